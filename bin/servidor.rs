@@ -1,0 +1,2 @@
+//! servidor
+fn main() {}

@@ -1,0 +1,236 @@
+//! What goes into a bank's pure core and what comes out of it.
+
+use crate::bank::record::Record;
+use crate::commit::token::{Digest, Token};
+use crate::ids::{BankId, Time, TxId};
+use crate::wire::Reason;
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use crate::wire::transaction::Transaction;
+use std::sync::Arc;
+
+/// The number of a record in a bank's journal, from 1 on. 0 is "no record".
+pub type Seq = u64;
+
+/// The time, given from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// The wall clock, in microseconds since 1970. It may jump.
+    pub wall_us: i64,
+    /// The monotonic clock, in microseconds since any moment. Timers run on it.
+    pub mono_us: u64,
+}
+
+/// A session's number, never used twice in one run of the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// Where a reply goes: the session, and the request's place among its requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Caller {
+    /// The session.
+    pub session: SessionId,
+    /// The request's number in that session, from 0 on.
+    pub slot: u64,
+}
+
+/// Who sits at the other end of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Anyone.
+    Client,
+    /// A bank's link: only what is answered from the bank's own state goes over it.
+    Link,
+}
+
+/// The outcome of an old transaction, found in the journal because memory no longer holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past {
+    /// The record that decided it: `Refused`, `Decided`, `Executed`, or a `Voted` with a NOK.
+    pub record: Record,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A request line came.
+    Request {
+        /// Where its reply goes.
+        caller: Caller,
+        /// What kind of session it came over.
+        origin: Origin,
+        /// The request. Ping, Help, Quit, Banks and Peer are answered before they get here.
+        request: Request,
+        /// How long it waited before it got here, in microseconds.
+        waited_us: u64,
+        /// What the journal knows of its transaction, where memory does not.
+        past: Option<Past>,
+    },
+    /// A session ended.
+    Closed(SessionId),
+    /// A peer answered what was asked of it; `None` when it can't any more (link lost, silent, not reachable).
+    Answer {
+        /// Who.
+        peer: BankId,
+        /// What it was asked.
+        asked: Asked,
+        /// Its answer.
+        reply: Option<Reply>,
+        /// What the journal knows of the transaction, where memory does not.
+        past: Option<Past>,
+    },
+    /// The link that this bank dialled to a peer is open: questions may go.
+    PeerUp(BankId),
+    /// That link is gone. Answers that were under way have come as `None` before this.
+    PeerDown(BankId),
+    /// A proved peer told the time of the last vote it knows of this bank.
+    PeerKnows(BankId, Time),
+    /// Time passed. Comes at least every 10 ms while anything waits for time.
+    Tick,
+    /// The journal was read to its end; the bank begins to work. Comes once, first.
+    Started,
+}
+
+/// What a message to a peer asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// About which transaction.
+    pub tx: TxId,
+    /// Which verb.
+    pub verb: AskedVerb,
+}
+
+/// The verbs that banks send each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AskedVerb {
+    /// PREPARE, as a driver.
+    Prepare,
+    /// COMMIT, with tokens.
+    Commit,
+    /// ABORT, with a token or, as a driver, without.
+    Abort,
+    /// RESOLVE: the question of a bank in doubt.
+    Resolve,
+}
+
+/// A message to a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// `PREPARE`
+    Prepare(TxId, Arc<Transaction>),
+    /// `COMMIT` with the votes' tokens.
+    Commit(TxId, Vec<Token>),
+    /// `ABORT`
+    Abort(TxId, Option<Token>),
+    /// `RESOLVE`
+    Resolve(TxId),
+}
+
+impl Message {
+    /// What its answer will be about.
+    pub fn asked(&self) -> Asked {
+        let (tx, verb) = match self {
+            Message::Prepare(tx, _) => (tx, AskedVerb::Prepare),
+            Message::Commit(tx, _) => (tx, AskedVerb::Commit),
+            Message::Abort(tx, _) => (tx, AskedVerb::Abort),
+            Message::Resolve(tx) => (tx, AskedVerb::Resolve),
+        };
+        Asked { tx: tx.clone(), verb }
+    }
+}
+
+/// A reply, and the record that must be durable before it may leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Where it goes.
+    pub to: Caller,
+    /// What it says.
+    pub reply: Reply,
+    /// It leaves once every record up to this one is synced; 0: at once.
+    pub after: Seq,
+}
+
+/// A message to a peer, and the record that must be durable before it may leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sending {
+    /// To whom.
+    pub peer: BankId,
+    /// What.
+    pub message: Message,
+    /// It leaves once every record up to this one is synced; 0: at once.
+    pub after: Seq,
+}
+
+/// What a decision brings about. All of it is done by others: `apply` the records, journal and sync them,
+/// let replies and messages leave when they may.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Output {
+    /// Changes of the bank, in order; each is applied and journaled.
+    pub records: Vec<Record>,
+    /// Changes of what a crash may forget.
+    pub notes: Vec<super::Note>,
+    /// Replies.
+    pub replies: Vec<Outgoing>,
+    /// Messages to peers.
+    pub sends: Vec<Sending>,
+    /// Things for the step log that no record, reply or message tells.
+    pub steps: Vec<CoreStep>,
+}
+
+/// A step that happens inside the core.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CoreStep {
+    /// A transaction that this bank voted OK on is asked about: why.
+    Doubt(TxId, DoubtCause),
+    /// This bank drives a transaction.
+    Drive(TxId),
+    /// A driver's time-out: these banks were silent.
+    Silent(TxId, crate::ids::BankSet),
+    /// A session's wait ended without an outcome.
+    GaveUp(TxId),
+}
+
+/// Why a bank asks the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DoubtCause {
+    /// The connection of its driver closed.
+    DriverGone,
+    /// `resolve_after`, or the transaction's patience, is over.
+    TimeOut,
+    /// This bank was restarted.
+    Restart,
+    /// Somebody asked it to COMMIT or ABORT without convincing tokens.
+    Asked,
+}
+
+impl DoubtCause {
+    /// The words in the step log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DoubtCause::DriverGone => "driver-gone",
+            DoubtCause::TimeOut => "time-out",
+            DoubtCause::Restart => "restart",
+            DoubtCause::Asked => "asked",
+        }
+    }
+}
+
+/// The outcome of a transaction at this bank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Outcome {
+    /// At this commit time.
+    Committed(Time),
+    /// For this reason; the token is of the vote that refused.
+    Aborted(Token, Reason),
+}
+
+/// A vote of this bank, as its record holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct OwnVote {
+    /// OK or NOK.
+    pub verdict: crate::commit::token::Verdict,
+    /// Its time.
+    pub time: Time,
+    /// The bytes voted on; a tombstone has none.
+    pub digest: Option<Digest>,
+}

@@ -1,0 +1,107 @@
+//! Records: the journal's entries, and the only way a bank changes.
+
+use crate::bank::io::{Outcome, OwnVote};
+use crate::ids::{BankId, Time, TxId};
+use crate::wire::Reason;
+use crate::wire::request::{NewAccount, NewClient};
+use crate::wire::transaction::Transaction;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// One change of a bank. Variants are only ever added at the end: their position is their code on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    /// The consortium as this bank knows it: first in every journal, and again when the list changes.
+    Consortium {
+        /// This bank's position.
+        bank: BankId,
+        /// Addresses by position; `-` where a bank left.
+        places: Vec<String>,
+    },
+    /// A vote on a transaction's bytes.
+    Voted {
+        /// Its id.
+        tx: TxId,
+        /// The vote's time.
+        time: Time,
+        /// The bytes.
+        transaction: Arc<Transaction>,
+        /// `None` is OK.
+        refusal: Option<(Reason, String)>,
+    },
+    /// A tombstone: this bank refuses the id for ever, whatever its bytes.
+    Refused {
+        /// The id.
+        tx: TxId,
+        /// The refusal's time.
+        time: Time,
+        /// Why.
+        reason: Reason,
+    },
+    /// The outcome of a transaction that this bank voted OK on.
+    Decided {
+        /// Its id.
+        tx: TxId,
+        /// This bank's own vote, so that this record alone answers for the transaction later.
+        own: OwnVote,
+        /// What became of it.
+        outcome: Outcome,
+        /// Times of the votes that are known, so that a bank that forgot one can be told.
+        votes: Vec<(BankId, Time)>,
+    },
+    /// Vote and commit in one: this bank voted last, or alone.
+    Executed {
+        /// Its id.
+        tx: TxId,
+        /// The vote's time.
+        time: Time,
+        /// The commit's time.
+        committed: Time,
+        /// The bytes.
+        transaction: Arc<Transaction>,
+        /// Times of the votes of the others.
+        votes: Vec<(BankId, Time)>,
+    },
+    /// A client was registered.
+    ClientAdded {
+        /// When.
+        time: Time,
+        /// Who.
+        client: NewClient,
+    },
+    /// An account was opened.
+    AccountOpened {
+        /// When.
+        time: Time,
+        /// Which.
+        account: NewAccount,
+    },
+    /// The clock was moved to a time that was asked for, so that no later vote falls under it.
+    ClockMoved {
+        /// To.
+        time: Time,
+    },
+    /// This bank forgot a promise and must not work any more.
+    Stopped {
+        /// Why, for the operator.
+        why: String,
+    },
+}
+
+impl Record {
+    /// The transaction that this record decides, for the journal's index: its last word on that id.
+    pub fn decides(&self) -> Option<&TxId> {
+        match self {
+            Record::Voted { tx, refusal: Some(_), .. }
+            | Record::Refused { tx, .. }
+            | Record::Decided { tx, .. }
+            | Record::Executed { tx, .. } => Some(tx),
+            Record::Voted { refusal: None, .. }
+            | Record::Consortium { .. }
+            | Record::ClientAdded { .. }
+            | Record::AccountOpened { .. }
+            | Record::ClockMoved { .. }
+            | Record::Stopped { .. } => None,
+        }
+    }
+}

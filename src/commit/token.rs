@@ -1,0 +1,295 @@
+//! Tokens: one bank's vote in a text that others can check.
+//!
+//! A token binds bank, verdict, transaction id, digest of the transaction's bytes and the vote's time under a
+//! keyed BLAKE3 MAC with the consortium's key. A tombstone's token binds no bytes. Without a key a token has
+//! the same text with an empty MAC: from a driver it proves nothing, between banks it still tells bytes and time.
+//!
+//! Text: `<O|N><bank>.<time>.<digest, hex, or empty>.<mac, hex, or empty>`, opaque to a driver.
+
+use crate::ids::{BankId, Time, TxId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// BLAKE3 of a transaction's bytes, from the first `{` to the last `}` of its line.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Digest {
+        Digest(*blake3::hash(bytes).as_bytes())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&hex::<64>(&self.0)).unwrap_or(""))
+    }
+}
+
+/// A bank's verdict on a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Verdict {
+    /// It will commit when all the others do.
+    Ok,
+    /// It refuses for ever.
+    No,
+}
+
+/// One bank's vote, as told to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// What it voted.
+    pub verdict: Verdict,
+    /// Whose vote it is.
+    pub bank: BankId,
+    /// The vote's time on that bank's clock.
+    pub time: Time,
+    /// The bytes voted on; a tombstone has none.
+    pub digest: Option<Digest>,
+    /// The MAC, unless the consortium has no key.
+    pub mac: Option<[u8; 16]>,
+}
+
+impl Token {
+    /// Does this vote refuse the bytes with `digest` for ever? A NOK does, and so does an OK on other bytes:
+    /// a bank votes once for an id.
+    pub fn refuses(&self, digest: &Digest) -> bool {
+        match self.verdict {
+            Verdict::No => true,
+            Verdict::Ok => self.digest.as_ref() != Some(digest),
+        }
+    }
+
+    /// Is this an OK on the bytes with `digest`?
+    pub fn grants(&self, digest: &Digest) -> bool {
+        self.verdict == Verdict::Ok && self.digest.as_ref() == Some(digest)
+    }
+
+    /// Reads a token's text. What is not a token is `None`: it counts as if it had not been given.
+    pub fn parse(text: &str) -> Option<Token> {
+        let mut parts = text.split('.');
+        let (head, time, digest, mac) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() || !head.is_ascii() {
+            return None;
+        }
+        let verdict = match head.as_bytes().first()? {
+            b'O' => Verdict::Ok,
+            b'N' => Verdict::No,
+            _ => return None,
+        };
+        let bank = BankId::try_from(decimal(&head[1..])?.try_into().ok().filter(|b: &u8| *b < 16)?).ok()?;
+        let time = Time(decimal(time)?);
+        let digest = match digest {
+            "" => None,
+            hex => Some(Digest(unhex(hex)?)),
+        };
+        if time > Time::MAX || (verdict == Verdict::Ok && digest.is_none()) {
+            return None;
+        }
+        let mac = match mac {
+            "" => None,
+            hex => Some(unhex(hex)?),
+        };
+        Some(Token { verdict, bank, time, digest, mac })
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = match self.verdict {
+            Verdict::Ok => 'O',
+            Verdict::No => 'N',
+        };
+        write!(f, "{verdict}{}.{}.", self.bank, self.time)?;
+        if let Some(digest) = &self.digest {
+            f.write_str(std::str::from_utf8(&hex::<64>(&digest.0)).unwrap_or(""))?;
+        }
+        f.write_str(".")?;
+        if let Some(mac) = &self.mac {
+            f.write_str(std::str::from_utf8(&hex::<32>(mac)).unwrap_or(""))?;
+        }
+        Ok(())
+    }
+}
+
+/// What seals tokens: the consortium's symmetric key, or nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Seal(Option<[u8; 32]>);
+
+impl fmt::Debug for Seal {
+    /// The key itself is never shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Seal(keyed)" } else { "Seal(none)" })
+    }
+}
+
+impl Seal {
+    /// A consortium with a key.
+    pub fn keyed(key: [u8; 32]) -> Seal {
+        Seal(Some(key))
+    }
+
+    /// A consortium without one: tokens prove nothing.
+    pub fn none() -> Seal {
+        Seal(None)
+    }
+
+    /// Has the consortium a key?
+    pub fn is_keyed(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The token of a vote.
+    pub fn token(
+        &self,
+        bank: BankId,
+        verdict: Verdict,
+        tx: &TxId,
+        digest: Option<Digest>,
+        time: Time,
+    ) -> Token {
+        let mut token = Token { verdict, bank, time, digest, mac: None };
+        token.mac = self.token_mac(tx, &token).map(|mac| *mac.as_bytes().first_chunk().unwrap_or(&[0; 16]));
+        token
+    }
+
+    /// Was `token` made with this key, for `tx`? Without a key nothing is.
+    pub fn proves(&self, tx: &TxId, token: &Token) -> bool {
+        match (self.token_mac(tx, token), &token.mac) {
+            (Some(ours), Some(theirs)) => {
+                let mut padded = *ours.as_bytes();
+                padded[..16].copy_from_slice(theirs);
+                ours == blake3::Hash::from_bytes(padded) // compares in constant time
+            }
+            _ => false,
+        }
+    }
+
+    /// A MAC over `parts`, each with its length before it; `None` without a key.
+    pub fn mac(&self, context: &str, parts: &[&[u8]]) -> Option<blake3::Hash> {
+        let key = self.0.as_ref()?;
+        let mut hasher = blake3::Hasher::new_keyed(key);
+        for part in std::iter::once(&context.as_bytes()).chain(parts) {
+            hasher.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+            hasher.update(part);
+        }
+        Some(hasher.finalize())
+    }
+
+    fn token_mac(&self, tx: &TxId, token: &Token) -> Option<blake3::Hash> {
+        let key = self.0.as_ref()?;
+        // One buffer of fixed layout and one hash: this runs for every vote and every token checked.
+        let mut text = [0u8; 128];
+        let id = tx.as_str().as_bytes();
+        text[0] = match token.verdict {
+            Verdict::Ok => 1,
+            Verdict::No => 2,
+        };
+        text[1] = token.bank.as_u8();
+        text[2] = u8::from(token.digest.is_some());
+        text[3] = u8::try_from(id.len()).unwrap_or(u8::MAX);
+        text[4..12].copy_from_slice(&token.time.0.to_le_bytes());
+        text[12..44].copy_from_slice(&token.digest.map_or([0; 32], |digest| digest.0));
+        text[44..44 + id.len()].copy_from_slice(id);
+        text[108..].copy_from_slice(b"consorcio vote token");
+        Some(blake3::keyed_hash(key, &text))
+    }
+}
+
+fn decimal(text: &str) -> Option<i64> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let canonical = text == "0" || !text.starts_with('0');
+    if digits && canonical { text.parse().ok() } else { None }
+}
+
+fn hex<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b'0'; N];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    text
+}
+
+fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let text = text.as_bytes();
+    if text.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+    }
+    Some(bytes)
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tx(id: &str) -> TxId {
+        TxId::new(id).unwrap()
+    }
+
+    fn sample(seal: &Seal) -> Token {
+        let bank = BankId::new(2).unwrap();
+        seal.token(bank, Verdict::Ok, &tx("t1"), Some(Digest::of(b"{}")), Time(1_732_000_000_000_000))
+    }
+
+    #[test]
+    fn text_and_back() {
+        for seal in [Seal::none(), Seal::keyed([7; 32])] {
+            let token = sample(&seal);
+            assert_eq!(Token::parse(&token.to_string()), Some(token));
+            let tombstone = seal.token(token.bank, Verdict::No, &tx("t1"), None, token.time);
+            assert_eq!(Token::parse(&tombstone.to_string()), Some(tombstone));
+        }
+    }
+
+    #[test]
+    fn a_token_counts_only_for_what_it_binds() {
+        let seal = Seal::keyed([7; 32]);
+        let token = sample(&seal);
+        assert!(seal.proves(&tx("t1"), &token));
+        assert!(!seal.proves(&tx("t2"), &token), "its own id only");
+        assert!(!Seal::keyed([8; 32]).proves(&tx("t1"), &token), "its own key only");
+        assert!(!Seal::none().proves(&tx("t1"), &token), "without a key nothing is proved");
+        let forged = [
+            Token { verdict: Verdict::No, ..token },
+            Token { bank: BankId::new(1).unwrap(), ..token },
+            Token { time: Time(1), ..token },
+            Token { digest: Some(Digest::of(b"{ }")), ..token },
+            Token { digest: None, ..token },
+            Token { mac: None, ..token },
+            Token { mac: Some([0; 16]), ..token },
+        ];
+        for token in forged {
+            assert!(!seal.proves(&tx("t1"), &token), "{token}");
+        }
+    }
+
+    #[test]
+    fn junk_is_no_token() {
+        let good = sample(&Seal::keyed([7; 32])).to_string();
+        for at in 0..good.len() {
+            assert_eq!(Token::parse(&good[..at]).filter(|t| t.mac.is_some()), None);
+        }
+        for junk in
+            ["", "O", "O1", "O1.2", "O1.2.3.4", "O99.1..", "O1.1..", "X1.1..", "N1.01..", "N1.-1..", "Né.1.."]
+        {
+            assert_eq!(Token::parse(junk), None, "{junk}");
+        }
+        assert!(Token::parse("N1.1..").is_some());
+        assert_eq!(Token::parse("N1.99999999999999999..").map(|t| t.time), None);
+    }
+}

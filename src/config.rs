@@ -1,0 +1,1 @@
+//! What a servidor is started with.

@@ -1,0 +1,248 @@
+//! Names of things: each type exists only if its text is legal, so that the core takes no raw string.
+//!
+//! All of them are compared as bytes and kept inline when short.
+
+use crate::limits::{
+    BANKS_MAX, CLIENT_NAME_BYTES_MAX, NAME_BYTES_MAX, REGISTER_VALUE_BYTES_MAX, TX_ID_BYTES_MAX,
+};
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Why a text is not a legal name. The text says which name and what it may be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {rule}")]
+pub struct BadName {
+    /// The kind of name.
+    pub what: &'static str,
+    /// What it may be.
+    pub rule: &'static str,
+}
+
+/// A bank's position in the consortium list, 0 to 15. Positions are for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct BankId(u8);
+
+impl BankId {
+    /// The bank at `position`, if there can be one.
+    pub fn new(position: usize) -> Option<BankId> {
+        u8::try_from(position).ok().filter(|p| usize::from(*p) < BANKS_MAX).map(BankId)
+    }
+
+    /// Its position as an index.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// Its position as one byte.
+    pub fn as_u8(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<u8> for BankId {
+    type Error = BadName;
+
+    fn try_from(position: u8) -> Result<Self, BadName> {
+        BankId::new(usize::from(position)).ok_or(BadName { what: "bank", rule: "a position from 0 to 15" })
+    }
+}
+
+impl From<BankId> for u8 {
+    fn from(bank: BankId) -> u8 {
+        bank.0
+    }
+}
+
+impl fmt::Display for BankId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// A set of banks, as bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BankSet(u16);
+
+impl BankSet {
+    /// No bank.
+    pub const EMPTY: BankSet = BankSet(0);
+
+    /// This set and `bank`.
+    #[must_use]
+    pub fn with(self, bank: BankId) -> BankSet {
+        BankSet(self.0 | 1 << bank.0)
+    }
+
+    /// This set but for `bank`.
+    #[must_use]
+    pub fn without(self, bank: BankId) -> BankSet {
+        BankSet(self.0 & !(1 << bank.0))
+    }
+
+    /// Those of this set that are not in `other`.
+    #[must_use]
+    pub fn minus(self, other: BankSet) -> BankSet {
+        BankSet(self.0 & !other.0)
+    }
+
+    /// Is `bank` in it?
+    pub fn has(self, bank: BankId) -> bool {
+        self.0 & 1 << bank.0 != 0
+    }
+
+    /// Is it empty?
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// How many banks it has.
+    pub fn len(self) -> usize {
+        usize::try_from(self.0.count_ones()).unwrap_or(0)
+    }
+
+    /// Its banks in the order of their positions.
+    pub fn iter(self) -> impl Iterator<Item = BankId> {
+        (0..16u8).map(BankId).filter(move |bank| self.has(*bank))
+    }
+}
+
+impl FromIterator<BankId> for BankSet {
+    fn from_iter<I: IntoIterator<Item = BankId>>(banks: I) -> Self {
+        banks.into_iter().fold(BankSet::EMPTY, BankSet::with)
+    }
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $legal:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "CompactString", into = "CompactString")]
+        pub struct $name(CompactString);
+
+        impl $name {
+            /// The name, if `text` is a legal one.
+            ///
+            /// # Errors
+            /// When it is not; the error says what it may be.
+            pub fn new(text: &str) -> Result<Self, BadName> {
+                let legal: fn(&str) -> bool = $legal;
+                if legal(text) {
+                    Ok($name(CompactString::new(text)))
+                } else {
+                    Err(BadName { what: $what, rule: $rule })
+                }
+            }
+
+            /// Its text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<CompactString> for $name {
+            type Error = BadName;
+
+            fn try_from(text: CompactString) -> Result<Self, BadName> {
+                $name::new(&text)
+            }
+        }
+
+        impl From<$name> for CompactString {
+            fn from(name: $name) -> CompactString {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// A transaction's id: 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    TxId,
+    "transaction id",
+    "1 to 64 of A-Z a-z 0-9 . _ -",
+    |text| (1..=TX_ID_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+);
+
+name!(
+    /// An account's number, unique at its bank: 1 to 64 bytes, no space and no control character.
+    AccountNumber,
+    "account number",
+    "1 to 64 bytes without spaces and control characters",
+    |text| (1..=NAME_BYTES_MAX).contains(&text.len()) && is_word(text)
+);
+
+name!(
+    /// A register's key: 1 to 64 bytes, no space and no control character.
+    RegisterKey,
+    "register key",
+    "1 to 64 bytes without spaces and control characters",
+    |text| (1..=NAME_BYTES_MAX).contains(&text.len()) && is_word(text)
+);
+
+name!(
+    /// A register's value: at most 256 bytes, no control character.
+    RegisterValue,
+    "register value",
+    "at most 256 bytes without control characters",
+    |text| text.len() <= REGISTER_VALUE_BYTES_MAX && is_plain(text)
+);
+
+name!(
+    /// A CPF (11 digits) or, for companies, a CNPJ (14 of A-Z and 0-9). Check digits are not required.
+    TaxId,
+    "cpf",
+    "11 digits, or for companies 14 of A-Z and 0-9",
+    |text| match text.len() {
+        11 => text.bytes().all(|b| b.is_ascii_digit()),
+        14 => text.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()),
+        _ => false,
+    }
+);
+
+name!(
+    /// A client's name, kept as given: 1 to 200 bytes, no control character.
+    ClientName,
+    "name",
+    "1 to 200 bytes without control characters",
+    |text| (1..=CLIENT_NAME_BYTES_MAX).contains(&text.len()) && is_plain(text)
+);
+
+name!(
+    /// A client's kind, kept as given: 1 to 64 bytes, no control character.
+    ClientKind,
+    "kind",
+    "1 to 64 bytes without control characters",
+    |text| (1..=NAME_BYTES_MAX).contains(&text.len()) && is_plain(text)
+);
+
+fn is_plain(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+fn is_word(text: &str) -> bool {
+    is_plain(text) && !text.chars().any(char::is_whitespace)
+}
+
+/// Microseconds since 1970 on a bank's hybrid logical clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct Time(pub i64);
+
+impl Time {
+    /// The greatest time there can be: JSON carries whole numbers exactly up to 2^53.
+    pub const MAX: Time = Time((1 << 53) - 1);
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}

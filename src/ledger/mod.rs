@@ -1,0 +1,1 @@
+//! The ledger: clients, accounts, escrow holds, registers, totals, and the past that cuts need. Pure.

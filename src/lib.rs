@@ -1,0 +1,19 @@
+//! A consortium of banks whose money moves between them atomically, by two-phase commit over plain TCP lines.
+//!
+//! Dependencies point one way: bins, then edges (`config`, `server`, `client`, `peers`, `steplog`), then `node`,
+//! then `journal` and `bank`, then `ledger`, `commit` and `wire`, then `money`, `ids` and `limits`.
+
+pub mod bank;
+pub mod client;
+pub mod commit;
+pub mod config;
+pub mod ids;
+pub mod journal;
+pub mod ledger;
+pub mod limits;
+pub mod money;
+pub mod node;
+pub mod peers;
+pub mod server;
+pub mod steplog;
+pub mod wire;

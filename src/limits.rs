@@ -1,0 +1,103 @@
+//! Every bound of the program, in one place.
+//!
+//! What is past a bound meets a clear refusal or back-pressure, never an unbounded queue. Times carry
+//! their unit as the last word of the name.
+
+/// Longest line on the wire, requests and replies alike, its `\n` included.
+pub const LINE_BYTES_MAX: usize = 64 * 1024;
+/// Longest account number, register key and client kind.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Longest value of a register.
+pub const REGISTER_VALUE_BYTES_MAX: usize = 256;
+/// Longest name of a client.
+pub const CLIENT_NAME_BYTES_MAX: usize = 200;
+/// Longest transaction id.
+pub const TX_ID_BYTES_MAX: usize = 64;
+/// Most operations in one transaction.
+pub const OPS_MAX: usize = 64;
+/// Most places in a consortium.
+pub const BANKS_MAX: usize = 16;
+/// Most holders of one account.
+pub const HOLDERS_MAX: usize = 2;
+/// Deepest nesting of a transaction's JSON: the object, `ops`, one operation.
+pub const JSON_DEPTH_MAX: usize = 3;
+/// Most tokens that one COMMIT or ABORT carries: one a bank.
+pub const TOKENS_MAX: usize = BANKS_MAX;
+
+/// Longest patience a transaction may ask for.
+pub const PATIENCE_MS_MAX: u32 = 300_000;
+/// A bank asks the others about an undecided transaction once it is this old.
+pub const RESOLVE_AFTER_MS: u64 = 3_000;
+/// A driver gives up on a silent bank after this long.
+pub const VOTE_TIMEOUT_MS: u64 = 2_000;
+/// A reply that needs other banks, a lock or a cut comes within this time.
+pub const ANSWER_WITHIN_MS: u64 = 3_000;
+/// A PREPARE or EXECUTE that waited this long before it was first decided is voted NOK `limit`.
+pub const QUEUE_WAIT_MS_MAX: u64 = 500;
+/// A record that no reply waits for is synced within this time.
+pub const LAZY_SYNC_MS_MAX: u64 = 5;
+/// No SNAPSHOT moves a clock further than this past the wall clock.
+pub const SNAPSHOT_AHEAD_MS_MAX: u64 = 1_000;
+/// A bank keeps what it needs to answer a cut for this long.
+pub const CUT_KEPT_MS: u64 = 60_000;
+/// ... and in at most this much memory.
+pub const CUT_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Questions under way to one peer.
+pub const QUESTIONS_UNDER_WAY_MAX: usize = 512;
+/// First wait before a peer that could not be reached is dialled again.
+pub const BACKOFF_MS_MIN: u64 = 50;
+/// ... and the longest.
+pub const BACKOFF_MS_MAX: u64 = 1_000;
+/// Messages that wait for one peer's link before the oldest notice is dropped.
+pub const PEER_QUEUE_MAX: usize = 16_384;
+/// A peer that owes an answer for this long has its link closed.
+pub const PEER_SILENCE_MS_MAX: u64 = 3_000;
+
+/// Sessions of one bank.
+pub const SESSIONS_MAX: usize = 10_000;
+/// ... of which this many are kept for banks.
+pub const SESSIONS_FOR_BANKS: usize = 64;
+/// Unanswered input of one session.
+pub const SESSION_INPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Unread output of one session.
+pub const SESSION_OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Unanswered requests of one session.
+pub const SESSION_REQUESTS_MAX: usize = 1_024;
+/// Input and output of all sessions together.
+pub const SESSIONS_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// A session that has not taken its replies for this long is closed.
+pub const SESSION_UNREAD_MS_MAX: u64 = 30_000;
+/// A session that has sent nothing for this long is closed while all places are taken.
+pub const SESSION_IDLE_MS_MAX: u64 = 300_000;
+
+/// Requests that wait for the bank's writer.
+pub const QUEUE_MAX: usize = 16_384;
+/// Records in one batch.
+pub const BATCH_RECORDS_MAX: usize = 4_096;
+/// Bytes in one batch.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// Undecided transactions of one bank.
+pub const UNDECIDED_MAX: usize = 1_000_000;
+/// ... and their memory.
+pub const UNDECIDED_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// Outcomes whose operations stay in memory, for HISTORY.
+pub const HISTORY_MAX: usize = 1_000;
+/// Outcomes that stay in memory at least, so that repeats are answered without a read.
+pub const OUTCOMES_IN_MEMORY_MIN: usize = 65_536;
+
+/// A journal segment's size.
+pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// An orderly end takes at most this long.
+pub const SHUTDOWN_MS_MAX: u64 = 10_000;
+
+// What must hold between the bounds.
+const _: () = {
+    assert!(VOTE_TIMEOUT_MS < RESOLVE_AFTER_MS, "a driver gives up before the banks begin to ask");
+    assert!(SESSIONS_FOR_BANKS < SESSIONS_MAX);
+    assert!(LINE_BYTES_MAX <= SESSION_INPUT_BYTES_MAX);
+    assert!(LINE_BYTES_MAX <= SESSION_OUTPUT_BYTES_MAX);
+    assert!(SEGMENT_BYTES > 2 * BATCH_BYTES_MAX as u64);
+    assert!(BANKS_MAX <= 16, "a set of banks is 16 bits");
+    assert!(RESOLVE_AFTER_MS <= PATIENCE_MS_MAX as u64);
+};

@@ -1,0 +1,1 @@
+//! The node: one writer owns the bank.

@@ -1,0 +1,1 @@
+//! The step log: the story, one file a node.

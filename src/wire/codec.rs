@@ -1,0 +1,1 @@
+//! Lines out of a stream of bytes.

@@ -1,0 +1,106 @@
+//! The wire's grammar: what a line means, and what a reply looks like. Pure; sockets are elsewhere.
+
+pub mod codec;
+pub mod reply;
+pub mod request;
+pub mod transaction;
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Why something was refused, aborted or is an error: the closed list of the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Reason {
+    /// The account's available balance does not cover its debits.
+    InsufficientFunds,
+    /// No such account at this bank.
+    UnknownAccount,
+    /// No such client at this bank.
+    UnknownClient,
+    /// The cpf is not a holder of the account.
+    NotHolder,
+    /// The register, or what a cut needs, waits for an undecided transaction.
+    Locked,
+    /// Debits and credits differ, or a register is not set everywhere to one value.
+    Unbalanced,
+    /// The id was used for other bytes.
+    DuplicateId,
+    /// The client or account exists with other content.
+    AlreadyExists,
+    /// Not in the grammar.
+    Malformed,
+    /// Past a bound.
+    Limit,
+    /// Older than what the bank keeps, or given up after its time.
+    Expired,
+    /// Refused by the rules, or by someone's ABORT or RESOLVE.
+    Refused,
+    /// A bank could not be reached.
+    Unreachable,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 13] = [
+        Reason::InsufficientFunds,
+        Reason::UnknownAccount,
+        Reason::UnknownClient,
+        Reason::NotHolder,
+        Reason::Locked,
+        Reason::Unbalanced,
+        Reason::DuplicateId,
+        Reason::AlreadyExists,
+        Reason::Malformed,
+        Reason::Limit,
+        Reason::Expired,
+        Reason::Refused,
+        Reason::Unreachable,
+    ];
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::InsufficientFunds => "insufficient-funds",
+            Reason::UnknownAccount => "unknown-account",
+            Reason::UnknownClient => "unknown-client",
+            Reason::NotHolder => "not-holder",
+            Reason::Locked => "locked",
+            Reason::Unbalanced => "unbalanced",
+            Reason::DuplicateId => "duplicate-id",
+            Reason::AlreadyExists => "already-exists",
+            Reason::Malformed => "malformed",
+            Reason::Limit => "limit",
+            Reason::Expired => "expired",
+            Reason::Refused => "refused",
+            Reason::Unreachable => "unreachable",
+        }
+    }
+
+    /// The reason that `word` names.
+    pub fn parse(word: &str) -> Option<Reason> {
+        Reason::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A reason with words for people: which thing, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason} {text}")]
+pub struct Fault {
+    /// The reason on the wire.
+    pub reason: Reason,
+    /// One line that names the thing.
+    pub text: String,
+}
+
+impl Fault {
+    /// A fault for `reason`, told in `text`.
+    pub fn new(reason: Reason, text: impl Into<String>) -> Fault {
+        Fault { reason, text: text.into() }
+    }
+}
