@@ -1,1 +1,5 @@
-//! What a servidor is started with.
+//! What the programs are started with.
+
+mod consortium;
+
+pub use consortium::{BadConsortium, Consortium};
