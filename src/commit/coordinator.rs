@@ -1,4 +1,8 @@
 //! The coordinator: one pure state machine, used by `cliente` and by a bank that drives.
+//!
+//! It knows votes, refusals, silence and its two strategies. It holds no disk and needs none: the votes are the
+//! decision (DESIGN's one rule; Guo et al., _Cornus_, VLDB 2022), so a driver that is lost loses nothing. Sockets and
+//! clocks are its caller's; so is the checking of MACs, which only banks can do.
 
 use crate::bank::io::{AskedVerb, Message};
 use crate::commit::token::Token;
@@ -27,22 +31,23 @@ pub enum Event {
     },
     /// A bank answered this verb.
     Answered(BankId, AskedVerb, Reply),
-    /// A bank's connection is lost or was never made; what it was asked stays unanswered.
-    Lost(BankId),
+    /// What a bank was asked last stays unanswered: its connection is lost, or could not be made again.
+    Lost(BankId, AskedVerb),
     /// The vote time-out, or later the wait for answers to ABORT, is over.
     TimeOut,
-    /// The driving bank's own vote, when it was asked for by `Do::VoteSelf` or given to another's PREPARE.
+    /// The driving bank's own vote: asked for by `Do::VoteSelf` or `Do::RefuseSelf`, given to another's PREPARE
+    /// meanwhile, or recorded before `Begin`.
     OwnVote(Token, Option<(Reason, String)>),
 }
 
 /// What a driver must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Do {
-    /// Send this; its answer comes back as an event.
+    /// Send this, over a new connection if need be; its answer, or its loss, comes back as an event.
     Send(BankId, Message),
-    /// Only with `LastAgent`: vote now; all others said OK with these votes.
+    /// Only with `LastAgent`: vote now, all others said OK. The vote comes back as an event.
     VoteSelf,
-    /// Only with `LastAgent`: record a refusal, unless voted.
+    /// Only with `LastAgent`: record a refusal, unless voted. The vote comes back as an event.
     RefuseSelf(Reason),
     /// Start the time-out (again): `VOTE_TIMEOUT_MS` from now.
     StartTimer,
@@ -55,29 +60,31 @@ pub enum Do {
 pub enum Verdict {
     /// Every bank holds a durable OK: committed at this time.
     Committed(Time),
-    /// This bank refused for ever; `None` where nothing was sent to any bank.
+    /// A bank refused for ever.
     Aborted {
         /// Who refused.
         by: BankId,
-        /// The refusing vote's token.
+        /// The token that it told.
         token: Token,
         /// Why.
         reason: Reason,
-        /// In words.
+        /// In words; may be empty.
         text: String,
     },
     /// Not known yet: these banks are silent, and may have voted OK.
     Doubt(BankSet),
+    /// No bank at all could be reached, and nothing was sent to any.
+    Unreached,
 }
 
-/// How a bank stands towards a transaction, as its driver sees it; for showing.
+/// How a bank stands towards a transaction, as its driver sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// Not asked.
     Unasked,
     /// Asked, no answer yet.
     Asked,
-    /// Could not be reached, or was silent.
+    /// Could not be reached, or its answer got lost, or says nothing.
     Silent,
     /// OK, with its token.
     Ok(Token),
@@ -91,27 +98,591 @@ pub struct Coordinator {
     tx: TxId,
     transaction: Arc<Transaction>,
     strategy: Strategy,
+    seats: Vec<Seat>,
+    phase: Phase,
+    told: bool,
+}
+
+/// One named bank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seat {
+    bank: BankId,
+    standing: Standing,
+    /// It was sent an ABORT because it was silent.
+    given_up: bool,
+    /// Messages under way to it.
+    owes: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Phase {
+    /// Collecting votes.
+    Voting,
+    /// The time-out is over, or a bank is out of reach: a durable refusal is sought.
+    GivingUp,
+    /// Every OK is in, with these tokens.
+    Commit(Vec<Token>),
+    /// A bank refused, with this token.
+    Abort(Token),
 }
 
 impl Coordinator {
     /// A driver of `transaction` under `tx`; it begins with `Event::Begin`.
     pub fn new(tx: TxId, transaction: Arc<Transaction>, strategy: Strategy) -> Coordinator {
-        Coordinator { tx, transaction, strategy }
+        let seat = |bank| Seat { bank, standing: Standing::Unasked, given_up: false, owes: 0 };
+        let seats = transaction.banks().iter().map(seat).collect();
+        Coordinator { tx, transaction, strategy, seats, phase: Phase::Voting, told: false }
     }
 
     /// What follows from `event`.
     pub fn on(&mut self, event: Event) -> Vec<Do> {
-        let _ = (event, &self.tx, &self.transaction, self.strategy);
-        Vec::new()
+        let mut todo = Vec::new();
+        match event {
+            Event::Begin { unreachable } => self.begin(unreachable, &mut todo),
+            Event::Answered(bank, verb, reply) => self.answered(bank, verb, reply, &mut todo),
+            Event::Lost(bank, verb) => self.lost(bank, verb, &mut todo),
+            Event::TimeOut => self.time_out(&mut todo),
+            Event::OwnVote(token, None) => self.granted(token.bank, token, &mut todo),
+            Event::OwnVote(token, Some((reason, text))) => {
+                self.refused(token.bank, token, reason, text, &mut todo);
+            }
+        }
+        todo
+    }
+
+    /// The transaction's id.
+    pub fn tx(&self) -> &TxId {
+        &self.tx
+    }
+
+    /// The transaction.
+    pub fn transaction(&self) -> &Arc<Transaction> {
+        &self.transaction
     }
 
     /// How each named bank stands, by position.
     pub fn standings(&self) -> impl Iterator<Item = (BankId, &Standing)> {
-        std::iter::empty()
+        self.seats.iter().map(|seat| (seat.bank, &seat.standing))
     }
 
-    /// Have all banks that were sent COMMIT or ABORT answered (or got lost)? Then a driver may leave.
+    /// Has it told its verdict, and has every message it sent been answered or lost? Then it may leave.
     pub fn is_done(&self) -> bool {
-        true
+        self.told && self.seats.iter().all(|seat| seat.owes == 0)
+    }
+
+    /// Has it told its verdict?
+    pub fn has_told(&self) -> bool {
+        self.told
+    }
+
+    fn begin(&mut self, unreachable: BankSet, todo: &mut Vec<Do>) {
+        let me = self.me();
+        for seat in &mut self.seats {
+            if unreachable.has(seat.bank) && Some(seat.bank) != me {
+                seat.standing = Standing::Silent;
+            }
+        }
+        if self.standings().any(|(_, standing)| *standing == Standing::Silent) {
+            // Nobody can have voted OK there on our word; one durable refusal anywhere ends it.
+            self.give_up(Reason::Unreachable, todo);
+        } else {
+            for at in 0..self.seats.len() {
+                if self.seats[at].standing == Standing::Unasked && Some(self.seats[at].bank) != me {
+                    self.prepare(at, todo);
+                }
+            }
+            todo.push(Do::StartTimer);
+            self.count(todo);
+        }
+    }
+
+    fn answered(&mut self, bank: BankId, verb: AskedVerb, reply: Reply, todo: &mut Vec<Do>) {
+        let Some(at) = self.settle_debt(bank) else { return };
+        let digest = *self.transaction.digest();
+        match reply {
+            Reply::Ok(_, token) if verb == AskedVerb::Prepare && token.bank == bank => {
+                if token.grants(&digest) {
+                    self.granted(bank, token, todo);
+                } else {
+                    self.refused(bank, token, Reason::DuplicateId, String::new(), todo);
+                }
+            }
+            Reply::Nok(_, token, reason, text) if token.bank == bank && token.refuses(&digest) => {
+                self.refused(bank, token, reason, text, todo);
+            }
+            // A bank that was asked and says ABORTED can never vote OK on any bytes of this id again.
+            Reply::Aborted(_, token, reason) => self.refused(bank, token, reason, String::new(), todo),
+            Reply::Committed(_, time, token) => self.committed(at, time, token, todo),
+            // An ERR counts as silence, and so does what answers another question.
+            Reply::Ok(..)
+            | Reply::Nok(..)
+            | Reply::Doubt(..)
+            | Reply::Unknown(_)
+            | Reply::Done(_)
+            | Reply::Refused(..)
+            | Reply::Err(..)
+            | Reply::Pong
+            | Reply::Bye => self.silent(at, todo),
+        }
+    }
+
+    fn lost(&mut self, bank: BankId, verb: AskedVerb, todo: &mut Vec<Do>) {
+        let Some(at) = self.settle_debt(bank) else { return };
+        match verb {
+            AskedVerb::Prepare | AskedVerb::Abort | AskedVerb::Resolve => self.silent(at, todo),
+            AskedVerb::Commit => {}
+        }
+    }
+
+    /// COMMITTED counts only with the very token that this bank's OK to our own PREPARE carried; without one we
+    /// ask for it with PREPARE again. For other bytes it refuses ours.
+    fn committed(&mut self, at: usize, time: Time, token: Token, todo: &mut Vec<Do>) {
+        let seat = &self.seats[at];
+        if token.bank != seat.bank {
+            self.silent(at, todo);
+        } else if !token.grants(self.transaction.digest()) {
+            self.refused(seat.bank, token, Reason::DuplicateId, String::new(), todo);
+        } else if seat.standing == Standing::Ok(token) {
+            if matches!(self.phase, Phase::Voting | Phase::GivingUp) {
+                self.phase = Phase::Commit(self.tokens());
+                self.tell(Verdict::Committed(time), todo);
+                self.send_outcome(todo);
+            }
+        } else if seat.owes == 0 {
+            self.prepare(at, todo);
+        }
+    }
+
+    fn time_out(&mut self, todo: &mut Vec<Do>) {
+        match self.phase {
+            Phase::Voting => self.give_up(Reason::Unreachable, todo),
+            Phase::GivingUp => {
+                let fresh = |seat: &Seat| seat.standing == Standing::Asked && !seat.given_up;
+                if self.seats.iter().any(fresh) {
+                    self.give_up(Reason::Unreachable, todo);
+                } else {
+                    self.doubt(todo);
+                }
+            }
+            Phase::Commit(_) | Phase::Abort(_) => {}
+        }
+    }
+
+    /// Seeks one durable refusal. A last agent that has not voted refuses itself. Otherwise ABORT goes to the silent
+    /// banks alone, or, where they can't be reached at all, to one that was not asked yet.
+    fn give_up(&mut self, reason: Reason, todo: &mut Vec<Do>) {
+        self.phase = Phase::GivingUp;
+        if self.free_to_refuse() {
+            todo.push(Do::RefuseSelf(reason));
+            return;
+        }
+        let me = self.me();
+        let waits = |seat: &Seat| seat.standing == Standing::Asked && Some(seat.bank) != me;
+        if self.seats.iter().any(waits) {
+            for at in 0..self.seats.len() {
+                if waits(&self.seats[at]) && !self.seats[at].given_up {
+                    self.abort_silent(at, todo);
+                }
+            }
+        } else {
+            self.refuse_elsewhere(todo);
+        }
+        todo.push(Do::StartTimer);
+        self.end_if_nothing_is_owed(todo);
+    }
+
+    /// What a bank was asked has no answer that says anything.
+    fn silent(&mut self, at: usize, todo: &mut Vec<Do>) {
+        let seat = &mut self.seats[at];
+        if seat.standing != Standing::Asked {
+            return;
+        }
+        match self.phase {
+            Phase::Voting => {
+                if self.free_to_refuse() {
+                    self.seats[at].standing = Standing::Silent;
+                    self.give_up(Reason::Unreachable, todo);
+                } else {
+                    self.abort_silent(at, todo);
+                }
+            }
+            Phase::GivingUp => {
+                if seat.given_up {
+                    if seat.owes == 0 {
+                        seat.standing = Standing::Silent;
+                        self.refuse_elsewhere(todo);
+                    }
+                } else {
+                    self.abort_silent(at, todo);
+                }
+            }
+            Phase::Commit(_) | Phase::Abort(_) => seat.standing = Standing::Silent,
+        }
+        self.end_if_nothing_is_owed(todo);
+    }
+
+    /// Any bank that was not asked to vote can still refuse.
+    fn refuse_elsewhere(&mut self, todo: &mut Vec<Do>) {
+        let me = self.me();
+        let unasked = |seat: &Seat| seat.standing == Standing::Unasked && Some(seat.bank) != me;
+        if let Some(at) = self.seats.iter().position(unasked) {
+            self.seats[at].standing = Standing::Asked;
+            self.abort_silent(at, todo);
+        }
+    }
+
+    fn granted(&mut self, bank: BankId, token: Token, todo: &mut Vec<Do>) {
+        let Some(at) = self.seat_of(bank) else { return };
+        match self.phase {
+            Phase::Voting | Phase::GivingUp => {
+                self.seats[at].standing = Standing::Ok(token);
+                self.count(todo);
+                self.end_if_nothing_is_owed(todo);
+            }
+            Phase::Commit(_) => {}
+            // It was sent the refusal when the refusal became known, or is sent it now.
+            Phase::Abort(refusal) => {
+                let late = !self.seats[at].given_up && self.seats[at].owes == 0 && Some(bank) != self.me();
+                self.seats[at].standing = Standing::Ok(token);
+                if late {
+                    let message = Message::Abort(self.tx.clone(), Some(refusal));
+                    self.send(at, message, todo);
+                }
+            }
+        }
+    }
+
+    fn refused(&mut self, bank: BankId, token: Token, reason: Reason, text: String, todo: &mut Vec<Do>) {
+        let Some(at) = self.seat_of(bank) else { return };
+        match self.phase {
+            Phase::Voting | Phase::GivingUp => {
+                self.seats[at].standing = Standing::Refused(token, reason, text.clone());
+                self.phase = Phase::Abort(token);
+                self.tell(Verdict::Aborted { by: bank, token, reason, text }, todo);
+                self.send_outcome(todo);
+            }
+            // An answer to our own ABORT says nothing new of a bank that had said OK.
+            Phase::Abort(_) => {
+                if !matches!(self.seats[at].standing, Standing::Ok(_)) {
+                    self.seats[at].standing = Standing::Refused(token, reason, text);
+                }
+            }
+            Phase::Commit(_) => {}
+        }
+    }
+
+    /// Are all OKs in? Then it is committed; if only our own is missing, we vote.
+    fn count(&mut self, todo: &mut Vec<Do>) {
+        let me = self.me();
+        let missing = self.seats.iter().position(|seat| !matches!(seat.standing, Standing::Ok(_)));
+        match missing {
+            None => {
+                let tokens = self.tokens();
+                let time = tokens.iter().map(|token| token.time).max().unwrap_or_default();
+                self.phase = Phase::Commit(tokens);
+                self.tell(Verdict::Committed(time), todo);
+                self.send_outcome(todo);
+            }
+            Some(at) => {
+                let only_me = Some(self.seats[at].bank) == me
+                    && self.seats[at + 1..].iter().all(|seat| matches!(seat.standing, Standing::Ok(_)));
+                if only_me && self.phase == Phase::Voting && self.seats[at].standing == Standing::Unasked {
+                    self.seats[at].standing = Standing::Asked;
+                    todo.push(Do::VoteSelf);
+                }
+            }
+        }
+    }
+
+    /// Tells the outcome to every bank that may hold something for it.
+    fn send_outcome(&mut self, todo: &mut Vec<Do>) {
+        let me = self.me();
+        for at in 0..self.seats.len() {
+            if Some(self.seats[at].bank) == me {
+                continue;
+            }
+            let message = match (&self.phase, &self.seats[at].standing) {
+                (Phase::Commit(tokens), _) => Message::Commit(self.tx.clone(), tokens.clone()),
+                (Phase::Abort(token), Standing::Ok(_) | Standing::Asked) => {
+                    Message::Abort(self.tx.clone(), Some(*token))
+                }
+                (Phase::Abort(_), Standing::Unasked | Standing::Silent | Standing::Refused(..)) => continue,
+                (Phase::Voting | Phase::GivingUp, _) => continue,
+            };
+            self.send(at, message, todo);
+        }
+    }
+
+    fn end_if_nothing_is_owed(&mut self, todo: &mut Vec<Do>) {
+        let waits = |seat: &Seat| seat.owes > 0 || seat.standing == Standing::Asked;
+        match self.phase {
+            Phase::GivingUp if !self.seats.iter().any(waits) => self.doubt(todo),
+            Phase::Voting | Phase::GivingUp | Phase::Commit(_) | Phase::Abort(_) => {}
+        }
+    }
+
+    fn doubt(&mut self, todo: &mut Vec<Do>) {
+        let nothing_sent =
+            self.standings().all(|(bank, standing)| *standing == Standing::Silent && !self.was_asked(bank));
+        let silent = |(_, standing): &(BankId, &Standing)| {
+            matches!(standing, Standing::Silent | Standing::Asked | Standing::Unasked)
+        };
+        let verdict = if nothing_sent {
+            Verdict::Unreached
+        } else {
+            Verdict::Doubt(self.standings().filter(silent).map(|(bank, _)| bank).collect())
+        };
+        self.tell(verdict, todo);
+    }
+
+    fn was_asked(&self, bank: BankId) -> bool {
+        self.seats.iter().any(|seat| seat.bank == bank && seat.given_up)
+    }
+
+    fn tell(&mut self, verdict: Verdict, todo: &mut Vec<Do>) {
+        if !self.told {
+            self.told = true;
+            todo.push(Do::Tell(verdict));
+        }
+    }
+
+    fn prepare(&mut self, at: usize, todo: &mut Vec<Do>) {
+        self.seats[at].standing = Standing::Asked;
+        let message = Message::Prepare(self.tx.clone(), Arc::clone(&self.transaction));
+        self.send(at, message, todo);
+    }
+
+    fn abort_silent(&mut self, at: usize, todo: &mut Vec<Do>) {
+        self.phase = Phase::GivingUp;
+        self.seats[at].given_up = true;
+        self.send(at, Message::Abort(self.tx.clone(), None), todo);
+    }
+
+    fn send(&mut self, at: usize, message: Message, todo: &mut Vec<Do>) {
+        self.seats[at].owes += 1;
+        todo.push(Do::Send(self.seats[at].bank, message));
+    }
+
+    /// One message to `bank` is answered or lost; `None` where none was under way.
+    fn settle_debt(&mut self, bank: BankId) -> Option<usize> {
+        let at = self.seat_of(bank)?;
+        self.seats[at].owes = self.seats[at].owes.checked_sub(1)?;
+        Some(at)
+    }
+
+    fn seat_of(&self, bank: BankId) -> Option<usize> {
+        self.seats.iter().position(|seat| seat.bank == bank)
+    }
+
+    fn tokens(&self) -> Vec<Token> {
+        let token = |seat: &Seat| match seat.standing {
+            Standing::Ok(token) => Some(token),
+            Standing::Unasked | Standing::Asked | Standing::Silent | Standing::Refused(..) => None,
+        };
+        self.seats.iter().filter_map(token).collect()
+    }
+
+    fn me(&self) -> Option<BankId> {
+        match self.strategy {
+            Strategy::Parallel => None,
+            Strategy::LastAgent(me) => Some(me),
+        }
+    }
+
+    /// Is this a last agent that has not voted?
+    fn free_to_refuse(&self) -> bool {
+        let unvoted = |seat: &Seat| !matches!(seat.standing, Standing::Ok(_) | Standing::Refused(..));
+        self.me().is_some_and(|me| self.seats.iter().any(|seat| seat.bank == me && unvoted(seat)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commit::token::{Seal, Verdict as Vote};
+
+    const BOTH: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":5},{"bank":1,"op":"credit","account":"b","amount":5}]}"#;
+
+    fn bank(position: usize) -> BankId {
+        BankId::new(position).unwrap()
+    }
+
+    fn tx() -> TxId {
+        TxId::new("t1").unwrap()
+    }
+
+    fn driver(strategy: Strategy) -> Coordinator {
+        Coordinator::new(tx(), Arc::new(Transaction::parse(BOTH).unwrap()), strategy)
+    }
+
+    fn begin() -> Event {
+        Event::Begin { unreachable: BankSet::EMPTY }
+    }
+
+    fn token(driver: &Coordinator, position: usize, vote: Vote, time: i64) -> Token {
+        let digest = Some(*driver.transaction().digest());
+        Seal::keyed([1; 32]).token(bank(position), vote, &tx(), digest, Time(time))
+    }
+
+    fn ok(driver: &Coordinator, position: usize, time: i64) -> Event {
+        let token = token(driver, position, Vote::Ok, time);
+        Event::Answered(bank(position), AskedVerb::Prepare, Reply::Ok(tx(), token))
+    }
+
+    fn nok(driver: &Coordinator, position: usize) -> (Event, Token) {
+        let token = token(driver, position, Vote::No, 7);
+        let reply = Reply::Nok(tx(), token, Reason::InsufficientFunds, "a has 3".into());
+        (Event::Answered(bank(position), AskedVerb::Prepare, reply), token)
+    }
+
+    fn aborted(token: Token, position: usize) -> Event {
+        let reply = Reply::Aborted(tx(), token, Reason::Refused);
+        Event::Answered(bank(position), AskedVerb::Abort, reply)
+    }
+
+    /// What is to be done, in short words.
+    fn words(todo: &[Do]) -> Vec<String> {
+        let word = |todo: &Do| match todo {
+            Do::Send(bank, Message::Prepare(..)) => format!("PREPARE {bank}"),
+            Do::Send(bank, Message::Commit(_, tokens)) => format!("COMMIT {bank} {}", tokens.len()),
+            Do::Send(bank, Message::Abort(_, None)) => format!("ABORT {bank}"),
+            Do::Send(bank, Message::Abort(_, Some(token))) => format!("ABORT {bank} of {}", token.bank),
+            Do::Send(bank, Message::Resolve(_)) => format!("RESOLVE {bank}"),
+            Do::VoteSelf => "vote".into(),
+            Do::RefuseSelf(_) => "refuse".into(),
+            Do::StartTimer => "timer".into(),
+            Do::Tell(Verdict::Committed(time)) => format!("committed {time}"),
+            Do::Tell(Verdict::Aborted { by, reason, .. }) => format!("aborted by {by} {reason}"),
+            Do::Tell(Verdict::Doubt(banks)) => {
+                format!("doubt {:?}", banks.iter().map(|bank| bank.as_u8()).collect::<Vec<_>>())
+            }
+            Do::Tell(Verdict::Unreached) => "unreached".into(),
+        };
+        todo.iter().map(word).collect()
+    }
+
+    #[test]
+    fn all_oks_commit_at_the_greatest_vote_time() {
+        let mut driver = driver(Strategy::Parallel);
+        assert_eq!(words(&driver.on(begin())), ["PREPARE 0", "PREPARE 1", "timer"]);
+        assert!(driver.on(ok(&driver, 1, 9)).is_empty());
+        assert_eq!(words(&driver.on(ok(&driver, 0, 4))), ["committed 9", "COMMIT 0 2", "COMMIT 1 2"]);
+        assert!(!driver.is_done(), "a driver about to leave waits for the answers");
+        for position in [0, 1] {
+            let token = token(&driver, position, Vote::Ok, 4);
+            let reply = Reply::Committed(tx(), Time(9), token);
+            assert!(driver.on(Event::Answered(bank(position), AskedVerb::Commit, reply)).is_empty());
+        }
+        assert!(driver.is_done());
+    }
+
+    #[test]
+    fn one_refusal_aborts_everyone_and_a_late_ok_is_told_of_it() {
+        let mut driver = driver(Strategy::Parallel);
+        driver.on(begin());
+        let (event, _) = nok(&driver, 0);
+        assert_eq!(words(&driver.on(event)), ["aborted by 0 insufficient-funds", "ABORT 1 of 0"]);
+        assert!(driver.on(ok(&driver, 1, 9)).is_empty(), "the ABORT is under way behind its PREPARE");
+    }
+
+    #[test]
+    fn a_silent_bank_is_sent_abort_alone_and_the_others_only_with_its_answer() {
+        let mut driver = driver(Strategy::Parallel);
+        driver.on(begin());
+        driver.on(ok(&driver, 0, 4));
+        assert_eq!(words(&driver.on(Event::TimeOut)), ["ABORT 1", "timer"]);
+        let tombstone = Seal::keyed([1; 32]).token(bank(1), Vote::No, &tx(), None, Time(8));
+        assert_eq!(words(&driver.on(aborted(tombstone, 1))), ["aborted by 1 refused", "ABORT 0 of 1"]);
+    }
+
+    #[test]
+    fn a_bank_that_stays_silent_leaves_doubt_and_a_late_ok_still_commits() {
+        let mut driver = driver(Strategy::Parallel);
+        driver.on(begin());
+        driver.on(ok(&driver, 0, 4));
+        driver.on(Event::TimeOut);
+        assert_eq!(words(&driver.on(Event::TimeOut)), ["doubt [1]"]);
+        assert_eq!(words(&driver.on(ok(&driver, 1, 9))), ["COMMIT 0 2", "COMMIT 1 2"], "told once only");
+    }
+
+    #[test]
+    fn a_lost_connection_is_given_up_at_once() {
+        let mut driver = driver(Strategy::Parallel);
+        driver.on(begin());
+        assert_eq!(words(&driver.on(Event::Lost(bank(1), AskedVerb::Prepare))), ["ABORT 1"]);
+        assert!(driver.on(ok(&driver, 0, 4)).is_empty());
+        assert_eq!(words(&driver.on(Event::Lost(bank(1), AskedVerb::Abort))), ["doubt [1]"]);
+    }
+
+    #[test]
+    fn err_counts_as_silence() {
+        let mut driver = driver(Strategy::Parallel);
+        driver.on(begin());
+        let reply = Reply::Err(Reason::Malformed, "what".into());
+        let event = Event::Answered(bank(0), AskedVerb::Prepare, reply);
+        assert_eq!(words(&driver.on(event)), ["ABORT 0"]);
+    }
+
+    #[test]
+    fn committed_without_our_own_oks_token_is_asked_for_again() {
+        let mut driver = driver(Strategy::Parallel);
+        driver.on(begin());
+        driver.on(ok(&driver, 0, 4));
+        driver.on(Event::Lost(bank(1), AskedVerb::Prepare));
+        let own = token(&driver, 1, Vote::Ok, 9);
+        let committed = Event::Answered(bank(1), AskedVerb::Abort, Reply::Committed(tx(), Time(9), own));
+        assert_eq!(words(&driver.on(committed)), ["PREPARE 1"]);
+        assert_eq!(words(&driver.on(ok(&driver, 1, 9))), ["committed 9", "COMMIT 0 2", "COMMIT 1 2"]);
+    }
+
+    #[test]
+    fn committed_for_other_bytes_is_a_refusal_of_ours() {
+        let mut driver = driver(Strategy::Parallel);
+        driver.on(begin());
+        let other =
+            Token { digest: Some(crate::commit::token::Digest([9; 32])), ..token(&driver, 1, Vote::Ok, 9) };
+        let event = Event::Answered(bank(1), AskedVerb::Prepare, Reply::Committed(tx(), Time(9), other));
+        assert_eq!(words(&driver.on(event)), ["aborted by 1 duplicate-id", "ABORT 0 of 1"]);
+    }
+
+    #[test]
+    fn a_bank_that_cannot_be_reached_ends_it_before_anything_is_held() {
+        let mut driver = driver(Strategy::Parallel);
+        let unreachable = BankSet::EMPTY.with(bank(0));
+        assert_eq!(words(&driver.on(Event::Begin { unreachable })), ["ABORT 1", "timer"]);
+        let tombstone = Seal::none().token(bank(1), Vote::No, &tx(), None, Time(8));
+        assert_eq!(words(&driver.on(aborted(tombstone, 1))), ["aborted by 1 refused"]);
+        let mut driver = self::driver(Strategy::Parallel);
+        let unreachable = BankSet::EMPTY.with(bank(0)).with(bank(1));
+        assert_eq!(words(&driver.on(Event::Begin { unreachable })), ["timer", "unreached"]);
+    }
+
+    #[test]
+    fn the_last_agent_votes_last_and_may_refuse_until_then() {
+        let mut driver = driver(Strategy::LastAgent(bank(0)));
+        assert_eq!(words(&driver.on(begin())), ["PREPARE 1", "timer"]);
+        assert_eq!(words(&driver.on(ok(&driver, 1, 9))), ["vote"]);
+        let own = token(&driver, 0, Vote::Ok, 10);
+        assert_eq!(words(&driver.on(Event::OwnVote(own, None))), ["committed 10", "COMMIT 1 2"]);
+
+        let mut driver = self::driver(Strategy::LastAgent(bank(0)));
+        driver.on(begin());
+        assert_eq!(words(&driver.on(Event::TimeOut)), ["refuse"]);
+        let own = token(&driver, 0, Vote::No, 10);
+        let refusal = Some((Reason::Unreachable, String::new()));
+        assert_eq!(
+            words(&driver.on(Event::OwnVote(own, refusal))),
+            ["aborted by 0 unreachable", "ABORT 1 of 0"]
+        );
+    }
+
+    #[test]
+    fn a_last_agent_that_was_made_to_vote_early_does_not_refuse_any_more() {
+        let mut driver = driver(Strategy::LastAgent(bank(0)));
+        driver.on(begin());
+        let own = token(&driver, 0, Vote::Ok, 3);
+        assert!(driver.on(Event::OwnVote(own, None)).is_empty());
+        assert_eq!(words(&driver.on(Event::TimeOut)), ["ABORT 1", "timer"], "its OK stands");
+        assert_eq!(words(&driver.on(ok(&driver, 1, 9))), ["committed 9", "COMMIT 1 2"]);
     }
 }
