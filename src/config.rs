@@ -1,5 +1,9 @@
-//! What the programs are started with.
+//! What the programs are started with: who is in the consortium, and with which key.
 
 mod consortium;
+mod key;
+mod succession;
 
 pub use consortium::{BadConsortium, Consortium};
+pub use key::{KeyError, make_key_file, read_key_file};
+pub use succession::{BadSuccession, follows, is_loopback};

@@ -1,0 +1,128 @@
+//! The consortium's key: a small file that only its owner can read.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file can't be read or made.
+    #[error("key file {path}: {error}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The key would be everyone's.
+    #[error("key file {path} can be read by others (mode {mode:o}); make it yours alone: chmod 600 {path}")]
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// What is in it is no key.
+    #[error(
+        "key file {path} holds no key: it must be 64 hex digits or 32 bytes (make one: servidor key FILE)"
+    )]
+    NoKey {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+/// Reads the key in the file at `path`: 64 hex digits, or 32 raw bytes.
+///
+/// # Errors
+/// When it can't be read, others can read it too, or it holds something else.
+pub fn read_key_file(path: &Path) -> Result<[u8; 32], KeyError> {
+    let io = |error| KeyError::Io { path: path.to_owned(), error };
+    let file = File::open(path).map_err(io)?;
+    // The open file's own permissions are looked at: the name might mean another file by now.
+    let mode = file.metadata().map_err(io)?.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(KeyError::Open { path: path.to_owned(), mode });
+    }
+    let mut bytes = Vec::new();
+    file.take(1024).read_to_end(&mut bytes).map_err(io)?;
+    key_of(&bytes).ok_or_else(|| KeyError::NoKey { path: path.to_owned() })
+}
+
+/// Makes a fresh key in a new file at `path` that only its owner can read. Never overwrites.
+///
+/// # Errors
+/// When the file is there already, or can't be made.
+pub fn make_key_file(path: &Path) -> Result<(), KeyError> {
+    let io = |error| KeyError::Io { path: path.to_owned(), error };
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| io(io::Error::other(error)))?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
+    let mut text = blake3::Hash::from_bytes(key).to_hex().to_string();
+    text.push('\n');
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)
+}
+
+fn key_of(bytes: &[u8]) -> Option<[u8; 32]> {
+    if let Ok(raw) = bytes.try_into() {
+        return Some(raw);
+    }
+    let text = std::str::from_utf8(bytes).ok()?.trim_ascii();
+    blake3::Hash::from_hex(text).ok().map(|key| *key.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: &Path, bytes: &[u8], mode: u32) {
+        std::fs::write(path, bytes).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_fresh_key_is_read_back_and_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        make_key_file(&path).unwrap();
+        let key = read_key_file(&path).unwrap();
+        assert_ne!(key, [0; 32]);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(make_key_file(&path).unwrap_err().to_string().contains("exists"));
+        assert_eq!(read_key_file(&path).unwrap(), key);
+    }
+
+    #[test]
+    fn raw_bytes_and_hex_digits_are_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        write(&path, &[0xab; 32], 0o600);
+        let raw = read_key_file(&path).unwrap();
+        write(&path, format!("{}\n", "ab".repeat(32)).as_bytes(), 0o400);
+        assert_eq!(read_key_file(&path).unwrap(), raw);
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        for mode in [0o640, 0o604, 0o666] {
+            write(&path, &[1; 32], mode);
+            let error = read_key_file(&path).unwrap_err().to_string();
+            assert!(error.contains("chmod 600"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        for bytes in [&b""[..], b"short", &[b'z'; 64], &[b'a'; 63], &[1; 33]] {
+            write(&path, bytes, 0o600);
+            assert!(matches!(read_key_file(&path), Err(KeyError::NoKey { .. })));
+        }
+        assert!(matches!(read_key_file(&folder.path().join("none")), Err(KeyError::Io { .. })));
+    }
+}
