@@ -88,6 +88,19 @@ pub const OUTCOMES_IN_MEMORY_MIN: usize = 65_536;
 
 /// A journal segment's size.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// Memory of recorded steps that are not written yet; past it whoever records one waits.
+pub const STEP_MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A recorded step is written within this time, so that a reader sees it within 100 ms.
+pub const STEP_FLUSH_MS: u64 = 25;
+/// Lines that the step log writes at once.
+pub const STEP_CHUNK_BYTES_MAX: usize = 256 * 1024;
+/// Words for people in one step.
+pub const STEP_TEXT_BYTES_MAX: usize = 400;
+/// A step log's file is rotated at this size, unless told otherwise.
+pub const STEP_LOG_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+/// ... and so many older files stay.
+pub const STEP_LOG_KEEP_DEFAULT: usize = 8;
+
 /// An orderly end takes at most this long.
 pub const SHUTDOWN_MS_MAX: u64 = 10_000;
 
@@ -99,5 +112,6 @@ const _: () = {
     assert!(LINE_BYTES_MAX <= SESSION_OUTPUT_BYTES_MAX);
     assert!(SEGMENT_BYTES > 2 * BATCH_BYTES_MAX as u64);
     assert!(BANKS_MAX <= 16, "a set of banks is 16 bits");
+    assert!(STEP_FLUSH_MS <= 50, "half of what a reader may wait is for the writing");
     assert!(RESOLVE_AFTER_MS <= PATIENCE_MS_MAX as u64);
 };

@@ -1,1 +1,0 @@
-//! The step log: the story, one file a node.

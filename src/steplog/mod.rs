@@ -1,0 +1,399 @@
+//! The step log: the story, one file a node, one short line a step.
+//!
+//! Whoever records a step pushes a small value under a lock; an own thread makes the lines and writes them. None
+//! is dropped under load: past a bound of memory the recorder waits for the writer. Nothing is recovered from
+//! this log, so it is never synced; a kill -9 may cost its last moments. The lines' text is in `line`, the list
+//! of events in `step`, rotation in `file`.
+
+mod file;
+mod line;
+mod step;
+#[cfg(test)]
+mod tests;
+
+pub use step::{Ending, Entry, Load, Said, Step, Who};
+
+use crate::limits::{
+    STEP_CHUNK_BYTES_MAX, STEP_FLUSH_MS, STEP_LOG_BYTES_DEFAULT, STEP_LOG_KEEP_DEFAULT, STEP_MEMORY_BYTES_MAX,
+};
+use file::RotatedFile;
+use line::Formatter;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How a step log is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Off costs nothing, and makes no file.
+    pub on: bool,
+    /// Bytes of a file before it is rotated; 0: never.
+    pub bytes_max: u64,
+    /// How many rotated files stay.
+    pub keep: usize,
+    /// The consortium's addresses by position, so that a bank's line tells its address.
+    pub places: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            on: true,
+            bytes_max: STEP_LOG_BYTES_DEFAULT,
+            keep: STEP_LOG_KEEP_DEFAULT,
+            places: Vec::new(),
+        }
+    }
+}
+
+/// The step log's file could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("the step log {path} can't be opened: {source}")]
+pub struct OpenError {
+    /// Which file.
+    pub path: PathBuf,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// A handle of the step log; clones share it. When the last one goes, what was recorded is written.
+#[derive(Debug, Clone)]
+pub struct StepLog(Option<Arc<Log>>);
+
+impl StepLog {
+    /// Opens the log at `path`, appending to what is there.
+    ///
+    /// # Errors
+    /// When the file, its folder or the writing thread can't be made.
+    pub fn open(path: &Path, options: Options) -> Result<StepLog, OpenError> {
+        if !options.on {
+            return Ok(StepLog::off());
+        }
+        let failed = |source| OpenError { path: path.to_owned(), source };
+        let file = RotatedFile::open(path, options.bytes_max, options.keep).map_err(failed)?;
+        let chunk = usize::try_from(options.bytes_max).unwrap_or(usize::MAX);
+        let chunk = if chunk == 0 { STEP_CHUNK_BYTES_MAX } else { chunk.min(STEP_CHUNK_BYTES_MAX) };
+        let shared = Arc::new(Shared::default());
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            file,
+            formatter: Formatter::new(options.places),
+            lines: Vec::with_capacity(2 * chunk),
+            chunk,
+            lost: 0,
+            path: path.to_owned(),
+        };
+        let thread =
+            thread::Builder::new().name("step-log".to_owned()).spawn(move || writer.run()).map_err(failed)?;
+        Ok(StepLog(Some(Arc::new(Log { shared, thread: Mutex::new(Some(thread)) }))))
+    }
+
+    /// A log that tells nothing.
+    pub fn off() -> StepLog {
+        StepLog(None)
+    }
+
+    /// Does it tell anything? If not, steps need not be made.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Records a step that happens now.
+    pub fn record(&self, step: Step) {
+        if let Some(log) = &self.0 {
+            log.shared.push(Entry { at_us: wall_us(), step });
+        }
+    }
+
+    /// Records a step that happened at `at_us`, microseconds since 1970.
+    pub fn record_at(&self, at_us: i64, step: Step) {
+        if let Some(log) = &self.0 {
+            log.shared.push(Entry { at_us, step });
+        }
+    }
+
+    /// Records many steps under one lock, and empties `entries` for its next use.
+    pub fn append(&self, entries: &mut Vec<Entry>) {
+        match &self.0 {
+            Some(log) if !entries.is_empty() => log.shared.append(entries),
+            _ => entries.clear(),
+        }
+    }
+
+    /// Waits until all that was recorded before is in the file, at most for `within`. Says whether it is.
+    pub fn flush(&self, within: Duration) -> bool {
+        self.0.as_ref().is_none_or(|log| log.shared.flush(within))
+    }
+
+    /// Opens the file anew, for whoever moved it away.
+    pub fn reopen(&self) {
+        if let Some(log) = &self.0 {
+            log.shared.lock().reopen = true;
+            log.shared.wake.notify_one();
+        }
+    }
+
+    /// Writes all that was recorded and ends the log; what is recorded later is not told any more.
+    pub fn close(&self) {
+        if let Some(log) = &self.0 {
+            log.close();
+        }
+    }
+
+    /// From now on a panic is told in this log, and written, before the process goes.
+    pub fn flush_on_panic(&self) {
+        let log = self.clone();
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            log.record(Step::Fault(format!("panic: {info}").into()));
+            log.flush(Duration::from_secs(1));
+            before(info);
+        }));
+    }
+}
+
+/// The wall clock, in microseconds since 1970.
+pub fn wall_us() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_micros()).ok())
+        .unwrap_or(0)
+}
+
+#[derive(Debug)]
+struct Log {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Log {
+    fn close(&self) {
+        self.shared.lock().stop = true;
+        self.shared.wake.notify_one();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A writer that panicked has told it; there is no more to do here.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// What recorders and the writer share.
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// The writer waits here for something to do.
+    wake: Condvar,
+    /// Recorders wait here for room, and whoever flushes for the end of it.
+    done: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: Vec<Entry>,
+    bytes: usize,
+    /// How many flushes were asked for, and how many of them are done.
+    flush_asked: u64,
+    flush_done: u64,
+    reopen: bool,
+    stop: bool,
+    /// The writer is gone: nobody may wait for it.
+    gone: bool,
+}
+
+/// Memory of an entry; the allocator's slack is not counted.
+fn entry_bytes(entry: &Entry) -> usize {
+    size_of::<Entry>() + entry.step.heap_bytes()
+}
+
+/// The writer takes one buffer while another fills: each may have half.
+const BUFFER_BYTES_MAX: usize = STEP_MEMORY_BYTES_MAX / 2;
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, entry: Entry) {
+        let bytes = entry_bytes(&entry);
+        let mut state = self.room();
+        if !state.gone {
+            state.entries.push(entry);
+            self.added(state, bytes);
+        }
+    }
+
+    fn append(&self, entries: &mut Vec<Entry>) {
+        let bytes = entries.iter().map(entry_bytes).sum();
+        let mut state = self.room();
+        if state.gone {
+            entries.clear();
+        } else {
+            state.entries.append(entries);
+            self.added(state, bytes);
+        }
+    }
+
+    /// The state once there is room. What is added then may pass the bound, by one batch at most.
+    fn room(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        while state.bytes >= BUFFER_BYTES_MAX && !state.gone {
+            state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state
+    }
+
+    fn added(&self, mut state: MutexGuard<'_, State>, bytes: usize) {
+        let before = state.bytes;
+        state.bytes += bytes;
+        let filled = before < BUFFER_BYTES_MAX / 2 && state.bytes >= BUFFER_BYTES_MAX / 2;
+        drop(state);
+        // The writer sleeps without end only while there is nothing, and else until its next flush is due.
+        if before == 0 || filled {
+            self.wake.notify_one();
+        }
+    }
+
+    fn flush(&self, within: Duration) -> bool {
+        let until = Instant::now() + within;
+        let mut state = self.lock();
+        state.flush_asked += 1;
+        let asked = state.flush_asked;
+        self.wake.notify_one();
+        loop {
+            if state.flush_done >= asked || state.gone {
+                return true;
+            }
+            let Some(left) = until.checked_duration_since(Instant::now()) else {
+                return false;
+            };
+            state = self.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// The writing thread.
+struct Writer {
+    shared: Arc<Shared>,
+    file: RotatedFile,
+    formatter: Formatter,
+    lines: Vec<u8>,
+    chunk: usize,
+    /// Bytes that could not be written since the last write that could.
+    lost: u64,
+    path: PathBuf,
+}
+
+impl Writer {
+    fn run(mut self) {
+        // However this thread ends, nobody waits for it afterwards.
+        let _gone = Gone(Arc::clone(&self.shared));
+        let mut taken = Vec::new();
+        loop {
+            let mut state = self.next_flush();
+            std::mem::swap(&mut state.entries, &mut taken);
+            state.bytes = 0;
+            let (asked, reopen, stop) = (state.flush_asked, std::mem::take(&mut state.reopen), state.stop);
+            drop(state);
+            // There is room again as soon as the buffer is taken.
+            self.shared.done.notify_all();
+            if reopen && let Err(error) = self.file.reopen() {
+                self.warn(&format!("can't be reopened: {error}; it goes on in the file it had"));
+            }
+            for entry in taken.drain(..) {
+                self.formatter.write(&mut self.lines, &entry);
+                if self.lines.len() >= self.chunk {
+                    self.write();
+                }
+            }
+            self.write();
+            if taken.capacity() > 4 * STEP_CHUNK_BYTES_MAX / size_of::<Entry>() {
+                taken = Vec::new(); // a burst is over: its memory goes back
+            }
+            self.shared.lock().flush_done = asked;
+            self.shared.done.notify_all();
+            if stop {
+                return;
+            }
+        }
+    }
+
+    /// Waits until there is something, and then for more of it until a flush is due.
+    fn next_flush(&self) -> MutexGuard<'_, State> {
+        let urgent = |state: &State| {
+            state.stop
+                || state.reopen
+                || state.flush_asked > state.flush_done
+                || state.bytes >= BUFFER_BYTES_MAX / 2
+        };
+        let state = self
+            .shared
+            .wake
+            .wait_while(self.shared.lock(), |state| state.entries.is_empty() && !urgent(state))
+            .unwrap_or_else(PoisonError::into_inner);
+        let flush_after = Duration::from_millis(STEP_FLUSH_MS);
+        self.shared
+            .wake
+            .wait_timeout_while(state, flush_after, |state| !urgent(state))
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+    }
+
+    fn write(&mut self) {
+        while !self.lines.is_empty() {
+            if self.file.is_full(self.lines.len())
+                && let Err(error) = self.file.rotate()
+            {
+                self.warn(&format!("can't be rotated: {error}; it goes on in the same file"));
+            }
+            let written = self.file.append(&self.lines);
+            let length = u64::try_from(self.lines.len()).unwrap_or(u64::MAX);
+            self.lines.clear();
+            self.written(written, length);
+        }
+    }
+
+    /// A log that can't be written does not stop a bank: it is told once on stderr, and once it can be written
+    /// again the log itself says how much is missing.
+    fn written(&mut self, result: io::Result<()>, bytes: u64) {
+        match result {
+            Err(error) => {
+                if self.lost == 0 {
+                    self.warn(&format!("can't be written: {error}; steps are lost until it can be again"));
+                }
+                self.lost = self.lost.saturating_add(bytes);
+            }
+            Ok(()) if self.lost > 0 => {
+                self.warn(&format!("can be written again; {} bytes of it are lost", self.lost));
+                let text = format!("{} bytes before this line could not be written and are lost", self.lost);
+                self.lost = 0;
+                let entry = Entry { at_us: wall_us(), step: Step::Fault(text.into()) };
+                self.formatter.write(&mut self.lines, &entry);
+            }
+            Ok(()) => {}
+        }
+    }
+
+    fn warn(&self, text: &str) {
+        // Nobody can be told that stderr is closed.
+        let _ = writeln!(io::stderr(), "step log {}: {text}", self.path.display());
+    }
+}
+
+struct Gone(Arc<Shared>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.lock().gone = true;
+        self.0.done.notify_all();
+    }
+}

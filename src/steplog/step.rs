@@ -1,0 +1,522 @@
+//! The steps: a closed list of what a line of the step log can tell, kept small so that recording one is cheap.
+//!
+//! A step holds names, numbers and static words; its text is made later, on the log's own thread (`line`).
+
+use crate::bank::io::{Asked, AskedVerb, CoreStep, DoubtCause, Message, Outcome, Seq};
+use crate::bank::record::Record;
+use crate::commit::coordinator;
+use crate::commit::token::Verdict;
+use crate::ids::{AccountNumber, BankId, BankSet, TaxId, Time, TxId};
+use crate::wire::Reason;
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use crate::wire::transaction::Transaction;
+use std::net::SocketAddr;
+
+/// A step and when it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The wall clock, in microseconds since 1970.
+    pub at_us: i64,
+    /// What happened.
+    pub step: Step,
+}
+
+/// Who is at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// A connection from this address.
+    Address(SocketAddr),
+    /// A bank's link that came from this address.
+    Link(SocketAddr, BankId),
+    /// The bank in this place, at the address that the consortium's list says.
+    Bank(BankId),
+}
+
+/// What a request or message carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// Nothing worth telling.
+    Nothing,
+    /// A transaction with so many operations at these banks.
+    Ops(usize, BankSet),
+    /// So many tokens.
+    Tokens(usize),
+}
+
+/// What a reply says, in short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Its first word on the wire.
+    pub word: &'static str,
+    /// Whose vote it tells.
+    pub by: Option<BankId>,
+    /// The vote's time, or the commit's for COMMITTED.
+    pub time: Option<Time>,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// In words.
+    pub text: Option<Box<str>>,
+}
+
+/// What became of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Committed at this time.
+    Committed(Time),
+    /// Aborted because this bank refused, for this reason.
+    Aborted(BankId, Reason),
+    /// Not known: these banks are silent.
+    Unknown(BankSet),
+}
+
+/// One step. The names of the events on their lines are those of `Step::event`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The program began: its version, and with what.
+    Start(Box<str>),
+    /// It can be reached now.
+    Ready(Box<str>),
+    /// The journal was read.
+    Recover {
+        /// Records read.
+        records: u64,
+        /// The newest record's number.
+        seq: Seq,
+        /// Undecided transactions found.
+        undecided: usize,
+        /// How long it took, in microseconds.
+        took_us: u64,
+        /// What else: a torn tail that was cut, a snapshot used.
+        text: Box<str>,
+    },
+    /// A connection was accepted, or made.
+    Connect(Who),
+    /// A connection ended: why.
+    Disconnect(Who, Box<str>),
+    /// A request came.
+    Receive {
+        /// From whom.
+        who: Who,
+        /// Its verb.
+        verb: &'static str,
+        /// Its transaction.
+        tx: Option<TxId>,
+        /// What it carries.
+        load: Load,
+    },
+    /// A line came that is no request, or the stream broke a bound.
+    Bad(Who, Reason, Box<str>),
+    /// This bank voted.
+    Vote {
+        /// On what.
+        tx: TxId,
+        /// The vote's time.
+        time: Time,
+        /// Its record.
+        seq: Seq,
+        /// The transaction's size and banks.
+        load: Load,
+        /// `None` is OK.
+        refusal: Option<(Reason, Box<str>)>,
+    },
+    /// This bank refused an id for ever, unseen.
+    Refuse {
+        /// The id.
+        tx: TxId,
+        /// When.
+        time: Time,
+        /// Why.
+        reason: Reason,
+        /// Its record.
+        seq: Seq,
+    },
+    /// The outcome at this bank.
+    Outcome {
+        /// Of what.
+        tx: TxId,
+        /// What became of it.
+        ending: Ending,
+        /// Its record.
+        seq: Seq,
+        /// The own vote's time, where one record is vote and outcome.
+        voted: Option<Time>,
+    },
+    /// A client was registered.
+    Client(TaxId, Seq),
+    /// An account was opened.
+    Account(AccountNumber, Seq),
+    /// The consortium's list was recorded: this bank's place and how many there are.
+    Consortium(BankId, usize, Seq),
+    /// The clock was moved.
+    Clock(Time, Seq),
+    /// A message left for a bank.
+    Send {
+        /// To whom.
+        to: BankId,
+        /// Which verb.
+        verb: AskedVerb,
+        /// About what.
+        tx: TxId,
+        /// What it carries.
+        load: Load,
+    },
+    /// A reply was given.
+    Reply {
+        /// To whom.
+        who: Who,
+        /// About what.
+        tx: Option<TxId>,
+        /// What it says.
+        said: Said,
+    },
+    /// A bank answered; `None` when it can't any more.
+    Answer {
+        /// Who.
+        from: BankId,
+        /// What it was asked.
+        verb: AskedVerb,
+        /// About what.
+        tx: TxId,
+        /// What it says.
+        said: Option<Said>,
+    },
+    /// This bank began to ask about a transaction.
+    Doubt(TxId, DoubtCause),
+    /// This bank drives a transaction.
+    Drive(TxId),
+    /// A driver's time-out: these banks were silent.
+    Timeout(TxId, BankSet),
+    /// A session's wait ended without an outcome.
+    GaveUp(TxId),
+    /// A driver's verdict, and how many banks of how many said OK.
+    Verdict {
+        /// On what.
+        tx: TxId,
+        /// What.
+        ending: Ending,
+        /// OKs counted.
+        oks: usize,
+        /// Banks asked.
+        banks: usize,
+    },
+    /// A batch was made durable.
+    Sync {
+        /// The newest record that it covers.
+        upto: Seq,
+        /// How many records it wrote.
+        records: usize,
+        /// ... of how many bytes.
+        bytes: usize,
+        /// How long write and sync took, in microseconds.
+        took_us: u64,
+    },
+    /// The link to a bank is open; its round trip in microseconds.
+    LinkUp(BankId, u64),
+    /// The link to a bank is gone, or could not be made: why.
+    LinkDown(BankId, Box<str>),
+    /// A bank told the time of the last vote of ours that it knows.
+    Known(BankId, Time),
+    /// Something is wrong: what, for the operator.
+    Fault(Box<str>),
+    /// The program ends: why.
+    Stop(Box<str>),
+}
+
+impl Step {
+    /// The step of a request that came.
+    pub fn of_request(request: &Request, who: Who) -> Step {
+        let (verb, tx, load) = match request {
+            Request::Prepare(tx, transaction) => ("PREPARE", Some(tx), Load::of(transaction)),
+            Request::Commit(tx, tokens) => ("COMMIT", Some(tx), Load::Tokens(tokens.len())),
+            Request::Abort(tx, token) => ("ABORT", Some(tx), Load::Tokens(usize::from(token.is_some()))),
+            Request::Resolve(tx) => ("RESOLVE", Some(tx), Load::Nothing),
+            Request::Status(tx) => ("STATUS", Some(tx), Load::Nothing),
+            Request::Execute(tx, transaction) => ("EXECUTE", Some(tx), Load::of(transaction)),
+            Request::Client(_) => ("CLIENT", None, Load::Nothing),
+            Request::Account(_) => ("ACCOUNT", None, Load::Nothing),
+            Request::Clients { .. } => ("CLIENTS", None, Load::Nothing),
+            Request::Accounts { .. } => ("ACCOUNTS", None, Load::Nothing),
+            Request::Balance(_) => ("BALANCE", None, Load::Nothing),
+            Request::Value(_) => ("VALUE", None, Load::Nothing),
+            Request::History { .. } => ("HISTORY", None, Load::Nothing),
+            Request::Pending { .. } => ("PENDING", None, Load::Nothing),
+            Request::Banks => ("BANKS", None, Load::Nothing),
+            Request::Info => ("INFO", None, Load::Nothing),
+            Request::Snapshot { .. } => ("SNAPSHOT", None, Load::Nothing),
+            Request::Peer(_) => ("PEER", None, Load::Nothing),
+            Request::Ping => ("PING", None, Load::Nothing),
+            Request::Help => ("HELP", None, Load::Nothing),
+            Request::Quit => ("QUIT", None, Load::Nothing),
+        };
+        Step::Receive { who, verb, tx: tx.cloned(), load }
+    }
+
+    /// The step of a reply that was given.
+    pub fn of_reply(reply: &Reply, who: Who) -> Step {
+        let (tx, said) = Said::of(reply);
+        Step::Reply { who, tx: tx.cloned(), said }
+    }
+
+    /// The step of a record; `seq` is its number.
+    pub fn of_record(record: &Record, seq: Seq) -> Step {
+        match record {
+            Record::Consortium { bank, places } => Step::Consortium(*bank, places.len(), seq),
+            Record::Voted { tx, time, transaction, refusal } => Step::Vote {
+                tx: tx.clone(),
+                time: *time,
+                seq,
+                load: Load::of(transaction),
+                refusal: refusal.as_ref().map(|(reason, text)| (*reason, text.as_str().into())),
+            },
+            Record::Refused { tx, time, reason } => {
+                Step::Refuse { tx: tx.clone(), time: *time, reason: *reason, seq }
+            }
+            Record::Decided { tx, outcome, .. } => {
+                let ending = match outcome {
+                    Outcome::Committed(time) => Ending::Committed(*time),
+                    Outcome::Aborted(token, reason) => Ending::Aborted(token.bank, *reason),
+                };
+                Step::Outcome { tx: tx.clone(), ending, seq, voted: None }
+            }
+            Record::Executed { tx, time, committed, .. } => Step::Outcome {
+                tx: tx.clone(),
+                ending: Ending::Committed(*committed),
+                seq,
+                voted: Some(*time),
+            },
+            Record::ClientAdded { client, .. } => Step::Client(client.cpf.clone(), seq),
+            Record::AccountOpened { account, .. } => Step::Account(account.number.clone(), seq),
+            Record::ClockMoved { time } => Step::Clock(*time, seq),
+            Record::Stopped { why } => Step::Fault(why.as_str().into()),
+        }
+    }
+
+    /// The step of a message that left for the bank `to`.
+    pub fn of_message(message: &Message, to: BankId) -> Step {
+        let (tx, verb, load) = match message {
+            Message::Prepare(tx, transaction) => (tx, AskedVerb::Prepare, Load::of(transaction)),
+            Message::Commit(tx, tokens) => (tx, AskedVerb::Commit, Load::Tokens(tokens.len())),
+            Message::Abort(tx, token) => (tx, AskedVerb::Abort, Load::Tokens(usize::from(token.is_some()))),
+            Message::Resolve(tx) => (tx, AskedVerb::Resolve, Load::Nothing),
+        };
+        Step::Send { to, verb, tx: tx.clone(), load }
+    }
+
+    /// The step of what the bank `from` answered to what it was asked.
+    pub fn of_answer(from: BankId, asked: &Asked, reply: Option<&Reply>) -> Step {
+        let said = reply.map(|reply| Said::of(reply).1);
+        Step::Answer { from, verb: asked.verb, tx: asked.tx.clone(), said }
+    }
+
+    /// The step of something inside the core.
+    pub fn of_core(step: &CoreStep) -> Step {
+        match step {
+            CoreStep::Doubt(tx, cause) => Step::Doubt(tx.clone(), *cause),
+            CoreStep::Drive(tx) => Step::Drive(tx.clone()),
+            CoreStep::Silent(tx, banks) => Step::Timeout(tx.clone(), *banks),
+            CoreStep::GaveUp(tx) => Step::GaveUp(tx.clone()),
+        }
+    }
+
+    /// The step of a driver's verdict; `oks` of `banks` said OK.
+    pub fn of_verdict(tx: &TxId, verdict: &coordinator::Verdict, oks: usize, banks: usize) -> Step {
+        let ending = match verdict {
+            coordinator::Verdict::Committed(time) => Ending::Committed(*time),
+            coordinator::Verdict::Aborted { by, reason, .. } => Ending::Aborted(*by, *reason),
+            coordinator::Verdict::Doubt(silent) => Ending::Unknown(*silent),
+        };
+        Step::Verdict { tx: tx.clone(), ending, oks, banks }
+    }
+
+    /// The event's word on the line.
+    pub fn event(&self) -> &'static str {
+        match self {
+            Step::Start(_) => "start",
+            Step::Ready(_) => "ready",
+            Step::Recover { .. } => "recover",
+            Step::Connect(_) => "connect",
+            Step::Disconnect(..) => "disconnect",
+            Step::Receive { .. } => "recv",
+            Step::Bad(..) => "bad",
+            Step::Vote { .. } => "vote",
+            Step::Refuse { .. } => "refuse",
+            Step::Outcome { .. } => "outcome",
+            Step::Client(..) => "client",
+            Step::Account(..) => "account",
+            Step::Consortium(..) => "consortium",
+            Step::Clock(..) => "clock",
+            Step::Send { verb: AskedVerb::Resolve, .. } => "ask",
+            Step::Send { .. } => "send",
+            Step::Reply { .. } => "reply",
+            Step::Answer { .. } => "answer",
+            Step::Doubt(..) => "doubt",
+            Step::Drive(_) => "drive",
+            Step::Timeout(..) => "timeout",
+            Step::GaveUp(_) => "gave-up",
+            Step::Verdict { .. } => "verdict",
+            Step::Sync { .. } => "sync",
+            Step::LinkUp(..) => "link-up",
+            Step::LinkDown(..) => "link-down",
+            Step::Known(..) => "known",
+            Step::Fault(_) => "fault",
+            Step::Stop(_) => "stop",
+        }
+    }
+
+    /// About which transaction it is.
+    pub fn tx(&self) -> Option<&TxId> {
+        match self {
+            Step::Receive { tx, .. } | Step::Reply { tx, .. } => tx.as_ref(),
+            Step::Vote { tx, .. }
+            | Step::Refuse { tx, .. }
+            | Step::Outcome { tx, .. }
+            | Step::Send { tx, .. }
+            | Step::Answer { tx, .. }
+            | Step::Doubt(tx, _)
+            | Step::Drive(tx)
+            | Step::Timeout(tx, _)
+            | Step::GaveUp(tx)
+            | Step::Verdict { tx, .. } => Some(tx),
+            Step::Start(_)
+            | Step::Ready(_)
+            | Step::Recover { .. }
+            | Step::Connect(_)
+            | Step::Disconnect(..)
+            | Step::Bad(..)
+            | Step::Client(..)
+            | Step::Account(..)
+            | Step::Consortium(..)
+            | Step::Clock(..)
+            | Step::Sync { .. }
+            | Step::LinkUp(..)
+            | Step::LinkDown(..)
+            | Step::Known(..)
+            | Step::Fault(_)
+            | Step::Stop(_) => None,
+        }
+    }
+
+    /// Who is at the other end of it.
+    pub fn who(&self) -> Option<Who> {
+        match self {
+            Step::Connect(who)
+            | Step::Disconnect(who, _)
+            | Step::Bad(who, ..)
+            | Step::Receive { who, .. }
+            | Step::Reply { who, .. } => Some(*who),
+            Step::Send { to: bank, .. }
+            | Step::Answer { from: bank, .. }
+            | Step::LinkUp(bank, _)
+            | Step::LinkDown(bank, _)
+            | Step::Known(bank, _) => Some(Who::Bank(*bank)),
+            Step::Start(_)
+            | Step::Ready(_)
+            | Step::Recover { .. }
+            | Step::Vote { .. }
+            | Step::Refuse { .. }
+            | Step::Outcome { .. }
+            | Step::Client(..)
+            | Step::Account(..)
+            | Step::Consortium(..)
+            | Step::Clock(..)
+            | Step::Doubt(..)
+            | Step::Drive(_)
+            | Step::Timeout(..)
+            | Step::GaveUp(_)
+            | Step::Verdict { .. }
+            | Step::Sync { .. }
+            | Step::Fault(_)
+            | Step::Stop(_) => None,
+        }
+    }
+
+    /// Memory beside the step itself, roughly, in bytes.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let text = match self {
+            Step::Start(text) | Step::Ready(text) | Step::Fault(text) | Step::Stop(text) => text.len(),
+            Step::Recover { text, .. } => text.len(),
+            Step::Disconnect(_, text) | Step::Bad(_, _, text) | Step::LinkDown(_, text) => text.len(),
+            Step::Vote { refusal, .. } => refusal.as_ref().map_or(0, |(_, text)| text.len()),
+            Step::Reply { said, .. } | Step::Answer { said: Some(said), .. } => {
+                said.text.as_ref().map_or(0, |text| text.len())
+            }
+            Step::Account(number, _) => number.as_str().len(),
+            Step::Answer { said: None, .. }
+            | Step::Connect(_)
+            | Step::Receive { .. }
+            | Step::Refuse { .. }
+            | Step::Outcome { .. }
+            | Step::Client(..)
+            | Step::Consortium(..)
+            | Step::Clock(..)
+            | Step::Send { .. }
+            | Step::Doubt(..)
+            | Step::Drive(_)
+            | Step::Timeout(..)
+            | Step::GaveUp(_)
+            | Step::Verdict { .. }
+            | Step::Sync { .. }
+            | Step::LinkUp(..)
+            | Step::Known(..) => 0,
+        };
+        text + self.tx().map_or(0, |tx| tx.as_str().len())
+    }
+}
+
+impl Load {
+    fn of(transaction: &Transaction) -> Load {
+        Load::Ops(transaction.ops().len(), transaction.banks())
+    }
+}
+
+impl Said {
+    /// What `reply` says, and about which transaction.
+    pub fn of(reply: &Reply) -> (Option<&TxId>, Said) {
+        let said = |word| Said { word, by: None, time: None, reason: None, text: None };
+        let text = |text: &str| if text.is_empty() { None } else { Some(text.into()) };
+        match reply {
+            Reply::Ok(tx, token) => {
+                (Some(tx), Said { by: Some(token.bank), time: Some(token.time), ..said("OK") })
+            }
+            Reply::Nok(tx, token, reason, words) => (
+                Some(tx),
+                Said {
+                    by: Some(token.bank),
+                    // The token of a NOK `duplicate-id` repeats an earlier vote, perhaps an OK.
+                    time: Some(token.time).filter(|_| token.verdict == Verdict::No),
+                    reason: Some(*reason),
+                    text: text(words),
+                    ..said("NOK")
+                },
+            ),
+            Reply::Committed(tx, time, token) => {
+                (Some(tx), Said { by: Some(token.bank), time: Some(*time), ..said("COMMITTED") })
+            }
+            Reply::Aborted(tx, token, reason) => {
+                (Some(tx), Said { by: Some(token.bank), reason: Some(*reason), ..said("ABORTED") })
+            }
+            Reply::Doubt(tx, words) => (Some(tx), Said { text: text(words), ..said("DOUBT") }),
+            Reply::Unknown(tx) => (Some(tx), said("UNKNOWN")),
+            Reply::Done(_) => (None, said("DONE")),
+            Reply::Refused(reason, words) => {
+                (None, Said { reason: Some(*reason), text: text(words), ..said("REFUSED") })
+            }
+            Reply::Err(reason, words) => {
+                (None, Said { reason: Some(*reason), text: text(words), ..said("ERR") })
+            }
+            Reply::Pong => (None, said("PONG")),
+            Reply::Bye => (None, said("BYE")),
+        }
+    }
+}
+
+/// The verb's word on the wire.
+pub(super) fn verb(verb: AskedVerb) -> &'static str {
+    match verb {
+        AskedVerb::Prepare => "PREPARE",
+        AskedVerb::Commit => "COMMIT",
+        AskedVerb::Abort => "ABORT",
+        AskedVerb::Resolve => "RESOLVE",
+    }
+}

@@ -1,0 +1,449 @@
+//! Tests of the step log: the text of each event, and that no step is lost, late or cut.
+
+use super::line::Formatter;
+use super::*;
+use crate::bank::io::{Asked, AskedVerb, CoreStep, DoubtCause, Message};
+use crate::bank::record::Record;
+use crate::commit::token::{Digest, Seal, Token, Verdict};
+use crate::ids::{AccountNumber, BankId, BankSet, TaxId, Time, TxId};
+use crate::wire::Reason;
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+
+/// 2026-11-22T05:38:51.123456Z
+const AT_US: i64 = 1_795_325_931_123_456;
+
+fn bank(position: usize) -> BankId {
+    BankId::new(position).unwrap()
+}
+
+fn tx(id: &str) -> TxId {
+    TxId::new(id).unwrap()
+}
+
+fn token(verdict: Verdict) -> Token {
+    Seal::none().token(bank(1), verdict, &tx("t1"), Some(Digest::of(b"{}")), Time(77))
+}
+
+fn client() -> Who {
+    Who::Address(SocketAddr::from(([127, 0, 0, 1], 53012)))
+}
+
+fn line(step: Step) -> String {
+    let places = vec!["127.0.0.1:8886".to_owned(), "127.0.0.1:8887".to_owned(), "-".to_owned()];
+    let mut out = Vec::new();
+    Formatter::new(places).write(&mut out, &Entry { at_us: AT_US, step });
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.ends_with('\n') && !text.ends_with(" \n"), "{text:?}");
+    text.trim_end_matches('\n').to_owned()
+}
+
+/// The line without its time, and with each run of spaces made one.
+fn words(step: Step) -> String {
+    let line = line(step);
+    assert_eq!(&line[..28], "2026-11-22T05:38:51.123456Z ");
+    line[28..].split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn columns_are_aligned_and_told_apart() {
+    let short = line(Step::of_request(&Request::Resolve(tx("t1")), client()));
+    assert_eq!(
+        short,
+        "2026-11-22T05:38:51.123456Z recv       tx=t1                       peer=127.0.0.1:53012  RESOLVE"
+    );
+    let long = tx(&"x".repeat(64));
+    let long = line(Step::of_request(&Request::Resolve(long), client()));
+    assert!(long.contains(&format!(" tx={} peer=", "x".repeat(64))), "{long}");
+}
+
+#[test]
+fn every_event_has_its_line() {
+    let two: BankSet = [bank(0), bank(2)].into_iter().collect();
+    let at = SocketAddr::from(([10, 0, 0, 7], 9));
+    let v6: SocketAddr = "[::1]:80".parse().unwrap();
+    let asked = |verb| Asked { tx: tx("t1"), verb };
+    let cases: Vec<(Step, &str)> = vec![
+        (Step::Start("0.1.0".into()), "start tx=- peer=- 0.1.0"),
+        (Step::Ready("3 places".into()), "ready tx=- peer=- 3 places"),
+        (
+            Step::Recover { records: 3, seq: 9, undecided: 1, took_us: 12, text: "torn tail\ncut".into() },
+            "recover tx=- peer=- records=3 seq=9 undecided=1 took_us=12 torn tail cut",
+        ),
+        (Step::Connect(client()), "connect tx=- peer=127.0.0.1:53012"),
+        (Step::Connect(Who::Bank(bank(1))), "connect tx=- peer=127.0.0.1:8887 bank=1"),
+        (Step::Disconnect(Who::Address(v6), "end".into()), "disconnect tx=- peer=[::1]:80 end"),
+        (
+            Step::of_request(&Request::Commit(tx("t1"), vec![token(Verdict::Ok)]), Who::Link(at, bank(2))),
+            "recv tx=t1 peer=10.0.0.7:9 bank=2 COMMIT tokens=1",
+        ),
+        (Step::of_request(&Request::Ping, client()), "recv tx=- peer=127.0.0.1:53012 PING"),
+        (
+            Step::Bad(client(), Reason::Malformed, "no verb `x`".into()),
+            "bad tx=- peer=127.0.0.1:53012 malformed no verb `x`",
+        ),
+        (
+            Step::Vote { tx: tx("t1"), time: Time(5), seq: 2, load: Load::Ops(3, two), refusal: None },
+            "vote tx=t1 peer=- OK time=5 ops=3 banks=0,2 seq=2",
+        ),
+        (
+            Step::Vote {
+                tx: tx("t1"),
+                time: Time(5),
+                seq: 2,
+                load: Load::Ops(1, BankSet::EMPTY),
+                refusal: Some((Reason::Locked, "storage".into())),
+            },
+            "vote tx=t1 peer=- NOK locked time=5 ops=1 banks=- seq=2 storage",
+        ),
+        (
+            Step::of_record(&Record::Refused { tx: tx("t1"), time: Time(5), reason: Reason::Expired }, 4),
+            "refuse tx=t1 peer=- expired time=5 seq=4",
+        ),
+        (
+            Step::Outcome { tx: tx("t1"), ending: Ending::Committed(Time(8)), seq: 3, voted: Some(Time(7)) },
+            "outcome tx=t1 peer=- COMMITTED time=8 voted=7 seq=3",
+        ),
+        (
+            Step::Outcome {
+                tx: tx("t1"),
+                ending: Ending::Aborted(bank(2), Reason::Refused),
+                seq: 3,
+                voted: None,
+            },
+            "outcome tx=t1 peer=- ABORTED refused by=2 seq=3",
+        ),
+        (Step::Client(TaxId::new("12345678900").unwrap(), 6), "client tx=- peer=- cpf=..8900 seq=6"),
+        (
+            Step::Account(AccountNumber::new("12345-6").unwrap(), 7),
+            "account tx=- peer=- number=12345-6 seq=7",
+        ),
+        (
+            Step::of_record(&Record::Consortium { bank: bank(1), places: vec![String::new(); 3] }, 1),
+            "consortium tx=- peer=- bank=1 places=3 seq=1",
+        ),
+        (Step::of_record(&Record::ClockMoved { time: Time(-3) }, 8), "clock tx=- peer=- time=-3 seq=8"),
+        (
+            Step::of_record(&Record::Stopped { why: "forgot a vote".into() }, 8),
+            "fault tx=- peer=- forgot a vote",
+        ),
+        (
+            Step::of_message(&Message::Abort(tx("t1"), None), bank(0)),
+            "send tx=t1 peer=127.0.0.1:8886 bank=0 ABORT tokens=0",
+        ),
+        (
+            Step::of_message(&Message::Resolve(tx("t1")), bank(1)),
+            "ask tx=t1 peer=127.0.0.1:8887 bank=1 RESOLVE",
+        ),
+        (
+            Step::of_reply(&Reply::Ok(tx("t1"), token(Verdict::Ok)), client()),
+            "reply tx=t1 peer=127.0.0.1:53012 OK time=77 by=1",
+        ),
+        (
+            Step::of_reply(
+                &Reply::Nok(tx("t1"), token(Verdict::No), Reason::NotHolder, "cpf".into()),
+                client(),
+            ),
+            "reply tx=t1 peer=127.0.0.1:53012 NOK not-holder time=77 by=1 cpf",
+        ),
+        (
+            Step::of_reply(&Reply::Committed(tx("t1"), Time(99), token(Verdict::Ok)), client()),
+            "reply tx=t1 peer=127.0.0.1:53012 COMMITTED time=99 by=1",
+        ),
+        (Step::of_reply(&Reply::Done("{}".into()), client()), "reply tx=- peer=127.0.0.1:53012 DONE"),
+        (
+            Step::of_reply(&Reply::Err(Reason::Limit, "line".into()), client()),
+            "reply tx=- peer=127.0.0.1:53012 ERR limit line",
+        ),
+        (
+            Step::of_answer(
+                bank(1),
+                &asked(AskedVerb::Resolve),
+                Some(&Reply::Aborted(tx("t1"), token(Verdict::No), Reason::Refused)),
+            ),
+            "answer tx=t1 peer=127.0.0.1:8887 bank=1 RESOLVE ABORTED refused by=1",
+        ),
+        (
+            Step::of_answer(bank(1), &asked(AskedVerb::Prepare), None),
+            "answer tx=t1 peer=127.0.0.1:8887 bank=1 PREPARE none",
+        ),
+        (Step::of_core(&CoreStep::Doubt(tx("t1"), DoubtCause::DriverGone)), "doubt tx=t1 peer=- driver-gone"),
+        (Step::of_core(&CoreStep::Drive(tx("t1"))), "drive tx=t1 peer=-"),
+        (Step::of_core(&CoreStep::Silent(tx("t1"), two)), "timeout tx=t1 peer=- silent=0,2"),
+        (Step::of_core(&CoreStep::GaveUp(tx("t1"))), "gave-up tx=t1 peer=-"),
+        (
+            Step::Verdict { tx: tx("t1"), ending: Ending::Unknown(two), oks: 1, banks: 3 },
+            "verdict tx=t1 peer=- UNKNOWN silent=0,2 oks=1/3",
+        ),
+        (
+            Step::Sync { upto: 10, records: 4, bytes: 800, took_us: 213 },
+            "sync tx=- peer=- upto=10 records=4 bytes=800 took_us=213",
+        ),
+        (Step::LinkUp(bank(0), 75), "link-up tx=- peer=127.0.0.1:8886 bank=0 latency_us=75"),
+        (Step::LinkDown(bank(2), "closed".into()), "link-down tx=- peer=- bank=2 closed"),
+        (Step::Known(bank(0), Time(6)), "known tx=- peer=127.0.0.1:8886 bank=0 time=6"),
+        (Step::Fault("disk full".into()), "fault tx=- peer=- disk full"),
+        (Step::Stop("SIGTERM".into()), "stop tx=- peer=- SIGTERM"),
+    ];
+    for (step, expected) in cases {
+        let shown = format!("{step:?}");
+        // A peer without an address, as of a place whose bank left, is shown as the list shows it.
+        assert_eq!(words(step), expected, "{shown}");
+    }
+}
+
+#[test]
+fn times_follow_the_calendar_and_never_fail() {
+    let mut formatter = Formatter::new(Vec::new());
+    let mut time = |at_us| {
+        let mut out = Vec::new();
+        formatter.write(&mut out, &Entry { at_us, step: Step::Stop("".into()) });
+        String::from_utf8(out).unwrap().split(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(time(0), "1970-01-01T00:00:00.000000Z");
+    assert_eq!(time(999_999), "1970-01-01T00:00:00.999999Z");
+    assert_eq!(time(1_709_251_199_000_001), "2024-02-29T23:59:59.000001Z");
+    assert_eq!(time(-1), "1969-12-31T23:59:59.999999Z");
+    assert_eq!(time(i64::MAX), "9223372036854.775807Z");
+}
+
+#[test]
+fn a_text_stays_one_bounded_line() {
+    let line = line(Step::Fault("é\r\n\u{85}x".repeat(1000).into()));
+    assert!(!line.chars().any(char::is_control));
+    assert!(line.ends_with("...") && line.len() < 600, "{}", line.len());
+}
+
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        Place { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("logs").join("servidor-8886.log")
+    }
+
+    fn open(&self, options: Options) -> StepLog {
+        StepLog::open(&self.log(), options).unwrap()
+    }
+
+    fn older(&self, number: usize) -> PathBuf {
+        self.folder.path().join("logs").join(format!("servidor-8886.log.{number}"))
+    }
+}
+
+fn drive(id: &str) -> Step {
+    Step::Drive(tx(id))
+}
+
+/// Waits for `what` with a deadline that only a broken program meets.
+fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < until, "{what} did not come");
+        thread::yield_now();
+    }
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_reader_sees_a_step_without_a_flush() {
+    let place = Place::new();
+    let log = place.open(Options::default());
+    for number in 0..5 {
+        let id = format!("t{number}");
+        log.record(drive(&id));
+        wait_for("the line", || lines(&place.log()).iter().any(|line| line.contains(&id)));
+    }
+}
+
+#[test]
+fn no_step_is_lost_cut_or_out_of_its_threads_order() {
+    const THREADS: usize = 6;
+    const STEPS: usize = 20_000;
+    let place = Place::new();
+    let log = place.open(Options { bytes_max: 300_000, keep: 1_000, ..Options::default() });
+    thread::scope(|scope| {
+        for at in 0..THREADS {
+            let log = log.clone();
+            scope.spawn(move || {
+                let mut batch = Vec::new();
+                for number in 0..STEPS {
+                    let step = drive(&format!("t{at}-{number}"));
+                    if at % 2 == 0 {
+                        log.record(step);
+                    } else {
+                        batch.push(Entry { at_us: AT_US, step });
+                        if batch.len() == 64 {
+                            log.append(&mut batch);
+                            assert!(batch.is_empty());
+                        }
+                    }
+                }
+                log.append(&mut batch);
+            });
+        }
+    });
+    log.close();
+    let mut files: Vec<_> = (1..).map(|n| place.older(n)).take_while(|path| path.exists()).collect();
+    assert!(files.len() > 3, "the test must rotate");
+    files.reverse();
+    files.push(place.log());
+    let mut next = [0; THREADS];
+    for path in files {
+        assert!(fs::metadata(&path).unwrap().len() <= 301_000);
+        for line in lines(&path) {
+            let id = line.split("tx=t").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+            let (at, number) = id.split_once('-').unwrap();
+            let at: usize = at.parse().unwrap();
+            assert_eq!(number.parse::<usize>().unwrap(), next[at], "{line}");
+            next[at] += 1;
+        }
+    }
+    assert_eq!(next, [STEPS; THREADS]);
+}
+
+#[test]
+fn a_recorder_waits_where_memory_is_full() {
+    // Steps are made heavy so that the bound is met after few of them.
+    let place = Place::new();
+    let log = place.open(Options { bytes_max: 100_000, keep: 2, ..Options::default() });
+    let heavy: Box<str> = "x".repeat(1024 * 1024).into();
+    for number in 0..200 {
+        log.record(Step::Fault(format!("n{number} {heavy}").into()));
+        let held = log.0.as_ref().unwrap().shared.lock().bytes;
+        assert!(held <= BUFFER_BYTES_MAX + 2 * 1024 * 1024, "{held}");
+    }
+    log.close();
+    assert!(lines(&place.log()).last().unwrap().contains("n199 xxx"));
+}
+
+#[test]
+fn files_are_rotated_and_the_oldest_go() {
+    let place = Place::new();
+    let log = place.open(Options { bytes_max: 200, keep: 2, ..Options::default() });
+    for number in 0..20 {
+        log.record(drive(&format!("t{number:02}")));
+        assert!(log.flush(Duration::from_secs(20)));
+    }
+    let shown = |path: &Path| -> BTreeSet<String> {
+        lines(path).iter().map(|line| line.split("tx=").nth(1).unwrap()[..3].to_owned()).collect()
+    };
+    let all: Vec<_> = [place.older(2), place.older(1), place.log()].iter().flat_map(|p| shown(p)).collect();
+    let newest: Vec<_> = (20 - all.len()..20).map(|number| format!("t{number:02}")).collect();
+    assert!(all.len() >= 5);
+    assert_eq!(all, newest);
+    assert!(!place.older(3).exists());
+}
+
+#[test]
+fn with_none_kept_only_the_newest_file_stays() {
+    let place = Place::new();
+    let log = place.open(Options { bytes_max: 100, keep: 0, ..Options::default() });
+    log.record(drive("t1"));
+    assert!(log.flush(Duration::from_secs(20)));
+    log.record(drive("t2"));
+    log.close();
+    assert_eq!(lines(&place.log()).len(), 1);
+    assert!(lines(&place.log())[0].contains("tx=t2"));
+    assert!(!place.older(1).exists());
+}
+
+#[test]
+fn a_moved_file_is_left_when_asked() {
+    let place = Place::new();
+    let log = place.open(Options::default());
+    log.record(drive("t1"));
+    assert!(log.flush(Duration::from_secs(20)));
+    let moved = place.folder.path().join("moved.log");
+    fs::rename(place.log(), &moved).unwrap();
+    log.reopen();
+    wait_for("the new file", || place.log().exists());
+    log.record(drive("t2"));
+    log.close();
+    assert!(lines(&moved).len() == 1 && lines(&moved)[0].contains("tx=t1"));
+    assert!(lines(&place.log()).len() == 1 && lines(&place.log())[0].contains("tx=t2"));
+}
+
+#[test]
+fn a_half_line_of_a_killed_program_is_ended() {
+    let place = Place::new();
+    fs::create_dir_all(place.log().parent().unwrap()).unwrap();
+    fs::write(place.log(), "whole\nhalf").unwrap();
+    let log = place.open(Options::default());
+    log.record(drive("t1"));
+    log.close();
+    let lines = lines(&place.log());
+    assert_eq!(lines[..2], ["whole", "half"]);
+    assert!(lines[2].contains("tx=t1"));
+}
+
+#[test]
+fn the_last_handle_writes_what_was_recorded() {
+    let place = Place::new();
+    let log = place.open(Options::default());
+    let other = log.clone();
+    drop(log);
+    other.record(drive("t1"));
+    drop(other);
+    assert_eq!(lines(&place.log()).len(), 1);
+}
+
+#[test]
+fn a_closed_log_holds_nobody_up() {
+    let place = Place::new();
+    let log = place.open(Options::default());
+    log.close();
+    log.close();
+    log.record(drive("t1"));
+    log.append(&mut vec![Entry { at_us: 0, step: drive("t2") }]);
+    assert!(log.flush(Duration::ZERO));
+    assert_eq!(lines(&place.log()).len(), 0);
+}
+
+#[test]
+fn off_makes_no_file() {
+    let place = Place::new();
+    let log = place.open(Options { on: false, ..Options::default() });
+    assert!(!log.is_on());
+    let mut batch = vec![Entry { at_us: 0, step: drive("t2") }];
+    log.append(&mut batch);
+    assert!(batch.is_empty());
+    log.record(drive("t1"));
+    log.reopen();
+    log.close();
+    assert!(!place.log().exists());
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_named() {
+    let place = Place::new();
+    let blocked = place.folder.path().join("file");
+    fs::write(&blocked, "").unwrap();
+    let error = StepLog::open(&blocked.join("x.log"), Options::default()).unwrap_err();
+    assert!(error.to_string().contains("x.log"), "{error}");
+}
+
+/// /dev/full takes no byte: the disk is full.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_stops_nobody() {
+    let Ok(log) = StepLog::open(Path::new("/dev/full"), Options::default()) else {
+        return; // some sandboxes have no such device
+    };
+    for number in 0..1000 {
+        log.record(drive(&format!("t{number}")));
+    }
+    assert!(log.flush(Duration::from_secs(20)));
+    log.close();
+}
