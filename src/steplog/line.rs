@@ -186,6 +186,7 @@ fn ending(out: &mut Vec<u8>, ending: Ending) {
             next(out, "UNKNOWN");
             banks(out, "silent=", silent);
         }
+        Ending::Unreached => next(out, "UNREACHED"),
     }
 }
 

@@ -68,6 +68,8 @@ pub enum Ending {
     Aborted(BankId, Reason),
     /// Not known: these banks are silent.
     Unknown(BankSet),
+    /// Nothing was sent, because no bank could be reached.
+    Unreached,
 }
 
 /// One step. The names of the events on their lines are those of `Step::event`.
@@ -325,6 +327,7 @@ impl Step {
             coordinator::Verdict::Committed(time) => Ending::Committed(*time),
             coordinator::Verdict::Aborted { by, reason, .. } => Ending::Aborted(*by, *reason),
             coordinator::Verdict::Doubt(silent) => Ending::Unknown(*silent),
+            coordinator::Verdict::Unreached => Ending::Unreached,
         };
         Step::Verdict { tx: tx.clone(), ending, oks, banks }
     }

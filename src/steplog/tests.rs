@@ -179,6 +179,10 @@ fn every_event_has_its_line() {
             "verdict tx=t1 peer=- UNKNOWN silent=0,2 oks=1/3",
         ),
         (
+            Step::Verdict { tx: tx("t1"), ending: Ending::Unreached, oks: 0, banks: 3 },
+            "verdict tx=t1 peer=- UNREACHED oks=0/3",
+        ),
+        (
             Step::Sync { upto: 10, records: 4, bytes: 800, took_us: 213 },
             "sync tx=- peer=- upto=10 records=4 bytes=800 took_us=213",
         ),
