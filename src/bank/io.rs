@@ -5,7 +5,7 @@ use crate::commit::token::{Digest, Token};
 use crate::ids::{BankId, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
-use crate::wire::request::Request;
+use crate::wire::request::{self, Request};
 use crate::wire::transaction::Transaction;
 use std::sync::Arc;
 
@@ -136,6 +136,16 @@ impl Message {
             Message::Resolve(tx) => (tx, AskedVerb::Resolve),
         };
         Asked { tx: tx.clone(), verb }
+    }
+
+    /// Appends its request line, end included.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        match self {
+            Message::Prepare(tx, transaction) => request::write_prepare(out, tx, transaction.text()),
+            Message::Commit(tx, tokens) => request::write_commit(out, tx, tokens),
+            Message::Abort(tx, token) => request::write_abort(out, tx, token.as_ref()),
+            Message::Resolve(tx) => request::write_resolve(out, tx),
+        }
     }
 }
 

@@ -1,1 +1,214 @@
 //! Lines out of a stream of bytes.
+//!
+//! Architecture invariant: no socket is read here. A session fills the buffer and takes the lines that are in it;
+//! they are lent from the buffer, so a line costs no allocation. What the end of a stream cuts off was never a
+//! line: a transfer of 1000 cut to 100 must not run.
+
+use crate::limits::LINE_BYTES_MAX;
+use bytes::{Buf, BytesMut};
+
+/// The lines of one stream.
+#[derive(Debug, Default)]
+pub struct Lines {
+    buffer: BytesMut,
+    /// Up to here the buffer was handed out as lines.
+    taken: usize,
+    /// Up to here the buffer holds no line end after `taken`, so that a slow sender's bytes are looked at once.
+    scanned: usize,
+    /// A line was too long: where the next one begins is not known any more.
+    lost: bool,
+}
+
+/// Why there is no line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LineError {
+    /// The framing is lost: answer this, then close the connection. No line comes after it.
+    #[error("a line is longer than {LINE_BYTES_MAX} bytes; the connection closes")]
+    TooLong,
+    /// This line is not UTF-8; the ones after it are fine.
+    #[error("the line is not UTF-8")]
+    NotUtf8,
+}
+
+impl LineError {
+    /// Must the connection close?
+    pub fn is_fatal(self) -> bool {
+        match self {
+            LineError::TooLong => true,
+            LineError::NotUtf8 => false,
+        }
+    }
+}
+
+impl From<LineError> for super::Fault {
+    fn from(error: LineError) -> super::Fault {
+        let reason = match error {
+            LineError::TooLong => super::Reason::Limit,
+            LineError::NotUtf8 => super::Reason::Malformed,
+        };
+        super::Fault::new(reason, error.to_string())
+    }
+}
+
+impl Lines {
+    /// Lines of a stream that nothing was read from yet.
+    pub fn new() -> Lines {
+        Lines::default()
+    }
+
+    /// The buffer, with room for `room` more bytes at its end; append to it what the stream gives, and nothing else.
+    pub fn space(&mut self, room: usize) -> &mut BytesMut {
+        self.buffer.advance(self.taken);
+        self.scanned -= self.taken;
+        self.taken = 0;
+        if self.lost {
+            self.buffer.clear();
+            self.scanned = 0;
+        }
+        self.buffer.reserve(room);
+        &mut self.buffer
+    }
+
+    /// The next line, without its end; `None` until more bytes came.
+    ///
+    /// # Errors
+    /// See `LineError`; only after `TooLong` nothing more comes.
+    #[expect(clippy::should_implement_trait, reason = "an iterator could not lend its lines")]
+    pub fn next(&mut self) -> Option<Result<&str, LineError>> {
+        if self.lost {
+            return None;
+        }
+        let found = memchr::memchr(b'\n', &self.buffer[self.scanned..]);
+        let end = found.map_or(self.buffer.len(), |offset| self.scanned + offset);
+        // An end just past the bound is too late, and without an end this many bytes can't become a line.
+        if end - self.taken >= LINE_BYTES_MAX {
+            self.lost = true;
+            return Some(Err(LineError::TooLong));
+        }
+        self.scanned = end;
+        found?;
+        let start = self.taken;
+        self.taken = end + 1;
+        self.scanned = end + 1;
+        let line = &self.buffer[start..end];
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        Some(std::str::from_utf8(line).map_err(|_| LineError::NotUtf8))
+    }
+
+    /// Bytes that are read but not handed out as lines yet.
+    pub fn waiting_bytes(&self) -> usize {
+        self.buffer.len() - self.taken
+    }
+
+    /// Memory that it holds.
+    pub fn memory_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Owned = Result<String, LineError>;
+
+    /// All lines of a stream that comes in these pieces.
+    fn lines<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Owned> {
+        let mut lines = Lines::new();
+        let mut all = Vec::new();
+        for piece in pieces {
+            lines.space(piece.len()).extend_from_slice(piece);
+            while let Some(line) = lines.next() {
+                all.push(line.map(str::to_owned));
+            }
+        }
+        all
+    }
+
+    fn ok(line: &str) -> Owned {
+        Ok(line.to_owned())
+    }
+
+    #[test]
+    fn the_same_lines_however_the_stream_is_split() {
+        let stream: &[u8] = b"PING\r\n\n\r\nb\xff\xfed\na\rb\n\xc3\xa9 1\nABORT t1\ntail that is cut o";
+        let expected =
+            vec![ok("PING"), ok(""), ok(""), Err(LineError::NotUtf8), ok("a\rb"), ok("é 1"), ok("ABORT t1")];
+        assert_eq!(lines([stream]), expected);
+        assert_eq!(lines(stream.chunks(1)), expected, "a byte at a time");
+        for at in 0..=stream.len() {
+            assert_eq!(lines([&stream[..at], &stream[at..]]), expected, "split at {at}");
+        }
+    }
+
+    #[test]
+    fn a_tail_without_its_end_is_no_line() {
+        assert_eq!(lines([&b"COMMIT t1"[..]]), vec![]);
+        assert_eq!(lines([&b"COMMIT t1"[..], b"\n"]), vec![ok("COMMIT t1")]);
+    }
+
+    #[test]
+    fn the_bound_counts_the_end_too() {
+        for (bytes, end, fits) in [
+            (LINE_BYTES_MAX - 1, "\n", true),
+            (LINE_BYTES_MAX, "\n", false),
+            (LINE_BYTES_MAX - 2, "\r\n", true),
+            (LINE_BYTES_MAX - 1, "\r\n", false),
+        ] {
+            let mut stream = "x".repeat(bytes);
+            stream.push_str(end);
+            stream.push_str("PING\n");
+            let expected = match fits {
+                true => vec![ok(&"x".repeat(bytes)), ok("PING")],
+                false => vec![Err(LineError::TooLong)],
+            };
+            assert_eq!(lines([stream.as_bytes()]), expected, "{bytes} at once");
+            assert_eq!(lines(stream.as_bytes().chunks(4096)), expected, "{bytes} in pieces");
+        }
+    }
+
+    #[test]
+    fn too_long_is_told_before_an_end_comes_and_once() {
+        let mut lines = Lines::new();
+        lines.space(0).extend_from_slice(&vec![b'x'; LINE_BYTES_MAX - 1]);
+        assert_eq!(lines.next(), None);
+        lines.space(0).extend_from_slice(b"x");
+        assert_eq!(lines.next(), Some(Err(LineError::TooLong)));
+        lines.space(0).extend_from_slice(b"\nPING\n");
+        assert_eq!(lines.next(), None);
+        assert!(LineError::TooLong.is_fatal() && !LineError::NotUtf8.is_fatal());
+    }
+
+    /// A sender of one byte at a time must not cost a look at all bytes before.
+    #[test]
+    fn bytes_are_scanned_once() {
+        let mut lines = Lines::new();
+        for sent in 1..=1000 {
+            lines.space(1).extend_from_slice(b"x");
+            assert_eq!(lines.next(), None);
+            assert_eq!(lines.scanned, sent);
+        }
+    }
+
+    #[test]
+    fn a_stream_of_many_lines_reuses_its_buffer() {
+        let mut lines = Lines::new();
+        let piece = b"PING\nPI".repeat(100);
+        for _ in 0..1000 {
+            lines.space(piece.len()).extend_from_slice(&piece);
+            while lines.next().is_some() {}
+        }
+        assert!(lines.memory_bytes() < 16 * 1024, "{}", lines.memory_bytes());
+        assert!(lines.waiting_bytes() < 8);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_in_any_pieces(stream in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..200), size in 1usize..50) {
+            let whole = lines([&stream[..]]);
+            prop_assert_eq!(&lines(stream.chunks(size)), &whole);
+            prop_assert_eq!(whole.len(), stream.iter().filter(|b| **b == b'\n').count());
+        }
+    }
+}

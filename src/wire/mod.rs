@@ -1,8 +1,11 @@
 //! The wire's grammar: what a line means, and what a reply looks like. Pure; sockets are elsewhere.
 
 pub mod codec;
+pub mod help;
+pub mod json;
 pub mod reply;
 pub mod request;
+pub mod text;
 pub mod transaction;
 
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,113 @@
+//! What HELP answers: one line a verb, and what somebody who types by hand must know.
+
+use super::json;
+
+/// The lines of HELP.
+pub const LINES: [&str; 33] = [
+    "PREPARE <tx> <transaction>: asks for this bank's vote; OK <tx> <token> or NOK <tx> <token> <reason> [text]",
+    "COMMIT <tx> [<token> ...]: with every bank's OK token it commits at once, without them this bank asks the others; COMMITTED <tx> <time> <token>, ABORTED <tx> <token> <reason> or DOUBT <tx> <text>",
+    "ABORT <tx> [<token>]: refuses if this bank has not voted; after that it needs one bank's NOK token, or this bank asks the others; ABORTED, COMMITTED or DOUBT",
+    "RESOLVE <tx>: this bank's vote or the outcome; a bank that has not voted refuses for ever; OK, ABORTED or COMMITTED",
+    "STATUS <tx>: as RESOLVE, but only looks and changes nothing; UNKNOWN, OK, ABORTED or COMMITTED",
+    "EXECUTE <tx> <transaction>: this bank drives the transaction at all its banks; COMMITTED, ABORTED or DOUBT",
+    "CLIENT {\"cpf\":\"12345678900\",\"name\":\"Pessoa 1\",\"kind\":\"Físico\"}: registers a client",
+    "ACCOUNT {\"number\":\"12345-6\",\"holders\":[\"12345678900\"],\"deposit\":100000}: opens an account; deposit in centavos, may be left out",
+    "CLIENTS [after=<cpf>]: the clients of this bank",
+    "ACCOUNTS [cpf] [after=<number>]: the accounts of this bank, or of one holder",
+    "BALANCE <number>: balance, held, available and incoming of an account, in centavos",
+    "VALUE [key]: a register, storage where none is named; waits while an undecided transaction locks it",
+    "HISTORY [n] [after=<tx>]: the newest outcomes, newest first",
+    "PENDING [after=<tx>]: transactions undecided here, and the banks that keep them so",
+    "BANKS: the consortium, and who is online",
+    "INFO: this bank in numbers",
+    "SNAPSHOT [time] [accounts] [after=<key>]: the bank's totals as of that commit time, with accounts also each balance and register",
+    "PEER ...: opens a link between banks",
+    "PING: PONG",
+    "HELP: this",
+    "QUIT: BYE, and the connection closes",
+    "<tx> is 1 to 64 of A-Z a-z 0-9 . _ -, new for each transaction; a NOK uses it up",
+    "a transaction is the same JSON for every bank it names; op is debit, credit, deposit, withdraw or set; amount is in centavos; debits and credits must balance; cpf may be given and must then be a holder",
+    "a register is set at every bank of the consortium, once each, to one value: {\"ops\":[{\"bank\":0,\"op\":\"set\",\"key\":\"storage\",\"value\":\"1\"},{\"bank\":1,\"op\":\"set\",\"key\":\"storage\",\"value\":\"1\"},{\"bank\":2,\"op\":\"set\",\"key\":\"storage\",\"value\":\"1\"}]}",
+    "reasons: insufficient-funds unknown-account unknown-client not-holder locked unbalanced duplicate-id already-exists malformed limit expired refused unreachable",
+    "by hand, type the same line in one window for each bank:",
+    "PREPARE t1 {\"ops\":[{\"bank\":0,\"op\":\"debit\",\"account\":\"12345-6\",\"amount\":20000},{\"bank\":1,\"op\":\"credit\",\"account\":\"78910-0\",\"amount\":20000}],\"patience_ms\":60000}",
+    "without patience_ms (at most 300000) the banks resolve by themselves after 3 s, or as soon as the window closes: the second window has 3 s",
+    "then COMMIT t1, with both tokens or, at any bank, without: COMMIT without tokens runs the termination, and before the last PREPARE it aborts",
+    "RESOLVE t1 refuses where the bank has not voted, STATUS t1 only looks; RESOLVE at a prepared bank asks nobody",
+    "ABORT, or a RESOLVE at a bank that has not voted, ends a patience at any time",
+    "a PREPARE of one bank alone waits for its COMMIT and can only commit: that bank's OK is the decision; EXECUTE does it in one step",
+    "a bank that learned an outcome by asking sends it on to the others",
+];
+
+/// What DONE carries: the lines as a JSON list.
+pub fn json() -> String {
+    let mut text = Vec::with_capacity(8 * 1024);
+    for (at, line) in LINES.iter().enumerate() {
+        text.push(if at == 0 { b'[' } else { b',' });
+        json::write_string(&mut text, line);
+    }
+    text.push(b']');
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::LINE_BYTES_MAX;
+    use crate::wire::Reason;
+    use crate::wire::request::{Request, VERBS};
+
+    #[test]
+    fn it_is_json_and_fits_a_line() {
+        let lines: Vec<String> = serde_json::from_str(&json()).unwrap();
+        assert_eq!(lines, LINES);
+        assert!(json().len() < LINE_BYTES_MAX / 2);
+    }
+
+    #[test]
+    fn every_verb_has_its_line_and_every_reason_is_named() {
+        for verb in VERBS {
+            let of_verb = |line: &&str| line.split([' ', ':']).next() == Some(verb);
+            assert!(LINES.iter().any(of_verb), "{verb}");
+        }
+        let reasons = LINES.iter().find(|line| line.starts_with("reasons:")).unwrap();
+        for reason in Reason::ALL {
+            assert!(reasons.split(' ').any(|word| word == reason.as_str()), "{reason}");
+        }
+    }
+
+    #[test]
+    fn its_examples_are_lines_that_a_bank_takes() {
+        let example = |start| {
+            let line = LINES.iter().find(|line| line.starts_with(start)).unwrap();
+            Request::parse(&line[..=line.rfind('}').unwrap()])
+        };
+        assert!(matches!(example("CLIENT {"), Ok(Request::Client(_))));
+        assert!(matches!(example("ACCOUNT {"), Ok(Request::Account(_))));
+        match example("PREPARE t1") {
+            Ok(Request::Prepare(_, transaction)) => {
+                assert!(transaction.is_balanced());
+                assert_eq!(transaction.patience_ms(), Some(60_000), "a person needs the time");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What people who type by hand would otherwise learn by an abort.
+    #[test]
+    fn it_says_what_the_design_demands() {
+        let all = LINES.join("\n");
+        for needed in [
+            "the second window has 3 s",
+            "\"patience_ms\":60000",
+            "RESOLVE t1 refuses where the bank has not voted, STATUS t1 only looks",
+            "before the last PREPARE it aborts",
+            "RESOLVE at a prepared bank asks nobody",
+            "COMMIT without tokens runs the termination",
+            "can only commit",
+            "sends it on to the others",
+        ] {
+            assert!(all.contains(needed), "{needed}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Writing and splitting of plain text, by the byte: numbers, words, and texts that must stay on one line.
+//!
+//! These run for every line of the wire, so they write into a buffer that is reused and format nothing.
+
+/// Appends `number` in decimal.
+pub fn write_decimal(out: &mut Vec<u8>, number: i64) {
+    if number < 0 {
+        out.push(b'-');
+    }
+    let mut rest = number.unsigned_abs();
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// The decimal number that `digits` is, unless it is something else or too large.
+pub fn read_decimal(digits: &str) -> Option<u64> {
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok()
+}
+
+/// The first word of `text`, and what follows it without the blanks between.
+pub fn split_word(text: &str) -> (&str, &str) {
+    let text = trim_start(text);
+    match memchr::memchr2(b' ', b'\t', text.as_bytes()) {
+        Some(end) => (&text[..end], trim_start(&text[end..])),
+        None => (text, ""),
+    }
+}
+
+/// `text` without blanks at its ends. Only space and tab are blanks on the wire.
+pub fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+fn trim_start(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t'])
+}
+
+/// Appends `text` so that it stays one line and at most `room` bytes: control characters become spaces, the
+/// ends are trimmed, and what is too long is cut between two characters.
+pub fn write_one_line(out: &mut Vec<u8>, text: &str, room: usize) {
+    let text = cut(trim_soft(text), room).trim_end_matches(is_soft);
+    if !text.chars().any(char::is_control) {
+        return out.extend_from_slice(text.as_bytes());
+    }
+    let mut utf8 = [0; 4];
+    for c in text.chars() {
+        let c = if c.is_control() { ' ' } else { c };
+        out.extend_from_slice(c.encode_utf8(&mut utf8).as_bytes());
+    }
+}
+
+/// What somebody sent, short enough and plain enough to stand in an error's text.
+pub fn shown(text: &str) -> String {
+    const BYTES_MAX: usize = 40;
+    let mut out = Vec::with_capacity(BYTES_MAX + 3);
+    write_one_line(&mut out, text, BYTES_MAX);
+    if text.len() > BYTES_MAX {
+        out.extend_from_slice("…".as_bytes());
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn cut(text: &str, room: usize) -> &str {
+    &text[..text.floor_char_boundary(room)]
+}
+
+fn trim_soft(text: &str) -> &str {
+    text.trim_matches(is_soft)
+}
+
+fn is_soft(c: char) -> bool {
+    c == ' ' || c.is_control()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn one_line(text: &str, room: usize) -> String {
+        let mut out = Vec::new();
+        write_one_line(&mut out, text, room);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_text_stays_on_its_line() {
+        assert_eq!(one_line(" a\nb\r\n", 99), "a b");
+        assert_eq!(one_line("a\u{85}b\u{7f}", 99), "a b");
+        assert_eq!(one_line("ação", 3), "aç");
+        assert_eq!(one_line("ação", 2), "a");
+        assert_eq!(one_line("a b", 2), "a");
+        assert_eq!(shown(&"x".repeat(100)), format!("{}…", "x".repeat(40)));
+    }
+
+    #[test]
+    fn words() {
+        assert_eq!(split_word(" COMMIT \t t1  x "), ("COMMIT", "t1  x "));
+        assert_eq!(split_word(""), ("", ""));
+        assert_eq!(trim("\t x \u{a0}"), "x \u{a0}");
+    }
+
+    proptest! {
+        #[test]
+        fn decimals_as_the_standard_library_writes_them(number: i64) {
+            let mut out = Vec::new();
+            write_decimal(&mut out, number);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
+
+        #[test]
+        fn one_line_is_bounded_and_stable(text in "\\PC{0,20}|[ -~\\n\\r\u{80}-\u{9f}é]{0,20}", room in 0usize..30) {
+            let once = one_line(&text, room);
+            prop_assert!(once.len() <= room);
+            prop_assert!(!once.chars().any(char::is_control));
+            prop_assert_eq!(one_line(&once, room), once);
+        }
+    }
+}
