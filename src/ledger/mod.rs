@@ -1,1 +1,391 @@
 //! The ledger: clients, accounts, escrow holds, registers, totals, and the past that cuts need. Pure.
+//!
+//! A transaction meets it in up to three steps: `check` looks, `hold` promises (the vote OK), and then either
+//! `settle` (committed) or `release` (aborted). Debits are escrow holds and not locks (O'Neil, _The Escrow
+//! Transactional Method_, 1986), so any number of undecided transactions share an account; a register is
+//! locked by one of them. Which transactions are undecided, and who says how they end, is not told here: that
+//! is the bank's part. A step that would break an invariant stops the program with the account and its figures.
+
+mod accounts;
+mod cuts;
+mod figures;
+mod registers;
+#[cfg(test)]
+mod tests;
+mod totals;
+
+pub use accounts::{AccountView, Holders, Known};
+pub use cuts::Expired;
+pub use totals::{CutTotals, Totals};
+
+use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, RegisterValue, TaxId, Time, TxId};
+use crate::limits::OPS_MAX;
+use crate::money::Money;
+use crate::wire::request::{NewAccount, NewClient};
+use crate::wire::transaction::{Action, Flow, Transaction};
+use crate::wire::{Fault, Reason};
+use accounts::{Accounts, Slot};
+use cuts::{Change, Overwritten, Past};
+use figures::Step;
+use registers::Registers;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use totals::Sums;
+
+/// One bank's ledger. Two are equal, and one is kept in a snapshot, without the past that only cuts need.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    book: Book,
+    past: Past,
+}
+
+/// The durable part.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Book {
+    accounts: Accounts,
+    registers: Registers,
+    sums: Sums,
+}
+
+impl Ledger {
+    /// A ledger without a past.
+    pub fn new() -> Ledger {
+        Ledger { book: Book::default(), past: Past::beginning_at(Time::default()) }
+    }
+
+    /// Would the bank `me` grant its own part of `transaction`? `consortium` is all banks that are in it.
+    ///
+    /// # Errors
+    /// The first that holds: `refused` (it names a bank outside the consortium), `unbalanced` (debits and
+    /// credits differ, or a register is not set everywhere to one value), for each operation here in the
+    /// order of the text `unknown-account`, `not-holder` or `locked`, then for each account
+    /// `insufficient-funds` or `limit`.
+    pub fn check(&self, me: BankId, consortium: BankSet, transaction: &Transaction) -> Result<(), Fault> {
+        if let Some(stranger) = transaction.banks().minus(consortium).iter().next() {
+            return Err(Fault::new(Reason::Refused, format!("bank {stranger} is not in the consortium")));
+        }
+        if !transaction.is_balanced() {
+            return Err(Fault::new(Reason::Unbalanced, "debits and credits differ"));
+        }
+        if !transaction.registers_are_uniform(consortium) {
+            return Err(Fault::new(
+                Reason::Unbalanced,
+                "a register is set once at every bank of the consortium, to one value",
+            ));
+        }
+        let mut slots = [Slot::default(); OPS_MAX];
+        let mut found = 0;
+        for op in transaction.ops_of(me) {
+            match &op.action {
+                Action::Money { account, cpf, .. } => {
+                    if found == OPS_MAX {
+                        return Err(Fault::new(Reason::Limit, format!("more than {OPS_MAX} operations")));
+                    }
+                    slots[found] = self.book.accounts.check_named(account, cpf.as_ref())?;
+                    found += 1;
+                }
+                Action::Set { key, .. } => {
+                    if let Some(holder) = self.book.registers.locked_by(key) {
+                        return Err(Fault::new(Reason::Locked, format!("register {key} waits for {holder}")));
+                    }
+                }
+            }
+        }
+        self.check_sums(&slots[..found], || {
+            money_ops(me, transaction).map(|(_, flow, amount)| (flow, amount))
+        })
+    }
+
+    /// Each account of a transaction grants the sums of its operations, not one operation after the other.
+    fn check_sums<I: Iterator<Item = (Flow, Money)>>(
+        &self,
+        slots: &[Slot],
+        moves: impl Fn() -> I,
+    ) -> Result<(), Fault> {
+        for (at, slot) in slots.iter().enumerate() {
+            if slots[..at].contains(slot) {
+                continue;
+            }
+            let (mut takes, mut gives) = (0i128, 0i128);
+            for (other, (flow, amount)) in slots.iter().zip(moves()).skip(at) {
+                if other == slot {
+                    *if flow.takes() { &mut takes } else { &mut gives } += amount.wide();
+                }
+            }
+            self.book.accounts.check_sums(*slot, takes, gives)?;
+        }
+        Ok(())
+    }
+
+    /// Promises this bank's part of `transaction`: holds, incoming amounts and locks of registers.
+    ///
+    /// # Panics
+    /// When `check` would not have granted it.
+    pub fn hold(&mut self, me: BankId, tx: &TxId, transaction: &Transaction) {
+        for op in transaction.ops_of(me) {
+            match &op.action {
+                Action::Money { flow, account, amount, .. } => {
+                    assert!(
+                        amount.0 > 0,
+                        "transaction {tx} moves {} centavos on account {account}",
+                        amount.0
+                    );
+                    self.book.accounts.step(Step::Hold, account, *flow, *amount);
+                    self.book.sums.promise(*flow, *amount);
+                }
+                Action::Set { key, .. } => self.book.registers.lock(key, tx),
+            }
+        }
+    }
+
+    /// Takes back what `hold` promised: the transaction is aborted.
+    ///
+    /// # Panics
+    /// When it was not held.
+    pub fn release(&mut self, me: BankId, tx: &TxId, transaction: &Transaction) {
+        for op in transaction.ops_of(me) {
+            match &op.action {
+                Action::Money { flow, account, amount, .. } => {
+                    self.book.accounts.step(Step::Release, account, *flow, *amount);
+                    self.book.sums.take_back(*flow, *amount);
+                }
+                Action::Set { key, .. } => self.book.registers.unlock(key, tx),
+            }
+        }
+        self.book.sums.assert_sound();
+    }
+
+    /// Makes true what `hold` promised: the transaction is committed, as of `time`. Commits may come in any
+    /// order of their times, but for those that set one register.
+    ///
+    /// # Panics
+    /// When it was not held, or when `time` is before the account was opened or the register was last set.
+    pub fn settle(&mut self, me: BankId, tx: &TxId, transaction: &Transaction, time: Time) {
+        for op in transaction.ops_of(me) {
+            match &op.action {
+                Action::Money { flow, account, amount, .. } => {
+                    let slot = self.book.accounts.step(Step::Settle(time), account, *flow, *amount);
+                    self.book.sums.take_back(*flow, *amount);
+                    self.book.sums.book(*flow, *amount);
+                    self.past.record(time, Change::Money { slot, flow: *flow, amount: *amount });
+                }
+                Action::Set { key, value } => {
+                    self.book.registers.unlock(key, tx);
+                    let previous = self.book.registers.set(key, value, time);
+                    let overwritten = Overwritten { key: key.clone(), previous };
+                    self.past.record(time, Change::Set(Box::new(overwritten)));
+                }
+            }
+        }
+        self.book.sums.assert_sound();
+    }
+
+    /// The undecided transaction that locks a register.
+    pub fn locked_by(&self, key: &RegisterKey) -> Option<&TxId> {
+        self.book.registers.locked_by(key)
+    }
+
+    /// A register's committed value: `0` when it was never set.
+    pub fn value(&self, key: &RegisterKey) -> &str {
+        self.book.registers.value(key)
+    }
+
+    /// May this client be registered, or is it already?
+    ///
+    /// # Errors
+    /// `already-exists` when the cpf has other content here; `limit` when there is no place.
+    pub fn check_client(&self, client: &NewClient) -> Result<Known, Fault> {
+        self.book.accounts.check_client(client)
+    }
+
+    /// May this account be opened, or is it already?
+    ///
+    /// # Errors
+    /// `already-exists` when the number has other content here, `unknown-client` naming the holder, `refused`
+    /// for a client's second individual account, `malformed` for holders or a deposit that can't be, `limit`
+    /// when there is no place.
+    pub fn check_account(&self, account: &NewAccount) -> Result<Known, Fault> {
+        self.book.accounts.check_account(account)
+    }
+
+    /// Registers a client.
+    ///
+    /// # Panics
+    /// When `check_client` does not say that it is new.
+    pub fn add_client(&mut self, client: &NewClient, time: Time) {
+        self.book.accounts.add_client(client, time);
+    }
+
+    /// Opens an account; what is deposited with it is cash that came in at `time`.
+    ///
+    /// # Panics
+    /// When `check_account` does not say that it is new.
+    pub fn open_account(&mut self, account: &NewAccount, time: Time) {
+        let slot = self.book.accounts.open(account, time);
+        if account.deposit > Money::ZERO {
+            self.book.sums.book(Flow::Deposit, account.deposit);
+            self.past.record(time, Change::Money { slot, flow: Flow::Deposit, amount: account.deposit });
+        }
+        self.book.sums.assert_sound();
+    }
+
+    /// An account as it stands.
+    pub fn account(&self, number: &AccountNumber) -> Option<AccountView<'_>> {
+        self.book.accounts.find(number).map(|slot| self.book.accounts.view(slot))
+    }
+
+    /// Accounts by number, those after `after`; with a `cpf` only that holder's.
+    pub fn accounts_after<'a>(
+        &'a self,
+        cpf: Option<&TaxId>,
+        after: Option<&AccountNumber>,
+    ) -> impl Iterator<Item = AccountView<'a>> + use<'a> {
+        let all = cpf.is_none().then(|| self.book.accounts.slots_after(after));
+        let theirs = cpf.map(|cpf| self.book.accounts.slots_of_after(cpf, after));
+        let slots = all.into_iter().flatten().chain(theirs.into_iter().flatten());
+        slots.map(|slot| self.book.accounts.view(slot))
+    }
+
+    /// Accounts in the order of their opening; an account's place in it never changes.
+    pub fn accounts_by_creation(&self) -> impl Iterator<Item = AccountView<'_>> {
+        self.book.accounts.slots().map(|slot| self.book.accounts.view(slot))
+    }
+
+    /// A client.
+    pub fn client(&self, cpf: &TaxId) -> Option<&NewClient> {
+        self.book.accounts.client(cpf)
+    }
+
+    /// Clients by cpf, those after `after`.
+    pub fn clients_after<'a>(
+        &'a self,
+        after: Option<&TaxId>,
+    ) -> impl Iterator<Item = &'a NewClient> + use<'a> {
+        self.book.accounts.clients_after(after)
+    }
+
+    /// Clients in the order of their registration; a client's place in it never changes.
+    pub fn clients_by_creation(&self) -> impl Iterator<Item = &NewClient> {
+        self.book.accounts.clients()
+    }
+
+    /// Sums over all that this bank holds.
+    pub fn totals(&self) -> Totals {
+        let Book { accounts, registers: _, sums } = &self.book;
+        sums.totals(accounts.clients().len(), accounts.slots().len())
+    }
+
+    /// Goes through everything.
+    ///
+    /// # Panics
+    /// Naming what is broken.
+    pub fn check_invariants(&self) {
+        let (balance, held, incoming) = self.book.accounts.audit();
+        self.book.sums.assert_are(balance, held, incoming);
+        self.book.sums.assert_sound();
+        self.past.audit();
+    }
+
+    /// The totals with exactly the commits up to `time`.
+    ///
+    /// # Errors
+    /// When what is needed for it is no longer kept.
+    pub fn cut(&self, time: Time) -> Result<CutTotals, Expired> {
+        self.past.reaches(time)?;
+        Ok(self.book.sums.cut(&self.past.flows_after(time)))
+    }
+
+    /// Accounts that were opened up to `time`, by number, those after `after`, each with its balance then.
+    ///
+    /// # Panics
+    /// When `cut(time)` is an error.
+    pub fn cut_accounts_after<'a>(
+        &'a self,
+        time: Time,
+        after: Option<&AccountNumber>,
+    ) -> impl Iterator<Item = (&'a AccountNumber, Money)> + use<'a> {
+        self.assert_reaches(time);
+        let accounts = &self.book.accounts;
+        let since = self.past.balances_since(time, accounts.slots().len());
+        accounts.slots_after(after).filter_map(move |slot| accounts.at(slot, time, since[slot.index()]))
+    }
+
+    /// Registers that were set up to `time`, by key, those after `after`, each with its value then.
+    ///
+    /// # Panics
+    /// When `cut(time)` is an error.
+    pub fn cut_registers_after<'a>(
+        &'a self,
+        time: Time,
+        after: Option<&RegisterKey>,
+    ) -> impl Iterator<Item = (&'a RegisterKey, &'a RegisterValue)> + use<'a> {
+        self.assert_reaches(time);
+        let then = self.past.registers_then(time);
+        self.book.registers.values_after(after).filter_map(move |(key, now)| {
+            let value = then.get(key).copied().unwrap_or(Some(now));
+            value.map(|value| (key, value))
+        })
+    }
+
+    /// Drops the past at or before `up_to`, and more, oldest first, while it takes over `bytes_max`. Cuts
+    /// older than what was dropped are `Expired` from now on.
+    pub fn trim_cuts(&mut self, up_to: Time, bytes_max: usize) {
+        self.past.trim(up_to, bytes_max);
+    }
+
+    /// The oldest time that a cut can be made for.
+    pub fn cut_horizon(&self) -> Time {
+        self.past.horizon()
+    }
+
+    /// Memory of the past that cuts need, in bytes.
+    pub fn cut_bytes(&self) -> usize {
+        self.past.bytes()
+    }
+
+    /// Forgets the past: cuts begin at `time`, which no commit that is in this ledger is later than. A ledger
+    /// that was read from a snapshot can make no cut before this was said.
+    pub fn begin_cuts_at(&mut self, time: Time) {
+        self.past = Past::beginning_at(time);
+    }
+
+    fn assert_reaches(&self, time: Time) {
+        if let Err(expired) = self.past.reaches(time) {
+            panic!("a page of the cut at {time} was asked for: {expired}");
+        }
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Ledger {
+        Ledger::new()
+    }
+}
+
+impl PartialEq for Ledger {
+    fn eq(&self, other: &Ledger) -> bool {
+        self.book == other.book
+    }
+}
+
+impl Eq for Ledger {}
+
+impl Serialize for Ledger {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.book.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Ledger {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let book = Book::deserialize(deserializer)?;
+        Ok(Ledger { book, past: Past::beginning_at(Time::MAX) })
+    }
+}
+
+/// The money operations of one bank.
+fn money_ops(me: BankId, transaction: &Transaction) -> impl Iterator<Item = (&AccountNumber, Flow, Money)> {
+    transaction.ops_of(me).filter_map(|op| match &op.action {
+        Action::Money { flow, account, amount, .. } => Some((account, *flow, *amount)),
+        Action::Set { .. } => None,
+    })
+}

@@ -1,0 +1,434 @@
+//! Clients and accounts: who holds what, and each account's three figures. Totals and cuts are elsewhere.
+//!
+//! Both live in vectors in the order of their creation, so that an index (a `Slot`) never changes; ordered maps
+//! find them by their natural keys. The maps are not stored: they follow from the vectors.
+
+use super::figures::{Figures, Step};
+use crate::ids::{AccountNumber, TaxId, Time};
+use crate::limits::HOLDERS_MAX;
+use crate::money::Money;
+use crate::wire::request::{NewAccount, NewClient};
+use crate::wire::transaction::Flow;
+use crate::wire::{Fault, Reason};
+use serde::{Deserialize, Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+/// What a ledger knows of something that is to be created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// It may be created.
+    New,
+    /// It is there, with the same content.
+    Same,
+}
+
+/// An account as it stands; its JSON is that of BALANCE. Amounts are in centavos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct AccountView<'a> {
+    /// Its number.
+    pub number: &'a AccountNumber,
+    /// Its one or two holders, as given at the opening.
+    pub holders: Holders<'a>,
+    /// What is on it by all commits.
+    pub balance: Money,
+    /// Promised by debits and withdrawals of undecided transactions.
+    pub held: Money,
+    /// What a further debit may take: balance - held.
+    pub available: Money,
+    /// Awaited by credits and deposits of undecided transactions.
+    pub incoming: Money,
+}
+
+/// The holders of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holders<'a> {
+    /// The only holder, or the first named.
+    pub first: &'a TaxId,
+    /// The other one, when the account is joint.
+    pub second: Option<&'a TaxId>,
+}
+
+impl<'a> Holders<'a> {
+    /// In the order given at the opening.
+    pub fn iter(self) -> impl Iterator<Item = &'a TaxId> {
+        std::iter::once(self.first).chain(self.second)
+    }
+}
+
+impl Serialize for Holders<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+/// An account's place in the order of creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub(super) struct Slot(u32);
+
+impl Slot {
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Account {
+    figures: Figures,
+    opened: Time,
+    holders: HolderSlots,
+    number: AccountNumber,
+    /// As given at the opening, so that the same content can be told from other content.
+    deposit: Money,
+}
+
+/// Places of clients in the order of creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum HolderSlots {
+    One(u32),
+    Joint(u32, u32),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Client {
+    data: NewClient,
+    added: Time,
+    /// Their accounts by number. Not stored: it follows from the accounts.
+    #[serde(skip)]
+    accounts: Vec<Slot>,
+    /// The only account that they hold alone. Not stored either.
+    #[serde(skip)]
+    individual: Option<Slot>,
+}
+
+/// All clients and accounts of a bank.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
+pub(super) struct Accounts {
+    clients: Vec<Client>,
+    accounts: Vec<Account>,
+    #[serde(skip)]
+    by_cpf: BTreeMap<TaxId, u32>,
+    #[serde(skip)]
+    by_number: BTreeMap<AccountNumber, Slot>,
+}
+
+/// What a snapshot holds of it.
+#[derive(Deserialize)]
+struct Stored {
+    clients: Vec<Client>,
+    accounts: Vec<Account>,
+}
+
+impl Accounts {
+    /// The account's place.
+    pub(super) fn find(&self, number: &AccountNumber) -> Option<Slot> {
+        self.by_number.get(number).copied()
+    }
+
+    /// The place of an account that an operation names, with its holder where it names one.
+    pub(super) fn check_named(&self, number: &AccountNumber, cpf: Option<&TaxId>) -> Result<Slot, Fault> {
+        let Some(slot) = self.find(number) else {
+            return Err(Fault::new(Reason::UnknownAccount, format!("no account {number}")));
+        };
+        match cpf {
+            Some(cpf) if !self.holders(slot).iter().any(|holder| holder == cpf) => {
+                Err(Fault::new(Reason::NotHolder, format!("{cpf} does not hold account {number}")))
+            }
+            Some(_) | None => Ok(slot),
+        }
+    }
+
+    /// Would this account grant all that one transaction takes from it and gives to it?
+    pub(super) fn check_sums(&self, slot: Slot, takes: i128, gives: i128) -> Result<(), Fault> {
+        let Account { number, figures, .. } = &self.accounts[slot.index()];
+        if takes > figures.available().wide() {
+            let available = figures.available().0;
+            let text = format!("account {number} has {available} centavos available, {takes} are asked");
+            return Err(Fault::new(Reason::InsufficientFunds, text));
+        }
+        if figures.balance.wide() + figures.incoming.wide() + gives > Money(i64::MAX).wide() {
+            let text = format!("account {number} can't hold {gives} centavos more");
+            return Err(Fault::new(Reason::Limit, text));
+        }
+        Ok(())
+    }
+
+    /// Changes an account's figures by one operation, and tells its place. Stops the program where that
+    /// breaks them.
+    pub(super) fn step(&mut self, step: Step, number: &AccountNumber, flow: Flow, amount: Money) -> Slot {
+        let Some(slot) = self.find(number) else {
+            panic!("{step:?} of a {} on account {number}, which is not here", flow.as_str());
+        };
+        let account = &mut self.accounts[slot.index()];
+        if let Step::Settle(time) = step {
+            assert!(time >= account.opened, "account {number}: a commit at {time} is before its opening");
+        }
+        match account.figures.after(step, flow, amount) {
+            Some(figures) => account.figures = figures,
+            None => account.broken(step, flow, amount),
+        }
+        slot
+    }
+
+    /// The account's number and its balance at `time`, when `since` is what was added to it afterwards;
+    /// nothing where it was opened later.
+    pub(super) fn at(&self, slot: Slot, time: Time, since: i128) -> Option<(&AccountNumber, Money)> {
+        let Account { number, figures, opened, .. } = &self.accounts[slot.index()];
+        if *opened > time {
+            return None;
+        }
+        let then = figures.balance.wide() - since;
+        match i64::try_from(then) {
+            Ok(balance) if balance >= 0 => Some((number, Money(balance))),
+            Ok(_) | Err(_) => panic!("account {number}: its balance at {time} was {then}"),
+        }
+    }
+
+    pub(super) fn view(&self, slot: Slot) -> AccountView<'_> {
+        let Account { number, figures, .. } = &self.accounts[slot.index()];
+        AccountView {
+            number,
+            holders: self.holders(slot),
+            balance: figures.balance,
+            held: figures.held,
+            available: figures.available(),
+            incoming: figures.incoming,
+        }
+    }
+
+    /// All accounts in the order of creation.
+    pub(super) fn slots(&self) -> impl ExactSizeIterator<Item = Slot> + use<> {
+        (0..place(self.accounts.len())).map(Slot)
+    }
+
+    /// Accounts by number, those after `after`.
+    pub(super) fn slots_after<'a>(
+        &'a self,
+        after: Option<&AccountNumber>,
+    ) -> impl Iterator<Item = Slot> + use<'a> {
+        self.by_number.range((beyond(after), Bound::Unbounded)).map(|(_, slot)| *slot)
+    }
+
+    /// A client's accounts by number, those after `after`.
+    pub(super) fn slots_of_after<'a>(
+        &'a self,
+        cpf: &TaxId,
+        after: Option<&AccountNumber>,
+    ) -> impl Iterator<Item = Slot> + use<'a> {
+        let client = self.by_cpf.get(cpf).map(|client| &self.clients[*client as usize]);
+        let slots = client.map_or(&[][..], |client| &client.accounts);
+        let begin = match after {
+            Some(after) => slots.partition_point(|slot| self.number(*slot) <= after),
+            None => 0,
+        };
+        slots[begin..].iter().copied()
+    }
+
+    pub(super) fn client(&self, cpf: &TaxId) -> Option<&NewClient> {
+        self.by_cpf.get(cpf).map(|client| &self.clients[*client as usize].data)
+    }
+
+    /// All clients in the order of creation.
+    pub(super) fn clients(&self) -> impl ExactSizeIterator<Item = &NewClient> {
+        self.clients.iter().map(|client| &client.data)
+    }
+
+    /// Clients by cpf, those after `after`.
+    pub(super) fn clients_after<'a>(
+        &'a self,
+        after: Option<&TaxId>,
+    ) -> impl Iterator<Item = &'a NewClient> + use<'a> {
+        let range = self.by_cpf.range((beyond(after), Bound::Unbounded));
+        range.map(|(_, client)| &self.clients[*client as usize].data)
+    }
+
+    pub(super) fn check_client(&self, client: &NewClient) -> Result<Known, Fault> {
+        match self.client(&client.cpf) {
+            Some(known) if known == client => Ok(Known::Same),
+            Some(_) => Err(Fault::new(
+                Reason::AlreadyExists,
+                format!("client {} has another name or kind here", client.cpf),
+            )),
+            None => check_place(self.clients.len(), "clients"),
+        }
+    }
+
+    pub(super) fn check_account(&self, account: &NewAccount) -> Result<Known, Fault> {
+        let NewAccount { number, holders, deposit } = account;
+        if let Some(slot) = self.find(number) {
+            let known = &self.accounts[slot.index()];
+            // Who holds a joint account with whom does not depend on who is named first.
+            let same = known.deposit == *deposit
+                && holders.len() == self.holders(slot).iter().count()
+                && self.holders(slot).iter().all(|holder| holders.contains(holder));
+            return if same {
+                Ok(Known::Same)
+            } else {
+                let text = format!("account {number} has other holders or another first deposit here");
+                Err(Fault::new(Reason::AlreadyExists, text))
+            };
+        }
+        if holders.is_empty() || holders.len() > HOLDERS_MAX || holders[1..].contains(&holders[0]) {
+            let text = format!("account {number} needs one holder, or two different ones");
+            return Err(Fault::new(Reason::Malformed, text));
+        }
+        if *deposit < Money::ZERO {
+            return Err(Fault::new(Reason::Malformed, format!("deposit {} is below zero", deposit.0)));
+        }
+        for cpf in holders {
+            let Some(client) = self.by_cpf.get(cpf).map(|client| &self.clients[*client as usize]) else {
+                return Err(Fault::new(Reason::UnknownClient, format!("no client {cpf}")));
+            };
+            if let (1, Some(slot)) = (holders.len(), client.individual) {
+                let text = format!("{cpf} already holds the individual account {}", self.number(slot));
+                return Err(Fault::new(Reason::Refused, text));
+            }
+        }
+        check_place(self.accounts.len(), "accounts")
+    }
+
+    pub(super) fn add_client(&mut self, client: &NewClient, time: Time) {
+        let known = self.check_client(client);
+        assert_eq!(known, Ok(Known::New), "client {} is to be added", client.cpf);
+        self.by_cpf.insert(client.cpf.clone(), place(self.clients.len()));
+        self.clients.push(Client {
+            data: client.clone(),
+            added: time,
+            accounts: Vec::new(),
+            individual: None,
+        });
+    }
+
+    pub(super) fn open(&mut self, account: &NewAccount, time: Time) -> Slot {
+        let NewAccount { number, holders, deposit } = account;
+        let known = self.check_account(account);
+        assert_eq!(known, Ok(Known::New), "account {number} is to be opened");
+        let holders = match holders.as_slice() {
+            [one] => HolderSlots::One(self.by_cpf[one]),
+            [one, other] => HolderSlots::Joint(self.by_cpf[one], self.by_cpf[other]),
+            [] | [_, _, ..] => panic!("account {number} is to be opened for {} holders", holders.len()),
+        };
+        let slot = Slot(place(self.accounts.len()));
+        let figures = Figures { balance: *deposit, held: Money::ZERO, incoming: Money::ZERO };
+        self.accounts.push(Account {
+            figures,
+            opened: time,
+            holders,
+            number: number.clone(),
+            deposit: *deposit,
+        });
+        self.by_number.insert(number.clone(), slot);
+        for client in holders.iter() {
+            let accounts = &self.accounts;
+            let client = &mut self.clients[client as usize];
+            let at = client.accounts.partition_point(|held| accounts[held.index()].number < *number);
+            client.accounts.insert(at, slot);
+        }
+        if let HolderSlots::One(client) = holders {
+            self.clients[client as usize].individual = Some(slot);
+        }
+        slot
+    }
+
+    /// Goes through everything, stops the program where something is broken, and tells the sums of balances,
+    /// holds and incoming amounts.
+    pub(super) fn audit(&self) -> (i128, i128, i128) {
+        let (mut balance, mut held, mut incoming) = (0, 0, 0);
+        for account in &self.accounts {
+            let Account { figures, number, .. } = account;
+            assert!(figures.are_sound(), "account {number} is broken: {figures:?}");
+            balance += figures.balance.wide();
+            held += figures.held.wide();
+            incoming += figures.incoming.wide();
+        }
+        let stored = Stored { clients: self.clients.clone(), accounts: self.accounts.clone() };
+        match Accounts::try_from(stored) {
+            Ok(rebuilt) => assert!(*self == rebuilt, "the indexes of clients and accounts are broken"),
+            Err(broken) => panic!("clients and accounts are broken: {broken}"),
+        }
+        (balance, held, incoming)
+    }
+
+    fn number(&self, slot: Slot) -> &AccountNumber {
+        &self.accounts[slot.index()].number
+    }
+
+    fn holders(&self, slot: Slot) -> Holders<'_> {
+        let cpf = |client: u32| &self.clients[client as usize].data.cpf;
+        match self.accounts[slot.index()].holders {
+            HolderSlots::One(one) => Holders { first: cpf(one), second: None },
+            HolderSlots::Joint(one, other) => Holders { first: cpf(one), second: Some(cpf(other)) },
+        }
+    }
+}
+
+impl TryFrom<Stored> for Accounts {
+    type Error = String;
+
+    /// Builds the indexes again. What can't have been written is an error and not a panic.
+    fn try_from(Stored { mut clients, accounts }: Stored) -> Result<Accounts, String> {
+        let by_cpf: BTreeMap<_, _> = (0..).zip(&clients).map(|(i, c)| (c.data.cpf.clone(), i)).collect();
+        let by_number: BTreeMap<_, _> =
+            (0..).map(Slot).zip(&accounts).map(|(slot, a)| (a.number.clone(), slot)).collect();
+        if by_cpf.len() != clients.len() || by_number.len() != accounts.len() {
+            return Err("a client or an account is there twice".to_string());
+        }
+        for client in &mut clients {
+            client.accounts.clear();
+            client.individual = None;
+        }
+        for (number, slot) in &by_number {
+            let holders = accounts[slot.index()].holders;
+            for client in holders.iter() {
+                let Some(client) = clients.get_mut(client as usize) else {
+                    return Err(format!("account {number} has a holder who is not there"));
+                };
+                if client.accounts.last() == Some(slot) {
+                    return Err(format!("account {number} has one holder twice"));
+                }
+                client.accounts.push(*slot);
+                if let HolderSlots::One(_) = holders
+                    && client.individual.replace(*slot).is_some()
+                {
+                    return Err(format!("{} holds two individual accounts", client.data.cpf));
+                }
+            }
+        }
+        Ok(Accounts { clients, accounts, by_cpf, by_number })
+    }
+}
+
+impl HolderSlots {
+    fn iter(self) -> impl Iterator<Item = u32> {
+        let (one, other) = match self {
+            HolderSlots::One(one) => (one, None),
+            HolderSlots::Joint(one, other) => (one, Some(other)),
+        };
+        std::iter::once(one).chain(other)
+    }
+}
+
+impl Account {
+    #[cold]
+    fn broken(&self, step: Step, flow: Flow, amount: Money) -> ! {
+        let Account { number, figures, .. } = self;
+        panic!("account {number}: {step:?} of a {} of {} breaks {figures:?}", flow.as_str(), amount.0);
+    }
+}
+
+/// The number of the next of `count` things.
+fn place(count: usize) -> u32 {
+    u32::try_from(count).expect("check_place leaves no more than fit")
+}
+
+fn check_place(count: usize, things: &str) -> Result<Known, Fault> {
+    match u32::try_from(count) {
+        Ok(count) if count < u32::MAX => Ok(Known::New),
+        Ok(_) | Err(_) => Err(Fault::new(Reason::Limit, format!("no more {things} than {count}"))),
+    }
+}
+
+fn beyond<T>(after: Option<&T>) -> Bound<&T> {
+    after.map_or(Bound::Unbounded, Bound::Excluded)
+}

@@ -1,0 +1,283 @@
+//! The past that cuts need: what each commit changed, by commit time. A cut takes the present and undoes what
+//! came later.
+//!
+//! Commits arrive nearly in the order of their times, so most are appended; but a bank that was away brings
+//! many old ones at once. Hence a row of chunks: an old commit moves at most a chunk's entries, and the sum that
+//! each chunk carries makes the totals of a cut a matter of chunks.
+
+use super::accounts::Slot;
+use super::totals::Flows;
+use crate::ids::{RegisterKey, RegisterValue, Time};
+use crate::money::Money;
+use crate::wire::transaction::Flow;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Entries of a full chunk; few in tests, so that short histories fill and split them.
+const CHUNK_ENTRIES: usize = if cfg!(test) { 8 } else { 1024 };
+/// Memory of a chunk, but for the registers' keys and values.
+const CHUNK_BYTES: usize = size_of::<Chunk>() + CHUNK_ENTRIES * size_of::<Entry>();
+
+// Each operation of a bank's last minute is one entry: it has to be small.
+const _: () = assert!(size_of::<Entry>() == 24);
+
+/// A cut is older than what the bank still keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the oldest time kept is {horizon}")]
+pub struct Expired {
+    /// The oldest time that a cut can be made for.
+    pub horizon: Time,
+}
+
+/// One change that a cut may have to undo.
+#[derive(Debug, Clone)]
+pub(super) enum Change {
+    /// Money moved on an account.
+    Money { slot: Slot, flow: Flow, amount: Money },
+    /// A register was set.
+    Set(Box<Overwritten>),
+}
+
+/// What a register was before it was set; nothing, when it never had been.
+#[derive(Debug, Clone)]
+pub(super) struct Overwritten {
+    pub(super) key: RegisterKey,
+    pub(super) previous: Option<RegisterValue>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    time: Time,
+    change: Change,
+}
+
+/// Neighbouring entries, by (time, arrival), and never none.
+#[derive(Debug, Clone)]
+struct Chunk {
+    entries: Vec<Entry>,
+    /// The money of its entries.
+    flows: Flows,
+    /// The registers among its entries, and the memory of their keys and values.
+    sets: usize,
+    set_bytes: usize,
+}
+
+/// Everything later than its horizon.
+#[derive(Debug, Clone)]
+pub(super) struct Past {
+    horizon: Time,
+    /// By time: all entries of one come before those of the next.
+    chunks: VecDeque<Chunk>,
+    bytes: usize,
+}
+
+impl Past {
+    /// Nothing yet, from `horizon` on.
+    pub(super) fn beginning_at(horizon: Time) -> Past {
+        Past { horizon, chunks: VecDeque::new(), bytes: 0 }
+    }
+
+    pub(super) fn horizon(&self) -> Time {
+        self.horizon
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Can a cut be made for `time`?
+    pub(super) fn reaches(&self, time: Time) -> Result<(), Expired> {
+        if time < self.horizon { Err(Expired { horizon: self.horizon }) } else { Ok(()) }
+    }
+
+    /// Keeps a change. One at or before the horizon is in every cut that can still be made: it is not kept.
+    pub(super) fn record(&mut self, time: Time, change: Change) {
+        if time <= self.horizon {
+            return;
+        }
+        let entry = Entry { time, change };
+        match self.chunks.back() {
+            None => self.push_chunk(entry),
+            Some(last) if last.is_full() && last.last() <= time => self.push_chunk(entry),
+            Some(last) if last.first() <= time => self.insert(self.chunks.len() - 1, entry),
+            Some(_) => {
+                let at = self.chunks.partition_point(|chunk| chunk.first() <= time);
+                self.insert(at.saturating_sub(1), entry);
+            }
+        }
+    }
+
+    /// The money that moved later than `time`.
+    pub(super) fn flows_after(&self, time: Time) -> Flows {
+        let mut flows = Flows::default();
+        for chunk in self.chunks.iter().rev() {
+            if chunk.first() > time {
+                flows = flows.plus(&chunk.flows);
+                continue;
+            }
+            for entry in chunk.after(time) {
+                entry.add_to(&mut flows);
+            }
+            break; // all chunks before this one are not later than it
+        }
+        flows
+    }
+
+    /// By an account's place: what its balance grew by later than `time`.
+    pub(super) fn balances_since(&self, time: Time, accounts: usize) -> Vec<i128> {
+        let mut since = vec![0i128; accounts];
+        for entry in self.after(time).flat_map(|chunk| chunk.after(time)) {
+            match &entry.change {
+                Change::Money { slot, flow, amount } => {
+                    since[slot.index()] += if flow.takes() { -amount.wide() } else { amount.wide() };
+                }
+                Change::Set(_) => {}
+            }
+        }
+        since
+    }
+
+    /// The registers that were set later than `time`, with what they were then.
+    pub(super) fn registers_then(&self, time: Time) -> BTreeMap<&RegisterKey, Option<&RegisterValue>> {
+        let mut then = BTreeMap::new();
+        for chunk in self.after(time).filter(|chunk| chunk.sets > 0) {
+            for entry in chunk.after(time) {
+                match &entry.change {
+                    Change::Money { .. } => {}
+                    // The first one after `time` says what it was at `time`.
+                    Change::Set(set) => {
+                        then.entry(&set.key).or_insert(set.previous.as_ref());
+                    }
+                }
+            }
+        }
+        then
+    }
+
+    /// Drops what is at or before `up_to`, and then more while it takes over `bytes_max`.
+    pub(super) fn trim(&mut self, up_to: Time, bytes_max: usize) {
+        self.horizon = self.horizon.max(up_to);
+        // A chunk goes as a whole: entries at or before the horizon harm no cut that can still be made.
+        while self.chunks.front().is_some_and(|chunk| chunk.last() <= self.horizon || self.bytes > bytes_max)
+        {
+            let Some(chunk) = self.chunks.pop_front() else { break };
+            self.horizon = self.horizon.max(chunk.last());
+            self.bytes -= CHUNK_BYTES + chunk.set_bytes;
+        }
+    }
+
+    /// Goes through everything and stops the program where something is broken.
+    pub(super) fn audit(&self) {
+        let mut bytes = 0;
+        let mut last = Time(i64::MIN);
+        for chunk in &self.chunks {
+            assert!(!chunk.entries.is_empty() && chunk.entries.len() <= CHUNK_ENTRIES, "a chunk's length");
+            for entry in &chunk.entries {
+                assert!(last <= entry.time, "the past is not in order at {}", entry.time);
+                last = entry.time;
+            }
+            let fresh = Chunk::of(chunk.entries.clone());
+            assert_eq!(fresh.flows, chunk.flows, "the sums of the past up to {last}");
+            assert_eq!((fresh.sets, fresh.set_bytes), (chunk.sets, chunk.set_bytes), "sets up to {last}");
+            bytes += CHUNK_BYTES + chunk.set_bytes;
+        }
+        assert_eq!(bytes, self.bytes, "the memory of the past");
+    }
+
+    /// The chunks that hold something later than `time`, and perhaps one before them.
+    fn after(&self, time: Time) -> impl Iterator<Item = &Chunk> {
+        let begin = self.chunks.partition_point(|chunk| chunk.first() <= time).saturating_sub(1);
+        self.chunks.range(begin..)
+    }
+
+    fn push_chunk(&mut self, entry: Entry) {
+        let mut entries = Vec::with_capacity(CHUNK_ENTRIES);
+        entries.push(entry);
+        let chunk = Chunk::of(entries);
+        self.bytes += CHUNK_BYTES + chunk.set_bytes;
+        self.chunks.push_back(chunk);
+    }
+
+    fn insert(&mut self, mut at: usize, entry: Entry) {
+        if self.chunks[at].is_full() {
+            let later = self.chunks[at].split();
+            let goes_there = later.first() <= entry.time;
+            self.chunks.insert(at + 1, later);
+            self.bytes += CHUNK_BYTES;
+            at += usize::from(goes_there);
+        }
+        self.bytes += self.chunks[at].insert(entry);
+    }
+}
+
+impl Chunk {
+    fn of(entries: Vec<Entry>) -> Chunk {
+        let mut chunk = Chunk { entries, flows: Flows::default(), sets: 0, set_bytes: 0 };
+        for entry in &chunk.entries {
+            entry.add_to(&mut chunk.flows);
+            let bytes = entry.set_bytes();
+            chunk.sets += usize::from(bytes > 0);
+            chunk.set_bytes += bytes;
+        }
+        chunk
+    }
+
+    fn is_full(&self) -> bool {
+        self.entries.len() == CHUNK_ENTRIES
+    }
+
+    fn first(&self) -> Time {
+        self.entries[0].time
+    }
+
+    fn last(&self) -> Time {
+        self.entries[self.entries.len() - 1].time
+    }
+
+    /// Its entries later than `time`.
+    fn after(&self, time: Time) -> &[Entry] {
+        &self.entries[self.entries.partition_point(|entry| entry.time <= time)..]
+    }
+
+    /// Puts an entry behind those that are not later, and tells the memory that it needs besides.
+    fn insert(&mut self, entry: Entry) -> usize {
+        entry.add_to(&mut self.flows);
+        let bytes = entry.set_bytes();
+        self.sets += usize::from(bytes > 0);
+        self.set_bytes += bytes;
+        if self.last() <= entry.time {
+            self.entries.push(entry);
+        } else {
+            let at = self.entries.partition_point(|other| other.time <= entry.time);
+            self.entries.insert(at, entry);
+        }
+        bytes
+    }
+
+    /// Keeps the earlier half, and gives the later one.
+    fn split(&mut self) -> Chunk {
+        let mut entries = Vec::with_capacity(CHUNK_ENTRIES);
+        entries.extend(self.entries.drain(CHUNK_ENTRIES / 2..));
+        *self = Chunk::of(std::mem::take(&mut self.entries));
+        Chunk::of(entries)
+    }
+}
+
+impl Entry {
+    fn add_to(&self, flows: &mut Flows) {
+        match &self.change {
+            Change::Money { flow, amount, .. } => flows.add(*flow, *amount),
+            Change::Set(_) => {}
+        }
+    }
+
+    /// The memory of a register's key and value; 0 for money.
+    fn set_bytes(&self) -> usize {
+        match &self.change {
+            Change::Money { .. } => 0,
+            Change::Set(set) => {
+                let value = set.previous.as_ref().map_or(0, |value| value.as_str().len());
+                size_of::<Overwritten>() + set.key.as_str().len() + value
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Replicated registers: their committed values, and the locks of undecided transactions.
+
+use crate::ids::{RegisterKey, RegisterValue, Time, TxId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+/// The value of a register that was never set.
+const UNSET: &str = "0";
+
+/// All registers of a bank.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Registers {
+    values: BTreeMap<RegisterKey, Register>,
+    /// Beside the values, because a register can be locked before it was ever set.
+    locks: BTreeMap<RegisterKey, TxId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Register {
+    value: RegisterValue,
+    /// The commit time that set it.
+    set: Time,
+}
+
+impl Registers {
+    pub(super) fn locked_by(&self, key: &RegisterKey) -> Option<&TxId> {
+        self.locks.get(key)
+    }
+
+    pub(super) fn lock(&mut self, key: &RegisterKey, tx: &TxId) {
+        let before = self.locks.insert(key.clone(), tx.clone());
+        assert_eq!(before, None, "register {key} is locked by {tx} while another holds it");
+    }
+
+    pub(super) fn unlock(&mut self, key: &RegisterKey, tx: &TxId) {
+        let holder = self.locks.remove(key);
+        assert_eq!(holder.as_ref(), Some(tx), "register {key} is unlocked by one that does not hold it");
+    }
+
+    pub(super) fn value(&self, key: &RegisterKey) -> &str {
+        self.values.get(key).map_or(UNSET, |register| register.value.as_str())
+    }
+
+    /// Sets a register, and gives what it was. The commits of one register come in the order of their times,
+    /// because the next one votes only after this one's commit, and later.
+    pub(super) fn set(
+        &mut self,
+        key: &RegisterKey,
+        value: &RegisterValue,
+        time: Time,
+    ) -> Option<RegisterValue> {
+        let register = Register { value: value.clone(), set: time };
+        let before = self.values.insert(key.clone(), register)?;
+        assert!(before.set <= time, "register {key} is set at {time} after it was set at {}", before.set);
+        Some(before.value)
+    }
+
+    /// Registers that were ever set, by key, those after `after`.
+    pub(super) fn values_after<'a>(
+        &'a self,
+        after: Option<&RegisterKey>,
+    ) -> impl Iterator<Item = (&'a RegisterKey, &'a RegisterValue)> + use<'a> {
+        let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.values.range::<RegisterKey, _>((begin, Bound::Unbounded));
+        range.map(|(key, register)| (key, &register.value))
+    }
+}

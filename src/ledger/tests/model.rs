@@ -1,0 +1,303 @@
+//! Random histories against a naive model, which keeps everything and computes each figure from the start.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+const ACCOUNTS: [&str; 4] = ["a", "b", "c", "d"];
+const KEYS: [&str; 3] = ["k", "storage", "z"];
+
+/// A step of a history. Numbers choose among what there is at that moment.
+#[derive(Debug, Clone)]
+enum Deed {
+    /// Open the next account with this deposit, when there is one left.
+    Open(i64),
+    /// Ask for a transaction of these operations, and hold it when it is granted.
+    Prepare(Vec<Op>),
+    /// Commit one of those that are held, so much later than it was voted.
+    Commit(usize, i64),
+    /// Abort one of those that are held.
+    Abort(usize),
+    /// Write the ledger to bytes and read it back; cuts begin again.
+    Restart,
+    /// Drop this share (in percent) of the past that is kept.
+    Trim(i64),
+}
+
+/// The naive ledger: what was opened, what is held, what was committed, in full.
+#[derive(Default)]
+struct Model {
+    clock: i64,
+    opened: Vec<(i64, &'static str, i64)>,
+    held: Vec<(String, i64, Transaction)>,
+    /// By arrival.
+    committed: Vec<(i64, Transaction)>,
+    horizon: i64,
+    ids: usize,
+}
+
+/// One money operation here: which way, account, amount.
+type Move<'a> = (Flow, &'a str, i128);
+
+impl Model {
+    fn moves(transaction: &Transaction) -> impl Iterator<Item = Move<'_>> {
+        transaction.ops().iter().filter(|op| op.bank == me()).filter_map(|op| match &op.action {
+            Action::Money { flow, account, amount, .. } => Some((*flow, account.as_str(), amount.wide())),
+            Action::Set { .. } => None,
+        })
+    }
+
+    fn sets(transaction: &Transaction) -> impl Iterator<Item = (&RegisterKey, &RegisterValue)> {
+        transaction.ops().iter().filter(|op| op.bank == me()).filter_map(|op| match &op.action {
+            Action::Money { .. } => None,
+            Action::Set { key, value } => Some((key, value)),
+        })
+    }
+
+    /// All that moved up to a time, openings first.
+    fn past(&self, time: i64) -> impl Iterator<Item = Move<'_>> {
+        let opened = self.opened.iter().filter(move |(t, ..)| *t <= time);
+        let openings = opened.map(|(_, name, deposit)| (Flow::Deposit, *name, i128::from(*deposit)));
+        let committed = self.committed.iter().filter(move |(t, _)| *t <= time);
+        openings.chain(committed.flat_map(|(_, transaction)| Model::moves(transaction)))
+    }
+
+    fn sum<'a>(moves: impl Iterator<Item = Move<'a>>, wanted: impl Fn(Flow, &str) -> bool) -> i128 {
+        moves.filter(|(flow, name, _)| wanted(*flow, name)).map(|(_, _, amount)| amount).sum()
+    }
+
+    fn balance(&self, account: &str, time: i64) -> i128 {
+        Model::sum(self.past(time), |flow, name| name == account && !flow.takes())
+            - Model::sum(self.past(time), |flow, name| name == account && flow.takes())
+    }
+
+    fn promised(&self, account: &str, takes: bool) -> i128 {
+        let moves = self.held.iter().flat_map(|(_, _, transaction)| Model::moves(transaction));
+        Model::sum(moves, |flow, name| name == account && flow.takes() == takes)
+    }
+
+    fn totals_at(&self, time: i64) -> CutTotals {
+        let of = |wanted: Flow| Model::sum(self.past(time), |flow, _| flow == wanted);
+        let opened = self.opened.iter().filter(|(t, ..)| *t <= time);
+        CutTotals {
+            balance_total: opened.map(|(_, name, _)| self.balance(name, time)).sum(),
+            cash_in_total: of(Flow::Deposit),
+            cash_out_total: of(Flow::Withdraw),
+            transfers_in_total: of(Flow::Credit),
+            transfers_out_total: of(Flow::Debit),
+        }
+    }
+
+    fn registers_at(&self, time: i64) -> BTreeMap<String, String> {
+        let mut commits: Vec<_> = self.committed.iter().filter(|(t, _)| *t <= time).collect();
+        commits.sort_by_key(|(t, _)| *t);
+        let sets = commits.into_iter().flat_map(|(_, transaction)| Model::sets(transaction));
+        sets.map(|(key, value)| (key.to_string(), value.to_string())).collect()
+    }
+
+    /// What `check` must say, but for what concerns the whole transaction, which is balanced and uniform here.
+    fn verdict(&self, transaction: &Transaction) -> Option<Reason> {
+        let is_open = |account: &str| self.opened.iter().any(|(_, name, _)| *name == account);
+        for op in transaction.ops().iter().filter(|op| op.bank == me()) {
+            match &op.action {
+                Action::Money { account, .. } if !is_open(account.as_str()) => {
+                    return Some(Reason::UnknownAccount);
+                }
+                Action::Money { .. } => {}
+                Action::Set { key, .. } => {
+                    let mut locks = self.held.iter().flat_map(|(_, _, held)| Model::sets(held));
+                    if locks.any(|(locked, _)| locked == key) {
+                        return Some(Reason::Locked);
+                    }
+                }
+            }
+        }
+        for (_, account, _) in Model::moves(transaction) {
+            let sum = |takes: bool| {
+                Model::sum(Model::moves(transaction), |flow, name| name == account && flow.takes() == takes)
+            };
+            let balance = self.balance(account, i64::MAX);
+            if sum(true) > balance - self.promised(account, true) {
+                return Some(Reason::InsufficientFunds);
+            }
+            if balance + self.promised(account, false) + sum(false) > i128::from(i64::MAX) {
+                return Some(Reason::Limit);
+            }
+        }
+        None
+    }
+
+    /// Every figure of the ledger, now and in every cut, and every page of them.
+    fn assert_same(&self, ledger: &Ledger) {
+        ledger.check_invariants();
+        let now = self.totals_at(i64::MAX);
+        let held = |takes| self.opened.iter().map(|(_, name, _)| self.promised(name, takes)).sum();
+        let totals = Totals {
+            balance: now.balance_total,
+            held: held(true),
+            incoming: held(false),
+            cash_in: now.cash_in_total,
+            cash_out: now.cash_out_total,
+            transfers_in: now.transfers_in_total,
+            transfers_out: now.transfers_out_total,
+            clients: self.opened.len(),
+            accounts: self.opened.len(),
+        };
+        assert_eq!(ledger.totals(), totals);
+        for (_, name, _) in &self.opened {
+            let [balance, held, available, incoming] = figures(ledger, name).map(i128::from);
+            assert_eq!(balance, self.balance(name, i64::MAX), "{name}");
+            assert_eq!((held, incoming), (self.promised(name, true), self.promised(name, false)), "{name}");
+            assert_eq!(available, balance - held, "{name}");
+        }
+        for name in KEYS {
+            let value = self.registers_at(i64::MAX).remove(name);
+            assert_eq!(ledger.value(&key(name)), value.as_deref().unwrap_or("0"), "{name}");
+            let holder =
+                self.held.iter().find(|(_, _, held)| Model::sets(held).any(|(k, _)| k.as_str() == name));
+            assert_eq!(
+                ledger.locked_by(&key(name)).map(TxId::as_str),
+                holder.map(|(tx, ..)| tx.as_str()),
+                "{name}"
+            );
+        }
+        self.assert_same_cuts(ledger);
+    }
+
+    fn assert_same_cuts(&self, ledger: &Ledger) {
+        assert_eq!(ledger.cut_horizon(), Time(self.horizon));
+        assert_eq!(ledger.cut(Time(self.horizon - 1)), Err(Expired { horizon: Time(self.horizon) }));
+        let times =
+            self.committed.iter().map(|(time, _)| *time).chain(self.opened.iter().map(|(time, ..)| *time));
+        let around = times.flat_map(|time| [time - 1, time]).chain([self.horizon, self.clock + 5]);
+        for time in around.filter(|time| *time >= self.horizon) {
+            assert_eq!(ledger.cut(Time(time)), Ok(self.totals_at(time)), "at {time}");
+            let mut accounts: Vec<(String, i128)> = self
+                .opened
+                .iter()
+                .filter(|(opened, ..)| *opened <= time)
+                .map(|(_, name, _)| ((*name).to_string(), self.balance(name, time)))
+                .collect();
+            accounts.sort();
+            let registers: Vec<_> = self.registers_at(time).into_iter().collect();
+            for after in [None, Some("a"), Some("bb"), Some("storage")] {
+                let rest = |name: &str| after.is_none_or(|after| name > after);
+                let page: Vec<_> = ledger
+                    .cut_accounts_after(Time(time), after.map(number).as_ref())
+                    .map(|(number, balance)| (number.to_string(), balance.wide()))
+                    .collect();
+                let expected: Vec<_> = accounts.iter().filter(|(name, _)| rest(name)).cloned().collect();
+                assert_eq!(page, expected, "accounts at {time} after {after:?}");
+                let page: Vec<_> = ledger
+                    .cut_registers_after(Time(time), after.map(key).as_ref())
+                    .map(|(key, value)| (key.to_string(), value.to_string()))
+                    .collect();
+                let expected: Vec<_> = registers.iter().filter(|(name, _)| rest(name)).cloned().collect();
+                assert_eq!(page, expected, "registers at {time} after {after:?}");
+            }
+        }
+    }
+
+    fn do_to(&mut self, ledger: &mut Ledger, deed: &Deed) {
+        match deed {
+            Deed::Open(deposit) => {
+                let Some(name) = ACCOUNTS.get(self.opened.len()) else { return };
+                self.clock += 1;
+                let n = u64::try_from(self.opened.len()).unwrap();
+                ledger.add_client(&client(n), Time(self.clock));
+                ledger.open_account(&new_account(name, &[n], *deposit), Time(self.clock));
+                self.opened.push((self.clock, name, *deposit));
+            }
+            Deed::Prepare(ops) => {
+                let transaction = across(ops);
+                let verdict = verdict(ledger, &transaction);
+                assert_eq!(verdict, self.verdict(&transaction), "{}", transaction.text());
+                if verdict.is_none() {
+                    self.clock += 1;
+                    self.ids += 1;
+                    let tx = format!("t{}", self.ids);
+                    ledger.hold(me(), &id(&tx), &transaction);
+                    self.held.push((tx, self.clock, transaction));
+                }
+            }
+            Deed::Commit(which, later) => {
+                if self.held.is_empty() {
+                    return;
+                }
+                let (tx, voted, transaction) = self.held.remove(which % self.held.len());
+                let time = voted + later;
+                self.clock = self.clock.max(time);
+                ledger.settle(me(), &id(&tx), &transaction, Time(time));
+                self.committed.push((time, transaction));
+            }
+            Deed::Abort(which) => {
+                if self.held.is_empty() {
+                    return;
+                }
+                let (tx, _, transaction) = self.held.remove(which % self.held.len());
+                ledger.release(me(), &id(&tx), &transaction);
+            }
+            Deed::Restart => {
+                let mut read: Ledger = postcard::from_bytes(&postcard::to_stdvec(ledger).unwrap()).unwrap();
+                assert_eq!(read, *ledger);
+                read.begin_cuts_at(Time(self.clock));
+                *ledger = read;
+                self.horizon = self.clock;
+            }
+            Deed::Trim(percent) => {
+                self.horizon += (self.clock - self.horizon) * percent / 100;
+                ledger.trim_cuts(Time(self.horizon), usize::MAX);
+            }
+        }
+    }
+}
+
+fn amount() -> impl Strategy<Value = i64> {
+    prop_oneof![20 => 1..200i64, 1 => (i64::MAX / 2)..=i64::MAX / 2 + 2]
+}
+
+/// Debits come in small amounts only, so that what balances them elsewhere fits.
+fn money_op() -> impl Strategy<Value = Op> {
+    let account = proptest::sample::select(&ACCOUNTS[..]);
+    let flow = proptest::sample::select(&[Flow::Debit, Flow::Credit, Flow::Deposit, Flow::Withdraw][..]);
+    (flow, account, amount(), 1..100i64).prop_map(|(flow, account, any, small)| match flow {
+        Flow::Debit | Flow::Credit => op(0, flow, account, small),
+        Flow::Deposit | Flow::Withdraw => op(0, flow, account, any),
+    })
+}
+
+/// Some operations of money, and perhaps a register set everywhere.
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let register = (proptest::sample::select(&KEYS[..]), 0..5u8);
+    let some = (proptest::collection::vec(money_op(), 0..5), proptest::option::weighted(0.3, register));
+    some.prop_filter_map("an empty transaction", |(mut ops, register)| {
+        if let Some((key, value)) = register {
+            ops.extend([0, 1, 2].map(|at| set_at(at, key, &value.to_string())));
+        }
+        (!ops.is_empty()).then_some(ops)
+    })
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        2 => amount().prop_map(Deed::Open),
+        8 => ops().prop_map(Deed::Prepare),
+        8 => (any::<usize>(), 0..10i64).prop_map(|(which, later)| Deed::Commit(which, later)),
+        2 => any::<usize>().prop_map(Deed::Abort),
+        1 => Just(Deed::Restart),
+        1 => (0..100i64).prop_map(Deed::Trim),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_history_is_as_the_model_says(deeds in proptest::collection::vec(deed(), 1..60)) {
+        let (mut ledger, mut model) = (Ledger::new(), Model::default());
+        for deed in [Deed::Open(500), Deed::Open(0)].iter().chain(&deeds) {
+            model.do_to(&mut ledger, deed);
+            model.assert_same(&ledger);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Sums over all that a bank holds, kept with each change and wider than any account.
+
+use crate::money::Money;
+use crate::wire::transaction::Flow;
+use serde::{Deserialize, Serialize};
+
+/// Sums over all that a bank holds, in centavos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Of all balances.
+    pub balance: i128,
+    /// Promised by debits and withdrawals of undecided transactions.
+    pub held: i128,
+    /// Awaited by credits and deposits of undecided transactions.
+    pub incoming: i128,
+    /// Ever deposited, openings included.
+    pub cash_in: i128,
+    /// Ever withdrawn.
+    pub cash_out: i128,
+    /// Ever credited.
+    pub transfers_in: i128,
+    /// Ever debited.
+    pub transfers_out: i128,
+    /// How many clients.
+    pub clients: usize,
+    /// How many accounts.
+    pub accounts: usize,
+}
+
+/// A bank's money as of one commit time, in centavos; its JSON is that of SNAPSHOT but for bank and time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct CutTotals {
+    /// Of all balances: cash in - cash out + transfers in - transfers out.
+    pub balance_total: i128,
+    /// Deposited, openings included.
+    pub cash_in_total: i128,
+    /// Withdrawn.
+    pub cash_out_total: i128,
+    /// Credited.
+    pub transfers_in_total: i128,
+    /// Debited.
+    pub transfers_out_total: i128,
+}
+
+/// Sums of money that moved, by the way it moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Flows {
+    pub(super) cash_in: i128,
+    pub(super) cash_out: i128,
+    pub(super) transfers_in: i128,
+    pub(super) transfers_out: i128,
+}
+
+/// A bank's own sums. The balance is kept beside the flows that it must follow from, so that each audits the
+/// other.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Sums {
+    pub(super) flows: Flows,
+    pub(super) balance: i128,
+    pub(super) held: i128,
+    pub(super) incoming: i128,
+}
+
+impl Sums {
+    /// An amount is promised.
+    pub(super) fn promise(&mut self, flow: Flow, amount: Money) {
+        *self.promised(flow) += amount.wide();
+    }
+
+    /// It no longer is: its transaction is decided.
+    pub(super) fn take_back(&mut self, flow: Flow, amount: Money) {
+        *self.promised(flow) -= amount.wide();
+    }
+
+    /// An amount moved.
+    pub(super) fn book(&mut self, flow: Flow, amount: Money) {
+        self.flows.add(flow, amount);
+        self.balance += if flow.takes() { -amount.wide() } else { amount.wide() };
+    }
+
+    pub(super) fn totals(&self, clients: usize, accounts: usize) -> Totals {
+        let Sums { flows, balance, held, incoming } = *self;
+        let Flows { cash_in, cash_out, transfers_in, transfers_out } = flows;
+        Totals { balance, held, incoming, cash_in, cash_out, transfers_in, transfers_out, clients, accounts }
+    }
+
+    /// The totals before `later` moved.
+    pub(super) fn cut(&self, later: &Flows) -> CutTotals {
+        let Flows { cash_in, cash_out, transfers_in, transfers_out } = self.flows.minus(later);
+        CutTotals {
+            balance_total: self.balance - later.balance(),
+            cash_in_total: cash_in,
+            cash_out_total: cash_out,
+            transfers_in_total: transfers_in,
+            transfers_out_total: transfers_out,
+        }
+    }
+
+    /// What can be seen without going through the accounts; runs after each change, in production too.
+    pub(super) fn assert_sound(&self) {
+        let Sums { flows, balance, held, incoming } = self;
+        assert!(
+            *balance == flows.balance() && *held >= 0 && balance >= held && *incoming >= 0,
+            "the bank's totals don't add up: balance {balance}, held {held}, incoming {incoming}, {flows:?}"
+        );
+    }
+
+    /// Stops the program where the sums over the accounts are other ones.
+    pub(super) fn assert_are(&self, balance: i128, held: i128, incoming: i128) {
+        let totals = (self.balance, self.held, self.incoming);
+        assert_eq!((balance, held, incoming), totals, "the accounts' sums and the bank's totals differ");
+    }
+
+    /// The total that an undecided move of this kind stands in.
+    fn promised(&mut self, flow: Flow) -> &mut i128 {
+        if flow.takes() { &mut self.held } else { &mut self.incoming }
+    }
+}
+
+impl Flows {
+    pub(super) fn add(&mut self, flow: Flow, amount: Money) {
+        let sum = match flow {
+            Flow::Debit => &mut self.transfers_out,
+            Flow::Credit => &mut self.transfers_in,
+            Flow::Deposit => &mut self.cash_in,
+            Flow::Withdraw => &mut self.cash_out,
+        };
+        *sum += amount.wide();
+    }
+
+    pub(super) fn plus(&self, other: &Flows) -> Flows {
+        Flows {
+            cash_in: self.cash_in + other.cash_in,
+            cash_out: self.cash_out + other.cash_out,
+            transfers_in: self.transfers_in + other.transfers_in,
+            transfers_out: self.transfers_out + other.transfers_out,
+        }
+    }
+
+    fn minus(&self, other: &Flows) -> Flows {
+        Flows {
+            cash_in: self.cash_in - other.cash_in,
+            cash_out: self.cash_out - other.cash_out,
+            transfers_in: self.transfers_in - other.transfers_in,
+            transfers_out: self.transfers_out - other.transfers_out,
+        }
+    }
+
+    /// What is left of all that moved.
+    fn balance(&self) -> i128 {
+        self.cash_in - self.cash_out + self.transfers_in - self.transfers_out
+    }
+}
