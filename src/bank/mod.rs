@@ -1,16 +1,32 @@
 //! A bank as a pure value: `decide` looks, `apply` changes, and recovery is `apply`.
+//!
+//! What the journal holds (`state`) is changed by `apply` of records alone; what a crash may forget (`desk`) by
+//! `note` of notes alone. `decide` holds every branch. No clock, no socket, no file, no randomness, no unordered
+//! map: the server, a simulator and a checker run the same code.
 
+mod ask;
+mod decide;
+mod desk;
+mod drive;
 pub mod io;
+mod list;
+mod read;
 pub mod record;
+mod snapshot;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use desk::{CutAsked, Drive, Note, Waiter, Waits, Watch};
 
 use crate::commit::token::Seal;
 use crate::ids::{BankId, Time, TxId};
+use crate::limits::CUT_BYTES_MAX;
+use decide::Deciding;
+use desk::Desk;
 use io::{Input, Now, Output, Seq};
 use record::Record;
-
-/// A change of what a crash may forget.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Note {}
+use state::Bank;
 
 /// What a bank is started with.
 #[derive(Debug, Clone)]
@@ -26,14 +42,14 @@ pub struct Identity {
 /// A bank: what its journal holds, and beside it what a crash may forget.
 #[derive(Debug, Clone)]
 pub struct Core {
-    identity: Identity,
-    seq: Seq,
+    bank: Bank,
+    desk: Desk,
 }
 
 impl Core {
     /// A bank without a past.
     pub fn new(identity: Identity) -> Core {
-        Core { identity, seq: 0 }
+        Core { bank: Bank::new(identity), desk: Desk::default() }
     }
 
     /// A bank from a snapshot of it; the past that only cuts need begins there.
@@ -41,69 +57,117 @@ impl Core {
     /// # Errors
     /// When the bytes are no snapshot of this version.
     pub fn from_snapshot(identity: Identity, bytes: &[u8]) -> Result<Core, String> {
-        let _ = bytes;
-        Ok(Core::new(identity))
+        Ok(Core { bank: snapshot::read(identity, bytes)?, desk: Desk::default() })
     }
 
     /// All that recovery needs, as bytes.
     pub fn to_snapshot(&self) -> Vec<u8> {
-        Vec::new()
+        snapshot::write(&self.bank)
     }
 
     /// What follows from `input`; changes nothing.
     pub fn decide(&self, now: Now, input: &Input) -> Output {
-        let _ = (now, input);
-        Output::default()
+        let mut deciding = Deciding::new(&self.bank, &self.desk, now);
+        deciding.input(input);
+        deciding.out
     }
 
     /// Makes `record` true. The only way the durable part of a bank changes, live and at recovery.
+    ///
+    /// # Panics
+    /// When the record breaks an invariant: a bank with a broken invariant stops.
     pub fn apply(&mut self, record: &Record) {
-        let _ = record;
-        self.seq += 1;
+        self.bank.apply(record);
     }
 
     /// Makes `note` true. The only way the forgettable part changes.
     pub fn note(&mut self, note: &Note) {
-        match *note {}
+        if let Note::CutMark(_, _, Some(forget)) = note {
+            self.bank.ledger.trim_cuts(*forget, CUT_BYTES_MAX);
+        }
+        self.desk.note(note);
     }
 
     /// Decides `input` and makes all that follows from it true, woken waiters included. What is returned has
     /// been applied; its records have the numbers up to `self.seq()`.
     pub fn step(&mut self, now: Now, input: &Input) -> Output {
-        let output = self.decide(now, input);
-        output.records.iter().for_each(|record| self.apply(record));
-        output
+        let mut output = self.decide(now, input);
+        let (mut records, mut notes) = (0, 0);
+        loop {
+            let (fresh_records, fresh_notes) = (&output.records[records..], &output.notes[notes..]);
+            fresh_records.iter().for_each(|record| self.bank.apply(record));
+            fresh_notes.iter().for_each(|note| self.note(note));
+            let mut deciding = Deciding::new(&self.bank, &self.desk, now);
+            deciding.follow(fresh_records, fresh_notes);
+            (records, notes) = (output.records.len(), output.notes.len());
+            let more = deciding.out;
+            if more == Output::default() {
+                return output;
+            }
+            output.absorb(more);
+        }
     }
 
     /// The number of the newest record.
     pub fn seq(&self) -> Seq {
-        self.seq
+        self.bank.seq
     }
 
     /// Does memory hold this id? If not, the journal is asked before `decide`.
     pub fn knows(&self, tx: &TxId) -> bool {
-        let _ = tx;
-        false
+        self.bank.undecided.contains_key(tx) || self.bank.outcomes.contains_key(tx)
     }
 
     /// Lets memory forget outcomes that records up to `indexed` decided: the journal's index finds them now.
     pub fn forget_outcomes(&mut self, indexed: Seq) {
-        let _ = indexed;
+        self.bank.forget_outcomes(indexed);
     }
 
     /// Why this bank must not work any more, if so.
     pub fn stopped(&self) -> Option<&str> {
-        None
+        self.bank.stopped.as_deref()
     }
 
     /// The time of the last vote known of each bank, this one included, by position.
     pub fn known_votes(&self) -> [Time; 16] {
-        [Time::default(); 16]
+        self.bank.known_votes
     }
 
     /// The consortium as the journal holds it: position and places; `None` before the first record.
     pub fn consortium(&self) -> Option<(BankId, &[String])> {
-        let _ = &self.identity;
-        None
+        self.bank.consortium.as_ref().map(|(bank, places)| (*bank, places.as_slice()))
+    }
+
+    /// Transactions that this bank voted OK on and knows no outcome of.
+    pub fn undecided(&self) -> usize {
+        self.bank.undecided.len()
+    }
+
+    /// The last time that this bank gave or met.
+    pub fn clock(&self) -> Time {
+        self.bank.clock
+    }
+
+    /// Audits the whole ledger.
+    ///
+    /// # Panics
+    /// When a sum does not hold, naming it.
+    pub fn check_invariants(&self) {
+        self.bank.ledger.check_invariants();
+    }
+
+    /// Is the durable part the same? The outcomes that memory still holds are not compared.
+    pub fn same_as(&self, other: &Core) -> bool {
+        snapshot::write(&self.bank) == snapshot::write(&other.bank)
+    }
+}
+
+impl Output {
+    fn absorb(&mut self, more: Output) {
+        self.records.extend(more.records);
+        self.notes.extend(more.notes);
+        self.replies.extend(more.replies);
+        self.sends.extend(more.sends);
+        self.steps.extend(more.steps);
     }
 }

@@ -40,6 +40,27 @@ pub struct AccountView<'a> {
     pub incoming: Money,
 }
 
+impl<'a> AccountView<'a> {
+    /// An account as it stands right after its opening.
+    ///
+    /// # Panics
+    /// When it has no holder: such an account is never granted.
+    pub fn opened(account: &'a NewAccount) -> AccountView<'a> {
+        let (first, second) = match account.holders.as_slice() {
+            [first, rest @ ..] => (first, rest.first()),
+            [] => panic!("account {} has no holder", account.number),
+        };
+        AccountView {
+            number: &account.number,
+            holders: Holders { first, second },
+            balance: account.deposit,
+            held: Money::ZERO,
+            available: account.deposit,
+            incoming: Money::ZERO,
+        }
+    }
+}
+
 /// The holders of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holders<'a> {

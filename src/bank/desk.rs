@@ -1,0 +1,303 @@
+//! What a crash may forget: timers, answers collected, questions under way, transactions that this bank drives,
+//! and those who wait for a reply. Changed by notes alone; nothing of it is ever written.
+
+use crate::bank::io::{Caller, SessionId};
+use crate::commit::coordinator::Coordinator;
+use crate::commit::token::Token;
+use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
+use crate::limits::BANKS_MAX;
+use crate::wire::request::SnapshotKey;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// The forgettable part of a bank.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Desk {
+    /// Monotonic time at the start, in microseconds.
+    pub started_us: u64,
+    /// One for each undecided transaction, once the bank works.
+    pub watches: BTreeMap<TxId, Watch>,
+    /// Undecided transactions by the session that their driver's PREPARE came over.
+    pub by_session: BTreeSet<(SessionId, TxId)>,
+    /// When undecided transactions are asked about: those without patience in order of time ...
+    pub timers: VecDeque<(u64, TxId)>,
+    /// ... and those with it.
+    pub patient_timers: BTreeSet<(u64, TxId)>,
+    pub peers: [Peer; BANKS_MAX],
+    /// Transactions that this bank drives.
+    pub drives: BTreeMap<TxId, Drive>,
+    pub drive_timers: BTreeSet<(u64, TxId)>,
+    /// Who waits, by number; numbers grow with time, and so do deadlines.
+    pub waiters: BTreeMap<u64, Waiter>,
+    /// The same by what they wait for.
+    pub waiting: BTreeSet<(Waits, u64)>,
+    pub next_waiter: u64,
+    /// The clock at moments of the monotonic clock, oldest first: what cuts may forget.
+    pub cut_marks: VecDeque<(u64, Time)>,
+}
+
+/// An undecided transaction, watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// The last session over which a PREPARE of these bytes came; none with patience, or after a restart.
+    pub session: Option<SessionId>,
+    /// The vote's time.
+    pub voted: Time,
+    /// When the bank resolves by itself, on the monotonic clock in microseconds.
+    pub deadline_us: u64,
+    /// Has this transaction patience?
+    pub patient: bool,
+    /// Is the bank asking the others?
+    pub asking: bool,
+    /// OKs learned by asking.
+    pub granted: Vec<Token>,
+}
+
+/// A peer, as far as questions go.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Peer {
+    pub up: bool,
+    /// Questions that wait, oldest vote first.
+    pub questions: BTreeSet<(Time, TxId)>,
+    /// Questions under way.
+    pub under_way: BTreeMap<TxId, Time>,
+    /// No question goes before this moment.
+    pub paused_until_us: u64,
+}
+
+/// A transaction that this bank drives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drive {
+    /// Its state.
+    pub coordinator: Coordinator,
+    /// Its time-out, on the monotonic clock in microseconds.
+    pub deadline_us: Option<u64>,
+}
+
+/// Somebody who waits for a reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiter {
+    /// Where the reply goes.
+    pub caller: Caller,
+    /// The wait ends here, on the monotonic clock in microseconds.
+    pub deadline_us: u64,
+    /// What for.
+    pub waits: Waits,
+    /// For a cut: what was asked.
+    pub cut: Option<CutAsked>,
+}
+
+/// What somebody waits for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Waits {
+    /// The outcome of a transaction.
+    Outcome(TxId),
+    /// A register's lock to end.
+    Value(RegisterKey),
+    /// Undecided votes up to a time to end.
+    Cut,
+}
+
+/// A SNAPSHOT that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutAsked {
+    /// The cut's time.
+    pub time: Time,
+    /// With balances and registers?
+    pub accounts: bool,
+    /// The last key of the page before.
+    pub after: Option<SnapshotKey>,
+}
+
+impl CutAsked {
+    /// The last account of the page before.
+    pub fn after_account(&self) -> Option<&AccountNumber> {
+        match &self.after {
+            Some(SnapshotKey::Account(number)) => Some(number),
+            Some(SnapshotKey::Register(_)) | None => None,
+        }
+    }
+}
+
+/// A change of what a crash may forget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// The bank began to work at this moment of the monotonic clock.
+    Started(u64),
+    /// An undecided transaction is watched from now on, or by another session.
+    Watch(TxId, Watch),
+    /// These banks are asked about it.
+    Ask(TxId, BankSet),
+    /// A bank holds an OK on it.
+    Granted(TxId, Token),
+    /// It is decided.
+    Ended(TxId),
+    /// The question about a vote of this time was sent.
+    Questioned(BankId, TxId, Time),
+    /// A question was answered; where it says nothing, it is asked again from this moment on.
+    Answered(BankId, TxId, Option<u64>),
+    /// The link to a peer is open, or gone.
+    Link(BankId, bool),
+    /// A session ended.
+    SessionEnded(SessionId),
+    /// This bank drives a transaction, and this is how far it is; `None`: it is done.
+    Drive(TxId, Option<Box<Drive>>),
+    /// Somebody waits.
+    Wait(Waiter),
+    /// ... and no more.
+    Served(u64),
+    /// Timers up to this moment have been seen.
+    TimersSeen(u64),
+    /// The clock stood here at this moment; what is older than the kept time may be forgotten up to this time.
+    CutMark(u64, Time, Option<Time>),
+}
+
+impl Desk {
+    /// The one function that changes the desk.
+    pub fn note(&mut self, note: &Note) {
+        match note {
+            Note::Started(mono_us) => self.started_us = *mono_us,
+            Note::Watch(tx, watch) => self.watch(tx, watch),
+            Note::Ask(tx, banks) => {
+                if let Some(watch) = self.watches.get_mut(tx) {
+                    watch.asking = true;
+                    for bank in banks.iter() {
+                        self.peers[bank.index()].questions.insert((watch.voted, tx.clone()));
+                    }
+                }
+            }
+            Note::Granted(tx, token) => {
+                if let Some(watch) = self.watches.get_mut(tx) {
+                    watch.granted.retain(|known| known.bank != token.bank);
+                    watch.granted.push(*token);
+                }
+            }
+            Note::Ended(tx) => self.ended(tx),
+            Note::Questioned(bank, tx, time) => {
+                let peer = &mut self.peers[bank.index()];
+                peer.questions.remove(&(*time, tx.clone()));
+                peer.under_way.insert(tx.clone(), *time);
+            }
+            Note::Answered(bank, tx, again_us) => {
+                let peer = &mut self.peers[bank.index()];
+                let time = peer.under_way.remove(tx);
+                if let (Some(time), Some(again_us)) = (time, again_us)
+                    && self.watches.contains_key(tx)
+                {
+                    peer.questions.insert((time, tx.clone()));
+                    peer.paused_until_us = *again_us;
+                }
+            }
+            Note::Link(bank, up) => {
+                self.peers[bank.index()].up = *up;
+                self.peers[bank.index()].paused_until_us = 0;
+            }
+            Note::SessionEnded(session) => {
+                while let Some((_, tx)) = self.first_of(*session) {
+                    self.by_session.remove(&(*session, tx));
+                }
+                // Who waits on it is left: its reply finds no session.
+            }
+            Note::Drive(tx, drive) => self.drive(tx, drive.as_deref()),
+            Note::Wait(waiter) => {
+                self.waiting.insert((waiter.waits.clone(), self.next_waiter));
+                self.waiters.insert(self.next_waiter, waiter.clone());
+                self.next_waiter += 1;
+            }
+            Note::Served(waiter) => self.served(*waiter),
+            Note::TimersSeen(mono_us) => {
+                while self.timers.front().is_some_and(|(due, _)| due <= mono_us) {
+                    self.timers.pop_front();
+                }
+                while self.patient_timers.first().is_some_and(|(due, _)| due <= mono_us) {
+                    self.patient_timers.pop_first();
+                }
+                while self.drive_timers.first().is_some_and(|(due, _)| due <= mono_us) {
+                    self.drive_timers.pop_first();
+                }
+            }
+            Note::CutMark(mono_us, time, forget) => {
+                self.cut_marks.push_back((*mono_us, *time));
+                if let Some(forget) = forget {
+                    while self.cut_marks.front().is_some_and(|(_, time)| time <= forget) {
+                        self.cut_marks.pop_front();
+                    }
+                }
+            }
+        }
+    }
+
+    /// The transactions of a session, one after the other.
+    pub fn of_session(&self, session: SessionId) -> impl Iterator<Item = &TxId> {
+        let mine = move |(other, _): &&(SessionId, TxId)| *other == session;
+        let from = TxId::new("-").ok().map(|least| (session, least));
+        let range = match from {
+            Some(from) => self.by_session.range(from..),
+            None => self.by_session.range(..),
+        };
+        range.take_while(mine).map(|(_, tx)| tx)
+    }
+
+    /// Who waits for this.
+    pub fn waiters_for(&self, waits: &Waits) -> impl Iterator<Item = u64> {
+        self.waiting.range((waits.clone(), 0)..=(waits.clone(), u64::MAX)).map(|(_, waiter)| *waiter)
+    }
+
+    fn first_of(&self, session: SessionId) -> Option<(SessionId, TxId)> {
+        self.of_session(session).next().map(|tx| (session, tx.clone()))
+    }
+
+    fn watch(&mut self, tx: &TxId, watch: &Watch) {
+        if let Some(before) = self.watches.insert(tx.clone(), watch.clone()) {
+            if let Some(session) = before.session {
+                self.by_session.remove(&(session, tx.clone()));
+            }
+        } else if watch.patient {
+            self.patient_timers.insert((watch.deadline_us, tx.clone()));
+        } else {
+            self.timers.push_back((watch.deadline_us, tx.clone()));
+        }
+        if let Some(session) = watch.session {
+            self.by_session.insert((session, tx.clone()));
+        }
+    }
+
+    fn ended(&mut self, tx: &TxId) {
+        // A timer without patience is left behind: it finds nothing when it is due.
+        let Some(watch) = self.watches.remove(tx) else { return };
+        if let Some(session) = watch.session {
+            self.by_session.remove(&(session, tx.clone()));
+        }
+        if watch.patient {
+            self.patient_timers.remove(&(watch.deadline_us, tx.clone()));
+        }
+        if watch.asking {
+            for peer in &mut self.peers {
+                peer.questions.remove(&(watch.voted, tx.clone()));
+            }
+        }
+    }
+
+    fn drive(&mut self, tx: &TxId, drive: Option<&Drive>) {
+        let before = self.drives.get(tx).and_then(|drive| drive.deadline_us);
+        if let Some(due) = before {
+            self.drive_timers.remove(&(due, tx.clone()));
+        }
+        match drive {
+            None => {
+                self.drives.remove(tx);
+            }
+            Some(drive) => {
+                if let Some(due) = drive.deadline_us {
+                    self.drive_timers.insert((due, tx.clone()));
+                }
+                self.drives.insert(tx.clone(), drive.clone());
+            }
+        }
+    }
+
+    fn served(&mut self, waiter: u64) {
+        if let Some(gone) = self.waiters.remove(&waiter) {
+            self.waiting.remove(&(gone.waits, waiter));
+        }
+    }
+}

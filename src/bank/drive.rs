@@ -1,0 +1,311 @@
+//! EXECUTE: this bank drives a transaction for a caller, with the same coordinator as `cliente`.
+
+use crate::bank::Note;
+use crate::bank::decide::Deciding;
+use crate::bank::desk::{Drive, Waits};
+use crate::bank::io::{Caller, CoreStep, Message, Outcome, Past, Seq};
+use crate::bank::record::Record;
+use crate::bank::state::Known;
+use crate::commit::coordinator::{Coordinator, Do, Event, Standing, Strategy, Verdict};
+use crate::commit::token::{Token, Verdict as Vote};
+use crate::ids::{BankId, BankSet, Time, TxId};
+use crate::limits::VOTE_TIMEOUT_MS;
+use crate::wire::reply::Reply;
+use crate::wire::transaction::Transaction;
+use crate::wire::{Fault, Reason};
+use std::sync::Arc;
+
+impl Deciding<'_> {
+    pub fn execute(
+        &mut self,
+        caller: Caller,
+        tx: &TxId,
+        transaction: &Arc<Transaction>,
+        late: bool,
+        past: Option<&Past>,
+    ) {
+        let named = transaction.banks().has(self.bank.me());
+        let digest = transaction.digest();
+        match self.bank.known(tx, past) {
+            Known::Ended(ended) => {
+                let same = ended.own.digest.is_none_or(|own| own == *digest);
+                let reply = if same {
+                    self.outcome_reply(tx, &ended)
+                } else {
+                    Reply::Aborted(tx.clone(), self.bank.own_token(tx, &ended.own), Reason::DuplicateId)
+                };
+                self.reply(caller, reply, ended.seq);
+            }
+            Known::Prepared(prepared) if *prepared.transaction.digest() != *digest => {
+                let token = self.bank.own_token(tx, &prepared.own());
+                self.reply(caller, Reply::Aborted(tx.clone(), token, Reason::DuplicateId), prepared.seq);
+            }
+            // It goes on from the vote that it has given.
+            Known::Prepared(prepared) => {
+                self.wait(caller, Waits::Outcome(tx.clone()));
+                if !self.desk.drives.contains_key(tx) {
+                    let token = self.bank.own_token(tx, &prepared.own());
+                    self.drive(tx, transaction, Strategy::LastAgent(self.bank.me()), Some(token));
+                }
+            }
+            Known::New => match self.desk.drives.get(tx) {
+                Some(drive) if drive.coordinator.transaction().digest() != digest => {
+                    let text = "this id is being driven here with other bytes".to_owned();
+                    self.reply(caller, Reply::Err(Reason::DuplicateId, text), 0);
+                }
+                Some(_) => self.wait(caller, Waits::Outcome(tx.clone())),
+                None if named => self.execute_named(caller, tx, transaction, late),
+                None => self.execute_for_others(caller, tx, transaction, late),
+            },
+        }
+    }
+
+    /// A bank that drives a transaction that names it looks at its own part first, and votes last.
+    fn execute_named(&mut self, caller: Caller, tx: &TxId, transaction: &Arc<Transaction>, late: bool) {
+        if let Err(fault) = self.look(transaction, late) {
+            let (token, seq) = self.refuse(tx, Some(transaction), &fault);
+            self.reply(caller, Reply::Aborted(tx.clone(), token, fault.reason), seq);
+        } else if self.others(transaction).is_empty() {
+            // One bank only: its vote is the decision, one step and one record.
+            let time = self.tick_clock();
+            let seq = self.executed(tx, time, time, transaction, Vec::new());
+            let token = self.bank.identity.seal.token(
+                self.bank.me(),
+                Vote::Ok,
+                tx,
+                Some(*transaction.digest()),
+                time,
+            );
+            self.reply(caller, Reply::Committed(tx.clone(), time, token), seq);
+        } else {
+            self.wait(caller, Waits::Outcome(tx.clone()));
+            self.drive(tx, transaction, Strategy::LastAgent(self.bank.me()), None);
+        }
+    }
+
+    /// A bank that takes no part drives like any other driver: all at once.
+    fn execute_for_others(&mut self, caller: Caller, tx: &TxId, transaction: &Arc<Transaction>, late: bool) {
+        let strangers = transaction.banks().minus(self.bank.members);
+        if late {
+            let text = "the bank is busy; nothing was sent".to_owned();
+            self.reply(caller, Reply::Err(Reason::Limit, text), 0);
+        } else if let Some(stranger) = strangers.iter().next() {
+            let text = format!("bank {stranger} is not in the consortium");
+            self.reply(caller, Reply::Err(Reason::Malformed, text), 0);
+        } else {
+            self.wait(caller, Waits::Outcome(tx.clone()));
+            self.drive(tx, transaction, Strategy::Parallel, None);
+        }
+    }
+
+    /// Begins to drive; `own` is the OK that this bank has given already.
+    fn drive(&mut self, tx: &TxId, transaction: &Arc<Transaction>, strategy: Strategy, own: Option<Token>) {
+        self.out.steps.push(CoreStep::Drive(tx.clone()));
+        let coordinator = Coordinator::new(tx.clone(), Arc::clone(transaction), strategy);
+        let mut drive = Drive { coordinator, deadline_us: None };
+        let mut todo = Vec::new();
+        if let Some(token) = own {
+            todo.extend(drive.coordinator.on(Event::OwnVote(token, None)));
+        }
+        let unreachable = match strategy {
+            // A last agent is free to refuse, so it may try a peer that it has not reached yet.
+            Strategy::LastAgent(_) if own.is_none() => BankSet::EMPTY,
+            Strategy::LastAgent(_) | Strategy::Parallel => {
+                let down = |bank: &BankId| !self.desk.peers[bank.index()].up;
+                self.others(transaction).iter().filter(down).collect()
+            }
+        };
+        todo.extend(drive.coordinator.on(Event::Begin { unreachable }));
+        self.carry_out(tx, drive, todo);
+    }
+
+    /// Something happened to a transaction that this bank drives.
+    pub fn drive_event(&mut self, tx: &TxId, event: Event) {
+        let Some(mut drive) = self.desk.drives.get(tx).cloned() else { return };
+        let todo = drive.coordinator.on(event);
+        self.carry_out(tx, drive, todo);
+    }
+
+    pub fn drive_timed_out(&mut self, tx: &TxId) {
+        let Some(mut drive) = self.desk.drives.get(tx).cloned() else { return };
+        drive.deadline_us = None;
+        let asked = |(bank, standing): (BankId, &Standing)| {
+            (*standing == Standing::Asked && bank != self.bank.me()).then_some(bank)
+        };
+        let silent: BankSet = drive.coordinator.standings().filter_map(asked).collect();
+        if !drive.coordinator.has_told() {
+            self.out.steps.push(CoreStep::Silent(tx.clone(), silent));
+        }
+        let todo = drive.coordinator.on(Event::TimeOut);
+        self.carry_out(tx, drive, todo);
+    }
+
+    fn carry_out(&mut self, tx: &TxId, mut drive: Drive, todo: Vec<Do>) {
+        let mut todo = std::collections::VecDeque::from(todo);
+        while let Some(next) = todo.pop_front() {
+            match next {
+                Do::Send(bank, message) => {
+                    let after = match message {
+                        Message::Prepare(..) | Message::Abort(_, None) | Message::Resolve(_) => 0,
+                        // They rest on this bank's own vote, where it has one.
+                        Message::Commit(..) | Message::Abort(_, Some(_)) => self.own_vote_seq(tx),
+                    };
+                    self.send(bank, message, after);
+                }
+                Do::VoteSelf => {
+                    let event = self.vote_last(tx, &drive.coordinator);
+                    todo.extend(drive.coordinator.on(event));
+                }
+                Do::RefuseSelf(reason) => {
+                    let fault = Fault::new(reason, "a bank was silent, and this one had not voted");
+                    let (token, _) = self.refuse(tx, Some(drive.coordinator.transaction()), &fault);
+                    let event = Event::OwnVote(token, Some((fault.reason, fault.text)));
+                    todo.extend(drive.coordinator.on(event));
+                }
+                Do::StartTimer => drive.deadline_us = Some(self.now.mono_us + VOTE_TIMEOUT_MS * 1_000),
+                Do::Tell(verdict) => self.verdict(tx, &drive.coordinator, verdict),
+            }
+        }
+        if drive.coordinator.has_told() {
+            drive.deadline_us = None;
+        }
+        let done = drive.coordinator.is_done();
+        self.note(Note::Drive(tx.clone(), (!done).then(|| Box::new(drive))));
+    }
+
+    /// All others said OK: this bank's vote decides. Vote and commit are one record.
+    fn vote_last(&mut self, tx: &TxId, coordinator: &Coordinator) -> Event {
+        let transaction = coordinator.transaction();
+        match self.look(transaction, false) {
+            Err(fault) => {
+                let (token, _) = self.refuse(tx, Some(transaction), &fault);
+                Event::OwnVote(token, Some((fault.reason, fault.text)))
+            }
+            Ok(()) => {
+                let votes = votes_of(coordinator);
+                let time = self.tick_clock();
+                let committed = votes.iter().map(|(_, time)| *time).fold(time, Time::max);
+                self.executed(tx, time, committed, transaction, votes);
+                let digest = Some(*transaction.digest());
+                Event::OwnVote(
+                    self.bank.identity.seal.token(self.bank.me(), Vote::Ok, tx, digest, time),
+                    None,
+                )
+            }
+        }
+    }
+
+    fn executed(
+        &mut self,
+        tx: &TxId,
+        time: Time,
+        committed: Time,
+        transaction: &Arc<Transaction>,
+        votes: Vec<(BankId, Time)>,
+    ) -> Seq {
+        let transaction = Arc::clone(transaction);
+        self.record(Record::Executed { tx: tx.clone(), time, committed, transaction, votes })
+    }
+
+    /// The verdict of a transaction that this bank drives: recorded where this bank had voted OK before, and told to
+    /// those who wait where no record of this bank will wake them.
+    fn verdict(&mut self, tx: &TxId, coordinator: &Coordinator, verdict: Verdict) {
+        let digest = coordinator.transaction().digest();
+        let prepared = self.bank.undecided.get(tx).filter(|prepared| prepared.transaction.digest() == digest);
+        let named = coordinator.transaction().banks().has(self.bank.me());
+        match verdict {
+            Verdict::Committed(time) => {
+                if let Some(prepared) = prepared {
+                    self.decided(tx, prepared, Outcome::Committed(time), self.others_votes(coordinator));
+                } else if !named {
+                    let token = votes_tokens(coordinator).first().copied();
+                    if let Some(token) = token {
+                        self.tell_waiters(tx, &Reply::Committed(tx.clone(), time, token));
+                    }
+                }
+            }
+            Verdict::Aborted { by, token, reason, text } => {
+                let aborted = Reply::Aborted(tx.clone(), token, reason);
+                let is_me = by == self.bank.me();
+                if let Some(prepared) = prepared {
+                    let votes = if is_me { Vec::new() } else { vec![(token.bank, token.time)] };
+                    self.decided(tx, prepared, Outcome::Aborted(token, reason), votes);
+                } else if !named || (is_me && reason == Reason::DuplicateId) {
+                    self.tell_waiters(tx, &aborted);
+                } else if !is_me && matches!(self.bank.known(tx, None), Known::New) {
+                    // This bank had not voted; so that the id's outcome is known here too, it refuses as well.
+                    let text = format!("bank {by} refused {text}");
+                    self.refuse(tx, Some(coordinator.transaction()), &Fault::new(reason, text.trim_end()));
+                }
+            }
+            Verdict::Doubt(banks) => {
+                let list: Vec<String> = banks.iter().map(|bank| bank.to_string()).collect();
+                let text = format!("not known yet; no answer from bank {}", list.join(", "));
+                self.tell_waiters(tx, &Reply::Doubt(tx.clone(), text));
+            }
+            Verdict::Unreached => {
+                let text = "no named bank can be reached; nothing was sent".to_owned();
+                self.tell_waiters(tx, &Reply::Err(Reason::Unreachable, text));
+            }
+        }
+    }
+
+    fn tell_waiters(&mut self, tx: &TxId, reply: &Reply) {
+        // Who began to wait in this very decision is not at the desk yet, and gets its number there.
+        let mut fresh: Vec<Caller> = Vec::new();
+        for note in &self.out.notes {
+            if let Note::Wait(waiter) = note {
+                fresh.push(waiter.caller);
+            }
+        }
+        let waiting: Vec<u64> = self.desk.waiters_for(&Waits::Outcome(tx.clone())).collect();
+        for waiter in waiting {
+            let caller = self.desk.waiters[&waiter].caller;
+            self.note(Note::Served(waiter));
+            self.reply(caller, reply.clone(), self.bank.seq);
+        }
+        for (number, caller) in (self.desk.next_waiter..).zip(fresh) {
+            self.note(Note::Served(number));
+            self.reply(caller, reply.clone(), self.bank.seq);
+        }
+    }
+
+    fn others_votes(&self, coordinator: &Coordinator) -> Vec<(BankId, Time)> {
+        let me = self.bank.me();
+        votes_of(coordinator).into_iter().filter(|(bank, _)| *bank != me).collect()
+    }
+
+    /// The record of this bank's own vote on a transaction that it drives; 0 where it takes no part.
+    fn own_vote_seq(&self, tx: &TxId) -> Seq {
+        let mine = |record: &Record| match record {
+            Record::Voted { tx: other, .. } | Record::Refused { tx: other, .. } => other == tx,
+            Record::Executed { tx: other, .. } => other == tx,
+            Record::Decided { .. }
+            | Record::Consortium { .. }
+            | Record::ClientAdded { .. }
+            | Record::AccountOpened { .. }
+            | Record::ClockMoved { .. }
+            | Record::Stopped { .. } => false,
+        };
+        if self.out.records.iter().any(mine) {
+            return self.last_seq();
+        }
+        match self.bank.known(tx, None) {
+            Known::New => 0,
+            Known::Prepared(prepared) => prepared.seq,
+            Known::Ended(ended) => ended.seq,
+        }
+    }
+}
+
+fn votes_tokens(coordinator: &Coordinator) -> Vec<Token> {
+    let token = |(_, standing): (BankId, &Standing)| match standing {
+        Standing::Ok(token) => Some(*token),
+        Standing::Unasked | Standing::Asked | Standing::Silent | Standing::Refused(..) => None,
+    };
+    coordinator.standings().filter_map(token).collect()
+}
+
+fn votes_of(coordinator: &Coordinator) -> Vec<(BankId, Time)> {
+    votes_tokens(coordinator).iter().map(|token| (token.bank, token.time)).collect()
+}

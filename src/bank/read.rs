@@ -1,0 +1,362 @@
+//! Reads: clients, accounts, registers, history, what is pending, totals, and cuts.
+//!
+//! A reply waits for the records that it rests on: a read shows nothing that a crash could take back.
+
+use crate::bank::Note;
+use crate::bank::decide::Deciding;
+use crate::bank::desk::{CutAsked, Waiter, Waits};
+use crate::bank::io::{Caller, Now, Seq};
+use crate::bank::list::{LIST_BYTES_MAX, Page, fits};
+use crate::bank::state::Event;
+use crate::ids::{AccountNumber, RegisterKey, TaxId, Time, TxId};
+use crate::limits::{ANSWER_WITHIN_MS, CUT_KEPT_MS, HISTORY_MAX, SNAPSHOT_AHEAD_MS_MAX};
+use crate::money::Money;
+use crate::wire::reply::Reply;
+use crate::wire::request::{Request, SnapshotKey};
+use crate::wire::transaction::{Action, Transaction};
+use crate::wire::{Fault, Reason};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// A moment of the clock is kept this often, for forgetting the past of cuts.
+const CUT_MARK_EVERY_US: u64 = 1_000_000;
+
+impl Deciding<'_> {
+    pub fn read(&mut self, caller: Caller, request: &Request) {
+        let after = self.bank.seq;
+        match request {
+            Request::Clients { after: key } => self.clients(caller, key.as_ref()),
+            Request::Accounts { cpf, after: key } => self.accounts(caller, cpf.as_ref(), key.as_ref()),
+            Request::Balance(number) => match self.bank.ledger.account(number) {
+                Some(view) => self.done(caller, &view, after),
+                None => self.refused(caller, Fault::new(Reason::UnknownAccount, number.as_str())),
+            },
+            Request::Value(key) => self.value(caller, key),
+            Request::History { count, after: key } => self.history(caller, *count, key.as_ref()),
+            Request::Pending { after: key } => self.pending(caller, key.as_ref()),
+            Request::Info => self.info(caller),
+            Request::Snapshot { time, accounts, after } => {
+                self.snapshot(caller, *time, *accounts, after.as_ref());
+            }
+            Request::Prepare(..)
+            | Request::Commit(..)
+            | Request::Abort(..)
+            | Request::Resolve(_)
+            | Request::Status(_)
+            | Request::Execute(..)
+            | Request::Client(_)
+            | Request::Account(_)
+            | Request::Banks
+            | Request::Peer(_)
+            | Request::Ping
+            | Request::Help
+            | Request::Quit => unreachable!("{} is no read", request.verb()),
+        }
+    }
+
+    fn clients(&mut self, caller: Caller, after: Option<&TaxId>) {
+        let mut page = Page::new(LIST_BYTES_MAX);
+        for client in self.bank.ledger.clients_after(after) {
+            if !page.push(client.cpf.as_str(), client) {
+                break;
+            }
+        }
+        self.list(caller, page);
+    }
+
+    fn accounts(&mut self, caller: Caller, cpf: Option<&TaxId>, after: Option<&AccountNumber>) {
+        if let Some(cpf) = cpf
+            && self.bank.ledger.client(cpf).is_none()
+        {
+            return self.refused(caller, Fault::new(Reason::UnknownClient, cpf.as_str()));
+        }
+        let mut page = Page::new(LIST_BYTES_MAX);
+        for view in self.bank.ledger.accounts_after(cpf, after) {
+            if !page.push(view.number.as_str(), &view) {
+                break;
+            }
+        }
+        self.list(caller, page);
+    }
+
+    /// A locked register's value waits for the decision, so that reads at any bank are linearizable.
+    fn value(&mut self, caller: Caller, key: &RegisterKey) {
+        if self.bank.ledger.locked_by(key).is_some() {
+            self.wait(caller, Waits::Value(key.clone()));
+        } else {
+            self.tell_value(caller, key);
+        }
+    }
+
+    fn tell_value(&mut self, caller: Caller, key: &RegisterKey) {
+        let value = Register { key: key.as_str(), value: self.bank.ledger.value(key) };
+        self.done(caller, &value, self.bank.seq);
+    }
+
+    fn history(&mut self, caller: Caller, count: Option<usize>, after: Option<&TxId>) {
+        let mut events = self.bank.history.iter().rev();
+        if let Some(after) = after
+            && !events.any(|event| event.tx == *after)
+        {
+            let text = format!("after={after} is not among the newest {HISTORY_MAX} outcomes");
+            return self.refused(caller, Fault::new(Reason::Expired, text));
+        }
+        let mut page = Page::new(LIST_BYTES_MAX);
+        for event in events.take(count.unwrap_or(HISTORY_MAX)) {
+            if !page.push(event.tx.as_str(), &HistoryLine::of(event)) {
+                break;
+            }
+        }
+        self.list(caller, page);
+    }
+
+    fn pending(&mut self, caller: Caller, after: Option<&TxId>) {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let mut page = Page::new(LIST_BYTES_MAX);
+        let range = (after.map_or(Unbounded, Excluded), Unbounded);
+        for (tx, prepared) in self.bank.undecided.range::<TxId, _>(range) {
+            let ops = ops_value(&prepared.transaction);
+            let waiting_for = self.waiting_for(tx, prepared).iter().map(|bank| bank.as_u8()).collect();
+            let line = PendingLine { tx: tx.as_str(), since: prepared.time, waiting_for, ops };
+            if !page.push(tx.as_str(), &line) {
+                break;
+            }
+        }
+        self.list(caller, page);
+    }
+
+    fn info(&mut self, caller: Caller) {
+        let totals = self.bank.ledger.totals();
+        let info = Info {
+            bank: self.bank.me().as_u8(),
+            version: env!("CARGO_PKG_VERSION"),
+            time: self.reading(),
+            uptime_s: (self.now.mono_us - self.desk.started_us) / 1_000_000,
+            clients: totals.clients,
+            accounts: totals.accounts,
+            balance_total: totals.balance,
+            held_total: totals.held,
+            incoming_total: totals.incoming,
+            undecided: self.bank.undecided.len(),
+            committed: self.bank.committed,
+            aborted: self.bank.aborted,
+        };
+        self.done(caller, &info, self.bank.seq);
+    }
+
+    /// A cut: the clock moves past its time first, so that no later vote falls under it; then those of this bank's
+    /// undecided votes that are not later are waited for. Nobody is stopped for it.
+    fn snapshot(&mut self, caller: Caller, time: Option<Time>, accounts: bool, after: Option<&SnapshotKey>) {
+        let time = time.unwrap_or_else(|| self.reading());
+        if let Err(fault) = self.cut_possible(time) {
+            return self.refused(caller, fault);
+        }
+        if time > self.bank.clock {
+            self.move_clock(time);
+        }
+        let asked = CutAsked { time, accounts, after: after.cloned() };
+        if self.cut_must_wait(time) {
+            let deadline_us = self.now.mono_us + ANSWER_WITHIN_MS * 1_000;
+            self.note(Note::Wait(Waiter { caller, deadline_us, waits: Waits::Cut, cut: Some(asked) }));
+        } else {
+            self.tell_cut(caller, &asked, self.last_seq());
+        }
+    }
+
+    fn cut_possible(&self, time: Time) -> Result<(), Fault> {
+        let Now { wall_us, .. } = self.now;
+        let ahead = i64::try_from(SNAPSHOT_AHEAD_MS_MAX * 1_000).unwrap_or(0);
+        if time > self.bank.clock.max(Time(wall_us + ahead)) {
+            let text = format!("{time} is more than a second ahead of this bank's clocks");
+            return Err(Fault::new(Reason::Limit, text));
+        }
+        if time < self.bank.ledger.cut_horizon() {
+            let text = format!("this bank keeps cuts from {} on", self.bank.ledger.cut_horizon());
+            return Err(Fault::new(Reason::Expired, text));
+        }
+        Ok(())
+    }
+
+    /// Could an undecided vote of this bank still commit at or before `time`?
+    fn cut_must_wait(&self, time: Time) -> bool {
+        self.bank.undecided_by_time.first().is_some_and(|(vote, _)| *vote <= time)
+    }
+
+    fn tell_cut(&mut self, caller: Caller, asked: &CutAsked, after: Seq) {
+        let ledger = &self.bank.ledger;
+        let totals = match ledger.cut(asked.time) {
+            Ok(totals) => totals,
+            Err(expired) => {
+                return self.refused(caller, Fault::new(Reason::Expired, expired.to_string()));
+            }
+        };
+        let mut cut = Cut {
+            bank: self.bank.me().as_u8(),
+            time: asked.time,
+            balance_total: totals.balance_total,
+            cash_in_total: totals.cash_in_total,
+            cash_out_total: totals.cash_out_total,
+            transfers_in_total: totals.transfers_in_total,
+            transfers_out_total: totals.transfers_out_total,
+            accounts: None,
+            registers: None,
+            next: None,
+        };
+        if asked.accounts {
+            let mut page = Page::new(LIST_BYTES_MAX);
+            if !matches!(asked.after, Some(SnapshotKey::Register(_))) {
+                for (number, balance) in ledger.cut_accounts_after(asked.time, asked.after_account()) {
+                    let line = CutAccount { number: number.as_str(), balance };
+                    if !page.push(&format!("a:{number}"), &line) {
+                        break;
+                    }
+                }
+            }
+            let room = page.room();
+            let (accounts, next) = page.into_parts();
+            (cut.accounts, cut.next) = (raw(accounts), next);
+            if cut.next.is_none() {
+                let from = match &asked.after {
+                    Some(SnapshotKey::Register(key)) => Some(key),
+                    Some(SnapshotKey::Account(_)) | None => None,
+                };
+                let mut page = Page::new(room);
+                for (key, value) in ledger.cut_registers_after(asked.time, from) {
+                    let line = Register { key: key.as_str(), value: value.as_str() };
+                    if !page.push(&format!("r:{key}"), &line) {
+                        break;
+                    }
+                }
+                let (registers, next) = page.into_parts();
+                (cut.registers, cut.next) = (raw(registers), next);
+            }
+        }
+        self.done(caller, &cut, after);
+    }
+
+    /// A transaction is decided: its registers are free, and cuts that waited for it may be told.
+    pub fn wake_readers(&mut self, tx: &TxId) {
+        let event = self.bank.history.iter().rev().find(|event| event.tx == *tx);
+        if let Some(Event { transaction: Some(transaction), .. }) = event {
+            for op in transaction.ops_of(self.bank.me()) {
+                if let Action::Set { key, .. } = &op.action
+                    && self.bank.ledger.locked_by(key).is_none()
+                {
+                    for waiter in self.desk.waiters_for(&Waits::Value(key.clone())).collect::<Vec<_>>() {
+                        self.note(Note::Served(waiter));
+                        self.tell_value(self.desk.waiters[&waiter].caller, key);
+                    }
+                }
+            }
+        }
+        for waiter in self.desk.waiters_for(&Waits::Cut).collect::<Vec<_>>() {
+            let Waiter { caller, cut: Some(asked), .. } = &self.desk.waiters[&waiter] else { continue };
+            if !self.cut_must_wait(asked.time) {
+                self.note(Note::Served(waiter));
+                self.tell_cut(*caller, asked, self.bank.seq);
+            }
+        }
+    }
+
+    /// Now and then a moment of the clock is kept; the past of cuts before the kept time is forgotten, but not back
+    /// beyond the oldest undecided vote.
+    pub fn mark_cut(&mut self) {
+        let now = self.now.mono_us;
+        let marks = &self.desk.cut_marks;
+        if marks.back().is_some_and(|(at, _)| now.saturating_sub(*at) < CUT_MARK_EVERY_US) {
+            return;
+        }
+        let old = marks.iter().take_while(|(at, _)| now.saturating_sub(*at) >= CUT_KEPT_MS * 1_000);
+        let oldest_vote = self.bank.undecided_by_time.first().map(|(time, _)| Time(time.0 - 1));
+        let forget = old.last().map(|(_, time)| oldest_vote.map_or(*time, |vote| vote.min(*time)));
+        self.note(Note::CutMark(now, self.bank.clock, forget));
+    }
+
+    fn list(&mut self, caller: Caller, page: Page) {
+        self.reply(caller, Reply::Done(page.into_array()), self.bank.seq);
+    }
+}
+
+#[derive(Serialize)]
+struct Register<'a> {
+    key: &'a str,
+    value: &'a str,
+}
+
+#[derive(Serialize)]
+struct HistoryLine<'a> {
+    tx: &'a str,
+    outcome: &'static str,
+    time: Time,
+    reason: Option<&'static str>,
+    ops: Option<Box<RawValue>>,
+}
+
+impl HistoryLine<'_> {
+    fn of(event: &Event) -> HistoryLine<'_> {
+        HistoryLine {
+            tx: event.tx.as_str(),
+            outcome: if event.reason.is_none() { "committed" } else { "aborted" },
+            time: event.time,
+            reason: event.reason.map(Reason::as_str),
+            ops: event.transaction.as_ref().and_then(|transaction| ops_value(transaction)),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PendingLine<'a> {
+    tx: &'a str,
+    since: Time,
+    waiting_for: Vec<u8>,
+    ops: Option<Box<RawValue>>,
+}
+
+#[derive(Serialize)]
+struct Info {
+    bank: u8,
+    version: &'static str,
+    time: Time,
+    uptime_s: u64,
+    clients: usize,
+    accounts: usize,
+    balance_total: i128,
+    held_total: i128,
+    incoming_total: i128,
+    undecided: usize,
+    committed: u64,
+    aborted: u64,
+}
+
+#[derive(Serialize)]
+struct Cut {
+    bank: u8,
+    time: Time,
+    balance_total: i128,
+    cash_in_total: i128,
+    cash_out_total: i128,
+    transfers_in_total: i128,
+    transfers_out_total: i128,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accounts: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registers: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct CutAccount<'a> {
+    number: &'a str,
+    balance: Money,
+}
+
+/// The operations of a transaction as JSON; none where they would not fit a list.
+fn ops_value(transaction: &Transaction) -> Option<Box<RawValue>> {
+    let json = transaction.ops_json();
+    if fits(json.as_ref()) { raw(json.to_string()) } else { None }
+}
+
+fn raw(json: String) -> Option<Box<RawValue>> {
+    RawValue::from_string(json).ok()
+}

@@ -1,0 +1,71 @@
+//! A bank as bytes, for the journal's snapshots: all that recovery needs. Outcomes that the journal's index finds
+//! and the past that only cuts need are left out.
+
+use crate::bank::Identity;
+use crate::bank::io::Seq;
+use crate::bank::state::{Bank, Event, Prepared};
+use crate::ids::{BankId, Time, TxId};
+use crate::ledger::Ledger;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// The first number of every snapshot.
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Snapshot<'a> {
+    version: u32,
+    consortium: Option<(BankId, Vec<String>)>,
+    seq: Seq,
+    clock: Time,
+    known_votes: [Time; 16],
+    ledger: Cow<'a, Ledger>,
+    undecided: Vec<(TxId, Prepared)>,
+    history: Vec<Event>,
+    committed: u64,
+    aborted: u64,
+    stopped: Option<String>,
+}
+
+/// The bytes of `bank`.
+pub(crate) fn write(bank: &Bank) -> Vec<u8> {
+    let snapshot = Snapshot {
+        version: VERSION,
+        consortium: bank.consortium.clone(),
+        seq: bank.seq,
+        clock: bank.clock,
+        known_votes: bank.known_votes,
+        ledger: Cow::Borrowed(&bank.ledger),
+        undecided: bank.undecided.iter().map(|(tx, prepared)| (tx.clone(), prepared.clone())).collect(),
+        history: bank.history.iter().cloned().collect(),
+        committed: bank.committed,
+        aborted: bank.aborted,
+        stopped: bank.stopped.clone(),
+    };
+    postcard::to_stdvec(&snapshot).expect("a bank's parts all have a length, so postcard can write them")
+}
+
+/// The bank that `bytes` hold.
+pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
+    let (version, _) = postcard::take_from_bytes::<u32>(bytes).map_err(|error| error.to_string())?;
+    if version != VERSION {
+        return Err(format!("snapshot version {version}, this program reads {VERSION}"));
+    }
+    let snapshot: Snapshot<'_> = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
+    let mut bank = Bank::new(identity);
+    bank.consortium = snapshot.consortium;
+    bank.seq = snapshot.seq;
+    bank.clock = snapshot.clock;
+    bank.known_votes = snapshot.known_votes;
+    bank.ledger = snapshot.ledger.into_owned();
+    // Commits up to here can't be told apart any more.
+    bank.ledger.begin_cuts_at(snapshot.clock);
+    for (tx, prepared) in snapshot.undecided {
+        bank.insert_undecided(tx, prepared);
+    }
+    bank.history = snapshot.history.into();
+    bank.committed = snapshot.committed;
+    bank.aborted = snapshot.aborted;
+    bank.stopped = snapshot.stopped;
+    Ok(bank)
+}

@@ -1,0 +1,298 @@
+//! What a bank's journal holds: the ledger, the votes without an outcome, the newest outcomes, the clock.
+//!
+//! Changed by `apply` alone, live and at recovery. Outcomes that are in the journal's index may be forgotten.
+
+use crate::bank::Identity;
+use crate::bank::io::{Outcome, OwnVote, Past, Seq};
+use crate::bank::record::Record;
+use crate::commit::token::{Token, Verdict};
+use crate::ids::{BankId, BankSet, Time, TxId};
+use crate::ledger::Ledger;
+use crate::limits::{HISTORY_MAX, OUTCOMES_IN_MEMORY_MIN};
+use crate::wire::Reason;
+use crate::wire::transaction::Transaction;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// The durable part of a bank.
+#[derive(Debug, Clone)]
+pub(crate) struct Bank {
+    pub identity: Identity,
+    /// The banks that are in the consortium now.
+    pub members: BankSet,
+    /// Position and places as the journal has them.
+    pub consortium: Option<(BankId, Vec<String>)>,
+    /// The newest record's number.
+    pub seq: Seq,
+    /// The last time that this bank gave or met.
+    pub clock: Time,
+    /// The time of the last vote known of each bank, this one included.
+    pub known_votes: [Time; 16],
+    pub ledger: Ledger,
+    /// Voted OK, outcome unknown.
+    pub undecided: BTreeMap<TxId, Prepared>,
+    /// The same by the vote's time, for cuts.
+    pub undecided_by_time: BTreeSet<(Time, TxId)>,
+    pub undecided_bytes: usize,
+    /// The newest outcomes; older ones are in the journal's index.
+    pub outcomes: BTreeMap<TxId, Ended>,
+    /// The same, oldest first, with the number of the deciding record.
+    pub outcomes_in_order: VecDeque<(Seq, TxId)>,
+    /// The newest outcomes with their operations, oldest first.
+    pub history: VecDeque<Event>,
+    pub committed: u64,
+    pub aborted: u64,
+    /// Why this bank must not work any more.
+    pub stopped: Option<String>,
+}
+
+/// A transaction that this bank voted OK on and knows no outcome of.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Prepared {
+    pub transaction: Arc<Transaction>,
+    /// The vote's time.
+    pub time: Time,
+    /// The vote's record.
+    pub seq: Seq,
+}
+
+/// A transaction whose outcome this bank knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub own: OwnVote,
+    pub outcome: Outcome,
+    /// Words beside the reason of an own NOK.
+    pub text: Box<str>,
+    /// The deciding record; 0 for one that was found in the journal.
+    pub seq: Seq,
+}
+
+/// A line of HISTORY.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Event {
+    pub tx: TxId,
+    pub time: Time,
+    /// `None`: committed.
+    pub reason: Option<Reason>,
+    /// A tombstone has none.
+    pub transaction: Option<Arc<Transaction>>,
+}
+
+/// What a bank knows of an id.
+pub(crate) enum Known<'a> {
+    /// Nothing.
+    New,
+    /// Voted OK, undecided.
+    Prepared(&'a Prepared),
+    /// Decided.
+    Ended(Ended),
+}
+
+impl Bank {
+    pub fn new(identity: Identity) -> Bank {
+        let present = |(position, place): (usize, &String)| {
+            if place == "-" { None } else { BankId::new(position) }
+        };
+        let members = identity.places.iter().enumerate().filter_map(present).collect();
+        Bank {
+            identity,
+            members,
+            consortium: None,
+            seq: 0,
+            clock: Time::default(),
+            known_votes: [Time::default(); 16],
+            ledger: Ledger::new(),
+            undecided: BTreeMap::new(),
+            undecided_by_time: BTreeSet::new(),
+            undecided_bytes: 0,
+            outcomes: BTreeMap::new(),
+            outcomes_in_order: VecDeque::new(),
+            history: VecDeque::new(),
+            committed: 0,
+            aborted: 0,
+            stopped: None,
+        }
+    }
+
+    pub fn me(&self) -> BankId {
+        self.identity.bank
+    }
+
+    /// The token of a vote of this bank.
+    pub fn own_token(&self, tx: &TxId, own: &OwnVote) -> Token {
+        self.identity.seal.token(self.me(), own.verdict, tx, own.digest, own.time)
+    }
+
+    /// What this bank knows of `tx`, with what its journal knows where memory does not.
+    pub fn known(&self, tx: &TxId, past: Option<&Past>) -> Known<'_> {
+        if let Some(prepared) = self.undecided.get(tx) {
+            return Known::Prepared(prepared);
+        }
+        if let Some(ended) = self.outcomes.get(tx) {
+            return Known::Ended(ended.clone());
+        }
+        match past.and_then(|past| self.ended_of(&past.record, 0)) {
+            Some(ended) => Known::Ended(ended),
+            None => Known::New,
+        }
+    }
+
+    /// The one function that changes the durable part.
+    pub fn apply(&mut self, record: &Record) {
+        self.seq += 1;
+        let me = self.me();
+        match record {
+            Record::Consortium { bank, places } => self.consortium = Some((*bank, places.clone())),
+            Record::Voted { tx, time, transaction, refusal } => {
+                self.voted(*time);
+                match refusal {
+                    None => {
+                        self.ledger.hold(me, tx, transaction);
+                        let prepared =
+                            Prepared { transaction: Arc::clone(transaction), time: *time, seq: self.seq };
+                        self.insert_undecided(tx.clone(), prepared);
+                    }
+                    Some((reason, _)) => {
+                        self.ended(record);
+                        self.remember(tx, *time, Some(*reason), Some(transaction));
+                    }
+                }
+            }
+            Record::Refused { tx, time, reason } => {
+                self.voted(*time);
+                self.ended(record);
+                self.remember(tx, *time, Some(*reason), None);
+            }
+            Record::Decided { tx, outcome, votes, .. } => {
+                let prepared = self.remove_undecided(tx);
+                let transaction = &prepared.transaction;
+                match outcome {
+                    Outcome::Committed(time) => {
+                        self.ledger.settle(me, tx, transaction, *time);
+                        self.met(*time);
+                        self.remember(tx, *time, None, Some(transaction));
+                    }
+                    Outcome::Aborted(token, reason) => {
+                        self.ledger.release(me, tx, transaction);
+                        let time = prepared.time.max(token.time);
+                        self.remember(tx, time, Some(*reason), Some(transaction));
+                    }
+                }
+                self.learn_votes(votes);
+                self.ended(record);
+            }
+            Record::Executed { tx, time, committed, transaction, votes } => {
+                self.voted(*time);
+                self.ledger.hold(me, tx, transaction);
+                self.ledger.settle(me, tx, transaction, *committed);
+                self.met(*committed);
+                self.learn_votes(votes);
+                self.ended(record);
+                self.remember(tx, *committed, None, Some(transaction));
+            }
+            Record::ClientAdded { time, client } => {
+                self.met(*time);
+                self.ledger.add_client(client, *time);
+            }
+            Record::AccountOpened { time, account } => {
+                self.met(*time);
+                self.ledger.open_account(account, *time);
+            }
+            Record::ClockMoved { time } => self.met(*time),
+            Record::Stopped { why } => self.stopped = Some(why.clone()),
+        }
+    }
+
+    /// Lets memory forget outcomes that the journal's index finds.
+    pub fn forget_outcomes(&mut self, indexed: Seq) {
+        while self.outcomes_in_order.len() > OUTCOMES_IN_MEMORY_MIN
+            && self.outcomes_in_order.front().is_some_and(|(seq, _)| *seq <= indexed)
+        {
+            if let Some((_, tx)) = self.outcomes_in_order.pop_front() {
+                self.outcomes.remove(&tx);
+            }
+        }
+    }
+
+    pub fn insert_undecided(&mut self, tx: TxId, prepared: Prepared) {
+        self.undecided_bytes += prepared.transaction.memory_bytes();
+        self.undecided_by_time.insert((prepared.time, tx.clone()));
+        let before = self.undecided.insert(tx, prepared);
+        assert!(before.is_none(), "a bank votes once for an id");
+    }
+
+    fn remove_undecided(&mut self, tx: &TxId) -> Prepared {
+        let prepared = self.undecided.remove(tx);
+        let prepared =
+            prepared.unwrap_or_else(|| panic!("{tx} is decided, but this bank holds no OK for it"));
+        self.undecided_bytes -= prepared.transaction.memory_bytes();
+        self.undecided_by_time.remove(&(prepared.time, tx.clone()));
+        prepared
+    }
+
+    /// The clock meets a time: it never goes back.
+    fn met(&mut self, time: Time) {
+        self.clock = self.clock.max(time);
+    }
+
+    fn voted(&mut self, time: Time) {
+        assert!(time > self.clock, "a vote's time is later than all that this bank gave or met");
+        self.clock = time;
+        self.known_votes[self.identity.bank.index()] = time;
+    }
+
+    fn learn_votes(&mut self, votes: &[(BankId, Time)]) {
+        for (bank, time) in votes {
+            let known = &mut self.known_votes[bank.index()];
+            *known = (*known).max(*time);
+        }
+    }
+
+    fn ended(&mut self, record: &Record) {
+        let (Some(tx), Some(ended)) = (record.decides(), self.ended_of(record, self.seq)) else { return };
+        match ended.outcome {
+            Outcome::Committed(_) => self.committed += 1,
+            Outcome::Aborted(..) => self.aborted += 1,
+        }
+        self.outcomes_in_order.push_back((self.seq, tx.clone()));
+        let before = self.outcomes.insert(tx.clone(), ended);
+        assert!(before.is_none(), "{tx} has one outcome");
+    }
+
+    fn remember(&mut self, tx: &TxId, time: Time, reason: Option<Reason>, of: Option<&Arc<Transaction>>) {
+        if self.history.len() == HISTORY_MAX {
+            self.history.pop_front();
+        }
+        self.history.push_back(Event { tx: tx.clone(), time, reason, transaction: of.cloned() });
+    }
+
+    /// What a deciding record says of its transaction.
+    fn ended_of(&self, record: &Record, seq: Seq) -> Option<Ended> {
+        let refused = |tx: &TxId, own: OwnVote, reason: Reason, text: &str| {
+            let outcome = Outcome::Aborted(self.own_token(tx, &own), reason);
+            Some(Ended { own, outcome, text: text.into(), seq })
+        };
+        match record {
+            Record::Voted { tx, time, transaction, refusal: Some((reason, text)) } => {
+                let digest = Some(*transaction.digest());
+                refused(tx, OwnVote { verdict: Verdict::No, time: *time, digest }, *reason, text)
+            }
+            Record::Refused { tx, time, reason } => {
+                refused(tx, OwnVote { verdict: Verdict::No, time: *time, digest: None }, *reason, "")
+            }
+            Record::Decided { own, outcome, .. } => {
+                Some(Ended { own: *own, outcome: *outcome, text: Box::default(), seq })
+            }
+            Record::Executed { time, committed, transaction, .. } => {
+                let own = OwnVote { verdict: Verdict::Ok, time: *time, digest: Some(*transaction.digest()) };
+                Some(Ended { own, outcome: Outcome::Committed(*committed), text: Box::default(), seq })
+            }
+            Record::Voted { refusal: None, .. }
+            | Record::Consortium { .. }
+            | Record::ClientAdded { .. }
+            | Record::AccountOpened { .. }
+            | Record::ClockMoved { .. }
+            | Record::Stopped { .. } => None,
+        }
+    }
+}
