@@ -5,6 +5,7 @@
 
 use super::text::shown;
 use super::{Fault, Reason};
+use crate::ids::BadName;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -34,6 +35,16 @@ impl Field {
     /// A `limit` fault about this field.
     pub fn limit(self, what: impl fmt::Display) -> Fault {
         Fault::new(Reason::Limit, format!("`{self}` {what}"))
+    }
+
+    /// The fault of a field that does not belong into the object at this one.
+    pub fn unknown(self, name: &str) -> Fault {
+        Fault::new(Reason::Malformed, format!("unknown field `{}` in `{self}`", shown(name)))
+    }
+
+    /// The fault of a text that is no legal name.
+    pub fn bad_name(self, bad: &BadName) -> Fault {
+        self.malformed(format_args!("must be {}", bad.rule))
     }
 }
 
@@ -171,6 +182,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads a name; past `bytes_max` it is refused as past a bound.
+    pub fn name<T>(
+        &mut self,
+        field: Field,
+        bytes_max: usize,
+        new: impl FnOnce(&str) -> Result<T, BadName>,
+    ) -> Result<T, Fault> {
+        let text = self.string(field)?;
+        if text.len() > bytes_max {
+            return Err(field.limit(format_args!("has {} bytes, more than {bytes_max}", text.len())));
+        }
+        new(&text).map_err(|bad| field.bad_name(&bad))
+    }
+
     /// Nothing but blanks may follow.
     pub fn end(&mut self) -> Result<(), Fault> {
         match self.peek() {
@@ -298,4 +323,54 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
         }
     }
     out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn string(json: &str) -> Result<String, Fault> {
+        let mut reader = Reader::new(json);
+        let text = reader.string(Field::top("text"))?.into_owned();
+        reader.end().map(|()| text)
+    }
+
+    fn whole(json: &str) -> Result<i64, Fault> {
+        let mut reader = Reader::new(json);
+        let number = reader.whole(Field::top("number"))?;
+        reader.end().map(|()| number)
+    }
+
+    proptest! {
+        #[test]
+        fn a_written_string_is_read_back_here_and_elsewhere(text in "\\PC{0,20}|[\\x00-\\x7f]{0,20}") {
+            let mut json = Vec::new();
+            write_string(&mut json, &text);
+            let json = String::from_utf8(json).unwrap();
+            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text.clone());
+            prop_assert_eq!(string(&json), Ok(text));
+        }
+
+        /// No other reader may see another text in the same bytes.
+        #[test]
+        fn strings_are_read_as_others_read_them(inside in "([ -~é]|\\\\[\"\\\\/bfnrtu]|\\\\u[0-9a-fA-F]{4}|\\\\ud[89a-f][0-9a-f]{2}){0,8}") {
+            let json = format!("\"{inside}\"");
+            prop_assert_eq!(string(&json).ok(), serde_json::from_str::<String>(&json).ok(), "{}", json);
+        }
+
+        /// Nor another number; `-0` is a float to others, and zero here.
+        #[test]
+        fn whole_numbers_are_read_as_others_read_them(json in "-?[0-9]{1,21}|[-+.eE0-9]{1,6}") {
+            prop_assume!(json != "-0");
+            prop_assert_eq!(whole(&json).ok(), serde_json::from_str::<i64>(&json).ok(), "{}", json);
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_range() {
+        assert_eq!(whole("9223372036854775807"), Ok(i64::MAX));
+        assert_eq!(whole("9223372036854775808").map_err(|fault| fault.reason), Err(Reason::Limit));
+        assert_eq!(whole("-9223372036854775807"), Ok(-i64::MAX));
+    }
 }

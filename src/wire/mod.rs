@@ -3,6 +3,7 @@
 pub mod codec;
 pub mod help;
 pub mod json;
+pub mod registration;
 pub mod reply;
 pub mod request;
 pub mod text;

@@ -1,0 +1,233 @@
+//! Reading a request's line, word by word.
+
+use super::{NewAccount, NewClient, Request, SnapshotKey, VERBS};
+use crate::commit::token::Token;
+use crate::ids::{AccountNumber, BadName, RegisterKey, TaxId, Time, TxId};
+use crate::limits::TOKENS_MAX;
+use crate::wire::text::{read_decimal, shown, split_word, trim};
+use crate::wire::transaction::{KEY_DEFAULT, Transaction};
+use crate::wire::{Fault, Reason};
+use std::sync::Arc;
+
+impl Request {
+    /// Reads a request from its line, without the line's end.
+    ///
+    /// # Errors
+    /// `malformed` or `limit`, naming what is wrong; it is answered with `ERR`.
+    pub fn parse(line: &str) -> Result<Request, Fault> {
+        let (verb, rest) = split_word(trim(line));
+        match verb {
+            "PREPARE" => {
+                let (tx, transaction) = read_transaction("PREPARE", rest)?;
+                Ok(Request::Prepare(tx, transaction))
+            }
+            "COMMIT" => read_commit(rest),
+            "ABORT" => {
+                let mut words = Words::new("ABORT", rest);
+                let tx = words.tx()?;
+                let token = words.next().and_then(Token::parse);
+                words.end(Request::Abort(tx, token))
+            }
+            "RESOLVE" => {
+                let mut words = Words::new("RESOLVE", rest);
+                let tx = words.tx()?;
+                words.end(Request::Resolve(tx))
+            }
+            "STATUS" => {
+                let mut words = Words::new("STATUS", rest);
+                let tx = words.tx()?;
+                words.end(Request::Status(tx))
+            }
+            "EXECUTE" => {
+                let (tx, transaction) = read_transaction("EXECUTE", rest)?;
+                Ok(Request::Execute(tx, transaction))
+            }
+            "CLIENT" => NewClient::parse(rest).map(Request::Client),
+            "ACCOUNT" => NewAccount::parse(rest).map(Request::Account),
+            "CLIENTS" => {
+                let mut words = Words::new("CLIENTS", rest);
+                let after = words.after(TaxId::new)?;
+                words.end(Request::Clients { after })
+            }
+            "ACCOUNTS" => {
+                let mut words = Words::new("ACCOUNTS", rest);
+                let cpf = words.optional(TaxId::new)?;
+                let after = words.after(AccountNumber::new)?;
+                words.end(Request::Accounts { cpf, after })
+            }
+            "BALANCE" => {
+                let mut words = Words::new("BALANCE", rest);
+                let number = words.next().ok_or_else(|| malformed("BALANCE needs an account number"))?;
+                let number = AccountNumber::new(number).map_err(|bad| bad_word("BALANCE", &bad))?;
+                words.end(Request::Balance(number))
+            }
+            "VALUE" => {
+                let mut words = Words::new("VALUE", rest);
+                let key = words.next().unwrap_or(KEY_DEFAULT);
+                let key = RegisterKey::new(key).map_err(|bad| bad_word("VALUE", &bad))?;
+                words.end(Request::Value(key))
+            }
+            "HISTORY" => read_history(rest),
+            "PENDING" => {
+                let mut words = Words::new("PENDING", rest);
+                let after = words.after(TxId::new)?;
+                words.end(Request::Pending { after })
+            }
+            "BANKS" => Words::new("BANKS", rest).end(Request::Banks),
+            "INFO" => Words::new("INFO", rest).end(Request::Info),
+            "SNAPSHOT" => read_snapshot(rest),
+            "PEER" if rest.is_empty() => Err(malformed("PEER needs what a bank tells of itself")),
+            "PEER" => Ok(Request::Peer(rest.to_owned())),
+            "PING" => Words::new("PING", rest).end(Request::Ping),
+            "HELP" => Words::new("HELP", rest).end(Request::Help),
+            "QUIT" => Words::new("QUIT", rest).end(Request::Quit),
+            "" => Err(malformed("empty line; HELP lists the verbs")),
+            other => Err(unknown_verb(other)),
+        }
+    }
+}
+
+/// The words after a verb, taken one by one.
+struct Words<'a> {
+    verb: &'static str,
+    rest: &'a str,
+}
+
+impl<'a> Words<'a> {
+    fn new(verb: &'static str, rest: &'a str) -> Words<'a> {
+        Words { verb, rest }
+    }
+
+    fn next(&mut self) -> Option<&'a str> {
+        let (word, rest) = split_word(self.rest);
+        self.rest = rest;
+        Some(word).filter(|word| !word.is_empty())
+    }
+
+    fn tx(&mut self) -> Result<TxId, Fault> {
+        let verb = self.verb;
+        let word = self.next().ok_or_else(|| malformed(format!("{verb} needs a transaction id")))?;
+        read_tx(verb, word)
+    }
+
+    /// The next word, unless it is an `after=` or there is none.
+    fn optional<T>(&mut self, new: impl FnOnce(&str) -> Result<T, BadName>) -> Result<Option<T>, Fault> {
+        if self.rest.is_empty() || self.rest.starts_with("after=") {
+            return Ok(None);
+        }
+        let word = self.next().unwrap_or("");
+        new(word).map(Some).map_err(|bad| bad_word(self.verb, &bad))
+    }
+
+    /// What `after=` names, if the next word is one.
+    fn after<T>(&mut self, new: impl FnOnce(&str) -> Result<T, BadName>) -> Result<Option<T>, Fault> {
+        if !self.rest.starts_with("after=") {
+            return Ok(None);
+        }
+        let word = self.next().and_then(|word| word.strip_prefix("after=")).unwrap_or("");
+        new(word).map(Some).map_err(|bad| malformed(format!("{} after=: {bad}", self.verb)))
+    }
+
+    /// No word may be left.
+    fn end(mut self, request: Request) -> Result<Request, Fault> {
+        match self.next() {
+            None => Ok(request),
+            Some(word) => Err(malformed(format!("{} does not take `{}`; see HELP", self.verb, shown(word)))),
+        }
+    }
+}
+
+fn malformed(text: impl Into<String>) -> Fault {
+    Fault::new(Reason::Malformed, text)
+}
+
+fn limit(text: impl Into<String>) -> Fault {
+    Fault::new(Reason::Limit, text)
+}
+
+fn bad_word(verb: &str, bad: &BadName) -> Fault {
+    malformed(format!("{verb}: {bad}"))
+}
+
+fn unknown_verb(verb: &str) -> Fault {
+    let upper = verb.to_ascii_uppercase();
+    let hint = if VERBS.contains(&upper.as_str()) { "verbs are typed in capitals; " } else { "" };
+    malformed(format!("unknown verb `{}`; {hint}HELP lists them", shown(verb)))
+}
+
+fn read_tx(verb: &str, word: &str) -> Result<TxId, Fault> {
+    TxId::new(word).map_err(|bad| malformed(format!("{verb} `{}`: {bad}", shown(word))))
+}
+
+/// Reads `<tx> <transaction>`. The transaction's bytes are those from the first `{` to the last `}` of the line.
+fn read_transaction(verb: &'static str, rest: &str) -> Result<(TxId, Arc<Transaction>), Fault> {
+    let mut words = Words::new(verb, rest);
+    let tx = words.tx()?;
+    let text = words.rest;
+    if text.is_empty() {
+        return Err(malformed(format!("{verb} needs a transaction after its id")));
+    }
+    if !text.starts_with('{') {
+        let (word, _) = split_word(text);
+        return Err(malformed(format!("{verb}: `{}` stands between id and transaction", shown(word))));
+    }
+    let end = memchr::memrchr(b'}', text.as_bytes()).map_or(0, |at| at + 1);
+    let after = trim(&text[end..]);
+    if end > 0 && !after.is_empty() {
+        return Err(malformed(format!("{verb}: `{}` stands after the transaction", shown(after))));
+    }
+    Ok((tx, Arc::new(Transaction::parse(&text[..end])?)))
+}
+
+fn read_commit(rest: &str) -> Result<Request, Fault> {
+    let mut words = Words::new("COMMIT", rest);
+    let tx = words.tx()?;
+    let mut tokens = Vec::new();
+    let mut given = 0;
+    while let Some(word) = words.next() {
+        given += 1;
+        if given > TOKENS_MAX {
+            return Err(limit(format!("COMMIT takes at most {TOKENS_MAX} tokens")));
+        }
+        tokens.extend(Token::parse(word));
+    }
+    Ok(Request::Commit(tx, tokens))
+}
+
+fn read_history(rest: &str) -> Result<Request, Fault> {
+    let mut words = Words::new("HISTORY", rest);
+    let count = match words.rest {
+        rest if rest.is_empty() || rest.starts_with("after=") => None,
+        _ => {
+            let word = words.next().unwrap_or("");
+            let count = read_decimal(word).and_then(|count| usize::try_from(count).ok());
+            let count = count.filter(|count| *count > 0);
+            Some(count.ok_or_else(|| {
+                malformed(format!("HISTORY takes a number from 1 on, not `{}`", shown(word)))
+            })?)
+        }
+    };
+    let after = words.after(TxId::new)?;
+    words.end(Request::History { count, after })
+}
+
+fn read_snapshot(rest: &str) -> Result<Request, Fault> {
+    let mut words = Words::new("SNAPSHOT", rest);
+    let mut time = None;
+    if words.rest.starts_with(|c: char| c.is_ascii_digit()) {
+        let word = words.next().unwrap_or("");
+        if !word.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(malformed(format!("SNAPSHOT: `{}` is no time in microseconds", shown(word))));
+        }
+        let read = read_decimal(word).and_then(|time| i64::try_from(time).ok()).map(Time);
+        let read = read.filter(|time| *time <= Time::MAX);
+        time =
+            Some(read.ok_or_else(|| limit(format!("SNAPSHOT: time {} is past {}", shown(word), Time::MAX)))?);
+    }
+    let accounts = split_word(words.rest).0 == "accounts";
+    if accounts {
+        words.next();
+    }
+    let after = words.after(SnapshotKey::new)?;
+    words.end(Request::Snapshot { time, accounts, after })
+}

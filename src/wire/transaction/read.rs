@@ -1,0 +1,155 @@
+//! Reading a transaction's JSON, field by field.
+
+use super::{Action, Flow, KEY_DEFAULT, Op};
+use crate::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TaxId};
+use crate::limits::{NAME_BYTES_MAX, OPS_MAX, PATIENCE_MS_MAX, REGISTER_VALUE_BYTES_MAX};
+use crate::money::Money;
+use crate::wire::Fault;
+use crate::wire::json::{Field, Reader, once};
+use crate::wire::text::shown;
+
+/// The operations and the patience.
+pub(super) fn read(text: &str) -> Result<(Vec<Op>, Option<u32>), Fault> {
+    // Blanks around it would be part of the digest, but not of what a line carries.
+    if !text.starts_with('{') || !text.ends_with('}') {
+        return Err(Field::top("transaction").malformed("must be a JSON object, from `{` to `}`"));
+    }
+    let mut reader = Reader::new(text);
+    let (mut ops, mut patience_ms) = (None, None);
+    reader.object(Field::top("transaction"), |reader, key| match key {
+        "ops" => once(&mut ops, Field::top("ops"), read_ops(reader)?),
+        "patience_ms" => once(&mut patience_ms, Field::top("patience_ms"), read_patience(reader)?),
+        unknown => Err(Field::top("transaction").unknown(unknown)),
+    })?;
+    reader.end()?;
+    let ops = ops.ok_or_else(|| Field::top("ops").malformed("is missing"))?;
+    Ok((ops, patience_ms))
+}
+
+fn read_patience(reader: &mut Reader<'_>) -> Result<u32, Fault> {
+    let field = Field::top("patience_ms");
+    match reader.whole(field)? {
+        patience @ ..=0 => {
+            Err(field.malformed(format_args!("must be 1 to {PATIENCE_MS_MAX}, not {patience}")))
+        }
+        patience => u32::try_from(patience)
+            .ok()
+            .filter(|patience| *patience <= PATIENCE_MS_MAX)
+            .ok_or_else(|| field.limit(format_args!("must be 1 to {PATIENCE_MS_MAX}, not {patience}"))),
+    }
+}
+
+fn read_ops(reader: &mut Reader<'_>) -> Result<Vec<Op>, Fault> {
+    let field = Field::top("ops");
+    // Most transactions move money from one account to another.
+    let mut ops = Vec::with_capacity(2);
+    reader.list(field, |reader, at| {
+        if at == OPS_MAX {
+            return Err(field.limit(format_args!("has more than {OPS_MAX} operations")));
+        }
+        ops.push(read_op(reader, at)?);
+        Ok(())
+    })?;
+    if ops.is_empty() {
+        return Err(field.malformed("is empty"));
+    }
+    Ok(ops)
+}
+
+/// An operation's word, before its other fields are known.
+#[derive(Clone, Copy)]
+enum Word {
+    Money(Flow),
+    Set,
+}
+
+impl Word {
+    fn as_str(self) -> &'static str {
+        match self {
+            Word::Money(flow) => flow.as_str(),
+            Word::Set => "set",
+        }
+    }
+}
+
+fn read_op(reader: &mut Reader<'_>, at: usize) -> Result<Op, Fault> {
+    let named = |name| Field::inside("ops", at, name);
+    let (mut bank, mut word, mut account, mut cpf) = (None, None, None, None);
+    let (mut amount, mut key, mut value) = (None, None, None);
+    reader.object(named(""), |reader, name| match name {
+        "bank" => once(&mut bank, named("bank"), read_bank(reader, named("bank"))?),
+        "op" => once(&mut word, named("op"), read_word(reader, named("op"))?),
+        "account" => {
+            let field = named("account");
+            once(&mut account, field, reader.name(field, NAME_BYTES_MAX, AccountNumber::new)?)
+        }
+        "cpf" => once(&mut cpf, named("cpf"), reader.name(named("cpf"), usize::MAX, TaxId::new)?),
+        "amount" => once(&mut amount, named("amount"), read_amount(reader, named("amount"))?),
+        "key" => {
+            let field = named("key");
+            once(&mut key, field, reader.name(field, NAME_BYTES_MAX, RegisterKey::new)?)
+        }
+        "value" => {
+            let field = named("value");
+            let read = reader.name(field, REGISTER_VALUE_BYTES_MAX, RegisterValue::new)?;
+            once(&mut value, field, read)
+        }
+        unknown => Err(named("").unknown(unknown)),
+    })?;
+    let missing = |name| named(name).malformed("is missing");
+    let bank = bank.ok_or_else(|| missing("bank"))?;
+    let word = word.ok_or_else(|| missing("op"))?;
+    let strange = match word {
+        Word::Money(_) => [("key", key.is_some()), ("value", value.is_some()), ("", false)],
+        Word::Set => [("account", account.is_some()), ("cpf", cpf.is_some()), ("amount", amount.is_some())],
+    };
+    if let Some((name, _)) = strange.into_iter().find(|(_, given)| *given) {
+        return Err(named(name).malformed(format_args!("does not belong to a `{}`", word.as_str())));
+    }
+    let action = match word {
+        Word::Money(flow) => Action::Money {
+            flow,
+            account: account.ok_or_else(|| missing("account"))?,
+            cpf,
+            amount: amount.ok_or_else(|| missing("amount"))?,
+        },
+        Word::Set => Action::Set {
+            key: match key {
+                Some(key) => key,
+                None => RegisterKey::new(KEY_DEFAULT).map_err(|bad| named("key").bad_name(&bad))?,
+            },
+            value: value.ok_or_else(|| missing("value"))?,
+        },
+    };
+    Ok(Op { bank, action })
+}
+
+fn read_bank(reader: &mut Reader<'_>, field: Field) -> Result<BankId, Fault> {
+    let position = reader.whole(field)?;
+    usize::try_from(position)
+        .ok()
+        .and_then(BankId::new)
+        .ok_or_else(|| field.malformed(format_args!("must be a position from 0 to 15, not {position}")))
+}
+
+fn read_word(reader: &mut Reader<'_>, field: Field) -> Result<Word, Fault> {
+    match &*reader.string(field)? {
+        "debit" => Ok(Word::Money(Flow::Debit)),
+        "credit" => Ok(Word::Money(Flow::Credit)),
+        "deposit" => Ok(Word::Money(Flow::Deposit)),
+        "withdraw" => Ok(Word::Money(Flow::Withdraw)),
+        "set" => Ok(Word::Set),
+        other => {
+            let other = shown(other);
+            Err(field
+                .malformed(format_args!("must be debit, credit, deposit, withdraw or set, not `{other}`")))
+        }
+    }
+}
+
+fn read_amount(reader: &mut Reader<'_>, field: Field) -> Result<Money, Fault> {
+    match reader.whole(field)? {
+        centavos @ 1.. => Ok(Money(centavos)),
+        other => Err(field.malformed(format_args!("must be a positive number of centavos, not {other}"))),
+    }
+}
