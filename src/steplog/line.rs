@@ -144,7 +144,11 @@ fn detail(out: &mut Vec<u8>, step: &Step) {
             next(out, verb(*asked));
             load(out, *carried);
         }
-        Step::Reply { said: words, .. } => said(out, words),
+        Step::Query { verb, load: carried, .. } => {
+            next(out, verb);
+            load(out, *carried);
+        }
+        Step::Reply { said: words, .. } | Step::Heard { said: words, .. } => said(out, words),
         Step::Answer { verb: asked, said: words, .. } => {
             next(out, verb(*asked));
             match words {

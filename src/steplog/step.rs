@@ -163,6 +163,26 @@ pub enum Step {
         /// What it carries.
         load: Load,
     },
+    /// A client's request left for a bank, outside of the commit protocol.
+    Query {
+        /// To whom.
+        to: BankId,
+        /// Its verb.
+        verb: &'static str,
+        /// About what.
+        tx: Option<TxId>,
+        /// What it carries.
+        load: Load,
+    },
+    /// A client heard a bank's answer to such a request.
+    Heard {
+        /// From whom.
+        from: BankId,
+        /// About what.
+        tx: Option<TxId>,
+        /// What it says.
+        said: Said,
+    },
     /// A reply was given.
     Reply {
         /// To whom.
@@ -228,30 +248,20 @@ pub enum Step {
 impl Step {
     /// The step of a request that came.
     pub fn of_request(request: &Request, who: Who) -> Step {
-        let (verb, tx, load) = match request {
-            Request::Prepare(tx, transaction) => ("PREPARE", Some(tx), Load::of(transaction)),
-            Request::Commit(tx, tokens) => ("COMMIT", Some(tx), Load::Tokens(tokens.len())),
-            Request::Abort(tx, token) => ("ABORT", Some(tx), Load::Tokens(usize::from(token.is_some()))),
-            Request::Resolve(tx) => ("RESOLVE", Some(tx), Load::Nothing),
-            Request::Status(tx) => ("STATUS", Some(tx), Load::Nothing),
-            Request::Execute(tx, transaction) => ("EXECUTE", Some(tx), Load::of(transaction)),
-            Request::Client(_) => ("CLIENT", None, Load::Nothing),
-            Request::Account(_) => ("ACCOUNT", None, Load::Nothing),
-            Request::Clients { .. } => ("CLIENTS", None, Load::Nothing),
-            Request::Accounts { .. } => ("ACCOUNTS", None, Load::Nothing),
-            Request::Balance(_) => ("BALANCE", None, Load::Nothing),
-            Request::Value(_) => ("VALUE", None, Load::Nothing),
-            Request::History { .. } => ("HISTORY", None, Load::Nothing),
-            Request::Pending { .. } => ("PENDING", None, Load::Nothing),
-            Request::Banks => ("BANKS", None, Load::Nothing),
-            Request::Info => ("INFO", None, Load::Nothing),
-            Request::Snapshot { .. } => ("SNAPSHOT", None, Load::Nothing),
-            Request::Peer(_) => ("PEER", None, Load::Nothing),
-            Request::Ping => ("PING", None, Load::Nothing),
-            Request::Help => ("HELP", None, Load::Nothing),
-            Request::Quit => ("QUIT", None, Load::Nothing),
-        };
+        let (verb, tx, load) = parts(request);
         Step::Receive { who, verb, tx: tx.cloned(), load }
+    }
+
+    /// The step of a client's request that left for the bank `to`.
+    pub fn of_query(request: &Request, to: BankId) -> Step {
+        let (verb, tx, load) = parts(request);
+        Step::Query { to, verb, tx: tx.cloned(), load }
+    }
+
+    /// The step of what the bank `from` answered to a client.
+    pub fn of_heard(reply: &Reply, from: BankId) -> Step {
+        let (tx, said) = Said::of(reply);
+        Step::Heard { from, tx: tx.cloned(), said }
     }
 
     /// The step of a reply that was given.
@@ -350,9 +360,9 @@ impl Step {
             Step::Consortium(..) => "consortium",
             Step::Clock(..) => "clock",
             Step::Send { verb: AskedVerb::Resolve, .. } => "ask",
-            Step::Send { .. } => "send",
+            Step::Send { .. } | Step::Query { .. } => "send",
             Step::Reply { .. } => "reply",
-            Step::Answer { .. } => "answer",
+            Step::Answer { .. } | Step::Heard { .. } => "answer",
             Step::Doubt(..) => "doubt",
             Step::Drive(_) => "drive",
             Step::Timeout(..) => "timeout",
@@ -370,7 +380,10 @@ impl Step {
     /// About which transaction it is.
     pub fn tx(&self) -> Option<&TxId> {
         match self {
-            Step::Receive { tx, .. } | Step::Reply { tx, .. } => tx.as_ref(),
+            Step::Receive { tx, .. }
+            | Step::Reply { tx, .. }
+            | Step::Query { tx, .. }
+            | Step::Heard { tx, .. } => tx.as_ref(),
             Step::Vote { tx, .. }
             | Step::Refuse { tx, .. }
             | Step::Outcome { tx, .. }
@@ -410,6 +423,8 @@ impl Step {
             | Step::Reply { who, .. } => Some(*who),
             Step::Send { to: bank, .. }
             | Step::Answer { from: bank, .. }
+            | Step::Query { to: bank, .. }
+            | Step::Heard { from: bank, .. }
             | Step::LinkUp(bank, _)
             | Step::LinkDown(bank, _)
             | Step::Known(bank, _) => Some(Who::Bank(*bank)),
@@ -441,13 +456,14 @@ impl Step {
             Step::Recover { text, .. } => text.len(),
             Step::Disconnect(_, text) | Step::Bad(_, _, text) | Step::LinkDown(_, text) => text.len(),
             Step::Vote { refusal, .. } => refusal.as_ref().map_or(0, |(_, text)| text.len()),
-            Step::Reply { said, .. } | Step::Answer { said: Some(said), .. } => {
+            Step::Reply { said, .. } | Step::Heard { said, .. } | Step::Answer { said: Some(said), .. } => {
                 said.text.as_ref().map_or(0, |text| text.len())
             }
             Step::Account(number, _) => number.as_str().len(),
             Step::Answer { said: None, .. }
             | Step::Connect(_)
             | Step::Receive { .. }
+            | Step::Query { .. }
             | Step::Refuse { .. }
             | Step::Outcome { .. }
             | Step::Client(..)
@@ -464,6 +480,33 @@ impl Step {
             | Step::Known(..) => 0,
         };
         text + self.tx().map_or(0, |tx| tx.as_str().len())
+    }
+}
+
+/// A request's verb, its transaction, and what it carries.
+fn parts(request: &Request) -> (&'static str, Option<&TxId>, Load) {
+    match request {
+        Request::Prepare(tx, transaction) => ("PREPARE", Some(tx), Load::of(transaction)),
+        Request::Commit(tx, tokens) => ("COMMIT", Some(tx), Load::Tokens(tokens.len())),
+        Request::Abort(tx, token) => ("ABORT", Some(tx), Load::Tokens(usize::from(token.is_some()))),
+        Request::Resolve(tx) => ("RESOLVE", Some(tx), Load::Nothing),
+        Request::Status(tx) => ("STATUS", Some(tx), Load::Nothing),
+        Request::Execute(tx, transaction) => ("EXECUTE", Some(tx), Load::of(transaction)),
+        Request::Client(_) => ("CLIENT", None, Load::Nothing),
+        Request::Account(_) => ("ACCOUNT", None, Load::Nothing),
+        Request::Clients { .. } => ("CLIENTS", None, Load::Nothing),
+        Request::Accounts { .. } => ("ACCOUNTS", None, Load::Nothing),
+        Request::Balance(_) => ("BALANCE", None, Load::Nothing),
+        Request::Value(_) => ("VALUE", None, Load::Nothing),
+        Request::History { .. } => ("HISTORY", None, Load::Nothing),
+        Request::Pending { .. } => ("PENDING", None, Load::Nothing),
+        Request::Banks => ("BANKS", None, Load::Nothing),
+        Request::Info => ("INFO", None, Load::Nothing),
+        Request::Snapshot { .. } => ("SNAPSHOT", None, Load::Nothing),
+        Request::Peer(_) => ("PEER", None, Load::Nothing),
+        Request::Ping => ("PING", None, Load::Nothing),
+        Request::Help => ("HELP", None, Load::Nothing),
+        Request::Quit => ("QUIT", None, Load::Nothing),
     }
 }
 
