@@ -1,2 +1,7 @@
-//! servidor
-fn main() {}
+//! cliente: sets registers and moves money at several banks, all or nothing.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    consorcio::client::main()
+}

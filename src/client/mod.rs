@@ -1,1 +1,122 @@
-//! What `cliente` does.
+//! What `cliente` does: an edge around the pure coordinator, with sockets, time, the command line and the output.
+//!
+//! Architecture invariant: nothing here decides about a transaction; that is the coordinator's, and the banks'.
+
+pub mod args;
+mod asking;
+mod bench;
+mod conversation;
+mod drive;
+mod failure;
+mod id;
+mod ledgers;
+mod output;
+mod overview;
+mod pause;
+mod post;
+mod story;
+mod transactions;
+mod typed;
+
+use crate::config::Consortium;
+use crate::steplog::{self, StepLog};
+use args::{AccountCommand, Arguments, ClientCommand, Command};
+use clap::Parser;
+use failure::Failure;
+use output::{Paint, Shown};
+use std::cell::RefCell;
+use std::process::ExitCode;
+use story::Story;
+
+/// What every command needs.
+pub struct Context {
+    consortium: Consortium,
+    story: Story,
+    paint: Paint,
+    /// What is known so far, for whoever interrupts.
+    known: RefCell<Option<String>>,
+}
+
+/// The whole program: reads the command line, does it, prints, and says how it ended.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let as_json = arguments.json;
+    let shown = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(arguments)),
+        Err(error) => Failure::Own(format!("the program can't start: {error}")).into(),
+    };
+    ExitCode::from(output::print(&shown, as_json))
+}
+
+/// Help goes to standard output and is no error; a wrong command line is told as clap does, or in JSON.
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or("").trim_start_matches("error: ").to_owned();
+        return ExitCode::from(output::print(&Failure::Usage(line).into(), true));
+    }
+    // Whoever asked for the help may be gone.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+async fn run(arguments: Arguments) -> Shown {
+    let path = Story::path(&arguments.log_dir, &arguments.name);
+    let places = arguments.consortium.to_texts();
+    let log = StepLog::open(&path, steplog::Options { places, ..steplog::Options::default() });
+    let log = log.unwrap_or_else(|error| {
+        // A client whose folder can't be written still moves money; its banks keep their own logs.
+        eprintln!("cliente: {error}; going on without it (--log-dir names another folder)");
+        StepLog::off()
+    });
+    let context = Context {
+        consortium: arguments.consortium,
+        story: Story::new(log),
+        paint: if arguments.json { Paint::NONE } else { Paint::of_stdout() },
+        known: RefCell::new(None),
+    };
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    context.story.began(&format!("{} {}", arguments.name, words.join(" ")));
+    let shown = tokio::select! {
+        biased;
+        shown = command(&context, arguments.command) => shown,
+        _ = tokio::signal::ctrl_c() => {
+            let known = context.known.take().unwrap_or_else(|| "interrupted".into());
+            Failure::Interrupted(known).into()
+        }
+    };
+    match &shown.failure {
+        None => context.story.ended("done"),
+        Some(failure) => context.story.ended(failure.code()),
+    }
+    context.story.close();
+    shown
+}
+
+async fn command(context: &Context, command: Option<Command>) -> Shown {
+    match command {
+        None => transactions::set_storage_to_one(context).await,
+        Some(Command::Set { value, key, how }) => transactions::set(context, key, value, how).await,
+        Some(Command::Get { key }) => ledgers::get(context, key).await,
+        Some(Command::Client(ClientCommand::Add { bank, cpf, name, kind })) => {
+            ledgers::add_client(context, bank, cpf, name, kind).await
+        }
+        Some(Command::Clients { bank }) => ledgers::clients(context, bank).await,
+        Some(Command::Account(AccountCommand::Open { bank, number, cpf, deposit })) => {
+            ledgers::open_account(context, bank, number, cpf, deposit).await
+        }
+        Some(Command::Accounts { bank, cpf }) => ledgers::accounts(context, bank, cpf).await,
+        Some(Command::Balance { account }) => ledgers::balance(context, account).await,
+        Some(Command::Deposit(cash)) => transactions::deposit(context, cash).await,
+        Some(Command::Withdraw(cash)) => transactions::withdraw(context, cash).await,
+        Some(Command::Transfer { from, to, how }) => transactions::transfer(context, &from, &to, how).await,
+        Some(Command::Status) => overview::status(context).await,
+        Some(Command::Pending) => overview::pending(context).await,
+        Some(Command::Resolve { tx }) => overview::resolve(context, tx).await,
+        Some(Command::History { count, bank }) => overview::history(context, count, bank).await,
+        Some(Command::Bench(bench)) => bench::run(context, bench).await,
+    }
+}

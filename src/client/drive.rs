@@ -1,0 +1,261 @@
+//! Drives one transaction: connections and time around the pure coordinator.
+
+use super::post::{Arrival, Post};
+use super::{Context, pause};
+use crate::bank::io::AskedVerb;
+use crate::commit::coordinator::{Coordinator, Do, Event, Standing, Strategy, Verdict};
+use crate::ids::{BankId, BankSet, TxId};
+use crate::limits::VOTE_TIMEOUT_MS;
+use crate::wire::reply::Reply;
+use crate::wire::transaction::Transaction;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{Instant, sleep_until};
+
+/// A driver that knows its verdict waits this long for the banks' answers to it, then leaves.
+const LEAVE_WITHIN: Duration = Duration::from_millis(VOTE_TIMEOUT_MS);
+
+/// What happened to a transaction that this program drove.
+pub struct Course {
+    /// Its id.
+    pub tx: TxId,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Each named bank, by position.
+    pub rows: Vec<Row>,
+    /// From the first message to the verdict.
+    pub took: Duration,
+}
+
+/// How one bank took it.
+pub struct Row {
+    /// Which bank.
+    pub bank: BankId,
+    /// Where it is.
+    pub address: String,
+    /// Its vote.
+    pub standing: Standing,
+    /// How long its vote took.
+    pub took: Option<Duration>,
+    /// Why it can't be reached, or what it said instead of a vote.
+    pub trouble: Option<String>,
+    /// Could it be connected to at the beginning?
+    pub reached: bool,
+    /// Has it confirmed the outcome?
+    pub confirmed: bool,
+}
+
+/// Drives `transaction` to a verdict, and sees to it that the banks hear of it.
+///
+/// All banks it names must be in the consortium.
+pub async fn drive(context: &Context, tx: TxId, transaction: Arc<Transaction>, paused: bool) -> Course {
+    let (sender, arrivals) = unbounded_channel();
+    let mut posts = BTreeMap::new();
+    let mut rows = Vec::new();
+    for bank in transaction.banks().iter() {
+        let address = context.consortium.address(bank).unwrap_or("-").to_owned();
+        let post = Post::open(bank, address.clone(), context.story.clone(), sender.clone());
+        posts.insert(bank, post);
+        rows.push(Row {
+            bank,
+            address,
+            standing: Standing::Unasked,
+            took: None,
+            trouble: None,
+            reached: true,
+            confirmed: false,
+        });
+    }
+    let coordinator = Coordinator::new(tx.clone(), transaction, Strategy::Parallel);
+    let mut drive = Drive {
+        context,
+        coordinator,
+        posts,
+        rows,
+        arrivals,
+        verdict: None,
+        timer: Instant::now(),
+        began: Instant::now(),
+        took: Duration::ZERO,
+        paused,
+    };
+    drive.run().await;
+    let verdict = drive.verdict.take().unwrap_or(Verdict::Unreached);
+    Course { tx, verdict, rows: drive.rows, took: drive.took }
+}
+
+struct Drive<'a> {
+    context: &'a Context,
+    coordinator: Coordinator,
+    posts: BTreeMap<BankId, Post>,
+    rows: Vec<Row>,
+    arrivals: UnboundedReceiver<Arrival>,
+    verdict: Option<Verdict>,
+    timer: Instant,
+    began: Instant,
+    took: Duration,
+    paused: bool,
+}
+
+impl Drive<'_> {
+    async fn run(&mut self) {
+        let unreachable = self.connect().await;
+        self.began = Instant::now();
+        self.event(Event::Begin { unreachable }).await;
+        while !self.coordinator.is_done() {
+            let arrival = tokio::select! {
+                arrival = self.arrivals.recv() => arrival,
+                () = sleep_until(self.timer) => None,
+            };
+            match arrival {
+                Some(Arrival::Opened(..)) => {}
+                Some(Arrival::Answer(bank, verb, reply, took)) => {
+                    self.note_answer(bank, verb, &reply, took);
+                    self.event(Event::Answered(bank, verb, reply)).await;
+                }
+                Some(Arrival::Lost(bank, verb, why)) => {
+                    self.row(bank).trouble = Some(why);
+                    self.event(Event::Lost(bank, verb)).await;
+                }
+                None if self.verdict.is_some() => break,
+                None => {
+                    let silent = |row: &&Row| row.standing == Standing::Asked;
+                    let silent = self.rows.iter().filter(silent).map(|row| row.bank).collect();
+                    self.context.story.timed_out(self.coordinator.tx(), silent);
+                    self.timer = Instant::now() + Duration::from_millis(VOTE_TIMEOUT_MS);
+                    self.event(Event::TimeOut).await;
+                }
+            }
+        }
+    }
+
+    /// Waits until every bank is connected, or is known to be out of reach.
+    async fn connect(&mut self) -> BankSet {
+        let mut unreachable = BankSet::EMPTY;
+        let mut open = self.rows.len();
+        while open > 0 {
+            match self.arrivals.recv().await {
+                Some(Arrival::Opened(bank, result)) => {
+                    open -= 1;
+                    if let Err(why) = result {
+                        unreachable = unreachable.with(bank);
+                        let row = self.row(bank);
+                        row.trouble = Some(why);
+                        row.reached = false;
+                    }
+                }
+                Some(Arrival::Answer(..) | Arrival::Lost(..)) => {}
+                None => break,
+            }
+        }
+        unreachable
+    }
+
+    /// Tells the coordinator, and does what follows.
+    async fn event(&mut self, event: Event) {
+        let todo = self.coordinator.on(event);
+        let commits = |one: &Do| matches!(one, Do::Tell(Verdict::Committed(_)));
+        if self.paused && todo.iter().any(commits) {
+            self.take_standings();
+            pause::for_a_line(self.coordinator.tx()).await;
+        }
+        for one in todo {
+            match one {
+                Do::Send(bank, message) => {
+                    if let Some(post) = self.posts.get(&bank) {
+                        post.send(message);
+                    }
+                }
+                Do::StartTimer => self.timer = Instant::now() + Duration::from_millis(VOTE_TIMEOUT_MS),
+                Do::Tell(verdict) => {
+                    self.took = self.began.elapsed();
+                    self.timer = Instant::now() + LEAVE_WITHIN;
+                    self.take_standings();
+                    let oks = oks(&self.rows);
+                    self.context.story.verdict(self.coordinator.tx(), &verdict, oks, self.rows.len());
+                    self.verdict = Some(verdict);
+                }
+                // Only a bank votes itself.
+                Do::VoteSelf | Do::RefuseSelf(_) => {}
+            }
+        }
+        self.take_standings();
+        self.tell_what_is_known();
+    }
+
+    fn note_answer(&mut self, bank: BankId, verb: AskedVerb, reply: &Reply, took: Duration) {
+        let row = self.row(bank);
+        match verb {
+            AskedVerb::Prepare => row.took = Some(took),
+            AskedVerb::Abort | AskedVerb::Resolve => {
+                row.took.get_or_insert(took);
+                row.confirmed = matches!(reply, Reply::Aborted(..));
+            }
+            AskedVerb::Commit => row.confirmed = matches!(reply, Reply::Committed(..)),
+        }
+        match reply {
+            Reply::Err(reason, text) | Reply::Refused(reason, text) => {
+                row.trouble = Some(format!("{reason} {text}"));
+            }
+            Reply::Doubt(_, text) => row.trouble = Some(text.clone()),
+            Reply::Ok(..)
+            | Reply::Nok(..)
+            | Reply::Committed(..)
+            | Reply::Aborted(..)
+            | Reply::Unknown(_)
+            | Reply::Done(_)
+            | Reply::Pong
+            | Reply::Bye => {}
+        }
+    }
+
+    fn row(&mut self, bank: BankId) -> &mut Row {
+        let at = self.rows.iter().position(|row| row.bank == bank);
+        &mut self.rows[at.expect("only named banks have a post")]
+    }
+
+    fn take_standings(&mut self) {
+        for ((_, standing), row) in self.coordinator.standings().zip(&mut self.rows) {
+            if row.standing != *standing {
+                row.standing = standing.clone();
+            }
+        }
+    }
+
+    /// What Ctrl-C would have to say.
+    fn tell_what_is_known(&self) {
+        let tx = self.coordinator.tx();
+        let heard = format!("OKs {}/{}", oks(&self.rows), self.rows.len());
+        let known = match &self.verdict {
+            Some(Verdict::Committed(_)) => format!("interrupted: transaction {tx} is committed ({heard})"),
+            Some(Verdict::Aborted { .. }) => format!("interrupted: transaction {tx} is aborted ({heard})"),
+            Some(Verdict::Doubt(_) | Verdict::Unreached) | None => format!(
+                "interrupted: the outcome of transaction {tx} is not known yet ({heard}); the banks end it by \
+                 themselves. Ask later with: cliente resolve {tx}"
+            ),
+        };
+        self.context.known.replace(Some(known));
+    }
+}
+
+/// How many banks said OK.
+pub fn oks(rows: &[Row]) -> usize {
+    rows.iter().filter(|row| matches!(row.standing, Standing::Ok(_))).count()
+}
+
+/// The banks that could not be reached or gave no vote, in words.
+pub fn out_of_reach(rows: &[Row]) -> Vec<String> {
+    rows.iter()
+        .filter(|row| matches!(row.standing, Standing::Silent))
+        .map(|row| {
+            let (bank, address) = (row.bank, &row.address);
+            let what = if row.reached { "gave no vote" } else { "can't be reached" };
+            match &row.trouble {
+                Some(why) => format!("bank {bank} at {address} {what} ({why})"),
+                None => format!("bank {bank} at {address} {what}"),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,64 @@
+//! How a command ends when it does not end well: what the user is told, and the exit code.
+
+use crate::ids::BankId;
+
+/// Why a command did not do what was asked. The text names the thing and, where there is one, the way on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// This program's own fault, or its machine's.
+    #[error("{0}")]
+    Own(String),
+    /// What was typed makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// A bank can't be reached, or went silent.
+    #[error("{0}")]
+    NoConnection(String),
+    /// A bank refused.
+    #[error("{0}")]
+    Refused(String),
+    /// A transaction was aborted.
+    #[error("{0}")]
+    Aborted(String),
+    /// A transaction's outcome is not known yet.
+    #[error("{0}")]
+    Doubt(String),
+    /// Ctrl-C.
+    #[error("{0}")]
+    Interrupted(String),
+}
+
+impl Failure {
+    /// The word in `--json`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Failure::Own(_) => "own-error",
+            Failure::Usage(_) => "usage",
+            Failure::NoConnection(_) => "no-connection",
+            Failure::Refused(_) => "refused",
+            Failure::Aborted(_) => "aborted",
+            Failure::Doubt(_) => "not-known-yet",
+            Failure::Interrupted(_) => "interrupted",
+        }
+    }
+
+    /// The program's exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Own(_) => 1,
+            Failure::Usage(_) => 2,
+            Failure::NoConnection(_) => 3,
+            Failure::Refused(_) | Failure::Aborted(_) => 4,
+            Failure::Doubt(_) => 5,
+            Failure::Interrupted(_) => 130,
+        }
+    }
+}
+
+/// What a connection's end or silence means, in words that say what to do.
+pub fn unreachable(bank: BankId, address: &str, why: &str) -> String {
+    let port = address.rsplit_once(':').map_or(address, |(_, port)| port);
+    format!(
+        "bank {bank} at {address} can't be reached ({why}); is it running? Start it with: servidor --port {port}"
+    )
+}

@@ -1,0 +1,76 @@
+//! Ids that the program makes for transactions: time-ordered, and short enough to be kept inline (24 bytes).
+
+use crate::ids::TxId;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Digits in ASCII order without those that people mix up (Crockford), so ids sort by their time as texts.
+const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// Makes ids: ten digits of milliseconds, six random ones for this maker, six of a counter.
+///
+/// The counter begins at random, so that two makers with the same random part still hardly ever meet.
+#[derive(Debug, Clone)]
+pub struct IdMaker {
+    random: u64,
+    count: u64,
+}
+
+impl IdMaker {
+    /// A maker of its own.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn new() -> Result<IdMaker, getrandom::Error> {
+        Ok(IdMaker { random: getrandom::u64()?, count: getrandom::u64()? })
+    }
+
+    /// The next id, at `ms` since 1970.
+    pub fn at(&mut self, ms: u64) -> TxId {
+        self.count = self.count.wrapping_add(1);
+        let mut text = [0; 22];
+        digits(ms, &mut text[..10]);
+        digits(self.random, &mut text[10..16]);
+        digits(self.count, &mut text[16..]);
+        let text = std::str::from_utf8(&text).expect("DIGITS are ASCII");
+        TxId::new(text).expect("DIGITS are legal in an id")
+    }
+
+    /// The next id, now.
+    pub fn now(&mut self) -> TxId {
+        self.at(now_ms())
+    }
+}
+
+/// The wall clock, in milliseconds since 1970.
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The low digits of `number`, as many as there is room for.
+fn digits(mut number: u64, text: &mut [u8]) {
+    for digit in text.iter_mut().rev() {
+        *digit = DIGITS[usize::try_from(number & 31).unwrap_or(0)];
+        number >>= 5;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_short_different_and_in_order_of_time() {
+        let mut maker = IdMaker { random: 7, count: 0 };
+        let ids = [maker.at(1), maker.at(2), maker.at(1_795_000_000_000), maker.at(1_795_000_000_001)];
+        assert!(ids.is_sorted());
+        assert_ne!(maker.at(5), maker.at(5));
+        assert!(ids.iter().all(|id| id.as_str().len() <= 24));
+    }
+
+    #[test]
+    fn two_makers_differ() {
+        let (mut one, mut two) = (IdMaker::new().unwrap(), IdMaker::new().unwrap());
+        assert_ne!(one.at(1), two.at(1));
+    }
+}

@@ -1,0 +1,195 @@
+//! The commands about registers, clients and accounts: one question to a bank or to all, and its answer shown.
+
+use super::Context;
+use super::asking::{self, Answer};
+use super::failure::Failure;
+use super::output::{ErrorPart, Shown, Tone, plain};
+use super::typed::Account;
+use crate::ids::{AccountNumber, BankId, ClientKind, ClientName, RegisterKey, TaxId};
+use crate::money::Money;
+use crate::wire::request::{NewAccount, NewClient, Request};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// An account as banks tell it.
+#[derive(Deserialize)]
+struct AccountView {
+    number: String,
+    holders: Vec<String>,
+    balance: i64,
+    held: i64,
+    available: i64,
+    incoming: i64,
+}
+
+/// A client as banks tell it.
+#[derive(Deserialize)]
+struct ClientView {
+    cpf: String,
+    name: String,
+    kind: String,
+}
+
+/// A register as banks tell it.
+#[derive(Deserialize)]
+struct ValueView {
+    value: String,
+}
+
+/// What a bank answered, for programs: `answer` where it did, `error` where it did not.
+#[derive(Serialize)]
+pub struct AnswerDocument<'a, T> {
+    bank: BankId,
+    address: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<&'a T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorPart>,
+}
+
+/// What all banks answered, for programs.
+pub fn answers_document<T>(answers: &[Answer<T>]) -> Vec<AnswerDocument<'_, T>> {
+    answers.iter().map(AnswerDocument::of).collect()
+}
+
+impl<'a, T> AnswerDocument<'a, T> {
+    fn of(answer: &'a Answer<T>) -> AnswerDocument<'a, T> {
+        AnswerDocument {
+            bank: answer.bank,
+            address: &answer.address,
+            answer: answer.said.as_ref().ok(),
+            error: answer.said.as_ref().err().map(ErrorPart::of),
+        }
+    }
+}
+
+/// Reads what a bank answered into a `RawValue`, so that it can be shown to programs as it came.
+pub fn raw(bank: BankId, json: &str) -> Result<Box<RawValue>, Failure> {
+    asking::read(bank, json)
+}
+
+/// `get`: the register at each bank.
+pub async fn get(context: &Context, key: RegisterKey) -> Shown {
+    let banks = asking::these_banks(context, None);
+    let request = &Request::Value(key.clone());
+    let answers = asking::ask_each(context, &banks, |bank| async move {
+        let json = asking::ask(context, bank, request).await?;
+        raw(bank, &json)
+    })
+    .await;
+    let rows = answers.iter().map(|answer| match &answer.said {
+        Ok(json) => match asking::read::<ValueView>(answer.bank, json.get()) {
+            Ok(view) => vec![plain(answer.bank), plain(&answer.address), (Tone::Good, view.value)],
+            Err(failure) => asking::silent_row(answer, &failure),
+        },
+        Err(failure) => asking::silent_row(answer, failure),
+    });
+    let text = context.paint.table(&["bank", "address", key.as_str()], &[], rows.collect());
+    Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))
+}
+
+/// `client add`
+pub async fn add_client(
+    context: &Context,
+    bank: BankId,
+    cpf: TaxId,
+    name: ClientName,
+    kind: ClientKind,
+) -> Shown {
+    let request = Request::Client(NewClient { cpf, name, kind });
+    match asking::ask(context, bank, &request).await.and_then(|json| Ok((raw(bank, &json)?, json))) {
+        Ok((raw, json)) => match asking::read::<ClientView>(bank, &json) {
+            Ok(view) => {
+                let text = format!("bank {bank} knows {} {} ({})\n", view.kind, view.name, view.cpf);
+                Shown::new(text, &raw)
+            }
+            Err(failure) => failure.into(),
+        },
+        Err(failure) => failure.into(),
+    }
+}
+
+/// `account open`
+pub async fn open_account(
+    context: &Context,
+    bank: BankId,
+    number: AccountNumber,
+    holders: Vec<TaxId>,
+    deposit: Option<Money>,
+) -> Shown {
+    let deposit = deposit.unwrap_or(Money::ZERO);
+    let request = Request::Account(NewAccount { number, holders, deposit });
+    one_account(context, bank, &request).await
+}
+
+/// `balance`
+pub async fn balance(context: &Context, account: Account) -> Shown {
+    one_account(context, account.bank, &Request::Balance(account.number)).await
+}
+
+async fn one_account(context: &Context, bank: BankId, request: &Request) -> Shown {
+    let answered = asking::ask(context, bank, request).await;
+    let read = answered.and_then(|json| Ok((raw(bank, &json)?, asking::read::<AccountView>(bank, &json)?)));
+    match read {
+        Ok((json, view)) => Shown::new(account_table(context, vec![account_row(bank, view)]), &json),
+        Err(failure) => failure.into(),
+    }
+}
+
+/// `accounts`
+pub async fn accounts(context: &Context, bank: Option<BankId>, cpf: Option<TaxId>) -> Shown {
+    let cpf = &cpf;
+    let request = |after: Option<&str>| {
+        let after = after.map(AccountNumber::new).transpose();
+        let after = after.map_err(|error| Failure::Own(format!("a page's key: {error}")))?;
+        Ok(Request::Accounts { cpf: cpf.clone(), after })
+    };
+    let banks = asking::these_banks(context, bank);
+    let answers = asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await;
+    let rows = answers.iter().flat_map(|answer| {
+        let views = answer.said.iter().flatten();
+        views.filter_map(|item| {
+            Some(account_row(answer.bank, asking::read::<AccountView>(answer.bank, item.get()).ok()?))
+        })
+    });
+    let mut text = account_table(context, rows.collect());
+    text.push_str(&asking::silent_lines(context, &answers));
+    Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))
+}
+
+fn account_row(bank: BankId, view: AccountView) -> Vec<(Tone, String)> {
+    let money = |centavos| plain(Money(centavos));
+    vec![
+        plain(format!("{bank}/{}", view.number)),
+        money(view.balance),
+        money(view.held),
+        money(view.available),
+        money(view.incoming),
+        plain(view.holders.join(" ")),
+    ]
+}
+
+fn account_table(context: &Context, rows: Vec<Vec<(Tone, String)>>) -> String {
+    let headings = ["account", "balance", "held", "available", "incoming", "holders"];
+    context.paint.table(&headings, &["balance", "held", "available", "incoming"], rows)
+}
+
+/// `clients`
+pub async fn clients(context: &Context, bank: Option<BankId>) -> Shown {
+    let request = |after: Option<&str>| {
+        let after = after.map(TaxId::new).transpose();
+        Ok(Request::Clients { after: after.map_err(|error| Failure::Own(format!("a page's key: {error}")))? })
+    };
+    let banks = asking::these_banks(context, bank);
+    let answers = asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await;
+    let rows = answers.iter().flat_map(|answer| {
+        let views = answer.said.iter().flatten();
+        views.filter_map(|item| {
+            let view = asking::read::<ClientView>(answer.bank, item.get()).ok()?;
+            Some(vec![plain(answer.bank), plain(view.cpf), plain(view.name), plain(view.kind)])
+        })
+    });
+    let mut text = context.paint.table(&["bank", "cpf", "name", "kind"], &[], rows.collect());
+    text.push_str(&asking::silent_lines(context, &answers));
+    Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))
+}

@@ -1,0 +1,421 @@
+//! The commands about the consortium as a whole: status, pending, history, and what became of a transaction.
+
+use super::Context;
+use super::asking::{self, Answer};
+use super::conversation::Conversation;
+use super::failure::{Failure, unreachable};
+use super::ledgers::{answers_document, raw};
+use super::output::{ErrorPart, Shown, Tone, json, plain, utc};
+use crate::ids::{BankId, Time, TxId};
+use crate::money::{Money, Total};
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// INFO as banks tell it.
+#[derive(Deserialize)]
+struct InfoView {
+    version: String,
+    time: Time,
+    clients: u64,
+    accounts: u64,
+    balance_total: i128,
+    held_total: i128,
+    undecided: u64,
+    committed: u64,
+    aborted: u64,
+}
+
+/// SNAPSHOT as banks tell it.
+#[derive(Deserialize)]
+pub struct CutView {
+    /// All balances.
+    pub balance_total: i128,
+    /// Cash that came in.
+    pub cash_in_total: i128,
+    /// Cash that went out.
+    pub cash_out_total: i128,
+    /// What transfers brought.
+    pub transfers_in_total: i128,
+    /// What transfers took.
+    pub transfers_out_total: i128,
+}
+
+/// All banks as of one commit time, added up.
+#[derive(Serialize)]
+pub struct Cut {
+    /// The commit time.
+    pub time: Time,
+    /// All balances.
+    pub balance_total: i128,
+    /// Cash that came in.
+    pub cash_in_total: i128,
+    /// Cash that went out.
+    pub cash_out_total: i128,
+    /// Transfers cancel, and cash explains every balance.
+    pub adds_up: bool,
+}
+
+#[derive(Serialize)]
+struct StatusDocument<'a> {
+    banks: Vec<BankDocument<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cut: Option<&'a Cut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorPart>,
+}
+
+#[derive(Serialize)]
+struct BankDocument<'a> {
+    bank: BankId,
+    address: &'a str,
+    online: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    info: Option<&'a RawValue>,
+}
+
+/// `status`
+pub async fn status(context: &Context) -> Shown {
+    let banks = asking::these_banks(context, None);
+    let infos = asking::ask_each(context, &banks, |bank| async move {
+        let json = asking::ask(context, bank, &Request::Info).await?;
+        Ok((asking::read::<InfoView>(bank, &json)?, raw(bank, &json)?))
+    })
+    .await;
+    let headings = [
+        "bank",
+        "address",
+        "state",
+        "undecided",
+        "committed",
+        "aborted",
+        "clients",
+        "accounts",
+        "held",
+        "balance",
+    ];
+    let rows = infos.iter().map(|answer| match &answer.said {
+        Ok((view, _)) => vec![
+            plain(answer.bank),
+            plain(&answer.address),
+            (Tone::Good, format!("online {}", view.version)),
+            plain(view.undecided),
+            plain(view.committed),
+            plain(view.aborted),
+            plain(view.clients),
+            plain(view.accounts),
+            plain(Total(view.held_total)),
+            plain(Total(view.balance_total)),
+        ],
+        Err(_) => {
+            let mut row = vec![plain(answer.bank), plain(&answer.address), (Tone::Bad, "offline".into())];
+            row.resize(headings.len(), plain(""));
+            row
+        }
+    });
+    let mut text = context.paint.table(&headings, &headings[3..], rows.collect());
+    text.push_str(&asking::silent_lines(context, &infos));
+    let mut failure = asking::first_failure(&infos);
+    let mut shown_cut = None;
+    if failure.is_none() {
+        // The latest of the banks' clocks: no bank has to move its own far, and none is asked for the future.
+        let time = infos.iter().filter_map(|answer| Some(answer.said.as_ref().ok()?.0.time)).max();
+        match cut(context, time.unwrap_or_default()).await {
+            Ok(cut) => {
+                text.push_str(&cut.in_words(context));
+                if !cut.adds_up {
+                    failure = Some(Failure::Own("the banks' totals do not add up".into()));
+                }
+                shown_cut = Some(cut);
+            }
+            Err(error) => {
+                text.push_str(&format!("No sum of all money: {error}\n"));
+                failure = Some(error);
+            }
+        }
+    }
+    let banks = infos.iter().map(|answer| BankDocument {
+        bank: answer.bank,
+        address: &answer.address,
+        online: answer.said.is_ok(),
+        info: answer.said.as_ref().ok().map(|(_, json)| &**json),
+    });
+    let error = failure.as_ref().map(ErrorPart::of);
+    let document = StatusDocument { banks: banks.collect(), cut: shown_cut.as_ref(), error };
+    Shown::new(text, &document).failing(failure)
+}
+
+/// Asks all banks for the same time and adds up.
+///
+/// # Errors
+/// When one of them can't be reached or refuses.
+pub async fn cut(context: &Context, time: Time) -> Result<Cut, Failure> {
+    let banks = asking::these_banks(context, None);
+    let request = &Request::Snapshot { time: Some(time), accounts: false, after: None };
+    let views = asking::ask_each(context, &banks, |bank| async move {
+        let json = asking::ask(context, bank, request).await?;
+        asking::read::<CutView>(bank, &json)
+    })
+    .await;
+    let mut cut = Cut { time, balance_total: 0, cash_in_total: 0, cash_out_total: 0, adds_up: true };
+    let mut transfers = 0;
+    for answer in views {
+        let view = answer.said?;
+        cut.balance_total += view.balance_total;
+        cut.cash_in_total += view.cash_in_total;
+        cut.cash_out_total += view.cash_out_total;
+        let moved = view.transfers_in_total - view.transfers_out_total;
+        cut.adds_up &= view.balance_total == view.cash_in_total - view.cash_out_total + moved;
+        transfers += moved;
+    }
+    cut.adds_up &= transfers == 0;
+    Ok(cut)
+}
+
+impl Cut {
+    fn in_words(&self, context: &Context) -> String {
+        let (tone, verdict) =
+            if self.adds_up { (Tone::Good, "it adds up") } else { (Tone::Bad, "IT DOES NOT ADD UP") };
+        format!(
+            "Money of all banks as of {}: {} = cash in {} - cash out {}; {}\n",
+            utc(self.time),
+            Total(self.balance_total),
+            Total(self.cash_in_total),
+            Total(self.cash_out_total),
+            context.paint.text(tone, verdict)
+        )
+    }
+}
+
+/// PENDING as banks tell it.
+#[derive(Deserialize)]
+struct PendingView {
+    tx: String,
+    since: Time,
+    waiting_for: Vec<u8>,
+    ops: Vec<OpView>,
+}
+
+/// HISTORY as banks tell it.
+#[derive(Deserialize)]
+struct HistoryView {
+    tx: String,
+    outcome: String,
+    time: Time,
+    #[serde(default)]
+    reason: Option<String>,
+    #[serde(default)]
+    ops: Vec<OpView>,
+}
+
+#[derive(Deserialize)]
+struct OpView {
+    bank: u8,
+    op: String,
+    #[serde(default)]
+    account: String,
+    #[serde(default)]
+    amount: i64,
+    #[serde(default)]
+    key: String,
+    #[serde(default)]
+    value: String,
+}
+
+/// Operations in one line: `0/12345-6 debit R$ 1,00 · 1/…`.
+fn in_words(ops: &[OpView]) -> String {
+    let words = ops.iter().map(|op| match op.op.as_str() {
+        "set" => format!("{}: {}={}", op.bank, op.key, op.value),
+        word => format!("{}/{} {word} {}", op.bank, op.account, Money(op.amount)),
+    });
+    words.collect::<Vec<_>>().join(" · ")
+}
+
+/// `pending`
+pub async fn pending(context: &Context) -> Shown {
+    let request = |after: Option<&str>| Ok(Request::Pending { after: after_tx(after)? });
+    let banks = asking::these_banks(context, None);
+    let answers = asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await;
+    let mut rows = Vec::new();
+    for (bank, view) in views::<PendingView>(&answers) {
+        let keepers: Vec<String> = view.waiting_for.iter().map(u8::to_string).collect();
+        rows.push(vec![
+            plain(bank),
+            plain(&view.tx),
+            plain(utc(view.since)),
+            (
+                Tone::Open,
+                if keepers.is_empty() { "its driver".into() } else { format!("bank {}", keepers.join(", ")) },
+            ),
+            plain(in_words(&view.ops)),
+        ]);
+    }
+    let mut text = if rows.is_empty() {
+        "no undecided transaction at the banks that answered\n".to_owned()
+    } else {
+        context.paint.table(&["bank", "transaction", "since", "waits for", "operations"], &[], rows)
+    };
+    text.push_str(&asking::silent_lines(context, &answers));
+    Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))
+}
+
+/// `history`
+pub async fn history(context: &Context, count: usize, bank: Option<BankId>) -> Shown {
+    let request = |after: Option<&str>| Ok(Request::History { count: Some(count), after: after_tx(after)? });
+    let banks = asking::these_banks(context, bank);
+    let mut answers =
+        asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await;
+    for answer in &mut answers {
+        if let Ok(items) = &mut answer.said {
+            items.truncate(count);
+        }
+    }
+    // A transaction stands in one row, with all banks that told the same of it.
+    let mut merged: BTreeMap<(String, String), (HistoryView, Vec<BankId>)> = BTreeMap::new();
+    for (bank, view) in views::<HistoryView>(&answers) {
+        let place = merged.entry((view.tx.clone(), view.outcome.clone()));
+        place.or_insert_with(|| (view, Vec::new())).1.push(bank);
+    }
+    let mut newest: Vec<_> = merged.into_values().collect();
+    newest.sort_by_key(|(view, _)| std::cmp::Reverse(view.time));
+    newest.truncate(count);
+    let rows = newest.into_iter().map(|(view, banks)| {
+        let tone = if view.outcome.eq_ignore_ascii_case("committed") { Tone::Good } else { Tone::Bad };
+        let banks: Vec<String> = banks.iter().map(BankId::to_string).collect();
+        vec![
+            plain(utc(view.time)),
+            plain(&view.tx),
+            (tone, view.outcome),
+            plain(view.reason.unwrap_or_default()),
+            plain(banks.join(",")),
+            plain(in_words(&view.ops)),
+        ]
+    });
+    let headings = ["time", "transaction", "outcome", "reason", "banks", "operations"];
+    let mut text = context.paint.table(&headings, &[], rows.collect());
+    text.push_str(&asking::silent_lines(context, &answers));
+    Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))
+}
+
+fn after_tx(after: Option<&str>) -> Result<Option<TxId>, Failure> {
+    after.map(TxId::new).transpose().map_err(|error| Failure::Own(format!("a page's key: {error}")))
+}
+
+fn views<T: serde::de::DeserializeOwned>(
+    answers: &[Answer<Vec<Box<RawValue>>>],
+) -> impl Iterator<Item = (BankId, T)> {
+    answers.iter().flat_map(|answer| {
+        let items = answer.said.iter().flatten();
+        items.filter_map(|item| Some((answer.bank, asking::read(answer.bank, item.get()).ok()?)))
+    })
+}
+
+#[derive(Serialize)]
+struct ResolveDocument<'a> {
+    tx: &'a TxId,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<Time>,
+    banks: Vec<SaidDocument<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorPart>,
+}
+
+#[derive(Serialize)]
+struct SaidDocument<'a> {
+    bank: BankId,
+    address: &'a str,
+    says: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    text: String,
+}
+
+/// `resolve`: looks at every bank first, which changes nothing; then those that voted OK and know no outcome
+/// are told to find out, which runs the termination.
+pub async fn resolve(context: &Context, tx: TxId) -> Shown {
+    let banks = asking::these_banks(context, None);
+    let tx_ref = &tx;
+    let answers = asking::ask_each(context, &banks, |bank| async move {
+        let address = asking::address(context, bank)?;
+        let connected = Conversation::connect(bank, address, &context.story).await;
+        let mut conversation =
+            connected.map_err(|why| Failure::NoConnection(unreachable(bank, address, &why)))?;
+        let status = conversation.ask(&Request::Status(tx_ref.clone())).await?;
+        if matches!(status, Reply::Ok(..)) {
+            return conversation.ask(&Request::Commit(tx_ref.clone(), Vec::new())).await;
+        }
+        Ok(status)
+    })
+    .await;
+    let rows = answers.iter().map(|answer| {
+        let (says, tone, text) = says(answer);
+        vec![plain(answer.bank), plain(&answer.address), (tone, says.into()), plain(text)]
+    });
+    let table = context.paint.table(&["bank", "address", "says", "detail"], &[], rows.collect());
+    let (outcome, time, failure) = outcome(&tx, &answers);
+    let (tone, sentence) = match (&failure, time) {
+        (None, Some(time)) => (Tone::Good, format!("committed at {}", utc(time))),
+        (None, None) => (Tone::Good, outcome.to_owned()),
+        (Some(failure @ (Failure::Doubt(_) | Failure::NoConnection(_))), _) => {
+            (Tone::Open, failure.to_string())
+        }
+        (Some(failure), _) => (Tone::Bad, failure.to_string()),
+    };
+    let text = format!("transaction {tx}\n{table}{}\n", context.paint.text(tone, &sentence));
+    let said = answers.iter().map(|answer| {
+        let (says, _, text) = says(answer);
+        SaidDocument { bank: answer.bank, address: &answer.address, says, text }
+    });
+    let error = failure.as_ref().map(ErrorPart::of);
+    let document = ResolveDocument { tx: &tx, outcome, time, banks: said.collect(), error };
+    Shown { text, json: json(&document), failure }
+}
+
+fn says(answer: &Answer<Reply>) -> (&'static str, Tone, String) {
+    match &answer.said {
+        Err(failure) => ("offline", Tone::Bad, failure.to_string()),
+        Ok(Reply::Committed(_, time, _)) => ("committed", Tone::Good, utc(*time)),
+        Ok(Reply::Aborted(_, token, reason)) => {
+            ("aborted", Tone::Bad, format!("bank {} refused: {reason}", token.bank))
+        }
+        Ok(Reply::Ok(..)) => ("undecided", Tone::Open, String::new()),
+        Ok(Reply::Doubt(_, text)) => ("undecided", Tone::Open, text.clone()),
+        Ok(Reply::Unknown(_)) => ("unknown", Tone::Plain, "it has not voted on it".into()),
+        Ok(Reply::Err(reason, text) | Reply::Refused(reason, text)) => {
+            ("error", Tone::Bad, format!("{reason}: {text}"))
+        }
+        Ok(Reply::Nok(..) | Reply::Done(_) | Reply::Pong | Reply::Bye) => {
+            ("error", Tone::Bad, "it answered what it was not asked".into())
+        }
+    }
+}
+
+/// What all answers together mean. Any bank's outcome is everyone's.
+fn outcome(tx: &TxId, answers: &[Answer<Reply>]) -> (&'static str, Option<Time>, Option<Failure>) {
+    let said = || answers.iter().filter_map(|answer| answer.said.as_ref().ok());
+    let committed =
+        said().find_map(|reply| if let Reply::Committed(_, time, _) = reply { Some(*time) } else { None });
+    if committed.is_some() {
+        return ("committed", committed, None);
+    }
+    let aborted = said().find_map(|reply| {
+        if let Reply::Aborted(_, token, reason) = reply { Some((token.bank, *reason)) } else { None }
+    });
+    if let Some((bank, reason)) = aborted {
+        return ("aborted", None, Some(Failure::Aborted(format!("aborted: bank {bank} refused: {reason}"))));
+    }
+    let offline = asking::first_failure(answers);
+    if said().any(|reply| matches!(reply, Reply::Ok(..) | Reply::Doubt(..))) {
+        let text =
+            format!("not known yet: transaction {tx} is undecided; ask again with: cliente resolve {tx}");
+        return ("undecided", None, Some(Failure::Doubt(text)));
+    }
+    if said().any(|reply| matches!(reply, Reply::Unknown(_))) && offline.is_none() {
+        let text = format!("no bank has voted on transaction {tx}; nothing of it has happened");
+        return ("unknown", None, Some(Failure::Refused(text)));
+    }
+    let none = Failure::Own("no bank gave an answer that can be read".into());
+    ("unknown", None, Some(offline.unwrap_or(none)))
+}

@@ -1,0 +1,142 @@
+//! The driver's connections: one task a bank, which connects, sends, reads, and says what came or what is lost.
+//!
+//! Each message that is handed over is answered by exactly one arrival, its answer or its loss. A connection that
+//! was lost is made again for the next message.
+
+use super::conversation::{Conversation, words};
+use super::story::Story;
+use crate::bank::io::{Asked, AskedVerb, Message};
+use crate::ids::BankId;
+use crate::wire::reply::Reply;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// What a bank's task tells.
+#[derive(Debug)]
+pub enum Arrival {
+    /// The first connection is made, or can't be: why.
+    Opened(BankId, Result<(), String>),
+    /// An answer, and how long it took.
+    Answer(BankId, AskedVerb, Reply, Duration),
+    /// What was asked stays unanswered: why.
+    Lost(BankId, AskedVerb, String),
+}
+
+/// Where messages to one bank are handed over. The bounds are the driver's: it has a few under way.
+pub struct Post {
+    messages: UnboundedSender<Message>,
+}
+
+impl Post {
+    /// Begins to connect to `bank`.
+    pub fn open(bank: BankId, address: String, story: Story, arrivals: UnboundedSender<Arrival>) -> Post {
+        let (messages, inbox) = unbounded_channel();
+        let postman =
+            Postman { bank, address, story, arrivals, inbox, owed: VecDeque::new(), line: Vec::new() };
+        tokio::spawn(postman.run());
+        Post { messages }
+    }
+
+    /// Sends `message`; its answer, or its loss, will arrive.
+    pub fn send(&self, message: Message) {
+        // The task ends only after this handle is gone.
+        let _ = self.messages.send(message);
+    }
+}
+
+struct Postman {
+    bank: BankId,
+    address: String,
+    story: Story,
+    arrivals: UnboundedSender<Arrival>,
+    inbox: UnboundedReceiver<Message>,
+    /// What was sent and not yet answered; replies come in this order.
+    owed: VecDeque<(Asked, Instant)>,
+    line: Vec<u8>,
+}
+
+/// What happened to an open connection.
+enum Turn {
+    Send(Message),
+    Leave,
+    Read(std::io::Result<Reply>),
+}
+
+impl Postman {
+    async fn run(mut self) {
+        let mut open = Conversation::connect(self.bank, &self.address, &self.story).await;
+        let _ =
+            self.arrivals.send(Arrival::Opened(self.bank, open.as_ref().map(|_| ()).map_err(Clone::clone)));
+        loop {
+            let turn = match &mut open {
+                Ok(conversation) => tokio::select! {
+                    message = self.inbox.recv() => message.map_or(Turn::Leave, Turn::Send),
+                    reply = conversation.next_reply() => Turn::Read(reply),
+                },
+                Err(_) => self.inbox.recv().await.map_or(Turn::Leave, Turn::Send),
+            };
+            match turn {
+                Turn::Leave => return,
+                Turn::Read(Ok(reply)) => {
+                    if let Err(why) = self.answer(reply) {
+                        self.lose_all(&why);
+                        open = Err(why);
+                    }
+                }
+                Turn::Read(Err(error)) => {
+                    let why = words(&error);
+                    self.story.cut(self.bank, &why);
+                    self.lose_all(&why);
+                    open = Err(why);
+                }
+                Turn::Send(message) => {
+                    if open.is_err() {
+                        open = Conversation::connect(self.bank, &self.address, &self.story).await;
+                    }
+                    self.send(message, &mut open).await;
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self, message: Message, open: &mut Result<Conversation, String>) {
+        self.line.clear();
+        message.write_to(&mut self.line);
+        self.owed.push_back((message.asked(), Instant::now()));
+        let sent = match open {
+            Ok(conversation) => {
+                self.story.sent(self.bank, &message);
+                conversation.send(&self.line).await.map_err(|error| words(&error))
+            }
+            Err(why) => Err(why.clone()),
+        };
+        if let Err(why) = sent {
+            self.lose_all(&why);
+            *open = Err(why);
+        }
+    }
+
+    /// Hands over the answer to what was asked first. A reply that nobody asked for ends the connection.
+    fn answer(&mut self, reply: Reply) -> Result<(), String> {
+        let Some((asked, since)) = self.owed.pop_front() else {
+            return Err("it answered what it was not asked".into());
+        };
+        self.story.received(self.bank, &asked, &reply);
+        // An answer about another transaction is no answer; it counts as silence.
+        let about = reply.tx().is_none_or(|tx| *tx == asked.tx);
+        let arrival = if about {
+            Arrival::Answer(self.bank, asked.verb, reply, since.elapsed())
+        } else {
+            Arrival::Lost(self.bank, asked.verb, "it answered about another transaction".into())
+        };
+        let _ = self.arrivals.send(arrival);
+        Ok(())
+    }
+
+    fn lose_all(&mut self, why: &str) {
+        for (asked, _) in self.owed.drain(..) {
+            let _ = self.arrivals.send(Arrival::Lost(self.bank, asked.verb, why.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The client's step log: what it did and heard, step by step, in `logs/cliente-<name>.log`.
+
+use crate::bank::io::{Asked, Message};
+use crate::commit::coordinator::Verdict;
+use crate::ids::{BankId, TxId};
+use crate::steplog::{Step, StepLog, Who};
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use std::path::{Path, PathBuf};
+
+/// A handle of the client's step log.
+#[derive(Debug, Clone)]
+pub struct Story {
+    log: StepLog,
+}
+
+impl Story {
+    /// A story around `log`.
+    pub fn new(log: StepLog) -> Story {
+        Story { log }
+    }
+
+    /// Where the client called `name` keeps its log: `cliente-1` and `1` both in `cliente-1.log`.
+    pub fn path(folder: &Path, name: &str) -> PathBuf {
+        let short = name.strip_prefix("cliente-").filter(|rest| !rest.is_empty()).unwrap_or(name);
+        folder.join(format!("cliente-{short}.log"))
+    }
+
+    /// A command began.
+    pub fn began(&self, what: &str) {
+        self.log.record(Step::Start(what.into()));
+    }
+
+    /// The program ends.
+    pub fn ended(&self, how: &str) {
+        self.log.record(Step::Stop(how.into()));
+    }
+
+    /// A bank was connected to.
+    pub fn connected(&self, bank: BankId) {
+        self.log.record(Step::Connect(Who::Bank(bank)));
+    }
+
+    /// A bank could not be connected to.
+    pub fn not_connected(&self, bank: BankId, why: &str) {
+        self.log.record(Step::LinkDown(bank, why.into()));
+    }
+
+    /// A connection ended from the other side.
+    pub fn cut(&self, bank: BankId, why: &str) {
+        self.log.record(Step::Disconnect(Who::Bank(bank), why.into()));
+    }
+
+    /// A driver's message left.
+    pub fn sent(&self, bank: BankId, message: &Message) {
+        self.log.record(Step::of_message(message, bank));
+    }
+
+    /// A driver's message was answered.
+    pub fn received(&self, bank: BankId, asked: &Asked, reply: &Reply) {
+        self.log.record(Step::of_answer(bank, asked, Some(reply)));
+    }
+
+    /// Any other request left.
+    pub fn asked(&self, bank: BankId, request: &Request) {
+        self.log.record(Step::of_query(request, bank));
+    }
+
+    /// ... and was answered.
+    pub fn answered(&self, bank: BankId, reply: &Reply) {
+        self.log.record(Step::of_heard(reply, bank));
+    }
+
+    /// The driver's time-out is over.
+    pub fn timed_out(&self, tx: &TxId, silent: crate::ids::BankSet) {
+        self.log.record(Step::Timeout(tx.clone(), silent));
+    }
+
+    /// The verdict.
+    pub fn verdict(&self, tx: &TxId, verdict: &Verdict, oks: usize, banks: usize) {
+        self.log.record(Step::of_verdict(tx, verdict, oks, banks));
+    }
+
+    /// Writes what is left and closes.
+    pub fn close(&self) {
+        self.log.close();
+    }
+}

@@ -1,0 +1,195 @@
+//! What people type: accounts as `BANK/NUMBER`, legs of a transfer, amounts, documents. Each is read once, here.
+
+use crate::ids::{AccountNumber, BankId, TaxId};
+use crate::money::Money;
+
+/// An account at a bank, typed `BANK/NUMBER`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The bank.
+    pub bank: BankId,
+    /// The account's number there.
+    pub number: AccountNumber,
+}
+
+/// Money out of an account, typed `BANK/NUMBER=AMOUNT[@CPF]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FromLeg {
+    /// The account.
+    pub account: Account,
+    /// How much.
+    pub amount: Money,
+    /// A holder to be checked.
+    pub cpf: Option<TaxId>,
+}
+
+/// Money into an account, typed `BANK/NUMBER[=AMOUNT]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToLeg {
+    /// The account.
+    pub account: Account,
+    /// How much; what the other legs leave where it is not given.
+    pub amount: Option<Money>,
+}
+
+impl Account {
+    /// Reads `BANK/NUMBER`.
+    ///
+    /// # Errors
+    /// Which half is wrong, and what it may be.
+    pub fn read(text: &str) -> Result<Account, String> {
+        let (bank, number) = text
+            .split_once('/')
+            .ok_or_else(|| format!("{text:?}: an account is BANK/NUMBER, as in 0/12345-6"))?;
+        let number = AccountNumber::new(number).map_err(|error| error.to_string())?;
+        Ok(Account { bank: self::bank(bank)?, number })
+    }
+}
+
+impl std::fmt::Display for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.bank, self.number)
+    }
+}
+
+impl FromLeg {
+    /// Reads `BANK/NUMBER=AMOUNT[@CPF]`.
+    ///
+    /// # Errors
+    /// Which part is wrong, and what it may be.
+    pub fn read(text: &str) -> Result<FromLeg, String> {
+        let (account, rest) =
+            text.rsplit_once('=').ok_or_else(|| format!("{text:?}: say how much, as in 0/12345-6=200,50"))?;
+        let (amount, holder) = match rest.split_once('@') {
+            Some((amount, holder)) => (amount, Some(cpf(holder)?)),
+            None => (rest, None),
+        };
+        Ok(FromLeg { account: Account::read(account)?, amount: self::amount(amount)?, cpf: holder })
+    }
+}
+
+impl ToLeg {
+    /// Reads `BANK/NUMBER[=AMOUNT]`.
+    ///
+    /// # Errors
+    /// Which part is wrong, and what it may be.
+    pub fn read(text: &str) -> Result<ToLeg, String> {
+        match text.rsplit_once('=') {
+            Some((account, amount)) => {
+                Ok(ToLeg { account: Account::read(account)?, amount: Some(self::amount(amount)?) })
+            }
+            None => Ok(ToLeg { account: Account::read(text)?, amount: None }),
+        }
+    }
+}
+
+/// The credit of each leg: what is given, and for the one leg without an amount what is left of the debits.
+///
+/// # Errors
+/// When the amounts do not come out even; then every bank would refuse.
+pub fn balance_legs(from: &[FromLeg], to: &[ToLeg]) -> Result<Vec<Money>, String> {
+    let out: i128 = from.iter().map(|leg| leg.amount.wide()).sum();
+    let named: i128 = to.iter().filter_map(|leg| leg.amount).map(Money::wide).sum();
+    let open = to.iter().filter(|leg| leg.amount.is_none()).count();
+    let rest = out - named;
+    match open {
+        0 if rest == 0 => {}
+        0 => {
+            return Err(format!(
+                "--from gives {out} centavos in all and --to takes {named}: they must be equal"
+            ));
+        }
+        1 if rest > 0 => {}
+        1 => return Err("nothing is left for the --to without an amount".into()),
+        _ => return Err("only one --to may stand without an amount".into()),
+    }
+    let rest = i64::try_from(rest).map_err(|_| "the amounts together are more than an account can hold")?;
+    Ok(to.iter().map(|leg| leg.amount.unwrap_or(Money(rest))).collect())
+}
+
+/// A bank's position.
+///
+/// # Errors
+/// When it is none.
+pub fn bank(text: &str) -> Result<BankId, String> {
+    let position = text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
+    position.and_then(BankId::new).ok_or_else(|| {
+        format!("{text:?}: a bank is its position in the consortium, 0 for the first (not its port)")
+    })
+}
+
+/// A CPF or CNPJ, with or without the dots, dashes and slashes it is printed with.
+///
+/// # Errors
+/// When it is neither.
+pub fn cpf(text: &str) -> Result<TaxId, String> {
+    let plain: String = text.chars().filter(|c| !matches!(c, '.' | '-' | '/')).collect();
+    TaxId::new(&plain.to_ascii_uppercase()).map_err(|error| error.to_string())
+}
+
+/// A positive amount, typed `200`, `200.50` or `200,50`.
+///
+/// # Errors
+/// When it is none; the error says what was typed.
+pub fn amount(text: &str) -> Result<Money, String> {
+    let money = amount_or_zero(text)?;
+    if money == Money::ZERO { Err(format!("{text:?}: an amount is more than zero")) } else { Ok(money) }
+}
+
+/// An amount that may be nothing.
+///
+/// # Errors
+/// When it is none; the error says what was typed.
+pub fn amount_or_zero(text: &str) -> Result<Money, String> {
+    text.parse::<Money>().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credits(from: &[&str], to: &[&str]) -> Result<Vec<i64>, String> {
+        let from: Vec<FromLeg> = from.iter().map(|text| FromLeg::read(text).unwrap()).collect();
+        let to: Vec<ToLeg> = to.iter().map(|text| ToLeg::read(text).unwrap()).collect();
+        balance_legs(&from, &to).map(|credits| credits.iter().map(|money| money.0).collect())
+    }
+
+    #[test]
+    fn legs_are_read() {
+        let leg = FromLeg::read("1/45678-0=300,10@111.111.111-11").unwrap();
+        assert_eq!((leg.account.to_string().as_str(), leg.amount), ("1/45678-0", Money(30_010)));
+        assert_eq!(leg.cpf.unwrap().as_str(), "11111111111");
+        let odd = FromLeg::read("1/a=b/c=2").unwrap();
+        assert_eq!(odd.account.number.as_str(), "a=b/c", "the first / and the last = count");
+        assert_eq!(ToLeg::read("2/78910-0").unwrap().amount, None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (typed, told) in [
+            ("12345-6=2", "BANK/NUMBER"),
+            ("16/1=2", "position"),
+            ("8886/1=2", "position"),
+            ("+1/1=2", "position"),
+            ("0/1", "how much"),
+            ("0/=1", "account number"),
+            ("0/1=0", "more than zero"),
+            ("0/1=1.234", "1.234"),
+            ("0/1=-5", "-5"),
+            ("0/1=5@123", "cpf"),
+        ] {
+            let error = FromLeg::read(typed).unwrap_err();
+            assert!(error.contains(told), "{typed}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_leg_without_an_amount_gets_the_rest() {
+        assert_eq!(credits(&["0/a=200", "1/b=300"], &["2/c"]), Ok(vec![50_000]));
+        assert_eq!(credits(&["0/a=200"], &["2/c=50", "1/b"]), Ok(vec![5_000, 15_000]));
+        assert_eq!(credits(&["0/a=200"], &["2/c=200"]), Ok(vec![20_000]));
+        assert!(credits(&["0/a=200"], &["2/c=100"]).unwrap_err().contains("equal"));
+        assert!(credits(&["0/a=200"], &["2/c", "1/b"]).unwrap_err().contains("only one"));
+        assert!(credits(&["0/a=200"], &["2/c=200", "1/b"]).unwrap_err().contains("nothing is left"));
+    }
+}
