@@ -1,1 +1,213 @@
 //! The journal: the truth, on disk.
+//!
+//! An append-only, checksummed log of [`Record`]s in segments, one write and one sync for each batch. Beside
+//! each segment that is full stands an index, so that the outcome of any old transaction is found; snapshots
+//! bound what a start reads. `docs` of the bytes: [`format`]. What a record means is the bank's business.
+//!
+//! Files of one folder: `segment-<number>`, `index-<number>`, `snapshot-<last record>`, `lock`; what ends in
+//! `.tmp` was never finished. A file gets its name only after it is whole and synced.
+//!
+//! Three parts are handed out by [`open`]: the [`Appender`], owned by the thread that syncs; the [`Reader`],
+//! which finds old outcomes; and [`Recovered`], which tells what was found.
+//!
+//! Invariants: a batch is written only after the sync of the batch before it, so whatever of a later batch is
+//! found proves that the ones before it were durable; after a failed write or sync nothing is ever written
+//! again; no thread but the appender's touches a segment that is in use.
+
+mod append;
+mod batch;
+pub mod disk;
+mod dump;
+mod filter;
+pub mod format;
+mod index;
+mod keeper;
+mod mem_disk;
+mod read;
+mod recover;
+mod replica;
+mod segment;
+mod snapshot;
+
+pub use append::Appender;
+pub use batch::Batch;
+pub use disk::{Disk, DiskFile, FileDisk, FolderError};
+pub use dump::{DumpSummary, dump};
+pub use mem_disk::{Faults, MemDisk};
+pub use read::Reader;
+pub use recover::{Recovered, TornTail, open};
+pub use replica::{BankReplica, MakeReplica, Replica};
+
+use crate::bank::io::Seq;
+use crate::limits;
+use std::io;
+use std::sync::Arc;
+
+#[cfg(doc)]
+use crate::bank::record::Record;
+
+/// How a journal is kept.
+#[derive(Clone)]
+pub struct Options {
+    /// A full segment's size in bytes. The first ones are smaller: each has twice the size of the one before,
+    /// so that a small bank needs little disk and is ready at once.
+    pub segment_bytes: u64,
+    /// The size of the first segment in bytes.
+    pub first_segment_bytes: u64,
+    /// A snapshot is made whenever this many segments were filled since the last one; 0: only when asked for.
+    pub snapshot_after_segments: u64,
+    /// Makes the bank without a past into which snapshots are replayed; without it none are made.
+    pub replica: Option<MakeReplica>,
+    /// Whether next segments, indexes and snapshots are made by threads of their own, or by the appender's
+    /// (for tests and simulators, where the order of everything on disk must follow from the seed).
+    pub threads: bool,
+    /// The id of a journal that is made; random where none is given.
+    pub new_id: Option<format::JournalId>,
+    /// Told what went wrong beside the appends: an index or snapshot that could not be made. The journal goes on.
+    pub notice: Notice,
+}
+
+/// Where notices go, one line each.
+pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            segment_bytes: limits::SEGMENT_BYTES,
+            first_segment_bytes: 1024 * 1024,
+            snapshot_after_segments: 2,
+            replica: None,
+            threads: true,
+            new_id: None,
+            notice: Arc::new(|_| {}),
+        }
+    }
+}
+
+impl Options {
+    /// The size of segment `number`.
+    fn size_of(&self, number: u64) -> u64 {
+        let doublings = u32::try_from(number.saturating_sub(1)).unwrap_or(u32::MAX);
+        let size = 2u64.checked_pow(doublings).and_then(|times| self.first_segment_bytes.checked_mul(times));
+        size.unwrap_or(u64::MAX).min(self.segment_bytes).max(format::SEGMENT_HEADER_BYTES)
+    }
+}
+
+/// What can go wrong with a journal. After any of them from an append the process must stop.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// A file can't be listed, opened, read, made, renamed or removed.
+    #[error("{file}: can't {doing}: {source}")]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// With which file.
+        file: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No room.
+    #[error(
+        "{file}: disk full: no room for {bytes} bytes at offset {offset}; free some space and start again"
+    )]
+    DiskFull {
+        /// The file that could not grow.
+        file: String,
+        /// Where.
+        offset: u64,
+        /// How much was to be written.
+        bytes: u64,
+    },
+    /// A write failed.
+    #[error("{file}: write of {bytes} bytes at offset {offset} failed: {source}")]
+    Write {
+        /// Which file.
+        file: String,
+        /// Where.
+        offset: u64,
+        /// How much.
+        bytes: u64,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A sync failed: nobody knows what is on disk.
+    #[error("{file}: sync failed, so nobody knows what of it is on disk: {source}")]
+    Sync {
+        /// Which file or folder.
+        file: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// An earlier write or sync failed.
+    #[error("the journal takes nothing more after: {0}")]
+    Stopped(String),
+    /// A place that was durable does not hold what was written there.
+    #[error("{file}: damaged at offset {offset}: {why}")]
+    Damaged {
+        /// Which file.
+        file: String,
+        /// The first byte that is not as it was written, or the batch that holds it.
+        offset: u64,
+        /// What is wrong, and what proves that it was durable.
+        why: String,
+    },
+    /// Written by a newer version of this program.
+    #[error(
+        "{file}: written in format {version}; this program knows format {} only, use a newer one",
+        format::VERSION
+    )]
+    Newer {
+        /// Which file.
+        file: String,
+        /// Its version.
+        version: u32,
+    },
+    /// A file of another journal lies in this folder.
+    #[error("{file}: belongs to another journal than the other files of its folder")]
+    Foreign {
+        /// Which file.
+        file: String,
+    },
+    /// A file that must be there isn't.
+    #[error("{file}: missing, {why}")]
+    Missing {
+        /// Which file.
+        file: String,
+        /// What tells that it was there.
+        why: String,
+    },
+    /// Records were handed over with the wrong numbers: a fault of this program.
+    #[error("record {found} was handed to the journal where record {expected} was due")]
+    Order {
+        /// The number that was due.
+        expected: Seq,
+        /// The number that came.
+        found: Seq,
+    },
+}
+
+/// The name by which messages call a file.
+fn place(disk: &dyn Disk, name: &str) -> String {
+    format!("{}/{name}", disk.describe())
+}
+
+/// An error of the system while `doing` something with file `name`.
+fn io_error(disk: &dyn Disk, doing: &'static str, name: &str, source: io::Error) -> JournalError {
+    JournalError::Io { doing, file: place(disk, name), source }
+}
+
+/// An error while writing.
+fn write_error(disk: &dyn Disk, name: &str, offset: u64, bytes: usize, source: io::Error) -> JournalError {
+    let (file, bytes) = (place(disk, name), bytes as u64);
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            JournalError::DiskFull { file, offset, bytes }
+        }
+        _ => JournalError::Write { file, offset, bytes, source },
+    }
+}
+
+/// An error while syncing. File systems that allot late find out only here that there is no room.
+fn sync_error(disk: &dyn Disk, name: &str, source: io::Error) -> JournalError {
+    JournalError::Sync { file: place(disk, name), source }
+}

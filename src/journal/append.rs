@@ -1,0 +1,164 @@
+//! Appending: one write and one sync for each batch, into files that were zeroed ahead.
+
+use super::batch::Batch;
+use super::format::{JournalId, SEGMENT_HEADER_BYTES, Salt, segment_name};
+use super::index::{Closed, Entry};
+use super::keeper::{Keeper, Prepared};
+use super::{JournalError, Reader, sync_error, write_error};
+use crate::bank::io::Seq;
+
+/// The journal's only writer; owned by the thread that syncs.
+pub struct Appender {
+    keeper: Keeper,
+    current: Current,
+    /// The last record that is written and synced.
+    last: Seq,
+    /// A segment that is full, to be told to the keeper once its successor's first batch is synced: only then
+    /// would recovery see it as full.
+    closed: Option<Closed>,
+    /// Why nothing is written any more.
+    failed: Option<String>,
+    mark: Batch,
+    marked: bool,
+}
+
+/// The segment in use.
+pub(super) struct Current {
+    pub segment: Prepared,
+    /// Where the next batch goes.
+    pub end: u64,
+    /// Its first record's number, or that of the record that will be.
+    pub first: Seq,
+    pub entries: Vec<Entry>,
+}
+
+impl Appender {
+    pub(super) fn new(keeper: Keeper, current: Current, last: Seq) -> Appender {
+        let mark = Batch::new(keeper.journal());
+        Appender { keeper, current, last, closed: None, failed: None, mark, marked: false }
+    }
+
+    /// Writes a batch and syncs it. When this returns, its records are durable; what it has of memory may be
+    /// used again. It is changed only where checksums go.
+    ///
+    /// # Errors
+    /// When that is not known to have happened; from then on nothing is taken any more and the process must stop.
+    pub fn append(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
+        if batch.is_empty() {
+            return self.failed.as_ref().map_or(Ok(()), |why| Err(JournalError::Stopped(why.clone())));
+        }
+        if batch.first() != self.last + 1 {
+            return Err(JournalError::Order { expected: self.last + 1, found: batch.first() });
+        }
+        self.write(batch)?;
+        self.marked = false;
+        self.last = batch.last().unwrap_or(self.last);
+        Ok(())
+    }
+
+    /// The last record that is durable.
+    pub fn last(&self) -> Seq {
+        self.last
+    }
+
+    /// An empty batch.
+    pub fn batch(&self) -> Batch {
+        Batch::new(self.keeper.journal())
+    }
+
+    /// The journal's id.
+    pub fn journal(&self) -> &JournalId {
+        self.keeper.journal()
+    }
+
+    /// Makes a snapshot of all full segments now, on this thread; the last record it holds, or `None` when
+    /// there is no full segment since the last one.
+    ///
+    /// # Errors
+    /// When it could not be made. The journal goes on.
+    pub fn snapshot_now(&self) -> Result<Option<Seq>, JournalError> {
+        self.keeper.snapshot_now()
+    }
+
+    /// Ends the journal in order: a mark tells the next start that every record was synced, so that damage to
+    /// the last ones is not taken for a torn tail.
+    ///
+    /// # Errors
+    /// When the mark could not be written.
+    pub fn close(mut self) -> Result<(), JournalError> {
+        self.mark()
+    }
+
+    /// Writes and syncs a batch without records, which says that all before it were synced.
+    pub(super) fn mark(&mut self) -> Result<(), JournalError> {
+        if self.marked || self.last == 0 {
+            return Ok(());
+        }
+        let mut mark = std::mem::replace(&mut self.mark, Batch::new(self.keeper.journal()));
+        mark.make_mark(self.last + 1);
+        self.write(&mut mark)?;
+        self.mark = mark;
+        self.marked = true;
+        Ok(())
+    }
+
+    /// A reader beside this appender.
+    pub(super) fn reader(&self) -> Reader {
+        Reader::new(self.keeper.shared())
+    }
+
+    fn write(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
+        if let Some(why) = &self.failed {
+            return Err(JournalError::Stopped(why.clone()));
+        }
+        let written = self.try_write(batch);
+        if let Err(error) = &written {
+            self.failed = Some(error.to_string());
+        }
+        written
+    }
+
+    fn try_write(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
+        let bytes = batch.padded() as u64;
+        let empty = self.current.end == SEGMENT_HEADER_BYTES;
+        // What fits no segment gets one for itself, which grows.
+        if !empty && self.current.end + bytes > self.current.segment.size {
+            self.roll()?;
+        }
+        let offset = self.current.end;
+        let salt = Salt::new(self.keeper.journal(), self.current.segment.number);
+        let sealed = batch.seal(salt, offset, self.last);
+        let segment = &self.current.segment;
+        segment.file.write_at(offset, sealed).map_err(|error| {
+            write_error(self.keeper.disk(), &segment_name(segment.number), offset, sealed.len(), error)
+        })?;
+        segment
+            .file
+            .sync()
+            .map_err(|error| sync_error(self.keeper.disk(), &segment_name(segment.number), error))?;
+        self.current.end = offset + sealed.len() as u64;
+        let begin = u32::try_from(offset).expect("a segment is shorter than 4 GiB");
+        self.current.entries.extend(
+            batch.decided().iter().map(|entry| Entry { hash: entry.hash, offset: begin + entry.offset }),
+        );
+        if let Some(closed) = self.closed.take() {
+            self.keeper.prepare(self.current.segment.number + 1);
+            self.keeper.closed(closed);
+        }
+        Ok(())
+    }
+
+    /// Goes on in the next segment.
+    fn roll(&mut self) -> Result<(), JournalError> {
+        let segment = self.keeper.take_prepared(self.current.segment.number + 1)?;
+        let next = Current { segment, end: SEGMENT_HEADER_BYTES, first: self.last + 1, entries: Vec::new() };
+        let full = std::mem::replace(&mut self.current, next);
+        self.closed = Some(Closed {
+            segment: full.segment.number,
+            first: full.first,
+            last: self.last,
+            entries: full.entries,
+        });
+        Ok(())
+    }
+}

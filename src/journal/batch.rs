@@ -1,0 +1,144 @@
+//! A batch on its way to the journal: filled by the bank's writer, sealed and written by the appender.
+//!
+//! Its buffers are kept from one use to the next.
+
+use super::format::{
+    ALIGNMENT, BATCH_HEADER_BYTES, BatchHeader, JournalId, RECORD_HEADER_BYTES, Salt, size, u32_at,
+};
+use super::index::{Entry, IdHash};
+use crate::bank::io::Seq;
+use crate::bank::record::Record;
+
+/// Records that are written and synced together.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The whole batch as it will stand in the segment; room for checksums is left where they depend on the place.
+    bytes: Vec<u8>,
+    first: Seq,
+    count: u32,
+    hash: IdHash,
+    /// The ids that are decided here, with places that count from the batch's beginning.
+    decided: Vec<Entry>,
+}
+
+impl Batch {
+    pub(super) fn new(journal: &JournalId) -> Batch {
+        Batch {
+            bytes: vec![0; BATCH_HEADER_BYTES],
+            first: 0,
+            count: 0,
+            hash: IdHash::new(journal),
+            decided: Vec::new(),
+        }
+    }
+
+    /// Adds the record with the number `seq`.
+    ///
+    /// # Panics
+    /// When it does not follow the record before it: the bank's writer would have lost count.
+    pub fn push(&mut self, seq: Seq, record: &Record) {
+        if self.count == 0 {
+            self.first = seq;
+        }
+        assert_eq!(seq, self.next(), "records of a batch follow each other");
+        let begin = self.bytes.len();
+        if let Some(tx) = record.decides() {
+            let offset = u32::try_from(begin).expect("a batch is far shorter than 4 GiB");
+            self.decided.push(Entry { hash: self.hash.of(tx), offset });
+        }
+        self.bytes.resize(begin + RECORD_HEADER_BYTES, 0);
+        postcard::serialize_with_flavor(record, Tail(&mut self.bytes)).expect("every record has a postcard");
+        let length = self.bytes.len() - begin - RECORD_HEADER_BYTES;
+        let length = u32::try_from(length).expect("a record is far shorter than 4 GiB");
+        self.bytes[begin..begin + 4].copy_from_slice(&length.to_le_bytes());
+        self.count += 1;
+    }
+
+    /// How many records it has.
+    pub fn len(&self) -> usize {
+        size(self.count)
+    }
+
+    /// Has it none?
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many bytes it takes on disk, but for padding.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The number of its last record, if it has one.
+    pub fn last(&self) -> Option<Seq> {
+        (self.count > 0).then(|| self.next() - 1)
+    }
+
+    /// Forgets its records and keeps its memory.
+    pub fn clear(&mut self) {
+        self.bytes.truncate(BATCH_HEADER_BYTES);
+        self.decided.clear();
+        self.count = 0;
+    }
+
+    pub(super) fn first(&self) -> Seq {
+        self.first
+    }
+
+    pub(super) fn decided(&self) -> &[Entry] {
+        &self.decided
+    }
+
+    /// Makes of an empty batch the mark that tells how far records were synced, and no more.
+    pub(super) fn make_mark(&mut self, next: Seq) {
+        self.clear();
+        self.first = next;
+    }
+
+    /// Bytes with padding.
+    pub(super) fn padded(&self) -> usize {
+        self.bytes.len().next_multiple_of(ALIGNMENT)
+    }
+
+    /// Fills in header, checksums and padding for `offset` in the segment with `salt`.
+    pub(super) fn seal(&mut self, salt: Salt, offset: u64, synced: Seq) -> &[u8] {
+        let mut at = BATCH_HEADER_BYTES;
+        for _ in 0..self.count {
+            let end = at + RECORD_HEADER_BYTES + size(u32_at(&self.bytes, at));
+            let crc = salt.crc(offset + at as u64, &self.bytes[at + RECORD_HEADER_BYTES..end]);
+            self.bytes[at + 4..at + 8].copy_from_slice(&crc.to_le_bytes());
+            at = end;
+        }
+        self.bytes.resize(self.padded(), 0);
+        let body_bytes =
+            u32::try_from(self.bytes.len() - BATCH_HEADER_BYTES).expect("a batch is far shorter than 4 GiB");
+        let header = BatchHeader { first: self.first, synced, count: self.count, body_bytes };
+        self.bytes[..BATCH_HEADER_BYTES].copy_from_slice(&header.encode(salt, offset));
+        &self.bytes
+    }
+
+    fn next(&self) -> Seq {
+        self.first + u64::from(self.count)
+    }
+}
+
+/// Serialises onto the end of a vector that someone else keeps.
+struct Tail<'a>(&'a mut Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Tail<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+//! A journal for people: one line a record.
+
+use super::JournalError;
+use super::disk::Disk;
+use super::format::{SEGMENT_HEADER_BYTES, number_in, segment_name};
+use super::io_error;
+use super::segment::{Found, SegmentReader, open_segment};
+use crate::bank::io::{Outcome, Seq};
+use crate::bank::record::Record;
+use crate::ids::{BankId, Time};
+use std::fmt;
+use std::io::Write;
+
+/// What a dump came across.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DumpSummary {
+    /// Records printed.
+    pub records: u64,
+    /// The last one's number.
+    pub last: Seq,
+    /// Places that are not as they were written, each with file and offset. The last batch of a journal in use, or one
+    /// that was stopped while it wrote, looks like that too.
+    pub faults: Vec<String>,
+}
+
+/// Prints every record of the journal in a folder, one line each: number, file and offset, content. Reads only,
+/// so it may run beside the process that writes; goes on after what is damaged, and tells where that is.
+///
+/// # Errors
+/// When the folder or a file can't be read, or `out` not written.
+pub fn dump(disk: &dyn Disk, out: &mut impl Write) -> Result<DumpSummary, JournalError> {
+    let names = disk.list().map_err(|error| io_error(disk, "list", "", error))?;
+    let mut numbers: Vec<u64> =
+        names.iter().filter_map(|name| number_in(name, "segment-", segment_name)).collect();
+    numbers.sort_unstable();
+    let mut dump = Dump { out, disk, summary: DumpSummary::default() };
+    for number in numbers {
+        match open_segment(disk, number) {
+            Ok(mut reader) => dump.segment(&mut reader)?,
+            Err(error @ JournalError::Io { .. }) => return Err(error),
+            Err(error) => dump.fault(error.to_string())?,
+        }
+    }
+    let summary = dump.summary;
+    out.flush().map_err(|error| io_error(disk, "print", "", error))?;
+    Ok(summary)
+}
+
+struct Dump<'a, W> {
+    out: &'a mut W,
+    disk: &'a dyn Disk,
+    summary: DumpSummary,
+}
+
+impl<W: Write> Dump<'_, W> {
+    fn segment(&mut self, reader: &mut SegmentReader) -> Result<(), JournalError> {
+        loop {
+            match reader.next()? {
+                Found::Batch(offset, header) => {
+                    if header.first != self.summary.last + 1 {
+                        let due = self.summary.last + 1;
+                        self.fault(format!(
+                            "{}: at offset {offset} record {} comes where {due} was due",
+                            reader.place(),
+                            header.first
+                        ))?;
+                    }
+                    self.summary.last = header.first.saturating_sub(1);
+                    for (offset, record) in reader.records() {
+                        self.summary.last += 1;
+                        match record {
+                            Ok(record) => {
+                                self.summary.records += 1;
+                                let (seq, name) = (self.summary.last, &reader.name);
+                                self.line(format_args!("{seq} {name}:{offset} {}", Readable(&record)))?;
+                            }
+                            Err(error) => self.fault(error.to_string())?,
+                        }
+                    }
+                }
+                Found::End(_) => return Ok(()),
+                Found::Bad(bad) => {
+                    self.fault(format!(
+                        "{}: no whole batch at offset {}: {} (at {})",
+                        reader.place(),
+                        bad.offset,
+                        bad.why,
+                        bad.fault_at
+                    ))?;
+                    match reader.find_batch(bad.end.unwrap_or(bad.offset + 1).max(SEGMENT_HEADER_BYTES))? {
+                        Some(next) => reader.seek(next),
+                        None => return Ok(()),
+                    }
+                }
+            }
+        }
+    }
+
+    fn fault(&mut self, fault: String) -> Result<(), JournalError> {
+        self.line(format_args!("! {fault}"))?;
+        self.summary.faults.push(fault);
+        Ok(())
+    }
+
+    fn line(&mut self, line: fmt::Arguments<'_>) -> Result<(), JournalError> {
+        writeln!(self.out, "{line}").map_err(|error| io_error(self.disk, "print", "", error))
+    }
+}
+
+/// A record as one line. Names and texts hold no control characters, so none breaks the line.
+struct Readable<'a>(&'a Record);
+
+impl fmt::Display for Readable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Record::Consortium { bank, places } => {
+                write!(f, "consortium bank={bank} places={}", places.join(","))
+            }
+            Record::Voted { tx, time, transaction, refusal: None } => {
+                write!(f, "voted {tx} OK time={time} {}", transaction.text())
+            }
+            Record::Voted { tx, time, transaction, refusal: Some((reason, text)) } => {
+                write!(f, "voted {tx} NOK time={time} {reason} {text:?} {}", transaction.text())
+            }
+            Record::Refused { tx, time, reason } => write!(f, "refused {tx} time={time} {reason}"),
+            Record::Decided { tx, own, outcome, votes } => {
+                write!(f, "decided {tx} ")?;
+                match outcome {
+                    Outcome::Committed(time) => write!(f, "COMMITTED time={time}")?,
+                    Outcome::Aborted(token, reason) => write!(f, "ABORTED {reason} token={token}")?,
+                }
+                write!(f, " own-vote={} votes={}", own.time, Votes(votes))
+            }
+            Record::Executed { tx, time, committed, transaction, votes } => write!(
+                f,
+                "executed {tx} COMMITTED time={committed} own-vote={time} votes={} {}",
+                Votes(votes),
+                transaction.text()
+            ),
+            Record::ClientAdded { time, client } => {
+                write!(
+                    f,
+                    "client time={time} cpf={} name={:?} kind={:?}",
+                    client.cpf,
+                    client.name.as_str(),
+                    client.kind.as_str()
+                )
+            }
+            Record::AccountOpened { time, account } => {
+                let holders: Vec<&str> = account.holders.iter().map(|holder| holder.as_str()).collect();
+                let holders = holders.join(",");
+                write!(
+                    f,
+                    "account time={time} number={} holders={holders} deposit={}",
+                    account.number, account.deposit.0
+                )
+            }
+            Record::ClockMoved { time } => write!(f, "clock time={time}"),
+            Record::Stopped { why } => write!(f, "stopped {why:?}"),
+        }
+    }
+}
+
+struct Votes<'a>(&'a [(BankId, Time)]);
+
+impl fmt::Display for Votes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("-");
+        }
+        for (number, (bank, time)) in self.0.iter().enumerate() {
+            let comma = if number == 0 { "" } else { "," };
+            write!(f, "{comma}{bank}@{time}")?;
+        }
+        Ok(())
+    }
+}

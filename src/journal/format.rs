@@ -1,0 +1,281 @@
+//! The bytes of a segment: its header, its batches, the records in them, and the checksums that bind each of
+//! them to its place. No file access here.
+//!
+//! ```text
+//! segment  header (64 bytes) · batch · batch · … · zeros
+//! batch    magic "CBat" · crc32c · first seq u64 · synced u64 · records u32 · body bytes u32 · body
+//! body     record · record · … · zeros up to a multiple of 8
+//! record   bytes u32 · crc32c · postcard of `Record`
+//! ```
+//!
+//! All numbers are little-endian. Every checksum begins with the journal's id, the segment's number and the
+//! place in it, so that bytes count only where they were written: neither a copy elsewhere, nor what an older
+//! file left on the disk, nor what a client wrote into a transaction can pass for a batch.
+
+use crate::bank::io::Seq;
+use crate::bank::record::Record;
+use crc32c::{crc32c, crc32c_append};
+
+/// The version of all files of a journal. Files of a newer one are refused.
+pub const VERSION: u32 = 1;
+/// Bytes before a segment's first batch.
+pub const SEGMENT_HEADER_BYTES: u64 = FILE_HEADER_BYTES as u64;
+/// Bytes of the header that begins every file of a journal.
+pub const FILE_HEADER_BYTES: usize = 64;
+/// Bytes of a batch's header.
+pub const BATCH_HEADER_BYTES: usize = 32;
+/// Bytes before each record.
+pub const RECORD_HEADER_BYTES: usize = 8;
+/// Batches begin at multiples of this.
+pub const ALIGNMENT: usize = 8;
+
+const BATCH_MAGIC: &[u8; 4] = b"CBat";
+
+/// What names one journal among all others: random, chosen when it is made.
+pub type JournalId = [u8; 16];
+
+/// The three kinds of files. Their magic ends like PNG's, so that a transfer as text is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Batches of records.
+    Segment,
+    /// Where a segment decides which id.
+    Index,
+    /// A bank as of one record.
+    Snapshot,
+}
+
+impl Kind {
+    fn magic(self) -> &'static [u8; 16] {
+        match self {
+            Kind::Segment => b"consorcio.seg\r\n\0",
+            Kind::Index => b"consorcio.idx\r\n\0",
+            Kind::Snapshot => b"consorcio.sna\r\n\0",
+        }
+    }
+
+    /// The word for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Segment => "segment",
+            Kind::Index => "index",
+            Kind::Snapshot => "snapshot",
+        }
+    }
+}
+
+/// The header of every file; its layout stays the same in all versions, so that a newer one can be told from a
+/// damaged one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileHeader {
+    /// The journal that the file belongs to.
+    pub journal: JournalId,
+    /// The segment's number; a snapshot's is that of the last segment it holds.
+    pub segment: u64,
+}
+
+/// Why a file's header can't be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadHeader {
+    /// Not what was written there.
+    Damaged,
+    /// Written by a newer version of this program.
+    Newer(u32),
+}
+
+impl FileHeader {
+    /// Its bytes.
+    pub fn encode(&self, kind: Kind) -> [u8; FILE_HEADER_BYTES] {
+        let mut bytes = [0; FILE_HEADER_BYTES];
+        bytes[..16].copy_from_slice(kind.magic());
+        bytes[16..20].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[24..40].copy_from_slice(&self.journal);
+        bytes[40..48].copy_from_slice(&self.segment.to_le_bytes());
+        let crc = header_crc(&bytes);
+        bytes[20..24].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// Reads it back.
+    ///
+    /// # Errors
+    /// When it is damaged or newer.
+    pub fn decode(kind: Kind, bytes: &[u8; FILE_HEADER_BYTES]) -> Result<FileHeader, BadHeader> {
+        if &bytes[..16] != kind.magic() || u32_at(bytes, 20) != header_crc(bytes) {
+            return Err(BadHeader::Damaged);
+        }
+        let version = u32_at(bytes, 16);
+        if version != VERSION {
+            return Err(BadHeader::Newer(version));
+        }
+        let mut journal = JournalId::default();
+        journal.copy_from_slice(&bytes[24..40]);
+        Ok(FileHeader { journal, segment: u64_at(bytes, 40) })
+    }
+}
+
+fn header_crc(bytes: &[u8; FILE_HEADER_BYTES]) -> u32 {
+    crc32c_append(crc32c(&bytes[..20]), &bytes[24..])
+}
+
+/// What every checksum of one segment begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Salt(u32);
+
+impl Salt {
+    /// That of one segment of one journal.
+    pub fn new(journal: &JournalId, segment: u64) -> Salt {
+        Salt(crc32c_append(crc32c(journal), &segment.to_le_bytes()))
+    }
+
+    /// The checksum of `bytes` that stand at `offset` of the segment.
+    pub fn crc(self, offset: u64, bytes: &[u8]) -> u32 {
+        crc32c_append(crc32c_append(self.0, &offset.to_le_bytes()), bytes)
+    }
+}
+
+/// A batch's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchHeader {
+    /// The number of its first record; a batch without records (a mark) carries that of the next one.
+    pub first: Seq,
+    /// Every record up to this one was synced before this batch was written.
+    pub synced: Seq,
+    /// How many records it has.
+    pub count: u32,
+    /// Bytes of its body, padding included.
+    pub body_bytes: u32,
+}
+
+impl BatchHeader {
+    /// Its bytes, for `offset` in the segment with `salt`.
+    pub fn encode(&self, salt: Salt, offset: u64) -> [u8; BATCH_HEADER_BYTES] {
+        let mut bytes = [0; BATCH_HEADER_BYTES];
+        bytes[..4].copy_from_slice(BATCH_MAGIC);
+        bytes[8..16].copy_from_slice(&self.first.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.synced.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.count.to_le_bytes());
+        bytes[28..32].copy_from_slice(&self.body_bytes.to_le_bytes());
+        let crc = salt.crc(offset, &bytes[8..]);
+        bytes[4..8].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// Reads it back from the beginning of `bytes`; `None` when no batch of this segment begins at `offset`.
+    pub fn decode(salt: Salt, offset: u64, bytes: &[u8]) -> Option<BatchHeader> {
+        let bytes = bytes.get(..BATCH_HEADER_BYTES)?;
+        if &bytes[..4] != BATCH_MAGIC || u32_at(bytes, 4) != salt.crc(offset, &bytes[8..]) {
+            return None;
+        }
+        Some(BatchHeader {
+            first: u64_at(bytes, 8),
+            synced: u64_at(bytes, 16),
+            count: u32_at(bytes, 24),
+            body_bytes: u32_at(bytes, 28),
+        })
+    }
+
+    /// Bytes from the batch's beginning to its end.
+    pub fn batch_bytes(&self) -> usize {
+        BATCH_HEADER_BYTES.saturating_add(size(self.body_bytes))
+    }
+}
+
+/// One record's place in its segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Where its header begins, in the segment.
+    pub offset: u64,
+    /// Bytes of its postcard.
+    pub bytes: usize,
+}
+
+/// Finds the records in the body of a batch that stands at `offset`; says what is wrong where it is.
+///
+/// # Errors
+/// The offset and fault of the first thing that is not as it was written.
+pub fn split_body(
+    salt: Salt,
+    offset: u64,
+    header: &BatchHeader,
+    body: &[u8],
+    places: &mut Vec<Place>,
+) -> Result<(), (u64, &'static str)> {
+    places.clear();
+    let body_offset = offset + BATCH_HEADER_BYTES as u64;
+    let mut at = 0;
+    for _ in 0..header.count {
+        let here = body_offset + at as u64;
+        let Some(bytes) = check_record(salt, here, &body[at..]) else {
+            return Err((here, "a record's checksum is wrong"));
+        };
+        places.push(Place { offset: here, bytes });
+        at += RECORD_HEADER_BYTES + bytes;
+    }
+    let padding = &body[at..];
+    if padding.len() >= ALIGNMENT || padding.iter().any(|byte| *byte != 0) {
+        return Err((body_offset + at as u64, "a batch does not end where it should"));
+    }
+    Ok(())
+}
+
+/// The length of the record whose header stands at the beginning of `bytes`, if it is whole.
+pub fn check_record(salt: Salt, offset: u64, bytes: &[u8]) -> Option<usize> {
+    let length = size(u32_at(bytes.get(..RECORD_HEADER_BYTES)?, 0));
+    let payload = bytes.get(RECORD_HEADER_BYTES..RECORD_HEADER_BYTES.checked_add(length)?)?;
+    (length > 0 && u32_at(bytes, 4) == salt.crc(offset, payload)).then_some(length)
+}
+
+/// Reads a record from its postcard.
+///
+/// # Errors
+/// When the bytes are not exactly one record.
+pub fn decode_record(bytes: &[u8]) -> Result<Record, String> {
+    match postcard::take_from_bytes::<Record>(bytes) {
+        Ok((record, [])) => Ok(record),
+        Ok((_, rest)) => Err(format!("{} bytes follow the record", rest.len())),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The name of segment `number`.
+pub fn segment_name(number: u64) -> String {
+    format!("segment-{number:010}")
+}
+
+/// The name of the index of segment `number`.
+pub fn index_name(number: u64) -> String {
+    format!("index-{number:010}")
+}
+
+/// The name of the snapshot that holds every record up to `seq`.
+pub fn snapshot_name(seq: Seq) -> String {
+    format!("snapshot-{seq:020}")
+}
+
+/// The number in a name that `name_of` makes.
+pub fn number_in(name: &str, prefix: &str, name_of: fn(u64) -> String) -> Option<u64> {
+    let number = name.strip_prefix(prefix)?.parse().ok()?;
+    (name_of(number) == name).then_some(number)
+}
+
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let mut number = [0; 4];
+    number.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(number)
+}
+
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let mut number = [0; 8];
+    number.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(number)
+}
+
+pub(super) fn size(bytes: u32) -> usize {
+    usize::try_from(bytes).expect("a u32 fits a usize wherever this runs")
+}
+
+/// A number of bytes or of things in memory that came as a `u64`.
+pub(super) fn usize_of(number: u64) -> usize {
+    usize::try_from(number).expect("a usize has 64 bits wherever this runs")
+}

@@ -1,0 +1,266 @@
+//! What is done beside the appends: the next segment is zeroed ahead, full ones get their index, snapshots are
+//! made. By two threads, so that a long snapshot never keeps the next segment waiting; or, where everything
+//! must follow from a seed, at once by the appender's own.
+
+use super::disk::{Disk, DiskFile};
+use super::format::{FileHeader, JournalId, Kind, SEGMENT_HEADER_BYTES, segment_name, usize_of};
+use super::index::{Closed, write_index};
+use super::read::Shared;
+use super::{JournalError, Options, io_error, snapshot, sync_error, write_error};
+use crate::bank::io::Seq;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+/// A segment that is zeroed, named and durable, and holds no batch yet.
+pub(super) struct Prepared {
+    pub number: u64,
+    pub file: Arc<dyn DiskFile>,
+    pub size: u64,
+}
+
+/// The appender's helpers.
+pub(super) struct Keeper {
+    shared: Arc<Shared>,
+    options: Options,
+    stop: Arc<AtomicBool>,
+    /// The next segment, once it is here.
+    prepared: Option<Prepared>,
+    mode: Mode,
+}
+
+enum Mode {
+    Inline(History),
+    Threads(Threads),
+}
+
+struct Threads {
+    /// `None` only while it is dropped.
+    orders: Option<(Sender<u64>, Sender<Closed>)>,
+    prepared: Receiver<Result<Prepared, JournalError>>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// Starts the helpers. `snapshot_segment` is the last segment that the newest snapshot holds.
+    pub fn new(shared: Arc<Shared>, options: Options, snapshot_segment: u64) -> Result<Keeper, JournalError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let history = History {
+            shared: Arc::clone(&shared),
+            options: options.clone(),
+            stop: Arc::clone(&stop),
+            waiting: VecDeque::new(),
+            snapshot_segment,
+        };
+        let mode = if options.threads {
+            Mode::Threads(start_threads(&shared, &options, &stop, history)?)
+        } else {
+            Mode::Inline(history)
+        };
+        Ok(Keeper { shared, options, stop, prepared: None, mode })
+    }
+
+    pub fn journal(&self) -> &JournalId {
+        &self.shared.journal
+    }
+
+    pub fn disk(&self) -> &dyn Disk {
+        self.shared.disk.as_ref()
+    }
+
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Takes a segment that an earlier run prepared.
+    pub fn already_prepared(&mut self, prepared: Prepared) {
+        self.prepared = Some(prepared);
+    }
+
+    /// Orders segment `number`.
+    pub fn prepare(&mut self, number: u64) {
+        match &self.mode {
+            // What goes wrong here is met again, and told, when the segment is taken.
+            Mode::Inline(_) => {
+                self.prepared = prepare_segment(&self.shared, &self.options, number, &self.stop).ok();
+            }
+            Mode::Threads(threads) => {
+                if let Some((prepare, _)) = &threads.orders {
+                    // The thread is gone only after a panic; taking the segment then makes it here.
+                    let _gone = prepare.send(number);
+                }
+            }
+        }
+    }
+
+    /// The segment that was ordered; waits for it.
+    pub fn take_prepared(&mut self, number: u64) -> Result<Prepared, JournalError> {
+        if let Some(prepared) = self.prepared.take() {
+            return Ok(prepared);
+        }
+        if let Mode::Threads(threads) = &self.mode
+            && let Ok(Ok(prepared)) = threads.prepared.recv()
+        {
+            return Ok(prepared);
+        }
+        // It failed then; by now there may be room again.
+        prepare_segment(&self.shared, &self.options, number, &self.stop)
+    }
+
+    /// Hands over a segment that is full.
+    pub fn closed(&mut self, closed: Closed) {
+        match &mut self.mode {
+            Mode::Inline(history) => history.take(closed),
+            Mode::Threads(threads) => {
+                if let Some((_, history)) = &threads.orders {
+                    // Without its thread nothing more is indexed: memory keeps the outcomes.
+                    let _gone = history.send(closed);
+                }
+            }
+        }
+    }
+
+    /// Makes a snapshot of the full segments.
+    pub fn snapshot_now(&self) -> Result<Option<Seq>, JournalError> {
+        match &self.options.replica {
+            Some(replica) => snapshot::make(&self.shared, replica, &self.stop),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Ends the threads, so that with the appender and its readers the folder is free again.
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Mode::Threads(threads) = &mut self.mode {
+            threads.orders = None;
+            for handle in threads.handles.drain(..) {
+                // A panic there has been told by its own message.
+                let _panicked = handle.join();
+            }
+        }
+    }
+}
+
+fn start_threads(
+    shared: &Arc<Shared>,
+    options: &Options,
+    stop: &Arc<AtomicBool>,
+    mut history: History,
+) -> Result<Threads, JournalError> {
+    let (prepare, prepare_orders) = channel::<u64>();
+    let (prepared, prepared_here) = channel();
+    let (closed, closed_orders) = channel::<Closed>();
+    let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
+        std::thread::Builder::new()
+            .name(name.into())
+            .spawn(work)
+            .map_err(|error| io_error(shared.disk.as_ref(), "start a thread for", name, error))
+    };
+    let (its_shared, its_options, its_stop) = (Arc::clone(shared), options.clone(), Arc::clone(stop));
+    let preparing = start(
+        "journal-prepare",
+        Box::new(move || {
+            for number in prepare_orders {
+                if prepared.send(prepare_segment(&its_shared, &its_options, number, &its_stop)).is_err() {
+                    return;
+                }
+            }
+        }),
+    )?;
+    let keeping = start(
+        "journal-history",
+        Box::new(move || {
+            for closed in closed_orders {
+                if history.stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                history.take(closed);
+            }
+        }),
+    )?;
+    let handles = vec![preparing, keeping];
+    Ok(Threads { orders: Some((prepare, closed)), prepared: prepared_here, handles })
+}
+
+/// Makes a segment of zeros under another name, synced bit by bit so that appends never wait behind a large
+/// write, and gives it its own when it is whole. Writes into zeroed blocks sync nearly twice as fast as writes
+/// that make a file grow, because the file system has nothing to note.
+pub(super) fn prepare_segment(
+    shared: &Shared,
+    options: &Options,
+    number: u64,
+    stop: &AtomicBool,
+) -> Result<Prepared, JournalError> {
+    const CHUNK_BYTES: u64 = 256 * 1024;
+    let disk = shared.disk.as_ref();
+    let (name, size) = (segment_name(number), options.size_of(number));
+    let unfinished = format!("{name}.tmp");
+    let file = disk.create(&unfinished).map_err(|error| write_error(disk, &unfinished, 0, 0, error))?;
+    let mut chunk = vec![0; usize_of(size.min(CHUNK_BYTES))];
+    let header = FileHeader { journal: shared.journal, segment: number }.encode(Kind::Segment);
+    chunk[..header.len()].copy_from_slice(&header);
+    let mut offset = 0;
+    while offset < size {
+        if stop.load(Ordering::Relaxed) {
+            return Err(JournalError::Stopped("the journal was closed".into()));
+        }
+        let bytes = &chunk[..usize_of((size - offset).min(CHUNK_BYTES))];
+        file.write_at(offset, bytes)
+            .map_err(|error| write_error(disk, &unfinished, offset, bytes.len(), error))?;
+        file.sync().map_err(|error| sync_error(disk, &unfinished, error))?;
+        offset += bytes.len() as u64;
+        chunk[..header.len()].fill(0);
+    }
+    disk.rename(&unfinished, &name).map_err(|error| io_error(disk, "rename", &unfinished, error))?;
+    disk.sync_folder().map_err(|error| sync_error(disk, "", error))?;
+    debug_assert!(size >= SEGMENT_HEADER_BYTES);
+    Ok(Prepared { number, file, size })
+}
+
+/// Indexes and snapshots of full segments.
+struct History {
+    shared: Arc<Shared>,
+    options: Options,
+    stop: Arc<AtomicBool>,
+    /// Full segments without an index; more than one only after a failure.
+    waiting: VecDeque<Closed>,
+    snapshot_segment: u64,
+}
+
+impl History {
+    fn take(&mut self, closed: Closed) {
+        self.waiting.push_back(closed);
+        while let Some(closed) = self.waiting.front_mut() {
+            match write_index(self.shared.disk.as_ref(), &self.shared.journal, closed) {
+                Ok(index) => self.shared.add(index),
+                Err(error) => {
+                    (self.shared.notice)(&format!(
+                        "no index for segment {} yet, memory keeps its outcomes: {error}",
+                        closed.segment
+                    ));
+                    return;
+                }
+            }
+            self.waiting.pop_front();
+        }
+        self.snapshot_when_due();
+    }
+
+    fn snapshot_when_due(&mut self) {
+        let Some(replica) = &self.options.replica else { return };
+        let full = self.shared.indexed_segments();
+        let due = self.options.snapshot_after_segments;
+        if due == 0 || full - self.snapshot_segment < due {
+            return;
+        }
+        match snapshot::make(&self.shared, replica, &self.stop) {
+            Ok(_) => self.snapshot_segment = full,
+            Err(_) if self.stop.load(Ordering::Relaxed) => {}
+            Err(error) => (self.shared.notice)(&format!("no snapshot of {full} segments: {error}")),
+        }
+    }
+}

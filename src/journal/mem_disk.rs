@@ -1,0 +1,370 @@
+//! A disk in memory that can crash: for tests, and for a simulator.
+//!
+//! What was not synced survives a crash or doesn't, wholly or torn at any byte, as a seed says; so do names
+//! that were not synced, in their order. Faults are given beforehand: a sync that fails, a write that fails, no
+//! more room, the end of power at the n-th sync.
+
+use super::disk::{Disk, DiskFile};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What is to go wrong. Syncs and writes are counted from 1 on, over all files; folders' syncs count too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// This sync fails, and what it should have synced never reaches the disk, whatever later syncs say.
+    pub fail_sync: Option<u64>,
+    /// Power ends at this sync: it and all that follows fail, until [`MemDisk::crash`].
+    pub stop_at_sync: Option<u64>,
+    /// This write fails, after a part of it.
+    pub fail_write: Option<u64>,
+    /// Bytes that all files may have together.
+    pub room: Option<u64>,
+}
+
+/// A folder in memory. Clones are the same folder.
+#[derive(Clone)]
+pub struct MemDisk {
+    state: Arc<Mutex<State>>,
+    /// Which life of the machine this handle belongs to.
+    life: u64,
+}
+
+#[derive(Default)]
+struct State {
+    life: u64,
+    names: BTreeMap<String, usize>,
+    durable_names: BTreeMap<String, usize>,
+    /// Changes of names since the folder's last sync, in order.
+    renamings: Vec<Naming>,
+    files: Vec<Contents>,
+    faults: Faults,
+    syncs: u64,
+    writes: u64,
+    reads: u64,
+    off: bool,
+}
+
+#[derive(Clone)]
+enum Naming {
+    Link(String, usize),
+    Unlink(String),
+    Rename(String, String),
+}
+
+#[derive(Default)]
+struct Contents {
+    now: Vec<u8>,
+    durable: Vec<u8>,
+    /// Writes since the last sync, in order.
+    pending: Vec<(usize, Vec<u8>)>,
+}
+
+impl Default for MemDisk {
+    fn default() -> MemDisk {
+        MemDisk::new()
+    }
+}
+
+impl MemDisk {
+    /// An empty folder.
+    pub fn new() -> MemDisk {
+        MemDisk { state: Arc::default(), life: 0 }
+    }
+
+    /// Says what is to go wrong from now on.
+    pub fn set_faults(&self, faults: Faults) {
+        self.state().faults = faults;
+    }
+
+    /// How many syncs were asked for.
+    pub fn syncs(&self) -> u64 {
+        self.state().syncs
+    }
+
+    /// How many writes were asked for.
+    pub fn writes(&self) -> u64 {
+        self.state().writes
+    }
+
+    /// How many reads were asked for.
+    pub fn reads(&self) -> u64 {
+        self.state().reads
+    }
+
+    /// The machine stops and starts again: what is left of the folder follows from `seed`. All handles of the
+    /// life before fail from now on; no fault is left.
+    pub fn crash(&self, seed: u64) -> MemDisk {
+        let mut state = self.state();
+        let mut random = Random(seed);
+        let kept = random.below(state.renamings.len() as u64 + 1);
+        let mut names = std::mem::take(&mut state.durable_names);
+        for naming in state.renamings.drain(..).take(usize::try_from(kept).unwrap_or(usize::MAX)) {
+            naming.apply(&mut names);
+        }
+        for file in &mut state.files {
+            file.crash(&mut random);
+        }
+        state.durable_names = names.clone();
+        state.names = names;
+        state.next_life();
+        MemDisk { state: Arc::clone(&self.state), life: state.life }
+    }
+
+    /// The process stops and starts again, the machine goes on: nothing that was written is lost. All handles of
+    /// the life before fail from now on; no fault is left.
+    pub fn kill(&self) -> MemDisk {
+        let mut state = self.state();
+        state.next_life();
+        MemDisk { state: Arc::clone(&self.state), life: state.life }
+    }
+
+    /// A folder with the same files, all of them durable.
+    pub fn copy(&self) -> MemDisk {
+        let state = self.state();
+        let copy = MemDisk::new();
+        for (name, file) in &state.names {
+            copy.put(name, state.files[*file].now.clone());
+        }
+        copy
+    }
+
+    /// The content of a file, or nothing when it isn't there.
+    pub fn get(&self, name: &str) -> Vec<u8> {
+        let state = self.state();
+        state.names.get(name).map(|file| state.files[*file].now.clone()).unwrap_or_default()
+    }
+
+    /// Puts a durable file there, behind the back of whoever uses the folder.
+    pub fn put(&self, name: &str, bytes: Vec<u8>) {
+        let mut state = self.state();
+        let file = Contents { now: bytes.clone(), durable: bytes, pending: Vec::new() };
+        state.files.push(file);
+        let number = state.files.len() - 1;
+        state.names.insert(name.into(), number);
+        state.durable_names.insert(name.into(), number);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn alive(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.state();
+        if state.off || state.life != self.life {
+            return Err(io::Error::other("the machine is off"));
+        }
+        Ok(state)
+    }
+}
+
+impl State {
+    fn next_life(&mut self) {
+        self.life += 1;
+        self.off = false;
+        self.faults = Faults::default();
+    }
+
+    fn find(&self, name: &str) -> io::Result<usize> {
+        self.names.get(name).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn naming(&mut self, naming: Naming) {
+        naming.apply(&mut self.names);
+        self.renamings.push(naming);
+    }
+
+    /// Counts a sync; an error when it is one that is to fail.
+    fn count_sync(&mut self) -> io::Result<()> {
+        self.syncs += 1;
+        if self.faults.stop_at_sync == Some(self.syncs) {
+            self.off = true;
+            return Err(io::Error::other("the machine is off"));
+        }
+        if self.faults.fail_sync == Some(self.syncs) {
+            return Err(io::Error::other("input/output error"));
+        }
+        Ok(())
+    }
+
+    fn used(&self) -> u64 {
+        self.names.values().map(|file| self.files[*file].now.len() as u64).sum()
+    }
+}
+
+impl Naming {
+    fn apply(&self, names: &mut BTreeMap<String, usize>) {
+        match self {
+            Naming::Link(name, file) => {
+                names.insert(name.clone(), *file);
+            }
+            Naming::Unlink(name) => {
+                names.remove(name);
+            }
+            Naming::Rename(from, to) => {
+                if let Some(file) = names.remove(from) {
+                    names.insert(to.clone(), file);
+                }
+            }
+        }
+    }
+}
+
+impl Contents {
+    /// Keeps what was synced, and of each other write all, nothing, or some of its bytes.
+    fn crash(&mut self, random: &mut Random) {
+        for (offset, bytes) in self.pending.drain(..) {
+            let length = bytes.len();
+            let cut = usize::try_from(random.below(length as u64 + 1)).unwrap_or(length);
+            match random.below(5) {
+                0 => {}
+                1 => overwrite(&mut self.durable, offset, &bytes),
+                2 => overwrite(&mut self.durable, offset, &bytes[..cut]),
+                3 => overwrite(&mut self.durable, offset + cut, &bytes[cut..]),
+                // Disks write sector by sector, in any order.
+                _ => {
+                    for (number, sector) in bytes.chunks(64).enumerate() {
+                        if random.below(2) == 0 {
+                            overwrite(&mut self.durable, offset + number * 64, sector);
+                        }
+                    }
+                }
+            }
+        }
+        self.now = self.durable.clone();
+    }
+}
+
+fn overwrite(file: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    if bytes.is_empty() {
+        return;
+    }
+    let end = offset + bytes.len();
+    if file.len() < end {
+        file.resize(end, 0);
+    }
+    file[offset..end].copy_from_slice(bytes);
+}
+
+/// `SplitMix64`: enough for tests, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ mixed >> 31) % bound.max(1)
+    }
+}
+
+struct MemFile {
+    disk: MemDisk,
+    number: usize,
+}
+
+impl Disk for MemDisk {
+    fn describe(&self) -> String {
+        "memory".into()
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.alive()?.names.keys().cloned().collect())
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let number = self.alive()?.find(name)?;
+        Ok(Arc::new(MemFile { disk: self.clone(), number }))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.alive()?;
+        state.files.push(Contents::default());
+        let number = state.files.len() - 1;
+        state.naming(Naming::Link(name.into(), number));
+        Ok(Arc::new(MemFile { disk: self.clone(), number }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.alive()?;
+        state.find(from)?;
+        state.naming(Naming::Rename(from.into(), to.into()));
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut state = self.alive()?;
+        state.find(name)?;
+        state.naming(Naming::Unlink(name.into()));
+        Ok(())
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        let mut state = self.alive()?;
+        state.count_sync()?;
+        state.durable_names = state.names.clone();
+        state.renamings.clear();
+        Ok(())
+    }
+}
+
+impl DiskFile for MemFile {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.disk.alive()?.files[self.number].now.len() as u64)
+    }
+
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.disk.alive()?;
+        state.reads += 1;
+        let file = &state.files[self.number].now;
+        let begin = usize::try_from(offset).unwrap_or(usize::MAX).min(file.len());
+        let got = bytes.len().min(file.len() - begin);
+        bytes[..got].copy_from_slice(&file[begin..begin + got]);
+        Ok(got)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.disk.alive()?;
+        state.writes += 1;
+        let offset = usize::try_from(offset).map_err(io::Error::other)?;
+        let room = state.faults.room.map(|room| {
+            let growth = room.saturating_sub(state.used());
+            (state.files[self.number].now.len() as u64).saturating_add(growth)
+        });
+        let end = (offset + bytes.len()) as u64;
+        let fits = room.map_or(bytes.len(), |room| {
+            bytes.len() - usize::try_from(end.saturating_sub(room)).unwrap_or(bytes.len()).min(bytes.len())
+        });
+        let fails = state.faults.fail_write == Some(state.writes);
+        let written = &bytes[..if fails { bytes.len() / 2 } else { fits }];
+        let file = &mut state.files[self.number];
+        overwrite(&mut file.now, offset, written);
+        file.pending.push((offset, written.to_vec()));
+        if fails {
+            return Err(io::Error::other("input/output error"));
+        }
+        if fits < bytes.len() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.disk.alive()?;
+        let counted = state.count_sync();
+        if state.off {
+            return counted;
+        }
+        let file = &mut state.files[self.number];
+        if counted.is_ok() {
+            for (offset, bytes) in file.pending.drain(..) {
+                overwrite(&mut file.durable, offset, &bytes);
+            }
+        } else {
+            // As on Linux: the pages now count as clean, so no later sync writes them.
+            file.pending.clear();
+        }
+        counted
+    }
+}

@@ -1,0 +1,161 @@
+//! Write, read back, go on; what is told; what the appender refuses.
+
+use crate::support::*;
+use consorcio::journal::{Faults, JournalError, MemDisk, Options, dump};
+
+#[test]
+fn what_was_appended_is_found_again() {
+    let disk = MemDisk::new();
+    let (mut appender, _, recovered, log) = must_open(disk.clone(), small());
+    assert!(recovered.fresh && log.records.is_empty());
+    append_up_to(&mut appender, 100);
+    drop(appender);
+    for last in [100, 101, 160, 500] {
+        let (mut appender, _, recovered, log) = must_open(disk.clone(), small());
+        let before = recovered.last;
+        assert_eq!(log.records, records(before));
+        assert_eq!((recovered.records, recovered.fresh, &recovered.torn), (before, false, &None));
+        assert!(recovered.warnings.is_empty(), "{:?}", recovered.warnings);
+        append_up_to(&mut appender, last);
+        assert_eq!(appender.last(), last);
+        appender.close().unwrap();
+    }
+    let (_, _, recovered, log) = must_open(disk, small());
+    assert_eq!(log.records, records(500));
+    assert!(recovered.segments > 5, "{recovered}");
+}
+
+#[test]
+fn one_sync_for_a_batch() {
+    let disk = MemDisk::new();
+    let (mut appender, ..) = must_open(disk.clone(), Options { segment_bytes: 1 << 20, ..small() });
+    for count in [1, 10, 1000] {
+        let (syncs, writes) = (disk.syncs(), disk.writes());
+        append(&mut appender, count).unwrap();
+        assert_eq!((disk.syncs() - syncs, disk.writes() - writes), (1, 1), "{count} records");
+    }
+}
+
+#[test]
+fn threads_do_the_same() {
+    let disk = MemDisk::new();
+    let options = || Options { threads: true, ..with_snapshots(2) };
+    let (mut appender, ..) = must_open(disk.clone(), options());
+    append_up_to(&mut appender, 2000);
+    appender.close().unwrap();
+    let (_, _, recovered, log) = must_open(disk, options());
+    assert_eq!(log.records, records(2000));
+    assert!(recovered.torn.is_none());
+}
+
+#[test]
+fn a_batch_larger_than_a_segment_has_one_for_itself() {
+    let disk = MemDisk::new();
+    let (mut appender, ..) = must_open(disk.clone(), small());
+    for count in [1, 300, 1, 300, 300, 2] {
+        append(&mut appender, count).unwrap();
+    }
+    drop(appender);
+    let (_, _, _, log) = must_open(disk, small());
+    assert_eq!(log.records, records(904));
+}
+
+#[test]
+fn records_with_wrong_numbers_are_refused() {
+    let (mut appender, ..) = must_open(MemDisk::new(), small());
+    append(&mut appender, 3).unwrap();
+    let mut batch = appender.batch();
+    batch.push(5, &record(5));
+    let error = appender.append(&mut batch).unwrap_err();
+    assert!(matches!(error, JournalError::Order { expected: 4, found: 5 }), "{error}");
+    append(&mut appender, 1).unwrap();
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_taken_and_a_restart_finds_every_promise() {
+    for seed in 0..20 {
+        let disk = MemDisk::new();
+        let (mut appender, ..) = must_open(disk.clone(), small());
+        append_up_to(&mut appender, 30);
+        disk.set_faults(Faults { fail_sync: Some(disk.syncs() + 1), ..Faults::default() });
+        let error = append(&mut appender, 2).unwrap_err();
+        assert!(matches!(error, JournalError::Sync { .. }), "{error}");
+        assert!(error.to_string().contains("segment-0000000"), "{error}");
+        disk.set_faults(Faults::default());
+        let error = append(&mut appender, 1).unwrap_err();
+        assert!(matches!(error, JournalError::Stopped(_)), "{error}");
+        // The process ends, the machine doesn't: the batch is read from memory, though it is not on disk. Once a
+        // start has built on it, it must not get lost any more.
+        let disk = disk.kill();
+        let (appender, _, _, log) = must_open(disk.clone(), small());
+        assert_eq!(log.records, records(32));
+        drop(appender);
+        let (_, _, recovered, log) = must_open(disk.crash(seed), small());
+        assert_eq!(log.records, records(32), "seed {seed}: {recovered}");
+    }
+}
+
+#[test]
+fn after_a_failed_write_nothing_is_taken() {
+    let disk = MemDisk::new();
+    let (mut appender, ..) = must_open(disk.clone(), small());
+    append_up_to(&mut appender, 30);
+    disk.set_faults(Faults { fail_write: Some(disk.writes() + 1), ..Faults::default() });
+    let error = append(&mut appender, 2).unwrap_err();
+    assert!(matches!(error, JournalError::Write { .. }), "{error}");
+    assert!(matches!(append(&mut appender, 1).unwrap_err(), JournalError::Stopped(_)));
+    let (_, _, recovered, log) = must_open(disk.kill(), small());
+    assert_eq!(log.records, records(30));
+    assert!(recovered.torn.is_some_and(|torn| torn.bytes > 0));
+}
+
+#[test]
+fn a_full_disk_names_file_and_bytes_and_costs_no_promise() {
+    for room in (3000..20_000).step_by(97) {
+        let disk = MemDisk::new();
+        disk.set_faults(Faults { room: Some(room), ..Faults::default() });
+        let mut last = 0;
+        let error = match try_open(disk.clone(), small()) {
+            Err(error) => error,
+            Ok((mut appender, ..)) => loop {
+                match append(&mut appender, 3) {
+                    Ok(()) => last = appender.last(),
+                    Err(error) => break error,
+                }
+            },
+        };
+        assert!(matches!(error, JournalError::DiskFull { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("segment-00000000") && text.contains("no room for "), "{text}");
+        // With room again, for the indexes that are due too, it goes on.
+        let disk = disk.kill();
+        disk.set_faults(Faults { room: Some(room + 100_000), ..Faults::default() });
+        let (mut appender, _, _, log) = must_open(disk, small());
+        assert_eq!(log.records, records(last));
+        append(&mut appender, 3).unwrap();
+    }
+}
+
+#[test]
+fn a_dump_prints_every_record_and_tells_where_damage_is() {
+    let disk = MemDisk::new();
+    let (mut appender, ..) = must_open(disk.clone(), small());
+    append_up_to(&mut appender, 200);
+    let mut text = Vec::new();
+    let summary = dump(&disk, &mut text).unwrap();
+    assert_eq!((summary.records, summary.last, &summary.faults), (200, 200, &Vec::new()));
+    let text = String::from_utf8(text).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 200);
+    assert_eq!(lines[0], "1 segment-0000000001:96 refused t-1 time=1 expired");
+    assert!(lines[1].contains("decided t-2 COMMITTED time=2 own-vote=7 votes=0@1,2@2"), "{}", lines[1]);
+    let name = "segment-0000000002";
+    let mut bytes = disk.get(name);
+    bytes[300] ^= 1;
+    disk.put(name, bytes);
+    let mut text = Vec::new();
+    let summary = dump(&disk, &mut text).unwrap();
+    assert!(summary.records >= 195 && summary.records < 200 && summary.last == 200, "{summary:?}");
+    assert_eq!(summary.faults.len(), 2, "the place, and the numbers that are missing: {summary:?}");
+    assert!(summary.faults[0].contains(name) && summary.faults[0].contains("at offset 2"), "{summary:?}");
+}

@@ -1,0 +1,11 @@
+//! The journal from outside: what is appended is found again, whatever happens to the disk.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod basics;
+mod crash;
+mod damage;
+mod files;
+mod lookups;
+mod snapshots;
+mod support;

@@ -1,0 +1,111 @@
+//! A bank that is only the list of its records, and journals small enough to try everything on.
+
+use consorcio::bank::io::{Outcome, OwnVote, Seq};
+use consorcio::bank::record::Record;
+use consorcio::commit::token::{Digest, Verdict};
+use consorcio::ids::{BankId, Time, TxId};
+use consorcio::journal::{Appender, Disk, JournalError, Options, Reader, Recovered, Replica, open};
+use consorcio::wire::Reason;
+use std::sync::Arc;
+
+/// Remembers what was applied.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Log {
+    pub records: Vec<Record>,
+    /// Up to which record it came from a snapshot.
+    pub restored: Seq,
+    /// Snapshots are refused.
+    pub refuses: bool,
+}
+
+impl Replica for Log {
+    fn restore(&mut self, seq: Seq, snapshot: &[u8]) -> Result<(), String> {
+        if self.refuses {
+            return Err("not this one".into());
+        }
+        self.records = postcard::from_bytes(snapshot).map_err(|error| error.to_string())?;
+        assert_eq!(self.records.len() as u64, seq);
+        self.restored = seq;
+        Ok(())
+    }
+
+    fn apply(&mut self, seq: Seq, record: &Record) {
+        self.records.push(record.clone());
+        assert_eq!(seq, self.records.len() as u64, "records come in order, from 1 on");
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        postcard::to_stdvec(&self.records).unwrap()
+    }
+}
+
+pub fn tx(n: u64) -> TxId {
+    TxId::new(&format!("t-{n}")).unwrap()
+}
+
+/// Record number `n`: now short, now longer, most of them deciding id `t-<n>`.
+pub fn record(n: u64) -> Record {
+    let time = Time(i64::try_from(n).unwrap());
+    let bank = |position| BankId::new(position).unwrap();
+    match n % 4 {
+        0 => Record::ClockMoved { time },
+        1 => Record::Refused { tx: tx(n), time, reason: Reason::Expired },
+        2 => Record::Decided {
+            tx: tx(n),
+            own: OwnVote { verdict: Verdict::Ok, time: Time(7), digest: Some(Digest::of(&n.to_le_bytes())) },
+            outcome: Outcome::Committed(time),
+            votes: vec![(bank(0), Time(1)), (bank(2), time)],
+        },
+        _ => Record::Consortium {
+            bank: bank(1),
+            places: vec!["é:1".into(); usize::try_from(n % 23).unwrap()],
+        },
+    }
+}
+
+pub fn records(to: u64) -> Vec<Record> {
+    (1..=to).map(record).collect()
+}
+
+/// Small segments, and all work done where the seed decides the order.
+pub fn small() -> Options {
+    Options { segment_bytes: 2048, threads: false, new_id: Some(*b"a test's journal"), ..Options::default() }
+}
+
+pub fn with_snapshots(after: u64) -> Options {
+    Options {
+        snapshot_after_segments: after,
+        replica: Some(Arc::new(|| Box::new(Log::default()))),
+        ..small()
+    }
+}
+
+pub type Opened = (Appender, Reader, Recovered, Log);
+
+pub fn try_open(disk: impl Disk + 'static, options: Options) -> Result<Opened, JournalError> {
+    let mut log = Log::default();
+    let (appender, reader, recovered) = open(Arc::new(disk), options, &mut log)?;
+    Ok((appender, reader, recovered, log))
+}
+
+pub fn must_open(disk: impl Disk + 'static, options: Options) -> Opened {
+    try_open(disk, options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Appends the next `count` records in one batch.
+pub fn append(appender: &mut Appender, count: u64) -> Result<(), JournalError> {
+    let mut batch = appender.batch();
+    for seq in appender.last() + 1..=appender.last() + count {
+        batch.push(seq, &record(seq));
+    }
+    appender.append(&mut batch)
+}
+
+/// Appends records up to `last`, in batches of 1, 2, 3, 1, …
+pub fn append_up_to(appender: &mut Appender, last: u64) {
+    let mut count = 1;
+    while appender.last() < last {
+        append(appender, count.min(last - appender.last())).unwrap();
+        count = count % 3 + 1;
+    }
+}
