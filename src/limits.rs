@@ -49,7 +49,15 @@ pub const QUESTIONS_UNDER_WAY_MAX: usize = 512;
 pub const BACKOFF_MS_MIN: u64 = 50;
 /// ... and the longest.
 pub const BACKOFF_MS_MAX: u64 = 1_000;
-/// Messages that wait for one peer's link before the oldest notice is dropped.
+/// A link is dialled and proved within this time.
+pub const PEER_DIAL_MS_MAX: u64 = 1_000;
+/// A link's round trip is measured this often.
+pub const PEER_PING_MS: u64 = 1_000;
+/// A peer is told at most this often of a later vote of its own that this bank knows.
+pub const PEER_TELL_MS: u64 = 100;
+/// What is put together for one write to a peer.
+pub const PEER_WRITE_BYTES_MAX: usize = 256 * 1024;
+/// Messages that wait for one peer's link before the oldest is dropped.
 pub const PEER_QUEUE_MAX: usize = 16_384;
 /// A peer that owes an answer for this long has its link closed.
 pub const PEER_SILENCE_MS_MAX: u64 = 3_000;
@@ -112,6 +120,7 @@ const _: () = {
     assert!(LINE_BYTES_MAX <= SESSION_OUTPUT_BYTES_MAX);
     assert!(SEGMENT_BYTES > 2 * BATCH_BYTES_MAX as u64);
     assert!(BANKS_MAX <= 16, "a set of banks is 16 bits");
+    assert!(PEER_DIAL_MS_MAX < VOTE_TIMEOUT_MS, "a driver hears of a silent address before it gives up");
     assert!(STEP_FLUSH_MS <= 50, "half of what a reader may wait is for the writing");
     assert!(RESOLVE_AFTER_MS <= PATIENCE_MS_MAX as u64);
 };

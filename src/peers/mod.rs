@@ -1,1 +1,229 @@
-//! Links between banks.
+//! Links between banks: each bank dials every other place, and carries its messages there.
+//!
+//! What is asked, and when it is asked again, the pure core decides; here messages go out in order, answers come
+//! back in order, and what a lost link still owes is answered with nothing, exactly once. Sockets and backoff are
+//! in `link`, the proofs in `handshake`. The answering side of a link is a session of the server; its PEER lines
+//! come to `Peers::answer`.
+//!
+//! Architecture invariant: nothing here knows what a vote means.
+
+mod handshake;
+mod link;
+#[cfg(test)]
+mod tests;
+
+pub use handshake::Door;
+
+use crate::bank::Identity;
+use crate::bank::io::{Asked, Input, Message};
+use crate::ids::{BankId, Time};
+use crate::limits::{
+    BACKOFF_MS_MAX, BACKOFF_MS_MIN, BANKS_MAX, PEER_DIAL_MS_MAX, PEER_PING_MS, PEER_QUEUE_MAX,
+    PEER_SILENCE_MS_MAX, PEER_TELL_MS,
+};
+use crate::steplog::StepLog;
+use crate::wire::Reason;
+use crate::wire::reply::Reply;
+use handshake::Answered;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The links of one bank. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Peers(Arc<Shared>);
+
+/// How the link to a bank stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// Which bank.
+    pub bank: BankId,
+    /// Is the link that this bank dialled open?
+    pub online: bool,
+    /// The newest round trip, in microseconds, while it is open.
+    pub latency_us: Option<u64>,
+}
+
+/// The times that links go by; their values are in `limits`, tests have shorter ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Timing {
+    dial: Duration,
+    silence: Duration,
+    backoff_min: Duration,
+    backoff_max: Duration,
+    ping: Duration,
+    tell: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Timing {
+        Timing {
+            dial: Duration::from_millis(PEER_DIAL_MS_MAX),
+            silence: Duration::from_millis(PEER_SILENCE_MS_MAX),
+            backoff_min: Duration::from_millis(BACKOFF_MS_MIN),
+            backoff_max: Duration::from_millis(BACKOFF_MS_MAX),
+            ping: Duration::from_millis(PEER_PING_MS),
+            tell: Duration::from_millis(PEER_TELL_MS),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    identity: Identity,
+    steplog: StepLog,
+    timing: Timing,
+    /// The last vote known of each bank, by position.
+    known: [AtomicI64; BANKS_MAX],
+    /// By position; none for this bank itself.
+    links: Vec<Option<Arc<Line>>>,
+    stopping: AtomicBool,
+}
+
+/// What a link's task shares with those who send over it.
+#[derive(Debug)]
+struct Line {
+    bank: BankId,
+    /// `None` where the bank left.
+    address: Option<String>,
+    queue: Mutex<Queue>,
+    /// Something changed that the task must look at.
+    wake: Notify,
+    /// The peer has just shown that it is there: dial it now.
+    poked: AtomicBool,
+    online: AtomicBool,
+    /// `u64::MAX` while not measured.
+    latency_us: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<Message>,
+    /// What was dropped because the queue was full; still to be answered with nothing.
+    dropped: Vec<Asked>,
+}
+
+impl Peers {
+    /// The links of the bank `identity`; nothing is dialled before `links` runs. A place `-` has a link that
+    /// answers everything with nothing.
+    pub fn new(identity: Identity, steplog: StepLog) -> Peers {
+        Peers::with_timing(identity, steplog, Timing::default())
+    }
+
+    fn with_timing(identity: Identity, steplog: StepLog, timing: Timing) -> Peers {
+        let links = identity.places.iter().enumerate().map(|(position, address)| {
+            let bank = BankId::new(position).filter(|bank| *bank != identity.bank)?;
+            Some(Arc::new(Line {
+                bank,
+                address: Some(address.clone()).filter(|address| address != "-"),
+                queue: Mutex::default(),
+                wake: Notify::new(),
+                poked: AtomicBool::new(false),
+                online: AtomicBool::new(false),
+                latency_us: AtomicU64::new(u64::MAX),
+            }))
+        });
+        let links = links.collect();
+        let known = [const { AtomicI64::new(0) }; BANKS_MAX];
+        Peers(Arc::new(Shared { identity, steplog, timing, known, links, stopping: AtomicBool::new(false) }))
+    }
+
+    /// One future for each other place, to be run until it ends, which it does some time after `shutdown`. What
+    /// happens goes to `to_node` in the order in which it happened; it must empty what it is given, and not
+    /// wait. There is never more of it than messages were sent, and a little.
+    pub fn links<F>(&self, to_node: F) -> Vec<impl Future<Output = ()> + use<F>>
+    where
+        F: Fn(&mut Vec<Input>) + Clone + 'static,
+    {
+        let lines = self.0.links.iter().flatten();
+        lines.map(|line| link::run(Arc::clone(&self.0), Arc::clone(line), to_node.clone())).collect()
+    }
+
+    /// Sends `message` to `peer`; never waits. Its answer comes as an `Input::Answer`, exactly one. A peer that
+    /// can't be reached answers nothing at once. Where too many messages wait, the oldest is dropped.
+    pub fn send(&self, peer: BankId, message: Message) {
+        let line = self.0.links.get(peer.index()).and_then(Option::as_ref);
+        debug_assert!(line.is_some(), "a bank sends to the other places only, not to {peer}");
+        let Some(line) = line else { return };
+        let mut queue = line.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.messages.len() >= PEER_QUEUE_MAX
+            && let Some(oldest) = queue.messages.pop_front()
+        {
+            queue.dropped.push(oldest.asked());
+        }
+        queue.messages.push_back(message);
+        let first = queue.messages.len() == 1;
+        drop(queue);
+        // Whoever takes messages takes all, or looks again by itself.
+        if first {
+            line.wake.notify_one();
+        }
+    }
+
+    /// Tells the links what is known of each bank's last vote, by position; they tell the banks themselves.
+    pub fn know(&self, votes: &[Time; BANKS_MAX]) {
+        for (position, vote) in votes.iter().enumerate() {
+            let Some(known) = self.0.known.get(position) else { continue };
+            if known.load(Relaxed) < vote.0 {
+                known.store(vote.0, Relaxed);
+                if let Some(Some(line)) = self.0.links.get(position) {
+                    line.wake.notify_one();
+                }
+            }
+        }
+    }
+
+    /// How each link stands, in the order of the places; this bank itself and places that were left are not
+    /// among them.
+    pub fn status(&self) -> Vec<PeerStatus> {
+        let lines = self.0.links.iter().flatten().filter(|line| line.address.is_some());
+        lines
+            .map(|line| {
+                let online = line.online.load(Relaxed);
+                let latency = line.latency_us.load(Relaxed);
+                let latency_us = Some(latency).filter(|us| online && *us != u64::MAX);
+                PeerStatus { bank: line.bank, online, latency_us }
+            })
+            .collect()
+    }
+
+    /// Answers a PEER line of the session behind `door`, and says what the node must hear of it.
+    pub fn answer(&self, door: &mut Door, json: &str) -> (Reply, Option<Input>) {
+        let known = |bank: BankId| self.0.known_of(bank);
+        let knows = |bank, told: Option<Time>| {
+            told.filter(|told| *told > Time(0)).map(|told| Input::PeerKnows(bank, told))
+        };
+        match door.answer(&self.0.identity, known, json) {
+            Ok(Answered::Told(json)) => (Reply::Done(json), None),
+            Ok(Answered::Opened(json, bank, told)) => {
+                if let Some(Some(line)) = self.0.links.get(bank.index()) {
+                    line.poked.store(true, Relaxed);
+                    line.wake.notify_one();
+                }
+                (Reply::Done(json), knows(bank, told))
+            }
+            Ok(Answered::News(json, bank, told)) => (Reply::Done(json), knows(bank, told)),
+            Err(why) => (Reply::Refused(Reason::Refused, why), None),
+        }
+    }
+
+    /// Ends the links: what was sent before still goes out, and is waited for a moment.
+    pub fn shutdown(&self) {
+        self.0.stopping.store(true, Relaxed);
+        for line in self.0.links.iter().flatten() {
+            line.wake.notify_one();
+        }
+    }
+}
+
+impl Shared {
+    fn known_of(&self, bank: BankId) -> Time {
+        self.known.get(bank.index()).map_or(Time(0), |known| Time(known.load(Relaxed)))
+    }
+
+    fn stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
+    }
+}

@@ -170,7 +170,7 @@ fn detail(out: &mut Vec<u8>, step: &Step) {
             field(out, "bytes=", wide(*bytes));
             field(out, "took_us=", *took_us);
         }
-        Step::LinkUp(_, latency_us) => field(out, "latency_us=", *latency_us),
+        Step::LinkUp(_, took_us) => field(out, "took_us=", *took_us),
         Step::Known(_, time) => signed(out, "time=", time.0),
     }
 }

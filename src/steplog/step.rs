@@ -233,7 +233,7 @@ pub enum Step {
         /// How long write and sync took, in microseconds.
         took_us: u64,
     },
-    /// The link to a bank is open; its round trip in microseconds.
+    /// The link to a bank is open; dialling and proofs took so many microseconds.
     LinkUp(BankId, u64),
     /// The link to a bank is gone, or could not be made: why.
     LinkDown(BankId, Box<str>),

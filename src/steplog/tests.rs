@@ -186,7 +186,7 @@ fn every_event_has_its_line() {
             Step::Sync { upto: 10, records: 4, bytes: 800, took_us: 213 },
             "sync tx=- peer=- upto=10 records=4 bytes=800 took_us=213",
         ),
-        (Step::LinkUp(bank(0), 75), "link-up tx=- peer=127.0.0.1:8886 bank=0 latency_us=75"),
+        (Step::LinkUp(bank(0), 75), "link-up tx=- peer=127.0.0.1:8886 bank=0 took_us=75"),
         (Step::LinkDown(bank(2), "closed".into()), "link-down tx=- peer=- bank=2 closed"),
         (Step::Known(bank(0), Time(6)), "known tx=- peer=127.0.0.1:8886 bank=0 time=6"),
         (Step::Fault("disk full".into()), "fault tx=- peer=- disk full"),
