@@ -132,6 +132,10 @@ pub(super) struct Accounts {
     by_cpf: BTreeMap<TaxId, u32>,
     #[serde(skip)]
     by_number: BTreeMap<AccountNumber, Slot>,
+    /// The same for short numbers alone: every step looks some up, and whole words compare several times
+    /// faster than texts.
+    #[serde(skip)]
+    by_short_number: BTreeMap<u128, Slot>,
 }
 
 /// What a snapshot holds of it.
@@ -144,7 +148,10 @@ struct Stored {
 impl Accounts {
     /// The account's place.
     pub(super) fn find(&self, number: &AccountNumber) -> Option<Slot> {
-        self.by_number.get(number).copied()
+        match short(number) {
+            Some(number) => self.by_short_number.get(&number).copied(),
+            None => self.by_number.get(number).copied(),
+        }
     }
 
     /// The place of an account that an operation names, with its holder where it names one.
@@ -340,6 +347,9 @@ impl Accounts {
             deposit: *deposit,
         });
         self.by_number.insert(number.clone(), slot);
+        if let Some(number) = short(number) {
+            self.by_short_number.insert(number, slot);
+        }
         for client in holders.iter() {
             let accounts = &self.accounts;
             let client = &mut self.clients[client as usize];
@@ -392,6 +402,7 @@ impl TryFrom<Stored> for Accounts {
         let by_cpf: BTreeMap<_, _> = (0..).zip(&clients).map(|(i, c)| (c.data.cpf.clone(), i)).collect();
         let by_number: BTreeMap<_, _> =
             (0..).map(Slot).zip(&accounts).map(|(slot, a)| (a.number.clone(), slot)).collect();
+        let by_short_number = by_number.iter().filter_map(|(n, slot)| Some((short(n)?, *slot))).collect();
         if by_cpf.len() != clients.len() || by_number.len() != accounts.len() {
             return Err("a client or an account is there twice".to_string());
         }
@@ -416,7 +427,7 @@ impl TryFrom<Stored> for Accounts {
                 }
             }
         }
-        Ok(Accounts { clients, accounts, by_cpf, by_number })
+        Ok(Accounts { clients, accounts, by_cpf, by_number, by_short_number })
     }
 }
 
@@ -436,6 +447,15 @@ impl Account {
         let Account { number, figures, .. } = self;
         panic!("account {number}: {step:?} of a {} of {} breaks {figures:?}", flow.as_str(), amount.0);
     }
+}
+
+/// The text of a number of at most 16 bytes as one word, in the same order. A number has no zero byte, so no
+/// two have one word.
+fn short(number: &AccountNumber) -> Option<u128> {
+    let text = number.as_str().as_bytes();
+    let mut word = [0; 16];
+    word.get_mut(..text.len())?.copy_from_slice(text);
+    Some(u128::from_be_bytes(word))
 }
 
 /// The number of the next of `count` things.
