@@ -4,13 +4,14 @@
 //! find them by their natural keys. The maps are not stored: they follow from the vectors.
 
 use super::figures::{Figures, Step};
+use super::view::{AccountView, Holders};
 use crate::ids::{AccountNumber, TaxId, Time};
 use crate::limits::HOLDERS_MAX;
 use crate::money::Money;
 use crate::wire::request::{NewAccount, NewClient};
 use crate::wire::transaction::Flow;
 use crate::wire::{Fault, Reason};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -21,66 +22,6 @@ pub enum Known {
     New,
     /// It is there, with the same content.
     Same,
-}
-
-/// An account as it stands; its JSON is that of BALANCE. Amounts are in centavos.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct AccountView<'a> {
-    /// Its number.
-    pub number: &'a AccountNumber,
-    /// Its one or two holders, as given at the opening.
-    pub holders: Holders<'a>,
-    /// What is on it by all commits.
-    pub balance: Money,
-    /// Promised by debits and withdrawals of undecided transactions.
-    pub held: Money,
-    /// What a further debit may take: balance - held.
-    pub available: Money,
-    /// Awaited by credits and deposits of undecided transactions.
-    pub incoming: Money,
-}
-
-impl<'a> AccountView<'a> {
-    /// An account as it stands right after its opening.
-    ///
-    /// # Panics
-    /// When it has no holder: such an account is never granted.
-    pub fn opened(account: &'a NewAccount) -> AccountView<'a> {
-        let (first, second) = match account.holders.as_slice() {
-            [first, rest @ ..] => (first, rest.first()),
-            [] => panic!("account {} has no holder", account.number),
-        };
-        AccountView {
-            number: &account.number,
-            holders: Holders { first, second },
-            balance: account.deposit,
-            held: Money::ZERO,
-            available: account.deposit,
-            incoming: Money::ZERO,
-        }
-    }
-}
-
-/// The holders of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Holders<'a> {
-    /// The only holder, or the first named.
-    pub first: &'a TaxId,
-    /// The other one, when the account is joint.
-    pub second: Option<&'a TaxId>,
-}
-
-impl<'a> Holders<'a> {
-    /// In the order given at the opening.
-    pub fn iter(self) -> impl Iterator<Item = &'a TaxId> {
-        std::iter::once(self.first).chain(self.second)
-    }
-}
-
-impl Serialize for Holders<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.iter())
-    }
 }
 
 /// An account's place in the order of creation.

@@ -215,6 +215,8 @@ fn what_check_would_refuse_stops_the_bank() {
     };
     let text = with(|ledger| ledger.hold(me(), &id("t"), &across(&[debit("a", 101)])));
     assert!(text.contains("account a") && text.contains("101") && text.contains("Money(100)"), "{text}");
+    let text = with(|ledger| ledger.hold(me(), &id("t"), &across(&[deposit("a", i64::MAX)])));
+    assert!(text.contains("account a") && text.contains("deposit"), "{text}");
     let text = with(|ledger| ledger.hold(me(), &id("t"), &across(&[deposit("zz", 1)])));
     assert!(text.contains("account zz"), "{text}");
     let text = with(|ledger| ledger.release(me(), &id("t"), &across(&[debit("a", 1)])));
