@@ -6,4 +6,4 @@ mod succession;
 
 pub use consortium::{BadConsortium, Consortium};
 pub use key::{KeyError, make_key_file, read_key_file};
-pub use succession::{BadSuccession, follows, is_loopback};
+pub use succession::{BadSuccession, LEFT, follows, is_loopback};

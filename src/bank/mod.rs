@@ -14,6 +14,8 @@ mod read;
 pub mod record;
 mod snapshot;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use desk::{CutAsked, Drive, Note, Waiter, Waits, Watch};
 

@@ -66,6 +66,15 @@ impl Consortium {
             .fold(BankSet::EMPTY, BankSet::with)
     }
 
+    /// The same list, with `bank` at another address.
+    #[must_use]
+    pub fn moved(mut self, bank: BankId, address: &str) -> Consortium {
+        if let Some(place) = self.places.get_mut(bank.index()) {
+            *place = Some(address.to_owned());
+        }
+        self
+    }
+
     /// Its places as texts, `-` where a bank left: the form that journals and links hold.
     pub fn to_texts(&self) -> Vec<String> {
         self.places.iter().map(|place| place.clone().unwrap_or_else(|| "-".into())).collect()

@@ -5,7 +5,7 @@ use crate::ids::BankId;
 use std::net::IpAddr;
 
 /// What stands in the place of a bank that left.
-const LEFT: &str = "-";
+pub const LEFT: &str = "-";
 
 /// Why a bank may not start with this list on this data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,80 @@
+//! The thread that owns the journal's end: one batch at a time is written and synced, and then handed back.
+
+use crate::journal::{Appender, Batch, JournalError};
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+use tokio::sync::Notify;
+
+/// A batch that was handed to the disk, and what came of it.
+pub struct Done {
+    /// The batch, for its buffers.
+    pub batch: Batch,
+    /// Is it durable?
+    pub result: Result<(), JournalError>,
+    /// How long that took, in microseconds.
+    pub took_us: u64,
+}
+
+/// The thread's handle.
+pub struct Disk {
+    batches: Option<SyncSender<Batch>>,
+    done: Arc<Mutex<Option<Done>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Disk {
+    /// Starts the thread; it tells `wake` whenever a batch is done.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(appender: Appender, wake: Arc<Notify>) -> io::Result<Disk> {
+        // One batch is under sync at most, so handing one over never waits.
+        let (batches, taken) = sync_channel(1);
+        let done = Arc::new(Mutex::new(None));
+        let theirs = done.clone();
+        let work = move || sync_batches(appender, &taken, &theirs, &wake);
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(work)?;
+        Ok(Disk { batches: Some(batches), done, thread: Some(thread) })
+    }
+
+    /// Hands a batch over. The one before must be done.
+    pub fn sync(&self, batch: Batch) {
+        let sent = self.batches.as_ref().map(|batches| batches.try_send(batch).is_ok());
+        assert_eq!(sent, Some(true), "the journal's thread lives and has nothing to do");
+    }
+
+    /// The batch that is done, once.
+    pub fn done(&self) -> Option<Done> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Disk {
+    /// Waits for the thread, so that the journal is closed when this returns.
+    fn drop(&mut self) {
+        self.batches = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join(); // a panic in it was told by the hook
+        }
+    }
+}
+
+fn sync_batches(
+    mut appender: Appender,
+    batches: &Receiver<Batch>,
+    done: &Mutex<Option<Done>>,
+    wake: &Notify,
+) {
+    while let Ok(mut batch) = batches.recv() {
+        let began = Instant::now();
+        let result = appender.append(&mut batch);
+        let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        *done.lock().unwrap_or_else(PoisonError::into_inner) = Some(Done { batch, result, took_us });
+        wake.notify_one();
+    }
+    // Without its mark the next start may only take longer to believe the last records.
+    let _ = appender.close();
+}

@@ -1,0 +1,339 @@
+//! What waits for the bank, and who goes first. Pure: no clock, no socket.
+//!
+//! Work that has begun goes before work that has not: otherwise load beyond the time-outs would turn every
+//! transaction into an abort, and stay so. Nothing here is refused; whoever fills the queue looks at `room`.
+
+use crate::bank::io::{Input, Origin, SessionId};
+use crate::limits::QUEUE_MAX;
+use crate::wire::request::Request;
+use std::collections::VecDeque;
+
+/// Of this many decisions while new work waits, one is for new work: at most three quarters of a batch are urgent.
+const URGENT_SHARE: (u32, u32) = (3, 4);
+
+/// Sessions are told apart by these bits of their number: two that live at once never share them.
+pub const SESSION_INDEX_BITS: u32 = 16;
+
+/// Something that waits to be decided.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// When it came, on the monotonic clock in microseconds.
+    pub since_us: u64,
+    /// What.
+    pub input: Input,
+}
+
+/// The bank's queue.
+///
+/// Urgent are COMMIT, ABORT, RESOLVE and all that peers tell; the rest waits behind them, with its share. A
+/// client session's own order is kept; on a link between banks urgent verbs overtake the link's own PREPAREs.
+#[derive(Debug)]
+pub struct Queue {
+    urgent: VecDeque<Waiting>,
+    normal: VecDeque<Waiting>,
+    requests: usize,
+    requests_max: usize,
+    /// Urgent ones decided since the last one that was not.
+    urgent_run: u32,
+    /// What waits of each session, by its index.
+    sessions: Vec<Counts>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    urgent: u32,
+    normal: u32,
+}
+
+impl Default for Queue {
+    fn default() -> Queue {
+        Queue::with_bound(QUEUE_MAX)
+    }
+}
+
+impl Queue {
+    /// An empty queue for at most `requests_max` requests.
+    pub fn with_bound(requests_max: usize) -> Queue {
+        Queue {
+            urgent: VecDeque::new(),
+            normal: VecDeque::new(),
+            requests: 0,
+            requests_max,
+            urgent_run: 0,
+            sessions: Vec::new(),
+        }
+    }
+
+    /// How many more requests it takes. Who pushes more is wrong; what peers tell does not count, they have
+    /// bounds of their own.
+    pub fn room(&self) -> usize {
+        self.requests_max.saturating_sub(self.requests)
+    }
+
+    /// Does nothing wait?
+    pub fn is_empty(&self) -> bool {
+        self.urgent.is_empty() && self.normal.is_empty()
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.urgent.len() + self.normal.len()
+    }
+
+    /// Adds `input`, which came at `since_us`.
+    pub fn push(&mut self, since_us: u64, input: Input) {
+        let urgent = match &input {
+            Input::Request { caller, origin, request, .. } => {
+                self.requests += 1;
+                is_urgent(request) && (*origin == Origin::Link || self.counts(caller.session).normal == 0)
+            }
+            // A session's end comes after all that it asked.
+            Input::Closed(session) => self.counts(*session).normal == 0,
+            Input::Answer { .. }
+            | Input::PeerUp(_)
+            | Input::PeerDown(_)
+            | Input::PeerKnows(..)
+            | Input::Tick
+            | Input::Started => true,
+        };
+        if let Some(session) = session_of(&input) {
+            let counts = self.counts(session);
+            *if urgent { &mut counts.urgent } else { &mut counts.normal } += 1;
+        }
+        let waiting = Waiting { since_us, input };
+        if urgent { self.urgent.push_back(waiting) } else { self.normal.push_back(waiting) }
+    }
+
+    /// Takes what is to be decided next.
+    pub fn pop(&mut self) -> Option<Waiting> {
+        let urgent = match (self.urgent.is_empty(), self.normal.front()) {
+            (true, None) => return None,
+            (true, Some(_)) => false,
+            (false, None) => true,
+            (false, Some(head)) => {
+                // New work has its share, but never before what its own session asked earlier.
+                self.waits_for_own(&head.input) || self.urgent_run < URGENT_SHARE.0
+            }
+        };
+        let (queue, run) = if urgent {
+            (&mut self.urgent, self.urgent_run.saturating_add(1))
+        } else {
+            (&mut self.normal, 0)
+        };
+        let waiting = queue.pop_front()?;
+        self.urgent_run = run;
+        if let Some(session) = session_of(&waiting.input) {
+            let counts = self.counts(session);
+            *if urgent { &mut counts.urgent } else { &mut counts.normal } -= 1;
+        }
+        if let Input::Request { .. } = waiting.input {
+            self.requests -= 1;
+        }
+        Some(waiting)
+    }
+
+    /// Must something urgent of the same session go before this one, the first that is not urgent?
+    fn waits_for_own(&self, head: &Input) -> bool {
+        let session = match head {
+            Input::Request { origin: Origin::Client, caller, .. } => caller.session,
+            Input::Closed(session) => *session,
+            Input::Request { origin: Origin::Link, .. }
+            | Input::Answer { .. }
+            | Input::PeerUp(_)
+            | Input::PeerDown(_)
+            | Input::PeerKnows(..)
+            | Input::Tick
+            | Input::Started => return false,
+        };
+        self.sessions.get(index(session)).is_some_and(|counts| counts.urgent > 0)
+    }
+
+    fn counts(&mut self, session: SessionId) -> &mut Counts {
+        let index = index(session);
+        if index >= self.sessions.len() {
+            self.sessions.resize(index + 1, Counts::default());
+        }
+        &mut self.sessions[index]
+    }
+}
+
+const _: () = assert!(URGENT_SHARE.0 + 1 == URGENT_SHARE.1);
+
+/// Does it end work that has begun?
+fn is_urgent(request: &Request) -> bool {
+    match request {
+        Request::Commit(..) | Request::Abort(..) | Request::Resolve(_) => true,
+        Request::Prepare(..)
+        | Request::Status(_)
+        | Request::Execute(..)
+        | Request::Client(_)
+        | Request::Account(_)
+        | Request::Clients { .. }
+        | Request::Accounts { .. }
+        | Request::Balance(_)
+        | Request::Value(_)
+        | Request::History { .. }
+        | Request::Pending { .. }
+        | Request::Banks
+        | Request::Info
+        | Request::Snapshot { .. }
+        | Request::Peer(_)
+        | Request::Ping
+        | Request::Help
+        | Request::Quit => false,
+    }
+}
+
+fn session_of(input: &Input) -> Option<SessionId> {
+    match input {
+        Input::Request { caller, .. } => Some(caller.session),
+        Input::Closed(session) => Some(*session),
+        Input::Answer { .. }
+        | Input::PeerUp(_)
+        | Input::PeerDown(_)
+        | Input::PeerKnows(..)
+        | Input::Tick
+        | Input::Started => None,
+    }
+}
+
+fn index(session: SessionId) -> usize {
+    usize::try_from(session.0 & ((1 << SESSION_INDEX_BITS) - 1)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::io::Caller;
+    use crate::ids::{BankId, TxId};
+
+    /// Requests are told apart by session and slot; STATUS stands for all that is not urgent.
+    fn request(session: u64, slot: u64, origin: Origin, urgent: bool) -> Input {
+        let tx = TxId::new(&format!("t{session}.{slot}")).unwrap();
+        let request = if urgent { Request::Commit(tx, Vec::new()) } else { Request::Status(tx) };
+        let caller = Caller { session: SessionId(session), slot };
+        Input::Request { caller, origin, request, waited_us: 0, past: None }
+    }
+
+    fn name(input: &Input) -> String {
+        match input {
+            Input::Request { caller, request, .. } => {
+                let verb = if is_urgent(request) { "c" } else { "p" };
+                format!("{verb}{}.{}", caller.session.0, caller.slot)
+            }
+            Input::Closed(session) => format!("x{}", session.0),
+            other => format!("{other:?}"),
+        }
+    }
+
+    /// Fills a queue from names as `name` makes them, `l` before those of links, and empties it.
+    fn order(pushed: &str) -> String {
+        let mut queue = Queue::default();
+        for text in pushed.split_whitespace() {
+            let (origin, text) = match text.strip_prefix('l') {
+                Some(rest) => (Origin::Link, rest),
+                None => (Origin::Client, text),
+            };
+            let (session, slot) = text[1..].split_once('.').unwrap_or((&text[1..], "0"));
+            let (session, slot) = (session.parse().unwrap(), slot.parse().unwrap());
+            match &text[..1] {
+                "p" => queue.push(0, request(session, slot, origin, false)),
+                "c" => queue.push(0, request(session, slot, origin, true)),
+                "x" => queue.push(0, Input::Closed(SessionId(session))),
+                _ => queue.push(0, Input::PeerUp(BankId::new(1).unwrap())),
+            }
+        }
+        let mut order = Vec::new();
+        while let Some(waiting) = queue.pop() {
+            order.push(name(&waiting.input));
+        }
+        assert!(queue.is_empty() && queue.room() == QUEUE_MAX);
+        order.join(" ")
+    }
+
+    #[test]
+    fn work_that_has_begun_goes_first() {
+        assert_eq!(order("p1.0 p2.0 c3.0 c4.0"), "c3.0 c4.0 p1.0 p2.0");
+        assert_eq!(order("p1.0 u0"), "PeerUp(BankId(1)) p1.0");
+    }
+
+    #[test]
+    fn a_quarter_is_left_for_new_work() {
+        assert_eq!(
+            order("p1.0 p2.0 c3.0 c4.0 c5.0 c6.0 c7.0 c8.0 c9.0"),
+            "c3.0 c4.0 c5.0 p1.0 c6.0 c7.0 c8.0 p2.0 c9.0"
+        );
+    }
+
+    #[test]
+    fn a_client_keeps_its_own_order() {
+        assert_eq!(order("p1.0 c1.1 c2.0"), "c2.0 p1.0 c1.1", "COMMIT after the own PREPARE");
+        assert_eq!(order("c1.0 p1.1 c1.2 p2.0"), "c1.0 p1.1 c1.2 p2.0");
+        // Session 9's read comes after its COMMIT, even when new work's share is due.
+        assert_eq!(order("p9.9 c1.0 c2.0 c3.0 c9.0"), "c1.0 c2.0 c3.0 p9.9 c9.0");
+        assert_eq!(order("c1.0 c2.0 c3.0 c9.0 p9.1"), "c1.0 c2.0 c3.0 c9.0 p9.1");
+    }
+
+    #[test]
+    fn on_a_link_urgent_verbs_overtake() {
+        assert_eq!(order("lp1.0 lp1.1 lc1.2"), "c1.2 p1.0 p1.1");
+        // ... but a link's PREPAREs have their share, too.
+        assert_eq!(order("lp1.0 lc1.1 lc1.2 lc1.3 lc1.4"), "c1.1 c1.2 c1.3 p1.0 c1.4");
+    }
+
+    #[test]
+    fn an_end_comes_after_all_that_was_asked() {
+        assert_eq!(order("p1.0 c1.1 x1 c2.0"), "c2.0 p1.0 c1.1 x1");
+        assert_eq!(order("c1.0 x1 p2.0"), "c1.0 x1 p2.0");
+        assert_eq!(order("lp1.0 lc1.1 x1"), "c1.1 p1.0 x1");
+        assert_eq!(order("p2.0 x1"), "x1 p2.0");
+    }
+
+    #[test]
+    fn the_bound_is_on_requests() {
+        let mut queue = Queue::with_bound(2);
+        queue.push(5, request(1, 0, Origin::Client, false));
+        queue.push(6, Input::PeerUp(BankId::new(1).unwrap()));
+        assert_eq!(queue.room(), 1);
+        queue.push(7, request(1, 1, Origin::Client, true));
+        assert_eq!((queue.room(), queue.len()), (0, 3));
+        assert_eq!(queue.pop().map(|w| w.since_us), Some(6));
+        assert_eq!(queue.room(), 0);
+        assert_eq!(queue.pop().map(|w| w.since_us), Some(5));
+        assert_eq!(queue.room(), 1);
+    }
+
+    /// Against all orders of a few sessions: nothing is lost, and each client's own order holds.
+    #[test]
+    fn any_mix_keeps_every_clients_order() {
+        let mut seed = 7u64;
+        for _ in 0..500 {
+            let mut queue = Queue::default();
+            let (mut next, mut seen, mut pushed) = ([0u64; 4], [0u64; 4], 0);
+            for _ in 0..60 {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let session = usize::try_from(seed >> 60).unwrap() % 4;
+                if seed >> 59 & 1 == 0 {
+                    let urgent = seed >> 40 & 1 == 0;
+                    queue.push(0, request(session as u64, next[session], Origin::Client, urgent));
+                    next[session] += 1;
+                    pushed += 1;
+                } else if let Some(waiting) = queue.pop() {
+                    check(&waiting, &mut seen);
+                    pushed -= 1;
+                }
+            }
+            while let Some(waiting) = queue.pop() {
+                check(&waiting, &mut seen);
+                pushed -= 1;
+            }
+            assert_eq!((pushed, seen), (0, next));
+        }
+        fn check(waiting: &Waiting, seen: &mut [u64; 4]) {
+            let Input::Request { caller, .. } = &waiting.input else { panic!("only requests were pushed") };
+            let next = &mut seen[usize::try_from(caller.session.0).unwrap()];
+            assert_eq!(caller.slot, *next, "session {:?}", caller.session);
+            *next += 1;
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The node's loop: carries time and inputs to the writer, batches to the disk, and what may leave to its way out.
+
+use crate::bank::io::Input;
+use crate::node::disk::{Disk, Done};
+use crate::node::inbox::Inbox;
+use crate::node::writer::{Leaving, Turn, Writer};
+use crate::steplog::{Step, StepLog};
+use std::time::{Duration, Instant};
+use tokio::time::sleep_until;
+
+/// Decisions before sessions and links have their turn.
+const SLICE: usize = 256;
+
+/// How often the bank is told that time passed.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Why the node can't go on. The process must stop, and nothing may leave it any more.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The journal failed: nobody knows what is on disk, or what the past says.
+    #[error("the journal failed, this bank stops: {0}")]
+    Journal(#[from] crate::journal::JournalError),
+    /// The bank knows that it must not work any more.
+    #[error("this bank must not work any more: {0}")]
+    Stopped(String),
+}
+
+/// Runs `writer` until the inbox is stopped and all is durable. `deliver` carries what may leave away, and gets
+/// the bank for what it wants to know of it.
+///
+/// # Errors
+/// When the bank can't go on.
+pub async fn run(
+    mut writer: Writer,
+    disk: Disk,
+    inbox: &Inbox,
+    steplog: &StepLog,
+    mut deliver: impl FnMut(&mut Vec<Leaving>, &Writer),
+) -> Result<Writer, Fatal> {
+    let clock = inbox.clock();
+    let mut out = Vec::new();
+    let mut next_tick = Instant::now() + TICK;
+    let tick = sleep_until(next_tick.into());
+    let lazy = sleep_until(next_tick.into());
+    tokio::pin!(tick, lazy);
+    loop {
+        if let Some(done) = disk.done() {
+            synced(&mut writer, done, &mut out, steplog)?;
+        }
+        let now = clock.now();
+        if clock.instant(now.mono_us) >= next_tick {
+            writer.step(now, Input::Tick, &mut out)?;
+            next_tick = clock.instant(now.mono_us) + TICK;
+            tick.as_mut().reset(next_tick.into());
+        }
+        let turn = match writer.core().stopped() {
+            // Its last record is made durable, and nothing is decided after it.
+            Some(why) if writer.is_synced() => return Err(Fatal::Stopped(why.to_owned())),
+            Some(_) => Turn::Drained,
+            None => inbox.take(|queue| writer.decide(now, queue, SLICE, &mut out))?,
+        };
+        let due_us = writer.sync_due_us();
+        if due_us.is_some_and(|due| due <= now.mono_us || inbox.is_stopped())
+            && let Some(batch) = writer.take_batch()
+        {
+            disk.sync(batch);
+        }
+        if writer.core().stopped().is_some() {
+            out.clear();
+        }
+        deliver(&mut out, &writer);
+        out.clear();
+        if let Some(steps) = writer.steps() {
+            steplog.append(steps);
+        }
+        match turn {
+            Turn::More => tokio::task::yield_now().await,
+            Turn::Drained if inbox.is_stopped() && writer.is_synced() => return Ok(writer),
+            Turn::Drained | Turn::Full => {
+                let lazy_due = writer.sync_due_us();
+                if let Some(due) = lazy_due {
+                    lazy.as_mut().reset(clock.instant(due).into());
+                }
+                tokio::select! {
+                    biased;
+                    () = inbox.notified() => {}
+                    () = &mut tick => {}
+                    () = &mut lazy, if lazy_due.is_some() => {}
+                }
+            }
+        }
+    }
+}
+
+fn synced(writer: &mut Writer, done: Done, out: &mut Vec<Leaving>, steplog: &StepLog) -> Result<(), Fatal> {
+    done.result?;
+    let step = Step::Sync {
+        upto: done.batch.last().unwrap_or(0),
+        records: done.batch.len(),
+        bytes: done.batch.bytes(),
+        took_us: done.took_us,
+    };
+    steplog.record(step);
+    writer.synced(done.batch, out);
+    Ok(())
+}

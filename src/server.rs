@@ -1,1 +1,0 @@
-//! Listener and sessions.

@@ -1,0 +1,265 @@
+//! The switches of `servidor`.
+
+use crate::config::{Consortium, is_loopback};
+use crate::ids::BankId;
+use crate::server::Bounds;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// One bank of a consortium.
+///
+/// Three terminals make a consortium:
+///
+///     servidor --port 8886
+///     servidor --port 8887
+///     servidor --port 8888
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, verbatim_doc_comment)]
+pub struct Cli {
+    /// What to do instead of running a bank.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to run a bank.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// What `servidor` does besides running a bank.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Makes a fresh consortium key in a new file that only you can read
+    Key {
+        /// The file to make; one that is there is never overwritten
+        file: PathBuf,
+    },
+    /// Prints every record of a journal, one line each; the bank may run meanwhile
+    Journal {
+        /// The journal's folder, for example data/8886
+        dir: PathBuf,
+    },
+}
+
+/// How a bank is run.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The port to listen on; 0 takes a free one (then give --bank, and --port-file to learn it)
+    #[arg(long, default_value_t = 8886, env = "CONSORCIO_PORT")]
+    pub port: u16,
+    /// The address to listen on
+    #[arg(long, default_value = "127.0.0.1", env = "CONSORCIO_HOST")]
+    pub host: String,
+    /// All banks by position: host:port, bare ports or a range (8886-8888), `-` where a bank left
+    #[arg(long, value_name = "LIST", default_value = Consortium::DEFAULT, env = "CONSORCIO_CONSORTIUM")]
+    pub consortium: Consortium,
+    /// This bank's position, where its own address does not tell it
+    #[arg(long, value_name = "N", env = "CONSORCIO_BANK")]
+    pub bank: Option<usize>,
+    /// Journals live in <DIR>/<port>/
+    #[arg(long, value_name = "DIR", default_value = "data", env = "CONSORCIO_DATA_DIR")]
+    pub data_dir: PathBuf,
+    /// The step log is <DIR>/servidor-<port>.log
+    #[arg(long, value_name = "DIR", default_value = "logs", env = "CONSORCIO_LOG_DIR")]
+    pub log_dir: PathBuf,
+    /// The consortium's key; without one this bank talks on loopback only (make one: servidor key FILE)
+    #[arg(long, value_name = "FILE", env = "CONSORCIO_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Whether the step log is written
+    #[arg(long, value_enum, default_value_t = Switch::On, env = "CONSORCIO_LOG_STEPS")]
+    pub log_steps: Switch,
+    /// Bytes of a step log before it is rotated; 0: never
+    #[arg(long, value_name = "BYTES", default_value_t = crate::limits::STEP_LOG_BYTES_DEFAULT, env = "CONSORCIO_LOG_MAX_SIZE")]
+    pub log_max_size: u64,
+    /// Rotated step logs that are kept
+    #[arg(long, value_name = "N", default_value_t = crate::limits::STEP_LOG_KEEP_DEFAULT, env = "CONSORCIO_LOG_KEEP")]
+    pub log_keep: usize,
+    /// A file that gets the port, once it is known
+    #[arg(long, value_name = "FILE")]
+    pub port_file: Option<PathBuf>,
+    /// Smaller bounds, for tests.
+    #[command(flatten)]
+    pub bounds: BoundsArgs,
+}
+
+/// The server's bounds as switches; they are for tests, and not shown.
+#[derive(Debug, Clone, Args)]
+pub struct BoundsArgs {
+    #[arg(long, hide = true, default_value_t = Bounds::default().sessions)]
+    sessions_max: usize,
+    #[arg(long, hide = true, default_value_t = Bounds::default().for_banks)]
+    sessions_for_banks: usize,
+    #[arg(long, hide = true, default_value_t = Bounds::default().idle_ms)]
+    session_idle_ms: u64,
+    #[arg(long, hide = true, default_value_t = Bounds::default().unread_ms)]
+    session_unread_ms: u64,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is done.
+    On,
+    /// It is not.
+    Off,
+}
+
+/// Switches that contradict each other.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadOptions(String);
+
+impl BoundsArgs {
+    /// The bounds.
+    ///
+    /// # Errors
+    /// When there would be no place for clients.
+    pub fn bounds(&self) -> Result<Bounds, BadOptions> {
+        if self.sessions_for_banks >= self.sessions_max || self.sessions_max > crate::limits::SESSIONS_MAX {
+            return Err(BadOptions("--sessions-max: more than is kept for banks, at most 10000".into()));
+        }
+        Ok(Bounds {
+            sessions: self.sessions_max,
+            for_banks: self.sessions_for_banks,
+            idle_ms: self.session_idle_ms,
+            unread_ms: self.session_unread_ms,
+        })
+    }
+}
+
+impl Options {
+    /// The address to listen on.
+    pub fn own_address(&self) -> String {
+        address(&self.host, self.port)
+    }
+
+    /// Which bank this is.
+    ///
+    /// # Errors
+    /// When its place does not follow from the switches; the text says what to give.
+    pub fn own_bank(&self) -> Result<BankId, BadOptions> {
+        let list = &self.consortium;
+        let own = self.own_address();
+        if let Some(position) = self.bank {
+            let bank = BankId::new(position).filter(|bank| list.address(*bank).is_some());
+            return bank.ok_or_else(|| {
+                BadOptions(format!("--bank {position}: no bank is at that place of the consortium {list}"))
+            });
+        }
+        if self.port == 0 {
+            return Err(BadOptions(
+                "--port 0 needs --bank: the port does not tell which bank this is".into(),
+            ));
+        }
+        let exact: Vec<BankId> = self.places_where(|place| place == own);
+        let like = || self.places_where(|place| is_like(place, &self.host, self.port));
+        let candidates = if exact.is_empty() { like() } else { exact };
+        match candidates[..] {
+            [bank] => Ok(bank),
+            [] => Err(BadOptions(format!(
+                "{own} is not in the consortium {list}: give --consortium with it, or --bank N for its position"
+            ))),
+            [..] => Err(BadOptions(format!(
+                "{own} may be several banks of the consortium {list}: give --bank N for its position"
+            ))),
+        }
+    }
+
+    /// Without a key nothing may leave this machine.
+    ///
+    /// # Errors
+    /// When this bank would listen or dial elsewhere.
+    pub fn check_loopback(&self) -> Result<(), BadOptions> {
+        let own = self.own_address();
+        let places = self.consortium.places().iter().flatten();
+        match std::iter::once(&own).chain(places).find(|address| !is_loopback(address)) {
+            Some(address) => Err(BadOptions(format!(
+                "{address} is not on this machine, and without a key anyone could pretend to be a bank: \
+                 give --key-file (make one: servidor key FILE)"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn places_where(&self, is: impl Fn(&str) -> bool) -> Vec<BankId> {
+        let banks = self.consortium.banks();
+        banks.iter().filter(|bank| self.consortium.address(*bank).is_some_and(&is)).collect()
+    }
+}
+
+/// `host:port`, an IPv6 host in brackets.
+pub fn address(host: &str, port: u16) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+/// May who listens on `host` and `port` be meant by `place`? So when it listens on all addresses of the machine, or
+/// both are its loopback.
+fn is_like(place: &str, host: &str, port: u16) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let everywhere = bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
+    let same_port = place.rsplit_once(':').is_some_and(|(_, text)| text == port.to_string());
+    same_port && (everywhere || (is_loopback(place) && is_loopback(&address(host, port))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(line: &str) -> Options {
+        let words = std::iter::once("servidor").chain(line.split_whitespace());
+        Cli::try_parse_from(words).unwrap().options
+    }
+
+    fn bank(line: &str) -> usize {
+        options(line).own_bank().unwrap().index()
+    }
+
+    fn refusal(line: &str) -> String {
+        options(line).own_bank().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_bank_finds_its_place_by_its_address() {
+        assert_eq!(bank(""), 0);
+        assert_eq!(bank("--port 8888"), 2);
+        assert_eq!(bank("--port 8887 --host localhost"), 1);
+        assert_eq!(bank("--port 8887 --host 0.0.0.0"), 1);
+        assert_eq!(bank("--port 9 --host ::1 --consortium a:9,[::1]:9"), 1);
+        assert_eq!(bank("--port 0 --bank 1"), 1);
+        assert_eq!(bank("--port 5 --bank 2"), 2, "told, whatever its address");
+    }
+
+    #[test]
+    fn a_place_that_does_not_follow_is_refused() {
+        assert!(refusal("--port 9000").contains("not in the consortium"));
+        assert!(refusal("--port 9 --host 0.0.0.0 --consortium a:9,b:9").contains("several"));
+        assert!(refusal("--port 0").contains("--bank"));
+        assert!(refusal("--bank 3").contains("--bank 3"));
+        assert!(refusal("--bank 1 --consortium 8886,-").contains("no bank"));
+    }
+
+    #[test]
+    fn without_a_key_nothing_leaves_the_machine() {
+        assert!(options("").check_loopback().is_ok());
+        assert!(options("--host localhost --consortium localhost:8886,-,[::1]:7").check_loopback().is_ok());
+        for (line, named) in [
+            ("--host 0.0.0.0", "0.0.0.0:8886"),
+            ("--host ::", "[::]:8886"),
+            ("--consortium 8886,10.0.0.1:5", "10.0.0.1:5"),
+        ] {
+            let error = options(line).check_loopback().unwrap_err().to_string();
+            assert!(error.contains(named) && error.contains("--key-file"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_switches_are_well_made() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+        assert!(options("--sessions-max 5 --sessions-for-banks 5").bounds.bounds().is_err());
+        assert_eq!(options("").bounds.bounds().unwrap(), Bounds::default());
+    }
+}

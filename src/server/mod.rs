@@ -1,0 +1,302 @@
+//! The server: accepts connections, gives them places, and ends them in order.
+//!
+//! What a session does is in `session`; what it asks of the bank goes through the node's inbox. All of it lives on
+//! the node's thread.
+
+pub mod args;
+pub mod places;
+pub mod recover;
+pub mod seat;
+pub mod session;
+pub mod slots;
+pub mod start;
+pub mod story;
+
+use crate::bank::Identity;
+use crate::config::LEFT;
+use crate::ids::BankId;
+use crate::limits::{SESSION_IDLE_MS_MAX, SESSION_UNREAD_MS_MAX, SESSIONS_FOR_BANKS, SESSIONS_MAX};
+use crate::node::inbox::Inbox;
+use crate::node::writer::{Leaving, Writer};
+use crate::peers::Peers;
+use crate::steplog::{Step, StepLog, Who};
+use crate::wire::Reason;
+use crate::wire::reply::Reply;
+use places::{Place, Places, SharedBytes};
+use seat::{End, Seat, Seats};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+use story::Story;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::time::{interval, sleep, timeout};
+
+/// A connection that is closed before its input was read to the end is kept this long, so that the other end gets
+/// the last line and not a reset.
+const LINGER: Duration = Duration::from_secs(1);
+/// ... and this many of them at once.
+const LINGERING_MAX: usize = 256;
+/// After an accept failed for want of something (file descriptors, memory), so long nothing is accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often sessions are looked at for those that must end.
+const SWEEP: Duration = Duration::from_millis(500);
+/// A connection that got a bank's place must show that it is one within this time.
+const PROBATION_MS_MAX: u64 = 2_000;
+/// ... or within this, when others want the place.
+const PROBATION_MS_MIN: u64 = 200;
+
+/// The server's bounds; tests use smaller ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds {
+    /// Sessions in all.
+    pub sessions: usize,
+    /// ... of which so many are kept for banks.
+    pub for_banks: usize,
+    /// A session that sent nothing for so long is closed while all places are taken.
+    pub idle_ms: u64,
+    /// A session that has not taken its replies for so long is closed.
+    pub unread_ms: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            sessions: SESSIONS_MAX,
+            for_banks: SESSIONS_FOR_BANKS,
+            idle_ms: SESSION_IDLE_MS_MAX,
+            unread_ms: SESSION_UNREAD_MS_MAX,
+        }
+    }
+}
+
+/// What all sessions share.
+pub struct Shared {
+    /// The way to the bank.
+    pub inbox: Rc<Inbox>,
+    /// All sessions.
+    pub seats: RefCell<Seats>,
+    /// Memory that they share.
+    pub bytes: Rc<SharedBytes>,
+    /// What they tell the step log.
+    pub story: Story,
+    /// The links to the other banks.
+    pub peers: Peers,
+    identity: Identity,
+    /// The server ends: nothing more is read.
+    pub stopping: Cell<bool>,
+    /// Told whenever a session ended.
+    pub session_ended: Notify,
+    bounds: Bounds,
+    lingering: Cell<usize>,
+    /// No session can have been idle for too long before this moment, in monotonic microseconds.
+    none_idle_before_us: Cell<u64>,
+}
+
+impl Shared {
+    /// A server without sessions yet.
+    pub fn new(
+        inbox: Rc<Inbox>,
+        steplog: StepLog,
+        peers: Peers,
+        identity: Identity,
+        bounds: Bounds,
+    ) -> Rc<Shared> {
+        Rc::new(Shared {
+            inbox,
+            seats: RefCell::new(Seats::new(Places::new(bounds.sessions, bounds.for_banks))),
+            bytes: Rc::new(SharedBytes::new(bounds.sessions)),
+            story: Story::new(steplog),
+            peers,
+            identity,
+            stopping: Cell::new(false),
+            session_ended: Notify::new(),
+            bounds,
+            lingering: Cell::new(0),
+            none_idle_before_us: Cell::new(0),
+        })
+    }
+
+    /// Monotonic microseconds.
+    pub fn now_us(&self) -> u64 {
+        self.inbox.clock().mono_us()
+    }
+
+    /// What BANKS answers.
+    pub fn banks_json(&self) -> String {
+        let mut told = String::from("[");
+        let status = self.peers.status();
+        for (position, address) in self.identity.places.iter().enumerate() {
+            let Some(bank) = BankId::new(position).filter(|_| address != LEFT) else { continue };
+            let (online, latency_us) = match status.iter().find(|status| status.bank == bank) {
+                Some(status) => (status.online, status.latency_us),
+                None => (bank == self.identity.bank, Some(0).filter(|_| bank == self.identity.bank)),
+            };
+            let latency_us = latency_us.map_or_else(|| "null".to_owned(), |us| us.to_string());
+            let comma = if told.len() > 1 { "," } else { "" };
+            let address = serde_json::Value::from(address.as_str());
+            told.push_str(&format!(
+                r#"{comma}{{"bank":{bank},"address":{address},"online":{online},"latency_us":{latency_us}}}"#
+            ));
+        }
+        told.push(']');
+        told
+    }
+
+    /// Carries away what may leave the node.
+    pub fn deliver(&self, out: &mut Vec<Leaving>, writer: &Writer) {
+        self.peers.know(&writer.core().known_votes());
+        let seats = self.seats.borrow();
+        for leaving in out.drain(..) {
+            match leaving {
+                Leaving::Reply(outgoing) => seats.deliver(outgoing),
+                Leaving::Send(sending) => self.peers.send(sending.peer, sending.message),
+            }
+        }
+        drop(seats);
+        self.story.flush();
+    }
+
+    /// Accepts connections for ever.
+    pub async fn accept(self: Rc<Shared>, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.admit(stream, peer),
+                // The connection was gone before it was accepted: that is its own affair.
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    let text = format!("no connection can be accepted for now: {error}");
+                    self.story.tell(|| Step::Fault(text.into()));
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Looks after sessions that must end, for ever.
+    pub async fn sweep(self: Rc<Shared>) {
+        let mut due = interval(SWEEP);
+        due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            due.tick().await;
+            let now_us = self.now_us();
+            let older = |since_us: u64, ms: u64| now_us.saturating_sub(since_us) >= ms * 1_000;
+            let short = self.bytes.is_short();
+            for seat in self.seats.borrow().iter() {
+                let mut state = seat.state.borrow_mut();
+                let silent = |ms| older(state.last_input_us, ms);
+                let end = if state.unread_since_us.is_some_and(|since| older(since, self.bounds.unread_ms)) {
+                    Some(End::Unread)
+                } else if state.place == Some(Place::Probation) && silent(PROBATION_MS_MAX) {
+                    Some(End::NoPlace)
+                } else if short && state.borrows && state.slots.is_empty() && silent(self.bounds.unread_ms) {
+                    Some(End::Hoarding)
+                } else {
+                    None
+                };
+                let wants_bytes = std::mem::take(&mut state.wants_bytes);
+                drop(state);
+                if let Some(end) = end {
+                    seat.end(end);
+                } else if wants_bytes {
+                    seat.wake();
+                }
+            }
+            self.story.flush();
+        }
+    }
+
+    /// Ends all sessions: nothing more is read, what was asked is answered. Returns when all have ended.
+    pub async fn end_sessions(&self) {
+        self.stopping.set(true);
+        for seat in self.seats.borrow().iter() {
+            seat.end(End::Shutdown);
+        }
+        while !self.seats.borrow().is_empty() {
+            self.session_ended.notified().await;
+        }
+    }
+
+    /// Shuts our side of a connection whose input was not read to its end, and waits a little for the other side.
+    pub async fn linger(&self, mut stream: TcpStream) {
+        if self.lingering.get() >= LINGERING_MAX || self.stopping.get() {
+            return;
+        }
+        self.lingering.set(self.lingering.get() + 1);
+        let drain = async {
+            stream.shutdown().await?;
+            let mut scratch = [0; 1024];
+            while stream.read(&mut scratch).await? > 0 {}
+            io::Result::Ok(())
+        };
+        // Whatever comes of it, the connection is closed now.
+        let _ = timeout(LINGER, drain).await;
+        self.lingering.set(self.lingering.get() - 1);
+    }
+
+    fn admit(self: &Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
+        // Small lines are answered one by one: waiting for more to send would only add delay.
+        let _ = stream.set_nodelay(true);
+        let Some(place) = self.find_place() else {
+            self.story.tell(|| Step::Bad(Who::Address(peer), Reason::Limit, "no place left".into()));
+            let mut line = Vec::new();
+            Reply::Err(Reason::Limit, End::NoPlace.as_str().to_owned()).write_to(&mut line);
+            // A fresh socket takes one line.
+            let _ = stream.try_write(&line);
+            let shared = self.clone();
+            tokio::task::spawn_local(async move { shared.linger(stream).await });
+            return;
+        };
+        self.story.tell(|| Step::Connect(Who::Address(peer)));
+        let seat = self.seats.borrow_mut().open(peer, place, self.now_us());
+        tokio::task::spawn_local(session::run(self.clone(), seat, stream));
+    }
+
+    /// A place for a new connection: a free one, an idle session's, or for a while one of those for banks.
+    fn find_place(&self) -> Option<Place> {
+        let now_us = self.now_us();
+        let mut seats = self.seats.borrow_mut();
+        if seats.places.is_full() && now_us >= self.none_idle_before_us.get() {
+            let idle_us = self.bounds.idle_ms * 1_000;
+            if let Some(seat) = longest_silent(&seats, Place::Client, now_us, idle_us) {
+                seats.vacate(&seat);
+                seat.end(End::Idle);
+            } else {
+                // Whoever knocks in vain does not have all sessions looked at each time.
+                self.none_idle_before_us.set(now_us + (idle_us / 8).min(1_000_000));
+            }
+        }
+        if let Some(place) = seats.places.enter() {
+            return Some(place);
+        }
+        let seat = longest_silent(&seats, Place::Probation, now_us, PROBATION_MS_MIN * 1_000)?;
+        seats.vacate(&seat);
+        seat.end(End::NoPlace);
+        seats.places.enter()
+    }
+}
+
+/// Of the sessions with such a place that owe and are owed nothing, the one that sent nothing for longest, and for
+/// at least `silent_us`.
+fn longest_silent(seats: &Seats, place: Place, now_us: u64, silent_us: u64) -> Option<Rc<Seat>> {
+    let silent = seats.iter().filter_map(|seat| {
+        let state = seat.state.borrow();
+        let idle = state.place == Some(place) && state.end.is_none() && state.slots.is_empty();
+        let since_us = state.last_input_us;
+        (idle && now_us.saturating_sub(since_us) >= silent_us).then_some((since_us, seat))
+    });
+    silent.min_by_key(|(since_us, _)| *since_us).map(|(_, seat)| seat.clone())
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,60 @@
+//! From a data folder to a bank that may work: the journal is read, and its consortium compared with ours.
+
+use crate::bank::record::Record;
+use crate::bank::{Core, Identity};
+use crate::config::{Consortium, follows};
+use crate::journal::{self, Appender, BankReplica, FileDisk, Reader, Recovered};
+use anyhow::{Context, bail};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A bank as its journal holds it.
+pub struct Opened {
+    /// The bank; all its records are durable.
+    pub core: Core,
+    /// The journal's end.
+    pub appender: Appender,
+    /// The journal's past.
+    pub reader: Reader,
+    /// What was found.
+    pub recovered: Recovered,
+}
+
+/// Opens the journal in `folder` for the bank `identity`, or makes it.
+///
+/// # Errors
+/// When another process uses it, it is damaged, or it belongs to another bank or consortium; or when this bank
+/// must not work any more.
+pub fn open(
+    folder: &Path,
+    identity: &Identity,
+    consortium: &Consortium,
+    notice: journal::Notice,
+) -> anyhow::Result<Opened> {
+    std::fs::create_dir_all(folder).with_context(|| format!("the folder {}", folder.display()))?;
+    let disk = Arc::new(FileDisk::open(folder)?);
+    let options = journal::Options {
+        replica: Some(BankReplica::maker(identity.clone())),
+        notice,
+        ..journal::Options::default()
+    };
+    let mut replica = BankReplica::new(identity.clone());
+    let (mut appender, reader, recovered) = journal::open(disk, options, &mut replica)?;
+    let mut core = replica.core;
+    if let Some(why) = core.stopped() {
+        bail!("this bank must not work any more: {why}");
+    }
+    let changed = match core.consortium() {
+        Some((bank, places)) => follows(identity.bank, consortium, bank, places)
+            .with_context(|| format!("the data in {} does not fit the consortium", folder.display()))?,
+        None => true,
+    };
+    if changed {
+        let record = Record::Consortium { bank: identity.bank, places: identity.places.clone() };
+        let mut batch = reader.batch();
+        batch.push(core.seq() + 1, &record);
+        appender.append(&mut batch)?;
+        core.apply(&record);
+    }
+    Ok(Opened { core, appender, reader, recovered })
+}

@@ -1,0 +1,209 @@
+//! A session as others see it: where replies are put, and who is told to end.
+//!
+//! The session's task owns the socket; what stands here is shared with the node's loop and the server's sweep, all
+//! on one thread.
+
+use crate::bank::io::{Outgoing, SessionId};
+use crate::node::queue::SESSION_INDEX_BITS;
+use crate::server::places::{Place, Places};
+use crate::server::slots::Slots;
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::Waker;
+
+/// Why a session is told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It does not take its replies.
+    Unread,
+    /// It sent nothing for long, and its place is needed.
+    Idle,
+    /// It holds memory that others need, and sends nothing.
+    Hoarding,
+    /// There was no place but those for banks, and it is none.
+    NoPlace,
+    /// The server ends: what was asked is answered first.
+    Shutdown,
+}
+
+impl End {
+    /// The words for the step log, and for the peer where it is told.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            End::Unread => "its replies were not taken",
+            End::Idle => "idle, and all places are taken",
+            End::Hoarding => "idle with an unfinished line, and memory is short",
+            End::NoPlace => "too many connections, try again later",
+            End::Shutdown => "this bank is shutting down",
+        }
+    }
+}
+
+/// One session's place.
+#[derive(Debug)]
+pub struct Seat {
+    /// The session's number.
+    pub id: SessionId,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// What changes.
+    pub state: RefCell<SeatState>,
+}
+
+/// What changes of a session and is seen by others.
+#[derive(Debug)]
+pub struct SeatState {
+    /// Its requests that are not answered yet.
+    pub slots: Slots,
+    /// Its task.
+    pub waker: Option<Waker>,
+    /// It is told to end.
+    pub end: Option<End>,
+    /// What its place is; `None` once it was given to another.
+    pub place: Option<Place>,
+    /// When it last sent something; monotonic microseconds.
+    pub last_input_us: u64,
+    /// Since when it has not taken a byte of the replies that wait for it.
+    pub unread_since_us: Option<u64>,
+    /// It holds more memory than its own part.
+    pub borrows: bool,
+    /// It waits for memory.
+    pub wants_bytes: bool,
+}
+
+impl Seat {
+    /// Tells the session to end, unless it was told already.
+    pub fn end(&self, end: End) {
+        self.state.borrow_mut().end.get_or_insert(end);
+        self.wake();
+    }
+
+    /// Lets the session's task look at its state.
+    pub fn wake(&self) {
+        if let Some(waker) = &self.state.borrow().waker {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// All sessions.
+#[derive(Debug, Default)]
+pub struct Seats {
+    seats: Vec<Option<Rc<Seat>>>,
+    free: Vec<usize>,
+    /// Makes numbers that are never used twice.
+    opened: u64,
+    /// Who may have a session.
+    pub places: Places,
+}
+
+impl Seats {
+    /// No session; as many `places`.
+    pub fn new(places: Places) -> Seats {
+        Seats { places, ..Seats::default() }
+    }
+
+    /// Opens a session for `peer` in `place`.
+    pub fn open(&mut self, peer: SocketAddr, place: Place, now_us: u64) -> Rc<Seat> {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.seats.push(None);
+            self.seats.len() - 1
+        });
+        let low = u64::try_from(index).unwrap_or(u64::MAX);
+        assert!(low < 1 << SESSION_INDEX_BITS, "sessions are told apart by their index");
+        self.opened += 1;
+        let state = SeatState {
+            slots: Slots::default(),
+            waker: None,
+            end: None,
+            place: Some(place),
+            last_input_us: now_us,
+            unread_since_us: None,
+            borrows: false,
+            wants_bytes: false,
+        };
+        let id = SessionId(self.opened << SESSION_INDEX_BITS | low);
+        let seat = Rc::new(Seat { id, peer, state: RefCell::new(state) });
+        self.seats[index] = Some(seat.clone());
+        seat
+    }
+
+    /// The session ended.
+    pub fn close(&mut self, seat: &Seat) {
+        let index = index(seat.id);
+        if self.seats.get(index).is_some_and(|held| held.as_ref().is_some_and(|held| held.id == seat.id)) {
+            self.seats[index] = None;
+            self.free.push(index);
+        }
+        self.vacate(seat);
+    }
+
+    /// The session gives its place to others, though it may not have ended yet.
+    pub fn vacate(&mut self, seat: &Seat) {
+        if let Some(place) = seat.state.borrow_mut().place.take() {
+            self.places.leave(place);
+        }
+    }
+
+    /// Puts a reply where it goes, if its session still is there.
+    pub fn deliver(&self, outgoing: Outgoing) {
+        let Some(Some(seat)) = self.seats.get(index(outgoing.to.session)) else { return };
+        if seat.id == outgoing.to.session {
+            let mut state = seat.state.borrow_mut();
+            let expected = state.slots.fill(outgoing.to.slot, outgoing.reply);
+            assert!(expected, "one reply for each request");
+            if let Some(waker) = &state.waker {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    /// All sessions.
+    pub fn iter(&self) -> impl Iterator<Item = &Rc<Seat>> {
+        self.seats.iter().flatten()
+    }
+
+    /// Is there no session?
+    pub fn is_empty(&self) -> bool {
+        self.seats.len() == self.free.len()
+    }
+
+    /// How many sessions there are.
+    pub fn len(&self) -> usize {
+        self.seats.len() - self.free.len()
+    }
+}
+
+fn index(session: SessionId) -> usize {
+    usize::try_from(session.0 & ((1 << SESSION_INDEX_BITS) - 1)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::io::Caller;
+    use crate::wire::reply::Reply;
+
+    #[test]
+    fn a_reply_for_a_session_that_is_gone_goes_nowhere() {
+        let mut seats = Seats::default();
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        assert_eq!(seats.places.enter(), Some(Place::Client));
+        let first = seats.open(peer, Place::Client, 0);
+        let slot = first.state.borrow_mut().slots.take(1, 1);
+        seats.close(&first);
+        assert!(seats.is_empty());
+        assert_eq!(seats.places.enter(), Some(Place::Client));
+        let second = seats.open(peer, Place::Client, 0);
+        second.state.borrow_mut().slots.take(1, 1);
+        assert_eq!(index(first.id), index(second.id), "the index is used again");
+        assert_ne!(first.id, second.id);
+        let to = |session| Caller { session, slot };
+        seats.deliver(Outgoing { to: to(first.id), reply: Reply::Pong, after: 0 });
+        assert_eq!(second.state.borrow_mut().slots.pop_ready(), None);
+        seats.deliver(Outgoing { to: to(second.id), reply: Reply::Bye, after: 0 });
+        assert_eq!(second.state.borrow_mut().slots.pop_ready(), Some(Reply::Bye));
+        assert_eq!(seats.len(), 1);
+    }
+}

@@ -1,0 +1,413 @@
+//! One session: reads lines, hands requests to the bank a read at a time, and writes replies in their order.
+//!
+//! One task, driven by whatever is ready: bytes to read, room to write, replies that were put into its slots. It
+//! is not read while it is at a bound, or while the bank's queue is full. A line that the end of the stream cut off
+//! is never executed.
+
+use crate::bank::io::{Caller, Input, Origin};
+use crate::limits::{LINE_BYTES_MAX, SESSION_INPUT_BYTES_MAX};
+use crate::node::queue::Queue;
+use crate::peers::Door;
+use crate::server::Shared;
+use crate::server::places::{Place, Share};
+use crate::server::seat::{End, Seat, SeatState};
+use crate::server::slots::reply_bytes;
+use crate::steplog::{Step, Who};
+use crate::wire::codec::{LineError, Lines};
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use crate::wire::{Fault, Reason, help};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// The first read of a session has room for this much; each that fills it doubles the next one's.
+const READ_BYTES_MIN: usize = 4 * 1024;
+/// ... up to this.
+const READ_BYTES_MAX: usize = LINE_BYTES_MAX;
+/// Memory for replies that an idle session may keep.
+const OUT_BYTES_KEPT: usize = 4 * 1024;
+
+/// Runs the session of `seat` on `stream` to its end. Its place is free afterwards.
+pub async fn run(shared: Rc<Shared>, seat: Rc<Seat>, stream: TcpStream) {
+    let mut session = Session::new(shared.clone(), seat.clone(), stream);
+    let why = poll_fn(|cx| session.poll(cx)).await;
+    let Session { stream, who, polite, .. } = session;
+    shared.story.tell(|| Step::Disconnect(who, why.into()));
+    shared.seats.borrow_mut().close(&seat);
+    // Banks ask each other about what its driver leaves behind; one that ends itself lets them notice that.
+    if !shared.stopping.get() {
+        shared.inbox.offer(Input::Closed(seat.id));
+    }
+    shared.session_ended.notify_one();
+    if polite {
+        shared.linger(stream).await;
+    }
+}
+
+struct Session {
+    shared: Rc<Shared>,
+    seat: Rc<Seat>,
+    stream: TcpStream,
+    who: Who,
+    door: Door,
+    lines: Lines,
+    read_bytes: usize,
+    /// A request that was read, but for which there is no room yet, and its line's length.
+    stash: Option<(Request, usize)>,
+    out: Vec<u8>,
+    written: usize,
+    share: Share,
+    /// Nothing more is read: the stream ended, or it was told to end.
+    deaf: Option<&'static str>,
+    /// It sent what was not read to its end: the connection is closed slowly, so that the last line arrives.
+    polite: bool,
+}
+
+/// Why nothing more is handed over for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handed {
+    /// All lines that were read.
+    All,
+    /// The session is at a bound; it goes on when replies have left.
+    Bound,
+    /// The bank's queue is full.
+    QueueFull,
+    /// Memory is short.
+    MemoryShort,
+}
+
+impl Session {
+    fn new(shared: Rc<Shared>, seat: Rc<Seat>, stream: TcpStream) -> Session {
+        Session {
+            who: Who::Address(seat.peer),
+            share: Share::of(&shared.bytes),
+            shared,
+            seat,
+            stream,
+            door: Door::default(),
+            lines: Lines::new(),
+            read_bytes: READ_BYTES_MIN,
+            stash: None,
+            out: Vec::new(),
+            written: 0,
+            deaf: None,
+            polite: false,
+        }
+    }
+
+    /// Does all that can be done now. Ready when the session is over, with the reason.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
+        let seat = self.seat.clone();
+        let mut state = seat.state.borrow_mut();
+        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            state.waker = Some(cx.waker().clone());
+        }
+        let handed = loop {
+            if let Some(end) = state.end
+                && self.end(&mut state, end)
+            {
+                return Poll::Ready(end.as_str());
+            }
+            self.take_replies(&mut state);
+            let writable = match self.write(cx, &mut state) {
+                Ok(writable) => writable,
+                Err(why) => return Poll::Ready(why),
+            };
+            let handed = self.hand_over(&mut state);
+            let more = match handed {
+                // What was answered at once goes out before more is read.
+                Handed::All if writable && state.slots.has_reply() => true,
+                Handed::All => match self.read(cx, &mut state) {
+                    Poll::Ready(more) => more,
+                    Poll::Pending => false,
+                },
+                Handed::Bound => writable && state.slots.has_reply(),
+                Handed::QueueFull => {
+                    self.shared.inbox.wait_for_room(cx.waker());
+                    false
+                }
+                Handed::MemoryShort => {
+                    state.wants_bytes = true;
+                    false
+                }
+            };
+            self.share.set(self.bytes(&state));
+            state.borrows = self.share.is_borrowing();
+            if !more {
+                break handed;
+            }
+        };
+        match self.deaf {
+            // All that was read is answered, and all answers are written.
+            Some(why) if handed == Handed::All && state.slots.is_empty() && self.out.is_empty() => {
+                Poll::Ready(why)
+            }
+            Some(_) | None => {
+                state.slots.shrink();
+                Poll::Pending
+            }
+        }
+    }
+
+    /// What an order to end means. `true`: at once, whatever waits.
+    fn end(&mut self, state: &mut SeatState, end: End) -> bool {
+        match end {
+            End::Unread | End::Idle | End::Hoarding => true,
+            End::Shutdown => {
+                self.deaf.get_or_insert(end.as_str());
+                false
+            }
+            End::NoPlace => {
+                if self.deaf.is_none() {
+                    self.refuse(state, Reason::Limit, end.as_str());
+                }
+                false
+            }
+        }
+    }
+
+    /// The session's last line is an ERR; nothing that follows it is read.
+    fn refuse(&mut self, state: &mut SeatState, reason: Reason, why: &'static str) {
+        state.slots.take_answered(0, Reply::Err(reason, why.to_owned()));
+        self.polite = true;
+        self.forget_the_rest(why);
+    }
+
+    /// Whatever was sent after this does not count.
+    fn forget_the_rest(&mut self, why: &'static str) {
+        self.deaf.get_or_insert(why);
+        self.lines = Lines::new();
+    }
+
+    /// Formats the replies whose turn it is.
+    fn take_replies(&mut self, state: &mut SeatState) {
+        while let Some(reply) = state.slots.pop_ready() {
+            if reply != Reply::Pong {
+                self.shared.story.tell(|| Step::of_reply(&reply, self.who));
+            }
+            reply.write_to(&mut self.out);
+        }
+    }
+
+    /// Writes what the socket takes. `Ok(true)`: all of it.
+    fn write(&mut self, cx: &mut Context<'_>, state: &mut SeatState) -> Result<bool, &'static str> {
+        while self.written < self.out.len() {
+            let mut rest = &self.out[self.written..];
+            match pin!(self.stream.write_buf(&mut rest)).poll(cx) {
+                Poll::Ready(Ok(taken)) if taken > 0 => {
+                    self.written += taken;
+                    state.unread_since_us = None;
+                }
+                Poll::Ready(Ok(_) | Err(_)) => return Err("the connection broke"),
+                Poll::Pending => {
+                    if state.unread_since_us.is_none() {
+                        state.unread_since_us = Some(self.shared.now_us());
+                    }
+                    // What is written is not kept while the rest waits.
+                    self.out.drain(..self.written);
+                    self.written = 0;
+                    return Ok(false);
+                }
+            }
+        }
+        self.written = 0;
+        self.out.clear();
+        self.out.shrink_to(OUT_BYTES_KEPT);
+        Ok(true)
+    }
+
+    /// Hands the requests of all lines that were read to the bank, as far as there is room.
+    fn hand_over(&mut self, state: &mut SeatState) -> Handed {
+        if self.stash.is_none() && self.lines.waiting_bytes() == 0 {
+            return Handed::All;
+        }
+        let since_us = self.shared.now_us();
+        let inbox = self.shared.inbox.clone();
+        inbox.fill(|queue| {
+            loop {
+                if queue.room() == 0 {
+                    return Handed::QueueFull;
+                }
+                let (request, line_bytes) = match self.stash.take() {
+                    Some(stashed) => stashed,
+                    None => match self.next_request(state) {
+                        Some(Ok(request)) => request,
+                        Some(Err((line_bytes, fault))) => {
+                            self.shared
+                                .story
+                                .tell(|| Step::Bad(self.who, fault.reason, fault.text.as_str().into()));
+                            state.slots.take_answered(line_bytes, Reply::from(fault));
+                            continue;
+                        }
+                        None if self.is_at_bound(state) => return Handed::Bound,
+                        None => return Handed::All,
+                    },
+                };
+                let reply_bytes = reply_bytes(&request);
+                let unread = self.out.len() - self.written;
+                let handed = if !state.slots.has_room(line_bytes, reply_bytes, unread) {
+                    Handed::Bound
+                } else if !self.share.may_hold(self.bytes(state) + line_bytes + reply_bytes) {
+                    Handed::MemoryShort
+                } else {
+                    self.take(state, queue, since_us, request, line_bytes, reply_bytes);
+                    continue;
+                };
+                self.stash = Some((request, line_bytes));
+                return handed;
+            }
+        })
+    }
+
+    /// The next line as a request, and its length.
+    fn next_request(&mut self, state: &mut SeatState) -> Option<Result<(Request, usize), (usize, Fault)>> {
+        // A line that is an error is answered at once, so there must be room for that.
+        if self.is_at_bound(state) {
+            return None;
+        }
+        let before = self.lines.waiting_bytes();
+        let line = self.lines.next()?.map(Request::parse);
+        let line_bytes = before - self.lines.waiting_bytes();
+        let parsed = match line {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                match error {
+                    LineError::NotUtf8 => {}
+                    LineError::TooLong => {
+                        self.polite = true;
+                        self.deaf = Some("a line was too long");
+                    }
+                }
+                Err(Fault::from(error))
+            }
+        };
+        if state.place == Some(Place::Probation) && !matches!(parsed, Ok(Request::Peer(_))) {
+            self.refuse(state, Reason::Limit, End::NoPlace.as_str());
+            return None;
+        }
+        Some(match parsed {
+            Ok(request) => Ok((request, line_bytes)),
+            Err(fault) => Err((line_bytes, fault)),
+        })
+    }
+
+    fn is_at_bound(&self, state: &SeatState) -> bool {
+        !state.slots.has_room(0, 1, self.out.len() - self.written)
+    }
+
+    /// Takes one request: the bank's go into its queue, the others are answered here, in their turn.
+    fn take(
+        &mut self,
+        state: &mut SeatState,
+        queue: &mut Queue,
+        since_us: u64,
+        request: Request,
+        line_bytes: usize,
+        reply_bytes: usize,
+    ) {
+        if request != Request::Ping {
+            self.shared.story.tell(|| Step::of_request(&request, self.who));
+        }
+        let reply = match request {
+            Request::Ping => Reply::Pong,
+            Request::Help => Reply::Done(help::json()),
+            Request::Quit => {
+                self.forget_the_rest("QUIT");
+                Reply::Bye
+            }
+            Request::Banks => Reply::Done(self.shared.banks_json()),
+            Request::Peer(json) => self.peer(state, queue, since_us, &json),
+            Request::Prepare(..)
+            | Request::Commit(..)
+            | Request::Abort(..)
+            | Request::Resolve(_)
+            | Request::Status(_)
+            | Request::Execute(..)
+            | Request::Client(_)
+            | Request::Account(_)
+            | Request::Clients { .. }
+            | Request::Accounts { .. }
+            | Request::Balance(_)
+            | Request::Value(_)
+            | Request::History { .. }
+            | Request::Pending { .. }
+            | Request::Info
+            | Request::Snapshot { .. } => {
+                let slot = state.slots.take(line_bytes, reply_bytes);
+                let caller = Caller { session: self.seat.id, slot };
+                let origin = self.door.origin();
+                queue.push(since_us, Input::Request { caller, origin, request, waited_us: 0, past: None });
+                return;
+            }
+        };
+        state.slots.take_answered(line_bytes, reply);
+    }
+
+    /// A line of the handshake between banks, or what a bank tells later.
+    fn peer(&mut self, state: &mut SeatState, queue: &mut Queue, since_us: u64, json: &str) -> Reply {
+        let was_client = self.door.origin() == Origin::Client;
+        let (reply, told) = self.shared.peers.answer(&mut self.door, json);
+        if let Some(input) = told {
+            queue.push(since_us, input);
+        }
+        if was_client && self.door.origin() == Origin::Link {
+            if let Some(bank) = self.door.bank() {
+                self.who = Who::Link(self.seat.peer, bank);
+            }
+            if let Some(place) = state.place {
+                state.place = Some(self.shared.seats.borrow_mut().places.is_bank(place));
+            }
+        }
+        reply
+    }
+
+    /// Reads once. `Ready(true)`: something came, or the stream ended.
+    fn read(&mut self, cx: &mut Context<'_>, state: &mut SeatState) -> Poll<bool> {
+        if self.deaf.is_some() {
+            return Poll::Ready(false);
+        }
+        let waiting = self.lines.waiting_bytes();
+        if waiting > 0 && !self.share.may_hold(self.bytes(state) + READ_BYTES_MIN) {
+            state.wants_bytes = true;
+            return Poll::Ready(false);
+        }
+        debug_assert!(waiting <= SESSION_INPUT_BYTES_MAX, "at most one line is not whole");
+        let room = self.read_bytes;
+        let buffer = self.lines.space(room);
+        let read = pin!(self.stream.read_buf(buffer)).poll(cx);
+        match read {
+            Poll::Ready(Ok(0)) => {
+                self.deaf = Some("the other end closed it");
+                Poll::Ready(true)
+            }
+            Poll::Ready(Ok(bytes)) => {
+                state.last_input_us = self.shared.now_us();
+                if bytes >= room {
+                    self.read_bytes = (2 * room).min(READ_BYTES_MAX);
+                }
+                Poll::Ready(true)
+            }
+            Poll::Ready(Err(_)) => {
+                // What was asked is done all the same; only nobody hears of it.
+                self.deaf = Some("the connection broke");
+                Poll::Ready(true)
+            }
+            Poll::Pending => {
+                if waiting == 0 {
+                    // An idle session holds no buffer.
+                    self.lines = Lines::new();
+                    self.read_bytes = READ_BYTES_MIN;
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    fn bytes(&self, state: &SeatState) -> usize {
+        self.lines.waiting_bytes() + self.out.len() + state.slots.bytes()
+    }
+}

@@ -1,0 +1,190 @@
+//! A session's requests that are not answered yet, in their order. Pure.
+//!
+//! Replies come in any order and leave in that of the requests. What a session may have under way is bounded
+//! here: so many requests, so many bytes of input that is not answered, and so many bytes of replies. A reply's
+//! bytes are set aside when its request is taken, so that no number of long replies can pass the bound.
+
+use crate::limits::{
+    LINE_BYTES_MAX, SESSION_INPUT_BYTES_MAX, SESSION_OUTPUT_BYTES_MAX, SESSION_REQUESTS_MAX,
+};
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use std::collections::VecDeque;
+
+/// Set aside for a reply of one thing: as many as there may be requests fit the bound.
+const SHORT_REPLY_BYTES: usize = SESSION_OUTPUT_BYTES_MAX / SESSION_REQUESTS_MAX;
+
+/// The requests of one session that wait for replies, or for their turn to be answered.
+#[derive(Debug, Default)]
+pub struct Slots {
+    /// The number of the first one in `ring`.
+    first: u64,
+    ring: VecDeque<Slot>,
+    input_bytes: usize,
+    output_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    reply: Option<Reply>,
+    line_bytes: usize,
+    reply_bytes: usize,
+}
+
+/// How many bytes are set aside for the reply to `request`.
+pub fn reply_bytes(request: &Request) -> usize {
+    match request {
+        Request::Clients { .. }
+        | Request::Accounts { .. }
+        | Request::History { .. }
+        | Request::Pending { .. }
+        | Request::Snapshot { .. }
+        | Request::Help => LINE_BYTES_MAX,
+        Request::Prepare(..)
+        | Request::Commit(..)
+        | Request::Abort(..)
+        | Request::Resolve(_)
+        | Request::Status(_)
+        | Request::Execute(..)
+        | Request::Client(_)
+        | Request::Account(_)
+        | Request::Balance(_)
+        | Request::Value(_)
+        | Request::Banks
+        | Request::Info
+        | Request::Peer(_)
+        | Request::Ping
+        | Request::Quit => SHORT_REPLY_BYTES,
+    }
+}
+
+impl Slots {
+    /// Has it room for one more request of `line_bytes` whose reply has at most `reply_bytes`, while `unread_bytes`
+    /// of earlier replies were not taken yet?
+    pub fn has_room(&self, line_bytes: usize, reply_bytes: usize, unread_bytes: usize) -> bool {
+        self.ring.len() < SESSION_REQUESTS_MAX
+            && self.input_bytes + line_bytes <= SESSION_INPUT_BYTES_MAX
+            && self.output_bytes + reply_bytes + unread_bytes <= SESSION_OUTPUT_BYTES_MAX
+    }
+
+    /// Takes a request; returns its number in the session.
+    pub fn take(&mut self, line_bytes: usize, reply_bytes: usize) -> u64 {
+        self.add(None, line_bytes, reply_bytes)
+    }
+
+    /// Takes a request that is answered at once.
+    pub fn take_answered(&mut self, line_bytes: usize, reply: Reply) {
+        self.add(Some(reply), line_bytes, SHORT_REPLY_BYTES);
+    }
+
+    /// The reply to request number `slot` is there. `false` when nothing waits for it.
+    pub fn fill(&mut self, slot: u64, reply: Reply) -> bool {
+        let place = slot.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
+        match place.and_then(|place| self.ring.get_mut(place)) {
+            Some(slot) if slot.reply.is_none() => {
+                slot.reply = Some(reply);
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// The next reply that may leave.
+    pub fn pop_ready(&mut self) -> Option<Reply> {
+        let reply = self.ring.front_mut()?.reply.take()?;
+        let slot = self.ring.pop_front()?;
+        self.first += 1;
+        self.input_bytes -= slot.line_bytes;
+        self.output_bytes -= slot.reply_bytes;
+        Some(reply)
+    }
+
+    /// Is there a reply that may leave?
+    pub fn has_reply(&self) -> bool {
+        self.ring.front().is_some_and(|slot| slot.reply.is_some())
+    }
+
+    /// Is every request answered, and every reply on its way?
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
+    /// Bytes that it answers for: requests not answered, and what is set aside for their replies.
+    pub fn bytes(&self) -> usize {
+        self.input_bytes + self.output_bytes
+    }
+
+    /// Gives the memory of a burst back.
+    pub fn shrink(&mut self) {
+        if self.ring.is_empty() {
+            self.ring = VecDeque::new();
+        }
+    }
+
+    fn add(&mut self, reply: Option<Reply>, line_bytes: usize, reply_bytes: usize) -> u64 {
+        let slot = self.first + u64::try_from(self.ring.len()).unwrap_or(u64::MAX);
+        self.ring.push_back(Slot { reply, line_bytes, reply_bytes });
+        self.input_bytes += line_bytes;
+        self.output_bytes += reply_bytes;
+        slot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Reason;
+
+    fn reply(text: &str) -> Reply {
+        Reply::Refused(Reason::Refused, text.to_owned())
+    }
+
+    #[test]
+    fn replies_leave_in_the_order_of_their_requests() {
+        let mut slots = Slots::default();
+        let (a, b) = (slots.take(10, 100), slots.take(20, 100));
+        slots.take_answered(5, reply("c"));
+        let d = slots.take(1, 100);
+        assert_eq!((a, b, d), (0, 1, 3));
+        assert!(slots.fill(b, reply("b")));
+        assert_eq!(slots.pop_ready(), None, "a is not answered");
+        assert!(slots.fill(a, reply("a")));
+        for text in ["a", "b", "c"] {
+            assert_eq!(slots.pop_ready(), Some(reply(text)));
+        }
+        assert_eq!(slots.pop_ready(), None);
+        assert_eq!(slots.bytes(), 101);
+        assert!(!slots.fill(a, reply("again")) && !slots.fill(9, reply("never asked")));
+        assert!(slots.fill(d, reply("d")) && !slots.fill(d, reply("twice")));
+        assert_eq!(slots.pop_ready(), Some(reply("d")));
+        assert!(slots.is_empty() && slots.bytes() == 0);
+    }
+
+    #[test]
+    fn a_session_is_bounded_in_requests_input_and_output() {
+        let mut slots = Slots::default();
+        for _ in 0..SESSION_REQUESTS_MAX {
+            assert!(slots.has_room(10, SHORT_REPLY_BYTES, 0));
+            slots.take(10, SHORT_REPLY_BYTES);
+        }
+        assert!(!slots.has_room(10, 0, 0), "requests");
+
+        let mut slots = Slots::default();
+        let mut lines = 0;
+        while slots.has_room(LINE_BYTES_MAX, 1, 0) {
+            slots.take(LINE_BYTES_MAX, 1);
+            lines += 1;
+        }
+        assert_eq!(lines, SESSION_INPUT_BYTES_MAX / LINE_BYTES_MAX);
+
+        let mut slots = Slots::default();
+        assert!(!slots.has_room(10, LINE_BYTES_MAX, SESSION_OUTPUT_BYTES_MAX - 1), "replies not taken");
+        let lists = reply_bytes(&Request::Clients { after: None });
+        let mut taken = 0;
+        while slots.has_room(10, lists, 0) {
+            slots.take(10, lists);
+            taken += 1;
+        }
+        assert_eq!(taken, SESSION_OUTPUT_BYTES_MAX / LINE_BYTES_MAX, "long replies are counted in full");
+    }
+}
