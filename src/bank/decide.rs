@@ -441,8 +441,8 @@ impl<'a> Deciding<'a> {
             .iter()
             .find(|token| token.bank == me && !held(token) && self.bank.identity.seal.proves(tx, token));
         let Some(token) = forgotten else { return false };
-        self.stop(format!(
-            "was shown its own valid vote on {tx} of {}, which its journal does not hold",
+        self.stop(&format!(
+            "this bank was shown its own valid vote on {tx} of {}, which its journal does not hold",
             token.time
         ));
         true
@@ -451,15 +451,15 @@ impl<'a> Deciding<'a> {
     fn peer_knows(&mut self, peer: BankId, time: Time) {
         let own = self.bank.known_votes[self.bank.me().index()];
         if time > own {
-            self.stop(format!(
+            self.stop(&format!(
                 "bank {peer} knows of a vote of this bank at {time}, but its journal ends with {own}"
             ));
         }
     }
 
-    fn stop(&mut self, what: String) {
+    fn stop(&mut self, what: &str) {
         let why = format!(
-            "this bank {what}: it forgot a promise (restored from an old copy, or wiped while its key lived on). \
+            "{what}: it forgot a promise (restored from an old copy, or wiped while its key lived on). \
              Put its newest journal back, or found a new consortium with a new key"
         );
         self.record(Record::Stopped { why });

@@ -14,8 +14,6 @@ mod read;
 pub mod record;
 mod snapshot;
 mod state;
-#[cfg(test)]
-mod tests;
 
 pub use desk::{CutAsked, Drive, Note, Waiter, Waits, Watch};
 

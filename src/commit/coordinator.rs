@@ -300,8 +300,10 @@ impl Coordinator {
         match self.phase {
             Phase::Voting => {
                 if self.free_to_refuse() {
+                    // Its refusal comes back as its own vote, and ends it.
                     self.seats[at].standing = Standing::Silent;
                     self.give_up(Reason::Unreachable, todo);
+                    return;
                 } else {
                     self.abort_silent(at, todo);
                 }
@@ -674,6 +676,13 @@ mod tests {
             words(&driver.on(Event::OwnVote(own, refusal))),
             ["aborted by 0 unreachable", "ABORT 1 of 0"]
         );
+    }
+
+    #[test]
+    fn a_last_agent_that_loses_a_bank_refuses_at_once_and_is_in_no_doubt() {
+        let mut driver = driver(Strategy::LastAgent(bank(0)));
+        driver.on(begin());
+        assert_eq!(words(&driver.on(Event::Lost(bank(1), AskedVerb::Prepare))), ["refuse"]);
     }
 
     #[test]

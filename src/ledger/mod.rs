@@ -13,10 +13,12 @@ mod registers;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod view;
 
-pub use accounts::{AccountView, Holders, Known};
+pub use accounts::Known;
 pub use cuts::Expired;
 pub use totals::{CutTotals, Totals};
+pub use view::{AccountView, Holders};
 
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, RegisterValue, TaxId, Time, TxId};
 use crate::limits::OPS_MAX;

@@ -22,6 +22,8 @@ enum Deed {
     Restart,
     /// Drop this share (in percent) of the past that is kept.
     Trim(i64),
+    /// Keep this share (in percent) of the memory that it takes.
+    Squeeze(usize),
 }
 
 /// The naive ledger: what was opened, what is held, what was committed, in full.
@@ -248,6 +250,14 @@ impl Model {
                 self.horizon += (self.clock - self.horizon) * percent / 100;
                 ledger.trim_cuts(Time(self.horizon), usize::MAX);
             }
+            Deed::Squeeze(percent) => {
+                let bytes_max = ledger.cut_bytes() * percent / 100;
+                ledger.trim_cuts(Time(0), bytes_max);
+                assert!(ledger.cut_bytes() <= bytes_max);
+                let horizon = ledger.cut_horizon().0;
+                assert!((self.horizon..=self.clock).contains(&horizon), "{horizon}");
+                self.horizon = horizon;
+            }
         }
     }
 }
@@ -286,11 +296,12 @@ fn deed() -> impl Strategy<Value = Deed> {
         2 => any::<usize>().prop_map(Deed::Abort),
         1 => Just(Deed::Restart),
         1 => (0..100i64).prop_map(Deed::Trim),
+        1 => (0..100usize).prop_map(Deed::Squeeze),
     ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_history_is_as_the_model_says(deeds in proptest::collection::vec(deed(), 1..60)) {
@@ -299,5 +310,59 @@ proptest! {
             model.do_to(&mut ledger, deed);
             model.assert_same(&ledger);
         }
+    }
+
+    /// Clients and accounts are created as a list of all that exist says.
+    #[test]
+    fn any_creation_is_as_a_list_says(
+        wanted in proptest::collection::vec(
+            (0..8u64, proptest::sample::select(&ACCOUNTS[..]), proptest::collection::vec(0..5u64, 0..4), 0..2i64),
+            1..40,
+        )
+    ) {
+        let mut ledger = Ledger::new();
+        let mut accounts: Vec<NewAccount> = Vec::new();
+        for (new, name, holders, deposit) in wanted {
+            if new < 5 && ledger.check_client(&client(new)) == Ok(Known::New) {
+                ledger.add_client(&client(new), Time(1));
+            }
+            let account = new_account(name, &holders, deposit);
+            let mut sorted = account.holders.clone();
+            sorted.sort();
+            let alone = |other: &NewAccount| other.holders.len() == 1 && other.holders == account.holders;
+            let expected = match accounts.iter().find(|other| other.number == account.number) {
+                Some(other) => {
+                    let mut theirs = other.holders.clone();
+                    theirs.sort();
+                    let same = theirs == sorted && other.deposit == account.deposit;
+                    if same { Ok(Known::Same) } else { Err(Reason::AlreadyExists) }
+                }
+                None if !matches!(&sorted[..], [_]) && !matches!(&sorted[..], [a, b] if a != b) => {
+                    Err(Reason::Malformed)
+                }
+                None if sorted.iter().any(|cpf| ledger.client(cpf).is_none()) => Err(Reason::UnknownClient),
+                None if accounts.iter().any(alone) => Err(Reason::Refused),
+                None => Ok(Known::New),
+            };
+            prop_assert_eq!(ledger.check_account(&account).map_err(|fault| fault.reason), expected);
+            if expected == Ok(Known::New) {
+                ledger.open_account(&account, Time(1));
+                accounts.push(account);
+            }
+            ledger.check_invariants();
+            for n in 0..5 {
+                let mut theirs: Vec<_> =
+                    accounts.iter().filter(|account| account.holders.contains(&cpf(n))).collect();
+                theirs.sort_by_key(|account| &account.number);
+                let listed: Vec<_> = ledger.accounts_after(Some(&cpf(n)), None).collect();
+                prop_assert_eq!(listed.len(), theirs.len());
+                for (view, account) in listed.iter().zip(theirs) {
+                    prop_assert_eq!(view.number, &account.number);
+                    prop_assert!(view.holders.iter().eq(&account.holders));
+                }
+            }
+        }
+        let created = ledger.accounts_by_creation().map(|view| view.number.clone());
+        prop_assert!(created.eq(accounts.iter().map(|account| account.number.clone())));
     }
 }

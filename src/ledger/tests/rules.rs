@@ -215,6 +215,8 @@ fn what_check_would_refuse_stops_the_bank() {
     };
     let text = with(|ledger| ledger.hold(me(), &id("t"), &across(&[debit("a", 101)])));
     assert!(text.contains("account a") && text.contains("101") && text.contains("Money(100)"), "{text}");
+    let text = with(|ledger| ledger.hold(me(), &id("t"), &across(&[deposit("a", i64::MAX)])));
+    assert!(text.contains("account a") && text.contains("deposit"), "{text}");
     let text = with(|ledger| ledger.hold(me(), &id("t"), &across(&[deposit("zz", 1)])));
     assert!(text.contains("account zz"), "{text}");
     let text = with(|ledger| ledger.release(me(), &id("t"), &across(&[debit("a", 1)])));
@@ -365,6 +367,31 @@ fn lists_are_ordered_and_go_on_after_a_key() {
     assert_eq!(clients(Some(10)), [cpf(20), cpf(30)]);
     let created: Vec<_> = ledger.clients_by_creation().map(|client| client.cpf.clone()).collect();
     assert_eq!(created, [cpf(30), cpf(10), cpf(20)]);
+}
+
+/// Short numbers are found by an index of their own.
+#[test]
+fn numbers_of_any_length_are_found() {
+    let mut ledger = Ledger::new();
+    let mut numbers: Vec<String> = (1..=64).map(|length| "1".repeat(length)).collect();
+    numbers.extend(["0", "2", "é", "ééééééééé", "1111111111111110", "11111111111111110"].map(String::from));
+    for n in [0, 1] {
+        ledger.add_client(&client(n), Time(1));
+    }
+    for (deposit, name) in (0..).zip(&numbers) {
+        assert_eq!(ledger.account(&number(name)), None, "{name}");
+        ledger.open_account(&new_account(name, &[0, 1], deposit), Time(1));
+    }
+    ledger.check_invariants();
+    for (deposit, name) in (0..).zip(&numbers) {
+        let view = ledger.account(&number(name)).unwrap();
+        assert_eq!((view.number.as_str(), view.balance), (name.as_str(), Money(deposit)));
+    }
+    let listed: Vec<_> = ledger.accounts_after(None, None).map(|view| view.number.to_string()).collect();
+    numbers.sort();
+    assert_eq!(listed, numbers);
+    let theirs = ledger.accounts_after(Some(&cpf(1)), None).map(|view| view.number.to_string());
+    assert_eq!(theirs.collect::<Vec<_>>(), numbers);
 }
 
 #[test]

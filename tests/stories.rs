@@ -1,0 +1,294 @@
+//! Golden stories of the protocol: each file under `tests/stories` is what people and banks say to each other, in
+//! text, and what the shipped core makes of it. `UPDATE_GOLDENFILES=1` writes them anew; read the difference.
+//!
+//! Commands, each with what was seen because of it:
+//! - `let NAME 'TEXT'`: from now on `$NAME` stands for TEXT.
+//! - `world banks=3 key=yes`: a new consortium.
+//! - `BANK.SESSION 'LINE'`, as in `0.a 'PREPARE t1 $T'`: a client's line. `$ok0` is the newest OK token of bank 0,
+//!   `$nok0` its newest NOK token.
+//! - `close BANK.SESSION`, `pass MS` (time, with ticks), `settle` (all messages between banks arrive).
+//! - `crash BANK`, `restart BANK`, `connect`, `cut FROM TO`: faults and their end.
+//! - `hold-sync`, `sync BANK`: records stay un-synced until then.
+//! - `skew BANK MS`: its wall clock stands there. `wipe BANK`, `keep BANK`, `put-back BANK`: its journal.
+
+mod world;
+
+use consorcio::bank::io::{CoreStep, Message, Outcome};
+use consorcio::bank::record::Record;
+use consorcio::commit::token::{Token, Verdict};
+use consorcio::ids::{BankId, Time};
+use consorcio::wire::reply::Reply;
+use consorcio::wire::transaction::Transaction;
+use goldenscript::{Command, Runner};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Write as _;
+use world::{Seen, World};
+
+/// Times in stories are told from here on.
+const EPOCH_US: i64 = 1_000_000;
+
+struct Story {
+    world: World,
+    names: BTreeMap<String, String>,
+    sessions: Vec<String>,
+    kept: BTreeMap<usize, Vec<Record>>,
+    /// Messages between banks arrive at once.
+    settles: bool,
+}
+
+impl Story {
+    fn new() -> Story {
+        let (names, kept) = (BTreeMap::new(), BTreeMap::new());
+        Story { world: World::new(3, true), names, sessions: Vec::new(), kept, settles: true }
+    }
+
+    fn session(&mut self, name: &str) -> u64 {
+        let at = self.sessions.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.sessions.push(name.to_owned());
+            self.sessions.len() - 1
+        });
+        u64::try_from(at).unwrap()
+    }
+
+    fn expand(&self, text: &str) -> String {
+        // Longer names first, so that `$ok10` is not `$ok1` and a 0.
+        let mut names: Vec<_> = self.names.iter().collect();
+        names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        names
+            .into_iter()
+            .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${name}"), value))
+    }
+
+    /// Tells what was seen, and remembers tokens.
+    fn tell(&mut self, out: &mut String) {
+        loop {
+            for seen in std::mem::take(&mut self.world.seen) {
+                self.tell_one(seen, out);
+            }
+            if !self.settles || self.world.flights.is_empty() {
+                return;
+            }
+            self.world.deliver(0);
+        }
+    }
+
+    fn tell_one(&mut self, seen: Seen, out: &mut String) {
+        let line = match seen {
+            Seen::Reply { bank, caller, reply } => {
+                let name = &self.sessions[usize::try_from(caller.session.0).unwrap()];
+                let line = format!("{bank}.{} < {}", name.rsplit('.').next().unwrap(), short_reply(&reply));
+                self.learn(&reply);
+                line
+            }
+            Seen::Sent { from, to, message } => format!("{from} > {to} {}", short_message(&message)),
+            Seen::Answered { from, to, reply: Some(reply), .. } => {
+                format!("{to} < {from} {}", short_reply(&reply))
+            }
+            Seen::Answered { from, to, asked, reply: None } => {
+                format!("{to} < {from} silence ({})", asked.tx)
+            }
+            Seen::Recorded { bank, record } => format!("{bank} writes {}", short_record(&record)),
+            Seen::Step { bank, step } => match step {
+                CoreStep::Doubt(tx, cause) => format!("{bank} doubts {tx}: {}", cause.as_str()),
+                CoreStep::Drive(tx) => format!("{bank} drives {tx}"),
+                CoreStep::Silent(tx, banks) => {
+                    format!("{bank} {tx}: silent {:?}", banks.iter().map(BankId::as_u8).collect::<Vec<_>>())
+                }
+                CoreStep::GaveUp(tx) => format!("{bank} gave up waiting for {tx}"),
+            },
+            Seen::Stopped { bank, why } => format!("{bank} STOPS: {why}"),
+        };
+        writeln!(out, "{line}").unwrap();
+    }
+
+    fn learn(&mut self, reply: &Reply) {
+        if let Reply::Ok(_, token)
+        | Reply::Nok(_, token, ..)
+        | Reply::Committed(_, _, token)
+        | Reply::Aborted(_, token, _) = reply
+        {
+            let word = if token.verdict == Verdict::Ok { "ok" } else { "nok" };
+            self.names.insert(format!("{word}{}", token.bank), token.to_string());
+        }
+    }
+
+    fn bank(text: &str) -> Result<usize, Box<dyn Error>> {
+        Ok(text.parse()?)
+    }
+}
+
+fn at(time: Time) -> String {
+    format!("@{}", time.0 - EPOCH_US)
+}
+
+fn short_token(token: &Token) -> String {
+    let verdict = if token.verdict == Verdict::Ok { "ok" } else { "nok" };
+    let mut text = format!("<{verdict}{} {}", token.bank, at(token.time));
+    match token.digest {
+        Some(digest) => write!(text, " {}", &format!("{digest:?}")[..4]).unwrap(),
+        None => text.push_str(" tombstone"),
+    }
+    if token.mac.is_none() {
+        text.push_str(" unsealed");
+    }
+    text + ">"
+}
+
+fn short_reply(reply: &Reply) -> String {
+    match reply {
+        Reply::Ok(tx, token) => format!("OK {tx} {}", short_token(token)),
+        Reply::Nok(tx, token, reason, text) => {
+            format!("NOK {tx} {} {reason} {text}", short_token(token)).trim_end().to_owned()
+        }
+        Reply::Committed(tx, time, token) => format!("COMMITTED {tx} {} {}", at(*time), short_token(token)),
+        Reply::Aborted(tx, token, reason) => format!("ABORTED {tx} {} {reason}", short_token(token)),
+        Reply::Doubt(tx, text) => format!("DOUBT {tx} {text}"),
+        Reply::Unknown(tx) => format!("UNKNOWN {tx}"),
+        Reply::Done(json) => format!("DONE {json}"),
+        Reply::Refused(reason, text) => format!("REFUSED {reason} {text}"),
+        Reply::Err(reason, text) => format!("ERR {reason} {text}"),
+        Reply::Pong => "PONG".to_owned(),
+        Reply::Bye => "BYE".to_owned(),
+    }
+}
+
+fn short_message(message: &Message) -> String {
+    let tokens = |tokens: &[Token]| tokens.iter().map(short_token).collect::<Vec<_>>().join(" ");
+    match message {
+        Message::Prepare(tx, _) => format!("PREPARE {tx}"),
+        Message::Commit(tx, given) => format!("COMMIT {tx} {}", tokens(given)),
+        Message::Abort(tx, given) => format!("ABORT {tx} {}", tokens(given.as_slice())).trim_end().to_owned(),
+        Message::Resolve(tx) => format!("RESOLVE {tx}"),
+    }
+}
+
+fn short_record(record: &Record) -> String {
+    match record {
+        Record::Consortium { bank, places } => format!("Consortium {bank} of {}", places.len()),
+        Record::Voted { tx, time, refusal: None, .. } => format!("Voted {tx} OK {}", at(*time)),
+        Record::Voted { tx, time, refusal: Some((reason, _)), .. } => {
+            format!("Voted {tx} NOK {reason} {}", at(*time))
+        }
+        Record::Refused { tx, time, reason } => format!("Refused {tx} {reason} {}", at(*time)),
+        Record::Decided { tx, outcome: Outcome::Committed(time), .. } => {
+            format!("Decided {tx} committed {}", at(*time))
+        }
+        Record::Decided { tx, outcome: Outcome::Aborted(token, reason), .. } => {
+            format!("Decided {tx} aborted {reason} by {}", short_token(token))
+        }
+        Record::Executed { tx, time, committed, .. } => {
+            format!("Executed {tx} vote {} committed {}", at(*time), at(*committed))
+        }
+        Record::ClientAdded { client, .. } => format!("ClientAdded {}", client.cpf),
+        Record::AccountOpened { account, .. } => format!("AccountOpened {}", account.number),
+        Record::ClockMoved { time } => format!("ClockMoved {}", at(*time)),
+        Record::Stopped { .. } => "Stopped".to_owned(),
+    }
+}
+
+impl Runner for Story {
+    fn run(&mut self, command: &Command) -> Result<String, Box<dyn Error>> {
+        let mut out = String::new();
+        let mut args = command.consume_args();
+        let mut next = || args.next_pos().map(|arg| arg.value.clone()).ok_or("an argument is missing");
+        match command.name.as_str() {
+            "world" => {
+                let banks = args.lookup_parse("banks")?.unwrap_or(3);
+                let key = args.lookup_parse::<String>("key")?.is_none_or(|key| key == "yes");
+                let settles = args.lookup_parse::<String>("settles")?.is_none_or(|settles| settles == "yes");
+                *self = Story { world: World::new(banks, key), settles, ..Story::new() };
+            }
+            "let" => {
+                let (name, text) = (next()?, next()?);
+                if text.starts_with('{') {
+                    Transaction::parse(&text).map_err(|fault| fault.text)?;
+                }
+                self.names.insert(name, text);
+            }
+            "close" => {
+                let name = next()?;
+                let session = self.session(&name);
+                self.world.close(Story::bank(&name[..1])?, session);
+            }
+            "late" => {
+                let (name, line) = (next()?, self.expand(&next()?));
+                let session = consorcio::bank::io::SessionId(self.session(&name));
+                let request = consorcio::wire::request::Request::parse(&line).map_err(|fault| fault.text)?;
+                let origin = consorcio::bank::io::Origin::Client;
+                self.world.request(Story::bank(&name[..1])?, session, origin, request, 500_000);
+            }
+            "pass" => {
+                let mut left: u64 = next()?.parse()?;
+                while left > 0 {
+                    let step = left.min(10);
+                    self.world.pass(step * 1_000);
+                    left -= step;
+                    for bank in 0..self.world.nodes.len() {
+                        self.world.tick(bank);
+                    }
+                    self.tell(&mut out);
+                }
+            }
+            "settle" => {
+                let before = std::mem::replace(&mut self.settles, true);
+                self.tell(&mut out);
+                self.settles = before;
+            }
+            "crash" => self.world.crash(Story::bank(&next()?)?),
+            "restart" => {
+                self.world.restart(Story::bank(&next()?)?);
+                self.tell(&mut out);
+                self.world.connect_all();
+            }
+            "start-alone" => self.world.restart(Story::bank(&next()?)?),
+            "connect" => self.world.connect_all(),
+            "cut" => {
+                let (from, to) = (Story::bank(&next()?)?, Story::bank(&next()?)?);
+                let link = self.world.link(from, to).ok_or("there is no such link")?;
+                self.world.cut(link);
+            }
+            "hold-sync" => self.world.eager_sync = false,
+            "sync" => self.world.sync(Story::bank(&next()?)?),
+            "skew" => {
+                let (bank, ms) = (Story::bank(&next()?)?, next()?.parse::<i64>()?);
+                self.world.nodes[bank].skew_us = ms * 1_000;
+            }
+            "keep" => {
+                let bank = Story::bank(&next()?)?;
+                self.kept.insert(bank, self.world.nodes[bank].journal.clone());
+            }
+            "put-back" => {
+                let bank = Story::bank(&next()?)?;
+                let journal = self.kept.get(&bank).cloned().unwrap_or_default();
+                self.world.nodes[bank].synced = journal.len();
+                self.world.nodes[bank].journal = journal;
+            }
+            name if name.contains('.') => {
+                let name = name.to_owned();
+                let line = self.expand(&next()?);
+                let (session, bank) = (self.session(&name), Story::bank(&name[..1])?);
+                if let Some(reply) = self.world.line(bank, session, &line) {
+                    writeln!(out, "{name} < {}", short_reply(&reply))?;
+                }
+            }
+            other => return Err(format!("no command {other}").into()),
+        }
+        args.reject_rest()?;
+        self.tell(&mut out);
+        self.world.audit();
+        Ok(out)
+    }
+}
+
+#[test]
+fn stories() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 10, "the stories are there");
+    for file in files {
+        goldenscript::run(&mut Story::new(), &file)
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+}

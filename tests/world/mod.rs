@@ -1,0 +1,425 @@
+//! A consortium in one process: the shipped core of every bank, with journals, links, sessions and clocks that a
+//! test holds in its hand. No copy of the protocol: only what is around it.
+
+#![allow(dead_code, reason = "each test uses its own part of the world")]
+
+use consorcio::bank::io::{
+    Asked, Caller, CoreStep, Input, Message, Now, Origin, Outgoing, Output, Past, Sending, Seq, SessionId,
+};
+use consorcio::bank::record::Record;
+use consorcio::bank::{Core, Identity};
+use consorcio::commit::token::Seal;
+use consorcio::ids::{BankId, TxId};
+use consorcio::wire::reply::Reply;
+use consorcio::wire::request::Request;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Sessions from here on are links between banks.
+const FIRST_LINK: u64 = 1_000_000;
+
+/// What can be seen from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// A reply left a bank for a client.
+    Reply { bank: usize, caller: Caller, reply: Reply },
+    /// A message left a bank for another.
+    Sent { from: usize, to: usize, message: Message },
+    /// Its answer arrived.
+    Answered { from: usize, to: usize, asked: Asked, reply: Option<Reply> },
+    /// A record was written.
+    Recorded { bank: usize, record: Record },
+    /// A step inside the core.
+    Step { bank: usize, step: CoreStep },
+    /// A bank stopped itself.
+    Stopped { bank: usize, why: String },
+}
+
+/// Something under way between banks. On one link, in one direction, nothing overtakes.
+#[derive(Debug, Clone)]
+pub enum Flight {
+    Request {
+        to: usize,
+        link: u64,
+        message: Message,
+    },
+    Answer {
+        to: usize,
+        link: u64,
+        asked: Asked,
+        reply: Reply,
+    },
+    /// There was no link to send it over.
+    NoLink {
+        to: usize,
+        peer: usize,
+        asked: Asked,
+    },
+}
+
+impl Flight {
+    /// The lane that it must not overtake in.
+    pub fn lane(&self) -> (u64, usize) {
+        match self {
+            Flight::Request { to, link, .. } | Flight::Answer { to, link, .. } => (*link, *to),
+            Flight::NoLink { to, .. } => (0, *to),
+        }
+    }
+}
+
+/// A link that `dialler` opened to `dialled`.
+struct Link {
+    dialler: usize,
+    dialled: usize,
+    /// Sent, and not answered yet.
+    owed: Vec<Asked>,
+    /// What the request in each slot asked.
+    slots: BTreeMap<u64, Asked>,
+}
+
+/// One bank: its core while it runs, and its disk.
+pub struct Node {
+    pub core: Option<Core>,
+    pub journal: Vec<Record>,
+    /// Records up to this one survive a crash.
+    pub synced: usize,
+    /// This bank's wall clock, less the world's.
+    pub skew_us: i64,
+    replies: Vec<Outgoing>,
+    sends: Vec<Sending>,
+    /// Where each decided transaction's record is.
+    past: BTreeMap<TxId, usize>,
+}
+
+pub struct World {
+    pub nodes: Vec<Node>,
+    pub flights: VecDeque<Flight>,
+    pub wall_us: i64,
+    pub mono_us: u64,
+    /// Sync at once after every step?
+    pub eager_sync: bool,
+    pub seen: Vec<Seen>,
+    keyed: bool,
+    links: BTreeMap<u64, Link>,
+    next_link: u64,
+    slots: BTreeMap<u64, u64>,
+}
+
+impl World {
+    /// So many banks, all running, linked, with nothing on their books.
+    pub fn new(banks: usize, keyed: bool) -> World {
+        let node = |_| Node {
+            core: None,
+            journal: Vec::new(),
+            synced: 0,
+            skew_us: 0,
+            replies: Vec::new(),
+            sends: Vec::new(),
+            past: BTreeMap::new(),
+        };
+        let mut world = World {
+            nodes: (0..banks).map(node).collect(),
+            flights: VecDeque::new(),
+            wall_us: 1_000_000,
+            mono_us: 0,
+            eager_sync: true,
+            seen: Vec::new(),
+            keyed,
+            links: BTreeMap::new(),
+            next_link: FIRST_LINK,
+            slots: BTreeMap::new(),
+        };
+        (0..banks).for_each(|bank| world.restart(bank));
+        world.connect_all();
+        world.seen.clear();
+        world
+    }
+
+    pub fn identity(&self, bank: usize) -> Identity {
+        let places = (0..self.nodes.len()).map(|place| format!("127.0.0.1:{}", 8886 + place)).collect();
+        let seal = if self.keyed { Seal::keyed([42; 32]) } else { Seal::none() };
+        Identity { bank: BankId::new(bank).expect("few banks"), places, seal }
+    }
+
+    pub fn is_up(&self, bank: usize) -> bool {
+        self.nodes[bank].core.is_some()
+    }
+
+    pub fn core(&self, bank: usize) -> &Core {
+        self.nodes[bank].core.as_ref().expect("this bank runs")
+    }
+
+    pub fn now(&self, bank: usize) -> Now {
+        Now { wall_us: self.wall_us + self.nodes[bank].skew_us, mono_us: self.mono_us }
+    }
+
+    /// Time passes everywhere; nobody notices before its tick.
+    pub fn pass(&mut self, micros: u64) {
+        self.mono_us += micros;
+        self.wall_us += i64::try_from(micros).expect("a short time");
+    }
+
+    /// A client's line, over its session at a bank. Replies come as `Seen`; a bad line's at once.
+    pub fn line(&mut self, bank: usize, session: u64, line: &str) -> Option<Reply> {
+        match Request::parse(line) {
+            Ok(request) => {
+                self.request(bank, SessionId(session), Origin::Client, request, 0);
+                None
+            }
+            Err(fault) => Some(Reply::Err(fault.reason, fault.text)),
+        }
+    }
+
+    pub fn request(
+        &mut self,
+        bank: usize,
+        session: SessionId,
+        origin: Origin,
+        request: Request,
+        waited_us: u64,
+    ) -> Caller {
+        let slot = self.slots.entry(session.0).or_default();
+        let caller = Caller { session, slot: *slot };
+        *slot += 1;
+        let past = request.tx().and_then(|tx| self.past(bank, tx));
+        self.input(bank, &Input::Request { caller, origin, request, waited_us, past });
+        caller
+    }
+
+    pub fn close(&mut self, bank: usize, session: u64) {
+        self.input(bank, &Input::Closed(SessionId(session)));
+    }
+
+    pub fn tick(&mut self, bank: usize) {
+        self.input(bank, &Input::Tick);
+    }
+
+    pub fn input(&mut self, bank: usize, input: &Input) {
+        let now = self.now(bank);
+        let Some(core) = &mut self.nodes[bank].core else { return };
+        let output = core.step(now, input);
+        self.take(bank, output);
+        if self.eager_sync {
+            self.sync(bank);
+        }
+    }
+
+    /// Everything written so far is durable; what waited for it leaves.
+    pub fn sync(&mut self, bank: usize) {
+        self.nodes[bank].synced = self.nodes[bank].journal.len();
+        self.release(bank);
+    }
+
+    /// The process is gone, and with it what was not synced.
+    pub fn crash(&mut self, bank: usize) {
+        let node = &mut self.nodes[bank];
+        node.core = None;
+        node.replies.clear();
+        node.sends.clear();
+        node.journal.truncate(node.synced);
+        let synced = node.synced;
+        node.past.retain(|_, at| *at < synced);
+        let of_bank = |(_, link): &(&u64, &Link)| link.dialler == bank || link.dialled == bank;
+        let links: Vec<u64> = self.links.iter().filter(of_bank).map(|(id, _)| *id).collect();
+        links.into_iter().for_each(|link| self.cut(link));
+    }
+
+    /// The bank starts on its journal; recovery is `apply`.
+    pub fn restart(&mut self, bank: usize) {
+        let identity = self.identity(bank);
+        let mut core = Core::new(identity.clone());
+        for record in &self.nodes[bank].journal {
+            core.apply(record);
+        }
+        if core.stopped().is_some() {
+            return;
+        }
+        if core.consortium().is_none() {
+            let record = Record::Consortium { bank: identity.bank, places: identity.places };
+            core.apply(&record);
+            self.nodes[bank].journal.push(record);
+            self.nodes[bank].synced = 1;
+        }
+        core.check_invariants();
+        self.nodes[bank].core = Some(core);
+        self.input(bank, &Input::Started);
+    }
+
+    /// Opens every link that is missing between banks that run.
+    pub fn connect_all(&mut self) {
+        for dialler in 0..self.nodes.len() {
+            for dialled in 0..self.nodes.len() {
+                if dialler != dialled {
+                    self.connect(dialler, dialled);
+                }
+            }
+        }
+    }
+
+    pub fn connect(&mut self, dialler: usize, dialled: usize) {
+        if !self.is_up(dialler) || !self.is_up(dialled) || self.link(dialler, dialled).is_some() {
+            return;
+        }
+        let id = self.next_link;
+        self.next_link += 1;
+        self.links.insert(id, Link { dialler, dialled, owed: Vec::new(), slots: BTreeMap::new() });
+        // Each tells what it knows of the other's last vote; without a key only what the dialled one says counts.
+        let told = self.core(dialled).known_votes()[dialler];
+        let peer = |bank| BankId::new(bank).expect("few banks");
+        self.input(dialler, &Input::PeerKnows(peer(dialled), told));
+        if self.keyed && self.is_up(dialler) {
+            let told = self.core(dialler).known_votes()[dialled];
+            self.input(dialled, &Input::PeerKnows(peer(dialler), told));
+        }
+        if self.is_up(dialler) && self.is_up(dialled) {
+            self.input(dialler, &Input::PeerUp(peer(dialled)));
+        }
+    }
+
+    /// The link between two banks, as `dialler` opened it.
+    pub fn link(&self, dialler: usize, dialled: usize) -> Option<u64> {
+        let theirs = |(_, link): &(&u64, &Link)| link.dialler == dialler && link.dialled == dialled;
+        self.links.iter().find(theirs).map(|(id, _)| *id)
+    }
+
+    /// Cuts a link: what was under way is lost, and both ends notice.
+    pub fn cut(&mut self, id: u64) {
+        let Some(link) = self.links.remove(&id) else { return };
+        self.flights.retain(|flight| flight.lane().0 != id);
+        let peer = BankId::new(link.dialled).expect("few banks");
+        for asked in link.owed {
+            let past = self.past(link.dialler, &asked.tx);
+            self.input(link.dialler, &Input::Answer { peer, asked, reply: None, past });
+        }
+        self.input(link.dialler, &Input::PeerDown(peer));
+        self.close(link.dialled, id);
+    }
+
+    /// Delivers what is under way until nothing is.
+    pub fn settle(&mut self) {
+        let mut left = 100_000;
+        while !self.flights.is_empty() {
+            self.deliver(0);
+            left -= 1;
+            assert!(left > 0, "the banks never stop talking");
+        }
+    }
+
+    /// Delivers one thing that is under way; the first of its lane, whichever is named.
+    pub fn deliver(&mut self, at: usize) {
+        let lane = self.flights[at].lane();
+        let first = self.flights.iter().position(|flight| flight.lane() == lane).unwrap_or(at);
+        let Some(flight) = self.flights.remove(first) else { return };
+        match flight {
+            Flight::Request { to, link, message } => {
+                let asked = message.asked();
+                let request = match message {
+                    Message::Prepare(tx, transaction) => Request::Prepare(tx, transaction),
+                    Message::Commit(tx, tokens) => Request::Commit(tx, tokens),
+                    Message::Abort(tx, token) => Request::Abort(tx, token),
+                    Message::Resolve(tx) => Request::Resolve(tx),
+                };
+                let slot = self.slots.get(&link).copied().unwrap_or(0);
+                if let Some(open) = self.links.get_mut(&link) {
+                    open.slots.insert(slot, asked);
+                    self.request(to, SessionId(link), Origin::Link, request, 0);
+                }
+            }
+            Flight::Answer { to, link, asked, reply } => {
+                let Some(open) = self.links.get_mut(&link) else { return };
+                let owed = open.owed.iter().position(|owed| *owed == asked);
+                open.owed.remove(owed.expect("an answer answers a question"));
+                self.answered(to, open_peer(&self.links, link), asked, Some(reply));
+            }
+            Flight::NoLink { to, peer, asked } => self.answered(to, peer, asked, None),
+        }
+    }
+
+    /// All votes, outcomes and ledgers are what their journals say.
+    pub fn audit(&self) {
+        for (bank, node) in self.nodes.iter().enumerate() {
+            let Some(core) = &node.core else { continue };
+            core.check_invariants();
+            let mut replayed = Core::new(self.identity(bank));
+            node.journal.iter().for_each(|record| replayed.apply(record));
+            assert!(core.same_as(&replayed), "bank {bank} is not what its journal says");
+            let restored =
+                Core::from_snapshot(self.identity(bank), &core.to_snapshot()).expect("own snapshot");
+            assert!(core.same_as(&restored), "bank {bank} is not what its snapshot says");
+        }
+    }
+
+    fn answered(&mut self, to: usize, peer: usize, asked: Asked, reply: Option<Reply>) {
+        self.seen.push(Seen::Answered { from: peer, to, asked: asked.clone(), reply: reply.clone() });
+        let past = self.past(to, &asked.tx);
+        let peer = BankId::new(peer).expect("few banks");
+        self.input(to, &Input::Answer { peer, asked, reply, past });
+    }
+
+    /// What the journal knows of a transaction that memory does not.
+    fn past(&self, bank: usize, tx: &TxId) -> Option<Past> {
+        let node = &self.nodes[bank];
+        if node.core.as_ref()?.knows(tx) {
+            return None;
+        }
+        node.past.get(tx).map(|at| Past { record: node.journal[*at].clone() })
+    }
+
+    fn take(&mut self, bank: usize, output: Output) {
+        let node = &mut self.nodes[bank];
+        for record in output.records {
+            if let Some(tx) = record.decides() {
+                node.past.insert(tx.clone(), node.journal.len());
+            }
+            node.journal.push(record.clone());
+            self.seen.push(Seen::Recorded { bank, record });
+        }
+        self.seen.extend(output.steps.into_iter().map(|step| Seen::Step { bank, step }));
+        node.replies.extend(output.replies);
+        node.sends.extend(output.sends);
+        if let Some(why) = node.core.as_ref().and_then(|core| core.stopped()).map(str::to_owned) {
+            // The stop is a record; nothing else leaves any more.
+            node.synced = node.journal.len();
+            self.seen.push(Seen::Stopped { bank, why });
+            self.crash(bank);
+        } else {
+            self.release(bank);
+        }
+    }
+
+    fn release(&mut self, bank: usize) {
+        let node = &mut self.nodes[bank];
+        let durable = Seq::try_from(node.synced).expect("a short journal");
+        let (leave, stay): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut node.replies).into_iter().partition(|out| out.after <= durable);
+        let (go, keep): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut node.sends).into_iter().partition(|send| send.after <= durable);
+        (node.replies, node.sends) = (stay, keep);
+        for Outgoing { to, reply, .. } in leave {
+            if to.session.0 < FIRST_LINK {
+                self.seen.push(Seen::Reply { bank, caller: to, reply });
+            } else if let Some(link) = self.links.get_mut(&to.session.0)
+                && let Some(asked) = link.slots.remove(&to.slot)
+            {
+                let (to, link) = (link.dialler, to.session.0);
+                self.flights.push_back(Flight::Answer { to, link, asked, reply });
+            }
+        }
+        for Sending { peer, message, .. } in go {
+            let (to, asked) = (peer.index(), message.asked());
+            self.seen.push(Seen::Sent { from: bank, to, message: message.clone() });
+            match self.link(bank, to) {
+                Some(link) => {
+                    if let Some(open) = self.links.get_mut(&link) {
+                        open.owed.push(asked);
+                    }
+                    self.flights.push_back(Flight::Request { to, link, message });
+                }
+                None => self.flights.push_back(Flight::NoLink { to: bank, peer: to, asked }),
+            }
+        }
+    }
+}
+
+fn open_peer(links: &BTreeMap<u64, Link>, id: u64) -> usize {
+    links[&id].dialled
+}
