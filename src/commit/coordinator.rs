@@ -237,17 +237,18 @@ impl Coordinator {
     /// COMMITTED counts only with the very token that this bank's OK to our own PREPARE carried; without one we
     /// ask for it with PREPARE again. For other bytes it refuses ours.
     fn committed(&mut self, at: usize, time: Time, token: Token, todo: &mut Vec<Do>) {
+        if matches!(self.phase, Phase::Commit(_) | Phase::Abort(_)) {
+            return; // The answer to our COMMIT.
+        }
         let seat = &self.seats[at];
         if token.bank != seat.bank {
             self.silent(at, todo);
         } else if !token.grants(self.transaction.digest()) {
             self.refused(seat.bank, token, Reason::DuplicateId, String::new(), todo);
         } else if seat.standing == Standing::Ok(token) {
-            if matches!(self.phase, Phase::Voting | Phase::GivingUp) {
-                self.phase = Phase::Commit(self.tokens());
-                self.tell(Verdict::Committed(time), todo);
-                self.send_outcome(todo);
-            }
+            self.phase = Phase::Commit(self.tokens());
+            self.tell(Verdict::Committed(time), todo);
+            self.send_outcome(todo);
         } else if seat.owes == 0 {
             self.prepare(at, todo);
         }
