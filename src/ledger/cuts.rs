@@ -8,6 +8,7 @@
 use super::accounts::Slot;
 use super::totals::Flows;
 use crate::ids::{RegisterKey, RegisterValue, Time};
+use crate::limits::CUT_BYTES_MAX;
 use crate::money::Money;
 use crate::wire::transaction::Flow;
 use std::collections::{BTreeMap, VecDeque};
@@ -68,12 +69,14 @@ pub(super) struct Past {
     /// By time: all entries of one come before those of the next.
     chunks: VecDeque<Chunk>,
     bytes: usize,
+    /// The past never takes more: a recovery that replays years in a minute asks nobody to trim.
+    bytes_max: usize,
 }
 
 impl Past {
     /// Nothing yet, from `horizon` on.
     pub(super) fn beginning_at(horizon: Time) -> Past {
-        Past { horizon, chunks: VecDeque::new(), bytes: 0 }
+        Past { horizon, chunks: VecDeque::new(), bytes: 0, bytes_max: CUT_BYTES_MAX }
     }
 
     pub(super) fn horizon(&self) -> Time {
@@ -103,6 +106,9 @@ impl Past {
                 let at = self.chunks.partition_point(|chunk| chunk.first() <= time);
                 self.insert(at.saturating_sub(1), entry);
             }
+        }
+        if self.bytes > self.bytes_max {
+            self.trim(self.horizon, self.bytes_max);
         }
     }
 
@@ -279,5 +285,32 @@ impl Entry {
                 size_of::<Overwritten>() + set.key.as_str().len() + value
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_memory_is_bounded_even_when_nobody_trims() {
+        let money = Change::Money { slot: Slot::default(), flow: Flow::Deposit, amount: Money(1) };
+        let mut past = Past::beginning_at(Time(0));
+        assert_eq!(past.bytes_max, CUT_BYTES_MAX);
+        past.bytes_max = 10 * CHUNK_BYTES;
+        for time in 1..=100_000 {
+            past.record(Time(time), money.clone());
+            assert!(past.bytes <= past.bytes_max);
+        }
+        past.audit();
+        let kept = 100_000 - past.horizon().0;
+        assert!(kept >= 9 * i64::try_from(CHUNK_ENTRIES).unwrap(), "and is used: {kept}");
+        assert_eq!(past.flows_after(past.horizon()).cash_in, i128::from(kept));
+
+        let key = RegisterKey::new("k").unwrap();
+        let previous = RegisterValue::new(&"v".repeat(256)).ok();
+        past.record(Time(100_001), Change::Set(Box::new(Overwritten { key, previous })));
+        past.audit();
+        assert!(past.bytes <= past.bytes_max, "registers count too");
     }
 }

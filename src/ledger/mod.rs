@@ -329,7 +329,7 @@ impl Ledger {
     }
 
     /// Drops the past at or before `up_to`, and more, oldest first, while it takes over `bytes_max`. Cuts
-    /// older than what was dropped are `Expired` from now on.
+    /// older than what was dropped are `Expired` from now on. Over `CUT_BYTES_MAX` that happens by itself.
     pub fn trim_cuts(&mut self, up_to: Time, bytes_max: usize) {
         self.past.trim(up_to, bytes_max);
     }
