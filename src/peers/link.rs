@@ -3,26 +3,19 @@
 //! A link is down, being dialled, or open. While it is being dialled messages wait for it; while it is down after
 //! a dial that failed they are answered with nothing at once, so that a driver need not wait for its time-out.
 
-use super::handshake::{Dialling, Seen};
+use super::handshake::{Seen, news, write};
+use super::open::{Open, UnderWay, What, shown};
 use super::{Line, Shared};
 use crate::bank::io::{Asked, Input};
 use crate::ids::Time;
 use crate::limits::{PEER_WRITE_BYTES_MAX, SESSION_REQUESTS_MAX};
 use crate::steplog::{Entry, Step, wall_us};
-use crate::wire::codec::Lines;
 use crate::wire::reply::Reply;
-use std::collections::VecDeque;
-use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, sleep_until, timeout};
-
-/// Room for what one read may bring.
-const READ_BYTES: usize = 64 * 1024;
 
 /// Keeps one link until the bank stops.
 pub(super) async fn run<F: Fn(&mut Vec<Input>)>(shared: Arc<Shared>, line: Arc<Line>, to_node: F) {
@@ -81,89 +74,15 @@ struct Link<F> {
     told_why: Option<String>,
 }
 
-/// An open link.
-struct Open {
-    stream: TcpStream,
-    lines: Lines,
-    out: Vec<u8>,
-    /// Up to here `out` is written.
-    written: usize,
-    /// What was written, or will be, and is not answered yet; in order.
-    under_way: VecDeque<UnderWay>,
-    /// When the peer last sent anything.
-    heard: Instant,
-    /// When the next ping is due; `None` while one is under way.
-    ping: Option<Instant>,
-    /// The last vote of the peer that it was told of, and when it may be told the next.
-    told: Time,
-    tell_at: Instant,
-    /// The last vote of this bank that the peer told of.
-    seen: Time,
-}
-
-struct UnderWay {
-    what: What,
-    since: Instant,
-}
-
-enum What {
-    Message(Asked),
-    Ping,
-    Seen,
-}
-
 impl<F: Fn(&mut Vec<Input>)> Link<F> {
     /// Dials, and opens the link by both proofs.
     async fn dial(&mut self) -> Result<Open, String> {
         let Some(address) = self.line.address.clone() else {
             return Err("it has left the consortium".to_owned());
         };
-        let dialled = timeout(self.shared.timing.dial, self.open(&address)).await;
+        let dialled =
+            timeout(self.shared.timing.dial, Open::dial(&self.shared, self.line.bank, &address)).await;
         dialled.unwrap_or_else(|_| Err(format!("no link within {} ms", self.shared.timing.dial.as_millis())))
-    }
-
-    async fn open(&self, address: &str) -> Result<Open, String> {
-        let stream = self.connect(address).await?;
-        let now = Instant::now();
-        let mut open = Open {
-            stream,
-            lines: Lines::new(),
-            out: Vec::new(),
-            written: 0,
-            under_way: VecDeque::new(),
-            heard: now,
-            ping: Some(now),
-            told: Time(0),
-            tell_at: now,
-            seen: Time(0),
-        };
-        let (dialling, hello) = Dialling::begin(&self.shared.identity, self.line.bank)?;
-        let welcome = open.ask(&hello).await?;
-        let told = self.shared.known_of(self.line.bank);
-        let (seen, proof) = dialling.prove(&welcome, told)?;
-        let news: Seen = serde_json::from_str(&open.ask(&proof).await?)
-            .map_err(|error| format!("it opened the link with words that are not a bank's: {error}"))?;
-        open.told = told;
-        open.seen = seen.max(news.seen);
-        Ok(open)
-    }
-
-    async fn connect(&self, address: &str) -> Result<TcpStream, String> {
-        let failed = |error: io::Error| format!("{address}: {error}");
-        let all = lookup_host(address).await.map_err(failed)?;
-        // Without a key whoever takes the address is believed, so only this machine is dialled.
-        let keyed = self.shared.identity.seal.is_keyed();
-        let usable: Vec<SocketAddr> = all.filter(|at| keyed || at.ip().is_loopback()).collect();
-        if usable.is_empty() {
-            return Err(format!("{address}: without a key banks are dialled on loopback only"));
-        }
-        let stream = TcpStream::connect(&usable[..]).await.map_err(failed)?;
-        // Where nobody listens, a port of the range for outgoing connections may connect to itself.
-        if stream.local_addr().map_err(failed)? == stream.peer_addr().map_err(failed)? {
-            return Err(format!("{address}: nobody listens"));
-        }
-        stream.set_nodelay(true).map_err(failed)?;
-        Ok(stream)
     }
 
     /// Works with the open link until it is lost, or until all is done where the bank stops. Says why it ended.
@@ -241,7 +160,7 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
         if known > open.told && open.tell_at <= now && !stopping {
             open.told = known;
             open.tell_at = now + self.shared.timing.tell;
-            open.say("PEER ", &json(&Seen::news(known)), What::Seen, now);
+            open.say("PEER ", &write(&Seen::news(known)), What::Seen, now);
         }
         if open.ping.is_some_and(|at| at <= now) && !stopping {
             open.ping = None;
@@ -268,12 +187,7 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
 
     /// Reads once, and hands over all answers that came with it.
     fn read(&mut self, open: &mut Open) -> Result<(), String> {
-        match open.stream.try_read_buf(open.lines.space(READ_BYTES)) {
-            Ok(0) => return Err("it closed the link".to_owned()),
-            Ok(_) => open.heard = Instant::now(),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error.to_string()),
-        }
+        open.read()?;
         let at_us = wall_us();
         let result = loop {
             let reply = match open.lines.next() {
@@ -323,10 +237,10 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
                 open.ping = Some(Instant::now() + self.shared.timing.ping);
             }
             (What::Seen, Reply::Done(json)) => {
-                let news: Seen = serde_json::from_str(&json).map_err(|error| format!("no news: {error}"))?;
-                if news.seen > open.seen {
-                    open.seen = news.seen;
-                    self.inputs.push(Input::PeerKnows(bank, news.seen));
+                let news = news(&json)?;
+                if news > open.seen {
+                    open.seen = news;
+                    self.inputs.push(Input::PeerKnows(bank, news));
                 }
             }
             (What::Ping | What::Seen, reply) => return Err(format!("not the answer: {}", shown(&reply))),
@@ -401,77 +315,4 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
             self.inputs.clear();
         }
     }
-}
-
-impl Open {
-    /// Sends a PEER line and gives the JSON that it is answered with.
-    async fn ask(&mut self, json: &str) -> Result<String, String> {
-        self.say("PEER ", json, What::Seen, Instant::now());
-        loop {
-            self.write().map_err(|error| error.to_string())?;
-            if let Some(answer) = self.lines.next() {
-                self.under_way.clear();
-                return match answer.map_err(|error| error.to_string()).map(Reply::parse)? {
-                    Ok(Reply::Done(json)) => Ok(json),
-                    Ok(Reply::Refused(_, why)) => Err(format!("it refuses: {why}")),
-                    Ok(other) => Err(format!("it answers the hello with {}", shown(&other))),
-                    Err(fault) => Err(format!("it answers the hello with no reply: {fault}")),
-                };
-            }
-            tokio::select! {
-                ready = self.stream.readable() => ready.map_err(|error| error.to_string())?,
-                ready = self.stream.writable(), if self.written < self.out.len() => {
-                    ready.map_err(|error| error.to_string())?;
-                    continue;
-                }
-            }
-            match self.stream.try_read_buf(self.lines.space(READ_BYTES)) {
-                Ok(0) => return Err("it closed the connection".to_owned()),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-    }
-
-    fn say(&mut self, verb: &str, rest: &str, what: What, now: Instant) {
-        self.out.extend_from_slice(verb.as_bytes());
-        self.out.extend_from_slice(rest.as_bytes());
-        self.out.push(b'\n');
-        self.under_way.push_back(UnderWay { what, since: now });
-    }
-
-    /// Writes as much as the socket takes now.
-    fn write(&mut self) -> io::Result<()> {
-        while !self.is_written() {
-            match self.stream.try_write(&self.out[self.written..]) {
-                Ok(count) => self.written += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        self.out.clear();
-        self.written = 0;
-        Ok(())
-    }
-
-    fn is_written(&self) -> bool {
-        self.written == self.out.len()
-    }
-
-    /// Since when the peer owes an answer, or anything.
-    fn owes(&self) -> Option<Instant> {
-        self.under_way.front().map(|waiting| waiting.since.max(self.heard))
-    }
-}
-
-fn json(news: &Seen) -> String {
-    serde_json::to_string(news).expect("plain structs of numbers and texts always have a JSON")
-}
-
-/// The reply's line, for the step log.
-fn shown(reply: &Reply) -> String {
-    let mut line = Vec::new();
-    reply.write_to(&mut line);
-    String::from_utf8_lossy(&line).trim_end().to_owned()
 }

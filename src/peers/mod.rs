@@ -1,18 +1,20 @@
 //! Links between banks: each bank dials every other place, and carries its messages there.
 //!
 //! What is asked, and when it is asked again, the pure core decides; here messages go out in order, answers come
-//! back in order, and what a lost link still owes is answered with nothing, exactly once. Sockets and backoff are
-//! in `link`, the proofs in `handshake`. The answering side of a link is a session of the server; its PEER lines
+//! back in order, and what a lost link still owes is answered with nothing, exactly once. Backoff and the task
+//! are in `link`, the socket in `open`, the proofs in `handshake` and `door`. The answering side of a link is a session of the server; its PEER lines
 //! come to `Peers::answer`.
 //!
 //! Architecture invariant: nothing here knows what a vote means.
 
+mod door;
 mod handshake;
 mod link;
+mod open;
 #[cfg(test)]
 mod tests;
 
-pub use handshake::Door;
+pub use door::Door;
 
 use crate::bank::Identity;
 use crate::bank::io::{Asked, Input, Message};
@@ -24,7 +26,7 @@ use crate::limits::{
 use crate::steplog::StepLog;
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
-use handshake::Answered;
+use door::Answered;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -20,9 +20,6 @@ impl RotatedFile {
     /// Opens `path` for appending, its folder made if need be. `bytes_max` 0 means that it is never rotated;
     /// `keep` older files stay beside it.
     pub(super) fn open(path: &Path, bytes_max: u64, keep: usize) -> io::Result<RotatedFile> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder)?;
-        }
         let (file, bytes) = open(path)?;
         Ok(RotatedFile { path: path.to_owned(), bytes_max, keep, file, bytes, torn: false })
     }
@@ -75,6 +72,9 @@ impl RotatedFile {
 }
 
 fn open(path: &Path) -> io::Result<(File, u64)> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder)?;
+    }
     let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
     let bytes = file.metadata()?.len();
     if bytes > 0 {

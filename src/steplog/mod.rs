@@ -3,11 +3,12 @@
 //! Whoever records a step pushes a small value under a lock; an own thread makes the lines and writes them. None
 //! is dropped under load: past a bound of memory the recorder waits for the writer. Nothing is recovered from
 //! this log, so it is never synced; a kill -9 may cost its last moments. The lines' text is in `line`, the list
-//! of events in `step`, rotation in `file`.
+//! of events in `step` and what becomes one in `tell`, rotation in `file`.
 
 mod file;
 mod line;
 mod step;
+mod tell;
 #[cfg(test)]
 mod tests;
 

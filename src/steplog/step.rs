@@ -2,15 +2,9 @@
 //!
 //! A step holds names, numbers and static words; its text is made later, on the log's own thread (`line`).
 
-use crate::bank::io::{Asked, AskedVerb, CoreStep, DoubtCause, Message, Outcome, Seq};
-use crate::bank::record::Record;
-use crate::commit::coordinator;
-use crate::commit::token::Verdict;
+use crate::bank::io::{AskedVerb, DoubtCause, Seq};
 use crate::ids::{AccountNumber, BankId, BankSet, TaxId, Time, TxId};
 use crate::wire::Reason;
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
-use crate::wire::transaction::Transaction;
 use std::net::SocketAddr;
 
 /// A step and when it happened.
@@ -246,102 +240,6 @@ pub enum Step {
 }
 
 impl Step {
-    /// The step of a request that came.
-    pub fn of_request(request: &Request, who: Who) -> Step {
-        let (verb, tx, load) = parts(request);
-        Step::Receive { who, verb, tx: tx.cloned(), load }
-    }
-
-    /// The step of a client's request that left for the bank `to`.
-    pub fn of_query(request: &Request, to: BankId) -> Step {
-        let (verb, tx, load) = parts(request);
-        Step::Query { to, verb, tx: tx.cloned(), load }
-    }
-
-    /// The step of what the bank `from` answered to a client.
-    pub fn of_heard(reply: &Reply, from: BankId) -> Step {
-        let (tx, said) = Said::of(reply);
-        Step::Heard { from, tx: tx.cloned(), said }
-    }
-
-    /// The step of a reply that was given.
-    pub fn of_reply(reply: &Reply, who: Who) -> Step {
-        let (tx, said) = Said::of(reply);
-        Step::Reply { who, tx: tx.cloned(), said }
-    }
-
-    /// The step of a record; `seq` is its number.
-    pub fn of_record(record: &Record, seq: Seq) -> Step {
-        match record {
-            Record::Consortium { bank, places } => Step::Consortium(*bank, places.len(), seq),
-            Record::Voted { tx, time, transaction, refusal } => Step::Vote {
-                tx: tx.clone(),
-                time: *time,
-                seq,
-                load: Load::of(transaction),
-                refusal: refusal.as_ref().map(|(reason, text)| (*reason, text.as_str().into())),
-            },
-            Record::Refused { tx, time, reason } => {
-                Step::Refuse { tx: tx.clone(), time: *time, reason: *reason, seq }
-            }
-            Record::Decided { tx, outcome, .. } => {
-                let ending = match outcome {
-                    Outcome::Committed(time) => Ending::Committed(*time),
-                    Outcome::Aborted(token, reason) => Ending::Aborted(token.bank, *reason),
-                };
-                Step::Outcome { tx: tx.clone(), ending, seq, voted: None }
-            }
-            Record::Executed { tx, time, committed, .. } => Step::Outcome {
-                tx: tx.clone(),
-                ending: Ending::Committed(*committed),
-                seq,
-                voted: Some(*time),
-            },
-            Record::ClientAdded { client, .. } => Step::Client(client.cpf.clone(), seq),
-            Record::AccountOpened { account, .. } => Step::Account(account.number.clone(), seq),
-            Record::ClockMoved { time } => Step::Clock(*time, seq),
-            Record::Stopped { why } => Step::Fault(why.as_str().into()),
-        }
-    }
-
-    /// The step of a message that left for the bank `to`.
-    pub fn of_message(message: &Message, to: BankId) -> Step {
-        let (tx, verb, load) = match message {
-            Message::Prepare(tx, transaction) => (tx, AskedVerb::Prepare, Load::of(transaction)),
-            Message::Commit(tx, tokens) => (tx, AskedVerb::Commit, Load::Tokens(tokens.len())),
-            Message::Abort(tx, token) => (tx, AskedVerb::Abort, Load::Tokens(usize::from(token.is_some()))),
-            Message::Resolve(tx) => (tx, AskedVerb::Resolve, Load::Nothing),
-        };
-        Step::Send { to, verb, tx: tx.clone(), load }
-    }
-
-    /// The step of what the bank `from` answered to what it was asked.
-    pub fn of_answer(from: BankId, asked: &Asked, reply: Option<&Reply>) -> Step {
-        let said = reply.map(|reply| Said::of(reply).1);
-        Step::Answer { from, verb: asked.verb, tx: asked.tx.clone(), said }
-    }
-
-    /// The step of something inside the core.
-    pub fn of_core(step: &CoreStep) -> Step {
-        match step {
-            CoreStep::Doubt(tx, cause) => Step::Doubt(tx.clone(), *cause),
-            CoreStep::Drive(tx) => Step::Drive(tx.clone()),
-            CoreStep::Silent(tx, banks) => Step::Timeout(tx.clone(), *banks),
-            CoreStep::GaveUp(tx) => Step::GaveUp(tx.clone()),
-        }
-    }
-
-    /// The step of a driver's verdict; `oks` of `banks` said OK.
-    pub fn of_verdict(tx: &TxId, verdict: &coordinator::Verdict, oks: usize, banks: usize) -> Step {
-        let ending = match verdict {
-            coordinator::Verdict::Committed(time) => Ending::Committed(*time),
-            coordinator::Verdict::Aborted { by, reason, .. } => Ending::Aborted(*by, *reason),
-            coordinator::Verdict::Doubt(silent) => Ending::Unknown(*silent),
-            coordinator::Verdict::Unreached => Ending::Unreached,
-        };
-        Step::Verdict { tx: tx.clone(), ending, oks, banks }
-    }
-
     /// The event's word on the line.
     pub fn event(&self) -> &'static str {
         match self {
@@ -480,80 +378,6 @@ impl Step {
             | Step::Known(..) => 0,
         };
         text + self.tx().map_or(0, |tx| tx.as_str().len())
-    }
-}
-
-/// A request's verb, its transaction, and what it carries.
-fn parts(request: &Request) -> (&'static str, Option<&TxId>, Load) {
-    match request {
-        Request::Prepare(tx, transaction) => ("PREPARE", Some(tx), Load::of(transaction)),
-        Request::Commit(tx, tokens) => ("COMMIT", Some(tx), Load::Tokens(tokens.len())),
-        Request::Abort(tx, token) => ("ABORT", Some(tx), Load::Tokens(usize::from(token.is_some()))),
-        Request::Resolve(tx) => ("RESOLVE", Some(tx), Load::Nothing),
-        Request::Status(tx) => ("STATUS", Some(tx), Load::Nothing),
-        Request::Execute(tx, transaction) => ("EXECUTE", Some(tx), Load::of(transaction)),
-        Request::Client(_) => ("CLIENT", None, Load::Nothing),
-        Request::Account(_) => ("ACCOUNT", None, Load::Nothing),
-        Request::Clients { .. } => ("CLIENTS", None, Load::Nothing),
-        Request::Accounts { .. } => ("ACCOUNTS", None, Load::Nothing),
-        Request::Balance(_) => ("BALANCE", None, Load::Nothing),
-        Request::Value(_) => ("VALUE", None, Load::Nothing),
-        Request::History { .. } => ("HISTORY", None, Load::Nothing),
-        Request::Pending { .. } => ("PENDING", None, Load::Nothing),
-        Request::Banks => ("BANKS", None, Load::Nothing),
-        Request::Info => ("INFO", None, Load::Nothing),
-        Request::Snapshot { .. } => ("SNAPSHOT", None, Load::Nothing),
-        Request::Peer(_) => ("PEER", None, Load::Nothing),
-        Request::Ping => ("PING", None, Load::Nothing),
-        Request::Help => ("HELP", None, Load::Nothing),
-        Request::Quit => ("QUIT", None, Load::Nothing),
-    }
-}
-
-impl Load {
-    fn of(transaction: &Transaction) -> Load {
-        Load::Ops(transaction.ops().len(), transaction.banks())
-    }
-}
-
-impl Said {
-    /// What `reply` says, and about which transaction.
-    pub fn of(reply: &Reply) -> (Option<&TxId>, Said) {
-        let said = |word| Said { word, by: None, time: None, reason: None, text: None };
-        let text = |text: &str| if text.is_empty() { None } else { Some(text.into()) };
-        match reply {
-            Reply::Ok(tx, token) => {
-                (Some(tx), Said { by: Some(token.bank), time: Some(token.time), ..said("OK") })
-            }
-            Reply::Nok(tx, token, reason, words) => (
-                Some(tx),
-                Said {
-                    by: Some(token.bank),
-                    // The token of a NOK `duplicate-id` repeats an earlier vote, perhaps an OK.
-                    time: Some(token.time).filter(|_| token.verdict == Verdict::No),
-                    reason: Some(*reason),
-                    text: text(words),
-                    ..said("NOK")
-                },
-            ),
-            Reply::Committed(tx, time, token) => {
-                (Some(tx), Said { by: Some(token.bank), time: Some(*time), ..said("COMMITTED") })
-            }
-            Reply::Aborted(tx, token, reason) => {
-                (Some(tx), Said { by: Some(token.bank), reason: Some(*reason), ..said("ABORTED") })
-            }
-            Reply::Doubt(tx, words) => (Some(tx), Said { text: text(words), ..said("DOUBT") }),
-            Reply::Unknown(tx) => (Some(tx), said("UNKNOWN")),
-            Reply::Done(_) => (None, said("DONE")),
-            Reply::Refused(reason, words) => {
-                (None, Said { reason: Some(*reason), text: text(words), ..said("REFUSED") })
-            }
-            Reply::Err(reason, words) => {
-                (None, Said { reason: Some(*reason), text: text(words), ..said("ERR") })
-            }
-            Reply::Pong => (None, said("PONG")),
-            Reply::Bye => (None, said("BYE")),
-        }
     }
 }
 

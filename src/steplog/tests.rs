@@ -2,13 +2,14 @@
 
 use super::line::Formatter;
 use super::*;
-use crate::bank::io::{Asked, AskedVerb, CoreStep, DoubtCause, Message};
+use crate::bank::io::{Asked, AskedVerb, CoreStep, DoubtCause, Message, Outcome, OwnVote};
 use crate::bank::record::Record;
 use crate::commit::token::{Digest, Seal, Token, Verdict};
 use crate::ids::{AccountNumber, BankId, BankSet, TaxId, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
+use crate::wire::transaction::Transaction;
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
@@ -196,6 +197,59 @@ fn every_event_has_its_line() {
         let shown = format!("{step:?}");
         // A peer without an address, as of a place whose bank left, is shown as the list shows it.
         assert_eq!(words(step), expected, "{shown}");
+    }
+}
+
+#[test]
+fn a_transaction_is_told_by_its_size_and_banks() {
+    let text = r#"{"ops":[{"bank":0,"op":"set","value":"1"},{"bank":2,"op":"set","value":"1"}]}"#;
+    let transaction = Arc::new(Transaction::parse(text).unwrap());
+    let with = |refusal| Record::Voted {
+        tx: tx("t1"),
+        time: Time(5),
+        transaction: Arc::clone(&transaction),
+        refusal,
+    };
+    let own = OwnVote { verdict: Verdict::Ok, time: Time(5), digest: None };
+    let decided = |outcome| Record::Decided { tx: tx("t1"), own, outcome, votes: Vec::new() };
+    let cases = [
+        (
+            Step::of_request(&Request::Execute(tx("t1"), Arc::clone(&transaction)), client()),
+            "recv tx=t1 peer=127.0.0.1:53012 EXECUTE ops=2 banks=0,2",
+        ),
+        (
+            Step::of_message(&Message::Prepare(tx("t1"), Arc::clone(&transaction)), bank(0)),
+            "send tx=t1 peer=127.0.0.1:8886 bank=0 PREPARE ops=2 banks=0,2",
+        ),
+        (Step::of_record(&with(None), 7), "vote tx=t1 peer=- OK time=5 ops=2 banks=0,2 seq=7"),
+        (
+            Step::of_record(&with(Some((Reason::Locked, "storage".into()))), 7),
+            "vote tx=t1 peer=- NOK locked time=5 ops=2 banks=0,2 seq=7 storage",
+        ),
+        (
+            Step::of_record(
+                &Record::Executed {
+                    tx: tx("t1"),
+                    time: Time(5),
+                    committed: Time(6),
+                    transaction: Arc::clone(&transaction),
+                    votes: Vec::new(),
+                },
+                8,
+            ),
+            "outcome tx=t1 peer=- COMMITTED time=6 voted=5 seq=8",
+        ),
+        (
+            Step::of_record(&decided(Outcome::Committed(Time(9))), 8),
+            "outcome tx=t1 peer=- COMMITTED time=9 seq=8",
+        ),
+        (
+            Step::of_record(&decided(Outcome::Aborted(token(Verdict::No), Reason::Limit)), 8),
+            "outcome tx=t1 peer=- ABORTED limit by=1 seq=8",
+        ),
+    ];
+    for (step, expected) in cases {
+        assert_eq!(words(step), expected);
     }
 }
 
@@ -450,4 +504,34 @@ fn a_full_disk_stops_nobody() {
     }
     assert!(log.flush(Duration::from_secs(20)));
     log.close();
+}
+
+/// Where the test that panics on purpose puts its log; only the test below sets it.
+const PANIC_LOG: &str = "CONSORCIO_TEST_PANIC_LOG";
+
+#[test]
+fn a_panic_is_told_before_the_process_goes() {
+    let place = Place::new();
+    let test = std::env::current_exe().unwrap();
+    let ended = std::process::Command::new(test)
+        .args(["--exact", "steplog::tests::panics_on_purpose", "--ignored"])
+        .env(PANIC_LOG, place.log())
+        .output()
+        .unwrap();
+    assert!(!ended.status.success());
+    let lines = lines(&place.log());
+    assert!(lines[0].contains("tx=t1"), "{lines:?}");
+    assert!(lines[1].contains("fault") && lines[1].contains("the books are wrong"), "{lines:?}");
+}
+
+#[test]
+#[ignore = "run by the test above, in a process of its own"]
+fn panics_on_purpose() {
+    let Some(path) = std::env::var_os(PANIC_LOG) else { return };
+    let log = StepLog::open(Path::new(&path), Options::default()).unwrap();
+    log.flush_on_panic();
+    log.record(drive("t1"));
+    // Whatever drops the log afterwards is not what wrote it: this thread's handle is leaked.
+    std::mem::forget(log);
+    panic!("the books are wrong");
 }

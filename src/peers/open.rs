@@ -1,0 +1,171 @@
+//! The connection of an open link: dialled, proved, written and read. What its answers mean is not known here.
+
+use super::Shared;
+use super::handshake::{Dialling, news};
+use crate::bank::Identity;
+use crate::bank::io::Asked;
+use crate::ids::{BankId, Time};
+use crate::wire::codec::Lines;
+use crate::wire::reply::Reply;
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::Instant;
+
+/// Room for what one read may bring.
+const READ_BYTES: usize = 64 * 1024;
+
+/// An open link.
+pub(super) struct Open {
+    pub(super) stream: TcpStream,
+    pub(super) lines: Lines,
+    pub(super) out: Vec<u8>,
+    /// Up to here `out` is written.
+    written: usize,
+    /// What was written, or will be, and is not answered yet; in order.
+    pub(super) under_way: VecDeque<UnderWay>,
+    /// When the peer last sent anything.
+    pub(super) heard: Instant,
+    /// When the next ping is due; `None` while one is under way.
+    pub(super) ping: Option<Instant>,
+    /// The last vote of the peer that it was told of, and when it may be told the next.
+    pub(super) told: Time,
+    pub(super) tell_at: Instant,
+    /// The last vote of this bank that the peer told of.
+    pub(super) seen: Time,
+}
+
+/// Something that the peer was asked.
+pub(super) struct UnderWay {
+    pub(super) what: What,
+    pub(super) since: Instant,
+}
+
+/// What its answer is for.
+pub(super) enum What {
+    Message(Asked),
+    Ping,
+    Seen,
+}
+
+impl Open {
+    /// Dials the bank at `address`, and opens the link by both proofs.
+    pub(super) async fn dial(shared: &Shared, bank: BankId, address: &str) -> Result<Open, String> {
+        let stream = connect(&shared.identity, address).await?;
+        let now = Instant::now();
+        let mut open = Open {
+            stream,
+            lines: Lines::new(),
+            out: Vec::new(),
+            written: 0,
+            under_way: VecDeque::new(),
+            heard: now,
+            ping: Some(now),
+            told: Time(0),
+            tell_at: now,
+            seen: Time(0),
+        };
+        let (dialling, hello) = Dialling::begin(&shared.identity, bank)?;
+        let welcome = open.ask(&hello).await?;
+        let told = shared.known_of(bank);
+        let (seen, proof) = dialling.prove(&welcome, told)?;
+        let news = news(&open.ask(&proof).await?)?;
+        open.told = told;
+        open.seen = seen.max(news);
+        Ok(open)
+    }
+
+    /// Sends a PEER line and gives the JSON that it is answered with.
+    async fn ask(&mut self, json: &str) -> Result<String, String> {
+        self.say("PEER ", json, What::Seen, Instant::now());
+        loop {
+            self.write().map_err(|error| error.to_string())?;
+            if let Some(answer) = self.lines.next() {
+                self.under_way.clear();
+                return match answer.map_err(|error| error.to_string()).map(Reply::parse)? {
+                    Ok(Reply::Done(json)) => Ok(json),
+                    Ok(Reply::Refused(_, why)) => Err(format!("it refuses: {why}")),
+                    Ok(other) => Err(format!("it answers the hello with {}", shown(&other))),
+                    Err(fault) => Err(format!("it answers the hello with no reply: {fault}")),
+                };
+            }
+            tokio::select! {
+                ready = self.stream.readable() => ready.map_err(|error| error.to_string())?,
+                ready = self.stream.writable(), if self.written < self.out.len() => {
+                    ready.map_err(|error| error.to_string())?;
+                    continue;
+                }
+            }
+            self.read()?;
+        }
+    }
+
+    pub(super) fn say(&mut self, verb: &str, rest: &str, what: What, now: Instant) {
+        self.out.extend_from_slice(verb.as_bytes());
+        self.out.extend_from_slice(rest.as_bytes());
+        self.out.push(b'\n');
+        self.under_way.push_back(UnderWay { what, since: now });
+    }
+
+    /// Reads what is there, into `lines`.
+    pub(super) fn read(&mut self) -> Result<(), String> {
+        match self.stream.try_read_buf(self.lines.space(READ_BYTES)) {
+            Ok(0) => Err("it closed the connection".to_owned()),
+            Ok(_) => {
+                self.heard = Instant::now();
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Writes as much as the socket takes now.
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        while !self.is_written() {
+            match self.stream.try_write(&self.out[self.written..]) {
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        self.out.clear();
+        self.written = 0;
+        Ok(())
+    }
+
+    pub(super) fn is_written(&self) -> bool {
+        self.written == self.out.len()
+    }
+
+    /// Since when the peer owes an answer, or anything.
+    pub(super) fn owes(&self) -> Option<Instant> {
+        self.under_way.front().map(|waiting| waiting.since.max(self.heard))
+    }
+}
+
+async fn connect(identity: &Identity, address: &str) -> Result<TcpStream, String> {
+    let failed = |error: io::Error| format!("{address}: {error}");
+    let all = lookup_host(address).await.map_err(failed)?;
+    // Without a key whoever takes the address is believed, so only this machine is dialled.
+    let keyed = identity.seal.is_keyed();
+    let usable: Vec<SocketAddr> = all.filter(|at| keyed || at.ip().is_loopback()).collect();
+    if usable.is_empty() {
+        return Err(format!("{address}: without a key banks are dialled on loopback only"));
+    }
+    let stream = TcpStream::connect(&usable[..]).await.map_err(failed)?;
+    // Where nobody listens, a port of the range for outgoing connections may connect to itself.
+    if stream.local_addr().map_err(failed)? == stream.peer_addr().map_err(failed)? {
+        return Err(format!("{address}: nobody listens"));
+    }
+    stream.set_nodelay(true).map_err(failed)?;
+    Ok(stream)
+}
+
+/// The reply's line, for the step log.
+pub(super) fn shown(reply: &Reply) -> String {
+    let mut line = Vec::new();
+    reply.write_to(&mut line);
+    String::from_utf8_lossy(&line).trim_end().to_owned()
+}
