@@ -100,8 +100,7 @@ pub fn open(
     let from = restore(disk.as_ref(), &journal, &names, replica, &mut told)?;
     let mut indexes = load_indexes(disk.as_ref(), &journal, &from, segments, &mut told)?;
     let mut walk = Walk::new(disk.as_ref(), &journal, &from);
-    walk.read_all(from.segment + 1, segments, replica, &mut told)?;
-    walk.check_end(&names)?;
+    walk.read_all(from.segment + 1, segments, &names, replica, &mut told)?;
     for closed in &mut walk.closed {
         indexes.push(load_or_write(disk.as_ref(), &journal, closed, &mut told)?);
     }
@@ -306,6 +305,7 @@ impl<'a> Walk<'a> {
         &mut self,
         from: u64,
         to: u64,
+        names: &[String],
         replica: &mut dyn Replica,
         told: &mut Recovered,
     ) -> Result<(), JournalError> {
@@ -323,6 +323,9 @@ impl<'a> Walk<'a> {
                     end: None,
                 });
                 self.refuse_if_written_after(&mut reader, &end, bad.is_some(), to)?;
+            }
+            if torn_or_empty || number == to {
+                self.refuse_if_too_early(names)?;
             }
             if bad.is_some() {
                 told.torn = Some(self.cut(&mut reader)?);
@@ -435,21 +438,24 @@ impl<'a> Walk<'a> {
         Ok(TornTail { file: reader.place(), offset, bytes: end - offset })
     }
 
-    /// Refuses an end that an index or a snapshot proves to be too early.
-    fn check_end(&self, names: &[String]) -> Result<(), JournalError> {
-        let too_early = |proof: String| JournalError::Damaged {
-            file: place(self.disk, &segment_name(self.current.number)),
-            offset: self.current.end,
-            why: format!("the journal ends with record {} here, though {proof} is there", self.last),
-        };
+    /// Refuses an end that an index or a snapshot proves to be too early: both are made of a full segment, once
+    /// the first batch of the next one is synced.
+    fn refuse_if_too_early(&self, names: &[String]) -> Result<(), JournalError> {
+        let (number, empty) = (self.current.number, self.current.is_empty());
         let index = names.iter().filter_map(|name| number_in(name, "index-", index_name)).max();
-        if let Some(number) = index.filter(|number| *number >= self.current.number) {
-            return Err(too_early(index_name(number)));
-        }
+        let index = index.filter(|index| *index >= number || (empty && *index + 1 == number));
         let snapshot = snapshot::among(names).first().copied();
-        let beyond =
-            snapshot.filter(|seq| *seq > self.last || (*seq == self.last && self.last_batch.is_none()));
-        beyond.map_or(Ok(()), |seq| Err(too_early(snapshot_name(seq))))
+        let snapshot =
+            snapshot.filter(|seq| *seq > self.last || (self.last_batch.is_none() && *seq == self.last));
+        let Some(proof) = index.map(index_name).or(snapshot.map(snapshot_name)) else { return Ok(()) };
+        Err(JournalError::Damaged {
+            file: place(self.disk, &segment_name(number)),
+            offset: self.current.end,
+            why: format!(
+                "the journal ends with record {} here; this is no torn tail, for {proof} was made after more was synced",
+                self.last
+            ),
+        })
     }
 
     /// Writes the last batch again and syncs it. It may have been read from the system's memory only: after a

@@ -1,1 +1,198 @@
-//! Soon.
+//! What is not as it was written: the torn tail is cut and told, everything else is refused.
+
+use crate::support::*;
+use consorcio::journal::{JournalError, MemDisk};
+
+/// Length of a file up to its last byte that is not zero.
+fn used(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+}
+
+fn segment(number: u64) -> String {
+    format!("segment-{number:010}")
+}
+
+/// The last segment that holds a batch.
+fn last_segment(disk: &MemDisk) -> u64 {
+    (1..).take_while(|number| used(&disk.get(&segment(*number))) > 64).last().unwrap()
+}
+
+/// A journal of some segments whose last batch has several records and is not followed by a mark.
+fn journal(last: u64) -> MemDisk {
+    let disk = MemDisk::new();
+    let (mut appender, ..) = must_open(disk.clone(), small());
+    append_up_to(&mut appender, last - 3);
+    append(&mut appender, 3).unwrap();
+    drop(appender);
+    disk
+}
+
+#[test]
+fn a_tail_cut_at_any_byte_loses_the_last_batch_only() {
+    let disk = journal(90);
+    let name = segment(last_segment(&disk));
+    let whole = disk.get(&name);
+    let (last_begin, last_end) = {
+        // The last batch begins where the journal without it ends.
+        let before = disk.copy();
+        let (_, _, recovered, _) = must_open(before.copy(), small());
+        assert_eq!(recovered.last, 90);
+        let mut cut = whole.clone();
+        let end = used(&whole);
+        cut[end - 1] ^= 1;
+        before.put(&name, cut);
+        let (_, _, recovered, _) = must_open(before, small());
+        let torn = recovered.torn.unwrap();
+        assert_eq!(torn.file, format!("memory/{name}"));
+        (usize::try_from(torn.offset).unwrap(), end.next_multiple_of(8))
+    };
+    assert!(last_end - last_begin > 100);
+    for length in last_begin..=last_end {
+        for zeros in [true, false] {
+            // Zeroed from there on, or the file itself ends there.
+            let mut bytes = whole.clone();
+            if zeros {
+                bytes[length..].fill(0);
+            } else {
+                bytes.truncate(length);
+            }
+            let cut = disk.copy();
+            cut.put(&name, bytes.clone());
+            let (mut appender, _, recovered, log) = must_open(cut.clone(), small());
+            // A byte that is zero anyway is not missing.
+            let complete = zeros && used(&bytes) == used(&whole);
+            let last = if complete || length == last_end { 90 } else { 87 };
+            assert_records(&log, last);
+            let left = used(&bytes[..length].to_vec()).saturating_sub(last_begin);
+            match recovered.torn {
+                Some(torn) => {
+                    assert_eq!(last, 87);
+                    assert_eq!((torn.offset, torn.bytes), (last_begin as u64, left as u64));
+                }
+                None => assert!(last == 90 || left == 0, "cut at {length}"),
+            }
+            // What follows goes where the tail was, and nothing of the tail comes back.
+            append(&mut appender, 1).unwrap();
+            drop(appender);
+            let (_, _, recovered, log) = must_open(cut, small());
+            assert_records(&log, last + 1);
+            assert_eq!(recovered.torn, None);
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_in_the_tail_or_refused_with_file_and_offset() {
+    let disk = journal(70);
+    let last = last_segment(&disk);
+    assert!(last >= 3);
+    let (mut cut, mut refused) = (0, 0);
+    for number in 1..=last + 1 {
+        let name = segment(number);
+        let whole = disk.get(&name);
+        for byte in 0..whole.len() {
+            // Every bit of what is used, and of the zeros one in each byte.
+            for bit in if byte < used(&whole) { 0..8 } else { byte % 8..byte % 8 + 1 } {
+                let flipped = disk.copy();
+                let mut bytes = whole.clone();
+                bytes[byte] ^= 1 << bit;
+                flipped.put(&name, bytes);
+                match try_open(flipped, small()) {
+                    Ok((_, _, recovered, log)) => {
+                        let torn = recovered
+                            .torn
+                            .clone()
+                            .unwrap_or_else(|| panic!("{name}:{byte}:{bit} is not noticed"));
+                        assert_eq!(torn.file, format!("memory/{name}"));
+                        assert!(torn.offset <= byte as u64 && (byte as u64) < torn.offset + torn.bytes);
+                        assert_records(&log, recovered.last);
+                        assert!(
+                            number >= last && recovered.last >= 67,
+                            "{name}:{byte}:{bit} cuts {recovered}"
+                        );
+                        cut += 1;
+                    }
+                    Err(JournalError::Damaged { file, offset, why }) => {
+                        assert_eq!(file, format!("memory/{name}"), "{name}:{byte}:{bit}: {offset} {why}");
+                        assert!(offset <= byte as u64, "{name}:{byte}:{bit} is told at {offset}: {why}");
+                        refused += 1;
+                    }
+                    Err(error) => panic!("{name}:{byte}:{bit}: {error}"),
+                }
+            }
+        }
+    }
+    assert!(cut > 1000 && refused > 10_000, "both happen: {cut}, {refused}");
+}
+
+#[test]
+fn after_an_end_in_order_no_record_is_taken_for_a_torn_tail() {
+    let disk = MemDisk::new();
+    let (mut appender, ..) = must_open(disk.clone(), small());
+    append_up_to(&mut appender, 20);
+    appender.close().unwrap();
+    let name = segment(last_segment(&disk));
+    let whole = disk.get(&name);
+    for byte in 0..used(&whole) - 32 {
+        let flipped = disk.copy();
+        let mut bytes = whole.clone();
+        bytes[byte] ^= 1;
+        flipped.put(&name, bytes);
+        let Err(error) = try_open(flipped, small()) else { panic!("byte {byte} is cut") };
+        assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
+    }
+}
+
+#[test]
+fn what_an_older_file_left_on_the_disk_is_no_batch() {
+    // The same journal, and the same places: only the segment's number differs.
+    let disk = journal(90);
+    let stale = disk.get(&segment(2));
+    let name = segment(last_segment(&disk) + 1);
+    let mut bytes = disk.get(&name);
+    bytes[64..].copy_from_slice(&stale[64..]);
+    disk.put(&name, bytes);
+    let (_, _, recovered, log) = must_open(disk, small());
+    assert_records(&log, 90);
+    assert_eq!(recovered.torn.unwrap().offset, 64);
+}
+
+#[test]
+fn a_batch_moved_within_its_segment_is_refused() {
+    let disk = journal(60);
+    let name = segment(1);
+    let mut bytes = disk.get(&name);
+    // The first batch again, in the place of the second.
+    let first = bytes[64..64 + 32 + 24].to_vec();
+    bytes[120..120 + first.len()].copy_from_slice(&first);
+    disk.put(&name, bytes);
+    let Err(error) = try_open(disk, small()) else { panic!("it opens") };
+    assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn a_segment_of_zeros_or_a_missing_one_is_refused() {
+    let disk = journal(120);
+    let last = last_segment(&disk);
+    for number in 1..last {
+        let emptied = disk.copy();
+        let mut bytes = emptied.get(&segment(number));
+        bytes[64..].fill(0);
+        emptied.put(&segment(number), bytes);
+        let Err(error) = try_open(emptied, small()) else {
+            panic!("segment {number} of zeros is not noticed")
+        };
+        assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
+        let without = disk.copy();
+        consorcio::journal::Disk::remove(&without, &segment(number)).unwrap();
+        let Err(error) = try_open(without, small()) else { panic!("segment {number} is not missed") };
+        assert!(matches!(error, JournalError::Missing { .. }), "{error}");
+        assert!(error.to_string().contains(&segment(number)), "{error}");
+    }
+    // The newest ones leave their indexes behind, which tell.
+    for number in (last - 1..=last + 1).rev() {
+        consorcio::journal::Disk::remove(&disk, &segment(number)).unwrap();
+    }
+    let Err(error) = try_open(disk, small()) else { panic!("the end is not missed") };
+    assert!(matches!(error, JournalError::Missing { .. }), "{error}");
+}

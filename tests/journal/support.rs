@@ -69,7 +69,7 @@ pub fn records(to: u64) -> Vec<Record> {
 
 /// Small segments, and all work done where the seed decides the order.
 pub fn small() -> Options {
-    Options { segment_bytes: 2048, threads: false, new_id: Some(*b"a test's journal"), ..Options::default() }
+    Options { segment_bytes: 1024, threads: false, new_id: Some(*b"a test's journal"), ..Options::default() }
 }
 
 pub fn with_snapshots(after: u64) -> Options {
@@ -108,4 +108,12 @@ pub fn append_up_to(appender: &mut Appender, last: u64) {
         append(appender, count.min(last - appender.last())).unwrap();
         count = count % 3 + 1;
     }
+}
+
+/// The records that were applied are those from 1 to `last`.
+#[track_caller]
+pub fn assert_records(log: &Log, last: Seq) {
+    assert_eq!(log.records.len() as u64, last, "how many records");
+    let wrong = (1..=last).zip(&log.records).find(|(n, found)| record(*n) != **found);
+    assert_eq!(wrong, None);
 }
