@@ -98,7 +98,7 @@ pub(super) fn write_index(
     header[24..32].copy_from_slice(&(entries.len() as u64).to_le_bytes());
     header[32..40].copy_from_slice(&(filter_bytes.len() as u64).to_le_bytes());
     header[40..44].copy_from_slice(&salt.crc(1, &filter_bytes).to_le_bytes());
-    let crc = salt.crc(0, &header[8..]);
+    let crc = salt.crc(0, &header[4..]);
     header[..4].copy_from_slice(&crc.to_le_bytes());
     bytes.extend_from_slice(&header);
     bytes.extend_from_slice(&filter_bytes);
@@ -165,7 +165,7 @@ pub(super) fn load_index(
     let salt = Salt::new(journal, segment);
     let known =
         FileHeader::decode(Kind::Index, &file_header) == Ok(FileHeader { journal: *journal, segment });
-    if got < head.len() || !known || u32_at(header, 0) != salt.crc(0, &header[8..]) {
+    if got < head.len() || !known || u32_at(header, 0) != salt.crc(0, &header[4..]) {
         return Ok(None);
     }
     let (entries, filter_bytes) = (u64_at(header, 24), usize_of(u64_at(header, 32)));

@@ -174,10 +174,8 @@ fn start_threads(
     let keeping = start(
         "journal-history",
         Box::new(move || {
+            // What is full when the journal is closed still gets its index; a snapshot can wait.
             for closed in closed_orders {
-                if history.stop.load(Ordering::Relaxed) {
-                    return;
-                }
                 history.take(closed);
             }
         }),
@@ -254,7 +252,7 @@ impl History {
         let Some(replica) = &self.options.replica else { return };
         let full = self.shared.indexed_segments();
         let due = self.options.snapshot_after_segments;
-        if due == 0 || full - self.snapshot_segment < due {
+        if due == 0 || full - self.snapshot_segment < due || self.stop.load(Ordering::Relaxed) {
             return;
         }
         match snapshot::make(&self.shared, replica, &self.stop) {

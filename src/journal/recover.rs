@@ -102,7 +102,7 @@ pub fn open(
     let mut walk = Walk::new(disk.as_ref(), &journal, &from);
     walk.read_all(from.segment + 1, segments, &names, replica, &mut told)?;
     for closed in &mut walk.closed {
-        indexes.push(load_or_write(disk.as_ref(), &journal, closed, &mut told)?);
+        indexes.push(load_or_write(disk.as_ref(), &journal, &names, closed, &mut told)?);
     }
     walk.rewrite_last()?;
     told.segments = walk.current.number;
@@ -249,6 +249,7 @@ fn made_again(disk: &dyn Disk, number: u64) -> String {
 fn load_or_write(
     disk: &dyn Disk,
     journal: &JournalId,
+    names: &[String],
     closed: &mut Closed,
     told: &mut Recovered,
 ) -> Result<Index, JournalError> {
@@ -258,7 +259,10 @@ fn load_or_write(
     match load_index(disk, journal, closed.segment)?.filter(fits) {
         Some(index) => Ok(index),
         None => {
-            told.warnings.push(made_again(disk, closed.segment));
+            // One that is missing was not made yet when the process stopped.
+            if names.contains(&index_name(closed.segment)) {
+                told.warnings.push(made_again(disk, closed.segment));
+            }
             write_index(disk, journal, closed)
         }
     }

@@ -85,7 +85,7 @@ fn load(
     };
     let salt = Salt::new(journal, header.segment);
     let own = &head[FILE_HEADER_BYTES..];
-    if got < head.len() || u32_at(own, 0) != salt.crc(seq, &own[8..]) || u64_at(own, 8) != seq {
+    if got < head.len() || u32_at(own, 0) != salt.crc(seq, &own[4..]) || u64_at(own, 8) != seq {
         return Ok(Err("its header is damaged"));
     }
     let bytes = u64_at(own, 16);
@@ -170,7 +170,7 @@ fn write(
     own[8..16].copy_from_slice(&seq.to_le_bytes());
     own[16..24].copy_from_slice(&(content.len() as u64).to_le_bytes());
     own[24..28].copy_from_slice(&salt.crc(seq, content).to_le_bytes());
-    let crc = salt.crc(seq, &own[8..]);
+    let crc = salt.crc(seq, &own[4..]);
     own[..4].copy_from_slice(&crc.to_le_bytes());
     let header = FileHeader { journal: *journal, segment }.encode(Kind::Snapshot);
     write_whole(disk, &snapshot_name(seq), &[&header, &own, content])

@@ -63,7 +63,7 @@ fn a_tail_cut_at_any_byte_loses_the_last_batch_only() {
             let complete = zeros && used(&bytes) == used(&whole);
             let last = if complete || length == last_end { 90 } else { 87 };
             assert_records(&log, last);
-            let left = used(&bytes[..length].to_vec()).saturating_sub(last_begin);
+            let left = used(&bytes[..length]).saturating_sub(last_begin);
             match recovered.torn {
                 Some(torn) => {
                     assert_eq!(last, 87);

@@ -1,1 +1,158 @@
-//! Soon.
+//! On real files: the lock, other versions, other journals, and processes that are killed.
+
+use crate::support::*;
+use consorcio::journal::{FileDisk, FolderError, JournalError, MemDisk, Options, dump};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+const FOLDER: &str = "CONSORCIO_TEST_JOURNAL";
+
+#[test]
+fn files_and_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/b");
+    let options = || Options {
+        segment_bytes: 64 * 1024,
+        first_segment_bytes: 4096,
+        threads: true,
+        ..with_snapshots(2)
+    };
+    for last in [1000, 1001, 20_000, 20_100] {
+        let (mut appender, reader, recovered, log) = must_open(FileDisk::open(&path).unwrap(), options());
+        assert_records(&log, recovered.last);
+        assert!(recovered.torn.is_none() && recovered.warnings.is_empty(), "{recovered:?}");
+        while appender.last() < last {
+            let count = (last - appender.last()).min(100);
+            append(&mut appender, count).unwrap();
+        }
+        // The folder is in use; reading it is free.
+        let mut text = Vec::new();
+        let summary = dump(&FileDisk::read_only(&path), &mut text).unwrap();
+        assert_eq!((summary.records, summary.faults.len()), (last, 0));
+        appender.close().unwrap();
+        drop(reader);
+    }
+    let (_, reader, recovered, _) = must_open(FileDisk::open(&path).unwrap(), options());
+    assert!(recovered.snapshot.is_some());
+    assert_eq!(reader.lookup(&tx(1)).unwrap(), Some(record(1)));
+}
+
+#[test]
+fn a_small_journal_needs_little_disk() {
+    let disk = MemDisk::new();
+    let (appender, ..) = must_open(disk.clone(), Options { threads: true, ..Options::default() });
+    drop(appender);
+    let bytes: usize =
+        consorcio::journal::Disk::list(&disk).unwrap().iter().map(|name| disk.get(name).len()).sum();
+    assert!((1 << 20..=3 << 20).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn a_folder_belongs_to_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = child("files::child_appends", folder.path());
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("acknowledged"))).unwrap().unwrap();
+    let error = FileDisk::open(folder.path()).unwrap_err();
+    assert!(matches!(error, FolderError::InUse(_)), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains(&folder.path().display().to_string()) && text.contains("another servidor"),
+        "{text}"
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+    FileDisk::open(folder.path()).unwrap();
+}
+
+#[test]
+fn a_killed_process_keeps_its_promises() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 1..=8 {
+        let mut child = child("files::child_appends", folder.path());
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut acknowledged = 0;
+        let mut left = round * 40;
+        for line in lines {
+            let line = line.unwrap();
+            let Some((_, number)) = line.split_once("acknowledged ") else { continue };
+            acknowledged = number.parse().unwrap();
+            left -= 1;
+            if left == 0 {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        assert!(left <= 0, "the child ended by itself after {acknowledged}");
+        let (_, _, recovered, log) = must_open(FileDisk::open(folder.path()).unwrap(), child_options());
+        assert!(recovered.last >= acknowledged, "{recovered}; {acknowledged} were promised");
+        assert_records(&log, recovered.last);
+    }
+}
+
+fn child_options() -> Options {
+    Options { segment_bytes: 16 * 1024, threads: true, ..with_snapshots(1) }
+}
+
+fn child(test: &str, folder: &std::path::Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+        .env(FOLDER, folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Not a test by itself: what the processes run that others kill.
+#[test]
+#[ignore = "run by other tests as a process of its own"]
+fn child_appends() {
+    let Ok(folder) = std::env::var(FOLDER) else { return };
+    let (mut appender, ..) = must_open(FileDisk::open(folder).unwrap(), child_options());
+    // An end, should nobody kill it.
+    let last = appender.last() + 100_000;
+    while appender.last() < last {
+        let count = appender.last() % 9 + 1;
+        append(&mut appender, count).unwrap();
+        println!("acknowledged {}", appender.last());
+    }
+}
+
+#[test]
+fn a_newer_version_is_refused() {
+    let disk = MemDisk::new();
+    let (mut appender, ..) = must_open(disk.clone(), with_snapshots(1));
+    append_up_to(&mut appender, 100);
+    appender.close().unwrap();
+    let names = consorcio::journal::Disk::list(&disk).unwrap();
+    let snapshot = names.iter().rfind(|name| name.starts_with("snapshot-")).unwrap();
+    for name in ["segment-0000000001", "segment-0000000003", snapshot] {
+        let newer = disk.copy();
+        let mut bytes = newer.get(name);
+        bytes[16] = 2;
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..20]), &bytes[24..64]);
+        bytes[20..24].copy_from_slice(&crc.to_le_bytes());
+        newer.put(name, bytes);
+        let Err(error) = try_open(newer, small()) else { panic!("{name} of a newer version is read") };
+        assert!(matches!(error, JournalError::Newer { version: 2, .. }), "{error}");
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+#[test]
+fn a_segment_of_another_journal_is_refused() {
+    let make = |id: &[u8; 16]| {
+        let disk = MemDisk::new();
+        let (mut appender, ..) = must_open(disk.clone(), Options { new_id: Some(*id), ..small() });
+        append_up_to(&mut appender, 100);
+        appender.close().unwrap();
+        disk
+    };
+    let (one, other) = (make(b"one and the same"), make(b"quite another id"));
+    one.put("segment-0000000002", other.get("segment-0000000002"));
+    let Err(error) = try_open(one, small()) else { panic!("it opens") };
+    assert!(
+        matches!(&error, JournalError::Foreign { file } if file.ends_with("segment-0000000002")),
+        "{error}"
+    );
+}

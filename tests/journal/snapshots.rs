@@ -1,1 +1,147 @@
-//! Soon.
+//! A bank from a snapshot and the records since is the bank from all records.
+
+use crate::support::*;
+use consorcio::journal::{Disk, JournalError, MemDisk, Options, open};
+use std::sync::Arc;
+
+fn snapshots(disk: &MemDisk) -> Vec<String> {
+    let mut names: Vec<String> =
+        disk.list().unwrap().into_iter().filter(|name| name.starts_with("snapshot-")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_snapshot_and_what_came_since_is_the_whole_journal() {
+    for after in [1, 2, 5] {
+        let disk = MemDisk::new();
+        let mut used = 0;
+        for last in (0..600).step_by(17) {
+            let (mut appender, _, recovered, log) = must_open(disk.clone(), with_snapshots(after));
+            assert_records(&log, recovered.last);
+            assert_eq!(recovered.records + recovered.snapshot.unwrap_or(0), recovered.last);
+            assert_eq!(recovered.snapshot.unwrap_or(0), log.restored);
+            used += u64::from(recovered.snapshot.is_some());
+            append_up_to(&mut appender, last);
+            assert!(snapshots(&disk).len() <= 2);
+        }
+        assert!(used > 10);
+        let (_, _, recovered, log) = must_open(disk.clone(), with_snapshots(after));
+        assert_records(&log, recovered.last);
+        assert!(recovered.records < 40 * (after + 1), "a start reads little: {recovered}");
+        // All of it again, without them.
+        let full = disk.copy();
+        for name in snapshots(&full) {
+            full.remove(&name).unwrap();
+        }
+        let (_, _, _, all) = must_open(full, small());
+        assert_eq!(all.records, log.records);
+    }
+}
+
+#[test]
+fn a_snapshot_is_made_when_asked_for() {
+    let disk = MemDisk::new();
+    let (mut appender, reader, ..) = must_open(disk.clone(), with_snapshots(0));
+    assert_eq!(appender.snapshot_now().unwrap(), None, "no segment is full");
+    append_up_to(&mut appender, 100);
+    assert_eq!(snapshots(&disk), [""; 0]);
+    let seq = appender.snapshot_now().unwrap().unwrap();
+    assert_eq!(seq, reader.indexed_up_to());
+    assert_eq!(appender.snapshot_now().unwrap(), None, "nothing is new");
+    append_up_to(&mut appender, 150);
+    let newer = appender.snapshot_now().unwrap().unwrap();
+    assert!(newer > seq);
+    assert_eq!(snapshots(&disk), [format!("snapshot-{seq:020}"), format!("snapshot-{newer:020}")]);
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_used_costs_time_only() {
+    let disk = MemDisk::new();
+    let (mut appender, ..) = must_open(disk.clone(), with_snapshots(1));
+    append_up_to(&mut appender, 200);
+    appender.close().unwrap();
+    let names = snapshots(&disk);
+    assert_eq!(names.len(), 2);
+    let newest = disk.get(&names[1]);
+    let older: u64 = names[0].trim_start_matches("snapshot-").parse().unwrap();
+    for byte in (0..newest.len()).filter(|byte| *byte < 128 || byte % 11 == 0) {
+        let flipped = disk.copy();
+        let mut bytes = newest.clone();
+        bytes[byte] ^= 1 << (byte % 8);
+        flipped.put(&names[1], bytes);
+        let (_, _, recovered, log) = must_open(flipped.clone(), small());
+        assert_records(&log, 200);
+        assert_eq!(recovered.snapshot, Some(older), "byte {byte}");
+        assert!(recovered.warnings[0].contains(&names[1]), "{:?}", recovered.warnings);
+        // The older one too.
+        let mut bytes = flipped.get(&names[0]);
+        let last = bytes.len() - 1;
+        bytes.truncate(last);
+        flipped.put(&names[0], bytes);
+        let (_, _, recovered, log) = must_open(flipped, small());
+        assert_records(&log, 200);
+        assert_eq!((recovered.snapshot, recovered.records, recovered.warnings.len()), (None, 200, 2));
+    }
+    // The bank itself does not know what is in it.
+    let mut log = Log { refuses: true, ..Log::default() };
+    let (_, _, recovered) =
+        open(Arc::new(disk), small(), &mut log).map_err(|error| error.to_string()).unwrap();
+    assert_records(&log, 200);
+    assert!(recovered.warnings[0].contains("not this one"), "{:?}", recovered.warnings);
+}
+
+#[test]
+fn damage_is_not_replayed_into_a_snapshot() {
+    let disk = MemDisk::new();
+    let (mut appender, ..) = must_open(disk.clone(), with_snapshots(0));
+    append_up_to(&mut appender, 100);
+    let mut bytes = disk.get("segment-0000000002");
+    bytes[500] ^= 1;
+    disk.put("segment-0000000002", bytes);
+    let error = appender.snapshot_now().unwrap_err();
+    assert!(
+        matches!(&error, JournalError::Damaged { file, .. } if file.ends_with("segment-0000000002")),
+        "{error}"
+    );
+    append(&mut appender, 1).unwrap();
+    assert_eq!(snapshots(&disk), [""; 0]);
+}
+
+#[test]
+fn a_journal_shorter_than_its_snapshot_is_refused() {
+    let disk = MemDisk::new();
+    let (mut appender, ..) = must_open(disk.clone(), with_snapshots(1));
+    append_up_to(&mut appender, 200);
+    appender.close().unwrap();
+    let newest: u64 = snapshots(&disk)[1].trim_start_matches("snapshot-").parse().unwrap();
+    // The first segment after it is as if it had never been written.
+    let after = (1u64..).take_while(|n| !disk.get(&format!("index-{n:010}")).is_empty()).last().unwrap() + 1;
+    let name = format!("segment-{after:010}");
+    let mut bytes = disk.get(&name);
+    bytes[64..].fill(0);
+    disk.put(&name, bytes);
+    let Err(error) = try_open(disk.clone(), small()) else { panic!("it opens") };
+    assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains(&format!("ends with record {newest}")), "{error}");
+    disk.remove(&name).unwrap();
+    let _there_or_not = disk.remove(&format!("segment-{:010}", after + 1));
+    let Err(error) = try_open(disk, small()) else { panic!("it opens") };
+    assert!(matches!(error, JournalError::Missing { .. }), "{error}");
+}
+
+#[test]
+fn a_failure_beside_the_appends_is_told_and_the_journal_goes_on() {
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let here = Arc::clone(&told);
+    let disk = MemDisk::new();
+    let notice = Arc::new(move |text: &str| here.lock().unwrap().push(text.to_owned()));
+    let (mut appender, reader, ..) = must_open(disk.clone(), Options { notice, ..with_snapshots(1) });
+    append_up_to(&mut appender, 10);
+    let mut bytes = disk.get("segment-0000000001");
+    bytes[200] ^= 1;
+    disk.put("segment-0000000001", bytes);
+    append_up_to(&mut appender, 100);
+    assert!(told.lock().unwrap()[0].contains("no snapshot"), "{told:?}");
+    assert_eq!(reader.lookup(&tx(50)).unwrap(), Some(record(50)));
+}
