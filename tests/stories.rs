@@ -11,6 +11,8 @@
 //! - `hold-sync`, `sync BANK`: records stay un-synced until then.
 //! - `skew BANK MS`: its wall clock stands there. `wipe BANK`, `keep BANK`, `put-back BANK`: its journal.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
 mod world;
 
 use consorcio::bank::io::{CoreStep, Message, Outcome};

@@ -169,6 +169,11 @@ impl World {
         }
     }
 
+    /// The slot that the session's next request gets.
+    pub fn next_slot(&self, session: SessionId) -> u64 {
+        self.slots.get(&session.0).copied().unwrap_or(0)
+    }
+
     pub fn request(
         &mut self,
         bank: usize,
