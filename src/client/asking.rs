@@ -10,7 +10,6 @@ use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 
 /// The banks of the consortium, by position.
 pub fn all_banks(context: &Context) -> impl Iterator<Item = BankId> {
@@ -145,7 +144,9 @@ fn done(bank: BankId, reply: Reply) -> Result<String, Failure> {
     match reply {
         Reply::Done(json) => Ok(json),
         Reply::Refused(reason, text) | Reply::Err(reason, text) => {
-            Err(Failure::Refused(format!("bank {bank} refused: {reason}: {text}")))
+            let told = if text.is_empty() { String::new() } else { format!(": {text}") };
+            let text = format!("bank {bank} refused: {reason}{told}");
+            Err(Failure::Refused { reason: Some(reason), text })
         }
         Reply::Ok(..)
         | Reply::Nok(..)
@@ -168,18 +169,19 @@ struct Page {
     next: Option<String>,
 }
 
-/// A list is an array, or an object with one array in it and the key that the next page begins after.
+/// A list is an array; where there is more, its last element is `{"next":"<key>"}`.
 fn read_page(json: &str) -> Option<Page> {
-    if json.trim_start().starts_with('[') {
-        return Some(Page { items: serde_json::from_str(json).ok()?, next: None });
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct More {
+        next: String,
     }
-    let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json).ok()?;
-    let next = match fields.get("next") {
-        Some(key) => serde_json::from_str(key.get()).ok()?,
-        None => None,
-    };
-    let list = fields.values().find(|value| value.get().starts_with('['))?;
-    Some(Page { items: serde_json::from_str(list.get()).ok()?, next })
+    let mut items: Vec<Box<RawValue>> = serde_json::from_str(json).ok()?;
+    let more = items.last().and_then(|last| serde_json::from_str::<More>(last.get()).ok());
+    if more.is_some() {
+        items.pop();
+    }
+    Some(Page { items, next: more.map(|more| more.next) })
 }
 
 #[cfg(test)]
@@ -192,15 +194,10 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_an_array_or_an_object_around_one() {
+    fn a_page_is_an_array_that_may_name_the_next() {
         assert_eq!(items("[]"), Some((vec![], None)));
-        assert_eq!(items(r#"[{"a":1}]"#), Some((vec![r#"{"a":1}"#.into()], None)));
-        assert_eq!(
-            items(r#"{"accounts":[1,2],"next":"b"}"#),
-            Some((vec!["1".into(), "2".into()], Some("b".into())))
-        );
-        assert_eq!(items(r#"{"accounts":[],"next":null}"#), Some((vec![], None)));
+        assert_eq!(items(r#"[{"next":"b","cpf":"1"}]"#).unwrap().1, None, "an item is no key");
+        assert_eq!(items(r#"[1,{"next":"b"}]"#), Some((vec!["1".into()], Some("b".into()))));
         assert_eq!(items("7"), None);
-        assert_eq!(items("{}"), None);
     }
 }

@@ -1,6 +1,7 @@
 //! How a command ends when it does not end well: what the user is told, and the exit code.
 
 use crate::ids::BankId;
+use crate::wire::Reason;
 
 /// Why a command did not do what was asked. The text names the thing and, where there is one, the way on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,8 +16,13 @@ pub enum Failure {
     #[error("{0}")]
     NoConnection(String),
     /// A bank refused.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{text}")]
+    Refused {
+        /// The reason on the wire, where a bank gave one.
+        reason: Option<Reason>,
+        /// In words.
+        text: String,
+    },
     /// A transaction was aborted.
     #[error("{0}")]
     Aborted(String),
@@ -35,7 +41,7 @@ impl Failure {
             Failure::Own(_) => "own-error",
             Failure::Usage(_) => "usage",
             Failure::NoConnection(_) => "no-connection",
-            Failure::Refused(_) => "refused",
+            Failure::Refused { .. } => "refused",
             Failure::Aborted(_) => "aborted",
             Failure::Doubt(_) => "not-known-yet",
             Failure::Interrupted(_) => "interrupted",
@@ -48,7 +54,7 @@ impl Failure {
             Failure::Own(_) => 1,
             Failure::Usage(_) => 2,
             Failure::NoConnection(_) => 3,
-            Failure::Refused(_) | Failure::Aborted(_) => 4,
+            Failure::Refused { .. } | Failure::Aborted(_) => 4,
             Failure::Doubt(_) => 5,
             Failure::Interrupted(_) => 130,
         }

@@ -7,6 +7,7 @@ use super::output::{ErrorPart, Shown, Tone, plain};
 use super::typed::Account;
 use crate::ids::{AccountNumber, BankId, ClientKind, ClientName, RegisterKey, TaxId};
 use crate::money::Money;
+use crate::wire::Reason;
 use crate::wire::request::{NewAccount, NewClient, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -145,7 +146,14 @@ pub async fn accounts(context: &Context, bank: Option<BankId>, cpf: Option<TaxId
         Ok(Request::Accounts { cpf: cpf.clone(), after })
     };
     let banks = asking::these_banks(context, bank);
-    let answers = asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await;
+    let mut answers =
+        asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await;
+    if bank.is_none() {
+        // Nobody is a client of every bank; only to have none at all is an error then.
+        let nowhere = answers.iter().all(|answer| is_unknown_client(&answer.said));
+        let strangers = answers.iter_mut().filter(|answer| !nowhere && is_unknown_client(&answer.said));
+        strangers.for_each(|answer| answer.said = Ok(Vec::new()));
+    }
     let rows = answers.iter().flat_map(|answer| {
         let views = answer.said.iter().flatten();
         views.filter_map(|item| {
@@ -155,6 +163,10 @@ pub async fn accounts(context: &Context, bank: Option<BankId>, cpf: Option<TaxId
     let mut text = account_table(context, rows.collect());
     text.push_str(&asking::silent_lines(context, &answers));
     Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))
+}
+
+fn is_unknown_client<T>(said: &Result<T, Failure>) -> bool {
+    matches!(said, Err(Failure::Refused { reason: Some(Reason::UnknownClient), .. }))
 }
 
 fn account_row(bank: BankId, view: AccountView) -> Vec<(Tone, String)> {

@@ -195,7 +195,7 @@ struct PendingView {
     tx: String,
     since: Time,
     waiting_for: Vec<u8>,
-    ops: Vec<OpView>,
+    ops: Option<Vec<OpView>>,
 }
 
 /// HISTORY as banks tell it.
@@ -204,10 +204,8 @@ struct HistoryView {
     tx: String,
     outcome: String,
     time: Time,
-    #[serde(default)]
     reason: Option<String>,
-    #[serde(default)]
-    ops: Vec<OpView>,
+    ops: Option<Vec<OpView>>,
 }
 
 #[derive(Deserialize)]
@@ -225,8 +223,8 @@ struct OpView {
 }
 
 /// Operations in one line: `0/12345-6 debit R$ 1,00 · 1/…`.
-fn in_words(ops: &[OpView]) -> String {
-    let words = ops.iter().map(|op| match op.op.as_str() {
+fn in_words(ops: &Option<Vec<OpView>>) -> String {
+    let words = ops.iter().flatten().map(|op| match op.op.as_str() {
         "set" => format!("{}: {}={}", op.bank, op.key, op.value),
         word => format!("{}/{} {word} {}", op.bank, op.account, Money(op.amount)),
     });
@@ -414,7 +412,7 @@ fn outcome(tx: &TxId, answers: &[Answer<Reply>]) -> (&'static str, Option<Time>,
     }
     if said().any(|reply| matches!(reply, Reply::Unknown(_))) && offline.is_none() {
         let text = format!("no bank has voted on transaction {tx}; nothing of it has happened");
-        return ("unknown", None, Some(Failure::Refused(text)));
+        return ("unknown", None, Some(Failure::Refused { reason: None, text }));
     }
     let none = Failure::Own("no bank gave an answer that can be read".into());
     ("unknown", None, Some(offline.unwrap_or(none)))

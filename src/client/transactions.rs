@@ -327,7 +327,8 @@ fn ending_of_execute(tx: &TxId, bank: BankId, reply: &Reply) -> Ending {
         // An ERR is sent before anything is.
         Reply::Err(reason, text) | Reply::Refused(reason, text) => {
             let rest = format!(": bank {bank} did not take it: {reason}: {text}");
-            let failure = Some(Failure::Refused(format!("not executed{rest}")));
+            let text = format!("not executed{rest}");
+            let failure = Some(Failure::Refused { reason: Some(*reason), text });
             Ending {
                 failure,
                 reason: Some(reason.as_str()),

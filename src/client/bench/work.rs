@@ -1,0 +1,100 @@
+//! What a benchmark's client asks for: one random transaction after the other.
+
+use super::super::args::{BenchArguments, Kind};
+use super::super::id::{IdMaker, now_ms};
+use super::setup::account;
+use crate::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TxId};
+use crate::money::Money;
+use crate::wire::transaction::{Action, Flow, Op, Transaction};
+use std::sync::Arc;
+
+/// Makes transactions.
+pub struct Work {
+    banks: Vec<BankId>,
+    accounts: Vec<AccountNumber>,
+    kind: Kind,
+    ids: IdMaker,
+    random: u64,
+    register: RegisterKey,
+    count: u64,
+    ops: Vec<Op>,
+}
+
+impl Work {
+    /// The work of client `number`.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn new(banks: &[BankId], arguments: &BenchArguments, number: u32) -> Result<Work, getrandom::Error> {
+        Ok(Work {
+            banks: banks.to_vec(),
+            accounts: (0..arguments.accounts).map(account).collect(),
+            kind: arguments.kind,
+            ids: IdMaker::new()?,
+            random: getrandom::u64()? | 1,
+            register: RegisterKey::new(&format!("bench-{number}")).expect("a legal key"),
+            count: 0,
+            ops: Vec::new(),
+        })
+    }
+
+    /// The next transaction, its id, and a bank that could drive it.
+    pub fn next(&mut self) -> (TxId, Arc<Transaction>, BankId) {
+        self.count += 1;
+        self.ops.clear();
+        let first = self.below(self.banks.len());
+        // Amounts this small never empty an account within a run.
+        let amount = 1 + i64::from(u8::try_from(self.below(100)).unwrap_or(0));
+        match self.kind {
+            Kind::Transfer => {
+                let second = self.other(first);
+                self.money(first, Flow::Debit, amount);
+                self.money(second, Flow::Credit, amount);
+            }
+            Kind::Composite => {
+                let (second, third) = ((first + 1) % self.banks.len(), (first + 2) % self.banks.len());
+                self.money(first, Flow::Debit, amount);
+                self.money(second, Flow::Debit, amount);
+                self.money(third, Flow::Credit, 2 * amount);
+            }
+            Kind::Single => {
+                let from = self.below(self.accounts.len());
+                let to = (from + 1 + self.below(self.accounts.len() - 1)) % self.accounts.len();
+                self.money_of(first, Flow::Debit, amount, from);
+                self.money_of(first, Flow::Credit, amount, to);
+            }
+            Kind::Set => {
+                let value = RegisterValue::new(&self.count.to_string()).expect("digits");
+                for bank in &self.banks {
+                    let action = Action::Set { key: self.register.clone(), value: value.clone() };
+                    self.ops.push(Op { bank: *bank, action });
+                }
+            }
+        }
+        let transaction = Transaction::from_ops(&self.ops, None).expect("a legal transaction");
+        (self.ids.at(now_ms()), Arc::new(transaction), self.banks[first])
+    }
+
+    fn money(&mut self, bank: usize, flow: Flow, amount: i64) {
+        let account = self.below(self.accounts.len());
+        self.money_of(bank, flow, amount, account);
+    }
+
+    fn money_of(&mut self, bank: usize, flow: Flow, amount: i64, account: usize) {
+        let account = self.accounts[account].clone();
+        let action = Action::Money { flow, account, cpf: None, amount: Money(amount) };
+        self.ops.push(Op { bank: self.banks[bank], action });
+    }
+
+    fn other(&mut self, than: usize) -> usize {
+        (than + 1 + self.below(self.banks.len() - 1)) % self.banks.len()
+    }
+
+    /// A number below `bound`, which is small: xorshift is random enough for choosing accounts.
+    fn below(&mut self, bound: usize) -> usize {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        usize::try_from((self.random >> 11) % u64::try_from(bound).unwrap_or(1)).unwrap_or(0)
+    }
+}
