@@ -32,7 +32,7 @@ Exit codes: 0 done · 1 own error · 2 usage · 3 no connection · 4 refused or 
 #[command(name = "cliente", version, before_help = EXAMPLES, after_help = EXIT_CODES)]
 pub struct Arguments {
     /// The banks, by position: host:port, bare ports of this machine, or 8886-8888; `-` where one left.
-    #[arg(long, global = true, env = "CONSORCIO_LIST", value_name = "LIST", default_value = Consortium::DEFAULT)]
+    #[arg(long, global = true, env = "CONSORCIO_CONSORTIUM", value_name = "LIST", default_value = Consortium::DEFAULT)]
     pub consortium: Consortium,
     /// This client's name; its step log is named after it.
     #[arg(long, global = true, env = "CONSORCIO_CLIENT_NAME", default_value = "cliente-1", value_parser = name)]

@@ -1,0 +1,397 @@
+//! What tests of whole programs share: a consortium of real `servidor` processes, `cliente` runs, raw lines.
+//!
+//! Every wait has a deadline, and everything that is started here is killed when its owner goes.
+
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Nothing here takes this long, not even on a busy machine with two cores.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Banks in processes of their own, in a folder of their own, that know each other.
+pub struct Cluster {
+    dir: TempDir,
+    ports: Vec<u16>,
+    banks: Vec<Option<Process>>,
+    keyed: bool,
+}
+
+impl Cluster {
+    /// `count` banks with a fresh key, all of them ready.
+    pub fn start(count: usize) -> Cluster {
+        Cluster::start_with(count, true)
+    }
+
+    /// `count` banks with or without a key, all of them ready.
+    pub fn start_with(count: usize, keyed: bool) -> Cluster {
+        // Another process may take a port between its choice and its use; then others are chosen.
+        for _ in 0..5 {
+            let mut cluster = Cluster::new(count, keyed);
+            if (0..count).all(|bank| cluster.try_start(bank).is_ok()) {
+                return cluster;
+            }
+        }
+        panic!("no consortium came up in five attempts");
+    }
+
+    /// The same, but none of the banks runs yet.
+    pub fn new(count: usize, keyed: bool) -> Cluster {
+        let dir = TempDir::new().expect("a temporary folder");
+        let cluster =
+            Cluster { dir, ports: free_ports(count), banks: (0..count).map(|_| None).collect(), keyed };
+        if keyed {
+            let made = Command::new(servidor_path()).arg("key").arg(cluster.key_file()).output().unwrap();
+            assert!(made.status.success(), "servidor key: {made:?}");
+        }
+        cluster
+    }
+
+    /// Starts a bank that does not run, on its old data, and waits until it is ready.
+    pub fn start_bank(&mut self, bank: usize) {
+        self.try_start(bank).unwrap_or_else(|error| panic!("bank {bank} does not start: {error}"));
+    }
+
+    fn try_start(&mut self, bank: usize) -> Result<(), String> {
+        assert!(self.banks[bank].is_none(), "bank {bank} runs already");
+        let mut process = Process::start(&mut self.servidor(bank));
+        process.wait_for("ready on")?;
+        self.banks[bank] = Some(process);
+        Ok(())
+    }
+
+    /// The command that starts `bank`, for tests that add switches.
+    pub fn servidor(&self, bank: usize) -> Command {
+        let mut command = Command::new(servidor_path());
+        command.current_dir(self.path()).args(["--port", &self.ports[bank].to_string()]);
+        command.args(["--consortium", &self.consortium(), "--bank", &bank.to_string()]);
+        if self.keyed {
+            command.arg("--key-file").arg(self.key_file());
+        }
+        command
+    }
+
+    /// Kills a bank on the spot, as a power cut would (but for what the operating system still writes).
+    pub fn kill(&mut self, bank: usize) {
+        drop(self.banks[bank].take().expect("the bank runs"));
+    }
+
+    /// Asks a bank to end in order, and gives its exit code.
+    pub fn stop(&mut self, bank: usize) -> Option<i32> {
+        let mut process = self.banks[bank].take().expect("the bank runs");
+        process.terminate();
+        process.wait()
+    }
+
+    /// The number of a bank's process.
+    pub fn pid(&self, bank: usize) -> u32 {
+        self.banks[bank].as_ref().expect("the bank runs").child.id()
+    }
+
+    /// The consortium list.
+    pub fn consortium(&self) -> String {
+        self.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(",")
+    }
+
+    /// Where `bank` listens.
+    pub fn address(&self, bank: usize) -> String {
+        format!("127.0.0.1:{}", self.ports[bank])
+    }
+
+    /// The port of `bank`.
+    pub fn port(&self, bank: usize) -> u16 {
+        self.ports[bank]
+    }
+
+    /// The folder that everything lives in.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The consortium's key.
+    pub fn key_file(&self) -> PathBuf {
+        self.path().join("consortium.key")
+    }
+
+    /// The step log of a bank, as it is now.
+    pub fn log(&self, bank: usize) -> String {
+        let path = self.path().join(format!("logs/servidor-{}.log", self.ports[bank]));
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
+    /// A `cliente` command with this consortium and these arguments.
+    pub fn cliente(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(cliente_path());
+        command.current_dir(self.path()).args(["--consortium", &self.consortium()]).args(arguments);
+        command
+    }
+
+    /// Runs `cliente` to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(arguments, &self.cliente(arguments).stdin(Stdio::null()).output().expect("cliente runs"))
+    }
+
+    /// Runs `cliente --json`, expects this exit code, and gives its document.
+    pub fn json(&self, code: i32, arguments: &[&str]) -> serde_json::Value {
+        let mut all = vec!["--json"];
+        all.extend(arguments);
+        let ran = self.run(&all);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
+    }
+
+    /// Opens an account and its client: account `number` at `bank` with so many reais.
+    pub fn open_account(&self, bank: usize, number: &str, cpf: &str, reais: &str) {
+        let bank = bank.to_string();
+        let client = ["client", "add", "--bank", &bank, "--cpf", cpf, "--name", "Pessoa"];
+        self.run(&client).expect_code(0);
+        let account =
+            ["account", "open", "--bank", &bank, "--number", number, "--cpf", cpf, "--deposit", reais];
+        self.run(&account).expect_code(0);
+    }
+
+    /// The balance of an account in centavos.
+    pub fn balance(&self, account: &str) -> i64 {
+        self.json(0, &["balance", account])["balance"].as_i64().expect("a balance")
+    }
+
+    /// A raw connection to a bank.
+    pub fn connect(&self, bank: usize) -> Wire {
+        Wire::connect(&self.address(bank))
+    }
+}
+
+/// How a run of a program ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// With what arguments.
+    pub arguments: Vec<String>,
+    /// The exit code; none where a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained.
+    pub stderr: String,
+}
+
+impl Ran {
+    /// The end of a program that was run with `arguments`.
+    pub fn of(arguments: &[&str], output: &Output) -> Ran {
+        Ran {
+            arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// It ended with this code.
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Ran {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    /// It printed this somewhere.
+    #[track_caller]
+    pub fn expect(self, text: &str) -> Ran {
+        assert!(self.stdout.contains(text), "no {text:?} in {self:#?}");
+        self
+    }
+}
+
+/// A program that runs in the background; it is killed when this goes.
+pub struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Process {
+    /// Starts it; what it prints, on either stream, can be waited for.
+    pub fn start(command: &mut Command) -> Process {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let (sender, lines) = channel();
+        let streams: [Box<dyn Read + Send>; 2] =
+            [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+        for stream in streams {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    if sender.send(line).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        Process { child, lines, seen: Vec::new() }
+    }
+
+    /// Waits until it prints a line with `text` in it, and gives that line.
+    pub fn wait_for(&mut self, text: &str) -> Result<String, String> {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if line.contains(text) {
+                        return Ok(line);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => return Err(format!("no {text:?} in {:?}", self.seen)),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(format!("it ended without {text:?}: {:?}", self.seen));
+                }
+            }
+        }
+    }
+
+    /// Types a line into it.
+    pub fn type_line(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().expect("standard input is a pipe");
+        writeln!(stdin, "{line}").and_then(|()| stdin.flush()).expect("it still reads");
+    }
+
+    /// Asks it to end (SIGTERM).
+    pub fn terminate(&self) {
+        signal(self.child.id(), "TERM");
+    }
+
+    /// Ctrl-C (SIGINT).
+    pub fn interrupt(&self) {
+        signal(self.child.id(), "INT");
+    }
+
+    /// Kills it on the spot (SIGKILL).
+    pub fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be waited for");
+    }
+
+    /// Waits for its end and gives its exit code, or none where a signal ended it.
+    pub fn wait(&mut self) -> Option<i32> {
+        let until = Instant::now() + DEADLINE;
+        // The end of both streams comes with the end of the process; then there is nothing to poll for.
+        loop {
+            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => return self.child.wait().expect("it ended").code(),
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {:?}", self.seen),
+            }
+        }
+    }
+
+    /// All lines that it has printed so far, as far as they were waited for.
+    pub fn seen(&self) -> &[String] {
+        &self.seen
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Whoever is gone already can't be killed again, and need not be.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
+    assert!(sent.expect("kill runs").success(), "SIG{name} to {pid}");
+}
+
+/// A raw connection: lines out, lines in, as with `nc`.
+pub struct Wire {
+    stream: BufReader<TcpStream>,
+}
+
+impl Wire {
+    /// Connects.
+    pub fn connect(address: &str) -> Wire {
+        let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Wire { stream: BufReader::new(stream) }
+    }
+
+    /// Sends a line.
+    pub fn send(&mut self, line: &str) {
+        self.send_bytes(format!("{line}\n").as_bytes());
+    }
+
+    /// Sends raw bytes.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).expect("the bank reads");
+    }
+
+    /// The next line, without its end; none at the end of the stream.
+    pub fn receive(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = self.stream.read_line(&mut line).expect("a line within the deadline");
+        (read > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned())
+    }
+
+    /// Sends a line and gives the reply to it.
+    pub fn ask(&mut self, line: &str) -> String {
+        self.send(line);
+        self.receive().unwrap_or_else(|| panic!("{line}: the bank closed the connection"))
+    }
+
+    /// Closes this side for writing; replies may still come.
+    pub fn finish(&self) {
+        self.stream.get_ref().shutdown(std::net::Shutdown::Write).expect("an open connection");
+    }
+}
+
+/// Waits until `check` gives something, and fails with `what` if it never does.
+#[track_caller]
+pub fn wait_until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = check() {
+            return found;
+        }
+        assert!(Instant::now() < until, "it never came: {what}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// Ports that nobody listens on, outside of those that the system gives to outgoing connections.
+pub fn free_ports(count: usize) -> Vec<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 10_000;
+    const SPAN: u16 = 22_000;
+    // Test programs that run at the same time begin at different places.
+    let start = u16::try_from(std::process::id().wrapping_mul(97) % u32::from(SPAN)).unwrap_or(0);
+    let mut ports = Vec::new();
+    while ports.len() < count {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + u16::try_from((u32::from(start) + u32::from(step)) % u32::from(SPAN)).unwrap_or(0);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            ports.push(port);
+        }
+    }
+    ports
+}
+
+/// The `servidor` under test.
+pub fn servidor_path() -> &'static str {
+    env!("CARGO_BIN_EXE_servidor")
+}
+
+/// The `cliente` under test.
+pub fn cliente_path() -> &'static str {
+    env!("CARGO_BIN_EXE_cliente")
+}
