@@ -34,8 +34,9 @@ pub struct Arguments {
     /// The banks, by position: host:port, bare ports of this machine, or 8886-8888; `-` where one left.
     #[arg(long, global = true, env = "CONSORCIO_CONSORTIUM", value_name = "LIST", default_value = Consortium::DEFAULT)]
     pub consortium: Consortium,
-    /// This client's name; its step log is named after it.
-    #[arg(long, global = true, env = "CONSORCIO_CLIENT_NAME", default_value = "cliente-1", value_parser = name)]
+    /// This client's name; its step log is named after it. Stands before the command.
+    // Not global: `client add --name` is a person's.
+    #[arg(long, env = "CONSORCIO_CLIENT_NAME", default_value = "cliente-1", value_parser = name)]
     pub name: String,
     /// Where the step log goes.
     #[arg(long, global = true, env = "CONSORCIO_LOG_DIR", value_name = "DIR", default_value = "logs")]
@@ -294,4 +295,55 @@ fn cpf(text: &str) -> Result<TaxId, String> {
 
 fn count(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| (1..=1_000_000).contains(n)).ok_or_else(|| "1 to 1000000".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn read(line: &str) -> Arguments {
+        Arguments::try_parse_from(line.split_whitespace()).unwrap()
+    }
+
+    #[test]
+    fn the_switches_are_well_made() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn portuguese_works_too() {
+        for line in [
+            "cliente valor",
+            "cliente definir 1",
+            "cliente cliente cadastrar --bank 0 --cpf 11111111111 --name Maria",
+            "cliente conta abrir --bank 0 --number 1 --cpf 11111111111 --deposit 10,50",
+            "cliente contas",
+            "cliente clientes",
+            "cliente saldo 0/1",
+            "cliente depositar 0/1 2,50",
+            "cliente sacar 0/1 2.50",
+            "cliente transferir --from 0/1=5 --to 1/2",
+            "cliente estado",
+            "cliente pendentes",
+            "cliente resolver t1",
+            "cliente historico 5",
+        ] {
+            assert!(read(line).command.is_some(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_person_and_a_client_may_both_have_a_name() {
+        let line = "cliente --name cliente-7 client add --bank 0 --cpf 11111111111 --name Maria --json";
+        let arguments = read(line);
+        assert_eq!((arguments.name.as_str(), arguments.json), ("cliente-7", true));
+    }
+
+    #[test]
+    fn a_name_that_is_a_path_is_refused() {
+        for name in ["../x", "a/b", "", ".x"] {
+            assert!(Arguments::try_parse_from(["cliente", "--name", name]).is_err(), "{name}");
+        }
+    }
 }
