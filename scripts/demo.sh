@@ -35,6 +35,7 @@ finish() {
         [ -z "$pid" ] || kill -9 "$pid" 2>/dev/null || true
     done
     if [ -n "$folder" ]; then
+        [ "$code" -eq 0 ] || cat "$folder"/*.out >&2 || true
         for pid in "${banks[@]}"; do
             while [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
         done
@@ -101,10 +102,11 @@ agreed() {
 free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 start() {
+    : >"bank-$1.out"
     "$servidor" --port "${ports[$1]}" --consortium "$consortium" --key-file consortium.key >"bank-$1.out" 2>&1 &
     banks[$1]=$!
     disown "${banks[$1]}" # or bash would tell of its death
-    within 15 "bank $1 gets ready; it says: $(cat "bank-$1.out")" grep -q ready "bank-$1.out"
+    within 15 "bank $1 gets ready" grep -q ready "bank-$1.out"
     cat "bank-$1.out"
 }
 
@@ -120,9 +122,10 @@ paused() {
     shift 2
     rm -f go && mkfifo go && exec 5<>go
     typed "$@" --tx "$tx"
+    : >"$name.out"
     "$cliente" --consortium "$consortium" --name "$name" "$@" --tx "$tx" --pause-after-prepare <go >"$name.out" 2>&1 &
     client=$!
-    within 10 "every bank votes OK; the client says: $(cat "$name.out")" grep -q paused "$name.out"
+    within 10 "every bank votes OK" grep -q paused "$name.out"
     cat "$name.out"
 }
 
@@ -240,9 +243,10 @@ printf '%s$ grep "tx=composite-1 " logs/*.log | ...%s\n' "$bold" "$plain"
 # Time first, then whose log it is; a bank's log shows a step within 100 ms.
 story() { grep "tx=composite-1 " logs/*.log | sed 's|^logs/\(.*\)\.log:\([^ ]*\) *|\2 \1 |' | sort >story.out; }
 told() { story && [ "$(grep -c " $1 " story.out)" -eq 3 ]; }
+columns='{ printf "%s  %-13s %-8s %-22s", substr($1, 12), $2, $3, $5; for (i = 6; i <= NF; i++) printf " %s", $i; print "" }'
 within 10 "three votes in the logs" told vote
 within 10 "three outcomes in the logs" told outcome
-cut -c 12- story.out
+awk "$columns" story.out
 
 chapter "The end"
 for bank in 0 1 2; do
