@@ -9,7 +9,7 @@
 
 mod world;
 
-use consorcio::bank::io::{Asked, AskedVerb, Message, Origin, Outcome, SessionId};
+use consorcio::bank::io::{Asked, Message, Origin, Outcome, SessionId};
 use consorcio::bank::record::Record;
 use consorcio::commit::coordinator::{Coordinator, Do, Event, Strategy, Verdict};
 use consorcio::commit::token::{Digest, Token, Verdict as Vote};
@@ -368,8 +368,8 @@ impl<'a> Simulation<'a> {
     /// What was not synced is lost with the process: it was never true.
     fn forget_unsynced(&mut self, at: usize) {
         self.look();
-        let node = &self.world.nodes[at];
-        for record in node.journal[node.synced..].to_vec() {
+        let synced = self.world.nodes[at].synced;
+        for record in self.world.nodes[at].journal.split_off(synced) {
             let (tx, digest) = match &record {
                 Record::Voted { tx, transaction, .. } | Record::Executed { tx, transaction, .. } => {
                     (tx, *transaction.digest())
