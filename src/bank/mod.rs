@@ -8,12 +8,15 @@ mod ask;
 mod decide;
 mod desk;
 mod drive;
+mod end;
 pub mod io;
 mod list;
 mod read;
 pub mod record;
+mod register;
 mod snapshot;
 mod state;
+mod vote;
 
 pub use desk::{CutAsked, Drive, Note, Waiter, Waits, Watch};
 

@@ -1,0 +1,36 @@
+//! Registering: clients and accounts, each one record, idempotent by natural key.
+
+use crate::bank::decide::Deciding;
+use crate::bank::io::Caller;
+use crate::bank::record::Record;
+use crate::ledger::Known;
+use crate::wire::request::{NewAccount, NewClient};
+
+impl Deciding<'_> {
+    pub(super) fn client(&mut self, caller: Caller, client: &NewClient) {
+        match self.bank.ledger.check_client(client) {
+            Ok(Known::New) => {
+                let time = self.tick_clock();
+                let seq = self.record(Record::ClientAdded { time, client: client.clone() });
+                self.done(caller, client, seq);
+            }
+            Ok(Known::Same) => self.done(caller, client, self.bank.seq),
+            Err(fault) => self.refused(caller, fault),
+        }
+    }
+
+    pub(super) fn account(&mut self, caller: Caller, account: &NewAccount) {
+        match self.bank.ledger.check_account(account) {
+            Ok(Known::New) => {
+                let time = self.tick_clock();
+                let seq = self.record(Record::AccountOpened { time, account: account.clone() });
+                self.done(caller, &crate::ledger::AccountView::opened(account), seq);
+            }
+            Ok(Known::Same) => match self.bank.ledger.account(&account.number) {
+                Some(view) => self.done(caller, &view, self.bank.seq),
+                None => unreachable!("an account that is the same exists"),
+            },
+            Err(fault) => self.refused(caller, fault),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Votes: PREPARE, the tombstone, and the refusals of a bank that drives.
+//!
+//! A vote is recorded before it is spoken, once for an id, and never taken back.
+
+use crate::bank::Note;
+use crate::bank::decide::Deciding;
+use crate::bank::desk::Watch;
+use crate::bank::io::{Caller, Outcome, OwnVote, Past, Seq, SessionId};
+use crate::bank::record::Record;
+use crate::bank::state::Known;
+use crate::commit::coordinator::Event;
+use crate::commit::token::{Digest, Token, Verdict};
+use crate::ids::TxId;
+use crate::limits::{QUEUE_WAIT_MS_MAX, RESOLVE_AFTER_MS, UNDECIDED_BYTES_MAX, UNDECIDED_MAX};
+use crate::wire::reply::Reply;
+use crate::wire::transaction::Transaction;
+use crate::wire::{Fault, Reason};
+use std::sync::Arc;
+
+impl Deciding<'_> {
+    pub(super) fn prepare(
+        &mut self,
+        caller: Caller,
+        tx: &TxId,
+        transaction: &Arc<Transaction>,
+        late: bool,
+        past: Option<&Past>,
+    ) {
+        if !self.names_me(caller, transaction) {
+            return;
+        }
+        match self.bank.known(tx, past) {
+            Known::Prepared(prepared) => {
+                let own = prepared.own();
+                let token = self.bank.own_token(tx, &own);
+                if own.digest == Some(*transaction.digest()) {
+                    let Watch { patient, .. } = self.desk.watches[tx];
+                    if !patient {
+                        let watch = Watch { session: Some(caller.session), ..self.desk.watches[tx].clone() };
+                        self.note(Note::Watch(tx.clone(), watch));
+                    }
+                    self.reply(caller, Reply::Ok(tx.clone(), token), prepared.seq);
+                } else {
+                    self.duplicate(caller, tx, token, prepared.seq);
+                }
+            }
+            Known::Ended(ended) => {
+                let token = self.bank.own_token(tx, &ended.own);
+                match (ended.own.digest, &ended.outcome) {
+                    (Some(digest), _) if digest != *transaction.digest() => {
+                        self.duplicate(caller, tx, token, ended.seq);
+                    }
+                    (Some(_), _) if ended.own.verdict == Verdict::Ok => {
+                        self.reply(caller, Reply::Ok(tx.clone(), token), ended.seq);
+                    }
+                    (_, Outcome::Aborted(_, reason)) => {
+                        let text = if ended.own.digest.is_none() {
+                            "this bank was asked to refuse this id before".to_owned()
+                        } else {
+                            ended.text.to_string()
+                        };
+                        self.reply(caller, Reply::Nok(tx.clone(), token, *reason, text), ended.seq);
+                    }
+                    (_, Outcome::Committed(_)) => unreachable!("{tx} is committed without an OK"),
+                }
+            }
+            Known::New => {
+                let session = Some(caller.session);
+                let (token, refusal, seq) = self.vote(tx, transaction, late, session);
+                let reply = match &refusal {
+                    None => Reply::Ok(tx.clone(), token),
+                    Some(Fault { reason, text }) => Reply::Nok(tx.clone(), token, *reason, text.clone()),
+                };
+                self.reply(caller, reply, seq);
+                self.own_vote(tx, transaction.digest(), token, refusal);
+            }
+        }
+    }
+
+    pub(super) fn duplicate(&mut self, caller: Caller, tx: &TxId, token: Token, seq: Seq) {
+        let text = "this id was used for other bytes".to_owned();
+        self.reply(caller, Reply::Nok(tx.clone(), token, Reason::DuplicateId, text), seq);
+    }
+
+    /// A PREPARE or EXECUTE must name this bank, or it is no transaction for it: the id stays free.
+    pub fn names_me(&mut self, caller: Caller, transaction: &Transaction) -> bool {
+        let named = transaction.banks().has(self.bank.me());
+        if !named {
+            let text = format!("the transaction does not name this bank, {}", self.bank.me());
+            self.reply(caller, Reply::Err(Reason::Malformed, text), 0);
+        }
+        named
+    }
+
+    /// Would this bank vote OK? A request that waited too long is refused without a look at the ledger: under
+    /// load, work that has begun goes first.
+    pub fn look(&self, transaction: &Transaction, late: bool) -> Result<(), Fault> {
+        if late {
+            return Err(Fault::new(
+                Reason::Limit,
+                format!("waited longer than {QUEUE_WAIT_MS_MAX} ms, the bank is busy"),
+            ));
+        }
+        let bytes = self.bank.undecided_bytes + transaction.memory_bytes();
+        if self.bank.undecided.len() >= UNDECIDED_MAX || bytes > UNDECIDED_BYTES_MAX {
+            return Err(Fault::new(Reason::Limit, "too many undecided transactions at this bank"));
+        }
+        self.bank.ledger.check(self.bank.me(), self.bank.members, transaction)
+    }
+
+    /// Votes on an id that this bank knows nothing of.
+    pub(super) fn vote(
+        &mut self,
+        tx: &TxId,
+        transaction: &Arc<Transaction>,
+        late: bool,
+        session: Option<SessionId>,
+    ) -> (Token, Option<Fault>, Seq) {
+        let refusal = self.look(transaction, late).err();
+        let time = self.tick_clock();
+        let verdict = if refusal.is_none() { Verdict::Ok } else { Verdict::No };
+        let own = OwnVote { verdict, time, digest: Some(*transaction.digest()) };
+        let seq = self.record(Record::Voted {
+            tx: tx.clone(),
+            time,
+            transaction: Arc::clone(transaction),
+            refusal: refusal.as_ref().map(|fault| (fault.reason, fault.text.clone())),
+        });
+        if refusal.is_none() {
+            let patience = transaction.patience_ms();
+            let wait_ms = patience.map_or(RESOLVE_AFTER_MS, u64::from);
+            let watch = Watch {
+                session: session.filter(|_| patience.is_none()),
+                voted: time,
+                deadline_us: self.now.mono_us + wait_ms * 1_000,
+                patient: patience.is_some(),
+                asking: false,
+                granted: Vec::new(),
+            };
+            self.note(Note::Watch(tx.clone(), watch));
+        }
+        (self.bank.own_token(tx, &own), refusal, seq)
+    }
+
+    /// Records a refusal of the bytes of a transaction that this bank drives, or of its id alone.
+    pub fn refuse(
+        &mut self,
+        tx: &TxId,
+        transaction: Option<&Arc<Transaction>>,
+        fault: &Fault,
+    ) -> (Token, Seq) {
+        let time = self.tick_clock();
+        let digest = transaction.map(|transaction| *transaction.digest());
+        let own = OwnVote { verdict: Verdict::No, time, digest };
+        let record = match transaction {
+            Some(transaction) => Record::Voted {
+                tx: tx.clone(),
+                time,
+                transaction: Arc::clone(transaction),
+                refusal: Some((fault.reason, fault.text.clone())),
+            },
+            None => Record::Refused { tx: tx.clone(), time, reason: fault.reason },
+        };
+        let seq = self.record(record);
+        (self.bank.own_token(tx, &own), seq)
+    }
+
+    /// A bank that has not voted refuses for ever.
+    pub(super) fn tombstone(&mut self, caller: Caller, tx: &TxId, reason: Reason) {
+        let fault = Fault::new(reason, "");
+        let (token, seq) = self.refuse(tx, None, &fault);
+        self.reply(caller, Reply::Aborted(tx.clone(), token, reason), seq);
+        if let Some(drive) = self.desk.drives.get(tx) {
+            let digest = *drive.coordinator.transaction().digest();
+            self.own_vote(tx, &digest, token, Some(fault));
+        }
+    }
+
+    /// This bank has just voted on a transaction that it may be driving, on these bytes or others.
+    pub(super) fn own_vote(&mut self, tx: &TxId, digest: &Digest, token: Token, refusal: Option<Fault>) {
+        let Some(drive) = self.desk.drives.get(tx) else { return };
+        let mut refusal = refusal.map(|fault| (fault.reason, fault.text));
+        if drive.coordinator.transaction().digest() != digest {
+            refusal = Some((Reason::DuplicateId, "the id was used for other bytes meanwhile".to_owned()));
+        }
+        self.drive_event(tx, Event::OwnVote(token, refusal));
+    }
+}
