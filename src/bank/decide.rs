@@ -6,23 +6,18 @@ use crate::bank::Note;
 use crate::bank::desk::{Desk, Waiter, Waits, Watch};
 use crate::bank::end::Wanted;
 use crate::bank::io::{
-    Asked, AskedVerb, Caller, CoreStep, DoubtCause, Input, Now, Origin, Outcome, Outgoing, Output, OwnVote,
-    Past, Sending, Seq, SessionId,
+    Caller, CoreStep, DoubtCause, Input, Now, Origin, Outgoing, Output, OwnVote, Past, Sending, Seq,
+    SessionId,
 };
 use crate::bank::record::Record;
-use crate::bank::state::{Bank, Ended, Known, Prepared};
-use crate::commit::coordinator::Event;
-use crate::commit::token::{Token, Verdict};
+use crate::bank::state::{Bank, Known, Prepared};
+use crate::commit::token::Verdict;
 use crate::ids::{BankId, BankSet, Time, TxId};
-use crate::ledger::Known as KnownHere;
-use crate::limits::{
-    ANSWER_WITHIN_MS, QUEUE_WAIT_MS_MAX, RESOLVE_AFTER_MS, UNDECIDED_BYTES_MAX, UNDECIDED_MAX,
-};
+use crate::limits::{ANSWER_WITHIN_MS, QUEUE_WAIT_MS_MAX};
 use crate::wire::reply::Reply;
-use crate::wire::request::{NewAccount, NewClient, Request};
+use crate::wire::request::Request;
 use crate::wire::transaction::Transaction;
 use crate::wire::{Fault, Reason};
-use std::sync::Arc;
 
 /// One decision under way: what it looks at, and what has come of it so far.
 pub(crate) struct Deciding<'a> {
@@ -31,7 +26,7 @@ pub(crate) struct Deciding<'a> {
     pub now: Now,
     pub out: Output,
     /// The clock, with the records decided so far.
-    clock: Time,
+    pub clock: Time,
 }
 
 impl<'a> Deciding<'a> {
