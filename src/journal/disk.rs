@@ -127,21 +127,18 @@ impl FileDisk {
     }
 }
 
-/// Makes a folder and those above it, each durable in the one that holds it.
+/// Makes a folder and those above it, and makes them durable: each is a name in the one above. Also where they
+/// were there already, for nobody knows whether whoever made them did.
 fn make_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
+    std::fs::create_dir_all(folder)?;
+    for above in folder.canonicalize()?.ancestors().skip(1) {
+        match File::open(above).and_then(|above| above.sync_all()) {
+            // Made by someone with other rights than ours, and so not just now.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
     }
-    let above = match folder.parent() {
-        Some(above) if above != Path::new("") => above,
-        _ => Path::new("."),
-    };
-    make_folder(above)?;
-    match std::fs::create_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    File::open(above)?.sync_all()
+    Ok(())
 }
 
 impl Disk for FileDisk {

@@ -14,11 +14,13 @@ use super::format::{
     FILE_HEADER_BYTES, FileHeader, JournalId, Kind, RECORD_HEADER_BYTES, Salt, check_record, decode_record,
     index_name, segment_name, size, u32_at, u64_at, usize_of,
 };
+use super::keeper::write_whole;
 use super::segment::{Found, open_segment};
-use super::{JournalError, io_error, place, sync_error, write_error};
+use super::{JournalError, io_error, place};
 use crate::bank::io::Seq;
 use crate::bank::record::Record;
 use crate::ids::TxId;
+use std::sync::atomic::AtomicBool;
 
 const INDEX_HEADER_BYTES: usize = 64;
 const BLOCK_BYTES: usize = 4096;
@@ -114,7 +116,7 @@ pub(super) fn write_index(
         let crc = salt.crc(begin as u64, &bytes[begin..]);
         bytes.extend_from_slice(&crc.to_le_bytes());
     }
-    write_whole(disk, &index_name(closed.segment), &[&bytes])?;
+    write_whole(disk, &index_name(closed.segment), &[&bytes], &AtomicBool::new(false))?;
     Ok(Index {
         segment: closed.segment,
         first: closed.first,
@@ -125,23 +127,6 @@ pub(super) fn write_index(
         crc_salt: salt,
         hash: IdHash::new(journal),
     })
-}
-
-/// Writes a file under another name, syncs it, and only then gives it its own.
-pub(super) fn write_whole(disk: &dyn Disk, name: &str, parts: &[&[u8]]) -> Result<(), JournalError> {
-    const CHUNK_BYTES: usize = 1024 * 1024;
-    let unfinished = format!("{name}.tmp");
-    let file = disk.create(&unfinished).map_err(|error| write_error(disk, &unfinished, 0, 0, error))?;
-    let mut offset = 0;
-    for chunk in parts.iter().flat_map(|part| part.chunks(CHUNK_BYTES)) {
-        file.write_at(offset, chunk)
-            .map_err(|error| write_error(disk, &unfinished, offset, chunk.len(), error))?;
-        // Synced bit by bit, so that appends never wait behind a large write.
-        file.sync().map_err(|error| sync_error(disk, &unfinished, error))?;
-        offset += chunk.len() as u64;
-    }
-    disk.rename(&unfinished, name).map_err(|error| io_error(disk, "rename", &unfinished, error))?;
-    disk.sync_folder().map_err(|error| sync_error(disk, "", error))
 }
 
 /// Loads an index but for its entries; `None` when it is missing, damaged, or another version's.
@@ -370,5 +355,65 @@ impl Block {
         (0..self.count)
             .filter(move |entry| self.hash(*entry) == hash)
             .map(|entry| u32_at(self.bytes.as_slice(), entry * ENTRY_BYTES + 8))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Time;
+    use crate::journal::{MemDisk, Options, Replica, open};
+    use crate::wire::Reason;
+    use std::sync::Arc;
+
+    struct Nobody;
+
+    impl Replica for Nobody {
+        fn restore(&mut self, _: Seq, _: &[u8]) -> Result<(), String> {
+            Ok(())
+        }
+        fn apply(&mut self, _: Seq, _: &Record) {}
+        fn forget(&mut self, _: Seq) {}
+        fn snapshot(&self) -> Vec<u8> {
+            Vec::new()
+        }
+    }
+
+    fn refused(n: i64) -> Record {
+        Record::Refused { tx: tx(n), time: Time(n), reason: Reason::Expired }
+    }
+
+    fn tx(n: i64) -> TxId {
+        TxId::new(&n.to_string()).unwrap()
+    }
+
+    #[test]
+    fn ids_with_one_hash_are_told_apart_over_many_blocks() {
+        let disk = MemDisk::new();
+        let options = Options { threads: false, ..Options::default() };
+        let (mut appender, ..) = open(Arc::new(disk.clone()), options, &mut Nobody).unwrap();
+        let mut batch = appender.batch();
+        (1..=1500).for_each(|n| batch.push(n, &refused(i64::try_from(n).unwrap())));
+        appender.append(&mut batch).unwrap();
+        let journal = *appender.journal();
+        let mut closed = read_closed(&disk, &journal, 1).unwrap();
+        assert_eq!((closed.first, closed.last, closed.entries.len()), (1, 1500, 1500));
+        // As if a thousand ids had the hash of id 7.
+        let hash = IdHash::new(&journal).of(&tx(7));
+        closed.entries[..1000].iter_mut().for_each(|entry| entry.hash = hash);
+        let index = write_index(&disk, &journal, &mut closed).unwrap();
+        let loaded = load_index(&disk, &journal, 1).unwrap().unwrap();
+        for index in [index, loaded] {
+            assert!(
+                matches!(index.look(&disk, &tx(7)).unwrap(), Look::Found(record) if record == refused(7))
+            );
+            assert!(matches!(index.look(&disk, &tx(8)).unwrap(), Look::Not), "its hash is not there");
+            for n in [1001, 1250, 1500] {
+                assert!(
+                    matches!(index.look(&disk, &tx(n)).unwrap(), Look::Found(record) if record == refused(n))
+                );
+            }
+            assert!(matches!(index.look(&disk, &tx(2000)).unwrap(), Look::Not));
+        }
     }
 }

@@ -174,6 +174,7 @@ fn start_threads(
     let keeping = start(
         "journal-history",
         Box::new(move || {
+            give_way();
             // What is full when the journal is closed still gets its index; a snapshot can wait.
             for closed in closed_orders {
                 history.take(closed);
@@ -182,6 +183,13 @@ fn start_threads(
     )?;
     let handles = vec![preparing, keeping];
     Ok(Threads { orders: Some((prepare, closed)), prepared: prepared_here, handles })
+}
+
+/// Lets the bank's own threads go before this one where processors are few: history can wait, votes can't.
+fn give_way() {
+    // On Linux a thread has a niceness of its own; elsewhere this would slow down the whole process.
+    #[cfg(target_os = "linux")]
+    let _as_before = rustix::process::setpriority_process(None, 10);
 }
 
 /// Makes a segment of zeros under another name, synced bit by bit so that appends never wait behind a large
@@ -203,9 +211,7 @@ pub(super) fn prepare_segment(
     chunk[..header.len()].copy_from_slice(&header);
     let mut offset = 0;
     while offset < size {
-        if stop.load(Ordering::Relaxed) {
-            return Err(JournalError::Stopped("the journal was closed".into()));
-        }
+        unless_stopped(stop)?;
         let bytes = &chunk[..usize_of((size - offset).min(CHUNK_BYTES))];
         file.write_at(offset, bytes)
             .map_err(|error| write_error(disk, &unfinished, offset, bytes.len(), error))?;
@@ -217,6 +223,37 @@ pub(super) fn prepare_segment(
     disk.sync_folder().map_err(|error| sync_error(disk, "", error))?;
     debug_assert!(size >= SEGMENT_HEADER_BYTES);
     Ok(Prepared { number, file, size })
+}
+
+/// Writes a file under another name, syncs it, and only then gives it its own. Given up when told to `stop`.
+pub(super) fn write_whole(
+    disk: &dyn Disk,
+    name: &str,
+    parts: &[&[u8]],
+    stop: &AtomicBool,
+) -> Result<(), JournalError> {
+    const CHUNK_BYTES: usize = 1024 * 1024;
+    let unfinished = format!("{name}.tmp");
+    let file = disk.create(&unfinished).map_err(|error| write_error(disk, &unfinished, 0, 0, error))?;
+    let mut offset = 0;
+    for chunk in parts.iter().flat_map(|part| part.chunks(CHUNK_BYTES)) {
+        unless_stopped(stop)?;
+        file.write_at(offset, chunk)
+            .map_err(|error| write_error(disk, &unfinished, offset, chunk.len(), error))?;
+        // Synced bit by bit, so that appends never wait behind a large write.
+        file.sync().map_err(|error| sync_error(disk, &unfinished, error))?;
+        offset += chunk.len() as u64;
+    }
+    disk.rename(&unfinished, name).map_err(|error| io_error(disk, "rename", &unfinished, error))?;
+    disk.sync_folder().map_err(|error| sync_error(disk, "", error))
+}
+
+/// An error once the journal was closed.
+pub(super) fn unless_stopped(stop: &AtomicBool) -> Result<(), JournalError> {
+    if stop.load(Ordering::Relaxed) {
+        return Err(JournalError::Stopped("the journal was closed".into()));
+    }
+    Ok(())
 }
 
 /// Indexes and snapshots of full segments.

@@ -28,6 +28,7 @@ mod recover;
 mod replica;
 mod segment;
 mod snapshot;
+mod walk;
 
 pub use append::Appender;
 pub use batch::Batch;

@@ -14,6 +14,8 @@ pub trait Replica: Send {
     fn restore(&mut self, seq: Seq, snapshot: &[u8]) -> Result<(), String>;
     /// Makes the next record true.
     fn apply(&mut self, seq: Seq, record: &Record);
+    /// What records up to this one decided is found through indexes from now on, and may be forgotten.
+    fn forget(&mut self, indexed: Seq);
     /// All that `restore` needs.
     fn snapshot(&self) -> Vec<u8>;
 }
@@ -49,6 +51,10 @@ impl Replica for BankReplica {
 
     fn apply(&mut self, _seq: Seq, record: &Record) {
         self.core.apply(record);
+    }
+
+    fn forget(&mut self, indexed: Seq) {
+        self.core.forget_outcomes(indexed);
     }
 
     fn snapshot(&self) -> Vec<u8> {

@@ -11,14 +11,14 @@ use super::format::{
     BadHeader, FILE_HEADER_BYTES, FileHeader, JournalId, Kind, Salt, number_in, snapshot_name, u32_at,
     u64_at, usize_of,
 };
-use super::index::write_whole;
+use super::keeper::{unless_stopped, write_whole};
 use super::read::Shared;
 use super::replica::MakeReplica;
 use super::segment::{Found, open_segment};
 use super::{JournalError, Replica, io_error, place};
 use crate::bank::io::Seq;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 const SNAPSHOT_HEADER_BYTES: usize = 64;
 const KEPT: usize = 2;
@@ -118,10 +118,11 @@ pub(super) fn make(
     }
     for number in from + 1..=last_segment {
         seq = replay(shared, number, seq, replica.as_mut(), stop)?;
+        replica.forget(seq);
     }
     let content = replica.snapshot();
     drop(replica);
-    write(disk, &shared.journal, last_segment, seq, &content)?;
+    write(disk, &shared.journal, last_segment, seq, &content, stop)?;
     remove_old(disk)?;
     Ok(Some(seq))
 }
@@ -143,9 +144,7 @@ fn replay(
                     seq += 1;
                     replica.apply(seq, &record?);
                 }
-                if stop.load(Ordering::Relaxed) {
-                    return Err(JournalError::Stopped("the journal was closed".into()));
-                }
+                unless_stopped(stop)?;
                 continue;
             }
             Found::Batch(offset, header) => {
@@ -164,6 +163,7 @@ fn write(
     segment: u64,
     seq: Seq,
     content: &[u8],
+    stop: &AtomicBool,
 ) -> Result<(), JournalError> {
     let salt = Salt::new(journal, segment);
     let mut own = [0; SNAPSHOT_HEADER_BYTES];
@@ -173,7 +173,7 @@ fn write(
     let crc = salt.crc(seq, &own[4..]);
     own[..4].copy_from_slice(&crc.to_le_bytes());
     let header = FileHeader { journal: *journal, segment }.encode(Kind::Snapshot);
-    write_whole(disk, &snapshot_name(seq), &[&header, &own, content])
+    write_whole(disk, &snapshot_name(seq), &[&header, &own, content], stop)
 }
 
 fn remove_old(disk: &dyn Disk) -> Result<(), JournalError> {

@@ -35,8 +35,9 @@ fn what_full_segments_decide_is_found() {
         append_up_to(&mut appender, more);
         assert_finds_all(&reader, more);
     }
-    let (_, reader, recovered, _) = must_open(disk, small());
+    let (_, reader, recovered, log) = must_open(disk, small());
     assert!(recovered.snapshot.is_some() && recovered.warnings.is_empty());
+    assert!(log.forgotten <= reader.indexed_up_to(), "what was forgotten is found");
     assert_finds_all(&reader, recovered.last);
 }
 

@@ -14,6 +14,8 @@ pub struct Log {
     pub records: Vec<Record>,
     /// Up to which record it came from a snapshot.
     pub restored: Seq,
+    /// Up to which record it may forget outcomes.
+    pub forgotten: Seq,
     /// Snapshots are refused.
     pub refuses: bool,
 }
@@ -32,6 +34,11 @@ impl Replica for Log {
     fn apply(&mut self, seq: Seq, record: &Record) {
         self.records.push(record.clone());
         assert_eq!(seq, self.records.len() as u64, "records come in order, from 1 on");
+    }
+
+    fn forget(&mut self, indexed: Seq) {
+        assert!(indexed <= self.records.len() as u64);
+        self.forgotten = indexed;
     }
 
     fn snapshot(&self) -> Vec<u8> {

@@ -1,0 +1,231 @@
+//! The way through the segments at the opening, record by record, to the place where the next batch goes.
+//!
+//! What tells a torn tail from damage: a batch is written only after the sync of the one before it. So only the
+//! last batch can be torn, and whatever was written after the place that is wrong (a later batch's header,
+//! bytes past this batch's end, a later segment that is not empty, an index, a snapshot) proves that this place
+//! was durable once.
+
+use super::disk::Disk;
+use super::format::{
+    JournalId, SEGMENT_HEADER_BYTES, index_name, number_in, segment_name, snapshot_name, usize_of,
+};
+use super::index::{Closed, Entry, IdHash, note_decided};
+use super::recover::{From, Recovered, TornTail};
+use super::segment::{Bad, Found, SegmentReader, open_segment};
+use super::{JournalError, Replica, place, snapshot, sync_error, write_error};
+use crate::bank::io::Seq;
+use std::sync::Arc;
+
+/// The way through the segments, record by record.
+pub(super) struct Walk<'a> {
+    disk: &'a dyn Disk,
+    hash: IdHash,
+    /// The last record that was read.
+    pub last: Seq,
+    /// The full segments on the way.
+    pub closed: Vec<Closed>,
+    /// The segment in use.
+    pub current: Place,
+    /// Segment, offset and length of the last batch.
+    last_batch: Option<(u64, u64, usize)>,
+}
+
+/// The segment that is read, and how far.
+pub(super) struct Place {
+    pub number: u64,
+    pub end: u64,
+    pub first: Seq,
+    pub entries: Vec<Entry>,
+}
+
+impl Place {
+    fn begin_of(number: u64, first: Seq) -> Place {
+        Place { number, end: SEGMENT_HEADER_BYTES, first, entries: Vec::new() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.end == SEGMENT_HEADER_BYTES
+    }
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(disk: &'a dyn Disk, journal: &JournalId, from: &From) -> Walk<'a> {
+        let current = Place::begin_of(from.segment + 1, from.seq + 1);
+        let hash = IdHash::new(journal);
+        Walk { disk, hash, last: from.seq, closed: Vec::new(), current, last_batch: None }
+    }
+
+    /// Reads segments `from` to `to` as far as anything was written.
+    pub fn read_all(
+        &mut self,
+        from: u64,
+        to: u64,
+        names: &[String],
+        replica: &mut dyn Replica,
+        told: &mut Recovered,
+    ) -> Result<(), JournalError> {
+        for number in from..=to {
+            let mut reader = open_segment(self.disk, number)?;
+            let place = Place::begin_of(number, self.last + 1);
+            let before = std::mem::replace(&mut self.current, place);
+            let bad = self.read_segment(&mut reader, replica, told)?;
+            let torn_or_empty = bad.is_some() || self.current.is_empty();
+            if torn_or_empty {
+                let end = bad.unwrap_or(Bad {
+                    offset: self.current.end,
+                    fault_at: self.current.end,
+                    why: "nothing was written here",
+                    end: None,
+                });
+                self.refuse_if_written_after(&mut reader, &end, bad.is_some(), to)?;
+            }
+            if torn_or_empty || number == to {
+                self.refuse_if_too_early(names)?;
+            }
+            if bad.is_some() {
+                told.torn = Some(self.cut(&mut reader)?);
+            }
+            // A segment counts as full once the next one holds a batch.
+            if self.current.is_empty() && number > from {
+                self.current = before;
+            } else if number > from {
+                let last = self.current.first - 1;
+                self.closed.push(Closed {
+                    segment: before.number,
+                    first: before.first,
+                    last,
+                    entries: before.entries,
+                });
+                // It gets its index before the journal is open, or the journal is not opened.
+                replica.forget(last);
+            }
+            if torn_or_empty {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads and applies a segment's batches; what is wrong where they end, if anything is.
+    fn read_segment(
+        &mut self,
+        reader: &mut SegmentReader,
+        replica: &mut dyn Replica,
+        told: &mut Recovered,
+    ) -> Result<Option<Bad>, JournalError> {
+        loop {
+            match reader.next()? {
+                Found::Batch(offset, header) => {
+                    if header.first != self.last + 1 || header.synced != self.last {
+                        return Err(JournalError::Damaged {
+                            file: reader.place(),
+                            offset,
+                            why: format!(
+                                "a batch begins with record {} here, and {} was due",
+                                header.first,
+                                self.last + 1
+                            ),
+                        });
+                    }
+                    for (offset, record) in reader.records() {
+                        let record = record?;
+                        self.last += 1;
+                        note_decided(&self.hash, offset, &record, &mut self.current.entries);
+                        replica.apply(self.last, &record);
+                        told.records += 1;
+                    }
+                    told.bytes += header.batch_bytes() as u64;
+                    self.current.end = offset + header.batch_bytes() as u64;
+                    self.last_batch = Some((self.current.number, offset, header.batch_bytes()));
+                }
+                Found::End(_) => return Ok(None),
+                Found::Bad(bad) => return Ok(Some(bad)),
+            }
+        }
+    }
+
+    /// Refuses a place that is not as it was written, or empty, when anything was written after it.
+    fn refuse_if_written_after(
+        &self,
+        reader: &mut SegmentReader,
+        bad: &Bad,
+        look_here: bool,
+        to: u64,
+    ) -> Result<(), JournalError> {
+        let mut proof = None;
+        if look_here && let Some(at) = reader.written_after(bad)? {
+            proof = Some((reader.place(), at));
+        }
+        for number in self.current.number + 1..=to {
+            if proof.is_some() {
+                break;
+            }
+            let mut later = open_segment(self.disk, number)?;
+            if let Some(at) = later.first_nonzero(SEGMENT_HEADER_BYTES)? {
+                proof = Some((later.place(), at));
+            }
+        }
+        let Some((file, at)) = proof else { return Ok(()) };
+        let fault =
+            if bad.fault_at == bad.offset { String::new() } else { format!(" (at {})", bad.fault_at) };
+        Err(JournalError::Damaged {
+            file: reader.place(),
+            offset: bad.offset,
+            why: format!(
+                "{}{fault}; this is no torn tail, for what stands in {file} at offset {at} was written after it was synced",
+                bad.why
+            ),
+        })
+    }
+
+    /// Zeroes what follows the last good batch, and syncs that before anything else is written there.
+    fn cut(&self, reader: &mut SegmentReader) -> Result<TornTail, JournalError> {
+        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+        let offset = self.current.end;
+        let end = reader.last_nonzero(offset)?;
+        let mut at = offset;
+        while at < end {
+            let zeros = &ZEROS[..usize_of((end - at).min(ZEROS.len() as u64))];
+            reader
+                .file
+                .write_at(at, zeros)
+                .map_err(|error| write_error(self.disk, &reader.name, at, zeros.len(), error))?;
+            at += zeros.len() as u64;
+        }
+        reader.file.sync().map_err(|error| sync_error(self.disk, &reader.name, error))?;
+        Ok(TornTail { file: reader.place(), offset, bytes: end - offset })
+    }
+
+    /// Refuses an end that an index or a snapshot proves to be too early: both are made of a full segment, once
+    /// the first batch of the next one is synced.
+    fn refuse_if_too_early(&self, names: &[String]) -> Result<(), JournalError> {
+        let (number, empty) = (self.current.number, self.current.is_empty());
+        let index = names.iter().filter_map(|name| number_in(name, "index-", index_name)).max();
+        let index = index.filter(|index| *index >= number || (empty && *index + 1 == number));
+        let snapshot = snapshot::among(names).first().copied();
+        let snapshot =
+            snapshot.filter(|seq| *seq > self.last || (self.last_batch.is_none() && *seq == self.last));
+        let Some(proof) = index.map(index_name).or(snapshot.map(snapshot_name)) else { return Ok(()) };
+        Err(JournalError::Damaged {
+            file: place(self.disk, &segment_name(number)),
+            offset: self.current.end,
+            why: format!(
+                "the journal ends with record {} here; this is no torn tail, for {proof} was made after more was synced",
+                self.last
+            ),
+        })
+    }
+
+    /// Writes the last batch again and syncs it. It may have been read from the system's memory only: after a
+    /// sync that failed, some systems hold pages for clean that never reached the disk, and a sync alone would
+    /// skip them (Rebello et al., ATC 2020). All earlier batches were synced before the next one was written.
+    pub fn rewrite_last(&self) -> Result<(), JournalError> {
+        let Some((number, offset, length)) = self.last_batch else { return Ok(()) };
+        let mut reader = open_segment(self.disk, number)?;
+        let name = reader.name.clone();
+        let file = Arc::clone(&reader.file);
+        let bytes = reader.bytes(offset, length)?;
+        file.write_at(offset, bytes).map_err(|error| write_error(self.disk, &name, offset, length, error))?;
+        file.sync().map_err(|error| sync_error(self.disk, &name, error))
+    }
+}

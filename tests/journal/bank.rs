@@ -1,0 +1,132 @@
+//! A real bank: live, replayed, and from a snapshot it is the same.
+
+use crate::support::small;
+use consorcio::bank::io::{Caller, Input, Now, Origin, SessionId};
+use consorcio::bank::{Core, Identity};
+use consorcio::commit::token::{Seal, Verdict};
+use consorcio::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId, TxId};
+use consorcio::journal::{Appender, BankReplica, MemDisk, Options, open};
+use consorcio::money::Money;
+use consorcio::wire::reply::Reply;
+use consorcio::wire::request::{NewAccount, NewClient, Request};
+use consorcio::wire::transaction::Transaction;
+use std::sync::Arc;
+
+struct Live {
+    core: Core,
+    appender: Appender,
+    slot: u64,
+}
+
+impl Live {
+    /// Lets the bank answer a request, and journals what it decides.
+    fn ask(&mut self, request: Request) -> Option<Reply> {
+        self.slot += 1;
+        let wall_us = 1_800_000_000_000_000 + i64::try_from(self.slot).unwrap() * 100;
+        let now = Now { wall_us, mono_us: self.slot * 100 };
+        let caller = Caller { session: SessionId(1), slot: self.slot };
+        let input = Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None };
+        let before = self.core.seq();
+        let output = self.core.step(now, &input);
+        let mut batch = self.appender.batch();
+        for (seq, record) in (before + 1..).zip(&output.records) {
+            batch.push(seq, record);
+        }
+        self.appender.append(&mut batch).unwrap();
+        assert_eq!(self.core.seq(), self.appender.last());
+        output.replies.into_iter().find(|reply| reply.to == caller).map(|reply| reply.reply)
+    }
+}
+
+fn identity() -> Identity {
+    Identity {
+        bank: BankId::new(0).unwrap(),
+        places: vec!["127.0.0.1:8886".into(), "127.0.0.1:8887".into()],
+        seal: Seal::keyed([9; 32]),
+    }
+}
+
+fn options() -> Options {
+    Options {
+        segment_bytes: 4096,
+        snapshot_after_segments: 2,
+        replica: Some(BankReplica::maker(identity())),
+        ..small()
+    }
+}
+
+fn transfer(amount: u64) -> Arc<Transaction> {
+    let text = format!(
+        r#"{{"ops":[{{"bank":0,"op":"debit","account":"1-1","amount":{amount}}},{{"bank":1,"op":"credit","account":"2-2","amount":{amount}}},{{"bank":0,"op":"set","key":"storage","value":"{amount}"}},{{"bank":1,"op":"set","key":"storage","value":"{amount}"}}]}}"#
+    );
+    Arc::new(Transaction::parse(&text).unwrap())
+}
+
+/// A bank after a life with clients, commits, refusals, tombstones and one transaction that is undecided.
+fn live(disk: &MemDisk) -> Live {
+    let mut replica = BankReplica::new(identity());
+    let (appender, ..) = open(Arc::new(disk.clone()), options(), &mut replica).unwrap();
+    let mut live = Live { core: replica.core, appender, slot: 0 };
+    let cpf = TaxId::new("12345678900").unwrap();
+    let client = NewClient {
+        cpf: cpf.clone(),
+        name: ClientName::new("Pessoa 1").unwrap(),
+        kind: ClientKind::new("Físico").unwrap(),
+    };
+    assert!(matches!(live.ask(Request::Client(client)), Some(Reply::Done(_))));
+    let number = AccountNumber::new("1-1").unwrap();
+    let account = NewAccount { number, holders: vec![cpf], deposit: Money(100_000) };
+    assert!(matches!(live.ask(Request::Account(account)), Some(Reply::Done(_))));
+    let (mut committed, mut refused) = (0, 0);
+    for n in 1..=200u64 {
+        let tx = TxId::new(&format!("t{n}")).unwrap();
+        if n % 10 == 0 {
+            live.ask(Request::Resolve(tx.clone()));
+        }
+        let transaction = transfer(n * 10);
+        match live.ask(Request::Prepare(tx.clone(), Arc::clone(&transaction))) {
+            Some(Reply::Ok(_, own)) if n < 200 - 1 => {
+                let seal = identity().seal;
+                let peer = BankId::new(1).unwrap();
+                let theirs = seal.token(peer, Verdict::Ok, &tx, Some(*transaction.digest()), own.time);
+                let reply = live.ask(Request::Commit(tx, vec![own, theirs]));
+                assert!(matches!(reply, Some(Reply::Committed(..))), "{reply:?}");
+                committed += 1;
+            }
+            Some(Reply::Ok(..)) => {}
+            Some(Reply::Nok(..)) => refused += 1,
+            reply => panic!("{reply:?}"),
+        }
+    }
+    assert!(committed > 50 && refused > 20 && live.core.undecided() <= 1, "{committed} {refused}");
+    live
+}
+
+#[test]
+fn live_replayed_and_from_a_snapshot_it_is_the_same() {
+    let disk = MemDisk::new();
+    let live = live(&disk);
+    live.core.check_invariants();
+    let open_again = |options: Options| {
+        let mut replica = BankReplica::new(identity());
+        let (_, reader, recovered) = open(Arc::new(disk.copy()), options, &mut replica).unwrap();
+        (replica.core, reader, recovered)
+    };
+    let (core, reader, recovered) = open_again(options());
+    assert!(recovered.snapshot.is_some_and(|seq| seq > 100), "{recovered}");
+    assert!(core.same_as(&live.core), "from a snapshot");
+    core.check_invariants();
+    // What memory does not hold any more is found.
+    let old = TxId::new("t1").unwrap();
+    assert!(!core.knows(&old));
+    assert_eq!(reader.lookup(&old).unwrap().unwrap().decides(), Some(&old));
+    // And from all records.
+    for name in consorcio::journal::Disk::list(&disk).unwrap() {
+        if name.starts_with("snapshot-") {
+            consorcio::journal::Disk::remove(&disk, &name).unwrap();
+        }
+    }
+    let (core, _, recovered) = open_again(options());
+    assert_eq!((recovered.snapshot, recovered.records), (None, live.core.seq()));
+    assert!(core.same_as(&live.core), "from all records");
+}
