@@ -115,6 +115,7 @@ impl<'a> Simulation<'a> {
             }
         }
         world.eager_sync = random.chance(20);
+        world.forgetful = random.chance(50);
         for node in &mut world.nodes {
             node.skew_us = i64::try_from(random.below(2_000_000)).unwrap() - 1_000_000;
         }

@@ -232,8 +232,8 @@ impl Deciding<'_> {
                     self.decided(tx, prepared, Outcome::Aborted(token, reason), votes);
                 } else if !named || (is_me && reason == Reason::DuplicateId) {
                     self.tell_waiters(tx, &aborted);
-                } else if !is_me && matches!(self.bank.known(tx, None), Known::New) {
-                    // This bank had not voted; so that the id's outcome is known here too, it refuses as well.
+                } else if !is_me && !self.has_voted(coordinator) {
+                    // So that the id's outcome is known here too, this bank refuses as well.
                     let text = format!("bank {by} refused {text}");
                     self.refuse(tx, Some(coordinator.transaction()), &Fault::new(reason, text.trim_end()));
                 }
@@ -248,6 +248,14 @@ impl Deciding<'_> {
                 self.tell_waiters(tx, &Reply::Err(Reason::Unreachable, text));
             }
         }
+    }
+
+    /// Has this bank voted on a transaction that it drives? Its coordinator was told; memory may have forgotten.
+    fn has_voted(&self, coordinator: &Coordinator) -> bool {
+        let mine = |(bank, standing): (BankId, &Standing)| {
+            bank == self.bank.me() && matches!(standing, Standing::Ok(_) | Standing::Refused(..))
+        };
+        coordinator.standings().any(mine)
     }
 
     fn tell_waiters(&mut self, tx: &TxId, reply: &Reply) {

@@ -119,9 +119,10 @@ impl Core {
         self.bank.undecided.contains_key(tx) || self.bank.outcomes.contains_key(tx)
     }
 
-    /// Lets memory forget outcomes that records up to `indexed` decided: the journal's index finds them now.
-    pub fn forget_outcomes(&mut self, indexed: Seq) {
-        self.bank.forget_outcomes(indexed);
+    /// Lets memory forget outcomes that records up to `indexed` decided, all but the newest `keep`: the journal's
+    /// index finds them now.
+    pub fn forget_outcomes(&mut self, indexed: Seq, keep: usize) {
+        self.bank.forget_outcomes(indexed, keep);
     }
 
     /// Why this bank must not work any more, if so.

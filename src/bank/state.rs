@@ -8,7 +8,7 @@ use crate::bank::record::Record;
 use crate::commit::token::{Token, Verdict};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::Ledger;
-use crate::limits::{HISTORY_MAX, OUTCOMES_IN_MEMORY_MIN};
+use crate::limits::HISTORY_MAX;
 use crate::wire::Reason;
 use crate::wire::transaction::Transaction;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -204,8 +204,8 @@ impl Bank {
     }
 
     /// Lets memory forget outcomes that the journal's index finds.
-    pub fn forget_outcomes(&mut self, indexed: Seq) {
-        while self.outcomes_in_order.len() > OUTCOMES_IN_MEMORY_MIN
+    pub fn forget_outcomes(&mut self, indexed: Seq, keep: usize) {
+        while self.outcomes_in_order.len() > keep
             && self.outcomes_in_order.front().is_some_and(|(seq, _)| *seq <= indexed)
         {
             if let Some((_, tx)) = self.outcomes_in_order.pop_front() {

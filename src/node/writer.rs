@@ -7,7 +7,9 @@ use crate::bank::Core;
 use crate::bank::io::{Input, Now, Outgoing, Past, Sending, Seq};
 use crate::ids::TxId;
 use crate::journal::{Batch, JournalError, Reader};
-use crate::limits::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, LAZY_SYNC_MS_MAX, LINE_BYTES_MAX};
+use crate::limits::{
+    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, LAZY_SYNC_MS_MAX, LINE_BYTES_MAX, OUTCOMES_IN_MEMORY_MIN,
+};
 use crate::node::queue::Queue;
 use crate::node::release::Release;
 use crate::steplog::{Entry, Step};
@@ -202,7 +204,7 @@ impl Writer {
         let indexed = self.past.indexed_up_to();
         if indexed > self.forgettable {
             self.forgettable = indexed;
-            self.core.forget_outcomes(indexed);
+            self.core.forget_outcomes(indexed, OUTCOMES_IN_MEMORY_MIN);
         }
     }
 }

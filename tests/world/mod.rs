@@ -97,6 +97,8 @@ pub struct World {
     pub mono_us: u64,
     /// Sync at once after every step?
     pub eager_sync: bool,
+    /// Memory forgets every outcome as soon as its record is durable: only the journal knows it.
+    pub forgetful: bool,
     pub seen: Vec<Seen>,
     keyed: bool,
     links: BTreeMap<u64, Link>,
@@ -122,6 +124,7 @@ impl World {
             wall_us: 1_000_000,
             mono_us: 0,
             eager_sync: true,
+            forgetful: false,
             seen: Vec::new(),
             keyed,
             links: BTreeMap::new(),
@@ -210,7 +213,11 @@ impl World {
 
     /// Everything written so far is durable; what waited for it leaves.
     pub fn sync(&mut self, bank: usize) {
-        self.nodes[bank].synced = self.nodes[bank].journal.len();
+        let node = &mut self.nodes[bank];
+        node.synced = node.journal.len();
+        if let Some(core) = node.core.as_mut().filter(|_| self.forgetful) {
+            core.forget_outcomes(Seq::try_from(node.synced).expect("a short journal"), 0);
+        }
         self.release(bank);
     }
 
@@ -361,7 +368,7 @@ impl World {
     }
 
     /// What the journal knows of a transaction that memory does not.
-    fn past(&self, bank: usize, tx: &TxId) -> Option<Past> {
+    pub fn past(&self, bank: usize, tx: &TxId) -> Option<Past> {
         let node = &self.nodes[bank];
         if node.core.as_ref()?.knows(tx) {
             return None;

@@ -1,0 +1,111 @@
+//! What goes over links between banks, and how much at a time.
+
+#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
+mod world;
+
+use consorcio::bank::io::{Message, Origin, SessionId};
+use consorcio::limits::QUESTIONS_UNDER_WAY_MAX;
+use consorcio::wire::Reason;
+use consorcio::wire::reply::Reply;
+use consorcio::wire::request::Request;
+use world::{Seen, World};
+
+/// Banks 0 and 1 with an account each, and so many transfers that both hold an OK on.
+fn in_doubt(transfers: usize) -> World {
+    let mut world = World::new(2, true);
+    for (bank, account) in [(0, "a"), (1, "b")] {
+        world.line(bank, 1, r#"CLIENT {"cpf":"00000000001","name":"Ana","kind":"F"}"#);
+        let open = format!(r#"ACCOUNT {{"number":"{account}","holders":["00000000001"],"deposit":1000000}}"#);
+        world.line(bank, 1, &open);
+    }
+    for number in 0..transfers {
+        let line = format!(
+            r#"PREPARE t{number} {{"ops":[{{"bank":0,"op":"debit","account":"a","amount":1}},{{"bank":1,"op":"credit","account":"b","amount":1}}]}}"#
+        );
+        world.line(0, 2, &line);
+        world.line(1, 2, &line);
+    }
+    world.seen.clear();
+    world
+}
+
+fn questions(world: &mut World) -> Vec<String> {
+    let question = |seen: Seen| match seen {
+        Seen::Sent { from: 0, message: Message::Resolve(tx), .. } => Some(tx.to_string()),
+        _ => None,
+    };
+    std::mem::take(&mut world.seen).into_iter().filter_map(question).collect()
+}
+
+/// Questions to a peer wait in one queue, oldest first, a bounded number under way.
+#[test]
+fn questions_go_oldest_first_and_few_at_a_time() {
+    let all = 2 * QUESTIONS_UNDER_WAY_MAX + 100;
+    let mut world = in_doubt(all);
+    world.crash(1);
+    world.close(0, 2);
+    assert!(questions(&mut world).is_empty(), "the peer is down: nothing is asked, nothing is lost");
+
+    world.restart(1);
+    world.seen.clear();
+    world.connect(0, 1);
+    let first = questions(&mut world);
+    let oldest: Vec<String> = (0..QUESTIONS_UNDER_WAY_MAX).map(|number| format!("t{number}")).collect();
+    assert_eq!(first, oldest);
+
+    // Each answer makes room for one more.
+    world.deliver(0);
+    assert!(questions(&mut world).is_empty());
+    let answer = world.flights.len() - 1;
+    world.deliver(answer);
+    assert_eq!(questions(&mut world), [format!("t{QUESTIONS_UNDER_WAY_MAX}")]);
+
+    world.settle();
+    assert_eq!((world.core(0).undecided(), world.core(1).undecided()), (0, 0));
+}
+
+/// One backoff for the peer and not for each transaction: an answer that says nothing pauses all its questions.
+#[test]
+fn a_peer_has_one_backoff() {
+    let mut world = in_doubt(3 * QUESTIONS_UNDER_WAY_MAX);
+    world.close(0, 2);
+    assert_eq!(questions(&mut world).len(), QUESTIONS_UNDER_WAY_MAX);
+    let link = world.link(0, 1).unwrap();
+    world.cut(link);
+    assert!(questions(&mut world).is_empty(), "what was under way waits again, and nothing hammers the peer");
+    world.connect(0, 1);
+    assert_eq!(questions(&mut world).first().map(String::as_str), Some("t0"), "the oldest first again");
+    world.settle();
+    assert_eq!(world.core(0).undecided(), 0);
+}
+
+/// A link carries only what is answered from the bank's own state.
+#[test]
+fn what_could_wait_does_not_go_over_a_link() {
+    let mut world = in_doubt(0);
+    let link = SessionId(world.link(0, 1).unwrap());
+    for line in [
+        r#"EXECUTE x {"ops":[{"bank":1,"op":"deposit","account":"b","amount":1}]}"#,
+        "VALUE",
+        "SNAPSHOT",
+        "BALANCE b",
+        "INFO",
+    ] {
+        // The world knows no question for it, so its answer is looked for in the core's own output.
+        let request = Request::parse(line).unwrap();
+        let verb = request.verb();
+        let now = world.now(1);
+        let caller = consorcio::bank::io::Caller { session: link, slot: 0 };
+        let input = consorcio::bank::io::Input::Request {
+            caller,
+            origin: Origin::Link,
+            request,
+            waited_us: 0,
+            past: None,
+        };
+        let output = world.core(1).decide(now, &input);
+        assert!(output.records.is_empty(), "{verb}");
+        assert!(matches!(&output.replies[0].reply, Reply::Err(Reason::Refused, text) if text.contains(verb)));
+    }
+}
