@@ -83,7 +83,7 @@ fn a_peer_has_one_backoff() {
 /// A link carries only what is answered from the bank's own state.
 #[test]
 fn what_could_wait_does_not_go_over_a_link() {
-    let mut world = in_doubt(0);
+    let world = in_doubt(0);
     let link = SessionId(world.link(0, 1).unwrap());
     for line in [
         r#"EXECUTE x {"ops":[{"bank":1,"op":"deposit","account":"b","amount":1}]}"#,

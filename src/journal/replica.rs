@@ -3,6 +3,7 @@
 use crate::bank::io::Seq;
 use crate::bank::record::Record;
 use crate::bank::{Core, Identity};
+use crate::limits::OUTCOMES_IN_MEMORY_MIN;
 use std::sync::Arc;
 
 /// A state that records make. Equal records make equal states.
@@ -54,7 +55,7 @@ impl Replica for BankReplica {
     }
 
     fn forget(&mut self, indexed: Seq) {
-        self.core.forget_outcomes(indexed);
+        self.core.forget_outcomes(indexed, OUTCOMES_IN_MEMORY_MIN);
     }
 
     fn snapshot(&self) -> Vec<u8> {
