@@ -15,6 +15,7 @@ if ! [[ $first =~ ^[0-9]{1,5}$ ]] || ((10#$first < 1 || 10#$first > 65533)); the
     echo "CONSORCIO_PORT is the first of three ports: a number from 1 to 65533" >&2
     exit 2
 fi
+programs=${CONSORCIO_PROGRAMS:-} # a folder with built programs, for tests of this script
 # What the programs would take from the environment must not change what is shown.
 for name in ${!CONSORCIO_@}; do unset "$name"; done
 ports=("$first" $((first + 1)) $((first + 2)))
@@ -131,10 +132,12 @@ paused() {
 
 # --- build and start -------------------------------------------------------------------------------------------------
 
-chapter "Build"
-(cd "$here" && cargo build --release --bins)
-target=${CARGO_TARGET_DIR:-$here/target}
-servidor=$target/release/servidor cliente=$target/release/cliente
+if [ -z "$programs" ]; then
+    chapter "Build"
+    (cd "$here" && cargo build --release --bins)
+    programs=${CARGO_TARGET_DIR:-$here/target}/release
+fi
+servidor=$programs/servidor cliente=$programs/cliente
 
 for port in "${ports[@]}"; do
     free "$port" || {

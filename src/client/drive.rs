@@ -159,6 +159,7 @@ impl Drive<'_> {
         let commits = |one: &Do| matches!(one, Do::Tell(Verdict::Committed(_)));
         if self.paused && todo.iter().any(commits) {
             self.take_standings();
+            self.tell_what_is_known();
             pause::for_a_line(self.coordinator.tx()).await;
         }
         for one in todo {
@@ -227,15 +228,20 @@ impl Drive<'_> {
     /// What Ctrl-C would have to say.
     fn tell_what_is_known(&self) {
         let tx = self.coordinator.tx();
-        let heard = format!("OKs {}/{}", oks(&self.rows), self.rows.len());
-        let known = match &self.verdict {
-            Some(Verdict::Committed(_)) => format!("interrupted: transaction {tx} is committed ({heard})"),
-            Some(Verdict::Aborted { .. }) => format!("interrupted: transaction {tx} is aborted ({heard})"),
-            Some(Verdict::Doubt(_) | Verdict::Unreached) | None => format!(
-                "interrupted: the outcome of transaction {tx} is not known yet ({heard}); the banks end it by \
+        let (oks, banks) = (oks(&self.rows), self.rows.len());
+        let aborted = matches!(self.verdict, Some(Verdict::Aborted { .. }));
+        let known = if oks == banks {
+            // The votes are the decision, told or not.
+            format!("transaction {tx} is committed (OKs {oks}/{banks})")
+        } else if aborted {
+            format!("transaction {tx} is aborted (OKs {oks}/{banks})")
+        } else {
+            format!(
+                "the outcome of transaction {tx} is not known yet (OKs {oks}/{banks}); the banks end it by \
                  themselves. Ask later with: cliente resolve {tx}"
-            ),
+            )
         };
+        let known = format!("interrupted: {known}");
         self.context.known.replace(Some(known));
     }
 }

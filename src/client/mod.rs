@@ -55,7 +55,9 @@ pub fn main() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
         let text = error.to_string();
-        let line = text.lines().next().unwrap_or("").trim_start_matches("error: ").to_owned();
+        let said = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+        let said = said.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+        let line = said.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned();
         return ExitCode::from(output::print(&Failure::Usage(line).into(), true));
     }
     // Whoever asked for the help may be gone.

@@ -259,6 +259,12 @@ impl Process {
         }
     }
 
+    /// The same, for when nothing else may happen.
+    #[track_caller]
+    pub fn expect_line(&mut self, text: &str) -> String {
+        self.wait_for(text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// Types a line into it.
     pub fn type_line(&mut self, line: &str) {
         let stdin = self.child.stdin.as_mut().expect("standard input is a pipe");

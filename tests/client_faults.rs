@@ -1,0 +1,252 @@
+//! `cliente` when something is wrong: banks down or silent, a driver that is killed or interrupted, outcomes that
+//! are not known yet.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::sync::mpsc::{Receiver, channel};
+use support::{Cluster, DEADLINE, Process, Ran, Wire, cliente_path, free_ports, wait_until};
+
+const MARIA: &str = "11111111111";
+const PEDRO: &str = "22222222222";
+
+fn with_accounts() -> Cluster {
+    let cluster = Cluster::start(3);
+    cluster.open_account(0, "12345-6", MARIA, "1000");
+    cluster.open_account(2, "78910-0", PEDRO, "0");
+    cluster
+}
+
+#[test]
+fn with_a_bank_down_nothing_that_names_it_commits() {
+    let mut cluster = Cluster::start(3);
+    cluster.open_account(0, "12345-6", MARIA, "1000");
+    cluster.open_account(1, "1", PEDRO, "0");
+    cluster.kill(2);
+    let ran = cluster.run(&["set", "5", "--tx", "t5"]).expect_code(4).expect("aborted");
+    assert!(ran.stdout.contains(&cluster.address(2)) && ran.stdout.contains("can't be reached"), "{ran:?}");
+    assert_eq!(cluster.json(4, &["set", "5"])["banks"][2]["vote"], "unreachable");
+
+    let ran = cluster.run(&["get"]).expect_code(3);
+    assert!(ran.stdout.contains(&cluster.address(2)), "{ran:?}");
+    assert!(
+        ran.stdout.contains(&format!("servidor --port {}", cluster.port(2))),
+        "it says what to do: {ran:?}"
+    );
+    let document = cluster.json(3, &["get"]);
+    assert_eq!(document[0]["answer"]["value"], "0");
+    assert_eq!(document[2]["error"]["code"], "no-connection");
+    let status = cluster.json(3, &["status"]);
+    assert_eq!((&status["banks"][1]["online"], &status["banks"][2]["online"]), (&true.into(), &false.into()));
+
+    cluster.run(&["transfer", "--from", "0/12345-6=1", "--to", "1/1"]).expect_code(0);
+    cluster.start_bank(2);
+    cluster.run(&["resolve", "t5"]).expect_code(4).expect("aborted");
+    cluster.run(&["set", "6"]).expect_code(0);
+}
+
+#[test]
+fn with_no_bank_at_all_nothing_is_sent() {
+    let cluster = Cluster::new(3, false);
+    let ran = cluster.run(&["set", "1"]).expect_code(3).expect("nothing was sent");
+    assert!(ran.stdout.contains(&cluster.address(1)), "{ran:?}");
+    let document = cluster.json(3, &["set", "1"]);
+    assert_eq!(
+        (&document["verdict"], &document["error"]["code"]),
+        (&"unreached".into(), &"no-connection".into())
+    );
+    let ran = cluster.run(&["balance", "0/1"]).expect_code(3);
+    assert!(ran.stderr.contains(&cluster.address(0)) && ran.stderr.contains("servidor --port"), "{ran:?}");
+    cluster.run(&["deposit", "0/1", "5", "--via", "0"]).expect_code(3);
+    cluster.run(&["bench", "--seconds", "1"]).expect_code(3);
+}
+
+/// Kills bank 2 between its OK and the COMMIT of a client that waits right before its verdict.
+#[test]
+fn a_bank_killed_after_its_ok_commits_when_it_is_back() {
+    let mut cluster = with_accounts();
+    let mut client =
+        paused(&cluster, "transfer", &["--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t"]);
+    cluster.kill(2);
+    client.type_line("go on");
+    client.expect_line("committed at");
+    client.expect_line("bank 2 has not confirmed");
+    assert_eq!(client.wait(), Some(0));
+    cluster.start_bank(2);
+    wait_until("bank 2 learns the outcome", || (cluster.balance("2/78910-0") == 1_000).then_some(()));
+    assert_eq!(cluster.balance("0/12345-6"), 99_000);
+    cluster.run(&["resolve", "t"]).expect_code(0).expect("committed at");
+}
+
+#[test]
+fn a_client_killed_after_its_prepares_leaves_nothing_behind() {
+    let cluster = with_accounts();
+    let client = paused(&cluster, "transfer", &["--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t"]);
+    assert_eq!(cluster.json(0, &["pending"])[0]["answer"][0]["tx"], "t");
+    client.kill();
+    wait_until("the banks end it by themselves", || {
+        (cluster.json(0, &["balance", "0/12345-6"])["held"] == 0).then_some(())
+    });
+    // Every bank holds an OK, so it is committed, with nobody there to say so.
+    cluster.run(&["resolve", "t"]).expect_code(0).expect("committed at");
+    wait_until("both banks know", || (cluster.balance("2/78910-0") == 1_000).then_some(()));
+    assert_eq!(cluster.balance("0/12345-6"), 99_000);
+}
+
+#[test]
+fn ctrl_c_says_what_is_known() {
+    let cluster = with_accounts();
+    let mut client =
+        paused(&cluster, "transfer", &["--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t"]);
+    client.interrupt();
+    let line = client.expect_line("interrupted");
+    assert!(line.contains("transaction t is committed (OKs 2/2)"), "every OK is in: {line}");
+    assert_eq!(client.wait(), Some(130));
+}
+
+/// Starts a client that has every OK and waits right before its verdict.
+fn paused(cluster: &Cluster, command: &str, arguments: &[&str]) -> Process {
+    let all = [&[command], arguments, &["--pause-after-prepare"]].concat();
+    let mut client = Process::start(&mut cluster.cliente(&all));
+    client.expect_line("paused");
+    client
+}
+
+/// A bank that takes lines, and answers each with what `answer` says, if anything.
+struct FakeBank {
+    port: u16,
+    lines: Receiver<String>,
+}
+
+impl FakeBank {
+    fn start(answer: fn(&str) -> Option<String>) -> FakeBank {
+        let listener = TcpListener::bind(("127.0.0.1", free_ports(1)[0])).expect("a free port");
+        let port = listener.local_addr().expect("it listens").port();
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let sender = sender.clone();
+                std::thread::spawn(move || {
+                    let mut out = stream.try_clone().expect("a second handle");
+                    for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                        let reply = answer(&line);
+                        // The test, or the client, may be gone; so is then the need to tell it.
+                        let _ = sender.send(line);
+                        let _ = reply.map(|reply| writeln!(out, "{reply}"));
+                    }
+                });
+            }
+        });
+        FakeBank { port, lines }
+    }
+
+    fn next_line(&self) -> String {
+        self.lines.recv_timeout(DEADLINE).expect("a line")
+    }
+
+    fn verbs(&self) -> Vec<String> {
+        self.lines.try_iter().map(|line| line.split(' ').next().unwrap_or("").to_owned()).collect()
+    }
+}
+
+/// A consortium of these two fakes, and a client of it.
+fn client_of(fakes: [&FakeBank; 2], arguments: &[&str]) -> std::process::Command {
+    let mut command = std::process::Command::new(cliente_path());
+    command.args(["--consortium", &format!("{},{}", fakes[0].port, fakes[1].port)]);
+    command.args(["--log-dir", env!("CARGO_TARGET_TMPDIR")]).args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// Votes OK on PREPARE, with the token of a bank without a key.
+fn votes_ok(bank: u8, line: &str) -> Option<String> {
+    let (tx, transaction) = line.strip_prefix("PREPARE ")?.split_once(' ')?;
+    let digest = consorcio::commit::token::Digest::of(transaction.as_bytes());
+    Some(format!("OK {tx} O{bank}.{}.{digest:?}.", 1_000 + u64::from(bank)))
+}
+
+#[test]
+fn a_silent_bank_leaves_its_outcome_unknown_and_only_it_is_told_to_abort() {
+    let granting = FakeBank::start(|line| votes_ok(0, line));
+    let silent = FakeBank::start(|_| None);
+    let output = client_of([&granting, &silent], &["set", "1", "--tx", "t"]).output().unwrap();
+    let ran =
+        Ran::of(&["set"], &output).expect_code(5).expect("OKs 1/2").expect("not known yet: bank 1 is silent");
+    assert!(ran.stdout.contains("cliente resolve t"), "{ran:?}");
+    assert!(silent.next_line().starts_with("PREPARE t {"));
+    assert_eq!(silent.next_line(), "ABORT t", "without a token: it is asked to refuse");
+    assert_eq!(granting.verbs(), ["PREPARE"], "who voted OK is told nothing that is not decided");
+
+    let output = client_of([&granting, &silent], &["--json", "set", "1"]).output().unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &document["verdict"]), (Some(5), &"unknown".into()));
+    assert_eq!(document["error"]["code"], "not-known-yet");
+}
+
+#[test]
+fn ctrl_c_while_a_bank_is_silent() {
+    let granting = FakeBank::start(|line| votes_ok(0, line));
+    let silent = FakeBank::start(|_| None);
+    let mut client = Process::start(&mut client_of([&granting, &silent], &["set", "1", "--tx", "t"]));
+    assert!(silent.next_line().starts_with("PREPARE t "));
+    client.interrupt();
+    client.expect_line("interrupted: the outcome of transaction t is not known yet");
+    assert_eq!(client.wait(), Some(130));
+}
+
+#[test]
+fn an_err_and_nonsense_count_as_silence() {
+    let granting = FakeBank::start(|line| votes_ok(0, line));
+    for answer in [
+        (|_| Some("ERR malformed it is broken".to_owned())) as fn(&str) -> Option<String>,
+        |_| Some("gibberish".to_owned()),
+        |_| Some("OK another-transaction O1.5..".to_owned()),
+    ] {
+        let broken = FakeBank::start(answer);
+        let output = client_of([&granting, &broken], &["set", "1", "--tx", "t"]).output().unwrap();
+        Ran::of(&["set"], &output).expect_code(5).expect("not known yet");
+        assert_eq!(broken.verbs(), ["PREPARE", "ABORT"]);
+    }
+}
+
+#[test]
+fn an_ok_on_other_bytes_is_a_refusal() {
+    let granting = FakeBank::start(|line| votes_ok(0, line));
+    let other = FakeBank::start(|line| {
+        let tx = line.split(' ').nth(1)?;
+        Some(format!("OK {tx} O1.5.{}.", "0".repeat(64)))
+    });
+    let output = client_of([&granting, &other], &["set", "1", "--tx", "t"]).output().unwrap();
+    Ran::of(&["set"], &output).expect_code(4).expect("duplicate-id");
+    assert_eq!(granting.next_line().split(' ').next(), Some("PREPARE"));
+    assert!(
+        granting.next_line().starts_with("ABORT t O1.5."),
+        "who voted OK is told, with the refusing token"
+    );
+}
+
+#[test]
+fn a_driving_bank_that_goes_silent_leaves_it_unknown() {
+    let (deaf, other) = (FakeBank::start(|_| None), FakeBank::start(|_| None));
+    let mut client =
+        Process::start(&mut client_of([&deaf, &other], &["set", "1", "--tx", "t", "--via", "0"]));
+    assert!(deaf.next_line().starts_with("EXECUTE t {"));
+    client.interrupt();
+    client.expect_line("bank 0 goes on with transaction t");
+    assert_eq!(client.wait(), Some(130));
+}
+
+#[test]
+fn what_a_hand_began_a_client_can_end() {
+    let cluster = with_accounts();
+    let text = r#"{"ops":[{"bank":0,"op":"debit","account":"12345-6","amount":500},{"bank":2,"op":"credit","account":"78910-0","amount":500}],"patience_ms":300000}"#;
+    let mut wires: Vec<Wire> = [0, 2].iter().map(|bank| cluster.connect(*bank)).collect();
+    for wire in &mut wires {
+        let reply = wire.ask(&format!("PREPARE by-hand {text}"));
+        assert!(reply.starts_with("OK by-hand "), "{reply}");
+    }
+    cluster.run(&["resolve", "by-hand"]).expect_code(0).expect("committed at");
+    wait_until("both moved", || (cluster.balance("2/78910-0") == 500).then_some(()));
+    assert_eq!(cluster.balance("0/12345-6"), 99_500);
+}
