@@ -93,3 +93,21 @@ fn a_sync_that_fails_at_any_time_costs_no_promise() {
         }
     }
 }
+
+/// With threads the order of what is beside the appends differs from run to run; promises don't.
+#[test]
+fn nor_with_threads() {
+    let options = Options { threads: true, ..with_snapshots(1) };
+    let syncs = syncs(&with_snapshots(1));
+    for at in (1..=syncs).step_by(3) {
+        let disk = MemDisk::new();
+        disk.set_faults(Faults { stop_at_sync: Some(at), ..Faults::default() });
+        let acknowledged = run(&disk, options.clone(), 0, 120);
+        let disk = disk.crash(at);
+        let (appender, _, recovered, log) = must_open(disk.clone(), options.clone());
+        assert!(recovered.last >= acknowledged, "sync {at}: {recovered}, {acknowledged} were promised");
+        assert_records(&log, recovered.last);
+        drop(appender);
+        assert_records(&must_open(disk.crash(at), options.clone()).3, recovered.last);
+    }
+}

@@ -1,6 +1,7 @@
 //! What is not as it was written: the torn tail is cut and told, everything else is refused.
 
 use crate::support::*;
+use consorcio::journal::format::{BatchHeader, Salt};
 use consorcio::journal::{JournalError, MemDisk};
 
 /// Length of a file up to its last byte that is not zero.
@@ -195,4 +196,64 @@ fn a_segment_of_zeros_or_a_missing_one_is_refused() {
     }
     let Err(error) = try_open(disk, small()) else { panic!("the end is not missed") };
     assert!(matches!(error, JournalError::Missing { .. }), "{error}");
+}
+
+#[test]
+fn after_a_start_no_record_that_it_read_is_taken_for_a_torn_tail() {
+    let disk = journal(9);
+    drop(must_open(disk.clone(), small()));
+    let name = segment(last_segment(&disk));
+    let whole = disk.get(&name);
+    for byte in 64..used(&whole) - 32 {
+        let flipped = disk.copy();
+        let mut bytes = whole.clone();
+        bytes[byte] ^= 1;
+        flipped.put(&name, bytes);
+        let Err(error) = try_open(flipped, small()) else { panic!("byte {byte} is cut") };
+        assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_copy_of_a_batch_within_a_torn_one_proves_nothing() {
+    let disk = journal(9);
+    let name = segment(1);
+    let mut bytes = disk.get(&name);
+    let end = used(&bytes);
+    // The last batch's header did not reach the disk, and in its body stands what looks like the first batch.
+    let first = bytes[64..120].to_vec();
+    let before = disk.copy();
+    let mut flipped = bytes.clone();
+    flipped[end - 1] ^= 1;
+    before.put(&name, flipped);
+    let torn = must_open(before, small()).2.torn.unwrap();
+    let begin = usize::try_from(torn.offset).unwrap();
+    assert!(end - begin > 40 + first.len());
+    bytes[begin..begin + 32].fill(0);
+    bytes[begin + 40..begin + 40 + first.len()].copy_from_slice(&first);
+    disk.put(&name, bytes);
+    let (_, _, recovered, log) = must_open(disk, small());
+    assert_eq!(recovered.torn.unwrap().offset, torn.offset);
+    assert_records(&log, 6);
+}
+
+#[test]
+fn a_batch_that_skips_or_repeats_records_is_refused() {
+    let disk = journal(9);
+    let mut bytes = disk.get(&segment(1));
+    let end = used(&bytes).next_multiple_of(8);
+    let salt = Salt::new(b"a test's journal", 1);
+    for (first, synced) in [(9, 8), (11, 10), (10, 8)] {
+        let header = BatchHeader { first, synced, count: 0, body_bytes: 0 };
+        bytes[end..end + 32].copy_from_slice(&header.encode(salt, end as u64));
+        disk.put(&segment(1), bytes.clone());
+        let Err(error) = try_open(disk.clone(), small()) else { panic!("{header:?} is taken") };
+        let here = end as u64;
+        assert!(matches!(error, JournalError::Damaged { offset, .. } if offset == here), "{error}");
+    }
+    // The right one is a mark.
+    let header = BatchHeader { first: 10, synced: 9, count: 0, body_bytes: 0 };
+    bytes[end..end + 32].copy_from_slice(&header.encode(salt, end as u64));
+    disk.put(&segment(1), bytes);
+    assert_records(&must_open(disk, small()).3, 9);
 }

@@ -128,3 +128,26 @@ fn a_damaged_record_is_told_with_file_and_offset_and_never_passed_over() {
     );
     assert_eq!(reader.lookup(&tx(2)).unwrap(), Some(record(2)));
 }
+
+#[test]
+fn whatever_is_indexed_is_found_while_the_appender_works() {
+    let options = Options { threads: true, segment_bytes: 8 * 1024, ..with_snapshots(3) };
+    let (mut appender, reader, ..) = must_open(MemDisk::new(), options);
+    let its = reader.clone();
+    let looking = std::thread::spawn(move || {
+        let mut n = 1;
+        while n < 5000 {
+            let indexed = its.indexed_up_to();
+            while n <= indexed.min(5000) {
+                assert_eq!(its.lookup(&tx(n)).unwrap(), record(n).decides().is_some().then(|| record(n)));
+                n += 1;
+            }
+            std::thread::yield_now();
+        }
+    });
+    append_up_to(&mut appender, 6000);
+    // Full segments get their indexes even when the journal is closed at once.
+    appender.close().unwrap();
+    assert!(reader.indexed_up_to() > 5800, "{}", reader.indexed_up_to());
+    looking.join().unwrap();
+}
