@@ -9,4 +9,6 @@ pub mod inbox;
 pub mod queue;
 pub mod release;
 pub mod run;
+#[cfg(test)]
+mod tests;
 pub mod writer;

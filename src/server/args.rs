@@ -15,7 +15,7 @@ use std::path::PathBuf;
 ///     servidor --port 8887
 ///     servidor --port 8888
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, verbatim_doc_comment)]
+#[command(version, args_conflicts_with_subcommands = true, args_override_self = true, verbatim_doc_comment)]
 pub struct Cli {
     /// What to do instead of running a bank.
     #[command(subcommand)]

@@ -281,6 +281,11 @@ impl Process {
         signal(self.child.id(), "INT");
     }
 
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it on the spot (SIGKILL).
     pub fn kill(mut self) {
         self.child.kill().expect("it can be killed");

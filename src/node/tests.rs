@@ -1,0 +1,273 @@
+//! The writer over the shipped core and a journal in memory: what may leave when, without threads and clocks; and
+//! the loop when the disk fails.
+
+use super::disk::Disk;
+use super::inbox::{Clock, Inbox};
+use super::queue::Queue;
+use super::run::{Fatal, run};
+use super::writer::{Leaving, Turn, Writer};
+use crate::bank::Core;
+use crate::bank::Identity;
+use crate::bank::io::{Caller, Input, Now, Origin, SessionId};
+use crate::bank::record::Record;
+use crate::commit::token::Seal;
+use crate::ids::BankId;
+use crate::journal::{self, Appender, BankReplica, Faults, MemDisk};
+use crate::limits::{BATCH_RECORDS_MAX, LAZY_SYNC_MS_MAX, QUEUE_WAIT_MS_MAX};
+use crate::steplog::StepLog;
+use crate::wire::request::Request;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+const NOW: Now = Now { wall_us: 1_795_000_000_000_000, mono_us: 1_000_000 };
+
+fn later(us: u64) -> Now {
+    Now { wall_us: NOW.wall_us + i64::try_from(us).unwrap(), mono_us: NOW.mono_us + us }
+}
+
+/// One bank of two that both have a key, and its journal on `disk`.
+fn bank(disk: &MemDisk) -> (Writer, Appender) {
+    let identity = Identity {
+        bank: BankId::new(0).unwrap(),
+        places: vec!["a:1".into(), "b:1".into()],
+        seal: Seal::keyed([7; 32]),
+    };
+    let options = journal::Options {
+        segment_bytes: 1 << 20,
+        first_segment_bytes: 4096,
+        threads: false,
+        new_id: Some([1; 16]),
+        ..journal::Options::default()
+    };
+    let mut replica = BankReplica::new(identity.clone());
+    let (mut appender, reader, _) = journal::open(Arc::new(disk.clone()), options, &mut replica).unwrap();
+    let mut core: Core = replica.core;
+    if core.seq() == 0 {
+        let first = Record::Consortium { bank: identity.bank, places: identity.places };
+        let mut batch = reader.batch();
+        batch.push(1, &first);
+        appender.append(&mut batch).unwrap();
+        core.apply(&first);
+    }
+    let batches = [reader.batch(), reader.batch()];
+    (Writer::new(core, reader, batches, false), appender)
+}
+
+fn ask(session: u64, slot: u64, line: &str) -> Input {
+    let caller = Caller { session: SessionId(session), slot };
+    let request = Request::parse(line).unwrap();
+    Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None }
+}
+
+fn prepare(n: u64) -> String {
+    format!(
+        r#"PREPARE t{n} {{"ops":[{{"bank":0,"op":"deposit","account":"1","amount":5}},{{"bank":1,"op":"deposit","account":"2","amount":5}}]}}"#
+    )
+}
+
+/// What left, as the beginnings of the replies' lines and the messages' verbs.
+fn left(out: &mut Vec<Leaving>) -> Vec<String> {
+    out.drain(..)
+        .map(|leaving| match leaving {
+            Leaving::Reply(outgoing) => {
+                let mut line = Vec::new();
+                outgoing.reply.write_to(&mut line);
+                let line = String::from_utf8(line).unwrap();
+                line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+            }
+            Leaving::Send(sending) => format!("{:?}", sending.message.asked().verb),
+        })
+        .collect()
+}
+
+/// Opens the account that `prepare` speaks of, durably.
+fn with_account(writer: &mut Writer, appender: &mut Appender) {
+    let mut out = Vec::new();
+    for line in [
+        r#"CLIENT {"cpf":"12345678900","name":"P","kind":"F"}"#,
+        r#"ACCOUNT {"number":"1","holders":["12345678900"],"deposit":1000}"#,
+    ] {
+        writer.step(NOW, ask(1, 0, line), &mut out).unwrap();
+    }
+    sync(writer, appender, &mut out);
+    assert_eq!(out.len(), 2);
+}
+
+fn sync(writer: &mut Writer, appender: &mut Appender, out: &mut Vec<Leaving>) {
+    let mut batch = writer.take_batch().expect("there is something to sync");
+    appender.append(&mut batch).unwrap();
+    writer.synced(batch, out);
+}
+
+#[test]
+fn a_vote_leaves_only_after_its_sync() {
+    let (mut writer, mut appender) = bank(&MemDisk::new());
+    with_account(&mut writer, &mut appender);
+    let mut out = Vec::new();
+    writer.step(NOW, ask(2, 0, &prepare(1)), &mut out).unwrap();
+    assert_eq!(left(&mut out), [""; 0]);
+    assert_eq!(writer.sync_due_us(), Some(0), "somebody waits");
+    let mut first = writer.take_batch().unwrap();
+    // While that sync runs, the next batch is decided; a look at the unsynced waits, too.
+    writer.step(NOW, ask(2, 1, &prepare(2)), &mut out).unwrap();
+    writer.step(NOW, ask(3, 0, "STATUS t1"), &mut out).unwrap();
+    assert!(writer.take_batch().is_none() && writer.sync_due_us().is_none(), "one sync at a time");
+    appender.append(&mut first).unwrap();
+    assert_eq!(left(&mut out), [""; 0]);
+    writer.synced(first, &mut out);
+    assert_eq!(left(&mut out)[..1], ["OK t1"]);
+    sync(&mut writer, &mut appender, &mut out);
+    assert!(left(&mut out).contains(&"OK t2".to_owned()));
+    assert!(writer.is_synced());
+}
+
+/// The votes are the decision: once this bank's own is durable, others' tokens prove the outcome, and its record
+/// only rides along.
+#[test]
+fn a_proved_outcome_leaves_at_once_and_its_record_follows_within_5_ms() {
+    let (mut writer, mut appender) = bank(&MemDisk::new());
+    with_account(&mut writer, &mut appender);
+    let mut out = Vec::new();
+    writer.step(NOW, ask(2, 0, &prepare(1)), &mut out).unwrap();
+    sync(&mut writer, &mut appender, &mut out);
+    let Some(Leaving::Reply(vote)) = out.pop() else { panic!("a vote") };
+    let crate::wire::reply::Reply::Ok(tx, own) = vote.reply else { panic!("an OK") };
+    let other = Seal::keyed([7; 32]).token(
+        BankId::new(1).unwrap(),
+        crate::commit::token::Verdict::Ok,
+        &tx,
+        own.digest,
+        own.time,
+    );
+    writer.step(NOW, ask(2, 1, &format!("COMMIT t1 {own} {other}")), &mut out).unwrap();
+    assert_eq!(left(&mut out), ["COMMITTED t1"]);
+    assert_eq!(writer.sync_due_us(), Some(NOW.mono_us + LAZY_SYNC_MS_MAX * 1_000));
+    // Somebody who waits takes it along.
+    writer.step(later(100), ask(2, 2, &prepare(2)), &mut out).unwrap();
+    assert_eq!(writer.sync_due_us(), Some(0));
+    sync(&mut writer, &mut appender, &mut out);
+    assert_eq!(left(&mut out), ["OK t2"]);
+}
+
+#[test]
+fn a_batch_that_is_full_must_go_before_more_is_decided() {
+    let (mut writer, mut appender) = bank(&MemDisk::new());
+    with_account(&mut writer, &mut appender);
+    let (mut queue, mut out) = (Queue::default(), Vec::new());
+    for n in 0..12_000 {
+        queue.push(NOW.mono_us, ask(2, n, &prepare(n)));
+    }
+    assert_eq!(writer.decide(NOW, &mut queue, 10, &mut out).unwrap(), Turn::More);
+    assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out).unwrap(), Turn::Full);
+    let batch = writer.take_batch().unwrap();
+    assert!(batch.len() <= BATCH_RECORDS_MAX && batch.bytes() <= crate::limits::BATCH_BYTES_MAX);
+    let first = batch.len();
+    assert!(first > 1_000, "{first}");
+    // One more is filled while it is under sync, and then the queue waits.
+    assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out).unwrap(), Turn::Full);
+    assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out).unwrap(), Turn::Full);
+    let waiting = queue.len();
+    assert!(out.is_empty() && waiting > 0);
+    let mut batch = batch;
+    appender.append(&mut batch).unwrap();
+    writer.synced(batch, &mut out);
+    assert_eq!(out.len(), first);
+    while !queue.is_empty() {
+        sync(&mut writer, &mut appender, &mut out);
+        let _ = writer.decide(NOW, &mut queue, usize::MAX, &mut out).unwrap();
+    }
+    sync(&mut writer, &mut appender, &mut out);
+    assert_eq!(out.len(), 12_000);
+}
+
+#[test]
+fn what_waited_too_long_is_refused_and_an_urgent_one_is_not() {
+    let (mut writer, mut appender) = bank(&MemDisk::new());
+    with_account(&mut writer, &mut appender);
+    let (mut queue, mut out) = (Queue::default(), Vec::new());
+    queue.push(NOW.mono_us, ask(2, 0, &prepare(1)));
+    queue.push(NOW.mono_us, ask(3, 0, "RESOLVE t9"));
+    queue.push(NOW.mono_us + 1, ask(2, 1, &prepare(2)));
+    let now = later(QUEUE_WAIT_MS_MAX * 1_000);
+    writer.decide(now, &mut queue, 10, &mut out).unwrap();
+    sync(&mut writer, &mut appender, &mut out);
+    assert_eq!(left(&mut out), ["ABORTED t9", "NOK t1", "OK t2"]);
+}
+
+#[test]
+fn an_old_outcome_is_found_in_the_journal() {
+    let (mut writer, mut appender) = bank(&MemDisk::new());
+    with_account(&mut writer, &mut appender);
+    let mut out = Vec::new();
+    let mut n = 0;
+    let refused = |n: u64| format!("RESOLVE r{n}");
+    // Until memory has let the first outcomes go.
+    while writer.core().knows(&crate::ids::TxId::new("r0").unwrap()) || n == 0 {
+        for _ in 0..2_000 {
+            writer.step(NOW, ask(2, n, &refused(n)), &mut out).unwrap();
+            n += 1;
+        }
+        sync(&mut writer, &mut appender, &mut out);
+        writer.step(NOW, Input::Tick, &mut out).unwrap();
+        out.clear();
+        assert!(n < 1_000_000, "memory never forgets");
+    }
+    writer.step(NOW, ask(2, n, "STATUS r0"), &mut out).unwrap();
+    writer.step(NOW, ask(2, n, &prepare(0).replace("t0", "r0")), &mut out).unwrap();
+    if !writer.is_synced() {
+        sync(&mut writer, &mut appender, &mut out);
+    }
+    assert_eq!(left(&mut out), ["ABORTED r0", "NOK r0"]);
+}
+
+/// Runs the node's loop over `disk` for these lines; gives what left, and why it ended.
+fn run_node(disk: &MemDisk, lines: &[&str]) -> (Vec<String>, Option<Fatal>) {
+    let (writer, appender) = bank(disk);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let wake = Arc::new(Notify::new());
+    let inbox = Inbox::new(Clock::start(), wake.clone());
+    let disk = Disk::start(appender, wake).unwrap();
+    for (line, slot) in lines.iter().zip(0..) {
+        inbox.offer(ask(1, slot, line));
+    }
+    inbox.stop();
+    let mut all = Vec::new();
+    let ended = runtime.block_on(run(writer, disk, &inbox, &StepLog::off(), |out, _| all.extend(left(out))));
+    (all, ended.err())
+}
+
+#[test]
+fn all_that_was_asked_is_durable_before_the_node_ends() {
+    let disk = MemDisk::new();
+    let client = r#"CLIENT {"cpf":"12345678900","name":"P","kind":"F"}"#;
+    let (left, fatal) = run_node(&disk, &[client, "STATUS t1"]);
+    assert!(fatal.is_none(), "{fatal:?}");
+    assert_eq!(left.len(), 2);
+    let (again, fatal) = run_node(&disk.crash(3), &["CLIENTS"]);
+    assert!(fatal.is_none() && again.len() == 1 && again[0].contains("12345678900"), "{again:?}");
+}
+
+/// After a failed write or sync nobody knows what is on disk: the node ends, and no reply leaves.
+#[test]
+fn a_failed_sync_ends_the_node_and_nothing_leaves() {
+    for break_it in [
+        |disk: &MemDisk| disk.set_faults(Faults { fail_sync: Some(disk.syncs() + 1), ..Faults::default() }),
+        |disk: &MemDisk| disk.set_faults(Faults { fail_write: Some(disk.writes() + 1), ..Faults::default() }),
+    ] {
+        let disk = MemDisk::new();
+        let (mut writer, mut appender) = bank(&disk);
+        with_account(&mut writer, &mut appender);
+        break_it(&disk);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let wake = Arc::new(Notify::new());
+        let inbox = Inbox::new(Clock::start(), wake.clone());
+        let thread = Disk::start(appender, wake).unwrap();
+        inbox.offer(ask(1, 0, &prepare(1)));
+        inbox.stop();
+        let mut all = Vec::new();
+        let ended =
+            runtime.block_on(run(writer, thread, &inbox, &StepLog::off(), |out, _| all.extend(left(out))));
+        assert!(matches!(ended, Err(Fatal::Journal(_))));
+        assert_eq!(all, [""; 0]);
+    }
+}

@@ -1,0 +1,53 @@
+//! `servidor` as a process, over raw sockets: bytes that are no requests, bounds, starts that are refused, ends.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bounds;
+mod end;
+mod lines;
+mod start;
+
+use std::process::{Command, Stdio};
+use support::{Cluster, Process, Ran, Wire};
+
+/// A bank alone, with these switches besides its own.
+struct Alone {
+    cluster: Cluster,
+    process: Process,
+}
+
+impl Alone {
+    fn start(switches: &[&str]) -> Alone {
+        let cluster = Cluster::new(1, true);
+        let process = start_with(&cluster, 0, switches);
+        Alone { cluster, process }
+    }
+
+    fn connect(&self) -> Wire {
+        self.cluster.connect(0)
+    }
+
+    /// The end of the process, asked for.
+    fn stop(mut self) -> Option<i32> {
+        self.process.terminate();
+        self.process.wait()
+    }
+}
+
+/// Starts `bank` with these switches besides its own, and waits until it is ready.
+fn start_with(cluster: &Cluster, bank: usize, switches: &[&str]) -> Process {
+    let mut process = Process::start(cluster.servidor(bank).args(switches));
+    process.wait_for("ready on").expect("it starts");
+    process
+}
+
+/// Runs a `servidor` command that ends by itself.
+fn run(command: &mut Command) -> Ran {
+    Ran::of(&[], &command.stdin(Stdio::null()).output().expect("servidor runs"))
+}
+
+/// The lines until the end of the stream.
+fn rest(wire: &mut Wire) -> Vec<String> {
+    std::iter::from_fn(|| wire.receive()).collect()
+}

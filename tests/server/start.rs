@@ -1,0 +1,202 @@
+//! Starts: what a bank says when it is ready, and what it does not start on.
+
+use super::{Alone, run, start_with};
+use crate::support::{Cluster, Process, Ran, servidor_path, wait_until};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+fn servidor(folder: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(servidor_path());
+    command.current_dir(folder).args(arguments.split_whitespace());
+    command
+}
+
+#[track_caller]
+fn refused(ran: Ran, code: i32, named: &str) {
+    assert!(ran.stderr.contains(named), "{named:?} is not in {ran:#?}");
+    assert!(ran.stdout.is_empty(), "{ran:#?}");
+    ran.expect_code(code);
+}
+
+#[test]
+fn one_line_tells_that_it_is_ready() {
+    let cluster = Cluster::new(2, true);
+    let process = start_with(&cluster, 1, &["--port-file", "port"]);
+    let port = cluster.port(1);
+    let line = format!("servidor: bank 1 ready on 127.0.0.1:{port} (2 places, key, data data/{port})");
+    assert_eq!(process.seen(), [line]);
+    let file = std::fs::read_to_string(cluster.path().join("port")).expect("a port file");
+    assert_eq!(file.trim(), port.to_string());
+}
+
+#[test]
+fn a_port_of_its_own_choice_is_told() {
+    let cluster = Cluster::new(1, true);
+    let mut command = servidor(cluster.path(), "--port 0 --bank 0 --consortium 1 --port-file chosen");
+    let mut process = Process::start(&mut command);
+    let line = process.wait_for("ready on").expect("it starts");
+    let port = std::fs::read_to_string(cluster.path().join("chosen")).expect("a port file");
+    let port = port.trim();
+    assert!(line.contains(&format!("127.0.0.1:{port} (1 places, no key")), "{line}");
+    assert!(crate::support::Wire::connect(&format!("127.0.0.1:{port}")).ask("BANKS").contains(port));
+    assert!(cluster.path().join("data").join(port).is_dir());
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let bank = Alone::start(&[]);
+    let ran = run(&mut bank.cluster.servidor(0));
+    refused(ran, 1, &format!("port {} is taken; another one is given by --port", bank.cluster.port(0)));
+    assert_eq!(bank.connect().ask("PING"), "PONG");
+}
+
+#[test]
+fn data_in_use_is_refused() {
+    let bank = Alone::start(&[]);
+    // The same port at another address of the loopback, so that only the data is the same.
+    let ran = run(bank.cluster.servidor(0).args(["--host", "127.0.0.2"]));
+    refused(ran, 1, "another servidor");
+    assert_eq!(bank.connect().ask("PING"), "PONG");
+}
+
+#[test]
+fn data_of_another_bank_or_consortium_is_refused() {
+    let cluster = Cluster::new(3, true);
+    drop(start_with(&cluster, 0, &[]));
+    let ports: Vec<u16> = (0..3).map(|bank| cluster.port(bank)).collect();
+    let attempt = |bank: &str, list: &str| {
+        let mut command = servidor(cluster.path(), &format!("--port {} --bank {bank}", ports[0]));
+        run(command.args(["--consortium", list]).arg("--key-file").arg(cluster.key_file()))
+    };
+    let [a, b, c] = ports[..] else { panic!("three ports") };
+    refused(attempt("1", &format!("{a},{b},{c}")), 1, "belongs to bank 0, not to bank 1");
+    refused(attempt("0", &format!("{a},{b}")), 1, "place 2");
+    refused(attempt("0", &format!("{a},{c},{b}")), 1, "place 1");
+    // A bank may leave and others may come; its place is never another's.
+    for list in [format!("{a},{b},{c},9"), format!("{a},{b},-,9"), format!("{a},9999,-,9")] {
+        drop(start_with(&cluster, 0, &["--consortium", &list]));
+    }
+    refused(attempt("0", &format!("{a},9999,{c},9")), 1, "place 2");
+    refused(attempt("0", &format!("{a},{b},{c}")), 1, "place 3");
+}
+
+#[test]
+fn without_a_key_a_bank_stays_on_loopback() {
+    let cluster = Cluster::new(1, false);
+    refused(run(&mut servidor(cluster.path(), "--port 8886 --host 0.0.0.0")), 2, "--key-file");
+    refused(
+        run(&mut servidor(cluster.path(), "--port 8886 --consortium 8886,10.1.2.3:8886 --bank 0")),
+        2,
+        "10.1.2.3",
+    );
+    assert!(!cluster.path().join("data").exists(), "nothing was made");
+}
+
+#[test]
+fn switches_that_contradict_each_other_are_named() {
+    let cluster = Cluster::new(1, false);
+    refused(run(&mut servidor(cluster.path(), "--port 9000")), 2, "127.0.0.1:9000 is not in the consortium");
+    refused(run(&mut servidor(cluster.path(), "--port 0")), 2, "--bank");
+    refused(run(&mut servidor(cluster.path(), "--consortium 8886,8886")), 2, "places 0 and 1");
+    refused(run(&mut servidor(cluster.path(), "--prot 9000")), 2, "--prot");
+}
+
+#[test]
+fn a_key_is_its_owners_alone() {
+    let cluster = Cluster::new(1, true);
+    let key = cluster.key_file();
+    let before = std::fs::read(&key).expect("a key");
+    refused(run(Command::new(servidor_path()).arg("key").arg(&key)), 1, "exists");
+    assert_eq!(std::fs::read(&key).expect("a key"), before, "a key is never overwritten");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("its owner");
+    refused(run(&mut cluster.servidor(0)), 1, "chmod 600");
+    std::fs::write(&key, "not a key").expect("its owner");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("its owner");
+    refused(run(&mut cluster.servidor(0)), 1, "holds no key");
+}
+
+#[test]
+fn what_was_answered_is_there_after_a_kill() {
+    let cluster = Cluster::new(1, true);
+    let bank = start_with(&cluster, 0, &[]);
+    let mut wire = cluster.connect(0);
+    for n in 0..200 {
+        let line = format!(r#"CLIENT {{"cpf":"{:011}","name":"Pessoa {n}","kind":"F"}}"#, n);
+        assert!(wire.ask(&line).starts_with("DONE "));
+    }
+    bank.kill();
+    let mut again = Process::start(&mut cluster.servidor(0));
+    let told = again.wait_for("recovered").expect("it says what it found");
+    assert!(told.contains("201 records"), "{told}");
+    again.wait_for("ready on").expect("it starts");
+    assert!(cluster.connect(0).ask("INFO").contains(r#""clients":200"#));
+    // People can read the journal, even while the bank runs.
+    let printed = run(Command::new(servidor_path()).arg("journal").arg(data(&cluster, 0)));
+    assert!(printed.stdout.lines().count() >= 201 && printed.stdout.contains("Pessoa 199"), "{printed:?}");
+    printed.expect_code(0);
+}
+
+#[test]
+fn a_damaged_journal_is_refused_with_file_and_offset() {
+    let cluster = Cluster::new(1, true);
+    let bank = start_with(&cluster, 0, &[]);
+    let mut wire = cluster.connect(0);
+    for n in 0..5 {
+        wire.ask(&format!(r#"CLIENT {{"cpf":"{n:011}","name":"Pessoa {n}","kind":"F"}}"#));
+    }
+    bank.kill();
+    let segment = std::fs::read_dir(data(&cluster, 0))
+        .expect("a folder")
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("segment-")))
+        .min()
+        .expect("a segment");
+    let mut bytes = std::fs::read(&segment).expect("a segment");
+    let at = bytes.windows(8).position(|window| window == b"Pessoa 1").expect("the second client");
+    bytes[at] ^= 1;
+    std::fs::write(&segment, bytes).expect("a segment");
+    let ran = run(&mut cluster.servidor(0));
+    let name = segment.file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(ran.stderr.contains(&name) && ran.stderr.contains("offset"), "{ran:?}");
+    ran.expect_code(1);
+}
+
+/// An old copy of its journal makes a bank a danger to all: its peers know better, it stops, and stays so.
+#[test]
+fn a_bank_that_forgot_a_promise_stops_for_good() {
+    let mut cluster = Cluster::start(2);
+    assert_eq!(cluster.stop(0), Some(0));
+    let (data, copy) = (data(&cluster, 0), cluster.path().join("copy"));
+    copy_folder(&data, &copy);
+    cluster.start_bank(0);
+    let line = r#"EXECUTE t1 {"ops":[{"bank":0,"op":"set","value":"1"},{"bank":1,"op":"set","value":"1"}]}"#;
+    wait_until("both banks see each other", || {
+        let banks = cluster.connect(0).ask("BANKS") + &cluster.connect(1).ask("BANKS");
+        (banks.matches("\"online\":true").count() == 4).then_some(())
+    });
+    let reply = cluster.connect(0).ask(line);
+    assert!(reply.starts_with("COMMITTED t1"), "{reply}");
+    wait_until("bank 1 knows the outcome", || {
+        cluster.connect(1).ask("STATUS t1").starts_with("COMMITTED").then_some(())
+    });
+    cluster.kill(0);
+    std::fs::remove_dir_all(&data).expect("the data");
+    copy_folder(&copy, &data);
+    let mut process = Process::start(&mut cluster.servidor(0));
+    let told = process.wait_for("must not work").expect("it says so");
+    assert!(told.contains("journal"), "it says what to do: {told}");
+    assert_eq!(process.wait(), Some(1));
+    refused(run(&mut cluster.servidor(0)), 1, "must not work");
+}
+
+fn data(cluster: &Cluster, bank: usize) -> std::path::PathBuf {
+    cluster.path().join("data").join(cluster.port(bank).to_string())
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder").filter_map(Result::ok) {
+        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
+    }
+}
