@@ -85,7 +85,7 @@ pub enum FolderError {
     InUse(PathBuf),
     /// It can't be made, opened or locked.
     #[error("{0}: {1}")]
-    Io(PathBuf, #[source] io::Error),
+    Io(PathBuf, io::Error),
 }
 
 const LOCK_NAME: &str = "lock";

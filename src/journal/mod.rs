@@ -94,18 +94,18 @@ impl Options {
     }
 }
 
-/// What can go wrong with a journal. After any of them from an append the process must stop.
+/// What can go wrong with a journal; each message is whole, so none names a source. After any of them from an append the process must stop.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// A file can't be listed, opened, read, made, renamed or removed.
-    #[error("{file}: can't {doing}: {source}")]
+    #[error("{file}: can't {doing}: {cause}")]
     Io {
         /// What was tried.
         doing: &'static str,
         /// With which file.
         file: String,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// No room.
     #[error(
@@ -120,7 +120,7 @@ pub enum JournalError {
         bytes: u64,
     },
     /// A write failed.
-    #[error("{file}: write of {bytes} bytes at offset {offset} failed: {source}")]
+    #[error("{file}: write of {bytes} bytes at offset {offset} failed: {cause}")]
     Write {
         /// Which file.
         file: String,
@@ -129,15 +129,15 @@ pub enum JournalError {
         /// How much.
         bytes: u64,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A sync failed: nobody knows what is on disk.
-    #[error("{file}: sync failed, so nobody knows what of it is on disk: {source}")]
+    #[error("{file}: sync failed, so nobody knows what of it is on disk: {cause}")]
     Sync {
         /// Which file or folder.
         file: String,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// An earlier write or sync failed.
     #[error("the journal takes nothing more after: {0}")]
@@ -189,26 +189,27 @@ pub enum JournalError {
 
 /// The name by which messages call a file.
 fn place(disk: &dyn Disk, name: &str) -> String {
-    format!("{}/{name}", disk.describe())
+    let folder = disk.describe();
+    if name.is_empty() { folder } else { format!("{folder}/{name}") }
 }
 
 /// An error of the system while `doing` something with file `name`.
-fn io_error(disk: &dyn Disk, doing: &'static str, name: &str, source: io::Error) -> JournalError {
-    JournalError::Io { doing, file: place(disk, name), source }
+fn io_error(disk: &dyn Disk, doing: &'static str, name: &str, cause: io::Error) -> JournalError {
+    JournalError::Io { doing, file: place(disk, name), cause }
 }
 
 /// An error while writing.
-fn write_error(disk: &dyn Disk, name: &str, offset: u64, bytes: usize, source: io::Error) -> JournalError {
+fn write_error(disk: &dyn Disk, name: &str, offset: u64, bytes: usize, cause: io::Error) -> JournalError {
     let (file, bytes) = (place(disk, name), bytes as u64);
-    match source.kind() {
+    match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             JournalError::DiskFull { file, offset, bytes }
         }
-        _ => JournalError::Write { file, offset, bytes, source },
+        _ => JournalError::Write { file, offset, bytes, cause },
     }
 }
 
 /// An error while syncing. File systems that allot late find out only here that there is no room.
-fn sync_error(disk: &dyn Disk, name: &str, source: io::Error) -> JournalError {
-    JournalError::Sync { file: place(disk, name), source }
+fn sync_error(disk: &dyn Disk, name: &str, cause: io::Error) -> JournalError {
+    JournalError::Sync { file: place(disk, name), cause }
 }

@@ -237,10 +237,10 @@ impl SegmentReader {
         let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         self.window.resize(left.min(length), 0);
         self.window_at = offset;
-        let got = self.file.read_at(offset, &mut self.window).map_err(|source| JournalError::Io {
+        let got = self.file.read_at(offset, &mut self.window).map_err(|cause| JournalError::Io {
             doing: "read",
             file: format!("{}/{}", self.describe, self.name),
-            source,
+            cause,
         })?;
         self.window.truncate(got);
         Ok(())
