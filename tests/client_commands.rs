@@ -248,6 +248,7 @@ fn the_log_tells_each_step() {
     }
     assert!(log.lines().any(|line| line.contains(" verdict ") && line.contains("tx=told")), "{log}");
     assert!(read("cliente-maria.log").contains("VALUE"));
+    assert!(!read("cliente-1.log").contains(MARIA), "numbers that name people stay out of it");
 }
 
 #[test]

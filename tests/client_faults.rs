@@ -250,3 +250,23 @@ fn what_a_hand_began_a_client_can_end() {
     wait_until("both moved", || (cluster.balance("2/78910-0") == 500).then_some(()));
     assert_eq!(cluster.balance("0/12345-6"), 99_500);
 }
+
+#[test]
+fn while_a_bank_that_may_have_voted_ok_is_down_the_outcome_is_not_known() {
+    let mut cluster = with_accounts();
+    let client = paused(
+        &cluster,
+        "transfer",
+        &["--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t", "--patience", "300"],
+    );
+    cluster.kill(2);
+    client.kill();
+    let ran = cluster.run(&["resolve", "t"]).expect_code(5).expect("not known yet").expect("undecided");
+    assert!(ran.stdout.contains(&cluster.address(2)), "{ran:?}");
+    let pending = cluster.json(3, &["pending"]);
+    assert_eq!(pending[0]["answer"][0]["waiting_for"], serde_json::json!([2]), "it names who keeps it so");
+    assert_eq!(cluster.json(0, &["balance", "0/12345-6"])["held"], 1_000);
+    cluster.start_bank(2);
+    wait_until("bank 0 learns it", || (cluster.balance("0/12345-6") == 99_000).then_some(()));
+    cluster.run(&["resolve", "t"]).expect_code(0).expect("committed at");
+}

@@ -148,6 +148,29 @@ pub enum Command {
     Bench(BenchArguments),
 }
 
+impl Command {
+    /// Its word on the command line.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Command::Set { .. } => "set",
+            Command::Get { .. } => "get",
+            Command::Client(ClientCommand::Add { .. }) => "client add",
+            Command::Clients { .. } => "clients",
+            Command::Account(AccountCommand::Open { .. }) => "account open",
+            Command::Accounts { .. } => "accounts",
+            Command::Balance { .. } => "balance",
+            Command::Deposit(_) => "deposit",
+            Command::Withdraw(_) => "withdraw",
+            Command::Transfer { .. } => "transfer",
+            Command::Status => "status",
+            Command::Pending => "pending",
+            Command::Resolve { .. } => "resolve",
+            Command::History { .. } => "history",
+            Command::Bench(_) => "bench",
+        }
+    }
+}
+
 /// `cliente client …`
 #[derive(Debug, Clone, Subcommand)]
 pub enum ClientCommand {

@@ -14,6 +14,7 @@ mod output;
 mod overview;
 mod pause;
 mod post;
+mod resolve;
 mod story;
 mod transactions;
 mod typed;
@@ -80,8 +81,9 @@ async fn run(arguments: Arguments) -> Shown {
         paint: if arguments.json { Paint::NONE } else { Paint::of_stdout() },
         known: RefCell::new(None),
     };
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    context.story.began(&format!("{} {}", arguments.name, words.join(" ")));
+    // Only the command's word: what follows it may be numbers that name people.
+    let word = arguments.command.as_ref().map_or("set", Command::word);
+    context.story.began(&format!("{} {word}", arguments.name));
     let shown = tokio::select! {
         biased;
         shown = command(&context, arguments.command) => shown,
@@ -117,7 +119,7 @@ async fn command(context: &Context, command: Option<Command>) -> Shown {
         Some(Command::Transfer { from, to, how }) => transactions::transfer(context, &from, &to, how).await,
         Some(Command::Status) => overview::status(context).await,
         Some(Command::Pending) => overview::pending(context).await,
-        Some(Command::Resolve { tx }) => overview::resolve(context, tx).await,
+        Some(Command::Resolve { tx }) => resolve::resolve(context, tx).await,
         Some(Command::History { count, bank }) => overview::history(context, count, bank).await,
         Some(Command::Bench(bench)) => bench::run(context, bench).await,
     }

@@ -1,14 +1,12 @@
-//! The commands about the consortium as a whole: status, pending, history, and what became of a transaction.
+//! The commands about the consortium as a whole: status with the sum of all money, pending, history.
 
 use super::Context;
 use super::asking::{self, Answer};
-use super::conversation::Conversation;
-use super::failure::{Failure, unreachable};
+use super::failure::Failure;
 use super::ledgers::{answers_document, raw};
-use super::output::{ErrorPart, Shown, Tone, json, plain, utc};
+use super::output::{ErrorPart, Shown, Tone, plain, utc};
 use crate::ids::{BankId, Time, TxId};
 use crate::money::{Money, Total};
-use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -159,22 +157,27 @@ pub async fn cut(context: &Context, time: Time) -> Result<Cut, Failure> {
         asking::read::<CutView>(bank, &json)
     })
     .await;
-    let mut cut = Cut { time, balance_total: 0, cash_in_total: 0, cash_out_total: 0, adds_up: true };
-    let mut transfers = 0;
-    for answer in views {
-        let view = answer.said?;
-        cut.balance_total += view.balance_total;
-        cut.cash_in_total += view.cash_in_total;
-        cut.cash_out_total += view.cash_out_total;
-        let moved = view.transfers_in_total - view.transfers_out_total;
-        cut.adds_up &= view.balance_total == view.cash_in_total - view.cash_out_total + moved;
-        transfers += moved;
-    }
-    cut.adds_up &= transfers == 0;
-    Ok(cut)
+    let views: Result<Vec<CutView>, Failure> = views.into_iter().map(|answer| answer.said).collect();
+    Ok(Cut::of(time, &views?))
 }
 
 impl Cut {
+    fn of(time: Time, views: &[CutView]) -> Cut {
+        let sum = |part: fn(&CutView) -> i128| views.iter().map(part).sum::<i128>();
+        let explained = |view: &CutView| {
+            let moved = view.transfers_in_total - view.transfers_out_total;
+            view.balance_total == view.cash_in_total - view.cash_out_total + moved
+        };
+        let cancel = sum(|view| view.transfers_in_total) == sum(|view| view.transfers_out_total);
+        Cut {
+            time,
+            balance_total: sum(|view| view.balance_total),
+            cash_in_total: sum(|view| view.cash_in_total),
+            cash_out_total: sum(|view| view.cash_out_total),
+            adds_up: cancel && views.iter().all(explained),
+        }
+    }
+
     fn in_words(&self, context: &Context) -> String {
         let (tone, verdict) =
             if self.adds_up { (Tone::Good, "it adds up") } else { (Tone::Bad, "IT DOES NOT ADD UP") };
@@ -310,110 +313,25 @@ fn views<T: serde::de::DeserializeOwned>(
     })
 }
 
-#[derive(Serialize)]
-struct ResolveDocument<'a> {
-    tx: &'a TxId,
-    outcome: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    time: Option<Time>,
-    banks: Vec<SaidDocument<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ErrorPart>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-#[derive(Serialize)]
-struct SaidDocument<'a> {
-    bank: BankId,
-    address: &'a str,
-    says: &'static str,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    text: String,
-}
+    fn view(balance_total: i128, cash_in_total: i128, in_out: (i128, i128)) -> CutView {
+        let (transfers_in_total, transfers_out_total) = in_out;
+        CutView { balance_total, cash_in_total, cash_out_total: 0, transfers_in_total, transfers_out_total }
+    }
 
-/// `resolve`: looks at every bank first, which changes nothing; then those that voted OK and know no outcome
-/// are told to find out, which runs the termination.
-pub async fn resolve(context: &Context, tx: TxId) -> Shown {
-    let banks = asking::these_banks(context, None);
-    let tx_ref = &tx;
-    let answers = asking::ask_each(context, &banks, |bank| async move {
-        let address = asking::address(context, bank)?;
-        let connected = Conversation::connect(bank, address, &context.story).await;
-        let mut conversation =
-            connected.map_err(|why| Failure::NoConnection(unreachable(bank, address, &why)))?;
-        let status = conversation.ask(&Request::Status(tx_ref.clone())).await?;
-        if matches!(status, Reply::Ok(..)) {
-            return conversation.ask(&Request::Commit(tx_ref.clone(), Vec::new())).await;
-        }
-        Ok(status)
-    })
-    .await;
-    let rows = answers.iter().map(|answer| {
-        let (says, tone, text) = says(answer);
-        vec![plain(answer.bank), plain(&answer.address), (tone, says.into()), plain(text)]
-    });
-    let table = context.paint.table(&["bank", "address", "says", "detail"], &[], rows.collect());
-    let (outcome, time, failure) = outcome(&tx, &answers);
-    let (tone, sentence) = match (&failure, time) {
-        (None, Some(time)) => (Tone::Good, format!("committed at {}", utc(time))),
-        (None, None) => (Tone::Good, outcome.to_owned()),
-        (Some(failure @ (Failure::Doubt(_) | Failure::NoConnection(_))), _) => {
-            (Tone::Open, failure.to_string())
-        }
-        (Some(failure), _) => (Tone::Bad, failure.to_string()),
-    };
-    let text = format!("transaction {tx}\n{table}{}\n", context.paint.text(tone, &sentence));
-    let said = answers.iter().map(|answer| {
-        let (says, _, text) = says(answer);
-        SaidDocument { bank: answer.bank, address: &answer.address, says, text }
-    });
-    let error = failure.as_ref().map(ErrorPart::of);
-    let document = ResolveDocument { tx: &tx, outcome, time, banks: said.collect(), error };
-    Shown { text, json: json(&document), failure }
-}
-
-fn says(answer: &Answer<Reply>) -> (&'static str, Tone, String) {
-    match &answer.said {
-        Err(failure) => ("offline", Tone::Bad, failure.to_string()),
-        Ok(Reply::Committed(_, time, _)) => ("committed", Tone::Good, utc(*time)),
-        Ok(Reply::Aborted(_, token, reason)) => {
-            ("aborted", Tone::Bad, format!("bank {} refused: {reason}", token.bank))
-        }
-        Ok(Reply::Ok(..)) => ("undecided", Tone::Open, String::new()),
-        Ok(Reply::Doubt(_, text)) => ("undecided", Tone::Open, text.clone()),
-        Ok(Reply::Unknown(_)) => ("unknown", Tone::Plain, "it has not voted on it".into()),
-        Ok(Reply::Err(reason, text) | Reply::Refused(reason, text)) => {
-            ("error", Tone::Bad, format!("{reason}: {text}"))
-        }
-        Ok(Reply::Nok(..) | Reply::Done(_) | Reply::Pong | Reply::Bye) => {
-            ("error", Tone::Bad, "it answered what it was not asked".into())
-        }
+    #[test]
+    fn a_cut_adds_up_only_if_each_bank_does_and_transfers_cancel() {
+        let adds_up = |views: &[CutView]| Cut::of(Time(1), views).adds_up;
+        let good = [view(70, 100, (0, 30)), view(130, 100, (30, 0))];
+        assert!(adds_up(&good));
+        assert_eq!(Cut::of(Time(1), &good).balance_total, 200);
+        assert!(
+            !adds_up(&[view(71, 100, (0, 30)), view(130, 100, (30, 0))]),
+            "a bank that can't explain a balance"
+        );
+        assert!(!adds_up(&[view(70, 100, (0, 30)), view(100, 100, (0, 0))]), "a debit without its credit");
     }
-}
-
-/// What all answers together mean. Any bank's outcome is everyone's.
-fn outcome(tx: &TxId, answers: &[Answer<Reply>]) -> (&'static str, Option<Time>, Option<Failure>) {
-    let said = || answers.iter().filter_map(|answer| answer.said.as_ref().ok());
-    let committed =
-        said().find_map(|reply| if let Reply::Committed(_, time, _) = reply { Some(*time) } else { None });
-    if committed.is_some() {
-        return ("committed", committed, None);
-    }
-    let aborted = said().find_map(|reply| {
-        if let Reply::Aborted(_, token, reason) = reply { Some((token.bank, *reason)) } else { None }
-    });
-    if let Some((bank, reason)) = aborted {
-        return ("aborted", None, Some(Failure::Aborted(format!("aborted: bank {bank} refused: {reason}"))));
-    }
-    let offline = asking::first_failure(answers);
-    if said().any(|reply| matches!(reply, Reply::Ok(..) | Reply::Doubt(..))) {
-        let text =
-            format!("not known yet: transaction {tx} is undecided; ask again with: cliente resolve {tx}");
-        return ("undecided", None, Some(Failure::Doubt(text)));
-    }
-    if said().any(|reply| matches!(reply, Reply::Unknown(_))) && offline.is_none() {
-        let text = format!("no bank has voted on transaction {tx}; nothing of it has happened");
-        return ("unknown", None, Some(Failure::Refused { reason: None, text }));
-    }
-    let none = Failure::Own("no bank gave an answer that can be read".into());
-    ("unknown", None, Some(offline.unwrap_or(none)))
 }

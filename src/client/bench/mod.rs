@@ -70,6 +70,7 @@ async fn load(
     arguments: &BenchArguments,
     banks: &[BankId],
 ) -> Result<(Tally, Duration), Failure> {
+    allow_many_connections();
     let tally = Rc::new(RefCell::new(Tally::default()));
     let mut workers = Vec::new();
     for number in 0..arguments.clients {
@@ -87,4 +88,12 @@ async fn load(
     }
     let tally = tally.take();
     Ok((tally, end - begin))
+}
+
+/// Thousands of connections need more files than a shell usually allows; what can't be had shows when connecting.
+fn allow_many_connections() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
 }

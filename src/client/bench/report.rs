@@ -195,3 +195,37 @@ impl Report {
         Shown::new(text, &self).failing(failure)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::args::Kind;
+    use crate::ids::Time;
+
+    fn failure(after: Cut) -> Option<Failure> {
+        let arguments = BenchArguments {
+            clients: 1,
+            depth: 1,
+            seconds: 1,
+            warmup: 0,
+            accounts: 1,
+            kind: Kind::Transfer,
+            via_bank: false,
+        };
+        let tally = Tally { committed: 1, ..Tally::default() };
+        let before = cut(500, 500, true);
+        Report::new(&arguments, tally, Duration::from_secs(1), &before, &after).shown(Paint::NONE).failure
+    }
+
+    fn cut(balance_total: i128, cash_in_total: i128, adds_up: bool) -> Cut {
+        Cut { time: Time(1), balance_total, cash_in_total, cash_out_total: 0, adds_up }
+    }
+
+    #[test]
+    fn money_that_is_made_or_lost_fails_the_benchmark() {
+        assert_eq!(failure(cut(500, 500, true)), None);
+        assert_eq!(failure(cut(700, 700, true)), None, "somebody else brought cash in meanwhile");
+        assert_eq!(failure(cut(499, 500, true)).map(|failure| failure.exit_code()), Some(1));
+        assert_eq!(failure(cut(500, 500, false)).map(|failure| failure.exit_code()), Some(1));
+    }
+}

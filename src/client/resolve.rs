@@ -1,0 +1,119 @@
+//! `resolve`: what became of a transaction, and an end for it if it has none yet.
+
+use super::Context;
+use super::asking::{self, Answer};
+use super::conversation::Conversation;
+use super::failure::{Failure, unreachable};
+use super::output::{ErrorPart, Shown, Tone, plain, utc};
+use crate::ids::{BankId, Time, TxId};
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct ResolveDocument<'a> {
+    tx: &'a TxId,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<Time>,
+    banks: Vec<SaidDocument<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorPart>,
+}
+
+#[derive(Serialize)]
+struct SaidDocument<'a> {
+    bank: BankId,
+    address: &'a str,
+    says: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    text: String,
+}
+
+/// `resolve`: looks at every bank first, which changes nothing; then those that voted OK and know no outcome
+/// are told to find out, which runs the termination.
+pub async fn resolve(context: &Context, tx: TxId) -> Shown {
+    let banks = asking::these_banks(context, None);
+    let tx_ref = &tx;
+    let answers = asking::ask_each(context, &banks, |bank| async move {
+        let address = asking::address(context, bank)?;
+        let connected = Conversation::connect(bank, address, &context.story).await;
+        let mut conversation =
+            connected.map_err(|why| Failure::NoConnection(unreachable(bank, address, &why)))?;
+        let status = conversation.ask(&Request::Status(tx_ref.clone())).await?;
+        if matches!(status, Reply::Ok(..)) {
+            return conversation.ask(&Request::Commit(tx_ref.clone(), Vec::new())).await;
+        }
+        Ok(status)
+    })
+    .await;
+    let rows = answers.iter().map(|answer| {
+        let (says, tone, text) = says(answer);
+        vec![plain(answer.bank), plain(&answer.address), (tone, says.into()), plain(text)]
+    });
+    let table = context.paint.table(&["bank", "address", "says", "detail"], &[], rows.collect());
+    let (outcome, time, failure) = outcome(&tx, &answers);
+    let (tone, sentence) = match (&failure, time) {
+        (None, Some(time)) => (Tone::Good, format!("committed at {}", utc(time))),
+        (None, None) => (Tone::Good, outcome.to_owned()),
+        (Some(failure @ (Failure::Doubt(_) | Failure::NoConnection(_))), _) => {
+            (Tone::Open, failure.to_string())
+        }
+        (Some(failure), _) => (Tone::Bad, failure.to_string()),
+    };
+    let text = format!("transaction {tx}\n{table}{}\n", context.paint.text(tone, &sentence));
+    let said = answers.iter().map(|answer| {
+        let (says, _, text) = says(answer);
+        SaidDocument { bank: answer.bank, address: &answer.address, says, text }
+    });
+    let error = failure.as_ref().map(ErrorPart::of);
+    let document = ResolveDocument { tx: &tx, outcome, time, banks: said.collect(), error };
+    Shown::new(text, &document).failing(failure)
+}
+
+fn says(answer: &Answer<Reply>) -> (&'static str, Tone, String) {
+    match &answer.said {
+        Err(failure) => ("offline", Tone::Bad, failure.to_string()),
+        Ok(Reply::Committed(_, time, _)) => ("committed", Tone::Good, utc(*time)),
+        Ok(Reply::Aborted(_, token, reason)) => {
+            ("aborted", Tone::Bad, format!("bank {} refused: {reason}", token.bank))
+        }
+        Ok(Reply::Ok(..)) => ("undecided", Tone::Open, String::new()),
+        Ok(Reply::Doubt(_, text)) => ("undecided", Tone::Open, text.clone()),
+        Ok(Reply::Unknown(_)) => ("unknown", Tone::Plain, "it has not voted on it".into()),
+        Ok(Reply::Err(reason, text) | Reply::Refused(reason, text)) => {
+            ("error", Tone::Bad, format!("{reason}: {text}"))
+        }
+        Ok(Reply::Nok(..) | Reply::Done(_) | Reply::Pong | Reply::Bye) => {
+            ("error", Tone::Bad, "it answered what it was not asked".into())
+        }
+    }
+}
+
+/// What all answers together mean. Any bank's outcome is everyone's.
+fn outcome(tx: &TxId, answers: &[Answer<Reply>]) -> (&'static str, Option<Time>, Option<Failure>) {
+    let said = || answers.iter().filter_map(|answer| answer.said.as_ref().ok());
+    let committed =
+        said().find_map(|reply| if let Reply::Committed(_, time, _) = reply { Some(*time) } else { None });
+    if committed.is_some() {
+        return ("committed", committed, None);
+    }
+    let aborted = said().find_map(|reply| {
+        if let Reply::Aborted(_, token, reason) = reply { Some((token.bank, *reason)) } else { None }
+    });
+    if let Some((bank, reason)) = aborted {
+        return ("aborted", None, Some(Failure::Aborted(format!("aborted: bank {bank} refused: {reason}"))));
+    }
+    let offline = asking::first_failure(answers);
+    if said().any(|reply| matches!(reply, Reply::Ok(..) | Reply::Doubt(..))) {
+        let text =
+            format!("not known yet: transaction {tx} is undecided; ask again with: cliente resolve {tx}");
+        return ("undecided", None, Some(Failure::Doubt(text)));
+    }
+    if said().any(|reply| matches!(reply, Reply::Unknown(_))) && offline.is_none() {
+        let text = format!("no bank has voted on transaction {tx}; nothing of it has happened");
+        return ("unknown", None, Some(Failure::Refused { reason: None, text }));
+    }
+    let none = Failure::Own("no bank gave an answer that can be read".into());
+    ("unknown", None, Some(offline.unwrap_or(none)))
+}
