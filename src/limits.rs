@@ -19,8 +19,6 @@ pub const OPS_MAX: usize = 64;
 pub const BANKS_MAX: usize = 16;
 /// Most holders of one account.
 pub const HOLDERS_MAX: usize = 2;
-/// Deepest nesting of a transaction's JSON: the object, `ops`, one operation.
-pub const JSON_DEPTH_MAX: usize = 3;
 /// Most tokens that one COMMIT or ABORT carries: one a bank.
 pub const TOKENS_MAX: usize = BANKS_MAX;
 

@@ -189,19 +189,10 @@ impl Transaction {
         })
     }
 
-    /// How much memory it takes, roughly.
+    /// How much memory it takes at most, roughly.
     pub fn memory_bytes(&self) -> usize {
-        // Names longer than this are kept outside their operation.
-        const INLINE_BYTES: usize = 24;
-        let outside = |text: &str| if text.len() > INLINE_BYTES { text.len() } else { 0 };
-        let names = self.ops.iter().map(|op| match &op.action {
-            Action::Money { account, .. } => outside(account.as_str()),
-            Action::Set { key, value } => outside(key.as_str()) + outside(value.as_str()),
-        });
-        size_of::<Transaction>()
-            + self.text.len()
-            + self.ops.capacity() * size_of::<Op>()
-            + names.sum::<usize>()
+        // Long names are kept a second time outside their operations; all of them stand in the text.
+        size_of::<Transaction>() + 2 * self.text.len() + self.ops.capacity() * size_of::<Op>()
     }
 }
 
