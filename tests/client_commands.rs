@@ -305,3 +305,17 @@ fn pending_names_what_it_waits_for() {
 fn count(list: &Value) -> usize {
     list.as_array().unwrap_or_else(|| panic!("no list: {list}")).len()
 }
+
+#[test]
+fn a_consortium_without_a_key_does_the_same() {
+    let cluster = Cluster::start_with(3, false);
+    cluster.run(&[]).expect_code(0).expect("OKs 3/3");
+    cluster.open_account(0, "12345-6", MARIA, "1000");
+    cluster.open_account(2, "78910-0", PEDRO, "0");
+    let document = cluster.json(0, &["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0"]);
+    let confirmed = |bank: usize| document["banks"][bank]["confirmed"].as_bool();
+    assert_eq!((confirmed(0), confirmed(1)), (Some(true), Some(true)), "each asked the other: {document}");
+    cluster.run(&["transfer", "--from", "0/12345-6=10000", "--to", "2/78910-0"]).expect_code(4);
+    cluster.run(&["transfer", "--from", "0/12345-6=5", "--to", "2/78910-0", "--via", "1"]).expect_code(0);
+    assert_eq!((cluster.balance("0/12345-6"), cluster.balance("2/78910-0")), (98_500, 1_500));
+}
