@@ -2,11 +2,13 @@
 //!
 //! Dependencies point one way: bins, then edges (`config`, `server`, `client`, `peers`, `steplog`), then `node`,
 //! then `journal` and `bank`, then `ledger`, `commit` and `wire`, then `money`, `ids` and `limits`.
+//! `crash` is called where a process can die; it is empty but in debug builds.
 
 pub mod bank;
 pub mod client;
 pub mod commit;
 pub mod config;
+pub mod crash;
 pub mod ids;
 pub mod journal;
 pub mod ledger;

@@ -2,6 +2,7 @@
 
 use super::failure::{Failure, unreachable};
 use super::story::Story;
+use crate::crash;
 use crate::ids::BankId;
 use crate::limits::{ANSWER_WITHIN_MS, VOTE_TIMEOUT_MS};
 use crate::wire::Reason;
@@ -98,6 +99,7 @@ impl Conversation {
         self.story.asked(self.bank, request);
         let answered = timeout(ANSWER_WITHIN, async {
             self.send(&line).await?;
+            crash::client_asked(request);
             self.next_reply().await
         });
         let why = match answered.await {

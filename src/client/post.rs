@@ -6,6 +6,7 @@
 use super::conversation::{Conversation, words};
 use super::story::Story;
 use crate::bank::io::{Asked, AskedVerb, Message};
+use crate::crash::{self, Point};
 use crate::ids::BankId;
 use crate::wire::reply::Reply;
 use std::collections::VecDeque;
@@ -66,6 +67,9 @@ enum Turn {
 impl Postman {
     async fn run(mut self) {
         let mut open = Conversation::connect(self.bank, &self.address, &self.story).await;
+        if open.is_ok() {
+            crash::point(Point::ClientConnected);
+        }
         let _ =
             self.arrivals.send(Arrival::Opened(self.bank, open.as_ref().map(|_| ()).map_err(Clone::clone)));
         loop {
@@ -107,7 +111,9 @@ impl Postman {
         let sent = match open {
             Ok(conversation) => {
                 self.story.sent(self.bank, &message);
-                conversation.send(&self.line).await.map_err(|error| words(&error))
+                let sent = conversation.send(&self.line).await.map_err(|error| words(&error));
+                crash::client_sent(&message);
+                sent
             }
             Err(why) => Err(why.clone()),
         };

@@ -6,6 +6,7 @@ use super::index::{Closed, Entry};
 use super::keeper::{Keeper, Prepared};
 use super::{JournalError, Reader, sync_error, write_error};
 use crate::bank::io::Seq;
+use crate::crash::{self, Point};
 
 /// The journal's only writer; owned by the thread that syncs.
 pub struct Appender {
@@ -129,9 +130,11 @@ impl Appender {
         let salt = Salt::new(self.keeper.journal(), self.current.segment.number);
         let sealed = batch.seal(salt, offset, self.last);
         let segment = &self.current.segment;
+        crash::torn(|| drop(segment.file.write_at(offset, &sealed[..sealed.len() / 2])));
         segment.file.write_at(offset, sealed).map_err(|error| {
             write_error(self.keeper.disk(), &segment_name(segment.number), offset, sealed.len(), error)
         })?;
+        crash::point(Point::BatchWritten);
         segment
             .file
             .sync()
@@ -153,6 +156,7 @@ impl Appender {
         let segment = self.keeper.take_prepared(self.current.segment.number + 1)?;
         let next = Current { segment, end: SEGMENT_HEADER_BYTES, first: self.last + 1, entries: Vec::new() };
         let full = std::mem::replace(&mut self.current, next);
+        crash::point(Point::SegmentRolled);
         self.closed = Some(Closed {
             segment: full.segment.number,
             first: full.first,

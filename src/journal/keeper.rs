@@ -8,6 +8,7 @@ use super::index::{Closed, write_index};
 use super::read::Shared;
 use super::{JournalError, Options, io_error, snapshot, sync_error, write_error};
 use crate::bank::io::Seq;
+use crate::crash;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -219,7 +220,9 @@ pub(super) fn prepare_segment(
         offset += bytes.len() as u64;
         chunk[..header.len()].fill(0);
     }
+    crash::file_written(&name);
     disk.rename(&unfinished, &name).map_err(|error| io_error(disk, "rename", &unfinished, error))?;
+    crash::file_named(&name);
     disk.sync_folder().map_err(|error| sync_error(disk, "", error))?;
     debug_assert!(size >= SEGMENT_HEADER_BYTES);
     Ok(Prepared { number, file, size })
@@ -244,7 +247,9 @@ pub(super) fn write_whole(
         file.sync().map_err(|error| sync_error(disk, &unfinished, error))?;
         offset += chunk.len() as u64;
     }
+    crash::file_written(name);
     disk.rename(&unfinished, name).map_err(|error| io_error(disk, "rename", &unfinished, error))?;
+    crash::file_named(name);
     disk.sync_folder().map_err(|error| sync_error(disk, "", error))
 }
 

@@ -1,6 +1,7 @@
 //! The node's loop: carries time and inputs to the writer, batches to the disk, and what may leave to its way out.
 
 use crate::bank::io::Input;
+use crate::crash::{self, Point};
 use crate::node::disk::{Disk, Done};
 use crate::node::inbox::Inbox;
 use crate::node::writer::{Leaving, Turn, Writer};
@@ -63,6 +64,7 @@ pub async fn run(
         if due_us.is_some_and(|due| due <= now.mono_us || inbox.is_stopped())
             && let Some(batch) = writer.take_batch()
         {
+            crash::point(Point::BatchDecided);
             disk.sync(batch);
         }
         if writer.core().stopped().is_some() {
@@ -70,6 +72,7 @@ pub async fn run(
         }
         deliver(&mut out, &writer);
         out.clear();
+        crash::point(Point::Started);
         if let Some(steps) = writer.steps() {
             steplog.append(steps);
         }
@@ -94,6 +97,7 @@ pub async fn run(
 
 fn synced(writer: &mut Writer, done: Done, out: &mut Vec<Leaving>, steplog: &StepLog) -> Result<(), Fatal> {
     done.result?;
+    crash::point(Point::BatchSynced);
     let step = Step::Sync {
         upto: done.batch.last().unwrap_or(0),
         records: done.batch.len(),

@@ -7,6 +7,7 @@ use super::handshake::{Seen, news, write};
 use super::open::{Open, UnderWay, What, shown};
 use super::{Line, Shared};
 use crate::bank::io::{Asked, Input};
+use crate::crash;
 use crate::ids::Time;
 use crate::limits::{PEER_WRITE_BYTES_MAX, SESSION_REQUESTS_MAX};
 use crate::steplog::{Entry, Step, wall_us};
@@ -170,7 +171,9 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
         let mut queue = self.line.queue.lock().unwrap_or_else(PoisonError::into_inner);
         while open.out.len() < PEER_WRITE_BYTES_MAX && open.under_way.len() < SESSION_REQUESTS_MAX {
             let Some(message) = queue.messages.pop_front() else { break };
+            crash::sending(&message);
             message.write_to(&mut open.out);
+            open.leaving.message(&message);
             open.under_way.push_back(UnderWay { what: What::Message(message.asked()), since: now });
             if self.shared.steplog.is_on() {
                 self.steps.push(Entry { at_us, step: Step::of_message(&message, self.line.bank) });
@@ -221,6 +224,7 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
         let bank = self.line.bank;
         match (waiting.what, reply) {
             (What::Message(asked), reply) => {
+                crash::answered(asked.verb);
                 if reply.tx().is_some_and(|tx| *tx != asked.tx) {
                     // Still to be answered, with nothing.
                     open.under_way.push_front(UnderWay { what: What::Message(asked), since: waiting.since });

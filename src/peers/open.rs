@@ -4,6 +4,7 @@ use super::Shared;
 use super::handshake::{Dialling, news};
 use crate::bank::Identity;
 use crate::bank::io::Asked;
+use crate::crash;
 use crate::ids::{BankId, Time};
 use crate::wire::codec::Lines;
 use crate::wire::reply::Reply;
@@ -23,6 +24,7 @@ pub(super) struct Open {
     pub(super) out: Vec<u8>,
     /// Up to here `out` is written.
     written: usize,
+    pub(super) leaving: crash::Leaving,
     /// What was written, or will be, and is not answered yet; in order.
     pub(super) under_way: VecDeque<UnderWay>,
     /// When the peer last sent anything.
@@ -59,6 +61,7 @@ impl Open {
             lines: Lines::new(),
             out: Vec::new(),
             written: 0,
+            leaving: crash::Leaving::default(),
             under_way: VecDeque::new(),
             heard: now,
             ping: Some(now),
@@ -130,6 +133,7 @@ impl Open {
                 Err(error) => return Err(error),
             }
         }
+        self.leaving.written();
         self.out.clear();
         self.written = 0;
         Ok(())

@@ -5,6 +5,7 @@
 //! is never executed.
 
 use crate::bank::io::{Caller, Input, Origin};
+use crate::crash;
 use crate::limits::{LINE_BYTES_MAX, SESSION_INPUT_BYTES_MAX};
 use crate::node::queue::Queue;
 use crate::peers::Door;
@@ -60,6 +61,7 @@ struct Session {
     stash: Option<(Request, usize)>,
     out: Vec<u8>,
     written: usize,
+    leaving: crash::Leaving,
     share: Share,
     /// Nothing more is read: the stream ended, or it was told to end.
     deaf: Option<&'static str>,
@@ -94,6 +96,7 @@ impl Session {
             stash: None,
             out: Vec::new(),
             written: 0,
+            leaving: crash::Leaving::default(),
             deaf: None,
             polite: false,
         }
@@ -190,6 +193,7 @@ impl Session {
                 self.shared.story.tell(|| Step::of_reply(&reply, self.who));
             }
             reply.write_to(&mut self.out);
+            self.leaving.reply(&reply);
         }
     }
 
@@ -214,6 +218,7 @@ impl Session {
                 }
             }
         }
+        self.leaving.written();
         self.written = 0;
         self.out.clear();
         self.out.shrink_to(OUT_BYTES_KEPT);
@@ -309,6 +314,7 @@ impl Session {
         line_bytes: usize,
         reply_bytes: usize,
     ) {
+        crash::received(&request);
         if request != Request::Ping {
             self.shared.story.tell(|| Step::of_request(&request, self.who));
         }

@@ -5,8 +5,9 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 #![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -16,6 +17,9 @@ use tempfile::TempDir;
 
 /// Nothing here takes this long, not even on a busy machine with two cores.
 pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The environment variable that names the crash point at which a program dies.
+pub const CRASH_VARIABLE: &str = "CONSORCIO_CRASH";
 
 /// Banks in processes of their own, in a folder of their own, that know each other.
 pub struct Cluster {
@@ -66,6 +70,33 @@ impl Cluster {
         process.wait_for("ready on")?;
         self.banks[bank] = Some(process);
         Ok(())
+    }
+
+    /// Starts a bank that does not run and will die at a crash point (`consorcio::crash`), and waits until it is
+    /// ready.
+    pub fn start_bank_to_die(&mut self, bank: usize, crash_point: &str) {
+        assert!(self.banks[bank].is_none(), "bank {bank} runs already");
+        let mut process = Process::start(self.servidor(bank).env(CRASH_VARIABLE, crash_point));
+        let ready = process.wait_for("ready on");
+        ready.unwrap_or_else(|error| panic!("bank {bank}, to die at {crash_point}, does not start: {error}"));
+        self.banks[bank] = Some(process);
+    }
+
+    /// The same for a point that it may pass before it is ready: waits until it is dead.
+    pub fn start_bank_into_death(&mut self, bank: usize, crash_point: &str) {
+        assert!(self.banks[bank].is_none(), "bank {bank} runs already");
+        self.banks[bank] = Some(Process::start(self.servidor(bank).env(CRASH_VARIABLE, crash_point)));
+        self.wait_killed(bank);
+    }
+
+    /// Waits until a bank is dead; SIGKILL must have ended it.
+    #[track_caller]
+    pub fn wait_killed(&mut self, bank: usize) {
+        let process = self.banks[bank].as_mut().expect("the bank was started");
+        let what = format!("the death of bank {bank}");
+        let status = wait_until(&what, || process.child.try_wait().expect("it can be waited for"));
+        assert_eq!(status.signal(), Some(9), "bank {bank} ended otherwise: {status}, {:?}", process.rest());
+        self.banks[bank] = None;
     }
 
     /// The command that starts `bank`, for tests that add switches.
@@ -305,6 +336,12 @@ impl Process {
         }
     }
 
+    /// All lines of a program that has ended.
+    fn rest(&mut self) -> &[String] {
+        self.seen.extend(self.lines.iter());
+        &self.seen
+    }
+
     /// All lines that it has printed so far, as far as they were waited for.
     pub fn seen(&self) -> &[String] {
         &self.seen
@@ -361,10 +398,26 @@ impl Wire {
         self.receive().unwrap_or_else(|| panic!("{line}: the bank closed the connection"))
     }
 
+    /// The same, but none where the bank is gone, or goes meanwhile.
+    pub fn try_ask(&mut self, line: &str) -> Option<String> {
+        self.stream.get_mut().write_all(format!("{line}\n").as_bytes()).ok()?;
+        let mut reply = String::new();
+        match self.stream.read_line(&mut reply) {
+            Ok(_) => reply.strip_suffix('\n').map(str::to_owned),
+            Err(error) if is_gone(&error) => None,
+            Err(error) => panic!("{line}: no reply within the deadline: {error}"),
+        }
+    }
+
     /// Closes this side for writing; replies may still come.
     pub fn finish(&self) {
         self.stream.get_ref().shutdown(std::net::Shutdown::Write).expect("an open connection");
     }
+}
+
+/// Is the other end of a connection gone?
+fn is_gone(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof)
 }
 
 /// Waits until `check` gives something, and fails with `what` if it never does.

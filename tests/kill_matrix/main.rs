@@ -1,0 +1,34 @@
+//! Banks and clients are killed with SIGKILL at every crash point of `consorcio::crash`, in every role, restarted
+//! and audited: no money is lost or made, every bank says the same of the transaction, nothing stays held, and what
+//! anyone was told is so.
+//!
+//! Which deaths there are is in `cases`, how a transaction is run up to one in `stories`, the banks and their audit
+//! in `town`. A release build has no crash points, which is what its only test here says.
+
+#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[cfg(debug_assertions)]
+mod cases;
+#[cfg(debug_assertions)]
+mod stories;
+#[cfg(debug_assertions)]
+mod town;
+
+#[cfg(debug_assertions)]
+#[test]
+fn killed_at_every_point() {
+    cases::run_all();
+}
+
+#[cfg(not(debug_assertions))]
+#[test]
+fn a_release_has_no_crash_point() {
+    for program in [support::servidor_path(), support::cliente_path()] {
+        let bytes = std::fs::read(program).unwrap();
+        let name = support::CRASH_VARIABLE.as_bytes();
+        assert!(bytes.windows(name.len()).all(|window| window != name), "{program} can be told to die");
+    }
+}
