@@ -146,6 +146,16 @@ impl Writer {
         }
     }
 
+    /// Every record up to this one is synced.
+    pub fn durable(&self) -> Seq {
+        self.release.durable()
+    }
+
+    /// Does anything wait for a sync? Then one is under way, or due at once.
+    pub fn is_waited_for(&self) -> bool {
+        !self.release.is_empty()
+    }
+
     /// Has it nothing that is not durable?
     pub fn is_synced(&self) -> bool {
         self.batch.is_empty() && self.spare.is_some()

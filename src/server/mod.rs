@@ -13,6 +13,7 @@ pub mod start;
 pub mod story;
 
 use crate::bank::Identity;
+use crate::bank::io::Seq;
 use crate::config::LEFT;
 use crate::ids::BankId;
 use crate::limits::{SESSION_IDLE_MS_MAX, SESSION_UNREAD_MS_MAX, SESSIONS_FOR_BANKS, SESSIONS_MAX};
@@ -92,6 +93,9 @@ pub struct Shared {
     pub session_ended: Notify,
     bounds: Bounds,
     lingering: Cell<usize>,
+    /// Sessions that have replies, and get more of them after a sync that comes now: one write is cheaper than two.
+    /// They are woken once this record is durable.
+    held: RefCell<Vec<(Seq, Rc<Seat>)>>,
     /// No session can have been idle for too long before this moment, in monotonic microseconds.
     none_idle_before_us: Cell<u64>,
 }
@@ -116,6 +120,7 @@ impl Shared {
             session_ended: Notify::new(),
             bounds,
             lingering: Cell::new(0),
+            held: RefCell::default(),
             none_idle_before_us: Cell::new(0),
         })
     }
@@ -149,14 +154,22 @@ impl Shared {
     /// Carries away what may leave the node.
     pub fn deliver(&self, out: &mut Vec<Leaving>, writer: &Writer) {
         self.peers.know(&writer.core().known_votes());
+        // While somebody waits for a sync, it is under way or comes next, and its end brings us here again.
+        let soon = writer.is_waited_for();
+        let newest = writer.core().seq();
+        let mut held = self.held.borrow_mut();
         let seats = self.seats.borrow();
         for leaving in out.drain(..) {
             match leaving {
-                Leaving::Reply(outgoing) => seats.deliver(outgoing),
+                Leaving::Reply(outgoing) => {
+                    held.extend(seats.deliver(outgoing, soon).map(|seat| (newest, seat.clone())));
+                }
                 Leaving::Send(sending) => self.peers.send(sending.peer, sending.message),
             }
         }
         drop(seats);
+        let durable = if soon { writer.durable() } else { Seq::MAX };
+        held.extract_if(.., |(until, _)| *until <= durable).for_each(|(_, seat)| seat.wake());
         self.story.flush();
     }
 

@@ -146,17 +146,23 @@ impl Seats {
         }
     }
 
-    /// Puts a reply where it goes, if its session still is there.
-    pub fn deliver(&self, outgoing: Outgoing) {
-        let Some(Some(seat)) = self.seats.get(index(outgoing.to.session)) else { return };
-        if seat.id == outgoing.to.session {
-            let mut state = seat.state.borrow_mut();
-            let expected = state.slots.fill(outgoing.to.slot, outgoing.reply);
-            assert!(expected, "one reply for each request");
-            if let Some(waker) = &state.waker {
-                waker.wake_by_ref();
-            }
+    /// Puts a reply where it goes, if its session still is there. With `soon`, more replies come in a moment: a
+    /// session that waits for more is then not woken, but returned, for its replies to go out in one write.
+    pub fn deliver(&self, outgoing: Outgoing, soon: bool) -> Option<&Rc<Seat>> {
+        let seat = self.seats.get(index(outgoing.to.session))?.as_ref()?;
+        if seat.id != outgoing.to.session {
+            return None;
         }
+        let mut state = seat.state.borrow_mut();
+        let expected = state.slots.fill(outgoing.to.slot, outgoing.reply);
+        assert!(expected, "one reply for each request");
+        if soon && state.slots.is_waiting() {
+            return Some(seat);
+        }
+        if let Some(waker) = &state.waker {
+            waker.wake_by_ref();
+        }
+        None
     }
 
     /// All sessions.
@@ -200,9 +206,9 @@ mod tests {
         assert_eq!(index(first.id), index(second.id), "the index is used again");
         assert_ne!(first.id, second.id);
         let to = |session| Caller { session, slot };
-        seats.deliver(Outgoing { to: to(first.id), reply: Reply::Pong, after: 0 });
+        seats.deliver(Outgoing { to: to(first.id), reply: Reply::Pong, after: 0 }, false);
         assert_eq!(second.state.borrow_mut().slots.pop_ready(), None);
-        seats.deliver(Outgoing { to: to(second.id), reply: Reply::Bye, after: 0 });
+        seats.deliver(Outgoing { to: to(second.id), reply: Reply::Bye, after: 0 }, false);
         assert_eq!(second.state.borrow_mut().slots.pop_ready(), Some(Reply::Bye));
         assert_eq!(seats.len(), 1);
     }

@@ -19,10 +19,10 @@ use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use crate::wire::{Fault, Reason, help};
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// The first read of a session has room for this much; each that fills it doubles the next one's.
@@ -200,8 +200,7 @@ impl Session {
     /// Writes what the socket takes. `Ok(true)`: all of it.
     fn write(&mut self, cx: &mut Context<'_>, state: &mut SeatState) -> Result<bool, &'static str> {
         while self.written < self.out.len() {
-            let mut rest = &self.out[self.written..];
-            match pin!(self.stream.write_buf(&mut rest)).poll(cx) {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.out[self.written..]) {
                 Poll::Ready(Ok(taken)) if taken > 0 => {
                     self.written += taken;
                     state.unread_since_us = None;

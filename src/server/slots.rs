@@ -20,6 +20,7 @@ pub struct Slots {
     /// The number of the first one in `ring`.
     first: u64,
     ring: VecDeque<Slot>,
+    unanswered: usize,
     input_bytes: usize,
     output_bytes: usize,
 }
@@ -83,6 +84,7 @@ impl Slots {
         match place.and_then(|place| self.ring.get_mut(place)) {
             Some(slot) if slot.reply.is_none() => {
                 slot.reply = Some(reply);
+                self.unanswered -= 1;
                 true
             }
             Some(_) | None => false,
@@ -104,6 +106,11 @@ impl Slots {
         self.ring.front().is_some_and(|slot| slot.reply.is_some())
     }
 
+    /// Is there a request without its reply?
+    pub fn is_waiting(&self) -> bool {
+        self.unanswered > 0
+    }
+
     /// Is every request answered, and every reply on its way?
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty()
@@ -123,6 +130,7 @@ impl Slots {
 
     fn add(&mut self, reply: Option<Reply>, line_bytes: usize, reply_bytes: usize) -> u64 {
         let slot = self.first + u64::try_from(self.ring.len()).unwrap_or(u64::MAX);
+        self.unanswered += usize::from(reply.is_none());
         self.ring.push_back(Slot { reply, line_bytes, reply_bytes });
         self.input_bytes += line_bytes;
         self.output_bytes += reply_bytes;
@@ -148,7 +156,7 @@ mod tests {
         assert_eq!((a, b, d), (0, 1, 3));
         assert!(slots.fill(b, reply("b")));
         assert_eq!(slots.pop_ready(), None, "a is not answered");
-        assert!(slots.fill(a, reply("a")));
+        assert!(slots.fill(a, reply("a")) && slots.is_waiting());
         for text in ["a", "b", "c"] {
             assert_eq!(slots.pop_ready(), Some(reply(text)));
         }
@@ -157,7 +165,7 @@ mod tests {
         assert!(!slots.fill(a, reply("again")) && !slots.fill(9, reply("never asked")));
         assert!(slots.fill(d, reply("d")) && !slots.fill(d, reply("twice")));
         assert_eq!(slots.pop_ready(), Some(reply("d")));
-        assert!(slots.is_empty() && slots.bytes() == 0);
+        assert!(slots.is_empty() && slots.bytes() == 0 && !slots.is_waiting());
     }
 
     #[test]

@@ -101,6 +101,32 @@ fn who_does_not_take_its_replies_is_closed() {
     assert_eq!(bank.stop(), Some(0));
 }
 
+/// Many more requests than the queue takes, all at once: reading waits, and nobody is refused.
+#[test]
+fn a_full_queue_refuses_nobody() {
+    use std::fmt::Write;
+    let bank = Alone::start(&[]);
+    let (sessions, each) = (48, 2_000);
+    let mut wires: Vec<Wire> = (0..sessions).map(|_| bank.connect()).collect();
+    // One each is answered first, so that all sessions are there when the flood begins.
+    assert!(wires.iter_mut().all(|wire| wire.ask("PING") == "PONG"));
+    std::thread::scope(|scope| {
+        for (s, wire) in wires.iter_mut().enumerate() {
+            scope.spawn(move || {
+                let mut lines = String::new();
+                for n in 0..each {
+                    writeln!(lines, "STATUS t{s}.{n}").expect("text");
+                }
+                wire.send_bytes(lines.as_bytes());
+                for n in 0..each {
+                    assert_eq!(wire.receive(), Some(format!("UNKNOWN t{s}.{n}")));
+                }
+            });
+        }
+    });
+    assert_eq!(bank.stop(), Some(0));
+}
+
 /// The real bound, where the system lets a process have as many files.
 #[test]
 fn ten_thousand_idle_connections_are_held_and_one_more_is_refused_politely() {
