@@ -7,15 +7,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// One bank of a consortium.
-///
-/// Three terminals make a consortium:
-///
-///     servidor --port 8886
-///     servidor --port 8887
-///     servidor --port 8888
+/// What `--help` shows first.
+const EXAMPLES: &str = "\
+Three terminals make a consortium:
+
+    servidor --port 8886
+    servidor --port 8887
+    servidor --port 8888
+";
+
+/// One bank of a consortium
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, args_override_self = true, verbatim_doc_comment)]
+#[command(version, args_conflicts_with_subcommands = true, args_override_self = true, before_help = EXAMPLES)]
 pub struct Cli {
     /// What to do instead of running a bank.
     #[command(subcommand)]
