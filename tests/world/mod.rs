@@ -3,6 +3,10 @@
 
 #![allow(dead_code, reason = "each test uses its own part of the world")]
 
+mod mistakes;
+
+pub use mistakes::Mistake;
+
 use consorcio::bank::io::{
     Asked, Caller, CoreStep, Input, Message, Now, Origin, Outgoing, Output, Past, Sending, Seq, SessionId,
 };
@@ -97,6 +101,8 @@ pub struct World {
     pub mono_us: u64,
     /// Sync at once after every step?
     pub eager_sync: bool,
+    /// What this world does wrong around its cores, to show that its checks find it.
+    pub mistake: Option<Mistake>,
     /// Memory forgets every outcome as soon as its record is durable: only the journal knows it.
     pub forgetful: bool,
     pub seen: Vec<Seen>,
@@ -124,6 +130,7 @@ impl World {
             wall_us: 1_000_000,
             mono_us: 0,
             eager_sync: true,
+            mistake: None,
             forgetful: false,
             seen: Vec::new(),
             keyed,
@@ -188,6 +195,7 @@ impl World {
         let slot = self.slots.entry(session.0).or_default();
         let caller = Caller { session, slot: *slot };
         *slot += 1;
+        let request = self.mistaken_request(bank, request);
         let past = request.tx().and_then(|tx| self.past(bank, tx));
         self.input(bank, &Input::Request { caller, origin, request, waited_us, past });
         caller
@@ -198,6 +206,7 @@ impl World {
     }
 
     pub fn tick(&mut self, bank: usize) {
+        self.mistaken_tick(bank);
         self.input(bank, &Input::Tick);
     }
 
@@ -228,8 +237,15 @@ impl World {
         node.replies.clear();
         node.sends.clear();
         node.journal.truncate(node.synced);
+        mistakes::crashed(self.mistake, &mut node.journal);
+        node.synced = node.journal.len();
         let synced = node.synced;
-        node.past.retain(|_, at| *at < synced);
+        node.past.clear();
+        for (at, record) in node.journal[..synced].iter().enumerate() {
+            if let Some(tx) = record.decides() {
+                node.past.insert(tx.clone(), at);
+            }
+        }
         let of_bank = |(_, link): &(&u64, &Link)| link.dialler == bank || link.dialled == bank;
         let links: Vec<u64> = self.links.iter().filter(of_bank).map(|(id, _)| *id).collect();
         links.into_iter().for_each(|link| self.cut(link));
@@ -299,8 +315,9 @@ impl World {
         self.flights.retain(|flight| flight.lane().0 != id);
         let peer = BankId::new(link.dialled).expect("few banks");
         for asked in link.owed {
+            let reply = self.mistaken_answer(link.dialler, link.dialled, &asked, None);
             let past = self.past(link.dialler, &asked.tx);
-            self.input(link.dialler, &Input::Answer { peer, asked, reply: None, past });
+            self.input(link.dialler, &Input::Answer { peer, asked, reply, past });
         }
         self.input(link.dialler, &Input::PeerDown(peer));
         self.close(link.dialled, id);
@@ -361,6 +378,7 @@ impl World {
     }
 
     fn answered(&mut self, to: usize, peer: usize, asked: Asked, reply: Option<Reply>) {
+        let reply = self.mistaken_answer(to, peer, &asked, reply);
         self.seen.push(Seen::Answered { from: peer, to, asked: asked.clone(), reply: reply.clone() });
         let past = self.past(to, &asked.tx);
         let peer = BankId::new(peer).expect("few banks");
@@ -370,13 +388,14 @@ impl World {
     /// What the journal knows of a transaction that memory does not.
     pub fn past(&self, bank: usize, tx: &TxId) -> Option<Past> {
         let node = &self.nodes[bank];
-        if node.core.as_ref()?.knows(tx) {
+        if node.core.as_ref()?.knows(tx) || self.mistake == Some(Mistake::OutcomeForgotten) {
             return None;
         }
         node.past.get(tx).map(|at| Past { record: node.journal[*at].clone() })
     }
 
-    fn take(&mut self, bank: usize, output: Output) {
+    fn take(&mut self, bank: usize, mut output: Output) {
+        self.mistaken_output(bank, &mut output);
         let node = &mut self.nodes[bank];
         for record in output.records {
             if let Some(tx) = record.decides() {

@@ -1,0 +1,96 @@
+//! Seeded simulation of a whole consortium over the shipped core: lost and delayed messages, crashes, un-synced
+//! records, clocks that differ, drivers that die and drivers that lie. What must always hold is checked after each
+//! step, and at the end, once all is healed, everything must be decided.
+//!
+//! A failure prints its seed: `CONSORCIO_SEED=<seed> cargo test --test simulation` repeats it. More seeds:
+//! `scripts/simulate.sh --seeds 100000`. That it bites is shown by mistakes that are planted around the core, and found.
+
+#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
+#[path = "../world/mod.rs"]
+mod world;
+
+mod simulation;
+
+use simulation::{Met, Simulation};
+use world::Mistake;
+
+fn seeds() -> Vec<u64> {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    match number("CONSORCIO_SEED") {
+        Some(seed) => vec![seed],
+        None => {
+            let from = number("CONSORCIO_FROM").unwrap_or(0);
+            (from..from + number("CONSORCIO_SEEDS").unwrap_or(1_000)).collect()
+        }
+    }
+}
+
+#[test]
+fn whatever_happens_the_rule_holds_and_in_the_end_all_is_decided() {
+    let mut met = Met::default();
+    let seeds = seeds();
+    for seed in &seeds {
+        let run = std::panic::AssertUnwindSafe(|| Simulation::new(*seed, None, &mut met).run(1_500));
+        if let Err(panic) = std::panic::catch_unwind(run) {
+            eprintln!("seed {seed}: repeat it with CONSORCIO_SEED={seed} cargo test --test simulation");
+            std::panic::resume_unwind(panic);
+        }
+    }
+    for (what, times) in &met.0 {
+        println!("{times:>9}  {what}");
+    }
+    if seeds.len() >= 100 {
+        for what in [
+            "committed",
+            "executed",
+            "aborted after OK",
+            "tombstone",
+            "insufficient-funds",
+            "locked",
+            "limit",
+            "unreachable",
+            "driver-gone",
+            "time-out",
+            "restart",
+            "asked",
+            "crash that lost records",
+            "link cut",
+            "lie",
+            "line lost",
+            "DOUBT",
+            "driver told doubt",
+            "whole cut",
+        ] {
+            assert!(met.0.contains_key(what), "no run met: {what}");
+        }
+    }
+}
+
+/// Each planted mistake is found within some seeds, by whatever check: a simulation that finds none proves nothing.
+#[test]
+fn planted_mistakes_are_found() {
+    const SEEDS: u64 = 400;
+    let silent = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {})); // these panics are what is looked for
+    let mut found = Vec::new();
+    for mistake in Mistake::ALL {
+        let first = (0..SEEDS).find_map(|seed| {
+            let mut met = Met::default();
+            let run =
+                std::panic::AssertUnwindSafe(|| Simulation::new(seed, Some(mistake), &mut met).run(1_500));
+            let panic = std::panic::catch_unwind(run).err()?;
+            let text = panic.downcast_ref::<String>().cloned();
+            Some((seed, text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))))
+        });
+        found.push((mistake, first));
+    }
+    std::panic::set_hook(silent);
+    for (mistake, first) in &found {
+        match first {
+            Some((seed, text)) => println!("{mistake:?}: seed {seed}: {}", text.as_deref().unwrap_or("?")),
+            None => println!("{mistake:?}: NOT FOUND in {SEEDS} seeds"),
+        }
+    }
+    assert!(found.iter().all(|(_, first)| first.is_some()), "every planted mistake is found");
+}

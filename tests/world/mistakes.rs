@@ -1,0 +1,263 @@
+//! Mistakes that other implementations of two-phase commit make, planted around the shipped core: each is what a
+//! bank with that mistake would do, seen from outside. The core itself is not touched.
+
+use super::World;
+use consorcio::bank::Core;
+use consorcio::bank::io::{Asked, AskedVerb, Outcome, Output, OwnVote};
+use consorcio::bank::record::Record;
+use consorcio::commit::token::{Token, Verdict};
+use consorcio::ids::{BankId, Time, TxId};
+use consorcio::wire::Reason;
+use consorcio::wire::reply::Reply;
+use consorcio::wire::request::Request;
+use consorcio::wire::transaction::Transaction;
+use std::sync::Arc;
+
+/// A planted mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mistake {
+    /// An OK is spoken before its sync.
+    OkBeforeSync,
+    /// A bank aborts its own OK after a time-out.
+    OkTimedOut,
+    /// A silent bank is taken for one that aborted.
+    SilenceTakenForAborted,
+    /// A bank that does not know a transaction says ABORTED, and does not remember that it said so.
+    TombstoneNotKept,
+    /// ABORT is believed without a token.
+    AbortBelieved,
+    /// COMMITTED is believed, whatever bytes it is about.
+    CommittedBelieved,
+    /// A `duplicate-id` NOK carries a token of its own.
+    DuplicateIdToken,
+    /// The token of a bank that the transaction does not name is believed.
+    UnnamedToken,
+    /// A hold is released twice.
+    HoldReleasedTwice,
+    /// The clock that a cut moved is lost in a crash.
+    CutClockLost,
+    /// A commit is refused because its time is ahead of the bank's clock.
+    CommitRefusedForTime,
+    /// An outcome is forgotten.
+    OutcomeForgotten,
+    /// A record that others rest on is lost in a crash though it was synced.
+    SyncedRecordLost,
+}
+
+impl Mistake {
+    pub const ALL: [Mistake; 13] = [
+        Mistake::OkBeforeSync,
+        Mistake::OkTimedOut,
+        Mistake::SilenceTakenForAborted,
+        Mistake::TombstoneNotKept,
+        Mistake::AbortBelieved,
+        Mistake::CommittedBelieved,
+        Mistake::DuplicateIdToken,
+        Mistake::UnnamedToken,
+        Mistake::HoldReleasedTwice,
+        Mistake::CutClockLost,
+        Mistake::CommitRefusedForTime,
+        Mistake::OutcomeForgotten,
+        Mistake::SyncedRecordLost,
+    ];
+}
+
+/// What a crash does to the synced records of a bank.
+pub fn crashed(mistake: Option<Mistake>, journal: &mut Vec<Record>) {
+    match mistake {
+        Some(Mistake::CutClockLost) => {
+            journal.retain(|record| !matches!(record, Record::ClockMoved { .. }));
+        }
+        Some(Mistake::SyncedRecordLost) => {
+            let last = journal.iter().rposition(|record| matches!(record, Record::Voted { .. }));
+            if let Some(last) = last.filter(|last| last + 1 == journal.len()) {
+                journal.truncate(last);
+            }
+        }
+        _ => {}
+    }
+}
+
+impl World {
+    fn token(&self, bank: usize, verdict: Verdict, tx: &TxId, like: &Token) -> Token {
+        let id = self.identity(bank);
+        id.seal.token(id.bank, verdict, tx, like.digest, like.time)
+    }
+
+    /// The transaction that a bank voted OK on under `tx`, and the vote's time, from its journal.
+    fn voted(&self, bank: usize, tx: &TxId) -> Option<(Arc<Transaction>, Time)> {
+        self.nodes[bank].journal.iter().find_map(|record| match record {
+            Record::Voted { tx: voted, time, transaction, refusal: None } if voted == tx => {
+                Some((Arc::clone(transaction), *time))
+            }
+            _ => None,
+        })
+    }
+
+    fn refusal_of_another(&self, bank: usize, tx: &TxId) -> Option<Token> {
+        let (transaction, time) = self.voted(bank, tx)?;
+        let other = transaction.banks().iter().map(BankId::index).find(|other| *other != bank)?;
+        let like = Token {
+            verdict: Verdict::No,
+            bank: transaction.banks().iter().next()?,
+            time,
+            digest: None,
+            mac: None,
+        };
+        Some(self.token(other, Verdict::No, tx, &like))
+    }
+
+    pub(super) fn mistaken_request(&self, bank: usize, request: Request) -> Request {
+        match (self.mistake, request) {
+            (Some(Mistake::AbortBelieved), Request::Abort(tx, token)) => {
+                let forged = self.refusal_of_another(bank, &tx);
+                Request::Abort(tx, forged.or(token))
+            }
+            (Some(Mistake::UnnamedToken), Request::Abort(tx, Some(token))) => {
+                let unnamed = self.voted(bank, &tx).is_some_and(|(transaction, _)| {
+                    !transaction.banks().has(token.bank) && token.verdict == Verdict::No
+                });
+                let forged = if unnamed { self.refusal_of_another(bank, &tx) } else { None };
+                Request::Abort(tx, forged.or(Some(token)))
+            }
+            (Some(Mistake::CommitRefusedForTime), Request::Commit(tx, tokens)) => {
+                let tokens = tokens.into_iter().filter(|token| !self.is_ahead(bank, token.time)).collect();
+                Request::Commit(tx, tokens)
+            }
+            (_, request) => request,
+        }
+    }
+
+    fn is_ahead(&self, bank: usize, time: Time) -> bool {
+        time.0 > self.now(bank).wall_us + 1_000_000
+    }
+
+    pub(super) fn mistaken_answer(
+        &self,
+        to: usize,
+        peer: usize,
+        asked: &Asked,
+        reply: Option<Reply>,
+    ) -> Option<Reply> {
+        match (self.mistake, asked.verb, reply) {
+            (Some(Mistake::SilenceTakenForAborted), AskedVerb::Resolve, None) => {
+                let like = Token {
+                    verdict: Verdict::No,
+                    bank: self.identity(peer).bank,
+                    time: Time(1),
+                    digest: None,
+                    mac: None,
+                };
+                let token = self.token(peer, Verdict::No, &asked.tx, &like);
+                Some(Reply::Aborted(asked.tx.clone(), token, Reason::Unreachable))
+            }
+            (
+                Some(Mistake::CommittedBelieved),
+                AskedVerb::Resolve,
+                Some(Reply::Committed(tx, time, token)),
+            ) => {
+                let own = self.voted(to, &tx);
+                let digest = own.map(|(transaction, _)| *transaction.digest());
+                let like = Token { digest: digest.or(token.digest), ..token };
+                let token = self.token(peer, Verdict::Ok, &tx, &like);
+                Some(Reply::Committed(tx, time, token))
+            }
+            (Some(Mistake::CommitRefusedForTime), AskedVerb::Resolve, Some(reply)) => {
+                let time = match &reply {
+                    Reply::Ok(_, token) => token.time,
+                    Reply::Committed(_, time, _) => *time,
+                    _ => Time::default(),
+                };
+                if self.is_ahead(to, time) { None } else { Some(reply) }
+            }
+            (_, _, reply) => reply,
+        }
+    }
+
+    pub(super) fn mistaken_output(&mut self, bank: usize, output: &mut Output) {
+        match self.mistake {
+            Some(Mistake::OkBeforeSync) => {
+                for reply in &mut output.replies {
+                    if let Reply::Ok(..) = reply.reply {
+                        reply.after = 0;
+                    }
+                }
+            }
+            Some(Mistake::TombstoneNotKept) => {
+                let kept = |record: &Record| !matches!(record, Record::Refused { .. });
+                if output.records.iter().all(kept) {
+                    return;
+                }
+                // The bank as it is without its tombstone; what it was asked, it has still answered.
+                output.records.retain(kept);
+                for reply in &mut output.replies {
+                    reply.after = 0;
+                }
+                let mut core = Core::new(self.identity(bank));
+                self.nodes[bank].journal.iter().chain(&output.records).for_each(|record| core.apply(record));
+                let started = core.step(self.now(bank), &consorcio::bank::io::Input::Started);
+                self.nodes[bank].core = Some(core);
+                output.sends.extend(started.sends);
+            }
+            Some(Mistake::DuplicateIdToken) => {
+                for reply in &mut output.replies {
+                    if let Reply::Nok(tx, token, Reason::DuplicateId, _) = &mut reply.reply {
+                        *token = self.token(bank, Verdict::No, tx, token);
+                    }
+                }
+            }
+            Some(Mistake::HoldReleasedTwice) => {
+                let aborted = |record: &&Record| {
+                    matches!(record, Record::Decided { outcome: Outcome::Aborted(..), .. })
+                };
+                if let (Some(again), Some(core)) =
+                    (output.records.iter().find(aborted), self.nodes[bank].core.as_mut())
+                {
+                    core.apply(again);
+                }
+            }
+            Some(
+                Mistake::OkTimedOut
+                | Mistake::SilenceTakenForAborted
+                | Mistake::AbortBelieved
+                | Mistake::CommittedBelieved
+                | Mistake::UnnamedToken
+                | Mistake::CutClockLost
+                | Mistake::CommitRefusedForTime
+                | Mistake::OutcomeForgotten
+                | Mistake::SyncedRecordLost,
+            )
+            | None => {}
+        }
+    }
+
+    /// A bank that times out its own OK: it takes it back after three seconds.
+    pub(super) fn mistaken_tick(&mut self, bank: usize) {
+        if self.mistake != Some(Mistake::OkTimedOut) || !self.is_up(bank) {
+            return;
+        }
+        let old = self.now(bank).wall_us - 3_000_000;
+        let mut undecided: Vec<(TxId, Time, Arc<Transaction>)> = Vec::new();
+        for record in &self.nodes[bank].journal {
+            match record {
+                Record::Voted { tx, time, transaction, refusal: None } => {
+                    undecided.push((tx.clone(), *time, Arc::clone(transaction)));
+                }
+                Record::Decided { tx, .. } => undecided.retain(|(other, ..)| other != tx),
+                _ => {}
+            }
+        }
+        for (tx, time, transaction) in undecided.into_iter().filter(|(_, time, _)| time.0 <= old) {
+            let digest = Some(*transaction.digest());
+            let own = OwnVote { verdict: Verdict::Ok, time, digest };
+            let seal = self.identity(bank).seal;
+            let token = seal.token(self.identity(bank).bank, Verdict::No, &tx, digest, time);
+            let outcome = Outcome::Aborted(token, Reason::Expired);
+            let record = Record::Decided { tx, own, outcome, votes: Vec::new() };
+            if let Some(core) = &mut self.nodes[bank].core {
+                core.apply(&record);
+            }
+            self.take(bank, Output { records: vec![record], ..Output::default() });
+        }
+    }
+}
