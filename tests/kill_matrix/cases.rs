@@ -7,11 +7,15 @@ use consorcio::crash::Point;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Threads that run cases with a key, and as many without: processes wait for each other most of the time, so there
 /// are a few more than processors.
 const THREADS: usize = 2;
+
+/// After so many wrong cases, each of which may have waited long for what never came, no other is begun.
+const WRONG_MAX: usize = 4;
 
 /// One line a role and story: who dies, and at which passing of which points. After `=` what must become of the
 /// transaction: `C` committed, `A` not committed, `?` either; `!` after it: only with a key, for without one a bank
@@ -123,10 +127,10 @@ pub fn run_all() {
     let (chosen, whole) = choose(cases);
     let (keyed, keyless) = chosen.into_iter().partition(|case| case.keyed);
     let (keyed, keyless) = (Mutex::new(keyed), Mutex::new(keyless));
-    let rows = Mutex::new(Vec::new());
+    let (rows, wrong) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for queue in [&keyed, &keyless].repeat(THREADS) {
-            scope.spawn(|| work(queue, &rows));
+            scope.spawn(|| work(queue, &rows, &wrong));
         }
     });
     let mut rows = rows.into_inner().unwrap();
@@ -139,9 +143,12 @@ pub fn run_all() {
     }
 }
 
-fn work(queue: &Mutex<VecDeque<Case>>, rows: &Mutex<Vec<Row>>) {
+fn work(queue: &Mutex<VecDeque<Case>>, rows: &Mutex<Vec<Row>>, wrong: &AtomicUsize) {
     let mut town = None;
     loop {
+        if wrong.load(Ordering::Relaxed) >= WRONG_MAX {
+            return;
+        }
         let Some(case) = queue.lock().unwrap().pop_front() else { return };
         let began = Instant::now();
         let mut place = town.take().filter(|_| !case.story.wants_fresh_banks());
@@ -170,6 +177,9 @@ fn work(queue: &Mutex<VecDeque<Case>>, rows: &Mutex<Vec<Row>>) {
                 Err(format!("{}: {}\n{story}", case.name(), text.unwrap_or_default()))
             }
         };
+        if result.is_err() {
+            wrong.fetch_add(1, Ordering::Relaxed);
+        }
         rows.lock().unwrap().push(Row { case, result, took: began.elapsed() });
     }
 }
