@@ -2,7 +2,7 @@
 //!
 //! An append-only, checksummed log of [`Record`]s in segments, one write and one sync for each batch. Beside
 //! each segment that is full stands an index, so that the outcome of any old transaction is found; snapshots
-//! bound what a start reads. `docs` of the bytes: [`format`]. What a record means is the bank's business.
+//! bound what a start reads. `docs` of the bytes: [`mod@format`]. What a record means is the bank's business.
 //!
 //! Files of one folder: `segment-<number>`, `index-<number>`, `snapshot-<last record>`, `lock`; what ends in
 //! `.tmp` was never finished. A file gets its name only after it is whole and synced.

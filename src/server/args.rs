@@ -58,10 +58,10 @@ pub struct Options {
     /// This bank's position, where its own address does not tell it
     #[arg(long, value_name = "N", env = "CONSORCIO_BANK")]
     pub bank: Option<usize>,
-    /// Journals live in <DIR>/<port>/
+    /// Journals live in DIR/PORT/
     #[arg(long, value_name = "DIR", default_value = "data", env = "CONSORCIO_DATA_DIR")]
     pub data_dir: PathBuf,
-    /// The step log is <DIR>/servidor-<port>.log
+    /// The step log is DIR/servidor-PORT.log
     #[arg(long, value_name = "DIR", default_value = "logs", env = "CONSORCIO_LOG_DIR")]
     pub log_dir: PathBuf,
     /// The consortium's key; without one this bank talks on loopback only (make one: servidor key FILE)
