@@ -369,10 +369,15 @@ pub struct Wire {
 impl Wire {
     /// Connects.
     pub fn connect(address: &str) -> Wire {
-        let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        Wire::try_connect(address).unwrap_or_else(|| panic!("{address}: no connection"))
+    }
+
+    /// Connects, unless nobody listens.
+    pub fn try_connect(address: &str) -> Option<Wire> {
+        let stream = TcpStream::connect(address).ok()?;
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Wire { stream: BufReader::new(stream) }
+        Some(Wire { stream: BufReader::new(stream) })
     }
 
     /// Sends a line.
