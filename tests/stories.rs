@@ -100,6 +100,7 @@ impl Story {
                 CoreStep::GaveUp(tx) => format!("{bank} gave up waiting for {tx}"),
             },
             Seen::Stopped { bank, why } => format!("{bank} STOPS: {why}"),
+            Seen::Lost { .. } | Seen::DiskFailed { .. } => return,
         };
         writeln!(out, "{line}").unwrap();
     }

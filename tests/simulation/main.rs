@@ -61,8 +61,11 @@ fn whatever_happens_the_rule_holds_and_in_the_end_all_is_decided() {
             "DOUBT",
             "driver told doubt",
             "whole cut",
+            "torn tail cut",
+            "start from a snapshot",
+            "disk failed",
         ] {
-            assert!(met.0.contains_key(what), "no run met: {what}");
+            assert!(met.0.get(what).is_some_and(|times| *times > 0), "no run met: {what}");
         }
     }
 }
@@ -71,8 +74,14 @@ fn whatever_happens_the_rule_holds_and_in_the_end_all_is_decided() {
 #[test]
 fn planted_mistakes_are_found() {
     const SEEDS: u64 = 400;
-    let silent = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {})); // these panics are what is looked for
+    // The panics of this test are what it looks for; those of others are told.
+    let told = std::panic::take_hook();
+    let me = std::thread::current().id();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().id() != me {
+            told(panic);
+        }
+    }));
     let mut found = Vec::new();
     for mistake in Mistake::ALL {
         let first = (0..SEEDS).find_map(|seed| {
@@ -85,7 +94,6 @@ fn planted_mistakes_are_found() {
         });
         found.push((mistake, first));
     }
-    std::panic::set_hook(silent);
     for (mistake, first) in &found {
         match first {
             Some((seed, text)) => println!("{mistake:?}: seed {seed}: {}", text.as_deref().unwrap_or("?")),

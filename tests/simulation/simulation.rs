@@ -98,7 +98,9 @@ impl<'a> Simulation<'a> {
     pub fn new(seed: u64, mistake: Option<Mistake>, met: &'a mut Met) -> Simulation<'a> {
         let mut random = Random(seed);
         let keyed = random.chance(70);
-        let mut world = World::new(BANKS, keyed);
+        let disks = mistake.is_none() && random.chance(40);
+        let mut world = World::with_disks(BANKS, keyed, disks);
+        world.crashes = seed.wrapping_mul(1_000);
         for b in 0..BANKS {
             for a in 0..ACCOUNTS {
                 let cpf = format!("{:011}", b * 10 + a);
@@ -166,6 +168,7 @@ impl<'a> Simulation<'a> {
                 92..94 if self.random.chance(25) => self.crash(),
                 92..94 => {}
                 94..96 => self.restart(),
+                96..97 if self.random.chance(20) => self.fail_a_disk(),
                 96..97 => self.cut_a_link(),
                 97..98 => self.world.connect_all(),
                 _ => self.snapshot(),
@@ -389,7 +392,6 @@ impl<'a> Simulation<'a> {
         if self.world.is_up(at) {
             let lost = self.world.nodes[at].journal.len() > self.world.nodes[at].synced;
             self.met.count(if lost { "crash that lost records" } else { "crash" });
-            self.forget_unsynced(at);
             self.world.crash(at);
             self.sessions_lost(at);
             if self.random.chance(50) {
@@ -399,10 +401,8 @@ impl<'a> Simulation<'a> {
     }
 
     /// What was not synced is lost with the process: it was never true.
-    fn forget_unsynced(&mut self, at: usize) {
-        self.look();
-        let synced = self.world.nodes[at].synced;
-        for record in self.world.nodes[at].journal.split_off(synced) {
+    fn forget_lost(&mut self, at: usize, records: Vec<Record>) {
+        for record in records {
             let (tx, digest) = match &record {
                 Record::Voted { tx, transaction, .. } | Record::Executed { tx, transaction, .. } => {
                     (tx, *transaction.digest())
@@ -458,6 +458,13 @@ impl<'a> Simulation<'a> {
         self.world.connect_all();
     }
 
+    fn fail_a_disk(&mut self) {
+        let (at, sync) = (self.random.below(BANKS), self.random.chance(50));
+        if let Some(disk) = &self.world.nodes[at].disk {
+            disk.fail_next(sync);
+        }
+    }
+
     fn cut_a_link(&mut self) {
         let (from, to) = (self.random.below(BANKS), self.random.below(BANKS));
         if let Some(link) = self.world.link(from, to) {
@@ -493,6 +500,11 @@ impl<'a> Simulation<'a> {
                     self.replied(bank, caller.session.0, caller.slot, reply)
                 }
                 Seen::Stopped { bank, why } => panic!("bank {bank} stopped: {why}"),
+                Seen::Lost { bank, records } => self.forget_lost(bank, records),
+                Seen::DiskFailed { bank } => {
+                    self.met.count("disk failed");
+                    self.sessions_lost(bank);
+                }
                 Seen::Step { step, .. } => {
                     if let consorcio::bank::io::CoreStep::Doubt(_, cause) = step {
                         self.met.count(cause.as_str());
@@ -558,9 +570,15 @@ impl<'a> Simulation<'a> {
         assert!(time.0 > cut, "{tx} commits at {at} with time {time}, but the cut at {cut} was told");
         let bytes = self.transactions[tx].iter().find(|known| *known.digest() == digest);
         for named in bytes.unwrap_or_else(|| panic!("{tx} of nobody's bytes")).banks().iter() {
+            if named.index() == at {
+                // Its own vote may still be under the same sync; what a crash takes is told afterwards.
+                let voted =
+                    self.truths.get(&(tx.clone(), digest)).is_some_and(|truth| truth.ok.contains(&at));
+                assert!(voted, "{tx} commits at {at}, which holds no OK on it");
+                continue;
+            }
             let node = &self.world.nodes[named.index()];
-            let durable = if named.index() == at { node.journal.len() } else { node.synced };
-            let holds = node.journal[..durable].iter().any(|record| match record {
+            let holds = node.journal[..node.synced].iter().any(|record| match record {
                 Record::Voted { tx: voted, transaction, refusal: None, .. }
                 | Record::Executed { tx: voted, transaction, .. } => {
                     voted == tx && *transaction.digest() == digest
@@ -637,6 +655,9 @@ impl<'a> Simulation<'a> {
     fn heal(&mut self) {
         self.world.eager_sync = true;
         for at in 0..BANKS {
+            if let Some(disk) = &self.world.nodes[at].disk {
+                disk.works();
+            }
             if !self.world.is_up(at) {
                 self.world.restart(at);
             }
@@ -665,6 +686,12 @@ impl<'a> Simulation<'a> {
             assert_eq!(undecided, 0, "bank {at} is undecided though all are up");
         }
         self.world.audit();
+        for node in &self.world.nodes {
+            if let Some(disk) = &node.disk {
+                *self.met.0.entry("torn tail cut").or_default() += disk.torn;
+                *self.met.0.entry("start from a snapshot").or_default() += disk.snapshots;
+            }
+        }
         while let Some(driver) = self.drivers.pop() {
             self.remember_verdict(driver);
         }

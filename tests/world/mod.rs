@@ -3,8 +3,10 @@
 
 #![allow(dead_code, reason = "each test uses its own part of the world")]
 
+mod disk;
 mod mistakes;
 
+pub use disk::Disk;
 pub use mistakes::Mistake;
 
 use consorcio::bank::io::{
@@ -36,6 +38,10 @@ pub enum Seen {
     Step { bank: usize, step: CoreStep },
     /// A bank stopped itself.
     Stopped { bank: usize, why: String },
+    /// A crash took records that were not synced.
+    Lost { bank: usize, records: Vec<Record> },
+    /// A write or sync failed, and the process stopped.
+    DiskFailed { bank: usize },
 }
 
 /// Something under way between banks. On one link, in one direction, nothing overtakes.
@@ -90,6 +96,8 @@ pub struct Node {
     pub skew_us: i64,
     replies: Vec<Outgoing>,
     sends: Vec<Sending>,
+    /// The journal on a disk; without one, what is synced survives and nothing else.
+    pub disk: Option<Disk>,
     /// Where each decided transaction's record is.
     past: BTreeMap<TxId, usize>,
 }
@@ -110,11 +118,18 @@ pub struct World {
     links: BTreeMap<u64, Link>,
     next_link: u64,
     slots: BTreeMap<u64, u64>,
+    /// Crashes so far: what each leaves on disk follows from its number.
+    pub crashes: u64,
 }
 
 impl World {
     /// So many banks, all running, linked, with nothing on their books.
     pub fn new(banks: usize, keyed: bool) -> World {
+        World::with_disks(banks, keyed, false)
+    }
+
+    /// The same; with disks, their journals are the shipped ones.
+    pub fn with_disks(banks: usize, keyed: bool, disks: bool) -> World {
         let node = |_| Node {
             core: None,
             journal: Vec::new(),
@@ -122,6 +137,7 @@ impl World {
             skew_us: 0,
             replies: Vec::new(),
             sends: Vec::new(),
+            disk: disks.then(Disk::new),
             past: BTreeMap::new(),
         };
         let mut world = World {
@@ -137,6 +153,7 @@ impl World {
             links: BTreeMap::new(),
             next_link: FIRST_LINK,
             slots: BTreeMap::new(),
+            crashes: 0,
         };
         (0..banks).for_each(|bank| world.restart(bank));
         world.connect_all();
@@ -223,29 +240,53 @@ impl World {
     /// Everything written so far is durable; what waited for it leaves.
     pub fn sync(&mut self, bank: usize) {
         let node = &mut self.nodes[bank];
+        if let Some(disk) = node.disk.as_mut().filter(|_| node.synced < node.journal.len()) {
+            let first = Seq::try_from(node.synced + 1).expect("a short journal");
+            if !disk.write(first, &node.journal[node.synced..]) {
+                // Nobody knows what is on disk: the process ends, and nothing leaves.
+                self.seen.push(Seen::DiskFailed { bank });
+                return self.crash(bank);
+            }
+        }
         node.synced = node.journal.len();
         if let Some(core) = node.core.as_mut().filter(|_| self.forgetful) {
-            core.forget_outcomes(Seq::try_from(node.synced).expect("a short journal"), 0);
+            let indexed = match &node.disk {
+                Some(disk) => disk.indexed_up_to(),
+                None => Seq::try_from(node.synced).expect("a short journal"),
+            };
+            core.forget_outcomes(indexed, 0);
         }
         self.release(bank);
     }
 
     /// The process is gone, and with it what was not synced.
     pub fn crash(&mut self, bank: usize) {
+        let identity = self.identity(bank);
         let node = &mut self.nodes[bank];
         node.core = None;
         node.replies.clear();
         node.sends.clear();
-        node.journal.truncate(node.synced);
+        let kept = match &mut node.disk {
+            None => node.synced,
+            Some(disk) => {
+                self.crashes += 1;
+                let first = Seq::try_from(node.synced + 1).expect("a short journal");
+                disk.crash(self.crashes, first, &node.journal[node.synced..]);
+                let (_, kept) = disk.recover(&identity, &node.journal);
+                assert!(kept >= node.synced, "bank {bank} lost a record that was synced");
+                kept
+            }
+        };
+        let lost = node.journal.split_off(kept);
         mistakes::crashed(self.mistake, &mut node.journal);
         node.synced = node.journal.len();
-        let synced = node.synced;
         node.past.clear();
-        for (at, record) in node.journal[..synced].iter().enumerate() {
+        for (at, record) in node.journal.iter().enumerate() {
             if let Some(tx) = record.decides() {
                 node.past.insert(tx.clone(), at);
             }
         }
+        self.seen.push(Seen::Lost { bank, records: lost });
         let of_bank = |(_, link): &(&u64, &Link)| link.dialler == bank || link.dialled == bank;
         let links: Vec<u64> = self.links.iter().filter(of_bank).map(|(id, _)| *id).collect();
         links.into_iter().for_each(|link| self.cut(link));
@@ -254,18 +295,27 @@ impl World {
     /// The bank starts on its journal; recovery is `apply`.
     pub fn restart(&mut self, bank: usize) {
         let identity = self.identity(bank);
-        let mut core = Core::new(identity.clone());
-        for record in &self.nodes[bank].journal {
-            core.apply(record);
-        }
+        let node = &mut self.nodes[bank];
+        let mut core = match &mut node.disk {
+            Some(disk) => disk.recover(&identity, &node.journal).0,
+            None => {
+                let mut core = Core::new(identity.clone());
+                node.journal.iter().for_each(|record| core.apply(record));
+                core
+            }
+        };
         if core.stopped().is_some() {
             return;
         }
         if core.consortium().is_none() {
             let record = Record::Consortium { bank: identity.bank, places: identity.places };
             core.apply(&record);
-            self.nodes[bank].journal.push(record);
-            self.nodes[bank].synced = 1;
+            let node = &mut self.nodes[bank];
+            if let Some(disk) = &mut node.disk {
+                assert!(disk.write(1, std::slice::from_ref(&record)), "a new disk works");
+            }
+            node.journal.push(record);
+            node.synced = 1;
         }
         core.check_invariants();
         self.nodes[bank].core = Some(core);
@@ -391,6 +441,9 @@ impl World {
         if node.core.as_ref()?.knows(tx) || self.mistake == Some(Mistake::OutcomeForgotten) {
             return None;
         }
+        if let Some(disk) = &node.disk {
+            return disk.lookup(tx).map(|record| Past { record });
+        }
         node.past.get(tx).map(|at| Past { record: node.journal[*at].clone() })
     }
 
@@ -409,6 +462,10 @@ impl World {
         node.sends.extend(output.sends);
         if let Some(why) = node.core.as_ref().and_then(|core| core.stopped()).map(str::to_owned) {
             // The stop is a record; nothing else leaves any more.
+            let first = Seq::try_from(node.synced + 1).expect("a short journal");
+            if let Some(disk) = &mut node.disk {
+                disk.write(first, &node.journal[node.synced..]);
+            }
             node.synced = node.journal.len();
             self.seen.push(Seen::Stopped { bank, why });
             self.crash(bank);
