@@ -10,6 +10,7 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod checks;
 mod simulation;
 
 use simulation::{Met, Simulation};

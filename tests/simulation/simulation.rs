@@ -1,11 +1,10 @@
 //! One run: random steps of clients, liars, faults and time, then a healing, with the rule checked all along.
 
-use crate::world::{Mistake, Seen, World};
-use consorcio::bank::io::{Asked, Message, Origin, Outcome, SessionId};
-use consorcio::bank::record::Record;
+use crate::world::{Mistake, World};
+use consorcio::bank::io::{Asked, Message, Origin, SessionId};
 use consorcio::commit::coordinator::{Coordinator, Do, Event, Strategy, Verdict};
 use consorcio::commit::token::{Digest, Token, Verdict as Vote};
-use consorcio::ids::{AccountNumber, BankId, BankSet, RegisterKey, RegisterValue, Time, TxId};
+use consorcio::ids::{AccountNumber, BankId, BankSet, RegisterKey, RegisterValue, TxId};
 use consorcio::money::Money;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
@@ -13,12 +12,12 @@ use consorcio::wire::transaction::{Action, Flow, Op, Transaction};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-const BANKS: usize = 3;
-const ACCOUNTS: usize = 3;
-const OPENING: i64 = 1_000;
+pub const BANKS: usize = 3;
+pub const ACCOUNTS: usize = 3;
+pub const OPENING: i64 = 1_000;
 
 /// A small generator (splitmix64): the same seed gives the same run, on every machine.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -43,13 +42,13 @@ impl Random {
 pub struct Met(pub BTreeMap<&'static str, u64>);
 
 impl Met {
-    fn count(&mut self, what: &'static str) {
+    pub fn count(&mut self, what: &'static str) {
         *self.0.entry(what).or_default() += 1;
     }
 }
 
 /// A client that drives: the coordinator, and one session a bank.
-struct Driver {
+pub struct Driver {
     coordinator: Coordinator,
     session: u64,
     /// Lines under way to each bank, in order.
@@ -62,28 +61,28 @@ struct Driver {
 
 /// All that was ever said about one transaction's bytes.
 #[derive(Default)]
-struct Truth {
-    ok: BTreeSet<usize>,
-    committed: BTreeSet<usize>,
-    aborted: BTreeSet<usize>,
+pub struct Truth {
+    pub ok: BTreeSet<usize>,
+    pub committed: BTreeSet<usize>,
+    pub aborted: BTreeSet<usize>,
 }
 
 pub struct Simulation<'a> {
-    world: World,
-    random: Random,
-    met: &'a mut Met,
-    drivers: Vec<Driver>,
+    pub world: World,
+    pub random: Random,
+    pub met: &'a mut Met,
+    pub drivers: Vec<Driver>,
     /// Callers of EXECUTE: what they were told.
-    told: Vec<(TxId, Reply)>,
-    transactions: BTreeMap<TxId, Vec<Arc<Transaction>>>,
-    truths: BTreeMap<(TxId, Digest), Truth>,
-    tokens: Vec<(TxId, Token)>,
+    pub told: Vec<(TxId, Reply)>,
+    pub transactions: BTreeMap<TxId, Vec<Arc<Transaction>>>,
+    pub truths: BTreeMap<(TxId, Digest), Truth>,
+    pub tokens: Vec<(TxId, Token)>,
     /// Each bank's one vote on each id.
-    votes: BTreeMap<(usize, TxId), (Vote, Option<Digest>)>,
-    next: u64,
-    cuts: BTreeMap<i64, BTreeMap<usize, [i128; 5]>>,
+    pub votes: BTreeMap<(usize, TxId), (Vote, Option<Digest>)>,
+    pub next: u64,
+    pub cuts: BTreeMap<i64, BTreeMap<usize, [i128; 5]>>,
     /// The latest cut that each bank has answered: nothing commits there at or before it any more.
-    cut_up_to: [i64; BANKS],
+    pub cut_up_to: [i64; BANKS],
 }
 
 fn bank(position: usize) -> BankId {
@@ -179,7 +178,7 @@ impl<'a> Simulation<'a> {
         self.verify();
     }
 
-    fn transaction(&mut self) -> Arc<Transaction> {
+    pub(crate) fn transaction(&mut self) -> Arc<Transaction> {
         let op = |bank: usize, action| Op { bank: self::bank(bank), action };
         let money = |flow, bank: usize, a: usize, amount: i64| {
             op(bank, Action::Money { flow, account: account(bank, a), cpf: None, amount: Money(amount) })
@@ -208,7 +207,7 @@ impl<'a> Simulation<'a> {
         Arc::new(Transaction::from_ops(ops, patience).unwrap())
     }
 
-    fn fresh(&mut self) -> (TxId, Arc<Transaction>) {
+    pub(crate) fn fresh(&mut self) -> (TxId, Arc<Transaction>) {
         self.next += 1;
         let tx = TxId::new(&format!("t{}", self.next)).unwrap();
         let transaction = self.transaction();
@@ -216,7 +215,7 @@ impl<'a> Simulation<'a> {
         (tx, transaction)
     }
 
-    fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         let (tx, transaction) = self.fresh();
         let coordinator = Coordinator::new(tx, transaction, Strategy::Parallel);
         let lines = (0..BANKS).map(|_| VecDeque::new()).collect();
@@ -234,7 +233,7 @@ impl<'a> Simulation<'a> {
         self.drive(self.drivers.len() - 1, Event::Begin { unreachable });
     }
 
-    fn drive(&mut self, at: usize, event: Event) {
+    pub(crate) fn drive(&mut self, at: usize, event: Event) {
         for todo in self.drivers[at].coordinator.on(event) {
             match todo {
                 Do::Send(bank, message) => self.drivers[at].lines[bank.index()].push_back(message),
@@ -253,7 +252,7 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    fn execute(&mut self) {
+    pub(crate) fn execute(&mut self) {
         let (tx, transaction) = self.fresh();
         let at = self.random.below(BANKS);
         self.met.count("execute");
@@ -262,7 +261,7 @@ impl<'a> Simulation<'a> {
     }
 
     /// Cash into one account: vote and commit are one record of one bank.
-    fn deposit(&mut self) {
+    pub(crate) fn deposit(&mut self) {
         let (at, to) = (self.random.below(BANKS), self.random.below(ACCOUNTS));
         let money =
             Action::Money { flow: Flow::Deposit, account: account(at, to), cpf: None, amount: Money(1) };
@@ -275,7 +274,7 @@ impl<'a> Simulation<'a> {
         self.world.request(at, session, Origin::Client, Request::Execute(tx, transaction), 0);
     }
 
-    fn deliver_to_bank(&mut self) {
+    pub(crate) fn deliver_to_bank(&mut self) {
         if self.drivers.is_empty() {
             return;
         }
@@ -301,14 +300,14 @@ impl<'a> Simulation<'a> {
         self.world.request(bank, session, Origin::Client, request, waited_us);
     }
 
-    fn deliver_between_banks(&mut self) {
+    pub(crate) fn deliver_between_banks(&mut self) {
         if !self.world.flights.is_empty() {
             let at = self.random.below(self.world.flights.len());
             self.world.deliver(at);
         }
     }
 
-    fn pass(&mut self) {
+    pub(crate) fn pass(&mut self) {
         let micros = u64::try_from(self.random.below(900_000)).unwrap();
         self.world.pass(micros);
         for bank in 0..BANKS {
@@ -317,7 +316,7 @@ impl<'a> Simulation<'a> {
         self.time_out_drivers();
     }
 
-    fn time_out_drivers(&mut self) {
+    pub(crate) fn time_out_drivers(&mut self) {
         for at in 0..self.drivers.len() {
             if self.drivers[at].deadline_us <= self.world.mono_us {
                 self.drivers[at].deadline_us = u64::MAX;
@@ -326,7 +325,7 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    fn lose_a_driver(&mut self) {
+    pub(crate) fn lose_a_driver(&mut self) {
         if self.drivers.is_empty() {
             return;
         }
@@ -339,7 +338,7 @@ impl<'a> Simulation<'a> {
         self.remember_verdict(driver);
     }
 
-    fn remember_verdict(&mut self, driver: Driver) {
+    pub(crate) fn remember_verdict(&mut self, driver: Driver) {
         let tx = driver.coordinator.tx().clone();
         let digest = *driver.coordinator.transaction().digest();
         let mac = None;
@@ -356,7 +355,7 @@ impl<'a> Simulation<'a> {
     }
 
     /// A liar: any verb, any id, any bytes, any token that was ever seen.
-    fn lie(&mut self) {
+    pub(crate) fn lie(&mut self) {
         if self.transactions.is_empty() || self.tokens.is_empty() {
             return;
         }
@@ -387,7 +386,7 @@ impl<'a> Simulation<'a> {
         self.world.request(at, SessionId(1), Origin::Client, request, 0);
     }
 
-    fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         let at = self.random.below(BANKS);
         if self.world.is_up(at) {
             let lost = self.world.nodes[at].journal.len() > self.world.nodes[at].synced;
@@ -400,35 +399,8 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// What was not synced is lost with the process: it was never true.
-    fn forget_lost(&mut self, at: usize, records: Vec<Record>) {
-        for record in records {
-            let (tx, digest) = match &record {
-                Record::Voted { tx, transaction, .. } | Record::Executed { tx, transaction, .. } => {
-                    (tx, *transaction.digest())
-                }
-                Record::Decided { tx, own, .. } => (tx, own.digest.unwrap()),
-                Record::Refused { tx, .. } => {
-                    self.votes.remove(&(at, tx.clone()));
-                    continue;
-                }
-                _ => continue,
-            };
-            let vote = !matches!(record, Record::Decided { .. });
-            if vote {
-                self.votes.remove(&(at, tx.clone()));
-            }
-            let truth = self.truth(tx, digest);
-            truth.committed.remove(&at);
-            truth.aborted.remove(&at);
-            if vote {
-                truth.ok.remove(&at);
-            }
-        }
-    }
-
     /// Whoever had a question under way to a bank that is gone is told so.
-    fn sessions_lost(&mut self, gone: usize) {
+    pub(crate) fn sessions_lost(&mut self, gone: usize) {
         for at in 0..self.drivers.len() {
             let asked = &mut self.drivers[at].asked;
             let lost: Vec<(usize, u64)> = asked.keys().filter(|(bank, _)| *bank == gone).copied().collect();
@@ -439,7 +411,7 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let at = self.random.below(BANKS);
         if !self.world.is_up(at) {
             self.restart_bank(at);
@@ -447,7 +419,7 @@ impl<'a> Simulation<'a> {
     }
 
     /// The bank starts again; its wall clock may have jumped meanwhile, back or forth.
-    fn restart_bank(&mut self, at: usize) {
+    pub(crate) fn restart_bank(&mut self, at: usize) {
         self.met.count("restart");
         if self.random.chance(50) {
             let jump = i64::try_from(self.random.below(4_000_000)).unwrap() - 2_000_000;
@@ -458,14 +430,14 @@ impl<'a> Simulation<'a> {
         self.world.connect_all();
     }
 
-    fn fail_a_disk(&mut self) {
+    pub(crate) fn fail_a_disk(&mut self) {
         let (at, sync) = (self.random.below(BANKS), self.random.chance(50));
         if let Some(disk) = &self.world.nodes[at].disk {
             disk.fail_next(sync);
         }
     }
 
-    fn cut_a_link(&mut self) {
+    pub(crate) fn cut_a_link(&mut self) {
         let (from, to) = (self.random.below(BANKS), self.random.below(BANKS));
         if let Some(link) = self.world.link(from, to) {
             self.met.count("link cut");
@@ -474,7 +446,7 @@ impl<'a> Simulation<'a> {
     }
 
     /// The same cut, asked of every bank.
-    fn snapshot(&mut self) {
+    pub(crate) fn snapshot(&mut self) {
         let latest = (0..BANKS).filter(|b| self.world.is_up(*b)).map(|b| self.world.core(b).clock().0).max();
         let Some(latest) = latest else { return };
         let before = self.cuts.len();
@@ -491,112 +463,7 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// Takes note of what was seen, and checks what must always hold.
-    fn look(&mut self) {
-        for seen in std::mem::take(&mut self.world.seen) {
-            match seen {
-                Seen::Recorded { bank, record } => self.recorded(bank, &record),
-                Seen::Reply { bank, caller, reply } => {
-                    self.replied(bank, caller.session.0, caller.slot, reply)
-                }
-                Seen::Stopped { bank, why } => panic!("bank {bank} stopped: {why}"),
-                Seen::Lost { bank, records } => self.forget_lost(bank, records),
-                Seen::DiskFailed { bank } => {
-                    self.met.count("disk failed");
-                    self.sessions_lost(bank);
-                }
-                Seen::Step { step, .. } => {
-                    if let consorcio::bank::io::CoreStep::Doubt(_, cause) = step {
-                        self.met.count(cause.as_str());
-                    }
-                }
-                Seen::Sent { .. } | Seen::Answered { .. } => {}
-            }
-        }
-    }
-
-    /// A bank votes once for an id, and never takes it back.
-    fn votes_once(&mut self, at: usize, record: &Record) {
-        let (tx, vote) = match record {
-            Record::Voted { tx, transaction, refusal, .. } => {
-                let verdict = if refusal.is_none() { Vote::Ok } else { Vote::No };
-                (tx, (verdict, Some(*transaction.digest())))
-            }
-            Record::Refused { tx, .. } => (tx, (Vote::No, None)),
-            Record::Executed { tx, transaction, .. } => (tx, (Vote::Ok, Some(*transaction.digest()))),
-            _ => return,
-        };
-        let before = self.votes.insert((at, tx.clone()), vote);
-        assert_eq!(before, None, "bank {at} votes on {tx} again: {vote:?}");
-    }
-
-    fn recorded(&mut self, at: usize, record: &Record) {
-        self.votes_once(at, record);
-        match record {
-            Record::Voted { tx, transaction, refusal: None, .. } => {
-                self.met.count("OK");
-                self.truth(tx, *transaction.digest()).ok.insert(at);
-            }
-            Record::Voted { refusal: Some((reason, _)), .. } => self.met.count(reason.as_str()),
-            Record::Refused { .. } => self.met.count("tombstone"),
-            Record::Decided { tx, own, outcome, .. } => {
-                let digest = own.digest.unwrap();
-                match outcome {
-                    Outcome::Committed(time) => self.commits(at, tx, digest, *time, "committed"),
-                    Outcome::Aborted(..) => {
-                        self.met.count("aborted after OK");
-                        let truth = self.truth(tx, digest);
-                        truth.aborted.insert(at);
-                        assert!(truth.committed.is_empty(), "{tx} aborts at {at}, committed elsewhere");
-                    }
-                }
-            }
-            Record::Executed { tx, transaction, committed, .. } => {
-                self.truth(tx, *transaction.digest()).ok.insert(at);
-                self.commits(at, tx, *transaction.digest(), *committed, "executed");
-            }
-            Record::Consortium { .. }
-            | Record::ClientAdded { .. }
-            | Record::AccountOpened { .. }
-            | Record::ClockMoved { .. }
-            | Record::Stopped { .. } => {}
-        }
-    }
-
-    /// The one rule: committed exactly when every named bank holds a durable OK on these bytes.
-    fn commits(&mut self, at: usize, tx: &TxId, digest: Digest, time: Time, how: &'static str) {
-        self.met.count(how);
-        let cut = self.cut_up_to[at];
-        assert!(time.0 > cut, "{tx} commits at {at} with time {time}, but the cut at {cut} was told");
-        let bytes = self.transactions[tx].iter().find(|known| *known.digest() == digest);
-        for named in bytes.unwrap_or_else(|| panic!("{tx} of nobody's bytes")).banks().iter() {
-            if named.index() == at {
-                // Its own vote may still be under the same sync; what a crash takes is told afterwards.
-                let voted =
-                    self.truths.get(&(tx.clone(), digest)).is_some_and(|truth| truth.ok.contains(&at));
-                assert!(voted, "{tx} commits at {at}, which holds no OK on it");
-                continue;
-            }
-            let node = &self.world.nodes[named.index()];
-            let holds = node.journal[..node.synced].iter().any(|record| match record {
-                Record::Voted { tx: voted, transaction, refusal: None, .. }
-                | Record::Executed { tx: voted, transaction, .. } => {
-                    voted == tx && *transaction.digest() == digest
-                }
-                _ => false,
-            });
-            assert!(holds, "{tx} commits at {at}, but bank {named} holds no durable OK on these bytes");
-        }
-        let truth = self.truth(tx, digest);
-        truth.committed.insert(at);
-        assert!(truth.aborted.is_empty(), "{tx} commits at {at}, aborted elsewhere");
-    }
-
-    fn truth(&mut self, tx: &TxId, digest: Digest) -> &mut Truth {
-        self.truths.entry((tx.clone(), digest)).or_default()
-    }
-
-    fn replied(&mut self, at: usize, session: u64, slot: u64, reply: Reply) {
+    pub(crate) fn replied(&mut self, at: usize, session: u64, slot: u64, reply: Reply) {
         if let Reply::Ok(tx, token)
         | Reply::Nok(tx, token, ..)
         | Reply::Committed(tx, _, token)
@@ -629,30 +496,8 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// At each bank balances are what came in less what went out; over all banks transfers cancel.
-    fn cut_told(&mut self, at: usize, json: &str) {
-        let cut: serde_json::Value = serde_json::from_str(json).unwrap();
-        let figure = |name: &str| i128::from(cut[name].as_i64().unwrap());
-        let [balance, cash_in, cash_out, transfers_in, transfers_out] =
-            ["balance_total", "cash_in_total", "cash_out_total", "transfers_in_total", "transfers_out_total"]
-                .map(figure);
-        assert_eq!(balance, cash_in - cash_out + transfers_in - transfers_out, "a cut of bank {at}");
-        let figures = [balance, cash_in, cash_out, transfers_in, transfers_out];
-        let time = cut["time"].as_i64().unwrap();
-        self.cut_up_to[at] = self.cut_up_to[at].max(time);
-        let cuts = self.cuts.entry(time).or_default();
-        if let Some(before) = cuts.insert(at, figures) {
-            assert_eq!(before, figures, "bank {at} tells the cut at {time} twice, differently");
-        }
-        if cuts.len() == BANKS {
-            let cancel: i128 = cuts.values().map(|figures| figures[3] - figures[4]).sum();
-            assert_eq!(cancel, 0, "transfers cancel in the cut at {time}");
-            self.met.count("whole cut");
-        }
-    }
-
     /// All banks up, all links open, all messages delivered: everything must be decided.
-    fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         self.world.eager_sync = true;
         for at in 0..BANKS {
             if let Some(disk) = &self.world.nodes[at].disk {
@@ -678,89 +523,5 @@ impl<'a> Simulation<'a> {
             self.time_out_drivers();
             self.look();
         }
-    }
-
-    fn verify(&mut self) {
-        for at in 0..BANKS {
-            let undecided = self.world.core(at).undecided();
-            assert_eq!(undecided, 0, "bank {at} is undecided though all are up");
-        }
-        self.world.audit();
-        for node in &self.world.nodes {
-            if let Some(disk) = &node.disk {
-                *self.met.0.entry("torn tail cut").or_default() += disk.torn;
-                *self.met.0.entry("start from a snapshot").or_default() += disk.snapshots;
-            }
-        }
-        while let Some(driver) = self.drivers.pop() {
-            self.remember_verdict(driver);
-        }
-        // What a driver or a caller was told is what is so.
-        for (tx, reply) in std::mem::take(&mut self.told) {
-            let committed = |digest: Option<Digest>| {
-                digest.is_some_and(|digest| {
-                    let truth = self.truths.get(&(tx.clone(), digest));
-                    truth.is_some_and(|truth| !truth.committed.is_empty())
-                })
-            };
-            match reply {
-                Reply::Committed(_, _, token) => assert!(committed(token.digest), "{tx} was told committed"),
-                Reply::Aborted(_, token, reason) if reason != consorcio::wire::Reason::DuplicateId => {
-                    assert!(!committed(token.digest), "{tx} was told aborted: {token} {reason}");
-                }
-                _ => {}
-            }
-        }
-        // Committed at one bank is committed at every bank that it names.
-        for ((tx, digest), truth) in &self.truths {
-            if !truth.committed.is_empty() {
-                let bytes = self.transactions[tx].iter().find(|known| known.digest() == digest).unwrap();
-                let named: BTreeSet<usize> = bytes.banks().iter().map(BankId::index).collect();
-                assert_eq!(truth.committed, named, "{tx} is committed everywhere or nowhere");
-            }
-        }
-        self.conserved();
-    }
-
-    /// The money of the consortium changes by deposits and withdrawals alone, and registers are equal.
-    fn conserved(&mut self) {
-        let mut expected: i128 = i128::from(OPENING) * i128::try_from(BANKS * ACCOUNTS).unwrap();
-        for ((tx, digest), truth) in &self.truths {
-            if truth.committed.is_empty() {
-                continue;
-            }
-            let bytes = self.transactions[tx].iter().find(|known| known.digest() == digest).unwrap();
-            for op in bytes.ops() {
-                match &op.action {
-                    Action::Money { flow: Flow::Deposit, amount, .. } => expected += amount.wide(),
-                    Action::Money { flow: Flow::Withdraw, amount, .. } => expected -= amount.wide(),
-                    Action::Money { .. } | Action::Set { .. } => {}
-                }
-            }
-        }
-        for at in 0..BANKS {
-            self.world.line(at, 3, "INFO");
-            self.world.line(at, 3, "VALUE");
-        }
-        let (mut total, mut values) = (0, BTreeSet::new());
-        for seen in std::mem::take(&mut self.world.seen) {
-            if let Seen::Reply { reply: Reply::Done(json), .. } = seen {
-                let said: serde_json::Value = serde_json::from_str(&json).unwrap();
-                match said["balance_total"].as_i64() {
-                    Some(balance) => {
-                        total += i128::from(balance);
-                        assert_eq!(
-                            (said["held_total"].as_i64(), said["incoming_total"].as_i64()),
-                            (Some(0), Some(0))
-                        );
-                    }
-                    None => {
-                        values.insert(said["value"].as_str().unwrap().to_owned());
-                    }
-                }
-            }
-        }
-        assert_eq!(total, expected, "no centavo is lost or made");
-        assert_eq!(values.len(), 1, "a register has one value everywhere: {values:?}");
     }
 }

@@ -58,7 +58,7 @@ impl Disk {
 
     /// Power ends; `unsynced` was perhaps being written. What is left follows from the seed.
     pub fn crash(&mut self, seed: u64, first: Seq, unsynced: &[Record]) {
-        if seed % 2 == 0 {
+        if seed.is_multiple_of(2) {
             let stop_at_sync = Some(self.memory.syncs() + 1);
             self.memory.set_faults(Faults { stop_at_sync, ..Faults::default() });
             self.write(first, unsynced);
