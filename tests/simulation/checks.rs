@@ -41,6 +41,9 @@ impl Simulation<'_> {
     /// Takes note of what was seen, and checks what must always hold.
     pub(crate) fn look(&mut self) {
         for seen in std::mem::take(&mut self.world.seen) {
+            if self.met.1.wanted {
+                self.met.1.lines.push(crate::world::tell::line(&seen));
+            }
             match seen {
                 Seen::Recorded { bank, record } => self.recorded(bank, &record),
                 Seen::Reply { bank, caller, reply } => {

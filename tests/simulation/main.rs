@@ -11,9 +11,10 @@
 mod world;
 
 mod checks;
+mod shrink;
 mod simulation;
 
-use simulation::{Met, Simulation};
+use simulation::{Met, Plan};
 use world::Mistake;
 
 fn seeds() -> Vec<u64> {
@@ -32,10 +33,11 @@ fn whatever_happens_the_rule_holds_and_in_the_end_all_is_decided() {
     let mut met = Met::default();
     let seeds = seeds();
     for seed in &seeds {
-        let run = std::panic::AssertUnwindSafe(|| Simulation::new(*seed, None, &mut met).run(1_500));
-        if let Err(panic) = std::panic::catch_unwind(run) {
-            eprintln!("seed {seed}: repeat it with CONSORCIO_SEED={seed} cargo test --test simulation");
-            std::panic::resume_unwind(panic);
+        if let Err(text) = shrink::run(Plan::of(*seed, None), &mut met) {
+            let shrunk = shrink::shrink(Plan::of(*seed, None));
+            panic!(
+                "{text}\n{shrunk}\nseed {seed}: CONSORCIO_SEED={seed} cargo test --test simulation repeats it"
+            );
         }
     }
     for (what, times) in &met.0 {
@@ -75,31 +77,32 @@ fn whatever_happens_the_rule_holds_and_in_the_end_all_is_decided() {
 #[test]
 fn planted_mistakes_are_found() {
     const SEEDS: u64 = 400;
-    // The panics of this test are what it looks for; those of others are told.
-    let told = std::panic::take_hook();
-    let me = std::thread::current().id();
-    std::panic::set_hook(Box::new(move |panic| {
-        if std::thread::current().id() != me {
-            told(panic);
-        }
-    }));
     let mut found = Vec::new();
     for mistake in Mistake::ALL {
         let first = (0..SEEDS).find_map(|seed| {
-            let mut met = Met::default();
-            let run =
-                std::panic::AssertUnwindSafe(|| Simulation::new(seed, Some(mistake), &mut met).run(1_500));
-            let panic = std::panic::catch_unwind(run).err()?;
-            let text = panic.downcast_ref::<String>().cloned();
-            Some((seed, text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))))
+            let plan = Plan::of(seed, Some(mistake));
+            shrink::run(plan, &mut Met::default()).err().map(|text| (seed, text))
         });
         found.push((mistake, first));
     }
     for (mistake, first) in &found {
         match first {
-            Some((seed, text)) => println!("{mistake:?}: seed {seed}: {}", text.as_deref().unwrap_or("?")),
+            Some((seed, text)) => println!("{mistake:?}: seed {seed}: {text}"),
             None => println!("{mistake:?}: NOT FOUND in {SEEDS} seeds"),
         }
     }
     assert!(found.iter().all(|(_, first)| first.is_some()), "every planted mistake is found");
+}
+
+/// A failure is told by a shrunk story: less trouble, fewer steps, and what was seen of the transaction.
+#[test]
+fn a_failure_is_shrunk_to_a_story() {
+    let plan = Plan::of(0, Some(Mistake::OkTimedOut));
+    let shrunk = shrink::shrink(plan);
+    println!("{shrunk}");
+    assert!(shrunk.plan.steps < plan.steps, "fewer steps");
+    assert!(shrunk.plan.without.iter().any(|without| *without), "less trouble");
+    let told = shrunk.lines.iter().filter(|line| line.contains("Decided")).count();
+    assert!(told >= 1 && shrunk.lines.len() < 100, "the story tells the decisions, and is short");
+    assert_eq!(shrunk.text, shrink::shrink(plan).text, "the same seed gives the same story");
 }

@@ -39,7 +39,36 @@ impl Random {
 
 /// How often what happened: a simulation that never met a thing has proved nothing about it.
 #[derive(Default)]
-pub struct Met(pub BTreeMap<&'static str, u64>);
+pub struct Met(pub BTreeMap<&'static str, u64>, pub Trace);
+
+/// How far a run came, and what was seen in it, if that is wanted.
+#[derive(Default)]
+pub struct Trace {
+    pub wanted: bool,
+    pub lines: Vec<String>,
+    pub steps: usize,
+}
+
+/// What a run is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    pub seed: u64,
+    pub mistake: Option<Mistake>,
+    /// Kinds of trouble that are left out.
+    pub without: [bool; TROUBLES.len()],
+    pub steps: usize,
+}
+
+/// Kinds of trouble, as a shrunk run may leave them out.
+pub const TROUBLES: [&str; 8] =
+    ["lies", "crashes", "lost drivers", "lost lines", "cut links", "failing disks", "cuts", "time"];
+
+impl Plan {
+    /// All of it, as the seed says.
+    pub fn of(seed: u64, mistake: Option<Mistake>) -> Plan {
+        Plan { seed, mistake, without: [false; TROUBLES.len()], steps: 1_500 }
+    }
+}
 
 impl Met {
     pub fn count(&mut self, what: &'static str) {
@@ -67,9 +96,31 @@ pub struct Truth {
     pub aborted: BTreeSet<usize>,
 }
 
+/// What may happen next.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    Begin,
+    Execute,
+    Deposit,
+    DeliverToBank,
+    DeliverBetweenBanks,
+    Sync,
+    SyncAll,
+    Pass,
+    LoseDriver,
+    Lie,
+    Crash,
+    Restart,
+    FailDisk,
+    CutLink,
+    Connect,
+    Snapshot,
+}
+
 pub struct Simulation<'a> {
     pub world: World,
     pub random: Random,
+    pub plan: Plan,
     pub met: &'a mut Met,
     pub drivers: Vec<Driver>,
     /// Callers of EXECUTE: what they were told.
@@ -94,7 +145,8 @@ fn account(bank: usize, account: usize) -> AccountNumber {
 }
 
 impl<'a> Simulation<'a> {
-    pub fn new(seed: u64, mistake: Option<Mistake>, met: &'a mut Met) -> Simulation<'a> {
+    pub fn new(plan: Plan, met: &'a mut Met) -> Simulation<'a> {
+        let Plan { seed, mistake, .. } = plan;
         let mut random = Random(seed);
         let keyed = random.chance(70);
         let disks = mistake.is_none() && random.chance(40);
@@ -124,6 +176,7 @@ impl<'a> Simulation<'a> {
         Simulation {
             world,
             random,
+            plan,
             met,
             drivers: Vec::new(),
             told: Vec::new(),
@@ -137,45 +190,99 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    pub fn run(&mut self, steps: usize) {
+    pub fn run(&mut self) {
         // Some runs are calm: little is undecided, so that cuts are answered at once, between crashes.
         let calm = self.random.chance(25);
-        for _ in 0..steps {
-            if calm && self.random.chance(80) {
-                match self.random.below(10) {
-                    0..3 => self.deposit(),
-                    3..6 => self.snapshot(),
-                    6 => self.crash(),
-                    7 => self.restart(),
-                    _ => (0..BANKS).for_each(|bank| self.world.sync(bank)),
-                }
-                self.look();
-                continue;
-            }
-            match self.random.below(100) {
-                0..8 => self.begin(),
-                8..14 => self.execute(),
-                14..44 => self.deliver_to_bank(),
-                44..66 => self.deliver_between_banks(),
-                66..80 => {
-                    let bank = self.random.below(BANKS);
-                    self.world.sync(bank);
-                }
-                80..86 => self.pass(),
-                86..88 => self.lose_a_driver(),
-                88..92 => self.lie(),
-                92..94 if self.random.chance(25) => self.crash(),
-                92..94 => {}
-                94..96 => self.restart(),
-                96..97 if self.random.chance(20) => self.fail_a_disk(),
-                96..97 => self.cut_a_link(),
-                97..98 => self.world.connect_all(),
-                _ => self.snapshot(),
+        for step in 0..self.plan.steps {
+            self.met.1.steps = step + 1;
+            let next = self.choose(calm);
+            if !self.leaves_out(next) {
+                self.do_next(next);
             }
             self.look();
         }
         self.heal();
         self.verify();
+    }
+
+    fn choose(&mut self, calm: bool) -> Next {
+        if calm && self.random.chance(80) {
+            return match self.random.below(10) {
+                0..3 => Next::Deposit,
+                3..6 => Next::Snapshot,
+                6 => Next::Crash,
+                7 => Next::Restart,
+                _ => Next::SyncAll,
+            };
+        }
+        match self.random.below(100) {
+            0..8 => Next::Begin,
+            8..14 => Next::Execute,
+            14..44 => Next::DeliverToBank,
+            44..66 => Next::DeliverBetweenBanks,
+            66..80 => Next::Sync,
+            80..86 => Next::Pass,
+            86..88 => Next::LoseDriver,
+            88..92 => Next::Lie,
+            92..94 if self.random.chance(25) => Next::Crash,
+            92..94 => Next::Sync,
+            94..96 => Next::Restart,
+            96..97 if self.random.chance(20) => Next::FailDisk,
+            96..97 => Next::CutLink,
+            97..98 => Next::Connect,
+            _ => Next::Snapshot,
+        }
+    }
+
+    /// Is this a kind of trouble that the plan leaves out?
+    fn leaves_out(&self, next: Next) -> bool {
+        let trouble = match next {
+            Next::Lie => "lies",
+            Next::Crash => "crashes",
+            Next::LoseDriver => "lost drivers",
+            Next::CutLink => "cut links",
+            Next::FailDisk => "failing disks",
+            Next::Snapshot => "cuts",
+            Next::Pass => "time",
+            Next::Begin
+            | Next::Execute
+            | Next::Deposit
+            | Next::DeliverToBank
+            | Next::DeliverBetweenBanks
+            | Next::Sync
+            | Next::SyncAll
+            | Next::Restart
+            | Next::Connect => return false,
+        };
+        self.is_without(trouble)
+    }
+
+    fn is_without(&self, trouble: &str) -> bool {
+        TROUBLES.iter().zip(self.plan.without).any(|(name, without)| without && *name == trouble)
+    }
+
+    fn do_next(&mut self, next: Next) {
+        match next {
+            Next::Begin => self.begin(),
+            Next::Execute => self.execute(),
+            Next::Deposit => self.deposit(),
+            Next::DeliverToBank => self.deliver_to_bank(),
+            Next::DeliverBetweenBanks => self.deliver_between_banks(),
+            Next::Sync => {
+                let bank = self.random.below(BANKS);
+                self.world.sync(bank);
+            }
+            Next::SyncAll => (0..BANKS).for_each(|bank| self.world.sync(bank)),
+            Next::Pass => self.pass(),
+            Next::LoseDriver => self.lose_a_driver(),
+            Next::Lie => self.lie(),
+            Next::Crash => self.crash(),
+            Next::Restart => self.restart(),
+            Next::FailDisk => self.fail_a_disk(),
+            Next::CutLink => self.cut_a_link(),
+            Next::Connect => self.world.connect_all(),
+            Next::Snapshot => self.snapshot(),
+        }
     }
 
     pub(crate) fn transaction(&mut self) -> Arc<Transaction> {
@@ -281,7 +388,8 @@ impl<'a> Simulation<'a> {
         let (at, bank) = (self.random.below(self.drivers.len()), self.random.below(BANKS));
         let Some(message) = self.drivers[at].lines[bank].pop_front() else { return };
         let asked = message.asked();
-        if !self.world.is_up(bank) || self.random.chance(3) {
+        let lost = self.random.chance(3) && !self.is_without("lost lines");
+        if !self.world.is_up(bank) || lost {
             self.met.count("line lost");
             self.drive(at, Event::Lost(self::bank(bank), asked.verb));
             return;

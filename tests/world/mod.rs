@@ -5,6 +5,7 @@
 
 mod disk;
 mod mistakes;
+pub mod tell;
 
 pub use disk::Disk;
 pub use mistakes::Mistake;

@@ -1,0 +1,90 @@
+//! Runs that may fail, and smaller runs that fail too: less trouble, fewer steps, and a short story of it.
+
+use crate::simulation::{Met, Plan, Simulation, TROUBLES};
+use std::cell::Cell;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Once;
+
+thread_local! {
+    /// Are panics of this thread looked for, and so not told?
+    static LOOKED_FOR: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A smaller run that fails.
+pub struct Shrunk {
+    pub plan: Plan,
+    /// What failed.
+    pub text: String,
+    /// What was seen of the transaction that it is about, or else the last that was seen.
+    pub lines: Vec<String>,
+}
+
+impl fmt::Display for Shrunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let without: Vec<&str> = TROUBLES
+            .iter()
+            .zip(self.plan.without)
+            .filter(|(_, without)| *without)
+            .map(|(name, _)| *name)
+            .collect();
+        writeln!(f, "shrunk to {} steps, without {}: {}", self.plan.steps, without.join(", "), self.text)?;
+        self.lines.iter().try_for_each(|line| writeln!(f, "    {line}"))
+    }
+}
+
+/// Runs `plan`; what failed, if anything did.
+pub fn run(plan: Plan, met: &mut Met) -> Result<(), String> {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let told = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !LOOKED_FOR.get() {
+                told(panic);
+            }
+        }));
+    });
+    LOOKED_FOR.set(true);
+    let result = std::panic::catch_unwind(AssertUnwindSafe(|| Simulation::new(plan, met).run()));
+    LOOKED_FOR.set(false);
+    result.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+    })
+}
+
+/// The smallest run found that fails as `plan` does.
+pub fn shrink(mut plan: Plan) -> Shrunk {
+    let fails = |plan: Plan| {
+        let mut met = Met::default();
+        run(plan, &mut met).err().map(|_| met.1.steps)
+    };
+    for trouble in 0..TROUBLES.len() {
+        let mut less = plan;
+        less.without[trouble] = true;
+        if fails(less).is_some() {
+            plan = less;
+        }
+    }
+    if let Some(steps) = fails(plan) {
+        plan.steps = steps;
+    }
+    for divisor in [2, 2, 2, 2, 4, 4, 8, 8, 16, 16] {
+        let less = Plan { steps: plan.steps - plan.steps / divisor, ..plan };
+        if fails(less).is_some() {
+            plan = less;
+        }
+    }
+    let mut met = Met::default();
+    met.1.wanted = true;
+    let text = run(plan, &mut met).err().unwrap_or_default();
+    let lines = met.1.lines;
+    let tx = text.split(|c: char| !c.is_ascii_alphanumeric()).find(|word| {
+        word.strip_prefix('t')
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+    });
+    let about = |line: &&String| tx.is_none_or(|tx| line.split(' ').any(|word| word == tx));
+    let mut story: Vec<String> = lines.iter().filter(about).cloned().collect();
+    story.drain(..story.len().saturating_sub(60));
+    Shrunk { plan, text, lines: story }
+}

@@ -1,0 +1,110 @@
+//! What was seen, in short words: one line each.
+
+use super::Seen;
+use consorcio::bank::io::{CoreStep, Message, Outcome};
+use consorcio::bank::record::Record;
+use consorcio::commit::token::{Token, Verdict};
+use consorcio::ids::{BankId, Time};
+use consorcio::wire::reply::Reply;
+use std::fmt::Write as _;
+
+/// Times are told from here on.
+const EPOCH_US: i64 = 1_000_000;
+
+/// The line of what was seen.
+pub fn line(seen: &Seen) -> String {
+    match seen {
+        Seen::Reply { bank, caller, reply } => {
+            format!("{bank}.{} < {}", caller.session.0, short_reply(reply))
+        }
+        Seen::Sent { from, to, message } => format!("{from} > {to} {}", short_message(message)),
+        Seen::Answered { from, to, reply: Some(reply), .. } => {
+            format!("{to} < {from} {}", short_reply(reply))
+        }
+        Seen::Answered { from, to, asked, reply: None } => format!("{to} < {from} silence ({})", asked.tx),
+        Seen::Recorded { bank, record } => format!("{bank} writes {}", short_record(record)),
+        Seen::Step { bank, step } => match step {
+            CoreStep::Doubt(tx, cause) => format!("{bank} doubts {tx}: {}", cause.as_str()),
+            CoreStep::Drive(tx) => format!("{bank} drives {tx}"),
+            CoreStep::Silent(tx, banks) => {
+                format!("{bank} {tx}: silent {:?}", banks.iter().map(BankId::as_u8).collect::<Vec<_>>())
+            }
+            CoreStep::GaveUp(tx) => format!("{bank} gave up waiting for {tx}"),
+        },
+        Seen::Stopped { bank, why } => format!("{bank} STOPS: {why}"),
+        Seen::Lost { bank, records } => {
+            let records: Vec<String> = records.iter().map(short_record).collect();
+            format!("{bank} CRASHES and loses [{}]", records.join(", "))
+        }
+        Seen::DiskFailed { bank } => format!("{bank} DISK FAILS"),
+    }
+}
+
+pub fn at(time: Time) -> String {
+    format!("@{}", time.0 - EPOCH_US)
+}
+
+pub fn short_token(token: &Token) -> String {
+    let verdict = if token.verdict == Verdict::Ok { "ok" } else { "nok" };
+    let mut text = format!("<{verdict}{} {}", token.bank, at(token.time));
+    match token.digest {
+        Some(digest) => write!(text, " {}", &format!("{digest:?}")[..4]).unwrap(),
+        None => text.push_str(" tombstone"),
+    }
+    if token.mac.is_none() {
+        text.push_str(" unsealed");
+    }
+    text + ">"
+}
+
+pub fn short_reply(reply: &Reply) -> String {
+    match reply {
+        Reply::Ok(tx, token) => format!("OK {tx} {}", short_token(token)),
+        Reply::Nok(tx, token, reason, text) => {
+            format!("NOK {tx} {} {reason} {text}", short_token(token)).trim_end().to_owned()
+        }
+        Reply::Committed(tx, time, token) => format!("COMMITTED {tx} {} {}", at(*time), short_token(token)),
+        Reply::Aborted(tx, token, reason) => format!("ABORTED {tx} {} {reason}", short_token(token)),
+        Reply::Doubt(tx, text) => format!("DOUBT {tx} {text}"),
+        Reply::Unknown(tx) => format!("UNKNOWN {tx}"),
+        Reply::Done(json) => format!("DONE {json}"),
+        Reply::Refused(reason, text) => format!("REFUSED {reason} {text}"),
+        Reply::Err(reason, text) => format!("ERR {reason} {text}"),
+        Reply::Pong => "PONG".to_owned(),
+        Reply::Bye => "BYE".to_owned(),
+    }
+}
+
+pub fn short_message(message: &Message) -> String {
+    let tokens = |tokens: &[Token]| tokens.iter().map(short_token).collect::<Vec<_>>().join(" ");
+    match message {
+        Message::Prepare(tx, _) => format!("PREPARE {tx}"),
+        Message::Commit(tx, given) => format!("COMMIT {tx} {}", tokens(given)),
+        Message::Abort(tx, given) => format!("ABORT {tx} {}", tokens(given.as_slice())).trim_end().to_owned(),
+        Message::Resolve(tx) => format!("RESOLVE {tx}"),
+    }
+}
+
+pub fn short_record(record: &Record) -> String {
+    match record {
+        Record::Consortium { bank, places } => format!("Consortium {bank} of {}", places.len()),
+        Record::Voted { tx, time, refusal: None, .. } => format!("Voted {tx} OK {}", at(*time)),
+        Record::Voted { tx, time, refusal: Some((reason, _)), .. } => {
+            format!("Voted {tx} NOK {reason} {}", at(*time))
+        }
+        Record::Refused { tx, time, reason } => format!("Refused {tx} {reason} {}", at(*time)),
+        Record::Decided { tx, outcome: Outcome::Committed(time), .. } => {
+            format!("Decided {tx} committed {}", at(*time))
+        }
+        Record::Decided { tx, outcome: Outcome::Aborted(token, reason), .. } => {
+            format!("Decided {tx} aborted {reason} by {}", short_token(token))
+        }
+        Record::Executed { tx, time, committed, .. } => {
+            format!("Executed {tx} vote {} committed {}", at(*time), at(*committed))
+        }
+        Record::ClientAdded { client, .. } => format!("ClientAdded {}", client.cpf),
+        Record::AccountOpened { account, .. } => format!("AccountOpened {}", account.number),
+        Record::ClockMoved { time } => format!("ClockMoved {}", at(*time)),
+        Record::Stopped { .. } => "Stopped".to_owned(),
+    }
+}
