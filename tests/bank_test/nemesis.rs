@@ -1,0 +1,303 @@
+//! The nemesis: which faults there are, in what order they come, and how each begins and ends.
+//!
+//! All kinds are dealt like cards: each comes once before any comes again.
+
+use super::history::now_us;
+use super::proxy::{Way, Weather};
+use super::random::Random;
+use super::town::Town;
+use super::{BANKS, CLIENTS, NODES};
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// What can be done to banks and to what is between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// SIGKILL.
+    Kill,
+    /// SIGKILL, and what a torn write could leave behind the journal.
+    Tear,
+    /// SIGKILL to all banks at once.
+    KillAll,
+    /// SIGSTOP, later SIGCONT.
+    Pause,
+    /// A bank and the others don't hear each other; clients reach all.
+    Split,
+    /// Nobody hears a bank, and it hears nobody.
+    Isolate,
+    /// One bank does not hear one other, which hears it.
+    OneWay,
+    /// Clients don't reach a bank, or don't hear it.
+    ClientsCut,
+    /// All that goes to and from a bank comes late.
+    Slow,
+    /// What a bank sends to one node is lost; the other end of each connection learns of it later, or never.
+    HalfOpen,
+    /// All connections of a bank are reset.
+    Reset,
+    /// There is no room left for a bank's files.
+    DiskFull,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 12] = [
+        Kind::Kill,
+        Kind::Tear,
+        Kind::KillAll,
+        Kind::Pause,
+        Kind::Split,
+        Kind::Isolate,
+        Kind::OneWay,
+        Kind::ClientsCut,
+        Kind::Slow,
+        Kind::HalfOpen,
+        Kind::Reset,
+        Kind::DiskFull,
+    ];
+
+    /// Its name in results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Kill => "kill",
+            Kind::Tear => "kill-torn-tail",
+            Kind::KillAll => "kill-all",
+            Kind::Pause => "pause",
+            Kind::Split => "split",
+            Kind::Isolate => "isolate",
+            Kind::OneWay => "one-way",
+            Kind::ClientsCut => "clients-cut",
+            Kind::Slow => "slow",
+            Kind::HalfOpen => "half-open",
+            Kind::Reset => "reset",
+            Kind::DiskFull => "disk-full",
+        }
+    }
+
+    /// Does it need the bank's process for itself?
+    fn is_of_the_process(self) -> bool {
+        match self {
+            Kind::Kill | Kind::Tear | Kind::KillAll | Kind::Pause | Kind::DiskFull => true,
+            Kind::Split
+            | Kind::Isolate
+            | Kind::OneWay
+            | Kind::ClientsCut
+            | Kind::Slow
+            | Kind::HalfOpen
+            | Kind::Reset => false,
+        }
+    }
+}
+
+/// A fault that was made.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// What.
+    pub kind: Kind,
+    /// To which bank above all.
+    pub bank: usize,
+    /// Towards which other node, where that matters.
+    pub other: usize,
+    /// Milliseconds, where that matters.
+    pub late_ms: u64,
+    /// When it began; microseconds of this run.
+    pub began_us: u64,
+    /// ... and ended.
+    pub ended_us: u64,
+}
+
+/// How hard and how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// A fault lasts so many milliseconds, at least and at most.
+    pub fault_ms: (u64, u64),
+    /// Between faults it is quiet for so long.
+    pub calm_ms: (u64, u64),
+    /// No fault begins after so long; but each kind comes once whatever the time.
+    pub load: Duration,
+    /// Two faults at a time, once each was made alone.
+    pub pairs: bool,
+}
+
+/// What the nemesis did.
+#[derive(Debug, Default)]
+pub struct Deeds {
+    /// All faults in order.
+    pub faults: Vec<Fault>,
+    /// Torn tails that banks told to have cut off.
+    pub tails_cut: usize,
+}
+
+/// Makes faults.
+pub struct Nemesis<'a> {
+    town: &'a mut Town,
+    weather: &'a watch::Sender<Weather>,
+    random: Random,
+    active: BTreeMap<u64, Fault>,
+    begun: u64,
+    resets: [u64; NODES],
+    deeds: Deeds,
+    /// Closed or told something when the run is to end early.
+    stop: &'a Receiver<()>,
+}
+
+impl<'a> Nemesis<'a> {
+    /// One for these banks.
+    pub fn new(
+        seed: u64,
+        town: &'a mut Town,
+        weather: &'a watch::Sender<Weather>,
+        stop: &'a Receiver<()>,
+    ) -> Nemesis<'a> {
+        let (active, resets) = (BTreeMap::new(), [0; NODES]);
+        let random = Random::new(seed, 0);
+        Nemesis { town, weather, random, active, begun: 0, resets, deeds: Deeds::default(), stop }
+    }
+
+    /// Makes faults until the plan's end; all of them are over then.
+    pub fn run(mut self, plan: Plan) -> Deeds {
+        let end = Instant::now() + plan.load;
+        let mut dealt = 0;
+        while dealt == 0 || Instant::now() < end {
+            let mut deck = Kind::ALL;
+            self.random.shuffle(&mut deck);
+            for kind in deck {
+                if dealt >= deck.len() && Instant::now() >= end {
+                    break;
+                }
+                dealt += 1;
+                let first = self.begin(kind);
+                self.wait(plan.fault_ms);
+                if plan.pairs && dealt > deck.len() && self.random.percent(50) {
+                    let kind = deck[self.random.below(deck.len())];
+                    if !(kind.is_of_the_process() && self.active[&first].kind.is_of_the_process()) {
+                        let second = self.begin(kind);
+                        self.wait(plan.fault_ms);
+                        // Either may outlast the other.
+                        if self.random.percent(50) {
+                            self.end(first);
+                            self.wait(plan.fault_ms);
+                            self.end(second);
+                        } else {
+                            self.end(second);
+                            self.wait(plan.fault_ms);
+                            self.end(first);
+                        }
+                        self.wait(plan.calm_ms);
+                        continue;
+                    }
+                }
+                self.end(first);
+                self.wait(plan.calm_ms);
+            }
+        }
+        // The load goes on in calm for what is left of its time.
+        while Instant::now() < end && self.wait(plan.calm_ms) {}
+        self.deeds.tails_cut = self.town.tails_cut();
+        self.deeds
+    }
+
+    /// Waits so many milliseconds; false if the run is to end.
+    fn wait(&mut self, (least, most): (u64, u64)) -> bool {
+        let time = Duration::from_millis(self.random.between(least, most));
+        match self.stop.recv_timeout(time) {
+            Err(RecvTimeoutError::Timeout) => true,
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => panic!("the clients ended before their time"),
+        }
+    }
+
+    fn begin(&mut self, kind: Kind) -> u64 {
+        let bank = self.random.below(BANKS);
+        let other = (bank + 1 + self.random.below(NODES - 1)) % NODES;
+        let late_ms = self.random.between(20, 400);
+        let fault = Fault { kind, bank, other, late_ms, began_us: now_us(), ended_us: 0 };
+        self.begun += 1;
+        self.active.insert(self.begun, fault);
+        match kind {
+            Kind::Kill => self.town.kill(bank),
+            Kind::Tear => {
+                self.town.kill(bank);
+                self.town.tear_tail(bank, &mut self.random);
+            }
+            Kind::KillAll => (0..BANKS).for_each(|bank| self.town.kill(bank)),
+            Kind::Pause => self.town.freeze(bank, true),
+            Kind::DiskFull => {
+                self.town.kill(bank);
+                let (_, end) = self.town.journal_end(bank);
+                let room_kib = self.random.between(1, 8);
+                self.town.start_on_a_full_disk(bank, u64::try_from(end / 1024).unwrap() + room_kib);
+            }
+            Kind::Reset => {
+                self.resets[bank] += 1;
+                self.tell_weather();
+            }
+            Kind::Split | Kind::Isolate | Kind::OneWay | Kind::ClientsCut | Kind::Slow | Kind::HalfOpen => {
+                self.tell_weather()
+            }
+        }
+        self.begun
+    }
+
+    fn end(&mut self, number: u64) {
+        let mut fault = self.active.remove(&number).expect("a fault ends once");
+        let bank = fault.bank;
+        match fault.kind {
+            Kind::Kill | Kind::Tear => self.town.start(bank),
+            Kind::KillAll => (0..BANKS).for_each(|bank| self.town.start(bank)),
+            Kind::Pause => self.town.freeze(bank, false),
+            Kind::DiskFull => {
+                let (code, said) = self.town.fill_disk(bank);
+                assert_eq!(code, Some(1), "a bank without room ends with its own error: {said:?}");
+                assert!(said.iter().any(|line| line.contains("disk full")), "it says why it ends: {said:?}");
+                self.town.start(bank);
+            }
+            Kind::Split
+            | Kind::Isolate
+            | Kind::OneWay
+            | Kind::ClientsCut
+            | Kind::Slow
+            | Kind::HalfOpen
+            | Kind::Reset => self.tell_weather(),
+        }
+        fault.ended_us = now_us();
+        self.deeds.faults.push(fault);
+    }
+
+    /// The weather that all faults under way make together.
+    fn tell_weather(&self) {
+        let mut weather = Weather { resets: self.resets, ..Weather::default() };
+        for fault in self.active.values() {
+            fault.make(&mut weather);
+        }
+        self.weather.send_replace(weather);
+    }
+}
+
+impl Fault {
+    fn make(&self, weather: &mut Weather) {
+        let bank = self.bank;
+        let mut both = |other: usize, way| {
+            weather.worsen(bank, other, way);
+            weather.worsen(other, bank, way);
+        };
+        let others = (0..NODES).filter(|other| *other != bank);
+        match self.kind {
+            Kind::Split => others.filter(|other| *other != CLIENTS).for_each(|other| both(other, Way::Held)),
+            Kind::Isolate => others.for_each(|other| both(other, Way::Held)),
+            Kind::Slow => others.for_each(|other| both(other, Way::Slow(self.late_ms))),
+            Kind::ClientsCut => match self.late_ms % 3 {
+                0 => weather.worsen(CLIENTS, bank, Way::Held),
+                1 => weather.worsen(bank, CLIENTS, Way::Held),
+                _ => both(CLIENTS, Way::Held),
+            },
+            Kind::OneWay => {
+                let other = if self.other == CLIENTS { (bank + 1) % BANKS } else { self.other };
+                weather.worsen(other, bank, Way::Held);
+            }
+            Kind::HalfOpen => weather.worsen(bank, self.other, Way::Lost),
+            Kind::Kill | Kind::Tear | Kind::KillAll | Kind::Pause | Kind::Reset | Kind::DiskFull => {}
+        }
+    }
+}
