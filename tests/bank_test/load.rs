@@ -13,13 +13,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Clients that move money and read all of it.
-const TELLERS: u64 = 6;
+const TELLERS: u64 = 10;
 /// Clients that set and read registers.
-const SETTERS: u64 = 3;
+const SETTERS: u64 = 5;
 /// Registers; few, so that clients meet.
-const REGISTERS: usize = 3;
+const REGISTERS: usize = 4;
 /// A client rests up to this long between two requests: the banks are to be tested, not this machine.
-const REST_MS_MAX: u64 = 40;
+const REST_MS_MAX: u64 = 60;
 /// A bank answers within 3 s; a client that hears nothing for longer goes.
 const ANSWER_WITHIN: Duration = Duration::from_millis(3_500);
 
