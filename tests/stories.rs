@@ -6,7 +6,8 @@
 //! - `world banks=3 key=yes`: a new consortium.
 //! - `BANK.SESSION 'LINE'`, as in `0.a 'PREPARE t1 $T'`: a client's line. `$ok0` is the newest OK token of bank 0,
 //!   `$nok0` its newest NOK token.
-//! - `close BANK.SESSION`, `pass MS` (time, with ticks), `settle` (all messages between banks arrive).
+//! - `close BANK.SESSION`, `pass MS` (time, with ticks), `pause MS` (time, and one tick at its end), `settle` (all
+//!   messages between banks arrive).
 //! - `crash BANK`, `restart BANK`, `connect`, `cut FROM TO`: faults and their end.
 //! - `hold-sync`, `sync BANK`: records stay un-synced until then.
 //! - `skew BANK MS`: its wall clock stands there. `wipe BANK`, `keep BANK`, `put-back BANK`: its journal.
@@ -146,6 +147,13 @@ impl Runner for Story {
                         self.world.tick(bank);
                     }
                     self.tell(&mut out);
+                }
+            }
+            // The time of a process that was stopped meanwhile.
+            "pause" => {
+                self.world.pass(next()?.parse::<u64>()? * 1_000);
+                for bank in 0..self.world.nodes.len() {
+                    self.world.tick(bank);
                 }
             }
             "settle" => {

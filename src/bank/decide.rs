@@ -18,6 +18,7 @@ use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use crate::wire::transaction::Transaction;
 use crate::wire::{Fault, Reason};
+use std::collections::BTreeSet;
 
 /// One decision under way: what it looks at, and what has come of it so far.
 pub(crate) struct Deciding<'a> {
@@ -27,11 +28,13 @@ pub(crate) struct Deciding<'a> {
     pub out: Output,
     /// The clock, with the records decided so far.
     pub clock: Time,
+    /// Waiters that have got their reply in this decision: several things may end one wait at once.
+    served: BTreeSet<u64>,
 }
 
 impl<'a> Deciding<'a> {
     pub fn new(bank: &'a Bank, desk: &'a Desk, now: Now) -> Deciding<'a> {
-        Deciding { bank, desk, now, out: Output::default(), clock: bank.clock }
+        Deciding { bank, desk, now, out: Output::default(), clock: bank.clock, served: BTreeSet::new() }
     }
 
     pub fn input(&mut self, input: &Input) {
@@ -115,10 +118,10 @@ impl<'a> Deciding<'a> {
         }
         let Known::Ended(ended) = self.bank.known(tx, None) else { return };
         for waiter in self.desk.waiters_for(&Waits::Outcome(tx.clone())).collect::<Vec<_>>() {
-            let caller = self.desk.waiters[&waiter].caller;
-            self.note(Note::Served(waiter));
-            let reply = self.outcome_reply(tx, &ended);
-            self.reply(caller, reply, ended.seq);
+            if self.serve(waiter) {
+                let reply = self.outcome_reply(tx, &ended);
+                self.reply(self.desk.waiters[&waiter].caller, reply, ended.seq);
+            }
         }
         self.wake_readers(tx);
     }
@@ -189,7 +192,9 @@ impl<'a> Deciding<'a> {
     /// A wait is over without what it waited for.
     fn gave_up(&mut self, id: u64) {
         let waiter = &self.desk.waiters[&id];
-        self.note(Note::Served(id));
+        if !self.serve(id) {
+            return;
+        }
         let reply = match &waiter.waits {
             Waits::Outcome(tx) => {
                 self.out.steps.push(CoreStep::GaveUp(tx.clone()));
@@ -205,6 +210,15 @@ impl<'a> Deciding<'a> {
             }
         };
         self.reply(waiter.caller, reply, self.bank.seq);
+    }
+
+    /// Ends a wait: its reply is due, unless this very decision has given it one.
+    pub fn serve(&mut self, waiter: u64) -> bool {
+        let first = self.served.insert(waiter);
+        if first {
+            self.note(Note::Served(waiter));
+        }
+        first
     }
 
     pub fn wait(&mut self, caller: Caller, waits: Waits) {

@@ -268,13 +268,14 @@ impl Deciding<'_> {
         }
         let waiting: Vec<u64> = self.desk.waiters_for(&Waits::Outcome(tx.clone())).collect();
         for waiter in waiting {
-            let caller = self.desk.waiters[&waiter].caller;
-            self.note(Note::Served(waiter));
-            self.reply(caller, reply.clone(), self.bank.seq);
+            if self.serve(waiter) {
+                self.reply(self.desk.waiters[&waiter].caller, reply.clone(), self.bank.seq);
+            }
         }
         for (number, caller) in (self.desk.next_waiter..).zip(fresh) {
-            self.note(Note::Served(number));
-            self.reply(caller, reply.clone(), self.bank.seq);
+            if self.serve(number) {
+                self.reply(caller, reply.clone(), self.bank.seq);
+            }
         }
     }
 

@@ -243,16 +243,16 @@ impl Deciding<'_> {
                     && self.bank.ledger.locked_by(key).is_none()
                 {
                     for waiter in self.desk.waiters_for(&Waits::Value(key.clone())).collect::<Vec<_>>() {
-                        self.note(Note::Served(waiter));
-                        self.tell_value(self.desk.waiters[&waiter].caller, key);
+                        if self.serve(waiter) {
+                            self.tell_value(self.desk.waiters[&waiter].caller, key);
+                        }
                     }
                 }
             }
         }
         for waiter in self.desk.waiters_for(&Waits::Cut).collect::<Vec<_>>() {
             let Waiter { caller, cut: Some(asked), .. } = &self.desk.waiters[&waiter] else { continue };
-            if !self.cut_must_wait(asked.time) {
-                self.note(Note::Served(waiter));
+            if !self.cut_must_wait(asked.time) && self.serve(waiter) {
                 self.tell_cut(*caller, asked, self.bank.seq);
             }
         }
