@@ -57,8 +57,8 @@ impl<W: Write> Dump<'_, W> {
         loop {
             match reader.next()? {
                 Found::Batch(offset, header) => {
-                    if header.first != self.summary.last + 1 {
-                        let due = self.summary.last + 1;
+                    let due = self.summary.last.saturating_add(1);
+                    if header.first != due {
                         self.fault(format!(
                             "{}: at offset {offset} record {} comes where {due} was due",
                             reader.place(),
@@ -67,7 +67,7 @@ impl<W: Write> Dump<'_, W> {
                     }
                     self.summary.last = header.first.saturating_sub(1);
                     for (offset, record) in reader.records() {
-                        self.summary.last += 1;
+                        self.summary.last = self.summary.last.saturating_add(1);
                         match record {
                             Ok(record) => {
                                 self.summary.records += 1;

@@ -192,7 +192,7 @@ pub(super) fn read_closed(
                 let closed = closed.get_or_insert_with(|| Closed {
                     segment,
                     first: header.first,
-                    last: header.first - 1,
+                    last: header.first.saturating_sub(1),
                     entries: Vec::new(),
                 });
                 if header.first != closed.last + 1 {

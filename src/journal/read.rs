@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::disk::Disk;
-use super::format::JournalId;
+use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name};
 use super::index::{IdHash, Index, Look, read_closed, write_index};
 use super::{JournalError, Notice};
 use crate::bank::io::Seq;
@@ -45,7 +45,7 @@ impl Reader {
             let disk = self.0.disk.as_ref();
             let mut look = index.look(disk, tx)?;
             if matches!(look, Look::IndexBad) {
-                look = self.0.rebuild(at, index.segment)?.look(disk, tx)?;
+                look = self.0.rebuild(at, &index)?.look(disk, tx)?;
             }
             match look {
                 Look::Found(record) => return Ok(Some(record)),
@@ -107,11 +107,24 @@ impl Shared {
         Some((at, Arc::clone(&indexes[at])))
     }
 
-    /// Makes a damaged index again from its segment.
-    fn rebuild(&self, at: usize, segment: u64) -> Result<Arc<Index>, JournalError> {
+    /// Makes a damaged index again from its segment. What it held must all be there: a segment that ends too early
+    /// would make of a decided id an unknown one.
+    fn rebuild(&self, at: usize, before: &Index) -> Result<Arc<Index>, JournalError> {
+        let segment = before.segment;
         (self.notice)(&format!("the index of segment {segment} is damaged and is made again"));
         let disk = self.disk.as_ref();
         let mut closed = read_closed(disk, &self.journal, segment)?;
+        if (closed.first, closed.last, closed.entries.len()) != (before.first, before.last, before.entries())
+        {
+            return Err(JournalError::Damaged {
+                file: super::place(disk, &segment_name(segment)),
+                offset: SEGMENT_HEADER_BYTES,
+                why: format!(
+                    "it holds records {} to {} now, and held {} to {} when its index was made",
+                    closed.first, closed.last, before.first, before.last
+                ),
+            });
+        }
         let index = Arc::new(write_index(disk, &self.journal, &mut closed)?);
         self.indexes.write().unwrap_or_else(PoisonError::into_inner)[at] = Arc::clone(&index);
         Ok(index)
