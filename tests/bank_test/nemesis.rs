@@ -31,7 +31,7 @@ pub enum Kind {
     OneWay,
     /// Clients don't reach a bank, or don't hear it.
     ClientsCut,
-    /// All that goes to and from a bank comes late.
+    /// All that goes between a bank and the others comes late, and sometimes what goes to and from clients too.
     Slow,
     /// What a bank sends to one node is lost; the other end of each connection learns of it later, or never.
     HalfOpen,
@@ -286,7 +286,10 @@ impl Fault {
         match self.kind {
             Kind::Split => others.filter(|other| *other != CLIENTS).for_each(|other| both(other, Way::Held)),
             Kind::Isolate => others.for_each(|other| both(other, Way::Held)),
-            Kind::Slow => others.for_each(|other| both(other, Way::Slow(self.late_ms))),
+            // Often clients are faster than banks, so that they ask a bank that has not heard yet.
+            Kind::Slow => others
+                .filter(|other| *other != CLIENTS || self.late_ms.is_multiple_of(4))
+                .for_each(|other| both(other, Way::Slow(self.late_ms))),
             Kind::ClientsCut => match self.late_ms % 3 {
                 0 => weather.worsen(CLIENTS, bank, Way::Held),
                 1 => weather.worsen(bank, CLIENTS, Way::Held),

@@ -18,7 +18,7 @@ pub enum Way {
     /// They pass.
     #[default]
     Open,
-    /// They come so many milliseconds later.
+    /// They come up to so many milliseconds later; how late, each connection has its own way.
     Slow(u64),
     /// They wait, as behind a cable that is out and will be put back.
     Held,
@@ -96,12 +96,14 @@ async fn carry(dialler: TcpStream, port: u16, from: usize, to: usize, mut weathe
     if dial_weather.wait_for(|now| passes(now) || !same(now)).await.is_err() || !same(&weather.borrow()) {
         return;
     }
+    // Were all equally late, nobody would ever overtake anyone.
+    let quarters = dialler.peer_addr().map_or(4, |address| 1 + u64::from(address.port()) % 4);
     let Ok(dialled) = TcpStream::connect(("127.0.0.1", port)).await else { return };
     let _ = (dialler.set_nodelay(true), dialled.set_nodelay(true));
     let (dialler_in, dialler_out) = dialler.into_split();
     let (dialled_in, dialled_out) = dialled.into_split();
-    let forth = pump(dialler_in, dialled_out, weather.clone(), from, to);
-    let back = pump(dialled_in, dialler_out, weather.clone(), to, from);
+    let forth = pump(dialler_in, dialled_out, weather.clone(), (from, to), quarters);
+    let back = pump(dialled_in, dialler_out, weather.clone(), (to, from), quarters);
     tokio::select! {
         _ = async { tokio::try_join!(forth, back) } => {}
         _ = weather.wait_for(|now| !same(now)) => {}
@@ -113,8 +115,8 @@ async fn pump(
     mut input: OwnedReadHalf,
     mut output: OwnedWriteHalf,
     mut weather: watch::Receiver<Weather>,
-    from: usize,
-    to: usize,
+    (from, to): (usize, usize),
+    quarters: u64,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -122,7 +124,7 @@ async fn pump(
         let way = weather.borrow().ways[from][to];
         match way {
             Way::Open => {}
-            Way::Slow(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
+            Way::Slow(ms) => tokio::time::sleep(Duration::from_millis(ms * quarters / 4)).await,
             Way::Held | Way::Lost => {}
         }
         let now = weather.wait_for(|now| now.ways[from][to] != Way::Held).await.map(|now| now.ways[from][to]);
