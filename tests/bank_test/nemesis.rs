@@ -128,6 +128,8 @@ pub struct Deeds {
     pub faults: Vec<Fault>,
     /// Torn tails that banks told to have cut off.
     pub tails_cut: usize,
+    /// Banks that ended by themselves because their disk was full.
+    pub full_disks: u64,
 }
 
 /// Makes faults.
@@ -248,9 +250,12 @@ impl<'a> Nemesis<'a> {
             Kind::KillAll => (0..BANKS).for_each(|bank| self.town.start(bank)),
             Kind::Pause => self.town.freeze(bank, false),
             Kind::DiskFull => {
-                let (code, said) = self.town.fill_disk(bank);
-                assert_eq!(code, Some(1), "a bank without room ends with its own error: {said:?}");
-                assert!(said.iter().any(|line| line.contains("disk full")), "it says why it ends: {said:?}");
+                if let Some((code, said)) = self.town.fill_disk(bank) {
+                    assert_eq!(code, Some(1), "a bank without room ends with its own error: {said:?}");
+                    let names_it = said.iter().any(|line| line.contains("disk full"));
+                    assert!(names_it, "it says why it ends: {said:?}");
+                    self.deeds.full_disks += 1;
+                }
                 self.town.start(bank);
             }
             Kind::Split

@@ -51,6 +51,7 @@ pub fn counts(ops: &[Op], deeds: &Deeds) -> Counts {
         };
         *counts.entry(name.to_owned()).or_default() += 1;
     }
+    counts.insert("ended by a full disk".to_owned(), deeds.full_disks);
     counts.insert("torn tails cut".to_owned(), u64::try_from(deeds.tails_cut).unwrap());
     counts
 }

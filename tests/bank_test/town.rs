@@ -2,10 +2,10 @@
 
 use super::proxy::Proxies;
 use super::random::Random;
-use super::support::{Cluster, Process, Wire};
+use super::support::{Cluster, DEADLINE, Process, Wire};
 use super::{ACCOUNTS, BANKS, OPENED_WITH, account, bank_of};
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -98,23 +98,33 @@ impl Town {
     }
 
     /// Takes what room is left on a full disk, unless the clients took it already, and waits until the bank has ended
-    /// by itself; gives its exit code and what it said.
-    pub fn fill_disk(&mut self, bank: usize) -> (Option<i32>, Vec<String>) {
+    /// by itself; gives its exit code and what it said. None where there was more room than that: a bank at the end
+    /// of a segment goes on in the next one, which has all of its room before the bound.
+    pub fn fill_disk(&mut self, bank: usize) -> Option<(Option<i32>, Vec<String>)> {
         let mut process = self.banks[bank].take().expect("it was started");
-        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.cluster.port(bank))) {
-            self.filled += 1;
-            for number in 0..200 {
-                // A refusal is a record too, and moves no money.
-                let line = format!(
-                    "PREPARE fill-{}-{number} {{\"ops\":[{{\"bank\":{bank},\"op\":\"credit\",\"account\":\"none\",\"amount\":1}}]}}\n",
-                    self.filled
-                );
-                if stream.write_all(line.as_bytes()).is_err() {
-                    break;
+        self.filled += 1;
+        match self.refuse_many(bank) {
+            Ok(()) => None,
+            Err(_) => Some((process.wait(), process.seen().to_vec())),
+        }
+    }
+
+    /// Has a bank refuse many transactions: refusals are records too, and move no money.
+    fn refuse_many(&self, bank: usize) -> std::io::Result<()> {
+        const AT_ONCE: usize = 200;
+        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.cluster.port(bank)))?);
+        stream.get_ref().set_read_timeout(Some(DEADLINE))?;
+        let ops = format!(r#"[{{"bank":{bank},"op":"credit","account":"none","amount":1}}]"#);
+        for chunk in 0..100 {
+            let line = |number| format!("PREPARE fill-{}-{chunk}-{number} {{\"ops\":{ops}}}\n", self.filled);
+            stream.get_mut().write_all((0..AT_ONCE).map(line).collect::<String>().as_bytes())?;
+            for _ in 0..AT_ONCE {
+                if stream.read_line(&mut String::new())? == 0 {
+                    return Err(std::io::ErrorKind::UnexpectedEof.into());
                 }
             }
         }
-        (process.wait(), process.seen().to_vec())
+        Ok(())
     }
 
     /// Stops a bank in its tracks (SIGSTOP), or lets it go on (SIGCONT).
