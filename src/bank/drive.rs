@@ -266,15 +266,17 @@ impl Deciding<'_> {
                 fresh.push(waiter.caller);
             }
         }
+        // It may tell a vote of this very decision, which must be durable before it is spoken.
+        let after = self.last_seq();
         let waiting: Vec<u64> = self.desk.waiters_for(&Waits::Outcome(tx.clone())).collect();
         for waiter in waiting {
             if self.serve(waiter) {
-                self.reply(self.desk.waiters[&waiter].caller, reply.clone(), self.bank.seq);
+                self.reply(self.desk.waiters[&waiter].caller, reply.clone(), after);
             }
         }
         for (number, caller) in (self.desk.next_waiter..).zip(fresh) {
             if self.serve(number) {
-                self.reply(caller, reply.clone(), self.bank.seq);
+                self.reply(caller, reply.clone(), after);
             }
         }
     }
