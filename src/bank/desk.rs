@@ -242,6 +242,34 @@ impl Desk {
         self.waiting.range((waits.clone(), 0)..=(waits.clone(), u64::MAX)).map(|(_, waiter)| *waiter)
     }
 
+    /// All that makes this desk act unlike another, as text. Numbers and moments that only count up are told by
+    /// their order and by what is left; left out is what only cuts and the uptime need.
+    pub fn fingerprint_text(&self, mono_us: u64) -> String {
+        let left = |due: u64| due.saturating_sub(mono_us);
+        let watches: Vec<_> = self
+            .watches
+            .iter()
+            .map(|(tx, watch)| {
+                let armed = |(due, of): &(u64, TxId)| *due == watch.deadline_us && of == tx;
+                let timer = self.timers.iter().chain(&self.patient_timers).any(armed);
+                (tx, watch.session, left(watch.deadline_us), timer, watch.asking, &watch.granted)
+            })
+            .collect();
+        let peer = |peer: &Peer| format!("{} {:?} {:?}", peer.up, peer.questions, peer.under_way);
+        let peers: Vec<_> = self.peers.iter().map(|p| (peer(p), left(p.paused_until_us))).collect();
+        let drives: Vec<_> = self
+            .drives
+            .iter()
+            .map(|(tx, drive)| (tx, &drive.coordinator, drive.deadline_us.map(left)))
+            .collect();
+        let waiters: Vec<_> = self
+            .waiters
+            .values()
+            .map(|waiter| (waiter.caller, left(waiter.deadline_us), &waiter.waits, &waiter.cut))
+            .collect();
+        format!("{watches:?} {peers:?} {drives:?} {waiters:?}")
+    }
+
     fn first_of(&self, session: SessionId) -> Option<(SessionId, TxId)> {
         self.of_session(session).next().map(|tx| (session, tx.clone()))
     }

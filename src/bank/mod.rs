@@ -158,6 +158,12 @@ impl Core {
         self.bank.ledger.check_invariants();
     }
 
+    /// What a crash would forget, as text, for checkers that look for states which they have seen: together with
+    /// the journal it says all that this bank may do from now on. Moments are told as what is left until then.
+    pub fn fingerprint_text(&self, mono_us: u64) -> String {
+        self.desk.fingerprint_text(mono_us)
+    }
+
     /// Is the durable part the same? The outcomes that memory still holds are not compared.
     pub fn same_as(&self, other: &Core) -> bool {
         snapshot::write(&self.bank) == snapshot::write(&other.bank)

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Explores every state of the larger configurations of tests/exhaustive too; takes minutes and some GB of memory.
+
+set -euo pipefail
+cd "$(dirname "$0")/.."
+exec cargo test --release --locked --test exhaustive -- --include-ignored --nocapture "$@"
