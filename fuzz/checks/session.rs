@@ -55,6 +55,8 @@ struct Town {
     told: BTreeMap<TxId, Option<Time>>,
     /// The newest bytes that this bank was shown of each.
     shown: BTreeMap<TxId, Arc<Transaction>>,
+    /// Requests to drive.
+    driven: BTreeSet<Caller>,
     /// Own tokens that left.
     spoken: Vec<(TxId, Token)>,
     /// Sessions that ended.
@@ -85,6 +87,7 @@ impl Town {
             lives: 0,
             told: BTreeMap::new(),
             shown: BTreeMap::new(),
+            driven: BTreeSet::new(),
             spoken: Vec::new(),
             closed: BTreeSet::new(),
             identity,
@@ -278,6 +281,9 @@ impl Town {
         if let Request::Prepare(tx, transaction) | Request::Execute(tx, transaction) = &request {
             self.shown.insert(tx.clone(), Arc::clone(transaction));
         }
+        if matches!(request, Request::Execute(..)) {
+            self.driven.insert(caller);
+        }
         self.owed.insert(caller, request.clone());
         self.input(&Input::Request { caller, origin, request, waited_us, past });
     }
@@ -403,7 +409,7 @@ impl Town {
         let (leave, stay): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.replies).into_iter().partition(|outgoing| outgoing.after <= durable);
         self.replies = stay;
-        leave.iter().for_each(|outgoing| self.heard(&outgoing.reply));
+        leave.iter().for_each(|outgoing| self.heard(outgoing));
         let (go, keep): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.sends).into_iter().partition(|sending| sending.after <= durable);
         self.sends = keep;
@@ -411,7 +417,8 @@ impl Town {
     }
 
     /// A reply left. Votes in it must be on disk, and outcomes stay what they are.
-    fn heard(&mut self, reply: &Reply) {
+    fn heard(&mut self, Outgoing { to, reply, .. }: &Outgoing) {
+        let driven = self.driven.contains(to);
         match reply {
             Reply::Ok(tx, token) | Reply::Nok(tx, token, ..) => {
                 assert_eq!(token.bank, self.identity.bank);
@@ -422,11 +429,11 @@ impl Town {
                 assert!(self.holds_vote(tx, token), "{reply:?} is spoken before its vote is on disk");
                 self.told(tx, Some(*time));
             }
-            Reply::Committed(..) => {} // Driven for others: this bank takes no part.
-            Reply::Aborted(_, _, Reason::DuplicateId) => {} // These bytes are aborted, others may be committed.
-            Reply::Aborted(tx, ..) if self.past.contains_key(tx) => self.told(tx, None),
-            Reply::Aborted(..)
-            | Reply::Doubt(..)
+            // What it drives may be other bytes than those that it voted on, or none of its business.
+            Reply::Committed(..) | Reply::Aborted(..) if driven => {}
+            Reply::Committed(..) => panic!("{reply:?} without a vote of this bank"),
+            Reply::Aborted(tx, ..) => self.told(tx, None),
+            Reply::Doubt(..)
             | Reply::Unknown(_)
             | Reply::Done(_)
             | Reply::Refused(..)
