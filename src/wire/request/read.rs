@@ -200,7 +200,9 @@ fn read_history(rest: &str) -> Result<Request, Fault> {
         rest if rest.is_empty() || rest.starts_with("after=") => None,
         _ => {
             let word = words.next().unwrap_or("");
-            let count = read_decimal(word).and_then(|count| usize::try_from(count).ok());
+            // More than there can be is all; it stays a number that can be written again.
+            let count = read_decimal(word).map(|count| count.min(i64::MAX.unsigned_abs()));
+            let count = count.and_then(|count| usize::try_from(count).ok());
             let count = count.filter(|count| *count > 0);
             Some(count.ok_or_else(|| {
                 malformed(format!("HISTORY takes a number from 1 on, not `{}`", shown(word)))
