@@ -31,8 +31,8 @@ for target in "${targets[@]}"; do
         -max_total_time="$seconds" -max_len=1024 -timeout=20 -rss_limit_mb=1024 -malloc_limit_mb=256 \
         -print_final_stats=1 -verbosity=1 2>&1 | grep -Ev '^#[0-9]+\s+(NEW|REDUCE)'
     if [ "${FUZZ_KEEP:-}" ]; then
-        # Only what adds to the coverage of what is there, the shortest first.
+        # Only what reaches code that the corpus does not reach.
         cargo fuzz run -s none -O "$target" "fuzz/corpus/$target" "fuzz/found/$target" -- \
-            -merge=1 -max_len=1024
+            -set_cover_merge=1 -use_counters=0 -max_len=1024
     fi
 done
