@@ -101,8 +101,12 @@ fn reply(line: &str) {
     let Ok(reply) = Reply::parse(line) else { return };
     let text = written(&reply);
     let back = Reply::parse(&text).unwrap_or_else(|fault| panic!("{text:?}: {fault}"));
-    // Texts for people are made plain when they are written; after that they stay as they are.
-    assert_eq!(written(&back), text);
+    // Texts for people are made plain when they are written; after that they stay as they are. So does JSON, but for
+    // blanks around it, which line ends may become.
+    assert_eq!(Reply::parse(&written(&back)).as_ref(), Ok(&back));
+    if !matches!(back, Reply::Done(_)) {
+        assert_eq!(written(&back), text);
+    }
     assert_eq!(std::mem::discriminant(&back), std::mem::discriminant(&reply), "{line:?}: {text:?}");
     assert_eq!(back.tx(), reply.tx());
     if !line.chars().any(char::is_control) {
