@@ -196,7 +196,7 @@ impl<'a> Deciding<'a> {
             return;
         }
         let reply = match &waiter.waits {
-            Waits::Outcome(tx) => {
+            Waits::Outcome(tx) | Waits::Verdict(tx) => {
                 self.out.steps.push(CoreStep::GaveUp(tx.clone()));
                 Reply::Doubt(tx.clone(), self.doubt_text(tx))
             }

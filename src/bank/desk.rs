@@ -91,6 +91,9 @@ pub struct Waiter {
 pub enum Waits {
     /// The outcome of a transaction.
     Outcome(TxId),
+    /// The verdict on a transaction that this bank drives and takes no part in: what it records under that id, a
+    /// tombstone or a vote on other bytes, says nothing of it.
+    Verdict(TxId),
     /// A register's lock to end.
     Value(RegisterKey),
     /// Undecided votes up to a time to end.

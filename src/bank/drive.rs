@@ -27,7 +27,8 @@ impl Deciding<'_> {
         let named = transaction.banks().has(self.bank.me());
         let digest = transaction.digest();
         match self.bank.known(tx, past) {
-            Known::Ended(ended) => {
+            // A tombstone here says nothing of a transaction that does not name this bank.
+            Known::Ended(ended) if named || ended.own.digest.is_some() => {
                 let same = ended.own.digest.is_none_or(|own| own == *digest);
                 let reply = if same {
                     self.outcome_reply(tx, &ended)
@@ -48,12 +49,13 @@ impl Deciding<'_> {
                     self.drive(tx, transaction, Strategy::LastAgent(self.bank.me()), Some(token));
                 }
             }
-            Known::New => match self.desk.drives.get(tx) {
+            Known::New | Known::Ended(_) => match self.desk.drives.get(tx) {
                 Some(drive) if drive.coordinator.transaction().digest() != digest => {
                     let text = "this id is being driven here with other bytes".to_owned();
                     self.reply(caller, Reply::Err(Reason::DuplicateId, text), 0);
                 }
-                Some(_) => self.wait(caller, Waits::Outcome(tx.clone())),
+                Some(_) if named => self.wait(caller, Waits::Outcome(tx.clone())),
+                Some(_) => self.wait(caller, Waits::Verdict(tx.clone())),
                 None if named => self.execute_named(caller, tx, transaction, late),
                 None => self.execute_for_others(caller, tx, transaction, late),
             },
@@ -93,7 +95,7 @@ impl Deciding<'_> {
             let text = format!("bank {stranger} is not in the consortium");
             self.reply(caller, Reply::Err(Reason::Malformed, text), 0);
         } else {
-            self.wait(caller, Waits::Outcome(tx.clone()));
+            self.wait(caller, Waits::Verdict(tx.clone()));
             self.drive(tx, transaction, Strategy::Parallel, None);
         }
     }
@@ -213,6 +215,7 @@ impl Deciding<'_> {
         let digest = coordinator.transaction().digest();
         let prepared = self.bank.undecided.get(tx).filter(|prepared| prepared.transaction.digest() == digest);
         let named = coordinator.transaction().banks().has(self.bank.me());
+        let waits = if named { Waits::Outcome(tx.clone()) } else { Waits::Verdict(tx.clone()) };
         match verdict {
             Verdict::Committed(time) => {
                 if let Some(prepared) = prepared {
@@ -220,7 +223,7 @@ impl Deciding<'_> {
                 } else if !named {
                     let token = votes_tokens(coordinator).first().copied();
                     if let Some(token) = token {
-                        self.tell_waiters(tx, &Reply::Committed(tx.clone(), time, token));
+                        self.tell_waiters(&waits, &Reply::Committed(tx.clone(), time, token));
                     }
                 }
             }
@@ -231,7 +234,7 @@ impl Deciding<'_> {
                     let votes = if is_me { Vec::new() } else { vec![(token.bank, token.time)] };
                     self.decided(tx, prepared, Outcome::Aborted(token, reason), votes);
                 } else if !named || (is_me && reason == Reason::DuplicateId) {
-                    self.tell_waiters(tx, &aborted);
+                    self.tell_waiters(&waits, &aborted);
                 } else if !is_me && !self.has_voted(coordinator) {
                     // So that the id's outcome is known here too, this bank refuses as well.
                     let text = format!("bank {by} refused {text}");
@@ -241,11 +244,11 @@ impl Deciding<'_> {
             Verdict::Doubt(banks) => {
                 let list: Vec<String> = banks.iter().map(|bank| bank.to_string()).collect();
                 let text = format!("not known yet; no answer from bank {}", list.join(", "));
-                self.tell_waiters(tx, &Reply::Doubt(tx.clone(), text));
+                self.tell_waiters(&waits, &Reply::Doubt(tx.clone(), text));
             }
             Verdict::Unreached => {
                 let text = "no named bank can be reached; nothing was sent".to_owned();
-                self.tell_waiters(tx, &Reply::Err(Reason::Unreachable, text));
+                self.tell_waiters(&waits, &Reply::Err(Reason::Unreachable, text));
             }
         }
     }
@@ -258,7 +261,7 @@ impl Deciding<'_> {
         coordinator.standings().any(mine)
     }
 
-    fn tell_waiters(&mut self, tx: &TxId, reply: &Reply) {
+    fn tell_waiters(&mut self, waits: &Waits, reply: &Reply) {
         // Who began to wait in this very decision is not at the desk yet, and gets its number there.
         let mut fresh: Vec<Caller> = Vec::new();
         for note in &self.out.notes {
@@ -268,7 +271,7 @@ impl Deciding<'_> {
         }
         // It may tell a vote of this very decision, which must be durable before it is spoken.
         let after = self.last_seq();
-        let waiting: Vec<u64> = self.desk.waiters_for(&Waits::Outcome(tx.clone())).collect();
+        let waiting: Vec<u64> = self.desk.waiters_for(waits).collect();
         for waiter in waiting {
             if self.serve(waiter) {
                 self.reply(self.desk.waiters[&waiter].caller, reply.clone(), after);
