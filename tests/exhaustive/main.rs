@@ -246,3 +246,33 @@ fn large_three_banks_and_one_dies() {
     let met = &["tombstone by ABORT", "tombstone by RESOLVE", "driver told doubt"];
     check("large three banks and one dies", setup, (88225, 334007), met);
 }
+
+#[test]
+#[ignore = "takes minutes; scripts/exhaustive.sh runs it"]
+fn large_a_client_and_a_bank_drive_and_one_dies() {
+    let setup = of(2, vec![client(THERE), execute(0, ALSO)], Budget { crashes: 1, ..NONE });
+    let met = &["insufficient-funds", "executed", "crash that lost records"];
+    check("large a client and a bank drive and one dies", setup, (221846, 833820), met);
+}
+
+#[test]
+#[ignore = "takes minutes; scripts/exhaustive.sh runs it"]
+fn large_a_lie_and_a_bank_dies() {
+    let setup = of(2, vec![client(THERE)], Budget { lies: 1, crashes: 1, ..NONE });
+    let met = &["duplicate-id", "crash that lost records"];
+    check("large a lie and a bank dies", setup, (48953, 172823), met);
+}
+
+#[test]
+fn a_lie_to_three_banks() {
+    let setup = of(3, vec![execute(0, COMPOSITE)], Budget { lies: 1, ..NONE });
+    let met = &["duplicate-id", "executed"];
+    check("a lie to three banks", setup, (33729, 138476), met);
+}
+
+#[test]
+fn a_lie_to_a_bank_that_drives_for_others() {
+    let setup = of(3, vec![execute(2, THERE)], Budget { lies: 1, ..NONE });
+    let met = &["duplicate-id", "tombstone by ABORT", "tombstone by RESOLVE"];
+    check("a lie to a bank that drives for others", setup, (3881, 12559), met);
+}

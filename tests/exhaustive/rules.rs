@@ -164,8 +164,8 @@ impl Town {
         assert!(aborted.is_empty(), "{tx} commits at bank {at}, and is aborted at {aborted:?}");
     }
 
-    /// A reply leaves: a vote that is spoken is durable, and a verdict is so.
-    pub fn check_spoken(&mut self, at: usize, reply: &Reply) {
+    /// A reply leaves: a vote that is spoken is durable, and a verdict is so. To an EXECUTE it is about its bytes.
+    pub fn check_spoken(&mut self, at: usize, reply: &Reply, executed: Option<Digest>) {
         let own = |tx: &TxId, token: &Token| {
             let held = self.durable_vote(at, tx).is_some_and(|vote| {
                 token.bank == bank(at) && vote.token == (token.verdict, token.time, token.digest)
@@ -183,7 +183,7 @@ impl Town {
                 }
             }
             Reply::Committed(tx, _, token) => {
-                let digest = token.digest.unwrap();
+                let digest = executed.or(token.digest).unwrap();
                 assert!(
                     self.granted_by_all(tx, digest, None),
                     "bank {at} says that {tx} is committed; it is not"
@@ -192,9 +192,11 @@ impl Town {
             Reply::Aborted(tx, token, Reason::DuplicateId) if token.bank == bank(at) => own(tx, token),
             Reply::Aborted(tx, _, _) => {
                 let position = self.base.txs.iter().position(|known| known == tx).unwrap();
-                let mut bytes = self.base.bytes[position].iter().map(|bytes| *bytes.digest());
+                // A bank that the bytes do not name knows nothing of them: only what it drives is told of those.
+                let named = self.base.bytes[position].iter().filter(|bytes| bytes.banks().has(bank(at)));
+                let mut bytes = named.map(|bytes| *bytes.digest());
                 let own = self.nodes[at].journal.iter().find_map(|record| vote_in(record, tx));
-                let so = match own.and_then(|own| own.granted) {
+                let so = match executed.or(own.and_then(|own| own.granted)) {
                     Some(digest) => self.refused_by_one(tx, digest),
                     None => bytes.all(|digest| !self.granted_by_all(tx, digest, None)),
                 };

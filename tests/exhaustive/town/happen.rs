@@ -6,6 +6,7 @@ use consorcio::bank::io::{
     Asked, AskedVerb, Caller, Input, Message, Now, Origin, Outgoing, Sending, SessionId,
 };
 use consorcio::commit::coordinator::{Do, Event, Verdict};
+use consorcio::commit::token::Digest;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
 use std::cell::OnceCell;
@@ -402,7 +403,7 @@ impl Town {
         let leave: Vec<_> = node.replies.extract_if(.., |out| out.after <= durable).collect();
         let go: Vec<_> = node.sends.extract_if(.., |send| send.after <= durable).collect();
         for Outgoing { to, reply, .. } in leave {
-            self.check_spoken(at, &reply);
+            self.check_spoken(at, &reply, self.executed_bytes(to));
             self.see_token(to.session, &reply);
             if let Some(conn) = self.conn_at(to.session.0) {
                 let conn = Rc::make_mut(&mut self.conns[conn]);
@@ -418,6 +419,13 @@ impl Town {
                 None => self.answered(Who::Bank(at), peer.index(), self.slot_of(&request), None),
             }
         }
+    }
+
+    /// The bytes that the caller of an EXECUTE meant.
+    fn executed_bytes(&self, to: Caller) -> Option<Digest> {
+        let bytes = &self.base.bytes[usize::try_from(to.slot / 8).unwrap()];
+        let meant = &bytes[usize::from(to.session.0 == LIAR)];
+        (to.slot % 8 == 4).then(|| *meant.digest())
     }
 
     pub(super) fn see_token(&mut self, session: SessionId, reply: &Reply) {
