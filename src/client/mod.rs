@@ -5,6 +5,7 @@
 pub mod args;
 mod asking;
 mod bench;
+mod commands;
 mod conversation;
 mod drive;
 mod failure;
@@ -21,7 +22,7 @@ mod typed;
 
 use crate::config::Consortium;
 use crate::steplog::{self, StepLog};
-use args::{AccountCommand, Arguments, ClientCommand, Command};
+use args::Arguments;
 use clap::Parser;
 use failure::Failure;
 use output::{Paint, Shown};
@@ -82,11 +83,11 @@ async fn run(arguments: Arguments) -> Shown {
         known: RefCell::new(None),
     };
     // Only the command's word: what follows it may be numbers that name people.
-    let word = arguments.command.as_ref().map_or("set", Command::word);
+    let word = arguments.command.as_ref().map_or("set", args::Command::word);
     context.story.began(&format!("{} {word}", arguments.name));
     let shown = tokio::select! {
         biased;
-        shown = command(&context, arguments.command) => shown,
+        shown = commands::run(&context, arguments.command) => shown,
         _ = tokio::signal::ctrl_c() => {
             let known = context.known.take().unwrap_or_else(|| "interrupted".into());
             Failure::Interrupted(known).into()
@@ -98,29 +99,4 @@ async fn run(arguments: Arguments) -> Shown {
     }
     context.story.close();
     shown
-}
-
-async fn command(context: &Context, command: Option<Command>) -> Shown {
-    match command {
-        None => transactions::set_storage_to_one(context).await,
-        Some(Command::Set { value, key, how }) => transactions::set(context, key, value, how).await,
-        Some(Command::Get { key }) => ledgers::get(context, key).await,
-        Some(Command::Client(ClientCommand::Add { bank, cpf, name, kind })) => {
-            ledgers::add_client(context, bank, cpf, name, kind).await
-        }
-        Some(Command::Clients { bank }) => ledgers::clients(context, bank).await,
-        Some(Command::Account(AccountCommand::Open { bank, number, cpf, deposit })) => {
-            ledgers::open_account(context, bank, number, cpf, deposit).await
-        }
-        Some(Command::Accounts { bank, cpf }) => ledgers::accounts(context, bank, cpf).await,
-        Some(Command::Balance { account }) => ledgers::balance(context, account).await,
-        Some(Command::Deposit(cash)) => transactions::deposit(context, cash).await,
-        Some(Command::Withdraw(cash)) => transactions::withdraw(context, cash).await,
-        Some(Command::Transfer { from, to, how }) => transactions::transfer(context, &from, &to, how).await,
-        Some(Command::Status) => overview::status(context).await,
-        Some(Command::Pending) => overview::pending(context).await,
-        Some(Command::Resolve { tx }) => resolve::resolve(context, tx).await,
-        Some(Command::History { count, bank }) => overview::history(context, count, bank).await,
-        Some(Command::Bench(bench)) => bench::run(context, bench).await,
-    }
 }

@@ -1,0 +1,22 @@
+//! How a transaction is driven: the switches of every command that makes one.
+
+use crate::client::typed::bank;
+use crate::ids::{BankId, TxId};
+use clap::Args;
+
+/// How a transaction is driven.
+#[derive(Debug, Clone, Default, Args)]
+pub struct How {
+    /// Let this bank drive the transaction (EXECUTE), instead of this program.
+    #[arg(long, value_name = "BANK", value_parser = bank)]
+    pub via: Option<BankId>,
+    /// The transaction's id; made if not given. The same id again never runs twice.
+    #[arg(long, value_parser = TxId::new)]
+    pub tx: Option<TxId>,
+    /// The banks end the transaction by themselves only after so long (at most 300).
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=300))]
+    pub patience: Option<u32>,
+    /// For demonstrations and tests: once all votes are in, wait for a line on standard input before the verdict.
+    #[arg(long, hide = true, conflicts_with = "via")]
+    pub pause_after_prepare: bool,
+}
