@@ -1,40 +1,73 @@
 //! A real bank: live, replayed, and from a snapshot it is the same.
 
 use crate::support::small;
-use consorcio::bank::io::{Caller, Input, Now, Origin, SessionId};
+use consorcio::bank::io::{Caller, Input, Now, Origin, Output, Past, Seq, SessionId};
+use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 use consorcio::commit::token::{Seal, Verdict};
 use consorcio::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId, TxId};
-use consorcio::journal::{Appender, BankReplica, MemDisk, Options, open};
+use consorcio::journal::{Appender, BankReplica, Disk, MemDisk, Options, Reader, Recovered, open};
 use consorcio::money::Money;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::{NewAccount, NewClient, Request};
 use consorcio::wire::transaction::Transaction;
 use std::sync::Arc;
 
-struct Live {
-    core: Core,
-    appender: Appender,
+/// A bank with its journal.
+pub struct Live {
+    pub core: Core,
+    pub appender: Appender,
+    reader: Reader,
     slot: u64,
 }
 
 impl Live {
-    /// Lets the bank answer a request, and journals what it decides.
-    fn ask(&mut self, request: Request) -> Option<Reply> {
+    /// Opens the journal on `disk`, or makes it.
+    pub fn open(disk: impl Disk + 'static, options: Options, identity: Identity) -> (Live, Recovered) {
+        let mut replica = BankReplica::new(identity);
+        let (appender, reader, recovered) = open(Arc::new(disk), options, &mut replica).unwrap();
+        (Live { core: replica.core, appender, reader, slot: 0 }, recovered)
+    }
+
+    /// Lets the bank answer a request, and journals what it decides; `None` when its answer must wait.
+    pub fn ask(&mut self, request: Request) -> Option<Reply> {
+        let past = request.tx().filter(|tx| !self.core.knows(tx)).and_then(|tx| self.past(tx));
+        let caller = Caller { session: SessionId(1), slot: self.slot + 1 };
+        let output =
+            self.happen(&Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past });
+        output.replies.into_iter().find(|reply| reply.to == caller).map(|reply| reply.reply)
+    }
+
+    /// What the journal alone knows of an id.
+    pub fn past(&self, tx: &TxId) -> Option<Past> {
+        self.reader.lookup(tx).unwrap().map(|record| Past { record })
+    }
+
+    /// Lets something happen, a little later than what happened before, and journals what the bank decides.
+    pub fn happen(&mut self, input: &Input) -> Output {
         self.slot += 1;
         let wall_us = 1_800_000_000_000_000 + i64::try_from(self.slot).unwrap() * 100;
         let now = Now { wall_us, mono_us: self.slot * 100 };
-        let caller = Caller { session: SessionId(1), slot: self.slot };
-        let input = Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None };
         let before = self.core.seq();
-        let output = self.core.step(now, &input);
+        let output = self.core.step(now, input);
+        self.keep(before, &output.records);
+        output
+    }
+
+    /// Journals a record that no input brings about.
+    pub fn record(&mut self, record: Record) {
+        let before = self.core.seq();
+        self.core.apply(&record);
+        self.keep(before, &[record]);
+    }
+
+    fn keep(&mut self, before: Seq, records: &[Record]) {
         let mut batch = self.appender.batch();
-        for (seq, record) in (before + 1..).zip(&output.records) {
+        for (seq, record) in (before + 1..).zip(records) {
             batch.push(seq, record);
         }
         self.appender.append(&mut batch).unwrap();
         assert_eq!(self.core.seq(), self.appender.last());
-        output.replies.into_iter().find(|reply| reply.to == caller).map(|reply| reply.reply)
     }
 }
 
@@ -64,9 +97,7 @@ fn transfer(amount: u64) -> Arc<Transaction> {
 
 /// A bank after a life with clients, commits, refusals, tombstones and one transaction that is undecided.
 fn live(disk: &MemDisk) -> Live {
-    let mut replica = BankReplica::new(identity());
-    let (appender, ..) = open(Arc::new(disk.clone()), options(), &mut replica).unwrap();
-    let mut live = Live { core: replica.core, appender, slot: 0 };
+    let (mut live, _) = Live::open(disk.clone(), options(), identity());
     let cpf = TaxId::new("12345678900").unwrap();
     let client = NewClient {
         cpf: cpf.clone(),
@@ -108,9 +139,8 @@ fn live_replayed_and_from_a_snapshot_it_is_the_same() {
     let live = live(&disk);
     live.core.check_invariants();
     let open_again = |options: Options| {
-        let mut replica = BankReplica::new(identity());
-        let (_, reader, recovered) = open(Arc::new(disk.copy()), options, &mut replica).unwrap();
-        (replica.core, reader, recovered)
+        let (Live { core, reader, .. }, recovered) = Live::open(disk.copy(), options, identity());
+        (core, reader, recovered)
     };
     let (core, reader, recovered) = open_again(options());
     assert!(recovered.snapshot.is_some_and(|seq| seq > 100), "{recovered}");
@@ -121,9 +151,9 @@ fn live_replayed_and_from_a_snapshot_it_is_the_same() {
     assert!(!core.knows(&old));
     assert_eq!(reader.lookup(&old).unwrap().unwrap().decides(), Some(&old));
     // And from all records.
-    for name in consorcio::journal::Disk::list(&disk).unwrap() {
+    for name in disk.list().unwrap() {
         if name.starts_with("snapshot-") {
-            consorcio::journal::Disk::remove(&disk, &name).unwrap();
+            disk.remove(&name).unwrap();
         }
     }
     let (core, _, recovered) = open_again(options());

@@ -7,6 +7,7 @@ mod basics;
 mod crash;
 mod damage;
 mod files;
+mod first_format;
 mod lookups;
 mod snapshots;
 mod support;

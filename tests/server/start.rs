@@ -200,3 +200,48 @@ fn copy_folder(from: &Path, to: &Path) {
         std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
     }
 }
+
+/// A journal of the first format, as `tests/journal/first_format.rs` tells of it.
+#[test]
+fn it_starts_on_a_journal_of_the_first_format() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journal-format-1");
+    let cluster = Cluster::new(3, true);
+    let ports: Vec<String> = (0..3).map(|bank| cluster.port(bank).to_string()).collect();
+    let list = format!("{},-", ports.join(","));
+    std::fs::write(cluster.key_file(), "09".repeat(32)).expect("a key");
+    let bank = |journal: &str| {
+        let data = cluster.path().join(journal).join(&ports[0]);
+        std::fs::create_dir_all(&data).expect("a folder");
+        for entry in std::fs::read_dir(fixture.join(journal)).expect("the fixture is there") {
+            let entry = entry.expect("a folder can be read");
+            std::fs::copy(entry.path(), data.join(entry.file_name())).expect("a copy");
+        }
+        let mut command = servidor(cluster.path(), &format!("--port {} --consortium {list}", ports[0]));
+        command.arg("--key-file").arg(cluster.key_file()).arg("--data-dir").arg(cluster.path().join(journal));
+        command
+    };
+    let ran = run(servidor(cluster.path(), "journal").arg(fixture.join("journal"))).expect_code(0);
+    let records = std::fs::read_to_string(fixture.join("records.txt")).expect("the fixture is there");
+    assert_eq!(ran.stdout, records);
+
+    let mut process = Process::start(&mut bank("journal"));
+    process.wait_for("ready on").expect("it starts");
+    let mut wire = cluster.connect(0);
+    // Its expected text has lines that are asked, each with its answer; here those whose answer is one of words.
+    let said = std::fs::read_to_string(fixture.join("bank.txt")).expect("the fixture is there");
+    let mut asked = 0;
+    for (question, answer) in said.lines().zip(said.lines().skip(1)) {
+        let (Some(question), Some(answer)) = (question.strip_prefix("> STATUS "), answer.strip_prefix("< "))
+        else {
+            continue;
+        };
+        assert_eq!(wire.ask(&format!("STATUS {question}")), answer);
+        asked += 1;
+    }
+    assert!(asked > 10, "only {asked} questions");
+    assert!(wire.ask("VALUE").contains(r#""value":"1""#));
+    process.terminate();
+    assert_eq!(process.wait(), Some(0), "{:?}", process.seen());
+
+    refused(run(&mut bank("stopped")), 1, "must not work any more: bank 1 knows a vote");
+}
