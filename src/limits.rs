@@ -24,6 +24,8 @@ pub const TOKENS_MAX: usize = BANKS_MAX;
 
 /// Longest patience a transaction may ask for.
 pub const PATIENCE_MS_MAX: u32 = 300_000;
+/// An outside coordinator that has not voted on its transaction for this long is taken to refuse it.
+pub const OUTSIDE_VOTE_MS_MAX: u64 = 300_000;
 /// A bank asks the others about an undecided transaction once it is this old.
 pub const RESOLVE_AFTER_MS: u64 = 3_000;
 /// A driver gives up on a silent bank after this long.

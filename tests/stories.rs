@@ -6,6 +6,8 @@
 //! - `world banks=3 key=yes`: a new consortium.
 //! - `BANK.SESSION 'LINE'`, as in `0.a 'PREPARE t1 $T'`: a client's line. `$ok0` is the newest OK token of bank 0,
 //!   `$nok0` its newest NOK token.
+//! - `outside BANK.SESSION 'PREPARE t1 {"ops":[…]}'`: an outside coordinator's request, of withdrawals at that bank; or
+//!   its COMMIT or ABORT.
 //! - `close BANK.SESSION`, `pass MS` (time, with ticks), `pause MS` (time, and one tick at its end), `settle` (all
 //!   messages between banks arrive).
 //! - `crash BANK`, `restart BANK`, `connect`, `cut FROM TO`: faults and their end.
@@ -136,6 +138,13 @@ impl Runner for Story {
                 let request = consorcio::wire::request::Request::parse(&line).map_err(|fault| fault.text)?;
                 let origin = consorcio::bank::io::Origin::Client;
                 self.world.request(Story::bank(&name[..1])?, session, origin, request, 500_000);
+            }
+            "outside" => {
+                let (name, line) = (next()?, self.expand(&next()?));
+                let (session, bank) = (self.session(&name), Story::bank(&name[..1])?);
+                if let Some(reply) = self.world.outside(bank, session, &line) {
+                    writeln!(out, "{name} < {}", short_reply(&reply))?;
+                }
             }
             "pass" => {
                 let mut left: u64 = next()?.parse()?;

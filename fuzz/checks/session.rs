@@ -468,7 +468,8 @@ impl Town {
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
-            | Record::Stopped { .. } => false,
+            | Record::Stopped { .. }
+            | Record::OutsideVoted { .. } => false,
         })
     }
 

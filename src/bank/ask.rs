@@ -22,6 +22,9 @@ impl Deciding<'_> {
         if watch.is_some_and(|watch| watch.asking) || self.is_decided_here(tx) {
             return;
         }
+        if prepared.transaction.has_outside() {
+            return; // Nobody knows what its coordinator will say, and this bank's OK alone decides nothing.
+        }
         self.out.steps.push(CoreStep::Doubt(tx.clone(), cause));
         if others.is_empty() {
             self.decided(tx, prepared, Outcome::Committed(prepared.time), Vec::new());
@@ -54,7 +57,8 @@ impl Deciding<'_> {
     /// A peer answered RESOLVE, or can't.
     pub fn resolved(&mut self, peer: BankId, tx: &TxId, reply: Option<&Reply>) {
         let again = Some(self.now.mono_us + BACKOFF_MS_MAX * 1_000);
-        let Some(prepared) = self.bank.undecided.get(tx) else {
+        let asked_about = |prepared: &&Prepared| !prepared.transaction.has_outside();
+        let Some(prepared) = self.bank.undecided.get(tx).filter(asked_about) else {
             self.note(Note::Answered(peer, tx.clone(), None));
             return;
         };

@@ -13,7 +13,7 @@ use crate::bank::record::Record;
 use crate::bank::state::{Bank, Known, Prepared};
 use crate::commit::token::Verdict;
 use crate::ids::{BankId, BankSet, Time, TxId};
-use crate::limits::{ANSWER_WITHIN_MS, QUEUE_WAIT_MS_MAX};
+use crate::limits::{ANSWER_WITHIN_MS, OUTSIDE_VOTE_MS_MAX, QUEUE_WAIT_MS_MAX};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use crate::wire::transaction::Transaction;
@@ -79,6 +79,14 @@ impl<'a> Deciding<'a> {
     ) {
         let late = waited_us >= QUEUE_WAIT_MS_MAX * 1_000;
         match request {
+            request if origin == Origin::Outside => self.outside(caller, request, late, past),
+            Request::Prepare(_, transaction) | Request::Execute(_, transaction)
+                if transaction.has_outside() =>
+            {
+                let text =
+                    format!("{} does not take a transaction of an outside coordinator", request.verb());
+                self.reply(caller, Reply::Err(Reason::Refused, text), 0);
+            }
             Request::Prepare(tx, transaction) => self.prepare(caller, tx, transaction, late, past),
             Request::Commit(tx, tokens) => self.end(caller, origin, tx, tokens, past, Wanted::Commit),
             Request::Abort(tx, token) => {
@@ -140,14 +148,8 @@ impl<'a> Deciding<'a> {
         self.note(Note::Started(self.now.mono_us));
         self.note(Note::CutMark(self.now.mono_us, self.bank.clock, None));
         for (tx, prepared) in &self.bank.undecided {
-            let watch = Watch {
-                session: None,
-                voted: prepared.time,
-                deadline_us: self.now.mono_us,
-                patient: true,
-                asking: false,
-                granted: Vec::new(),
-            };
+            let wait_ms = if prepared.transaction.has_outside() { OUTSIDE_VOTE_MS_MAX } else { 0 };
+            let watch = Watch::patient(prepared.time, self.now.mono_us + wait_ms * 1_000);
             self.note(Note::Watch(tx.clone(), watch));
             self.ask(tx, prepared, DoubtCause::Restart);
         }
@@ -158,8 +160,12 @@ impl<'a> Deciding<'a> {
         let due = self.desk.timers.iter().take_while(|(due, _)| *due <= now);
         let patient = self.desk.patient_timers.iter().take_while(|(due, _)| *due <= now);
         for (_, tx) in due.chain(patient) {
-            if let Some(prepared) = self.bank.undecided.get(tx) {
-                self.ask(tx, prepared, DoubtCause::TimeOut);
+            match self.bank.undecided.get(tx) {
+                Some(prepared) if prepared.transaction.has_outside() => {
+                    self.outside_votes(tx, prepared, Some(Reason::Expired));
+                }
+                Some(prepared) => self.ask(tx, prepared, DoubtCause::TimeOut),
+                None => {}
             }
         }
         let drives = self.desk.drive_timers.iter().take_while(|(due, _)| *due <= now);

@@ -42,9 +42,10 @@ pub struct Watch {
     pub session: Option<SessionId>,
     /// The vote's time.
     pub voted: Time,
-    /// When the bank resolves by itself, on the monotonic clock in microseconds.
+    /// When the bank resolves by itself, or refuses for an outside coordinator, on the monotonic clock in
+    /// microseconds.
     pub deadline_us: u64,
-    /// Has this transaction patience?
+    /// Has this transaction patience, or an outside coordinator?
     pub patient: bool,
     /// Is the bank asking the others?
     pub asking: bool,
@@ -109,6 +110,13 @@ pub struct CutAsked {
     pub accounts: bool,
     /// The last key of the page before.
     pub after: Option<SnapshotKey>,
+}
+
+impl Watch {
+    /// One that no connection's end touches, and that ends at this moment.
+    pub fn patient(voted: Time, deadline_us: u64) -> Watch {
+        Watch { session: None, voted, deadline_us, patient: true, asking: false, granted: Vec::new() }
+    }
 }
 
 impl CutAsked {

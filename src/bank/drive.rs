@@ -294,7 +294,9 @@ impl Deciding<'_> {
         let mine = |record: &Record| match record {
             Record::Voted { tx: other, .. } | Record::Refused { tx: other, .. } => other == tx,
             Record::Executed { tx: other, .. } => other == tx,
-            Record::Decided { .. }
+            // A bank drives no transaction that has an outside coordinator.
+            Record::OutsideVoted { .. }
+            | Record::Decided { .. }
             | Record::Consortium { .. }
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }

@@ -46,11 +46,14 @@ impl Deciding<'_> {
                 let reply = self.outcome_reply(tx, &ended);
                 self.reply(caller, reply, after);
             }
+            Known::Prepared(prepared) if prepared.transaction.has_outside() => {
+                self.end_of_outside(caller, origin, tx, prepared, wanted);
+            }
             Known::Prepared(prepared) => match self.judge(tx, prepared, tokens) {
                 Some((outcome, votes)) => {
                     let own = prepared.own();
                     self.decided(tx, prepared, outcome, votes);
-                    let ended = Ended { own, outcome, text: Box::default(), seq: 0 };
+                    let ended = Ended { own, outcome, text: Box::default(), seq: 0, outside: false };
                     let reply = self.outcome_reply(tx, &ended);
                     // Its proof is durable at the others; here the own vote suffices, the record may follow.
                     self.reply(caller, reply, prepared.seq);

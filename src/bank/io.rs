@@ -41,6 +41,9 @@ pub enum Origin {
     Client,
     /// A bank's link: only what is answered from the bank's own state goes over it.
     Link,
+    /// An outside coordinator, which the bank can't see through: its PREPARE is of a transaction that names it, its
+    /// COMMIT and ABORT are its votes. It comes from within the process alone, never from a line.
+    Outside,
 }
 
 /// The outcome of an old transaction, found in the journal because memory no longer holds it.

@@ -11,6 +11,7 @@ mod drive;
 mod end;
 pub mod io;
 mod list;
+mod outside;
 mod read;
 pub mod record;
 mod register;

@@ -57,7 +57,8 @@ impl Deciding<'_> {
     fn clients(&mut self, caller: Caller, after: Option<&TaxId>) {
         let mut page = Page::new(LIST_BYTES_MAX);
         for client in self.bank.ledger.clients_after(after) {
-            if !page.push(client.cpf.as_str(), client) {
+            let created = self.bank.ledger.client_added(&client.cpf);
+            if !page.push(client.cpf.as_str(), &Listed { item: client, created }) {
                 break;
             }
         }
@@ -72,7 +73,8 @@ impl Deciding<'_> {
         }
         let mut page = Page::new(LIST_BYTES_MAX);
         for view in self.bank.ledger.accounts_after(cpf, after) {
-            if !page.push(view.number.as_str(), &view) {
+            let created = self.bank.ledger.account_opened(view.number);
+            if !page.push(view.number.as_str(), &Listed { item: &view, created }) {
                 break;
             }
         }
@@ -117,7 +119,8 @@ impl Deciding<'_> {
         for (tx, prepared) in self.bank.undecided.range::<TxId, _>(range) {
             let ops = ops_value(&prepared.transaction);
             let waiting_for = self.waiting_for(tx, prepared).iter().map(|bank| bank.as_u8()).collect();
-            let line = PendingLine { tx: tx.as_str(), since: prepared.time, waiting_for, ops };
+            let outside = prepared.transaction.has_outside();
+            let line = PendingLine { tx: tx.as_str(), since: prepared.time, waiting_for, ops, outside };
             if !page.push(tx.as_str(), &line) {
                 break;
             }
@@ -177,7 +180,8 @@ impl Deciding<'_> {
         Ok(())
     }
 
-    /// Could an undecided vote of this bank still commit at or before `time`?
+    /// Could an undecided vote of this bank still commit at or before `time`? Not what an outside coordinator decides:
+    /// its vote is later than the clock, which has been moved past `time`.
     fn cut_must_wait(&self, time: Time) -> bool {
         self.bank.undecided_by_time.first().is_some_and(|(vote, _)| *vote <= time)
     }
@@ -277,6 +281,14 @@ impl Deciding<'_> {
     }
 }
 
+/// A client or an account in a list. No two of them were created at one time: it is their order of creation.
+#[derive(Serialize)]
+struct Listed<'a, T> {
+    #[serde(flatten)]
+    item: &'a T,
+    created: Option<Time>,
+}
+
 #[derive(Serialize)]
 struct Register<'a> {
     key: &'a str,
@@ -290,6 +302,8 @@ struct HistoryLine<'a> {
     time: Time,
     reason: Option<&'static str>,
     ops: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "is_false")]
+    outside: bool,
 }
 
 impl HistoryLine<'_> {
@@ -300,6 +314,7 @@ impl HistoryLine<'_> {
             time: event.time,
             reason: event.reason.map(Reason::as_str),
             ops: event.transaction.as_ref().and_then(|transaction| ops_value(transaction)),
+            outside: event.transaction.as_ref().is_some_and(|transaction| transaction.has_outside()),
         }
     }
 }
@@ -310,6 +325,8 @@ struct PendingLine<'a> {
     since: Time,
     waiting_for: Vec<u8>,
     ops: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "is_false")]
+    outside: bool,
 }
 
 #[derive(Serialize)]
@@ -355,6 +372,11 @@ struct CutAccount<'a> {
 fn ops_value(transaction: &Transaction) -> Option<Box<RawValue>> {
     let json = transaction.ops_json();
     if fits(json.as_ref()) { raw(json.to_string()) } else { None }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn raw(json: String) -> Option<Box<RawValue>> {

@@ -86,6 +86,17 @@ pub enum Record {
         /// Why, for the operator.
         why: String,
     },
+    /// The outside coordinator of a transaction voted. This bank's OK stands already, so this is the decision.
+    OutsideVoted {
+        /// The transaction's id.
+        tx: TxId,
+        /// This bank's own vote, so that this record alone answers for the transaction later.
+        own: OwnVote,
+        /// The outside vote's time, later than the own one's: the commit's, if it is one.
+        time: Time,
+        /// `None` is OK.
+        refusal: Option<Reason>,
+    },
 }
 
 impl Record {
@@ -95,7 +106,8 @@ impl Record {
             Record::Voted { tx, refusal: Some(_), .. }
             | Record::Refused { tx, .. }
             | Record::Decided { tx, .. }
-            | Record::Executed { tx, .. } => Some(tx),
+            | Record::Executed { tx, .. }
+            | Record::OutsideVoted { tx, .. } => Some(tx),
             Record::Voted { refusal: None, .. }
             | Record::Consortium { .. }
             | Record::ClientAdded { .. }

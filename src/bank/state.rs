@@ -31,7 +31,7 @@ pub(crate) struct Bank {
     pub ledger: Ledger,
     /// Voted OK, outcome unknown.
     pub undecided: BTreeMap<TxId, Prepared>,
-    /// The same by the vote's time, for cuts.
+    /// Those of them that may commit at the time of this bank's vote, by that time: what cuts wait for.
     pub undecided_by_time: BTreeSet<(Time, TxId)>,
     pub undecided_bytes: usize,
     /// The newest outcomes; older ones are in the journal's index.
@@ -65,6 +65,8 @@ pub(crate) struct Ended {
     pub text: Box<str>,
     /// The deciding record; 0 for one that was found in the journal.
     pub seq: Seq,
+    /// Had it an outside coordinator? A tombstone says nothing of that.
+    pub outside: bool,
 }
 
 /// A line of HISTORY.
@@ -166,6 +168,7 @@ impl Bank {
             Record::Decided { tx, outcome, votes, .. } => {
                 let prepared = self.remove_undecided(tx);
                 let transaction = &prepared.transaction;
+                assert!(!transaction.has_outside(), "only its outside coordinator decides {tx}");
                 match outcome {
                     Outcome::Committed(time) => {
                         self.ledger.settle(me, tx, transaction, *time);
@@ -183,6 +186,7 @@ impl Bank {
             }
             Record::Executed { tx, time, committed, transaction, votes } => {
                 self.voted(*time);
+                assert!(!transaction.has_outside(), "only its outside coordinator decides {tx}");
                 self.ledger.hold(me, tx, transaction);
                 self.ledger.settle(me, tx, transaction, *committed);
                 self.met(*committed);
@@ -200,6 +204,20 @@ impl Bank {
             }
             Record::ClockMoved { time } => self.met(*time),
             Record::Stopped { why } => self.stopped = Some(why.clone()),
+            Record::OutsideVoted { tx, time, refusal, .. } => {
+                let prepared = self.remove_undecided(tx);
+                let transaction = &prepared.transaction;
+                assert!(transaction.has_outside(), "{tx} has no outside coordinator");
+                // So it falls under no cut that was told.
+                assert!(*time > self.clock, "a vote's time is later than all that this bank gave or met");
+                match refusal {
+                    None => self.ledger.settle(me, tx, transaction, *time),
+                    Some(_) => self.ledger.release(me, tx, transaction),
+                }
+                self.met(*time);
+                self.remember(tx, *time, *refusal, Some(transaction));
+                self.ended(record);
+            }
         }
     }
 
@@ -216,7 +234,10 @@ impl Bank {
 
     pub fn insert_undecided(&mut self, tx: TxId, prepared: Prepared) {
         self.undecided_bytes += prepared.transaction.memory_bytes();
-        self.undecided_by_time.insert((prepared.time, tx.clone()));
+        // What an outside coordinator decides commits at its own vote's time, after every cut that was told by then.
+        if !prepared.transaction.has_outside() {
+            self.undecided_by_time.insert((prepared.time, tx.clone()));
+        }
         let before = self.undecided.insert(tx, prepared);
         assert!(before.is_none(), "a bank votes once for an id");
     }
@@ -268,24 +289,30 @@ impl Bank {
 
     /// What a deciding record says of its transaction.
     fn ended_of(&self, record: &Record, seq: Seq) -> Option<Ended> {
-        let refused = |tx: &TxId, own: OwnVote, reason: Reason, text: &str| {
-            let outcome = Outcome::Aborted(self.own_token(tx, &own), reason);
-            Some(Ended { own, outcome, text: text.into(), seq })
-        };
+        let ended = |own, outcome, outside| Some(Ended { own, outcome, text: Box::default(), seq, outside });
+        let refused =
+            |tx: &TxId, own: OwnVote, reason: Reason| Outcome::Aborted(self.own_token(tx, &own), reason);
         match record {
             Record::Voted { tx, time, transaction, refusal: Some((reason, text)) } => {
-                let digest = Some(*transaction.digest());
-                refused(tx, OwnVote { verdict: Verdict::No, time: *time, digest }, *reason, text)
+                let own = OwnVote { verdict: Verdict::No, time: *time, digest: Some(*transaction.digest()) };
+                let ended = ended(own, refused(tx, own, *reason), transaction.has_outside());
+                ended.map(|ended| Ended { text: text.as_str().into(), ..ended })
             }
             Record::Refused { tx, time, reason } => {
-                refused(tx, OwnVote { verdict: Verdict::No, time: *time, digest: None }, *reason, "")
+                let own = OwnVote { verdict: Verdict::No, time: *time, digest: None };
+                ended(own, refused(tx, own, *reason), false)
             }
-            Record::Decided { own, outcome, .. } => {
-                Some(Ended { own: *own, outcome: *outcome, text: Box::default(), seq })
-            }
+            Record::Decided { own, outcome, .. } => ended(*own, *outcome, false),
             Record::Executed { time, committed, transaction, .. } => {
                 let own = OwnVote { verdict: Verdict::Ok, time: *time, digest: Some(*transaction.digest()) };
-                Some(Ended { own, outcome: Outcome::Committed(*committed), text: Box::default(), seq })
+                ended(own, Outcome::Committed(*committed), false)
+            }
+            Record::OutsideVoted { own, time, refusal: None, .. } => {
+                ended(*own, Outcome::Committed(*time), true)
+            }
+            // The bank makes one token for an id, ever: that of its own OK.
+            Record::OutsideVoted { tx, own, refusal: Some(reason), .. } => {
+                ended(*own, refused(tx, *own, *reason), true)
             }
             Record::Voted { refusal: None, .. }
             | Record::Consortium { .. }

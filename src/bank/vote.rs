@@ -11,7 +11,9 @@ use crate::bank::state::Known;
 use crate::commit::coordinator::Event;
 use crate::commit::token::{Digest, Token, Verdict};
 use crate::ids::TxId;
-use crate::limits::{QUEUE_WAIT_MS_MAX, RESOLVE_AFTER_MS, UNDECIDED_BYTES_MAX, UNDECIDED_MAX};
+use crate::limits::{
+    OUTSIDE_VOTE_MS_MAX, QUEUE_WAIT_MS_MAX, RESOLVE_AFTER_MS, UNDECIDED_BYTES_MAX, UNDECIDED_MAX,
+};
 use crate::wire::reply::Reply;
 use crate::wire::transaction::Transaction;
 use crate::wire::{Fault, Reason};
@@ -49,6 +51,13 @@ impl Deciding<'_> {
                 match (ended.own.digest, &ended.outcome) {
                     (Some(digest), _) if digest != *transaction.digest() => {
                         self.duplicate(caller, tx, token, ended.seq);
+                    }
+                    // Its coordinator must not take an old OK for a hold that still stands.
+                    (Some(_), Outcome::Aborted(_, reason))
+                        if ended.outside && ended.own.verdict == Verdict::Ok =>
+                    {
+                        let text = "it was refused for its outside coordinator".to_owned();
+                        self.reply(caller, Reply::Nok(tx.clone(), token, *reason, text), ended.seq);
                     }
                     (Some(_), _) if ended.own.verdict == Verdict::Ok => {
                         self.reply(caller, Reply::Ok(tx.clone(), token), ended.seq);
@@ -127,16 +136,12 @@ impl Deciding<'_> {
             refusal: refusal.as_ref().map(|fault| (fault.reason, fault.text.clone())),
         });
         if refusal.is_none() {
-            let patience = transaction.patience_ms();
-            let wait_ms = patience.map_or(RESOLVE_AFTER_MS, u64::from);
-            let watch = Watch {
-                session: session.filter(|_| patience.is_none()),
-                voted: time,
-                deadline_us: self.now.mono_us + wait_ms * 1_000,
-                patient: patience.is_some(),
-                asking: false,
-                granted: Vec::new(),
-            };
+            let outside = transaction.has_outside().then_some(OUTSIDE_VOTE_MS_MAX);
+            let patience = outside.or(transaction.patience_ms().map(u64::from));
+            let wait_ms = patience.unwrap_or(RESOLVE_AFTER_MS);
+            let watch = Watch::patient(time, self.now.mono_us + wait_ms * 1_000);
+            let patient = patience.is_some();
+            let watch = Watch { session: session.filter(|_| !patient), patient, ..watch };
             self.note(Note::Watch(tx.clone(), watch));
         }
         (self.bank.own_token(tx, &own), refusal, seq)

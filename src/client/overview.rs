@@ -199,6 +199,8 @@ struct PendingView {
     since: Time,
     waiting_for: Vec<u8>,
     ops: Option<Vec<OpView>>,
+    #[serde(default)]
+    outside: bool,
 }
 
 /// HISTORY as banks tell it.
@@ -248,7 +250,11 @@ pub async fn pending(context: &Context) -> Shown {
             plain(utc(view.since)),
             (
                 Tone::Open,
-                if keepers.is_empty() { "its driver".into() } else { format!("bank {}", keepers.join(", ")) },
+                match keepers.is_empty() {
+                    false => format!("bank {}", keepers.join(", ")),
+                    true if view.outside => "its outside coordinator".into(),
+                    true => "its driver".into(),
+                },
             ),
             plain(in_words(&view.ops)),
         ]);

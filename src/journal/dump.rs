@@ -157,6 +157,12 @@ impl fmt::Display for Readable<'_> {
             }
             Record::ClockMoved { time } => write!(f, "clock time={time}"),
             Record::Stopped { why } => write!(f, "stopped {why:?}"),
+            Record::OutsideVoted { tx, own, time, refusal: None } => {
+                write!(f, "outside {tx} COMMITTED time={time} own-vote={}", own.time)
+            }
+            Record::OutsideVoted { tx, own, time, refusal: Some(reason) } => {
+                write!(f, "outside {tx} ABORTED {reason} time={time} own-vote={}", own.time)
+            }
         }
     }
 }

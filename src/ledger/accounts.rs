@@ -212,6 +212,14 @@ impl Accounts {
         range.map(|(_, client)| &self.clients[*client as usize].data)
     }
 
+    pub(super) fn client_added(&self, cpf: &TaxId) -> Option<Time> {
+        self.by_cpf.get(cpf).map(|client| self.clients[*client as usize].added)
+    }
+
+    pub(super) fn opened(&self, slot: Slot) -> Time {
+        self.accounts[slot.index()].opened
+    }
+
     pub(super) fn check_client(&self, client: &NewClient) -> Result<Known, Fault> {
         match self.client(&client.cpf) {
             Some(known) if known == client => Ok(Known::Same),

@@ -257,6 +257,16 @@ impl Ledger {
         self.book.accounts.client(cpf)
     }
 
+    /// When a client was registered.
+    pub fn client_added(&self, cpf: &TaxId) -> Option<Time> {
+        self.book.accounts.client_added(cpf)
+    }
+
+    /// When an account was opened.
+    pub fn account_opened(&self, number: &AccountNumber) -> Option<Time> {
+        self.book.accounts.find(number).map(|slot| self.book.accounts.opened(slot))
+    }
+
     /// Clients by cpf, those after `after`.
     pub fn clients_after<'a>(
         &'a self,

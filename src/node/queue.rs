@@ -135,7 +135,7 @@ impl Queue {
     /// Must something urgent of the same session go before this one, the first that is not urgent?
     fn waits_for_own(&self, head: &Input) -> bool {
         let session = match head {
-            Input::Request { origin: Origin::Client, caller, .. } => caller.session,
+            Input::Request { origin: Origin::Client | Origin::Outside, caller, .. } => caller.session,
             Input::Closed(session) => *session,
             Input::Request { origin: Origin::Link, .. }
             | Input::Answer { .. }
@@ -226,13 +226,15 @@ mod tests {
         }
     }
 
-    /// Fills a queue from names as `name` makes them, `l` before those of links, and empties it.
+    /// Fills a queue from names as `name` makes them, and empties it; `l` stands before those of links, `o` before those
+    /// of outside coordinators.
     fn order(pushed: &str) -> String {
         let mut queue = Queue::default();
         for text in pushed.split_whitespace() {
-            let (origin, text) = match text.strip_prefix('l') {
-                Some(rest) => (Origin::Link, rest),
-                None => (Origin::Client, text),
+            let (origin, text) = match text.split_at(1) {
+                ("l", rest) => (Origin::Link, rest),
+                ("o", rest) => (Origin::Outside, rest),
+                _ => (Origin::Client, text),
             };
             let (session, slot) = text[1..].split_once('.').unwrap_or((&text[1..], "0"));
             let (session, slot) = (session.parse().unwrap(), slot.parse().unwrap());
@@ -272,6 +274,8 @@ mod tests {
         // Session 9's read comes after its COMMIT, even when new work's share is due.
         assert_eq!(order("p9.9 c1.0 c2.0 c3.0 c9.0"), "c1.0 c2.0 c3.0 p9.9 c9.0");
         assert_eq!(order("c1.0 c2.0 c3.0 c9.0 p9.1"), "c1.0 c2.0 c3.0 c9.0 p9.1");
+        assert_eq!(order("op1.0 oc1.1 oc2.0"), "c2.0 p1.0 c1.1", "and so does an outside coordinator");
+        assert_eq!(order("op9.9 c1.0 c2.0 c3.0 oc9.0"), "c1.0 c2.0 c3.0 p9.9 c9.0");
     }
 
     #[test]

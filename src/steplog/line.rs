@@ -186,6 +186,17 @@ fn ending(out: &mut Vec<u8>, ending: Ending) {
             next(out, reason.as_str());
             field(out, "by=", by.as_u8().into());
         }
+        Ending::Outside(time, refusal) => {
+            match refusal {
+                None => next(out, "COMMITTED"),
+                Some(reason) => {
+                    next(out, "ABORTED");
+                    next(out, reason.as_str());
+                }
+            }
+            signed(out, "time=", time.0);
+            next(out, "by=outside");
+        }
         Ending::Unknown(silent) => {
             next(out, "UNKNOWN");
             banks(out, "silent=", silent);

@@ -60,6 +60,8 @@ pub enum Ending {
     Committed(Time),
     /// Aborted because this bank refused, for this reason.
     Aborted(BankId, Reason),
+    /// The outside coordinator voted at this time, and with that decided it; `None` is OK.
+    Outside(Time, Option<Reason>),
     /// Not known: these banks are silent.
     Unknown(BankSet),
     /// Nothing was sent, because no bank could be reached.

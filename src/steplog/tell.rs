@@ -67,6 +67,9 @@ impl Step {
             Record::AccountOpened { account, .. } => Step::Account(account.number.clone(), seq),
             Record::ClockMoved { time } => Step::Clock(*time, seq),
             Record::Stopped { why } => Step::Fault(why.as_str().into()),
+            Record::OutsideVoted { tx, time, refusal, .. } => {
+                Step::Outcome { tx: tx.clone(), ending: Ending::Outside(*time, *refusal), seq, voted: None }
+            }
         }
     }
 

@@ -212,7 +212,13 @@ fn a_transaction_is_told_by_its_size_and_banks() {
     };
     let own = OwnVote { verdict: Verdict::Ok, time: Time(5), digest: None };
     let decided = |outcome| Record::Decided { tx: tx("t1"), own, outcome, votes: Vec::new() };
+    let outside = |refusal| Record::OutsideVoted { tx: tx("t1"), own, time: Time(9), refusal };
     let cases = [
+        (Step::of_record(&outside(None), 8), "outcome tx=t1 peer=- COMMITTED time=9 by=outside seq=8"),
+        (
+            Step::of_record(&outside(Some(Reason::Expired)), 8),
+            "outcome tx=t1 peer=- ABORTED expired time=9 by=outside seq=8",
+        ),
         (
             Step::of_request(&Request::Execute(tx("t1"), Arc::clone(&transaction)), client()),
             "recv tx=t1 peer=127.0.0.1:53012 EXECUTE ops=2 banks=0,2",

@@ -18,7 +18,7 @@ pub(super) struct Field {
 
 impl Field {
     /// A field of the outermost object.
-    pub fn top(name: &'static str) -> Field {
+    pub const fn top(name: &'static str) -> Field {
         Field { list: None, name }
     }
 

@@ -25,6 +25,16 @@ pub struct Transaction {
     ops: Vec<Op>,
     patience_ms: Option<u32>,
     banks: BankSet,
+    outside: bool,
+}
+
+/// Whose text a transaction is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// A line's, or what will be one.
+    Line,
+    /// A bank's own, and its journal's: it may name an outside coordinator.
+    Bank,
 }
 
 /// One operation at one bank.
@@ -98,13 +108,18 @@ impl Transaction {
     /// # Errors
     /// `malformed` or `limit`, naming the field, for what is not a transaction.
     pub fn parse(text: &str) -> Result<Transaction, Fault> {
+        Transaction::read(text, Source::Line)
+    }
+
+    fn read(text: &str, source: Source) -> Result<Transaction, Fault> {
         if text.len() > TRANSACTION_BYTES_MAX {
             let text = format!("a transaction of {} bytes, more than {TRANSACTION_BYTES_MAX}", text.len());
             return Err(Fault::new(Reason::Limit, text));
         }
-        let (ops, patience_ms) = read::read(text)?;
-        let banks = ops.iter().map(|op| op.bank).collect();
-        Ok(Transaction { digest: Digest::of(text.as_bytes()), text: text.into(), ops, patience_ms, banks })
+        let read::Fields { ops, patience_ms, outside } = read::read(text, source)?;
+        let banks = ops.iter().map(|op| op.bank).chain(outside).collect();
+        let (digest, outside) = (Digest::of(text.as_bytes()), outside.is_some());
+        Ok(Transaction { digest, text: text.into(), ops, patience_ms, banks, outside })
     }
 
     /// The transaction of these operations; its text is compact, in the canonical order of fields.
@@ -120,6 +135,25 @@ impl Transaction {
         }
         text.push(b'}');
         Transaction::parse(&String::from_utf8_lossy(&text))
+    }
+
+    /// What an outside coordinator has `bank` withdraw, perhaps nothing. It is committed when that coordinator
+    /// votes OK too. Its text ends with `"outside":<bank>`, which no line carries.
+    ///
+    /// # Errors
+    /// As for `from_ops`, and when an operation is no withdrawal at `bank`.
+    pub fn with_outside(bank: BankId, ops: impl AsRef<[Op]>) -> Result<Transaction, Fault> {
+        let mut text = b"{\"ops\":".to_vec();
+        write_ops(&mut text, ops.as_ref());
+        text.extend_from_slice(b",\"outside\":");
+        write_decimal(&mut text, i64::from(bank.as_u8()));
+        text.push(b'}');
+        Transaction::read(&String::from_utf8_lossy(&text), Source::Bank)
+    }
+
+    /// Has an outside coordinator a vote on it, beside the one bank that it names?
+    pub fn has_outside(&self) -> bool {
+        self.outside
     }
 
     /// Its exact text.
@@ -220,7 +254,7 @@ impl serde::de::Visitor<'_> for TextVisitor {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Transaction, E> {
-        Transaction::parse(text).map_err(E::custom)
+        Transaction::read(text, Source::Bank).map_err(E::custom)
     }
 }
 

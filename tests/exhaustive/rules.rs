@@ -42,7 +42,8 @@ fn vote_in(record: &Record, tx: &TxId) -> Option<Held> {
         | Record::ClientAdded { .. }
         | Record::AccountOpened { .. }
         | Record::ClockMoved { .. }
-        | Record::Stopped { .. } => None,
+        | Record::Stopped { .. }
+        | Record::OutsideVoted { .. } => None,
     }
 }
 
@@ -63,7 +64,8 @@ fn end_in(record: &Record, tx: &TxId, digest: Digest) -> Option<bool> {
         | Record::ClientAdded { .. }
         | Record::AccountOpened { .. }
         | Record::ClockMoved { .. }
-        | Record::Stopped { .. } => None,
+        | Record::Stopped { .. }
+        | Record::OutsideVoted { .. } => None,
     }
 }
 
@@ -116,7 +118,10 @@ impl Town {
             }
             Record::Decided { .. } | Record::ClockMoved { .. } => {}
             Record::Stopped { why } => panic!("bank {at} stopped: {why}"),
-            Record::Consortium { .. } | Record::ClientAdded { .. } | Record::AccountOpened { .. } => {
+            Record::Consortium { .. }
+            | Record::ClientAdded { .. }
+            | Record::AccountOpened { .. }
+            | Record::OutsideVoted { .. } => {
                 panic!("nobody asked bank {at} for {record:?}")
             }
         }
@@ -150,7 +155,8 @@ impl Town {
             | Record::Stopped { .. }
             | Record::Consortium { .. }
             | Record::ClientAdded { .. }
-            | Record::AccountOpened { .. } => {}
+            | Record::AccountOpened { .. }
+            | Record::OutsideVoted { .. } => {}
         }
     }
 

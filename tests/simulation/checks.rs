@@ -109,7 +109,8 @@ impl Simulation<'_> {
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
-            | Record::Stopped { .. } => {}
+            | Record::Stopped { .. }
+            | Record::OutsideVoted { .. } => {}
         }
     }
 

@@ -19,7 +19,10 @@ use consorcio::commit::token::Seal;
 use consorcio::ids::{BankId, TxId};
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
+use consorcio::wire::transaction::Transaction;
+use consorcio::wire::{Fault, Reason};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Sessions from here on are links between banks.
 const FIRST_LINK: u64 = 1_000_000;
@@ -191,6 +194,18 @@ impl World {
         match Request::parse(line) {
             Ok(request) => {
                 self.request(bank, SessionId(session), Origin::Client, request, 0);
+                None
+            }
+            Err(fault) => Some(Reply::Err(fault.reason, fault.text)),
+        }
+    }
+
+    /// What an outside coordinator wants of a bank: PREPARE, which has it withdraw what the line's transaction says,
+    /// nothing without one; or COMMIT or ABORT, which are its votes.
+    pub fn outside(&mut self, bank: usize, session: u64, line: &str) -> Option<Reply> {
+        match outside_request(bank, line) {
+            Ok(request) => {
+                self.request(bank, SessionId(session), Origin::Outside, request, 0);
                 None
             }
             Err(fault) => Some(Reply::Err(fault.reason, fault.text)),
@@ -507,6 +522,19 @@ impl World {
             }
         }
     }
+}
+
+/// An outside coordinator's request, written as a line's.
+pub fn outside_request(bank: usize, line: &str) -> Result<Request, Fault> {
+    let bank = BankId::new(bank).expect("few banks");
+    let (tx, ops) = match line.strip_prefix("PREPARE ").map(|rest| rest.split_once(' ').unwrap_or((rest, "")))
+    {
+        Some((tx, "")) => (tx, Vec::new()),
+        Some((tx, transaction)) => (tx, Transaction::parse(transaction)?.ops().to_vec()),
+        None => return Request::parse(line),
+    };
+    let tx = TxId::new(tx).map_err(|bad| Fault::new(Reason::Malformed, bad.to_string()))?;
+    Ok(Request::Prepare(tx, Arc::new(Transaction::with_outside(bank, ops)?)))
 }
 
 fn open_peer(links: &BTreeMap<u64, Link>, id: u64) -> usize {

@@ -106,5 +106,11 @@ pub fn short_record(record: &Record) -> String {
         Record::AccountOpened { account, .. } => format!("AccountOpened {}", account.number),
         Record::ClockMoved { time } => format!("ClockMoved {}", at(*time)),
         Record::Stopped { .. } => "Stopped".to_owned(),
+        Record::OutsideVoted { tx, time, refusal: None, .. } => {
+            format!("OutsideVoted {tx} OK {}", at(*time))
+        }
+        Record::OutsideVoted { tx, time, refusal: Some(reason), .. } => {
+            format!("OutsideVoted {tx} NOK {reason} {}", at(*time))
+        }
     }
 }

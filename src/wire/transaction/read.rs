@@ -1,6 +1,6 @@
 //! Reading a transaction's JSON, field by field.
 
-use super::{Action, Flow, KEY_DEFAULT, Op};
+use super::{Action, Flow, KEY_DEFAULT, Op, Source};
 use crate::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TaxId};
 use crate::limits::{NAME_BYTES_MAX, OPS_MAX, PATIENCE_MS_MAX, REGISTER_VALUE_BYTES_MAX};
 use crate::money::Money;
@@ -8,22 +8,45 @@ use crate::wire::Fault;
 use crate::wire::json::{Field, Reader, once};
 use crate::wire::text::shown;
 
-/// The operations and the patience.
-pub(super) fn read(text: &str) -> Result<(Vec<Op>, Option<u32>), Fault> {
+/// What stands in a transaction.
+pub(super) struct Fields {
+    pub ops: Vec<Op>,
+    pub patience_ms: Option<u32>,
+    /// The bank that an outside coordinator prepares.
+    pub outside: Option<BankId>,
+}
+
+pub(super) fn read(text: &str, source: Source) -> Result<Fields, Fault> {
     // Blanks around it would be part of the digest, but not of what a line carries.
     if !text.starts_with('{') || !text.ends_with('}') {
         return Err(Field::top("transaction").malformed("must be a JSON object, from `{` to `}`"));
     }
     let mut reader = Reader::new(text);
-    let (mut ops, mut patience_ms) = (None, None);
+    let (mut ops, mut patience_ms, mut outside) = (None, None, None);
     reader.object(Field::top("transaction"), |reader, key| match key {
-        "ops" => once(&mut ops, Field::top("ops"), read_ops(reader)?),
+        "ops" => once(&mut ops, Field::top("ops"), read_ops(reader, source)?),
         "patience_ms" => once(&mut patience_ms, Field::top("patience_ms"), read_patience(reader)?),
+        "outside" if source == Source::Line => Err(OUTSIDE.malformed("can't be typed on a line")),
+        "outside" => once(&mut outside, OUTSIDE, read_bank(reader, OUTSIDE)?),
         unknown => Err(Field::top("transaction").unknown(unknown)),
     })?;
     reader.end()?;
-    let ops = ops.ok_or_else(|| Field::top("ops").malformed("is missing"))?;
-    Ok((ops, patience_ms))
+    let ops: Vec<Op> = ops.ok_or_else(|| Field::top("ops").malformed("is missing"))?;
+    match outside {
+        None if ops.is_empty() => return Err(empty()),
+        Some(_) if patience_ms.is_some() => return Err(OUTSIDE.malformed("does not go with `patience_ms`")),
+        Some(bank) if !ops.iter().all(|op| withdraws_at(op, bank)) => {
+            return Err(OUTSIDE.malformed(format_args!("takes withdrawals at bank {bank} alone")));
+        }
+        None | Some(_) => {}
+    }
+    Ok(Fields { ops, patience_ms, outside })
+}
+
+const OUTSIDE: Field = Field::top("outside");
+
+fn withdraws_at(op: &Op, bank: BankId) -> bool {
+    op.bank == bank && matches!(op.action, Action::Money { flow: Flow::Withdraw, .. })
 }
 
 fn read_patience(reader: &mut Reader<'_>) -> Result<u32, Fault> {
@@ -39,7 +62,7 @@ fn read_patience(reader: &mut Reader<'_>) -> Result<u32, Fault> {
     }
 }
 
-fn read_ops(reader: &mut Reader<'_>) -> Result<Vec<Op>, Fault> {
+fn read_ops(reader: &mut Reader<'_>, source: Source) -> Result<Vec<Op>, Fault> {
     let field = Field::top("ops");
     // Most transactions move money from one account to another.
     let mut ops = Vec::with_capacity(2);
@@ -50,10 +73,12 @@ fn read_ops(reader: &mut Reader<'_>) -> Result<Vec<Op>, Fault> {
         ops.push(read_op(reader, at)?);
         Ok(())
     })?;
-    if ops.is_empty() {
-        return Err(field.malformed("is empty"));
-    }
-    Ok(ops)
+    // Only an outside coordinator may have nothing to withdraw, and whether there is one is not read yet.
+    if ops.is_empty() && source == Source::Line { Err(empty()) } else { Ok(ops) }
+}
+
+fn empty() -> Fault {
+    Field::top("ops").malformed("is empty")
 }
 
 /// An operation's word, before its other fields are known.

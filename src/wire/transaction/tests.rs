@@ -300,3 +300,37 @@ proptest! {
         let _ = Transaction::parse(&text);
     }
 }
+
+/// What an outside coordinator votes on is made in the process, kept in the journal, and never typed.
+#[test]
+fn an_outside_coordinator_is_part_of_the_bytes() {
+    let withdraw = money(1, Flow::Withdraw, 5);
+    let outside = Transaction::with_outside(bank(1), [withdraw.clone()]).unwrap();
+    let text = r#"{"ops":[{"bank":1,"op":"withdraw","account":"12345-6","amount":5}],"outside":1}"#;
+    assert_eq!(outside.text(), text);
+    assert!(outside.has_outside() && outside.is_balanced());
+    assert_eq!((outside.banks(), outside.ops()), (banks(&[1]), &[withdraw.clone()][..]));
+    let plain = Transaction::from_ops([withdraw.clone()], None).unwrap();
+    assert!(!plain.has_outside());
+    assert_ne!(plain.digest(), outside.digest());
+
+    let nothing = Transaction::with_outside(bank(2), []).unwrap();
+    assert_eq!((nothing.text(), nothing.banks()), (r#"{"ops":[],"outside":2}"#, banks(&[2])));
+
+    for transaction in [outside, nothing, plain] {
+        let bytes = postcard::to_stdvec(&transaction).unwrap();
+        assert_eq!(postcard::from_bytes::<Transaction>(&bytes), Ok(transaction));
+    }
+    for typed in [text, r#"{"outside":2,"ops":[]}"#, r#"{"outside":true}"#] {
+        let fault = Transaction::parse(typed).unwrap_err();
+        assert_eq!(fault, Fault::new(Reason::Malformed, "`outside` can't be typed on a line"));
+    }
+    for other in [money(0, Flow::Withdraw, 5), money(1, Flow::Debit, 5), set(1, "k", "v")] {
+        let fault = Transaction::with_outside(bank(1), [withdraw.clone(), other]).unwrap_err();
+        assert_eq!(fault, Fault::new(Reason::Malformed, "`outside` takes withdrawals at bank 1 alone"));
+    }
+    let many = vec![withdraw; OPS_MAX + 1];
+    assert_eq!(Transaction::with_outside(bank(1), many).map_err(|fault| fault.reason), Err(Reason::Limit));
+    let patient = postcard::to_stdvec(r#"{"ops":[],"outside":2,"patience_ms":5}"#).unwrap();
+    assert!(postcard::from_bytes::<Transaction>(&patient).is_err());
+}
