@@ -13,7 +13,7 @@ use consorcio::wire::Reason;
 use consorcio::wire::codec::Lines;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::{self, Request};
-use consorcio::wire::transaction::Transaction;
+use consorcio::wire::transaction::{Action, Flow, Op, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ impl Town {
             r#"ACCOUNT {"number":"x","holders":["00000000001"],"deposit":1000}"#,
             r#"ACCOUNT {"number":"y","holders":["00000000001","00000000002"],"deposit":1000}"#,
         ] {
-            town.line(0, line, 0);
+            town.line(0, Origin::Client, line, 0);
         }
         town.sync();
         assert!(town.owed.is_empty());
@@ -115,12 +115,13 @@ impl Town {
                 let session = u64::from(bytes.byte());
                 let line = self.some_request(bytes);
                 let waited_us = if session & 0x80 == 0 { 0 } else { 600_000 };
-                self.line(session % SESSIONS, &line, waited_us);
+                let origin = if session & 0x40 == 0 { Origin::Client } else { Origin::Outside };
+                self.line(session % SESSIONS, origin, &line, waited_us);
             }
             10 | 11 => {
                 let session = *bytes.pick(&LINKS);
                 let line = self.some_request(bytes);
-                self.line(session, &line, 0);
+                self.line(session, Origin::Link, &line, 0);
             }
             12..=15 => self.answer(bytes),
             16 => self.pass(1_000 * u64::from(bytes.byte())),
@@ -252,8 +253,9 @@ impl Town {
         if kind & 0x30 == 0x30 { Token { mac: Some([kind; 16]), ..token } } else { token }
     }
 
-    /// A line comes over a session; it is read as the session reads it.
-    fn line(&mut self, session: u64, line: &str, waited_us: u64) {
+    /// A line comes over a session; it is read as the session reads it. What an outside coordinator prepares are
+    /// withdrawals at this bank.
+    fn line(&mut self, session: u64, origin: Origin, line: &str, waited_us: u64) {
         let mut lines = Lines::new();
         lines.space(line.len() + 1).extend_from_slice(line.as_bytes());
         if !line.ends_with('\n') {
@@ -263,16 +265,19 @@ impl Town {
             let Ok(Ok(request)) = line.map(Request::parse) else { continue };
             match request {
                 Request::Banks | Request::Peer(_) | Request::Ping | Request::Help | Request::Quit => {}
-                request => self.request(session, request, waited_us),
+                Request::Prepare(tx, transaction) if origin == Origin::Outside => {
+                    let outside = withdrawals(self.identity.bank, &transaction);
+                    self.request(session, origin, Request::Prepare(tx, outside), waited_us);
+                }
+                request => self.request(session, origin, request, waited_us),
             }
         }
     }
 
-    fn request(&mut self, session: u64, request: Request, waited_us: u64) {
+    fn request(&mut self, session: u64, origin: Origin, request: Request, waited_us: u64) {
         if self.stopped() {
             return;
         }
-        let origin = if LINKS.contains(&session) { Origin::Link } else { Origin::Client };
         let slot = self.slots.entry(session).or_default();
         *slot += 1;
         let slot = *slot;
@@ -367,6 +372,7 @@ impl Town {
         let output = self.core.step(self.now, input);
         assert!(self.core.clock() >= before, "the clock went back");
         for record in output.records {
+            may_be_caused(&record, input);
             if let Some(tx) = record.decides() {
                 let twice = self.past.insert(tx.clone(), self.journal.len());
                 assert_eq!(twice, None, "{tx} is decided twice");
@@ -429,6 +435,14 @@ impl Town {
                 assert!(self.holds_vote(tx, token), "{reply:?} is spoken before its vote is on disk");
                 self.told(tx, Some(*time));
             }
+            Reply::Aborted(tx, token, _)
+                if token.verdict == Verdict::Ok && token.bank == self.identity.bank =>
+            {
+                assert!(self.holds_vote(tx, token), "{reply:?} is spoken before its vote is on disk");
+                if !driven {
+                    self.told(tx, None);
+                }
+            }
             // What it drives may be other bytes than those that it voted on, or none of its business.
             Reply::Committed(..) | Reply::Aborted(..) if driven => {}
             Reply::Committed(..) => panic!("{reply:?} without a vote of this bank"),
@@ -444,6 +458,9 @@ impl Town {
     }
 
     fn told(&mut self, tx: &TxId, outcome: Option<Time>) {
+        let outside = |record: &Record| matches!(record, Record::OutsideVoted { tx: of, .. } if of == tx);
+        let unsynced = self.journal[self.synced..].iter().any(outside);
+        assert!(!unsynced, "{tx} was told before its outside coordinator's vote is on disk");
         let before = self.told.insert(tx.clone(), outcome);
         assert!(
             before.is_none_or(|before| before == outcome),
@@ -548,6 +565,36 @@ fn answers(request: &Request, reply: &Reply) {
     assert!(reply.tx().is_none() || reply.tx() == request.tx(), "{request:?} got {reply:?}");
     assert_eq!(read.tx(), reply.tx());
     assert!(lines.next().is_none() && lines.waiting_bytes() == 0, "{reply:?} is more than one line");
+}
+
+/// An outside coordinator's OK is its own; its NOK comes from itself, from a client's ABORT, or with time.
+fn may_be_caused(record: &Record, by: &Input) {
+    let Record::OutsideVoted { tx: of, refusal, .. } = record else { return };
+    let caused = match (by, refusal) {
+        (Input::Request { origin: Origin::Outside, request: Request::Commit(tx, _), .. }, None) => tx == of,
+        (
+            Input::Request {
+                origin: Origin::Outside | Origin::Client, request: Request::Abort(tx, _), ..
+            },
+            Some(Reason::Refused),
+        ) => tx == of,
+        (Input::Tick, Some(Reason::Expired)) => true,
+        _ => false,
+    };
+    assert!(caused, "{by:?} brings about {record:?}");
+}
+
+/// All that a transaction moves, as withdrawals of an outside coordinator at one bank.
+fn withdrawals(bank: BankId, of: &Transaction) -> Arc<Transaction> {
+    let withdrawal = |op: &Op| match &op.action {
+        Action::Money { account, cpf, amount, .. } => {
+            let (account, cpf, amount) = (account.clone(), cpf.clone(), *amount);
+            Some(Op { bank, action: Action::Money { flow: Flow::Withdraw, account, cpf, amount } })
+        }
+        Action::Set { .. } => None,
+    };
+    let ops: Vec<Op> = of.ops().iter().filter_map(withdrawal).collect();
+    Arc::new(Transaction::with_outside(bank, ops).unwrap_or_else(|fault| panic!("{fault}")))
 }
 
 /// A transaction of one of few shapes.
