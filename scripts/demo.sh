@@ -18,6 +18,7 @@ fi
 programs=${CONSORCIO_PROGRAMS:-} # a folder with built programs, for tests of this script
 # What the programs would take from the environment must not change what is shown.
 for name in ${!CONSORCIO_@}; do unset "$name"; done
+export CONSORCIO_OUTPUT=table # also where nobody sits at a terminal
 ports=("$first" $((first + 1)) $((first + 2)))
 consortium=$first-$((first + 2))
 here=$(cd "$(dirname "$0")/.." && pwd)

@@ -154,6 +154,7 @@ impl FakeBank {
 /// A consortium of these two fakes, and a client of it.
 fn client_of(fakes: [&FakeBank; 2], arguments: &[&str]) -> std::process::Command {
     let mut command = std::process::Command::new(cliente_path());
+    command.env("CONSORCIO_OUTPUT", "table");
     command.args(["--consortium", &format!("{},{}", fakes[0].port, fakes[1].port)]);
     command.args(["--log-dir", env!("CARGO_TARGET_TMPDIR")]).args(arguments).stdin(Stdio::null());
     command

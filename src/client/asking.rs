@@ -119,9 +119,13 @@ pub fn read<T: DeserializeOwned>(bank: BankId, json: &str) -> Result<T, Failure>
     serde_json::from_str(json).map_err(|_| unreadable(bank, json))
 }
 
-/// The failure of the first bank that did not answer.
+/// The failure of the first bank that did not answer; where several can't be reached, it names them all.
 pub fn first_failure<T>(answers: &[Answer<T>]) -> Option<Failure> {
-    answers.iter().find_map(|answer| answer.said.as_ref().err().cloned())
+    let mut failures = answers.iter().filter_map(|answer| answer.said.as_ref().err());
+    let first = failures.next()?;
+    let Failure::NoConnection(text) = first else { return Some(first.clone()) };
+    let others = failures.filter(|other| matches!(other, Failure::NoConnection(_)));
+    Some(Failure::NoConnection(others.fold(text.clone(), |all, other| format!("{all}; {other}"))))
 }
 
 /// A table's row for a bank that did not answer: number, address, and why.
@@ -132,10 +136,15 @@ pub fn silent_row<T>(answer: &Answer<T>, failure: &Failure) -> Vec<(Tone, String
 /// What banks said that did not answer, one line each; nothing where all did.
 pub fn silent_lines<T>(context: &Context, answers: &[Answer<T>]) -> String {
     let failures = answers.iter().filter_map(|answer| answer.said.as_ref().err());
-    failures.map(|failure| format!("{}\n", context.paint.text(Tone::Bad, &failure.to_string()))).collect()
+    let lines = failures.map(|failure| format!("{}\n", context.paint.text(Tone::Bad, &failure.to_string())));
+    context.paint.words(lines.collect())
 }
 
-async fn connect(context: &Context, bank: BankId, address: &str) -> Result<Conversation, Failure> {
+/// Connects to one bank.
+///
+/// # Errors
+/// `NoConnection`, which says what to do.
+pub async fn connect(context: &Context, bank: BankId, address: &str) -> Result<Conversation, Failure> {
     let connected = Conversation::connect(bank, address, &context.story).await;
     connected.map_err(|why| Failure::NoConnection(unreachable(bank, address, &why)))
 }

@@ -101,7 +101,11 @@ pub async fn add_client(
     match asking::ask(context, bank, &request).await.and_then(|json| Ok((raw(bank, &json)?, json))) {
         Ok((raw, json)) => match asking::read::<ClientView>(bank, &json) {
             Ok(view) => {
-                let text = format!("bank {bank} knows {} {} ({})\n", view.kind, view.name, view.cpf);
+                let text = if context.paint.is_rows() {
+                    client_table(context, vec![client_row(bank, view)])
+                } else {
+                    format!("bank {bank} knows {} {} ({})\n", view.kind, view.name, view.cpf)
+                };
                 Shown::new(text, &raw)
             }
             Err(failure) => failure.into(),
@@ -132,7 +136,7 @@ async fn one_account(context: &Context, bank: BankId, request: &Request) -> Show
     let answered = asking::ask(context, bank, request).await;
     let read = answered.and_then(|json| Ok((raw(bank, &json)?, asking::read::<AccountView>(bank, &json)?)));
     match read {
-        Ok((json, view)) => Shown::new(account_table(context, vec![account_row(bank, view)]), &json),
+        Ok((json, view)) => Shown::new(account_table(context, vec![account_row(context, bank, view)]), &json),
         Err(failure) => failure.into(),
     }
 }
@@ -157,7 +161,8 @@ pub async fn accounts(context: &Context, bank: Option<BankId>, cpf: Option<TaxId
     let rows = answers.iter().flat_map(|answer| {
         let views = answer.said.iter().flatten();
         views.filter_map(|item| {
-            Some(account_row(answer.bank, asking::read::<AccountView>(answer.bank, item.get()).ok()?))
+            let view = asking::read::<AccountView>(answer.bank, item.get()).ok()?;
+            Some(account_row(context, answer.bank, view))
         })
     });
     let mut text = account_table(context, rows.collect());
@@ -169,8 +174,8 @@ fn is_unknown_client<T>(said: &Result<T, Failure>) -> bool {
     matches!(said, Err(Failure::Refused { reason: Some(Reason::UnknownClient), .. }))
 }
 
-fn account_row(bank: BankId, view: AccountView) -> Vec<(Tone, String)> {
-    let money = |centavos| plain(Money(centavos));
+fn account_row(context: &Context, bank: BankId, view: AccountView) -> Vec<(Tone, String)> {
+    let money = |centavos: i64| context.paint.money(centavos);
     vec![
         plain(format!("{bank}/{}", view.number)),
         money(view.balance),
@@ -186,6 +191,14 @@ fn account_table(context: &Context, rows: Vec<Vec<(Tone, String)>>) -> String {
     context.paint.table(&headings, &["balance", "held", "available", "incoming"], rows)
 }
 
+fn client_row(bank: BankId, view: ClientView) -> Vec<(Tone, String)> {
+    vec![plain(bank), plain(view.cpf), plain(view.name), plain(view.kind)]
+}
+
+fn client_table(context: &Context, rows: Vec<Vec<(Tone, String)>>) -> String {
+    context.paint.table(&["bank", "cpf", "name", "kind"], &[], rows)
+}
+
 /// `clients`
 pub async fn clients(context: &Context, bank: Option<BankId>) -> Shown {
     let request = |after: Option<&str>| {
@@ -198,10 +211,10 @@ pub async fn clients(context: &Context, bank: Option<BankId>) -> Shown {
         let views = answer.said.iter().flatten();
         views.filter_map(|item| {
             let view = asking::read::<ClientView>(answer.bank, item.get()).ok()?;
-            Some(vec![plain(answer.bank), plain(view.cpf), plain(view.name), plain(view.kind)])
+            Some(client_row(answer.bank, view))
         })
     });
-    let mut text = context.paint.table(&["bank", "cpf", "name", "kind"], &[], rows.collect());
+    let mut text = client_table(context, rows.collect());
     text.push_str(&asking::silent_lines(context, &answers));
     Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))
 }

@@ -11,9 +11,11 @@ mod drive;
 mod failure;
 mod id;
 mod ledgers;
+mod manual;
 mod output;
 mod overview;
 mod pause;
+mod ping;
 mod post;
 mod resolve;
 mod story;
@@ -22,10 +24,11 @@ mod typed;
 
 use crate::config::Consortium;
 use crate::steplog::{self, StepLog};
-use args::Arguments;
+use args::{Arguments, Command};
 use clap::Parser;
+use clap::error::ErrorKind;
 use failure::Failure;
-use output::{Paint, Shown};
+use output::{Form, Paint, Shown};
 use std::cell::RefCell;
 use std::process::ExitCode;
 use story::Story;
@@ -45,26 +48,41 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
-    let as_json = arguments.json;
+    let form = arguments.form();
+    // It needs no bank, and leaves no log.
+    if let Some(Command::Manual(command)) = &arguments.command {
+        return ExitCode::from(output::print(&manual::run(command), form));
+    }
     let shown = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(arguments)),
         Err(error) => Failure::Own(format!("the program can't start: {error}")).into(),
     };
-    ExitCode::from(output::print(&shown, as_json))
+    ExitCode::from(output::print(&shown, form))
 }
 
 /// Help goes to standard output and is no error; a wrong command line is told as clap does, or in JSON.
 fn usage(error: &clap::Error) -> ExitCode {
-    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+    if error.use_stderr() && asks_for_json() {
         let text = error.to_string();
         let said = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
         let said = said.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
         let line = said.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned();
-        return ExitCode::from(output::print(&Failure::Usage(line).into(), true));
+        // Where half a command was typed, clap shows the whole help instead of an error.
+        let half = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+        let line = if half { "half a command: --help tells what may follow it".to_owned() } else { line };
+        return ExitCode::from(output::print(&Failure::Usage(line).into(), Form::Json));
     }
     // Whoever asked for the help may be gone.
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+/// What can't be read as a whole still says in which form the error is wanted.
+fn asks_for_json() -> bool {
+    let words: Vec<_> = std::env::args_os().skip(1).take_while(|word| word != "--").collect();
+    let typed = words.iter().any(|word| word == "--json" || word == "--output=json")
+        || words.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json");
+    typed || std::env::var_os(args::OUTPUT_VARIABLE).is_some_and(|form| form == "json")
 }
 
 async fn run(arguments: Arguments) -> Shown {
@@ -76,14 +94,15 @@ async fn run(arguments: Arguments) -> Shown {
         eprintln!("cliente: {error}; going on without it (--log-dir names another folder)");
         StepLog::off()
     });
+    let paint = Paint::new(arguments.form());
     let context = Context {
         consortium: arguments.consortium,
         story: Story::new(log),
-        paint: if arguments.json { Paint::NONE } else { Paint::of_stdout() },
+        paint,
         known: RefCell::new(None),
     };
     // Only the command's word: what follows it may be numbers that name people.
-    let word = arguments.command.as_ref().map_or("set", args::Command::word);
+    let word = arguments.command.as_ref().map_or("set", Command::word);
     context.story.began(&format!("{} {word}", arguments.name));
     let shown = tokio::select! {
         biased;

@@ -1,17 +1,19 @@
-//! What a command shows: tables and words for people, one JSON document for programs. Nothing is asked here.
+//! What a command shows: tables and words for people on a terminal, rows for programs in a pipe, one JSON document
+//! where it is asked for. Nothing is asked here.
 
 use super::failure::Failure;
 use crate::ids::Time;
+use crate::money::Total;
 use anstream::ColorChoice;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use serde::Serialize;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 /// What a command has to show, and how it ends.
 #[derive(Debug)]
 pub struct Shown {
-    /// For people, lines with their ends.
+    /// For people or in rows, as its `Paint` said; lines with their ends.
     pub text: String,
     /// For programs.
     pub json: String,
@@ -71,9 +73,31 @@ pub fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("our own documents have text keys and finite numbers")
 }
 
-/// Colours, or none: they follow the terminal, `NO_COLOR` and `CLICOLOR_FORCE`.
+/// How a command shows what it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// Tables and sentences, for people.
+    Table,
+    /// Rows: a line of headings, then lines of cells with tabs between them, and nothing else.
+    Tsv,
+    /// One JSON document.
+    Json,
+}
+
+impl Form {
+    /// What standard output gets where nothing was said: people sit at terminals, programs at the end of pipes.
+    pub fn of_stdout() -> Form {
+        if io::stdout().is_terminal() { Form::Table } else { Form::Tsv }
+    }
+}
+
+/// How words, numbers and tables become text: in which form, and with colours or without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Paint(bool);
+pub struct Paint {
+    form: Form,
+    /// Colours follow the terminal, `NO_COLOR` and `CLICOLOR_FORCE`.
+    colours: bool,
+}
 
 /// What a word or cell means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,12 +113,19 @@ pub enum Tone {
 }
 
 impl Paint {
-    /// No colours.
-    pub const NONE: Paint = Paint(false);
+    /// Tables without colours.
+    #[cfg(test)]
+    pub const NONE: Paint = Paint { form: Form::Table, colours: false };
 
-    /// As standard output takes them.
-    pub fn of_stdout() -> Paint {
-        Paint(anstream::AutoStream::choice(&io::stdout()) != ColorChoice::Never)
+    /// In this form, with colours where standard output takes them.
+    pub fn new(form: Form) -> Paint {
+        let takes = || anstream::AutoStream::choice(&io::stdout()) != ColorChoice::Never;
+        Paint { form, colours: form == Form::Table && takes() }
+    }
+
+    /// Whether programs read it, line by line.
+    pub fn is_rows(self) -> bool {
+        self.form == Form::Tsv
     }
 
     /// `text` in the colour of `tone`.
@@ -105,14 +136,44 @@ impl Paint {
             Tone::Open => "33",
             Tone::Plain => return text.to_owned(),
         };
-        if self.0 { format!("\x1b[1;{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colours { format!("\x1b[1;{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Words beside a table, for people only: among rows they would be a broken row. A failure is told on standard
+    /// error there.
+    pub fn words(self, words: String) -> String {
+        if self.is_rows() { String::new() } else { words }
+    }
+
+    /// A sum of money in a cell: `R$ 1.234,56` for people, `1234.56` in rows.
+    pub fn money(self, centavos: impl Into<i128>) -> (Tone, String) {
+        let centavos = centavos.into();
+        plain(if self.is_rows() { decimal(centavos) } else { Total(centavos).to_string() })
+    }
+
+    /// A commit time in a cell: UTC in the words of people, or as RFC 3339 has it in rows.
+    pub fn time(self, time: Time) -> (Tone, String) {
+        let text = utc(time);
+        plain(match text.strip_suffix(" UTC") {
+            Some(utc) if self.is_rows() => format!("{}Z", utc.replacen(' ', "T", 1)),
+            Some(_) | None => text,
+        })
+    }
+
+    /// A duration in a cell, in milliseconds to the microsecond; rows leave the unit to their heading.
+    pub fn took(self, duration: Duration) -> (Tone, String) {
+        let text = took(duration);
+        plain(if self.is_rows() { text.trim_end_matches(" ms").to_owned() } else { text })
     }
 
     /// A table under these headings; `rows` are cells with their tones. Columns named in `right` are numbers.
     pub fn table(self, headings: &[&str], right: &[&str], rows: Vec<Vec<(Tone, String)>>) -> String {
+        if self.is_rows() {
+            return tab_separated(headings, &rows);
+        }
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        if self.0 {
+        if self.colours {
             table.enforce_styling();
         } else {
             table.force_no_tty();
@@ -143,6 +204,29 @@ impl Paint {
     }
 }
 
+/// Rows for programs. Headings are one word each; what would break a line or a cell becomes a blank.
+fn tab_separated(headings: &[&str], rows: &[Vec<(Tone, String)>]) -> String {
+    let mut text = headings.iter().map(|heading| heading.replace(' ', "_")).collect::<Vec<_>>().join("\t");
+    text.push('\n');
+    for row in rows {
+        for (at, (_, cell)) in row.iter().enumerate() {
+            if at > 0 {
+                text.push('\t');
+            }
+            text.extend(cell.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// `1234.56`, and `-1.00` below zero.
+fn decimal(centavos: i128) -> String {
+    let sign = if centavos < 0 { "-" } else { "" };
+    let centavos = centavos.unsigned_abs();
+    format!("{sign}{}.{:02}", centavos / 100, centavos % 100)
+}
+
 /// A cell without a meaning of its own.
 pub fn plain(text: impl ToString) -> (Tone, String) {
     (Tone::Plain, text.to_string())
@@ -167,15 +251,22 @@ pub fn micros(took: Duration) -> u64 {
 }
 
 /// Prints the end of a command, and says with which exit code the program ends.
-pub fn print(shown: &Shown, as_json: bool) -> u8 {
+pub fn print(shown: &Shown, form: Form) -> u8 {
     let mut stdout = io::stdout().lock();
-    let written =
-        if as_json { writeln!(stdout, "{}", shown.json) } else { stdout.write_all(shown.text.as_bytes()) };
+    let written = match form {
+        Form::Json => writeln!(stdout, "{}", shown.json),
+        Form::Table | Form::Tsv => stdout.write_all(shown.text.as_bytes()),
+    };
     let written = written.and_then(|()| stdout.flush());
     let code = shown.failure.as_ref().map_or(0, Failure::exit_code);
-    if let (Some(failure), false) = (&shown.failure, as_json) {
-        // With a verdict the text has said it already; stderr is for what ended a command early.
-        if shown.text.is_empty() {
+    if let Some(failure) = &shown.failure {
+        // People read it below the table, where there is one; JSON holds it.
+        let told = match form {
+            Form::Json => true,
+            Form::Table => !shown.text.is_empty(),
+            Form::Tsv => false,
+        };
+        if !told {
             let _ = writeln!(io::stderr(), "cliente: {failure}");
         }
     }
@@ -186,5 +277,35 @@ pub fn print(shown: &Shown, as_json: bool) -> u8 {
             if code == 0 { 1 } else { code }
         }
         Ok(()) | Err(_) => code,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: Paint = Paint { form: Form::Tsv, colours: false };
+
+    #[test]
+    fn rows_are_for_programs() {
+        let row = vec![ROWS.money(123_456), ROWS.took(Duration::from_micros(1_500)), plain("a\tb\nc")];
+        let text = ROWS.table(&["held", "time ms", "holder's name"], &["held"], vec![row]);
+        assert_eq!(text, "held\ttime_ms\tholder's_name\n1234.56\t1.500\ta b c\n");
+        assert_eq!(ROWS.table(&["a", "b"], &[], Vec::new()), "a\tb\n", "the headings alone");
+        assert_eq!(ROWS.time(Time(1_795_330_616_832_238)).1, "2026-11-22T06:56:56.832238Z");
+        assert_eq!(ROWS.words("it adds up\n".into()), "");
+        for (centavos, told) in
+            [(0, "0.00"), (-5, "-0.05"), (i128::MAX, "1701411834604692317316873037158841057.27")]
+        {
+            assert_eq!(ROWS.money(centavos).1, told);
+        }
+    }
+
+    #[test]
+    fn tables_are_for_people() {
+        assert_eq!(Paint::NONE.money(123_456).1, "R$ 1.234,56");
+        assert_eq!(Paint::NONE.took(Duration::from_micros(1_500)).1, "1.500 ms");
+        assert_eq!(Paint::NONE.time(Time(0)).1, "1970-01-01 00:00:00.000000 UTC");
+        assert_eq!(Paint::NONE.words("it adds up\n".into()), "it adds up\n");
     }
 }

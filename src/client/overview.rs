@@ -4,9 +4,9 @@ use super::Context;
 use super::asking::{self, Answer};
 use super::failure::Failure;
 use super::ledgers::{answers_document, raw};
-use super::output::{ErrorPart, Shown, Tone, plain, utc};
+use super::output::{ErrorPart, Paint, Shown, Tone, plain, utc};
 use crate::ids::{BankId, Time, TxId};
-use crate::money::{Money, Total};
+use crate::money::Total;
 use crate::wire::request::Request;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -104,8 +104,8 @@ pub async fn status(context: &Context) -> Shown {
             plain(view.aborted),
             plain(view.clients),
             plain(view.accounts),
-            plain(Total(view.held_total)),
-            plain(Total(view.balance_total)),
+            context.paint.money(view.held_total),
+            context.paint.money(view.balance_total),
         ],
         Err(_) => {
             let mut row = vec![plain(answer.bank), plain(&answer.address), (Tone::Bad, "offline".into())];
@@ -122,14 +122,14 @@ pub async fn status(context: &Context) -> Shown {
         let time = infos.iter().filter_map(|answer| Some(answer.said.as_ref().ok()?.0.time)).max();
         match cut(context, time.unwrap_or_default()).await {
             Ok(cut) => {
-                text.push_str(&cut.in_words(context));
+                text.push_str(&context.paint.words(cut.in_words(context)));
                 if !cut.adds_up {
                     failure = Some(Failure::Own("the banks' totals do not add up".into()));
                 }
                 shown_cut = Some(cut);
             }
             Err(error) => {
-                text.push_str(&format!("No sum of all money: {error}\n"));
+                text.push_str(&context.paint.words(format!("No sum of all money: {error}\n")));
                 failure = Some(error);
             }
         }
@@ -228,10 +228,10 @@ struct OpView {
 }
 
 /// Operations in one line: `0/12345-6 debit R$ 1,00 · 1/…`.
-fn in_words(ops: &Option<Vec<OpView>>) -> String {
+fn in_words(paint: Paint, ops: &Option<Vec<OpView>>) -> String {
     let words = ops.iter().flatten().map(|op| match op.op.as_str() {
         "set" => format!("{}: {}={}", op.bank, op.key, op.value),
-        word => format!("{}/{} {word} {}", op.bank, op.account, Money(op.amount)),
+        word => format!("{}/{} {word} {}", op.bank, op.account, paint.money(op.amount).1),
     });
     words.collect::<Vec<_>>().join(" · ")
 }
@@ -247,7 +247,7 @@ pub async fn pending(context: &Context) -> Shown {
         rows.push(vec![
             plain(bank),
             plain(&view.tx),
-            plain(utc(view.since)),
+            context.paint.time(view.since),
             (
                 Tone::Open,
                 match keepers.is_empty() {
@@ -256,10 +256,10 @@ pub async fn pending(context: &Context) -> Shown {
                     true => "its driver".into(),
                 },
             ),
-            plain(in_words(&view.ops)),
+            plain(in_words(context.paint, &view.ops)),
         ]);
     }
-    let mut text = if rows.is_empty() {
+    let mut text = if rows.is_empty() && !context.paint.is_rows() {
         "no undecided transaction at the banks that answered\n".to_owned()
     } else {
         context.paint.table(&["bank", "transaction", "since", "waits for", "operations"], &[], rows)
@@ -292,12 +292,12 @@ pub async fn history(context: &Context, count: usize, bank: Option<BankId>) -> S
         let tone = if view.outcome.eq_ignore_ascii_case("committed") { Tone::Good } else { Tone::Bad };
         let banks: Vec<String> = banks.iter().map(BankId::to_string).collect();
         vec![
-            plain(utc(view.time)),
+            context.paint.time(view.time),
             plain(&view.tx),
             (tone, view.outcome),
             plain(view.reason.unwrap_or_default()),
             plain(banks.join(",")),
-            plain(in_words(&view.ops)),
+            plain(in_words(context.paint, &view.ops)),
         ]
     });
     let headings = ["time", "transaction", "outcome", "reason", "banks", "operations"];

@@ -51,7 +51,8 @@ pub async fn resolve(context: &Context, tx: TxId) -> Shown {
         let (says, tone, text) = says(answer);
         vec![plain(answer.bank), plain(&answer.address), (tone, says.into()), plain(text)]
     });
-    let table = context.paint.table(&["bank", "address", "says", "detail"], &[], rows.collect());
+    let paint = context.paint;
+    let table = paint.table(&["bank", "address", "says", "detail"], &[], rows.collect());
     let (outcome, time, failure) = outcome(&tx, &answers);
     let (tone, sentence) = match (&failure, time) {
         (None, Some(time)) => (Tone::Good, format!("committed at {}", utc(time))),
@@ -61,7 +62,9 @@ pub async fn resolve(context: &Context, tx: TxId) -> Shown {
         }
         (Some(failure), _) => (Tone::Bad, failure.to_string()),
     };
-    let text = format!("transaction {tx}\n{table}{}\n", context.paint.text(tone, &sentence));
+    let above = paint.words(format!("transaction {tx}\n"));
+    let below = paint.words(format!("{}\n", paint.text(tone, &sentence)));
+    let text = format!("{above}{table}{below}");
     let said = answers.iter().map(|answer| {
         let (says, _, text) = says(answer);
         SaidDocument { bank: answer.bank, address: &answer.address, says, text }

@@ -5,7 +5,7 @@ use super::conversation::Conversation;
 use super::drive::{self, Course, Row};
 use super::failure::{Failure, unreachable};
 use super::id::IdMaker;
-use super::output::{ErrorPart, Shown, Tone, micros, plain, took, utc};
+use super::output::{ErrorPart, Shown, Tone, micros, plain, utc};
 use super::typed::{Account, FromLeg, ToLeg, balance_legs};
 use super::{Context, asking};
 use crate::commit::coordinator::{Standing, Verdict};
@@ -121,29 +121,12 @@ struct BankDocument<'a> {
 }
 
 fn shown(context: &Context, course: &Course) -> Shown {
-    let (oks, banks) = (drive::oks(&course.rows), course.rows.len());
     let ending = ending(&course.tx, &course.verdict, &course.rows);
-    let headings = ["bank", "address", "vote", "reason", "time"];
-    let rows = course.rows.iter().map(|row| {
-        let (vote, tone) = vote(row);
-        let took = row.took.map(took).unwrap_or_default();
-        vec![
-            plain(row.bank),
-            plain(&row.address),
-            (tone, vote.into()),
-            plain(reason_and_text(row)),
-            plain(took),
-        ]
-    });
-    let mut text = format!("transaction {}\n", course.tx);
-    text.push_str(&context.paint.table(&headings, &["time"], rows.collect()));
-    text.push_str(&format!("OKs {oks}/{banks}\n{}\n", ending.painted(context)));
-    for row in unconfirmed(course) {
-        text.push_str(&format!(
-            "bank {} has not confirmed it yet; it learns it from the others by itself\n",
-            row.bank
-        ));
-    }
+    let text = if context.paint.is_rows() {
+        votes_in_rows(context, course, &ending)
+    } else {
+        votes_and_verdict(context, course, &ending)
+    };
     let document = Document {
         tx: &course.tx,
         verdict: ending.verdict,
@@ -151,12 +134,53 @@ fn shown(context: &Context, course: &Course) -> Shown {
         via: None,
         by: ending.by,
         reason: ending.reason,
-        oks: Some(oks),
+        oks: Some(drive::oks(&course.rows)),
         banks: course.rows.iter().map(bank_document).collect(),
         took_us: micros(course.took),
         error: ending.failure.as_ref().map(ErrorPart::of),
     };
     Shown::new(text, &document).failing(ending.failure)
+}
+
+/// For people: the votes in a table, and what they mean below it.
+fn votes_and_verdict(context: &Context, course: &Course, ending: &Ending) -> String {
+    let rows = course.rows.iter().map(|row| {
+        let mut cells = vec![plain(row.bank)];
+        cells.extend(vote_cells(context, row));
+        cells
+    });
+    let headings = ["bank", "address", "vote", "reason", "time"];
+    let table = context.paint.table(&headings, &["time"], rows.collect());
+    let (oks, banks) = (drive::oks(&course.rows), course.rows.len());
+    let verdict = ending.painted(context);
+    let mut text = format!("transaction {}\n{table}OKs {oks}/{banks}\n{verdict}\n", course.tx);
+    for row in unconfirmed(course) {
+        text.push_str(&format!(
+            "bank {} has not confirmed it yet; it learns it from the others by itself\n",
+            row.bank
+        ));
+    }
+    text
+}
+
+/// What every row of a transaction begins with.
+const ROW_HEADINGS: [&str; 4] = ["transaction", "verdict", "committed at", "bank"];
+
+/// For programs: each row tells the whole, and one bank's part in it.
+fn votes_in_rows(context: &Context, course: &Course, ending: &Ending) -> String {
+    let rows = course.rows.iter().map(|row| {
+        let mut cells = ending.cells(context, &course.tx, row.bank);
+        cells.extend(vote_cells(context, row));
+        cells
+    });
+    let headings = [&ROW_HEADINGS[..], &["address", "vote", "reason", "time ms"]].concat();
+    context.paint.table(&headings, &[], rows.collect())
+}
+
+fn vote_cells(context: &Context, row: &Row) -> [(Tone, String); 4] {
+    let (vote, tone) = vote(row);
+    let took = row.took.map_or_else(|| plain(""), |took| context.paint.took(took));
+    [plain(&row.address), (tone, vote.into()), plain(reason_and_text(row)), took]
 }
 
 /// Banks that voted OK and did not answer COMMIT or ABORT.
@@ -256,6 +280,12 @@ impl Ending {
         Ending { failure, ..Ending::new("unreached", "nothing was sent", Tone::Bad, format!(": {why}")) }
     }
 
+    /// The cells under `ROW_HEADINGS`.
+    fn cells(&self, context: &Context, tx: &TxId, bank: BankId) -> Vec<(Tone, String)> {
+        let time = self.time.map_or_else(|| plain(""), |time| context.paint.time(time));
+        vec![plain(tx), (self.tone, self.verdict.into()), time, plain(bank)]
+    }
+
     fn painted(&self, context: &Context) -> String {
         format!("{}{}", context.paint.text(self.tone, self.words), self.rest)
     }
@@ -299,11 +329,16 @@ async fn via(context: &Context, bank: BankId, tx: TxId, transaction: Transaction
         }
     };
     let took_us = micros(began.elapsed());
-    let text = format!(
-        "transaction {tx}, driven by bank {bank} at {address}, {}\n{}\n",
-        took(began.elapsed()),
-        ending.painted(context)
-    );
+    let took = context.paint.took(began.elapsed());
+    let text = if context.paint.is_rows() {
+        let mut row = ending.cells(context, &tx, bank);
+        row.extend([plain(address), plain(ending.reason.unwrap_or_default()), took]);
+        let headings = [&ROW_HEADINGS[..], &["address", "reason", "time ms"]].concat();
+        context.paint.table(&headings, &[], vec![row])
+    } else {
+        let verdict = ending.painted(context);
+        format!("transaction {tx}, driven by bank {bank} at {address}, {}\n{verdict}\n", took.1)
+    };
     let document = Document {
         tx: &tx,
         verdict: ending.verdict,

@@ -2,6 +2,7 @@
 
 use crate::ids::{AccountNumber, BankId, TaxId};
 use crate::money::Money;
+use std::time::Duration;
 
 /// An account at a bank, typed `BANK/NUMBER`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +145,26 @@ pub fn amount_or_zero(text: &str) -> Result<Money, String> {
     text.parse::<Money>().map_err(|error| error.to_string())
 }
 
+/// A duration, typed `10s`, `500ms`, `2m` or `1h`; a number alone is seconds.
+///
+/// # Errors
+/// When it is none, or nothing, or longer than a day.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit_ms = match &text[digits..] {
+        "ms" => Some(1),
+        "s" | "" => Some(1_000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    };
+    let count = text[..digits].parse::<u64>().ok();
+    let ms = count.zip(unit_ms).and_then(|(count, unit)| count.checked_mul(unit));
+    ms.filter(|ms| (1..=86_400_000).contains(ms))
+        .map(Duration::from_millis)
+        .ok_or_else(|| format!("{text:?}: a duration is typed 10s, 500ms or 2m, and is a day at most"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +173,18 @@ mod tests {
         let from: Vec<FromLeg> = from.iter().map(|text| FromLeg::read(text).unwrap()).collect();
         let to: Vec<ToLeg> = to.iter().map(|text| ToLeg::read(text).unwrap()).collect();
         balance_legs(&from, &to).map(|credits| credits.iter().map(|money| money.0).collect())
+    }
+
+    #[test]
+    fn durations_are_read() {
+        for (typed, ms) in [("10s", 10_000), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000), ("7", 7_000)]
+        {
+            assert_eq!(duration(typed), Ok(Duration::from_millis(ms)), "{typed}");
+        }
+        for typed in ["", "s", "-1s", "1.5s", "0s", "25h", "10 s", "99999999999999999999s", "1µs"] {
+            let told = duration(typed).unwrap_err();
+            assert!(told.contains("10s"), "{typed}: {told}");
+        }
     }
 
     #[test]

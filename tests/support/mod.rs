@@ -158,10 +158,12 @@ impl Cluster {
         std::fs::read_to_string(path).unwrap_or_default()
     }
 
-    /// A `cliente` command with this consortium and these arguments.
+    /// A `cliente` command with this consortium and these arguments, which shows tables.
     pub fn cliente(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(cliente_path());
         command.current_dir(self.path()).args(["--consortium", &self.consortium()]).args(arguments);
+        // Tests read what people read, and are no terminal.
+        command.env("CONSORCIO_OUTPUT", "table");
         command
     }
 

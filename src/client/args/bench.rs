@@ -2,6 +2,13 @@
 
 use clap::Args;
 
+/// What the help shows first.
+pub const EXAMPLES: &str = "\
+Examples:
+  cliente bench                      64 clients, transfers across two banks, 5 s
+  cliente bench --kind set --clients 8 --depth 4 --seconds 10
+  cliente bench --accounts 1 --via-bank";
+
 /// `cliente bench`
 #[derive(Debug, Clone, Args)]
 pub struct BenchArguments {

@@ -5,24 +5,50 @@ use crate::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId};
 use crate::money::Money;
 use clap::Subcommand;
 
+const ADD: &str = "\
+Examples:
+  cliente client add --bank 0 --cpf 11111111111 --name \"Maria Souza\"
+  cliente client add --bank 1 --cpf 12.345.678/0001-95 --name \"Padaria Sol\" --kind Jurídico";
+
+const OPEN: &str = "\
+Examples:
+  cliente account open --bank 0 --number 12345-6 --cpf 11111111111 --deposit 1000
+  cliente account open --bank 0 --number 777-7 --cpf 11111111111 --cpf 22222222222";
+
+const CLIENTS: &str = "\
+Examples:
+  cliente clients                    of all banks
+  cliente clients --bank 1 | cut -f 2,3";
+
+const ACCOUNTS: &str = "\
+Examples:
+  cliente accounts                   at all banks
+  cliente accounts --cpf 11111111111 all accounts of one holder
+  cliente accounts | sort -t \"$(printf '\\t')\" -k 2 -n";
+
+const BALANCE: &str = "\
+Examples:
+  cliente balance 0/12345-6          an account is BANK/NUMBER
+  cliente balance 0/12345-6 --json | jq .available";
+
 /// Commands about clients and accounts.
 #[derive(Debug, Clone, Subcommand)]
 pub enum LedgerCommand {
     /// Register a client at a bank.
-    #[command(subcommand, alias = "cliente")]
+    #[command(subcommand, visible_alias = "cliente")]
     Client(ClientCommand),
     /// List clients.
-    #[command(alias = "clientes")]
+    #[command(visible_alias = "clientes", before_help = CLIENTS)]
     Clients {
         /// Only those of this bank.
         #[arg(long, value_parser = bank)]
         bank: Option<BankId>,
     },
     /// Open an account at a bank.
-    #[command(subcommand, alias = "conta")]
+    #[command(subcommand, visible_alias = "conta")]
     Account(AccountCommand),
     /// List accounts.
-    #[command(alias = "contas")]
+    #[command(visible_alias = "contas", before_help = ACCOUNTS)]
     Accounts {
         /// Only those of this bank.
         #[arg(long, value_parser = bank)]
@@ -32,7 +58,7 @@ pub enum LedgerCommand {
         cpf: Option<TaxId>,
     },
     /// Show one account: balance, what of it is held, what is available, what is coming in.
-    #[command(alias = "saldo")]
+    #[command(visible_alias = "saldo", before_help = BALANCE)]
     Balance {
         /// Which, as BANK/ACCOUNT.
         #[arg(value_name = "BANK/ACCOUNT", value_parser = Account::read)]
@@ -57,7 +83,7 @@ impl LedgerCommand {
 #[derive(Debug, Clone, Subcommand)]
 pub enum ClientCommand {
     /// Register a client; the same again changes nothing.
-    #[command(alias = "cadastrar", alias = "adicionar")]
+    #[command(visible_alias = "cadastrar", alias = "adicionar", before_help = ADD)]
     Add {
         /// At which bank.
         #[arg(long, value_parser = bank)]
@@ -78,7 +104,7 @@ pub enum ClientCommand {
 #[derive(Debug, Clone, Subcommand)]
 pub enum AccountCommand {
     /// Open an account; the same again changes nothing.
-    #[command(alias = "abrir")]
+    #[command(visible_alias = "abrir", before_help = OPEN)]
     Open {
         /// At which bank.
         #[arg(long, value_parser = bank)]

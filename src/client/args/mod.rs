@@ -5,10 +5,12 @@
 mod bench;
 mod how;
 mod ledgers;
+mod manual;
 mod money;
 mod overview;
 mod registers;
 
+use super::output::Form;
 use crate::config::Consortium;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -16,6 +18,7 @@ use std::path::PathBuf;
 pub use bench::{BenchArguments, Kind};
 pub use how::How;
 pub use ledgers::{AccountCommand, ClientCommand, LedgerCommand};
+pub use manual::ManualCommand;
 pub use money::{Cash, MoneyCommand};
 pub use overview::OverviewCommand;
 pub use registers::RegisterCommand;
@@ -32,34 +35,55 @@ Examples:
   cliente status                                 all banks, and the sum of all money
   cliente resolve TX                             what became of a transaction
   cliente bench --clients 64 --seconds 5
+  cliente ping --wait 10s && cliente accounts | cut -f 1,2
+  cliente transfer --help                        each command has examples of its own
 
 Amounts are typed 200, 200.50 or 200,50. Portuguese works too: transferir, depositar, sacar, saldo, contas …
 ";
 
-const EXIT_CODES: &str = "\
+/// The form of what is shown, where no switch says it.
+pub const OUTPUT_VARIABLE: &str = "CONSORCIO_OUTPUT";
+
+const AFTER: &str = "\
+Forms of --output: table, for people, with colours on a terminal (NO_COLOR takes them away); tsv, a line of
+            headings, then rows with tabs between cells, amounts as 1234.56, times as RFC 3339, and errors on
+            standard error; json, one document, amounts in centavos, errors included.
 Exit codes: 0 done · 1 own error · 2 usage · 3 no connection · 4 refused or aborted · 5 outcome not known yet
             130 interrupted";
 
+/// Where help lists the switches that every command has.
+const EVERYWHERE: &str = "Every command's options";
+
 /// Moves money between banks, all or nothing.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "cliente", version, before_help = EXAMPLES, after_help = EXIT_CODES)]
+#[command(name = "cliente", version, before_help = EXAMPLES, after_help = AFTER)]
 pub struct Arguments {
     /// The banks, by position: host:port, bare ports of this machine, or 8886-8888; `-` where one left.
-    #[arg(long, global = true, env = "CONSORCIO_CONSORTIUM", value_name = "LIST", default_value = Consortium::DEFAULT)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "CONSORCIO_CONSORTIUM", value_name = "LIST", default_value = Consortium::DEFAULT)]
     pub consortium: Consortium,
     /// This client's name; its step log is named after it. Stands before the command.
     // Not global: `client add --name` is a person's.
-    #[arg(long, env = "CONSORCIO_CLIENT_NAME", default_value = "cliente-1", value_parser = name)]
+    #[arg(long, help_heading = EVERYWHERE, env = "CONSORCIO_CLIENT_NAME", default_value = "cliente-1", value_parser = name)]
     pub name: String,
     /// Where the step log goes.
-    #[arg(long, global = true, env = "CONSORCIO_LOG_DIR", value_name = "DIR", default_value = "logs")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "CONSORCIO_LOG_DIR", value_name = "DIR", default_value = "logs")]
     pub log_dir: PathBuf,
-    /// Print one JSON document, errors included; amounts are in centavos.
-    #[arg(long, global = true)]
+    /// Print one JSON document, errors included; amounts are in centavos. The same as --output json.
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
+    /// How it is shown: tables on a terminal, tab-separated rows in a pipe, unless this says otherwise.
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = OUTPUT_VARIABLE, value_name = "FORM", value_enum, hide_possible_values = true)]
+    pub output: Option<Form>,
     /// Without one: set `storage` to 1 on all banks.
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+impl Arguments {
+    /// The form that was asked for, or else the one that suits standard output.
+    pub fn form(&self) -> Form {
+        if self.json { Form::Json } else { self.output.unwrap_or_else(Form::of_stdout) }
+    }
 }
 
 /// What `cliente` can do.
@@ -78,7 +102,11 @@ pub enum Command {
     #[command(flatten)]
     Overview(OverviewCommand),
     /// Measure: transfers between running banks, from clients and accounts made for it.
+    #[command(visible_alias = "medir", before_help = bench::EXAMPLES)]
     Bench(BenchArguments),
+    /// What shells and manuals want.
+    #[command(flatten)]
+    Manual(ManualCommand),
 }
 
 impl Command {
@@ -90,6 +118,7 @@ impl Command {
             Command::Money(command) => command.word(),
             Command::Overview(command) => command.word(),
             Command::Bench(_) => "bench",
+            Command::Manual(command) => command.word(),
         }
     }
 }
@@ -135,9 +164,46 @@ mod tests {
             "cliente pendentes",
             "cliente resolver t1",
             "cliente historico 5",
+            "cliente medir",
+            "cliente sondar",
+            "cliente completar bash",
+            "cliente manual",
+            "cliente transferir --de 0/1=5 --para 1/2",
         ] {
             assert!(read(line).command.is_some(), "{line}");
         }
+    }
+
+    /// Every command and every command below it has another word that its help shows, and examples before all else.
+    #[test]
+    fn every_command_has_an_alias_and_examples() {
+        fn look(command: &clap::Command, seen: &mut usize) {
+            for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+                *seen += 1;
+                let name = below.get_name();
+                assert!(below.get_visible_aliases().next().is_some(), "{name} has no visible alias");
+                if below.has_subcommands() {
+                    look(below, seen);
+                } else {
+                    let first = below.get_before_help().map(ToString::to_string).unwrap_or_default();
+                    let example = first.lines().nth(1).unwrap_or_default().trim();
+                    assert!(first.starts_with("Examples:\n  cliente "), "{name} has no examples");
+                    let words: Vec<&str> = example.split_whitespace().collect();
+                    assert!(words.contains(&name), "{name}: its first example shows it: {example}");
+                }
+            }
+        }
+        let mut seen = 0;
+        look(&Arguments::command(), &mut seen);
+        assert!(seen >= 18, "{seen}");
+    }
+
+    #[test]
+    fn the_form_is_the_nearest_that_was_said() {
+        assert_eq!(read("cliente --output tsv status").form(), Form::Tsv);
+        assert_eq!(read("cliente status --output table").form(), Form::Table);
+        assert_eq!(read("cliente --output table --json status").form(), Form::Json);
+        assert!(Arguments::try_parse_from(["cliente", "--output", "xml"]).is_err());
     }
 
     #[test]

@@ -6,23 +6,40 @@ use crate::ids::TaxId;
 use crate::money::Money;
 use clap::{Args, Subcommand};
 
+const DEPOSIT: &str = "\
+Examples:
+  cliente deposit 0/12345-6 1.234,56
+  cliente deposit 0/12345-6 50 --cpf 11111111111";
+
+const WITHDRAW: &str = "\
+Examples:
+  cliente withdraw 0/12345-6 50
+  cliente withdraw 0/12345-6 50 --cpf 11111111111    only if that is a holder";
+
+const TRANSFER: &str = "\
+Examples:
+  cliente transfer --from 0/12345-6=200,50 --to 2/78910-0
+  cliente transfer --from 0/12345-6=200 --from 1/45678-0=300 --to 2/78910-0
+  cliente transfer --from 0/12345-6=300 --to 1/45678-0=100 --to 2/78910-0
+  cliente transfer --from 0/12345-6=5 --to 2/78910-0 --tx pay-77    again, and it runs once";
+
 /// Commands that move money.
 #[derive(Debug, Clone, Subcommand)]
 pub enum MoneyCommand {
     /// Bring cash into an account.
-    #[command(alias = "depositar")]
+    #[command(visible_alias = "depositar", before_help = DEPOSIT)]
     Deposit(Cash),
     /// Take cash out of an account.
-    #[command(alias = "sacar")]
+    #[command(visible_alias = "sacar", before_help = WITHDRAW)]
     Withdraw(Cash),
     /// Move money from one or more accounts into others, at any banks, all or nothing.
-    #[command(alias = "transferir")]
+    #[command(visible_alias = "transferir", before_help = TRANSFER)]
     Transfer {
         /// Out of this account, so much; may be given more than once. @CPF names a holder to be checked.
-        #[arg(long, required = true, value_name = "BANK/ACCOUNT=AMOUNT[@CPF]", value_parser = FromLeg::read)]
+        #[arg(long, visible_alias = "de", required = true, value_name = "BANK/ACCOUNT=AMOUNT[@CPF]", value_parser = FromLeg::read)]
         from: Vec<FromLeg>,
         /// Into this account; one without an amount gets what the others leave.
-        #[arg(long, required = true, value_name = "BANK/ACCOUNT[=AMOUNT]", value_parser = ToLeg::read)]
+        #[arg(long, visible_alias = "para", required = true, value_name = "BANK/ACCOUNT[=AMOUNT]", value_parser = ToLeg::read)]
         to: Vec<ToLeg>,
         /// How it is driven.
         #[command(flatten)]

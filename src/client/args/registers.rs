@@ -4,11 +4,22 @@ use super::How;
 use crate::ids::{RegisterKey, RegisterValue};
 use clap::Subcommand;
 
+const SET: &str = "\
+Examples:
+  cliente set 42                     storage becomes 42 at every bank, or nowhere
+  cliente set azul --key cor         another register
+  cliente set 42 --via 1             bank 1 drives it";
+
+const GET: &str = "\
+Examples:
+  cliente get                        storage, as each bank holds it
+  cliente get --key cor --json";
+
 /// Commands about replicated registers.
 #[derive(Debug, Clone, Subcommand)]
 pub enum RegisterCommand {
     /// Set a replicated register to one value at every bank.
-    #[command(alias = "definir", alias = "gravar")]
+    #[command(visible_alias = "definir", alias = "gravar", before_help = SET)]
     Set {
         /// The value.
         #[arg(value_parser = RegisterValue::new, allow_hyphen_values = true)]
@@ -21,7 +32,7 @@ pub enum RegisterCommand {
         how: How,
     },
     /// Show a replicated register as each bank holds it.
-    #[command(alias = "valor", alias = "value")]
+    #[command(visible_alias = "valor", alias = "value", before_help = GET)]
     Get {
         /// The register.
         #[arg(long, default_value = "storage", value_parser = RegisterKey::new)]

@@ -1,0 +1,47 @@
+//! For shells and manuals: what is typed to get completions and man pages.
+
+use clap::Subcommand;
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+const COMPLETIONS: &str = "\
+Examples:
+  cliente completions bash > ~/.local/share/bash-completion/completions/cliente
+  cliente completions zsh > ~/.zfunc/_cliente
+  cliente completions fish > ~/.config/fish/completions/cliente.fish";
+
+const MAN: &str = "\
+Examples:
+  cliente man | man -l -             the page of cliente
+  cliente man transfer | man -l -    the page of a command
+  cliente man --dir ~/.local/share/man/man1";
+
+/// Commands for shells and manuals.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ManualCommand {
+    /// Print what makes a shell complete commands, aliases and switches.
+    #[command(visible_alias = "completar", before_help = COMPLETIONS)]
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Print a man page, or write all of them.
+    #[command(visible_alias = "manual", before_help = MAN)]
+    Man {
+        /// The page of this command, as in `man transfer` or `man account open`; without one, of cliente.
+        command: Vec<String>,
+        /// Write the pages of all commands into this folder.
+        #[arg(long, value_name = "DIR", conflicts_with = "command")]
+        dir: Option<PathBuf>,
+    },
+}
+
+impl ManualCommand {
+    /// Its word on the command line.
+    pub fn word(&self) -> &'static str {
+        match self {
+            ManualCommand::Completions { .. } => "completions",
+            ManualCommand::Man { .. } => "man",
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `ping`: which banks answer, and how fast. For people, scripts and health checks.
+
+use super::Context;
+use super::asking::{self, Answer};
+use super::failure::{Failure, unreachable};
+use super::output::{ErrorPart, Shown, Tone, micros, plain};
+use crate::ids::BankId;
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use serde::Serialize;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// A bank that did not answer is asked again after this.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+#[derive(Serialize)]
+struct Document<'a> {
+    banks: Vec<BankDocument<'a>>,
+    online: usize,
+    took_us: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorPart>,
+}
+
+#[derive(Serialize)]
+struct BankDocument<'a> {
+    bank: BankId,
+    address: &'a str,
+    online: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorPart>,
+}
+
+/// `ping`: asks once, or until `wait` is over.
+pub async fn ping(context: &Context, wait: Option<Duration>, bank: Option<BankId>) -> Shown {
+    let began = Instant::now();
+    let banks = asking::these_banks(context, bank);
+    let deadline = wait.map(|wait| began + wait);
+    let answers = asking::ask_each(context, &banks, |bank| until(context, bank, deadline)).await;
+    let rows = answers.iter().map(|answer| match &answer.said {
+        Ok(latency) => vec![
+            plain(answer.bank),
+            plain(&answer.address),
+            (Tone::Good, "online".into()),
+            context.paint.took(*latency),
+            plain(""),
+        ],
+        Err(failure) => vec![
+            plain(answer.bank),
+            plain(&answer.address),
+            (Tone::Bad, "offline".into()),
+            plain(""),
+            plain(failure),
+        ],
+    });
+    let time = if context.paint.is_rows() { "time ms" } else { "time" };
+    let table = context.paint.table(&["bank", "address", "state", time, "reason"], &[time], rows.collect());
+    let failure = asking::first_failure(&answers);
+    let online = answers.iter().filter(|answer| answer.said.is_ok()).count();
+    let document = Document {
+        banks: answers.iter().map(bank_document).collect(),
+        online,
+        took_us: micros(began.elapsed()),
+        error: failure.as_ref().map(ErrorPart::of),
+    };
+    Shown::new(table, &document).failing(failure)
+}
+
+fn bank_document(answer: &Answer<Duration>) -> BankDocument<'_> {
+    BankDocument {
+        bank: answer.bank,
+        address: &answer.address,
+        online: answer.said.is_ok(),
+        latency_us: answer.said.as_ref().ok().map(|latency| micros(*latency)),
+        error: answer.said.as_ref().err().map(ErrorPart::of),
+    }
+}
+
+/// Asks until the bank answers, or the deadline is over; without one, once.
+async fn until(context: &Context, bank: BankId, deadline: Option<Instant>) -> Result<Duration, Failure> {
+    let Some(deadline) = deadline else { return once(context, bank).await };
+    let mut last = None;
+    let answered = timeout_at(deadline, async {
+        loop {
+            match once(context, bank).await {
+                // Only a bank that is not there yet may still come.
+                Err(failure @ Failure::NoConnection(_)) => last = Some(failure),
+                other => return other,
+            }
+            sleep(AGAIN_AFTER).await;
+        }
+    });
+    match answered.await {
+        Ok(answered) => answered,
+        Err(_) => Err(last.unwrap_or_else(|| {
+            let address = context.consortium.address(bank).unwrap_or("-");
+            Failure::NoConnection(unreachable(bank, address, "no answer in time"))
+        })),
+    }
+}
+
+async fn once(context: &Context, bank: BankId) -> Result<Duration, Failure> {
+    let address = asking::address(context, bank)?;
+    let mut conversation = asking::connect(context, bank, address).await?;
+    let asked = Instant::now();
+    match conversation.ask(&Request::Ping).await? {
+        Reply::Pong => Ok(asked.elapsed()),
+        other => Err(Failure::Own(format!("bank {bank} did not answer PONG: {other:?}"))),
+    }
+}

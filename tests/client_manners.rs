@@ -1,0 +1,244 @@
+//! How `cliente` behaves among other programs: rows in pipes, JSON, suggestions, completions, man pages, `ping`.
+
+mod support;
+
+use serde_json::Value;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use support::{Cluster, Ran, cliente_path, free_ports, wait_until};
+
+const MARIA: &str = "11111111111";
+
+/// Runs `cliente` in a pipe, as a script does, with no word on the form of its output.
+fn piped(cluster: &Cluster, arguments: &[&str]) -> Ran {
+    let mut command = cluster.cliente(arguments);
+    let output = command.env_remove("CONSORCIO_OUTPUT").stdin(Stdio::null()).output().expect("cliente runs");
+    Ran::of(arguments, &output)
+}
+
+/// The rows of a table in a pipe, without its headings, which are checked.
+#[track_caller]
+fn rows(ran: &Ran, headings: &str) -> Vec<Vec<String>> {
+    let mut lines = ran.stdout.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
+    let first = lines.next().unwrap_or_default();
+    assert_eq!(first, headings.split(' ').collect::<Vec<_>>(), "{ran:?}");
+    let rows: Vec<_> = lines.collect();
+    assert!(rows.iter().all(|row| row.len() == first.len()), "{ran:?}");
+    rows
+}
+
+/// `cliente` without any bank.
+fn alone(arguments: &[&str], folder: &std::path::Path) -> Ran {
+    let output =
+        Command::new(cliente_path()).args(arguments).current_dir(folder).output().expect("cliente runs");
+    Ran::of(arguments, &output)
+}
+
+#[test]
+fn in_a_pipe_there_are_rows_and_nothing_else() {
+    let mut cluster = Cluster::start(3);
+    cluster.open_account(0, "12345-6", MARIA, "1234,56");
+    cluster.open_account(2, "78910-0", MARIA, "0");
+    let votes = "transaction verdict committed_at bank address vote reason time_ms";
+    let transfer = ["transfer", "--from", "0/12345-6=200,50", "--to", "2/78910-0"];
+    let ran = piped(&cluster, &[&transfer[..], &["--tx", "t1"]].concat()).expect_code(0);
+    let told = rows(&ran, votes);
+    assert_eq!((told.len(), ran.stderr.as_str()), (2, ""));
+    for (row, bank) in told.iter().zip(["0", "2"]) {
+        assert_eq!((&row[0][..], &row[1][..], &row[3][..], &row[5][..]), ("t1", "committed", bank, "OK"));
+        assert!(row[2].contains('T') && row[2].ends_with('Z'), "{row:?}");
+        assert!(row[7].split_once('.').is_some_and(|(_, us)| us.len() == 3), "{row:?}");
+    }
+    let via = piped(&cluster, &[&transfer[..], &["--via", "1"]].concat()).expect_code(0);
+    let told = rows(&via, "transaction verdict committed_at bank address reason time_ms");
+    assert_eq!((told.len(), &told[0][1][..], &told[0][3][..]), (1, "committed", "1"));
+
+    let accounts = piped(&cluster, &["contas"]).expect_code(0);
+    let told = rows(&accounts, "account balance held available incoming holders");
+    assert_eq!(told[0], ["0/12345-6", "833.56", "0.00", "833.56", "0.00", MARIA]);
+    assert_eq!(told.len(), 2);
+    let refused = ["transfer", "--from", "0/12345-6=5000", "--to", "2/78910-0"];
+    let ran = piped(&cluster, &refused).expect_code(4);
+    assert!(rows(&ran, votes)[0][6].contains("insufficient-funds"), "{ran:?}");
+    assert!(ran.stderr.starts_with("cliente: aborted: bank 0 refused"), "{ran:?}");
+
+    let history = piped(&cluster, &["history", "1"]).expect_code(0);
+    assert_eq!(rows(&history, "time transaction outcome reason banks operations").len(), 1);
+    let ran = piped(&cluster, &["resolve", "t1"]).expect_code(0);
+    assert_eq!(rows(&ran, "bank address says detail")[0][2], "committed");
+    let ran = piped(&cluster, &["pending"]).expect_code(0);
+    assert_eq!(rows(&ran, "bank transaction since waits_for operations").len(), 0);
+    let add = ["client", "add", "--bank", "1", "--cpf", MARIA, "--name", "Maria Souza"];
+    let ran = piped(&cluster, &add).expect_code(0);
+    assert_eq!(rows(&ran, "bank cpf name kind"), [["1", MARIA, "Maria Souza", "Físico"]]);
+    assert_eq!(rows(&piped(&cluster, &["get"]), "bank address storage").len(), 3);
+
+    cluster.kill(1);
+    let ran = piped(&cluster, &["status"]).expect_code(3);
+    let headings = "bank address state undecided committed aborted clients accounts held balance";
+    let told = rows(&ran, headings);
+    assert_eq!((told[0][9].as_str(), told[1][2].as_str()), ("833.56", "offline"));
+    assert!(ran.stderr.contains(&cluster.address(1)), "{ran:?}");
+}
+
+#[test]
+fn a_form_can_be_asked_for() {
+    let cluster = Cluster::start(1);
+    let with = |form: &str| {
+        let output = cluster.cliente(&["get"]).env("CONSORCIO_OUTPUT", form).output().unwrap();
+        Ran::of(&[form], &output).expect_code(0).stdout
+    };
+    assert!(with("tsv").starts_with("bank\taddress\tstorage\n"));
+    assert!(with("table").starts_with("bank  address"));
+    assert!(serde_json::from_str::<Value>(&with("json")).unwrap()[0]["answer"].is_object());
+    cluster.run(&["get", "--output", "tsv"]).expect_code(0).expect("bank\taddress");
+    let ran = cluster.run(&["get", "--output", "xml"]).expect_code(2);
+    assert!(ran.stderr.contains("xml") && ran.stderr.contains("tsv"), "{ran:?}");
+}
+
+/// Whoever asks for JSON gets one document, whatever goes wrong.
+#[test]
+fn errors_are_json_too() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let port = free_ports(1)[0].to_string();
+    let codes = [
+        (&["--consortium", &port, "status", "--json"][..], 3, "no-connection"),
+        (&["--consortium", &port, "ping", "--json"], 3, "no-connection"),
+        (&["--consortium", &port, "bench", "--kind", "set", "--seconds", "1", "--json"], 3, "no-connection"),
+        (&["--consortium", "nowhere", "status", "--json"], 2, "usage"),
+        (&["--json", "transfer"], 2, "usage"),
+        (&["--json", "trasnfer"], 2, "usage"),
+        (&["--output=json", "ping", "--wait", "soon"], 2, "usage"),
+        (&["--output", "json", "bench", "--kind", "nothing"], 2, "usage"),
+        (&["--json", "conta"], 2, "usage"),
+        (&["--json", "man", "nonsense"], 2, "usage"),
+        (&["--json", "completions", "tcsh-4"], 2, "usage"),
+    ];
+    for (arguments, code, word) in codes {
+        let ran = alone(arguments, folder.path()).expect_code(code);
+        let document: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
+        let error = if document["error"].is_null() { &document[0]["error"] } else { &document["error"] };
+        assert_eq!(error["code"], word, "{ran:?}");
+        assert!(!error["message"].as_str().unwrap().is_empty(), "{ran:?}");
+        assert_eq!(ran.stderr, "", "{ran:?}");
+    }
+}
+
+#[test]
+fn a_slip_of_the_fingers_is_understood() {
+    let folder = tempfile::TempDir::new().unwrap();
+    for (arguments, meant) in [
+        (&["tranfer"][..], "transfer"),
+        (&["tranferir"], "transferir"),
+        (&["sald"], "saldo"),
+        (&["statsu"], "status"),
+        (&["depositer"], "depositar"),
+        (&["conta", "abri"], "abrir"),
+        (&["account", "opne"], "open"),
+        (&["transfer", "--form", "0/1=2"], "--from"),
+        (&["bench", "--client", "7"], "--clients"),
+        (&["status", "--jsno"], "--json"),
+        (&["bench", "--kind", "transfers"], "transfer"),
+        (&["completions", "bsh"], "bash"),
+    ] {
+        let ran = alone(arguments, folder.path()).expect_code(2);
+        assert!(ran.stderr.contains("similar") && ran.stderr.contains(meant), "{meant}: {ran:?}");
+        let json = alone(&[&["--json"], arguments].concat(), folder.path()).expect_code(2);
+        let document: Value = serde_json::from_str(&json.stdout).unwrap();
+        let message = document["error"]["message"].as_str().unwrap();
+        assert!(message.contains("similar") && message.contains(meant), "{meant}: {message}");
+    }
+}
+
+#[test]
+fn help_begins_with_examples_and_names_the_aliases() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let help = alone(&["--help"], folder.path()).expect_code(0).stdout;
+    assert!(help.starts_with("Examples:\n"), "{help}");
+    for alias in ["transferir", "depositar", "sacar", "saldo", "contas", "medir", "sondar", "historico"] {
+        assert!(help.lines().any(|line| line.contains("[alias") && line.contains(alias)), "{alias}: {help}");
+    }
+    let transfer = alone(&["transferir", "--help"], folder.path()).expect_code(0).stdout;
+    assert!(transfer.starts_with("Examples:\n  cliente transfer "), "{transfer}");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert!(left.is_empty(), "help leaves no log: {left:?}");
+}
+
+#[test]
+fn ping_tells_who_answers() {
+    let mut cluster = Cluster::start(3);
+    let ran = cluster.run(&["ping"]).expect_code(0);
+    assert_eq!(ran.stdout.lines().filter(|line| line.contains("online") && line.contains(" ms")).count(), 3);
+    cluster.kill(2);
+    let ran = piped(&cluster, &["sondar"]).expect_code(3);
+    let told = rows(&ran, "bank address state time_ms reason");
+    assert_eq!(told.iter().map(|row| row[2].as_str()).collect::<Vec<_>>(), ["online", "online", "offline"]);
+    assert!(ran.stderr.contains(&cluster.address(2)) && ran.stderr.contains("servidor --port"), "{ran:?}");
+    let document = cluster.json(3, &["ping"]);
+    assert_eq!((&document["online"], &document["error"]["code"]), (&2.into(), &"no-connection".into()));
+    assert!(document["banks"][0]["latency_us"].as_u64().unwrap() > 0, "{document}");
+    cluster.run(&["ping", "--bank", "0"]).expect_code(0);
+    cluster.run(&["ping", "--bank", "7"]).expect_code(2);
+}
+
+#[test]
+fn ping_waits_for_banks_that_start() {
+    let mut cluster = Cluster::start(2);
+    cluster.kill(1);
+    let began = Instant::now();
+    let ran = cluster.run(&["ping", "--wait", "300ms"]).expect_code(3);
+    assert!(began.elapsed() >= Duration::from_millis(300), "{ran:?}");
+    let mut waiting = cluster.cliente(&["ping", "--wait", "60s", "--json"]);
+    let waiting = waiting.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    // It has met the bank that is down before that comes back.
+    let log = cluster.path().join("logs/cliente-1.log");
+    let refusals = |text: &str| text.lines().filter(|line| line.contains(&cluster.address(1))).count();
+    let before = refusals(&std::fs::read_to_string(&log).unwrap());
+    wait_until("it has asked in vain", || {
+        (refusals(&std::fs::read_to_string(&log).ok()?) > before).then_some(())
+    });
+    cluster.start_bank(1);
+    let output = waiting.wait_with_output().unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &document["online"]), (Some(0), &2.into()), "{document}");
+}
+
+#[test]
+fn shells_get_completions() {
+    let folder = tempfile::TempDir::new().unwrap();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = alone(&["completions", shell], folder.path()).expect_code(0).stdout;
+        for word in ["transfer", "transferir", "--consortium", "ping"] {
+            // fish has switches without their dashes.
+            let word = if shell == "fish" { word.trim_start_matches('-') } else { word };
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    // A shell that is here must understand it.
+    let script = alone(&["completions", "bash"], folder.path()).stdout;
+    std::fs::write(folder.path().join("cliente.bash"), script).unwrap();
+    let line = "source ./cliente.bash; COMP_WORDS=(cliente transferi); COMP_CWORD=1; \
+                _cliente cliente transferi cliente; echo \"${COMPREPLY[@]}\"";
+    let bash = Command::new("bash").args(["-c", line]).current_dir(folder.path()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&bash.stdout).trim(), "transferir", "{bash:?}");
+    let document = alone(&["completions", "zsh", "--json"], folder.path()).expect_code(0).stdout;
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert!(document["script"].as_str().unwrap().starts_with("#compdef cliente"));
+}
+
+#[test]
+fn there_are_man_pages() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let page = alone(&["man"], folder.path()).expect_code(0).stdout;
+    for part in [".TH cliente 1", ".SH SYNOPSIS", ".SH EXAMPLES", "transferir", "Exit codes"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let page = alone(&["man", "conta", "abrir"], folder.path()).expect_code(0).stdout;
+    assert!(page.contains("cliente\\-account\\-open") && page.contains(".SH EXAMPLES"), "{page}");
+    alone(&["man", "--dir", "pages/man1"], folder.path()).expect_code(0).expect("cliente-transfer.1");
+    let written = std::fs::read_to_string(folder.path().join("pages/man1/cliente-account-open.1")).unwrap();
+    assert_eq!(written, page);
+    std::fs::write(folder.path().join("taken"), "").unwrap();
+    let ran = alone(&["man", "--dir", "taken"], folder.path()).expect_code(1);
+    assert!(ran.stderr.contains("taken"), "{ran:?}");
+}
