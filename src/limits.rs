@@ -62,6 +62,9 @@ pub const PEER_QUEUE_MAX: usize = 16_384;
 /// A peer that owes an answer for this long has its link closed.
 pub const PEER_SILENCE_MS_MAX: u64 = 3_000;
 
+/// Without a key, no answer of a peer is believed that tells a time further than this past the wall clock.
+pub const UNPROVED_AHEAD_MS_MAX: u64 = 10 * 365 * 24 * 3_600 * 1_000;
+
 /// Sessions of one bank.
 pub const SESSIONS_MAX: usize = 10_000;
 /// ... of which this many are kept for banks.

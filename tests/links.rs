@@ -4,7 +4,9 @@
 
 mod world;
 
-use consorcio::bank::io::{Message, Origin, SessionId};
+use consorcio::bank::io::{Asked, AskedVerb, Input, Message, Origin, SessionId};
+use consorcio::commit::token::Verdict;
+use consorcio::ids::{BankId, Time, TxId};
 use consorcio::limits::QUESTIONS_UNDER_WAY_MAX;
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
@@ -108,4 +110,64 @@ fn what_could_wait_does_not_go_over_a_link() {
         assert!(output.records.is_empty(), "{verb}");
         assert!(matches!(&output.replies[0].reply, Reply::Err(Reason::Refused, text) if text.contains(verb)));
     }
+}
+
+/// Without a key anyone who has got a bank's port answers for it. A time at the end of all times would leave this bank
+/// none for its next vote.
+#[test]
+fn without_a_key_a_time_that_no_clock_shows_is_not_believed() {
+    const OPS: &str = r#"{"ops":[{"bank":0,"op":"set","value":"1"},{"bank":1,"op":"set","value":"1"}]}"#;
+    let mut world = World::new(2, false);
+    let peer = BankId::new(1).unwrap();
+    let far = |world: &World, verdict: Verdict, tx: &TxId, time: Time| {
+        let Request::Prepare(_, transaction) = Request::parse(&format!("PREPARE x {OPS}")).unwrap() else {
+            panic!("it is a PREPARE")
+        };
+        world.identity(1).seal.token(peer, verdict, tx, Some(*transaction.digest()), time)
+    };
+    let answer = |tx: &TxId, verb: AskedVerb, reply: Reply| Input::Answer {
+        peer,
+        asked: Asked { tx: tx.clone(), verb },
+        reply: Some(reply),
+        past: None,
+    };
+    for (number, time) in [Time::MAX, Time(1 << 52)].into_iter().enumerate() {
+        // As the bank that is asked about a doubt ...
+        let doubt = TxId::new(&format!("doubt{number}")).unwrap();
+        world.line(0, 2, &format!("PREPARE {doubt} {OPS}"));
+        assert!(votes_ok(&mut world));
+        world.cut(world.link(0, 1).unwrap());
+        world.close(0, 2);
+        let token = far(&world, Verdict::Ok, &doubt, time);
+        for reply in [Reply::Committed(doubt.clone(), time, token), Reply::Ok(doubt.clone(), token)] {
+            world.input(0, &answer(&doubt, AskedVerb::Resolve, reply));
+            assert_eq!(world.core(0).undecided(), 1, "it stays in doubt");
+        }
+        world.connect(0, 1);
+        world.pass(2_000_000);
+        world.tick(0);
+        world.settle();
+        assert_eq!(world.core(0).undecided(), 0, "the bank itself ends it");
+        // ... and as one that takes part in what this bank drives.
+        let driven = TxId::new(&format!("driven{number}")).unwrap();
+        world.line(0, 3, &format!("EXECUTE {driven} {OPS}"));
+        let token = far(&world, Verdict::Ok, &driven, time);
+        world.input(0, &answer(&driven, AskedVerb::Prepare, Reply::Ok(driven.clone(), token)));
+        assert!(world.core(0).clock() < time);
+        world.settle();
+        world.line(0, 4, &format!("PREPARE after{number} {OPS}"));
+        assert!(votes_ok(&mut world), "it still votes");
+        world.close(0, 4);
+        world.settle();
+    }
+}
+
+/// Is the last reply that was seen an OK?
+fn votes_ok(world: &mut World) -> bool {
+    let reply = |seen: Seen| match seen {
+        Seen::Reply { reply, .. } => Some(reply),
+        _ => None,
+    };
+    let last = std::mem::take(&mut world.seen).into_iter().filter_map(reply).last();
+    matches!(last, Some(Reply::Ok(..)))
 }

@@ -8,6 +8,7 @@ use crate::bank::state::{Ended, Known, Prepared};
 use crate::commit::coordinator::Event;
 use crate::commit::token::{Token, Verdict};
 use crate::ids::{BankId, Time, TxId};
+use crate::limits::UNPROVED_AHEAD_MS_MAX;
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
 
@@ -147,6 +148,7 @@ impl Deciding<'_> {
 
     /// What peers' answers say about this bank's own votes is looked at like a driver's tokens.
     pub(super) fn answer(&mut self, peer: BankId, asked: &Asked, reply: Option<&Reply>, past: Option<&Past>) {
+        let reply = reply.filter(|reply| self.can_be_a_banks(reply));
         let shown = match reply {
             Some(Reply::Aborted(_, token, _) | Reply::Ok(_, token) | Reply::Nok(_, token, ..)) => Some(token),
             Some(_) | None => None,
@@ -167,6 +169,25 @@ impl Deciding<'_> {
                 }
             }
         }
+    }
+
+    /// Without a key anyone who has got a bank's port answers in its name. All such banks are on one machine, so a time
+    /// years past its wall clock is no bank's; believed, it would move this bank's clock to where it can't vote any
+    /// more. It counts as silence. With a key banks are trusted, and no commit is refused for its time.
+    fn can_be_a_banks(&self, reply: &Reply) -> bool {
+        let told = match reply {
+            Reply::Ok(_, token) | Reply::Nok(_, token, ..) | Reply::Aborted(_, token, _) => token.time,
+            Reply::Committed(_, time, token) => (*time).max(token.time),
+            Reply::Doubt(..)
+            | Reply::Unknown(_)
+            | Reply::Done(_)
+            | Reply::Refused(..)
+            | Reply::Err(..)
+            | Reply::Pong
+            | Reply::Bye => return true,
+        };
+        let ahead_us = i64::try_from(UNPROVED_AHEAD_MS_MAX * 1_000).unwrap_or(i64::MAX);
+        self.bank.identity.seal.is_keyed() || told.0 <= self.now.wall_us.saturating_add(ahead_us)
     }
 
     /// Shown its own valid token for a vote that it does not hold, a bank has forgotten a promise: it stops.
