@@ -9,6 +9,7 @@ mod support;
 
 use consorcio::commit::token::Seal;
 use consorcio::config::read_key_file;
+use consorcio::limits::*;
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::VERBS;
@@ -262,6 +263,66 @@ fn every_verb_reply_and_reason_is_explained() {
     for reason in Reason::ALL {
         assert!(has_line(format!("| `{reason}` ")), "no row for the reason {reason}");
     }
+}
+
+/// The table of bounds says what `limits` says: each row with its numbers, in their order.
+#[test]
+fn the_bounds_of_the_page_are_those_of_the_program() {
+    let table = PAGE.split("\n## Bounds\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let rows: BTreeMap<&str, Vec<u64>> = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| ---") && !line.starts_with("| what  "))
+        .map(|line| {
+            let mut cells = line.split('|').map(str::trim).skip(1);
+            (cells.next().unwrap(), cells.take(2).flat_map(numbers).collect())
+        })
+        .collect();
+    let of = |bound: usize| u64::try_from(bound).unwrap();
+    let expected = BTreeMap::from([
+        ("a line", vec![of(LINE_BYTES_MAX)]),
+        ("operations in a transaction", vec![of(OPS_MAX)]),
+        ("patience of a transaction", vec![u64::from(PATIENCE_MS_MAX)]),
+        ("tokens in a COMMIT", vec![of(TOKENS_MAX)]),
+        ("places of a consortium", vec![of(BANKS_MAX)]),
+        ("holders of an account", vec![of(HOLDERS_MAX)]),
+        ("id, account number, key, kind", vec![of(TX_ID_BYTES_MAX)]),
+        ("a register's value", vec![of(REGISTER_VALUE_BYTES_MAX)]),
+        ("a client's name", vec![of(CLIENT_NAME_BYTES_MAX)]),
+        ("connections of one bank", vec![of(SESSIONS_MAX), of(SESSIONS_FOR_BANKS), SESSION_IDLE_MS_MAX]),
+        ("a session's unanswered requests", vec![of(SESSION_REQUESTS_MAX), of(SESSION_INPUT_BYTES_MAX)]),
+        (
+            "a session's replies that it does not take",
+            vec![of(SESSION_OUTPUT_BYTES_MAX), SESSION_UNREAD_MS_MAX],
+        ),
+        ("what all sessions hold together", vec![of(SESSIONS_BYTES_MAX)]),
+        ("requests that wait for the bank", vec![of(QUEUE_MAX)]),
+        ("undecided transactions of one bank", vec![of(UNDECIDED_MAX), of(UNDECIDED_BYTES_MAX)]),
+        ("an outside coordinator's time to vote", vec![OUTSIDE_VOTE_MS_MAX]),
+        ("waiting before the first look", vec![QUEUE_WAIT_MS_MAX]),
+        ("waiting for a lock, a cut or other banks", vec![ANSWER_WITHIN_MS]),
+        ("an orderly end", vec![SHUTDOWN_MS_MAX]),
+    ]);
+    assert_eq!(rows, expected);
+    assert_eq!(NAME_BYTES_MAX, TX_ID_BYTES_MAX, "the page has one row for both");
+}
+
+/// The numbers of a cell, in bytes and milliseconds where it says a unit. What stands in code is no number.
+fn numbers(cell: &str) -> Vec<u64> {
+    let words: Vec<&str> = cell.split('`').step_by(2).flat_map(str::split_whitespace).collect();
+    let number = |(at, word): (usize, &&str)| {
+        let number: u64 = word.trim_end_matches(',').replace(',', "").parse().ok()?;
+        let unit = words.get(at + 1).map_or("", |unit| unit.trim_end_matches([',', ';', '.']));
+        let times = match unit {
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            "s" => 1_000,
+            "minutes" => 60_000,
+            _ => 1,
+        };
+        Some(number * times)
+    };
+    words.iter().enumerate().filter_map(number).collect()
 }
 
 /// A reply that is new does not compile here until it has its word in `REPLIES`.

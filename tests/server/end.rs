@@ -99,3 +99,32 @@ fn after_sighup_the_log_is_a_new_file() {
     assert!(std::fs::read_to_string(&moved).is_ok_and(|text| text.contains("ready")));
     assert_eq!(bank.stop(), Some(0));
 }
+
+/// A client that does not take its replies keeps a bank from its end for as long as its deadline, and no longer.
+#[test]
+fn an_end_has_a_deadline_whatever_clients_do() {
+    use consorcio::limits::SHUTDOWN_MS_MAX;
+    use std::io::Write;
+    let mut bank = Alone::start(&["--session-unread-ms", "600000"]);
+    let mut deaf = std::net::TcpStream::connect(bank.cluster.address(0)).expect("it listens");
+    deaf.set_write_timeout(Some(Duration::from_millis(500))).expect("a socket");
+    // More replies than the sockets' buffers take: writing stalls once the bank reads no more.
+    let lines = "HELP\n".repeat(10_000);
+    while deaf.write_all(lines.as_bytes()).is_ok() {}
+    // It has been durable before, and is after.
+    let mut wire = bank.connect();
+    let client = r#"CLIENT {"cpf":"12345678900","name":"Pessoa 1","kind":"Físico"}"#;
+    assert!(wire.ask(client).starts_with("DONE"));
+    let began = Instant::now();
+    bank.process.terminate();
+    assert_eq!(bank.process.wait(), Some(0));
+    let took = began.elapsed();
+    let deadline = Duration::from_millis(SHUTDOWN_MS_MAX);
+    assert!(took >= deadline - Duration::from_secs(1), "it did not wait for who was there: {took:?}");
+    assert!(took < 3 * deadline, "{took:?}");
+    assert!(bank.process.seen().iter().any(|line| line.contains("did not end in time")));
+    let cluster = bank.cluster;
+    let again = start_with(&cluster, 0, &[]);
+    assert!(cluster.connect(0).ask("CLIENTS").contains("12345678900"));
+    drop(again);
+}

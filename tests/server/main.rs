@@ -5,6 +5,7 @@ mod support;
 
 mod bounds;
 mod end;
+mod full;
 mod lines;
 mod start;
 

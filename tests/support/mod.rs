@@ -382,6 +382,11 @@ impl Wire {
         Some(Wire { stream: BufReader::new(stream) })
     }
 
+    /// The same connection once more, to send while another thread waits for replies.
+    pub fn second_hand(&self) -> Wire {
+        Wire { stream: BufReader::new(self.stream.get_ref().try_clone().expect("a socket")) }
+    }
+
     /// Sends a line.
     pub fn send(&mut self, line: &str) {
         self.send_bytes(format!("{line}\n").as_bytes());

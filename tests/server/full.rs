@@ -1,0 +1,144 @@
+//! What happens when all is full: the bank's queue, and the memory of all sessions. Here the sessions are the shipped
+//! ones over real sockets, in this process, and the bank is not run before all is as full as it gets.
+
+#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
+
+use crate::support::{DEADLINE, Wire};
+use consorcio::bank::Identity;
+use consorcio::bank::io::Input;
+use consorcio::commit::token::Seal;
+use consorcio::ids::BankId;
+use consorcio::journal::{self, BankReplica, MemDisk};
+use consorcio::limits::{QUEUE_MAX, SESSIONS_BYTES_MAX};
+use consorcio::node::disk::Disk;
+use consorcio::node::inbox::{Clock, Inbox};
+use consorcio::node::run::run;
+use consorcio::node::writer::Writer;
+use consorcio::peers::Peers;
+use consorcio::server::places::SESSION_BYTES_OWN;
+use consorcio::server::{Bounds, Shared};
+use consorcio::steplog::StepLog;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+/// Lets clients, each with its own lines, fill a bank that stands still, until `is_full`; then `look`s at it, runs the
+/// bank, and gives the replies of each client.
+fn fill(
+    bounds: Bounds,
+    clients: Vec<Vec<String>>,
+    is_full: impl Fn(&Shared) -> bool,
+    look: impl Fn(&Shared),
+) -> Vec<Vec<String>> {
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
+    let identity =
+        Identity { bank: BankId::new(0).unwrap(), places: vec!["127.0.0.1:1".into()], seal: Seal::none() };
+    let options = journal::Options { threads: false, ..journal::Options::default() };
+    let mut replica = BankReplica::new(identity.clone());
+    let (appender, reader, _) = journal::open(Arc::new(MemDisk::new()), options, &mut replica).unwrap();
+    let batches = [reader.batch(), reader.batch()];
+    let writer = Writer::new(replica.core, reader, batches, false);
+    let wake = Arc::new(Notify::new());
+    let inbox = Rc::new(Inbox::new(Clock::start(), wake.clone()));
+    inbox.offer(Input::Started);
+    let peers = Peers::new(identity.clone(), StepLog::off());
+    let shared = Shared::new(inbox.clone(), StepLog::off(), peers, identity, bounds);
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::task::spawn_local(shared.clone().accept(listener));
+        tokio::task::spawn_local(shared.clone().sweep());
+        let talks: Vec<_> = clients.into_iter().map(|lines| talk(address.clone(), lines)).collect();
+        let until = Instant::now() + DEADLINE;
+        while !is_full(&shared) {
+            assert!(Instant::now() < until, "it never gets full");
+            sleep(Duration::from_millis(2)).await;
+        }
+        look(&shared);
+        let disk = Disk::start(appender, wake).unwrap();
+        let delivering = shared.clone();
+        let steplog = StepLog::off();
+        let node = run(writer, disk, &inbox, &steplog, |out, writer| delivering.deliver(out, writer));
+        let all_said = async {
+            while !talks.iter().all(JoinHandle::is_finished) {
+                sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::select! {
+            ended = node => panic!("the node ended: {:?}", ended.err()),
+            () = all_said => {}
+        }
+        talks.into_iter().map(|talk| talk.join().expect("a client is answered")).collect()
+    })
+}
+
+/// Sends all lines as fast as the bank reads them, and meanwhile takes the replies.
+fn talk(address: String, lines: Vec<String>) -> JoinHandle<Vec<String>> {
+    std::thread::spawn(move || {
+        let mut replies = Wire::connect(&address);
+        let mut sending = replies.second_hand();
+        let count = lines.len();
+        let sender = std::thread::spawn(move || lines.iter().for_each(|line| sending.send(line)));
+        let all = (0..count).map(|_| replies.receive().expect("the bank does not hang up")).collect();
+        sender.join().expect("all is sent");
+        all
+    })
+}
+
+/// Reading stops at the bound, nobody is refused, and all are answered in the end.
+#[test]
+fn the_queue_is_filled_to_its_bound_and_refuses_nobody() {
+    let (sessions, each) = (40, 1_000);
+    assert!(sessions * each > 2 * QUEUE_MAX);
+    let id = |session: usize, number: usize| format!("s{session}.{number}");
+    let clients = (0..sessions)
+        .map(|session| (0..each).map(|number| format!("STATUS {}", id(session, number))).collect())
+        .collect();
+    let room = |shared: &Shared| shared.inbox.fill(|queue| queue.room());
+    let replies = fill(
+        Bounds::default(),
+        clients,
+        |shared| room(shared) == 0,
+        // `Started` is in it too.
+        |shared| assert_eq!(shared.inbox.fill(|queue| queue.len()), QUEUE_MAX + 1),
+    );
+    for (session, replies) in replies.iter().enumerate() {
+        for (number, reply) in replies.iter().enumerate() {
+            assert_eq!(*reply, format!("UNKNOWN {}", id(session, number)));
+        }
+    }
+}
+
+/// What all sessions hold together has a bound of its own; so many places leave little of it beyond what each session
+/// has for itself.
+#[test]
+fn sessions_that_fill_all_memory_are_answered_one_after_the_other() {
+    let sessions_max = SESSIONS_BYTES_MAX / SESSION_BYTES_OWN - 68;
+    let shared_bytes = SESSIONS_BYTES_MAX - sessions_max * SESSION_BYTES_OWN;
+    let (sessions, each, line_bytes) = (60, 4, 60_000);
+    assert!(sessions * (line_bytes - SESSION_BYTES_OWN) > 2 * shared_bytes, "one line each is too much");
+    let line = |session: usize, number: usize| {
+        let op = r#"{"ops":[{"bank":0,"op":"deposit","account":"none","amount":1}]"#;
+        format!("PREPARE s{session}.{number} {op}{}}}", " ".repeat(line_bytes))
+    };
+    let clients = (0..sessions)
+        .map(|session| (0..each).map(|number| line(session, number)).collect::<Vec<_>>())
+        .collect();
+    let waiting = |shared: &Shared| shared.inbox.fill(|queue| queue.len()) - 1;
+    let replies = fill(
+        Bounds { sessions: sessions_max, ..Bounds::default() },
+        clients,
+        |shared| shared.bytes.is_short(),
+        |shared| assert!(waiting(shared) * line_bytes < shared_bytes + sessions * SESSION_BYTES_OWN),
+    );
+    for (session, replies) in replies.iter().enumerate() {
+        for (number, reply) in replies.iter().enumerate() {
+            assert!(reply.starts_with(&format!("NOK s{session}.{number} ")), "{reply}");
+        }
+    }
+}
