@@ -92,14 +92,21 @@ fn read_all(ops: &mut Vec<Op>, wires: &mut [Wire]) {
         take_cut(bank, reply.strip_prefix("DONE ").unwrap_or_else(|| panic!("{reply}")), &mut cut);
     }
     let cut = Told::Cut(Box::new(cut));
-    ops.push(Op { what: What::Cut { clock: Some(0) }, began_us, ended_us: now_us(), told: cut });
+    ops.push(Op {
+        what: What::Cut { clock: Some(0) },
+        began_us,
+        ended_us: now_us(),
+        told_us: None,
+        told: cut,
+    });
     let keys: BTreeSet<String> = ops.iter().filter_map(|op| key_of(&op.what)).map(str::to_owned).collect();
     for key in keys {
         for wire in wires.iter_mut() {
             let began_us = now_us();
             let value = ask(wire, &format!("VALUE {key}"))["value"].as_str().expect("a text").to_owned();
             let what = What::Get { key: key.clone() };
-            ops.push(Op { what, began_us, ended_us: now_us(), told: Told::Value(value) });
+            let told = Told::Value(value);
+            ops.push(Op { what, began_us, ended_us: now_us(), told_us: None, told });
         }
     }
 }
@@ -211,7 +218,10 @@ fn check_registers(ops: &[Op], faults: &mut Vec<String>) {
     for op in ops {
         let Some(key) = key_of(&op.what) else { continue };
         let (act, ended) = match (&op.what, &op.told) {
-            (What::Set { value, .. }, Told::Committed(_)) => (Act::Write(value.clone()), Some(op.ended_us)),
+            // From the verdict on, not from the banks' answers to it: a read that comes before COMMIT waits for it.
+            (What::Set { value, .. }, Told::Committed(_)) => {
+                (Act::Write(value.clone()), Some(op.told_us.unwrap_or(op.ended_us)))
+            }
             (What::Set { value, .. }, Told::Unknown { .. }) => (Act::Write(value.clone()), None),
             (What::Get { .. }, Told::Value(value)) => (Act::Read(value.clone()), Some(op.ended_us)),
             // An abort never happened, so a read of its value is one of a value that nobody wrote.
@@ -246,12 +256,12 @@ mod tests {
 
     fn transfer(told: Told) -> Op {
         let what = What::Transfer { tx: "t".into(), from: 0, to: 1, amount: 5 };
-        Op { what, began_us: 10, ended_us: 20, told }
+        Op { what, began_us: 10, ended_us: 20, told_us: None, told }
     }
 
     fn set(told: Told) -> Op {
         let what = What::Set { tx: "s".into(), key: "r".into(), value: "s".into() };
-        Op { what, began_us: 10, ended_us: 20, told }
+        Op { what, began_us: 10, ended_us: 20, told_us: None, told }
     }
 
     /// A cut as of `time` of accounts from which 5 went from the first to the second, as often as `moved` says.
@@ -267,7 +277,7 @@ mod tests {
             *total = [own(&balances), own(&OPENED_WITH), 0, came, went];
         }
         let told = Told::Cut(Box::new(cut));
-        Op { what: What::Cut { clock: Some(0) }, began_us, ended_us: began_us + 5, told }
+        Op { what: What::Cut { clock: Some(0) }, began_us, ended_us: began_us + 5, told_us: None, told }
     }
 
     fn cut_faults(ops: &[Op], outcome: Option<i64>) -> Vec<String> {
@@ -342,7 +352,7 @@ mod tests {
 
         let get = |value: &str, began_us| {
             let told = Told::Value(value.into());
-            Op { what: What::Get { key: "r".into() }, began_us, ended_us: began_us + 1, told }
+            Op { what: What::Get { key: "r".into() }, began_us, ended_us: began_us + 1, told_us: None, told }
         };
         let faults = |ops: &[Op]| {
             let mut faults = Vec::new();
@@ -351,6 +361,9 @@ mod tests {
         };
         assert_eq!(faults(&[told(), get("0", 5), get("s", 12), get("s", 30)]), 0);
         assert_eq!(faults(&[told(), get("0", 30)]), 1);
+        let early = || Op { told_us: Some(12), ..told() };
+        assert_eq!(faults(&[early(), get("0", 11), get("s", 15)]), 0);
+        assert_eq!(faults(&[early(), get("0", 15)]), 1, "its client knew the verdict already");
         assert_eq!(faults(&[told(), get("s", 5)]), 1);
         assert_eq!(faults(&[set(Told::Aborted("x".into())), get("s", 30)]), 1);
         assert_eq!(faults(&[set(Told::Unknown { left: true }), get("0", 30), get("s", 40)]), 0);

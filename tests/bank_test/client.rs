@@ -1,7 +1,7 @@
 //! One client of a run: a connection to each bank through the proxies, and the coordinator that `cliente` ships.
 
 use super::BANKS;
-use super::history::Told;
+use super::history::{Told, now_us};
 use consorcio::bank::io::AskedVerb;
 use consorcio::commit::coordinator::{Coordinator, Do, Event, Strategy, Verdict};
 use consorcio::ids::{BankId, BankSet, TxId};
@@ -35,6 +35,8 @@ pub struct Client {
     arrivals: UnboundedReceiver<Arrival>,
     /// Answers that will never come, not told yet.
     lost: VecDeque<(usize, AskedVerb)>,
+    /// When the verdict of what it drove last was known.
+    told_us: Option<u64>,
 }
 
 /// A line from a connection, or its end.
@@ -61,7 +63,20 @@ impl Client {
     /// A client that finds the banks at these ports.
     pub fn new(ports: [u16; BANKS]) -> Client {
         let (sender, arrivals) = unbounded_channel();
-        Client { ports, lines: Default::default(), made: 0, sender, arrivals, lost: VecDeque::new() }
+        Client {
+            ports,
+            lines: Default::default(),
+            made: 0,
+            sender,
+            arrivals,
+            lost: VecDeque::new(),
+            told_us: None,
+        }
+    }
+
+    /// When the verdict of what this client drove last was known; none if that was told already.
+    pub fn take_told_us(&mut self) -> Option<u64> {
+        self.told_us.take()
     }
 
     /// Drives a transaction. With `leave_after`, this client is gone for its banks after so many answers.
@@ -94,6 +109,7 @@ impl Client {
                         }
                         Do::StartTimer => timer = Instant::now() + Duration::from_millis(VOTE_TIMEOUT_MS),
                         Do::Tell(verdict) => {
+                            self.told_us = Some(now_us());
                             timer = Instant::now() + LEAVE_WITHIN;
                             told = Some(verdict);
                         }

@@ -14,6 +14,8 @@ pub struct Op {
     pub began_us: u64,
     /// ... and ended.
     pub ended_us: u64,
+    /// When a client that drove knew its verdict: before the banks heard of it, and so before the end.
+    pub told_us: Option<u64>,
     /// What it was told.
     pub told: Told,
 }

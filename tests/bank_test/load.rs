@@ -16,10 +16,19 @@ use tokio::sync::watch;
 const TELLERS: u64 = 10;
 /// Clients that set and read registers.
 const SETTERS: u64 = 5;
+/// Clients that read the register that is set most, each at a bank of its own, nearly without a rest: a bank that
+/// showed a value too early or too late, however shortly, is seen by one of them.
+const WATCHERS: u64 = BANKS as u64;
+/// All of them.
+pub const CLIENTS_IN_ALL: u64 = TELLERS + SETTERS + WATCHERS;
 /// Registers; few, so that clients meet.
 const REGISTERS: usize = 4;
+/// Sets and reads go to the first register this many times in a hundred, so that they meet even more.
+const HOT_PERCENT: u64 = 60;
 /// A client rests up to this long between two requests: the banks are to be tested, not this machine.
 const REST_MS_MAX: u64 = 60;
+/// ... and a watcher.
+const WATCHERS_REST_MS_MAX: u64 = 8;
 /// A bank answers within 3 s; a client that hears nothing for longer goes.
 const ANSWER_WITHIN: Duration = Duration::from_millis(3_500);
 
@@ -52,7 +61,7 @@ pub fn run(
         proxies.serve(ports, weather);
         let began = phase.wait_for(|phase| *phase >= Phase::Load).await.map(|_| ());
         began.expect("the phases are told to the end");
-        let clients: Vec<_> = (0..TELLERS + SETTERS)
+        let clients: Vec<_> = (0..CLIENTS_IN_ALL)
             .map(|number| {
                 let client = Client::new(for_clients);
                 let random = Random::new(seed, number + 1);
@@ -70,20 +79,49 @@ pub fn run(
     });
 }
 
+/// What a client is there for.
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    Teller,
+    Setter,
+    /// Of one bank.
+    Watcher(usize),
+}
+
+impl Role {
+    fn of(number: u64) -> Role {
+        match number.checked_sub(TELLERS + SETTERS) {
+            Some(bank) => Role::Watcher(usize::try_from(bank).unwrap()),
+            None if number < TELLERS => Role::Teller,
+            None => Role::Setter,
+        }
+    }
+}
+
 async fn work(number: u64, mut client: Client, mut random: Random, phase: watch::Receiver<Phase>) -> Vec<Op> {
+    let role = Role::of(number);
     let mut ops = Vec::new();
     while *phase.borrow() == Phase::Load {
         let name = format!("c{number}-{}", ops.len());
         let half = random.percent(50);
         let began_us = now_us();
-        let (what, told) = match (number < TELLERS, half) {
-            (true, true) => transfer(name, &mut client, &mut random).await,
-            (true, false) => cut(&mut client, &mut random).await,
-            (false, true) => set(name, &mut client, &mut random).await,
-            (false, false) => get(&mut client, &mut random).await,
+        let (what, told) = match (role, half) {
+            (Role::Teller, true) => transfer(name, &mut client, &mut random).await,
+            (Role::Teller, false) => cut(&mut client, &mut random).await,
+            (Role::Setter, true) => set(name, &mut client, &mut random).await,
+            (Role::Setter, false) => {
+                let (key, bank) = (register(&mut random), random.below(BANKS));
+                get(key, bank, &mut client).await
+            }
+            (Role::Watcher(bank), _) => get(HOT.to_owned(), bank, &mut client).await,
         };
-        ops.push(Op { what, began_us, ended_us: now_us(), told });
-        tokio::time::sleep(Duration::from_millis(random.between(0, REST_MS_MAX))).await;
+        let answered = !matches!(told, Told::Nothing);
+        ops.push(Op { what, began_us, ended_us: now_us(), told_us: client.take_told_us(), told });
+        let rest_ms_max = match (role, answered) {
+            (Role::Watcher(_), true) => WATCHERS_REST_MS_MAX,
+            (Role::Teller | Role::Setter | Role::Watcher(_), _) => REST_MS_MAX,
+        };
+        tokio::time::sleep(Duration::from_millis(random.between(0, rest_ms_max))).await;
     }
     ops
 }
@@ -103,8 +141,15 @@ async fn transfer(tx: String, client: &mut Client, random: &mut Random) -> (What
     (What::Transfer { tx, from, to, amount }, told)
 }
 
+/// The register that most go to.
+const HOT: &str = "r0";
+
+fn register(random: &mut Random) -> String {
+    if random.percent(HOT_PERCENT) { HOT.to_owned() } else { format!("r{}", random.below(REGISTERS)) }
+}
+
 async fn set(tx: String, client: &mut Client, random: &mut Random) -> (What, Told) {
-    let key = format!("r{}", random.below(REGISTERS));
+    let key = register(random);
     // A name is used once, so each write has a value of its own.
     let value = tx.clone();
     let op = |bank| format!(r#"{{"bank":{bank},"op":"set","key":"{key}","value":"{value}"}}"#);
@@ -129,9 +174,7 @@ async fn transact(tx: &str, text: &str, drivers: &[usize], client: &mut Client, 
     }
 }
 
-async fn get(client: &mut Client, random: &mut Random) -> (What, Told) {
-    let key = format!("r{}", random.below(REGISTERS));
-    let bank = random.below(BANKS);
+async fn get(key: String, bank: usize, client: &mut Client) -> (What, Told) {
     let told = match client.ask(bank, &format!("VALUE {key}"), ANSWER_WITHIN).await {
         Some(Reply::Done(json)) => Told::Value(text(&json_of(&json)["value"])),
         // It waited for an outcome as long as it may.

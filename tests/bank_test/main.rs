@@ -16,6 +16,7 @@ mod history;
 mod linear;
 mod load;
 mod nemesis;
+mod picture;
 mod proxy;
 mod random;
 mod report;
@@ -68,6 +69,7 @@ impl Run {
     fn run(&self) -> report::Counts {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let proxies = runtime.block_on(Proxies::bind());
+        let damage = proxies.damage();
         let mut town = Town::new(&proxies);
         let ports = town.ports();
         let (weather, seen) = watch::channel(Weather::default());
@@ -83,9 +85,10 @@ impl Run {
         (0..BANKS).for_each(|bank| town.start(bank));
         town.open_accounts();
         phase.send_replace(Phase::Load);
-        let deeds = Nemesis::new(seed, &mut town, &weather, &stop).run(self.plan);
+        let mut deeds = Nemesis::new(seed, &mut town, &weather, &stop).run(self.plan);
         phase.send_replace(Phase::Settle);
         let mut ops: Vec<Op> = ops.recv_timeout(support::DEADLINE).expect("the clients come to an end");
+        deeds.damage = damage.counts();
         let faults = audit::audit(&town, &mut ops);
         phase.send_replace(Phase::Over);
         world.join().expect("the clients and proxies end in order");
@@ -105,7 +108,7 @@ impl Run {
         std::fs::create_dir_all(&self.out).unwrap();
         let result = report::result(self.seed, ops, deeds, faults);
         std::fs::write(self.out.join("result.json"), format!("{result:#}\n")).unwrap();
-        let picture = report::picture(self.seed, ops, deeds, faults.is_empty());
+        let picture = picture::picture(self.seed, ops, deeds, faults.is_empty());
         std::fs::write(self.out.join("run.svg"), picture).unwrap();
         let history: Vec<String> = ops.iter().map(|op| format!("{op:?}\n")).collect();
         std::fs::write(self.out.join("history.txt"), history.concat()).unwrap();

@@ -130,6 +130,8 @@ pub struct Deeds {
     pub tails_cut: usize,
     /// Banks that ended by themselves because their disk was full.
     pub full_disks: u64,
+    /// What the network did.
+    pub damage: [(&'static str, u64); 4],
 }
 
 /// Makes faults.

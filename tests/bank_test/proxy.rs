@@ -6,6 +6,8 @@
 
 use super::{BANKS, CLIENTS, NODES};
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -43,9 +45,32 @@ impl Weather {
     }
 }
 
+/// What the weather did, so that a run can tell that it met it.
+#[derive(Debug, Default)]
+pub struct Damage {
+    held: AtomicU64,
+    late: AtomicU64,
+    lost: AtomicU64,
+    reset: AtomicU64,
+}
+
+impl Damage {
+    /// How often each thing happened.
+    pub fn counts(&self) -> [(&'static str, u64); 4] {
+        [
+            ("pieces held", &self.held),
+            ("pieces late", &self.late),
+            ("pieces lost", &self.lost),
+            ("connections reset", &self.reset),
+        ]
+        .map(|(name, count)| (name, count.load(Relaxed)))
+    }
+}
+
 /// The ports of all directed pairs, bound but not served yet.
 pub struct Proxies {
     listeners: Vec<(usize, usize, TcpListener)>,
+    damage: Arc<Damage>,
 }
 
 impl Proxies {
@@ -57,7 +82,12 @@ impl Proxies {
                 listeners.push((from, to, TcpListener::bind("127.0.0.1:0").await.unwrap()));
             }
         }
-        Proxies { listeners }
+        Proxies { listeners, damage: Arc::default() }
+    }
+
+    /// What the weather will have done.
+    pub fn damage(&self) -> Arc<Damage> {
+        Arc::clone(&self.damage)
     }
 
     /// Where `from` finds bank `to`.
@@ -74,12 +104,13 @@ impl Proxies {
     /// Serves all pairs; `ports` are the banks' own.
     pub fn serve(self, ports: [u16; BANKS], weather: &watch::Receiver<Weather>) {
         for (from, to, listener) in self.listeners {
-            let weather = weather.clone();
+            let (weather, damage) = (weather.clone(), Arc::clone(&self.damage));
             tokio::spawn(async move {
                 loop {
                     // A shortage of file descriptors passes; the run would fail by itself if it did not.
                     let Ok((dialler, _)) = listener.accept().await else { continue };
-                    tokio::spawn(carry(dialler, ports[to], from, to, weather.clone()));
+                    let way = (from, to);
+                    tokio::spawn(carry(dialler, ports[to], way, weather.clone(), Arc::clone(&damage)));
                 }
             });
         }
@@ -87,7 +118,13 @@ impl Proxies {
 }
 
 /// One connection, until either side ends it or a reset does.
-async fn carry(dialler: TcpStream, port: u16, from: usize, to: usize, mut weather: watch::Receiver<Weather>) {
+async fn carry(
+    dialler: TcpStream,
+    port: u16,
+    (from, to): (usize, usize),
+    mut weather: watch::Receiver<Weather>,
+    damage: Arc<Damage>,
+) {
     let born = weather.borrow().resets;
     let same = move |now: &Weather| (now.resets[from], now.resets[to]) == (born[from], born[to]);
     let passes = move |now: &Weather| now.ways[from][to] < Way::Held && now.ways[to][from] < Way::Held;
@@ -102,11 +139,15 @@ async fn carry(dialler: TcpStream, port: u16, from: usize, to: usize, mut weathe
     let _ = (dialler.set_nodelay(true), dialled.set_nodelay(true));
     let (dialler_in, dialler_out) = dialler.into_split();
     let (dialled_in, dialled_out) = dialled.into_split();
-    let forth = pump(dialler_in, dialled_out, weather.clone(), (from, to), quarters);
-    let back = pump(dialled_in, dialler_out, weather.clone(), (to, from), quarters);
+    let forth = pump(dialler_in, dialled_out, weather.clone(), (from, to), quarters, &damage);
+    let back = pump(dialled_in, dialler_out, weather.clone(), (to, from), quarters, &damage);
     tokio::select! {
         _ = async { tokio::try_join!(forth, back) } => {}
-        _ = weather.wait_for(|now| !same(now)) => {}
+        gone = weather.wait_for(|now| !same(now)) => {
+            if gone.is_ok() {
+                damage.reset.fetch_add(1, Relaxed);
+            }
+        }
     }
 }
 
@@ -117,6 +158,7 @@ async fn pump(
     mut weather: watch::Receiver<Weather>,
     (from, to): (usize, usize),
     quarters: u64,
+    damage: &Damage,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -124,11 +166,18 @@ async fn pump(
         let way = weather.borrow().ways[from][to];
         match way {
             Way::Open => {}
-            Way::Slow(ms) => tokio::time::sleep(Duration::from_millis(ms * quarters / 4)).await,
-            Way::Held | Way::Lost => {}
+            Way::Slow(ms) => {
+                damage.late.fetch_add(1, Relaxed);
+                tokio::time::sleep(Duration::from_millis(ms * quarters / 4)).await;
+            }
+            Way::Held => {
+                damage.held.fetch_add(1, Relaxed);
+            }
+            Way::Lost => {}
         }
         let now = weather.wait_for(|now| now.ways[from][to] != Way::Held).await.map(|now| now.ways[from][to]);
         if now.map_err(io::Error::other)? == Way::Lost {
+            damage.lost.fetch_add(1, Relaxed);
             // The sender may go on to send into the void; it learns of it when this is over.
             let over = weather.wait_for(|now| now.ways[from][to] < Way::Held);
             over.await.map_err(io::Error::other)?;

@@ -133,6 +133,14 @@ impl Town {
             let signal = if frozen { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
             let pid = rustix::process::Pid::from_raw(i32::try_from(process.pid()).unwrap()).unwrap();
             rustix::process::kill_process(pid, signal).unwrap();
+            if frozen {
+                let stat = format!("/proc/{}/stat", process.pid());
+                super::support::wait_until("the bank stands still", || {
+                    let stat = std::fs::read_to_string(&stat).unwrap();
+                    // Its state follows its name, which is in brackets.
+                    stat.rsplit(") ").next().unwrap().starts_with('T').then_some(())
+                });
+            }
         }
     }
 

@@ -1,0 +1,422 @@
+//! The picture of a run, as SVG: what was done a second, how long it took, and the faults as bands over both.
+//!
+//! Everything is drawn with whole numbers, in pixels of a picture that is 1,200 wide.
+
+use super::history::{Op, Told};
+use super::load::CLIENTS_IN_ALL;
+use super::nemesis::{Deeds, Fault, Kind};
+use super::report::counts;
+use super::{ACCOUNTS, BANKS};
+use std::fmt::Write;
+
+const SECOND_US: u64 = 1_000_000;
+const WIDE: u64 = 1_200;
+const LEFT: u64 = 120;
+const RIGHT: u64 = WIDE - 24;
+/// Where the upper panel begins, and how tall both are.
+const TOP: u64 = 118;
+const TALL: u64 = 220;
+/// Between panels there is room for a heading with its legend.
+const GAP: u64 = 58;
+const LOWER_TOP: u64 = TOP + TALL + GAP;
+const ROWS_TOP: u64 = LOWER_TOP + TALL + GAP;
+const ROW: u64 = 22;
+/// Latencies are drawn from 100 µs to 10 s, a decade a fifth of the panel.
+const SLOWEST_US: u64 = 10 * SECOND_US;
+
+const GREEN: &str = "#1a7f37";
+const RED: &str = "#cf222e";
+const BLUE: &str = "#0969da";
+const ORANGE: &str = "#bc4c00";
+const PURPLE: &str = "#8250df";
+const GREY: &str = "#59636e";
+const RULE: &str = "#d1d9e0";
+
+/// A piece of the run's time.
+#[derive(Debug, Default)]
+struct Slice {
+    committed: u64,
+    aborted: u64,
+    read: u64,
+    nothing: u64,
+    /// How long answered transactions took, sorted; and answered reads.
+    transactions_us: Vec<u64>,
+    reads_us: Vec<u64>,
+}
+
+/// The run's time, cut into slices.
+struct Course {
+    begin_us: u64,
+    slice_us: u64,
+    slices: Vec<Slice>,
+}
+
+impl Course {
+    fn of(ops: &[Op]) -> Course {
+        let begin_us = ops.first().map_or(0, |op| op.began_us);
+        let last_us = ops.iter().map(|op| op.ended_us).max().unwrap_or(0).saturating_sub(begin_us);
+        // A short run has finer slices, a long one no more than there are pixels.
+        let slice_us = if last_us < 60 * SECOND_US { SECOND_US / 4 } else { SECOND_US };
+        let count = usize::try_from(last_us / slice_us + 1).unwrap();
+        let mut slices: Vec<Slice> = std::iter::repeat_with(Slice::default).take(count).collect();
+        for op in ops {
+            let at = usize::try_from(op.ended_us.saturating_sub(begin_us) / slice_us).unwrap();
+            let slice = &mut slices[at];
+            let took_us = op.ended_us - op.began_us;
+            match &op.told {
+                Told::Committed(_) | Told::Aborted(_) => slice.transactions_us.push(took_us),
+                Told::Value(_) | Told::Cut(_) => slice.reads_us.push(took_us),
+                Told::Unknown { .. } | Told::Nothing => {}
+            }
+            *match &op.told {
+                Told::Committed(_) => &mut slice.committed,
+                Told::Aborted(_) => &mut slice.aborted,
+                Told::Value(_) | Told::Cut(_) => &mut slice.read,
+                Told::Unknown { .. } | Told::Nothing => &mut slice.nothing,
+            } += 1;
+        }
+        for slice in &mut slices {
+            slice.transactions_us.sort_unstable();
+            slice.reads_us.sort_unstable();
+        }
+        Course { begin_us, slice_us, slices }
+    }
+
+    fn length_us(&self) -> u64 {
+        u64::try_from(self.slices.len().max(1)).unwrap() * self.slice_us
+    }
+
+    /// The place of a moment, counted from the run's first one.
+    fn x(&self, us: u64) -> u64 {
+        LEFT + us.min(self.length_us()) * (RIGHT - LEFT) / self.length_us()
+    }
+
+    fn a_second(&self, count: u64) -> u64 {
+        count * SECOND_US / self.slice_us
+    }
+
+    /// A line through what `of` says of each slice; broken where it says nothing.
+    fn line(&self, svg: &mut String, colour: &str, dashed: bool, of: impl Fn(&Slice) -> Option<u64>) {
+        let mut runs: Vec<Vec<String>> = vec![Vec::new()];
+        for (at, slice) in self.slices.iter().enumerate() {
+            let middle = u64::try_from(at).unwrap() * self.slice_us + self.slice_us / 2;
+            match of(slice) {
+                Some(y) => {
+                    let run = runs.last_mut().expect("there always is one");
+                    run.push(format!("{},{y}", self.x(middle)));
+                }
+                None => runs.push(Vec::new()),
+            }
+        }
+        let dash = if dashed { " stroke-dasharray=\"5 3\"" } else { "" };
+        for run in runs.iter().filter(|run| !run.is_empty()) {
+            // A single point is a dot: a line of no length with round ends.
+            let points = if run.len() == 1 { format!("{0} {0}", run[0]) } else { run.join(" ") };
+            let _ = writeln!(
+                svg,
+                "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.6\" \
+                 stroke-linecap=\"round\" stroke-linejoin=\"round\"{dash}/>"
+            );
+        }
+    }
+}
+
+/// The picture.
+pub fn picture(seed: u64, ops: &[Op], deeds: &Deeds, valid: bool) -> String {
+    let course = Course::of(ops);
+    let kinds: Vec<Kind> =
+        Kind::ALL.into_iter().filter(|kind| deeds.faults.iter().any(|fault| fault.kind == *kind)).collect();
+    let rows_end = ROWS_TOP + u64::try_from(kinds.len()).unwrap() * ROW;
+    let height = rows_end + 62;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDE} {height}\" width=\"{WIDE}\" \
+         height=\"{height}\" font-family=\"DejaVu Sans, Helvetica, Arial, sans-serif\" font-size=\"13\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
+    );
+    title(&mut svg, seed, ops, deeds, valid);
+    bands(&mut svg, &course, deeds, &kinds);
+    throughput(&mut svg, &course);
+    latency(&mut svg, &course);
+    let families = [("processes", RED), ("disks", ORANGE), ("partitions", PURPLE), ("connections", BLUE)];
+    let families = families.map(|(name, colour)| (name, colour, false));
+    heading(&mut svg, ROWS_TOP, "Faults, with the number of the bank", &families);
+    time_axis(&mut svg, &course, rows_end);
+    svg.push_str("</svg>\n");
+    svg
+}
+
+fn title(svg: &mut String, seed: u64, ops: &[Op], deeds: &Deeds, valid: bool) {
+    let counts = counts(ops, deeds);
+    let number = |name: &str| grouped(counts.get(name).copied().unwrap_or(0));
+    let (verdict, colour) =
+        if valid { ("all that must hold held", GREEN) } else { ("VIOLATIONS: see result.json", RED) };
+    let _ = writeln!(
+        svg,
+        "<text x=\"{LEFT}\" y=\"36\" font-size=\"22\" font-weight=\"bold\">Bank test, seed {seed}: \
+         <tspan fill=\"{colour}\">{verdict}</tspan></text>"
+    );
+    let what = format!(
+        "{BANKS} banks, {ACCOUNTS} accounts, {CLIENTS_IN_ALL} clients: {} transfers and {} register sets committed; {} cuts \
+         and {} registers read; {} faults",
+        number("transfers committed"),
+        number("sets committed"),
+        number("cuts read"),
+        number("registers read"),
+        deeds.faults.len()
+    );
+    text(svg, (LEFT, 60), "start", GREY, &what);
+}
+
+/// Each fault as a bar in the row of its kind, with the number of its bank, and as a shade over both panels.
+fn bands(svg: &mut String, course: &Course, deeds: &Deeds, kinds: &[Kind]) {
+    for (at, kind) in kinds.iter().enumerate() {
+        let y = row_y(at);
+        if at % 2 == 0 {
+            rect(svg, (LEFT, y), (RIGHT - LEFT, ROW), "#f6f8fa", "1", "");
+        }
+        text(svg, (LEFT - 10, y + 15), "end", "black", kind.as_str());
+    }
+    for fault in &deeds.faults {
+        let from = course.x(fault.began_us.saturating_sub(course.begin_us));
+        let to = course.x(fault.ended_us.saturating_sub(course.begin_us));
+        let wide = (to - from).max(2);
+        for top in [TOP, LOWER_TOP] {
+            rect(svg, (from, top), (wide, TALL), "#8c959f", "0.16", "");
+        }
+        let at = kinds.iter().position(|kind| *kind == fault.kind).unwrap_or(0);
+        rect(svg, (from, row_y(at) + 3), (wide, ROW - 6), colour_of(fault.kind), "1", &told(fault));
+        if wide >= 12 && fault.kind != Kind::KillAll {
+            let y = row_y(at) + 15;
+            let _ = writeln!(
+                svg,
+                "<text x=\"{}\" y=\"{y}\" font-size=\"11\" text-anchor=\"middle\" fill=\"white\">{}</text>",
+                from + wide / 2,
+                fault.bank
+            );
+        }
+    }
+}
+
+/// What shows when the pointer rests on a fault.
+fn told(fault: &Fault) -> String {
+    let (kind, ms) = (fault.kind.as_str(), (fault.ended_us - fault.began_us) / 1_000);
+    match fault.kind {
+        Kind::KillAll => format!("{kind}, {ms} ms"),
+        Kind::Slow => format!("{kind}, bank {}, up to {} ms late, {ms} ms", fault.bank, fault.late_ms),
+        Kind::Kill
+        | Kind::Tear
+        | Kind::Pause
+        | Kind::Split
+        | Kind::Isolate
+        | Kind::OneWay
+        | Kind::ClientsCut
+        | Kind::HalfOpen
+        | Kind::Reset
+        | Kind::DiskFull => format!("{kind}, bank {}, {ms} ms", fault.bank),
+    }
+}
+
+fn row_y(row: usize) -> u64 {
+    ROWS_TOP + u64::try_from(row).unwrap() * ROW
+}
+
+/// One colour for each family: what is done to processes, to the network, to disks.
+fn colour_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Kill | Kind::KillAll | Kind::Pause => RED,
+        Kind::Tear | Kind::DiskFull => ORANGE,
+        Kind::Split | Kind::Isolate | Kind::OneWay | Kind::ClientsCut => PURPLE,
+        Kind::Slow | Kind::HalfOpen | Kind::Reset => BLUE,
+    }
+}
+
+fn throughput(svg: &mut String, course: &Course) {
+    let most = |slice: &Slice| slice.committed.max(slice.aborted).max(slice.read).max(slice.nothing);
+    let most = course.a_second(course.slices.iter().map(most).max().unwrap_or(0)).max(1);
+    let step = step_for(most, 5);
+    let top = most.next_multiple_of(step);
+    let y = |value: u64| TOP + TALL - value * TALL / top;
+    for value in (0..=top).step_by(usize::try_from(step).unwrap()) {
+        rule(svg, y(value), &grouped(value));
+    }
+    type Of = fn(&Slice) -> u64;
+    let lines: [(&str, &str, Of); 4] = [
+        ("reads answered", BLUE, |slice| slice.read),
+        ("transactions committed", GREEN, |slice| slice.committed),
+        ("aborted", ORANGE, |slice| slice.aborted),
+        ("without an answer", RED, |slice| slice.nothing),
+    ];
+    for (_, colour, of) in lines {
+        course.line(svg, colour, false, |slice| Some(y(course.a_second(of(slice)))));
+    }
+    heading(
+        svg,
+        TOP,
+        "Throughput, operations a second",
+        &lines.map(|(name, colour, _)| (name, colour, false)),
+    );
+}
+
+fn latency(svg: &mut String, course: &Course) {
+    for (us, name) in
+        [(100, "100 µs"), (1_000, "1 ms"), (10_000, "10 ms"), (100_000, "100 ms"), (SECOND_US, "1 s")]
+    {
+        rule(svg, latency_y(us), name);
+    }
+    rule(svg, latency_y(SLOWEST_US), "10 s");
+    type Of = fn(&Slice) -> &Vec<u64>;
+    let transactions: Of = |slice| &slice.transactions_us;
+    let reads: Of = |slice| &slice.reads_us;
+    let lines = [
+        ("transactions p50", GREEN, false, transactions, 50),
+        ("transactions p99", GREEN, true, transactions, 99),
+        ("reads p50", BLUE, false, reads, 50),
+        ("reads p99", BLUE, true, reads, 99),
+    ];
+    for (_, colour, dashed, of, percent) in lines {
+        course.line(svg, colour, dashed, |slice| percentile(of(slice), percent).map(latency_y));
+    }
+    let legend = lines.map(|(name, colour, dashed, ..)| (name, colour, dashed));
+    heading(svg, LOWER_TOP, "Latency of what was answered", &legend);
+}
+
+fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
+    sorted.get(sorted.len().saturating_sub(1) * percent / 100).copied()
+}
+
+fn latency_y(us: u64) -> u64 {
+    let (from, to) = (logarithm(100), logarithm(SLOWEST_US));
+    LOWER_TOP + TALL - (logarithm(us).clamp(from, to) - from) * TALL / (to - from)
+}
+
+/// 1,000 times the logarithm to the base 2, straight between powers: smooth enough for a picture, and without floats.
+fn logarithm(value: u64) -> u64 {
+    let value = value.max(1);
+    let whole = u64::from(value.ilog2());
+    1_000 * whole + (value * 1_000 >> whole) - 1_000
+}
+
+/// The smallest of 1, 2, 5, 10, 20, 50, … of which `most` has at most `steps`.
+fn step_for(most: u64, steps: u64) -> u64 {
+    let mut unit = 1;
+    loop {
+        if let Some(step) = [1, 2, 5].into_iter().map(|times| times * unit).find(|step| most <= steps * step)
+        {
+            return step;
+        }
+        unit *= 10;
+    }
+}
+
+fn time_axis(svg: &mut String, course: &Course, rows_end: u64) {
+    let seconds = course.length_us().div_ceil(SECOND_US);
+    let step = step_for(seconds, 15);
+    for second in (0..=seconds).step_by(usize::try_from(step).unwrap()) {
+        if second * SECOND_US > course.length_us() {
+            break;
+        }
+        let x = course.x(second * SECOND_US);
+        for (from, to) in
+            [(TOP + TALL, TOP + TALL + 5), (LOWER_TOP + TALL, LOWER_TOP + TALL + 5), (rows_end, rows_end + 6)]
+        {
+            let _ =
+                writeln!(svg, "<line x1=\"{x}\" x2=\"{x}\" y1=\"{from}\" y2=\"{to}\" stroke=\"{GREY}\"/>");
+        }
+        text(svg, (x, rows_end + 22), "middle", "black", &second.to_string());
+    }
+    text(svg, ((LEFT + RIGHT) / 2, rows_end + 46), "middle", GREY, "seconds since the first request");
+}
+
+/// What a panel shows, and its lines' names with their colours, over its upper edge.
+fn heading(svg: &mut String, top: u64, words: &str, legend: &[(&str, &str, bool)]) {
+    let y = top - 12;
+    let _ = writeln!(
+        svg,
+        "<text x=\"{LEFT}\" y=\"{y}\" font-size=\"15\" font-weight=\"bold\" fill=\"black\">{words}</text>"
+    );
+    // From the right, so that nothing stands over its edge: a character is at most 7.5 wide.
+    let mut x = RIGHT;
+    for (name, colour, dashed) in legend.iter().rev() {
+        let wide = 15 * u64::try_from(name.len()).unwrap() / 2;
+        text(svg, (x, y), "end", colour, name);
+        let dash = if *dashed { " stroke-dasharray=\"5 3\"" } else { "" };
+        let _ = writeln!(
+            svg,
+            "<line x1=\"{}\" x2=\"{}\" y1=\"{}\" y2=\"{}\" stroke=\"{colour}\" stroke-width=\"3\"{dash}/>",
+            x - wide - 28,
+            x - wide - 4,
+            y - 4,
+            y - 4
+        );
+        x -= wide + 48;
+    }
+}
+
+/// A line across a panel, and what it stands for.
+fn rule(svg: &mut String, y: u64, words: &str) {
+    let _ = writeln!(svg, "<line x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{y}\" y2=\"{y}\" stroke=\"{RULE}\"/>");
+    text(svg, (LEFT - 10, y + 5), "end", "black", words);
+}
+
+fn text(svg: &mut String, (x, y): (u64, u64), anchor: &str, colour: &str, words: &str) {
+    let _ =
+        writeln!(svg, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" fill=\"{colour}\">{words}</text>");
+}
+
+fn rect(svg: &mut String, (x, y): (u64, u64), (w, h): (u64, u64), colour: &str, opacity: &str, title: &str) {
+    let _ = writeln!(
+        svg,
+        "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill=\"{colour}\" opacity=\"{opacity}\">\
+         <title>{title}</title></rect>"
+    );
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::What;
+    use super::*;
+
+    #[test]
+    fn axes_have_few_round_steps() {
+        assert_eq!([1, 5, 6, 90, 501, 612].map(|most| step_for(most, 5)), [1, 1, 2, 20, 200, 200]);
+        assert_eq!(
+            [0, 7, 1_000, 1_234_567].map(grouped),
+            ["0", "7", "1,000", "1,234,567"].map(str::to_owned)
+        );
+    }
+
+    #[test]
+    fn latencies_go_from_the_bottom_to_the_top() {
+        assert_eq!((latency_y(1), latency_y(100)), (LOWER_TOP + TALL, LOWER_TOP + TALL));
+        assert_eq!(latency_y(60 * SECOND_US), LOWER_TOP);
+        assert!((1..10_000).all(|at| latency_y(at * 1_000) >= latency_y((at + 1) * 1_000)));
+    }
+
+    #[test]
+    fn a_run_without_anything_is_drawn_too() {
+        let op = Op {
+            what: What::Get { key: "r".into() },
+            began_us: 5,
+            ended_us: 6,
+            told_us: None,
+            told: Told::Nothing,
+        };
+        for ops in [&[][..], &[op]] {
+            let svg = picture(1, ops, &Deeds::default(), true);
+            assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
+        }
+    }
+}
