@@ -293,7 +293,7 @@ fn latency_y(us: u64) -> u64 {
 fn logarithm(value: u64) -> u64 {
     let value = value.max(1);
     let whole = u64::from(value.ilog2());
-    1_000 * whole + (value * 1_000 >> whole) - 1_000
+    1_000 * whole + ((value * 1_000) >> whole) - 1_000
 }
 
 /// The smallest of 1, 2, 5, 10, 20, 50, … of which `most` has at most `steps`.
@@ -376,7 +376,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
