@@ -1,9 +1,10 @@
 //! Mistakes that other implementations of two-phase commit make, planted around the shipped core: each is what a
-//! bank with that mistake would do, seen from outside. The core itself is not touched.
+//! bank with that mistake would do, seen from outside. The core itself is not touched. What is around a core is
+//! `Around`: the simulator's world, and the exhaustive checker's.
 
 use super::World;
-use consorcio::bank::Core;
-use consorcio::bank::io::{Asked, AskedVerb, Outcome, Output, OwnVote};
+use consorcio::bank::io::{Asked, AskedVerb, Input, Now, Outcome, Output, OwnVote};
+use consorcio::bank::{Core, Identity};
 use consorcio::bank::record::Record;
 use consorcio::commit::token::{Token, Verdict};
 use consorcio::ids::{BankId, Time, TxId};
@@ -11,6 +12,7 @@ use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
 use consorcio::wire::transaction::Transaction;
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 /// A planted mistake.
@@ -63,13 +65,13 @@ impl Mistake {
 }
 
 /// What a crash does to the synced records of a bank.
-pub fn crashed(mistake: Option<Mistake>, journal: &mut Vec<Record>) {
+pub fn crashed<R: Borrow<Record>>(mistake: Option<Mistake>, journal: &mut Vec<R>) {
     match mistake {
         Some(Mistake::CutClockLost) => {
-            journal.retain(|record| !matches!(record, Record::ClockMoved { .. }));
+            journal.retain(|record| !matches!(record.borrow(), Record::ClockMoved { .. }));
         }
         Some(Mistake::SyncedRecordLost) => {
-            let last = journal.iter().rposition(|record| matches!(record, Record::Voted { .. }));
+            let last = journal.iter().rposition(|record| matches!(record.borrow(), Record::Voted { .. }));
             if let Some(last) = last.filter(|last| last + 1 == journal.len()) {
                 journal.truncate(last);
             }
@@ -78,15 +80,26 @@ pub fn crashed(mistake: Option<Mistake>, journal: &mut Vec<Record>) {
     }
 }
 
-impl World {
+/// What is around a bank's core, as far as a mistake looks at it or touches it.
+pub trait Around {
+    /// What is planted here.
+    fn mistake(&self) -> Option<Mistake>;
+    fn identity_of(&self, bank: usize) -> Identity;
+    fn now_of(&self, bank: usize) -> Now;
+    /// The journal, from the first record that `first_core` lacks.
+    fn records_of(&self, bank: usize) -> Vec<&Record>;
+    /// A bank before its journal.
+    fn first_core(&self, bank: usize) -> Core;
+    fn core_mut(&mut self, bank: usize) -> Option<&mut Core>;
+
     fn token(&self, bank: usize, verdict: Verdict, tx: &TxId, like: &Token) -> Token {
-        let id = self.identity(bank);
+        let id = self.identity_of(bank);
         id.seal.token(id.bank, verdict, tx, like.digest, like.time)
     }
 
     /// The transaction that a bank voted OK on under `tx`, and the vote's time, from its journal.
     fn voted(&self, bank: usize, tx: &TxId) -> Option<(Arc<Transaction>, Time)> {
-        self.nodes[bank].journal.iter().find_map(|record| match record {
+        self.records_of(bank).into_iter().find_map(|record| match record {
             Record::Voted { tx: voted, time, transaction, refusal: None } if voted == tx => {
                 Some((Arc::clone(transaction), *time))
             }
@@ -107,8 +120,8 @@ impl World {
         Some(self.token(other, Verdict::No, tx, &like))
     }
 
-    pub(super) fn mistaken_request(&self, bank: usize, request: Request) -> Request {
-        match (self.mistake, request) {
+    fn mistaken_request(&self, bank: usize, request: Request) -> Request {
+        match (self.mistake(), request) {
             (Some(Mistake::AbortBelieved), Request::Abort(tx, token)) => {
                 let forged = self.refusal_of_another(bank, &tx);
                 Request::Abort(tx, forged.or(token))
@@ -129,21 +142,21 @@ impl World {
     }
 
     fn is_ahead(&self, bank: usize, time: Time) -> bool {
-        time.0 > self.now(bank).wall_us + 1_000_000
+        time.0 > self.now_of(bank).wall_us + 1_000_000
     }
 
-    pub(super) fn mistaken_answer(
+    fn mistaken_answer(
         &self,
         to: usize,
         peer: usize,
         asked: &Asked,
         reply: Option<Reply>,
     ) -> Option<Reply> {
-        match (self.mistake, asked.verb, reply) {
+        match (self.mistake(), asked.verb, reply) {
             (Some(Mistake::SilenceTakenForAborted), AskedVerb::Resolve, None) => {
                 let like = Token {
                     verdict: Verdict::No,
-                    bank: self.identity(peer).bank,
+                    bank: self.identity_of(peer).bank,
                     time: Time(1),
                     digest: None,
                     mac: None,
@@ -174,8 +187,8 @@ impl World {
         }
     }
 
-    pub(super) fn mistaken_output(&mut self, bank: usize, output: &mut Output) {
-        match self.mistake {
+    fn mistaken_output(&mut self, bank: usize, output: &mut Output) {
+        match self.mistake() {
             Some(Mistake::OkBeforeSync) => {
                 for reply in &mut output.replies {
                     if let Reply::Ok(..) = reply.reply {
@@ -193,10 +206,12 @@ impl World {
                 for reply in &mut output.replies {
                     reply.after = 0;
                 }
-                let mut core = Core::new(self.identity(bank));
-                self.nodes[bank].journal.iter().chain(&output.records).for_each(|record| core.apply(record));
-                let started = core.step(self.now(bank), &consorcio::bank::io::Input::Started);
-                self.nodes[bank].core = Some(core);
+                let mut core = self.first_core(bank);
+                self.records_of(bank).into_iter().chain(&output.records).for_each(|record| core.apply(record));
+                let started = core.step(self.now_of(bank), &Input::Started);
+                if let Some(mistaken) = self.core_mut(bank) {
+                    *mistaken = core;
+                }
                 output.sends.extend(started.sends);
             }
             Some(Mistake::DuplicateIdToken) => {
@@ -211,7 +226,7 @@ impl World {
                     matches!(record, Record::Decided { outcome: Outcome::Aborted(..), .. })
                 };
                 if let (Some(again), Some(core)) =
-                    (output.records.iter().find(aborted), self.nodes[bank].core.as_mut())
+                    (output.records.iter().find(aborted), self.core_mut(bank))
                 {
                     core.apply(again);
                 }
@@ -231,14 +246,14 @@ impl World {
         }
     }
 
-    /// A bank that times out its own OK: it takes it back after three seconds.
-    pub(super) fn mistaken_tick(&mut self, bank: usize) {
-        if self.mistake != Some(Mistake::OkTimedOut) || !self.is_up(bank) {
-            return;
+    /// A bank that times out its own OK: it takes it back after three seconds. What it writes, each on its own.
+    fn mistaken_tick(&mut self, bank: usize) -> Vec<Output> {
+        if self.mistake() != Some(Mistake::OkTimedOut) || self.core_mut(bank).is_none() {
+            return Vec::new();
         }
-        let old = self.now(bank).wall_us - 3_000_000;
+        let old = self.now_of(bank).wall_us - 3_000_000;
         let mut undecided: Vec<(TxId, Time, Arc<Transaction>)> = Vec::new();
-        for record in &self.nodes[bank].journal {
+        for record in self.records_of(bank) {
             match record {
                 Record::Voted { tx, time, transaction, refusal: None } => {
                     undecided.push((tx.clone(), *time, Arc::clone(transaction)));
@@ -247,17 +262,45 @@ impl World {
                 _ => {}
             }
         }
+        let mut outputs = Vec::new();
         for (tx, time, transaction) in undecided.into_iter().filter(|(_, time, _)| time.0 <= old) {
             let digest = Some(*transaction.digest());
             let own = OwnVote { verdict: Verdict::Ok, time, digest };
-            let seal = self.identity(bank).seal;
-            let token = seal.token(self.identity(bank).bank, Verdict::No, &tx, digest, time);
+            let Identity { bank: me, seal, .. } = self.identity_of(bank);
+            let token = seal.token(me, Verdict::No, &tx, digest, time);
             let outcome = Outcome::Aborted(token, Reason::Expired);
             let record = Record::Decided { tx, own, outcome, votes: Vec::new() };
-            if let Some(core) = &mut self.nodes[bank].core {
+            if let Some(core) = self.core_mut(bank) {
                 core.apply(&record);
             }
-            self.take(bank, Output { records: vec![record], ..Output::default() });
+            outputs.push(Output { records: vec![record], ..Output::default() });
         }
+        outputs
+    }
+}
+
+impl Around for World {
+    fn mistake(&self) -> Option<Mistake> {
+        self.mistake
+    }
+
+    fn identity_of(&self, bank: usize) -> Identity {
+        self.identity(bank)
+    }
+
+    fn now_of(&self, bank: usize) -> Now {
+        self.now(bank)
+    }
+
+    fn records_of(&self, bank: usize) -> Vec<&Record> {
+        self.nodes[bank].journal.iter().collect()
+    }
+
+    fn first_core(&self, bank: usize) -> Core {
+        Core::new(self.identity(bank))
+    }
+
+    fn core_mut(&mut self, bank: usize) -> Option<&mut Core> {
+        self.nodes[bank].core.as_mut()
     }
 }

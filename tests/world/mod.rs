@@ -8,7 +8,7 @@ mod mistakes;
 pub mod tell;
 
 pub use disk::Disk;
-pub use mistakes::Mistake;
+pub use mistakes::{Around, Mistake, crashed};
 
 use consorcio::bank::io::{
     Asked, Caller, CoreStep, Input, Message, Now, Origin, Outgoing, Output, Past, Sending, Seq, SessionId,
@@ -239,7 +239,9 @@ impl World {
     }
 
     pub fn tick(&mut self, bank: usize) {
-        self.mistaken_tick(bank);
+        for output in self.mistaken_tick(bank) {
+            self.take(bank, output);
+        }
         self.input(bank, &Input::Tick);
     }
 
@@ -294,7 +296,7 @@ impl World {
             }
         };
         let lost = node.journal.split_off(kept);
-        mistakes::crashed(self.mistake, &mut node.journal);
+        crashed(self.mistake, &mut node.journal);
         node.synced = node.journal.len();
         node.past.clear();
         for (at, record) in node.journal.iter().enumerate() {
