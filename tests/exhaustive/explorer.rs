@@ -1,106 +1,215 @@
-//! The explorer: every state that can be reached, breadth first, each looked at once.
+//! The explorer: every state that can be reached, each looked at once.
 //!
 //! An own one of a page, and not `stateright`: its `eventually` misses what ends in a cycle or a joined path, and so
 //! could not carry "everything is decided in the end"; here each state is healed instead, and must come to its end.
 //! Also, states hold whole banks: known ones are remembered by their prints alone (128 bits of BLAKE3), and what
 //! two states share is shared in memory.
 
-use crate::town::{Act, Setup, Town};
+use crate::town::{Act, Heal, Setup, Town};
+use std::cell::Cell;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
+use std::sync::Once;
 
 /// A healing that takes more steps than this never ends.
 const HEAL_STEPS_MAX: usize = 1_000;
+/// More of them tell nothing new.
+const HEAL_STEPS_TOLD_MAX: usize = 40;
+
+/// Which state is looked at next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The one with the fewest events: what is found broken has no shorter way.
+    FewestEvents,
+    /// The newest: of states that wait to be looked at there are few, so that many more fit in memory.
+    Newest,
+}
+
+/// How often what happened, on all ways from a state to a state.
+pub type Met = BTreeMap<&'static str, usize>;
 
 /// What an exploration saw.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Seen {
     /// States, each counted once.
     pub states: usize,
     /// Ways from a state to a state.
     pub steps: usize,
-    /// How often what happened, on those ways.
-    pub met: BTreeMap<&'static str, usize>,
+    pub met: Met,
 }
 
-/// Visits every state that `setup` can reach.
+/// A rule is broken.
+#[derive(Debug)]
+pub struct Broken {
+    /// Which.
+    pub what: String,
+    /// What led there.
+    pub way: Vec<Act>,
+    /// Only when all was healed then?
+    pub healed: bool,
+    /// States that had been looked at before.
+    pub states: usize,
+    setup: Rc<Setup>,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (steps, states) = (self.way.len(), self.states);
+        writeln!(f, "{}, after {steps} steps, having looked at {states} states before:", self.what)?;
+        let mut town = Town::new(Rc::clone(&self.setup));
+        for act in &self.way {
+            let what = town.tell(*act);
+            if !tell_step(f, &mut town, &what, |town| town.act(*act))? {
+                return Ok(());
+            }
+        }
+        if self.healed {
+            writeln!(f, "    and then all is healed:")?;
+        }
+        let mut rounds = 0;
+        for _ in 0..HEAL_STEPS_TOLD_MAX {
+            let Some(by) = town.heals_by(rounds).filter(|_| self.healed) else { return Ok(()) };
+            let what = match by {
+                Heal::Act(act) => town.tell(act),
+                Heal::TimeOuts => "all timers fire".to_owned(),
+            };
+            rounds += usize::from(by == Heal::TimeOuts);
+            if !tell_step(f, &mut town, &what, |town| town.heal(by))? {
+                return Ok(());
+            }
+        }
+        writeln!(f, "    ...")
+    }
+}
+
+/// Tells a step and what is written with it; false: this is the one that breaks a rule.
+fn tell_step(
+    f: &mut fmt::Formatter<'_>,
+    town: &mut Town,
+    what: &str,
+    step: impl FnOnce(&mut Town),
+) -> Result<bool, fmt::Error> {
+    writeln!(f, "    {what}")?;
+    let before = town.journals();
+    let whole = caught(|| step(town)).is_ok();
+    for line in town.written_since(&before) {
+        writeln!(f, "        {line}")?;
+    }
+    Ok(whole)
+}
+
+struct Explorer {
+    setup: Rc<Setup>,
+    /// How each known state was reached first.
+    came: HashMap<u128, Option<(u128, Act)>>,
+    /// From these on healing has come to a good end before.
+    healed: HashSet<u128>,
+    seen: Seen,
+}
+
+/// Visits every state that `setup` can reach, or those within its `acts_max`.
 ///
-/// # Panics
+/// # Errors
 /// When a rule is broken, with the way there.
-pub fn explore(name: &str, setup: Setup) -> Seen {
+pub fn explore(setup: Setup, order: Order) -> Result<Seen, Box<Broken>> {
     let setup = Rc::new(setup);
-    let mut seen = Seen::default();
-    let first = Town::new(Rc::clone(&setup));
-    let mut came: HashMap<u128, Option<(u128, Act)>> = HashMap::from([(first.print(), None)]);
-    let mut healed = HashSet::new();
-    heal(name, &first, &came, &mut healed);
-    let mut queue = VecDeque::from([first]);
-    while let Some(town) = queue.pop_front() {
-        seen.states += 1;
+    let acts_max = setup.acts_max.unwrap_or(usize::MAX);
+    assert!(setup.acts_max.is_none() || order == Order::FewestEvents, "a bound counts the fewest events");
+    let mut explorer = Explorer {
+        setup: Rc::clone(&setup),
+        came: HashMap::new(),
+        healed: HashSet::new(),
+        seen: Seen::default(),
+    };
+    let first = Town::new(setup);
+    explorer.came.insert(first.print(), None);
+    explorer.heal(&first)?;
+    let mut queue = VecDeque::from([(first, 0)]);
+    while let Some((town, acts)) = match order {
+        Order::FewestEvents => queue.pop_front(),
+        Order::Newest => queue.pop_back(),
+    } {
+        explorer.seen.states += 1;
+        if acts == acts_max {
+            continue;
+        }
         for act in town.acts() {
             let mut next = town.clone();
-            guarded(name, &town, Some(act), &came, || next.act(act));
-            seen.steps += 1;
+            caught(|| next.act(act)).map_err(|what| explorer.broken(what, &town, Some(act)))?;
+            explorer.seen.steps += 1;
             for met in std::mem::take(&mut next.met) {
-                *seen.met.entry(met).or_default() += 1;
+                *explorer.seen.met.entry(met).or_default() += 1;
             }
-            let print = next.print();
-            if let std::collections::hash_map::Entry::Vacant(place) = came.entry(print) {
+            if let Entry::Vacant(place) = explorer.came.entry(next.print()) {
                 place.insert(Some((town.print(), act)));
-                heal(name, &next, &came, &mut healed);
-                queue.push_back(next);
+                explorer.heal(&next)?;
+                queue.push_back((next, acts + 1));
             }
         }
     }
-    seen
+    Ok(explorer.seen)
 }
 
-/// From here on nothing bad happens any more: everything must be decided.
-fn heal(name: &str, town: &Town, came: &HashMap<u128, Option<(u128, Act)>>, healed: &mut HashSet<u128>) {
-    let mut healing = town.clone();
-    let mut way = Vec::new();
-    guarded(name, town, None, came, || {
-        for _ in 0..HEAL_STEPS_MAX {
-            let print = healing.print_of_things();
-            if healed.contains(&print) {
-                return;
+impl Explorer {
+    /// From here on nothing bad happens any more: everything must be decided.
+    fn heal(&mut self, town: &Town) -> Result<(), Box<Broken>> {
+        let mut healing = town.clone();
+        let mut way = Vec::new();
+        let well = caught(|| {
+            let mut rounds = 0;
+            for _ in 0..HEAL_STEPS_MAX {
+                let print = healing.print_of_things();
+                if self.healed.contains(&print) {
+                    return;
+                }
+                way.push(print);
+                let Some(by) = healing.heals_by(rounds) else { return healing.verify() };
+                rounds += usize::from(by == Heal::TimeOuts);
+                healing.heal(by);
             }
-            way.push(print);
-            if !healing.heal() {
-                healing.verify();
-                return;
-            }
-        }
-        panic!("all banks are up, all is delivered, and something is still not decided");
-    });
-    healed.extend(way);
-}
+            panic!("all banks are up, all is delivered, and something is still not decided");
+        });
+        self.healed.extend(way);
+        well.map_err(|what| self.broken(what, town, None))
+    }
 
-/// Runs `this`; where it panics, the way that led there is told.
-fn guarded(
-    name: &str,
-    from: &Town,
-    act: Option<Act>,
-    came: &HashMap<u128, Option<(u128, Act)>>,
-    this: impl FnOnce(),
-) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(this)) {
+    fn broken(&self, what: String, from: &Town, act: Option<Act>) -> Box<Broken> {
+        let healed = act.is_none();
         let mut way: Vec<Act> = act.into_iter().collect();
         let mut print = from.print();
-        while let Some(Some((before, act))) = came.get(&print) {
+        while let Some(Some((before, act))) = self.came.get(&print) {
             way.push(*act);
             print = *before;
         }
-        eprintln!(
-            "{name}: a rule is broken at the end of this way{}:",
-            if act.is_none() { ", healed" } else { "" }
-        );
-        for act in way.iter().rev() {
-            eprintln!("  {act:?}");
-        }
-        eprintln!("where the banks' journals hold:");
-        eprintln!("{}", from.story());
-        resume_unwind(panic);
+        way.reverse();
+        Box::new(Broken { what, way, healed, states: self.seen.states, setup: Rc::clone(&self.setup) })
     }
+}
+
+thread_local! {
+    /// Does this thread run something whose panic comes back as words?
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `this`; what it panics with comes back as words, and is not printed.
+fn caught(this: impl FnOnce()) -> Result<(), String> {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let loud = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !CAUGHT.get() {
+                loud(info);
+            }
+        }));
+    });
+    let before = CAUGHT.replace(true);
+    let done = panic::catch_unwind(AssertUnwindSafe(this));
+    CAUGHT.set(before);
+    done.map_err(|panic| match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => panic.downcast_ref::<&str>().map_or("a panic".to_owned(), |text| (*text).to_owned()),
+    })
 }

@@ -1,6 +1,14 @@
-//! What must always hold, what must hold once all is healed, and what a check must have met so that it is not empty.
+//! What must always hold, and what must hold once all is healed. `times` has what cuts and patience promise, `lost`
+//! what holds when a bank works on an old copy of its journal: then the rules here do not, a promise is broken.
+
+mod lost;
+mod times;
+
+pub use lost::Lost;
+pub use times::Cuts;
 
 use crate::town::{Town, bank};
+use crate::world::{Around, Mistake};
 use consorcio::bank::Core;
 use consorcio::bank::io::{AskedVerb, Caller, Input, Origin, Outcome, Past, SessionId};
 use consorcio::bank::record::Record;
@@ -110,6 +118,9 @@ impl Town {
 
     /// Before a record is written: the one rule.
     pub fn check_record(&mut self, at: usize, record: &Record, cause: &Input) {
+        if self.lost.is_some() {
+            return;
+        }
         let asked = matches!(cause, Input::Answer { asked, .. } if asked.verb == AskedVerb::Resolve);
         match record {
             Record::Voted { tx, .. } | Record::Refused { tx, .. } | Record::Executed { tx, .. } => {
@@ -126,12 +137,14 @@ impl Town {
             }
         }
         match record {
-            Record::Decided { tx, own, outcome: Outcome::Committed(_), .. } => {
+            Record::Decided { tx, own, outcome: Outcome::Committed(time), .. } => {
                 self.check_commit(at, tx, own.digest.unwrap());
+                self.check_outside_cuts(at, tx, *time);
                 self.met.push(if asked { "commit learned from a peer" } else { "committed" });
             }
-            Record::Executed { tx, transaction, .. } => {
+            Record::Executed { tx, transaction, committed, .. } => {
                 self.check_commit(at, tx, *transaction.digest());
+                self.check_outside_cuts(at, tx, *committed);
                 self.met.push("executed");
             }
             Record::Decided { tx, own, outcome: Outcome::Aborted(_, reason), .. } => {
@@ -151,8 +164,8 @@ impl Town {
             Record::Voted { refusal: None, .. } => self.met.push("OK"),
             Record::Refused { reason: Reason::Expired, .. } => self.met.push("tombstone by RESOLVE"),
             Record::Refused { .. } => self.met.push("tombstone by ABORT"),
-            Record::ClockMoved { .. }
-            | Record::Stopped { .. }
+            Record::ClockMoved { .. } => self.met.push("clock moved"),
+            Record::Stopped { .. }
             | Record::Consortium { .. }
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
@@ -172,6 +185,9 @@ impl Town {
 
     /// A reply leaves: a vote that is spoken is durable, and a verdict is so. To an EXECUTE it is about its bytes.
     pub fn check_spoken(&mut self, at: usize, reply: &Reply, executed: Option<Digest>) {
+        if self.lost.is_some() {
+            return;
+        }
         let own = |tx: &TxId, token: &Token| {
             let held = self.durable_vote(at, tx).is_some_and(|vote| {
                 token.bank == bank(at) && vote.token == (token.verdict, token.time, token.digest)
@@ -209,12 +225,10 @@ impl Town {
                 assert!(so, "bank {at} says that {tx} is aborted, but nobody durably refused");
             }
             Reply::Doubt(..) => self.met.push("DOUBT"),
-            Reply::Unknown(_)
-            | Reply::Done(_)
-            | Reply::Refused(..)
-            | Reply::Err(..)
-            | Reply::Pong
-            | Reply::Bye => {}
+            // Nobody asks for anything else here that would be answered so.
+            Reply::Done(cut) => self.check_cut(at, cut),
+            Reply::Refused(..) => self.met.push("cut refused"),
+            Reply::Unknown(_) | Reply::Err(..) | Reply::Pong | Reply::Bye => {}
         }
     }
 
@@ -265,7 +279,7 @@ impl Town {
     /// What the journal knows of a transaction that memory does not.
     pub fn past(&self, at: usize, tx: &TxId) -> Option<Past> {
         let node = &self.nodes[at];
-        if node.core.as_ref()?.knows(tx) {
+        if node.core.as_ref()?.knows(tx) || self.mistake() == Some(Mistake::OutcomeForgotten) {
             return None;
         }
         let record = node.journal.iter().find(|record| record.decides() == Some(tx))?;
@@ -274,6 +288,9 @@ impl Town {
 
     /// All is healed and quiet.
     pub fn verify(&self) {
+        if let Some(lost) = &self.lost {
+            return self.verify_missed(lost);
+        }
         let mut expected: i128 =
             self.setup.accounts.iter().flatten().map(|(_, money)| i128::from(*money)).sum();
         for (position, tx) in self.base.txs.iter().enumerate() {

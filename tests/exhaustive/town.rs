@@ -1,11 +1,21 @@
 //! One state of a small consortium: the shipped core of each bank, its journal, drivers, and connections on which
-//! lines are under way; and all that can happen next. What must hold is in `rules`.
+//! lines are under way. What can happen next is in `acts`, how it happens in `happen` and its neighbours, and what must
+//! hold in `rules`.
 //!
 //! A connection is two lanes that keep their order. Clocks stand still, so that states coincide; a bank's timers fire
 //! at any moment. No copy of the protocol is here: only what is around it.
 
+mod acts;
+mod drivers;
+mod faults;
 mod happen;
+mod links;
+mod tell;
 
+pub use acts::{Act, Heal, Lie};
+
+use crate::plant::Planted;
+use crate::rules::{Cuts, Lost};
 use consorcio::bank::io::{Caller, Input, Now, Origin, Outgoing, Sending, SessionId};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
@@ -23,6 +33,8 @@ use std::sync::Arc;
 
 /// The liar's session, at every bank.
 pub const LIAR: u64 = 1;
+/// The session of who asks for cuts, at every bank.
+pub const CUTTER: u64 = 2;
 
 /// How a transaction is driven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,9 +64,14 @@ pub struct Budget {
     pub ticks: u8,
     /// A driving client's time-out is over. Here too.
     pub time_outs: u8,
+    /// A bank is asked for a cut.
+    pub snapshots: u8,
+    /// A bank is started on an old copy of its journal.
+    pub restores: u8,
 }
 
 /// A configuration.
+#[derive(Debug, Clone)]
 pub struct Setup {
     pub banks: usize,
     pub keyed: bool,
@@ -69,50 +86,12 @@ pub struct Setup {
     pub tick_us: u64,
     /// Each bank's wall clock.
     pub wall_us: Vec<i64>,
-}
-
-/// Something that can happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
-    /// The next line of a connection reaches its bank.
-    Line { from: Who, to: usize, session: u64 },
-    /// ... and stays on its way as well.
-    Repeat { from: Who, to: usize, session: u64 },
-    /// The next reply of a connection reaches who asked.
-    Reply { to: Who, from: usize, session: u64 },
-    /// A bank's journal is synced.
-    Sync(usize),
-    /// A bank's timers fire.
-    Tick(usize),
-    /// A driver begins.
-    Begin(usize),
-    /// A driver's time-out.
-    TimeOut(usize),
-    /// A bank's process dies, with all that was not synced.
-    Crash(usize),
-    /// ... and starts on its journal.
-    Restart(usize),
-    /// Two banks dial each other.
-    Connect(usize, usize),
-    /// A connection breaks; with `lost`, what is under way is lost.
-    Cut { session: u64, lost: bool },
-    /// A driver leaves.
-    Gone { driver: usize, lost: bool },
-    /// The liar says this about this transaction to this bank.
-    Lie { to: usize, tx: usize, what: Lie },
-}
-
-/// What the liar says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lie {
-    Prepare,
-    PrepareOther,
-    ExecuteOther,
-    Commit,
-    CommitWithAllSeen,
-    Abort,
-    AbortWith(usize),
-    Resolve,
+    /// The time of the cuts that are asked for.
+    pub cut_time: i64,
+    /// States that take more events are left out.
+    pub acts_max: Option<usize>,
+    /// A mistake around the cores, to show that it is found.
+    pub planted: Option<Planted>,
 }
 
 /// Who dialled.
@@ -129,6 +108,10 @@ pub struct Node {
     pub journal: Vec<Arc<Record>>,
     pub synced: usize,
     pub mono_us: u64,
+    /// It stopped itself, and stays down.
+    pub stopped: bool,
+    /// When this run of its process voted OK on what, by the monotonic clock.
+    pub voted_us: Vec<(TxId, u64)>,
     replies: Vec<Outgoing>,
     sends: Vec<Sending>,
     print: OnceCell<u128>,
@@ -174,12 +157,17 @@ pub struct Town {
     budget: Budget,
     /// Tokens that some driver was told, while they can serve a lie.
     tokens: Vec<(TxId, Token)>,
+    /// The cuts that were told.
+    pub cuts: Cuts,
+    /// The bank that works on an old copy of its journal, and what that copy lacks.
+    pub lost: Option<Rc<Lost>>,
     /// What happened that a check must have met.
     pub met: Vec<&'static str>,
 }
 
 /// What all states share.
 pub struct Base {
+    pub identities: Vec<Identity>,
     pub cores: Vec<Core>,
     pub txs: Vec<TxId>,
     pub bytes: Vec<[Arc<Transaction>; 2]>,
@@ -195,11 +183,14 @@ fn print_of(text: &str) -> u128 {
 
 impl Base {
     fn new(setup: &Setup) -> Base {
-        let core = |at: usize| {
-            let places: Vec<String> = (0..setup.banks).map(|place| format!("bank:{place}")).collect();
+        let places: Vec<String> = (0..setup.banks).map(|place| format!("bank:{place}")).collect();
+        let identity = |at: usize| {
             let seal = if setup.keyed { Seal::keyed([7; 32]) } else { Seal::none() };
-            let mut core = Core::new(Identity { bank: bank(at), places: places.clone(), seal });
-            core.apply(&Record::Consortium { bank: bank(at), places });
+            Identity { bank: bank(at), places: places.clone(), seal }
+        };
+        let core = |at: usize| {
+            let mut core = Core::new(identity(at));
+            core.apply(&Record::Consortium { bank: bank(at), places: places.clone() });
             for (n, (number, money)) in setup.accounts[at].iter().enumerate() {
                 let client = format!(r#"CLIENT {{"cpf":"{n:011}","name":"P","kind":"F"}}"#);
                 let account =
@@ -218,6 +209,7 @@ impl Base {
         };
         let parse = |text: &str| Arc::new(Transaction::parse(text).unwrap());
         Base {
+            identities: (0..setup.banks).map(identity).collect(),
             cores: (0..setup.banks).map(core).collect(),
             txs: (0..setup.transactions.len()).map(|n| TxId::new(&format!("t{n}")).unwrap()).collect(),
             bytes: setup.transactions.iter().map(|(text, other, _)| [parse(text), parse(other)]).collect(),
@@ -234,6 +226,8 @@ impl Town {
             journal: Vec::new(),
             synced: 0,
             mono_us: 0,
+            stopped: false,
+            voted_us: Vec::new(),
             replies: Vec::new(),
             sends: Vec::new(),
             print: OnceCell::new(),
@@ -251,6 +245,8 @@ impl Town {
             conns: Vec::new(),
             budget: setup.budget,
             tokens: Vec::new(),
+            cuts: Cuts::default(),
+            lost: None,
             met: Vec::new(),
             base,
             setup,
@@ -268,109 +264,6 @@ impl Town {
         town
     }
 
-    /// All that can happen.
-    pub fn acts(&self) -> Vec<Act> {
-        let mut acts = self.good_acts();
-        for (at, driver) in self.drivers.iter().enumerate() {
-            if !driver.begun && !driver.gone {
-                acts.push(Act::Begin(at));
-            }
-            if driver.armed && !driver.gone && self.budget.time_outs > 0 {
-                acts.push(Act::TimeOut(at));
-            }
-            if driver.begun && !driver.gone && self.budget.gone > 0 {
-                acts.extend([false, true].map(|lost| Act::Gone { driver: at, lost }));
-            }
-        }
-        for (at, node) in self.nodes.iter().enumerate() {
-            if node.core.is_some() && self.budget.ticks > 0 {
-                acts.push(Act::Tick(at));
-            }
-            if node.core.is_some() && self.budget.crashes > 0 {
-                acts.push(Act::Crash(at));
-            }
-        }
-        for conn in &self.conns {
-            let session = conn.session;
-            if self.budget.cuts > 0 && !conn.lines_end && !conn.replies_end {
-                acts.push(Act::Cut { session, lost: false });
-                if !conn.lines.is_empty() || !conn.replies.is_empty() {
-                    acts.push(Act::Cut { session, lost: true });
-                }
-            }
-            if self.budget.repeats > 0 && !conn.lines.is_empty() {
-                acts.push(Act::Repeat { from: conn.who, to: conn.to, session });
-            }
-        }
-        if self.budget.lies > 0 {
-            for to in (0..self.nodes.len()).filter(|at| self.nodes[*at].core.is_some()) {
-                for tx in 0..self.base.txs.len() {
-                    let plain = [
-                        Lie::Prepare,
-                        Lie::PrepareOther,
-                        Lie::ExecuteOther,
-                        Lie::Commit,
-                        Lie::CommitWithAllSeen,
-                        Lie::Abort,
-                        Lie::Resolve,
-                    ];
-                    let with = (0..self.tokens.len()).map(Lie::AbortWith);
-                    acts.extend(plain.into_iter().chain(with).map(|what| Act::Lie { to, tx, what }));
-                }
-            }
-        }
-        acts
-    }
-
-    /// What happens without a fault: lines arrive, journals are synced, banks come back.
-    fn good_acts(&self) -> Vec<Act> {
-        let mut acts = Vec::new();
-        for at in (0..self.nodes.len()).filter(|at| self.nodes[*at].core.is_none()) {
-            acts.push(Act::Restart(at));
-        }
-        for a in 0..self.nodes.len() {
-            acts.extend(
-                (a + 1..self.nodes.len()).filter(|b| self.can_connect(a, *b)).map(|b| Act::Connect(a, b)),
-            );
-        }
-        for conn in &self.conns {
-            let session = conn.session;
-            if !conn.lines.is_empty() {
-                acts.push(Act::Line { from: conn.who, to: conn.to, session });
-            }
-            if !conn.replies.is_empty() {
-                acts.push(Act::Reply { to: conn.who, from: conn.to, session });
-            }
-        }
-        for (at, node) in self.nodes.iter().enumerate() {
-            if node.core.is_some() && node.synced < node.journal.len() {
-                acts.push(Act::Sync(at));
-            }
-        }
-        acts
-    }
-
-    /// One step of healing; false once all is quiet and decided.
-    pub fn heal(&mut self) -> bool {
-        if let Some(act) = self.good_acts().first() {
-            self.act(*act);
-            return true;
-        }
-        let waits = |driver: &Rc<Driver>| driver.begun && !driver.gone;
-        if self.nodes.iter().all(|node| node.core.as_ref().unwrap().undecided() == 0)
-            && !self.drivers.iter().any(waits)
-        {
-            return false;
-        }
-        (0..self.nodes.len()).for_each(|at| self.tick(at));
-        for at in 0..self.drivers.len() {
-            if self.drivers[at].armed && !self.drivers[at].gone {
-                self.time_out(at);
-            }
-        }
-        true
-    }
-
     /// What this state is, budgets included.
     pub fn print(&self) -> u128 {
         print_of(&format!("{:032x} {:?} {:?}", self.print_of_things(), self.budget, self.tokens))
@@ -382,29 +275,15 @@ impl Town {
         for node in &self.nodes {
             write!(text, "{:032x} ", node.print.get_or_init(|| node.print_anew())).unwrap();
         }
-        write!(text, "{:?} {:?}", self.drivers, self.conns).unwrap();
+        write!(text, "{:?} {:?} {:?} {:?}", self.drivers, self.conns, self.cuts, self.lost).unwrap();
         print_of(&text)
-    }
-
-    /// The banks' journals, for people.
-    pub fn story(&self) -> String {
-        let mut text = String::new();
-        for (at, node) in self.nodes.iter().enumerate() {
-            let up = if node.core.is_some() { "up" } else { "down" };
-            writeln!(text, "bank {at}, {up}, {} of {} records synced", node.synced, node.journal.len())
-                .unwrap();
-            for record in &node.journal {
-                writeln!(text, "  {record:?}").unwrap();
-            }
-        }
-        write!(text, "{:#?}", self.drivers).unwrap();
-        text
     }
 }
 
 impl Node {
     fn print_anew(&self) -> u128 {
         let desk = self.core.as_ref().map(|core| core.fingerprint_text(self.mono_us));
-        print_of(&format!("{desk:?} {:?} {} {:?} {:?}", self.journal, self.synced, self.replies, self.sends))
+        let Node { journal, synced, stopped, replies, sends, .. } = self;
+        print_of(&format!("{desk:?} {journal:?} {synced} {stopped} {replies:?} {sends:?}"))
     }
 }

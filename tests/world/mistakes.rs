@@ -4,8 +4,8 @@
 
 use super::World;
 use consorcio::bank::io::{Asked, AskedVerb, Input, Now, Outcome, Output, OwnVote};
-use consorcio::bank::{Core, Identity};
 use consorcio::bank::record::Record;
+use consorcio::bank::{Core, Identity};
 use consorcio::commit::token::{Token, Verdict};
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::wire::Reason;
@@ -145,13 +145,7 @@ pub trait Around {
         time.0 > self.now_of(bank).wall_us + 1_000_000
     }
 
-    fn mistaken_answer(
-        &self,
-        to: usize,
-        peer: usize,
-        asked: &Asked,
-        reply: Option<Reply>,
-    ) -> Option<Reply> {
+    fn mistaken_answer(&self, to: usize, peer: usize, asked: &Asked, reply: Option<Reply>) -> Option<Reply> {
         match (self.mistake(), asked.verb, reply) {
             (Some(Mistake::SilenceTakenForAborted), AskedVerb::Resolve, None) => {
                 let like = Token {
@@ -207,7 +201,10 @@ pub trait Around {
                     reply.after = 0;
                 }
                 let mut core = self.first_core(bank);
-                self.records_of(bank).into_iter().chain(&output.records).for_each(|record| core.apply(record));
+                self.records_of(bank)
+                    .into_iter()
+                    .chain(&output.records)
+                    .for_each(|record| core.apply(record));
                 let started = core.step(self.now_of(bank), &Input::Started);
                 if let Some(mistaken) = self.core_mut(bank) {
                     *mistaken = core;
@@ -225,8 +222,7 @@ pub trait Around {
                 let aborted = |record: &&Record| {
                     matches!(record, Record::Decided { outcome: Outcome::Aborted(..), .. })
                 };
-                if let (Some(again), Some(core)) =
-                    (output.records.iter().find(aborted), self.core_mut(bank))
+                if let (Some(again), Some(core)) = (output.records.iter().find(aborted), self.core_mut(bank))
                 {
                     core.apply(again);
                 }

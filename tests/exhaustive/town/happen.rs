@@ -1,11 +1,15 @@
-//! How one state becomes the next: lines and replies arrive, drivers begin and leave, banks die and come back. What can
-//! happen at all is listed in `town`.
+//! How one state becomes the next: lines and replies arrive, banks decide, write, sync and speak. What can happen at all
+//! is listed in `acts`; what goes wrong is in `faults`, links between banks in `links`.
 
-use super::{Act, Conn, LIAR, Lie, Node, Town, Way, Who, bank};
+use super::{Act, Conn, LIAR, Node, Town, Who, bank};
+use crate::plant::Planted;
+use crate::world::Around;
 use consorcio::bank::io::{
     Asked, AskedVerb, Caller, Input, Message, Now, Origin, Outgoing, Sending, SessionId,
 };
-use consorcio::commit::coordinator::{Do, Event, Verdict};
+use consorcio::bank::record::Record;
+use consorcio::bank::{Note, Waits};
+use consorcio::commit::coordinator::Event;
 use consorcio::commit::token::Digest;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
@@ -17,12 +21,12 @@ use std::sync::Arc;
 impl Town {
     pub fn act(&mut self, act: Act) {
         match act {
-            Act::Line { session, .. } => self.line(session, false),
-            Act::Repeat { session, .. } => {
+            Act::Line { session } => self.line(session, false),
+            Act::Repeat { session } => {
                 self.budget.repeats -= 1;
                 self.line(session, true);
             }
-            Act::Reply { session, .. } => self.reply(session),
+            Act::Reply { session } => self.reply(session),
             Act::Sync(at) => self.sync(at),
             Act::Tick(at) => {
                 self.budget.ticks -= 1;
@@ -38,21 +42,31 @@ impl Town {
                 self.crash(at);
             }
             Act::Restart(at) => self.restart(at),
+            Act::Restore { at, keep } => {
+                self.budget.restores -= 1;
+                self.restore(at, keep);
+            }
             Act::Connect(a, b) => self.connect(a, b),
             Act::Cut { session, lost } => {
                 self.budget.cuts -= 1;
-                let conn = self.conn_mut(session);
-                (conn.lines_end, conn.replies_end) = (true, true);
-                if lost {
-                    conn.lines.clear();
-                    conn.replies.clear();
-                }
+                self.cut(session, lost);
             }
             Act::Gone { driver, lost } => {
                 self.budget.gone -= 1;
                 self.leave(driver, lost);
             }
-            Act::Lie { to, tx, what } => self.lie(to, tx, what),
+            Act::Lie { to, tx, what } => {
+                self.budget.lies -= 1;
+                self.lie(to, tx, what);
+            }
+            Act::LiarLeaves(to) => {
+                self.budget.lies -= 1;
+                self.input(to, &Input::Closed(SessionId(LIAR)));
+            }
+            Act::Snapshot(at) => {
+                self.budget.snapshots -= 1;
+                self.ask_for_cut(at);
+            }
         }
         self.notice_ends();
         if self.budget.lies == 0 {
@@ -67,7 +81,9 @@ impl Town {
     }
 
     pub fn now(&self, at: usize) -> Now {
-        Now { wall_us: self.setup.wall_us[at], mono_us: self.nodes[at].mono_us }
+        let hasty = self.setup.planted == Some(Planted::TimersRunFast);
+        let mono_us = self.nodes[at].mono_us * if hasty { 10 } else { 1 };
+        Now { wall_us: self.setup.wall_us[at], mono_us }
     }
 
     pub(super) fn conn_at(&self, session: u64) -> Option<usize> {
@@ -160,8 +176,14 @@ impl Town {
     }
 
     pub(super) fn request(&mut self, to: usize, caller: Caller, origin: Origin, request: Request) {
+        let request = self.mistaken_request(to, request);
         let past = request.tx().and_then(|tx| self.past(to, tx));
+        let must_stop = self.is_shown_what_it_forgot(to, &request);
         self.input(to, &Input::Request { caller, origin, request, waited_us: 0, past });
+        assert!(
+            !must_stop || self.nodes[to].stopped,
+            "bank {to} is shown a vote that it forgot, and works on"
+        );
     }
 
     pub(super) fn reply(&mut self, session: u64) {
@@ -178,6 +200,7 @@ impl Town {
         let asked = self.asked(slot);
         match who {
             Who::Bank(at) => {
+                let reply = self.mistaken_answer(at, from, &asked, reply);
                 let past = self.past(at, &asked.tx);
                 self.input(at, &Input::Answer { peer: bank(from), asked, reply, past });
             }
@@ -195,67 +218,12 @@ impl Town {
         }
     }
 
-    pub(super) fn begin(&mut self, at: usize) {
-        let (tx, bytes) = (self.base.txs[at].clone(), Arc::clone(&self.base.bytes[at][0]));
-        Rc::make_mut(&mut self.drivers[at]).begun = true;
-        match self.setup.transactions[at].2 {
-            Way::Execute(to) => self.say(Who::Driver(at), to, Request::Execute(tx, bytes)),
-            Way::Client | Way::LateClient => {
-                let down = |bank: &usize| self.nodes[*bank].core.is_none();
-                let unreachable = (0..self.nodes.len()).filter(down).map(bank).collect();
-                self.drive(at, Event::Begin { unreachable });
-            }
-        }
-    }
-
-    pub(super) fn drive(&mut self, at: usize, event: Event) {
-        let driver = Rc::make_mut(&mut self.drivers[at]);
-        if driver.gone {
-            return;
-        }
-        let coordinator = driver.coordinator.as_mut().unwrap();
-        let todo = coordinator.on(event);
-        let done = coordinator.is_done();
-        for todo in todo {
-            match todo {
-                Do::Send(to, message) => self.say(Who::Driver(at), to.index(), request_of(message)),
-                Do::StartTimer => Rc::make_mut(&mut self.drivers[at]).armed = true,
-                Do::Tell(verdict) => {
-                    self.met.push(match verdict {
-                        Verdict::Committed(_) => "driver told committed",
-                        Verdict::Aborted { .. } => "driver told aborted",
-                        Verdict::Doubt(_) => "driver told doubt",
-                        Verdict::Unreached => "driver reached nobody",
-                    });
-                    let driver = Rc::make_mut(&mut self.drivers[at]);
-                    driver.armed = false;
-                    driver.verdict = Some(verdict);
-                }
-                Do::VoteSelf | Do::RefuseSelf(_) => panic!("a client has no vote"),
-            }
-        }
-        if done {
-            self.leave(at, false);
-        }
-    }
-
-    pub(super) fn time_out(&mut self, at: usize) {
-        Rc::make_mut(&mut self.drivers[at]).armed = false;
-        self.drive(at, Event::TimeOut);
-    }
-
-    /// A driver hangs up: what it sent still arrives, unless it is lost.
-    pub(super) fn leave(&mut self, at: usize, lost: bool) {
-        let driver = Rc::make_mut(&mut self.drivers[at]);
-        (driver.gone, driver.armed, driver.coordinator) = (true, false, None);
-        for conn in self.conns.iter_mut().filter(|conn| conn.who == Who::Driver(at)) {
-            hang_up(Rc::make_mut(conn), lost);
-        }
-    }
-
     pub(super) fn tick(&mut self, at: usize) {
         let tick_us = self.setup.tick_us;
         self.node_mut(at).mono_us += tick_us;
+        for output in self.mistaken_tick(at) {
+            self.write(at, output.records, &Input::Tick);
+        }
         self.input(at, &Input::Tick);
     }
 
@@ -271,129 +239,57 @@ impl Town {
         self.release(at);
     }
 
-    pub(super) fn crash(&mut self, at: usize) {
-        let node = self.node_mut(at);
-        if node.journal.len() > node.synced {
-            self.met.push("crash that lost records");
-        }
-        let node = self.node_mut(at);
-        node.core = None;
-        node.mono_us = 0;
-        node.replies.clear();
-        node.sends.clear();
-        node.journal.truncate(node.synced);
-        for conn in &mut self.conns {
-            if conn.who == Who::Bank(at) {
-                hang_up(Rc::make_mut(conn), false);
-            } else if conn.to == at {
-                let conn = Rc::make_mut(conn);
-                conn.lines.clear();
-                (conn.lines_end, conn.lines_done, conn.replies_end) = (true, true, true);
-            }
-        }
-    }
-
-    pub(super) fn restart(&mut self, at: usize) {
-        let mut core = self.base.cores[at].clone();
-        let (forgetful, base) = (self.setup.forgetful, core.seq());
-        let node = self.node_mut(at);
-        node.journal.iter().for_each(|record| core.apply(record));
-        if forgetful {
-            core.forget_outcomes(base + u64::try_from(node.synced).unwrap(), 0);
-        }
-        node.core = Some(core);
-        self.input(at, &Input::Started);
-    }
-
-    pub(super) fn can_connect(&self, a: usize, b: usize) -> bool {
-        let up = self.nodes[a].core.is_some() && self.nodes[b].core.is_some();
-        let lacks = |from, to| self.dialled(from, to).is_none();
-        up && (lacks(a, b) || lacks(b, a))
-    }
-
-    /// The link that `from` has not noticed the end of.
-    pub(super) fn dialled(&self, from: usize, to: usize) -> Option<u64> {
-        let theirs = |conn: &&Rc<Conn>| conn.who == Who::Bank(from) && conn.to == to && !conn.replies_done;
-        self.conns.iter().find(theirs).map(|conn| conn.session)
-    }
-
-    pub(super) fn connect(&mut self, a: usize, b: usize) {
-        for (from, to) in [(a, b), (b, a)] {
-            if self.dialled(from, to).is_some() {
-                continue;
-            }
-            self.dial(Who::Bank(from), to);
-            let knows = |of: usize, about: usize| self.nodes[of].core.as_ref().unwrap().known_votes()[about];
-            let (told, tells) = (knows(to, from), knows(from, to));
-            self.input(from, &Input::PeerKnows(bank(to), told));
-            if self.setup.keyed {
-                self.input(to, &Input::PeerKnows(bank(from), tells));
-            }
-            self.input(from, &Input::PeerUp(bank(to)));
-        }
-    }
-
-    /// Who reads a connection notices its end once all that came before has been read.
-    pub(super) fn notice_ends(&mut self) {
-        while let Some(at) = self.conns.iter().position(|conn| {
-            conn.lines_end && !conn.lines_done && conn.lines.is_empty()
-                || conn.replies_end && !conn.replies_done && conn.replies.is_empty()
-        }) {
-            let conn = Rc::make_mut(&mut self.conns[at]);
-            let (session, who, to) = (conn.session, conn.who, conn.to);
-            if conn.lines_end && !conn.lines_done && conn.lines.is_empty() {
-                (conn.lines_done, conn.replies_end) = (true, true);
-                self.input(to, &Input::Closed(SessionId(session)));
-            } else {
-                (conn.replies_done, conn.lines_end) = (true, true);
-                for slot in std::mem::take(&mut conn.owed) {
-                    self.answered(who, to, slot, None);
-                }
-                if let Who::Bank(from) = who {
-                    self.input(from, &Input::PeerDown(bank(to)));
-                }
-            }
-        }
-        self.conns.retain(|conn| !(conn.lines_done && conn.replies_done));
-    }
-
-    pub(super) fn lie(&mut self, to: usize, tx: usize, what: Lie) {
-        self.budget.lies -= 1;
-        let id = self.base.txs[tx].clone();
-        let [bytes, other] = self.base.bytes[tx].clone();
-        let request = match what {
-            Lie::Prepare => Request::Prepare(id, bytes),
-            Lie::PrepareOther => Request::Prepare(id, other),
-            Lie::ExecuteOther => Request::Execute(id, other),
-            Lie::Commit => Request::Commit(id, Vec::new()),
-            Lie::CommitWithAllSeen => {
-                Request::Commit(id, self.tokens.iter().map(|(_, token)| *token).collect())
-            }
-            Lie::Abort => Request::Abort(id, None),
-            Lie::AbortWith(token) => Request::Abort(id, Some(self.tokens[token].1)),
-            Lie::Resolve => Request::Resolve(id),
-        };
-        let slot = self.slot_of(&request);
-        self.request(to, Caller { session: SessionId(LIAR), slot }, Origin::Client, request);
-    }
-
     pub(super) fn input(&mut self, at: usize, input: &Input) {
         let now = self.now(at);
         let node = self.node_mut(at);
         let Some(core) = &mut node.core else { return };
-        let output = core.step(now, input);
-        node.replies.extend(output.replies);
-        node.sends.extend(output.sends);
-        let recorded = !output.records.is_empty();
-        for record in output.records {
+        let before = core.known_votes();
+        let mut output = core.step(now, input);
+        self.mistaken_output(at, &mut output);
+        for step in &output.steps {
+            self.check_step(at, step);
+        }
+        if output.notes.iter().any(|note| matches!(note, Note::Wait(waiter) if waiter.waits == Waits::Cut)) {
+            self.met.push("cut waits");
+        }
+        let node = self.node_mut(at);
+        node.replies.append(&mut output.replies);
+        node.sends.append(&mut output.sends);
+        if self.write(at, output.records, input) {
+            self.release(at);
+            self.tell_known_votes(at, before);
+        }
+    }
+
+    /// Writes these records; false: the last one says that the bank must stop.
+    pub(super) fn write(&mut self, at: usize, records: Vec<Record>, cause: &Input) -> bool {
+        let recorded = !records.is_empty();
+        let mono_us = self.nodes[at].mono_us;
+        for record in records {
             let record = Arc::new(record);
-            self.check_record(at, &record, input);
-            self.node_mut(at).journal.push(record);
+            self.check_record(at, &record, cause);
+            let node = self.node_mut(at);
+            node.journal.push(Arc::clone(&record));
+            match &*record {
+                Record::Voted { tx, refusal: None, .. } => node.voted_us.push((tx.clone(), mono_us)),
+                Record::Stopped { .. } => {
+                    self.stop(at);
+                    return false;
+                }
+                Record::Voted { .. }
+                | Record::Refused { .. }
+                | Record::Executed { .. }
+                | Record::Decided { .. }
+                | Record::ClockMoved { .. }
+                | Record::Consortium { .. }
+                | Record::ClientAdded { .. }
+                | Record::AccountOpened { .. } => {}
+            }
         }
         if recorded {
             self.check_bank(at);
         }
-        self.release(at);
+        true
     }
 
     /// What waited for records that are durable leaves.
@@ -446,16 +342,7 @@ impl Town {
     }
 }
 
-fn hang_up(conn: &mut Conn, lost: bool) {
-    if lost {
-        conn.lines.clear();
-    }
-    conn.replies.clear();
-    conn.owed.clear();
-    (conn.lines_end, conn.replies_end, conn.replies_done) = (true, true, true);
-}
-
-fn request_of(message: Message) -> Request {
+pub(super) fn request_of(message: Message) -> Request {
     match message {
         Message::Prepare(tx, transaction) => Request::Prepare(tx, transaction),
         Message::Commit(tx, tokens) => Request::Commit(tx, tokens),

@@ -1,0 +1,70 @@
+//! That the checker bites: each mistake, planted around the shipped cores, breaks a rule within few events, and without
+//! it those same events break none.
+
+use crate::explorer::{Order, explore};
+use crate::plant::Planted;
+use crate::town::{Budget, Setup, Way};
+use crate::world::Mistake;
+use crate::worlds::{ALONE, NONE, PATIENT, THERE, TOO_MUCH, WALL_US, client, late_client, of, patient};
+use std::fmt::Write as _;
+
+/// No story of a planted mistake is longer.
+const EVENTS_MAX: usize = 16;
+
+/// The smallest world that can express a mistake.
+fn world_of(planted: Planted) -> Setup {
+    let two = |budget| of(2, vec![client(THERE)], budget);
+    match planted {
+        Planted::Known(Mistake::OkBeforeSync) => two(NONE),
+        Planted::Known(Mistake::OkTimedOut) => two(Budget { ticks: 1, ..NONE }),
+        Planted::Known(Mistake::SilenceTakenForAborted) => two(Budget { gone: 1, cuts: 1, ..NONE }),
+        Planted::Known(Mistake::TombstoneNotKept | Mistake::HoldReleasedTwice) => {
+            two(Budget { gone: 1, ..NONE })
+        }
+        Planted::Known(Mistake::AbortBelieved | Mistake::DuplicateIdToken) => two(Budget { lies: 1, ..NONE }),
+        Planted::Known(Mistake::CommittedBelieved) => {
+            of(2, vec![(THERE, ALONE, Way::Client)], Budget { lies: 1, ticks: 1, ..NONE })
+        }
+        Planted::Known(Mistake::UnnamedToken) => of(3, vec![client(THERE)], Budget { lies: 2, ..NONE }),
+        // The bank dies before its driver begins: what it says has no connection to lose.
+        Planted::Known(Mistake::CutClockLost) => {
+            of(2, vec![late_client(THERE)], Budget { snapshots: 1, crashes: 1, ..NONE })
+        }
+        // Its clock is ahead by more than all ticks of a healing together.
+        Planted::Known(Mistake::CommitRefusedForTime) => {
+            Setup { wall_us: vec![WALL_US[0] + 1_000_000_000_000, WALL_US[1]], ..two(NONE) }
+        }
+        Planted::Known(Mistake::OutcomeForgotten) => {
+            let budget = Budget { repeats: 1, ..NONE };
+            Setup { forgetful: true, ..of(2, vec![client(TOO_MUCH)], budget) }
+        }
+        Planted::Known(Mistake::SyncedRecordLost) => two(Budget { crashes: 1, ..NONE }),
+        Planted::PromiseNotMissed => two(Budget { restores: 1, ..NONE }),
+        Planted::TimersRunFast => patient(of(2, vec![client(PATIENT)], Budget { ticks: 1, ..NONE })),
+    }
+}
+
+#[test]
+fn planted_mistakes_are_found() {
+    let known =
+        Mistake::ALL.into_iter().map(|mistake| (format!("{mistake:?}"), Planted::Known(mistake), "yes"));
+    let own = [Planted::PromiseNotMissed, Planted::TimersRunFast].map(|own| (format!("{own:?}"), own, "-"));
+    let mut table =
+        format!("{:24}{:11}{:>8}{:>9}  {}\n", "mistake", "simulator", "events", "states", "broken rule");
+    let mut stories = String::new();
+    for (name, planted, simulator) in known.chain(own) {
+        let setup = world_of(planted);
+        let mistaken = Setup { planted: Some(planted), ..setup.clone() };
+        let Err(broken) = explore(mistaken, Order::FewestEvents) else { panic!("{name} is not found") };
+        let events = broken.way.len();
+        assert!(events <= EVENTS_MAX, "{name}: a shorter story should do than\n{broken}");
+        let right = Setup { acts_max: Some(events), ..setup };
+        explore(right, Order::FewestEvents)
+            .unwrap_or_else(|broken| panic!("{name}: without it a rule is broken too: {broken}"));
+        let rule = broken.what.lines().next().unwrap_or_default();
+        writeln!(table, "{name:24}{simulator:11}{events:>8}{:>9}  {rule}", broken.states).unwrap();
+        writeln!(stories, "{name}: {broken}").unwrap();
+    }
+    println!("{stories}");
+    println!("{table}(simulator: its own `planted_mistakes_are_found` asks that it finds each of these)");
+}

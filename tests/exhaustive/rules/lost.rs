@@ -1,0 +1,115 @@
+//! A bank that works on an old copy of its journal. Where the copy lacks a vote, a promise is forgotten, and the one
+//! rule can't be kept any more; what must hold then is that the bank stops as soon as it is shown what it forgot, and
+//! that in the end nothing stands on a promise that a working bank has forgotten without anybody missing it.
+
+use super::vote_in;
+use crate::town::{Town, bank};
+use consorcio::bank::record::Record;
+use consorcio::commit::token::{Digest, Token, Verdict};
+use consorcio::ids::{BankId, Time, TxId};
+use consorcio::wire::request::Request;
+use std::sync::Arc;
+
+/// What an old copy of a journal lacks.
+#[derive(Debug, Clone)]
+pub struct Lost {
+    /// Whose journal it is.
+    pub at: usize,
+    /// How many records the copy has.
+    pub keep: usize,
+    pub records: Vec<Arc<Record>>,
+}
+
+impl Lost {
+    /// Is something lost that others may rest on? An outcome is not: it can be asked for again.
+    pub fn is_a_promise(&self) -> bool {
+        self.records.iter().any(|record| match &**record {
+            Record::Voted { .. }
+            | Record::Refused { .. }
+            | Record::Executed { .. }
+            | Record::ClockMoved { .. } => true,
+            Record::Decided { .. }
+            | Record::Consortium { .. }
+            | Record::ClientAdded { .. }
+            | Record::AccountOpened { .. }
+            | Record::Stopped { .. } => false,
+        })
+    }
+
+    fn has_vote(&self, tx: &TxId, token: &Token) -> bool {
+        let shown = (token.verdict, token.time, token.digest);
+        token.bank == bank(self.at) && votes(&self.records, tx).any(|vote| vote == shown)
+    }
+}
+
+fn votes(records: &[Arc<Record>], tx: &TxId) -> impl Iterator<Item = (Verdict, Time, Option<Digest>)> {
+    records.iter().filter_map(|record| vote_in(record, tx)).map(|held| held.token)
+}
+
+/// The times of others' votes that an outcome was learned with.
+fn rests_on(record: &Record) -> &[(BankId, Time)] {
+    match record {
+        Record::Decided { votes, .. } | Record::Executed { votes, .. } => votes,
+        Record::Voted { .. }
+        | Record::Refused { .. }
+        | Record::Consortium { .. }
+        | Record::ClientAdded { .. }
+        | Record::AccountOpened { .. }
+        | Record::ClockMoved { .. }
+        | Record::Stopped { .. } => &[],
+    }
+}
+
+impl Town {
+    /// Does this request carry a vote of the bank that it forgot, and has not given again just so?
+    pub fn is_shown_what_it_forgot(&self, at: usize, request: &Request) -> bool {
+        let Some(lost) = self.lost.as_ref().filter(|lost| lost.at == at && self.setup.keyed) else {
+            return false;
+        };
+        let (tx, tokens) = match request {
+            Request::Commit(tx, tokens) => (tx, tokens.as_slice()),
+            Request::Abort(tx, Some(token)) => (tx, std::slice::from_ref(token)),
+            _ => return false,
+        };
+        let node = &self.nodes[at];
+        let held = |token: &Token| {
+            votes(&node.journal, tx).any(|vote| vote == (token.verdict, token.time, token.digest))
+        };
+        node.core.is_some() && tokens.iter().any(|token| lost.has_vote(tx, token) && !held(token))
+    }
+
+    /// All is healed, and all links are open: a forgotten promise was missed, or nothing stands on it.
+    pub(super) fn verify_missed(&self, lost: &Lost) {
+        let (at, node) = (lost.at, &self.nodes[lost.at]);
+        let Some(core) = node.core.as_ref() else {
+            assert!(node.stopped, "bank {at} is up again, or has stopped");
+            return;
+        };
+        let own = core.known_votes()[at];
+        // One that has voted anew since can't be told by times from one that forgot nothing.
+        let anew = node.journal[lost.keep..]
+            .iter()
+            .any(|record| self.base.txs.iter().any(|tx| vote_in(record, tx).is_some()));
+        for (other, peer) in self.nodes.iter().enumerate().filter(|(other, _)| *other != at) {
+            let known = peer.core.as_ref().unwrap().known_votes()[at];
+            assert!(
+                known <= own,
+                "bank {other} knows of a vote of bank {at} at {known}; that knows {own} itself"
+            );
+            for (_, time) in
+                peer.journal.iter().flat_map(|record| rests_on(record)).filter(|(of, _)| *of == bank(at))
+            {
+                let forgotten = lost.records.iter().any(|record| {
+                    self.base
+                        .txs
+                        .iter()
+                        .any(|tx| vote_in(record, tx).is_some_and(|held| held.token.1 == *time))
+                });
+                assert!(
+                    anew || !forgotten,
+                    "bank {other} decided by the vote of bank {at} at {time}, which works on without it"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What goes wrong: banks die and come back, disks are lost, connections break, a liar speaks. And who asks for cuts,
+//! which must harm nobody.
+
+use super::{CUTTER, Conn, LIAR, Lie, Town, Who};
+use crate::rules::Lost;
+use crate::world::{Around, crashed};
+use consorcio::bank::io::{Caller, Input, Origin, SessionId};
+use consorcio::ids::Time;
+use consorcio::wire::request::Request;
+use std::rc::Rc;
+
+/// The place of a request that is about no transaction; those about one have places that tell them apart.
+const NO_TRANSACTION: u64 = 7;
+
+impl Town {
+    pub(super) fn crash(&mut self, at: usize) {
+        let mistake = self.mistake();
+        let node = self.node_mut(at);
+        if node.journal.len() > node.synced {
+            self.met.push("crash that lost records");
+        }
+        let node = self.node_mut(at);
+        node.core = None;
+        node.mono_us = 0;
+        node.voted_us.clear();
+        node.replies.clear();
+        node.sends.clear();
+        node.journal.truncate(node.synced);
+        crashed(mistake, &mut node.journal);
+        node.synced = node.journal.len();
+        for conn in &mut self.conns {
+            if conn.who == Who::Bank(at) {
+                hang_up(Rc::make_mut(conn), false);
+            } else if conn.to == at {
+                let conn = Rc::make_mut(conn);
+                conn.lines.clear();
+                (conn.lines_end, conn.lines_done, conn.replies_end) = (true, true, true);
+            }
+        }
+    }
+
+    pub(super) fn restart(&mut self, at: usize) {
+        let mut core = self.base.cores[at].clone();
+        let (forgetful, base) = (self.setup.forgetful, core.seq());
+        let node = self.node_mut(at);
+        node.journal.iter().for_each(|record| core.apply(record));
+        if forgetful {
+            core.forget_outcomes(base + u64::try_from(node.synced).unwrap(), 0);
+        }
+        node.core = Some(core);
+        self.input(at, &Input::Started);
+    }
+
+    /// This bank has forgotten a promise and knows it: its process ends, and no start helps.
+    pub(super) fn stop(&mut self, at: usize) {
+        let mut again = self.base.cores[at].clone();
+        let node = self.node_mut(at);
+        node.synced = node.journal.len();
+        node.stopped = true;
+        node.journal.iter().for_each(|record| again.apply(record));
+        assert!(again.stopped().is_some(), "the stop of bank {at} is in its journal");
+        self.crash(at);
+        self.met.push("stopped itself");
+    }
+
+    /// A bank's disk dies, and an old copy of its journal takes its place.
+    pub(super) fn restore(&mut self, at: usize, keep: usize) {
+        if self.nodes[at].core.is_some() {
+            self.crash(at);
+        }
+        let node = self.node_mut(at);
+        let records = node.journal.split_off(keep);
+        node.synced = keep;
+        let lost = Lost { at, keep, records };
+        if lost.is_a_promise() {
+            self.lost = Some(Rc::new(lost));
+            self.met.push("promise forgotten");
+        } else {
+            self.met.push("outcome forgotten");
+        }
+    }
+
+    pub(super) fn cut(&mut self, session: u64, lost: bool) {
+        let conn = self.conn_mut(session);
+        (conn.lines_end, conn.replies_end) = (true, true);
+        if lost {
+            conn.lines.clear();
+            conn.replies.clear();
+        }
+    }
+
+    pub(super) fn ask_for_cut(&mut self, at: usize) {
+        let time = Some(Time(self.setup.cut_time));
+        let request = Request::Snapshot { time, accounts: false, after: None };
+        let caller = Caller { session: SessionId(CUTTER), slot: NO_TRANSACTION };
+        self.request(at, caller, Origin::Client, request);
+    }
+
+    pub(super) fn lie(&mut self, to: usize, tx: usize, what: Lie) {
+        let id = self.base.txs[tx].clone();
+        let [bytes, other] = self.base.bytes[tx].clone();
+        let request = match what {
+            Lie::Prepare => Request::Prepare(id, bytes),
+            Lie::PrepareOther => Request::Prepare(id, other),
+            Lie::ExecuteOther => Request::Execute(id, other),
+            Lie::Commit => Request::Commit(id, Vec::new()),
+            Lie::CommitWithAllSeen => {
+                Request::Commit(id, self.tokens.iter().map(|(_, token)| *token).collect())
+            }
+            Lie::CommitWith(token) => Request::Commit(id, vec![self.tokens[token].1]),
+            Lie::Abort => Request::Abort(id, None),
+            Lie::AbortWith(token) => Request::Abort(id, Some(self.tokens[token].1)),
+            Lie::Resolve => Request::Resolve(id),
+        };
+        let slot = self.slot_of(&request);
+        self.request(to, Caller { session: SessionId(LIAR), slot }, Origin::Client, request);
+    }
+}
+
+pub(super) fn hang_up(conn: &mut Conn, lost: bool) {
+    if lost {
+        conn.lines.clear();
+    }
+    conn.replies.clear();
+    conn.owed.clear();
+    (conn.lines_end, conn.replies_end, conn.replies_done) = (true, true, true);
+}

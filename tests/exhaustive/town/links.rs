@@ -1,0 +1,81 @@
+//! Links between banks, and how anyone notices that a connection is gone.
+
+use super::{Conn, Town, Who, bank};
+use crate::plant::Planted;
+use consorcio::bank::io::{Input, SessionId};
+use consorcio::ids::Time;
+use std::rc::Rc;
+
+impl Town {
+    pub(super) fn can_connect(&self, a: usize, b: usize) -> bool {
+        let up = self.nodes[a].core.is_some() && self.nodes[b].core.is_some();
+        let lacks = |from, to| self.dialled(from, to).is_none();
+        up && (lacks(a, b) || lacks(b, a))
+    }
+
+    /// The link that `from` has not noticed the end of.
+    pub(super) fn dialled(&self, from: usize, to: usize) -> Option<u64> {
+        let theirs = |conn: &&Rc<Conn>| conn.who == Who::Bank(from) && conn.to == to && !conn.replies_done;
+        self.conns.iter().find(theirs).map(|conn| conn.session)
+    }
+
+    pub(super) fn connect(&mut self, a: usize, b: usize) {
+        for (from, to) in [(a, b), (b, a)] {
+            let up = self.nodes[from].core.is_some() && self.nodes[to].core.is_some();
+            if !up || self.dialled(from, to).is_some() {
+                continue; // there already, or one of them has just stopped itself
+            }
+            self.dial(Who::Bank(from), to);
+            let knows = |of: usize, about: usize| self.nodes[of].core.as_ref().unwrap().known_votes()[about];
+            let (told, tells) = (knows(to, from), knows(from, to));
+            self.tell_known_vote(to, from, told);
+            if self.setup.keyed {
+                self.tell_known_vote(from, to, tells);
+            }
+            self.input(from, &Input::PeerUp(bank(to)));
+        }
+    }
+
+    /// Over their link a bank tells another a later vote of its than it has told before. Only who forgot one cares.
+    pub(super) fn tell_known_votes(&mut self, at: usize, before: [Time; 16]) {
+        if self.setup.budget.restores == 0 || self.nodes[at].core.is_none() {
+            return;
+        }
+        let known = self.nodes[at].core.as_ref().unwrap().known_votes();
+        for other in (0..self.nodes.len()).filter(|other| *other != at && known[*other] > before[*other]) {
+            if self.dialled(at, other).is_some() || self.dialled(other, at).is_some() {
+                self.tell_known_vote(at, other, known[other]);
+            }
+        }
+    }
+
+    pub(super) fn tell_known_vote(&mut self, from: usize, to: usize, time: Time) {
+        if self.setup.planted != Some(Planted::PromiseNotMissed) {
+            self.input(to, &Input::PeerKnows(bank(from), time));
+        }
+    }
+
+    /// Who reads a connection notices its end once all that came before has been read.
+    pub(super) fn notice_ends(&mut self) {
+        while let Some(at) = self.conns.iter().position(|conn| {
+            conn.lines_end && !conn.lines_done && conn.lines.is_empty()
+                || conn.replies_end && !conn.replies_done && conn.replies.is_empty()
+        }) {
+            let conn = Rc::make_mut(&mut self.conns[at]);
+            let (session, who, to) = (conn.session, conn.who, conn.to);
+            if conn.lines_end && !conn.lines_done && conn.lines.is_empty() {
+                (conn.lines_done, conn.replies_end) = (true, true);
+                self.input(to, &Input::Closed(SessionId(session)));
+            } else {
+                (conn.replies_done, conn.lines_end) = (true, true);
+                for slot in std::mem::take(&mut conn.owed) {
+                    self.answered(who, to, slot, None);
+                }
+                if let Who::Bank(from) = who {
+                    self.input(from, &Input::PeerDown(bank(to)));
+                }
+            }
+        }
+        self.conns.retain(|conn| !(conn.lines_done && conn.replies_done));
+    }
+}

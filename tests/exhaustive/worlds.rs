@@ -1,0 +1,126 @@
+//! What configurations are made of, and what each is checked for.
+
+mod large;
+mod small;
+
+pub use large::large;
+pub use small::small;
+
+use crate::explorer::{Met, Order, explore};
+use crate::town::{Budget, Setup, Way};
+use std::time::Instant;
+
+/// From bank 0 to bank 1.
+pub const THERE: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":6},{"bank":1,"op":"credit","account":"b","amount":6}]}"#;
+/// The liar's bytes under the same id ...
+const THERE_OTHER: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":7},{"bank":1,"op":"credit","account":"b","amount":7}]}"#;
+/// ... and those that need one bank alone.
+pub const ALONE: &str = r#"{"ops":[{"bank":0,"op":"deposit","account":"a","amount":1}]}"#;
+/// Takes from the same account, which has enough for one of them.
+const ALSO: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":5},{"bank":1,"op":"credit","account":"b","amount":5}]}"#;
+/// More than there is.
+pub const TOO_MUCH: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":60},{"bank":1,"op":"credit","account":"b","amount":60}]}"#;
+/// With patience, of a minute.
+pub const PATIENT: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":6},{"bank":1,"op":"credit","account":"b","amount":6}],"patience_ms":60000}"#;
+/// One register at two banks ...
+const SET_1: &str = r#"{"ops":[{"bank":0,"op":"set","value":"1"},{"bank":1,"op":"set","value":"1"}]}"#;
+const SET_2: &str = r#"{"ops":[{"bank":0,"op":"set","value":"2"},{"bank":1,"op":"set","value":"2"}]}"#;
+/// ... and at three.
+const SET_1_OF_3: &str = r#"{"ops":[{"bank":0,"op":"set","value":"1"},{"bank":1,"op":"set","value":"1"},{"bank":2,"op":"set","value":"1"}]}"#;
+const SET_2_OF_3: &str = r#"{"ops":[{"bank":0,"op":"set","value":"2"},{"bank":1,"op":"set","value":"2"},{"bank":2,"op":"set","value":"2"}]}"#;
+/// From two banks into a third.
+const COMPOSITE: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":2},{"bank":1,"op":"debit","account":"b","amount":3},{"bank":2,"op":"credit","account":"c","amount":5}]}"#;
+
+pub const NONE: Budget = Budget {
+    crashes: 0,
+    cuts: 0,
+    gone: 0,
+    repeats: 0,
+    lies: 0,
+    ticks: 0,
+    time_outs: 0,
+    snapshots: 0,
+    restores: 0,
+};
+
+/// Clocks stand at different times. A cut is asked for the time of the earliest vote of bank 0, which bank 1 reaches
+/// only where something moves its clock.
+pub const WALL_US: [i64; 3] = [1_000_100, 1_000_010, 1_001_000];
+const CUT_TIME: i64 = 1_000_100;
+
+/// A configuration, and what an exploration of it must see.
+pub struct World {
+    pub name: &'static str,
+    setup: Setup,
+    /// States and steps.
+    counts: (usize, usize),
+    must_meet: &'static [&'static str],
+}
+
+fn world(
+    name: &'static str,
+    setup: Setup,
+    counts: (usize, usize),
+    must_meet: &'static [&'static str],
+) -> World {
+    World { name, setup, counts, must_meet }
+}
+
+type Driven = (&'static str, &'static str, Way);
+
+pub fn client(bytes: &'static str) -> Driven {
+    (bytes, THERE_OTHER, Way::Client)
+}
+
+pub fn late_client(bytes: &'static str) -> Driven {
+    (bytes, THERE_OTHER, Way::LateClient)
+}
+
+fn execute(at: usize, bytes: &'static str) -> Driven {
+    (bytes, THERE_OTHER, Way::Execute(at))
+}
+
+pub fn of(banks: usize, transactions: Vec<Driven>, budget: Budget) -> Setup {
+    let accounts = [vec![("a", 10)], vec![("b", 10)], vec![("c", 10)]];
+    Setup {
+        banks,
+        keyed: true,
+        accounts: accounts[..banks].to_vec(),
+        transactions,
+        budget,
+        forgetful: false,
+        tick_us: 10_000_000,
+        wall_us: WALL_US[..banks].to_vec(),
+        cut_time: CUT_TIME,
+        acts_max: None,
+        planted: None,
+    }
+}
+
+/// Two ticks, and a minute's patience is over.
+pub fn patient(setup: Setup) -> Setup {
+    Setup { tick_us: 40_000_000, ..setup }
+}
+
+impl World {
+    /// Explores it, and compares what was seen with what was seen before.
+    ///
+    /// # Errors
+    /// In words for people: the way to a broken rule, what was never met, other counts than are pinned.
+    pub fn check(self, order: Order) -> Result<Met, String> {
+        let World { name, setup, counts, must_meet } = self;
+        let start = Instant::now();
+        let seen = explore(setup, order).map_err(|broken| format!("{name}: {broken}"))?;
+        let counted = (seen.states, seen.steps);
+        println!("{name}: {counted:?} states and steps, {:?}, {:?}", start.elapsed(), seen.met);
+        if let Some(what) = must_meet.iter().find(|what| !seen.met.contains_key(*what)) {
+            return Err(format!("{name}: never met: {what}"));
+        }
+        if counted != counts {
+            return Err(format!(
+                "{name}: {counted:?} states and steps, not {counts:?}; look why before pinning"
+            ));
+        }
+        Ok(seen.met)
+    }
+}

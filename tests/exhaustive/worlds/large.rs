@@ -1,0 +1,108 @@
+//! The configurations that take minutes: `scripts/exhaustive.sh` runs them.
+
+use super::{
+    ALSO, COMPOSITE, NONE, PATIENT, SET_1, SET_1_OF_3, SET_2, SET_2_OF_3, THERE, World, client, execute,
+    late_client, of, patient, world,
+};
+use crate::town::Budget;
+
+pub fn large() -> Vec<World> {
+    vec![
+        world(
+            "time-outs",
+            of(2, vec![client(THERE)], Budget { ticks: 1, time_outs: 2, ..NONE }),
+            (60041, 238766),
+            &["driver told doubt"],
+        ),
+        world(
+            "late lines",
+            of(2, vec![client(THERE)], Budget { repeats: 1, gone: 1, time_outs: 1, ..NONE }),
+            (79322, 412555),
+            &["late PREPARE refused"],
+        ),
+        world(
+            "two lies",
+            of(2, vec![client(THERE)], Budget { lies: 2, ..NONE }),
+            (40680, 154380),
+            &["duplicate-id", "executed"],
+        ),
+        world(
+            "two crashes",
+            of(2, vec![execute(0, THERE)], Budget { crashes: 2, cuts: 1, ticks: 2, ..NONE }),
+            (125871, 580823),
+            &["crash that lost records"],
+        ),
+        world(
+            "two clients and one register",
+            of(2, vec![client(SET_1), client(SET_2)], Budget { gone: 1, ..NONE }),
+            (29043, 95616),
+            &["locked"],
+        ),
+        world(
+            "three banks and one dies",
+            of(3, vec![client(COMPOSITE)], Budget { crashes: 1, ..NONE }),
+            (88225, 334007),
+            &["tombstone by ABORT", "tombstone by RESOLVE", "driver told doubt"],
+        ),
+        world(
+            "a client and a bank drive and one dies",
+            of(2, vec![client(THERE), execute(0, ALSO)], Budget { crashes: 1, ..NONE }),
+            (221846, 833820),
+            &["insufficient-funds", "executed", "crash that lost records"],
+        ),
+        world(
+            "a lie and a bank dies",
+            of(2, vec![client(THERE)], Budget { lies: 1, crashes: 1, ..NONE }),
+            (48953, 172823),
+            &["duplicate-id", "crash that lost records"],
+        ),
+        world(
+            "two lies to three banks, one of which is not named",
+            of(3, vec![client(THERE)], Budget { lies: 2, ..NONE }),
+            (0, 0),
+            &["duplicate-id", "tombstone by ABORT"],
+        ),
+        world(
+            "a lie to two clients",
+            of(2, vec![client(THERE), late_client(ALSO)], Budget { lies: 1, ..NONE }),
+            (0, 0),
+            &["duplicate-id", "insufficient-funds"],
+        ),
+        world(
+            "cuts and crashes",
+            of(2, vec![client(THERE)], Budget { snapshots: 2, crashes: 2, ..NONE }),
+            (0, 0),
+            &["whole cut", "clock moved", "cut told again"],
+        ),
+        world(
+            "patience and a crash",
+            patient(of(2, vec![client(PATIENT)], Budget { gone: 1, ticks: 2, crashes: 1, ..NONE })),
+            (0, 0),
+            &["patience over", "restart"],
+        ),
+        world(
+            "a lost disk and a crash",
+            of(2, vec![client(THERE)], Budget { restores: 1, crashes: 1, gone: 1, ..NONE }),
+            (0, 0),
+            &["stopped itself", "promise forgotten", "outcome forgotten"],
+        ),
+        world(
+            "a lost disk and a lie",
+            of(2, vec![client(THERE)], Budget { restores: 1, lies: 1, ..NONE }),
+            (0, 0),
+            &["stopped itself"],
+        ),
+        world(
+            "a lost disk of three",
+            of(3, vec![execute(0, COMPOSITE)], Budget { restores: 1, ..NONE }),
+            (0, 0),
+            &["stopped itself"],
+        ),
+        world(
+            "three banks, two drive one register, and one dies",
+            of(3, vec![execute(0, SET_1_OF_3), execute(1, SET_2_OF_3)], Budget { crashes: 1, ..NONE }),
+            (0, 0),
+            &["locked", "executed", "crash that lost records", "tombstone by RESOLVE"],
+        ),
+    ]
+}

@@ -1,0 +1,199 @@
+//! The configurations for each run of the tests.
+
+use super::{
+    ALONE, ALSO, COMPOSITE, NONE, PATIENT, SET_1, SET_1_OF_3, SET_2, SET_2_OF_3, THERE, World, client,
+    execute, late_client, of, patient, world,
+};
+use crate::town::{Budget, Setup, Way};
+
+pub fn small() -> Vec<World> {
+    vec![
+        world(
+            "nothing goes wrong",
+            of(2, vec![client(THERE)], NONE),
+            (40, 74),
+            &["committed", "driver told committed"],
+        ),
+        world(
+            "a bank dies",
+            of(2, vec![client(THERE)], Budget { crashes: 1, ticks: 1, ..NONE }),
+            (13701, 44695),
+            &[
+                "crash that lost records",
+                "commit learned from a peer",
+                "abort learned from a peer",
+                "tombstone by RESOLVE",
+                "late PREPARE refused",
+                "driver told doubt",
+            ],
+        ),
+        world(
+            "a driver leaves and a connection breaks",
+            of(2, vec![client(THERE)], Budget { gone: 1, cuts: 1, ..NONE }),
+            (4234, 12992),
+            &[
+                "commit learned from a peer",
+                "tombstone by RESOLVE",
+                "tombstone by ABORT",
+                "late PREPARE refused",
+            ],
+        ),
+        world(
+            "a lie to a client's banks",
+            of(2, vec![client(THERE)], Budget { lies: 1, ticks: 1, ..NONE }),
+            (18688, 69622),
+            &["duplicate-id", "aborted for other bytes under its id", "tombstone by ABORT", "DOUBT"],
+        ),
+        world(
+            "a lie that one bank alone can commit",
+            of(2, vec![(THERE, ALONE, Way::Client)], Budget { lies: 1, ..NONE }),
+            (1342, 4031),
+            &["duplicate-id", "executed", "aborted for other bytes under its id"],
+        ),
+        world(
+            "two lies to a bank that drives",
+            of(2, vec![execute(0, THERE)], Budget { lies: 2, ..NONE }),
+            (11409, 43856),
+            &["duplicate-id", "executed", "aborted for other bytes under its id", "expired"],
+        ),
+        world(
+            "a lie before a client begins",
+            of(2, vec![late_client(THERE)], Budget { lies: 1, ..NONE }),
+            (2060, 5944),
+            &["tombstone by ABORT", "tombstone by RESOLVE", "late PREPARE refused", "driver told aborted"],
+        ),
+        world(
+            "a bank that drives dies",
+            of(2, vec![execute(0, THERE)], Budget { crashes: 1, ticks: 1, ..NONE }),
+            (1828, 4766),
+            &["executed", "DOUBT", "unreachable", "crash that lost records", "tombstone by RESOLVE"],
+        ),
+        world(
+            "a bank that drives dies and memory forgets",
+            Setup {
+                forgetful: true,
+                ..of(2, vec![execute(0, THERE)], Budget { crashes: 1, cuts: 1, ..NONE })
+            },
+            (2310, 6301),
+            &["executed", "crash that lost records"],
+        ),
+        world(
+            "a bank dies without a key",
+            Setup { keyed: false, ..of(2, vec![client(THERE)], Budget { crashes: 1, ..NONE }) },
+            (2790, 7429),
+            &["commit learned from a peer", "abort learned from a peer"],
+        ),
+        world(
+            "a driver is impatient",
+            of(2, vec![client(THERE)], Budget { time_outs: 1, ..NONE }),
+            (4470, 14515),
+            &["late PREPARE refused", "driver told aborted"],
+        ),
+        world(
+            "a transaction has patience",
+            patient(of(2, vec![client(PATIENT)], Budget { gone: 1, ticks: 2, ..NONE })),
+            (1007, 3474),
+            &["patience over", "commit learned from a peer", "tombstone by RESOLVE"],
+        ),
+        world(
+            "a lie ends patience",
+            patient(of(2, vec![client(PATIENT)], Budget { lies: 1, ..NONE })),
+            (2000, 5826),
+            &["asked", "tombstone by ABORT", "tombstone by RESOLVE"],
+        ),
+        world(
+            "cuts",
+            of(2, vec![client(THERE)], Budget { snapshots: 2, ..NONE }),
+            (759, 2027),
+            &["whole cut", "cut waits", "cut with a transfer", "clock moved", "cut told again"],
+        ),
+        world(
+            "a cut and a bank dies",
+            of(2, vec![late_client(THERE)], Budget { snapshots: 1, crashes: 1, ..NONE }),
+            (8961, 25260),
+            &["cut told", "clock moved", "crash that lost records", "committed"],
+        ),
+        world(
+            "cuts while two banks drive",
+            of(2, vec![execute(0, THERE), execute(1, ALSO)], Budget { snapshots: 2, ..NONE }),
+            (10673, 34159),
+            &["whole cut", "cut waits", "insufficient-funds"],
+        ),
+        world(
+            "a disk is lost",
+            of(2, vec![client(THERE)], Budget { restores: 1, ..NONE }),
+            (419, 1012),
+            &["promise forgotten", "outcome forgotten", "stopped itself"],
+        ),
+        world(
+            "the disk of a bank that drives is lost",
+            of(2, vec![execute(0, THERE)], Budget { restores: 1, ..NONE }),
+            (107, 217),
+            &["promise forgotten", "stopped itself"],
+        ),
+        world(
+            "two clients and one account",
+            of(2, vec![client(THERE), client(ALSO)], NONE),
+            (4057, 12088),
+            &["insufficient-funds", "aborted", "committed"],
+        ),
+        world(
+            "two banks drive and one account",
+            of(2, vec![execute(0, THERE), execute(1, ALSO)], NONE),
+            (580, 1460),
+            &["insufficient-funds", "executed"],
+        ),
+        world(
+            "two banks drive one register and one dies",
+            of(2, vec![execute(0, SET_1), execute(1, SET_2)], Budget { crashes: 1, ..NONE }),
+            (15739, 43729),
+            &["locked", "executed", "unreachable", "abort learned from a peer", "tombstone by RESOLVE"],
+        ),
+        world(
+            "a client and a bank drive and one leaves",
+            of(2, vec![client(THERE), execute(0, ALSO)], Budget { gone: 1, ..NONE }),
+            (11745, 37214),
+            &["insufficient-funds", "executed", "commit learned from a peer", "late PREPARE refused"],
+        ),
+        world("three banks", of(3, vec![client(COMPOSITE)], NONE), (188, 519), &["committed"]),
+        world(
+            "three banks and the one that drives or another dies",
+            of(3, vec![execute(0, COMPOSITE)], Budget { crashes: 1, ..NONE }),
+            (26979, 95027),
+            &[
+                "executed",
+                "late PREPARE refused",
+                "tombstone by RESOLVE",
+                "tombstone by ABORT",
+                "commit learned from a peer",
+            ],
+        ),
+        world(
+            "three banks two drive one register",
+            of(3, vec![execute(0, SET_1_OF_3), execute(1, SET_2_OF_3)], NONE),
+            (20697, 83956),
+            &["locked", "executed"],
+        ),
+        world(
+            "three banks two drive one register and one dies, its first events",
+            Setup {
+                acts_max: Some(9),
+                ..of(3, vec![execute(0, SET_1_OF_3), execute(1, SET_2_OF_3)], Budget { crashes: 1, ..NONE })
+            },
+            (11307, 25975),
+            &["locked", "crash that lost records"],
+        ),
+        world(
+            "a lie to three banks",
+            of(3, vec![execute(0, COMPOSITE)], Budget { lies: 1, ..NONE }),
+            (33729, 138827),
+            &["duplicate-id", "executed"],
+        ),
+        world(
+            "a lie to a bank that drives for others",
+            of(3, vec![execute(2, THERE)], Budget { lies: 1, ..NONE }),
+            (3881, 12907),
+            &["duplicate-id", "tombstone by ABORT", "tombstone by RESOLVE"],
+        ),
+    ]
+}
