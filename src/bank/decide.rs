@@ -62,6 +62,11 @@ impl<'a> Deciding<'a> {
         for tx in records.iter().filter_map(Record::decides) {
             self.wake(tx);
         }
+        if self.desk.first_vote.is_none()
+            && let Some(time) = records.iter().find_map(Record::vote_time)
+        {
+            self.note(Note::FirstVote(time));
+        }
         let questions =
             |note: &Note| matches!(note, Note::Ask(..) | Note::Answered(..) | Note::Link(_, true));
         if notes.iter().any(questions) {
@@ -145,7 +150,8 @@ impl<'a> Deciding<'a> {
     }
 
     fn started(&mut self) {
-        self.note(Note::Started(self.now.mono_us));
+        let vote_before = self.bank.known_votes[self.bank.me().index()];
+        self.note(Note::Started(self.now.mono_us, vote_before));
         self.note(Note::CutMark(self.now.mono_us, self.bank.clock, None));
         for (tx, prepared) in &self.bank.undecided {
             let wait_ms = if prepared.transaction.has_outside() { OUTSIDE_VOTE_MS_MAX } else { 0 };

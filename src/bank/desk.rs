@@ -14,6 +14,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub(crate) struct Desk {
     /// Monotonic time at the start, in microseconds.
     pub started_us: u64,
+    /// This bank's last vote before its start, by its journal, and its first one since: between the two it gave none.
+    pub vote_before: Time,
+    pub first_vote: Option<Time>,
     /// One for each undecided transaction, once the bank works.
     pub watches: BTreeMap<TxId, Watch>,
     /// Undecided transactions by the session that their driver's PREPARE came over.
@@ -132,8 +135,10 @@ impl CutAsked {
 /// A change of what a crash may forget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
-    /// The bank began to work at this moment of the monotonic clock.
-    Started(u64),
+    /// The bank began to work at this moment of the monotonic clock, and had voted last at this time.
+    Started(u64, Time),
+    /// It gave its first vote since.
+    FirstVote(Time),
     /// An undecided transaction is watched from now on, or by another session.
     Watch(TxId, Watch),
     /// These banks are asked about it.
@@ -166,7 +171,8 @@ impl Desk {
     /// The one function that changes the desk.
     pub fn note(&mut self, note: &Note) {
         match note {
-            Note::Started(mono_us) => self.started_us = *mono_us,
+            Note::Started(mono_us, vote) => (self.started_us, self.vote_before) = (*mono_us, *vote),
+            Note::FirstVote(time) => self.first_vote = Some(*time),
             Note::Watch(tx, watch) => self.watch(tx, watch),
             Note::Ask(tx, banks) => {
                 if let Some(watch) = self.watches.get_mut(tx) {

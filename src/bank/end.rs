@@ -214,11 +214,19 @@ impl Deciding<'_> {
         true
     }
 
+    /// A peer tells the last vote of this bank that it knows. One later than all that this bank holds is forgotten;
+    /// so is one between its last vote before its start and the first one since.
     pub(super) fn peer_knows(&mut self, peer: BankId, time: Time) {
         let own = self.bank.known_votes[self.bank.me().index()];
+        let before = self.desk.vote_before;
         if time > own {
             self.stop(&format!(
                 "bank {peer} knows of a vote of this bank at {time}, but its journal ends with {own}"
+            ));
+        } else if let Some(first) = self.desk.first_vote.filter(|first| before < time && time < *first) {
+            self.stop(&format!(
+                "bank {peer} knows of a vote of this bank at {time}, but it started with its last one at {before}, \
+                 and gave its next one at {first}"
             ));
         }
     }

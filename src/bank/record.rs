@@ -116,4 +116,20 @@ impl Record {
             | Record::Stopped { .. } => None,
         }
     }
+
+    /// When this bank voted, if this record is its vote on a transaction.
+    pub fn vote_time(&self) -> Option<Time> {
+        match self {
+            Record::Voted { time, .. } | Record::Refused { time, .. } | Record::Executed { time, .. } => {
+                Some(*time)
+            }
+            Record::Decided { .. }
+            | Record::OutsideVoted { .. }
+            | Record::Consortium { .. }
+            | Record::ClientAdded { .. }
+            | Record::AccountOpened { .. }
+            | Record::ClockMoved { .. }
+            | Record::Stopped { .. } => None,
+        }
+    }
 }

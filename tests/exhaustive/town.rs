@@ -112,6 +112,8 @@ pub struct Node {
     pub stopped: bool,
     /// When this run of its process voted OK on what, by the monotonic clock.
     pub voted_us: Vec<(TxId, u64)>,
+    /// How long its journal was at its start: a vote that is told to it and is not in there, it must have given since.
+    started_with: usize,
     replies: Vec<Outgoing>,
     sends: Vec<Sending>,
     print: OnceCell<u128>,
@@ -228,6 +230,7 @@ impl Town {
             mono_us: 0,
             stopped: false,
             voted_us: Vec::new(),
+            started_with: 0,
             replies: Vec::new(),
             sends: Vec::new(),
             print: OnceCell::new(),
@@ -276,6 +279,10 @@ impl Town {
             write!(text, "{:032x} ", node.print.get_or_init(|| node.print_anew())).unwrap();
         }
         write!(text, "{:?} {:?} {:?} {:?}", self.drivers, self.conns, self.cuts, self.lost).unwrap();
+        if let Some(lost) = &self.lost {
+            // Only a bank that lost a vote can be told of one that it does not hold.
+            write!(text, " {}", self.nodes[lost.at].started_with).unwrap();
+        }
         print_of(&text)
     }
 }

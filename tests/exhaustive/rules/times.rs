@@ -65,6 +65,7 @@ impl Town {
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
+            | Record::OutsideVoted { .. }
             | Record::Stopped { .. } => None,
         };
         let commits: Vec<(TxId, Digest)> =

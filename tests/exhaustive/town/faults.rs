@@ -43,6 +43,7 @@ impl Town {
         let mut core = self.base.cores[at].clone();
         let (forgetful, base) = (self.setup.forgetful, core.seq());
         let node = self.node_mut(at);
+        node.started_with = node.journal.len();
         node.journal.iter().for_each(|record| core.apply(record));
         if forgetful {
             core.forget_outcomes(base + u64::try_from(node.synced).unwrap(), 0);
@@ -71,7 +72,7 @@ impl Town {
         let node = self.node_mut(at);
         let records = node.journal.split_off(keep);
         node.synced = keep;
-        let lost = Lost { at, keep, records };
+        let lost = Lost { at, records };
         if lost.is_a_promise() {
             self.lost = Some(Rc::new(lost));
             self.met.push("promise forgotten");

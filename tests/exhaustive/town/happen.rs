@@ -18,6 +18,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+/// A bank comes back with an old copy of its journal so much later, at least, than it voted last.
+const LATER_US: i64 = 500;
+
 impl Town {
     pub fn act(&mut self, act: Act) {
         match act {
@@ -83,7 +86,8 @@ impl Town {
     pub fn now(&self, at: usize) -> Now {
         let hasty = self.setup.planted == Some(Planted::TimersRunFast);
         let mono_us = self.nodes[at].mono_us * if hasty { 10 } else { 1 };
-        Now { wall_us: self.setup.wall_us[at], mono_us }
+        let old = self.lost.as_ref().is_some_and(|lost| lost.at == at);
+        Now { wall_us: self.setup.wall_us[at] + if old { LATER_US } else { 0 }, mono_us }
     }
 
     pub(super) fn conn_at(&self, session: u64) -> Option<usize> {
@@ -283,6 +287,7 @@ impl Town {
                 | Record::ClockMoved { .. }
                 | Record::Consortium { .. }
                 | Record::ClientAdded { .. }
+                | Record::OutsideVoted { .. }
                 | Record::AccountOpened { .. } => {}
             }
         }

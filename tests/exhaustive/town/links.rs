@@ -51,7 +51,12 @@ impl Town {
 
     pub(super) fn tell_known_vote(&mut self, from: usize, to: usize, time: Time) {
         if self.setup.planted != Some(Planted::PromiseNotMissed) {
+            let must_stop = self.is_told_what_it_forgot(to, time) && self.nodes[to].core.is_some();
             self.input(to, &Input::PeerKnows(bank(from), time));
+            assert!(
+                !must_stop || self.nodes[to].stopped,
+                "bank {to} is told of a vote that it forgot, and works on"
+            );
         }
     }
 

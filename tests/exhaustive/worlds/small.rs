@@ -132,6 +132,15 @@ pub fn small() -> Vec<World> {
             &["promise forgotten", "stopped itself"],
         ),
         world(
+            "a disk is lost and its bank votes anew, its first events",
+            Setup {
+                acts_max: Some(10),
+                ..of(2, vec![client(THERE), late_client(ALSO)], Budget { restores: 1, ..NONE })
+            },
+            (3709, 9060),
+            &["promise forgotten", "stopped itself"],
+        ),
+        world(
             "two clients and one account",
             of(2, vec![client(THERE), client(ALSO)], NONE),
             (4057, 12088),
