@@ -12,6 +12,7 @@ fn every_kind_commits_and_conserves() {
     for more in [
         &["--kind", "transfer"][..],
         &["--kind", "transfer", "--via-bank"],
+        &["--kind", "transfer", "--hot"],
         &["--kind", "set"],
         &["--kind", "composite", "--depth", "4"],
         &["--kind", "single"],
@@ -24,11 +25,61 @@ fn every_kind_commits_and_conserves() {
         assert_eq!(report["without_verdict"], 0, "{report}");
         let latency = |name: &str| report["latency_us"][name].as_u64().unwrap();
         assert!(0 < latency("p50") && latency("p50") <= latency("p99") && latency("p99") <= latency("max"));
+        assert!(latency("p99") <= latency("p99_9") && latency("p99_9") <= latency("p99_99"), "{report}");
     }
     let status = cluster.json(0, &["status"]);
     assert_eq!(status["cut"]["balance_total"], 3_u64 * 50 * 100_000_000, "the accounts were opened once");
     let ran = cluster.run(&["bench", "--seconds", "1", "--warmup", "0", "--clients", "2"]).expect_code(0);
-    assert!(ran.stdout.contains("/s)") && ran.stdout.contains("p99.9") && ran.stdout.contains("conserved"));
+    assert!(
+        ran.stdout.contains("a second") && ran.stdout.contains("p99.9") && ran.stdout.contains("conserved")
+    );
+    assert_eq!(ran.stderr, "", "progress is for terminals only");
+}
+
+#[test]
+fn an_open_loop_keeps_its_rate_and_tells_what_falls_behind() {
+    let cluster = Cluster::start(2);
+    let fixed = ["bench", "--seconds", "1", "--warmup", "0", "--accounts", "50", "--clients", "2"];
+    for more in [&["--rate", "100"][..], &["--rate", "100", "--via-bank"]] {
+        let report = cluster.json(0, &[&fixed[..], more].concat());
+        // One hundred were due, and no more begin, however fast the banks are.
+        let (committed, behind) = (report["committed"].as_u64().unwrap(), report["behind"].as_u64().unwrap());
+        assert_eq!((committed + behind, &report["rate"]), (100, &100.into()), "{report}");
+        assert!(committed > 0 && report["conserved"] == true, "{report}");
+    }
+    // One at a time can't do so many, on any machine.
+    let report = cluster.json(0, &[&fixed[..], &["--rate", "1000000", "--depth", "1"]].concat());
+    let (committed, behind) = (report["committed"].as_u64().unwrap(), report["behind"].as_u64().unwrap());
+    assert!(behind > committed, "{report}");
+    assert_eq!(committed + behind + not_committed(&report), 1_000_000, "each that was due is told");
+    // They were due evenly, nearly all of them never began, so that half waited for half of the time.
+    assert!(report["latency_us"]["p50"].as_u64().unwrap() > 400_000, "{report}");
+    let ran = cluster.run(&[&fixed[..], &["--rate", "1000000", "--depth", "1"]].concat()).expect_code(0);
+    assert!(ran.stdout.contains("never begun"), "{ran:?}");
+}
+
+fn not_committed(report: &serde_json::Value) -> u64 {
+    report["not_committed"].as_object().into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum()
+}
+
+#[test]
+fn runs_are_rows_and_their_medians_one_more() {
+    let cluster = Cluster::start(2);
+    let short = ["bench", "--seconds", "1", "--warmup", "0", "--accounts", "5", "--clients", "2"];
+    let ran = cluster.run(&[&short[..], &["--runs", "3", "--csv"]].concat()).expect_code(0);
+    let rows: Vec<Vec<&str>> = ran.stdout.lines().map(|line| line.split(',').collect()).collect();
+    let column = |heading: &str| rows[0].iter().position(|cell| *cell == heading).unwrap();
+    assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{ran:?}");
+    assert_eq!(rows[1..].iter().map(|row| row[0]).collect::<Vec<_>>(), ["1", "2", "3", "median"]);
+    for heading in ["committed_per_s", "p50_us", "p99_99_us", "max_us"] {
+        let number = |row: &Vec<&str>| row[column(heading)].parse::<u64>().unwrap();
+        let mut runs: Vec<u64> = rows[1..4].iter().map(number).collect();
+        runs.sort_unstable();
+        assert_eq!(number(&rows[4]), runs[1], "{heading}: {ran:?}");
+    }
+    assert!(rows[1..].iter().all(|row| row[column("conserved")] == "true"), "{ran:?}");
+    let report = cluster.json(0, &[&short[..], &["--runs", "2"]].concat());
+    assert_eq!(report["runs"].as_array().unwrap().len(), 2, "{report}");
 }
 
 #[test]
@@ -38,6 +89,8 @@ fn what_needs_more_banks_or_accounts_says_so() {
     assert!(refused(&["--kind", "transfer"]).contains("2 banks"));
     assert!(refused(&["--kind", "composite"]).contains("3 banks"));
     assert!(refused(&["--kind", "single", "--accounts", "1"]).contains("--accounts 2"));
+    assert!(refused(&["--kind", "set", "--hot"]).contains("--kind transfer"));
+    assert!(refused(&["--rate", "0"]).contains("--rate"));
 }
 
 #[test]

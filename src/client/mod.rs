@@ -17,6 +17,7 @@ mod overview;
 mod pause;
 mod ping;
 mod post;
+mod progress;
 mod resolve;
 mod story;
 mod transactions;

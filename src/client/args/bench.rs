@@ -7,7 +7,9 @@ pub const EXAMPLES: &str = "\
 Examples:
   cliente bench                      64 clients, transfers across two banks, 5 s
   cliente bench --kind set --clients 8 --depth 4 --seconds 10
-  cliente bench --accounts 1 --via-bank";
+  cliente bench --accounts 1 --via-bank
+  cliente bench --rate 5000          open loop: latency from the time at which each was due
+  cliente bench --runs 3 --csv       a line for each run, and one with the medians";
 
 /// `cliente bench`
 #[derive(Debug, Clone, Args)]
@@ -15,9 +17,13 @@ pub struct BenchArguments {
     /// Clients at work at the same time, each with one connection a bank.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=3000))]
     pub clients: u32,
-    /// Transactions each client has under way.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=500))]
-    pub depth: u32,
+    /// Transactions each client has under way, at most; 1 if not given, or 64 with --rate.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub depth: Option<u32>,
+    /// Begin so many transactions a second in all, evenly, ready or not (open loop); without it a client begins
+    /// the next when one is through (closed loop).
+    #[arg(long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub rate: Option<u32>,
     /// How long is measured.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: u32,
@@ -27,12 +33,29 @@ pub struct BenchArguments {
     /// Accounts at each bank; 1 makes one hot account a bank.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub accounts: u32,
+    /// One account of the first bank has a part in every transfer.
+    #[arg(long)]
+    pub hot: bool,
+    /// Measure so many times; the figures are medians.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub runs: u32,
+    /// Show rows with commas between cells.
+    #[arg(long)]
+    pub csv: bool,
     /// What each transaction does.
     #[arg(long, value_enum, default_value_t = Kind::Transfer)]
     pub kind: Kind,
     /// Let the banks drive (EXECUTE), instead of this program.
     #[arg(long)]
     pub via_bank: bool,
+}
+
+impl BenchArguments {
+    /// Transactions each client has under way, at most.
+    pub fn depth(&self) -> u32 {
+        // An open loop must be able to go on beginning while some are slow.
+        self.depth.unwrap_or(if self.rate.is_some() { 64 } else { 1 })
+    }
 }
 
 /// What the transactions of a benchmark do.

@@ -82,7 +82,14 @@ pub struct Arguments {
 impl Arguments {
     /// The form that was asked for, or else the one that suits standard output.
     pub fn form(&self) -> Form {
-        if self.json { Form::Json } else { self.output.unwrap_or_else(Form::of_stdout) }
+        let csv = matches!(&self.command, Some(Command::Bench(bench)) if bench.csv);
+        if self.json || self.output == Some(Form::Json) {
+            Form::Json
+        } else if csv {
+            Form::Tsv
+        } else {
+            self.output.unwrap_or_else(Form::of_stdout)
+        }
     }
 }
 
@@ -203,6 +210,8 @@ mod tests {
         assert_eq!(read("cliente --output tsv status").form(), Form::Tsv);
         assert_eq!(read("cliente status --output table").form(), Form::Table);
         assert_eq!(read("cliente --output table --json status").form(), Form::Json);
+        assert_eq!(read("cliente bench --csv --output table").form(), Form::Tsv);
+        assert_eq!(read("cliente --output json bench --csv").form(), Form::Json);
         assert!(Arguments::try_parse_from(["cliente", "--output", "xml"]).is_err());
     }
 

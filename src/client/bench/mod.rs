@@ -1,24 +1,33 @@
-//! `cliente bench`: a closed loop of many clients against running banks, what it measured, and whether all money
-//! is still there. It opens clients and accounts of its own, the same ones in every run.
+//! `cliente bench`: many clients against running banks in a closed or an open loop, what was measured, and whether
+//! all money is still there. It opens clients and accounts of its own, the same ones in every run.
 
+mod pace;
 mod report;
 mod setup;
+mod tally;
 mod work;
 mod worker;
 
 use super::args::{BenchArguments, Kind};
 use super::failure::Failure;
 use super::output::Shown;
+use super::progress::Progress;
 use super::{Context, asking, overview};
 use crate::ids::{BankId, Time};
 use crate::wire::request::Request;
-use report::{Report, Tally};
+use pace::Plan;
+use report::{Figures, Report};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use tally::Tally;
+use tokio::sync::mpsc::channel;
 use tokio::task::LocalSet;
 use work::Work;
-use worker::{Plan, Worker};
+use worker::Worker;
+
+/// Progress is told this often: twice a second.
+const TOLD_EVERY: Duration = Duration::from_millis(500);
 
 /// Runs a benchmark.
 pub async fn run(context: &Context, arguments: BenchArguments) -> Shown {
@@ -42,13 +51,20 @@ async fn measure(context: &Context, arguments: &BenchArguments) -> Result<Report
     if arguments.kind == Kind::Single && arguments.accounts < 2 {
         return Err(Failure::Usage("--kind single needs --accounts 2 at least".into()));
     }
+    if arguments.hot && arguments.kind != Kind::Transfer {
+        return Err(Failure::Usage("--hot is about --kind transfer".into()));
+    }
     if arguments.kind != Kind::Set {
         setup::open_accounts(context, &banks, arguments.accounts).await?;
     }
-    let before = cut(context, &banks).await?;
-    let (tally, elapsed) = load(context, arguments, &banks).await?;
-    let after = cut(context, &banks).await?;
-    Ok(Report::new(arguments, tally, elapsed, &before, &after))
+    let mut runs = Vec::new();
+    for run in 1..=arguments.runs {
+        let before = cut(context, &banks).await?;
+        let (tally, elapsed) = load(context, arguments, &banks, run).await?;
+        let after = cut(context, &banks).await?;
+        runs.push(Figures::new(arguments, tally, elapsed, &before, &after));
+    }
+    Ok(Report::new(arguments, runs))
 }
 
 /// All banks as of now, by the latest of their clocks.
@@ -69,25 +85,64 @@ async fn load(
     context: &Context,
     arguments: &BenchArguments,
     banks: &[BankId],
+    run: u32,
 ) -> Result<(Tally, Duration), Failure> {
     allow_many_connections();
     let tally = Rc::new(RefCell::new(Tally::default()));
-    let mut workers = Vec::new();
+    let (mut workers, mut wakers) = (Vec::new(), Vec::new());
     for number in 0..arguments.clients {
         let work = Work::new(banks, arguments, number)
             .map_err(|error| Failure::Own(format!("no randomness: {error}")))?;
-        workers.push(Worker::connect(context, banks, work, arguments, Rc::clone(&tally)).await?);
+        let (waker, wake) = channel(1);
+        wakers.push(waker);
+        let place = (number, wake);
+        workers.push(Worker::connect(context, banks, work, arguments, place, Rc::clone(&tally)).await?);
     }
-    let begin = Instant::now() + Duration::from_secs(arguments.warmup.into());
+    let start = Instant::now();
+    let begin = start + Duration::from_secs(arguments.warmup.into());
     let end = begin + Duration::from_secs(arguments.seconds.into());
-    let plan = Plan { begin, end };
+    let plan = Plan { start, begin, end, clients: arguments.clients, rate: arguments.rate };
+    if let Some(rate) = arguments.rate {
+        pace::wake_when_due(plan, rate, wakers);
+    }
     let running: Vec<_> =
         workers.into_iter().map(|worker| tokio::task::spawn_local(worker.run(plan))).collect();
+    let told = tokio::task::spawn_local(tell_progress(Rc::clone(&tally), plan, (run, arguments.runs)));
+    let mut ended = Ok(());
     for worker in running {
-        worker.await.map_err(|error| Failure::Own(format!("a client of the benchmark died: {error}")))??;
+        let one = worker.await;
+        ended =
+            ended.and(one.unwrap_or_else(|error| {
+                Err(Failure::Own(format!("a client of the benchmark died: {error}")))
+            }));
+        if ended.is_err() {
+            break;
+        }
     }
-    let tally = tally.take();
-    Ok((tally, end - begin))
+    told.abort();
+    // It ends where it waits, and clears its line.
+    let _ = told.await;
+    ended?;
+    Ok((tally.take(), end - begin))
+}
+
+/// Says how far it is, twice a second, until it is stopped.
+async fn tell_progress(tally: Rc<RefCell<Tally>>, plan: Plan, (run, runs): (u32, u32)) {
+    let Some(progress) = Progress::on_terminal() else { return };
+    let mut before = 0;
+    loop {
+        tokio::time::sleep(TOLD_EVERY).await;
+        let in_time = tally.borrow().in_time;
+        let now = Instant::now();
+        let what = if now < plan.begin {
+            "warming up".to_owned()
+        } else {
+            let left = plan.end.saturating_duration_since(now).as_secs();
+            format!("{}/s, {left} s left", in_time.saturating_sub(before).saturating_mul(2))
+        };
+        before = in_time;
+        progress.show(&format!("bench, run {run} of {runs}: {what}"));
+    }
 }
 
 /// Thousands of connections need more files than a shell usually allows; what can't be had shows when connecting.

@@ -1,74 +1,120 @@
-//! What a benchmark measured, added up and shown.
+//! What a benchmark measured, for people and for programs.
 
 use super::super::args::BenchArguments;
 use super::super::failure::Failure;
-use super::super::output::{ErrorPart, Paint, Shown, Tone, micros};
+use super::super::output::{ErrorPart, Paint, Shown, Tone, micros, plain, took};
 use super::super::overview::Cut;
-use super::worker::{Plan, verdict_word};
-use crate::commit::coordinator::Verdict;
+use super::tally::Tally;
 use crate::money::Total;
-use crate::wire::reply::Reply;
-use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Latencies are told with this many digits.
-const DIGITS: u8 = 3;
-
-/// What all clients counted.
-pub struct Tally {
+/// What one run measured; or what several did, as medians.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figures {
     committed: u64,
-    /// Not committed, by reason.
-    others: BTreeMap<&'static str, u64>,
-    latency_us: Histogram<u64>,
-    /// Transactions still without a verdict when the clients left.
-    pub left: usize,
+    committed_per_s: u64,
+    not_committed: BTreeMap<&'static str, u64>,
+    without_verdict: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    behind: Option<u64>,
+    latency_us: Latency,
+    balance_before: i128,
+    balance_after: i128,
+    cash_in: i128,
+    cash_out: i128,
+    conserved: bool,
 }
 
-impl Default for Tally {
-    fn default() -> Tally {
-        let latency_us = Histogram::new(DIGITS).expect("3 digits are allowed");
-        Tally { committed: 0, others: BTreeMap::new(), latency_us, left: 0 }
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Latency {
+    p50: u64,
+    p75: u64,
+    p90: u64,
+    p99: u64,
+    p99_9: u64,
+    p99_99: u64,
+    max: u64,
+}
+
+impl Latency {
+    fn each(self) -> [u64; 7] {
+        let Latency { p50, p75, p90, p99, p99_9, p99_99, max } = self;
+        [p50, p75, p90, p99, p99_9, p99_99, max]
     }
 }
 
-impl Tally {
-    /// A driver knows its verdict now.
-    pub fn told(&mut self, verdict: &Verdict, began: Instant, plan: Plan) {
-        let committed = matches!(verdict, Verdict::Committed(_));
-        self.count(committed, verdict_word(verdict), began, plan);
-    }
-
-    /// A bank answered EXECUTE now.
-    pub fn executed(&mut self, reply: &Reply, began: Instant, plan: Plan) {
-        let word = match reply {
-            Reply::Committed(..) => "committed",
-            Reply::Aborted(_, _, reason) | Reply::Err(reason, _) | Reply::Refused(reason, _) => {
-                reason.as_str()
-            }
-            Reply::Doubt(..) => "not known yet",
-            Reply::Ok(..)
-            | Reply::Nok(..)
-            | Reply::Unknown(_)
-            | Reply::Done(_)
-            | Reply::Pong
-            | Reply::Bye => "malformed",
-        };
-        self.count(matches!(reply, Reply::Committed(..)), word, began, plan);
-    }
-
-    fn count(&mut self, committed: bool, word: &'static str, began: Instant, plan: Plan) {
-        let now = Instant::now();
-        if now < plan.begin || now >= plan.end {
-            return;
+impl Figures {
+    /// Adds up what was counted in `elapsed`, between two cuts.
+    pub fn new(
+        arguments: &BenchArguments,
+        tally: Tally,
+        elapsed: Duration,
+        before: &Cut,
+        after: &Cut,
+    ) -> Figures {
+        let (cash_in, cash_out) =
+            (after.cash_in_total - before.cash_in_total, after.cash_out_total - before.cash_out_total);
+        let conserved = before.adds_up
+            && after.adds_up
+            && after.balance_total == before.balance_total + cash_in - cash_out;
+        let at = |quantile| tally.latency_us.value_at_quantile(quantile);
+        Figures {
+            committed: tally.committed,
+            committed_per_s: tally.in_time.saturating_mul(1_000_000) / micros(elapsed).max(1),
+            without_verdict: tally.left,
+            behind: arguments.rate.map(|_| tally.behind),
+            latency_us: Latency {
+                p50: at(0.5),
+                p75: at(0.75),
+                p90: at(0.9),
+                p99: at(0.99),
+                p99_9: at(0.999),
+                p99_99: at(0.9999),
+                max: tally.latency_us.max(),
+            },
+            not_committed: tally.others,
+            balance_before: before.balance_total,
+            balance_after: after.balance_total,
+            cash_in,
+            cash_out,
+            conserved,
         }
-        if committed {
-            self.committed += 1;
-            // It grows as it must; what it could not hold would be centuries.
-            let _ = self.latency_us.record(micros(now - began));
-        } else {
-            *self.others.entry(word).or_default() += 1;
+    }
+
+    /// The median of each figure; what must not be overlooked is added up.
+    fn of_several(runs: &[Figures]) -> Figures {
+        let median = |figure: fn(&Figures) -> u64| {
+            let mut all: Vec<u64> = runs.iter().map(figure).collect();
+            all.sort_unstable();
+            all[(all.len() - 1) / 2]
+        };
+        let (first, last) = (&runs[0], &runs[runs.len() - 1]);
+        let mut not_committed = BTreeMap::new();
+        for (reason, count) in runs.iter().flat_map(|run| &run.not_committed) {
+            *not_committed.entry(*reason).or_default() += count;
+        }
+        Figures {
+            committed: median(|run| run.committed),
+            committed_per_s: median(|run| run.committed_per_s),
+            not_committed,
+            without_verdict: runs.iter().map(|run| run.without_verdict).sum(),
+            behind: runs.iter().map(|run| run.behind).sum(),
+            latency_us: Latency {
+                p50: median(|run| run.latency_us.p50),
+                p75: median(|run| run.latency_us.p75),
+                p90: median(|run| run.latency_us.p90),
+                p99: median(|run| run.latency_us.p99),
+                p99_9: median(|run| run.latency_us.p99_9),
+                p99_99: median(|run| run.latency_us.p99_99),
+                max: median(|run| run.latency_us.max),
+            },
+            balance_before: first.balance_before,
+            balance_after: last.balance_after,
+            cash_in: runs.iter().map(|run| run.cash_in).sum(),
+            cash_out: runs.iter().map(|run| run.cash_out).sum(),
+            conserved: runs.iter().all(|run| run.conserved),
         }
     }
 }
@@ -80,119 +126,164 @@ pub struct Report {
     driver: &'static str,
     clients: u32,
     depth: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<u32>,
     seconds: u32,
+    warmup: u32,
     accounts: u32,
-    committed: u64,
-    committed_per_s: u64,
-    not_committed: BTreeMap<&'static str, u64>,
-    without_verdict: usize,
-    latency_us: Latency,
-    balance_before: i128,
-    balance_after: i128,
-    cash_in: i128,
-    cash_out: i128,
-    conserved: bool,
+    hot: bool,
+    #[serde(flatten)]
+    figures: Figures,
+    /// Where there were several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    runs: Vec<Figures>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorPart>,
     #[serde(skip)]
     failure: Option<Failure>,
-}
-
-#[derive(Serialize)]
-struct Latency {
-    p50: u64,
-    p90: u64,
-    p99: u64,
-    p99_9: u64,
-    max: u64,
+    #[serde(skip)]
+    csv: bool,
 }
 
 impl Report {
-    /// Adds up.
-    pub fn new(
-        arguments: &BenchArguments,
-        tally: Tally,
-        elapsed: Duration,
-        before: &Cut,
-        after: &Cut,
-    ) -> Report {
-        let (cash_in, cash_out) =
-            (after.cash_in_total - before.cash_in_total, after.cash_out_total - before.cash_out_total);
-        let conserved = before.adds_up
-            && after.adds_up
-            && after.balance_total == before.balance_total + cash_in - cash_out;
-        let failure = if !conserved {
+    /// Of all runs; there is one at least.
+    pub fn new(arguments: &BenchArguments, mut runs: Vec<Figures>) -> Report {
+        let figures = match &runs[..] {
+            [one] => one.clone(),
+            several => Figures::of_several(several),
+        };
+        let failure = if !figures.conserved {
             Some(Failure::Own("money was made or lost: the banks' totals do not add up".into()))
-        } else if tally.committed == 0 {
+        } else if runs.iter().any(|run| run.committed == 0) {
             Some(Failure::Aborted("no transaction was committed".into()))
         } else {
             None
         };
-        let latency = &tally.latency_us;
+        if runs.len() == 1 {
+            runs.clear();
+        }
         Report {
             kind: arguments.kind.as_str(),
             driver: if arguments.via_bank { "bank" } else { "client" },
             clients: arguments.clients,
-            depth: arguments.depth,
+            depth: arguments.depth(),
+            rate: arguments.rate,
             seconds: arguments.seconds,
+            warmup: arguments.warmup,
             accounts: arguments.accounts,
-            committed: tally.committed,
-            committed_per_s: tally.committed.saturating_mul(1_000_000) / micros(elapsed).max(1),
-            not_committed: tally.others,
-            without_verdict: tally.left,
-            latency_us: Latency {
-                p50: latency.value_at_quantile(0.5),
-                p90: latency.value_at_quantile(0.9),
-                p99: latency.value_at_quantile(0.99),
-                p99_9: latency.value_at_quantile(0.999),
-                max: latency.max(),
-            },
-            balance_before: before.balance_total,
-            balance_after: after.balance_total,
-            cash_in,
-            cash_out,
-            conserved,
+            hot: arguments.hot,
+            figures,
+            runs,
             error: failure.as_ref().map(ErrorPart::of),
             failure,
+            csv: arguments.csv,
         }
     }
 
-    /// For people and for programs.
+    /// In the form that was asked for.
     pub fn shown(self, paint: Paint) -> Shown {
-        let Latency { p50, p90, p99, p99_9, max } = self.latency_us;
+        let text = if self.csv {
+            self.in_rows(paint).replace('\t', ",")
+        } else if paint.is_rows() {
+            self.in_rows(paint)
+        } else {
+            self.in_words(paint)
+        };
+        let failure = self.failure.clone();
+        Shown::new(text, &self).failing(failure)
+    }
+
+    /// Each run with its name, and the median below where there are several.
+    fn lines(&self) -> impl Iterator<Item = (String, &Figures)> {
+        let runs = self.runs.iter().enumerate().map(|(at, run)| ((at + 1).to_string(), run));
+        let last = if self.runs.is_empty() { "1" } else { "median" };
+        runs.chain([(last.to_owned(), &self.figures)])
+    }
+
+    fn in_rows(&self, paint: Paint) -> String {
+        let headings = [
+            "run",
+            "kind",
+            "driver",
+            "clients",
+            "depth",
+            "rate",
+            "seconds",
+            "accounts",
+            "hot",
+            "committed",
+            "committed_per_s",
+            "not_committed",
+            "behind",
+            "p50_us",
+            "p75_us",
+            "p90_us",
+            "p99_us",
+            "p99_9_us",
+            "p99_99_us",
+            "max_us",
+            "conserved",
+        ];
+        let rows = self.lines().map(|(run, figures)| {
+            let mut row = vec![
+                plain(run),
+                plain(self.kind),
+                plain(self.driver),
+                plain(self.clients),
+                plain(self.depth),
+            ];
+            row.push(plain(self.rate.map(|rate| rate.to_string()).unwrap_or_default()));
+            row.extend([plain(self.seconds), plain(self.accounts), plain(self.hot)]);
+            let not_committed = figures.not_committed.values().sum::<u64>();
+            row.extend([figures.committed, figures.committed_per_s, not_committed].map(plain));
+            row.push(plain(figures.behind.unwrap_or(0)));
+            row.extend(figures.latency_us.each().map(plain));
+            row.push(plain(figures.conserved));
+            row
+        });
+        paint.table(&headings, &[], rows.collect())
+    }
+
+    fn in_words(&self, paint: Paint) -> String {
+        let Report { kind, driver, clients, depth, seconds, accounts, .. } = self;
+        let pace = match self.rate {
+            Some(rate) => format!("{rate}/s over {clients} clients (up to {depth} under way each)"),
+            None => format!("{clients} clients x {depth} under way"),
+        };
+        let hot = if self.hot { ", one of them hot" } else { "" };
         let mut text = format!(
-            "{} transactions, driven by the {}: {} clients x {} under way, {} s, {} accounts a bank\n\
-             committed      {} ({}/s)\n",
-            self.kind,
-            self.driver,
-            self.clients,
-            self.depth,
-            self.seconds,
-            self.accounts,
-            self.committed,
-            self.committed_per_s
+            "{kind} transactions, driven by the {driver}: {pace}, {seconds} s, {accounts} accounts a bank{hot}\n"
         );
-        for (reason, count) in &self.not_committed {
+        let headings = ["run", "committed", "a second", "p50", "p75", "p90", "p99", "p99.9", "p99.99", "max"];
+        let rows = self.lines().map(|(run, figures)| {
+            let mut row = vec![plain(run), plain(figures.committed), plain(figures.committed_per_s)];
+            row.extend(figures.latency_us.each().map(|us| plain(took(Duration::from_micros(us)))));
+            row
+        });
+        text.push_str(&paint.table(&headings, &headings[1..], rows.collect()));
+        for (reason, count) in &self.figures.not_committed {
             text.push_str(&format!("not committed  {count} {reason}\n"));
         }
-        if self.without_verdict > 0 {
-            text.push_str(&format!("no verdict     {} when the clients left\n", self.without_verdict));
+        if self.figures.without_verdict > 0 {
+            let left = self.figures.without_verdict;
+            text.push_str(&format!("no verdict     {left} when the clients left\n"));
         }
-        text.push_str(&format!(
-            "verdict after  p50 {p50} µs · p90 {p90} µs · p99 {p99} µs · p99.9 {p99_9} µs · max {max} µs\n"
-        ));
-        let (tone, word) =
-            if self.conserved { (Tone::Good, "conserved") } else { (Tone::Bad, "NOT CONSERVED") };
+        if let Some(behind @ 1..) = self.figures.behind {
+            let told =
+                format!("{behind} were due and never begun; they count with the time that they waited");
+            text.push_str(&format!("{}         {told}\n", paint.text(Tone::Open, "behind")));
+        }
+        let Figures { balance_before, balance_after, cash_in, cash_out, conserved, .. } = self.figures;
+        let (tone, word) = if conserved { (Tone::Good, "conserved") } else { (Tone::Bad, "NOT CONSERVED") };
         text.push_str(&format!(
             "money          {}: {} before, {} after, cash in {}, cash out {}\n",
             paint.text(tone, word),
-            Total(self.balance_before),
-            Total(self.balance_after),
-            Total(self.cash_in),
-            Total(self.cash_out)
+            Total(balance_before),
+            Total(balance_after),
+            Total(cash_in),
+            Total(cash_out)
         ));
-        let failure = self.failure.clone();
-        Shown::new(text, &self).failing(failure)
+        text
     }
 }
 
@@ -202,19 +293,29 @@ mod tests {
     use crate::client::args::Kind;
     use crate::ids::Time;
 
-    fn failure(after: Cut) -> Option<Failure> {
-        let arguments = BenchArguments {
+    fn arguments(runs: u32) -> BenchArguments {
+        BenchArguments {
             clients: 1,
-            depth: 1,
+            depth: None,
+            rate: None,
             seconds: 1,
             warmup: 0,
             accounts: 1,
+            hot: false,
+            runs,
+            csv: false,
             kind: Kind::Transfer,
             via_bank: false,
-        };
-        let tally = Tally { committed: 1, ..Tally::default() };
-        let before = cut(500, 500, true);
-        Report::new(&arguments, tally, Duration::from_secs(1), &before, &after).shown(Paint::NONE).failure
+        }
+    }
+
+    fn run(in_time: u64, after: &Cut) -> Figures {
+        let tally = Tally { committed: in_time, in_time, ..Tally::default() };
+        Figures::new(&arguments(1), tally, Duration::from_secs(1), &cut(500, 500, true), after)
+    }
+
+    fn failure(after: &Cut) -> Option<Failure> {
+        Report::new(&arguments(1), vec![run(1, after)]).shown(Paint::NONE).failure
     }
 
     fn cut(balance_total: i128, cash_in_total: i128, adds_up: bool) -> Cut {
@@ -223,9 +324,32 @@ mod tests {
 
     #[test]
     fn money_that_is_made_or_lost_fails_the_benchmark() {
-        assert_eq!(failure(cut(500, 500, true)), None);
-        assert_eq!(failure(cut(700, 700, true)), None, "somebody else brought cash in meanwhile");
-        assert_eq!(failure(cut(499, 500, true)).map(|failure| failure.exit_code()), Some(1));
-        assert_eq!(failure(cut(500, 500, false)).map(|failure| failure.exit_code()), Some(1));
+        assert_eq!(failure(&cut(500, 500, true)), None);
+        assert_eq!(failure(&cut(700, 700, true)), None, "somebody else brought cash in meanwhile");
+        assert_eq!(failure(&cut(499, 500, true)).map(|failure| failure.exit_code()), Some(1));
+        assert_eq!(failure(&cut(500, 500, false)).map(|failure| failure.exit_code()), Some(1));
+    }
+
+    #[test]
+    fn several_runs_are_told_by_their_medians() {
+        let good = cut(500, 500, true);
+        let report = Report::new(&arguments(3), vec![run(70, &good), run(10, &good), run(20, &good)]);
+        let shown = report.shown(Paint::NONE);
+        let document: serde_json::Value = serde_json::from_str(&shown.json).unwrap();
+        assert_eq!(
+            (&document["committed_per_s"], &document["runs"][0]["committed"]),
+            (&20.into(), &70.into())
+        );
+        assert!(
+            shown.text.lines().any(|line| line.starts_with("median") && line.contains("20")),
+            "{}",
+            shown.text
+        );
+        let lost = Report::new(&arguments(2), vec![run(1, &cut(499, 500, true)), run(1, &good)]);
+        assert_eq!(
+            lost.shown(Paint::NONE).failure.map(|failure| failure.exit_code()),
+            Some(1),
+            "one is enough"
+        );
     }
 }

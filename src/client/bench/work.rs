@@ -13,6 +13,8 @@ pub struct Work {
     banks: Vec<BankId>,
     accounts: Vec<AccountNumber>,
     kind: Kind,
+    /// The first account of the first bank has a part in every transfer.
+    hot: bool,
     ids: IdMaker,
     random: u64,
     register: RegisterKey,
@@ -30,6 +32,7 @@ impl Work {
             banks: banks.to_vec(),
             accounts: (0..arguments.accounts).map(account).collect(),
             kind: arguments.kind,
+            hot: arguments.hot,
             ids: IdMaker::new()?,
             random: getrandom::u64()? | 1,
             register: RegisterKey::new(&format!("bench-{number}")).expect("a legal key"),
@@ -46,6 +49,15 @@ impl Work {
         // Amounts this small never empty an account within a run.
         let amount = 1 + i64::from(u8::try_from(self.below(100)).unwrap_or(0));
         match self.kind {
+            Kind::Transfer if self.hot => {
+                let other = 1 + self.below(self.banks.len() - 1);
+                // It gives and takes, so that it never runs dry.
+                let gives = self.below(2) == 0;
+                let (hot, rest) =
+                    if gives { (Flow::Debit, Flow::Credit) } else { (Flow::Credit, Flow::Debit) };
+                self.money_of(0, hot, amount, 0);
+                self.money(other, rest, amount);
+            }
             Kind::Transfer => {
                 let second = self.other(first);
                 self.money(first, Flow::Debit, amount);

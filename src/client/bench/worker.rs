@@ -8,10 +8,11 @@ use super::super::Context;
 use super::super::args::BenchArguments;
 use super::super::conversation::{read_line, words};
 use super::super::failure::{Failure, unreachable};
-use super::report::Tally;
+use super::pace::Plan;
+use super::tally::Tally;
 use super::work::Work;
 use crate::bank::io::AskedVerb;
-use crate::commit::coordinator::{Coordinator, Do, Event, Strategy, Verdict};
+use crate::commit::coordinator::{Coordinator, Do, Event, Strategy};
 use crate::ids::{BankId, BankSet};
 use crate::limits::{ANSWER_WITHIN_MS, BANKS_MAX, VOTE_TIMEOUT_MS};
 use crate::wire::codec::Lines;
@@ -27,6 +28,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::Receiver;
 use tokio::time::{Interval, interval};
 
 /// Room made for each read.
@@ -35,15 +37,6 @@ const READ_BYTES: usize = 16 * 1024;
 const TICK: Duration = Duration::from_millis(100);
 /// After the end, what is under way gets this long.
 const LEAVE_WITHIN: Duration = Duration::from_millis(2 * (VOTE_TIMEOUT_MS + ANSWER_WITHIN_MS));
-
-/// When it is measured.
-#[derive(Debug, Clone, Copy)]
-pub struct Plan {
-    /// What ends before is not counted.
-    pub begin: Instant,
-    /// What begins after does not begin.
-    pub end: Instant,
-}
 
 /// One client.
 pub struct Worker {
@@ -56,6 +49,11 @@ pub struct Worker {
     /// Transactions without a verdict yet.
     open: usize,
     depth: usize,
+    /// Its place among the clients, and how many transactions it has begun.
+    number: u32,
+    begun: u64,
+    /// Where an open loop says that something is due.
+    wake: Receiver<()>,
     tally: Rc<RefCell<Tally>>,
 }
 
@@ -75,13 +73,14 @@ struct Line {
 struct Flight {
     /// None where a bank drives it.
     coordinator: Option<Coordinator>,
-    began: Instant,
+    /// When it began, or should have.
+    due: Instant,
     timer: Instant,
     told: bool,
 }
 
 impl Worker {
-    /// Connects to all banks.
+    /// Connects client `number` to all banks; `wake` may tell it to look what is due.
     ///
     /// # Errors
     /// When one can't be reached.
@@ -90,6 +89,7 @@ impl Worker {
         banks: &[BankId],
         work: Work,
         arguments: &BenchArguments,
+        (number, wake): (u32, Receiver<()>),
         tally: Rc<RefCell<Tally>>,
     ) -> Result<Worker, Failure> {
         let mut lines = [const { None }; BANKS_MAX];
@@ -116,7 +116,10 @@ impl Worker {
             flights: Vec::new(),
             free: Vec::new(),
             open: 0,
-            depth: usize::try_from(arguments.depth).unwrap_or(1),
+            depth: usize::try_from(arguments.depth()).unwrap_or(1),
+            number,
+            begun: 0,
+            wake,
             tally,
         })
     }
@@ -129,14 +132,16 @@ impl Worker {
         let mut ticks = interval(TICK);
         loop {
             let now = Instant::now();
-            while now < plan.end && self.open < self.depth {
-                self.begin(now);
+            while self.open < self.depth
+                && let Some(due) = plan.due(self.number, self.begun, now)
+            {
+                self.begin(due, now);
             }
-            if self.free.len() == self.flights.len() {
-                return Ok(());
-            }
-            if now > plan.end + LEAVE_WITHIN {
-                self.tally.borrow_mut().left += self.open;
+            let is_over = plan.due(self.number, self.begun, now).is_none() && now >= plan.end;
+            if (is_over && self.free.len() == self.flights.len()) || now > plan.end + LEAVE_WITHIN {
+                let mut tally = self.tally.borrow_mut();
+                tally.left += self.open;
+                tally.behind(plan.behind(self.number, self.begun), now);
                 return Ok(());
             }
             let (replies, ticked) = self.next(&mut ticks).await?;
@@ -149,8 +154,9 @@ impl Worker {
         }
     }
 
-    /// Begins a transaction; what it sends waits for the next write.
-    fn begin(&mut self, now: Instant) {
+    /// Begins a transaction that was due then; what it sends waits for the next write.
+    fn begin(&mut self, due: Instant, now: Instant) {
+        self.begun += 1;
         let (tx, transaction, driver) = self.work.next();
         let at = self.free.pop().unwrap_or_else(|| {
             self.flights.push(None);
@@ -163,12 +169,11 @@ impl Worker {
                 write_execute(&mut line.output, &tx, transaction.text());
                 line.owed.push_back((at, AskedVerb::Commit));
             }
-            self.flights[at] = Some(Flight { coordinator: None, began: now, timer, told: false });
+            self.flights[at] = Some(Flight { coordinator: None, due, timer, told: false });
         } else {
             let mut coordinator = Coordinator::new(tx, transaction, Strategy::Parallel);
             let todo = coordinator.on(Event::Begin { unreachable: BankSet::EMPTY });
-            self.flights[at] =
-                Some(Flight { coordinator: Some(coordinator), began: now, timer, told: false });
+            self.flights[at] = Some(Flight { coordinator: Some(coordinator), due, timer, told: false });
             self.perform(at, todo, None);
         }
     }
@@ -181,11 +186,11 @@ impl Worker {
                 self.perform(at, todo, Some(plan));
             }
             None => {
-                let began = flight.began;
+                let due = flight.due;
                 self.open -= 1;
                 self.flights[at] = None;
                 self.free.push(at);
-                self.tally.borrow_mut().executed(&reply, began, plan);
+                self.tally.borrow_mut().executed(&reply, due, plan);
             }
         }
     }
@@ -220,7 +225,7 @@ impl Worker {
                     flight.told = true;
                     self.open -= 1;
                     if let Some(plan) = plan {
-                        self.tally.borrow_mut().told(&verdict, flight.began, plan);
+                        self.tally.borrow_mut().told(&verdict, flight.due, plan);
                     }
                 }
                 // Only a bank votes itself.
@@ -233,12 +238,13 @@ impl Worker {
         }
     }
 
-    /// Writes what waits, and gives the replies that came; or says that it is time to look at time-outs.
+    /// Writes what waits, and gives the replies that came; or says that it is time to look at time-outs. It also
+    /// ends when something is due.
     async fn next(
         &mut self,
         ticks: &mut Interval,
     ) -> Result<(Vec<(usize, BankId, AskedVerb, Reply)>, bool), Failure> {
-        let lines = &mut self.lines;
+        let (lines, wake) = (&mut self.lines, &mut self.wake);
         poll_fn(|task| {
             let mut replies = Vec::new();
             for line in lines.iter_mut().flatten() {
@@ -248,7 +254,12 @@ impl Worker {
                 }
             }
             let ticked = ticks.poll_tick(task).is_ready();
-            if replies.is_empty() && !ticked { Poll::Pending } else { Poll::Ready(Ok((replies, ticked))) }
+            let woken = matches!(wake.poll_recv(task), Poll::Ready(Some(())));
+            if replies.is_empty() && !ticked && !woken {
+                Poll::Pending
+            } else {
+                Poll::Ready(Ok((replies, ticked)))
+            }
         })
         .await
     }
@@ -291,15 +302,5 @@ impl Line {
             replies.push((at, self.bank, verb, reply));
         }
         Ok(())
-    }
-}
-
-/// The verdict of a transaction that a bank drove.
-pub fn verdict_word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Committed(_) => "committed",
-        Verdict::Aborted { reason, .. } => reason.as_str(),
-        Verdict::Doubt(_) => "not known yet",
-        Verdict::Unreached => "unreachable",
     }
 }
