@@ -5,7 +5,9 @@ use crate::explorer::{Order, explore};
 use crate::plant::Planted;
 use crate::town::{Budget, Setup, Way};
 use crate::world::Mistake;
-use crate::worlds::{ALONE, NONE, PATIENT, THERE, TOO_MUCH, WALL_US, client, late_client, of, patient};
+use crate::worlds::{
+    ALONE, NONE, PATIENT, THERE, TOO_MUCH, WALL_US, client, late_client, of, outside, patient,
+};
 use std::fmt::Write as _;
 
 /// No story of a planted mistake is longer.
@@ -41,6 +43,9 @@ fn world_of(planted: Planted) -> Setup {
         Planted::Known(Mistake::SyncedRecordLost) => two(Budget { crashes: 1, ..NONE }),
         Planted::PromiseNotMissed => two(Budget { restores: 1, ..NONE }),
         Planted::TimersRunFast => patient(of(2, vec![client(PATIENT)], Budget { ticks: 1, ..NONE })),
+        Planted::AnybodyIsOutside => outside(Budget { lies: 1, ..NONE }),
+        Planted::OutsideVoteBeforeSync => outside(Budget { votes: 1, ..NONE }),
+        Planted::OutsideVoteLost => outside(Budget { votes: 1, crashes: 1, ..NONE }),
     }
 }
 
@@ -48,7 +53,14 @@ fn world_of(planted: Planted) -> Setup {
 fn planted_mistakes_are_found() {
     let known =
         Mistake::ALL.into_iter().map(|mistake| (format!("{mistake:?}"), Planted::Known(mistake), "yes"));
-    let own = [Planted::PromiseNotMissed, Planted::TimersRunFast].map(|own| (format!("{own:?}"), own, "-"));
+    let own = [
+        Planted::PromiseNotMissed,
+        Planted::TimersRunFast,
+        Planted::AnybodyIsOutside,
+        Planted::OutsideVoteBeforeSync,
+        Planted::OutsideVoteLost,
+    ]
+    .map(|own| (format!("{own:?}"), own, "-"));
     let mut table =
         format!("{:24}{:11}{:>8}{:>9}  {}\n", "mistake", "simulator", "events", "states", "broken rule");
     let mut stories = String::new();

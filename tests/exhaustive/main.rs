@@ -1,6 +1,6 @@
 //! Every state of small consortiums, over the shipped core and coordinator: two and three banks, transactions that
 //! conflict, and any one or two of: a crash that loses what was not synced, a disk that is lost, a broken connection,
-//! lines lost, late or twice, time-outs at any moment, drivers that leave or come late, a driver that lies; and cuts.
+//! lines lost, late or twice, time-outs at any moment, drivers that leave or come late, a driver that lies, a coordinator from outside; and cuts.
 //!
 //! Every state is checked against the one rule (`rules`), and from every state all is healed and must be decided.
 //! The numbers of states are pinned: a change of the protocol shows here, and whoever makes it looks why. Larger
@@ -24,7 +24,7 @@ use std::thread;
 use worlds::World;
 
 /// What the small configurations together must meet: without any of these a check has seen nothing.
-const SOMETIMES: [&str; 27] = [
+const SOMETIMES: [&str; 30] = [
     "OK",
     "committed",
     "executed",
@@ -52,6 +52,9 @@ const SOMETIMES: [&str; 27] = [
     "whole cut",
     "promise forgotten",
     "stopped itself",
+    "outside commit",
+    "outside abort",
+    "outside expired",
 ];
 
 /// Which of them were never met.

@@ -2,7 +2,7 @@
 
 use crate::town::Town;
 use crate::world::{Around, Mistake};
-use consorcio::bank::io::Now;
+use consorcio::bank::io::{Now, Origin, Output};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 
@@ -15,13 +15,42 @@ pub enum Planted {
     PromiseNotMissed,
     /// Timers run too fast, so that a transaction's patience ends early.
     TimersRunFast,
+    /// What anybody says on a line is taken for an outside coordinator's.
+    AnybodyIsOutside,
+    /// An outside coordinator's vote is answered before its sync.
+    OutsideVoteBeforeSync,
+    /// ... or lost in a crash though it was synced.
+    OutsideVoteLost,
+}
+
+impl Town {
+    pub fn mistaken_origin(&self, origin: Origin) -> Origin {
+        match self.setup.planted {
+            Some(Planted::AnybodyIsOutside) => Origin::Outside,
+            Some(_) | None => origin,
+        }
+    }
+
+    pub fn mistaken_votes(&self, output: &mut Output) {
+        let voted = output.records.iter().any(|record| matches!(record, Record::OutsideVoted { .. }));
+        if voted && self.setup.planted == Some(Planted::OutsideVoteBeforeSync) {
+            output.replies.iter_mut().for_each(|reply| reply.after = 0);
+        }
+    }
 }
 
 impl Around for Town {
     fn mistake(&self) -> Option<Mistake> {
         match self.setup.planted {
             Some(Planted::Known(mistake)) => Some(mistake),
-            Some(Planted::PromiseNotMissed | Planted::TimersRunFast) | None => None,
+            Some(
+                Planted::PromiseNotMissed
+                | Planted::TimersRunFast
+                | Planted::AnybodyIsOutside
+                | Planted::OutsideVoteBeforeSync
+                | Planted::OutsideVoteLost,
+            )
+            | None => None,
         }
     }
 

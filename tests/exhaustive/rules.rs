@@ -2,6 +2,7 @@
 //! what holds when a bank works on an old copy of its journal: then the rules here do not, a promise is broken.
 
 mod lost;
+mod outside;
 mod times;
 
 pub use lost::Lost;
@@ -63,6 +64,9 @@ fn end_in(record: &Record, tx: &TxId, digest: Digest) -> Option<bool> {
         }
         Record::Executed { tx: of, transaction, .. } if of == tx && *transaction.digest() == digest => {
             Some(true)
+        }
+        Record::OutsideVoted { tx: of, own, refusal, .. } if of == tx && own.digest == Some(digest) => {
+            Some(refusal.is_none())
         }
         Record::Decided { .. }
         | Record::Executed { .. }
@@ -128,11 +132,9 @@ impl Town {
                 assert!(before.is_none(), "bank {at} votes twice on {tx}");
             }
             Record::Decided { .. } | Record::ClockMoved { .. } => {}
+            Record::OutsideVoted { .. } => self.check_outside_vote(at, record, cause),
             Record::Stopped { why } => panic!("bank {at} stopped: {why}"),
-            Record::Consortium { .. }
-            | Record::ClientAdded { .. }
-            | Record::AccountOpened { .. }
-            | Record::OutsideVoted { .. } => {
+            Record::Consortium { .. } | Record::ClientAdded { .. } | Record::AccountOpened { .. } => {
                 panic!("nobody asked bank {at} for {record:?}")
             }
         }
@@ -174,6 +176,10 @@ impl Town {
     }
 
     fn check_commit(&self, at: usize, tx: &TxId, digest: Digest) {
+        assert!(
+            !self.bytes_of(tx, digest).has_outside(),
+            "bank {at} commits {tx} for its outside coordinator"
+        );
         let all = self.granted_by_all(tx, digest, Some(at));
         assert!(
             all,
@@ -207,7 +213,10 @@ impl Town {
             Reply::Committed(tx, _, token) => {
                 let digest = executed.or(token.digest).unwrap();
                 assert!(
-                    self.granted_by_all(tx, digest, None),
+                    match self.bytes_of(tx, digest).has_outside() {
+                        true => self.outside_end(at, tx, digest) == Some(true),
+                        false => self.granted_by_all(tx, digest, None),
+                    },
                     "bank {at} says that {tx} is committed; it is not"
                 );
             }
@@ -219,6 +228,9 @@ impl Town {
                 let mut bytes = named.map(|bytes| *bytes.digest());
                 let own = self.nodes[at].journal.iter().find_map(|record| vote_in(record, tx));
                 let so = match executed.or(own.and_then(|own| own.granted)) {
+                    Some(digest) if self.bytes_of(tx, digest).has_outside() => {
+                        self.outside_end(at, tx, digest) == Some(false)
+                    }
                     Some(digest) => self.refused_by_one(tx, digest),
                     None => bytes.all(|digest| !self.granted_by_all(tx, digest, None)),
                 };
@@ -302,9 +314,10 @@ impl Town {
                     "{tx} is committed at {committed:?} alone"
                 );
                 assert_eq!(
-                    !committed.is_empty(),
+                    !committed.is_empty()
+                        || bytes.has_outside() && !self.ends(tx, *bytes.digest(), false).is_empty(),
                     self.granted_by_all(tx, *bytes.digest(), None),
-                    "{tx} is committed exactly when every bank holds an OK"
+                    "{tx} is committed exactly when every bank holds an OK, and no outside coordinator refused"
                 );
                 for op in bytes.ops().iter().filter(|_| !committed.is_empty()) {
                     match &op.action {

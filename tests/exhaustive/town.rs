@@ -10,6 +10,7 @@ mod drivers;
 mod faults;
 mod happen;
 mod links;
+mod outside;
 mod tell;
 
 pub use acts::{Act, Heal, Lie};
@@ -45,6 +46,8 @@ pub enum Way {
     LateClient,
     /// By this bank, for a caller.
     Execute(usize),
+    /// By an outside coordinator of this bank, which begins at any later moment.
+    Outside(usize),
 }
 
 /// How often what may go wrong.
@@ -68,6 +71,8 @@ pub struct Budget {
     pub snapshots: u8,
     /// A bank is started on an old copy of its journal.
     pub restores: u8,
+    /// An outside coordinator says COMMIT or ABORT.
+    pub votes: u8,
 }
 
 /// A configuration.
@@ -135,10 +140,10 @@ struct Conn {
     owed: Vec<u64>,
 }
 
-/// A driver: a client with its coordinator, or the caller of an EXECUTE.
+/// A driver: a client with its coordinator, the caller of an EXECUTE, or an outside coordinator.
 #[derive(Debug, Clone)]
 pub struct Driver {
-    /// `None` for the caller of an EXECUTE.
+    /// `None` for all but a client.
     coordinator: Option<Coordinator>,
     begun: bool,
     armed: bool,
@@ -214,7 +219,11 @@ impl Base {
             identities: (0..setup.banks).map(identity).collect(),
             cores: (0..setup.banks).map(core).collect(),
             txs: (0..setup.transactions.len()).map(|n| TxId::new(&format!("t{n}")).unwrap()).collect(),
-            bytes: setup.transactions.iter().map(|(text, other, _)| [parse(text), parse(other)]).collect(),
+            bytes: setup
+                .transactions
+                .iter()
+                .map(|(text, other, way)| [outside::bytes_of(parse(text), *way), parse(other)])
+                .collect(),
         }
     }
 }
@@ -239,7 +248,7 @@ impl Town {
             let (_, _, way) = setup.transactions[n];
             let coordinator =
                 Coordinator::new(base.txs[n].clone(), Arc::clone(&base.bytes[n][0]), Strategy::Parallel);
-            let coordinator = (!matches!(way, Way::Execute(_))).then_some(coordinator);
+            let coordinator = matches!(way, Way::Client | Way::LateClient).then_some(coordinator);
             Driver { coordinator, begun: false, armed: false, verdict: None, told: None, gone: false }
         };
         let mut town = Town {
@@ -259,7 +268,7 @@ impl Town {
             (a + 1..town.setup.banks).for_each(|b| town.connect(a, b));
         }
         for at in 0..town.drivers.len() {
-            if town.setup.transactions[at].2 != Way::LateClient {
+            if !matches!(town.setup.transactions[at].2, Way::LateClient | Way::Outside(_)) {
                 town.begin(at);
             }
         }

@@ -1,9 +1,11 @@
 //! What configurations are made of, and what each is checked for.
 
 mod large;
+mod outside;
 mod small;
 
 pub use large::large;
+pub use outside::outside;
 pub use small::small;
 
 use crate::explorer::{Met, Order, explore};
@@ -41,6 +43,7 @@ pub const NONE: Budget = Budget {
     time_outs: 0,
     snapshots: 0,
     restores: 0,
+    votes: 0,
 };
 
 /// Clocks stand at different times. A cut is asked for the time of the earliest vote of bank 0, which bank 1 reaches

@@ -25,12 +25,12 @@ impl Lost {
             Record::Voted { .. }
             | Record::Refused { .. }
             | Record::Executed { .. }
-            | Record::ClockMoved { .. } => true,
+            | Record::ClockMoved { .. }
+            | Record::OutsideVoted { .. } => true,
             Record::Decided { .. }
             | Record::Consortium { .. }
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
-            | Record::OutsideVoted { .. }
             | Record::Stopped { .. } => false,
         })
     }

@@ -57,6 +57,9 @@ impl Town {
             Record::Executed { tx, committed, transaction, .. } if committed.0 <= time => {
                 Some((tx.clone(), *transaction.digest()))
             }
+            Record::OutsideVoted { tx, own, time: at, refusal: None } if at.0 <= time => {
+                own.digest.map(|digest| (tx.clone(), digest))
+            }
             Record::Decided { .. }
             | Record::Executed { .. }
             | Record::Voted { .. }

@@ -1,7 +1,6 @@
 //! All that can happen in a state, and the way to its good end.
 
 use super::{Budget, Town, Who};
-use std::rc::Rc;
 
 /// A bank that has stopped keeps a doubt for ever: after so many rounds of time-outs nothing more comes.
 const ROUNDS_BESIDE_A_STOPPED_BANK: usize = 4;
@@ -41,6 +40,8 @@ pub enum Act {
     LiarLeaves(usize),
     /// A bank is asked for a cut.
     Snapshot(usize),
+    /// An outside coordinator says COMMIT, or ABORT.
+    Vote { driver: usize, commit: bool },
 }
 
 /// What the liar says; tokens are all that any driver was told so far.
@@ -131,6 +132,9 @@ impl Town {
             if driver.begun && self.budget.gone > 0 {
                 acts.extend([false, true].map(|lost| Act::Gone { driver: at, lost }));
             }
+            if self.outside(at).is_some() && self.budget.votes > 0 {
+                acts.extend([false, true].map(|commit| Act::Vote { driver: at, commit }));
+            }
         }
     }
 
@@ -175,9 +179,12 @@ impl Town {
         if let Some(act) = self.good_acts().first() {
             return Some(Heal::Act(*act));
         }
-        let waits = |driver: &Rc<super::Driver>| driver.begun && !driver.gone;
+        // An outside coordinator that says no more is waited for by nobody.
+        let waits =
+            |at: &usize| self.drivers[*at].begun && !self.drivers[*at].gone && self.outside(*at).is_none();
         let mut cores = self.nodes.iter().filter_map(|node| node.core.as_ref());
-        let decided = cores.all(|core| core.undecided() == 0) && !self.drivers.iter().any(waits);
+        let decided =
+            cores.all(|core| core.undecided() == 0) && !(0..self.drivers.len()).any(|at| waits(&at));
         let hopeless = self.nodes.iter().any(|node| node.stopped) && rounds == ROUNDS_BESIDE_A_STOPPED_BANK;
         (!decided && !hopeless).then_some(Heal::TimeOuts)
     }

@@ -14,6 +14,7 @@ impl Town {
         Rc::make_mut(&mut self.drivers[at]).begun = true;
         match self.setup.transactions[at].2 {
             Way::Execute(to) => self.say(Who::Driver(at), to, Request::Execute(tx, bytes)),
+            Way::Outside(to) => self.say(Who::Driver(at), to, Request::Prepare(tx, bytes)),
             Way::Client | Way::LateClient => {
                 let down = |bank: &usize| self.nodes[*bank].core.is_none();
                 let unreachable = (0..self.nodes.len()).filter(down).map(bank).collect();

@@ -2,9 +2,11 @@
 //! which must harm nobody.
 
 use super::{CUTTER, Conn, LIAR, Lie, Town, Who};
+use crate::plant::Planted;
 use crate::rules::Lost;
 use crate::world::{Around, crashed};
 use consorcio::bank::io::{Caller, Input, Origin, SessionId};
+use consorcio::bank::record::Record;
 use consorcio::ids::Time;
 use consorcio::wire::request::Request;
 use std::rc::Rc;
@@ -15,6 +17,7 @@ const NO_TRANSACTION: u64 = 7;
 impl Town {
     pub(super) fn crash(&mut self, at: usize) {
         let mistake = self.mistake();
+        let votes_lost = self.setup.planted == Some(Planted::OutsideVoteLost);
         let node = self.node_mut(at);
         if node.journal.len() > node.synced {
             self.met.push("crash that lost records");
@@ -27,6 +30,9 @@ impl Town {
         node.sends.clear();
         node.journal.truncate(node.synced);
         crashed(mistake, &mut node.journal);
+        if votes_lost {
+            node.journal.retain(|record| !matches!(**record, Record::OutsideVoted { .. }));
+        }
         node.synced = node.journal.len();
         for conn in &mut self.conns {
             if conn.who == Who::Bank(at) {

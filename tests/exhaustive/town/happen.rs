@@ -70,6 +70,10 @@ impl Town {
                 self.budget.snapshots -= 1;
                 self.ask_for_cut(at);
             }
+            Act::Vote { driver, commit } => {
+                self.budget.votes -= 1;
+                self.vote_outside(driver, commit);
+            }
         }
         self.notice_ends();
         if self.budget.lies == 0 {
@@ -174,13 +178,18 @@ impl Town {
         } else {
             conn.lines.pop_front();
         }
-        let (to, origin) =
-            (conn.to, if matches!(conn.who, Who::Bank(_)) { Origin::Link } else { Origin::Client });
+        let (to, who) = (conn.to, conn.who);
+        let origin = match who {
+            Who::Bank(_) => Origin::Link,
+            Who::Driver(at) if self.outside(at).is_some() => Origin::Outside,
+            Who::Driver(_) => Origin::Client,
+        };
         self.request(to, Caller { session: SessionId(session), slot }, origin, request);
     }
 
     pub(super) fn request(&mut self, to: usize, caller: Caller, origin: Origin, request: Request) {
         let request = self.mistaken_request(to, request);
+        let origin = self.mistaken_origin(origin);
         let past = request.tx().and_then(|tx| self.past(to, tx));
         let must_stop = self.is_shown_what_it_forgot(to, &request);
         self.input(to, &Input::Request { caller, origin, request, waited_us: 0, past });
@@ -208,6 +217,7 @@ impl Town {
                 let past = self.past(at, &asked.tx);
                 self.input(at, &Input::Answer { peer: bank(from), asked, reply, past });
             }
+            Who::Driver(at) if self.outside(at).is_some() => self.heard_outside(at, reply),
             Who::Driver(at) if self.drivers[at].coordinator.is_some() => self.drive(
                 at,
                 match reply {
@@ -250,6 +260,7 @@ impl Town {
         let before = core.known_votes();
         let mut output = core.step(now, input);
         self.mistaken_output(at, &mut output);
+        self.mistaken_votes(&mut output);
         for step in &output.steps {
             self.check_step(at, step);
         }

@@ -38,6 +38,9 @@ impl Town {
             Act::Lie { to, tx, what } => format!("the liar to bank {to}: {}", self.tell_lie(tx, what)),
             Act::LiarLeaves(to) => format!("the liar leaves bank {to}"),
             Act::Snapshot(at) => format!("bank {at} is asked for a cut"),
+            Act::Vote { driver, commit } => {
+                format!("outside coordinator {driver} says {}", if commit { "COMMIT" } else { "ABORT" })
+            }
         }
     }
 

@@ -1,10 +1,13 @@
 //! The configurations that take minutes: `scripts/exhaustive.sh` runs them.
 
-use super::{ALSO, COMPOSITE, NONE, SET_1, SET_2, THERE, World, client, execute, late_client, of, world};
+use super::{
+    ALSO, COMPOSITE, NONE, SET_1, SET_2, THERE, World, client, execute, late_client, of, outside, world,
+};
 use crate::town::Budget;
 
 pub fn large() -> Vec<World> {
-    vec![
+    let mut worlds = outside::large();
+    worlds.extend([
         world(
             "time-outs",
             of(2, vec![client(THERE)], Budget { ticks: 1, time_outs: 2, ..NONE }),
@@ -59,5 +62,6 @@ pub fn large() -> Vec<World> {
             (232732, 820035),
             &["promise forgotten", "stopped itself"],
         ),
-    ]
+    ]);
+    worlds
 }

@@ -2,12 +2,13 @@
 
 use super::{
     ALONE, ALSO, COMPOSITE, NONE, PATIENT, SET_1, SET_1_OF_3, SET_2, SET_2_OF_3, THERE, World, client,
-    execute, late_client, of, patient, world,
+    execute, late_client, of, outside, patient, world,
 };
 use crate::town::{Budget, Setup, Way};
 
 pub fn small() -> Vec<World> {
-    vec![
+    let mut worlds = outside::small();
+    worlds.extend([
         world(
             "nothing goes wrong",
             of(2, vec![client(THERE)], NONE),
@@ -204,5 +205,6 @@ pub fn small() -> Vec<World> {
             (3881, 12907),
             &["duplicate-id", "tombstone by ABORT", "tombstone by RESOLVE"],
         ),
-    ]
+    ]);
+    worlds
 }

@@ -1,0 +1,66 @@
+//! What holds for a transaction with an outside coordinator: its bank commits it when that coordinator says so, durably,
+//! and nothing else brings that about; nor an abort, but a client's ABORT and the end of five minutes.
+
+use super::end_in;
+use crate::town::Town;
+use consorcio::bank::io::{Input, Origin};
+use consorcio::bank::record::Record;
+use consorcio::commit::token::Digest;
+use consorcio::ids::TxId;
+use consorcio::limits::OUTSIDE_VOTE_MS_MAX;
+use consorcio::wire::Reason;
+use consorcio::wire::request::Request;
+
+impl Town {
+    /// Before an outside coordinator's vote is written.
+    pub(super) fn check_outside_vote(&mut self, at: usize, record: &Record, cause: &Input) {
+        let Record::OutsideVoted { tx, own, time, refusal } = record else { return };
+        let position = self.base.txs.iter().position(|known| known == tx).unwrap();
+        let node = &self.nodes[at];
+        let voted = node.journal.iter().any(|record| match &**record {
+            Record::Voted { tx: of, time, transaction, refusal: None } => {
+                (of, *time) == (tx, own.time)
+                    && own.digest == Some(*transaction.digest())
+                    && transaction.has_outside()
+            }
+            _ => false,
+        });
+        assert!(voted, "{tx} is decided from outside, but bank {at} holds no OK on such bytes");
+        let (by_itself, on_a_line) = match cause {
+            Input::Request { caller, origin, request, .. } => {
+                let outside = self.is_outside(caller.session, position);
+                (outside.then_some(request), (*origin == Origin::Client).then_some(request))
+            }
+            _ => (None, None),
+        };
+        let aborts = |request: &Request| matches!(request, Request::Abort(of, _) if of == tx);
+        match refusal {
+            None => {
+                let commits = |request: &Request| matches!(request, Request::Commit(of, _) if of == tx);
+                assert!(by_itself.is_some_and(commits), "{cause:?} commits {tx} for its coordinator");
+                self.check_outside_cuts(at, tx, *time);
+                self.met.push("outside commit");
+            }
+            Some(Reason::Refused) => {
+                assert!(
+                    by_itself.or(on_a_line).is_some_and(aborts),
+                    "{cause:?} refuses {tx} for its coordinator"
+                );
+                self.met.push("outside abort");
+            }
+            Some(Reason::Expired) => {
+                let since_us = node.voted_us.iter().find(|(of, _)| of == tx).map_or(0, |(_, voted)| *voted);
+                let late = node.mono_us - since_us >= OUTSIDE_VOTE_MS_MAX * 1_000;
+                assert!(*cause == Input::Tick && late, "{cause:?} ends the time of {tx}'s coordinator");
+                self.met.push("outside expired");
+            }
+            Some(other) => panic!("{tx} is refused from outside as {other}"),
+        }
+    }
+
+    /// How an outside coordinator has decided these bytes, so that no crash can take it.
+    pub(super) fn outside_end(&self, at: usize, tx: &TxId, digest: Digest) -> Option<bool> {
+        let node = &self.nodes[at];
+        node.journal[..node.synced].iter().find_map(|record| end_in(record, tx, digest))
+    }
+}
