@@ -3,14 +3,15 @@
 #
 #   scripts/bank-test.sh                          one minute
 #   scripts/bank-test.sh --minutes 10 --seed 7    ten minutes of this seed's faults
-#   scripts/bank-test.sh --out FOLDER             where result.json, run.svg and history.txt go
+#   scripts/bank-test.sh --out FOLDER             where result.json, run.svg (the picture) and history.txt go;
+#                                                 it says where they are at its end
 #
 # It ends with 0 only if all that must hold held. The seed fixes the faults and what clients ask for, not the moment
 # at which each happens.
 
 set -euo pipefail
 
-usage() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,10s/^# \{0,1\}//p' "$0"; }
 refuse() {
     printf '%s\n' "$1" >&2
     usage >&2

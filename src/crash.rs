@@ -44,6 +44,7 @@ points! {
     ReceivedCommit "received-commit" "COMMIT was read."
     ReceivedAbort "received-abort" "ABORT was read."
     ReceivedResolve "received-resolve" "RESOLVE was read."
+    ReceivedRegistration "received-registration" "CLIENT or ACCOUNT was read."
     BatchDecided "batch-decided" "Records are decided, and nothing of them is written."
     BatchTorn "batch-torn" "Half of the batch is written."
     BatchWritten "batch-written" "The batch is written, and not synced."
@@ -53,6 +54,7 @@ points! {
     RepliedCommitted "replied-committed" "COMMITTED has left."
     RepliedAborted "replied-aborted" "ABORTED has left, for a vote."
     RepliedTombstone "replied-tombstone" "ABORTED has left, for a refusal of the id alone."
+    RepliedRegistration "replied-registration" "DONE has left, for a client."
     SendingPrepare "sending-prepare" "A bank that drives is about to send PREPARE."
     SendingCommit "sending-commit" "A bank is about to send COMMIT."
     SendingAbort "sending-abort" "A bank is about to send ABORT."
@@ -110,9 +112,8 @@ pub fn received(request: &Request) {
         Request::Commit(..) => point(Point::ReceivedCommit),
         Request::Abort(..) => point(Point::ReceivedAbort),
         Request::Resolve(_) => point(Point::ReceivedResolve),
+        Request::Client(_) | Request::Account(_) => point(Point::ReceivedRegistration),
         Request::Status(_)
-        | Request::Client(_)
-        | Request::Account(_)
         | Request::Clients { .. }
         | Request::Accounts { .. }
         | Request::Balance(_)
@@ -210,6 +211,8 @@ impl Leaving {
             Reply::Committed(..) => self.add(Point::RepliedCommitted),
             Reply::Aborted(_, token, _) if token.digest.is_none() => self.add(Point::RepliedTombstone),
             Reply::Aborted(..) => self.add(Point::RepliedAborted),
+            // Only a client's own JSON begins like this.
+            Reply::Done(json) if json.starts_with(r#"{"cpf":"#) => self.add(Point::RepliedRegistration),
             Reply::Doubt(..)
             | Reply::Unknown(_)
             | Reply::Done(_)

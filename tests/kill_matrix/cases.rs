@@ -24,6 +24,9 @@ const WRONG_MAX: usize = 4;
 const CASES: &str = "
 keeps         fill          bank 0: segment-rolled=C segment-written=C segment-named=C index-written=C index-named=C
 keeps         fill          bank 0: snapshot-written=C snapshot-named=C
+keeps         registers     bank 1: received-registration=C batch-decided:2=C batch-torn:3=C batch-written:3=C
+keeps         registers     bank 1: batch-synced:2=C replied-registration=C received-registration:2=C
+keeps         registers     bank 1: batch-decided:3=C batch-torn:4=C batch-written:4=C batch-synced:3=C
 
 participates  transfer      bank 1: received-prepare=A batch-decided=A batch-torn:2=A batch-written:2=C batch-synced=C
 participates  transfer      bank 1: replied-ok=C received-commit=C batch-decided:2=C batch-torn:3=C batch-written:3=C

@@ -40,6 +40,8 @@ pub enum Story {
     RestartShort,
     /// Bank 0 voted OK, as bank 1 did, and gets so much to write that it fills segments.
     Fill,
+    /// Both voted OK, and one registers a client and opens an account.
+    Registers,
 }
 
 const NAMES: &[(&str, Story)] = &[
@@ -56,6 +58,7 @@ const NAMES: &[(&str, Story)] = &[
     ("restart", Story::Restart),
     ("restart-short", Story::RestartShort),
     ("fill", Story::Fill),
+    ("registers", Story::Registers),
 ];
 
 impl Story {
@@ -91,6 +94,7 @@ pub fn run(town: &mut Town, case: &Case) -> (Outcome, Told) {
         Story::Orphan | Story::OrphanShort => orphan(town, case, &effect),
         Story::Restart | Story::RestartShort => restart(town, case, &effect),
         Story::Fill => fill(town, case, &effect),
+        Story::Registers => registers(town, case, &effect),
     };
     (town.audit(&tx, &effect, told, &votes), told)
 }
@@ -103,7 +107,8 @@ fn effect(case: &Case) -> Effect {
         | Story::Orphan
         | Story::Restart
         | Story::RestartShort
-        | Story::Fill => vec![(0, -some), (1, some)],
+        | Story::Fill
+        | Story::Registers => vec![(0, -some), (1, some)],
         Story::Refused => vec![(1, -TOO_MUCH), (0, TOO_MUCH)],
         Story::Via | Story::OrphanShort => vec![(0, -2 * some), (1, some), (2, some)],
         Story::ViaRefused => vec![(0, -some), (1, -TOO_MUCH), (2, TOO_MUCH + some)],
@@ -283,6 +288,32 @@ fn fill(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
         );
         town.note_cash(victim, i64::from(committed));
     }
+    (Told::Nothing, vec![0, 1])
+}
+
+fn registers(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+    let victim = bank_of(case);
+    town.arm(victim, case.crash);
+    let _open = [0, 1].map(|bank| prepare(town, bank, case, effect, Some(PATIENCE_MS)));
+    let (cpf, number) = (format!("{:011}", case.number), format!("late-{}", case.number));
+    let lines = [
+        format!(r#"CLIENT {{"cpf":"{cpf}","name":"Pessoa {number}","kind":"Físico"}}"#),
+        format!(r#"ACCOUNT {{"number":"{number}","holders":["{cpf}"],"deposit":0}}"#),
+    ];
+    let mut wire = town.cluster.connect(victim);
+    let told: Vec<String> = lines.iter().map_while(|line| wire.try_ask(line)).collect();
+    assert!(told.len() < lines.len() && told.iter().all(|reply| reply.starts_with("DONE")), "{told:?}");
+    town.cluster.wait_killed(victim);
+    town.cluster.start_bank(victim);
+    let mut wire = town.cluster.connect(victim);
+    // What was told is there; what was not may be asked again, and is there once.
+    assert!(told.is_empty() || wire.ask("CLIENTS").contains(&cpf), "{told:?}");
+    for line in &lines {
+        let reply = wire.ask(line);
+        assert!(reply.starts_with("DONE"), "{reply}");
+    }
+    assert_eq!(wire.ask("CLIENTS").matches(&cpf).count(), 1);
+    assert!(wire.ask(&format!("BALANCE {number}")).contains(r#""balance":0,"#));
     (Told::Nothing, vec![0, 1])
 }
 
