@@ -1,7 +1,8 @@
 //! The configurations that take minutes: `scripts/exhaustive.sh` runs them.
 
 use super::{
-    ALSO, COMPOSITE, NONE, SET_1, SET_2, THERE, World, client, execute, late_client, of, outside, world,
+    ALSO, COMPOSITE, NONE, PATIENT, SET_1, SET_2, THERE, World, client, execute, late_client, of, outside,
+    patient, world,
 };
 use crate::town::Budget;
 
@@ -57,10 +58,34 @@ pub fn large() -> Vec<World> {
             &["duplicate-id", "crash that lost records"],
         ),
         world(
+            "patience and a crash",
+            patient(of(2, vec![client(PATIENT)], Budget { gone: 1, ticks: 2, crashes: 1, ..NONE })),
+            (21167, 96782),
+            &["patience over", "restart"],
+        ),
+        world(
             "a disk is lost and its bank votes anew",
             of(2, vec![client(THERE), late_client(ALSO)], Budget { restores: 1, ..NONE }),
             (232732, 820035),
             &["promise forgotten", "stopped itself"],
+        ),
+        world(
+            "a lost disk and a lie",
+            of(2, vec![client(THERE)], Budget { restores: 1, lies: 1, ..NONE }),
+            (25196, 82572),
+            &["stopped itself"],
+        ),
+        world(
+            "a lost disk of three",
+            of(3, vec![execute(0, COMPOSITE)], Budget { restores: 1, ..NONE }),
+            (4015, 14568),
+            &["stopped itself"],
+        ),
+        world(
+            "two lies to three banks, one of which is not named",
+            of(3, vec![client(THERE)], Budget { lies: 2, ..NONE }),
+            (134150, 581843),
+            &["duplicate-id", "tombstone by ABORT"],
         ),
     ]);
     worlds
