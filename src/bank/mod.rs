@@ -4,6 +4,7 @@
 //! `note` of notes alone. `decide` holds every branch. No clock, no socket, no file, no randomness, no unordered
 //! map: the server, a simulator and a checker run the same code.
 
+mod admit;
 mod ask;
 mod decide;
 mod desk;
@@ -23,6 +24,7 @@ pub use desk::{CutAsked, Drive, Note, Waiter, Waits, Watch};
 
 use crate::commit::token::Seal;
 use crate::ids::{BankId, Time, TxId};
+use crate::ledger::Ledger;
 use crate::limits::CUT_BYTES_MAX;
 use decide::Deciding;
 use desk::Desk;
@@ -72,6 +74,15 @@ impl Core {
         let mut deciding = Deciding::new(&self.bank, &self.desk, now);
         deciding.input(input);
         deciding.out
+    }
+
+    /// Would `record`, applied now, keep what must always hold? What this says no to makes `apply` panic, or a bank that
+    /// could not have come about. For journals that are not trusted; a bank applies only what it decided itself.
+    ///
+    /// # Errors
+    /// What would be broken, naming the thing.
+    pub fn admits(&self, record: &Record) -> Result<(), String> {
+        self.bank.admits(record)
     }
 
     /// Makes `record` true. The only way the durable part of a bank changes, live and at recovery.
@@ -149,6 +160,11 @@ impl Core {
     /// The last time that this bank gave or met.
     pub fn clock(&self) -> Time {
         self.bank.clock
+    }
+
+    /// What this bank holds for its clients.
+    pub fn ledger(&self) -> &Ledger {
+        &self.bank.ledger
     }
 
     /// Audits the whole ledger.

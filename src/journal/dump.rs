@@ -2,9 +2,8 @@
 
 use super::JournalError;
 use super::disk::Disk;
-use super::format::{SEGMENT_HEADER_BYTES, number_in, segment_name};
 use super::io_error;
-use super::segment::{Found, SegmentReader, open_segment};
+use super::scan::{Scan, Scanned};
 use crate::bank::io::{Outcome, Seq};
 use crate::bank::record::Record;
 use crate::ids::{BankId, Time};
@@ -29,82 +28,36 @@ pub struct DumpSummary {
 /// # Errors
 /// When the folder or a file can't be read, or `out` not written.
 pub fn dump(disk: &dyn Disk, out: &mut impl Write) -> Result<DumpSummary, JournalError> {
-    let names = disk.list().map_err(|error| io_error(disk, "list", "", error))?;
-    let mut numbers: Vec<u64> =
-        names.iter().filter_map(|name| number_in(name, "segment-", segment_name)).collect();
-    numbers.sort_unstable();
-    let mut dump = Dump { out, disk, summary: DumpSummary::default() };
-    for number in numbers {
-        match open_segment(disk, number) {
-            Ok(mut reader) => dump.segment(&mut reader)?,
-            Err(error @ JournalError::Io { .. }) => return Err(error),
-            Err(error) => dump.fault(error.to_string())?,
+    let mut summary = DumpSummary::default();
+    let mut scan = Scan::new(disk);
+    let torn = scan.read(|scanned| match scanned {
+        Scanned::Record { seq, file, offset, record } => {
+            summary.records += 1;
+            line(disk, out, format_args!("{seq} {file}:{offset} {}", Readable(&record)))
         }
+        Scanned::Fault(fault) => tell(disk, out, fault, &mut summary),
+    })?;
+    if let Some(torn) = torn {
+        tell(disk, out, torn, &mut summary)?;
     }
-    let summary = dump.summary;
+    summary.last = scan.last();
     out.flush().map_err(|error| io_error(disk, "print", "", error))?;
     Ok(summary)
 }
 
-struct Dump<'a, W> {
-    out: &'a mut W,
-    disk: &'a dyn Disk,
-    summary: DumpSummary,
+fn tell(
+    disk: &dyn Disk,
+    out: &mut impl Write,
+    fault: String,
+    summary: &mut DumpSummary,
+) -> Result<(), JournalError> {
+    line(disk, out, format_args!("! {fault}"))?;
+    summary.faults.push(fault);
+    Ok(())
 }
 
-impl<W: Write> Dump<'_, W> {
-    fn segment(&mut self, reader: &mut SegmentReader) -> Result<(), JournalError> {
-        loop {
-            match reader.next()? {
-                Found::Batch(offset, header) => {
-                    let due = self.summary.last.saturating_add(1);
-                    if header.first != due {
-                        self.fault(format!(
-                            "{}: at offset {offset} record {} comes where {due} was due",
-                            reader.place(),
-                            header.first
-                        ))?;
-                    }
-                    self.summary.last = header.first.saturating_sub(1);
-                    for (offset, record) in reader.records() {
-                        self.summary.last = self.summary.last.saturating_add(1);
-                        match record {
-                            Ok(record) => {
-                                self.summary.records += 1;
-                                let (seq, name) = (self.summary.last, &reader.name);
-                                self.line(format_args!("{seq} {name}:{offset} {}", Readable(&record)))?;
-                            }
-                            Err(error) => self.fault(error.to_string())?,
-                        }
-                    }
-                }
-                Found::End(_) => return Ok(()),
-                Found::Bad(bad) => {
-                    self.fault(format!(
-                        "{}: no whole batch at offset {}: {} (at {})",
-                        reader.place(),
-                        bad.offset,
-                        bad.why,
-                        bad.fault_at
-                    ))?;
-                    match reader.find_batch(bad.end.unwrap_or(bad.offset + 1).max(SEGMENT_HEADER_BYTES))? {
-                        Some(next) => reader.seek(next),
-                        None => return Ok(()),
-                    }
-                }
-            }
-        }
-    }
-
-    fn fault(&mut self, fault: String) -> Result<(), JournalError> {
-        self.line(format_args!("! {fault}"))?;
-        self.summary.faults.push(fault);
-        Ok(())
-    }
-
-    fn line(&mut self, line: fmt::Arguments<'_>) -> Result<(), JournalError> {
-        writeln!(self.out, "{line}").map_err(|error| io_error(self.disk, "print", "", error))
-    }
+fn line(disk: &dyn Disk, out: &mut impl Write, line: fmt::Arguments<'_>) -> Result<(), JournalError> {
+    writeln!(out, "{line}").map_err(|error| io_error(disk, "print", "", error))
 }
 
 /// A record as one line. Names and texts hold no control characters, so none breaks the line.

@@ -26,6 +26,7 @@ mod mem_disk;
 mod read;
 mod recover;
 mod replica;
+mod scan;
 mod segment;
 mod snapshot;
 mod walk;
@@ -38,6 +39,7 @@ pub use mem_disk::{Faults, MemDisk};
 pub use read::Reader;
 pub use recover::{Recovered, TornTail, open};
 pub use replica::{BankReplica, MakeReplica, Replica};
+pub use scan::{Scan, Scanned};
 
 use crate::bank::io::Seq;
 use crate::limits;

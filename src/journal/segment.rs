@@ -107,6 +107,11 @@ impl SegmentReader {
         self.at = offset;
     }
 
+    /// Forgets what was read ahead, so that what was written since is seen.
+    pub fn look_anew(&mut self) {
+        self.window.clear();
+    }
+
     /// What stands next. After an end or something bad the reader stays where it is.
     pub fn next(&mut self) -> Result<Found, JournalError> {
         let offset = self.at;

@@ -1,0 +1,125 @@
+//! Would a record keep what must always hold? A bank applies only what it decided itself; whoever replays a journal
+//! that it does not trust asks here first.
+
+use super::io::{Outcome, OwnVote};
+use super::record::Record;
+use super::state::{Bank, Prepared};
+use crate::commit::token::Verdict;
+use crate::ids::{BankId, BankSet, Time, TxId};
+use crate::ledger::Known;
+use crate::wire::transaction::Transaction;
+
+impl Bank {
+    /// May `record` be applied now?
+    pub fn admits(&self, record: &Record) -> Result<(), String> {
+        match record {
+            Record::Consortium { bank, .. } if *bank != self.me() => {
+                Err(format!("it names bank {bank} as its owner, which was bank {}", self.me()))
+            }
+            Record::Voted { tx, time, transaction, refusal } => {
+                self.admits_vote(tx, *time)?;
+                match refusal {
+                    None => self.admits_hold(transaction),
+                    Some(_) => Ok(()),
+                }
+            }
+            Record::Refused { tx, time, .. } => self.admits_vote(tx, *time),
+            Record::Decided { tx, own, outcome, .. } => self.admits_end(tx, own, outcome),
+            Record::OutsideVoted { tx, own, time, refusal } => {
+                self.admits_outside(tx, own, *time, refusal.is_none())
+            }
+            Record::Executed { tx, time, committed, transaction, .. } => {
+                self.admits_vote(tx, *time)?;
+                if transaction.has_outside() {
+                    return Err(format!("{tx} is executed, and only its outside coordinator decides it"));
+                }
+                if committed < time {
+                    return Err(format!(
+                        "{tx} commits at {committed}, before this bank's own vote at {time}"
+                    ));
+                }
+                self.admits_hold(transaction)
+            }
+            Record::ClientAdded { client, .. } => match self.ledger.check_client(client) {
+                Ok(Known::New) => Ok(()),
+                Ok(Known::Same) => Err(format!("client {} is added twice", client.cpf)),
+                Err(fault) => Err(fault.text),
+            },
+            Record::AccountOpened { account, .. } => match self.ledger.check_account(account) {
+                Ok(Known::New) => Ok(()),
+                Ok(Known::Same) => Err(format!("account {} is opened twice", account.number)),
+                Err(fault) => Err(fault.text),
+            },
+            Record::Consortium { .. } | Record::ClockMoved { .. } | Record::Stopped { .. } => Ok(()),
+        }
+    }
+
+    fn admits_vote(&self, tx: &TxId, time: Time) -> Result<(), String> {
+        if self.undecided.contains_key(tx) || self.outcomes.contains_key(tx) {
+            return Err(format!("this bank votes a second time on {tx}"));
+        }
+        if time <= self.clock {
+            return Err(format!("its vote on {tx} at {time} is not later than its clock, {}", self.clock));
+        }
+        Ok(())
+    }
+
+    /// The same look that the bank took before it voted OK.
+    fn admits_hold(&self, transaction: &Transaction) -> Result<(), String> {
+        let checked = self.ledger.check(self.me(), self.listed(), transaction);
+        checked.map_err(|fault| format!("it voted OK on what its ledger does not grant: {fault}"))
+    }
+
+    fn admits_end(&self, tx: &TxId, own: &OwnVote, outcome: &Outcome) -> Result<(), String> {
+        let word = match outcome {
+            Outcome::Committed(_) => "committed",
+            Outcome::Aborted(..) => "aborted",
+        };
+        let prepared = self.admits_decision(tx, own, word)?;
+        if prepared.transaction.has_outside() {
+            return Err(format!("{tx} is {word} here, and only its outside coordinator decides it"));
+        }
+        match outcome {
+            Outcome::Committed(time) if *time < prepared.time => {
+                Err(format!("{tx} commits at {time}, before this bank's own vote at {}", prepared.time))
+            }
+            Outcome::Committed(_) | Outcome::Aborted(..) => Ok(()),
+        }
+    }
+
+    fn admits_outside(&self, tx: &TxId, own: &OwnVote, time: Time, commits: bool) -> Result<(), String> {
+        let word = if commits { "committed" } else { "aborted" };
+        let prepared = self.admits_decision(tx, own, word)?;
+        if !prepared.transaction.has_outside() {
+            return Err(format!("{tx} is {word} by an outside coordinator, and has none"));
+        }
+        if time <= self.clock {
+            let clock = self.clock;
+            return Err(format!("{tx} is {word} at {time}, not later than this bank's clock, {clock}"));
+        }
+        Ok(())
+    }
+
+    /// The undecided OK that a decision is about.
+    fn admits_decision(&self, tx: &TxId, own: &OwnVote, word: &str) -> Result<&Prepared, String> {
+        let Some(prepared) = self.undecided.get(tx) else {
+            return Err(if self.outcomes.contains_key(tx) {
+                format!("{tx} is decided a second time, as {word}")
+            } else {
+                format!("{tx} is decided, as {word}, though this bank holds no undecided OK on it")
+            });
+        };
+        let digest = Some(*prepared.transaction.digest());
+        if *own != (OwnVote { verdict: Verdict::Ok, time: prepared.time, digest }) {
+            return Err(format!("{tx} is decided with another vote of this bank than it gave"));
+        }
+        Ok(prepared)
+    }
+
+    /// The banks of the list that the journal holds by now.
+    fn listed(&self) -> BankSet {
+        let Some((_, places)) = &self.consortium else { return self.members };
+        let present = places.iter().enumerate().filter(|(_, place)| *place != "-");
+        present.filter_map(|(position, _)| BankId::new(position)).collect()
+    }
+}
