@@ -4,6 +4,7 @@
 //! then `journal` and `bank`, then `ledger`, `commit` and `wire`, then `money`, `ids` and `limits`.
 //! `crash` is called where a process can die; it is empty but in debug builds.
 
+pub mod audit;
 pub mod bank;
 pub mod client;
 pub mod commit;

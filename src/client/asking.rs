@@ -149,7 +149,11 @@ pub async fn connect(context: &Context, bank: BankId, address: &str) -> Result<C
     connected.map_err(|why| Failure::NoConnection(unreachable(bank, address, &why)))
 }
 
-fn done(bank: BankId, reply: Reply) -> Result<String, Failure> {
+/// The JSON of a bank's DONE.
+///
+/// # Errors
+/// `Refused` with the bank's words for any other answer.
+pub fn done(bank: BankId, reply: Reply) -> Result<String, Failure> {
     match reply {
         Reply::Done(json) => Ok(json),
         Reply::Refused(reason, text) | Reply::Err(reason, text) => {

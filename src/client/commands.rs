@@ -4,7 +4,7 @@ use super::args::{
     AccountCommand, ClientCommand, Command, LedgerCommand, MoneyCommand, OverviewCommand, RegisterCommand,
 };
 use super::output::Shown;
-use super::{Context, bench, ledgers, manual, overview, ping, resolve, transactions};
+use super::{Context, audit, bench, ledgers, manual, overview, ping, resolve, transactions};
 
 /// Does what was typed.
 pub async fn run(context: &Context, command: Option<Command>) -> Shown {
@@ -14,6 +14,7 @@ pub async fn run(context: &Context, command: Option<Command>) -> Shown {
         Some(Command::Ledger(command)) => ledger(context, command).await,
         Some(Command::Money(command)) => money(context, command).await,
         Some(Command::Overview(command)) => overview(context, command).await,
+        Some(Command::Audit(arguments)) => audit::run(context, arguments).await,
         Some(Command::Bench(arguments)) => bench::run(context, arguments).await,
         Some(Command::Manual(command)) => manual::run(&command),
     }

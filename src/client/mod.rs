@@ -4,9 +4,11 @@
 
 pub mod args;
 mod asking;
+mod audit;
 mod bench;
 mod commands;
 mod conversation;
+mod cuts;
 mod drive;
 mod failure;
 mod id;

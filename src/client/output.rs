@@ -128,6 +128,11 @@ impl Paint {
         self.form == Form::Tsv
     }
 
+    /// Whether programs read it as JSON.
+    pub fn is_json(self) -> bool {
+        self.form == Form::Json
+    }
+
     /// `text` in the colour of `tone`.
     pub fn text(self, tone: Tone, text: &str) -> String {
         let code = match tone {

@@ -4,7 +4,7 @@ use crate::code::{code_of, paths_of};
 
 /// Each module of the library, and the modules that it may use. Dependencies point one way: from the bottom of
 /// this list to its top. A module that is new has no place here yet, and must be given one.
-const MODULES: [(&str, &[&str]); 15] = [
+const MODULES: [(&str, &[&str]); 16] = [
     ("money", &[]),
     ("limits", &[]),
     ("ids", &["limits"]),
@@ -17,6 +17,7 @@ const MODULES: [(&str, &[&str]); 15] = [
     // Where a process can be made to die; what is above calls it, the pure modules have no such place.
     ("crash", &["wire", "bank"]),
     ("journal", &["money", "limits", "ids", "wire", "commit", "bank", "crash"]),
+    ("audit", &["money", "limits", "ids", "wire", "commit", "ledger", "bank", "journal"]),
     ("steplog", &["money", "limits", "ids", "wire", "commit", "bank"]),
     ("config", &["money", "limits", "ids"]),
     ("peers", &["money", "limits", "ids", "wire", "commit", "bank", "crash", "steplog"]),
@@ -28,7 +29,7 @@ const MODULES: [(&str, &[&str]); 15] = [
             "peers", "node",
         ],
     ),
-    ("client", &["money", "limits", "ids", "wire", "commit", "bank", "crash", "steplog", "config"]),
+    ("client", &["money", "limits", "ids", "wire", "commit", "bank", "crash", "audit", "steplog", "config"]),
 ];
 
 /// Modules that touch no clock, no socket, no file, no randomness, no thread, no unordered map and no float.

@@ -2,6 +2,7 @@
 //!
 //! Each group of commands has a file of its own; [`Command`] puts them in the order of the help.
 
+mod audit;
 mod bench;
 mod how;
 mod ledgers;
@@ -15,6 +16,7 @@ use crate::config::Consortium;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
+pub use audit::AuditArguments;
 pub use bench::{BenchArguments, Kind};
 pub use how::How;
 pub use ledgers::{AccountCommand, ClientCommand, LedgerCommand};
@@ -108,6 +110,9 @@ pub enum Command {
     /// What goes on at the banks.
     #[command(flatten)]
     Overview(OverviewCommand),
+    /// Prove that no centavo is missing, while everything runs or offline.
+    #[command(visible_alias = "auditar", before_help = audit::EXAMPLES)]
+    Audit(AuditArguments),
     /// Measure: transfers between running banks, from clients and accounts made for it.
     #[command(visible_alias = "medir", before_help = bench::EXAMPLES)]
     Bench(BenchArguments),
@@ -124,6 +129,7 @@ impl Command {
             Command::Ledger(command) => command.word(),
             Command::Money(command) => command.word(),
             Command::Overview(command) => command.word(),
+            Command::Audit(_) => "audit",
             Command::Bench(_) => "bench",
             Command::Manual(command) => command.word(),
         }
@@ -176,6 +182,7 @@ mod tests {
             "cliente completar bash",
             "cliente manual",
             "cliente transferir --de 0/1=5 --para 1/2",
+            "cliente auditar",
         ] {
             assert!(read(line).command.is_some(), "{line}");
         }

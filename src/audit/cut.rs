@@ -1,0 +1,327 @@
+//! One cut of all banks: each bank's equation, transfers that cancel over all of them, and equal registers.
+
+use crate::ids::{BankId, BankSet, Time};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A bank's sums as SNAPSHOT tells them, in centavos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Sums {
+    /// All balances.
+    pub balance_total: i128,
+    /// Cash that came in, opening deposits included.
+    pub cash_in_total: i128,
+    /// Cash that went out.
+    pub cash_out_total: i128,
+    /// What transfers brought.
+    pub transfers_in_total: i128,
+    /// What transfers took.
+    pub transfers_out_total: i128,
+}
+
+impl Sums {
+    /// What the balances must be by all that moved.
+    pub fn explained(&self) -> i128 {
+        self.cash_in_total - self.cash_out_total + self.transfers_in_total - self.transfers_out_total
+    }
+
+    /// `balances = cash in - cash out + transfers in - transfers out`?
+    pub fn holds(&self) -> bool {
+        self.balance_total == self.explained()
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Sums) -> Sums {
+        Sums {
+            balance_total: self.balance_total + other.balance_total,
+            cash_in_total: self.cash_in_total + other.cash_in_total,
+            cash_out_total: self.cash_out_total + other.cash_out_total,
+            transfers_in_total: self.transfers_in_total + other.transfers_in_total,
+            transfers_out_total: self.transfers_out_total + other.transfers_out_total,
+        }
+    }
+}
+
+/// One page of a SNAPSHOT.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Page {
+    /// Whose it is.
+    pub bank: BankId,
+    /// The cut's time.
+    pub time: Time,
+    // The bank's sums, the same on every page. Not flattened: serde can't carry sums this wide through that.
+    balance_total: i128,
+    cash_in_total: i128,
+    cash_out_total: i128,
+    transfers_in_total: i128,
+    transfers_out_total: i128,
+    /// Accounts by number.
+    #[serde(default)]
+    pub accounts: Vec<AccountLine>,
+    /// Registers by key, those that were ever set.
+    #[serde(default)]
+    pub registers: Vec<RegisterLine>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<String>,
+}
+
+impl Page {
+    /// The bank's sums.
+    pub fn sums(&self) -> Sums {
+        Sums {
+            balance_total: self.balance_total,
+            cash_in_total: self.cash_in_total,
+            cash_out_total: self.cash_out_total,
+            transfers_in_total: self.transfers_in_total,
+            transfers_out_total: self.transfers_out_total,
+        }
+    }
+}
+
+/// An account in a cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountLine {
+    /// Its number.
+    pub number: String,
+    /// Its balance in centavos.
+    pub balance: i64,
+}
+
+/// A register in a cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterLine {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// All that one bank tells of a cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BankCut {
+    /// Whose it is.
+    pub bank: BankId,
+    /// The cut's time.
+    pub time: Time,
+    /// Its sums.
+    pub sums: Sums,
+    /// Its accounts by number.
+    pub accounts: Vec<AccountLine>,
+    /// Its registers by key.
+    pub registers: BTreeMap<String, String>,
+}
+
+impl BankCut {
+    /// What a first page tells.
+    pub fn of(page: Page) -> BankCut {
+        let sums = page.sums();
+        let Page { bank, time, accounts, registers, .. } = page;
+        let registers = registers.into_iter().map(|line| (line.key, line.value)).collect();
+        BankCut { bank, time, sums, accounts, registers }
+    }
+
+    /// Adds the page that follows.
+    ///
+    /// # Errors
+    /// When it is of another bank or cut, or tells other sums.
+    pub fn add(&mut self, page: Page) -> Result<(), String> {
+        if (page.bank, page.time, page.sums()) != (self.bank, self.time, self.sums) {
+            return Err(format!("a page of bank {}'s cut at {} is of another cut", self.bank, self.time));
+        }
+        self.accounts.extend(page.accounts);
+        self.registers.extend(page.registers.into_iter().map(|line| (line.key, line.value)));
+        Ok(())
+    }
+
+    /// The sum of the balances of its accounts.
+    pub fn accounts_total(&self) -> i128 {
+        self.accounts.iter().map(|account| i128::from(account.balance)).sum()
+    }
+}
+
+/// What banks' cuts of one time mean together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// All sums together.
+    pub total: Sums,
+    /// What is wrong, one sentence each; what is only unknown is not among it.
+    pub faults: Vec<String>,
+    /// Banks whose cut is missing, so that nothing can be said over all banks.
+    pub missing: BankSet,
+    /// How many registers there are.
+    pub registers: usize,
+    /// Transfers do not cancel, and a bank that left the consortium may hold the rest: it can't be told.
+    pub left_may_hold: bool,
+}
+
+impl Judged {
+    /// Is everything there, and does everything hold?
+    pub fn holds(&self) -> bool {
+        self.faults.is_empty() && self.is_whole()
+    }
+
+    /// Is everything there that a verdict over all banks needs?
+    pub fn is_whole(&self) -> bool {
+        self.missing.is_empty() && !self.left_may_hold
+    }
+}
+
+/// Judges the `cuts` that were got of the banks `members`; `has_left` says that the list has a place whose bank left.
+/// With `listed` the cuts carry all accounts and registers, which are judged too.
+pub fn judge(members: BankSet, has_left: bool, listed: bool, cuts: &[BankCut]) -> Judged {
+    let present: BankSet = cuts.iter().map(|cut| cut.bank).collect();
+    let missing = members.minus(present);
+    let total = cuts.iter().fold(Sums::default(), |sum, cut| sum.plus(&cut.sums));
+    let mut faults = Vec::new();
+    for cut in cuts {
+        let BankCut { bank, sums, .. } = cut;
+        if !sums.holds() {
+            faults.push(format!(
+                "bank {bank}: its balances are {} centavos, but what moved makes {}: {} too {}",
+                sums.balance_total,
+                sums.explained(),
+                (sums.balance_total - sums.explained()).abs(),
+                if sums.balance_total > sums.explained() { "many" } else { "few" },
+            ));
+        }
+        if listed && cut.accounts_total() != sums.balance_total {
+            let accounts = cut.accounts_total();
+            faults.push(format!(
+                "bank {bank}: its accounts hold {accounts} centavos together, but it tells {}",
+                sums.balance_total
+            ));
+        }
+        if let Some(account) = cut.accounts.iter().find(|account| account.balance < 0) {
+            faults
+                .push(format!("bank {bank}: account {} is below zero: {}", account.number, account.balance));
+        }
+    }
+    let mut left_may_hold = false;
+    let off = total.transfers_in_total - total.transfers_out_total;
+    if missing.is_empty() && off != 0 {
+        if has_left {
+            left_may_hold = true;
+        } else {
+            let what = if off > 0 { "made" } else { "lost" };
+            faults.push(format!(
+                "transfers do not cancel over all banks: {} centavos in, {} out; {} were {what}",
+                total.transfers_in_total,
+                total.transfers_out_total,
+                off.abs()
+            ));
+        }
+    }
+    let registers = unequal_registers(cuts, &mut faults);
+    Judged { total, faults, missing, registers, left_may_hold }
+}
+
+/// Names each register that is not the same at all of these banks, and counts them all.
+fn unequal_registers(cuts: &[BankCut], faults: &mut Vec<String>) -> usize {
+    let mut held: BTreeMap<&str, Vec<(BankId, &str)>> = BTreeMap::new();
+    for cut in cuts {
+        for (key, value) in &cut.registers {
+            held.entry(key).or_default().push((cut.bank, value));
+        }
+    }
+    for (key, banks) in &held {
+        let same = banks.len() == cuts.len() && banks.iter().all(|(_, value)| *value == banks[0].1);
+        if !same {
+            let at = |cut: &BankCut| match cut.registers.get(*key) {
+                Some(value) => format!("{value:?} at bank {}", cut.bank),
+                None => format!("never set at bank {}", cut.bank),
+            };
+            let told: Vec<String> = cuts.iter().map(at).collect();
+            faults.push(format!("register {key} differs: {}", told.join(", ")));
+        }
+    }
+    held.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bank(n: usize) -> BankId {
+        BankId::new(n).unwrap()
+    }
+
+    fn members(count: usize) -> BankSet {
+        (0..count).map(bank).collect()
+    }
+
+    fn cut(at: usize, balance: i128, cash_in: i128, in_out: (i128, i128)) -> BankCut {
+        let (transfers_in_total, transfers_out_total) = in_out;
+        BankCut {
+            bank: bank(at),
+            time: Time(7),
+            sums: Sums {
+                balance_total: balance,
+                cash_in_total: cash_in,
+                cash_out_total: 0,
+                transfers_in_total,
+                transfers_out_total,
+            },
+            accounts: vec![],
+            registers: BTreeMap::new(),
+        }
+    }
+
+    #[track_caller]
+    fn one_fault(judged: &Judged, named: &str) {
+        assert!(!judged.holds());
+        assert!(judged.faults.len() == 1 && judged.faults[0].contains(named), "{judged:?}");
+    }
+
+    #[test]
+    fn it_holds_only_if_each_bank_is_explained_and_transfers_cancel() {
+        let good = [cut(0, 70, 100, (0, 30)), cut(1, 130, 100, (30, 0))];
+        let judged = judge(members(2), false, false, &good);
+        assert!(judged.holds() && judged.total.balance_total == 200, "{judged:?}");
+        let one_off = [cut(0, 71, 100, (0, 30)), good[1].clone()];
+        one_fault(&judge(members(2), false, false, &one_off), "bank 0: its balances are 71");
+        let no_credit = [good[0].clone(), cut(1, 100, 100, (0, 0))];
+        one_fault(&judge(members(2), false, false, &no_credit), "30 were lost");
+    }
+
+    #[test]
+    fn without_all_banks_there_is_no_verdict() {
+        let judged = judge(members(2), false, false, &[cut(0, 70, 100, (0, 30))]);
+        assert!(!judged.holds() && !judged.is_whole() && judged.faults.is_empty(), "{judged:?}");
+        assert!(judged.missing.has(bank(1)));
+        let left = judge(members(1), true, false, &[cut(0, 70, 100, (0, 30))]);
+        assert!(left.left_may_hold && !left.holds() && left.faults.is_empty());
+    }
+
+    #[test]
+    fn accounts_and_registers_are_judged() {
+        let mut cuts = [cut(0, 70, 100, (0, 30)), cut(1, 130, 100, (30, 0))];
+        cuts[0].accounts = vec![AccountLine { number: "a".into(), balance: 70 }];
+        cuts[1].accounts = vec![AccountLine { number: "b".into(), balance: 129 }];
+        one_fault(&judge(members(2), false, true, &cuts), "bank 1: its accounts hold 129");
+        cuts[1].accounts[0].balance = 130;
+        cuts[0].registers.insert("storage".into(), "1".into());
+        one_fault(&judge(members(2), false, true, &cuts), "never set at bank 1");
+        cuts[1].registers.insert("storage".into(), "2".into());
+        one_fault(&judge(members(2), false, true, &cuts), "\"1\" at bank 0, \"2\" at bank 1");
+        cuts[1].registers.insert("storage".into(), "1".into());
+        let judged = judge(members(2), false, true, &cuts);
+        assert!(judged.holds() && judged.registers == 1, "{judged:?}");
+    }
+
+    #[test]
+    fn pages_of_one_cut_are_put_together() {
+        let page = |text: &str| serde_json::from_str::<Page>(text).unwrap();
+        let head = r#""bank":1,"time":9,"balance_total":3,"cash_in_total":3,"cash_out_total":0,"transfers_in_total":0,"transfers_out_total":0"#;
+        let first =
+            format!(r#"{{{head},"accounts":[{{"number":"a","balance":1}}],"registers":[],"next":"a:a"}}"#);
+        let second = format!(
+            r#"{{{head},"accounts":[{{"number":"b","balance":2}}],"registers":[{{"key":"k","value":"v"}}]}}"#
+        );
+        let mut cut = BankCut::of(page(&first));
+        cut.add(page(&second)).unwrap();
+        assert_eq!((cut.accounts_total(), cut.registers.len()), (3, 1));
+        let other = second.replace("\"time\":9", "\"time\":10");
+        assert!(cut.add(page(&other)).unwrap_err().contains("another cut"));
+    }
+}

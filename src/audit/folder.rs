@@ -1,0 +1,278 @@
+//! One bank's journal, replayed record by record through the shipped `apply`, and its own equation. What the journals
+//! of several banks say of one transaction is compared elsewhere.
+
+use super::ballots::Ballots;
+use super::cut::Sums;
+use super::journals::Violation;
+use crate::bank::io::{Outcome, Seq};
+use crate::bank::record::Record;
+use crate::bank::{Core, Identity, Note};
+use crate::commit::token::Seal;
+use crate::ids::{BankId, RegisterKey, RegisterValue, Time, TxId};
+use crate::journal::{FileDisk, JournalError, Scan, Scanned};
+use crate::limits::OUTCOMES_IN_MEMORY_MIN;
+use crate::wire::transaction::{Action, Flow, Transaction};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Memory is tidied after so many records.
+const TIDY_EVERY: Seq = 4_096;
+
+/// Why a folder could not be audited at all.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderFault {
+    /// Its files can't be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// It holds no journal, or the journal says nothing of its bank.
+    #[error("{0}: no bank's journal is in this folder")]
+    Empty(PathBuf),
+    /// Another folder holds a journal of the same bank.
+    #[error("{0} and {1} both hold a journal of bank {2}: which is it?")]
+    Twice(PathBuf, PathBuf, BankId),
+}
+
+/// A commit of a register at one bank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The commit's time.
+    pub time: Time,
+    /// The value.
+    pub value: RegisterValue,
+}
+
+/// A journal that is replayed.
+pub struct Folder {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The bank, once its first record told who it is.
+    pub bank: Option<BankId>,
+    replica: Option<Core>,
+    /// The consortium's places as the journal has them last.
+    pub places: Vec<String>,
+    /// Records applied.
+    pub records: u64,
+    /// What the committed transactions and openings that were read moved, added up beside the ledger.
+    moved: Sums,
+    /// What this bank voted OK on and has no outcome of.
+    pub undecided: BTreeMap<TxId, Arc<Transaction>>,
+    /// The newest setting of each register.
+    pub registers: BTreeMap<RegisterKey, Setting>,
+    /// A record did not fit, so that the replay ended there.
+    broken: bool,
+    /// The end of the journal that is not whole, in words.
+    pub torn: Option<String>,
+}
+
+impl Folder {
+    /// The journal in `path`, not read yet.
+    pub fn new(path: &Path) -> Folder {
+        Folder {
+            path: path.to_owned(),
+            bank: None,
+            replica: None,
+            places: Vec::new(),
+            records: 0,
+            moved: Sums::default(),
+            undecided: BTreeMap::new(),
+            registers: BTreeMap::new(),
+            broken: false,
+            torn: None,
+        }
+    }
+
+    /// The folder's files.
+    pub fn disk(&self) -> FileDisk {
+        FileDisk::read_only(&self.path)
+    }
+
+    /// Replays all that is there; what each transaction met goes to `ballots`, what does not hold to `faults`.
+    ///
+    /// # Errors
+    /// When the folder can't be read, or holds no journal.
+    pub fn replay(
+        &mut self,
+        scan: &mut Scan<'_>,
+        ballots: &mut Ballots,
+        faults: &mut Vec<Violation>,
+    ) -> Result<(), FolderFault> {
+        let torn = scan.read::<JournalError>(|scanned| {
+            match scanned {
+                Scanned::Record { seq, file, offset, record } => {
+                    self.record(seq, &record, ballots).unwrap_or_else(|why| {
+                        let place = format!("{}/{file}:{offset}", self.path.display());
+                        faults.push(Violation {
+                            tx: record_tx(&record).cloned(),
+                            banks: self.bank.into_iter().collect(),
+                            text: format!("{place}: record {seq}: {why}"),
+                        });
+                    });
+                }
+                Scanned::Fault(text) => {
+                    self.broken = true;
+                    faults.push(Violation { tx: None, banks: self.bank.into_iter().collect(), text });
+                }
+            }
+            Ok(())
+        })?;
+        self.torn = torn;
+        if self.bank.is_none() && !self.broken {
+            return Err(FolderFault::Empty(self.path.clone()));
+        }
+        Ok(())
+    }
+
+    /// Applies one record, unless it breaks what must hold.
+    fn record(&mut self, seq: Seq, record: &Record, ballots: &mut Ballots) -> Result<(), String> {
+        if let Record::Consortium { bank, places } = record {
+            self.places.clone_from(places);
+            if self.bank.is_none() {
+                self.bank = Some(*bank);
+                let identity = Identity { bank: *bank, places: places.clone(), seal: Seal::none() };
+                self.replica = Some(Core::new(identity));
+            }
+        }
+        let (Some(bank), Some(core)) = (self.bank, &mut self.replica) else {
+            self.broken = true;
+            return Err("the journal does not begin with the consortium, so nobody knows whose it is".into());
+        };
+        ballots.record(bank, record)?;
+        // After the first record that does not fit the replay would only repeat its consequences.
+        if self.broken {
+            return Ok(());
+        }
+        if let Err(why) = core.admits(record) {
+            self.broken = true;
+            return Err(why);
+        }
+        core.apply(record);
+        self.records += 1;
+        if seq.is_multiple_of(TIDY_EVERY) {
+            core.forget_outcomes(core.seq(), OUTCOMES_IN_MEMORY_MIN);
+            core.note(&Note::CutMark(0, core.clock(), Some(core.clock())));
+        }
+        self.follow(bank, record);
+        Ok(())
+    }
+
+    /// Keeps the audit's own account of what a record means, so that it and the ledger check each other.
+    fn follow(&mut self, bank: BankId, record: &Record) {
+        match record {
+            Record::Voted { tx, transaction, refusal: None, .. } => {
+                self.undecided.insert(tx.clone(), Arc::clone(transaction));
+            }
+            Record::Decided { tx, outcome, .. } => {
+                if let (Some(transaction), Outcome::Committed(time)) = (self.undecided.remove(tx), outcome) {
+                    self.commit(bank, &transaction, *time);
+                }
+            }
+            Record::OutsideVoted { tx, time, refusal, .. } => {
+                if let (Some(transaction), None) = (self.undecided.remove(tx), refusal) {
+                    self.commit(bank, &transaction, *time);
+                }
+            }
+            Record::Executed { transaction, committed, .. } => self.commit(bank, transaction, *committed),
+            Record::AccountOpened { account, .. } => {
+                self.moved.cash_in_total += account.deposit.wide();
+            }
+            Record::Voted { refusal: Some(_), .. }
+            | Record::Refused { .. }
+            | Record::Consortium { .. }
+            | Record::ClientAdded { .. }
+            | Record::ClockMoved { .. }
+            | Record::Stopped { .. } => {}
+        }
+    }
+
+    fn commit(&mut self, bank: BankId, transaction: &Transaction, time: Time) {
+        add(&mut self.moved, bank, transaction);
+        for op in transaction.ops_of(bank) {
+            if let Action::Set { key, value } = &op.action {
+                let newer = self.registers.get(key).is_none_or(|setting| setting.time <= time);
+                if newer {
+                    self.registers.insert(key.clone(), Setting { time, value: value.clone() });
+                }
+            }
+        }
+    }
+
+    /// The bank's sums by its own ledger, once all is replayed.
+    pub fn sums(&self) -> Sums {
+        let Some(core) = &self.replica else { return Sums::default() };
+        let totals = core.ledger().totals();
+        Sums {
+            balance_total: totals.balance,
+            cash_in_total: totals.cash_in,
+            cash_out_total: totals.cash_out,
+            transfers_in_total: totals.transfers_in,
+            transfers_out_total: totals.transfers_out,
+        }
+    }
+
+    /// How many accounts the bank has.
+    pub fn accounts(&self) -> usize {
+        self.replica.as_ref().map_or(0, |core| core.ledger().totals().accounts)
+    }
+
+    /// Did every record fit?
+    pub fn is_whole(&self) -> bool {
+        !self.broken && self.replica.is_some()
+    }
+
+    /// Compares the ledger with what moved, with its accounts, and with its registers.
+    pub fn check(&self, faults: &mut Vec<Violation>) {
+        let (Some(bank), Some(core)) = (self.bank, &self.replica) else { return };
+        let mut fault = |text: String| {
+            faults.push(Violation { tx: None, banks: vec![bank], text: format!("bank {bank}: {text}") });
+        };
+        let (sums, mut moved) = (self.sums(), self.moved);
+        moved.balance_total = moved.explained();
+        if !sums.holds() || sums != moved {
+            fault(format!("its ledger holds {sums:?}, but its committed transactions make {moved:?}"));
+        }
+        let accounts: i128 = core.ledger().accounts_by_creation().map(|account| account.balance.wide()).sum();
+        if accounts != sums.balance_total {
+            fault(format!("its accounts hold {accounts} centavos, but its total is {}", sums.balance_total));
+        }
+        for (key, setting) in &self.registers {
+            let value = core.ledger().value(key);
+            if value != setting.value.as_str() {
+                fault(format!(
+                    "register {key} holds {value:?}, but {:?} was set last",
+                    setting.value.as_str()
+                ));
+            }
+        }
+    }
+}
+
+/// Adds what a committed transaction moves at one bank.
+pub fn add(sums: &mut Sums, bank: BankId, transaction: &Transaction) {
+    for op in transaction.ops_of(bank) {
+        if let Action::Money { flow, amount, .. } = &op.action {
+            match flow {
+                Flow::Debit => sums.transfers_out_total += amount.wide(),
+                Flow::Credit => sums.transfers_in_total += amount.wide(),
+                Flow::Deposit => sums.cash_in_total += amount.wide(),
+                Flow::Withdraw => sums.cash_out_total += amount.wide(),
+            }
+        }
+    }
+}
+
+/// The transaction that a record is about.
+pub fn record_tx(record: &Record) -> Option<&TxId> {
+    match record {
+        Record::Voted { tx, .. }
+        | Record::Refused { tx, .. }
+        | Record::Decided { tx, .. }
+        | Record::Executed { tx, .. }
+        | Record::OutsideVoted { tx, .. } => Some(tx),
+        Record::Consortium { .. }
+        | Record::ClientAdded { .. }
+        | Record::AccountOpened { .. }
+        | Record::ClockMoved { .. }
+        | Record::Stopped { .. } => None,
+    }
+}

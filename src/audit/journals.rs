@@ -1,0 +1,295 @@
+//! What the journals of all banks prove together, offline: each bank's equation, that transfers cancel, that registers
+//! are equal, and that every transaction is committed at all banks that it names or at none.
+//!
+//! Banks may run meanwhile. Each journal is replayed once to its end, one after the other, and then all are read a
+//! little further, for votes only: whatever a first journal was found to have decided, it decided on votes that were on
+//! the other banks' disks before, and so are seen by then.
+
+use super::ballots::{Ballots, Counts};
+use super::cut::Sums;
+use super::folder::{self, Folder, FolderFault};
+use crate::bank::io::Seq;
+use crate::ids::{BankId, BankSet, RegisterKey, Time, TxId};
+use crate::journal::{FileDisk, JournalError, Scan, Scanned};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// More are counted, and not kept: one damaged journal may contradict all others in every line.
+const VIOLATIONS_KEPT: usize = 1_000;
+
+/// Something that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Violation {
+    /// The transaction, where it is about one.
+    pub tx: Option<TxId>,
+    /// The banks that it is about.
+    pub banks: Vec<BankId>,
+    /// In words; names transaction, banks and place.
+    pub text: String,
+}
+
+/// What one bank's journal says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BankBook {
+    /// Whose.
+    pub bank: BankId,
+    /// Where it is.
+    pub folder: PathBuf,
+    /// How many records it holds.
+    pub records: Seq,
+    /// Its sums.
+    pub sums: Sums,
+    /// How many accounts it has.
+    pub accounts: usize,
+    /// What it voted OK on and has recorded no outcome of.
+    pub undecided: usize,
+    /// It was replayed to its end, and its own sums hold.
+    pub holds: bool,
+    /// The batch at its end that is not whole, which was never promised.
+    pub torn: Option<String>,
+}
+
+/// What all journals say together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// Each journal, by position of its bank.
+    pub banks: Vec<BankBook>,
+    /// Banks of the consortium whose journal is not there.
+    pub missing: BankSet,
+    /// Transactions that are committed.
+    pub committed: u64,
+    /// ... aborted.
+    pub aborted: u64,
+    /// ... neither, for some bank has not voted.
+    pub undecided: u64,
+    /// Transactions that name a bank whose journal is missing or damaged: what it did is not known.
+    pub unproven: u64,
+    /// Commits that a bank has not recorded yet; the sum over all banks counts them in.
+    pub pending: usize,
+    /// All sums together, pending commits counted in; `None` where a journal is missing or did not replay to its end.
+    pub total: Option<Sums>,
+    /// How many registers there are.
+    pub registers: usize,
+    /// What does not hold, at most `VIOLATIONS_KEPT`.
+    pub violations: Vec<Violation>,
+    /// How many there are in all.
+    pub violations_total: usize,
+}
+
+impl Proof {
+    /// Is every journal there, and does everything hold?
+    pub fn holds(&self) -> bool {
+        self.violations_total == 0 && self.missing.is_empty()
+    }
+}
+
+/// Replays the journals in these folders, and compares them. A folder that holds folders with journals stands for
+/// those.
+///
+/// # Errors
+/// When a folder can't be read, holds no journal, or two hold one bank's.
+pub fn prove(paths: &[PathBuf]) -> Result<Proof, FolderFault> {
+    let mut folders = Vec::new();
+    for path in paths {
+        folders.extend(journals_in(path)?.iter().map(|path| Folder::new(path)));
+    }
+    let disks: Vec<FileDisk> = folders.iter().map(Folder::disk).collect();
+    let mut scans: Vec<Scan<'_>> = disks.iter().map(|disk| Scan::new(disk)).collect();
+    let mut ballots = Ballots::default();
+    let mut violations = Vec::new();
+    for (folder, scan) in folders.iter_mut().zip(&mut scans) {
+        folder.replay(scan, &mut ballots, &mut violations)?;
+    }
+    refuse_twins(&folders)?;
+    for (folder, scan) in folders.iter().zip(&mut scans) {
+        read_on(folder, scan, &mut ballots, &mut violations)?;
+    }
+    folders.sort_by_key(|folder| folder.bank);
+    Ok(compare(&folders, &ballots, violations))
+}
+
+/// The folders with journals at `path`: itself, or those right in it.
+fn journals_in(path: &Path) -> Result<Vec<PathBuf>, FolderFault> {
+    let fault = |cause| JournalError::Io { doing: "list", file: path.display().to_string(), cause };
+    let mut inner = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(fault)? {
+        let entry = entry.map_err(fault)?.path();
+        let is_segment =
+            |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("segment-"));
+        if is_segment(&entry) {
+            return Ok(vec![path.to_owned()]);
+        }
+        let Ok(entries) = std::fs::read_dir(&entry) else { continue };
+        if entries.flatten().any(|entry| is_segment(&entry.path())) {
+            inner.push(entry);
+        }
+    }
+    inner.sort();
+    if inner.is_empty() { Err(FolderFault::Empty(path.to_owned())) } else { Ok(inner) }
+}
+
+fn refuse_twins(folders: &[Folder]) -> Result<(), FolderFault> {
+    for (at, folder) in folders.iter().enumerate() {
+        let twin = folders[..at].iter().find(|other| other.bank.is_some() && other.bank == folder.bank);
+        if let (Some(twin), Some(bank)) = (twin, folder.bank) {
+            return Err(FolderFault::Twice(twin.path.clone(), folder.path.clone(), bank));
+        }
+    }
+    Ok(())
+}
+
+/// What was written since the replay, votes only.
+fn read_on(
+    folder: &Folder,
+    scan: &mut Scan<'_>,
+    ballots: &mut Ballots,
+    violations: &mut Vec<Violation>,
+) -> Result<(), FolderFault> {
+    let Some(bank) = folder.bank else { return Ok(()) };
+    scan.read::<JournalError>(|scanned| {
+        let told = match scanned {
+            Scanned::Record { record, .. } => ballots.late(bank, &record).err().map(|text| Violation {
+                tx: folder::record_tx(&record).cloned(),
+                banks: vec![bank],
+                text,
+            }),
+            Scanned::Fault(text) => Some(Violation { tx: None, banks: vec![bank], text }),
+        };
+        violations.extend(told);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn compare(folders: &[Folder], ballots: &Ballots, mut violations: Vec<Violation>) -> Proof {
+    let whole: BankSet =
+        folders.iter().filter(|folder| folder.is_whole()).filter_map(|folder| folder.bank).collect();
+    let present: BankSet = folders.iter().filter_map(|folder| folder.bank).collect();
+    let members = folders.iter().flat_map(|folder| {
+        let present = folder.places.iter().enumerate().filter(|(_, place)| *place != "-");
+        present.filter_map(|(position, _)| BankId::new(position))
+    });
+    let missing = members.collect::<BankSet>().minus(present);
+    let mut banks = Vec::new();
+    for folder in folders {
+        let Some(bank) = folder.bank else { continue };
+        let before = violations.len();
+        if folder.is_whole() {
+            folder.check(&mut violations);
+        }
+        banks.push(BankBook {
+            bank,
+            folder: folder.path.clone(),
+            records: folder.records,
+            sums: folder.sums(),
+            accounts: folder.accounts(),
+            undecided: folder.undecided.len(),
+            holds: folder.is_whole() && violations.len() == before,
+            torn: folder.torn.clone(),
+        });
+    }
+    let counts = ballots.judge(whole, &mut violations);
+    let all_whole = missing.is_empty() && whole == present;
+    let total = all_whole.then(|| total(folders, ballots, &counts));
+    if let Some(total) = total
+        && total.transfers_in_total != total.transfers_out_total
+    {
+        let text = format!(
+            "transfers do not cancel over all banks: {} centavos in, {} out",
+            total.transfers_in_total, total.transfers_out_total
+        );
+        violations.push(Violation { tx: None, banks: Vec::new(), text });
+    }
+    let registers = registers(folders, ballots, &counts, whole, &mut violations);
+    // What names a transaction stands first: sums that are off follow from it.
+    violations.sort_by(|a, b| (a.tx.is_none(), a).cmp(&(b.tx.is_none(), b)));
+    violations.dedup();
+    let violations_total = violations.len();
+    violations.truncate(VIOLATIONS_KEPT);
+    Proof {
+        banks,
+        missing,
+        committed: counts.committed,
+        aborted: counts.aborted,
+        undecided: counts.undecided,
+        unproven: counts.unproven,
+        pending: counts.pending.len(),
+        total,
+        registers,
+        violations,
+        violations_total,
+    }
+}
+
+/// The sums of all ledgers, with the commits that a bank has not recorded yet.
+fn total(folders: &[Folder], ballots: &Ballots, counts: &Counts) -> Sums {
+    let mut total = folders.iter().fold(Sums::default(), |sum, folder| sum.plus(&folder.sums()));
+    for (folder, transaction, _) in pending(folders, ballots, counts) {
+        if let Some(bank) = folder.bank {
+            let mut more = Sums::default();
+            folder::add(&mut more, bank, transaction);
+            more.balance_total = more.explained();
+            total = total.plus(&more);
+        }
+    }
+    total
+}
+
+/// The commits that a bank has not recorded yet, with their bytes and times.
+fn pending<'a>(
+    folders: &'a [Folder],
+    ballots: &'a Ballots,
+    counts: &'a Counts,
+) -> impl Iterator<Item = (&'a Folder, &'a crate::wire::transaction::Transaction, Time)> {
+    counts.pending.iter().filter_map(|(bank, tx, time)| {
+        let folder = folders.iter().find(|folder| folder.bank == Some(*bank))?;
+        let transaction = folder.undecided.get(tx).or_else(|| ballots.late_transaction(tx, *bank))?;
+        Some((folder, &**transaction, *time))
+    })
+}
+
+/// Compares registers, the commits that a bank has not recorded yet counted in; how many there are.
+fn registers(
+    folders: &[Folder],
+    ballots: &Ballots,
+    counts: &Counts,
+    whole: BankSet,
+    violations: &mut Vec<Violation>,
+) -> usize {
+    use crate::wire::transaction::Action;
+    type Newest = BTreeMap<BankId, (Time, String)>;
+    let mut held: BTreeMap<&RegisterKey, Newest> = BTreeMap::new();
+    let whole_folders = || folders.iter().filter_map(|folder| Some((folder.bank?, folder)));
+    for (bank, folder) in whole_folders().filter(|(bank, _)| whole.has(*bank)) {
+        for (key, setting) in &folder.registers {
+            let newest = (setting.time, setting.value.as_str().to_owned());
+            held.entry(key).or_default().insert(bank, newest);
+        }
+    }
+    for (folder, transaction, time) in pending(folders, ballots, counts) {
+        let Some(bank) = folder.bank.filter(|bank| whole.has(*bank)) else { continue };
+        for op in transaction.ops_of(bank) {
+            if let Action::Set { key, value } = &op.action {
+                let newest = held.entry(key).or_default().entry(bank).or_default();
+                if newest.0 <= time {
+                    *newest = (time, value.as_str().to_owned());
+                }
+            }
+        }
+    }
+    for (key, banks) in &held {
+        // A bank that came to the consortium later holds nothing of what was set before.
+        let values: BTreeSet<&(Time, String)> = banks.values().collect();
+        if values.len() > 1 {
+            let told =
+                banks.iter().map(|(bank, (time, value))| format!("{value:?} of {time} at bank {bank}"));
+            let told: Vec<String> = told.collect();
+            violations.push(Violation {
+                tx: None,
+                banks: banks.keys().copied().collect(),
+                text: format!("register {key} differs: {}", told.join(", ")),
+            });
+        }
+    }
+    held.len()
+}

@@ -1,0 +1,30 @@
+//! `cliente audit`: what is typed to prove that no centavo is missing.
+
+use crate::client::typed::duration;
+use clap::Args;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What can be typed.
+pub const EXAMPLES: &str = "\
+Examples:
+  cliente audit                            one cut of all banks: does it add up?
+  cliente audit --accounts                 ... with every account and register
+  cliente audit --watch 1s                 again and again, until Ctrl-C
+  cliente audit --journals data            offline, from the banks' data folders; they may run or not
+
+Exit code 0 only if all of it holds; 3 or 5 where a bank is missing or in doubt: then no verdict is given.";
+
+/// `cliente audit`
+#[derive(Debug, Clone, Args)]
+pub struct AuditArguments {
+    /// Show each account and register too.
+    #[arg(long, conflicts_with = "journals")]
+    pub accounts: bool,
+    /// Repeat it, each cut newer than the one before; Ctrl-C ends with a summary.
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "1s", value_parser = duration, conflicts_with = "journals")]
+    pub watch: Option<Duration>,
+    /// Prove it from these data folders instead, or from all in a folder of them. Nothing in them is changed.
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    pub journals: Vec<PathBuf>,
+}

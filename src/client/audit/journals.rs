@@ -1,0 +1,222 @@
+//! `audit --journals`: what the banks' data folders prove, offline.
+
+use super::super::Context;
+use super::super::failure::Failure;
+use super::super::output::{ErrorPart, Shown, Tone, plain};
+use crate::audit::cut::Sums;
+use crate::audit::{Proof, prove};
+use crate::ids::{BankId, TxId};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// So many violations are shown; `--json` tells more.
+const SHOWN: usize = 20;
+
+#[derive(Serialize)]
+struct ProofDocument<'a> {
+    /// `holds`, `broken`, or `unknown` where a journal is missing.
+    verdict: &'static str,
+    banks: Vec<BookDocument<'a>>,
+    missing: Vec<BankId>,
+    committed: u64,
+    aborted: u64,
+    undecided: u64,
+    unproven: u64,
+    pending: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<Sums>,
+    registers: usize,
+    violations_total: usize,
+    violations: Vec<ViolationDocument<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorPart>,
+}
+
+#[derive(Serialize)]
+struct BookDocument<'a> {
+    bank: BankId,
+    folder: String,
+    records: u64,
+    accounts: usize,
+    undecided: usize,
+    holds: bool,
+    #[serde(flatten)]
+    sums: Sums,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    torn: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ViolationDocument<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tx: Option<&'a TxId>,
+    banks: &'a [BankId],
+    text: &'a str,
+}
+
+/// Reads the folders on a thread of its own, so that Ctrl-C is heard meanwhile.
+pub async fn run(context: &Context, folders: Vec<PathBuf>) -> Shown {
+    let (sender, proved) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // Whoever asked may have been interrupted.
+        let _ = sender.send(prove(&folders));
+    });
+    match proved.await {
+        Ok(Ok(proof)) => shown(context, &proof),
+        Ok(Err(fault)) => Failure::Own(fault.to_string()).into(),
+        Err(_) => Failure::Own("the audit of the journals ended early".into()).into(),
+    }
+}
+
+fn shown(context: &Context, proof: &Proof) -> Shown {
+    let failure = failure(proof);
+    let books = proof.banks.iter().map(|book| BookDocument {
+        bank: book.bank,
+        folder: book.folder.display().to_string(),
+        records: book.records,
+        accounts: book.accounts,
+        undecided: book.undecided,
+        holds: book.holds,
+        sums: book.sums,
+        torn: book.torn.as_deref(),
+    });
+    let violations = proof.violations.iter().map(|violation| ViolationDocument {
+        tx: violation.tx.as_ref(),
+        banks: &violation.banks,
+        text: &violation.text,
+    });
+    let document = ProofDocument {
+        verdict: verdict(proof),
+        banks: books.collect(),
+        missing: proof.missing.iter().collect(),
+        committed: proof.committed,
+        aborted: proof.aborted,
+        undecided: proof.undecided,
+        unproven: proof.unproven,
+        pending: proof.pending,
+        total: proof.total,
+        registers: proof.registers,
+        violations_total: proof.violations_total,
+        violations: violations.collect(),
+        error: failure.as_ref().map(ErrorPart::of),
+    };
+    Shown::new(text(context, proof), &document).failing(failure)
+}
+
+fn verdict(proof: &Proof) -> &'static str {
+    if proof.violations_total > 0 {
+        "broken"
+    } else if proof.missing.is_empty() {
+        "holds"
+    } else {
+        "unknown"
+    }
+}
+
+fn failure(proof: &Proof) -> Option<Failure> {
+    if let Some(first) = proof.violations.first() {
+        let more = match proof.violations_total {
+            1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        return Some(Failure::Own(format!("the journals do not hold: {}{more}", first.text)));
+    }
+    (!proof.missing.is_empty()).then(|| Failure::Doubt(missing(proof)))
+}
+
+fn missing(proof: &Proof) -> String {
+    let banks: Vec<String> = proof.missing.iter().map(|bank| format!("bank {bank}")).collect();
+    format!(
+        "the journal of {} is missing: {} transactions that name it are proved only as far as the others know",
+        banks.join(" and "),
+        proof.unproven
+    )
+}
+
+fn text(context: &Context, proof: &Proof) -> String {
+    let paint = context.paint;
+    let headings = [
+        "bank",
+        "folder",
+        "records",
+        "accounts",
+        "undecided",
+        "balances",
+        "cash in",
+        "cash out",
+        "transfers in",
+        "transfers out",
+        "",
+    ];
+    let mut rows: Vec<_> = proof
+        .banks
+        .iter()
+        .map(|book| {
+            let head = [
+                plain(book.bank),
+                plain(book.folder.display()),
+                plain(book.records),
+                plain(book.accounts),
+                plain(book.undecided),
+            ];
+            let verdict = if book.holds { (Tone::Good, "holds") } else { (Tone::Bad, "BROKEN") };
+            row(context, head, &book.sums, verdict)
+        })
+        .collect();
+    if let Some(total) = &proof.total {
+        let records = proof.banks.iter().map(|book| book.records).sum::<u64>();
+        let accounts = proof.banks.iter().map(|book| book.accounts).sum::<usize>();
+        let head = [plain("all"), plain(""), plain(records), plain(accounts), plain(proof.undecided)];
+        let cancel = total.transfers_in_total == total.transfers_out_total && total.holds();
+        rows.push(row(
+            context,
+            head,
+            total,
+            if cancel { (Tone::Good, "holds") } else { (Tone::Bad, "BROKEN") },
+        ));
+    }
+    let table = paint.table(&headings, &headings[2..10], rows);
+    let mut text = String::new();
+    for torn in proof.banks.iter().filter_map(|book| book.torn.as_ref()) {
+        text.push_str(&format!("An end that was being written, and was promised to nobody: {torn}\n"));
+    }
+    for violation in proof.violations.iter().take(SHOWN) {
+        text.push_str(&format!("{}\n", paint.text(Tone::Bad, &violation.text)));
+    }
+    if proof.violations_total > SHOWN {
+        let more = proof.violations_total - SHOWN;
+        text.push_str(&format!("... and {more} more; --json tells up to {}\n", proof.violations.len()));
+    }
+    let Proof { committed, aborted, undecided, pending, registers, .. } = proof;
+    text.push_str(&format!(
+        "{committed} transactions committed, {aborted} aborted, {undecided} undecided; {pending} commits not yet \
+         recorded at a bank; {registers} registers\n"
+    ));
+    let (tone, sentence) = match verdict(proof) {
+        "holds" => (
+            Tone::Good,
+            "Every transaction is committed at all banks that it names or at none; it adds up.".into(),
+        ),
+        "broken" => (Tone::Bad, format!("THE JOURNALS DO NOT HOLD: {} violations.", proof.violations_total)),
+        _ => (Tone::Open, format!("No verdict over all banks: {}.", missing(proof))),
+    };
+    text.push_str(&format!("{}\n", paint.text(tone, &sentence)));
+    format!("{table}{}", paint.words(text))
+}
+
+fn row(
+    context: &Context,
+    head: [(Tone, String); 5],
+    sums: &Sums,
+    (tone, verdict): (Tone, &'static str),
+) -> Vec<(Tone, String)> {
+    let money = [
+        sums.balance_total,
+        sums.cash_in_total,
+        sums.cash_out_total,
+        sums.transfers_in_total,
+        sums.transfers_out_total,
+    ];
+    let money = money.into_iter().map(|centavos| context.paint.money(centavos));
+    head.into_iter().chain(money).chain([(tone, verdict.to_owned())]).collect()
+}

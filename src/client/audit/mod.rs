@@ -1,0 +1,264 @@
+//! `cliente audit`: one cut of all banks, cut after cut, or all journals offline; shown, and turned into an exit code.
+//! What is judged, and how, is the library's `audit`.
+
+mod journals;
+mod watch;
+
+use super::Context;
+use super::args::AuditArguments;
+use super::cuts::{self, Blocked, Extent, Taken};
+use super::failure::Failure;
+use super::output::{ErrorPart, Shown, Tone, plain, utc};
+use crate::audit::BankCut;
+use crate::audit::cut::{AccountLine, Sums};
+use crate::ids::{BankId, Time};
+use crate::money::Total;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Does what was typed.
+pub async fn run(context: &Context, arguments: AuditArguments) -> Shown {
+    if !arguments.journals.is_empty() {
+        return journals::run(context, arguments.journals).await;
+    }
+    if let Some(every) = arguments.watch {
+        return watch::run(context, every, arguments.accounts).await;
+    }
+    match take(context, None, arguments.accounts).await {
+        Ok(taken) => shown(context, &taken, arguments.accounts),
+        Err(failure) => failure.into(),
+    }
+}
+
+async fn take(context: &Context, after: Option<Time>, accounts: bool) -> Result<Taken, Failure> {
+    cuts::take(context, after, if accounts { Extent::All } else { Extent::Registers }).await
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    time: Time,
+    /// `holds`, `broken`, or `unknown` where something is missing.
+    verdict: &'static str,
+    banks: Vec<BankDocument<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<Sums>,
+    registers: usize,
+    faults: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorPart>,
+}
+
+#[derive(Serialize)]
+struct BankDocument<'a> {
+    bank: BankId,
+    address: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explained: Option<bool>,
+    #[serde(flatten)]
+    sums: Option<Sums>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accounts: Option<&'a [AccountLine]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registers: Option<&'a BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blocked_by: Vec<&'a Blocked>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorPart>,
+}
+
+/// One cut, whole or in part.
+fn shown(context: &Context, taken: &Taken, accounts: bool) -> Shown {
+    let failure = failure(taken);
+    let document = document(taken, accounts, failure.as_ref());
+    Shown::new(text(context, taken, accounts), &document).failing(failure)
+}
+
+fn document<'a>(taken: &'a Taken, accounts: bool, failure: Option<&Failure>) -> Document<'a> {
+    let banks = taken.answers.iter().map(|answer| {
+        let cut = answer.said.as_ref().ok();
+        BankDocument {
+            bank: answer.bank,
+            address: &answer.address,
+            explained: cut.map(|cut| cut.sums.holds()),
+            sums: cut.map(|cut| cut.sums),
+            accounts: cut.filter(|_| accounts).map(|cut| cut.accounts.as_slice()),
+            registers: cut.filter(|_| accounts).map(|cut| &cut.registers),
+            blocked_by: taken.blocked.iter().filter(|blocked| blocked.bank == answer.bank).collect(),
+            error: answer.said.as_ref().err().map(ErrorPart::of),
+        }
+    });
+    Document {
+        time: taken.time,
+        verdict: verdict(taken),
+        banks: banks.collect(),
+        total: taken.judged.is_whole().then_some(taken.judged.total),
+        registers: taken.judged.registers,
+        faults: &taken.judged.faults,
+        error: failure.map(ErrorPart::of),
+    }
+}
+
+/// What is broken counts more than what is missing.
+fn failure(taken: &Taken) -> Option<Failure> {
+    match taken.judged.faults.as_slice() {
+        [] => taken.missing(),
+        faults => Some(Failure::Own(format!("it does not add up: {}", faults.join("; ")))),
+    }
+}
+
+fn verdict(taken: &Taken) -> &'static str {
+    if !taken.judged.faults.is_empty() {
+        "broken"
+    } else if taken.judged.is_whole() {
+        "holds"
+    } else {
+        "unknown"
+    }
+}
+
+fn text(context: &Context, taken: &Taken, accounts: bool) -> String {
+    let paint = context.paint;
+    let told = || taken.answers.iter().filter_map(|answer| answer.said.as_ref().ok());
+    if accounts && paint.is_rows() {
+        return rows_of_all(context, told());
+    }
+    let mut text = paint.words(format!("all banks as of {}\n", utc(taken.time)));
+    let headings =
+        ["bank", "address", "balances", "cash in", "cash out", "transfers in", "transfers out", ""];
+    let mut rows: Vec<_> = taken
+        .answers
+        .iter()
+        .map(|answer| match &answer.said {
+            Ok(cut) => sums_row(context, answer.bank, &answer.address, &cut.sums),
+            Err(_) => {
+                let mut row = vec![plain(answer.bank), plain(&answer.address)];
+                row.resize(headings.len() - 1, plain(""));
+                row.push((Tone::Bad, "no cut".into()));
+                row
+            }
+        })
+        .collect();
+    if taken.judged.is_whole() {
+        rows.push(sums_row(context, "all", "", &taken.judged.total));
+    }
+    text.push_str(&paint.table(&headings, &headings[2..7], rows));
+    if accounts {
+        text.push_str(&listing(context, told()));
+    }
+    let mut words = String::new();
+    for fault in &taken.judged.faults {
+        words.push_str(&format!("{}\n", paint.text(Tone::Bad, fault)));
+    }
+    words.push_str(&missing_lines(context, taken));
+    words.push_str(&sentence(context, taken));
+    text.push_str(&paint.words(words));
+    text
+}
+
+fn sums_row(context: &Context, bank: impl ToString, address: &str, sums: &Sums) -> Vec<(Tone, String)> {
+    let verdict = if sums.holds() { (Tone::Good, "holds".into()) } else { (Tone::Bad, "BROKEN".into()) };
+    vec![
+        plain(bank),
+        plain(address),
+        context.paint.money(sums.balance_total),
+        context.paint.money(sums.cash_in_total),
+        context.paint.money(sums.cash_out_total),
+        context.paint.money(sums.transfers_in_total),
+        context.paint.money(sums.transfers_out_total),
+        verdict,
+    ]
+}
+
+/// Every account and every register in one table, for programs.
+fn rows_of_all<'a>(context: &Context, cuts: impl Iterator<Item = &'a BankCut>) -> String {
+    let mut rows = Vec::new();
+    for cut in cuts {
+        rows.extend(cut.accounts.iter().map(|account| {
+            let balance = context.paint.money(account.balance);
+            vec![plain(cut.bank), plain("account"), plain(&account.number), balance]
+        }));
+        let register = |(key, value)| vec![plain(cut.bank), plain("register"), plain(key), plain(value)];
+        rows.extend(cut.registers.iter().map(register));
+    }
+    context.paint.table(&["bank", "kind", "name", "value"], &[], rows)
+}
+
+/// Every account, then every register with its value at each bank.
+fn listing<'a>(context: &Context, cuts: impl Iterator<Item = &'a BankCut> + Clone) -> String {
+    let mut accounts = Vec::new();
+    let mut registers = Vec::new();
+    for cut in cuts {
+        let named = |account: &AccountLine| format!("{}/{}", cut.bank, account.number);
+        accounts.extend(
+            cut.accounts
+                .iter()
+                .map(|account| vec![plain(named(account)), context.paint.money(account.balance)]),
+        );
+        registers.extend(cut.registers.iter().map(|(key, value)| (key, cut.bank, value)));
+    }
+    registers.sort();
+    let registers: Vec<_> =
+        registers.iter().map(|(key, bank, value)| vec![plain(key), plain(bank), plain(value)]).collect();
+    let mut text = context.paint.table(&["account", "balance"], &["balance"], accounts);
+    if !registers.is_empty() {
+        text.push_str(&context.paint.table(&["register", "bank", "value"], &[], registers));
+    }
+    text
+}
+
+/// Exactly what is missing: which bank and why, or which transaction keeps it.
+fn missing_lines(context: &Context, taken: &Taken) -> String {
+    const SHOWN: usize = 5;
+    let mut text = String::new();
+    for answer in &taken.answers {
+        let Err(failure) = &answer.said else { continue };
+        let blocked: Vec<_> = taken.blocked.iter().filter(|blocked| blocked.bank == answer.bank).collect();
+        let mut lines: Vec<String> = blocked.iter().take(SHOWN).map(|blocked| blocked.in_words()).collect();
+        if blocked.is_empty() {
+            lines.push(failure.to_string());
+        } else if blocked.len() > SHOWN {
+            let more = blocked.len() - SHOWN;
+            lines.push(format!("... and {more} more transactions; cliente pending lists them"));
+        }
+        for line in lines {
+            text.push_str(&format!("{}\n", context.paint.text(Tone::Open, &line)));
+        }
+    }
+    text
+}
+
+fn sentence(context: &Context, taken: &Taken) -> String {
+    let total = &taken.judged.total;
+    let (tone, text) = match verdict(taken) {
+        "holds" => {
+            let registers = match taken.judged.registers {
+                0 => String::new(),
+                1 => "; the one register is equal at all banks".to_owned(),
+                count => format!("; {count} registers are equal at all banks"),
+            };
+            let sums = format!(
+                "{} = cash in {} - cash out {}",
+                Total(total.balance_total),
+                Total(total.cash_in_total),
+                Total(total.cash_out_total)
+            );
+            (Tone::Good, format!("It adds up: {sums}; transfers cancel{registers}."))
+        }
+        "broken" => (Tone::Bad, "IT DOES NOT ADD UP.".to_owned()),
+        _ if taken.judged.left_may_hold => {
+            let off = total.transfers_in_total - total.transfers_out_total;
+            let text = format!(
+                "No verdict: transfers are {} off, and a bank that left the consortium may hold the rest.",
+                Total(off)
+            );
+            (Tone::Open, text)
+        }
+        _ => {
+            let missing: Vec<String> =
+                taken.judged.missing.iter().map(|bank| format!("bank {bank}")).collect();
+            let missing = missing.join(" and ");
+            (Tone::Open, format!("No verdict over all banks: the cut of {missing} is missing."))
+        }
+    };
+    format!("{}\n", context.paint.text(tone, &text))
+}

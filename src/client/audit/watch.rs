@@ -1,0 +1,151 @@
+//! `audit --watch`: cut after cut, one line each, until Ctrl-C; then a summary.
+
+use super::super::Context;
+use super::super::failure::Failure;
+use super::super::output::{ErrorDocument, ErrorPart, Shown, Tone, json, plain, utc};
+use super::{Document, document, failure, take, verdict};
+use crate::audit::cut::Sums;
+use crate::ids::Time;
+use crate::money::Total;
+use serde::Serialize;
+use std::io::{self, Write};
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+
+#[derive(Default, Serialize)]
+struct Summary {
+    cuts: u64,
+    holds: u64,
+    unknown: u64,
+    broken: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorPart>,
+}
+
+/// Takes a cut every so often, each newer than the one before, until Ctrl-C, or until nobody reads any more.
+pub async fn run(context: &Context, every: Duration, accounts: bool) -> Shown {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut summary = Summary::default();
+    let mut worst: Option<Failure> = None;
+    let mut last: Option<Time> = None;
+    if context.paint.is_rows() && say(context.paint.table(&HEADINGS, &[], Vec::new()).trim_end()).is_err() {
+        return Shown::new(String::new(), &summary);
+    }
+    loop {
+        let turn = async {
+            ticks.tick().await;
+            take(context, last, accounts).await
+        };
+        let taken = tokio::select! {
+            biased;
+            _ = tokio::signal::ctrl_c() => break,
+            taken = turn => taken,
+        };
+        summary.cuts += 1;
+        let (line, failed) = match &taken {
+            Ok(taken) => {
+                last = Some(taken.time);
+                let failed = failure(taken);
+                match verdict(taken) {
+                    "holds" => summary.holds += 1,
+                    "broken" => summary.broken += 1,
+                    _ => summary.unknown += 1,
+                }
+                (line(context, &document(taken, accounts, failed.as_ref()), failed.as_ref()), failed)
+            }
+            Err(failed) => {
+                summary.unknown += 1;
+                (no_cut(context, failed), Some(failed.clone()))
+            }
+        };
+        worst = worse(worst, failed);
+        let told = format!("{} cuts: {}", summary.cuts, summary.in_words());
+        context.known.replace(Some(format!("interrupted: {told}")));
+        if say(&line).is_err() {
+            break;
+        }
+    }
+    summary.error = worst.as_ref().map(ErrorPart::of);
+    let words = format!("{} cuts: {}\n", summary.cuts, summary.in_words());
+    let tone = if worst.is_none() { Tone::Good } else { Tone::Bad };
+    Shown::new(context.paint.words(context.paint.text(tone, &words)), &summary).failing(worst)
+}
+
+/// No bank at all answered.
+fn no_cut(context: &Context, failed: &Failure) -> String {
+    if context.paint.is_json() {
+        json(&ErrorDocument::of(failed))
+    } else if context.paint.is_rows() {
+        format!("\tunknown\t\t\t\t\t\t{failed}")
+    } else {
+        context.paint.text(Tone::Open, &format!("no cut: {failed}"))
+    }
+}
+
+impl Summary {
+    fn in_words(&self) -> String {
+        let Summary { holds, unknown, broken, .. } = self;
+        format!("{holds} add up, {broken} do not, {unknown} without a verdict")
+    }
+}
+
+const HEADINGS: [&str; 8] =
+    ["time", "verdict", "balances", "cash in", "cash out", "transfers in", "transfers out", "why"];
+
+/// A line of its own, for who watches.
+fn line(context: &Context, document: &Document<'_>, failed: Option<&Failure>) -> String {
+    let paint = context.paint;
+    let why = failed.map(ToString::to_string).unwrap_or_default();
+    if paint.is_json() {
+        return json(document);
+    }
+    if paint.is_rows() {
+        let total = document.total;
+        let money =
+            |part: fn(&Sums) -> i128| total.map_or_else(|| plain(""), |sums| paint.money(part(&sums)));
+        let cells = [
+            paint.time(document.time),
+            plain(document.verdict),
+            money(|sums| sums.balance_total),
+            money(|sums| sums.cash_in_total),
+            money(|sums| sums.cash_out_total),
+            money(|sums| sums.transfers_in_total),
+            money(|sums| sums.transfers_out_total),
+            plain(why),
+        ];
+        let rows = paint.table(&HEADINGS, &[], vec![cells.to_vec()]);
+        return rows.lines().nth(1).unwrap_or_default().to_owned();
+    }
+    let time = utc(document.time);
+    match (failed, &document.total) {
+        (None, Some(total)) => {
+            let verdict = paint.text(Tone::Good, "adds up");
+            let balance = Total(total.balance_total);
+            let (cash_in, cash_out) = (Total(total.cash_in_total), Total(total.cash_out_total));
+            let moved = Total(total.transfers_in_total);
+            format!("{time}  {verdict}  {balance} = cash in {cash_in} - cash out {cash_out}; moved {moved}")
+        }
+        _ => {
+            let (tone, word) =
+                if document.verdict == "broken" { (Tone::Bad, "BROKEN") } else { (Tone::Open, "no verdict") };
+            format!("{time}  {}  {why}", paint.text(tone, word))
+        }
+    }
+}
+
+/// A broken cut stays the worst that happened; before that the first failure.
+fn worse(before: Option<Failure>, now: Option<Failure>) -> Option<Failure> {
+    match (&before, &now) {
+        (Some(Failure::Own(_)), _) => before,
+        (_, Some(Failure::Own(_))) | (None, _) => now,
+        (Some(_), _) => before,
+    }
+}
+
+/// Shows a line now.
+fn say(line: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{line}")?;
+    stdout.flush()
+}

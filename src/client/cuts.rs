@@ -1,0 +1,217 @@
+//! Cuts of all banks at one time: which time, the questions, and who keeps a bank from answering. What a cut means is
+//! `audit`'s.
+
+use super::Context;
+use super::asking::{self, Answer};
+use super::conversation::Conversation;
+use super::failure::{Failure, unreachable};
+use crate::audit::cut::Page;
+use crate::audit::{BankCut, Judged, judge};
+use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
+use crate::wire::Reason;
+use crate::wire::request::{Request, SnapshotKey};
+use serde::Deserialize;
+
+/// All that was got of one cut.
+pub struct Taken {
+    /// Its time.
+    pub time: Time,
+    /// What each bank told, by position, or why it did not.
+    pub answers: Vec<Answer<BankCut>>,
+    /// Undecided transactions that keep banks from telling, by bank.
+    pub blocked: Vec<Blocked>,
+    /// What the cuts mean together.
+    pub judged: Judged,
+}
+
+/// An undecided transaction that keeps a bank from telling a cut.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Blocked {
+    /// The bank that can't tell.
+    pub bank: BankId,
+    /// Why: this transaction could still commit within the cut.
+    pub tx: String,
+    /// When that bank voted OK on it.
+    pub since: Time,
+    /// The banks whose votes it does not know.
+    pub waiting_for: Vec<u8>,
+}
+
+/// How much of each bank is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent<'a> {
+    /// Its sums and all registers.
+    Registers,
+    /// Also every account.
+    All,
+    #[expect(dead_code, reason = "contention asks so")]
+    /// Its sums, and the accounts and registers whose names begin with this text.
+    Named(&'a str),
+}
+
+#[derive(Deserialize)]
+struct Clock {
+    time: Time,
+}
+
+#[derive(Deserialize)]
+struct PendingView {
+    tx: String,
+    since: Time,
+    waiting_for: Vec<u8>,
+}
+
+/// Takes a cut of all banks as of now, by the latest of their clocks, but later than `after`.
+///
+/// # Errors
+/// When no bank at all can be reached.
+pub async fn take(context: &Context, after: Option<Time>, extent: Extent<'_>) -> Result<Taken, Failure> {
+    let banks = asking::these_banks(context, None);
+    let clocks = asking::ask_each(context, &banks, |bank| async move {
+        let json = asking::ask(context, bank, &Request::Info).await?;
+        Ok(asking::read::<Clock>(bank, &json)?.time)
+    })
+    .await;
+    let latest = clocks.iter().filter_map(|answer| answer.said.as_ref().ok()).max().copied();
+    let Some(latest) = latest else {
+        let none = Failure::NoConnection("no bank can be reached".into());
+        return Err(asking::first_failure(&clocks).unwrap_or(none));
+    };
+    let time = latest.max(after.map_or(latest, |after| Time(after.0 + 1)));
+    let clocks = &clocks;
+    let answers = asking::ask_each(context, &banks, |bank| async move {
+        // A bank that was out of reach a moment ago is not asked again: its answer would say no more.
+        let asked = clocks.iter().find(|answer| answer.bank == bank);
+        if let Some(Answer { said: Err(failure), .. }) = asked {
+            return Err(failure.clone());
+        }
+        bank_cut(context, bank, time, extent).await
+    })
+    .await;
+    let mut blocked = Vec::new();
+    for answer in &answers {
+        if let Err(Failure::Refused { reason: Some(Reason::Locked), .. }) = answer.said {
+            blocked.extend(blocking(context, answer.bank, time).await);
+        }
+    }
+    let members: BankSet = banks.iter().copied().collect();
+    let has_left = context.consortium.places().iter().any(Option::is_none);
+    let told: Vec<BankCut> = answers.iter().filter_map(|answer| answer.said.as_ref().ok()).cloned().collect();
+    let judged = judge(members, has_left, extent == Extent::All, &told);
+    Ok(Taken { time, answers, blocked, judged })
+}
+
+/// One bank's part of the cut, page after page.
+async fn bank_cut(
+    context: &Context,
+    bank: BankId,
+    time: Time,
+    extent: Extent<'_>,
+) -> Result<BankCut, Failure> {
+    let address = asking::address(context, bank)?;
+    let connected = Conversation::connect(bank, address, &context.story).await;
+    let mut conversation =
+        connected.map_err(|why| Failure::NoConnection(unreachable(bank, address, &why)))?;
+    let own = |error: String| Failure::Own(format!("bank {bank}: {error}"));
+    let mut cut: Option<BankCut> = None;
+    let mut after = match extent {
+        Extent::All => None,
+        Extent::Registers => Some(SnapshotKey::Account(greatest_account())),
+        Extent::Named(prefix) => Some(named(prefix).map_err(own)?),
+    };
+    loop {
+        let request = Request::Snapshot { time: Some(time), accounts: true, after: after.clone() };
+        let page: Page = asking::read(bank, &asking::done(bank, conversation.ask(&request).await?)?)?;
+        let mut next = match &page.next {
+            Some(next) => Some(SnapshotKey::new(next).map_err(|error| own(error.to_string()))?),
+            None => None,
+        };
+        if let Extent::Named(prefix) = extent {
+            next = next.and_then(|next| within(prefix, next));
+        }
+        match &mut cut {
+            None => cut = Some(BankCut::of(page)),
+            Some(cut) => cut.add(page).map_err(own)?,
+        }
+        // A bank that names the same key for ever would keep us here for ever.
+        if next.is_none() || next == after {
+            break;
+        }
+        after = next;
+    }
+    let mut cut = cut.ok_or_else(|| own("it told no page".into()))?;
+    if let Extent::Named(prefix) = extent {
+        cut.accounts.retain(|account| account.number.starts_with(prefix));
+        cut.registers.retain(|key, _| key.starts_with(prefix));
+    }
+    Ok(cut)
+}
+
+/// No account stands after this one: every other number is less, byte by byte.
+fn greatest_account() -> AccountNumber {
+    AccountNumber::new(&"\u{10FFFF}".repeat(16)).expect("64 bytes without blanks")
+}
+
+/// Accounts whose numbers begin with `prefix` come after it.
+fn named(prefix: &str) -> Result<SnapshotKey, String> {
+    AccountNumber::new(prefix).map(SnapshotKey::Account).map_err(|error| error.to_string())
+}
+
+/// Where to go on: past the accounts that are meant their registers are still to come, past those nothing.
+fn within(prefix: &str, next: SnapshotKey) -> Option<SnapshotKey> {
+    match next {
+        SnapshotKey::Account(last) if last.as_str() > prefix && !last.as_str().starts_with(prefix) => {
+            RegisterKey::new(prefix).ok().map(SnapshotKey::Register)
+        }
+        SnapshotKey::Register(last) if last.as_str() > prefix && !last.as_str().starts_with(prefix) => None,
+        SnapshotKey::Account(_) | SnapshotKey::Register(_) => Some(next),
+    }
+}
+
+/// The undecided transactions of `bank` that could still commit at or before `time`. None where it does not tell.
+async fn blocking(context: &Context, bank: BankId, time: Time) -> Vec<Blocked> {
+    let request = |after: Option<&str>| {
+        let after = after.map(TxId::new).transpose();
+        Ok(Request::Pending { after: after.map_err(|error| Failure::Own(error.to_string()))? })
+    };
+    let items = asking::ask_list(context, bank, request).await.unwrap_or_default();
+    let views = items.iter().filter_map(|item| asking::read::<PendingView>(bank, item.get()).ok());
+    let mut blocked: Vec<Blocked> = views
+        .filter(|view| view.since <= time)
+        .map(|PendingView { tx, since, waiting_for }| Blocked { bank, tx, since, waiting_for })
+        .collect();
+    blocked.sort_by_key(|blocked| blocked.since);
+    blocked
+}
+
+impl Taken {
+    /// Why there is no verdict over all banks, if so: a bank that is out of reach before one that is in doubt.
+    pub fn missing(&self) -> Option<Failure> {
+        let failures = || self.answers.iter().filter_map(|answer| answer.said.as_ref().err());
+        let down = failures().find(|failure| matches!(failure, Failure::NoConnection(_)));
+        if let Some(failure) = down.or_else(|| failures().next()) {
+            return Some(match failure {
+                Failure::Refused { reason: Some(Reason::Locked), text } => {
+                    Failure::Doubt(self.blocked.first().map_or_else(|| text.clone(), Blocked::in_words))
+                }
+                other => other.clone(),
+            });
+        }
+        self.judged.left_may_hold.then(|| {
+            Failure::Doubt("transfers do not cancel, and a bank that left may hold the rest".to_owned())
+        })
+    }
+}
+
+impl Blocked {
+    /// `bank 0 gives no cut: transaction t1, undecided there since …, waits for bank 2`
+    pub fn in_words(&self) -> String {
+        let Blocked { bank, tx, since, waiting_for } = self;
+        let keepers: Vec<String> = waiting_for.iter().map(|bank| format!("bank {bank}")).collect();
+        let keepers = if keepers.is_empty() { "its driver".to_owned() } else { keepers.join(" and ") };
+        let since = super::output::utc(*since);
+        format!(
+            "bank {bank} gives no cut: transaction {tx}, undecided there since {since}, waits for {keepers}"
+        )
+    }
+}
