@@ -31,10 +31,13 @@ impl Live {
 
     /// Lets the bank answer a request, and journals what it decides; `None` when its answer must wait.
     pub fn ask(&mut self, request: Request) -> Option<Reply> {
+        self.ask_as(Origin::Client, request)
+    }
+
+    fn ask_as(&mut self, origin: Origin, request: Request) -> Option<Reply> {
         let past = request.tx().filter(|tx| !self.core.knows(tx)).and_then(|tx| self.past(tx));
         let caller = Caller { session: SessionId(1), slot: self.slot + 1 };
-        let output =
-            self.happen(&Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past });
+        let output = self.happen(&Input::Request { caller, origin, request, waited_us: 0, past });
         output.replies.into_iter().find(|reply| reply.to == caller).map(|reply| reply.reply)
     }
 
@@ -159,4 +162,49 @@ fn live_replayed_and_from_a_snapshot_it_is_the_same() {
     let (core, _, recovered) = open_again(options());
     assert_eq!((recovered.snapshot, recovered.records), (None, live.core.seq()));
     assert!(core.same_as(&live.core), "from all records");
+}
+
+/// What an outside coordinator decided is found when memory and snapshot have long forgotten it; a hold that it has not
+/// decided stands in the snapshot, and waits.
+#[test]
+fn an_outside_coordinator_finds_what_it_left() {
+    let disk = MemDisk::new();
+    let mut live = live(&disk);
+    let [held, paid, kept] = ["held", "paid", "kept"].map(|id| TxId::new(id).unwrap());
+    let commit = |tx: &TxId| Request::Commit(tx.clone(), Vec::new());
+    let abort = |tx: &TxId| Request::Abort(tx.clone(), None);
+    let cash =
+        Transaction::parse(r#"{"ops":[{"bank":0,"op":"withdraw","account":"1-1","amount":5}]}"#).unwrap();
+    let cash = Arc::new(Transaction::with_outside(BankId::new(0).unwrap(), cash.ops()).unwrap());
+    for tx in [&held, &paid, &kept] {
+        let reply = live.ask_as(Origin::Outside, Request::Prepare(tx.clone(), Arc::clone(&cash)));
+        assert!(matches!(reply, Some(Reply::Ok(..))), "{reply:?}");
+    }
+    let committed = live.ask_as(Origin::Outside, commit(&paid));
+    assert!(matches!(committed, Some(Reply::Committed(..))), "{committed:?}");
+    let aborted = live.ask_as(Origin::Outside, abort(&kept));
+    assert!(matches!(aborted, Some(Reply::Aborted(..))), "{aborted:?}");
+    let decided = live.core.seq();
+    let deposit = r#"{"ops":[{"bank":0,"op":"deposit","account":"1-1","amount":1}]}"#;
+    let deposit = Arc::new(Transaction::parse(deposit).unwrap());
+    for n in 0..200 {
+        let tx = TxId::new(&format!("d{n}")).unwrap();
+        live.ask(Request::Execute(tx, Arc::clone(&deposit)));
+    }
+
+    let (mut again, recovered) = Live::open(disk.copy(), options(), identity());
+    assert!(recovered.snapshot.is_some_and(|seq| seq > decided), "{recovered}");
+    assert!(again.core.same_as(&live.core));
+    again.happen(&Input::Started);
+    assert!(again.core.knows(&held) && !again.core.knows(&paid) && !again.core.knows(&kept));
+    for request in [commit(&paid), abort(&paid)] {
+        assert_eq!(again.ask_as(Origin::Outside, request.clone()), committed);
+        assert_eq!(again.ask(request), committed);
+    }
+    for request in [commit(&kept), abort(&kept)] {
+        assert_eq!(again.ask_as(Origin::Outside, request), aborted);
+    }
+    assert!(matches!(again.ask(commit(&held)), Some(Reply::Doubt(..))));
+    assert!(matches!(again.ask_as(Origin::Outside, commit(&held)), Some(Reply::Committed(..))));
+    again.core.check_invariants();
 }
