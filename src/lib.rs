@@ -1,6 +1,6 @@
 //! A consortium of banks whose money moves between them atomically, by two-phase commit over plain TCP lines.
 //!
-//! Dependencies point one way: bins, then edges (`config`, `server`, `client`, `peers`, `steplog`), then `node`,
+//! Dependencies point one way: bins, then edges (`config`, `server`, `client`, `http`, `peers`, `steplog`), then `node`,
 //! then `journal` and `bank`, then `ledger`, `commit` and `wire`, then `money`, `ids` and `limits`.
 //! `crash` is called where a process can die; it is empty but in debug builds.
 
@@ -10,6 +10,8 @@ pub mod client;
 pub mod commit;
 pub mod config;
 pub mod crash;
+pub mod fresh;
+pub mod http;
 pub mod ids;
 pub mod journal;
 pub mod ledger;

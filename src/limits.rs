@@ -82,6 +82,29 @@ pub const SESSION_UNREAD_MS_MAX: u64 = 30_000;
 /// A session that has sent nothing for this long is closed while all places are taken.
 pub const SESSION_IDLE_MS_MAX: u64 = 300_000;
 
+/// HTTP connections of one bank.
+pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
+/// Requests to the bank that HTTP has under way; the next ones wait.
+pub const HTTP_ASKS_MAX: usize = 1_024;
+/// Lists of the whole bank that HTTP makes at once: each may take much memory.
+pub const HTTP_LISTS_MAX: usize = 4;
+/// The body of an HTTP request.
+pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
+/// The head of an HTTP request: its first line and all headers.
+pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Headers of an HTTP request.
+pub const HTTP_HEADERS_MAX: usize = 64;
+/// The head of an HTTP request comes within this time, or its connection is closed; so is one that is idle.
+pub const HTTP_HEAD_MS_MAX: u64 = 10_000;
+/// ... and so does its body.
+pub const HTTP_BODY_MS_MAX: u64 = 10_000;
+/// An HTTP connection that has not taken a byte of its response for this long is closed.
+pub const HTTP_UNREAD_MS_MAX: u64 = 30_000;
+/// Another bank that HTTP asks over a line answers within this time.
+pub const HTTP_LINE_MS_MAX: u64 = 3_500;
+/// At the end of the process HTTP requests under way are answered within this time.
+pub const HTTP_SHUTDOWN_MS_MAX: u64 = 4_000;
+
 /// Requests that wait for the bank's writer.
 pub const QUEUE_MAX: usize = 16_384;
 /// Records in one batch.
@@ -125,5 +148,7 @@ const _: () = {
     assert!(BANKS_MAX <= 16, "a set of banks is 16 bits");
     assert!(PEER_DIAL_MS_MAX < VOTE_TIMEOUT_MS, "a driver hears of a silent address before it gives up");
     assert!(STEP_FLUSH_MS <= 50, "half of what a reader may wait is for the writing");
+    assert!(HTTP_SHUTDOWN_MS_MAX > ANSWER_WITHIN_MS && HTTP_SHUTDOWN_MS_MAX < SHUTDOWN_MS_MAX);
+    assert!(HTTP_LINE_MS_MAX > ANSWER_WITHIN_MS, "a bank that answers in time is heard");
     assert!(RESOLVE_AFTER_MS <= PATIENCE_MS_MAX as u64);
 };

@@ -11,7 +11,6 @@ mod conversation;
 mod cuts;
 mod drive;
 mod failure;
-mod id;
 mod ledgers;
 mod manual;
 mod output;

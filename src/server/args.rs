@@ -1,8 +1,10 @@
 //! The switches of `servidor`.
 
 use crate::config::{Consortium, is_loopback};
+use crate::http;
 use crate::ids::BankId;
 use crate::server::Bounds;
+use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -67,6 +69,9 @@ pub struct Options {
     /// The consortium's key; without one this bank talks on loopback only (make one: servidor key FILE)
     #[arg(long, value_name = "FILE", env = "CONSORCIO_KEY_FILE")]
     pub key_file: Option<PathBuf>,
+    /// The switches of HTTP.
+    #[command(flatten)]
+    pub http: HttpArgs,
     /// Whether the step log is written
     #[arg(long, value_enum, default_value_t = Switch::On, env = "CONSORCIO_LOG_STEPS")]
     pub log_steps: Switch,
@@ -82,6 +87,25 @@ pub struct Options {
     /// Smaller bounds, for tests.
     #[command(flatten)]
     pub bounds: BoundsArgs,
+}
+
+/// HTTP, which is off unless asked for.
+#[derive(Debug, Clone, Args)]
+pub struct HttpArgs {
+    /// Serves the JSON routes here: host:port, or a port of this machine's loopback
+    #[arg(long, value_name = "ADDRESS", env = "CONSORCIO_HTTP", value_parser = http_address)]
+    pub http: Option<String>,
+    /// An origin of another site whose pages may use the routes, like https://example.org; may be repeated
+    #[arg(long, value_name = "ORIGIN", env = "CONSORCIO_HTTP_ORIGIN", value_delimiter = ',', value_parser = origin)]
+    pub http_origin: Vec<HeaderValue>,
+    #[arg(long, hide = true, default_value_t = http::Bounds::default().connections)]
+    http_connections_max: usize,
+    #[arg(long, hide = true, default_value_t = http::Bounds::default().head_ms)]
+    http_head_ms: u64,
+    #[arg(long, hide = true, default_value_t = http::Bounds::default().body_ms)]
+    http_body_ms: u64,
+    #[arg(long, hide = true, default_value_t = http::Bounds::default().unread_ms)]
+    http_unread_ms: u64,
 }
 
 /// The server's bounds as switches; they are for tests, and not shown.
@@ -126,6 +150,40 @@ impl BoundsArgs {
             idle_ms: self.session_idle_ms,
             unread_ms: self.session_unread_ms,
         })
+    }
+}
+
+impl HttpArgs {
+    /// The bounds.
+    pub fn bounds(&self) -> http::Bounds {
+        http::Bounds {
+            connections: self.http_connections_max,
+            head_ms: self.http_head_ms,
+            body_ms: self.http_body_ms,
+            unread_ms: self.http_unread_ms,
+            ..http::Bounds::default()
+        }
+    }
+}
+
+/// A bare port is one of this machine's loopback.
+fn http_address(text: &str) -> Result<String, String> {
+    if text.parse::<u16>().is_ok() {
+        return Ok(address("127.0.0.1", text.parse().unwrap_or(0)));
+    }
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        Some(_) | None => Err("give host:port, like 127.0.0.1:5030".to_owned()),
+    }
+}
+
+/// An origin as browsers tell it: a scheme, a host, perhaps a port, and nothing else.
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let legal = |host: &str| !host.is_empty() && !host.contains(['/', '*', '?', '#', '@', ' ', ',']);
+    match HeaderValue::from_str(text) {
+        Ok(value) if host.is_some_and(legal) => Ok(value),
+        Ok(_) | Err(_) => Err("give scheme://host or scheme://host:port, without a path".to_owned()),
     }
 }
 
@@ -174,7 +232,8 @@ impl Options {
     pub fn check_loopback(&self) -> Result<(), BadOptions> {
         let own = self.own_address();
         let places = self.consortium.places().iter().flatten();
-        match std::iter::once(&own).chain(places).find(|address| !is_loopback(address)) {
+        match std::iter::once(&own).chain(&self.http.http).chain(places).find(|address| !is_loopback(address))
+        {
             Some(address) => Err(BadOptions(format!(
                 "{address} is not on this machine, and without a key anyone could pretend to be a bank: \
                  give --key-file (make one: servidor key FILE)"
@@ -251,10 +310,25 @@ mod tests {
         for (line, named) in [
             ("--host 0.0.0.0", "0.0.0.0:8886"),
             ("--host ::", "[::]:8886"),
+            ("--http 0.0.0.0:5030", "0.0.0.0:5030"),
             ("--consortium 8886,10.0.0.1:5", "10.0.0.1:5"),
         ] {
             let error = options(line).check_loopback().unwrap_err().to_string();
             assert!(error.contains(named) && error.contains("--key-file"), "{error}");
+        }
+    }
+
+    #[test]
+    fn http_has_an_address_and_origins() {
+        assert_eq!(options("").http.http, None);
+        assert_eq!(options("--http 5030").http.http.as_deref(), Some("127.0.0.1:5030"));
+        assert_eq!(options("--http [::1]:0").http.http.as_deref(), Some("[::1]:0"));
+        let origins = options("--http-origin https://a.example --http-origin http://b:81").http.http_origin;
+        assert_eq!(origins, ["https://a.example", "http://b:81"]);
+        for bad in ["--http :1", "--http host", "--http 99999", "--http-origin *", "--http-origin http://a/b"]
+        {
+            let words = std::iter::once("servidor").chain(bad.split_whitespace());
+            assert!(Cli::try_parse_from(words).is_err(), "{bad}");
         }
     }
 

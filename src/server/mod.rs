@@ -1,9 +1,10 @@
 //! The server: accepts connections, gives them places, and ends them in order.
 //!
-//! What a session does is in `session`; what it asks of the bank goes through the node's inbox. All of it lives on
+//! What a session does is in `session`, and what is asked inside this process in `inside`; what it asks of the bank goes through the node's inbox. All of it lives on
 //! the node's thread.
 
 pub mod args;
+pub mod inside;
 pub mod places;
 pub mod recover;
 pub mod seat;
@@ -264,7 +265,7 @@ impl Shared {
             return;
         };
         self.story.tell(|| Step::Connect(Who::Address(peer)));
-        let seat = self.seats.borrow_mut().open(peer, place, self.now_us());
+        let seat = self.seats.borrow_mut().open(peer, Some(place), self.now_us());
         tokio::task::spawn_local(session::run(self.clone(), seat, stream));
     }
 

@@ -104,8 +104,8 @@ impl Seats {
         Seats { places, ..Seats::default() }
     }
 
-    /// Opens a session for `peer` in `place`.
-    pub fn open(&mut self, peer: SocketAddr, place: Place, now_us: u64) -> Rc<Seat> {
+    /// Opens a session for `peer` in `place`; one inside this process needs none.
+    pub fn open(&mut self, peer: SocketAddr, place: Option<Place>, now_us: u64) -> Rc<Seat> {
         let index = self.free.pop().unwrap_or_else(|| {
             self.seats.push(None);
             self.seats.len() - 1
@@ -117,7 +117,7 @@ impl Seats {
             slots: Slots::default(),
             waker: None,
             end: None,
-            place: Some(place),
+            place,
             last_input_us: now_us,
             unread_since_us: None,
             borrows: false,
@@ -196,12 +196,12 @@ mod tests {
         let mut seats = Seats::default();
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         assert_eq!(seats.places.enter(), Some(Place::Client));
-        let first = seats.open(peer, Place::Client, 0);
+        let first = seats.open(peer, Some(Place::Client), 0);
         let slot = first.state.borrow_mut().slots.take(1, 1);
         seats.close(&first);
         assert!(seats.is_empty());
         assert_eq!(seats.places.enter(), Some(Place::Client));
-        let second = seats.open(peer, Place::Client, 0);
+        let second = seats.open(peer, Some(Place::Client), 0);
         second.state.borrow_mut().slots.take(1, 1);
         assert_eq!(index(first.id), index(second.id), "the index is used again");
         assert_ne!(first.id, second.id);

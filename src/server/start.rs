@@ -4,6 +4,7 @@ use crate::bank::Identity;
 use crate::bank::io::Input;
 use crate::commit::token::Seal;
 use crate::config::{make_key_file, read_key_file};
+use crate::http;
 use crate::ids::BankId;
 use crate::journal;
 use crate::limits::SHUTDOWN_MS_MAX;
@@ -14,7 +15,7 @@ use crate::node::writer::Writer;
 use crate::peers::Peers;
 use crate::server::args::{BadOptions, Cli, Command, Options, Switch};
 use crate::server::recover::{self, Opened};
-use crate::server::{Bounds, Shared};
+use crate::server::{Bounds, Shared, inside};
 use crate::steplog::{self, Step, StepLog};
 use anyhow::Context;
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -91,9 +92,11 @@ fn serve(options: &Options) -> anyhow::Result<u8> {
             Seal::none()
         }
     };
-    fit_file_limit(&mut bounds);
+    let http_files = options.http.http.as_ref().map_or(0, |_| options.http.bounds().connections);
+    fit_file_limit(&mut bounds, http_files);
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let listener = runtime.block_on(listen(options))?;
+    let http_listener = options.http.http.as_deref().map(listen_http).transpose()?;
     let port = listener.local_addr()?.port();
     let chosen = options.port == 0;
     let options = Options { port, ..options.clone() };
@@ -112,7 +115,7 @@ fn serve(options: &Options) -> anyhow::Result<u8> {
         steplog.record(Step::Fault(format!("{error:#}").into()));
     })?;
     tell_recovery(&opened, began, &steplog);
-    let server = Server { options, bank, identity, folder, bounds, steplog: steplog.clone() };
+    let server = Server { options, bank, identity, folder, bounds, http_listener, steplog: steplog.clone() };
     let ended = runtime.block_on(server.run(opened, listener));
     let text = match &ended {
         Ok(code) => format!("exit code {code}"),
@@ -131,11 +134,12 @@ struct Server {
     identity: Identity,
     folder: std::path::PathBuf,
     bounds: Bounds,
+    http_listener: Option<std::net::TcpListener>,
     steplog: StepLog,
 }
 
 impl Server {
-    async fn run(self, opened: Opened, listener: TcpListener) -> anyhow::Result<u8> {
+    async fn run(mut self, opened: Opened, listener: TcpListener) -> anyhow::Result<u8> {
         let mut signals = Signals::new()?;
         let Opened { core, appender, reader, .. } = opened;
         let wake = Arc::new(Notify::new());
@@ -159,6 +163,7 @@ impl Server {
         }
         let accepting = tokio::task::spawn_local(shared.clone().accept(listener));
         tokio::task::spawn_local(shared.clone().sweep());
+        let http = self.start_http(&shared)?;
         self.tell_ready()?;
         let delivering = shared.clone();
         let node = run(writer, disk, &inbox, &self.steplog, |out, writer| delivering.deliver(out, writer));
@@ -177,6 +182,13 @@ impl Server {
             .record(Step::Stop(format!("{first}: what was asked is answered, then this bank ends").into()));
         accepting.abort();
         let ending = async {
+            let http = async {
+                if let Some(http) = http {
+                    http.end().await;
+                }
+            };
+            // What HTTP still asks is answered like any line's request; then no more comes from there.
+            tokio::join!(shared.end_sessions(), http);
             shared.end_sessions().await;
             peers.shutdown();
             inbox.stop();
@@ -196,6 +208,25 @@ impl Server {
                 Ok(0)
             }
         }
+    }
+
+    /// Starts HTTP where it is asked for.
+    fn start_http(&mut self, shared: &Rc<Shared>) -> anyhow::Result<Option<http::Running>> {
+        let Some(listener) = self.http_listener.take() else { return Ok(None) };
+        let address = listener.local_addr()?;
+        let options = http::Options {
+            bank: self.bank,
+            places: self.identity.places.clone(),
+            is_loopback: address.ip().is_loopback(),
+            origins: self.options.http.http_origin.clone(),
+            bounds: self.options.http.bounds(),
+        };
+        let (running, asks) = http::start(listener, options).context("HTTP can't be started")?;
+        tokio::task::spawn_local(inside::serve(shared.clone(), asks));
+        let line = format!("bank {} serves http://{address}/", self.bank);
+        self.steplog.record(Step::Ready(line.as_str().into()));
+        let _ = writeln!(stdout(), "servidor: {line}");
+        Ok(Some(running))
     }
 
     fn tell_ready(&self) -> anyhow::Result<()> {
@@ -235,6 +266,11 @@ async fn listen(options: &Options) -> anyhow::Result<TcpListener> {
             Some(_) | None => what.context(format!("can't listen on {address}; see --host and --port")),
         }
     })
+}
+
+fn listen_http(address: &str) -> anyhow::Result<std::net::TcpListener> {
+    std::net::TcpListener::bind(address)
+        .with_context(|| format!("HTTP can't listen on {address}; see --http"))
 }
 
 fn open_steplog(options: &Options, identity: &Identity) -> anyhow::Result<StepLog> {
@@ -280,8 +316,10 @@ fn tell_recovery(opened: &Opened, began: Instant, steplog: &StepLog) {
 }
 
 /// Asks for as many file descriptors as sessions may need. Where there are fewer, there are fewer sessions.
-fn fit_file_limit(bounds: &mut Bounds) {
-    let wanted = u64::try_from(bounds.sessions).unwrap_or(u64::MAX) + OTHER_FILES;
+/// `http_files` are for HTTP.
+fn fit_file_limit(bounds: &mut Bounds, http_files: usize) {
+    let others = OTHER_FILES + u64::try_from(http_files).unwrap_or(0);
+    let wanted = u64::try_from(bounds.sessions).unwrap_or(u64::MAX) + others;
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= wanted) {
         return;
@@ -292,7 +330,7 @@ fn fit_file_limit(bounds: &mut Bounds) {
         Err(_) => getrlimit(Resource::Nofile).current.unwrap_or(wanted),
     };
     if allowed < wanted {
-        let sessions = usize::try_from(allowed.saturating_sub(OTHER_FILES)).unwrap_or(bounds.sessions);
+        let sessions = usize::try_from(allowed.saturating_sub(others)).unwrap_or(bounds.sessions);
         let sessions = sessions.max(2).min(bounds.sessions);
         tell(&format!(
             "only {allowed} open files are allowed, so there are places for {sessions} sessions and not for {}; \

@@ -27,6 +27,8 @@ pub struct Cluster {
     ports: Vec<u16>,
     banks: Vec<Option<Process>>,
     keyed: bool,
+    /// Each bank's further switches.
+    switches: Vec<Vec<String>>,
 }
 
 impl Cluster {
@@ -50,13 +52,23 @@ impl Cluster {
     /// The same, but none of the banks runs yet.
     pub fn new(count: usize, keyed: bool) -> Cluster {
         let dir = TempDir::new().expect("a temporary folder");
-        let cluster =
-            Cluster { dir, ports: free_ports(count), banks: (0..count).map(|_| None).collect(), keyed };
+        let cluster = Cluster {
+            dir,
+            ports: free_ports(count),
+            banks: (0..count).map(|_| None).collect(),
+            keyed,
+            switches: vec![Vec::new(); count],
+        };
         if keyed {
             let made = Command::new(servidor_path()).arg("key").arg(cluster.key_file()).output().unwrap();
             assert!(made.status.success(), "servidor key: {made:?}");
         }
         cluster
+    }
+
+    /// From its next start on a bank has these switches besides its own.
+    pub fn add_switches(&mut self, bank: usize, switches: &[&str]) {
+        self.switches[bank].extend(switches.iter().map(|switch| (*switch).to_owned()));
     }
 
     /// Starts a bank that does not run, on its old data, and waits until it is ready.
@@ -107,6 +119,7 @@ impl Cluster {
         if self.keyed {
             command.arg("--key-file").arg(self.key_file());
         }
+        command.args(&self.switches[bank]);
         command
     }
 

@@ -1,8 +1,8 @@
 //! What a benchmark's client asks for: one random transaction after the other.
 
 use super::super::args::{BenchArguments, Kind};
-use super::super::id::{IdMaker, now_ms};
 use super::setup::account;
+use crate::fresh::{IdMaker, now_ms};
 use crate::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TxId};
 use crate::money::Money;
 use crate::wire::transaction::{Action, Flow, Op, Transaction};

@@ -1,0 +1,184 @@
+//! What all routes and pages share: the way to the bank, who this bank is, and what the operator allowed.
+//!
+//! Architecture invariant: HTTP holds no state of the bank. All that a route tells was asked of the bank for this
+//! very request, and all that it changes goes through `ask`, the same queue as a line's request.
+
+use crate::fresh::IdMaker;
+use crate::http::Options;
+use crate::http::answers::{self, Page};
+use crate::http::counts::Counts;
+use crate::http::problem::Problem;
+use crate::ids::{BankId, TxId};
+use crate::node::ask::Asker;
+use crate::wire::Reason;
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use serde::de::DeserializeOwned;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+
+/// What all routes share; clones are the same.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    asker: Asker,
+    options: Options,
+    ids: Mutex<IdMaker>,
+    /// Held from the look whether a client or account is there to its creation, so that of two equal requests
+    /// one finds it there.
+    creating: tokio::sync::Mutex<()>,
+    /// Lists of the whole bank that are made at once.
+    lists: Semaphore,
+    counts: Counts,
+    stopping: watch::Receiver<bool>,
+}
+
+impl App {
+    /// What routes share of a bank that `asker` leads to. `stopping` turns true when the process ends.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn new(
+        asker: Asker,
+        options: Options,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<App, getrandom::Error> {
+        Ok(App(Arc::new(Inner {
+            asker,
+            ids: Mutex::new(IdMaker::new()?),
+            creating: tokio::sync::Mutex::new(()),
+            lists: Semaphore::new(options.bounds.lists),
+            counts: Counts::default(),
+            stopping,
+            options,
+        })))
+    }
+
+    /// This bank's position.
+    pub fn bank(&self) -> BankId {
+        self.0.options.bank
+    }
+
+    /// Addresses by position; `-` where a bank left.
+    pub fn places(&self) -> &[String] {
+        &self.0.options.places
+    }
+
+    /// What the operator chose.
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// What was answered so far, in numbers.
+    pub fn counts(&self) -> &Counts {
+        &self.0.counts
+    }
+
+    /// A fresh id for a transaction.
+    pub fn fresh_id(&self) -> TxId {
+        self.0.ids.lock().unwrap_or_else(PoisonError::into_inner).now()
+    }
+
+    /// Waits until the process ends: whatever would stay open ends then.
+    pub async fn stopping(&self) {
+        let mut stopping = self.0.stopping.clone();
+        // Without a sender the process is as good as gone.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+
+    /// Only one at a time may look whether something is there, and then create it.
+    pub async fn creating(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.creating.lock().await
+    }
+
+    /// A turn at making a list of the whole bank.
+    pub async fn list_turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.lists.acquire().await.ok()
+    }
+
+    /// The bank's reply to `request`, which is asked for the connection of `peer`.
+    ///
+    /// # Errors
+    /// 503 when this process ends.
+    pub async fn ask(&self, peer: SocketAddr, request: Request) -> Result<Reply, Problem> {
+        let reply = self.0.asker.ask(peer, request).await;
+        reply.ok_or_else(|| Problem::unavailable("Este banco está terminando"))
+    }
+
+    /// The JSON of the bank's DONE to `request`; `refused` says what a REFUSED means.
+    ///
+    /// # Errors
+    /// What `refused` makes of it, or 503.
+    pub async fn done(
+        &self,
+        peer: SocketAddr,
+        request: Request,
+        refused: impl FnOnce(Reason, String) -> Problem,
+    ) -> Result<String, Problem> {
+        match self.ask(peer, request).await? {
+            Reply::Done(json) => Ok(json),
+            Reply::Refused(reason, text) | Reply::Err(reason, text) => Err(refused(reason, text)),
+            other @ (Reply::Ok(..)
+            | Reply::Nok(..)
+            | Reply::Committed(..)
+            | Reply::Aborted(..)
+            | Reply::Doubt(..)
+            | Reply::Unknown(_)
+            | Reply::Pong
+            | Reply::Bye) => Err(unexpected(&other)),
+        }
+    }
+
+    /// What the bank answers to a request that it does not refuse.
+    ///
+    /// # Errors
+    /// 503.
+    pub async fn read<T: DeserializeOwned>(&self, peer: SocketAddr, request: Request) -> Result<T, Problem> {
+        let json = self.done(peer, request, unforeseen).await?;
+        answers::read(&json)
+    }
+
+    /// A whole list, page after page; `request` makes the request that begins after a key.
+    ///
+    /// # Errors
+    /// What `refused` makes of a refusal of the first page, or 503. A later page that the bank no longer has ends
+    /// the list.
+    pub async fn list<T: DeserializeOwned>(
+        &self,
+        peer: SocketAddr,
+        request: impl Fn(Option<String>) -> Result<Request, Problem>,
+        refused: impl Fn(Reason, String) -> Problem,
+    ) -> Result<Vec<T>, Problem> {
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let first = after.is_none();
+            let json = match self.done(peer, request(after)?, |reason, text| refused(reason, text)).await {
+                Ok(json) => json,
+                Err(problem) if first => return Err(problem),
+                Err(_) => return Ok(all),
+            };
+            let Page { items, next } = answers::read_page(&json)?;
+            all.extend(items);
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(all),
+            }
+        }
+    }
+}
+
+/// A reply that no route expects.
+pub fn unexpected(reply: &Reply) -> Problem {
+    let mut line = Vec::new();
+    reply.write_to(&mut line);
+    Problem::unexpected(String::from_utf8_lossy(&line).trim_end())
+}
+
+/// A refusal of what is never refused.
+pub fn unforeseen(reason: Reason, text: String) -> Problem {
+    Problem::unavailable("O banco recusou a consulta").because(reason).with_details(text)
+}

@@ -1,0 +1,220 @@
+//! Clients and accounts: who is there, who has what, and how they come to be.
+
+use crate::http::answers::{Account, Bank, Client};
+use crate::http::app::{App, unforeseen};
+use crate::http::call::{Call, Look};
+use crate::http::fields::{CPF_RULE, Fields, cpf};
+use crate::http::problem::{Problem, json};
+use crate::http::reais::Reais;
+use crate::ids::{AccountNumber, ClientKind, ClientName, TaxId};
+use crate::limits::HOLDERS_MAX;
+use crate::money::Money;
+use crate::wire::Reason;
+use crate::wire::reply::Reply;
+use crate::wire::request::{NewAccount, NewClient, Request};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// What `/contas/<cpf>` says of somebody unknown.
+pub const UNKNOWN_CLIENT: &str = "Cliente não encontrado";
+/// What `/criar_cliente` says of somebody known.
+pub const CLIENT_EXISTS: &str = "Cliente já existe";
+/// What `/criar_conta` says, whatever the reason.
+pub const ACCOUNT_REFUSED: &str = "Cliente não encontrado, conta já existe ou não é permitido criar mais de uma conta individual para este cliente";
+
+#[derive(Serialize)]
+struct ClientLine {
+    cpf: String,
+    nome: String,
+    tipo: String,
+    contas: Vec<AccountLine>,
+}
+
+#[derive(Clone, Serialize)]
+struct AccountLine {
+    numero: String,
+    saldo: Reais,
+}
+
+impl AccountLine {
+    fn of(account: Account) -> AccountLine {
+        AccountLine { numero: account.number, saldo: Reais(Money(account.balance)) }
+    }
+}
+
+/// `GET /status`
+pub async fn status() -> Response {
+    json(StatusCode::OK, &serde_json::json!({ "status": "ok" }))
+}
+
+/// `GET /bancos_on`
+pub async fn banks_online(State(app): State<App>, look: Look) -> Result<Response, Problem> {
+    let banks: Vec<Bank> = app.read(look.peer, Request::Banks).await?;
+    let online: Vec<String> = banks.into_iter().filter(|bank| bank.online).map(|bank| bank.address).collect();
+    Ok(json(StatusCode::OK, &online))
+}
+
+/// `GET /clientes`
+pub async fn clients(State(app): State<App>, look: Look) -> Result<Response, Problem> {
+    let _turn = app.list_turn().await;
+    let request = |after: Option<String>| Ok(Request::Clients { after: key(after, TaxId::new)? });
+    let mut clients: Vec<Client> = app.list(look.peer, request, unforeseen).await?;
+    // Accounts come second: whoever holds one is among the clients, or younger than this list.
+    let mut accounts = accounts_of(&app, look.peer, None, unforeseen).await?;
+    accounts.sort_by_key(|account| account.created);
+    let mut by_holder: BTreeMap<String, Vec<AccountLine>> = BTreeMap::new();
+    for mut account in accounts {
+        let holders = std::mem::take(&mut account.holders);
+        let line = AccountLine::of(account);
+        for holder in holders {
+            by_holder.entry(holder).or_default().push(line.clone());
+        }
+    }
+    clients.sort_by_key(|client| client.created);
+    let line = |client: Client| ClientLine {
+        contas: by_holder.remove(&client.cpf).unwrap_or_default(),
+        cpf: client.cpf,
+        nome: client.name,
+        tipo: client.kind,
+    };
+    Ok(json(StatusCode::OK, &clients.into_iter().map(line).collect::<Vec<_>>()))
+}
+
+/// `GET /contas/<cpf>`
+pub async fn accounts(
+    State(app): State<App>,
+    look: Look,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let given = path.map(|Path(given)| given).unwrap_or_default();
+    let cpf = cpf(&given).ok_or_else(|| Problem::bad(format!("`cpf` {CPF_RULE}")))?;
+    let refused = |reason: Reason, text: String| match reason {
+        Reason::UnknownClient => Problem::new(StatusCode::NOT_FOUND, UNKNOWN_CLIENT).because(reason),
+        other => unforeseen(other, text),
+    };
+    let mut accounts = accounts_of(&app, look.peer, Some(&cpf), refused).await?;
+    accounts.sort_by_key(|account| account.created);
+    Ok(json(StatusCode::OK, &accounts.into_iter().map(AccountLine::of).collect::<Vec<_>>()))
+}
+
+/// `POST /criar_cliente`
+pub async fn create_client(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+    let fields = call.fields()?;
+    let client = NewClient {
+        cpf: fields.cpf("cpf")?,
+        name: fields.name(
+            "nome",
+            "deve ter de 1 a 200 bytes, sem caracteres de controle",
+            ClientName::new,
+        )?,
+        kind: fields.name("tipo", "deve ter de 1 a 64 bytes, sem caracteres de controle", ClientKind::new)?,
+    };
+    let _alone = app.creating().await;
+    // A client that is there as asked for is no refusal to the bank, and one to this route. Under a key it is the
+    // first outcome, told again.
+    let look = Request::Accounts { cpf: Some(client.cpf.clone()), after: None };
+    if call.key.is_none() && is_there(&app, call.peer, look, Reason::UnknownClient).await? {
+        return Err(Problem::refused(CLIENT_EXISTS, Reason::AlreadyExists));
+    }
+    let refused = |reason: Reason, text| Problem::refused(CLIENT_EXISTS, reason).with_details(text);
+    let created: Client =
+        crate::http::answers::read(&app.done(call.peer, Request::Client(client), refused).await?)?;
+    let Client { cpf, name: nome, kind: tipo, .. } = created;
+    Ok(json(StatusCode::CREATED, &ClientLine { cpf, nome, tipo, contas: Vec::new() }))
+}
+
+/// `POST /criar_conta`
+pub async fn open_account(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+    let fields = call.fields()?;
+    let account = NewAccount {
+        number: fields.account("numero")?,
+        holders: holders(&fields)?,
+        deposit: match fields.find("saldo_inicial") {
+            Some(_) => fields.amount_or_zero("saldo_inicial")?,
+            None => Money::ZERO,
+        },
+    };
+    let opened = AccountLine { numero: account.number.to_string(), saldo: Reais(account.deposit) };
+    let _alone = app.creating().await;
+    let look = Request::Balance(account.number.clone());
+    if call.key.is_none() && is_there(&app, call.peer, look, Reason::UnknownAccount).await? {
+        return Err(Problem::refused(ACCOUNT_REFUSED, Reason::AlreadyExists));
+    }
+    let refused = |reason: Reason, text| Problem::refused(ACCOUNT_REFUSED, reason).with_details(text);
+    app.done(call.peer, Request::Account(account), refused).await?;
+    Ok(json(StatusCode::CREATED, &opened))
+}
+
+/// The holders that a new account is asked for: one, or two different ones where it is joint.
+fn holders(fields: &Fields<'_>) -> Result<Vec<TaxId>, Problem> {
+    let own = fields.cpf("cpf")?;
+    let joint = fields.flag("conjunta")?;
+    let mut holders = Vec::new();
+    if fields.find("titulares").is_some() {
+        for (at, item) in fields.list("titulares")?.into_iter().enumerate() {
+            let text: Option<String> = serde_json::from_str(item.get()).ok();
+            let holder = text.as_deref().and_then(cpf);
+            let holder = holder.ok_or_else(|| fields.wrong(&format!("titulares[{at}]"), CPF_RULE))?;
+            if holders.contains(&holder) {
+                return Err(fields.wrong("titulares", "tem o mesmo CPF duas vezes"));
+            }
+            holders.push(holder);
+        }
+    }
+    if holders.is_empty() {
+        holders.push(own.clone());
+    }
+    if holders.len() > HOLDERS_MAX {
+        Err(fields.wrong("titulares", "tem mais de dois titulares"))
+    } else if !holders.contains(&own) {
+        Err(fields.wrong("titulares", "deve conter o `cpf` da conta"))
+    } else if joint && holders.len() < 2 {
+        Err(fields.wrong("titulares", "deve ter dois titulares quando `conjunta` é true"))
+    } else if !joint && holders.len() > 1 {
+        Err(fields.wrong("conjunta", "deve ser true para uma conta de dois titulares"))
+    } else {
+        Ok(holders)
+    }
+}
+
+/// Does the bank know what `look` asks for? It says `missing` where it does not.
+async fn is_there(app: &App, peer: SocketAddr, look: Request, missing: Reason) -> Result<bool, Problem> {
+    match app.ask(peer, look).await? {
+        Reply::Done(_) => Ok(true),
+        Reply::Refused(reason, _) if reason == missing => Ok(false),
+        Reply::Refused(reason, text) | Reply::Err(reason, text) => Err(unforeseen(reason, text)),
+        other @ (Reply::Ok(..)
+        | Reply::Nok(..)
+        | Reply::Committed(..)
+        | Reply::Aborted(..)
+        | Reply::Doubt(..)
+        | Reply::Unknown(_)
+        | Reply::Pong
+        | Reply::Bye) => Err(crate::http::app::unexpected(&other)),
+    }
+}
+
+async fn accounts_of(
+    app: &App,
+    peer: SocketAddr,
+    cpf: Option<&TaxId>,
+    refused: impl Fn(Reason, String) -> Problem,
+) -> Result<Vec<Account>, Problem> {
+    let request = |after: Option<String>| {
+        Ok(Request::Accounts { cpf: cpf.cloned(), after: key(after, AccountNumber::new)? })
+    };
+    app.list(peer, request, refused).await
+}
+
+/// Where a page begins, as the bank told it.
+fn key<T, E: std::fmt::Display>(
+    after: Option<String>,
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, Problem> {
+    after.map(|after| read(&after).map_err(|error| Problem::unexpected(&error.to_string()))).transpose()
+}

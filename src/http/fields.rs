@@ -1,0 +1,242 @@
+//! The JSON body of a request, read field by field: each that is wrong is named, and none is read as a float.
+//!
+//! Fields that nobody asks for are ignored. One that stands twice is refused, because nobody can say which is meant.
+
+use crate::http::problem::Problem;
+use crate::http::reais::{self, BadReais};
+use crate::ids::{AccountNumber, BadName, TaxId};
+use crate::money::Money;
+use crate::wire::text::shown;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// The fields of a JSON object, and where it stands in the body.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    path: String,
+    fields: Vec<(String, &'a RawValue)>,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of a body.
+    ///
+    /// # Errors
+    /// When it is no JSON object, or a field stands twice.
+    pub fn of_body(text: &'a str) -> Result<Fields<'a>, Problem> {
+        Fields::read("o corpo", String::new(), text)
+    }
+
+    /// The fields of the object at `path`, such as `participantes[1]`.
+    ///
+    /// # Errors
+    /// When it is no JSON object, or a field stands twice.
+    pub fn of_item(path: &str, item: &'a RawValue) -> Result<Fields<'a>, Problem> {
+        Fields::read(&format!("`{path}`"), format!("{path}."), item.get())
+    }
+
+    fn read(what: &str, path: String, text: &'a str) -> Result<Fields<'a>, Problem> {
+        let Object(fields) = serde_json::from_str(text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            Problem::bad(if error.is_data() && text.trim_start().starts_with('{') {
+                format!("{what} tem um valor que não pode ser lido (linha {line}, coluna {column})")
+            } else if error.is_data() {
+                format!("{what} deve ser um objeto JSON")
+            } else {
+                format!("{what} não é JSON válido (linha {line}, coluna {column})")
+            })
+        })?;
+        let mut names = BTreeSet::new();
+        if let Some((name, _)) = fields.iter().find(|(name, _)| !names.insert(name)) {
+            return Err(Problem::bad(format!("`{path}{}` aparece duas vezes", shown(name))));
+        }
+        Ok(Fields { path, fields })
+    }
+
+    /// An error about one field.
+    pub fn wrong(&self, name: &str, what: &str) -> Problem {
+        Problem::bad(format!("`{}{name}` {what}", self.path))
+    }
+
+    /// The JSON of a field, where it is given and not null.
+    pub fn find(&self, name: &str) -> Option<&'a RawValue> {
+        let found = self.fields.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| *value).filter(|value| value.get() != "null")
+    }
+
+    /// The JSON of a field that must be given.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn get(&self, name: &str) -> Result<&'a RawValue, Problem> {
+        self.find(name).ok_or_else(|| self.wrong(name, "falta"))
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// When it is missing or something else.
+    pub fn text(&self, name: &str) -> Result<String, Problem> {
+        let value = self.get(name)?;
+        serde_json::from_str(value.get()).map_err(|_| self.wrong(name, "deve ser um texto"))
+    }
+
+    /// A text that must be a legal name; `rule` says what that is.
+    ///
+    /// # Errors
+    /// When it is missing, something else, or not legal.
+    pub fn name<T>(
+        &self,
+        name: &str,
+        rule: &str,
+        read: impl FnOnce(&str) -> Result<T, BadName>,
+    ) -> Result<T, Problem> {
+        read(&self.text(name)?).map_err(|_| self.wrong(name, rule))
+    }
+
+    /// A CPF.
+    ///
+    /// # Errors
+    /// When it is missing, or not a text of 11 digits.
+    pub fn cpf(&self, name: &str) -> Result<TaxId, Problem> {
+        let text = self.text(name)?;
+        cpf(&text).ok_or_else(|| self.wrong(name, CPF_RULE))
+    }
+
+    /// The number of an account.
+    ///
+    /// # Errors
+    /// When it is missing, or can't be one.
+    pub fn account(&self, name: &str) -> Result<AccountNumber, Problem> {
+        let rule = "deve ter de 1 a 64 bytes, sem espaços e sem caracteres de controle";
+        self.name(name, rule, AccountNumber::new)
+    }
+
+    /// An amount from zero on.
+    ///
+    /// # Errors
+    /// When it is missing, or none.
+    pub fn amount_or_zero(&self, name: &str) -> Result<Money, Problem> {
+        let value = self.get(name)?;
+        reais::read(value.get()).map_err(|bad: BadReais| self.wrong(name, bad.as_str()))
+    }
+
+    /// An amount above zero.
+    ///
+    /// # Errors
+    /// When it is missing, or none.
+    pub fn amount(&self, name: &str) -> Result<Money, Problem> {
+        let amount = self.amount_or_zero(name)?;
+        if amount == Money::ZERO { Err(self.wrong(name, "deve ser maior que zero")) } else { Ok(amount) }
+    }
+
+    /// True or false; false where it is not given.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn flag(&self, name: &str) -> Result<bool, Problem> {
+        let Some(value) = self.find(name) else { return Ok(false) };
+        serde_json::from_str(value.get()).map_err(|_| self.wrong(name, "deve ser true ou false"))
+    }
+
+    /// A whole number that fits `u8`.
+    ///
+    /// # Errors
+    /// When it is missing, or something else.
+    pub fn small(&self, name: &str) -> Result<u8, Problem> {
+        let value = self.get(name)?;
+        serde_json::from_str(value.get())
+            .map_err(|_| self.wrong(name, "deve ser a posição de um banco, um número inteiro de 0 em diante"))
+    }
+
+    /// A list.
+    ///
+    /// # Errors
+    /// When it is missing, or something else.
+    pub fn list(&self, name: &str) -> Result<Vec<&'a RawValue>, Problem> {
+        let value = self.get(name)?;
+        serde_json::from_str(value.get()).map_err(|_| self.wrong(name, "deve ser uma lista"))
+    }
+}
+
+/// What a CPF must be, after the name of its field.
+pub const CPF_RULE: &str = "deve ser um texto de 11 dígitos";
+
+/// What a transaction's id must be, after the name of its field.
+pub const TX_RULE: &str = "deve ter de 1 a 64 caracteres entre A-Z a-z 0-9 . _ -";
+
+/// The CPF that `text` is: routes know no companies' numbers.
+pub fn cpf(text: &str) -> Option<TaxId> {
+    TaxId::new(text).ok().filter(|cpf| cpf.as_str().len() == 11)
+}
+
+/// An object's fields in their order, each with its JSON as it stands.
+struct Object<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Object<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+        let mut fields = Vec::new();
+        while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+            fields.push((name, value));
+        }
+        Ok(Object(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem<T: fmt::Debug>(result: Result<T, Problem>) -> String {
+        result.unwrap_err().error().to_owned()
+    }
+
+    #[test]
+    fn a_wrong_body_is_told() {
+        for (text, told) in [
+            ("", "não é JSON válido"),
+            ("{", "não é JSON válido"),
+            ("{\"a\":NaN}", "não é JSON válido"),
+            ("{\"a\":1}x", "não é JSON válido"),
+            ("[]", "deve ser um objeto"),
+            ("1", "deve ser um objeto"),
+            ("{\"a\":1,\"b\":2,\"a\":3}", "`a` aparece duas vezes"),
+        ] {
+            let found = problem(Fields::of_body(text));
+            assert!(found.contains(told), "{text}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_field_is_named() {
+        let text = r#"{"cpf":"123","n":1,"valor":0,"v":1.005,"s":"x y","o":{"valor":"1"},"nada":null,"e\u0073c":"a"}"#;
+        let fields = Fields::of_body(text).unwrap();
+        assert!(problem(fields.cpf("cpf")).contains("`cpf` deve ser um texto de 11"));
+        assert!(problem(fields.cpf("n")).contains("`n` deve ser um texto"));
+        assert!(problem(fields.amount("valor")).contains("`valor` deve ser maior que zero"));
+        assert!(problem(fields.amount("v")).contains("`v` deve ter no máximo duas"));
+        assert!(problem(fields.account("s")).contains("`s` deve ter de 1 a 64"));
+        assert!(problem(fields.text("nada")).contains("`nada` falta"));
+        assert!(problem(fields.text("outro")).contains("`outro` falta"));
+        assert!(problem(fields.flag("n")).contains("`n` deve ser true ou false"));
+        assert!(problem(fields.list("n")).contains("`n` deve ser uma lista"));
+        assert_eq!(fields.text("esc").unwrap(), "a");
+        let inside = Fields::of_item("participantes[1]", fields.get("o").unwrap()).unwrap();
+        assert!(problem(inside.amount("valor")).contains("`participantes[1].valor` deve ser um número"));
+    }
+}

@@ -1,0 +1,232 @@
+//! What became of transactions: all that this bank remembers, those that are undecided, and a single one.
+
+use crate::http::answers::{Event, Op, Pending};
+use crate::http::app::{App, unexpected, unforeseen};
+use crate::http::call::Look;
+use crate::http::fields::TX_RULE;
+use crate::http::lines;
+use crate::http::problem::{Problem, json};
+use crate::http::reais::Reais;
+use crate::ids::{BankId, Time, TxId};
+use crate::money::Money;
+use crate::wire::Reason;
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use std::net::SocketAddr;
+
+#[derive(Serialize)]
+struct Line {
+    status: &'static str,
+    detalhes: String,
+    transacao: Transacao,
+}
+
+#[derive(Serialize)]
+struct Transacao {
+    id: String,
+    participantes: Vec<Participante>,
+}
+
+/// A part of a transaction: one operation at one bank.
+#[derive(Serialize)]
+struct Participante {
+    banco: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpf: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    numero: Option<String>,
+    operacao: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valor: Option<Reais>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chave: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conteudo: Option<String>,
+}
+
+/// `GET /historico`: oldest first; what is undecided is the newest.
+pub async fn history(State(app): State<App>, look: Look) -> Result<Response, Problem> {
+    let _turn = app.list_turn().await;
+    // Undecided ones first: one that is decided between the two questions is then among the outcomes, too.
+    let pending = pending_list(&app, look.peer).await?;
+    let request = |after: Option<String>| Ok(Request::History { count: None, after: tx_key(after)? });
+    let mut events: Vec<Event> = app.list(look.peer, request, unforeseen).await?;
+    events.reverse();
+    let undecided = |pending: &Pending| !events.iter().any(|event| event.tx == pending.tx);
+    let pending: Vec<Line> = pending.into_iter().filter(undecided).map(under_way).collect();
+    let lines: Vec<Line> = events.into_iter().map(|event| ended(&app, event)).chain(pending).collect();
+    Ok(json(StatusCode::OK, &lines))
+}
+
+/// `GET /pendentes`: the participants of each undecided transaction.
+pub async fn pending(State(app): State<App>, look: Look) -> Result<Response, Problem> {
+    let _turn = app.list_turn().await;
+    let pending = pending_list(&app, look.peer).await?;
+    let lists: Vec<_> = pending.into_iter().map(|pending| participants(pending.ops)).collect();
+    Ok(json(StatusCode::OK, &lists))
+}
+
+async fn pending_list(app: &App, peer: SocketAddr) -> Result<Vec<Pending>, Problem> {
+    let request = |after: Option<String>| Ok(Request::Pending { after: tx_key(after)? });
+    let mut pending: Vec<Pending> = app.list(peer, request, unforeseen).await?;
+    pending.sort_by_key(|pending| pending.since);
+    Ok(pending)
+}
+
+fn tx_key(after: Option<String>) -> Result<Option<TxId>, Problem> {
+    let read = |after: String| TxId::new(&after).map_err(|error| Problem::unexpected(&error.to_string()));
+    after.map(read).transpose()
+}
+
+fn under_way(pending: Pending) -> Line {
+    let waits = match pending.waiting_for.as_slice() {
+        [] => "Transação em andamento".to_owned(),
+        [bank] => format!("Transação em andamento: espera o banco {bank}"),
+        banks => format!("Transação em andamento: espera os bancos {}", joined(banks)),
+    };
+    let transacao = Transacao { id: pending.tx, participantes: participants(pending.ops) };
+    Line { status: "Andamento", detalhes: waits, transacao }
+}
+
+fn joined(banks: &[u8]) -> String {
+    banks.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn ended(app: &App, event: Event) -> Line {
+    let reason = event.reason.as_deref().and_then(Reason::parse);
+    let by = event.by.map_or_else(String::new, |bank| match bank == app.bank().as_u8() {
+        true => " neste banco".to_owned(),
+        false => format!(" no banco {bank}"),
+    });
+    let (status, detalhes) = match (event.outcome.as_str(), reason) {
+        ("committed", _) if event.driven => ("Sucesso", "Transação completada com sucesso".to_owned()),
+        ("committed", _) => ("Completada", "Transação completada e removida das pendências".to_owned()),
+        // Somebody asked to refuse it, or nobody finished it in time.
+        (_, Some(reason @ (Reason::Refused | Reason::Expired))) => {
+            ("Abortada", format!("Transação abortada{by}: {}", in_words(reason)))
+        }
+        (_, Some(reason)) => ("Falha", format!("Transação falhou{by}: {}", in_words(reason))),
+        (_, None) => ("Abortada", format!("Transação abortada{by}")),
+    };
+    let transacao = Transacao { id: event.tx, participantes: participants(event.ops) };
+    Line { status, detalhes, transacao }
+}
+
+/// A reason in the words of the people who use the routes.
+pub fn in_words(reason: Reason) -> &'static str {
+    match reason {
+        Reason::InsufficientFunds => "saldo insuficiente",
+        Reason::UnknownAccount => "conta não encontrada",
+        Reason::UnknownClient => "cliente não encontrado",
+        Reason::NotHolder => "o CPF não é titular da conta",
+        Reason::Locked => "o registro espera outra transação",
+        Reason::Unbalanced => "débitos e créditos não batem",
+        Reason::DuplicateId => "o id já foi usado por outra transação",
+        Reason::AlreadyExists => "já existe",
+        Reason::Malformed => "pedido malformado",
+        Reason::Limit => "passa de um limite, ou o banco está ocupado",
+        Reason::Expired => "o tempo acabou",
+        Reason::Refused => "recusada a pedido",
+        Reason::Unreachable => "um banco não pôde ser alcançado",
+    }
+}
+
+fn participants(ops: Option<Vec<Op>>) -> Vec<Participante> {
+    ops.unwrap_or_default().into_iter().map(participant).collect()
+}
+
+fn participant(op: Op) -> Participante {
+    let operacao = match op.op.as_str() {
+        "debit" => "débito",
+        "credit" => "crédito",
+        "deposit" => "depósito",
+        "withdraw" => "saque",
+        _ => "registro",
+    };
+    Participante {
+        banco: op.bank,
+        cpf: op.cpf,
+        numero: op.account,
+        operacao,
+        valor: op.amount.map(|centavos| Reais(Money(centavos))),
+        chave: op.key,
+        conteudo: op.value,
+    }
+}
+
+#[derive(Serialize)]
+struct Outcome {
+    id: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    motivo: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detalhes: Option<&'static str>,
+    /// The commit's time, or the refusal's, in microseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tempo_us: Option<Time>,
+    /// The bank that refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    banco: Option<BankId>,
+}
+
+/// `GET /transacoes/<id>`
+pub async fn transaction(
+    State(app): State<App>,
+    look: Look,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let given = path.map(|Path(given)| given).unwrap_or_default();
+    let tx = TxId::new(&given).map_err(|_| Problem::bad(format!("`id` {TX_RULE}")))?;
+    let own = app.ask(look.peer, Request::Status(tx.clone())).await?;
+    let reply = match own {
+        // This bank may only have driven it, and then keeps nothing of it.
+        Reply::Unknown(_) => lines::status_elsewhere(&app, &tx).await.unwrap_or(own),
+        Reply::Ok(..)
+        | Reply::Nok(..)
+        | Reply::Committed(..)
+        | Reply::Aborted(..)
+        | Reply::Doubt(..)
+        | Reply::Done(_)
+        | Reply::Refused(..)
+        | Reply::Err(..)
+        | Reply::Pong
+        | Reply::Bye => own,
+    };
+    let outcome = |status| Outcome {
+        id: tx.to_string(),
+        status,
+        motivo: None,
+        detalhes: None,
+        tempo_us: None,
+        banco: None,
+    };
+    let told = match reply {
+        Reply::Committed(_, time, _) => Outcome { tempo_us: Some(time), ..outcome("completada") },
+        Reply::Aborted(_, token, reason) => Outcome {
+            motivo: Some(reason.as_str()),
+            detalhes: Some(in_words(reason)),
+            tempo_us: Some(token.time),
+            banco: Some(token.bank),
+            ..outcome("abortada")
+        },
+        Reply::Ok(..) => outcome("pendente"),
+        Reply::Unknown(_) => {
+            let error = "Transação desconhecida: nenhum banco que responde votou nela";
+            return Err(Problem::new(StatusCode::NOT_FOUND, error).about(&tx));
+        }
+        other @ (Reply::Nok(..)
+        | Reply::Doubt(..)
+        | Reply::Done(_)
+        | Reply::Refused(..)
+        | Reply::Err(..)
+        | Reply::Pong
+        | Reply::Bye) => return Err(unexpected(&other)),
+    };
+    Ok(json(StatusCode::OK, &told))
+}

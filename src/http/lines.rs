@@ -1,0 +1,59 @@
+//! What only other banks know, asked over their lines as any client would.
+
+use crate::http::app::App;
+use crate::ids::{BankId, TxId};
+use crate::limits::{HTTP_LINE_MS_MAX, LINE_BYTES_MAX};
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// What the other banks say of `tx`; an outcome goes before a vote, and that before nothing. `None` where no bank
+/// answers.
+pub async fn status_elsewhere(app: &App, tx: &TxId) -> Option<Reply> {
+    let mut asked = JoinSet::new();
+    for (position, address) in app.places().iter().enumerate() {
+        if address != crate::config::LEFT && BankId::new(position) != Some(app.bank()) {
+            let (address, request) = (address.clone(), Request::Status(tx.clone()));
+            asked.spawn(async move { ask(&address, &request).await });
+        }
+    }
+    let replies = asked.join_all().await;
+    replies.into_iter().flatten().max_by_key(weight)
+}
+
+fn weight(reply: &Reply) -> u8 {
+    match reply {
+        Reply::Committed(..) => 3,
+        Reply::Aborted(..) => 2,
+        Reply::Ok(..) => 1,
+        Reply::Nok(..)
+        | Reply::Doubt(..)
+        | Reply::Unknown(_)
+        | Reply::Done(_)
+        | Reply::Refused(..)
+        | Reply::Err(..)
+        | Reply::Pong
+        | Reply::Bye => 0,
+    }
+}
+
+/// The reply of the bank at `address` to one request; `None` where none comes in time.
+pub async fn ask(address: &str, request: &Request) -> Option<Reply> {
+    let within = Duration::from_millis(HTTP_LINE_MS_MAX);
+    timeout(within, converse(address, request)).await.ok()?
+}
+
+async fn converse(address: &str, request: &Request) -> Option<Reply> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    let mut bytes = Vec::new();
+    request.write_to(&mut bytes);
+    stream.write_all(&bytes).await.ok()?;
+    let most = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX);
+    let mut line = String::new();
+    BufReader::new(stream).take(most).read_line(&mut line).await.ok()?;
+    Reply::parse(line.strip_suffix('\n')?).ok()
+}

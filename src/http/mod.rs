@@ -1,0 +1,120 @@
+//! HTTP: the JSON routes of a bank, on a thread of their own beside the bank's.
+//!
+//! Architecture invariant: HTTP adds no state and no second way to move money. Every route is the same request
+//! that a line would make, on the same queue (`node::ask`); nothing here sees the bank, its journal or a peer's
+//! link. So a slow page, a flood of requests or a long list never stops the bank.
+//!
+//! `serve` has the connections, `guard` whose pages may ask, `call`, `fields` and `reais` read what is asked,
+//! `routes` lists who answers, `problem` is how a refusal looks.
+
+mod answers;
+mod app;
+mod call;
+mod clients;
+mod counts;
+mod fields;
+mod guard;
+mod history;
+mod lines;
+mod moves;
+mod openapi;
+mod patient;
+mod problem;
+mod reais;
+pub mod routes;
+mod serve;
+mod watch;
+
+use crate::ids::BankId;
+use crate::limits::{
+    HTTP_ASKS_MAX, HTTP_BODY_MS_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MS_MAX, HTTP_LISTS_MAX,
+    HTTP_UNREAD_MS_MAX,
+};
+use crate::node::ask::{Ask, asking};
+use app::App;
+use axum::http::HeaderValue;
+use std::io;
+use std::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch as told};
+
+/// What HTTP is started with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// This bank's position.
+    pub bank: BankId,
+    /// Addresses by position; `-` where a bank left.
+    pub places: Vec<String>,
+    /// Does it listen on this machine's loopback only?
+    pub is_loopback: bool,
+    /// Origins of other sites whose pages may use the routes.
+    pub origins: Vec<HeaderValue>,
+    /// Bounds; tests use smaller ones.
+    pub bounds: Bounds,
+}
+
+/// The bounds of HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds {
+    /// Connections at once.
+    pub connections: usize,
+    /// Lists of the whole bank at once.
+    pub lists: usize,
+    /// A request's head comes within this time, and the next one after it.
+    pub head_ms: u64,
+    /// A request's body comes within this time.
+    pub body_ms: u64,
+    /// A connection that has not taken a byte for so long is closed.
+    pub unread_ms: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            connections: HTTP_CONNECTIONS_MAX,
+            lists: HTTP_LISTS_MAX,
+            head_ms: HTTP_HEAD_MS_MAX,
+            body_ms: HTTP_BODY_MS_MAX,
+            unread_ms: HTTP_UNREAD_MS_MAX,
+        }
+    }
+}
+
+/// The running HTTP thread.
+pub struct Running {
+    stop: told::Sender<bool>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Running {
+    /// Ends it: nothing more is accepted, open streams end, what was asked is answered. Returns when it has ended,
+    /// which has a time limit.
+    pub async fn end(self) {
+        let _ = self.stop.send(true);
+        // A thread that is gone has ended, too.
+        let _ = self.ended.await;
+    }
+}
+
+/// Starts the thread on `listener`. What it asks of the bank comes out of the receiver, which somebody must serve.
+///
+/// # Errors
+/// When the system gives no thread, no runtime or no randomness.
+pub fn start(listener: TcpListener, options: Options) -> io::Result<(Running, mpsc::Receiver<Ask>)> {
+    let (asker, asks) = asking(HTTP_ASKS_MAX);
+    let (stop, stopping) = told::channel(false);
+    let (ending, ended) = oneshot::channel();
+    let app = App::new(asker, options, stopping).map_err(io::Error::other)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    listener.set_nonblocking(true)?;
+    let listener = {
+        let _inside = runtime.enter();
+        tokio::net::TcpListener::from_std(listener)?
+    };
+    std::thread::Builder::new().name("http".to_owned()).spawn(move || {
+        runtime.block_on(serve::serve(app, listener));
+        // Connections that are left end here.
+        drop(runtime);
+        let _ = ending.send(());
+    })?;
+    Ok((Running { stop, ended }, asks))
+}

@@ -1,0 +1,189 @@
+//! Money that moves: each route makes one transaction, and the bank executes it.
+
+use crate::http::app::{App, unexpected};
+use crate::http::call::Call;
+use crate::http::fields::Fields;
+use crate::http::problem::{Problem, json};
+use crate::ids::{AccountNumber, BankId, TaxId, TxId};
+use crate::limits::OPS_MAX;
+use crate::money::Money;
+use crate::wire::Reason;
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use crate::wire::transaction::{Action, Flow, Op, Transaction};
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use std::sync::Arc;
+
+/// Each answer about a transaction carries its id in this header.
+pub const TX_HEADER: HeaderName = HeaderName::from_static("x-transacao");
+
+/// What `/depositar` says when it is refused.
+pub const DEPOSIT_REFUSED: &str = "Cliente ou conta nao encontrado";
+/// What `/sacar` says when it is refused.
+pub const WITHDRAW_REFUSED: &str = "Saldo insuficiente ou conta não encontrada";
+/// What `/transferir` says when it is refused.
+pub const TRANSFER_REFUSED: &str = "Transferência falhou";
+/// What `/transferencia_composta` says when it is refused.
+pub const COMPOSITE_REFUSED: &str = "Transferência composta falhou";
+/// What `/creditar` says when it is refused.
+pub const CREDIT_REFUSED: &str = "Crédito falhou";
+
+/// `POST /depositar`
+pub async fn deposit(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+    cash(&app, &call, Flow::Deposit, DEPOSIT_REFUSED).await
+}
+
+/// `POST /sacar`
+pub async fn withdraw(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+    cash(&app, &call, Flow::Withdraw, WITHDRAW_REFUSED).await
+}
+
+/// `POST /creditar`: to the books a deposit, whatever outside coordinator brings it.
+pub async fn credit(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+    cash(&app, &call, Flow::Deposit, CREDIT_REFUSED).await
+}
+
+async fn cash(app: &App, call: &Call, flow: Flow, refused: &'static str) -> Result<Response, Problem> {
+    let fields = call.fields()?;
+    let holder = Holder::read(&fields, app.bank(), "cpf", "numero")?;
+    let ops = vec![holder.op(flow, fields.amount("valor")?)];
+    execute(app, call, ops, refused).await
+}
+
+/// `POST /transferir`: from one account of this bank to another.
+pub async fn transfer(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+    let fields = call.fields()?;
+    let from = Holder::read(&fields, app.bank(), "cpf_origem", "numero_origem")?;
+    let to = Holder::read(&fields, app.bank(), "cpf_destino", "numero_destino")?;
+    let amount = fields.amount("valor")?;
+    let ops = vec![from.op(Flow::Debit, amount), to.op(Flow::Credit, amount)];
+    execute(&app, &call, ops, TRANSFER_REFUSED).await
+}
+
+/// `POST /transferencia_composta`: from accounts of any banks to the last one named.
+pub async fn composite(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+    let fields = call.fields()?;
+    let ops = composite_ops(&app, &fields)?;
+    execute(&app, &call, ops, COMPOSITE_REFUSED).await
+}
+
+/// The operations of a composite. A source that gives nothing is checked as far as its text goes, and left out.
+fn composite_ops(app: &App, fields: &Fields<'_>) -> Result<Vec<Op>, Problem> {
+    let items = fields.list("participantes")?;
+    if items.len() > OPS_MAX {
+        return Err(fields.wrong("participantes", &format!("tem mais de {OPS_MAX} participantes")));
+    }
+    let refused = |what: &str| {
+        let text = format!("`participantes` {what}");
+        Problem::refused(COMPOSITE_REFUSED, Reason::Refused).with_details(text)
+    };
+    let (mut ops, mut total, mut destination) = (Vec::new(), Money::ZERO, None);
+    for (at, item) in items.iter().enumerate() {
+        let participant = Fields::of_item(&format!("participantes[{at}]"), item)?;
+        let bank = bank(app, &participant)?;
+        let holder = Holder::read(&participant, bank, "cpf", "numero")?;
+        if at + 1 == items.len() {
+            destination = Some(holder);
+            break;
+        }
+        let amount = participant.amount_or_zero("valor")?;
+        total = total
+            .checked_add(amount)
+            .ok_or_else(|| participant.wrong("valor", "leva a soma além do limite"))?;
+        if amount > Money::ZERO {
+            ops.push(holder.op(Flow::Debit, amount));
+        }
+    }
+    let destination = destination.ok_or_else(|| refused("está vazia"))?;
+    if items.len() < 2 {
+        return Err(refused("não tem origem: o último é o destino"));
+    }
+    if ops.is_empty() {
+        return Err(refused("não move nada: nenhuma origem paga"));
+    }
+    ops.push(destination.op(Flow::Credit, total));
+    Ok(ops)
+}
+
+/// The bank that a participant names by its position.
+pub fn bank(app: &App, participant: &Fields<'_>) -> Result<BankId, Problem> {
+    let position = usize::from(participant.small("banco")?);
+    let known = app.places().get(position).is_some_and(|place| place != crate::config::LEFT);
+    BankId::new(position).filter(|_| known).ok_or_else(|| {
+        let banks: Vec<String> = app
+            .places()
+            .iter()
+            .enumerate()
+            .filter(|(_, place)| *place != crate::config::LEFT)
+            .map(|(position, _)| position.to_string())
+            .collect();
+        participant.wrong("banco", &format!("{position} não existe: os bancos são {}", banks.join(", ")))
+    })
+}
+
+/// An account, and who must hold it.
+#[derive(Debug)]
+pub struct Holder {
+    bank: BankId,
+    cpf: TaxId,
+    account: AccountNumber,
+}
+
+impl Holder {
+    /// Reads both from `fields`.
+    ///
+    /// # Errors
+    /// When one is missing or wrong, naming it.
+    pub fn read(fields: &Fields<'_>, bank: BankId, cpf: &str, account: &str) -> Result<Holder, Problem> {
+        Ok(Holder { bank, cpf: fields.cpf(cpf)?, account: fields.account(account)? })
+    }
+
+    /// What moves on it.
+    pub fn op(self, flow: Flow, amount: Money) -> Op {
+        let Holder { bank, cpf, account } = self;
+        Op { bank, action: Action::Money { flow, account, cpf: Some(cpf), amount } }
+    }
+}
+
+/// Has the bank execute a transaction of these operations, under the caller's id or a fresh one.
+async fn execute(app: &App, call: &Call, ops: Vec<Op>, refused: &'static str) -> Result<Response, Problem> {
+    let transaction = Transaction::from_ops(ops, None)
+        .map_err(|fault| Problem::refused(refused, fault.reason).with_details(fault.text))?;
+    let tx = call.key.clone().unwrap_or_else(|| app.fresh_id());
+    let reply = app.ask(call.peer, Request::Execute(tx.clone(), Arc::new(transaction))).await?;
+    match reply {
+        Reply::Committed(tx, ..) => {
+            Ok(about(json(StatusCode::OK, &serde_json::json!({ "success": true })), &tx))
+        }
+        Reply::Aborted(tx, _, reason) => Err(Problem::refused(refused, reason).about(&tx)),
+        Reply::Err(reason, text) => Err(Problem::refused(refused, reason).with_details(text).about(&tx)),
+        Reply::Doubt(tx, _) => Ok(pending(&tx)),
+        other @ (Reply::Ok(..)
+        | Reply::Nok(..)
+        | Reply::Unknown(_)
+        | Reply::Done(_)
+        | Reply::Refused(..)
+        | Reply::Pong
+        | Reply::Bye) => Err(unexpected(&other)),
+    }
+}
+
+/// Not decided in time: 202, and where its outcome will be told.
+pub fn pending(tx: &TxId) -> Response {
+    let body = serde_json::json!({ "id": tx.as_str(), "status": "pendente" });
+    let mut response = about(json(StatusCode::ACCEPTED, &body), tx);
+    if let Ok(place) = HeaderValue::from_str(&format!("/transacoes/{tx}")) {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    response
+}
+
+/// `response` is about a transaction.
+pub fn about(mut response: Response, tx: &TxId) -> Response {
+    if let Ok(id) = HeaderValue::from_str(tx.as_str()) {
+        response.headers_mut().insert(TX_HEADER, id);
+    }
+    response
+}

@@ -1,0 +1,114 @@
+//! What a route says when it does not do what was asked: always JSON, in words that name the thing.
+
+use crate::ids::TxId;
+use crate::wire::Reason;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// A request that was not done, or can't be understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    status: StatusCode,
+    body: Body,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Body {
+    error: Cow<'static, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    motivo: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detalhes: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+}
+
+impl Problem {
+    /// Any problem.
+    pub fn new(status: StatusCode, error: impl Into<Cow<'static, str>>) -> Problem {
+        Problem { status, body: Body { error: error.into(), motivo: None, detalhes: None, id: None } }
+    }
+
+    /// The request is wrong: 400, in words that name the field.
+    pub fn bad(error: impl Into<Cow<'static, str>>) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, error)
+    }
+
+    /// The bank refused: 400 with the route's own words, and the protocol's reason beside them.
+    pub fn refused(error: &'static str, reason: Reason) -> Problem {
+        Problem::bad(error).because(reason)
+    }
+
+    /// The process ends, or is too busy to take part: 503.
+    pub fn unavailable(error: &'static str) -> Problem {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, error)
+    }
+
+    /// The bank answered what this program does not expect; it names the answer.
+    pub fn unexpected(what: &str) -> Problem {
+        Problem::unavailable("O banco respondeu algo que não era esperado").with_details(what.to_owned())
+    }
+
+    /// With the protocol's reason.
+    pub fn because(mut self, reason: Reason) -> Problem {
+        self.body.motivo = Some(reason.as_str());
+        self
+    }
+
+    /// With more words.
+    pub fn with_details(mut self, text: String) -> Problem {
+        self.body.detalhes = (!text.is_empty()).then_some(text);
+        self
+    }
+
+    /// With the transaction that it is about.
+    pub fn about(mut self, tx: &TxId) -> Problem {
+        self.body.id = Some(tx.as_str().to_owned());
+        self
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What it says.
+    #[cfg(test)]
+    pub fn error(&self) -> &str {
+        &self.body.error
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        json(self.status, &self.body)
+    }
+}
+
+/// A response of JSON.
+pub fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
+    let text = serde_json::to_string(value).expect("answers are plain JSON");
+    text_of(status, "application/json", text)
+}
+
+/// A response of text of this type.
+pub fn text_of(status: StatusCode, content_type: &'static str, text: String) -> Response {
+    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))];
+    (status, headers, text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_what_it_has() {
+        let body = |problem: Problem| serde_json::to_string(&problem.body).unwrap();
+        assert_eq!(body(Problem::bad("`valor`: falta")), r#"{"error":"`valor`: falta"}"#);
+        let tx = TxId::new("t1").unwrap();
+        let refused = Problem::refused("Crédito falhou", Reason::NotHolder).about(&tx);
+        assert_eq!(body(refused), r#"{"error":"Crédito falhou","motivo":"not-holder","id":"t1"}"#);
+    }
+}

@@ -1,0 +1,73 @@
+//! The list of all routes, and the router made from it. `openapi` describes the same list.
+
+use crate::http::app::App;
+use crate::http::problem::Problem;
+use crate::http::{clients, history, moves, openapi, watch};
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{MethodRouter, get, post};
+
+/// A route: its method, its path as the router takes it, and who answers.
+pub struct Route {
+    /// GET or POST.
+    pub method: Method,
+    /// With `{name}` where something varies.
+    pub path: &'static str,
+    answer: MethodRouter<App>,
+}
+
+/// All routes.
+pub fn all() -> Vec<Route> {
+    let read = |path, answer| Route { method: Method::GET, path, answer };
+    let change = |path, answer| Route { method: Method::POST, path, answer };
+    vec![
+        read("/status", get(clients::status)),
+        read("/bancos_on", get(clients::banks_online)),
+        read("/clientes", get(clients::clients)),
+        read("/contas/{cpf}", get(clients::accounts)),
+        change("/criar_cliente", post(clients::create_client)),
+        change("/criar_conta", post(clients::open_account)),
+        change("/depositar", post(moves::deposit)),
+        change("/sacar", post(moves::withdraw)),
+        change("/transferir", post(moves::transfer)),
+        change("/transferencia_composta", post(moves::composite)),
+        change("/creditar", post(moves::credit)),
+        read("/historico", get(history::history)),
+        read("/pendentes", get(history::pending)),
+        read("/transacoes/{id}", get(history::transaction)),
+        read("/openapi.json", get(openapi::openapi)),
+        read("/metrics", get(watch::metrics)),
+        read("/healthz", get(watch::healthz)),
+        read("/readyz", get(watch::readyz)),
+    ]
+}
+
+/// The router of all routes.
+pub fn router(app: App) -> Router {
+    let mut router = Router::new();
+    for route in all() {
+        router = router.route(route.path, route.answer);
+    }
+    let router = router.fallback(unknown_path).method_not_allowed_fallback(wrong_method);
+    router.layer(from_fn_with_state(app.clone(), count)).with_state(app)
+}
+
+/// Counts each answer under its route's pattern.
+async fn count(State(app): State<App>, route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    app.counts().add(route.as_ref().map_or("", MatchedPath::as_str), response.status().as_u16());
+    response
+}
+
+async fn unknown_path(uri: Uri) -> Problem {
+    let path = crate::wire::text::shown(uri.path());
+    Problem::new(StatusCode::NOT_FOUND, format!("Caminho desconhecido: {path}"))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    let (method, path) = (method.as_str(), crate::wire::text::shown(uri.path()));
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} não aceita {method}"))
+}

@@ -1,0 +1,118 @@
+//! HTTP connections: accepted within a bound, served, and ended in order.
+//!
+//! Our own loop and not `axum::serve`, which leaves silent and half-sent requests open for ever, and waits for open
+//! streams at the end.
+
+use crate::http::app::App;
+use crate::http::call::Peer;
+use crate::http::guard::{self, Stop};
+use crate::http::patient::Patient;
+use crate::http::routes;
+use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_SHUTDOWN_MS_MAX};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode};
+use axum::response::IntoResponse;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+/// After an accept failed for want of something, so long nothing is accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves `listener` until the process ends; what is under way then is answered first, within a time.
+pub async fn serve(app: App, listener: TcpListener) {
+    let bounds = app.options().bounds.clone();
+    let places = Arc::new(Semaphore::new(bounds.connections));
+    let router = routes::router(app.clone());
+    let graceful = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(bounds.head_ms))
+        .max_headers(HTTP_HEADERS_MAX)
+        .max_buf_size(HTTP_HEAD_BYTES_MAX);
+    loop {
+        let (stream, peer) = tokio::select! {
+            biased;
+            () = app.stopping() => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(_) => {
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            refuse(&stream);
+            continue;
+        };
+        // An answer is one write: waiting for more to send would only add delay.
+        let _ = stream.set_nodelay(true);
+        let (app, router) = (app.clone(), router.clone());
+        let answer = move |request| answer(app.clone(), router.clone(), peer, request);
+        let stream = Patient::new(stream, Duration::from_millis(bounds.unread_ms));
+        let connection = http.serve_connection(TokioIo::new(stream), service_fn(answer));
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            // How a connection ends, in time or not, is the other end's affair.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    // Those that are not done by then are cut off with the process.
+    let _ = timeout(Duration::from_millis(HTTP_SHUTDOWN_MS_MAX), graceful.shutdown()).await;
+}
+
+async fn answer(
+    app: App,
+    router: Router,
+    peer: SocketAddr,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let pass = match guard::check(&app, &request) {
+        Ok(pass) => pass,
+        Err(stop) => {
+            app.counts().add("", stop.status().as_u16());
+            return Ok(stop.into_response());
+        }
+    };
+    request.extensions_mut().insert(Peer(peer));
+    let mut response = TowerToHyperService::new(router).call(request).await?;
+    pass.onto(&mut response);
+    Ok(response)
+}
+
+impl Stop {
+    fn status(&self) -> StatusCode {
+        match self {
+            Stop::Refused(problem) => problem.status(),
+            Stop::Allowed(_) => StatusCode::NO_CONTENT,
+        }
+    }
+
+    fn into_response(self) -> Response<Body> {
+        match self {
+            Stop::Refused(problem) => problem.into_response(),
+            Stop::Allowed(pass) => pass.preflight(),
+        }
+    }
+}
+
+/// All places are taken: a fresh socket takes these few bytes at once.
+fn refuse(stream: &TcpStream) {
+    let body = r#"{"error":"Conexões demais, tente mais tarde"}"#;
+    let head = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close";
+    let _ = stream.try_write(format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes());
+}

@@ -1,0 +1,93 @@
+//! For those who watch over a bank: is it alive, is it ready, and its figures in Prometheus' text format.
+
+use crate::http::answers::{Bank, Info};
+use crate::http::app::App;
+use crate::http::call::Look;
+use crate::http::problem::{Problem, json, text_of};
+use crate::wire::request::Request;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use std::fmt::{Display, Write};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A bank that does not answer itself within this time is not ready.
+const READY_WITHIN: Duration = Duration::from_secs(2);
+
+/// `GET /healthz`: the process answers.
+pub async fn healthz() -> Response {
+    json(StatusCode::OK, &serde_json::json!({ "status": "ok" }))
+}
+
+/// `GET /readyz`: the bank itself answers, and what it answers is durable.
+pub async fn readyz(State(app): State<App>, look: Look) -> Result<Response, Problem> {
+    let late = |_| Problem::unavailable("Este banco não responde a tempo");
+    let _info: Info = timeout(READY_WITHIN, app.read(look.peer, Request::Info)).await.map_err(late)??;
+    Ok(json(StatusCode::OK, &serde_json::json!({ "status": "pronto" })))
+}
+
+/// `GET /metrics`
+pub async fn metrics(State(app): State<App>, look: Look) -> Result<Response, Problem> {
+    let info: Info = app.read(look.peer, Request::Info).await?;
+    let banks: Vec<Bank> = app.read(look.peer, Request::Banks).await?;
+    Ok(text_of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", told(&app, &info, &banks)))
+}
+
+fn told(app: &App, info: &Info, banks: &[Bank]) -> String {
+    let mut page = Page(String::new());
+    page.one(
+        "transactions_committed_total",
+        "counter",
+        "Transactions committed at this bank.",
+        info.committed,
+    );
+    page.one("transactions_aborted_total", "counter", "Transactions aborted at this bank.", info.aborted);
+    page.one("transactions_undecided", "gauge", "Transactions that wait for an outcome.", info.undecided);
+    page.one("clients", "gauge", "Clients of this bank.", info.clients);
+    page.one("accounts", "gauge", "Accounts of this bank.", info.accounts);
+    page.one("balance_centavos", "gauge", "Money on all accounts, in centavos.", info.balance_total);
+    page.one(
+        "held_centavos",
+        "gauge",
+        "Money that undecided transactions hold, in centavos.",
+        info.held_total,
+    );
+    page.one("incoming_centavos", "gauge", "Money that is awaited, in centavos.", info.incoming_total);
+    page.one("uptime_seconds", "gauge", "Seconds since this bank was started.", info.uptime_s);
+    page.head("bank_online", "gauge", "Whether the link to a bank is open.");
+    for bank in banks {
+        page.line("bank_online", &format!("bank=\"{}\"", bank.bank), u8::from(bank.online));
+    }
+    page.head("bank_round_trip_microseconds", "gauge", "The newest round trip to a bank.");
+    for bank in banks {
+        if let Some(latency_us) = bank.latency_us {
+            page.line("bank_round_trip_microseconds", &format!("bank=\"{}\"", bank.bank), latency_us);
+        }
+    }
+    page.head("http_responses_total", "counter", "Answers over HTTP by route and status.");
+    for ((route, status), count) in app.counts().all() {
+        page.line("http_responses_total", &format!("route=\"{route}\",status=\"{status}\""), count);
+    }
+    page.0
+}
+
+/// Lines of Prometheus' text format. Names and labels are all ours, so none needs an escape.
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let text = format!("# HELP consorcio_{name} {help}\n# TYPE consorcio_{name} {kind}\n");
+        self.0.push_str(&text);
+    }
+
+    fn line(&mut self, name: &str, labels: &str, value: impl Display) {
+        // Writing to a String can't fail.
+        let _ = writeln!(self.0, "consorcio_{name}{{{labels}}} {value}");
+    }
+
+    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.head(name, kind, help);
+        let _ = writeln!(self.0, "consorcio_{name} {value}");
+    }
+}

@@ -1,0 +1,135 @@
+//! Bounds and ends: silent, slow and half-done callers go in time, and the process ends in order.
+
+use crate::client::{Connection, request};
+use crate::support::{Cluster, Process, free_ports, wait_until};
+use crate::{ANA, BIA, Town};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Long for a bound of a few hundred milliseconds, on however busy a machine.
+const SOON: Duration = Duration::from_secs(20);
+
+#[test]
+fn silent_slow_and_half_done_callers_are_dropped() {
+    let town = Town::start_with(1, &["--http-head-ms", "300", "--http-body-ms", "300"]);
+    let mut silent = town.connect(0);
+    let mut half = town.connect(0);
+    half.send_bytes(b"GET /status HTTP/1.1\r\nhost: 127.0.0.1\r\n");
+    let mut idle = town.connect(0);
+    idle.get("/status").is(200, r#"{"status":"ok"}"#);
+    for connection in [&mut silent, &mut half, &mut idle] {
+        assert!(connection.is_closed_within(SOON));
+    }
+    let mut body = town.connect(0);
+    let whole = request("POST", "/depositar", &[], r#"{"cpf":"11111111111","numero":"1","valor":1}"#);
+    body.send_bytes(&whole.as_bytes()[..whole.len() - 1]);
+    body.receive().expect("an answer").is_error(408, "a tempo");
+    assert!(body.is_closed_within(SOON));
+    // One that drips is as slow as one that is silent.
+    let mut drips = town.connect(0);
+    let began = Instant::now();
+    let end = loop {
+        if !drips.send_bytes(b"G") || began.elapsed() > SOON {
+            break began.elapsed();
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    };
+    assert!(end < SOON);
+    town.connect(0).get("/status").is(200, r#"{"status":"ok"}"#);
+}
+
+#[test]
+fn who_does_not_read_is_dropped_and_stops_nobody() {
+    let town = Town::start_with(1, &["--http-unread-ms", "300"]);
+    town.open(0, ANA, "1", "0");
+    let deaf = town.connect(0);
+    let many = "GET /openapi.json HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".repeat(64);
+    // It sends and never reads, until the bank takes no more of it and then is gone.
+    deaf.stream().set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+    let began = Instant::now();
+    loop {
+        let sent = std::io::Write::write(&mut deaf.stream(), many.as_bytes());
+        let gone = sent.is_err_and(|error| {
+            !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+        });
+        if gone {
+            break;
+        }
+        assert!(began.elapsed() < SOON, "it is still there");
+        assert_eq!(town.connect(0).get("/clientes").status, 200);
+    }
+}
+
+#[test]
+fn connections_have_a_bound() {
+    let town = Town::start_with(1, &["--http-connections-max", "4"]);
+    let mut held: Vec<Connection> = (0..4).map(|_| town.connect(0)).collect();
+    for connection in &mut held {
+        connection.get("/status").is(200, r#"{"status":"ok"}"#);
+    }
+    let mut one_more = town.connect(0);
+    one_more.receive().expect("an answer").is_error(503, "Conexões demais");
+    held.pop();
+    wait_until("a place is free", || {
+        let answer = Connection::try_open(town.ports[0])?.try_ask("GET", "/status", &[], "")?;
+        (answer.status == 200).then_some(())
+    });
+}
+
+#[test]
+fn http_is_off_unless_asked_for_and_a_taken_port_is_told() {
+    let mut cluster = Cluster::new(2, true);
+    cluster.start_bank(0);
+    assert!(!cluster.log(0).contains("http://"));
+    let port = free_ports(1)[0].to_string();
+    cluster.add_switches(1, &["--http", &port]);
+    let _taken = std::net::TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
+    let output = cluster.servidor(1).output().expect("it runs");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(words.contains(&port) && words.contains("--http"), "{words}");
+}
+
+#[test]
+fn an_idle_bank_ends_at_once_whatever_is_connected() {
+    let cluster = Cluster::new(1, true);
+    let port = free_ports(1)[0];
+    let mut bank = Process::start(cluster.servidor(0).args(["--http", &port.to_string()]));
+    bank.expect_line(&format!("serves http://127.0.0.1:{port}/"));
+    bank.expect_line("ready on");
+    let mut silent = Connection::open(port);
+    let mut half = Connection::open(port);
+    half.send_bytes(b"POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{");
+    let mut idle = Connection::open(port);
+    idle.get("/status").is(200, r#"{"status":"ok"}"#);
+    bank.terminate();
+    assert_eq!(bank.wait(), Some(0));
+    for connection in [&mut silent, &mut half, &mut idle] {
+        assert!(connection.is_closed_within(SOON));
+    }
+}
+
+#[test]
+fn what_was_asked_is_answered_before_the_end() {
+    let mut town = Town::start(2);
+    town.open(0, ANA, "1", "10");
+    town.open(1, BIA, "2", "0");
+    let stopped = town.cluster.pid(1);
+    let signal = |name: &str| {
+        let sent = Command::new("kill").args([&format!("-{name}"), &stopped.to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    };
+    signal("STOP");
+    let mut http = town.connect(0);
+    let body = r#"{"participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":5},{"banco":1,"cpf":"22222222222","numero":"2","valor":0}]}"#;
+    http.send("POST", "/transferencia_composta", &[("idempotency-key", "slow")], body);
+    wait_until("it is under way", || {
+        let log = town.cluster.log(0);
+        log.lines().any(|line| line.contains("send") && line.contains("PREPARE")).then_some(())
+    });
+    assert_eq!(town.cluster.stop(0), Some(0));
+    let answer = http.receive().expect("an answer");
+    assert!([202, 400].contains(&answer.status), "{answer:?}");
+    assert_eq!(answer.json()["id"], "slow");
+    signal("CONT");
+}

@@ -1,0 +1,123 @@
+//! Money under load: 64 HTTP clients move it across banks, one bank is killed and comes back, and none is lost.
+
+use crate::Town;
+use crate::client::Connection;
+use crate::support::wait_until;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+const CLIENTS: usize = 64;
+const ACCOUNTS: usize = 8;
+const BANKS: usize = 3;
+/// So many transfers are to commit before the bank is killed, while it is down, and after it is back.
+const ENOUGH: usize = 150;
+
+fn cpf(bank: usize, account: usize) -> String {
+    format!("{:011}", 100 * bank + account)
+}
+
+fn body(from: (usize, usize), second: (usize, usize), to: (usize, usize), valor: &str) -> String {
+    let one = |(bank, account): (usize, usize), valor: &str| {
+        format!(r#"{{"banco":{bank},"cpf":"{}","numero":"c{account}","valor":{valor}}}"#, cpf(bank, account))
+    };
+    format!(r#"{{"participantes":[{},{},{}]}}"#, one(from, valor), one(second, "0.01"), one(to, "0"))
+}
+
+/// What a client was told of the transactions that it asked for.
+#[derive(Default)]
+struct Told {
+    committed: Vec<String>,
+    refused: Vec<String>,
+}
+
+/// Asks until told to stop; a client whose bank is gone goes to the next one, as a person would.
+fn client(town: &[u16], number: usize, stop: &AtomicBool, done: &AtomicUsize, told: &Mutex<Told>) {
+    let mut connection: Option<Connection> = None;
+    let mut bank = number % BANKS;
+    let mut round = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let Some(http) = &mut connection else {
+            connection = Connection::try_open(town[bank]);
+            bank = (bank + 1) % BANKS;
+            continue;
+        };
+        round += 1;
+        let key = format!("c{number}-{round}");
+        let pick = |salt: usize| {
+            let mixed = number.wrapping_mul(31).wrapping_add(round * 17 + salt * 7);
+            (mixed % BANKS, (mixed / BANKS) % ACCOUNTS)
+        };
+        let valor = format!("{}.{:02}", round % 3, 1 + round % 90);
+        let text = body(pick(0), pick(1), pick(2), &valor);
+        let answer = http.try_ask("POST", "/transferencia_composta", &[("idempotency-key", &key)], &text);
+        let mut told = told.lock().unwrap();
+        match answer.as_ref().map(|answer| answer.status) {
+            Some(200) => {
+                told.committed.push(key);
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+            // A bank that could reach nobody has recorded nothing: that id says nothing.
+            Some(400) if answer.as_ref().is_some_and(|answer| answer.body.contains("motivo")) => {
+                if !answer.is_some_and(|answer| answer.body.contains("detalhes")) {
+                    told.refused.push(key);
+                }
+            }
+            Some(202) => {}
+            Some(other) => panic!("{other}: {answer:?}"),
+            None => connection = None,
+        }
+    }
+}
+
+#[test]
+fn money_is_conserved_with_64_clients_and_a_bank_killed_meanwhile() {
+    let mut town = Town::start(BANKS);
+    for bank in 0..BANKS {
+        for account in 0..ACCOUNTS {
+            town.open(bank, &cpf(bank, account), &format!("c{account}"), "100");
+        }
+    }
+    let (stop, done, told) = (AtomicBool::new(false), AtomicUsize::new(0), Mutex::new(Told::default()));
+    let ports = town.ports.clone();
+    std::thread::scope(|scope| {
+        for number in 0..CLIENTS {
+            let (ports, stop, done, told) = (&ports, &stop, &done, &told);
+            scope.spawn(move || client(ports, number, stop, done, told));
+        }
+        let more = |what: &str| {
+            let before = done.load(Ordering::Relaxed);
+            wait_until(what, || (done.load(Ordering::Relaxed) >= before + ENOUGH).then_some(()));
+        };
+        more("transfers commit");
+        town.cluster.kill(1);
+        let refused = told.lock().unwrap().refused.len();
+        wait_until("transfers are refused while a bank is down", || {
+            (told.lock().unwrap().refused.len() > refused + 20).then_some(())
+        });
+        town.cluster.start_bank(1);
+        more("transfers commit again");
+        stop.store(true, Ordering::Relaxed);
+    });
+    town.linked();
+    for bank in 0..BANKS {
+        let mut http = town.connect(bank);
+        wait_until("nothing is pending", || (http.get("/pendentes").body == "[]").then_some(()));
+    }
+    let mut total = 0;
+    for bank in 0..BANKS {
+        for account in 0..ACCOUNTS {
+            let text = town.balance(bank, &cpf(bank, account));
+            total += text.replace("R$ ", "").parse::<consorcio::money::Money>().unwrap().0;
+        }
+    }
+    let opened = i64::try_from(BANKS * ACCOUNTS * 100 * 100).unwrap();
+    assert_eq!(total, opened, "no centavo is made or lost");
+    let told = told.into_inner().unwrap();
+    let mut http = town.connect(2);
+    for (ids, status) in [(&told.committed, "completada"), (&told.refused, "abortada")] {
+        for id in ids {
+            let outcome = http.get(&format!("/transacoes/{id}")).json();
+            assert_eq!(outcome["status"], status, "{id} was told otherwise: {outcome}");
+        }
+    }
+}

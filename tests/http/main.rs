@@ -1,0 +1,76 @@
+//! The routes over real HTTP, against real banks: what each does and refuses, junk, bounds, ends, and load.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bounds;
+mod client;
+mod junk;
+mod load;
+mod outcomes;
+mod routes;
+mod sites;
+
+use client::Connection;
+use support::{Cluster, free_ports, wait_until};
+
+/// Banks that serve HTTP.
+struct Town {
+    cluster: Cluster,
+    ports: Vec<u16>,
+}
+
+impl Town {
+    /// `count` banks, all of them linked.
+    fn start(count: usize) -> Town {
+        Town::start_with(count, &[])
+    }
+
+    /// The same with these switches.
+    fn start_with(count: usize, switches: &[&str]) -> Town {
+        let mut cluster = Cluster::new(count, true);
+        let ports = free_ports(count);
+        for (bank, port) in ports.iter().enumerate() {
+            cluster.add_switches(bank, &["--http", &port.to_string()]);
+            cluster.add_switches(bank, switches);
+            cluster.start_bank(bank);
+        }
+        let town = Town { cluster, ports };
+        town.linked();
+        town
+    }
+
+    /// Waits until each bank has its links.
+    fn linked(&self) {
+        for bank in 0..self.ports.len() {
+            let mut wire = self.cluster.connect(bank);
+            wait_until("the links between the banks", || {
+                (!wire.ask("BANKS").contains("\"online\":false")).then_some(())
+            });
+        }
+    }
+
+    /// A connection to a bank's HTTP.
+    fn connect(&self, bank: usize) -> Connection {
+        Connection::open(self.ports[bank])
+    }
+
+    /// A client and its account at `bank`, with so many reais.
+    fn open(&self, bank: usize, cpf: &str, number: &str, reais: &str) {
+        let mut http = self.connect(bank);
+        let client = format!(r#"{{"cpf":"{cpf}","nome":"Pessoa {cpf}","tipo":"Físico"}}"#);
+        assert_eq!(http.post("/criar_cliente", &client).status, 201);
+        let account = format!(r#"{{"cpf":"{cpf}","numero":"{number}","saldo_inicial":{reais}}}"#);
+        assert_eq!(http.post("/criar_conta", &account).status, 201);
+    }
+
+    /// What the only account of `cpf` at `bank` holds, as its JSON says it.
+    fn balance(&self, bank: usize, cpf: &str) -> String {
+        let accounts = self.connect(bank).get(&format!("/contas/{cpf}")).json();
+        accounts[0]["saldo"].to_string()
+    }
+}
+
+const ANA: &str = "11111111111";
+const BIA: &str = "22222222222";
+const CAIO: &str = "33333333333";

@@ -1,0 +1,127 @@
+//! What is told of transactions: history, what is pending, ids that a caller chose, and what is not decided in time.
+
+use crate::support::wait_until;
+use crate::{ANA, BIA, CAIO, Town};
+use serde_json::Value;
+use std::process::Command;
+
+fn signal(name: &str, pid: u32) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+}
+
+fn statuses(history: &Value) -> Vec<&str> {
+    history.as_array().unwrap().iter().map(|line| line["status"].as_str().unwrap()).collect()
+}
+
+const FROM_0_TO_1: &str = r#"{"participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":5},{"banco":1,"cpf":"22222222222","numero":"2","valor":0}]}"#;
+
+#[test]
+fn history_tells_who_drove_and_what_failed_where() {
+    let town = Town::start(2);
+    town.open(0, ANA, "1", "10");
+    town.open(1, BIA, "2", "0");
+    let mut http = town.connect(0);
+    http.post_as("h1", "/transferencia_composta", FROM_0_TO_1).is(200, r#"{"success":true}"#);
+    let too_much = FROM_0_TO_1.replace("\"valor\":5", "\"valor\":50");
+    http.post_as("h2", "/transferencia_composta", &too_much).is_error(400, "falhou");
+    let nobody = FROM_0_TO_1.replace("22222222222", "33333333333");
+    http.post_as("h3", "/transferencia_composta", &nobody).is_error(400, "falhou");
+    town.cluster.connect(0).ask("ABORT h4");
+
+    let history = http.get("/historico").json();
+    assert_eq!(statuses(&history), ["Sucesso", "Falha", "Falha", "Abortada"], "{history}");
+    assert_eq!(history[0]["detalhes"], "Transação completada com sucesso");
+    assert_eq!(
+        history[0]["transacao"],
+        serde_json::json!({"id": "h1", "participantes": [
+            {"banco": 0, "cpf": ANA, "numero": "1", "operacao": "débito", "valor": 5},
+            {"banco": 1, "cpf": BIA, "numero": "2", "operacao": "crédito", "valor": 5},
+        ]})
+    );
+    assert_eq!(history[1]["detalhes"], "Transação falhou neste banco: saldo insuficiente");
+    assert_eq!(history[2]["detalhes"], "Transação falhou no banco 1: o CPF não é titular da conta");
+    let theirs = town.connect(1).get("/historico").json();
+    let first = theirs.as_array().unwrap().iter().find(|line| line["transacao"]["id"] == "h1").unwrap();
+    assert_eq!(first["status"], "Completada");
+    assert_eq!(first["detalhes"], "Transação completada e removida das pendências");
+}
+
+#[test]
+fn the_same_key_gives_the_first_outcome() {
+    let town = Town::start(2);
+    let mut http = town.connect(0);
+    let client = r#"{"cpf":"11111111111","nome":"Ana","tipo":"Físico"}"#;
+    let account = r#"{"cpf":"11111111111","numero":"1","saldo_inicial":10}"#;
+    for _ in 0..2 {
+        assert_eq!(http.post_as("c1", "/criar_cliente", client).status, 201);
+        http.post_as("a1", "/criar_conta", account).is(201, r#"{"numero":"1","saldo":10}"#);
+    }
+    town.open(1, BIA, "2", "0");
+    let success = r#"{"success":true}"#;
+    let deposit = r#"{"cpf":"11111111111","numero":"1","valor":5}"#;
+    for body in [deposit, r#"{ "numero":"1", "valor":5.00, "cpf":"11111111111" }"#] {
+        let answer = http.post_as("d1", "/depositar", body);
+        answer.is(200, success);
+        assert_eq!(answer.header("x-transacao"), Some("d1"));
+    }
+    http.post_as("x1", "/transferencia_composta", FROM_0_TO_1).is(200, success);
+    http.post_as("x1", "/transferencia_composta", FROM_0_TO_1).is(200, success);
+    let withdraw = r#"{"cpf":"11111111111","numero":"1","valor":100}"#;
+    let first = http.post_as("w1", "/sacar", withdraw);
+    assert_eq!(first.is_error(400, "Saldo")["id"], "w1");
+    http.post_as("d2", "/depositar", r#"{"cpf":"11111111111","numero":"1","valor":1000}"#).is(200, success);
+    let again = http.post_as("w1", "/sacar", withdraw);
+    assert_eq!(
+        (again.status, again.body),
+        (first.status, first.body),
+        "although there would be enough by now"
+    );
+    let other = http.post_as("d1", "/depositar", r#"{"cpf":"11111111111","numero":"1","valor":6}"#);
+    assert_eq!(other.is_error(400, "Cliente ou conta")["motivo"], "duplicate-id");
+    http.post_as("não", "/depositar", deposit).is_error(400, "Idempotency-Key");
+    http.post_as(&"x".repeat(65), "/depositar", deposit).is_error(400, "Idempotency-Key");
+    assert_eq!(town.balance(0, ANA), "1010");
+    assert_eq!(town.balance(1, BIA), "5");
+}
+
+#[test]
+fn what_is_not_decided_in_time_is_pending_and_told_later() {
+    let town = Town::start(3);
+    town.open(0, ANA, "1", "10");
+    town.open(1, BIA, "2", "0");
+    town.open(2, CAIO, "3", "0");
+    // Bank 2 takes no part: it drives, and bank 1 does not answer it.
+    signal("STOP", town.cluster.pid(1));
+    let mut http = town.connect(2);
+    let answer = http.post_as("p1", "/transferencia_composta", FROM_0_TO_1);
+    answer.is(202, r#"{"id":"p1","status":"pendente"}"#);
+    assert_eq!(answer.header("location"), Some("/transacoes/p1"));
+    let told = http.get("/transacoes/p1").json();
+    assert_eq!(told["status"], "pendente", "{told}");
+    let mut zero = town.connect(0);
+    let history = zero.get("/historico").json();
+    assert_eq!(statuses(&history), ["Andamento"], "{history}");
+    let pending = zero.get("/pendentes").json();
+    assert_eq!(
+        pending[0][0],
+        serde_json::json!({"banco": 0, "cpf": ANA, "numero": "1", "operacao": "débito", "valor": 5})
+    );
+    signal("CONT", town.cluster.pid(1));
+    let ended = wait_until("it is decided", || {
+        let told = http.get("/transacoes/p1").json();
+        (told["status"] != "pendente").then_some(told)
+    });
+    wait_until("nothing is pending", || (zero.get("/pendentes").body == "[]").then_some(()));
+    let expected = if ended["status"] == "completada" { "5" } else { "10" };
+    assert_eq!(town.balance(0, ANA), expected, "{ended}");
+}
+
+#[test]
+fn an_unknown_transaction_is_told_so() {
+    let town = Town::start(2);
+    let mut http = town.connect(0);
+    assert_eq!(http.get("/transacoes/nada").is_error(404, "desconhecida")["id"], "nada");
+    http.get("/transacoes/n%20a").is_error(400, "`id`");
+    http.get(&format!("/transacoes/{}", "x".repeat(65))).is_error(400, "`id`");
+}
