@@ -237,8 +237,8 @@ impl Deciding<'_> {
                     self.tell_waiters(&waits, &aborted);
                 } else if !is_me && !self.has_voted(coordinator) {
                     // So that the id's outcome is known here too, this bank refuses as well.
-                    let text = format!("bank {by} refused {text}");
-                    self.refuse(tx, Some(coordinator.transaction()), &Fault::new(reason, text.trim_end()));
+                    let fault = Fault::new(reason, refused_by(by, &text));
+                    self.refuse(tx, Some(coordinator.transaction()), &fault);
                 }
             }
             Verdict::Doubt(banks) => {
@@ -312,6 +312,17 @@ impl Deciding<'_> {
             Known::Ended(ended) => ended.seq,
         }
     }
+}
+
+/// The words of a refusal that only follows another bank's.
+fn refused_by(by: BankId, text: &str) -> String {
+    format!("bank {by} refused {text}").trim_end().to_owned()
+}
+
+/// The bank that such words name.
+pub(super) fn refuser(text: &str) -> Option<BankId> {
+    let (number, _) = text.strip_prefix("bank ")?.split_once(" refused")?;
+    BankId::new(number.parse().ok()?)
 }
 
 fn votes_tokens(coordinator: &Coordinator) -> Vec<Token> {

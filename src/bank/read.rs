@@ -8,7 +8,7 @@ use crate::bank::desk::{CutAsked, Waiter, Waits};
 use crate::bank::io::{Caller, Now, Seq};
 use crate::bank::list::{LIST_BYTES_MAX, Page, fits};
 use crate::bank::state::Event;
-use crate::ids::{AccountNumber, RegisterKey, TaxId, Time, TxId};
+use crate::ids::{AccountNumber, BankId, RegisterKey, TaxId, Time, TxId};
 use crate::limits::{ANSWER_WITHIN_MS, CUT_KEPT_MS, HISTORY_MAX, SNAPSHOT_AHEAD_MS_MAX};
 use crate::money::Money;
 use crate::wire::reply::Reply;
@@ -304,6 +304,12 @@ struct HistoryLine<'a> {
     ops: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "is_false")]
     outside: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    driven: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<u8>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    text: &'a str,
 }
 
 impl HistoryLine<'_> {
@@ -315,6 +321,9 @@ impl HistoryLine<'_> {
             reason: event.reason.map(Reason::as_str),
             ops: event.transaction.as_ref().and_then(|transaction| ops_value(transaction)),
             outside: event.transaction.as_ref().is_some_and(|transaction| transaction.has_outside()),
+            driven: event.how.driven,
+            by: event.how.by.map(BankId::as_u8),
+            text: &event.how.text,
         }
     }
 }

@@ -1,16 +1,19 @@
 //! A bank as bytes, for the journal's snapshots: all that recovery needs. Outcomes that the journal's index finds
-//! and the past that only cuts need are left out.
+//! and the past that only cuts need are left out. What a later version added follows the first version's bytes, so
+//! that a snapshot of any version is read.
 
 use crate::bank::Identity;
 use crate::bank::io::Seq;
-use crate::bank::state::{Bank, Event, Prepared};
+use crate::bank::state::{Bank, Event, How, Prepared};
 use crate::ids::{BankId, Time, TxId};
 use crate::ledger::Ledger;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// The first number of every snapshot.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The first version that holds how each event of the history came to be.
+const VERSION_WITH_HOW: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Snapshot<'a> {
@@ -42,16 +45,26 @@ pub(crate) fn write(bank: &Bank) -> Vec<u8> {
         aborted: bank.aborted,
         stopped: bank.stopped.clone(),
     };
-    postcard::to_stdvec(&snapshot).expect("a bank's parts all have a length, so postcard can write them")
+    let how: Vec<&How> = bank.history.iter().map(|event| &event.how).collect();
+    postcard::to_stdvec(&(snapshot, how))
+        .expect("a bank's parts all have a length, so postcard can write them")
 }
 
 /// The bank that `bytes` hold.
 pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
     let (version, _) = postcard::take_from_bytes::<u32>(bytes).map_err(|error| error.to_string())?;
-    if version != VERSION {
-        return Err(format!("snapshot version {version}, this program reads {VERSION}"));
+    if !(1..=VERSION).contains(&version) {
+        return Err(format!("snapshot version {version}, this program reads up to {VERSION}"));
     }
-    let snapshot: Snapshot<'_> = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
+    let (mut snapshot, rest): (Snapshot<'_>, _) =
+        postcard::take_from_bytes(bytes).map_err(|error| error.to_string())?;
+    if version >= VERSION_WITH_HOW {
+        let how: Vec<How> = postcard::from_bytes(rest).map_err(|error| error.to_string())?;
+        if how.len() != snapshot.history.len() {
+            return Err("what it says of its history does not fit it".to_owned());
+        }
+        snapshot.history.iter_mut().zip(how).for_each(|(event, how)| event.how = how);
+    }
     let mut bank = Bank::new(identity);
     bank.consortium = snapshot.consortium;
     bank.seq = snapshot.seq;

@@ -3,6 +3,7 @@
 //! Changed by `apply` alone, live and at recovery. Outcomes that are in the journal's index may be forgotten.
 
 use crate::bank::Identity;
+use crate::bank::drive::refuser;
 use crate::bank::io::{Outcome, OwnVote, Past, Seq};
 use crate::bank::record::Record;
 use crate::commit::token::{Token, Verdict};
@@ -78,6 +79,31 @@ pub(crate) struct Event {
     pub reason: Option<Reason>,
     /// A tombstone has none.
     pub transaction: Option<Arc<Transaction>>,
+    /// How it came to that; snapshots hold it beside the events.
+    #[serde(skip)]
+    pub how: How,
+}
+
+/// How a transaction came to its outcome, as far as this bank's journal says. What a snapshot of the first version
+/// held says nothing of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub(crate) struct How {
+    /// This bank drove it: vote and outcome are one record.
+    pub driven: bool,
+    /// The bank that refused.
+    pub by: Option<BankId>,
+    /// Words beside the reason of this bank's NOK.
+    pub text: Box<str>,
+}
+
+impl How {
+    fn refused(by: BankId) -> How {
+        How { by: Some(by), ..How::default() }
+    }
+
+    fn refused_here(me: BankId, text: &str) -> How {
+        How { text: text.into(), ..How::refused(refuser(text).unwrap_or(me)) }
+    }
 }
 
 /// What a bank knows of an id.
@@ -154,16 +180,17 @@ impl Bank {
                             Prepared { transaction: Arc::clone(transaction), time: *time, seq: self.seq };
                         self.insert_undecided(tx.clone(), prepared);
                     }
-                    Some((reason, _)) => {
+                    Some((reason, text)) => {
                         self.ended(record);
-                        self.remember(tx, *time, Some(*reason), Some(transaction));
+                        let how = How::refused_here(me, text);
+                        self.remember(tx, *time, Some(*reason), Some(transaction), how);
                     }
                 }
             }
             Record::Refused { tx, time, reason } => {
                 self.voted(*time);
                 self.ended(record);
-                self.remember(tx, *time, Some(*reason), None);
+                self.remember(tx, *time, Some(*reason), None, How::refused(me));
             }
             Record::Decided { tx, outcome, votes, .. } => {
                 let prepared = self.remove_undecided(tx);
@@ -173,12 +200,13 @@ impl Bank {
                     Outcome::Committed(time) => {
                         self.ledger.settle(me, tx, transaction, *time);
                         self.met(*time);
-                        self.remember(tx, *time, None, Some(transaction));
+                        self.remember(tx, *time, None, Some(transaction), How::default());
                     }
                     Outcome::Aborted(token, reason) => {
                         self.ledger.release(me, tx, transaction);
                         let time = prepared.time.max(token.time);
-                        self.remember(tx, time, Some(*reason), Some(transaction));
+                        let how = How::refused(token.bank);
+                        self.remember(tx, time, Some(*reason), Some(transaction), how);
                     }
                 }
                 self.learn_votes(votes);
@@ -192,7 +220,8 @@ impl Bank {
                 self.met(*committed);
                 self.learn_votes(votes);
                 self.ended(record);
-                self.remember(tx, *committed, None, Some(transaction));
+                let how = How { driven: true, ..How::default() };
+                self.remember(tx, *committed, None, Some(transaction), how);
             }
             Record::ClientAdded { time, client } => {
                 self.met(*time);
@@ -215,7 +244,7 @@ impl Bank {
                     Some(_) => self.ledger.release(me, tx, transaction),
                 }
                 self.met(*time);
-                self.remember(tx, *time, *refusal, Some(transaction));
+                self.remember(tx, *time, *refusal, Some(transaction), How::default());
                 self.ended(record);
             }
         }
@@ -280,11 +309,18 @@ impl Bank {
         assert!(before.is_none(), "{tx} has one outcome");
     }
 
-    fn remember(&mut self, tx: &TxId, time: Time, reason: Option<Reason>, of: Option<&Arc<Transaction>>) {
+    fn remember(
+        &mut self,
+        tx: &TxId,
+        time: Time,
+        reason: Option<Reason>,
+        of: Option<&Arc<Transaction>>,
+        how: How,
+    ) {
         if self.history.len() == HISTORY_MAX {
             self.history.pop_front();
         }
-        self.history.push_back(Event { tx: tx.clone(), time, reason, transaction: of.cloned() });
+        self.history.push_back(Event { tx: tx.clone(), time, reason, transaction: of.cloned(), how });
     }
 
     /// What a deciding record says of its transaction.

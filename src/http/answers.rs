@@ -108,6 +108,9 @@ pub struct Event {
     /// Did this bank drive it?
     #[serde(default)]
     pub driven: bool,
+    /// Had it an outside coordinator?
+    #[serde(default)]
+    pub outside: bool,
     /// None where its bytes never came, or are too many to list.
     pub ops: Option<Vec<Op>>,
 }
@@ -121,6 +124,9 @@ pub struct Pending {
     pub since: i64,
     /// Banks that keep it undecided.
     pub waiting_for: Vec<u8>,
+    /// Does an outside coordinator?
+    #[serde(default)]
+    pub outside: bool,
     /// None where they are too many to list.
     pub ops: Option<Vec<Op>>,
 }

@@ -108,6 +108,15 @@ impl App {
         reply.ok_or_else(|| Problem::unavailable("Este banco está terminando"))
     }
 
+    /// The bank's reply to an outside coordinator's `request`.
+    ///
+    /// # Errors
+    /// 503 when this process ends.
+    pub async fn ask_as_outside(&self, peer: SocketAddr, request: Request) -> Result<Reply, Problem> {
+        let reply = self.0.asker.ask_as_outside(peer, request).await;
+        reply.ok_or_else(|| Problem::unavailable("Este banco está terminando"))
+    }
+
     /// The JSON of the bank's DONE to `request`; `refused` says what a REFUSED means.
     ///
     /// # Errors
@@ -156,7 +165,7 @@ impl App {
         let mut after = None;
         loop {
             let first = after.is_none();
-            let json = match self.done(peer, request(after)?, |reason, text| refused(reason, text)).await {
+            let json = match self.done(peer, request(after)?, &refused).await {
                 Ok(json) => json,
                 Err(problem) if first => return Err(problem),
                 Err(_) => return Ok(all),

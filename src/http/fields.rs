@@ -4,7 +4,7 @@
 
 use crate::http::problem::Problem;
 use crate::http::reais::{self, BadReais};
-use crate::ids::{AccountNumber, BadName, TaxId};
+use crate::ids::{AccountNumber, BadName, TaxId, TxId};
 use crate::money::Money;
 use crate::wire::text::shown;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -111,6 +111,14 @@ impl<'a> Fields<'a> {
     pub fn account(&self, name: &str) -> Result<AccountNumber, Problem> {
         let rule = "deve ter de 1 a 64 bytes, sem espaços e sem caracteres de controle";
         self.name(name, rule, AccountNumber::new)
+    }
+
+    /// The id of a transaction.
+    ///
+    /// # Errors
+    /// When it is missing, or can't be one.
+    pub fn tx(&self, name: &str) -> Result<TxId, Problem> {
+        self.name(name, TX_RULE, TxId::new)
     }
 
     /// An amount from zero on.

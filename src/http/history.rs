@@ -85,6 +85,7 @@ fn tx_key(after: Option<String>) -> Result<Option<TxId>, Problem> {
 
 fn under_way(pending: Pending) -> Line {
     let waits = match pending.waiting_for.as_slice() {
+        [] if pending.outside => "Transação em andamento: espera o coordenador externo".to_owned(),
         [] => "Transação em andamento".to_owned(),
         [bank] => format!("Transação em andamento: espera o banco {bank}"),
         banks => format!("Transação em andamento: espera os bancos {}", joined(banks)),
@@ -99,10 +100,12 @@ fn joined(banks: &[u8]) -> String {
 
 fn ended(app: &App, event: Event) -> Line {
     let reason = event.reason.as_deref().and_then(Reason::parse);
-    let by = event.by.map_or_else(String::new, |bank| match bank == app.bank().as_u8() {
-        true => " neste banco".to_owned(),
-        false => format!(" no banco {bank}"),
-    });
+    let by = match event.by {
+        Some(bank) if bank == app.bank().as_u8() => " neste banco".to_owned(),
+        Some(bank) => format!(" no banco {bank}"),
+        None if event.outside => " pelo coordenador externo".to_owned(),
+        None => String::new(),
+    };
     let (status, detalhes) = match (event.outcome.as_str(), reason) {
         ("committed", _) if event.driven => ("Sucesso", "Transação completada com sucesso".to_owned()),
         ("committed", _) => ("Completada", "Transação completada e removida das pendências".to_owned()),

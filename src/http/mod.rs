@@ -18,6 +18,7 @@ mod history;
 mod lines;
 mod moves;
 mod openapi;
+mod outside;
 mod patient;
 mod problem;
 mod reais;

@@ -82,7 +82,7 @@ fn composite_ops(app: &App, fields: &Fields<'_>) -> Result<Vec<Op>, Problem> {
     let (mut ops, mut total, mut destination) = (Vec::new(), Money::ZERO, None);
     for (at, item) in items.iter().enumerate() {
         let participant = Fields::of_item(&format!("participantes[{at}]"), item)?;
-        let bank = bank(app, &participant)?;
+        let bank = bank(app, &participant, "banco")?;
         let holder = Holder::read(&participant, bank, "cpf", "numero")?;
         if at + 1 == items.len() {
             destination = Some(holder);
@@ -107,9 +107,12 @@ fn composite_ops(app: &App, fields: &Fields<'_>) -> Result<Vec<Op>, Problem> {
     Ok(ops)
 }
 
-/// The bank that a participant names by its position.
-pub fn bank(app: &App, participant: &Fields<'_>) -> Result<BankId, Problem> {
-    let position = usize::from(participant.small("banco")?);
+/// The bank that a participant names by its position in this field.
+///
+/// # Errors
+/// When it is missing or wrong, or no bank is there.
+pub fn bank(app: &App, participant: &Fields<'_>, field: &str) -> Result<BankId, Problem> {
+    let position = usize::from(participant.small(field)?);
     let known = app.places().get(position).is_some_and(|place| place != crate::config::LEFT);
     BankId::new(position).filter(|_| known).ok_or_else(|| {
         let banks: Vec<String> = app
@@ -119,12 +122,12 @@ pub fn bank(app: &App, participant: &Fields<'_>) -> Result<BankId, Problem> {
             .filter(|(_, place)| *place != crate::config::LEFT)
             .map(|(position, _)| position.to_string())
             .collect();
-        participant.wrong("banco", &format!("{position} não existe: os bancos são {}", banks.join(", ")))
+        participant.wrong(field, &format!("{position} não existe: os bancos são {}", banks.join(", ")))
     })
 }
 
 /// An account, and who must hold it.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     bank: BankId,
     cpf: TaxId,

@@ -2,7 +2,7 @@
 
 use crate::http::app::App;
 use crate::http::problem::Problem;
-use crate::http::{clients, history, moves, openapi, watch};
+use crate::http::{clients, history, moves, openapi, outside, watch};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, Uri};
@@ -35,6 +35,9 @@ pub fn all() -> Vec<Route> {
         change("/transferir", post(moves::transfer)),
         change("/transferencia_composta", post(moves::composite)),
         change("/creditar", post(moves::credit)),
+        change("/prepare", post(outside::prepare)),
+        change("/commit", post(outside::commit)),
+        change("/abort", post(outside::abort)),
         read("/historico", get(history::history)),
         read("/pendentes", get(history::pending)),
         read("/transacoes/{id}", get(history::transaction)),

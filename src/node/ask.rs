@@ -3,6 +3,7 @@
 //! What is asked here is the same request that a line would make, and waits in the same queue. Whoever serves the
 //! asks on the node's thread gives each a session of its own. So many are under way at once; the next one waits.
 
+use crate::bank::io::Origin;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use std::net::SocketAddr;
@@ -14,6 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 pub struct Ask {
     /// For whom, for the step log.
     pub peer: SocketAddr,
+    /// As whom: anyone, or an outside coordinator.
+    pub origin: Origin,
     /// What.
     pub request: Request,
     /// Where its reply goes. Nobody may wait for it any more.
@@ -41,9 +44,18 @@ impl Asker {
     ///
     /// A request that was handed over is done, also when the caller does not wait for its reply.
     pub async fn ask(&self, peer: SocketAddr, request: Request) -> Option<Reply> {
+        self.ask_as(Origin::Client, peer, request).await
+    }
+
+    /// The same for an outside coordinator: its PREPARE, and its votes by COMMIT and ABORT.
+    pub async fn ask_as_outside(&self, peer: SocketAddr, request: Request) -> Option<Reply> {
+        self.ask_as(Origin::Outside, peer, request).await
+    }
+
+    async fn ask_as(&self, origin: Origin, peer: SocketAddr, request: Request) -> Option<Reply> {
         let place = self.places.clone().acquire_owned().await.ok()?;
         let (reply, answered) = oneshot::channel();
-        self.asks.send(Ask { peer, request, reply, place }).await.ok()?;
+        self.asks.send(Ask { peer, origin, request, reply, place }).await.ok()?;
         answered.await.ok()
     }
 }

@@ -4,7 +4,7 @@
 //! queue and with its steps told, and none waits for another's reply. It needs no place: asks have a bound of
 //! their own. Not here: who asks, and what about.
 
-use crate::bank::io::{Caller, Input, Origin};
+use crate::bank::io::{Caller, Input};
 use crate::crash;
 use crate::node::ask::Ask;
 use crate::server::Shared;
@@ -46,7 +46,7 @@ fn take(shared: &Rc<Shared>, ask: Ask) {
     let slot = seat.state.borrow_mut().slots.take(0, 0);
     let caller = Caller { session: seat.id, slot };
     let request = ask.request.clone();
-    let input = Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None };
+    let input = Input::Request { caller, origin: ask.origin, request, waited_us: 0, past: None };
     shared.inbox.fill(|queue| queue.push(since_us, input));
     let shared = shared.clone();
     tokio::task::spawn_local(async move {

@@ -8,7 +8,10 @@ mod client;
 mod junk;
 mod load;
 mod outcomes;
+mod outside;
+mod page;
 mod routes;
+mod script;
 mod sites;
 
 use client::Connection;

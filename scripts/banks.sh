@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Three banks with HTTP, in the foreground; Ctrl-C ends all of them.
+#
+#   scripts/banks.sh                      builds, then lines on 8886 to 8888, HTTP on 5030 to 5032
+#   CONSORCIO_PORT=9000 CONSORCIO_HTTP_PORT=6000 scripts/banks.sh   the same elsewhere
+#
+# Journals stay in data/ and logs in logs/ of the folder that it is started in, so the banks go on where they ended.
+# Further switches go to each bank: scripts/banks.sh --http-origin https://painel.example
+
+set -euo pipefail
+
+case ${1:-} in -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
+first=${CONSORCIO_PORT:-8886} first_http=${CONSORCIO_HTTP_PORT:-5030}
+for port in "$first" "$first_http"; do
+    if ! [[ $port =~ ^[0-9]{1,5}$ ]] || ((10#$port < 1 || 10#$port > 65533)); then
+        echo "$port is not the first of three ports: a number from 1 to 65533" >&2
+        exit 2
+    fi
+done
+programs=${CONSORCIO_PROGRAMS:-} # a folder with built programs
+unset CONSORCIO_PORT CONSORCIO_HTTP CONSORCIO_BANK CONSORCIO_CONSORTIUM
+here=$(cd "$(dirname "$0")/.." && pwd)
+if [ -z "$programs" ]; then
+    (cd "$here" && cargo build --release --locked --bin servidor)
+    programs=${CARGO_TARGET_DIR:-$here/target}/release
+fi
+
+banks=()
+finish() {
+    trap '' INT TERM
+    for pid in "${banks[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+    for pid in "${banks[@]}"; do wait "$pid" || true; done
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+for bank in 0 1 2; do
+    # A group of its own, so that Ctrl-C comes here alone and the banks are told once.
+    setsid "$programs/servidor" --port $((first + bank)) --consortium "$first-$((first + 2))" \
+        --http "127.0.0.1:$((first_http + bank))" "$@" &
+    banks+=($!)
+done
+# One that ends by itself takes the others along.
+wait -n && code=0 || code=$?
+echo "a bank has ended (exit code $code), so the others end too" >&2
+exit "$code"

@@ -1,0 +1,146 @@
+//! The routes of an outside coordinator: one that asks each bank alone, and that no bank can ask.
+//!
+//! To the bank it is one more voter, and to the books what it takes is cash out. `/prepare` is a PREPARE of what this
+//! bank is to give, `/commit` the coordinator's OK and `/abort` its NOK, recorded before they are answered.
+
+use crate::http::app::{App, unexpected};
+use crate::http::call::Call;
+use crate::http::fields::Fields;
+use crate::http::moves::{Holder, about, bank};
+use crate::http::problem::{Problem, json};
+use crate::ids::TxId;
+use crate::limits::OPS_MAX;
+use crate::money::Money;
+use crate::wire::Reason;
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use crate::wire::transaction::{Flow, Op, Transaction};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// `POST /prepare`
+pub async fn prepare(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+    let fields = call.fields()?;
+    let tx = id(&call, &fields)?;
+    let ops = held_here(&app, &fields)?;
+    let transaction = match Transaction::with_outside(app.bank(), ops) {
+        Ok(transaction) => Arc::new(transaction),
+        Err(fault) => return Ok(answer("prepared", Err(Some(fault.reason)), &tx)),
+    };
+    let reply = app.ask_as_outside(call.peer, Request::Prepare(tx.clone(), transaction)).await?;
+    let voted = match reply {
+        Reply::Ok(..) => Ok(()),
+        Reply::Nok(_, _, reason, _) | Reply::Err(reason, _) => Err(Some(reason)),
+        other @ (Reply::Committed(..)
+        | Reply::Aborted(..)
+        | Reply::Doubt(..)
+        | Reply::Unknown(_)
+        | Reply::Done(_)
+        | Reply::Refused(..)
+        | Reply::Pong
+        | Reply::Bye) => return Err(unexpected(&other)),
+    };
+    Ok(answer("prepared", voted, &tx))
+}
+
+/// `POST /commit`
+pub async fn commit(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+    let tx = id(&call, &call.fields()?)?;
+    let reply = app.ask_as_outside(call.peer, Request::Commit(tx.clone(), Vec::new())).await?;
+    let committed = match reply {
+        Reply::Committed(..) => Ok(()),
+        Reply::Aborted(_, _, reason) | Reply::Err(reason, _) => Err(Some(reason)),
+        // This bank has not voted on it.
+        Reply::Doubt(..) => Err(None),
+        other @ (Reply::Ok(..)
+        | Reply::Nok(..)
+        | Reply::Unknown(_)
+        | Reply::Done(_)
+        | Reply::Refused(..)
+        | Reply::Pong
+        | Reply::Bye) => return Err(unexpected(&other)),
+    };
+    Ok(answer("committed", committed, &tx))
+}
+
+/// `POST /abort`. Who took part is told, and not needed.
+pub async fn abort(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+    let tx = id(&call, &call.fields()?)?;
+    let reply = app.ask_as_outside(call.peer, Request::Abort(tx.clone(), None)).await?;
+    let aborted = match reply {
+        Reply::Aborted(..) => Ok(()),
+        Reply::Err(reason, _) => Err(Some(reason)),
+        Reply::Committed(..) | Reply::Doubt(..) => Err(None),
+        other @ (Reply::Ok(..)
+        | Reply::Nok(..)
+        | Reply::Unknown(_)
+        | Reply::Done(_)
+        | Reply::Refused(..)
+        | Reply::Pong
+        | Reply::Bye) => return Err(unexpected(&other)),
+    };
+    Ok(answer("aborted", aborted, &tx))
+}
+
+/// The transaction's id; a key beside it must be the same.
+fn id(call: &Call, fields: &Fields<'_>) -> Result<TxId, Problem> {
+    let tx = fields.tx("id")?;
+    match &call.key {
+        Some(key) if *key != tx => Err(fields.wrong("id", "difere do cabeçalho `Idempotency-Key`")),
+        Some(_) | None => Ok(tx),
+    }
+}
+
+/// What this bank is to give: its participants, but for the destination.
+///
+/// Each participant names the destination, and the last one that is it is no source. So an account may be both.
+fn held_here(app: &App, fields: &Fields<'_>) -> Result<Vec<Op>, Problem> {
+    let items = fields.list("participantes")?;
+    if items.len() > OPS_MAX {
+        return Err(fields.wrong("participantes", &format!("tem mais de {OPS_MAX} participantes")));
+    }
+    let mut participants = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let participant = Fields::of_item(&format!("participantes[{at}]"), item)?;
+        let named = bank(app, &participant, "banco")?;
+        let holder = Holder::read(&participant, named, "cpf", "numero")?;
+        let to = bank(app, &participant, "banco_destino")?;
+        let is_destination = holder == Holder::read(&participant, to, "cpf_destino", "numero_destino")?;
+        if participant.find("valor_total").is_some() {
+            participant.amount_or_zero("valor_total")?;
+        }
+        participants.push((participant, named, holder, is_destination));
+    }
+    let destination = participants.iter().rposition(|(.., is_destination)| *is_destination);
+    let mut ops = Vec::new();
+    for (at, (participant, named, holder, _)) in participants.into_iter().enumerate() {
+        if Some(at) == destination {
+            continue;
+        }
+        let amount = participant.amount_or_zero("valor")?;
+        if named == app.bank() && amount > Money::ZERO {
+            ops.push(holder.op(Flow::Withdraw, amount));
+        }
+    }
+    Ok(ops)
+}
+
+/// `{"prepared":true}`, or false with the reason, where there is one, and the id.
+fn answer(what: &str, done: Result<(), Option<Reason>>, tx: &TxId) -> Response {
+    let mut body = Map::new();
+    body.insert(what.to_owned(), Value::Bool(done.is_ok()));
+    let status = match done {
+        Ok(()) => StatusCode::OK,
+        Err(reason) => {
+            if let Some(reason) = reason {
+                body.insert("motivo".to_owned(), reason.as_str().into());
+            }
+            body.insert("id".to_owned(), tx.as_str().into());
+            StatusCode::BAD_REQUEST
+        }
+    };
+    about(json(status, &body), tx)
+}
