@@ -7,7 +7,7 @@ use crate::http::app::{App, unexpected};
 use crate::http::call::Call;
 use crate::http::fields::Fields;
 use crate::http::moves::{Holder, about, bank};
-use crate::http::problem::{Problem, json};
+use crate::http::problem::{Problem, text_of};
 use crate::ids::TxId;
 use crate::limits::OPS_MAX;
 use crate::money::Money;
@@ -18,7 +18,6 @@ use crate::wire::transaction::{Flow, Op, Transaction};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// `POST /prepare`
@@ -130,17 +129,13 @@ fn held_here(app: &App, fields: &Fields<'_>) -> Result<Vec<Op>, Problem> {
 
 /// `{"prepared":true}`, or false with the reason, where there is one, and the id.
 fn answer(what: &str, done: Result<(), Option<Reason>>, tx: &TxId) -> Response {
-    let mut body = Map::new();
-    body.insert(what.to_owned(), Value::Bool(done.is_ok()));
-    let status = match done {
-        Ok(()) => StatusCode::OK,
-        Err(reason) => {
-            if let Some(reason) = reason {
-                body.insert("motivo".to_owned(), reason.as_str().into());
-            }
-            body.insert("id".to_owned(), tx.as_str().into());
-            StatusCode::BAD_REQUEST
+    // A reason's words and an id need no escapes.
+    let (status, text) = match done {
+        Ok(()) => (StatusCode::OK, format!(r#"{{"{what}":true}}"#)),
+        Err(None) => (StatusCode::BAD_REQUEST, format!(r#"{{"{what}":false,"id":"{tx}"}}"#)),
+        Err(Some(reason)) => {
+            (StatusCode::BAD_REQUEST, format!(r#"{{"{what}":false,"motivo":"{reason}","id":"{tx}"}}"#))
         }
     };
-    about(json(status, &body), tx)
+    about(text_of(status, "application/json", text), tx)
 }

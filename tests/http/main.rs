@@ -1,5 +1,7 @@
 //! The routes over real HTTP, against real banks: what each does and refuses, junk, bounds, ends, and load.
 
+#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -6,11 +6,11 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-/// The first of three ports in a row that nobody listens on.
-fn three_ports() -> u16 {
+/// The first of six ports in a row that nobody listens on.
+fn six_ports() -> u16 {
     loop {
         let first = free_ports(1)[0];
-        if (0..3).all(|further| TcpListener::bind(("127.0.0.1", first + further)).is_ok()) {
+        if (0..6).all(|further| TcpListener::bind(("127.0.0.1", first + further)).is_ok()) {
             return first;
         }
     }
@@ -19,7 +19,8 @@ fn three_ports() -> u16 {
 #[test]
 fn three_banks_run_until_they_are_interrupted() {
     let folder = tempfile::tempdir().unwrap();
-    let (port, http) = (three_ports(), three_ports());
+    let port = six_ports();
+    let http = port + 3;
     let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/banks.sh"));
     command.current_dir(folder.path());
     command.env("CONSORCIO_PORT", port.to_string()).env("CONSORCIO_HTTP_PORT", http.to_string());
