@@ -35,9 +35,7 @@ const MODULES: [(&str, &[&str]); 18] = [
     ),
     (
         "client",
-        &[
-            "money", "limits", "ids", "wire", "commit", "bank", "crash", "audit", "steplog", "config", "fresh",
-        ],
+        &["money", "limits", "ids", "wire", "commit", "bank", "crash", "audit", "steplog", "config", "fresh"],
     ),
 ];
 
