@@ -1,7 +1,7 @@
 //! A consortium of banks whose money moves between them atomically, by two-phase commit over plain TCP lines.
 //!
-//! Dependencies point one way: bins, then edges (`config`, `server`, `client`, `http`, `peers`, `steplog`), then `node`,
-//! then `journal` and `bank`, then `ledger`, `commit` and `wire`, then `money`, `ids` and `limits`.
+//! Dependencies point one way: bins, then edges (`config`, `server`, `client`, `http`, `peers`, `steplog`, `trace`), then
+//! `node`, then `journal` and `bank`, then `ledger`, `commit` and `wire`, then `money`, `ids` and `limits`.
 //! `crash` is called where a process can die; it is empty but in debug builds.
 
 pub mod audit;
@@ -21,4 +21,5 @@ pub mod node;
 pub mod peers;
 pub mod server;
 pub mod steplog;
+pub mod trace;
 pub mod wire;

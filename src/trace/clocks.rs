@@ -1,0 +1,142 @@
+//! Clocks that differ, put on one time: shifts such that nothing arrives before it left. Pure numbers.
+//!
+//! What left at `s` by one clock and came at `r` by another says that `shift_one - shift_other <= r - s`. A set of such
+//! bounds has a solution if no circle of them sums to less than zero (Bellman; Floyd & Warshall for all pairs). A
+//! clock that need not be moved is not moved; one that must be goes to the middle of what its bounds leave, as NTP
+//! does, since nothing better is known than that both ways took the same time.
+
+/// Something that left by one clock and came by another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrow {
+    /// The clock where it left, and the time by it.
+    pub sent: (usize, i64),
+    /// The clock where it came, and the time by it.
+    pub came: (usize, i64),
+}
+
+/// Far more than any clock is wrong; half of the range, so that sums do not overflow.
+const FAR: i64 = i64::MAX / 4;
+
+/// What to add to each of so many clocks. Earlier clocks are rather left alone than later ones.
+pub fn shifts(clocks: usize, arrows: &[Arrow]) -> Vec<i64> {
+    let bounds = bounds(clocks, arrows);
+    let placed = (0..clocks).map(|reference| place(&bounds, reference));
+    // The one that moves the fewest; most clocks agree, and the one that is wrong should move.
+    let moved = |shifts: &Vec<i64>| shifts.iter().filter(|shift| **shift != 0).count();
+    placed.min_by_key(moved).unwrap_or_default()
+}
+
+/// `bounds[a][b]`: the most that the shift of `a` may be above that of `b`.
+fn bounds(clocks: usize, arrows: &[Arrow]) -> Vec<Vec<i64>> {
+    let mut direct = vec![vec![FAR; clocks]; clocks];
+    for Arrow { sent, came } in arrows.iter().filter(|arrow| arrow.sent.0 != arrow.came.0) {
+        let bound = &mut direct[sent.0][came.0];
+        *bound = (*bound).min(came.1 - sent.1);
+    }
+    (0..clocks).for_each(|clock| direct[clock][clock] = 0);
+    loop {
+        let mut closed = direct.clone();
+        for by in 0..clocks {
+            for from in 0..clocks {
+                for to in 0..clocks {
+                    let way = closed[from][by].saturating_add(closed[by][to]).min(FAR);
+                    closed[from][to] = closed[from][to].min(way);
+                }
+            }
+        }
+        if (0..clocks).all(|clock| closed[clock][clock] >= 0) {
+            return closed;
+        }
+        // A circle that can't be: a clock jumped, or lines were joined that don't belong together. The bound that
+        // asks for the most goes; what it would have said the order of events still keeps.
+        let pairs = (0..clocks).flat_map(|a| (0..clocks).map(move |b| (a, b))).filter(|(a, b)| a != b);
+        match pairs.min_by_key(|(a, b)| direct[*a][*b]) {
+            Some((a, b)) => direct[a][b] = FAR,
+            None => return closed,
+        }
+    }
+}
+
+/// Places every clock within its bounds, `reference` first and unmoved.
+fn place(bounds: &[Vec<i64>], reference: usize) -> Vec<i64> {
+    let mut shifts: Vec<Option<i64>> = vec![None; bounds.len()];
+    let others = (0..bounds.len()).filter(|clock| *clock != reference);
+    for clock in std::iter::once(reference).chain(others) {
+        let (mut least, mut most) = (-FAR, FAR);
+        for (other, shift) in shifts.iter().enumerate() {
+            let Some(shift) = shift else { continue };
+            if bounds[clock][other] < FAR {
+                most = most.min(shift + bounds[clock][other]);
+            }
+            if bounds[other][clock] < FAR {
+                least = least.max(shift - bounds[other][clock]);
+            }
+        }
+        let shift = if least <= 0 && most >= 0 {
+            0
+        } else if least <= -FAR {
+            most
+        } else if most >= FAR {
+            least
+        } else {
+            least + (most - least) / 2
+        };
+        shifts[clock] = Some(shift);
+    }
+    shifts.into_iter().map(Option::unwrap_or_default).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn arrow(from: usize, sent: i64, to: usize, came: i64) -> Arrow {
+        Arrow { sent: (from, sent), came: (to, came) }
+    }
+
+    #[test]
+    fn clocks_that_agree_stay() {
+        assert_eq!(shifts(3, &[arrow(0, 10, 1, 15), arrow(1, 20, 0, 25), arrow(0, 10, 2, 10)]), [0, 0, 0]);
+        assert_eq!(shifts(2, &[]), [0, 0]);
+    }
+
+    #[test]
+    fn one_that_is_wrong_moves_to_the_middle() {
+        const HOUR: i64 = 3_600_000_000;
+        let wrong = [arrow(0, 10, 1, HOUR + 14), arrow(1, HOUR + 20, 0, 26), arrow(0, 30, 2, 31), arrow(2, 40, 0, 41)];
+        assert_eq!(shifts(3, &wrong), [0, -HOUR + 1, 0]);
+        // The same with the first clock wrong: still only one moves.
+        let wrong = [arrow(1, 10, 0, HOUR + 14), arrow(0, HOUR + 20, 1, 26), arrow(1, 30, 2, 31), arrow(2, 40, 1, 41)];
+        assert_eq!(shifts(3, &wrong), [-HOUR + 1, 0, 0]);
+    }
+
+    #[test]
+    fn with_one_way_only_it_moves_no_more_than_it_must() {
+        assert_eq!(shifts(2, &[arrow(0, 100, 1, 40)]), [0, 60]);
+    }
+
+    #[test]
+    fn a_circle_that_cannot_be_leaves_the_others_in_order() {
+        let shifts = shifts(3, &[arrow(0, 10, 1, 0), arrow(1, 0, 0, 0), arrow(0, 50, 2, 10), arrow(2, 12, 0, 55)]);
+        assert!(50 + shifts[0] <= 10 + shifts[2] && 12 + shifts[2] <= 55 + shifts[0], "{shifts:?}");
+    }
+
+    proptest! {
+        /// Whatever the true order was and however the clocks are wrong, nothing arrives before it left.
+        #[test]
+        fn nothing_arrives_before_it_left(
+            wrong in proptest::collection::vec(-4_000_000_000i64..4_000_000_000, 5),
+            sent in proptest::collection::vec((0usize..5, 0usize..5, 0i64..10_000, 0i64..500), 0..40),
+        ) {
+            let arrows: Vec<Arrow> = sent
+                .iter()
+                .map(|(from, to, at, took)| arrow(*from, at + wrong[*from], *to, at + took + wrong[*to]))
+                .collect();
+            let shifts = shifts(5, &arrows);
+            for Arrow { sent, came } in arrows {
+                prop_assert!(sent.1 + shifts[sent.0] <= came.1 + shifts[came.0]);
+            }
+        }
+    }
+}

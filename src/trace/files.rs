@@ -1,0 +1,185 @@
+//! Which files are logs, and of which node: `servidor-8886.log`, those that it was rotated to, in any number of
+//! folders. Of their lines only those at a file's beginning are looked at, which say what bank it is.
+
+use super::Trouble;
+use super::blocks::{Blocks, lines};
+use super::line::{Line, number};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The log of one node, all its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeLog {
+    /// The node's name: that of its file, `servidor-8886` or `cliente-1`.
+    pub name: String,
+    /// Oldest first.
+    pub files: Vec<PathBuf>,
+    /// Its place in the consortium, where the log says so.
+    pub bank: Option<u8>,
+    /// The address in that place.
+    pub address: Option<String>,
+}
+
+/// The logs of all nodes that there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logs {
+    /// One for each node, by name.
+    pub nodes: Vec<NodeLog>,
+    folders: Vec<PathBuf>,
+}
+
+/// How much of a file is read to learn what bank it is.
+const HEAD_BYTES: u64 = 256 * 1024;
+
+impl Logs {
+    /// Finds the logs in these folders; a file may be named, too.
+    ///
+    /// # Errors
+    /// When a folder can't be read, or there is no log in any.
+    pub fn open(folders: &[PathBuf]) -> Result<Logs, Trouble> {
+        let mut found: BTreeMap<(String, PathBuf), Vec<(u32, PathBuf)>> = BTreeMap::new();
+        for folder in folders {
+            for path in files_in(folder)? {
+                let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+                let Some((node, older)) = name.as_deref().and_then(node_of) else { continue };
+                let home = path.parent().map_or_else(PathBuf::new, Path::to_owned);
+                let files = found.entry((node, home)).or_default();
+                if !files.iter().any(|(number, _)| *number == older) {
+                    files.push((older, path));
+                }
+            }
+        }
+        if found.is_empty() {
+            return Err(Trouble::NoLogs(in_words(folders)));
+        }
+        let mut nodes = Vec::new();
+        let names: Vec<String> = found.keys().map(|(name, _)| name.clone()).collect();
+        for ((name, home), mut files) in found {
+            files.sort_by_key(|(older, _)| std::cmp::Reverse(*older));
+            let files: Vec<PathBuf> = files.into_iter().map(|(_, path)| path).collect();
+            // Machines may give their banks the same port: then the folders tell them apart.
+            let alone = names.iter().filter(|other| **other == name).count() == 1;
+            let name = if alone { name } else { format!("{name} ({})", home.display()) };
+            let (bank, address) = identity(&files);
+            nodes.push(NodeLog { name, files, bank, address });
+        }
+        Ok(Logs { nodes, folders: folders.to_vec() })
+    }
+
+    /// How many bytes all of them are.
+    pub fn bytes(&self) -> u64 {
+        let files = self.nodes.iter().flat_map(|node| &node.files);
+        files.filter_map(|path| Some(path.metadata().ok()?.len())).sum()
+    }
+
+    /// Where they are, in words.
+    pub fn in_words(&self) -> String {
+        let files: usize = self.nodes.iter().map(|node| node.files.len()).sum();
+        let nodes = self.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", ");
+        let plural = if files == 1 { "file" } else { "files" };
+        format!("{files} {plural} in {} ({nodes})", in_words(&self.folders))
+    }
+}
+
+fn in_words(folders: &[PathBuf]) -> String {
+    folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Trouble> {
+    let failed = |source| Trouble::Unreadable { path: folder.to_owned(), source };
+    if folder.is_file() {
+        return Ok(vec![folder.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in folder.read_dir().map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// `servidor-8886.log.2` is of the node `servidor-8886`, and two files older than the newest.
+fn node_of(name: &str) -> Option<(String, u32)> {
+    if let Some(node) = name.strip_suffix(".log") {
+        return Some((node.to_owned(), 0));
+    }
+    let (name, older) = name.rsplit_once('.')?;
+    Some((name.strip_suffix(".log")?.to_owned(), older.parse().ok()?))
+}
+
+/// What bank wrote these files, and where it is: its first line in a file says so, unless all were rotated away.
+fn identity(files: &[PathBuf]) -> (Option<u8>, Option<String>) {
+    for path in files.iter().rev() {
+        // One that can't be read is told of when it is needed.
+        let Ok(mut blocks) = Blocks::open(path, 0) else { continue };
+        let mut known = (None, None);
+        while let Ok(Some((offset, block))) = blocks.next() {
+            let goes_on = lines(offset, block, |at, line| {
+                if let Some(line) = Line::parse(line) {
+                    match line.event {
+                        "start" if line.tx.is_none() => known = place(line.detail),
+                        "consortium" if known.0.is_none() => known.0 = line.bank,
+                        _ => {}
+                    }
+                }
+                known.0.is_none() && at < HEAD_BYTES
+            });
+            if !goes_on || offset >= HEAD_BYTES {
+                break;
+            }
+        }
+        if known.0.is_some() {
+            return known;
+        }
+    }
+    (None, None)
+}
+
+/// Reads `servidor 0.1.0 bank 2 of 127.0.0.1:8886,127.0.0.1:8887,-`.
+fn place(detail: &str) -> (Option<u8>, Option<String>) {
+    let Some((_, told)) = detail.split_once(" bank ") else { return (None, None) };
+    let Some((bank, list)) = told.split_once(" of ") else { return (None, None) };
+    let Ok(bank) = bank.parse::<u8>() else { return (number(detail, "bank"), None) };
+    let address = list.trim().split(',').nth(bank.into()).filter(|address| address.contains(':'));
+    (Some(bank), address.map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_node_and_age() {
+        assert_eq!(node_of("servidor-8886.log"), Some(("servidor-8886".into(), 0)));
+        assert_eq!(node_of("cliente-a.b.log.12"), Some(("cliente-a.b".into(), 12)));
+        for name in ["servidor-8886", "x.log.gz", "x.log.", "notes.txt", "log"] {
+            assert_eq!(node_of(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_start_tells_which_bank() {
+        let detail = "servidor 0.1.0 bank 2 of 127.0.0.1:8886,127.0.0.1:8887,10.0.0.1:8888";
+        assert_eq!(place(detail), (Some(2), Some("10.0.0.1:8888".into())));
+        assert_eq!(place("cliente-1 transfer"), (None, None));
+    }
+
+    #[test]
+    fn rotated_files_come_oldest_first_and_folders_tell_equal_names_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        for (folder, names) in [("a", ["s-1.log", "s-1.log.2", "s-1.log.10"]), ("b", ["s-1.log", "c-1.log", "x"])] {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+            names.iter().for_each(|name| std::fs::write(dir.path().join(folder).join(name), "").unwrap());
+        }
+        let logs = Logs::open(&[dir.path().join("a"), dir.path().join("b")]).unwrap();
+        let names: Vec<&str> = logs.nodes.iter().map(|node| node.name.as_str()).collect();
+        assert_eq!(names.len(), 3);
+        assert!(names[0] == "c-1" && names[1].starts_with("s-1 (") && names[2].ends_with("/b)"), "{names:?}");
+        let files = &logs.nodes[1].files;
+        assert!(files[0].ends_with("s-1.log.10") && files[2].ends_with("s-1.log"), "{files:?}");
+        let none = Logs::open(&[dir.path().to_owned()]).unwrap_err();
+        assert!(none.to_string().contains("no step log"), "{none}");
+    }
+}
