@@ -4,7 +4,7 @@ use super::args::{
     AccountCommand, ClientCommand, Command, LedgerCommand, MoneyCommand, OverviewCommand, RegisterCommand,
 };
 use super::output::Shown;
-use super::{Context, audit, bench, ledgers, manual, overview, ping, resolve, transactions};
+use super::{Context, audit, bench, doubt, ledgers, manual, overview, ping, resolve, trace, transactions};
 
 /// Does what was typed.
 pub async fn run(context: &Context, command: Option<Command>) -> Shown {
@@ -15,6 +15,7 @@ pub async fn run(context: &Context, command: Option<Command>) -> Shown {
         Some(Command::Money(command)) => money(context, command).await,
         Some(Command::Overview(command)) => overview(context, command).await,
         Some(Command::Audit(arguments)) => audit::run(context, arguments).await,
+        Some(Command::Trace(arguments)) => trace::run(arguments, &context.log_dir, context.paint),
         Some(Command::Bench(arguments)) => bench::run(context, arguments).await,
         Some(Command::Manual(command)) => manual::run(&command),
     }
@@ -54,6 +55,7 @@ async fn overview(context: &Context, command: OverviewCommand) -> Shown {
         OverviewCommand::Status => overview::status(context).await,
         OverviewCommand::Ping { wait, bank } => ping::ping(context, wait, bank).await,
         OverviewCommand::Pending => overview::pending(context).await,
+        OverviewCommand::Doubt => doubt::doubt(context).await,
         OverviewCommand::Resolve { tx } => resolve::resolve(context, tx).await,
         OverviewCommand::History { count, bank } => overview::history(context, count, bank).await,
     }

@@ -45,7 +45,7 @@ impl Conversation {
         };
         match connected {
             Ok(stream) => {
-                story.connected(bank);
+                story.connected(bank, stream.local_addr().ok());
                 Ok(Conversation {
                     bank,
                     address: address.to_owned(),

@@ -9,6 +9,7 @@ mod bench;
 mod commands;
 mod conversation;
 mod cuts;
+mod doubt;
 mod drive;
 mod failure;
 mod ledgers;
@@ -21,6 +22,7 @@ mod post;
 mod progress;
 mod resolve;
 mod story;
+mod trace;
 mod transactions;
 mod typed;
 
@@ -32,6 +34,7 @@ use clap::error::ErrorKind;
 use failure::Failure;
 use output::{Form, Paint, Shown};
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use story::Story;
 
@@ -42,6 +45,8 @@ pub struct Context {
     paint: Paint,
     /// What is known so far, for whoever interrupts.
     known: RefCell<Option<String>>,
+    /// Where step logs are.
+    log_dir: PathBuf,
 }
 
 /// The whole program: reads the command line, does it, prints, and says how it ended.
@@ -90,7 +95,9 @@ fn asks_for_json() -> bool {
 async fn run(arguments: Arguments) -> Shown {
     let path = Story::path(&arguments.log_dir, &arguments.name);
     let places = arguments.consortium.to_texts();
-    let log = StepLog::open(&path, steplog::Options { places, ..steplog::Options::default() });
+    // Whoever reads logs adds nothing to them.
+    let on = !matches!(arguments.command, Some(args::Command::Trace(_)));
+    let log = StepLog::open(&path, steplog::Options { on, places, ..steplog::Options::default() });
     let log = log.unwrap_or_else(|error| {
         // A client whose folder can't be written still moves money; its banks keep their own logs.
         eprintln!("cliente: {error}; going on without it (--log-dir names another folder)");
@@ -102,6 +109,7 @@ async fn run(arguments: Arguments) -> Shown {
         story: Story::new(log),
         paint,
         known: RefCell::new(None),
+        log_dir: arguments.log_dir,
     };
     // Only the command's word: what follows it may be numbers that name people.
     let word = arguments.command.as_ref().map_or("set", Command::word);

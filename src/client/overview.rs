@@ -194,13 +194,18 @@ impl Cut {
 
 /// PENDING as banks tell it.
 #[derive(Deserialize)]
-struct PendingView {
-    tx: String,
-    since: Time,
-    waiting_for: Vec<u8>,
-    ops: Option<Vec<OpView>>,
+pub struct PendingView {
+    /// Its id.
+    pub tx: String,
+    /// When this bank voted OK.
+    pub since: Time,
+    /// Banks that it waits for.
+    pub waiting_for: Vec<u8>,
+    /// What the transaction does.
+    pub ops: Option<Vec<OpView>>,
+    /// Does an outside coordinator decide it?
     #[serde(default)]
-    outside: bool,
+    pub outside: bool,
 }
 
 /// HISTORY as banks tell it.
@@ -213,16 +218,22 @@ struct HistoryView {
     ops: Option<Vec<OpView>>,
 }
 
-#[derive(Deserialize)]
-struct OpView {
-    bank: u8,
-    op: String,
+/// An operation as banks tell it; what it has not is empty.
+#[derive(Debug, Deserialize)]
+pub struct OpView {
+    /// Where.
+    pub bank: u8,
+    /// What.
+    pub op: String,
+    /// The account.
     #[serde(default)]
-    account: String,
+    pub account: String,
+    /// The amount in centavos.
     #[serde(default)]
-    amount: i64,
+    pub amount: i64,
+    /// The register.
     #[serde(default)]
-    key: String,
+    pub key: String,
     #[serde(default)]
     value: String,
 }
@@ -236,11 +247,16 @@ fn in_words(paint: Paint, ops: &Option<Vec<OpView>>) -> String {
     words.collect::<Vec<_>>().join(" · ")
 }
 
-/// `pending`
-pub async fn pending(context: &Context) -> Shown {
+/// What each bank tells of its undecided transactions.
+pub async fn pending_of_all(context: &Context) -> Vec<Answer<Vec<Box<RawValue>>>> {
     let request = |after: Option<&str>| Ok(Request::Pending { after: after_tx(after)? });
     let banks = asking::these_banks(context, None);
-    let answers = asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await;
+    asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await
+}
+
+/// `pending`
+pub async fn pending(context: &Context) -> Shown {
+    let answers = pending_of_all(context).await;
     let mut rows = Vec::new();
     for (bank, view) in views::<PendingView>(&answers) {
         let keepers: Vec<String> = view.waiting_for.iter().map(u8::to_string).collect();
@@ -310,7 +326,8 @@ fn after_tx(after: Option<&str>) -> Result<Option<TxId>, Failure> {
     after.map(TxId::new).transpose().map_err(|error| Failure::Own(format!("a page's key: {error}")))
 }
 
-fn views<T: serde::de::DeserializeOwned>(
+/// The items of those lists that were answered, each with its bank.
+pub fn views<T: serde::de::DeserializeOwned>(
     answers: &[Answer<Vec<Box<RawValue>>>],
 ) -> impl Iterator<Item = (BankId, T)> {
     answers.iter().flat_map(|answer| {

@@ -5,6 +5,7 @@ use super::asking::{self, Answer};
 use super::conversation::Conversation;
 use super::failure::{Failure, unreachable};
 use super::output::{ErrorPart, Shown, Tone, plain, utc};
+use super::overview::{PendingView, pending_of_all, views};
 use crate::ids::{BankId, Time, TxId};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
@@ -17,6 +18,8 @@ struct ResolveDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     time: Option<Time>,
     banks: Vec<SaidDocument<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    waiting_for: Vec<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorPart>,
 }
@@ -53,7 +56,14 @@ pub async fn resolve(context: &Context, tx: TxId) -> Shown {
     });
     let paint = context.paint;
     let table = paint.table(&["bank", "address", "says", "detail"], &[], rows.collect());
-    let (outcome, time, failure) = outcome(&tx, &answers);
+    let (outcome, time, mut failure) = outcome(&tx, &answers);
+    let mut waiting_for = Vec::new();
+    if let Some(Failure::Doubt(text)) = &mut failure {
+        waiting_for = kept_by(context, &tx).await;
+        if let Some(why) = why_not(&tx, &waiting_for, &answers) {
+            *text = why;
+        }
+    }
     let (tone, sentence) = match (&failure, time) {
         (None, Some(time)) => (Tone::Good, format!("committed at {}", utc(time))),
         (None, None) => (Tone::Good, outcome.to_owned()),
@@ -70,8 +80,39 @@ pub async fn resolve(context: &Context, tx: TxId) -> Shown {
         SaidDocument { bank: answer.bank, address: &answer.address, says, text }
     });
     let error = failure.as_ref().map(ErrorPart::of);
-    let document = ResolveDocument { tx: &tx, outcome, time, banks: said.collect(), error };
+    let document = ResolveDocument { tx: &tx, outcome, time, banks: said.collect(), waiting_for, error };
     Shown::new(text, &document).failing(failure)
+}
+
+/// The banks whose votes keep it undecided, as those tell that hold it.
+async fn kept_by(context: &Context, tx: &TxId) -> Vec<u8> {
+    let pending = pending_of_all(context).await;
+    let held = views::<PendingView>(&pending).filter(|(_, view)| view.tx == tx.as_str());
+    let mut banks: Vec<u8> = held.flat_map(|(_, view)| view.waiting_for).collect();
+    banks.sort_unstable();
+    banks.dedup();
+    banks
+}
+
+/// Why it can't be ended now, and what would end it. Only a bank that is away and may have voted OK stands in the
+/// way; that it did not vote nobody may guess.
+fn why_not(tx: &TxId, waiting_for: &[u8], answers: &[Answer<Reply>]) -> Option<String> {
+    let away = answers.iter().filter(|answer| waiting_for.contains(&answer.bank.as_u8()));
+    let away: Vec<String> = away
+        .filter(|answer| answer.said.is_err())
+        .map(|answer| {
+            let (bank, address) = (answer.bank, &answer.address);
+            let port = address.rsplit_once(':').map_or(address.as_str(), |(_, port)| port);
+            format!("bank {bank} at {address} is away and may have voted OK (start it with: servidor --port {port})")
+        })
+        .collect();
+    let what = away.join("; ");
+    (!away.is_empty()).then(|| {
+        format!(
+            "not known yet: transaction {tx} is undecided, and can't be ended safely now: {what}. Once it is back the \
+             banks end it by themselves; cliente resolve {tx} then says how"
+        )
+    })
 }
 
 fn says(answer: &Answer<Reply>) -> (&'static str, Tone, String) {
@@ -116,6 +157,12 @@ fn outcome(tx: &TxId, answers: &[Answer<Reply>]) -> (&'static str, Option<Time>,
     if said().any(|reply| matches!(reply, Reply::Unknown(_))) && offline.is_none() {
         let text = format!("no bank has voted on transaction {tx}; nothing of it has happened");
         return ("unknown", None, Some(Failure::Refused { reason: None, text }));
+    }
+    let heard = said().filter(|reply| matches!(reply, Reply::Unknown(_))).count();
+    if let (Some(Failure::NoConnection(why)), 1..) = (&offline, heard) {
+        let text =
+            format!("none of the {heard} banks that answered has voted on transaction {tx}, and {why}");
+        return ("unknown", None, Some(Failure::NoConnection(text)));
     }
     let none = Failure::Own("no bank gave an answer that can be read".into());
     ("unknown", None, Some(offline.unwrap_or(none)))

@@ -6,6 +6,7 @@ use crate::ids::{BankId, TxId};
 use crate::steplog::{Step, StepLog, Who};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// A handle of the client's step log.
@@ -36,9 +37,10 @@ impl Story {
         self.log.record(Step::Stop(how.into()));
     }
 
-    /// A bank was connected to.
-    pub fn connected(&self, bank: BankId) {
-        self.log.record(Step::Connect(Who::Bank(bank)));
+    /// A bank was connected to, from this address.
+    pub fn connected(&self, bank: BankId, from: Option<SocketAddr>) {
+        let step = from.map_or(Step::Connect(Who::Bank(bank)), |from| Step::Dialled(bank, from));
+        self.log.record(step);
     }
 
     /// A bank could not be connected to.

@@ -1,6 +1,7 @@
 //! The thread that owns the journal's end: one batch at a time is written and synced, and then handed back.
 
 use crate::journal::{Appender, Batch, JournalError};
+use crate::steplog::wall_us;
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,8 @@ pub struct Done {
     pub result: Result<(), JournalError>,
     /// How long that took, in microseconds.
     pub took_us: u64,
+    /// When it ended, in microseconds since 1970.
+    pub ended_us: i64,
 }
 
 /// The thread's handle.
@@ -72,7 +75,9 @@ fn sync_batches(
         let began = Instant::now();
         let result = appender.append(&mut batch);
         let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        *done.lock().unwrap_or_else(PoisonError::into_inner) = Some(Done { batch, result, took_us });
+        let ended_us = wall_us();
+        *done.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Done { batch, result, took_us, ended_us });
         wake.notify_one();
     }
     // Without its mark the next start may only take longer to believe the last records.

@@ -104,7 +104,8 @@ fn synced(writer: &mut Writer, done: Done, out: &mut Vec<Leaving>, steplog: &Ste
         bytes: done.batch.bytes(),
         took_us: done.took_us,
     };
-    steplog.record(step);
+    // The story tells when the disk was done, which may be a bit before this thread has its turn.
+    steplog.record_at(done.ended_us, step);
     writer.synced(done.batch, out);
     Ok(())
 }

@@ -83,6 +83,10 @@ fn detail(out: &mut Vec<u8>, step: &Step) {
             field(out, "took_us=", *took_us);
             text(out, words);
         }
+        Step::Dialled(_, address) => {
+            next(out, "from=");
+            socket(out, *address);
+        }
         Step::Connect(_) | Step::Drive(_) | Step::GaveUp(_) => {}
         Step::Disconnect(_, words) | Step::LinkDown(_, words) => text(out, words),
         Step::Receive { verb, load: carried, .. } => {
@@ -227,6 +231,11 @@ fn load(out: &mut Vec<u8>, load: Load) {
         Load::Ops(count, at) => {
             field(out, "ops=", wide(count));
             banks(out, "banks=", at);
+        }
+        Load::OpsOutside(count, at) => {
+            field(out, "ops=", wide(count));
+            banks(out, "banks=", at);
+            next(out, "outside");
         }
         Load::Tokens(count) => field(out, "tokens=", wide(count)),
     }

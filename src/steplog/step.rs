@@ -34,6 +34,8 @@ pub enum Load {
     Nothing,
     /// A transaction with so many operations at these banks.
     Ops(usize, BankSet),
+    /// The same, where an outside coordinator has a vote on it.
+    OpsOutside(usize, BankSet),
     /// So many tokens.
     Tokens(usize),
 }
@@ -88,8 +90,10 @@ pub enum Step {
         /// What else: a torn tail that was cut, a snapshot used.
         text: Box<str>,
     },
-    /// A connection was accepted, or made.
+    /// A connection was accepted.
     Connect(Who),
+    /// A client's connection to a bank was made, from this address: the bank's log knows the client by it.
+    Dialled(BankId, SocketAddr),
     /// A connection ended: why.
     Disconnect(Who, Box<str>),
     /// A request came.
@@ -248,7 +252,7 @@ impl Step {
             Step::Start(_) => "start",
             Step::Ready(_) => "ready",
             Step::Recover { .. } => "recover",
-            Step::Connect(_) => "connect",
+            Step::Connect(_) | Step::Dialled(..) => "connect",
             Step::Disconnect(..) => "disconnect",
             Step::Receive { .. } => "recv",
             Step::Bad(..) => "bad",
@@ -298,6 +302,7 @@ impl Step {
             | Step::Ready(_)
             | Step::Recover { .. }
             | Step::Connect(_)
+            | Step::Dialled(..)
             | Step::Disconnect(..)
             | Step::Bad(..)
             | Step::Client(..)
@@ -325,6 +330,7 @@ impl Step {
             | Step::Answer { from: bank, .. }
             | Step::Query { to: bank, .. }
             | Step::Heard { from: bank, .. }
+            | Step::Dialled(bank, _)
             | Step::LinkUp(bank, _)
             | Step::LinkDown(bank, _)
             | Step::Known(bank, _) => Some(Who::Bank(*bank)),
@@ -362,6 +368,7 @@ impl Step {
             Step::Account(number, _) => number.as_str().len(),
             Step::Answer { said: None, .. }
             | Step::Connect(_)
+            | Step::Dialled(..)
             | Step::Receive { .. }
             | Step::Query { .. }
             | Step::Refuse { .. }

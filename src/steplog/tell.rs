@@ -141,7 +141,8 @@ fn parts(request: &Request) -> (&'static str, Option<&TxId>, Load) {
 
 impl Load {
     fn of(transaction: &Transaction) -> Load {
-        Load::Ops(transaction.ops().len(), transaction.banks())
+        let (ops, banks) = (transaction.ops().len(), transaction.banks());
+        if transaction.has_outside() { Load::OpsOutside(ops, banks) } else { Load::Ops(ops, banks) }
     }
 }
 

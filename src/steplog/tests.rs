@@ -75,7 +75,7 @@ fn every_event_has_its_line() {
             "recover tx=- peer=- records=3 seq=9 undecided=1 took_us=12 torn tail cut",
         ),
         (Step::Connect(client()), "connect tx=- peer=127.0.0.1:53012"),
-        (Step::Connect(Who::Bank(bank(1))), "connect tx=- peer=127.0.0.1:8887 bank=1"),
+        (Step::Dialled(bank(1), at), "connect tx=- peer=127.0.0.1:8887 bank=1 from=10.0.0.7:9"),
         (Step::Disconnect(Who::Address(v6), "end".into()), "disconnect tx=- peer=[::1]:80 end"),
         (
             Step::of_request(&Request::Commit(tx("t1"), vec![token(Verdict::Ok)]), Who::Link(at, bank(2))),
@@ -89,6 +89,10 @@ fn every_event_has_its_line() {
         (
             Step::Vote { tx: tx("t1"), time: Time(5), seq: 2, load: Load::Ops(3, two), refusal: None },
             "vote tx=t1 peer=- OK time=5 ops=3 banks=0,2 seq=2",
+        ),
+        (
+            Step::Vote { tx: tx("t1"), time: Time(5), seq: 2, load: Load::OpsOutside(1, two), refusal: None },
+            "vote tx=t1 peer=- OK time=5 ops=1 banks=0,2 outside seq=2",
         ),
         (
             Step::Vote {

@@ -38,6 +38,7 @@ pub fn build(logs: &Logs, tx: &str, noted: Vec<Noted>) -> Timeline {
                 event: told.event.clone(),
                 detail: told.detail.clone(),
                 of_tx: told.of_tx,
+                bank: told.bank,
                 other: None,
                 call: None,
             }
@@ -54,7 +55,10 @@ pub fn build(logs: &Logs, tx: &str, noted: Vec<Noted>) -> Timeline {
         }
         let [sent, received, replied, answered, given_up] = ends;
         let took = sent.zip(answered.or(given_up)).map(|(from, to)| events[to].at_us - events[from].at_us);
-        let load = pair.sent.or(pair.received).map_or("", |line| noted[line].detail.split_once(' ').map_or("", |it| it.1));
+        let load = pair
+            .sent
+            .or(pair.received)
+            .map_or("", |line| noted[line].detail.split_once(' ').map_or("", |it| it.1));
         calls.push(Call {
             from,
             to,
@@ -78,6 +82,7 @@ pub fn build(logs: &Logs, tx: &str, noted: Vec<Noted>) -> Timeline {
         commit_time: None,
         began_us: began,
         told_us: None,
+        told_at: None,
         settled_us: None,
         banks: Vec::new(),
         oks: Vec::new(),
@@ -101,15 +106,21 @@ pub fn build(logs: &Logs, tx: &str, noted: Vec<Noted>) -> Timeline {
 fn banks(logs: &Logs, noted: &[Noted]) -> Vec<Option<u8>> {
     let told = logs.nodes.iter().enumerate().map(|(node, log)| {
         let own = || noted.iter().filter(|line| line.node == node);
-        let serves = own().any(|line| matches!(line.event.as_str(), "recv" | "vote" | "reply" | "refuse" | "outcome"));
+        let serves =
+            own().any(|line| matches!(line.event.as_str(), "recv" | "vote" | "reply" | "refuse" | "outcome"));
         let voted = || {
             let votes = own().filter(|line| line.event == "reply" && matches!(line.word(0), "OK" | "NOK"));
             votes.filter_map(|line| number(&line.detail, "by")).next()
         };
         let named = || {
             let port = log.name.split(' ').next()?.rsplit_once('-')?.1;
-            let here = |line: &&Noted| line.peer.as_deref().is_some_and(|peer| peer.ends_with(&format!(":{port}")));
-            noted.iter().filter(|line| line.node != node && line.event != "recv").filter(here).find_map(|line| line.bank)
+            let here =
+                |line: &&Noted| line.peer.as_deref().is_some_and(|peer| peer.ends_with(&format!(":{port}")));
+            noted
+                .iter()
+                .filter(|line| line.node != node && line.event != "recv")
+                .filter(here)
+                .find_map(|line| line.bank)
         };
         log.bank.or_else(|| serves.then(voted).flatten()).or_else(|| serves.then(named).flatten())
     });
@@ -133,9 +144,8 @@ impl Merged {
         let mut chains: Vec<Vec<usize>> = Vec::new();
         for (number, line) in noted.iter().enumerate() {
             let before = number.checked_sub(1).map(|before| &noted[before]);
-            let same = before.is_some_and(|before| {
-                before.node == line.node && before.at_us - line.at_us < SET_BACK_US
-            });
+            let same = before
+                .is_some_and(|before| before.node == line.node && before.at_us - line.at_us < SET_BACK_US);
             if !same {
                 chains.push(Vec::new());
                 clocks += 1;
@@ -188,7 +198,9 @@ fn lanes(
         noted.iter().map(|line| line.node).collect::<BTreeSet<_>>().into_iter().map(Party::Node).collect();
     parties.extend(&logged);
     let address = |bank: u8| {
-        let told = noted.iter().filter(|line| line.bank == Some(bank) && line.event != "recv" && line.event != "reply");
+        let told = noted
+            .iter()
+            .filter(|line| line.bank == Some(bank) && line.event != "recv" && line.event != "reply");
         told.filter_map(|line| line.peer.clone()).next()
     };
     let mut lanes: Vec<(&Party, Lane)> = parties
@@ -200,7 +212,12 @@ fn lanes(
                     let serves = bank_of[*node].is_some() || log.name.starts_with("servidor");
                     let kind = if serves { LaneKind::Bank } else { LaneKind::Client };
                     let bank = bank_of[*node];
-                    (kind, bank, bank.and_then(|bank| log.address.clone().or_else(|| address(bank))), log.name.clone())
+                    (
+                        kind,
+                        bank,
+                        bank.and_then(|bank| log.address.clone().or_else(|| address(bank))),
+                        log.name.clone(),
+                    )
                 }
                 Party::Bank(bank) => (LaneKind::Bank, Some(*bank), address(*bank), String::new()),
                 Party::Address(peer) => (LaneKind::Client, None, Some(peer.clone()), "client".to_owned()),
@@ -226,15 +243,22 @@ impl Timeline {
         let mut aborted: Option<(Option<String>, Option<u8>)> = None;
         let mut oks = BTreeSet::new();
         let mut banks = BTreeSet::new();
+        // An outside coordinator has the last vote, and may refuse what its bank voted OK on.
+        let mut outside = false;
         for event in self.events.iter().filter(|event| event.of_tx) {
             if let Some(named) = field(&event.detail, "banks") {
                 banks.extend(named.split(',').filter_map(|bank| bank.parse::<u8>().ok()));
             }
+            outside |= event.detail.split(' ').any(|word| word == "outside" || word == "by=outside");
             let lane_bank = self.lanes[event.lane].bank;
             let told = match event.event.as_str() {
                 // Only who drives or serves knows; the words of a reply are told twice.
                 "outcome" | "verdict" | "vote" | "reply" => event.detail.as_str(),
-                "answer" => event.detail.split_once(' ').filter(|(verb, _)| pair::NAMED.contains(verb)).map_or(&*event.detail, |it| it.1),
+                "answer" => event
+                    .detail
+                    .split_once(' ')
+                    .filter(|(verb, _)| pair::NAMED.contains(verb))
+                    .map_or(&*event.detail, |it| it.1),
                 "refuse" => {
                     let reason = event.detail.split(' ').next().map(str::to_owned);
                     aborted.get_or_insert((reason, lane_bank));
@@ -258,13 +282,17 @@ impl Timeline {
             }
         }
         // EXECUTE of one bank is vote and outcome at once.
-        oks.extend(self.events.iter().filter(|event| event.event == "outcome").filter_map(|event| {
-            field(&event.detail, "voted").and(self.lanes[event.lane].bank)
-        }));
+        oks.extend(
+            self.events
+                .iter()
+                .filter(|event| event.event == "outcome")
+                .filter_map(|event| field(&event.detail, "voted").and(self.lanes[event.lane].bank)),
+        );
         self.banks = banks.into_iter().collect();
         self.oks = oks.into_iter().collect();
         self.commit_time = committed.flatten();
-        let all_ok = !self.banks.is_empty() && self.banks.iter().all(|bank| self.oks.contains(bank));
+        let all_ok =
+            !outside && !self.banks.is_empty() && self.banks.iter().all(|bank| self.oks.contains(bank));
         self.verdict = match (committed.is_some(), &aborted) {
             (true, Some(_)) => Verdict::Contradiction,
             (true, None) => Verdict::Committed,
@@ -296,7 +324,8 @@ impl Timeline {
         let is_end = |detail: &str| ["COMMITTED", "ABORTED"].iter().any(|word| detail.starts_with(word));
         let client = |event: &&Event| self.lanes[event.lane].kind == LaneKind::Client;
         let asked = |event: &&Event, verb| event.call.is_some_and(|call| self.calls[call].verb == verb);
-        let verdict = self.events.iter().filter(client).find(|event| event.event == "verdict" && is_end(&event.detail));
+        let verdict =
+            self.events.iter().filter(client).find(|event| event.event == "verdict" && is_end(&event.detail));
         let answer = || {
             let told = self.events.iter().filter(|event| matches!(event.event.as_str(), "answer" | "reply"));
             told.filter(|event| is_end(&event.detail)).find(|event| asked(event, "EXECUTE"))
@@ -305,13 +334,15 @@ impl Timeline {
         let answered = self.events.iter().filter(client).filter(|event| event.event == "answer");
         let answered = answered.filter(|event| is_end(&event.detail)).find(|event| asked(event, "EXECUTE"));
         let told = verdict.or(answered).or_else(answer).or_else(|| outcomes().next());
-        self.told_us = told.map(|event| event.at_us);
+        let told = told.map(|event| (event.at_us, event.lane));
+        (self.told_us, self.told_at) = told.unzip();
         self.settled_us = outcomes().map(|event| event.at_us).max();
         // The last OK that the driver heard before it told.
         let until = self.told_us.unwrap_or(i64::MAX);
         let heard = self.events.iter().filter(|event| event.event == "answer" && event.at_us <= until);
         let heard = heard.filter(|event| event.detail.starts_with("PREPARE OK"));
-        self.last_ok = heard.filter_map(|event| Some((number(&event.detail, "by")?, event.at_us))).next_back();
+        self.last_ok =
+            heard.filter_map(|event| Some((number(&event.detail, "by")?, event.at_us))).next_back();
     }
 
     fn note_spans(&mut self) {
@@ -332,12 +363,17 @@ impl Timeline {
                 later.next().map(|event| event.at_us)
             };
             if self.lanes[lane].kind == LaneKind::Client {
-                let mut sent = own().filter(|(_, event)| event.event == "send" || event.event == "ask");
-                if let Some((first, event)) = sent.next() {
-                    let last = own().filter(|(_, event)| event.event == "answer").map(|(_, event)| event.at_us).last();
-                    let told = after(first, &["verdict"]).or(last);
-                    spans.push(span(SpanKind::Drive, event.at_us, told));
+                let prepares = self.calls.iter().filter(|call| call.from == lane && call.verb == "PREPARE");
+                if let Some(first) = prepares.filter_map(|call| call.sent).min() {
+                    // A driver works until its verdict; one that was killed never told it.
+                    spans.push(span(SpanKind::Drive, self.events[first].at_us, after(first, &["verdict"])));
                 }
+                let others = self.calls.iter().filter(|call| call.from == lane && call.verb != "PREPARE");
+                let times = others.filter_map(|call| {
+                    let (sent, answered) = (self.events.get(call.sent?)?, self.events.get(call.answered?)?);
+                    Some((sent.at_us, answered.at_us))
+                });
+                spans.extend(times.map(|(from, to)| span(SpanKind::Drive, from, Some(to))));
             }
             for (number, event) in own() {
                 match event.event.as_str() {
@@ -394,7 +430,10 @@ impl Timeline {
         }
         for lane in self.lanes.iter().filter(|lane| !lane.logged) {
             let at = lane.address.as_ref().map_or(String::new(), |address| format!(" at {address}"));
-            notes.push(format!("there is no log of {}{at}: what it did is known from the others only", lane.name));
+            notes.push(format!(
+                "there is no log of {}{at}: what it did is known from the others only",
+                lane.name
+            ));
         }
         let known: Vec<u8> = self.lanes.iter().filter_map(|lane| lane.bank).collect();
         for bank in self.banks.iter().filter(|bank| !known.contains(bank)) {
@@ -404,7 +443,9 @@ impl Timeline {
             notes.push("one log says committed and another one aborted: this must not be".to_owned());
         }
         if self.verdict == Verdict::Committed && self.told_us.is_none() {
-            notes.push("every bank's OK is durable, so it is committed, though nobody was left to say so".to_owned());
+            notes.push(
+                "every bank's OK is durable, so it is committed, though nobody was left to say so".to_owned(),
+            );
         }
         self.notes = notes;
     }

@@ -169,7 +169,9 @@ mod tests {
     #[test]
     fn rotated_files_come_oldest_first_and_folders_tell_equal_names_apart() {
         let dir = tempfile::tempdir().unwrap();
-        for (folder, names) in [("a", ["s-1.log", "s-1.log.2", "s-1.log.10"]), ("b", ["s-1.log", "c-1.log", "x"])] {
+        for (folder, names) in
+            [("a", ["s-1.log", "s-1.log.2", "s-1.log.10"]), ("b", ["s-1.log", "c-1.log", "x"])]
+        {
             std::fs::create_dir(dir.path().join(folder)).unwrap();
             names.iter().for_each(|name| std::fs::write(dir.path().join(folder).join(name), "").unwrap());
         }

@@ -1,12 +1,12 @@
 //! What the logs tell of some transactions: their lines, the syncs that made their records durable, and what
 //! happened to their nodes meanwhile. Files are read at the same time, each once, and then a bit around what was found.
 
-use super::blocks::{Blocks, line_at, lines, wide};
 use super::Trouble;
+use super::blocks::{Blocks, line_at, lines, wide};
 use super::files::{Logs, NodeLog};
 use super::line::{Line, number};
 use memchr::memmem::Finder;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,7 +66,9 @@ const AROUND_BYTES: u64 = 64 * 1024;
 /// When a file can't be read.
 pub fn gather(logs: &Logs, txs: &[String]) -> Result<Vec<Vec<Noted>>, Trouble> {
     let files: Vec<(usize, usize, &Path)> = (logs.nodes.iter().enumerate())
-        .flat_map(|(node, log)| log.files.iter().enumerate().map(move |(file, path)| (node, file, path.as_path())))
+        .flat_map(|(node, log)| {
+            log.files.iter().enumerate().map(move |(file, path)| (node, file, path.as_path()))
+        })
         .collect();
     let parts = each_at_once(&files, |(node, file, path)| {
         let mut noted = vec![Vec::new(); txs.len()];
@@ -189,22 +191,35 @@ fn sync_of(log: &NodeLog, node: usize, record: &Noted) -> Result<Option<Noted>, 
 
 /// Starts, ends, faults and lost links of a node from shortly before its first line about the transaction until
 /// shortly after its last, and where a client's connections to the banks came from.
-fn life(log: &NodeLog, node: usize, first: &Noted, last: &Noted, found: &mut Vec<Noted>) -> Result<(), Trouble> {
+fn life(
+    log: &NodeLog,
+    node: usize,
+    first: &Noted,
+    last: &Noted,
+    found: &mut Vec<Noted>,
+) -> Result<(), Trouble> {
     let begin = (first.place.0, first.place.1.saturating_sub(AROUND_BYTES));
     let length = if first.place.0 == last.place.0 { last.place.1 - begin.1 } else { SYNC_BYTES_MAX };
+    // What a restarted bank does first is of that restart, whatever was lost of its log before.
+    let restarted = first.event == "doubt" && first.detail == "restart";
     let mut before = Vec::new();
+    let mut down = BTreeSet::new();
     read_on(log, begin, (length + AROUND_BYTES).min(SYNC_BYTES_MAX), |place, bytes| {
         let Some(line) = Line::parse(bytes).filter(|line| line.tx.is_none()) else {
             return ControlFlow::Continue(());
         };
-        let of_links = matches!(line.event, "link-down" | "link-up" | "connect" | "disconnect") && line.bank.is_some();
+        let of_links =
+            matches!(line.event, "link-down" | "link-up" | "connect" | "disconnect") && line.bank.is_some();
         if place < first.place {
             // Of what was before only the way to the banks counts, as the same process went it.
             if line.event == "start" {
                 before.clear();
-            } else if of_links && line.event == "connect" {
+            }
+            if (of_links && line.event == "connect") || (restarted && line.is_of_the_node()) {
                 before.push(Noted::of(node, place, line));
             }
+        } else if !is_news(&mut down, &line) {
+            // The same line is tried again and again.
         } else if (line.is_of_the_node() || of_links) && (place < last.place || line.at_us <= last.at_us) {
             found.push(Noted::of(node, place, line));
         }
@@ -212,6 +227,18 @@ fn life(log: &NodeLog, node: usize, first: &Noted, last: &Noted, found: &mut Vec
     })?;
     found.extend(before);
     Ok(())
+}
+
+/// Does a line tell something new of the line to a bank? `down` are those that are known to be lost.
+fn is_news(down: &mut BTreeSet<u8>, line: &Line<'_>) -> bool {
+    match (line.event, line.bank) {
+        ("link-down", Some(bank)) => down.insert(bank),
+        ("link-up", Some(bank)) => {
+            down.remove(&bank);
+            true
+        }
+        _ => true,
+    }
 }
 
 /// Reads on from a place through the node's newer files, at most so many bytes.

@@ -90,7 +90,8 @@ pub fn pair(lines: &[Noted], bank_of: &[Option<u8>]) -> Vec<Pair> {
     };
     join(&mut asked_left, &mut served_left, by_port, of_port, &mut pairs);
     let by_link = |asked: &Asked| Some(Key(None, Some(bank_of[asked.node]?), asked.to, asked.verb.clone()));
-    let of_link = |served: &Served| Some(Key(None, Some(served.link?), bank_of[served.node]?, served.verb.clone()));
+    let of_link =
+        |served: &Served| Some(Key(None, Some(served.link?), bank_of[served.node]?, served.verb.clone()));
     join(&mut asked_left, &mut served_left, by_link, of_link, &mut pairs);
     let by_verb = |asked: &Asked| {
         let unknown = bank_of[asked.node].is_none() && asked.from.is_none();
@@ -212,15 +213,26 @@ fn asked(lines: &[Noted]) -> Vec<Asked> {
                 open.entry((node, bank)).or_default().push_back(asked.len());
                 let verb = line.word(0).to_owned();
                 let from = from.get(&(node, bank)).cloned();
-                asked.push(Asked { node, to: bank, verb, sent: number, answered: None, given_up: None, from });
+                asked.push(Asked {
+                    node,
+                    to: bank,
+                    verb,
+                    sent: number,
+                    answered: None,
+                    given_up: None,
+                    from,
+                });
             }
             "answer" if line.of_tx => {
                 let Some(waiting) = open.get_mut(&(node, bank)) else { continue };
                 let named = NAMED.contains(&line.word(0)) && !line.word(1).is_empty();
-                let at = waiting.iter().position(|asked_number| !named || asked[*asked_number].verb == line.word(0));
+                let at = waiting
+                    .iter()
+                    .position(|asked_number| !named || asked[*asked_number].verb == line.word(0));
                 if let Some(call) = at.and_then(|at| waiting.remove(at)) {
                     // One that was given up may have come or not; that it was answered must not be believed.
-                    let end = if is_given_up(line) { &mut asked[call].given_up } else { &mut asked[call].answered };
+                    let end =
+                        if is_given_up(line) { &mut asked[call].given_up } else { &mut asked[call].answered };
                     *end = Some(number);
                 }
             }

@@ -2,13 +2,15 @@
 //! that way are what made the transaction take as long as it did.
 
 use super::line::number;
-use super::timeline::{Event, Leg, LegKind, Timeline};
+use super::timeline::{Event, LaneKind, Leg, LegKind, Timeline};
 
 /// The legs in order of time.
 pub fn path(timeline: &Timeline) -> Vec<Leg> {
     let told = timeline.told_us.unwrap_or(i64::MAX);
     let end = timeline.events.iter().rposition(|event| {
-        event.of_tx && event.at_us == told && matches!(event.event.as_str(), "verdict" | "answer" | "reply" | "outcome")
+        event.of_tx
+            && event.at_us == told
+            && matches!(event.event.as_str(), "verdict" | "answer" | "reply" | "outcome")
     });
     let Some(end) = end else { return Vec::new() };
     let mut legs = Vec::new();
@@ -65,7 +67,7 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
         let record = record_of(timeline, at)?;
         let begin = sync_begin(timeline, at).max(time(record));
         leg(LegKind::Sync, format!("sync at {name}"), begin, event.at_us);
-        leg(LegKind::Batch, format!("{name} waits for the sync before"), time(record), begin);
+        leg(LegKind::Batch, format!("{name} waits for its sync"), time(record), begin);
         return Some(record);
     }
     if matches!(event.event.as_str(), "vote" | "refuse")
@@ -78,18 +80,27 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
         let other = &timeline.events[*before];
         other.lane == event.lane && other.of_tx
     })?;
-    leg(LegKind::Driver, waits(timeline, before, event), time(before), event.at_us);
+    let (kind, what) = waits(timeline, before, event);
+    leg(kind, what, time(before), event.at_us);
     Some(before)
 }
 
 /// What a node did between two of its own lines.
-fn waits(timeline: &Timeline, before: usize, event: &Event) -> String {
+fn waits(timeline: &Timeline, before: usize, event: &Event) -> (LegKind, String) {
     let name = timeline.name(event.lane);
+    let drives = timeline.lanes[event.lane].kind == LaneKind::Client;
     match event.event.as_str() {
-        "timeout" => format!("{name} waits until its time-out"),
-        "verdict" => format!("{name} decides"),
-        "doubt" => format!("{name} waits until it asks ({})", event.detail),
-        word => format!("{name}: {} to {word}", timeline.events[before].event),
+        "timeout" => (LegKind::Wait, format!("{name} waits until its time-out")),
+        "doubt" => (LegKind::Wait, format!("{name} waits until it asks ({})", event.detail)),
+        "verdict" => (LegKind::Driver, format!("{name} decides")),
+        word => {
+            let kind = if drives || matches!(word, "send" | "drive" | "outcome") {
+                LegKind::Driver
+            } else {
+                LegKind::Wait
+            };
+            (kind, format!("{name}: {} to {word}", timeline.events[before].event))
+        }
     }
 }
 
@@ -114,7 +125,9 @@ pub fn sync_of(timeline: &Timeline, record: usize) -> Option<usize> {
     let later = timeline.events.iter().enumerate().skip(record).filter(|(_, other)| other.lane == event.lane);
     for (at, other) in later {
         match other.event.as_str() {
-            "sync" if number::<u64>(&other.detail, "upto").is_some_and(|upto| upto >= seq) => return Some(at),
+            "sync" if number::<u64>(&other.detail, "upto").is_some_and(|upto| upto >= seq) => {
+                return Some(at);
+            }
             "start" => return None,
             _ => {}
         }
@@ -133,6 +146,9 @@ fn record_of(timeline: &Timeline, sync: usize) -> Option<usize> {
     let lane = timeline.events[sync].lane;
     (0..sync).find(|record| {
         let event = &timeline.events[*record];
-        event.lane == lane && event.of_tx && event.detail.contains("seq=") && sync_of(timeline, *record) == Some(sync)
+        event.lane == lane
+            && event.of_tx
+            && event.detail.contains("seq=")
+            && sync_of(timeline, *record) == Some(sync)
     })
 }

@@ -1,7 +1,7 @@
 //! A timeline as a sequence diagram in SVG: a lane for each node, arrows for messages, bars for what took time. Time
 //! runs down; long waits are drawn short, and say so. Which event belongs where was settled before.
 
-use super::timeline::{Call, Event, LaneKind, LegKind, SpanKind, Timeline, Verdict, duration};
+use super::timeline::{Call, Event, LaneKind, LegKind, Span, SpanKind, Timeline, Verdict, duration};
 use std::fmt::Write;
 
 /// What the colours are taken from.
@@ -19,7 +19,7 @@ const MARGIN: i64 = 24;
 const FIRST_LANE: i64 = 190;
 const LANE_GAP: i64 = 250;
 /// Room for the words beside the last lane.
-const LAST_ROOM: i64 = 230;
+const LAST_ROOM: i64 = 270;
 const LANES_TOP: i64 = 150;
 const ROW: i64 = 20;
 /// More rows than anybody looks at.
@@ -51,9 +51,9 @@ impl<'a> Drawing<'a> {
     fn of(timeline: &'a Timeline) -> Drawing<'a> {
         let mut y_of = vec![None; timeline.events.len()];
         let mut scale: Vec<(i64, i64)> = Vec::new();
-        let (mut y, mut hidden) = (LANES_TOP + 74, 0);
+        let (mut y, mut hidden) = (LANES_TOP + 58, 0);
         for (number, event) in timeline.events.iter().enumerate() {
-            if !is_drawn(event) {
+            if !timeline.is_shown(event) {
                 continue;
             }
             if scale.len() >= ROWS_MAX {
@@ -115,7 +115,11 @@ impl<'a> Drawing<'a> {
             foot += 18;
         }
         let (width, height) = (self.width(), foot + 6);
-        let paper = if look == Look::Alone { format!("<rect width=\"{width}\" height=\"{height}\" class=\"paper\"/>\n") } else { String::new() };
+        let paper = if look == Look::Alone {
+            format!("<rect width=\"{width}\" height=\"{height}\" class=\"paper\"/>\n")
+        } else {
+            String::new()
+        };
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
              height=\"{height}\" class=\"trace\" role=\"img\" aria-label=\"{}\">\n<style>{}</style>\n{MARKERS}{paper}{}</svg>\n",
@@ -140,7 +144,9 @@ impl<'a> Drawing<'a> {
         };
         self.words(MARGIN, 58, class, &timeline.headline());
         let (left, right) = (MARGIN, self.width() - MARGIN);
-        let Some(whole) = timeline.told_us.filter(|whole| *whole > 0 && !timeline.path.is_empty()) else { return };
+        let Some(whole) = timeline.told_us.filter(|whole| *whole > 0 && !timeline.path.is_empty()) else {
+            return;
+        };
         for leg in &timeline.path {
             let x = left + (right - left) * leg.from_us.max(0) / whole;
             let width = ((right - left) * leg.took_us() / whole).max(1);
@@ -153,7 +159,9 @@ impl<'a> Drawing<'a> {
             );
             let room = usize::try_from(width / 7).unwrap_or(0);
             let short = format!("{} {}", leg.kind.as_str(), duration(leg.took_us()));
-            if let Some(fits) = [words, short, leg.kind.as_str().to_owned()].iter().find(|words| words.chars().count() < room) {
+            if let Some(fits) =
+                [words, short, leg.kind.as_str().to_owned()].iter().find(|words| words.chars().count() < room)
+            {
                 self.words(x + 5, 90, "on-leg", fits);
             }
             self.out.push_str("</g>\n");
@@ -174,7 +182,10 @@ impl<'a> Drawing<'a> {
         let bottom = self.bottom;
         for (number, lane) in self.timeline.lanes.iter().enumerate() {
             let x = self.x(number);
-            let _ = writeln!(self.out, "<line x1=\"{x}\" y1=\"{LANES_TOP}\" x2=\"{x}\" y2=\"{bottom}\" class=\"lane\"/>");
+            let _ = writeln!(
+                self.out,
+                "<line x1=\"{x}\" y1=\"{LANES_TOP}\" x2=\"{x}\" y2=\"{bottom}\" class=\"lane\"/>"
+            );
             let class = if lane.kind == LaneKind::Bank { "head bank" } else { "head client" };
             let _ = writeln!(
                 self.out,
@@ -224,9 +235,20 @@ impl<'a> Drawing<'a> {
             };
             let x = self.x(span.lane);
             let from = self.y_on(span.lane, span.from_us);
-            let to = if span.open { self.bottom } else { self.y_on(span.lane, span.to_us) };
+            // Once a bank asks, that is what it is seen to do.
+            let asks = |other: &&Span| other.lane == span.lane && other.kind == SpanKind::Doubt;
+            let doubt =
+                timeline.spans.iter().filter(asks).map(|other| other.from_us).find(|at| *at >= span.from_us);
+            let asked = doubt.filter(|at| span.kind == SpanKind::Hold && (span.open || *at <= span.to_us));
+            let to = if let Some(asked) = asked {
+                self.y_on(span.lane, asked)
+            } else if span.open {
+                self.bottom
+            } else {
+                self.y_on(span.lane, span.to_us)
+            };
             let words = format!("{} {}", span.kind.as_str(), duration(span.to_us - span.from_us));
-            let open = if span.open { " unending" } else { "" };
+            let open = if span.open && asked.is_none() { " unending" } else { "" };
             let _ = writeln!(
                 self.out,
                 "<rect x=\"{}\" y=\"{from}\" width=\"{}\" height=\"{}\" rx=\"3\" class=\"{class}{open}\"><title>{words}</title></rect>",
@@ -242,7 +264,13 @@ impl<'a> Drawing<'a> {
         let mut told = i64::MIN;
         for (at, y) in rows {
             if at != told {
-                let _ = writeln!(self.out, "<text x=\"{}\" y=\"{}\" class=\"time\">{}</text>", 96, y + 4, duration(at));
+                let _ = writeln!(
+                    self.out,
+                    "<text x=\"{}\" y=\"{}\" class=\"time\">{}</text>",
+                    96,
+                    y + 4,
+                    duration(at)
+                );
                 told = at;
             }
         }
@@ -250,12 +278,21 @@ impl<'a> Drawing<'a> {
 
     fn arrows(&mut self, call: &Call) {
         let y = |event: Option<usize>| event.and_then(|event| self.y_of[event]);
-        let (sent, received, replied, answered) = (y(call.sent), y(call.received), y(call.replied), y(call.answered));
+        let (sent, received, replied, answered) =
+            (y(call.sent), y(call.received), y(call.replied), y(call.answered));
         let lost = call.sent.is_some() && call.received.is_none() && (call.lost || call.answered.is_none());
         let tone = call.said.as_deref().map_or("quiet", tone_of);
         if let Some(begin) = sent.or(received) {
             let end = received.or(sent).unwrap_or(begin);
-            self.arrow(call.from, begin, call.to, end, "ask", lost, call.received.is_none() || call.sent.is_none());
+            self.arrow(
+                call.from,
+                begin,
+                call.to,
+                end,
+                "ask",
+                lost,
+                call.received.is_none() || call.sent.is_none(),
+            );
         }
         if call.lost {
             return;
@@ -274,7 +311,10 @@ impl<'a> Drawing<'a> {
         let dashed = if unsure { " unsure" } else { "" };
         if lost {
             let (x, y) = (x0 + (x1 - x0) / 2, y0 + (y1 - y0) / 2);
-            let _ = writeln!(self.out, "<line x1=\"{x0}\" y1=\"{y0}\" x2=\"{x}\" y2=\"{y}\" class=\"arrow bad unsure\"/>");
+            let _ = writeln!(
+                self.out,
+                "<line x1=\"{x0}\" y1=\"{y0}\" x2=\"{x}\" y2=\"{y}\" class=\"arrow bad unsure\"/>"
+            );
             let _ = writeln!(
                 self.out,
                 "<path d=\"M{} {}l10 10m0 -10l-10 10\" class=\"arrow bad\"/>",
@@ -298,18 +338,14 @@ impl<'a> Drawing<'a> {
         let right = call.from > call.to;
         let x = self.x(call.to) + if right { 14 } else { -14 };
         let place = if right { "" } else { " end" };
-        let ask = match (call.verb.as_str(), super::line::field(&call.load, "tokens")) {
-            (verb, Some("0")) => format!("{verb} without tokens"),
-            (verb, Some(tokens)) => format!("{verb} with {tokens} tokens"),
-            (verb, None) => verb.to_owned(),
-        };
+        let ask = call.request_words();
         if let Some(y) = asked {
             let words = if call.lost && call.received.is_none() { format!("{ask}: lost") } else { ask };
-            self.words(x, y - 4, &format!("on-arrow ask{place}"), &short(&words, WORDS_MAX));
+            self.plate(x, y - 4, right, &format!("on-arrow ask{place}"), &short(&words, WORDS_MAX));
         }
         if let (Some(y), Some(said)) = (answer, &call.said) {
-            let words = short(&reply_words(said), WORDS_MAX);
-            self.words(x, y - 4, &format!("on-arrow {}{place}", tone_of(said)), &words);
+            let words = short(&call.reply_words(), WORDS_MAX);
+            self.plate(x, y - 4, right, &format!("on-arrow {}{place}", tone_of(said)), &words);
         }
     }
 
@@ -319,10 +355,24 @@ impl<'a> Drawing<'a> {
         for (event, y) in timeline.events.iter().zip(self.y_of.clone()) {
             let (Some(y), true) = (y, event.call.is_none()) else { continue };
             let x = self.x(event.lane);
-            let (tone, words) = local_words(event);
+            let tone = tone_of_event(event);
+            let took = event.took_us().map_or(String::new(), |took| format!(", {}", duration(took)));
+            let words = event.in_words() + &took;
             let _ = writeln!(self.out, "<circle cx=\"{x}\" cy=\"{y}\" r=\"4\" class=\"dot {tone}\"/>");
             self.words(x + 14, y + 4, &format!("local {tone}"), &short(&words, WORDS_MAX));
         }
+    }
+
+    /// Words on a plate that hides the lines behind them; `x` is where they begin, or else where they end.
+    fn plate(&mut self, x: i64, y: i64, begins: bool, class: &str, words: &str) {
+        let width = i64::try_from(words.chars().count()).unwrap_or(0) * 13 / 2 + 4;
+        let left = if begins { x - 2 } else { x + 2 - width };
+        let top = y - 10;
+        let _ = writeln!(
+            self.out,
+            "<rect x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"13\" rx=\"3\" class=\"plate\"/>"
+        );
+        self.words(x, y, class, words);
     }
 
     fn words(&mut self, x: i64, y: i64, class: &str, words: &str) {
@@ -336,11 +386,6 @@ impl<'a> Drawing<'a> {
             safe(words)
         );
     }
-}
-
-/// Connections are drawn only where they were lost.
-fn is_drawn(event: &Event) -> bool {
-    !matches!(event.event.as_str(), "connect" | "disconnect" | "link-up")
 }
 
 /// The height of a wait: more for a longer one, but never in proportion.
@@ -358,6 +403,7 @@ fn leg_class(kind: LegKind) -> &'static str {
         LegKind::Sync => "leg-sync",
         LegKind::Release | LegKind::Bank => "leg-bank",
         LegKind::Driver => "leg-driver",
+        LegKind::Wait => "leg-wait",
     }
 }
 
@@ -381,41 +427,14 @@ fn head_of(class: &str) -> &'static str {
     }
 }
 
-/// What an answer says, without the numbers that other places tell.
-fn reply_words(said: &str) -> String {
-    let mut words = said.split(' ').filter(|word| !word.starts_with("time=") && !word.starts_with("by="));
-    match words.next().unwrap_or("") {
-        word @ ("NOK" | "ABORTED") => format!("{word} {}", words.next().unwrap_or("")),
-        word => word.to_owned(),
-    }
-}
-
-/// What a node did by itself, and its colour.
-fn local_words(event: &Event) -> (&'static str, String) {
-    let detail = event.detail.as_str();
-    let first = detail.split(' ').next().unwrap_or("");
+/// The colour of what a node did by itself.
+fn tone_of_event(event: &Event) -> &'static str {
     match event.event.as_str() {
-        "vote" if first == "OK" => ("ok", "votes OK".to_owned()),
-        "vote" => ("bad", format!("votes {}", reply_words(detail))),
-        "refuse" => ("bad", format!("refuses for ever: {first}")),
-        "outcome" => (tone_of(detail), reply_words(detail)),
-        "verdict" => {
-            let oks = super::line::field(detail, "oks").unwrap_or("?");
-            (tone_of(detail), format!("verdict {}, OKs {oks}", reply_words(detail)))
-        }
-        "sync" => {
-            let took = super::line::number(detail, "took_us").map_or(String::new(), duration);
-            ("quiet", format!("synced, {took}"))
-        }
-        "doubt" => ("open", format!("in doubt: {detail}")),
-        "drive" => ("ask", "drives".to_owned()),
-        "timeout" => ("open", format!("time-out: {detail}")),
-        "gave-up" => ("open", "who waited is told DOUBT".to_owned()),
-        "answer" => ("bad", format!("no answer to {first}")),
-        "start" => ("open", "starts".to_owned()),
-        "link-down" => ("bad", format!("lost a bank: {detail}")),
-        "recover" | "ready" => ("quiet", event.event.clone()),
-        word => ("quiet", format!("{word} {detail}")),
+        "vote" | "outcome" | "verdict" => tone_of(&event.detail),
+        "refuse" | "answer" | "link-down" | "fault" => "bad",
+        "doubt" | "timeout" | "gave-up" | "start" | "stop" => "open",
+        "drive" => "ask",
+        _ => "quiet",
     }
 }
 
@@ -500,10 +519,11 @@ const STYLE: &str = "\
 .trace .drive{fill:[ASK];fill-opacity:.3}\
 .trace .hold{fill:[OK];fill-opacity:.16}\
 .trace .doubt{fill:[OPEN];fill-opacity:.3}\
-.trace .queue{fill:[QUIET];fill-opacity:.6}\
+.trace .queue{fill:[QUIET]}\
 .trace .batch{fill:[SYNC];fill-opacity:.3}\
 .trace .sync{fill:[SYNC]}\
 .trace .unending{stroke:[OPEN];stroke-dasharray:3 3}\
 .trace .leg{stroke:[PAPER];stroke-width:1}\
 .trace .leg-network{fill:[ASK]}.trace .leg-queue{fill:[QUIET]}.trace .leg-batch{fill:[SYNC];fill-opacity:.6}\
-.trace .leg-sync{fill:[SYNC]}.trace .leg-bank{fill:[OK]}.trace .leg-driver{fill:[OPEN]}";
+.trace .leg-sync{fill:[SYNC]}.trace .leg-bank{fill:[OK]}.trace .leg-driver{fill:[INK];fill-opacity:.6}.trace .leg-wait{fill:[OPEN]}\
+.trace .plate{fill:[PAPER];fill-opacity:.88}";

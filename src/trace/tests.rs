@@ -1,1 +1,355 @@
+//! Timelines from logs written by hand: clocks that are wrong, lines that are torn, missing or strange.
 
+use super::*;
+use std::fs;
+use tempfile::TempDir;
+
+const HOUR_US: i64 = 3_600_000_000;
+
+/// A folder of logs. In a log's text each line begins with a time in microseconds, then event, tx and peer without
+/// their names, then the rest.
+struct Written(TempDir);
+
+impl Written {
+    fn new() -> Written {
+        Written(tempfile::tempdir().unwrap())
+    }
+
+    /// Writes the log of a node whose clock is wrong by so much.
+    fn log(self, name: &str, wrong_us: i64, text: &str) -> Written {
+        let lines: Vec<String> =
+            text.lines().filter(|line| !line.trim().is_empty()).map(|line| at(line, wrong_us)).collect();
+        fs::write(self.0.path().join(format!("{name}.log")), lines.concat()).unwrap();
+        self
+    }
+
+    fn add(self, name: &str, bytes: &[u8]) -> Written {
+        let path = self.0.path().join(format!("{name}.log"));
+        let mut all = fs::read(&path).unwrap_or_default();
+        all.extend_from_slice(bytes);
+        fs::write(path, all).unwrap();
+        self
+    }
+
+    fn logs(&self) -> Logs {
+        Logs::open(&[self.0.path().to_owned()]).unwrap()
+    }
+
+    fn timeline(&self) -> Timeline {
+        self.logs().timeline("t").unwrap()
+    }
+}
+
+fn at(line: &str, wrong_us: i64) -> String {
+    let mut words = line.trim().splitn(5, ' ');
+    let mut next = || words.next().unwrap_or("");
+    let (time, event, tx, peer, rest) = (next(), next(), next(), next(), next());
+    // 2026-11-22T05:38:51Z, in the way of the step log.
+    let us = 1_795_325_931_000_000 + time.parse::<i64>().unwrap() + wrong_us;
+    let second = jiff::Timestamp::from_second(us.div_euclid(1_000_000)).unwrap();
+    let second = second.to_string();
+    let (second, micros) = (second.trim_end_matches('Z'), us.rem_euclid(1_000_000));
+    format!("{second}.{micros:06}Z {event:<10} tx={tx:<24} peer={peer:<16} {rest}\n")
+}
+
+const CLIENT: &str = "
+    0 start - - cliente-1 transfer
+    10 connect - 10.0.0.1:86 bank=0 from=10.0.0.9:1000
+    11 connect - 10.0.0.2:87 bank=1 from=10.0.0.9:1001
+    100 send t 10.0.0.1:86 bank=0 PREPARE ops=2 banks=0,1
+    101 send t 10.0.0.2:87 bank=1 PREPARE ops=2 banks=0,1
+    500 answer t 10.0.0.1:86 bank=0 PREPARE OK time=5 by=0
+    900 answer t 10.0.0.2:87 bank=1 PREPARE OK time=7 by=1
+    910 verdict t - COMMITTED time=7 oks=2/2
+    915 send t 10.0.0.1:86 bank=0 COMMIT tokens=2
+    916 send t 10.0.0.2:87 bank=1 COMMIT tokens=2
+    1200 answer t 10.0.0.1:86 bank=0 COMMIT COMMITTED time=7 by=0
+    1300 answer t 10.0.0.2:87 bank=1 COMMIT COMMITTED time=7 by=1";
+
+const ZERO: &str = "
+    0 start - - servidor 0.1.0 bank 0 of 10.0.0.1:86,10.0.0.2:87
+    150 recv t 10.0.0.9:1000 PREPARE ops=2 banks=0,1
+    160 vote t - OK time=5 ops=2 banks=0,1 seq=3
+    400 sync - - upto=3 records=1 bytes=200 took_us=200
+    410 reply t 10.0.0.9:1000 OK time=5 by=0
+    1000 recv t 10.0.0.9:1000 COMMIT tokens=2
+    1010 outcome t - COMMITTED time=7 seq=4
+    1020 reply t 10.0.0.9:1000 COMMITTED time=7 by=0
+    6000 sync - - upto=4 records=1 bytes=100 took_us=150";
+
+const ONE: &str = "
+    0 start - - servidor 0.1.0 bank 1 of 10.0.0.1:86,10.0.0.2:87
+    200 recv t 10.0.0.9:1001 PREPARE ops=2 banks=0,1
+    300 vote t - OK time=7 ops=2 banks=0,1 seq=9
+    350 sync - - upto=8 records=4 bytes=800 took_us=170
+    800 sync - - upto=9 records=2 bytes=400 took_us=420
+    810 reply t 10.0.0.9:1001 OK time=7 by=1
+    1100 recv t 10.0.0.9:1001 COMMIT tokens=2
+    1110 outcome t - COMMITTED time=7 seq=10
+    1120 reply t 10.0.0.9:1001 COMMITTED time=7 by=1
+    6100 sync - - upto=10 records=1 bytes=100 took_us=150";
+
+fn committed(wrong: [i64; 3]) -> Written {
+    Written::new().log("cliente-1", wrong[0], CLIENT).log("servidor-86", wrong[1], ZERO).log(
+        "servidor-87",
+        wrong[2],
+        ONE,
+    )
+}
+
+/// Causes come before effects, in the order of events and by their times.
+fn assert_causal(timeline: &Timeline) {
+    for call in &timeline.calls {
+        let ends = [call.sent, call.received, call.replied, call.answered];
+        let ends: Vec<usize> = ends.into_iter().flatten().collect();
+        assert!(ends.is_sorted(), "{call:?}");
+        assert!(ends.iter().map(|end| timeline.events[*end].at_us).is_sorted(), "{call:?}");
+    }
+    assert!(timeline.path.windows(2).all(|pair| pair[0].to_us == pair[1].from_us), "{:?}", timeline.path);
+}
+
+fn names(timeline: &Timeline) -> Vec<&str> {
+    timeline.lanes.iter().map(|lane| lane.name.as_str()).collect()
+}
+
+#[test]
+fn a_commit_is_told_with_every_leg() {
+    let timeline = committed([0, 0, 0]).timeline();
+    assert_eq!((timeline.verdict, timeline.commit_time), (Verdict::Committed, Some(7)));
+    assert_eq!(names(&timeline), ["cliente-1", "bank 0", "bank 1"]);
+    assert_eq!((&timeline.banks[..], &timeline.oks[..]), (&[0, 1][..], &[0, 1][..]));
+    assert_eq!((timeline.told_us, timeline.settled_us), (Some(810), Some(1010)));
+    assert_eq!(timeline.last_ok, Some((1, 800)), "bank 1's was the last");
+    assert_eq!(timeline.notes, [""; 0]);
+    assert_eq!(timeline.calls.len(), 4);
+    assert!(
+        timeline.calls.iter().all(|call| call.received.is_some() && call.answered.is_some() && !call.lost)
+    );
+    let legs: Vec<(LegKind, i64)> = timeline.path.iter().map(|leg| (leg.kind, leg.took_us())).collect();
+    assert_eq!(
+        legs,
+        [
+            (LegKind::Driver, 1),
+            (LegKind::Network, 99),
+            (LegKind::Queue, 100),
+            (LegKind::Batch, 80),
+            (LegKind::Sync, 420),
+            (LegKind::Release, 10),
+            (LegKind::Network, 90),
+            (LegKind::Driver, 10),
+        ]
+    );
+    assert_eq!(timeline.longest_leg().unwrap().what, "sync at bank 1");
+    let batch = timeline.spans.iter().find(|span| span.kind == SpanKind::Batch && span.lane == 2).unwrap();
+    assert_eq!(
+        (batch.lane, batch.from_us, batch.to_us),
+        (2, 200, 280),
+        "it waited for the sync before its own"
+    );
+    assert_causal(&timeline);
+}
+
+#[test]
+fn causes_win_over_clocks_that_are_an_hour_off() {
+    let right = committed([0, 0, 0]).timeline();
+    for wrong in [[0, HOUR_US, 0], [0, 0, -HOUR_US], [HOUR_US, 0, 0], [0, HOUR_US, -HOUR_US], [5, -700, 350]]
+    {
+        let timeline = committed(wrong).timeline();
+        assert_causal(&timeline);
+        assert_eq!(timeline.verdict, Verdict::Committed);
+        let told = |timeline: &Timeline| {
+            timeline.events.iter().map(|event| (event.lane, event.event.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&timeline).len(), told(&right).len());
+        let moved = timeline.lanes.iter().filter(|lane| lane.shift_us != 0).count();
+        assert_eq!(timeline.notes.len(), moved, "what was moved is said: {:?}", timeline.notes);
+        for lane in &timeline.lanes {
+            assert!(lane.shift_us == 0 || lane.shift_us.abs() >= 100, "{lane:?}");
+        }
+        // The whole is measured by one clock, so it does not depend on the others.
+        assert_eq!(timeline.told_us, Some(810), "{wrong:?}");
+    }
+    let ahead = committed([0, HOUR_US, 0]).timeline();
+    assert!(
+        ahead.notes[0].contains("bank 0 is 59 min 59 s ahead")
+            || ahead.notes[0].contains("bank 0 is 1 h 0 min ahead"),
+        "{:?}",
+        ahead.notes
+    );
+}
+
+#[test]
+fn a_clock_that_is_set_back_in_the_middle_changes_no_order() {
+    let mut lines: Vec<String> = ZERO.lines().map(str::to_owned).collect();
+    let log = |lines: &[String]| lines.join("\n");
+    for line in &mut lines[6..] {
+        let (time, rest) = line.trim().split_once(' ').unwrap();
+        *line = format!("{} {rest}", time.parse::<i64>().unwrap() - HOUR_US);
+    }
+    let written = committed([0, 0, 0]).log("servidor-86", 0, &log(&lines));
+    let timeline = written.timeline();
+    assert_causal(&timeline);
+    let own: Vec<&str> =
+        timeline.events.iter().filter(|event| event.lane == 1).map(|event| event.event.as_str()).collect();
+    assert_eq!(own, ["recv", "vote", "sync", "reply", "recv", "outcome", "reply", "sync"]);
+}
+
+#[test]
+fn torn_and_strange_lines_and_other_files_change_nothing() {
+    let right = committed([0, 0, 0]).timeline();
+    let written = committed([0, 0, 0])
+        .add("servidor-86", b"\xff\xfe tx=t peer=\nnot a line about tx=t at all\n\n")
+        .add("servidor-86", at("7000 flies t - a word that is not known yet", 0).as_bytes())
+        .add("servidor-87", &at("7000 vote t - NOK limit", 0).as_bytes()[..60])
+        .add("notes", b"tx=t is mine\n")
+        .log(
+            "servidor-88",
+            0,
+            "0 start - - servidor 0.1.0 bank 2 of a:1,b:2,c:3\n5 vote other - OK time=1 seq=1",
+        );
+    let timeline = written.timeline();
+    assert_eq!((timeline.verdict, timeline.told_us), (right.verdict, right.told_us));
+    assert_eq!(timeline.lanes, right.lanes, "who had no part in it has no lane");
+    assert_eq!(timeline.events.len(), right.events.len() + 1, "what a later version tells is shown");
+}
+
+#[test]
+fn a_node_without_a_log_is_known_from_the_others() {
+    let written = Written::new().log("cliente-1", 0, CLIENT).log("servidor-86", 0, ZERO);
+    let timeline = written.timeline();
+    assert_eq!(names(&timeline), ["cliente-1", "bank 0", "bank 1"]);
+    assert!(!timeline.lanes[2].logged && timeline.lanes[2].address.as_deref() == Some("10.0.0.2:87"));
+    assert_eq!(timeline.verdict, Verdict::Committed);
+    assert_eq!(timeline.longest_leg().map(|leg| leg.kind), Some(LegKind::Bank));
+    // Without the client's log the banks know it by its addresses.
+    let written = Written::new().log("servidor-86", 0, ZERO).log("servidor-87", 0, ONE);
+    let timeline = written.timeline();
+    assert_eq!(timeline.lanes.iter().filter(|lane| !lane.logged).count(), 2, "{:?}", timeline.lanes);
+    assert_eq!((timeline.verdict, timeline.told_us), (Verdict::Committed, Some(860)));
+    assert!(
+        timeline.notes.iter().any(|note| note.contains("no log of client at 10.0.0.9:1000")),
+        "{:?}",
+        timeline.notes
+    );
+}
+
+#[test]
+fn a_log_whose_start_was_rotated_away_is_still_a_banks() {
+    let without_start = |text: &str| text.lines().skip(2).collect::<Vec<_>>().join("\n");
+    let written = committed([0, 0, 0]).log("servidor-86", 0, &without_start(ZERO)).log(
+        "servidor-87",
+        0,
+        &without_start(ONE),
+    );
+    assert_eq!(written.timeline().lanes, committed([0, 0, 0]).timeline().lanes);
+}
+
+#[test]
+fn a_rotated_log_is_read_through_its_files() {
+    let lines: Vec<&str> = ONE.lines().filter(|line| !line.is_empty()).collect();
+    let (older, newer) = lines.split_at(4);
+    let written = committed([0, 0, 0]).log("servidor-87", 0, &newer.join("\n"));
+    let old: String = older.iter().map(|line| at(line, 0)).collect();
+    fs::write(written.0.path().join("servidor-87.log.1"), old).unwrap();
+    let timeline = written.timeline();
+    assert_eq!(timeline.lanes, committed([0, 0, 0]).timeline().lanes);
+    assert_eq!(timeline.path, committed([0, 0, 0]).timeline().path, "its sync stands in the next file");
+}
+
+#[test]
+fn an_ok_that_was_never_synced_is_no_commit() {
+    let one = "
+        0 start - - servidor 0.1.0 bank 1 of 10.0.0.1:86,10.0.0.2:87
+        200 recv t 10.0.0.9:1001 PREPARE ops=2 banks=0,1
+        300 vote t - OK time=7 ops=2 banks=0,1 seq=9
+        5000 start - - servidor 0.1.0 bank 1 of 10.0.0.1:86,10.0.0.2:87
+        5100 sync - - upto=9 records=1 bytes=90 took_us=100";
+    let zero: Vec<&str> = ZERO.lines().take(6).collect();
+    let written = Written::new().log("servidor-86", 0, &zero.join("\n")).log("servidor-87", 0, one);
+    let timeline = written.timeline();
+    assert_eq!(timeline.verdict, Verdict::Undecided, "a sync after the restart is of other records");
+    let holds: Vec<&Span> = timeline.spans.iter().filter(|span| span.kind == SpanKind::Hold).collect();
+    assert!(holds.iter().any(|span| span.open), "{holds:?}");
+    // With the sync before the restart it is.
+    let synced = one.replace("5000 start", "400 sync - - upto=9 records=1 bytes=90 took_us=50\n 5000 start");
+    let written = written.log("servidor-87", 0, &synced);
+    assert_eq!(written.timeline().verdict, Verdict::Committed);
+}
+
+#[test]
+fn contradicting_logs_are_told() {
+    let written = committed([0, 0, 0]).log(
+        "servidor-87",
+        0,
+        &ONE.replace("outcome t - COMMITTED time=7", "outcome t - ABORTED refused by=0"),
+    );
+    assert_eq!(written.timeline().verdict, Verdict::Contradiction);
+}
+
+#[test]
+fn an_id_that_no_log_knows_names_where_was_looked() {
+    let trouble = committed([0, 0, 0]).logs().timeline("other").unwrap_err().to_string();
+    assert!(trouble.contains("transaction other") && trouble.contains("3 files in"), "{trouble}");
+    assert!(trouble.contains("cliente-1, servidor-86, servidor-87"), "{trouble}");
+}
+
+#[test]
+fn the_interesting_ones_are_found() {
+    let mut client = String::new();
+    let mut bank = "0 start - - servidor 0.1.0 bank 0 of 10.0.0.1:86\n".to_owned();
+    for n in 0..100i64 {
+        let (begin, took) = (n * 1_000, 100 + n * 7 % 100);
+        let tx = format!("t{n:03}");
+        let (vote, end) = if n % 10 == 3 { ("NOK limit", "ABORTED limit by=0") } else { ("OK", "COMMITTED") };
+        client += &format!("{begin} send {tx} 10.0.0.1:86 bank=0 PREPARE ops=1 banks=0\n");
+        bank += &format!("{} recv {tx} 10.0.0.9:5 PREPARE ops=1 banks=0\n", begin + 10);
+        bank += &format!("{} vote {tx} - {vote} time=1 seq={n}\n", begin + 20);
+        bank += &format!("{} reply {tx} 10.0.0.9:5 {vote} time=1 by=0\n", begin + took - 10);
+        client +=
+            &format!("{} answer {tx} 10.0.0.1:86 bank=0 PREPARE {vote} time=1 by=0\n", begin + took - 5);
+        client += &format!("{} verdict {tx} - {end} oks=1/1\n", begin + took);
+    }
+    // Two that two banks hold, and no log ends; the client of one of them was killed.
+    for tx in ["d1", "d2"] {
+        bank += &format!(
+            "200000 recv {tx} 10.0.0.9:5 PREPARE ops=2 banks=0,1\n200001 vote {tx} - OK time=1 banks=0,1 seq=200\n"
+        );
+    }
+    client += "199000 send d2 10.0.0.1:86 bank=0 PREPARE ops=2 banks=0,1\n";
+    let logs = Written::new().log("cliente-1", 0, &client).log("servidor-86", 0, &bank);
+    let logs = logs.logs();
+    let found = |wanted| -> Vec<String> {
+        logs.find(wanted).unwrap().into_iter().map(|timeline| timeline.tx).collect()
+    };
+    assert_eq!(found(Wanted::Slowest(3)), ["t057", "t014", "t071"], "7 n modulo 100 is 99, 98, 97");
+    assert_eq!(found(Wanted::Aborted(2)), ["t093", "t083"]);
+    assert_eq!(found(Wanted::Doubtful(10)), ["d2", "d1"]);
+}
+
+#[test]
+fn a_drawing_is_well_formed_and_bounded() {
+    let hostile =
+        committed([0, HOUR_US, 0]).add("servidor-86", at("7000 fault t - <b>\"&\u{1}</b>", 0).as_bytes());
+    for look in [Look::Alone, Look::Page] {
+        let svg = hostile.timeline().svg(look);
+        assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+        assert!(svg.contains("&lt;b&gt;") && !svg.contains("<b>") && !svg.contains('\u{1}'), "{svg}");
+        assert_eq!(svg.contains("var(--trace-ok"), look == Look::Page);
+        assert!(!svg.contains("[OK]") && svg.contains("PREPARE of 2 operations"));
+        for tag in ["text", "g", "title", "svg", "style", "defs"] {
+            let (opened, closed) =
+                (svg.matches(&format!("<{tag}")).count(), svg.matches(&format!("</{tag}>")).count());
+            let longer = if tag == "g" { svg.matches("<gap").count() } else { 0 };
+            assert_eq!(opened - longer, closed, "<{tag}>");
+        }
+    }
+    let many: String = (0..5_000).map(|n| format!("{n} ask t 10.0.0.2:87 bank=1 RESOLVE\n")).collect();
+    let svg = Written::new().log("servidor-86", 0, &many).timeline().svg(Look::Alone);
+    assert!(svg.contains("further events are not drawn") && svg.len() < 1_000_000, "{}", svg.len());
+}
+
+#[test]
+fn durations_are_in_the_unit_that_fits() {
+    let all = [0, 281, 1_649, 2_961_000, 65_000_000, 3_725_000_000, -1_500].map(duration);
+    assert_eq!(all, ["0 µs", "281 µs", "1.649 ms", "2.961 s", "1 min 5 s", "1 h 2 min", "-1.500 ms"]);
+}

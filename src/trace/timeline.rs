@@ -1,6 +1,7 @@
 //! One transaction on one time: lanes, events in causal order, calls, spans, and where the time went. How it comes to
 //! be stands in `build`, how it is drawn in `svg`.
 
+use super::line::{field, number};
 use serde::Serialize;
 
 /// What became of a transaction over all nodes, and when what happened. Times are microseconds since its beginning.
@@ -20,6 +21,8 @@ pub struct Timeline {
     pub began_us: i64,
     /// When the first of those who waited for it knew the outcome: its driver, or whoever asked the driving bank.
     pub told_us: Option<i64>,
+    /// Where that was.
+    pub told_at: Option<usize>,
     /// When the last bank that the logs know recorded the outcome.
     pub settled_us: Option<i64>,
     /// The banks that it names.
@@ -113,7 +116,9 @@ pub struct Event {
     pub detail: String,
     /// Is it about the transaction, or only about its node?
     pub of_tx: bool,
-    /// The lane at the other end.
+    /// The bank at the other end.
+    pub bank: Option<u8>,
+    /// The lane at the other end of a call.
     pub other: Option<usize>,
     /// The call that it belongs to.
     pub call: Option<usize>,
@@ -173,7 +178,7 @@ pub enum SpanKind {
     Doubt,
     /// A request waits until the bank decides on it.
     Queue,
-    /// A record waits for the sync under way before its own begins.
+    /// A record waits until its sync begins: another one is under way, or the batch is not full yet.
     Batch,
     /// A record is written and synced.
     Sync,
@@ -187,7 +192,7 @@ impl SpanKind {
             SpanKind::Hold => "holds",
             SpanKind::Doubt => "in doubt",
             SpanKind::Queue => "queue",
-            SpanKind::Batch => "waits for a sync",
+            SpanKind::Batch => "waits for its sync",
             SpanKind::Sync => "sync",
         }
     }
@@ -216,7 +221,7 @@ pub enum LegKind {
     Network,
     /// A request waited until a bank decided on it.
     Queue,
-    /// A record waited for the sync before.
+    /// A record waited until its sync began.
     Batch,
     /// Write and sync.
     Sync,
@@ -224,8 +229,10 @@ pub enum LegKind {
     Release,
     /// Inside a bank whose log is missing.
     Bank,
-    /// Whoever drove it thought, or waited for something else.
+    /// Whoever drove it thought.
     Driver,
+    /// A node waited for a timer, or for something that the logs don't tell.
+    Wait,
 }
 
 impl LegKind {
@@ -234,11 +241,12 @@ impl LegKind {
         match self {
             LegKind::Network => "network",
             LegKind::Queue => "queue",
-            LegKind::Batch => "waits for a sync",
+            LegKind::Batch => "wait for sync",
             LegKind::Sync => "sync",
             LegKind::Release => "reply",
             LegKind::Bank => "bank",
             LegKind::Driver => "driver",
+            LegKind::Wait => "waits",
         }
     }
 }
@@ -259,6 +267,17 @@ impl Timeline {
     /// From the beginning until the last who had to know it knew the outcome.
     pub fn took_us(&self) -> i64 {
         self.told_us.unwrap_or(0).max(self.settled_us.unwrap_or(0))
+    }
+
+    /// Is this event worth a row? What a node does besides is only where it has to do with the transaction.
+    pub fn is_shown(&self, event: &Event) -> bool {
+        let is_bank = self.lanes.get(event.lane).is_some_and(|lane| lane.kind == LaneKind::Bank);
+        match event.event.as_str() {
+            "connect" | "disconnect" | "link-up" | "ready" => false,
+            "link-down" => event.bank.is_some_and(|bank| self.banks.contains(&bank)),
+            "start" | "stop" | "recover" => is_bank,
+            _ => true,
+        }
     }
 
     /// The lane's name.
@@ -307,17 +326,97 @@ impl Timeline {
                 };
                 let oks = list(&mut self.oks.iter());
                 let silent = list(&mut self.banks.iter().filter(|bank| !self.oks.contains(bank)));
-                let silent = if silent.is_empty() { String::new() } else { format!("; no vote of bank {silent} is known") };
+                let silent = if silent.is_empty() {
+                    String::new()
+                } else {
+                    format!("; no vote of bank {silent} is known")
+                };
                 format!("undecided: OK of bank {oks}{silent}")
             }
-            Verdict::Committed | Verdict::Nothing | Verdict::Contradiction => self.verdict.as_str().to_owned(),
+            Verdict::Committed | Verdict::Nothing | Verdict::Contradiction => {
+                self.verdict.as_str().to_owned()
+            }
         };
         if let Some(told) = self.told_us {
-            line.push_str(&format!(" · told after {}", duration(told)));
+            let (lane, took) = (self.told_at.and_then(|lane| self.lanes.get(lane)), duration(told));
+            match lane.filter(|lane| lane.kind == LaneKind::Bank) {
+                Some(bank) => line.push_str(&format!(" · first known at {} after {took}", bank.name)),
+                None => line.push_str(&format!(" · told after {took}")),
+            }
         }
-        if let Some(settled) = self.settled_us.filter(|settled| self.told_us.is_none_or(|told| *settled > told)) {
+        if let Some(settled) =
+            self.settled_us.filter(|settled| self.told_us.is_none_or(|told| *settled > told))
+        {
             line.push_str(&format!(" · known at every bank after {}", duration(settled)));
         }
         line
+    }
+}
+
+impl Call {
+    /// What was asked, for people.
+    pub fn request_words(&self) -> String {
+        match (field(&self.load, "tokens"), field(&self.load, "ops")) {
+            (Some("0"), _) => format!("{} without tokens", self.verb),
+            (Some("1"), _) => format!("{} with a token", self.verb),
+            (Some(tokens), _) => format!("{} with {tokens} tokens", self.verb),
+            (None, Some("1")) => format!("{} of one operation", self.verb),
+            (None, Some(ops)) => format!("{} of {ops} operations", self.verb),
+            (None, None) => self.verb.clone(),
+        }
+    }
+
+    /// What was answered, without the numbers that stand elsewhere.
+    pub fn reply_words(&self) -> String {
+        said_words(self.said.as_deref().unwrap_or(""))
+    }
+}
+
+/// A vote, an outcome or a reply in a few words: the reason where there is one, no times and no positions.
+fn said_words(said: &str) -> String {
+    let mut words =
+        said.split(' ').filter(|word| !["time=", "by=", "seq="].iter().any(|no| word.starts_with(no)));
+    match words.next().unwrap_or("") {
+        word @ ("NOK" | "ABORTED") => format!("{word} {}", words.next().unwrap_or("")),
+        word => word.to_owned(),
+    }
+}
+
+impl Event {
+    /// How long it says that it took.
+    pub fn took_us(&self) -> Option<i64> {
+        number(&self.detail, "took_us")
+    }
+
+    /// What a node did by itself, for people.
+    pub fn in_words(&self) -> String {
+        let detail = self.detail.as_str();
+        let first = detail.split(' ').next().unwrap_or("");
+        match self.event.as_str() {
+            "vote" => format!("votes {}", said_words(detail)),
+            "refuse" => format!("refuses it for ever: {first}"),
+            "outcome" => format!("records {}", said_words(detail)),
+            "verdict" => {
+                format!("verdict {}, OKs {}", said_words(detail), field(detail, "oks").unwrap_or("?"))
+            }
+            "sync" => match field(detail, "records").unwrap_or("?") {
+                "1" => "one record synced".to_owned(),
+                records => format!("{records} records synced"),
+            },
+            "doubt" => format!("in doubt: {detail}"),
+            "drive" => "drives it".to_owned(),
+            "timeout" => format!("time-out: {detail}"),
+            "gave-up" => "tells who waited that it is not known yet".to_owned(),
+            "answer" => format!("no answer to {first}"),
+            "start" => "starts".to_owned(),
+            "recover" => {
+                format!("has read its journal, {} undecided", field(detail, "undecided").unwrap_or("?"))
+            }
+            "link-down" => {
+                let bank = self.bank.map_or(String::new(), |bank| format!(" to bank {bank}"));
+                format!("no line{bank}: {detail}")
+            }
+            word => format!("{word} {detail}"),
+        }
     }
 }

@@ -10,6 +10,7 @@ mod manual;
 mod money;
 mod overview;
 mod registers;
+mod trace;
 
 use super::output::Form;
 use crate::config::Consortium;
@@ -24,6 +25,7 @@ pub use manual::ManualCommand;
 pub use money::{Cash, MoneyCommand};
 pub use overview::OverviewCommand;
 pub use registers::RegisterCommand;
+pub use trace::TraceArguments;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,6 +38,7 @@ Examples:
   cliente balance 0/12345-6                      an account is BANK/NUMBER
   cliente status                                 all banks, and the sum of all money
   cliente resolve TX                             what became of a transaction
+  cliente trace TX --svg t.svg                   its way through all nodes, from their logs
   cliente bench --clients 64 --seconds 5
   cliente ping --wait 10s && cliente accounts | cut -f 1,2
   cliente transfer --help                        each command has examples of its own
@@ -113,6 +116,9 @@ pub enum Command {
     /// Prove that no centavo is missing, while everything runs or offline.
     #[command(visible_alias = "auditar", before_help = audit::EXAMPLES)]
     Audit(AuditArguments),
+    /// Show what all nodes' step logs tell of a transaction, on one time; or find the slow, aborted, doubtful ones.
+    #[command(visible_alias = "rastrear", before_help = trace::EXAMPLES)]
+    Trace(TraceArguments),
     /// Measure: transfers between running banks, from clients and accounts made for it.
     #[command(visible_alias = "medir", before_help = bench::EXAMPLES)]
     Bench(BenchArguments),
@@ -130,6 +136,7 @@ impl Command {
             Command::Money(command) => command.word(),
             Command::Overview(command) => command.word(),
             Command::Audit(_) => "audit",
+            Command::Trace(_) => "trace",
             Command::Bench(_) => "bench",
             Command::Manual(command) => command.word(),
         }
@@ -183,6 +190,9 @@ mod tests {
             "cliente manual",
             "cliente transferir --de 0/1=5 --para 1/2",
             "cliente auditar",
+            "cliente duvidas",
+            "cliente rastrear t1 --logs a b --svg t1.svg",
+            "cliente rastrear --slowest --logs a",
         ] {
             assert!(read(line).command.is_some(), "{line}");
         }

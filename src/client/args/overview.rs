@@ -21,6 +21,11 @@ Examples:
   cliente pending
   cliente pending | cut -f 2,4";
 
+const DOUBT: &str = "\
+Examples:
+  cliente doubt                      what is undecided, who holds what for it, which bank keeps it so
+  cliente doubt --json | jq .undecided[].tx";
+
 const RESOLVE: &str = "\
 Examples:
   cliente resolve pay-77";
@@ -49,6 +54,9 @@ pub enum OverviewCommand {
     /// Show undecided transactions, and which banks keep them so.
     #[command(visible_alias = "pendentes", before_help = PENDING)]
     Pending,
+    /// Show each undecided transaction once, oldest first: who holds what for it, and which bank keeps it so.
+    #[command(visible_alias = "duvidas", alias = "dúvidas", before_help = DOUBT)]
+    Doubt,
     /// Find out what became of a transaction, and have the banks end it if it is undecided.
     #[command(visible_alias = "resolver", before_help = RESOLVE)]
     Resolve {
@@ -75,6 +83,7 @@ impl OverviewCommand {
             OverviewCommand::Status => "status",
             OverviewCommand::Ping { .. } => "ping",
             OverviewCommand::Pending => "pending",
+            OverviewCommand::Doubt => "doubt",
             OverviewCommand::Resolve { .. } => "resolve",
             OverviewCommand::History { .. } => "history",
         }

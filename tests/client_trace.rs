@@ -1,0 +1,188 @@
+//! `cliente trace` with the logs of real banks and clients: a commit, an abort, a bank that drives, a driver that is
+//! killed, and the lists that find them.
+
+mod support;
+
+use serde_json::Value;
+use std::path::Path;
+use support::{Cluster, Process, cliente_path, wait_until};
+
+fn with_accounts() -> Cluster {
+    let cluster = Cluster::start(3);
+    cluster.open_account(0, "12345-6", "11111111111", "1000");
+    cluster.open_account(2, "78910-0", "22222222222", "0");
+    cluster
+}
+
+fn transfer(cluster: &Cluster, code: i32, amount: &str, more: &[&str]) {
+    let from = format!("0/12345-6={amount}");
+    let arguments = [&["transfer", "--from", &from, "--to", "2/78910-0"], more].concat();
+    cluster.run(&arguments).expect_code(code);
+}
+
+/// Traces, once each of `banks` has written its outcome; the logs are a few milliseconds late.
+fn traced(cluster: &Cluster, tx: &str, banks: &[usize]) -> Value {
+    wait_until("the banks have told the outcome", || {
+        let told = |bank: &&usize| {
+            cluster.log(**bank).lines().any(|line| {
+                line.contains(&format!("tx={tx} ")) && (line.contains(" outcome ") || line.contains(" NOK "))
+            })
+        };
+        (banks.iter().filter(told).count() == banks.len()).then_some(())
+    });
+    cluster.json(0, &["trace", tx])
+}
+
+fn calls<'a>(document: &'a Value, verb: &str) -> Vec<&'a Value> {
+    document["calls"].as_array().expect("calls").iter().filter(|call| call["verb"] == verb).collect()
+}
+
+/// Whoever reads a call's ends in the order of causes finds times in that order.
+fn assert_causal(document: &Value) {
+    for call in document["calls"].as_array().expect("calls") {
+        let ends = ["sent", "received", "replied", "answered"].map(|end| call[end].as_u64());
+        let ends: Vec<u64> = ends.into_iter().flatten().collect();
+        assert!(ends.is_sorted(), "{call}");
+        let at = |end: &u64| document["events"][usize::try_from(*end).expect("a number")]["at_us"].as_i64();
+        assert!(ends.iter().map(at).is_sorted(), "{call}");
+    }
+}
+
+#[test]
+fn a_commit_is_told_from_the_first_step_to_the_last() {
+    let cluster = with_accounts();
+    transfer(&cluster, 0, "200", &["--tx", "t1"]);
+    let document = traced(&cluster, "t1", &[0, 2]);
+    assert_eq!((&document["verdict"], &document["oks"]), (&"committed".into(), &serde_json::json!([0, 2])));
+    let lanes = document["lanes"].as_array().unwrap();
+    let names: Vec<&str> = lanes.iter().filter_map(|lane| lane["name"].as_str()).collect();
+    assert_eq!(names, ["cliente-1", "bank 0", "bank 2"], "bank 1 had no part in it");
+    assert_eq!(lanes[1]["address"], cluster.address(0));
+    assert!(lanes.iter().all(|lane| lane["shift_us"] == 0), "one machine has one clock: {lanes:?}");
+    let prepares = calls(&document, "PREPARE");
+    assert_eq!(prepares.len(), 2);
+    for call in prepares {
+        let ends = ["sent", "received", "replied", "answered"];
+        assert!(ends.iter().all(|end| call[*end].is_u64()) && call["took_us"].as_i64() > Some(0), "{call}");
+    }
+    for kind in ["sync", "hold", "drive"] {
+        let spans = document["spans"].as_array().unwrap();
+        assert!(spans.iter().any(|span| span["kind"] == kind), "no {kind}: {spans:?}");
+    }
+    let (told, path) = (document["told_us"].as_i64().unwrap(), document["path"].as_array().unwrap());
+    assert_eq!(path.first().and_then(|leg| leg["from_us"].as_i64()), Some(0), "it begins at the beginning");
+    assert_eq!(path.last().and_then(|leg| leg["to_us"].as_i64()), Some(told), "and ends at the verdict");
+    assert!(document["last_ok"].is_array());
+    assert_causal(&document);
+
+    let ran = cluster.run(&["rastrear", "t1", "--svg", "t1.svg"]).expect_code(0);
+    for words in
+        ["committed", "votes OK", "PREPARE of 2 operations", "the last OK", "synced", "drawn in t1.svg"]
+    {
+        assert!(ran.stdout.contains(words), "no {words:?} in {ran:?}");
+    }
+    let svg = std::fs::read_to_string(cluster.path().join("t1.svg")).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.contains("bank 2") && svg.contains("COMMITTED"));
+    let drawn = cluster.run(&["trace", "t1", "--svg", "-"]).expect_code(0);
+    assert_eq!(drawn.stdout, svg);
+}
+
+#[test]
+fn an_abort_a_driving_bank_and_the_lists_that_find_them() {
+    let cluster = with_accounts();
+    transfer(&cluster, 4, "5000", &["--tx", "too-much"]);
+    transfer(&cluster, 0, "1", &["--tx", "driven", "--via", "1"]);
+    let document = traced(&cluster, "too-much", &[0, 2]);
+    assert_eq!(
+        (&document["verdict"], &document["reason"], &document["refused_by"]),
+        (&"aborted".into(), &"insufficient-funds".into(), &0.into())
+    );
+    assert_causal(&document);
+    let document = traced(&cluster, "driven", &[0, 2]);
+    assert_eq!(document["verdict"], "committed");
+    assert_eq!(calls(&document, "EXECUTE").len(), 1);
+    assert_eq!(calls(&document, "PREPARE").len(), 2);
+    let drives = document["spans"].as_array().unwrap().iter().filter(|span| span["kind"] == "drive").count();
+    assert_eq!(drives, 2, "who asked waits, and bank 1 drives");
+    assert_eq!(document["path"][0]["from_us"], 0);
+    assert_causal(&document);
+
+    let slow = cluster.json(0, &["trace", "--slowest"]);
+    let listed: Vec<&str> = slow.as_array().unwrap().iter().filter_map(|one| one["tx"].as_str()).collect();
+    assert!(listed.contains(&"driven") && listed.contains(&"too-much"), "{listed:?}");
+    let aborted = cluster.json(0, &["trace", "--aborted", "5"]);
+    assert_eq!((&aborted[0]["tx"], aborted.as_array().unwrap().len()), (&"too-much".into(), 1));
+    cluster.run(&["trace", "--aborted"]).expect_code(0).expect("insufficient-funds by bank 0");
+    assert_eq!(cluster.json(0, &["trace", "--doubtful"]), serde_json::json!([]));
+    cluster.run(&["trace", "--doubtful"]).expect_code(0).expect("no transaction without an outcome");
+}
+
+#[test]
+fn a_killed_driver_and_the_bank_that_asks() {
+    let cluster = with_accounts();
+    let from = ["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t"];
+    let mut client = Process::start(&mut cluster.cliente(&[&from[..], &["--pause-after-prepare"]].concat()));
+    client.expect_line("paused");
+    // Its log is written a few milliseconds behind it.
+    wait_until("the client's log tells both votes", || {
+        let log = std::fs::read_to_string(cluster.path().join("logs/cliente-1.log")).unwrap_or_default();
+        (log.matches("PREPARE OK").count() == 2).then_some(())
+    });
+    client.kill();
+    let document = traced(&cluster, "t", &[0, 2]);
+    assert_eq!(document["verdict"], "committed", "every bank holds an OK");
+    assert!(!calls(&document, "RESOLVE").is_empty());
+    let spans = document["spans"].as_array().unwrap();
+    assert!(spans.iter().any(|span| span["kind"] == "doubt" && span["open"] == false), "{spans:?}");
+    assert!(
+        spans.iter().any(|span| span["kind"] == "drive" && span["open"] == true),
+        "nobody ended it: {spans:?}"
+    );
+    assert_causal(&document);
+    cluster.run(&["trace", "t"]).expect_code(0).expect("in doubt: driver-gone");
+}
+
+#[test]
+fn logs_of_other_places_can_be_named_and_what_is_missing_is_said() {
+    let cluster = with_accounts();
+    transfer(&cluster, 0, "200", &["--tx", "t1"]);
+    traced(&cluster, "t1", &[0, 2]);
+    // Each machine's logs, gathered into a folder each.
+    let port = |bank| format!("servidor-{}.log", cluster.port(bank));
+    for (folder, file) in [("a", port(0)), ("b", port(2)), ("c", "cliente-1.log".to_owned())] {
+        std::fs::create_dir(cluster.path().join(folder)).unwrap();
+        std::fs::copy(cluster.path().join("logs").join(&file), cluster.path().join(folder).join(&file))
+            .unwrap();
+    }
+    let all = cluster.json(0, &["trace", "t1", "--logs", "a", "b", "c"]);
+    assert!(all["lanes"].as_array().unwrap().iter().all(|lane| lane["logged"] == true), "{all}");
+    assert_eq!(cluster.json(0, &["trace", "--logs", "a", "b", "c", "t1"]), all, "the id may stand last");
+    let some = cluster.json(0, &["trace", "t1", "--logs", "a", "c"]);
+    assert_eq!((&some["verdict"], &some["lanes"][2]["logged"]), (&"committed".into(), &false.into()));
+    assert!(some["notes"][0].as_str().unwrap().contains("no log of bank 2"), "{some}");
+
+    let ran = cluster.run(&["trace", "unknown-id"]).expect_code(4);
+    assert!(ran.stderr.contains("unknown-id") && ran.stderr.contains("logs"), "{ran:?}");
+    assert_eq!(cluster.json(4, &["trace", "unknown-id"])["error"]["code"], "refused");
+    let ran = cluster.run(&["trace", "t1", "--logs", "no-such-folder"]).expect_code(1);
+    assert!(ran.stderr.contains("no-such-folder"), "{ran:?}");
+    let ran = cluster.run(&["trace"]).expect_code(2);
+    assert!(ran.stderr.contains("--slowest"), "{ran:?}");
+    cluster.run(&["trace", "t1", "--slowest"]).expect_code(2);
+    cluster.run(&["trace", "t1", "--svg", "no-such-folder/t.svg"]).expect_code(1);
+}
+
+/// Who reads logs leaves none.
+#[test]
+fn a_trace_leaves_no_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |logs: &Path| {
+        let mut command = std::process::Command::new(cliente_path());
+        command.current_dir(dir.path()).arg("--log-dir").arg(logs).args(["trace", "t"]).output().unwrap()
+    };
+    let output = run(Path::new("."));
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("no step log") && said.contains("--logs"), "{said}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
