@@ -196,8 +196,7 @@ impl Runner for Story {
             "put-back" => {
                 let bank = Story::bank(&next()?)?;
                 let journal = self.kept.get(&bank).cloned().unwrap_or_default();
-                self.world.nodes[bank].synced = journal.len();
-                self.world.nodes[bank].journal = journal;
+                self.world.replace_journal(bank, journal);
             }
             name if name.contains('.') => {
                 let name = name.to_owned();

@@ -1,8 +1,8 @@
 //! A disk in memory that can crash: for tests, and for a simulator.
 //!
-//! What was not synced survives a crash or doesn't, wholly or torn at any byte, as a seed says; so do names
-//! that were not synced, in their order. Faults are given beforehand: a sync that fails, a write that fails, no
-//! more room, the end of power at the n-th sync.
+//! What was not synced survives a crash or doesn't, wholly, torn at any byte, or with a bit flipped, as a seed says;
+//! so do names that were not synced, in their order. Faults are given beforehand: a sync that fails, a write that
+//! fails, no more room, the end of power at the n-th sync.
 
 use super::disk::{Disk, DiskFile};
 use std::collections::BTreeMap;
@@ -211,16 +211,25 @@ impl Naming {
 }
 
 impl Contents {
-    /// Keeps what was synced, and of each other write all, nothing, or some of its bytes.
+    /// Keeps what was synced, and of each other write all, nothing, some of its bytes, or all but one bit.
     fn crash(&mut self, random: &mut Random) {
         for (offset, bytes) in self.pending.drain(..) {
             let length = bytes.len();
             let cut = usize::try_from(random.below(length as u64 + 1)).unwrap_or(length);
-            match random.below(5) {
+            match random.below(6) {
                 0 => {}
                 1 => overwrite(&mut self.durable, offset, &bytes),
                 2 => overwrite(&mut self.durable, offset, &bytes[..cut]),
                 3 => overwrite(&mut self.durable, offset + cut, &bytes[cut..]),
+                4 => {
+                    let mut flipped = bytes;
+                    // What is written over the same is safe: a start writes the last batch again.
+                    let before = self.durable.get(offset + cut);
+                    if let Some(byte) = flipped.get_mut(cut).filter(|byte| before != Some(byte)) {
+                        *byte ^= 1 << random.below(8);
+                    }
+                    overwrite(&mut self.durable, offset, &flipped);
+                }
                 // Disks write sector by sector, in any order.
                 _ => {
                     for (number, sector) in bytes.chunks(64).enumerate() {

@@ -20,9 +20,9 @@ fn world_of(planted: Planted) -> Setup {
         Planted::Known(Mistake::OkBeforeSync) => two(NONE),
         Planted::Known(Mistake::OkTimedOut) => two(Budget { ticks: 1, ..NONE }),
         Planted::Known(Mistake::SilenceTakenForAborted) => two(Budget { gone: 1, cuts: 1, ..NONE }),
-        Planted::Known(Mistake::TombstoneNotKept | Mistake::HoldReleasedTwice) => {
-            two(Budget { gone: 1, ..NONE })
-        }
+        Planted::Known(
+            Mistake::UnknownTakenForAborted | Mistake::TombstoneNotKept | Mistake::HoldReleasedTwice,
+        ) => two(Budget { gone: 1, ..NONE }),
         Planted::Known(Mistake::AbortBelieved | Mistake::DuplicateIdToken) => two(Budget { lies: 1, ..NONE }),
         Planted::Known(Mistake::CommittedBelieved) => {
             of(2, vec![(THERE, ALONE, Way::Client)], Budget { lies: 1, ticks: 1, ..NONE })

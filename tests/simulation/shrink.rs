@@ -1,6 +1,8 @@
 //! Runs that may fail, and smaller runs that fail too: less trouble, fewer steps, and a short story of it.
 
-use crate::simulation::{Met, Plan, Simulation, TROUBLES};
+use crate::met::Met;
+use crate::plan::{Plan, TROUBLES};
+use crate::simulation::Simulation;
 use std::cell::Cell;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -39,7 +41,7 @@ pub fn run(plan: Plan, met: &mut Met) -> Result<(), String> {
     QUIET.call_once(|| {
         let told = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            if !LOOKED_FOR.get() {
+            if !LOOKED_FOR.get() || std::env::var_os("CONSORCIO_LOUD").is_some() {
                 told(panic);
             }
         }));
@@ -53,11 +55,18 @@ pub fn run(plan: Plan, met: &mut Met) -> Result<(), String> {
     })
 }
 
+/// What kind of failure this is: the same may strike other banks, at another time.
+fn kind(text: &str) -> String {
+    let first = text.lines().next().unwrap_or_default();
+    first.chars().filter(|c| !c.is_ascii_digit()).take(40).collect()
+}
+
 /// The smallest run found that fails as `plan` does.
 pub fn shrink(mut plan: Plan) -> Shrunk {
+    let wanted = run(plan, &mut Met::default()).err().map(|text| kind(&text));
     let fails = |plan: Plan| {
         let mut met = Met::default();
-        run(plan, &mut met).err().map(|_| met.1.steps)
+        run(plan, &mut met).err().filter(|text| Some(kind(text)) == wanted).map(|_| met.steps)
     };
     for trouble in 0..TROUBLES.len() {
         let mut less = plan;
@@ -75,10 +84,9 @@ pub fn shrink(mut plan: Plan) -> Shrunk {
             plan = less;
         }
     }
-    let mut met = Met::default();
-    met.1.wanted = true;
+    let mut met = Met { wanted: true, ..Met::default() };
     let text = run(plan, &mut met).err().unwrap_or_default();
-    let lines = met.1.lines;
+    let lines = met.lines;
     let tx = text.split(|c: char| !c.is_ascii_alphanumeric()).find(|word| {
         word.strip_prefix('t')
             .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))

@@ -22,6 +22,8 @@ pub enum Mistake {
     OkBeforeSync,
     /// A bank aborts its own OK after a time-out.
     OkTimedOut,
+    /// A bank that does not know a transaction is asked, says so, refuses nothing, and is taken for one that aborted.
+    UnknownTakenForAborted,
     /// A silent bank is taken for one that aborted.
     SilenceTakenForAborted,
     /// A bank that does not know a transaction says ABORTED, and does not remember that it said so.
@@ -47,9 +49,10 @@ pub enum Mistake {
 }
 
 impl Mistake {
-    pub const ALL: [Mistake; 13] = [
+    pub const ALL: [Mistake; 14] = [
         Mistake::OkBeforeSync,
         Mistake::OkTimedOut,
+        Mistake::UnknownTakenForAborted,
         Mistake::SilenceTakenForAborted,
         Mistake::TombstoneNotKept,
         Mistake::AbortBelieved,
@@ -64,11 +67,19 @@ impl Mistake {
     ];
 }
 
-/// What a crash does to the synced records of a bank.
-pub fn crashed<R: Borrow<Record>>(mistake: Option<Mistake>, journal: &mut Vec<R>) {
+/// What a crash does to the synced records of a bank; did it do anything?
+pub fn crashed<R: Borrow<Record> + From<Record>>(mistake: Option<Mistake>, journal: &mut Vec<R>) -> bool {
+    let before = journal.len();
+    let mut changed = false;
     match mistake {
         Some(Mistake::CutClockLost) => {
-            journal.retain(|record| !matches!(record.borrow(), Record::ClockMoved { .. }));
+            // The numbers of the records after it stay what they were.
+            for record in journal.iter_mut() {
+                if let Record::ClockMoved { time: Time(1..) } = (*record).borrow() {
+                    *record = R::from(Record::ClockMoved { time: Time(0) });
+                    changed = true;
+                }
+            }
         }
         Some(Mistake::SyncedRecordLost) => {
             let last = journal.iter().rposition(|record| matches!(record.borrow(), Record::Voted { .. }));
@@ -78,6 +89,7 @@ pub fn crashed<R: Borrow<Record>>(mistake: Option<Mistake>, journal: &mut Vec<R>
         }
         _ => {}
     }
+    changed || journal.len() < before
 }
 
 /// What is around a bank's core, as far as a mistake looks at it or touches it.
@@ -133,6 +145,7 @@ pub trait Around {
                 let forged = if unnamed { self.refusal_of_another(bank, &tx) } else { None };
                 Request::Abort(tx, forged.or(Some(token)))
             }
+            (Some(Mistake::UnknownTakenForAborted), Request::Resolve(tx)) => Request::Status(tx),
             (Some(Mistake::CommitRefusedForTime), Request::Commit(tx, tokens)) => {
                 let tokens = tokens.into_iter().filter(|token| !self.is_ahead(bank, token.time)).collect();
                 Request::Commit(tx, tokens)
@@ -147,7 +160,8 @@ pub trait Around {
 
     fn mistaken_answer(&self, to: usize, peer: usize, asked: &Asked, reply: Option<Reply>) -> Option<Reply> {
         match (self.mistake(), asked.verb, reply) {
-            (Some(Mistake::SilenceTakenForAborted), AskedVerb::Resolve, None) => {
+            (Some(Mistake::SilenceTakenForAborted), AskedVerb::Resolve, None)
+            | (Some(Mistake::UnknownTakenForAborted), AskedVerb::Resolve, Some(Reply::Unknown(_))) => {
                 let like = Token {
                     verdict: Verdict::No,
                     bank: self.identity_of(peer).bank,
@@ -229,6 +243,7 @@ pub trait Around {
             }
             Some(
                 Mistake::OkTimedOut
+                | Mistake::UnknownTakenForAborted
                 | Mistake::SilenceTakenForAborted
                 | Mistake::AbortBelieved
                 | Mistake::CommittedBelieved

@@ -3,11 +3,13 @@
 
 #![allow(dead_code, reason = "each test uses its own part of the world")]
 
-mod disk;
+pub mod disk;
+pub mod links;
 mod mistakes;
 pub mod tell;
 
-pub use disk::Disk;
+use disk::{Disk, Sizes};
+use links::{Ends, Flight, Link};
 pub use mistakes::{Around, Mistake, crashed};
 
 use consorcio::bank::io::{
@@ -21,7 +23,7 @@ use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
 use consorcio::wire::transaction::Transaction;
 use consorcio::wire::{Fault, Reason};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Sessions from here on are links between banks.
@@ -37,7 +39,7 @@ pub enum Seen {
     /// Its answer arrived.
     Answered { from: usize, to: usize, asked: Asked, reply: Option<Reply> },
     /// A record was written.
-    Recorded { bank: usize, record: Record },
+    Recorded { bank: usize, seq: Seq, record: Record },
     /// A step inside the core.
     Step { bank: usize, step: CoreStep },
     /// A bank stopped itself.
@@ -48,48 +50,6 @@ pub enum Seen {
     DiskFailed { bank: usize },
 }
 
-/// Something under way between banks. On one link, in one direction, nothing overtakes.
-#[derive(Debug, Clone)]
-pub enum Flight {
-    Request {
-        to: usize,
-        link: u64,
-        message: Message,
-    },
-    Answer {
-        to: usize,
-        link: u64,
-        asked: Asked,
-        reply: Reply,
-    },
-    /// There was no link to send it over.
-    NoLink {
-        to: usize,
-        peer: usize,
-        asked: Asked,
-    },
-}
-
-impl Flight {
-    /// The lane that it must not overtake in.
-    pub fn lane(&self) -> (u64, usize) {
-        match self {
-            Flight::Request { to, link, .. } | Flight::Answer { to, link, .. } => (*link, *to),
-            Flight::NoLink { to, .. } => (0, *to),
-        }
-    }
-}
-
-/// A link that `dialler` opened to `dialled`.
-struct Link {
-    dialler: usize,
-    dialled: usize,
-    /// Sent, and not answered yet.
-    owed: Vec<Asked>,
-    /// What the request in each slot asked.
-    slots: BTreeMap<u64, Asked>,
-}
-
 /// One bank: its core while it runs, and its disk.
 pub struct Node {
     pub core: Option<Core>,
@@ -98,12 +58,36 @@ pub struct Node {
     pub synced: usize,
     /// This bank's wall clock, less the world's.
     pub skew_us: i64,
+    /// How much faster than the world's its clocks run, in millionths.
+    pub drift_ppm: i64,
+    /// Its monotonic clock.
+    mono_us: u64,
+    /// The bank as its synced records make it, by `apply` alone: what a start must bring back.
+    shadow: Core,
     replies: Vec<Outgoing>,
     sends: Vec<Sending>,
     /// The journal on a disk; without one, what is synced survives and nothing else.
     pub disk: Option<Disk>,
     /// Where each decided transaction's record is.
     past: BTreeMap<TxId, usize>,
+}
+
+/// Outcomes that a bank's shadow keeps in memory.
+const SHADOW_OUTCOMES: usize = 256;
+
+impl Node {
+    /// All that is in the journal now is durable.
+    fn made_durable(&mut self) {
+        self.synced = self.journal.len();
+        let from = usize::try_from(self.shadow.seq()).expect("a short journal");
+        self.journal[from..].iter().for_each(|record| self.shadow.apply(record));
+        self.shadow.forget_outcomes(self.shadow.seq(), SHADOW_OUTCOMES);
+    }
+
+    /// The number of the first record that is not synced.
+    fn unsynced_from(&self) -> Seq {
+        Seq::try_from(self.synced + 1).expect("a short journal")
+    }
 }
 
 pub struct World {
@@ -119,29 +103,38 @@ pub struct World {
     pub forgetful: bool,
     pub seen: Vec<Seen>,
     keyed: bool,
-    links: BTreeMap<u64, Link>,
+    pub links: BTreeMap<u64, Link>,
     next_link: u64,
     slots: BTreeMap<u64, u64>,
     /// Crashes so far: what each leaves on disk follows from its number.
     pub crashes: u64,
+    /// Nothing goes from the first bank to the second.
+    pub blocked: BTreeSet<(usize, usize)>,
+    /// Does a bank close a link over which a peer owes an answer for too long?
+    pub closes_silent: bool,
+    /// What was fed to cores so far.
+    pub inputs: u64,
 }
 
 impl World {
     /// So many banks, all running, linked, with nothing on their books.
     pub fn new(banks: usize, keyed: bool) -> World {
-        World::with_disks(banks, keyed, false)
+        World::with_disks(banks, keyed, None)
     }
 
     /// The same; with disks, their journals are the shipped ones.
-    pub fn with_disks(banks: usize, keyed: bool, disks: bool) -> World {
-        let node = |_| Node {
+    pub fn with_disks(banks: usize, keyed: bool, disks: Option<Sizes>) -> World {
+        let node = |bank| Node {
             core: None,
             journal: Vec::new(),
             synced: 0,
             skew_us: 0,
+            drift_ppm: 0,
+            mono_us: 0,
+            shadow: Core::new(identity_of(banks, keyed, bank)),
             replies: Vec::new(),
             sends: Vec::new(),
-            disk: disks.then(Disk::new),
+            disk: disks.map(Disk::new),
             past: BTreeMap::new(),
         };
         let mut world = World {
@@ -158,6 +151,9 @@ impl World {
             next_link: FIRST_LINK,
             slots: BTreeMap::new(),
             crashes: 0,
+            blocked: BTreeSet::new(),
+            closes_silent: false,
+            inputs: 0,
         };
         (0..banks).for_each(|bank| world.restart(bank));
         world.connect_all();
@@ -166,9 +162,7 @@ impl World {
     }
 
     pub fn identity(&self, bank: usize) -> Identity {
-        let places = (0..self.nodes.len()).map(|place| format!("127.0.0.1:{}", 8886 + place)).collect();
-        let seal = if self.keyed { Seal::keyed([42; 32]) } else { Seal::none() };
-        Identity { bank: BankId::new(bank).expect("few banks"), places, seal }
+        identity_of(self.nodes.len(), self.keyed, bank)
     }
 
     pub fn is_up(&self, bank: usize) -> bool {
@@ -180,13 +174,20 @@ impl World {
     }
 
     pub fn now(&self, bank: usize) -> Now {
-        Now { wall_us: self.wall_us + self.nodes[bank].skew_us, mono_us: self.mono_us }
+        let node = &self.nodes[bank];
+        Now { wall_us: self.wall_us + node.skew_us, mono_us: node.mono_us }
     }
 
-    /// Time passes everywhere; nobody notices before its tick.
+    /// Time passes everywhere, not everywhere as fast; nobody notices before its tick.
     pub fn pass(&mut self, micros: u64) {
+        let passed = i64::try_from(micros).expect("a short time");
         self.mono_us += micros;
-        self.wall_us += i64::try_from(micros).expect("a short time");
+        self.wall_us += passed;
+        for node in &mut self.nodes {
+            let drift = passed * node.drift_ppm / 1_000_000;
+            node.skew_us += drift;
+            node.mono_us += u64::try_from(passed + drift).expect("no clock runs backwards");
+        }
     }
 
     /// A client's line, over its session at a bank. Replies come as `Seen`; a bad line's at once.
@@ -242,12 +243,14 @@ impl World {
         for output in self.mistaken_tick(bank) {
             self.take(bank, output);
         }
+        self.close_silent_links(bank);
         self.input(bank, &Input::Tick);
     }
 
     pub fn input(&mut self, bank: usize, input: &Input) {
         let now = self.now(bank);
         let Some(core) = &mut self.nodes[bank].core else { return };
+        self.inputs += 1;
         let output = core.step(now, input);
         self.take(bank, output);
         if self.eager_sync {
@@ -266,7 +269,7 @@ impl World {
                 return self.crash(bank);
             }
         }
-        node.synced = node.journal.len();
+        node.made_durable();
         if let Some(core) = node.core.as_mut().filter(|_| self.forgetful) {
             let indexed = match &node.disk {
                 Some(disk) => disk.indexed_up_to(),
@@ -277,50 +280,81 @@ impl World {
         self.release(bank);
     }
 
-    /// The process is gone, and with it what was not synced.
+    /// The process is gone, and with it what was not synced. The others notice.
     pub fn crash(&mut self, bank: usize) {
-        let identity = self.identity(bank);
-        let node = &mut self.nodes[bank];
-        node.core = None;
-        node.replies.clear();
-        node.sends.clear();
-        let kept = match &mut node.disk {
-            None => node.synced,
-            Some(disk) => {
-                self.crashes += 1;
-                let first = Seq::try_from(node.synced + 1).expect("a short journal");
-                disk.crash(self.crashes, first, &node.journal[node.synced..]);
-                let (_, kept) = disk.recover(&identity, &node.journal);
-                assert!(kept >= node.synced, "bank {bank} lost a record that was synced");
-                kept
-            }
-        };
-        let lost = node.journal.split_off(kept);
-        crashed(self.mistake, &mut node.journal);
-        node.synced = node.journal.len();
-        node.past.clear();
-        for (at, record) in node.journal.iter().enumerate() {
-            if let Some(tx) = record.decides() {
-                node.past.insert(tx.clone(), at);
-            }
-        }
-        self.seen.push(Seen::Lost { bank, records: lost });
+        self.lose(bank);
         let of_bank = |(_, link): &(&u64, &Link)| link.dialler == bank || link.dialled == bank;
         let links: Vec<u64> = self.links.iter().filter(of_bank).map(|(id, _)| *id).collect();
         links.into_iter().for_each(|link| self.cut(link));
     }
 
-    /// The bank starts on its journal; recovery is `apply`.
+    /// The machine is gone: the others still believe in their connections to it.
+    pub fn crash_quietly(&mut self, bank: usize) {
+        self.lose(bank);
+        let ids: Vec<u64> = self.links.keys().copied().collect();
+        for id in ids {
+            let Some(link) = self.links.get(&id) else { continue };
+            if link.dialler == bank {
+                self.cut_for_dialler(id);
+            } else if link.dialled == bank {
+                self.cut_for_dialled(id);
+            }
+        }
+    }
+
+    fn lose(&mut self, bank: usize) {
+        let identity = self.identity(bank);
+        let node = &mut self.nodes[bank];
+        node.core = None;
+        node.replies.clear();
+        node.sends.clear();
+        let unsynced = &node.journal[node.synced..];
+        let kept = match &mut node.disk {
+            None => 0,
+            Some(disk) => {
+                self.crashes += 1;
+                disk.crash(self.crashes, node.shadow.seq() + 1, unsynced);
+                disk.recover(&identity, &node.shadow, unsynced)
+            }
+        };
+        let lost = node.journal.split_off(node.synced + kept);
+        for tx in lost.iter().filter_map(Record::decides) {
+            node.past.remove(tx);
+        }
+        node.made_durable();
+        if crashed(self.mistake, &mut node.journal) {
+            let journal = std::mem::take(&mut node.journal);
+            self.replace_journal(bank, journal);
+        }
+        self.seen.push(Seen::Lost { bank, records: lost });
+    }
+
+    /// Another journal lies where this bank's was.
+    pub fn replace_journal(&mut self, bank: usize, journal: Vec<Record>) {
+        let shadow = Core::new(self.identity(bank));
+        let node = &mut self.nodes[bank];
+        node.shadow = shadow;
+        node.past.clear();
+        for (at, record) in journal.iter().enumerate() {
+            if let Some(tx) = record.decides() {
+                node.past.insert(tx.clone(), at);
+            }
+        }
+        node.journal = journal;
+        node.made_durable();
+    }
+
+    /// The bank starts on its journal; recovery is `apply`. It stays down where its journal says that it must, or
+    /// its disk has no room.
     pub fn restart(&mut self, bank: usize) {
         let identity = self.identity(bank);
         let node = &mut self.nodes[bank];
         let mut core = match &mut node.disk {
-            Some(disk) => disk.recover(&identity, &node.journal).0,
-            None => {
-                let mut core = Core::new(identity.clone());
-                node.journal.iter().for_each(|record| core.apply(record));
-                core
-            }
+            Some(disk) => match disk.start(&identity, &node.shadow) {
+                Some(core) => core,
+                None => return,
+            },
+            None => node.shadow.clone(),
         };
         if core.stopped().is_some() {
             return;
@@ -328,107 +362,15 @@ impl World {
         if core.consortium().is_none() {
             let record = Record::Consortium { bank: identity.bank, places: identity.places };
             core.apply(&record);
-            let node = &mut self.nodes[bank];
             if let Some(disk) = &mut node.disk {
                 assert!(disk.write(1, std::slice::from_ref(&record)), "a new disk works");
             }
             node.journal.push(record);
-            node.synced = 1;
+            node.made_durable();
         }
         core.check_invariants();
-        self.nodes[bank].core = Some(core);
+        node.core = Some(core);
         self.input(bank, &Input::Started);
-    }
-
-    /// Opens every link that is missing between banks that run.
-    pub fn connect_all(&mut self) {
-        for dialler in 0..self.nodes.len() {
-            for dialled in 0..self.nodes.len() {
-                if dialler != dialled {
-                    self.connect(dialler, dialled);
-                }
-            }
-        }
-    }
-
-    pub fn connect(&mut self, dialler: usize, dialled: usize) {
-        if !self.is_up(dialler) || !self.is_up(dialled) || self.link(dialler, dialled).is_some() {
-            return;
-        }
-        let id = self.next_link;
-        self.next_link += 1;
-        self.links.insert(id, Link { dialler, dialled, owed: Vec::new(), slots: BTreeMap::new() });
-        // Each tells what it knows of the other's last vote; without a key only what the dialled one says counts.
-        let told = self.core(dialled).known_votes()[dialler];
-        let peer = |bank| BankId::new(bank).expect("few banks");
-        self.input(dialler, &Input::PeerKnows(peer(dialled), told));
-        if self.keyed && self.is_up(dialler) {
-            let told = self.core(dialler).known_votes()[dialled];
-            self.input(dialled, &Input::PeerKnows(peer(dialler), told));
-        }
-        if self.is_up(dialler) && self.is_up(dialled) {
-            self.input(dialler, &Input::PeerUp(peer(dialled)));
-        }
-    }
-
-    /// The link between two banks, as `dialler` opened it.
-    pub fn link(&self, dialler: usize, dialled: usize) -> Option<u64> {
-        let theirs = |(_, link): &(&u64, &Link)| link.dialler == dialler && link.dialled == dialled;
-        self.links.iter().find(theirs).map(|(id, _)| *id)
-    }
-
-    /// Cuts a link: what was under way is lost, and both ends notice.
-    pub fn cut(&mut self, id: u64) {
-        let Some(link) = self.links.remove(&id) else { return };
-        self.flights.retain(|flight| flight.lane().0 != id);
-        let peer = BankId::new(link.dialled).expect("few banks");
-        for asked in link.owed {
-            let reply = self.mistaken_answer(link.dialler, link.dialled, &asked, None);
-            let past = self.past(link.dialler, &asked.tx);
-            self.input(link.dialler, &Input::Answer { peer, asked, reply, past });
-        }
-        self.input(link.dialler, &Input::PeerDown(peer));
-        self.close(link.dialled, id);
-    }
-
-    /// Delivers what is under way until nothing is.
-    pub fn settle(&mut self) {
-        let mut left = 100_000;
-        while !self.flights.is_empty() {
-            self.deliver(0);
-            left -= 1;
-            assert!(left > 0, "the banks never stop talking");
-        }
-    }
-
-    /// Delivers one thing that is under way; the first of its lane, whichever is named.
-    pub fn deliver(&mut self, at: usize) {
-        let lane = self.flights[at].lane();
-        let first = self.flights.iter().position(|flight| flight.lane() == lane).unwrap_or(at);
-        let Some(flight) = self.flights.remove(first) else { return };
-        match flight {
-            Flight::Request { to, link, message } => {
-                let asked = message.asked();
-                let request = match message {
-                    Message::Prepare(tx, transaction) => Request::Prepare(tx, transaction),
-                    Message::Commit(tx, tokens) => Request::Commit(tx, tokens),
-                    Message::Abort(tx, token) => Request::Abort(tx, token),
-                    Message::Resolve(tx) => Request::Resolve(tx),
-                };
-                let slot = self.slots.get(&link).copied().unwrap_or(0);
-                if let Some(open) = self.links.get_mut(&link) {
-                    open.slots.insert(slot, asked);
-                    self.request(to, SessionId(link), Origin::Link, request, 0);
-                }
-            }
-            Flight::Answer { to, link, asked, reply } => {
-                let Some(open) = self.links.get_mut(&link) else { return };
-                let owed = open.owed.iter().position(|owed| *owed == asked);
-                open.owed.remove(owed.expect("an answer answers a question"));
-                self.answered(to, open_peer(&self.links, link), asked, Some(reply));
-            }
-            Flight::NoLink { to, peer, asked } => self.answered(to, peer, asked, None),
-        }
     }
 
     /// All votes, outcomes and ledgers are what their journals say.
@@ -443,14 +385,6 @@ impl World {
                 Core::from_snapshot(self.identity(bank), &core.to_snapshot()).expect("own snapshot");
             assert!(core.same_as(&restored), "bank {bank} is not what its snapshot says");
         }
-    }
-
-    fn answered(&mut self, to: usize, peer: usize, asked: Asked, reply: Option<Reply>) {
-        let reply = self.mistaken_answer(to, peer, &asked, reply);
-        self.seen.push(Seen::Answered { from: peer, to, asked: asked.clone(), reply: reply.clone() });
-        let past = self.past(to, &asked.tx);
-        let peer = BankId::new(peer).expect("few banks");
-        self.input(to, &Input::Answer { peer, asked, reply, past });
     }
 
     /// What the journal knows of a transaction that memory does not.
@@ -473,18 +407,19 @@ impl World {
                 node.past.insert(tx.clone(), node.journal.len());
             }
             node.journal.push(record.clone());
-            self.seen.push(Seen::Recorded { bank, record });
+            let seq = Seq::try_from(node.journal.len()).expect("a short journal");
+            self.seen.push(Seen::Recorded { bank, seq, record });
         }
         self.seen.extend(output.steps.into_iter().map(|step| Seen::Step { bank, step }));
         node.replies.extend(output.replies);
         node.sends.extend(output.sends);
         if let Some(why) = node.core.as_ref().and_then(|core| core.stopped()).map(str::to_owned) {
             // The stop is a record; nothing else leaves any more.
-            let first = Seq::try_from(node.synced + 1).expect("a short journal");
+            let first = node.unsynced_from();
             if let Some(disk) = &mut node.disk {
                 disk.write(first, &node.journal[node.synced..]);
             }
-            node.synced = node.journal.len();
+            node.made_durable();
             self.seen.push(Seen::Stopped { bank, why });
             self.crash(bank);
         } else {
@@ -504,6 +439,7 @@ impl World {
             if to.session.0 < FIRST_LINK {
                 self.seen.push(Seen::Reply { bank, caller: to, reply });
             } else if let Some(link) = self.links.get_mut(&to.session.0)
+                && link.ends == Ends::Both
                 && let Some(asked) = link.slots.remove(&to.slot)
             {
                 let (to, link) = (link.dialler, to.session.0);
@@ -516,7 +452,7 @@ impl World {
             match self.link(bank, to) {
                 Some(link) => {
                     if let Some(open) = self.links.get_mut(&link) {
-                        open.owed.push(asked);
+                        open.owed.push_back((asked, self.mono_us));
                     }
                     self.flights.push_back(Flight::Request { to, link, message });
                 }
@@ -539,6 +475,8 @@ pub fn outside_request(bank: usize, line: &str) -> Result<Request, Fault> {
     Ok(Request::Prepare(tx, Arc::new(Transaction::with_outside(bank, ops)?)))
 }
 
-fn open_peer(links: &BTreeMap<u64, Link>, id: u64) -> usize {
-    links[&id].dialled
+fn identity_of(banks: usize, keyed: bool, bank: usize) -> Identity {
+    let places = (0..banks).map(|place| format!("127.0.0.1:{}", 8886 + place)).collect();
+    let seal = if keyed { Seal::keyed([42; 32]) } else { Seal::none() };
+    Identity { bank: BankId::new(bank).expect("few banks"), places, seal }
 }

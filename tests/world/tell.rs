@@ -22,7 +22,7 @@ pub fn line(seen: &Seen) -> String {
             format!("{to} < {from} {}", short_reply(reply))
         }
         Seen::Answered { from, to, asked, reply: None } => format!("{to} < {from} silence ({})", asked.tx),
-        Seen::Recorded { bank, record } => format!("{bank} writes {}", short_record(record)),
+        Seen::Recorded { bank, record, .. } => format!("{bank} writes {}", short_record(record)),
         Seen::Step { bank, step } => match step {
             CoreStep::Doubt(tx, cause) => format!("{bank} doubts {tx}: {}", cause.as_str()),
             CoreStep::Drive(tx) => format!("{bank} drives {tx}"),

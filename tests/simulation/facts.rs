@@ -1,0 +1,87 @@
+//! All that was ever said about each transaction's id, as an observer of everything knows it.
+
+use crate::simulation::Simulation;
+use consorcio::bank::io::Seq;
+use consorcio::commit::token::{Digest, Token, Verdict as Vote};
+use consorcio::ids::{BankSet, Time, TxId};
+use consorcio::wire::transaction::Transaction;
+use std::sync::Arc;
+
+/// What was said about one id.
+#[derive(Default)]
+pub struct Facts {
+    /// The bytes that somebody put forward under it, the honest ones first.
+    pub versions: Vec<Version>,
+    /// Each bank's one vote.
+    pub votes: Vec<(usize, OneVote)>,
+    /// Tokens that left a bank.
+    pub tokens: Vec<Token>,
+    /// What drivers and callers were told: bytes, and whether committed.
+    pub told: Vec<(Option<Digest>, bool)>,
+}
+
+/// One transaction.
+pub struct Version {
+    pub transaction: Arc<Transaction>,
+    /// Who voted OK.
+    pub ok: BankSet,
+    pub committed: BankSet,
+    pub aborted: BankSet,
+    /// The commit's time, once committed anywhere.
+    pub time: Option<Time>,
+}
+
+/// A bank's vote, and its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OneVote {
+    pub verdict: Vote,
+    pub digest: Option<Digest>,
+    pub time: Time,
+    pub seq: Seq,
+}
+
+/// The number in an id.
+pub fn number(tx: &TxId) -> usize {
+    tx.as_str()[1..].parse().expect("ids of a simulation are numbers")
+}
+
+impl Facts {
+    pub fn vote(&self, bank: usize) -> Option<OneVote> {
+        self.votes.iter().find(|(of, _)| *of == bank).map(|(_, vote)| *vote)
+    }
+
+    pub fn version(&mut self, digest: &Digest) -> Option<&mut Version> {
+        self.versions.iter_mut().find(|version| version.transaction.digest() == digest)
+    }
+}
+
+impl Simulation<'_> {
+    pub fn facts(&mut self, tx: &TxId) -> &mut Facts {
+        &mut self.facts[number(tx)]
+    }
+
+    /// These bytes are put forward under this id.
+    pub fn put_forward(&mut self, tx: &TxId, transaction: &Arc<Transaction>) {
+        let facts = self.facts(tx);
+        if facts.version(transaction.digest()).is_none() {
+            facts.versions.push(Version {
+                transaction: Arc::clone(transaction),
+                ok: BankSet::EMPTY,
+                committed: BankSet::EMPTY,
+                aborted: BankSet::EMPTY,
+                time: None,
+            });
+        }
+    }
+
+    /// Does this bank hold a durable OK on these bytes?
+    pub fn durable_ok(&self, bank: usize, tx: &TxId, digest: &Digest) -> bool {
+        self.facts[number(tx)].vote(bank).is_some_and(|vote| {
+            vote.verdict == Vote::Ok && vote.digest == Some(*digest) && self.is_durable(bank, vote.seq)
+        })
+    }
+
+    pub fn is_durable(&self, bank: usize, seq: Seq) -> bool {
+        seq <= Seq::try_from(self.world.nodes[bank].synced).unwrap()
+    }
+}

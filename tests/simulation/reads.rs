@@ -1,0 +1,298 @@
+//! Reads while everything happens, and registrations: registers are read linearizably, cuts of all banks add up,
+//! and show exactly the commits up to their time.
+
+use crate::simulation::{ACCOUNTS, OPENING, Simulation, account, holder};
+use crate::transactions::KEYS;
+use consorcio::bank::io::{Origin, SessionId};
+use consorcio::ids::{RegisterKey, Time};
+use consorcio::wire::reply::Reply;
+use consorcio::wire::request::Request;
+use consorcio::wire::transaction::{Action, Flow, Transaction};
+use std::collections::BTreeMap;
+
+/// The session that asks for cuts, and the one that asks for balances.
+const CUTS: u64 = 2;
+const BALANCES: u64 = 4;
+/// Who registers.
+const REGISTRAR: u64 = 5;
+/// Accounts that a bank has at most: few, so that they stay hot.
+const ACCOUNTS_MAX: usize = 9;
+
+/// What readers were told, and what they may expect.
+pub struct Reads {
+    /// By time, then bank.
+    cuts: BTreeMap<i64, BTreeMap<usize, Cut>>,
+    cut_times: Vec<i64>,
+    /// The latest cut that each bank has answered: nothing commits there at or before it any more.
+    cut_up_to: Vec<i64>,
+    next_value: u64,
+    /// When each value of a register was committed.
+    written: BTreeMap<(String, String), Time>,
+    /// Nobody may read an older value of this register any more.
+    floors: BTreeMap<String, Time>,
+    /// Reads of registers that are not answered: the register, its floor when asked, and that moment.
+    asked: BTreeMap<u64, (&'static str, Time, u64)>,
+}
+
+/// A bank as of one commit time: balance, cash in and out, transfers in and out.
+struct Cut {
+    figures: [i128; 5],
+    registers: Option<Vec<(String, String)>>,
+}
+
+impl Reads {
+    pub fn new(banks: usize) -> Reads {
+        Reads {
+            cuts: BTreeMap::new(),
+            cut_times: Vec::new(),
+            cut_up_to: vec![0; banks],
+            next_value: 0,
+            written: BTreeMap::new(),
+            floors: BTreeMap::new(),
+            asked: BTreeMap::new(),
+        }
+    }
+
+    /// A value that nobody wrote before.
+    pub fn fresh_value(&mut self) -> String {
+        self.next_value += 1;
+        self.next_value.to_string()
+    }
+
+    /// The latest cut that this bank has told.
+    pub fn cut_up_to(&self, bank: usize) -> i64 {
+        self.cut_up_to[bank]
+    }
+
+    /// The registers of a transaction have these values since `time`.
+    pub fn committed(&mut self, transaction: &Transaction, time: Time) {
+        for (key, value) in sets(transaction) {
+            self.written.insert((key.to_owned(), value.to_owned()), time);
+        }
+    }
+
+    /// Somebody knows that they have.
+    pub fn acknowledged(&mut self, transaction: &Transaction, time: Time) {
+        for (key, _) in sets(transaction) {
+            let floor = self.floors.entry(key.to_owned()).or_default();
+            *floor = (*floor).max(time);
+        }
+    }
+}
+
+fn sets(transaction: &Transaction) -> impl Iterator<Item = (&str, &str)> {
+    transaction.ops().iter().filter_map(|op| match &op.action {
+        Action::Set { key, value } => Some((key.as_str(), value.as_str())),
+        Action::Money { .. } => None,
+    })
+}
+
+impl Simulation<'_> {
+    pub fn read(&mut self) {
+        let at = self.random.below(self.banks());
+        match self.random.below(4) {
+            0 => {
+                let number = self.random.of(&self.accounts[at]).clone();
+                self.world.request(at, SessionId(BALANCES), Origin::Client, Request::Balance(number), 0);
+            }
+            _ => {
+                let key = *self.random.of(&KEYS);
+                let session = self.clients.fresh_session();
+                let floor = self.reads.floors.get(key).copied().unwrap_or_default();
+                self.reads.asked.insert(session, (key, floor, self.world.mono_us));
+                let request = Request::Value(RegisterKey::new(key).unwrap());
+                self.world.request(at, SessionId(session), Origin::Client, request, 0);
+            }
+        }
+    }
+
+    /// The same cut, asked of every bank.
+    pub fn ask_for_a_cut(&mut self) {
+        let up = (0..self.banks()).filter(|b| self.world.is_up(*b));
+        let Some(latest) = up.map(|b| self.world.core(b).clock().0).max() else { return };
+        let before = &self.reads.cut_times;
+        let time = match self.random.below(10) {
+            // One that was asked before, and one that is ahead of the clocks.
+            0..4 if !before.is_empty() => before[before.len() - 1 - self.random.below(before.len().min(8))],
+            4..8 => latest + i64::try_from(self.random.below(900_000)).unwrap(),
+            _ => latest,
+        };
+        let accounts = self.random.chance(30);
+        for at in 0..self.banks() {
+            let request = Request::Snapshot { time: Some(Time(time)), accounts, after: None };
+            self.world.request(at, SessionId(CUTS), Origin::Client, request, 0);
+        }
+    }
+
+    /// What a reader is told; `false`: nobody here asked for it.
+    pub fn read_reply(&mut self, at: usize, session: u64, reply: &Reply) -> bool {
+        if let Some((key, floor, since_us)) = self.reads.asked.remove(&session) {
+            if let Reply::Done(json) = reply {
+                self.met.count("register read");
+                if since_us < self.world.mono_us {
+                    self.met.count("register read that waited");
+                }
+                self.value_told(at, key, floor, json);
+            }
+            return true;
+        }
+        match (session, reply) {
+            (CUTS, Reply::Done(json)) => self.cut_told(at, json),
+            (BALANCES, Reply::Done(json)) => balance_told(json),
+            (CUTS | BALANCES | REGISTRAR, _) => {
+                if let Reply::Refused(reason, _) = reply {
+                    self.met.count(reason.as_str());
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Registers are linearizable: nobody reads what is older than what somebody already read or was told.
+    fn value_told(&mut self, at: usize, key: &'static str, floor: Time, json: &str) {
+        let told: serde_json::Value = serde_json::from_str(json).unwrap();
+        let value = told["value"].as_str().unwrap();
+        let time = self.written_at(key, value);
+        let time = time.unwrap_or_else(|| panic!("bank {at} tells {key}={value}, which was never committed"));
+        assert!(
+            time >= floor,
+            "bank {at} tells {key}={value} of {time}, though a value of {floor} was known before"
+        );
+        if value != "0" {
+            self.met.count("register changed");
+        }
+        let floor = self.reads.floors.entry(key.to_owned()).or_default();
+        *floor = (*floor).max(time);
+    }
+
+    fn written_at(&self, key: &str, value: &str) -> Option<Time> {
+        if value == "0" {
+            return Some(Time::default());
+        }
+        self.reads.written.get(&(key.to_owned(), value.to_owned())).copied()
+    }
+
+    /// At each bank balances are what came in less what went out; over all banks transfers cancel.
+    fn cut_told(&mut self, at: usize, json: &str) {
+        let told: serde_json::Value = serde_json::from_str(json).unwrap();
+        let figure = |name: &str| i128::from(told[name].as_i64().unwrap());
+        let figures @ [balance, cash_in, cash_out, transfers_in, transfers_out] =
+            ["balance_total", "cash_in_total", "cash_out_total", "transfers_in_total", "transfers_out_total"]
+                .map(figure);
+        assert_eq!(balance, cash_in - cash_out + transfers_in - transfers_out, "a cut of bank {at}");
+        let time = told["time"].as_i64().unwrap();
+        self.reads.cut_up_to[at] = self.reads.cut_up_to[at].max(time);
+        let mut registers = None;
+        if let Some(accounts) = told["accounts"].as_array() {
+            self.met.count("cut with accounts");
+            let sum: i128 = accounts.iter().map(|line| i128::from(line["balance"].as_i64().unwrap())).sum();
+            assert_eq!(sum, balance, "accounts in the cut of bank {at} at {time}");
+            assert!(accounts.iter().all(|line| line["balance"].as_i64() >= Some(0)), "{accounts:?}");
+            let lines = told["registers"].as_array().unwrap();
+            let line = |line: &serde_json::Value| {
+                let text = |name: &str| line[name].as_str().unwrap().to_owned();
+                (text("key"), text("value"))
+            };
+            registers = Some(lines.iter().map(line).collect::<Vec<_>>());
+        }
+        for (key, value) in registers.iter().flatten() {
+            let written = self.written_at(key, value);
+            assert!(
+                written.is_some_and(|at| at.0 <= time),
+                "{key}={value} in the cut of bank {at} at {time}"
+            );
+        }
+        let cuts = self.reads.cuts.entry(time).or_default();
+        if cuts.is_empty() {
+            self.reads.cut_times.push(time);
+        }
+        for other in cuts.values() {
+            if let (Some(ours), Some(theirs)) = (&registers, &other.registers) {
+                assert_eq!(ours, theirs, "registers of all banks in the cut at {time}");
+            }
+        }
+        let known = cuts.entry(at).or_insert(Cut { figures, registers: None });
+        assert_eq!(known.figures, figures, "bank {at} tells the cut at {time} twice, differently");
+        known.registers = known.registers.take().or(registers);
+        if cuts.len() == self.world.nodes.len() {
+            let cancel: i128 = cuts.values().map(|cut| cut.figures[3] - cut.figures[4]).sum();
+            assert_eq!(cancel, 0, "transfers cancel in the cut at {time}");
+            self.met.count("whole cut");
+        }
+    }
+
+    /// Every cut that was told holds exactly the commits and openings up to its time.
+    pub fn cuts_hold_what_was_committed(&mut self) {
+        for at in 0..self.banks() {
+            let me = crate::simulation::bank(at);
+            let mut changes: Vec<(i64, [i128; 5])> = Vec::new();
+            for ((bank, _), (time, deposit)) in &self.openings {
+                if *bank == at {
+                    changes.push((time.0, [*deposit, *deposit, 0, 0, 0]));
+                }
+            }
+            for version in self.facts.iter().flat_map(|facts| &facts.versions) {
+                let Some(time) = version.time.filter(|_| version.committed.has(me)) else { continue };
+                for op in version.transaction.ops_of(me) {
+                    let Action::Money { flow, amount, .. } = &op.action else { continue };
+                    let amount = amount.wide();
+                    changes.push((
+                        time.0,
+                        match flow {
+                            Flow::Deposit => [amount, amount, 0, 0, 0],
+                            Flow::Withdraw => [-amount, 0, amount, 0, 0],
+                            Flow::Credit => [amount, 0, 0, amount, 0],
+                            Flow::Debit => [-amount, 0, 0, 0, amount],
+                        },
+                    ));
+                }
+            }
+            changes.sort_unstable();
+            let mut changes = changes.into_iter().peekable();
+            let mut sum = [0; 5];
+            for (time, cuts) in &self.reads.cuts {
+                while let Some((_, change)) = changes.next_if(|(at, _)| at <= time) {
+                    sum.iter_mut().zip(change).for_each(|(sum, change)| *sum += change);
+                }
+                if let Some(cut) = cuts.get(&at) {
+                    assert_eq!(cut.figures, sum, "the cut of bank {at} at {time} is not what was committed");
+                }
+            }
+        }
+    }
+
+    /// A new client with an account, or one that is known already, perhaps with other words.
+    pub fn register(&mut self) {
+        let at = self.random.below(self.banks());
+        let next = self.accounts[at].len();
+        let is_new = next < ACCOUNTS_MAX && self.random.chance(50);
+        let position = if is_new { next } else { self.random.below(next) };
+        let number = account(at, position);
+        if is_new {
+            self.accounts[at].push(number.clone());
+        }
+        let name = if self.random.chance(10) { "Q" } else { "P" };
+        let cpf = holder(&number);
+        self.world.line(at, REGISTRAR, &format!(r#"CLIENT {{"cpf":"{cpf}","name":"{name}","kind":"F"}}"#));
+        let deposit = if position < ACCOUNTS { OPENING } else { 10 * i64::try_from(position).unwrap() };
+        let other = holder(&account(at, 0));
+        let joint =
+            if position % 3 == 2 && position >= ACCOUNTS { format!(r#","{other}""#) } else { String::new() };
+        self.world.line(
+            at,
+            REGISTRAR,
+            &format!(r#"ACCOUNT {{"number":"{number}","holders":["{cpf}"{joint}],"deposit":{deposit}}}"#),
+        );
+    }
+}
+
+fn balance_told(json: &str) {
+    let told: serde_json::Value = serde_json::from_str(json).unwrap();
+    let [balance, held, available, incoming] =
+        ["balance", "held", "available", "incoming"].map(|name| told[name].as_i64().unwrap());
+    assert!(
+        balance >= 0 && held >= 0 && available >= 0 && incoming >= 0 && available == balance - held,
+        "{json}"
+    );
+}

@@ -1,0 +1,122 @@
+//! The transactions that clients want: transfers, composites, cash, registers, and some that must be refused.
+
+use crate::facts::Facts;
+use crate::simulation::{Simulation, bank, holder};
+use consorcio::ids::{AccountNumber, RegisterKey, RegisterValue, TaxId, TxId};
+use consorcio::money::Money;
+use consorcio::wire::request::Request;
+use consorcio::wire::transaction::{Action, Flow, Op, Transaction};
+use std::sync::Arc;
+
+/// Registers that clients write.
+pub const KEYS: [&str; 2] = ["storage", "rate"];
+
+impl Simulation<'_> {
+    fn money(&mut self, flow: Flow, at: usize, amount: i64) -> Op {
+        let account = match self.random.below(200) {
+            0 => AccountNumber::new("nobody-0").unwrap(),
+            _ => self.random.of(&self.accounts[at]).clone(),
+        };
+        let cpf = match self.random.below(100) {
+            0 => Some(TaxId::new("99999999999").unwrap()),
+            1..20 if !account.as_str().starts_with('n') => Some(TaxId::new(&holder(&account)).unwrap()),
+            _ => None,
+        };
+        Op { bank: bank(at), action: Action::Money { flow, account, cpf, amount: Money(amount) } }
+    }
+
+    fn set(&mut self, ops: &mut Vec<Op>) {
+        let key = *self.random.of(&KEYS);
+        let key = RegisterKey::new(key).unwrap();
+        // No two sets write the same: what is read tells who wrote it.
+        let value = RegisterValue::new(&self.reads.fresh_value()).unwrap();
+        for at in 0..self.banks() {
+            let action = Action::Set { key: key.clone(), value: value.clone() };
+            ops.push(Op { bank: bank(at), action });
+        }
+    }
+
+    /// Any transaction.
+    pub fn transaction(&mut self) -> Arc<Transaction> {
+        let amount = i64::try_from(1 + self.random.below(600)).unwrap();
+        let banks = self.banks();
+        let first = self.random.below(banks);
+        let (second, third) = ((first + 1) % banks, (first + 2) % banks);
+        let mut ops = match self.random.below(20) {
+            0..9 => vec![self.money(Flow::Debit, first, amount), self.money(Flow::Credit, second, amount)],
+            9..12 => vec![
+                self.money(Flow::Debit, first, amount),
+                self.money(Flow::Debit, second, amount),
+                self.money(Flow::Credit, third, 2 * amount),
+            ],
+            12 => vec![self.money(Flow::Deposit, first, amount)],
+            13 => vec![self.money(Flow::Withdraw, first, amount), self.money(Flow::Deposit, second, amount)],
+            14..17 => Vec::new(),
+            _ => self.composite(amount),
+        };
+        if ops.is_empty() {
+            self.set(&mut ops);
+        }
+        let patience = self.random.chance(10).then_some(5_000);
+        if patience.is_some() {
+            self.met.count("patience");
+        }
+        Arc::new(Transaction::from_ops(ops, patience).unwrap())
+    }
+
+    /// Several of everything in one: transfers, cash, perhaps a register.
+    fn composite(&mut self, amount: i64) -> Vec<Op> {
+        self.met.count("composite");
+        let mut ops = Vec::new();
+        for part in 0..1 + self.random.below(4) {
+            let (from, to) = (self.random.below(self.banks()), self.random.below(self.banks()));
+            let part = amount / 4 + 1 + i64::try_from(part).unwrap();
+            ops.push(self.money(Flow::Debit, from, part));
+            ops.push(self.money(Flow::Credit, to, part));
+        }
+        if self.random.chance(30) {
+            let at = self.random.below(self.banks());
+            ops.push(self.money(Flow::Withdraw, at, 1));
+        }
+        if self.random.chance(30) {
+            let at = self.random.below(self.banks());
+            ops.push(self.money(Flow::Deposit, at, amount));
+        }
+        if self.random.chance(20) {
+            self.set(&mut ops);
+        }
+        if self.random.chance(5) {
+            // It does not balance, and every bank must say so.
+            let at = self.random.below(self.banks());
+            ops.push(self.money(Flow::Credit, at, 1));
+        }
+        ops
+    }
+
+    /// A transaction under an id of its own.
+    pub fn fresh(&mut self) -> (TxId, Arc<Transaction>) {
+        let transaction = self.transaction();
+        (self.named(&transaction), transaction)
+    }
+
+    fn named(&mut self, transaction: &Arc<Transaction>) -> TxId {
+        self.met.count("transactions");
+        if self.weather.disks.is_some() {
+            self.met.count("transactions on disks");
+        }
+        let tx = TxId::new(&format!("t{}", self.facts.len())).unwrap();
+        self.facts.push(Facts::default());
+        self.put_forward(&tx, transaction);
+        tx
+    }
+
+    pub fn deposit(&mut self) {
+        let at = self.random.below(self.banks());
+        let account = self.random.of(&self.accounts[at]).clone();
+        let action = Action::Money { flow: Flow::Deposit, account, cpf: None, amount: Money(1) };
+        let op = Op { bank: bank(at), action };
+        let transaction = Arc::new(Transaction::from_ops([op], None).unwrap());
+        let tx = self.named(&transaction);
+        self.call(at, Request::Execute(tx, transaction));
+    }
+}

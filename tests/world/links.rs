@@ -1,0 +1,265 @@
+//! Links between banks: what is under way on them, half-open ones, and partitions in one direction or both.
+//!
+//! On one link, in one direction, nothing overtakes. A link has two ends, and each may be gone without the other's
+//! knowing: then what goes to it is lost without a word, until silence is noticed.
+
+use super::{Around as _, FIRST_LINK, World};
+use consorcio::bank::io::{Asked, Input, Message, Origin, SessionId};
+use consorcio::ids::BankId;
+use consorcio::limits::PEER_SILENCE_MS_MAX;
+use consorcio::wire::reply::Reply;
+use consorcio::wire::request::Request;
+use std::collections::{BTreeMap, VecDeque};
+
+use super::Seen;
+
+/// Something under way between banks.
+#[derive(Debug, Clone)]
+pub enum Flight {
+    Request {
+        to: usize,
+        link: u64,
+        message: Message,
+    },
+    Answer {
+        to: usize,
+        link: u64,
+        asked: Asked,
+        reply: Reply,
+    },
+    /// There was no link to send it over.
+    NoLink {
+        to: usize,
+        peer: usize,
+        asked: Asked,
+    },
+}
+
+impl Flight {
+    /// The lane that it must not overtake in.
+    pub fn lane(&self) -> (u64, usize) {
+        match self {
+            Flight::Request { to, link, .. } | Flight::Answer { to, link, .. } => (*link, *to),
+            Flight::NoLink { to, .. } => (0, *to),
+        }
+    }
+}
+
+/// Which ends of a link are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    Both,
+    /// Who dialled has lost it, the other bank knows nothing of that.
+    DiallerGone,
+    /// The dialled bank has lost it, who dialled knows nothing of that.
+    DialledGone,
+}
+
+/// A link that `dialler` opened to `dialled`.
+pub struct Link {
+    pub dialler: usize,
+    pub dialled: usize,
+    pub ends: Ends,
+    /// Sent, and not answered yet, with the moment.
+    pub(super) owed: VecDeque<(Asked, u64)>,
+    /// What the request in each slot asked.
+    pub(super) slots: BTreeMap<u64, Asked>,
+    /// Since when the dialled end is gone.
+    quiet_since_us: u64,
+}
+
+impl World {
+    /// Opens every link that is missing between banks that run and reach each other.
+    pub fn connect_all(&mut self) {
+        for dialler in 0..self.nodes.len() {
+            for dialled in 0..self.nodes.len() {
+                if dialler != dialled {
+                    self.connect(dialler, dialled);
+                }
+            }
+        }
+    }
+
+    pub fn connect(&mut self, dialler: usize, dialled: usize) {
+        let blocked = self.is_blocked(dialler, dialled) || self.is_blocked(dialled, dialler);
+        if blocked || !self.is_up(dialler) || !self.is_up(dialled) || self.link(dialler, dialled).is_some() {
+            return;
+        }
+        let id = self.next_link;
+        self.next_link += 1;
+        assert!(id >= FIRST_LINK);
+        let link = Link {
+            dialler,
+            dialled,
+            ends: Ends::Both,
+            owed: VecDeque::new(),
+            slots: BTreeMap::new(),
+            quiet_since_us: 0,
+        };
+        self.links.insert(id, link);
+        // Each tells what it knows of the other's last vote; without a key only what the dialled one says counts.
+        let told = self.core(dialled).known_votes()[dialler];
+        self.input(dialler, &Input::PeerKnows(peer(dialled), told));
+        if self.keyed && self.is_up(dialler) {
+            let told = self.core(dialler).known_votes()[dialled];
+            self.input(dialled, &Input::PeerKnows(peer(dialler), told));
+        }
+        if self.is_up(dialler) && self.is_up(dialled) {
+            self.input(dialler, &Input::PeerUp(peer(dialled)));
+        }
+    }
+
+    pub fn is_blocked(&self, from: usize, to: usize) -> bool {
+        self.blocked.contains(&(from, to))
+    }
+
+    /// The link between two banks that `dialler` opened, and believes in.
+    pub fn link(&self, dialler: usize, dialled: usize) -> Option<u64> {
+        let theirs = |(_, link): &(&u64, &Link)| {
+            link.dialler == dialler && link.dialled == dialled && link.ends != Ends::DiallerGone
+        };
+        self.links.iter().find(theirs).map(|(id, _)| *id)
+    }
+
+    /// Cuts a link: what was under way is lost, and the ends that are there notice.
+    pub fn cut(&mut self, id: u64) {
+        let Some(link) = self.links.remove(&id) else { return };
+        self.flights.retain(|flight| flight.lane().0 != id);
+        if link.ends != Ends::DiallerGone {
+            self.dialler_lost(link.dialler, link.dialled, link.owed);
+        }
+        if link.ends != Ends::DialledGone {
+            self.close(link.dialled, id);
+        }
+    }
+
+    /// Who dialled loses the link; the dialled bank does not notice, and still gets what was sent.
+    pub fn cut_for_dialler(&mut self, id: u64) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        match link.ends {
+            Ends::DiallerGone => {}
+            Ends::DialledGone => self.cut(id),
+            Ends::Both => {
+                link.ends = Ends::DiallerGone;
+                let (dialler, dialled, owed) = (link.dialler, link.dialled, std::mem::take(&mut link.owed));
+                let answers = |flight: &Flight| !matches!(flight, Flight::Answer { link, .. } if *link == id);
+                self.flights.retain(answers);
+                self.dialler_lost(dialler, dialled, owed);
+            }
+        }
+    }
+
+    /// The dialled bank loses the link; who dialled does not notice, and still gets what was answered.
+    pub fn cut_for_dialled(&mut self, id: u64) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        match link.ends {
+            Ends::DialledGone => {}
+            Ends::DiallerGone => self.cut(id),
+            Ends::Both => {
+                link.ends = Ends::DialledGone;
+                link.quiet_since_us = self.mono_us;
+                let dialled = link.dialled;
+                self.close(dialled, id);
+            }
+        }
+    }
+
+    fn dialler_lost(&mut self, dialler: usize, dialled: usize, owed: VecDeque<(Asked, u64)>) {
+        for (asked, _) in owed {
+            let reply = self.mistaken_answer(dialler, dialled, &asked, None);
+            let past = self.past(dialler, &asked.tx);
+            self.input(dialler, &Input::Answer { peer: peer(dialled), asked, reply, past });
+        }
+        self.input(dialler, &Input::PeerDown(peer(dialled)));
+    }
+
+    /// A bank closes the links over which a peer owes an answer for too long; each link is pinged every second.
+    pub(super) fn close_silent_links(&mut self, dialler: usize) {
+        if !self.closes_silent {
+            return;
+        }
+        let (now, silence_us) = (self.mono_us, PEER_SILENCE_MS_MAX * 1_000);
+        let is_silent = |link: &Link| match link.ends {
+            Ends::Both => link.owed.front().is_some_and(|(_, since)| since + silence_us <= now),
+            Ends::DialledGone => link.quiet_since_us + silence_us + 1_000_000 <= now,
+            Ends::DiallerGone => false,
+        };
+        let mine = |(_, link): &(&u64, &Link)| link.dialler == dialler && is_silent(link);
+        let silent: Vec<u64> = self.links.iter().filter(mine).map(|(id, _)| *id).collect();
+        for id in silent {
+            let Some(link) = self.links.get(&id) else { continue };
+            if self.is_blocked(dialler, link.dialled) {
+                // That it is closed can't be told either.
+                self.cut_for_dialler(id);
+            } else {
+                self.cut(id);
+            }
+        }
+    }
+
+    /// Delivers what is under way until nothing is.
+    pub fn settle(&mut self) {
+        let mut left = 1_000_000;
+        while !self.flights.is_empty() {
+            self.deliver(0);
+            left -= 1;
+            assert!(left > 0, "the banks never stop talking");
+        }
+    }
+
+    /// Delivers one thing that is under way; the first of its lane, whichever is named. Not where its way is blocked.
+    pub fn deliver(&mut self, at: usize) -> bool {
+        let lane = self.flights[at].lane();
+        if let Some(link) = self.links.get(&lane.0) {
+            let from = if lane.1 == link.dialled { link.dialler } else { link.dialled };
+            if self.is_blocked(from, lane.1) {
+                return false;
+            }
+        }
+        let first = self.flights.iter().position(|flight| flight.lane() == lane).unwrap_or(at);
+        let Some(flight) = self.flights.remove(first) else { return false };
+        match flight {
+            Flight::Request { to, link, message } => {
+                let asked = message.asked();
+                let request = request_of(message);
+                let slot = self.next_slot(SessionId(link));
+                if let Some(open) = self.links.get_mut(&link)
+                    && open.ends != Ends::DialledGone
+                {
+                    open.slots.insert(slot, asked);
+                    self.request(to, SessionId(link), Origin::Link, request, 0);
+                }
+            }
+            Flight::Answer { to, link, asked, reply } => {
+                let Some(open) = self.links.get_mut(&link) else { return true };
+                let owed = open.owed.iter().position(|(owed, _)| *owed == asked);
+                open.owed.remove(owed.expect("an answer answers a question"));
+                let dialled = open.dialled;
+                self.answered(to, dialled, asked, Some(reply));
+            }
+            Flight::NoLink { to, peer, asked } => self.answered(to, peer, asked, None),
+        }
+        true
+    }
+
+    fn answered(&mut self, to: usize, from: usize, asked: Asked, reply: Option<Reply>) {
+        let reply = self.mistaken_answer(to, from, &asked, reply);
+        self.seen.push(Seen::Answered { from, to, asked: asked.clone(), reply: reply.clone() });
+        let past = self.past(to, &asked.tx);
+        self.input(to, &Input::Answer { peer: peer(from), asked, reply, past });
+    }
+}
+
+/// The request that a message is.
+pub fn request_of(message: Message) -> Request {
+    match message {
+        Message::Prepare(tx, transaction) => Request::Prepare(tx, transaction),
+        Message::Commit(tx, tokens) => Request::Commit(tx, tokens),
+        Message::Abort(tx, token) => Request::Abort(tx, token),
+        Message::Resolve(tx) => Request::Resolve(tx),
+    }
+}
+
+fn peer(bank: usize) -> BankId {
+    BankId::new(bank).expect("few banks")
+}
