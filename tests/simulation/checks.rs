@@ -63,8 +63,13 @@ impl Simulation<'_> {
                 Record::Consortium { .. }
                 | Record::ClientAdded { .. }
                 | Record::ClockMoved { .. }
-                | Record::OutsideVoted { .. }
                 | Record::Stopped { .. } => {}
+                Record::OutsideVoted { tx, own, .. } => {
+                    if let Some(digest) = own.digest {
+                        self.forget_outcome(at, tx, &digest);
+                    }
+                    self.outside_vote_lost(tx);
+                }
             }
         }
     }
@@ -126,7 +131,11 @@ impl Simulation<'_> {
             }
             Record::ClientAdded { .. } => self.met.count("client added"),
             Record::ClockMoved { .. } => self.met.count("clock moved for a cut"),
-            Record::Consortium { .. } | Record::Stopped { .. } | Record::OutsideVoted { .. } => {}
+            Record::OutsideVoted { tx, own, time, refusal } => {
+                let digest = own.digest.expect("what is decided was voted OK on");
+                self.outside_voted(at, (tx, digest), (seq, *time), *refusal);
+            }
+            Record::Consortium { .. } | Record::Stopped { .. } => {}
         }
     }
 
@@ -223,6 +232,7 @@ impl Simulation<'_> {
             }
             _ => {}
         }
+        self.told_from_outside(at, session, &reply);
         if self.read_reply(at, session, &reply) {
             return;
         }

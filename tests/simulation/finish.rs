@@ -26,6 +26,7 @@ impl Simulation<'_> {
             self.world.sync(at);
             self.look();
         }
+        self.heal_outsiders();
         for _ in 0..ROUNDS {
             self.world.connect_all();
             self.settle_clients();
@@ -35,6 +36,7 @@ impl Simulation<'_> {
             self.time_out_drivers();
             self.look();
         }
+        self.outsiders_time_ends();
     }
 
     pub fn verify(&mut self) {
@@ -82,9 +84,11 @@ impl Simulation<'_> {
                     "t{number} is committed everywhere or nowhere, not at {:?}",
                     version.committed
                 );
+                let outside = version.transaction.has_outside();
                 assert!(
-                    named.minus(version.ok).is_empty() == (version.committed == named),
-                    "t{number} is committed exactly when all say OK"
+                    named.minus(version.ok).is_empty()
+                        == (version.committed == named || outside && version.aborted == named),
+                    "t{number} is committed exactly when all say OK, and no outside coordinator refused"
                 );
             }
         }

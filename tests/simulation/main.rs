@@ -18,6 +18,7 @@ mod faults;
 mod finish;
 mod liars;
 mod met;
+mod outsiders;
 mod plan;
 mod reads;
 mod shrink;

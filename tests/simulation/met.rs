@@ -89,6 +89,11 @@ pub const MUST_MEET: &[&str] = &[
     "composite",
     "patience",
     "execute for others",
+    // Outside coordinators.
+    "outside commit",
+    "outside abort",
+    "outside expired",
+    "outside vote on an inner transaction",
 ];
 
 impl Met {

@@ -44,7 +44,7 @@ pub struct Plan {
 }
 
 /// Kinds of trouble, as a shrunk run may leave them out.
-pub const TROUBLES: [&str; 12] = [
+pub const TROUBLES: [&str; 13] = [
     "lies",
     "crashes",
     "lost drivers",
@@ -55,6 +55,7 @@ pub const TROUBLES: [&str; 12] = [
     "cuts",
     "reads",
     "registrations",
+    "outsiders",
     "clocks",
     "time",
 ];
@@ -113,6 +114,8 @@ pub enum Next {
     Cut,
     Read,
     Register,
+    /// An outside coordinator says something.
+    Outside,
 }
 
 impl Next {
@@ -130,6 +133,7 @@ impl Next {
             Next::Cut => Some("cuts"),
             Next::Read => Some("reads"),
             Next::Register => Some("registrations"),
+            Next::Outside => Some("outsiders"),
             Next::Pass => Some("time"),
             Next::Begin
             | Next::Execute
@@ -167,7 +171,7 @@ pub struct Weather {
 }
 
 /// How often what happens, in ten thousand.
-const ODDS: [(u32, Next); 20] = [
+const ODDS: [(u32, Next); 21] = [
     (700, Next::Begin),
     (450, Next::Execute),
     (3_200, Next::DeliverToClients),
@@ -188,6 +192,7 @@ const ODDS: [(u32, Next); 20] = [
     (40, Next::Notice),
     (30, Next::Clock),
     (90, Next::Register),
+    (250, Next::Outside),
 ];
 
 impl Weather {

@@ -3,6 +3,7 @@
 use crate::clients::Clients;
 use crate::facts::Facts;
 use crate::met::Met;
+use crate::outsiders::Outsider;
 use crate::plan::{Next, Plan, Random, Weather};
 use crate::reads::Reads;
 use crate::world::World;
@@ -25,6 +26,7 @@ pub struct Simulation<'a> {
     /// By the number in an id.
     pub facts: Vec<Facts>,
     pub reads: Reads,
+    pub outsiders: Vec<Outsider>,
     /// Accounts by bank, with their one holder.
     pub accounts: Vec<Vec<AccountNumber>>,
     /// Callers of EXECUTE and their transaction's number, by session.
@@ -85,6 +87,7 @@ impl<'a> Simulation<'a> {
             clients: Clients::default(),
             facts: vec![Facts::default()],
             reads,
+            outsiders: Vec::new(),
             accounts,
             callers: BTreeMap::new(),
             openings: BTreeMap::new(),
@@ -142,6 +145,7 @@ impl<'a> Simulation<'a> {
             Next::Cut => self.ask_for_a_cut(),
             Next::Read => self.read(),
             Next::Register => self.register(),
+            Next::Outside => self.come_from_outside(),
         }
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub const KEYS: [&str; 2] = ["storage", "rate"];
 
 impl Simulation<'_> {
-    fn money(&mut self, flow: Flow, at: usize, amount: i64) -> Op {
+    pub fn money(&mut self, flow: Flow, at: usize, amount: i64) -> Op {
         let account = match self.random.below(200) {
             0 => AccountNumber::new("nobody-0").unwrap(),
             _ => self.random.of(&self.accounts[at]).clone(),
@@ -99,7 +99,7 @@ impl Simulation<'_> {
         (self.named(&transaction), transaction)
     }
 
-    fn named(&mut self, transaction: &Arc<Transaction>) -> TxId {
+    pub fn named(&mut self, transaction: &Arc<Transaction>) -> TxId {
         self.met.count("transactions");
         if self.weather.disks.is_some() {
             self.met.count("transactions on disks");

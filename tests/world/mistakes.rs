@@ -266,7 +266,8 @@ pub trait Around {
         let mut undecided: Vec<(TxId, Time, Arc<Transaction>)> = Vec::new();
         for record in self.records_of(bank) {
             match record {
-                Record::Voted { tx, time, transaction, refusal: None } => {
+                // What an outside coordinator decides no other record can end: that would be found at once.
+                Record::Voted { tx, time, transaction, refusal: None } if !transaction.has_outside() => {
                     undecided.push((tx.clone(), *time, Arc::clone(transaction)));
                 }
                 Record::Decided { tx, .. } => undecided.retain(|(other, ..)| other != tx),

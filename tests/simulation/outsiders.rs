@@ -1,0 +1,174 @@
+//! Outside coordinators: each speaks to one bank, votes when it likes and as often as it likes, and goes away without a
+//! word. What they were told is compared with the journals, and nothing may commit for them.
+
+use crate::facts::number;
+use crate::simulation::{Simulation, bank};
+use consorcio::bank::io::{Origin, Seq, SessionId};
+use consorcio::commit::token::{Digest, Verdict};
+use consorcio::ids::{Time, TxId};
+use consorcio::limits::OUTSIDE_VOTE_MS_MAX;
+use consorcio::wire::Reason;
+use consorcio::wire::reply::Reply;
+use consorcio::wire::request::Request;
+use consorcio::wire::transaction::{Flow, Op, Transaction};
+use std::sync::Arc;
+
+/// Their session, at every bank.
+pub const OUTSIDE: u64 = 6;
+
+/// A transaction with an outside coordinator.
+pub struct Outsider {
+    number: usize,
+    at: usize,
+    said_commit: bool,
+    /// Its vote, as the bank recorded it: the record, and the commit's time; none for an abort.
+    voted: Option<(Seq, Option<Time>)>,
+}
+
+impl Simulation<'_> {
+    pub fn come_from_outside(&mut self) {
+        let known = self.outsiders.len();
+        if known == 0 || self.random.chance(35) {
+            return self.prepare_from_outside();
+        }
+        // Mostly one of the newest; and sometimes one that is none of theirs.
+        let back = if self.random.chance(80) { known.min(6) } else { known };
+        let at = known - 1 - self.random.below(back);
+        let (mut id, bank) = (self.outsiders[at].number, self.outsiders[at].at);
+        if self.random.chance(5) {
+            self.met.count("outside vote on an inner transaction");
+            id = 1 + self.random.below(self.facts.len() - 1);
+        }
+        let tx = TxId::new(&format!("t{id}")).unwrap();
+        match self.random.below(20) {
+            0..9 => self.vote_from_outside(bank, &tx, true),
+            9..14 => self.vote_from_outside(bank, &tx, false),
+            14..18 => {
+                let transaction = Arc::clone(&self.facts[id].versions[0].transaction);
+                self.ask_from_outside(bank, Request::Prepare(tx, transaction));
+            }
+            _ => self.world.close(bank, OUTSIDE),
+        }
+    }
+
+    fn prepare_from_outside(&mut self) {
+        let at = self.random.below(self.banks());
+        let ops: Vec<Op> = (0..self.random.below(3))
+            .map(|_| {
+                let amount = i64::try_from(1 + self.random.below(400)).unwrap();
+                self.money(Flow::Withdraw, at, amount)
+            })
+            .collect();
+        let transaction = Arc::new(Transaction::with_outside(bank(at), ops).unwrap());
+        let tx = self.named(&transaction);
+        self.outsiders.push(Outsider { number: number(&tx), at, said_commit: false, voted: None });
+        if self.random.chance(5) {
+            self.vote_from_outside(at, &tx, false);
+        }
+        self.ask_from_outside(at, Request::Prepare(tx, transaction));
+    }
+
+    fn vote_from_outside(&mut self, at: usize, tx: &TxId, commit: bool) {
+        if let Some(outsider) = self.outsider(tx).filter(|outsider| outsider.at == at) {
+            outsider.said_commit |= commit;
+        }
+        let request =
+            if commit { Request::Commit(tx.clone(), Vec::new()) } else { Request::Abort(tx.clone(), None) };
+        self.ask_from_outside(at, request);
+    }
+
+    fn ask_from_outside(&mut self, at: usize, request: Request) {
+        self.world.request(at, SessionId(OUTSIDE), Origin::Outside, request, 0);
+    }
+
+    fn outsider(&mut self, tx: &TxId) -> Option<&mut Outsider> {
+        // Numbers only grow.
+        let at = self.outsiders.binary_search_by_key(&number(tx), |outsider| outsider.number).ok()?;
+        Some(&mut self.outsiders[at])
+    }
+
+    /// A bank records an outside coordinator's vote, and with it the decision.
+    pub fn outside_voted(
+        &mut self,
+        at: usize,
+        (tx, digest): (&TxId, Digest),
+        (seq, time): (Seq, Time),
+        refusal: Option<Reason>,
+    ) {
+        let cut = self.reads.cut_up_to(at);
+        let own = self.facts(tx).vote(at).filter(|own| own.digest == Some(digest));
+        assert!(
+            own.is_some_and(|own| time > own.time),
+            "{tx} is decided from outside before bank {at} voted"
+        );
+        let outsider = self.outsider(tx).unwrap_or_else(|| panic!("{tx} has no outside coordinator"));
+        assert_eq!(outsider.at, at, "{tx} is another bank's");
+        assert_eq!(outsider.voted, None, "{tx} is decided from outside twice");
+        outsider.voted = Some((seq, refusal.is_none().then_some(time)));
+        assert!(refusal.is_some() || outsider.said_commit, "{tx} commits, and its coordinator never said so");
+        let version = self.facts(tx).version(&digest).expect("somebody's bytes");
+        if refusal.is_none() {
+            assert!(time.0 > cut, "{tx} commits at {at} with time {time}, but the cut at {cut} was told");
+            version.committed = version.committed.with(bank(at));
+            version.time = Some(time);
+        } else {
+            version.aborted = version.aborted.with(bank(at));
+        }
+        self.met.count(match refusal {
+            None => "outside commit",
+            Some(Reason::Expired) => "outside expired",
+            Some(_) => "outside abort",
+        });
+    }
+
+    /// A crash took that vote: nobody was told of it.
+    pub fn outside_vote_lost(&mut self, tx: &TxId) {
+        if let Some(outsider) = self.outsider(tx) {
+            outsider.voted = None;
+        }
+    }
+
+    /// Whoever is told how a transaction with an outside coordinator ended, is told what is so and stays so.
+    pub fn told_from_outside(&mut self, at: usize, session: u64, reply: &Reply) {
+        let (tx, committed, token) = match reply {
+            Reply::Committed(tx, time, token) => (tx, Some(*time), token),
+            Reply::Aborted(tx, token, _) => (tx, None, token),
+            _ => return,
+        };
+        let Some(digest) = token.digest else { return };
+        let facts = self.facts(tx);
+        let outside = facts.version(&digest).is_some_and(|version| version.transaction.has_outside());
+        let Some(own) = facts.vote(at).filter(|own| outside && own.digest == Some(digest)) else { return };
+        let voted = self.outsider(tx).and_then(|outsider| outsider.voted);
+        match (own.verdict, voted) {
+            (Verdict::No, voted) => assert_eq!((committed, voted), (None, None), "bank {at} refused {tx}"),
+            (Verdict::Ok, None) => panic!("bank {at} tells how {tx} ended; it has not"),
+            (Verdict::Ok, Some((seq, so))) => {
+                assert_eq!(committed, so, "bank {at} tells how {tx} ended");
+                assert!(self.is_durable(at, seq), "bank {at} tells how {tx} ended before that is synced");
+            }
+        }
+        if session == OUTSIDE {
+            self.facts(tx).told.push((Some(digest), committed.is_some()));
+        }
+    }
+
+    /// They come back and end what they began, but for some, whose time ends.
+    pub fn heal_outsiders(&mut self) {
+        for at in 0..self.outsiders.len() {
+            let Outsider { number, at, voted, .. } = self.outsiders[at];
+            if voted.is_none() && !self.random.chance(30) {
+                let commit = self.random.chance(60);
+                self.vote_from_outside(at, &TxId::new(&format!("t{number}")).unwrap(), commit);
+                self.look();
+            }
+        }
+    }
+
+    /// Their time is over, however slow a bank's clock is.
+    pub fn outsiders_time_ends(&mut self) {
+        self.world.pass(2 * OUTSIDE_VOTE_MS_MAX * 1_000);
+        (0..self.banks()).for_each(|at| self.world.tick(at));
+        self.look();
+    }
+}
