@@ -118,7 +118,7 @@ pub struct Node {
     /// When this run of its process voted OK on what, by the monotonic clock.
     pub voted_us: Vec<(TxId, u64)>,
     /// How long its journal was at its start: a vote that is told to it and is not in there, it must have given since.
-    started_with: usize,
+    pub started_with: usize,
     replies: Vec<Outgoing>,
     sends: Vec<Sending>,
     print: OnceCell<u128>,

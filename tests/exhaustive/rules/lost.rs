@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub struct Lost {
     /// Whose journal it is.
     pub at: usize,
+    /// How many records the copy has.
+    pub keep: usize,
     pub records: Vec<Arc<Record>>,
 }
 
@@ -63,12 +65,16 @@ impl Town {
         node.core.is_some() && tokens.iter().any(|token| lost.has_vote(tx, token) && !held(token))
     }
 
-    /// Is this the time of a vote that the bank forgot?
+    /// Is this the time of a vote that the bank forgot, and can miss? What lies between its last vote on the old copy and
+    /// the next one, only that run of its process knows.
     pub fn is_told_what_it_forgot(&self, at: usize, time: Time) -> bool {
         let Some(lost) = self.lost.as_ref().filter(|lost| lost.at == at) else { return false };
+        let node = &self.nodes[at];
         let voted_then =
             |records: &[Arc<Record>]| records.iter().any(|record| record.vote_time() == Some(time));
-        voted_then(&lost.records) && !voted_then(&self.nodes[at].journal)
+        let later = node.journal.iter().filter_map(|record| record.vote_time()).any(|vote| vote > time);
+        let can_miss = !later || node.started_with == lost.keep;
+        can_miss && voted_then(&lost.records) && !voted_then(&node.journal)
     }
 
     /// All is healed, and all links are open: no peer knows of a vote as the last one of a bank that works on without

@@ -87,6 +87,12 @@ pub fn large() -> Vec<World> {
             (134150, 581843),
             &["duplicate-id", "tombstone by ABORT"],
         ),
+        world(
+            "a lost disk and a crash",
+            of(2, vec![client(THERE)], Budget { restores: 1, crashes: 1, gone: 1, ..NONE }),
+            (38635, 139432),
+            &["stopped itself", "promise forgotten", "outcome forgotten"],
+        ),
     ]);
     worlds
 }
