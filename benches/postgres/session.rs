@@ -1,0 +1,171 @@
+//! One session with a PostgreSQL server: its wire protocol (version 3), as far as the comparison needs it.
+//!
+//! Written by hand so that a transfer's statements travel in one write and are answered in one round trip, as ours
+//! are; a general client would wait for each.
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const VERSION_3_0: i32 = 196_608;
+
+/// An open session.
+pub struct Session {
+    stream: TcpStream,
+    output: Vec<u8>,
+    input: Vec<u8>,
+}
+
+/// What the server answered up to its next "ready".
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// The first error, if there was one.
+    pub error: Option<String>,
+    /// The first column of the last row.
+    pub value: Option<String>,
+}
+
+impl Answer {
+    /// The answer, unless it was an error.
+    pub fn ok(self) -> Result<Answer> {
+        match self.error {
+            Some(error) => bail!("PostgreSQL: {error}"),
+            None => Ok(self),
+        }
+    }
+}
+
+impl Session {
+    /// Connects on loopback, to the database `postgres` of the user `postgres`, who needs no password.
+    pub async fn connect(port: u16) -> Result<Session> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.with_context(|| format!("port {port}"))?;
+        stream.set_nodelay(true)?;
+        let mut session = Session { stream, output: Vec::new(), input: Vec::new() };
+        let text = b"user\0postgres\0database\0postgres\0\0";
+        session.output.extend(length(text.len() + 8)?.to_be_bytes());
+        session.output.extend(VERSION_3_0.to_be_bytes());
+        session.output.extend(text);
+        session.answer().await?.ok()?;
+        Ok(session)
+    }
+
+    /// Runs `sql` and waits for it.
+    pub async fn run(&mut self, sql: &str) -> Result<Answer> {
+        self.query(sql)?;
+        self.answer().await
+    }
+
+    /// Will send `sql`, which may hold no parameters.
+    pub fn query(&mut self, sql: &str) -> Result<()> {
+        self.message(b'Q', |body| text(body, sql))
+    }
+
+    /// Has the server prepare `sql` under `name`, whose parameters are as `bind` gives them; waits for it.
+    pub async fn prepare(&mut self, name: &str, sql: &str) -> Result<()> {
+        self.parse(name, sql)?;
+        self.sync()?;
+        self.answer().await?.ok()?;
+        Ok(())
+    }
+
+    /// Will have the server prepare `sql` under `name`.
+    pub fn parse(&mut self, name: &str, sql: &str) -> Result<()> {
+        self.message(b'P', |body| {
+            text(body, name);
+            text(body, sql);
+            body.extend(0_i16.to_be_bytes());
+        })
+    }
+
+    /// Will run what is prepared under `name`, with these parameters in their binary form.
+    pub fn execute(&mut self, name: &str, parameters: &[&[u8]]) -> Result<()> {
+        let count = i16::try_from(parameters.len())?;
+        let lengths: Vec<i32> = parameters.iter().map(|one| length(one.len())).collect::<Result<_>>()?;
+        self.message(b'B', |body| {
+            text(body, "");
+            text(body, name);
+            // All of them are binary.
+            body.extend(1_i16.to_be_bytes());
+            body.extend(1_i16.to_be_bytes());
+            body.extend(count.to_be_bytes());
+            for (parameter, length) in parameters.iter().zip(&lengths) {
+                body.extend(length.to_be_bytes());
+                body.extend(*parameter);
+            }
+            body.extend(0_i16.to_be_bytes());
+        })?;
+        self.message(b'E', |body| {
+            text(body, "");
+            body.extend(0_i32.to_be_bytes());
+        })
+    }
+
+    /// Ends a series of `parse` and `execute`: the server answers "ready" after it.
+    pub fn sync(&mut self) -> Result<()> {
+        self.message(b'S', |_| {})
+    }
+
+    /// Sends what waits, in one write, and reads up to the next "ready".
+    pub async fn answer(&mut self) -> Result<Answer> {
+        self.stream.write_all(&self.output).await?;
+        self.output.clear();
+        let mut answer = Answer::default();
+        loop {
+            while let Some((kind, body, end)) = first_message(&self.input)? {
+                match kind {
+                    b'E' if answer.error.is_none() => answer.error = Some(words(body)),
+                    b'D' => answer.value = first_column(body),
+                    b'R' => ensure!(body == [0; 4], "PostgreSQL wants a password"),
+                    // Notices, parameters, completions.
+                    _ => {}
+                }
+                self.input.drain(..end);
+                if kind == b'Z' {
+                    return Ok(answer);
+                }
+            }
+            ensure!(self.stream.read_buf(&mut self.input).await? > 0, "PostgreSQL closed the connection");
+        }
+    }
+
+    fn message(&mut self, kind: u8, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        self.output.push(kind);
+        let begin = self.output.len();
+        self.output.extend([0; 4]);
+        write(&mut self.output);
+        let length = length(self.output.len() - begin)?;
+        self.output[begin..begin + 4].copy_from_slice(&length.to_be_bytes());
+        Ok(())
+    }
+}
+
+fn length(length: usize) -> Result<i32> {
+    Ok(i32::try_from(length)?)
+}
+
+fn text(body: &mut Vec<u8>, text: &str) {
+    body.extend(text.as_bytes());
+    body.push(0);
+}
+
+/// The kind of the first message, its body, and where the next begins; none where it has not come as a whole.
+fn first_message(input: &[u8]) -> Result<Option<(u8, &[u8], usize)>> {
+    let Some((&[kind, a, b, c, d], _)) = input.split_first_chunk() else { return Ok(None) };
+    let end = 1 + usize::try_from(u32::from_be_bytes([a, b, c, d]))?;
+    ensure!(end >= 5, "PostgreSQL sent a message without a length");
+    Ok(input.get(5..end).map(|body| (kind, body, end)))
+}
+
+/// The words of an error: its code and its message.
+fn words(body: &[u8]) -> String {
+    let fields = body.split(|byte| *byte == 0).filter_map(|field| field.split_first());
+    let told = fields.filter(|(kind, _)| matches!(kind, b'C' | b'M'));
+    told.map(|(_, text)| String::from_utf8_lossy(text).into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+/// The first column of a row, as text.
+fn first_column(body: &[u8]) -> Option<String> {
+    let (length, rest) = body.get(2..)?.split_first_chunk::<4>()?;
+    let length = usize::try_from(i32::from_be_bytes(*length)).ok()?;
+    Some(String::from_utf8_lossy(rest.get(..length)?).into_owned())
+}
