@@ -4,7 +4,9 @@ use super::args::{
     AccountCommand, ClientCommand, Command, LedgerCommand, MoneyCommand, OverviewCommand, RegisterCommand,
 };
 use super::output::Shown;
-use super::{Context, audit, bench, doubt, ledgers, manual, overview, ping, resolve, trace, transactions};
+use super::{
+    Context, audit, bench, contention, doubt, ledgers, manual, overview, ping, resolve, trace, transactions,
+};
 
 /// Does what was typed.
 pub async fn run(context: &Context, command: Option<Command>) -> Shown {
@@ -16,6 +18,7 @@ pub async fn run(context: &Context, command: Option<Command>) -> Shown {
         Some(Command::Overview(command)) => overview(context, command).await,
         Some(Command::Audit(arguments)) => audit::run(context, arguments).await,
         Some(Command::Trace(arguments)) => trace::run(arguments, &context.log_dir, context.paint),
+        Some(Command::Contention(arguments)) => contention::run(context, arguments).await,
         Some(Command::Bench(arguments)) => bench::run(context, arguments).await,
         Some(Command::Manual(command)) => manual::run(&command),
     }

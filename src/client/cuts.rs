@@ -44,7 +44,6 @@ pub enum Extent<'a> {
     Registers,
     /// Also every account.
     All,
-    #[expect(dead_code, reason = "contention asks so")]
     /// Its sums, and the accounts and registers whose names begin with this text.
     Named(&'a str),
 }

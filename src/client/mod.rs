@@ -7,6 +7,7 @@ mod asking;
 mod audit;
 mod bench;
 mod commands;
+mod contention;
 mod conversation;
 mod cuts;
 mod doubt;
@@ -43,6 +44,8 @@ pub struct Context {
     consortium: Consortium,
     story: Story,
     paint: Paint,
+    /// This client's name.
+    name: String,
     /// What is known so far, for whoever interrupts.
     known: RefCell<Option<String>>,
     /// Where step logs are.
@@ -108,6 +111,7 @@ async fn run(arguments: Arguments) -> Shown {
         consortium: arguments.consortium,
         story: Story::new(log),
         paint,
+        name: arguments.name.clone(),
         known: RefCell::new(None),
         log_dir: arguments.log_dir,
     };

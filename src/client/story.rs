@@ -21,6 +21,11 @@ impl Story {
         Story { log }
     }
 
+    /// A story that is told to nobody.
+    pub fn off() -> Story {
+        Story { log: StepLog::off() }
+    }
+
     /// Where the client called `name` keeps its log: `cliente-1` and `1` both in `cliente-1.log`.
     pub fn path(folder: &Path, name: &str) -> PathBuf {
         let short = name.strip_prefix("cliente-").filter(|rest| !rest.is_empty()).unwrap_or(name);

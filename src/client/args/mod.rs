@@ -4,6 +4,7 @@
 
 mod audit;
 mod bench;
+mod contention;
 mod how;
 mod ledgers;
 mod manual;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 
 pub use audit::AuditArguments;
 pub use bench::{BenchArguments, Kind};
+pub use contention::{ContentionArguments, Mix};
 pub use how::How;
 pub use ledgers::{AccountCommand, ClientCommand, LedgerCommand};
 pub use manual::ManualCommand;
@@ -119,6 +121,9 @@ pub enum Command {
     /// Show what all nodes' step logs tell of a transaction, on one time; or find the slow, aborted, doubtful ones.
     #[command(visible_alias = "rastrear", before_help = trace::EXAMPLES)]
     Trace(TraceArguments),
+    /// Have many clients fight over few accounts, check all they were told, and give a verdict.
+    #[command(visible_alias = "disputar", before_help = contention::EXAMPLES)]
+    Contention(ContentionArguments),
     /// Measure: transfers between running banks, from clients and accounts made for it.
     #[command(visible_alias = "medir", before_help = bench::EXAMPLES)]
     Bench(BenchArguments),
@@ -137,6 +142,7 @@ impl Command {
             Command::Overview(command) => command.word(),
             Command::Audit(_) => "audit",
             Command::Trace(_) => "trace",
+            Command::Contention(_) => "contention",
             Command::Bench(_) => "bench",
             Command::Manual(command) => command.word(),
         }
@@ -193,6 +199,7 @@ mod tests {
             "cliente duvidas",
             "cliente rastrear t1 --logs a b --svg t1.svg",
             "cliente rastrear --slowest --logs a",
+            "cliente disputar",
         ] {
             assert!(read(line).command.is_some(), "{line}");
         }

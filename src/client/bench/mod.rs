@@ -146,7 +146,7 @@ async fn tell_progress(tally: Rc<RefCell<Tally>>, plan: Plan, (run, runs): (u32,
 }
 
 /// Thousands of connections need more files than a shell usually allows; what can't be had shows when connecting.
-fn allow_many_connections() {
+pub fn allow_many_connections() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;

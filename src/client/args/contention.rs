@@ -1,0 +1,110 @@
+//! `cliente contention`: what is typed to have many clients fight over few accounts.
+
+use crate::client::typed::duration;
+use clap::Args;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// What the help shows first.
+pub const EXAMPLES: &str = "\
+Examples:
+  cliente contention                                   16 clients, 30 s, then a verdict
+  cliente contention --clients 64 --accounts 1 --seconds 10
+  cliente contention --mix set:1,transfer:8,composite:2,read:1 --hot 90 --seed 7
+  cliente --name maria contention --client-logs        one step log a client: logs/cliente-maria-1.log …
+
+Banks may die and come back meanwhile (scripts/contention.sh kills them): what a client does not know is settled
+afterwards. Exit code 0 only if every cut added up, the registers are equal at all banks, nothing is left undecided,
+and every outcome that a client was told is the banks' too.";
+
+/// `cliente contention`
+#[derive(Debug, Clone, Args)]
+pub struct ContentionArguments {
+    /// Clients at work at the same time, each with one connection a bank.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub clients: u32,
+    /// How long they work.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub seconds: u32,
+    /// What they ask for, each with its share.
+    #[arg(long, value_name = "KIND:SHARE,…", default_value = "set:1,transfer:8,composite:2,read:1")]
+    pub mix: Mix,
+    /// Accounts at each bank; they are this run's own.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=9999))]
+    pub accounts: u32,
+    /// How often, of 100 times, a bank's first account is taken instead of any.
+    #[arg(long, value_name = "PERCENT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub hot: u32,
+    /// The same seed makes the same requests again; chosen and told if not given.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Requests a second of all clients together; as fast as they can if not given.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rate: Option<u32>,
+    /// What is undecided at the end, and banks that are away then, get this long.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub settle: Duration,
+    /// Let the banks drive (EXECUTE), instead of this program.
+    #[arg(long)]
+    pub via_bank: bool,
+    /// Give each client a name and a step log of its own, NAME-1, NAME-2, …
+    #[arg(long)]
+    pub client_logs: bool,
+}
+
+/// What clients ask for, and how often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mix {
+    /// One of the run's registers, at every bank.
+    pub set: u32,
+    /// One debit and one credit.
+    pub transfer: u32,
+    /// Two debits into one credit.
+    pub composite: u32,
+    /// A balance or a register.
+    pub read: u32,
+}
+
+impl Mix {
+    /// All shares together.
+    pub fn sum(&self) -> u32 {
+        self.set + self.transfer + self.composite + self.read
+    }
+}
+
+impl FromStr for Mix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Mix, String> {
+        let mut mix = Mix::default();
+        for part in text.split(',') {
+            let (kind, share) = part.split_once(':').unwrap_or((part, "1"));
+            let share = share.parse().ok().filter(|share: &u32| *share <= 1000);
+            let share = share.ok_or_else(|| format!("{part:?}: a share is a number from 0 to 1000"))?;
+            match kind {
+                "set" => mix.set = share,
+                "transfer" => mix.transfer = share,
+                "composite" => mix.composite = share,
+                "read" => mix.read = share,
+                _ => return Err(format!("{kind:?} is none of set, transfer, composite and read")),
+            }
+        }
+        if mix.sum() == 0 { Err("all shares are 0".into()) } else { Ok(mix) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mix_is_read() {
+        let mix = |text: &str| text.parse::<Mix>();
+        assert_eq!(mix("set:1,transfer:8"), Ok(Mix { set: 1, transfer: 8, composite: 0, read: 0 }));
+        assert_eq!(mix("read"), Ok(Mix { read: 1, ..Mix::default() }));
+        for (typed, told) in [("", "none of"), ("set:0", "all shares"), ("set:x", "number"), ("pay:1", "pay")]
+        {
+            assert!(mix(typed).unwrap_err().contains(told), "{typed}");
+        }
+    }
+}

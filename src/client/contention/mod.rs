@@ -1,0 +1,252 @@
+//! `cliente contention`: many clients fight over few accounts and registers of their own run while consistent cuts are
+//! taken all along; then everything that they were told is checked, and there is a verdict.
+//!
+//! Several runs side by side do not meet: each has its own clients, accounts, registers and ids.
+
+mod report;
+mod settle;
+mod setup;
+mod tally;
+mod work;
+mod worker;
+
+use super::args::ContentionArguments;
+use super::cuts::{self, Extent};
+use super::failure::Failure;
+use super::output::Shown;
+use super::progress::Progress;
+use super::story::Story;
+use super::{Context, asking};
+use crate::fresh::IdMaker;
+use crate::ids::{BankId, Time, TxId};
+use crate::money::Money;
+use crate::steplog::{self, StepLog};
+use crate::wire::request::Request;
+use report::Report;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+use tally::Tally;
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep, sleep_until};
+use work::{Kind, Names, OPENING_DEPOSIT, Work};
+use worker::{Plan, Told, Worker};
+
+/// How long after a cut the next one is taken.
+const CUT_EVERY: Duration = Duration::from_millis(250);
+/// How often who waits is told.
+const TOLD_EVERY: Duration = Duration::from_millis(500);
+/// Between two looks at the end.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// More that did not add up is not kept.
+const BROKEN_KEPT: usize = 20;
+
+/// What the end of a run showed.
+struct Ending {
+    /// Why there was no last cut, or why it does not hold.
+    last_cut: Result<(), Failure>,
+    /// Transactions of this run that some bank still holds undecided.
+    pending: Vec<String>,
+}
+
+/// Runs it.
+pub async fn run(context: &Context, arguments: ContentionArguments) -> Shown {
+    match LocalSet::new().run_until(contend(context, &arguments)).await {
+        Ok(report) => report.shown(context.paint),
+        Err(failure) => failure.into(),
+    }
+}
+
+async fn contend(context: &Context, arguments: &ContentionArguments) -> Result<Report, Failure> {
+    let no_randomness = |error| Failure::Own(format!("no randomness: {error}"));
+    let mut run = IdMaker::new().map_err(no_randomness)?.now().as_str().to_owned();
+    run.truncate(16);
+    let seed = match arguments.seed {
+        Some(seed) => seed,
+        None => getrandom::u64().map_err(no_randomness)?,
+    };
+    let kind = Kind {
+        names: Names { run },
+        banks: asking::these_banks(context, None),
+        mix: arguments.mix,
+        accounts: arguments.accounts,
+        hot: arguments.hot,
+        seed,
+    };
+    super::bench::allow_many_connections();
+    setup::open_accounts(context, &kind).await?;
+    let progress = Progress::on_terminal();
+    let tally = Rc::new(RefCell::new(Tally::default()));
+    let begin = Instant::now();
+    let end = begin + Duration::from_secs(arguments.seconds.into());
+    let plan = Plan { begin, end, rate: arguments.rate, clients: arguments.clients };
+    let workers = workers(context, arguments, &kind, &tally)?;
+    let working = Cell::new(true);
+    let working_ref = &working;
+    let clients = async {
+        let running: Vec<_> =
+            workers.into_iter().map(|worker| tokio::task::spawn_local(worker.run(plan))).collect();
+        let mut told = Vec::new();
+        for client in running {
+            told.push(client.await);
+        }
+        working_ref.set(false);
+        told
+    };
+    let watch = async {
+        let mut last = None;
+        while working.get() {
+            // What it showed is counted.
+            let _ = one_cut(context, &kind, &mut last, &tally).await;
+            sleep(CUT_EVERY).await;
+        }
+    };
+    let tell = async {
+        while working.get() {
+            let left = end.saturating_duration_since(Instant::now()).as_secs();
+            let told = tally.borrow().in_words();
+            context.known.replace(Some(format!("interrupted, nothing is checked: {told}")));
+            if let Some(progress) = &progress {
+                progress.show(&format!("contention, {left} s left: {told}"));
+            }
+            sleep_until(Instant::now() + TOLD_EVERY).await;
+        }
+    };
+    let (told, (), ()) = tokio::join!(clients, watch, tell);
+    let told: Result<Vec<Vec<Told>>, _> = told.into_iter().collect();
+    let told = told.map_err(|error| Failure::Own(format!("a client of the run died: {error}")))?;
+    let until = Instant::now() + arguments.settle;
+    let settled = settle::settle(context, &kind, &told, until, |done, all| {
+        if let Some(progress) = &progress {
+            progress.show(&format!("contention, asking what became of {done} of {all}"));
+        }
+    })
+    .await;
+    let ending = ending(context, &kind, &tally, until).await;
+    drop(progress);
+    Ok(Report::new(arguments, &kind, tally.take(), settled, ending, end - begin))
+}
+
+fn workers(
+    context: &Context,
+    arguments: &ContentionArguments,
+    kind: &Kind,
+    tally: &Rc<RefCell<Tally>>,
+) -> Result<Vec<Worker>, Failure> {
+    let address = |bank: &BankId| (*bank, context.consortium.address(*bank).unwrap_or("-").to_owned());
+    let addresses: Vec<(BankId, String)> = kind.banks.iter().map(address).collect();
+    (0..arguments.clients)
+        .map(|number| {
+            let story = if arguments.client_logs { client_story(context, number)? } else { Story::off() };
+            let work = Work::new(kind, number);
+            Ok(Worker::new(number, addresses.clone(), work, arguments.via_bank, story, Rc::clone(tally)))
+        })
+        .collect()
+}
+
+/// The step log of client `number`, counted from 1 as people do.
+fn client_story(context: &Context, number: u32) -> Result<Story, Failure> {
+    let name = format!("{}-{}", context.name, number + 1);
+    let places = context.consortium.to_texts();
+    let options = steplog::Options { places, ..steplog::Options::default() };
+    let log = StepLog::open(&Story::path(&context.log_dir, &name), options);
+    let story = Story::new(log.map_err(|error| Failure::Own(error.to_string()))?);
+    story.began(&format!("{name} contention"));
+    Ok(story)
+}
+
+/// Takes a cut and judges it: all banks' sums, and of this run its registers and the sum of its accounts.
+async fn one_cut(
+    context: &Context,
+    kind: &Kind,
+    last: &mut Option<Time>,
+    tally: &RefCell<Tally>,
+) -> Result<(), Failure> {
+    let prefix = kind.names.prefix();
+    let taken = cuts::take(context, *last, Extent::Named(&prefix)).await;
+    let judged = match &taken {
+        Ok(taken) => {
+            *last = Some(taken.time);
+            let own: i128 = taken
+                .answers
+                .iter()
+                .filter_map(|answer| answer.said.as_ref().ok())
+                .map(crate::audit::BankCut::accounts_total)
+                .sum();
+            let due = all_money(kind);
+            let mut faults = taken.judged.faults.clone();
+            if taken.judged.missing.is_empty() && own != due {
+                faults.push(format!("the run's accounts hold {own} centavos together instead of {due}"));
+            }
+            match faults.first() {
+                Some(fault) => {
+                    Err(Failure::Own(format!("the cut at {} does not add up: {fault}", taken.time)))
+                }
+                None => taken.missing().map_or(Ok(()), Err),
+            }
+        }
+        Err(failure) => Err(failure.clone()),
+    };
+    let mut tally = tally.borrow_mut();
+    match &judged {
+        Ok(()) => tally.cuts += 1,
+        Err(Failure::Own(broken)) => {
+            if tally.broken.len() < BROKEN_KEPT {
+                tally.broken.push(broken.clone());
+            }
+        }
+        Err(_) => tally.no_cuts += 1,
+    }
+    judged
+}
+
+/// What the run's accounts hold together, always.
+fn all_money(kind: &Kind) -> i128 {
+    let Money(each) = OPENING_DEPOSIT;
+    i128::from(each) * i128::from(kind.accounts) * kind.banks.len() as i128
+}
+
+/// Waits until no bank holds anything undecided of this run, and takes the last cut.
+async fn ending(context: &Context, kind: &Kind, tally: &RefCell<Tally>, until: Instant) -> Ending {
+    let mut last = None;
+    loop {
+        let pending = pending(context, kind).await;
+        let last_cut = one_cut(context, kind, &mut last, tally).await;
+        let ended = matches!(&pending, Ok(pending) if pending.is_empty()) && last_cut.is_ok();
+        let broken = matches!(last_cut, Err(Failure::Own(_)));
+        if ended || broken || Instant::now() >= until {
+            let last_cut = match &pending {
+                Ok(_) => last_cut,
+                Err(failure) => last_cut.and(Err(failure.clone())),
+            };
+            return Ending { last_cut, pending: pending.unwrap_or_default() };
+        }
+        sleep(AGAIN_AFTER).await;
+    }
+}
+
+/// The ids of this run that some bank holds undecided.
+async fn pending(context: &Context, kind: &Kind) -> Result<Vec<String>, Failure> {
+    #[derive(serde::Deserialize)]
+    struct View {
+        tx: String,
+    }
+    let own = |error: crate::ids::BadName| Failure::Own(format!("a page's key: {error}"));
+    let request = |after: Option<&str>| {
+        // Ids are listed in their order, and this run's begin with its name.
+        let after = TxId::new(after.unwrap_or(&kind.names.run)).map_err(own)?;
+        Ok(Request::Pending { after: Some(after) })
+    };
+    let mut found = Vec::new();
+    for bank in &kind.banks {
+        for item in asking::ask_list(context, *bank, request).await? {
+            let view: View = asking::read(*bank, item.get())?;
+            if view.tx.starts_with(&kind.names.run) {
+                found.push(view.tx);
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}

@@ -1,0 +1,260 @@
+//! What a contention run showed, and its verdict.
+
+use super::super::args::ContentionArguments;
+use super::super::failure::Failure;
+use super::super::output::{ErrorPart, Paint, Shown, Tone, micros, plain, took};
+use super::Ending;
+use super::settle::Settled;
+use super::tally::Tally;
+use super::work::Kind;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// So many lines of one sort are shown; `--json` tells all that were kept.
+const SHOWN: usize = 5;
+
+/// What is shown.
+#[derive(Serialize)]
+pub struct Report {
+    run: String,
+    seed: u64,
+    clients: u32,
+    seconds: u32,
+    accounts: u32,
+    hot_percent: u32,
+    driver: &'static str,
+    committed: u64,
+    committed_per_s: u64,
+    reads: u64,
+    nok: BTreeMap<&'static str, u64>,
+    aborted: BTreeMap<&'static str, u64>,
+    in_doubt: u64,
+    in_doubt_committed: u64,
+    in_doubt_aborted: u64,
+    unread: u64,
+    connections_lost: u64,
+    latency_us: Latency,
+    cuts: u64,
+    cuts_not_possible: u64,
+    verdict: Verdict,
+    broken: Vec<String>,
+    contradictions_total: u64,
+    contradictions: Vec<String>,
+    undecided: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorPart>,
+    #[serde(skip)]
+    failure: Option<Failure>,
+}
+
+#[derive(Serialize)]
+struct Latency {
+    p50: u64,
+    p90: u64,
+    p99: u64,
+    max: u64,
+}
+
+/// What must hold; `None` where a bank is missing, so that it is not known.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Verdict {
+    /// Every cut added up, the last one too.
+    conserved: Option<bool>,
+    /// The run's registers are equal at all banks.
+    registers_equal: Option<bool>,
+    /// No bank holds anything undecided.
+    all_decided: bool,
+    /// Every outcome is what its client was told, the same at all banks.
+    as_told: Option<bool>,
+}
+
+impl Report {
+    /// Puts together what was counted and what was found.
+    pub fn new(
+        arguments: &ContentionArguments,
+        kind: &Kind,
+        tally: Tally,
+        settled: Settled,
+        ending: Ending,
+        elapsed: Duration,
+    ) -> Report {
+        let mut undecided: Vec<String> = settled.undecided.iter().map(|tx| tx.as_str().to_owned()).collect();
+        undecided.extend(ending.pending);
+        undecided.sort();
+        undecided.dedup();
+        let broken = !tally.broken.is_empty();
+        let registers = tally.broken.iter().any(|text| text.contains("register "));
+        let known = |fails: bool, known: bool| (fails || known).then_some(!fails);
+        let verdict = Verdict {
+            conserved: known(broken && !registers, ending.last_cut.is_ok()),
+            registers_equal: known(registers, ending.last_cut.is_ok()),
+            all_decided: undecided.is_empty(),
+            as_told: known(
+                settled.contradictions_total > 0,
+                settled.silent.is_none() && settled.undecided.is_empty(),
+            ),
+        };
+        let asks_for_changes = arguments.mix.set + arguments.mix.transfer + arguments.mix.composite > 0;
+        let failure = if let Some(text) = tally.broken.first() {
+            Some(Failure::Own(text.clone()))
+        } else if let Some(text) = settled.contradictions.first() {
+            Some(Failure::Own(text.clone()))
+        } else if let Some(silent) = settled.silent {
+            Some(silent)
+        } else if let Some(tx) = undecided.first() {
+            let count = undecided.len();
+            let text = format!("{count} transactions are still undecided, {tx} among them; cliente pending");
+            Some(Failure::Doubt(text))
+        } else if let Err(failure) = ending.last_cut {
+            Some(failure)
+        } else if tally.committed == 0 && asks_for_changes {
+            Some(Failure::Aborted("no transaction was committed".into()))
+        } else {
+            None
+        };
+        let latency = &tally.latency_us;
+        Report {
+            run: kind.names.run.clone(),
+            seed: kind.seed,
+            clients: arguments.clients,
+            seconds: arguments.seconds,
+            accounts: arguments.accounts,
+            hot_percent: arguments.hot,
+            driver: if arguments.via_bank { "bank" } else { "client" },
+            committed: tally.committed,
+            committed_per_s: tally.committed.saturating_mul(1_000_000) / micros(elapsed).max(1),
+            reads: tally.reads,
+            in_doubt: tally.in_doubt,
+            in_doubt_committed: settled.doubt_committed,
+            in_doubt_aborted: settled.doubt_aborted,
+            unread: tally.unread,
+            connections_lost: tally.lost,
+            latency_us: Latency {
+                p50: latency.value_at_quantile(0.5),
+                p90: latency.value_at_quantile(0.9),
+                p99: latency.value_at_quantile(0.99),
+                max: latency.max(),
+            },
+            cuts: tally.cuts,
+            cuts_not_possible: tally.no_cuts,
+            nok: tally.nok,
+            aborted: tally.aborted,
+            verdict,
+            broken: tally.broken,
+            contradictions_total: settled.contradictions_total,
+            contradictions: settled.contradictions,
+            undecided,
+            error: failure.as_ref().map(ErrorPart::of),
+            failure,
+        }
+    }
+
+    /// For people and for programs.
+    pub fn shown(self, paint: Paint) -> Shown {
+        let text = if paint.is_rows() { self.rows(paint) } else { self.words(paint) };
+        let failure = self.failure.clone();
+        Shown::new(text, &self).failing(failure)
+    }
+
+    fn rows(&self, paint: Paint) -> String {
+        let Latency { p50, p90, p99, max } = self.latency_us;
+        let sum = |by: &BTreeMap<&str, u64>| by.values().sum::<u64>();
+        let cells: Vec<(&str, String)> = vec![
+            ("run", self.run.clone()),
+            ("seed", self.seed.to_string()),
+            ("clients", self.clients.to_string()),
+            ("seconds", self.seconds.to_string()),
+            ("committed", self.committed.to_string()),
+            ("committed_per_s", self.committed_per_s.to_string()),
+            ("reads", self.reads.to_string()),
+            ("nok", sum(&self.nok).to_string()),
+            ("aborted", sum(&self.aborted).to_string()),
+            ("in_doubt", self.in_doubt.to_string()),
+            ("p50_us", p50.to_string()),
+            ("p90_us", p90.to_string()),
+            ("p99_us", p99.to_string()),
+            ("max_us", max.to_string()),
+            ("cuts", self.cuts.to_string()),
+            ("verdict", (if self.failure.is_none() { "holds" } else { "fails" }).to_owned()),
+        ];
+        let headings: Vec<&str> = cells.iter().map(|(heading, _)| *heading).collect();
+        paint.table(&headings, &[], vec![cells.iter().map(|(_, cell)| plain(cell)).collect()])
+    }
+
+    fn words(&self, paint: Paint) -> String {
+        let mut text = format!(
+            "contention {}: {} clients, {} s, {} accounts a bank of which one is hot at {} %, driven by the {}, seed {}\n\
+             committed   {} ({}/s), {} reads\n",
+            self.run,
+            self.clients,
+            self.seconds,
+            self.accounts,
+            self.hot_percent,
+            self.driver,
+            self.seed,
+            self.committed,
+            self.committed_per_s,
+            self.reads,
+        );
+        for (reason, count) in &self.nok {
+            text.push_str(&format!("NOK         {count} {reason}\n"));
+        }
+        for (reason, count) in &self.aborted {
+            text.push_str(&format!("aborted     {count} {reason}\n"));
+        }
+        if self.in_doubt > 0 {
+            text.push_str(&format!(
+                "in doubt    {}, of which {} turned out committed and {} aborted\n",
+                self.in_doubt, self.in_doubt_committed, self.in_doubt_aborted
+            ));
+        }
+        if self.connections_lost > 0 {
+            text.push_str(&format!(
+                "lost        {} connections, {} reads without an answer\n",
+                self.connections_lost, self.unread
+            ));
+        }
+        let shown = |us: u64| took(Duration::from_micros(us));
+        let Latency { p50, p90, p99, max } = self.latency_us;
+        text.push_str(&format!(
+            "committed after  p50 {} · p90 {} · p99 {} · max {}\n",
+            shown(p50),
+            shown(p90),
+            shown(p99),
+            shown(max)
+        ));
+        let possible = match self.cuts_not_possible {
+            0 => String::new(),
+            count => format!(", {count} were not possible while a bank was down or in doubt"),
+        };
+        text.push_str(&format!("cuts        {} added up{possible}\n", self.cuts));
+        for list in [&self.broken, &self.contradictions] {
+            for line in list.iter().take(SHOWN) {
+                text.push_str(&format!("{}\n", paint.text(Tone::Bad, line)));
+            }
+            if list.len() > SHOWN {
+                text.push_str(&format!("... and {} more\n", list.len() - SHOWN));
+            }
+        }
+        for (what, holds) in [
+            ("no centavo is made or lost", self.verdict.conserved),
+            ("registers are equal at all banks", self.verdict.registers_equal),
+            ("nothing is left undecided", Some(self.verdict.all_decided)),
+            ("every outcome is as its client was told, at all banks", self.verdict.as_told),
+        ] {
+            let (tone, word) = match holds {
+                Some(true) => (Tone::Good, "yes"),
+                Some(false) => (Tone::Bad, "NO "),
+                None => (Tone::Open, "?  "),
+            };
+            text.push_str(&format!("{} {what}\n", paint.text(tone, word)));
+        }
+        let (tone, sentence) = match &self.failure {
+            None => (Tone::Good, "All of it holds.".to_owned()),
+            Some(failure) => (Tone::Bad, format!("IT DOES NOT HOLD: {failure}")),
+        };
+        text.push_str(&format!("{}\n", paint.text(tone, &sentence)));
+        text
+    }
+}

@@ -1,0 +1,311 @@
+//! After a run: what became of every transaction, asked of every bank that it names. What clients were told must be so,
+//! what they do not know gets an end, and nothing may stay undecided.
+
+use super::super::Context;
+use super::super::asking;
+use super::super::conversation::Conversation;
+use super::super::failure::{Failure, unreachable};
+use super::work::{Ask, Kind, Work};
+use super::worker::Told;
+use crate::ids::{BankId, BankSet, Time, TxId};
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Questions under way at once to one bank.
+const QUESTIONS: usize = 500;
+/// Transactions that are asked about together.
+const TOGETHER: usize = 2_000;
+/// A bank that is silent for so long is asked anew.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// Between two attempts.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// More contradictions are counted, and not kept.
+const KEPT: usize = 20;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Committed at every bank, as a client was told or as it turned out.
+    pub committed: u64,
+    /// Not committed anywhere.
+    pub aborted: u64,
+    /// Of those that their client did not know: committed.
+    pub doubt_committed: u64,
+    /// ... aborted.
+    pub doubt_aborted: u64,
+    /// Not what a client was told, or not the same at all banks.
+    pub contradictions: Vec<String>,
+    /// How many.
+    pub contradictions_total: u64,
+    /// Still without an end.
+    pub undecided: Vec<TxId>,
+    /// A bank that could not be asked to the end.
+    pub silent: Option<Failure>,
+}
+
+/// A transaction of the run.
+#[derive(Debug, Clone)]
+struct Case {
+    tx: TxId,
+    banks: BankSet,
+    told: Told,
+}
+
+/// What the banks say of it together.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    Committed,
+    Aborted,
+    /// These banks voted OK and know no outcome.
+    Open(BankSet),
+    /// No bank has voted on it.
+    Nowhere,
+    Contradiction(String),
+}
+
+/// Asks about every transaction of every client until all have ended, or until `until`.
+pub async fn settle(
+    context: &Context,
+    kind: &Kind,
+    told: &[Vec<Told>],
+    until: Instant,
+    progress: impl Fn(u64, u64),
+) -> Settled {
+    let mut settled = Settled::default();
+    let total = told.iter().map(|told| told.len() as u64).sum();
+    let mut open: Vec<Case> = Vec::new();
+    let mut banks = Banks { context, open: BTreeMap::new() };
+    let mut done = 0;
+    for (client, told) in (0..).zip(told) {
+        let mut cases = cases(kind, client, told).peekable();
+        while cases.peek().is_some() {
+            let some: Vec<Case> = cases.by_ref().take(TOGETHER).collect();
+            done += some.len() as u64;
+            open.extend(banks.look(some, &mut settled, until).await);
+            progress(done, total);
+        }
+    }
+    while !open.is_empty() && Instant::now() < until && settled.silent.is_none() {
+        sleep(AGAIN_AFTER).await;
+        let mut still = Vec::new();
+        for some in open.chunks(TOGETHER) {
+            still.extend(banks.look(some.to_vec(), &mut settled, until).await);
+        }
+        open = still;
+    }
+    settled.undecided = open.into_iter().map(|case| case.tx).collect();
+    settled
+}
+
+/// What client `client` asked for, made again from the seed, and what it was told.
+fn cases<'a>(kind: &Kind, client: u32, told: &'a [Told]) -> impl Iterator<Item = Case> + use<'a> {
+    let mut work = Work::new(kind, client);
+    told.iter().filter_map(move |told| {
+        let (_, tx, ask) = work.next();
+        match ask {
+            Ask::Change(transaction, _) => Some(Case { tx, banks: transaction.banks(), told: *told }),
+            Ask::Read(..) => None,
+        }
+    })
+}
+
+/// Connections to all banks, made again where they are lost.
+struct Banks<'a> {
+    context: &'a Context,
+    open: BTreeMap<BankId, Conversation>,
+}
+
+impl Banks<'_> {
+    /// Asks about these; gives back those that are still open, and has the banks end them.
+    async fn look(&mut self, cases: Vec<Case>, settled: &mut Settled, until: Instant) -> Vec<Case> {
+        let replies = match self.statuses(&cases, until).await {
+            Ok(replies) => replies,
+            Err(failure) => {
+                settled.silent = Some(failure);
+                return cases;
+            }
+        };
+        let mut open = Vec::new();
+        let mut asks: Vec<(BankId, Request)> = Vec::new();
+        for (case, replies) in cases.into_iter().zip(replies) {
+            let doubt = case.told == Told::Unknown;
+            match (end(&replies), case.told) {
+                (End::Contradiction(why), _) => settled.contradict(&case, why),
+                (End::Committed, Told::Aborted) => {
+                    settled
+                        .contradict(&case, "its client was told that it is aborted, it is committed".into());
+                }
+                (End::Aborted | End::Nowhere, Told::Committed) => {
+                    settled
+                        .contradict(&case, format!("its client was told that it is committed: {replies:?}"));
+                }
+                (End::Committed, Told::Committed | Told::Unknown | Told::Nothing) => {
+                    settled.committed += 1;
+                    settled.doubt_committed += u64::from(doubt);
+                }
+                (End::Aborted, Told::Aborted | Told::Unknown | Told::Nothing)
+                | (End::Nowhere, Told::Aborted | Told::Nothing) => {
+                    settled.aborted += 1;
+                    settled.doubt_aborted += u64::from(doubt);
+                }
+                (End::Open(at), _) => {
+                    // Without tokens it has that bank ask the others.
+                    asks.extend(at.iter().map(|bank| (bank, Request::Commit(case.tx.clone(), Vec::new()))));
+                    open.push(case);
+                }
+                (End::Nowhere, Told::Unknown) => {
+                    // A refusal for ever, so that nothing that is still on its way can change it.
+                    let first = case.banks.iter().next();
+                    asks.extend(first.map(|bank| (bank, Request::Resolve(case.tx.clone()))));
+                    open.push(case);
+                }
+            }
+        }
+        for (bank, request) in asks {
+            // What does not help now is asked for again.
+            if let Some(conversation) = self.open.get_mut(&bank)
+                && conversation.ask(&request).await.is_err()
+            {
+                self.open.remove(&bank);
+            }
+        }
+        open
+    }
+
+    /// What each bank that is named says of each, in the order of the cases.
+    async fn statuses(
+        &mut self,
+        cases: &[Case],
+        until: Instant,
+    ) -> Result<Vec<Vec<(BankId, Reply)>>, Failure> {
+        let mut replies: Vec<Vec<(BankId, Reply)>> = vec![Vec::new(); cases.len()];
+        for bank in asking::these_banks(self.context, None) {
+            let named: Vec<usize> = (0..cases.len()).filter(|at| cases[*at].banks.has(bank)).collect();
+            for some in named.chunks(QUESTIONS) {
+                let txs: Vec<&TxId> = some.iter().map(|at| &cases[*at].tx).collect();
+                let answers = loop {
+                    match self.ask_all(bank, &txs).await {
+                        Ok(answers) => break answers,
+                        Err(failure) if Instant::now() >= until => return Err(failure),
+                        // It may come back.
+                        Err(_) => sleep(AGAIN_AFTER).await,
+                    }
+                };
+                for (at, answer) in some.iter().zip(answers) {
+                    replies[*at].push((bank, answer));
+                }
+            }
+        }
+        Ok(replies)
+    }
+
+    async fn ask_all(&mut self, bank: BankId, txs: &[&TxId]) -> Result<Vec<Reply>, Failure> {
+        let address = asking::address(self.context, bank)?;
+        let lost = |why: String| Failure::NoConnection(unreachable(bank, address, &why));
+        let mut conversation = match self.open.remove(&bank) {
+            Some(conversation) => conversation,
+            None => Conversation::connect(bank, address, &self.context.story).await.map_err(lost)?,
+        };
+        let mut lines = Vec::new();
+        txs.iter().for_each(|tx| Request::Status((*tx).clone()).write_to(&mut lines));
+        conversation.send(&lines).await.map_err(|error| lost(error.to_string()))?;
+        let mut replies = Vec::with_capacity(txs.len());
+        for _ in txs {
+            let reply = tokio::time::timeout(SILENCE_MAX, conversation.next_reply()).await;
+            let reply = reply.map_err(|_| lost("no answer".into()))?;
+            replies.push(reply.map_err(|error| lost(error.to_string()))?);
+        }
+        self.open.insert(bank, conversation);
+        Ok(replies)
+    }
+}
+
+/// What the banks that a transaction names say of it together.
+fn end(replies: &[(BankId, Reply)]) -> End {
+    let mut committed: Option<(BankId, Time)> = None;
+    let (mut aborted, mut open, mut unknown) = (None, BankSet::EMPTY, BankSet::EMPTY);
+    for (bank, reply) in replies {
+        match reply {
+            Reply::Committed(_, time, _) => match committed {
+                Some((other, before)) if before != *time => {
+                    let text =
+                        format!("committed as of {before} at bank {other} and of {time} at bank {bank}");
+                    return End::Contradiction(text);
+                }
+                Some(_) | None => committed = Some((*bank, *time)),
+            },
+            Reply::Aborted(..) => aborted = Some(*bank),
+            Reply::Ok(..) => open = open.with(*bank),
+            Reply::Unknown(_) => unknown = unknown.with(*bank),
+            Reply::Nok(..)
+            | Reply::Doubt(..)
+            | Reply::Done(_)
+            | Reply::Refused(..)
+            | Reply::Err(..)
+            | Reply::Pong
+            | Reply::Bye => return End::Contradiction(format!("bank {bank} answers STATUS with {reply:?}")),
+        }
+    }
+    match (committed, aborted) {
+        (Some((at, _)), Some(bank)) => {
+            End::Contradiction(format!("committed at bank {at} and aborted at bank {bank}"))
+        }
+        (Some((at, _)), None) if !unknown.is_empty() => {
+            End::Contradiction(format!("committed at bank {at}, and another bank never voted on it"))
+        }
+        _ if !open.is_empty() => End::Open(open),
+        (Some(_), None) => End::Committed,
+        (None, Some(_)) => End::Aborted,
+        (None, None) => End::Nowhere,
+    }
+}
+
+impl Settled {
+    fn contradict(&mut self, case: &Case, why: String) {
+        self.contradictions_total += 1;
+        if self.contradictions.len() < KEPT {
+            self.contradictions.push(format!("transaction {}: {why}", case.tx));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commit::token::{Digest, Seal, Verdict};
+    use crate::wire::Reason;
+
+    fn bank(n: usize) -> BankId {
+        BankId::new(n).unwrap()
+    }
+
+    #[test]
+    fn what_banks_say_together() {
+        let tx = TxId::new("t").unwrap();
+        let token =
+            |at: usize, verdict| Seal::none().token(bank(at), verdict, &tx, Some(Digest::of(b"x")), Time(3));
+        let ok = |at: usize| (bank(at), Reply::Ok(tx.clone(), token(at, Verdict::Ok)));
+        let committed = |at: usize, time: i64| {
+            (bank(at), Reply::Committed(tx.clone(), Time(time), token(at, Verdict::Ok)))
+        };
+        let aborted =
+            |at: usize| (bank(at), Reply::Aborted(tx.clone(), token(at, Verdict::No), Reason::Expired));
+        let unknown = |at: usize| (bank(at), Reply::Unknown(tx.clone()));
+        assert_eq!(end(&[committed(0, 5), committed(1, 5)]), End::Committed);
+        assert_eq!(end(&[aborted(0), unknown(1)]), End::Aborted);
+        assert_eq!(end(&[unknown(0), unknown(1)]), End::Nowhere);
+        assert_eq!(end(&[committed(0, 5), ok(1)]), End::Open(BankSet::EMPTY.with(bank(1))));
+        assert_eq!(end(&[aborted(0), ok(1)]), End::Open(BankSet::EMPTY.with(bank(1))));
+        for broken in [
+            [committed(0, 5), committed(1, 6)],
+            [committed(0, 5), aborted(1)],
+            [committed(0, 5), unknown(1)],
+            [committed(0, 5), (bank(1), Reply::Pong)],
+        ] {
+            assert!(matches!(end(&broken), End::Contradiction(_)), "{broken:?}");
+        }
+    }
+}

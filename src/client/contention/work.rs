@@ -1,0 +1,268 @@
+//! What a contention client asks for: a pure sequence that follows from the seed and the client's number, so that the
+//! same seed asks the same again, and a check afterwards can tell what each request was.
+
+use super::super::args::Mix;
+use crate::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TxId};
+use crate::money::Money;
+use crate::wire::request::Request;
+use crate::wire::transaction::{Action, Flow, Op, Transaction};
+use std::sync::Arc;
+
+/// Registers of one run: few, so that clients meet.
+const REGISTERS: u64 = 2;
+/// The greatest amount that one debit moves, in centavos.
+const AMOUNT_MAX: u64 = 2_000;
+/// What each account is opened with: little enough that some debits are refused.
+pub const OPENING_DEPOSIT: Money = Money(50_000);
+
+/// The names of one run, by which it finds its own among all others'.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    /// 16 characters that no other run has.
+    pub run: String,
+}
+
+impl Names {
+    /// What the run's accounts and registers begin with.
+    pub fn prefix(&self) -> String {
+        format!("c-{}-", self.run)
+    }
+
+    /// The number of account `at`, the same at each bank.
+    pub fn account(&self, at: u32) -> AccountNumber {
+        AccountNumber::new(&format!("{}{at}", self.prefix())).expect("a legal number")
+    }
+
+    fn register(&self, at: u64) -> RegisterKey {
+        RegisterKey::new(&format!("{}r{at}", self.prefix())).expect("a legal key")
+    }
+
+    /// The id of a client's request `number`: at most 24 bytes, so that it is kept inline.
+    pub fn tx(&self, client: u32, number: u32) -> TxId {
+        let mut text = self.run.clone();
+        digits(&mut text, client.into(), 2);
+        digits(&mut text, number.into(), 6);
+        TxId::new(&text).expect("letters and digits")
+    }
+}
+
+fn digits(text: &mut String, number: u64, count: u32) {
+    for at in (0..count).rev() {
+        let digit = u32::try_from(number >> (5 * at) & 31).unwrap_or(0);
+        text.push(char::from_digit(digit, 32).unwrap_or('0'));
+    }
+}
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// A transaction, and the bank that could drive it.
+    Change(Arc<Transaction>, BankId),
+    /// A read at this bank.
+    Read(BankId, Request),
+}
+
+/// A client's sequence of requests.
+#[derive(Debug, Clone)]
+pub struct Work {
+    names: Names,
+    banks: Vec<BankId>,
+    mix: Mix,
+    accounts: u32,
+    hot: u32,
+    random: u64,
+    client: u32,
+    count: u32,
+}
+
+/// What all clients' sequences have in common.
+#[derive(Debug, Clone)]
+pub struct Kind {
+    /// The run's names.
+    pub names: Names,
+    /// The banks of the consortium.
+    pub banks: Vec<BankId>,
+    /// What is asked how often.
+    pub mix: Mix,
+    /// Accounts at each bank.
+    pub accounts: u32,
+    /// Of 100 times, how often the first account is taken.
+    pub hot: u32,
+    /// The run's seed.
+    pub seed: u64,
+}
+
+impl Work {
+    /// The sequence of client `client`.
+    pub fn new(kind: &Kind, client: u32) -> Work {
+        let Kind { names, banks, mix, accounts, hot, seed } = kind.clone();
+        let random = mixed(seed ^ mixed(u64::from(client) + 1));
+        Work { names, banks, mix, accounts, hot, random, client, count: 0 }
+    }
+
+    /// The next request, its number and its id.
+    pub fn next(&mut self) -> (u32, TxId, Ask) {
+        let number = self.count;
+        self.count += 1;
+        let tx = self.names.tx(self.client, number);
+        let Mix { set, transfer, composite, read: _ } = self.mix;
+        let drawn = u32::try_from(self.below(self.mix.sum().into())).unwrap_or(0);
+        let ask = if drawn < set {
+            self.set(number)
+        } else if drawn < set + transfer {
+            self.transfer()
+        } else if drawn < set + transfer + composite {
+            self.composite()
+        } else {
+            self.read()
+        };
+        (number, tx, ask)
+    }
+
+    fn set(&mut self, number: u32) -> Ask {
+        let register = self.below(REGISTERS);
+        let key = self.names.register(register);
+        let value = RegisterValue::new(&format!("{}-{number}", self.client)).expect("digits");
+        let set = |bank: &BankId| Op {
+            bank: *bank,
+            action: Action::Set { key: key.clone(), value: value.clone() },
+        };
+        let ops: Vec<Op> = self.banks.iter().map(set).collect();
+        let driver = self.bank();
+        change(ops, driver)
+    }
+
+    fn transfer(&mut self) -> Ask {
+        let (from, amount) = (self.bank(), self.amount());
+        let to = self.other_than(&[from]);
+        let ops = vec![self.money(from, Flow::Debit, amount), self.money(to, Flow::Credit, amount)];
+        change(ops, from)
+    }
+
+    fn composite(&mut self) -> Ask {
+        let (first, one, other) = (self.bank(), self.amount(), self.amount());
+        let second = self.other_than(&[first]);
+        let third = self.other_than(&[first, second]);
+        let ops = vec![
+            self.money(first, Flow::Debit, one),
+            self.money(second, Flow::Debit, other),
+            self.money(third, Flow::Credit, one + other),
+        ];
+        change(ops, first)
+    }
+
+    fn read(&mut self) -> Ask {
+        let bank = self.bank();
+        if self.below(2) == 0 {
+            let account = self.account();
+            Ask::Read(bank, Request::Balance(account))
+        } else {
+            let register = self.below(REGISTERS);
+            Ask::Read(bank, Request::Value(self.names.register(register)))
+        }
+    }
+
+    fn money(&mut self, bank: BankId, flow: Flow, amount: i64) -> Op {
+        let account = self.account();
+        Op { bank, action: Action::Money { flow, account, cpf: None, amount: Money(amount) } }
+    }
+
+    fn account(&mut self) -> AccountNumber {
+        let hot = self.below(100) < u64::from(self.hot);
+        let any = self.below(self.accounts.into());
+        self.names.account(if hot { 0 } else { u32::try_from(any).unwrap_or(0) })
+    }
+
+    fn amount(&mut self) -> i64 {
+        i64::try_from(1 + self.below(AMOUNT_MAX)).unwrap_or(1)
+    }
+
+    fn bank(&mut self) -> BankId {
+        let at = self.below(self.banks.len() as u64);
+        self.banks[usize::try_from(at).unwrap_or(0)]
+    }
+
+    /// Another bank, as far as there are enough.
+    fn other_than(&mut self, taken: &[BankId]) -> BankId {
+        let free: Vec<BankId> = self.banks.iter().copied().filter(|bank| !taken.contains(bank)).collect();
+        let at = self.below(free.len().max(1) as u64);
+        usize::try_from(at).ok().and_then(|at| free.get(at)).copied().unwrap_or(taken[0])
+    }
+
+    /// A number below `bound`; SplitMix64 (Steele, Lea & Flood, 2014).
+    fn below(&mut self, bound: u64) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mixed(self.random) % bound.max(1)
+    }
+}
+
+fn change(ops: Vec<Op>, driver: BankId) -> Ask {
+    Ask::Change(Arc::new(Transaction::from_ops(ops, None).expect("a legal transaction")), driver)
+}
+
+fn mixed(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(seed: u64, banks: usize) -> Kind {
+        Kind {
+            names: Names { run: "0123456789abcdef".into() },
+            banks: (0..banks).filter_map(BankId::new).collect(),
+            mix: "set:1,transfer:8,composite:2,read:1".parse().unwrap(),
+            accounts: 3,
+            hot: 20,
+            seed,
+        }
+    }
+
+    fn sequence(kind: &Kind, client: u32) -> Vec<(u32, TxId, Ask)> {
+        let mut work = Work::new(kind, client);
+        (0..500).map(|_| work.next()).collect()
+    }
+
+    #[test]
+    fn the_same_seed_asks_the_same_again() {
+        assert_eq!(sequence(&kind(7, 3), 4), sequence(&kind(7, 3), 4));
+        assert_ne!(sequence(&kind(7, 3), 4), sequence(&kind(8, 3), 4));
+        assert_ne!(sequence(&kind(7, 3), 4), sequence(&kind(7, 3), 5));
+    }
+
+    #[test]
+    fn all_that_is_asked_for_is_legal_and_of_each_kind() {
+        for banks in 1..=4 {
+            let kind = kind(1, banks);
+            let asks = sequence(&kind, 0);
+            let consortium = kind.banks.iter().copied().collect();
+            let changes = asks.iter().filter_map(|(_, tx, ask)| match ask {
+                Ask::Change(transaction, driver) => Some((tx, transaction, driver)),
+                Ask::Read(..) => None,
+            });
+            let mut sizes = std::collections::BTreeSet::new();
+            for (tx, transaction, driver) in changes {
+                assert!(tx.as_str().len() <= 24 && tx.as_str().starts_with("0123456789abcdef"));
+                assert!(transaction.is_balanced() && transaction.registers_are_uniform(consortium));
+                assert!(transaction.banks().has(*driver));
+                sizes.insert(transaction.ops().len());
+            }
+            assert!(sizes.contains(&2) && sizes.contains(&3), "{sizes:?}");
+            let reads = asks.iter().filter(|(.., ask)| matches!(ask, Ask::Read(..))).count();
+            assert!((10..100).contains(&reads), "{reads}");
+        }
+    }
+
+    #[test]
+    fn ids_of_a_run_differ() {
+        let names = Names { run: "0123456789abcdef".into() };
+        let ids: std::collections::BTreeSet<_> = (0..50)
+            .flat_map(|client| (0..50).map(move |n| (client, n)))
+            .map(|(c, n)| names.tx(c, n))
+            .collect();
+        assert_eq!(ids.len(), 2_500);
+    }
+}

@@ -1,0 +1,130 @@
+//! `cliente contention` on real banks: it holds at rest and while banks die, tells the truth where they stay away, and
+//! several runs do not disturb each other. And `scripts/contention.sh`.
+
+#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
+
+mod support;
+
+use serde_json::Value;
+use std::process::Command;
+use support::{Cluster, Process, cliente_path, wait_until};
+
+fn holds(report: &Value) {
+    assert!(report["committed"].as_u64().unwrap() > 0, "{report}");
+    assert!(report["cuts"].as_u64().unwrap() > 0, "{report}");
+    for part in ["conserved", "registers_equal", "all_decided", "as_told"] {
+        assert_eq!(report["verdict"][part], true, "{part}: {report}");
+    }
+    assert!(report["error"].is_null() && report["undecided"].as_array().unwrap().is_empty(), "{report}");
+    let latency = |name: &str| report["latency_us"][name].as_u64().unwrap();
+    assert!(0 < latency("p50") && latency("p50") <= latency("p99") && latency("p99") <= latency("max"));
+}
+
+#[test]
+fn many_clients_and_few_accounts() {
+    let cluster = Cluster::start(3);
+    let fixed = ["contention", "--clients", "6", "--seconds", "1", "--accounts", "2", "--hot", "80"];
+    let report = cluster.json(0, &[&fixed[..], &["--seed", "7"]].concat());
+    holds(&report);
+    assert_eq!(report["seed"], 7);
+    assert!(report["reads"].as_u64().unwrap() > 0, "{report}");
+    holds(&cluster.json(0, &[&fixed[..], &["--via-bank"]].concat()));
+    let rated = cluster.json(0, &[&fixed[..], &["--rate", "50", "--mix", "transfer:1"]].concat());
+    holds(&rated);
+    let asked =
+        rated["committed"].as_u64().unwrap() + rated["nok"]["insufficient-funds"].as_u64().unwrap_or(0);
+    assert!((30..=50).contains(&asked), "about 50 in a second: {rated}");
+    let sets = cluster.json(0, &[&fixed[..], &["--mix", "set:1"]].concat());
+    holds(&sets);
+    assert!(sets["nok"]["locked"].as_u64().unwrap() > 0, "few registers, many clients: {sets}");
+    let ran = cluster.run(&fixed).expect_code(0).expect("All of it holds.");
+    assert!(ran.stdout.contains("committed after  p50") && ran.stderr.is_empty(), "{ran:?}");
+    cluster.run(&["audit"]).expect_code(0);
+    cluster.run(&["audit", "--journals", "data"]).expect_code(0);
+}
+
+#[test]
+fn each_client_may_have_a_log_of_its_own() {
+    let cluster = Cluster::start(3);
+    let line = ["--name", "maria", "contention", "--clients", "2", "--seconds", "1", "--client-logs"];
+    cluster.run(&line).expect_code(0);
+    for client in 1..=2 {
+        let path = cluster.path().join(format!("logs/cliente-maria-{client}.log"));
+        let log = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        assert!(log.contains("PREPARE") && log.contains("verdict"), "{log}");
+    }
+}
+
+#[test]
+fn two_runs_side_by_side_do_not_meet() {
+    let cluster = Cluster::start(3);
+    let line = ["contention", "--clients", "4", "--seconds", "2", "--seed", "1"];
+    let mut other = Process::start(&mut cluster.cliente(&line));
+    cluster.run(&line).expect_code(0).expect("All of it holds.");
+    other.expect_line("All of it holds.");
+    assert_eq!(other.wait(), Some(0));
+}
+
+#[test]
+fn banks_that_die_and_come_back_cost_nothing() {
+    for more in [&[][..], &["--via-bank"]] {
+        let mut cluster = Cluster::start(3);
+        let line = [&["contention", "--clients", "4", "--seconds", "6", "--json"], more].concat();
+        let mut run = Process::start(&mut cluster.cliente(&line));
+        for bank in [1, 0, 2] {
+            let committed = |cluster: &Cluster| {
+                let status: Value = serde_json::from_str(&cluster.run(&["--json", "status"]).stdout).ok()?;
+                status["banks"][bank]["info"]["committed"].as_u64()
+            };
+            let before = wait_until("the bank tells", || committed(&cluster));
+            wait_until("it commits", || committed(&cluster).filter(|now| *now > before + 20));
+            cluster.kill(bank);
+            cluster.start_bank(bank);
+        }
+        let report: Value = serde_json::from_str(&run.expect_line("verdict")).unwrap();
+        holds(&report);
+        assert!(report["connections_lost"].as_u64().unwrap() > 0, "{report}");
+        assert_eq!(run.wait(), Some(0));
+        cluster.run(&["audit"]).expect_code(0);
+        cluster.run(&["audit", "--journals", "data"]).expect_code(0);
+    }
+}
+
+#[test]
+fn where_a_bank_stays_away_nothing_is_claimed() {
+    let mut cluster = Cluster::start(3);
+    let line = ["contention", "--clients", "2", "--seconds", "3", "--settle", "1s", "--json"];
+    let mut run = Process::start(&mut cluster.cliente(&line));
+    wait_until("it commits", || {
+        (cluster.json(0, &["status"])["banks"][2]["info"]["committed"].as_u64()? > 5).then_some(())
+    });
+    cluster.kill(2);
+    let report: Value = serde_json::from_str(&run.expect_line("verdict")).unwrap();
+    assert_eq!(run.wait(), Some(3), "{report}");
+    assert_eq!(report["error"]["code"], "no-connection");
+    assert_eq!(
+        (&report["verdict"]["conserved"], &report["verdict"]["as_told"]),
+        (&Value::Null, &Value::Null)
+    );
+    let ran = cluster.run(&["contention", "--seconds", "1"]).expect_code(3);
+    assert!(ran.stderr.contains(&cluster.address(2)), "{ran:?}");
+    let ran = cluster.run(&["contention", "--mix", "pay:1"]).expect_code(2);
+    assert!(ran.stderr.contains("none of set, transfer, composite and read"), "{ran:?}");
+}
+
+#[test]
+fn the_script_kills_banks_and_clients_and_loses_nothing() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let programs = std::path::Path::new(cliente_path()).parent().unwrap();
+    let output = Command::new("bash")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/contention.sh"))
+        .args(["--kill-every", "1s", "--kill-clients", "1s", "--clients", "4", "--seconds", "4"])
+        .env("CONSORCIO_PROGRAMS", programs)
+        .env("TMPDIR", folder.path())
+        .output()
+        .unwrap();
+    let (shown, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{shown}\n{told}");
+    assert!(shown.contains("All of it holds.") && shown.contains("Nothing is lost."), "{shown}\n{told}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it cleans up");
+}
