@@ -88,6 +88,8 @@ pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
 pub const HTTP_ASKS_MAX: usize = 1_024;
 /// Lists of the whole bank that HTTP makes at once: each may take much memory.
 pub const HTTP_LISTS_MAX: usize = 4;
+/// ... and must be taken within this time.
+pub const HTTP_LIST_MS_MAX: u64 = 60_000;
 /// The body of an HTTP request.
 pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
 /// The head of an HTTP request: its first line and all headers.

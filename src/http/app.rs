@@ -16,7 +16,7 @@ use crate::wire::request::Request;
 use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// What all routes share; clones are the same.
 #[derive(Debug, Clone)]
@@ -31,7 +31,9 @@ struct Inner {
     /// one finds it there.
     creating: tokio::sync::Mutex<()>,
     /// Lists of the whole bank that are made at once.
-    lists: Semaphore,
+    lists: Arc<Semaphore>,
+    /// Step logs that are read at once.
+    traces: Arc<Semaphore>,
     counts: Counts,
     stopping: watch::Receiver<bool>,
 }
@@ -50,7 +52,8 @@ impl App {
             asker,
             ids: Mutex::new(IdMaker::new()?),
             creating: tokio::sync::Mutex::new(()),
-            lists: Semaphore::new(options.bounds.lists),
+            lists: Arc::new(Semaphore::new(options.bounds.lists)),
+            traces: Arc::new(Semaphore::new(1)),
             counts: Counts::default(),
             stopping,
             options,
@@ -95,8 +98,13 @@ impl App {
     }
 
     /// A turn at making a list of the whole bank.
-    pub async fn list_turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.0.lists.acquire().await.ok()
+    pub async fn list_turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.lists.clone().acquire_owned().await.ok()
+    }
+
+    /// A turn at reading step logs.
+    pub async fn trace_turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.traces.clone().acquire_owned().await.ok()
     }
 
     /// The bank's reply to `request`, which is asked for the connection of `peer`.

@@ -6,6 +6,7 @@ use crate::http::call::{Call, Look};
 use crate::http::fields::{CPF_RULE, Fields, cpf};
 use crate::http::problem::{Problem, json};
 use crate::http::reais::Reais;
+use crate::http::turn::Turn;
 use crate::ids::{AccountNumber, ClientKind, ClientName, TaxId};
 use crate::limits::HOLDERS_MAX;
 use crate::money::Money;
@@ -61,7 +62,7 @@ pub async fn banks_online(State(app): State<App>, look: Look) -> Result<Response
 
 /// `GET /clientes`
 pub async fn clients(State(app): State<App>, look: Look) -> Result<Response, Problem> {
-    let _turn = app.list_turn().await;
+    let turn = Turn::wait(&app).await?;
     let request = |after: Option<String>| Ok(Request::Clients { after: key(after, TaxId::new)? });
     let mut clients: Vec<Client> = app.list(look.peer, request, unforeseen).await?;
     // Accounts come second: whoever holds one is among the clients, or younger than this list.
@@ -82,7 +83,7 @@ pub async fn clients(State(app): State<App>, look: Look) -> Result<Response, Pro
         nome: client.name,
         tipo: client.kind,
     };
-    Ok(json(StatusCode::OK, &clients.into_iter().map(line).collect::<Vec<_>>()))
+    Ok(turn.json(&clients.into_iter().map(line).collect::<Vec<_>>()))
 }
 
 /// `GET /contas/<cpf>`

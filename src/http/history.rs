@@ -7,14 +7,16 @@ use crate::http::fields::TX_RULE;
 use crate::http::lines;
 use crate::http::problem::{Problem, json};
 use crate::http::reais::Reais;
-use crate::ids::{BankId, Time, TxId};
+use crate::http::timeline;
+use crate::http::turn::Turn;
+use crate::ids::{Time, TxId};
 use crate::money::Money;
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -51,24 +53,23 @@ struct Participante {
 
 /// `GET /historico`: oldest first; what is undecided is the newest.
 pub async fn history(State(app): State<App>, look: Look) -> Result<Response, Problem> {
-    let _turn = app.list_turn().await;
+    let turn = Turn::wait(&app).await?;
     // Undecided ones first: one that is decided between the two questions is then among the outcomes, too.
     let pending = pending_list(&app, look.peer).await?;
-    let request = |after: Option<String>| Ok(Request::History { count: None, after: tx_key(after)? });
-    let mut events: Vec<Event> = app.list(look.peer, request, unforeseen).await?;
+    let mut events = events(&app, look.peer).await?;
     events.reverse();
     let undecided = |pending: &Pending| !events.iter().any(|event| event.tx == pending.tx);
     let pending: Vec<Line> = pending.into_iter().filter(undecided).map(under_way).collect();
     let lines: Vec<Line> = events.into_iter().map(|event| ended(&app, event)).chain(pending).collect();
-    Ok(json(StatusCode::OK, &lines))
+    Ok(turn.json(&lines))
 }
 
 /// `GET /pendentes`: the participants of each undecided transaction.
 pub async fn pending(State(app): State<App>, look: Look) -> Result<Response, Problem> {
-    let _turn = app.list_turn().await;
+    let turn = Turn::wait(&app).await?;
     let pending = pending_list(&app, look.peer).await?;
     let lists: Vec<_> = pending.into_iter().map(|pending| participants(pending.ops)).collect();
-    Ok(json(StatusCode::OK, &lists))
+    Ok(turn.json(&lists))
 }
 
 async fn pending_list(app: &App, peer: SocketAddr) -> Result<Vec<Pending>, Problem> {
@@ -175,21 +176,44 @@ struct Outcome {
     tempo_us: Option<Time>,
     /// The bank that refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    banco: Option<BankId>,
+    banco: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    participantes: Option<Vec<Participante>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passos: Option<Vec<Passo>>,
 }
 
-/// `GET /transacoes/<id>`
+/// A line of some node's step log.
+#[derive(Serialize)]
+struct Passo {
+    /// Microseconds since the first one.
+    us: i64,
+    no: String,
+    passo: String,
+    detalhes: String,
+}
+
+/// `GET /transacoes/<id>`, and `?resumo` for the outcome alone.
 pub async fn transaction(
     State(app): State<App>,
     look: Look,
     path: Result<Path<String>, PathRejection>,
+    uri: Uri,
 ) -> Result<Response, Problem> {
     let given = path.map(|Path(given)| given).unwrap_or_default();
     let tx = TxId::new(&given).map_err(|_| Problem::bad(format!("`id` {TX_RULE}")))?;
-    let own = app.ask(look.peer, Request::Status(tx.clone())).await?;
+    let mut outcome = outcome(&app, look.peer, &tx).await?;
+    if uri.query() != Some("resumo") {
+        details(&app, look.peer, &tx, &mut outcome).await?;
+    }
+    Ok(json(StatusCode::OK, &outcome))
+}
+
+async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Outcome, Problem> {
+    let own = app.ask(peer, Request::Status(tx.clone())).await?;
     let reply = match own {
         // This bank may only have driven it, and then keeps nothing of it.
-        Reply::Unknown(_) => lines::status_elsewhere(&app, &tx).await.unwrap_or(own),
+        Reply::Unknown(_) => lines::status_elsewhere(app, tx).await.unwrap_or(own),
         Reply::Ok(..)
         | Reply::Nok(..)
         | Reply::Committed(..)
@@ -208,20 +232,21 @@ pub async fn transaction(
         detalhes: None,
         tempo_us: None,
         banco: None,
+        participantes: None,
+        passos: None,
     };
-    let told = match reply {
-        Reply::Committed(_, time, _) => Outcome { tempo_us: Some(time), ..outcome("completada") },
-        Reply::Aborted(_, token, reason) => Outcome {
+    match reply {
+        Reply::Committed(_, time, _) => Ok(Outcome { tempo_us: Some(time), ..outcome("completada") }),
+        Reply::Aborted(_, token, reason) => Ok(Outcome {
             motivo: Some(reason.as_str()),
             detalhes: Some(in_words(reason)),
             tempo_us: Some(token.time),
-            banco: Some(token.bank),
             ..outcome("abortada")
-        },
-        Reply::Ok(..) => outcome("pendente"),
+        }),
+        Reply::Ok(..) => Ok(outcome("pendente")),
         Reply::Unknown(_) => {
             let error = "Transação desconhecida: nenhum banco que responde votou nela";
-            return Err(Problem::new(StatusCode::NOT_FOUND, error).about(&tx));
+            Err(Problem::new(StatusCode::NOT_FOUND, error).about(tx))
         }
         other @ (Reply::Nok(..)
         | Reply::Doubt(..)
@@ -229,7 +254,35 @@ pub async fn transaction(
         | Reply::Refused(..)
         | Reply::Err(..)
         | Reply::Pong
-        | Reply::Bye) => return Err(unexpected(&other)),
+        | Reply::Bye) => Err(unexpected(&other)),
+    }
+}
+
+/// Who took part and who refused, where the bank remembers it; and the steps, where logs tell of them.
+async fn details(app: &App, peer: SocketAddr, tx: &TxId, outcome: &mut Outcome) -> Result<(), Problem> {
+    let event = events(app, peer).await?.into_iter().find(|event| event.tx == tx.as_str());
+    if let Some(event) = event {
+        outcome.banco = event.by;
+        outcome.participantes = event.ops.map(|ops| participants(Some(ops)));
+    } else {
+        let pending = pending_list(app, peer).await?.into_iter().find(|pending| pending.tx == tx.as_str());
+        outcome.participantes = pending.map(|pending| participants(pending.ops));
+    }
+    let Some(timeline) = timeline::of(app, tx).await else { return Ok(()) };
+    outcome.banco = outcome.banco.or(timeline.refused_by);
+    let shown = timeline.events.iter().filter(|event| timeline.is_shown(event));
+    let step = |event: &crate::trace::Event| Passo {
+        us: event.at_us,
+        no: timeline.name(event.lane).to_owned(),
+        passo: event.event.clone(),
+        detalhes: event.detail.clone(),
     };
-    Ok(json(StatusCode::OK, &told))
+    outcome.passos = Some(shown.map(step).collect());
+    Ok(())
+}
+
+/// The outcomes that this bank remembers, newest first.
+async fn events(app: &App, peer: SocketAddr) -> Result<Vec<Event>, Problem> {
+    let request = |after: Option<String>| Ok(Request::History { count: None, after: tx_key(after)? });
+    app.list(peer, request, unforeseen).await
 }

@@ -24,6 +24,8 @@ mod problem;
 mod reais;
 pub mod routes;
 mod serve;
+mod timeline;
+mod turn;
 mod watch;
 
 use crate::ids::BankId;
@@ -32,10 +34,12 @@ use crate::limits::{
     HTTP_UNREAD_MS_MAX,
 };
 use crate::node::ask::{Ask, asking};
+use crate::steplog::StepLog;
 use app::App;
 use axum::http::HeaderValue;
 use std::io;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use tokio::sync::{mpsc, oneshot, watch as told};
 
 /// What HTTP is started with.
@@ -49,6 +53,10 @@ pub struct Options {
     pub is_loopback: bool,
     /// Origins of other sites whose pages may use the routes.
     pub origins: Vec<HeaderValue>,
+    /// What this bank tells of its steps.
+    pub steplog: StepLog,
+    /// Where this bank's step log is; the others' too, on one machine.
+    pub log_dir: PathBuf,
     /// Bounds; tests use smaller ones.
     pub bounds: Bounds,
 }

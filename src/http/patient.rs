@@ -1,4 +1,4 @@
-//! A socket whose other end must go on reading: one that has not taken a byte for too long is given up.
+//! A socket whose other end must go on reading: one that takes nothing, or drop by drop, is given up.
 
 use std::future::Future;
 use std::io;
@@ -8,28 +8,52 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+/// So much must be taken before a wait begins anew, where not all is.
+const PROGRESS_BYTES: usize = 64 * 1024;
+
 /// `stream`, with an end to how long a write may wait.
 #[derive(Debug)]
 pub struct Patient<S> {
     stream: S,
     within: Duration,
-    stalled: Option<Pin<Box<Sleep>>>,
+    /// Since when it waits, and what was taken since.
+    stalled: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
 impl<S> Patient<S> {
-    /// Each write to `stream` makes some progress `within` this time, or fails.
+    /// What is written to `stream` is taken `within` this time, or as much of it as counts; else it fails.
     pub fn new(stream: S, within: Duration) -> Patient<S> {
         Patient { stream, within, stalled: None }
     }
 
-    fn wait<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if done.is_ready() {
-            self.stalled = None;
-            return done;
+    /// A write that is `done`, or waits.
+    fn wrote(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match done {
+            Poll::Ready(Ok(bytes)) => {
+                self.stalled = self.stalled.take().and_then(|(end, taken)| {
+                    let taken = taken + bytes;
+                    (taken < PROGRESS_BYTES).then_some((end, taken))
+                });
+                done
+            }
+            Poll::Ready(Err(_)) => done,
+            Poll::Pending => self.stall(cx),
         }
+    }
+
+    /// All was taken, or not yet.
+    fn flushed(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+        if done.is_pending() {
+            return self.stall(cx);
+        }
+        self.stalled = None;
+        done
+    }
+
+    fn stall<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let within = self.within;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(within)));
-        stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        let (end, _) = self.stalled.get_or_insert_with(|| (Box::pin(sleep(within)), 0));
+        end.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -46,7 +70,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let done = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.wait(cx, done)
+        self.wrote(cx, done)
     }
 
     fn poll_write_vectored(
@@ -55,7 +79,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let done = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.wait(cx, done)
+        self.wrote(cx, done)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -64,11 +88,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let done = Pin::new(&mut self.stream).poll_flush(cx);
-        self.wait(cx, done)
+        self.flushed(cx, done)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let done = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.wait(cx, done)
+        self.flushed(cx, done)
     }
 }

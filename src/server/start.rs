@@ -219,6 +219,8 @@ impl Server {
             places: self.identity.places.clone(),
             is_loopback: address.ip().is_loopback(),
             origins: self.options.http.http_origin.clone(),
+            steplog: self.steplog.clone(),
+            log_dir: self.options.log_dir.clone(),
             bounds: self.options.http.bounds(),
         };
         let (running, asks) = http::start(listener, options).context("HTTP can't be started")?;

@@ -60,6 +60,38 @@ fn who_does_not_read_is_dropped_and_stops_nobody() {
     }
 }
 
+/// One that reads drop by drop holds memory as long as one that does not read.
+#[test]
+fn who_reads_too_slowly_is_dropped_and_who_reads_on_is_not() {
+    let town = Town::start_with(1, &["--http-unread-ms", "500"]);
+    for number in 0..60 {
+        let cpf = format!("{number:011}");
+        let name = "x".repeat(199);
+        let client = format!(r#"{{"cpf":"{cpf}","nome":"{name}","tipo":"{name:.60}"}}"#);
+        assert_eq!(town.connect(0).post("/criar_cliente", &client).status, 201);
+    }
+    let whole = town.connect(0).get("/clientes");
+    assert_eq!(whole.json().as_array().unwrap().len(), 60);
+    // More than any socket's buffers take.
+    let many = "GET /clientes HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".repeat(1_500);
+    let slow = town.connect(0);
+    std::io::Write::write_all(&mut slow.stream(), many.as_bytes()).unwrap();
+    slow.stream().set_read_timeout(Some(SOON)).unwrap();
+    let expected = 1_500 * whole.body.len();
+    let (mut read, mut piece) = (0, [0; 512]);
+    // Each piece waits for its time, as a slow line would make it wait.
+    while let Ok(bytes @ 1..) = std::io::Read::read(&mut slow.stream(), &mut piece) {
+        read += bytes;
+        if read < 64 * 1024 {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+    assert!(read < expected, "it got all of {expected} bytes");
+    // A page of many pieces comes whole.
+    let again = town.connect(0).get("/clientes");
+    assert_eq!(again.body, whole.body);
+}
+
 #[test]
 fn connections_have_a_bound() {
     let town = Town::start_with(1, &["--http-connections-max", "4"]);

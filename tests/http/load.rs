@@ -116,7 +116,7 @@ fn money_is_conserved_with_64_clients_and_a_bank_killed_meanwhile() {
     let mut http = town.connect(2);
     for (ids, status) in [(&told.committed, "completada"), (&told.refused, "abortada")] {
         for id in ids {
-            let outcome = http.get(&format!("/transacoes/{id}")).json();
+            let outcome = http.get(&format!("/transacoes/{id}?resumo")).json();
             assert_eq!(outcome["status"], status, "{id} was told otherwise: {outcome}");
         }
     }

@@ -33,16 +33,21 @@ impl Town {
 
     /// The same with these switches.
     fn start_with(count: usize, switches: &[&str]) -> Town {
-        let mut cluster = Cluster::new(count, true);
-        let ports = free_ports(count);
-        for (bank, port) in ports.iter().enumerate() {
-            cluster.add_switches(bank, &["--http", &port.to_string()]);
-            cluster.add_switches(bank, switches);
-            cluster.start_bank(bank);
+        // Another process may take a port between its choice and its use; then others are chosen.
+        for _ in 0..5 {
+            let mut cluster = Cluster::new(count, true);
+            let ports = free_ports(count);
+            for (bank, port) in ports.iter().enumerate() {
+                cluster.add_switches(bank, &["--http", &port.to_string()]);
+                cluster.add_switches(bank, switches);
+            }
+            if (0..count).all(|bank| cluster.try_start(bank).is_ok()) {
+                let town = Town { cluster, ports };
+                town.linked();
+                return town;
+            }
         }
-        let town = Town { cluster, ports };
-        town.linked();
-        town
+        panic!("no consortium came up in five attempts");
     }
 
     /// Waits until each bank has its links.

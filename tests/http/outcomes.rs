@@ -41,6 +41,23 @@ fn history_tells_who_drove_and_what_failed_where() {
     );
     assert_eq!(history[1]["detalhes"], "Transação falhou neste banco: saldo insuficiente");
     assert_eq!(history[2]["detalhes"], "Transação falhou no banco 1: o CPF não é titular da conta");
+    // Bank 0 refused because bank 1 did.
+    let told = http.get("/transacoes/h3").json();
+    assert_eq!((&told["status"], &told["banco"]), (&"abortada".into(), &1.into()), "{told}");
+    let told = http.get("/transacoes/h1").json();
+    assert_eq!(told["participantes"], history[0]["transacao"]["participantes"]);
+    let steps = told["passos"].as_array().expect("the steps of both banks, in one folder");
+    for (node, step) in [("bank 0", "drive"), ("bank 1", "vote"), ("bank 0", "outcome")] {
+        assert!(
+            steps.iter().any(|told| told["no"] == node && told["passo"] == step),
+            "{node} {step}: {steps:?}"
+        );
+    }
+    let times: Vec<i64> = steps.iter().map(|step| step["us"].as_i64().unwrap()).collect();
+    assert!(times.is_sorted() && times[0] >= 0, "{times:?}");
+    let brief = http.get("/transacoes/h1?resumo").json();
+    assert_eq!(brief["status"], "completada");
+    assert!(brief.get("passos").is_none() && brief.get("participantes").is_none(), "{brief}");
     let theirs = town.connect(1).get("/historico").json();
     let first = theirs.as_array().unwrap().iter().find(|line| line["transacao"]["id"] == "h1").unwrap();
     assert_eq!(first["status"], "Completada");

@@ -16,19 +16,45 @@ fn six_ports() -> u16 {
     }
 }
 
+/// The script; when a test fails, its banks must not stay.
+struct Script(Process);
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // It may have ended already.
+            let _ = Command::new("kill").args(["-TERM", &self.0.pid().to_string()]).status();
+            self.0.wait();
+        }
+    }
+}
+
+/// The script with its banks ready, and the first port of their HTTP.
+fn start(folder: &Path) -> (Script, u16) {
+    // Another process may take a port between its choice and its use; then others are chosen.
+    for _ in 0..5 {
+        let port = six_ports();
+        let http = port + 3;
+        let mut script = Script(Process::start(&mut command(folder, port, http)));
+        if (0..3).all(|_| script.0.wait_for("ready on").is_ok()) {
+            return (script, http);
+        }
+    }
+    panic!("the banks did not come up in five attempts");
+}
+
+fn command(folder: &Path, port: u16, http: u16) -> Command {
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/banks.sh"));
+    command.current_dir(folder);
+    command.env("CONSORCIO_PORT", port.to_string()).env("CONSORCIO_HTTP_PORT", http.to_string());
+    command.env("CONSORCIO_PROGRAMS", Path::new(servidor_path()).parent().unwrap());
+    command
+}
+
 #[test]
 fn three_banks_run_until_they_are_interrupted() {
     let folder = tempfile::tempdir().unwrap();
-    let port = six_ports();
-    let http = port + 3;
-    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/banks.sh"));
-    command.current_dir(folder.path());
-    command.env("CONSORCIO_PORT", port.to_string()).env("CONSORCIO_HTTP_PORT", http.to_string());
-    command.env("CONSORCIO_PROGRAMS", Path::new(servidor_path()).parent().unwrap());
-    let mut script = Process::start(&mut command);
-    for _ in 0..3 {
-        script.expect_line("ready on");
-    }
+    let (mut script, http) = start(folder.path());
     for bank in 0..3 {
         let mut connection = Connection::open(http + bank);
         connection.get("/status").is(200, r#"{"status":"ok"}"#);
@@ -36,8 +62,8 @@ fn three_banks_run_until_they_are_interrupted() {
             (connection.get("/bancos_on").json().as_array()?.len() == 3).then_some(())
         });
     }
-    script.interrupt();
-    assert_eq!(script.wait(), Some(130));
+    script.0.interrupt();
+    assert_eq!(script.0.wait(), Some(130));
     for bank in 0..3 {
         assert!(Connection::try_open(http + bank).is_none(), "bank {bank} is still there");
     }

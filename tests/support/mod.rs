@@ -76,7 +76,8 @@ impl Cluster {
         self.try_start(bank).unwrap_or_else(|error| panic!("bank {bank} does not start: {error}"));
     }
 
-    fn try_start(&mut self, bank: usize) -> Result<(), String> {
+    /// The same, for those who can choose other ports: another process may have taken these meanwhile.
+    pub fn try_start(&mut self, bank: usize) -> Result<(), String> {
         assert!(self.banks[bank].is_none(), "bank {bank} runs already");
         let mut process = Process::start(&mut self.servidor(bank));
         process.wait_for("ready on")?;

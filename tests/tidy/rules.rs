@@ -27,7 +27,7 @@ const MODULES: [(&str, &[&str]); 19] = [
     ("peers", &["money", "limits", "ids", "wire", "commit", "bank", "crash", "steplog"]),
     ("node", &["money", "limits", "ids", "wire", "commit", "bank", "crash", "journal", "steplog"]),
     // It asks the bank through `node` as a session does, and touches neither the bank nor the journal.
-    ("http", &["money", "limits", "ids", "wire", "steplog", "config", "fresh", "node"]),
+    ("http", &["money", "limits", "ids", "wire", "steplog", "trace", "config", "fresh", "node"]),
     (
         "server",
         &[

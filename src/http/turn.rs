@@ -1,0 +1,87 @@
+//! Long answers: so many are made and under way at once, and each has a time in which it must be taken.
+//!
+//! A list of the whole bank may take much memory, which lives until the last of it is sent. So its turn ends only
+//! then, and a caller who reads slowly is given up.
+
+use crate::http::app::App;
+use crate::http::problem::Problem;
+use crate::limits::HTTP_LIST_MS_MAX;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use http_body_util::combinators::BoxBody;
+use hyper::body::{Frame, SizeHint};
+use serde::Serialize;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Sleep, sleep};
+
+/// What is handed to the connection at once: the next piece only when this one is on its way.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// A turn at making a long answer.
+#[derive(Debug)]
+pub struct Turn {
+    _place: OwnedSemaphorePermit,
+}
+
+impl Turn {
+    /// Waits for a turn.
+    ///
+    /// # Errors
+    /// 503 when this process ends.
+    pub async fn wait(app: &App) -> Result<Turn, Problem> {
+        let turn = app.list_turn().await.map(|place| Turn { _place: place });
+        turn.ok_or_else(|| Problem::unavailable("Este banco está terminando"))
+    }
+
+    /// The answer: 200, JSON. The turn ends when it is sent.
+    pub fn json<T: Serialize>(self, value: &T) -> Response {
+        let text = serde_json::to_vec(value).expect("answers are plain JSON");
+        let deadline = Box::pin(sleep(Duration::from_millis(HTTP_LIST_MS_MAX)));
+        let body = Long { rest: text.into(), deadline, _turn: self };
+        let mut response = Response::new(Body::new(BoxBody::new(body)));
+        *response.status_mut() = StatusCode::OK;
+        let kind = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}
+
+/// A long answer on its way.
+struct Long {
+    rest: Bytes,
+    deadline: Pin<Box<Sleep>>,
+    _turn: Turn,
+}
+
+impl HttpBody for Long {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        if self.deadline.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
+        }
+        let bytes = PIECE_BYTES.min(self.rest.len());
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(bytes)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(u64::try_from(self.rest.len()).unwrap_or(u64::MAX))
+    }
+}
