@@ -330,7 +330,14 @@ impl Timeline {
             let told = self.events.iter().filter(|event| matches!(event.event.as_str(), "answer" | "reply"));
             told.filter(|event| is_end(&event.detail)).find(|event| asked(event, "EXECUTE"))
         };
-        let outcomes = || self.events.iter().filter(|event| matches!(event.event.as_str(), "outcome"));
+        // A bank that refused records no outcome: its own NOK is one.
+        let outcomes = || {
+            self.events.iter().filter(|event| match event.event.as_str() {
+                "outcome" | "refuse" => true,
+                "vote" => event.detail.starts_with("NOK"),
+                _ => false,
+            })
+        };
         let answered = self.events.iter().filter(client).filter(|event| event.event == "answer");
         let answered = answered.filter(|event| is_end(&event.detail)).find(|event| asked(event, "EXECUTE"));
         let told = verdict.or(answered).or_else(answer).or_else(|| outcomes().next());

@@ -10,7 +10,7 @@ pub fn path(timeline: &Timeline) -> Vec<Leg> {
     let end = timeline.events.iter().rposition(|event| {
         event.of_tx
             && event.at_us == told
-            && matches!(event.event.as_str(), "verdict" | "answer" | "reply" | "outcome")
+            && matches!(event.event.as_str(), "verdict" | "answer" | "reply" | "outcome" | "vote" | "refuse")
     });
     let Some(end) = end else { return Vec::new() };
     let mut legs = Vec::new();
@@ -38,8 +38,9 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
     let name = timeline.name(event.lane);
     if let Some(call) = event.call.map(|call| &timeline.calls[call]) {
         let (from, to) = (timeline.name(call.from), timeline.name(call.to));
-        if call.received == Some(at) {
-            let sent = call.sent?;
+        if call.received == Some(at)
+            && let Some(sent) = call.sent
+        {
             leg(LegKind::Network, format!("{} from {from} to {to}", call.verb), time(sent), event.at_us);
             return Some(sent);
         }
@@ -92,13 +93,17 @@ fn waits(timeline: &Timeline, before: usize, event: &Event) -> (LegKind, String)
     match event.event.as_str() {
         "timeout" => (LegKind::Wait, format!("{name} waits until its time-out")),
         "doubt" => (LegKind::Wait, format!("{name} waits until it asks ({})", event.detail)),
-        "verdict" => (LegKind::Driver, format!("{name} decides")),
+        "verdict" | "outcome" => (LegKind::Driver, format!("{name} decides")),
+        "send" => (LegKind::Driver, format!("{name} sends")),
+        "ask" => (LegKind::Wait, format!("{name} waits until it asks")),
+        "gave-up" => (LegKind::Wait, format!("{name} waits for an answer")),
+        // Who sent it has no log.
+        "recv" => {
+            let verb = event.detail.split(' ').next().unwrap_or("a request");
+            (LegKind::Wait, format!("{name} waits for {verb}"))
+        }
         word => {
-            let kind = if drives || matches!(word, "send" | "drive" | "outcome") {
-                LegKind::Driver
-            } else {
-                LegKind::Wait
-            };
+            let kind = if drives || word == "drive" { LegKind::Driver } else { LegKind::Wait };
             (kind, format!("{name}: {} to {word}", timeline.events[before].event))
         }
     }

@@ -333,19 +333,26 @@ impl<'a> Drawing<'a> {
     /// A call's words stand beside the lane that was asked, where no other call's words are.
     fn arrow_words(&mut self, call: &Call) {
         let y = |event: Option<usize>| event.and_then(|event| self.y_of[event]);
-        let asked = y(call.received).or(y(call.sent));
+        let (sent, received) = (y(call.sent), y(call.received));
         let answer = if call.lost { None } else { y(call.replied).or(y(call.answered)) };
         let right = call.from > call.to;
         let x = self.x(call.to) + if right { 14 } else { -14 };
         let place = if right { "" } else { " end" };
-        let ask = call.request_words();
-        if let Some(y) = asked {
-            let words = if call.lost && call.received.is_none() { format!("{ask}: lost") } else { ask };
-            self.plate(x, y - 4, right, &format!("on-arrow ask{place}"), &short(&words, WORDS_MAX));
+        if let Some(y) = received.or(sent) {
+            let mut words = call.request_words();
+            if call.lost && call.received.is_none() {
+                words.push_str(": lost");
+            }
+            let words = short(&words, WORDS_MAX);
+            // The arrow comes from above: the words stand on it where they begin.
+            let width = 6 * i64::try_from(words.chars().count()).unwrap_or(0) + 14;
+            let across = (self.x(call.from) - self.x(call.to)).abs().max(1);
+            let above = sent.map_or(0, |sent| (y - sent) * width / across).clamp(0, 13);
+            self.words(x, y - 4 - above, &format!("on-arrow ask{place}"), &words);
         }
         if let (Some(y), Some(said)) = (answer, &call.said) {
             let words = short(&call.reply_words(), WORDS_MAX);
-            self.plate(x, y - 4, right, &format!("on-arrow {}{place}", tone_of(said)), &words);
+            self.words(x, y - 4, &format!("on-arrow {}{place}", tone_of(said)), &words);
         }
     }
 
@@ -361,18 +368,6 @@ impl<'a> Drawing<'a> {
             let _ = writeln!(self.out, "<circle cx=\"{x}\" cy=\"{y}\" r=\"4\" class=\"dot {tone}\"/>");
             self.words(x + 14, y + 4, &format!("local {tone}"), &short(&words, WORDS_MAX));
         }
-    }
-
-    /// Words on a plate that hides the lines behind them; `x` is where they begin, or else where they end.
-    fn plate(&mut self, x: i64, y: i64, begins: bool, class: &str, words: &str) {
-        let width = i64::try_from(words.chars().count()).unwrap_or(0) * 13 / 2 + 4;
-        let left = if begins { x - 2 } else { x + 2 - width };
-        let top = y - 10;
-        let _ = writeln!(
-            self.out,
-            "<rect x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"13\" rx=\"3\" class=\"plate\"/>"
-        );
-        self.words(x, y, class, words);
     }
 
     fn words(&mut self, x: i64, y: i64, class: &str, words: &str) {
@@ -525,5 +520,4 @@ const STYLE: &str = "\
 .trace .unending{stroke:[OPEN];stroke-dasharray:3 3}\
 .trace .leg{stroke:[PAPER];stroke-width:1}\
 .trace .leg-network{fill:[ASK]}.trace .leg-queue{fill:[QUIET]}.trace .leg-batch{fill:[SYNC];fill-opacity:.6}\
-.trace .leg-sync{fill:[SYNC]}.trace .leg-bank{fill:[OK]}.trace .leg-driver{fill:[INK];fill-opacity:.6}.trace .leg-wait{fill:[OPEN]}\
-.trace .plate{fill:[PAPER];fill-opacity:.88}";
+.trace .leg-sync{fill:[SYNC]}.trace .leg-bank{fill:[OK]}.trace .leg-driver{fill:[INK];fill-opacity:.6}.trace .leg-wait{fill:[OPEN]}";

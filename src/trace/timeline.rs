@@ -327,7 +327,7 @@ impl Timeline {
                 let oks = list(&mut self.oks.iter());
                 let silent = list(&mut self.banks.iter().filter(|bank| !self.oks.contains(bank)));
                 let silent = if silent.is_empty() {
-                    String::new()
+                    "; not each of them is known to be on disk".to_owned()
                 } else {
                     format!("; no vote of bank {silent} is known")
                 };
@@ -397,7 +397,11 @@ impl Event {
             "refuse" => format!("refuses it for ever: {first}"),
             "outcome" => format!("records {}", said_words(detail)),
             "verdict" => {
-                format!("verdict {}, OKs {}", said_words(detail), field(detail, "oks").unwrap_or("?"))
+                let oks = field(detail, "oks").unwrap_or("?");
+                match said_words(detail).split_once(' ') {
+                    Some((word, reason)) => format!("verdict {word}, OKs {oks}: {reason}"),
+                    None => format!("verdict {}, OKs {oks}", said_words(detail)),
+                }
             }
             "sync" => match field(detail, "records").unwrap_or("?") {
                 "1" => "one record synced".to_owned(),
