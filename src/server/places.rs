@@ -1,6 +1,6 @@
 //! Who may have a session: so many places, some of them kept for banks, and memory for all. Pure.
 
-use crate::limits::{SESSIONS_BYTES_MAX, SESSIONS_FOR_BANKS, SESSIONS_MAX};
+use crate::limits::{LINE_BYTES_MAX, SESSIONS_BYTES_MAX, SESSIONS_FOR_BANKS, SESSIONS_MAX};
 use std::cell::Cell;
 
 /// What a session's place is.
@@ -87,7 +87,11 @@ impl Places {
 /// What each session may always hold, so that nobody can take all memory from the others.
 pub const SESSION_BYTES_OWN: usize = 16 * 1024;
 
-const _: () = assert!(SESSIONS_MAX * SESSION_BYTES_OWN < SESSIONS_BYTES_MAX);
+/// Set aside for a long line that was begun: enough for all of it, and for any reply. Halves of lines that used up all
+/// memory would wait for each other.
+pub const LINE_BYTES_WHOLE: usize = 2 * LINE_BYTES_MAX;
+
+const _: () = assert!(SESSIONS_MAX * SESSION_BYTES_OWN + LINE_BYTES_WHOLE < SESSIONS_BYTES_MAX);
 
 /// The memory that sessions share: what they hold beyond their own part.
 #[derive(Debug)]
@@ -101,9 +105,9 @@ impl SharedBytes {
         SharedBytes { left: Cell::new(SESSIONS_BYTES_MAX.saturating_sub(sessions_max * SESSION_BYTES_OWN)) }
     }
 
-    /// Is there nothing left for a full line?
+    /// Is there nothing left for a long line?
     pub fn is_short(&self) -> bool {
-        self.left.get() < crate::limits::LINE_BYTES_MAX
+        self.left.get() + SESSION_BYTES_OWN < LINE_BYTES_WHOLE
     }
 }
 

@@ -6,11 +6,11 @@
 
 use crate::bank::io::{Caller, Input, Origin};
 use crate::crash;
-use crate::limits::{LINE_BYTES_MAX, SESSION_INPUT_BYTES_MAX};
+use crate::limits::LINE_BYTES_MAX;
 use crate::node::queue::Queue;
 use crate::peers::Door;
 use crate::server::Shared;
-use crate::server::places::{Place, Share};
+use crate::server::places::{LINE_BYTES_WHOLE, Place, SESSION_BYTES_OWN, Share};
 use crate::server::seat::{End, Seat, SeatState};
 use crate::server::slots::reply_bytes;
 use crate::steplog::{Step, Who};
@@ -18,6 +18,7 @@ use crate::wire::codec::{LineError, Lines};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use crate::wire::{Fault, Reason, help};
+use bytes::BufMut;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -29,6 +30,8 @@ use tokio::net::TcpStream;
 const READ_BYTES_MIN: usize = 4 * 1024;
 /// ... up to this.
 const READ_BYTES_MAX: usize = LINE_BYTES_MAX;
+/// So many bytes of a line are read whatever memory is left; more only once enough for the whole line is set aside.
+const LINE_BYTES_BEGUN: usize = SESSION_BYTES_OWN / 2;
 /// Memory for replies that an idle session may keep.
 const OUT_BYTES_KEPT: usize = 4 * 1024;
 
@@ -138,7 +141,7 @@ impl Session {
                     false
                 }
             };
-            self.share.set(self.bytes(&state));
+            self.share.set(self.set_aside(&state));
             state.borrows = self.share.is_borrowing();
             if !more {
                 break handed;
@@ -376,14 +379,16 @@ impl Session {
             return Poll::Ready(false);
         }
         let waiting = self.lines.waiting_bytes();
-        if waiting > 0 && !self.share.may_hold(self.bytes(state) + READ_BYTES_MIN) {
+        debug_assert!(waiting < LINE_BYTES_MAX, "at most one line is not whole");
+        let whole = self.bytes(state) - waiting + LINE_BYTES_WHOLE;
+        let most = if self.share.may_hold(whole) { LINE_BYTES_MAX } else { LINE_BYTES_BEGUN };
+        let room = self.read_bytes.min(most.saturating_sub(waiting));
+        if room == 0 {
             state.wants_bytes = true;
             return Poll::Ready(false);
         }
-        debug_assert!(waiting <= SESSION_INPUT_BYTES_MAX, "at most one line is not whole");
-        let room = self.read_bytes;
-        let buffer = self.lines.space(room);
-        let read = pin!(self.stream.read_buf(buffer)).poll(cx);
+        let mut buffer = self.lines.space(room).limit(room);
+        let read = pin!(self.stream.read_buf(&mut buffer)).poll(cx);
         match read {
             Poll::Ready(Ok(0)) => {
                 self.deaf = Some("the other end closed it");
@@ -392,7 +397,7 @@ impl Session {
             Poll::Ready(Ok(bytes)) => {
                 state.last_input_us = self.shared.now_us();
                 if bytes >= room {
-                    self.read_bytes = (2 * room).min(READ_BYTES_MAX);
+                    self.read_bytes = (2 * self.read_bytes).min(READ_BYTES_MAX);
                 }
                 Poll::Ready(true)
             }
@@ -414,5 +419,13 @@ impl Session {
 
     fn bytes(&self, state: &SeatState) -> usize {
         self.lines.waiting_bytes() + self.out.len() + state.slots.bytes()
+    }
+
+    /// What it holds, and what it may need for the line that it has begun to read.
+    fn set_aside(&self, state: &SeatState) -> usize {
+        match self.lines.waiting_bytes() {
+            begun if begun > LINE_BYTES_BEGUN => self.bytes(state) - begun + LINE_BYTES_WHOLE,
+            _ => self.bytes(state),
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
 
-use crate::support::{DEADLINE, Wire};
+use crate::support::{DEADLINE, Wire, wait_until};
 use consorcio::bank::Identity;
 use consorcio::bank::io::Input;
 use consorcio::commit::token::Seal;
@@ -20,6 +20,7 @@ use consorcio::server::{Bounds, Shared};
 use consorcio::steplog::StepLog;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -27,11 +28,14 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-/// Lets clients, each with its own lines, fill a bank that stands still, until `is_full`; then `look`s at it, runs the
-/// bank, and gives the replies of each client.
+/// What a client was answered, once it has ended.
+type Talk = JoinHandle<Vec<String>>;
+
+/// Lets clients, which `begin` starts, fill a bank that stands still, until `is_full`; then `look`s at it, runs the bank,
+/// and gives the replies of each client.
 fn fill(
     bounds: Bounds,
-    clients: Vec<Vec<String>>,
+    begin: impl FnOnce(String) -> Vec<Talk>,
     is_full: impl Fn(&Shared) -> bool,
     look: impl Fn(&Shared),
 ) -> Vec<Vec<String>> {
@@ -53,7 +57,7 @@ fn fill(
         let address = listener.local_addr().unwrap().to_string();
         tokio::task::spawn_local(shared.clone().accept(listener));
         tokio::task::spawn_local(shared.clone().sweep());
-        let talks: Vec<_> = clients.into_iter().map(|lines| talk(address.clone(), lines)).collect();
+        let talks = begin(address);
         let until = Instant::now() + DEADLINE;
         while !is_full(&shared) {
             assert!(Instant::now() < until, "it never gets full");
@@ -78,9 +82,9 @@ fn fill(
 }
 
 /// Sends all lines as fast as the bank reads them, and meanwhile takes the replies.
-fn talk(address: String, lines: Vec<String>) -> JoinHandle<Vec<String>> {
+fn talk(address: &str, lines: Vec<String>) -> Talk {
+    let mut replies = Wire::connect(address);
     std::thread::spawn(move || {
-        let mut replies = Wire::connect(&address);
         let mut sending = replies.second_hand();
         let count = lines.len();
         let sender = std::thread::spawn(move || lines.iter().for_each(|line| sending.send(line)));
@@ -96,13 +100,11 @@ fn the_queue_is_filled_to_its_bound_and_refuses_nobody() {
     let (sessions, each) = (40, 1_000);
     assert!(sessions * each > 2 * QUEUE_MAX);
     let id = |session: usize, number: usize| format!("s{session}.{number}");
-    let clients = (0..sessions)
-        .map(|session| (0..each).map(|number| format!("STATUS {}", id(session, number))).collect())
-        .collect();
+    let status = |session| (0..each).map(|number| format!("STATUS {}", id(session, number))).collect();
     let room = |shared: &Shared| shared.inbox.fill(|queue| queue.room());
     let replies = fill(
         Bounds::default(),
-        clients,
+        |address| (0..sessions).map(|session| talk(&address, status(session))).collect(),
         |shared| room(shared) == 0,
         // `Started` is in it too.
         |shared| assert_eq!(shared.inbox.fill(|queue| queue.len()), QUEUE_MAX + 1),
@@ -114,31 +116,66 @@ fn the_queue_is_filled_to_its_bound_and_refuses_nobody() {
     }
 }
 
-/// What all sessions hold together has a bound of its own; so many places leave little of it beyond what each session
-/// has for itself.
-#[test]
-fn sessions_that_fill_all_memory_are_answered_one_after_the_other() {
-    let sessions_max = SESSIONS_BYTES_MAX / SESSION_BYTES_OWN - 68;
-    let shared_bytes = SESSIONS_BYTES_MAX - sessions_max * SESSION_BYTES_OWN;
-    let (sessions, each, line_bytes) = (60, 4, 60_000);
-    assert!(sessions * (line_bytes - SESSION_BYTES_OWN) > 2 * shared_bytes, "one line each is too much");
-    let line = |session: usize, number: usize| {
-        let op = r#"{"ops":[{"bank":0,"op":"deposit","account":"none","amount":1}]"#;
-        format!("PREPARE s{session}.{number} {op}{}}}", " ".repeat(line_bytes))
-    };
-    let clients = (0..sessions)
-        .map(|session| (0..each).map(|number| line(session, number)).collect::<Vec<_>>())
-        .collect();
-    let waiting = |shared: &Shared| shared.inbox.fill(|queue| queue.len()) - 1;
-    let replies = fill(
-        Bounds { sessions: sessions_max, ..Bounds::default() },
-        clients,
-        |shared| shared.bytes.is_short(),
-        |shared| assert!(waiting(shared) * line_bytes < shared_bytes + sessions * SESSION_BYTES_OWN),
-    );
+/// So many places leave little memory beyond what each session has for itself; how much.
+fn little_memory() -> (Bounds, usize) {
+    let sessions = SESSIONS_BYTES_MAX / SESSION_BYTES_OWN - 68;
+    (Bounds { sessions, ..Bounds::default() }, SESSIONS_BYTES_MAX - sessions * SESSION_BYTES_OWN)
+}
+
+/// A line that many blanks make long; the bank refuses it, since it has no such account.
+fn long_line(session: usize, number: usize, blanks: usize) -> String {
+    let op = r#"{"bank":0,"op":"deposit","account":"none","amount":1}"#;
+    format!(r#"PREPARE s{session}.{number} {{"ops":[{op}]{}}}"#, " ".repeat(blanks))
+}
+
+fn assert_refused(replies: &[Vec<String>]) {
     for (session, replies) in replies.iter().enumerate() {
         for (number, reply) in replies.iter().enumerate() {
             assert!(reply.starts_with(&format!("NOK s{session}.{number} ")), "{reply}");
         }
     }
+}
+
+/// What all sessions hold together has a bound of its own.
+#[test]
+fn sessions_that_fill_all_memory_are_answered_one_after_the_other() {
+    let (bounds, shared_bytes) = little_memory();
+    let (sessions, each, blanks) = (60, 2, 60_000);
+    assert!(sessions * (blanks - SESSION_BYTES_OWN) > 2 * shared_bytes, "one line each is too much");
+    let lines = |session| (0..each).map(|number| long_line(session, number, blanks)).collect();
+    let waiting = |shared: &Shared| shared.inbox.fill(|queue| queue.len()) - 1;
+    let replies = fill(
+        bounds,
+        |address| (0..sessions).map(|session| talk(&address, lines(session))).collect(),
+        |shared| shared.bytes.is_short(),
+        |shared| assert!(waiting(shared) * blanks < shared_bytes + sessions * SESSION_BYTES_OWN),
+    );
+    assert_refused(&replies);
+}
+
+/// Were memory used up by halves of lines, none of them could be read to its end.
+#[test]
+fn lines_that_were_begun_do_not_keep_each_other_from_their_end() {
+    let (bounds, shared_bytes) = little_memory();
+    let (sessions, half) = (60, 40_000);
+    assert!(sessions * (half - SESSION_BYTES_OWN) > shared_bytes, "the halves are too much");
+    let may_end = Arc::new(AtomicBool::new(false));
+    let talk = |address: &str, session| {
+        let (mut wire, line, may_end) =
+            (Wire::connect(address), long_line(session, 0, 60_000), Arc::clone(&may_end));
+        std::thread::spawn(move || {
+            let (begin, end) = line.split_at(half);
+            wire.send_bytes(begin.as_bytes());
+            wait_until("the bank is full", || may_end.load(Ordering::SeqCst).then_some(()));
+            wire.send(end);
+            vec![wire.receive().expect("it is not cut off for what others hold")]
+        })
+    };
+    let replies = fill(
+        bounds,
+        |address| (0..sessions).map(|session| talk(&address, session)).collect(),
+        |shared| shared.bytes.is_short(),
+        |_| may_end.store(true, Ordering::SeqCst),
+    );
+    assert_refused(&replies);
 }
