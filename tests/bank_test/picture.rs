@@ -55,8 +55,9 @@ impl Course {
     fn of(ops: &[Op]) -> Course {
         let begin_us = ops.first().map_or(0, |op| op.began_us);
         let last_us = ops.iter().map(|op| op.ended_us).max().unwrap_or(0).saturating_sub(begin_us);
-        // A short run has finer slices, a long one no more than there are pixels.
-        let slice_us = if last_us < 60 * SECOND_US { SECOND_US / 4 } else { SECOND_US };
+        // A short run has finer slices, a long one so few that its lines can be told apart.
+        let seconds = last_us.div_ceil(SECOND_US);
+        let slice_us = if seconds < 60 { SECOND_US / 4 } else { step_for(seconds, 150) * SECOND_US };
         let count = usize::try_from(last_us / slice_us + 1).unwrap();
         let mut slices: Vec<Slice> = std::iter::repeat_with(Slice::default).take(count).collect();
         for op in ops {
@@ -185,7 +186,7 @@ fn bands(svg: &mut String, course: &Course, deeds: &Deeds, kinds: &[Kind]) {
         }
         let at = kinds.iter().position(|kind| *kind == fault.kind).unwrap_or(0);
         rect(svg, (from, row_y(at) + 3), (wide, ROW - 6), colour_of(fault.kind), "1", &told(fault));
-        if wide >= 12 && fault.kind != Kind::KillAll {
+        if wide >= 10 && fault.kind != Kind::KillAll {
             let y = row_y(at) + 15;
             let _ = writeln!(
                 svg,
