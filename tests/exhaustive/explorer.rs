@@ -133,9 +133,6 @@ pub fn explore(setup: Setup, order: Order) -> Result<Seen, Box<Broken>> {
         Order::Newest => queue.pop_back(),
     } {
         explorer.seen.states += 1;
-        if acts == acts_max {
-            continue;
-        }
         for act in town.acts() {
             let mut next = town.clone();
             caught(|| next.act(act)).map_err(|what| explorer.broken(what, &town, Some(act)))?;
@@ -146,7 +143,11 @@ pub fn explore(setup: Setup, order: Order) -> Result<Seen, Box<Broken>> {
             if let Entry::Vacant(place) = explorer.came.entry(next.print()) {
                 place.insert(Some((town.print(), act)));
                 explorer.heal(&next)?;
-                queue.push_back((next, acts + 1));
+                if acts + 1 < acts_max {
+                    queue.push_back((next, acts + 1));
+                } else {
+                    explorer.seen.states += 1; // counted and healed, and not gone on from
+                }
             }
         }
     }

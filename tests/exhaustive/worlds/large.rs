@@ -1,10 +1,10 @@
 //! The configurations that take minutes: `scripts/exhaustive.sh` runs them.
 
 use super::{
-    ALSO, COMPOSITE, NONE, PATIENT, SET_1, SET_2, THERE, World, client, execute, late_client, of, outside,
-    patient, world,
+    ALSO, COMPOSITE, NONE, PATIENT, SET_1, SET_1_OF_3, SET_2, SET_2_OF_3, THERE, World, client, execute,
+    late_client, of, outside, patient, world,
 };
-use crate::town::Budget;
+use crate::town::{Budget, Setup};
 
 pub fn large() -> Vec<World> {
     let mut worlds = outside::large();
@@ -92,6 +92,15 @@ pub fn large() -> Vec<World> {
             of(2, vec![client(THERE)], Budget { restores: 1, crashes: 1, gone: 1, ..NONE }),
             (38635, 139432),
             &["stopped itself", "promise forgotten", "outcome forgotten"],
+        ),
+        world(
+            "three banks, two drive one register and one dies, more events",
+            Setup {
+                acts_max: Some(13),
+                ..of(3, vec![execute(0, SET_1_OF_3), execute(1, SET_2_OF_3)], Budget { crashes: 1, ..NONE })
+            },
+            (140414, 396479),
+            &["locked", "executed", "crash that lost records", "tombstone by RESOLVE", "committed"],
         ),
     ]);
     worlds
