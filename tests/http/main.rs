@@ -9,6 +9,7 @@ mod bounds;
 mod client;
 mod junk;
 mod load;
+mod mutants;
 mod outcomes;
 mod outside;
 mod page;

@@ -1,0 +1,114 @@
+//! Good requests with a few bytes changed, many of them: each answer is JSON with a status that the page knows, no
+//! connection hangs, the bank goes on, and its books add up.
+
+use crate::client::Connection;
+use crate::{ANA, BIA, Town};
+use serde_json::Value;
+
+const GOOD: [(&str, &str); 9] = [
+    ("/criar_cliente", r#"{"cpf":"33333333333","nome":"Caio","tipo":"Jurídico"}"#),
+    (
+        "/criar_conta",
+        r#"{"cpf":"11111111111","numero":"7","saldo_inicial":1.5,"conjunta":true,"titulares":["11111111111","22222222222"]}"#,
+    ),
+    ("/depositar", r#"{"cpf":"11111111111","numero":"1","valor":10.25}"#),
+    ("/sacar", r#"{"cpf":"22222222222","numero":"2","valor":0.5}"#),
+    (
+        "/transferir",
+        r#"{"cpf_origem":"11111111111","numero_origem":"1","cpf_destino":"22222222222","numero_destino":"2","valor":3}"#,
+    ),
+    (
+        "/transferencia_composta",
+        r#"{"participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":1},{"banco":0,"cpf":"22222222222","numero":"2","valor":0}]}"#,
+    ),
+    ("/creditar", r#"{"cpf":"11111111111","numero":"1","valor":1e1}"#),
+    (
+        "/prepare",
+        r#"{"id":"e1","participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":1,"banco_destino":0,"numero_destino":"2","cpf_destino":"22222222222","valor_total":1}]}"#,
+    ),
+    ("/commit", r#"{"id":"e1"}"#),
+];
+
+/// What stands in for a byte, or between two.
+const PIECES: [&str; 20] = [
+    "",
+    "\"",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "0",
+    "9",
+    "-",
+    ".",
+    "e",
+    "\\",
+    "null",
+    "true",
+    "99999999999999999999",
+    "\u{0}",
+    "é",
+    "\\u0000",
+];
+
+/// A xorshift: the same bodies in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(bound).unwrap()).unwrap()
+    }
+}
+
+fn mutant(random: &mut Random, good: &str) -> String {
+    let mut text: Vec<char> = good.chars().collect();
+    for _ in 0..random.below(4) {
+        let at = random.below(text.len() + 1);
+        let until = (at + random.below(3)).min(text.len());
+        text.splice(at..until, PIECES[random.below(PIECES.len())].chars());
+    }
+    text.into_iter().collect()
+}
+
+#[test]
+fn requests_with_a_few_bytes_changed() {
+    let town = Town::start(1);
+    town.open(0, ANA, "1", "1000");
+    town.open(0, BIA, "2", "1000");
+    let mut random = Random(0x5eed_1234_5678_9abc);
+    let mut http = town.connect(0);
+    let (mut done, mut refused) = (0, 0);
+    for round in 0..4_000 {
+        let (path, good) = GOOD[round % GOOD.len()];
+        let body = mutant(&mut random, good);
+        let answer = http.try_ask("POST", path, &[], &body).or_else(|| {
+            // One refusal may end a connection, and the next one goes over another.
+            http = Connection::open(town.ports[0]);
+            http.try_ask("POST", path, &[], &body)
+        });
+        let answer = answer.unwrap_or_else(|| panic!("no answer to {path} {body:?}"));
+        match answer.status {
+            200 | 201 => done += 1,
+            400 => refused += 1,
+            other => panic!("{other} to {path} {body:?}: {answer:?}"),
+        }
+        assert!(answer.json().is_object(), "{path} {body:?}: {answer:?}");
+    }
+    assert!(
+        done > 100 && refused > 1_000,
+        "{done} done, {refused} refused: the changes are too many or too few"
+    );
+    http.post("/abort", r#"{"id":"e1"}"#);
+    let cut = town.cluster.connect(0).ask("SNAPSHOT");
+    let cut: Value = serde_json::from_str(cut.strip_prefix("DONE ").expect("a cut")).unwrap();
+    let total = |name: &str| cut[name].as_i64().unwrap();
+    assert_eq!(total("balance_total"), total("cash_in_total") - total("cash_out_total"), "{cut}");
+    assert_eq!(total("transfers_in_total"), total("transfers_out_total"), "{cut}");
+    let clients = town.connect(0).get("/clientes").json();
+    assert!(clients.as_array().is_some_and(|clients| clients.len() >= 2));
+}
