@@ -96,7 +96,7 @@ start() {
     echo $! >"bank-$1.pid"
     disown $!
     local until=$((SECONDS + 30))
-    until grep -q ready "bank-$1.out"; do
+    until grep -q "ready on" "bank-$1.out"; do
         if ! alive "$(pid_of "bank-$1")" || [ "$SECONDS" -gt "$until" ]; then
             echo "bank $1 does not start:" && cat "bank-$1.out"
             return 1
@@ -151,7 +151,8 @@ run=$!
 clients+=("$run")
 if [ "$kill_every" -gt 0 ]; then
     # Not before the run has opened its accounts at all three banks: the fourth connection is its first cut's.
-    until [ "$(grep -c ' connect ' logs/cliente-contention.log 2>/dev/null)" -ge 4 ] || ! alive "$run"; do sleep 0.05; done
+    connections() { cat logs/cliente-contention.log 2>/dev/null | grep -c ' connect ' || true; }
+    until [ "$(connections)" -ge 4 ] || ! alive "$run"; do sleep 0.05; done
     kill_banks 2>/dev/null &
     killers+=($!)
 fi

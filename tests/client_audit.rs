@@ -45,6 +45,9 @@ fn all_banks_at_one_time_add_up() {
     assert_eq!([&total["transfers_in_total"], &total["transfers_out_total"]], [1_000, 1_000]);
     assert!(document["banks"][0]["accounts"].is_null(), "they are told only when asked for");
 
+    let rows = cluster.run(&["audit", "--output", "tsv"]).expect_code(0).stdout;
+    let cells: Vec<Vec<&str>> = rows.lines().map(|row| row.split('\t').collect()).collect();
+    assert_eq!((cells[0][7], cells[1][7], cells[4][0], cells[4][2]), ("verdict", "holds", "all", "999.00"));
     let ran = cluster.run(&["audit", "--accounts"]).expect_code(0);
     assert!(["0/12345-6", "2/78910-0", "storage"].iter().all(|name| ran.stdout.contains(name)), "{ran:?}");
     let document = cluster.json(0, &["audit", "--accounts"]);

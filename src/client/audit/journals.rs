@@ -146,7 +146,7 @@ fn text(context: &Context, proof: &Proof) -> String {
         "cash out",
         "transfers in",
         "transfers out",
-        "",
+        "verdict",
     ];
     let mut rows: Vec<_> = proof
         .banks

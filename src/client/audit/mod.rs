@@ -124,7 +124,7 @@ fn text(context: &Context, taken: &Taken, accounts: bool) -> String {
     }
     let mut text = paint.words(format!("all banks as of {}\n", utc(taken.time)));
     let headings =
-        ["bank", "address", "balances", "cash in", "cash out", "transfers in", "transfers out", ""];
+        ["bank", "address", "balances", "cash in", "cash out", "transfers in", "transfers out", "verdict"];
     let mut rows: Vec<_> = taken
         .answers
         .iter()

@@ -9,6 +9,7 @@ use crate::bank::io::{Asked, Message};
 use crate::commit::coordinator::{Coordinator, Do, Event, Standing, Strategy, Verdict};
 use crate::ids::{BankId, BankSet, TxId};
 use crate::limits::{ANSWER_WITHIN_MS, BACKOFF_MS_MAX, BACKOFF_MS_MIN, VOTE_TIMEOUT_MS};
+use crate::wire::Reason;
 use crate::wire::reply::Reply;
 use crate::wire::request::{Request, write_execute};
 use crate::wire::transaction::Transaction;
@@ -211,11 +212,18 @@ impl Worker {
         let ok = |(_, standing): &(BankId, &Standing)| matches!(standing, Standing::Ok(_));
         let oks = coordinator.standings().filter(ok).count();
         self.story.verdict(&tx, &verdict, oks, coordinator.standings().count());
-        if !unreachable.is_empty() {
-            self.flush().await;
-            tokio::time::sleep(REST).await;
+        if unreachable.is_empty() {
+            return verdict;
         }
-        verdict
+        self.flush().await;
+        tokio::time::sleep(REST).await;
+        match verdict {
+            // Another bank was asked to refuse; why is what people want to read.
+            Verdict::Aborted { by, token, text, .. } => {
+                Verdict::Aborted { by, token, reason: Reason::Unreachable, text }
+            }
+            Verdict::Committed(_) | Verdict::Doubt(_) | Verdict::Unreached => verdict,
+        }
     }
 
     /// Lets a bank drive.
