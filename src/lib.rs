@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod limits;
 pub mod money;
 pub mod node;
+pub mod panel;
 pub mod peers;
 pub mod server;
 pub mod steplog;

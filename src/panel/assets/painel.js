@@ -1,0 +1,192 @@
+// The panel, live: pages work without this file. No polling and no reload: the bank tells what changed, and only
+// then are the parts marked data-live asked for again.
+
+const text = document.body.dataset;
+const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+// --- the parts that follow the bank -----------------------------------------------------------------------------
+
+let wanted = false;
+let busy = false;
+
+async function refresh() {
+  wanted = true;
+  if (busy) return;
+  busy = true;
+  while (wanted) {
+    wanted = false;
+    try {
+      const answer = await fetch(location.href, { headers: { "X-Painel": "parte" }, cache: "no-store" });
+      if (!answer.ok && answer.status !== 404) continue;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const part of document.querySelectorAll("[data-live]")) {
+        const fresh = page.getElementById(part.id);
+        if (fresh) replace(part, fresh);
+      }
+    } catch {
+      // The stream's own state tells that the bank is away; it asks again when it is back.
+    }
+  }
+  busy = false;
+}
+
+function replace(part, fresh) {
+  if (part.innerHTML === fresh.innerHTML) return;
+  const focus = part.contains(document.activeElement) ? document.activeElement : null;
+  const mark = focus && (focus.id ? `#${CSS.escape(focus.id)}` : focus.dataset.key ? `[data-key="${CSS.escape(focus.dataset.key)}"]` : null);
+  const known = new Set([...part.querySelectorAll("[data-tx]")].map((row) => row.dataset.tx));
+  part.replaceChildren(...document.importNode(fresh, true).childNodes);
+  if (mark) part.querySelector(mark)?.focus();
+  if (reduced || known.size === 0) return;
+  for (const row of part.querySelectorAll("[data-tx]")) {
+    if (!known.has(row.dataset.tx)) row.classList.add("nova");
+  }
+}
+
+// --- the steps of a transaction, lit as they pass ------------------------------------------------------------------
+
+const ORDER = { PREPARE: 1, OK: 2, NOK: 1, COMMIT: 3, ABORT: 1 };
+
+function passed({ tx, passo }) {
+  for (const row of document.querySelectorAll(`[data-tx="${CSS.escape(tx)}"] .passos`)) {
+    const upTo = ORDER[passo] ?? 0;
+    row.querySelectorAll("i").forEach((dot, at) => {
+      if (at < upTo) dot.classList.add("feito");
+    });
+    if (passo === "NOK" || passo === "ABORT") row.classList.add("recusada");
+  }
+}
+
+// --- the stream ---------------------------------------------------------------------------------------------------
+
+const light = document.getElementById("ao-vivo");
+
+function tell(isLive) {
+  if (!light) return;
+  light.dataset.estado = isLive ? "vivo" : "morto";
+  light.textContent = isLive ? text.vivo : text.morto;
+}
+
+let stream = null;
+
+function listen() {
+  stream = new EventSource("/painel/eventos");
+  stream.addEventListener("open", () => {
+    tell(true);
+    refresh();
+  });
+  stream.addEventListener("mudou", refresh);
+  stream.addEventListener("passo", (event) => passed(JSON.parse(event.data)));
+  stream.addEventListener("error", () => {
+    tell(false);
+    // A refused stream is closed for good by the browser; a broken one it dials again by itself.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
+  });
+}
+
+if (document.querySelector("[data-live]") || light) {
+  light?.removeAttribute("hidden");
+  listen();
+  addEventListener("pagehide", () => stream?.close());
+  addEventListener("pageshow", (event) => event.persisted && listen());
+}
+
+// --- copying an account's number ------------------------------------------------------------------------------------
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copiar]");
+  if (!button) return;
+  const done = await copy(button.dataset.copiar);
+  if (!done) return;
+  const before = button.textContent;
+  button.textContent = text.copiado;
+  button.setAttribute("aria-live", "polite");
+  setTimeout(() => (button.textContent = before), 1500);
+});
+
+async function copy(words) {
+  try {
+    await navigator.clipboard.writeText(words);
+    return true;
+  } catch {
+    // Without a secure context the clipboard is reached by the selection alone.
+    const area = document.createElement("textarea");
+    area.value = words;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
+for (const button of document.querySelectorAll("[data-copiar]")) button.hidden = false;
+new MutationObserver(() => {
+  for (const button of document.querySelectorAll("[data-copiar][hidden]")) button.hidden = false;
+}).observe(document.body, { childList: true, subtree: true });
+
+// --- one press sends a form once --------------------------------------------------------------------------------------
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  if (form.method === "post") {
+    form.dataset.sent = "1";
+    // The pressed button's own name must still be sent, so it is greyed only after the form has been read.
+    setTimeout(() => form.querySelectorAll("button").forEach((button) => button.setAttribute("aria-disabled", "true")), 0);
+  }
+});
+addEventListener("pageshow", () => {
+  for (const form of document.forms) {
+    delete form.dataset.sent;
+    form.querySelectorAll("button").forEach((button) => button.removeAttribute("aria-disabled"));
+  }
+});
+
+// --- participants: added and removed without asking the bank --------------------------------------------------------
+
+const sources = document.getElementById("origens");
+
+if (sources) {
+  const renumber = () => {
+    const rows = [...sources.querySelectorAll("[data-origem]")];
+    rows.forEach((row, at) => {
+      row.querySelector("legend span").textContent = at + 1;
+      for (const field of row.querySelectorAll("[id]")) field.id = field.id.replace(/\d+$/, at);
+      for (const label of row.querySelectorAll("label[for]")) label.htmlFor = label.htmlFor.replace(/\d+$/, at);
+      for (const field of row.querySelectorAll("[aria-describedby]"))
+        field.setAttribute("aria-describedby", field.getAttribute("aria-describedby").replace(/\d+$/, at));
+      const remove = row.querySelector("[value^='remover-']");
+      if (remove) {
+        remove.value = `remover-${at}`;
+        remove.hidden = rows.length === 1;
+      }
+    });
+  };
+  sources.closest("form").addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    if (button.value === "adicionar") {
+      event.preventDefault();
+      const last = sources.querySelector("[data-origem]:last-of-type");
+      const row = last.cloneNode(true);
+      for (const field of row.querySelectorAll("input")) {
+        field.value = "";
+        field.removeAttribute("aria-invalid");
+      }
+      for (const error of row.querySelectorAll(".erro")) error.remove();
+      last.after(row);
+      renumber();
+      row.querySelector("select").focus();
+    } else if (button.value.startsWith("remover-")) {
+      event.preventDefault();
+      button.closest("[data-origem]").remove();
+      renumber();
+      sources.querySelector("[data-origem]:last-of-type select").focus();
+    }
+  });
+  renumber();
+}

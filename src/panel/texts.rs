@@ -1,0 +1,292 @@
+//! Every word that the panel shows, in Portuguese and in English, side by side so that none is forgotten.
+
+use crate::wire::Reason;
+
+/// The panel's languages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lang {
+    /// Portuguese, unless asked otherwise.
+    #[default]
+    Pt,
+    /// English.
+    En,
+}
+
+impl Lang {
+    /// Its code, as HTML's `lang` and the switch have it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Lang::Pt => "pt-BR",
+            Lang::En => "en",
+        }
+    }
+
+    /// Its short code, as the cookie and the switch's links have it.
+    pub fn short(self) -> &'static str {
+        match self {
+            Lang::Pt => "pt",
+            Lang::En => "en",
+        }
+    }
+
+    /// Its own name for itself.
+    pub fn own_name(self) -> &'static str {
+        match self {
+            Lang::Pt => "Português",
+            Lang::En => "English",
+        }
+    }
+
+    /// The one that the switch leads to.
+    pub fn other(self) -> Lang {
+        match self {
+            Lang::Pt => Lang::En,
+            Lang::En => Lang::Pt,
+        }
+    }
+
+    /// The language of a short code.
+    pub fn of(short: &str) -> Option<Lang> {
+        match short {
+            "pt" => Some(Lang::Pt),
+            "en" => Some(Lang::En),
+            _ => None,
+        }
+    }
+
+    /// Its words.
+    pub fn texts(self) -> &'static Texts {
+        match self {
+            Lang::Pt => &PT,
+            Lang::En => &EN,
+        }
+    }
+}
+
+macro_rules! texts {
+    ($($name:ident: $pt:literal / $en:literal;)*) => {
+        /// The panel's words in one language.
+        #[derive(Debug)]
+        #[expect(missing_docs, reason = "each field is a text, and the text says what it is")]
+        pub struct Texts { $(pub $name: &'static str,)* }
+        const PT: Texts = Texts { $($name: $pt,)* };
+        const EN: Texts = Texts { $($name: $en,)* };
+        #[cfg(test)]
+        const NAMES: &[(&str, &str, &str)] = &[$((stringify!($name), $pt, $en),)*];
+    };
+}
+
+texts! {
+    // The frame around every page.
+    skip: "Pular para o conteúdo" / "Skip to content";
+    menu: "Menu" / "Menu";
+    bank: "Banco" / "Bank";
+    this_bank: "este banco" / "this bank";
+    language: "Idioma" / "Language";
+    home: "Início" / "Overview";
+    accounts: "Contas" / "Accounts";
+    history: "Histórico" / "History";
+    transact: "Fazer transação" / "New transaction";
+    cash: "Depósito e saque" / "Deposit and withdraw";
+    new_client: "Adicionar cliente" / "Add client";
+    new_account: "Adicionar conta" / "Add account";
+    pending: "Pendentes" / "Pending";
+    audit: "Auditoria" / "Audit";
+    demo: "Demonstração" / "Demonstration";
+    live: "ao vivo" / "live";
+    offline_view: "sem conexão com este banco" / "no connection to this bank";
+    // Início
+    clients: "Clientes" / "Clients";
+    money_here: "Dinheiro neste banco" / "Money at this bank";
+    held_of_it: "reservados em transações" / "held by transactions";
+    undecided: "Em aberto" / "Undecided";
+    banks: "Bancos do consórcio" / "Banks of the consortium";
+    online: "online" / "online";
+    offline: "fora do ar" / "offline";
+    newest: "Transações mais recentes" / "Newest transactions";
+    nothing_yet: "Nada por aqui ainda." / "Nothing here yet.";
+    first_transaction: "A primeira transação aparece aqui assim que passar." / "The first transaction appears here as it passes.";
+    see_all: "Ver todas" / "See all";
+    // Contas
+    account: "Conta" / "Account";
+    number: "Número" / "Number";
+    holder: "Titular" / "Holder";
+    holders: "Titulares" / "Holders";
+    cpf: "CPF" / "CPF";
+    balance: "Saldo" / "Balance";
+    held: "Reservado" / "Held";
+    incoming: "A receber" / "Incoming";
+    available: "Disponível" / "Available";
+    search: "Buscar" / "Search";
+    search_hint: "Número, nome ou CPF" / "Number, name or CPF";
+    clear: "Limpar" / "Clear";
+    copy: "Copiar" / "Copy";
+    copied: "Copiado" / "Copied";
+    joint: "conjunta" / "joint";
+    no_accounts: "Este banco ainda não tem contas." / "This bank has no accounts yet.";
+    more_accounts: "Mais contas" / "More accounts";
+    no_match: "Nenhuma conta corresponde à busca." / "No account matches.";
+    statement: "Extrato" / "Statement";
+    when: "Quando" / "When";
+    what: "O quê" / "What";
+    amount: "Valor" / "Amount";
+    balance_after: "Saldo após" / "Balance after";
+    no_entries: "Nenhum movimento ainda." / "No entries yet.";
+    older_entries: "O extrato mostra os movimentos entre as transações mais novas deste banco; antes deles o saldo era" / "The statement shows the entries among this bank's newest transactions; before them the balance was";
+    opening: "Abertura" / "Opening";
+    // Histórico
+    transaction: "Transação" / "Transaction";
+    status: "Situação" / "Status";
+    all: "Todas" / "All";
+    committed: "Confirmada" / "Committed";
+    aborted: "Abortada" / "Aborted";
+    in_doubt: "Em aberto" / "Undecided";
+    unknown: "Desconhecida" / "Unknown";
+    filter: "Filtrar" / "Filter";
+    next_page: "Mais antigas" / "Older";
+    first_page: "Mais novas" / "Newest";
+    no_history: "Nenhuma transação com esta situação." / "No transaction with this status.";
+    reason: "Motivo" / "Reason";
+    participants: "Participantes" / "Participants";
+    votes: "Votos" / "Votes";
+    vote: "Voto" / "Vote";
+    vote_ok: "OK" / "OK";
+    vote_nok: "recusou" / "refused";
+    vote_waiting: "ainda não votou" / "has not voted yet";
+    vote_silent: "não responde" / "does not answer";
+    timeline: "Linha do tempo" / "Timeline";
+    timeline_alt: "Mensagens e sincronizações desta transação, com os seus tempos" / "Messages and syncs of this transaction, with their times";
+    no_timeline: "Os registros de passos deste banco não têm esta transação." / "This bank's step logs do not have this transaction.";
+    at_time: "às" / "at";
+    try_again: "Corrigir e tentar de novo" / "Correct and try again";
+    not_known_here: "Este banco não conhece esta transação." / "This bank does not know this transaction.";
+    running: "Em andamento: a página acompanha cada voto." / "Under way: the page follows each vote.";
+    // Formulários
+    name: "Nome" / "Name";
+    kind: "Tipo" / "Kind";
+    kind_hint: "Por exemplo: Físico, Jurídico" / "For example: Físico, Jurídico";
+    cpf_hint: "11 dígitos; pontos e traço são opcionais" / "11 digits; dots and dash are optional";
+    save: "Salvar" / "Save";
+    second_cpf: "CPF do segundo titular" / "Second holder's CPF";
+    second_cpf_hint: "Só para conta conjunta" / "For a joint account only";
+    opening_deposit: "Depósito inicial" / "Opening deposit";
+    amount_hint: "Por exemplo 1.234,56" / "For example 1.234,56";
+    deposit: "Depositar" / "Deposit";
+    withdraw: "Sacar" / "Withdraw";
+    operation: "Operação" / "Operation";
+    client_added: "Cliente cadastrado." / "Client added.";
+    account_added: "Conta aberta." / "Account opened.";
+    deposited: "Depósito feito." / "Deposited.";
+    withdrawn: "Saque feito." / "Withdrawn.";
+    please_correct: "Confira os campos marcados." / "Please check the marked fields.";
+    // Fazer transação
+    sources: "De" / "From";
+    destination: "Para" / "To";
+    source: "Origem" / "Source";
+    destination_hint: "Recebe a soma das origens" / "Receives the sum of the sources";
+    add_source: "Adicionar origem" / "Add a source";
+    remove: "Remover" / "Remove";
+    go_on: "Continuar" / "Continue";
+    check: "Confira a transação" / "Check the transaction";
+    total: "Total" / "Total";
+    confirm: "Confirmar" / "Confirm";
+    back: "Voltar" / "Back";
+    step_one: "Passo 1 de 2: participantes" / "Step 1 of 2: participants";
+    step_two: "Passo 2 de 2: resumo" / "Step 2 of 2: summary";
+    all_or_nothing: "Ou acontece em todos os bancos, ou em nenhum." / "It happens at all banks or at none.";
+    // Pendentes
+    since: "Desde" / "Since";
+    kept_by: "Quem segura" / "Kept by";
+    resolve_now: "Resolver agora" / "Resolve now";
+    no_pending: "Nenhuma transação em aberto neste banco." / "No undecided transaction at this bank.";
+    pending_explained: "Uma transação em aberto segura dinheiro até que todos os bancos que ela nomeia respondam." / "An undecided transaction holds money until every bank that it names answers.";
+    outside: "um coordenador de fora" / "an outside coordinator";
+    resolved_committed: "Confirmada em todos os bancos." / "Committed at all banks.";
+    resolved_aborted: "Abortada em todos os bancos." / "Aborted at all banks.";
+    resolved_doubt: "Ainda em aberto." / "Still undecided.";
+    // Auditoria
+    audit_explained: "Todos os bancos no mesmo instante, sem parar ninguém: saldos = entradas − saídas + transferências." / "All banks at one instant, nobody stopped: balances = cash in − cash out + transfers.";
+    cut_at: "Corte de" / "Cut of";
+    cash_in: "Entradas" / "Cash in";
+    cash_out: "Saídas" / "Cash out";
+    transfers_in: "Transf. recebidas" / "Transfers in";
+    transfers_out: "Transf. enviadas" / "Transfers out";
+    sum: "Soma" / "Sum";
+    adds_up: "Confere até o centavo." / "It adds up to the centavo.";
+    does_not_add_up: "NÃO CONFERE." / "IT DOES NOT ADD UP.";
+    incomplete: "Não dá para dizer: falta" / "It can't be said: missing";
+    cut_again: "Auditar de novo" / "Audit again";
+    // Demonstração
+    demo_explained: "Os botões agem de verdade nos processos dos bancos. O dinheiro tem que sobreviver a todos." / "The buttons act on the banks' real processes. The money has to survive all of them.";
+    stop: "Encerrar" / "Stop";
+    pause: "Congelar" / "Freeze";
+    go: "Descongelar" / "Thaw";
+    kill: "Matar" / "Kill";
+    restart: "Religar" / "Restart";
+    running_state: "rodando" / "running";
+    paused_state: "congelado" / "frozen";
+    down_state: "parado" / "down";
+    done: "Feito." / "Done.";
+    // Erros
+    page_missing: "Esta página não existe." / "This page does not exist.";
+    went_wrong: "Não foi possível" / "This could not be done";
+    field_required: "Preencha este campo." / "Please fill in this field.";
+    field_cpf: "O CPF tem 11 dígitos." / "A CPF has 11 digits.";
+    field_amount: "Digite um valor como 1.234,56." / "Type an amount such as 1.234,56.";
+    field_amount_positive: "O valor precisa ser maior que zero." / "The amount must be more than zero.";
+    field_bank: "Este banco não existe no consórcio." / "This bank is not in the consortium.";
+    field_number: "De 1 a 64 letras, números, ponto, traço ou sublinhado." / "1 to 64 letters, digits, dots, dashes or underscores.";
+    field_same_holder: "O segundo titular precisa ser outra pessoa." / "The second holder must be somebody else.";
+    field_too_long: "Longo demais." / "Too long.";
+}
+
+/// What a refusal means, in a sentence.
+pub fn reason_words(lang: Lang, reason: Reason) -> &'static str {
+    let (pt, en) = match reason {
+        Reason::InsufficientFunds => ("Saldo insuficiente.", "Not enough money available."),
+        Reason::UnknownAccount => {
+            ("Esta conta não existe neste banco.", "There is no such account at that bank.")
+        }
+        Reason::UnknownClient => {
+            ("Este cliente não existe neste banco.", "There is no such client at this bank.")
+        }
+        Reason::NotHolder => ("Este CPF não é titular da conta.", "This CPF does not hold the account."),
+        Reason::Locked => {
+            ("Outra transação está mudando este valor.", "Another transaction is changing this value.")
+        }
+        Reason::Unbalanced => {
+            ("As partes da transação não se equilibram.", "The parts of the transaction do not balance.")
+        }
+        Reason::DuplicateId => ("Este identificador já foi usado.", "This id has been used already."),
+        Reason::AlreadyExists => ("Já existe, com outros dados.", "It exists already, with other content."),
+        Reason::Malformed => ("O pedido não pôde ser lido.", "The request could not be read."),
+        Reason::Limit => ("Passa de um limite do banco.", "It is past one of the bank's limits."),
+        Reason::Expired => ("O prazo da transação acabou.", "The transaction ran out of time."),
+        Reason::Refused => ("Recusada por quem a conduzia.", "Refused by whoever drove it."),
+        Reason::Unreachable => ("Um dos bancos não respondeu.", "One of the banks did not answer."),
+    };
+    match lang {
+        Lang::Pt => pt,
+        Lang::En => en,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_word_is_empty() {
+        for (name, pt, en) in NAMES {
+            assert!(!pt.trim().is_empty() && !en.trim().is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_language_has_its_short_code() {
+        for lang in [Lang::Pt, Lang::En] {
+            assert_eq!(Lang::of(lang.short()), Some(lang));
+        }
+        assert_eq!(Lang::of("de"), None);
+    }
+}
