@@ -90,6 +90,8 @@ pub const HTTP_ASKS_MAX: usize = 1_024;
 pub const HTTP_LISTS_MAX: usize = 4;
 /// ... and must be taken within this time.
 pub const HTTP_LIST_MS_MAX: u64 = 60_000;
+/// Pages of one bank that follow it live at once.
+pub const HTTP_STREAMS_MAX: usize = 256;
 /// The body of an HTTP request.
 pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
 /// The head of an HTTP request: its first line and all headers.
@@ -126,6 +128,8 @@ pub const OUTCOMES_IN_MEMORY_MIN: usize = 65_536;
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// Memory of recorded steps that are not written yet; past it whoever records one waits.
 pub const STEP_MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Steps that a watcher may be behind before it is told that some were missed.
+pub const STEP_FEED_MAX: usize = 1024;
 /// A recorded step is written within this time, so that a reader sees it within 100 ms.
 pub const STEP_FLUSH_MS: u64 = 25;
 /// Lines that the step log writes at once.

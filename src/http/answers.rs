@@ -28,6 +28,12 @@ pub struct Account {
     pub holders: Vec<String>,
     /// In centavos.
     pub balance: i64,
+    /// Promised by undecided transactions, in centavos.
+    pub held: i64,
+    /// In centavos.
+    pub available: i64,
+    /// Awaited from undecided transactions, in centavos.
+    pub incoming: i64,
     /// Its place in the order of creation, where the bank tells it.
     #[serde(default)]
     pub created: Option<u64>,
@@ -49,6 +55,8 @@ pub struct Bank {
 /// This bank in numbers, of INFO. Sums may be wider than 64 bits.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Info {
+    /// Its clock, in microseconds since 1970.
+    pub time: i64,
     /// Seconds since it was started.
     pub uptime_s: u64,
     /// Its clients.
@@ -100,6 +108,8 @@ pub struct Event {
     pub tx: String,
     /// `committed` or `aborted`.
     pub outcome: String,
+    /// The commit's time, or the refusal's, in microseconds since 1970.
+    pub time: i64,
     /// Why it was aborted.
     pub reason: Option<String>,
     /// The bank that refused, where the bank remembers it.
@@ -129,6 +139,21 @@ pub struct Pending {
     pub outside: bool,
     /// None where they are too many to list.
     pub ops: Option<Vec<Op>>,
+}
+
+/// A bank as of one commit time, of SNAPSHOT. All in centavos; sums may be wider than 64 bits.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Cut {
+    /// All balances.
+    pub balance_total: i128,
+    /// Cash that came in.
+    pub cash_in_total: i128,
+    /// Cash that went out.
+    pub cash_out_total: i128,
+    /// What transfers brought.
+    pub transfers_in_total: i128,
+    /// What transfers took.
+    pub transfers_out_total: i128,
 }
 
 /// A part of a list.

@@ -9,6 +9,7 @@ use crate::http::answers::{self, Page};
 use crate::http::counts::Counts;
 use crate::http::problem::Problem;
 use crate::ids::{BankId, TxId};
+use crate::limits::HTTP_STREAMS_MAX;
 use crate::node::ask::Asker;
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
@@ -34,6 +35,8 @@ struct Inner {
     lists: Arc<Semaphore>,
     /// Step logs that are read at once.
     traces: Arc<Semaphore>,
+    /// Pages that follow the bank live.
+    streams: Arc<Semaphore>,
     counts: Counts,
     stopping: watch::Receiver<bool>,
 }
@@ -54,6 +57,7 @@ impl App {
             creating: tokio::sync::Mutex::new(()),
             lists: Arc::new(Semaphore::new(options.bounds.lists)),
             traces: Arc::new(Semaphore::new(1)),
+            streams: Arc::new(Semaphore::new(HTTP_STREAMS_MAX)),
             counts: Counts::default(),
             stopping,
             options,
@@ -105,6 +109,20 @@ impl App {
     /// A turn at reading step logs.
     pub async fn trace_turn(&self) -> Option<OwnedSemaphorePermit> {
         self.0.traces.clone().acquire_owned().await.ok()
+    }
+
+    /// A place for one more page that follows the bank live; `None` where all are taken.
+    pub fn stream_place(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.streams.clone().try_acquire_owned().ok()
+    }
+
+    /// Hands `request` to the bank, which does it whether or not anybody waits for the reply.
+    ///
+    /// # Errors
+    /// 503 when this process ends.
+    pub async fn hand_over(&self, peer: SocketAddr, request: Request) -> Result<(), Problem> {
+        let handed = self.0.asker.hand_over(peer, request).await;
+        handed.ok_or_else(|| Problem::unavailable("Este banco está terminando"))
     }
 
     /// The bank's reply to `request`, which is asked for the connection of `peer`.

@@ -69,19 +69,24 @@ impl FromRequest<App> for Call {
         let (parts, body) = request.into_parts();
         check_type(&parts.headers)?;
         let key = read_key(&parts.headers)?;
-        let within = Duration::from_millis(app.options().bounds.body_ms);
-        let bytes = match timeout(within, read_body(body)).await {
-            Ok(bytes) => bytes?,
-            Err(_) => {
-                return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "O corpo não chegou a tempo"));
-            }
-        };
+        let bytes = body_within(body, app).await?;
         let text = String::from_utf8(bytes).map_err(|_| Problem::bad("o corpo não é UTF-8"))?;
         Ok(Call { peer: peer(&parts), key, text })
     }
 }
 
-fn peer(parts: &Parts) -> SocketAddr {
+/// All of a body, within its bounds of bytes and time.
+///
+/// # Errors
+/// 413 or 408 past a bound, 400 where it breaks off.
+pub async fn body_within(body: Body, app: &App) -> Result<Vec<u8>, Problem> {
+    let within = Duration::from_millis(app.options().bounds.body_ms);
+    let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "O corpo não chegou a tempo");
+    timeout(within, read_body(body)).await.map_err(late)?
+}
+
+/// The other end of the connection that a request came over.
+pub fn peer(parts: &Parts) -> SocketAddr {
     let Peer(peer) = parts.extensions.get().expect("the server tells each request's peer");
     *peer
 }

@@ -200,7 +200,11 @@ async fn is_there(app: &App, peer: SocketAddr, look: Request, missing: Reason) -
     }
 }
 
-async fn accounts_of(
+/// All accounts of this bank, or of one holder.
+///
+/// # Errors
+/// What `refused` makes of a refusal, or 503.
+pub async fn accounts_of(
     app: &App,
     peer: SocketAddr,
     cpf: Option<&TaxId>,
@@ -213,7 +217,10 @@ async fn accounts_of(
 }
 
 /// Where a page begins, as the bank told it.
-fn key<T, E: std::fmt::Display>(
+///
+/// # Errors
+/// When it can't be such a key.
+pub fn key<T, E: std::fmt::Display>(
     after: Option<String>,
     read: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<Option<T>, Problem> {

@@ -5,6 +5,7 @@ use crate::ids::{BankId, TxId};
 use crate::limits::{HTTP_LINE_MS_MAX, LINE_BYTES_MAX};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -14,15 +15,32 @@ use tokio::time::timeout;
 /// What the other banks say of `tx`; an outcome goes before a vote, and that before nothing. `None` where no bank
 /// answers.
 pub async fn status_elsewhere(app: &App, tx: &TxId) -> Option<Reply> {
+    let replies = ask_others(app, &Request::Status(tx.clone())).await;
+    replies.into_iter().filter_map(|(_, reply)| reply).max_by_key(weight)
+}
+
+/// What each other bank answers to `request`, in the consortium's order; `None` where it does not in time.
+pub async fn ask_others(app: &App, request: &Request) -> Vec<(BankId, Option<Reply>)> {
     let mut asked = JoinSet::new();
     for (position, address) in app.places().iter().enumerate() {
-        if address != crate::config::LEFT && BankId::new(position) != Some(app.bank()) {
-            let (address, request) = (address.clone(), Request::Status(tx.clone()));
-            asked.spawn(async move { ask(&address, &request).await });
+        let Some(bank) = BankId::new(position).filter(|bank| *bank != app.bank()) else { continue };
+        if address != crate::config::LEFT {
+            let (address, request) = (address.clone(), request.clone());
+            asked.spawn(async move { (bank, ask(&address, &request).await) });
         }
     }
-    let replies = asked.join_all().await;
-    replies.into_iter().flatten().max_by_key(weight)
+    let mut replies = asked.join_all().await;
+    replies.sort_by_key(|(bank, _)| *bank);
+    replies
+}
+
+/// What every bank says of `tx`, this one included, in the consortium's order.
+pub async fn statuses(app: &App, peer: SocketAddr, tx: &TxId) -> Vec<(BankId, Option<Reply>)> {
+    let request = Request::Status(tx.clone());
+    let (own, mut replies) = tokio::join!(app.ask(peer, request.clone()), ask_others(app, &request));
+    replies.push((app.bank(), own.ok()));
+    replies.sort_by_key(|(bank, _)| *bank);
+    replies
 }
 
 fn weight(reply: &Reply) -> u8 {

@@ -19,6 +19,7 @@ mod lines;
 mod moves;
 mod openapi;
 mod outside;
+mod pages;
 mod patient;
 mod problem;
 mod reais;
@@ -42,6 +43,8 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use tokio::sync::{mpsc, oneshot, watch as told};
 
+pub use pages::{Demo, DemoError};
+
 /// What HTTP is started with.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -57,6 +60,8 @@ pub struct Options {
     pub steplog: StepLog,
     /// Where this bank's step log is; the others' too, on one machine.
     pub log_dir: PathBuf,
+    /// The demonstration whose processes the panel may act on.
+    pub demo: Option<Demo>,
     /// Bounds; tests use smaller ones.
     pub bounds: Bounds,
 }

@@ -74,6 +74,14 @@ impl Problem {
         self.status
     }
 
+    /// What it says, in one text for a page.
+    pub fn words(&self) -> String {
+        match &self.body.detalhes {
+            Some(details) => format!("{}: {details}", self.body.error),
+            None => self.body.error.to_string(),
+        }
+    }
+
     /// What it says.
     #[cfg(test)]
     pub fn error(&self) -> &str {

@@ -2,7 +2,7 @@
 
 use crate::http::app::App;
 use crate::http::problem::Problem;
-use crate::http::{clients, history, moves, openapi, outside, watch};
+use crate::http::{clients, history, moves, openapi, outside, pages, watch};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, Uri};
@@ -54,6 +54,7 @@ pub fn router(app: App) -> Router {
     for route in all() {
         router = router.route(route.path, route.answer);
     }
+    let router = router.merge(pages::router());
     let router = router.fallback(unknown_path).method_not_allowed_fallback(wrong_method);
     router.layer(from_fn_with_state(app.clone(), count)).with_state(app)
 }

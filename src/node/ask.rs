@@ -53,9 +53,23 @@ impl Asker {
     }
 
     async fn ask_as(&self, origin: Origin, peer: SocketAddr, request: Request) -> Option<Reply> {
+        self.hand_over_as(origin, peer, request).await?.await.ok()
+    }
+
+    /// Hands `request` over, to be done whether or not anybody waits. `None` when the bank ends.
+    pub async fn hand_over(&self, peer: SocketAddr, request: Request) -> Option<()> {
+        self.hand_over_as(Origin::Client, peer, request).await.map(drop)
+    }
+
+    async fn hand_over_as(
+        &self,
+        origin: Origin,
+        peer: SocketAddr,
+        request: Request,
+    ) -> Option<oneshot::Receiver<Reply>> {
         let place = self.places.clone().acquire_owned().await.ok()?;
         let (reply, answered) = oneshot::channel();
         self.asks.send(Ask { peer, origin, request, reply, place }).await.ok()?;
-        answered.await.ok()
+        Some(answered)
     }
 }

@@ -201,6 +201,7 @@ texts! {
     no_pending: "Nenhuma transação em aberto neste banco." / "No undecided transaction at this bank.";
     pending_explained: "Uma transação em aberto segura dinheiro até que todos os bancos que ela nomeia respondam." / "An undecided transaction holds money until every bank that it names answers.";
     outside: "um coordenador de fora" / "an outside coordinator";
+    driver: "quem a conduz" / "whoever drives it";
     resolved_committed: "Confirmada em todos os bancos." / "Committed at all banks.";
     resolved_aborted: "Abortada em todos os bancos." / "Aborted at all banks.";
     resolved_doubt: "Ainda em aberto." / "Still undecided.";
@@ -237,6 +238,7 @@ texts! {
     field_bank: "Este banco não existe no consórcio." / "This bank is not in the consortium.";
     field_number: "De 1 a 64 letras, números, ponto, traço ou sublinhado." / "1 to 64 letters, digits, dots, dashes or underscores.";
     field_same_holder: "O segundo titular precisa ser outra pessoa." / "The second holder must be somebody else.";
+    field_one_individual: "Este cliente já tem uma conta individual neste banco." / "This client has an individual account at this bank already.";
     field_too_long: "Longo demais." / "Too long.";
 }
 

@@ -98,6 +98,9 @@ pub struct HttpArgs {
     /// An origin of another site whose pages may use the routes, like https://example.org; may be repeated
     #[arg(long, value_name = "ORIGIN", env = "CONSORCIO_HTTP_ORIGIN", value_delimiter = ',', value_parser = origin)]
     pub http_origin: Vec<HeaderValue>,
+    /// Lets the panel stop, freeze, kill and restart the banks that name this same folder: for demonstrations
+    #[arg(long, value_name = "DIR", requires = "http", env = "CONSORCIO_DEMO")]
+    pub demo: Option<PathBuf>,
     #[arg(long, hide = true, default_value_t = http::Bounds::default().connections)]
     http_connections_max: usize,
     #[arg(long, hide = true, default_value_t = http::Bounds::default().head_ms)]

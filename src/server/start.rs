@@ -214,6 +214,9 @@ impl Server {
     fn start_http(&mut self, shared: &Rc<Shared>) -> anyhow::Result<Option<http::Running>> {
         let Some(listener) = self.http_listener.take() else { return Ok(None) };
         let address = listener.local_addr()?;
+        let demo =
+            self.options.http.demo.as_deref().map(|folder| http::Demo::join(folder, self.bank.as_u8()));
+        let demo = demo.transpose().context("the demonstration can't be joined; see --demo")?;
         let options = http::Options {
             bank: self.bank,
             places: self.identity.places.clone(),
@@ -221,6 +224,7 @@ impl Server {
             origins: self.options.http.http_origin.clone(),
             steplog: self.steplog.clone(),
             log_dir: self.options.log_dir.clone(),
+            demo,
             bounds: self.options.http.bounds(),
         };
         let (running, asks) = http::start(listener, options).context("HTTP can't be started")?;

@@ -5,6 +5,7 @@
 //! this log, so it is never synced; a kill -9 may cost its last moments. The lines' text is in `line`, the list
 //! of events in `step` and what becomes one in `tell`, rotation in `file`.
 
+mod feed;
 mod file;
 mod line;
 mod step;
@@ -12,10 +13,12 @@ mod tell;
 #[cfg(test)]
 mod tests;
 
+pub use feed::Passed;
 pub use step::{Ending, Entry, Load, Said, Step, Who};
 
 use crate::limits::{
-    STEP_CHUNK_BYTES_MAX, STEP_FLUSH_MS, STEP_LOG_BYTES_DEFAULT, STEP_LOG_KEEP_DEFAULT, STEP_MEMORY_BYTES_MAX,
+    STEP_CHUNK_BYTES_MAX, STEP_FEED_MAX, STEP_FLUSH_MS, STEP_LOG_BYTES_DEFAULT, STEP_LOG_KEEP_DEFAULT,
+    STEP_MEMORY_BYTES_MAX,
 };
 use file::RotatedFile;
 use line::Formatter;
@@ -24,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::broadcast;
 
 /// How a step log is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +81,10 @@ impl StepLog {
         let chunk = usize::try_from(options.bytes_max).unwrap_or(usize::MAX);
         let chunk = if chunk == 0 { STEP_CHUNK_BYTES_MAX } else { chunk.min(STEP_CHUNK_BYTES_MAX) };
         let shared = Arc::new(Shared::default());
+        let feed = broadcast::Sender::new(STEP_FEED_MAX);
         let writer = Writer {
             shared: Arc::clone(&shared),
+            feed: feed.clone(),
             file,
             formatter: Formatter::new(options.places),
             lines: Vec::with_capacity(2 * chunk),
@@ -88,7 +94,7 @@ impl StepLog {
         };
         let thread =
             thread::Builder::new().name("step-log".to_owned()).spawn(move || writer.run()).map_err(failed)?;
-        Ok(StepLog(Some(Arc::new(Log { shared, thread: Mutex::new(Some(thread)) }))))
+        Ok(StepLog(Some(Arc::new(Log { shared, feed, thread: Mutex::new(Some(thread)) }))))
     }
 
     /// A log that tells nothing.
@@ -99,6 +105,12 @@ impl StepLog {
     /// Does it tell anything? If not, steps need not be made.
     pub fn is_on(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// What passes from now on, as it is written. Whoever listens too slowly is told how much was missed; it costs
+    /// nothing while nobody listens. `None` where the log is off.
+    pub fn feed(&self) -> Option<broadcast::Receiver<Passed>> {
+        self.0.as_ref().map(|log| log.feed.subscribe())
     }
 
     /// Records a step that happens now.
@@ -167,6 +179,7 @@ pub fn wall_us() -> i64 {
 #[derive(Debug)]
 struct Log {
     shared: Arc<Shared>,
+    feed: broadcast::Sender<Passed>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -285,6 +298,7 @@ impl Shared {
 /// The writing thread.
 struct Writer {
     shared: Arc<Shared>,
+    feed: broadcast::Sender<Passed>,
     file: RotatedFile,
     formatter: Formatter,
     lines: Vec<u8>,
@@ -310,7 +324,12 @@ impl Writer {
             if reopen && let Err(error) = self.file.reopen() {
                 self.warn(&format!("can't be reopened: {error}; it goes on in the file it had"));
             }
+            let watched = self.feed.receiver_count() > 0;
             for entry in taken.drain(..) {
+                if watched && let Some(passed) = entry.step.passed() {
+                    // Nobody may be listening any more.
+                    let _ = self.feed.send(passed);
+                }
                 self.formatter.write(&mut self.lines, &entry);
                 if self.lines.len() >= self.chunk {
                     self.write();

@@ -47,7 +47,10 @@ function replace(part, fresh) {
 
 const ORDER = { PREPARE: 1, OK: 2, NOK: 1, COMMIT: 3, ABORT: 1 };
 
+const touched = new Set();
+
 function passed({ tx, passo }) {
+  touched.add(tx);
   for (const row of document.querySelectorAll(`[data-tx="${CSS.escape(tx)}"] .passos`)) {
     const upTo = ORDER[passo] ?? 0;
     row.querySelectorAll("i").forEach((dot, at) => {
@@ -55,6 +58,15 @@ function passed({ tx, passo }) {
     });
     if (passo === "NOK" || passo === "ABORT") row.classList.add("recusada");
   }
+}
+
+// A page of one transaction looks again when that one went on; where steps were too many to be told one by one, as
+// long as it is open.
+function changed({ perdidos }) {
+  const only = document.querySelector("[data-so]")?.dataset.so;
+  const open = document.querySelector("[data-so] .badge.aberta, [data-so] .badge.desconhecida");
+  if (!only || touched.has(only) || (perdidos && open)) refresh();
+  touched.clear();
 }
 
 // --- the stream ---------------------------------------------------------------------------------------------------
@@ -75,7 +87,7 @@ function listen() {
     tell(true);
     refresh();
   });
-  stream.addEventListener("mudou", refresh);
+  stream.addEventListener("mudou", (event) => changed(JSON.parse(event.data)));
   stream.addEventListener("passo", (event) => passed(JSON.parse(event.data)));
   stream.addEventListener("error", () => {
     tell(false);
@@ -124,6 +136,14 @@ for (const button of document.querySelectorAll("[data-copiar]")) button.hidden =
 new MutationObserver(() => {
   for (const button of document.querySelectorAll("[data-copiar][hidden]")) button.hidden = false;
 }).observe(document.body, { childList: true, subtree: true });
+
+// --- the menu: open beside a wide page, folded above a narrow one ----------------------------------------------------
+
+const menu = document.querySelector(".menu details");
+const narrow = matchMedia("(max-width: 56rem)");
+const fold = () => (menu.open = !narrow.matches);
+narrow.addEventListener("change", fold);
+fold();
 
 // --- one press sends a form once --------------------------------------------------------------------------------------
 

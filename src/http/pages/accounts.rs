@@ -1,0 +1,188 @@
+//! Contas: all accounts of this bank with a search, and an account's statement with its running balance.
+
+use crate::http::answers::{self, Account, Client, Event};
+use crate::http::app::{App, unforeseen};
+use crate::http::clients::{accounts_of, key};
+use crate::http::pages::home::newest_events;
+use crate::http::pages::show::{change, op_words, page, tax_id, when};
+use crate::http::pages::visit::{Visit, encoded};
+use crate::http::problem::Problem;
+use crate::ids::{AccountNumber, TaxId};
+use crate::limits::HISTORY_MAX;
+use crate::money::{Money, Total};
+use crate::panel::frame::Page;
+use crate::panel::pages::{Accounts, Statement};
+use crate::panel::views::{AccountRow, EntryView};
+use crate::wire::Reason;
+use crate::wire::request::Request;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use std::collections::BTreeMap;
+
+/// Accounts on one page.
+const PER_PAGE: usize = 100;
+
+/// `GET /painel/contas`
+pub async fn accounts(State(app): State<App>, visit: Visit) -> Response {
+    page(list(&app, &visit).await, &app, &visit)
+}
+
+async fn list(app: &App, visit: &Visit) -> Result<Accounts, Problem> {
+    let (f, _) = visit.frame(app, Page::Accounts).await?;
+    let _turn = app.list_turn().await;
+    let names = names(app, visit).await?;
+    let search = visit.query("busca").trim().to_owned();
+    let after = visit.query("depois");
+    let mut found: Vec<AccountRow> = accounts_of(app, visit.peer, None, unforeseen)
+        .await?
+        .into_iter()
+        .filter(|account| after.is_empty() || account.number.as_str() > after)
+        .map(|account| row(account, &names))
+        .filter(|row| matches(row, &search))
+        .take(PER_PAGE + 1)
+        .collect();
+    let next = (found.len() > PER_PAGE).then(|| {
+        found.truncate(PER_PAGE);
+        let last = found.last().map_or("", |row| row.number.as_str());
+        format!("/painel/contas?busca={}&depois={}", encoded(&search), encoded(last))
+    });
+    Ok(Accounts { f, search, rows: found, next })
+}
+
+/// Names of this bank's clients, by CPF.
+async fn names(app: &App, visit: &Visit) -> Result<BTreeMap<String, String>, Problem> {
+    let request = |after: Option<String>| Ok(Request::Clients { after: key(after, TaxId::new)? });
+    let clients: Vec<Client> = app.list(visit.peer, request, unforeseen).await?;
+    Ok(clients.into_iter().map(|client| (client.cpf, client.name)).collect())
+}
+
+fn row(account: Account, names: &BTreeMap<String, String>) -> AccountRow {
+    let holder = |cpf: String| (names.get(&cpf).cloned().unwrap_or_default(), tax_id(&cpf));
+    AccountRow {
+        number: account.number,
+        holders: account.holders.into_iter().map(holder).collect(),
+        balance: Money(account.balance),
+        held: Money(account.held),
+    }
+}
+
+/// Does the account's number, a holder's name or CPF contain what was typed? Letters of either case are the same.
+fn matches(row: &AccountRow, search: &str) -> bool {
+    let wanted = search.to_lowercase();
+    let digits: String = wanted.chars().filter(|c| !matches!(c, '.' | '-' | '/' | ' ')).collect();
+    let plain =
+        |cpf: &str| cpf.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+    row.number.to_lowercase().contains(&wanted)
+        || row.holders.iter().any(|(name, cpf)| {
+            name.to_lowercase().contains(&wanted) || (!digits.is_empty() && plain(cpf).contains(&digits))
+        })
+}
+
+/// `GET /painel/contas/<numero>`
+pub async fn statement(
+    State(app): State<App>,
+    visit: Visit,
+    path: Result<Path<String>, PathRejection>,
+) -> Response {
+    let given = path.map(|Path(given)| given).unwrap_or_default();
+    page(statement_of(&app, &visit, &given).await, &app, &visit)
+}
+
+async fn statement_of(app: &App, visit: &Visit, given: &str) -> Result<Statement, Problem> {
+    let (f, _) = visit.frame(app, Page::Accounts).await?;
+    let missing = || Problem::new(StatusCode::NOT_FOUND, "Conta não encontrada");
+    let number = AccountNumber::new(given).map_err(|_| missing())?;
+    let names = names(app, visit).await?;
+    let (account, events) = account_and_events(app, visit, &number, missing).await?;
+    let (available, incoming, balance) = (Money(account.available), Money(account.incoming), account.balance);
+    let complete = events.len() < HISTORY_MAX;
+    let (mut entries, rest) = entries(visit, app.bank().as_u8(), number.as_str(), balance, &events);
+    if complete && rest.0 != 0 {
+        // What no transaction explains came in when the account was opened.
+        let t = visit.t();
+        let opened = account.created.and_then(|us| i64::try_from(us).ok());
+        let when = opened.map_or_else(String::new, |us| when(visit.lang, us));
+        entries.push(EntryView { when, tx: None, what: t.opening, amount: rest, after: rest });
+    }
+    let before = (!complete).then_some(rest);
+    Ok(Statement { f, account: row(account, &names), available, incoming, entries, before })
+}
+
+/// The account and the newest outcomes as of one moment: nothing was decided between the two.
+async fn account_and_events(
+    app: &App,
+    visit: &Visit,
+    number: &AccountNumber,
+    missing: impl Fn() -> Problem,
+) -> Result<(Account, Vec<Event>), Problem> {
+    let refused = |reason: Reason, text: String| match reason {
+        Reason::UnknownAccount => missing(),
+        other => unforeseen(other, text),
+    };
+    let mut tries = 0;
+    loop {
+        let events = newest_history(app, visit).await?;
+        let json = app.done(visit.peer, Request::Balance(number.clone()), refused).await?;
+        let newest = newest_events(app, visit, 1).await?;
+        tries += 1;
+        let same = newest.first().map(|event| &event.tx) == events.first().map(|event| &event.tx);
+        // Under a steady load the two never meet; then the balance is right, and the entries are a moment older.
+        if same || tries == 5 {
+            return Ok((answers::read(&json)?, events));
+        }
+    }
+}
+
+/// All outcomes that the bank lists, newest first.
+async fn newest_history(app: &App, visit: &Visit) -> Result<Vec<Event>, Problem> {
+    let request = |after: Option<String>| {
+        Ok(Request::History { count: None, after: key(after, crate::ids::TxId::new)? })
+    };
+    app.list(visit.peer, request, unforeseen).await
+}
+
+/// The account's entries, newest first, and what the balance was before the oldest of them.
+fn entries(visit: &Visit, bank: u8, number: &str, balance: i64, events: &[Event]) -> (Vec<EntryView>, Total) {
+    let mut after = Total(i128::from(balance));
+    let mut entries = Vec::new();
+    for event in events.iter().filter(|event| event.outcome == "committed") {
+        let ops = event.ops.as_deref().unwrap_or_default();
+        let own = ops.iter().filter(|op| op.bank == bank && op.account.as_deref() == Some(number));
+        // The last operation is the newest.
+        for op in own.rev() {
+            let Some(amount) = change(op) else { continue };
+            entries.push(EntryView {
+                when: when(visit.lang, event.time),
+                tx: Some(event.tx.clone()),
+                what: op_words(visit.lang, &op.op),
+                amount,
+                after,
+            });
+            after = Total(after.0 - amount.0);
+        }
+    }
+    (entries, after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_finds_numbers_names_and_cpfs() {
+        let row = AccountRow {
+            number: "12345-6".into(),
+            holders: vec![("Maria Souza".into(), "111.222.333-44".into())],
+            balance: Money(0),
+            held: Money(0),
+        };
+        for found in ["", "345", "12345-6", "maria", "SOUZA", "111.222", "11122233344", "333-44"] {
+            assert!(matches(&row, found), "{found}");
+        }
+        for not in ["x", "99", "maria x", "--"] {
+            assert!(!matches(&row, not), "{not}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Demonstração: the banks' processes, and buttons that really act on them. Only where `--demo` was given.
+
+use crate::http::app::App;
+use crate::http::pages::forms::Form;
+use crate::http::pages::process::{Act, Life};
+use crate::http::pages::show::{failed, page};
+use crate::http::pages::visit::{Visit, see_other};
+use crate::http::problem::Problem;
+use crate::panel::frame::Page;
+use crate::panel::pages::Demo;
+use crate::panel::views::{ProcessRow, ProcessState};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+/// `GET /painel/demo`
+pub async fn demo(State(app): State<App>, visit: Visit) -> Response {
+    page(view(&app, &visit).await, &app, &visit)
+}
+
+fn none() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "Este consórcio não é uma demonstração (--demo)")
+}
+
+async fn view(app: &App, visit: &Visit) -> Result<Demo, Problem> {
+    let demo = app.options().demo.as_ref().ok_or_else(none)?;
+    let (f, _) = visit.frame(app, Page::Demo).await?;
+    let banks = app.places().iter().enumerate().filter(|(_, address)| *address != crate::config::LEFT);
+    let row = |(place, address): (usize, &String)| {
+        let bank = u8::try_from(place).ok()?;
+        let state = match demo.life(bank)? {
+            Life::Running => ProcessState::Running,
+            Life::Frozen => ProcessState::Paused,
+            Life::Down => ProcessState::Down,
+        };
+        Some(ProcessRow { bank, address: address.clone(), state })
+    };
+    Ok(Demo { f, rows: banks.filter_map(row).collect() })
+}
+
+/// `POST /painel/demo`
+pub async fn act(State(app): State<App>, form: Result<Form, Problem>) -> Response {
+    let form = match form {
+        Ok(form) => form,
+        Err(problem) => return problem.into_response(),
+    };
+    match acted(&app, &form) {
+        Ok(()) => see_other("/painel/demo?feito=acao"),
+        Err(problem) => failed(&problem, &app, &form.visit),
+    }
+}
+
+fn acted(app: &App, form: &Form) -> Result<(), Problem> {
+    let demo = app.options().demo.as_ref().ok_or_else(none)?;
+    let bank: u8 = form.text("banco").parse().map_err(|_| Problem::bad("`banco` não é um banco"))?;
+    let act = Act::of(form.text("acao")).ok_or_else(|| Problem::bad("`acao` não é uma ação"))?;
+    demo.act(bank, act).map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))
+}

@@ -1,0 +1,96 @@
+//! Início: this bank in numbers, all banks as they are now, the newest transactions.
+
+use crate::http::answers::{Bank, Event, Pending, read_page};
+use crate::http::app::{App, unforeseen};
+use crate::http::pages::show::{event_row, moved, page, summary, when};
+use crate::http::pages::visit::Visit;
+use crate::http::problem::Problem;
+use crate::money::Total;
+use crate::panel::frame::Page;
+use crate::panel::pages::Home;
+use crate::panel::texts::Lang;
+use crate::panel::views::{BankView, State as TxState, TxRow};
+use crate::wire::request::Request;
+use axum::extract::State;
+use axum::response::Response;
+
+/// So many of the newest transactions are shown.
+const NEWEST: usize = 10;
+
+/// `GET /`
+pub async fn home(State(app): State<App>, visit: Visit) -> Response {
+    page(view(&app, &visit).await, &app, &visit)
+}
+
+async fn view(app: &App, visit: &Visit) -> Result<Home, Problem> {
+    let (f, info) = visit.frame(app, Page::Home).await?;
+    let mut newest: Vec<TxRow> = first_pending(app, visit).await?;
+    newest.truncate(NEWEST);
+    for event in newest_events(app, visit, NEWEST).await? {
+        // One may have been decided between the two questions.
+        newest.retain(|row| row.tx != event.tx);
+        newest.push(event_row(visit.lang, &event));
+    }
+    newest.truncate(NEWEST);
+    Ok(Home {
+        f,
+        clients: info.clients,
+        accounts: info.accounts,
+        money: Total(info.balance_total),
+        held: Total(info.held_total),
+        banks: banks(app, visit).await?,
+        newest,
+    })
+}
+
+/// All banks, as the links say they are now.
+pub async fn banks(app: &App, visit: &Visit) -> Result<Vec<BankView>, Problem> {
+    let banks: Vec<Bank> = app.read(visit.peer, Request::Banks).await?;
+    let view = |bank: Bank| {
+        let this = bank.bank == app.bank().as_u8();
+        BankView {
+            place: bank.bank,
+            address: bank.address,
+            online: bank.online,
+            this,
+            latency: bank.latency_us.filter(|_| bank.online && !this).map(|us| milliseconds(visit.lang, us)),
+        }
+    };
+    Ok(banks.into_iter().map(view).collect())
+}
+
+fn milliseconds(lang: Lang, us: u64) -> String {
+    let comma = match lang {
+        Lang::Pt => ',',
+        Lang::En => '.',
+    };
+    format!("{}{comma}{:03} ms", us / 1000, us % 1000)
+}
+
+/// The newest outcomes, newest first.
+pub async fn newest_events(app: &App, visit: &Visit, count: usize) -> Result<Vec<Event>, Problem> {
+    let request = Request::History { count: Some(count), after: None };
+    let json = app.done(visit.peer, request, unforeseen).await?;
+    Ok(read_page(&json)?.items)
+}
+
+/// A page of undecided transactions as rows, the newest first.
+async fn first_pending(app: &App, visit: &Visit) -> Result<Vec<TxRow>, Problem> {
+    let json = app.done(visit.peer, Request::Pending { after: None }, unforeseen).await?;
+    let mut pending: Vec<Pending> = read_page(&json)?.items;
+    pending.sort_by_key(|pending| std::cmp::Reverse(pending.since));
+    Ok(pending.iter().map(|pending| pending_row(visit.lang, pending)).collect())
+}
+
+/// An undecided transaction as a line of a list.
+pub fn pending_row(lang: Lang, pending: &Pending) -> TxRow {
+    let ops = pending.ops.as_deref().unwrap_or_default();
+    TxRow {
+        tx: pending.tx.clone(),
+        when: when(lang, pending.since),
+        state: TxState::Undecided,
+        reason: None,
+        summary: summary(ops),
+        amount: moved(ops),
+    }
+}

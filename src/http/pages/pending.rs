@@ -1,0 +1,89 @@
+//! Pendentes: what is undecided, who keeps it so, and «resolver agora», which runs the termination.
+
+use crate::http::answers::Pending as PendingAnswer;
+use crate::http::app::{App, unexpected, unforeseen};
+use crate::http::clients::key;
+use crate::http::pages::forms::Form;
+use crate::http::pages::show::{bank_name, failed, html, legs, page, when};
+use crate::http::pages::visit::Visit;
+use crate::http::problem::Problem;
+use crate::ids::TxId;
+use crate::panel::frame::Page;
+use crate::panel::pages::Pending;
+use crate::panel::texts::reason_words;
+use crate::panel::views::{PendingRow, Resolved, State as TxState};
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+/// `GET /painel/pendentes`
+pub async fn pending(State(app): State<App>, visit: Visit) -> Response {
+    page(view(&app, &visit, None).await, &app, &visit)
+}
+
+async fn view(app: &App, visit: &Visit, resolved: Option<Resolved>) -> Result<Pending, Problem> {
+    let (f, _) = visit.frame(app, Page::Pending).await?;
+    let t = visit.t();
+    let row = |pending: PendingAnswer| PendingRow {
+        since: when(visit.lang, pending.since),
+        kept_by: kept_by(app, visit, &pending),
+        legs: legs(app, visit.lang, pending.ops.as_deref().unwrap_or_default()),
+        tx: pending.tx,
+    };
+    let _ = t;
+    Ok(Pending { f, rows: pending_list(app, visit).await?.into_iter().map(row).collect(), resolved })
+}
+
+fn kept_by(app: &App, visit: &Visit, pending: &PendingAnswer) -> Vec<String> {
+    let t = visit.t();
+    let mut names: Vec<String> = pending.waiting_for.iter().map(|bank| bank_name(app, t, *bank)).collect();
+    if pending.outside {
+        names.push(t.outside.to_owned());
+    }
+    if names.is_empty() {
+        names.push(t.driver.to_owned());
+    }
+    names
+}
+
+/// All undecided transactions of this bank, oldest first.
+pub async fn pending_list(app: &App, visit: &Visit) -> Result<Vec<PendingAnswer>, Problem> {
+    let request = |after: Option<String>| Ok(Request::Pending { after: key(after, TxId::new)? });
+    let mut pending: Vec<PendingAnswer> = app.list(visit.peer, request, unforeseen).await?;
+    pending.sort_by_key(|pending| pending.since);
+    Ok(pending)
+}
+
+/// `POST /painel/pendentes`: runs the termination of one transaction, and says what came of it.
+pub async fn resolve(State(app): State<App>, form: Result<Form, Problem>) -> Response {
+    let form = match form {
+        Ok(form) => form,
+        Err(problem) => return problem.into_response(),
+    };
+    let view = async {
+        let tx = TxId::new(form.text("tx")).map_err(|_| Problem::bad("`tx` não é um identificador"))?;
+        let resolved = resolved(&app, &form, &tx).await?;
+        view(&app, &form.visit, Some(resolved)).await
+    };
+    match view.await {
+        Ok(view) => html(StatusCode::OK, &view),
+        Err(problem) => failed(&problem, &app, &form.visit),
+    }
+}
+
+async fn resolved(app: &App, form: &Form, tx: &TxId) -> Result<Resolved, Problem> {
+    let (t, lang) = (form.visit.t(), form.visit.lang);
+    // COMMIT without tokens asks the other banks, and ends the transaction as their answers say.
+    let (state, words) = match app.ask(form.peer, Request::Commit(tx.clone(), Vec::new())).await? {
+        Reply::Committed(..) => (TxState::Committed, t.resolved_committed.to_owned()),
+        Reply::Aborted(_, token, reason) => {
+            let who = bank_name(app, t, token.bank.as_u8());
+            (TxState::Aborted, format!("{} {who}: {}", t.resolved_aborted, reason_words(lang, reason)))
+        }
+        Reply::Doubt(_, text) => (TxState::Undecided, format!("{} {text}", t.resolved_doubt)),
+        other => return Err(unexpected(&other)),
+    };
+    Ok(Resolved { tx: tx.to_string(), state, words })
+}

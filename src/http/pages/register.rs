@@ -1,0 +1,233 @@
+//! The forms of one bank's desk: a new client, a new account, cash in and out. A refusal stands beside its field.
+
+use crate::http::app::App;
+use crate::http::pages::forms::{self, Form};
+use crate::http::pages::show::{failed, html, page};
+use crate::http::pages::visit::{Visit, encoded, see_other};
+use crate::http::problem::Problem;
+use crate::ids::{ClientKind, ClientName, TxId};
+use crate::panel::frame::Page;
+use crate::panel::pages::{Cash, NewAccount, NewClient};
+use crate::panel::texts::reason_words;
+use crate::panel::views::Field;
+use crate::wire::Reason;
+use crate::wire::reply::Reply;
+use crate::wire::request::{NewAccount as AccountAsked, NewClient as ClientAsked, Request};
+use crate::wire::transaction::{Action, Flow, Op, Transaction};
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+
+/// What became of a form: it is done and the visitor goes on to this path, or it is shown again.
+enum Sent<T> {
+    Done(String),
+    Again(T),
+}
+
+fn answer<T: Template>(result: Result<Sent<T>, Problem>, app: &App, visit: &Visit) -> Response {
+    match result {
+        Ok(Sent::Done(path)) => see_other(&path),
+        Ok(Sent::Again(view)) => html(StatusCode::BAD_REQUEST, &view),
+        Err(problem) => failed(&problem, app, visit),
+    }
+}
+
+/// `GET /painel/cliente`
+pub async fn client_form(State(app): State<App>, visit: Visit) -> Response {
+    let view = async {
+        let (f, _) = visit.frame(&app, Page::NewClient).await?;
+        Ok(NewClient { f, cpf: Field::default(), name: Field::default(), kind: Field::of("Físico") })
+    };
+    page(view.await, &app, &visit)
+}
+
+/// `POST /painel/cliente`
+pub async fn add_client(State(app): State<App>, form: Result<Form, Problem>) -> Response {
+    let form = match form {
+        Ok(form) => form,
+        Err(problem) => return problem.into_response(),
+    };
+    answer(client_added(&app, &form).await, &app, &form.visit)
+}
+
+async fn client_added(app: &App, form: &Form) -> Result<Sent<NewClient>, Problem> {
+    let t = form.visit.t();
+    let (f, _) = form.visit.frame(app, Page::NewClient).await?;
+    let mut view =
+        NewClient { f, cpf: form.field("cpf"), name: form.field("nome"), kind: form.field("tipo") };
+    let cpf = forms::cpf(&mut view.cpf, t);
+    let name = ClientName::new(&view.name.value).ok();
+    let kind = ClientKind::new(&view.kind.value).ok();
+    for (field, legal) in [(&mut view.name, name.is_some()), (&mut view.kind, kind.is_some())] {
+        if !legal {
+            let error = if field.value.is_empty() { t.field_required } else { t.field_too_long };
+            field.error = Some(error.to_owned());
+        }
+    }
+    let (Some(cpf), Some(name), Some(kind)) = (cpf, name, kind) else { return Ok(Sent::Again(view)) };
+    let lang = form.visit.lang;
+    match app.ask(form.peer, Request::Client(ClientAsked { cpf, name, kind })).await? {
+        Reply::Done(_) => Ok(Sent::Done("/painel/conta?feito=cliente".to_owned())),
+        Reply::Refused(reason, _) | Reply::Err(reason, _) => {
+            view.cpf.error = Some(reason_words(lang, reason).to_owned());
+            Ok(Sent::Again(view))
+        }
+        other => Err(crate::http::app::unexpected(&other)),
+    }
+}
+
+/// `GET /painel/conta`
+pub async fn account_form(State(app): State<App>, visit: Visit) -> Response {
+    let view = async {
+        let (f, _) = visit.frame(&app, Page::NewAccount).await?;
+        let empty = Field::default;
+        Ok(NewAccount {
+            f,
+            cpf: Field::of(visit.query("cpf")),
+            number: empty(),
+            second_cpf: empty(),
+            deposit: empty(),
+        })
+    };
+    page(view.await, &app, &visit)
+}
+
+/// `POST /painel/conta`
+pub async fn open_account(State(app): State<App>, form: Result<Form, Problem>) -> Response {
+    let form = match form {
+        Ok(form) => form,
+        Err(problem) => return problem.into_response(),
+    };
+    answer(account_opened(&app, &form).await, &app, &form.visit)
+}
+
+async fn account_opened(app: &App, form: &Form) -> Result<Sent<NewAccount>, Problem> {
+    let t = form.visit.t();
+    let (f, _) = form.visit.frame(app, Page::NewAccount).await?;
+    let mut view = NewAccount {
+        f,
+        cpf: form.field("cpf"),
+        number: form.field("numero"),
+        second_cpf: form.field("cpf2"),
+        deposit: form.field("deposito"),
+    };
+    let first = forms::cpf(&mut view.cpf, t);
+    let number = forms::number(&mut view.number, t);
+    let deposit = forms::amount_or_zero(&mut view.deposit, t);
+    let second = if view.second_cpf.value.is_empty() { None } else { forms::cpf(&mut view.second_cpf, t) };
+    if second.is_some() && second == first {
+        view.second_cpf.error = Some(t.field_same_holder.to_owned());
+    }
+    let (Some(first), Some(number), Some(deposit)) = (first, number, deposit) else {
+        return Ok(Sent::Again(view));
+    };
+    if view.second_cpf.error.is_some() {
+        return Ok(Sent::Again(view));
+    }
+    let shown = number.to_string();
+    let holders = std::iter::once(first).chain(second).collect();
+    let words = |reason| reason_words(form.visit.lang, reason).to_owned();
+    match app.ask(form.peer, Request::Account(AccountAsked { number, holders, deposit })).await? {
+        Reply::Done(_) => Ok(Sent::Done(format!("/painel/contas/{}?feito=conta", encoded(&shown)))),
+        Reply::Refused(reason, text) | Reply::Err(reason, text) => {
+            let second_named =
+                text.contains(view.second_cpf.value.as_str()) && !view.second_cpf.value.is_empty();
+            match reason {
+                Reason::UnknownClient if second_named => view.second_cpf.error = Some(words(reason)),
+                Reason::UnknownClient => view.cpf.error = Some(words(reason)),
+                Reason::Refused => view.cpf.error = Some(t.field_one_individual.to_owned()),
+                Reason::AlreadyExists => view.number.error = Some(words(reason)),
+                Reason::Limit => view.deposit.error = Some(words(reason)),
+                Reason::InsufficientFunds
+                | Reason::UnknownAccount
+                | Reason::NotHolder
+                | Reason::Locked
+                | Reason::Unbalanced
+                | Reason::DuplicateId
+                | Reason::Malformed
+                | Reason::Expired
+                | Reason::Unreachable => view.number.error = Some(words(reason)),
+            }
+            Ok(Sent::Again(view))
+        }
+        other => Err(crate::http::app::unexpected(&other)),
+    }
+}
+
+/// `GET /painel/caixa`
+pub async fn cash_form(State(app): State<App>, visit: Visit) -> Response {
+    let view = async {
+        let (f, _) = visit.frame(&app, Page::Cash).await?;
+        let field = |name| Field::of(visit.query(name));
+        Ok(Cash {
+            f,
+            withdraw: visit.query("operacao") == "sacar",
+            cpf: field("cpf"),
+            number: field("numero"),
+            amount: Field::default(),
+        })
+    };
+    page(view.await, &app, &visit)
+}
+
+/// `POST /painel/caixa`
+pub async fn cash(State(app): State<App>, form: Result<Form, Problem>) -> Response {
+    let form = match form {
+        Ok(form) => form,
+        Err(problem) => return problem.into_response(),
+    };
+    answer(cash_moved(&app, &form).await, &app, &form.visit)
+}
+
+async fn cash_moved(app: &App, form: &Form) -> Result<Sent<Cash>, Problem> {
+    let t = form.visit.t();
+    let (f, _) = form.visit.frame(app, Page::Cash).await?;
+    let withdraw = form.text("operacao") == "sacar";
+    let mut view = Cash {
+        f,
+        withdraw,
+        cpf: form.field("cpf"),
+        number: form.field("numero"),
+        amount: form.field("valor"),
+    };
+    let cpf = forms::cpf(&mut view.cpf, t);
+    let account = forms::number(&mut view.number, t);
+    let amount = forms::amount(&mut view.amount, t);
+    let (Some(cpf), Some(account), Some(amount)) = (cpf, account, amount) else {
+        return Ok(Sent::Again(view));
+    };
+    // The form carries the id, so that a form sent twice is done once.
+    let tx = TxId::new(form.text("tx")).unwrap_or_else(|_| app.fresh_id());
+    let shown = account.to_string();
+    let flow = if withdraw { Flow::Withdraw } else { Flow::Deposit };
+    let op = Op { bank: app.bank(), action: Action::Money { flow, account, cpf: Some(cpf), amount } };
+    let transaction = Transaction::from_ops([op], None).map_err(|fault| Problem::bad(fault.text))?;
+    match app.ask(form.peer, Request::Execute(tx.clone(), Arc::new(transaction))).await? {
+        Reply::Committed(..) => {
+            let done = if withdraw { "sacar" } else { "depositar" };
+            Ok(Sent::Done(format!("/painel/contas/{}?feito={done}", encoded(&shown))))
+        }
+        Reply::Aborted(_, _, reason) | Reply::Err(reason, _) => {
+            let error = Some(reason_words(form.visit.lang, reason).to_owned());
+            match reason {
+                Reason::UnknownAccount => view.number.error = error,
+                Reason::NotHolder | Reason::UnknownClient => view.cpf.error = error,
+                Reason::InsufficientFunds
+                | Reason::Locked
+                | Reason::Unbalanced
+                | Reason::DuplicateId
+                | Reason::AlreadyExists
+                | Reason::Malformed
+                | Reason::Limit
+                | Reason::Expired
+                | Reason::Refused
+                | Reason::Unreachable => view.amount.error = error,
+            }
+            Ok(Sent::Again(view))
+        }
+        Reply::Doubt(..) => Ok(Sent::Done(format!("/painel/transacoes/{tx}"))),
+        other => Err(crate::http::app::unexpected(&other)),
+    }
+}

@@ -1,0 +1,213 @@
+//! How pages leave, and how what banks tell becomes what people read: times, CPFs, operations.
+
+use crate::http::answers::{Event, Op};
+use crate::http::app::App;
+use crate::http::pages::visit::Visit;
+use crate::http::problem::Problem;
+use crate::money::Total;
+use crate::panel::CONTENT_SECURITY_POLICY;
+use crate::panel::frame::Page;
+use crate::panel::pages::Failed;
+use crate::panel::texts::{Lang, Texts, reason_words};
+use crate::panel::views::{LegView, State, TxRow};
+use crate::wire::Reason;
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+/// The page, or a page that says why there is none.
+pub fn page<T: Template>(result: Result<T, Problem>, app: &App, visit: &Visit) -> Response {
+    match result {
+        Ok(view) => html(StatusCode::OK, &view),
+        Err(problem) => failed(&problem, app, visit),
+    }
+}
+
+/// A page that says what could not be done.
+pub fn failed(problem: &Problem, app: &App, visit: &Visit) -> Response {
+    let t = visit.t();
+    let title = if problem.status() == StatusCode::NOT_FOUND { t.page_missing } else { t.went_wrong };
+    let f = visit.bare_frame(app, Page::Home);
+    html(problem.status(), &Failed { f, title: title.to_owned(), words: problem.words() })
+}
+
+/// A page with this status.
+pub fn html<T: Template>(status: StatusCode, view: &T) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::REFERRER_POLICY, "same-origin"),
+    ];
+    let text = view.render().expect("the templates format only texts and numbers");
+    (status, headers.map(|(name, value)| (name, HeaderValue::from_static(value))), text).into_response()
+}
+
+/// A commit time to the second, in UTC.
+pub fn when(lang: Lang, time: i64) -> String {
+    told_time(
+        time,
+        match lang {
+            Lang::Pt => "%d/%m/%Y %H:%M:%S UTC",
+            Lang::En => "%Y-%m-%d %H:%M:%S UTC",
+        },
+    )
+}
+
+/// A commit time to the microsecond, in UTC.
+pub fn exactly(lang: Lang, time: i64) -> String {
+    told_time(
+        time,
+        match lang {
+            Lang::Pt => "%d/%m/%Y %H:%M:%S%.6f UTC",
+            Lang::En => "%Y-%m-%d %H:%M:%S%.6f UTC",
+        },
+    )
+}
+
+fn told_time(time: i64, form: &str) -> String {
+    jiff::Timestamp::from_microsecond(time)
+        .map_or_else(|_| format!("{time} µs"), |at| at.strftime(form).to_string())
+}
+
+/// A CPF or CNPJ with its dots.
+pub fn tax_id(digits: &str) -> String {
+    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or("");
+    match digits.len() {
+        11 => format!("{}.{}.{}-{}", part(0, 3), part(3, 6), part(6, 9), part(9, 11)),
+        14 => format!("{}.{}.{}/{}-{}", part(0, 2), part(2, 5), part(5, 8), part(8, 12), part(12, 14)),
+        _ => digits.to_owned(),
+    }
+}
+
+/// What an operation does, in words.
+pub fn op_words(lang: Lang, op: &str) -> &'static str {
+    match (lang, op) {
+        (Lang::Pt, "debit") => "débito",
+        (Lang::Pt, "credit") => "crédito",
+        (Lang::Pt, "deposit") => "depósito",
+        (Lang::Pt, "withdraw") => "saque",
+        (Lang::Pt, _) => "registro",
+        (Lang::En, "debit") => "debit",
+        (Lang::En, "credit") => "credit",
+        (Lang::En, "deposit") => "deposit",
+        (Lang::En, "withdraw") => "withdrawal",
+        (Lang::En, _) => "register",
+    }
+}
+
+/// Does it take money from its account?
+pub fn takes(op: &Op) -> bool {
+    matches!(op.op.as_str(), "debit" | "withdraw")
+}
+
+/// What an operation changes on its account: negative where it takes.
+pub fn change(op: &Op) -> Option<Total> {
+    let amount = i128::from(op.amount?);
+    Some(Total(if takes(op) { -amount } else { amount }))
+}
+
+/// The operations as the tables show them.
+pub fn legs(app: &App, lang: Lang, ops: &[Op]) -> Vec<LegView> {
+    let leg = |op: &Op| LegView {
+        bank: op.bank,
+        address: app.places().get(usize::from(op.bank)).cloned().unwrap_or_default(),
+        what: op_words(lang, &op.op),
+        on: op.account.clone().or_else(|| op.key.clone()).unwrap_or_default(),
+        cpf: op.cpf.as_deref().map(tax_id),
+        amount: change(op),
+        value: op.value.clone(),
+    };
+    ops.iter().map(leg).collect()
+}
+
+/// What moves: all that is taken, or where nothing is, all that is brought.
+pub fn moved(ops: &[Op]) -> Option<Total> {
+    let sum = |takes_wanted: bool| -> i128 {
+        let of = ops.iter().filter(|op| takes(op) == takes_wanted);
+        of.filter_map(|op| op.amount).map(i128::from).sum()
+    };
+    let taken = sum(true);
+    let moved = if taken > 0 { taken } else { sum(false) };
+    (moved > 0).then_some(Total(moved))
+}
+
+/// Who pays whom, in short: banks and accounts.
+pub fn summary(ops: &[Op]) -> String {
+    let side = |takes_wanted: bool| {
+        let of = ops.iter().filter(|op| op.account.is_some() && takes(op) == takes_wanted);
+        let name = |op: &Op| format!("{}/{}", op.bank, op.account.as_deref().unwrap_or(""));
+        of.map(name).collect::<Vec<_>>().join(" + ")
+    };
+    let (from, to) = (side(true), side(false));
+    let register =
+        ops.iter().find_map(|op| Some(format!("{} = {}", op.key.as_deref()?, op.value.as_deref()?)));
+    match (from.is_empty(), to.is_empty()) {
+        (false, false) => format!("{from} → {to}"),
+        (false, true) => format!("{from} →"),
+        (true, false) => format!("→ {to}"),
+        (true, true) => register.unwrap_or_default(),
+    }
+}
+
+/// A decided transaction as a line of a list.
+pub fn event_row(lang: Lang, event: &Event) -> TxRow {
+    let ops = event.ops.as_deref().unwrap_or_default();
+    let reason = event.reason.as_deref().and_then(Reason::parse);
+    TxRow {
+        tx: event.tx.clone(),
+        when: when(lang, event.time),
+        state: if event.outcome == "committed" { State::Committed } else { State::Aborted },
+        reason: reason.map(|reason| reason_words(lang, reason)),
+        summary: summary(ops),
+        amount: moved(ops),
+    }
+}
+
+/// A bank by its place and address.
+pub fn bank_name(app: &App, t: &Texts, place: u8) -> String {
+    let address = app.places().get(usize::from(place)).map_or("", String::as_str);
+    format!("{} {place} ({address})", t.bank)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn op(bank: u8, word: &str, account: &str, amount: i64) -> Op {
+        Op {
+            bank,
+            op: word.into(),
+            account: Some(account.into()),
+            cpf: None,
+            amount: Some(amount),
+            key: None,
+            value: None,
+        }
+    }
+
+    #[test]
+    fn a_transaction_in_short() {
+        let transfer = [op(0, "debit", "1", 20), op(1, "debit", "2", 30), op(2, "credit", "3", 50)];
+        assert_eq!((summary(&transfer).as_str(), moved(&transfer)), ("0/1 + 1/2 → 2/3", Some(Total(50))));
+        let deposit = [op(0, "deposit", "1", 7)];
+        assert_eq!((summary(&deposit).as_str(), moved(&deposit)), ("→ 0/1", Some(Total(7))));
+        let set = [Op {
+            account: None,
+            amount: None,
+            key: Some("storage".into()),
+            value: Some("42".into()),
+            ..op(0, "set", "", 0)
+        }];
+        assert_eq!((summary(&set).as_str(), moved(&set)), ("storage = 42", None));
+        assert_eq!(summary(&[]), "");
+    }
+
+    #[test]
+    fn times_and_cpfs_are_for_people() {
+        assert_eq!(when(Lang::Pt, 1_795_330_028_810_507), "22/11/2026 07:27:08 UTC");
+        assert_eq!(exactly(Lang::En, 1_795_330_028_810_507), "2026-11-22 07:27:08.810507 UTC");
+        assert_eq!(tax_id("12345678900"), "123.456.789-00");
+        assert_eq!(tax_id("12345678000199"), "12.345.678/0001-99");
+        assert_eq!(tax_id("x"), "x");
+    }
+}

@@ -1,0 +1,235 @@
+//! Fazer transação, in two steps: who takes part, then a summary that is confirmed. The bank executes it, and the
+//! visitor watches it vote by vote.
+
+use crate::http::app::App;
+use crate::http::pages::forms::{self, Form};
+use crate::http::pages::home::banks;
+use crate::http::pages::show::{failed, html, page};
+use crate::http::pages::visit::{Visit, see_other};
+use crate::http::problem::Problem;
+use crate::ids::{AccountNumber, BankId, TaxId, TxId};
+use crate::limits::OPS_MAX;
+use crate::money::{Money, Total};
+use crate::panel::frame::Page;
+use crate::panel::pages::{Summary, Transact};
+use crate::panel::texts::Texts;
+use crate::panel::views::{Field, LegView, ParticipantForm};
+use crate::wire::request::Request;
+use crate::wire::transaction::{Action, Flow, Op, Transaction};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+
+/// `GET /painel/transacao`: empty, or with the participants that the query names.
+pub async fn form(State(app): State<App>, visit: Visit) -> Response {
+    let typed = Typed::read(&|name| visit.all(name).into_iter().map(str::to_owned).collect());
+    page(typed.view(&app, &visit).await, &app, &visit)
+}
+
+/// `POST /painel/transacao`: what the pressed button says.
+pub async fn step(State(app): State<App>, form: Result<Form, Problem>) -> Response {
+    let form = match form {
+        Ok(form) => form,
+        Err(problem) => return problem.into_response(),
+    };
+    match stepped(&app, &form).await {
+        Ok(response) => response,
+        Err(problem) => failed(&problem, &app, &form.visit),
+    }
+}
+
+async fn stepped(app: &App, form: &Form) -> Result<Response, Problem> {
+    let mut typed = Typed::read(&|name| form.all(name).into_iter().map(str::to_owned).collect());
+    let visit = &form.visit;
+    let pressed = form.text("passo");
+    match pressed {
+        "adicionar" => {
+            if typed.sources.len() + 1 < OPS_MAX {
+                typed.sources.push(ParticipantForm::default());
+            }
+            return Ok(html(StatusCode::OK, &typed.view(app, visit).await?));
+        }
+        "voltar" => return Ok(html(StatusCode::OK, &typed.view(app, visit).await?)),
+        _ => (),
+    }
+    if let Some(at) = pressed.strip_prefix("remover-").and_then(|at| at.parse::<usize>().ok()) {
+        if typed.sources.len() > 1 && at < typed.sources.len() {
+            typed.sources.remove(at);
+        }
+        return Ok(html(StatusCode::OK, &typed.view(app, visit).await?));
+    }
+    let Some(legal) = typed.check(app, visit.t()) else {
+        return Ok(html(StatusCode::BAD_REQUEST, &typed.view(app, visit).await?));
+    };
+    if pressed != "confirmar" {
+        return Ok(html(StatusCode::OK, &typed.summary(app, visit, &legal).await?));
+    }
+    let tx = TxId::new(form.text("tx")).unwrap_or_else(|_| app.fresh_id());
+    let transaction = Transaction::from_ops(legal.ops(), None).map_err(|fault| Problem::bad(fault.text))?;
+    app.hand_over(form.peer, Request::Execute(tx.clone(), Arc::new(transaction))).await?;
+    Ok(see_other(&format!("/painel/transacoes/{tx}?novo=1")))
+}
+
+/// The form as it was typed.
+struct Typed {
+    sources: Vec<ParticipantForm>,
+    destination: ParticipantForm,
+    error: Option<String>,
+}
+
+/// A legal participant.
+struct Participant {
+    bank: BankId,
+    cpf: TaxId,
+    number: AccountNumber,
+    amount: Money,
+}
+
+/// A legal form: the sources, and the destination, whose amount is the sum.
+struct Legal {
+    sources: Vec<Participant>,
+    destination: Participant,
+}
+
+impl Typed {
+    /// Fields of the same name stand in the order of the sources.
+    fn read(all: &dyn Fn(&str) -> Vec<String>) -> Typed {
+        let [bank, cpf, number, amount] = ["banco", "cpf", "numero", "valor"].map(all);
+        let rows = bank.len().max(cpf.len()).max(number.len()).max(amount.len()).clamp(1, OPS_MAX - 1);
+        let text = |list: &[String], at: usize| list.get(at).cloned().unwrap_or_default();
+        let source = |at: usize| ParticipantForm {
+            bank: text(&bank, at).parse().ok(),
+            cpf: Field::of(text(&cpf, at)),
+            number: Field::of(text(&number, at)),
+            amount: Field::of(text(&amount, at)),
+            ..ParticipantForm::default()
+        };
+        let destination = ParticipantForm {
+            bank: text(&all("destino_banco"), 0).parse().ok(),
+            cpf: Field::of(text(&all("destino_cpf"), 0)),
+            number: Field::of(text(&all("destino_numero"), 0)),
+            ..ParticipantForm::default()
+        };
+        Typed { sources: (0..rows).map(source).collect(), destination, error: None }
+    }
+
+    async fn view(self, app: &App, visit: &Visit) -> Result<Transact, Problem> {
+        let (f, _) = visit.frame(app, Page::Transact).await?;
+        let banks = banks(app, visit).await?;
+        Ok(Transact { f, banks, sources: self.sources, destination: self.destination, error: self.error })
+    }
+
+    /// Reads all fields, and tells each that is wrong.
+    fn check(&mut self, app: &App, t: &Texts) -> Option<Legal> {
+        let mut total = Money::ZERO;
+        let mut sources = Vec::new();
+        for form in &mut self.sources {
+            let amount = forms::amount(&mut form.amount, t);
+            let source = participant(form, app, t, amount);
+            match amount.map(|amount| total.checked_add(amount)) {
+                Some(Some(sum)) => total = sum,
+                Some(None) => form.amount.error = Some(t.field_amount.to_owned()),
+                None => (),
+            }
+            sources.extend(source.filter(|_| form.amount.error.is_none()));
+        }
+        let destination = participant(&mut self.destination, app, t, Some(total));
+        if sources.len() < self.sources.len() || destination.is_none() {
+            self.error = Some(t.please_correct.to_owned());
+            return None;
+        }
+        Some(Legal { sources, destination: destination? })
+    }
+
+    async fn summary(self, app: &App, visit: &Visit, legal: &Legal) -> Result<Summary, Problem> {
+        let (f, _) = visit.frame(app, Page::Transact).await?;
+        let t = visit.t();
+        let leg = |participant: &Participant, what, sign: i128| LegView {
+            bank: participant.bank.as_u8(),
+            address: app.places().get(participant.bank.index()).cloned().unwrap_or_default(),
+            what,
+            on: participant.number.to_string(),
+            cpf: Some(super::show::tax_id(participant.cpf.as_str())),
+            amount: Some(Total(sign * participant.amount.wide())),
+            value: None,
+        };
+        let mut legs: Vec<LegView> = legal.sources.iter().map(|source| leg(source, t.source, -1)).collect();
+        legs.push(leg(&legal.destination, t.destination, 1));
+        let mut fields = Vec::new();
+        let mut field = |name: &str, value: String| fields.push((name.to_owned(), value));
+        for (form, source) in self.sources.iter().zip(&legal.sources) {
+            field("banco", source.bank.to_string());
+            field("cpf", form.cpf.value.clone());
+            field("numero", form.number.value.clone());
+            field("valor", form.amount.value.clone());
+        }
+        field("destino_banco", legal.destination.bank.to_string());
+        field("destino_cpf", self.destination.cpf.value.clone());
+        field("destino_numero", self.destination.number.value.clone());
+        let total = Total(legal.destination.amount.wide());
+        Ok(Summary { f, tx: app.fresh_id().to_string(), legs, total, fields })
+    }
+}
+
+fn participant(
+    form: &mut ParticipantForm,
+    app: &App,
+    t: &Texts,
+    amount: Option<Money>,
+) -> Option<Participant> {
+    let place = form.bank.map(usize::from);
+    let known = |place: &usize| app.places().get(*place).is_some_and(|place| place != crate::config::LEFT);
+    let bank = place.filter(known).and_then(BankId::new);
+    if bank.is_none() {
+        form.bank_error = Some(t.field_bank.to_owned());
+    }
+    let cpf = forms::cpf(&mut form.cpf, t);
+    let number = forms::number(&mut form.number, t);
+    Some(Participant { bank: bank?, cpf: cpf?, number: number?, amount: amount? })
+}
+
+impl Legal {
+    fn ops(&self) -> Vec<Op> {
+        let op = |participant: &Participant, flow| Op {
+            bank: participant.bank,
+            action: Action::Money {
+                flow,
+                account: participant.number.clone(),
+                cpf: Some(participant.cpf.clone()),
+                amount: participant.amount,
+            },
+        };
+        let sources = self.sources.iter().map(|source| op(source, Flow::Debit));
+        sources.chain([op(&self.destination, Flow::Credit)]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_one_name_are_one_source_each() {
+        let fields = [
+            ("banco", "0"),
+            ("banco", "2"),
+            ("cpf", "1"),
+            ("cpf", "2"),
+            ("valor", "5"),
+            ("destino_banco", "1"),
+        ];
+        let all = |name: &str| -> Vec<String> {
+            fields.iter().filter(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()).collect()
+        };
+        let typed = Typed::read(&all);
+        assert_eq!(typed.sources.len(), 2);
+        assert_eq!((typed.sources[1].bank, typed.sources[1].cpf.value.as_str()), (Some(2), "2"));
+        assert_eq!(
+            (typed.sources[0].amount.value.as_str(), typed.sources[1].amount.value.as_str()),
+            ("5", "")
+        );
+        assert_eq!(typed.destination.bank, Some(1));
+        assert_eq!(Typed::read(&|_| Vec::new()).sources.len(), 1);
+    }
+}

@@ -1,0 +1,161 @@
+//! Who looks at a page: the language, the path, what the query says; and the frame that follows from it.
+
+use crate::http::answers::Info;
+use crate::http::app::App;
+use crate::http::call::{Look, Peer};
+use crate::http::problem::Problem;
+use crate::panel::frame::{Frame, Page};
+use crate::panel::texts::{Lang, Texts};
+use crate::wire::request::Request;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+/// The cookie that holds the visitor's language.
+const LANGUAGE_COOKIE: &str = "idioma";
+
+/// One request of a visitor.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Its language.
+    pub lang: Lang,
+    /// The path, with its query.
+    pub path: String,
+    query: Vec<(String, String)>,
+}
+
+impl FromRequestParts<App> for Visit {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Visit, Infallible> {
+        let Peer(peer) = *parts.extensions.get().expect("the server tells each request's peer");
+        let query = pairs(parts.uri.query().unwrap_or("").as_bytes());
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        Ok(Visit { peer, lang: language_of(&parts.headers), path, query })
+    }
+}
+
+/// The fields of a form or a query, in their order.
+pub fn pairs(bytes: &[u8]) -> Vec<(String, String)> {
+    form_urlencoded::parse(bytes).into_owned().collect()
+}
+
+fn language_of(headers: &HeaderMap) -> Lang {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies
+        .flat_map(|line| line.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .find_map(|(name, value)| if name == LANGUAGE_COOKIE { Lang::of(value) } else { None })
+        .unwrap_or_default()
+}
+
+impl Visit {
+    /// The words of the visitor's language.
+    pub fn t(&self) -> &'static Texts {
+        self.lang.texts()
+    }
+
+    /// What the query says of `name`; empty where it says nothing.
+    pub fn query(&self, name: &str) -> &str {
+        self.query.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// All that the query says of `name`, in its order.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.query.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The frame of `page`, and this bank in numbers.
+    ///
+    /// # Errors
+    /// 503 when the bank ends.
+    pub async fn frame(&self, app: &App, page: Page) -> Result<(Frame, Info), Problem> {
+        let info: Info = app.read(self.peer, Request::Info).await?;
+        Ok((Frame { undecided: info.undecided, ..self.bare_frame(app, page) }, info))
+    }
+
+    /// The frame of `page`, without a look at the bank.
+    pub fn bare_frame(&self, app: &App, page: Page) -> Frame {
+        let bank = app.bank();
+        Frame {
+            lang: self.lang,
+            bank: bank.as_u8(),
+            address: app.places().get(bank.index()).cloned().unwrap_or_default(),
+            here: page,
+            path: self.path.clone(),
+            demo: app.options().demo.is_some(),
+            undecided: 0,
+            done: self.done(),
+        }
+    }
+
+    /// What was done just before, as the redirect that led here says.
+    fn done(&self) -> Option<&'static str> {
+        let t = self.t();
+        match self.query("feito") {
+            "cliente" => Some(t.client_added),
+            "conta" => Some(t.account_added),
+            "depositar" => Some(t.deposited),
+            "sacar" => Some(t.withdrawn),
+            "acao" => Some(t.done),
+            _ => None,
+        }
+    }
+}
+
+/// `GET /painel/idioma`: keeps the language and goes back.
+pub async fn language(visit: Visit, _: Look) -> Response {
+    let lang = Lang::of(visit.query("para")).unwrap_or_default();
+    let back = visit.query("volta");
+    // Only to a page of this bank: `//host` would be another's.
+    let is_here = back.starts_with('/') && !back.starts_with("//") && !back.contains('\\');
+    let mut response = see_other(if is_here { back } else { "/" });
+    let cookie =
+        format!("{LANGUAGE_COOKIE}={}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly", lang.short());
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// Sends the visitor to `path`, so that a reload does not send a form again.
+pub fn see_other(path: &str) -> Response {
+    let location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+}
+
+/// `value` as part of a path or query.
+pub fn encoded(value: &str) -> String {
+    form_urlencoded::byte_serialize(value.as_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_language_is_the_cookies() {
+        let with = |line: &'static str| {
+            language_of(&HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static(line))]))
+        };
+        assert_eq!(with("idioma=en"), Lang::En);
+        assert_eq!(with("a=b; idioma=en; c=d"), Lang::En);
+        assert_eq!(with("idioma=xx"), Lang::Pt);
+        assert_eq!(language_of(&HeaderMap::new()), Lang::Pt);
+    }
+
+    #[test]
+    fn fields_are_read_in_their_order() {
+        let fields = pairs(b"banco=0&valor=1.234%2C56&banco=1&nome=Jos%C3%A9+Silva");
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(
+            fields,
+            [pair("banco", "0"), pair("valor", "1.234,56"), pair("banco", "1"), pair("nome", "José Silva")]
+        );
+    }
+}

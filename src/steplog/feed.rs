@@ -1,0 +1,66 @@
+//! What watchers are told while it happens: which transaction went one step further, or that something else changed.
+
+use super::{Ending, Step};
+use crate::bank::io::AskedVerb;
+use crate::ids::TxId;
+
+/// A change that somebody who looks at this bank would see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Passed {
+    /// A transaction went one step further.
+    Transaction {
+        /// Which.
+        tx: TxId,
+        /// The protocol's word for the step: PREPARE, OK, NOK, COMMIT or ABORT.
+        word: &'static str,
+    },
+    /// Clients, accounts, links to banks, or who waits for whom.
+    Other,
+}
+
+impl Step {
+    /// What of this step is a change that somebody would see.
+    pub fn passed(&self) -> Option<Passed> {
+        let transaction = |tx: &TxId, word| Some(Passed::Transaction { tx: tx.clone(), word });
+        match self {
+            Step::Receive { verb: "PREPARE" | "EXECUTE", tx: Some(tx), .. }
+            | Step::Drive(tx)
+            | Step::Send { verb: AskedVerb::Prepare, tx, .. } => transaction(tx, "PREPARE"),
+            Step::Vote { tx, refusal: None, .. } => transaction(tx, "OK"),
+            Step::Vote { tx, refusal: Some(_), .. } => transaction(tx, "NOK"),
+            Step::Answer { verb: AskedVerb::Prepare, tx, said: Some(said), .. } => transaction(tx, said.word),
+            Step::Refuse { tx, .. } => transaction(tx, "ABORT"),
+            Step::Outcome { tx, ending, .. } | Step::Verdict { tx, ending, .. } => match ending {
+                Ending::Committed(_) => transaction(tx, "COMMIT"),
+                Ending::Aborted(..) => transaction(tx, "ABORT"),
+                Ending::Unknown(_) | Ending::Outside(..) | Ending::Unreached => Some(Passed::Other),
+            },
+            Step::Client(..)
+            | Step::Account(..)
+            | Step::Doubt(..)
+            | Step::Timeout(..)
+            | Step::GaveUp(_)
+            | Step::LinkUp(..)
+            | Step::LinkDown(..) => Some(Passed::Other),
+            Step::Start(_)
+            | Step::Ready(_)
+            | Step::Recover { .. }
+            | Step::Connect(_)
+            | Step::Dialled(..)
+            | Step::Disconnect(..)
+            | Step::Receive { .. }
+            | Step::Bad(..)
+            | Step::Consortium(..)
+            | Step::Clock(..)
+            | Step::Send { .. }
+            | Step::Query { .. }
+            | Step::Heard { .. }
+            | Step::Reply { .. }
+            | Step::Answer { .. }
+            | Step::Sync { .. }
+            | Step::Known(..)
+            | Step::Fault(_)
+            | Step::Stop(_) => None,
+        }
+    }
+}
