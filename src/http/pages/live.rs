@@ -54,7 +54,7 @@ async fn tell(mut sender: Sender<Bytes, Infallible>, mut feed: Receiver<Passed>)
         if sender.send_data(Bytes::from(std::mem::take(&mut text))).await.is_err() {
             return;
         }
-        let Some(gathered) = gather(&mut feed).await else { return };
+        let Some(gathered) = gather(&mut feed, ALIVE_EVERY).await else { return };
         text = gathered.text();
     }
 }
@@ -68,11 +68,11 @@ struct Gathered {
     missed: bool,
 }
 
-/// Waits for something to happen, and then for what comes right behind it. Empty after a long silence; `None` when
+/// Waits for something to happen, and then for what comes right behind it. Empty after a silence of `alive_every`; `None` when
 /// nothing will come any more.
-async fn gather(feed: &mut Receiver<Passed>) -> Option<Gathered> {
+async fn gather(feed: &mut Receiver<Passed>, alive_every: Duration) -> Option<Gathered> {
     let mut gathered = Gathered::default();
-    let mut until = Instant::now() + ALIVE_EVERY;
+    let mut until = Instant::now() + alive_every;
     loop {
         let passed = match timeout_at(until, feed.recv()).await {
             Err(_) => return Some(gathered),
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
     use tokio::sync::broadcast;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_comes_together_is_told_together() {
         let sender = broadcast::Sender::new(8);
         let mut feed = sender.subscribe();
@@ -130,24 +130,24 @@ mod tests {
         for word in ["PREPARE", "OK"] {
             sender.send(Passed::Transaction { tx: tx.clone(), word }).unwrap();
         }
-        let gathered = gather(&mut feed).await.unwrap();
+        let gathered = gather(&mut feed, Duration::from_millis(20)).await.unwrap();
         let text = gathered.text();
         assert!(text.starts_with("event: passo\ndata: {\"tx\":\"t1\",\"passo\":\"PREPARE\"}\n\n"), "{text}");
         assert_eq!(text.matches("event: mudou").count(), 1, "{text}");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn silence_is_a_sign_of_life_and_a_flood_is_one_change() {
         let sender = broadcast::Sender::new(8);
         let mut feed = sender.subscribe();
-        assert_eq!(gather(&mut feed).await.unwrap().text(), ": vivo\n\n");
+        assert_eq!(gather(&mut feed, Duration::from_millis(20)).await.unwrap().text(), ": vivo\n\n");
         for at in 0..100 {
             let tx = TxId::new(&format!("t{at}")).unwrap();
             sender.send(Passed::Transaction { tx, word: "OK" }).unwrap();
         }
-        let gathered = gather(&mut feed).await.unwrap();
+        let gathered = gather(&mut feed, Duration::from_millis(20)).await.unwrap();
         assert!(gathered.missed && gathered.steps.len() <= 8);
         drop(sender);
-        assert!(gather(&mut feed).await.is_none());
+        assert!(gather(&mut feed, Duration::from_millis(20)).await.is_none());
     }
 }
