@@ -2,6 +2,7 @@
 # Three banks with HTTP, in the foreground; Ctrl-C ends all of them.
 #
 #   scripts/banks.sh                      builds, then lines on 8886 to 8888, HTTP on 5030 to 5032
+#   scripts/banks.sh --demo               the same, and the panel may stop, freeze, kill and restart each bank
 #   CONSORCIO_PORT=9000 CONSORCIO_HTTP_PORT=6000 scripts/banks.sh   the same elsewhere
 #
 # Journals stay in data/ and logs in logs/ of the folder that it is started in, so the banks go on where they ended.
@@ -9,7 +10,7 @@
 
 set -euo pipefail
 
-case ${1:-} in -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
+case ${1:-} in -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 first=${CONSORCIO_PORT:-8886} first_http=${CONSORCIO_HTTP_PORT:-5030}
 for port in "$first" "$first_http"; do
     if ! [[ $port =~ ^[0-9]{1,5}$ ]] || ((10#$port < 1 || 10#$port > 65533)); then
@@ -25,9 +26,27 @@ if [ -z "$programs" ]; then
     programs=${CARGO_TARGET_DIR:-$here/target}/release
 fi
 
+demo=
+if [ "${1:-}" = --demo ]; then
+    shift
+    demo=$PWD/data/demo
+    rm -f "$demo"/banco-*.json
+    set -- --demo "$demo" "$@"
+fi
+
+# The processes of a demonstration as they are now: one that was restarted from the panel is no child of this script.
+demo_pids() { sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$demo"/banco-*.json 2>/dev/null || true; }
+
 banks=()
 finish() {
     trap '' INT TERM
+    if [ -n "$demo" ]; then
+        for pid in $(demo_pids); do
+            # A frozen one hears nothing before it is thawed.
+            kill -TERM "$pid" 2>/dev/null && kill -CONT "$pid" 2>/dev/null || true
+            for _ in $(seq 150); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+        done
+    fi
     for pid in "${banks[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
     for pid in "${banks[@]}"; do wait "$pid" || true; done
 }
@@ -41,6 +60,11 @@ for bank in 0 1 2; do
         --http "127.0.0.1:$((first_http + bank))" "$@" &
     banks+=($!)
 done
+if [ -n "$demo" ]; then
+    # Banks die and come back here: only Ctrl-C ends the demonstration.
+    sleep infinity &
+    wait $!
+fi
 # One that ends by itself takes the others along.
 wait -n && code=0 || code=$?
 echo "a bank has ended (exit code $code), so the others end too" >&2

@@ -95,7 +95,7 @@ pub struct HttpArgs {
     /// Serves the JSON routes here: host:port, or a port of this machine's loopback
     #[arg(long, value_name = "ADDRESS", env = "CONSORCIO_HTTP", value_parser = http_address)]
     pub http: Option<String>,
-    /// An origin of another site whose pages may use the routes, like https://example.org; may be repeated
+    /// An origin of another site whose pages may use the routes, like `https://example.org`; may be repeated
     #[arg(long, value_name = "ORIGIN", env = "CONSORCIO_HTTP_ORIGIN", value_delimiter = ',', value_parser = origin)]
     pub http_origin: Vec<HeaderValue>,
     /// Lets the panel stop, freeze, kill and restart the banks that name this same folder: for demonstrations

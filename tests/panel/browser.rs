@@ -1,5 +1,7 @@
 //! A headless Chromium, driven over WebDriver; each test has its own.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 use crate::support::wait_until;
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};
