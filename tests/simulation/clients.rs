@@ -317,6 +317,7 @@ impl Simulation<'_> {
     }
 
     fn arrived_at_client(&mut self, session: u64, line: Down) -> bool {
+        self.world.events += 1;
         match line {
             Down::Reply(asked, reply) => {
                 let Some(connection) = self.clients.connections.get(&session) else { return false };

@@ -45,7 +45,11 @@ impl Simulation<'_> {
             assert_eq!(undecided, 0, "bank {at} is undecided though all are up");
         }
         assert!(self.clients.drivers.is_empty(), "every driver has told its verdict, and left");
-        self.world.audit();
+        // One of them in every second seed is enough to find what is not as its journal says.
+        let audited = self.random.below(2 * self.banks());
+        if audited < self.banks() {
+            self.world.audit_bank(audited);
+        }
         for node in &self.world.nodes {
             self.met.peak("records of one bank", node.journal.len() as u64);
             if let Some(disk) = &node.disk {
@@ -55,7 +59,7 @@ impl Simulation<'_> {
             }
         }
         self.met.peak("transactions of one seed", self.facts.len() as u64 - 1);
-        self.met.add("events", self.world.inputs);
+        self.met.add("events", self.world.events);
         self.told_is_so();
         self.committed_everywhere_or_nowhere();
         self.conserved();

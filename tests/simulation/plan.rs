@@ -200,7 +200,7 @@ impl Weather {
         let long = Plan::is_long(plan.seed, plan.mistake);
         let load = if long { *random.of(&[30, 300]) } else { *random.of(&[3, 12, 60]) };
         let sizes = if long {
-            Sizes { first_segment: 16 * 1024, segment: 256 * 1024 }
+            Sizes { first_segment: 16 * 1024, segment: 128 * 1024 }
         } else {
             Sizes { first_segment: 4 * 1024, segment: 16 * 1024 }
         };
@@ -234,11 +234,11 @@ impl Weather {
 
     pub fn choose(&self, random: &mut Random) -> Next {
         if self.calm && random.chance(80) {
-            return match random.below(10) {
-                0..3 => Next::Deposit,
-                3..6 => Next::Cut,
-                6 => Next::Crash,
-                7 => Next::Restart,
+            return match random.below(40) {
+                0..12 => Next::Deposit,
+                12..24 => Next::Cut,
+                24 => Next::Crash,
+                25..28 => Next::Restart,
                 _ => Next::SyncAll,
             };
         }

@@ -56,6 +56,7 @@ impl<'a> Simulation<'a> {
         let mut world = World::with_disks(weather.banks, weather.keyed, weather.disks);
         world.crashes = plan.seed.wrapping_mul(1_000);
         world.closes_silent = true;
+        world.tells_answers = met.wanted;
         let mut accounts = Vec::new();
         for b in 0..weather.banks {
             accounts.push((0..ACCOUNTS).map(|a| account(b, a)).collect::<Vec<_>>());

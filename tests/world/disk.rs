@@ -156,7 +156,7 @@ impl Disk {
         unsynced[..kept].iter().for_each(|record| expected.apply(record));
         assert!(core.same_as(&expected), "what was recovered is not what was written");
         let seed = self.memory.syncs().wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        if (seed >> 20).is_multiple_of(4) {
+        if (seed >> 20).is_multiple_of(8) {
             self.rot(seed, identity, &core);
         }
         self.recovered = Some(core);

@@ -244,7 +244,9 @@ impl World {
 
     fn answered(&mut self, to: usize, from: usize, asked: Asked, reply: Option<Reply>) {
         let reply = self.mistaken_answer(to, from, &asked, reply);
-        self.seen.push(Seen::Answered { from, to, asked: asked.clone(), reply: reply.clone() });
+        if self.tells_answers {
+            self.seen.push(Seen::Answered { from, to, asked: asked.clone(), reply: reply.clone() });
+        }
         let past = self.past(to, &asked.tx);
         self.input(to, &Input::Answer { peer: peer(from), asked, reply, past });
     }
