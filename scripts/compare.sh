@@ -79,7 +79,8 @@ unprivileged() { if [ "$(id -u)" -eq 0 ]; then (cd / && exec runuser -u "$user" 
 
 cd "$(dirname "$0")/.."
 if [ -n "$programs" ]; then
-    driver=$(find "$programs/deps" -name 'postgres-*' -type f -perm -u+x | head -n 1)
+    driver=$(find "$programs/deps" -name 'postgres-*' -type f -perm -u+x -printf '%T@ %p\n' | sort -n | tail -n 1)
+    driver=${driver#* }
 else
     say 'building ...'
     cargo build --quiet --release --bins
