@@ -5,7 +5,7 @@
 //! fails, no more room, the end of power at the n-th sync.
 
 use super::disk::{Disk, DiskFile};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -102,8 +102,14 @@ impl MemDisk {
         for naming in state.renamings.drain(..).take(usize::try_from(kept).unwrap_or(usize::MAX)) {
             naming.apply(&mut names);
         }
-        for file in &mut state.files {
-            file.crash(&mut random);
+        let named: BTreeSet<usize> = names.values().copied().collect();
+        for (number, file) in state.files.iter_mut().enumerate() {
+            if named.contains(&number) {
+                file.crash(&mut random);
+            } else {
+                // Nobody finds it any more, and no handle of it works from now on.
+                *file = Contents::default();
+            }
         }
         state.durable_names = names.clone();
         state.names = names;
@@ -240,7 +246,9 @@ impl Contents {
                 }
             }
         }
-        self.now = self.durable.clone();
+        if self.now != self.durable {
+            self.now.clone_from(&self.durable);
+        }
     }
 }
 

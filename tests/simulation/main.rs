@@ -34,7 +34,7 @@ use std::time::Instant;
 use world::Mistake;
 
 /// Seeds of one run of the tests.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 2_000;
 /// So many seeds must have met everything.
 const SEEDS_FOR_ALL: u64 = 300;
 
