@@ -127,6 +127,8 @@ page! {
 page! {
     /// 4. Depósito e saque.
     Cash, "caixa.html" {
+        /// The id that it will have, so that a form sent twice is done once.
+        tx: String,
         /// Is it a withdrawal?
         withdraw: bool,
         /// The holder.

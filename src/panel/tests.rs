@@ -277,6 +277,7 @@ fn pages(lang: Lang) -> Vec<(&'static str, String)> {
             "caixa",
             Cash {
                 f: of(Page::Cash),
+                tx: "t1".into(),
                 withdraw: true,
                 cpf: Field::of("1"),
                 number: Field::of("12345-6"),

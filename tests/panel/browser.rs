@@ -84,6 +84,12 @@ impl Browser {
         url.query().map_or(url.path().to_owned(), |query| format!("{}?{query}", url.path()))
     }
 
+    /// Waits until the window shows a path that begins so.
+    #[track_caller]
+    pub fn wait_for_path(&self, begins: &str) {
+        wait_until(&format!("a page below {begins}"), || self.path().starts_with(begins).then_some(()));
+    }
+
     /// Presses what `css` finds.
     #[track_caller]
     pub fn click(&self, css: &str) {

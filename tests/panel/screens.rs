@@ -1,6 +1,6 @@
 //! Each screen: what it does, and what it refuses.
 
-use crate::{Browser, Town, open_browser};
+use crate::{Browser, Town, open_browser, wait_until};
 use serde_json::json;
 
 #[test]
@@ -188,6 +188,21 @@ fn each_refusal_stands_beside_its_field() {
     }
     browser.shot("recusa");
 
+    // What is sent twice is done once.
+    let twice = browser.script(
+        "const form = new URLSearchParams({operacao: 'depositar', tx: 'uma-vez', cpf: '11111111110', numero: '0-1', valor: '7'});
+         for (const _ of [1, 2]) {
+             const ask = new XMLHttpRequest();
+             ask.open('POST', '/painel/caixa', false);
+             ask.setRequestHeader('content-type', 'application/x-www-form-urlencoded');
+             ask.send(form.toString());
+             if (ask.status !== 200) return ask.status;
+         }
+         return document.querySelector('input[name=tx]').value.length",
+    );
+    assert!(twice.as_u64().is_some_and(|length| (10..=64).contains(&length)), "{twice}");
+    assert_eq!(town.cluster.balance("0/0-1"), 100_700);
+
     // A transaction: the form refuses what it can see, the banks refuse the rest, and the form comes back filled.
     browser.go(&town.url(0, "/painel/transacao"));
     browser.click("button[value=resumo]");
@@ -200,6 +215,7 @@ fn each_refusal_stands_beside_its_field() {
     browser.fill("#destino_cpf", "11111111111");
     browser.fill("#destino_numero", "1-1");
     browser.click("button[value=resumo]");
+    browser.wait_for("h1", "Confira a transação");
     browser.click("button[value=confirmar]");
     browser.wait_for("#detalhes", "Abortada");
     browser.wait_for("#detalhes", "Saldo insuficiente.");
@@ -213,7 +229,7 @@ fn each_refusal_stands_beside_its_field() {
     browser.wait_for("main", "Conta não encontrada");
     browser.go(&town.url(0, "/painel/transacoes/nunca-vista"));
     browser.wait_for("#detalhes", "não conhece esta transação");
-    assert_eq!(town.cluster.balance("0/0-1"), 100_000, "no refusal moved money");
+    assert_eq!(town.cluster.balance("0/0-1"), 100_700, "no refusal moved money");
 }
 
 #[test]
@@ -231,16 +247,22 @@ fn forms_work_without_javascript() {
     assert_eq!(browser.text("#ao-vivo"), "", "nothing pretends to be live");
     browser.go(&town.url(0, "/painel/transacao"));
     browser.click("button[value=adicionar]");
+    browser.wait_for("#origens", "Origem 2");
     browser.fill("#cpf1", "11111111110");
     browser.click("button[value=remover-0]");
-    assert_eq!(browser.path(), "/painel/transacao");
+    browser.wait_for_path("/painel/transacao");
+    wait_until("one source less", || {
+        let shown = browser.text("#origens");
+        (shown.contains("Origem 1") && !shown.contains("Origem 2")).then_some(())
+    });
     browser.fill("#numero0", "0-1");
     browser.fill("#valor0", "10");
     browser.choose("#destino_banco", "1");
     browser.fill("#destino_cpf", "11111111111");
     browser.fill("#destino_numero", "1-1");
     browser.click("button[value=resumo]");
+    browser.wait_for("h1", "Confira a transação");
     browser.click("button[value=confirmar]");
-    assert!(browser.path().starts_with("/painel/transacoes/"), "{}", browser.path());
-    crate::wait_until("the transfer", || (town.cluster.balance("1/1-1") == 101_000).then_some(()));
+    browser.wait_for_path("/painel/transacoes/");
+    wait_until("the transfer", || (town.cluster.balance("1/1-1") == 101_000).then_some(()));
 }

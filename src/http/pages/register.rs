@@ -163,6 +163,7 @@ pub async fn cash_form(State(app): State<App>, visit: Visit) -> Response {
         let field = |name| Field::of(visit.query(name));
         Ok(Cash {
             f,
+            tx: app.fresh_id().to_string(),
             withdraw: visit.query("operacao") == "sacar",
             cpf: field("cpf"),
             number: field("numero"),
@@ -187,6 +188,7 @@ async fn cash_moved(app: &App, form: &Form) -> Result<Sent<Cash>, Problem> {
     let withdraw = form.text("operacao") == "sacar";
     let mut view = Cash {
         f,
+        tx: app.fresh_id().to_string(),
         withdraw,
         cpf: form.field("cpf"),
         number: form.field("numero"),
@@ -198,7 +200,7 @@ async fn cash_moved(app: &App, form: &Form) -> Result<Sent<Cash>, Problem> {
     let (Some(cpf), Some(account), Some(amount)) = (cpf, account, amount) else {
         return Ok(Sent::Again(view));
     };
-    // The form carries the id, so that a form sent twice is done once.
+    // The form carries the id, so that a form sent twice is done once; one that comes back has a fresh one.
     let tx = TxId::new(form.text("tx")).unwrap_or_else(|_| app.fresh_id());
     let shown = account.to_string();
     let flow = if withdraw { Flow::Withdraw } else { Flow::Deposit };
