@@ -20,17 +20,29 @@ fn transfer(cluster: &Cluster, code: i32, amount: &str, more: &[&str]) {
     cluster.run(&arguments).expect_code(code);
 }
 
-/// Traces, once each of `banks` has written its outcome; the logs are a few milliseconds late.
+/// Traces, once each of `banks` has written its last word on it: the logs are a few milliseconds late, and so is the
+/// sync of a commit, which nobody waits for.
 fn traced(cluster: &Cluster, tx: &str, banks: &[usize]) -> Value {
-    wait_until("the banks have told the outcome", || {
-        let told = |bank: &&usize| {
-            cluster.log(**bank).lines().any(|line| {
-                line.contains(&format!("tx={tx} ")) && (line.contains(" outcome ") || line.contains(" NOK "))
-            })
-        };
-        (banks.iter().filter(told).count() == banks.len()).then_some(())
+    wait_until("the banks' logs tell all of it", || {
+        banks.iter().all(|bank| is_all_told(&cluster.log(*bank), tx)).then_some(())
     });
     cluster.json(0, &["trace", tx])
+}
+
+/// Whether a bank's log tells an ending of `tx`, a reply to each request about it, and the sync of each of its records.
+fn is_all_told(log: &str, tx: &str) -> bool {
+    let mark = format!("tx={tx} ");
+    let number = |line: &str, key: &str| {
+        line.split_whitespace()
+            .find_map(|word| word.strip_prefix(key))
+            .map(|word| word.parse::<u64>().expect(key))
+    };
+    let count = |event: &str| log.lines().filter(|line| line.contains(&mark) && line.contains(event)).count();
+    let recorded =
+        log.lines().filter(|line| line.contains(&mark)).filter_map(|line| number(line, "seq=")).max();
+    let synced = log.lines().filter_map(|line| number(line, "upto=")).max();
+    let ended = count(" outcome ") > 0 || count(" NOK ") > 0;
+    ended && count(" recv ") <= count(" reply ") && recorded <= synced
 }
 
 fn calls<'a>(document: &'a Value, verb: &str) -> Vec<&'a Value> {
