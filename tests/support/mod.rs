@@ -258,8 +258,11 @@ impl Ran {
 /// A program that runs in the background; it is killed when this goes.
 pub struct Process {
     child: Child,
-    lines: Receiver<String>,
+    /// Lines, and on which of its two streams they came.
+    lines: Receiver<(usize, String)>,
     seen: Vec<String>,
+    /// Of each stream, what came after the line that was found there last.
+    unread: [Vec<String>; 2],
 }
 
 impl Process {
@@ -274,36 +277,43 @@ impl Process {
         let (sender, lines) = channel();
         let streams: [Box<dyn Read + Send>; 2] =
             [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
-        for stream in streams {
+        for (number, stream) in streams.into_iter().enumerate() {
             let sender = sender.clone();
             std::thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                    if sender.send(line).is_err() {
+                    if sender.send((number, line)).is_err() {
                         return;
                     }
                 }
             });
         }
-        Process { child, lines, seen: Vec::new() }
+        Process { child, lines, seen: Vec::new(), unread: Default::default() }
     }
 
-    /// Waits until it prints a line with `text` in it, and gives that line.
+    /// Waits until it prints a line with `text` in it, and gives that line. Of either stream it looks at what came
+    /// after the line that was found there last: lines of two streams have no order among them.
     pub fn wait_for(&mut self, text: &str) -> Result<String, String> {
         let until = Instant::now() + DEADLINE;
         loop {
-            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    self.seen.push(line.clone());
-                    if line.contains(text) {
-                        return Ok(line);
-                    }
+            for unread in &mut self.unread {
+                if let Some(at) = unread.iter().position(|line| line.contains(text)) {
+                    return Ok(unread.drain(..=at).last().expect("at least the line that was found"));
                 }
+            }
+            match self.next_line(until) {
+                Ok((stream, line)) => self.unread[stream].push(line),
                 Err(RecvTimeoutError::Timeout) => return Err(format!("no {text:?} in {:?}", self.seen)),
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(format!("it ended without {text:?}: {:?}", self.seen));
                 }
             }
         }
+    }
+
+    fn next_line(&mut self, until: Instant) -> Result<(usize, String), RecvTimeoutError> {
+        let (stream, line) = self.lines.recv_timeout(until.saturating_duration_since(Instant::now()))?;
+        self.seen.push(line.clone());
+        Ok((stream, line))
     }
 
     /// The same, for when nothing else may happen.
@@ -344,8 +354,8 @@ impl Process {
         let until = Instant::now() + DEADLINE;
         // The end of both streams comes with the end of the process; then there is nothing to poll for.
         loop {
-            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(line) => self.seen.push(line),
+            match self.next_line(until) {
+                Ok(_) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.child.wait().expect("it ended").code(),
                 Err(RecvTimeoutError::Timeout) => panic!("it does not end: {:?}", self.seen),
             }
@@ -354,7 +364,7 @@ impl Process {
 
     /// All lines of a program that has ended.
     fn rest(&mut self) -> &[String] {
-        self.seen.extend(self.lines.iter());
+        self.seen.extend(self.lines.iter().map(|(_, line)| line));
         &self.seen
     }
 
