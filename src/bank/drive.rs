@@ -229,7 +229,7 @@ impl Deciding<'_> {
             }
             Verdict::Aborted { by, token, reason, text } => {
                 let aborted = Reply::Aborted(tx.clone(), token, reason);
-                let is_me = by == self.bank.me();
+                let is_me = self.has_refused(coordinator);
                 if let Some(prepared) = prepared {
                     let votes = if is_me { Vec::new() } else { vec![(token.bank, token.time)] };
                     self.decided(tx, prepared, Outcome::Aborted(token, reason), votes);
@@ -257,6 +257,14 @@ impl Deciding<'_> {
     fn has_voted(&self, coordinator: &Coordinator) -> bool {
         let mine = |(bank, standing): (BankId, &Standing)| {
             bank == self.bank.me() && matches!(standing, Standing::Ok(_) | Standing::Refused(..))
+        };
+        coordinator.standings().any(mine)
+    }
+
+    /// Was this bank's own refusal what ended a transaction that it drives?
+    fn has_refused(&self, coordinator: &Coordinator) -> bool {
+        let mine = |(bank, standing): (BankId, &Standing)| {
+            bank == self.bank.me() && matches!(standing, Standing::Refused(..))
         };
         coordinator.standings().any(mine)
     }

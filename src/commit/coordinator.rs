@@ -62,7 +62,7 @@ pub enum Verdict {
     Committed(Time),
     /// A bank refused for ever.
     Aborted {
-        /// Who refused.
+        /// Who refused: the token's bank, whoever told it.
         by: BankId,
         /// The token that it told.
         token: Token,
@@ -361,7 +361,8 @@ impl Coordinator {
             Phase::Voting | Phase::GivingUp => {
                 self.seats[at].standing = Standing::Refused(token, reason, text.clone());
                 self.phase = Phase::Abort(token);
-                self.tell(Verdict::Aborted { by: bank, token, reason, text }, todo);
+                // Who answers may only pass on that another bank refused.
+                self.tell(Verdict::Aborted { by: token.bank, token, reason, text }, todo);
                 self.send_outcome(todo);
             }
             // An answer to our own ABORT says nothing new of a bank that had said OK.

@@ -98,6 +98,15 @@ fn a_silent_bank_is_sent_abort_alone_and_the_others_only_with_its_answer() {
 }
 
 #[test]
+fn a_bank_that_passes_on_a_refusal_is_not_who_refused() {
+    let mut driver = driver(Strategy::Parallel);
+    driver.on(begin());
+    assert_eq!(words(&driver.on(Event::TimeOut)), ["ABORT 0", "ABORT 1", "timer"]);
+    let tombstone = Seal::keyed([1; 32]).token(bank(1), Vote::No, &tx(), None, Time(8));
+    assert_eq!(words(&driver.on(aborted(tombstone, 0))), ["aborted by 1 refused"]);
+}
+
+#[test]
 fn a_bank_that_stays_silent_leaves_doubt_and_a_late_ok_still_commits() {
     let mut driver = driver(Strategy::Parallel);
     driver.on(begin());
