@@ -486,7 +486,8 @@ impl Town {
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
             | Record::Stopped { .. }
-            | Record::OutsideVoted { .. } => false,
+            | Record::OutsideVoted { .. }
+            | Record::Drove { .. } => false,
         })
     }
 

@@ -16,6 +16,15 @@ pub struct Ballots {
     of: HashMap<TxId, Vec<Seat>>,
     /// Bytes of what was voted on while journals were read a second time.
     late: BTreeMap<(TxId, BankId), Arc<Transaction>>,
+    drove: Vec<Drove>,
+}
+
+/// What a bank told of a transaction that it drove for others.
+struct Drove {
+    bank: BankId,
+    tx: TxId,
+    digest: Digest,
+    told: End,
 }
 
 /// What one bank's journal says of an id.
@@ -92,6 +101,11 @@ impl Ballots {
             ),
             Record::OutsideVoted { tx, time, refusal: None, .. } => self.end(tx, bank, End::Committed(*time)),
             Record::OutsideVoted { tx, refusal: Some(_), .. } => self.end(tx, bank, End::Aborted),
+            Record::Drove { tx, time, transaction, refusal } => {
+                let told = if refusal.is_none() { End::Committed(*time) } else { End::Aborted };
+                self.drove.push(Drove { bank, tx: tx.clone(), digest: *transaction.digest(), told });
+                Ok(())
+            }
             Record::Consortium { .. }
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
@@ -115,6 +129,7 @@ impl Ballots {
             Record::Voted { refusal: Some(_), .. } | Record::Refused { .. } => self.record(bank, record),
             Record::Decided { .. }
             | Record::OutsideVoted { .. }
+            | Record::Drove { .. }
             | Record::Consortium { .. }
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
@@ -178,7 +193,30 @@ impl Ballots {
                 Case { tx, seats, group, whole }.judge(&mut counts, faults);
             }
         }
+        for drove in &self.drove {
+            self.judge_drove(drove, faults);
+        }
         counts
+    }
+
+    /// No bank that voted OK on these bytes has ended them otherwise.
+    fn judge_drove(&self, drove: &Drove, faults: &mut Vec<Violation>) {
+        let Drove { bank, tx, digest, told } = drove;
+        for seat in self.of.get(tx).into_iter().flatten() {
+            let same = matches!(seat.vote, Vote::Ok { digest: of, .. } if of == *digest);
+            let ends = match (told, seat.vote, seat.end) {
+                (End::Committed(_), Vote::No, _) => Some("refused"),
+                (_, _, Some(end)) if same && end != *told => Some(end.word()),
+                (End::Committed(_) | End::Aborted, ..) => None,
+            };
+            if let Some(word) = ends {
+                let (at, told) = (seat.bank, told.word());
+                let text = format!(
+                    "transaction {tx}: bank {bank}, which drove it, told {told}, and bank {at} has {word} it"
+                );
+                faults.push(Violation { tx: Some(tx.clone()), banks: vec![*bank, at], text });
+            }
+        }
     }
 }
 
@@ -370,6 +408,12 @@ mod tests {
         decided(Outcome::Aborted(token, Reason::Expired))
     }
 
+    fn drove(time: i64, refusal: Option<Reason>) -> Record {
+        let transaction = Arc::new(Transaction::parse(T1).unwrap());
+        let refusal = refusal.map(|reason| (bank(1), reason, String::new()));
+        Record::Drove { tx: tx(), time: Time(time), transaction, refusal }
+    }
+
     fn judged(records: &[(usize, Record)], whole: &[usize]) -> (Counts, Vec<String>) {
         let mut ballots = Ballots::default();
         let mut faults = Vec::new();
@@ -378,6 +422,27 @@ mod tests {
         }
         let counts = ballots.judge(whole.iter().map(|at| bank(*at)).collect(), &mut faults);
         (counts, faults.into_iter().map(|fault| fault.text).collect())
+    }
+
+    #[test]
+    fn what_a_driver_told_is_compared_with_what_the_banks_did() {
+        let voted = [(0, ok(1, T1)), (1, ok(2, T1))];
+        let with = |more: &[(usize, Record)]| judged(&[&voted, more].concat(), &[0, 1, 2]).1;
+        let refused_it = Some(Reason::Locked);
+        assert_eq!(with(&[(0, committed(2)), (2, drove(2, None))]), Vec::<String>::new());
+        let (_, faults) =
+            judged(&[(0, ok(1, T1)), (0, aborted()), (1, refused(9)), (2, drove(9, refused_it))], &[0, 1, 2]);
+        assert_eq!(faults, Vec::<String>::new());
+        for (records, told) in [
+            (vec![(0, committed(2)), (2, drove(3, None))], "told committed, and bank 0 has committed it"),
+            (vec![(0, committed(2)), (2, drove(2, refused_it))], "told aborted, and bank 0 has committed it"),
+        ] {
+            let faults = with(&records);
+            assert!(faults.len() == 1 && faults[0].contains(told), "{faults:?}");
+        }
+        let (_, faults) =
+            judged(&[(0, ok(1, T1)), (0, aborted()), (1, refused(9)), (2, drove(2, None))], &[0, 1, 2]);
+        assert_eq!(faults.len(), 2, "bank 1 refused it, bank 0 aborted it: {faults:?}");
     }
 
     #[test]

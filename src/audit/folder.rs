@@ -181,7 +181,8 @@ impl Folder {
             | Record::Consortium { .. }
             | Record::ClientAdded { .. }
             | Record::ClockMoved { .. }
-            | Record::Stopped { .. } => {}
+            | Record::Stopped { .. }
+            | Record::Drove { .. } => {}
         }
     }
 
@@ -268,7 +269,8 @@ pub fn record_tx(record: &Record) -> Option<&TxId> {
         | Record::Refused { tx, .. }
         | Record::Decided { tx, .. }
         | Record::Executed { tx, .. }
-        | Record::OutsideVoted { tx, .. } => Some(tx),
+        | Record::OutsideVoted { tx, .. }
+        | Record::Drove { tx, .. } => Some(tx),
         Record::Consortium { .. }
         | Record::ClientAdded { .. }
         | Record::AccountOpened { .. }

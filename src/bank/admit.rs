@@ -50,7 +50,16 @@ impl Bank {
                 Ok(Known::Same) => Err(format!("account {} is opened twice", account.number)),
                 Err(fault) => Err(fault.text),
             },
-            Record::Consortium { .. } | Record::ClockMoved { .. } | Record::Stopped { .. } => Ok(()),
+            Record::Drove { tx, transaction, .. } if transaction.banks().has(self.me()) => {
+                Err(format!("{tx} is told as driven for others, and names this bank"))
+            }
+            Record::Drove { tx, .. } if self.remembers(tx) => {
+                Err(format!("{tx} is told as driven for others a second time"))
+            }
+            Record::Consortium { .. }
+            | Record::ClockMoved { .. }
+            | Record::Stopped { .. }
+            | Record::Drove { .. } => Ok(()),
         }
     }
 

@@ -225,6 +225,7 @@ impl Deciding<'_> {
                     if let Some(token) = token {
                         self.tell_waiters(&waits, &Reply::Committed(tx.clone(), time, token));
                     }
+                    self.drove(tx, coordinator, time, None);
                 }
             }
             Verdict::Aborted { by, token, reason, text } => {
@@ -235,6 +236,9 @@ impl Deciding<'_> {
                     self.decided(tx, prepared, Outcome::Aborted(token, reason), votes);
                 } else if !named || (is_me && reason == Reason::DuplicateId) {
                     self.tell_waiters(&waits, &aborted);
+                    if !named {
+                        self.drove(tx, coordinator, token.time, Some((by, reason, text)));
+                    }
                 } else if !is_me && !self.has_voted(coordinator) {
                     // So that the id's outcome is known here too, this bank refuses as well.
                     let fault = Fault::new(reason, refused_by(by, &text));
@@ -251,6 +255,22 @@ impl Deciding<'_> {
                 self.tell_waiters(&waits, &Reply::Err(Reason::Unreachable, text));
             }
         }
+    }
+
+    /// So that those who asked this bank for a transaction find it in its history; no reply waits for that.
+    fn drove(
+        &mut self,
+        tx: &TxId,
+        coordinator: &Coordinator,
+        time: Time,
+        refusal: Option<(BankId, Reason, String)>,
+    ) {
+        // It was asked for again, or this bank has refused the id.
+        if self.bank.remembers(tx) {
+            return;
+        }
+        let transaction = Arc::clone(coordinator.transaction());
+        self.record(Record::Drove { tx: tx.clone(), time, transaction, refusal });
     }
 
     /// Has this bank voted on a transaction that it drives? Its coordinator was told; memory may have forgotten.
@@ -309,7 +329,8 @@ impl Deciding<'_> {
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
-            | Record::Stopped { .. } => false,
+            | Record::Stopped { .. }
+            | Record::Drove { .. } => false,
         };
         if self.out.records.iter().any(mine) {
             return self.last_seq();

@@ -97,6 +97,18 @@ pub enum Record {
         /// `None` is OK.
         refusal: Option<Reason>,
     },
+    /// This bank drove a transaction that does not name it, and told its caller what became of it. It is no vote and
+    /// no outcome, nobody's reply rests on it, and no token; it is there for those who look for what they asked for.
+    Drove {
+        /// The transaction's id.
+        tx: TxId,
+        /// The commit's time, or that of the vote that refused.
+        time: Time,
+        /// The bytes.
+        transaction: Arc<Transaction>,
+        /// The bank that refused, why, and its words; `None`: committed.
+        refusal: Option<(BankId, Reason, String)>,
+    },
 }
 
 impl Record {
@@ -113,7 +125,8 @@ impl Record {
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
-            | Record::Stopped { .. } => None,
+            | Record::Stopped { .. }
+            | Record::Drove { .. } => None,
         }
     }
 
@@ -129,7 +142,8 @@ impl Record {
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
-            | Record::Stopped { .. } => None,
+            | Record::Stopped { .. }
+            | Record::Drove { .. } => None,
         }
     }
 }

@@ -76,7 +76,7 @@ pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
     for (tx, prepared) in snapshot.undecided {
         bank.insert_undecided(tx, prepared);
     }
-    bank.history = snapshot.history.into();
+    bank.restore_history(snapshot.history);
     bank.committed = snapshot.committed;
     bank.aborted = snapshot.aborted;
     bank.stopped = snapshot.stopped;

@@ -39,8 +39,10 @@ pub(crate) struct Bank {
     pub outcomes: BTreeMap<TxId, Ended>,
     /// The same, oldest first, with the number of the deciding record.
     pub outcomes_in_order: VecDeque<(Seq, TxId)>,
-    /// The newest outcomes with their operations, oldest first.
+    /// The newest outcomes with their operations, oldest first. An id stands there once.
     pub history: VecDeque<Event>,
+    /// Those of them that this bank drove without a part in them.
+    drove: BTreeSet<TxId>,
     pub committed: u64,
     pub aborted: u64,
     /// Why this bank must not work any more.
@@ -88,7 +90,7 @@ pub(crate) struct Event {
 /// held says nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct How {
-    /// This bank drove it: vote and outcome are one record.
+    /// This bank drove it: vote and outcome are one record, or it takes no part.
     pub driven: bool,
     /// The bank that refused.
     pub by: Option<BankId>,
@@ -136,6 +138,7 @@ impl Bank {
             outcomes: BTreeMap::new(),
             outcomes_in_order: VecDeque::new(),
             history: VecDeque::new(),
+            drove: BTreeSet::new(),
             committed: 0,
             aborted: 0,
             stopped: None,
@@ -247,7 +250,31 @@ impl Bank {
                 self.remember(tx, *time, *refusal, Some(transaction), How::default());
                 self.ended(record);
             }
+            Record::Drove { tx, time, transaction, refusal } => {
+                assert!(!transaction.banks().has(me), "{tx} names this bank, whose own records tell of it");
+                assert!(!self.remembers(tx), "{tx} stands in the history already");
+                let by = refusal.as_ref().map(|(bank, ..)| *bank);
+                let text = refusal.as_ref().map_or("", |(.., text)| text).into();
+                let reason = refusal.as_ref().map(|(_, reason, _)| *reason);
+                self.remember(tx, *time, reason, Some(transaction), How { driven: true, by, text });
+                self.drove.insert(tx.clone());
+            }
         }
+    }
+
+    /// Does `tx` stand in the history?
+    pub fn remembers(&self, tx: &TxId) -> bool {
+        self.history.iter().any(|event| event.tx == *tx)
+    }
+
+    /// Takes the history of a snapshot.
+    pub fn restore_history(&mut self, history: Vec<Event>) {
+        let me = self.me();
+        let no_part = |event: &&Event| {
+            event.how.driven && event.transaction.as_ref().is_some_and(|of| !of.banks().has(me))
+        };
+        self.drove = history.iter().filter(no_part).map(|event| event.tx.clone()).collect();
+        self.history = history.into();
     }
 
     /// Lets memory forget outcomes that the journal's index finds.
@@ -317,8 +344,14 @@ impl Bank {
         of: Option<&Arc<Transaction>>,
         how: How,
     ) {
-        if self.history.len() == HISTORY_MAX {
-            self.history.pop_front();
+        // A vote says more than that this bank once drove other bytes under the same id.
+        if self.drove.remove(tx) {
+            self.history.retain(|event| event.tx != *tx);
+        }
+        if self.history.len() == HISTORY_MAX
+            && let Some(oldest) = self.history.pop_front()
+        {
+            self.drove.remove(&oldest.tx);
         }
         self.history.push_back(Event { tx: tx.clone(), time, reason, transaction: of.cloned(), how });
     }
@@ -355,7 +388,8 @@ impl Bank {
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
-            | Record::Stopped { .. } => None,
+            | Record::Stopped { .. }
+            | Record::Drove { .. } => None,
         }
     }
 }

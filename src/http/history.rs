@@ -212,7 +212,7 @@ pub async fn transaction(
 async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Outcome, Problem> {
     let own = app.ask(peer, Request::Status(tx.clone())).await?;
     let reply = match own {
-        // This bank may only have driven it, and then keeps nothing of it.
+        // This bank may only have driven it, and then has no vote on it.
         Reply::Unknown(_) => lines::status_elsewhere(app, tx).await.unwrap_or(own),
         Reply::Ok(..)
         | Reply::Nok(..)

@@ -116,6 +116,13 @@ impl fmt::Display for Readable<'_> {
             Record::OutsideVoted { tx, own, time, refusal: Some(reason) } => {
                 write!(f, "outside {tx} ABORTED {reason} time={time} own-vote={}", own.time)
             }
+            Record::Drove { tx, time, transaction, refusal: None } => {
+                write!(f, "drove {tx} COMMITTED time={time} {}", transaction.text())
+            }
+            Record::Drove { tx, time, transaction, refusal: Some((by, reason, text)) } => {
+                let transaction = transaction.text();
+                write!(f, "drove {tx} ABORTED {reason} by={by} time={time} {text:?} {transaction}")
+            }
         }
     }
 }

@@ -30,7 +30,9 @@ impl Step {
             Step::Vote { tx, refusal: Some(_), .. } => transaction(tx, "NOK"),
             Step::Answer { verb: AskedVerb::Prepare, tx, said: Some(said), .. } => transaction(tx, said.word),
             Step::Refuse { tx, .. } => transaction(tx, "ABORT"),
-            Step::Outcome { tx, ending, .. } | Step::Verdict { tx, ending, .. } => match ending {
+            Step::Outcome { tx, ending, .. }
+            | Step::Verdict { tx, ending, .. }
+            | Step::Drove { tx, ending, .. } => match ending {
                 Ending::Committed(_) => transaction(tx, "COMMIT"),
                 Ending::Aborted(..) => transaction(tx, "ABORT"),
                 Ending::Unknown(_) | Ending::Outside(..) | Ending::Unreached => Some(Passed::Other),

@@ -124,6 +124,10 @@ fn detail(out: &mut Vec<u8>, step: &Step) {
             }
             field(out, "seq=", *seq);
         }
+        Step::Drove { ending: end, seq, .. } => {
+            ending(out, *end);
+            field(out, "seq=", *seq);
+        }
         // Numbers that name people stay out of a log that many may read; the journal has them.
         Step::Client(cpf, seq) => {
             next(out, "cpf=..");

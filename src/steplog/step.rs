@@ -144,6 +144,15 @@ pub enum Step {
         /// The own vote's time, where one record is vote and outcome.
         voted: Option<Time>,
     },
+    /// What this bank drove without a part in it is in its history now.
+    Drove {
+        /// The transaction.
+        tx: TxId,
+        /// What became of it.
+        ending: Ending,
+        /// Its record.
+        seq: Seq,
+    },
     /// A client was registered.
     Client(TaxId, Seq),
     /// An account was opened.
@@ -259,6 +268,7 @@ impl Step {
             Step::Vote { .. } => "vote",
             Step::Refuse { .. } => "refuse",
             Step::Outcome { .. } => "outcome",
+            Step::Drove { .. } => "drove",
             Step::Client(..) => "client",
             Step::Account(..) => "account",
             Step::Consortium(..) => "consortium",
@@ -291,6 +301,7 @@ impl Step {
             Step::Vote { tx, .. }
             | Step::Refuse { tx, .. }
             | Step::Outcome { tx, .. }
+            | Step::Drove { tx, .. }
             | Step::Send { tx, .. }
             | Step::Answer { tx, .. }
             | Step::Doubt(tx, _)
@@ -340,6 +351,7 @@ impl Step {
             | Step::Vote { .. }
             | Step::Refuse { .. }
             | Step::Outcome { .. }
+            | Step::Drove { .. }
             | Step::Client(..)
             | Step::Account(..)
             | Step::Consortium(..)
@@ -373,6 +385,7 @@ impl Step {
             | Step::Query { .. }
             | Step::Refuse { .. }
             | Step::Outcome { .. }
+            | Step::Drove { .. }
             | Step::Client(..)
             | Step::Consortium(..)
             | Step::Clock(..)

@@ -67,6 +67,13 @@ impl Step {
             Record::AccountOpened { account, .. } => Step::Account(account.number.clone(), seq),
             Record::ClockMoved { time } => Step::Clock(*time, seq),
             Record::Stopped { why } => Step::Fault(why.as_str().into()),
+            Record::Drove { tx, time, refusal, .. } => {
+                let ending = match refusal {
+                    None => Ending::Committed(*time),
+                    Some((by, reason, _)) => Ending::Aborted(*by, *reason),
+                };
+                Step::Drove { tx: tx.clone(), ending, seq }
+            }
             Record::OutsideVoted { tx, time, refusal, .. } => {
                 Step::Outcome { tx: tx.clone(), ending: Ending::Outside(*time, *refusal), seq, voted: None }
             }

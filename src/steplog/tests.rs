@@ -109,6 +109,10 @@ fn every_event_has_its_line() {
             "refuse tx=t1 peer=- expired time=5 seq=4",
         ),
         (
+            Step::Drove { tx: tx("t1"), ending: Ending::Aborted(bank(2), Reason::Locked), seq: 3 },
+            "drove tx=t1 peer=- ABORTED locked by=2 seq=3",
+        ),
+        (
             Step::Outcome { tx: tx("t1"), ending: Ending::Committed(Time(8)), seq: 3, voted: Some(Time(7)) },
             "outcome tx=t1 peer=- COMMITTED time=8 voted=7 seq=3",
         ),

@@ -160,7 +160,8 @@ fn around(logs: &Logs, noted: &[Noted]) -> Result<Vec<Noted>, Trouble> {
     for (node, log) in logs.nodes.iter().enumerate() {
         let own: Vec<&Noted> = noted.iter().filter(|line| line.node == node).collect();
         let (Some(first), Some(last)) = (own.first(), own.last()) else { continue };
-        let records = own.iter().filter(|line| matches!(line.event.as_str(), "vote" | "refuse" | "outcome"));
+        let records =
+            own.iter().filter(|line| matches!(line.event.as_str(), "vote" | "refuse" | "outcome" | "drove"));
         for record in records {
             found.extend(sync_of(log, node, record)?);
         }

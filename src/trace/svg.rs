@@ -425,7 +425,7 @@ fn head_of(class: &str) -> &'static str {
 /// The colour of what a node did by itself.
 fn tone_of_event(event: &Event) -> &'static str {
     match event.event.as_str() {
-        "vote" | "outcome" | "verdict" => tone_of(&event.detail),
+        "vote" | "outcome" | "verdict" | "drove" => tone_of(&event.detail),
         "refuse" | "answer" | "link-down" | "fault" => "bad",
         "doubt" | "timeout" | "gave-up" | "start" | "stop" => "open",
         "drive" => "ask",

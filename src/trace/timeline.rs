@@ -396,6 +396,7 @@ impl Event {
             "vote" => format!("votes {}", said_words(detail)),
             "refuse" => format!("refuses it for ever: {first}"),
             "outcome" => format!("records {}", said_words(detail)),
+            "drove" => format!("keeps for its history: {}", said_words(detail)),
             "verdict" => {
                 let oks = field(detail, "oks").unwrap_or("?");
                 match said_words(detail).split_once(' ') {

@@ -52,6 +52,7 @@ fn vote_in(record: &Record, tx: &TxId) -> Option<Held> {
         | Record::AccountOpened { .. }
         | Record::ClockMoved { .. }
         | Record::Stopped { .. }
+        | Record::Drove { .. }
         | Record::OutsideVoted { .. } => None,
     }
 }
@@ -77,6 +78,7 @@ fn end_in(record: &Record, tx: &TxId, digest: Digest) -> Option<bool> {
         | Record::AccountOpened { .. }
         | Record::ClockMoved { .. }
         | Record::Stopped { .. }
+        | Record::Drove { .. }
         | Record::OutsideVoted { .. } => None,
     }
 }
@@ -132,6 +134,7 @@ impl Town {
                 assert!(before.is_none(), "bank {at} votes twice on {tx}");
             }
             Record::Decided { .. } | Record::ClockMoved { .. } => {}
+            Record::Drove { .. } => self.check_drove(at, record),
             Record::OutsideVoted { .. } => self.check_outside_vote(at, record, cause),
             Record::Stopped { why } => panic!("bank {at} stopped: {why}"),
             Record::Consortium { .. } | Record::ClientAdded { .. } | Record::AccountOpened { .. } => {
@@ -171,7 +174,22 @@ impl Town {
             | Record::Consortium { .. }
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
+            | Record::Drove { .. }
             | Record::OutsideVoted { .. } => {}
+        }
+    }
+
+    /// What a bank remembers to have driven for others is so, at the banks that it names.
+    fn check_drove(&mut self, at: usize, record: &Record) {
+        let Record::Drove { tx, transaction, refusal, .. } = record else { return };
+        assert!(!transaction.banks().has(bank(at)), "bank {at} has its own records of {tx}");
+        let digest = *transaction.digest();
+        if refusal.is_none() {
+            assert!(self.granted_by_all(tx, digest, None), "bank {at} says that {tx} is committed");
+            self.met.push("drove a commit for others");
+        } else {
+            assert!(self.refused_by_one(tx, digest), "bank {at} says that {tx} is aborted");
+            self.met.push("drove an abort for others");
         }
     }
 

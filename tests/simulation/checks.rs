@@ -63,6 +63,7 @@ impl Simulation<'_> {
                 Record::Consortium { .. }
                 | Record::ClientAdded { .. }
                 | Record::ClockMoved { .. }
+                | Record::Drove { .. }
                 | Record::Stopped { .. } => {}
                 Record::OutsideVoted { tx, own, .. } => {
                     if let Some(digest) = own.digest {
@@ -135,7 +136,33 @@ impl Simulation<'_> {
                 let digest = own.digest.expect("what is decided was voted OK on");
                 self.outside_voted(at, (tx, digest), (seq, *time), *refusal);
             }
+            Record::Drove { tx, time, transaction, refusal } => {
+                let digest = *transaction.digest();
+                assert!(!transaction.banks().has(bank(at)), "bank {at} has its own records of {tx}");
+                match refusal {
+                    None => self.drove_a_commit(at, tx, &digest, *time),
+                    Some((by, ..)) => {
+                        self.met.count("drove an abort for others");
+                        let vote = self.facts(tx).vote(by.index());
+                        let refuses =
+                            vote.is_some_and(|vote| vote.verdict == Vote::No || vote.digest != Some(digest));
+                        assert!(refuses, "bank {at} says that {by} refused {tx}: {vote:?}");
+                    }
+                }
+            }
             Record::Consortium { .. } | Record::Stopped { .. } => {}
+        }
+    }
+
+    /// What a bank says of a transaction that it drove for others is so.
+    fn drove_a_commit(&mut self, at: usize, tx: &TxId, digest: &Digest, time: Time) {
+        self.met.count("drove a commit for others");
+        let version = self.facts(tx).version(digest).unwrap_or_else(|| panic!("{tx} of nobody's bytes"));
+        let (transaction, known) = (version.transaction.clone(), version.time);
+        assert!(known.is_none_or(|known| known == time), "{tx} commits at {known:?}, bank {at} says {time}");
+        for named in transaction.banks().iter().map(BankId::index) {
+            let holds = self.durable_ok(named, tx, digest);
+            assert!(holds, "bank {at} drove {tx}, but bank {named} holds no durable OK on these bytes");
         }
     }
 

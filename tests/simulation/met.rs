@@ -23,6 +23,8 @@ pub const MUST_MEET: &[&str] = &[
     "executed",
     "aborted after OK",
     "tombstone",
+    "drove a commit for others",
+    "drove an abort for others",
     // Reasons of refusals.
     "insufficient-funds",
     "locked",

@@ -106,6 +106,10 @@ pub fn short_record(record: &Record) -> String {
         Record::AccountOpened { account, .. } => format!("AccountOpened {}", account.number),
         Record::ClockMoved { time } => format!("ClockMoved {}", at(*time)),
         Record::Stopped { .. } => "Stopped".to_owned(),
+        Record::Drove { tx, time, refusal: None, .. } => format!("Drove {tx} committed {}", at(*time)),
+        Record::Drove { tx, time, refusal: Some((by, reason, _)), .. } => {
+            format!("Drove {tx} aborted {reason} by {by} {}", at(*time))
+        }
         Record::OutsideVoted { tx, time, refusal: None, .. } => {
             format!("OutsideVoted {tx} OK {}", at(*time))
         }

@@ -33,6 +33,7 @@ impl Lost {
             | Record::Consortium { .. }
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
+            | Record::Drove { .. }
             | Record::Stopped { .. } => false,
         })
     }

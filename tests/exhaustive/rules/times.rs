@@ -69,6 +69,7 @@ impl Town {
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
             | Record::OutsideVoted { .. }
+            | Record::Drove { .. }
             | Record::Stopped { .. } => None,
         };
         let commits: Vec<(TxId, Digest)> =

@@ -299,6 +299,7 @@ impl Town {
                 | Record::Consortium { .. }
                 | Record::ClientAdded { .. }
                 | Record::OutsideVoted { .. }
+                | Record::Drove { .. }
                 | Record::AccountOpened { .. } => {}
             }
         }

@@ -84,7 +84,7 @@ pub fn large() -> Vec<World> {
         world(
             "two lies to three banks, one of which is not named",
             of(3, vec![client(THERE)], Budget { lies: 2, ..NONE }),
-            (134150, 581843),
+            (203793, 924679),
             &["duplicate-id", "tombstone by ABORT"],
         ),
         world(

@@ -48,7 +48,7 @@ pub fn small() -> Vec<World> {
         world(
             "a lie that one bank alone can commit",
             of(2, vec![(THERE, ALONE, Way::Client)], Budget { lies: 1, ..NONE }),
-            (1342, 4031),
+            (1591, 4652),
             &["duplicate-id", "executed", "aborted for other bytes under its id"],
         ),
         world(
@@ -196,14 +196,20 @@ pub fn small() -> Vec<World> {
         world(
             "a lie to three banks",
             of(3, vec![execute(0, COMPOSITE)], Budget { lies: 1, ..NONE }),
-            (33729, 138827),
+            (49892, 212636),
             &["duplicate-id", "executed"],
         ),
         world(
             "a lie to a bank that drives for others",
             of(3, vec![execute(2, THERE)], Budget { lies: 1, ..NONE }),
-            (3881, 12907),
-            &["duplicate-id", "tombstone by ABORT", "tombstone by RESOLVE"],
+            (6962, 26524),
+            &[
+                "duplicate-id",
+                "tombstone by ABORT",
+                "tombstone by RESOLVE",
+                "drove a commit for others",
+                "drove an abort for others",
+            ],
         ),
     ]);
     worlds
