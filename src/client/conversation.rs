@@ -97,6 +97,7 @@ impl Conversation {
         let mut line = Vec::new();
         request.write_to(&mut line);
         self.story.asked(self.bank, request);
+        crash::client_asking(request);
         let answered = timeout(ANSWER_WITHIN, async {
             self.send(&line).await?;
             crash::client_asked(request);
@@ -104,6 +105,7 @@ impl Conversation {
         });
         let why = match answered.await {
             Ok(Ok(reply)) => {
+                crash::client_told(request);
                 self.story.answered(self.bank, &reply);
                 return Ok(reply);
             }

@@ -4,7 +4,7 @@ use super::post::{Arrival, Post};
 use super::{Context, pause};
 use crate::bank::io::AskedVerb;
 use crate::commit::coordinator::{Coordinator, Do, Event, Standing, Strategy, Verdict};
-use crate::crash::{self, Point};
+use crate::crash::{self, Step};
 use crate::ids::{BankId, BankSet, TxId};
 use crate::limits::VOTE_TIMEOUT_MS;
 use crate::wire::reply::Reply;
@@ -103,7 +103,7 @@ struct Drive<'a> {
 impl Drive<'_> {
     async fn run(&mut self) {
         let unreachable = self.connect().await;
-        crash::point(Point::ClientReady);
+        crash::step(Step::ClientReady);
         self.began = Instant::now();
         self.event(Event::Begin { unreachable }).await;
         while !self.coordinator.is_done() && !self.knows_no_end() {
@@ -165,7 +165,7 @@ impl Drive<'_> {
         let todo = self.coordinator.on(event);
         let commits = |one: &Do| matches!(one, Do::Tell(Verdict::Committed(_)));
         if todo.iter().any(commits) {
-            crash::point(Point::ClientAllOk);
+            crash::step(Step::ClientAllOk);
             if self.paused {
                 self.take_standings();
                 self.tell_what_is_known();

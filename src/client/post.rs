@@ -6,7 +6,7 @@
 use super::conversation::{Conversation, words};
 use super::story::Story;
 use crate::bank::io::{Asked, AskedVerb, Message};
-use crate::crash::{self, Point};
+use crate::crash::{self, Step};
 use crate::ids::BankId;
 use crate::wire::reply::Reply;
 use std::collections::VecDeque;
@@ -68,7 +68,7 @@ impl Postman {
     async fn run(mut self) {
         let mut open = Conversation::connect(self.bank, &self.address, &self.story).await;
         if open.is_ok() {
-            crash::point(Point::ClientConnected);
+            crash::step(Step::ClientConnected);
         }
         let _ =
             self.arrivals.send(Arrival::Opened(self.bank, open.as_ref().map(|_| ()).map_err(Clone::clone)));
@@ -111,6 +111,7 @@ impl Postman {
         let sent = match open {
             Ok(conversation) => {
                 self.story.sent(self.bank, &message);
+                crash::client_sending(&message);
                 let sent = conversation.send(&self.line).await.map_err(|error| words(&error));
                 crash::client_sent(&message);
                 sent
@@ -129,6 +130,7 @@ impl Postman {
             return Err("it answered what it was not asked".into());
         };
         self.story.received(self.bank, &asked, &reply);
+        crash::client_answered(asked.verb);
         // An answer about another transaction is no answer; it counts as silence.
         let about = reply.tx().is_none_or(|tx| *tx == asked.tx);
         let arrival = if about {

@@ -1,5 +1,6 @@
 //! A socket whose other end must go on reading: one that takes nothing, or drop by drop, is given up.
 
+use crate::crash::{self, Step};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -30,6 +31,7 @@ impl<S> Patient<S> {
     fn wrote(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match done {
             Poll::Ready(Ok(bytes)) => {
+                crash::step(Step::HttpAnswered);
                 self.stalled = self.stalled.take().and_then(|(end, taken)| {
                     let taken = taken + bytes;
                     (taken < PROGRESS_BYTES).then_some((end, taken))

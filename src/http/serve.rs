@@ -3,6 +3,7 @@
 //! Our own loop and not `axum::serve`, which leaves silent and half-sent requests open for ever, and waits for open
 //! streams at the end.
 
+use crate::crash::{self, Step};
 use crate::http::app::App;
 use crate::http::call::Peer;
 use crate::http::guard::{self, Stop};
@@ -91,6 +92,7 @@ async fn answer(
     request.extensions_mut().insert(Peer(peer));
     let mut response = TowerToHyperService::new(router).call(request).await?;
     pass.onto(&mut response);
+    crash::step(Step::HttpAnswering);
     Ok(response)
 }
 

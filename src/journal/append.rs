@@ -6,7 +6,7 @@ use super::index::{Closed, Entry};
 use super::keeper::{Keeper, Prepared};
 use super::{JournalError, Reader, sync_error, write_error};
 use crate::bank::io::Seq;
-use crate::crash::{self, Point};
+use crate::crash::{self, Stage, Step};
 
 /// The journal's only writer; owned by the thread that syncs.
 pub struct Appender {
@@ -112,6 +112,7 @@ impl Appender {
         if let Some(why) = &self.failed {
             return Err(JournalError::Stopped(why.clone()));
         }
+        batch.kinds().pass(Stage::Decided);
         let written = self.try_write(batch);
         if let Err(error) = &written {
             self.failed = Some(error.to_string());
@@ -128,17 +129,19 @@ impl Appender {
         }
         let offset = self.current.end;
         let salt = Salt::new(self.keeper.journal(), self.current.segment.number);
+        let kinds = batch.kinds().clone();
         let sealed = batch.seal(salt, offset, self.last);
         let segment = &self.current.segment;
-        crash::torn(|| drop(segment.file.write_at(offset, &sealed[..sealed.len() / 2])));
+        kinds.torn(|| drop(segment.file.write_at(offset, &sealed[..sealed.len() / 2])));
         segment.file.write_at(offset, sealed).map_err(|error| {
             write_error(self.keeper.disk(), &segment_name(segment.number), offset, sealed.len(), error)
         })?;
-        crash::point(Point::BatchWritten);
+        kinds.pass(Stage::Written);
         segment
             .file
             .sync()
             .map_err(|error| sync_error(self.keeper.disk(), &segment_name(segment.number), error))?;
+        kinds.pass(Stage::Synced);
         self.current.end = offset + sealed.len() as u64;
         let begin = u32::try_from(offset).expect("a segment is shorter than 4 GiB");
         self.current.entries.extend(
@@ -156,7 +159,7 @@ impl Appender {
         let segment = self.keeper.take_prepared(self.current.segment.number + 1)?;
         let next = Current { segment, end: SEGMENT_HEADER_BYTES, first: self.last + 1, entries: Vec::new() };
         let full = std::mem::replace(&mut self.current, next);
-        crash::point(Point::SegmentRolled);
+        crash::step(Step::SegmentRolled);
         self.closed = Some(Closed {
             segment: full.segment.number,
             first: full.first,

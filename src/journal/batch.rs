@@ -8,6 +8,7 @@ use super::format::{
 use super::index::{Entry, IdHash};
 use crate::bank::io::Seq;
 use crate::bank::record::Record;
+use crate::crash::Kinds;
 
 /// Records that are written and synced together.
 #[derive(Debug, Clone)]
@@ -19,6 +20,7 @@ pub struct Batch {
     hash: IdHash,
     /// The ids that are decided here, with places that count from the batch's beginning.
     decided: Vec<Entry>,
+    kinds: Kinds,
 }
 
 impl Batch {
@@ -29,6 +31,7 @@ impl Batch {
             count: 0,
             hash: IdHash::new(journal),
             decided: Vec::new(),
+            kinds: Kinds::default(),
         }
     }
 
@@ -52,6 +55,7 @@ impl Batch {
         let length = u32::try_from(length).expect("a record is far shorter than 4 GiB");
         self.bytes[begin..begin + 4].copy_from_slice(&length.to_le_bytes());
         self.count += 1;
+        self.kinds.add(record);
     }
 
     /// How many records it has.
@@ -79,6 +83,7 @@ impl Batch {
         self.bytes.truncate(BATCH_HEADER_BYTES);
         self.decided.clear();
         self.count = 0;
+        self.kinds.clear();
     }
 
     pub(super) fn first(&self) -> Seq {
@@ -87,6 +92,10 @@ impl Batch {
 
     pub(super) fn decided(&self) -> &[Entry] {
         &self.decided
+    }
+
+    pub(super) fn kinds(&self) -> &Kinds {
+        &self.kinds
     }
 
     /// Makes of an empty batch the mark that tells how far records were synced, and no more.

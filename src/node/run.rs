@@ -1,7 +1,7 @@
 //! The node's loop: carries time and inputs to the writer, batches to the disk, and what may leave to its way out.
 
 use crate::bank::io::Input;
-use crate::crash::{self, Point};
+use crate::crash;
 use crate::node::disk::{Disk, Done};
 use crate::node::inbox::Inbox;
 use crate::node::writer::{Leaving, Turn, Writer};
@@ -64,7 +64,6 @@ pub async fn run(
         if due_us.is_some_and(|due| due <= now.mono_us || inbox.is_stopped())
             && let Some(batch) = writer.take_batch()
         {
-            crash::point(Point::BatchDecided);
             disk.sync(batch);
         }
         if writer.core().stopped().is_some() {
@@ -72,7 +71,7 @@ pub async fn run(
         }
         deliver(&mut out, &writer);
         out.clear();
-        crash::point(Point::Started);
+        crash::step(crash::Step::Started);
         if let Some(steps) = writer.steps() {
             steplog.append(steps);
         }
@@ -97,7 +96,6 @@ pub async fn run(
 
 fn synced(writer: &mut Writer, done: Done, out: &mut Vec<Leaving>, steplog: &StepLog) -> Result<(), Fatal> {
     done.result?;
-    crash::point(Point::BatchSynced);
     let step = Step::Sync {
         upto: done.batch.last().unwrap_or(0),
         records: done.batch.len(),

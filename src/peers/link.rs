@@ -7,7 +7,7 @@ use super::handshake::{Seen, news, write};
 use super::open::{Open, UnderWay, What, shown};
 use super::{Line, Shared};
 use crate::bank::io::{Asked, Input};
-use crate::crash;
+use crate::crash::{self, Verb};
 use crate::ids::Time;
 use crate::limits::{PEER_WRITE_BYTES_MAX, SESSION_REQUESTS_MAX};
 use crate::steplog::{Entry, Step, wall_us};
@@ -88,6 +88,7 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
 
     /// Works with the open link until it is lost, or until all is done where the bank stops. Says why it ended.
     async fn serve(&mut self, open: &mut Open) -> String {
+        crash::step(crash::Step::LinkOpen);
         self.told_why = None;
         self.line.online.store(true, Relaxed);
         if open.seen > Time(0) {
@@ -161,11 +162,11 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
         if known > open.told && open.tell_at <= now && !stopping {
             open.told = known;
             open.tell_at = now + self.shared.timing.tell;
-            open.say("PEER ", &write(&Seen::news(known)), What::Seen, now);
+            open.say(Verb::News, "PEER ", &write(&Seen::news(known)), What::Seen, now);
         }
         if open.ping.is_some_and(|at| at <= now) && !stopping {
             open.ping = None;
-            open.say("PING", "", What::Ping, now);
+            open.say(Verb::Ping, "PING", "", What::Ping, now);
         }
         let at_us = wall_us();
         let mut queue = self.line.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -236,11 +237,13 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
                 self.inputs.push(Input::Answer { peer: bank, asked, reply: Some(reply), past: None });
             }
             (What::Ping, Reply::Pong) => {
+                crash::heard(Verb::Ping);
                 let latency = waiting.since.elapsed().as_micros().try_into().unwrap_or(u64::MAX - 1);
                 self.line.latency_us.store(latency, Relaxed);
                 open.ping = Some(Instant::now() + self.shared.timing.ping);
             }
             (What::Seen, Reply::Done(json)) => {
+                crash::heard(Verb::News);
                 let news = news(&json)?;
                 if news > open.seen {
                     open.seen = news;

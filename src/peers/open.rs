@@ -4,7 +4,7 @@ use super::Shared;
 use super::handshake::{Dialling, news};
 use crate::bank::Identity;
 use crate::bank::io::Asked;
-use crate::crash;
+use crate::crash::{self, Step, Verb};
 use crate::ids::{BankId, Time};
 use crate::wire::codec::Lines;
 use crate::wire::reply::Reply;
@@ -55,6 +55,7 @@ impl Open {
     /// Dials the bank at `address`, and opens the link by both proofs.
     pub(super) async fn dial(shared: &Shared, bank: BankId, address: &str) -> Result<Open, String> {
         let stream = connect(&shared.identity, address).await?;
+        crash::step(Step::LinkDialled);
         let now = Instant::now();
         let mut open = Open {
             stream,
@@ -70,22 +71,23 @@ impl Open {
             seen: Time(0),
         };
         let (dialling, hello) = Dialling::begin(&shared.identity, bank)?;
-        let welcome = open.ask(&hello).await?;
+        let welcome = open.ask(Verb::Hello, &hello).await?;
         let told = shared.known_of(bank);
         let (seen, proof) = dialling.prove(&welcome, told)?;
-        let news = news(&open.ask(&proof).await?)?;
+        let news = news(&open.ask(Verb::Proof, &proof).await?)?;
         open.told = told;
         open.seen = seen.max(news);
         Ok(open)
     }
 
     /// Sends a PEER line and gives the JSON that it is answered with.
-    async fn ask(&mut self, json: &str) -> Result<String, String> {
-        self.say("PEER ", json, What::Seen, Instant::now());
+    async fn ask(&mut self, verb: Verb, json: &str) -> Result<String, String> {
+        self.say(verb, "PEER ", json, What::Seen, Instant::now());
         loop {
             self.write().map_err(|error| error.to_string())?;
             if let Some(answer) = self.lines.next() {
                 self.under_way.clear();
+                crash::heard(verb);
                 return match answer.map_err(|error| error.to_string()).map(Reply::parse)? {
                     Ok(Reply::Done(json)) => Ok(json),
                     Ok(Reply::Refused(_, why)) => Err(format!("it refuses: {why}")),
@@ -104,10 +106,12 @@ impl Open {
         }
     }
 
-    pub(super) fn say(&mut self, verb: &str, rest: &str, what: What, now: Instant) {
-        self.out.extend_from_slice(verb.as_bytes());
+    pub(super) fn say(&mut self, verb: Verb, word: &str, rest: &str, what: What, now: Instant) {
+        crash::saying(verb);
+        self.out.extend_from_slice(word.as_bytes());
         self.out.extend_from_slice(rest.as_bytes());
         self.out.push(b'\n');
+        self.leaving.said(verb);
         self.under_way.push_back(UnderWay { what, since: now });
     }
 

@@ -35,7 +35,7 @@ pub async fn serve(shared: Rc<Shared>, mut asks: Receiver<Ask>) {
 
 fn take(shared: &Rc<Shared>, ask: Ask) {
     let who = Who::Address(ask.peer);
-    crash::received(&ask.request);
+    crash::received(&ask.request, ask.origin);
     shared.story.tell(|| Step::of_request(&ask.request, who));
     if ask.request == Request::Banks {
         tell(shared, ask, Reply::Done(shared.banks_json()));

@@ -3,7 +3,7 @@
 use crate::bank::record::Record;
 use crate::bank::{Core, Identity};
 use crate::config::{Consortium, follows};
-use crate::crash::{self, Point};
+use crate::crash::{self, Step};
 use crate::journal::{self, Appender, BankReplica, FileDisk, Reader, Recovered};
 use anyhow::{Context, bail};
 use std::path::Path;
@@ -40,9 +40,9 @@ pub fn open(
         ..journal::Options::default()
     };
     let mut replica = BankReplica::new(identity.clone());
-    crash::point(Point::RecoveryBegun);
+    crash::step(Step::RecoveryBegun);
     let (mut appender, reader, recovered) = journal::open(disk, options, &mut replica)?;
-    crash::point(Point::RecoveryRead);
+    crash::step(Step::RecoveryRead);
     let mut core = replica.core;
     if let Some(why) = core.stopped() {
         bail!("this bank must not work any more: {why}");

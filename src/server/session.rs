@@ -195,6 +195,7 @@ impl Session {
             if reply != Reply::Pong {
                 self.shared.story.tell(|| Step::of_reply(&reply, self.who));
             }
+            crash::replying(&reply);
             reply.write_to(&mut self.out);
             self.leaving.reply(&reply);
         }
@@ -316,7 +317,7 @@ impl Session {
         line_bytes: usize,
         reply_bytes: usize,
     ) {
-        crash::received(&request);
+        crash::received(&request, self.door.origin());
         if request != Request::Ping {
             self.shared.story.tell(|| Step::of_request(&request, self.who));
         }

@@ -2,8 +2,8 @@
 //! and audited: no money is lost or made, every bank says the same of the transaction, nothing stays held, and what
 //! anyone was told is so.
 //!
-//! Which deaths there are is in `cases`, how a transaction is run up to one in `stories`, the banks and their audit
-//! in `town`. A release build has no crash points, which is what its only test here says.
+//! Which deaths there are is in `cases`, how they are run and what may not be missing in `run`, how a transaction is run
+//! up to one in `stories`, the banks and their audit in `town`, and what is in their journals in `journal`. A release build has no crash points, which is what its only test here says.
 
 #![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
 
@@ -13,6 +13,14 @@ mod support;
 #[cfg(debug_assertions)]
 mod cases;
 #[cfg(debug_assertions)]
+#[allow(dead_code, reason = "the tests of HTTP use more of it")]
+#[path = "../http/client.rs"]
+mod http;
+#[cfg(debug_assertions)]
+mod journal;
+#[cfg(debug_assertions)]
+mod run;
+#[cfg(debug_assertions)]
 mod stories;
 #[cfg(debug_assertions)]
 mod town;
@@ -20,7 +28,7 @@ mod town;
 #[cfg(debug_assertions)]
 #[test]
 fn killed_at_every_point() {
-    cases::run_all();
+    run::all();
 }
 
 #[cfg(not(debug_assertions))]

@@ -1,12 +1,17 @@
 //! Three banks with an account each, what must be in them, and the audit after a death.
 
-use crate::support::{Cluster, Wire, wait_until};
+use crate::cases::Case;
+use crate::journal::Before;
+use crate::support::{Cluster, Wire, free_ports, wait_until};
 use serde_json::Value;
+use std::path::PathBuf;
 
 /// Banks in a town.
 pub const BANKS: usize = 3;
 /// In each account at the beginning, in centavos.
 const OPENED_WITH: i64 = 100_000_000;
+/// Who holds each account.
+pub const CPF: &str = "12345678900";
 
 /// What became of a transaction at all banks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,33 +59,66 @@ impl Effect {
 pub struct Town {
     /// The banks.
     pub cluster: Cluster,
+    /// Where each bank serves HTTP.
+    pub http: Vec<u16>,
     balances: [i64; BANKS],
     register: String,
+    /// The journal of the bank that is to die.
+    before: Before,
 }
 
 impl Town {
     /// Three fresh banks.
     pub fn new(keyed: bool) -> Town {
-        let cluster = Cluster::start_with(BANKS, keyed);
+        let (cluster, http) = start(keyed);
         for bank in 0..BANKS {
             let mut wire = cluster.connect(bank);
-            let client = wire.ask(r#"CLIENT {"cpf":"12345678900","name":"Pessoa 1","kind":"Físico"}"#);
+            let client = wire.ask(&format!(r#"CLIENT {{"cpf":"{CPF}","name":"Pessoa 1","kind":"Físico"}}"#));
             assert!(client.starts_with("DONE"), "{client}");
             let number = account(bank);
-            let line = format!(
-                r#"ACCOUNT {{"number":"{number}","holders":["12345678900"],"deposit":{OPENED_WITH}}}"#
-            );
+            let line =
+                format!(r#"ACCOUNT {{"number":"{number}","holders":["{CPF}"],"deposit":{OPENED_WITH}}}"#);
             let opened = wire.ask(&line);
             assert!(opened.starts_with("DONE"), "{opened}");
         }
-        Town { cluster, balances: [OPENED_WITH; BANKS], register: "0".to_owned() }
+        Town {
+            cluster,
+            http,
+            balances: [OPENED_WITH; BANKS],
+            register: "0".to_owned(),
+            before: Before::default(),
+        }
     }
 
-    /// Starts a bank anew, to die at `crash`, and waits until all banks are linked.
-    pub fn arm(&mut self, bank: usize, crash: &str) {
-        self.cluster.kill(bank);
-        self.cluster.start_bank_to_die(bank, crash);
+    /// Starts the bank of `case` anew, to die where it says, and waits until all banks are linked.
+    pub fn arm(&mut self, case: &Case) {
+        self.start_to_die(case);
         self.wait_linked();
+    }
+
+    /// The same, and waits for no link.
+    pub fn start_to_die(&mut self, case: &Case) {
+        self.cluster.kill(case.bank());
+        self.before = Before::look(&self.data(case.bank()), case);
+        self.cluster.start_bank_to_die(case.bank(), &case.crash);
+    }
+
+    /// Starts the bank of `case`, which does not run, and waits for its death.
+    pub fn start_into_death(&mut self, case: &Case) {
+        self.before = Before::look(&self.data(case.bank()), case);
+        self.cluster.start_bank_into_death(case.bank(), &case.crash);
+        self.before.check(&self.data(case.bank()), case);
+    }
+
+    /// Waits for the death of the bank of `case`.
+    pub fn wait_death(&mut self, case: &Case) {
+        self.cluster.wait_killed(case.bank());
+        self.before.check(&self.data(case.bank()), case);
+    }
+
+    /// The folder of a bank's journal.
+    pub fn data(&self, bank: usize) -> PathBuf {
+        self.cluster.path().join(format!("data/{}", self.cluster.port(bank)))
     }
 
     /// Waits until every bank's links to all others are open.
@@ -171,6 +209,22 @@ impl Town {
         lines.sort();
         lines[lines.len().saturating_sub(60)..].concat()
     }
+}
+
+/// Banks that serve HTTP, too, and where.
+fn start(keyed: bool) -> (Cluster, Vec<u16>) {
+    // Another process may take a port between its choice and its use; then others are chosen.
+    for _ in 0..5 {
+        let mut cluster = Cluster::new(BANKS, keyed);
+        let http = free_ports(BANKS);
+        for (bank, port) in http.iter().enumerate() {
+            cluster.add_switches(bank, &["--http", &port.to_string()]);
+        }
+        if (0..BANKS).all(|bank| cluster.try_start(bank).is_ok()) {
+            return (cluster, http);
+        }
+    }
+    panic!("no consortium came up in five attempts");
 }
 
 /// The number of the account at `bank`.

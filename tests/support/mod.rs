@@ -29,6 +29,8 @@ pub struct Cluster {
     keyed: bool,
     /// Each bank's further switches.
     switches: Vec<Vec<String>>,
+    /// Places behind those of the banks.
+    more_places: Vec<String>,
 }
 
 impl Cluster {
@@ -58,6 +60,7 @@ impl Cluster {
             banks: (0..count).map(|_| None).collect(),
             keyed,
             switches: vec![Vec::new(); count],
+            more_places: Vec::new(),
         };
         if keyed {
             let made = Command::new(servidor_path()).arg("key").arg(cluster.key_file()).output().unwrap();
@@ -69,6 +72,11 @@ impl Cluster {
     /// From its next start on a bank has these switches besides its own.
     pub fn add_switches(&mut self, bank: usize, switches: &[&str]) {
         self.switches[bank].extend(switches.iter().map(|switch| (*switch).to_owned()));
+    }
+
+    /// From its next start on each bank has one more place in its list: an address, or `-`.
+    pub fn add_place(&mut self, place: &str) {
+        self.more_places.push(place.to_owned());
     }
 
     /// Starts a bank that does not run, on its old data, and waits until it is ready.
@@ -143,7 +151,8 @@ impl Cluster {
 
     /// The consortium list.
     pub fn consortium(&self) -> String {
-        self.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(",")
+        let places = self.ports.iter().map(u16::to_string).chain(self.more_places.iter().cloned());
+        places.collect::<Vec<_>>().join(",")
     }
 
     /// Where `bank` listens.

@@ -28,7 +28,10 @@ const MODULES: [(&str, &[&str]); 20] = [
     ("node", &["money", "limits", "ids", "wire", "commit", "bank", "crash", "journal", "steplog"]),
     ("panel", &["money", "wire"]),
     // It asks the bank through `node` as a session does, and touches neither the bank nor the journal.
-    ("http", &["money", "limits", "ids", "wire", "steplog", "trace", "config", "fresh", "node", "panel"]),
+    (
+        "http",
+        &["money", "limits", "ids", "wire", "crash", "steplog", "trace", "config", "fresh", "node", "panel"],
+    ),
     (
         "server",
         &[

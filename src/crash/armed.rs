@@ -1,0 +1,65 @@
+//! The point that this process dies at, if any, and its death. Only in builds with debug assertions.
+
+use super::{Point, VARIABLE};
+use rustix::process::{Signal, getpid, kill_process};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+struct Armed {
+    point: Point,
+    /// Passings up to the last one.
+    left: AtomicU64,
+}
+
+fn armed() -> Option<&'static Armed> {
+    static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
+    let read = || {
+        let text = std::env::var(VARIABLE).ok()?;
+        // A test with a wrong name would wait for a death that never comes.
+        Some(read(&text).unwrap_or_else(|| panic!("{VARIABLE}={text}: no such crash point")))
+    };
+    ARMED.get_or_init(read).as_ref()
+}
+
+fn read(text: &str) -> Option<Armed> {
+    let (name, passings) = match text.split_once(':') {
+        Some((name, passings)) => (name, passings.parse().ok().filter(|passings| *passings > 0)?),
+        None => (text, 1),
+    };
+    Some(Armed { point: Point::named(name)?, left: AtomicU64::new(passings) })
+}
+
+/// Does this process die at any point?
+pub(super) fn is_armed() -> bool {
+    armed().is_some()
+}
+
+/// Passes `point`; does `last` and dies where it is time.
+pub(super) fn pass(point: Point, last: impl FnOnce()) {
+    let Some(armed) = armed().filter(|armed| armed.point == point) else { return };
+    // Not below zero: a second thread may come by while the first one dies.
+    let left = armed.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+    if left == Ok(1) {
+        last();
+        kill_process(getpid(), Signal::KILL).expect("a process may kill itself");
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Kind, Stage, Step};
+    use super::*;
+
+    #[test]
+    fn a_point_is_named_with_or_without_a_number() {
+        let read = |text| read(text).map(|armed| (armed.point, armed.left.into_inner()));
+        assert_eq!(read("started"), Some((Point::Step(Step::Started), 1)));
+        assert_eq!(read("voted-ok.synced:2"), Some((Point::Batch(Kind::VotedOk, Stage::Synced), 2)));
+        for wrong in ["", "nowhere", "voted-ok", "started:", "started:0", "started:x", "started:1:1"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+}

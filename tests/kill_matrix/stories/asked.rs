@@ -1,0 +1,97 @@
+//! Somebody types a line that a bank must ask others about, or that changes nothing, and a bank dies over it.
+
+use super::{Heard, all_vote, finish, prepare, told_by};
+use crate::cases::Case;
+use crate::stories::Story;
+use crate::support::wait_until;
+use crate::town::{Effect, Told, Town, account};
+
+/// The banks `voted` voted OK, and `verb` is typed to the bank `at`.
+pub fn typed(town: &mut Town, case: &Case, effect: &Effect, voted: &[usize], at: usize, verb: &str) -> Heard {
+    let victim = case.bank();
+    town.arm(case);
+    let _open = all_vote(town, voted, case, effect);
+    let mut wire = town.cluster.connect(at);
+    let line = format!("{verb} {}", case.tx());
+    // Where it waits for the dead one, its answer comes when that one is back.
+    let reply = std::thread::scope(|scope| {
+        let asking = scope.spawn(move || wire.try_ask(&line));
+        town.wait_death(case);
+        town.cluster.start_bank(victim);
+        asking.join().expect("the answer, or none")
+    });
+    finish(town, case, voted);
+    (told_by(reply.as_deref()), voted.to_vec())
+}
+
+/// Banks 0 and 1 voted OK, bank 1 is away, and bank 0 is told to COMMIT.
+pub fn alone(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+    let victim = case.bank();
+    town.arm(case);
+    let _open = all_vote(town, &[0, 1], case, effect);
+    town.cluster.kill(1);
+    let reply = town.cluster.connect(victim).try_ask(&format!("COMMIT {}", case.tx()));
+    assert!(reply.as_deref().is_none_or(|reply| reply.starts_with("DOUBT")), "{reply:?}");
+    town.wait_death(case);
+    town.cluster.start_bank(victim);
+    town.cluster.start_bank(1);
+    finish(town, case, &[0, 1]);
+    (told_by(reply.as_deref()), vec![0, 1])
+}
+
+/// Banks 0 and 1 voted OK, and one of them is asked everything that changes nothing, until it dies.
+pub fn asks(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+    let (victim, tx) = (case.bank(), case.tx());
+    // Whether its links are open is not asked: that is one of the questions over which it may die.
+    town.start_to_die(case);
+    let _open = all_vote(town, &[0, 1], case, effect);
+    let lines = [
+        format!("STATUS {tx}"),
+        format!("STATUS no-{tx}"),
+        "CLIENTS".to_owned(),
+        "ACCOUNTS".to_owned(),
+        format!("BALANCE {}", account(victim)),
+        "VALUE".to_owned(),
+        "HISTORY 3".to_owned(),
+        "PENDING".to_owned(),
+        "BANKS".to_owned(),
+        "INFO".to_owned(),
+        "HELP".to_owned(),
+        "BALANCE nobody".to_owned(),
+        format!("COMMIT no-{tx}"),
+        "WHAT".to_owned(),
+        "QUIT".to_owned(),
+    ];
+    let mut wire = town.cluster.connect(victim);
+    let told: Vec<String> = lines.iter().map_while(|line| wire.try_ask(line)).collect();
+    town.wait_death(case);
+    town.cluster.start_bank(victim);
+    let words: Vec<&str> = told.iter().filter_map(|reply| reply.split(' ').next()).collect();
+    let expected = [
+        "OK", "UNKNOWN", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "REFUSED",
+        "DOUBT", "ERR", "BYE",
+    ];
+    assert_eq!(words, expected[..words.len()], "{told:?}");
+    finish(town, case, &[0, 1]);
+    (Told::Nothing, vec![0, 1])
+}
+
+/// Banks voted OK, and the connection of the first one's driver is closed.
+pub fn orphan(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+    let victim = case.bank();
+    let other = if case.story == Story::Orphan { 1 } else { 2 };
+    town.arm(case);
+    let left = prepare(town, 0, case, effect, None);
+    let kept = prepare(town, other, case, effect, None);
+    drop(left);
+    town.wait_death(case);
+    town.cluster.start_bank(victim);
+    // Half of the drivers are silent, but there until the banks have ended the transaction by themselves.
+    let mut kept = Some(kept).filter(|_| (case.number / 2).is_multiple_of(2));
+    wait_until("the transaction's end", || {
+        let status = town.cluster.connect(other).ask(&format!("STATUS {}", case.tx()));
+        (!status.starts_with("OK")).then_some(())
+    });
+    kept.take();
+    (Told::Nothing, vec![0, other])
+}

@@ -1,0 +1,162 @@
+//! What a bank lives through beside votes and outcomes: restarts, full segments, registrations, cuts, another list, a
+//! journal that is missing.
+
+use super::{Heard, all_vote, driven, finish};
+use crate::cases::Case;
+use crate::support::{Process, wait_until};
+use crate::town::{Effect, Told, Town, account};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A cut is asked for so much ahead of the clock: a bank that forgot it would vote before it.
+const AHEAD_US: i64 = 900_000;
+
+/// The banks `voted` voted OK; the first of them is restarted, and dies while it recovers.
+pub fn restart(town: &mut Town, case: &Case, effect: &Effect, voted: &[usize]) -> Heard {
+    let victim = case.bank();
+    town.wait_linked();
+    let _open = all_vote(town, voted, case, effect);
+    town.cluster.kill(victim);
+    town.start_into_death(case);
+    town.cluster.start_bank(victim);
+    // The one that was restarted asks at once, but what it learns may have died with it: another one asks when its
+    // patience is over, or when somebody wants to know.
+    finish(town, case, voted);
+    (Told::Nothing, voted.to_vec())
+}
+
+/// Both voted OK, and one fills segments.
+pub fn fill(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+    let victim = case.bank();
+    // Else it may still be made when the bank begins to wait for its death.
+    let data = town.data(victim);
+    wait_until("the second segment", || data.join("segment-0000000002").exists().then_some(()));
+    town.arm(case);
+    let _open = all_vote(town, &[0, 1], case, effect);
+    // Bytes of a transaction are kept as they came, blanks included.
+    let blanks = " ".repeat(60_000);
+    let number = account(victim);
+    let mut wire = town.cluster.connect(victim);
+    let mut sent = 0;
+    loop {
+        assert!(sent < 1_000, "so much was written, and it lives");
+        let line = format!(
+            r#"EXECUTE cash-{sent} {{"ops":[{{"bank":{victim},"op":"deposit","account":"{number}","amount":1}}]{blanks}}}"#
+        );
+        sent += 1;
+        match wire.try_ask(&line) {
+            Some(reply) => assert!(reply.starts_with("COMMITTED"), "{reply}"),
+            None => break,
+        }
+    }
+    town.wait_death(case);
+    town.cluster.start_bank(victim);
+    let mut wire = town.cluster.connect(victim);
+    for number in 0..sent {
+        let status = wire.ask(&format!("STATUS cash-{number}"));
+        let committed = status.starts_with("COMMITTED");
+        // Only of the last one nobody was told.
+        assert!(
+            committed || (number + 1 == sent && status.starts_with("UNKNOWN")),
+            "cash-{number}: {status}"
+        );
+        town.note_cash(victim, i64::from(committed));
+    }
+    (Told::Nothing, vec![0, 1])
+}
+
+/// Both voted OK, and one registers a client and opens an account.
+pub fn registers(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+    let victim = case.bank();
+    town.arm(case);
+    let _open = all_vote(town, &[0, 1], case, effect);
+    let (cpf, number) = (format!("{:011}", case.number), format!("late-{}", case.number));
+    let lines = [
+        format!(r#"CLIENT {{"cpf":"{cpf}","name":"Pessoa {number}","kind":"Físico"}}"#),
+        format!(r#"ACCOUNT {{"number":"{number}","holders":["{cpf}"],"deposit":0}}"#),
+    ];
+    let mut wire = town.cluster.connect(victim);
+    let told: Vec<String> = lines.iter().map_while(|line| wire.try_ask(line)).collect();
+    assert!(told.len() < lines.len() && told.iter().all(|reply| reply.starts_with("DONE")), "{told:?}");
+    town.wait_death(case);
+    town.cluster.start_bank(victim);
+    let mut wire = town.cluster.connect(victim);
+    // What was told is there; what was not may be asked again, and is there once.
+    assert!(told.is_empty() || wire.ask("CLIENTS").contains(&cpf), "{told:?}");
+    for line in &lines {
+        let reply = wire.ask(line);
+        assert!(reply.starts_with("DONE"), "{reply}");
+    }
+    assert_eq!(wire.ask("CLIENTS").matches(&cpf).count(), 1);
+    assert!(wire.ask(&format!("BALANCE {number}")).contains(r#""balance":0,"#));
+    (Told::Nothing, vec![0, 1])
+}
+
+/// A cut ahead of the clock is asked for, and then a vote.
+pub fn cut(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+    let victim = case.bank();
+    town.arm(case);
+    let time = now_us() + AHEAD_US;
+    let line = format!("SNAPSHOT {time} accounts");
+    let told = town.cluster.connect(victim).try_ask(&line);
+    town.wait_death(case);
+    town.cluster.start_bank(victim);
+    let (heard, committed) = driven::undisturbed(town, case, effect);
+    if let Some(told) = told {
+        assert!(committed > time, "it committed at {committed}, and a cut at {time} had been told");
+        assert_eq!(town.cluster.connect(victim).ask(&line), told, "a cut that was told stays so");
+    }
+    heard
+}
+
+/// A cut waits for an outcome.
+pub fn cut_waits(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+    let victim = case.bank();
+    town.arm(case);
+    let _open = all_vote(town, &[0, 1], case, effect);
+    let time = now_us() + AHEAD_US;
+    let line = format!("SNAPSHOT {time} accounts");
+    let told = town.cluster.connect(victim).try_ask(&format!("{line}\nCOMMIT {}", case.tx()));
+    town.wait_death(case);
+    town.cluster.start_bank(victim);
+    finish(town, case, &[0, 1]);
+    let again = town.cluster.connect(victim).ask(&line);
+    assert!(again.starts_with("DONE "), "{again}");
+    assert!(told.is_none_or(|told| told == again), "a cut that was told stays so: {again}");
+    (Told::Nothing, vec![0, 1])
+}
+
+fn now_us() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
+    i64::try_from(now.as_micros()).expect("and earlier than 292277")
+}
+
+/// Banks 0 and 1 voted OK; then all are restarted with a longer list.
+pub fn grows(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+    let _open = all_vote(town, &[0, 1], case, effect);
+    let banks = 0..crate::town::BANKS;
+    banks.clone().for_each(|bank| town.cluster.kill(bank));
+    town.cluster.add_place("-");
+    town.start_into_death(case);
+    banks.for_each(|bank| town.cluster.start_bank(bank));
+    finish(town, case, &[0, 1]);
+    (Told::Nothing, vec![0, 1])
+}
+
+/// A bank starts without its journal, is told of a vote that it forgot, and so must not work any more.
+pub fn forgets(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+    let victim = case.bank();
+    let (heard, _) = driven::undisturbed(town, case, effect);
+    town.cluster.kill(victim);
+    let data = town.data(victim);
+    let newest = data.with_extension("newest");
+    std::fs::rename(&data, &newest).unwrap();
+    town.start_into_death(case);
+    // Whether or not the stop was durable, it does not work: it hears of that vote again.
+    let mut process = Process::start(&mut town.cluster.servidor(victim));
+    let why = process.wait_for("forgot a promise");
+    assert_eq!((process.wait(), why.is_ok()), (Some(1), true), "{why:?}");
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::rename(&newest, &data).unwrap();
+    town.cluster.start_bank(victim);
+    heard
+}
