@@ -12,6 +12,7 @@
 
 mod audit;
 mod client;
+mod disks;
 mod history;
 mod linear;
 mod load;

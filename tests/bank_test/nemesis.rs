@@ -2,6 +2,7 @@
 //!
 //! All kinds are dealt like cards: each comes once before any comes again.
 
+use super::disks::Flipped;
 use super::history::now_us;
 use super::proxy::{Way, Weather};
 use super::random::Random;
@@ -19,6 +20,10 @@ pub enum Kind {
     Kill,
     /// SIGKILL, and what a torn write could leave behind the journal.
     Tear,
+    /// SIGKILL, and the next batch of the journal, cut off or with a bit of it wrong: it was being written.
+    Cut,
+    /// SIGKILL, and a bit flips of what was synced before: the bank refuses to start until it flips back.
+    Flip,
     /// SIGKILL to all banks at once.
     KillAll,
     /// SIGSTOP, later SIGCONT.
@@ -43,9 +48,11 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 14] = [
         Kind::Kill,
         Kind::Tear,
+        Kind::Cut,
+        Kind::Flip,
         Kind::KillAll,
         Kind::Pause,
         Kind::Split,
@@ -63,6 +70,8 @@ impl Kind {
         match self {
             Kind::Kill => "kill",
             Kind::Tear => "kill-torn-tail",
+            Kind::Cut => "kill-cut-batch",
+            Kind::Flip => "kill-flipped",
             Kind::KillAll => "kill-all",
             Kind::Pause => "pause",
             Kind::Split => "split",
@@ -79,7 +88,13 @@ impl Kind {
     /// Does it need the bank's process for itself?
     fn is_of_the_process(self) -> bool {
         match self {
-            Kind::Kill | Kind::Tear | Kind::KillAll | Kind::Pause | Kind::DiskFull => true,
+            Kind::Kill
+            | Kind::Tear
+            | Kind::Cut
+            | Kind::Flip
+            | Kind::KillAll
+            | Kind::Pause
+            | Kind::DiskFull => true,
             Kind::Split
             | Kind::Isolate
             | Kind::OneWay
@@ -128,6 +143,8 @@ pub struct Deeds {
     pub faults: Vec<Fault>,
     /// Torn tails that banks told to have cut off.
     pub tails_cut: usize,
+    /// Starts that a flipped bit had a bank refuse.
+    pub flips_refused: u64,
     /// Banks that ended by themselves because their disk was full.
     pub full_disks: u64,
     /// What the network did.
@@ -143,6 +160,8 @@ pub struct Nemesis<'a> {
     begun: u64,
     resets: [u64; NODES],
     deeds: Deeds,
+    /// A bit that is flipped now.
+    flipped: Option<Flipped>,
     /// Closed or told something when the run is to end early.
     stop: &'a Receiver<()>,
 }
@@ -157,7 +176,17 @@ impl<'a> Nemesis<'a> {
     ) -> Nemesis<'a> {
         let (active, resets) = (BTreeMap::new(), [0; NODES]);
         let random = Random::new(seed, 0);
-        Nemesis { town, weather, random, active, begun: 0, resets, deeds: Deeds::default(), stop }
+        Nemesis {
+            town,
+            weather,
+            random,
+            active,
+            begun: 0,
+            resets,
+            deeds: Deeds::default(),
+            flipped: None,
+            stop,
+        }
     }
 
     /// Makes faults until the plan's end; all of them are over then.
@@ -223,13 +252,18 @@ impl<'a> Nemesis<'a> {
             Kind::Kill => self.town.kill(bank),
             Kind::Tear => {
                 self.town.kill(bank);
-                self.town.tear_tail(bank, &mut self.random);
+                self.town.newest(bank).tear(&mut self.random);
             }
+            Kind::Cut => {
+                self.town.kill(bank);
+                self.town.newest(bank).begin_next(&mut self.random);
+            }
+            Kind::Flip => self.flip(bank),
             Kind::KillAll => (0..BANKS).for_each(|bank| self.town.kill(bank)),
             Kind::Pause => self.town.freeze(bank, true),
             Kind::DiskFull => {
                 self.town.kill(bank);
-                let (_, end) = self.town.journal_end(bank);
+                let end = self.town.newest(bank).end();
                 let room_kib = self.random.between(1, 8);
                 self.town.start_on_a_full_disk(bank, u64::try_from(end / 1024).unwrap() + room_kib);
             }
@@ -248,7 +282,14 @@ impl<'a> Nemesis<'a> {
         let mut fault = self.active.remove(&number).expect("a fault ends once");
         let bank = fault.bank;
         match fault.kind {
-            Kind::Kill | Kind::Tear => self.town.start(bank),
+            Kind::Kill => self.town.start(bank),
+            Kind::Tear | Kind::Cut => self.town.start_torn(bank),
+            Kind::Flip => {
+                let flipped = self.flipped.take().expect("a bit is flipped");
+                assert!(flipped.is_untouched(), "a journal that is refused is left alone");
+                flipped.mend();
+                self.town.start(bank);
+            }
             Kind::KillAll => (0..BANKS).for_each(|bank| self.town.start(bank)),
             Kind::Pause => self.town.freeze(bank, false),
             Kind::DiskFull => {
@@ -270,6 +311,18 @@ impl<'a> Nemesis<'a> {
         }
         fault.ended_us = now_us();
         self.deeds.faults.push(fault);
+    }
+
+    /// Kills a bank and flips a bit of what it promised; it must not work with what is left, and say why.
+    fn flip(&mut self, bank: usize) {
+        self.town.make_batches(bank);
+        self.town.kill(bank);
+        let flipped = self.town.newest(bank).flip(&mut self.random).expect("there are batches");
+        let (code, said) = self.town.start_in_vain(bank);
+        assert_eq!(code, Some(1), "bank {bank} starts on a flipped bit ({flipped}): {said:?}");
+        assert!(flipped.is_named(&said), "bank {bank} does not say where ({flipped}): {said:?}");
+        self.deeds.flips_refused += 1;
+        self.flipped = Some(flipped);
     }
 
     /// The weather that all faults under way make together.
@@ -307,7 +360,14 @@ impl Fault {
                 weather.worsen(other, bank, Way::Held);
             }
             Kind::HalfOpen => weather.worsen(bank, self.other, Way::Lost),
-            Kind::Kill | Kind::Tear | Kind::KillAll | Kind::Pause | Kind::Reset | Kind::DiskFull => {}
+            Kind::Kill
+            | Kind::Tear
+            | Kind::Cut
+            | Kind::Flip
+            | Kind::KillAll
+            | Kind::Pause
+            | Kind::Reset
+            | Kind::DiskFull => {}
         }
     }
 }

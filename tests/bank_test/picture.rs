@@ -206,6 +206,8 @@ fn told(fault: &Fault) -> String {
         Kind::Slow => format!("{kind}, bank {}, up to {} ms late, {ms} ms", fault.bank, fault.late_ms),
         Kind::Kill
         | Kind::Tear
+        | Kind::Cut
+        | Kind::Flip
         | Kind::Pause
         | Kind::Split
         | Kind::Isolate
@@ -225,7 +227,7 @@ fn row_y(row: usize) -> u64 {
 fn colour_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Kill | Kind::KillAll | Kind::Pause => RED,
-        Kind::Tear | Kind::DiskFull => ORANGE,
+        Kind::Tear | Kind::Cut | Kind::Flip | Kind::DiskFull => ORANGE,
         Kind::Split | Kind::Isolate | Kind::OneWay | Kind::ClientsCut => PURPLE,
         Kind::Slow | Kind::HalfOpen | Kind::Reset => BLUE,
     }

@@ -45,6 +45,7 @@ pub fn counts(ops: &[Op], deeds: &Deeds) -> Counts {
     }
     counts.insert("ended by a full disk".to_owned(), deeds.full_disks);
     counts.insert("torn tails cut".to_owned(), u64::try_from(deeds.tails_cut).unwrap());
+    counts.insert("flipped bits refused".to_owned(), deeds.flips_refused);
     for (name, count) in deeds.damage {
         counts.insert(format!("network: {name}"), count);
     }

@@ -1,28 +1,20 @@
 //! The banks of a run: real processes that find each other through the proxies.
 
+use super::disks::Newest;
 use super::proxy::Proxies;
-use super::random::Random;
 use super::support::{Cluster, DEADLINE, Process, Wire};
 use super::{ACCOUNTS, BANKS, OPENED_WITH, account, bank_of};
-use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::process::Command;
-
-/// Where a segment's first batch begins, as `journal::format` says.
-const FIRST_BATCH: usize = 64;
-/// A batch's header, in bytes.
-const BATCH_HEADER: usize = 32;
 
 /// Three banks with a key, and who of them runs.
 pub struct Town {
     cluster: Cluster,
     lists: [String; BANKS],
     banks: [Option<Process>; BANKS],
-    /// How often a disk was filled.
-    filled: u64,
+    /// Transactions that were made to be refused.
+    refused: u64,
 }
 
 impl Town {
@@ -33,7 +25,7 @@ impl Town {
             let port = |to| if to == from { cluster.port(to) } else { proxies.port(from, to) };
             (0..BANKS).map(|to| port(to).to_string()).collect::<Vec<_>>().join(",")
         });
-        Town { cluster, lists, banks: Default::default(), filled: 0 }
+        Town { cluster, lists, banks: Default::default(), refused: 0 }
     }
 
     /// The banks' own ports.
@@ -74,6 +66,25 @@ impl Town {
         self.banks[bank] = Some(process);
     }
 
+    /// Starts a bank that died while it wrote a batch: it must tell that it cut that off, and where.
+    pub fn start_torn(&mut self, bank: usize) {
+        let torn_at = self.newest(bank).torn_at();
+        self.start(bank);
+        let Some(torn_at) = torn_at else { return };
+        let process = self.banks[bank].as_mut().expect("it was started");
+        let told = |line: &String| line.contains("a torn tail of ") && line.contains(&torn_at);
+        // Its two streams may come in any order.
+        if !process.seen().iter().any(told) {
+            process.expect_line(&torn_at);
+        }
+    }
+
+    /// Starts a bank that must not come up, and waits for its end; gives its exit code and what it said.
+    pub fn start_in_vain(&self, bank: usize) -> (Option<i32>, Vec<String>) {
+        let mut process = Process::start(&mut self.command(bank));
+        (process.wait(), process.seen().to_vec())
+    }
+
     /// Starts a bank whose files may not grow past `kib` KiB: for it the disk is full then.
     pub fn start_on_a_full_disk(&mut self, bank: usize, kib: u64) {
         let inner = self.command(bank);
@@ -102,21 +113,28 @@ impl Town {
     /// of a segment goes on in the next one, which has all of its room before the bound.
     pub fn fill_disk(&mut self, bank: usize) -> Option<(Option<i32>, Vec<String>)> {
         let mut process = self.banks[bank].take().expect("it was started");
-        self.filled += 1;
-        match self.refuse_many(bank) {
+        match self.refuse_many(bank, 100) {
             Ok(()) => None,
             Err(_) => Some((process.wait(), process.seen().to_vec())),
         }
     }
 
-    /// Has a bank refuse many transactions: refusals are records too, and move no money.
-    fn refuse_many(&self, bank: usize) -> std::io::Result<()> {
+    /// Has a bank that runs write batches until there are some of which it is sure that they were synced.
+    pub fn make_batches(&mut self, bank: usize) {
+        while self.newest(bank).batches() < 3 {
+            self.refuse_many(bank, 1).expect("a bank that runs");
+        }
+    }
+
+    /// Has a bank refuse many transactions, so many times: refusals are records too, and move no money.
+    fn refuse_many(&mut self, bank: usize, times: usize) -> std::io::Result<()> {
         const AT_ONCE: usize = 200;
         let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.cluster.port(bank)))?);
         stream.get_ref().set_read_timeout(Some(DEADLINE))?;
         let ops = format!(r#"[{{"bank":{bank},"op":"credit","account":"none","amount":1}}]"#);
-        for chunk in 0..100 {
-            let line = |number| format!("PREPARE fill-{}-{chunk}-{number} {{\"ops\":{ops}}}\n", self.filled);
+        for _ in 0..times {
+            self.refused += 1;
+            let line = |number| format!("PREPARE fill-{}-{number} {{\"ops\":{ops}}}\n", self.refused);
             stream.get_mut().write_all((0..AT_ONCE).map(line).collect::<String>().as_bytes())?;
             for _ in 0..AT_ONCE {
                 if stream.read_line(&mut String::new())? == 0 {
@@ -150,60 +168,8 @@ impl Town {
         logs.map(|log| std::fs::read_to_string(log).unwrap().matches("a torn tail of").count()).sum()
     }
 
-    /// Where the last batch of a bank's journal ends, in bytes of its file: the newest that holds any.
-    pub fn journal_end(&self, bank: usize) -> (PathBuf, usize) {
-        let folder = self.path().join(format!("data/{}", self.cluster.port(bank)));
-        let mut segments: Vec<PathBuf> = std::fs::read_dir(&folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| {
-                let name = path.file_name().unwrap().to_str().unwrap();
-                name.starts_with("segment-") && !name.ends_with(".tmp")
-            })
-            .collect();
-        segments.sort();
-        let mut found = None;
-        for path in segments {
-            let bytes = std::fs::read(&path).unwrap();
-            let end = end_of_batches(&bytes);
-            if end > FIRST_BATCH || found.is_none() {
-                found = Some((path, end));
-            }
-        }
-        found.expect("a bank that ran has a journal")
+    /// The newest segment of a bank's journal.
+    pub fn newest(&self, bank: usize) -> Newest {
+        Newest::read(&self.path().join(format!("data/{}", self.cluster.port(bank))))
     }
-
-    /// Leaves behind the journal of a bank that is down what a torn write could have left: bytes that were never
-    /// synced. What was synced stays as it is.
-    pub fn tear_tail(&self, bank: usize, random: &mut Random) {
-        let (path, end) = self.journal_end(bank);
-        let file: File = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-        let room = usize::try_from(file.metadata().unwrap().len()).unwrap().saturating_sub(end);
-        let length = (1 + random.below(4_000)).min(room);
-        let mut junk = random.bytes(length);
-        match random.below(3) {
-            0 => {}
-            // The beginning of a batch, and not the rest.
-            1 => junk.iter_mut().zip(b"CBat").for_each(|(to, from)| *to = *from),
-            // The later pages of a batch, and not the first one: those may be written in any order.
-            _ => junk.iter_mut().take(length / 2).for_each(|byte| *byte = 0),
-        }
-        if let Some(last) = junk.last_mut() {
-            *last |= 1;
-        }
-        file.write_all_at(&junk, u64::try_from(end).unwrap()).unwrap();
-        file.sync_all().unwrap();
-    }
-}
-
-/// Goes from batch to batch by their headers.
-fn end_of_batches(bytes: &[u8]) -> usize {
-    let mut at = FIRST_BATCH;
-    while let Some(header) = bytes.get(at..at + BATCH_HEADER)
-        && header.starts_with(b"CBat")
-    {
-        let body = u32::from_le_bytes(header[28..].try_into().unwrap());
-        at += BATCH_HEADER + usize::try_from(body).unwrap();
-    }
-    at.min(bytes.len())
 }
