@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod inside;
+pub mod memory;
 pub mod places;
 pub mod recover;
 pub mod seat;
@@ -24,7 +25,8 @@ use crate::peers::Peers;
 use crate::steplog::{Step, StepLog, Who};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
-use places::{Place, Places, SharedBytes};
+use memory::SharedBytes;
+use places::{Place, Places};
 use seat::{End, Seat, Seats};
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -200,7 +202,7 @@ impl Shared {
             let older = |since_us: u64, ms: u64| now_us.saturating_sub(since_us) >= ms * 1_000;
             let short = self.bytes.is_short();
             for seat in self.seats.borrow().iter() {
-                let mut state = seat.state.borrow_mut();
+                let state = seat.state.borrow();
                 let silent = |ms| older(state.last_input_us, ms);
                 let end = if state.unread_since_us.is_some_and(|since| older(since, self.bounds.unread_ms)) {
                     Some(End::Unread)
@@ -211,12 +213,9 @@ impl Shared {
                 } else {
                     None
                 };
-                let wants_bytes = std::mem::take(&mut state.wants_bytes);
                 drop(state);
                 if let Some(end) = end {
                     seat.end(end);
-                } else if wants_bytes {
-                    seat.wake();
                 }
             }
             self.story.flush();

@@ -1,7 +1,6 @@
-//! Who may have a session: so many places, some of them kept for banks, and memory for all. Pure.
+//! Who may have a session: so many places, some of them kept for banks. Pure.
 
-use crate::limits::{LINE_BYTES_MAX, SESSIONS_BYTES_MAX, SESSIONS_FOR_BANKS, SESSIONS_MAX};
-use std::cell::Cell;
+use crate::limits::{SESSIONS_FOR_BANKS, SESSIONS_MAX};
 
 /// What a session's place is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,75 +83,9 @@ impl Places {
     }
 }
 
-/// What each session may always hold, so that nobody can take all memory from the others.
-pub const SESSION_BYTES_OWN: usize = 16 * 1024;
-
-/// Set aside for a long line that was begun: enough for all of it, and for any reply. Halves of lines that used up all
-/// memory would wait for each other.
-pub const LINE_BYTES_WHOLE: usize = 2 * LINE_BYTES_MAX;
-
-const _: () = assert!(SESSIONS_MAX * SESSION_BYTES_OWN + LINE_BYTES_WHOLE < SESSIONS_BYTES_MAX);
-
-/// The memory that sessions share: what they hold beyond their own part.
-#[derive(Debug)]
-pub struct SharedBytes {
-    left: Cell<usize>,
-}
-
-impl SharedBytes {
-    /// What is left of `SESSIONS_BYTES_MAX` once each of `sessions_max` sessions has its own part.
-    pub fn new(sessions_max: usize) -> SharedBytes {
-        SharedBytes { left: Cell::new(SESSIONS_BYTES_MAX.saturating_sub(sessions_max * SESSION_BYTES_OWN)) }
-    }
-
-    /// Is there nothing left for a long line?
-    pub fn is_short(&self) -> bool {
-        self.left.get() + SESSION_BYTES_OWN < LINE_BYTES_WHOLE
-    }
-}
-
-/// One session's part in it; given back when dropped.
-#[derive(Debug)]
-pub struct Share {
-    of: std::rc::Rc<SharedBytes>,
-    taken: usize,
-}
-
-impl Share {
-    /// Nothing taken yet.
-    pub fn of(shared: &std::rc::Rc<SharedBytes>) -> Share {
-        Share { of: shared.clone(), taken: 0 }
-    }
-
-    /// The session holds `bytes` now; what it holds already is not refused, but counted.
-    pub fn set(&mut self, bytes: usize) {
-        let wanted = bytes.saturating_sub(SESSION_BYTES_OWN);
-        let left = self.of.left.get();
-        self.of.left.set((left + self.taken).saturating_sub(wanted));
-        self.taken = (left + self.taken).min(wanted);
-    }
-
-    /// May it hold `bytes`?
-    pub fn may_hold(&self, bytes: usize) -> bool {
-        bytes.saturating_sub(SESSION_BYTES_OWN) <= self.of.left.get() + self.taken
-    }
-
-    /// Does it hold more than its own part?
-    pub fn is_borrowing(&self) -> bool {
-        self.taken > 0
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.of.left.set(self.of.left.get() + self.taken);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::rc::Rc;
 
     #[test]
     fn some_places_are_kept_for_banks() {
@@ -172,27 +105,5 @@ mod tests {
         assert_eq!(places.is_bank(Place::Client), Place::Client, "all places for banks are taken");
         places.leave(Place::Bank);
         assert_eq!(places.enter(), Some(Place::Probation));
-    }
-
-    #[test]
-    fn memory_is_shared_beyond_each_ones_own() {
-        let shared = Rc::new(SharedBytes { left: Cell::new(100_000) });
-        let (mut a, mut b) = (Share::of(&shared), Share::of(&shared));
-        a.set(SESSION_BYTES_OWN);
-        assert_eq!(shared.left.get(), 100_000);
-        assert!(!a.is_borrowing());
-        assert!(a.may_hold(SESSION_BYTES_OWN + 100_000) && !a.may_hold(SESSION_BYTES_OWN + 100_001));
-        a.set(SESSION_BYTES_OWN + 90_000);
-        assert!(a.is_borrowing() && shared.is_short());
-        assert!(a.may_hold(SESSION_BYTES_OWN + 100_000));
-        assert!(b.may_hold(SESSION_BYTES_OWN + 10_000) && !b.may_hold(SESSION_BYTES_OWN + 10_001));
-        b.set(SESSION_BYTES_OWN + 20_000);
-        assert_eq!(shared.left.get(), 0);
-        assert!(b.may_hold(SESSION_BYTES_OWN) && !b.may_hold(SESSION_BYTES_OWN + 10_001));
-        a.set(10);
-        assert_eq!(shared.left.get(), 90_000);
-        drop(a);
-        drop(b);
-        assert_eq!(shared.left.get(), 100_000);
     }
 }

@@ -68,8 +68,6 @@ pub struct SeatState {
     pub unread_since_us: Option<u64>,
     /// It holds more memory than its own part.
     pub borrows: bool,
-    /// It waits for memory.
-    pub wants_bytes: bool,
 }
 
 impl Seat {
@@ -121,7 +119,6 @@ impl Seats {
             last_input_us: now_us,
             unread_since_us: None,
             borrows: false,
-            wants_bytes: false,
         };
         let id = SessionId(self.opened << SESSION_INDEX_BITS | low);
         let seat = Rc::new(Seat { id, peer, state: RefCell::new(state) });

@@ -10,7 +10,8 @@ use crate::limits::LINE_BYTES_MAX;
 use crate::node::queue::Queue;
 use crate::peers::Door;
 use crate::server::Shared;
-use crate::server::places::{LINE_BYTES_WHOLE, Place, SESSION_BYTES_OWN, Share};
+use crate::server::memory::{LINE_BYTES_WHOLE, SESSION_BYTES_OWN, Share};
+use crate::server::places::Place;
 use crate::server::seat::{End, Seat, SeatState};
 use crate::server::slots::reply_bytes;
 use crate::steplog::{Step, Who};
@@ -81,8 +82,19 @@ enum Handed {
     Bound,
     /// The bank's queue is full.
     QueueFull,
-    /// Memory is short.
-    MemoryShort,
+    /// Memory is short: it goes on when it may hold so many bytes.
+    MemoryShort(usize),
+}
+
+/// What came of a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// Bytes, or the end of the stream.
+    Something,
+    /// Nothing more is read, ever.
+    Deaf,
+    /// Memory is short for the line that was begun: it goes on when it may hold so many bytes.
+    MemoryShort(usize),
 }
 
 impl Session {
@@ -124,24 +136,29 @@ impl Session {
                 Err(why) => return Poll::Ready(why),
             };
             let handed = self.hand_over(&mut state);
+            let mut wants = None;
             let more = match handed {
                 // What was answered at once goes out before more is read.
                 Handed::All if writable && state.slots.has_reply() => true,
                 Handed::All => match self.read(cx, &mut state) {
-                    Poll::Ready(more) => more,
-                    Poll::Pending => false,
+                    Poll::Ready(Read::Something) => true,
+                    Poll::Ready(Read::MemoryShort(bytes)) => {
+                        wants = Some(bytes);
+                        false
+                    }
+                    Poll::Ready(Read::Deaf) | Poll::Pending => false,
                 },
                 Handed::Bound => writable && state.slots.has_reply(),
                 Handed::QueueFull => {
                     self.shared.inbox.wait_for_room(cx.waker());
                     false
                 }
-                Handed::MemoryShort => {
-                    state.wants_bytes = true;
+                Handed::MemoryShort(bytes) => {
+                    wants = Some(bytes);
                     false
                 }
             };
-            self.share.set(self.set_aside(&state));
+            self.share.settle(self.set_aside(&state), wants.map(|bytes| (bytes, cx.waker())));
             state.borrows = self.share.is_borrowing();
             if !more {
                 break handed;
@@ -257,10 +274,11 @@ impl Session {
                 };
                 let reply_bytes = reply_bytes(&request);
                 let unread = self.out.len() - self.written;
+                let wanted = self.bytes(state) + line_bytes + reply_bytes;
                 let handed = if !state.slots.has_room(line_bytes, reply_bytes, unread) {
                     Handed::Bound
-                } else if !self.share.may_hold(self.bytes(state) + line_bytes + reply_bytes) {
-                    Handed::MemoryShort
+                } else if !self.share.may_hold(wanted) {
+                    Handed::MemoryShort(wanted)
                 } else {
                     self.take(state, queue, since_us, request, line_bytes, reply_bytes);
                     continue;
@@ -374,10 +392,10 @@ impl Session {
         reply
     }
 
-    /// Reads once. `Ready(true)`: something came, or the stream ended.
-    fn read(&mut self, cx: &mut Context<'_>, state: &mut SeatState) -> Poll<bool> {
+    /// Reads once.
+    fn read(&mut self, cx: &mut Context<'_>, state: &mut SeatState) -> Poll<Read> {
         if self.deaf.is_some() {
-            return Poll::Ready(false);
+            return Poll::Ready(Read::Deaf);
         }
         let waiting = self.lines.waiting_bytes();
         debug_assert!(waiting < LINE_BYTES_MAX, "at most one line is not whole");
@@ -385,27 +403,26 @@ impl Session {
         let most = if self.share.may_hold(whole) { LINE_BYTES_MAX } else { LINE_BYTES_BEGUN };
         let room = self.read_bytes.min(most.saturating_sub(waiting));
         if room == 0 {
-            state.wants_bytes = true;
-            return Poll::Ready(false);
+            return Poll::Ready(Read::MemoryShort(whole));
         }
         let mut buffer = self.lines.space(room).limit(room);
         let read = pin!(self.stream.read_buf(&mut buffer)).poll(cx);
         match read {
             Poll::Ready(Ok(0)) => {
                 self.deaf = Some("the other end closed it");
-                Poll::Ready(true)
+                Poll::Ready(Read::Something)
             }
             Poll::Ready(Ok(bytes)) => {
                 state.last_input_us = self.shared.now_us();
                 if bytes >= room {
                     self.read_bytes = (2 * self.read_bytes).min(READ_BYTES_MAX);
                 }
-                Poll::Ready(true)
+                Poll::Ready(Read::Something)
             }
             Poll::Ready(Err(_)) => {
                 // What was asked is done all the same; only nobody hears of it.
                 self.deaf = Some("the connection broke");
-                Poll::Ready(true)
+                Poll::Ready(Read::Something)
             }
             Poll::Pending => {
                 if waiting == 0 {

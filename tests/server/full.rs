@@ -15,7 +15,7 @@ use consorcio::node::inbox::{Clock, Inbox};
 use consorcio::node::run::run;
 use consorcio::node::writer::Writer;
 use consorcio::peers::Peers;
-use consorcio::server::places::SESSION_BYTES_OWN;
+use consorcio::server::memory::SESSION_BYTES_OWN;
 use consorcio::server::{Bounds, Shared};
 use consorcio::steplog::StepLog;
 use std::rc::Rc;
@@ -56,7 +56,7 @@ fn fill(
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::task::spawn_local(shared.clone().accept(listener));
-        tokio::task::spawn_local(shared.clone().sweep());
+        // No sweep is run: whoever waits for room or memory is woken by what gives it back, and by nothing else.
         let talks = begin(address);
         let until = Instant::now() + DEADLINE;
         while !is_full(&shared) {

@@ -1,0 +1,314 @@
+//! The memory of all sessions: a part of its own for each, and one that they share, with a queue for who waits. Pure.
+//!
+//! Whoever gives memory back hands it to those who wait, first come, first served, and only as far as it goes: nobody
+//! is woken for nothing. While anyone waits, nobody else is given any, so that who wants much is not overtaken for
+//! ever by those who want little.
+
+use crate::limits::{LINE_BYTES_MAX, SESSIONS_BYTES_MAX, SESSIONS_MAX};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::task::Waker;
+
+/// What each session may always hold, so that nobody can take all memory from the others.
+pub const SESSION_BYTES_OWN: usize = 16 * 1024;
+
+/// Set aside for a long line that was begun: enough for all of it, and for any reply. Halves of lines that used up all
+/// memory would wait for each other.
+pub const LINE_BYTES_WHOLE: usize = 2 * LINE_BYTES_MAX;
+
+const _: () = assert!(SESSIONS_MAX * SESSION_BYTES_OWN + LINE_BYTES_WHOLE < SESSIONS_BYTES_MAX);
+
+/// The memory that sessions share: what they hold beyond their own part.
+#[derive(Debug)]
+pub struct SharedBytes {
+    left: Cell<usize>,
+    /// Who waits, by numbers that grow.
+    waiting: RefCell<BTreeMap<u64, Waiting>>,
+    next: Cell<u64>,
+}
+
+/// A session that waits for memory.
+#[derive(Debug)]
+struct Waiting {
+    /// So much more than it holds.
+    bytes: usize,
+    /// Where it is put.
+    granted: Rc<Cell<usize>>,
+    waker: Waker,
+}
+
+impl SharedBytes {
+    /// What is left of `SESSIONS_BYTES_MAX` once each of `sessions_max` sessions has its own part.
+    pub fn new(sessions_max: usize) -> SharedBytes {
+        SharedBytes::of(SESSIONS_BYTES_MAX.saturating_sub(sessions_max * SESSION_BYTES_OWN))
+    }
+
+    fn of(bytes: usize) -> SharedBytes {
+        SharedBytes { left: Cell::new(bytes), waiting: RefCell::default(), next: Cell::new(0) }
+    }
+
+    /// Does anyone wait, or is there nothing left for a long line?
+    pub fn is_short(&self) -> bool {
+        !self.waiting.borrow().is_empty() || self.left.get() + SESSION_BYTES_OWN < LINE_BYTES_WHOLE
+    }
+
+    /// Hands what is left to those who wait, in their order and as far as it goes.
+    fn serve(&self) {
+        let mut waiting = self.waiting.borrow_mut();
+        while let Some(first) = waiting.first_entry()
+            && first.get().bytes <= self.left.get()
+        {
+            let Waiting { bytes, granted, waker } = first.remove();
+            self.left.set(self.left.get() - bytes);
+            granted.set(granted.get() + bytes);
+            waker.wake();
+        }
+    }
+}
+
+/// One session's part in it; given back when dropped.
+#[derive(Debug)]
+pub struct Share {
+    of: Rc<SharedBytes>,
+    taken: usize,
+    /// What it waited for and got since it last looked.
+    granted: Rc<Cell<usize>>,
+    /// Its number among those who wait, or waited when it last looked.
+    number: Option<u64>,
+}
+
+impl Share {
+    /// Nothing taken yet.
+    pub fn of(shared: &Rc<SharedBytes>) -> Share {
+        Share { of: Rc::clone(shared), taken: 0, granted: Rc::default(), number: None }
+    }
+
+    /// May the session hold `bytes`? It may hold again what it holds; more, only when nobody waits before it.
+    pub fn may_hold(&self, bytes: usize) -> bool {
+        let more = bytes.saturating_sub(SESSION_BYTES_OWN).saturating_sub(self.taken + self.granted.get());
+        more == 0 || (more <= self.of.left.get() && self.is_next())
+    }
+
+    /// The session holds `bytes` now; what it holds already is not refused, but counted. Where it `wants` to hold so many
+    /// bytes and may not yet, it is woken once it may; else it waits no more.
+    pub fn settle(&mut self, bytes: usize, wants: Option<(usize, &Waker)>) {
+        let had = self.taken + self.granted.take();
+        let left = self.of.left.get() + had;
+        let needed = bytes.saturating_sub(SESSION_BYTES_OWN);
+        self.taken = needed.min(left);
+        self.of.left.set(left - self.taken);
+        match wants {
+            Some((wanted, waker)) => self.wait(wanted, waker),
+            None => self.wait_no_more(),
+        }
+        self.of.serve();
+    }
+
+    /// Does it hold more than its own part?
+    pub fn is_borrowing(&self) -> bool {
+        self.taken > 0
+    }
+
+    fn wait(&mut self, wanted: usize, waker: &Waker) {
+        let mut waiting = self.of.waiting.borrow_mut();
+        // It keeps its place for as long as it waits.
+        let number = self.number.filter(|number| waiting.contains_key(number)).unwrap_or_else(|| {
+            let number = self.of.next.get();
+            self.of.next.set(number + 1);
+            number
+        });
+        self.number = Some(number);
+        let bytes = wanted.saturating_sub(SESSION_BYTES_OWN).saturating_sub(self.taken);
+        waiting.insert(number, Waiting { bytes, granted: Rc::clone(&self.granted), waker: waker.clone() });
+    }
+
+    fn wait_no_more(&mut self) {
+        if let Some(number) = self.number.take() {
+            self.of.waiting.borrow_mut().remove(&number);
+        }
+    }
+
+    /// Does nobody wait, or nobody before it?
+    fn is_next(&self) -> bool {
+        self.of.waiting.borrow().first_key_value().is_none_or(|(first, _)| Some(*first) == self.number)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.settle(0, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    const OWN: usize = SESSION_BYTES_OWN;
+
+    /// How often a session was woken.
+    #[derive(Debug, Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A session as memory sees it.
+    struct Session {
+        share: Share,
+        woken: Arc<Woken>,
+    }
+
+    impl Session {
+        fn of(shared: &Rc<SharedBytes>) -> Session {
+            Session { share: Share::of(shared), woken: Arc::default() }
+        }
+
+        /// It holds `bytes` beyond its own part, and waits for nothing.
+        fn holds(&mut self, bytes: usize) {
+            self.share.settle(OWN + bytes, None);
+        }
+
+        /// It holds nothing beyond its own part, and waits until it may hold `bytes` there.
+        fn waits_for(&mut self, bytes: usize) {
+            assert!(!self.share.may_hold(OWN + bytes));
+            self.share.settle(OWN, Some((OWN + bytes, &Waker::from(Arc::clone(&self.woken)))));
+        }
+
+        fn woken(&self) -> usize {
+            self.woken.0.load(Ordering::Relaxed)
+        }
+    }
+
+    fn sessions<const N: usize>(bytes: usize) -> (Rc<SharedBytes>, [Session; N]) {
+        let shared = Rc::new(SharedBytes::of(bytes));
+        let sessions = std::array::from_fn(|_| Session::of(&shared));
+        (shared, sessions)
+    }
+
+    #[test]
+    fn memory_is_shared_beyond_each_ones_own() {
+        let (shared, [mut a, mut b]) = sessions(100_000);
+        a.share.settle(OWN, None);
+        assert_eq!(shared.left.get(), 100_000);
+        assert!(!a.share.is_borrowing());
+        assert!(a.share.may_hold(OWN + 100_000) && !a.share.may_hold(OWN + 100_001));
+        a.holds(90_000);
+        assert!(a.share.is_borrowing() && shared.is_short());
+        assert!(a.share.may_hold(OWN + 100_000));
+        assert!(b.share.may_hold(OWN + 10_000) && !b.share.may_hold(OWN + 10_001));
+        b.holds(20_000);
+        assert_eq!(shared.left.get(), 0);
+        assert!(b.share.may_hold(OWN) && !b.share.may_hold(OWN + 10_001));
+        a.share.settle(10, None);
+        assert_eq!(shared.left.get(), 90_000);
+        drop(a);
+        drop(b);
+        assert_eq!(shared.left.get(), 100_000);
+    }
+
+    #[test]
+    fn who_waits_is_woken_when_memory_comes_back_and_not_before() {
+        let (shared, [mut holder, mut waits]) = sessions(100);
+        holder.holds(80);
+        waits.waits_for(50);
+        assert!(shared.is_short(), "somebody waits");
+        holder.holds(60);
+        assert_eq!(waits.woken(), 0, "40 are left");
+        holder.holds(30);
+        assert_eq!((waits.woken(), shared.left.get()), (1, 20), "what it waited for is its own already");
+        assert!(waits.share.may_hold(OWN + 50) && !holder.share.may_hold(OWN + 51));
+        waits.holds(50);
+        assert_eq!((waits.woken(), shared.left.get()), (1, 20));
+    }
+
+    #[test]
+    fn only_those_are_woken_for_whom_it_is_enough_and_none_is_overtaken() {
+        let (shared, [mut holder, mut first, mut second, mut third, mut late]) = sessions(100);
+        holder.holds(100);
+        first.waits_for(40);
+        second.waits_for(50);
+        third.waits_for(10);
+        holder.holds(40);
+        let woken = [&first, &second, &third].map(Session::woken);
+        assert_eq!(woken, [1, 0, 0], "20 more are left, which would be enough for the third");
+        assert_eq!(shared.left.get(), 20);
+        assert!(!late.share.may_hold(OWN + 1), "who comes late waits behind them");
+        late.waits_for(1);
+        // What was granted and not used goes to the next ones.
+        first.holds(0);
+        assert_eq!([&first, &second, &third, &late].map(Session::woken), [1, 1, 1, 0]);
+        assert_eq!(shared.left.get(), 0);
+        drop(second);
+        assert_eq!((late.woken(), shared.left.get()), (1, 49), "it ended before it looked");
+    }
+
+    #[test]
+    fn who_waits_keeps_its_place_and_may_leave_it() {
+        let (shared, [mut holder, mut first, mut second]) = sessions(100);
+        holder.holds(100);
+        first.waits_for(60);
+        second.waits_for(60);
+        // It looked in between, for it was woken by something else, and wants less now.
+        first.waits_for(50);
+        holder.holds(50);
+        assert_eq!([&first, &second].map(Session::woken), [1, 0]);
+        first.holds(50);
+        first.holds(40);
+        assert_eq!(second.woken(), 0);
+        second.holds(0);
+        first.holds(0);
+        assert_eq!((second.woken(), shared.left.get()), (0, 50), "it waits no more");
+        assert!(shared.waiting.borrow().is_empty() && second.share.may_hold(OWN + 50));
+    }
+
+    /// Whatever sessions do, no more is held than there is, none waits while there is enough for the first, and each
+    /// wake is for memory that is there.
+    #[test]
+    fn any_order_keeps_the_bound_and_strands_nobody() {
+        const BYTES: usize = 1_000;
+        let mut seed = 11u64;
+        let mut draw = |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(seed >> 33).unwrap() % below
+        };
+        let (mut waited, mut granted) = (0, 0);
+        for _ in 0..50 {
+            let (shared, mut all) = sessions::<12>(BYTES);
+            for _ in 0..400 {
+                let session = &mut all[draw(12)];
+                let before = session.share.granted.get();
+                let wanted = draw(400);
+                if draw(10) == 0 {
+                    *session = Session::of(&shared);
+                } else if before > 0 {
+                    let is_enough = session.share.may_hold(OWN + before + session.share.taken);
+                    assert!(is_enough && session.woken() > 0);
+                    granted += 1;
+                    session.holds(before);
+                } else if session.share.may_hold(OWN + wanted) {
+                    session.holds(wanted);
+                } else {
+                    session.waits_for(wanted);
+                    waited += 1;
+                }
+                let held: usize =
+                    all.iter().map(|session| session.share.taken + session.share.granted.get()).sum();
+                assert_eq!(held + shared.left.get(), BYTES);
+                let waiting = shared.waiting.borrow();
+                let first = waiting.first_key_value().map(|(_, first)| first.bytes);
+                assert!(first.is_none_or(|bytes| bytes > shared.left.get()), "{first:?} could be served");
+            }
+            drop(all);
+            assert!(shared.left.get() == BYTES && shared.waiting.borrow().is_empty());
+        }
+        assert!(waited > 1_000 && granted > 500, "{waited} waits, {granted} grants");
+    }
+}
