@@ -132,6 +132,8 @@ pub const STEP_MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const STEP_FEED_MAX: usize = 1024;
 /// A recorded step is written within this time, so that a reader sees it within 100 ms.
 pub const STEP_FLUSH_MS: u64 = 25;
+/// A step of a session is handed to the step log within this time.
+pub const STORY_MS_MAX: u64 = 10;
 /// Lines that the step log writes at once.
 pub const STEP_CHUNK_BYTES_MAX: usize = 256 * 1024;
 /// Words for people in one step.
@@ -153,7 +155,7 @@ const _: () = {
     assert!(SEGMENT_BYTES > 2 * BATCH_BYTES_MAX as u64);
     assert!(BANKS_MAX <= 16, "a set of banks is 16 bits");
     assert!(PEER_DIAL_MS_MAX < VOTE_TIMEOUT_MS, "a driver hears of a silent address before it gives up");
-    assert!(STEP_FLUSH_MS <= 50, "half of what a reader may wait is for the writing");
+    assert!(STORY_MS_MAX + STEP_FLUSH_MS <= 50, "half of what a reader may wait is for the writing");
     assert!(HTTP_SHUTDOWN_MS_MAX > ANSWER_WITHIN_MS && HTTP_SHUTDOWN_MS_MAX < SHUTDOWN_MS_MAX);
     assert!(HTTP_LINE_MS_MAX > ANSWER_WITHIN_MS, "a bank that answers in time is heard");
     assert!(RESOLVE_AFTER_MS <= PATIENCE_MS_MAX as u64);

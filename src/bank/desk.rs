@@ -9,6 +9,9 @@ use crate::limits::BANKS_MAX;
 use crate::wire::request::SnapshotKey;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+/// A moment of the clock is kept this often, for forgetting the past of cuts.
+pub(super) const CUT_MARK_EVERY_US: u64 = 1_000_000;
+
 /// The forgettable part of a bank.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Desk {
@@ -241,6 +244,17 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// When the first of all that waits for time is due.
+    pub fn tick_due_us(&self) -> u64 {
+        let timers = [self.timers.front(), self.patient_timers.first(), self.drive_timers.first()];
+        let timers = timers.into_iter().flatten().map(|(due, _)| *due);
+        let waiter = self.waiters.values().next().map(|waiter| waiter.deadline_us);
+        let asks = |peer: &&Peer| peer.up && !peer.questions.is_empty();
+        let questions = self.peers.iter().filter(asks).map(|peer| peer.paused_until_us);
+        let mark = self.cut_marks.back().map_or(0, |(at, _)| at + CUT_MARK_EVERY_US);
+        timers.chain(waiter).chain(questions).fold(mark, u64::min)
     }
 
     /// The transactions of a session, one after the other.

@@ -88,7 +88,7 @@ pub enum Input {
     PeerDown(BankId),
     /// A proved peer told the time of the last vote it knows of this bank.
     PeerKnows(BankId, Time),
-    /// Time passed. Comes at least every 10 ms while anything waits for time.
+    /// Time passed. Comes soon after the moment that `Core::tick_due_us` tells; at any other it changes nothing.
     Tick,
     /// The journal was read to its end; the bank begins to work. Comes once, first.
     Started,

@@ -121,6 +121,12 @@ impl Core {
         }
     }
 
+    /// The moment from which on a tick has something to do, on the monotonic clock in microseconds. It moves with what
+    /// is decided.
+    pub fn tick_due_us(&self) -> u64 {
+        self.desk.tick_due_us()
+    }
+
     /// The number of the newest record.
     pub fn seq(&self) -> Seq {
         self.bank.seq

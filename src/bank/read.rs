@@ -4,7 +4,7 @@
 
 use crate::bank::Note;
 use crate::bank::decide::Deciding;
-use crate::bank::desk::{CutAsked, Waiter, Waits};
+use crate::bank::desk::{CUT_MARK_EVERY_US, CutAsked, Waiter, Waits};
 use crate::bank::io::{Caller, Now, Seq};
 use crate::bank::list::{LIST_BYTES_MAX, Page, fits};
 use crate::bank::state::Event;
@@ -17,9 +17,6 @@ use crate::wire::transaction::{Action, Transaction};
 use crate::wire::{Fault, Reason};
 use serde::Serialize;
 use serde_json::value::RawValue;
-
-/// A moment of the clock is kept this often, for forgetting the past of cuts.
-const CUT_MARK_EVERY_US: u64 = 1_000_000;
 
 impl Deciding<'_> {
     pub fn read(&mut self, caller: Caller, request: &Request) {

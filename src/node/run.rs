@@ -6,14 +6,13 @@ use crate::node::disk::{Disk, Done};
 use crate::node::inbox::Inbox;
 use crate::node::writer::{Leaving, Turn, Writer};
 use crate::steplog::{Step, StepLog};
-use std::time::{Duration, Instant};
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 /// Decisions before sessions and links have their turn.
 const SLICE: usize = 256;
 
-/// How often the bank is told that time passed.
-const TICK: Duration = Duration::from_millis(10);
+/// The bank is told that time passed when something of it is due, at most this often.
+const TICK_US: u64 = 10_000;
 
 /// Why the node can't go on. The process must stop, and nothing may leave it any more.
 #[derive(Debug, thiserror::Error)]
@@ -40,19 +39,19 @@ pub async fn run(
 ) -> Result<Writer, Fatal> {
     let clock = inbox.clock();
     let mut out = Vec::new();
-    let mut next_tick = Instant::now() + TICK;
-    let tick = sleep_until(next_tick.into());
-    let lazy = sleep_until(next_tick.into());
+    // What waits already comes before the first tick.
+    let mut no_tick_before_us = clock.mono_us() + TICK_US;
+    let tick = sleep_until(Instant::now());
+    let lazy = sleep_until(Instant::now());
     tokio::pin!(tick, lazy);
     loop {
         if let Some(done) = disk.done() {
             synced(&mut writer, done, &mut out, steplog)?;
         }
         let now = clock.now();
-        if clock.instant(now.mono_us) >= next_tick {
+        if no_tick_before_us <= now.mono_us && writer.core().tick_due_us() <= now.mono_us {
             writer.step(now, Input::Tick, &mut out)?;
-            next_tick = clock.instant(now.mono_us) + TICK;
-            tick.as_mut().reset(next_tick.into());
+            no_tick_before_us = now.mono_us + TICK_US;
         }
         let turn = match writer.core().stopped() {
             // Its last record is made durable, and nothing is decided after it.
@@ -82,6 +81,11 @@ pub async fn run(
                 let lazy_due = writer.sync_due_us();
                 if let Some(due) = lazy_due {
                     lazy.as_mut().reset(clock.instant(due).into());
+                }
+                let due = clock.instant(writer.core().tick_due_us().max(no_tick_before_us)).into();
+                // It may ring for nothing, never late: it is not moved back each time that something is decided.
+                if due < tick.deadline() || tick.is_elapsed() {
+                    tick.as_mut().reset(due);
                 }
                 tokio::select! {
                     biased;

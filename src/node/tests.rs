@@ -247,6 +247,31 @@ fn all_that_was_asked_is_durable_before_the_node_ends() {
     assert!(fatal.is_none() && again.len() == 1 && again[0].contains("12345678900"), "{again:?}");
 }
 
+/// Nothing turns an idle bank's loop but what is due: about once a second it keeps a moment of the clock for cuts.
+#[test]
+fn an_idle_bank_sleeps_until_something_is_due() {
+    let (writer, appender) = bank(&MemDisk::new());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let wake = Arc::new(Notify::new());
+    let inbox = Inbox::new(Clock::start(), wake.clone());
+    let disk = Disk::start(appender, wake).unwrap();
+    inbox.offer(Input::Started);
+    let (mut turns, mut due_us) = (0, Vec::new());
+    let steplog = StepLog::off();
+    let run = run(writer, disk, &inbox, &steplog, |_, writer| {
+        turns += 1;
+        let due = writer.core().tick_due_us();
+        if due_us.last() != Some(&due) {
+            due_us.push(due);
+        }
+        if due_us.len() == 3 {
+            inbox.stop();
+        }
+    });
+    assert!(runtime.block_on(run).is_ok());
+    assert!(turns < 10, "{turns} turns while {due_us:?} came");
+}
+
 /// After a failed write or sync nobody knows what is on disk: the node ends, and no reply leaves.
 #[test]
 fn a_failed_sync_ends_the_node_and_nothing_leaves() {

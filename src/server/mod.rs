@@ -46,8 +46,9 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGERING_MAX: usize = 256;
 /// After an accept failed for want of something (file descriptors, memory), so long nothing is accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How often sessions are looked at for those that must end.
-const SWEEP: Duration = Duration::from_millis(500);
+/// How often sessions are looked at for those that must end. Who waits for memory is not woken here, but by who gives
+/// it back.
+const SWEEP: Duration = Duration::from_secs(1);
 /// A connection that got a bank's place must show that it is one within this time.
 const PROBATION_MS_MAX: u64 = 2_000;
 /// ... or within this, when others want the place.
@@ -218,7 +219,6 @@ impl Shared {
                     seat.end(end);
                 }
             }
-            self.story.flush();
         }
     }
 

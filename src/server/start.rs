@@ -163,6 +163,8 @@ impl Server {
         }
         let accepting = tokio::task::spawn_local(shared.clone().accept(listener));
         tokio::task::spawn_local(shared.clone().sweep());
+        let telling = shared.clone();
+        tokio::task::spawn_local(async move { telling.story.flush_in_time().await });
         let http = self.start_http(&shared)?;
         self.tell_ready()?;
         let delivering = shared.clone();

@@ -1,30 +1,52 @@
 //! Steps of the sessions, gathered on the server's thread and handed to the step log many at a time.
+//!
+//! The node's loop does that at each of its turns; what is told while the bank has nothing to do, a timer of its own.
 
+use crate::limits::STORY_MS_MAX;
 use crate::steplog::{Entry, Step, StepLog, wall_us};
 use std::cell::RefCell;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::sleep;
 
 /// What happened on this thread and is not in the step log yet.
 #[derive(Debug)]
 pub struct Story {
     log: StepLog,
     entries: RefCell<Vec<Entry>>,
+    /// Told when there is something to hand over.
+    begun: Notify,
 }
 
 impl Story {
     /// Nothing yet.
     pub fn new(log: StepLog) -> Story {
-        Story { log, entries: RefCell::default() }
+        Story { log, entries: RefCell::default(), begun: Notify::new() }
     }
 
     /// Tells a step that happens now, which is only made if anyone wants to know.
     pub fn tell(&self, step: impl FnOnce() -> Step) {
         if self.log.is_on() {
-            self.entries.borrow_mut().push(Entry { at_us: wall_us(), step: step() });
+            let entry = Entry { at_us: wall_us(), step: step() };
+            let mut entries = self.entries.borrow_mut();
+            if entries.is_empty() {
+                self.begun.notify_one();
+            }
+            entries.push(entry);
         }
     }
 
     /// Hands what was told to the step log.
     pub fn flush(&self) {
         self.log.append(&mut self.entries.borrow_mut());
+    }
+
+    /// Hands over what nobody else does, soon after it was told, for ever.
+    pub async fn flush_in_time(&self) {
+        loop {
+            self.begun.notified().await;
+            sleep(Duration::from_millis(STORY_MS_MAX)).await;
+            self.flush();
+        }
     }
 }

@@ -247,6 +247,11 @@ impl World {
             self.take(bank, output);
         }
         self.close_silent_links(bank);
+        let now = self.now(bank);
+        if let Some(core) = self.nodes[bank].core.as_ref().filter(|core| core.tick_due_us() > now.mono_us) {
+            // The node leaves it out.
+            assert_eq!(core.decide(now, &Input::Tick), Output::default(), "a tick before it is due");
+        }
         self.input(bank, &Input::Tick);
     }
 
