@@ -11,6 +11,7 @@ use crate::commit::token::Token;
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::limits::{BACKOFF_MS_MAX, QUESTIONS_UNDER_WAY_MAX};
 use crate::wire::Reason;
+use crate::wire::detail::{Banks, Detail};
 use crate::wire::reply::Reply;
 
 impl Deciding<'_> {
@@ -154,7 +155,6 @@ impl Deciding<'_> {
                 None => BankSet::EMPTY,
             },
         };
-        let list: Vec<String> = silent.iter().map(|bank| bank.to_string()).collect();
-        format!("not known yet; no answer from bank {}", list.join(", "))
+        Detail::NoAnswer { banks: Banks(silent) }.to_string()
     }
 }

@@ -14,6 +14,7 @@ use crate::bank::state::{Bank, Known, Prepared};
 use crate::commit::token::Verdict;
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::limits::{ANSWER_WITHIN_MS, OUTSIDE_VOTE_MS_MAX, QUEUE_WAIT_MS_MAX};
+use crate::wire::detail::{Detail, Word};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use crate::wire::transaction::Transaction;
@@ -88,8 +89,7 @@ impl<'a> Deciding<'a> {
             Request::Prepare(_, transaction) | Request::Execute(_, transaction)
                 if transaction.has_outside() =>
             {
-                let text =
-                    format!("{} does not take a transaction of an outside coordinator", request.verb());
+                let text = Detail::NoOutside { verb: verb_of(request) }.to_string();
                 self.reply(caller, Reply::Err(Reason::Refused, text), 0);
             }
             Request::Prepare(tx, transaction) => self.prepare(caller, tx, transaction, late, past),
@@ -100,7 +100,7 @@ impl<'a> Deciding<'a> {
             Request::Resolve(tx) => self.resolve(caller, tx, past),
             Request::Status(tx) => self.status(caller, tx, past),
             other if origin == Origin::Link => {
-                let text = format!("{} does not go over a link between banks", other.verb());
+                let text = Detail::NotOnLink { verb: verb_of(other) }.to_string();
                 self.reply(caller, Reply::Err(Reason::Refused, text), 0);
             }
             Request::Execute(tx, transaction) => self.execute(caller, tx, transaction, late, past),
@@ -115,7 +115,7 @@ impl<'a> Deciding<'a> {
             | Request::Info
             | Request::Snapshot { .. } => self.read(caller, request),
             Request::Banks | Request::Peer(_) | Request::Ping | Request::Help | Request::Quit => {
-                let text = format!("{} is answered by the session", request.verb());
+                let text = Detail::OfSession { verb: verb_of(request) }.to_string();
                 self.reply(caller, Reply::Err(Reason::Refused, text), 0);
             }
         }
@@ -213,7 +213,8 @@ impl<'a> Deciding<'a> {
                 Reply::Doubt(tx.clone(), self.doubt_text(tx))
             }
             Waits::Value(key) => {
-                let holder = self.bank.ledger.locked_by(key).map(|tx| format!("{key} by {tx}"));
+                let held = |tx: &TxId| Detail::HeldBy { key: key.clone(), tx: tx.clone() }.to_string();
+                let holder = self.bank.ledger.locked_by(key).map(held);
                 Reply::Refused(Reason::Locked, holder.unwrap_or_else(|| key.to_string()))
             }
             Waits::Cut => {
@@ -291,6 +292,10 @@ impl<'a> Deciding<'a> {
     pub fn others(&self, transaction: &Transaction) -> BankSet {
         transaction.banks().without(self.bank.me())
     }
+}
+
+pub(super) fn verb_of(request: &Request) -> Word {
+    Word(request.verb().to_owned())
 }
 
 impl Prepared {

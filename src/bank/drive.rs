@@ -10,6 +10,7 @@ use crate::commit::coordinator::{Coordinator, Do, Event, Standing, Strategy, Ver
 use crate::commit::token::{Token, Verdict as Vote};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::limits::VOTE_TIMEOUT_MS;
+use crate::wire::detail::{Banks, Detail, Words};
 use crate::wire::reply::Reply;
 use crate::wire::transaction::Transaction;
 use crate::wire::{Fault, Reason};
@@ -51,7 +52,7 @@ impl Deciding<'_> {
             }
             Known::New | Known::Ended(_) => match self.desk.drives.get(tx) {
                 Some(drive) if drive.coordinator.transaction().digest() != digest => {
-                    let text = "this id is being driven here with other bytes".to_owned();
+                    let text = Detail::OtherBytesDriven.to_string();
                     self.reply(caller, Reply::Err(Reason::DuplicateId, text), 0);
                 }
                 Some(_) if named => self.wait(caller, Waits::Outcome(tx.clone())),
@@ -89,10 +90,10 @@ impl Deciding<'_> {
     fn execute_for_others(&mut self, caller: Caller, tx: &TxId, transaction: &Arc<Transaction>, late: bool) {
         let strangers = transaction.banks().minus(self.bank.members);
         if late {
-            let text = "the bank is busy; nothing was sent".to_owned();
+            let text = Detail::Busy.to_string();
             self.reply(caller, Reply::Err(Reason::Limit, text), 0);
         } else if let Some(stranger) = strangers.iter().next() {
-            let text = format!("bank {stranger} is not in the consortium");
+            let text = Detail::NotMember { bank: stranger }.to_string();
             self.reply(caller, Reply::Err(Reason::Malformed, text), 0);
         } else {
             self.wait(caller, Waits::Verdict(tx.clone()));
@@ -159,7 +160,7 @@ impl Deciding<'_> {
                     todo.extend(drive.coordinator.on(event));
                 }
                 Do::RefuseSelf(reason) => {
-                    let fault = Fault::new(reason, "a bank was silent, and this one had not voted");
+                    let fault = Fault::of(reason, &Detail::BankSilent);
                     let (token, _) = self.refuse(tx, Some(drive.coordinator.transaction()), &fault);
                     let event = Event::OwnVote(token, Some((fault.reason, fault.text)));
                     todo.extend(drive.coordinator.on(event));
@@ -241,17 +242,16 @@ impl Deciding<'_> {
                     }
                 } else if !is_me && !self.has_voted(coordinator) {
                     // So that the id's outcome is known here too, this bank refuses as well.
-                    let fault = Fault::new(reason, refused_by(by, &text));
+                    let fault = Fault::of(reason, &Detail::Follows { by, its: Words(text) });
                     self.refuse(tx, Some(coordinator.transaction()), &fault);
                 }
             }
             Verdict::Doubt(banks) => {
-                let list: Vec<String> = banks.iter().map(|bank| bank.to_string()).collect();
-                let text = format!("not known yet; no answer from bank {}", list.join(", "));
+                let text = Detail::NoAnswer { banks: Banks(banks) }.to_string();
                 self.tell_waiters(&waits, &Reply::Doubt(tx.clone(), text));
             }
             Verdict::Unreached => {
-                let text = "no named bank can be reached; nothing was sent".to_owned();
+                let text = Detail::Unreached.to_string();
                 self.tell_waiters(&waits, &Reply::Err(Reason::Unreachable, text));
             }
         }
@@ -341,17 +341,6 @@ impl Deciding<'_> {
             Known::Ended(ended) => ended.seq,
         }
     }
-}
-
-/// The words of a refusal that only follows another bank's.
-fn refused_by(by: BankId, text: &str) -> String {
-    format!("bank {by} refused {text}").trim_end().to_owned()
-}
-
-/// The bank that such words name.
-pub(super) fn refuser(text: &str) -> Option<BankId> {
-    let (number, _) = text.strip_prefix("bank ")?.split_once(" refused")?;
-    BankId::new(number.parse().ok()?)
 }
 
 fn votes_tokens(coordinator: &Coordinator) -> Vec<Token> {

@@ -10,6 +10,7 @@ use crate::commit::token::{Token, Verdict};
 use crate::ids::{BankId, Time, TxId};
 use crate::limits::UNPROVED_AHEAD_MS_MAX;
 use crate::wire::Reason;
+use crate::wire::detail::Detail;
 use crate::wire::reply::Reply;
 
 /// What COMMIT and ABORT want.
@@ -37,7 +38,7 @@ impl Deciding<'_> {
         match known {
             Known::New => match wanted {
                 Wanted::Commit => {
-                    let text = "this bank has not voted on it".to_owned();
+                    let text = Detail::NotVoted.to_string();
                     self.reply(caller, Reply::Doubt(tx.clone(), text), self.bank.seq);
                 }
                 Wanted::Abort => self.tombstone(caller, tx, Reason::Refused),
@@ -62,7 +63,7 @@ impl Deciding<'_> {
                 None => {
                     self.ask(tx, prepared, DoubtCause::Asked);
                     if origin == Origin::Link {
-                        let text = "no convincing tokens; this bank asks the others".to_owned();
+                        let text = Detail::NoTokens.to_string();
                         self.reply(caller, Reply::Doubt(tx.clone(), text), 0);
                     } else {
                         self.wait(caller, Waits::Outcome(tx.clone()));

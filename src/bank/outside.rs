@@ -5,13 +5,14 @@
 //! commit's time, so no cut waits for it. Its NOK may come from elsewhere: an ABORT on a line, or the end of the time
 //! that it has. Nothing else stands for it: no token, no question, no closed connection, no restart.
 
-use crate::bank::decide::Deciding;
+use crate::bank::decide::{Deciding, verb_of};
 use crate::bank::end::Wanted;
 use crate::bank::io::{Caller, Origin, Past, Seq};
 use crate::bank::record::Record;
 use crate::bank::state::{Known, Prepared};
 use crate::ids::TxId;
 use crate::wire::Reason;
+use crate::wire::detail::Detail;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 
@@ -43,7 +44,7 @@ impl Deciding<'_> {
             | Request::Ping
             | Request::Help
             | Request::Quit => {
-                let text = format!("this {} is not an outside coordinator's", request.verb());
+                let text = Detail::NotOutsides { verb: verb_of(request) }.to_string();
                 self.reply(caller, Reply::Err(Reason::Refused, text), 0);
             }
         }
@@ -54,7 +55,7 @@ impl Deciding<'_> {
         match self.bank.known(tx, past) {
             Known::New => match wanted {
                 Wanted::Commit => {
-                    let text = "this bank has not voted on it".to_owned();
+                    let text = Detail::NotVoted.to_string();
                     self.reply(caller, Reply::Doubt(tx.clone(), text), self.bank.seq);
                 }
                 Wanted::Abort => self.tombstone(caller, tx, Reason::Refused),
@@ -77,7 +78,7 @@ impl Deciding<'_> {
     }
 
     fn not_outside(&mut self, caller: Caller, after: Seq) {
-        let text = "this id was used for a transaction without an outside coordinator".to_owned();
+        let text = Detail::NotOutside.to_string();
         self.reply(caller, Reply::Err(Reason::DuplicateId, text), after);
     }
 
@@ -95,7 +96,7 @@ impl Deciding<'_> {
             let (reply, seq) = self.outside_votes(tx, prepared, Some(Reason::Refused));
             self.reply(caller, reply, seq);
         } else {
-            let text = "its outside coordinator has not voted; it can, or ABORT refuses for it".to_owned();
+            let text = Detail::OutsideUndecided.to_string();
             self.reply(caller, Reply::Doubt(tx.clone(), text), prepared.seq);
         }
     }

@@ -11,6 +11,7 @@ use crate::bank::state::Event;
 use crate::ids::{AccountNumber, BankId, RegisterKey, TaxId, Time, TxId};
 use crate::limits::{ANSWER_WITHIN_MS, CUT_KEPT_MS, HISTORY_MAX, SNAPSHOT_AHEAD_MS_MAX};
 use crate::money::Money;
+use crate::wire::detail::{Detail, Word};
 use crate::wire::reply::Reply;
 use crate::wire::request::{Request, SnapshotKey};
 use crate::wire::transaction::{Action, Transaction};
@@ -26,7 +27,7 @@ impl Deciding<'_> {
             Request::Accounts { cpf, after: key } => self.accounts(caller, cpf.as_ref(), key.as_ref()),
             Request::Balance(number) => match self.bank.ledger.account(number) {
                 Some(view) => self.done(caller, &view, after),
-                None => self.refused(caller, Fault::new(Reason::UnknownAccount, number.as_str())),
+                None => self.refused(caller, Fault::of(Reason::UnknownAccount, &named(number.as_str()))),
             },
             Request::Value(key) => self.value(caller, key),
             Request::History { count, after: key } => self.history(caller, *count, key.as_ref()),
@@ -66,7 +67,7 @@ impl Deciding<'_> {
         if let Some(cpf) = cpf
             && self.bank.ledger.client(cpf).is_none()
         {
-            return self.refused(caller, Fault::new(Reason::UnknownClient, cpf.as_str()));
+            return self.refused(caller, Fault::of(Reason::UnknownClient, &named(cpf.as_str())));
         }
         let mut page = Page::new(LIST_BYTES_MAX);
         for view in self.bank.ledger.accounts_after(cpf, after) {
@@ -97,8 +98,8 @@ impl Deciding<'_> {
         if let Some(after) = after
             && !events.any(|event| event.tx == *after)
         {
-            let text = format!("after={after} is not among the newest {HISTORY_MAX} outcomes");
-            return self.refused(caller, Fault::new(Reason::Expired, text));
+            let detail = Detail::NotNewest { after: after.clone(), most: HISTORY_MAX };
+            return self.refused(caller, Fault::of(Reason::Expired, &detail));
         }
         let mut page = Page::new(LIST_BYTES_MAX);
         for event in events.take(count.unwrap_or(HISTORY_MAX)) {
@@ -167,12 +168,10 @@ impl Deciding<'_> {
         let Now { wall_us, .. } = self.now;
         let ahead = i64::try_from(SNAPSHOT_AHEAD_MS_MAX * 1_000).unwrap_or(0);
         if time > self.bank.clock.max(Time(wall_us + ahead)) {
-            let text = format!("{time} is more than a second ahead of this bank's clocks");
-            return Err(Fault::new(Reason::Limit, text));
+            return Err(Fault::of(Reason::Limit, &Detail::CutAhead { time }));
         }
         if time < self.bank.ledger.cut_horizon() {
-            let text = format!("this bank keeps cuts from {} on", self.bank.ledger.cut_horizon());
-            return Err(Fault::new(Reason::Expired, text));
+            return Err(cut_too_old(self.bank.ledger.cut_horizon()));
         }
         Ok(())
     }
@@ -187,9 +186,7 @@ impl Deciding<'_> {
         let ledger = &self.bank.ledger;
         let totals = match ledger.cut(asked.time) {
             Ok(totals) => totals,
-            Err(expired) => {
-                return self.refused(caller, Fault::new(Reason::Expired, expired.to_string()));
-            }
+            Err(expired) => return self.refused(caller, cut_too_old(expired.horizon)),
         };
         let mut cut = Cut {
             bank: self.bank.me().as_u8(),
@@ -276,6 +273,15 @@ impl Deciding<'_> {
     fn list(&mut self, caller: Caller, page: Page) {
         self.reply(caller, Reply::Done(page.into_array()), self.bank.seq);
     }
+}
+
+/// What is refused is this name's thing.
+fn named(name: &str) -> Detail {
+    Detail::Named { name: Word(name.to_owned()) }
+}
+
+fn cut_too_old(oldest: Time) -> Fault {
+    Fault::of(Reason::Expired, &Detail::CutTooOld { oldest })
 }
 
 /// A client or an account in a list. No two of them were created at one time: it is their order of creation.

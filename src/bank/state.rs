@@ -3,7 +3,6 @@
 //! Changed by `apply` alone, live and at recovery. Outcomes that are in the journal's index may be forgotten.
 
 use crate::bank::Identity;
-use crate::bank::drive::refuser;
 use crate::bank::io::{Outcome, OwnVote, Past, Seq};
 use crate::bank::record::Record;
 use crate::commit::token::{Token, Verdict};
@@ -11,6 +10,7 @@ use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::Ledger;
 use crate::limits::HISTORY_MAX;
 use crate::wire::Reason;
+use crate::wire::detail::Detail;
 use crate::wire::transaction::Transaction;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -104,7 +104,12 @@ impl How {
     }
 
     fn refused_here(me: BankId, text: &str) -> How {
-        How { text: text.into(), ..How::refused(refuser(text).unwrap_or(me)) }
+        let by = match Detail::parse(text) {
+            Some(Detail::Follows { by, .. }) => by,
+            // Its own words, or those of another version.
+            Some(_) | None => me,
+        };
+        How { text: text.into(), ..How::refused(by) }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::ids::TxId;
 use crate::limits::{
     OUTSIDE_VOTE_MS_MAX, QUEUE_WAIT_MS_MAX, RESOLVE_AFTER_MS, UNDECIDED_BYTES_MAX, UNDECIDED_MAX,
 };
+use crate::wire::detail::Detail;
 use crate::wire::reply::Reply;
 use crate::wire::transaction::Transaction;
 use crate::wire::{Fault, Reason};
@@ -56,7 +57,7 @@ impl Deciding<'_> {
                     (Some(_), Outcome::Aborted(_, reason))
                         if ended.outside && ended.own.verdict == Verdict::Ok =>
                     {
-                        let text = "it was refused for its outside coordinator".to_owned();
+                        let text = Detail::RefusedForOutside.to_string();
                         self.reply(caller, Reply::Nok(tx.clone(), token, *reason, text), ended.seq);
                     }
                     (Some(_), _) if ended.own.verdict == Verdict::Ok => {
@@ -64,7 +65,7 @@ impl Deciding<'_> {
                     }
                     (_, Outcome::Aborted(_, reason)) => {
                         let text = if ended.own.digest.is_none() {
-                            "this bank was asked to refuse this id before".to_owned()
+                            Detail::RefusedBefore.to_string()
                         } else {
                             ended.text.to_string()
                         };
@@ -87,7 +88,7 @@ impl Deciding<'_> {
     }
 
     pub(super) fn duplicate(&mut self, caller: Caller, tx: &TxId, token: Token, seq: Seq) {
-        let text = "this id was used for other bytes".to_owned();
+        let text = Detail::OtherBytes.to_string();
         self.reply(caller, Reply::Nok(tx.clone(), token, Reason::DuplicateId, text), seq);
     }
 
@@ -95,7 +96,7 @@ impl Deciding<'_> {
     pub fn names_me(&mut self, caller: Caller, transaction: &Transaction) -> bool {
         let named = transaction.banks().has(self.bank.me());
         if !named {
-            let text = format!("the transaction does not name this bank, {}", self.bank.me());
+            let text = Detail::NotNamed { bank: self.bank.me() }.to_string();
             self.reply(caller, Reply::Err(Reason::Malformed, text), 0);
         }
         named
@@ -105,14 +106,11 @@ impl Deciding<'_> {
     /// load, work that has begun goes first.
     pub fn look(&self, transaction: &Transaction, late: bool) -> Result<(), Fault> {
         if late {
-            return Err(Fault::new(
-                Reason::Limit,
-                format!("waited longer than {QUEUE_WAIT_MS_MAX} ms, the bank is busy"),
-            ));
+            return Err(Fault::of(Reason::Limit, &Detail::WaitedLong { ms: QUEUE_WAIT_MS_MAX }));
         }
         let bytes = self.bank.undecided_bytes + transaction.memory_bytes();
         if self.bank.undecided.len() >= UNDECIDED_MAX || bytes > UNDECIDED_BYTES_MAX {
-            return Err(Fault::new(Reason::Limit, "too many undecided transactions at this bank"));
+            return Err(Fault::of(Reason::Limit, &Detail::TooManyUndecided));
         }
         self.bank.ledger.check(self.bank.me(), self.bank.members, transaction)
     }
@@ -172,7 +170,7 @@ impl Deciding<'_> {
 
     /// A bank that has not voted refuses for ever.
     pub(super) fn tombstone(&mut self, caller: Caller, tx: &TxId, reason: Reason) {
-        let fault = Fault::new(reason, "");
+        let fault = Fault::bare(reason);
         let (token, seq) = self.refuse(tx, None, &fault);
         self.reply(caller, Reply::Aborted(tx.clone(), token, reason), seq);
         if let Some(drive) = self.desk.drives.get(tx) {
@@ -186,7 +184,7 @@ impl Deciding<'_> {
         let Some(drive) = self.desk.drives.get(tx) else { return };
         let mut refusal = refusal.map(|fault| (fault.reason, fault.text));
         if drive.coordinator.transaction().digest() != digest {
-            refusal = Some((Reason::DuplicateId, "the id was used for other bytes meanwhile".to_owned()));
+            refusal = Some((Reason::DuplicateId, Detail::OtherBytesMeanwhile.to_string()));
         }
         self.drive_event(tx, Event::OwnVote(token, refusal));
     }

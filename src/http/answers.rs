@@ -115,6 +115,9 @@ pub struct Event {
     /// The bank that refused, where the bank remembers it.
     #[serde(default)]
     pub by: Option<u8>,
+    /// The words of this bank's own refusal.
+    #[serde(default)]
+    pub text: String,
     /// Did this bank drive it?
     #[serde(default)]
     pub driven: bool,

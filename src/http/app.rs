@@ -214,6 +214,7 @@ pub fn unexpected(reply: &Reply) -> Problem {
 }
 
 /// A refusal of what is never refused.
+#[expect(clippy::needless_pass_by_value, reason = "it stands where a refusal is handed over")]
 pub fn unforeseen(reason: Reason, text: String) -> Problem {
-    Problem::unavailable("O banco recusou a consulta").because(reason).with_details(text)
+    Problem::unavailable("O banco recusou a consulta").because(reason).with_details(&text)
 }

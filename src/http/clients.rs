@@ -122,7 +122,7 @@ pub async fn create_client(State(app): State<App>, call: Call) -> Result<Respons
     if call.key.is_none() && is_there(&app, call.peer, look, Reason::UnknownClient).await? {
         return Err(Problem::refused(CLIENT_EXISTS, Reason::AlreadyExists));
     }
-    let refused = |reason: Reason, text| Problem::refused(CLIENT_EXISTS, reason).with_details(text);
+    let refused = |reason: Reason, text: String| Problem::refused(CLIENT_EXISTS, reason).with_details(&text);
     let created: Client =
         crate::http::answers::read(&app.done(call.peer, Request::Client(client), refused).await?)?;
     let Client { cpf, name: nome, kind: tipo, .. } = created;
@@ -146,7 +146,8 @@ pub async fn open_account(State(app): State<App>, call: Call) -> Result<Response
     if call.key.is_none() && is_there(&app, call.peer, look, Reason::UnknownAccount).await? {
         return Err(Problem::refused(ACCOUNT_REFUSED, Reason::AlreadyExists));
     }
-    let refused = |reason: Reason, text| Problem::refused(ACCOUNT_REFUSED, reason).with_details(text);
+    let refused =
+        |reason: Reason, text: String| Problem::refused(ACCOUNT_REFUSED, reason).with_details(&text);
     app.done(call.peer, Request::Account(account), refused).await?;
     Ok(json(StatusCode::CREATED, &opened))
 }

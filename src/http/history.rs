@@ -11,6 +11,8 @@ use crate::http::timeline;
 use crate::http::turn::Turn;
 use crate::ids::{Time, TxId};
 use crate::money::Money;
+use crate::panel::details;
+use crate::panel::texts::Lang;
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
@@ -107,18 +109,25 @@ fn ended(app: &App, event: Event) -> Line {
         None if event.outside => " pelo coordenador externo".to_owned(),
         None => String::new(),
     };
+    let words = |reason: Reason| refusal(reason, &event.text);
     let (status, detalhes) = match (event.outcome.as_str(), reason) {
         ("committed", _) if event.driven => ("Sucesso", "Transação completada com sucesso".to_owned()),
         ("committed", _) => ("Completada", "Transação completada e removida das pendências".to_owned()),
         // Somebody asked to refuse it, or nobody finished it in time.
         (_, Some(reason @ (Reason::Refused | Reason::Expired))) => {
-            ("Abortada", format!("Transação abortada{by}: {}", in_words(reason)))
+            ("Abortada", format!("Transação abortada{by}: {}", words(reason)))
         }
-        (_, Some(reason)) => ("Falha", format!("Transação falhou{by}: {}", in_words(reason))),
+        (_, Some(reason)) => ("Falha", format!("Transação falhou{by}: {}", words(reason))),
         (_, None) => ("Abortada", format!("Transação abortada{by}")),
     };
     let transacao = Transacao { id: event.tx, participantes: participants(event.ops) };
     Line { status, detalhes, transacao }
+}
+
+/// A reason, and the words that the bank which refused had beside it.
+fn refusal(reason: Reason, text: &str) -> String {
+    let more = details::first_words(Lang::Pt, text);
+    if more.is_empty() { in_words(reason).to_owned() } else { format!("{} ({more})", in_words(reason)) }
 }
 
 /// A reason in the words of the people who use the routes.
@@ -170,7 +179,7 @@ struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     motivo: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    detalhes: Option<&'static str>,
+    detalhes: Option<String>,
     /// The commit's time, or the refusal's, in microseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     tempo_us: Option<Time>,
@@ -239,7 +248,7 @@ async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Outcome, Prob
         Reply::Committed(_, time, _) => Ok(Outcome { tempo_us: Some(time), ..outcome("completada") }),
         Reply::Aborted(_, token, reason) => Ok(Outcome {
             motivo: Some(reason.as_str()),
-            detalhes: Some(in_words(reason)),
+            detalhes: Some(in_words(reason).to_owned()),
             tempo_us: Some(token.time),
             ..outcome("abortada")
         }),
@@ -262,6 +271,9 @@ async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Outcome, Prob
 async fn details(app: &App, peer: SocketAddr, tx: &TxId, outcome: &mut Outcome) -> Result<(), Problem> {
     let event = events(app, peer).await?.into_iter().find(|event| event.tx == tx.as_str());
     if let Some(event) = event {
+        if let Some(reason) = event.reason.as_deref().and_then(Reason::parse) {
+            outcome.detalhes = Some(refusal(reason, &event.text));
+        }
         outcome.banco = event.by;
         outcome.participantes = event.ops.map(|ops| participants(Some(ops)));
     } else {

@@ -77,7 +77,7 @@ fn composite_ops(app: &App, fields: &Fields<'_>) -> Result<Vec<Op>, Problem> {
     }
     let refused = |what: &str| {
         let text = format!("`participantes` {what}");
-        Problem::refused(COMPOSITE_REFUSED, Reason::Refused).with_details(text)
+        Problem::refused(COMPOSITE_REFUSED, Reason::Refused).with_details(&text)
     };
     let (mut ops, mut total, mut destination) = (Vec::new(), Money::ZERO, None);
     for (at, item) in items.iter().enumerate() {
@@ -153,7 +153,7 @@ impl Holder {
 /// Has the bank execute a transaction of these operations, under the caller's id or a fresh one.
 async fn execute(app: &App, call: &Call, ops: Vec<Op>, refused: &'static str) -> Result<Response, Problem> {
     let transaction = Transaction::from_ops(ops, None)
-        .map_err(|fault| Problem::refused(refused, fault.reason).with_details(fault.text))?;
+        .map_err(|fault| Problem::refused(refused, fault.reason).with_details(&fault.text))?;
     let tx = call.key.clone().unwrap_or_else(|| app.fresh_id());
     let reply = app.ask(call.peer, Request::Execute(tx.clone(), Arc::new(transaction))).await?;
     match reply {
@@ -161,7 +161,7 @@ async fn execute(app: &App, call: &Call, ops: Vec<Op>, refused: &'static str) ->
             Ok(about(json(StatusCode::OK, &serde_json::json!({ "success": true })), &tx))
         }
         Reply::Aborted(tx, _, reason) => Err(Problem::refused(refused, reason).about(&tx)),
-        Reply::Err(reason, text) => Err(Problem::refused(refused, reason).with_details(text).about(&tx)),
+        Reply::Err(reason, text) => Err(Problem::refused(refused, reason).with_details(&text).about(&tx)),
         Reply::Doubt(tx, _) => Ok(pending(&tx)),
         other @ (Reply::Ok(..)
         | Reply::Nok(..)

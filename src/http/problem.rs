@@ -1,6 +1,8 @@
 //! What a route says when it does not do what was asked: always JSON, in words that name the thing.
 
 use crate::ids::TxId;
+use crate::panel::details::in_words;
+use crate::panel::texts::Lang;
 use crate::wire::Reason;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -48,7 +50,7 @@ impl Problem {
 
     /// The bank answered what this program does not expect; it names the answer.
     pub fn unexpected(what: &str) -> Problem {
-        Problem::unavailable("O banco respondeu algo que não era esperado").with_details(what.to_owned())
+        Problem::unavailable("O banco respondeu algo que não era esperado").with_details(what)
     }
 
     /// With the protocol's reason.
@@ -57,9 +59,9 @@ impl Problem {
         self
     }
 
-    /// With more words.
-    pub fn with_details(mut self, text: String) -> Problem {
-        self.body.detalhes = (!text.is_empty()).then_some(text);
+    /// With more words: a bank's, which are told in Portuguese, or the route's own.
+    pub fn with_details(mut self, text: &str) -> Problem {
+        self.body.detalhes = (!text.is_empty()).then(|| in_words(Lang::Pt, text));
         self
     }
 

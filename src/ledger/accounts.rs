@@ -8,6 +8,7 @@ use super::view::{AccountView, Holders};
 use crate::ids::{AccountNumber, TaxId, Time};
 use crate::limits::HOLDERS_MAX;
 use crate::money::Money;
+use crate::wire::detail::Detail;
 use crate::wire::request::{NewAccount, NewClient};
 use crate::wire::transaction::Flow;
 use crate::wire::{Fault, Reason};
@@ -98,11 +99,12 @@ impl Accounts {
     /// The place of an account that an operation names, with its holder where it names one.
     pub(super) fn check_named(&self, number: &AccountNumber, cpf: Option<&TaxId>) -> Result<Slot, Fault> {
         let Some(slot) = self.find(number) else {
-            return Err(Fault::new(Reason::UnknownAccount, format!("no account {number}")));
+            return Err(Fault::of(Reason::UnknownAccount, &Detail::NoAccount { number: number.clone() }));
         };
         match cpf {
             Some(cpf) if !self.holders(slot).iter().any(|holder| holder == cpf) => {
-                Err(Fault::new(Reason::NotHolder, format!("{cpf} does not hold account {number}")))
+                let detail = Detail::NotHolder { cpf: cpf.clone(), number: number.clone() };
+                Err(Fault::of(Reason::NotHolder, &detail))
             }
             Some(_) | None => Ok(slot),
         }
@@ -112,13 +114,13 @@ impl Accounts {
     pub(super) fn check_sums(&self, slot: Slot, takes: i128, gives: i128) -> Result<(), Fault> {
         let Account { number, figures, .. } = &self.accounts[slot.index()];
         if takes > figures.available().wide() {
-            let available = figures.available().0;
-            let text = format!("account {number} has {available} centavos available, {takes} are asked");
-            return Err(Fault::new(Reason::InsufficientFunds, text));
+            let available = figures.available().wide();
+            let detail = Detail::Short { number: number.clone(), available, asked: takes };
+            return Err(Fault::of(Reason::InsufficientFunds, &detail));
         }
         if figures.balance.wide() + figures.incoming.wide() + gives > Money(i64::MAX).wide() {
-            let text = format!("account {number} can't hold {gives} centavos more");
-            return Err(Fault::new(Reason::Limit, text));
+            let detail = Detail::Full { number: number.clone(), more: gives };
+            return Err(Fault::of(Reason::Limit, &detail));
         }
         Ok(())
     }
@@ -223,11 +225,11 @@ impl Accounts {
     pub(super) fn check_client(&self, client: &NewClient) -> Result<Known, Fault> {
         match self.client(&client.cpf) {
             Some(known) if known == client => Ok(Known::Same),
-            Some(_) => Err(Fault::new(
-                Reason::AlreadyExists,
-                format!("client {} has another name or kind here", client.cpf),
-            )),
-            None => check_place(self.clients.len(), "clients"),
+            Some(_) => {
+                let detail = Detail::OtherClient { cpf: client.cpf.clone() };
+                Err(Fault::of(Reason::AlreadyExists, &detail))
+            }
+            None => check_place(self.clients.len(), |most| Detail::ClientsFull { most }),
         }
     }
 
@@ -242,27 +244,25 @@ impl Accounts {
             return if same {
                 Ok(Known::Same)
             } else {
-                let text = format!("account {number} has other holders or another first deposit here");
-                Err(Fault::new(Reason::AlreadyExists, text))
+                Err(Fault::of(Reason::AlreadyExists, &Detail::OtherAccount { number: number.clone() }))
             };
         }
         if holders.is_empty() || holders.len() > HOLDERS_MAX || holders[1..].contains(&holders[0]) {
-            let text = format!("account {number} needs one holder, or two different ones");
-            return Err(Fault::new(Reason::Malformed, text));
+            return Err(Fault::of(Reason::Malformed, &Detail::BadHolders { number: number.clone() }));
         }
         if *deposit < Money::ZERO {
-            return Err(Fault::new(Reason::Malformed, format!("deposit {} is below zero", deposit.0)));
+            return Err(Fault::of(Reason::Malformed, &Detail::BadDeposit { deposit: deposit.wide() }));
         }
         for cpf in holders {
             let Some(client) = self.by_cpf.get(cpf).map(|client| &self.clients[*client as usize]) else {
-                return Err(Fault::new(Reason::UnknownClient, format!("no client {cpf}")));
+                return Err(Fault::of(Reason::UnknownClient, &Detail::NoClient { cpf: cpf.clone() }));
             };
             if let (1, Some(slot)) = (holders.len(), client.individual) {
-                let text = format!("{cpf} already holds the individual account {}", self.number(slot));
-                return Err(Fault::new(Reason::Refused, text));
+                let detail = Detail::OneIndividual { cpf: cpf.clone(), number: self.number(slot).clone() };
+                return Err(Fault::of(Reason::Refused, &detail));
             }
         }
-        check_place(self.accounts.len(), "accounts")
+        check_place(self.accounts.len(), |most| Detail::AccountsFull { most })
     }
 
     pub(super) fn add_client(&mut self, client: &NewClient, time: Time) {
@@ -412,10 +412,10 @@ fn place(count: usize) -> u32 {
     u32::try_from(count).expect("check_place leaves no more than fit")
 }
 
-fn check_place(count: usize, things: &str) -> Result<Known, Fault> {
+fn check_place(count: usize, full: impl Fn(usize) -> Detail) -> Result<Known, Fault> {
     match u32::try_from(count) {
         Ok(count) if count < u32::MAX => Ok(Known::New),
-        Ok(_) | Err(_) => Err(Fault::new(Reason::Limit, format!("no more {things} than {count}"))),
+        Ok(_) | Err(_) => Err(Fault::of(Reason::Limit, &full(count))),
     }
 }
 

@@ -23,6 +23,7 @@ pub use view::{AccountView, Holders};
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, RegisterValue, TaxId, Time, TxId};
 use crate::limits::OPS_MAX;
 use crate::money::Money;
+use crate::wire::detail::Detail;
 use crate::wire::request::{NewAccount, NewClient};
 use crate::wire::transaction::{Action, Flow, Transaction};
 use crate::wire::{Fault, Reason};
@@ -63,16 +64,13 @@ impl Ledger {
     /// `insufficient-funds` or `limit`.
     pub fn check(&self, me: BankId, consortium: BankSet, transaction: &Transaction) -> Result<(), Fault> {
         if let Some(stranger) = transaction.banks().minus(consortium).iter().next() {
-            return Err(Fault::new(Reason::Refused, format!("bank {stranger} is not in the consortium")));
+            return Err(Fault::of(Reason::Refused, &Detail::NotMember { bank: stranger }));
         }
         if !transaction.is_balanced() {
-            return Err(Fault::new(Reason::Unbalanced, "debits and credits differ"));
+            return Err(Fault::of(Reason::Unbalanced, &Detail::Unbalanced));
         }
         if !transaction.registers_are_uniform(consortium) {
-            return Err(Fault::new(
-                Reason::Unbalanced,
-                "a register is set once at every bank of the consortium, to one value",
-            ));
+            return Err(Fault::of(Reason::Unbalanced, &Detail::NotEverywhere));
         }
         let mut slots = [Slot::default(); OPS_MAX];
         let mut found = 0;
@@ -80,14 +78,15 @@ impl Ledger {
             match &op.action {
                 Action::Money { account, cpf, .. } => {
                     if found == OPS_MAX {
-                        return Err(Fault::new(Reason::Limit, format!("more than {OPS_MAX} operations")));
+                        return Err(Fault::of(Reason::Limit, &Detail::TooManyOps { most: OPS_MAX }));
                     }
                     slots[found] = self.book.accounts.check_named(account, cpf.as_ref())?;
                     found += 1;
                 }
                 Action::Set { key, .. } => {
                     if let Some(holder) = self.book.registers.locked_by(key) {
-                        return Err(Fault::new(Reason::Locked, format!("register {key} waits for {holder}")));
+                        let detail = Detail::RegisterLocked { key: key.clone(), tx: holder.clone() };
+                        return Err(Fault::of(Reason::Locked, &detail));
                     }
                 }
             }

@@ -87,7 +87,7 @@ page! {
         legs: Option<Vec<LegView>>,
         /// What each bank says.
         votes: Vec<VoteView>,
-        /// The refusal in the protocol's own words.
+        /// Who refused, and why in that bank's words.
         detail: Option<String>,
         /// The path of the picture of its steps.
         picture: Option<String>,

@@ -216,6 +216,7 @@ texts! {
     adds_up: "Confere até o centavo." / "It adds up to the centavo.";
     does_not_add_up: "NÃO CONFERE." / "IT DOES NOT ADD UP.";
     incomplete: "Não dá para dizer: falta" / "It can't be said: missing";
+    cut_waits: "O corte espera a transação" / "The cut waits for transaction";
     cut_again: "Auditar de novo" / "Audit again";
     // Demonstração
     demo_explained: "Os botões agem de verdade nos processos dos bancos. O dinheiro tem que sobreviver a todos." / "The buttons act on the banks' real processes. The money has to survive all of them.";

@@ -1,6 +1,7 @@
 //! The wire's grammar: what a line means, and what a reply looks like. Pure; sockets are elsewhere.
 
 pub mod codec;
+pub mod detail;
 pub mod help;
 pub mod json;
 pub mod registration;
@@ -9,6 +10,7 @@ pub mod request;
 pub mod text;
 pub mod transaction;
 
+use detail::Detail;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -103,8 +105,18 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault for `reason`, told in `text`.
-    pub fn new(reason: Reason, text: impl Into<String>) -> Fault {
+    /// A fault of a line, told in `text`. What banks refuse has words of its own: `of`.
+    pub(in crate::wire) fn new(reason: Reason, text: impl Into<String>) -> Fault {
         Fault { reason, text: text.into() }
+    }
+
+    /// A refusal of a bank.
+    pub fn of(reason: Reason, detail: &Detail) -> Fault {
+        Fault { reason, text: detail.to_string() }
+    }
+
+    /// A refusal whose reason says all.
+    pub fn bare(reason: Reason) -> Fault {
+        Fault { reason, text: String::new() }
     }
 }

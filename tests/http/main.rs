@@ -16,6 +16,7 @@ mod page;
 mod routes;
 mod script;
 mod sites;
+mod words;
 
 use client::Connection;
 use support::{Cluster, free_ports, wait_until};

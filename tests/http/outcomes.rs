@@ -39,8 +39,14 @@ fn history_tells_who_drove_and_what_failed_where() {
             {"banco": 1, "cpf": BIA, "numero": "2", "operacao": "crédito", "valor": 5},
         ]})
     );
-    assert_eq!(history[1]["detalhes"], "Transação falhou neste banco: saldo insuficiente");
-    assert_eq!(history[2]["detalhes"], "Transação falhou no banco 1: o CPF não é titular da conta");
+    assert_eq!(
+        history[1]["detalhes"],
+        "Transação falhou neste banco: saldo insuficiente (a conta 1 tem R$ 5,00 disponíveis, são pedidos R$ 50,00)"
+    );
+    assert_eq!(
+        history[2]["detalhes"],
+        "Transação falhou no banco 1: o CPF não é titular da conta (33333333333 não é titular da conta 2)"
+    );
     // Bank 0 refused because bank 1 did.
     let told = http.get("/transacoes/h3").json();
     assert_eq!((&told["status"], &told["banco"]), (&"abortada".into(), &1.into()), "{told}");

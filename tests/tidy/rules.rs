@@ -26,7 +26,7 @@ const MODULES: [(&str, &[&str]); 20] = [
     ("fresh", &["ids"]),
     ("peers", &["money", "limits", "ids", "wire", "commit", "bank", "crash", "steplog"]),
     ("node", &["money", "limits", "ids", "wire", "commit", "bank", "crash", "journal", "steplog"]),
-    ("panel", &["money", "wire"]),
+    ("panel", &["money", "limits", "ids", "wire"]),
     // It asks the bank through `node` as a session does, and touches neither the bank nor the journal.
     (
         "http",

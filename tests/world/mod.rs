@@ -454,6 +454,7 @@ impl World {
             std::mem::take(&mut node.sends).into_iter().partition(|send| send.after <= durable);
         (node.replies, node.sends) = (stay, keep);
         for Outgoing { to, reply, .. } in leave {
+            tell::assert_known_words(&reply);
             if to.session.0 < FIRST_LINK {
                 self.seen.push(Seen::Reply { bank, caller: to, reply });
             } else if let Some(link) = self.links.get_mut(&to.session.0)
@@ -489,7 +490,7 @@ pub fn outside_request(bank: usize, line: &str) -> Result<Request, Fault> {
         Some((tx, transaction)) => (tx, Transaction::parse(transaction)?.ops().to_vec()),
         None => return Request::parse(line),
     };
-    let tx = TxId::new(tx).map_err(|bad| Fault::new(Reason::Malformed, bad.to_string()))?;
+    let tx = TxId::new(tx).map_err(|bad| Fault { reason: Reason::Malformed, text: bad.to_string() })?;
     Ok(Request::Prepare(tx, Arc::new(Transaction::with_outside(bank, ops)?)))
 }
 

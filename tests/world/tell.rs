@@ -5,11 +5,29 @@ use consorcio::bank::io::{CoreStep, Message, Outcome};
 use consorcio::bank::record::Record;
 use consorcio::commit::token::{Token, Verdict};
 use consorcio::ids::{BankId, Time};
+use consorcio::wire::detail::Detail;
 use consorcio::wire::reply::Reply;
 use std::fmt::Write as _;
 
 /// Times are told from here on.
 const EPOCH_US: i64 = 1_000_000;
+
+/// Whoever shows a core's words in another language knows them all: what it says beside a reason is a `Detail`.
+pub fn assert_known_words(reply: &Reply) {
+    let words = match reply {
+        Reply::Nok(.., words) | Reply::Doubt(_, words) | Reply::Refused(_, words) | Reply::Err(_, words) => {
+            words
+        }
+        Reply::Ok(..)
+        | Reply::Committed(..)
+        | Reply::Aborted(..)
+        | Reply::Unknown(_)
+        | Reply::Done(_)
+        | Reply::Pong
+        | Reply::Bye => return,
+    };
+    assert!(words.is_empty() || Detail::parse(words).is_some(), "no detail is told as {words:?}");
+}
 
 /// The line of what was seen.
 pub fn line(seen: &Seen) -> String {

@@ -8,10 +8,11 @@ use crate::http::pages::visit::Visit;
 use crate::http::problem::Problem;
 use crate::ids::Time;
 use crate::money::Total;
+use crate::panel::details::told;
 use crate::panel::frame::Page;
 use crate::panel::pages::Audit;
-use crate::panel::texts::reason_words;
 use crate::panel::views::{AuditFigures, AuditRow};
+use crate::wire::Reason;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use axum::extract::State;
@@ -65,10 +66,9 @@ fn figures(visit: &Visit, reply: Option<Reply>) -> Result<AuditFigures, String> 
                 transfers_out: Total(cut.transfers_out_total),
             })
         }
-        // Which transaction the cut waits for, or what else is the matter, stands in the text.
-        Some(Reply::Refused(reason, text) | Reply::Err(reason, text)) => {
-            Err(format!("{} {text}", reason_words(visit.lang, reason)))
-        }
+        // The transaction that the cut waits for stands in the text.
+        Some(Reply::Refused(Reason::Locked, tx)) => Err(format!("{} {tx}", t.cut_waits)),
+        Some(Reply::Refused(reason, text) | Reply::Err(reason, text)) => Err(told(visit.lang, reason, &text)),
         Some(_) | None => Err(t.vote_silent.to_owned()),
     }
 }

@@ -10,6 +10,7 @@ use crate::http::pages::visit::{Visit, encoded};
 use crate::http::problem::{Problem, text_of};
 use crate::http::timeline;
 use crate::ids::{BankId, TxId};
+use crate::panel::details;
 use crate::panel::frame::Page;
 use crate::panel::pages::{History, Transaction};
 use crate::panel::texts::{Texts, reason_words};
@@ -92,6 +93,7 @@ async fn details(app: &App, visit: &Visit, given: &str) -> Result<Transaction, P
     let votes = lines::statuses(app, visit.peer, &tx).await;
     let known = find(app, visit, &tx).await?;
     let ops = known.as_ref().and_then(|known| known.ops.clone());
+    let detail = known.as_ref().and_then(|known| known.refusal.clone());
     let mut row = match known {
         Some(known) => known.row,
         None => unlisted(visit, &tx, &votes),
@@ -100,12 +102,6 @@ async fn details(app: &App, visit: &Visit, given: &str) -> Result<Transaction, P
     if row.state == TxState::Unknown && visit.query("novo") == "1" {
         row.state = TxState::Undecided;
     }
-    let detail = votes.iter().find_map(|(_, reply)| match reply {
-        Some(Reply::Aborted(_, token, reason)) => {
-            Some(format!("{reason} · {} {}", visit.t().bank, token.bank))
-        }
-        _ => None,
-    });
     let votes = votes_of(app, visit.t(), ops.as_deref(), &votes);
     let told = timeline::of(app, &tx).await;
     let again = ops.as_deref().filter(|_| row.state == TxState::Aborted).and_then(again);
@@ -125,6 +121,8 @@ async fn details(app: &App, visit: &Visit, given: &str) -> Result<Transaction, P
 struct Known {
     row: TxRow,
     ops: Option<Vec<Op>>,
+    /// Who refused, and in which words.
+    refusal: Option<String>,
 }
 
 /// Looks among this bank's undecided and newest transactions, and where it takes no part, among the others'.
@@ -152,11 +150,16 @@ async fn find(app: &App, visit: &Visit, tx: &TxId) -> Result<Option<Known>, Prob
 
 impl Known {
     fn pending(visit: &Visit, pending: Pending) -> Known {
-        Known { row: pending_row(visit.lang, &pending), ops: pending.ops }
+        Known { row: pending_row(visit.lang, &pending), ops: pending.ops, refusal: None }
     }
 
     fn event(visit: &Visit, event: Event) -> Known {
-        Known { row: event_row(visit.lang, &event), ops: event.ops }
+        let words = details::first_words(visit.lang, &event.text);
+        let refusal = event.by.map(|by| {
+            let bank = format!("{} {by}", visit.t().bank);
+            if words.is_empty() { bank } else { format!("{bank}: {words}") }
+        });
+        Known { row: event_row(visit.lang, &event), ops: event.ops, refusal }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::http::pages::show::{bank_name, failed, html, legs, page, when};
 use crate::http::pages::visit::Visit;
 use crate::http::problem::Problem;
 use crate::ids::TxId;
+use crate::panel::details;
 use crate::panel::frame::Page;
 use crate::panel::pages::Pending;
 use crate::panel::texts::reason_words;
@@ -25,14 +26,12 @@ pub async fn pending(State(app): State<App>, visit: Visit) -> Response {
 
 async fn view(app: &App, visit: &Visit, resolved: Option<Resolved>) -> Result<Pending, Problem> {
     let (f, _) = visit.frame(app, Page::Pending).await?;
-    let t = visit.t();
     let row = |pending: PendingAnswer| PendingRow {
         since: when(visit.lang, pending.since),
         kept_by: kept_by(app, visit, &pending),
         legs: legs(app, visit.lang, pending.ops.as_deref().unwrap_or_default()),
         tx: pending.tx,
     };
-    let _ = t;
     Ok(Pending { f, rows: pending_list(app, visit).await?.into_iter().map(row).collect(), resolved })
 }
 
@@ -82,7 +81,9 @@ async fn resolved(app: &App, form: &Form, tx: &TxId) -> Result<Resolved, Problem
             let who = bank_name(app, t, token.bank.as_u8());
             (TxState::Aborted, format!("{} {who}: {}", t.resolved_aborted, reason_words(lang, reason)))
         }
-        Reply::Doubt(_, text) => (TxState::Undecided, format!("{} {text}", t.resolved_doubt)),
+        Reply::Doubt(_, text) => {
+            (TxState::Undecided, format!("{} {}", t.resolved_doubt, details::sentence(lang, &text)))
+        }
         other => return Err(unexpected(&other)),
     };
     Ok(Resolved { tx: tx.to_string(), state, words })

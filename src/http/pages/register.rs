@@ -11,6 +11,7 @@ use crate::panel::pages::{Cash, NewAccount, NewClient};
 use crate::panel::texts::reason_words;
 use crate::panel::views::Field;
 use crate::wire::Reason;
+use crate::wire::detail::Detail;
 use crate::wire::reply::Reply;
 use crate::wire::request::{NewAccount as AccountAsked, NewClient as ClientAsked, Request};
 use crate::wire::transaction::{Action, Flow, Op, Transaction};
@@ -127,13 +128,12 @@ async fn account_opened(app: &App, form: &Form) -> Result<Sent<NewAccount>, Prob
         return Ok(Sent::Again(view));
     }
     let shown = number.to_string();
-    let holders = std::iter::once(first).chain(second).collect();
+    let holders = std::iter::once(first).chain(second.clone()).collect();
     let words = |reason| reason_words(form.visit.lang, reason).to_owned();
     match app.ask(form.peer, Request::Account(AccountAsked { number, holders, deposit })).await? {
         Reply::Done(_) => Ok(Sent::Done(format!("/painel/contas/{}?feito=conta", encoded(&shown)))),
         Reply::Refused(reason, text) | Reply::Err(reason, text) => {
-            let second_named =
-                text.contains(view.second_cpf.value.as_str()) && !view.second_cpf.value.is_empty();
+            let second_named = matches!(Detail::parse(&text), Some(Detail::NoClient { cpf }) if Some(&cpf) == second.as_ref());
             match reason {
                 Reason::UnknownClient if second_named => view.second_cpf.error = Some(words(reason)),
                 Reason::UnknownClient => view.cpf.error = Some(words(reason)),

@@ -1,0 +1,285 @@
+//! A bank's words beside a reason, in the language of the people who read them: in Portuguese for the routes and the
+//! panel, in English with amounts as people write them.
+//!
+//! There is no arm for the rest: a form of detail that a bank is taught does not compile until it has its words here.
+//! What is none of a bank's forms, such as the words of another version, is shown as it is.
+
+use super::texts::{Lang, reason_words};
+use crate::ids::{BankId, BankSet};
+use crate::limits::BANKS_MAX;
+use crate::money::Total;
+use crate::wire::Reason;
+use crate::wire::detail::{Banks, Detail, Words};
+
+/// What `text`, which stands beside a reason, says in this language.
+pub fn in_words(lang: Lang, text: &str) -> String {
+    let (banks, its) = unfolded(text);
+    let mut told = String::new();
+    for (at, by) in banks.iter().enumerate() {
+        told.push_str(&followed(lang, *by, at + 1 == banks.len() && its.is_empty()));
+    }
+    told + &alone(lang, &its)
+}
+
+/// A refusal with its reason, as sentences.
+pub fn told(lang: Lang, reason: Reason, text: &str) -> String {
+    format!("{} {}", reason_words(lang, reason), sentence(lang, text)).trim_end().to_owned()
+}
+
+/// What `text` says as a sentence; nothing where it says nothing. A name that stands first stays as it is.
+pub fn sentence(lang: Lang, text: &str) -> String {
+    let words = in_words(lang, text);
+    let begins_with_name =
+        matches!(Detail::parse(text), None | Some(Detail::Named { .. } | Detail::HeldBy { .. }));
+    let mut rest = words.chars();
+    match rest.next() {
+        None => String::new(),
+        Some(_) if begins_with_name => words,
+        Some(first) => first.to_uppercase().chain(rest).chain(['.']).collect(),
+    }
+}
+
+/// The same without the banks whose refusals led to it: the words of the first one that refused.
+pub fn first_words(lang: Lang, text: &str) -> String {
+    alone(lang, &unfolded(text).1)
+}
+
+/// A refusal may follow one that follows another: those banks, and what the innermost one says. No more of them are
+/// unfolded than there are banks.
+fn unfolded(text: &str) -> (Vec<BankId>, String) {
+    let (mut banks, mut rest) = (Vec::new(), text.to_owned());
+    while banks.len() < BANKS_MAX
+        && let Some(Detail::Follows { by, its: Words(its) }) = Detail::parse(&rest)
+    {
+        banks.push(by);
+        rest = its;
+    }
+    (banks, rest)
+}
+
+fn alone(lang: Lang, text: &str) -> String {
+    match (Detail::parse(text), lang) {
+        (None, _) => text.to_owned(),
+        (Some(detail), Lang::Pt) => in_portuguese(&detail),
+        (Some(detail), Lang::En) => in_english(&detail),
+    }
+}
+
+fn followed(lang: Lang, by: BankId, is_all: bool) -> String {
+    let after = if is_all { "" } else { ": " };
+    match lang {
+        Lang::Pt => format!("o banco {by} recusou{after}"),
+        Lang::En => format!("bank {by} refused{after}"),
+    }
+}
+
+fn in_portuguese(detail: &Detail) -> String {
+    match detail {
+        Detail::Unbalanced => "débitos e créditos não batem".into(),
+        Detail::NotEverywhere => {
+            "um registro é mudado uma vez em cada banco do consórcio, para um só valor".into()
+        }
+        Detail::TooManyUndecided => "há transações em aberto demais neste banco".into(),
+        Detail::BankSilent => "um banco não respondeu, e este ainda não tinha votado".into(),
+        Detail::OtherBytes => "este identificador já foi usado para outro conteúdo".into(),
+        Detail::OtherBytesMeanwhile => "o identificador foi usado para outro conteúdo enquanto isso".into(),
+        Detail::OtherBytesDriven => "este identificador está em uso aqui com outro conteúdo".into(),
+        Detail::RefusedBefore => "já tinham pedido a este banco que recusasse este identificador".into(),
+        Detail::RefusedForOutside => "foi recusada pelo seu coordenador externo".into(),
+        Detail::NotOutside => {
+            "este identificador foi usado para uma transação sem coordenador externo".into()
+        }
+        Detail::OutsideUndecided => {
+            "o seu coordenador externo não votou; ele ainda pode, ou ABORT recusa por ele".into()
+        }
+        Detail::Busy => "o banco está ocupado; nada foi enviado".into(),
+        Detail::Unreached => "nenhum dos bancos pôde ser alcançado; nada foi enviado".into(),
+        Detail::NotVoted => "este banco não votou nela".into(),
+        Detail::NoTokens => "faltam provas dos votos; este banco pergunta aos outros".into(),
+        Detail::NoPlace => "há conexões demais, tente mais tarde".into(),
+        Detail::NotMember { bank } => format!("o banco {bank} não está no consórcio"),
+        Detail::Follows { by, its } => followed(Lang::Pt, *by, its.0.is_empty()) + &its.0,
+        Detail::NotNamed { bank } => format!("a transação não nomeia este banco, o {bank}"),
+        Detail::NoAnswer { banks: Banks(banks) } => match banks.len() {
+            0 => "o resultado ainda não é conhecido".into(),
+            1 => format!("o resultado ainda não é conhecido; falta a resposta do banco {}", list(*banks)),
+            _ => {
+                format!("o resultado ainda não é conhecido; faltam as respostas dos bancos {}", list(*banks))
+            }
+        },
+        Detail::TooManyOps { most } => format!("mais de {most} operações"),
+        Detail::RegisterLocked { key, tx } => format!("o registro {key} espera a transação {tx}"),
+        Detail::NoAccount { number } => format!("a conta {number} não existe"),
+        Detail::NotHolder { cpf, number } => format!("{cpf} não é titular da conta {number}"),
+        Detail::Short { number, available, asked } => {
+            let (available, asked) = (Total(*available), Total(*asked));
+            format!("a conta {number} tem {available} disponíveis, são pedidos {asked}")
+        }
+        Detail::Full { number, more } => {
+            format!("a conta {number} não comporta mais {}", Total(*more))
+        }
+        Detail::OtherAccount { number } => {
+            format!("a conta {number} já existe aqui com outros titulares ou outro depósito inicial")
+        }
+        Detail::BadHolders { number } => {
+            format!("a conta {number} precisa de um titular, ou de dois diferentes")
+        }
+        Detail::BadDeposit { deposit } => format!("o depósito de {} é negativo", Total(*deposit)),
+        Detail::OtherClient { cpf } => format!("o cliente {cpf} já existe aqui com outro nome ou tipo"),
+        Detail::NoClient { cpf } => format!("o cliente {cpf} não existe"),
+        Detail::OneIndividual { cpf, number } => format!("{cpf} já tem a conta individual {number}"),
+        Detail::ClientsFull { most } => format!("não cabem mais de {most} clientes"),
+        Detail::AccountsFull { most } => format!("não cabem mais de {most} contas"),
+        Detail::WaitedLong { ms } => format!("esperou mais de {ms} ms, o banco está ocupado"),
+        Detail::NotNewest { after, most } => {
+            format!("{after} não está entre os {most} resultados mais novos")
+        }
+        Detail::CutAhead { .. } => "o corte está mais de um segundo à frente dos relógios deste banco".into(),
+        Detail::CutTooOld { .. } => "este banco só guarda cortes mais novos".into(),
+        Detail::NotOutsides { verb } => format!("este {verb} não é de um coordenador externo"),
+        Detail::NoOutside { verb } => format!("{verb} não aceita transações de um coordenador externo"),
+        Detail::NotOnLink { verb } => format!("{verb} não passa por uma ligação entre bancos"),
+        Detail::OfSession { verb } => format!("{verb} é respondido pela sessão"),
+        Detail::HeldBy { key, tx } => format!("{key} espera a transação {tx}"),
+        Detail::Named { name } => name.to_string(),
+    }
+}
+
+/// The wire's own words, but for what people write in another way.
+fn in_english(detail: &Detail) -> String {
+    match detail {
+        Detail::Short { number, available, asked } => {
+            format!("account {number} has {} available, {} are asked", Total(*available), Total(*asked))
+        }
+        Detail::Full { number, more } => format!("account {number} can't hold {} more", Total(*more)),
+        Detail::BadDeposit { deposit } => format!("deposit {} is below zero", Total(*deposit)),
+        Detail::NoAnswer { banks: Banks(BankSet::EMPTY) } => "not known yet".into(),
+        Detail::CutAhead { .. } => "the cut is more than a second ahead of this bank's clocks".into(),
+        Detail::CutTooOld { .. } => "this bank keeps newer cuts only".into(),
+        Detail::Unbalanced
+        | Detail::NotEverywhere
+        | Detail::TooManyUndecided
+        | Detail::BankSilent
+        | Detail::OtherBytes
+        | Detail::OtherBytesMeanwhile
+        | Detail::OtherBytesDriven
+        | Detail::RefusedBefore
+        | Detail::RefusedForOutside
+        | Detail::NotOutside
+        | Detail::OutsideUndecided
+        | Detail::Busy
+        | Detail::Unreached
+        | Detail::NotVoted
+        | Detail::NoTokens
+        | Detail::NoPlace
+        | Detail::NotMember { .. }
+        | Detail::Follows { .. }
+        | Detail::NotNamed { .. }
+        | Detail::NoAnswer { .. }
+        | Detail::TooManyOps { .. }
+        | Detail::RegisterLocked { .. }
+        | Detail::NoAccount { .. }
+        | Detail::NotHolder { .. }
+        | Detail::OtherAccount { .. }
+        | Detail::BadHolders { .. }
+        | Detail::OtherClient { .. }
+        | Detail::NoClient { .. }
+        | Detail::OneIndividual { .. }
+        | Detail::ClientsFull { .. }
+        | Detail::AccountsFull { .. }
+        | Detail::WaitedLong { .. }
+        | Detail::NotNewest { .. }
+        | Detail::NotOutsides { .. }
+        | Detail::NoOutside { .. }
+        | Detail::NotOnLink { .. }
+        | Detail::OfSession { .. }
+        | Detail::HeldBy { .. }
+        | Detail::Named { .. } => detail.to_string(),
+    }
+}
+
+fn list(banks: BankSet) -> String {
+    let names: Vec<String> = banks.iter().map(|bank| bank.to_string()).collect();
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} e {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_with_amounts_as_people_write_them() {
+        let text = "account 12345-6 has 79950 centavos available, 500000 are asked";
+        for (lang, told) in [
+            (Lang::Pt, "a conta 12345-6 tem R$ 799,50 disponíveis, são pedidos R$ 5.000,00"),
+            (Lang::En, "account 12345-6 has R$ 799,50 available, R$ 5.000,00 are asked"),
+        ] {
+            assert_eq!(in_words(lang, text), told);
+        }
+        let twice = format!("bank 1 refused bank 2 refused {text}");
+        assert_eq!(
+            in_words(Lang::Pt, &twice),
+            "o banco 1 recusou: o banco 2 recusou: a conta 12345-6 tem R$ 799,50 disponíveis, são pedidos R$ 5.000,00"
+        );
+        assert_eq!(
+            first_words(Lang::Pt, &twice),
+            "a conta 12345-6 tem R$ 799,50 disponíveis, são pedidos R$ 5.000,00"
+        );
+        assert_eq!(in_words(Lang::Pt, "bank 1 refused"), "o banco 1 recusou");
+        assert_eq!(first_words(Lang::Pt, "bank 1 refused"), "");
+        assert_eq!(sentence(Lang::Pt, "no account 1"), "A conta 1 não existe.");
+        assert_eq!([sentence(Lang::Pt, "t1"), sentence(Lang::Pt, "")], ["t1", ""]);
+        assert_eq!(
+            in_words(Lang::Pt, "not known yet; no answer from bank 0, 1, 2"),
+            "o resultado ainda não é conhecido; faltam as respostas dos bancos 0, 1 e 2"
+        );
+    }
+
+    #[test]
+    fn what_no_bank_says_is_shown_as_it_is() {
+        for text in ["", "the moon is full", "conta estranha", "12345-6"] {
+            assert_eq!(in_words(Lang::Pt, text), text);
+        }
+        // Also where somebody makes it very deep.
+        let deep = "bank 1 refused ".repeat(4_000);
+        assert!(in_words(Lang::Pt, deep.trim_end()).starts_with("o banco 1 recusou: o banco 1"));
+    }
+
+    /// English that must not be left in what Portuguese readers see.
+    const ENGLISH: [&str; 14] = [
+        " the ",
+        "bank",
+        "account",
+        " is ",
+        " has ",
+        " was ",
+        "transaction",
+        "more",
+        "asked",
+        "client ",
+        "refuse ",
+        "does",
+        "this",
+        "deposit ",
+    ];
+
+    #[test]
+    fn each_detail_has_words_in_portuguese() {
+        for detail in Detail::samples() {
+            let text = detail.to_string();
+            let told = in_words(Lang::Pt, &text);
+            assert!(!told.is_empty() && !told.contains("centavos"), "{text}: {told}");
+            if !matches!(detail, Detail::Named { .. }) {
+                assert_ne!(told, text);
+            }
+            let padded = format!(" {told} ");
+            assert!(!ENGLISH.iter().any(|word| padded.contains(word)), "{text}: {told}");
+            let english = in_words(Lang::En, &text);
+            assert!(!english.contains("centavos"), "{english}");
+        }
+    }
+}

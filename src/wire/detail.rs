@@ -1,0 +1,266 @@
+//! The words beside a reason: every form that a bank makes of them, and the reading of each.
+//!
+//! On the wire and in the journal a detail is a text in English, for people. Whoever shows it in other words, such as
+//! the panel in Portuguese, reads it back strictly: a text that no bank makes is no detail, and is shown as it is. The
+//! ledger can't refuse with other words than these, so whoever matches on `Detail` has words for all of them.
+
+use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, TaxId, Time, TxId};
+use std::fmt;
+
+macro_rules! details {
+    (
+        fixed { $($fixed:ident = $text:literal;)* }
+        filled { $($name:ident = $head:literal $([$field:ident: $type:ty] $after:literal)+;)* }
+    ) => {
+        /// Why a bank refuses, or has no answer yet. Each stands for the text beside it.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "each field stands in the text of its variant")]
+        pub enum Detail {
+            $(#[doc = concat!("`", $text, "`")] $fixed,)*
+            $(#[doc = concat!("`", $head, $("<", stringify!($field), ">", $after,)+ "`")]
+            $name { $($field: $type),+ },)*
+        }
+
+        impl fmt::Display for Detail {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Detail::$fixed => f.write_str($text),)*
+                    $(Detail::$name { $($field),+ } => {
+                        f.write_str($head)?;
+                        $(write!(f, "{}{}", $field, $after)?;)+
+                        Ok(())
+                    })*
+                }
+            }
+        }
+
+        const FIXED: &[(&str, Detail)] = &[$(($text, Detail::$fixed)),*];
+
+        /// The readers of the texts that have something filled in, those with the most words first.
+        const FILLED: &[fn(&str) -> Option<Detail>] = &[$(|text| {
+            let rest = text.strip_prefix($head)?;
+            $(let ($field, rest) = part::<$type>(rest, $after)?;)+
+            rest.is_empty().then_some(Detail::$name { $($field),+ })
+        }),*];
+
+        #[cfg(test)]
+        impl Detail {
+            /// One of each.
+            pub fn samples() -> Vec<Detail> {
+                vec![
+                    $(Detail::$fixed,)*
+                    $(Detail::$name { $($field: <$type as Part>::sample()),+ },)*
+                ]
+            }
+        }
+    };
+}
+
+details! {
+    fixed {
+        Unbalanced = "debits and credits differ";
+        NotEverywhere = "a register is set once at every bank of the consortium, to one value";
+        TooManyUndecided = "too many undecided transactions at this bank";
+        BankSilent = "a bank was silent, and this one had not voted";
+        OtherBytes = "this id was used for other bytes";
+        OtherBytesMeanwhile = "the id was used for other bytes meanwhile";
+        OtherBytesDriven = "this id is being driven here with other bytes";
+        RefusedBefore = "this bank was asked to refuse this id before";
+        RefusedForOutside = "it was refused for its outside coordinator";
+        NotOutside = "this id was used for a transaction without an outside coordinator";
+        OutsideUndecided = "its outside coordinator has not voted; it can, or ABORT refuses for it";
+        Busy = "the bank is busy; nothing was sent";
+        Unreached = "no named bank can be reached; nothing was sent";
+        NotVoted = "this bank has not voted on it";
+        NoTokens = "no convincing tokens; this bank asks the others";
+        NoPlace = "too many connections, try again later";
+    }
+
+    filled {
+        NotMember = "bank " [bank: BankId] " is not in the consortium";
+        Follows = "bank " [by: BankId] " refused" [its: Words] "";
+        NotNamed = "the transaction does not name this bank, " [bank: BankId] "";
+        NoAnswer = "not known yet; no answer from bank " [banks: Banks] "";
+        TooManyOps = "more than " [most: usize] " operations";
+        RegisterLocked = "register " [key: RegisterKey] " waits for " [tx: TxId] "";
+        NoAccount = "no account " [number: AccountNumber] "";
+        NotHolder = "" [cpf: TaxId] " does not hold account " [number: AccountNumber] "";
+        Short = "account " [number: AccountNumber] " has " [available: i128] " centavos available, " [asked: i128] " are asked";
+        Full = "account " [number: AccountNumber] " can't hold " [more: i128] " centavos more";
+        OtherAccount = "account " [number: AccountNumber] " has other holders or another first deposit here";
+        BadHolders = "account " [number: AccountNumber] " needs one holder, or two different ones";
+        BadDeposit = "deposit " [deposit: i128] " is below zero";
+        OtherClient = "client " [cpf: TaxId] " has another name or kind here";
+        NoClient = "no client " [cpf: TaxId] "";
+        OneIndividual = "" [cpf: TaxId] " already holds the individual account " [number: AccountNumber] "";
+        ClientsFull = "no more clients than " [most: usize] "";
+        AccountsFull = "no more accounts than " [most: usize] "";
+        WaitedLong = "waited longer than " [ms: u64] " ms, the bank is busy";
+        NotNewest = "after=" [after: TxId] " is not among the newest " [most: usize] " outcomes";
+        CutAhead = "" [time: Time] " is more than a second ahead of this bank's clocks";
+        CutTooOld = "this bank keeps cuts from " [oldest: Time] " on";
+        NotOutsides = "this " [verb: Word] " is not an outside coordinator's";
+        NoOutside = "" [verb: Word] " does not take a transaction of an outside coordinator";
+        NotOnLink = "" [verb: Word] " does not go over a link between banks";
+        OfSession = "" [verb: Word] " is answered by the session";
+        HeldBy = "" [key: RegisterKey] " by " [tx: TxId] "";
+        Named = "" [name: Word] "";
+    }
+}
+
+impl Detail {
+    /// The detail that `text` tells; `None` where it is none of a bank's.
+    pub fn parse(text: &str) -> Option<Detail> {
+        let fixed = FIXED.iter().find(|(known, _)| *known == text).map(|(_, detail)| detail.clone());
+        fixed.or_else(|| FILLED.iter().find_map(|read| read(text)))
+    }
+}
+
+/// Another bank's words; may be empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words(pub String);
+
+impl fmt::Display for Words {
+    /// With the blank before them, where there are any.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, " {}", self.0) }
+    }
+}
+
+/// One word, such as a name that stands alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word(pub String);
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Banks by position, with commas between; may be none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Banks(pub BankSet);
+
+impl fmt::Display for Banks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, bank) in self.0.iter().enumerate() {
+            write!(f, "{}{bank}", if at == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+/// What can be filled into a text.
+trait Part: Sized {
+    fn read(text: &str) -> Option<Self>;
+
+    #[cfg(test)]
+    fn sample() -> Self;
+}
+
+/// The part that stands before `after`, which is empty at the end, and what follows that.
+fn part<'a, P: Part>(text: &'a str, after: &str) -> Option<(P, &'a str)> {
+    let (mine, rest) = if after.is_empty() { (text, "") } else { text.split_once(after)? };
+    Some((P::read(mine)?, rest))
+}
+
+macro_rules! parts {
+    ($($type:ty, $sample:expr, |$text:ident| $read:expr;)*) => {$(
+        impl Part for $type {
+            fn read($text: &str) -> Option<Self> {
+                $read
+            }
+
+            #[cfg(test)]
+            fn sample() -> Self {
+                $sample
+            }
+        }
+    )*};
+}
+
+parts! {
+    AccountNumber, AccountNumber::new("12345-6").unwrap(), |text| AccountNumber::new(text).ok();
+    TaxId, TaxId::new("12345678900").unwrap(), |text| TaxId::new(text).ok();
+    TxId, TxId::new("t1").unwrap(), |text| TxId::new(text).ok();
+    RegisterKey, RegisterKey::new("storage").unwrap(), |text| RegisterKey::new(text).ok();
+    BankId, BankId::new(1).unwrap(), |text| BankId::new(number(text)?);
+    usize, 64, |text| number(text);
+    u64, 500, |text| number(text);
+    i128, 123_456, |text| number(text);
+    Time, Time(1_795_330_616_883_189), |text| number(text).map(Time);
+    Banks, Banks([0, 2].into_iter().filter_map(BankId::new).collect()), |text| banks(text);
+    Word, Word("RESOLVE".into()), |text| {
+        (!text.is_empty() && !text.contains(char::is_whitespace)).then(|| Word(text.to_owned()))
+    };
+    Words, Words("no account 1-1".into()), |text| match text.strip_prefix(' ') {
+        Some(words) => (!words.is_empty()).then(|| Words(words.to_owned())),
+        None => text.is_empty().then(|| Words(String::new())),
+    };
+}
+
+/// A whole number as banks write it: no plus, no zero before it.
+fn number<N: std::str::FromStr + fmt::Display>(text: &str) -> Option<N> {
+    text.parse().ok().filter(|number: &N| number.to_string() == text)
+}
+
+fn banks(text: &str) -> Option<Banks> {
+    let read: Option<BankSet> = match text {
+        "" => Some(BankSet::EMPTY),
+        list => list.split(", ").map(BankId::read).collect(),
+    };
+    read.map(Banks).filter(|banks| banks.to_string() == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_text_is_read_back_as_what_it_was() {
+        for detail in Detail::samples() {
+            assert_eq!(Detail::parse(&detail.to_string()), Some(detail.clone()), "{detail}");
+        }
+        let none = Detail::NoAnswer { banks: Banks(BankSet::EMPTY) };
+        assert_eq!(Detail::parse(&none.to_string()), Some(none));
+        let bare = Detail::Follows { by: BankId::sample(), its: Words(String::new()) };
+        assert_eq!(
+            (bare.to_string().as_str(), Detail::parse("bank 1 refused")),
+            ("bank 1 refused", Some(bare))
+        );
+    }
+
+    #[test]
+    fn texts_as_the_wire_has_them() {
+        for text in [
+            "account 12345-6 has 79950 centavos available, 500000 are asked",
+            "account a's can't hold 7 centavos more",
+            "11111111111 already holds the individual account 12345-6",
+            "bank 15 is not in the consortium",
+            "not known yet; no answer from bank 1, 2",
+            "storage by t1",
+        ] {
+            assert_eq!(Detail::parse(text).map(|detail| detail.to_string()).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn what_no_bank_says_is_no_detail() {
+        for text in [
+            "",
+            "the moon is full",
+            "no account",
+            "no account a b",
+            "account a has +1 centavos available, 2 are asked",
+            "account a has 01 centavos available, 2 are asked",
+            "account a has 1 centavos available, 2 are asked!",
+            "bank 16 is not in the consortium",
+            "bank 1 refusedly",
+            "bank 1 refused ",
+            "not known yet; no answer from bank 2, 1",
+            "debits and credits differ ",
+        ] {
+            assert_eq!(Detail::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Refusals in Portuguese: each that a ledger can make, and those that the routes tell of real banks.
+
+use crate::{ANA, BIA, CAIO, Town};
+use consorcio::ids::{
+    AccountNumber, BankId, BankSet, ClientKind, ClientName, RegisterKey, TaxId, Time, TxId,
+};
+use consorcio::ledger::Ledger;
+use consorcio::money::Money;
+use consorcio::panel::details::in_words;
+use consorcio::panel::texts::Lang;
+use consorcio::server::seat::End;
+use consorcio::wire::Fault;
+use consorcio::wire::detail::Detail;
+use consorcio::wire::request::{NewAccount, NewClient};
+use consorcio::wire::transaction::Transaction;
+
+fn bank(position: usize) -> BankId {
+    BankId::new(position).unwrap()
+}
+
+fn client(cpf: &str, name: &str) -> NewClient {
+    let (name, kind) = (ClientName::new(name).unwrap(), ClientKind::new("Físico").unwrap());
+    NewClient { cpf: TaxId::new(cpf).unwrap(), name, kind }
+}
+
+fn account(number: &str, holders: &[&str], deposit: i64) -> NewAccount {
+    NewAccount {
+        number: AccountNumber::new(number).unwrap(),
+        holders: holders.iter().map(|cpf| TaxId::new(cpf).unwrap()).collect(),
+        deposit: Money(deposit),
+    }
+}
+
+/// Each way in which a ledger refuses, but for those that need four billion clients.
+fn refusals() -> Vec<Fault> {
+    let mut ledger = Ledger::new();
+    ledger.add_client(&client("11111111111", "Ana"), Time(1));
+    ledger.add_client(&client("22222222222", "Bia"), Time(2));
+    ledger.open_account(&account("1-1", &["11111111111"], 100), Time(3));
+    ledger.open_account(&account("2-2", &["22222222222"], i64::MAX), Time(4));
+    let set = |value: &str| {
+        let text = format!(
+            r#"{{"ops":[{{"bank":0,"op":"set","value":"{value}"}},{{"bank":1,"op":"set","value":"{value}"}}]}}"#
+        );
+        Transaction::parse(&text).unwrap()
+    };
+    ledger.hold(bank(0), &TxId::new("t1").unwrap(), &set("1"));
+    let both: BankSet = [bank(0), bank(1)].into_iter().collect();
+    let mut faults: Vec<Fault> = [
+        r#"{"bank":0,"op":"withdraw","account":"1-1","amount":101}"#,
+        r#"{"bank":0,"op":"deposit","account":"2-2","amount":1}"#,
+        r#"{"bank":0,"op":"deposit","account":"3-3","amount":1}"#,
+        r#"{"bank":0,"op":"deposit","account":"1-1","cpf":"22222222222","amount":1}"#,
+        r#"{"bank":0,"op":"debit","account":"1-1","amount":1}"#,
+        r#"{"bank":0,"op":"set","value":"2"}"#,
+        r#"{"bank":2,"op":"deposit","account":"1-1","amount":1}"#,
+    ]
+    .iter()
+    .map(|op| {
+        let transaction = Transaction::parse(&format!("{{\"ops\":[{op}]}}")).unwrap();
+        ledger.check(bank(0), both, &transaction).unwrap_err()
+    })
+    .collect();
+    faults.push(ledger.check(bank(0), both, &set("2")).unwrap_err());
+    faults.push(ledger.check_client(&client("11111111111", "Eva")).unwrap_err());
+    for account in [
+        account("1-1", &["11111111111"], 7),
+        account("4-4", &[], 0),
+        account("4-4", &["11111111111"], 0),
+        account("4-4", &["33333333333"], 0),
+        account("4-4", &["11111111111", "22222222222"], -1),
+    ] {
+        faults.push(ledger.check_account(&account).unwrap_err());
+    }
+    assert!(ledger.locked_by(&RegisterKey::new("storage").unwrap()).is_some());
+    faults
+}
+
+#[test]
+fn each_refusal_of_a_ledger_is_one_of_the_details() {
+    let faults = refusals();
+    for Fault { text, reason } in &faults {
+        let detail = Detail::parse(text).unwrap_or_else(|| panic!("{reason} {text}"));
+        assert!(!matches!(detail, Detail::Named { .. }), "{text}");
+    }
+    let mut told: Vec<String> = faults.iter().map(|fault| in_words(Lang::Pt, &fault.text)).collect();
+    told.sort();
+    told.dedup();
+    assert_eq!(told.len(), faults.len(), "each has words of its own: {told:?}");
+}
+
+#[test]
+fn what_a_server_without_place_says_is_a_detail() {
+    assert_eq!(Detail::parse(End::NoPlace.as_str()), Some(Detail::NoPlace));
+}
+
+#[test]
+fn routes_tell_a_banks_words_in_portuguese() {
+    let town = Town::start(2);
+    town.open(0, ANA, "1", "10");
+    town.open(1, BIA, "2", "5.25");
+    let mut http = town.connect(0);
+    let details = |answer: &serde_json::Value| answer["detalhes"].as_str().unwrap_or("").to_owned();
+    let other = format!(r#"{{"cpf":"{ANA}","nome":"Eva","tipo":"Físico"}}"#);
+    let answer = http.post_as("outro", "/criar_cliente", &other).is_error(400, "já existe");
+    assert_eq!(details(&answer), format!("o cliente {ANA} já existe aqui com outro nome ou tipo"));
+    for (holder, number, told) in [
+        (ANA, "3", format!("{ANA} já tem a conta individual 1")),
+        (CAIO, "3", format!("o cliente {CAIO} não existe")),
+    ] {
+        let account = format!(r#"{{"cpf":"{holder}","numero":"{number}"}}"#);
+        let answer = http.post("/criar_conta", &account).is_error(400, "não é permitido");
+        assert_eq!(details(&answer), told);
+    }
+    let account = format!(r#"{{"cpf":"{ANA}","numero":"1","saldo_inicial":7}}"#);
+    let answer = http.post_as("outra", "/criar_conta", &account).is_error(400, "conta já existe");
+    assert_eq!(details(&answer), "a conta 1 já existe aqui com outros titulares ou outro depósito inicial");
+
+    // Who refused tells its words, and so does the bank that drove and refused because of it.
+    let too_much = format!(
+        r#"{{"participantes":[{{"banco":1,"cpf":"{BIA}","numero":"2","valor":1234.5}},{{"banco":0,"cpf":"{ANA}","numero":"1"}}]}}"#
+    );
+    http.post_as("muito", "/transferencia_composta", &too_much).is_error(400, "falhou");
+    let told = "saldo insuficiente (a conta 2 tem R$ 5,25 disponíveis, são pedidos R$ 1.234,50)";
+    for (bank, place) in [(0, "no banco 1"), (1, "neste banco")] {
+        let history = town.connect(bank).get("/historico").json();
+        assert_eq!(details(&history[0]), format!("Transação falhou {place}: {told}"));
+        let one = town.connect(bank).get("/transacoes/muito").json();
+        assert_eq!((details(&one).as_str(), &one["banco"]), (told, &1.into()));
+    }
+}
