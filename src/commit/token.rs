@@ -53,6 +53,11 @@ pub struct Token {
 }
 
 impl Token {
+    /// Is it a NOK, or a tombstone's?
+    pub fn is_refusal(&self) -> bool {
+        self.verdict == Verdict::No
+    }
+
     /// Does this vote refuse the bytes with `digest` for ever? A NOK does, and so does an OK on other bytes:
     /// a bank votes once for an id.
     pub fn refuses(&self, digest: &Digest) -> bool {

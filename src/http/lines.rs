@@ -21,10 +21,19 @@ pub async fn status_elsewhere(app: &App, tx: &TxId) -> Option<Reply> {
 
 /// What each other bank answers to `request`, in the consortium's order; `None` where it does not in time.
 pub async fn ask_others(app: &App, request: &Request) -> Vec<(BankId, Option<Reply>)> {
+    ask_those(app, request, |_| true).await
+}
+
+/// The same of those other banks that are `wanted`.
+pub async fn ask_those(
+    app: &App,
+    request: &Request,
+    wanted: impl Fn(BankId) -> bool,
+) -> Vec<(BankId, Option<Reply>)> {
     let mut asked = JoinSet::new();
     for (position, address) in app.places().iter().enumerate() {
         let Some(bank) = BankId::new(position).filter(|bank| *bank != app.bank()) else { continue };
-        if address != crate::config::LEFT {
+        if address != crate::config::LEFT && wanted(bank) {
             let (address, request) = (address.clone(), request.clone());
             asked.spawn(async move { (bank, ask(&address, &request).await) });
         }

@@ -1,5 +1,6 @@
 //! Refusals in Portuguese: each that a ledger can make, and those that the routes tell of real banks.
 
+use crate::support::wait_until;
 use crate::{ANA, BIA, CAIO, Town};
 use consorcio::ids::{
     AccountNumber, BankId, BankSet, ClientKind, ClientName, RegisterKey, TaxId, Time, TxId,
@@ -127,5 +128,63 @@ fn routes_tell_a_banks_words_in_portuguese() {
         assert_eq!(details(&history[0]), format!("Transação falhou {place}: {told}"));
         let one = town.connect(bank).get("/transacoes/muito").json();
         assert_eq!((details(&one).as_str(), &one["banco"]), (told, &1.into()));
+    }
+}
+
+/// The badge of a bank among the votes on a transaction's page.
+fn vote(town: &Town, seen_at: usize, tx: &str, bank: usize) -> String {
+    let page = town.connect(seen_at).get(&format!("/painel/transacoes/{tx}")).body;
+    let from = page.find("<ul class=\"banks\">").unwrap_or_else(|| panic!("no votes in {page}"));
+    let bank = page[from..].split("<li>").find(|line| line.starts_with(&format!("<strong>Banco {bank}<")));
+    let badge = bank.and_then(|line| line.split("badge ").nth(1)?.split_once('>')?.1.split('<').next());
+    badge.unwrap_or_else(|| panic!("no badge in {page}")).to_owned()
+}
+
+#[test]
+fn only_who_refused_is_told_as_refusing() {
+    let town = Town::start(3);
+    for (bank, cpf) in [ANA, BIA, CAIO].into_iter().enumerate() {
+        town.open(bank, cpf, "1", "10");
+    }
+    let ops = |amounts: [u32; 2]| {
+        let debit = |bank: usize| {
+            format!(r#"{{"bank":{bank},"op":"debit","account":"1","amount":{}}}"#, amounts[bank])
+        };
+        let sum = amounts[0] + amounts[1];
+        format!(
+            r#"{{"ops":[{},{},{{"bank":2,"op":"credit","account":"1","amount":{sum}}}]}}"#,
+            debit(0),
+            debit(1)
+        )
+    };
+    let execute = |bank: usize, tx: &str, amounts| {
+        let said = town.cluster.connect(bank).ask(&format!("EXECUTE {tx} {}", ops(amounts)));
+        assert!(said.starts_with("ABORTED "), "{said}");
+    };
+    // Bank 0 drives, and refuses because bank 1 does; bank 2 has voted OK.
+    execute(0, "conduzida", [100, 5_000]);
+    // Both refuse by themselves: PREPARE is asked of each by hand.
+    for bank in [0, 1] {
+        let said = town.cluster.connect(bank).ask(&format!("PREPARE ambos {}", ops([5_000, 5_000])));
+        assert!(said.starts_with("NOK "), "{said}");
+    }
+    // Bank 2 drives; bank 0 votes OK.
+    execute(2, "de-fora", [100, 5_000]);
+    for seen_at in 0..3 {
+        for (tx, votes) in [
+            ("conduzida", ["não votou, abortada", "recusou", "OK"]),
+            ("de-fora", ["OK", "recusou", "não votou, abortada"]),
+        ] {
+            let found = wait_until("all banks' outcomes", || {
+                let found = [0, 1, 2].map(|bank| vote(&town, seen_at, tx, bank));
+                (!found.iter().any(|vote| vote == "ainda não votou")).then_some(found)
+            });
+            assert_eq!(found, votes, "{tx}, seen at bank {seen_at}");
+            let page = town.connect(seen_at).get(&format!("/painel/transacoes/{tx}")).body;
+            let told = "Banco 1: a conta 1 tem R$ 10,00 disponíveis, são pedidos R$ 50,00";
+            assert!(page.contains(told), "seen at bank {seen_at}: {page}");
+        }
+        let both = [0, 1, 2].map(|bank| vote(&town, seen_at, "ambos", bank));
+        assert_eq!(both, ["recusou", "recusou", "ainda não votou"], "seen at bank {seen_at}");
     }
 }

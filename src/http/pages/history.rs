@@ -2,11 +2,13 @@
 
 use crate::http::answers::{Event, Op, Pending, read_page};
 use crate::http::app::{App, unforeseen};
+use crate::http::clients::key;
 use crate::http::lines;
 use crate::http::pages::home::pending_row;
 use crate::http::pages::pending::pending_list;
 use crate::http::pages::show::{event_row, legs, moved, page, summary, takes, when};
 use crate::http::pages::visit::{Visit, encoded};
+use crate::http::pages::votes::{Ballot, Said, ballots, refuses};
 use crate::http::problem::{Problem, text_of};
 use crate::http::timeline;
 use crate::ids::{BankId, TxId};
@@ -22,6 +24,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use std::collections::BTreeMap;
 
 /// Transactions on one page.
 const PER_PAGE: usize = 50;
@@ -90,81 +93,102 @@ async fn details(app: &App, visit: &Visit, given: &str) -> Result<Transaction, P
     let (f, _) = visit.frame(app, Page::History).await?;
     let tx = TxId::new(given)
         .map_err(|_| Problem::new(StatusCode::NOT_FOUND, "Este identificador não é de transação"))?;
-    let votes = lines::statuses(app, visit.peer, &tx).await;
-    let known = find(app, visit, &tx).await?;
-    let ops = known.as_ref().and_then(|known| known.ops.clone());
-    let detail = known.as_ref().and_then(|known| known.refusal.clone());
-    let mut row = match known {
-        Some(known) => known.row,
-        None => unlisted(visit, &tx, &votes),
-    };
+    let said = lines::statuses(app, visit.peer, &tx).await;
+    let told = told(app, visit, &tx, &said).await?;
+    let ops = told.ops();
+    let mut row = told.row(visit).unwrap_or_else(|| unlisted(visit, &tx, &said));
     // Whoever just confirmed it waits for its votes; it is not unknown to him.
     if row.state == TxState::Unknown && visit.query("novo") == "1" {
         row.state = TxState::Undecided;
     }
-    let votes = votes_of(app, visit.t(), ops.as_deref(), &votes);
-    let told = timeline::of(app, &tx).await;
+    let ballots = ballots(&said, &told.refusers());
+    let detail = told.refusals(visit, &ballots);
+    let votes = votes_of(app, visit.t(), ops.as_deref(), &ballots);
+    let timeline = timeline::of(app, &tx).await;
     let again = ops.as_deref().filter(|_| row.state == TxState::Aborted).and_then(again);
     Ok(Transaction {
         f,
         legs: ops.map(|ops| legs(app, visit.lang, &ops)),
         votes,
         detail,
-        picture: told.as_ref().map(|told| picture_path(&tx, told)),
-        steps: told.as_ref().map(steps).unwrap_or_default(),
+        picture: timeline.as_ref().map(|timeline| picture_path(&tx, timeline)),
+        steps: timeline.as_ref().map(steps).unwrap_or_default(),
         again,
         row,
     })
 }
 
-/// What lists say of a transaction.
-struct Known {
-    row: TxRow,
-    ops: Option<Vec<Op>>,
-    /// Who refused, and in which words.
-    refusal: Option<String>,
+/// What banks' lists say of a transaction.
+#[derive(Default)]
+struct Told {
+    /// It is undecided here.
+    pending: Option<Pending>,
+    /// Its outcome as banks tell it, this one first.
+    events: Vec<(BankId, Event)>,
 }
 
-/// Looks among this bank's undecided and newest transactions, and where it takes no part, among the others'.
-async fn find(app: &App, visit: &Visit, tx: &TxId) -> Result<Option<Known>, Problem> {
-    let pending = pending_list(app, visit).await?;
-    if let Some(pending) = pending.into_iter().find(|pending| pending.tx == tx.as_str()) {
-        return Ok(Some(Known::pending(visit, pending)));
+/// Looks among this bank's undecided and newest transactions. Those of other banks are asked for where this one takes
+/// no part, and of banks that refuse, to learn why.
+async fn told(app: &App, visit: &Visit, tx: &TxId, said: &Said) -> Result<Told, Problem> {
+    let is_it = |known: &str| known == tx.as_str();
+    let pending = pending_list(app, visit).await?.into_iter().find(|pending| is_it(&pending.tx));
+    let request = |after: Option<String>| Ok(Request::History { count: None, after: key(after, TxId::new)? });
+    let own: Vec<Event> = app.list(visit.peer, request, unforeseen).await?;
+    let own = own.into_iter().find(|event| is_it(&event.tx)).map(|event| (app.bank(), event));
+    let is_unknown = pending.is_none() && own.is_none();
+    let mut events: Vec<(BankId, Event)> = own.into_iter().collect();
+    let refusing =
+        |bank: BankId| said.iter().any(|(other, reply)| *other == bank && refuses(bank, reply.as_ref()));
+    let history = Request::History { count: None, after: None };
+    for (bank, reply) in lines::ask_those(app, &history, |bank| is_unknown || refusing(bank)).await {
+        let Some(Reply::Done(json)) = reply else { continue };
+        let theirs = read_page::<Event>(&json)?.items;
+        events.extend(theirs.into_iter().find(|event| is_it(&event.tx)).map(|event| (bank, event)));
     }
-    let request = |after: Option<String>| {
-        Ok(Request::History { count: None, after: crate::http::clients::key(after, TxId::new)? })
-    };
-    let events: Vec<Event> = app.list(visit.peer, request, unforeseen).await?;
-    if let Some(event) = events.into_iter().find(|event| event.tx == tx.as_str()) {
-        return Ok(Some(Known::event(visit, event)));
-    }
-    for reply in lines::ask_others(app, &Request::History { count: None, after: None }).await {
-        let (_, Some(Reply::Done(json))) = reply else { continue };
-        let events = read_page::<Event>(&json)?.items;
-        if let Some(event) = events.into_iter().find(|event| event.tx == tx.as_str()) {
-            return Ok(Some(Known::event(visit, event)));
+    Ok(Told { pending, events })
+}
+
+impl Told {
+    fn row(&self, visit: &Visit) -> Option<TxRow> {
+        match (&self.pending, self.events.first()) {
+            // It may have been decided between the two looks.
+            (_, Some((_, event))) => Some(event_row(visit.lang, event)),
+            (Some(pending), None) => Some(pending_row(visit.lang, pending)),
+            (None, None) => None,
         }
     }
-    Ok(None)
-}
 
-impl Known {
-    fn pending(visit: &Visit, pending: Pending) -> Known {
-        Known { row: pending_row(visit.lang, &pending), ops: pending.ops, refusal: None }
+    fn ops(&self) -> Option<Vec<Op>> {
+        let pending = self.pending.as_ref().and_then(|pending| pending.ops.clone());
+        pending.or_else(|| self.events.iter().find_map(|(_, event)| event.ops.clone()))
     }
 
-    fn event(visit: &Visit, event: Event) -> Known {
-        let words = details::first_words(visit.lang, &event.text);
-        let refusal = event.by.map(|by| {
-            let bank = format!("{} {by}", visit.t().bank);
-            if words.is_empty() { bank } else { format!("{bank}: {words}") }
+    /// Who refused, by each bank's own account.
+    fn refusers(&self) -> BTreeMap<BankId, BankId> {
+        let by = |event: &Event| event.by.and_then(|by| BankId::new(usize::from(by)));
+        self.events.iter().filter_map(|(bank, event)| Some((*bank, by(event)?))).collect()
+    }
+
+    /// The words of each bank that refused by itself.
+    fn refusals(&self, visit: &Visit, ballots: &[(BankId, Ballot)]) -> Option<String> {
+        let refused = ballots.iter().filter(|(_, ballot)| *ballot == Ballot::Refused);
+        let told = refused.map(|(bank, _)| {
+            // Its own words, or those that another bank repeats.
+            let by = |event: &Event| event.by == Some(bank.as_u8()) && !event.text.is_empty();
+            let own = self.events.iter().find(|(of, event)| of == bank && by(event));
+            let event = own.or_else(|| self.events.iter().find(|(_, event)| by(event)));
+            let words =
+                event.map_or_else(String::new, |(_, event)| details::first_words(visit.lang, &event.text));
+            let name = format!("{} {bank}", visit.t().bank);
+            if words.is_empty() { name } else { format!("{name}: {words}") }
         });
-        Known { row: event_row(visit.lang, &event), ops: event.ops, refusal }
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| told.join(" · "))
     }
 }
 
 /// What the banks' own words say of a transaction that no list has (any more).
-fn unlisted(visit: &Visit, tx: &TxId, votes: &[(BankId, Option<Reply>)]) -> TxRow {
+fn unlisted(visit: &Visit, tx: &TxId, said: &Said) -> TxRow {
     let mut row = TxRow {
         tx: tx.to_string(),
         when: String::new(),
@@ -173,7 +197,7 @@ fn unlisted(visit: &Visit, tx: &TxId, votes: &[(BankId, Option<Reply>)]) -> TxRo
         summary: summary(&[]),
         amount: moved(&[]),
     };
-    for (_, reply) in votes {
+    for (_, reply) in said {
         match reply {
             Some(Reply::Committed(_, time, _)) => {
                 (row.state, row.when) = (TxState::Committed, when(visit.lang, time.0));
@@ -192,29 +216,17 @@ fn unlisted(visit: &Visit, tx: &TxId, votes: &[(BankId, Option<Reply>)]) -> TxRo
     row
 }
 
-fn votes_of(
-    app: &App,
-    t: &'static Texts,
-    ops: Option<&[Op]>,
-    votes: &[(BankId, Option<Reply>)],
-) -> Vec<VoteView> {
-    let named = |bank: BankId| ops.is_none_or(|ops| ops.iter().any(|op| op.bank == bank.as_u8()));
-    let shown = votes
-        .iter()
-        .filter(|(bank, reply)| named(*bank) && (ops.is_some() || !matches!(reply, Some(Reply::Unknown(_)))));
-    shown
-        .map(|(bank, reply)| {
-            let (words, class) = match reply {
-                Some(Reply::Ok(..) | Reply::Committed(..)) => (t.vote_ok, "ok"),
-                Some(Reply::Aborted(_, token, _)) if token.bank == *bank => (t.vote_nok, "nok"),
-                Some(Reply::Aborted(..)) => (t.aborted, "nok"),
-                Some(Reply::Unknown(_)) => (t.vote_waiting, "espera"),
-                Some(_) | None => (t.vote_silent, "espera"),
-            };
-            let address = app.places().get(bank.index()).cloned().unwrap_or_default();
-            VoteView { bank: bank.as_u8(), address, words, class }
-        })
-        .collect()
+/// What the banks that it names did; where its operations are not known, those that have anything to say.
+fn votes_of(app: &App, t: &'static Texts, ops: Option<&[Op]>, ballots: &[(BankId, Ballot)]) -> Vec<VoteView> {
+    let shown = ballots.iter().filter(|(bank, ballot)| match ops {
+        Some(ops) => ops.iter().any(|op| op.bank == bank.as_u8()),
+        None => *ballot != Ballot::Waiting,
+    });
+    let view = |(bank, ballot): &(BankId, Ballot)| {
+        let address = app.places().get(bank.index()).cloned().unwrap_or_default();
+        VoteView { bank: bank.as_u8(), address, words: ballot.words(t), class: ballot.class() }
+    };
+    shown.map(view).collect()
 }
 
 /// The form with the same participants, where the transaction is one that the form makes.

@@ -16,6 +16,7 @@ mod register;
 mod show;
 mod transact;
 mod visit;
+mod votes;
 
 pub use process::{Demo, DemoError};
 
