@@ -161,6 +161,11 @@ impl Judged {
         self.faults.is_empty() && self.is_whole()
     }
 
+    /// Why there can be no verdict though all banks are there, if so.
+    pub fn left_in_words(&self) -> Option<&'static str> {
+        self.left_may_hold.then_some("transfers do not cancel, and a bank that left may hold the rest")
+    }
+
     /// Is everything there that a verdict over all banks needs?
     pub fn is_whole(&self) -> bool {
         self.missing.is_empty() && !self.left_may_hold

@@ -93,11 +93,16 @@ pub async fn take(context: &Context, after: Option<Time>, extent: Extent<'_>) ->
             blocked.extend(blocking(context, answer.bank, time).await);
         }
     }
-    let members: BankSet = banks.iter().copied().collect();
-    let has_left = context.consortium.places().iter().any(Option::is_none);
     let told: Vec<BankCut> = answers.iter().filter_map(|answer| answer.said.as_ref().ok()).cloned().collect();
-    let judged = judge(members, has_left, extent == Extent::All, &told);
+    let judged = judged(context, extent == Extent::All, &told);
     Ok(Taken { time, answers, blocked, judged })
+}
+
+/// What these cuts mean for the whole consortium; `listed` where they carry all accounts and registers.
+pub fn judged(context: &Context, listed: bool, told: &[BankCut]) -> Judged {
+    let members: BankSet = asking::all_banks(context).collect();
+    let has_left = context.consortium.places().iter().any(Option::is_none);
+    judge(members, has_left, listed, told)
 }
 
 /// One bank's part of the cut, page after page.
@@ -196,9 +201,7 @@ impl Taken {
                 other => other.clone(),
             });
         }
-        self.judged.left_may_hold.then(|| {
-            Failure::Doubt("transfers do not cancel, and a bank that left may hold the rest".to_owned())
-        })
+        self.judged.left_in_words().map(|why| Failure::Doubt(why.to_owned()))
     }
 }
 

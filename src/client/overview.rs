@@ -2,9 +2,11 @@
 
 use super::Context;
 use super::asking::{self, Answer};
+use super::cuts;
 use super::failure::Failure;
 use super::ledgers::{answers_document, raw};
 use super::output::{ErrorPart, Paint, Shown, Tone, plain, utc};
+use crate::audit::BankCut;
 use crate::ids::{BankId, Time, TxId};
 use crate::money::Total;
 use crate::wire::request::Request;
@@ -24,21 +26,6 @@ struct InfoView {
     undecided: u64,
     committed: u64,
     aborted: u64,
-}
-
-/// SNAPSHOT as banks tell it.
-#[derive(Deserialize)]
-pub struct CutView {
-    /// All balances.
-    pub balance_total: i128,
-    /// Cash that came in.
-    pub cash_in_total: i128,
-    /// Cash that went out.
-    pub cash_out_total: i128,
-    /// What transfers brought.
-    pub transfers_in_total: i128,
-    /// What transfers took.
-    pub transfers_out_total: i128,
 }
 
 /// All banks as of one commit time, added up.
@@ -148,36 +135,30 @@ pub async fn status(context: &Context) -> Shown {
 /// Asks all banks for the same time and adds up.
 ///
 /// # Errors
-/// When one of them can't be reached or refuses.
+/// When one of them can't be reached or refuses, or when a bank that left may hold what is missing.
 pub async fn cut(context: &Context, time: Time) -> Result<Cut, Failure> {
     let banks = asking::these_banks(context, None);
     let request = &Request::Snapshot { time: Some(time), accounts: false, after: None };
-    let views = asking::ask_each(context, &banks, |bank| async move {
+    let answers = asking::ask_each(context, &banks, |bank| async move {
         let json = asking::ask(context, bank, request).await?;
-        asking::read::<CutView>(bank, &json)
+        Ok(BankCut::of(asking::read(bank, &json)?))
     })
     .await;
-    let views: Result<Vec<CutView>, Failure> = views.into_iter().map(|answer| answer.said).collect();
-    Ok(Cut::of(time, &views?))
+    let told: Result<Vec<BankCut>, Failure> = answers.into_iter().map(|answer| answer.said).collect();
+    let judged = cuts::judged(context, false, &told?);
+    if let Some(why) = judged.left_in_words() {
+        return Err(Failure::Doubt(why.to_owned()));
+    }
+    Ok(Cut {
+        time,
+        balance_total: judged.total.balance_total,
+        cash_in_total: judged.total.cash_in_total,
+        cash_out_total: judged.total.cash_out_total,
+        adds_up: judged.holds(),
+    })
 }
 
 impl Cut {
-    fn of(time: Time, views: &[CutView]) -> Cut {
-        let sum = |part: fn(&CutView) -> i128| views.iter().map(part).sum::<i128>();
-        let explained = |view: &CutView| {
-            let moved = view.transfers_in_total - view.transfers_out_total;
-            view.balance_total == view.cash_in_total - view.cash_out_total + moved
-        };
-        let cancel = sum(|view| view.transfers_in_total) == sum(|view| view.transfers_out_total);
-        Cut {
-            time,
-            balance_total: sum(|view| view.balance_total),
-            cash_in_total: sum(|view| view.cash_in_total),
-            cash_out_total: sum(|view| view.cash_out_total),
-            adds_up: cancel && views.iter().all(explained),
-        }
-    }
-
     fn in_words(&self, context: &Context) -> String {
         let (tone, verdict) =
             if self.adds_up { (Tone::Good, "it adds up") } else { (Tone::Bad, "IT DOES NOT ADD UP") };
@@ -334,27 +315,4 @@ pub fn views<T: serde::de::DeserializeOwned>(
         let items = answer.said.iter().flatten();
         items.filter_map(|item| Some((answer.bank, asking::read(answer.bank, item.get()).ok()?)))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn view(balance_total: i128, cash_in_total: i128, in_out: (i128, i128)) -> CutView {
-        let (transfers_in_total, transfers_out_total) = in_out;
-        CutView { balance_total, cash_in_total, cash_out_total: 0, transfers_in_total, transfers_out_total }
-    }
-
-    #[test]
-    fn a_cut_adds_up_only_if_each_bank_does_and_transfers_cancel() {
-        let adds_up = |views: &[CutView]| Cut::of(Time(1), views).adds_up;
-        let good = [view(70, 100, (0, 30)), view(130, 100, (30, 0))];
-        assert!(adds_up(&good));
-        assert_eq!(Cut::of(Time(1), &good).balance_total, 200);
-        assert!(
-            !adds_up(&[view(71, 100, (0, 30)), view(130, 100, (30, 0))]),
-            "a bank that can't explain a balance"
-        );
-        assert!(!adds_up(&[view(70, 100, (0, 30)), view(100, 100, (0, 0))]), "a debit without its credit");
-    }
 }

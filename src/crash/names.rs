@@ -39,6 +39,8 @@ names! {
     Stopped "stopped" "This bank forgot a promise."
     OutsideCommitted "outside-committed" "An outside coordinator's OK."
     OutsideAborted "outside-aborted" "An outside coordinator's NOK."
+    DroveCommitted "drove-committed" "What was driven without a part in it: committed."
+    DroveAborted "drove-aborted" "The same: aborted."
 }
 
 names! {

@@ -92,6 +92,8 @@ impl Kind {
             Record::Stopped { .. } => Kind::Stopped,
             Record::OutsideVoted { refusal: None, .. } => Kind::OutsideCommitted,
             Record::OutsideVoted { refusal: Some(_), .. } => Kind::OutsideAborted,
+            Record::Drove { refusal: None, .. } => Kind::DroveCommitted,
+            Record::Drove { refusal: Some(_), .. } => Kind::DroveAborted,
         }
     }
 }

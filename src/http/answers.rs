@@ -144,21 +144,6 @@ pub struct Pending {
     pub ops: Option<Vec<Op>>,
 }
 
-/// A bank as of one commit time, of SNAPSHOT. All in centavos; sums may be wider than 64 bits.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Cut {
-    /// All balances.
-    pub balance_total: i128,
-    /// Cash that came in.
-    pub cash_in_total: i128,
-    /// Cash that went out.
-    pub cash_out_total: i128,
-    /// What transfers brought.
-    pub transfers_in_total: i128,
-    /// What transfers took.
-    pub transfers_out_total: i128,
-}
-
 /// A part of a list.
 #[derive(Debug)]
 pub struct Page<T> {

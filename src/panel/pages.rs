@@ -183,19 +183,12 @@ page! {
     Audit, "auditoria.html" {
         /// The cut's time, in words.
         time: String,
+        /// What it means.
+        verdict: AuditVerdict,
         /// Each bank.
         rows: Vec<AuditRow>,
         /// Over all banks, where all answered.
         sum: Option<AuditFigures>,
-    }
-}
-
-impl Audit {
-    /// Does all of it add up? `None` where a bank is missing.
-    pub fn adds_up(&self) -> Option<bool> {
-        let sum = self.sum.as_ref()?;
-        let each = self.rows.iter().all(|row| row.figures.as_ref().is_ok_and(AuditFigures::explained));
-        Some(each && sum.explained() && sum.transfers_in == sum.transfers_out)
     }
 }
 

@@ -126,9 +126,10 @@ fn pages(lang: Lang) -> Vec<(&'static str, String)> {
         address: format!("127.0.0.1:{}", 8886 + u16::from(bank)),
         figures,
     };
-    let audit = |rows: Vec<AuditRow>, sum| Audit {
+    let audit = |verdict, rows: Vec<AuditRow>, sum| Audit {
         f: of(Page::Audit),
         time: "22/11/2026 08:51:07.123456".into(),
+        verdict,
         rows,
         sum,
     };
@@ -335,16 +336,26 @@ fn pages(lang: Lang) -> Vec<(&'static str, String)> {
         ("pendentes-vazio", Pending { f: of(Page::Pending), rows: vec![], resolved: None }.render().unwrap()),
         (
             "auditoria",
-            audit((0..3).map(|bank| audit_row(bank, Ok(figures(100_000)))).collect(), Some(summed))
-                .render()
-                .unwrap(),
+            audit(
+                AuditVerdict::AddsUp,
+                (0..3).map(|bank| audit_row(bank, Ok(figures(100_000)))).collect(),
+                Some(summed),
+            )
+            .render()
+            .unwrap(),
         ),
         (
             "auditoria-falta",
-            audit(vec![audit_row(0, Ok(figures(100_000))), audit_row(1, Err(NASTY.into()))], None)
-                .render()
-                .unwrap(),
+            audit(
+                AuditVerdict::Missing,
+                vec![audit_row(0, Ok(figures(100_000))), audit_row(1, Err(NASTY.into()))],
+                None,
+            )
+            .render()
+            .unwrap(),
         ),
+        ("auditoria-errada", audit(AuditVerdict::Wrong, vec![], None).render().unwrap()),
+        ("auditoria-saiu", audit(AuditVerdict::LeftMayHold, vec![], None).render().unwrap()),
         (
             "demo",
             Demo {
@@ -414,20 +425,20 @@ fn each_field_has_its_label_and_each_description_is_there() {
 }
 
 #[test]
-fn an_audit_without_all_banks_gives_no_verdict() {
-    let row = |figures| AuditRow { bank: 0, address: String::new(), figures };
-    let of = |rows, sum| Audit { f: frame(Lang::Pt, Page::Audit), time: String::new(), rows, sum };
-    let (good, bad) = (figures(10), AuditFigures { balances: Total(1), ..figures(10) });
-    assert_eq!(of(vec![row(Ok(good))], Some(good)).adds_up(), Some(true));
-    assert_eq!(of(vec![row(Ok(bad))], Some(bad)).adds_up(), Some(false));
-    let uneven = AuditFigures { balances: Total(11), transfers_in: Total(71), ..figures(10) };
-    assert!(uneven.explained());
-    assert_eq!(
-        of(vec![row(Ok(uneven))], Some(uneven)).adds_up(),
-        Some(false),
-        "transfers must cancel over all banks"
-    );
-    assert_eq!(of(vec![row(Err("fora do ar".into()))], None).adds_up(), None);
+fn each_verdict_of_an_audit_has_its_words() {
+    let pages = pages(Lang::Pt);
+    for (name, words) in [
+        ("auditoria", "Confere até o centavo."),
+        ("auditoria-errada", "NÃO CONFERE."),
+        ("auditoria-falta", "Não dá para dizer: falta Banco 1"),
+        ("auditoria-saiu", "Não dá para dizer: um banco que saiu"),
+    ] {
+        let (_, html) = pages.iter().find(|(page, _)| *page == name).unwrap();
+        for other in ["Confere até", "NÃO CONFERE", "Não dá para dizer"] {
+            assert_eq!(html.contains(other), words.starts_with(other), "{name}: {other}");
+        }
+        assert!(html.contains(words), "{name}");
+    }
 }
 
 #[test]

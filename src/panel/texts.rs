@@ -217,6 +217,7 @@ texts! {
     adds_up: "Confere até o centavo." / "It adds up to the centavo.";
     does_not_add_up: "NÃO CONFERE." / "IT DOES NOT ADD UP.";
     incomplete: "Não dá para dizer: falta" / "It can't be said: missing";
+    left_may_hold: "Não dá para dizer: um banco que saiu do consórcio pode ter o que falta." / "It can't be said: a bank that left the consortium may hold what is missing.";
     cut_waits: "O corte espera a transação" / "The cut waits for transaction";
     cut_again: "Auditar de novo" / "Audit again";
     // Demonstração

@@ -226,11 +226,17 @@ pub struct AuditFigures {
     pub transfers_out: Total,
 }
 
-impl AuditFigures {
-    /// Do cash and transfers explain the balances?
-    pub fn explained(&self) -> bool {
-        self.balances.0 == self.cash_in.0 - self.cash_out.0 + self.transfers_in.0 - self.transfers_out.0
-    }
+/// What all banks' totals mean together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditVerdict {
+    /// No centavo is missing.
+    AddsUp,
+    /// A bank can't explain its balances, or transfers do not cancel.
+    Wrong,
+    /// A bank gave no totals.
+    Missing,
+    /// Transfers do not cancel, and a bank that left the consortium may hold the rest.
+    LeftMayHold,
 }
 
 /// A bank's process, in a demonstration.

@@ -44,7 +44,8 @@ drives        via-refused   bank 0: received-execute=A answered-prepare=A answer
 drives        via-refused   bank 0: replying-aborted=A replied-aborted=A sending-abort=A sent-abort=A answered-abort=A
 drives        via-other     bank 0: received-execute=A sending-prepare=A sending-prepare:2=? sent-prepare:2=?
 drives        via-other     bank 0: answered-prepare=? answered-prepare:2=C sending-commit=C sent-commit=C
-drives        via-other     bank 0: answered-commit:2=C replied-committed=C
+drives        via-other     bank 0: answered-commit:2=C replied-committed=C drove-committed=C
+drives        via-other-short bank 0: replied-aborted=A drove-aborted=A
 
 resolves      orphan        bank 0: sending-resolve=C sent-resolve=C answered-resolve=C committed=C
 resolves      orphan        bank 0: sending-commit=C sent-commit=C answered-commit=C

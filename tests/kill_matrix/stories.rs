@@ -32,6 +32,8 @@ pub enum Story {
     ViaRefused,
     /// Bank 0 drives a transfer from bank 1 to bank 2, and takes no part.
     ViaOther,
+    /// The same, and bank 1 has not so much.
+    ViaOtherShort,
     /// Banks 0 and 1 voted OK on PREPAREs typed by hand; the connection to bank 0 is closed, so it asks.
     Orphan,
     /// The same with a bank 1 that was never asked, and a bank 2 that voted.
@@ -90,6 +92,7 @@ const NAMES: &[(&str, Story)] = &[
     ("via-set", Story::ViaSet),
     ("via-refused", Story::ViaRefused),
     ("via-other", Story::ViaOther),
+    ("via-other-short", Story::ViaOtherShort),
     ("orphan", Story::Orphan),
     ("orphan-short", Story::OrphanShort),
     ("abort", Story::Abort),
@@ -149,7 +152,8 @@ pub fn run(town: &mut Town, case: &Case) -> (Outcome, Told) {
         | Story::Via
         | Story::ViaSet
         | Story::ViaRefused
-        | Story::ViaOther => driven::driven(town, case, &effect),
+        | Story::ViaOther
+        | Story::ViaOtherShort => driven::driven(town, case, &effect),
         Story::Orphan | Story::OrphanShort => asked::orphan(town, case, &effect),
         Story::Abort => asked::typed(town, case, &effect, &[0], 1, "ABORT"),
         Story::AbortKnown => asked::typed(town, case, &effect, &[0, 1], 0, "ABORT"),
@@ -205,6 +209,7 @@ fn effect(case: &Case) -> Effect {
         }
         Story::ViaRefused => vec![(0, -some), (1, -TOO_MUCH), (2, TOO_MUCH + some)],
         Story::ViaOther => vec![(1, -some), (2, some)],
+        Story::ViaOtherShort => vec![(1, -TOO_MUCH), (2, TOO_MUCH)],
         Story::Outside | Story::OutsideAbort => vec![(1, -some)],
         Story::Set | Story::ViaSet => {
             return Effect { register: Some(format!("v{}", case.number)), ..Effect::default() };

@@ -30,7 +30,9 @@ const MODULES: [(&str, &[&str]); 20] = [
     // It asks the bank through `node` as a session does, and touches neither the bank nor the journal.
     (
         "http",
-        &["money", "limits", "ids", "wire", "crash", "steplog", "trace", "config", "fresh", "node", "panel"],
+        &[
+            "money", "limits", "ids", "wire", "crash", "audit", "steplog", "trace", "config", "fresh", "node", "panel",
+        ],
     ),
     (
         "server",

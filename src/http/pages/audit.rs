@@ -1,17 +1,19 @@
 //! Auditoria: all banks at one commit time, added up to the centavo; what is missing is said, never guessed.
 
-use crate::http::answers::{Cut, read};
+use crate::audit::cut::{Page as CutPage, Sums};
+use crate::audit::{BankCut, judge};
+use crate::http::answers::read;
 use crate::http::app::App;
 use crate::http::lines;
 use crate::http::pages::show::{exactly, page};
 use crate::http::pages::visit::Visit;
 use crate::http::problem::Problem;
-use crate::ids::Time;
+use crate::ids::{BankId, Time};
 use crate::money::Total;
 use crate::panel::details::told;
 use crate::panel::frame::Page;
 use crate::panel::pages::Audit;
-use crate::panel::views::{AuditFigures, AuditRow};
+use crate::panel::views::{AuditFigures, AuditRow, AuditVerdict};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
@@ -31,40 +33,52 @@ async fn view(app: &App, visit: &Visit) -> Result<Audit, Problem> {
     let mut replies = others;
     replies.push((app.bank(), Some(own?)));
     replies.sort_by_key(|(bank, _)| *bank);
-    let rows: Vec<AuditRow> = replies
-        .into_iter()
-        .map(|(bank, reply)| AuditRow {
-            bank: bank.as_u8(),
-            address: app.places().get(bank.index()).cloned().unwrap_or_default(),
-            figures: figures(visit, reply),
-        })
-        .collect();
-    let sum = rows.iter().try_fold(AuditFigures::default(), |sum, row| {
-        let row = row.figures.as_ref().ok()?;
-        Some(AuditFigures {
-            balances: Total(sum.balances.0 + row.balances.0),
-            cash_in: Total(sum.cash_in.0 + row.cash_in.0),
-            cash_out: Total(sum.cash_out.0 + row.cash_out.0),
-            transfers_in: Total(sum.transfers_in.0 + row.transfers_in.0),
-            transfers_out: Total(sum.transfers_out.0 + row.transfers_out.0),
-        })
-    });
-    Ok(Audit { f, time: exactly(visit.lang, time.0), rows, sum })
+    let told: Vec<(BankId, Result<BankCut, String>)> =
+        replies.into_iter().map(|(bank, reply)| (bank, cut(visit, reply))).collect();
+    let cuts: Vec<BankCut> = told.iter().filter_map(|(_, told)| told.as_ref().ok()).cloned().collect();
+    let has_left = app.places().iter().any(|place| place == crate::config::LEFT);
+    let judged = judge(told.iter().map(|(bank, _)| *bank).collect(), has_left, false, &cuts);
+    let verdict = if !judged.faults.is_empty() {
+        AuditVerdict::Wrong
+    } else if !judged.missing.is_empty() {
+        AuditVerdict::Missing
+    } else if judged.left_may_hold {
+        AuditVerdict::LeftMayHold
+    } else {
+        AuditVerdict::AddsUp
+    };
+    let row = |(bank, told): (BankId, Result<BankCut, String>)| AuditRow {
+        bank: bank.as_u8(),
+        address: app.places().get(bank.index()).cloned().unwrap_or_default(),
+        figures: told.map(|cut| figures(&cut.sums)),
+    };
+    let sum = judged.missing.is_empty().then(|| figures(&judged.total));
+    Ok(Audit {
+        f,
+        time: exactly(visit.lang, time.0),
+        verdict,
+        rows: told.into_iter().map(row).collect(),
+        sum,
+    })
 }
 
-/// A bank's figures, or in words why there are none.
-fn figures(visit: &Visit, reply: Option<Reply>) -> Result<AuditFigures, String> {
+fn figures(sums: &Sums) -> AuditFigures {
+    AuditFigures {
+        balances: Total(sums.balance_total),
+        cash_in: Total(sums.cash_in_total),
+        cash_out: Total(sums.cash_out_total),
+        transfers_in: Total(sums.transfers_in_total),
+        transfers_out: Total(sums.transfers_out_total),
+    }
+}
+
+/// What a bank tells of the cut, or in words why it tells nothing.
+fn cut(visit: &Visit, reply: Option<Reply>) -> Result<BankCut, String> {
     let t = visit.t();
     match reply {
         Some(Reply::Done(json)) => {
-            let cut: Cut = read(&json).map_err(|problem| problem.words())?;
-            Ok(AuditFigures {
-                balances: Total(cut.balance_total),
-                cash_in: Total(cut.cash_in_total),
-                cash_out: Total(cut.cash_out_total),
-                transfers_in: Total(cut.transfers_in_total),
-                transfers_out: Total(cut.transfers_out_total),
-            })
+            let page = read::<CutPage>(&json).map_err(|problem| problem.words())?;
+            Ok(BankCut::of(page))
         }
         // The transaction that the cut waits for stands in the text.
         Some(Reply::Refused(Reason::Locked, tx)) => Err(format!("{} {tx}", t.cut_waits)),

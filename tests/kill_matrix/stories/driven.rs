@@ -111,7 +111,7 @@ fn cliente(town: &Town, case: &Case, effect: &Effect) -> Command {
         }
     }
     match case.story {
-        Story::Via | Story::ViaSet | Story::ViaRefused | Story::ViaOther => {
+        Story::Via | Story::ViaSet | Story::ViaRefused | Story::ViaOther | Story::ViaOtherShort => {
             arguments.extend(["--via".to_owned(), "0".to_owned()]);
         }
         _ => {}
