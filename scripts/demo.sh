@@ -108,7 +108,7 @@ start() {
     "$servidor" --port "${ports[$1]}" --consortium "$consortium" --key-file consortium.key >"bank-$1.out" 2>&1 &
     banks[$1]=$!
     disown "${banks[$1]}" # or bash would tell of its death
-    within 15 "bank $1 gets ready" grep -q ready "bank-$1.out"
+    within 15 "bank $1 gets ready" grep -q "^servidor: bank $1 ready on " "bank-$1.out"
     cat "bank-$1.out"
 }
 
