@@ -14,6 +14,8 @@ use crate::money::{Money, Total};
 use askama::Template;
 use std::collections::BTreeSet;
 
+mod aloud;
+
 const NASTY: &str = "<script>alert(1)</script>\"'&";
 
 fn frame(lang: Lang, here: Page) -> Frame {

@@ -71,7 +71,6 @@ macro_rules! texts {
         pub struct Texts { $(pub $name: &'static str,)* }
         const PT: Texts = Texts { $($name: $pt,)* };
         const EN: Texts = Texts { $($name: $en,)* };
-        #[cfg(test)]
         const NAMES: &[(&str, &str, &str)] = &[$((stringify!($name), $pt, $en),)*];
     };
 }
@@ -136,6 +135,7 @@ texts! {
     opening: "Abertura" / "Opening";
     // Histórico
     transaction: "Transação" / "Transaction";
+    transactions: "Transações" / "Transactions";
     status: "Situação" / "Status";
     all: "Todas" / "All";
     committed: "Confirmada" / "Committed";
@@ -157,6 +157,8 @@ texts! {
     vote_silent: "não responde" / "does not answer";
     timeline: "Linha do tempo" / "Timeline";
     timeline_alt: "Mensagens e sincronizações desta transação, com os seus tempos" / "Messages and syncs of this transaction, with their times";
+    steps: "Passos" / "Steps";
+    place: "Onde" / "Where";
     no_timeline: "Os registros de passos deste banco não têm esta transação." / "This bank's step logs do not have this transaction.";
     at_time: "às" / "at";
     try_again: "Corrigir e tentar de novo" / "Correct and try again";
@@ -232,6 +234,15 @@ texts! {
     down_state: "parado" / "down";
     done: "Feito." / "Done.";
     // Erros
+    bank_ends: "Este banco está terminando" / "This bank is ending";
+    question_refused: "O banco recusou a consulta" / "The bank refused the question";
+    answer_unexpected: "O banco respondeu algo que não era esperado" / "The bank answered what was not expected";
+    no_such_account: "Conta não encontrada" / "There is no such account at this bank";
+    no_such_id: "Este identificador não é de transação" / "This is no transaction's id";
+    no_demo: "Este consórcio não é uma demonstração (--demo)" / "This consortium is no demonstration (--demo)";
+    not_in_demo: "não faz parte desta demonstração" / "takes no part in this demonstration";
+    not_running: "não está rodando" / "is not running";
+    already_running: "já está rodando" / "is running already";
     page_missing: "Esta página não existe." / "This page does not exist.";
     went_wrong: "Não foi possível" / "This could not be done";
     field_required: "Preencha este campo." / "Please fill in this field.";
@@ -243,6 +254,14 @@ texts! {
     field_same_holder: "O segundo titular precisa ser outra pessoa." / "The second holder must be somebody else.";
     field_one_individual: "Este cliente já tem uma conta individual neste banco." / "This client has an individual account at this bank already.";
     field_too_long: "Longo demais." / "Too long.";
+}
+
+/// A text of the panel in Portuguese, as the routes tell it, in this language. Any other text stays as it is.
+pub fn translated(lang: Lang, text: &str) -> &str {
+    match lang {
+        Lang::Pt => text,
+        Lang::En => NAMES.iter().find(|(_, pt, _)| *pt == text).map_or(text, |(.., en)| en),
+    }
 }
 
 /// What a refusal means, in a sentence.
@@ -285,6 +304,14 @@ mod tests {
         for (name, pt, en) in NAMES {
             assert!(!pt.trim().is_empty() && !en.trim().is_empty(), "{name}");
         }
+    }
+
+    #[test]
+    fn what_routes_say_is_told_in_english_too() {
+        let said = Lang::Pt.texts().no_such_account;
+        assert_eq!(translated(Lang::Pt, said), said);
+        assert_eq!(translated(Lang::En, said), Lang::En.texts().no_such_account);
+        assert_eq!(translated(Lang::En, "`x` falta"), "`x` falta");
     }
 
     #[test]

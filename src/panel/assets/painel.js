@@ -4,6 +4,13 @@
 const text = document.body.dataset;
 const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+// --- what a screen reader says -------------------------------------------------------------------------------------
+
+// One place that stays: what is put into a part that is replaced would not be read. Lists that move are not read out.
+function announce(words) {
+  document.getElementById("anuncio").textContent = words.replace(/\s+/g, " ").trim();
+}
+
 // --- the parts that follow the bank -----------------------------------------------------------------------------
 
 let wanted = false;
@@ -35,7 +42,10 @@ function replace(part, fresh) {
   const focus = part.contains(document.activeElement) ? document.activeElement : null;
   const mark = focus && (focus.id ? `#${CSS.escape(focus.id)}` : focus.dataset.key ? `[data-key="${CSS.escape(focus.dataset.key)}"]` : null);
   const known = new Set([...part.querySelectorAll("[data-tx]")].map((row) => row.dataset.tx));
+  const before = part.querySelector("[data-anunciar]")?.textContent;
   part.replaceChildren(...document.importNode(fresh, true).childNodes);
+  const after = part.querySelector("[data-anunciar]")?.textContent;
+  if (after && after !== before) announce(after);
   if (mark) part.querySelector(mark)?.focus();
   if (reduced || known.size === 0) return;
   for (const row of part.querySelectorAll("[data-tx]")) {
@@ -112,7 +122,7 @@ document.addEventListener("click", async (event) => {
   if (!done) return;
   const before = button.textContent;
   button.textContent = text.copiado;
-  button.setAttribute("aria-live", "polite");
+  announce(`${text.copiado}: ${button.dataset.copiar}`);
   setTimeout(() => (button.textContent = before), 1500);
 });
 
@@ -193,9 +203,10 @@ if (sources) {
       event.preventDefault();
       const last = sources.querySelector("[data-origem]:last-of-type");
       const row = last.cloneNode(true);
-      for (const field of row.querySelectorAll("input")) {
-        field.value = "";
+      for (const field of row.querySelectorAll("input, select")) {
+        if (field.localName === "input") field.value = "";
         field.removeAttribute("aria-invalid");
+        field.removeAttribute("aria-describedby");
       }
       for (const error of row.querySelectorAll(".erro")) error.remove();
       last.after(row);
