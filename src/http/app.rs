@@ -11,6 +11,7 @@ use crate::http::problem::Problem;
 use crate::ids::{BankId, TxId};
 use crate::limits::HTTP_STREAMS_MAX;
 use crate::node::ask::Asker;
+use crate::panel::texts::Lang;
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
@@ -122,7 +123,7 @@ impl App {
     /// 503 when this process ends.
     pub async fn hand_over(&self, peer: SocketAddr, request: Request) -> Result<(), Problem> {
         let handed = self.0.asker.hand_over(peer, request).await;
-        handed.ok_or_else(|| Problem::unavailable("Este banco está terminando"))
+        handed.ok_or_else(|| Problem::unavailable(Lang::Pt.texts().bank_ends))
     }
 
     /// The bank's reply to `request`, which is asked for the connection of `peer`.
@@ -131,7 +132,7 @@ impl App {
     /// 503 when this process ends.
     pub async fn ask(&self, peer: SocketAddr, request: Request) -> Result<Reply, Problem> {
         let reply = self.0.asker.ask(peer, request).await;
-        reply.ok_or_else(|| Problem::unavailable("Este banco está terminando"))
+        reply.ok_or_else(|| Problem::unavailable(Lang::Pt.texts().bank_ends))
     }
 
     /// The bank's reply to an outside coordinator's `request`.
@@ -140,7 +141,7 @@ impl App {
     /// 503 when this process ends.
     pub async fn ask_as_outside(&self, peer: SocketAddr, request: Request) -> Result<Reply, Problem> {
         let reply = self.0.asker.ask_as_outside(peer, request).await;
-        reply.ok_or_else(|| Problem::unavailable("Este banco está terminando"))
+        reply.ok_or_else(|| Problem::unavailable(Lang::Pt.texts().bank_ends))
     }
 
     /// The JSON of the bank's DONE to `request`; `refused` says what a REFUSED means.
@@ -216,5 +217,5 @@ pub fn unexpected(reply: &Reply) -> Problem {
 /// A refusal of what is never refused.
 #[expect(clippy::needless_pass_by_value, reason = "it stands where a refusal is handed over")]
 pub fn unforeseen(reason: Reason, text: String) -> Problem {
-    Problem::unavailable("O banco recusou a consulta").because(reason).with_details(&text)
+    Problem::unavailable(Lang::Pt.texts().question_refused).because(reason).with_details(&text)
 }

@@ -2,7 +2,7 @@
 
 use crate::ids::TxId;
 use crate::panel::details::in_words;
-use crate::panel::texts::Lang;
+use crate::panel::texts::{Lang, translated};
 use crate::wire::Reason;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +14,8 @@ use std::borrow::Cow;
 pub struct Problem {
     status: StatusCode,
     body: Body,
+    /// The words that `detalhes` tells in Portuguese.
+    text: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,7 +32,8 @@ struct Body {
 impl Problem {
     /// Any problem.
     pub fn new(status: StatusCode, error: impl Into<Cow<'static, str>>) -> Problem {
-        Problem { status, body: Body { error: error.into(), motivo: None, detalhes: None, id: None } }
+        let body = Body { error: error.into(), motivo: None, detalhes: None, id: None };
+        Problem { status, body, text: String::new() }
     }
 
     /// The request is wrong: 400, in words that name the field.
@@ -50,7 +53,7 @@ impl Problem {
 
     /// The bank answered what this program does not expect; it names the answer.
     pub fn unexpected(what: &str) -> Problem {
-        Problem::unavailable("O banco respondeu algo que não era esperado").with_details(what)
+        Problem::unavailable(Lang::Pt.texts().answer_unexpected).with_details(what)
     }
 
     /// With the protocol's reason.
@@ -62,6 +65,7 @@ impl Problem {
     /// With more words: a bank's, which are told in Portuguese, or the route's own.
     pub fn with_details(mut self, text: &str) -> Problem {
         self.body.detalhes = (!text.is_empty()).then(|| in_words(Lang::Pt, text));
+        text.clone_into(&mut self.text);
         self
     }
 
@@ -77,10 +81,11 @@ impl Problem {
     }
 
     /// What it says, in one text for a page.
-    pub fn words(&self) -> String {
-        match &self.body.detalhes {
-            Some(details) => format!("{}: {details}", self.body.error),
-            None => self.body.error.to_string(),
+    pub fn words(&self, lang: Lang) -> String {
+        let error = translated(lang, &self.body.error);
+        match in_words(lang, &self.text).as_str() {
+            "" => error.to_owned(),
+            details => format!("{error}: {details}"),
         }
     }
 
@@ -120,5 +125,8 @@ mod tests {
         let tx = TxId::new("t1").unwrap();
         let refused = Problem::refused("Crédito falhou", Reason::NotHolder).about(&tx);
         assert_eq!(body(refused), r#"{"error":"Crédito falhou","motivo":"not-holder","id":"t1"}"#);
+        let refused = Problem::unavailable(Lang::Pt.texts().question_refused).with_details("no account 1");
+        assert_eq!(refused.words(Lang::En), "The bank refused the question: no account 1");
+        assert_eq!(refused.words(Lang::Pt), "O banco recusou a consulta: a conta 1 não existe");
     }
 }

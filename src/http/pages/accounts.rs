@@ -92,7 +92,7 @@ pub async fn statement(
 
 async fn statement_of(app: &App, visit: &Visit, given: &str) -> Result<Statement, Problem> {
     let (f, _) = visit.frame(app, Page::Accounts).await?;
-    let missing = || Problem::new(StatusCode::NOT_FOUND, "Conta não encontrada");
+    let missing = || Problem::new(StatusCode::NOT_FOUND, visit.t().no_such_account);
     let number = AccountNumber::new(given).map_err(|_| missing())?;
     let names = names(app, visit).await?;
     let (account, events) = account_and_events(app, visit, &number, missing).await?;

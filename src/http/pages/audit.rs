@@ -77,7 +77,7 @@ fn cut(visit: &Visit, reply: Option<Reply>) -> Result<BankCut, String> {
     let t = visit.t();
     match reply {
         Some(Reply::Done(json)) => {
-            let page = read::<CutPage>(&json).map_err(|problem| problem.words())?;
+            let page = read::<CutPage>(&json).map_err(|problem| problem.words(visit.lang))?;
             Ok(BankCut::of(page))
         }
         // The transaction that the cut waits for stands in the text.

@@ -2,12 +2,13 @@
 
 use crate::http::app::App;
 use crate::http::pages::forms::Form;
-use crate::http::pages::process::{Act, Life};
+use crate::http::pages::process::{Act, DemoError, Life};
 use crate::http::pages::show::{failed, page};
 use crate::http::pages::visit::{Visit, see_other};
 use crate::http::problem::Problem;
 use crate::panel::frame::Page;
 use crate::panel::pages::Demo;
+use crate::panel::texts::Texts;
 use crate::panel::views::{ProcessRow, ProcessState};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,12 +19,12 @@ pub async fn demo(State(app): State<App>, visit: Visit) -> Response {
     page(view(&app, &visit).await, &app, &visit)
 }
 
-fn none() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "Este consórcio não é uma demonstração (--demo)")
+fn none(t: &Texts) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, t.no_demo)
 }
 
 async fn view(app: &App, visit: &Visit) -> Result<Demo, Problem> {
-    let demo = app.options().demo.as_ref().ok_or_else(none)?;
+    let demo = app.options().demo.as_ref().ok_or_else(|| none(visit.t()))?;
     let (f, _) = visit.frame(app, Page::Demo).await?;
     let banks = app.places().iter().enumerate().filter(|(_, address)| *address != crate::config::LEFT);
     let row = |(place, address): (usize, &String)| {
@@ -51,8 +52,18 @@ pub async fn act(State(app): State<App>, form: Result<Form, Problem>) -> Respons
 }
 
 fn acted(app: &App, form: &Form) -> Result<(), Problem> {
-    let demo = app.options().demo.as_ref().ok_or_else(none)?;
+    let t = form.visit.t();
+    let demo = app.options().demo.as_ref().ok_or_else(|| none(t))?;
     let bank: u8 = form.text("banco").parse().map_err(|_| Problem::bad("`banco` não é um banco"))?;
     let act = Act::of(form.text("acao")).ok_or_else(|| Problem::bad("`acao` não é uma ação"))?;
-    demo.act(bank, act).map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))
+    demo.act(bank, act).map_err(|error| {
+        let words = match error {
+            DemoError::Unknown(bank) => format!("{} {bank} {}", t.bank, t.not_in_demo),
+            DemoError::NotRunning(bank) => format!("{} {bank} {}", t.bank, t.not_running),
+            DemoError::Running(bank) => format!("{} {bank} {}", t.bank, t.already_running),
+            DemoError::Refused(bank, error) => format!("{} {bank}: {error}", t.bank),
+            DemoError::File(..) => error.to_string(),
+        };
+        Problem::new(StatusCode::CONFLICT, words)
+    })
 }

@@ -91,8 +91,7 @@ pub async fn transaction(
 
 async fn details(app: &App, visit: &Visit, given: &str) -> Result<Transaction, Problem> {
     let (f, _) = visit.frame(app, Page::History).await?;
-    let tx = TxId::new(given)
-        .map_err(|_| Problem::new(StatusCode::NOT_FOUND, "Este identificador não é de transação"))?;
+    let tx = TxId::new(given).map_err(|_| Problem::new(StatusCode::NOT_FOUND, visit.t().no_such_id))?;
     let said = lines::statuses(app, visit.peer, &tx).await;
     let told = told(app, visit, &tx, &said).await?;
     let ops = told.ops();

@@ -28,7 +28,7 @@ pub fn failed(problem: &Problem, app: &App, visit: &Visit) -> Response {
     let t = visit.t();
     let title = if problem.status() == StatusCode::NOT_FOUND { t.page_missing } else { t.went_wrong };
     let f = visit.bare_frame(app, Page::Home);
-    html(problem.status(), &Failed { f, title: title.to_owned(), words: problem.words() })
+    html(problem.status(), &Failed { f, title: title.to_owned(), words: problem.words(visit.lang) })
 }
 
 /// A page with this status.
