@@ -9,6 +9,7 @@ mod texts;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use texts::Page;
 
 /// Folders that the project makes and does not keep.
@@ -101,6 +102,33 @@ fn scripts_can_be_run() {
         assert!(mode & 0o111 != 0, "{script} can't be executed");
         let text = read(script);
         assert!(text.starts_with("#!"), "{script} does not say what runs it");
+    }
+}
+
+/// The comparison needs PostgreSQL and minutes; what it takes and refuses needs neither.
+#[test]
+fn the_comparison_says_what_it_takes() {
+    let compare = |arguments: &[&str]| {
+        let run = Command::new(root().join("scripts/compare.sh")).args(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        (run.status.code(), text(run.stdout), text(run.stderr))
+    };
+    let (code, told, errors) = compare(&["--help"]);
+    assert!(
+        code == Some(0) && told.contains("scripts/compare.sh --runs 5") && errors.is_empty(),
+        "{told}{errors}"
+    );
+    for (arguments, named) in [
+        (&["--no-such-switch"][..], "unknown: --no-such-switch"),
+        (&["--runs"], "--runs needs a value"),
+        (&["--runs", "0"], "--runs: not a whole number above zero: 0"),
+        (&["--seconds", "1.5"], "--seconds: not a whole number above zero: 1.5"),
+        (&["--accounts", "9999999"], "--accounts: not a whole number"),
+        (&["--cases", "1 cold"], "--cases: a number of clients, or hot: cold"),
+    ] {
+        let (code, told, errors) = compare(arguments);
+        assert_eq!((code, told.as_str()), (Some(2), ""), "{arguments:?}: {errors}");
+        assert!(errors.starts_with(named), "{arguments:?}: {errors}");
     }
 }
 
