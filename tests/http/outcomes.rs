@@ -94,7 +94,7 @@ fn a_bank_without_a_part_remembers_what_it_was_asked_for() {
     // It is in the journal, a few milliseconds later.
     wait_until("its record is synced", || {
         let log = town.cluster.log(2);
-        let record = log.lines().filter(|line| line.contains(" drove ")).last()?;
+        let record = log.lines().rfind(|line| line.contains(" drove "))?;
         let number = |line: &str, key| line.split(key).nth(1)?.split(' ').next()?.parse::<u64>().ok();
         let (seq, upto) =
             (number(record, "seq=")?, log.lines().filter_map(|line| number(line, "upto=")).max()?);

@@ -306,7 +306,7 @@ impl Process {
         loop {
             for unread in &mut self.unread {
                 if let Some(at) = unread.iter().position(|line| line.contains(text)) {
-                    return Ok(unread.drain(..=at).last().expect("at least the line that was found"));
+                    return Ok(unread.drain(..=at).next_back().expect("at least the line that was found"));
                 }
             }
             match self.next_line(until) {

@@ -31,7 +31,8 @@ const MODULES: [(&str, &[&str]); 20] = [
     (
         "http",
         &[
-            "money", "limits", "ids", "wire", "crash", "audit", "steplog", "trace", "config", "fresh", "node", "panel",
+            "money", "limits", "ids", "wire", "crash", "audit", "steplog", "trace", "config", "fresh",
+            "node", "panel",
         ],
     ),
     (
