@@ -153,6 +153,7 @@ texts! {
     vote_ok: "OK" / "OK";
     vote_nok: "recusou" / "refused";
     vote_followed: "não votou, abortada" / "did not vote, aborted";
+    vote_none: "não votou" / "did not vote";
     vote_waiting: "ainda não votou" / "has not voted yet";
     vote_silent: "não responde" / "does not answer";
     timeline: "Linha do tempo" / "Timeline";

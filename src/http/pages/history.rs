@@ -102,7 +102,7 @@ async fn details(app: &App, visit: &Visit, given: &str) -> Result<Transaction, P
     }
     let ballots = ballots(&said, &told.refusers());
     let detail = told.refusals(visit, &ballots);
-    let votes = votes_of(app, visit.t(), ops.as_deref(), &ballots);
+    let votes = votes_of(app, visit.t(), ops.as_deref(), &ballots, row.state);
     let timeline = timeline::of(app, &tx).await;
     let again = ops.as_deref().filter(|_| row.state == TxState::Aborted).and_then(again);
     Ok(Transaction {
@@ -216,14 +216,21 @@ fn unlisted(visit: &Visit, tx: &TxId, said: &Said) -> TxRow {
 }
 
 /// What the banks that it names did; where its operations are not known, those that have anything to say.
-fn votes_of(app: &App, t: &'static Texts, ops: Option<&[Op]>, ballots: &[(BankId, Ballot)]) -> Vec<VoteView> {
+fn votes_of(
+    app: &App,
+    t: &'static Texts,
+    ops: Option<&[Op]>,
+    ballots: &[(BankId, Ballot)],
+    state: TxState,
+) -> Vec<VoteView> {
+    let is_over = matches!(state, TxState::Committed | TxState::Aborted);
     let shown = ballots.iter().filter(|(bank, ballot)| match ops {
         Some(ops) => ops.iter().any(|op| op.bank == bank.as_u8()),
         None => *ballot != Ballot::Waiting,
     });
     let view = |(bank, ballot): &(BankId, Ballot)| {
         let address = app.places().get(bank.index()).cloned().unwrap_or_default();
-        VoteView { bank: bank.as_u8(), address, words: ballot.words(t), class: ballot.class() }
+        VoteView { bank: bank.as_u8(), address, words: ballot.words(t, is_over), class: ballot.class() }
     };
     shown.map(view).collect()
 }

@@ -30,13 +30,14 @@ pub enum Ballot {
 }
 
 impl Ballot {
-    /// In the visitor's words.
-    pub fn words(self, t: &Texts) -> &'static str {
+    /// In the visitor's words; `is_over` once the transaction is decided.
+    pub fn words(self, t: &Texts, is_over: bool) -> &'static str {
         match self {
             Ballot::Ok => t.vote_ok,
             Ballot::Refused => t.vote_nok,
             Ballot::Followed => t.vote_followed,
             Ballot::Aborted => t.aborted,
+            Ballot::Waiting if is_over => t.vote_none,
             Ballot::Waiting => t.vote_waiting,
             Ballot::Silent => t.vote_silent,
         }
