@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
-use crate::support::wait_until;
+use crate::support::{DEADLINE, wait_until};
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tokio::runtime::{Builder, Runtime};
@@ -31,6 +32,7 @@ pub struct Browser {
     client: Client,
     runtime: Runtime,
     driver: Child,
+    driver_port: u16,
 }
 
 impl Browser {
@@ -42,7 +44,6 @@ impl Browser {
             let told = "there is no chromium or no chromedriver here (Debian: apt-get install chromium chromium-driver)";
             assert!(std::env::var("CONSORCIO_BROWSER").as_deref() != Ok("required"), "{told}");
             // Not captured, so that whoever runs the tests sees it.
-            use std::io::Write;
             let _ = writeln!(std::io::stderr(), "NOT RUN: the panel in a browser: {told}");
             return None;
         };
@@ -70,7 +71,7 @@ impl Browser {
             let mut builder = ClientBuilder::new(HttpConnector::new());
             builder.capabilities(capabilities).connect(&format!("http://127.0.0.1:{port}")).await
         });
-        Some(Browser { client: client.expect("a session with Chromium"), runtime, driver })
+        Some(Browser { client: client.expect("a session with Chromium"), runtime, driver, driver_port: port })
     }
 
     /// Loads a page.
@@ -143,6 +144,35 @@ impl Browser {
         self.runtime
             .block_on(self.client.execute(script, Vec::new()))
             .unwrap_or_else(|error| panic!("{script}: {error}"))
+    }
+
+    /// What Chromium's own tools answer to a command that WebDriver does not have.
+    pub fn devtools(&self, command: &str, parameters: &Value) -> Value {
+        let session = self.runtime.block_on(self.client.session_id()).unwrap().expect("a session");
+        let body = json!({ "cmd": command, "params": parameters }).to_string();
+        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.driver_port)).unwrap());
+        stream.get_ref().set_read_timeout(Some(DEADLINE)).unwrap();
+        let head = format!(
+            "POST /session/{session}/goog/cdp/execute HTTP/1.1\r\nHost: 127.0.0.1\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.get_mut().write_all(format!("{head}{body}").as_bytes()).unwrap();
+        let mut length = 0;
+        let mut line = String::new();
+        while stream.read_line(&mut line).unwrap() > 0 && line != "\r\n" {
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().unwrap();
+            }
+            line.clear();
+        }
+        let mut answer = vec![0; length];
+        stream.read_exact(&mut answer).unwrap();
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        assert!(answer["value"]["error"].is_null(), "{command}: {answer}");
+        answer["value"].clone()
     }
 
     /// Makes the window so large.

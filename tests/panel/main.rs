@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod aloud;
 mod browser;
 mod faults;
 mod screens;
