@@ -55,15 +55,18 @@ impl SharedBytes {
 
     /// Hands what is left to those who wait, in their order and as far as it goes.
     fn serve(&self) {
-        let mut waiting = self.waiting.borrow_mut();
-        while let Some(first) = waiting.first_entry()
-            && first.get().bytes <= self.left.get()
-        {
-            let Waiting { bytes, granted, waker } = first.remove();
-            self.left.set(self.left.get() - bytes);
-            granted.set(granted.get() + bytes);
+        while let Some(waker) = self.serve_first() {
             waker.wake();
         }
+    }
+
+    fn serve_first(&self) -> Option<Waker> {
+        let mut waiting = self.waiting.borrow_mut();
+        let first = waiting.first_entry().filter(|first| first.get().bytes <= self.left.get())?;
+        let Waiting { bytes, granted, waker } = first.remove();
+        self.left.set(self.left.get() - bytes);
+        granted.set(granted.get() + bytes);
+        Some(waker)
     }
 }
 

@@ -70,12 +70,8 @@ impl Town {
     pub fn start_torn(&mut self, bank: usize) {
         let torn_at = self.newest(bank).torn_at();
         self.start(bank);
-        let Some(torn_at) = torn_at else { return };
-        let process = self.banks[bank].as_mut().expect("it was started");
-        let told = |line: &String| line.contains("a torn tail of ") && line.contains(&torn_at);
-        // Its two streams may come in any order.
-        if !process.seen().iter().any(told) {
-            process.expect_line(&torn_at);
+        if let Some(torn_at) = torn_at {
+            self.banks[bank].as_mut().expect("it was started").expect_line(&format!("/{torn_at}"));
         }
     }
 

@@ -87,7 +87,8 @@ fn a_bank_without_a_part_remembers_what_it_was_asked_for() {
     assert_eq!(statuses(&history), ["Sucesso", "Falha"], "{history}");
     assert_eq!(history[0]["transacao"]["id"], "d1");
     assert_eq!(history[0]["transacao"]["participantes"][0]["valor"], 5);
-    assert_eq!(history[1]["detalhes"], "Transação falhou no banco 0: saldo insuficiente");
+    let words = "Transação falhou no banco 0: saldo insuficiente (a conta 1 tem R$ 5,00 disponíveis, são pedidos R$ 50,00)";
+    assert_eq!(history[1]["detalhes"], words);
     let told = http.get("/transacoes/d1").json();
     assert_eq!(told["participantes"], history[0]["transacao"]["participantes"]);
 

@@ -59,7 +59,7 @@ pub fn examples_of<'a>(page: &'a str, marker: &str) -> Result<Vec<Vec<Line<'a>>>
 }
 
 /// What the placeholders of one block stand for.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Bound(BTreeMap<String, String>);
 
 impl Bound {

@@ -103,7 +103,7 @@ fn a_bank_that_passes_on_a_refusal_is_not_who_refused() {
     driver.on(begin());
     assert_eq!(words(&driver.on(Event::TimeOut)), ["ABORT 0", "ABORT 1", "timer"]);
     let tombstone = Seal::keyed([1; 32]).token(bank(1), Vote::No, &tx(), None, Time(8));
-    assert_eq!(words(&driver.on(aborted(tombstone, 0))), ["aborted by 1 refused"]);
+    assert_eq!(words(&driver.on(aborted(tombstone, 0))), ["aborted by 1 refused", "ABORT 1 of 1"]);
 }
 
 #[test]
