@@ -99,6 +99,20 @@ impl Browser {
             .unwrap_or_else(|error| panic!("{css}: {error}"));
     }
 
+    /// Presses the button of the page's form that `css` finds, and waits until the form's answer is there: it may look
+    /// just like the page before.
+    #[track_caller]
+    pub fn send(&self, css: &str) {
+        self.script("document.querySelector('main form').dataset.sent = '';");
+        self.click(css);
+        let answered = "return document.readyState === 'complete' && !document.querySelector('[data-sent]');";
+        wait_until("the answer to the form", || {
+            // While one page goes and another comes there is none to ask.
+            let answer = self.runtime.block_on(self.client.execute(answered, Vec::new()));
+            (answer.ok()? == true).then_some(())
+        });
+    }
+
     /// Types `text` into the field `css` finds, in place of what stands there.
     #[track_caller]
     pub fn fill(&self, css: &str, text: &str) {

@@ -16,12 +16,12 @@ fn a_day_at_the_desk() {
     browser.click("nav a[href='/painel/cliente']");
     browser.fill("#cpf", "111.111.111-10");
     browser.fill("#nome", "Maria d'Água <b>&amp;");
-    browser.click("main button");
+    browser.send("main button");
     browser.wait_for(".note.good", "Cliente cadastrado.");
     browser.fill("#cpf", "11111111110");
     browser.fill("#numero", "0-1");
     browser.fill("#deposito", "1.234,56");
-    browser.click("main button");
+    browser.send("main button");
     browser.wait_for(".note.good", "Conta aberta.");
     browser.wait_for("#extrato", "R$ 1.234,56");
     browser.wait_for("#extrato", "Maria d'Água <b>&amp;");
@@ -31,7 +31,7 @@ fn a_day_at_the_desk() {
     browser.fill("#cpf", "11111111110");
     browser.fill("#numero", "0-1");
     browser.fill("#valor", "34,56");
-    browser.click("main form button");
+    browser.send("main form button");
     browser.wait_for(".note.good", "Saque feito.");
     browser.wait_for("#extrato dl", "R$ 1.200,00");
     browser.shot("extrato");
@@ -136,15 +136,15 @@ fn each_refusal_stands_beside_its_field() {
     town.open_accounts();
 
     browser.go(&town.url(0, "/painel/cliente"));
-    browser.click("main button");
+    browser.send("main button");
     browser.wait_for("#sobre-cpf", "Preencha este campo.");
     browser.wait_for("#sobre-nome", "Preencha este campo.");
     browser.fill("#cpf", "123");
     browser.fill("#nome", "Maria");
-    browser.click("main button");
+    browser.send("main button");
     browser.wait_for("#sobre-cpf", "O CPF tem 11 dígitos.");
     browser.fill("#cpf", "11111111110");
-    browser.click("main button");
+    browser.send("main button");
     browser.wait_for("#sobre-cpf", "Já existe, com outros dados.");
     assert_eq!(
         browser.script("return document.getElementById('nome').value"),
@@ -165,7 +165,7 @@ fn each_refusal_stands_beside_its_field() {
         browser.fill("#numero", number);
         browser.fill("#cpf2", second);
         browser.fill("#deposito", deposit);
-        browser.click("main button");
+        browser.send("main button");
         browser.wait_for(&format!("#sobre-{field}.erro"), words);
     }
 
@@ -183,7 +183,7 @@ fn each_refusal_stands_beside_its_field() {
         browser.fill("#cpf", cpf);
         browser.fill("#numero", number);
         browser.fill("#valor", amount);
-        browser.click("main form button");
+        browser.send("main form button");
         browser.wait_for(&format!("#sobre-{field}.erro"), words);
     }
     browser.shot("recusa");
@@ -242,7 +242,7 @@ fn forms_work_without_javascript() {
     browser.fill("#cpf", "11111111110");
     browser.fill("#numero", "0-1");
     browser.fill("#valor", "10,00");
-    browser.click("main form button");
+    browser.send("main form button");
     browser.wait_for("#extrato", "R$ 1.010,00");
     assert_eq!(browser.text("#ao-vivo"), "", "nothing pretends to be live");
     browser.go(&town.url(0, "/painel/transacao"));
