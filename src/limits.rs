@@ -32,6 +32,10 @@ pub const RESOLVE_AFTER_MS: u64 = 3_000;
 pub const VOTE_TIMEOUT_MS: u64 = 2_000;
 /// A reply that needs other banks, a lock or a cut comes within this time.
 pub const ANSWER_WITHIN_MS: u64 = 3_000;
+/// Over HTTP a commit is told once the other banks have heard of it, but no later than this after its verdict.
+pub const COMMIT_HEARD_MS_MAX: u64 = 500;
+/// Over HTTP a read waits this long, at most, for outcomes that the bank is asking the others for.
+pub const READ_WAITS_MS_MAX: u64 = 250;
 /// A PREPARE or EXECUTE that waited this long before it was first decided is voted NOK `limit`.
 pub const QUEUE_WAIT_MS_MAX: u64 = 500;
 /// A record that no reply waits for is synced within this time.
@@ -158,5 +162,6 @@ const _: () = {
     assert!(STORY_MS_MAX + STEP_FLUSH_MS <= 50, "half of what a reader may wait is for the writing");
     assert!(HTTP_SHUTDOWN_MS_MAX > ANSWER_WITHIN_MS && HTTP_SHUTDOWN_MS_MAX < SHUTDOWN_MS_MAX);
     assert!(HTTP_LINE_MS_MAX > ANSWER_WITHIN_MS, "a bank that answers in time is heard");
+    assert!(HTTP_SHUTDOWN_MS_MAX > ANSWER_WITHIN_MS + COMMIT_HEARD_MS_MAX);
     assert!(RESOLVE_AFTER_MS <= PATIENCE_MS_MAX as u64);
 };

@@ -84,7 +84,6 @@ impl Queue {
     pub fn push(&mut self, since_us: u64, input: Input) {
         let urgent = match &input {
             Input::Request { caller, origin, request, .. } => {
-                self.requests += 1;
                 is_urgent(request) && (*origin == Origin::Link || self.counts(caller.session).normal == 0)
             }
             // A session's end comes after all that it asked.
@@ -96,6 +95,19 @@ impl Queue {
             | Input::Tick
             | Input::Started => true,
         };
+        self.put(since_us, input, urgent);
+    }
+
+    /// Adds a request, of a session that has no other, that is to see what peers have told by now: among what is
+    /// urgent nothing overtakes.
+    pub fn push_behind_peers(&mut self, since_us: u64, input: Input) {
+        self.put(since_us, input, true);
+    }
+
+    fn put(&mut self, since_us: u64, input: Input, urgent: bool) {
+        if let Input::Request { .. } = input {
+            self.requests += 1;
+        }
         if let Some(session) = session_of(&input) {
             let counts = self.counts(session);
             *if urgent { &mut counts.urgent } else { &mut counts.normal } += 1;
@@ -206,6 +218,22 @@ mod tests {
     use super::*;
     use crate::bank::io::Caller;
     use crate::ids::{BankId, TxId};
+
+    #[test]
+    fn who_waited_for_peers_comes_behind_what_they_told_and_not_before() {
+        let mut queue = Queue::default();
+        let is_answer = |waiting: Option<Waiting>| matches!(waiting.unwrap().input, Input::PeerUp(_));
+        for _ in 0..2 * URGENT_SHARE.1 {
+            queue.push(0, Input::PeerUp(BankId::new(1).unwrap()));
+        }
+        queue.push_behind_peers(0, request(1, 0, Origin::Client, false));
+        assert_eq!((queue.len(), QUEUE_MAX - queue.room()), (2 * URGENT_SHARE.1 as usize + 1, 1));
+        for _ in 0..2 * URGENT_SHARE.1 {
+            assert!(is_answer(queue.pop()));
+        }
+        assert!(!is_answer(queue.pop()));
+        assert_eq!((queue.is_empty(), queue.room()), (true, QUEUE_MAX));
+    }
 
     /// Requests are told apart by session and slot; STATUS stands for all that is not urgent.
     fn request(session: u64, slot: u64, origin: Origin, urgent: bool) -> Input {

@@ -6,7 +6,9 @@
 
 use crate::bank::io::{Caller, Input};
 use crate::crash;
+use crate::limits::{COMMIT_HEARD_MS_MAX, READ_WAITS_MS_MAX};
 use crate::node::ask::Ask;
+use crate::node::queue::Queue;
 use crate::server::Shared;
 use crate::server::seat::Seat;
 use crate::steplog::{Step, Who};
@@ -15,25 +17,74 @@ use crate::wire::request::Request;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout;
 
 /// Serves asks until nobody can ask any more. A full queue lets them wait, as it does those who send lines.
 pub async fn serve(shared: Rc<Shared>, mut asks: Receiver<Ask>) {
     while let Some(ask) = asks.recv().await {
-        poll_fn(|cx| {
-            if shared.inbox.fill(|queue| queue.room()) > 0 {
-                Poll::Ready(())
-            } else {
-                shared.inbox.wait_for_room(cx.waker());
-                Poll::Pending
-            }
-        })
-        .await;
-        take(&shared, ask);
+        if !reads(&ask.request) {
+            room(&shared).await;
+            take(&shared, ask, Queue::push);
+        } else if let Some(questions) = shared.settling.questions() {
+            // An outcome that this bank is asking for may be one that its reader was told elsewhere.
+            let shared = shared.clone();
+            tokio::task::spawn_local(async move {
+                let told = timeout(Duration::from_millis(READ_WAITS_MS_MAX), shared.settling.told(questions));
+                // Where a bank is silent, what is known here is shown.
+                let _ = told.await;
+                room(&shared).await;
+                take(&shared, ask, Queue::push_behind_peers);
+            });
+        } else {
+            room(&shared).await;
+            take(&shared, ask, Queue::push_behind_peers);
+        }
     }
 }
 
-fn take(shared: &Rc<Shared>, ask: Ask) {
+/// Waits until the bank's queue takes another.
+async fn room(shared: &Shared) {
+    poll_fn(|cx| {
+        if shared.inbox.fill(|queue| queue.room()) > 0 {
+            Poll::Ready(())
+        } else {
+            shared.inbox.wait_for_room(cx.waker());
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
+/// Does it show what transactions made of the books? A SNAPSHOT waits by itself for what it shows.
+fn reads(request: &Request) -> bool {
+    match request {
+        Request::Status(_)
+        | Request::Clients { .. }
+        | Request::Accounts { .. }
+        | Request::Balance(_)
+        | Request::Value(_)
+        | Request::History { .. }
+        | Request::Pending { .. }
+        | Request::Info => true,
+        Request::Prepare(..)
+        | Request::Commit(..)
+        | Request::Abort(..)
+        | Request::Resolve(_)
+        | Request::Execute(..)
+        | Request::Client(_)
+        | Request::Account(_)
+        | Request::Banks
+        | Request::Snapshot { .. }
+        | Request::Peer(_)
+        | Request::Ping
+        | Request::Help
+        | Request::Quit => false,
+    }
+}
+
+fn take(shared: &Rc<Shared>, ask: Ask, push: fn(&mut Queue, u64, Input)) {
     let who = Who::Address(ask.peer);
     crash::received(&ask.request, ask.origin);
     shared.story.tell(|| Step::of_request(&ask.request, who));
@@ -46,13 +97,21 @@ fn take(shared: &Rc<Shared>, ask: Ask) {
     let slot = seat.state.borrow_mut().slots.take(0, 0);
     let caller = Caller { session: seat.id, slot };
     let request = ask.request.clone();
+    let driven = if let Request::Execute(tx, _) = &request { Some(tx) } else { None };
+    let watch = driven.map(|tx| shared.settling.watch(tx));
     let input = Input::Request { caller, origin: ask.origin, request, waited_us: 0, past: None };
-    shared.inbox.fill(|queue| queue.push(since_us, input));
+    shared.inbox.fill(|queue| push(queue, since_us, input));
     let shared = shared.clone();
     tokio::task::spawn_local(async move {
         let reply = reply(&seat).await;
         shared.seats.borrow_mut().close(&seat);
         shared.session_ended.notify_one();
+        // Who asks over HTTP may well go on to another bank, and shall find there what it was told here.
+        if let (Some(watch), Reply::Committed(..)) = (watch, &reply) {
+            let heard = timeout(Duration::from_millis(COMMIT_HEARD_MS_MAX), watch.answered());
+            // A bank that is silent now learns it later; what is committed stays so.
+            let _ = heard.await;
+        }
         tell(&shared, ask, reply);
     });
 }

@@ -10,6 +10,7 @@ pub mod places;
 pub mod recover;
 pub mod seat;
 pub mod session;
+pub mod settle;
 pub mod slots;
 pub mod start;
 pub mod story;
@@ -28,6 +29,7 @@ use crate::wire::reply::Reply;
 use memory::SharedBytes;
 use places::{Place, Places};
 use seat::{End, Seat, Seats};
+use settle::Settling;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
@@ -90,6 +92,8 @@ pub struct Shared {
     pub story: Story,
     /// The links to the other banks.
     pub peers: Peers,
+    /// What is under way to them, for those who wait for that.
+    pub settling: Rc<Settling>,
     identity: Identity,
     /// The server ends: nothing more is read.
     pub stopping: Cell<bool>,
@@ -119,6 +123,7 @@ impl Shared {
             bytes: Rc::new(SharedBytes::new(bounds.sessions)),
             story: Story::new(steplog),
             peers,
+            settling: Rc::default(),
             identity,
             stopping: Cell::new(false),
             session_ended: Notify::new(),
@@ -163,13 +168,15 @@ impl Shared {
         let newest = writer.core().seq();
         let mut held = self.held.borrow_mut();
         let seats = self.seats.borrow();
+        // Banks are told before callers are: who hears of a commit and goes on to another bank comes behind it.
+        for leaving in out.extract_if(.., |leaving| matches!(leaving, Leaving::Send(_))) {
+            let Leaving::Send(sending) = leaving else { continue };
+            self.settling.sent(sending.peer, &sending.message);
+            self.peers.send(sending.peer, sending.message);
+        }
         for leaving in out.drain(..) {
-            match leaving {
-                Leaving::Reply(outgoing) => {
-                    held.extend(seats.deliver(outgoing, soon).map(|seat| (newest, seat.clone())));
-                }
-                Leaving::Send(sending) => self.peers.send(sending.peer, sending.message),
-            }
+            let Leaving::Reply(outgoing) = leaving else { continue };
+            held.extend(seats.deliver(outgoing, soon).map(|seat| (newest, seat.clone())));
         }
         drop(seats);
         let durable = if soon { writer.durable() } else { Seq::MAX };

@@ -157,7 +157,11 @@ impl Server {
         );
         inbox.offer(Input::Started);
         let told = inbox.clone();
-        let to_node = move |inputs: &mut Vec<Input>| told.offer_all(inputs);
+        let settling = shared.settling.clone();
+        let to_node = move |inputs: &mut Vec<Input>| {
+            settling.heard(inputs);
+            told.offer_all(inputs);
+        };
         for link in peers.links(to_node) {
             tokio::task::spawn_local(link);
         }

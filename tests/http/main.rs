@@ -7,6 +7,7 @@ mod support;
 
 mod bounds;
 mod client;
+mod fresh;
 mod junk;
 mod load;
 mod mutants;
@@ -30,14 +31,23 @@ struct Town {
 impl Town {
     /// `count` banks, all of them linked.
     fn start(count: usize) -> Town {
-        Town::start_with(count, &[])
+        Town::start_as(count, true, &[])
     }
 
-    /// The same with these switches.
+    /// The same with a key or without.
+    fn start_keyed(count: usize, keyed: bool) -> Town {
+        Town::start_as(count, keyed, &[])
+    }
+
+    /// The same with a key and these switches.
     fn start_with(count: usize, switches: &[&str]) -> Town {
+        Town::start_as(count, true, switches)
+    }
+
+    fn start_as(count: usize, keyed: bool, switches: &[&str]) -> Town {
         // Another process may take a port between its choice and its use; then others are chosen.
         for _ in 0..5 {
-            let mut cluster = Cluster::new(count, true);
+            let mut cluster = Cluster::new(count, keyed);
             let ports = free_ports(count);
             for (bank, port) in ports.iter().enumerate() {
                 cluster.add_switches(bank, &["--http", &port.to_string()]);

@@ -1,0 +1,203 @@
+//! So that one who is told of a commit and goes on to another bank finds it there: who waits until the other banks have
+//! heard of it, and who reads what a bank is just learning.
+//!
+//! Each message to a bank comes back as one answer, or as none where its link is lost. So it is enough to count. A COMMIT
+//! is answered once that bank knows the outcome, or, where it believes no token, once it asks for it; and what it asks is
+//! answered before it reads again. What an answer says is not looked at.
+
+use crate::bank::io::{AskedVerb, Input, Message};
+use crate::ids::{BankId, TxId};
+use crate::limits::BANKS_MAX;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+/// Messages that are under way, as far as somebody may wait for them.
+#[derive(Debug, Default)]
+pub struct Settling {
+    /// The transactions whose COMMITs somebody waits for.
+    watched: RefCell<BTreeMap<TxId, Watched>>,
+    /// How many RESOLVEs were ever sent to each bank.
+    asked: [Cell<u64>; BANKS_MAX],
+    /// ... and how many of them have their answer.
+    told: [Cell<u64>; BANKS_MAX],
+    readers: RefCell<Vec<Waker>>,
+}
+
+#[derive(Debug, Default)]
+struct Watched {
+    watches: usize,
+    /// COMMITs that have no answer yet.
+    under_way: usize,
+    wakers: Vec<Waker>,
+}
+
+/// The questions that were under way at some moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Questions([u64; BANKS_MAX]);
+
+impl Settling {
+    /// Counts the COMMITs of `tx` from now on, until the watch is dropped.
+    pub fn watch(self: &Rc<Settling>, tx: &TxId) -> Watch {
+        self.watched.borrow_mut().entry(tx.clone()).or_default().watches += 1;
+        Watch { settling: self.clone(), tx: tx.clone() }
+    }
+
+    /// `message` leaves for the bank `to`.
+    pub fn sent(&self, to: BankId, message: &Message) {
+        match message {
+            Message::Commit(tx, _) => {
+                if let Some(watched) = self.watched.borrow_mut().get_mut(tx) {
+                    watched.under_way += 1;
+                }
+            }
+            Message::Resolve(_) => step(&self.asked, to),
+            Message::Prepare(..) | Message::Abort(..) => {}
+        }
+    }
+
+    /// This is what the links have to tell.
+    pub fn heard(&self, inputs: &[Input]) {
+        for input in inputs {
+            let Input::Answer { peer, asked, .. } = input else { continue };
+            match asked.verb {
+                AskedVerb::Commit => self.commit_heard(&asked.tx),
+                AskedVerb::Resolve => {
+                    step(&self.told, *peer);
+                    self.readers.borrow_mut().drain(..).for_each(Waker::wake);
+                }
+                AskedVerb::Prepare | AskedVerb::Abort => {}
+            }
+        }
+    }
+
+    fn commit_heard(&self, tx: &TxId) {
+        if let Some(watched) = self.watched.borrow_mut().get_mut(tx) {
+            // One that left before the watch began is not among those that are counted.
+            watched.under_way = watched.under_way.saturating_sub(1);
+            if watched.under_way == 0 {
+                watched.wakers.drain(..).for_each(Waker::wake);
+            }
+        }
+    }
+
+    /// What this bank is asking the others at this moment; `None` where it is nothing.
+    pub fn questions(&self) -> Option<Questions> {
+        let asked = self.asked.each_ref().map(Cell::get);
+        (asked != self.told.each_ref().map(Cell::get)).then_some(Questions(asked))
+    }
+
+    /// Waits until these have their answers, or can have none any more.
+    pub async fn told(&self, Questions(asked): Questions) {
+        poll_fn(|cx| {
+            if asked.iter().zip(&self.told).all(|(asked, told)| told.get() >= *asked) {
+                return Poll::Ready(());
+            }
+            self.readers.borrow_mut().push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+fn step(counts: &[Cell<u64>; BANKS_MAX], bank: BankId) {
+    if let Some(count) = counts.get(bank.index()) {
+        count.set(count.get() + 1);
+    }
+}
+
+/// Somebody who will wait for a transaction's COMMITs.
+#[derive(Debug)]
+pub struct Watch {
+    settling: Rc<Settling>,
+    tx: TxId,
+}
+
+impl Watch {
+    /// Waits until each COMMIT that has left since has its answer, or can have none any more.
+    pub async fn answered(&self) {
+        poll_fn(|cx| match self.settling.watched.borrow_mut().get_mut(&self.tx) {
+            Some(watched) if watched.under_way > 0 => {
+                watched.wakers.push(cx.waker().clone());
+                Poll::Pending
+            }
+            Some(_) | None => Poll::Ready(()),
+        })
+        .await;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut watched = self.settling.watched.borrow_mut();
+        if let Some(of) = watched.get_mut(&self.tx) {
+            of.watches -= 1;
+            if of.watches == 0 {
+                watched.remove(&self.tx);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::io::Asked;
+    use crate::ids::BankId;
+    use std::pin::pin;
+    use std::task::Context;
+
+    fn bank(position: usize) -> BankId {
+        BankId::new(position).unwrap()
+    }
+
+    fn tx(name: &str) -> TxId {
+        TxId::new(name).unwrap()
+    }
+
+    fn answer(name: &str, verb: AskedVerb) -> Input {
+        Input::Answer { peer: bank(1), asked: Asked { tx: tx(name), verb }, reply: None, past: None }
+    }
+
+    fn is_answered(watch: &Watch) -> bool {
+        pin!(watch.answered()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn it_waits_for_as_many_answers_as_commits_left() {
+        let settling = Rc::new(Settling::default());
+        let (one, same) = (settling.watch(&tx("a")), settling.watch(&tx("a")));
+        assert!(is_answered(&one), "nothing has left");
+        settling.sent(bank(1), &Message::Commit(tx("a"), Vec::new()));
+        settling.sent(bank(1), &Message::Commit(tx("a"), Vec::new()));
+        settling.sent(bank(1), &Message::Commit(tx("b"), Vec::new()));
+        settling.sent(bank(1), &Message::Resolve(tx("a")));
+        settling.heard(&[answer("a", AskedVerb::Commit), answer("b", AskedVerb::Commit)]);
+        settling.heard(&[answer("a", AskedVerb::Resolve)]);
+        assert!(!is_answered(&one) && !is_answered(&same));
+        drop(same);
+        settling.heard(&[answer("a", AskedVerb::Commit)]);
+        assert!(is_answered(&one));
+        drop(one);
+        assert!(settling.watched.borrow().is_empty());
+    }
+
+    #[test]
+    fn a_reader_waits_for_the_questions_of_its_moment_and_no_later_ones() {
+        let settling = Settling::default();
+        assert!(settling.questions().is_none());
+        settling.sent(bank(1), &Message::Resolve(tx("a")));
+        settling.sent(bank(2), &Message::Resolve(tx("a")));
+        let questions = settling.questions().expect("two of them");
+        let is_told =
+            || pin!(settling.told(questions)).poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        settling.sent(bank(2), &Message::Resolve(tx("b")));
+        settling.heard(&[answer("a", AskedVerb::Resolve), answer("a", AskedVerb::Commit)]);
+        assert!(!is_told(), "bank 2 has not answered");
+        let asked = Asked { tx: tx("a"), verb: AskedVerb::Resolve };
+        settling.heard(&[Input::Answer { peer: bank(2), asked, reply: None, past: None }]);
+        assert!(is_told() && settling.questions().is_some());
+    }
+}
