@@ -28,7 +28,7 @@ participates  refused       bank 1: received-prepare=A voted-nok=A replying-nok=
 participates  refused       bank 0: replied-ok=A received-abort=A aborted=A replying-aborted=A replied-aborted=A
 participates  via           bank 1: received-prepare=A voted-ok.decided=A voted-ok.written=? voted-ok.synced=?
 participates  via           bank 1: replied-ok=? received-commit=C committed.decided=C committed.written=C
-participates  via           bank 1: replied-committed=C
+participates  via           bank 1: replied-committed=C!
 participates  via-set       bank 2: received-prepare=A voted-ok.synced=? replied-ok=? received-commit=C
 participates  via-refused   bank 2: received-prepare=A replied-ok=A received-abort=A aborted.decided=A replied-aborted=A!
 participates  via-refused   bank 1: voted-nok.synced=A replied-nok=A
