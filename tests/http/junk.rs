@@ -296,7 +296,8 @@ fn bytes_that_are_no_http() {
     ] {
         let mut http = Connection::open(town.ports[0]);
         http.send_bytes(bytes.as_bytes());
-        http.stream().shutdown(std::net::Shutdown::Write).unwrap();
+        // A bank that has answered and closed already may have left nothing to shut.
+        let _ = http.stream().shutdown(std::net::Shutdown::Write);
         if let Some(answer) = http.receive() {
             assert!((400..500).contains(&answer.status), "{bytes:?}: {answer:?}");
             assert!(answer.body.is_empty() || answer.json().is_object(), "{bytes:?}: {answer:?}");
