@@ -56,7 +56,7 @@ pub enum Story {
     ResolveKnown,
     /// Banks 0 and 1 voted OK, then somebody runs `cliente resolve`.
     ByCliente,
-    /// The same where only bank 0 voted.
+    /// The same with a bank 1 that was never asked, and a bank 2 that voted.
     ByClienteShort,
     /// Banks 0 and 1 voted OK; bank 0 is restarted, and dies while it recovers.
     Restart,
@@ -164,7 +164,7 @@ pub fn run(town: &mut Town, case: &Case) -> (Outcome, Told) {
         Story::Resolve => asked::typed(town, case, &effect, &[0], 1, "RESOLVE"),
         Story::ResolveKnown => asked::typed(town, case, &effect, &[0, 1], 0, "RESOLVE"),
         Story::ByCliente => driven::resolve(town, case, &effect, &[0, 1]),
-        Story::ByClienteShort => driven::resolve(town, case, &effect, &[0]),
+        Story::ByClienteShort => driven::resolve(town, case, &effect, &[0, 2]),
         Story::Joins => driven::joins(town, case, &effect),
         Story::Asks => asked::asks(town, case, &effect),
         Story::Restart => lives::restart(town, case, &effect, &[0, 1]),
