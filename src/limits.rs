@@ -119,6 +119,20 @@ pub const QUEUE_MAX: usize = 16_384;
 pub const BATCH_RECORDS_MAX: usize = 4_096;
 /// Bytes in one batch.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// What one decision takes on of work that grows with what others left behind, such as the transactions of a session
+/// that ended or the timers that are due: so many things, each of which makes one record at most. The rest follows in
+/// later decisions.
+pub const STEP_ITEMS_MAX: usize = 512;
+/// ... and so many bytes of records. A single thing may make one record of the longest transaction.
+pub const STEP_BYTES_MAX: usize = 3 * LINE_BYTES_MAX;
+/// No record of an outcome is longer; one of a vote has its transaction besides.
+pub const OUTCOME_RECORD_BYTES_MAX: usize = 384;
+/// Outcomes that memory lets go in one tick.
+pub const FORGOTTEN_IN_A_TICK_MAX: usize = 4_096;
+/// Words that a bank keeps beside a refusal which it took over from another bank.
+pub const REFUSAL_TEXT_BYTES_MAX: usize = 1_024;
+/// Accounts, or registers, that one page of a cut looks at.
+pub const CUT_PAGE_ITEMS_MAX: usize = 2_400;
 /// Undecided transactions of one bank.
 pub const UNDECIDED_MAX: usize = 1_000_000;
 /// ... and their memory.
@@ -157,6 +171,12 @@ const _: () = {
     assert!(LINE_BYTES_MAX <= SESSION_INPUT_BYTES_MAX);
     assert!(LINE_BYTES_MAX <= SESSION_OUTPUT_BYTES_MAX);
     assert!(SEGMENT_BYTES > 2 * BATCH_BYTES_MAX as u64);
+    assert!(STEP_ITEMS_MAX * OUTCOME_RECORD_BYTES_MAX <= STEP_BYTES_MAX);
+    assert!(
+        STEP_ITEMS_MAX < HISTORY_MAX,
+        "what one step decides stands in the history when waiters are woken"
+    );
+    assert!(STEP_BYTES_MAX + LINE_BYTES_MAX < BATCH_BYTES_MAX / 2 && STEP_ITEMS_MAX < BATCH_RECORDS_MAX / 2);
     assert!(BANKS_MAX <= 16, "a set of banks is 16 bits");
     assert!(PEER_DIAL_MS_MAX < VOTE_TIMEOUT_MS, "a driver hears of a silent address before it gives up");
     assert!(STORY_MS_MAX + STEP_FLUSH_MS <= 50, "half of what a reader may wait is for the writing");

@@ -20,8 +20,11 @@ impl Deciding<'_> {
     pub fn ask(&mut self, tx: &TxId, prepared: &Prepared, cause: DoubtCause) {
         let others = self.others(&prepared.transaction);
         let watch = self.desk.watches.get(tx);
-        if watch.is_some_and(|watch| watch.asking) || self.is_decided_here(tx) {
+        if watch.is_some_and(|watch| watch.asking) || !self.asked.insert(tx.clone()) {
             return;
+        }
+        if watch.is_none() {
+            self.note(Note::Watch(tx.clone(), self.restored_watch(prepared)));
         }
         if prepared.transaction.has_outside() {
             return; // Nobody knows what its coordinator will say, and this bank's OK alone decides nothing.
@@ -34,17 +37,11 @@ impl Deciding<'_> {
         }
     }
 
-    /// Has this very decision ended it, or begun to ask?
-    fn is_decided_here(&self, tx: &TxId) -> bool {
-        self.out.records.iter().any(|record| record.decides() == Some(tx))
-            || self.out.notes.iter().any(|note| matches!(note, Note::Ask(asked, _) if asked == tx))
-    }
-
     /// Sends questions to every peer whose link is open: the oldest first, a bounded number under way.
     pub fn put_questions(&mut self) {
         for (position, peer) in self.desk.peers.iter().enumerate() {
             let Some(bank) = BankId::new(position) else { continue };
-            if !peer.up || peer.paused_until_us > self.now.mono_us {
+            if !peer.can_ask() || peer.paused_until_us > self.now.mono_us {
                 continue;
             }
             let room = QUESTIONS_UNDER_WAY_MAX.saturating_sub(peer.under_way.len());

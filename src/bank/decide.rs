@@ -1,19 +1,17 @@
 //! Every branch of a bank: what follows from an input. Looks, changes nothing.
 //!
-//! Here: inputs, the protocol's verbs, registering. Beside it: `ask` (termination), `drive` (EXECUTE), `read`.
+//! Here: inputs, the protocol's verbs. Beside it: `ask` (termination), `backlog` (ends of sessions, restarts, ticks),
+//! `drive` (EXECUTE), `read`.
 
 use crate::bank::Note;
-use crate::bank::desk::{Desk, Waiter, Waits, Watch};
+use crate::bank::desk::{Desk, Waiter, Waits};
 use crate::bank::end::Wanted;
-use crate::bank::io::{
-    Caller, CoreStep, DoubtCause, Input, Now, Origin, Outgoing, Output, OwnVote, Past, Sending, Seq,
-    SessionId,
-};
+use crate::bank::io::{Caller, CoreStep, Input, Now, Origin, Outgoing, Output, OwnVote, Past, Sending, Seq};
 use crate::bank::record::Record;
 use crate::bank::state::{Bank, Known, Prepared};
 use crate::commit::token::Verdict;
 use crate::ids::{BankId, BankSet, Time, TxId};
-use crate::limits::{ANSWER_WITHIN_MS, OUTSIDE_VOTE_MS_MAX, QUEUE_WAIT_MS_MAX};
+use crate::limits::{ANSWER_WITHIN_MS, QUEUE_WAIT_MS_MAX};
 use crate::wire::detail::{Detail, Word};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
@@ -31,11 +29,27 @@ pub(crate) struct Deciding<'a> {
     pub clock: Time,
     /// Waiters that have got their reply in this decision: several things may end one wait at once.
     served: BTreeSet<u64>,
+    /// Undecided transactions that this decision has begun to ask about, or decided for want of anybody to ask.
+    pub asked: BTreeSet<TxId>,
+    /// Who began to wait in this decision, and for what; a decision is about one request at most.
+    pub waits: Option<(Caller, Waits)>,
+    /// The first record that the transaction at hand may have made.
+    pub own_from: usize,
 }
 
 impl<'a> Deciding<'a> {
     pub fn new(bank: &'a Bank, desk: &'a Desk, now: Now) -> Deciding<'a> {
-        Deciding { bank, desk, now, out: Output::default(), clock: bank.clock, served: BTreeSet::new() }
+        Deciding {
+            bank,
+            desk,
+            now,
+            out: Output::default(),
+            clock: bank.clock,
+            served: BTreeSet::new(),
+            asked: BTreeSet::new(),
+            waits: None,
+            own_from: 0,
+        }
     }
 
     pub fn input(&mut self, input: &Input) {
@@ -62,6 +76,9 @@ impl<'a> Deciding<'a> {
     pub fn follow(&mut self, records: &[Record], notes: &[Note]) {
         for tx in records.iter().filter_map(Record::decides) {
             self.wake(tx);
+        }
+        if records.iter().any(|record| record.decides().is_some()) {
+            self.wake_cuts();
         }
         if self.desk.first_vote.is_none()
             && let Some(time) = records.iter().find_map(Record::vote_time)
@@ -139,70 +156,8 @@ impl<'a> Deciding<'a> {
         self.wake_readers(tx);
     }
 
-    fn closed(&mut self, session: SessionId) {
-        let theirs: Vec<TxId> = self.desk.of_session(session).cloned().collect();
-        for tx in &theirs {
-            if let Some(prepared) = self.bank.undecided.get(tx) {
-                self.ask(tx, prepared, DoubtCause::DriverGone);
-            }
-        }
-        self.note(Note::SessionEnded(session));
-    }
-
-    fn started(&mut self) {
-        let vote_before = self.bank.known_votes[self.bank.me().index()];
-        self.note(Note::Started(self.now.mono_us, vote_before));
-        self.note(Note::CutMark(self.now.mono_us, self.bank.clock, None));
-        for (tx, prepared) in &self.bank.undecided {
-            let wait_ms = if prepared.transaction.has_outside() { OUTSIDE_VOTE_MS_MAX } else { 0 };
-            let watch = Watch::patient(prepared.time, self.now.mono_us + wait_ms * 1_000);
-            self.note(Note::Watch(tx.clone(), watch));
-            self.ask(tx, prepared, DoubtCause::Restart);
-        }
-    }
-
-    fn tick(&mut self) {
-        let now = self.now.mono_us;
-        let due = self.desk.timers.iter().take_while(|(due, _)| *due <= now);
-        let patient = self.desk.patient_timers.iter().take_while(|(due, _)| *due <= now);
-        for (_, tx) in due.chain(patient) {
-            match self.bank.undecided.get(tx) {
-                Some(prepared) if prepared.transaction.has_outside() => {
-                    self.outside_votes(tx, prepared, Some(Reason::Expired));
-                }
-                Some(prepared) => self.ask(tx, prepared, DoubtCause::TimeOut),
-                None => {}
-            }
-        }
-        let drives = self.desk.drive_timers.iter().take_while(|(due, _)| *due <= now);
-        for (_, tx) in drives {
-            self.drive_timed_out(tx);
-        }
-        let first = |timers: Option<&(u64, TxId)>| timers.is_some_and(|(due, _)| *due <= now);
-        let desk = self.desk;
-        if first(desk.timers.front())
-            || first(desk.patient_timers.first())
-            || first(desk.drive_timers.first())
-        {
-            self.out.notes.insert(0, Note::TimersSeen(now));
-        }
-        let over: Vec<u64> = desk
-            .waiters
-            .iter()
-            .take_while(|(_, waiter)| waiter.deadline_us <= now)
-            .map(|(id, _)| *id)
-            .collect();
-        for waiter in over {
-            self.gave_up(waiter);
-        }
-        self.mark_cut();
-        if desk.peers.iter().any(|peer| peer.up && !peer.questions.is_empty()) {
-            self.put_questions();
-        }
-    }
-
     /// A wait is over without what it waited for.
-    fn gave_up(&mut self, id: u64) {
+    pub(super) fn gave_up(&mut self, id: u64) {
         let waiter = &self.desk.waiters[&id];
         if !self.serve(id) {
             return;
@@ -217,7 +172,7 @@ impl<'a> Deciding<'a> {
                 let holder = self.bank.ledger.locked_by(key).map(held);
                 Reply::Refused(Reason::Locked, holder.unwrap_or_else(|| key.to_string()))
             }
-            Waits::Cut => {
+            Waits::Cut(_) => {
                 let holder = self.bank.undecided_by_time.first();
                 Reply::Refused(Reason::Locked, holder.map(|(_, tx)| tx.to_string()).unwrap_or_default())
             }
@@ -236,6 +191,7 @@ impl<'a> Deciding<'a> {
 
     pub fn wait(&mut self, caller: Caller, waits: Waits) {
         let deadline_us = self.now.mono_us + ANSWER_WITHIN_MS * 1_000;
+        self.waits = Some((caller, waits.clone()));
         self.note(Note::Wait(Waiter { caller, deadline_us, waits, cut: None }));
     }
 

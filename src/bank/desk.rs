@@ -5,7 +5,7 @@ use crate::bank::io::{Caller, SessionId};
 use crate::commit::coordinator::Coordinator;
 use crate::commit::token::Token;
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
-use crate::limits::BANKS_MAX;
+use crate::limits::{BANKS_MAX, QUESTIONS_UNDER_WAY_MAX};
 use crate::wire::request::SnapshotKey;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -37,8 +37,24 @@ pub(crate) struct Desk {
     /// The same by what they wait for.
     pub waiting: BTreeSet<(Waits, u64)>,
     pub next_waiter: u64,
+    /// Sessions that ended, and have transactions in `by_session` that were not asked about since.
+    pub gone: BTreeSet<SessionId>,
+    /// After a restart: the undecided transactions that are not watched yet.
+    pub unwatched: Unwatched,
     /// The clock at moments of the monotonic clock, oldest first: what cuts may forget.
     pub cut_marks: VecDeque<(u64, Time)>,
+}
+
+/// Undecided transactions, by id, that the restarted bank has not looked at yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Unwatched {
+    /// None is left.
+    #[default]
+    None,
+    /// All of them.
+    All,
+    /// Those after this one.
+    After(TxId),
 }
 
 /// An undecided transaction, watched.
@@ -104,7 +120,7 @@ pub enum Waits {
     /// A register's lock to end.
     Value(RegisterKey),
     /// Undecided votes up to a time to end.
-    Cut,
+    Cut(Time),
 }
 
 /// A SNAPSHOT that was asked for.
@@ -116,6 +132,13 @@ pub struct CutAsked {
     pub accounts: bool,
     /// The last key of the page before.
     pub after: Option<SnapshotKey>,
+}
+
+impl Peer {
+    /// Is there a question, and room for it?
+    pub fn can_ask(&self) -> bool {
+        self.up && !self.questions.is_empty() && self.under_way.len() < QUESTIONS_UNDER_WAY_MAX
+    }
 }
 
 impl Watch {
@@ -158,14 +181,18 @@ pub enum Note {
     Link(BankId, bool),
     /// A session ended.
     SessionEnded(SessionId),
+    /// So many of the first transactions of a session that ended have been asked about.
+    Orphaned(SessionId, usize),
+    /// The undecided transactions of before the restart that are not watched yet.
+    Unwatched(Unwatched),
     /// This bank drives a transaction, and this is how far it is; `None`: it is done.
     Drive(TxId, Option<Box<Drive>>),
     /// Somebody waits.
     Wait(Waiter),
     /// ... and no more.
     Served(u64),
-    /// Timers up to this moment have been seen.
-    TimersSeen(u64),
+    /// So many of the first timers have been seen: without patience, with it, and of transactions that are driven.
+    TimersSeen(usize, usize, usize),
     /// The clock stood here at this moment; what is older than the kept time may be forgotten up to this time.
     CutMark(u64, Time, Option<Time>),
 }
@@ -212,11 +239,21 @@ impl Desk {
                 self.peers[bank.index()].paused_until_us = 0;
             }
             Note::SessionEnded(session) => {
-                while let Some((_, tx)) = self.first_of(*session) {
-                    self.by_session.remove(&(*session, tx));
+                if self.first_of(*session).is_some() {
+                    self.gone.insert(*session);
                 }
                 // Who waits on it is left: its reply finds no session.
             }
+            Note::Orphaned(session, count) => {
+                for _ in 0..*count {
+                    let Some(first) = self.first_of(*session) else { break };
+                    self.by_session.remove(&first);
+                }
+                if self.first_of(*session).is_none() {
+                    self.gone.remove(session);
+                }
+            }
+            Note::Unwatched(left) => self.unwatched.clone_from(left),
             Note::Drive(tx, drive) => self.drive(tx, drive.as_deref()),
             Note::Wait(waiter) => {
                 self.waiting.insert((waiter.waits.clone(), self.next_waiter));
@@ -224,14 +261,12 @@ impl Desk {
                 self.next_waiter += 1;
             }
             Note::Served(waiter) => self.served(*waiter),
-            Note::TimersSeen(mono_us) => {
-                while self.timers.front().is_some_and(|(due, _)| due <= mono_us) {
-                    self.timers.pop_front();
-                }
-                while self.patient_timers.first().is_some_and(|(due, _)| due <= mono_us) {
+            Note::TimersSeen(timers, patient, drives) => {
+                self.timers.drain(..(*timers).min(self.timers.len()));
+                for _ in 0..*patient {
                     self.patient_timers.pop_first();
                 }
-                while self.drive_timers.first().is_some_and(|(due, _)| due <= mono_us) {
+                for _ in 0..*drives {
                     self.drive_timers.pop_first();
                 }
             }
@@ -248,13 +283,25 @@ impl Desk {
 
     /// When the first of all that waits for time is due.
     pub fn tick_due_us(&self) -> u64 {
+        let questions = self.peers.iter().filter(|peer| peer.can_ask()).map(|peer| peer.paused_until_us);
+        let mark = self.cut_marks.back().map_or(0, |(at, _)| at + CUT_MARK_EVERY_US);
+        questions.fold(self.work_due_us().unwrap_or(u64::MAX).min(mark), u64::min)
+    }
+
+    /// Is something of it due by `mono_us` that a tick takes on only in part?
+    pub fn is_behind(&self, mono_us: u64) -> bool {
+        self.work_due_us().is_some_and(|due| due <= mono_us)
+    }
+
+    /// When the first of what one tick takes on only in part is due.
+    fn work_due_us(&self) -> Option<u64> {
+        if !self.gone.is_empty() || self.unwatched != Unwatched::None {
+            return Some(0);
+        }
         let timers = [self.timers.front(), self.patient_timers.first(), self.drive_timers.first()];
         let timers = timers.into_iter().flatten().map(|(due, _)| *due);
         let waiter = self.waiters.values().next().map(|waiter| waiter.deadline_us);
-        let asks = |peer: &&Peer| peer.up && !peer.questions.is_empty();
-        let questions = self.peers.iter().filter(asks).map(|peer| peer.paused_until_us);
-        let mark = self.cut_marks.back().map_or(0, |(at, _)| at + CUT_MARK_EVERY_US);
-        timers.chain(waiter).chain(questions).fold(mark, u64::min)
+        timers.chain(waiter).min()
     }
 
     /// The transactions of a session, one after the other.
@@ -271,6 +318,16 @@ impl Desk {
     /// Who waits for this.
     pub fn waiters_for(&self, waits: &Waits) -> impl Iterator<Item = u64> {
         self.waiting.range((waits.clone(), 0)..=(waits.clone(), u64::MAX)).map(|(_, waiter)| *waiter)
+    }
+
+    /// Who waits for cuts before `end`, by their times; all of them without it.
+    pub fn cut_waiters_before(&self, end: Option<Time>) -> impl Iterator<Item = u64> {
+        let before = move |cut: &Time| end.is_none_or(|end| *cut < end);
+        let cuts = self.waiting.range((Waits::Cut(Time(i64::MIN)), 0)..);
+        cuts.map_while(move |(waits, waiter)| match waits {
+            Waits::Cut(time) if before(time) => Some(*waiter),
+            Waits::Cut(_) | Waits::Outcome(_) | Waits::Verdict(_) | Waits::Value(_) => None,
+        })
     }
 
     /// All that makes this desk act unlike another, as text. Numbers and moments that only count up are told by
@@ -298,7 +355,9 @@ impl Desk {
             .values()
             .map(|waiter| (waiter.caller, left(waiter.deadline_us), &waiter.waits, &waiter.cut))
             .collect();
-        format!("{watches:?} {peers:?} {drives:?} {waiters:?}")
+        // A session without such transactions says nothing.
+        let gone = (&self.gone, &self.unwatched);
+        format!("{watches:?} {peers:?} {drives:?} {waiters:?} {gone:?}")
     }
 
     fn first_of(&self, session: SessionId) -> Option<(SessionId, TxId)> {

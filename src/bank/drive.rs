@@ -131,6 +131,7 @@ impl Deciding<'_> {
 
     pub fn drive_timed_out(&mut self, tx: &TxId) {
         let Some(mut drive) = self.desk.drives.get(tx).cloned() else { return };
+        self.own_from = self.out.records.len();
         drive.deadline_us = None;
         let asked = |(bank, standing): (BankId, &Standing)| {
             (*standing == Standing::Asked && bank != self.bank.me()).then_some(bank)
@@ -291,12 +292,7 @@ impl Deciding<'_> {
 
     fn tell_waiters(&mut self, waits: &Waits, reply: &Reply) {
         // Who began to wait in this very decision is not at the desk yet, and gets its number there.
-        let mut fresh: Vec<Caller> = Vec::new();
-        for note in &self.out.notes {
-            if let Note::Wait(waiter) = note {
-                fresh.push(waiter.caller);
-            }
-        }
+        let fresh = self.waits.as_ref().filter(|(_, waited)| waited == waits).map(|(caller, _)| *caller);
         // It may tell a vote of this very decision, which must be durable before it is spoken.
         let after = self.last_seq();
         let waiting: Vec<u64> = self.desk.waiters_for(waits).collect();
@@ -305,10 +301,10 @@ impl Deciding<'_> {
                 self.reply(self.desk.waiters[&waiter].caller, reply.clone(), after);
             }
         }
-        for (number, caller) in (self.desk.next_waiter..).zip(fresh) {
-            if self.serve(number) {
-                self.reply(caller, reply.clone(), after);
-            }
+        if let Some(caller) = fresh
+            && self.serve(self.desk.next_waiter)
+        {
+            self.reply(caller, reply.clone(), after);
         }
     }
 
@@ -332,7 +328,7 @@ impl Deciding<'_> {
             | Record::Stopped { .. }
             | Record::Drove { .. } => false,
         };
-        if self.out.records.iter().any(mine) {
+        if self.out.records[self.own_from..].iter().any(mine) {
             return self.last_seq();
         }
         match self.bank.known(tx, None) {

@@ -6,10 +6,12 @@
 
 mod admit;
 mod ask;
+mod backlog;
 mod decide;
 mod desk;
 mod drive;
 mod end;
+mod history;
 pub mod io;
 mod list;
 mod outside;
@@ -20,7 +22,7 @@ mod snapshot;
 mod state;
 mod vote;
 
-pub use desk::{CutAsked, Drive, Note, Waiter, Waits, Watch};
+pub use desk::{CutAsked, Drive, Note, Unwatched, Waiter, Waits, Watch};
 
 use crate::commit::token::Seal;
 use crate::ids::{BankId, Time, TxId};
@@ -127,6 +129,12 @@ impl Core {
         self.desk.tick_due_us()
     }
 
+    /// Is there more to do by `mono_us` than one tick takes on? Then another tick should follow soon, between other
+    /// inputs.
+    pub fn is_behind(&self, mono_us: u64) -> bool {
+        self.bank.stopped.is_none() && self.desk.is_behind(mono_us)
+    }
+
     /// The number of the newest record.
     pub fn seq(&self) -> Seq {
         self.bank.seq
@@ -140,7 +148,12 @@ impl Core {
     /// Lets memory forget outcomes that records up to `indexed` decided, all but the newest `keep`: the journal's
     /// index finds them now.
     pub fn forget_outcomes(&mut self, indexed: Seq, keep: usize) {
-        self.bank.forget_outcomes(indexed, keep);
+        self.bank.forget_outcomes(indexed, keep, usize::MAX);
+    }
+
+    /// The same for `most` of them; are there more?
+    pub fn forget_some_outcomes(&mut self, indexed: Seq, keep: usize, most: usize) -> bool {
+        self.bank.forget_outcomes(indexed, keep, most)
     }
 
     /// Why this bank must not work any more, if so.

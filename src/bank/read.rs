@@ -9,7 +9,10 @@ use crate::bank::io::{Caller, Now, Seq};
 use crate::bank::list::{LIST_BYTES_MAX, Page, fits};
 use crate::bank::state::Event;
 use crate::ids::{AccountNumber, BankId, RegisterKey, TaxId, Time, TxId};
-use crate::limits::{ANSWER_WITHIN_MS, CUT_KEPT_MS, HISTORY_MAX, SNAPSHOT_AHEAD_MS_MAX};
+use crate::limits::{
+    ANSWER_WITHIN_MS, CUT_KEPT_MS, CUT_PAGE_ITEMS_MAX, HISTORY_MAX, REFUSAL_TEXT_BYTES_MAX,
+    SNAPSHOT_AHEAD_MS_MAX,
+};
 use crate::money::Money;
 use crate::wire::detail::{Detail, Word};
 use crate::wire::reply::Reply;
@@ -53,7 +56,7 @@ impl Deciding<'_> {
     }
 
     fn clients(&mut self, caller: Caller, after: Option<&TaxId>) {
-        let mut page = Page::new(LIST_BYTES_MAX);
+        let mut page = Page::new(LIST_BYTES_MAX, after.map(TaxId::as_str));
         for client in self.bank.ledger.clients_after(after) {
             let created = self.bank.ledger.client_added(&client.cpf);
             if !page.push(client.cpf.as_str(), &Listed { item: client, created }) {
@@ -69,7 +72,7 @@ impl Deciding<'_> {
         {
             return self.refused(caller, Fault::of(Reason::UnknownClient, &named(cpf.as_str())));
         }
-        let mut page = Page::new(LIST_BYTES_MAX);
+        let mut page = Page::new(LIST_BYTES_MAX, after.map(AccountNumber::as_str));
         for view in self.bank.ledger.accounts_after(cpf, after) {
             let created = self.bank.ledger.account_opened(view.number);
             if !page.push(view.number.as_str(), &Listed { item: &view, created }) {
@@ -94,16 +97,14 @@ impl Deciding<'_> {
     }
 
     fn history(&mut self, caller: Caller, count: Option<usize>, after: Option<&TxId>) {
-        let mut events = self.bank.history.iter().rev();
-        if let Some(after) = after
-            && !events.any(|event| event.tx == *after)
-        {
-            let detail = Detail::NotNewest { after: after.clone(), most: HISTORY_MAX };
+        let Some(events) = self.bank.history.newest_before(after) else {
+            let after = after.cloned().expect("only what follows a key may not be there");
+            let detail = Detail::NotNewest { after, most: HISTORY_MAX };
             return self.refused(caller, Fault::of(Reason::Expired, &detail));
-        }
-        let mut page = Page::new(LIST_BYTES_MAX);
+        };
+        let mut page = Page::new(LIST_BYTES_MAX, after.map(TxId::as_str));
         for event in events.take(count.unwrap_or(HISTORY_MAX)) {
-            if !page.push(event.tx.as_str(), &HistoryLine::of(event)) {
+            if !page.push_or(event.tx.as_str(), &HistoryLine::of(event), || HistoryLine::shorter(event)) {
                 break;
             }
         }
@@ -112,7 +113,7 @@ impl Deciding<'_> {
 
     fn pending(&mut self, caller: Caller, after: Option<&TxId>) {
         use std::ops::Bound::{Excluded, Unbounded};
-        let mut page = Page::new(LIST_BYTES_MAX);
+        let mut page = Page::new(LIST_BYTES_MAX, after.map(TxId::as_str));
         let range = (after.map_or(Unbounded, Excluded), Unbounded);
         for (tx, prepared) in self.bank.undecided.range::<TxId, _>(range) {
             let ops = ops_value(&prepared.transaction);
@@ -158,7 +159,7 @@ impl Deciding<'_> {
         let asked = CutAsked { time, accounts, after: after.cloned() };
         if self.cut_must_wait(time) {
             let deadline_us = self.now.mono_us + ANSWER_WITHIN_MS * 1_000;
-            self.note(Note::Wait(Waiter { caller, deadline_us, waits: Waits::Cut, cut: Some(asked) }));
+            self.note(Note::Wait(Waiter { caller, deadline_us, waits: Waits::Cut(time), cut: Some(asked) }));
         } else {
             self.tell_cut(caller, &asked, self.last_seq());
         }
@@ -201,40 +202,70 @@ impl Deciding<'_> {
             next: None,
         };
         if asked.accounts {
-            let mut page = Page::new(LIST_BYTES_MAX);
-            if !matches!(asked.after, Some(SnapshotKey::Register(_))) {
-                for (number, balance) in ledger.cut_accounts_after(asked.time, asked.after_account()) {
-                    let line = CutAccount { number: number.as_str(), balance };
-                    if !page.push(&format!("a:{number}"), &line) {
-                        break;
-                    }
-                }
-            }
-            let room = page.room();
-            let (accounts, next) = page.into_parts();
-            (cut.accounts, cut.next) = (raw(accounts), next);
-            if cut.next.is_none() {
-                let from = match &asked.after {
-                    Some(SnapshotKey::Register(key)) => Some(key),
-                    Some(SnapshotKey::Account(_)) | None => None,
-                };
-                let mut page = Page::new(room);
-                for (key, value) in ledger.cut_registers_after(asked.time, from) {
-                    let line = Register { key: key.as_str(), value: value.as_str() };
-                    if !page.push(&format!("r:{key}"), &line) {
-                        break;
-                    }
-                }
-                let (registers, next) = page.into_parts();
-                (cut.registers, cut.next) = (raw(registers), next);
-            }
+            self.fill_cut(&mut cut, asked);
         }
         self.done(caller, &cut, after);
     }
 
-    /// A transaction is decided: its registers are free, and cuts that waited for it may be told.
+    /// One page of a cut: accounts, and behind the last of them registers. It looks at a bounded number of each, of
+    /// which some may be later than the cut; so a page may be short, and another one follow.
+    fn fill_cut(&self, cut: &mut Cut, asked: &CutAsked) {
+        let (ledger, most) = (&self.bank.ledger, CUT_PAGE_ITEMS_MAX);
+        let after = asked.after.as_ref().map(SnapshotKey::to_text);
+        let mut page = Page::new(LIST_BYTES_MAX, after.as_deref());
+        let mut last = after.clone();
+        if !matches!(asked.after, Some(SnapshotKey::Register(_))) {
+            let then = ledger.cut_accounts_after(asked.time, asked.after_account(), most);
+            let looked_at = then.len();
+            for (number, balance) in then {
+                let key = format!("a:{number}");
+                match balance {
+                    Some(balance) if !page.push(&key, &CutAccount { number: number.as_str(), balance }) => {
+                        break;
+                    }
+                    Some(_) => {}
+                    None => page.pass(&key),
+                }
+                last = Some(key);
+            }
+            if looked_at == most {
+                page.end();
+            }
+        }
+        let room = page.room();
+        let (accounts, next) = page.into_parts();
+        (cut.accounts, cut.next) = (raw(accounts), next);
+        if cut.next.is_some() {
+            return;
+        }
+        let from = match &asked.after {
+            Some(SnapshotKey::Register(key)) => Some(key),
+            Some(SnapshotKey::Account(_)) | None => None,
+        };
+        // Where no register fits beside the accounts, the next page begins behind the last account.
+        let mut page = Page::new(room, last.as_deref());
+        let then = ledger.cut_registers_after(asked.time, from, most);
+        let looked_at = then.len();
+        for (key, value) in then {
+            let Some(value) = value else {
+                page.pass(&format!("r:{key}"));
+                continue;
+            };
+            let line = Register { key: key.as_str(), value: value.as_str() };
+            if !page.push(&format!("r:{key}"), &line) {
+                break;
+            }
+        }
+        if looked_at == most {
+            page.end();
+        }
+        let (registers, next) = page.into_parts();
+        (cut.registers, cut.next) = (raw(registers), next);
+    }
+
+    /// A transaction is decided: its registers are free.
     pub fn wake_readers(&mut self, tx: &TxId) {
-        let event = self.bank.history.iter().rev().find(|event| event.tx == *tx);
+        let event = self.bank.history.get(tx);
         if let Some(Event { transaction: Some(transaction), .. }) = event {
             for op in transaction.ops_of(self.bank.me()) {
                 if let Action::Set { key, .. } = &op.action
@@ -248,9 +279,14 @@ impl Deciding<'_> {
                 }
             }
         }
-        for waiter in self.desk.waiters_for(&Waits::Cut).collect::<Vec<_>>() {
+    }
+
+    /// Transactions are decided: cuts that waited for them may be told.
+    pub fn wake_cuts(&mut self) {
+        let oldest_vote = self.bank.undecided_by_time.first().map(|(time, _)| *time);
+        for waiter in self.desk.cut_waiters_before(oldest_vote).collect::<Vec<_>>() {
             let Waiter { caller, cut: Some(asked), .. } = &self.desk.waiters[&waiter] else { continue };
-            if !self.cut_must_wait(asked.time) && self.serve(waiter) {
+            if self.serve(waiter) {
                 self.tell_cut(*caller, asked, self.bank.seq);
             }
         }
@@ -273,6 +309,11 @@ impl Deciding<'_> {
     fn list(&mut self, caller: Caller, page: Page) {
         self.reply(caller, Reply::Done(page.into_array()), self.bank.seq);
     }
+}
+
+/// The beginning of `text`, at most so many bytes.
+pub(super) fn beginning(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 /// What is refused is this name's thing.
@@ -327,6 +368,15 @@ impl HistoryLine<'_> {
             driven: event.how.driven,
             by: event.how.by.map(BankId::as_u8),
             text: &event.how.text,
+        }
+    }
+
+    /// Without what may be longer than a page.
+    fn shorter(event: &Event) -> HistoryLine<'_> {
+        HistoryLine {
+            ops: None,
+            text: beginning(&event.how.text, REFUSAL_TEXT_BYTES_MAX),
+            ..HistoryLine::of(event)
         }
     }
 }

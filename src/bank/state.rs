@@ -3,12 +3,12 @@
 //! Changed by `apply` alone, live and at recovery. Outcomes that are in the journal's index may be forgotten.
 
 use crate::bank::Identity;
+use crate::bank::history::History;
 use crate::bank::io::{Outcome, OwnVote, Past, Seq};
 use crate::bank::record::Record;
 use crate::commit::token::{Token, Verdict};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::Ledger;
-use crate::limits::HISTORY_MAX;
 use crate::wire::Reason;
 use crate::wire::detail::Detail;
 use crate::wire::transaction::Transaction;
@@ -39,8 +39,8 @@ pub(crate) struct Bank {
     pub outcomes: BTreeMap<TxId, Ended>,
     /// The same, oldest first, with the number of the deciding record.
     pub outcomes_in_order: VecDeque<(Seq, TxId)>,
-    /// The newest outcomes with their operations, oldest first. An id stands there once.
-    pub history: VecDeque<Event>,
+    /// The newest outcomes with their operations.
+    pub history: History,
     /// Those of them that this bank drove without a part in them.
     drove: BTreeSet<TxId>,
     pub committed: u64,
@@ -142,7 +142,7 @@ impl Bank {
             undecided_bytes: 0,
             outcomes: BTreeMap::new(),
             outcomes_in_order: VecDeque::new(),
-            history: VecDeque::new(),
+            history: History::default(),
             drove: BTreeSet::new(),
             committed: 0,
             aborted: 0,
@@ -269,7 +269,7 @@ impl Bank {
 
     /// Does `tx` stand in the history?
     pub fn remembers(&self, tx: &TxId) -> bool {
-        self.history.iter().any(|event| event.tx == *tx)
+        self.history.get(tx).is_some()
     }
 
     /// Takes the history of a snapshot.
@@ -279,18 +279,22 @@ impl Bank {
             event.how.driven && event.transaction.as_ref().is_some_and(|of| !of.banks().has(me))
         };
         self.drove = history.iter().filter(no_part).map(|event| event.tx.clone()).collect();
-        self.history = history.into();
+        self.history = History::of(history);
     }
 
-    /// Lets memory forget outcomes that the journal's index finds.
-    pub fn forget_outcomes(&mut self, indexed: Seq, keep: usize) {
+    /// Lets memory forget outcomes that the journal's index finds, `most` of them; are there more?
+    pub fn forget_outcomes(&mut self, indexed: Seq, keep: usize, most: usize) -> bool {
+        let mut left = most;
         while self.outcomes_in_order.len() > keep
-            && self.outcomes_in_order.front().is_some_and(|(seq, _)| *seq <= indexed)
+            && let Some((_, tx)) = self.outcomes_in_order.pop_front_if(|(seq, _)| *seq <= indexed)
         {
-            if let Some((_, tx)) = self.outcomes_in_order.pop_front() {
-                self.outcomes.remove(&tx);
+            self.outcomes.remove(&tx);
+            left -= 1;
+            if left == 0 {
+                return true;
             }
         }
+        false
     }
 
     pub fn insert_undecided(&mut self, tx: TxId, prepared: Prepared) {
@@ -351,14 +355,12 @@ impl Bank {
     ) {
         // A vote says more than that this bank once drove other bytes under the same id.
         if self.drove.remove(tx) {
-            self.history.retain(|event| event.tx != *tx);
+            self.history.remove(tx);
         }
-        if self.history.len() == HISTORY_MAX
-            && let Some(oldest) = self.history.pop_front()
-        {
+        let event = Event { tx: tx.clone(), time, reason, transaction: of.cloned(), how };
+        if let Some(oldest) = self.history.push(event) {
             self.drove.remove(&oldest.tx);
         }
-        self.history.push_back(Event { tx: tx.clone(), time, reason, transaction: of.cloned(), how });
     }
 
     /// What a deciding record says of its transaction.

@@ -37,9 +37,9 @@ impl Deciding<'_> {
                 let own = prepared.own();
                 let token = self.bank.own_token(tx, &own);
                 if own.digest == Some(*transaction.digest()) {
-                    let Watch { patient, .. } = self.desk.watches[tx];
-                    if !patient {
-                        let watch = Watch { session: Some(caller.session), ..self.desk.watches[tx].clone() };
+                    // After a restart one may not be watched yet; it has patience then.
+                    if let Some(watch) = self.desk.watches.get(tx).filter(|watch| !watch.patient) {
+                        let watch = Watch { session: Some(caller.session), ..watch.clone() };
                         self.note(Note::Watch(tx.clone(), watch));
                     }
                     self.reply(caller, Reply::Ok(tx.clone(), token), prepared.seq);

@@ -4,6 +4,7 @@
 //! find them by their natural keys. The maps are not stored: they follow from the vectors.
 
 use super::figures::{Figures, Step};
+use super::held::Held;
 use super::view::{AccountView, Holders};
 use crate::ids::{AccountNumber, TaxId, Time};
 use crate::limits::HOLDERS_MAX;
@@ -33,6 +34,11 @@ impl Slot {
     pub(super) fn index(self) -> usize {
         self.0 as usize
     }
+
+    #[cfg(test)]
+    pub(super) fn of(place: u32) -> Slot {
+        Slot(place)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +64,7 @@ struct Client {
     added: Time,
     /// Their accounts by number. Not stored: it follows from the accounts.
     #[serde(skip)]
-    accounts: Vec<Slot>,
+    accounts: Held,
     /// The only account that they hold alone. Not stored either.
     #[serde(skip)]
     individual: Option<Slot>,
@@ -143,15 +149,15 @@ impl Accounts {
     }
 
     /// The account's number and its balance at `time`, when `since` is what was added to it afterwards;
-    /// nothing where it was opened later.
-    pub(super) fn at(&self, slot: Slot, time: Time, since: i128) -> Option<(&AccountNumber, Money)> {
+    /// no balance where it was opened later.
+    pub(super) fn at(&self, slot: Slot, time: Time, since: i128) -> (&AccountNumber, Option<Money>) {
         let Account { number, figures, opened, .. } = &self.accounts[slot.index()];
         if *opened > time {
-            return None;
+            return (number, None);
         }
         let then = figures.balance.wide() - since;
         match i64::try_from(then) {
-            Ok(balance) if balance >= 0 => Some((number, Money(balance))),
+            Ok(balance) if balance >= 0 => (number, Some(Money(balance))),
             Ok(_) | Err(_) => panic!("account {number}: its balance at {time} was {then}"),
         }
     }
@@ -188,12 +194,8 @@ impl Accounts {
         after: Option<&AccountNumber>,
     ) -> impl Iterator<Item = Slot> + use<'a> {
         let client = self.by_cpf.get(cpf).map(|client| &self.clients[*client as usize]);
-        let slots = client.map_or(&[][..], |client| &client.accounts);
-        let begin = match after {
-            Some(after) => slots.partition_point(|slot| self.number(*slot) <= after),
-            None => 0,
-        };
-        slots[begin..].iter().copied()
+        let is_before = |slot: Slot| after.is_some_and(|after| self.number(slot) <= after);
+        client.map(|client| client.accounts.beyond(&is_before)).into_iter().flatten()
     }
 
     pub(super) fn client(&self, cpf: &TaxId) -> Option<&NewClient> {
@@ -272,7 +274,7 @@ impl Accounts {
         self.clients.push(Client {
             data: client.clone(),
             added: time,
-            accounts: Vec::new(),
+            accounts: Held::default(),
             individual: None,
         });
     }
@@ -302,8 +304,7 @@ impl Accounts {
         for client in holders.iter() {
             let accounts = &self.accounts;
             let client = &mut self.clients[client as usize];
-            let at = client.accounts.partition_point(|held| accounts[held.index()].number < *number);
-            client.accounts.insert(at, slot);
+            client.accounts.insert(slot, |held| accounts[held.index()].number < *number);
         }
         if let HolderSlots::One(client) = holders {
             self.clients[client as usize].individual = Some(slot);
@@ -356,7 +357,7 @@ impl TryFrom<Stored> for Accounts {
             return Err("a client or an account is there twice".to_string());
         }
         for client in &mut clients {
-            client.accounts.clear();
+            client.accounts = Held::default();
             client.individual = None;
         }
         for (number, slot) in &by_number {
@@ -365,10 +366,10 @@ impl TryFrom<Stored> for Accounts {
                 let Some(client) = clients.get_mut(client as usize) else {
                     return Err(format!("account {number} has a holder who is not there"));
                 };
-                if client.accounts.last() == Some(slot) {
+                if client.accounts.last() == Some(*slot) {
                     return Err(format!("account {number} has one holder twice"));
                 }
-                client.accounts.push(*slot);
+                client.accounts.insert(*slot, |_| true);
                 if let HolderSlots::One(_) = holders
                     && client.individual.replace(*slot).is_some()
                 {

@@ -12,9 +12,12 @@ use crate::limits::CUT_BYTES_MAX;
 use crate::money::Money;
 use crate::wire::transaction::Flow;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 
 /// Entries of a full chunk; few in tests, so that short histories fill and split them.
 const CHUNK_ENTRIES: usize = if cfg!(test) { 8 } else { 1024 };
+/// Marks that tell most accounts that are not asked for from those that are.
+const SLOT_MARKS: usize = 64 * 1024;
 /// Memory of a chunk, but for the registers' keys and values.
 const CHUNK_BYTES: usize = size_of::<Chunk>() + CHUNK_ENTRIES * size_of::<Entry>();
 
@@ -128,28 +131,41 @@ impl Past {
         flows
     }
 
-    /// By an account's place: what its balance grew by later than `time`.
-    pub(super) fn balances_since(&self, time: Time, accounts: usize) -> Vec<i128> {
-        let mut since = vec![0i128; accounts];
+    /// For each of these accounts: what its balance grew by later than `time`.
+    pub(super) fn balances_since(&self, time: Time, slots: &[Slot]) -> Vec<i128> {
+        let mut places: Vec<(Slot, usize)> = slots.iter().copied().zip(0..).collect();
+        places.sort_unstable();
+        // Most of what moved is of other accounts, and need not be looked for.
+        let mut may_be = vec![false; SLOT_MARKS];
+        slots.iter().for_each(|slot| may_be[slot.index() % SLOT_MARKS] = true);
+        let mut since = vec![0i128; slots.len()];
         for entry in self.after(time).flat_map(|chunk| chunk.after(time)) {
             match &entry.change {
-                Change::Money { slot, flow, amount } => {
-                    since[slot.index()] += if flow.takes() { -amount.wide() } else { amount.wide() };
+                Change::Money { slot, flow, amount } if may_be[slot.index() % SLOT_MARKS] => {
+                    if let Ok(found) = places.binary_search_by_key(slot, |(slot, _)| *slot) {
+                        let grew = if flow.takes() { -amount.wide() } else { amount.wide() };
+                        since[places[found].1] += grew;
+                    }
                 }
-                Change::Set(_) => {}
+                Change::Money { .. } | Change::Set(_) => {}
             }
         }
         since
     }
 
-    /// The registers that were set later than `time`, with what they were then.
-    pub(super) fn registers_then(&self, time: Time) -> BTreeMap<&RegisterKey, Option<&RegisterValue>> {
+    /// The registers of this range that were set later than `time`, with what they were then.
+    pub(super) fn registers_then(
+        &self,
+        time: Time,
+        keys: RangeInclusive<&RegisterKey>,
+    ) -> BTreeMap<&RegisterKey, Option<&RegisterValue>> {
         let mut then = BTreeMap::new();
         for chunk in self.after(time).filter(|chunk| chunk.sets > 0) {
             for entry in chunk.after(time) {
                 match &entry.change {
                     Change::Money { .. } => {}
                     // The first one after `time` says what it was at `time`.
+                    Change::Set(set) if !keys.contains(&&set.key) => {}
                     Change::Set(set) => {
                         then.entry(&set.key).or_insert(set.previous.as_ref());
                     }

@@ -9,6 +9,7 @@
 mod accounts;
 mod cuts;
 mod figures;
+mod held;
 mod registers;
 #[cfg(test)]
 mod tests;
@@ -305,36 +306,41 @@ impl Ledger {
         Ok(self.book.sums.cut(&self.past.flows_after(time)))
     }
 
-    /// Accounts that were opened up to `time`, by number, those after `after`, each with its balance then.
+    /// Accounts by number, the first `most` of those after `after`, each with its balance at `time`; without one
+    /// where it was opened later. Goes through these accounts, and through all that moved later than `time`.
     ///
     /// # Panics
     /// When `cut(time)` is an error.
-    pub fn cut_accounts_after<'a>(
-        &'a self,
+    pub fn cut_accounts_after(
+        &self,
         time: Time,
         after: Option<&AccountNumber>,
-    ) -> impl Iterator<Item = (&'a AccountNumber, Money)> + use<'a> {
+        most: usize,
+    ) -> Vec<(&AccountNumber, Option<Money>)> {
         self.assert_reaches(time);
         let accounts = &self.book.accounts;
-        let since = self.past.balances_since(time, accounts.slots().len());
-        accounts.slots_after(after).filter_map(move |slot| accounts.at(slot, time, since[slot.index()]))
+        let slots: Vec<Slot> = accounts.slots_after(after).take(most).collect();
+        let since = self.past.balances_since(time, &slots);
+        slots.iter().zip(since).map(|(slot, since)| accounts.at(*slot, time, since)).collect()
     }
 
-    /// Registers that were set up to `time`, by key, those after `after`, each with its value then.
+    /// Registers by key, the first `most` of those after `after`, each with its value at `time`; without one where it
+    /// was set later for the first time. Goes through these registers, and through all that changed later than `time`.
     ///
     /// # Panics
     /// When `cut(time)` is an error.
-    pub fn cut_registers_after<'a>(
-        &'a self,
+    pub fn cut_registers_after(
+        &self,
         time: Time,
         after: Option<&RegisterKey>,
-    ) -> impl Iterator<Item = (&'a RegisterKey, &'a RegisterValue)> + use<'a> {
+        most: usize,
+    ) -> Vec<(&RegisterKey, Option<&RegisterValue>)> {
         self.assert_reaches(time);
-        let then = self.past.registers_then(time);
-        self.book.registers.values_after(after).filter_map(move |(key, now)| {
-            let value = then.get(key).copied().unwrap_or(Some(now));
-            value.map(|value| (key, value))
-        })
+        let now: Vec<_> = self.book.registers.values_after(after).take(most).collect();
+        let (Some((first, _)), Some((last, _))) = (now.first(), now.last()) else { return Vec::new() };
+        let then = self.past.registers_then(time, first..=last);
+        let value = |(key, now)| (key, then.get(key).copied().unwrap_or(Some(now)));
+        now.iter().copied().map(value).collect()
     }
 
     /// Drops the past at or before `up_to`, and more, oldest first, while it takes over `bytes_max`. Cuts

@@ -49,7 +49,12 @@ pub async fn run(
             synced(&mut writer, done, &mut out, steplog)?;
         }
         let now = clock.now();
-        if no_tick_before_us <= now.mono_us && writer.core().tick_due_us() <= now.mono_us {
+        let is_due = no_tick_before_us <= now.mono_us && writer.core().tick_due_us() <= now.mono_us;
+        // One tick takes on a share of what is due; others have their turn before the next one.
+        let is_behind = |writer: &Writer| {
+            !writer.is_full() && !inbox.is_stopped() && writer.core().is_behind(now.mono_us)
+        };
+        if (is_due && !writer.is_full()) || is_behind(&writer) {
             writer.step(now, Input::Tick, &mut out)?;
             no_tick_before_us = now.mono_us + TICK_US;
         }
@@ -78,6 +83,10 @@ pub async fn run(
             Turn::More => tokio::task::yield_now().await,
             Turn::Drained if inbox.is_stopped() && writer.is_synced() => return Ok(writer),
             Turn::Drained | Turn::Full => {
+                if is_behind(&writer) {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
                 let lazy_due = writer.sync_due_us();
                 if let Some(due) = lazy_due {
                     lazy.as_mut().reset(clock.instant(due).into());
@@ -90,7 +99,8 @@ pub async fn run(
                 tokio::select! {
                     biased;
                     () = inbox.notified() => {}
-                    () = &mut tick => {}
+                    // A full batch waits for the one under sync, and so does the tick.
+                    () = &mut tick, if !writer.is_full() => {}
                     () = &mut lazy, if lazy_due.is_some() => {}
                 }
             }

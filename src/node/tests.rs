@@ -180,6 +180,36 @@ fn a_batch_that_is_full_must_go_before_more_is_decided() {
     assert_eq!(out.len(), 12_000);
 }
 
+/// A session that ends with many transactions of this bank alone: each is a record, and no batch passes its bounds.
+#[test]
+fn a_close_with_many_undecided_fills_no_batch_past_its_bounds() {
+    let (mut writer, mut appender) = bank(&MemDisk::new());
+    with_account(&mut writer, &mut appender);
+    let (mut out, count) = (Vec::new(), 12_000);
+    for n in 0..count {
+        if writer.is_full() {
+            sync(&mut writer, &mut appender, &mut out);
+        }
+        let op = r#"{"bank":0,"op":"deposit","account":"1","amount":5}"#;
+        writer.step(NOW, ask(2, n, &format!(r#"PREPARE t{n} {{"ops":[{op}]}}"#)), &mut out).unwrap();
+    }
+    sync(&mut writer, &mut appender, &mut out);
+    writer.step(NOW, Input::Closed(SessionId(2)), &mut out).unwrap();
+    let (mut batches, mut records) = (0, 0);
+    while records < count {
+        while !writer.is_full() && writer.core().is_behind(NOW.mono_us) {
+            writer.step(NOW, Input::Tick, &mut out).unwrap();
+        }
+        let mut batch = writer.take_batch().expect("each turn records something");
+        assert!(batch.len() <= BATCH_RECORDS_MAX && batch.bytes() <= crate::limits::BATCH_BYTES_MAX);
+        (batches, records) = (batches + 1, records + batch.len() as u64);
+        appender.append(&mut batch).unwrap();
+        writer.synced(batch, &mut out);
+    }
+    assert_eq!((records, writer.core().undecided()), (count, 0));
+    assert!(batches > 3 && !writer.core().is_behind(NOW.mono_us), "{batches} batches");
+}
+
 #[test]
 fn what_waited_too_long_is_refused_and_an_urgent_one_is_not() {
     let (mut writer, mut appender) = bank(&MemDisk::new());

@@ -8,14 +8,17 @@ use crate::bank::io::{Input, Now, Outgoing, Past, Sending, Seq};
 use crate::ids::TxId;
 use crate::journal::{Batch, JournalError, Reader};
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, LAZY_SYNC_MS_MAX, LINE_BYTES_MAX, OUTCOMES_IN_MEMORY_MIN,
+    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, FORGOTTEN_IN_A_TICK_MAX, LAZY_SYNC_MS_MAX, LINE_BYTES_MAX,
+    OUTCOMES_IN_MEMORY_MIN, STEP_BYTES_MAX, STEP_ITEMS_MAX,
 };
 use crate::node::queue::Queue;
 use crate::node::release::Release;
 use crate::steplog::{Entry, Step};
 
-/// One decision may make a few records of the longest transactions; so much of a batch is kept for them.
-const BATCH_BYTES_ENOUGH: usize = BATCH_BYTES_MAX - 4 * LINE_BYTES_MAX;
+/// So much of a batch is kept for what one decision makes: a share of a backlog, or a few records of the longest
+/// transactions.
+const BATCH_BYTES_ENOUGH: usize = BATCH_BYTES_MAX - STEP_BYTES_MAX - 2 * LINE_BYTES_MAX;
+const BATCH_RECORDS_ENOUGH: usize = BATCH_RECORDS_MAX - STEP_ITEMS_MAX;
 
 const _: () = assert!(BATCH_BYTES_ENOUGH > BATCH_BYTES_MAX / 2);
 
@@ -184,8 +187,9 @@ impl Writer {
         self.steps.as_mut()
     }
 
-    fn is_full(&self) -> bool {
-        self.batch.len() >= BATCH_RECORDS_MAX || self.batch.bytes() >= BATCH_BYTES_ENOUGH
+    /// Must the batch go under sync before anything more is decided?
+    pub fn is_full(&self) -> bool {
+        self.batch.len() >= BATCH_RECORDS_ENOUGH || self.batch.bytes() >= BATCH_BYTES_ENOUGH
     }
 
     /// Adds what the journal knows of the input's transaction, where memory does not.
@@ -213,8 +217,10 @@ impl Writer {
     fn forget(&mut self) {
         let indexed = self.past.indexed_up_to();
         if indexed > self.forgettable {
-            self.forgettable = indexed;
-            self.core.forget_outcomes(indexed, OUTCOMES_IN_MEMORY_MIN);
+            let most = FORGOTTEN_IN_A_TICK_MAX;
+            if !self.core.forget_some_outcomes(indexed, OUTCOMES_IN_MEMORY_MIN, most) {
+                self.forgettable = indexed;
+            }
         }
     }
 }

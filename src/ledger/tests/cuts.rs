@@ -4,13 +4,14 @@ use super::*;
 
 /// Balances in a cut, as `a=1 b=2`.
 fn balances(ledger: &Ledger, time: i64) -> String {
-    let each =
-        ledger.cut_accounts_after(Time(time), None).map(|(number, money)| format!("{number}={}", money.0));
+    let then = ledger.cut_accounts_after(Time(time), None, usize::MAX);
+    let each = then.into_iter().filter_map(|(number, money)| Some(format!("{number}={}", money?.0)));
     each.collect::<Vec<_>>().join(" ")
 }
 
 fn registers(ledger: &Ledger, time: i64) -> String {
-    let each = ledger.cut_registers_after(Time(time), None).map(|(key, value)| format!("{key}={value}"));
+    let then = ledger.cut_registers_after(Time(time), None, usize::MAX);
+    let each = then.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value?)));
     each.collect::<Vec<_>>().join(" ")
 }
 
@@ -36,8 +37,9 @@ fn a_cut_has_exactly_the_commits_up_to_its_time() {
     let cut = ledger.cut(Time(10)).unwrap();
     assert_eq!((cut.cash_in_total, cut.cash_out_total), (151, 20));
     assert_eq!((cut.transfers_in_total, cut.transfers_out_total), (15, 10));
-    let page: Vec<_> = ledger.cut_accounts_after(Time(7), Some(&number("a"))).collect();
-    assert_eq!(page, [(&number("b"), Money(50))]);
+    let page = ledger.cut_accounts_after(Time(7), Some(&number("a")), 5);
+    assert_eq!(page, [(&number("b"), Some(Money(50)))]);
+    assert_eq!(ledger.cut_accounts_after(Time(0), None, 1), [(&number("a"), None)], "opened later");
 }
 
 #[test]
@@ -60,7 +62,8 @@ fn registers_as_of_a_time() {
     let all = [5, 10, 19, 20, 29, 30].map(|time| registers(&ledger, time));
     assert_eq!(all, ["", "b=1", "a=x b=1", "a=x b=2", "a=x b=2", "a=x b=3"]);
     let after = key("a");
-    assert_eq!(ledger.cut_registers_after(Time(20), Some(&after)).count(), 1);
+    assert_eq!(ledger.cut_registers_after(Time(20), Some(&after), 5).len(), 1);
+    assert_eq!(ledger.cut_registers_after(Time(20), None, 1).len(), 1);
 }
 
 /// ▲ A cut older than what the bank still keeps is refused, by time and by memory.
@@ -130,8 +133,8 @@ fn a_page_of_an_expired_cut_stops_the_bank() {
     let mut ledger = with_accounts(&[100]);
     ledger.trim_cuts(Time(10), usize::MAX);
     for page in [
-        |l: &Ledger| l.cut_accounts_after(Time(9), None).count(),
-        |l: &Ledger| l.cut_registers_after(Time(9), None).count(),
+        |l: &Ledger| l.cut_accounts_after(Time(9), None, 9).len(),
+        |l: &Ledger| l.cut_registers_after(Time(9), None, 9).len(),
     ] {
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| page(&ledger))).is_err());
     }

@@ -264,7 +264,8 @@ impl Town {
         for step in &output.steps {
             self.check_step(at, step);
         }
-        if output.notes.iter().any(|note| matches!(note, Note::Wait(waiter) if waiter.waits == Waits::Cut)) {
+        let waits = |note: &Note| matches!(note, Note::Wait(waiter) if matches!(waiter.waits, Waits::Cut(_)));
+        if output.notes.iter().any(waits) {
             self.met.push("cut waits");
         }
         let node = self.node_mut(at);

@@ -1,0 +1,152 @@
+//! Work that grows with what others left behind: the undecided transactions of a session that ended, those of a
+//! restart, and what is due at a tick. One decision takes on a bounded share of it and notes how far it came; ticks take
+//! on the rest. So no client's end, and no restart, keeps the others waiting, and a batch keeps its bounds.
+
+use crate::bank::Note;
+use crate::bank::decide::Deciding;
+use crate::bank::desk::{Unwatched, Watch};
+use crate::bank::io::{DoubtCause, SessionId};
+use crate::bank::state::Prepared;
+use crate::ids::TxId;
+use crate::limits::{OUTCOME_RECORD_BYTES_MAX, OUTSIDE_VOTE_MS_MAX, STEP_BYTES_MAX, STEP_ITEMS_MAX};
+use crate::wire::Reason;
+use std::ops::Bound;
+
+/// What a decision may still take on.
+struct Share {
+    items: usize,
+    bytes: usize,
+}
+
+impl Share {
+    fn whole() -> Share {
+        Share { items: STEP_ITEMS_MAX, bytes: STEP_BYTES_MAX }
+    }
+
+    /// Takes on one thing whose records have at most so many bytes; the first one always fits.
+    fn take(&mut self, bytes: usize) -> bool {
+        let fits = self.items > 0 && (bytes <= self.bytes || self.bytes == STEP_BYTES_MAX);
+        if fits {
+            self.items -= 1;
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
+        fits
+    }
+
+    fn is_spent(&self) -> bool {
+        self.items == 0 || self.bytes < OUTCOME_RECORD_BYTES_MAX
+    }
+}
+
+impl Deciding<'_> {
+    pub(super) fn closed(&mut self, session: SessionId) {
+        self.note(Note::SessionEnded(session));
+        self.orphans(session, &mut Share::whole());
+    }
+
+    pub(super) fn started(&mut self) {
+        let vote_before = self.bank.known_votes[self.bank.me().index()];
+        self.note(Note::Started(self.now.mono_us, vote_before));
+        self.note(Note::CutMark(self.now.mono_us, self.bank.clock, None));
+        self.restored(&Unwatched::All, &mut Share::whole());
+    }
+
+    pub(super) fn tick(&mut self) {
+        let mut share = Share::whole();
+        self.timers(&mut share);
+        let (desk, now) = (self.desk, self.now.mono_us);
+        let over = desk.waiters.iter().take_while(|(_, waiter)| waiter.deadline_us <= now);
+        let over: Vec<u64> = over.take_while(|_| share.take(0)).map(|(id, _)| *id).collect();
+        for waiter in over {
+            self.gave_up(waiter);
+        }
+        for session in &desk.gone {
+            if share.is_spent() {
+                break;
+            }
+            self.orphans(*session, &mut share);
+        }
+        self.restored(&desk.unwatched, &mut share);
+        self.mark_cut();
+        if desk.peers.iter().any(|peer| peer.up && !peer.questions.is_empty()) {
+            self.put_questions();
+        }
+    }
+
+    /// Timers that are due, the first ones.
+    fn timers(&mut self, share: &mut Share) {
+        let (desk, now) = (self.desk, self.now.mono_us);
+        let is_due = |timer: &&(u64, TxId)| timer.0 <= now;
+        let mut outcome = |_: &&(u64, TxId)| share.take(OUTCOME_RECORD_BYTES_MAX);
+        let timers = desk.timers.iter().take_while(is_due).take_while(&mut outcome).count();
+        let patient = desk.patient_timers.iter().take_while(is_due).take_while(&mut outcome).count();
+        // A driver that gives up may refuse, with the transaction's bytes.
+        let refusal = |(_, tx): &&(u64, TxId)| {
+            let text = desk.drives.get(tx).map_or(0, |drive| drive.coordinator.transaction().text().len());
+            share.take(OUTCOME_RECORD_BYTES_MAX + text)
+        };
+        let drives = desk.drive_timers.iter().take_while(is_due).take_while(refusal).count();
+        if timers + patient + drives == 0 {
+            return;
+        }
+        self.note(Note::TimersSeen(timers, patient, drives));
+        for (_, tx) in desk.timers.iter().take(timers).chain(desk.patient_timers.iter().take(patient)) {
+            match self.bank.undecided.get(tx) {
+                Some(prepared) if prepared.transaction.has_outside() => {
+                    self.outside_votes(tx, prepared, Some(Reason::Expired));
+                }
+                Some(prepared) => self.ask(tx, prepared, DoubtCause::TimeOut),
+                None => {}
+            }
+        }
+        for (_, tx) in desk.drive_timers.iter().take(drives) {
+            self.drive_timed_out(tx);
+        }
+    }
+
+    /// The first transactions of a session that ended are asked about: their driver is gone.
+    fn orphans(&mut self, session: SessionId, share: &mut Share) {
+        let mut seen = 0;
+        for tx in self.desk.of_session(session) {
+            if !share.take(OUTCOME_RECORD_BYTES_MAX) {
+                break;
+            }
+            seen += 1;
+            if let Some(prepared) = self.bank.undecided.get(tx) {
+                self.ask(tx, prepared, DoubtCause::DriverGone);
+            }
+        }
+        self.note(Note::Orphaned(session, seen));
+    }
+
+    /// Undecided transactions of before the restart are watched and asked about.
+    fn restored(&mut self, from: &Unwatched, share: &mut Share) {
+        let begin = match from {
+            Unwatched::None => return,
+            Unwatched::All => Bound::Unbounded,
+            Unwatched::After(tx) => Bound::Excluded(tx),
+        };
+        let (bank, desk) = (self.bank, self.desk);
+        let mut left = from.clone();
+        for (tx, prepared) in bank.undecided.range::<TxId, _>((begin, Bound::Unbounded)) {
+            if !share.take(OUTCOME_RECORD_BYTES_MAX) {
+                return self.note(Note::Unwatched(left));
+            }
+            // One that is watched was voted on, or asked about, since.
+            if !desk.watches.contains_key(tx) {
+                self.ask(tx, prepared, DoubtCause::Restart);
+            }
+            left = Unwatched::After(tx.clone());
+        }
+        if desk.unwatched != Unwatched::None {
+            self.note(Note::Unwatched(Unwatched::None));
+        }
+    }
+
+    /// How an undecided transaction of before the restart is watched: it is asked about at once, but for one whose
+    /// outside coordinator has its time anew.
+    pub(super) fn restored_watch(&self, prepared: &Prepared) -> Watch {
+        let wait_ms = if prepared.transaction.has_outside() { OUTSIDE_VOTE_MS_MAX } else { 0 };
+        Watch::patient(prepared.time, self.now.mono_us + wait_ms * 1_000)
+    }
+}

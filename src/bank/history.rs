@@ -1,0 +1,72 @@
+//! The newest outcomes with their operations, oldest first, and found by id. An id stands there once.
+
+use crate::bank::state::Event;
+use crate::ids::TxId;
+use crate::limits::HISTORY_MAX;
+use std::collections::{BTreeMap, VecDeque};
+
+/// At most `HISTORY_MAX` events.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct History {
+    /// Each with its number; they only grow.
+    events: VecDeque<(u64, Event)>,
+    numbers: BTreeMap<TxId, u64>,
+    next: u64,
+}
+
+impl History {
+    /// These events, oldest first.
+    pub fn of(events: Vec<Event>) -> History {
+        let mut history = History::default();
+        for event in events {
+            history.push(event);
+        }
+        history
+    }
+
+    /// All of them, oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Event> {
+        self.events.iter().map(|(_, event)| event)
+    }
+
+    /// Those older than `tx`, newest first; all without one. `None` where it does not stand here.
+    pub fn newest_before(&self, tx: Option<&TxId>) -> Option<impl Iterator<Item = &Event>> {
+        let end = match tx {
+            Some(tx) => self.place(tx)?,
+            None => self.events.len(),
+        };
+        Some(self.events.range(..end).rev().map(|(_, event)| event))
+    }
+
+    /// What became of `tx`.
+    pub fn get(&self, tx: &TxId) -> Option<&Event> {
+        self.place(tx).map(|place| &self.events[place].1)
+    }
+
+    /// Adds the newest one; gives the oldest one, if it had to go.
+    pub fn push(&mut self, event: Event) -> Option<Event> {
+        let oldest = if self.events.len() == HISTORY_MAX { self.events.pop_front() } else { None };
+        if let Some((number, oldest)) = &oldest
+            && self.numbers.get(&oldest.tx) == Some(number)
+        {
+            self.numbers.remove(&oldest.tx);
+        }
+        self.numbers.insert(event.tx.clone(), self.next);
+        self.events.push_back((self.next, event));
+        self.next += 1;
+        oldest.map(|(_, oldest)| oldest)
+    }
+
+    /// Takes `tx` out of it.
+    pub fn remove(&mut self, tx: &TxId) {
+        if let Some(place) = self.place(tx) {
+            self.events.remove(place);
+            self.numbers.remove(tx);
+        }
+    }
+
+    fn place(&self, tx: &TxId) -> Option<usize> {
+        let number = self.numbers.get(tx)?;
+        self.events.binary_search_by_key(number, |(number, _)| *number).ok()
+    }
+}
