@@ -30,6 +30,9 @@ pub const OUTSIDE_VOTE_MS_MAX: u64 = 300_000;
 pub const RESOLVE_AFTER_MS: u64 = 3_000;
 /// A driver gives up on a silent bank after this long.
 pub const VOTE_TIMEOUT_MS: u64 = 2_000;
+/// `cliente` gives a bank this long to connect and to answer, unless `--timeout` says otherwise; to what a bank may
+/// wait for itself, `ANSWER_WITHIN_MS` more.
+pub const CLIENT_TIMEOUT_MS: u64 = 2_000;
 /// A reply that needs other banks, a lock or a cut comes within this time.
 pub const ANSWER_WITHIN_MS: u64 = 3_000;
 /// Over HTTP a commit is told once the other banks have heard of it, but no later than this after its verdict.
@@ -150,6 +153,10 @@ pub const STEP_MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const STEP_FEED_MAX: usize = 1024;
 /// A recorded step is written within this time, so that a reader sees it within 100 ms.
 pub const STEP_FLUSH_MS: u64 = 25;
+/// A step is written once it is so old, by its own time: until then an older one may come.
+pub const STEP_HOLD_MS: i64 = 20;
+/// Steps are not held for longer than this, even where their thread keeps an older one.
+pub const STEP_HELD_MS_MAX: i64 = 1_000;
 /// A step of a session is handed to the step log within this time.
 pub const STORY_MS_MAX: u64 = 10;
 /// Lines that the step log writes at once.
@@ -179,7 +186,14 @@ const _: () = {
     assert!(STEP_BYTES_MAX + LINE_BYTES_MAX < BATCH_BYTES_MAX / 2 && STEP_ITEMS_MAX < BATCH_RECORDS_MAX / 2);
     assert!(BANKS_MAX <= 16, "a set of banks is 16 bits");
     assert!(PEER_DIAL_MS_MAX < VOTE_TIMEOUT_MS, "a driver hears of a silent address before it gives up");
-    assert!(STORY_MS_MAX + STEP_FLUSH_MS <= 50, "half of what a reader may wait is for the writing");
+    assert!(
+        STORY_MS_MAX + 2 * STEP_FLUSH_MS + STEP_HOLD_MS.unsigned_abs() <= 80,
+        "the rest is for the writing"
+    );
+    assert!(
+        STORY_MS_MAX <= STEP_HOLD_MS.unsigned_abs(),
+        "what a session tells comes before its time to be written"
+    );
     assert!(HTTP_SHUTDOWN_MS_MAX > ANSWER_WITHIN_MS && HTTP_SHUTDOWN_MS_MAX < SHUTDOWN_MS_MAX);
     assert!(HTTP_LINE_MS_MAX > ANSWER_WITHIN_MS, "a bank that answers in time is heard");
     assert!(HTTP_SHUTDOWN_MS_MAX > ANSWER_WITHIN_MS + COMMIT_HEARD_MS_MAX);

@@ -288,7 +288,7 @@ fn listen_http(address: &str) -> anyhow::Result<std::net::TcpListener> {
 fn open_steplog(options: &Options, identity: &Identity) -> anyhow::Result<StepLog> {
     let path = options.log_dir.join(format!("servidor-{}.log", options.port));
     if options.log_steps == Switch::On {
-        std::fs::create_dir_all(&options.log_dir)
+        steplog::make_folder(&options.log_dir)
             .with_context(|| format!("the folder {}", options.log_dir.display()))?;
     }
     let log_options = steplog::Options {

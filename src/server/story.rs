@@ -30,6 +30,7 @@ impl Story {
             let entry = Entry { at_us: wall_us(), step: step() };
             let mut entries = self.entries.borrow_mut();
             if entries.is_empty() {
+                self.log.keeps_since(Some(entry.at_us));
                 self.begun.notify_one();
             }
             entries.push(entry);
@@ -38,7 +39,11 @@ impl Story {
 
     /// Hands what was told to the step log.
     pub fn flush(&self) {
-        self.log.append(&mut self.entries.borrow_mut());
+        let mut entries = self.entries.borrow_mut();
+        if !entries.is_empty() {
+            self.log.append(&mut entries);
+            self.log.keeps_since(None);
+        }
     }
 
     /// Hands over what nobody else does, soon after it was told, for ever.

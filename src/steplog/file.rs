@@ -1,9 +1,15 @@
-//! The step log's file: appended to, rotated by size (`x.log` to `x.log.1` and on), reopened on request.
+//! The step log's file: appended to, rotated by size (`x.log` to `x.log.1` and on), reopened on request. Only its owner
+//! may read what is made here.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+/// Folders and files are made with these modes: steps name accounts, amounts and clients.
+const FOLDER_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
 
 /// A file that is renamed away when it grows past a bound.
 #[derive(Debug)]
@@ -64,6 +70,33 @@ impl RotatedFile {
         self.reopen()
     }
 
+    /// What must be typed so that others can no longer read this log, or put something else in its place; none
+    /// where all is closed. Looks at the file, its folder, and the `keep` older files at most.
+    pub(super) fn exposed(&self) -> Option<String> {
+        let is_open = |path: &PathBuf| {
+            let metadata = fs::metadata(path);
+            metadata.is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o077 != 0)
+        };
+        let older = (1..=self.keep).map(|number| self.older(number));
+        let files: Vec<PathBuf> = std::iter::once(self.path.clone()).chain(older).filter(is_open).collect();
+        let folder = folder_of(&self.path);
+        let mode = fs::metadata(folder).map_or(FOLDER_MODE, |metadata| metadata.permissions().mode());
+        // Others may make and rename files in it; where the sticky bit is set, as in /tmp, only their own.
+        let writable = mode & 0o1002 == 0o002;
+        if files.is_empty() && !writable {
+            return None;
+        }
+        let mut commands = Vec::new();
+        if mode & 0o1077 != 0 && mode & 0o1000 == 0 {
+            commands.push(format!("chmod 700 {}", folder.display()));
+        }
+        if !files.is_empty() {
+            let files: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+            commands.push(format!("chmod 600 {}", files.join(" ")));
+        }
+        Some(commands.join(" && "))
+    }
+
     fn older(&self, number: usize) -> PathBuf {
         let mut name = OsString::from(&self.path);
         name.push(format!(".{number}"));
@@ -72,10 +105,19 @@ impl RotatedFile {
 }
 
 fn open(path: &Path) -> io::Result<(File, u64)> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)?;
-    }
-    let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+    make_folder(folder_of(path))?;
+    let mut options = OpenOptions::new();
+    options.append(true).read(true).mode(FILE_MODE);
+    let mut file = match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            // A umask may have taken the owner's rights, too.
+            file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+            file
+        }
+        // It is there, or another process has just made it.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.create(true).open(path)?,
+        Err(error) => return Err(error),
+    };
     let bytes = file.metadata()?.len();
     if bytes > 0 {
         // A program that was killed may have left half a line; the next one begins on its own.
@@ -88,6 +130,25 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
     }
     let bytes = file.metadata()?.len();
     Ok((file, bytes))
+}
+
+/// Makes the folder, and those above it that are missing, for their owner alone. One that is there stays as it is.
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = folder.parent().filter(|above| !above.as_os_str().is_empty()) {
+        make_folder(above)?;
+    }
+    match DirBuilder::new().mode(FOLDER_MODE).create(folder) {
+        Ok(()) => fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn remove(path: &Path) -> io::Result<()> {

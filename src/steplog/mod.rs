@@ -17,13 +17,14 @@ pub use feed::Passed;
 pub use step::{Ending, Entry, Load, Said, Step, Who};
 
 use crate::limits::{
-    STEP_CHUNK_BYTES_MAX, STEP_FEED_MAX, STEP_FLUSH_MS, STEP_LOG_BYTES_DEFAULT, STEP_LOG_KEEP_DEFAULT,
-    STEP_MEMORY_BYTES_MAX,
+    STEP_CHUNK_BYTES_MAX, STEP_FEED_MAX, STEP_FLUSH_MS, STEP_HELD_MS_MAX, STEP_HOLD_MS,
+    STEP_LOG_BYTES_DEFAULT, STEP_LOG_KEEP_DEFAULT, STEP_MEMORY_BYTES_MAX,
 };
 use file::RotatedFile;
 use line::Formatter;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -68,7 +69,7 @@ pub struct OpenError {
 pub struct StepLog(Option<Arc<Log>>);
 
 impl StepLog {
-    /// Opens the log at `path`, appending to what is there.
+    /// Opens the log at `path`, appending to what is there. Where others can read it, says on stderr what to type.
     ///
     /// # Errors
     /// When the file, its folder or the writing thread can't be made.
@@ -87,11 +88,15 @@ impl StepLog {
             feed: feed.clone(),
             file,
             formatter: Formatter::new(options.places),
+            held: Vec::new(),
             lines: Vec::with_capacity(2 * chunk),
             chunk,
             lost: 0,
             path: path.to_owned(),
         };
+        if let Some(commands) = writer.file.exposed() {
+            writer.warn(&format!("other users of this machine can get at it; to close it, type: {commands}"));
+        }
         let thread =
             thread::Builder::new().name("step-log".to_owned()).spawn(move || writer.run()).map_err(failed)?;
         Ok(StepLog(Some(Arc::new(Log { shared, feed, thread: Mutex::new(Some(thread)) }))))
@@ -116,7 +121,7 @@ impl StepLog {
     /// Records a step that happens now.
     pub fn record(&self, step: Step) {
         if let Some(log) = &self.0 {
-            log.shared.push(Entry { at_us: wall_us(), step });
+            log.shared.push_now(step);
         }
     }
 
@@ -132,6 +137,14 @@ impl StepLog {
         match &self.0 {
             Some(log) if !entries.is_empty() => log.shared.append(entries),
             _ => entries.clear(),
+        }
+    }
+
+    /// Says that whoever calls this keeps steps since `at_us` and has not recorded them yet; none: it keeps nothing.
+    /// Younger steps are not written before these.
+    pub fn keeps_since(&self, at_us: Option<i64>) {
+        if let Some(log) = &self.0 {
+            log.shared.kept_since_us.store(at_us.unwrap_or(NOTHING_KEPT), Ordering::Release);
         }
     }
 
@@ -165,6 +178,14 @@ impl StepLog {
             before(info);
         }));
     }
+}
+
+/// Makes the folder of step logs, which only its owner may read. One that is there stays as it is.
+///
+/// # Errors
+/// When it can't be made.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    file::make_folder(folder)
 }
 
 /// The wall clock, in microseconds since 1970.
@@ -202,13 +223,29 @@ impl Drop for Log {
 }
 
 /// What recorders and the writer share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
+    /// The time of the oldest step that the bank's thread has not recorded yet.
+    kept_since_us: AtomicI64,
     /// The writer waits here for something to do.
     wake: Condvar,
     /// Recorders wait here for room, and whoever flushes for the end of it.
     done: Condvar,
+}
+
+/// Later than any step.
+const NOTHING_KEPT: i64 = i64::MAX;
+
+impl Default for Shared {
+    fn default() -> Shared {
+        Shared {
+            state: Mutex::default(),
+            kept_since_us: AtomicI64::new(NOTHING_KEPT),
+            wake: Condvar::new(),
+            done: Condvar::new(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -235,6 +272,17 @@ const BUFFER_BYTES_MAX: usize = STEP_MEMORY_BYTES_MAX / 2;
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the time under the lock, so that steps stand in the order of their times.
+    fn push_now(&self, step: Step) {
+        let mut state = self.room();
+        if !state.gone {
+            let entry = Entry { at_us: wall_us(), step };
+            let bytes = entry_bytes(&entry);
+            state.entries.push(entry);
+            self.added(state, bytes);
+        }
     }
 
     fn push(&self, entry: Entry) {
@@ -301,6 +349,8 @@ struct Writer {
     feed: broadcast::Sender<Passed>,
     file: RotatedFile,
     formatter: Formatter,
+    /// Steps that an older one may still follow.
+    held: Vec<Entry>,
     lines: Vec<u8>,
     chunk: usize,
     /// Bytes that could not be written since the last write that could.
@@ -316,28 +366,27 @@ impl Writer {
         loop {
             let mut state = self.next_flush();
             std::mem::swap(&mut state.entries, &mut taken);
+            let full = state.bytes >= BUFFER_BYTES_MAX / 2;
             state.bytes = 0;
             let (asked, reopen, stop) = (state.flush_asked, std::mem::take(&mut state.reopen), state.stop);
+            let flush = stop || full || asked > state.flush_done;
             drop(state);
             // There is room again as soon as the buffer is taken.
             self.shared.done.notify_all();
             if reopen && let Err(error) = self.file.reopen() {
                 self.warn(&format!("can't be reopened: {error}; it goes on in the file it had"));
             }
-            let watched = self.feed.receiver_count() > 0;
-            for entry in taken.drain(..) {
-                if watched && let Some(passed) = entry.step.passed() {
+            if self.feed.receiver_count() > 0 {
+                for passed in taken.iter().filter_map(|entry| entry.step.passed()) {
                     // Nobody may be listening any more.
                     let _ = self.feed.send(passed);
                 }
-                self.formatter.write(&mut self.lines, &entry);
-                if self.lines.len() >= self.chunk {
-                    self.write();
-                }
             }
-            self.write();
+            self.held.append(&mut taken);
+            self.write_held(flush);
             if taken.capacity() > 4 * STEP_CHUNK_BYTES_MAX / size_of::<Entry>() {
                 taken = Vec::new(); // a burst is over: its memory goes back
+                self.held.shrink_to(0);
             }
             self.shared.lock().flush_done = asked;
             self.shared.done.notify_all();
@@ -345,6 +394,31 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    /// Writes held steps by time, as far as none that is older can follow; all of them for a `flush`. Runs over the
+    /// steps of one flush and of the hold before it.
+    fn write_held(&mut self, flush: bool) {
+        // Steps of one thread with one time keep their order.
+        self.held.sort_by_key(|entry| entry.at_us);
+        let now = wall_us();
+        let kept = self.shared.kept_since_us.load(Ordering::Acquire);
+        // A clock that was set back tells nothing about the order; and a thread that hangs holds nothing up for ever.
+        let set_back = self.held.last().is_some_and(|last| last.at_us > now);
+        let until = if flush || set_back {
+            i64::MAX
+        } else {
+            (now - STEP_HOLD_MS * 1_000).min(kept.max(now - STEP_HELD_MS_MAX * 1_000))
+        };
+        let ready = self.held.partition_point(|entry| entry.at_us < until);
+        for at in 0..ready {
+            self.formatter.write(&mut self.lines, &self.held[at]);
+            if self.lines.len() >= self.chunk {
+                self.write();
+            }
+        }
+        self.held.drain(..ready);
+        self.write();
     }
 
     /// Waits until there is something, and then for more of it until a flush is due.
@@ -358,7 +432,9 @@ impl Writer {
         let state = self
             .shared
             .wake
-            .wait_while(self.shared.lock(), |state| state.entries.is_empty() && !urgent(state))
+            .wait_while(self.shared.lock(), |state| {
+                self.held.is_empty() && state.entries.is_empty() && !urgent(state)
+            })
             .unwrap_or_else(PoisonError::into_inner);
         let flush_after = Duration::from_millis(STEP_FLUSH_MS);
         self.shared

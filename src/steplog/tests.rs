@@ -385,6 +385,83 @@ fn no_step_is_lost_cut_or_out_of_its_threads_order() {
     assert_eq!(next, [STEPS; THREADS]);
 }
 
+/// The bank's thread tells some steps late, and the journal's at once: a file has them by time all the same.
+#[test]
+fn lines_stand_in_the_order_of_their_times() {
+    let place = Place::new();
+    let log = place.open(Options::default());
+    let mut late = Vec::new();
+    for round in 0..20 {
+        let now = wall_us();
+        if late.is_empty() {
+            log.keeps_since(Some(now));
+        }
+        late.push(Entry { at_us: now, step: drive(&format!("early{round}")) });
+        log.record(drive(&format!("late{round}")));
+        // Longer than a step is held by itself, so that only the told time keeps the younger one back.
+        thread::sleep(Duration::from_millis(STEP_HOLD_MS.unsigned_abs() + 2 * STEP_FLUSH_MS) / 10);
+        if round % 10 == 9 {
+            log.append(&mut late);
+            log.keeps_since(None);
+        }
+    }
+    // What nobody said that it is kept comes in order, too, where it is not older than the hold.
+    let now = wall_us();
+    log.record_at(now, drive("second"));
+    log.record_at(now - 5_000, drive("first"));
+    wait_for("the last line", || lines(&place.log()).len() == 42);
+    let times: Vec<String> = lines(&place.log()).iter().map(|line| line[..27].to_owned()).collect();
+    assert!(times.is_sorted(), "{times:#?}");
+    let ids: Vec<String> = lines(&place.log()).iter().map(|line| line[30..].to_owned()).collect();
+    assert!(ids[0].contains("early0") && ids[1].contains("late0"), "{ids:#?}");
+}
+
+/// A thread that keeps a step for ever, and a clock that is set back, hold up no line.
+#[test]
+fn no_line_is_held_for_long() {
+    let place = Place::new();
+    let log = place.open(Options::default());
+    log.keeps_since(Some(wall_us()));
+    log.record(drive("t1"));
+    wait_for("a line of a thread that hangs", || lines(&place.log()).len() == 1);
+    log.keeps_since(None);
+    log.record_at(wall_us() + 3_600_000_000, drive("t2"));
+    wait_for("a line from before the clock was set back", || lines(&place.log()).len() == 2);
+}
+
+#[test]
+fn only_its_owner_reads_it_and_what_others_can_read_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let folder = place.log().parent().unwrap().to_owned();
+    let deep = folder.join("a").join("b").join("x.log");
+    let log = StepLog::open(&deep, Options { bytes_max: 100, keep: 1, ..Options::default() }).unwrap();
+    for id in ["t1", "t2"] {
+        log.record(drive(id));
+        assert!(log.flush(Duration::from_secs(20)));
+    }
+    log.close();
+    let rotated = deep.with_file_name("x.log.1");
+    assert_eq!([mode(&deep), mode(&rotated)], [0o600; 2]);
+    assert_eq!([mode(&folder), mode(&folder.join("a")), mode(&folder.join("a/b"))], [0o700; 3]);
+
+    let exposed = || RotatedFile::open(&deep, 100, 1).unwrap().exposed();
+    let set = |path: &Path, mode: u32| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    assert_eq!(exposed(), None);
+    set(deep.parent().unwrap(), 0o755);
+    assert_eq!(exposed(), None, "names of logs alone tell nothing");
+    set(&rotated, 0o640);
+    let (shown, above) = (rotated.display(), deep.parent().unwrap().display());
+    assert_eq!(exposed().unwrap(), format!("chmod 700 {above} && chmod 600 {shown}"));
+    set(&rotated, 0o600);
+    set(deep.parent().unwrap(), 0o777);
+    assert_eq!(exposed().unwrap(), format!("chmod 700 {above}"));
+    assert_eq!(mode(deep.parent().unwrap()), 0o777, "only told");
+}
+
 #[test]
 fn a_recorder_waits_where_memory_is_full() {
     // Steps are made heavy so that the bound is met after few of them.
