@@ -198,3 +198,48 @@ fn a_trace_leaves_no_log() {
     assert!(said.contains("no step log") && said.contains("--logs"), "{said}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
+
+/// Who asks about it later, and what other runs of the same client did, are no part of its story.
+#[test]
+fn later_questions_and_other_runs_are_not_told() {
+    let cluster = with_accounts();
+    transfer(&cluster, 0, "200", &["--tx", "t1"]);
+    let before = traced(&cluster, "t1", &[0, 2]);
+    for _ in 0..3 {
+        cluster.run(&["resolve", "t1"]).expect_code(0);
+        cluster.run(&["get"]).expect_code(0);
+    }
+    let asked = || {
+        let logs = [0, 2].map(|bank| cluster.log(bank));
+        let asked = |log: &String| log.lines().filter(|line| line.contains("tx=t1 ")).count();
+        let questions = |log: &String| {
+            log.lines().filter(|line| line.contains("tx=t1 ") && line.contains("STATUS")).count()
+        };
+        logs.iter().all(|log| questions(log) == 3 && asked(log) >= 6).then_some(())
+    };
+    wait_until("the banks' logs tell of the questions", asked);
+    let after = cluster.json(0, &["trace", "t1"]);
+    assert_eq!(after["lanes"], before["lanes"], "nobody new took part");
+    let count = |document: &Value| document["events"].as_array().expect("events").len();
+    assert_eq!(count(&after), count(&before), "{after:#}");
+    assert_eq!(after["calls"], before["calls"]);
+    // One that was only asked about has no story.
+    cluster.run(&["resolve", "never"]).expect_code(4);
+    wait_until("the bank's log tells of the question", || cluster.log(1).contains("tx=never ").then_some(()));
+    cluster.run(&["trace", "never"]).expect_code(4);
+}
+
+/// What a server writes stands in the order of its times.
+#[test]
+fn lines_of_a_bank_do_not_go_back_in_time() {
+    let mut cluster = with_accounts();
+    let load = ["bench", "--yes", "--seconds", "1", "--warmup", "0", "--clients", "8", "--accounts", "20"];
+    cluster.run(&load).expect_code(0);
+    for bank in 0..3 {
+        cluster.stop(bank);
+        let log = cluster.log(bank);
+        let times: Vec<&str> = log.lines().map(|line| line.split(' ').next().unwrap_or("")).collect();
+        let back = times.windows(2).filter(|pair| pair[0] > pair[1]).count();
+        assert!(times.len() > 1_000 && back == 0, "{back} of {} lines of bank {bank}", times.len());
+    }
+}

@@ -20,6 +20,13 @@ pub struct NodeLog {
     pub address: Option<String>,
 }
 
+impl NodeLog {
+    /// Is it a bank's, by what it says or by its name?
+    pub fn is_of_a_bank(&self) -> bool {
+        self.bank.is_some() || self.name.starts_with("servidor")
+    }
+}
+
 /// The logs of all nodes that there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logs {

@@ -5,6 +5,7 @@ use super::Trouble;
 use super::blocks::{Blocks, line_at, lines, wide};
 use super::files::{Logs, NodeLog};
 use super::line::{Line, number};
+use super::pair;
 use memchr::memmem::Finder;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -82,6 +83,12 @@ pub fn gather(logs: &Logs, txs: &[String]) -> Result<Vec<Vec<Noted>>, Trouble> {
     let mut all = vec![Vec::new(); txs.len()];
     for part in parts {
         all.iter_mut().zip(part?).for_each(|(all, part)| all.extend(part));
+    }
+    for noted in &mut all {
+        noted.sort_by_key(|line| (line.node, line.place));
+        let questions = pair::questions(noted);
+        let mut number = 0..;
+        noted.retain(|_| number.next().is_none_or(|number| !questions.contains(&number)));
     }
     let around = each_at_once(&all, |noted| around(logs, noted));
     for (noted, around) in all.iter_mut().zip(around) {
@@ -165,7 +172,11 @@ fn around(logs: &Logs, noted: &[Noted]) -> Result<Vec<Noted>, Trouble> {
         for record in records {
             found.extend(sync_of(log, node, record)?);
         }
+        let begun = found.len();
         life(log, node, first, last, &mut found)?;
+        if !log.is_of_a_bank() {
+            keep_own_runs(&mut found, begun, &own);
+        }
     }
     Ok(found)
 }
@@ -228,6 +239,18 @@ fn life(
     })?;
     found.extend(before);
     Ok(())
+}
+
+/// A client's log is shared by all runs of that name, and most runs have nothing to do with this transaction. Keeps of
+/// what was found since `begun` the lines of those that have: from a start to the line before the next one.
+fn keep_own_runs(found: &mut Vec<Noted>, begun: usize, own: &[&Noted]) {
+    let lives = found.split_off(begun);
+    let starts: Vec<(usize, u64)> =
+        lives.iter().filter(|line| line.event == "start").map(|line| line.place).collect();
+    // A run is known by how many starts stand before it.
+    let run = |place: (usize, u64)| starts.partition_point(|start| *start <= place);
+    let runs: BTreeSet<usize> = own.iter().map(|line| run(line.place)).collect();
+    found.extend(lives.into_iter().filter(|line| runs.contains(&run(line.place))));
 }
 
 /// Does a line tell something new of the line to a bank? `down` are those that are known to be lost.

@@ -5,7 +5,7 @@
 //! n-th that left is the n-th that came, but for those that were lost with a connection.
 
 use super::gather::Noted;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A call, its ends being numbers of lines. A party that has no log is known by its bank or address alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,17 @@ pub fn is_given_up(line: &Noted) -> bool {
 pub fn said(line: &Noted) -> &str {
     let named = NAMED.iter().find_map(|verb| line.detail.strip_prefix(verb)?.strip_prefix(' '));
     if line.event == "answer" { named.unwrap_or(&line.detail) } else { &line.detail }
+}
+
+/// The lines that are not part of what became of the transaction: somebody asked for its state, which changes nothing.
+pub fn questions(lines: &[Noted]) -> BTreeSet<usize> {
+    const STATUS: &str = "STATUS";
+    let asked = asked(lines).into_iter().filter(|call| call.verb == STATUS);
+    let served = served(lines).into_iter().filter(|call| call.verb == STATUS);
+    let mut numbers: BTreeSet<usize> =
+        asked.flat_map(|call| [Some(call.sent), call.answered, call.given_up]).flatten().collect();
+    numbers.extend(served.flat_map(|call| [Some(call.received), call.replied]).flatten());
+    numbers
 }
 
 /// A request that left.
