@@ -10,6 +10,11 @@
 
 set -euo pipefail
 
+# A shell that was started with SIGINT ignored, as in the background of a script, can't trap it: begin once more.
+if [[ $(trap -p INT) == *"''"* ]] && env --default-signal=INT true 2>/dev/null; then
+    exec env --default-signal=INT "$0" "$@"
+fi
+
 case ${1:-} in -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 first=${CONSORCIO_PORT:-8886} first_http=${CONSORCIO_HTTP_PORT:-5030}
 for port in "$first" "$first_http"; do

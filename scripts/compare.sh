@@ -11,6 +11,11 @@
 
 set -euo pipefail
 
+# A shell that was started with SIGINT ignored, as in the background of a script, can't trap it: begin once more.
+if [[ $(trap -p INT) == *"''"* ]] && env --default-signal=INT true 2>/dev/null; then
+    exec env --default-signal=INT "$0" "$@"
+fi
+
 usage() { sed -n '2,10s/^# \{0,1\}//p' "$0"; }
 refuse() {
     printf '%s\n' "$1" >&2
@@ -142,7 +147,7 @@ cells() { awk -F , -v want="$1" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i 
     END { n = split(want, w, " "); for (i = 1; i <= n; i++) printf "%s%s", $at[w[i]], i < n ? " " : "\n" }' "$2"; }
 
 ours() {
-    "$cliente" --consortium "$consortium" bench --csv --seconds "$seconds" --warmup "$warmup" --accounts "$accounts" \
+    "$cliente" --consortium "$consortium" bench --yes --csv --seconds "$seconds" --warmup "$warmup" --accounts "$accounts" \
         "$@" >measured.csv
     cells 'conserved committed_per_s not_committed p50_us p99_us max_us' measured.csv >row
 }

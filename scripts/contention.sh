@@ -12,6 +12,11 @@
 
 set -euo pipefail
 
+# A shell that was started with SIGINT ignored, as in the background of a script, can't trap it: begin once more.
+if [[ $(trap -p INT) == *"''"* ]] && env --default-signal=INT true 2>/dev/null; then
+    exec env --default-signal=INT "$0" "$@"
+fi
+
 usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
 # span 3s: in milliseconds.
 span() {

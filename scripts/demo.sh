@@ -9,6 +9,11 @@
 
 set -euo pipefail
 
+# A shell that was started with SIGINT ignored, as in the background of a script, can't trap it: begin once more.
+if [[ $(trap -p INT) == *"''"* ]] && env --default-signal=INT true 2>/dev/null; then
+    exec env --default-signal=INT "$0" "$@"
+fi
+
 [ $# -eq 0 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0; }
 first=${CONSORCIO_PORT:-8886}
 if ! [[ $first =~ ^[0-9]{1,5}$ ]] || ((10#$first < 1 || 10#$first > 65533)); then
@@ -59,10 +64,11 @@ fail() {
 }
 same() { [ "$1" = "$2" ] || fail "$3: $1 instead of $2"; }
 
-# typed WORD...: a command line as one would type it.
+# typed WORD...: a command line as one would type it, with every switch that it runs with.
 typed() {
     local word
     printf '%s$ cliente' "$bold"
+    [ "$first" -eq 8886 ] || printf ' --consortium %s' "$consortium" # the list of these ports is the default
     for word in "$@"; do
         case $word in *' '*) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac
     done
@@ -118,14 +124,15 @@ kill_bank() {
     banks[$1]=''
 }
 
-# paused NAME TX ARGUMENT...: a client that has every OK and waits right before its verdict.
+# paused NAME TX ARGUMENT...: a client that has every OK and waits right before its verdict, for a line on its input.
 paused() {
     local name=$1 tx=$2
     shift 2
     rm -f go && mkfifo go && exec 5<>go
-    typed "$@" --tx "$tx"
+    set -- --name "$name" "$@" --tx "$tx" --pause-after-prepare
+    typed "$@"
     : >"$name.out"
-    "$cliente" --consortium "$consortium" --name "$name" "$@" --tx "$tx" --pause-after-prepare <go >"$name.out" 2>&1 &
+    "$cliente" --consortium "$consortium" "$@" <go >"$name.out" 2>&1 &
     client=$!
     within 10 "every bank votes OK" grep -q paused "$name.out"
     cat "$name.out"

@@ -30,12 +30,12 @@ impl Drop for Script {
 }
 
 /// The script with its banks ready, and the first port of their HTTP.
-fn start(folder: &Path) -> (Script, u16) {
+fn start(folder: &Path, by: &[&str]) -> (Script, u16) {
     // Another process may take a port between its choice and its use; then others are chosen.
     for _ in 0..5 {
         let port = six_ports();
         let http = port + 3;
-        let mut script = Script(Process::start(&mut command(folder, port, http)));
+        let mut script = Script(Process::start(&mut command(folder, port, http, by)));
         if (0..3).all(|_| script.0.wait_for("ready on").is_ok()) {
             return (script, http);
         }
@@ -43,8 +43,10 @@ fn start(folder: &Path) -> (Script, u16) {
     panic!("the banks did not come up in five attempts");
 }
 
-fn command(folder: &Path, port: u16, http: u16) -> Command {
-    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/banks.sh"));
+/// The script, started by a shell that is told so.
+fn command(folder: &Path, port: u16, http: u16, by: &[&str]) -> Command {
+    let mut command = Command::new(by[0]);
+    command.args(&by[1..]).arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/banks.sh"));
     command.current_dir(folder);
     command.env("CONSORCIO_PORT", port.to_string()).env("CONSORCIO_HTTP_PORT", http.to_string());
     command.env("CONSORCIO_PROGRAMS", Path::new(servidor_path()).parent().unwrap());
@@ -54,7 +56,7 @@ fn command(folder: &Path, port: u16, http: u16) -> Command {
 #[test]
 fn three_banks_run_until_they_are_interrupted() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut script, http) = start(folder.path());
+    let (mut script, http) = start(folder.path(), &["sh", "-c", "exec \"$0\""]);
     for bank in 0..3 {
         let mut connection = Connection::open(http + bank);
         connection.get("/status").is(200, r#"{"status":"ok"}"#);
@@ -64,6 +66,25 @@ fn three_banks_run_until_they_are_interrupted() {
     }
     script.0.interrupt();
     assert_eq!(script.0.wait(), Some(130));
+    assert_all_gone(http);
+}
+
+/// As in the background of a script, or behind `nohup`: whoever starts it may ignore signals, and it hears them.
+#[test]
+fn three_banks_end_however_they_were_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let ignoring = ["sh", "-c", "trap '' INT HUP; exec \"$0\""];
+    let (mut script, http) = start(folder.path(), &ignoring);
+    script.0.interrupt();
+    assert_eq!(script.0.wait(), Some(130));
+    assert_all_gone(http);
+    let (mut script, http) = start(folder.path(), &ignoring);
+    script.0.terminate();
+    assert_eq!(script.0.wait(), Some(143));
+    assert_all_gone(http);
+}
+
+fn assert_all_gone(http: u16) {
     for bank in 0..3 {
         assert!(Connection::try_open(http + bank).is_none(), "bank {bank} is still there");
     }
