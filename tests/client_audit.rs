@@ -143,6 +143,7 @@ fn it_adds_up_while_everything_runs() {
     let cluster = Cluster::start(3);
     let mut load = Process::start(&mut cluster.cliente(&[
         "bench",
+        "--yes",
         "--seconds",
         "4",
         "--clients",

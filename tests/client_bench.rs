@@ -4,7 +4,7 @@
 mod support;
 
 use std::process::Command;
-use support::{Cluster, cliente_path, free_ports};
+use support::{Cluster, Process, Ran, cliente_path, free_ports, wait_until};
 
 #[test]
 fn every_kind_commits_and_conserves() {
@@ -18,7 +18,8 @@ fn every_kind_commits_and_conserves() {
         &["--kind", "single"],
         &["--kind", "single", "--via-bank", "--depth", "3"],
     ] {
-        let fixed = ["bench", "--seconds", "1", "--warmup", "0", "--clients", "4", "--accounts", "50"];
+        let fixed =
+            ["bench", "--yes", "--seconds", "1", "--warmup", "0", "--clients", "4", "--accounts", "50"];
         let report = cluster.json(0, &[&fixed[..], more].concat());
         assert!(report["committed"].as_u64().unwrap() > 0, "{report}");
         assert_eq!(report["conserved"], true, "{report}");
@@ -29,7 +30,8 @@ fn every_kind_commits_and_conserves() {
     }
     let status = cluster.json(0, &["status"]);
     assert_eq!(status["cut"]["balance_total"], 3_u64 * 50 * 100_000_000, "the accounts were opened once");
-    let ran = cluster.run(&["bench", "--seconds", "1", "--warmup", "0", "--clients", "2"]).expect_code(0);
+    let ran =
+        cluster.run(&["bench", "--yes", "--seconds", "1", "--warmup", "0", "--clients", "2"]).expect_code(0);
     assert!(
         ran.stdout.contains("a second") && ran.stdout.contains("p99.9") && ran.stdout.contains("conserved")
     );
@@ -39,7 +41,7 @@ fn every_kind_commits_and_conserves() {
 #[test]
 fn an_open_loop_keeps_its_rate_and_tells_what_falls_behind() {
     let cluster = Cluster::start(2);
-    let fixed = ["bench", "--seconds", "1", "--warmup", "0", "--accounts", "50", "--clients", "2"];
+    let fixed = ["bench", "--yes", "--seconds", "1", "--warmup", "0", "--accounts", "50", "--clients", "2"];
     for more in [&["--rate", "100"][..], &["--rate", "100", "--via-bank"]] {
         let report = cluster.json(0, &[&fixed[..], more].concat());
         // One hundred were due, and no more begin, however fast the banks are.
@@ -65,7 +67,7 @@ fn not_committed(report: &serde_json::Value) -> u64 {
 #[test]
 fn runs_are_rows_and_their_medians_one_more() {
     let cluster = Cluster::start(2);
-    let short = ["bench", "--seconds", "1", "--warmup", "0", "--accounts", "5", "--clients", "2"];
+    let short = ["bench", "--yes", "--seconds", "1", "--warmup", "0", "--accounts", "5", "--clients", "2"];
     let ran = cluster.run(&[&short[..], &["--runs", "3", "--csv"]].concat()).expect_code(0);
     let rows: Vec<Vec<&str>> = ran.stdout.lines().map(|line| line.split(',').collect()).collect();
     let column = |heading: &str| rows[0].iter().position(|cell| *cell == heading).unwrap();
@@ -117,4 +119,54 @@ fn the_demonstration_holds() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(left, ["logs"], "nothing but logs stays");
+}
+
+/// It fills no books that nobody offered: it says what would stay, or brings banks of its own.
+#[test]
+fn a_benchmark_asks_before_it_fills_the_books() {
+    let cluster = Cluster::start(3);
+    let short = ["bench", "--seconds", "1", "--warmup", "0", "--accounts", "5", "--clients", "2"];
+    let ran = cluster.run(&short).expect_code(2);
+    for words in ["15 accounts", "R$ 15.000.000,00", "for ever", "--yes", "--own"] {
+        assert!(ran.stderr.contains(words), "no {words:?} in {ran:?}");
+    }
+    let set = cluster.run(&[&short[..], &["--kind", "set"]].concat()).expect_code(2);
+    assert!(set.stderr.contains("register"), "{set:?}");
+
+    let temporary = cluster.path().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let mut own = cluster.cliente(&[&short[..], &["--own", "--json"]].concat());
+    let output = own.env("TMPDIR", &temporary).output().unwrap();
+    let ran = Ran::of(&["bench", "--own"], &output).expect_code(0);
+    let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(document["conserved"], true, "{ran:?}");
+    assert!(document["committed"].as_u64() > Some(0), "{ran:?}");
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "its folder is gone");
+    let status = cluster.json(0, &["status"]);
+    assert_eq!(status["cut"]["balance_total"], 0, "nothing of either is in these books: {status}");
+}
+
+/// Its own banks go with it, also where it is interrupted.
+#[test]
+fn banks_of_its_own_end_with_an_interrupted_benchmark() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut command = Command::new(cliente_path());
+    command.current_dir(folder.path()).env("TMPDIR", folder.path());
+    command.args(["bench", "--own", "--clients", "2", "--accounts", "5", "--seconds", "600"]);
+    let mut bench = Process::start(&mut command);
+    let own = || {
+        let entries = std::fs::read_dir(folder.path()).unwrap().flatten();
+        entries.map(|entry| entry.path()).find(|path| path.join("logs").is_dir())
+    };
+    let commits = |path: &std::path::Path| {
+        let logs = std::fs::read_dir(path.join("logs")).ok()?;
+        let told = logs
+            .flatten()
+            .any(|log| std::fs::read_to_string(log.path()).is_ok_and(|log| log.contains("COMMITTED")));
+        told.then_some(())
+    };
+    let path = wait_until("its banks commit", || own().filter(|path| commits(path).is_some()));
+    bench.interrupt();
+    assert_eq!(bench.wait(), Some(130));
+    assert!(!path.exists(), "{path:?}");
 }

@@ -5,15 +5,22 @@ use clap::Args;
 /// What the help shows first.
 pub const EXAMPLES: &str = "\
 Examples:
-  cliente bench                      64 clients, transfers across two banks, 5 s
-  cliente bench --kind set --clients 8 --depth 4 --seconds 10
-  cliente bench --accounts 1 --via-bank
-  cliente bench --rate 5000          open loop: latency from the time at which each was due
-  cliente bench --runs 3 --csv       a line for each run, and one with the medians";
+  cliente bench --own                64 clients, transfers across two banks, 5 s; banks of its own, gone afterwards
+  cliente bench --yes                ... at the running banks; what it opens there stays for ever
+  cliente bench --own --kind set --clients 8 --depth 4 --seconds 10
+  cliente bench --own --accounts 1 --via-bank
+  cliente bench --own --rate 5000    open loop: latency from the time at which each was due
+  cliente bench --own --runs 3 --csv a line for each run, and one with the medians";
 
 /// `cliente bench`
 #[derive(Debug, Clone, Args)]
 pub struct BenchArguments {
+    /// Start three banks for it in a temporary folder, and remove them afterwards.
+    #[arg(long)]
+    pub own: bool,
+    /// Open its accounts at the running banks without asking; they stay there for ever, with their money.
+    #[arg(long, conflicts_with = "own")]
+    pub yes: bool,
     /// Clients at work at the same time, each with one connection a bank.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=3000))]
     pub clients: u32,

@@ -1,6 +1,7 @@
 //! `cliente bench`: many clients against running banks in a closed or an open loop, what was measured, and whether
 //! all money is still there. It opens clients and accounts of its own, the same ones in every run.
 
+mod own;
 mod pace;
 mod report;
 mod setup;
@@ -15,9 +16,11 @@ use super::progress::Progress;
 use super::{Context, asking, overview};
 use crate::ids::{BankId, Time};
 use crate::wire::request::Request;
+use own::{BANKS as OWN_BANKS, OwnBanks};
 use pace::Plan;
 use report::{Figures, Report};
 use std::cell::RefCell;
+use std::io::{self, IsTerminal, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tally::Tally;
@@ -29,24 +32,64 @@ use worker::Worker;
 /// Progress is told this often: twice a second.
 const TOLD_EVERY: Duration = Duration::from_millis(500);
 
-/// Runs a benchmark.
+/// Runs a benchmark: at banks of its own, or at those of the list once that was agreed to.
 pub async fn run(context: &Context, arguments: BenchArguments) -> Shown {
-    match LocalSet::new().run_until(measure(context, &arguments)).await {
+    let measured = async {
+        check(context, &arguments)?;
+        if !arguments.own {
+            agree(context, &arguments)?;
+            return measure(context, &arguments).await;
+        }
+        let own = OwnBanks::start()?;
+        let context = context.at(own.consortium.clone());
+        measure(&context, &arguments).await
+    };
+    match LocalSet::new().run_until(measured).await {
         Ok(report) => report.shown(context.paint),
         Err(failure) => failure.into(),
     }
 }
 
-async fn measure(context: &Context, arguments: &BenchArguments) -> Result<Report, Failure> {
-    let banks = asking::these_banks(context, None);
+/// How many banks there will be.
+fn banks(context: &Context, arguments: &BenchArguments) -> usize {
+    if arguments.own { OWN_BANKS } else { asking::all_banks(context).count() }
+}
+
+/// Nobody finds thousands of accounts and a lot of money in their books without having been asked.
+fn agree(context: &Context, arguments: &BenchArguments) -> Result<(), Failure> {
+    if arguments.yes {
+        return Ok(());
+    }
+    let stays = setup::what_stays(arguments.accounts, banks(context, arguments), arguments.kind == Kind::Set);
+    let refused = || {
+        Failure::Usage(format!(
+            "this leaves {stays}, for ever: type --yes if that is meant, or --own for banks of its own that go afterwards"
+        ))
+    };
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Err(refused());
+    }
+    let mut stderr = io::stderr().lock();
+    let asked = write!(
+        stderr,
+        "cliente: this leaves {stays}, for ever (--own brings banks of its own). Type yes to go on: "
+    );
+    let mut typed = String::new();
+    let read = asked.and_then(|()| stderr.flush()).and_then(|()| io::stdin().read_line(&mut typed));
+    if read.is_ok() && typed.trim() == "yes" { Ok(()) } else { Err(refused()) }
+}
+
+/// What makes no sense is said before anything is asked or opened.
+fn check(context: &Context, arguments: &BenchArguments) -> Result<(), Failure> {
+    let banks = banks(context, arguments);
     let least = match arguments.kind {
         Kind::Transfer => 2,
         Kind::Composite => 3,
         Kind::Set | Kind::Single => 1,
     };
-    if banks.len() < least {
+    if banks < least {
         let kind = arguments.kind.as_str();
-        return Err(Failure::Usage(format!("--kind {kind} needs {least} banks, there are {}", banks.len())));
+        return Err(Failure::Usage(format!("--kind {kind} needs {least} banks, there are {banks}")));
     }
     if arguments.kind == Kind::Single && arguments.accounts < 2 {
         return Err(Failure::Usage("--kind single needs --accounts 2 at least".into()));
@@ -54,6 +97,11 @@ async fn measure(context: &Context, arguments: &BenchArguments) -> Result<Report
     if arguments.hot && arguments.kind != Kind::Transfer {
         return Err(Failure::Usage("--hot is about --kind transfer".into()));
     }
+    Ok(())
+}
+
+async fn measure(context: &Context, arguments: &BenchArguments) -> Result<Report, Failure> {
+    let banks = asking::these_banks(context, None);
     if arguments.kind != Kind::Set {
         setup::open_accounts(context, &banks, arguments.accounts).await?;
     }

@@ -295,6 +295,8 @@ mod tests {
 
     fn arguments(runs: u32) -> BenchArguments {
         BenchArguments {
+            own: false,
+            yes: true,
             clients: 1,
             depth: None,
             rate: None,

@@ -1,17 +1,29 @@
 //! The benchmark's own clients and accounts: the same names in every run, so that a second run finds them.
 
 use super::super::Context;
-use super::super::conversation::Conversation;
-use super::super::failure::{Failure, unreachable};
+use super::super::asking;
+use super::super::failure::Failure;
 use crate::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId};
-use crate::money::Money;
-use crate::wire::reply::Reply;
+use crate::money::{Money, Total};
 use crate::wire::request::{NewAccount, NewClient, Request};
 
 /// Centavos in each account at its opening.
 const OPENING_DEPOSIT: Money = Money(100_000_000);
 /// Requests under way at once while opening; within the banks' bound for one session.
 const UNDER_WAY: u32 = 256;
+
+/// What a benchmark with so many accounts leaves in a consortium of so many banks, in words; `registers` where it sets
+/// those and opens no account.
+pub fn what_stays(accounts: u32, banks: usize, registers: bool) -> String {
+    if registers {
+        return format!("a register of each client (bench-…), set at all {banks} banks");
+    }
+    let count = i128::from(accounts) * banks as i128;
+    let money = Total(count * OPENING_DEPOSIT.wide());
+    format!(
+        "{count} accounts (bench-0, bench-1, …), {accounts} at each of {banks} banks, with {money} of cash in all"
+    )
+}
 
 /// The number of the benchmark's account `at`.
 pub fn account(at: u32) -> AccountNumber {
@@ -25,22 +37,16 @@ pub fn account(at: u32) -> AccountNumber {
 pub async fn open_accounts(context: &Context, banks: &[BankId], accounts: u32) -> Result<(), Failure> {
     for bank in banks {
         let address = context.consortium.address(*bank).unwrap_or("-");
-        let lost = |why: String| Failure::NoConnection(unreachable(*bank, address, &why));
-        let mut conversation = Conversation::connect(*bank, address, &context.story).await.map_err(lost)?;
+        let mut conversation = asking::connect(context, *bank, address).await?;
         let mut first = 0;
         while first < accounts {
             let last = accounts.min(first + UNDER_WAY);
             let mut lines = Vec::new();
             (first..last).for_each(|at| requests(at).iter().for_each(|request| request.write_to(&mut lines)));
-            conversation.send(&lines).await.map_err(|error| lost(error.to_string()))?;
+            conversation.send(&lines).await.map_err(|error| conversation.failure(&error))?;
             for _ in 0..2 * (last - first) {
-                match conversation.next_reply().await.map_err(|error| lost(error.to_string()))? {
-                    Reply::Done(_) => {}
-                    other => {
-                        let text = format!("bank {bank} does not open the benchmark's accounts: {other:?}");
-                        return Err(Failure::Own(text));
-                    }
-                }
+                let reply = conversation.next_reply().await.map_err(|error| conversation.failure(&error))?;
+                asking::done(*bank, reply)?;
             }
             first = last;
         }

@@ -1,0 +1,132 @@
+//! Banks of a benchmark's own: three processes in a temporary folder, which go with it.
+
+use super::super::failure::Failure;
+use crate::config::Consortium;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// So many banks: a transfer has two, a composite one three.
+pub const BANKS: usize = 3;
+/// Somebody else may take a port between its choice and its use; then others are chosen.
+const ATTEMPTS: usize = 3;
+
+/// Three banks that nobody else knows; they end, and their folder goes, when this is dropped.
+pub struct OwnBanks {
+    folder: PathBuf,
+    banks: Vec<Child>,
+    /// Where they are.
+    pub consortium: Consortium,
+}
+
+impl OwnBanks {
+    /// Starts them, and waits until they are ready.
+    ///
+    /// # Errors
+    /// When there is no `servidor` beside this program, or it does not start.
+    pub fn start() -> Result<OwnBanks, Failure> {
+        let servidor = beside_this_program()?;
+        let mut last = Failure::Own("no bank was started".into());
+        for _ in 0..ATTEMPTS {
+            match OwnBanks::try_start(&servidor) {
+                Ok(banks) => return Ok(banks),
+                Err(failure) => last = failure,
+            }
+        }
+        Err(last)
+    }
+
+    fn try_start(servidor: &Path) -> Result<OwnBanks, Failure> {
+        let consortium = free_places()?;
+        let mut own = OwnBanks { folder: new_folder()?, banks: Vec::new(), consortium };
+        let key = own.folder.join("consortium.key");
+        let made = Command::new(servidor).arg("key").arg(&key).stdout(Stdio::null()).status();
+        if !made.as_ref().is_ok_and(std::process::ExitStatus::success) {
+            return Err(Failure::Own(format!("{} key does not work: {made:?}", servidor.display())));
+        }
+        let list = own.consortium.to_string();
+        for bank in 0..BANKS {
+            let address = own.consortium.to_texts().get(bank).cloned().unwrap_or_default();
+            let port = address.rsplit_once(':').map_or("", |(_, port)| port);
+            let mut command = Command::new(servidor);
+            command.current_dir(&own.folder).args(["--port", port, "--consortium", &list]);
+            command.arg("--key-file").arg(&key).args(["--data-dir", "data", "--log-dir", "logs"]);
+            for (name, _) in std::env::vars_os() {
+                if name.to_string_lossy().starts_with("CONSORCIO_") {
+                    command.env_remove(name);
+                }
+            }
+            // A group of its own: Ctrl-C is for this program, which then ends its banks.
+            command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+            let child = command.spawn().map_err(|error| cannot_run(servidor, &error))?;
+            own.banks.push(child);
+        }
+        for (bank, child) in own.banks.iter_mut().enumerate() {
+            wait_until_ready(bank, child)?;
+        }
+        Ok(own)
+    }
+}
+
+impl Drop for OwnBanks {
+    fn drop(&mut self) {
+        for bank in &mut self.banks {
+            // Nothing of what they hold is to stay. One that is gone already needs no end.
+            let _ = bank.kill();
+            let _ = bank.wait();
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Reads what a bank prints until it is ready.
+fn wait_until_ready(bank: usize, child: &mut Child) -> Result<(), Failure> {
+    let ended = || Failure::Own(format!("bank {bank} of the benchmark's own ended before it was ready"));
+    let stdout = child.stdout.take().ok_or_else(ended)?;
+    for line in BufReader::new(stdout).lines() {
+        if line.is_ok_and(|line| line.contains(" ready on ")) {
+            return Ok(());
+        }
+    }
+    Err(ended())
+}
+
+fn beside_this_program() -> Result<PathBuf, Failure> {
+    let own = std::env::current_exe().map_err(|error| Failure::Own(format!("--own: {error}")))?;
+    let servidor = own.with_file_name("servidor");
+    if servidor.is_file() {
+        return Ok(servidor);
+    }
+    let folder = own.parent().unwrap_or(Path::new(".")).display().to_string();
+    Err(Failure::Own(format!(
+        "--own starts the program servidor beside this one, and there is none in {folder}"
+    )))
+}
+
+fn cannot_run(program: &Path, error: &std::io::Error) -> Failure {
+    Failure::Own(format!("{} can't be run: {error}", program.display()))
+}
+
+/// Ports of this machine that nobody listens on now.
+fn free_places() -> Result<Consortium, Failure> {
+    let own = |error: std::io::Error| Failure::Own(format!("no free port: {error}"));
+    let listeners: Result<Vec<TcpListener>, _> =
+        (0..BANKS).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect();
+    let mut ports = Vec::new();
+    for listener in listeners.map_err(own)? {
+        ports.push(listener.local_addr().map_err(own)?.port().to_string());
+    }
+    let list = ports.join(",");
+    list.parse().map_err(|error| Failure::Own(format!("the benchmark's own list {list}: {error}")))
+}
+
+fn new_folder() -> Result<PathBuf, Failure> {
+    let own = |error: String| Failure::Own(format!("no temporary folder: {error}"));
+    let name = getrandom::u64().map_err(|error| own(error.to_string()))?;
+    let folder = std::env::temp_dir().join(format!("consorcio-bench-{name:016x}"));
+    std::fs::DirBuilder::new().mode(0o700).create(&folder).map_err(|error| own(error.to_string()))?;
+    Ok(folder)
+}
