@@ -1,4 +1,5 @@
-//! `docs/PROTOCOL.md` is true: its examples are replayed against three real banks, in the order of the page.
+//! The documents are true. README's tour is walked: each command works as printed, in the order printed.
+//! `docs/PROTOCOL.md`: its examples are replayed against three real banks, in the order of the page.
 //!
 //! The blocks marked `wire` are read by `support/examples.rs`: `0> PING` is sent to bank 0, `0< PONG` must come back.
 //! `<proof>` is computed here as the page says, from the key.
@@ -6,6 +7,8 @@
 #[path = "support/examples.rs"]
 mod examples;
 mod support;
+#[path = "support/tour.rs"]
+mod tour;
 
 use consorcio::commit::token::Seal;
 use consorcio::config::read_key_file;
@@ -16,8 +19,10 @@ use consorcio::wire::request::VERBS;
 use examples::{Bound, Line, What, examples_of};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 use support::{Cluster, Wire, wait_until};
 
+const README: &str = include_str!("../README.md");
 const PAGE: &str = include_str!("../docs/PROTOCOL.md");
 
 /// Every kind of reply, as its line begins.
@@ -112,6 +117,91 @@ fn every_example_is_true() {
     }
     for reply in REPLIES {
         assert!(replies.contains(reply), "no example gets {reply}");
+    }
+}
+
+/// What a command of README prints that was measured, or is another one each time, is held against it more loosely:
+/// its first line, and each line without a number, which is how tables begin.
+const MEASURED: [&str; 5] = ["cliente contention", "cliente audit", "cliente trace", "grep ", "curl "];
+
+#[test]
+fn the_tour_of_the_readme_is_true() {
+    let mut tour = tour::Tour::start();
+    let mut script = None;
+    let (mut strict, mut measured) = (0, 0);
+    for typed in tour::commands(README) {
+        let fail =
+            |why: String| -> ! { panic!("README.md, line {}: {}: {why}", typed.number, typed.command) };
+        if typed.command.starts_with("grep ") {
+            type_by_hand(&tour);
+        }
+        if typed.command.starts_with("curl ") && script.is_none() {
+            script = Some(tour.start_again_by_script());
+        }
+        let command = typed.command.replace("--seconds 4", "--seconds 1");
+        if MEASURED.iter().any(|begin| command.starts_with(begin)) {
+            measured += 1;
+            // Step logs are written a moment late.
+            let of_logs = command.starts_with("grep ") || command.starts_with("cliente trace");
+            let until = Instant::now() + if of_logs { support::DEADLINE } else { Duration::ZERO };
+            while let Err(why) = measured_as_printed(&tour, &typed, &tour.run(&command)) {
+                if Instant::now() >= until {
+                    fail(why);
+                }
+            }
+        } else {
+            strict += 1;
+            let (code, printed) = tour.run(&command);
+            let aborts = typed.prints.iter().any(|line| line.starts_with("aborted"));
+            if code != Some(if aborts { 4 } else { 0 }) {
+                fail(format!("exit code {code:?}: {printed}"));
+            }
+            let found: Vec<String> = printed.lines().map(|line| tour.as_in_the_page(line)).collect();
+            let wanted: Vec<String> = typed.prints.iter().map(|line| tour::plain(line)).collect();
+            assert_eq!(found, wanted, "README.md, line {}: {}", typed.number, typed.command);
+        }
+    }
+    assert!(strict >= 8 && measured >= 5, "{strict} and {measured} commands");
+    if let Some(mut script) = script {
+        script.terminate();
+        assert_eq!(script.wait(), Some(143));
+    }
+}
+
+/// Is what was printed the same kind of text as in README?
+fn measured_as_printed(
+    tour: &tour::Tour,
+    typed: &tour::Typed<'_>,
+    (code, printed): &(Option<i32>, String),
+) -> Result<(), String> {
+    if *code != Some(0) {
+        return Err(format!("exit code {code:?}: {printed}"));
+    }
+    let mut rest = printed.lines().map(|line| tour::loose(&tour.as_in_the_page(line)));
+    for (at, line) in typed.prints.iter().enumerate().filter(|(_, line)| **line != "...") {
+        let has_number = line.contains(|c: char| c.is_ascii_digit());
+        let wanted = tour::loose(line);
+        if (at == 0 || !has_number) && !rest.any(|found| found == wanted) {
+            return Err(format!("no line {wanted:?} in {printed}"));
+        }
+    }
+    Ok(())
+}
+
+/// README's conversation by `nc` with bank 0.
+fn type_by_hand(tour: &tour::Tour) {
+    let mut wire = Wire::connect(&tour.address(0));
+    for line in tour::conversation(README) {
+        let verb = line.split(' ').next().unwrap_or("");
+        if VERBS.contains(&verb) {
+            wire.send(line);
+        } else {
+            let found = wire.receive().expect("an answer");
+            let words = |line: &str| -> Vec<String> { line.split(' ').take(2).map(str::to_owned).collect() };
+            let (found, wanted) = (words(&found), words(line));
+            let same = if verb == "DONE" { found[0] == wanted[0] } else { found == wanted };
+            assert!(same, "README says {line}, and there came {found:?}");
+        }
     }
 }
 
