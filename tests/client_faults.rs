@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 use support::{Cluster, DEADLINE, Process, Ran, Wire, cliente_path, free_ports, wait_until};
 
 const MARIA: &str = "11111111111";
@@ -60,7 +61,7 @@ fn with_no_bank_at_all_nothing_is_sent() {
     let ran = cluster.run(&["balance", "0/1"]).expect_code(3);
     assert!(ran.stderr.contains(&cluster.address(0)) && ran.stderr.contains("servidor --port"), "{ran:?}");
     cluster.run(&["deposit", "0/1", "5", "--via", "0"]).expect_code(3);
-    cluster.run(&["bench", "--seconds", "1"]).expect_code(3);
+    cluster.run(&["bench", "--yes", "--seconds", "1"]).expect_code(3);
 }
 
 /// Kills bank 2 between its OK and the COMMIT of a client that waits right before its verdict.
@@ -270,4 +271,112 @@ fn while_a_bank_that_may_have_voted_ok_is_down_the_outcome_is_not_known() {
     cluster.start_bank(2);
     wait_until("bank 0 learns it", || (cluster.balance("0/12345-6") == 99_000).then_some(()));
     cluster.run(&["resolve", "t"]).expect_code(0).expect("committed at");
+}
+
+/// Signals a bank's process, as an operator would.
+fn signal(cluster: &Cluster, bank: usize, name: &str) {
+    let sent = std::process::Command::new("kill")
+        .args([&format!("-{name}"), &cluster.pid(bank).to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success());
+}
+
+/// A bank that takes connections and answers nothing costs the time limit once, whatever is asked of all banks.
+#[test]
+fn beside_a_frozen_bank_the_others_are_told_within_the_time_limit() {
+    let mut cluster = Cluster::start(3);
+    signal(&cluster, 1, "STOP");
+    let commands = [
+        &["status"][..],
+        &["ping"],
+        &["audit"],
+        &["accounts"],
+        &["clients"],
+        &["pending"],
+        &["doubt"],
+        &["history"],
+        &["get"],
+        &["audit", "--timeout", "300ms"],
+    ];
+    let began = Instant::now();
+    let running: Vec<_> = commands
+        .iter()
+        .map(|arguments| {
+            let mut command = cluster.cliente(arguments);
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            (arguments, command.spawn().unwrap())
+        })
+        .collect();
+    for (arguments, child) in running {
+        let ran = Ran::of(arguments, &child.wait_with_output().unwrap()).expect_code(3);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        let limit = match arguments {
+            ["audit", "--timeout", _] => "no answer within 300 ms",
+            // A register may be locked, and the bank itself waits for that.
+            ["get"] => "no answer within 5 s",
+            _ => "no answer within 2 s",
+        };
+        assert!(said.contains(limit), "{ran:?}");
+        assert!(!said.contains(&format!("bank 2 at {} can't", cluster.address(2))), "{ran:?}");
+    }
+    // It was 6 s for each of them; the longest of these is that of `get`.
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(12), "{took:?}");
+    signal(&cluster, 1, "CONT");
+    cluster.run(&["ping", "--wait", "30s"]).expect_code(0);
+    assert_eq!(cluster.stop(1), Some(0));
+}
+
+/// Something that listens where a bank should be, and says `words` to whoever connects.
+fn no_bank(words: &'static str) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            // Whoever connects reads it, or is gone.
+            let _ = stream.write_all(words.as_bytes());
+            std::thread::spawn(move || std::io::copy(&mut stream, &mut std::io::sink()));
+        }
+    });
+    port
+}
+
+/// One cause, one sentence, one exit code, whichever command meets it; and no words of a programming language.
+#[test]
+fn what_is_no_bank_is_told_in_one_sentence() {
+    for words in ["SSH-2.0-OpenSSH_9.6\r\n", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"] {
+        let port = no_bank(words).to_string();
+        let folder = tempfile::TempDir::new().unwrap();
+        for arguments in [
+            &["ping"][..],
+            &["status"],
+            &["balance", "0/1"],
+            &["accounts"],
+            &["clients"],
+            &["get"],
+            &["audit"],
+            &["history"],
+            &["pending"],
+            &["resolve", "t1"],
+            &["client", "add", "--bank", "0", "--cpf", MARIA, "--name", "Maria"],
+            &["bench", "--yes", "--kind", "single"],
+        ] {
+            let run = |json: bool| {
+                let mut command = std::process::Command::new(cliente_path());
+                command.current_dir(folder.path()).args(["--consortium", &port]).args(arguments);
+                command.env("CONSORCIO_OUTPUT", if json { "json" } else { "table" });
+                Ran::of(arguments, &command.stdin(Stdio::null()).output().unwrap()).expect_code(3)
+            };
+            let ran = run(false);
+            let said = format!("{}{}", ran.stdout, ran.stderr);
+            let first = words.split("\r\n").next().unwrap();
+            let wanted = format!("what answers at 127.0.0.1:{port} is no bank (it says \"{first}\")");
+            assert!(said.contains(&wanted), "no {wanted:?} in {ran:?}");
+            for debug in ["Err(", "Malformed", "DONE", "Ok("] {
+                assert!(!said.contains(debug), "{ran:?}");
+            }
+            assert!(run(true).stdout.contains("no-connection"), "{arguments:?}");
+        }
+    }
 }

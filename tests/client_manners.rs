@@ -3,6 +3,7 @@
 mod support;
 
 use serde_json::Value;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use support::{Cluster, Ran, cliente_path, free_ports, wait_until};
@@ -75,9 +76,9 @@ fn in_a_pipe_there_are_rows_and_nothing_else() {
 
     cluster.kill(1);
     let ran = piped(&cluster, &["status"]).expect_code(3);
-    let headings = "bank address state undecided committed aborted clients accounts held balance";
+    let headings = "bank address state links undecided committed aborted clients accounts held balance";
     let told = rows(&ran, headings);
-    assert_eq!((told[0][9].as_str(), told[1][2].as_str()), ("833.56", "offline"));
+    assert_eq!((told[0][10].as_str(), told[1][2].as_str()), ("833.56", "offline"));
     assert!(ran.stderr.contains(&cluster.address(1)), "{ran:?}");
 }
 
@@ -104,7 +105,7 @@ fn errors_are_json_too() {
     let codes = [
         (&["--consortium", &port, "status", "--json"][..], 3, "no-connection"),
         (&["--consortium", &port, "ping", "--json"], 3, "no-connection"),
-        (&["--consortium", &port, "bench", "--kind", "set", "--seconds", "1", "--json"], 3, "no-connection"),
+        (&["--consortium", &port, "bench", "--yes", "--kind", "set", "--json"], 3, "no-connection"),
         (&["--consortium", "nowhere", "status", "--json"], 2, "usage"),
         (&["--json", "transfer"], 2, "usage"),
         (&["--json", "trasnfer"], 2, "usage"),
@@ -171,7 +172,7 @@ fn ping_tells_who_answers() {
     assert_eq!(ran.stdout.lines().filter(|line| line.contains("online") && line.contains(" ms")).count(), 3);
     cluster.kill(2);
     let ran = piped(&cluster, &["sondar"]).expect_code(3);
-    let told = rows(&ran, "bank address state time_ms reason");
+    let told = rows(&ran, "bank address state links time_ms reason");
     assert_eq!(told.iter().map(|row| row[2].as_str()).collect::<Vec<_>>(), ["online", "online", "offline"]);
     assert!(ran.stderr.contains(&cluster.address(2)) && ran.stderr.contains("servidor --port"), "{ran:?}");
     let document = cluster.json(3, &["ping"]);
@@ -241,4 +242,57 @@ fn there_are_man_pages() {
     std::fs::write(folder.path().join("taken"), "").unwrap();
     let ran = alone(&["man", "--dir", "taken"], folder.path()).expect_code(1);
     assert!(ran.stderr.contains("taken"), "{ran:?}");
+}
+
+/// Whoever can read a step log reads names, numbers and amounts: only its owner can, whatever the umask is.
+#[test]
+fn logs_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let cluster = Cluster::start(1);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let logs = cluster.path().join("logs");
+    let run = |umask: &str, folder: &str| {
+        let mut command = Command::new("sh");
+        command.current_dir(cluster.path()).args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]);
+        command.arg(cliente_path()).args(["--consortium", &cluster.consortium()]);
+        command.args(["--log-dir", folder, "get"]);
+        Ran::of(&["get"], &command.output().unwrap()).expect_code(0)
+    };
+    for (umask, folder) in [("000", "open/deep"), ("077", "closed"), ("0777", "none")] {
+        assert_eq!(run(umask, folder).stderr, "");
+        let folder = cluster.path().join(folder);
+        assert_eq!((mode(&folder), mode(&folder.join("cliente-1.log"))), (0o700, 0o600), "umask {umask}");
+    }
+    let bank = logs.join(format!("servidor-{}.log", cluster.port(0)));
+    assert_eq!((mode(&logs), mode(&bank)), (0o700, 0o600), "the bank's");
+    // One that somebody opened is told, with what to type, and stays as it is.
+    let own = cluster.path().join("open/deep/cliente-1.log");
+    std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let told = run("022", "open/deep").stderr;
+    let warnings: Vec<&str> = told.lines().collect();
+    assert!(warnings.len() == 1 && warnings[0].contains("chmod 600 open/deep/cliente-1.log"), "{told}");
+    assert_eq!(mode(&own), 0o644);
+}
+
+/// `status` and `ping` tell who is linked with whom, and why not.
+#[test]
+fn links_between_banks_are_told() {
+    let mut cluster = Cluster::start(3);
+    let linked = |cell: &str, ran: &Ran| ran.stdout.matches(&format!(" {cell} ")).count();
+    wait_until("all banks are linked", || {
+        let ran = cluster.run(&["ping"]).expect_code(0);
+        (linked("2/2", &ran) == 3).then_some(())
+    });
+    assert_eq!(linked("2/2", &cluster.run(&["status"]).expect_code(0)), 3);
+    cluster.kill(1);
+    let ran = wait_until("the links to bank 1 are lost", || {
+        let ran = cluster.run(&["status"]).expect_code(3);
+        (linked("1/2", &ran) == 2).then_some(ran)
+    });
+    let said = format!("bank 0 has no link to bank 1 at {}: ", cluster.address(1));
+    assert!(ran.stdout.contains(&said), "no {said:?} in {ran:?}");
+    let document = cluster.json(3, &["ping"]);
+    let link = &document["banks"][2]["links"][1];
+    assert_eq!((&link["bank"], &link["online"]), (&1.into(), &false.into()));
+    assert!(link["why"].as_str().is_some_and(|why| !why.is_empty()), "{document}");
 }

@@ -145,7 +145,7 @@ pub fn silent_lines<T>(context: &Context, answers: &[Answer<T>]) -> String {
 /// # Errors
 /// `NoConnection`, which says what to do.
 pub async fn connect(context: &Context, bank: BankId, address: &str) -> Result<Conversation, Failure> {
-    let connected = Conversation::connect(bank, address, &context.story).await;
+    let connected = Conversation::connect(bank, address, &context.dial).await;
     connected.map_err(|why| Failure::NoConnection(unreachable(bank, address, &why)))
 }
 
@@ -168,13 +168,22 @@ pub fn done(bank: BankId, reply: Reply) -> Result<String, Failure> {
         | Reply::Doubt(..)
         | Reply::Unknown(_)
         | Reply::Pong
-        | Reply::Bye => Err(Failure::Own(format!("bank {bank} answered what it was not asked"))),
+        | Reply::Bye => Err(not_asked(bank)),
     }
 }
 
+/// A bank answered something else than it was asked.
+pub fn not_asked(bank: BankId) -> Failure {
+    Failure::NoConnection(format!(
+        "bank {bank} answers what it was not asked; is it a bank, and of this version?"
+    ))
+}
+
 fn unreadable(bank: BankId, json: &str) -> Failure {
-    let shown: String = json.chars().take(120).collect();
-    Failure::Own(format!("bank {bank} answered what this cliente can't read: {shown}"))
+    let shown: String = json.chars().take(60).collect();
+    Failure::NoConnection(format!(
+        "bank {bank} answers what this cliente can't read ({shown:?}); is it a bank, and of this version?"
+    ))
 }
 
 struct Page {

@@ -1,24 +1,51 @@
 //! One connection to one bank, a line out and a line back. What is said over it is decided elsewhere.
 
-use super::failure::{Failure, unreachable};
+use super::failure::{Failure, no_bank, other_bank, unreachable};
+use super::greeting::{Met, Welcome};
 use super::story::Story;
 use crate::crash;
 use crate::ids::BankId;
-use crate::limits::{ANSWER_WITHIN_MS, VOTE_TIMEOUT_MS};
+use crate::limits::ANSWER_WITHIN_MS;
 use crate::wire::Reason;
 use crate::wire::codec::Lines;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-/// A bank that does not accept a connection within this time can't be reached.
-const CONNECT_WITHIN: Duration = Duration::from_millis(VOTE_TIMEOUT_MS);
-/// A bank answers within `ANSWER_WITHIN_MS`, or the line there and back is slow; then it is silent.
-const ANSWER_WITHIN: Duration = Duration::from_millis(2 * ANSWER_WITHIN_MS);
+/// A bank that waits for a lock, or for other banks, says so after this long at most.
+const BANK_WAITS: Duration = Duration::from_millis(ANSWER_WITHIN_MS);
+
+/// How banks are connected to: what is written down of it, and how long a bank gets.
+#[derive(Debug, Clone)]
+pub struct Dial {
+    /// Where each step goes.
+    pub story: Story,
+    /// A bank that has neither connected nor answered within this time is silent.
+    pub within: Duration,
+    /// How many places this client's list has.
+    pub places: usize,
+    /// What banks said of themselves.
+    pub met: Arc<Met>,
+}
+
+/// Do banks know HELLO?
+const GREETS: bool = false;
+
+/// How far the greeting is, with which each connection begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Greeting {
+    /// HELLO goes out with the first request, in one write.
+    Owed,
+    /// Its answer comes first.
+    Sent,
+    /// This is the bank that was meant.
+    Heard,
+}
 
 /// Room made for each read.
 const READ_BYTES: usize = 16 * 1024;
@@ -29,7 +56,30 @@ pub struct Conversation {
     address: String,
     stream: TcpStream,
     input: Lines,
-    story: Story,
+    dial: Dial,
+    /// Until when the first answer may come: one limit for the connection and for it.
+    first_until: Option<Instant>,
+    greeting: Greeting,
+    /// It was shown, before anything was executed, that this is not the bank that is meant.
+    stranger: bool,
+}
+
+/// Who listens at a bank's address is not that bank.
+#[derive(Debug, thiserror::Error)]
+enum Stranger {
+    /// It does not speak the protocol: the beginning of what it said.
+    #[error("what answers there is no bank: {0:?}")]
+    NoBank(String),
+    /// It is another bank: its words.
+    #[error("{0}")]
+    OtherBank(String),
+    /// It takes no requests now: its words.
+    #[error("{0}: {1}")]
+    Declined(Reason, String),
+}
+
+fn strange(error: &io::Error) -> Option<&Stranger> {
+    error.get_ref().and_then(|error| error.downcast_ref::<Stranger>())
 }
 
 impl Conversation {
@@ -37,25 +87,29 @@ impl Conversation {
     ///
     /// # Errors
     /// Why it can't be reached, in a few words.
-    pub async fn connect(bank: BankId, address: &str, story: &Story) -> Result<Conversation, String> {
-        let connected = match timeout(CONNECT_WITHIN, TcpStream::connect(address)).await {
+    pub async fn connect(bank: BankId, address: &str, dial: &Dial) -> Result<Conversation, String> {
+        let until = Instant::now() + dial.within;
+        let connected = match timeout_at(until, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => stream.set_nodelay(true).map(|()| stream).map_err(|error| words(&error)),
             Ok(Err(error)) => Err(words(&error)),
-            Err(_) => Err(format!("no answer within {} s", CONNECT_WITHIN.as_secs())),
+            Err(_) => Err(silence(dial.within)),
         };
         match connected {
             Ok(stream) => {
-                story.connected(bank, stream.local_addr().ok());
+                dial.story.connected(bank, stream.local_addr().ok());
                 Ok(Conversation {
                     bank,
                     address: address.to_owned(),
                     stream,
                     input: Lines::new(),
-                    story: story.clone(),
+                    dial: dial.clone(),
+                    first_until: Some(until),
+                    greeting: if GREETS { Greeting::Owed } else { Greeting::Heard },
+                    stranger: false,
                 })
             }
             Err(why) => {
-                story.not_connected(bank, &why);
+                dial.story.not_connected(bank, &why);
                 Err(why)
             }
         }
@@ -66,27 +120,79 @@ impl Conversation {
     /// # Errors
     /// When the connection is gone.
     pub async fn send(&mut self, lines: &[u8]) -> io::Result<()> {
+        if self.greeting == Greeting::Owed {
+            self.greeting = Greeting::Sent;
+            let mut greeted = Vec::with_capacity(lines.len() + HELLO_BYTES);
+            write_hello(&mut greeted, self.bank, self.dial.places);
+            greeted.extend_from_slice(lines);
+            return self.stream.write_all(&greeted).await;
+        }
         self.stream.write_all(lines).await
     }
 
     /// The next reply. May be given up and asked for again: nothing gets lost.
     ///
     /// # Errors
-    /// When the connection ends before a whole line came. A line that is no reply is told as an `ERR`.
+    /// When the connection ends before a whole line came, or what came is no reply.
     pub async fn next_reply(&mut self) -> io::Result<Reply> {
         loop {
             match self.input.next() {
-                Some(Ok(line)) => return Ok(read_line(line)),
-                Some(Err(error)) if error.is_fatal() => {
-                    return Err(io::Error::other("it sent an endless line"));
+                Some(Ok(line)) => {
+                    let no_bank = Stranger::NoBank(beginning(line));
+                    let reply = Reply::parse(line).map_err(|_| io::Error::other(no_bank))?;
+                    if self.greeting == Greeting::Heard {
+                        return Ok(reply);
+                    }
+                    self.welcomed(reply)?;
+                    continue;
                 }
-                Some(Err(error)) => return Ok(Reply::Err(Reason::Malformed, error.to_string())),
+                Some(Err(error)) => return Err(io::Error::other(Stranger::NoBank(error.to_string()))),
                 None => {}
             }
             if self.stream.read_buf(self.input.space(READ_BYTES)).await? == 0 {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
             }
         }
+    }
+
+    /// The answer to HELLO: is it the bank that is meant?
+    fn welcomed(&mut self, reply: Reply) -> io::Result<()> {
+        let other = |text: String| Err(io::Error::other(Stranger::OtherBank(text)));
+        match reply {
+            Reply::Done(json) => match serde_json::from_str::<Welcome>(&json) {
+                Ok(welcome) if welcome.bank == self.bank => {
+                    self.dial.met(welcome);
+                    self.greeting = Greeting::Heard;
+                    Ok(())
+                }
+                Ok(welcome) => other(format!("this is bank {}", welcome.bank)),
+                Err(_) => Err(io::Error::other(Stranger::NoBank(beginning(&json)))),
+            },
+            Reply::Err(Reason::Refused, text) => other(text),
+            Reply::Err(reason, text) | Reply::Refused(reason, text) => {
+                Err(io::Error::other(Stranger::Declined(reason, text)))
+            }
+            Reply::Ok(..)
+            | Reply::Nok(..)
+            | Reply::Committed(..)
+            | Reply::Aborted(..)
+            | Reply::Doubt(..)
+            | Reply::Unknown(_)
+            | Reply::Pong
+            | Reply::Bye => {
+                Err(io::Error::other(Stranger::NoBank("an answer to what it was not asked".into())))
+            }
+        }
+    }
+
+    /// Did whoever listens there turn out to be another than the bank?
+    pub fn is_a_stranger(&self) -> bool {
+        self.stranger
+    }
+
+    /// Whether `error` shows that nothing of what was sent was executed, and what it means then.
+    pub fn nothing_done(&self, error: &io::Error) -> Option<Failure> {
+        strange(error).filter(|_| self.greeting != Greeting::Heard).map(|_| self.failure(error))
     }
 
     /// Asks, and waits for the answer.
@@ -96,9 +202,12 @@ impl Conversation {
     pub async fn ask(&mut self, request: &Request) -> Result<Reply, Failure> {
         let mut line = Vec::new();
         request.write_to(&mut line);
-        self.story.asked(self.bank, request);
+        self.dial.story.asked(self.bank, request);
         crash::client_asking(request);
-        let answered = timeout(ANSWER_WITHIN, async {
+        let within = self.dial.within + bank_may_wait(request);
+        let fresh = Instant::now() + within;
+        let until = self.first_until.take().map_or(fresh, |first| first + bank_may_wait(request));
+        let answered = timeout_at(until, async {
             self.send(&line).await?;
             crash::client_asked(request);
             self.next_reply().await
@@ -106,22 +215,89 @@ impl Conversation {
         let why = match answered.await {
             Ok(Ok(reply)) => {
                 crash::client_told(request);
-                self.story.answered(self.bank, &reply);
+                self.dial.story.answered(self.bank, &reply);
                 return Ok(reply);
             }
-            Ok(Err(error)) => words(&error),
-            Err(_) => format!("no answer within {} s", ANSWER_WITHIN.as_secs()),
+            Ok(Err(error)) => {
+                self.dial.story.cut(self.bank, &words(&error));
+                self.stranger = self.nothing_done(&error).is_some();
+                return Err(self.failure(&error));
+            }
+            Err(_) => silence(within),
         };
-        self.story.cut(self.bank, &why);
+        self.dial.story.cut(self.bank, &why);
         Err(Failure::NoConnection(unreachable(self.bank, &self.address, &why)))
     }
+
+    /// What an error of this connection means to whoever asked.
+    pub fn failure(&self, error: &io::Error) -> Failure {
+        failure(self.bank, &self.address, error)
+    }
+}
+
+/// What an error of the connection to `bank` means.
+pub fn failure(bank: BankId, address: &str, error: &io::Error) -> Failure {
+    match strange(error) {
+        Some(Stranger::NoBank(said)) => Failure::NoConnection(no_bank(bank, address, said)),
+        Some(Stranger::OtherBank(said)) => Failure::Usage(other_bank(bank, address, said)),
+        Some(Stranger::Declined(reason, text)) => {
+            Failure::Refused { reason: Some(*reason), text: format!("bank {bank} refused: {reason}: {text}") }
+        }
+        None => Failure::NoConnection(unreachable(bank, address, &words(error))),
+    }
+}
+
+/// More than a HELLO has.
+const HELLO_BYTES: usize = 64;
+
+fn write_hello(out: &mut Vec<u8>, bank: BankId, places: usize) {
+    let line = format!("HELLO {{\"bank\":{bank},\"places\":{places},\"version\":1}}\n");
+    out.extend_from_slice(line.as_bytes());
+}
+
+/// How much longer than other answers that to `request` may take, as the bank itself waits for others.
+fn bank_may_wait(request: &Request) -> Duration {
+    match request {
+        Request::Prepare(..)
+        | Request::Commit(..)
+        | Request::Abort(..)
+        | Request::Resolve(_)
+        | Request::Execute(..)
+        | Request::Value(_)
+        | Request::Snapshot { .. } => BANK_WAITS,
+        Request::Status(_)
+        | Request::Client(_)
+        | Request::Account(_)
+        | Request::Clients { .. }
+        | Request::Accounts { .. }
+        | Request::Balance(_)
+        | Request::History { .. }
+        | Request::Pending { .. }
+        | Request::Banks
+        | Request::Info
+        | Request::Peer(_)
+        | Request::Ping
+        | Request::Help
+        | Request::Quit => Duration::ZERO,
+    }
+}
+
+fn silence(within: Duration) -> String {
+    match within.subsec_millis() {
+        0 => format!("no answer within {} s", within.as_secs()),
+        _ => format!("no answer within {} ms", within.as_millis()),
+    }
+}
+
+/// The beginning of a line that nobody here can read.
+fn beginning(line: &str) -> String {
+    line.chars().take(60).map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 /// A reply's line; what is none counts as an `ERR`, which says nothing about any transaction.
 pub fn read_line(line: &str) -> Reply {
     Reply::parse(line).unwrap_or_else(|_| {
-        let shown: String = line.chars().take(80).collect();
-        Reply::Err(Reason::Malformed, format!("answered what is no reply: {shown}"))
+        Reply::Err(Reason::Malformed, format!("answered what is no reply: {}", beginning(line)))
     })
 }
 

@@ -3,8 +3,7 @@
 
 use super::Context;
 use super::asking::{self, Answer};
-use super::conversation::Conversation;
-use super::failure::{Failure, unreachable};
+use super::failure::Failure;
 use crate::audit::cut::Page;
 use crate::audit::{BankCut, Judged, judge};
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
@@ -76,6 +75,7 @@ pub async fn take(context: &Context, after: Option<Time>, extent: Extent<'_>) ->
         let none = Failure::NoConnection("no bank can be reached".into());
         return Err(asking::first_failure(&clocks).unwrap_or(none));
     };
+    context.dial.all_are_named()?;
     let time = latest.max(after.map_or(latest, |after| Time(after.0 + 1)));
     let clocks = &clocks;
     let answers = asking::ask_each(context, &banks, |bank| async move {
@@ -113,9 +113,7 @@ async fn bank_cut(
     extent: Extent<'_>,
 ) -> Result<BankCut, Failure> {
     let address = asking::address(context, bank)?;
-    let connected = Conversation::connect(bank, address, &context.story).await;
-    let mut conversation =
-        connected.map_err(|why| Failure::NoConnection(unreachable(bank, address, &why)))?;
+    let mut conversation = asking::connect(context, bank, address).await?;
     let own = |error: String| Failure::Own(format!("bank {bank}: {error}"));
     let mut cut: Option<BankCut> = None;
     let mut after = match extent {

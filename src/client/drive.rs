@@ -1,5 +1,6 @@
 //! Drives one transaction: connections and time around the pure coordinator.
 
+use super::failure::Failure;
 use super::post::{Arrival, Post};
 use super::{Context, pause};
 use crate::bank::io::AskedVerb;
@@ -44,6 +45,8 @@ pub struct Row {
     pub trouble: Option<String>,
     /// Could it be connected to at the beginning?
     pub reached: bool,
+    /// Where another than the bank was met, which executed nothing: what that means.
+    pub nothing_done: Option<Failure>,
     /// Has it confirmed the outcome?
     pub confirmed: bool,
 }
@@ -57,7 +60,7 @@ pub async fn drive(context: &Context, tx: TxId, transaction: Arc<Transaction>, p
     let mut rows = Vec::new();
     for bank in transaction.banks().iter() {
         let address = context.consortium.address(bank).unwrap_or("-").to_owned();
-        let post = Post::open(bank, address.clone(), context.story.clone(), sender.clone());
+        let post = Post::open(bank, address.clone(), context.dial.clone(), sender.clone());
         posts.insert(bank, post);
         rows.push(Row {
             bank,
@@ -66,6 +69,7 @@ pub async fn drive(context: &Context, tx: TxId, transaction: Arc<Transaction>, p
             took: None,
             trouble: None,
             reached: true,
+            nothing_done: None,
             confirmed: false,
         });
     }
@@ -117,8 +121,10 @@ impl Drive<'_> {
                     self.note_answer(bank, verb, &reply, took);
                     self.event(Event::Answered(bank, verb, reply)).await;
                 }
-                Some(Arrival::Lost(bank, verb, why)) => {
-                    self.row(bank).trouble = Some(why);
+                Some(Arrival::Lost(bank, verb, loss)) => {
+                    let row = self.row(bank);
+                    row.trouble = Some(loss.why);
+                    row.nothing_done = loss.nothing_done;
                     self.event(Event::Lost(bank, verb)).await;
                 }
                 None if self.verdict.is_some() => break,
@@ -259,6 +265,15 @@ impl Drive<'_> {
 /// How many banks said OK.
 pub fn oks(rows: &[Row]) -> usize {
     rows.iter().filter(|row| matches!(row.standing, Standing::Ok(_))).count()
+}
+
+/// Why no bank at all executed anything, where that is known: one that was met is another bank, or none, and the rest
+/// was out of reach.
+pub fn nothing_done(rows: &[Row]) -> Option<&Failure> {
+    let none = rows.iter().all(|row| row.nothing_done.is_some() || !row.reached);
+    let mut failures = rows.iter().filter_map(|row| row.nothing_done.as_ref());
+    let wrong_list = failures.clone().find(|failure| matches!(failure, Failure::Usage(_)));
+    wrong_list.or_else(|| failures.next()).filter(|_| none)
 }
 
 /// The banks that could not be reached or gave no vote, in words.

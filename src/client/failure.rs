@@ -68,3 +68,19 @@ pub fn unreachable(bank: BankId, address: &str, why: &str) -> String {
         "bank {bank} at {address} can't be reached ({why}); is it running? Start it with: servidor --port {port}"
     )
 }
+
+/// What another bank means at a bank's address, in words that say what to do; `said` are that bank's.
+pub fn other_bank(bank: BankId, address: &str, said: &str) -> String {
+    format!(
+        "--consortium is not the banks' own list: it names {address} as bank {bank}, which says: {said}. Nothing was \
+         executed there"
+    )
+}
+
+/// What something else than a bank means at a bank's address, in words that say what to do.
+pub fn no_bank(bank: BankId, address: &str, said: &str) -> String {
+    format!(
+        "what answers at {address} is no bank (it says {said:?}); --consortium names it as bank {bank}: check the list, \
+         and what listens on that port"
+    )
+}

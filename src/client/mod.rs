@@ -13,7 +13,9 @@ mod cuts;
 mod doubt;
 mod drive;
 mod failure;
+mod greeting;
 mod ledgers;
+mod links;
 mod manual;
 mod output;
 mod overview;
@@ -32,17 +34,20 @@ use crate::steplog::{self, StepLog};
 use args::{Arguments, Command};
 use clap::Parser;
 use clap::error::ErrorKind;
+use conversation::Dial;
 use failure::Failure;
 use output::{Form, Paint, Shown};
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use story::Story;
 
 /// What every command needs.
 pub struct Context {
     consortium: Consortium,
     story: Story,
+    dial: Dial,
     paint: Paint,
     /// This client's name.
     name: String,
@@ -50,6 +55,22 @@ pub struct Context {
     known: RefCell<Option<String>>,
     /// Where step logs are.
     log_dir: PathBuf,
+}
+
+impl Context {
+    /// The same, for other banks; the step log knows these by no position, so nothing of them is told there.
+    fn at(&self, consortium: Consortium) -> Context {
+        let places = consortium.places().len();
+        Context {
+            consortium,
+            story: Story::off(),
+            dial: Dial { story: Story::off(), places, met: Arc::default(), within: self.dial.within },
+            paint: self.paint,
+            name: self.name.clone(),
+            known: RefCell::new(None),
+            log_dir: self.log_dir.clone(),
+        }
+    }
 }
 
 /// The whole program: reads the command line, does it, prints, and says how it ended.
@@ -107,14 +128,23 @@ async fn run(arguments: Arguments) -> Shown {
         StepLog::off()
     });
     let paint = Paint::new(arguments.form());
+    let story = Story::new(log);
+    let dial = Dial {
+        story: story.clone(),
+        within: arguments.timeout,
+        places: arguments.consortium.places().len(),
+        met: Arc::default(),
+    };
     let context = Context {
         consortium: arguments.consortium,
-        story: Story::new(log),
+        dial,
+        story,
         paint,
         name: arguments.name.clone(),
         known: RefCell::new(None),
         log_dir: arguments.log_dir,
     };
+    let is_transaction = arguments.command.as_ref().is_none_or(Command::is_transaction);
     // Only the command's word: what follows it may be numbers that name people.
     let word = arguments.command.as_ref().map_or("set", Command::word);
     context.story.began(&format!("{} {word}", arguments.name));
@@ -126,10 +156,28 @@ async fn run(arguments: Arguments) -> Shown {
             Failure::Interrupted(known).into()
         }
     };
+    let shown = judged(&context, is_transaction, shown);
     match &shown.failure {
         None => context.story.ended("done"),
         Some(failure) => context.story.ended(failure.code()),
     }
     context.story.close();
+    shown
+}
+
+/// What banks said of themselves means for how a command ends: what was only read of two consortiums is worth nothing,
+/// and a list that is too short is told. A transaction has its outcome all the same.
+fn judged(context: &Context, is_transaction: bool, shown: Shown) -> Shown {
+    let warn = |why: &str| eprintln!("cliente: warning: {why}");
+    match (context.dial.two_keys(), context.dial.short_list()) {
+        (Some(why), _) if is_transaction => warn(&why),
+        (Some(why), _) => {
+            let failure = Failure::Usage(why);
+            let told = Shown::from(failure.clone());
+            return Shown { text: shown.text, ..told };
+        }
+        (None, Some(why)) if !matches!(shown.failure, Some(Failure::Usage(_))) => warn(&why),
+        (None, _) => {}
+    }
     shown
 }

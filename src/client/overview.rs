@@ -5,6 +5,7 @@ use super::asking::{self, Answer};
 use super::cuts;
 use super::failure::Failure;
 use super::ledgers::{answers_document, raw};
+use super::links::Links;
 use super::output::{ErrorPart, Paint, Shown, Tone, plain, utc};
 use crate::audit::BankCut;
 use crate::ids::{BankId, Time, TxId};
@@ -59,20 +60,27 @@ struct BankDocument<'a> {
     online: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     info: Option<&'a RawValue>,
+    /// Its links to the others, as BANKS tells them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    links: Option<&'a RawValue>,
 }
 
 /// `status`
 pub async fn status(context: &Context) -> Shown {
     let banks = asking::these_banks(context, None);
     let infos = asking::ask_each(context, &banks, |bank| async move {
-        let json = asking::ask(context, bank, &Request::Info).await?;
-        Ok((asking::read::<InfoView>(bank, &json)?, raw(bank, &json)?))
+        let address = asking::address(context, bank)?;
+        let mut conversation = asking::connect(context, bank, address).await?;
+        let json = asking::done(bank, conversation.ask(&Request::Info).await?)?;
+        let links = Links::ask(bank, &mut conversation).await?;
+        Ok((asking::read::<InfoView>(bank, &json)?, raw(bank, &json)?, links))
     })
     .await;
     let headings = [
         "bank",
         "address",
         "state",
+        "links",
         "undecided",
         "committed",
         "aborted",
@@ -82,10 +90,11 @@ pub async fn status(context: &Context) -> Shown {
         "balance",
     ];
     let rows = infos.iter().map(|answer| match &answer.said {
-        Ok((view, _)) => vec![
+        Ok((view, _, links)) => vec![
             plain(answer.bank),
             plain(&answer.address),
             (Tone::Good, format!("online {}", view.version)),
+            links.cell(),
             plain(view.undecided),
             plain(view.committed),
             plain(view.aborted),
@@ -102,7 +111,10 @@ pub async fn status(context: &Context) -> Shown {
     });
     let mut text = context.paint.table(&headings, &headings[3..], rows.collect());
     text.push_str(&asking::silent_lines(context, &infos));
-    let mut failure = asking::first_failure(&infos);
+    for (_, _, links) in infos.iter().filter_map(|answer| answer.said.as_ref().ok()) {
+        text.push_str(&links.lines(context.paint));
+    }
+    let mut failure = asking::first_failure(&infos).or_else(|| context.dial.all_are_named().err());
     let mut shown_cut = None;
     if failure.is_none() {
         // The latest of the banks' clocks: no bank has to move its own far, and none is asked for the future.
@@ -125,7 +137,8 @@ pub async fn status(context: &Context) -> Shown {
         bank: answer.bank,
         address: &answer.address,
         online: answer.said.is_ok(),
-        info: answer.said.as_ref().ok().map(|(_, json)| &**json),
+        info: answer.said.as_ref().ok().map(|(_, json, _)| &**json),
+        links: answer.said.as_ref().ok().map(|(_, _, links)| &*links.json),
     });
     let error = failure.as_ref().map(ErrorPart::of);
     let document = StatusDocument { banks: banks.collect(), cut: shown_cut.as_ref(), error };
@@ -145,6 +158,7 @@ pub async fn cut(context: &Context, time: Time) -> Result<Cut, Failure> {
     })
     .await;
     let told: Result<Vec<BankCut>, Failure> = answers.into_iter().map(|answer| answer.said).collect();
+    context.dial.all_are_named()?;
     let judged = cuts::judged(context, false, &told?);
     if let Some(why) = judged.left_in_words() {
         return Err(Failure::Doubt(why.to_owned()));

@@ -3,11 +3,13 @@
 use super::Context;
 use super::asking::{self, Answer};
 use super::failure::{Failure, unreachable};
+use super::links::Links;
 use super::output::{ErrorPart, Shown, Tone, micros, plain};
 use crate::ids::BankId;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -30,6 +32,9 @@ struct BankDocument<'a> {
     online: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_us: Option<u64>,
+    /// Its links to the others, as BANKS tells them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    links: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorPart>,
 }
@@ -41,10 +46,11 @@ pub async fn ping(context: &Context, wait: Option<Duration>, bank: Option<BankId
     let deadline = wait.map(|wait| began + wait);
     let answers = asking::ask_each(context, &banks, |bank| until(context, bank, deadline)).await;
     let rows = answers.iter().map(|answer| match &answer.said {
-        Ok(latency) => vec![
+        Ok((latency, links)) => vec![
             plain(answer.bank),
             plain(&answer.address),
             (Tone::Good, "online".into()),
+            links.cell(),
             context.paint.took(*latency),
             plain(""),
         ],
@@ -53,11 +59,16 @@ pub async fn ping(context: &Context, wait: Option<Duration>, bank: Option<BankId
             plain(&answer.address),
             (Tone::Bad, "offline".into()),
             plain(""),
+            plain(""),
             plain(failure),
         ],
     });
     let time = if context.paint.is_rows() { "time ms" } else { "time" };
-    let table = context.paint.table(&["bank", "address", "state", time, "reason"], &[time], rows.collect());
+    let headings = ["bank", "address", "state", "links", time, "reason"];
+    let mut text = context.paint.table(&headings, &[time], rows.collect());
+    for (_, links) in answers.iter().filter_map(|answer| answer.said.as_ref().ok()) {
+        text.push_str(&links.lines(context.paint));
+    }
     let failure = asking::first_failure(&answers);
     let online = answers.iter().filter(|answer| answer.said.is_ok()).count();
     let document = Document {
@@ -66,21 +77,26 @@ pub async fn ping(context: &Context, wait: Option<Duration>, bank: Option<BankId
         took_us: micros(began.elapsed()),
         error: failure.as_ref().map(ErrorPart::of),
     };
-    Shown::new(table, &document).failing(failure)
+    Shown::new(text, &document).failing(failure)
 }
 
-fn bank_document(answer: &Answer<Duration>) -> BankDocument<'_> {
+fn bank_document(answer: &Answer<(Duration, Links)>) -> BankDocument<'_> {
     BankDocument {
         bank: answer.bank,
         address: &answer.address,
         online: answer.said.is_ok(),
-        latency_us: answer.said.as_ref().ok().map(|latency| micros(*latency)),
+        latency_us: answer.said.as_ref().ok().map(|(latency, _)| micros(*latency)),
+        links: answer.said.as_ref().ok().map(|(_, links)| &*links.json),
         error: answer.said.as_ref().err().map(ErrorPart::of),
     }
 }
 
 /// Asks until the bank answers, or the deadline is over; without one, once.
-async fn until(context: &Context, bank: BankId, deadline: Option<Instant>) -> Result<Duration, Failure> {
+async fn until(
+    context: &Context,
+    bank: BankId,
+    deadline: Option<Instant>,
+) -> Result<(Duration, Links), Failure> {
     let Some(deadline) = deadline else { return once(context, bank).await };
     let mut last = None;
     let answered = timeout_at(deadline, async {
@@ -102,12 +118,26 @@ async fn until(context: &Context, bank: BankId, deadline: Option<Instant>) -> Re
     }
 }
 
-async fn once(context: &Context, bank: BankId) -> Result<Duration, Failure> {
+async fn once(context: &Context, bank: BankId) -> Result<(Duration, Links), Failure> {
     let address = asking::address(context, bank)?;
     let mut conversation = asking::connect(context, bank, address).await?;
     let asked = Instant::now();
     match conversation.ask(&Request::Ping).await? {
-        Reply::Pong => Ok(asked.elapsed()),
-        other => Err(Failure::Own(format!("bank {bank} did not answer PONG: {other:?}"))),
+        Reply::Pong => {
+            let took = asked.elapsed();
+            Ok((took, Links::ask(bank, &mut conversation).await?))
+        }
+        Reply::Err(reason, text) | Reply::Refused(reason, text) => Err(Failure::Refused {
+            reason: Some(reason),
+            text: format!("bank {bank} refused: {reason}: {text}"),
+        }),
+        Reply::Ok(..)
+        | Reply::Nok(..)
+        | Reply::Committed(..)
+        | Reply::Aborted(..)
+        | Reply::Doubt(..)
+        | Reply::Unknown(_)
+        | Reply::Done(_)
+        | Reply::Bye => Err(asking::not_asked(bank)),
     }
 }

@@ -3,8 +3,8 @@
 //! Each message that is handed over is answered by exactly one arrival, its answer or its loss. A connection that
 //! was lost is made again for the next message.
 
-use super::conversation::{Conversation, words};
-use super::story::Story;
+use super::conversation::{Conversation, Dial, words};
+use super::failure::Failure;
 use crate::bank::io::{Asked, AskedVerb, Message};
 use crate::crash::{self, Step};
 use crate::ids::BankId;
@@ -21,7 +21,22 @@ pub enum Arrival {
     /// An answer, and how long it took.
     Answer(BankId, AskedVerb, Reply, Duration),
     /// What was asked stays unanswered: why.
-    Lost(BankId, AskedVerb, String),
+    Lost(BankId, AskedVerb, Loss),
+}
+
+/// Why something stays unanswered.
+#[derive(Debug, Clone)]
+pub struct Loss {
+    /// In words.
+    pub why: String,
+    /// Where it is known that nothing of it was executed: what that means.
+    pub nothing_done: Option<Failure>,
+}
+
+impl From<String> for Loss {
+    fn from(why: String) -> Loss {
+        Loss { why, nothing_done: None }
+    }
 }
 
 /// Where messages to one bank are handed over. The bounds are the driver's: it has a few under way.
@@ -31,10 +46,10 @@ pub struct Post {
 
 impl Post {
     /// Begins to connect to `bank`.
-    pub fn open(bank: BankId, address: String, story: Story, arrivals: UnboundedSender<Arrival>) -> Post {
+    pub fn open(bank: BankId, address: String, dial: Dial, arrivals: UnboundedSender<Arrival>) -> Post {
         let (messages, inbox) = unbounded_channel();
         let postman =
-            Postman { bank, address, story, arrivals, inbox, owed: VecDeque::new(), line: Vec::new() };
+            Postman { bank, address, dial, arrivals, inbox, owed: VecDeque::new(), line: Vec::new() };
         tokio::spawn(postman.run());
         Post { messages }
     }
@@ -49,7 +64,7 @@ impl Post {
 struct Postman {
     bank: BankId,
     address: String,
-    story: Story,
+    dial: Dial,
     arrivals: UnboundedSender<Arrival>,
     inbox: UnboundedReceiver<Message>,
     /// What was sent and not yet answered; replies come in this order.
@@ -66,7 +81,7 @@ enum Turn {
 
 impl Postman {
     async fn run(mut self) {
-        let mut open = Conversation::connect(self.bank, &self.address, &self.story).await;
+        let mut open = Conversation::connect(self.bank, &self.address, &self.dial).await;
         if open.is_ok() {
             crash::step(Step::ClientConnected);
         }
@@ -84,19 +99,20 @@ impl Postman {
                 Turn::Leave => return,
                 Turn::Read(Ok(reply)) => {
                     if let Err(why) = self.answer(reply) {
-                        self.lose_all(&why);
+                        self.lose_all(&why.clone().into());
                         open = Err(why);
                     }
                 }
                 Turn::Read(Err(error)) => {
                     let why = words(&error);
-                    self.story.cut(self.bank, &why);
-                    self.lose_all(&why);
+                    self.dial.story.cut(self.bank, &why);
+                    let nothing_done = open.as_ref().ok().and_then(|open| open.nothing_done(&error));
+                    self.lose_all(&Loss { why: why.clone(), nothing_done });
                     open = Err(why);
                 }
                 Turn::Send(message) => {
                     if open.is_err() {
-                        open = Conversation::connect(self.bank, &self.address, &self.story).await;
+                        open = Conversation::connect(self.bank, &self.address, &self.dial).await;
                     }
                     self.send(message, &mut open).await;
                 }
@@ -110,7 +126,7 @@ impl Postman {
         self.owed.push_back((message.asked(), Instant::now()));
         let sent = match open {
             Ok(conversation) => {
-                self.story.sent(self.bank, &message);
+                self.dial.story.sent(self.bank, &message);
                 crash::client_sending(&message);
                 let sent = conversation.send(&self.line).await.map_err(|error| words(&error));
                 crash::client_sent(&message);
@@ -119,7 +135,7 @@ impl Postman {
             Err(why) => Err(why.clone()),
         };
         if let Err(why) = sent {
-            self.lose_all(&why);
+            self.lose_all(&why.clone().into());
             *open = Err(why);
         }
     }
@@ -129,22 +145,22 @@ impl Postman {
         let Some((asked, since)) = self.owed.pop_front() else {
             return Err("it answered what it was not asked".into());
         };
-        self.story.received(self.bank, &asked, &reply);
+        self.dial.story.received(self.bank, &asked, &reply);
         crash::client_answered(asked.verb);
         // An answer about another transaction is no answer; it counts as silence.
         let about = reply.tx().is_none_or(|tx| *tx == asked.tx);
         let arrival = if about {
             Arrival::Answer(self.bank, asked.verb, reply, since.elapsed())
         } else {
-            Arrival::Lost(self.bank, asked.verb, "it answered about another transaction".into())
+            Arrival::Lost(self.bank, asked.verb, "it answered about another transaction".to_owned().into())
         };
         let _ = self.arrivals.send(arrival);
         Ok(())
     }
 
-    fn lose_all(&mut self, why: &str) {
+    fn lose_all(&mut self, loss: &Loss) {
         for (asked, _) in self.owed.drain(..) {
-            let _ = self.arrivals.send(Arrival::Lost(self.bank, asked.verb, why.to_owned()));
+            let _ = self.arrivals.send(Arrival::Lost(self.bank, asked.verb, loss.clone()));
         }
     }
 }

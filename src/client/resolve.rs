@@ -2,8 +2,7 @@
 
 use super::Context;
 use super::asking::{self, Answer};
-use super::conversation::Conversation;
-use super::failure::{Failure, unreachable};
+use super::failure::Failure;
 use super::output::{ErrorPart, Shown, Tone, plain, utc};
 use super::overview::{PendingView, pending_of_all, views};
 use crate::ids::{BankId, Time, TxId};
@@ -40,9 +39,7 @@ pub async fn resolve(context: &Context, tx: TxId) -> Shown {
     let tx_ref = &tx;
     let answers = asking::ask_each(context, &banks, |bank| async move {
         let address = asking::address(context, bank)?;
-        let connected = Conversation::connect(bank, address, &context.story).await;
-        let mut conversation =
-            connected.map_err(|why| Failure::NoConnection(unreachable(bank, address, &why)))?;
+        let mut conversation = asking::connect(context, bank, address).await?;
         let status = conversation.ask(&Request::Status(tx_ref.clone())).await?;
         if matches!(status, Reply::Ok(..)) {
             return conversation.ask(&Request::Commit(tx_ref.clone(), Vec::new())).await;

@@ -29,7 +29,12 @@ pub async fn set_storage_to_one(context: &Context) -> Shown {
 pub async fn set(context: &Context, key: RegisterKey, value: RegisterValue, how: How) -> Shown {
     let op = |bank| Op { bank, action: Action::Set { key: key.clone(), value: value.clone() } };
     let ops = asking::all_banks(context).map(op).collect();
-    execute(context, ops, how).await
+    let shown = execute(context, ops, how).await;
+    if let (Some(Failure::Aborted(_)), Some(why)) = (&shown.failure, context.dial.short_list()) {
+        let failure = Failure::Usage(format!("a register is set at all banks: {why}. Nothing changed"));
+        return Shown { text: shown.text, ..Shown::from(failure) };
+    }
+    shown
 }
 
 /// Brings cash in.
@@ -280,6 +285,12 @@ impl Ending {
         Ending { failure, ..Ending::new("unreached", "nothing was sent", Tone::Bad, format!(": {why}")) }
     }
 
+    /// No bank executed anything, for this reason.
+    fn nothing(failure: Option<Failure>) -> Ending {
+        let why = failure.as_ref().map_or(String::new(), |failure| format!(": {failure}"));
+        Ending { failure, ..Ending::new("unreached", "nothing was executed", Tone::Bad, why) }
+    }
+
     /// The cells under `ROW_HEADINGS`.
     fn cells(&self, context: &Context, tx: &TxId, bank: BankId) -> Vec<(Tone, String)> {
         let time = self.time.map_or_else(|| plain(""), |time| context.paint.time(time));
@@ -296,6 +307,13 @@ fn ending(tx: &TxId, verdict: &Verdict, rows: &[Row]) -> Ending {
         Verdict::Committed(time) => Ending::committed(*time),
         Verdict::Aborted { by, reason, text, .. } => {
             Ending::aborted(*by, *reason, text, &drive::out_of_reach(rows))
+        }
+        Verdict::Doubt(_) | Verdict::Unreached if drive::nothing_done(rows).is_some() => {
+            Ending::nothing(drive::nothing_done(rows).cloned())
+        }
+        Verdict::Doubt(_) if rows.iter().any(|row| row.nothing_done.is_some()) => {
+            let strangers = rows.iter().filter_map(|row| row.nothing_done.as_ref());
+            Ending::doubt(tx, &strangers.map(ToString::to_string).collect::<Vec<_>>().join("; "))
         }
         Verdict::Doubt(silent) => {
             let silent: Vec<String> = silent.iter().map(|bank| bank.to_string()).collect();
@@ -316,7 +334,7 @@ fn ending(tx: &TxId, verdict: &Verdict, rows: &[Row]) -> Ending {
 async fn via(context: &Context, bank: BankId, tx: TxId, transaction: Transaction) -> Shown {
     let began = std::time::Instant::now();
     let address = context.consortium.address(bank).unwrap_or("-");
-    let ending = match Conversation::connect(bank, address, &context.story).await {
+    let ending = match Conversation::connect(bank, address, &context.dial).await {
         Err(why) => Ending::unreached(unreachable(bank, address, &why)),
         Ok(mut conversation) => {
             context.known.replace(Some(format!(
@@ -324,6 +342,7 @@ async fn via(context: &Context, bank: BankId, tx: TxId, transaction: Transaction
             )));
             match conversation.ask(&Request::Execute(tx.clone(), Arc::new(transaction))).await {
                 Ok(reply) => ending_of_execute(&tx, bank, &reply),
+                Err(failure) if conversation.is_a_stranger() => Ending::nothing(Some(failure)),
                 Err(failure) => Ending::doubt(&tx, &failure.to_string()),
             }
         }

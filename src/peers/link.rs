@@ -257,6 +257,7 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
 
     /// The link is lost: nothing more is answered, and then the node hears that it is down.
     fn down(&mut self, open: Open, why: String) {
+        self.line.keep_why(&why);
         self.line.online.store(false, Relaxed);
         for waiting in open.under_way {
             match waiting.what {
@@ -274,6 +275,7 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
     fn failed(&mut self, why: String) {
         self.lose_waiting();
         if self.told_why.as_ref() != Some(&why) && self.line.address.is_some() {
+            self.line.keep_why(&why);
             self.step(Step::LinkDown(self.line.bank, why.as_str().into()));
             self.told_why = Some(why);
         }

@@ -38,7 +38,7 @@ use tokio::sync::Notify;
 pub struct Peers(Arc<Shared>);
 
 /// How the link to a bank stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerStatus {
     /// Which bank.
     pub bank: BankId,
@@ -46,6 +46,8 @@ pub struct PeerStatus {
     pub online: bool,
     /// The newest round trip, in microseconds, while it is open.
     pub latency_us: Option<u64>,
+    /// Why it is not open, once a dial has failed or it was lost.
+    pub why: Option<String>,
 }
 
 /// The times that links go by; their values are in `limits`, tests have shorter ones.
@@ -96,8 +98,17 @@ struct Line {
     /// The peer has just shown that it is there: dial it now.
     poked: AtomicBool,
     online: AtomicBool,
+    /// Why it is down.
+    why: Mutex<Option<String>>,
     /// `u64::MAX` while not measured.
     latency_us: AtomicU64,
+}
+
+impl Line {
+    /// Why the link is down, for whoever asks how it stands.
+    fn keep_why(&self, why: &str) {
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+    }
 }
 
 #[derive(Debug, Default)]
@@ -124,6 +135,7 @@ impl Peers {
                 wake: Notify::new(),
                 poked: AtomicBool::new(false),
                 online: AtomicBool::new(false),
+                why: Mutex::default(),
                 latency_us: AtomicU64::new(u64::MAX),
             }))
         });
@@ -186,7 +198,8 @@ impl Peers {
                 let online = line.online.load(Relaxed);
                 let latency = line.latency_us.load(Relaxed);
                 let latency_us = Some(latency).filter(|us| online && *us != u64::MAX);
-                PeerStatus { bank: line.bank, online, latency_us }
+                let why = line.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                PeerStatus { bank: line.bank, online, latency_us, why: why.filter(|_| !online) }
             })
             .collect()
     }

@@ -145,15 +145,16 @@ impl Shared {
         let status = self.peers.status();
         for (position, address) in self.identity.places.iter().enumerate() {
             let Some(bank) = BankId::new(position).filter(|_| address != LEFT) else { continue };
-            let (online, latency_us) = match status.iter().find(|status| status.bank == bank) {
-                Some(status) => (status.online, status.latency_us),
-                None => (bank == self.identity.bank, Some(0).filter(|_| bank == self.identity.bank)),
+            let (online, latency_us, why) = match status.iter().find(|status| status.bank == bank) {
+                Some(status) => (status.online, status.latency_us, status.why.as_deref()),
+                None => (bank == self.identity.bank, Some(0).filter(|_| bank == self.identity.bank), None),
             };
+            let why = why.map_or(String::new(), |why| format!(r#","why":{}"#, serde_json::Value::from(why)));
             let latency_us = latency_us.map_or_else(|| "null".to_owned(), |us| us.to_string());
             let comma = if told.len() > 1 { "," } else { "" };
             let address = serde_json::Value::from(address.as_str());
             told.push_str(&format!(
-                r#"{comma}{{"bank":{bank},"address":{address},"online":{online},"latency_us":{latency_us}}}"#
+                r#"{comma}{{"bank":{bank},"address":{address},"online":{online},"latency_us":{latency_us}{why}}}"#
             ));
         }
         told.push(']');

@@ -14,9 +14,11 @@ mod registers;
 mod trace;
 
 use super::output::Form;
+use super::typed::duration;
 use crate::config::Consortium;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use audit::AuditArguments;
 pub use bench::{BenchArguments, Kind};
@@ -41,7 +43,7 @@ Examples:
   cliente status                                 all banks, and the sum of all money
   cliente resolve TX                             what became of a transaction
   cliente trace TX --svg t.svg                   its way through all nodes, from their logs
-  cliente bench --clients 64 --seconds 5
+  cliente bench --own --clients 64 --seconds 5
   cliente ping --wait 10s && cliente accounts | cut -f 1,2
   cliente transfer --help                        each command has examples of its own
 
@@ -57,6 +59,9 @@ Forms of --output: table, for people, with colours on a terminal (NO_COLOR takes
             standard error; json, one document, amounts in centavos, errors included.
 Exit codes: 0 done · 1 own error · 2 usage · 3 no connection · 4 refused or aborted · 5 outcome not known yet
             130 interrupted";
+
+/// `CLIENT_TIMEOUT_MS`, as one would type it.
+const TIMEOUT_TEXT: &str = "2s";
 
 /// Where help lists the switches that every command has.
 const EVERYWHERE: &str = "Every command's options";
@@ -75,6 +80,9 @@ pub struct Arguments {
     /// Where the step log goes.
     #[arg(long, global = true, help_heading = EVERYWHERE, env = "CONSORCIO_LOG_DIR", value_name = "DIR", default_value = "logs")]
     pub log_dir: PathBuf,
+    /// How long a bank gets to connect and answer, as in 500ms or 10s; 3 s more where it waits for others itself.
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "CONSORCIO_TIMEOUT", value_name = "DURATION", default_value = TIMEOUT_TEXT, value_parser = duration)]
+    pub timeout: Duration,
     /// Print one JSON document, errors included; amounts are in centavos. The same as --output json.
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
@@ -133,6 +141,21 @@ pub enum Command {
 }
 
 impl Command {
+    /// Does it drive a transaction, whose outcome it then tells?
+    pub fn is_transaction(&self) -> bool {
+        match self {
+            Command::Money(_) | Command::Register(RegisterCommand::Set { .. }) => true,
+            Command::Register(RegisterCommand::Get { .. })
+            | Command::Ledger(_)
+            | Command::Overview(_)
+            | Command::Audit(_)
+            | Command::Trace(_)
+            | Command::Contention(_)
+            | Command::Bench(_)
+            | Command::Manual(_) => false,
+        }
+    }
+
     /// Its word on the command line.
     pub fn word(&self) -> &'static str {
         match self {
@@ -227,6 +250,13 @@ mod tests {
         let mut seen = 0;
         look(&Arguments::command(), &mut seen);
         assert!(seen >= 18, "{seen}");
+    }
+
+    #[test]
+    fn the_timeout_is_the_documented_one() {
+        let typed = |line: &str| read(line).timeout.as_millis();
+        assert_eq!(typed("cliente status"), u128::from(crate::limits::CLIENT_TIMEOUT_MS));
+        assert_eq!(typed("cliente status --timeout 500ms"), 500);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod work;
 mod worker;
 
 use super::args::ContentionArguments;
+use super::conversation::Dial;
 use super::cuts::{self, Extent};
 use super::failure::Failure;
 use super::output::Shown;
@@ -139,7 +140,8 @@ fn workers(
         .map(|number| {
             let story = if arguments.client_logs { client_story(context, number)? } else { Story::off() };
             let work = Work::new(kind, number);
-            Ok(Worker::new(number, addresses.clone(), work, arguments.via_bank, story, Rc::clone(tally)))
+            let dial = Dial { story, ..context.dial.clone() };
+            Ok(Worker::new(number, addresses.clone(), work, arguments.via_bank, dial, Rc::clone(tally)))
         })
         .collect()
 }

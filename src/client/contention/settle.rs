@@ -207,7 +207,7 @@ impl Banks<'_> {
         let lost = |why: String| Failure::NoConnection(unreachable(bank, address, &why));
         let mut conversation = match self.open.remove(&bank) {
             Some(conversation) => conversation,
-            None => Conversation::connect(bank, address, &self.context.story).await.map_err(lost)?,
+            None => asking::connect(self.context, bank, address).await?,
         };
         let mut lines = Vec::new();
         txs.iter().for_each(|tx| Request::Status((*tx).clone()).write_to(&mut lines));
@@ -216,7 +216,7 @@ impl Banks<'_> {
         for _ in txs {
             let reply = tokio::time::timeout(SILENCE_MAX, conversation.next_reply()).await;
             let reply = reply.map_err(|_| lost("no answer".into()))?;
-            replies.push(reply.map_err(|error| lost(error.to_string()))?);
+            replies.push(reply.map_err(|error| conversation.failure(&error))?);
         }
         self.open.insert(bank, conversation);
         Ok(replies)

@@ -1,11 +1,10 @@
 //! The clients and accounts of one contention run, opened before it begins.
 
 use super::super::Context;
-use super::super::conversation::Conversation;
-use super::super::failure::{Failure, unreachable};
+use super::super::asking;
+use super::super::failure::Failure;
 use super::work::{Kind, OPENING_DEPOSIT};
 use crate::ids::{ClientKind, ClientName, TaxId};
-use crate::wire::reply::Reply;
 use crate::wire::request::{NewAccount, NewClient, Request};
 
 /// Accounts opened at once; within the banks' bound for one session.
@@ -18,8 +17,7 @@ const TOGETHER: u32 = 256;
 pub async fn open_accounts(context: &Context, kind: &Kind) -> Result<(), Failure> {
     for bank in &kind.banks {
         let address = context.consortium.address(*bank).unwrap_or("-");
-        let lost = |why: String| Failure::NoConnection(unreachable(*bank, address, &why));
-        let mut conversation = Conversation::connect(*bank, address, &context.story).await.map_err(lost)?;
+        let mut conversation = asking::connect(context, *bank, address).await?;
         let mut first = 0;
         while first < kind.accounts {
             let last = kind.accounts.min(first + TOGETHER);
@@ -27,15 +25,10 @@ pub async fn open_accounts(context: &Context, kind: &Kind) -> Result<(), Failure
             for at in first..last {
                 requests(kind, at).iter().for_each(|request| request.write_to(&mut lines));
             }
-            conversation.send(&lines).await.map_err(|error| lost(error.to_string()))?;
+            conversation.send(&lines).await.map_err(|error| conversation.failure(&error))?;
             for _ in 0..2 * (last - first) {
-                match conversation.next_reply().await.map_err(|error| lost(error.to_string()))? {
-                    Reply::Done(_) => {}
-                    other => {
-                        let text = format!("bank {bank} does not open the run's accounts: {other:?}");
-                        return Err(Failure::Own(text));
-                    }
-                }
+                let reply = conversation.next_reply().await.map_err(|error| conversation.failure(&error))?;
+                asking::done(*bank, reply)?;
             }
             first = last;
         }

@@ -1,8 +1,7 @@
 //! One client of a contention run: a connection a bank, one request after the other. It drives with the same
 //! coordinator as any other driver; what is its own is that it goes on where banks die and come back.
 
-use super::super::conversation::{Conversation, words};
-use super::super::story::Story;
+use super::super::conversation::{Conversation, Dial, words};
 use super::tally::Tally;
 use super::work::{Ask, Work};
 use crate::bank::io::{Asked, Message};
@@ -64,7 +63,7 @@ pub struct Worker {
     seats: Vec<Seat>,
     work: Work,
     via_bank: bool,
-    story: Story,
+    dial: Dial,
     tally: Rc<RefCell<Tally>>,
     /// What it was told, by number of the request.
     told: Vec<Told>,
@@ -101,7 +100,7 @@ impl Worker {
         banks: Vec<(BankId, String)>,
         work: Work,
         via_bank: bool,
-        story: Story,
+        dial: Dial,
         tally: Rc<RefCell<Tally>>,
     ) -> Worker {
         let wait = Duration::from_millis(BACKOFF_MS_MIN);
@@ -113,7 +112,7 @@ impl Worker {
             owed: VecDeque::new(),
         };
         let seats = banks.into_iter().map(seat).collect();
-        Worker { number, seats, work, via_bank, story, tally, told: Vec::new() }
+        Worker { number, seats, work, via_bank, dial, tally, told: Vec::new() }
     }
 
     /// Works until the plan's end; gives what it was told, by number of the request.
@@ -153,7 +152,7 @@ impl Worker {
             self.told.push(told);
         }
         let _ = timeout(LEAVE_WITHIN, self.finish()).await;
-        self.story.close();
+        self.dial.story.close();
         self.told
     }
 
@@ -211,7 +210,7 @@ impl Worker {
         };
         let ok = |(_, standing): &(BankId, &Standing)| matches!(standing, Standing::Ok(_));
         let oks = coordinator.standings().filter(ok).count();
-        self.story.verdict(&tx, &verdict, oks, coordinator.standings().count());
+        self.dial.story.verdict(&tx, &verdict, oks, coordinator.standings().count());
         if unreachable.is_empty() {
             return verdict;
         }
@@ -304,7 +303,7 @@ impl Worker {
             Link::Down { until, .. } if *until > Instant::now() => return false,
             Link::Down { wait, .. } => *wait,
         };
-        match Conversation::connect(bank, &seat.address, &self.story).await {
+        match Conversation::connect(bank, &seat.address, &self.dial).await {
             Ok(conversation) => {
                 seat.link = Link::Up(conversation);
                 true
@@ -324,7 +323,7 @@ impl Worker {
             return false;
         }
         message.write_to(&mut seat.output);
-        self.story.sent(bank, message);
+        self.dial.story.sent(bank, message);
         seat.owed.push_back(Owed::Driver(message.asked()));
         true
     }
@@ -357,7 +356,7 @@ impl Worker {
         match reply {
             Ok(reply) => match self.seats[at].owed.pop_front() {
                 Some(Owed::Driver(asked)) => {
-                    self.story.received(bank, &asked, &reply);
+                    self.dial.story.received(bank, &asked, &reply);
                     if asked.tx == *tx {
                         // An answer about another transaction is no answer; it counts as silence.
                         let about = reply.tx().is_none_or(|other| other == tx);
@@ -383,7 +382,7 @@ impl Worker {
     /// The connection is gone; gives what was owed over it.
     fn lose(&mut self, at: usize, why: &str) -> VecDeque<Owed> {
         let seat = &mut self.seats[at];
-        self.story.cut(seat.bank, why);
+        self.dial.story.cut(seat.bank, why);
         self.tally.borrow_mut().lost += 1;
         let wait = Duration::from_millis(BACKOFF_MS_MIN);
         seat.link = Link::Down { until: Instant::now() + wait, wait };

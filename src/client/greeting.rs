@@ -1,0 +1,74 @@
+//! Whom this client talks to: what it says first on each connection, what banks answer, and what that means for a
+//! command that speaks of all banks. A bank at another position executes nothing of what was sent with it.
+
+use super::conversation::Dial;
+use super::failure::Failure;
+use crate::ids::BankId;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What the bank at the other end answers to HELLO.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Welcome {
+    /// Its position.
+    pub bank: BankId,
+    /// How many places its list has.
+    pub places: usize,
+    /// The public id of its key; empty where it has none.
+    #[serde(default)]
+    pub key: String,
+}
+
+/// What each bank said of itself, the last time it was connected to.
+#[derive(Debug, Default)]
+pub struct Met(Mutex<BTreeMap<BankId, Welcome>>);
+
+impl Met {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<BankId, Welcome>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Dial {
+    /// Keeps what a bank said.
+    pub fn met(&self, welcome: Welcome) {
+        self.met.lock().insert(welcome.bank, welcome);
+    }
+
+    /// A bank knows more places than this client's list has.
+    pub fn short_list(&self) -> Option<String> {
+        let met = self.met.lock();
+        let longest =
+            met.values().filter(|welcome| welcome.places > self.places).max_by_key(|it| it.places)?;
+        let (own, bank, places) = (self.places, longest.bank, longest.places);
+        Some(format!(
+            "--consortium names {own} of the consortium's places, and bank {bank} knows {places}: name all of them, in \
+             the banks' order"
+        ))
+    }
+
+    /// Two of the banks have different keys.
+    pub fn two_keys(&self) -> Option<String> {
+        let met = self.met.lock();
+        let mut keyed = met.values().filter(|welcome| !welcome.key.is_empty());
+        let first = keyed.next()?;
+        let other = keyed.find(|welcome| welcome.key != first.key)?;
+        let (bank, key, another, other_key) = (first.bank, &first.key, other.bank, &other.key);
+        Some(format!(
+            "bank {bank} has the key {key} and bank {another} has {other_key}: they are not one consortium; give both \
+             the same key file"
+        ))
+    }
+
+    /// May a command speak of all banks?
+    ///
+    /// # Errors
+    /// `Usage`, when the list is not all of them, or not one consortium.
+    pub fn all_are_named(&self) -> Result<(), Failure> {
+        match self.short_list().or_else(|| self.two_keys()) {
+            None => Ok(()),
+            Some(why) => Err(Failure::Usage(why)),
+        }
+    }
+}

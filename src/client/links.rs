@@ -1,0 +1,63 @@
+//! Who is linked with whom, as each bank tells it of the links that it dials: with `status` and `ping`.
+
+use super::asking;
+use super::conversation::Conversation;
+use super::failure::Failure;
+use super::ledgers::raw;
+use super::output::{Paint, Tone};
+use crate::ids::BankId;
+use crate::wire::request::Request;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A place as BANKS tells it.
+#[derive(Debug, Deserialize)]
+struct Place {
+    bank: BankId,
+    address: String,
+    online: bool,
+    #[serde(default)]
+    why: Option<String>,
+}
+
+/// The links of one bank.
+#[derive(Debug)]
+pub struct Links {
+    bank: BankId,
+    /// To the other places.
+    others: Vec<Place>,
+    /// As the bank told it, for programs.
+    pub json: Box<RawValue>,
+}
+
+impl Links {
+    /// Asks the bank at the other end of `conversation`.
+    ///
+    /// # Errors
+    /// As `Conversation::ask`, and when the answer can't be read.
+    pub async fn ask(bank: BankId, conversation: &mut Conversation) -> Result<Links, Failure> {
+        let json = asking::done(bank, conversation.ask(&Request::Banks).await?)?;
+        let mut others: Vec<Place> = asking::read(bank, &json)?;
+        others.retain(|place| place.bank != bank);
+        Ok(Links { bank, others, json: raw(bank, &json)? })
+    }
+
+    /// `2/3`: how many of them are open.
+    pub fn cell(&self) -> (Tone, String) {
+        let open = self.others.iter().filter(|place| place.online).count();
+        let tone = if open == self.others.len() { Tone::Good } else { Tone::Bad };
+        (tone, format!("{open}/{}", self.others.len()))
+    }
+
+    /// A line for each that is not open, and why.
+    pub fn lines(&self, paint: Paint) -> String {
+        let shut = self.others.iter().filter(|place| !place.online);
+        let lines = shut.map(|place| {
+            let why = place.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
+            let line =
+                format!("bank {} has no link to bank {} at {}{why}", self.bank, place.bank, place.address);
+            format!("{}\n", paint.text(Tone::Open, &line))
+        });
+        paint.words(lines.collect())
+    }
+}
