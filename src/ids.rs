@@ -239,6 +239,9 @@ pub struct Time(pub i64);
 impl Time {
     /// The greatest time there can be: JSON carries whole numbers exactly up to 2^53.
     pub const MAX: Time = Time((1 << 53) - 1);
+    /// The last time at which a bank grants anything, a day before that: what was granted by then can end in time, and
+    /// refusals have times of their own.
+    pub const LAST_GRANT: Time = Time(Time::MAX.0 - 24 * 3_600 * 1_000_000);
 }
 
 impl fmt::Display for Time {

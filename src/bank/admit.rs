@@ -1,5 +1,9 @@
 //! Would a record keep what must always hold? A bank applies only what it decided itself; whoever replays a journal
 //! that it does not trust asks here first.
+//!
+//! Only what holds of every version's records is asked here: sums, holds, locks, one vote an id, order of times. Rules
+//! for texts, which may become stricter, are for what is new: the reading of requests applies them, and not the types
+//! that records are made of.
 
 use super::io::{Outcome, OwnVote};
 use super::record::Record;
@@ -17,19 +21,19 @@ impl Bank {
                 Err(format!("it names bank {bank} as its owner, which was bank {}", self.me()))
             }
             Record::Voted { tx, time, transaction, refusal } => {
-                self.admits_vote(tx, *time)?;
+                self.admits_vote(tx, *time, refusal.is_some())?;
                 match refusal {
                     None => self.admits_hold(transaction),
                     Some(_) => Ok(()),
                 }
             }
-            Record::Refused { tx, time, .. } => self.admits_vote(tx, *time),
+            Record::Refused { tx, time, .. } => self.admits_vote(tx, *time, true),
             Record::Decided { tx, own, outcome, .. } => self.admits_end(tx, own, outcome),
             Record::OutsideVoted { tx, own, time, refusal } => {
                 self.admits_outside(tx, own, *time, refusal.is_none())
             }
             Record::Executed { tx, time, committed, transaction, .. } => {
-                self.admits_vote(tx, *time)?;
+                self.admits_vote(tx, *time, false)?;
                 if transaction.has_outside() {
                     return Err(format!("{tx} is executed, and only its outside coordinator decides it"));
                 }
@@ -63,11 +67,11 @@ impl Bank {
         }
     }
 
-    fn admits_vote(&self, tx: &TxId, time: Time) -> Result<(), String> {
+    fn admits_vote(&self, tx: &TxId, time: Time, refuses: bool) -> Result<(), String> {
         if self.undecided.contains_key(tx) || self.outcomes.contains_key(tx) {
             return Err(format!("this bank votes a second time on {tx}"));
         }
-        if time <= self.clock {
+        if !self.is_later(time, refuses) {
             return Err(format!("its vote on {tx} at {time} is not later than its clock, {}", self.clock));
         }
         Ok(())
@@ -102,7 +106,7 @@ impl Bank {
         if !prepared.transaction.has_outside() {
             return Err(format!("{tx} is {word} by an outside coordinator, and has none"));
         }
-        if time <= self.clock {
+        if !self.is_later(time, !commits) {
             let clock = self.clock;
             return Err(format!("{tx} is {word} at {time}, not later than this bank's clock, {clock}"));
         }

@@ -195,17 +195,30 @@ impl<'a> Deciding<'a> {
         self.note(Note::Wait(Waiter { caller, deadline_us, waits, cut: None }));
     }
 
-    /// The next time of this bank's clock: its wall clock, or one more than the last time it gave or met.
+    /// The next time of this bank's clock: its wall clock, or one more than the last time it gave or met. At the end
+    /// of time it stands still, and only refusals are given.
     pub fn tick_clock(&mut self) -> Time {
-        let next = Time(self.now.wall_us.max(self.clock.0 + 1));
-        assert!(next <= Time::MAX, "the clock is past what JSON carries exactly");
-        self.clock = next;
-        next
+        self.clock = self.next_time();
+        self.clock
+    }
+
+    fn next_time(&self) -> Time {
+        Time(self.now.wall_us).max(Time(self.clock.0.saturating_add(1))).min(Time::MAX)
+    }
+
+    /// Has this bank given or met the last time there is?
+    pub fn has_no_later_time(&self) -> bool {
+        self.clock >= Time::MAX
+    }
+
+    /// Is it too late to promise, or to register, anything?
+    pub fn is_at_the_end_of_time(&self) -> bool {
+        self.next_time() > Time::LAST_GRANT
     }
 
     /// The clock's reading, which no record rests on.
     pub fn reading(&self) -> Time {
-        self.clock.max(Time(self.now.wall_us))
+        self.clock.max(Time(self.now.wall_us).min(Time::MAX))
     }
 
     pub fn move_clock(&mut self, time: Time) {

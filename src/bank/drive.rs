@@ -4,12 +4,13 @@ use crate::bank::Note;
 use crate::bank::decide::Deciding;
 use crate::bank::desk::{Drive, Waits};
 use crate::bank::io::{Caller, CoreStep, Message, Outcome, Past, Seq};
-use crate::bank::record::Record;
+use crate::bank::read::beginning;
+use crate::bank::record::{Cause, Record};
 use crate::bank::state::Known;
 use crate::commit::coordinator::{Coordinator, Do, Event, Standing, Strategy, Verdict};
 use crate::commit::token::{Token, Verdict as Vote};
 use crate::ids::{BankId, BankSet, Time, TxId};
-use crate::limits::VOTE_TIMEOUT_MS;
+use crate::limits::{REFUSAL_TEXT_BYTES_MAX, VOTE_TIMEOUT_MS};
 use crate::wire::detail::{Banks, Detail, Words};
 use crate::wire::reply::Reply;
 use crate::wire::transaction::Transaction;
@@ -243,8 +244,9 @@ impl Deciding<'_> {
                     }
                 } else if !is_me && !self.has_voted(coordinator) {
                     // So that the id's outcome is known here too, this bank refuses as well.
-                    let fault = Fault::of(reason, &Detail::Follows { by, its: Words(text) });
-                    self.refuse(tx, Some(coordinator.transaction()), &fault);
+                    let its = Words(beginning(&text, REFUSAL_TEXT_BYTES_MAX).to_owned());
+                    let cause = Cause::follows(by, Detail::Follows { by, its }.to_string());
+                    self.refuse_for(tx, Some(coordinator.transaction()), reason, cause);
                 }
             }
             Verdict::Doubt(banks) => {

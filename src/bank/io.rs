@@ -228,7 +228,7 @@ impl DoubtCause {
     }
 }
 
-/// The outcome of a transaction at this bank.
+/// The outcome of a transaction at this bank. On disk: variants are only ever added at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Outcome {
     /// At this commit time.

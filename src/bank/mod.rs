@@ -20,6 +20,8 @@ pub mod record;
 mod register;
 mod snapshot;
 mod state;
+#[cfg(test)]
+mod tests;
 mod vote;
 
 pub use desk::{CutAsked, Drive, Note, Unwatched, Waiter, Waits, Watch};

@@ -109,6 +109,8 @@ impl Deciding<'_> {
         prepared: &Prepared,
         refusal: Option<Reason>,
     ) -> (Reply, Seq) {
+        // A commit's time is later than every cut that was told; at the end of time there is none left.
+        let refusal = refusal.or(self.has_no_later_time().then_some(Reason::Limit));
         let (own, time) = (prepared.own(), self.tick_clock());
         let seq = self.record(Record::OutsideVoted { tx: tx.clone(), own, time, refusal });
         let token = self.bank.own_token(tx, &own);

@@ -168,7 +168,7 @@ impl Deciding<'_> {
     fn cut_possible(&self, time: Time) -> Result<(), Fault> {
         let Now { wall_us, .. } = self.now;
         let ahead = i64::try_from(SNAPSHOT_AHEAD_MS_MAX * 1_000).unwrap_or(0);
-        if time > self.bank.clock.max(Time(wall_us + ahead)) {
+        if time > self.bank.clock.max(Time(wall_us.saturating_add(ahead))) {
             return Err(Fault::of(Reason::Limit, &Detail::CutAhead { time }));
         }
         if time < self.bank.ledger.cut_horizon() {

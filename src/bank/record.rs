@@ -8,6 +8,86 @@ use crate::wire::transaction::Transaction;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// Words beside the reason of a refusal, and whose refusal it is where this bank only follows another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    text: String,
+    follows: Option<BankId>,
+}
+
+impl Cause {
+    /// This bank takes over the refusal of the bank `by`.
+    pub fn follows(by: BankId, text: String) -> Cause {
+        Cause { text, follows: Some(by) }
+    }
+
+    /// The words, for people.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The bank whose refusal this bank took over; none where it refused by itself.
+    pub fn refuser(&self) -> Option<BankId> {
+        // Records of the first format told it in their words alone; no bank's own refusal begins with these.
+        self.follows.or_else(|| {
+            let words = self.text.strip_prefix("bank ")?;
+            let (bank, rest) = words.split_once(" refused")?;
+            let is_all = rest.is_empty() || rest.starts_with(' ');
+            bank.parse().ok().filter(|_| is_all).and_then(BankId::new)
+        })
+    }
+}
+
+impl From<String> for Cause {
+    /// This bank's own refusal.
+    fn from(text: String) -> Cause {
+        Cause { text, follows: None }
+    }
+}
+
+impl From<&str> for Cause {
+    fn from(text: &str) -> Cause {
+        Cause::from(text.to_owned())
+    }
+}
+
+/// A refusal on disk. The first two have the bytes of an `Option<(Reason, String)>`, which the first format wrote.
+mod refusal {
+    use super::{BankId, Cause, Reason};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::borrow::Cow;
+
+    /// Variants are only ever added at the end: their position is their code on disk.
+    #[derive(Serialize, Deserialize)]
+    enum OnDisk<'a> {
+        Ok,
+        Own(Reason, Cow<'a, str>),
+        Follows(Reason, Cow<'a, str>, BankId),
+    }
+
+    pub fn serialize<S: Serializer>(
+        refusal: &Option<(Reason, Cause)>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let on_disk = match refusal {
+            None => OnDisk::Ok,
+            Some((reason, Cause { text, follows: None })) => OnDisk::Own(*reason, text.into()),
+            Some((reason, Cause { text, follows: Some(by) })) => OnDisk::Follows(*reason, text.into(), *by),
+        };
+        on_disk.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<(Reason, Cause)>, D::Error> {
+        Ok(match OnDisk::deserialize(deserializer)? {
+            OnDisk::Ok => None,
+            OnDisk::Own(reason, text) => Some((reason, Cause::from(text.into_owned()))),
+            OnDisk::Follows(reason, text, by) => Some((reason, Cause::follows(by, text.into_owned()))),
+        })
+    }
+}
+
 /// One change of a bank. Variants are only ever added at the end: their position is their code on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
@@ -27,7 +107,8 @@ pub enum Record {
         /// The bytes.
         transaction: Arc<Transaction>,
         /// `None` is OK.
-        refusal: Option<(Reason, String)>,
+        #[serde(with = "refusal")]
+        refusal: Option<(Reason, Cause)>,
     },
     /// A tombstone: this bank refuses the id for ever, whatever its bytes.
     Refused {
@@ -147,3 +228,6 @@ impl Record {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

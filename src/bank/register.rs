@@ -4,11 +4,18 @@ use crate::bank::decide::Deciding;
 use crate::bank::io::Caller;
 use crate::bank::record::Record;
 use crate::ledger::Known;
+use crate::wire::detail::Detail;
 use crate::wire::request::{NewAccount, NewClient};
+use crate::wire::{Fault, Reason};
 
 impl Deciding<'_> {
+    fn refused_at_the_end(&mut self, caller: Caller) {
+        self.refused(caller, Fault::of(Reason::Limit, &Detail::ClockAtEnd));
+    }
+
     pub(super) fn client(&mut self, caller: Caller, client: &NewClient) {
         match self.bank.ledger.check_client(client) {
+            Ok(Known::New) if self.is_at_the_end_of_time() => self.refused_at_the_end(caller),
             Ok(Known::New) => {
                 let time = self.tick_clock();
                 let seq = self.record(Record::ClientAdded { time, client: client.clone() });
@@ -21,6 +28,7 @@ impl Deciding<'_> {
 
     pub(super) fn account(&mut self, caller: Caller, account: &NewAccount) {
         match self.bank.ledger.check_account(account) {
+            Ok(Known::New) if self.is_at_the_end_of_time() => self.refused_at_the_end(caller),
             Ok(Known::New) => {
                 let time = self.tick_clock();
                 let seq = self.record(Record::AccountOpened { time, account: account.clone() });

@@ -5,12 +5,11 @@
 use crate::bank::Identity;
 use crate::bank::history::History;
 use crate::bank::io::{Outcome, OwnVote, Past, Seq};
-use crate::bank::record::Record;
+use crate::bank::record::{Cause, Record};
 use crate::commit::token::{Token, Verdict};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::Ledger;
 use crate::wire::Reason;
-use crate::wire::detail::Detail;
 use crate::wire::transaction::Transaction;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -103,13 +102,8 @@ impl How {
         How { by: Some(by), ..How::default() }
     }
 
-    fn refused_here(me: BankId, text: &str) -> How {
-        let by = match Detail::parse(text) {
-            Some(Detail::Follows { by, .. }) => by,
-            // Its own words, or those of another version.
-            Some(_) | None => me,
-        };
-        How { text: text.into(), ..How::refused(by) }
+    fn refused_here(me: BankId, cause: &Cause) -> How {
+        How { text: cause.as_str().into(), ..How::refused(cause.refuser().unwrap_or(me)) }
     }
 }
 
@@ -180,7 +174,7 @@ impl Bank {
         match record {
             Record::Consortium { bank, places } => self.consortium = Some((*bank, places.clone())),
             Record::Voted { tx, time, transaction, refusal } => {
-                self.voted(*time);
+                self.voted(*time, refusal.is_some());
                 match refusal {
                     None => {
                         self.ledger.hold(me, tx, transaction);
@@ -188,15 +182,15 @@ impl Bank {
                             Prepared { transaction: Arc::clone(transaction), time: *time, seq: self.seq };
                         self.insert_undecided(tx.clone(), prepared);
                     }
-                    Some((reason, text)) => {
+                    Some((reason, cause)) => {
                         self.ended(record);
-                        let how = How::refused_here(me, text);
+                        let how = How::refused_here(me, cause);
                         self.remember(tx, *time, Some(*reason), Some(transaction), how);
                     }
                 }
             }
             Record::Refused { tx, time, reason } => {
-                self.voted(*time);
+                self.voted(*time, true);
                 self.ended(record);
                 self.remember(tx, *time, Some(*reason), None, How::refused(me));
             }
@@ -221,7 +215,7 @@ impl Bank {
                 self.ended(record);
             }
             Record::Executed { tx, time, committed, transaction, votes } => {
-                self.voted(*time);
+                self.voted(*time, false);
                 assert!(!transaction.has_outside(), "only its outside coordinator decides {tx}");
                 self.ledger.hold(me, tx, transaction);
                 self.ledger.settle(me, tx, transaction, *committed);
@@ -246,7 +240,7 @@ impl Bank {
                 let transaction = &prepared.transaction;
                 assert!(transaction.has_outside(), "{tx} has no outside coordinator");
                 // So it falls under no cut that was told.
-                assert!(*time > self.clock, "a vote's time is later than all that this bank gave or met");
+                self.assert_later(*time, refusal.is_some());
                 match refusal {
                     None => self.ledger.settle(me, tx, transaction, *time),
                     Some(_) => self.ledger.release(me, tx, transaction),
@@ -321,8 +315,21 @@ impl Bank {
         self.clock = self.clock.max(time);
     }
 
-    fn voted(&mut self, time: Time) {
-        assert!(time > self.clock, "a vote's time is later than all that this bank gave or met");
+    /// A vote's time is later than all that this bank gave or met; refusals at the end of time share the last one.
+    pub fn is_later(&self, time: Time, refuses: bool) -> bool {
+        time > self.clock || (refuses && time == Time::MAX && self.clock == Time::MAX)
+    }
+
+    fn assert_later(&self, time: Time, refuses: bool) {
+        let clock = self.clock;
+        assert!(
+            self.is_later(time, refuses),
+            "a vote at {time} is not later than this bank's clock, {clock}"
+        );
+    }
+
+    fn voted(&mut self, time: Time, refuses: bool) {
+        self.assert_later(time, refuses);
         self.clock = time;
         self.known_votes[self.identity.bank.index()] = time;
     }

@@ -6,7 +6,7 @@ use crate::bank::Note;
 use crate::bank::decide::Deciding;
 use crate::bank::desk::Watch;
 use crate::bank::io::{Caller, Outcome, OwnVote, Past, Seq, SessionId};
-use crate::bank::record::Record;
+use crate::bank::record::{Cause, Record};
 use crate::bank::state::Known;
 use crate::commit::coordinator::Event;
 use crate::commit::token::{Digest, Token, Verdict};
@@ -108,6 +108,9 @@ impl Deciding<'_> {
         if late {
             return Err(Fault::of(Reason::Limit, &Detail::WaitedLong { ms: QUEUE_WAIT_MS_MAX }));
         }
+        if self.is_at_the_end_of_time() {
+            return Err(Fault::of(Reason::Limit, &Detail::ClockAtEnd));
+        }
         let bytes = self.bank.undecided_bytes + transaction.memory_bytes();
         if self.bank.undecided.len() >= UNDECIDED_MAX || bytes > UNDECIDED_BYTES_MAX {
             return Err(Fault::of(Reason::Limit, &Detail::TooManyUndecided));
@@ -131,7 +134,7 @@ impl Deciding<'_> {
             tx: tx.clone(),
             time,
             transaction: Arc::clone(transaction),
-            refusal: refusal.as_ref().map(|fault| (fault.reason, fault.text.clone())),
+            refusal: refusal.as_ref().map(|fault| (fault.reason, fault.text.clone().into())),
         });
         if refusal.is_none() {
             let outside = transaction.has_outside().then_some(OUTSIDE_VOTE_MS_MAX);
@@ -152,6 +155,17 @@ impl Deciding<'_> {
         transaction: Option<&Arc<Transaction>>,
         fault: &Fault,
     ) -> (Token, Seq) {
+        self.refuse_for(tx, transaction, fault.reason, fault.text.clone().into())
+    }
+
+    /// The same for this cause.
+    pub fn refuse_for(
+        &mut self,
+        tx: &TxId,
+        transaction: Option<&Arc<Transaction>>,
+        reason: Reason,
+        cause: Cause,
+    ) -> (Token, Seq) {
         let time = self.tick_clock();
         let digest = transaction.map(|transaction| *transaction.digest());
         let own = OwnVote { verdict: Verdict::No, time, digest };
@@ -160,9 +174,9 @@ impl Deciding<'_> {
                 tx: tx.clone(),
                 time,
                 transaction: Arc::clone(transaction),
-                refusal: Some((fault.reason, fault.text.clone())),
+                refusal: Some((reason, cause)),
             },
-            None => Record::Refused { tx: tx.clone(), time, reason: fault.reason },
+            None => Record::Refused { tx: tx.clone(), time, reason },
         };
         let seq = self.record(record);
         (self.bank.own_token(tx, &own), seq)

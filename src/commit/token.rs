@@ -28,7 +28,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// A bank's verdict on a transaction.
+/// A bank's verdict on a transaction. On disk: variants are only ever added at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Verdict {
     /// It will commit when all the others do.

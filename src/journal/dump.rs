@@ -72,8 +72,9 @@ impl fmt::Display for Readable<'_> {
             Record::Voted { tx, time, transaction, refusal: None } => {
                 write!(f, "voted {tx} OK time={time} {}", transaction.text())
             }
-            Record::Voted { tx, time, transaction, refusal: Some((reason, text)) } => {
-                write!(f, "voted {tx} NOK time={time} {reason} {text:?} {}", transaction.text())
+            Record::Voted { tx, time, transaction, refusal: Some((reason, cause)) } => {
+                let (text, transaction) = (cause.as_str(), transaction.text());
+                write!(f, "voted {tx} NOK time={time} {reason} {text:?} {transaction}")
             }
             Record::Refused { tx, time, reason } => write!(f, "refused {tx} time={time} {reason}"),
             Record::Decided { tx, own, outcome, votes } => {

@@ -96,6 +96,7 @@ fn in_portuguese(detail: &Detail) -> String {
         Detail::Unreached => "nenhum dos bancos pôde ser alcançado; nada foi enviado".into(),
         Detail::NotVoted => "este banco não votou nela".into(),
         Detail::NoTokens => "faltam provas dos votos; este banco pergunta aos outros".into(),
+        Detail::ClockAtEnd => "o relógio está no fim dos tempos que podem ser escritos".into(),
         Detail::NoPlace => "há conexões demais, tente mais tarde".into(),
         Detail::NotMember { bank } => format!("o banco {bank} não está no consórcio"),
         Detail::Follows { by, its } => followed(Lang::Pt, *by, its.0.is_empty()) + &its.0,
@@ -171,6 +172,7 @@ fn in_english(detail: &Detail) -> String {
         | Detail::Unreached
         | Detail::NotVoted
         | Detail::NoTokens
+        | Detail::ClockAtEnd
         | Detail::NoPlace
         | Detail::NotMember { .. }
         | Detail::Follows { .. }

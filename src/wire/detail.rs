@@ -73,6 +73,7 @@ details! {
         Unreached = "no named bank can be reached; nothing was sent";
         NotVoted = "this bank has not voted on it";
         NoTokens = "no convincing tokens; this bank asks the others";
+        ClockAtEnd = "the clock is at the end of the times that can be told";
         NoPlace = "too many connections, try again later";
     }
 

@@ -14,7 +14,8 @@ use detail::Detail;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Why something was refused, aborted or is an error: the closed list of the wire.
+/// Why something was refused, aborted or is an error: the closed list of the wire. On disk: variants are only ever
+/// added at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Reason {
     /// The account's available balance does not cover its debits.

@@ -2,13 +2,13 @@
 //! of them are done in the end, once, and the number of steps is in proportion.
 
 use crate::bank::{Bank, ops};
-use crate::{figure, is_full, size};
+use crate::{computed, figure, is_full, size};
 use consorcio::bank::Note;
 use consorcio::bank::io::{Input, Output, SessionId};
 use consorcio::ids::{BankId, TxId};
 use consorcio::limits::{ANSWER_WITHIN_MS, RESOLVE_AFTER_MS, STEP_ITEMS_MAX, VOTE_TIMEOUT_MS};
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The transactions that were begun to be asked about; each once.
 fn asked(outputs: &[Output]) -> usize {
@@ -42,9 +42,9 @@ fn a_close_takes_on_a_share_at_a_time() {
         if up {
             bank.input(&Input::PeerUp(BankId::new(1).expect("a position")));
         }
-        let began = Instant::now();
+        let began = computed();
         let outputs = bank.work_off(&Input::Closed(SessionId(2)));
-        let took = began.elapsed();
+        let took = computed() - began;
         if both {
             assert_eq!((asked(&outputs), bank.core.undecided()), (count, count));
         } else {
@@ -89,17 +89,17 @@ fn a_transaction_that_moved_on_is_not_asked_about() {
 fn a_restart_takes_on_a_share_at_a_time() {
     let (mut bank, count) = (Bank::new(), size(5_000, 100_000));
     bank.prepare(count, true);
-    let began = Instant::now();
+    let began = computed();
     let mut again = bank.restarted();
-    figure("restart: reading the snapshot", format_args!("{:?}", began.elapsed()));
-    let began = Instant::now();
+    figure("restart: reading the snapshot", format_args!("{:?}", computed() - began));
+    let began = computed();
     let mut outputs = vec![again.step(&Input::Started)];
     // Before it is looked at, one may be repeated, asked about by hand, and decided.
     let repeated = again.say(&format!("PREPARE q999 {}", ops(true)));
     assert!(matches!(repeated, consorcio::wire::reply::Reply::Ok(..)), "{repeated:?}");
     outputs.push(again.request(1, "COMMIT q998"));
     outputs.extend(again.work_off(&Input::Tick));
-    let took = began.elapsed();
+    let took = computed() - began;
     assert_eq!((asked(&outputs), again.core.undecided()), (count, count));
     check("restart", &again, count, took);
 }
@@ -110,9 +110,9 @@ fn a_tick_takes_on_a_share_at_a_time() {
     bank.prepare(count, true);
     bank.now.mono_us += RESOLVE_AFTER_MS * 1_000;
     assert!(bank.core.tick_due_us() <= bank.now.mono_us);
-    let began = Instant::now();
+    let began = computed();
     let outputs = bank.work_off(&Input::Tick);
-    let took = began.elapsed();
+    let took = computed() - began;
     assert_eq!(asked(&outputs), count);
     check("tick", &bank, count, took);
     assert_eq!(bank.work_off(&Input::Tick).len(), 1, "nothing is due twice");
@@ -143,8 +143,8 @@ fn waits_that_end_are_answered_a_share_at_a_time() {
         bank.request(3, "COMMIT q0");
     }
     bank.now.mono_us += ANSWER_WITHIN_MS * 1_000;
-    let began = Instant::now();
+    let began = computed();
     bank.work_off(&Input::Tick);
     assert_eq!(bank.steps.replies, count);
-    check("waits that end", &bank, count, began.elapsed());
+    check("waits that end", &bank, count, computed() - began);
 }

@@ -125,7 +125,12 @@ fn history_goes_on_behind_what_is_too_long() {
         let time = Time(bank.core.clock().0 + 1);
         let tx = TxId::new(&format!("h{n}")).unwrap();
         let transaction = Arc::new(Transaction::parse(&ops(true)).unwrap());
-        bank.core.apply(&Record::Voted { tx, time, transaction, refusal: Some((Reason::Refused, text)) });
+        bank.core.apply(&Record::Voted {
+            tx,
+            time,
+            transaction,
+            refusal: Some((Reason::Refused, text.into())),
+        });
     }
     let told = whole(&mut bank, "HISTORY", "tx");
     assert_eq!(told, (0..10).rev().map(|n| format!("h{n}")).collect::<Vec<_>>());
