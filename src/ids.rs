@@ -2,6 +2,8 @@
 //!
 //! All of them are compared as bytes and kept inline when short.
 
+pub mod fit;
+
 use crate::limits::{
     BANKS_MAX, CLIENT_NAME_BYTES_MAX, NAME_BYTES_MAX, REGISTER_VALUE_BYTES_MAX, TX_ID_BYTES_MAX,
 };

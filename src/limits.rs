@@ -95,14 +95,24 @@ pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
 pub const HTTP_ASKS_MAX: usize = 1_024;
 /// Lists of the whole bank that HTTP makes at once: each may take much memory.
 pub const HTTP_LISTS_MAX: usize = 4;
-/// ... and must be taken within this time.
+/// Lists that are made and not read yet, in bytes together; past it the oldest are given up.
+pub const HTTP_UNREAD_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// ... and each must be taken within this time.
 pub const HTTP_LIST_MS_MAX: u64 = 60_000;
 /// Pages of one bank that follow it live at once.
 pub const HTTP_STREAMS_MAX: usize = 256;
+/// ... of which so many for one name or address of the bank, asked for from one address.
+pub const HTTP_STREAMS_OF_HOST_MAX: usize = 32;
 /// The body of an HTTP request.
 pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
 /// The head of an HTTP request: its first line and all headers.
 pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// The value of `Idempotency-Key`.
+pub const HTTP_KEY_BYTES_MAX: usize = 255;
+/// Attempts under one key, where those before were refused for passing reasons.
+pub const HTTP_KEY_ATTEMPTS_MAX: u32 = 32;
+/// Undecided transactions on one page of a list.
+pub const HTTP_PENDING_PAGE_MAX: usize = 100;
 /// Headers of an HTTP request.
 pub const HTTP_HEADERS_MAX: usize = 64;
 /// The head of an HTTP request comes within this time, or its connection is closed; so is one that is idle.

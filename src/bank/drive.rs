@@ -58,6 +58,9 @@ impl Deciding<'_> {
                 }
                 Some(_) if named => self.wait(caller, Waits::Outcome(tx.clone())),
                 Some(_) => self.wait(caller, Waits::Verdict(tx.clone())),
+                None if let Some(unfit) = self.unfit_transaction(tx, transaction) => {
+                    self.unfit(caller, &unfit);
+                }
                 None if named => self.execute_named(caller, tx, transaction, late),
                 None => self.execute_for_others(caller, tx, transaction, late),
             },

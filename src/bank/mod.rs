@@ -11,6 +11,7 @@ mod decide;
 mod desk;
 mod drive;
 mod end;
+mod fit;
 mod history;
 pub mod io;
 mod list;

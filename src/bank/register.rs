@@ -1,10 +1,12 @@
 //! Registering: clients and accounts, each one record, idempotent by natural key.
 
 use crate::bank::decide::Deciding;
+use crate::bank::fit::{unfit_account, unfit_client};
 use crate::bank::io::Caller;
 use crate::bank::record::Record;
 use crate::ledger::Known;
 use crate::wire::detail::Detail;
+use crate::wire::reply::Reply;
 use crate::wire::request::{NewAccount, NewClient};
 use crate::wire::{Fault, Reason};
 
@@ -17,6 +19,9 @@ impl Deciding<'_> {
         match self.bank.ledger.check_client(client) {
             Ok(Known::New) if self.is_at_the_end_of_time() => self.refused_at_the_end(caller),
             Ok(Known::New) => {
+                if let Some(unfit) = unfit_client(client) {
+                    return self.unfit(caller, &unfit);
+                }
                 let time = self.tick_clock();
                 let seq = self.record(Record::ClientAdded { time, client: client.clone() });
                 self.done(caller, client, seq);
@@ -30,6 +35,9 @@ impl Deciding<'_> {
         match self.bank.ledger.check_account(account) {
             Ok(Known::New) if self.is_at_the_end_of_time() => self.refused_at_the_end(caller),
             Ok(Known::New) => {
+                if let Some(unfit) = unfit_account(account) {
+                    return self.unfit(caller, &unfit);
+                }
                 let time = self.tick_clock();
                 let seq = self.record(Record::AccountOpened { time, account: account.clone() });
                 self.done(caller, &crate::ledger::AccountView::opened(account), seq);
@@ -40,5 +48,10 @@ impl Deciding<'_> {
             },
             Err(fault) => self.refused(caller, fault),
         }
+    }
+
+    /// A new text breaks the rule for them: nothing is recorded.
+    pub(super) fn unfit(&mut self, caller: Caller, unfit: &Detail) {
+        self.reply(caller, Reply::Err(Reason::Malformed, unfit.to_string()), 0);
     }
 }

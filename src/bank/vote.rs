@@ -75,6 +75,9 @@ impl Deciding<'_> {
                 }
             }
             Known::New => {
+                if let Some(unfit) = self.unfit_transaction(tx, transaction) {
+                    return self.unfit(caller, &unfit);
+                }
                 let session = Some(caller.session);
                 let (token, refusal, seq) = self.vote(tx, transaction, late, session);
                 let reply = match &refusal {

@@ -50,7 +50,7 @@ pub fn follows(me: BankId, new: &Consortium, old_me: BankId, old: &[String]) -> 
 pub fn is_loopback(address: &str) -> bool {
     let Some((host, _)) = address.rsplit_once(':') else { return false };
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 #[cfg(test)]

@@ -46,6 +46,9 @@ pub struct Bank {
     pub bank: u8,
     /// host:port of its lines.
     pub address: String,
+    /// Where it serves HTTP; a bank tells it of itself alone.
+    #[serde(default)]
+    pub http: Option<String>,
     /// Is the link that this bank dialled open?
     pub online: bool,
     /// Its newest round trip.

@@ -7,16 +7,19 @@ use crate::fresh::IdMaker;
 use crate::http::Options;
 use crate::http::answers::{self, Page};
 use crate::http::counts::Counts;
+use crate::http::guard::bare_host;
+use crate::http::places::Places;
 use crate::http::problem::Problem;
 use crate::ids::{BankId, TxId};
-use crate::limits::HTTP_STREAMS_MAX;
+use crate::limits::{HTTP_STREAMS_MAX, HTTP_STREAMS_OF_HOST_MAX};
 use crate::node::ask::Asker;
 use crate::panel::texts::Lang;
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use serde::de::DeserializeOwned;
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -38,6 +41,9 @@ struct Inner {
     traces: Arc<Semaphore>,
     /// Pages that follow the bank live.
     streams: Arc<Semaphore>,
+    /// ... by where they ask from, and which name or address of this bank they ask.
+    streams_of: Arc<Mutex<BTreeMap<StreamsOf, usize>>>,
+    connections: Places,
     counts: Counts,
     stopping: watch::Receiver<bool>,
 }
@@ -59,6 +65,8 @@ impl App {
             lists: Arc::new(Semaphore::new(options.bounds.lists)),
             traces: Arc::new(Semaphore::new(1)),
             streams: Arc::new(Semaphore::new(HTTP_STREAMS_MAX)),
+            streams_of: Arc::default(),
+            connections: Places::new(options.bounds.connections),
             counts: Counts::default(),
             stopping,
             options,
@@ -112,9 +120,23 @@ impl App {
         self.0.traces.clone().acquire_owned().await.ok()
     }
 
-    /// A place for one more page that follows the bank live; `None` where all are taken.
-    pub fn stream_place(&self) -> Option<OwnedSemaphorePermit> {
-        self.0.streams.clone().try_acquire_owned().ok()
+    /// The places of connections.
+    pub fn places_of_connections(&self) -> &Places {
+        &self.0.connections
+    }
+
+    /// A place for one more page that follows the bank live; `None` where all are taken, or the share of this peer
+    /// and `host`. All names and addresses of loopback are one.
+    pub fn stream_place(&self, peer: SocketAddr, host: &str) -> Option<StreamPlace> {
+        let permit = self.0.streams.clone().try_acquire_owned().ok()?;
+        let of = (peer.ip().to_canonical(), host_of_streams(host));
+        let mut taken = self.0.streams_of.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(of.clone()).or_default();
+        if *count >= HTTP_STREAMS_OF_HOST_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(StreamPlace { _permit: permit, of, all: self.0.streams_of.clone() })
     }
 
     /// Hands `request` to the bank, which does it whether or not anybody waits for the reply.
@@ -205,6 +227,36 @@ impl App {
             }
         }
     }
+}
+
+type StreamsOf = (IpAddr, String);
+
+/// A place of a page that follows the bank live; free again when this goes.
+#[derive(Debug)]
+pub struct StreamPlace {
+    _permit: OwnedSemaphorePermit,
+    of: StreamsOf,
+    all: Arc<Mutex<BTreeMap<StreamsOf, usize>>>,
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        let mut taken = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = taken.get(&self.of).map_or(0, |count| count.saturating_sub(1));
+        if left == 0 {
+            taken.remove(&self.of);
+        } else {
+            taken.insert(self.of.clone(), left);
+        }
+    }
+}
+
+fn host_of_streams(host: &str) -> String {
+    let name = bare_host(host);
+    let is_loopback = name == "localhost"
+        || name.ends_with(".localhost")
+        || name.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
+    if is_loopback { "localhost".to_owned() } else { name }
 }
 
 /// A reply that no route expects.

@@ -1,10 +1,11 @@
 //! A request as routes see it: who asks, under which id, and the body. Reading it is bounded in bytes and in time.
 
 use crate::http::app::App;
-use crate::http::fields::{Fields, TX_RULE};
+use crate::http::fields::Fields;
+use crate::http::key::Key;
+use crate::http::places::Place;
 use crate::http::problem::Problem;
-use crate::ids::TxId;
-use crate::limits::HTTP_BODY_BYTES_MAX;
+use crate::limits::{HTTP_BODY_BYTES_MAX, HTTP_KEY_BYTES_MAX};
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -12,6 +13,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -24,21 +26,24 @@ const DRAINED_BYTES_MAX: usize = 1024 * 1024;
 const DRAINED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The other end of a connection; each request carries it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer(pub SocketAddr);
+#[derive(Debug, Clone)]
+pub struct Peer(pub SocketAddr, pub Arc<Place>);
 
 /// Who asks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Look {
     /// The other end.
     pub peer: SocketAddr,
+    /// Its connection's place.
+    pub place: Arc<Place>,
 }
 
 impl FromRequestParts<App> for Look {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Look, Infallible> {
-        Ok(Look { peer: peer(parts) })
+        let Peer(peer, place) = of_connection(parts);
+        Ok(Look { peer: *peer, place: place.clone() })
     }
 }
 
@@ -47,8 +52,8 @@ impl FromRequestParts<App> for Look {
 pub struct Call {
     /// The other end.
     pub peer: SocketAddr,
-    /// The id that the caller chose.
-    pub key: Option<TxId>,
+    /// The key that the caller chose.
+    pub key: Option<Key>,
     text: String,
 }
 
@@ -87,8 +92,11 @@ pub async fn body_within(body: Body, app: &App) -> Result<Vec<u8>, Problem> {
 
 /// The other end of the connection that a request came over.
 pub fn peer(parts: &Parts) -> SocketAddr {
-    let Peer(peer) = parts.extensions.get().expect("the server tells each request's peer");
-    *peer
+    of_connection(parts).0
+}
+
+fn of_connection(parts: &Parts) -> &Peer {
+    parts.extensions.get().expect("the server tells each request's peer")
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
@@ -107,15 +115,18 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error))
 }
 
-fn read_key(headers: &HeaderMap) -> Result<Option<TxId>, Problem> {
-    let wrong = || Problem::bad(format!("o cabeçalho `Idempotency-Key` {TX_RULE}"));
+fn read_key(headers: &HeaderMap) -> Result<Option<Key>, Problem> {
     let mut values = headers.get_all(KEY_HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(Problem::bad("o cabeçalho `Idempotency-Key` aparece duas vezes"));
     }
-    let text = value.to_str().map_err(|_| wrong())?;
-    TxId::new(text).map(Some).map_err(|_| wrong())
+    let bytes = value.as_bytes();
+    if bytes.is_empty() || bytes.len() > HTTP_KEY_BYTES_MAX {
+        let rule = format!("deve ter de 1 a {HTTP_KEY_BYTES_MAX} bytes");
+        return Err(Problem::bad(format!("o cabeçalho `Idempotency-Key` {rule}")));
+    }
+    Ok(Some(Key::new(bytes)))
 }
 
 async fn read_body(mut body: Body) -> Result<Vec<u8>, Problem> {
@@ -146,7 +157,7 @@ async fn drain(mut body: Body) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
+    use axum::http::{HeaderName, HeaderValue};
 
     fn with(name: &'static str, values: &[&'static str]) -> HeaderMap {
         values.iter().map(|value| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
@@ -166,10 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_an_id() {
+    fn a_key_is_any_text_within_its_bound() {
         assert_eq!(read_key(&HeaderMap::new()), Ok(None));
-        assert_eq!(read_key(&with(KEY_HEADER, &["t-1"])), Ok(Some(TxId::new("t-1").unwrap())));
-        assert!(read_key(&with(KEY_HEADER, &["a b"])).is_err());
+        for key in ["t-1", "a b", "\"8e03978e\"", "a:b", "Zm9v+/==", &"x".repeat(255)] {
+            let headers = HeaderMap::from_iter([(HeaderName::from_static(KEY_HEADER), key.parse().unwrap())]);
+            assert_eq!(read_key(&headers), Ok(Some(Key::new(key.as_bytes()))), "{key}");
+        }
+        let long = [(HeaderName::from_static(KEY_HEADER), "x".repeat(256).parse().unwrap())];
+        assert!(read_key(&HeaderMap::from_iter(long)).is_err());
         assert!(read_key(&with(KEY_HEADER, &[""])).is_err());
         assert!(read_key(&with(KEY_HEADER, &["a", "b"])).is_err());
     }

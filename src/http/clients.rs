@@ -3,11 +3,13 @@
 use crate::http::answers::{Account, Bank, Client};
 use crate::http::app::{App, unforeseen};
 use crate::http::call::{Call, Look};
-use crate::http::fields::{CPF_RULE, Fields, cpf};
+use crate::http::fields::{CPF_RULE, Fields, cpf, given_number};
+use crate::http::history::cause;
+use crate::http::lines;
 use crate::http::problem::{Problem, json};
 use crate::http::reais::Reais;
 use crate::http::turn::Turn;
-use crate::ids::{AccountNumber, ClientKind, ClientName, TaxId};
+use crate::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId};
 use crate::limits::HOLDERS_MAX;
 use crate::money::Money;
 use crate::wire::Reason;
@@ -39,12 +41,18 @@ struct ClientLine {
 #[derive(Clone, Serialize)]
 struct AccountLine {
     numero: String,
+    /// What can still be spent.
     saldo: Reais,
+    /// What undecided transactions hold; it is no part of `saldo`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reservado: Option<Reais>,
 }
 
 impl AccountLine {
     fn of(account: Account) -> AccountLine {
-        AccountLine { numero: account.number, saldo: Reais(Money(account.balance)) }
+        let reservado = (account.held != 0).then_some(Reais(Money(account.held)));
+        let saldo = Reais(Money(account.available));
+        AccountLine { numero: given_number(account.number), saldo, reservado }
     }
 }
 
@@ -56,8 +64,20 @@ pub async fn status() -> Response {
 /// `GET /bancos_on`
 pub async fn banks_online(State(app): State<App>, look: Look) -> Result<Response, Problem> {
     let banks: Vec<Bank> = app.read(look.peer, Request::Banks).await?;
-    let online: Vec<String> = banks.into_iter().filter(|bank| bank.online).map(|bank| bank.address).collect();
-    Ok(json(StatusCode::OK, &online))
+    let online = |place: BankId| banks.iter().any(|bank| bank.online && bank.bank == place.as_u8());
+    // Where another bank serves HTTP only that bank knows. All are asked at once.
+    let mut told = lines::ask_those(&app, &Request::Banks, online).await;
+    told.push((app.bank(), Some(Reply::Done(app.done(look.peer, Request::Banks, unforeseen).await?))));
+    told.sort_by_key(|(bank, _)| *bank);
+    let addresses: Vec<String> = told.iter().filter_map(|(bank, reply)| http_of(*bank, reply)).collect();
+    Ok(json(StatusCode::OK, &addresses))
+}
+
+/// Where `bank` serves HTTP, as it tells of itself in BANKS.
+fn http_of(bank: BankId, reply: &Option<Reply>) -> Option<String> {
+    let Some(Reply::Done(json)) = reply else { return None };
+    let banks: Vec<Bank> = crate::http::answers::read(json).ok()?;
+    banks.into_iter().find(|known| known.bank == bank.as_u8())?.http
 }
 
 /// `GET /clientes`
@@ -83,7 +103,7 @@ pub async fn clients(State(app): State<App>, look: Look) -> Result<Response, Pro
         nome: client.name,
         tipo: client.kind,
     };
-    Ok(turn.json(&clients.into_iter().map(line).collect::<Vec<_>>()))
+    Ok(turn.json(&clients.into_iter().map(line).collect::<Vec<_>>(), &look.place))
 }
 
 /// `GET /contas/<cpf>`
@@ -115,6 +135,8 @@ pub async fn create_client(State(app): State<App>, call: Call) -> Result<Respons
         )?,
         kind: fields.name("tipo", "deve ter de 1 a 64 bytes, sem caracteres de controle", ClientKind::new)?,
     };
+    fields.fit("nome", client.name.check_new())?;
+    fields.fit("tipo", client.kind.check_new())?;
     let _alone = app.creating().await;
     // A client that is there as asked for is no refusal to the bank, and one to this route. Under a key it is the
     // first outcome, told again.
@@ -122,7 +144,9 @@ pub async fn create_client(State(app): State<App>, call: Call) -> Result<Respons
     if call.key.is_none() && is_there(&app, call.peer, look, Reason::UnknownClient).await? {
         return Err(Problem::refused(CLIENT_EXISTS, Reason::AlreadyExists));
     }
-    let refused = |reason: Reason, text: String| Problem::refused(CLIENT_EXISTS, reason).with_details(&text);
+    let refused = |reason: Reason, text: String| {
+        Problem::refused(cause(CLIENT_EXISTS, &[Reason::AlreadyExists], reason), reason).with_details(&text)
+    };
     let created: Client =
         crate::http::answers::read(&app.done(call.peer, Request::Client(client), refused).await?)?;
     let Client { cpf, name: nome, kind: tipo, .. } = created;
@@ -133,21 +157,24 @@ pub async fn create_client(State(app): State<App>, call: Call) -> Result<Respons
 pub async fn open_account(State(app): State<App>, call: Call) -> Result<Response, Problem> {
     let fields = call.fields()?;
     let account = NewAccount {
-        number: fields.account("numero")?,
+        number: fields.new_account("numero")?,
         holders: holders(&fields)?,
         deposit: match fields.find("saldo_inicial") {
             Some(_) => fields.amount_or_zero("saldo_inicial")?,
             None => Money::ZERO,
         },
     };
-    let opened = AccountLine { numero: account.number.to_string(), saldo: Reais(account.deposit) };
+    let numero = given_number(account.number.to_string());
+    let opened = AccountLine { numero, saldo: Reais(account.deposit), reservado: None };
     let _alone = app.creating().await;
     let look = Request::Balance(account.number.clone());
     if call.key.is_none() && is_there(&app, call.peer, look, Reason::UnknownAccount).await? {
         return Err(Problem::refused(ACCOUNT_REFUSED, Reason::AlreadyExists));
     }
-    let refused =
-        |reason: Reason, text: String| Problem::refused(ACCOUNT_REFUSED, reason).with_details(&text);
+    let told = [Reason::UnknownClient, Reason::AlreadyExists, Reason::Refused];
+    let refused = |reason: Reason, text: String| {
+        Problem::refused(cause(ACCOUNT_REFUSED, &told, reason), reason).with_details(&text)
+    };
     app.done(call.peer, Request::Account(account), refused).await?;
     Ok(json(StatusCode::CREATED, &opened))
 }

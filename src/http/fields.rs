@@ -4,6 +4,7 @@
 
 use crate::http::problem::Problem;
 use crate::http::reais::{self, BadReais};
+use crate::ids::fit::Unfit;
 use crate::ids::{AccountNumber, BadName, TaxId, TxId};
 use crate::money::Money;
 use crate::wire::text::shown;
@@ -95,22 +96,43 @@ impl<'a> Fields<'a> {
         read(&self.text(name)?).map_err(|_| self.wrong(name, rule))
     }
 
-    /// A CPF.
+    /// A CPF, or a company's CNPJ.
     ///
     /// # Errors
-    /// When it is missing, or not a text of 11 digits.
+    /// When it is missing, or neither a CPF nor a CNPJ.
     pub fn cpf(&self, name: &str) -> Result<TaxId, Problem> {
         let text = self.text(name)?;
         cpf(&text).ok_or_else(|| self.wrong(name, CPF_RULE))
     }
 
-    /// The number of an account.
+    /// The number of an account. A space in it is kept as `␣`.
     ///
     /// # Errors
     /// When it is missing, or can't be one.
     pub fn account(&self, name: &str) -> Result<AccountNumber, Problem> {
-        let rule = "deve ter de 1 a 64 bytes, sem espaços e sem caracteres de controle";
-        self.name(name, rule, AccountNumber::new)
+        number(&self.text(name)?).ok_or_else(|| self.wrong(name, NUMBER_RULE))
+    }
+
+    /// The number of an account that is to be opened.
+    ///
+    /// # Errors
+    /// When it is missing, or is no good as a new one.
+    pub fn new_account(&self, name: &str) -> Result<AccountNumber, Problem> {
+        let number = self.account(name)?;
+        self.fit(name, number.check_new())?;
+        Ok(number)
+    }
+
+    /// A new text must show all that it has.
+    ///
+    /// # Errors
+    /// When it does not, naming the field.
+    pub fn fit(&self, name: &str, checked: Result<(), Unfit>) -> Result<(), Problem> {
+        checked.map_err(|unfit| match unfit {
+            Unfit::Invisible(_) => self.wrong(name, &format!("não pode ter o caractere invisível {unfit}")),
+            Unfit::Untrimmed => self.wrong(name, "não pode começar nem terminar com espaço"),
+            Unfit::Dots => self.wrong(name, "não pode ser `.` nem `..`"),
+        })
     }
 
     /// The id of a transaction.
@@ -169,14 +191,32 @@ impl<'a> Fields<'a> {
 }
 
 /// What a CPF must be, after the name of its field.
-pub const CPF_RULE: &str = "deve ser um texto de 11 dígitos";
+pub const CPF_RULE: &str = "deve ser um texto: CPF de 11 dígitos, ou CNPJ de 14 letras maiúsculas e dígitos";
+
+/// What an account's number must be, after the name of its field.
+pub const NUMBER_RULE: &str =
+    "deve ter de 1 a 64 bytes, sem caracteres de controle e sem espaço no começo ou no fim";
+
+/// What stands for a space in an account's number, which has none at the bank: a line is cut at its spaces.
+const SPACE: &str = "␣";
 
 /// What a transaction's id must be, after the name of its field.
 pub const TX_RULE: &str = "deve ter de 1 a 64 caracteres entre A-Z a-z 0-9 . _ -";
 
-/// The CPF that `text` is: routes know no companies' numbers.
+/// The CPF or CNPJ that `text` is.
 pub fn cpf(text: &str) -> Option<TaxId> {
-    TaxId::new(text).ok().filter(|cpf| cpf.as_str().len() == 11)
+    TaxId::new(text).ok()
+}
+
+/// The account's number that `text` is, as the bank has it.
+pub fn number(text: &str) -> Option<AccountNumber> {
+    let trimmed = text.trim() == text;
+    AccountNumber::new(&text.replace(' ', SPACE)).ok().filter(|_| trimmed)
+}
+
+/// An account's number as the callers of routes gave it.
+pub fn given_number(number: String) -> String {
+    if number.contains(SPACE) { number.replace(SPACE, " ") } else { number }
 }
 
 /// An object's fields in their order, each with its JSON as it stands.
@@ -209,6 +249,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::fit::check_text;
 
     fn problem<T: fmt::Debug>(result: Result<T, Problem>) -> String {
         result.unwrap_err().error().to_owned()
@@ -231,10 +272,24 @@ mod tests {
     }
 
     #[test]
+    fn a_space_in_a_number_is_kept_and_comes_back() {
+        for text in ["12345-6", "12345 6", "12  3", "conta 1 a"] {
+            let known = number(text).unwrap();
+            assert!(!known.as_str().contains(' '));
+            assert_eq!(given_number(known.to_string()), text);
+        }
+        // One account has one number, whichever way it is written.
+        assert_eq!(number("1 2"), number("1␣2"));
+        for bad in ["", " ", " 1", "1 ", "1\t2", "1\u{a0}2", &"1 ".repeat(40)] {
+            assert_eq!(number(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
     fn a_wrong_field_is_named() {
-        let text = r#"{"cpf":"123","n":1,"valor":0,"v":1.005,"s":"x y","o":{"valor":"1"},"nada":null,"e\u0073c":"a"}"#;
+        let text = r#"{"cpf":"123","n":1,"valor":0,"v":1.005,"s":" x","o":{"valor":"1"},"nada":null,"e\u0073c":"a"}"#;
         let fields = Fields::of_body(text).unwrap();
-        assert!(problem(fields.cpf("cpf")).contains("`cpf` deve ser um texto de 11"));
+        assert!(problem(fields.cpf("cpf")).contains("`cpf` deve ser um texto: CPF de 11"));
         assert!(problem(fields.cpf("n")).contains("`n` deve ser um texto"));
         assert!(problem(fields.amount("valor")).contains("`valor` deve ser maior que zero"));
         assert!(problem(fields.amount("v")).contains("`v` deve ter no máximo duas"));
@@ -243,6 +298,7 @@ mod tests {
         assert!(problem(fields.text("outro")).contains("`outro` falta"));
         assert!(problem(fields.flag("n")).contains("`n` deve ser true ou false"));
         assert!(problem(fields.list("n")).contains("`n` deve ser uma lista"));
+        assert!(problem(fields.fit("s", check_text("a\u{202e}b"))).contains("`s` não pode ter"));
         assert_eq!(fields.text("esc").unwrap(), "a");
         let inside = Fields::of_item("participantes[1]", fields.get("o").unwrap()).unwrap();
         assert!(problem(inside.amount("valor")).contains("`participantes[1].valor` deve ser um número"));

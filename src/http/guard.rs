@@ -1,15 +1,19 @@
 //! Whose pages may use the routes: this bank's own, and those of the origins that the operator named.
 //!
-//! A browser sends what any page asks it to. So what changes something is refused when the browser says that
-//! another site asks, and when a loopback bank is called by a name that is not this machine's (a name may be made
-//! to lead here). Programs that are no browsers say nothing of the sort, and are not asked to.
+//! A browser sends what any page asks it to. So what changes something, and a stream that stays open, is refused
+//! when the browser says that another site asks; and every request is refused that calls this bank by a name which
+//! the operator did not give: anybody may make a name lead to any address (DNS rebinding). Programs that are no
+//! browsers say nothing of where they come from, and are not asked to.
 
 use crate::http::app::App;
 use crate::http::problem::Problem;
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
 use axum::response::Response;
 use std::net::IpAddr;
+
+/// The stream of events: it takes one of few places for as long as it is open.
+pub const EVENTS_PATH: &str = "/painel/eventos";
 
 /// How long a browser may remember what it was allowed, in seconds.
 const REMEMBERED_S: &str = "600";
@@ -35,8 +39,14 @@ pub enum Stop {
 /// When it goes no further.
 pub fn check<B>(app: &App, request: &Request<B>) -> Result<Pass, Stop> {
     let headers = request.headers();
-    if app.options().is_loopback && !host_is_here(headers) {
-        let error = "O cabeçalho `Host` não é um nome desta máquina";
+    let host = match named_host(request) {
+        Ok(host) => host,
+        Err(error) => return Err(Stop::Refused(Problem::bad(error))),
+    };
+    if let Some(host) = host
+        && !is_own(host, app.options().on_loopback, &app.options().hosts)
+    {
+        let error = "O cabeçalho `Host` não é um endereço nem um nome deste banco (--http-host)";
         return Err(Stop::Refused(Problem::new(StatusCode::FORBIDDEN, error)));
     }
     let origin = headers.get(header::ORIGIN);
@@ -45,7 +55,8 @@ pub fn check<B>(app: &App, request: &Request<B>) -> Result<Pass, Stop> {
     if request.method() == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
         return Err(if allowed.is_some() { Stop::Allowed(pass) } else { Stop::Refused(foreign()) });
     }
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+        && request.uri().path() != EVENTS_PATH;
     let same = origin.is_none_or(|origin| is_same(origin, headers));
     if !safe && allowed.is_none() && !(same && asked_from_here(headers)) {
         return Err(Stop::Refused(foreign()));
@@ -101,17 +112,39 @@ fn asked_from_here(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Is the host an address, or a name that every machine has for itself?
-fn host_is_here(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(header::HOST) else { return true };
-    let Ok(host) = host.to_str() else { return false };
+/// The host that a request is for: that of its target where it names one, else of its `Host` header. None where an
+/// old program (HTTP/1.0) sends none.
+///
+/// # Errors
+/// When it is missing, stands twice, or can't be read.
+fn named_host<B>(request: &Request<B>) -> Result<Option<&str>, &'static str> {
+    if let Some(authority) = request.uri().authority() {
+        return Ok(Some(authority.as_str()));
+    }
+    let mut given = request.headers().get_all(header::HOST).iter();
+    match (given.next(), given.next()) {
+        (None, _) if request.version() == Version::HTTP_10 => Ok(None),
+        (None, _) => Err("falta o cabeçalho `Host`"),
+        (Some(_), Some(_)) => Err("o cabeçalho `Host` aparece duas vezes"),
+        (Some(host), None) => host.to_str().map(Some).map_err(|_| "o cabeçalho `Host` não pode ser lido"),
+    }
+}
+
+/// A host without its port, its brackets and its last dot, in lower case.
+pub fn bare_host(host: &str) -> String {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         Some(_) | None => host,
     };
-    let name = name.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
-    let lower = name.to_ascii_lowercase();
-    lower == "localhost" || lower.ends_with(".localhost") || lower.parse::<IpAddr>().is_ok()
+    name.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// Is the host an address, which nobody can make lead elsewhere, a name that every machine has for itself, or one
+/// that the operator gave?
+fn is_own(host: &str, on_loopback: bool, hosts: &[String]) -> bool {
+    let name = bare_host(host);
+    let is_loopback_name = || name == "localhost" || name.ends_with(".localhost");
+    name.parse::<IpAddr>().is_ok() || hosts.contains(&name) || (on_loopback && is_loopback_name())
 }
 
 #[cfg(test)]
@@ -123,16 +156,36 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_this_machine() {
+    fn a_host_is_an_address_or_a_name_that_was_given() {
+        let given = ["painel.example".to_owned()];
         for yes in
             ["localhost", "LOCALHOST:5030", "127.0.0.1:5030", "[::1]:5030", "10.0.0.7", "a.localhost:1"]
         {
-            assert!(host_is_here(&headers(&[("host", yes)])), "{yes}");
+            assert!(is_own(yes, true, &[]), "{yes}");
         }
-        for no in ["evil.example", "evil.example:5030", "localhost.evil.example", ""] {
-            assert!(!host_is_here(&headers(&[("host", no)])), "{no}");
+        for no in
+            ["evil.example", "evil.example:5030", "localhost.evil.example", "", "127.0.0.1.evil.example"]
+        {
+            assert!(!is_own(no, true, &given) && !is_own(no, false, &given), "{no}");
         }
-        assert!(host_is_here(&headers(&[])));
+        assert!(is_own("Painel.Example.:80", false, &given) && !is_own("painel.example", false, &[]));
+        assert!(!is_own("localhost:5030", false, &given), "it is not on loopback");
+    }
+
+    #[test]
+    fn a_request_names_one_host() {
+        let request = |target: &str, version: Version, hosts: &[&str]| {
+            let builder = Request::builder().uri(target).version(version);
+            hosts.iter().fold(builder, |builder, host| builder.header("host", *host)).body(()).unwrap()
+        };
+        let host = |target: &str, hosts: &[&str]| {
+            named_host(&request(target, Version::HTTP_11, hosts)).map(|host| host.map(str::to_owned))
+        };
+        assert_eq!(host("/", &["a:1"]), Ok(Some("a:1".to_owned())));
+        // The target goes before the header, as RFC 9112 says.
+        assert_eq!(host("http://evil.example/", &["127.0.0.1"]), Ok(Some("evil.example".to_owned())));
+        assert!(host("/", &[]).is_err() && host("/", &["127.0.0.1", "evil.example"]).is_err());
+        assert_eq!(named_host(&request("/", Version::HTTP_10, &[])), Ok(None));
     }
 
     #[test]

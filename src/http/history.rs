@@ -1,15 +1,17 @@
 //! What became of transactions: all that this bank remembers, those that are undecided, and a single one.
 
-use crate::http::answers::{Event, Op, Pending};
+use crate::http::answers::{Event, Info, Op, Page, Pending, read_page};
 use crate::http::app::{App, unexpected, unforeseen};
 use crate::http::call::Look;
-use crate::http::fields::TX_RULE;
+use crate::http::fields::{TX_RULE, given_number};
+use crate::http::key::Key;
 use crate::http::lines;
 use crate::http::problem::{Problem, json};
 use crate::http::reais::Reais;
 use crate::http::timeline;
 use crate::http::turn::Turn;
 use crate::ids::{Time, TxId};
+use crate::limits::{HTTP_PENDING_PAGE_MAX, TX_ID_BYTES_MAX};
 use crate::money::Money;
 use crate::panel::details;
 use crate::panel::texts::Lang;
@@ -18,10 +20,13 @@ use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use serde::Serialize;
 use std::net::SocketAddr;
+
+/// How many outcomes the bank has, also where it lists its newest only.
+const TOTAL_HEADER: HeaderName = HeaderName::from_static("x-total");
 
 #[derive(Serialize)]
 struct Line {
@@ -57,28 +62,96 @@ struct Participante {
 pub async fn history(State(app): State<App>, look: Look) -> Result<Response, Problem> {
     let turn = Turn::wait(&app).await?;
     // Undecided ones first: one that is decided between the two questions is then among the outcomes, too.
-    let pending = pending_list(&app, look.peer).await?;
+    let page = pending_page(&app, look.peer, None, HTTP_PENDING_PAGE_MAX).await?;
+    let (mut pending, next) = (page.items, page.next);
+    pending.sort_by_key(|pending| pending.since);
+    let info: Info = app.read(look.peer, Request::Info).await?;
     let mut events = events(&app, look.peer).await?;
     events.reverse();
     let undecided = |pending: &Pending| !events.iter().any(|event| event.tx == pending.tx);
     let pending: Vec<Line> = pending.into_iter().filter(undecided).map(under_way).collect();
     let lines: Vec<Line> = events.into_iter().map(|event| ended(&app, event)).chain(pending).collect();
-    Ok(turn.json(&lines))
+    let mut response = with_next(turn.json(&lines, &look.place), next.as_deref());
+    // How many outcomes there are, of which the newest stand in the list.
+    response.headers_mut().insert(TOTAL_HEADER, HeaderValue::from(info.committed + info.aborted));
+    Ok(response)
 }
 
-/// `GET /pendentes`: the participants of each undecided transaction.
-pub async fn pending(State(app): State<App>, look: Look) -> Result<Response, Problem> {
+/// `GET /pendentes`: the participants of each undecided transaction, one page of them.
+pub async fn pending(State(app): State<App>, look: Look, uri: Uri) -> Result<Response, Problem> {
     let turn = Turn::wait(&app).await?;
-    let pending = pending_list(&app, look.peer).await?;
-    let lists: Vec<_> = pending.into_iter().map(|pending| participants(pending.ops)).collect();
-    Ok(turn.json(&lists))
+    let after = match query(&uri, "depois") {
+        Some(after) => Some(TxId::new(&after).map_err(|_| Problem::bad(format!("`depois` {TX_RULE}")))?),
+        None => None,
+    };
+    let page = pending_page(&app, look.peer, after, HTTP_PENDING_PAGE_MAX).await?;
+    let lists: Vec<_> = page.items.into_iter().map(|pending| participants(pending.ops)).collect();
+    Ok(with_next(turn.json(&lists, &look.place), page.next.as_deref()))
 }
 
-async fn pending_list(app: &App, peer: SocketAddr) -> Result<Vec<Pending>, Problem> {
-    let request = |after: Option<String>| Ok(Request::Pending { after: tx_key(after)? });
-    let mut pending: Vec<Pending> = app.list(peer, request, unforeseen).await?;
-    pending.sort_by_key(|pending| pending.since);
-    Ok(pending)
+/// Where the next page of undecided transactions is, as RFC 8288 has it.
+fn with_next(mut response: Response, next: Option<&str>) -> Response {
+    let link = next
+        .and_then(|next| HeaderValue::from_str(&format!("</pendentes?depois={next}>; rel=\"next\"")).ok());
+    if let Some(link) = link {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    response
+}
+
+fn query(uri: &Uri, name: &str) -> Option<String> {
+    let pairs = form_urlencoded::parse(uri.query().unwrap_or("").as_bytes());
+    pairs.into_owned().find(|(known, _)| known == name).map(|(_, value)| value)
+}
+
+/// At most `most` undecided transactions behind `after`, in the order of their ids, which is that of their age where a
+/// bank made them.
+///
+/// # Errors
+/// 503.
+pub async fn pending_page(
+    app: &App,
+    peer: SocketAddr,
+    after: Option<TxId>,
+    most: usize,
+) -> Result<Page<Pending>, Problem> {
+    let (mut items, mut after): (Vec<Pending>, _) = (Vec::new(), after);
+    loop {
+        let json = app.done(peer, Request::Pending { after }, unforeseen).await?;
+        let page: Page<Pending> = read_page(&json)?;
+        items.extend(page.items);
+        if items.len() > most {
+            items.truncate(most);
+            let next = items.last().map(|last| last.tx.clone());
+            return Ok(Page { items, next });
+        }
+        match page.next {
+            Some(_) if items.len() == most => return Ok(Page { items, next: page.next }),
+            Some(next) => after = tx_key(Some(next))?,
+            None => return Ok(Page { items, next: None }),
+        }
+    }
+}
+
+/// The undecided transaction `tx`, if it is one here.
+///
+/// # Errors
+/// 503.
+pub async fn pending_one(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Option<Pending>, Problem> {
+    let page = pending_page(app, peer, before(tx), 1).await?;
+    Ok(page.items.into_iter().find(|pending| pending.tx == tx.as_str()))
+}
+
+/// The greatest id that is less than `tx`, so that a list which begins behind it begins with `tx`.
+fn before(tx: &TxId) -> Option<TxId> {
+    const LETTERS: &[u8] = b"-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+    let (rest, last) = tx.as_str().split_at(tx.as_str().len() - 1);
+    let at = LETTERS.iter().position(|letter| last.as_bytes() == [*letter])?;
+    let Some(lower) = at.checked_sub(1).map(|at| char::from(LETTERS[at])) else {
+        return TxId::new(rest).ok();
+    };
+    let filled = TX_ID_BYTES_MAX - rest.len() - 1;
+    TxId::new(&format!("{rest}{lower}{}", "z".repeat(filled))).ok()
 }
 
 fn tx_key(after: Option<String>) -> Result<Option<TxId>, Problem> {
@@ -130,6 +203,28 @@ fn refusal(reason: Reason, text: &str) -> String {
     if more.is_empty() { in_words(reason).to_owned() } else { format!("{} ({more})", in_words(reason)) }
 }
 
+/// `words` where they are true of this reason, which is then one of `of`; else the reason in words.
+pub fn cause(words: &'static str, of: &[Reason], reason: Reason) -> &'static str {
+    if of.contains(&reason) {
+        return words;
+    }
+    match reason {
+        Reason::InsufficientFunds => "Saldo insuficiente",
+        Reason::UnknownAccount => "Conta não encontrada",
+        Reason::UnknownClient => "Cliente não encontrado",
+        Reason::NotHolder => "O CPF não é titular da conta",
+        Reason::Locked => "O registro espera outra transação; tente de novo",
+        Reason::Unbalanced => "Débitos e créditos não batem",
+        Reason::DuplicateId => "O id já foi usado por outra transação",
+        Reason::AlreadyExists => "Já existe",
+        Reason::Malformed => "Pedido malformado",
+        Reason::Limit => "Passa de um limite, ou o banco está ocupado",
+        Reason::Expired => "O tempo acabou; tente de novo",
+        Reason::Refused => "Recusada a pedido",
+        Reason::Unreachable => "Um banco não pôde ser alcançado; tente de novo",
+    }
+}
+
 /// A reason in the words of the people who use the routes.
 pub fn in_words(reason: Reason) -> &'static str {
     match reason {
@@ -164,7 +259,7 @@ fn participant(op: Op) -> Participante {
     Participante {
         banco: op.bank,
         cpf: op.cpf,
-        numero: op.account,
+        numero: op.account.map(given_number),
         operacao,
         valor: op.amount.map(|centavos| Reais(Money(centavos))),
         chave: op.key,
@@ -210,7 +305,8 @@ pub async fn transaction(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let given = path.map(|Path(given)| given).unwrap_or_default();
-    let tx = TxId::new(&given).map_err(|_| Problem::bad(format!("`id` {TX_RULE}")))?;
+    // It may also be the key that the transaction was asked for under.
+    let tx = Key::new(given.as_bytes()).newest(&app, look.peer).await?;
     let mut outcome = outcome(&app, look.peer, &tx).await?;
     if uri.query() != Some("resumo") {
         details(&app, look.peer, &tx, &mut outcome).await?;
@@ -277,7 +373,7 @@ async fn details(app: &App, peer: SocketAddr, tx: &TxId, outcome: &mut Outcome) 
         outcome.banco = event.by;
         outcome.participantes = event.ops.map(|ops| participants(Some(ops)));
     } else {
-        let pending = pending_list(app, peer).await?.into_iter().find(|pending| pending.tx == tx.as_str());
+        let pending = pending_one(app, peer, tx).await?;
         outcome.participantes = pending.map(|pending| participants(pending.ops));
     }
     let Some(timeline) = timeline::of(app, tx).await else { return Ok(()) };
@@ -297,4 +393,32 @@ async fn details(app: &App, peer: SocketAddr, tx: &TxId, outcome: &mut Outcome) 
 async fn events(app: &App, peer: SocketAddr) -> Result<Vec<Event>, Problem> {
     let request = |after: Option<String>| Ok(Request::History { count: None, after: tx_key(after)? });
     app.list(peer, request, unforeseen).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Nothing lies between an id and the one before it.
+        #[test]
+        fn a_list_behind_the_id_before_begins_with_the_id(
+            tx in "[-A-Za-z0-9._]{1,64}",
+            other in "[-A-Za-z0-9._]{1,64}",
+        ) {
+            let (tx, other) = (TxId::new(&tx).unwrap(), TxId::new(&other).unwrap());
+            let before = before(&tx);
+            prop_assert!(before.as_ref().is_none_or(|before| *before < tx));
+            prop_assert!(other >= tx || before.is_some_and(|before| other <= before));
+        }
+    }
+
+    #[test]
+    fn the_id_before() {
+        let of = |tx: &str| before(&TxId::new(tx).unwrap()).map(|tx| tx.to_string());
+        assert_eq!(of("-"), None);
+        assert_eq!(of("a-"), Some("a".to_owned()));
+        assert_eq!(of("a0"), Some(format!("a.{}", "z".repeat(62))));
+    }
 }

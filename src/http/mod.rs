@@ -15,12 +15,14 @@ mod counts;
 mod fields;
 mod guard;
 mod history;
+mod key;
 mod lines;
 mod moves;
 mod openapi;
 mod outside;
 mod pages;
 mod patient;
+mod places;
 mod problem;
 mod reais;
 pub mod routes;
@@ -52,8 +54,10 @@ pub struct Options {
     pub bank: BankId,
     /// Addresses by position; `-` where a bank left.
     pub places: Vec<String>,
-    /// Does it listen on this machine's loopback only?
-    pub is_loopback: bool,
+    /// Do names of this machine's loopback lead to it?
+    pub on_loopback: bool,
+    /// Other names by which it may be called, in lower case.
+    pub hosts: Vec<String>,
     /// Origins of other sites whose pages may use the routes.
     pub origins: Vec<HeaderValue>,
     /// What this bank tells of its steps.

@@ -3,6 +3,7 @@
 use crate::http::app::{App, unexpected};
 use crate::http::call::Call;
 use crate::http::fields::Fields;
+use crate::http::history::cause;
 use crate::http::problem::{Problem, json};
 use crate::ids::{AccountNumber, BankId, TaxId, TxId};
 use crate::limits::OPS_MAX;
@@ -154,14 +155,19 @@ impl Holder {
 async fn execute(app: &App, call: &Call, ops: Vec<Op>, refused: &'static str) -> Result<Response, Problem> {
     let transaction = Transaction::from_ops(ops, None)
         .map_err(|fault| Problem::refused(refused, fault.reason).with_details(&fault.text))?;
-    let tx = call.key.clone().unwrap_or_else(|| app.fresh_id());
+    let tx = match &call.key {
+        Some(key) => key.next(app, call.peer, &transaction).await?,
+        None => app.fresh_id(),
+    };
     let reply = app.ask(call.peer, Request::Execute(tx.clone(), Arc::new(transaction))).await?;
     match reply {
         Reply::Committed(tx, ..) => {
             Ok(about(json(StatusCode::OK, &serde_json::json!({ "success": true })), &tx))
         }
-        Reply::Aborted(tx, _, reason) => Err(Problem::refused(refused, reason).about(&tx)),
-        Reply::Err(reason, text) => Err(Problem::refused(refused, reason).with_details(&text).about(&tx)),
+        Reply::Aborted(tx, _, reason) => Err(Problem::refused(told(refused, reason), reason).about(&tx)),
+        Reply::Err(reason, text) => {
+            Err(Problem::refused(told(refused, reason), reason).with_details(&text).about(&tx))
+        }
         Reply::Doubt(tx, _) => Ok(pending(&tx)),
         other @ (Reply::Ok(..)
         | Reply::Nok(..)
@@ -170,6 +176,18 @@ async fn execute(app: &App, call: &Call, ops: Vec<Op>, refused: &'static str) ->
         | Reply::Refused(..)
         | Reply::Pong
         | Reply::Bye) => Err(unexpected(&other)),
+    }
+}
+
+/// The words of a refusal: the route's own where they are true of this reason, else the reason's.
+fn told(refused: &'static str, reason: Reason) -> &'static str {
+    let books = [Reason::UnknownAccount, Reason::UnknownClient, Reason::NotHolder];
+    match refused {
+        DEPOSIT_REFUSED => cause(refused, &books, reason),
+        WITHDRAW_REFUSED if reason == Reason::InsufficientFunds => refused,
+        WITHDRAW_REFUSED => cause(refused, &books, reason),
+        // "It failed" is true whatever the reason, which stands in `motivo`.
+        _ => refused,
     }
 }
 

@@ -88,7 +88,7 @@ pub async fn abort(State(app): State<App>, call: Call) -> Result<Response, Probl
 fn id(call: &Call, fields: &Fields<'_>) -> Result<TxId, Problem> {
     let tx = fields.tx("id")?;
     match &call.key {
-        Some(key) if *key != tx => Err(fields.wrong("id", "difere do cabeçalho `Idempotency-Key`")),
+        Some(key) if *key.first() != tx => Err(fields.wrong("id", "difere do cabeçalho `Idempotency-Key`")),
         Some(_) | None => Ok(tx),
     }
 }

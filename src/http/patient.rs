@@ -1,9 +1,11 @@
 //! A socket whose other end must go on reading: one that takes nothing, or drop by drop, is given up.
 
 use crate::crash::{self, Step};
+use crate::http::places::Place;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,12 +21,14 @@ pub struct Patient<S> {
     within: Duration,
     /// Since when it waits, and what was taken since.
     stalled: Option<(Pin<Box<Sleep>>, usize)>,
+    /// Learns when it waits.
+    place: Arc<Place>,
 }
 
 impl<S> Patient<S> {
     /// What is written to `stream` is taken `within` this time, or as much of it as counts; else it fails.
-    pub fn new(stream: S, within: Duration) -> Patient<S> {
-        Patient { stream, within, stalled: None }
+    pub fn new(stream: S, within: Duration, place: Arc<Place>) -> Patient<S> {
+        Patient { stream, within, stalled: None, place }
     }
 
     /// A write that is `done`, or waits.
@@ -32,6 +36,7 @@ impl<S> Patient<S> {
         match done {
             Poll::Ready(Ok(bytes)) => {
                 crash::step(Step::HttpAnswered);
+                self.place.set_stalled(false);
                 self.stalled = self.stalled.take().and_then(|(end, taken)| {
                     let taken = taken + bytes;
                     (taken < PROGRESS_BYTES).then_some((end, taken))
@@ -48,12 +53,15 @@ impl<S> Patient<S> {
         if done.is_pending() {
             return self.stall(cx);
         }
-        self.stalled = None;
+        if self.stalled.take().is_some() {
+            self.place.set_stalled(false);
+        }
         done
     }
 
     fn stall<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let within = self.within;
+        self.place.set_stalled(true);
         let (end, _) = self.stalled.get_or_insert_with(|| (Box::pin(sleep(within)), 0));
         end.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }

@@ -1,13 +1,14 @@
 //! The list of all routes, and the router made from it. `openapi` describes the same list.
 
 use crate::http::app::App;
+use crate::http::pages::Visit;
 use crate::http::problem::Problem;
 use crate::http::{clients, history, moves, openapi, outside, pages, watch};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
 /// A route: its method, its path as the router takes it, and who answers.
@@ -66,12 +67,31 @@ async fn count(State(app): State<App>, route: Option<MatchedPath>, request: Requ
     response
 }
 
-async fn unknown_path(uri: Uri) -> Problem {
+async fn unknown_path(State(app): State<App>, visit: Visit, uri: Uri, headers: HeaderMap) -> Response {
     let path = crate::wire::text::shown(uri.path());
-    Problem::new(StatusCode::NOT_FOUND, format!("Caminho desconhecido: {path}"))
+    let problem = Problem::new(StatusCode::NOT_FOUND, format!("Caminho desconhecido: {path}"));
+    told(&problem, &app, &visit, uri.path(), &headers)
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> Problem {
+async fn wrong_method(
+    State(app): State<App>,
+    visit: Visit,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     let (method, path) = (method.as_str(), crate::wire::text::shown(uri.path()));
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} não aceita {method}"))
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} não aceita {method}"));
+    told(&problem, &app, &visit, uri.path(), &headers)
+}
+
+/// People get a page and programs JSON: browsers say that they want HTML, and the panel has nothing else.
+fn told(problem: &Problem, app: &App, visit: &Visit, path: &str, headers: &HeaderMap) -> Response {
+    let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let of_panel = path == "/painel" || path.starts_with("/painel/");
+    if of_panel || accepts.into_iter().any(|accept| accept.contains("text/html")) {
+        pages::failed(problem, app, visit)
+    } else {
+        problem.clone().into_response()
+    }
 }

@@ -8,24 +8,24 @@ use crate::http::app::App;
 use crate::http::call::Peer;
 use crate::http::guard::{self, Stop};
 use crate::http::patient::Patient;
+use crate::http::places::AtWork;
 use crate::http::routes;
 use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_SHUTDOWN_MS_MAX};
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{Request, Response, StatusCode};
 use axum::response::IntoResponse;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 /// After an accept failed for want of something, so long nothing is accepted.
@@ -34,7 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves `listener` until the process ends; what is under way then is answered first, within a time.
 pub async fn serve(app: App, listener: TcpListener) {
     let bounds = app.options().bounds.clone();
-    let places = Arc::new(Semaphore::new(bounds.connections));
+    let places = app.places_of_connections().clone();
     let router = routes::router(app.clone());
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
@@ -54,21 +54,26 @@ pub async fn serve(app: App, listener: TcpListener) {
                 }
             },
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
+        let Some(ticket) = places.take(peer.ip().to_canonical()) else {
             refuse(&stream);
             continue;
         };
         // An answer is one write: waiting for more to send would only add delay.
         let _ = stream.set_nodelay(true);
         let (app, router) = (app.clone(), router.clone());
-        let answer = move |request| answer(app.clone(), router.clone(), peer, request);
-        let stream = Patient::new(stream, Duration::from_millis(bounds.unread_ms));
+        let place = ticket.place().clone();
+        let of = Peer(peer, place.clone());
+        let answer = move |request| answer(app.clone(), router.clone(), of.clone(), request);
+        let stream = Patient::new(stream, Duration::from_millis(bounds.unread_ms), place.clone());
         let connection = http.serve_connection(TokioIo::new(stream), service_fn(answer));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            // How a connection ends, in time or not, is the other end's affair.
-            let _ = connection.await;
-            drop(place);
+            tokio::select! {
+                // How a connection ends, in time or not, is the other end's affair.
+                _ = connection => (),
+                () = place.is_given_up() => (),
+            }
+            drop(ticket);
         });
     }
     drop(listener);
@@ -79,7 +84,7 @@ pub async fn serve(app: App, listener: TcpListener) {
 async fn answer(
     app: App,
     router: Router,
-    peer: SocketAddr,
+    of: Peer,
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let pass = match guard::check(&app, &request) {
@@ -89,11 +94,41 @@ async fn answer(
             return Ok(stop.into_response());
         }
     };
-    request.extensions_mut().insert(Peer(peer));
+    // While a request comes in, its connection may still be given up for another.
+    let incoming = request.body().is_end_stream().then(|| of.1.work());
+    let place = of.1.clone();
+    request.extensions_mut().insert(of);
     let mut response = TowerToHyperService::new(router).call(request).await?;
     pass.onto(&mut response);
     crash::step(Step::HttpAnswering);
-    Ok(response)
+    let work = incoming.unwrap_or_else(|| place.work());
+    Ok(response.map(|body| Body::new(Worked { body, _work: work })))
+}
+
+/// A body whose connection is at work until it is handed over.
+struct Worked {
+    body: Body,
+    _work: AtWork,
+}
+
+impl HttpBody for Worked {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 impl Stop {

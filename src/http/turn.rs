@@ -1,11 +1,14 @@
-//! Long answers: so many are made and under way at once, and each has a time in which it must be taken.
+//! Long answers: so many are made at once, what is not read yet has a bound in bytes, and each has a time in which it
+//! must be taken.
 //!
-//! A list of the whole bank may take much memory, which lives until the last of it is sent. So its turn ends only
-//! then, and a caller who reads slowly is given up.
+//! A list of the whole bank may take much memory, which lives until the last of it is sent. A turn ends when its list
+//! is made, so a caller who does not read holds up nobody who wants another; past the bound of unread bytes the oldest
+//! answers are given up.
 
 use crate::http::app::App;
+use crate::http::places::{Place, Unread};
 use crate::http::problem::Problem;
-use crate::limits::HTTP_LIST_MS_MAX;
+use crate::limits::{HTTP_LIST_MS_MAX, HTTP_UNREAD_BYTES_MAX};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -15,6 +18,7 @@ use serde::Serialize;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
@@ -26,7 +30,8 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// A turn at making a long answer.
 #[derive(Debug)]
 pub struct Turn {
-    _place: OwnedSemaphorePermit,
+    app: App,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Turn {
@@ -35,15 +40,16 @@ impl Turn {
     /// # Errors
     /// 503 when this process ends.
     pub async fn wait(app: &App) -> Result<Turn, Problem> {
-        let turn = app.list_turn().await.map(|place| Turn { _place: place });
+        let turn = app.list_turn().await.map(|permit| Turn { app: app.clone(), _permit: permit });
         turn.ok_or_else(|| Problem::unavailable("Este banco está terminando"))
     }
 
-    /// The answer: 200, JSON. The turn ends when it is sent.
-    pub fn json<T: Serialize>(self, value: &T) -> Response {
+    /// The answer: 200, JSON, to be read on `place`. The turn ends here.
+    pub fn json<T: Serialize>(self, value: &T, place: &Arc<Place>) -> Response {
         let text = serde_json::to_vec(value).expect("answers are plain JSON");
         let deadline = Box::pin(sleep(Duration::from_millis(HTTP_LIST_MS_MAX)));
-        let body = Long { rest: text.into(), deadline, _turn: self };
+        let unread = self.app.places_of_connections().unread(place, text.len(), HTTP_UNREAD_BYTES_MAX);
+        let body = Long { rest: text.into(), deadline, _unread: unread };
         let mut response = Response::new(Body::new(BoxBody::new(body)));
         *response.status_mut() = StatusCode::OK;
         let kind = HeaderValue::from_static("application/json");
@@ -56,7 +62,7 @@ impl Turn {
 struct Long {
     rest: Bytes,
     deadline: Pin<Box<Sleep>>,
-    _turn: Turn,
+    _unread: Unread,
 }
 
 impl HttpBody for Long {

@@ -9,7 +9,7 @@ use crate::ids::{BankId, BankSet};
 use crate::limits::BANKS_MAX;
 use crate::money::Total;
 use crate::wire::Reason;
-use crate::wire::detail::{Banks, Detail, Words};
+use crate::wire::detail::{Banks, Detail, Word, Words};
 
 /// What `text`, which stands beside a reason, says in this language.
 pub fn in_words(lang: Lang, text: &str) -> String {
@@ -98,6 +98,13 @@ fn in_portuguese(detail: &Detail) -> String {
         Detail::NoTokens => "faltam provas dos votos; este banco pergunta aos outros".into(),
         Detail::ClockAtEnd => "o relógio está no fim dos tempos que podem ser escritos".into(),
         Detail::NoPlace => "há conexões demais, tente mais tarde".into(),
+        Detail::Invisible { field, character } => {
+            format!("{} não pode ter o caractere invisível {character}", words_of(field))
+        }
+        Detail::Untrimmed { field } => {
+            format!("{} não pode começar nem terminar com espaço", words_of(field))
+        }
+        Detail::Dots { field } => format!("{} não pode ser `.` nem `..`", words_of(field)),
         Detail::NotMember { bank } => format!("o banco {bank} não está no consórcio"),
         Detail::Follows { by, its } => followed(Lang::Pt, *by, its.0.is_empty()) + &its.0,
         Detail::NotNamed { bank } => format!("a transação não nomeia este banco, o {bank}"),
@@ -146,6 +153,18 @@ fn in_portuguese(detail: &Detail) -> String {
     }
 }
 
+/// A field of a line as the routes and the panel call it.
+fn words_of(field: &Word) -> &str {
+    match field.0.as_str() {
+        "`account`" | "`number`" => "o número da conta",
+        "`key`" => "a chave",
+        "`value`" => "o valor",
+        "`name`" => "o nome",
+        "`kind`" => "o tipo",
+        other => other,
+    }
+}
+
 /// The wire's own words, but for what people write in another way.
 fn in_english(detail: &Detail) -> String {
     match detail {
@@ -174,6 +193,9 @@ fn in_english(detail: &Detail) -> String {
         | Detail::NoTokens
         | Detail::ClockAtEnd
         | Detail::NoPlace
+        | Detail::Invisible { .. }
+        | Detail::Untrimmed { .. }
+        | Detail::Dots { .. }
         | Detail::NotMember { .. }
         | Detail::Follows { .. }
         | Detail::NotNamed { .. }

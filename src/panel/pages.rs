@@ -75,6 +75,10 @@ page! {
         first: bool,
         /// The link to the next page.
         next: Option<String>,
+        /// The link to undecided transactions that do not stand here.
+        more_pending: Option<String>,
+        /// Does the bank have outcomes that it does not list any more?
+        ends_early: bool,
     }
 }
 
@@ -171,8 +175,12 @@ page! {
 page! {
     /// 6. Pendentes.
     Pending, "pendentes.html" {
-        /// Oldest first.
+        /// By id.
         rows: Vec<PendingRow>,
+        /// Is this the first page?
+        first: bool,
+        /// The link to the next page.
+        next: Option<String>,
         /// What came of «resolve now», just before.
         resolved: Option<Resolved>,
     }

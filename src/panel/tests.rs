@@ -142,7 +142,7 @@ fn pages(lang: Lang) -> Vec<(&'static str, String)> {
         transfers_in: Total(210),
         transfers_out: Total(210),
     };
-    let process = |bank, state| ProcessRow { bank, address: "127.0.0.1:8886".into(), state };
+    let process = |bank, state| ProcessRow { bank, address: "127.0.0.1:8886".into(), state, this: false };
     vec![
         (
             "inicio",
@@ -224,6 +224,8 @@ fn pages(lang: Lang) -> Vec<(&'static str, String)> {
                 filter: Some(State::Aborted),
                 rows: rows(),
                 first: false,
+                more_pending: None,
+                ends_early: true,
                 next: Some("/painel/historico?depois=t1".into()),
             }
             .render()
@@ -324,6 +326,8 @@ fn pages(lang: Lang) -> Vec<(&'static str, String)> {
             "pendentes",
             Pending {
                 f: of(Page::Pending),
+                first: true,
+                next: None,
                 rows: vec![PendingRow {
                     tx: "t1".into(),
                     since: "22/11/2026 08:51:07".into(),
@@ -335,7 +339,12 @@ fn pages(lang: Lang) -> Vec<(&'static str, String)> {
             .render()
             .unwrap(),
         ),
-        ("pendentes-vazio", Pending { f: of(Page::Pending), rows: vec![], resolved: None }.render().unwrap()),
+        (
+            "pendentes-vazio",
+            Pending { f: of(Page::Pending), rows: vec![], resolved: None, first: true, next: None }
+                .render()
+                .unwrap(),
+        ),
         (
             "auditoria",
             audit(

@@ -111,13 +111,13 @@ texts! {
     number: "Número" / "Number";
     holder: "Titular" / "Holder";
     holders: "Titulares" / "Holders";
-    cpf: "CPF" / "CPF";
+    cpf: "CPF ou CNPJ" / "CPF or CNPJ";
     balance: "Saldo" / "Balance";
     held: "Reservado" / "Held";
     incoming: "A receber" / "Incoming";
     available: "Disponível" / "Available";
     search: "Buscar" / "Search";
-    search_hint: "Número, nome ou CPF" / "Number, name or CPF";
+    search_hint: "Número, nome, CPF ou CNPJ" / "Number, name, CPF or CNPJ";
     clear: "Limpar" / "Clear";
     copy: "Copiar" / "Copy";
     copied: "Copiado" / "Copied";
@@ -130,8 +130,9 @@ texts! {
     what: "O quê" / "What";
     amount: "Valor" / "Amount";
     balance_after: "Saldo após" / "Balance after";
+    no_new_entries: "Nenhum movimento entre as transações mais novas deste banco." / "No entry among this bank's newest transactions.";
     no_entries: "Nenhum movimento ainda." / "No entries yet.";
-    older_entries: "O extrato mostra os movimentos entre as transações mais novas deste banco; antes deles o saldo era" / "The statement shows the entries among this bank's newest transactions; before them the balance was";
+    older_entries: "O extrato mostra os movimentos entre as 1.000 transações mais novas deste banco; os mais antigos estão no diário (servidor journal PASTA). Antes deles o saldo era" / "The statement shows the entries among this bank's newest 1,000 transactions; older ones stand in its journal (servidor journal FOLDER). Before them the balance was";
     opening: "Abertura" / "Opening";
     // Histórico
     transaction: "Transação" / "Transaction";
@@ -145,6 +146,7 @@ texts! {
     filter: "Filtrar" / "Filter";
     next_page: "Mais antigas" / "Older";
     first_page: "Mais novas" / "Newest";
+    history_ends: "O banco lista só as suas 1.000 transações mais novas. As mais antigas estão no diário: servidor journal PASTA." / "The bank lists only its newest 1,000 transactions. Older ones stand in its journal: servidor journal FOLDER.";
     no_history: "Nenhuma transação com esta situação." / "No transaction with this status.";
     reason: "Motivo" / "Reason";
     participants: "Participantes" / "Participants";
@@ -169,9 +171,9 @@ texts! {
     name: "Nome" / "Name";
     kind: "Tipo" / "Kind";
     kind_hint: "Por exemplo: Físico, Jurídico" / "For example: Físico, Jurídico";
-    cpf_hint: "11 dígitos; pontos e traço são opcionais" / "11 digits; dots and dash are optional";
+    cpf_hint: "CPF de 11 dígitos ou CNPJ de 14 letras e dígitos; pontos, traço e barra são opcionais" / "CPF of 11 digits or CNPJ of 14 letters and digits; dots, dash and slash are optional";
     save: "Salvar" / "Save";
-    second_cpf: "CPF do segundo titular" / "Second holder's CPF";
+    second_cpf: "CPF ou CNPJ do segundo titular" / "Second holder's CPF or CNPJ";
     second_cpf_hint: "Só para conta conjunta" / "For a joint account only";
     opening_deposit: "Depósito inicial" / "Opening deposit";
     amount_hint: "Por exemplo 1.234,56" / "For example 1.234,56";
@@ -202,6 +204,8 @@ texts! {
     since: "Desde" / "Since";
     kept_by: "Quem segura" / "Kept by";
     resolve_now: "Resolver agora" / "Resolve now";
+    more_pending: "Mais transações em aberto" / "More undecided transactions";
+    first_pending: "Do começo" / "From the start";
     no_pending: "Nenhuma transação em aberto neste banco." / "No undecided transaction at this bank.";
     pending_explained: "Uma transação em aberto segura dinheiro até que todos os bancos que ela nomeia respondam." / "An undecided transaction holds money until every bank that it names answers.";
     outside: "um coordenador de fora" / "an outside coordinator";
@@ -233,6 +237,7 @@ texts! {
     running_state: "rodando" / "running";
     paused_state: "congelado" / "frozen";
     down_state: "parado" / "down";
+    no_own_freeze: "Este banco serve esta página e congelado não responderia mais: congele-o pelo painel de outro banco." / "This bank serves this page and would not answer any more: freeze it from another bank's panel.";
     done: "Feito." / "Done.";
     // Erros
     bank_ends: "Este banco está terminando" / "This bank is ending";
@@ -247,11 +252,12 @@ texts! {
     page_missing: "Esta página não existe." / "This page does not exist.";
     went_wrong: "Não foi possível" / "This could not be done";
     field_required: "Preencha este campo." / "Please fill in this field.";
-    field_cpf: "O CPF tem 11 dígitos." / "A CPF has 11 digits.";
+    field_cpf: "O CPF tem 11 dígitos, o CNPJ 14 letras e dígitos." / "A CPF has 11 digits, a CNPJ 14 letters and digits.";
     field_amount: "Digite um valor como 1.234,56." / "Type an amount such as 1.234,56.";
     field_amount_positive: "O valor precisa ser maior que zero." / "The amount must be more than zero.";
     field_bank: "Este banco não existe no consórcio." / "This bank is not in the consortium.";
-    field_number: "De 1 a 64 letras, números, ponto, traço ou sublinhado." / "1 to 64 letters, digits, dots, dashes or underscores.";
+    field_number: "De 1 a 64 letras, números, ponto, traço ou sublinhado, sem caracteres invisíveis." / "1 to 64 letters, digits, dots, dashes or underscores, none of them invisible.";
+    field_invisible: "Tem um caractere que não se vê; digite o texto de novo." / "It has a character that nobody sees; type the text anew.";
     field_same_holder: "O segundo titular precisa ser outra pessoa." / "The second holder must be somebody else.";
     field_one_individual: "Este cliente já tem uma conta individual neste banco." / "This client has an individual account at this bank already.";
     field_too_long: "Longo demais." / "Too long.";

@@ -248,6 +248,8 @@ pub struct ProcessRow {
     pub address: String,
     /// How its process is.
     pub state: ProcessState,
+    /// Is it the bank that serves this page?
+    pub this: bool,
 }
 
 /// How a bank's process is.

@@ -98,7 +98,11 @@ pub struct HttpArgs {
     /// An origin of another site whose pages may use the routes, like `https://example.org`; may be repeated
     #[arg(long, value_name = "ORIGIN", env = "CONSORCIO_HTTP_ORIGIN", value_delimiter = ',', value_parser = origin)]
     pub http_origin: Vec<HeaderValue>,
-    /// Lets the panel stop, freeze, kill and restart the banks that name this same folder: for demonstrations
+    /// A name by which HTTP is called, such as that of a proxy before it (an address needs none); may be repeated
+    #[arg(long, value_name = "NAME", env = "CONSORCIO_HTTP_HOST", value_delimiter = ',', value_parser = host_name)]
+    pub http_host: Vec<String>,
+    /// Lets the panel stop, freeze, kill and restart the banks that name this same folder: for demonstrations, on
+    /// loopback only; the folder must be yours alone
     #[arg(long, value_name = "DIR", requires = "http", env = "CONSORCIO_DEMO")]
     pub demo: Option<PathBuf>,
     #[arg(long, hide = true, default_value_t = http::Bounds::default().connections)]
@@ -180,6 +184,16 @@ fn http_address(text: &str) -> Result<String, String> {
     }
 }
 
+/// A name as a `Host` header tells it, without its port.
+fn host_name(text: &str) -> Result<String, String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if !text.is_empty() && text.chars().all(legal) {
+        Ok(text.trim_end_matches('.').to_ascii_lowercase())
+    } else {
+        Err("give a name alone, like painel.example, without scheme, port or path".to_owned())
+    }
+}
+
 /// An origin as browsers tell it: a scheme, a host, perhaps a port, and nothing else.
 fn origin(text: &str) -> Result<HeaderValue, String> {
     let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
@@ -233,16 +247,37 @@ impl Options {
     /// # Errors
     /// When this bank would listen or dial elsewhere.
     pub fn check_loopback(&self) -> Result<(), BadOptions> {
-        let own = self.own_address();
-        let places = self.consortium.places().iter().flatten();
-        match std::iter::once(&own).chain(&self.http.http).chain(places).find(|address| !is_loopback(address))
-        {
+        match self.first_elsewhere() {
             Some(address) => Err(BadOptions(format!(
                 "{address} is not on this machine, and without a key anyone could pretend to be a bank: \
                  give --key-file (make one: servidor key FILE)"
             ))),
             None => Ok(()),
         }
+    }
+
+    /// What a demonstration's panel does to processes nobody may ask for from elsewhere.
+    ///
+    /// # Errors
+    /// When this bank takes part in a demonstration and listens or dials beyond this machine.
+    pub fn check_demo(&self) -> Result<(), BadOptions> {
+        if self.http.demo.is_none() {
+            return Ok(());
+        }
+        match self.first_elsewhere() {
+            Some(address) => Err(BadOptions(format!(
+                "--demo lets the panel stop and start processes, and {address} is not on this machine: leave \
+                 --demo out, or keep --host, --http and --consortium on 127.0.0.1"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The first address off this machine that this bank would listen on or dial.
+    fn first_elsewhere(&self) -> Option<String> {
+        let places = self.consortium.places().iter().flatten().cloned();
+        let own = std::iter::once(self.own_address()).chain(self.http.http.clone());
+        own.chain(places).find(|address| !is_loopback(address))
     }
 
     fn places_where(&self, is: impl Fn(&str) -> bool) -> Vec<BankId> {
@@ -318,6 +353,34 @@ mod tests {
         ] {
             let error = options(line).check_loopback().unwrap_err().to_string();
             assert!(error.contains(named) && error.contains("--key-file"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_demonstration_stays_on_this_machine() {
+        let with = |line: &str| options(&format!("{line} --demo d")).check_demo();
+        assert!(with("--http 5030").is_ok());
+        assert!(with("--http [::ffff:127.0.0.1]:5030 --host localhost").is_ok());
+        for (line, named) in [
+            ("--http 0.0.0.0:5030", "0.0.0.0:5030"),
+            ("--http 5030 --host 0.0.0.0", "0.0.0.0:8886"),
+            ("--http 5030 --consortium 8886,10.0.0.1:5", "10.0.0.1:5"),
+        ] {
+            let error = with(line).unwrap_err().to_string();
+            assert!(error.contains(named) && error.contains("--demo"), "{error}");
+        }
+        assert!(options("--http 0.0.0.0:5030").check_demo().is_ok());
+    }
+
+    #[test]
+    fn http_is_called_by_names() {
+        let names = options("--http 5030 --http-host Painel.Example. --http-host a,b").http.http_host;
+        assert_eq!(names, ["painel.example", "a", "b"]);
+        for bad in ["https://a", "a:80", "a/b", "a b"] {
+            assert!(
+                Cli::try_parse_from(["servidor", "--http", "5030", "--http-host", bad]).is_err(),
+                "{bad}"
+            );
         }
     }
 

@@ -95,6 +95,8 @@ pub struct Shared {
     /// What is under way to them, for those who wait for that.
     pub settling: Rc<Settling>,
     identity: Identity,
+    /// Where this bank serves HTTP, once it does.
+    pub http: RefCell<Option<String>>,
     /// The server ends: nothing more is read.
     pub stopping: Cell<bool>,
     /// Told whenever a session ended.
@@ -125,6 +127,7 @@ impl Shared {
             peers,
             settling: Rc::default(),
             identity,
+            http: RefCell::default(),
             stopping: Cell::new(false),
             session_ended: Notify::new(),
             bounds,
@@ -151,10 +154,15 @@ impl Shared {
             };
             let why = why.map_or(String::new(), |why| format!(r#","why":{}"#, serde_json::Value::from(why)));
             let latency_us = latency_us.map_or_else(|| "null".to_owned(), |us| us.to_string());
+            let own_http = self.http.borrow();
+            let http =
+                own_http.as_ref().filter(|_| bank == self.identity.bank).map_or(String::new(), |http| {
+                    format!(r#","http":{}"#, serde_json::Value::from(http.as_str()))
+                });
             let comma = if told.len() > 1 { "," } else { "" };
             let address = serde_json::Value::from(address.as_str());
             told.push_str(&format!(
-                r#"{comma}{{"bank":{bank},"address":{address},"online":{online},"latency_us":{latency_us}{why}}}"#
+                r#"{comma}{{"bank":{bank},"address":{address},"online":{online},"latency_us":{latency_us}{why}{http}}}"#
             ));
         }
         told.push(']');

@@ -84,6 +84,7 @@ fn print_journal(dir: &Path) -> anyhow::Result<()> {
 fn serve(options: &Options) -> anyhow::Result<u8> {
     let began = Instant::now();
     let bank = options.own_bank()?;
+    options.check_demo()?;
     let mut bounds = options.bounds.bounds()?;
     let seal = match &options.key_file {
         Some(file) => Seal::keyed(read_key_file(file)?),
@@ -220,25 +221,36 @@ impl Server {
     fn start_http(&mut self, shared: &Rc<Shared>) -> anyhow::Result<Option<http::Running>> {
         let Some(listener) = self.http_listener.take() else { return Ok(None) };
         let address = listener.local_addr()?;
-        let demo =
-            self.options.http.demo.as_deref().map(|folder| http::Demo::join(folder, self.bank.as_u8()));
+        let demo = self.options.http.demo.as_deref();
+        let demo = demo.map(|folder| http::Demo::join(folder, self.bank, &self.identity.places));
         let demo = demo.transpose().context("the demonstration can't be joined; see --demo")?;
         let options = http::Options {
             bank: self.bank,
             places: self.identity.places.clone(),
-            is_loopback: address.ip().is_loopback(),
+            on_loopback: address.ip().to_canonical().is_loopback() || address.ip().is_unspecified(),
+            hosts: self.options.http.http_host.clone(),
             origins: self.options.http.http_origin.clone(),
             steplog: self.steplog.clone(),
             log_dir: self.options.log_dir.clone(),
             demo,
             bounds: self.options.http.bounds(),
         };
+        *shared.http.borrow_mut() = Some(self.told_http(address));
         let (running, asks) = http::start(listener, options).context("HTTP can't be started")?;
         tokio::task::spawn_local(inside::serve(shared.clone(), asks));
         let line = format!("bank {} serves http://{address}/", self.bank);
         self.steplog.record(Step::Ready(line.as_str().into()));
         let _ = writeln!(stdout(), "servidor: {line}");
         Ok(Some(running))
+    }
+
+    /// Where others find this bank's HTTP: on all addresses of the machine it is found where the bank's lines are.
+    fn told_http(&self, address: std::net::SocketAddr) -> String {
+        let own = self.identity.places.get(self.bank.index()).map_or("", String::as_str);
+        match own.rsplit_once(':') {
+            Some((host, _)) if address.ip().is_unspecified() => format!("{host}:{}", address.port()),
+            Some(_) | None => address.to_string(),
+        }
     }
 
     fn tell_ready(&self) -> anyhow::Result<()> {

@@ -78,6 +78,9 @@ details! {
     }
 
     filled {
+        Invisible = "" [field: Word] " must not hold the invisible character " [character: Word] "";
+        Untrimmed = "" [field: Word] " must not begin or end with white space";
+        Dots = "" [field: Word] " must not be `.` or `..`";
         NotMember = "bank " [bank: BankId] " is not in the consortium";
         Follows = "bank " [by: BankId] " refused" [its: Words] "";
         NotNamed = "the transaction does not name this bank, " [bank: BankId] "";

@@ -95,10 +95,15 @@ fn who_reads_too_slowly_is_dropped_and_who_reads_on_is_not() {
 #[test]
 fn connections_have_a_bound() {
     let town = Town::start_with(1, &["--http-connections-max", "4"]);
-    let mut held: Vec<Connection> = (0..4).map(|_| town.connect(0)).collect();
-    for connection in &mut held {
-        connection.get("/status").is(200, r#"{"status":"ok"}"#);
-    }
+    // Streams are at work for as long as they are open.
+    let mut held: Vec<Connection> = (0..4)
+        .map(|_| {
+            let mut stream = town.connect(0);
+            stream.send("GET", "/painel/eventos", &[], "");
+            assert_eq!(stream.receive_head(), 200);
+            stream
+        })
+        .collect();
     let mut one_more = town.connect(0);
     one_more.receive().expect("an answer").is_error(503, "Conexões demais");
     held.pop();

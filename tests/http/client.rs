@@ -95,6 +95,21 @@ impl Connection {
         Some(answer)
     }
 
+    /// The status and headers of the next response, whose body is left unread.
+    pub fn receive_head(&mut self) -> u16 {
+        let mut status = 0;
+        loop {
+            let mut line = String::new();
+            self.stream.read_line(&mut line).expect("a head");
+            if status == 0 {
+                status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+            }
+            if line == "\r\n" || line.is_empty() {
+                return status;
+            }
+        }
+    }
+
     /// Sends a request and gives its response.
     pub fn try_ask(
         &mut self,

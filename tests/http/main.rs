@@ -9,13 +9,16 @@ mod bounds;
 mod client;
 mod fresh;
 mod junk;
+mod keys;
 mod load;
 mod mutants;
 mod outcomes;
 mod outside;
 mod page;
+mod people;
 mod routes;
 mod script;
+mod shares;
 mod sites;
 mod words;
 

@@ -141,7 +141,7 @@ fn money_at_one_bank() {
         (
             "/depositar",
             r#"{"cpf":"11111111111","numero":"1","valor":92233720368547758.07}"#.to_owned(),
-            "Cliente ou conta nao encontrado",
+            "Passa de um limite, ou o banco está ocupado",
             "limit",
         ),
     ] {
@@ -200,7 +200,7 @@ fn composites_over_banks() {
     assert_eq!(balances(&town), ["697", "350.75", "452.25"]);
     http.get("/pendentes").is(200, "[]");
 
-    let address = |bank| town.cluster.address(bank);
+    let address = |bank: usize| format!("127.0.0.1:{}", town.ports[bank]);
     let all = format!(r#"["{}","{}","{}"]"#, address(0), address(1), address(2));
     http.get("/bancos_on").is(200, &all);
     let without = format!(r#"["{}","{}"]"#, address(0), address(2));

@@ -142,7 +142,7 @@ fn each_refusal_stands_beside_its_field() {
     browser.fill("#cpf", "123");
     browser.fill("#nome", "Maria");
     browser.send("main button");
-    browser.wait_for("#sobre-cpf", "O CPF tem 11 dígitos.");
+    browser.wait_for("#sobre-cpf", "O CPF tem 11 dígitos");
     browser.fill("#cpf", "11111111110");
     browser.send("main button");
     browser.wait_for("#sobre-cpf", "Já existe, com outros dados.");
@@ -158,7 +158,7 @@ fn each_refusal_stands_beside_its_field() {
         ("11111111110", "9-1", "", "", "cpf", "já tem uma conta individual"),
         ("11111111110", "9-1", "11111111110", "", "cpf2", "precisa ser outra pessoa"),
         ("11111111110", "9-1", "99999999999", "", "cpf2", "Este cliente não existe"),
-        ("11111111110", "9 1", "", "", "numero", "De 1 a 64"),
+        ("11111111110", "..", "", "", "numero", "De 1 a 64"),
         ("11111111110", "9-1", "", "1,234", "deposito", "Digite um valor"),
     ] {
         browser.fill("#cpf", cpf);

@@ -1,7 +1,7 @@
 //! Demonstração: the banks' processes, and buttons that really act on them. Only where `--demo` was given.
 
 use crate::http::app::App;
-use crate::http::pages::forms::Form;
+use crate::http::pages::forms::{Form, Refused};
 use crate::http::pages::process::{Act, DemoError, Life};
 use crate::http::pages::show::{failed, page};
 use crate::http::pages::visit::{Visit, see_other};
@@ -12,7 +12,7 @@ use crate::panel::texts::Texts;
 use crate::panel::views::{ProcessRow, ProcessState};
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 /// `GET /painel/demo`
 pub async fn demo(State(app): State<App>, visit: Visit) -> Response {
@@ -34,16 +34,16 @@ async fn view(app: &App, visit: &Visit) -> Result<Demo, Problem> {
             Life::Frozen => ProcessState::Paused,
             Life::Down => ProcessState::Down,
         };
-        Some(ProcessRow { bank, address: address.clone(), state })
+        Some(ProcessRow { bank, address: address.clone(), state, this: bank == app.bank().as_u8() })
     };
     Ok(Demo { f, rows: banks.filter_map(row).collect() })
 }
 
 /// `POST /painel/demo`
-pub async fn act(State(app): State<App>, form: Result<Form, Problem>) -> Response {
+pub async fn act(State(app): State<App>, form: Result<Form, Refused>) -> Response {
     let form = match form {
         Ok(form) => form,
-        Err(problem) => return problem.into_response(),
+        Err(refused) => return refused.page(&app),
     };
     match acted(&app, &form) {
         Ok(()) => see_other("/painel/demo?feito=acao"),
@@ -56,13 +56,17 @@ fn acted(app: &App, form: &Form) -> Result<(), Problem> {
     let demo = app.options().demo.as_ref().ok_or_else(|| none(t))?;
     let bank: u8 = form.text("banco").parse().map_err(|_| Problem::bad("`banco` não é um banco"))?;
     let act = Act::of(form.text("acao")).ok_or_else(|| Problem::bad("`acao` não é uma ação"))?;
+    if bank == app.bank().as_u8() && act == Act::Freeze {
+        // A frozen process answers nobody, and its own page could never thaw it.
+        return Err(Problem::new(StatusCode::CONFLICT, t.no_own_freeze));
+    }
     demo.act(bank, act).map_err(|error| {
         let words = match error {
             DemoError::Unknown(bank) => format!("{} {bank} {}", t.bank, t.not_in_demo),
             DemoError::NotRunning(bank) => format!("{} {bank} {}", t.bank, t.not_running),
             DemoError::Running(bank) => format!("{} {bank} {}", t.bank, t.already_running),
             DemoError::Refused(bank, error) => format!("{} {bank}: {error}", t.bank),
-            DemoError::File(..) => error.to_string(),
+            DemoError::File(..) | DemoError::Unsafe(..) => error.to_string(),
         };
         Problem::new(StatusCode::CONFLICT, words)
     })

@@ -3,6 +3,7 @@
 use crate::http::app::App;
 use crate::http::call::{body_within, peer};
 use crate::http::fields;
+use crate::http::pages::show::failed;
 use crate::http::pages::visit::{Visit, pairs};
 use crate::http::problem::Problem;
 use crate::ids::{AccountNumber, TaxId};
@@ -11,6 +12,7 @@ use crate::panel::texts::Texts;
 use crate::panel::views::Field;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use std::net::SocketAddr;
 
 /// A form that was sent.
@@ -24,17 +26,39 @@ pub struct Form {
 }
 
 impl FromRequest<App> for Form {
-    type Rejection = Problem;
+    type Rejection = Refused;
 
-    async fn from_request(request: Request, app: &App) -> Result<Form, Problem> {
+    async fn from_request(request: Request, app: &App) -> Result<Form, Refused> {
         let (mut parts, body) = request.into_parts();
+        let Ok(visit) = Visit::from_request_parts(&mut parts, app).await;
         if !is_form(&parts.headers) {
             let error = "O corpo deve ser um formulário: Content-Type: application/x-www-form-urlencoded";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
+            return Err(Refused { visit, problem: Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error) });
         }
-        let Ok(visit) = Visit::from_request_parts(&mut parts, app).await;
-        let fields = pairs(&body_within(body, app).await?);
-        Ok(Form { peer: peer(&parts), visit, fields })
+        match body_within(body, app).await {
+            Ok(bytes) => Ok(Form { peer: peer(&parts), visit, fields: pairs(&bytes) }),
+            Err(problem) => Err(Refused { visit, problem }),
+        }
+    }
+}
+
+/// A form that could not be read, and who sent it.
+#[derive(Debug)]
+pub struct Refused {
+    visit: Visit,
+    problem: Problem,
+}
+
+impl Refused {
+    /// The page that says so.
+    pub fn page(self, app: &App) -> Response {
+        failed(&self.problem, app, &self.visit)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        self.problem.into_response()
     }
 }
 
@@ -61,15 +85,16 @@ impl Form {
     }
 }
 
-/// Reads a CPF as people type it, and tells the field where it is none.
+/// Reads a CPF or CNPJ as people type it, and tells the field where it is none.
 pub fn cpf(field: &mut Field, t: &Texts) -> Option<TaxId> {
-    let digits: String = field.value.chars().filter(|c| !matches!(c, '.' | '-' | ' ')).collect();
+    let digits: String = field.value.chars().filter(|c| !matches!(c, '.' | '-' | '/' | ' ')).collect();
+    let digits = digits.to_ascii_uppercase();
     told(field, fields::cpf(&digits), if digits.is_empty() { t.field_required } else { t.field_cpf })
 }
 
 /// Reads an account's number, and tells the field where it is none.
 pub fn number(field: &mut Field, t: &Texts) -> Option<AccountNumber> {
-    let number = AccountNumber::new(&field.value).ok();
+    let number = fields::number(&field.value);
     let error = if field.value.is_empty() { t.field_required } else { t.field_number };
     told(field, number, error)
 }
@@ -112,6 +137,9 @@ mod tests {
         let mut field = Field::of("123.456.789-00");
         assert_eq!(cpf(&mut field, t).unwrap().as_str(), "12345678900");
         assert!(field.error.is_none());
+        for company in ["12.abc.345/01de-35", "12ABC34501DE35"] {
+            assert_eq!(cpf(&mut Field::of(company), t).unwrap().as_str(), "12ABC34501DE35");
+        }
         for (typed, error) in [("", t.field_required), ("123", t.field_cpf), ("1234567890x", t.field_cpf)] {
             let mut field = Field::of(typed);
             assert!(cpf(&mut field, t).is_none());

@@ -3,15 +3,16 @@
 use crate::http::answers::{Event, Op, Pending, read_page};
 use crate::http::app::{App, unforeseen};
 use crate::http::clients::key;
+use crate::http::history::{pending_one, pending_page};
 use crate::http::lines;
 use crate::http::pages::home::pending_row;
-use crate::http::pages::pending::pending_list;
 use crate::http::pages::show::{event_row, legs, moved, page, summary, takes, when};
 use crate::http::pages::visit::{Visit, encoded};
 use crate::http::pages::votes::{Ballot, Said, ballots, refuses};
 use crate::http::problem::{Problem, text_of};
 use crate::http::timeline;
 use crate::ids::{BankId, TxId};
+use crate::limits::HISTORY_MAX;
 use crate::panel::details;
 use crate::panel::frame::Page;
 use crate::panel::pages::{History, Transaction};
@@ -28,6 +29,8 @@ use std::collections::BTreeMap;
 
 /// Transactions on one page.
 const PER_PAGE: usize = 50;
+/// ... of which so many may be undecided, where all are listed: the rest of them have pages of their own.
+const PENDING_AMONG_ALL: usize = 25;
 
 /// `GET /painel/historico`
 pub async fn history(State(app): State<App>, visit: Visit) -> Response {
@@ -35,48 +38,66 @@ pub async fn history(State(app): State<App>, visit: Visit) -> Response {
 }
 
 async fn list(app: &App, visit: &Visit) -> Result<History, Problem> {
-    let (f, _) = visit.frame(app, Page::History).await?;
+    let (f, info) = visit.frame(app, Page::History).await?;
     let _turn = app.list_turn().await;
     let states = [TxState::Committed, TxState::Aborted, TxState::Undecided];
     let filter = states.into_iter().find(|state| state.class() == visit.query("situacao"));
     let after = TxId::new(visit.query("depois")).ok();
     let first = after.is_none();
+    let link = |tx: &str| {
+        let filter = filter.map_or(String::new(), |filter| format!("situacao={}&", filter.class()));
+        format!("/painel/historico?{filter}depois={}", encoded(tx))
+    };
     let mut rows: Vec<TxRow> = Vec::new();
-    if first && filter != Some(TxState::Committed) && filter != Some(TxState::Aborted) {
-        let pending = pending_list(app, visit).await?;
-        rows.extend(pending.iter().rev().map(|pending| pending_row(visit.lang, pending)));
+    if filter == Some(TxState::Undecided) {
+        let page = pending_page(app, visit.peer, after, PER_PAGE).await?;
+        rows.extend(page.items.iter().map(|pending| pending_row(visit.lang, pending)));
+        let next = page.next.as_deref().map(link);
+        return Ok(History { f, filter, rows, first, next, more_pending: None, ends_early: false });
     }
-    let mut next = None;
-    if filter != Some(TxState::Undecided) {
-        let wanted = |row: &TxRow| filter.is_none_or(|filter| filter == row.state);
-        let mut after = after;
-        'pages: loop {
-            let request = Request::History { count: None, after };
-            // The bank lists its newest thousand; a page that begins behind them is empty.
-            let Ok(json) = app.done(visit.peer, request, unforeseen).await else { break };
-            let events = read_page::<Event>(&json)?;
-            for event in events.items {
-                let row = event_row(visit.lang, &event);
-                if !wanted(&row) || rows.iter().any(|known| known.tx == row.tx) {
-                    continue;
-                }
-                if rows.len() >= PER_PAGE {
-                    next = rows.last().map(|row| row.tx.clone());
-                    break 'pages;
-                }
-                rows.push(row);
+    let mut more_pending = None;
+    if first && filter.is_none() {
+        let page = pending_page(app, visit.peer, None, PENDING_AMONG_ALL).await?;
+        let mut pending = page.items;
+        pending.sort_by_key(|pending| std::cmp::Reverse(pending.since));
+        rows.extend(pending.iter().map(|pending| pending_row(visit.lang, pending)));
+        more_pending = page.next.map(|_| "/painel/historico?situacao=aberta".to_owned());
+    }
+    let next = outcomes(app, visit, filter, after, &mut rows).await?;
+    let listed = u64::try_from(HISTORY_MAX).unwrap_or(u64::MAX);
+    let ends_early = next.is_none() && info.committed + info.aborted > listed;
+    Ok(History { f, filter, rows, first, next: next.as_deref().map(link), more_pending, ends_early })
+}
+
+/// Adds outcomes behind `after` to `rows` until the page is full; the id that the next page begins behind.
+async fn outcomes(
+    app: &App,
+    visit: &Visit,
+    filter: Option<TxState>,
+    mut after: Option<TxId>,
+    rows: &mut Vec<TxRow>,
+) -> Result<Option<String>, Problem> {
+    let wanted = |row: &TxRow| filter.is_none_or(|filter| filter == row.state);
+    loop {
+        let request = Request::History { count: None, after };
+        // The bank lists its newest thousand; a page that begins behind them is empty.
+        let Ok(json) = app.done(visit.peer, request, unforeseen).await else { return Ok(None) };
+        let events = read_page::<Event>(&json)?;
+        for event in events.items {
+            let row = event_row(visit.lang, &event);
+            if !wanted(&row) || rows.iter().any(|known| known.tx == row.tx) {
+                continue;
             }
-            match events.next.map(|next| TxId::new(&next)) {
-                Some(Ok(next)) => after = Some(next),
-                Some(Err(_)) | None => break,
+            if rows.len() >= PER_PAGE {
+                return Ok(rows.last().map(|row| row.tx.clone()));
             }
+            rows.push(row);
+        }
+        match events.next.map(|next| TxId::new(&next)) {
+            Some(Ok(next)) => after = Some(next),
+            Some(Err(_)) | None => return Ok(None),
         }
     }
-    let next = next.map(|tx| {
-        let filter = filter.map_or(String::new(), |filter| format!("situacao={}&", filter.class()));
-        format!("/painel/historico?{filter}depois={}", encoded(&tx))
-    });
-    Ok(History { f, filter, rows, first, next })
 }
 
 /// `GET /painel/transacoes/<tx>`
@@ -130,7 +151,7 @@ struct Told {
 /// no part, and of banks that refuse, to learn why.
 async fn told(app: &App, visit: &Visit, tx: &TxId, said: &Said) -> Result<Told, Problem> {
     let is_it = |known: &str| known == tx.as_str();
-    let pending = pending_list(app, visit).await?.into_iter().find(|pending| is_it(&pending.tx));
+    let pending = pending_one(app, visit.peer, tx).await?;
     let request = |after: Option<String>| Ok(Request::History { count: None, after: key(after, TxId::new)? });
     let own: Vec<Event> = app.list(visit.peer, request, unforeseen).await?;
     let own = own.into_iter().find(|event| is_it(&event.tx)).map(|event| (app.bank(), event));

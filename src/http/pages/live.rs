@@ -2,12 +2,13 @@
 //! look again. No page polls; while nothing happens nothing is sent but a sign of life.
 
 use crate::http::app::App;
+use crate::http::call::Look;
 use crate::http::problem::Problem;
 use crate::ids::TxId;
 use crate::steplog::Passed;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::channel::{Channel, Sender};
 use std::convert::Infallible;
@@ -26,8 +27,9 @@ const STEPS_AT_ONCE: usize = 64;
 const EVENTS_WAITING: usize = 4;
 
 /// `GET /painel/eventos`
-pub async fn events(State(app): State<App>) -> Response {
-    let Some(place) = app.stream_place() else {
+pub async fn events(State(app): State<App>, look: Look, headers: HeaderMap) -> Response {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+    let Some(place) = app.stream_place(look.peer, host) else {
         return Problem::unavailable("Já há páginas demais ao vivo").into_response();
     };
     let Some(feed) = app.options().steplog.feed() else {
@@ -42,7 +44,12 @@ pub async fn events(State(app): State<App>) -> Response {
         }
         drop(place);
     });
-    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        // A proxy that gathers answers, as nginx does unless told otherwise, would hold the events back.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
     (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), Body::new(body)).into_response()
 }
 

@@ -19,6 +19,8 @@ mod visit;
 mod votes;
 
 pub use process::{Demo, DemoError};
+pub use show::failed;
+pub use visit::Visit;
 
 use crate::http::app::App;
 use crate::panel::ASSETS;

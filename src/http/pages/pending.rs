@@ -1,11 +1,11 @@
 //! Pendentes: what is undecided, who keeps it so, and «resolver agora», which runs the termination.
 
 use crate::http::answers::Pending as PendingAnswer;
-use crate::http::app::{App, unexpected, unforeseen};
-use crate::http::clients::key;
-use crate::http::pages::forms::Form;
+use crate::http::app::{App, unexpected};
+use crate::http::history::pending_page;
+use crate::http::pages::forms::{Form, Refused};
 use crate::http::pages::show::{bank_name, failed, html, legs, page, when};
-use crate::http::pages::visit::Visit;
+use crate::http::pages::visit::{Visit, encoded};
 use crate::http::problem::Problem;
 use crate::ids::TxId;
 use crate::panel::details;
@@ -17,7 +17,10 @@ use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+
+/// Undecided transactions on one page.
+pub const PENDING_PER_PAGE: usize = 50;
 
 /// `GET /painel/pendentes`
 pub async fn pending(State(app): State<App>, visit: Visit) -> Response {
@@ -26,13 +29,17 @@ pub async fn pending(State(app): State<App>, visit: Visit) -> Response {
 
 async fn view(app: &App, visit: &Visit, resolved: Option<Resolved>) -> Result<Pending, Problem> {
     let (f, _) = visit.frame(app, Page::Pending).await?;
+    let after = TxId::new(visit.query("depois")).ok();
+    let first = after.is_none();
+    let page = pending_page(app, visit.peer, after, PENDING_PER_PAGE).await?;
     let row = |pending: PendingAnswer| PendingRow {
         since: when(visit.lang, pending.since),
         kept_by: kept_by(app, visit, &pending),
         legs: legs(app, visit.lang, pending.ops.as_deref().unwrap_or_default()),
         tx: pending.tx,
     };
-    Ok(Pending { f, rows: pending_list(app, visit).await?.into_iter().map(row).collect(), resolved })
+    let next = page.next.map(|tx| format!("/painel/pendentes?depois={}", encoded(&tx)));
+    Ok(Pending { f, rows: page.items.into_iter().map(row).collect(), resolved, first, next })
 }
 
 fn kept_by(app: &App, visit: &Visit, pending: &PendingAnswer) -> Vec<String> {
@@ -47,19 +54,11 @@ fn kept_by(app: &App, visit: &Visit, pending: &PendingAnswer) -> Vec<String> {
     names
 }
 
-/// All undecided transactions of this bank, oldest first.
-pub async fn pending_list(app: &App, visit: &Visit) -> Result<Vec<PendingAnswer>, Problem> {
-    let request = |after: Option<String>| Ok(Request::Pending { after: key(after, TxId::new)? });
-    let mut pending: Vec<PendingAnswer> = app.list(visit.peer, request, unforeseen).await?;
-    pending.sort_by_key(|pending| pending.since);
-    Ok(pending)
-}
-
 /// `POST /painel/pendentes`: runs the termination of one transaction, and says what came of it.
-pub async fn resolve(State(app): State<App>, form: Result<Form, Problem>) -> Response {
+pub async fn resolve(State(app): State<App>, form: Result<Form, Refused>) -> Response {
     let form = match form {
         Ok(form) => form,
-        Err(problem) => return problem.into_response(),
+        Err(refused) => return refused.page(&app),
     };
     let view = async {
         let tx = TxId::new(form.text("tx")).map_err(|_| Problem::bad("`tx` não é um identificador"))?;

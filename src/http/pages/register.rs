@@ -1,7 +1,7 @@
 //! The forms of one bank's desk: a new client, a new account, cash in and out. A refusal stands beside its field.
 
 use crate::http::app::App;
-use crate::http::pages::forms::{self, Form};
+use crate::http::pages::forms::{self, Form, Refused};
 use crate::http::pages::show::{failed, html, page};
 use crate::http::pages::visit::{Visit, encoded, see_other};
 use crate::http::problem::Problem;
@@ -18,7 +18,7 @@ use crate::wire::transaction::{Action, Flow, Op, Transaction};
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use std::sync::Arc;
 
 /// What became of a form: it is done and the visitor goes on to this path, or it is shown again.
@@ -45,10 +45,10 @@ pub async fn client_form(State(app): State<App>, visit: Visit) -> Response {
 }
 
 /// `POST /painel/cliente`
-pub async fn add_client(State(app): State<App>, form: Result<Form, Problem>) -> Response {
+pub async fn add_client(State(app): State<App>, form: Result<Form, Refused>) -> Response {
     let form = match form {
         Ok(form) => form,
-        Err(problem) => return problem.into_response(),
+        Err(refused) => return refused.page(&app),
     };
     answer(client_added(&app, &form).await, &app, &form.visit)
 }
@@ -61,11 +61,18 @@ async fn client_added(app: &App, form: &Form) -> Result<Sent<NewClient>, Problem
     let cpf = forms::cpf(&mut view.cpf, t);
     let name = ClientName::new(&view.name.value).ok();
     let kind = ClientKind::new(&view.kind.value).ok();
-    for (field, legal) in [(&mut view.name, name.is_some()), (&mut view.kind, kind.is_some())] {
-        if !legal {
-            let error = if field.value.is_empty() { t.field_required } else { t.field_too_long };
-            field.error = Some(error.to_owned());
-        }
+    let name_fits = name.as_ref().map(|name| name.check_new().is_ok());
+    let kind_fits = kind.as_ref().map(|kind| kind.check_new().is_ok());
+    for (field, fits) in [(&mut view.name, name_fits), (&mut view.kind, kind_fits)] {
+        field.error = match fits {
+            Some(true) => None,
+            Some(false) => Some(t.field_invisible.to_owned()),
+            None if field.value.is_empty() => Some(t.field_required.to_owned()),
+            None => Some(t.field_too_long.to_owned()),
+        };
+    }
+    if view.name.error.is_some() || view.kind.error.is_some() {
+        return Ok(Sent::Again(view));
     }
     let (Some(cpf), Some(name), Some(kind)) = (cpf, name, kind) else { return Ok(Sent::Again(view)) };
     let lang = form.visit.lang;
@@ -96,10 +103,10 @@ pub async fn account_form(State(app): State<App>, visit: Visit) -> Response {
 }
 
 /// `POST /painel/conta`
-pub async fn open_account(State(app): State<App>, form: Result<Form, Problem>) -> Response {
+pub async fn open_account(State(app): State<App>, form: Result<Form, Refused>) -> Response {
     let form = match form {
         Ok(form) => form,
-        Err(problem) => return problem.into_response(),
+        Err(refused) => return refused.page(&app),
     };
     answer(account_opened(&app, &form).await, &app, &form.visit)
 }
@@ -115,7 +122,10 @@ async fn account_opened(app: &App, form: &Form) -> Result<Sent<NewAccount>, Prob
         deposit: form.field("deposito"),
     };
     let first = forms::cpf(&mut view.cpf, t);
-    let number = forms::number(&mut view.number, t);
+    let number = forms::number(&mut view.number, t).filter(|number| number.check_new().is_ok());
+    if number.is_none() && view.number.error.is_none() {
+        view.number.error = Some(t.field_number.to_owned());
+    }
     let deposit = forms::amount_or_zero(&mut view.deposit, t);
     let second = if view.second_cpf.value.is_empty() { None } else { forms::cpf(&mut view.second_cpf, t) };
     if second.is_some() && second == first {
@@ -174,10 +184,10 @@ pub async fn cash_form(State(app): State<App>, visit: Visit) -> Response {
 }
 
 /// `POST /painel/caixa`
-pub async fn cash(State(app): State<App>, form: Result<Form, Problem>) -> Response {
+pub async fn cash(State(app): State<App>, form: Result<Form, Refused>) -> Response {
     let form = match form {
         Ok(form) => form,
-        Err(problem) => return problem.into_response(),
+        Err(refused) => return refused.page(&app),
     };
     answer(cash_moved(&app, &form).await, &app, &form.visit)
 }

@@ -2,7 +2,7 @@
 //! visitor watches it vote by vote.
 
 use crate::http::app::App;
-use crate::http::pages::forms::{self, Form};
+use crate::http::pages::forms::{self, Form, Refused};
 use crate::http::pages::home::banks;
 use crate::http::pages::show::{failed, html, page};
 use crate::http::pages::visit::{Visit, see_other};
@@ -18,7 +18,7 @@ use crate::wire::request::Request;
 use crate::wire::transaction::{Action, Flow, Op, Transaction};
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use std::sync::Arc;
 
 /// `GET /painel/transacao`: empty, or with the participants that the query names.
@@ -28,10 +28,10 @@ pub async fn form(State(app): State<App>, visit: Visit) -> Response {
 }
 
 /// `POST /painel/transacao`: what the pressed button says.
-pub async fn step(State(app): State<App>, form: Result<Form, Problem>) -> Response {
+pub async fn step(State(app): State<App>, form: Result<Form, Refused>) -> Response {
     let form = match form {
         Ok(form) => form,
-        Err(problem) => return problem.into_response(),
+        Err(refused) => return refused.page(&app),
     };
     match stepped(&app, &form).await {
         Ok(response) => response,

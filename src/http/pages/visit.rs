@@ -2,7 +2,7 @@
 
 use crate::http::answers::Info;
 use crate::http::app::App;
-use crate::http::call::{Look, Peer};
+use crate::http::call::{Look, peer};
 use crate::http::problem::Problem;
 use crate::panel::frame::{Frame, Page};
 use crate::panel::texts::{Lang, Texts};
@@ -33,7 +33,7 @@ impl FromRequestParts<App> for Visit {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Visit, Infallible> {
-        let Peer(peer) = *parts.extensions.get().expect("the server tells each request's peer");
+        let peer = peer(parts);
         let query = pairs(parts.uri.query().unwrap_or("").as_bytes());
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         Ok(Visit { peer, lang: language_of(&parts.headers), path, query })
@@ -112,15 +112,19 @@ impl Visit {
 pub async fn language(visit: Visit, _: Look) -> Response {
     let lang = Lang::of(visit.query("para")).unwrap_or_default();
     let back = visit.query("volta");
-    // Only to a page of this bank: `//host` would be another's.
-    let is_here = back.starts_with('/') && !back.starts_with("//") && !back.contains('\\');
-    let mut response = see_other(if is_here { back } else { "/" });
+    let mut response = see_other(if is_page(back) { back } else { "/" });
     let cookie =
         format!("{LANGUAGE_COOKIE}={}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly", lang.short());
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
+}
+
+/// Is it a path of the panel? `//host`, and what browsers make of `/\t/host`, would be another site's.
+fn is_page(path: &str) -> bool {
+    (path == "/" || path.starts_with("/?") || path.starts_with("/painel/"))
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
 }
 
 /// Sends the visitor to `path`, so that a reload does not send a form again.
@@ -147,6 +151,27 @@ mod tests {
         assert_eq!(with("a=b; idioma=en; c=d"), Lang::En);
         assert_eq!(with("idioma=xx"), Lang::Pt);
         assert_eq!(language_of(&HeaderMap::new()), Lang::Pt);
+    }
+
+    #[test]
+    fn the_way_back_leads_to_the_panel_alone() {
+        for yes in ["/", "/?feito=acao", "/painel/contas/1%202?x=%C3%A7", "/painel/"] {
+            assert!(is_page(yes), "{yes}");
+        }
+        for no in [
+            "",
+            "//evil.example",
+            "/\t/evil.example",
+            "/\n/evil.example",
+            "/\\evil.example",
+            "/painel/\t/x",
+            "/.//evil.example",
+            "https://evil.example",
+            "/contas",
+            "/painel/ç",
+        ] {
+            assert!(!is_page(no), "{no:?}");
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ async function refresh() {
       const answer = await fetch(location.href, { headers: { "X-Painel": "parte" }, cache: "no-store" });
       if (!answer.ok && answer.status !== 404) continue;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      await nothingPressed();
       for (const part of document.querySelectorAll("[data-live]")) {
         const fresh = page.getElementById(part.id);
         if (fresh) replace(part, fresh);
@@ -38,19 +39,90 @@ async function refresh() {
 }
 
 function replace(part, fresh) {
-  if (part.innerHTML === fresh.innerHTML) return;
   const focus = part.contains(document.activeElement) ? document.activeElement : null;
-  const mark = focus && (focus.id ? `#${CSS.escape(focus.id)}` : focus.dataset.key ? `[data-key="${CSS.escape(focus.dataset.key)}"]` : null);
   const known = new Set([...part.querySelectorAll("[data-tx]")].map((row) => row.dataset.tx));
   const before = part.querySelector("[data-anunciar]")?.textContent;
-  part.replaceChildren(...document.importNode(fresh, true).childNodes);
+  patch(part, fresh);
   const after = part.querySelector("[data-anunciar]")?.textContent;
   if (after && after !== before) announce(after);
-  if (mark) part.querySelector(mark)?.focus();
+  // What had the focus may be gone: then its part keeps it, so that the next Tab goes on from here.
+  if (focus && !focus.isConnected) {
+    part.tabIndex = -1;
+    part.focus({ preventScroll: true });
+  }
   if (reduced || known.size === 0) return;
   for (const row of part.querySelectorAll("[data-tx]")) {
     if (!known.has(row.dataset.tx)) row.classList.add("nova");
   }
+}
+
+// Nothing is changed between the press of a button and what it does: a click whose button was replaced meanwhile
+// would be lost.
+let pressed = false;
+const released = [];
+
+function release() {
+  // The click comes right behind the release.
+  setTimeout(() => {
+    pressed = false;
+    for (const go of released.splice(0)) go();
+  }, 0);
+}
+
+function nothingPressed() {
+  return pressed ? new Promise((go) => released.push(go)) : Promise.resolve();
+}
+
+addEventListener("pointerdown", (event) => (pressed = event.button === 0), true);
+addEventListener("keydown", (event) => {
+  if (event.key === "Enter" || event.key === " ") pressed = true;
+}, true);
+for (const end of ["pointerup", "pointercancel", "keyup", "blur", "dragend", "contextmenu"]) addEventListener(end, release, true);
+
+// Makes `old` look like `fresh` and keeps every element that is in both: with its focus, what a person selected or
+// typed in it, and whether it is open. Runs once over both.
+function patch(old, fresh) {
+  const kept = new Map();
+  for (const child of old.childNodes) {
+    const mark = markOf(child);
+    if (!kept.has(mark)) kept.set(mark, []);
+    kept.get(mark).push(child);
+  }
+  const wantedNodes = [...fresh.childNodes].map((child) => [kept.get(markOf(child))?.shift(), child]);
+  for (const left of kept.values()) for (const child of left) child.remove();
+  let at = old.firstChild;
+  for (const [mine, child] of wantedNodes) {
+    if (!mine) {
+      old.insertBefore(document.importNode(child, true), at);
+    } else {
+      if (mine === at) at = at.nextSibling;
+      else old.insertBefore(mine, at);
+      if (mine.nodeType === Node.ELEMENT_NODE) patchElement(mine, child);
+      else if (mine.nodeValue !== child.nodeValue) mine.nodeValue = child.nodeValue;
+    }
+  }
+}
+
+// What stays the same thing from one look to the next.
+function markOf(node) {
+  if (node.nodeType !== Node.ELEMENT_NODE) return `#${node.nodeType}`;
+  return `${node.localName} ${node.id || node.dataset.key || node.dataset.tx || ""}`;
+}
+
+// What this page sets by itself: a details element that was opened, a form that is on its way, a button shown.
+const OWN = { details: ["open"], form: ["data-sent"], button: ["hidden", "aria-disabled"], input: ["value"] };
+
+function patchElement(old, fresh) {
+  const own = OWN[old.localName] ?? [];
+  for (const name of old.getAttributeNames()) {
+    if (!fresh.hasAttribute(name) && !own.includes(name)) old.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    const typed = own.includes(name) && !(name === "value" && old.type === "hidden");
+    if (!typed && old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  if (old.hasAttribute("data-copiar")) return;
+  patch(old, fresh);
 }
 
 // --- the steps of a transaction, lit as they pass ------------------------------------------------------------------

@@ -1,0 +1,162 @@
+//! Idempotency keys: any bytes that a caller chose, as ids of transactions.
+//!
+//! A key that is an id is that id; any other is hashed to one. An attempt that was refused for a passing reason (a
+//! locked register, a busy or unreachable bank, too little time) is over for ever, as every abort is: the same key
+//! again makes the next attempt, under a hashed id of its own. So never more than one attempt of a key commits.
+
+use crate::http::app::App;
+use crate::http::lines;
+use crate::http::problem::Problem;
+use crate::ids::TxId;
+use crate::limits::HTTP_KEY_ATTEMPTS_MAX;
+use crate::wire::Reason;
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
+use crate::wire::transaction::Transaction;
+use std::net::SocketAddr;
+
+/// A key as a caller gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    bytes: Vec<u8>,
+    first: TxId,
+}
+
+impl Key {
+    /// The key of these bytes.
+    pub fn new(bytes: &[u8]) -> Key {
+        let own = std::str::from_utf8(bytes).ok().and_then(|text| TxId::new(text).ok());
+        let own = own.filter(|id| id.check_new().is_ok());
+        Key { bytes: bytes.to_owned(), first: own.unwrap_or_else(|| hashed(bytes, 1)) }
+    }
+
+    /// The id of its first attempt.
+    pub fn first(&self) -> &TxId {
+        &self.first
+    }
+
+    /// The id of attempt `number`, from 1 on.
+    fn attempt(&self, number: u32) -> TxId {
+        if number == 1 { self.first.clone() } else { hashed(&self.bytes, number) }
+    }
+
+    /// The newest attempt that this bank, or where it is not named another one, knows of; the next one where that was
+    /// refused for a passing reason. `transaction` is what the caller asks for now.
+    ///
+    /// # Errors
+    /// 503 when the process ends; 400 when an earlier attempt had other content.
+    pub async fn next(
+        &self,
+        app: &App,
+        peer: SocketAddr,
+        transaction: &Transaction,
+    ) -> Result<TxId, Problem> {
+        let named = transaction.banks().has(app.bank());
+        for number in 1..HTTP_KEY_ATTEMPTS_MAX {
+            let tx = self.attempt(number);
+            let Some((reason, digest)) = refused_in_passing(app, peer, &tx, !named).await? else {
+                return Ok(tx);
+            };
+            if digest.is_some_and(|digest| digest != *transaction.digest()) {
+                let error = crate::http::history::cause("", &[], Reason::DuplicateId);
+                return Err(Problem::refused(error, Reason::DuplicateId).about(&tx));
+            }
+            let _ = reason;
+        }
+        Ok(self.attempt(HTTP_KEY_ATTEMPTS_MAX))
+    }
+
+    /// The id under which the outcome of this key is to be looked up: its newest attempt that is known.
+    ///
+    /// # Errors
+    /// 503 when the process ends.
+    pub async fn newest(&self, app: &App, peer: SocketAddr) -> Result<TxId, Problem> {
+        let mut newest = self.first.clone();
+        for number in 2..=HTTP_KEY_ATTEMPTS_MAX {
+            if refused_in_passing(app, peer, &newest, true).await?.is_none() {
+                break;
+            }
+            let next = self.attempt(number);
+            if matches!(status(app, peer, &next, true).await?, Reply::Unknown(_)) {
+                break;
+            }
+            newest = next;
+        }
+        Ok(newest)
+    }
+}
+
+/// Was `tx` aborted for a reason that passes? Then why, and the digest that the refusing vote is about.
+async fn refused_in_passing(
+    app: &App,
+    peer: SocketAddr,
+    tx: &TxId,
+    elsewhere: bool,
+) -> Result<Option<(Reason, Option<crate::commit::token::Digest>)>, Problem> {
+    Ok(match status(app, peer, tx, elsewhere).await? {
+        Reply::Aborted(_, token, reason) if passes(reason) => Some((reason, token.digest)),
+        Reply::Aborted(..)
+        | Reply::Ok(..)
+        | Reply::Nok(..)
+        | Reply::Committed(..)
+        | Reply::Doubt(..)
+        | Reply::Unknown(_)
+        | Reply::Done(_)
+        | Reply::Refused(..)
+        | Reply::Err(..)
+        | Reply::Pong
+        | Reply::Bye => None,
+    })
+}
+
+async fn status(app: &App, peer: SocketAddr, tx: &TxId, elsewhere: bool) -> Result<Reply, Problem> {
+    let own = app.ask(peer, Request::Status(tx.clone())).await?;
+    if elsewhere && matches!(own, Reply::Unknown(_)) {
+        return Ok(lines::status_elsewhere(app, tx).await.unwrap_or(own));
+    }
+    Ok(own)
+}
+
+/// May the same be asked again later, and be done then?
+fn passes(reason: Reason) -> bool {
+    match reason {
+        Reason::Locked | Reason::Limit | Reason::Expired | Reason::Unreachable => true,
+        Reason::InsufficientFunds
+        | Reason::UnknownAccount
+        | Reason::UnknownClient
+        | Reason::NotHolder
+        | Reason::Unbalanced
+        | Reason::DuplicateId
+        | Reason::AlreadyExists
+        | Reason::Malformed
+        | Reason::Refused => false,
+    }
+}
+
+/// An id that nobody types: a hash of the key and the attempt's number.
+fn hashed(bytes: &[u8], attempt: u32) -> TxId {
+    let mut hasher = blake3::Hasher::new_derive_key("consorcio idempotency key");
+    hasher.update(&attempt.to_le_bytes()).update(bytes);
+    let hex = hasher.finalize().to_hex();
+    TxId::new(&format!("k-{}", &hex.as_str()[..32])).expect("hexadecimal digits make an id")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_an_id_or_a_hash_of_it() {
+        assert_eq!(Key::new(b"t-1").first().as_str(), "t-1");
+        let mut ids = std::collections::BTreeSet::new();
+        let long = "x".repeat(65);
+        for key in ["a b", "\"t-1\"", "a:b", "Zm9v+/==", ".", "..", "\u{e7}", long.as_str()] {
+            let key = Key::new(key.as_bytes());
+            assert!(key.first().as_str().starts_with("k-") && key.first().as_str().len() == 34, "{key:?}");
+            assert!(ids.insert(key.first().clone()), "{key:?}");
+            assert_eq!(key, Key::new(&key.bytes));
+            assert!(ids.insert(key.attempt(2)) && ids.insert(key.attempt(3)));
+        }
+        assert_eq!(Key::new(&[0xff, 0xfe]).first(), Key::new(&[0xff, 0xfe]).first());
+    }
+}

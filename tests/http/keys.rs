@@ -1,0 +1,81 @@
+//! Idempotency keys: any text, once; and again where the refusal has passed.
+
+use crate::support::wait_until;
+use crate::{ANA, BIA, Town};
+
+const DEPOSIT: &str = r#"{"cpf":"11111111111","numero":"1","valor":1}"#;
+const FROM_0_TO_1: &str = r#"{"participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":5},{"banco":1,"cpf":"22222222222","numero":"2"}]}"#;
+
+#[test]
+fn any_text_up_to_its_bound_is_a_key() {
+    let town = Town::start(1);
+    town.open(0, ANA, "1", "0");
+    let mut http = town.connect(0);
+    let long = "x".repeat(255);
+    let mut ids = std::collections::BTreeSet::new();
+    let keys = ["\"8e03978e-40d5\"", "pedido:7", "Zm9v+/==", "a b", "não", ".", "..", &long, "8e03978e-40d5"];
+    for key in keys {
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            let answer = http.post_as(key, "/depositar", DEPOSIT);
+            answer.is(200, r#"{"success":true}"#);
+            told.push(answer.header("x-transacao").unwrap().to_owned());
+        }
+        assert_eq!(told[0], told[1], "{key}");
+        assert!(ids.insert(told[0].clone()), "{key}");
+        assert_eq!(http.get(&format!("/transacoes/{}?resumo", told[0])).json()["status"], "completada");
+    }
+    assert_eq!(town.balance(0, ANA), keys.len().to_string(), "each was done once");
+    // It is found by the key, too.
+    let found = http.get("/transacoes/pedido:7?resumo").json();
+    assert_eq!(found["status"], "completada", "{found}");
+    let other = http.post_as("a b", "/depositar", r#"{"cpf":"11111111111","numero":"1","valor":2}"#);
+    let json = other.is_error(400, "O id já foi usado por outra transação");
+    assert_eq!(json["motivo"], "duplicate-id");
+    http.post_as(&"x".repeat(256), "/depositar", DEPOSIT).is_error(400, "de 1 a 255 bytes");
+    let withdraw = http.post_as("a b", "/sacar", DEPOSIT);
+    withdraw.is_error(400, "O id já foi usado por outra transação");
+}
+
+/// A key that met a bank that could not be reached is used again: once it is done, it stays done.
+#[test]
+fn a_key_that_met_a_passing_refusal_can_be_tried_again() {
+    let mut town = Town::start(2);
+    town.open(0, ANA, "1", "100");
+    town.open(1, BIA, "2", "0");
+    let mut http = town.connect(0);
+    town.cluster.kill(1);
+    let refused = wait_until("a refusal that is recorded", || {
+        let answer = http.post_as("pedido:1", "/transferencia_composta", FROM_0_TO_1);
+        let json = answer.is_error(400, "falhou");
+        assert_eq!(json["motivo"], "unreachable", "{json}");
+        let id = json["id"].as_str()?.to_owned();
+        (http.get(&format!("/transacoes/{id}?resumo")).json()["status"] == "abortada").then_some(id)
+    });
+    // Other content under the key is not an attempt of it.
+    let other = FROM_0_TO_1.replace("\"valor\":5", "\"valor\":6");
+    let json = http.post_as("pedido:1", "/transferencia_composta", &other).is_error(400, "O id já foi usado");
+    assert_eq!(json["motivo"], "duplicate-id");
+    town.cluster.start_bank(1);
+    town.linked();
+    let mut done = Vec::new();
+    wait_until("the same key is done", || {
+        let answer = http.post_as("pedido:1", "/transferencia_composta", FROM_0_TO_1);
+        done.push(answer.header("x-transacao").unwrap().to_owned());
+        (answer.status == 200).then_some(())
+    });
+    assert_ne!(done.last(), Some(&refused), "an abort is for ever");
+    for _ in 0..2 {
+        let again = http.post_as("pedido:1", "/transferencia_composta", FROM_0_TO_1);
+        again.is(200, r#"{"success":true}"#);
+        assert_eq!(again.header("x-transacao"), done.last().map(String::as_str));
+    }
+    assert_eq!((town.balance(0, ANA), town.balance(1, BIA)), ("95".into(), "5".into()), "once");
+    let found = http.get("/transacoes/pedido:1?resumo").json();
+    assert_eq!(found["status"], "completada", "the newest attempt is told: {found}");
+    // A refusal that does not pass stays what it was.
+    let much = r#"{"cpf":"11111111111","numero":"1","valor":1000}"#;
+    let first = http.post_as("w", "/sacar", much);
+    first.is_error(400, "Saldo insuficiente");
+    assert_eq!(http.post_as("w", "/sacar", much).body, first.body);
+}
