@@ -79,3 +79,32 @@ fn a_key_that_met_a_passing_refusal_can_be_tried_again() {
     first.is_error(400, "Saldo insuficiente");
     assert_eq!(http.post_as("w", "/sacar", much).body, first.body);
 }
+
+/// Who looks at a transaction takes no part in it: its steps stay those of its banks.
+#[test]
+fn looking_adds_no_steps() {
+    let town = Town::start(2);
+    town.open(0, ANA, "1", "10");
+    town.open(1, BIA, "2", "0");
+    let mut http = town.connect(0);
+    http.post_as("l1", "/transferencia_composta", FROM_0_TO_1).is(200, r#"{"success":true}"#);
+    let steps = |http: &mut crate::client::Connection| {
+        let told = http.get("/transacoes/l1").json();
+        let nodes: std::collections::BTreeSet<String> = told["passos"]
+            .as_array()
+            .unwrap_or_else(|| panic!("no steps in {told}"))
+            .iter()
+            .map(|step| step["no"].as_str().unwrap().to_owned())
+            .collect();
+        (told["passos"].as_array().unwrap().len(), nodes)
+    };
+    let first = wait_until("all steps are written", || {
+        let one = steps(&mut http);
+        (one == steps(&mut http)).then_some(one)
+    });
+    for _ in 0..5 {
+        assert_eq!(http.get("/painel/transacoes/l1").status, 200);
+        assert_eq!(http.get("/painel/transacoes/l1/passos.svg").status, 200);
+    }
+    assert_eq!(steps(&mut http), first);
+}

@@ -10,6 +10,7 @@ mod support;
 mod aloud;
 mod browser;
 mod faults;
+mod refresh;
 mod screens;
 
 use browser::Browser;

@@ -1,0 +1,122 @@
+//! A refresh that meets a person: it swallows no press, moves no focus, and closes nothing that was opened.
+
+use crate::{Browser, Town, open_browser, wait_until};
+use serde_json::json;
+
+/// From now on the page counts the answers that its refreshes get.
+fn count_refreshes(browser: &Browser) {
+    browser.script(
+        "const get = window.fetch; window.answers = 0;
+         window.fetch = async (...asked) => { const answer = await get(...asked); window.answers += 1; return answer; };",
+    );
+}
+
+/// Has `change` seen by the page: a refresh that began behind it has its answer.
+fn refreshed(browser: &Browser, change: impl FnOnce()) {
+    let before = browser.script("return window.answers").as_u64();
+    change();
+    wait_until("a refresh", || (browser.script("return window.answers").as_u64() > before).then_some(()));
+}
+
+fn mouse(browser: &Browser, what: &str, css: &str) {
+    let script = format!(
+        "const at = document.querySelector(\"{css}\").getBoundingClientRect();
+         return [at.x + at.width / 2, at.y + at.height / 2];"
+    );
+    let at = browser.script(&script);
+    let event =
+        json!({"type": what, "x": at[0], "y": at[1], "button": "left", "buttons": 1, "clickCount": 1});
+    browser.devtools("Input.dispatchMouseEvent", &event);
+}
+
+fn hold(town: &Town, tx: &str) {
+    let patient = town.composite(100).replacen('{', r#"{"patience_ms":300000,"#, 1);
+    assert!(town.cluster.connect(0).ask(&format!("PREPARE {tx} {patient}")).starts_with("OK "));
+}
+
+#[test]
+fn a_press_that_meets_a_refresh_is_done() {
+    let browser = open_browser!();
+    let town = Town::start(3);
+    town.open_accounts();
+    hold(&town, "m-pressed");
+    browser.go(&town.url(0, "/painel/pendentes"));
+    browser.wait_for("#ao-vivo", "ao vivo");
+    browser.wait_for("#pendentes", "m-pressed");
+    count_refreshes(&browser);
+    let button = "[data-key='resolver-m-pressed']";
+    mouse(&browser, "mousePressed", button);
+    // Rows above it and below it come while the button is down.
+    refreshed(&browser, || {
+        hold(&town, "a-above");
+        hold(&town, "z-below");
+    });
+    mouse(&browser, "mouseReleased", button);
+    browser.wait_for(".note", "m-pressed");
+    browser.wait_for("#pendentes", "a-above");
+}
+
+#[test]
+fn the_focus_and_what_was_opened_stay() {
+    let browser = open_browser!();
+    let town = Town::start(3);
+    town.open_accounts();
+    hold(&town, "m-focus");
+    browser.go(&town.url(0, "/painel/historico"));
+    browser.wait_for("#ao-vivo", "ao vivo");
+    browser.wait_for("#historico", "m-focus");
+    browser.script("window.kept = document.querySelector(\"[data-key='m-focus']\"); window.kept.focus();");
+    hold(&town, "n-newer");
+    browser.wait_for("#historico", "n-newer");
+    let same = browser.script("return document.activeElement === window.kept && window.kept.isConnected");
+    assert_eq!(same, json!(true), "the focus moved");
+    // What has the focus goes: then its part has it, and not the top of the page.
+    browser.go(&town.url(0, "/painel/pendentes"));
+    browser.wait_for("#ao-vivo", "ao vivo");
+    browser.script("document.querySelector(\"[data-key='resolver-n-newer']\").focus()");
+    assert!(town.cluster.connect(0).ask("ABORT n-newer").starts_with("ABORTED "));
+    wait_until("the row goes", || (!browser.text("#pendentes").contains("n-newer")).then_some(()));
+    assert_eq!(browser.script("return document.activeElement.id"), json!("pendentes"));
+
+    browser.go(&town.url(0, "/painel/transacoes/m-focus"));
+    browser.wait_for("#ao-vivo", "ao vivo");
+    browser.wait_for("#detalhes summary", "Passos");
+    browser.click("#detalhes summary");
+    assert_eq!(browser.script("return document.querySelector('#detalhes details').open"), json!(true));
+    assert!(town.cluster.connect(0).ask("ABORT m-focus").starts_with("ABORTED "));
+    browser.wait_for("#detalhes", "Abortada");
+    let open = browser.script("return document.querySelector('#detalhes details').open");
+    assert_eq!(open, json!(true), "what was opened is closed");
+}
+
+/// Names and amounts of any length: nothing is cut off, nothing is pushed from the page.
+#[test]
+fn long_names_and_large_amounts_stay_on_the_page() {
+    let browser = open_browser!();
+    let town = Town::start(1);
+    let mut wire = town.cluster.connect(0);
+    let name = "Construtora".repeat(18);
+    let client = format!(r#"CLIENT {{"cpf":"11111111111","name":"{name}","kind":"Jurídico"}}"#);
+    assert!(wire.ask(&client).starts_with("DONE "));
+    let account = r#"ACCOUNT {"number":"0-1","holders":["11111111111"],"deposit":123456789012345678}"#;
+    assert!(wire.ask(account).starts_with("DONE "));
+    let deposit = r#"EXECUTE d1 {"ops":[{"bank":0,"op":"deposit","account":"0-1","amount":98765432109876}]}"#;
+    assert!(wire.ask(deposit).starts_with("COMMITTED "));
+    for width in [1280, 360] {
+        browser.resize(width, 900);
+        for path in ["/", "/painel/contas", "/painel/contas/0-1", "/painel/historico", "/painel/auditoria"] {
+            browser.go(&town.url(0, path));
+            browser.shot(&format!("largo-{width}{}", path.replace('/', "-")));
+            let cut = browser.script(
+                "return [...document.querySelectorAll('.money, .numbers dd, .lead, h1')].filter((field) => {
+                     const box = field.getBoundingClientRect();
+                     const clipped = field.scrollWidth > field.clientWidth + 1;
+                     return field.checkVisibility() && box.width > 1 && (clipped || box.right > innerWidth || box.left < 0);
+                 }).map((field) => field.outerHTML)",
+            );
+            assert_eq!(cut, json!([]), "{path}, {width} wide");
+            let over = browser.script("return document.documentElement.scrollWidth - innerWidth");
+            assert!(over.as_i64().is_some_and(|over| over <= 0), "{path} at {width} is {over} px too wide");
+        }
+    }
+}
