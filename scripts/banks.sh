@@ -35,6 +35,8 @@ demo=
 if [ "${1:-}" = --demo ]; then
     shift
     demo=$PWD/data/demo
+    mkdir -p "$demo"
+    chmod 700 "$demo" # What stands there decides which processes are ended and started.
     rm -f "$demo"/banco-*.json
     set -- --demo "$demo" "$@"
 fi

@@ -32,12 +32,14 @@ impl Deciding<'_> {
     }
 
     pub(super) fn account(&mut self, caller: Caller, account: &NewAccount) {
+        if self.bank.ledger.account(&account.number).is_none()
+            && let Some(unfit) = unfit_account(account)
+        {
+            return self.unfit(caller, &unfit);
+        }
         match self.bank.ledger.check_account(account) {
             Ok(Known::New) if self.is_at_the_end_of_time() => self.refused_at_the_end(caller),
             Ok(Known::New) => {
-                if let Some(unfit) = unfit_account(account) {
-                    return self.unfit(caller, &unfit);
-                }
                 let time = self.tick_clock();
                 let seq = self.record(Record::AccountOpened { time, account: account.clone() });
                 self.done(caller, &crate::ledger::AccountView::opened(account), seq);

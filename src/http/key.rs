@@ -54,14 +54,14 @@ impl Key {
         let named = transaction.banks().has(app.bank());
         for number in 1..HTTP_KEY_ATTEMPTS_MAX {
             let tx = self.attempt(number);
-            let Some((reason, digest)) = refused_in_passing(app, peer, &tx, !named).await? else {
+            let reply = status(app, peer, &tx, !named).await?;
+            if !is_refused_in_passing(&reply) {
                 return Ok(tx);
-            };
-            if digest.is_some_and(|digest| digest != *transaction.digest()) {
+            }
+            if is_about_others(&reply, transaction) {
                 let error = crate::http::history::cause("", &[], Reason::DuplicateId);
                 return Err(Problem::refused(error, Reason::DuplicateId).about(&tx));
             }
-            let _ = reason;
         }
         Ok(self.attempt(HTTP_KEY_ATTEMPTS_MAX))
     }
@@ -73,7 +73,7 @@ impl Key {
     pub async fn newest(&self, app: &App, peer: SocketAddr) -> Result<TxId, Problem> {
         let mut newest = self.first.clone();
         for number in 2..=HTTP_KEY_ATTEMPTS_MAX {
-            if refused_in_passing(app, peer, &newest, true).await?.is_none() {
+            if !is_refused_in_passing(&status(app, peer, &newest, true).await?) {
                 break;
             }
             let next = self.attempt(number);
@@ -86,17 +86,11 @@ impl Key {
     }
 }
 
-/// Was `tx` aborted for a reason that passes? Then why, and the digest that the refusing vote is about.
-async fn refused_in_passing(
-    app: &App,
-    peer: SocketAddr,
-    tx: &TxId,
-    elsewhere: bool,
-) -> Result<Option<(Reason, Option<crate::commit::token::Digest>)>, Problem> {
-    Ok(match status(app, peer, tx, elsewhere).await? {
-        Reply::Aborted(_, token, reason) if passes(reason) => Some((reason, token.digest)),
-        Reply::Aborted(..)
-        | Reply::Ok(..)
+/// Is it aborted, for a reason that passes?
+fn is_refused_in_passing(reply: &Reply) -> bool {
+    match reply {
+        Reply::Aborted(_, _, reason) => passes(*reason),
+        Reply::Ok(..)
         | Reply::Nok(..)
         | Reply::Committed(..)
         | Reply::Doubt(..)
@@ -105,8 +99,13 @@ async fn refused_in_passing(
         | Reply::Refused(..)
         | Reply::Err(..)
         | Reply::Pong
-        | Reply::Bye => None,
-    })
+        | Reply::Bye => false,
+    }
+}
+
+/// Was another transaction than this one refused? A vote tells, where it was about any bytes.
+fn is_about_others(reply: &Reply, transaction: &Transaction) -> bool {
+    matches!(reply, Reply::Aborted(_, token, _) if token.digest.is_some_and(|digest| digest != *transaction.digest()))
 }
 
 async fn status(app: &App, peer: SocketAddr, tx: &TxId, elsewhere: bool) -> Result<Reply, Problem> {

@@ -56,14 +56,14 @@ fn wrong(field: &str) -> &'static [&'static str] {
             "\"111111111111\"",
             "\"1111111111a\"",
             "\"111.111.111-11\"",
-            "\"AAAAAAAAAAAAAA\"",
+            "\"aaaaaaaaaaaaaa\"",
             "\"１１１１１１１１１１１\"",
             "null",
             "{}",
             "[\"11111111111\"]",
         ],
         "numero" | "numero_origem" | "numero_destino" => {
-            &["1", "\"\"", "\"a b\"", "\"a\\nb\"", "null", "\"\\u0000\"", "false"]
+            &["1", "\"\"", "\" a\"", "\"a\\nb\"", "null", "\"\\u0000\"", "false"]
         }
         "nome" | "tipo" => &["1", "\"\"", "\"a\\nb\"", "null", "\"\\u0000\"", "\"\\ud800\""],
         "conjunta" => &["1", "\"true\"", "[]"],

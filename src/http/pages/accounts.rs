@@ -3,6 +3,7 @@
 use crate::http::answers::{self, Account, Client, Event};
 use crate::http::app::{App, unforeseen};
 use crate::http::clients::{accounts_of, key};
+use crate::http::fields::number;
 use crate::http::pages::home::newest_events;
 use crate::http::pages::show::{change, op_words, page, tax_id, when};
 use crate::http::pages::visit::{Visit, encoded};
@@ -93,7 +94,7 @@ pub async fn statement(
 async fn statement_of(app: &App, visit: &Visit, given: &str) -> Result<Statement, Problem> {
     let (f, _) = visit.frame(app, Page::Accounts).await?;
     let missing = || Problem::new(StatusCode::NOT_FOUND, visit.t().no_such_account);
-    let number = AccountNumber::new(given).map_err(|_| missing())?;
+    let number = number(given).ok_or_else(missing)?;
     let names = names(app, visit).await?;
     let (account, events) = account_and_events(app, visit, &number, missing).await?;
     let (available, incoming, balance) = (Money(account.available), Money(account.incoming), account.balance);

@@ -77,7 +77,9 @@ addEventListener("pointerdown", (event) => (pressed = event.button === 0), true)
 addEventListener("keydown", (event) => {
   if (event.key === "Enter" || event.key === " ") pressed = true;
 }, true);
-for (const end of ["pointerup", "pointercancel", "keyup", "blur", "dragend", "contextmenu"]) addEventListener(end, release, true);
+for (const end of ["pointerup", "pointercancel", "keyup", "dragend", "contextmenu"]) addEventListener(end, release, true);
+// The window's own blur; that of a field comes with each press of another one.
+addEventListener("blur", (event) => event.target === window && release());
 
 // Makes `old` look like `fresh` and keeps every element that is in both: with its focus, what a person selected or
 // typed in it, and whether it is open. Runs once over both.
