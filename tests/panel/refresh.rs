@@ -108,7 +108,7 @@ fn long_names_and_large_amounts_stay_on_the_page() {
             browser.go(&town.url(0, path));
             browser.shot(&format!("largo-{width}{}", path.replace('/', "-")));
             let cut = browser.script(
-                "return [...document.querySelectorAll('.money, .numbers dd, .lead, h1')].filter((field) => {
+                "return [...document.querySelectorAll('td.money, .numbers dd, .lead, h1')].filter((field) => {
                      const box = field.getBoundingClientRect();
                      const clipped = field.scrollWidth > field.clientWidth + 1;
                      return field.checkVisibility() && box.width > 1 && (clipped || box.right > innerWidth || box.left < 0);
