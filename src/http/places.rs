@@ -166,10 +166,7 @@ impl Place {
     /// Its other end takes nothing, or goes on to take.
     pub fn set_stalled(&self, stalled: bool) {
         let mut since = self.stalled.lock().unwrap_or_else(PoisonError::into_inner);
-        match stalled {
-            true => since.get_or_insert_with(Instant::now),
-            false => return *since = None,
-        };
+        *since = stalled.then(|| since.unwrap_or_else(Instant::now));
     }
 
     fn is_stalled(&self) -> bool {
