@@ -264,7 +264,12 @@ impl Town {
         while let Some(line) = lines.next() {
             let Ok(Ok(request)) = line.map(Request::parse) else { continue };
             match request {
-                Request::Banks | Request::Peer(_) | Request::Ping | Request::Help | Request::Quit => {}
+                Request::Banks
+                | Request::Peer(_)
+                | Request::Hello(_)
+                | Request::Ping
+                | Request::Help
+                | Request::Quit => {}
                 Request::Prepare(tx, transaction) if origin == Origin::Outside => {
                     let outside = withdrawals(self.identity.bank, &transaction);
                     self.request(session, origin, Request::Prepare(tx, outside), waited_us);

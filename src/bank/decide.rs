@@ -131,7 +131,12 @@ impl<'a> Deciding<'a> {
             | Request::Pending { .. }
             | Request::Info
             | Request::Snapshot { .. } => self.read(caller, request),
-            Request::Banks | Request::Peer(_) | Request::Ping | Request::Help | Request::Quit => {
+            Request::Banks
+            | Request::Peer(_)
+            | Request::Hello(_)
+            | Request::Ping
+            | Request::Help
+            | Request::Quit => {
                 let text = Detail::OfSession { verb: verb_of(request) }.to_string();
                 self.reply(caller, Reply::Err(Reason::Refused, text), 0);
             }

@@ -41,6 +41,7 @@ impl Deciding<'_> {
             | Request::Info
             | Request::Snapshot { .. }
             | Request::Peer(_)
+            | Request::Hello(_)
             | Request::Ping
             | Request::Help
             | Request::Quit => {

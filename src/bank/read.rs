@@ -49,6 +49,7 @@ impl Deciding<'_> {
             | Request::Account(_)
             | Request::Banks
             | Request::Peer(_)
+            | Request::Hello(_)
             | Request::Ping
             | Request::Help
             | Request::Quit => unreachable!("{} is no read", request.verb()),

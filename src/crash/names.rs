@@ -75,6 +75,7 @@ names! {
     Hello "hello" "`PEER`, the first one of a link."
     Proof "proof" "`PEER`, the one that opens a link."
     News "news" "`PEER` on an open link."
+    Greeting "greeting" "`HELLO`"
     Ping "ping" "`PING`"
     Help "help" "`HELP`"
     Quit "quit" "`QUIT`"

@@ -127,6 +127,7 @@ impl Verb {
             // Only the first line of a link has a nonce.
             Request::Peer(json) if json.contains("\"nonce\"") => Verb::Hello,
             Request::Peer(_) => Verb::Proof,
+            Request::Hello(_) => Verb::Greeting,
             Request::Ping => Verb::Ping,
             Request::Help => Verb::Help,
             Request::Quit => Verb::Quit,
@@ -177,6 +178,7 @@ impl Verb {
             | Verb::Banks
             | Verb::Info
             | Verb::Snapshot
+            | Verb::Greeting
             | Verb::Help
             | Verb::Quit
             | Verb::OutsidePrepare
@@ -238,6 +240,7 @@ impl Asking {
             | Request::Info
             | Request::Snapshot { .. }
             | Request::Peer(_)
+            | Request::Hello(_)
             | Request::Ping
             | Request::Help
             | Request::Quit => Asking::Question,

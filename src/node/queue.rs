@@ -190,6 +190,7 @@ fn is_urgent(request: &Request) -> bool {
         | Request::Info
         | Request::Snapshot { .. }
         | Request::Peer(_)
+        | Request::Hello(_)
         | Request::Ping
         | Request::Help
         | Request::Quit => false,

@@ -78,6 +78,7 @@ fn reads(request: &Request) -> bool {
         | Request::Banks
         | Request::Snapshot { .. }
         | Request::Peer(_)
+        | Request::Hello(_)
         | Request::Ping
         | Request::Help
         | Request::Quit => false,

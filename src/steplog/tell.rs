@@ -140,6 +140,7 @@ fn parts(request: &Request) -> (&'static str, Option<&TxId>, Load) {
         Request::Info => ("INFO", None, Load::Nothing),
         Request::Snapshot { .. } => ("SNAPSHOT", None, Load::Nothing),
         Request::Peer(_) => ("PEER", None, Load::Nothing),
+        Request::Hello(_) => ("HELLO", None, Load::Nothing),
         Request::Ping => ("PING", None, Load::Nothing),
         Request::Help => ("HELP", None, Load::Nothing),
         Request::Quit => ("QUIT", None, Load::Nothing),

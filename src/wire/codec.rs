@@ -5,7 +5,7 @@
 //! line: a transfer of 1000 cut to 100 must not run.
 
 use crate::limits::LINE_BYTES_MAX;
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 
 /// The lines of one stream.
 #[derive(Debug, Default)]
@@ -58,7 +58,13 @@ impl Lines {
 
     /// The buffer, with room for `room` more bytes at its end; append to it what the stream gives, and nothing else.
     pub fn space(&mut self, room: usize) -> &mut BytesMut {
-        self.buffer.advance(self.taken);
+        // What was handed out makes room by moving the rest, which is less than a line as a rule: so the buffer's
+        // capacity is all the memory that it holds.
+        if self.taken > 0 {
+            let rest = self.buffer.len() - self.taken;
+            self.buffer.copy_within(self.taken.., 0);
+            self.buffer.truncate(rest);
+        }
         self.scanned -= self.taken;
         self.taken = 0;
         if self.lost {
@@ -95,9 +101,23 @@ impl Lines {
         Some(std::str::from_utf8(line).map_err(|_| LineError::NotUtf8))
     }
 
+    /// What is read but not handed out as lines yet.
+    pub fn waiting(&self) -> &[u8] {
+        &self.buffer[self.taken..]
+    }
+
     /// Bytes that are read but not handed out as lines yet.
     pub fn waiting_bytes(&self) -> usize {
         self.buffer.len() - self.taken
+    }
+
+    /// Gives back what it holds beyond what waits; says how much that was.
+    pub fn shrink(&mut self) -> usize {
+        let before = self.buffer.capacity();
+        self.buffer = BytesMut::from(&self.buffer[self.taken..]);
+        self.scanned -= self.taken;
+        self.taken = 0;
+        before - self.buffer.capacity()
     }
 
     /// Memory that it holds.
@@ -201,6 +221,21 @@ mod tests {
         }
         assert!(lines.memory_bytes() < 16 * 1024, "{}", lines.memory_bytes());
         assert!(lines.waiting_bytes() < 8);
+    }
+
+    #[test]
+    fn what_waits_outlives_a_smaller_buffer() {
+        let mut lines = Lines::new();
+        lines.space(64 * 1024).extend_from_slice(b"PING\nSTATUS t1\nQU");
+        assert_eq!(lines.next(), Some(Ok("PING")));
+        let before = lines.memory_bytes();
+        assert_eq!(lines.shrink(), before - lines.memory_bytes());
+        assert!(lines.memory_bytes() < 100, "{}", lines.memory_bytes());
+        assert_eq!(lines.next(), Some(Ok("STATUS t1")));
+        assert_eq!(lines.next(), None);
+        lines.shrink();
+        lines.space(3).extend_from_slice(b"IT\n");
+        assert_eq!(lines.next(), Some(Ok("QUIT")));
     }
 
     proptest! {

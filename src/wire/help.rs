@@ -3,7 +3,7 @@
 use super::json;
 
 /// The lines of HELP.
-pub const LINES: [&str; 33] = [
+pub const LINES: [&str; 34] = [
     "PREPARE <tx> <transaction>: asks for this bank's vote; OK <tx> <token> or NOK <tx> <token> <reason> [text]",
     "COMMIT <tx> [<token> ...]: with every bank's OK token it commits at once, without them this bank asks the others; COMMITTED <tx> <time> <token>, ABORTED <tx> <token> <reason> or DOUBT <tx> <text>",
     "ABORT <tx> [<token>]: refuses if this bank has not voted; after that it needs one bank's NOK token, or this bank asks the others; ABORTED, COMMITTED or DOUBT",
@@ -22,6 +22,7 @@ pub const LINES: [&str; 33] = [
     "INFO: this bank in numbers",
     "SNAPSHOT [time] [accounts] [after=<key>]: the bank's totals as of that commit time, with accounts also each balance and register",
     "PEER ...: opens a link between banks",
+    "HELLO {\"bank\":0,\"places\":3,\"version\":1}: a client's first line, says which bank it means; another bank answers ERR and closes",
     "PING: PONG",
     "HELP: this",
     "QUIT: BYE, and the connection closes",

@@ -4,6 +4,7 @@ pub mod codec;
 pub mod detail;
 pub mod help;
 pub mod json;
+pub mod opening;
 pub mod registration;
 pub mod reply;
 pub mod request;

@@ -141,6 +141,45 @@ impl Reply {
         }
     }
 
+    /// Memory that its id and text hold, besides its own size.
+    pub fn heap_bytes(&self) -> usize {
+        let text = match self {
+            Reply::Done(text)
+            | Reply::Nok(_, _, _, text)
+            | Reply::Doubt(_, text)
+            | Reply::Refused(_, text)
+            | Reply::Err(_, text) => text.capacity(),
+            Reply::Ok(..)
+            | Reply::Committed(..)
+            | Reply::Aborted(..)
+            | Reply::Unknown(_)
+            | Reply::Pong
+            | Reply::Bye => 0,
+        };
+        text + self.tx().map_or(0, |tx| tx.as_str().len())
+    }
+
+    /// Gives back what the making of its text left over, where that is much.
+    pub fn shrink(&mut self) {
+        match self {
+            Reply::Done(text)
+            | Reply::Nok(_, _, _, text)
+            | Reply::Doubt(_, text)
+            | Reply::Refused(_, text)
+            | Reply::Err(_, text) => {
+                if text.capacity() - text.len() > text.len() / 8 + 256 {
+                    text.shrink_to_fit();
+                }
+            }
+            Reply::Ok(..)
+            | Reply::Committed(..)
+            | Reply::Aborted(..)
+            | Reply::Unknown(_)
+            | Reply::Pong
+            | Reply::Bye => {}
+        }
+    }
+
     /// The transaction that it is about.
     pub fn tx(&self) -> Option<&TxId> {
         match self {

@@ -2,6 +2,7 @@
 
 mod read;
 
+pub use super::opening::Hello;
 pub use super::registration::{NewAccount, NewClient};
 
 use super::text::write_decimal;
@@ -11,9 +12,10 @@ use crate::ids::{AccountNumber, BadName, RegisterKey, TaxId, Time, TxId};
 use std::sync::Arc;
 
 /// The verbs, as they are typed.
-pub const VERBS: [&str; 21] = [
+pub const VERBS: [&str; 22] = [
     "PREPARE", "COMMIT", "ABORT", "RESOLVE", "STATUS", "EXECUTE", "CLIENT", "ACCOUNT", "CLIENTS", "ACCOUNTS",
-    "BALANCE", "VALUE", "HISTORY", "PENDING", "BANKS", "INFO", "SNAPSHOT", "PEER", "PING", "HELP", "QUIT",
+    "BALANCE", "VALUE", "HISTORY", "PENDING", "BANKS", "INFO", "SNAPSHOT", "PEER", "HELLO", "PING", "HELP",
+    "QUIT",
 ];
 
 /// A request, as its line means it.
@@ -78,6 +80,8 @@ pub enum Request {
     },
     /// `PEER …`: opens a link between banks; its JSON is read by the links' own code.
     Peer(String),
+    /// `HELLO {"bank","places","version"}`: a client's first line, which says whom it means to talk to.
+    Hello(Hello),
     /// `PING`
     Ping,
     /// `HELP`
@@ -143,6 +147,7 @@ impl Request {
                 write_after(out, after.as_ref().map(SnapshotKey::to_text).as_deref());
             }
             Request::Peer(json) => write_words(out, "PEER", &[json]),
+            Request::Hello(hello) => hello.write_to(out),
             Request::Ping => write_words(out, "PING", &[]),
             Request::Help => write_words(out, "HELP", &[]),
             Request::Quit => write_words(out, "QUIT", &[]),
@@ -171,6 +176,7 @@ impl Request {
             | Request::Info
             | Request::Snapshot { .. }
             | Request::Peer(_)
+            | Request::Hello(_)
             | Request::Ping
             | Request::Help
             | Request::Quit => None,
@@ -198,6 +204,7 @@ impl Request {
             Request::Info => "INFO",
             Request::Snapshot { .. } => "SNAPSHOT",
             Request::Peer(_) => "PEER",
+            Request::Hello(_) => "HELLO",
             Request::Ping => "PING",
             Request::Help => "HELP",
             Request::Quit => "QUIT",

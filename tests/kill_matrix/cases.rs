@@ -95,7 +95,7 @@ outside       outside-abort bank 1: received-outside-abort=A outside-aborted=A h
 tells         asks          bank 1: received-status=C replying-unknown=C replied-unknown=C received-clients=C
 tells         asks          bank 1: replying-done=C replied-done=C received-accounts=C received-balance=C
 tells         asks          bank 1: received-value=C received-history=C received-pending=C received-banks=C
-tells         asks          bank 1: received-info=C received-help=C replying-refused=C replied-refused=C
+tells         asks          bank 1: received-info=C received-help=C received-greeting=C replying-refused=C replied-refused=C
 tells         asks          bank 1: replying-doubt=C replied-doubt=C replying-err=C replied-err=C
 tells         asks          bank 1: received-quit=C replying-bye=C replied-bye=C
 

@@ -9,6 +9,7 @@ mod support;
 
 mod aloud;
 mod browser;
+mod crossing;
 mod faults;
 mod refresh;
 mod screens;

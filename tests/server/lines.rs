@@ -11,6 +11,7 @@ const CLIENT: &str = r#"CLIENT {"cpf":"12345678900","name":"Pessoa","kind":"Fís
 fn a_bad_line_gets_one_err_and_the_connection_goes_on() {
     let bank = Alone::start(&[]);
     let mut wire = bank.connect();
+    assert_eq!(wire.ask("PING"), "PONG", "the first line is a request");
     for junk in [
         "",
         " ",

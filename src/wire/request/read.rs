@@ -1,6 +1,6 @@
 //! Reading a request's line, word by word.
 
-use super::{NewAccount, NewClient, Request, SnapshotKey, VERBS};
+use super::{Hello, NewAccount, NewClient, Request, SnapshotKey, VERBS};
 use crate::commit::token::Token;
 use crate::ids::{AccountNumber, BadName, RegisterKey, TaxId, Time, TxId};
 use crate::limits::TOKENS_MAX;
@@ -78,6 +78,7 @@ impl Request {
             "SNAPSHOT" => read_snapshot(rest),
             "PEER" if rest.is_empty() => Err(malformed("PEER needs what a bank tells of itself")),
             "PEER" => Ok(Request::Peer(rest.to_owned())),
+            "HELLO" => Hello::parse(rest).map(Request::Hello),
             "PING" => Words::new("PING", rest).end(Request::Ping),
             "HELP" => Words::new("HELP", rest).end(Request::Help),
             "QUIT" => Words::new("QUIT", rest).end(Request::Quit),

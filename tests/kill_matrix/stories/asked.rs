@@ -46,6 +46,7 @@ pub fn asks(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     town.start_to_die(case);
     let _open = all_vote(town, &[0, 1], case, effect);
     let lines = [
+        format!(r#"HELLO {{"bank":{victim},"places":3,"version":1}}"#),
         format!("STATUS {tx}"),
         format!("STATUS no-{tx}"),
         "CLIENTS".to_owned(),
@@ -68,8 +69,8 @@ pub fn asks(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     town.cluster.start_bank(victim);
     let words: Vec<&str> = told.iter().filter_map(|reply| reply.split(' ').next()).collect();
     let expected = [
-        "OK", "UNKNOWN", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "REFUSED",
-        "DOUBT", "ERR", "BYE",
+        "DONE", "OK", "UNKNOWN", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE",
+        "REFUSED", "DOUBT", "ERR", "BYE",
     ];
     assert_eq!(words, expected[..words.len()], "{told:?}");
     finish(town, case, &[0, 1]);

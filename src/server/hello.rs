@@ -1,0 +1,42 @@
+//! What a client is told that says whom it means to talk to, in its first line.
+
+use crate::bank::Identity;
+use crate::server::Shared;
+use crate::wire::opening::{Hello, PROTOCOL_VERSION};
+use crate::wire::{Fault, Reason};
+
+/// The public id of the consortium's key, by which two banks are seen to have the same; empty where there is none.
+fn key_id(_identity: &Identity) -> String {
+    String::new()
+}
+
+impl Shared {
+    /// Is `hello` meant for this bank?
+    ///
+    /// # Errors
+    /// `refused`, where the client means another bank. How many places it knows, and what it speaks, it judges itself
+    /// by the answer.
+    pub fn greet(&self, hello: &Hello) -> Result<(), Fault> {
+        let own = self.identity.bank;
+        if hello.bank == u64::from(own.as_u8()) {
+            return Ok(());
+        }
+        let text = format!(
+            "this is bank {own}, not bank {}: is the client's list that of this consortium, in its order? Nothing \
+             was done; the connection closes",
+            hello.bank
+        );
+        Err(Fault { reason: Reason::Refused, text })
+    }
+
+    /// What HELLO is answered with.
+    pub fn hello_json(&self) -> String {
+        let Hello { bank, places, version } = Hello {
+            bank: u64::from(self.identity.bank.as_u8()),
+            places: u64::try_from(self.identity.places.len()).unwrap_or(u64::MAX),
+            version: PROTOCOL_VERSION,
+        };
+        let key = serde_json::Value::from(key_id(&self.identity));
+        format!(r#"{{"bank":{bank},"places":{places},"version":{version},"key":{key}}}"#)
+    }
+}

@@ -1,0 +1,198 @@
+//! A thread that stays awake whatever else hangs: it takes the signals, and sees how long the disk has been syncing.
+//!
+//! The first SIGTERM or SIGINT is handed to the bank, which ends in order; the second one ends the process here, at
+//! once, and so does the deadline of an orderly end. It writes nothing by itself, so nothing can hold it up.
+
+use crate::limits::{SHUTDOWN_MS_MAX, SLOW_SYNC_MS};
+use crate::node::disk::SyncAge;
+use crate::server::operator::{flush, tell};
+use crate::steplog::{Step, StepLog};
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+/// How often the age of the sync under way is looked at.
+const LOOK_MS: u64 = 250;
+/// How long the process's last words are waited for where nothing may wait.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+/// Past the deadline of an orderly end the process has this long for what is left to do then.
+const OVERTIME_MS: u64 = 5_000;
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Open the step log anew.
+    Reopen,
+    /// End; the signal's name.
+    End(&'static str),
+}
+
+/// The signals, as they come, but for the second one that asks for the end.
+pub struct Signals(UnboundedReceiver<Told>);
+
+impl Signals {
+    /// The next one. Never, once the thread is gone.
+    pub async fn next(&mut self) -> Told {
+        match self.0.recv().await {
+            Some(told) => told,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Starts the thread. From now on no signal ends this process by itself.
+///
+/// # Errors
+/// When the system gives no thread or no signal.
+pub fn start(steplog: StepLog, sync_age: Arc<SyncAge>) -> std::io::Result<Signals> {
+    let (told, signals) = unbounded_channel();
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let watch = {
+        let _inside = runtime.enter();
+        Watch {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+            // Whoever closes the terminal of a bank that runs in it has no other bank to stop by that.
+            hang_up_ends: std::io::stdin().is_terminal(),
+            told,
+            steplog,
+            sync_age,
+        }
+    };
+    std::thread::Builder::new().name("watch".to_owned()).spawn(move || runtime.block_on(watch.run()))?;
+    Ok(Signals(signals))
+}
+
+struct Watch {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+    hang_up_ends: bool,
+    told: UnboundedSender<Told>,
+    steplog: StepLog,
+    sync_age: Arc<SyncAge>,
+}
+
+impl Watch {
+    async fn run(mut self) {
+        let mut look = interval(Duration::from_millis(LOOK_MS));
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut slow = Slow::default();
+        let mut ending = false;
+        loop {
+            let (name, code) = tokio::select! {
+                _ = self.term.recv() => ("SIGTERM", 143),
+                _ = self.int.recv() => ("SIGINT", 130),
+                _ = self.hup.recv() => {
+                    if !self.hang_up_ends {
+                        let _ = self.told.send(Told::Reopen);
+                        continue;
+                    }
+                    // A terminal that closes tells more than once; that is not a second thought.
+                    if ending {
+                        continue;
+                    }
+                    ("SIGHUP", 129)
+                }
+                _ = look.tick() => {
+                    if let Some(text) = slow.look(self.sync_age.ms()) {
+                        tell(&text);
+                        self.steplog.record(Step::Fault(text.into()));
+                    }
+                    continue;
+                }
+            };
+            if std::mem::replace(&mut ending, true) {
+                self.end_now(&format!("{name} again: this bank ends at once"), code);
+            }
+            let _ = self.told.send(Told::End(name));
+            let late = self.late();
+            tokio::task::spawn(late);
+        }
+    }
+
+    /// Ends the process where an orderly end does not come.
+    fn late(&self) -> impl Future<Output = ()> + use<> {
+        let steplog = self.steplog.clone();
+        async move {
+            sleep(Duration::from_millis(SHUTDOWN_MS_MAX + OVERTIME_MS)).await;
+            end(&steplog, "an orderly end did not come in time: this bank ends", 1);
+        }
+    }
+
+    fn end_now(&self, why: &str, code: i32) {
+        end(&self.steplog, why, code);
+    }
+}
+
+fn end(steplog: &StepLog, why: &str, code: i32) -> ! {
+    tell(why);
+    steplog.record(Step::Stop(why.into()));
+    steplog.flush(LAST_WORDS);
+    flush(LAST_WORDS);
+    std::process::exit(code)
+}
+
+/// What is told of a sync that takes long: when it is slow, again each time that its age has doubled, and its end.
+#[derive(Debug, Default)]
+struct Slow {
+    /// The age that was told last; 0 while none is slow.
+    told_ms: u64,
+}
+
+impl Slow {
+    fn look(&mut self, age_ms: Option<u64>) -> Option<String> {
+        match age_ms {
+            Some(age) if age >= SLOW_SYNC_MS.max(2 * self.told_ms) => {
+                self.told_ms = age;
+                Some(format!(
+                    "the data disk has not finished a sync for {:.1} s; nothing is acknowledged meanwhile",
+                    Seconds(age)
+                ))
+            }
+            Some(age) if age >= self.told_ms => None,
+            None | Some(_) => {
+                let told = std::mem::take(&mut self.told_ms);
+                (told > 0).then(|| format!("the data disk syncs again, after more than {:.1} s", Seconds(told)))
+            }
+        }
+    }
+}
+
+/// Milliseconds, shown as seconds.
+struct Seconds(u64);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.0 / 1_000, self.0 % 1_000 / 100)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_sync_is_told_when_its_age_doubles_and_when_it_ends() {
+        let mut slow = Slow::default();
+        let mut told = |age| slow.look(age).is_some();
+        assert!(!told(None) && !told(Some(SLOW_SYNC_MS - 1)));
+        assert!(told(Some(1_000)) && !told(Some(1_500)) && told(Some(2_000)) && !told(Some(3_999)));
+        assert!(told(Some(4_100)));
+        assert!(told(None), "its end");
+        assert!(!told(None) && !told(Some(10)));
+        // The next one may begin before anybody looked.
+        assert!(told(Some(1_200)) && told(Some(5)) && !told(Some(300)));
+    }
+
+    #[test]
+    fn its_words_tell_the_age() {
+        let text = Slow::default().look(Some(12_345)).unwrap();
+        assert!(text.contains("for 12.3 s"), "{text}");
+    }
+}
