@@ -13,9 +13,10 @@ use std::task::Waker;
 /// What each session may always hold, so that nobody can take all memory from the others.
 pub const SESSION_BYTES_OWN: usize = 16 * 1024;
 
-/// Set aside for a long line that was begun: enough for all of it, and for any reply. Halves of lines that used up all
-/// memory would wait for each other.
-pub const LINE_BYTES_WHOLE: usize = 2 * LINE_BYTES_MAX;
+/// Set aside for a long line that was begun: enough for the buffer that it is read into, which may be twice as large,
+/// for the request that it becomes, and for any reply. Halves of lines that used up all memory would wait for each
+/// other.
+pub const LINE_BYTES_WHOLE: usize = 4 * LINE_BYTES_MAX;
 
 const _: () = assert!(SESSIONS_MAX * SESSION_BYTES_OWN + LINE_BYTES_WHOLE < SESSIONS_BYTES_MAX);
 
@@ -39,9 +40,9 @@ struct Waiting {
 }
 
 impl SharedBytes {
-    /// What is left of `SESSIONS_BYTES_MAX` once each of `sessions_max` sessions has its own part.
-    pub fn new(sessions_max: usize) -> SharedBytes {
-        SharedBytes::of(SESSIONS_BYTES_MAX.saturating_sub(sessions_max * SESSION_BYTES_OWN))
+    /// What is left of `bytes_max` once each of `sessions_max` sessions has its own part.
+    pub fn new(bytes_max: usize, sessions_max: usize) -> SharedBytes {
+        SharedBytes::of(bytes_max.saturating_sub(sessions_max * SESSION_BYTES_OWN))
     }
 
     fn of(bytes: usize) -> SharedBytes {

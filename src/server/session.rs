@@ -16,6 +16,7 @@ use crate::server::seat::{End, Seat, SeatState};
 use crate::server::slots::reply_bytes;
 use crate::steplog::{Step, Who};
 use crate::wire::codec::{LineError, Lines};
+use crate::wire::opening::{Hello, Opening, Stranger, is_hello, is_host, opening};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use crate::wire::{Fault, Reason, help};
@@ -33,6 +34,8 @@ const READ_BYTES_MIN: usize = 4 * 1024;
 const READ_BYTES_MAX: usize = LINE_BYTES_MAX;
 /// So many bytes of a line are read whatever memory is left; more only once enough for the whole line is set aside.
 const LINE_BYTES_BEGUN: usize = SESSION_BYTES_OWN / 2;
+/// Replies are formatted up to here before they are written; the others wait in their slots.
+const OUT_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
 /// Memory for replies that an idle session may keep.
 const OUT_BYTES_KEPT: usize = 4 * 1024;
 
@@ -60,6 +63,8 @@ struct Session {
     who: Who,
     door: Door,
     lines: Lines,
+    /// A first line came, and it was one of ours.
+    begun: bool,
     read_bytes: usize,
     /// A request that was read, but for which there is no room yet, and its line's length.
     stash: Option<(Request, usize)>,
@@ -107,6 +112,7 @@ impl Session {
             stream,
             door: Door::default(),
             lines: Lines::new(),
+            begun: false,
             read_bytes: READ_BYTES_MIN,
             stash: None,
             out: Vec::new(),
@@ -130,10 +136,13 @@ impl Session {
             {
                 return Poll::Ready(end.as_str());
             }
-            self.take_replies(&mut state);
-            let writable = match self.write(cx, &mut state) {
-                Ok(writable) => writable,
-                Err(why) => return Poll::Ready(why),
+            let writable = loop {
+                self.take_replies(&mut state);
+                match self.write(cx, &mut state) {
+                    Ok(true) if state.slots.has_reply() => {}
+                    Ok(writable) => break writable,
+                    Err(why) => return Poll::Ready(why),
+                }
             };
             let handed = self.hand_over(&mut state);
             let mut wants = None;
@@ -158,6 +167,12 @@ impl Session {
                     false
                 }
             };
+            // Whoever waits holds no more than it must: buffers that wait for each other would wait for ever.
+            if wants.is_some() && self.lines.waiting_bytes() <= LINE_BYTES_BEGUN {
+                let freed = self.lines.shrink();
+                self.read_bytes = READ_BYTES_MIN;
+                wants = wants.map(|bytes| bytes - freed);
+            }
             self.share.settle(self.set_aside(&state), wants.map(|bytes| (bytes, cx.waker())));
             state.borrows = self.share.is_borrowing();
             if !more {
@@ -186,7 +201,7 @@ impl Session {
             }
             End::NoPlace => {
                 if self.deaf.is_none() {
-                    self.refuse(state, Reason::Limit, end.as_str());
+                    self.refuse(state, Reason::Limit, end.as_str().to_owned(), end.as_str());
                 }
                 false
             }
@@ -194,8 +209,8 @@ impl Session {
     }
 
     /// The session's last line is an ERR; nothing that follows it is read.
-    fn refuse(&mut self, state: &mut SeatState, reason: Reason, why: &'static str) {
-        state.slots.take_answered(0, Reply::Err(reason, why.to_owned()));
+    fn refuse(&mut self, state: &mut SeatState, reason: Reason, text: String, why: &'static str) {
+        state.slots.take_answered(0, Reply::Err(reason, text));
         self.polite = true;
         self.forget_the_rest(why);
     }
@@ -206,9 +221,11 @@ impl Session {
         self.lines = Lines::new();
     }
 
-    /// Formats the replies whose turn it is.
+    /// Formats the replies whose turn it is, as many as one write takes.
     fn take_replies(&mut self, state: &mut SeatState) {
-        while let Some(reply) = state.slots.pop_ready() {
+        while self.out.len() < OUT_BYTES_MAX
+            && let Some(reply) = state.slots.pop_ready()
+        {
             if reply != Reply::Pong {
                 self.shared.story.tell(|| Step::of_reply(&reply, self.who));
             }
@@ -295,8 +312,17 @@ impl Session {
         if self.is_at_bound(state) {
             return None;
         }
+        if let Some(stranger) = self.stranger() {
+            let text = stranger.as_str();
+            self.shared.story.tell(|| Step::Bad(self.who, Reason::Malformed, text.into()));
+            self.refuse(state, Reason::Malformed, text.to_owned(), "it speaks another protocol");
+            return None;
+        }
+        let is_first = !self.begun && opening(self.lines.waiting()) == Opening::Verb;
+        let is_hello = is_first && is_hello(self.lines.waiting());
         let before = self.lines.waiting_bytes();
         let line = self.lines.next()?.map(Request::parse);
+        self.begun |= is_first;
         let line_bytes = before - self.lines.waiting_bytes();
         let parsed = match line {
             Ok(parsed) => parsed,
@@ -312,13 +338,44 @@ impl Session {
             }
         };
         if state.place == Some(Place::Probation) && !matches!(parsed, Ok(Request::Peer(_))) {
-            self.refuse(state, Reason::Limit, End::NoPlace.as_str());
+            self.refuse(state, Reason::Limit, End::NoPlace.as_str().to_owned(), End::NoPlace.as_str());
             return None;
         }
-        Some(match parsed {
-            Ok(request) => Ok((request, line_bytes)),
-            Err(fault) => Err((line_bytes, fault)),
-        })
+        let fault = match parsed {
+            Ok(Request::Hello(hello)) => match self.greet(&hello, is_first) {
+                Ok(()) => return Some(Ok((Request::Hello(hello), line_bytes))),
+                Err(fault) => fault,
+            },
+            Ok(request) => return Some(Ok((request, line_bytes))),
+            Err(fault) => fault,
+        };
+        if is_hello {
+            // What was sent with it was meant for another bank.
+            self.shared.story.tell(|| Step::Bad(self.who, fault.reason, fault.text.as_str().into()));
+            self.refuse(state, fault.reason, fault.text, "its HELLO was for another bank");
+            return None;
+        }
+        Some(Err((line_bytes, fault)))
+    }
+
+    /// Who it is that sends what is none of ours: as the first line, or later a line of HTTP.
+    fn stranger(&self) -> Option<Stranger> {
+        if self.begun {
+            return Some(Stranger::Http).filter(|_| is_host(self.lines.waiting()));
+        }
+        match opening(self.lines.waiting()) {
+            Opening::Stranger(stranger) => Some(stranger),
+            Opening::Unfinished | Opening::Empty | Opening::Verb => None,
+        }
+    }
+
+    /// May a HELLO stand here, and is it for this bank?
+    fn greet(&self, hello: &Hello, is_first: bool) -> Result<(), Fault> {
+        if !is_first {
+            let text = "HELLO is a connection's first line, or is not sent".to_owned();
+            return Err(Fault { reason: Reason::Refused, text });
+        }
+        self.shared.greet(hello)
     }
 
     fn is_at_bound(&self, state: &SeatState) -> bool {
@@ -347,6 +404,7 @@ impl Session {
                 Reply::Bye
             }
             Request::Banks => Reply::Done(self.shared.banks_json()),
+            Request::Hello(_) => Reply::Done(self.shared.hello_json()),
             Request::Peer(json) => self.peer(state, queue, since_us, &json),
             Request::Prepare(..)
             | Request::Commit(..)
@@ -399,7 +457,7 @@ impl Session {
         }
         let waiting = self.lines.waiting_bytes();
         debug_assert!(waiting < LINE_BYTES_MAX, "at most one line is not whole");
-        let whole = self.bytes(state) - waiting + LINE_BYTES_WHOLE;
+        let whole = self.bytes(state) - self.lines.memory_bytes() + LINE_BYTES_WHOLE;
         let most = if self.share.may_hold(whole) { LINE_BYTES_MAX } else { LINE_BYTES_BEGUN };
         let room = self.read_bytes.min(most.saturating_sub(waiting));
         if room == 0 {
@@ -435,14 +493,18 @@ impl Session {
         }
     }
 
+    /// The memory that it holds, or has set aside for replies.
     fn bytes(&self, state: &SeatState) -> usize {
-        self.lines.waiting_bytes() + self.out.len() + state.slots.bytes()
+        self.lines.memory_bytes() + self.out.capacity() + state.slots.bytes()
     }
 
     /// What it holds, and what it may need for the line that it has begun to read.
     fn set_aside(&self, state: &SeatState) -> usize {
         match self.lines.waiting_bytes() {
-            begun if begun > LINE_BYTES_BEGUN => self.bytes(state) - begun + LINE_BYTES_WHOLE,
+            begun if begun > LINE_BYTES_BEGUN => {
+                let read = self.lines.memory_bytes();
+                self.bytes(state) - read + read.max(LINE_BYTES_WHOLE)
+            }
             _ => self.bytes(state),
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Replies come in any order and leave in that of the requests. What a session may have under way is bounded
 //! here: so many requests, so many bytes of input that is not answered, and so many bytes of replies. A reply's
-//! bytes are set aside when its request is taken, so that no number of long replies can pass the bound.
+//! bytes are set aside when its request is taken, so that no number of long replies can pass the bound; once it is
+//! there, what it holds is counted, and nothing else.
 
 use crate::limits::{
     LINE_BYTES_MAX, SESSION_INPUT_BYTES_MAX, SESSION_OUTPUT_BYTES_MAX, SESSION_REQUESTS_MAX,
@@ -29,6 +30,7 @@ pub struct Slots {
 struct Slot {
     reply: Option<Reply>,
     line_bytes: usize,
+    /// What is counted for its reply: set aside while it is not there, held from then on.
     reply_bytes: usize,
 }
 
@@ -39,8 +41,8 @@ pub fn reply_bytes(request: &Request) -> usize {
         | Request::Accounts { .. }
         | Request::History { .. }
         | Request::Pending { .. }
-        | Request::Snapshot { .. }
-        | Request::Help => LINE_BYTES_MAX,
+        | Request::Snapshot { .. } => LINE_BYTES_MAX,
+        Request::Help | Request::Banks => LINE_BYTES_MAX / 8,
         Request::Prepare(..)
         | Request::Commit(..)
         | Request::Abort(..)
@@ -51,12 +53,19 @@ pub fn reply_bytes(request: &Request) -> usize {
         | Request::Account(_)
         | Request::Balance(_)
         | Request::Value(_)
-        | Request::Banks
         | Request::Info
         | Request::Peer(_)
+        | Request::Hello(_)
         | Request::Ping
         | Request::Quit => SHORT_REPLY_BYTES,
     }
+}
+
+/// `reply` without the slack that its making left, and the memory that it holds besides its slot.
+fn held(mut reply: Reply) -> (Reply, usize) {
+    reply.shrink();
+    let held = reply.heap_bytes();
+    (reply, held)
 }
 
 impl Slots {
@@ -75,7 +84,8 @@ impl Slots {
 
     /// Takes a request that is answered at once.
     pub fn take_answered(&mut self, line_bytes: usize, reply: Reply) {
-        self.add(Some(reply), line_bytes, SHORT_REPLY_BYTES);
+        let (reply, held) = held(reply);
+        self.add(Some(reply), line_bytes, held);
     }
 
     /// The reply to request number `slot` is there. `false` when nothing waits for it.
@@ -83,7 +93,10 @@ impl Slots {
         let place = slot.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
         match place.and_then(|place| self.ring.get_mut(place)) {
             Some(slot) if slot.reply.is_none() => {
+                let (reply, held) = held(reply);
                 slot.reply = Some(reply);
+                self.output_bytes = self.output_bytes - slot.reply_bytes + held;
+                slot.reply_bytes = held;
                 self.unanswered -= 1;
                 true
             }
@@ -116,9 +129,9 @@ impl Slots {
         self.ring.is_empty()
     }
 
-    /// Bytes that it answers for: requests not answered, and what is set aside for their replies.
+    /// Bytes that it answers for: requests not answered, their replies or what is set aside for them, and the slots.
     pub fn bytes(&self) -> usize {
-        self.input_bytes + self.output_bytes
+        self.input_bytes + self.output_bytes + self.ring.capacity() * size_of::<Slot>()
     }
 
     /// Gives the memory of a burst back.
@@ -143,6 +156,11 @@ mod tests {
     use super::*;
     use crate::wire::Reason;
 
+    /// Bytes of requests and replies, without the slots.
+    fn counted(slots: &Slots) -> usize {
+        slots.input_bytes + slots.output_bytes
+    }
+
     fn reply(text: &str) -> Reply {
         Reply::Refused(Reason::Refused, text.to_owned())
     }
@@ -161,10 +179,11 @@ mod tests {
             assert_eq!(slots.pop_ready(), Some(reply(text)));
         }
         assert_eq!(slots.pop_ready(), None);
-        assert_eq!(slots.bytes(), 101);
+        assert_eq!(counted(&slots), 101);
         assert!(!slots.fill(a, reply("again")) && !slots.fill(9, reply("never asked")));
         assert!(slots.fill(d, reply("d")) && !slots.fill(d, reply("twice")));
         assert_eq!(slots.pop_ready(), Some(reply("d")));
+        slots.shrink();
         assert!(slots.is_empty() && slots.bytes() == 0 && !slots.is_waiting());
     }
 
@@ -194,5 +213,26 @@ mod tests {
             taken += 1;
         }
         assert_eq!(taken, SESSION_OUTPUT_BYTES_MAX / LINE_BYTES_MAX, "long replies are counted in full");
+    }
+
+    #[test]
+    fn what_is_counted_is_what_is_held() {
+        let long = |bytes: usize| {
+            let mut text = String::with_capacity(4 * bytes);
+            text.extend(std::iter::repeat_n('x', bytes));
+            Reply::Done(text)
+        };
+        let mut slots = Slots::default();
+        let slot = slots.take(10, LINE_BYTES_MAX);
+        assert_eq!(counted(&slots), 10 + LINE_BYTES_MAX, "what is set aside");
+        assert!(slots.fill(slot, long(1_000)));
+        assert_eq!(counted(&slots), 10 + 1_000, "a short one gives the rest back");
+        slots.take_answered(5, long(8_000));
+        assert_eq!(counted(&slots), 15 + 9_000, "one for which nothing was set aside");
+        slots.take_answered(5, Reply::Pong);
+        assert_eq!(slots.bytes() - counted(&slots), slots.ring.capacity() * size_of::<Slot>());
+        while slots.pop_ready().is_some() {}
+        slots.shrink();
+        assert_eq!(slots.bytes(), 0);
     }
 }
