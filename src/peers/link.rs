@@ -16,7 +16,7 @@ use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 /// Keeps one link until the bank stops.
 pub(super) async fn run<F: Fn(&mut Vec<Input>)>(shared: Arc<Shared>, line: Arc<Line>, to_node: F) {
@@ -76,14 +76,31 @@ struct Link<F> {
 }
 
 impl<F: Fn(&mut Vec<Input>)> Link<F> {
-    /// Dials, and opens the link by both proofs.
+    /// Dials, and opens the link by both proofs. Messages wait for it a moment, then they are answered with nothing.
     async fn dial(&mut self) -> Result<Open, String> {
         let Some(address) = self.line.address.clone() else {
             return Err("it has left the consortium".to_owned());
         };
-        let dialled =
-            timeout(self.shared.timing.dial, Open::dial(&self.shared, self.line.bank, &address)).await;
-        dialled.unwrap_or_else(|_| Err(format!("no link within {} ms", self.shared.timing.dial.as_millis())))
+        let (shared, line) = (Arc::clone(&self.shared), Arc::clone(&self.line));
+        let mut dialling = pin!(Open::dial(&shared, line.bank, &address));
+        let mut patience = pin!(sleep_until(Instant::now() + shared.timing.wait));
+        let mut is_late = false;
+        loop {
+            tokio::select! {
+                biased;
+                dialled = &mut dialling => return dialled,
+                () = &mut patience, if !is_late => is_late = true,
+                () = line.wake.notified() => {}
+            }
+            if shared.stopping() {
+                return Err("this bank stops".to_owned());
+            }
+            // A driver hears in time that this bank can't be reached now; the link may still come.
+            if is_late {
+                self.lose_waiting();
+                self.deliver();
+            }
+        }
     }
 
     /// Works with the open link until it is lost, or until all is done where the bank stops. Says why it ended.
@@ -96,7 +113,7 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
             self.step(Step::Known(self.line.bank, open.seen));
         }
         self.inputs.push(Input::PeerUp(self.line.bank));
-        self.step(Step::LinkUp(self.line.bank, open.heard.elapsed().as_micros().try_into().unwrap_or(0)));
+        self.step(Step::LinkUp(self.line.bank, open.began.elapsed().as_micros().try_into().unwrap_or(0)));
         self.deliver();
 
         let timing = self.shared.timing;
@@ -110,7 +127,7 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
                 return error.to_string();
             }
             if self.shared.stopping() {
-                let until = *stop_at.get_or_insert(now + timing.dial);
+                let until = *stop_at.get_or_insert(now + timing.stop);
                 if now >= until || (open.is_written() && open.owes().is_none()) {
                     return "this bank stops".to_owned();
                 }

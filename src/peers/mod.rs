@@ -20,8 +20,8 @@ use crate::bank::Identity;
 use crate::bank::io::{Asked, Input, Message};
 use crate::ids::{BankId, Time};
 use crate::limits::{
-    BACKOFF_MS_MAX, BACKOFF_MS_MIN, BANKS_MAX, PEER_DIAL_MS_MAX, PEER_PING_MS, PEER_QUEUE_MAX,
-    PEER_SILENCE_MS_MAX, PEER_TELL_MS,
+    BACKOFF_MS_MAX, BACKOFF_MS_MIN, BANKS_MAX, PEER_DIAL_WAIT_MS_MAX, PEER_PING_MS, PEER_QUEUE_MAX,
+    PEER_SILENCE_MS_MAX, PEER_STEP_MS_MAX, PEER_STOP_MS_MAX, PEER_TELL_MS,
 };
 use crate::steplog::StepLog;
 use crate::wire::Reason;
@@ -53,7 +53,12 @@ pub struct PeerStatus {
 /// The times that links go by; their values are in `limits`, tests have shorter ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Timing {
-    dial: Duration,
+    /// Each step of making a link.
+    step: Duration,
+    /// What waits for a link that is being made.
+    wait: Duration,
+    /// The end of a link that is open.
+    stop: Duration,
     silence: Duration,
     backoff_min: Duration,
     backoff_max: Duration,
@@ -64,7 +69,9 @@ struct Timing {
 impl Default for Timing {
     fn default() -> Timing {
         Timing {
-            dial: Duration::from_millis(PEER_DIAL_MS_MAX),
+            step: Duration::from_millis(PEER_STEP_MS_MAX),
+            wait: Duration::from_millis(PEER_DIAL_WAIT_MS_MAX),
+            stop: Duration::from_millis(PEER_STOP_MS_MAX),
             silence: Duration::from_millis(PEER_SILENCE_MS_MAX),
             backoff_min: Duration::from_millis(BACKOFF_MS_MIN),
             backoff_max: Duration::from_millis(BACKOFF_MS_MAX),

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// Room for what one read may bring.
 const READ_BYTES: usize = 64 * 1024;
@@ -27,6 +27,8 @@ pub(super) struct Open {
     pub(super) leaving: crash::Leaving,
     /// What was written, or will be, and is not answered yet; in order.
     pub(super) under_way: VecDeque<UnderWay>,
+    /// When its dial began.
+    pub(super) began: Instant,
     /// When the peer last sent anything.
     pub(super) heard: Instant,
     /// When the next ping is due; `None` while one is under way.
@@ -54,7 +56,11 @@ pub(super) enum What {
 impl Open {
     /// Dials the bank at `address`, and opens the link by both proofs.
     pub(super) async fn dial(shared: &Shared, bank: BankId, address: &str) -> Result<Open, String> {
-        let stream = connect(&shared.identity, address).await?;
+        let began = Instant::now();
+        let step = shared.timing.step;
+        let late = |what: &str| format!("{what} did not come within {} ms", step.as_millis());
+        let stream = timeout(step, connect(&shared.identity, address));
+        let stream = stream.await.map_err(|_| late(&format!("a connection to {address}")))??;
         crash::step(Step::LinkDialled);
         let now = Instant::now();
         let mut open = Open {
@@ -64,6 +70,7 @@ impl Open {
             written: 0,
             leaving: crash::Leaving::default(),
             under_way: VecDeque::new(),
+            began,
             heard: now,
             ping: Some(now),
             told: Time(0),
@@ -71,10 +78,12 @@ impl Open {
             seen: Time(0),
         };
         let (dialling, hello) = Dialling::begin(&shared.identity, bank)?;
-        let welcome = open.ask(Verb::Hello, &hello).await?;
+        let welcome = timeout(step, open.ask(Verb::Hello, &hello)).await;
+        let welcome = welcome.map_err(|_| late("the answer to its first line"))??;
         let told = shared.known_of(bank);
         let (seen, proof) = dialling.prove(&welcome, told)?;
-        let news = news(&open.ask(Verb::Proof, &proof).await?)?;
+        let answer = timeout(step, open.ask(Verb::Proof, &proof)).await;
+        let news = news(&answer.map_err(|_| late("the answer to its proof"))??)?;
         open.told = told;
         open.seen = seen.max(news);
         Ok(open)

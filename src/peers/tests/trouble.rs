@@ -236,7 +236,7 @@ fn a_peer_that_reads_nothing_holds_nobody_up_at_the_end() {
     runtime().block_on(async {
         let peer = Peer::listen().await;
         let far = peer.door(key());
-        let timing = Timing { dial: Duration::from_millis(500), ..quick() };
+        let timing = Timing { stop: Duration::from_millis(500), ..quick() };
         let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
         let (_session, _) = peer.open(&far).await;
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
@@ -256,7 +256,7 @@ fn a_peer_that_reads_nothing_holds_nobody_up_at_the_end() {
 fn a_listener_that_is_no_bank_is_left_in_time() {
     runtime().block_on(async {
         let peer = Peer::listen().await;
-        let timing = Timing { dial: Duration::from_millis(100), ..quick() };
+        let timing = Timing { step: Duration::from_millis(100), ..quick() };
         let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
         zero.resolve(0..1);
         // It accepts and says nothing.
@@ -265,5 +265,39 @@ fn a_listener_that_is_no_bank_is_left_in_time() {
         let mut all = Vec::new();
         within("the end", stream.read_to_end(&mut all)).await.unwrap();
         assert!(all.starts_with(b"PEER {") && all.ends_with(b"}\n"));
+    });
+}
+
+/// Each step of making a link has its own time: a far bank is linked though all of it takes longer than any one may.
+#[test]
+fn a_far_bank_is_linked_and_the_time_is_told() {
+    runtime().block_on(async {
+        let peer = Peer::listen().await;
+        let far = peer.door(key());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let steplog = StepLog::open(&path, Options::default()).unwrap();
+        let delay = Duration::from_millis(700);
+        let timing =
+            Timing { step: Duration::from_millis(1_000), wait: Duration::from_millis(50), ..quick() };
+        let mut zero = Bank::start(&peer.places, key(), steplog.clone(), timing);
+        let mut session = peer.accept().await;
+        // What waits too long for it is answered with nothing meanwhile, what comes later at once.
+        zero.resolve(0..1);
+        assert_eq!(zero.next().await, answer(0, None));
+        while session.door.bank().is_none() {
+            let line = session.line().await.expect("the dialler waits");
+            tokio::time::sleep(delay).await;
+            session.peer(&far, &line).await;
+        }
+        assert_eq!(zero.next().await, Input::PeerUp(bank(1)), "it is linked all the same");
+        zero.resolve(2..3);
+        assert_eq!(session.request().await, Request::Resolve(tx(2)));
+        session.say("UNKNOWN t2\n").await;
+        assert_eq!(zero.next().await, unknown(2));
+        let text = logged(&path, "link-up").await;
+        let line = text.lines().find(|line| line.contains("link-up")).unwrap();
+        let took: u128 = line.split("took_us=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+        assert!(took >= 2 * delay.as_micros(), "{line}");
     });
 }
