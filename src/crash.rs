@@ -6,6 +6,9 @@
 //! way to the disk, of each verb and each reply one before and one after. So a new record, verb or reply does not
 //! compile before it has a name there, and fails the matrix until processes die at its points.
 //!
+//! `CONSORCIO_CRASH=hang:<ms>@<name>[:<n>]` lets the thread that passes the point hang there for so many milliseconds,
+//! as a disk that does not answer would.
+//!
 //! Here is what the edges call. Which points there are is in `points`, their names in `names`, the death itself in
 //! `armed`.
 //!

@@ -9,6 +9,7 @@ use super::read::Shared;
 use super::{JournalError, Options, io_error, snapshot, sync_error, write_error};
 use crate::bank::io::Seq;
 use crate::crash;
+use crate::threads::{END_WITHIN, join_within};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -140,7 +141,7 @@ impl Drop for Keeper {
             threads.orders = None;
             for handle in threads.handles.drain(..) {
                 // A panic there has been told by its own message.
-                let _panicked = handle.join();
+                join_within(handle, END_WITHIN);
             }
         }
     }

@@ -2,7 +2,9 @@
 
 use crate::journal::{Appender, Batch, JournalError};
 use crate::steplog::wall_us;
+use crate::threads::{END_WITHIN, join_within};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -21,9 +23,44 @@ pub struct Done {
     pub ended_us: i64,
 }
 
+/// How long the batch that the disk has now has been there, for whoever may look from another thread.
+#[derive(Debug)]
+pub struct SyncAge {
+    base: Instant,
+    /// Milliseconds after `base` plus one at which it was handed over; 0 while the disk has none.
+    since_ms: AtomicU64,
+}
+
+impl Default for SyncAge {
+    fn default() -> SyncAge {
+        SyncAge { base: Instant::now(), since_ms: AtomicU64::new(0) }
+    }
+}
+
+impl SyncAge {
+    /// Its age in milliseconds; `None` while the disk has nothing to do.
+    pub fn ms(&self) -> Option<u64> {
+        let since = self.since_ms.load(Relaxed).checked_sub(1)?;
+        Some(self.now_ms().saturating_sub(since))
+    }
+
+    fn begin(&self) {
+        self.since_ms.store(self.now_ms() + 1, Relaxed);
+    }
+
+    fn end(&self) {
+        self.since_ms.store(0, Relaxed);
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
+    }
+}
+
 /// The thread's handle.
 pub struct Disk {
     batches: Option<SyncSender<Batch>>,
+    age: Arc<SyncAge>,
     done: Arc<Mutex<Option<Done>>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -38,9 +75,16 @@ impl Disk {
         let (batches, taken) = sync_channel(1);
         let done = Arc::new(Mutex::new(None));
         let theirs = done.clone();
-        let work = move || sync_batches(appender, &taken, &theirs, &wake);
+        let age = Arc::new(SyncAge::default());
+        let their_age = age.clone();
+        let work = move || sync_batches(appender, &taken, &theirs, &wake, &their_age);
         let thread = std::thread::Builder::new().name("journal".into()).spawn(work)?;
-        Ok(Disk { batches: Some(batches), done, thread: Some(thread) })
+        Ok(Disk { batches: Some(batches), age, done, thread: Some(thread) })
+    }
+
+    /// How long it has had the batch that it has.
+    pub fn sync_age(&self) -> Arc<SyncAge> {
+        self.age.clone()
     }
 
     /// Hands a batch over. The one before must be done.
@@ -56,11 +100,11 @@ impl Disk {
 }
 
 impl Drop for Disk {
-    /// Waits for the thread, so that the journal is closed when this returns.
+    /// Waits for the thread, so that the journal is closed when this returns; but not for a disk that hangs.
     fn drop(&mut self) {
         self.batches = None;
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join(); // a panic in it was told by the hook
+            join_within(thread, END_WITHIN);
         }
     }
 }
@@ -70,10 +114,13 @@ fn sync_batches(
     batches: &Receiver<Batch>,
     done: &Mutex<Option<Done>>,
     wake: &Notify,
+    age: &SyncAge,
 ) {
     while let Ok(mut batch) = batches.recv() {
         let began = Instant::now();
+        age.begin();
         let result = appender.append(&mut batch);
+        age.end();
         let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let ended_us = wall_us();
         *done.lock().unwrap_or_else(PoisonError::into_inner) =

@@ -1,8 +1,10 @@
 //! The step log: the story, one file a node, one short line a step.
 //!
 //! Whoever records a step pushes a small value under a lock; an own thread makes the lines and writes them. None
-//! is dropped under load: past a bound of memory the recorder waits for the writer. Nothing is recovered from
-//! this log, so it is never synced; a kill -9 may cost its last moments. The lines' text is in `line`, the list
+//! is dropped under load: past a bound of memory the recorder waits a moment for the writer. Where that does not
+//! come back, because its disk hangs, steps are counted and dropped, and the log says so once it can be written
+//! again: a log must not stop a bank. Nothing is recovered from it, so it is never synced; a kill -9 may cost its
+//! last moments. The lines' text is in `line`, the list
 //! of events in `step` and what becomes one in `tell`, rotation in `file`.
 
 mod feed;
@@ -18,8 +20,9 @@ pub use step::{Ending, Entry, Load, Said, Step, Who};
 
 use crate::limits::{
     STEP_CHUNK_BYTES_MAX, STEP_FEED_MAX, STEP_FLUSH_MS, STEP_HELD_MS_MAX, STEP_HOLD_MS,
-    STEP_LOG_BYTES_DEFAULT, STEP_LOG_KEEP_DEFAULT, STEP_MEMORY_BYTES_MAX,
+    STEP_LOG_BYTES_DEFAULT, STEP_LOG_KEEP_DEFAULT, STEP_MEMORY_BYTES_MAX, STEP_ROOM_MS_MAX,
 };
+use crate::threads::{END_WITHIN, join_within};
 use file::RotatedFile;
 use line::Formatter;
 use std::io::{self, Write};
@@ -161,7 +164,8 @@ impl StepLog {
         }
     }
 
-    /// Writes all that was recorded and ends the log; what is recorded later is not told any more.
+    /// Writes all that was recorded and ends the log; what is recorded later is not told any more. A file that can't
+    /// be written now is not waited for longer than a moment.
     pub fn close(&self) {
         if let Some(log) = &self.0 {
             log.close();
@@ -210,8 +214,10 @@ impl Log {
         self.shared.wake.notify_one();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            // A writer that panicked has told it; there is no more to do here.
-            let _ = thread.join();
+            join_within(thread, END_WITHIN);
+            // One that hangs is left behind, and must not hold anybody up.
+            self.shared.lock().gone = true;
+            self.shared.done.notify_all();
         }
     }
 }
@@ -230,7 +236,7 @@ struct Shared {
     kept_since_us: AtomicI64,
     /// The writer waits here for something to do.
     wake: Condvar,
-    /// Recorders wait here for room, and whoever flushes for the end of it.
+    /// Recorders wait here for room, a moment, and whoever flushes for the end of it.
     done: Condvar,
 }
 
@@ -252,6 +258,10 @@ impl Default for Shared {
 struct State {
     entries: Vec<Entry>,
     bytes: usize,
+    /// Steps for which there was no room, since the writer last took some.
+    dropped: u64,
+    /// The writer did not come back in time: nobody waits for it until it does.
+    stuck: bool,
     /// How many flushes were asked for, and how many of them are done.
     flush_asked: u64,
     flush_done: u64,
@@ -276,8 +286,7 @@ impl Shared {
 
     /// Takes the time under the lock, so that steps stand in the order of their times.
     fn push_now(&self, step: Step) {
-        let mut state = self.room();
-        if !state.gone {
+        if let Some(mut state) = self.room(1) {
             let entry = Entry { at_us: wall_us(), step };
             let bytes = entry_bytes(&entry);
             state.entries.push(entry);
@@ -287,8 +296,7 @@ impl Shared {
 
     fn push(&self, entry: Entry) {
         let bytes = entry_bytes(&entry);
-        let mut state = self.room();
-        if !state.gone {
+        if let Some(mut state) = self.room(1) {
             state.entries.push(entry);
             self.added(state, bytes);
         }
@@ -296,22 +304,34 @@ impl Shared {
 
     fn append(&self, entries: &mut Vec<Entry>) {
         let bytes = entries.iter().map(entry_bytes).sum();
-        let mut state = self.room();
-        if state.gone {
-            entries.clear();
-        } else {
-            state.entries.append(entries);
-            self.added(state, bytes);
+        match self.room(u64::try_from(entries.len()).unwrap_or(u64::MAX)) {
+            Some(mut state) => {
+                state.entries.append(entries);
+                self.added(state, bytes);
+            }
+            None => entries.clear(),
         }
     }
 
-    /// The state once there is room. What is added then may pass the bound, by one batch at most.
-    fn room(&self) -> MutexGuard<'_, State> {
+    /// The state once there is room for `steps` more; `None` where they are dropped. What is added then may pass the
+    /// bound, by one batch at most.
+    fn room(&self, steps: u64) -> Option<MutexGuard<'_, State>> {
+        let within = Duration::from_millis(STEP_ROOM_MS_MAX);
+        let is_full = |state: &State| state.bytes >= BUFFER_BYTES_MAX && !state.gone;
         let mut state = self.lock();
-        while state.bytes >= BUFFER_BYTES_MAX && !state.gone {
-            state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+        if is_full(&state) && !state.stuck {
+            let waited = self.done.wait_timeout_while(state, within, |state| is_full(state) && !state.stuck);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        state
+        if state.gone {
+            return None;
+        }
+        if is_full(&state) {
+            state.stuck = true;
+            state.dropped = state.dropped.saturating_add(steps);
+            return None;
+        }
+        Some(state)
     }
 
     fn added(&self, mut state: MutexGuard<'_, State>, bytes: usize) {
@@ -368,6 +388,8 @@ impl Writer {
             std::mem::swap(&mut state.entries, &mut taken);
             let full = state.bytes >= BUFFER_BYTES_MAX / 2;
             state.bytes = 0;
+            state.stuck = false;
+            let dropped = std::mem::take(&mut state.dropped);
             let (asked, reopen, stop) = (state.flush_asked, std::mem::take(&mut state.reopen), state.stop);
             let flush = stop || full || asked > state.flush_done;
             drop(state);
@@ -384,6 +406,10 @@ impl Writer {
             }
             self.held.append(&mut taken);
             self.write_held(flush);
+            if dropped > 0 {
+                self.tell_dropped(dropped);
+                self.write();
+            }
             if taken.capacity() > 4 * STEP_CHUNK_BYTES_MAX / size_of::<Entry>() {
                 taken = Vec::new(); // a burst is over: its memory goes back
                 self.held.shrink_to(0);
@@ -477,6 +503,14 @@ impl Writer {
             }
             Ok(()) => {}
         }
+    }
+
+    /// They were dropped while all that is written before this was waiting.
+    fn tell_dropped(&mut self, steps: u64) {
+        let text = format!("{steps} steps dropped: the step log could not be written fast enough");
+        self.warn(&text);
+        let entry = Entry { at_us: wall_us(), step: Step::Fault(text.into()) };
+        self.formatter.write(&mut self.lines, &entry);
     }
 
     fn warn(&self, text: &str) {

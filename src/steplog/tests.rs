@@ -477,6 +477,63 @@ fn a_recorder_waits_where_memory_is_full() {
     assert!(lines(&place.log()).last().unwrap().contains("n199 xxx"));
 }
 
+/// A pipe that nobody reads stands for a disk that hangs.
+#[test]
+fn a_log_that_hangs_holds_nobody_up_and_says_how_much_it_dropped() {
+    let place = Place::new();
+    let made = std::process::Command::new("mkfifo").arg(place.log()).status();
+    assert!(made.is_ok_and(|status| status.success()), "mkfifo");
+    let log = place.open(Options { bytes_max: 0, ..Options::default() });
+    let heavy: Box<str> = "x".repeat(256 * 1024).into();
+    let began = std::time::Instant::now();
+    let all = 2 * STEP_MEMORY_BYTES_MAX / heavy.len();
+    for number in 0..all {
+        log.record(Step::Fault(format!("n{number} {heavy}").into()));
+        let held = log.0.as_ref().unwrap().shared.lock().bytes;
+        assert!(held <= BUFFER_BYTES_MAX + 2 * heavy.len(), "{held}");
+    }
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?} for {all} steps: each waited");
+    assert!(!log.flush(Duration::from_millis(10)), "it hangs");
+    // Somebody reads now: it goes on, and tells what is missing, once.
+    let mut pipe = fs::OpenOptions::new().read(true).write(true).open(place.log()).unwrap();
+    let reader = std::thread::spawn(move || {
+        let (mut text, mut bytes) = (String::new(), vec![0; 64 * 1024]);
+        while !text.contains("n-last") {
+            let read = io::Read::read(&mut pipe, &mut bytes).unwrap();
+            text.push_str(&String::from_utf8_lossy(&bytes[..read]));
+        }
+        text
+    });
+    assert!(log.flush(Duration::from_secs(60)));
+    log.record(Step::Fault("n-last".into()));
+    let text = reader.join().unwrap();
+    let told: Vec<&str> = text.lines().filter(|line| line.contains("steps dropped")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let dropped: usize = told[0].split_whitespace().rev().nth(11).unwrap_or("").parse().unwrap_or(0);
+    let written = text.lines().filter(|line| line.contains(" xxx")).count();
+    assert!(
+        dropped > 0 && dropped + written == all,
+        "{dropped} dropped, {written} written of {all}: {told:?}"
+    );
+    log.close();
+}
+
+#[test]
+fn one_that_still_hangs_is_closed_in_time() {
+    let place = Place::new();
+    assert!(std::process::Command::new("mkfifo").arg(place.log()).status().is_ok_and(|made| made.success()));
+    let log = place.open(Options { bytes_max: 0, ..Options::default() });
+    for _ in 0..2_000 {
+        log.record(Step::Fault("x".repeat(300).into()));
+    }
+    let began = std::time::Instant::now();
+    log.close();
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    log.record(drive("t1"));
+    assert!(log.flush(Duration::ZERO), "nobody waits for it any more");
+}
+
 #[test]
 fn files_are_rotated_and_the_oldest_go() {
     let place = Place::new();
