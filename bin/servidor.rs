@@ -1,10 +1,9 @@
 //! `servidor`: one bank of a consortium.
 
-use clap::Parser;
-use consorcio::server::args::Cli;
 use consorcio::server::start::start;
+use consorcio::switches::parse;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    start(Cli::parse())
+    start(parse(std::env::args_os()).unwrap_or_else(|error| error.exit()))
 }

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod bank;
+pub mod chain;
 pub mod client;
 pub mod commit;
 pub mod config;
@@ -22,5 +23,7 @@ pub mod panel;
 pub mod peers;
 pub mod server;
 pub mod steplog;
+pub mod switches;
+pub mod threads;
 pub mod trace;
 pub mod wire;

@@ -56,8 +56,13 @@ pub const QUESTIONS_UNDER_WAY_MAX: usize = 512;
 pub const BACKOFF_MS_MIN: u64 = 50;
 /// ... and the longest.
 pub const BACKOFF_MS_MAX: u64 = 1_000;
-/// A link is dialled and proved within this time.
-pub const PEER_DIAL_MS_MAX: u64 = 1_000;
+/// Each step of making a link, the connection and its two questions, comes within this time: so a lost SYN, which is
+/// sent again after a second, or a far bank does not keep a link from being made.
+pub const PEER_STEP_MS_MAX: u64 = 3_000;
+/// Messages wait this long for a link that is being made; then they are answered with nothing until it is.
+pub const PEER_DIAL_WAIT_MS_MAX: u64 = 1_000;
+/// At the end of the process what was sent over a link is answered within this time.
+pub const PEER_STOP_MS_MAX: u64 = 1_000;
 /// A link's round trip is measured this often.
 pub const PEER_PING_MS: u64 = 1_000;
 /// A peer is told at most this often of a later vote of its own that this bank knows.
@@ -76,6 +81,8 @@ pub const UNPROVED_AHEAD_MS_MAX: u64 = 10 * 365 * 24 * 3_600 * 1_000;
 pub const SESSIONS_MAX: usize = 10_000;
 /// ... of which this many are kept for banks.
 pub const SESSIONS_FOR_BANKS: usize = 64;
+/// Connections that the kernel holds until they are accepted; it may allow fewer (net.core.somaxconn).
+pub const LISTEN_BACKLOG: u32 = 4_096;
 /// Unanswered input of one session.
 pub const SESSION_INPUT_BYTES_MAX: usize = 1024 * 1024;
 /// Unread output of one session.
@@ -157,8 +164,12 @@ pub const OUTCOMES_IN_MEMORY_MIN: usize = 65_536;
 
 /// A journal segment's size.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
-/// Memory of recorded steps that are not written yet; past it whoever records one waits.
+/// A sync of the data disk that takes this long is told to the operator.
+pub const SLOW_SYNC_MS: u64 = 1_000;
+/// Memory of recorded steps that are not written yet; past it steps are counted and dropped.
 pub const STEP_MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Who records a step waits this long where that memory is full, once; then steps are dropped until some are written.
+pub const STEP_ROOM_MS_MAX: u64 = 100;
 /// Steps that a watcher may be behind before it is told that some were missed.
 pub const STEP_FEED_MAX: usize = 1024;
 /// A recorded step is written within this time, so that a reader sees it within 100 ms.
@@ -195,7 +206,7 @@ const _: () = {
     );
     assert!(STEP_BYTES_MAX + LINE_BYTES_MAX < BATCH_BYTES_MAX / 2 && STEP_ITEMS_MAX < BATCH_RECORDS_MAX / 2);
     assert!(BANKS_MAX <= 16, "a set of banks is 16 bits");
-    assert!(PEER_DIAL_MS_MAX < VOTE_TIMEOUT_MS, "a driver hears of a silent address before it gives up");
+    assert!(PEER_DIAL_WAIT_MS_MAX < VOTE_TIMEOUT_MS, "a driver hears of a silent address before it gives up");
     assert!(
         STORY_MS_MAX + 2 * STEP_FLUSH_MS + STEP_HOLD_MS.unsigned_abs() <= 80,
         "the rest is for the writing"

@@ -255,6 +255,9 @@ fn the_bounds_of_the_page_are_those_of_the_program() {
         ("an outside coordinator's time to vote", vec![OUTSIDE_VOTE_MS_MAX]),
         ("waiting before the first look", vec![QUEUE_WAIT_MS_MAX]),
         ("waiting for a lock, a cut or other banks", vec![ANSWER_WITHIN_MS]),
+        ("connections that wait to be accepted", vec![u64::from(LISTEN_BACKLOG), 1_000]),
+        ("each step of making a link between banks", vec![PEER_STEP_MS_MAX, PEER_DIAL_WAIT_MS_MAX]),
+        ("steps that wait to be logged", vec![of(STEP_MEMORY_BYTES_MAX)]),
         ("an orderly end", vec![SHUTDOWN_MS_MAX]),
     ]);
     assert_eq!(rows, expected);

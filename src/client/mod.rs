@@ -31,8 +31,8 @@ mod typed;
 
 use crate::config::Consortium;
 use crate::steplog::{self, StepLog};
+use crate::switches;
 use args::{Arguments, Command};
-use clap::Parser;
 use clap::error::ErrorKind;
 use conversation::Dial;
 use failure::Failure;
@@ -75,7 +75,7 @@ impl Context {
 
 /// The whole program: reads the command line, does it, prints, and says how it ended.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match switches::parse::<Arguments>(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };

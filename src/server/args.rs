@@ -126,6 +126,8 @@ pub struct BoundsArgs {
     session_idle_ms: u64,
     #[arg(long, hide = true, default_value_t = Bounds::default().unread_ms)]
     session_unread_ms: u64,
+    #[arg(long, hide = true, default_value_t = Bounds::default().bytes)]
+    sessions_bytes_max: usize,
 }
 
 /// On or off.
@@ -156,6 +158,7 @@ impl BoundsArgs {
             for_banks: self.sessions_for_banks,
             idle_ms: self.session_idle_ms,
             unread_ms: self.session_unread_ms,
+            bytes: self.sessions_bytes_max,
         })
     }
 }

@@ -4,8 +4,11 @@
 //! the node's thread.
 
 pub mod args;
+pub mod files;
+mod hello;
 pub mod inside;
 pub mod memory;
+pub mod operator;
 pub mod places;
 pub mod recover;
 pub mod seat;
@@ -14,12 +17,17 @@ pub mod settle;
 pub mod slots;
 pub mod start;
 pub mod story;
+pub mod watch;
 
 use crate::bank::Identity;
 use crate::bank::io::Seq;
 use crate::config::LEFT;
 use crate::ids::BankId;
-use crate::limits::{SESSION_IDLE_MS_MAX, SESSION_UNREAD_MS_MAX, SESSIONS_FOR_BANKS, SESSIONS_MAX};
+use crate::limits::{
+    SESSION_IDLE_MS_MAX, SESSION_UNREAD_MS_MAX, SESSIONS_BYTES_MAX, SESSIONS_FOR_BANKS, SESSIONS_MAX,
+    SLOW_SYNC_MS,
+};
+use crate::node::disk::SyncAge;
 use crate::node::inbox::Inbox;
 use crate::node::writer::{Leaving, Writer};
 use crate::peers::Peers;
@@ -30,10 +38,11 @@ use memory::SharedBytes;
 use places::{Place, Places};
 use seat::{End, Seat, Seats};
 use settle::Settling;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use story::Story;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -67,6 +76,8 @@ pub struct Bounds {
     pub idle_ms: u64,
     /// A session that has not taken its replies for so long is closed.
     pub unread_ms: u64,
+    /// What all sessions hold together.
+    pub bytes: usize,
 }
 
 impl Default for Bounds {
@@ -76,6 +87,7 @@ impl Default for Bounds {
             for_banks: SESSIONS_FOR_BANKS,
             idle_ms: SESSION_IDLE_MS_MAX,
             unread_ms: SESSION_UNREAD_MS_MAX,
+            bytes: SESSIONS_BYTES_MAX,
         }
     }
 }
@@ -106,6 +118,8 @@ pub struct Shared {
     /// Sessions that have replies, and get more of them after a sync that comes now: one write is cheaper than two.
     /// They are woken once this record is durable.
     held: RefCell<Vec<(Seq, Rc<Seat>)>>,
+    /// How long the disk has been syncing, once there is one.
+    sync_age: OnceCell<Arc<SyncAge>>,
     /// No session can have been idle for too long before this moment, in monotonic microseconds.
     none_idle_before_us: Cell<u64>,
 }
@@ -122,7 +136,7 @@ impl Shared {
         Rc::new(Shared {
             inbox,
             seats: RefCell::new(Seats::new(Places::new(bounds.sessions, bounds.for_banks))),
-            bytes: Rc::new(SharedBytes::new(bounds.sessions)),
+            bytes: Rc::new(SharedBytes::new(bounds.bytes, bounds.sessions)),
             story: Story::new(steplog),
             peers,
             settling: Rc::default(),
@@ -133,8 +147,15 @@ impl Shared {
             bounds,
             lingering: Cell::new(0),
             held: RefCell::default(),
+            sync_age: OnceCell::new(),
             none_idle_before_us: Cell::new(0),
         })
+    }
+
+    /// From now on BANKS tells of a sync that takes long.
+    pub fn looks_at(&self, sync_age: Arc<SyncAge>) {
+        // There is one disk; it does not change.
+        let _ = self.sync_age.set(sync_age);
     }
 
     /// Monotonic microseconds.
@@ -161,8 +182,11 @@ impl Shared {
                 });
             let comma = if told.len() > 1 { "," } else { "" };
             let address = serde_json::Value::from(address.as_str());
+            let slow = self.sync_age.get().and_then(|age| age.ms());
+            let slow = slow.filter(|ms| bank == self.identity.bank && *ms >= SLOW_SYNC_MS);
+            let slow = slow.map_or_else(String::new, |ms| format!(r#","sync_ms":{ms}"#));
             told.push_str(&format!(
-                r#"{comma}{{"bank":{bank},"address":{address},"online":{online},"latency_us":{latency_us}{why}{http}}}"#
+                r#"{comma}{{"bank":{bank},"address":{address},"online":{online},"latency_us":{latency_us}{why}{http}{slow}}}"#
             ));
         }
         told.push(']');

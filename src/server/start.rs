@@ -2,23 +2,25 @@
 
 use crate::bank::Identity;
 use crate::bank::io::Input;
+use crate::chain::chain;
 use crate::commit::token::Seal;
 use crate::config::{make_key_file, read_key_file};
 use crate::http;
 use crate::ids::BankId;
 use crate::journal;
-use crate::limits::SHUTDOWN_MS_MAX;
+use crate::limits::{LISTEN_BACKLOG, SHUTDOWN_MS_MAX, SLOW_SYNC_MS};
 use crate::node::disk::Disk;
 use crate::node::inbox::{Clock, Inbox};
 use crate::node::run::{Fatal, run};
 use crate::node::writer::Writer;
 use crate::peers::Peers;
 use crate::server::args::{BadOptions, Cli, Command, Options, Switch};
+use crate::server::operator::{self, tell};
 use crate::server::recover::{self, Opened};
-use crate::server::{Bounds, Shared, inside};
+use crate::server::watch::{self, Told};
+use crate::server::{Bounds, Shared, files, inside};
 use crate::steplog::{self, Step, StepLog};
-use anyhow::Context;
-use rustix::process::{Resource, getrlimit, setrlimit};
+use anyhow::{Context, bail};
 use std::io::{ErrorKind, Write, stdout};
 use std::path::Path;
 use std::pin::pin;
@@ -26,14 +28,16 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// File descriptors for all but sessions: journal, logs, links, connections that are being refused.
-const OTHER_FILES: u64 = 512;
+/// What the kernel sends a process that writes past the size a file may have (SIGXFSZ of Linux).
+const FILE_SIZE_SIGNAL: i32 = 25;
+/// At the end standard error has this long to take what was told.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Own error; usage is 2.
 const OWN_ERROR: u8 = 1;
@@ -49,18 +53,15 @@ pub fn start(cli: Cli) -> ExitCode {
             serve(&cli.options)
         }
     };
-    match result {
+    let code = match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            tell(&format!("{error:#}"));
+            tell(&chain(&error));
             ExitCode::from(if error.is::<BadOptions>() { USAGE } else { OWN_ERROR })
         }
-    }
-}
-
-/// One line for the operator. Nothing can be done where stderr is gone.
-fn tell(text: &str) {
-    let _ = writeln!(std::io::stderr(), "servidor: {text}");
+    };
+    operator::flush(LAST_WORDS);
+    code
 }
 
 /// A broken invariant stops the process, whatever thread or task it happened on.
@@ -81,7 +82,43 @@ fn print_journal(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs a bank from its switches to its end. A start that is refused leaves its reason in the step log, too.
 fn serve(options: &Options) -> anyhow::Result<u8> {
+    let mut steplog = None;
+    let ended = open_and_run(options, &mut steplog);
+    if let Err(error) = &ended
+        && steplog.is_none()
+    {
+        tell_refused(options, &chain(error));
+    }
+    if let Some(steplog) = steplog {
+        let text = match &ended {
+            Ok(code) => format!("exit code {code}"),
+            Err(error) => chain(error),
+        };
+        steplog.record(Step::Stop(text.into()));
+        steplog.close();
+    }
+    // What tasks are left does not matter any more: all that was promised is durable.
+    ended
+}
+
+/// The step log may be that of a bank that runs: one line is added, and nothing is rotated.
+fn tell_refused(options: &Options, why: &str) {
+    if options.log_steps == Switch::Off {
+        return;
+    }
+    let places = options.consortium.to_texts();
+    let log_options = steplog::Options { on: true, bytes_max: 0, keep: 0, places };
+    // Where there is no log the reason stands on standard error alone.
+    if let Ok(steplog) = StepLog::open(&steplog_path(options), log_options) {
+        steplog.record(Step::Stop(format!("the start is refused: {why}").into()));
+        steplog.close();
+    }
+}
+
+/// The step log is put where its owner finds it as soon as it is open.
+fn open_and_run(options: &Options, opened_log: &mut Option<StepLog>) -> anyhow::Result<u8> {
     let began = Instant::now();
     let bank = options.own_bank()?;
     options.check_demo()?;
@@ -93,11 +130,21 @@ fn serve(options: &Options) -> anyhow::Result<u8> {
             Seal::none()
         }
     };
-    let http_files = options.http.http.as_ref().map_or(0, |_| options.http.bounds().connections);
-    fit_file_limit(&mut bounds, http_files);
+    let mut http_bounds = options.http.bounds();
+    let mut http_files = options.http.http.as_ref().map_or(0, |_| http_bounds.connections);
+    let others = options.consortium.banks().len().saturating_sub(1);
+    if let Some(told) = files::fit(&mut bounds, &mut http_files, others).map_err(anyhow::Error::msg)? {
+        tell(&told);
+        http_bounds.connections = http_bounds.connections.min(http_files);
+    }
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    // With a handler a write past the allowed size of a file is an error that is told, and no sudden death.
+    let _file_size = runtime.block_on(async { signal(SignalKind::from_raw(FILE_SIZE_SIGNAL)) })?;
     let listener = runtime.block_on(listen(options))?;
-    let http_listener = options.http.http.as_deref().map(listen_http).transpose()?;
+    let http_listener = match options.http.http.as_deref() {
+        Some(address) => Some(runtime.block_on(listen_http(address))?),
+        None => None,
+    };
     let port = listener.local_addr()?.port();
     let chosen = options.port == 0;
     let options = Options { port, ..options.clone() };
@@ -107,24 +154,18 @@ fn serve(options: &Options) -> anyhow::Result<u8> {
     }
     let identity = Identity { bank, places: consortium.to_texts(), seal };
     let steplog = open_steplog(&options, &identity)?;
+    *opened_log = Some(steplog.clone());
     steplog.flush_on_panic();
     let version = env!("CARGO_PKG_VERSION");
     steplog.record(Step::Start(format!("servidor {version} bank {bank} of {consortium}").into()));
+    tell_backlog(&steplog);
     let folder = options.data_dir.join(port.to_string());
-    let opened = recover::open(&folder, &identity, &consortium, notice(&steplog));
-    let opened = opened.inspect_err(|error| {
-        steplog.record(Step::Fault(format!("{error:#}").into()));
-    })?;
+    let opened = recover::open(&folder, &identity, &consortium, notice(&steplog))?;
     tell_recovery(&opened, began, &steplog);
-    let server = Server { options, bank, identity, folder, bounds, http_listener, steplog: steplog.clone() };
+    let server = Server { options, bank, identity, folder, bounds, http_bounds, http_listener, steplog };
     let ended = runtime.block_on(server.run(opened, listener));
-    let text = match &ended {
-        Ok(code) => format!("exit code {code}"),
-        Err(error) => format!("{error:#}"),
-    };
-    steplog.record(Step::Stop(text.into()));
-    steplog.close();
-    // What tasks are left does not matter any more: all that was promised is durable.
+    // A look-up of a name that hangs is not waited for.
+    runtime.shutdown_background();
     ended
 }
 
@@ -135,19 +176,21 @@ struct Server {
     identity: Identity,
     folder: std::path::PathBuf,
     bounds: Bounds,
+    http_bounds: http::Bounds,
     http_listener: Option<std::net::TcpListener>,
     steplog: StepLog,
 }
 
 impl Server {
     async fn run(mut self, opened: Opened, listener: TcpListener) -> anyhow::Result<u8> {
-        let mut signals = Signals::new()?;
         let Opened { core, appender, reader, .. } = opened;
         let wake = Arc::new(Notify::new());
         let inbox = Rc::new(Inbox::new(Clock::start(), wake.clone()));
         let batches = [reader.batch(), reader.batch()];
         let writer = Writer::new(core, reader, batches, self.steplog.is_on());
         let disk = Disk::start(appender, wake)?;
+        let sync_age = disk.sync_age();
+        let mut signals = watch::start(self.steplog.clone(), sync_age.clone())?;
         let peers = Peers::new(self.identity.clone(), self.steplog.clone());
         let shared = Shared::new(
             inbox.clone(),
@@ -156,6 +199,7 @@ impl Server {
             self.identity.clone(),
             self.bounds.clone(),
         );
+        shared.looks_at(sync_age.clone());
         inbox.offer(Input::Started);
         let told = inbox.clone();
         let settling = shared.settling.clone();
@@ -205,11 +249,13 @@ impl Server {
             tokio::select! {
                 ended = &mut node => ended.map(|_| 0),
                 () = ending => Ok(0),
-                code = signals.second() => Ok(code),
             }
         };
         match timeout(Duration::from_millis(SHUTDOWN_MS_MAX), ended).await {
             Ok(ended) => Ok(ended?),
+            Err(_) if sync_age.ms().is_some_and(|age| age >= SLOW_SYNC_MS) => {
+                bail!("the data disk does not finish a sync; what was not acknowledged may not be on it")
+            }
             Err(_) => {
                 tell("some sessions did not end in time, they are cut off");
                 Ok(0)
@@ -233,7 +279,7 @@ impl Server {
             steplog: self.steplog.clone(),
             log_dir: self.options.log_dir.clone(),
             demo,
-            bounds: self.options.http.bounds(),
+            bounds: self.http_bounds.clone(),
         };
         *shared.http.borrow_mut() = Some(self.told_http(address));
         let (running, asks) = http::start(listener, options).context("HTTP can't be started")?;
@@ -279,7 +325,7 @@ fn fatal(error: Option<Fatal>) -> anyhow::Result<u8> {
 
 async fn listen(options: &Options) -> anyhow::Result<TcpListener> {
     let address = options.own_address();
-    TcpListener::bind(&address).await.map_err(|error| {
+    bind(&address).await.map_err(|error| {
         let (port, what) = (options.port, anyhow::Error::new(error));
         match what.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
             Some(ErrorKind::AddrInUse) => what
@@ -292,13 +338,50 @@ async fn listen(options: &Options) -> anyhow::Result<TcpListener> {
     })
 }
 
-fn listen_http(address: &str) -> anyhow::Result<std::net::TcpListener> {
-    std::net::TcpListener::bind(address)
-        .with_context(|| format!("HTTP can't listen on {address}; see --http"))
+async fn listen_http(address: &str) -> anyhow::Result<std::net::TcpListener> {
+    let listener = bind(address).await.and_then(TcpListener::into_std);
+    listener.with_context(|| format!("HTTP can't listen on {address}; see --http"))
+}
+
+/// Listens at the first of the addresses that `address` names where that is possible, with room for a burst of
+/// connections: what does not fit waits a second and more for its next try.
+async fn bind(address: &str) -> std::io::Result<TcpListener> {
+    let mut last = None;
+    for at in lookup_host(address).await? {
+        let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        match socket.bind(at).and_then(|()| socket.listen(LISTEN_BACKLOG)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| std::io::Error::new(ErrorKind::AddrNotAvailable, "the name has no address")))
+}
+
+/// The kernel's own bound may be lower; on systems that do not tell it nothing is said.
+fn tell_backlog(steplog: &StepLog) {
+    let Ok(text) = std::fs::read_to_string("/proc/sys/net/core/somaxconn") else { return };
+    if let Some(text) = text.trim().parse().ok().and_then(backlog_warning) {
+        tell(&text);
+        steplog.record(Step::Fault(text.into()));
+    }
+}
+
+fn backlog_warning(somaxconn: u32) -> Option<String> {
+    (somaxconn < LISTEN_BACKLOG).then(|| {
+        format!(
+            "the kernel queues {somaxconn} connections and not {LISTEN_BACKLOG}: of a larger burst some wait a \
+             second; sysctl net.core.somaxconn={LISTEN_BACKLOG} allows all"
+        )
+    })
+}
+
+fn steplog_path(options: &Options) -> std::path::PathBuf {
+    options.log_dir.join(format!("servidor-{}.log", options.port))
 }
 
 fn open_steplog(options: &Options, identity: &Identity) -> anyhow::Result<StepLog> {
-    let path = options.log_dir.join(format!("servidor-{}.log", options.port));
+    let path = steplog_path(options);
     if options.log_steps == Switch::On {
         steplog::make_folder(&options.log_dir)
             .with_context(|| format!("the folder {}", options.log_dir.display()))?;
@@ -339,33 +422,6 @@ fn tell_recovery(opened: &Opened, began: Instant, steplog: &StepLog) {
     });
 }
 
-/// Asks for as many file descriptors as sessions may need. Where there are fewer, there are fewer sessions.
-/// `http_files` are for HTTP.
-fn fit_file_limit(bounds: &mut Bounds, http_files: usize) {
-    let others = OTHER_FILES + u64::try_from(http_files).unwrap_or(0);
-    let wanted = u64::try_from(bounds.sessions).unwrap_or(u64::MAX) + others;
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= wanted) {
-        return;
-    }
-    limit.current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
-    let allowed = match setrlimit(Resource::Nofile, limit) {
-        Ok(()) => limit.current.unwrap_or(wanted),
-        Err(_) => getrlimit(Resource::Nofile).current.unwrap_or(wanted),
-    };
-    if allowed < wanted {
-        let sessions = usize::try_from(allowed.saturating_sub(others)).unwrap_or(bounds.sessions);
-        let sessions = sessions.max(2).min(bounds.sessions);
-        tell(&format!(
-            "only {allowed} open files are allowed, so there are places for {sessions} sessions and not for {}; \
-             ulimit -n {wanted} allows all",
-            bounds.sessions
-        ));
-        bounds.sessions = sessions;
-        bounds.for_banks = bounds.for_banks.min(sessions / 2);
-    }
-}
-
 /// A reader of the file sees all of it, or no file.
 fn write_atomically(path: &Path, text: &str) -> std::io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -375,42 +431,14 @@ fn write_atomically(path: &Path, text: &str) -> std::io::Result<()> {
     std::fs::rename(&aside, path)
 }
 
-/// What a signal asks for.
-enum Told {
-    /// Open the step log anew.
-    Reopen,
-    /// End; the signal's name.
-    End(&'static str),
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-struct Signals {
-    term: Signal,
-    int: Signal,
-    hup: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals {
-            term: signal(SignalKind::terminate())?,
-            int: signal(SignalKind::interrupt())?,
-            hup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Told {
-        tokio::select! {
-            _ = self.term.recv() => Told::End("SIGTERM"),
-            _ = self.int.recv() => Told::End("SIGINT"),
-            _ = self.hup.recv() => Told::Reopen,
-        }
-    }
-
-    /// The exit code that a second signal asks for.
-    async fn second(&mut self) -> u8 {
-        tokio::select! {
-            _ = self.term.recv() => 143,
-            _ = self.int.recv() => 130,
-        }
+    #[test]
+    fn a_kernel_that_queues_fewer_connections_is_told() {
+        assert_eq!(backlog_warning(LISTEN_BACKLOG), None);
+        let told = backlog_warning(128).unwrap();
+        assert!(told.contains("128") && told.contains("somaxconn=4096"), "{told}");
     }
 }

@@ -151,14 +151,14 @@ impl Slow {
             Some(age) if age >= SLOW_SYNC_MS.max(2 * self.told_ms) => {
                 self.told_ms = age;
                 Some(format!(
-                    "the data disk has not finished a sync for {:.1} s; nothing is acknowledged meanwhile",
+                    "the data disk has not finished a sync for {} s; nothing is acknowledged meanwhile",
                     Seconds(age)
                 ))
             }
             Some(age) if age >= self.told_ms => None,
             None | Some(_) => {
                 let told = std::mem::take(&mut self.told_ms);
-                (told > 0).then(|| format!("the data disk syncs again, after more than {:.1} s", Seconds(told)))
+                (told > 0).then(|| format!("the data disk syncs again, after more than {} s", Seconds(told)))
             }
         }
     }

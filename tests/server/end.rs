@@ -1,6 +1,6 @@
 //! Ends: what was asked is answered, what was answered is durable, and it does not take long.
 
-use super::{Alone, rest, start_with};
+use super::{Alone, is_full, rest, start_with};
 use crate::support::{Cluster, wait_until};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -127,4 +127,148 @@ fn an_end_has_a_deadline_whatever_clients_do() {
     let again = start_with(&cluster, 0, &[]);
     assert!(cluster.connect(0).ask("CLIENTS").contains("12345678900"));
     drop(again);
+}
+
+/// A data disk that does not answer: the bank says so, goes on with what needs no disk, and two signals end it.
+#[test]
+fn a_data_disk_that_hangs_is_told_and_two_signals_end_the_bank() {
+    let cluster = Cluster::new(1, true);
+    let mut command = cluster.servidor(0);
+    command.env(crate::support::CRASH_VARIABLE, "hang:600000@client.written");
+    let mut process = crate::support::Process::start(&mut command);
+    process.wait_for("ready on").expect("it starts");
+    let mut waits = cluster.connect(0);
+    waits.send(r#"CLIENT {"cpf":"12345678900","name":"Pessoa","kind":"F"}"#);
+    process.wait_for("has not finished a sync for").expect("it says so on standard error");
+    let mut wire = cluster.connect(0);
+    assert_eq!(wire.ask("PING"), "PONG");
+    let banks = wire.ask("BANKS");
+    assert!(banks.contains("\"sync_ms\":"), "{banks}");
+    wait_until("the step log says so", || cluster.log(0).contains("not finished a sync").then_some(()));
+    process.terminate();
+    wait_until("it wants to end", || cluster.log(0).contains("SIGTERM").then_some(()));
+    let began = Instant::now();
+    process.terminate();
+    assert_eq!(process.wait(), Some(143));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+/// The same with one signal: it ends at the deadline, and not with the code of an orderly end.
+#[test]
+fn a_data_disk_that_hangs_does_not_keep_the_bank_from_its_end() {
+    use consorcio::limits::SHUTDOWN_MS_MAX;
+    let cluster = Cluster::new(1, true);
+    let mut command = cluster.servidor(0);
+    command.env(crate::support::CRASH_VARIABLE, "hang:600000@client.written");
+    let mut process = crate::support::Process::start(&mut command);
+    process.wait_for("ready on").expect("it starts");
+    let mut waits = cluster.connect(0);
+    waits.send(r#"CLIENT {"cpf":"12345678900","name":"Pessoa","kind":"F"}"#);
+    process.wait_for("has not finished a sync for").expect("it says so");
+    let began = Instant::now();
+    process.terminate();
+    assert_eq!(process.wait(), Some(1), "{:?}", process.seen());
+    assert!(began.elapsed() < 3 * Duration::from_millis(SHUTDOWN_MS_MAX), "{:?}", began.elapsed());
+}
+
+/// A disk that answers again: what waited is acknowledged, and that is told.
+#[test]
+fn a_data_disk_that_comes_back_is_told_and_loses_nothing() {
+    let cluster = Cluster::new(1, true);
+    let mut command = cluster.servidor(0);
+    // It is told after one second, and again when it has taken twice as long.
+    let (hang_ms, tellings) = if is_full() { (60_000, 6) } else { (2_500, 2) };
+    command.env(crate::support::CRASH_VARIABLE, format!("hang:{hang_ms}@client.written"));
+    let mut process = crate::support::Process::start(&mut command);
+    process.wait_for("ready on").expect("it starts");
+    let mut wire = cluster.connect(0);
+    let client = r#"CLIENT {"cpf":"12345678900","name":"Pessoa","kind":"F"}"#;
+    wire.send(client);
+    for _ in 0..tellings {
+        process.wait_for("has not finished a sync for").expect("it says so");
+        assert_eq!(cluster.connect(0).ask("PING"), "PONG");
+    }
+    process.wait_for("syncs again").expect("it says so");
+    assert!(wire.receive().is_some_and(|reply| reply.starts_with("DONE")));
+    assert!(!wire.ask("BANKS").contains("sync_ms"));
+    process.terminate();
+    assert_eq!(process.wait(), Some(0));
+}
+
+/// A pipe that nobody reads stands for a disk of the step log that hangs.
+#[test]
+fn a_step_log_that_hangs_stops_neither_the_bank_nor_its_end() {
+    let cluster = Cluster::new(1, true);
+    let log = cluster.path().join("logs").join(format!("servidor-{}.log", cluster.port(0)));
+    std::fs::create_dir_all(log.parent().expect("a folder")).expect("a folder");
+    assert!(Command::new("mkfifo").arg(&log).status().is_ok_and(|made| made.success()));
+    let mut process = start_with(&cluster, 0, &[]);
+    let mut wire = cluster.connect(0);
+    // Far more steps than the pipe and the log's own memory take.
+    let each = 1_000;
+    let lines: String = (0..each).map(|n| format!("STATUS {:a<60}{n}\n", "")).collect();
+    for _ in 0..200 {
+        wire.send_bytes(lines.as_bytes());
+        for _ in 0..each {
+            assert!(wire.receive().is_some_and(|reply| reply.starts_with("UNKNOWN")));
+        }
+    }
+    let until = Instant::now() + Duration::from_secs(if is_full() { 60 } else { 0 });
+    while Instant::now() < until {
+        assert_eq!(wire.ask("PING"), "PONG");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let began = Instant::now();
+    process.terminate();
+    assert_eq!(process.wait(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+/// Another bank that hangs: this one goes on with what is its own, says which one is away, and links anew.
+#[test]
+fn a_peer_that_hangs_is_told_and_stops_nobody() {
+    let mut cluster = Cluster::start(2);
+    linked(&cluster);
+    signal("STOP", cluster.pid(1));
+    let mut wire = cluster.connect(0);
+    wait_until("bank 0 sees that bank 1 is away", || {
+        wire.ask("BANKS").contains("\"online\":false").then_some(())
+    });
+    assert!(cluster.log(0).contains("silent for 3000 ms"), "the step log says why");
+    assert!(wire.ask(r#"CLIENT {"cpf":"12345678900","name":"Pessoa","kind":"F"}"#).starts_with("DONE"));
+    assert!(wire.ask(SLOW).starts_with("ABORTED slow"), "it drives, and gives up on it");
+    let until = Instant::now() + Duration::from_secs(if is_full() { 60 } else { 0 });
+    while Instant::now() < until {
+        assert!(wire.ask(r#"CLIENT {"cpf":"12345678900","name":"Pessoa","kind":"F"}"#).starts_with("DONE"));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    signal("CONT", cluster.pid(1));
+    linked(&cluster);
+    let set = SLOW.replace("slow", "again");
+    assert!(wire.ask(&set).starts_with("COMMITTED again"));
+    assert_eq!((cluster.stop(0), cluster.stop(1)), (Some(0), Some(0)));
+}
+
+/// Whoever closes the terminal that a bank runs in ends it, in order.
+#[test]
+fn closing_the_terminal_ends_the_bank_in_order() {
+    use std::fmt::Write;
+    let cluster = Cluster::new(1, true);
+    let command = cluster.servidor(0);
+    let mut line = "exec".to_owned();
+    for word in std::iter::once(command.get_program()).chain(command.get_args()) {
+        write!(line, " '{}'", word.to_string_lossy()).expect("text");
+    }
+    // `script` gives it a terminal of its own, which is gone when `script` is.
+    let mut terminal = Command::new("script");
+    terminal.args(["-q", "-c", &line, "/dev/null"]).current_dir(cluster.path());
+    let mut terminal = crate::support::Process::start(&mut terminal);
+    terminal.wait_for("ready on").expect("it starts in the terminal");
+    assert_eq!(cluster.connect(0).ask("PING"), "PONG");
+    terminal.kill();
+    let log = wait_until("it ends", || {
+        let log = cluster.log(0);
+        log.lines().last().is_some_and(|line| line.contains("exit code")).then_some(log)
+    });
+    assert!(log.contains("SIGHUP") && log.ends_with("exit code 0\n"), "{log}");
 }

@@ -6,8 +6,11 @@ mod support;
 mod bounds;
 mod end;
 mod full;
+mod limits;
 mod lines;
 mod start;
+mod strangers;
+mod unread;
 
 use std::process::{Command, Stdio};
 use support::{Cluster, Process, Ran, Wire};
@@ -46,6 +49,20 @@ fn start_with(cluster: &Cluster, bank: usize, switches: &[&str]) -> Process {
 /// Runs a `servidor` command that ends by itself.
 fn run(command: &mut Command) -> Ran {
     Ran::of(&[], &command.stdin(Stdio::null()).output().expect("servidor runs"))
+}
+
+/// Are whole sizes and times wanted, as `scripts/scale.sh` does?
+fn is_full() -> bool {
+    std::env::var("CONSORCIO_SCALE").is_ok_and(|size| size == "full")
+}
+
+/// Lets this test have so many open files.
+fn allow_open_files(wanted: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < wanted) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit }).expect("it is allowed");
+    }
 }
 
 /// The lines until the end of the stream.

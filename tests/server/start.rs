@@ -245,3 +245,67 @@ fn it_starts_on_a_journal_of_the_first_format() {
 
     refused(run(&mut bank("stopped")), 1, "must not work any more: bank 1 knows a vote");
 }
+
+/// What is refused stands in the step log as well as on standard error, and no cause is told twice.
+#[test]
+fn a_refused_start_leaves_its_reason_in_the_step_log() {
+    let cluster = Cluster::new(1, true);
+    let ran = run(cluster.servidor(0).args(["--bank", "7"])).expect_code(2);
+    assert!(ran.stderr.contains("--bank 7"), "{ran:?}");
+    assert!(cluster.log(0).contains("the start is refused: --bank 7"), "{}", cluster.log(0));
+
+    let bank = Alone::start(&[]);
+    let port = bank.cluster.port(0);
+    run(&mut bank.cluster.servidor(0)).expect_code(1);
+    wait_until("the bank that runs has the line in its log", || {
+        bank.cluster.log(0).contains(&format!("the start is refused: port {port} is taken")).then_some(())
+    });
+    assert_eq!(bank.stop(), Some(0));
+
+    // A log that can't be opened is told once, with its cause once.
+    std::fs::write(cluster.path().join("file"), "").expect("its owner");
+    let ran = run(cluster.servidor(0).args(["--log-dir", "file/logs"])).expect_code(1);
+    let line = ran.stderr.lines().next().unwrap_or_default();
+    let parts: Vec<&str> = line.split(": ").collect();
+    let distinct: std::collections::BTreeSet<&&str> = parts.iter().collect();
+    assert_eq!(distinct.len(), parts.len(), "told twice: {line}");
+}
+
+/// An empty variable counts as not given, in both programs.
+#[test]
+fn an_empty_variable_counts_as_not_given() {
+    let cluster = Cluster::new(1, true);
+    let variables = [
+        "PORT",
+        "HOST",
+        "CONSORTIUM",
+        "BANK",
+        "DATA_DIR",
+        "LOG_DIR",
+        "KEY_FILE",
+        "HTTP",
+        "HTTP_ORIGIN",
+        "DEMO",
+        "LOG_STEPS",
+        "LOG_MAX_SIZE",
+        "LOG_KEEP",
+        "OUTPUT",
+        "NAME",
+    ];
+    let emptied = |command: &mut Command| {
+        for name in variables {
+            command.env(format!("CONSORCIO_{name}"), "");
+        }
+    };
+    let mut command = cluster.servidor(0);
+    emptied(&mut command);
+    let mut process = Process::start(&mut command);
+    process.wait_for("ready on").expect("it starts");
+    let mut command = cluster.cliente(&["ping"]);
+    emptied(&mut command);
+    run(&mut command).expect_code(0);
+    // One that says something counts.
+    let ran = run(cluster.servidor(0).env("CONSORCIO_LOG_KEEP", "x"));
+    assert!(ran.stderr.contains("--log-keep"), "{ran:?}");
+    ran.expect_code(2);
+}

@@ -4,9 +4,13 @@ use crate::code::{code_of, paths_of};
 
 /// Each module of the library, and the modules that it may use. Dependencies point one way: from the bottom of
 /// this list to its top. A module that is new has no place here yet, and must be given one.
-const MODULES: [(&str, &[&str]); 20] = [
+const MODULES: [(&str, &[&str]); 23] = [
     ("money", &[]),
     ("limits", &[]),
+    // Of both programs: their switches, their errors, and the ends of their threads.
+    ("switches", &[]),
+    ("chain", &[]),
+    ("threads", &[]),
     ("ids", &["limits"]),
     // The wire's replies carry tokens, tokens are written as text of the wire.
     ("wire", &["money", "limits", "ids", "commit"]),
@@ -16,16 +20,16 @@ const MODULES: [(&str, &[&str]); 20] = [
     ("bank", &["money", "limits", "ids", "wire", "commit", "ledger"]),
     // Where a process can be made to die; what is above calls it, the pure modules have no such place.
     ("crash", &["wire", "bank"]),
-    ("journal", &["money", "limits", "ids", "wire", "commit", "bank", "crash"]),
+    ("journal", &["money", "limits", "ids", "threads", "wire", "commit", "bank", "crash"]),
     ("audit", &["money", "limits", "ids", "wire", "commit", "ledger", "bank", "journal"]),
-    ("steplog", &["money", "limits", "ids", "wire", "commit", "bank"]),
+    ("steplog", &["money", "limits", "ids", "threads", "wire", "commit", "bank"]),
     // Reads what `steplog` wrote, as text: logs may be of another version than this program.
     ("trace", &[]),
     ("config", &["money", "limits", "ids"]),
     // Fresh ids need a clock and randomness, which `ids` must not touch.
     ("fresh", &["ids"]),
     ("peers", &["money", "limits", "ids", "wire", "commit", "bank", "crash", "steplog"]),
-    ("node", &["money", "limits", "ids", "wire", "commit", "bank", "crash", "journal", "steplog"]),
+    ("node", &["money", "limits", "ids", "threads", "wire", "commit", "bank", "crash", "journal", "steplog"]),
     ("panel", &["money", "limits", "ids", "wire"]),
     // It asks the bank through `node` as a session does, and touches neither the bank nor the journal.
     (
@@ -38,15 +42,15 @@ const MODULES: [(&str, &[&str]); 20] = [
     (
         "server",
         &[
-            "money", "limits", "ids", "wire", "commit", "bank", "crash", "journal", "steplog", "config",
-            "peers", "node", "http",
+            "money", "limits", "ids", "chain", "wire", "commit", "bank", "crash", "journal", "steplog",
+            "config", "peers", "node", "http",
         ],
     ),
     (
         "client",
         &[
-            "money", "limits", "ids", "wire", "commit", "bank", "crash", "audit", "steplog", "trace",
-            "config", "fresh",
+            "money", "limits", "ids", "switches", "wire", "commit", "bank", "crash", "audit", "steplog",
+            "trace", "config", "fresh",
         ],
     ),
 ];

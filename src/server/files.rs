@@ -1,0 +1,135 @@
+//! How many files this process may have open, and what that means: fewer sessions, or no start.
+
+use crate::server::Bounds;
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// File descriptors for all but sessions, where there are many: journal, logs, links, connections that are refused.
+const OTHERS_MAX: u64 = 512;
+/// ... and where there are few.
+const OTHERS_MIN: u64 = 64;
+/// Fewer places for clients than these are no service.
+const CLIENTS_MIN: u64 = 8;
+/// Fewer places than these for other banks would keep some of them out: each may come twice while it links anew.
+const BANKS_MIN: u64 = 2;
+/// Fewer HTTP connections than these are no service: a browser opens six.
+const HTTP_MIN: u64 = 8;
+
+/// How the open files that are allowed are shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shares {
+    sessions: u64,
+    for_banks: u64,
+    http: u64,
+}
+
+/// Asks for as many open files as `bounds` and `http` connections need. Where fewer are allowed there are fewer of both,
+/// which the returned line tells.
+///
+/// # Errors
+/// When so few are allowed that nobody could be served; the text says how many are needed.
+pub fn fit(bounds: &mut Bounds, http: &mut usize, others: usize) -> Result<Option<String>, String> {
+    let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let wanted =
+        Shares { sessions: wide(bounds.sessions), for_banks: wide(bounds.for_banks), http: wide(*http) };
+    let needed = wanted.sessions + wanted.http + OTHERS_MAX;
+    let allowed = raise_limit(needed);
+    let Some(shares) = share(wanted, wide(others), allowed)? else { return Ok(None) };
+    let narrow = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let told = format!(
+        "only {allowed} open files are allowed, so there are places for {} sessions and not for {}{}; \
+         ulimit -n {needed} allows all",
+        shares.sessions,
+        wanted.sessions,
+        if wanted.http > shares.http {
+            format!(", and for {} HTTP connections", shares.http)
+        } else {
+            String::new()
+        },
+    );
+    (bounds.sessions, bounds.for_banks, *http) =
+        (narrow(shares.sessions), narrow(shares.for_banks), narrow(shares.http));
+    Ok(Some(told))
+}
+
+/// Raises the limit as far as it may and need be; returns what is allowed.
+fn raise_limit(needed: u64) -> u64 {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return limit.current.unwrap_or(u64::MAX);
+    }
+    limit.current = Some(limit.maximum.map_or(needed, |maximum| maximum.min(needed)));
+    match setrlimit(Resource::Nofile, limit) {
+        Ok(()) => limit.current.unwrap_or(needed),
+        Err(_) => getrlimit(Resource::Nofile).current.unwrap_or(needed),
+    }
+}
+
+/// What each gets of `allowed` files, with `others` other banks; `None` where all are served as wanted.
+fn share(wanted: Shares, others: u64, allowed: u64) -> Result<Option<Shares>, String> {
+    if allowed >= wanted.sessions + wanted.http + OTHERS_MAX {
+        return Ok(None);
+    }
+    let for_banks_min = (BANKS_MIN * others).min(wanted.for_banks);
+    let http_min = HTTP_MIN.min(wanted.http);
+    let least = OTHERS_MIN + for_banks_min + CLIENTS_MIN.min(wanted.sessions) + http_min;
+    if allowed < least {
+        return Err(format!(
+            "only {allowed} open files are allowed, and a bank needs {least} to serve anybody; \
+             ulimit -n {} allows all that it may want",
+            wanted.sessions + wanted.http + OTHERS_MAX
+        ));
+    }
+    // What is not given to one is another's: first all but sessions take a part each, then sessions take the rest.
+    let spare = allowed - least;
+    let others_share = (OTHERS_MIN + spare / 4).min(OTHERS_MAX);
+    let http = (http_min + spare / 4).min(wanted.http);
+    let sessions = (allowed - others_share - http).min(wanted.sessions);
+    let for_banks =
+        (sessions / 4).clamp(for_banks_min, wanted.for_banks.max(for_banks_min)).min(sessions - 1);
+    Ok(Some(Shares { sessions, for_banks, http }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WANTED: Shares = Shares { sessions: 10_000, for_banks: 64, http: 1_024 };
+
+    #[test]
+    fn all_is_given_where_there_is_enough() {
+        assert_eq!(share(WANTED, 2, 20_000), Ok(None));
+        assert_eq!(share(WANTED, 2, 10_000 + 1_024 + 512), Ok(None));
+    }
+
+    #[test]
+    fn every_limit_serves_somebody_or_is_refused() {
+        let mut refused = 0;
+        for others in [0, 2, 15] {
+            for http in [0, 1_024] {
+                let wanted = Shares { http, ..WANTED };
+                for allowed in 0..12_000 {
+                    let Ok(shares) = share(wanted, others, allowed) else {
+                        refused += 1;
+                        assert!(allowed < 256, "{allowed} files are enough");
+                        continue;
+                    };
+                    let Shares { sessions, for_banks, http } = shares.unwrap_or(wanted);
+                    assert!(sessions - for_banks >= CLIENTS_MIN, "{allowed}: {shares:?}");
+                    assert!(for_banks >= 2 * others, "{allowed}: {shares:?}");
+                    assert!(http >= HTTP_MIN.min(wanted.http), "{allowed}: {shares:?}");
+                    assert!(sessions + http + OTHERS_MIN <= allowed, "{allowed}: {shares:?}");
+                }
+            }
+        }
+        assert!(refused > 0);
+    }
+
+    #[test]
+    fn the_usual_limit_leaves_most_places_to_clients() {
+        let shares = share(WANTED, 2, 1_024).unwrap().unwrap();
+        assert!(shares.sessions - shares.for_banks > 300 && shares.http > 200, "{shares:?}");
+        let small = Shares { sessions: 10, for_banks: 2, http: 0 };
+        let shares = share(small, 1, 300).unwrap().unwrap();
+        assert_eq!((shares.sessions, shares.for_banks), (10, 2), "{shares:?}");
+    }
+}

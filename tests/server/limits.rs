@@ -1,0 +1,116 @@
+//! What the system allows a bank: open files, the size of files, connections that wait to be accepted.
+
+use super::{rest, run};
+use crate::support::{Cluster, Process, Wire, wait_until};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// `servidor` of bank 0, started by a shell that sets a limit first.
+fn limited(cluster: &Cluster, limit: &str, switches: &[&str]) -> Command {
+    let servidor = cluster.servidor(0);
+    let mut command = Command::new("sh");
+    command.current_dir(cluster.path()).arg("-c").arg(format!("{limit} && exec \"$@\"")).arg("sh");
+    command.arg(servidor.get_program()).args(servidor.get_args()).args(switches);
+    command
+}
+
+/// The usual limit leaves places for clients, for banks and for HTTP.
+#[test]
+fn with_1024_open_files_clients_banks_and_http_are_served() {
+    let mut cluster = Cluster::new(3, true);
+    let http = crate::support::free_ports(1)[0];
+    let mut bank = Process::start(&mut limited(&cluster, "ulimit -n 1024", &["--http", &http.to_string()]));
+    bank.wait_for("only 1024 open files").expect("it tells it");
+    bank.wait_for("ready on").expect("it starts");
+    let mut clients: Vec<Wire> = (0..250).map(|_| cluster.connect(0)).collect();
+    for client in &mut clients {
+        assert_eq!(client.ask("PING"), "PONG");
+    }
+    cluster.start_bank(1);
+    cluster.start_bank(2);
+    wait_until("all banks are linked", || (!clients[0].ask("BANKS").contains("false")).then_some(()));
+    let mut web = Wire::connect(&format!("127.0.0.1:{http}"));
+    web.send_bytes(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    assert!(rest(&mut web).first().is_some_and(|line| line.contains(" 200 ")), "HTTP answers");
+}
+
+/// A bank that could serve nobody does not start, and says why, in its step log too.
+#[test]
+fn with_too_few_open_files_a_bank_does_not_start() {
+    let cluster = Cluster::new(3, true);
+    let http = crate::support::free_ports(1)[0].to_string();
+    let ran = run(&mut limited(&cluster, "ulimit -n 64", &["--http", &http]));
+    assert!(ran.stderr.contains("only 64 open files") && ran.stderr.contains("ulimit -n"), "{ran:?}");
+    assert!(cluster.log(0).contains("the start is refused: only 64 open files"), "{}", cluster.log(0));
+    ran.expect_code(1);
+}
+
+/// A write past the allowed size of a file is told, and kills nobody without a word.
+#[test]
+fn a_file_that_may_not_grow_is_told() {
+    let cluster = Cluster::new(1, true);
+    let ran = run(&mut limited(&cluster, "ulimit -f 64", &[]));
+    assert!(ran.stderr.contains("too large"), "{ran:?}");
+    assert!(cluster.log(0).contains("too large"), "{}", cluster.log(0));
+    ran.expect_code(1);
+}
+
+/// Connects `count` times without a pause; none may take as long as a lost SYN is waited for.
+fn burst(address: &str, count: usize) -> (Vec<TcpStream>, Duration) {
+    let address: SocketAddr = address.parse().expect("an address");
+    let mut longest = Duration::ZERO;
+    let streams = (0..count).map(|_| {
+        let began = Instant::now();
+        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(20)).expect("it listens");
+        longest = longest.max(began.elapsed());
+        stream
+    });
+    (streams.collect(), longest)
+}
+
+/// What the kernel queues at most, whatever a program asks for.
+fn somaxconn() -> usize {
+    let text = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
+    text.trim().parse().unwrap_or(128)
+}
+
+/// A bank that does not accept for a while loses no connection of a burst.
+#[test]
+fn a_burst_waits_in_the_kernel_until_it_is_accepted() {
+    let count = 1_000;
+    if somaxconn() <= count {
+        eprintln!("skipped: this kernel queues only {} connections", somaxconn());
+        return;
+    }
+    super::allow_open_files(2_048);
+    let mut cluster = Cluster::start(1);
+    let pid = cluster.pid(0).to_string();
+    let signal = |name: &str| Command::new("kill").args([name, &pid]).status().expect("kill runs");
+    assert!(signal("-STOP").success());
+    let (streams, longest) = burst(&cluster.address(0), count);
+    assert!(signal("-CONT").success());
+    assert!(longest < Duration::from_millis(900), "a SYN was lost: {longest:?}");
+    assert_eq!(cluster.connect(0).ask("PING"), "PONG");
+    drop(streams);
+    assert_eq!(cluster.stop(0), Some(0));
+}
+
+/// For `scripts/scale.sh`: 5,000 at once from many threads.
+#[test]
+#[ignore = "for a release build; scripts/scale.sh runs it"]
+fn of_five_thousand_connects_none_waits_for_a_lost_syn() {
+    assert!(somaxconn() >= 4_096, "this kernel queues only {} connections", somaxconn());
+    super::allow_open_files(12_000);
+    let mut cluster = Cluster::start(1);
+    let address = cluster.address(0);
+    let took: Vec<Duration> = std::thread::scope(|scope| {
+        let bursts: Vec<_> = (0..8).map(|_| scope.spawn(|| burst(&address, 625))).collect();
+        let all: Vec<_> = bursts.into_iter().map(|burst| burst.join().expect("a burst")).collect();
+        all.iter().map(|(_, longest)| *longest).collect()
+    });
+    let longest = took.iter().max().expect("eight bursts");
+    println!("5,000 connects: the longest took {longest:?}");
+    assert!(*longest < Duration::from_millis(900), "a SYN was lost: {longest:?}");
+    assert_eq!(cluster.stop(0), Some(0));
+}
