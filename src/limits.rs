@@ -169,7 +169,7 @@ pub const SLOW_SYNC_MS: u64 = 1_000;
 /// Memory of recorded steps that are not written yet; past it steps are counted and dropped.
 pub const STEP_MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Who records a step waits this long where that memory is full, once; then steps are dropped until some are written.
-pub const STEP_ROOM_MS_MAX: u64 = 100;
+pub const STEP_ROOM_MS_MAX: u64 = 500;
 /// Steps that a watcher may be behind before it is told that some were missed.
 pub const STEP_FEED_MAX: usize = 1024;
 /// A recorded step is written within this time, so that a reader sees it within 100 ms.
