@@ -278,6 +278,7 @@ fn bank_may_wait(request: &Request) -> Duration {
         | Request::Peer(_)
         | Request::Ping
         | Request::Help
+        | Request::Hello(_)
         | Request::Quit => Duration::ZERO,
     }
 }

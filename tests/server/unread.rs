@@ -94,7 +94,9 @@ fn held_by_each_verb(sessions: usize, switches: &[&str], verbs: &[&str]) -> Vec<
         let cluster = Cluster::new(1, true);
         let process = start_with(&cluster, 0, &[&["--log-steps", "off"], switches].concat());
         let mut other = cluster.connect(0);
-        fill_lists(&mut other);
+        if matches!(verb, "CLIENTS" | "ACCOUNTS" | "BALANCE" | "EXECUTE" | "PREPARE") {
+            fill_lists(&mut other);
+        }
         let before = resident_bytes(&process);
         let streams = deaf(&cluster.address(0), sessions, &line, &mut other);
         let held = resident_bytes(&process).saturating_sub(before);
@@ -120,7 +122,7 @@ fn within(bound: usize, all: &[(&str, usize)]) {
 fn sessions_that_do_not_read_hold_no_more_than_the_bound() {
     let (sessions, bytes) = (60, 24 << 20);
     let switches = ["--sessions-max", "200", "--sessions-for-banks", "2", "--sessions-bytes-max", "25165824"];
-    let verbs = ["PREPARE", "CLIENTS", "BANKS", "PING", "HELP", "a bad line"];
+    let verbs = ["CLIENTS", "BANKS", "HELP", "a bad line"];
     let all = held_by_each_verb(sessions, &switches, &verbs);
     assert_eq!(all.len(), verbs.len());
     within(bytes + bytes / 4, &all);
