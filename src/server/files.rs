@@ -84,8 +84,11 @@ fn share(wanted: Shares, others: u64, allowed: u64) -> Result<Option<Shares>, St
     let others_share = (OTHERS_MIN + spare / 4).min(OTHERS_MAX);
     let http = (http_min + spare / 4).min(wanted.http);
     let sessions = (allowed - others_share - http).min(wanted.sessions);
-    let for_banks =
-        (sessions / 4).clamp(for_banks_min, wanted.for_banks.max(for_banks_min)).min(sessions - 1);
+    let for_clients = CLIENTS_MIN.min(wanted.sessions);
+    let for_banks = (sessions / 4)
+        .min(sessions.saturating_sub(for_clients))
+        .clamp(for_banks_min, wanted.for_banks.max(for_banks_min))
+        .min(sessions - 1);
     Ok(Some(Shares { sessions, for_banks, http }))
 }
 

@@ -481,6 +481,7 @@ fn a_recorder_waits_where_memory_is_full() {
 #[test]
 fn a_log_that_hangs_holds_nobody_up_and_says_how_much_it_dropped() {
     let place = Place::new();
+    std::fs::create_dir_all(place.log().parent().unwrap()).unwrap();
     let made = std::process::Command::new("mkfifo").arg(place.log()).status();
     assert!(made.is_ok_and(|status| status.success()), "mkfifo");
     let log = place.open(Options { bytes_max: 0, ..Options::default() });
@@ -522,6 +523,7 @@ fn a_log_that_hangs_holds_nobody_up_and_says_how_much_it_dropped() {
 #[test]
 fn one_that_still_hangs_is_closed_in_time() {
     let place = Place::new();
+    std::fs::create_dir_all(place.log().parent().unwrap()).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(place.log()).status().is_ok_and(|made| made.success()));
     let log = place.open(Options { bytes_max: 0, ..Options::default() });
     for _ in 0..2_000 {

@@ -234,7 +234,7 @@ fn a_peer_that_hangs_is_told_and_stops_nobody() {
     wait_until("bank 0 sees that bank 1 is away", || {
         wire.ask("BANKS").contains("\"online\":false").then_some(())
     });
-    assert!(cluster.log(0).contains("silent for 3000 ms"), "the step log says why");
+    wait_until("the step log says why", || cluster.log(0).contains("silent for 3000 ms").then_some(()));
     assert!(wire.ask(r#"CLIENT {"cpf":"12345678900","name":"Pessoa","kind":"F"}"#).starts_with("DONE"));
     assert!(wire.ask(SLOW).starts_with("ABORTED slow"), "it drives, and gives up on it");
     let until = Instant::now() + Duration::from_secs(if is_full() { 60 } else { 0 });
