@@ -43,7 +43,21 @@ pub const READ_WAITS_MS_MAX: u64 = 250;
 pub const QUEUE_WAIT_MS_MAX: u64 = 500;
 /// A record that no reply waits for is synced within this time.
 pub const LAZY_SYNC_MS_MAX: u64 = 5;
-/// No SNAPSHOT moves a clock further than this past the wall clock.
+/// A step of the wall clock ahead that is followed at once.
+pub const CLOCK_STEP_US_MAX: i64 = 1_000_000;
+/// A larger one is caught up where it is at most this; what is more is not followed until a restart.
+pub const CLOCK_FOLLOWED_US_MAX: i64 = 24 * 3_600 * 1_000_000;
+/// Catching up, a bank's clock runs so many times as fast.
+pub const CLOCK_CATCH_UP_RATE: i64 = 60;
+/// ... by at most this much time that passed between two readings.
+pub const CLOCK_READ_EVERY_US_MAX: i64 = 10_000_000;
+/// A bank starts by a wall clock that shows at most this much more than the newest time in its journal: 400 days.
+pub const CLOCK_UNUSED_US_MAX: i64 = 400 * 24 * 3_600 * 1_000_000;
+/// ... and one with a new journal by a clock at most this far past the release of its version: 20 years.
+pub const CLOCK_NEW_JOURNAL_US_MAX: i64 = 20 * 365 * 24 * 3_600 * 1_000_000;
+/// Commit times that are further than this from the wall clock are told.
+pub const CLOCK_TOLD_US_MIN: i64 = CLOCK_STEP_US_MAX;
+/// A SNAPSHOT without a proof moves no clock further than this past the wall clock.
 pub const SNAPSHOT_AHEAD_MS_MAX: u64 = 1_000;
 /// A bank keeps what it needs to answer a cut for this long.
 pub const CUT_KEPT_MS: u64 = 60_000;

@@ -5,7 +5,7 @@
 //! - `let NAME 'TEXT'`: from now on `$NAME` stands for TEXT.
 //! - `world banks=3 key=yes`: a new consortium.
 //! - `BANK.SESSION 'LINE'`, as in `0.a 'PREPARE t1 $T'`: a client's line. `$ok0` is the newest OK token of bank 0,
-//!   `$nok0` its newest NOK token.
+//!   `$nok0` its newest NOK token, `$reading0` its newest reading of its clock.
 //! - `outside BANK.SESSION 'PREPARE t1 {"ops":[…]}'`: an outside coordinator's request, of withdrawals at that bank; or
 //!   its COMMIT or ABORT.
 //! - `close BANK.SESSION`, `pass MS` (time, with ticks), `pause MS` (time, and one tick at its end), `settle` (all
@@ -19,6 +19,7 @@
 mod world;
 
 use consorcio::bank::record::Record;
+use consorcio::commit::reading::Reading;
 use consorcio::commit::token::Verdict;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::transaction::Transaction;
@@ -100,6 +101,11 @@ impl Story {
         {
             let word = if token.verdict == Verdict::Ok { "ok" } else { "nok" };
             self.names.insert(format!("{word}{}", token.bank), token.to_string());
+        }
+        if let Reply::Done(json) = reply
+            && let Some(reading) = tell::reading(json).and_then(Reading::parse)
+        {
+            self.names.insert(format!("reading{}", reading.bank), reading.to_string());
         }
     }
 

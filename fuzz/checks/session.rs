@@ -77,7 +77,7 @@ impl Town {
             journal: Vec::new(),
             synced: 0,
             past: BTreeMap::new(),
-            now: Now { wall_us: 1_800_000_000_000_000, mono_us: 1 },
+            now: Now { wall_us: 1_800_000_000_000_000, shown_us: 1_800_000_000_000_000, mono_us: 1 },
             owed: BTreeMap::new(),
             replies: Vec::new(),
             sends: Vec::new(),
@@ -187,6 +187,7 @@ impl Town {
                 let near = Time(self.now.wall_us + 10_000 * (i64::from(bytes.byte()) - 128));
                 Request::Snapshot {
                     time: *bytes.pick(&[None, Some(near), Some(self.core.clock()), Some(Time::MAX)]),
+                    reading: None,
                     accounts: bytes.flag(),
                     after: None,
                 }

@@ -15,8 +15,10 @@ pub type Seq = u64;
 /// The time, given from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// The wall clock, in microseconds since 1970. It may jump.
+    /// The wall clock as far as this bank follows it, in microseconds since 1970. It may go back.
     pub wall_us: i64,
+    /// The wall clock as the machine shows it. It may show anything, and is for people alone.
+    pub shown_us: i64,
     /// The monotonic clock, in microseconds since any moment. Timers run on it.
     pub mono_us: u64,
 }

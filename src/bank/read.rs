@@ -5,9 +5,10 @@
 use crate::bank::Note;
 use crate::bank::decide::Deciding;
 use crate::bank::desk::{CUT_MARK_EVERY_US, CutAsked, Waiter, Waits};
-use crate::bank::io::{Caller, Now, Seq};
+use crate::bank::io::{Caller, Seq};
 use crate::bank::list::{LIST_BYTES_MAX, Page, fits};
 use crate::bank::state::Event;
+use crate::commit::reading::Reading;
 use crate::ids::{AccountNumber, BankId, RegisterKey, TaxId, Time, TxId};
 use crate::limits::{
     ANSWER_WITHIN_MS, CUT_KEPT_MS, CUT_PAGE_ITEMS_MAX, HISTORY_MAX, REFUSAL_TEXT_BYTES_MAX,
@@ -36,8 +37,9 @@ impl Deciding<'_> {
             Request::History { count, after: key } => self.history(caller, *count, key.as_ref()),
             Request::Pending { after: key } => self.pending(caller, key.as_ref()),
             Request::Info => self.info(caller),
-            Request::Snapshot { time, accounts, after } => {
-                self.snapshot(caller, *time, *accounts, after.as_ref());
+            Request::Snapshot { time, reading, accounts, after } => {
+                let asked = (*time, reading.as_ref());
+                self.snapshot(caller, asked, *accounts, after.as_ref());
             }
             Request::Prepare(..)
             | Request::Commit(..)
@@ -134,6 +136,8 @@ impl Deciding<'_> {
             bank: self.bank.me().as_u8(),
             version: env!("CARGO_PKG_VERSION"),
             time: self.reading(),
+            wall: self.now.shown_us,
+            reading: self.sealed_reading(),
             uptime_s: (self.now.mono_us - self.desk.started_us) / 1_000_000,
             clients: totals.clients,
             accounts: totals.accounts,
@@ -149,9 +153,15 @@ impl Deciding<'_> {
 
     /// A cut: the clock moves past its time first, so that no later vote falls under it; then those of this bank's
     /// undecided votes that are not later are waited for. Nobody is stopped for it.
-    fn snapshot(&mut self, caller: Caller, time: Option<Time>, accounts: bool, after: Option<&SnapshotKey>) {
+    fn snapshot(
+        &mut self,
+        caller: Caller,
+        (time, reading): (Option<Time>, Option<&Reading>),
+        accounts: bool,
+        after: Option<&SnapshotKey>,
+    ) {
         let time = time.unwrap_or_else(|| self.reading());
-        if let Err(fault) = self.cut_possible(time) {
+        if let Err(fault) = self.cut_possible(time, reading) {
             return self.refused(caller, fault);
         }
         if time > self.bank.clock {
@@ -166,10 +176,13 @@ impl Deciding<'_> {
         }
     }
 
-    fn cut_possible(&self, time: Time) -> Result<(), Fault> {
-        let Now { wall_us, .. } = self.now;
+    /// A cut moves the clock, so nobody may ask for one of any time: it is at most a second ahead of this bank's own
+    /// clocks, or no further than the clock of a bank of the consortium has been.
+    fn cut_possible(&self, time: Time, reading: Option<&Reading>) -> Result<(), Fault> {
         let ahead = i64::try_from(SNAPSHOT_AHEAD_MS_MAX * 1_000).unwrap_or(0);
-        if time > self.bank.clock.max(Time(wall_us.saturating_add(ahead))) {
+        let own = self.bank.clock.max(Time(self.now.wall_us.saturating_add(ahead)));
+        let proved = reading.filter(|reading| self.bank.proves_reading(reading));
+        if time > proved.map_or(own, |reading| own.max(reading.time)) {
             return Err(Fault::of(Reason::Limit, &Detail::CutAhead { time }));
         }
         if time < self.bank.ledger.cut_horizon() {
@@ -198,6 +211,7 @@ impl Deciding<'_> {
             cash_out_total: totals.cash_out_total,
             transfers_in_total: totals.transfers_in_total,
             transfers_out_total: totals.transfers_out_total,
+            reading: self.sealed_reading(),
             accounts: None,
             registers: None,
             next: None,
@@ -307,6 +321,11 @@ impl Deciding<'_> {
         self.note(Note::CutMark(now, self.bank.clock, forget));
     }
 
+    /// What the clock has reached, so that other banks believe it.
+    fn sealed_reading(&self) -> String {
+        self.bank.identity.seal.reading(self.bank.me(), self.reading()).to_string()
+    }
+
     fn list(&mut self, caller: Caller, page: Page) {
         self.reply(caller, Reply::Done(page.into_array()), self.bank.seq);
     }
@@ -397,6 +416,8 @@ struct Info {
     bank: u8,
     version: &'static str,
     time: Time,
+    wall: i64,
+    reading: String,
     uptime_s: u64,
     clients: usize,
     accounts: usize,
@@ -417,6 +438,7 @@ struct Cut {
     cash_out_total: i128,
     transfers_in_total: i128,
     transfers_out_total: i128,
+    reading: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     accounts: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use crate::bank::Identity;
 use crate::bank::history::History;
 use crate::bank::io::{Outcome, OwnVote, Past, Seq};
 use crate::bank::record::{Cause, Record};
+use crate::commit::reading::Reading;
 use crate::commit::token::{Token, Verdict};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::Ledger;
@@ -151,6 +152,11 @@ impl Bank {
     /// The token of a vote of this bank.
     pub fn own_token(&self, tx: &TxId, own: &OwnVote) -> Token {
         self.identity.seal.token(self.me(), own.verdict, tx, own.digest, own.time)
+    }
+
+    /// Is it the statement of a bank of this consortium?
+    pub fn proves_reading(&self, reading: &Reading) -> bool {
+        self.members.has(reading.bank) && self.identity.seal.proves_reading(reading)
     }
 
     /// What this bank knows of `tx`, with what its journal knows where memory does not.

@@ -34,7 +34,8 @@ impl Town {
     }
 
     fn input(&mut self, input: &Input) -> Output {
-        let output = self.core.step(Now { wall_us: self.wall_us, mono_us: 5_000_000 }, input);
+        let output =
+            self.core.step(Now { wall_us: self.wall_us, shown_us: self.wall_us, mono_us: 5_000_000 }, input);
         self.journal.extend(output.records.iter().cloned());
         output
     }

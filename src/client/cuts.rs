@@ -6,6 +6,7 @@ use super::asking::{self, Answer};
 use super::failure::Failure;
 use crate::audit::cut::Page;
 use crate::audit::{BankCut, Judged, judge};
+use crate::commit::reading::Reading;
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::request::{Request, SnapshotKey};
@@ -13,6 +14,8 @@ use serde::Deserialize;
 
 /// All that was got of one cut.
 pub struct Taken {
+    /// Its time, and what proves it to every bank.
+    pub at: Reached,
     /// Its time.
     pub time: Time,
     /// What each bank told, by position, or why it did not.
@@ -47,9 +50,39 @@ pub enum Extent<'a> {
     Named(&'a str),
 }
 
-#[derive(Deserialize)]
-struct Clock {
+/// A time that some bank's clock has reached, and that bank's statement of it: every bank gives a cut as of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Reached {
+    /// The time.
+    pub time: Time,
+    /// The statement; none where that bank is of a version that makes none.
+    pub reading: Option<Reading>,
+}
+
+/// What a bank tells of its clock by INFO.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Clock {
     time: Time,
+    reading: Option<String>,
+}
+
+impl Clock {
+    /// What it has reached.
+    pub fn reached(&self) -> Reached {
+        Reached::told(self.time, self.reading.as_deref())
+    }
+}
+
+impl Reached {
+    /// As INFO tells it.
+    pub fn told(time: Time, reading: Option<&str>) -> Reached {
+        Reached { time, reading: reading.and_then(Reading::parse) }
+    }
+}
+
+/// The greatest of these clocks. (The slowest bank's would be too old for one that is far ahead.)
+pub fn latest(clocks: impl Iterator<Item = Reached>) -> Option<Reached> {
+    clocks.max_by_key(|reached| reached.time)
 }
 
 #[derive(Deserialize)]
@@ -59,24 +92,26 @@ struct PendingView {
     waiting_for: Vec<u8>,
 }
 
-/// Takes a cut of all banks as of now, by the latest of their clocks, but later than `after`.
+/// Takes a cut of all banks as of now, by the latest of their clocks, and not before `last`: nothing commits in
+/// between where they are the same.
 ///
 /// # Errors
 /// When no bank at all can be reached.
-pub async fn take(context: &Context, after: Option<Time>, extent: Extent<'_>) -> Result<Taken, Failure> {
+pub async fn take(context: &Context, last: Option<Reached>, extent: Extent<'_>) -> Result<Taken, Failure> {
     let banks = asking::these_banks(context, None);
     let clocks = asking::ask_each(context, &banks, |bank| async move {
         let json = asking::ask(context, bank, &Request::Info).await?;
-        Ok(asking::read::<Clock>(bank, &json)?.time)
+        Ok(asking::read::<Clock>(bank, &json)?.reached())
     })
     .await;
-    let latest = clocks.iter().filter_map(|answer| answer.said.as_ref().ok()).max().copied();
-    let Some(latest) = latest else {
+    let told = clocks.iter().filter_map(|answer| answer.said.as_ref().ok()).copied();
+    let Some(now) = latest(told) else {
         let none = Failure::NoConnection("no bank can be reached".into());
         return Err(asking::first_failure(&clocks).unwrap_or(none));
     };
     context.dial.all_are_named()?;
-    let time = latest.max(after.map_or(latest, |after| Time(after.0 + 1)));
+    let at = latest(last.into_iter().chain([now])).unwrap_or(now);
+    let time = at.time;
     let clocks = &clocks;
     let answers = asking::ask_each(context, &banks, |bank| async move {
         // A bank that was out of reach a moment ago is not asked again: its answer would say no more.
@@ -84,7 +119,7 @@ pub async fn take(context: &Context, after: Option<Time>, extent: Extent<'_>) ->
         if let Some(Answer { said: Err(failure), .. }) = asked {
             return Err(failure.clone());
         }
-        bank_cut(context, bank, time, extent).await
+        bank_cut(context, bank, at, extent).await
     })
     .await;
     let mut blocked = Vec::new();
@@ -95,7 +130,7 @@ pub async fn take(context: &Context, after: Option<Time>, extent: Extent<'_>) ->
     }
     let told: Vec<BankCut> = answers.iter().filter_map(|answer| answer.said.as_ref().ok()).cloned().collect();
     let judged = judged(context, extent == Extent::All, &told);
-    Ok(Taken { time, answers, blocked, judged })
+    Ok(Taken { at, time, answers, blocked, judged })
 }
 
 /// What these cuts mean for the whole consortium; `listed` where they carry all accounts and registers.
@@ -109,7 +144,7 @@ pub fn judged(context: &Context, listed: bool, told: &[BankCut]) -> Judged {
 async fn bank_cut(
     context: &Context,
     bank: BankId,
-    time: Time,
+    at: Reached,
     extent: Extent<'_>,
 ) -> Result<BankCut, Failure> {
     let address = asking::address(context, bank)?;
@@ -122,7 +157,8 @@ async fn bank_cut(
         Extent::Named(prefix) => Some(named(prefix).map_err(own)?),
     };
     loop {
-        let request = Request::Snapshot { time: Some(time), accounts: true, after: after.clone() };
+        let Reached { time, reading } = at;
+        let request = Request::Snapshot { time: Some(time), reading, accounts: true, after: after.clone() };
         let page: Page = asking::read(bank, &asking::done(bank, conversation.ask(&request).await?)?)?;
         let mut next = match &page.next {
             Some(next) => Some(SnapshotKey::new(next).map_err(|error| own(error.to_string()))?),

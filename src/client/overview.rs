@@ -2,12 +2,13 @@
 
 use super::Context;
 use super::asking::{self, Answer};
-use super::cuts;
+use super::cuts::{self, Reached};
 use super::failure::Failure;
 use super::ledgers::{answers_document, raw};
 use super::links::Links;
 use super::output::{ErrorPart, Paint, Shown, Tone, plain, utc};
 use crate::audit::BankCut;
+use crate::clock;
 use crate::ids::{BankId, Time, TxId};
 use crate::money::Total;
 use crate::wire::request::Request;
@@ -19,7 +20,10 @@ use std::collections::BTreeMap;
 #[derive(Deserialize)]
 struct InfoView {
     version: String,
+    /// The machine's clock; none where the bank is of a version that does not tell it.
+    wall: Option<Time>,
     time: Time,
+    reading: Option<String>,
     clients: u64,
     accounts: u64,
     balance_total: i128,
@@ -27,6 +31,12 @@ struct InfoView {
     undecided: u64,
     committed: u64,
     aborted: u64,
+}
+
+impl InfoView {
+    fn reached(&self) -> Reached {
+        Reached::told(self.time, self.reading.as_deref())
+    }
 }
 
 /// All banks as of one commit time, added up.
@@ -114,12 +124,12 @@ pub async fn status(context: &Context) -> Shown {
     for (_, _, links) in infos.iter().filter_map(|answer| answer.said.as_ref().ok()) {
         text.push_str(&links.lines(context.paint));
     }
+    text.push_str(&context.paint.words(clock_lines(context, &infos)));
     let mut failure = asking::first_failure(&infos).or_else(|| context.dial.all_are_named().err());
     let mut shown_cut = None;
-    if failure.is_none() {
-        // The latest of the banks' clocks: no bank has to move its own far, and none is asked for the future.
-        let time = infos.iter().filter_map(|answer| Some(answer.said.as_ref().ok()?.0.time)).max();
-        match cut(context, time.unwrap_or_default()).await {
+    let clocks = infos.iter().filter_map(|answer| Some(answer.said.as_ref().ok()?.0.reached()));
+    if let (None, Some(latest)) = (&failure, cuts::latest(clocks)) {
+        match cut(context, latest).await {
             Ok(cut) => {
                 text.push_str(&context.paint.words(cut.in_words(context)));
                 if !cut.adds_up {
@@ -145,13 +155,27 @@ pub async fn status(context: &Context) -> Shown {
     Shown::new(text, &document).failing(failure)
 }
 
+/// A line for each bank whose commit times are not those of its machine's clock.
+fn clock_lines(context: &Context, infos: &[Answer<(InfoView, Box<RawValue>, Links)>]) -> String {
+    let mut text = String::new();
+    for answer in infos {
+        let Ok((InfoView { wall: Some(wall), time, .. }, ..)) = &answer.said else { continue };
+        if let Some(apart) = clock::apart(*time, *wall) {
+            let line = format!("bank {}: {apart}", answer.bank);
+            text.push_str(&format!("{}\n", context.paint.text(Tone::Open, &line)));
+        }
+    }
+    text
+}
+
 /// Asks all banks for the same time and adds up.
 ///
 /// # Errors
 /// When one of them can't be reached or refuses, or when a bank that left may hold what is missing.
-pub async fn cut(context: &Context, time: Time) -> Result<Cut, Failure> {
+pub async fn cut(context: &Context, at: Reached) -> Result<Cut, Failure> {
     let banks = asking::these_banks(context, None);
-    let request = &Request::Snapshot { time: Some(time), accounts: false, after: None };
+    let Reached { time, reading } = at;
+    let request = &Request::Snapshot { time: Some(time), reading, accounts: false, after: None };
     let answers = asking::ask_each(context, &banks, |bank| async move {
         let json = asking::ask(context, bank, request).await?;
         Ok(BankCut::of(asking::read(bank, &json)?))

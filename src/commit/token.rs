@@ -214,13 +214,13 @@ impl Seal {
     }
 }
 
-fn decimal(text: &str) -> Option<i64> {
+pub(super) fn decimal(text: &str) -> Option<i64> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let canonical = text == "0" || !text.starts_with('0');
     if digits && canonical { text.parse().ok() } else { None }
 }
 
-fn hex<const N: usize>(bytes: &[u8]) -> [u8; N] {
+pub(super) fn hex<const N: usize>(bytes: &[u8]) -> [u8; N] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [b'0'; N];
     for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
@@ -230,7 +230,7 @@ fn hex<const N: usize>(bytes: &[u8]) -> [u8; N] {
     text
 }
 
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+pub(super) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let text = text.as_bytes();
     if text.len() != 2 * N {
         return None;

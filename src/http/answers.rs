@@ -60,6 +60,10 @@ pub struct Bank {
 pub struct Info {
     /// Its clock, in microseconds since 1970.
     pub time: i64,
+    /// Its machine's clock, likewise.
+    pub wall: i64,
+    /// Its statement of its clock, for other banks.
+    pub reading: String,
     /// Seconds since it was started.
     pub uptime_s: u64,
     /// Its clients.

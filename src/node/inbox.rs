@@ -1,6 +1,6 @@
-//! Where sessions and links put what the bank is to decide, and the clocks that it lives by.
+//! Where sessions and links put what the bank is to decide, and the clock that its timers run on.
 
-use crate::bank::io::{Input, Now};
+use crate::bank::io::Input;
 use crate::node::queue::Queue;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use std::task::Waker;
 use std::time::Instant;
 use tokio::sync::Notify;
 
-/// The bank's two clocks.
+/// The bank's monotonic clock, which timers run on.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     began: Instant,
 }
 
 impl Clock {
-    /// Monotonic time counts from now on.
+    /// It counts from now on.
     pub fn start() -> Clock {
         Clock { began: Instant::now() }
     }
@@ -23,11 +23,6 @@ impl Clock {
     /// The monotonic clock in microseconds.
     pub fn mono_us(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    /// Both clocks.
-    pub fn now(&self) -> Now {
-        Now { wall_us: crate::steplog::wall_us(), mono_us: self.mono_us() }
     }
 
     /// The moment at which the monotonic clock shows `mono_us`.
@@ -53,7 +48,7 @@ impl Inbox {
         Inbox { queue: RefCell::default(), wake, waiting: RefCell::default(), stop: Cell::new(false), clock }
     }
 
-    /// The bank's clocks.
+    /// The bank's monotonic clock.
     pub fn clock(&self) -> Clock {
         self.clock
     }

@@ -2,6 +2,7 @@
 
 use crate::bank::io::Input;
 use crate::crash;
+use crate::node::clock::WallClock;
 use crate::node::disk::{Disk, Done};
 use crate::node::inbox::Inbox;
 use crate::node::writer::{Leaving, Turn, Writer};
@@ -34,6 +35,7 @@ pub async fn run(
     mut writer: Writer,
     disk: Disk,
     inbox: &Inbox,
+    mut wall: WallClock,
     steplog: &StepLog,
     mut deliver: impl FnMut(&mut Vec<Leaving>, &Writer),
 ) -> Result<Writer, Fatal> {
@@ -48,7 +50,7 @@ pub async fn run(
         if let Some(done) = disk.done() {
             synced(&mut writer, done, &mut out, steplog)?;
         }
-        let now = clock.now();
+        let now = wall.now(writer.core().clock(), clock.mono_us());
         let is_due = no_tick_before_us <= now.mono_us && writer.core().tick_due_us() <= now.mono_us;
         // One tick takes on a share of what is due; others have their turn before the next one.
         let is_behind = |writer: &Writer| {
@@ -77,6 +79,11 @@ pub async fn run(
         out.clear();
         crash::step(crash::Step::Started);
         if let Some(steps) = writer.steps() {
+            // The story is told by the machine's clock everywhere.
+            let unfollowed_us = now.shown_us - now.wall_us;
+            if unfollowed_us != 0 {
+                steps.iter_mut().for_each(|entry| entry.at_us += unfollowed_us);
+            }
             steplog.append(steps);
         }
         match turn {

@@ -1,6 +1,7 @@
 //! The writer over the shipped core and a journal in memory: what may leave when, without threads and clocks; and
 //! the loop when the disk fails.
 
+use super::clock::{WallClock, machine};
 use super::disk::Disk;
 use super::inbox::{Clock, Inbox};
 use super::queue::Queue;
@@ -10,8 +11,9 @@ use crate::bank::Core;
 use crate::bank::Identity;
 use crate::bank::io::{Caller, Input, Now, Origin, SessionId};
 use crate::bank::record::Record;
+use crate::clock::Filter;
 use crate::commit::token::Seal;
-use crate::ids::BankId;
+use crate::ids::{BankId, Time};
 use crate::journal::{self, Appender, BankReplica, Faults, MemDisk};
 use crate::limits::{BATCH_RECORDS_MAX, LAZY_SYNC_MS_MAX, QUEUE_WAIT_MS_MAX};
 use crate::steplog::StepLog;
@@ -19,10 +21,11 @@ use crate::wire::request::Request;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-const NOW: Now = Now { wall_us: 1_795_000_000_000_000, mono_us: 1_000_000 };
+const NOW: Now = Now { wall_us: 1_795_000_000_000_000, shown_us: 1_795_000_000_000_000, mono_us: 1_000_000 };
 
 fn later(us: u64) -> Now {
-    Now { wall_us: NOW.wall_us + i64::try_from(us).unwrap(), mono_us: NOW.mono_us + us }
+    let wall_us = NOW.wall_us + i64::try_from(us).unwrap();
+    Now { wall_us, shown_us: wall_us, mono_us: NOW.mono_us + us }
 }
 
 /// One bank of two that both have a key, and its journal on `disk`.
@@ -51,6 +54,11 @@ fn bank(disk: &MemDisk) -> (Writer, Appender) {
     }
     let batches = [reader.batch(), reader.batch()];
     (Writer::new(core, reader, batches, false), appender)
+}
+
+fn wall() -> WallClock {
+    let filter = Filter::start(machine(), Time(0), 0, true).unwrap();
+    WallClock::new(filter, Arc::new(|_| ()))
 }
 
 fn ask(session: u64, slot: u64, line: &str) -> Input {
@@ -262,7 +270,8 @@ fn run_node(disk: &MemDisk, lines: &[&str]) -> (Vec<String>, Option<Fatal>) {
     }
     inbox.stop();
     let mut all = Vec::new();
-    let ended = runtime.block_on(run(writer, disk, &inbox, &StepLog::off(), |out, _| all.extend(left(out))));
+    let ended =
+        runtime.block_on(run(writer, disk, &inbox, wall(), &StepLog::off(), |out, _| all.extend(left(out))));
     (all, ended.err())
 }
 
@@ -288,7 +297,7 @@ fn an_idle_bank_sleeps_until_something_is_due() {
     inbox.offer(Input::Started);
     let (mut turns, mut due_us) = (0, Vec::new());
     let steplog = StepLog::off();
-    let run = run(writer, disk, &inbox, &steplog, |_, writer| {
+    let run = run(writer, disk, &inbox, wall(), &steplog, |_, writer| {
         turns += 1;
         let due = writer.core().tick_due_us();
         if due_us.last() != Some(&due) {
@@ -320,8 +329,8 @@ fn a_failed_sync_ends_the_node_and_nothing_leaves() {
         inbox.offer(ask(1, 0, &prepare(1)));
         inbox.stop();
         let mut all = Vec::new();
-        let ended =
-            runtime.block_on(run(writer, thread, &inbox, &StepLog::off(), |out, _| all.extend(left(out))));
+        let ended = runtime
+            .block_on(run(writer, thread, &inbox, wall(), &StepLog::off(), |out, _| all.extend(left(out))));
         assert!(matches!(ended, Err(Fatal::Journal(_))));
         assert_eq!(all, [""; 0]);
     }

@@ -19,6 +19,8 @@ pub struct Frame {
     pub demo: bool,
     /// Undecided transactions at this bank.
     pub undecided: u64,
+    /// How this bank's commit times stand to its machine's clock, in words, where they are apart.
+    pub clock: Option<String>,
     /// What was done just before, in words.
     pub done: Option<&'static str>,
 }

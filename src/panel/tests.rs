@@ -28,6 +28,7 @@ fn frame(lang: Lang, here: Page) -> Frame {
         path,
         demo: true,
         undecided: 2,
+        clock: None,
         done: None,
     }
 }

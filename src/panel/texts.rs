@@ -226,6 +226,8 @@ texts! {
     incomplete: "Não dá para dizer: falta" / "It can't be said: missing";
     left_may_hold: "Não dá para dizer: um banco que saiu do consórcio pode ter o que falta." / "It can't be said: a bank that left the consortium may hold what is missing.";
     cut_waits: "O corte espera a transação" / "The cut waits for transaction";
+    clock_leads: "Os horários das transações estão à frente do relógio desta máquina:" / "Commit times are ahead of this machine's clock:";
+    clock_lags: "O relógio desta máquina saltou para a frente e ainda não é seguido; faltam" / "This machine's clock jumped ahead and is not followed yet; what is left:";
     cut_again: "Auditar de novo" / "Audit again";
     // Demonstração
     demo_explained: "Os botões agem de verdade nos processos dos bancos. O dinheiro tem que sobreviver a todos." / "The buttons act on the banks' real processes. The money has to survive all of them.";

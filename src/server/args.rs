@@ -81,6 +81,9 @@ pub struct Options {
     /// Rotated step logs that are kept
     #[arg(long, value_name = "N", default_value_t = crate::limits::STEP_LOG_KEEP_DEFAULT, env = "CONSORCIO_LOG_KEEP")]
     pub log_keep: usize,
+    /// Starts by this machine's clock also where it shows a date that is far from all that is known
+    #[arg(long)]
+    pub accept_clock: bool,
     /// A file that gets the port, once it is known
     #[arg(long, value_name = "FILE")]
     pub port_file: Option<PathBuf>,

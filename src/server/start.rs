@@ -3,12 +3,14 @@
 use crate::bank::Identity;
 use crate::bank::io::Input;
 use crate::chain::chain;
+use crate::clock::{Filter, RELEASED_US};
 use crate::commit::token::Seal;
 use crate::config::{make_key_file, read_key_file};
 use crate::http;
 use crate::ids::BankId;
 use crate::journal;
 use crate::limits::{LISTEN_BACKLOG, SHUTDOWN_MS_MAX, SLOW_SYNC_MS};
+use crate::node::clock::{WallClock, machine};
 use crate::node::disk::Disk;
 use crate::node::inbox::{Clock, Inbox};
 use crate::node::run::{Fatal, run};
@@ -162,8 +164,11 @@ fn open_and_run(options: &Options, opened_log: &mut Option<StepLog>) -> anyhow::
     let folder = options.data_dir.join(port.to_string());
     let opened = recover::open(&folder, &identity, &consortium, notice(&steplog))?;
     tell_recovery(&opened, began, &steplog);
+    let clock = opened.core.clock();
+    let wall = Filter::start(machine(), clock, RELEASED_US, options.accept_clock)?;
+    let wall = WallClock::new(wall, notice(&steplog));
     let server = Server { options, bank, identity, folder, bounds, http_bounds, http_listener, steplog };
-    let ended = runtime.block_on(server.run(opened, listener));
+    let ended = runtime.block_on(server.run(opened, wall, listener));
     // A look-up of a name that hangs is not waited for.
     runtime.shutdown_background();
     ended
@@ -182,7 +187,7 @@ struct Server {
 }
 
 impl Server {
-    async fn run(mut self, opened: Opened, listener: TcpListener) -> anyhow::Result<u8> {
+    async fn run(mut self, opened: Opened, wall: WallClock, listener: TcpListener) -> anyhow::Result<u8> {
         let Opened { core, appender, reader, .. } = opened;
         let wake = Arc::new(Notify::new());
         let inbox = Rc::new(Inbox::new(Clock::start(), wake.clone()));
@@ -217,7 +222,8 @@ impl Server {
         let http = self.start_http(&shared)?;
         self.tell_ready()?;
         let delivering = shared.clone();
-        let node = run(writer, disk, &inbox, &self.steplog, |out, writer| delivering.deliver(out, writer));
+        let node =
+            run(writer, disk, &inbox, wall, &self.steplog, |out, writer| delivering.deliver(out, writer));
         let mut node = pin!(node);
         let first = loop {
             tokio::select! {

@@ -15,6 +15,7 @@ mod tell;
 #[cfg(test)]
 mod tests;
 
+pub use crate::systime::wall_us;
 pub use feed::Passed;
 pub use step::{Ending, Entry, Load, Said, Step, Who};
 
@@ -30,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tokio::sync::broadcast;
 
 /// How a step log is kept.
@@ -190,15 +191,6 @@ impl StepLog {
 /// When it can't be made.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     file::make_folder(folder)
-}
-
-/// The wall clock, in microseconds since 1970.
-pub fn wall_us() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_micros()).ok())
-        .unwrap_or(0)
 }
 
 #[derive(Debug)]

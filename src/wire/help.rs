@@ -20,7 +20,7 @@ pub const LINES: [&str; 34] = [
     "PENDING [after=<tx>]: transactions undecided here, and the banks that keep them so",
     "BANKS: the consortium, and who is online",
     "INFO: this bank in numbers",
-    "SNAPSHOT [time] [accounts] [after=<key>]: the bank's totals as of that commit time, with accounts also each balance and register",
+    "SNAPSHOT [<time> [<reading>]] [accounts] [after=<key>]: the bank's totals as of that commit time, with accounts also each balance and register; a time that is ahead of this bank needs another bank's reading, from its INFO",
     "PEER ...: opens a link between banks",
     "HELLO {\"bank\":0,\"places\":3,\"version\":1}: a client's first line, says which bank it means; another bank answers ERR and closes",
     "PING: PONG",

@@ -7,6 +7,7 @@ pub use super::registration::{NewAccount, NewClient};
 
 use super::text::write_decimal;
 use super::transaction::Transaction;
+use crate::commit::reading::Reading;
 use crate::commit::token::Token;
 use crate::ids::{AccountNumber, BadName, RegisterKey, TaxId, Time, TxId};
 use std::sync::Arc;
@@ -69,10 +70,12 @@ pub enum Request {
     Banks,
     /// `INFO`
     Info,
-    /// `SNAPSHOT [time] [accounts] [after=<key>]`
+    /// `SNAPSHOT [<time> [<reading>]] [accounts] [after=<key>]`
     Snapshot {
         /// The cut's commit time; the bank's own clock where none is given.
         time: Option<Time>,
+        /// A bank's statement that its clock has reached a time. It stands behind a time alone.
+        reading: Option<Reading>,
         /// Also each balance and register.
         accounts: bool,
         /// The last key of the page before: `a:<number>` or `r:<key>`.
@@ -135,11 +138,15 @@ impl Request {
             }
             Request::Banks => write_words(out, "BANKS", &[]),
             Request::Info => write_words(out, "INFO", &[]),
-            Request::Snapshot { time, accounts, after } => {
+            Request::Snapshot { time, reading, accounts, after } => {
                 write_words(out, "SNAPSHOT", &[]);
                 if let Some(time) = time {
                     out.push(b' ');
                     write_decimal(out, time.0);
+                    if let Some(reading) = reading {
+                        out.push(b' ');
+                        reading.write_to(out);
+                    }
                 }
                 if *accounts {
                     out.extend_from_slice(b" accounts");

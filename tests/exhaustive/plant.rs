@@ -61,7 +61,8 @@ impl Around for Town {
     /// Wall clocks stand still here, so that states coincide; what a mistake measures by them passes with the timers.
     fn now_of(&self, bank: usize) -> Now {
         let now = self.now(bank);
-        Now { wall_us: now.wall_us + i64::try_from(now.mono_us).unwrap(), ..now }
+        let wall_us = now.wall_us + i64::try_from(now.mono_us).unwrap();
+        Now { wall_us, shown_us: wall_us, ..now }
     }
 
     fn records_of(&self, bank: usize) -> Vec<&Record> {

@@ -208,7 +208,7 @@ impl Base {
                     let input =
                         Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None };
                     let before = core.seq();
-                    core.step(Now { wall_us: 10, mono_us: 0 }, &input);
+                    core.step(Now { wall_us: 10, shown_us: 10, mono_us: 0 }, &input);
                     assert!(core.seq() > before, "{line}");
                 }
             }

@@ -7,6 +7,8 @@ mod support;
 
 mod bounds;
 mod client;
+#[cfg(debug_assertions)]
+mod clocks;
 mod fresh;
 mod junk;
 mod keys;

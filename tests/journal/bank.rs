@@ -50,7 +50,7 @@ impl Live {
     pub fn happen(&mut self, input: &Input) -> Output {
         self.slot += 1;
         let wall_us = 1_800_000_000_000_000 + i64::try_from(self.slot).unwrap() * 100;
-        let now = Now { wall_us, mono_us: self.slot * 100 };
+        let now = Now { wall_us, shown_us: wall_us, mono_us: self.slot * 100 };
         let before = self.core.seq();
         let output = self.core.step(now, input);
         self.keep(before, &output.records);

@@ -52,7 +52,7 @@ impl Bank {
     pub fn new() -> Bank {
         let mut bank = Bank {
             core: Core::new(identity()),
-            now: Now { wall_us: 1_795_000_000_000_000, mono_us: 1_000_000 },
+            now: Now { wall_us: 1_795_000_000_000_000, shown_us: 1_795_000_000_000_000, mono_us: 1_000_000 },
             steps: Steps::default(),
         };
         bank.input(&Input::Started);

@@ -6,10 +6,12 @@
 use crate::support::{DEADLINE, Wire, wait_until};
 use consorcio::bank::Identity;
 use consorcio::bank::io::Input;
+use consorcio::clock::{Filter, RELEASED_US};
 use consorcio::commit::token::Seal;
-use consorcio::ids::BankId;
+use consorcio::ids::{BankId, Time};
 use consorcio::journal::{self, BankReplica, MemDisk};
 use consorcio::limits::{QUEUE_MAX, SESSIONS_BYTES_MAX};
+use consorcio::node::clock::{WallClock, machine};
 use consorcio::node::disk::Disk;
 use consorcio::node::inbox::{Clock, Inbox};
 use consorcio::node::run::run;
@@ -67,7 +69,9 @@ fn fill(
         let disk = Disk::start(appender, wake).unwrap();
         let delivering = shared.clone();
         let steplog = StepLog::off();
-        let node = run(writer, disk, &inbox, &steplog, |out, writer| delivering.deliver(out, writer));
+        let filter = Filter::start(machine(), Time(0), RELEASED_US, true).unwrap();
+        let wall = WallClock::new(filter, Arc::new(|_| ()));
+        let node = run(writer, disk, &inbox, wall, &steplog, |out, writer| delivering.deliver(out, writer));
         let all_said = async {
             while !talks.iter().all(JoinHandle::is_finished) {
                 sleep(Duration::from_millis(2)).await;

@@ -4,6 +4,8 @@
 mod support;
 
 mod bounds;
+#[cfg(debug_assertions)]
+mod clocks;
 mod end;
 mod full;
 mod limits;

@@ -119,7 +119,7 @@ impl Simulation<'_> {
         };
         let accounts = self.random.chance(30);
         for at in 0..self.banks() {
-            let request = Request::Snapshot { time: Some(Time(time)), accounts, after: None };
+            let request = Request::Snapshot { time: Some(Time(time)), reading: None, accounts, after: None };
             self.world.request(at, SessionId(CUTS), Origin::Client, request, 0);
         }
     }

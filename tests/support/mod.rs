@@ -21,6 +21,9 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 /// The environment variable that names the crash point at which a program dies.
 pub const CRASH_VARIABLE: &str = "CONSORCIO_CRASH";
 
+/// The environment variable that names the file whose numbers are added to a program's clocks.
+pub const CLOCK_VARIABLE: &str = "CONSORCIO_CLOCK";
+
 /// Banks in processes of their own, in a folder of their own, that know each other.
 pub struct Cluster {
     dir: TempDir,
@@ -120,6 +123,19 @@ impl Cluster {
         self.banks[bank] = None;
     }
 
+    /// From now on, also while it runs, a bank's wall clock and its clock of the uptime show so much more, in
+    /// microseconds. A bank whose clock is to be set while it runs has been given one before its start.
+    pub fn set_clock(&self, bank: usize, wall_us: i64, uptime_us: i64) {
+        let file = self.clock_file(bank);
+        // A reader sees all of it.
+        std::fs::write(file.with_extension("tmp"), format!("{wall_us} {uptime_us}\n")).unwrap();
+        std::fs::rename(file.with_extension("tmp"), file).unwrap();
+    }
+
+    fn clock_file(&self, bank: usize) -> PathBuf {
+        self.path().join(format!("clock-{bank}"))
+    }
+
     /// The command that starts `bank`, for tests that add switches.
     pub fn servidor(&self, bank: usize) -> Command {
         let mut command = Command::new(servidor_path());
@@ -129,6 +145,9 @@ impl Cluster {
             command.arg("--key-file").arg(self.key_file());
         }
         command.args(&self.switches[bank]);
+        if self.clock_file(bank).exists() {
+            command.env(CLOCK_VARIABLE, self.clock_file(bank));
+        }
         command
     }
 

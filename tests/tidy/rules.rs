@@ -4,7 +4,7 @@ use crate::code::{code_of, paths_of};
 
 /// Each module of the library, and the modules that it may use. Dependencies point one way: from the bottom of
 /// this list to its top. A module that is new has no place here yet, and must be given one.
-const MODULES: [(&str, &[&str]); 23] = [
+const MODULES: [(&str, &[&str]); 25] = [
     ("money", &[]),
     ("limits", &[]),
     // Of both programs: their switches, their errors, and the ends of their threads.
@@ -12,6 +12,7 @@ const MODULES: [(&str, &[&str]); 23] = [
     ("chain", &[]),
     ("threads", &[]),
     ("ids", &["limits"]),
+    ("clock", &["limits", "ids"]),
     // The wire's replies carry tokens, tokens are written as text of the wire.
     ("wire", &["money", "limits", "ids", "commit"]),
     // The coordinator's messages are those that banks send each other.
@@ -22,41 +23,49 @@ const MODULES: [(&str, &[&str]); 23] = [
     ("crash", &["wire", "bank"]),
     ("journal", &["money", "limits", "ids", "threads", "wire", "commit", "bank", "crash"]),
     ("audit", &["money", "limits", "ids", "wire", "commit", "ledger", "bank", "journal"]),
-    ("steplog", &["money", "limits", "ids", "threads", "wire", "commit", "bank"]),
+    // Reads the machine's clocks.
+    ("systime", &[]),
+    ("steplog", &["money", "limits", "ids", "threads", "wire", "commit", "bank", "systime"]),
     // Reads what `steplog` wrote, as text: logs may be of another version than this program.
     ("trace", &[]),
     ("config", &["money", "limits", "ids"]),
     // Fresh ids need a clock and randomness, which `ids` must not touch.
     ("fresh", &["ids"]),
     ("peers", &["money", "limits", "ids", "wire", "commit", "bank", "crash", "steplog"]),
-    ("node", &["money", "limits", "ids", "threads", "wire", "commit", "bank", "crash", "journal", "steplog"]),
+    (
+        "node",
+        &[
+            "money", "limits", "ids", "clock", "threads", "wire", "commit", "bank", "crash", "journal",
+            "systime", "steplog",
+        ],
+    ),
     ("panel", &["money", "limits", "ids", "wire"]),
     // It asks the bank through `node` as a session does, and touches neither the bank nor the journal.
     (
         "http",
         &[
-            "money", "limits", "ids", "wire", "crash", "audit", "steplog", "trace", "config", "fresh",
-            "node", "panel",
+            "money", "limits", "ids", "clock", "wire", "commit", "crash", "audit", "steplog", "trace",
+            "config", "fresh", "node", "panel",
         ],
     ),
     (
         "server",
         &[
-            "money", "limits", "ids", "chain", "wire", "commit", "bank", "crash", "journal", "steplog",
-            "config", "peers", "node", "http",
+            "money", "limits", "ids", "clock", "chain", "wire", "commit", "bank", "crash", "journal",
+            "systime", "steplog", "config", "peers", "node", "http",
         ],
     ),
     (
         "client",
         &[
-            "money", "limits", "ids", "switches", "wire", "commit", "bank", "crash", "audit", "steplog",
-            "trace", "config", "fresh",
+            "money", "limits", "ids", "clock", "switches", "wire", "commit", "bank", "crash", "audit",
+            "steplog", "trace", "config", "fresh",
         ],
     ),
 ];
 
 /// Modules that touch no clock, no socket, no file, no randomness, no thread, no unordered map and no float.
-const PURE: [&str; 7] = ["money", "ids", "limits", "wire", "commit", "ledger", "bank"];
+const PURE: [&str; 8] = ["money", "ids", "limits", "clock", "wire", "commit", "ledger", "bank"];
 
 /// What a pure module may not name, wherever it stands in a path.
 const IMPURE_WORDS: [&str; 13] = [

@@ -3,11 +3,13 @@
 
 #![allow(dead_code, reason = "each test uses its own part of the world")]
 
+pub mod clocks;
 pub mod disk;
 pub mod links;
 mod mistakes;
 pub mod tell;
 
+use clocks::{ClockMistake, Followed};
 use disk::{Disk, Sizes};
 use links::{Ends, Flight, Link};
 pub use mistakes::{Around, Mistake, crashed};
@@ -62,6 +64,10 @@ pub struct Node {
     pub drift_ppm: i64,
     /// Its monotonic clock.
     mono_us: u64,
+    /// How long its machine was suspended.
+    pub suspended_us: u64,
+    /// What it follows of its wall clock, where banks do so and it runs.
+    clock: Option<Followed>,
     /// The bank as its synced records make it, by `apply` alone: what a start must bring back.
     shadow: Core,
     replies: Vec<Outgoing>,
@@ -99,6 +105,9 @@ pub struct World {
     pub eager_sync: bool,
     /// What this world does wrong around its cores, to show that its checks find it.
     pub mistake: Option<Mistake>,
+    pub clock_mistake: Option<ClockMistake>,
+    /// Do banks follow their clocks as the programs do?
+    follows_clocks: bool,
     /// Memory forgets every outcome as soon as its record is durable: only the journal knows it.
     pub forgetful: bool,
     pub seen: Vec<Seen>,
@@ -133,6 +142,8 @@ impl World {
             skew_us: 0,
             drift_ppm: 0,
             mono_us: 0,
+            suspended_us: 0,
+            clock: None,
             shadow: Core::new(identity_of(banks, keyed, bank)),
             replies: Vec::new(),
             sends: Vec::new(),
@@ -146,6 +157,8 @@ impl World {
             mono_us: 0,
             eager_sync: true,
             mistake: None,
+            clock_mistake: None,
+            follows_clocks: false,
             forgetful: false,
             seen: Vec::new(),
             keyed,
@@ -176,9 +189,12 @@ impl World {
         self.nodes[bank].core.as_ref().expect("this bank runs")
     }
 
+    /// The time as the bank took it last.
     pub fn now(&self, bank: usize) -> Now {
+        let shown_us = self.machine(bank).wall_us;
         let node = &self.nodes[bank];
-        Now { wall_us: self.wall_us + node.skew_us, mono_us: node.mono_us }
+        let wall_us = node.clock.as_ref().map_or(shown_us, |clock| clock.now_us);
+        Now { wall_us, shown_us, mono_us: node.mono_us }
     }
 
     /// Time passes everywhere, not everywhere as fast; nobody notices before its tick.
@@ -233,6 +249,7 @@ impl World {
         let caller = Caller { session, slot: *slot };
         *slot += 1;
         let request = self.mistaken_request(bank, request);
+        let request = self.mistaken_reading(bank, request);
         let past = request.tx().and_then(|tx| self.past(bank, tx));
         self.input(bank, &Input::Request { caller, origin, request, waited_us, past });
         caller
@@ -256,6 +273,7 @@ impl World {
     }
 
     pub fn input(&mut self, bank: usize, input: &Input) {
+        self.read_clock(bank);
         let now = self.now(bank);
         let Some(core) = &mut self.nodes[bank].core else { return };
         self.events += 1;
@@ -353,10 +371,14 @@ impl World {
         node.made_durable();
     }
 
-    /// The bank starts on its journal; recovery is `apply`. It stays down where its journal says that it must, or
-    /// its disk has no room.
+    /// The bank starts on its journal; recovery is `apply`. It stays down where its journal says that it must, its
+    /// disk has no room, or its clock is absurd.
     pub fn restart(&mut self, bank: usize) {
         let identity = self.identity(bank);
+        let clock = self.nodes[bank].shadow.clock();
+        if self.follows_clocks && !self.start_clock(bank, clock) {
+            return;
+        }
         let node = &mut self.nodes[bank];
         let mut core = match &mut node.disk {
             Some(disk) => match disk.start(&identity, &node.shadow) {

@@ -3,6 +3,7 @@
 use super::Seen;
 use consorcio::bank::io::{CoreStep, Message, Outcome};
 use consorcio::bank::record::Record;
+use consorcio::commit::reading::Reading;
 use consorcio::commit::token::{Token, Verdict};
 use consorcio::ids::{BankId, Time};
 use consorcio::wire::detail::Detail;
@@ -75,6 +76,11 @@ pub fn short_token(token: &Token) -> String {
     text + ">"
 }
 
+/// The reading that a bank tells in this JSON.
+pub fn reading(json: &str) -> Option<&str> {
+    json.split_once("\"reading\":\"")?.1.split('"').next()
+}
+
 pub fn short_reply(reply: &Reply) -> String {
     match reply {
         Reply::Ok(tx, token) => format!("OK {tx} {}", short_token(token)),
@@ -85,7 +91,13 @@ pub fn short_reply(reply: &Reply) -> String {
         Reply::Aborted(tx, token, reason) => format!("ABORTED {tx} {} {reason}", short_token(token)),
         Reply::Doubt(tx, text) => format!("DOUBT {tx} {text}"),
         Reply::Unknown(tx) => format!("UNKNOWN {tx}"),
-        Reply::Done(json) => format!("DONE {json}"),
+        Reply::Done(json) => match reading(json).and_then(Reading::parse) {
+            Some(reading) => {
+                let short = format!("<clock{} {}>", reading.bank, at(reading.time));
+                format!("DONE {}", json.replace(&format!("\"{reading}\""), &short))
+            }
+            None => format!("DONE {json}"),
+        },
         Reply::Refused(reason, text) => format!("REFUSED {reason} {text}"),
         Reply::Err(reason, text) => format!("ERR {reason} {text}"),
         Reply::Pong => "PONG".to_owned(),

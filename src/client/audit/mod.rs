@@ -6,7 +6,7 @@ mod watch;
 
 use super::Context;
 use super::args::AuditArguments;
-use super::cuts::{self, Blocked, Extent, Taken};
+use super::cuts::{self, Blocked, Extent, Reached, Taken};
 use super::failure::Failure;
 use super::output::{ErrorPart, Shown, Tone, plain, utc};
 use crate::audit::BankCut;
@@ -30,8 +30,8 @@ pub async fn run(context: &Context, arguments: AuditArguments) -> Shown {
     }
 }
 
-async fn take(context: &Context, after: Option<Time>, accounts: bool) -> Result<Taken, Failure> {
-    cuts::take(context, after, if accounts { Extent::All } else { Extent::Registers }).await
+async fn take(context: &Context, last: Option<Reached>, accounts: bool) -> Result<Taken, Failure> {
+    cuts::take(context, last, if accounts { Extent::All } else { Extent::Registers }).await
 }
 
 #[derive(Serialize)]

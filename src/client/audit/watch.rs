@@ -1,11 +1,11 @@
 //! `audit --watch`: cut after cut, one line each, until Ctrl-C; then a summary.
 
 use super::super::Context;
+use super::super::cuts::Reached;
 use super::super::failure::Failure;
 use super::super::output::{ErrorDocument, ErrorPart, Shown, Tone, json, plain, utc};
 use super::{Document, document, failure, take, verdict};
 use crate::audit::cut::Sums;
-use crate::ids::Time;
 use crate::money::Total;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -22,13 +22,13 @@ struct Summary {
     error: Option<ErrorPart>,
 }
 
-/// Takes a cut every so often, each newer than the one before, until Ctrl-C, or until nobody reads any more.
+/// Takes a cut every so often, none older than the one before, until Ctrl-C, or until nobody reads any more.
 pub async fn run(context: &Context, every: Duration, accounts: bool) -> Shown {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut summary = Summary::default();
     let mut worst: Option<Failure> = None;
-    let mut last: Option<Time> = None;
+    let mut last: Option<Reached> = None;
     if context.paint.is_rows() && say(context.paint.table(&HEADINGS, &[], Vec::new()).trim_end()).is_err() {
         return Shown::new(String::new(), &summary);
     }
@@ -45,7 +45,7 @@ pub async fn run(context: &Context, every: Duration, accounts: bool) -> Shown {
         summary.cuts += 1;
         let (line, failed) = match &taken {
             Ok(taken) => {
-                last = Some(taken.time);
+                last = Some(taken.at);
                 let failed = failure(taken);
                 match verdict(taken) {
                     "holds" => summary.holds += 1,

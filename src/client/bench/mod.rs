@@ -13,8 +13,8 @@ use super::args::{BenchArguments, Kind};
 use super::failure::Failure;
 use super::output::Shown;
 use super::progress::Progress;
-use super::{Context, asking, overview};
-use crate::ids::{BankId, Time};
+use super::{Context, asking, cuts, overview};
+use crate::ids::BankId;
 use crate::wire::request::Request;
 use own::{BANKS as OWN_BANKS, OwnBanks};
 use pace::Plan;
@@ -117,16 +117,13 @@ async fn measure(context: &Context, arguments: &BenchArguments) -> Result<Report
 
 /// All banks as of now, by the latest of their clocks.
 async fn cut(context: &Context, banks: &[BankId]) -> Result<overview::Cut, Failure> {
-    #[derive(serde::Deserialize)]
-    struct Clock {
-        time: Time,
-    }
-    let mut latest = Time::default();
+    let mut clocks = Vec::new();
     for bank in banks {
         let json = asking::ask(context, *bank, &Request::Info).await?;
-        latest = latest.max(asking::read::<Clock>(*bank, &json)?.time);
+        clocks.push(asking::read::<cuts::Clock>(*bank, &json)?.reached());
     }
-    overview::cut(context, latest).await
+    let none = || Failure::Own("a consortium has a bank".into());
+    overview::cut(context, cuts::latest(clocks.into_iter()).ok_or_else(none)?).await
 }
 
 async fn load(

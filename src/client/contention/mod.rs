@@ -12,14 +12,14 @@ mod worker;
 
 use super::args::ContentionArguments;
 use super::conversation::Dial;
-use super::cuts::{self, Extent};
+use super::cuts::{self, Extent, Reached};
 use super::failure::Failure;
 use super::output::Shown;
 use super::progress::Progress;
 use super::story::Story;
 use super::{Context, asking};
 use crate::fresh::IdMaker;
-use crate::ids::{BankId, Time, TxId};
+use crate::ids::{BankId, TxId};
 use crate::money::Money;
 use crate::steplog::{self, StepLog};
 use crate::wire::request::Request;
@@ -161,14 +161,14 @@ fn client_story(context: &Context, number: u32) -> Result<Story, Failure> {
 async fn one_cut(
     context: &Context,
     kind: &Kind,
-    last: &mut Option<Time>,
+    last: &mut Option<Reached>,
     tally: &RefCell<Tally>,
 ) -> Result<(), Failure> {
     let prefix = kind.names.prefix();
     let taken = cuts::take(context, *last, Extent::Named(&prefix)).await;
     let judged = match &taken {
         Ok(taken) => {
-            *last = Some(taken.time);
+            *last = Some(taken.at);
             let own: i128 = taken
                 .answers
                 .iter()

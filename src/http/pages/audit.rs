@@ -2,7 +2,8 @@
 
 use crate::audit::cut::{Page as CutPage, Sums};
 use crate::audit::{BankCut, judge};
-use crate::http::answers::read;
+use crate::commit::reading::Reading;
+use crate::http::answers::{Info, read};
 use crate::http::app::App;
 use crate::http::lines;
 use crate::http::pages::show::{exactly, page};
@@ -27,10 +28,15 @@ pub async fn audit(State(app): State<App>, visit: Visit) -> Response {
 
 async fn view(app: &App, visit: &Visit) -> Result<Audit, Problem> {
     let (f, info) = visit.frame(app, Page::Audit).await?;
-    let time = Time(info.time);
-    let request = Request::Snapshot { time: Some(time), accounts: false, after: None };
-    let (own, others) = tokio::join!(app.ask(visit.peer, request.clone()), lines::ask_others(app, &request));
-    let mut replies = others;
+    let clocks = lines::ask_others(app, &Request::Info).await;
+    let (time, reading) = latest(&info, &clocks);
+    let request = Request::Snapshot { time: Some(time), reading, accounts: false, after: None };
+    // A bank that was silent a moment ago is not waited for again.
+    let talks = |bank: BankId| clocks.iter().any(|(other, reply)| *other == bank && reply.is_some());
+    let (own, others) =
+        tokio::join!(app.ask(visit.peer, request.clone()), lines::ask_those(app, &request, talks));
+    let silent = clocks.iter().filter(|(_, reply)| reply.is_none()).map(|(bank, _)| (*bank, None));
+    let mut replies: Vec<(BankId, Option<Reply>)> = others.into_iter().chain(silent).collect();
     replies.push((app.bank(), Some(own?)));
     replies.sort_by_key(|(bank, _)| *bank);
     let told: Vec<(BankId, Result<BankCut, String>)> =
@@ -60,6 +66,16 @@ async fn view(app: &App, visit: &Visit) -> Result<Audit, Problem> {
         rows: told.into_iter().map(row).collect(),
         sum,
     })
+}
+
+/// The greatest time that any bank's clock has reached, with that bank's statement of it.
+fn latest(own: &Info, others: &[(BankId, Option<Reply>)]) -> (Time, Option<Reading>) {
+    let told = others.iter().filter_map(|(_, reply)| match reply {
+        Some(Reply::Done(json)) => read::<Info>(json).ok(),
+        Some(_) | None => None,
+    });
+    let of = |info: &Info| (Time(info.time), Reading::parse(&info.reading));
+    told.map(|info| of(&info)).fold(of(own), |latest, other| if other.0 > latest.0 { other } else { latest })
 }
 
 fn figures(sums: &Sums) -> AuditFigures {

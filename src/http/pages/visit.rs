@@ -1,9 +1,11 @@
 //! Who looks at a page: the language, the path, what the query says; and the frame that follows from it.
 
+use crate::clock::{self, Apart};
 use crate::http::answers::Info;
 use crate::http::app::App;
 use crate::http::call::{Look, peer};
 use crate::http::problem::Problem;
+use crate::ids::Time;
 use crate::panel::frame::{Frame, Page};
 use crate::panel::texts::{Lang, Texts};
 use crate::wire::request::Request;
@@ -76,7 +78,17 @@ impl Visit {
     /// 503 when the bank ends.
     pub async fn frame(&self, app: &App, page: Page) -> Result<(Frame, Info), Problem> {
         let info: Info = app.read(self.peer, Request::Info).await?;
-        Ok((Frame { undecided: info.undecided, ..self.bare_frame(app, page) }, info))
+        let clock = clock::apart(Time(info.time), Time(info.wall)).map(|apart| self.clock_words(apart));
+        Ok((Frame { undecided: info.undecided, clock, ..self.bare_frame(app, page) }, info))
+    }
+
+    fn clock_words(&self, apart: Apart) -> String {
+        let t = self.t();
+        let (words, us) = match apart {
+            Apart::Leads(us) => (t.clock_leads, us),
+            Apart::Lags(us) => (t.clock_lags, us),
+        };
+        format!("{words} {}.", clock::span(us))
     }
 
     /// The frame of `page`, without a look at the bank.
@@ -90,6 +102,7 @@ impl Visit {
             path: self.path.clone(),
             demo: app.options().demo.is_some(),
             undecided: 0,
+            clock: None,
             done: self.done(),
         }
     }

@@ -1,6 +1,7 @@
 //! Reading a request's line, word by word.
 
 use super::{Hello, NewAccount, NewClient, Request, SnapshotKey, VERBS};
+use crate::commit::reading::Reading;
 use crate::commit::token::Token;
 use crate::ids::{AccountNumber, BadName, RegisterKey, TaxId, Time, TxId};
 use crate::limits::TOKENS_MAX;
@@ -227,10 +228,21 @@ fn read_snapshot(rest: &str) -> Result<Request, Fault> {
         time =
             Some(read.ok_or_else(|| limit(format!("SNAPSHOT: time {} is past {}", shown(word), Time::MAX)))?);
     }
+    let mut reading = None;
+    if time.is_some() && words.rest.starts_with('T') {
+        let word = words.next().unwrap_or("");
+        let read = Reading::parse(word);
+        reading = Some(read.ok_or_else(|| {
+            malformed(format!(
+                "SNAPSHOT: `{}` is no bank's reading of its clock; INFO tells one",
+                shown(word)
+            ))
+        })?);
+    }
     let accounts = split_word(words.rest).0 == "accounts";
     if accounts {
         words.next();
     }
     let after = words.after(SnapshotKey::new)?;
-    words.end(Request::Snapshot { time, accounts, after })
+    words.end(Request::Snapshot { time, reading, accounts, after })
 }

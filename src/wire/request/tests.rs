@@ -1,6 +1,7 @@
 //! Every verb there and back, every refusal by its text, and nothing that panics.
 
 use super::*;
+use crate::commit::reading::Reading;
 use crate::commit::token::{Digest, Seal, Verdict};
 use crate::ids::{BankId, ClientKind, ClientName};
 use crate::limits::{LINE_BYTES_MAX, TOKENS_MAX};
@@ -61,6 +62,8 @@ fn a_line_of_each_verb_and_back() {
         "SNAPSHOT",
         "SNAPSHOT 17",
         "SNAPSHOT accounts",
+        "SNAPSHOT 17 T2.18..",
+        "SNAPSHOT 17 T2.18..00112233445566778899aabbccddeeff accounts",
         "SNAPSHOT 17 accounts after=a:12345-6",
         "SNAPSHOT 17 accounts after=r:storage",
         "PEER {\"bank\": 1}",
@@ -149,6 +152,9 @@ fn what_is_refused_is_named() {
         ("HISTORY 1.5", Reason::Malformed, "not `1.5`"),
         ("HISTORY 99999999999999999999", Reason::Malformed, "HISTORY takes"),
         ("SNAPSHOT 1x", Reason::Malformed, "SNAPSHOT: `1x`"),
+        ("SNAPSHOT T2.18..", Reason::Malformed, "SNAPSHOT does not take `T2.18..`"),
+        ("SNAPSHOT 17 T2.18.", Reason::Malformed, "SNAPSHOT: `T2.18.` is no bank's reading"),
+        ("SNAPSHOT 17 O2.18..", Reason::Malformed, "SNAPSHOT does not take `O2.18..`"),
         ("SNAPSHOT -1", Reason::Malformed, "SNAPSHOT does not take `-1`"),
         ("SNAPSHOT 9007199254740992", Reason::Limit, "SNAPSHOT: time"),
         ("SNAPSHOT after=x:1", Reason::Malformed, "SNAPSHOT after=: key"),
@@ -222,9 +228,25 @@ fn requests() -> impl Strategy<Value = Request> {
         (prop::option::of(1usize..), maybe(ids().boxed()))
             .prop_map(|(count, after)| Request::History { count: count.map(|n| n >> 1 | 1), after }),
         maybe(ids().boxed()).prop_map(|after| Request::Pending { after }),
-        (prop::option::of(0..=Time::MAX.0), any::<bool>(), prop::option::of(snapshot_keys))
-            .prop_map(|(time, accounts, after)| Request::Snapshot { time: time.map(Time), accounts, after }),
+        (
+            prop::option::of((0..=Time::MAX.0, prop::option::of(readings()))),
+            any::<bool>(),
+            prop::option::of(snapshot_keys)
+        )
+            .prop_map(|(asked, accounts, after)| {
+                let (time, reading) =
+                    asked.map_or((None, None), |(time, reading)| (Some(Time(time)), reading));
+                Request::Snapshot { time, reading, accounts, after }
+            }),
     ]
+}
+
+fn readings() -> impl Strategy<Value = Reading> {
+    (0usize..16, 0..=Time::MAX.0, prop::option::of(any::<[u8; 16]>())).prop_map(|(bank, time, mac)| Reading {
+        bank: BankId::new(bank).unwrap(),
+        time: Time(time),
+        mac,
+    })
 }
 
 proptest! {

@@ -98,7 +98,7 @@ impl Town {
 
     pub(super) fn ask_for_cut(&mut self, at: usize) {
         let time = Some(Time(self.setup.cut_time));
-        let request = Request::Snapshot { time, accounts: false, after: None };
+        let request = Request::Snapshot { time, reading: None, accounts: false, after: None };
         let caller = Caller { session: SessionId(CUTTER), slot: NO_TRANSACTION };
         self.request(at, caller, Origin::Client, request);
     }

@@ -91,7 +91,8 @@ impl Town {
         let hasty = self.setup.planted == Some(Planted::TimersRunFast);
         let mono_us = self.nodes[at].mono_us * if hasty { 10 } else { 1 };
         let old = self.lost.as_ref().is_some_and(|lost| lost.at == at);
-        Now { wall_us: self.setup.wall_us[at] + if old { LATER_US } else { 0 }, mono_us }
+        let wall_us = self.setup.wall_us[at] + if old { LATER_US } else { 0 };
+        Now { wall_us, shown_us: wall_us, mono_us }
     }
 
     pub(super) fn conn_at(&self, session: u64) -> Option<usize> {

@@ -1,0 +1,243 @@
+//! How far a bank follows its machine's wall clock: a pure value, fed with readings of the machine's clocks.
+//!
+//! Commit times are logical, and nothing rests on their nearness to the wall clock but their use to people; yet one
+//! vote by a clock that is years ahead moves the clock of every bank for good. So a wall clock is believed up to a
+//! limit that runs on with the time since the machine was started, suspensions included: small steps move it, a jump
+//! of up to a day is caught up, a larger one is not followed until a restart, which has rules of its own.
+//!
+//! No clock is read here: `systime` does, and the node hands its readings over.
+
+#[cfg(test)]
+mod tests;
+
+use crate::ids::Time;
+use crate::limits::{
+    CLOCK_CATCH_UP_RATE, CLOCK_FOLLOWED_US_MAX, CLOCK_NEW_JOURNAL_US_MAX, CLOCK_READ_EVERY_US_MAX,
+    CLOCK_STEP_US_MAX, CLOCK_TOLD_US_MIN, CLOCK_UNUSED_US_MAX,
+};
+use std::fmt;
+
+/// A date before this version was released, in microseconds since 1970: 2026-01-01. A wall clock that shows less is
+/// not set.
+pub const RELEASED_US: i64 = 1_767_225_600_000_000;
+
+/// A reading of the machine's two clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machine {
+    /// The wall clock, in microseconds since 1970. Anybody may set it.
+    pub wall_us: i64,
+    /// Microseconds since the machine was started, those included in which it was suspended. It never goes back.
+    pub uptime_us: u64,
+}
+
+/// What one reading means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Followed {
+    /// The wall clock, as far as it is followed: never ahead of it.
+    pub now_us: i64,
+    /// What the bank does about the rest.
+    pub gap: Gap,
+}
+
+/// How the wall clock stands to what is followed of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gap {
+    /// It is followed.
+    None,
+    /// It shows a date before this version was released.
+    NotSet,
+    /// It is so many microseconds ahead, and caught up.
+    CaughtUp(i64),
+    /// It is so many microseconds ahead, and not followed until a restart.
+    NotFollowed(i64),
+}
+
+/// The state: up to where the wall clock is believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    limit_us: i64,
+    /// The uptime at the last reading.
+    at_us: u64,
+    /// A reading was believed as a start's is.
+    started: bool,
+    released_us: i64,
+}
+
+/// A wall clock that a bank does not start by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Absurd {
+    wall_us: i64,
+    /// The bank's clock, where its journal was used by this version or a later one.
+    used: Option<Time>,
+    latest_us: i64,
+}
+
+impl Filter {
+    /// A bank starts; `clock` is the last time that it gave or met. A wall clock that is not set is no obstacle, and
+    /// with `accepted` none is.
+    ///
+    /// # Errors
+    /// When the wall clock is too far ahead of all that is known.
+    pub fn start(machine: Machine, clock: Time, released_us: i64, accepted: bool) -> Result<Filter, Absurd> {
+        let latest_us = latest_start(clock, released_us);
+        if machine.wall_us > latest_us && !accepted {
+            let used = (clock.0 >= released_us).then_some(clock);
+            return Err(Absurd { wall_us: machine.wall_us, used, latest_us });
+        }
+        Ok(Filter {
+            limit_us: machine.wall_us.max(clock.0),
+            at_us: machine.uptime_us,
+            started: machine.wall_us >= released_us,
+            released_us,
+        })
+    }
+
+    /// The machine's clocks were read; `clock` is the last time that the bank gave or met.
+    pub fn read(&mut self, machine: Machine, clock: Time) -> Followed {
+        let Machine { wall_us, uptime_us } = machine;
+        let elapsed_us = signed(uptime_us.saturating_sub(self.at_us));
+        self.at_us = self.at_us.max(uptime_us);
+        self.limit_us = self.limit_us.saturating_add(elapsed_us);
+        if !self.started && (self.released_us..=latest_start(clock, self.released_us)).contains(&wall_us) {
+            // The clock has been set: as at a start, only that nothing is refused.
+            self.started = true;
+            self.limit_us = self.limit_us.max(wall_us);
+        }
+        let reached_us = self.limit_us.max(clock.0);
+        let gap_us = wall_us.saturating_sub(reached_us);
+        if (1..=CLOCK_STEP_US_MAX).contains(&gap_us) {
+            self.limit_us = wall_us;
+        } else if (1..=CLOCK_FOLLOWED_US_MAX).contains(&gap_us) {
+            let caught_up_us = CLOCK_CATCH_UP_RATE * elapsed_us.min(CLOCK_READ_EVERY_US_MAX);
+            self.limit_us = wall_us.min(reached_us.saturating_add(caught_up_us));
+        }
+        Followed { now_us: wall_us.min(self.limit_us), gap: self.gap(wall_us, clock) }
+    }
+
+    fn gap(&self, wall_us: i64, clock: Time) -> Gap {
+        let ahead_us = wall_us.saturating_sub(self.limit_us.max(clock.0));
+        if wall_us < self.released_us {
+            Gap::NotSet
+        } else if ahead_us <= CLOCK_STEP_US_MAX {
+            Gap::None
+        } else if ahead_us <= CLOCK_FOLLOWED_US_MAX {
+            Gap::CaughtUp(ahead_us)
+        } else {
+            Gap::NotFollowed(ahead_us)
+        }
+    }
+}
+
+/// The latest wall clock that a bank with this clock starts by. A journal that was last used before the release, a new
+/// one above all, says nothing of how long ago that was.
+fn latest_start(clock: Time, released_us: i64) -> i64 {
+    if clock.0 < released_us {
+        released_us.saturating_add(CLOCK_NEW_JOURNAL_US_MAX)
+    } else {
+        clock.0.saturating_add(CLOCK_UNUSED_US_MAX)
+    }
+}
+
+fn signed(us: u64) -> i64 {
+    i64::try_from(us).unwrap_or(i64::MAX)
+}
+
+impl fmt::Display for Absurd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "this machine's clock shows {}, ", date(self.wall_us))?;
+        match self.used {
+            Some(used) => write!(f, "but the newest time in this bank's journal is {}", date(used.0))?,
+            None => write!(f, "later than any that a new bank of this version is started by")?,
+        }
+        write!(
+            f,
+            " (the latest believed is {}): set the clock, or give --accept-clock if it is right",
+            date(self.latest_us)
+        )
+    }
+}
+
+impl std::error::Error for Absurd {}
+
+impl fmt::Display for Gap {
+    /// A sentence for the operator.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Gap::None => f.write_str("the wall clock is followed"),
+            Gap::NotSet => {
+                f.write_str("the wall clock is not set: it shows a date before this version was released")
+            }
+            Gap::CaughtUp(us) => write!(
+                f,
+                "the wall clock jumped {} ahead of this bank's; it is caught up at an hour a minute",
+                span(*us)
+            ),
+            Gap::NotFollowed(us) => write!(
+                f,
+                "the wall clock jumped {} ahead of this bank's, and is not followed until a restart",
+                span(*us)
+            ),
+        }
+    }
+}
+
+/// How a bank's commit times stand to its machine's wall clock, where they are too far apart to pass for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Apart {
+    /// So many microseconds ahead of it: the times of history are later than true time.
+    Leads(i64),
+    /// So many microseconds behind a clock that jumped.
+    Lags(i64),
+}
+
+/// How far commit times, which have reached `clock`, are from what the wall clock shows; `None` where they are near.
+pub fn apart(clock: Time, wall: Time) -> Option<Apart> {
+    match clock.0.saturating_sub(wall.0) {
+        us if us > CLOCK_TOLD_US_MIN => Some(Apart::Leads(us)),
+        us if us < -CLOCK_TOLD_US_MIN => Some(Apart::Lags(us.saturating_neg())),
+        _ => None,
+    }
+}
+
+impl fmt::Display for Apart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Apart::Leads(us) => write!(f, "commit times are {} ahead of its wall clock", span(*us)),
+            Apart::Lags(us) => {
+                let then = if *us > CLOCK_FOLLOWED_US_MAX {
+                    "that is not followed until a restart"
+                } else {
+                    "it is caught up at an hour a minute"
+                };
+                write!(f, "its wall clock jumped {} ahead of commit times; {then}", span(*us))
+            }
+        }
+    }
+}
+
+/// The day and minute of a time, in UTC.
+fn date(us: i64) -> String {
+    let time = jiff::Timestamp::from_microsecond(us).unwrap_or(jiff::Timestamp::MAX);
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// A length of time in its two largest units: `1.500 s`, `2 h 5 min`, `400 d 3 h`.
+pub fn span(us: i64) -> String {
+    const SECOND: i64 = 1_000_000;
+    const MINUTE: i64 = 60 * SECOND;
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
+    let us = us.saturating_abs();
+    let two = |unit: i64, name: &str, part: i64, part_name: &str| {
+        format!("{} {name} {} {part_name}", us / unit, us % unit / part)
+    };
+    if us < MINUTE {
+        format!("{}.{:03} s", us / SECOND, us % SECOND / 1_000)
+    } else if us < HOUR {
+        two(MINUTE, "min", SECOND, "s")
+    } else if us < DAY {
+        two(HOUR, "h", MINUTE, "min")
+    } else {
+        two(DAY, "d", HOUR, "h")
+    }
+}

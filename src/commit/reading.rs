@@ -1,0 +1,128 @@
+//! Readings: a bank's statement that its clock has reached a time, in a text that other banks can check.
+//!
+//! With it a cut may be asked of a bank whose own clocks are behind that time. It is about no transaction, so no id and
+//! no bytes are bound; the letter is in the MAC, so that it can never be taken for a vote.
+//!
+//! Text: `T<bank>.<time>..<mac, hex, or empty>`, opaque to a client.
+
+use super::token::{Seal, decimal, hex, unhex};
+use crate::ids::{BankId, Time};
+use crate::wire::text::write_decimal;
+use std::fmt;
+
+/// One bank's statement of its clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// Whose clock.
+    pub bank: BankId,
+    /// What it has reached.
+    pub time: Time,
+    /// The MAC, unless the consortium has no key.
+    pub mac: Option<[u8; 16]>,
+}
+
+impl Reading {
+    /// Reads a reading's text; `None` for what is none.
+    pub fn parse(text: &str) -> Option<Reading> {
+        let mut parts = text.strip_prefix('T')?.split('.');
+        let (bank, time, digest, mac) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() || !digest.is_empty() {
+            return None;
+        }
+        let bank = usize::try_from(decimal(bank)?).ok().and_then(BankId::new)?;
+        let time = Time(decimal(time)?);
+        let mac = match mac {
+            "" => None,
+            hex => Some(unhex(hex)?),
+        };
+        (time <= Time::MAX).then_some(Reading { bank, time, mac })
+    }
+
+    /// Appends its text.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        out.push(b'T');
+        write_decimal(out, i64::from(self.bank.as_u8()));
+        out.push(b'.');
+        write_decimal(out, self.time.0);
+        out.extend_from_slice(b"..");
+        if let Some(mac) = &self.mac {
+            out.extend_from_slice(&hex::<32>(mac));
+        }
+    }
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::with_capacity(64);
+        self.write_to(&mut text);
+        f.write_str(std::str::from_utf8(&text).unwrap_or(""))
+    }
+}
+
+impl Seal {
+    /// The statement that the clock of `bank` has reached `time`.
+    pub fn reading(&self, bank: BankId, time: Time) -> Reading {
+        let mac = self.reading_mac(bank, time);
+        let mac = mac.map(|mac| *mac.as_bytes().first_chunk().unwrap_or(&[0; 16]));
+        Reading { bank, time, mac }
+    }
+
+    /// Was `reading` made with this key? Without a key none is.
+    pub fn proves_reading(&self, reading: &Reading) -> bool {
+        match (self.reading_mac(reading.bank, reading.time), &reading.mac) {
+            (Some(ours), Some(theirs)) => {
+                let mut padded = *ours.as_bytes();
+                padded[..16].copy_from_slice(theirs);
+                ours == blake3::Hash::from_bytes(padded) // compares in constant time
+            }
+            _ => false,
+        }
+    }
+
+    fn reading_mac(&self, bank: BankId, time: Time) -> Option<blake3::Hash> {
+        self.mac("consorcio statement", &[b"T", &[bank.as_u8()], &time.0.to_le_bytes()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commit::token::Token;
+
+    fn bank(position: usize) -> BankId {
+        BankId::new(position).unwrap()
+    }
+
+    #[test]
+    fn text_and_back() {
+        for seal in [Seal::none(), Seal::keyed([7; 32])] {
+            let reading = seal.reading(bank(15), Time(1_795_000_000_000_000));
+            assert_eq!(Reading::parse(&reading.to_string()), Some(reading));
+            assert_eq!(Token::parse(&reading.to_string()), None, "no vote");
+        }
+        for junk in
+            ["", "T", "T1", "T1.2", "T1.2.", "T1.2.3.", "T16.1..", "O1.1..", "T1.01..", "T1.-1..", "T1.1..a"]
+        {
+            assert_eq!(Reading::parse(junk), None, "{junk}");
+        }
+        assert_eq!(Reading::parse("T1.9007199254740992.."), None, "past what JSON carries exactly");
+    }
+
+    #[test]
+    fn it_counts_only_for_what_it_binds() {
+        let seal = Seal::keyed([7; 32]);
+        let reading = seal.reading(bank(2), Time(5));
+        assert!(seal.proves_reading(&reading));
+        assert!(!Seal::keyed([8; 32]).proves_reading(&reading), "its own key only");
+        assert!(!Seal::none().proves_reading(&reading), "without a key nothing is proved");
+        let forged = [
+            Reading { bank: bank(1), ..reading },
+            Reading { time: Time(6), ..reading },
+            Reading { mac: None, ..reading },
+            Reading { mac: Some([0; 16]), ..reading },
+        ];
+        for reading in forged {
+            assert!(!seal.proves_reading(&reading), "{reading}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The machine's clocks on their way to the bank: read, and followed as far as `clock` says.
+
+use crate::bank::io::Now;
+use crate::clock::{Filter, Gap, Machine};
+use crate::ids::Time;
+use crate::systime;
+use std::sync::Arc;
+
+/// Gets sentences for the operator.
+pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The wall clock of a bank.
+pub struct WallClock {
+    filter: Filter,
+    /// What was told last.
+    gap: Gap,
+    notice: Notice,
+}
+
+/// What the machine's clocks show now.
+pub fn machine() -> Machine {
+    Machine { wall_us: systime::wall_us(), uptime_us: systime::uptime_us() }
+}
+
+impl WallClock {
+    /// The clock that `filter` began; `notice` is told when the wall clock is not followed, and when it is again.
+    pub fn new(filter: Filter, notice: Notice) -> WallClock {
+        WallClock { filter, gap: Gap::None, notice }
+    }
+
+    /// The time; `clock` is the last time that the bank gave or met.
+    pub fn now(&mut self, clock: Time, mono_us: u64) -> Now {
+        let machine = machine();
+        let followed = self.filter.read(machine, clock);
+        if std::mem::discriminant(&followed.gap) != std::mem::discriminant(&self.gap) {
+            self.gap = followed.gap;
+            (self.notice)(&followed.gap.to_string());
+        }
+        Now { wall_us: followed.now_us, shown_us: machine.wall_us, mono_us }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::RELEASED_US;
+    use std::sync::Mutex;
+
+    #[test]
+    fn the_machines_clock_is_told_and_followed() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let theirs = Arc::clone(&told);
+        let notice: Notice = Arc::new(move |text| theirs.lock().unwrap().push(text.to_owned()));
+        let filter = Filter::start(machine(), Time(0), RELEASED_US, true).unwrap();
+        let mut clock = WallClock::new(filter, notice);
+        let now = clock.now(Time(0), 5);
+        assert!(now.wall_us <= now.shown_us && now.shown_us - now.wall_us < 1_000_000 && now.mono_us == 5);
+        // Such a bank has been far ahead: its wall clock is behind, and nothing is to be told of that here.
+        clock.now(Time(now.wall_us + 5_000_000), 6);
+        let is_set = now.shown_us >= RELEASED_US;
+        assert_eq!(told.lock().unwrap().len(), usize::from(!is_set));
+    }
+}

@@ -1,0 +1,229 @@
+//! Clocks of real banks that are wrong, or jump: cuts of all banks, what is followed, starts, and what is told.
+
+#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
+
+use super::{run, start_with};
+use crate::support::{Cluster, Ran, wait_until};
+use serde_json::Value;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const S: i64 = 1_000_000;
+const H: i64 = 3_600 * S;
+const D: i64 = 24 * H;
+const Y: i64 = 365 * D;
+
+fn true_us() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros().try_into().unwrap()
+}
+
+/// Three banks, two accounts; the clock of `bank` shows so much more from its start on, all clocks can be set.
+fn with_clock(bank: usize, wall_us: i64) -> Cluster {
+    for _ in 0..5 {
+        let mut cluster = Cluster::new(3, true);
+        (0..3).for_each(|bank| cluster.set_clock(bank, 0, 0));
+        cluster.set_clock(bank, wall_us, 0);
+        if (0..3).all(|bank| cluster.try_start(bank).is_ok()) {
+            cluster.open_account(0, "a", "11111111111", "100");
+            cluster.open_account(1, "b", "22222222222", "100");
+            return cluster;
+        }
+    }
+    panic!("no consortium came up in five attempts");
+}
+
+fn info(cluster: &Cluster, bank: usize) -> Value {
+    let told = cluster.connect(bank).ask("INFO");
+    serde_json::from_str(told.strip_prefix("DONE ").expect("INFO is answered")).expect("JSON")
+}
+
+/// How far a bank's commit times are ahead of true time.
+fn ahead(cluster: &Cluster, bank: usize) -> i64 {
+    info(cluster, bank)["time"].as_i64().unwrap() - true_us()
+}
+
+#[track_caller]
+fn near(us: i64, wanted_us: i64) {
+    // The machine is busy: what was read a while ago may be old.
+    assert!((wanted_us - 20 * S..=wanted_us + 2 * S).contains(&us), "{us} is not near {wanted_us}");
+}
+
+fn transfer(cluster: &Cluster, from: &str, to: &str) {
+    cluster.run(&["transfer", "--from", &format!("{from}=0,01"), "--to", to]).expect_code(0);
+}
+
+/// Everything that takes a cut of all banks.
+fn cuts(cluster: &Cluster) -> Ran {
+    cluster.run(&["audit"]).expect_code(0).expect("It adds up");
+    cluster.run(&["audit", "--accounts"]).expect_code(0);
+    let status = cluster.run(&["status"]).expect_code(0).expect("it adds up");
+    cluster.run(&["audit"]).expect_code(0);
+    status
+}
+
+/// Without traffic no bank knows of the other's clock before it is asked for a cut; with traffic some know.
+#[test]
+fn cuts_are_possible_whatever_the_clocks_say() {
+    for wrong in [1_500_000, -1_500_000, 5 * S, -5 * S, H, -H] {
+        let cluster = with_clock(0, wrong);
+        let apart = ahead(&cluster, 0) - ahead(&cluster, 2);
+        assert!((wrong - S..=wrong + S).contains(&apart), "bank 0 is {apart} from bank 2, not {wrong}");
+        let status = cuts(&cluster);
+        if wrong.abs() == H {
+            // After the cut all banks are as far as the first.
+            assert!(status.stdout.contains("commit times are "), "{status:?}");
+        }
+        for _ in 0..2 {
+            transfer(&cluster, "0/a", "1/b");
+            cuts(&cluster);
+            transfer(&cluster, "1/b", "0/a");
+            cuts(&cluster);
+        }
+    }
+}
+
+/// Traffic between two banks leaves the third behind, or ahead.
+#[test]
+fn cuts_are_possible_while_only_two_banks_have_met() {
+    for (wrong, at) in [(H, 0), (H, 2), (-H, 1), (5 * S, 2)] {
+        let cluster = with_clock(at, wrong);
+        transfer(&cluster, "0/a", "1/b");
+        cuts(&cluster);
+        transfer(&cluster, "1/b", "0/a");
+        cuts(&cluster);
+    }
+}
+
+#[test]
+fn a_cut_ahead_of_a_banks_clocks_needs_the_proof_of_another() {
+    let cluster = with_clock(0, H);
+    let told = info(&cluster, 0);
+    let (time, reading) = (told["time"].as_i64().unwrap(), told["reading"].as_str().unwrap());
+    let mut bank = cluster.connect(1);
+    let refused = |reply: String| {
+        assert!(reply.starts_with("REFUSED limit ") && reply.contains("more than a second ahead"), "{reply}");
+    };
+    refused(bank.ask(&format!("SNAPSHOT {time}")));
+    refused(bank.ask(&format!("SNAPSHOT {} {reading}", time + 1)));
+    let later = reading.replace(&format!(".{time}."), &format!(".{}.", time + 1));
+    refused(bank.ask(&format!("SNAPSHOT {} {later}", time + 1)));
+    refused(bank.ask(&format!("SNAPSHOT {time} {}", reading.replacen("T0", "T2", 1))));
+    refused(bank.ask(&format!("SNAPSHOT {time} T0.{time}..")));
+    near(ahead(&cluster, 1), 0);
+    let cut = bank.ask(&format!("SNAPSHOT {time} {reading}"));
+    assert!(cut.starts_with("DONE ") && cut.contains("\"reading\":\"T1."), "{cut}");
+    near(ahead(&cluster, 1), H);
+}
+
+#[test]
+fn a_jump_of_minutes_is_caught_up() {
+    let cluster = with_clock(0, 0);
+    cluster.set_clock(0, 600 * S, 0);
+    wait_until("bank 0 says that its clock jumped", || {
+        cluster.log(0).contains("ahead of this bank's; it is caught up").then_some(())
+    });
+    transfer(&cluster, "0/a", "1/b");
+    cuts(&cluster);
+    wait_until("ten minutes are caught up", || {
+        (info(&cluster, 0)["time"].as_i64() >= info(&cluster, 0)["wall"].as_i64().map(|wall| wall - S))
+            .then_some(())
+    });
+    wait_until("bank 0 says so", || cluster.log(0).contains("the wall clock is followed").then_some(()));
+    near(ahead(&cluster, 0), 600 * S);
+    cuts(&cluster);
+}
+
+#[test]
+fn days_and_years_are_told_and_not_followed() {
+    let mut cluster = with_clock(0, 0);
+    for wrong in [2 * D, 3 * Y, 300 * Y] {
+        cluster.set_clock(0, wrong, 0);
+        wait_until("the clock has jumped", || {
+            (info(&cluster, 0)["wall"].as_i64().unwrap() > true_us() + wrong - 60 * S).then_some(())
+        });
+        transfer(&cluster, "0/a", "1/b");
+        transfer(&cluster, "1/b", "0/a");
+        let status = cuts(&cluster);
+        let line = "bank 0: its wall clock jumped ";
+        assert!(status.stdout.contains(line) && status.stdout.contains("not followed until"), "{status:?}");
+        (0..3).for_each(|bank| near(ahead(&cluster, bank), 0));
+        cluster.set_clock(0, 0, 0);
+        wait_until("it is right again", || {
+            (info(&cluster, 0)["wall"].as_i64().unwrap() < true_us() + 60 * S).then_some(())
+        });
+        let status = cuts(&cluster);
+        assert!(!status.stdout.contains("wall clock"), "{status:?}");
+        near(ahead(&cluster, 0), 0);
+    }
+    assert!(cluster.log(0).contains("and is not followed until a restart"), "{}", cluster.log(0));
+    // A restart is a decision; one that is absurd needs to be said.
+    assert_eq!(cluster.stop(0), Some(0));
+    cluster.set_clock(0, 3 * Y, 0);
+    let refused = run(&mut cluster.servidor(0)).expect_code(1);
+    assert!(refused.stdout.is_empty(), "{refused:?}");
+    assert!(
+        refused.stderr.contains("this machine's clock shows ") && refused.stderr.contains("--accept-clock"),
+        "{refused:?}"
+    );
+    let accepted = start_with(&cluster, 0, &["--accept-clock"]);
+    near(ahead(&cluster, 0), 3 * Y);
+    drop(accepted);
+    cluster.set_clock(0, 0, 0);
+    cluster.start_bank(0);
+    near(ahead(&cluster, 0), 0);
+}
+
+/// A clock that goes back is used at once: the bank's own runs on until it is there again.
+#[test]
+fn a_clock_that_goes_back_stops_nothing() {
+    let cluster = with_clock(0, 0);
+    for wrong in [-5 * S, -H, -Y, -true_us() + 5 * S] {
+        cluster.set_clock(0, wrong, 0);
+        transfer(&cluster, "0/a", "1/b");
+        transfer(&cluster, "1/b", "0/a");
+        cuts(&cluster);
+        cluster.set_clock(0, 0, 0);
+        wait_until("its clock is right again", || {
+            let info = info(&cluster, 0);
+            ((info["wall"].as_i64().unwrap() - true_us()).abs() < 20 * S).then_some(())
+        });
+        cuts(&cluster);
+        near(ahead(&cluster, 0), 0);
+    }
+}
+
+/// A machine that begins in 1970, and gets the time over the network: with a new journal, and with one of today.
+#[test]
+fn a_clock_that_is_set_after_the_start_is_followed_at_once() {
+    let mut cluster = with_clock(0, -true_us() + 5 * S);
+    wait_until("bank 0 says so", || cluster.log(0).contains("the wall clock is not set").then_some(()));
+    for _ in 0..2 {
+        transfer(&cluster, "0/a", "1/b");
+        cuts(&cluster);
+        cluster.set_clock(0, 0, 0);
+        wait_until("the clock is set and followed", || {
+            let info = info(&cluster, 0);
+            let (wall, time) = (info["wall"].as_i64().unwrap(), info["time"].as_i64().unwrap());
+            (wall > true_us() - 20 * S && wall - time < S).then_some(())
+        });
+        cuts(&cluster);
+        assert_eq!(cluster.stop(0), Some(0));
+        cluster.set_clock(0, -true_us() + 5 * S, 0);
+        cluster.start_bank(0);
+    }
+}
+
+/// While a machine is suspended both of its clocks go on, and the monotonic one stands still.
+#[test]
+fn a_suspended_machine_goes_on_as_if_nothing_had_been() {
+    let cluster = with_clock(0, 0);
+    for slept in [8 * H, 90 * D] {
+        (0..3).for_each(|bank| cluster.set_clock(bank, slept, slept));
+        wait_until("the machine is awake", || {
+            (0..3).all(|bank| ahead(&cluster, bank) > slept - 20 * S).then_some(())
+        });
+        transfer(&cluster, "0/a", "1/b");
+        let status = cuts(&cluster);
+        assert!(!status.stdout.contains("wall clock"), "{status:?}");
+    }
+    assert!((0..3).all(|bank| !cluster.log(bank).contains("the wall clock")), "nothing is told");
+}

@@ -1,0 +1,173 @@
+//! The machines' clocks, what their banks follow of them, and mistakes planted in that. What a bank may follow is
+//! judged here from outside, by its readings alone.
+
+use super::World;
+use consorcio::bank::io::{Caller, Input, Now, Origin, SessionId};
+use consorcio::clock::{Filter, Machine};
+use consorcio::commit::reading::Reading;
+use consorcio::ids::Time;
+use consorcio::wire::reply::Reply;
+use consorcio::wire::request::Request;
+
+const STEP_US: i64 = 1_000_000;
+const DAY_US: i64 = 24 * 3_600 * 1_000_000;
+
+/// A planted mistake about clocks and cuts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockMistake {
+    /// A wall clock that jumps is followed at once.
+    JumpFollowed,
+    /// What was believed is forgotten when the wall clock goes back.
+    LimitFalls,
+    /// The time in which the machine was suspended is taken for a jump.
+    SuspensionMissed,
+    /// A bank tells other banks the wall clock of its machine, not what it follows of it.
+    ShownClockSealed,
+    /// A reading is believed without its MAC.
+    ReadingNotProved,
+    /// A reading that proves itself is believed for any time.
+    ReadingOfAnyTime,
+    /// A cut far ahead of a bank's clocks is possible without a reading.
+    AheadWithoutReading,
+    /// A reading is no proof.
+    ReadingIgnored,
+    /// Cuts are asked for at the slowest bank's reading.
+    SlowestAsked,
+}
+
+impl ClockMistake {
+    pub const ALL: [ClockMistake; 9] = [
+        ClockMistake::JumpFollowed,
+        ClockMistake::LimitFalls,
+        ClockMistake::SuspensionMissed,
+        ClockMistake::ShownClockSealed,
+        ClockMistake::ReadingNotProved,
+        ClockMistake::ReadingOfAnyTime,
+        ClockMistake::AheadWithoutReading,
+        ClockMistake::ReadingIgnored,
+        ClockMistake::SlowestAsked,
+    ];
+}
+
+/// The clock of a bank that runs.
+pub struct Followed {
+    filter: Filter,
+    /// What its readings say so far.
+    believed_us: i64,
+    at_us: u64,
+    pub now_us: i64,
+}
+
+impl Followed {
+    /// None where a bank does not start by such a clock.
+    fn start(machine: Machine, clock: Time) -> Option<Followed> {
+        let filter = Filter::start(machine, clock, 0, false).ok()?;
+        let believed_us = machine.wall_us.max(clock.0);
+        Some(Followed { filter, believed_us, at_us: machine.uptime_us, now_us: machine.wall_us })
+    }
+
+    /// Reads the machine's clocks. `mono_us` is the uptime without what the machine slept.
+    fn read(&mut self, machine: Machine, mono_us: u64, clock: Time, mistake: Option<ClockMistake>) {
+        let Machine { wall_us, uptime_us } = machine;
+        let passed_us = i64::try_from(uptime_us - self.at_us).expect("a short run");
+        let believed_us = self.believed_us + passed_us;
+        let reached_us = believed_us.max(clock.0);
+        let afresh = |clock| Filter::start(machine, clock, 0, true).expect("any clock is accepted");
+        let read = match mistake {
+            Some(ClockMistake::SuspensionMissed) => Machine { uptime_us: mono_us, ..machine },
+            _ => machine,
+        };
+        match mistake {
+            Some(ClockMistake::JumpFollowed) => self.filter = afresh(clock),
+            Some(ClockMistake::LimitFalls) if wall_us < believed_us => self.filter = afresh(Time(0)),
+            _ => {}
+        }
+        let now_us = self.filter.read(read, clock).now_us;
+        assert!(now_us <= wall_us, "a bank is ahead of its wall clock: {now_us} at {wall_us}");
+        assert!(
+            now_us >= wall_us.min(believed_us),
+            "a wall clock of {wall_us} is not followed beyond {now_us}, though {believed_us} was believed"
+        );
+        let gap_us = wall_us - reached_us;
+        let most_us = if gap_us <= STEP_US {
+            wall_us
+        } else if gap_us <= DAY_US {
+            reached_us + 60 * passed_us.min(10_000_000)
+        } else {
+            reached_us
+        };
+        assert!(now_us <= most_us, "a wall clock that jumped to {wall_us} is followed to {now_us}");
+        (self.believed_us, self.at_us, self.now_us) = (believed_us.max(now_us), uptime_us, now_us);
+    }
+}
+
+impl World {
+    /// From now on banks follow their machines' clocks as the programs do; before, whatever these show is their time.
+    pub fn follow_clocks(&mut self) {
+        self.follows_clocks = true;
+        for bank in 0..self.nodes.len() {
+            let clock = self.core(bank).clock();
+            assert!(self.start_clock(bank, clock), "bank {bank} does not start by its clock");
+        }
+    }
+
+    pub(super) fn machine(&self, bank: usize) -> Machine {
+        let node = &self.nodes[bank];
+        Machine { wall_us: (self.wall_us + node.skew_us).max(0), uptime_us: node.mono_us + node.suspended_us }
+    }
+
+    /// The bank starts by its clock; `false` where it does not.
+    pub(super) fn start_clock(&mut self, bank: usize, clock: Time) -> bool {
+        let machine = self.machine(bank);
+        self.nodes[bank].clock = Followed::start(machine, clock);
+        self.nodes[bank].clock.is_some()
+    }
+
+    /// The bank looks at its clocks, as before each decision.
+    pub(super) fn read_clock(&mut self, bank: usize) {
+        let (machine, mistake) = (self.machine(bank), self.clock_mistake);
+        let node = &mut self.nodes[bank];
+        if let (Some(followed), Some(core)) = (&mut node.clock, &node.core) {
+            followed.read(machine, node.mono_us, core.clock(), mistake);
+        }
+    }
+
+    /// What the bank would tell of its clock by INFO now, and its statement of it.
+    pub fn reading(&mut self, bank: usize) -> (Time, Reading) {
+        self.read_clock(bank);
+        let mut now = self.now(bank);
+        let reached = self.core(bank).clock().max(Time(now.wall_us));
+        if self.clock_mistake == Some(ClockMistake::ShownClockSealed) {
+            now = Now { wall_us: now.shown_us, ..now };
+        }
+        let caller = Caller { session: SessionId(0), slot: 0 };
+        let request = Request::Info;
+        let input = Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None };
+        let output = self.core(bank).decide(now, &input);
+        let Some(Reply::Done(json)) = output.replies.first().map(|outgoing| &outgoing.reply) else {
+            panic!("INFO is answered at once: {output:?}")
+        };
+        let told: serde_json::Value = serde_json::from_str(json).expect("JSON");
+        let reading = told["reading"].as_str().and_then(Reading::parse).expect("a reading");
+        assert_eq!(told["time"].as_i64(), Some(reading.time.0), "one time");
+        assert!(reading.time <= reached, "bank {bank} seals {}, and has reached {reached}", reading.time);
+        (reading.time, reading)
+    }
+
+    pub(super) fn mistaken_reading(&self, bank: usize, request: Request) -> Request {
+        let Request::Snapshot { time: Some(time), reading, accounts, after } = request else {
+            return request;
+        };
+        let id = self.identity(bank);
+        let reading = match (self.clock_mistake, reading) {
+            (Some(ClockMistake::ReadingIgnored), _) => None,
+            (Some(ClockMistake::ReadingNotProved), Some(told)) => Some(id.seal.reading(told.bank, told.time)),
+            (Some(ClockMistake::ReadingOfAnyTime), Some(told)) if id.seal.proves_reading(&told) => {
+                Some(id.seal.reading(told.bank, time))
+            }
+            (Some(ClockMistake::AheadWithoutReading), None) => Some(id.seal.reading(id.bank, time)),
+            (_, reading) => reading,
+        };
+        Request::Snapshot { time: Some(time), reading, accounts, after }
+    }
+}
