@@ -3,4 +3,9 @@
 # scripts/scale.sh [part of a test's name]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-CONSORCIO_SCALE=full exec cargo test --release --locked --test scale -- --nocapture --test-threads=1 "$@"
+export CONSORCIO_SCALE=full
+cargo test --release --locked --test scale -- --nocapture --test-threads=1 "$@"
+# 10,000 sessions that do not read, each verb; a burst of 5,000 connections.
+cargo test --release --locked --test server -- --ignored --nocapture --test-threads=1 "$@"
+# A data disk, a step log and a peer that hang for a minute each: only debug builds have a disk that hangs.
+cargo test --locked --test server end:: -- --nocapture --test-threads=1 "$@"
