@@ -88,8 +88,8 @@ pub const PEER_QUEUE_MAX: usize = 16_384;
 /// A peer that owes an answer for this long has its link closed.
 pub const PEER_SILENCE_MS_MAX: u64 = 3_000;
 
-/// Without a key, no answer of a peer is believed that tells a time further than this past the wall clock.
-pub const UNPROVED_AHEAD_MS_MAX: u64 = 10 * 365 * 24 * 3_600 * 1_000;
+/// Votes of a peer that it is shown at once: the newest known, and the newest known when the last link ended.
+pub const PEER_VOTES_SHOWN_MAX: usize = 2;
 
 /// Sessions of one bank.
 pub const SESSIONS_MAX: usize = 10_000;

@@ -226,7 +226,7 @@ fn committed_here_and_aborted_there_is_named() {
     let cluster = half_told();
     forge(&cluster, 2, |records| {
         let (tx, own) = vote_on("t", records);
-        let token = Seal::none().token(bank(0), Verdict::No, &tx, None, Time(own.time.0 + 1));
+        let token = Seal::keyed([7; 32]).token(bank(0), Verdict::No, &tx, None, Time(own.time.0 + 1));
         let outcome = Outcome::Aborted(token, Reason::Refused);
         Record::Decided { tx, own, outcome, votes: vec![] }
     });
@@ -283,7 +283,7 @@ fn forge(cluster: &Cluster, position: usize, make: impl FnOnce(&[Record]) -> Rec
     });
     assert_eq!(torn.unwrap(), None);
     let Record::Consortium { places, .. } = &records[0] else { panic!("{:?}", records[0]) };
-    let identity = Identity { bank: bank(position), places: places.clone(), seal: Seal::none() };
+    let identity = Identity { bank: bank(position), places: places.clone(), seal: Seal::keyed([7; 32]) };
     let options = Options { threads: false, ..Options::default() };
     let disk = Arc::new(FileDisk::open(&path).unwrap());
     let (mut appender, ..) = journal::open(disk, options, &mut BankReplica::new(identity)).unwrap();

@@ -30,7 +30,7 @@ const REPLIES: [&str; 11] =
     ["OK", "NOK", "COMMITTED", "ABORTED", "DOUBT", "UNKNOWN", "DONE", "REFUSED", "ERR", "PONG", "BYE"];
 
 /// What a bank that dials proves itself with, put together by the page's own description.
-fn proof_of_dialler(seal: &Seal, hello: &str, welcome: &str, seen: i64) -> String {
+fn proof_of_dialler(seal: &Seal, hello: &str, welcome: &str) -> String {
     let json = |line: &str| -> Value {
         serde_json::from_str(&line[line.find('{').expect("JSON")..]).expect("JSON of the handshake")
     };
@@ -42,20 +42,20 @@ fn proof_of_dialler(seal: &Seal, hello: &str, welcome: &str, seen: i64) -> Strin
             .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).expect("hex digits"))
             .collect::<Vec<_>>()
     };
-    let parts: [&[u8]; 6] = [
+    let parts: [&[u8]; 5] = [
         b"dialler",
         &[byte(&hello["bank"]), byte(&welcome["bank"])],
         &hello["places"].as_u64().expect("a number").to_le_bytes(),
         &bytes(&hello["nonce"]),
         &bytes(&welcome["nonce"]),
-        &seen.to_le_bytes(),
     ];
-    seal.mac("consorcio link 1", &parts).expect("the banks have a key").to_hex().to_string()
+    seal.mac("consorcio link 2", &parts).to_hex().to_string()
 }
 
 /// Replays one block; gives the verbs that were sent and the replies that came.
 fn replay(cluster: &Cluster, seal: &Seal, block: &[Line<'_>]) -> (BTreeSet<String>, BTreeSet<String>) {
     let mut bound = Bound::default();
+    bound.set("key", seal.key_id().to_string());
     let mut wires: BTreeMap<&str, Wire> = BTreeMap::new();
     let mut last_lines: BTreeMap<&str, (String, String)> = BTreeMap::new();
     let (mut verbs, mut replies) = (BTreeSet::new(), BTreeSet::new());
@@ -68,7 +68,7 @@ fn replay(cluster: &Cluster, seal: &Seal, block: &[Line<'_>]) -> (BTreeSet<Strin
             What::Sent(line) => {
                 if line.contains("<proof>") {
                     let (hello, welcome) = &last_lines[connection];
-                    let proof = proof_of_dialler(seal, hello, welcome, 0);
+                    let proof = proof_of_dialler(seal, hello, welcome);
                     bound.set("proof", proof);
                 }
                 let line = bound.fill(line).unwrap_or_else(|why| fail(why));

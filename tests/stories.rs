@@ -3,9 +3,10 @@
 //!
 //! Commands, each with what was seen because of it:
 //! - `let NAME 'TEXT'`: from now on `$NAME` stands for TEXT.
-//! - `world banks=3 key=yes`: a new consortium.
+//! - `world banks=3`: a new consortium.
 //! - `BANK.SESSION 'LINE'`, as in `0.a 'PREPARE t1 $T'`: a client's line. `$ok0` is the newest OK token of bank 0,
-//!   `$nok0` its newest NOK token, `$reading0` its newest reading of its clock.
+//!   `$nok0` its newest NOK token, `$committed0` and `$aborted0` its newest statements, `$reading0` its newest reading of
+//!   its clock.
 //! - `outside BANK.SESSION 'PREPARE t1 {"ops":[…]}'`: an outside coordinator's request, of withdrawals at that bank; or
 //!   its COMMIT or ABORT.
 //! - `close BANK.SESSION`, `pass MS` (time, with ticks), `pause MS` (time, and one tick at its end), `settle` (all
@@ -19,8 +20,9 @@
 mod world;
 
 use consorcio::bank::record::Record;
+use consorcio::commit::proof::tokens_of;
 use consorcio::commit::reading::Reading;
-use consorcio::commit::token::Verdict;
+use consorcio::commit::token::Said;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::transaction::Transaction;
 use goldenscript::{Command, Runner};
@@ -42,7 +44,7 @@ struct Story {
 impl Story {
     fn new() -> Story {
         let (names, kept) = (BTreeMap::new(), BTreeMap::new());
-        Story { world: World::new(3, true), names, sessions: Vec::new(), kept, settles: true }
+        Story { world: World::new(3), names, sessions: Vec::new(), kept, settles: true }
     }
 
     fn session(&mut self, name: &str) -> u64 {
@@ -94,12 +96,13 @@ impl Story {
     }
 
     fn learn(&mut self, reply: &Reply) {
-        if let Reply::Ok(_, token)
-        | Reply::Nok(_, token, ..)
-        | Reply::Committed(_, _, token)
-        | Reply::Aborted(_, token, _) = reply
-        {
-            let word = if token.verdict == Verdict::Ok { "ok" } else { "nok" };
+        for token in tokens_of(reply) {
+            let word = match token.said {
+                Said::Ok => "ok",
+                Said::No => "nok",
+                Said::Committed => "committed",
+                Said::Aborted => "aborted",
+            };
             self.names.insert(format!("{word}{}", token.bank), token.to_string());
         }
         if let Reply::Done(json) = reply
@@ -122,9 +125,8 @@ impl Runner for Story {
         match command.name.as_str() {
             "world" => {
                 let banks = args.lookup_parse("banks")?.unwrap_or(3);
-                let key = args.lookup_parse::<String>("key")?.is_none_or(|key| key == "yes");
                 let settles = args.lookup_parse::<String>("settles")?.is_none_or(|settles| settles == "yes");
-                *self = Story { world: World::new(banks, key), settles, ..Story::new() };
+                *self = Story { world: World::new(banks), settles, ..Story::new() };
             }
             "let" => {
                 let (name, text) = (next()?, next()?);

@@ -6,7 +6,7 @@ use super::Bytes;
 use consorcio::bank::io::{Asked, Caller, Input, Now, Origin, Outgoing, Past, Sending, Seq, SessionId};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
-use consorcio::commit::token::{Seal, Token, Verdict};
+use consorcio::commit::token::{Said, Seal, Token, Verdict};
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::limits::ANSWER_WITHIN_MS;
 use consorcio::wire::Reason;
@@ -66,7 +66,7 @@ struct Town {
 impl Town {
     fn new(bytes: &mut Bytes<'_>) -> Town {
         let kind = bytes.byte();
-        let seal = if kind & 1 == 0 { Seal::keyed([7; 32]) } else { Seal::none() };
+        let seal = Seal::keyed([7; 32]);
         let mut places: Vec<String> = (0..BANKS).map(|place| format!("127.0.0.1:{}", 8886 + place)).collect();
         if kind & 2 != 0 {
             places.push("-".to_owned());
@@ -154,11 +154,22 @@ impl Town {
                 0 => self.now.wall_us += 1_000_000 * i64::from(bytes.byte()),
                 1 => self.now.wall_us -= 1_000_000 * i64::from(bytes.byte()),
                 _ => {
-                    // What a peer learned, it learned from a vote that left; or this bank was wiped.
-                    let own = self.core.known_votes()[self.identity.bank.index()];
-                    let time = if bytes.below(16) == 1 { Time(own.0 + 1) } else { own };
+                    // What a peer learned, it learned from a vote that left; or this bank was wiped, or it is no vote.
                     let peer = bank(self.identity.bank.index() + 1);
-                    self.input(&Input::PeerKnows(peer, time));
+                    let shown = self.spoken.get(bytes.below(self.spoken.len().max(1))).cloned();
+                    if let Some((tx, mut token)) = shown {
+                        match bytes.below(16) {
+                            0 => token.time.0 += 1,
+                            1 => {
+                                let time = Time(token.time.0 + 1);
+                                token =
+                                    self.identity.seal.token(token.bank, token.said, &tx, token.digest, time);
+                            }
+                            _ => {}
+                        }
+                        let past = self.past_of(&tx);
+                        self.input(&Input::PeerShows { peer, tx, token, past });
+                    }
                 }
             },
         }
@@ -322,9 +333,18 @@ impl Town {
             }
             4 | 5 => {
                 let token = self.peer_token(peer, Verdict::Ok, &tx, bytes);
-                Some(Reply::Committed(tx, Time(token.time.0 + i64::from(bytes.byte()) - 8), token))
+                let time = Time(token.time.0 + i64::from(bytes.byte()) - 8);
+                let said = self.identity.seal.token(peer, Said::Committed, &tx, token.digest, time);
+                Some(Reply::Committed(tx, time, token, Some(said).filter(|_| bytes.flag())))
             }
-            6 | 7 => Some(Reply::Aborted(tx.clone(), self.peer_token(peer, Verdict::No, &tx, bytes), reason)),
+            6 => {
+                Some(Reply::Aborted(tx.clone(), self.peer_token(peer, Verdict::No, &tx, bytes), reason, None))
+            }
+            7 => {
+                let token = self.peer_token(peer, Verdict::Ok, &tx, bytes);
+                let said = self.identity.seal.token(peer, Said::Aborted, &tx, token.digest, token.time);
+                Some(Reply::Aborted(tx, token, reason, Some(said)))
+            }
             8 => Some(Reply::Doubt(tx, "not known yet".to_owned())),
             9 => Some(Reply::Unknown(tx)),
             10 => None,
@@ -437,13 +457,11 @@ impl Town {
                 assert!(self.holds_vote(tx, token), "{reply:?} is spoken before it is on disk");
                 self.spoken.push((tx.clone(), *token));
             }
-            Reply::Committed(tx, time, token) if token.bank == self.identity.bank => {
+            Reply::Committed(tx, time, token, _) if token.bank == self.identity.bank => {
                 assert!(self.holds_vote(tx, token), "{reply:?} is spoken before its vote is on disk");
                 self.told(tx, Some(*time));
             }
-            Reply::Aborted(tx, token, _)
-                if token.verdict == Verdict::Ok && token.bank == self.identity.bank =>
-            {
+            Reply::Aborted(tx, token, _, _) if token.said == Said::Ok && token.bank == self.identity.bank => {
                 assert!(self.holds_vote(tx, token), "{reply:?} is spoken before its vote is on disk");
                 if !driven {
                     self.told(tx, None);
@@ -478,19 +496,16 @@ impl Town {
     fn holds_vote(&self, of: &TxId, token: &Token) -> bool {
         self.journal[..self.synced].iter().any(|record| match record {
             Record::Voted { tx, time, refusal, .. } => {
-                tx == of && *time == token.time && refusal.is_some() == (token.verdict == Verdict::No)
+                tx == of && *time == token.time && refusal.is_some() == token.is_refusal()
             }
-            Record::Refused { tx, time, .. } => {
-                tx == of && *time == token.time && token.verdict == Verdict::No
-            }
-            Record::Executed { tx, time, .. } => {
-                tx == of && *time == token.time && token.verdict == Verdict::Ok
-            }
+            Record::Refused { tx, time, .. } => tx == of && *time == token.time && token.is_refusal(),
+            Record::Executed { tx, time, .. } => tx == of && *time == token.time && token.said == Said::Ok,
             Record::Consortium { .. }
             | Record::Decided { .. }
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
+            | Record::KeyKnown { .. }
             | Record::Stopped { .. }
             | Record::OutsideVoted { .. }
             | Record::Drove { .. } => false,

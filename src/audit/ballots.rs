@@ -110,6 +110,7 @@ impl Ballots {
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
+            | Record::KeyKnown { .. }
             | Record::Stopped { .. } => Ok(()),
         }
     }
@@ -134,6 +135,7 @@ impl Ballots {
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
+            | Record::KeyKnown { .. }
             | Record::Stopped { .. } => Ok(()),
         }
     }
@@ -404,7 +406,7 @@ mod tests {
     }
 
     fn aborted() -> Record {
-        let token = Seal::none().token(bank(1), Verdict::No, &tx(), None, Time(9));
+        let token = Seal::keyed([9; 32]).token(bank(1), Verdict::No, &tx(), None, Time(9));
         decided(Outcome::Aborted(token, Reason::Expired))
     }
 

@@ -63,6 +63,7 @@ impl Bank {
             Record::Consortium { .. }
             | Record::ClockMoved { .. }
             | Record::Stopped { .. }
+            | Record::KeyKnown { .. }
             | Record::Drove { .. } => Ok(()),
         }
     }

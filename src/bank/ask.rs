@@ -7,10 +7,10 @@ use crate::bank::Note;
 use crate::bank::decide::Deciding;
 use crate::bank::io::{CoreStep, DoubtCause, Message, Outcome};
 use crate::bank::state::Prepared;
+use crate::commit::proof::{self, Proof};
 use crate::commit::token::Token;
-use crate::ids::{BankId, BankSet, Time, TxId};
+use crate::ids::{BankId, BankSet, TxId};
 use crate::limits::{BACKOFF_MS_MAX, QUESTIONS_UNDER_WAY_MAX};
-use crate::wire::Reason;
 use crate::wire::detail::{Banks, Detail};
 use crate::wire::reply::Reply;
 
@@ -52,84 +52,75 @@ impl Deciding<'_> {
         }
     }
 
-    /// A peer answered RESOLVE, or can't.
-    pub fn resolved(&mut self, peer: BankId, tx: &TxId, reply: Option<&Reply>) {
+    /// A peer answered RESOLVE with these tokens, or can't.
+    pub fn resolved(&mut self, peer: BankId, tx: &TxId, reply: Option<&Reply>, shown: &[Token]) {
         let again = Some(self.now.mono_us + BACKOFF_MS_MAX * 1_000);
         let asked_about = |prepared: &&Prepared| !prepared.transaction.has_outside();
         let Some(prepared) = self.bank.undecided.get(tx).filter(asked_about) else {
             self.note(Note::Answered(peer, tx.clone(), None));
             return;
         };
-        let digest = prepared.transaction.digest();
-        let learned = match reply {
-            Some(Reply::Ok(_, token)) if token.bank == peer && token.grants(digest) => {
-                self.granted(peer, tx, prepared, *token);
-                return;
-            }
-            Some(Reply::Committed(_, time, token)) if token.bank == peer && token.grants(digest) => {
-                // The time is the greatest of all votes: less than one of them is no answer.
-                let possible = *time >= prepared.time.max(token.time) && *time <= Time::MAX;
-                possible.then(|| (Outcome::Committed(*time), vec![*token]))
-            }
-            // An OK on other bytes: that bank can never vote OK on ours.
-            Some(Reply::Ok(_, token) | Reply::Committed(_, _, token)) if token.bank == peer => {
-                Some((Outcome::Aborted(*token, Reason::DuplicateId), vec![*token]))
-            }
-            // A bank that was asked and says ABORTED refuses for ever, whatever token it carries.
-            Some(Reply::Aborted(_, token, reason)) => Some((Outcome::Aborted(*token, *reason), vec![*token])),
-            Some(
-                Reply::Ok(..)
-                | Reply::Committed(..)
-                | Reply::Nok(..)
-                | Reply::Doubt(..)
-                | Reply::Unknown(_)
-                | Reply::Done(_)
-                | Reply::Refused(..)
-                | Reply::Err(..)
-                | Reply::Pong
-                | Reply::Bye,
-            )
-            | None => None,
-        };
-        match learned {
-            Some((outcome, tokens)) => {
-                self.note(Note::Answered(peer, tx.clone(), None));
-                self.learned(tx, prepared, outcome, &tokens, peer);
-            }
-            None => self.note(Note::Answered(peer, tx.clone(), again)),
-        }
-    }
-
-    /// A peer holds an OK on these bytes. With all of them the transaction is committed.
-    fn granted(&mut self, peer: BankId, tx: &TxId, prepared: &Prepared, token: Token) {
-        self.note(Note::Answered(peer, tx.clone(), None));
         let before = self.desk.watches.get(tx).map_or(&[][..], |watch| &watch.granted);
-        let mut tokens: Vec<Token> = before.iter().filter(|known| known.bank != peer).copied().collect();
-        tokens.push(token);
-        let granted: BankSet = tokens.iter().map(|token| token.bank).collect();
-        if self.others(&prepared.transaction).minus(granted).is_empty() {
-            let time = tokens.iter().map(|token| token.time).fold(prepared.time, Time::max);
-            self.learned(tx, prepared, Outcome::Committed(time), &tokens, peer);
-        } else {
-            self.note(Note::Granted(tx.clone(), token));
+        let inquiry = self.inquiry(tx, prepared);
+        let answer = inquiry.proof(shown.iter().copied());
+        let (outcome, votes, known) = match inquiry.proof(before.iter().chain(shown).copied()) {
+            Proof::Committed { time, votes, statement } => {
+                let times = votes.iter().map(|vote| (vote.bank, vote.time)).collect();
+                (Outcome::Committed(time), times, (votes, statement))
+            }
+            Proof::Aborted { token, votes } => {
+                let outcome = Outcome::Aborted(token, proof::reason_of(reply, &token));
+                (outcome, votes, (Vec::new(), None))
+            }
+            Proof::Granted(granted) => {
+                let says_it = granted.iter().any(|vote| vote.bank == peer);
+                for vote in granted.into_iter().filter(|vote| !before.contains(vote)) {
+                    self.note(Note::Granted(tx.clone(), vote));
+                }
+                self.note(Note::Answered(peer, tx.clone(), again.filter(|_| !says_it)));
+                return self.fault_of(answer, peer, tx, shown);
+            }
+            Proof::Nothing => {
+                self.note(Note::Answered(peer, tx.clone(), again));
+                return self.fault_of(answer, peer, tx, shown);
+            }
+        };
+        self.note(Note::Answered(peer, tx.clone(), None));
+        self.decided(tx, prepared, outcome, votes);
+        self.pass_on(tx, prepared, outcome, known, peer);
+    }
+
+    /// An answer that has tokens, none of which proves anything, is a fault; one without tokens says nothing.
+    fn fault_of(&mut self, answer: Proof, peer: BankId, tx: &TxId, shown: &[Token]) {
+        if answer == Proof::Nothing && !shown.is_empty() {
+            self.unproved(peer, tx);
         }
     }
 
-    /// An outcome learned by asking is recorded, and sent on to the others with what proves it.
-    fn learned(&mut self, tx: &TxId, prepared: &Prepared, outcome: Outcome, tokens: &[Token], from: BankId) {
-        let me = self.bank.me();
-        let votes = tokens.iter().filter(|token| token.bank != me).map(|token| (token.bank, token.time));
-        self.decided(tx, prepared, outcome, votes.collect());
+    /// An outcome learned by asking is sent on to the others with what convinces them: all votes, the vote that
+    /// refused, or this bank's own statement.
+    fn pass_on(
+        &mut self,
+        tx: &TxId,
+        prepared: &Prepared,
+        outcome: Outcome,
+        (mut known, statement): (Vec<Token>, Option<Token>),
+        from: BankId,
+    ) {
+        let own = prepared.own();
+        let said = self.bank.own_statement(tx, &own, &outcome);
+        known.push(self.bank.own_token(tx, &own));
+        known.extend(said.filter(|_| statement.is_some()));
         let after = self.last_seq();
         for bank in self.others(&prepared.transaction).iter() {
             let message = match outcome {
-                Outcome::Committed(_) => {
-                    let mut all = tokens.to_vec();
-                    all.push(self.bank.own_token(tx, &prepared.own()));
-                    Message::Commit(tx.clone(), all)
+                Outcome::Committed(_) => Message::Commit(tx.clone(), known.clone()),
+                // Its own vote tells a bank nothing; one that holds OK on other bytes may be in doubt about them.
+                Outcome::Aborted(token, _) if bank == token.bank && !token.is_refusal() => {
+                    Message::Abort(tx.clone(), said)
                 }
-                // Who told it knows it.
-                Outcome::Aborted(..) if bank == from => continue,
+                // Who told it knows it, and so does who refused.
+                Outcome::Aborted(token, _) if bank == from || bank == token.bank => continue,
                 Outcome::Aborted(token, _) => Message::Abort(tx.clone(), Some(token)),
             };
             self.send(bank, message, after);

@@ -45,8 +45,8 @@ impl Deciding<'_> {
     }
 
     pub(super) fn started(&mut self) {
-        let vote_before = self.bank.known_votes[self.bank.me().index()];
-        self.note(Note::Started(self.now.mono_us, vote_before));
+        self.note(Note::Started(self.now.mono_us));
+        self.bank.members.without(self.bank.me()).iter().for_each(|peer| self.known_at_end(peer));
         self.note(Note::CutMark(self.now.mono_us, self.bank.clock, None));
         self.restored(&Unwatched::All, &mut Share::whole());
     }

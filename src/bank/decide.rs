@@ -65,8 +65,11 @@ impl<'a> Deciding<'a> {
                 self.answer(*peer, asked, reply.as_ref(), past.as_ref());
             }
             Input::PeerUp(peer) => self.note(Note::Link(*peer, true)),
-            Input::PeerDown(peer) => self.note(Note::Link(*peer, false)),
-            Input::PeerKnows(peer, time) => self.peer_knows(*peer, *time),
+            Input::PeerDown(peer) => {
+                self.note(Note::Link(*peer, false));
+                self.known_at_end(*peer);
+            }
+            Input::PeerShows { tx, token, past, .. } => self.peer_shows(tx, token, past.as_ref()),
             Input::Tick => self.tick(),
             Input::Started => self.started(),
         }
@@ -79,11 +82,6 @@ impl<'a> Deciding<'a> {
         }
         if records.iter().any(|record| record.decides().is_some()) {
             self.wake_cuts();
-        }
-        if self.desk.first_vote.is_none()
-            && let Some(time) = records.iter().find_map(Record::vote_time)
-        {
-            self.note(Note::FirstVote(time));
         }
         let questions =
             |note: &Note| matches!(note, Note::Ask(..) | Note::Answered(..) | Note::Link(_, true));
@@ -114,7 +112,7 @@ impl<'a> Deciding<'a> {
             Request::Abort(tx, token) => {
                 self.end(caller, origin, tx, token.as_slice(), past, Wanted::Abort);
             }
-            Request::Resolve(tx) => self.resolve(caller, tx, past),
+            Request::Resolve(tx) => self.resolve(caller, origin, tx, past),
             Request::Status(tx) => self.status(caller, tx, past),
             other if origin == Origin::Link => {
                 let text = Detail::NotOnLink { verb: verb_of(other) }.to_string();
@@ -159,6 +157,13 @@ impl<'a> Deciding<'a> {
             }
         }
         self.wake_readers(tx);
+    }
+
+    /// What is known of a peer's votes stays known, whatever it votes after its next start.
+    pub(super) fn known_at_end(&mut self, peer: BankId) {
+        if let Some(vote) = &self.bank.peers_votes[peer.index()] {
+            self.note(Note::KnownAtEnd(peer, vote.clone()));
+        }
     }
 
     /// A wait is over without what it waited for.

@@ -1,7 +1,7 @@
 //! What a crash may forget: timers, answers collected, questions under way, transactions that this bank drives,
 //! and those who wait for a reply. Changed by notes alone; nothing of it is ever written.
 
-use crate::bank::io::{Caller, SessionId};
+use crate::bank::io::{Caller, KnownVote, SessionId};
 use crate::commit::coordinator::Coordinator;
 use crate::commit::token::Token;
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
@@ -17,9 +17,6 @@ pub(super) const CUT_MARK_EVERY_US: u64 = 1_000_000;
 pub(crate) struct Desk {
     /// Monotonic time at the start, in microseconds.
     pub started_us: u64,
-    /// This bank's last vote before its start, by its journal, and its first one since: between the two it gave none.
-    pub vote_before: Time,
-    pub first_vote: Option<Time>,
     /// One for each undecided transaction, once the bank works.
     pub watches: BTreeMap<TxId, Watch>,
     /// Undecided transactions by the session that their driver's PREPARE came over.
@@ -85,6 +82,8 @@ pub(crate) struct Peer {
     pub under_way: BTreeMap<TxId, Time>,
     /// No question goes before this moment.
     pub paused_until_us: u64,
+    /// The newest vote known of it when the last link to it ended, or when this bank started.
+    pub known_at_end: Option<KnownVote>,
 }
 
 /// A transaction that this bank drives.
@@ -161,10 +160,8 @@ impl CutAsked {
 /// A change of what a crash may forget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
-    /// The bank began to work at this moment of the monotonic clock, and had voted last at this time.
-    Started(u64, Time),
-    /// It gave its first vote since.
-    FirstVote(Time),
+    /// The bank began to work at this moment of the monotonic clock.
+    Started(u64),
     /// An undecided transaction is watched from now on, or by another session.
     Watch(TxId, Watch),
     /// These banks are asked about it.
@@ -179,6 +176,8 @@ pub enum Note {
     Answered(BankId, TxId, Option<u64>),
     /// The link to a peer is open, or gone.
     Link(BankId, bool),
+    /// This vote is the newest known of a peer, as its link ends.
+    KnownAtEnd(BankId, KnownVote),
     /// A session ended.
     SessionEnded(SessionId),
     /// So many of the first transactions of a session that ended have been asked about.
@@ -201,8 +200,7 @@ impl Desk {
     /// The one function that changes the desk.
     pub fn note(&mut self, note: &Note) {
         match note {
-            Note::Started(mono_us, vote) => (self.started_us, self.vote_before) = (*mono_us, *vote),
-            Note::FirstVote(time) => self.first_vote = Some(*time),
+            Note::Started(mono_us) => self.started_us = *mono_us,
             Note::Watch(tx, watch) => self.watch(tx, watch),
             Note::Ask(tx, banks) => {
                 if let Some(watch) = self.watches.get_mut(tx) {
@@ -238,6 +236,7 @@ impl Desk {
                 self.peers[bank.index()].up = *up;
                 self.peers[bank.index()].paused_until_us = 0;
             }
+            Note::KnownAtEnd(bank, vote) => self.peers[bank.index()].known_at_end = Some(vote.clone()),
             Note::SessionEnded(session) => {
                 if self.first_of(*session).is_some() {
                     self.gone.insert(*session);
@@ -343,7 +342,10 @@ impl Desk {
                 (tx, watch.session, left(watch.deadline_us), timer, watch.asking, &watch.granted)
             })
             .collect();
-        let peer = |peer: &Peer| format!("{} {:?} {:?}", peer.up, peer.questions, peer.under_way);
+        let peer = |peer: &Peer| {
+            let Peer { up, questions, under_way, known_at_end, .. } = peer;
+            format!("{up} {questions:?} {under_way:?} {known_at_end:?}")
+        };
         let peers: Vec<_> = self.peers.iter().map(|p| (peer(p), left(p.paused_until_us))).collect();
         let drives: Vec<_> = self
             .drives

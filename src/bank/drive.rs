@@ -3,11 +3,12 @@
 use crate::bank::Note;
 use crate::bank::decide::Deciding;
 use crate::bank::desk::{Drive, Waits};
-use crate::bank::io::{Caller, CoreStep, Message, Outcome, Past, Seq};
+use crate::bank::io::{Asked, Caller, CoreStep, Message, Outcome, OwnVote, Past, Seq};
 use crate::bank::read::beginning;
 use crate::bank::record::{Cause, Record};
 use crate::bank::state::Known;
-use crate::commit::coordinator::{Coordinator, Do, Event, Standing, Strategy, Verdict};
+use crate::commit::coordinator::{Answer, Coordinator, Do, Event, Standing, Strategy, Verdict};
+use crate::commit::proof::{self, Inquiry, Proof};
 use crate::commit::token::{Token, Verdict as Vote};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::limits::{REFUSAL_TEXT_BYTES_MAX, VOTE_TIMEOUT_MS};
@@ -26,22 +27,20 @@ impl Deciding<'_> {
         late: bool,
         past: Option<&Past>,
     ) {
-        let named = transaction.banks().has(self.bank.me());
+        if !transaction.banks().has(self.bank.me()) {
+            return self.execute_without_part(caller, tx, transaction, late);
+        }
         let digest = transaction.digest();
         match self.bank.known(tx, past) {
-            // A tombstone here says nothing of a transaction that does not name this bank.
-            Known::Ended(ended) if named || ended.own.digest.is_some() => {
+            Known::Ended(ended) => {
                 let same = ended.own.digest.is_none_or(|own| own == *digest);
-                let reply = if same {
-                    self.outcome_reply(tx, &ended)
-                } else {
-                    Reply::Aborted(tx.clone(), self.bank.own_token(tx, &ended.own), Reason::DuplicateId)
-                };
+                let reply =
+                    if same { self.outcome_reply(tx, &ended) } else { self.other_bytes(tx, &ended.own) };
                 self.reply(caller, reply, ended.seq);
             }
             Known::Prepared(prepared) if *prepared.transaction.digest() != *digest => {
-                let token = self.bank.own_token(tx, &prepared.own());
-                self.reply(caller, Reply::Aborted(tx.clone(), token, Reason::DuplicateId), prepared.seq);
+                let reply = self.other_bytes(tx, &prepared.own());
+                self.reply(caller, reply, prepared.seq);
             }
             // It goes on from the vote that it has given.
             Known::Prepared(prepared) => {
@@ -51,19 +50,74 @@ impl Deciding<'_> {
                     self.drive(tx, transaction, Strategy::LastAgent(self.bank.me()), Some(token));
                 }
             }
-            Known::New | Known::Ended(_) => match self.desk.drives.get(tx) {
+            Known::New => match self.desk.drives.get(tx) {
                 Some(drive) if drive.coordinator.transaction().digest() != digest => {
-                    let text = Detail::OtherBytesDriven.to_string();
-                    self.reply(caller, Reply::Err(Reason::DuplicateId, text), 0);
+                    self.other_bytes_driven(caller);
                 }
-                Some(_) if named => self.wait(caller, Waits::Outcome(tx.clone())),
-                Some(_) => self.wait(caller, Waits::Verdict(tx.clone())),
+                Some(_) => self.wait(caller, Waits::Outcome(tx.clone())),
                 None if let Some(unfit) = self.unfit_transaction(tx, transaction) => {
                     self.unfit(caller, &unfit);
                 }
-                None if named => self.execute_named(caller, tx, transaction, late),
-                None => self.execute_for_others(caller, tx, transaction, late),
+                None => self.execute_named(caller, tx, transaction, late),
             },
+        }
+    }
+
+    /// What this bank has voted under an id, a tombstone or a vote on other bytes, says nothing of a transaction that
+    /// does not name it: that may be committed. Asked for again, it is driven again, and the votes repeat.
+    fn execute_without_part(
+        &mut self,
+        caller: Caller,
+        tx: &TxId,
+        transaction: &Arc<Transaction>,
+        late: bool,
+    ) {
+        match self.desk.drives.get(tx) {
+            Some(drive) if drive.coordinator.transaction().digest() != transaction.digest() => {
+                self.other_bytes_driven(caller);
+            }
+            Some(drive) => self.verdict_or_wait(caller, tx, &drive.coordinator),
+            None if let Some(unfit) = self.unfit_transaction(tx, transaction) => self.unfit(caller, &unfit),
+            None => self.execute_for_others(caller, tx, transaction, late),
+        }
+    }
+
+    fn other_bytes_driven(&mut self, caller: Caller) {
+        let text = Detail::OtherBytesDriven.to_string();
+        self.reply(caller, Reply::Err(Reason::DuplicateId, text), 0);
+    }
+
+    /// Aborted, as this bank can never vote OK on these bytes.
+    fn other_bytes(&self, tx: &TxId, own: &OwnVote) -> Reply {
+        Reply::Aborted(tx.clone(), self.bank.own_token(tx, own), Reason::DuplicateId, None)
+    }
+
+    /// ABORT or RESOLVE of an id that this bank has not voted on, while it drives it for others or after it did: such a
+    /// transaction may be committed. Says whether it has answered.
+    pub fn asked_of_driven(&mut self, caller: Caller, tx: &TxId) -> bool {
+        if let Some(drive) = self.desk.drives.get(tx) {
+            if drive.coordinator.transaction().banks().has(self.bank.me()) {
+                return false; // Its own refusal ends it.
+            }
+            self.verdict_or_wait(caller, tx, &drive.coordinator);
+            return true;
+        }
+        let drove = self.bank.drove(tx);
+        if drove {
+            let text = Detail::DroveForOthers.to_string();
+            self.reply(caller, Reply::Doubt(tx.clone(), text), self.bank.seq);
+        }
+        drove
+    }
+
+    /// The verdict of a drive without a part in it, at once where it is told already.
+    fn verdict_or_wait(&mut self, caller: Caller, tx: &TxId, coordinator: &Coordinator) {
+        match coordinator.told() {
+            Some(verdict) => {
+                let reply = verdict_reply(coordinator, verdict);
+                self.reply(caller, reply, self.bank.seq);
+            }
+            None => self.wait(caller, Waits::Verdict(tx.clone())),
         }
     }
 
@@ -71,19 +125,15 @@ impl Deciding<'_> {
     fn execute_named(&mut self, caller: Caller, tx: &TxId, transaction: &Arc<Transaction>, late: bool) {
         if let Err(fault) = self.look(transaction, late) {
             let (token, seq) = self.refuse(tx, Some(transaction), &fault);
-            self.reply(caller, Reply::Aborted(tx.clone(), token, fault.reason), seq);
+            self.reply(caller, Reply::Aborted(tx.clone(), token, fault.reason, None), seq);
         } else if self.others(transaction).is_empty() {
             // One bank only: its vote is the decision, one step and one record.
             let time = self.tick_clock();
             let seq = self.executed(tx, time, time, transaction, Vec::new());
-            let token = self.bank.identity.seal.token(
-                self.bank.me(),
-                Vote::Ok,
-                tx,
-                Some(*transaction.digest()),
-                time,
-            );
-            self.reply(caller, Reply::Committed(tx.clone(), time, token), seq);
+            let own = OwnVote { verdict: Vote::Ok, time, digest: Some(*transaction.digest()) };
+            let statement = self.bank.own_statement(tx, &own, &Outcome::Committed(time));
+            let token = self.bank.own_token(tx, &own);
+            self.reply(caller, Reply::Committed(tx.clone(), time, token, statement), seq);
         } else {
             self.wait(caller, Waits::Outcome(tx.clone()));
             self.drive(tx, transaction, Strategy::LastAgent(self.bank.me()), None);
@@ -124,6 +174,42 @@ impl Deciding<'_> {
         };
         todo.extend(drive.coordinator.on(Event::Begin { unreachable }));
         self.carry_out(tx, drive, todo);
+    }
+
+    /// A bank answered, or can't, what it was asked about a transaction that this bank drives.
+    pub fn drive_answered(&mut self, peer: BankId, asked: &Asked, reply: Option<&Reply>, shown: &[Token]) {
+        let Some(drive) = self.desk.drives.get(&asked.tx) else { return };
+        let Some(reply) = reply else {
+            return self.drive_event(&asked.tx, Event::Lost(peer, asked.verb));
+        };
+        let transaction = drive.coordinator.transaction();
+        let digest = transaction.digest();
+        let own = self.bank.undecided.get(&asked.tx).filter(|own| own.transaction.digest() == digest);
+        let inquiry = Inquiry {
+            seal: &self.bank.identity.seal,
+            me: self.bank.me(),
+            tx: &asked.tx,
+            named: transaction.banks(),
+            digest,
+            own_vote: own.map(|prepared| prepared.time),
+        };
+        let answer = match inquiry.proof(shown.iter().copied()) {
+            Proof::Granted(votes) => Answer::Granted(votes),
+            Proof::Committed { time, votes, statement } => {
+                Answer::Committed(time, votes.into_iter().chain(statement).collect())
+            }
+            Proof::Aborted { token, .. } => {
+                let text = if let Reply::Nok(.., text) = reply { text.clone() } else { String::new() };
+                Answer::Refused { token, reason: proof::reason_of(Some(reply), &token), text }
+            }
+            Proof::Nothing => {
+                if !shown.is_empty() {
+                    self.unproved(peer, &asked.tx);
+                }
+                Answer::Nothing
+            }
+        };
+        self.drive_event(&asked.tx, Event::Answered(peer, asked.verb, answer));
     }
 
     /// Something happened to a transaction that this bank drives.
@@ -222,27 +308,26 @@ impl Deciding<'_> {
         let prepared = self.bank.undecided.get(tx).filter(|prepared| prepared.transaction.digest() == digest);
         let named = coordinator.transaction().banks().has(self.bank.me());
         let waits = if named { Waits::Outcome(tx.clone()) } else { Waits::Verdict(tx.clone()) };
+        let told = verdict_reply(coordinator, &verdict);
         match verdict {
             Verdict::Committed(time) => {
                 if let Some(prepared) = prepared {
                     self.decided(tx, prepared, Outcome::Committed(time), self.others_votes(coordinator));
                 } else if !named {
-                    let token = votes_tokens(coordinator).first().copied();
-                    if let Some(token) = token {
-                        self.tell_waiters(&waits, &Reply::Committed(tx.clone(), time, token));
-                    }
+                    self.tell_waiters(&waits, &told);
                     self.drove(tx, coordinator, time, None);
                 }
             }
             Verdict::Aborted { by, token, reason, text } => {
-                let aborted = Reply::Aborted(tx.clone(), token, reason);
                 let is_me = self.has_refused(coordinator);
                 if let Some(prepared) = prepared {
-                    let votes = if is_me { Vec::new() } else { vec![(token.bank, token.time)] };
+                    let vote = token.vote_time().filter(|_| !is_me).map(|time| (token.bank, time));
+                    let votes = vote.into_iter().collect();
                     self.decided(tx, prepared, Outcome::Aborted(token, reason), votes);
                 } else if !named || (is_me && reason == Reason::DuplicateId) {
-                    self.tell_waiters(&waits, &aborted);
-                    if !named {
+                    self.tell_waiters(&waits, &told);
+                    // A statement tells that it is aborted, and not who refused.
+                    if !named && token.refuses(digest) {
                         self.drove(tx, coordinator, token.time, Some((by, reason, text)));
                     }
                 } else if !is_me && !self.has_voted(coordinator) {
@@ -252,14 +337,7 @@ impl Deciding<'_> {
                     self.refuse_for(tx, Some(coordinator.transaction()), reason, cause);
                 }
             }
-            Verdict::Doubt(banks) => {
-                let text = Detail::NoAnswer { banks: Banks(banks) }.to_string();
-                self.tell_waiters(&waits, &Reply::Doubt(tx.clone(), text));
-            }
-            Verdict::Unreached => {
-                let text = Detail::Unreached.to_string();
-                self.tell_waiters(&waits, &Reply::Err(Reason::Unreachable, text));
-            }
+            Verdict::Doubt(_) | Verdict::Unreached => self.tell_waiters(&waits, &told),
         }
     }
 
@@ -331,6 +409,7 @@ impl Deciding<'_> {
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
             | Record::Stopped { .. }
+            | Record::KeyKnown { .. }
             | Record::Drove { .. } => false,
         };
         if self.out.records[self.own_from..].iter().any(mine) {
@@ -341,6 +420,20 @@ impl Deciding<'_> {
             Known::Prepared(prepared) => prepared.seq,
             Known::Ended(ended) => ended.seq,
         }
+    }
+}
+
+/// A verdict as this bank answers it where no record of its own does.
+fn verdict_reply(coordinator: &Coordinator, verdict: &Verdict) -> Reply {
+    let tx = coordinator.tx().clone();
+    match verdict {
+        Verdict::Committed(time) => match coordinator.proof() {
+            [] => Reply::Doubt(tx, Detail::NotVoted.to_string()),
+            [token, ..] => Reply::Committed(tx, *time, *token, None),
+        },
+        Verdict::Aborted { token, reason, .. } => Reply::Aborted(tx, *token, *reason, None),
+        Verdict::Doubt(banks) => Reply::Doubt(tx, Detail::NoAnswer { banks: Banks(*banks) }.to_string()),
+        Verdict::Unreached => Reply::Err(Reason::Unreachable, Detail::Unreached.to_string()),
     }
 }
 

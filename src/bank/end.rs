@@ -2,13 +2,12 @@
 
 use crate::bank::decide::Deciding;
 use crate::bank::desk::Waits;
-use crate::bank::io::{Asked, AskedVerb, Caller, DoubtCause, Origin, Outcome, Past};
+use crate::bank::io::{Asked, AskedVerb, Caller, CoreStep, DoubtCause, Origin, Outcome, Past};
 use crate::bank::record::Record;
 use crate::bank::state::{Ended, Known, Prepared};
-use crate::commit::coordinator::Event;
-use crate::commit::token::{Token, Verdict};
+use crate::commit::proof::{self, Inquiry, Proof};
+use crate::commit::token::Token;
 use crate::ids::{BankId, Time, TxId};
-use crate::limits::UNPROVED_AHEAD_MS_MAX;
 use crate::wire::Reason;
 use crate::wire::detail::Detail;
 use crate::wire::reply::Reply;
@@ -41,6 +40,7 @@ impl Deciding<'_> {
                     let text = Detail::NotVoted.to_string();
                     self.reply(caller, Reply::Doubt(tx.clone(), text), self.bank.seq);
                 }
+                Wanted::Abort if origin == Origin::Client && self.asked_of_driven(caller, tx) => {}
                 Wanted::Abort => self.tombstone(caller, tx, Reason::Refused),
             },
             Known::Ended(ended) => {
@@ -73,41 +73,39 @@ impl Deciding<'_> {
         }
     }
 
-    /// What tokens from a driver prove: each counts only at its own id, from a bank that the transaction names,
-    /// and for a COMMIT only with the digest of these bytes. Any other is as if it had not been given.
+    /// What tokens from a driver prove. Any that proves nothing is as if it had not been given.
     pub(super) fn judge(
         &self,
         tx: &TxId,
         prepared: &Prepared,
         tokens: &[Token],
     ) -> Option<(Outcome, Vec<(BankId, Time)>)> {
-        let (transaction, me) = (&prepared.transaction, self.bank.me());
-        let mut missing = transaction.banks().without(me);
-        let mut time = prepared.time;
-        let mut votes = Vec::with_capacity(missing.len());
-        for token in tokens {
-            let named = token.bank != me && transaction.banks().has(token.bank);
-            if !named || !self.bank.identity.seal.proves(tx, token) {
-                continue;
+        match self.inquiry(tx, prepared).proof(tokens.iter().copied()) {
+            Proof::Committed { time, votes, .. } => {
+                Some((Outcome::Committed(time), votes.iter().map(|vote| (vote.bank, vote.time)).collect()))
             }
-            if token.refuses(transaction.digest()) {
-                let reason = match token.verdict {
-                    Verdict::Ok => Reason::DuplicateId,
-                    Verdict::No => Reason::Refused,
-                };
-                return Some((Outcome::Aborted(*token, reason), vec![(token.bank, token.time)]));
+            Proof::Aborted { token, votes } => {
+                Some((Outcome::Aborted(token, proof::reason_of(None, &token)), votes))
             }
-            if missing.has(token.bank) {
-                missing = missing.without(token.bank);
-                time = time.max(token.time);
-                votes.push((token.bank, token.time));
-            }
+            Proof::Granted(_) | Proof::Nothing => None,
         }
-        missing.is_empty().then_some((Outcome::Committed(time), votes))
     }
 
-    pub(super) fn resolve(&mut self, caller: Caller, tx: &TxId, past: Option<&Past>) {
+    /// What this bank, which voted OK on it, asks about a transaction.
+    pub(super) fn inquiry<'b>(&'b self, tx: &'b TxId, prepared: &'b Prepared) -> Inquiry<'b> {
+        Inquiry {
+            seal: &self.bank.identity.seal,
+            me: self.bank.me(),
+            tx,
+            named: prepared.transaction.banks(),
+            digest: prepared.transaction.digest(),
+            own_vote: Some(prepared.time),
+        }
+    }
+
+    pub(super) fn resolve(&mut self, caller: Caller, origin: Origin, tx: &TxId, past: Option<&Past>) {
         match self.bank.known(tx, past) {
+            Known::New if origin == Origin::Client && self.asked_of_driven(caller, tx) => {}
             Known::New => self.tombstone(caller, tx, Reason::Expired),
             Known::Prepared(prepared) => {
                 let token = self.bank.own_token(tx, &prepared.own());
@@ -138,57 +136,36 @@ impl Deciding<'_> {
         self.record(Record::Decided { tx: tx.clone(), own: prepared.own(), outcome, votes });
     }
 
+    /// An outcome as it is answered: with the statement that convinces a bank which has not seen all votes.
     pub fn outcome_reply(&self, tx: &TxId, ended: &Ended) -> Reply {
+        let statement = self.bank.own_statement(tx, &ended.own, &ended.outcome);
         match ended.outcome {
             Outcome::Committed(time) => {
-                Reply::Committed(tx.clone(), time, self.bank.own_token(tx, &ended.own))
+                Reply::Committed(tx.clone(), time, self.bank.own_token(tx, &ended.own), statement)
             }
-            Outcome::Aborted(token, reason) => Reply::Aborted(tx.clone(), token, reason),
+            Outcome::Aborted(token, reason) => Reply::Aborted(tx.clone(), token, reason, statement),
         }
     }
 
     /// What peers' answers say about this bank's own votes is looked at like a driver's tokens.
     pub(super) fn answer(&mut self, peer: BankId, asked: &Asked, reply: Option<&Reply>, past: Option<&Past>) {
-        let reply = reply.filter(|reply| self.can_be_a_banks(reply));
-        let shown = match reply {
-            Some(Reply::Aborted(_, token, _) | Reply::Ok(_, token) | Reply::Nok(_, token, ..)) => Some(token),
-            Some(_) | None => None,
-        };
+        let shown = reply.map(proof::tokens_of).unwrap_or_default();
         let known = self.bank.known(&asked.tx, past);
-        if self.forgot(&asked.tx, &known, shown.map_or(&[], std::slice::from_ref)) {
+        if self.forgot(&asked.tx, &known, &shown) {
             return;
         }
         match asked.verb {
-            AskedVerb::Resolve => self.resolved(peer, &asked.tx, reply),
+            AskedVerb::Resolve => self.resolved(peer, &asked.tx, reply, &shown),
             AskedVerb::Prepare | AskedVerb::Commit | AskedVerb::Abort => {
-                if self.desk.drives.contains_key(&asked.tx) {
-                    let event = match reply {
-                        Some(reply) => Event::Answered(peer, asked.verb, reply.clone()),
-                        None => Event::Lost(peer, asked.verb),
-                    };
-                    self.drive_event(&asked.tx, event);
-                }
+                self.drive_answered(peer, asked, reply, &shown);
             }
         }
     }
 
-    /// Without a key anyone who has got a bank's port answers in its name. All such banks are on one machine, so a time
-    /// years past its wall clock is no bank's; believed, it would move this bank's clock to where it can't vote any
-    /// more. It counts as silence. With a key banks are trusted, and no commit is refused for its time.
-    fn can_be_a_banks(&self, reply: &Reply) -> bool {
-        let told = match reply {
-            Reply::Ok(_, token) | Reply::Nok(_, token, ..) | Reply::Aborted(_, token, _) => token.time,
-            Reply::Committed(_, time, token) => (*time).max(token.time),
-            Reply::Doubt(..)
-            | Reply::Unknown(_)
-            | Reply::Done(_)
-            | Reply::Refused(..)
-            | Reply::Err(..)
-            | Reply::Pong
-            | Reply::Bye => return true,
-        };
-        let ahead_us = i64::try_from(UNPROVED_AHEAD_MS_MAX * 1_000).unwrap_or(i64::MAX);
-        self.bank.identity.seal.is_keyed() || told.0 <= self.now.wall_us.saturating_add(ahead_us)
+    /// An answer with tokens that prove nothing at the id that was asked about: the key or the way is not what it
+    /// should be. It counts as silence, and the link is closed.
+    pub(super) fn unproved(&mut self, peer: BankId, tx: &TxId) {
+        self.out.steps.push(CoreStep::Unproved(tx.clone(), peer));
     }
 
     /// Shown its own valid token for a vote that it does not hold, a bank has forgotten a promise: it stops.
@@ -198,16 +175,9 @@ impl Deciding<'_> {
             Known::Prepared(prepared) => Some(prepared.own()),
             Known::Ended(ended) => Some(ended.own),
         };
-        let me = self.bank.me();
-        let held = |token: &Token| {
-            own.is_some_and(|own| {
-                (own.verdict, own.time, own.digest) == (token.verdict, token.time, token.digest)
-            })
-        };
-        let forgotten = tokens
-            .iter()
-            .find(|token| token.bank == me && !held(token) && self.bank.identity.seal.proves(tx, token));
-        let Some(token) = forgotten else { return false };
+        let own = own.map(|own| (own.verdict, own.time, own.digest));
+        let (seal, me) = (&self.bank.identity.seal, self.bank.me());
+        let Some(token) = proof::forgotten(seal, me, tx, own, tokens) else { return false };
         self.stop(&format!(
             "this bank was shown its own valid vote on {tx} of {}, which its journal does not hold",
             token.time
@@ -215,21 +185,10 @@ impl Deciding<'_> {
         true
     }
 
-    /// A peer tells the last vote of this bank that it knows. One later than all that this bank holds is forgotten;
-    /// so is one between its last vote before its start and the first one since.
-    pub(super) fn peer_knows(&mut self, peer: BankId, time: Time) {
-        let own = self.bank.known_votes[self.bank.me().index()];
-        let before = self.desk.vote_before;
-        if time > own {
-            self.stop(&format!(
-                "bank {peer} knows of a vote of this bank at {time}, but its journal ends with {own}"
-            ));
-        } else if let Some(first) = self.desk.first_vote.filter(|first| before < time && time < *first) {
-            self.stop(&format!(
-                "bank {peer} knows of a vote of this bank at {time}, but it started with its last one at {before}, \
-                 and gave its next one at {first}"
-            ));
-        }
+    /// A peer shows a vote of this bank that it knows. What does not prove itself changes nothing.
+    pub(super) fn peer_shows(&mut self, tx: &TxId, token: &Token, past: Option<&Past>) {
+        let known = self.bank.known(tx, past);
+        self.forgot(tx, &known, std::slice::from_ref(token));
     }
 
     pub(super) fn stop(&mut self, what: &str) {

@@ -88,8 +88,17 @@ pub enum Input {
     PeerUp(BankId),
     /// That link is gone. Answers that were under way have come as `None` before this.
     PeerDown(BankId),
-    /// A proved peer told the time of the last vote it knows of this bank.
-    PeerKnows(BankId, Time),
+    /// A peer showed a vote of this bank that it knows.
+    PeerShows {
+        /// Who.
+        peer: BankId,
+        /// The vote's transaction.
+        tx: TxId,
+        /// The vote.
+        token: Token,
+        /// What the journal knows of the transaction, where memory does not.
+        past: Option<Past>,
+    },
     /// Time passed. Comes soon after the moment that `Core::tick_due_us` tells; at any other it changes nothing.
     Tick,
     /// The journal was read to its end; the bank begins to work. Comes once, first.
@@ -203,6 +212,18 @@ pub enum CoreStep {
     Silent(TxId, crate::ids::BankSet),
     /// A session's wait ended without an outcome.
     GaveUp(TxId),
+    /// A peer's answer proves nothing, though it carries tokens: the link to that peer is to be closed.
+    Unproved(TxId, BankId),
+}
+
+impl CoreStep {
+    /// The peer whose answer proves nothing, if this step says so.
+    pub fn unproved(&self) -> Option<BankId> {
+        match self {
+            CoreStep::Unproved(_, peer) => Some(*peer),
+            CoreStep::Doubt(..) | CoreStep::Drive(_) | CoreStep::Silent(..) | CoreStep::GaveUp(_) => None,
+        }
+    }
 }
 
 /// Why a bank asks the others.
@@ -248,4 +269,13 @@ pub struct OwnVote {
     pub time: Time,
     /// The bytes voted on; a tombstone has none.
     pub digest: Option<Digest>,
+}
+
+/// A vote of another bank, as this bank's records tell of it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct KnownVote {
+    /// The transaction.
+    pub tx: TxId,
+    /// The vote.
+    pub vote: OwnVote,
 }

@@ -27,13 +27,13 @@ mod vote;
 
 pub use desk::{CutAsked, Drive, Note, Unwatched, Waiter, Waits, Watch};
 
-use crate::commit::token::Seal;
+use crate::commit::token::{KeyId, Seal, Token};
 use crate::ids::{BankId, Time, TxId};
 use crate::ledger::Ledger;
 use crate::limits::CUT_BYTES_MAX;
 use decide::Deciding;
 use desk::Desk;
-use io::{Input, Now, Output, Seq};
+use io::{Input, KnownVote, Now, Output, Seq};
 use record::Record;
 use state::Bank;
 
@@ -167,6 +167,21 @@ impl Core {
     /// The time of the last vote known of each bank, this one included, by position.
     pub fn known_votes(&self) -> [Time; 16] {
         self.bank.known_votes
+    }
+
+    /// The votes of `bank`, another one, that are shown to it: the newest known, and the newest known when the last
+    /// link to it ended, which a vote that it gave since must not hide.
+    pub fn votes_shown_to(&self, bank: BankId) -> Vec<(TxId, Token)> {
+        let newest = self.bank.peers_votes[bank.index()].as_ref();
+        let at_end =
+            self.desk.peers[bank.index()].known_at_end.as_ref().filter(|known| newest != Some(known));
+        let shown = |known: &KnownVote| (known.tx.clone(), self.bank.token_of(bank, known));
+        at_end.into_iter().chain(newest).map(shown).collect()
+    }
+
+    /// The key that the journal knows, by its id.
+    pub fn key(&self) -> Option<KeyId> {
+        self.bank.key
     }
 
     /// The consortium as the journal holds it: position and places; `None` before the first record.

@@ -7,9 +7,9 @@
 
 use crate::bank::decide::{Deciding, verb_of};
 use crate::bank::end::Wanted;
-use crate::bank::io::{Caller, Origin, Past, Seq};
+use crate::bank::io::{Caller, Origin, Outcome, Past, Seq};
 use crate::bank::record::Record;
-use crate::bank::state::{Known, Prepared};
+use crate::bank::state::{Ended, Known, Prepared};
 use crate::ids::TxId;
 use crate::wire::Reason;
 use crate::wire::detail::Detail;
@@ -114,12 +114,14 @@ impl Deciding<'_> {
         let refusal = refusal.or(self.has_no_later_time().then_some(Reason::Limit));
         let (own, time) = (prepared.own(), self.tick_clock());
         let seq = self.record(Record::OutsideVoted { tx: tx.clone(), own, time, refusal });
+        // There is no other vote's token: a bank makes one for an id, ever.
         let token = self.bank.own_token(tx, &own);
-        let reply = match refusal {
-            None => Reply::Committed(tx.clone(), time, token),
-            // There is no other token: a bank makes one for an id, ever.
-            Some(reason) => Reply::Aborted(tx.clone(), token, reason),
+        let outcome = match refusal {
+            None => Outcome::Committed(time),
+            Some(reason) => Outcome::Aborted(token, reason),
         };
+        let ended = Ended { own, outcome, text: Box::default(), seq, outside: true };
+        let reply = self.outcome_reply(tx, &ended);
         (reply, seq)
     }
 }

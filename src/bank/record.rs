@@ -1,6 +1,7 @@
 //! Records: the journal's entries, and the only way a bank changes.
 
 use crate::bank::io::{Outcome, OwnVote};
+use crate::commit::token::KeyId;
 use crate::ids::{BankId, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::request::{NewAccount, NewClient};
@@ -190,6 +191,11 @@ pub enum Record {
         /// The bank that refused, why, and its words; `None`: committed.
         refusal: Option<(BankId, Reason, String)>,
     },
+    /// The consortium's key from here on, by its public id: a bank works with no other.
+    KeyKnown {
+        /// The key's id.
+        key: KeyId,
+    },
 }
 
 impl Record {
@@ -207,6 +213,7 @@ impl Record {
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
             | Record::Stopped { .. }
+            | Record::KeyKnown { .. }
             | Record::Drove { .. } => None,
         }
     }
@@ -224,6 +231,7 @@ impl Record {
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
             | Record::Stopped { .. }
+            | Record::KeyKnown { .. }
             | Record::Drove { .. } => None,
         }
     }

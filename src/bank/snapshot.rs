@@ -3,17 +3,27 @@
 //! that a snapshot of any version is read.
 
 use crate::bank::Identity;
-use crate::bank::io::Seq;
+use crate::bank::io::{KnownVote, Seq};
 use crate::bank::state::{Bank, Event, How, Prepared};
+use crate::commit::token::KeyId;
 use crate::ids::{BankId, Time, TxId};
 use crate::ledger::Ledger;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// The first number of every snapshot.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The first version that holds how each event of the history came to be.
 const VERSION_WITH_HOW: u32 = 2;
+/// The first version that holds the key's id and the votes that are known of the other banks.
+const VERSION_WITH_KEY: u32 = 3;
+
+/// What version 3 added.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct WithKey {
+    key: Option<KeyId>,
+    peers_votes: [Option<KnownVote>; 16],
+}
 
 #[derive(Serialize, Deserialize)]
 struct Snapshot<'a> {
@@ -46,7 +56,8 @@ pub(crate) fn write(bank: &Bank) -> Vec<u8> {
         stopped: bank.stopped.clone(),
     };
     let how: Vec<&How> = bank.history.iter().map(|event| &event.how).collect();
-    postcard::to_stdvec(&(snapshot, how))
+    let with_key = WithKey { key: bank.key, peers_votes: bank.peers_votes.clone() };
+    postcard::to_stdvec(&(snapshot, how, with_key))
         .expect("a bank's parts all have a length, so postcard can write them")
 }
 
@@ -56,16 +67,25 @@ pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
     if !(1..=VERSION).contains(&version) {
         return Err(format!("snapshot version {version}, this program reads up to {VERSION}"));
     }
-    let (mut snapshot, rest): (Snapshot<'_>, _) =
+    let (mut snapshot, mut rest): (Snapshot<'_>, _) =
         postcard::take_from_bytes(bytes).map_err(|error| error.to_string())?;
     if version >= VERSION_WITH_HOW {
-        let how: Vec<How> = postcard::from_bytes(rest).map_err(|error| error.to_string())?;
+        let (how, behind): (Vec<How>, _) =
+            postcard::take_from_bytes(rest).map_err(|error| error.to_string())?;
+        rest = behind;
         if how.len() != snapshot.history.len() {
             return Err("what it says of its history does not fit it".to_owned());
         }
         snapshot.history.iter_mut().zip(how).for_each(|(event, how)| event.how = how);
     }
+    let with_key: WithKey = if version >= VERSION_WITH_KEY {
+        postcard::from_bytes(rest).map_err(|error| error.to_string())?
+    } else {
+        WithKey::default()
+    };
     let mut bank = Bank::new(identity);
+    bank.key = with_key.key;
+    bank.peers_votes = with_key.peers_votes;
     bank.consortium = snapshot.consortium;
     bank.seq = snapshot.seq;
     bank.clock = snapshot.clock;

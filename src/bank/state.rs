@@ -4,10 +4,10 @@
 
 use crate::bank::Identity;
 use crate::bank::history::History;
-use crate::bank::io::{Outcome, OwnVote, Past, Seq};
+use crate::bank::io::{KnownVote, Outcome, OwnVote, Past, Seq};
 use crate::bank::record::{Cause, Record};
 use crate::commit::reading::Reading;
-use crate::commit::token::{Token, Verdict};
+use crate::commit::token::{Digest, KeyId, Said, Token, Verdict};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::Ledger;
 use crate::wire::Reason;
@@ -23,12 +23,17 @@ pub(crate) struct Bank {
     pub members: BankSet,
     /// Position and places as the journal has them.
     pub consortium: Option<(BankId, Vec<String>)>,
+    /// The consortium's key as the journal knows it; those of the time without a key know none.
+    pub key: Option<KeyId>,
     /// The newest record's number.
     pub seq: Seq,
     /// The last time that this bank gave or met.
     pub clock: Time,
     /// The time of the last vote known of each bank, this one included.
     pub known_votes: [Time; 16],
+    /// The newest vote known of each other bank, with what its token binds: shown to that bank, it tells it what it
+    /// must hold. What a snapshot of an earlier version held says nothing of it.
+    pub peers_votes: [Option<KnownVote>; 16],
     pub ledger: Ledger,
     /// Voted OK, outcome unknown.
     pub undecided: BTreeMap<TxId, Prepared>,
@@ -128,9 +133,11 @@ impl Bank {
             identity,
             members,
             consortium: None,
+            key: None,
             seq: 0,
             clock: Time::default(),
             known_votes: [Time::default(); 16],
+            peers_votes: [const { None }; 16],
             ledger: Ledger::new(),
             undecided: BTreeMap::new(),
             undecided_by_time: BTreeSet::new(),
@@ -159,6 +166,17 @@ impl Bank {
         self.members.has(reading.bank) && self.identity.seal.proves_reading(reading)
     }
 
+    /// What this bank states of the outcome of a transaction that it holds OK on: `C` or `A`. Made anew for each
+    /// answer, so always under the newest key. A bank that refused needs no statement: its vote says it all.
+    pub fn own_statement(&self, tx: &TxId, own: &OwnVote, outcome: &Outcome) -> Option<Token> {
+        let (said, time) = match outcome {
+            Outcome::Committed(time) => (Said::Committed, *time),
+            Outcome::Aborted(..) => (Said::Aborted, own.time),
+        };
+        let holds_ok = own.verdict == Verdict::Ok;
+        holds_ok.then(|| self.identity.seal.token(self.me(), said, tx, own.digest, time))
+    }
+
     /// What this bank knows of `tx`, with what its journal knows where memory does not.
     pub fn known(&self, tx: &TxId, past: Option<&Past>) -> Known<'_> {
         if let Some(prepared) = self.undecided.get(tx) {
@@ -179,6 +197,7 @@ impl Bank {
         let me = self.me();
         match record {
             Record::Consortium { bank, places } => self.consortium = Some((*bank, places.clone())),
+            Record::KeyKnown { key } => self.key = Some(*key),
             Record::Voted { tx, time, transaction, refusal } => {
                 self.voted(*time, refusal.is_some());
                 match refusal {
@@ -200,7 +219,7 @@ impl Bank {
                 self.ended(record);
                 self.remember(tx, *time, Some(*reason), None, How::refused(me));
             }
-            Record::Decided { tx, outcome, votes, .. } => {
+            Record::Decided { tx, own, outcome, votes } => {
                 let prepared = self.remove_undecided(tx);
                 let transaction = &prepared.transaction;
                 assert!(!transaction.has_outside(), "only its outside coordinator decides {tx}");
@@ -213,11 +232,14 @@ impl Bank {
                     Outcome::Aborted(token, reason) => {
                         self.ledger.release(me, tx, transaction);
                         let time = prepared.time.max(token.time);
-                        let how = How::refused(token.bank);
+                        // A statement tells that it is aborted, and not who refused.
+                        let refused = token.refuses(transaction.digest());
+                        let by = Some(token.bank).filter(|_| refused);
+                        let how = How { by, ..How::default() };
                         self.remember(tx, time, Some(*reason), Some(transaction), how);
                     }
                 }
-                self.learn_votes(votes);
+                self.learn_votes(tx, own.digest, votes, Some(outcome));
                 self.ended(record);
             }
             Record::Executed { tx, time, committed, transaction, votes } => {
@@ -226,7 +248,7 @@ impl Bank {
                 self.ledger.hold(me, tx, transaction);
                 self.ledger.settle(me, tx, transaction, *committed);
                 self.met(*committed);
-                self.learn_votes(votes);
+                self.learn_votes(tx, Some(*transaction.digest()), votes, None);
                 self.ended(record);
                 let how = How { driven: true, ..How::default() };
                 self.remember(tx, *committed, None, Some(transaction), how);
@@ -265,6 +287,11 @@ impl Bank {
                 self.drove.insert(tx.clone());
             }
         }
+    }
+
+    /// Does the history tell that this bank drove `tx` without a part in it?
+    pub fn drove(&self, tx: &TxId) -> bool {
+        self.drove.contains(tx)
     }
 
     /// Does `tx` stand in the history?
@@ -340,11 +367,38 @@ impl Bank {
         self.known_votes[self.identity.bank.index()] = time;
     }
 
-    fn learn_votes(&mut self, votes: &[(BankId, Time)]) {
-        for (bank, time) in votes {
+    /// Votes of others on a transaction: OKs on its bytes, but for the one that refused, which the outcome tells.
+    fn learn_votes(
+        &mut self,
+        tx: &TxId,
+        digest: Option<Digest>,
+        votes: &[(BankId, Time)],
+        outcome: Option<&Outcome>,
+    ) {
+        for (bank, time) in votes.iter().filter(|(bank, _)| *bank != self.identity.bank) {
             let known = &mut self.known_votes[bank.index()];
-            *known = (*known).max(*time);
+            if *time < *known {
+                continue;
+            }
+            *known = *time;
+            let ok = OwnVote { verdict: Verdict::Ok, time: *time, digest };
+            let vote = match outcome {
+                Some(Outcome::Aborted(token, _)) if token.bank == *bank => match token.said {
+                    Said::No => OwnVote { verdict: Verdict::No, digest: token.digest, ..ok },
+                    Said::Ok | Said::Aborted => OwnVote { digest: token.digest, ..ok },
+                    // It binds no vote's time.
+                    Said::Committed => continue,
+                },
+                Some(_) | None => ok,
+            };
+            self.peers_votes[bank.index()] = Some(KnownVote { tx: tx.clone(), vote });
         }
+    }
+
+    /// The token of another bank's vote, sealed as it would.
+    pub fn token_of(&self, bank: BankId, known: &KnownVote) -> Token {
+        let KnownVote { tx, vote } = known;
+        self.identity.seal.token(bank, vote.verdict, tx, vote.digest, vote.time)
     }
 
     fn ended(&mut self, record: &Record) {
@@ -409,6 +463,7 @@ impl Bank {
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
             | Record::Stopped { .. }
+            | Record::KeyKnown { .. }
             | Record::Drove { .. } => None,
         }
     }

@@ -189,7 +189,7 @@ impl Deciding<'_> {
     pub(super) fn tombstone(&mut self, caller: Caller, tx: &TxId, reason: Reason) {
         let fault = Fault::bare(reason);
         let (token, seq) = self.refuse(tx, None, &fault);
-        self.reply(caller, Reply::Aborted(tx.clone(), token, reason), seq);
+        self.reply(caller, Reply::Aborted(tx.clone(), token, reason, None), seq);
         if let Some(drive) = self.desk.drives.get(tx) {
             let digest = *drive.coordinator.transaction().digest();
             self.own_vote(tx, &digest, token, Some(fault));

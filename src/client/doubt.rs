@@ -55,7 +55,7 @@ pub async fn doubt(context: &Context) -> Shown {
     let (now, paint) = (crate::steplog::wall_us(), context.paint);
     let doubts = gather(&answers);
     let down = |bank: &u8| answers.iter().any(|answer| answer.bank.as_u8() == *bank && answer.said.is_err());
-    let mut oldest: Vec<(&String, &Doubt)> = doubts.iter().collect();
+    let mut oldest: Vec<(&String, &Doubt)> = doubts.iter().map(|((tx, _), doubt)| (tx, doubt)).collect();
     oldest.sort_by_key(|(tx, doubt)| (doubt.since, *tx));
     let rows = oldest.iter().map(|(tx, doubt)| {
         let kept = doubt.waits_for.iter().map(|bank| {
@@ -119,10 +119,12 @@ pub async fn doubt(context: &Context) -> Shown {
 }
 
 /// One entry for each transaction, from all banks that hold it.
-fn gather(answers: &[Answer<Vec<Box<RawValue>>>]) -> BTreeMap<String, Doubt> {
-    let mut doubts: BTreeMap<String, Doubt> = BTreeMap::new();
+/// Other operations under the same id are another transaction.
+fn gather(answers: &[Answer<Vec<Box<RawValue>>>]) -> BTreeMap<(String, String), Doubt> {
+    let mut doubts: BTreeMap<(String, String), Doubt> = BTreeMap::new();
     for (bank, view) in super::overview::views::<PendingView>(answers) {
-        let doubt = doubts.entry(view.tx).or_insert_with(|| Doubt { since: view.since, ..Doubt::default() });
+        let key = (view.tx, format!("{:?}", view.ops));
+        let doubt = doubts.entry(key).or_insert_with(|| Doubt { since: view.since, ..Doubt::default() });
         doubt.since = doubt.since.min(view.since);
         doubt.held_by.push(bank.as_u8());
         doubt.waits_for.extend(view.waiting_for);
@@ -187,9 +189,22 @@ mod tests {
         let zero = format!(r#"{{"tx":"t","since":9,"waiting_for":[1,2],{ops}}}"#);
         let one = format!(r#"{{"tx":"t","since":7,"waiting_for":[2],{ops}}}"#);
         let doubts = gather(&[answer(0, &[&zero]), answer(1, &[&one]), silent]);
-        let doubt = &doubts["t"];
+        assert_eq!(doubts.len(), 1);
+        let doubt = doubts.values().next().unwrap();
         assert_eq!((doubt.since, &doubt.held_by[..], &doubt.waits_for[..]), (Time(7), &[0, 1][..], &[2][..]));
         assert_eq!(doubt.held_centavos(), 570, "credits hold nothing");
         assert_eq!(doubt.held_words(Paint::NONE), "R$ 5,70 of 0/1, 1/2");
+    }
+
+    #[test]
+    fn other_operations_under_one_id_are_another_transaction() {
+        let of = |to: usize, waits: usize| {
+            format!(
+                r#"{{"tx":"t","since":9,"waiting_for":[{waits}],"ops":[{{"bank":{to},"op":"deposit","account":"1","amount":5}}]}}"#
+            )
+        };
+        let doubts = gather(&[answer(0, &[&of(0, 1)]), answer(1, &[&of(1, 0)])]);
+        let told: Vec<_> = doubts.values().map(|doubt| (&doubt.held_by[..], &doubt.waits_for[..])).collect();
+        assert_eq!(told, [(&[0][..], &[1][..]), (&[1][..], &[0][..])]);
     }
 }

@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::post::{Arrival, Post};
 use super::{Context, pause};
 use crate::bank::io::AskedVerb;
-use crate::commit::coordinator::{Coordinator, Do, Event, Standing, Strategy, Verdict};
+use crate::commit::coordinator::{Answer, Coordinator, Do, Event, Standing, Strategy, Verdict};
 use crate::crash::{self, Step};
 use crate::ids::{BankId, BankSet, TxId};
 use crate::limits::VOTE_TIMEOUT_MS;
@@ -119,7 +119,7 @@ impl Drive<'_> {
                 Some(Arrival::Opened(..)) => {}
                 Some(Arrival::Answer(bank, verb, reply, took)) => {
                     self.note_answer(bank, verb, &reply, took);
-                    self.event(Event::Answered(bank, verb, reply)).await;
+                    self.event(Event::Answered(bank, verb, Answer::Believed(reply))).await;
                 }
                 Some(Arrival::Lost(bank, verb, loss)) => {
                     let row = self.row(bank);

@@ -5,6 +5,8 @@ use super::asking::{self, Answer};
 use super::failure::Failure;
 use super::output::{ErrorPart, Shown, Tone, plain, utc};
 use super::overview::{PendingView, pending_of_all, views};
+use crate::commit::claims::{self, Claim, Refusal};
+use crate::commit::token::{Digest, Said};
 use crate::ids::{BankId, Time, TxId};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
@@ -41,10 +43,12 @@ pub async fn resolve(context: &Context, tx: TxId) -> Shown {
         let address = asking::address(context, bank)?;
         let mut conversation = asking::connect(context, bank, address).await?;
         let status = conversation.ask(&Request::Status(tx_ref.clone())).await?;
-        if matches!(status, Reply::Ok(..)) {
-            return conversation.ask(&Request::Commit(tx_ref.clone(), Vec::new())).await;
+        if !matches!(status, Reply::Ok(..)) {
+            return Ok(status);
         }
-        Ok(status)
+        let ended = conversation.ask(&Request::Commit(tx_ref.clone(), Vec::new())).await?;
+        // Its OK tells of which bytes; a DOUBT does not.
+        Ok(if matches!(ended, Reply::Committed(..) | Reply::Aborted(..)) { ended } else { status })
     })
     .await;
     let rows = answers.iter().map(|answer| {
@@ -115,9 +119,11 @@ fn why_not(tx: &TxId, waiting_for: &[u8], answers: &[Answer<Reply>]) -> Option<S
 fn says(answer: &Answer<Reply>) -> (&'static str, Tone, String) {
     match &answer.said {
         Err(failure) => ("offline", Tone::Bad, failure.to_string()),
-        Ok(Reply::Committed(_, time, _)) => ("committed", Tone::Good, utc(*time)),
-        Ok(Reply::Aborted(_, token, reason)) => {
-            ("aborted", Tone::Bad, format!("bank {} refused: {reason}", token.bank))
+        Ok(Reply::Committed(_, time, _, _)) => ("committed", Tone::Good, utc(*time)),
+        Ok(Reply::Aborted(_, token, reason, _)) => {
+            let who = if token.said == Said::Aborted { "aborted at bank" } else { "bank" };
+            let words = if token.said == Said::Aborted { "" } else { " refused" };
+            ("aborted", Tone::Bad, format!("{who} {}{words}: {reason}", token.bank))
         }
         Ok(Reply::Ok(..)) => ("undecided", Tone::Open, String::new()),
         Ok(Reply::Doubt(_, text)) => ("undecided", Tone::Open, text.clone()),
@@ -131,36 +137,76 @@ fn says(answer: &Answer<Reply>) -> (&'static str, Tone, String) {
     }
 }
 
-/// What all answers together mean. Any bank's outcome is everyone's.
+/// What all answers together mean.
 fn outcome(tx: &TxId, answers: &[Answer<Reply>]) -> (&'static str, Option<Time>, Option<Failure>) {
-    let said = || answers.iter().filter_map(|answer| answer.said.as_ref().ok());
-    let committed =
-        said().find_map(|reply| if let Reply::Committed(_, time, _) = reply { Some(*time) } else { None });
-    if committed.is_some() {
-        return ("committed", committed, None);
-    }
-    let aborted = said().find_map(|reply| {
-        if let Reply::Aborted(_, token, reason) = reply { Some((token.bank, *reason)) } else { None }
-    });
-    if let Some((bank, reason)) = aborted {
-        return ("aborted", None, Some(Failure::Aborted(format!("aborted: bank {bank} refused: {reason}"))));
-    }
+    let said = answers.iter().map(|answer| (answer.bank, answer.said.as_ref().ok()));
     let offline = asking::first_failure(answers);
-    if said().any(|reply| matches!(reply, Reply::Ok(..) | Reply::Doubt(..))) {
-        let text =
-            format!("not known yet: transaction {tx} is undecided; ask again with: cliente resolve {tx}");
-        return ("undecided", None, Some(Failure::Doubt(text)));
+    let why = offline.as_ref().map_or_else(String::new, |failure| format!("; {failure}"));
+    match claims::claim(said) {
+        Claim::Committed(time) => ("committed", Some(time), None),
+        Claim::Aborted(refusal) => {
+            ("aborted", None, Some(Failure::Aborted(format!("aborted: {}", refusal_words(&refusal)))))
+        }
+        Claim::Undecided => {
+            let text =
+                format!("not known yet: transaction {tx} is undecided; ask again with: cliente resolve {tx}");
+            ("undecided", None, Some(Failure::Doubt(text)))
+        }
+        Claim::NotKnown(refusal) => {
+            let text = format!(
+                "not known: {}, which says nothing of bytes that do not name it{why}",
+                refusal_words(&refusal)
+            );
+            ("not-known", None, Some(Failure::Doubt(text)))
+        }
+        Claim::Several(ends) => {
+            let ends: Vec<String> = ends.iter().map(|(digest, end)| end_words(digest, end)).collect();
+            let text = format!(
+                "not the same transaction: the id {tx} stands for {} of them: {}",
+                ends.len(),
+                ends.join("; ")
+            );
+            ("several", None, Some(Failure::Doubt(text)))
+        }
+        Claim::Unknown => unknown(tx, answers, offline),
     }
-    if said().any(|reply| matches!(reply, Reply::Unknown(_))) && offline.is_none() {
-        let text = format!("no bank has voted on transaction {tx}; nothing of it has happened");
-        return ("unknown", None, Some(Failure::Refused { reason: None, text }));
+}
+
+fn refusal_words(refusal: &Refusal) -> String {
+    match refusal.by {
+        Some(bank) => format!("bank {bank} refused: {}", refusal.reason),
+        None => refusal.reason.to_string(),
     }
-    let heard = said().filter(|reply| matches!(reply, Reply::Unknown(_))).count();
-    if let (Some(Failure::NoConnection(why)), 1..) = (&offline, heard) {
-        let text =
-            format!("none of the {heard} banks that answered has voted on transaction {tx}, and {why}");
-        return ("unknown", None, Some(Failure::NoConnection(text)));
-    }
-    let none = Failure::Own("no bank gave an answer that can be read".into());
-    ("unknown", None, Some(offline.unwrap_or(none)))
+}
+
+fn end_words(digest: &Digest, end: &Claim) -> String {
+    let end = match end {
+        Claim::Committed(time) => format!("committed at {}", utc(*time)),
+        Claim::Aborted(refusal) => format!("aborted, {}", refusal_words(refusal)),
+        Claim::Undecided | Claim::NotKnown(_) | Claim::Several(_) | Claim::Unknown => "undecided".to_owned(),
+    };
+    let digest = format!("{digest:?}");
+    format!("{}… {end}", digest.get(..8).unwrap_or(&digest))
+}
+
+/// No bank that answers has voted on it.
+fn unknown(
+    tx: &TxId,
+    answers: &[Answer<Reply>],
+    offline: Option<Failure>,
+) -> (&'static str, Option<Time>, Option<Failure>) {
+    let said = answers.iter().filter_map(|answer| answer.said.as_ref().ok());
+    let heard = said.filter(|reply| matches!(reply, Reply::Unknown(_))).count();
+    let failure = match (offline, heard) {
+        (None, 1..) => {
+            let text = format!("no bank has voted on transaction {tx}; nothing of it has happened");
+            Failure::Refused { reason: None, text }
+        }
+        (Some(Failure::NoConnection(why)), 1..) => Failure::NoConnection(format!(
+            "none of the {heard} banks that answered has voted on transaction {tx}, and {why}"
+        )),
+        (Some(failure), _) => failure,
+        (None, 0) => Failure::Own("no bank gave an answer that can be read".into()),
+    };
+    ("unknown", None, Some(failure))
 }

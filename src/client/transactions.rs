@@ -375,8 +375,8 @@ async fn via(context: &Context, bank: BankId, tx: TxId, transaction: Transaction
 
 fn ending_of_execute(tx: &TxId, bank: BankId, reply: &Reply) -> Ending {
     match reply {
-        Reply::Committed(_, time, _) => Ending::committed(*time),
-        Reply::Aborted(_, token, reason) => Ending::aborted(token.bank, *reason, "", &[]),
+        Reply::Committed(_, time, _, _) => Ending::committed(*time),
+        Reply::Aborted(_, token, reason, _) => Ending::aborted(token.bank, *reason, "", &[]),
         Reply::Doubt(_, text) => Ending::doubt(tx, &format!("bank {bank} says: {text}")),
         // An ERR is sent before anything is.
         Reply::Err(reason, text) | Reply::Refused(reason, text) => {

@@ -5,7 +5,7 @@
 //! clocks are its caller's; so is the checking of MACs, which only banks can do.
 
 use crate::bank::io::{AskedVerb, Message};
-use crate::commit::token::Token;
+use crate::commit::token::{Digest, Token};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
@@ -29,8 +29,8 @@ pub enum Event {
         /// Who can't be reached.
         unreachable: BankSet,
     },
-    /// A bank answered this verb.
-    Answered(BankId, AskedVerb, Reply),
+    /// A bank answered this verb, and this is what its answer counts for.
+    Answered(BankId, AskedVerb, Answer),
     /// What a bank was asked last stays unanswered: its connection is lost, or could not be made again.
     Lost(BankId, AskedVerb),
     /// The vote time-out, or later the wait for answers to ABORT, is over.
@@ -38,6 +38,69 @@ pub enum Event {
     /// The driving bank's own vote: asked for by `Do::VoteSelf` or `Do::RefuseSelf`, given to another's PREPARE
     /// meanwhile, or recorded before `Begin`.
     OwnVote(Token, Option<(Reason, String)>),
+}
+
+/// What an answer counts for. A bank that drives has it proved (`proof`); `cliente`, which has no key, believes what
+/// the connection says that it opened to that bank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// What this reply says, to a driver that has no key.
+    Believed(Reply),
+    /// Banks hold OK on these bytes.
+    Granted(Vec<Token>),
+    /// A bank can never vote OK on these bytes, or they are aborted.
+    Refused {
+        /// What convinces the others.
+        token: Token,
+        /// Why.
+        reason: Reason,
+        /// In words; may be empty.
+        text: String,
+    },
+    /// These bytes are committed, as these tokens prove.
+    Committed(Time, Vec<Token>),
+    /// The bank says COMMITTED, with this token of its OK.
+    SaysCommitted(Time, Token),
+    /// Nothing: it counts as silence, as an ERR does, and what answers another question.
+    Nothing,
+}
+
+impl Answer {
+    /// What a driver without a key takes from the answer of `bank` about the bytes with `digest`.
+    fn believed(bank: BankId, verb: AskedVerb, digest: &Digest, reply: Reply) -> Answer {
+        let other_bytes = |token| Answer::Refused { token, reason: Reason::DuplicateId, text: String::new() };
+        match reply {
+            Reply::Ok(_, token) if verb == AskedVerb::Prepare && token.bank == bank => {
+                if token.grants(digest) { Answer::Granted(vec![token]) } else { other_bytes(token) }
+            }
+            Reply::Nok(_, token, reason, text) if token.bank == bank && token.refuses(digest) => {
+                Answer::Refused { token, reason, text }
+            }
+            // A bank that was asked and says ABORTED can never vote OK on any bytes of this id again. Its statement
+            // convinces every other bank; the token beside it may be that bank's own.
+            Reply::Aborted(_, token, reason, statement) => {
+                let token = statement.filter(|said| said.bank == bank).unwrap_or(token);
+                Answer::Refused { token, reason, text: String::new() }
+            }
+            Reply::Committed(_, time, token, _) if token.bank == bank => {
+                if token.grants(digest) {
+                    Answer::SaysCommitted(time, token)
+                } else {
+                    other_bytes(token)
+                }
+            }
+            Reply::Ok(..)
+            | Reply::Nok(..)
+            | Reply::Committed(..)
+            | Reply::Doubt(..)
+            | Reply::Unknown(_)
+            | Reply::Done(_)
+            | Reply::Refused(..)
+            | Reply::Err(..)
+            | Reply::Pong
+            | Reply::Bye => Answer::Nothing,
+        }
+    }
 }
 
 /// What a driver must do.
@@ -100,7 +163,7 @@ pub struct Coordinator {
     strategy: Strategy,
     seats: Vec<Seat>,
     phase: Phase,
-    told: bool,
+    told: Option<Verdict>,
 }
 
 /// One named bank.
@@ -131,7 +194,7 @@ impl Coordinator {
     pub fn new(tx: TxId, transaction: Arc<Transaction>, strategy: Strategy) -> Coordinator {
         let seat = |bank| Seat { bank, standing: Standing::Unasked, given_up: false, owes: 0 };
         let seats = transaction.banks().iter().map(seat).collect();
-        Coordinator { tx, transaction, strategy, seats, phase: Phase::Voting, told: false }
+        Coordinator { tx, transaction, strategy, seats, phase: Phase::Voting, told: None }
     }
 
     /// What follows from `event`.
@@ -139,7 +202,11 @@ impl Coordinator {
         let mut todo = Vec::new();
         match event {
             Event::Begin { unreachable } => self.begin(unreachable, &mut todo),
-            Event::Answered(bank, verb, reply) => self.answered(bank, verb, reply, &mut todo),
+            Event::Answered(bank, verb, Answer::Believed(reply)) => {
+                let answer = Answer::believed(bank, verb, self.transaction.digest(), reply);
+                self.answered(bank, answer, &mut todo);
+            }
+            Event::Answered(bank, _, answer) => self.answered(bank, answer, &mut todo),
             Event::Lost(bank, verb) => self.lost(bank, verb, &mut todo),
             Event::TimeOut => self.time_out(&mut todo),
             Event::OwnVote(token, None) => self.granted(token.bank, token, &mut todo),
@@ -167,12 +234,25 @@ impl Coordinator {
 
     /// Has it told its verdict, and has every message it sent been answered or lost? Then it may leave.
     pub fn is_done(&self) -> bool {
-        self.told && self.seats.iter().all(|seat| seat.owes == 0)
+        self.has_told() && self.seats.iter().all(|seat| seat.owes == 0)
     }
 
     /// Has it told its verdict?
     pub fn has_told(&self) -> bool {
-        self.told
+        self.told.is_some()
+    }
+
+    /// The verdict that it told.
+    pub fn told(&self) -> Option<&Verdict> {
+        self.told.as_ref()
+    }
+
+    /// The tokens that prove the commit, where it is one.
+    pub fn proof(&self) -> &[Token] {
+        match &self.phase {
+            Phase::Commit(tokens) => tokens,
+            Phase::Voting | Phase::GivingUp | Phase::Abort(_) => &[],
+        }
     }
 
     fn begin(&mut self, unreachable: BankSet, todo: &mut Vec<Do>) {
@@ -196,33 +276,22 @@ impl Coordinator {
         }
     }
 
-    fn answered(&mut self, bank: BankId, verb: AskedVerb, reply: Reply, todo: &mut Vec<Do>) {
+    fn answered(&mut self, bank: BankId, answer: Answer, todo: &mut Vec<Do>) {
         let Some(at) = self.settle_debt(bank) else { return };
-        let digest = *self.transaction.digest();
-        match reply {
-            Reply::Ok(_, token) if verb == AskedVerb::Prepare && token.bank == bank => {
-                if token.grants(&digest) {
-                    self.granted(bank, token, todo);
-                } else {
-                    self.refused(bank, token, Reason::DuplicateId, String::new(), todo);
+        match answer {
+            Answer::Granted(tokens) => {
+                let says_it = tokens.iter().any(|token| token.bank == bank);
+                for token in tokens {
+                    self.granted(token.bank, token, todo);
+                }
+                if !says_it {
+                    self.silent(at, todo);
                 }
             }
-            Reply::Nok(_, token, reason, text) if token.bank == bank && token.refuses(&digest) => {
-                self.refused(bank, token, reason, text, todo);
-            }
-            // A bank that was asked and says ABORTED can never vote OK on any bytes of this id again.
-            Reply::Aborted(_, token, reason) => self.refused(bank, token, reason, String::new(), todo),
-            Reply::Committed(_, time, token) => self.committed(at, time, token, todo),
-            // An ERR counts as silence, and so does what answers another question.
-            Reply::Ok(..)
-            | Reply::Nok(..)
-            | Reply::Doubt(..)
-            | Reply::Unknown(_)
-            | Reply::Done(_)
-            | Reply::Refused(..)
-            | Reply::Err(..)
-            | Reply::Pong
-            | Reply::Bye => self.silent(at, todo),
+            Answer::Refused { token, reason, text } => self.refused(bank, token, reason, text, todo),
+            Answer::Committed(time, tokens) => self.proved(time, tokens, todo),
+            Answer::SaysCommitted(time, token) => self.committed(at, time, token, todo),
+            Answer::Nothing | Answer::Believed(_) => self.silent(at, todo),
         }
     }
 
@@ -234,21 +303,24 @@ impl Coordinator {
         }
     }
 
+    /// It is committed, whatever is still missing here.
+    fn proved(&mut self, time: Time, tokens: Vec<Token>, todo: &mut Vec<Do>) {
+        if matches!(self.phase, Phase::Voting | Phase::GivingUp) {
+            self.phase = Phase::Commit(tokens);
+            self.tell(Verdict::Committed(time), todo);
+            self.send_outcome(todo);
+        }
+    }
+
     /// COMMITTED counts only with the very token that this bank's OK to our own PREPARE carried; without one we
-    /// ask for it with PREPARE again. For other bytes it refuses ours.
+    /// ask for it with PREPARE again.
     fn committed(&mut self, at: usize, time: Time, token: Token, todo: &mut Vec<Do>) {
         if matches!(self.phase, Phase::Commit(_) | Phase::Abort(_)) {
             return; // The answer to our COMMIT.
         }
         let seat = &self.seats[at];
-        if token.bank != seat.bank {
-            self.silent(at, todo);
-        } else if !token.grants(self.transaction.digest()) {
-            self.refused(seat.bank, token, Reason::DuplicateId, String::new(), todo);
-        } else if seat.standing == Standing::Ok(token) {
-            self.phase = Phase::Commit(self.tokens());
-            self.tell(Verdict::Committed(time), todo);
-            self.send_outcome(todo);
+        if seat.standing == Standing::Ok(token) {
+            self.proved(time, self.tokens(), todo);
         } else if seat.owes == 0 {
             self.prepare(at, todo);
         }
@@ -444,8 +516,8 @@ impl Coordinator {
     }
 
     fn tell(&mut self, verdict: Verdict, todo: &mut Vec<Do>) {
-        if !self.told {
-            self.told = true;
+        if self.told.is_none() {
+            self.told = Some(verdict.clone());
             todo.push(Do::Tell(verdict));
         }
     }

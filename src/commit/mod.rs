@@ -1,5 +1,8 @@
-//! The commit protocol's own parts: tokens of votes, readings of clocks, and the coordinator that every driver runs. Pure.
+//! The commit protocol's own parts: tokens, what they prove, readings of clocks, and the coordinator that every driver
+//! runs. Pure.
 
+pub mod claims;
 pub mod coordinator;
+pub mod proof;
 pub mod reading;
 pub mod token;

@@ -1,10 +1,11 @@
-//! Tokens: one bank's vote in a text that others can check.
+//! Tokens: what one bank says of a transaction, in a text that other banks can check.
 //!
-//! A token binds bank, verdict, transaction id, digest of the transaction's bytes and the vote's time under a
-//! keyed BLAKE3 MAC with the consortium's key. A tombstone's token binds no bytes. Without a key a token has
-//! the same text with an empty MAC: from a driver it proves nothing, between banks it still tells bytes and time.
+//! A token binds what is said, bank, transaction id, digest of the transaction's bytes and a time under a keyed
+//! BLAKE3 MAC with the consortium's key. `O` and `N` are votes: a bank makes one for an id, ever. `C` and `A` are
+//! statements of a bank about its own journal, made anew for each answer. A tombstone's token binds no bytes.
+//! What tokens together prove is decided in `proof`.
 //!
-//! Text: `<O|N><bank>.<time>.<digest, hex, or empty>.<mac, hex, or empty>`, opaque to a driver.
+//! Text: `<O|N|C|A><bank>.<time>.<digest, hex, or empty>.<mac, hex, or empty>`, opaque to a driver.
 
 use crate::ids::{BankId, Time, TxId};
 use crate::wire::text::write_decimal;
@@ -37,39 +38,92 @@ pub enum Verdict {
     No,
 }
 
-/// One bank's vote, as told to others.
+/// What a token says. Variants are only ever added at the end: their position is their code in journals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Said {
+    /// `O`: I vote OK on these bytes. The time is the vote's.
+    Ok,
+    /// `N`: I vote NOK, on these bytes or on the id alone. The time is the vote's.
+    No,
+    /// `C`: I hold OK on these bytes, and they are committed. The time is the commit's.
+    Committed,
+    /// `A`: I hold OK on these bytes, and they are aborted. The time is that of my vote.
+    Aborted,
+}
+
+impl Said {
+    const ALL: [Said; 4] = [Said::Ok, Said::No, Said::Committed, Said::Aborted];
+
+    fn letter(self) -> u8 {
+        match self {
+            Said::Ok => b'O',
+            Said::No => b'N',
+            Said::Committed => b'C',
+            Said::Aborted => b'A',
+        }
+    }
+
+    /// What stands for it in the MAC.
+    fn code(self) -> u8 {
+        match self {
+            Said::Ok => 1,
+            Said::No => 2,
+            Said::Committed => 3,
+            Said::Aborted => 4,
+        }
+    }
+}
+
+impl From<Verdict> for Said {
+    fn from(verdict: Verdict) -> Said {
+        match verdict {
+            Verdict::Ok => Said::Ok,
+            Verdict::No => Said::No,
+        }
+    }
+}
+
+/// What one bank says of a transaction, as told to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
-    /// What it voted.
-    pub verdict: Verdict,
-    /// Whose vote it is.
+    /// What it says.
+    pub said: Said,
+    /// Who says it.
     pub bank: BankId,
-    /// The vote's time on that bank's clock.
+    /// The vote's time on that bank's clock; of `C` the commit's.
     pub time: Time,
     /// The bytes voted on; a tombstone has none.
     pub digest: Option<Digest>,
-    /// The MAC, unless the consortium has no key.
+    /// The MAC. Journals of the time without a key hold tokens that have none.
     pub mac: Option<[u8; 16]>,
 }
 
 impl Token {
     /// Is it a NOK, or a tombstone's?
     pub fn is_refusal(&self) -> bool {
-        self.verdict == Verdict::No
+        self.said == Said::No
     }
 
-    /// Does this vote refuse the bytes with `digest` for ever? A NOK does, and so does an OK on other bytes:
-    /// a bank votes once for an id.
+    /// Does its bank hold a vote that refuses the bytes with `digest` for ever? A NOK does, and so does an OK on
+    /// other bytes: a bank votes once for an id.
     pub fn refuses(&self, digest: &Digest) -> bool {
-        match self.verdict {
-            Verdict::No => true,
-            Verdict::Ok => self.digest.as_ref() != Some(digest),
+        match self.said {
+            Said::No => true,
+            Said::Ok | Said::Committed | Said::Aborted => self.digest.as_ref() != Some(digest),
         }
     }
 
     /// Is this an OK on the bytes with `digest`?
     pub fn grants(&self, digest: &Digest) -> bool {
-        self.verdict == Verdict::Ok && self.digest.as_ref() == Some(digest)
+        self.said == Said::Ok && self.digest.as_ref() == Some(digest)
+    }
+
+    /// When its bank voted, where it tells that.
+    pub fn vote_time(&self) -> Option<Time> {
+        match self.said {
+            Said::Ok | Said::No | Said::Aborted => Some(self.time),
+            Said::Committed => None,
+        }
     }
 
     /// Reads a token's text. What is not a token is `None`: it counts as if it had not been given.
@@ -79,35 +133,29 @@ impl Token {
         if parts.next().is_some() || !head.is_ascii() {
             return None;
         }
-        let verdict = match head.as_bytes().first()? {
-            b'O' => Verdict::Ok,
-            b'N' => Verdict::No,
-            _ => return None,
-        };
+        let letter = *head.as_bytes().first()?;
+        let said = Said::ALL.into_iter().find(|said| said.letter() == letter)?;
         let bank = BankId::try_from(decimal(&head[1..])?.try_into().ok().filter(|b: &u8| *b < 16)?).ok()?;
         let time = Time(decimal(time)?);
         let digest = match digest {
             "" => None,
             hex => Some(Digest(unhex(hex)?)),
         };
-        if time > Time::MAX || (verdict == Verdict::Ok && digest.is_none()) {
+        if time > Time::MAX || (said != Said::No && digest.is_none()) {
             return None;
         }
         let mac = match mac {
             "" => None,
             hex => Some(unhex(hex)?),
         };
-        Some(Token { verdict, bank, time, digest, mac })
+        Some(Token { said, bank, time, digest, mac })
     }
 }
 
 impl Token {
     /// Appends its text.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        out.push(match self.verdict {
-            Verdict::Ok => b'O',
-            Verdict::No => b'N',
-        });
+        out.push(self.said.letter());
         write_decimal(out, i64::from(self.bank.as_u8()));
         out.push(b'.');
         write_decimal(out, self.time.0);
@@ -130,79 +178,90 @@ impl fmt::Display for Token {
     }
 }
 
-/// What seals tokens: the consortium's symmetric key, or nothing.
+/// What seals tokens: the consortium's symmetric key.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Seal(Option<[u8; 32]>);
+pub struct Seal([u8; 32]);
 
 impl fmt::Debug for Seal {
     /// The key itself is never shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Seal(keyed)" } else { "Seal(none)" })
+        write!(f, "Seal({})", self.key_id())
+    }
+}
+
+/// Tells keys apart without showing them: a keyed hash of a constant.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyId(pub [u8; 8]);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&hex::<16>(&self.0)).unwrap_or(""))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl KeyId {
+    /// Reads its 16 hex digits.
+    pub fn parse(text: &str) -> Option<KeyId> {
+        unhex(text).map(KeyId)
     }
 }
 
 impl Seal {
-    /// A consortium with a key.
+    /// The seal of the consortium whose key this is.
     pub fn keyed(key: [u8; 32]) -> Seal {
-        Seal(Some(key))
+        Seal(key)
     }
 
-    /// A consortium without one: tokens prove nothing.
-    pub fn none() -> Seal {
-        Seal(None)
+    /// The key's public id.
+    pub fn key_id(&self) -> KeyId {
+        let id = blake3::keyed_hash(&self.0, b"consorcio key id");
+        KeyId(*id.as_bytes().first_chunk().unwrap_or(&[0; 8]))
     }
 
-    /// Has the consortium a key?
-    pub fn is_keyed(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// The token of a vote.
+    /// The token of a vote or a statement.
     pub fn token(
         &self,
         bank: BankId,
-        verdict: Verdict,
+        said: impl Into<Said>,
         tx: &TxId,
         digest: Option<Digest>,
         time: Time,
     ) -> Token {
-        let mut token = Token { verdict, bank, time, digest, mac: None };
-        token.mac = self.token_mac(tx, &token).map(|mac| *mac.as_bytes().first_chunk().unwrap_or(&[0; 16]));
+        let mut token = Token { said: said.into(), bank, time, digest, mac: None };
+        token.mac = Some(*self.token_mac(tx, &token).as_bytes().first_chunk().unwrap_or(&[0; 16]));
         token
     }
 
-    /// Was `token` made with this key, for `tx`? Without a key nothing is.
+    /// Was `token` made with this key, for `tx`?
     pub fn proves(&self, tx: &TxId, token: &Token) -> bool {
-        match (self.token_mac(tx, token), &token.mac) {
-            (Some(ours), Some(theirs)) => {
-                let mut padded = *ours.as_bytes();
-                padded[..16].copy_from_slice(theirs);
-                ours == blake3::Hash::from_bytes(padded) // compares in constant time
-            }
-            _ => false,
-        }
+        let Some(theirs) = &token.mac else { return false };
+        let ours = self.token_mac(tx, token);
+        let mut padded = *ours.as_bytes();
+        padded[..16].copy_from_slice(theirs);
+        ours == blake3::Hash::from_bytes(padded) // compares in constant time
     }
 
-    /// A MAC over `parts`, each with its length before it; `None` without a key.
-    pub fn mac(&self, context: &str, parts: &[&[u8]]) -> Option<blake3::Hash> {
-        let key = self.0.as_ref()?;
-        let mut hasher = blake3::Hasher::new_keyed(key);
+    /// A MAC over `parts`, each with its length before it.
+    pub fn mac(&self, context: &str, parts: &[&[u8]]) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
         for part in std::iter::once(&context.as_bytes()).chain(parts) {
             hasher.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
             hasher.update(part);
         }
-        Some(hasher.finalize())
+        hasher.finalize()
     }
 
-    fn token_mac(&self, tx: &TxId, token: &Token) -> Option<blake3::Hash> {
-        let key = self.0.as_ref()?;
+    fn token_mac(&self, tx: &TxId, token: &Token) -> blake3::Hash {
         // One buffer of fixed layout and one hash: this runs for every vote and every token checked.
         let mut text = [0u8; 128];
         let id = tx.as_str().as_bytes();
-        text[0] = match token.verdict {
-            Verdict::Ok => 1,
-            Verdict::No => 2,
-        };
+        text[0] = token.said.code();
         text[1] = token.bank.as_u8();
         text[2] = u8::from(token.digest.is_some());
         text[3] = u8::try_from(id.len()).unwrap_or(u8::MAX);
@@ -210,7 +269,7 @@ impl Seal {
         text[12..44].copy_from_slice(&token.digest.map_or([0; 32], |digest| digest.0));
         text[44..44 + id.len()].copy_from_slice(id);
         text[108..].copy_from_slice(b"consorcio vote token");
-        Some(blake3::keyed_hash(key, &text))
+        blake3::keyed_hash(&self.0, &text)
     }
 }
 
@@ -272,11 +331,17 @@ mod tests {
 
     #[test]
     fn text_and_back() {
-        for seal in [Seal::none(), Seal::keyed([7; 32])] {
-            let token = sample(&seal);
+        let seal = Seal::keyed([7; 32]);
+        let token = sample(&seal);
+        for said in Said::ALL {
+            let token = seal.token(token.bank, said, &tx("t1"), token.digest, token.time);
             assert_eq!(Token::parse(&token.to_string()), Some(token));
-            let tombstone = seal.token(token.bank, Verdict::No, &tx("t1"), None, token.time);
-            assert_eq!(Token::parse(&tombstone.to_string()), Some(tombstone));
+            assert!(seal.proves(&tx("t1"), &token));
+        }
+        let tombstone = seal.token(token.bank, Verdict::No, &tx("t1"), None, token.time);
+        assert_eq!(Token::parse(&tombstone.to_string()), Some(tombstone));
+        for said in ["O", "C", "A"] {
+            assert_eq!(Token::parse(&format!("{said}2.7..")), None, "{said} is about bytes");
         }
     }
 
@@ -287,9 +352,10 @@ mod tests {
         assert!(seal.proves(&tx("t1"), &token));
         assert!(!seal.proves(&tx("t2"), &token), "its own id only");
         assert!(!Seal::keyed([8; 32]).proves(&tx("t1"), &token), "its own key only");
-        assert!(!Seal::none().proves(&tx("t1"), &token), "without a key nothing is proved");
         let forged = [
-            Token { verdict: Verdict::No, ..token },
+            Token { said: Said::No, ..token },
+            Token { said: Said::Committed, ..token },
+            Token { said: Said::Aborted, ..token },
             Token { bank: BankId::new(1).unwrap(), ..token },
             Token { time: Time(1), ..token },
             Token { digest: Some(Digest::of(b"{ }")), ..token },

@@ -65,6 +65,38 @@ pub fn make_key_file(path: &Path) -> Result<(), KeyError> {
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)
 }
 
+/// Reads the key in the file at `path`, or makes it there. Banks that start at once make one key: it is written
+/// aside, synced, and then given its name, which fails where the file is there. So nobody reads half a key.
+///
+/// # Errors
+/// When it can't be read or made, others can read it too, or it holds something else.
+pub fn read_or_make_key_file(path: &Path) -> Result<[u8; 32], KeyError> {
+    let io = |error| KeyError::Io { path: path.to_owned(), error };
+    match read_key_file(path) {
+        Err(KeyError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
+        read => return read,
+    }
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| io(io::Error::other(error)))?;
+    let mut aside = path.file_name().unwrap_or_default().to_owned();
+    aside.push(format!(".{:016x}.new", u64::from_le_bytes(random)));
+    let aside = path.with_file_name(aside);
+    make_key_file(&aside)?;
+    let named = std::fs::hard_link(&aside, path);
+    let gone = std::fs::remove_file(&aside);
+    match named {
+        // Another bank was faster: its key is everyone's.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        named => named.and(gone).and_then(|()| sync_folder_of(path)).map_err(io)?,
+    }
+    read_key_file(path)
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
 fn key_of(bytes: &[u8]) -> Option<[u8; 32]> {
     if let Ok(raw) = bytes.try_into() {
         return Some(raw);
@@ -92,6 +124,21 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(make_key_file(&path).unwrap_err().to_string().contains("exists"));
         assert_eq!(read_key_file(&path).unwrap(), key);
+    }
+
+    #[test]
+    fn banks_that_start_at_once_make_one_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let keys: Vec<[u8; 32]> = std::thread::scope(|scope| {
+            let starts: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| read_or_make_key_file(&path).unwrap())).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        });
+        assert!(keys.iter().all(|key| *key == keys[0] && *key != [0; 32]));
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(left.len(), 1, "nothing is left beside the key: {left:?}");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -37,6 +37,7 @@ names! {
     AccountOpened "account" "An account."
     ClockMoved "clock" "The clock, moved for a cut."
     Stopped "stopped" "This bank forgot a promise."
+    KeyKnown "key" "The consortium's key, by its id."
     OutsideCommitted "outside-committed" "An outside coordinator's OK."
     OutsideAborted "outside-aborted" "An outside coordinator's NOK."
     DroveCommitted "drove-committed" "What was driven without a part in it: committed."

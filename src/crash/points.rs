@@ -92,6 +92,7 @@ impl Kind {
             Record::Stopped { .. } => Kind::Stopped,
             Record::OutsideVoted { refusal: None, .. } => Kind::OutsideCommitted,
             Record::OutsideVoted { refusal: Some(_), .. } => Kind::OutsideAborted,
+            Record::KeyKnown { .. } => Kind::KeyKnown,
             Record::Drove { refusal: None, .. } => Kind::DroveCommitted,
             Record::Drove { refusal: Some(_), .. } => Kind::DroveAborted,
         }
@@ -195,7 +196,7 @@ impl Answer {
             Reply::Ok(..) => Answer::Ok,
             Reply::Nok(..) => Answer::Nok,
             Reply::Committed(..) => Answer::Committed,
-            Reply::Aborted(_, token, _) if token.digest.is_none() => Answer::Tombstone,
+            Reply::Aborted(_, token, _, _) if token.digest.is_none() => Answer::Tombstone,
             Reply::Aborted(..) => Answer::Aborted,
             Reply::Doubt(..) => Answer::Doubt,
             Reply::Unknown(_) => Answer::Unknown,

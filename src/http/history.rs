@@ -1,7 +1,8 @@
 //! What became of transactions: all that this bank remembers, those that are undecided, and a single one.
 
+use crate::commit::claims::{self, Claim, Refusal};
 use crate::http::answers::{Event, Info, Op, Page, Pending, read_page};
-use crate::http::app::{App, unexpected, unforeseen};
+use crate::http::app::{App, unforeseen};
 use crate::http::call::Look;
 use crate::http::fields::{TX_RULE, given_number};
 use crate::http::key::Key;
@@ -316,20 +317,11 @@ pub async fn transaction(
 
 async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Outcome, Problem> {
     let own = app.ask(peer, Request::Status(tx.clone())).await?;
-    let reply = match own {
-        // This bank may only have driven it, and then has no vote on it.
-        Reply::Unknown(_) => lines::status_elsewhere(app, tx).await.unwrap_or(own),
-        Reply::Ok(..)
-        | Reply::Nok(..)
-        | Reply::Committed(..)
-        | Reply::Aborted(..)
-        | Reply::Doubt(..)
-        | Reply::Done(_)
-        | Reply::Refused(..)
-        | Reply::Err(..)
-        | Reply::Pong
-        | Reply::Bye => own,
-    };
+    let holds_ok = matches!(own, Reply::Ok(..) | Reply::Committed(..) | Reply::Aborted(_, _, _, Some(_)));
+    // A bank that holds no OK may only have driven it, or refused an id whose bytes do not name it.
+    let mut said =
+        if holds_ok { Vec::new() } else { lines::ask_others(app, &Request::Status(tx.clone())).await };
+    said.push((app.bank(), Some(own)));
     let outcome = |status| Outcome {
         id: tx.to_string(),
         status,
@@ -340,26 +332,30 @@ async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Outcome, Prob
         participantes: None,
         passos: None,
     };
-    match reply {
-        Reply::Committed(_, time, _) => Ok(Outcome { tempo_us: Some(time), ..outcome("completada") }),
-        Reply::Aborted(_, token, reason) => Ok(Outcome {
-            motivo: Some(reason.as_str()),
-            detalhes: Some(in_words(reason).to_owned()),
-            tempo_us: Some(token.time),
-            ..outcome("abortada")
+    let aborted = |refusal: Refusal| Outcome {
+        motivo: Some(refusal.reason.as_str()),
+        detalhes: Some(in_words(refusal.reason).to_owned()),
+        tempo_us: Some(refusal.time),
+        ..outcome("abortada")
+    };
+    match claims::claim(said.iter().map(|(bank, reply)| (*bank, reply.as_ref()))) {
+        Claim::Committed(time) => Ok(Outcome { tempo_us: Some(time), ..outcome("completada") }),
+        Claim::Aborted(refusal) => Ok(aborted(refusal)),
+        Claim::Undecided => Ok(outcome("pendente")),
+        // A bank refused the id, and another, which is silent, may hold OK on bytes that do not name it.
+        Claim::NotKnown(_) => Ok(Outcome {
+            detalhes: Some("resultado desconhecido: nem todos os bancos respondem".to_owned()),
+            ..outcome("pendente")
         }),
-        Reply::Ok(..) => Ok(outcome("pendente")),
-        Reply::Unknown(_) => {
+        Claim::Several(_) => Ok(Outcome {
+            motivo: Some(Reason::DuplicateId.as_str()),
+            detalhes: Some("este id é de mais de uma transação, com resultados próprios".to_owned()),
+            ..outcome("pendente")
+        }),
+        Claim::Unknown => {
             let error = "Transação desconhecida: nenhum banco que responde votou nela";
             Err(Problem::new(StatusCode::NOT_FOUND, error).about(tx))
         }
-        other @ (Reply::Nok(..)
-        | Reply::Doubt(..)
-        | Reply::Done(_)
-        | Reply::Refused(..)
-        | Reply::Err(..)
-        | Reply::Pong
-        | Reply::Bye) => Err(unexpected(&other)),
     }
 }
 

@@ -164,7 +164,7 @@ async fn execute(app: &App, call: &Call, ops: Vec<Op>, refused: &'static str) ->
         Reply::Committed(tx, ..) => {
             Ok(about(json(StatusCode::OK, &serde_json::json!({ "success": true })), &tx))
         }
-        Reply::Aborted(tx, _, reason) => Err(Problem::refused(told(refused, reason), reason).about(&tx)),
+        Reply::Aborted(tx, _, reason, _) => Err(Problem::refused(told(refused, reason), reason).about(&tx)),
         Reply::Err(reason, text) => {
             Err(Problem::refused(told(refused, reason), reason).with_details(&text).about(&tx))
         }

@@ -51,7 +51,7 @@ pub async fn commit(State(app): State<App>, call: Call) -> Result<Response, Prob
     let reply = app.ask_as_outside(call.peer, Request::Commit(tx.clone(), Vec::new())).await?;
     let committed = match reply {
         Reply::Committed(..) => Ok(()),
-        Reply::Aborted(_, _, reason) | Reply::Err(reason, _) => Err(Some(reason)),
+        Reply::Aborted(_, _, reason, _) | Reply::Err(reason, _) => Err(Some(reason)),
         // This bank has not voted on it.
         Reply::Doubt(..) => Err(None),
         other @ (Reply::Ok(..)

@@ -110,6 +110,7 @@ impl fmt::Display for Readable<'_> {
                 )
             }
             Record::ClockMoved { time } => write!(f, "clock time={time}"),
+            Record::KeyKnown { key } => write!(f, "key id={key}"),
             Record::Stopped { why } => write!(f, "stopped {why:?}"),
             Record::OutsideVoted { tx, own, time, refusal: None } => {
                 write!(f, "outside {tx} COMMITTED time={time} own-vote={}", own.time)

@@ -91,7 +91,7 @@ impl Queue {
             Input::Answer { .. }
             | Input::PeerUp(_)
             | Input::PeerDown(_)
-            | Input::PeerKnows(..)
+            | Input::PeerShows { .. }
             | Input::Tick
             | Input::Started => true,
         };
@@ -153,7 +153,7 @@ impl Queue {
             | Input::Answer { .. }
             | Input::PeerUp(_)
             | Input::PeerDown(_)
-            | Input::PeerKnows(..)
+            | Input::PeerShows { .. }
             | Input::Tick
             | Input::Started => return false,
         };
@@ -204,7 +204,7 @@ fn session_of(input: &Input) -> Option<SessionId> {
         Input::Answer { .. }
         | Input::PeerUp(_)
         | Input::PeerDown(_)
-        | Input::PeerKnows(..)
+        | Input::PeerShows { .. }
         | Input::Tick
         | Input::Started => None,
     }

@@ -83,6 +83,7 @@ fn left(out: &mut Vec<Leaving>) -> Vec<String> {
                 let line = String::from_utf8(line).unwrap();
                 line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
             }
+            Leaving::Close(bank) => format!("close {bank}"),
             Leaving::Send(sending) => format!("{:?}", sending.message.asked().verb),
         })
         .collect()

@@ -4,8 +4,8 @@
 //! to the disk and what may leave to where it goes.
 
 use crate::bank::Core;
-use crate::bank::io::{Input, Now, Outgoing, Past, Sending, Seq};
-use crate::ids::TxId;
+use crate::bank::io::{CoreStep, Input, Now, Outgoing, Past, Sending, Seq};
+use crate::ids::{BankId, TxId};
 use crate::journal::{Batch, JournalError, Reader};
 use crate::limits::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, FORGOTTEN_IN_A_TICK_MAX, LAZY_SYNC_MS_MAX, LINE_BYTES_MAX,
@@ -29,6 +29,8 @@ pub enum Leaving {
     Reply(Outgoing),
     /// A message to a peer.
     Send(Sending),
+    /// The link to this peer is to be closed: what comes over it proves nothing.
+    Close(BankId),
 }
 
 /// What became of the inputs that waited.
@@ -128,6 +130,8 @@ impl Writer {
             let entry = |step| Entry { at_us: now.wall_us, step: Step::of_core(step) };
             steps.extend(output.steps.iter().map(entry));
         }
+        let unproved = output.steps.iter().filter_map(CoreStep::unproved);
+        out.extend(unproved.map(Leaving::Close));
         for reply in output.replies {
             self.release.leave(reply.after, Leaving::Reply(reply), out);
         }
@@ -200,12 +204,10 @@ impl Writer {
                 None => return Ok(()),
             },
             Input::Answer { asked, past, .. } => (&asked.tx, past),
-            Input::Closed(_)
-            | Input::PeerUp(_)
-            | Input::PeerDown(_)
-            | Input::PeerKnows(..)
-            | Input::Tick
-            | Input::Started => return Ok(()),
+            Input::PeerShows { tx, past, .. } => (tx, past),
+            Input::Closed(_) | Input::PeerUp(_) | Input::PeerDown(_) | Input::Tick | Input::Started => {
+                return Ok(());
+            }
         };
         if !self.core.knows(tx) {
             *past = self.past.lookup(tx)?.map(|record| Past { record });

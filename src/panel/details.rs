@@ -83,6 +83,9 @@ fn in_portuguese(detail: &Detail) -> String {
         Detail::BankSilent => "um banco não respondeu, e este ainda não tinha votado".into(),
         Detail::OtherBytes => "este identificador já foi usado para outro conteúdo".into(),
         Detail::OtherBytesMeanwhile => "o identificador foi usado para outro conteúdo enquanto isso".into(),
+        Detail::DroveForOthers => {
+            "este banco a conduziu sem tomar parte nela; um banco que ela nomeia sabe como terminou".into()
+        }
         Detail::OtherBytesDriven => "este identificador está em uso aqui com outro conteúdo".into(),
         Detail::RefusedBefore => "já tinham pedido a este banco que recusasse este identificador".into(),
         Detail::RefusedForOutside => "foi recusada pelo seu coordenador externo".into(),
@@ -182,6 +185,7 @@ fn in_english(detail: &Detail) -> String {
         | Detail::BankSilent
         | Detail::OtherBytes
         | Detail::OtherBytesMeanwhile
+        | Detail::DroveForOthers
         | Detail::OtherBytesDriven
         | Detail::RefusedBefore
         | Detail::RefusedForOutside

@@ -3,11 +3,13 @@
 //! The bank that dials says who it is, whom it believes it dials, and a fresh nonce: `PEER {hello}`. The one
 //! dialled answers with the same of its own and proves itself: a MAC over both nonces and all that is told. Then
 //! the dialler proves itself likewise: `PEER {proof}`. Each proof says in its MAC which role made it, so neither a
-//! reflected nor a repeated one fits. What is told counts only with its proof. Without a key there is no proof:
-//! then only what the _dialled_ address tells counts, since the dialler chose it. The dialled side is in `door`.
+//! reflected nor a repeated one fits. News on an open link is tokens, which prove themselves. The dialled side is in
+//! `door`.
 
 use crate::bank::Identity;
-use crate::ids::{BankId, Time};
+use crate::commit::token::Token;
+use crate::ids::{BankId, TxId};
+use crate::limits::PEER_VOTES_SHOWN_MAX;
 use serde::{Deserialize, Serialize};
 
 /// What the dialler tells first.
@@ -19,8 +21,8 @@ pub(super) struct Hello {
     pub(super) places: usize,
     /// Whom it believes it dials.
     pub(super) to: BankId,
-    /// Has its consortium a key?
-    pub(super) keyed: bool,
+    /// Its key's id in hex.
+    pub(super) key: String,
     /// 32 fresh bytes in hex.
     pub(super) nonce: String,
 }
@@ -34,29 +36,51 @@ pub(super) struct Welcome {
     pub(super) places: usize,
     /// Who it believes dials.
     pub(super) to: BankId,
+    /// Its key's id in hex.
+    pub(super) key: String,
     /// 32 fresh bytes in hex.
     pub(super) nonce: String,
-    /// The last vote of the dialler that it knows.
-    pub(super) seen: Time,
-    /// Its proof, with a key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) mac: Option<String>,
+    /// Its proof.
+    pub(super) mac: String,
 }
 
-/// What the dialler tells then, and what both tell later on an open link, without a MAC.
+/// What the dialler tells then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Seen {
-    /// The last vote of the other that it knows.
-    pub(super) seen: Time,
-    /// The dialler's proof, once, with a key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) mac: Option<String>,
+pub(super) struct Proof {
+    /// Its proof.
+    pub(super) mac: String,
+    /// News that goes with it.
+    #[serde(flatten)]
+    pub(super) news: News,
 }
 
-impl Seen {
-    /// The news on an open link.
-    pub(super) fn news(seen: Time) -> Seen {
-        Seen { seen, mac: None }
+/// What both tell on an open link. It has no MAC of its own: each token in it proves itself, or changes nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct News {
+    /// Votes of the other that this bank knows.
+    pub(super) seen: Vec<Shown>,
+}
+
+/// A vote, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Shown {
+    /// The transaction.
+    tx: String,
+    /// The vote's token.
+    token: String,
+}
+
+impl News {
+    /// News that shows these votes.
+    pub(super) fn of(votes: &[(TxId, Token)]) -> News {
+        let shown = |(tx, token): &(TxId, Token)| Shown { tx: tx.to_string(), token: token.to_string() };
+        News { seen: votes.iter().map(shown).collect() }
+    }
+
+    /// The votes that it shows: no more than a bank ever shows, and only what reads as one.
+    pub(super) fn votes(&self) -> Vec<(TxId, Token)> {
+        let read = |shown: &Shown| Some((TxId::new(&shown.tx).ok()?, Token::parse(&shown.token)?));
+        self.seen.iter().take(PEER_VOTES_SHOWN_MAX).filter_map(read).collect()
     }
 }
 
@@ -78,33 +102,28 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    /// The proof of `role`, which tells `seen`; `None` without a key.
-    pub(super) fn mac(&self, identity: &Identity, role: Role, seen: Time) -> Option<blake3::Hash> {
+    /// The proof of `role`.
+    pub(super) fn mac(&self, identity: &Identity, role: Role) -> blake3::Hash {
         let role: &[u8] = match role {
             Role::Dialler => b"dialler",
             Role::Dialled => b"dialled",
         };
         identity.seal.mac(
-            "consorcio link 1",
+            "consorcio link 2",
             &[
                 role,
                 &[self.dialler.as_u8(), self.dialled.as_u8()],
                 &u64::try_from(self.places).unwrap_or(u64::MAX).to_le_bytes(),
                 self.dialler_nonce.as_bytes(),
                 self.dialled_nonce.as_bytes(),
-                &seen.0.to_le_bytes(),
             ],
         )
     }
 
-    /// Does `told` prove `role`? Without a key nothing needs a proof, and nothing may pretend to be one.
-    pub(super) fn proves(&self, identity: &Identity, role: Role, seen: Time, told: Option<&str>) -> bool {
-        match (self.mac(identity, role, seen), told) {
-            // `Hash` compares in constant time.
-            (Some(ours), Some(told)) => blake3::Hash::from_hex(told).is_ok_and(|told| told == ours),
-            (Some(_), None) | (None, Some(_)) => false,
-            (None, None) => true,
-        }
+    /// Does `told` prove `role`?
+    pub(super) fn proves(&self, identity: &Identity, role: Role, told: &str) -> bool {
+        // `Hash` compares in constant time.
+        blake3::Hash::from_hex(told).is_ok_and(|told| told == self.mac(identity, role))
     }
 }
 
@@ -123,16 +142,6 @@ pub(super) fn write(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("plain structs of numbers and texts always have a JSON")
 }
 
-/// What is told on an open link.
-pub(super) fn news(json: &str) -> Result<Time, String> {
-    time(read::<Seen>(json)?.seen)
-}
-
-/// `told`, if there can be such a time.
-pub(super) fn time(told: Time) -> Result<Time, String> {
-    if (Time(0)..=Time::MAX).contains(&told) { Ok(told) } else { Err(format!("{told} is no time")) }
-}
-
 /// The dialler's side, up to its proof.
 #[derive(Debug)]
 pub(super) struct Dialling<'a> {
@@ -149,15 +158,14 @@ impl Dialling<'_> {
             bank: identity.bank,
             places: identity.places.len(),
             to: peer,
-            keyed: identity.seal.is_keyed(),
+            key: identity.seal.key_id().to_string(),
             nonce: nonce.to_hex().to_string(),
         };
         Ok((Dialling { identity, peer, nonce }, write(&hello)))
     }
 
-    /// What the peer told, if it is the right one and has proved it, and the JSON of the second line, which tells
-    /// `seen`.
-    pub(super) fn prove(self, welcome: &str, seen: Time) -> Result<(Time, String), String> {
+    /// The JSON of the second line, which shows `votes`, if the peer is the right one and has proved it.
+    pub(super) fn prove(self, welcome: &str, votes: &[(TxId, Token)]) -> Result<String, String> {
         let welcome: Welcome = read(welcome)?;
         same_consortium(self.identity, welcome.bank, welcome.places)?;
         if welcome.bank != self.peer {
@@ -166,7 +174,7 @@ impl Dialling<'_> {
         if welcome.to != self.identity.bank {
             return Err(format!("it takes this bank for {}", welcome.to));
         }
-        let told = time(welcome.seen)?;
+        same_key(self.identity, welcome.bank, &welcome.key)?;
         let pair = Pair {
             dialler: self.identity.bank,
             dialled: self.peer,
@@ -174,12 +182,25 @@ impl Dialling<'_> {
             dialler_nonce: self.nonce,
             dialled_nonce: blake3::Hash::from_hex(&welcome.nonce).map_err(|_| "no nonce".to_owned())?,
         };
-        if !pair.proves(self.identity, Role::Dialled, told, welcome.mac.as_deref()) {
+        if !pair.proves(self.identity, Role::Dialled, &welcome.mac) {
             return Err("it has not proved that it has the consortium's key".to_owned());
         }
-        let mac = pair.mac(self.identity, Role::Dialler, seen).map(|mac| mac.to_hex().to_string());
-        Ok((told, write(&Seen { seen, mac })))
+        let mac = pair.mac(self.identity, Role::Dialler).to_hex().to_string();
+        Ok(write(&Proof { mac, news: News::of(votes) }))
     }
+}
+
+/// The words by which a refusal for the key is known.
+pub const ANOTHER_KEY: &str = "another key";
+
+/// Has a bank that says this of itself the same key? Its id is no proof of it: that comes after.
+pub(super) fn same_key(identity: &Identity, bank: BankId, key: &str) -> Result<(), String> {
+    let ours = identity.seal.key_id().to_string();
+    if key == ours {
+        return Ok(());
+    }
+    let shown = crate::wire::text::shown(key);
+    Err(format!("bank {bank} has {ANOTHER_KEY}: {shown}, and bank {} has {ours}", identity.bank))
 }
 
 /// Is a bank that says this of itself another place of this consortium?

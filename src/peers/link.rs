@@ -3,15 +3,15 @@
 //! A link is down, being dialled, or open. While it is being dialled messages wait for it; while it is down after
 //! a dial that failed they are answered with nothing at once, so that a driver need not wait for its time-out.
 
-use super::handshake::{Seen, news, write};
+use super::handshake::{ANOTHER_KEY, News, read, write};
 use super::open::{Open, UnderWay, What, shown};
-use super::{Line, Shared};
+use super::{Line, Shared, shows};
 use crate::bank::io::{Asked, Input};
 use crate::crash::{self, Verb};
-use crate::ids::Time;
 use crate::limits::{PEER_WRITE_BYTES_MAX, SESSION_REQUESTS_MAX};
 use crate::steplog::{Entry, Step, wall_us};
 use crate::wire::reply::Reply;
+use std::io::Write as _;
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
@@ -107,11 +107,13 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
     async fn serve(&mut self, open: &mut Open) -> String {
         crash::step(crash::Step::LinkOpen);
         self.told_why = None;
+        self.line.broken.store(false, Relaxed);
         self.line.online.store(true, Relaxed);
-        if open.seen > Time(0) {
-            self.inputs.push(Input::PeerKnows(self.line.bank, open.seen));
-            self.step(Step::Known(self.line.bank, open.seen));
+        if let Some((_, newest)) = open.shown.last() {
+            self.step(Step::Known(self.line.bank, newest.time));
         }
+        let shown = std::mem::take(&mut open.shown);
+        self.inputs.extend(shows(self.line.bank, shown));
         self.inputs.push(Input::PeerUp(self.line.bank));
         self.step(Step::LinkUp(self.line.bank, open.began.elapsed().as_micros().try_into().unwrap_or(0)));
         self.deliver();
@@ -125,6 +127,9 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
             self.fill(open, now);
             if let Err(error) = open.write() {
                 return error.to_string();
+            }
+            if line.broken.swap(false, Relaxed) {
+                return "what it answers proves nothing".to_owned();
             }
             if self.shared.stopping() {
                 let until = *stop_at.get_or_insert(now + timing.stop);
@@ -168,18 +173,18 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
         if let Some(stop_at) = stop_at {
             return silent.min(stop_at);
         }
-        let tell = Some(open.tell_at).filter(|_| self.shared.known_of(self.line.bank) > open.told);
+        let tell = Some(open.tell_at).filter(|_| self.shared.knows_up_to(self.line.bank) > open.told);
         [open.ping, tell].into_iter().flatten().fold(silent, Instant::min)
     }
 
     /// Takes what waits into the out buffer, as far as there is room.
     fn fill(&mut self, open: &mut Open, now: Instant) {
         let stopping = self.shared.stopping(); // then only what was sent before goes out
-        let known = self.shared.known_of(self.line.bank);
-        if known > open.told && open.tell_at <= now && !stopping {
+        if self.shared.knows_up_to(self.line.bank) > open.told && open.tell_at <= now && !stopping {
+            let (known, votes) = self.shared.known_of(self.line.bank);
             open.told = known;
             open.tell_at = now + self.shared.timing.tell;
-            open.say(Verb::News, "PEER ", &write(&Seen::news(known)), What::Seen, now);
+            open.say(Verb::News, "PEER ", &write(&News::of(&votes)), What::Seen, now);
         }
         if open.ping.is_some_and(|at| at <= now) && !stopping {
             open.ping = None;
@@ -261,11 +266,8 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
             }
             (What::Seen, Reply::Done(json)) => {
                 crash::heard(Verb::News);
-                let news = news(&json)?;
-                if news > open.seen {
-                    open.seen = news;
-                    self.inputs.push(Input::PeerKnows(bank, news));
-                }
+                let news: News = read(&json)?;
+                self.inputs.extend(shows(bank, news.votes()));
             }
             (What::Ping | What::Seen, reply) => return Err(format!("not the answer: {}", shown(&reply))),
         }
@@ -289,8 +291,15 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
     }
 
     /// The link could not be made.
-    fn failed(&mut self, why: String) {
+    fn failed(&mut self, mut why: String) {
         self.lose_waiting();
+        if why.contains(ANOTHER_KEY) {
+            why = format!("bank {} has {ANOTHER_KEY} ({why})", self.line.bank);
+        }
+        if self.told_why.as_ref() != Some(&why) && why.contains(ANOTHER_KEY) {
+            // No time mends it: who starts banks must see it. Nothing can be done where stderr is gone.
+            let _ = writeln!(std::io::stderr(), "servidor: {why}");
+        }
         if self.told_why.as_ref() != Some(&why) && self.line.address.is_some() {
             self.line.keep_why(&why);
             self.step(Step::LinkDown(self.line.bank, why.as_str().into()));

@@ -15,10 +15,12 @@ mod open;
 mod tests;
 
 pub use door::Door;
+pub use handshake::ANOTHER_KEY;
 
 use crate::bank::Identity;
 use crate::bank::io::{Asked, Input, Message};
-use crate::ids::{BankId, Time};
+use crate::commit::token::Token;
+use crate::ids::{BankId, Time, TxId};
 use crate::limits::{
     BACKOFF_MS_MAX, BACKOFF_MS_MIN, BANKS_MAX, PEER_DIAL_WAIT_MS_MAX, PEER_PING_MS, PEER_QUEUE_MAX,
     PEER_SILENCE_MS_MAX, PEER_STEP_MS_MAX, PEER_STOP_MS_MAX, PEER_TELL_MS,
@@ -86,8 +88,10 @@ struct Shared {
     identity: Identity,
     steplog: StepLog,
     timing: Timing,
-    /// The last vote known of each bank, by position.
+    /// The last vote known of each bank, by position ...
     known: [AtomicI64; BANKS_MAX],
+    /// ... and the votes that are shown to it.
+    votes: [Mutex<Vec<(TxId, Token)>>; BANKS_MAX],
     /// By position; none for this bank itself.
     links: Vec<Option<Arc<Line>>>,
     stopping: AtomicBool,
@@ -107,6 +111,8 @@ struct Line {
     online: AtomicBool,
     /// Why it is down.
     why: Mutex<Option<String>>,
+    /// What came over the open link proves nothing: it is to be closed.
+    broken: AtomicBool,
     /// `u64::MAX` while not measured.
     latency_us: AtomicU64,
 }
@@ -143,12 +149,15 @@ impl Peers {
                 poked: AtomicBool::new(false),
                 online: AtomicBool::new(false),
                 why: Mutex::default(),
+                broken: AtomicBool::new(false),
                 latency_us: AtomicU64::new(u64::MAX),
             }))
         });
         let links = links.collect();
         let known = [const { AtomicI64::new(0) }; BANKS_MAX];
-        Peers(Arc::new(Shared { identity, steplog, timing, known, links, stopping: AtomicBool::new(false) }))
+        let votes = [const { Mutex::new(Vec::new()) }; BANKS_MAX];
+        let stopping = AtomicBool::new(false);
+        Peers(Arc::new(Shared { identity, steplog, timing, known, votes, links, stopping }))
     }
 
     /// One future for each other place, to be run until it ends, which it does some time after `shutdown`. What
@@ -183,16 +192,28 @@ impl Peers {
         }
     }
 
-    /// Tells the links what is known of each bank's last vote, by position; they tell the banks themselves.
-    pub fn know(&self, votes: &[Time; BANKS_MAX]) {
-        for (position, vote) in votes.iter().enumerate() {
-            let Some(known) = self.0.known.get(position) else { continue };
-            if known.load(Relaxed) < vote.0 {
+    /// Tells the links when each bank's last known vote was given, by position, and what votes are shown to one of
+    /// which a newer one is known; they show them to the banks themselves.
+    pub fn know(&self, times: &[Time; BANKS_MAX], shown_to: impl Fn(BankId) -> Vec<(TxId, Token)>) {
+        for (position, vote) in times.iter().enumerate() {
+            let (Some(known), Some(bank)) = (self.0.known.get(position), BankId::new(position)) else {
+                continue;
+            };
+            if bank != self.0.identity.bank && known.load(Relaxed) < vote.0 {
                 known.store(vote.0, Relaxed);
+                *self.0.votes[position].lock().unwrap_or_else(PoisonError::into_inner) = shown_to(bank);
                 if let Some(Some(line)) = self.0.links.get(position) {
                     line.wake.notify_one();
                 }
             }
+        }
+    }
+
+    /// Closes the open link to `peer`, whose answers prove nothing; it is dialled anew.
+    pub fn close(&self, peer: BankId) {
+        if let Some(Some(line)) = self.0.links.get(peer.index()) {
+            line.broken.store(true, Relaxed);
+            line.wake.notify_one();
         }
     }
 
@@ -212,22 +233,19 @@ impl Peers {
     }
 
     /// Answers a PEER line of the session behind `door`, and says what the node must hear of it.
-    pub fn answer(&self, door: &mut Door, json: &str) -> (Reply, Option<Input>) {
-        let known = |bank: BankId| self.0.known_of(bank);
-        let knows = |bank, told: Option<Time>| {
-            told.filter(|told| *told > Time(0)).map(|told| Input::PeerKnows(bank, told))
-        };
+    pub fn answer(&self, door: &mut Door, json: &str) -> (Reply, Vec<Input>) {
+        let known = |bank: BankId| self.0.known_of(bank).1;
         match door.answer(&self.0.identity, known, json) {
-            Ok(Answered::Told(json)) => (Reply::Done(json), None),
-            Ok(Answered::Opened(json, bank, told)) => {
+            Ok(Answered::Told(json)) => (Reply::Done(json), Vec::new()),
+            Ok(Answered::Opened(json, bank, shown)) => {
                 if let Some(Some(line)) = self.0.links.get(bank.index()) {
                     line.poked.store(true, Relaxed);
                     line.wake.notify_one();
                 }
-                (Reply::Done(json), knows(bank, told))
+                (Reply::Done(json), shows(bank, shown).collect())
             }
-            Ok(Answered::News(json, bank, told)) => (Reply::Done(json), knows(bank, told)),
-            Err(why) => (Reply::Refused(Reason::Refused, why), None),
+            Ok(Answered::News(json, bank, shown)) => (Reply::Done(json), shows(bank, shown).collect()),
+            Err(why) => (Reply::Refused(Reason::Refused, why), Vec::new()),
         }
     }
 
@@ -241,11 +259,24 @@ impl Peers {
 }
 
 impl Shared {
-    fn known_of(&self, bank: BankId) -> Time {
+    /// When the last vote that is known of `bank` was given.
+    fn knows_up_to(&self, bank: BankId) -> Time {
         self.known.get(bank.index()).map_or(Time(0), |known| Time(known.load(Relaxed)))
+    }
+
+    /// The same, and the votes that are shown to it.
+    fn known_of(&self, bank: BankId) -> (Time, Vec<(TxId, Token)>) {
+        let votes = self.votes.get(bank.index());
+        let votes = votes.map(|votes| votes.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        (self.knows_up_to(bank), votes.unwrap_or_default())
     }
 
     fn stopping(&self) -> bool {
         self.stopping.load(Relaxed)
     }
+}
+
+/// What the node hears of the votes that a peer showed.
+fn shows(peer: BankId, votes: Vec<(TxId, Token)>) -> impl Iterator<Item = Input> {
+    votes.into_iter().map(move |(tx, token)| Input::PeerShows { peer, tx, token, past: None })
 }

@@ -1,11 +1,11 @@
 //! The connection of an open link: dialled, proved, written and read. What its answers mean is not known here.
 
 use super::Shared;
-use super::handshake::{Dialling, news};
-use crate::bank::Identity;
+use super::handshake::{Dialling, News, read};
 use crate::bank::io::Asked;
+use crate::commit::token::Token;
 use crate::crash::{self, Step, Verb};
-use crate::ids::{BankId, Time};
+use crate::ids::{BankId, Time, TxId};
 use crate::wire::codec::Lines;
 use crate::wire::reply::Reply;
 use std::collections::VecDeque;
@@ -36,8 +36,8 @@ pub(super) struct Open {
     /// The last vote of the peer that it was told of, and when it may be told the next.
     pub(super) told: Time,
     pub(super) tell_at: Instant,
-    /// The last vote of this bank that the peer told of.
-    pub(super) seen: Time,
+    /// Votes of this bank that the peer showed when the link was opened.
+    pub(super) shown: Vec<(TxId, Token)>,
 }
 
 /// Something that the peer was asked.
@@ -59,7 +59,7 @@ impl Open {
         let began = Instant::now();
         let step = shared.timing.step;
         let late = |what: &str| format!("{what} did not come within {} ms", step.as_millis());
-        let stream = timeout(step, connect(&shared.identity, address));
+        let stream = timeout(step, connect(address));
         let stream = stream.await.map_err(|_| late(&format!("a connection to {address}")))??;
         crash::step(Step::LinkDialled);
         let now = Instant::now();
@@ -75,17 +75,17 @@ impl Open {
             ping: Some(now),
             told: Time(0),
             tell_at: now,
-            seen: Time(0),
+            shown: Vec::new(),
         };
         let (dialling, hello) = Dialling::begin(&shared.identity, bank)?;
         let welcome = timeout(step, open.ask(Verb::Hello, &hello)).await;
         let welcome = welcome.map_err(|_| late("the answer to its first line"))??;
-        let told = shared.known_of(bank);
-        let (seen, proof) = dialling.prove(&welcome, told)?;
+        let (told, votes) = shared.known_of(bank);
+        let proof = dialling.prove(&welcome, &votes)?;
         let answer = timeout(step, open.ask(Verb::Proof, &proof)).await;
-        let news = news(&answer.map_err(|_| late("the answer to its proof"))??)?;
+        let news: News = read(&answer.map_err(|_| late("the answer to its proof"))??)?;
         open.told = told;
-        open.seen = seen.max(news);
+        open.shown = news.votes();
         Ok(open)
     }
 
@@ -162,15 +162,9 @@ impl Open {
     }
 }
 
-async fn connect(identity: &Identity, address: &str) -> Result<TcpStream, String> {
+async fn connect(address: &str) -> Result<TcpStream, String> {
     let failed = |error: io::Error| format!("{address}: {error}");
-    let all = lookup_host(address).await.map_err(failed)?;
-    // Without a key whoever takes the address is believed, so only this machine is dialled.
-    let keyed = identity.seal.is_keyed();
-    let usable: Vec<SocketAddr> = all.filter(|at| keyed || at.ip().is_loopback()).collect();
-    if usable.is_empty() {
-        return Err(format!("{address}: without a key banks are dialled on loopback only"));
-    }
+    let usable: Vec<SocketAddr> = lookup_host(address).await.map_err(failed)?.collect();
     let stream = TcpStream::connect(&usable[..]).await.map_err(failed)?;
     // Where nobody listens, a port of the range for outgoing connections may connect to itself.
     if stream.local_addr().map_err(failed)? == stream.peer_addr().map_err(failed)? {

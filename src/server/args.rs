@@ -66,9 +66,13 @@ pub struct Options {
     /// The step log is DIR/servidor-PORT.log
     #[arg(long, value_name = "DIR", default_value = "logs", env = "CONSORCIO_LOG_DIR")]
     pub log_dir: PathBuf,
-    /// The consortium's key; without one this bank talks on loopback only (make one: servidor key FILE)
+    /// The consortium's key (make one: servidor key FILE); where all banks are on this machine's loopback, the first
+    /// one makes it in the data folder
     #[arg(long, value_name = "FILE", env = "CONSORCIO_KEY_FILE")]
     pub key_file: Option<PathBuf>,
+    /// Accepts another key than the one that this bank's journal knows, once
+    #[arg(long)]
+    pub new_key: bool,
     /// The switches of HTTP.
     #[command(flatten)]
     pub http: HttpArgs,
@@ -248,15 +252,15 @@ impl Options {
         }
     }
 
-    /// Without a key nothing may leave this machine.
+    /// A key that a bank made itself is known on this machine alone, so nothing may leave it.
     ///
     /// # Errors
     /// When this bank would listen or dial elsewhere.
     pub fn check_loopback(&self) -> Result<(), BadOptions> {
         match self.first_elsewhere() {
             Some(address) => Err(BadOptions(format!(
-                "{address} is not on this machine, and without a key anyone could pretend to be a bank: \
-                 give --key-file (make one: servidor key FILE)"
+                "{address} is not on this machine, and a key that a bank makes itself is: give all banks one \
+                 --key-file (make it: servidor key FILE)"
             ))),
             None => Ok(()),
         }
@@ -348,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_nothing_leaves_the_machine() {
+    fn without_a_key_file_nothing_leaves_the_machine() {
         assert!(options("").check_loopback().is_ok());
         assert!(options("--host localhost --consortium localhost:8886,-,[::1]:7").check_loopback().is_ok());
         for (line, named) in [

@@ -7,6 +7,7 @@ pub mod args;
 pub mod files;
 mod hello;
 pub mod inside;
+pub mod key;
 pub mod memory;
 pub mod operator;
 pub mod places;
@@ -195,17 +196,23 @@ impl Shared {
 
     /// Carries away what may leave the node.
     pub fn deliver(&self, out: &mut Vec<Leaving>, writer: &Writer) {
-        self.peers.know(&writer.core().known_votes());
+        let core = writer.core();
+        self.peers.know(&core.known_votes(), |bank| core.votes_shown_to(bank));
         // While somebody waits for a sync, it is under way or comes next, and its end brings us here again.
         let soon = writer.is_waited_for();
         let newest = writer.core().seq();
         let mut held = self.held.borrow_mut();
         let seats = self.seats.borrow();
         // Banks are told before callers are: who hears of a commit and goes on to another bank comes behind it.
-        for leaving in out.extract_if(.., |leaving| matches!(leaving, Leaving::Send(_))) {
-            let Leaving::Send(sending) = leaving else { continue };
-            self.settling.sent(sending.peer, &sending.message);
-            self.peers.send(sending.peer, sending.message);
+        for leaving in out.extract_if(.., |leaving| !matches!(leaving, Leaving::Reply(_))) {
+            match leaving {
+                Leaving::Send(sending) => {
+                    self.settling.sent(sending.peer, &sending.message);
+                    self.peers.send(sending.peer, sending.message);
+                }
+                Leaving::Close(bank) => self.peers.close(bank),
+                Leaving::Reply(_) => {}
+            }
         }
         for leaving in out.drain(..) {
             let Leaving::Reply(outgoing) = leaving else { continue };

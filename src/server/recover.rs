@@ -5,6 +5,7 @@ use crate::bank::{Core, Identity};
 use crate::config::{Consortium, follows};
 use crate::crash::{self, Step};
 use crate::journal::{self, Appender, BankReplica, FileDisk, Reader, Recovered};
+use crate::server::key::Key;
 use anyhow::{Context, bail};
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub fn open(
     folder: &Path,
     identity: &Identity,
     consortium: &Consortium,
+    key: &Key,
     notice: journal::Notice,
 ) -> anyhow::Result<Opened> {
     std::fs::create_dir_all(folder).with_context(|| format!("the folder {}", folder.display()))?;
@@ -52,12 +54,20 @@ pub fn open(
             .with_context(|| format!("the data in {} does not fit the consortium", folder.display()))?,
         None => true,
     };
+    let mut records = Vec::new();
     if changed {
-        let record = Record::Consortium { bank: identity.bank, places: identity.places.clone() };
+        records.push(Record::Consortium { bank: identity.bank, places: identity.places.clone() });
+    }
+    if key.follows(core.key())? {
+        records.push(Record::KeyKnown { key: identity.seal.key_id() });
+    }
+    if !records.is_empty() {
         let mut batch = reader.batch();
-        batch.push(core.seq() + 1, &record);
+        for record in records {
+            batch.push(core.seq() + 1, &record);
+            core.apply(&record);
+        }
         appender.append(&mut batch)?;
-        core.apply(&record);
     }
     Ok(Opened { core, appender, reader, recovered })
 }

@@ -436,9 +436,7 @@ impl Session {
     fn peer(&mut self, state: &mut SeatState, queue: &mut Queue, since_us: u64, json: &str) -> Reply {
         let was_client = self.door.origin() == Origin::Client;
         let (reply, told) = self.shared.peers.answer(&mut self.door, json);
-        if let Some(input) = told {
-            queue.push(since_us, input);
-        }
+        told.into_iter().for_each(|input| queue.push(since_us, input));
         if was_client && self.door.origin() == Origin::Link {
             if let Some(bank) = self.door.bank() {
                 self.who = Who::Link(self.seat.peer, bank);

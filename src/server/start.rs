@@ -4,8 +4,7 @@ use crate::bank::Identity;
 use crate::bank::io::Input;
 use crate::chain::chain;
 use crate::clock::{Filter, RELEASED_US};
-use crate::commit::token::Seal;
-use crate::config::{make_key_file, read_key_file};
+use crate::config::make_key_file;
 use crate::http;
 use crate::ids::BankId;
 use crate::journal;
@@ -17,6 +16,7 @@ use crate::node::run::{Fatal, run};
 use crate::node::writer::Writer;
 use crate::peers::Peers;
 use crate::server::args::{BadOptions, Cli, Command, Options, Switch};
+use crate::server::key::Key;
 use crate::server::operator::{self, tell};
 use crate::server::recover::{self, Opened};
 use crate::server::watch::{self, Told};
@@ -125,13 +125,7 @@ fn open_and_run(options: &Options, opened_log: &mut Option<StepLog>) -> anyhow::
     let bank = options.own_bank()?;
     options.check_demo()?;
     let mut bounds = options.bounds.bounds()?;
-    let seal = match &options.key_file {
-        Some(file) => Seal::keyed(read_key_file(file)?),
-        None => {
-            options.check_loopback()?;
-            Seal::none()
-        }
-    };
+    let key = Key::of(options)?;
     let mut http_bounds = options.http.bounds();
     let mut http_files = options.http.http.as_ref().map_or(0, |_| http_bounds.connections);
     let others = options.consortium.banks().len().saturating_sub(1);
@@ -154,7 +148,7 @@ fn open_and_run(options: &Options, opened_log: &mut Option<StepLog>) -> anyhow::
     if chosen {
         consortium = consortium.moved(bank, &options.own_address());
     }
-    let identity = Identity { bank, places: consortium.to_texts(), seal };
+    let identity = Identity { bank, places: consortium.to_texts(), seal: key.seal.clone() };
     let steplog = open_steplog(&options, &identity)?;
     *opened_log = Some(steplog.clone());
     steplog.flush_on_panic();
@@ -162,7 +156,7 @@ fn open_and_run(options: &Options, opened_log: &mut Option<StepLog>) -> anyhow::
     steplog.record(Step::Start(format!("servidor {version} bank {bank} of {consortium}").into()));
     tell_backlog(&steplog);
     let folder = options.data_dir.join(port.to_string());
-    let opened = recover::open(&folder, &identity, &consortium, notice(&steplog))?;
+    let opened = recover::open(&folder, &identity, &consortium, &key, notice(&steplog))?;
     tell_recovery(&opened, began, &steplog);
     let clock = opened.core.clock();
     let wall = Filter::start(machine(), clock, RELEASED_US, options.accept_clock)?;
@@ -311,10 +305,10 @@ impl Server {
             write_atomically(file, &format!("{}\n", self.options.port))
                 .with_context(|| format!("the port file {}", file.display()))?;
         }
-        let key = if self.identity.seal.is_keyed() { "key" } else { "no key" };
+        let key = self.identity.seal.key_id();
         let places = self.identity.places.len();
         let data = self.folder.display();
-        let line = format!("bank {} ready on {address} ({places} places, {key}, data {data})", self.bank);
+        let line = format!("bank {} ready on {address} ({places} places, key {key}, data {data})", self.bank);
         self.steplog.record(Step::Ready(line.as_str().into()));
         // A closed stdout is no reason for a bank not to work.
         let _ = writeln!(stdout(), "servidor: {line}").and_then(|()| stdout().flush());

@@ -53,6 +53,7 @@ impl Step {
             | Step::Receive { .. }
             | Step::Bad(..)
             | Step::Consortium(..)
+            | Step::Key(..)
             | Step::Clock(..)
             | Step::Send { .. }
             | Step::Query { .. }

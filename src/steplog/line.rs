@@ -144,6 +144,11 @@ fn detail(out: &mut Vec<u8>, step: &Step) {
             field(out, "places=", wide(*places));
             field(out, "seq=", *seq);
         }
+        Step::Key(key, seq) => {
+            next(out, "id=");
+            word(out, &key.to_string());
+            field(out, "seq=", *seq);
+        }
         Step::Clock(time, seq) => {
             signed(out, "time=", time.0);
             field(out, "seq=", *seq);

@@ -3,6 +3,7 @@
 //! A step holds names, numbers and static words; its text is made later, on the log's own thread (`line`).
 
 use crate::bank::io::{AskedVerb, DoubtCause, Seq};
+use crate::commit::token::KeyId;
 use crate::ids::{AccountNumber, BankId, BankSet, TaxId, Time, TxId};
 use crate::wire::Reason;
 use std::net::SocketAddr;
@@ -159,6 +160,8 @@ pub enum Step {
     Account(AccountNumber, Seq),
     /// The consortium's list was recorded: this bank's place and how many there are.
     Consortium(BankId, usize, Seq),
+    /// The consortium's key, by its id.
+    Key(KeyId, Seq),
     /// The clock was moved.
     Clock(Time, Seq),
     /// A message left for a bank.
@@ -272,6 +275,7 @@ impl Step {
             Step::Client(..) => "client",
             Step::Account(..) => "account",
             Step::Consortium(..) => "consortium",
+            Step::Key(..) => "key",
             Step::Clock(..) => "clock",
             Step::Send { verb: AskedVerb::Resolve, .. } => "ask",
             Step::Send { .. } | Step::Query { .. } => "send",
@@ -319,6 +323,7 @@ impl Step {
             | Step::Client(..)
             | Step::Account(..)
             | Step::Consortium(..)
+            | Step::Key(..)
             | Step::Clock(..)
             | Step::Sync { .. }
             | Step::LinkUp(..)
@@ -355,6 +360,7 @@ impl Step {
             | Step::Client(..)
             | Step::Account(..)
             | Step::Consortium(..)
+            | Step::Key(..)
             | Step::Clock(..)
             | Step::Doubt(..)
             | Step::Drive(_)
@@ -388,6 +394,7 @@ impl Step {
             | Step::Drove { .. }
             | Step::Client(..)
             | Step::Consortium(..)
+            | Step::Key(..)
             | Step::Clock(..)
             | Step::Send { .. }
             | Step::Doubt(..)

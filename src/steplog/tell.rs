@@ -5,7 +5,6 @@ use super::step::{Ending, Load, Said, Step, Who};
 use crate::bank::io::{Asked, AskedVerb, CoreStep, Message, Outcome, Seq};
 use crate::bank::record::Record;
 use crate::commit::coordinator;
-use crate::commit::token::Verdict;
 use crate::ids::{BankId, TxId};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
@@ -66,6 +65,7 @@ impl Step {
             Record::ClientAdded { client, .. } => Step::Client(client.cpf.clone(), seq),
             Record::AccountOpened { account, .. } => Step::Account(account.number.clone(), seq),
             Record::ClockMoved { time } => Step::Clock(*time, seq),
+            Record::KeyKnown { key } => Step::Key(*key, seq),
             Record::Stopped { why } => Step::Fault(why.as_str().into()),
             Record::Drove { tx, time, refusal, .. } => {
                 let ending = match refusal {
@@ -104,6 +104,13 @@ impl Step {
             CoreStep::Drive(tx) => Step::Drive(tx.clone()),
             CoreStep::Silent(tx, banks) => Step::Timeout(tx.clone(), *banks),
             CoreStep::GaveUp(tx) => Step::GaveUp(tx.clone()),
+            CoreStep::Unproved(tx, bank) => Step::Fault(
+                format!(
+                    "what bank {bank} answers about {tx} proves nothing (another key, or bytes changed on the way): \
+                     its link is closed, and it is asked again"
+                )
+                .into(),
+            ),
         }
     }
 
@@ -168,16 +175,16 @@ impl Said {
                 Said {
                     by: Some(token.bank),
                     // The token of a NOK `duplicate-id` repeats an earlier vote, perhaps an OK.
-                    time: Some(token.time).filter(|_| token.verdict == Verdict::No),
+                    time: Some(token.time).filter(|_| token.is_refusal()),
                     reason: Some(*reason),
                     text: text(words),
                     ..said("NOK")
                 },
             ),
-            Reply::Committed(tx, time, token) => {
+            Reply::Committed(tx, time, token, _) => {
                 (Some(tx), Said { by: Some(token.bank), time: Some(*time), ..said("COMMITTED") })
             }
-            Reply::Aborted(tx, token, reason) => {
+            Reply::Aborted(tx, token, reason, _) => {
                 (Some(tx), Said { by: Some(token.bank), reason: Some(*reason), ..said("ABORTED") })
             }
             Reply::Doubt(tx, words) => (Some(tx), Said { text: text(words), ..said("DOUBT") }),

@@ -26,7 +26,7 @@ fn tx(id: &str) -> TxId {
 }
 
 fn token(verdict: Verdict) -> Token {
-    Seal::none().token(bank(1), verdict, &tx("t1"), Some(Digest::of(b"{}")), Time(77))
+    Seal::keyed([9; 32]).token(bank(1), verdict, &tx("t1"), Some(Digest::of(b"{}")), Time(77))
 }
 
 fn client() -> Who {
@@ -159,7 +159,7 @@ fn every_event_has_its_line() {
             "reply tx=t1 peer=127.0.0.1:53012 NOK not-holder time=77 by=1 cpf",
         ),
         (
-            Step::of_reply(&Reply::Committed(tx("t1"), Time(99), token(Verdict::Ok)), client()),
+            Step::of_reply(&Reply::Committed(tx("t1"), Time(99), token(Verdict::Ok), None), client()),
             "reply tx=t1 peer=127.0.0.1:53012 COMMITTED time=99 by=1",
         ),
         (Step::of_reply(&Reply::Done("{}".into()), client()), "reply tx=- peer=127.0.0.1:53012 DONE"),
@@ -171,7 +171,7 @@ fn every_event_has_its_line() {
             Step::of_answer(
                 bank(1),
                 &asked(AskedVerb::Resolve),
-                Some(&Reply::Aborted(tx("t1"), token(Verdict::No), Reason::Refused)),
+                Some(&Reply::Aborted(tx("t1"), token(Verdict::No), Reason::Refused, None)),
             ),
             "answer tx=t1 peer=127.0.0.1:8887 bank=1 RESOLVE ABORTED refused by=1",
         ),

@@ -64,6 +64,7 @@ details! {
         BankSilent = "a bank was silent, and this one had not voted";
         OtherBytes = "this id was used for other bytes";
         OtherBytesMeanwhile = "the id was used for other bytes meanwhile";
+        DroveForOthers = "this bank drove it without a part in it; a bank that it names knows how it ended";
         OtherBytesDriven = "this id is being driven here with other bytes";
         RefusedBefore = "this bank was asked to refuse this id before";
         RefusedForOutside = "it was refused for its outside coordinator";

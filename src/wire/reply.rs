@@ -13,10 +13,10 @@ pub enum Reply {
     Ok(TxId, Token),
     /// `NOK <tx> <token> <reason> [text]`: voted NOK.
     Nok(TxId, Token, Reason, String),
-    /// `COMMITTED <tx> <time> <token>`
-    Committed(TxId, Time, Token),
-    /// `ABORTED <tx> <token> <reason>`
-    Aborted(TxId, Token, Reason),
+    /// `COMMITTED <tx> <time> <token> [<statement>]`: the bank's OK, and its `C`.
+    Committed(TxId, Time, Token, Option<Token>),
+    /// `ABORTED <tx> <token> <reason> [<statement>]`: the vote that refused, and the bank's `A` where it holds OK.
+    Aborted(TxId, Token, Reason, Option<Token>),
     /// `DOUBT <tx> <text>`
     Doubt(TxId, String),
     /// `UNKNOWN <tx>`
@@ -55,16 +55,18 @@ impl Reply {
                 space_text(out, start, reason.as_str());
                 space_text(out, start, text);
             }
-            Reply::Committed(tx, time, token) => {
+            Reply::Committed(tx, time, token, statement) => {
                 word_tx(out, b"COMMITTED ", tx);
                 out.push(b' ');
                 write_decimal(out, time.0);
                 space_token(out, token);
+                statement.iter().for_each(|said| space_token(out, said));
             }
-            Reply::Aborted(tx, token, reason) => {
+            Reply::Aborted(tx, token, reason, statement) => {
                 word_tx(out, b"ABORTED ", tx);
                 space_token(out, token);
                 space_text(out, start, reason.as_str());
+                statement.iter().for_each(|said| space_token(out, said));
             }
             Reply::Doubt(tx, text) => {
                 word_tx(out, b"DOUBT ", tx);
@@ -110,13 +112,13 @@ impl Reply {
                 let (tx, rest) = read_tx(rest)?;
                 let (time, rest) = read_time(rest)?;
                 let (token, rest) = read_token(rest)?;
-                end(rest, Reply::Committed(tx, time, token))
+                Ok(Reply::Committed(tx, time, token, read_statement(rest)))
             }
             "ABORTED" => {
                 let (tx, rest) = read_tx(rest)?;
                 let (token, rest) = read_token(rest)?;
                 let (reason, rest) = read_reason(rest)?;
-                end(rest, Reply::Aborted(tx, token, reason))
+                Ok(Reply::Aborted(tx, token, reason, read_statement(rest)))
             }
             "DOUBT" => {
                 let (tx, text) = read_tx(rest)?;
@@ -185,8 +187,8 @@ impl Reply {
         match self {
             Reply::Ok(tx, _)
             | Reply::Nok(tx, _, _, _)
-            | Reply::Committed(tx, _, _)
-            | Reply::Aborted(tx, _, _)
+            | Reply::Committed(tx, _, _, _)
+            | Reply::Aborted(tx, _, _, _)
             | Reply::Doubt(tx, _)
             | Reply::Unknown(tx) => Some(tx),
             Reply::Done(_) | Reply::Refused(_, _) | Reply::Err(_, _) | Reply::Pong | Reply::Bye => None,
@@ -261,16 +263,23 @@ fn read_time(text: &str) -> Result<(Time, &str), Fault> {
     Ok((time, rest))
 }
 
+/// A later version may know more reasons; what they have in common is that something was refused.
 fn read_reason(text: &str) -> Result<(Reason, &str), Fault> {
     let (word, rest) = split_word(text);
-    let reason = Reason::parse(word).ok_or_else(|| malformed("no reason in", word))?;
-    Ok((reason, rest))
+    let is_word = !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+    let reason = Reason::parse(word).or(is_word.then_some(Reason::Refused));
+    Ok((reason.ok_or_else(|| malformed("no reason in", word))?, rest))
+}
+
+/// The statement among the words that are left. Those that a later version adds are not known here.
+fn read_statement(rest: &str) -> Option<Token> {
+    rest.split([' ', '\t']).find_map(Token::parse)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::token::{Digest, Seal, Verdict};
+    use crate::commit::token::{Digest, Said, Seal, Verdict};
     use crate::ids::BankId;
     use proptest::prelude::*;
 
@@ -289,7 +298,34 @@ mod tests {
     }
 
     fn token() -> Token {
-        Seal::none().token(BankId::new(1).unwrap(), Verdict::No, &tx(), None, Time(7))
+        Token { said: Said::No, bank: BankId::new(1).unwrap(), time: Time(7), digest: None, mac: None }
+    }
+
+    const STATEMENT: &str = "A2.9.0000000000000000000000000000000000000000000000000000000000000000.";
+
+    fn said() -> Token {
+        let digest = Some(Digest([0; 32]));
+        Token { said: Said::Aborted, bank: BankId::new(2).unwrap(), time: Time(9), digest, mac: None }
+    }
+
+    #[test]
+    fn words_that_a_later_version_adds_are_not_minded() {
+        let aborted = Ok(Reply::Aborted(tx(), token(), Reason::Refused, Some(said())));
+        for line in [
+            format!("ABORTED t1 N1.7.. refused {STATEMENT}"),
+            format!("ABORTED t1 N1.7.. refused {STATEMENT} Z1.2.3.4 more"),
+            format!("ABORTED t1 N1.7.. refused more {STATEMENT}"),
+            // A reason that is not known here is one of them too.
+            format!("ABORTED t1 N1.7.. full-moon {STATEMENT}"),
+        ] {
+            assert_eq!(Reply::parse(&line), aborted, "{line}");
+        }
+        let nok = Ok(Reply::Nok(tx(), token(), Reason::Refused, "tonight".into()));
+        assert_eq!(Reply::parse("NOK t1 N1.7.. full-moon tonight"), nok);
+        assert_eq!(
+            Reply::parse("ABORTED t1 N1.7.. refused"),
+            Ok(Reply::Aborted(tx(), token(), Reason::Refused, None))
+        );
     }
 
     #[test]
@@ -298,8 +334,16 @@ mod tests {
             (Reply::Ok(tx(), token()), "OK t1 N1.7.."),
             (Reply::Nok(tx(), token(), Reason::Locked, "by t2".into()), "NOK t1 N1.7.. locked by t2"),
             (Reply::Nok(tx(), token(), Reason::Locked, String::new()), "NOK t1 N1.7.. locked"),
-            (Reply::Committed(tx(), Time(12), token()), "COMMITTED t1 12 N1.7.."),
-            (Reply::Aborted(tx(), token(), Reason::Refused), "ABORTED t1 N1.7.. refused"),
+            (Reply::Committed(tx(), Time(12), token(), None), "COMMITTED t1 12 N1.7.."),
+            (Reply::Aborted(tx(), token(), Reason::Refused, None), "ABORTED t1 N1.7.. refused"),
+            (
+                Reply::Committed(tx(), Time(12), token(), Some(said())),
+                &format!("COMMITTED t1 12 N1.7.. {STATEMENT}"),
+            ),
+            (
+                Reply::Aborted(tx(), token(), Reason::Refused, Some(said())),
+                &format!("ABORTED t1 N1.7.. refused {STATEMENT}"),
+            ),
             (Reply::Doubt(tx(), "bank 2 is silent".into()), "DOUBT t1 bank 2 is silent"),
             (Reply::Unknown(tx()), "UNKNOWN t1"),
             (Reply::Done("{\"a\":1}".into()), "DONE {\"a\":1}"),
@@ -342,7 +386,8 @@ mod tests {
             ("OK t1 N1.7.. more", "too many words at `more`"),
             ("COMMITTED t1 x N1.7..", "no time in `x`"),
             ("COMMITTED t1 9007199254740992 N1.7..", "no time"),
-            ("ABORTED t1 N1.7.. because", "no reason in `because`"),
+            ("ABORTED t1 N1.7.. Because", "no reason in `Because`"),
+            ("ABORTED t1 N1.7..", "no reason in"),
             ("PONG x", "too many words"),
         ] {
             let fault = Reply::parse(line).unwrap_err();
@@ -354,10 +399,11 @@ mod tests {
     fn tokens() -> impl Strategy<Value = Token> {
         (any::<bool>(), 0usize..16, 0..=Time::MAX.0, any::<Option<[u8; 8]>>(), any::<Option<[u8; 32]>>())
             .prop_map(|(ok, bank, time, bytes, key)| {
-                let seal = key.map_or(Seal::none(), Seal::keyed);
                 let digest = bytes.map(|bytes| Digest::of(&bytes));
                 let verdict = if ok && digest.is_some() { Verdict::Ok } else { Verdict::No };
-                seal.token(BankId::new(bank).unwrap(), verdict, &tx(), digest, Time(time))
+                let seal = Seal::keyed(key.unwrap_or_default());
+                let token = seal.token(BankId::new(bank).unwrap(), verdict, &tx(), digest, Time(time));
+                Token { mac: token.mac.filter(|_| key.is_some()), ..token }
             })
     }
 
@@ -369,12 +415,12 @@ mod tests {
             (ids(), tokens()).prop_map(|(tx, token)| Reply::Ok(tx, token)),
             (ids(), tokens(), reasons(), texts())
                 .prop_map(|(tx, token, r, text)| Reply::Nok(tx, token, r, text)),
-            (ids(), 0..=Time::MAX.0, tokens()).prop_map(|(tx, time, token)| Reply::Committed(
-                tx,
-                Time(time),
-                token
-            )),
-            (ids(), tokens(), reasons()).prop_map(|(tx, token, reason)| Reply::Aborted(tx, token, reason)),
+            (ids(), 0..=Time::MAX.0, tokens(), any::<bool>()).prop_map(|(tx, time, token, says)| {
+                Reply::Committed(tx, Time(time), token, Some(said()).filter(|_| says))
+            }),
+            (ids(), tokens(), reasons(), any::<bool>()).prop_map(|(tx, token, reason, says)| {
+                Reply::Aborted(tx, token, reason, Some(said()).filter(|_| says))
+            }),
             (ids(), texts()).prop_map(|(tx, text)| Reply::Doubt(tx, text)),
             ids().prop_map(Reply::Unknown),
             (reasons(), texts()).prop_map(|(reason, text)| Reply::Refused(reason, text)),

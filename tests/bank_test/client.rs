@@ -3,7 +3,7 @@
 use super::BANKS;
 use super::history::{Told, now_us};
 use consorcio::bank::io::AskedVerb;
-use consorcio::commit::coordinator::{Coordinator, Do, Event, Strategy, Verdict};
+use consorcio::commit::coordinator::{Answer, Coordinator, Do, Event, Strategy, Verdict};
 use consorcio::ids::{BankId, BankSet, TxId};
 use consorcio::limits::VOTE_TIMEOUT_MS;
 use consorcio::wire::reply::Reply;
@@ -128,7 +128,7 @@ impl Client {
             match self.next(timer.min(end)).await {
                 Some((bank, verb, Some(reply))) => {
                     answers += 1;
-                    events.push_back(Event::Answered(id(bank), verb, reply));
+                    events.push_back(Event::Answered(id(bank), verb, Answer::Believed(reply)));
                 }
                 Some((bank, verb, None)) => events.push_back(Event::Lost(id(bank), verb)),
                 None if told.is_some() || Instant::now() >= end => break,

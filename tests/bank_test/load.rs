@@ -167,8 +167,8 @@ async fn transact(tx: &str, text: &str, drivers: &[usize], client: &mut Client, 
     }
     let driver = drivers[random.below(drivers.len())];
     match client.ask(driver, &format!("EXECUTE {tx} {text}"), ANSWER_WITHIN).await {
-        Some(Reply::Committed(_, time, _)) => Told::Committed(time.0),
-        Some(Reply::Aborted(_, _, reason)) => Told::Aborted(reason.to_string()),
+        Some(Reply::Committed(_, time, _, _)) => Told::Committed(time.0),
+        Some(Reply::Aborted(_, _, reason, _)) => Told::Aborted(reason.to_string()),
         None | Some(Reply::Doubt(..) | Reply::Err(..)) => Told::Unknown { left: false },
         Some(other) => panic!("EXECUTE was answered with {other:?}"),
     }

@@ -29,6 +29,11 @@ struct Held {
     token: (Vote, consorcio::ids::Time, Option<Digest>),
 }
 
+/// The vote that a token of one is.
+pub fn vote_of(token: &Token) -> (Vote, consorcio::ids::Time, Option<Digest>) {
+    (if token.is_refusal() { Vote::No } else { Vote::Ok }, token.time, token.digest)
+}
+
 fn vote_in(record: &Record, tx: &TxId) -> Option<Held> {
     let held = |verdict, time, digest: Option<Digest>| {
         let granted = digest.filter(|_| verdict == Vote::Ok);
@@ -50,6 +55,7 @@ fn vote_in(record: &Record, tx: &TxId) -> Option<Held> {
         | Record::Consortium { .. }
         | Record::ClientAdded { .. }
         | Record::AccountOpened { .. }
+        | Record::KeyKnown { .. }
         | Record::ClockMoved { .. }
         | Record::Stopped { .. }
         | Record::Drove { .. }
@@ -76,6 +82,7 @@ fn end_in(record: &Record, tx: &TxId, digest: Digest) -> Option<bool> {
         | Record::Consortium { .. }
         | Record::ClientAdded { .. }
         | Record::AccountOpened { .. }
+        | Record::KeyKnown { .. }
         | Record::ClockMoved { .. }
         | Record::Stopped { .. }
         | Record::Drove { .. }
@@ -137,7 +144,10 @@ impl Town {
             Record::Drove { .. } => self.check_drove(at, record),
             Record::OutsideVoted { .. } => self.check_outside_vote(at, record, cause),
             Record::Stopped { why } => panic!("bank {at} stopped: {why}"),
-            Record::Consortium { .. } | Record::ClientAdded { .. } | Record::AccountOpened { .. } => {
+            Record::Consortium { .. }
+            | Record::ClientAdded { .. }
+            | Record::AccountOpened { .. }
+            | Record::KeyKnown { .. } => {
                 panic!("nobody asked bank {at} for {record:?}")
             }
         }
@@ -174,6 +184,7 @@ impl Town {
             | Record::Consortium { .. }
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
+            | Record::KeyKnown { .. }
             | Record::Drove { .. }
             | Record::OutsideVoted { .. } => {}
         }
@@ -213,9 +224,9 @@ impl Town {
             return;
         }
         let own = |tx: &TxId, token: &Token| {
-            let held = self.durable_vote(at, tx).is_some_and(|vote| {
-                token.bank == bank(at) && vote.token == (token.verdict, token.time, token.digest)
-            });
+            let held = self
+                .durable_vote(at, tx)
+                .is_some_and(|vote| token.bank == bank(at) && vote.token == vote_of(token));
             assert!(held, "bank {at} speaks a vote on {tx} that it does not durably hold: {token}");
         };
         match reply {
@@ -228,7 +239,7 @@ impl Town {
                     self.met.push("late PREPARE refused");
                 }
             }
-            Reply::Committed(tx, _, token) => {
+            Reply::Committed(tx, _, token, _) => {
                 let digest = executed.or(token.digest).unwrap();
                 assert!(
                     match self.bytes_of(tx, digest).has_outside() {
@@ -238,8 +249,8 @@ impl Town {
                     "bank {at} says that {tx} is committed; it is not"
                 );
             }
-            Reply::Aborted(tx, token, Reason::DuplicateId) if token.bank == bank(at) => own(tx, token),
-            Reply::Aborted(tx, _, _) => {
+            Reply::Aborted(tx, token, Reason::DuplicateId, _) if token.bank == bank(at) => own(tx, token),
+            Reply::Aborted(tx, _, _, _) => {
                 let position = self.base.txs.iter().position(|known| known == tx).unwrap();
                 // A bank that the bytes do not name knows nothing of them: only what it drives is told of those.
                 let named = self.base.bytes[position].iter().filter(|bytes| bytes.banks().has(bank(at)));

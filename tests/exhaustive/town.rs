@@ -79,7 +79,6 @@ pub struct Budget {
 #[derive(Debug, Clone)]
 pub struct Setup {
     pub banks: usize,
-    pub keyed: bool,
     /// What is opened at each bank, by number and money.
     pub accounts: Vec<Vec<(&'static str, i64)>>,
     /// Each transaction: its bytes, others under the same id that the liar may use, and how it is driven.
@@ -192,7 +191,7 @@ impl Base {
     fn new(setup: &Setup) -> Base {
         let places: Vec<String> = (0..setup.banks).map(|place| format!("bank:{place}")).collect();
         let identity = |at: usize| {
-            let seal = if setup.keyed { Seal::keyed([7; 32]) } else { Seal::none() };
+            let seal = Seal::keyed([7; 32]);
             Identity { bank: bank(at), places: places.clone(), seal }
         };
         let core = |at: usize| {

@@ -87,7 +87,6 @@ pub fn of(banks: usize, transactions: Vec<Driven>, budget: Budget) -> Setup {
     let accounts = [vec![("a", 10)], vec![("b", 10)], vec![("c", 10)]];
     Setup {
         banks,
-        keyed: true,
         accounts: accounts[..banks].to_vec(),
         transactions,
         budget,

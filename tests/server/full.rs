@@ -42,8 +42,11 @@ fn fill(
     look: impl Fn(&Shared),
 ) -> Vec<Vec<String>> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
-    let identity =
-        Identity { bank: BankId::new(0).unwrap(), places: vec!["127.0.0.1:1".into()], seal: Seal::none() };
+    let identity = Identity {
+        bank: BankId::new(0).unwrap(),
+        places: vec!["127.0.0.1:1".into()],
+        seal: Seal::keyed([7; 32]),
+    };
     let options = journal::Options { threads: false, ..journal::Options::default() };
     let mut replica = BankReplica::new(identity.clone());
     let (appender, reader, _) = journal::open(Arc::new(MemDisk::new()), options, &mut replica).unwrap();

@@ -63,6 +63,7 @@ impl Simulation<'_> {
                 Record::Consortium { .. }
                 | Record::ClientAdded { .. }
                 | Record::ClockMoved { .. }
+                | Record::KeyKnown { .. }
                 | Record::Drove { .. }
                 | Record::Stopped { .. } => {}
                 Record::OutsideVoted { tx, own, .. } => {
@@ -150,7 +151,7 @@ impl Simulation<'_> {
                     }
                 }
             }
-            Record::Consortium { .. } | Record::Stopped { .. } => {}
+            Record::Consortium { .. } | Record::KeyKnown { .. } | Record::Stopped { .. } => {}
         }
     }
 
@@ -216,8 +217,11 @@ impl Simulation<'_> {
         }
         let vote = self.facts(tx).vote(at);
         let vote = vote.unwrap_or_else(|| panic!("bank {at} speaks of a vote on {tx} that it does not hold"));
+        let verdict = if token.is_refusal() { Vote::No } else { Vote::Ok };
+        // The time of a `C` is the commit's.
+        let time = token.vote_time().unwrap_or(vote.time);
         assert_eq!(
-            (token.verdict, token.digest, token.time),
+            (verdict, token.digest, time),
             (vote.verdict, vote.digest, vote.time),
             "bank {at} has one vote on {tx}, and one token"
         );
@@ -236,8 +240,8 @@ impl Simulation<'_> {
         match &reply {
             Reply::Ok(tx, token)
             | Reply::Nok(tx, token, ..)
-            | Reply::Committed(tx, _, token)
-            | Reply::Aborted(tx, token, _) => {
+            | Reply::Committed(tx, _, token, _)
+            | Reply::Aborted(tx, token, _, _) => {
                 self.speaks(at, tx, token);
                 let facts = self.facts(tx);
                 if !facts.tokens.contains(token) {
@@ -253,8 +257,8 @@ impl Simulation<'_> {
             | Reply::Bye => {}
         }
         match &reply {
-            Reply::Committed(tx, _, token) => self.told_a_commit(at, tx, token),
-            Reply::Nok(_, _, Reason::DuplicateId, _) | Reply::Aborted(_, _, Reason::DuplicateId) => {
+            Reply::Committed(tx, _, token, _) => self.told_a_commit(at, tx, token),
+            Reply::Nok(_, _, Reason::DuplicateId, _) | Reply::Aborted(_, _, Reason::DuplicateId, _) => {
                 self.met.count("duplicate-id");
             }
             _ => {}
@@ -285,9 +289,9 @@ impl Simulation<'_> {
     fn caller_told(&mut self, number: usize, reply: &Reply) {
         let transaction = self.facts[number].versions[0].transaction.clone();
         match reply {
-            Reply::Committed(tx, time, _) => self.told_committed(&tx.clone(), &transaction, *time),
+            Reply::Committed(tx, time, _, _) => self.told_committed(&tx.clone(), &transaction, *time),
             // A bank that the transaction does not name says only that it knows the id for other bytes.
-            Reply::Aborted(_, _, Reason::DuplicateId) => {}
+            Reply::Aborted(_, _, Reason::DuplicateId, _) => {}
             Reply::Aborted(..) => self.facts[number].told.push((Some(*transaction.digest()), false)),
             _ => {}
         }

@@ -3,7 +3,7 @@
 use crate::simulation::{Simulation, bank};
 use crate::world::links::request_of;
 use consorcio::bank::io::{Asked, Message, Origin, SessionId};
-use consorcio::commit::coordinator::{Coordinator, Do, Event, Strategy, Verdict};
+use consorcio::commit::coordinator::{Answer, Coordinator, Do, Event, Strategy, Verdict};
 use consorcio::ids::{BankSet, Time};
 use consorcio::limits::VOTE_TIMEOUT_MS;
 use consorcio::wire::reply::Reply;
@@ -323,7 +323,7 @@ impl Simulation<'_> {
                 let Some(connection) = self.clients.connections.get(&session) else { return false };
                 let at = bank(connection.bank);
                 if let Some(driver) = connection.driver {
-                    self.drive(driver, Event::Answered(at, asked.verb, reply));
+                    self.drive(driver, Event::Answered(at, asked.verb, Answer::Believed(reply)));
                 }
             }
             Down::End => self.lose_for_client(session),

@@ -3,7 +3,7 @@
 use crate::facts::number;
 use crate::simulation::{Simulation, bank};
 use consorcio::bank::io::{Origin, SessionId};
-use consorcio::commit::token::{Token, Verdict as Vote};
+use consorcio::commit::token::{Said, Token};
 use consorcio::ids::{Time, TxId};
 use consorcio::wire::request::Request;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ impl Simulation<'_> {
     fn forged(&mut self, token: Token) -> Token {
         self.met.count("forged token");
         match self.random.below(4) {
-            0 => Token { verdict: if token.verdict == Vote::Ok { Vote::No } else { Vote::Ok }, ..token },
+            0 => Token { said: if token.is_refusal() { Said::Ok } else { Said::No }, ..token },
             1 => Token { bank: bank(self.random.below(self.banks())), ..token },
             2 => Token { time: Time(token.time.0 + 1), ..token },
             _ => Token { mac: None, ..token },

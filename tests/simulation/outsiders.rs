@@ -131,8 +131,8 @@ impl Simulation<'_> {
     /// Whoever is told how a transaction with an outside coordinator ended, is told what is so and stays so.
     pub fn told_from_outside(&mut self, at: usize, session: u64, reply: &Reply) {
         let (tx, committed, token) = match reply {
-            Reply::Committed(tx, time, token) => (tx, Some(*time), token),
-            Reply::Aborted(tx, token, _) => (tx, None, token),
+            Reply::Committed(tx, time, token, _) => (tx, Some(*time), token),
+            Reply::Aborted(tx, token, _, _) => (tx, None, token),
             _ => return,
         };
         let Some(digest) = token.digest else { return };

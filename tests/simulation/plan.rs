@@ -154,7 +154,6 @@ impl Next {
 /// How this run's world is, and what happens how often in it.
 pub struct Weather {
     pub banks: usize,
-    pub keyed: bool,
     pub disks: Option<Sizes>,
     /// Every record is synced at once.
     pub eager_sync: bool,
@@ -220,7 +219,6 @@ impl Weather {
         }
         Weather {
             banks: *random.of(&[2, 3, 3, 3, 3, 3, 4, 5]),
-            keyed: random.chance(70),
             disks: disks.then_some(sizes),
             eager_sync: !long && random.chance(20),
             forgetful: random.chance(50),

@@ -53,7 +53,7 @@ impl<'a> Simulation<'a> {
     pub fn new(plan: Plan, met: &'a mut Met) -> Simulation<'a> {
         let mut random = Random(plan.seed);
         let weather = Weather::of(&plan, &mut random);
-        let mut world = World::with_disks(weather.banks, weather.keyed, weather.disks);
+        let mut world = World::with_disks(weather.banks, weather.disks);
         world.crashes = plan.seed.wrapping_mul(1_000);
         world.closes_silent = true;
         world.tells_answers = met.wanted;

@@ -1,8 +1,8 @@
 //! Examples in the documentation, and how they are held against what really happens.
 //!
 //! A fenced block with the page's marker holds lines of connections: `0> PING` is sent to bank 0, `0< PONG` must come
-//! back, `0<` alone is the end of the connection; `0b` is a second connection to bank 0. `<token>`, `<time>`,
-//! `<number>`, `<nonce>`, `<proof>`, `<id>` and `<text>`, with any digits after the word, stand for anything of that
+//! back, `0<` alone is the end of the connection; `0b` is a second connection to bank 0. `<token>`, `<said>`, `<time>`,
+//! `<number>`, `<nonce>`, `<proof>`, `<key>`, `<id>` and `<text>`, with any digits after the word, stand for anything of that
 //! shape, and within their block always for the same.
 
 #![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
@@ -143,9 +143,9 @@ fn parts_of(line: &str) -> Vec<Part<'_>> {
 /// The characters that a placeholder may stand for.
 fn shape_of(name: &str) -> Result<fn(char) -> bool, String> {
     match name.trim_end_matches(|c: char| c.is_ascii_digit()) {
-        "token" => Ok(|c| c.is_ascii_alphanumeric() || c == '.'),
+        "token" | "said" => Ok(|c| c.is_ascii_alphanumeric() || c == '.'),
         "time" | "number" => Ok(|c| c.is_ascii_digit()),
-        "nonce" | "proof" => Ok(|c| c.is_ascii_hexdigit()),
+        "nonce" | "proof" | "key" => Ok(|c| c.is_ascii_hexdigit()),
         "id" => Ok(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')),
         "text" => Ok(|_| true),
         _ => Err(format!("<{name}> has no shape")),

@@ -97,12 +97,13 @@ impl World {
             quiet_since_us: 0,
         };
         self.links.insert(id, link);
-        // Each tells what it knows of the other's last vote; without a key only what the dialled one says counts.
-        let told = self.core(dialled).known_votes()[dialler];
-        self.input(dialler, &Input::PeerKnows(peer(dialled), told));
-        if self.keyed && self.is_up(dialler) {
-            let told = self.core(dialler).known_votes()[dialled];
-            self.input(dialled, &Input::PeerKnows(peer(dialler), told));
+        // Each shows the other the votes of its that it knows.
+        for (from, to) in [(dialled, dialler), (dialler, dialled)] {
+            let Some(core) = &self.nodes[from].core else { continue };
+            for (tx, token) in core.votes_shown_to(peer(to)) {
+                let past = self.past(to, &tx);
+                self.input(to, &Input::PeerShows { peer: peer(from), tx, token, past });
+            }
         }
         if self.is_up(dialler) && self.is_up(dialled) {
             self.input(dialler, &Input::PeerUp(peer(dialled)));

@@ -6,7 +6,7 @@ use super::World;
 use consorcio::bank::io::{Asked, AskedVerb, Input, Now, Outcome, Output, OwnVote};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
-use consorcio::commit::token::{Token, Verdict};
+use consorcio::commit::token::{Said, Token, Verdict};
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
@@ -104,9 +104,9 @@ pub trait Around {
     fn first_core(&self, bank: usize) -> Core;
     fn core_mut(&mut self, bank: usize) -> Option<&mut Core>;
 
-    fn token(&self, bank: usize, verdict: Verdict, tx: &TxId, like: &Token) -> Token {
+    fn token(&self, bank: usize, said: impl Into<Said>, tx: &TxId, like: &Token) -> Token {
         let id = self.identity_of(bank);
-        id.seal.token(id.bank, verdict, tx, like.digest, like.time)
+        id.seal.token(id.bank, said, tx, like.digest, like.time)
     }
 
     /// The transaction that a bank voted OK on under `tx`, and the vote's time, from its journal.
@@ -122,13 +122,8 @@ pub trait Around {
     fn refusal_of_another(&self, bank: usize, tx: &TxId) -> Option<Token> {
         let (transaction, time) = self.voted(bank, tx)?;
         let other = transaction.banks().iter().map(BankId::index).find(|other| *other != bank)?;
-        let like = Token {
-            verdict: Verdict::No,
-            bank: transaction.banks().iter().next()?,
-            time,
-            digest: None,
-            mac: None,
-        };
+        let like =
+            Token { said: Said::No, bank: transaction.banks().iter().next()?, time, digest: None, mac: None };
         Some(self.token(other, Verdict::No, tx, &like))
     }
 
@@ -140,7 +135,7 @@ pub trait Around {
             }
             (Some(Mistake::UnnamedToken), Request::Abort(tx, Some(token))) => {
                 let unnamed = self.voted(bank, &tx).is_some_and(|(transaction, _)| {
-                    !transaction.banks().has(token.bank) && token.verdict == Verdict::No
+                    !transaction.banks().has(token.bank) && token.is_refusal()
                 });
                 let forged = if unnamed { self.refusal_of_another(bank, &tx) } else { None };
                 Request::Abort(tx, forged.or(Some(token)))
@@ -163,30 +158,32 @@ pub trait Around {
             (Some(Mistake::SilenceTakenForAborted), AskedVerb::Resolve, None)
             | (Some(Mistake::UnknownTakenForAborted), AskedVerb::Resolve, Some(Reply::Unknown(_))) => {
                 let like = Token {
-                    verdict: Verdict::No,
+                    said: Said::No,
                     bank: self.identity_of(peer).bank,
                     time: Time(1),
                     digest: None,
                     mac: None,
                 };
                 let token = self.token(peer, Verdict::No, &asked.tx, &like);
-                Some(Reply::Aborted(asked.tx.clone(), token, Reason::Unreachable))
+                Some(Reply::Aborted(asked.tx.clone(), token, Reason::Unreachable, None))
             }
             (
                 Some(Mistake::CommittedBelieved),
                 AskedVerb::Resolve,
-                Some(Reply::Committed(tx, time, token)),
+                Some(Reply::Committed(tx, time, token, _)),
             ) => {
                 let own = self.voted(to, &tx);
                 let digest = own.map(|(transaction, _)| *transaction.digest());
                 let like = Token { digest: digest.or(token.digest), ..token };
                 let token = self.token(peer, Verdict::Ok, &tx, &like);
-                Some(Reply::Committed(tx, time, token))
+                let like = Token { time, ..like };
+                let said = Some(self.token(peer, Said::Committed, &tx, &like));
+                Some(Reply::Committed(tx, time, token, said))
             }
             (Some(Mistake::CommitRefusedForTime), AskedVerb::Resolve, Some(reply)) => {
                 let time = match &reply {
                     Reply::Ok(_, token) => token.time,
-                    Reply::Committed(_, time, _) => *time,
+                    Reply::Committed(_, time, _, _) => *time,
                     _ => Time::default(),
                 };
                 if self.is_ahead(to, time) { None } else { Some(reply) }

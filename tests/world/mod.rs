@@ -111,7 +111,6 @@ pub struct World {
     /// Memory forgets every outcome as soon as its record is durable: only the journal knows it.
     pub forgetful: bool,
     pub seen: Vec<Seen>,
-    keyed: bool,
     pub links: BTreeMap<u64, Link>,
     next_link: u64,
     slots: BTreeMap<u64, u64>,
@@ -129,12 +128,12 @@ pub struct World {
 
 impl World {
     /// So many banks, all running, linked, with nothing on their books.
-    pub fn new(banks: usize, keyed: bool) -> World {
-        World::with_disks(banks, keyed, None)
+    pub fn new(banks: usize) -> World {
+        World::with_disks(banks, None)
     }
 
     /// The same; with disks, their journals are the shipped ones.
-    pub fn with_disks(banks: usize, keyed: bool, disks: Option<Sizes>) -> World {
+    pub fn with_disks(banks: usize, disks: Option<Sizes>) -> World {
         let node = |bank| Node {
             core: None,
             journal: Vec::new(),
@@ -144,7 +143,7 @@ impl World {
             mono_us: 0,
             suspended_us: 0,
             clock: None,
-            shadow: Core::new(identity_of(banks, keyed, bank)),
+            shadow: Core::new(identity_of(banks, bank)),
             replies: Vec::new(),
             sends: Vec::new(),
             disk: disks.map(Disk::new),
@@ -161,7 +160,6 @@ impl World {
             follows_clocks: false,
             forgetful: false,
             seen: Vec::new(),
-            keyed,
             links: BTreeMap::new(),
             next_link: FIRST_LINK,
             slots: BTreeMap::new(),
@@ -178,7 +176,7 @@ impl World {
     }
 
     pub fn identity(&self, bank: usize) -> Identity {
-        identity_of(self.nodes.len(), self.keyed, bank)
+        identity_of(self.nodes.len(), bank)
     }
 
     pub fn is_up(&self, bank: usize) -> bool {
@@ -444,6 +442,8 @@ impl World {
             let seq = Seq::try_from(node.journal.len()).expect("a short journal");
             self.seen.push(Seen::Recorded { bank, seq, record });
         }
+        let unproved: Vec<usize> =
+            output.steps.iter().filter_map(CoreStep::unproved).map(BankId::index).collect();
         self.seen.extend(output.steps.into_iter().map(|step| Seen::Step { bank, step }));
         node.replies.extend(output.replies);
         node.sends.extend(output.sends);
@@ -458,6 +458,12 @@ impl World {
             self.crash(bank);
         } else {
             self.release(bank);
+            // A link over which nothing that proves itself comes is closed.
+            for peer in unproved {
+                if let Some(link) = self.link(bank, peer) {
+                    self.cut(link);
+                }
+            }
         }
     }
 
@@ -516,8 +522,7 @@ pub fn outside_request(bank: usize, line: &str) -> Result<Request, Fault> {
     Ok(Request::Prepare(tx, Arc::new(Transaction::with_outside(bank, ops)?)))
 }
 
-fn identity_of(banks: usize, keyed: bool, bank: usize) -> Identity {
+fn identity_of(banks: usize, bank: usize) -> Identity {
     let places = (0..banks).map(|place| format!("127.0.0.1:{}", 8886 + place)).collect();
-    let seal = if keyed { Seal::keyed([42; 32]) } else { Seal::none() };
-    Identity { bank: BankId::new(bank).expect("few banks"), places, seal }
+    Identity { bank: BankId::new(bank).expect("few banks"), places, seal: Seal::keyed([42; 32]) }
 }

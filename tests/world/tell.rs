@@ -4,7 +4,7 @@ use super::Seen;
 use consorcio::bank::io::{CoreStep, Message, Outcome};
 use consorcio::bank::record::Record;
 use consorcio::commit::reading::Reading;
-use consorcio::commit::token::{Token, Verdict};
+use consorcio::commit::token::{Said, Token};
 use consorcio::ids::{BankId, Time};
 use consorcio::wire::detail::Detail;
 use consorcio::wire::reply::Reply;
@@ -49,6 +49,7 @@ pub fn line(seen: &Seen) -> String {
                 format!("{bank} {tx}: silent {:?}", banks.iter().map(BankId::as_u8).collect::<Vec<_>>())
             }
             CoreStep::GaveUp(tx) => format!("{bank} gave up waiting for {tx}"),
+            CoreStep::Unproved(tx, peer) => format!("{bank} {tx}: what bank {peer} answers proves nothing"),
         },
         Seen::Stopped { bank, why } => format!("{bank} STOPS: {why}"),
         Seen::Lost { bank, records } => {
@@ -64,7 +65,12 @@ pub fn at(time: Time) -> String {
 }
 
 pub fn short_token(token: &Token) -> String {
-    let verdict = if token.verdict == Verdict::Ok { "ok" } else { "nok" };
+    let verdict = match token.said {
+        Said::Ok => "ok",
+        Said::No => "nok",
+        Said::Committed => "committed",
+        Said::Aborted => "aborted",
+    };
     let mut text = format!("<{verdict}{} {}", token.bank, at(token.time));
     match token.digest {
         Some(digest) => write!(text, " {}", &format!("{digest:?}")[..4]).unwrap(),
@@ -74,6 +80,10 @@ pub fn short_token(token: &Token) -> String {
         text.push_str(" unsealed");
     }
     text + ">"
+}
+
+fn statement(said: &Option<Token>) -> String {
+    said.as_ref().map(|said| format!(" {}", short_token(said))).unwrap_or_default()
 }
 
 /// The reading that a bank tells in this JSON.
@@ -87,8 +97,12 @@ pub fn short_reply(reply: &Reply) -> String {
         Reply::Nok(tx, token, reason, text) => {
             format!("NOK {tx} {} {reason} {text}", short_token(token)).trim_end().to_owned()
         }
-        Reply::Committed(tx, time, token) => format!("COMMITTED {tx} {} {}", at(*time), short_token(token)),
-        Reply::Aborted(tx, token, reason) => format!("ABORTED {tx} {} {reason}", short_token(token)),
+        Reply::Committed(tx, time, token, said) => {
+            format!("COMMITTED {tx} {} {}{}", at(*time), short_token(token), statement(said))
+        }
+        Reply::Aborted(tx, token, reason, said) => {
+            format!("ABORTED {tx} {} {reason}{}", short_token(token), statement(said))
+        }
         Reply::Doubt(tx, text) => format!("DOUBT {tx} {text}"),
         Reply::Unknown(tx) => format!("UNKNOWN {tx}"),
         Reply::Done(json) => match reading(json).and_then(Reading::parse) {
@@ -134,6 +148,7 @@ pub fn short_record(record: &Record) -> String {
         }
         Record::ClientAdded { client, .. } => format!("ClientAdded {}", client.cpf),
         Record::AccountOpened { account, .. } => format!("AccountOpened {}", account.number),
+        Record::KeyKnown { key } => format!("KeyKnown {key}"),
         Record::ClockMoved { time } => format!("ClockMoved {}", at(*time)),
         Record::Stopped { .. } => "Stopped".to_owned(),
         Record::Drove { tx, time, refusal: None, .. } => format!("Drove {tx} committed {}", at(*time)),

@@ -50,7 +50,7 @@ impl Tally {
     pub fn executed(&mut self, reply: &Reply, due: Instant, plan: Plan) {
         let word = match reply {
             Reply::Committed(..) => "committed",
-            Reply::Aborted(_, _, reason) | Reply::Err(reason, _) | Reply::Refused(reason, _) => {
+            Reply::Aborted(_, _, reason, _) | Reply::Err(reason, _) | Reply::Refused(reason, _) => {
                 reason.as_str()
             }
             Reply::Doubt(..) => "not known yet",

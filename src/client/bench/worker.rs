@@ -12,7 +12,7 @@ use super::pace::Plan;
 use super::tally::Tally;
 use super::work::Work;
 use crate::bank::io::AskedVerb;
-use crate::commit::coordinator::{Coordinator, Do, Event, Strategy};
+use crate::commit::coordinator::{Answer, Coordinator, Do, Event, Strategy};
 use crate::ids::{BankId, BankSet};
 use crate::limits::{ANSWER_WITHIN_MS, BANKS_MAX, VOTE_TIMEOUT_MS};
 use crate::wire::codec::Lines;
@@ -182,7 +182,7 @@ impl Worker {
         let Some(flight) = &mut self.flights[at] else { return };
         match &mut flight.coordinator {
             Some(coordinator) => {
-                let todo = coordinator.on(Event::Answered(bank, verb, reply));
+                let todo = coordinator.on(Event::Answered(bank, verb, Answer::Believed(reply)));
                 self.perform(at, todo, Some(plan));
             }
             None => {

@@ -229,7 +229,7 @@ fn end(replies: &[(BankId, Reply)]) -> End {
     let (mut aborted, mut open, mut unknown) = (None, BankSet::EMPTY, BankSet::EMPTY);
     for (bank, reply) in replies {
         match reply {
-            Reply::Committed(_, time, _) => match committed {
+            Reply::Committed(_, time, _, _) => match committed {
                 Some((other, before)) if before != *time => {
                     let text =
                         format!("committed as of {before} at bank {other} and of {time} at bank {bank}");
@@ -285,14 +285,15 @@ mod tests {
     #[test]
     fn what_banks_say_together() {
         let tx = TxId::new("t").unwrap();
-        let token =
-            |at: usize, verdict| Seal::none().token(bank(at), verdict, &tx, Some(Digest::of(b"x")), Time(3));
+        let token = |at: usize, verdict| {
+            Seal::keyed([9; 32]).token(bank(at), verdict, &tx, Some(Digest::of(b"x")), Time(3))
+        };
         let ok = |at: usize| (bank(at), Reply::Ok(tx.clone(), token(at, Verdict::Ok)));
         let committed = |at: usize, time: i64| {
-            (bank(at), Reply::Committed(tx.clone(), Time(time), token(at, Verdict::Ok)))
+            (bank(at), Reply::Committed(tx.clone(), Time(time), token(at, Verdict::Ok), None))
         };
         let aborted =
-            |at: usize| (bank(at), Reply::Aborted(tx.clone(), token(at, Verdict::No), Reason::Expired));
+            |at: usize| (bank(at), Reply::Aborted(tx.clone(), token(at, Verdict::No), Reason::Expired, None));
         let unknown = |at: usize| (bank(at), Reply::Unknown(tx.clone()));
         assert_eq!(end(&[committed(0, 5), committed(1, 5)]), End::Committed);
         assert_eq!(end(&[aborted(0), unknown(1)]), End::Aborted);

@@ -5,7 +5,7 @@ use super::super::conversation::{Conversation, Dial, words};
 use super::tally::Tally;
 use super::work::{Ask, Work};
 use crate::bank::io::{Asked, Message};
-use crate::commit::coordinator::{Coordinator, Do, Event, Standing, Strategy, Verdict};
+use crate::commit::coordinator::{Answer, Coordinator, Do, Event, Standing, Strategy, Verdict};
 use crate::ids::{BankId, BankSet, TxId};
 use crate::limits::{ANSWER_WITHIN_MS, BACKOFF_MS_MAX, BACKOFF_MS_MIN, VOTE_TIMEOUT_MS};
 use crate::wire::Reason;
@@ -235,8 +235,8 @@ impl Worker {
         let mut line = Vec::new();
         write_execute(&mut line, &tx, transaction.text());
         match self.answer(driver, &line).await {
-            Some(Reply::Committed(_, time, _)) => Verdict::Committed(time),
-            Some(Reply::Aborted(_, token, reason)) => {
+            Some(Reply::Committed(_, time, _, _)) => Verdict::Committed(time),
+            Some(Reply::Aborted(_, token, reason, _)) => {
                 Verdict::Aborted { by: token.bank, token, reason, text: String::new() }
             }
             Some(
@@ -361,7 +361,7 @@ impl Worker {
                         // An answer about another transaction is no answer; it counts as silence.
                         let about = reply.tx().is_none_or(|other| other == tx);
                         events.push_back(if about {
-                            Event::Answered(bank, asked.verb, reply)
+                            Event::Answered(bank, asked.verb, Answer::Believed(reply))
                         } else {
                             Event::Lost(bank, asked.verb)
                         });

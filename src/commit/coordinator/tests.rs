@@ -28,18 +28,18 @@ fn token(driver: &Coordinator, position: usize, vote: Vote, time: i64) -> Token 
 
 fn ok(driver: &Coordinator, position: usize, time: i64) -> Event {
     let token = token(driver, position, Vote::Ok, time);
-    Event::Answered(bank(position), AskedVerb::Prepare, Reply::Ok(tx(), token))
+    Event::Answered(bank(position), AskedVerb::Prepare, Answer::Believed(Reply::Ok(tx(), token)))
 }
 
 fn nok(driver: &Coordinator, position: usize) -> (Event, Token) {
     let token = token(driver, position, Vote::No, 7);
     let reply = Reply::Nok(tx(), token, Reason::InsufficientFunds, "a has 3".into());
-    (Event::Answered(bank(position), AskedVerb::Prepare, reply), token)
+    (Event::Answered(bank(position), AskedVerb::Prepare, Answer::Believed(reply)), token)
 }
 
 fn aborted(token: Token, position: usize) -> Event {
-    let reply = Reply::Aborted(tx(), token, Reason::Refused);
-    Event::Answered(bank(position), AskedVerb::Abort, reply)
+    let reply = Reply::Aborted(tx(), token, Reason::Refused, None);
+    Event::Answered(bank(position), AskedVerb::Abort, Answer::Believed(reply))
 }
 
 /// What is to be done, in short words.
@@ -72,8 +72,10 @@ fn all_oks_commit_at_the_greatest_vote_time() {
     assert!(!driver.is_done(), "a driver about to leave waits for the answers");
     for position in [0, 1] {
         let token = token(&driver, position, Vote::Ok, 4);
-        let reply = Reply::Committed(tx(), Time(9), token);
-        assert!(driver.on(Event::Answered(bank(position), AskedVerb::Commit, reply)).is_empty());
+        let reply = Reply::Committed(tx(), Time(9), token, None);
+        assert!(
+            driver.on(Event::Answered(bank(position), AskedVerb::Commit, Answer::Believed(reply))).is_empty()
+        );
     }
     assert!(driver.is_done());
 }
@@ -130,7 +132,7 @@ fn err_counts_as_silence() {
     let mut driver = driver(Strategy::Parallel);
     driver.on(begin());
     let reply = Reply::Err(Reason::Malformed, "what".into());
-    let event = Event::Answered(bank(0), AskedVerb::Prepare, reply);
+    let event = Event::Answered(bank(0), AskedVerb::Prepare, Answer::Believed(reply));
     assert_eq!(words(&driver.on(event)), ["ABORT 0"]);
 }
 
@@ -141,7 +143,11 @@ fn committed_without_our_own_oks_token_is_asked_for_again() {
     driver.on(ok(&driver, 0, 4));
     driver.on(Event::Lost(bank(1), AskedVerb::Prepare));
     let own = token(&driver, 1, Vote::Ok, 9);
-    let committed = Event::Answered(bank(1), AskedVerb::Abort, Reply::Committed(tx(), Time(9), own));
+    let committed = Event::Answered(
+        bank(1),
+        AskedVerb::Abort,
+        Answer::Believed(Reply::Committed(tx(), Time(9), own, None)),
+    );
     assert_eq!(words(&driver.on(committed)), ["PREPARE 1"]);
     assert_eq!(words(&driver.on(ok(&driver, 1, 9))), ["committed 9", "COMMIT 0 2", "COMMIT 1 2"]);
 }
@@ -152,7 +158,11 @@ fn committed_for_other_bytes_is_a_refusal_of_ours() {
     driver.on(begin());
     let other =
         Token { digest: Some(crate::commit::token::Digest([9; 32])), ..token(&driver, 1, Vote::Ok, 9) };
-    let event = Event::Answered(bank(1), AskedVerb::Prepare, Reply::Committed(tx(), Time(9), other));
+    let event = Event::Answered(
+        bank(1),
+        AskedVerb::Prepare,
+        Answer::Believed(Reply::Committed(tx(), Time(9), other, None)),
+    );
     assert_eq!(words(&driver.on(event)), ["aborted by 1 duplicate-id", "ABORT 0 of 1"]);
 }
 
@@ -161,7 +171,7 @@ fn a_bank_that_cannot_be_reached_ends_it_before_anything_is_held() {
     let mut driver = driver(Strategy::Parallel);
     let unreachable = BankSet::EMPTY.with(bank(0));
     assert_eq!(words(&driver.on(Event::Begin { unreachable })), ["ABORT 1", "timer"]);
-    let tombstone = Seal::none().token(bank(1), Vote::No, &tx(), None, Time(8));
+    let tombstone = Seal::keyed([1; 32]).token(bank(1), Vote::No, &tx(), None, Time(8));
     assert_eq!(words(&driver.on(aborted(tombstone, 1))), ["aborted by 1 refused"]);
     let mut driver = self::driver(Strategy::Parallel);
     let unreachable = BankSet::EMPTY.with(bank(0)).with(bank(1));

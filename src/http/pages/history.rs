@@ -219,11 +219,11 @@ fn unlisted(visit: &Visit, tx: &TxId, said: &Said) -> TxRow {
     };
     for (_, reply) in said {
         match reply {
-            Some(Reply::Committed(_, time, _)) => {
+            Some(Reply::Committed(_, time, _, _)) => {
                 (row.state, row.when) = (TxState::Committed, when(visit.lang, time.0));
                 return row;
             }
-            Some(Reply::Aborted(_, token, reason)) => {
+            Some(Reply::Aborted(_, token, reason, _)) => {
                 row.state = TxState::Aborted;
                 row.reason = Some(reason_words(visit.lang, *reason));
                 row.when = when(visit.lang, token.time.0);

@@ -76,7 +76,7 @@ async fn resolved(app: &App, form: &Form, tx: &TxId) -> Result<Resolved, Problem
     // COMMIT without tokens asks the other banks, and ends the transaction as their answers say.
     let (state, words) = match app.ask(form.peer, Request::Commit(tx.clone(), Vec::new())).await? {
         Reply::Committed(..) => (TxState::Committed, t.resolved_committed.to_owned()),
-        Reply::Aborted(_, token, reason) => {
+        Reply::Aborted(_, token, reason, _) => {
             let who = bank_name(app, t, token.bank.as_u8());
             (TxState::Aborted, format!("{} {who}: {}", t.resolved_aborted, reason_words(lang, reason)))
         }

@@ -221,7 +221,7 @@ async fn cash_moved(app: &App, form: &Form) -> Result<Sent<Cash>, Problem> {
             let done = if withdraw { "sacar" } else { "depositar" };
             Ok(Sent::Done(format!("/painel/contas/{}?feito={done}", encoded(&shown))))
         }
-        Reply::Aborted(_, _, reason) | Reply::Err(reason, _) => {
+        Reply::Aborted(_, _, reason, _) | Reply::Err(reason, _) => {
             let error = Some(reason_words(form.visit.lang, reason).to_owned());
             match reason {
                 Reason::UnknownAccount => view.number.error = error,

@@ -134,7 +134,7 @@ impl Session {
         self.say(std::str::from_utf8(&line).unwrap()).await;
     }
 
-    async fn peer(&mut self, peers: &Peers, line: &str) -> Option<Input> {
+    async fn peer(&mut self, peers: &Peers, line: &str) -> Vec<Input> {
         let Ok(Request::Peer(json)) = Request::parse(line) else { panic!("a PEER line, not {line}") };
         let (reply, learned) = peers.answer(&mut self.door, &json);
         self.reply(&reply).await;
@@ -175,41 +175,52 @@ async fn logged(path: &std::path::Path, expected: &str) -> String {
     within(expected, reading).await
 }
 
-#[test]
-fn a_proved_link_tells_both_sides_what_is_known() {
-    runtime().block_on(async {
-        for (seal, proved) in [(key(), true), (Seal::none(), false)] {
-            let peer = Peer::listen().await;
-            let far = peer.door(seal.clone());
-            far.know(&std::array::from_fn(|_| Time(70)));
-            let mut zero = Bank::start(&peer.places, seal, StepLog::off(), Timing::default());
-            zero.peers.know(&std::array::from_fn(|position| Time([50, 60, 0][position.min(2)])));
-            assert!(!zero.peers.status()[0].online);
-            let (mut session, learned) = peer.open(&far).await;
-            let expected = [Input::PeerKnows(bank(0), Time(60))];
-            assert_eq!(learned, expected[..usize::from(proved)], "the dialler's word needs a proof");
-            assert_eq!(session.door.origin(), crate::bank::io::Origin::Link);
-            assert_eq!(zero.next().await, Input::PeerKnows(bank(1), Time(70)));
-            assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
-            assert!(zero.peers.status()[0].online);
+/// Tells the links of one vote of each bank.
+fn know(peers: &Peers, time: i64) {
+    peers.know(&[Time(time); BANKS_MAX], |bank| vec![vote(bank, time)]);
+}
 
-            // The link is measured, and news goes over it both ways.
-            assert_eq!(session.line().await.unwrap(), "PING");
+fn vote(bank: BankId, time: i64) -> (TxId, Token) {
+    let token = key().token(bank, Verdict::Ok, &tx(1), Some(Digest::of(b"{}")), Time(time));
+    (tx(1), token)
+}
+
+fn shown(peer: usize, to: usize, time: i64) -> Input {
+    let (tx, token) = vote(bank(to), time);
+    Input::PeerShows { peer: bank(peer), tx, token, past: None }
+}
+
+#[test]
+fn a_proved_link_shows_both_sides_what_is_known() {
+    runtime().block_on(async {
+        let peer = Peer::listen().await;
+        let far = peer.door(key());
+        know(&far, 70);
+        let mut zero = Bank::start(&peer.places, key(), StepLog::off(), Timing::default());
+        know(&zero.peers, 60);
+        assert!(!zero.peers.status()[0].online);
+        let (mut session, learned) = peer.open(&far).await;
+        assert_eq!(learned, [shown(0, 1, 60)]);
+        assert_eq!(session.door.origin(), crate::bank::io::Origin::Link);
+        assert_eq!(zero.next().await, shown(1, 0, 70));
+        assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
+        assert!(zero.peers.status()[0].online);
+
+        // The link is measured, and news goes over it both ways.
+        assert_eq!(session.line().await.unwrap(), "PING");
+        session.say("PONG\n").await;
+        know(&far, 80);
+        know(&zero.peers, 90);
+        let line = loop {
+            let line = session.line().await.unwrap();
+            if line != "PING" {
+                break line;
+            }
             session.say("PONG\n").await;
-            far.know(&std::array::from_fn(|_| Time(80)));
-            zero.peers.know(&std::array::from_fn(|_| Time(90)));
-            let line = loop {
-                let line = session.line().await.unwrap();
-                if line != "PING" {
-                    break line;
-                }
-                session.say("PONG\n").await;
-            };
-            let learned = session.peer(&far, &line).await;
-            assert_eq!(learned, Some(Input::PeerKnows(bank(0), Time(90))).filter(|_| proved));
-            assert_eq!(zero.next().await, Input::PeerKnows(bank(1), Time(80)));
-            assert!(zero.peers.status()[0].latency_us.is_some());
-        }
+        };
+        assert_eq!(session.peer(&far, &line).await, [shown(0, 1, 90)]);
+        assert_eq!(zero.next().await, shown(1, 0, 80));
+        assert!(zero.peers.status()[0].latency_us.is_some());
     });
 }
 
@@ -262,8 +273,8 @@ fn every_verb_goes_out_and_every_answer_comes_back() {
         assert_eq!(session.request().await, Request::Abort(tx(2), None));
         assert_eq!(session.request().await, Request::Abort(tx(1), Some(token)));
         let replies = [
-            Reply::Committed(tx(1), Time(6), token),
-            Reply::Aborted(tx(2), token, Reason::Refused),
+            Reply::Committed(tx(1), Time(6), token, None),
+            Reply::Aborted(tx(2), token, Reason::Refused, None),
             // An ERR names no transaction; what it counts for is not decided here.
             Reply::Err(Reason::Limit, "no".to_owned()),
         ];

@@ -146,9 +146,10 @@ fn a_peer_that_shows_itself_is_dialled_at_once() {
         let identity = Identity { bank: bank(1), places: peer.places.clone(), seal: key() };
         let (dialling, hello) = handshake::Dialling::begin(&identity, bank(0)).unwrap();
         let mut door = Door::default();
-        let (Reply::Done(welcome), None) = zero.peers.answer(&mut door, &hello) else { panic!("welcome") };
-        let (_, proof) = dialling.prove(&welcome, Time(0)).unwrap();
-        assert!(matches!(zero.peers.answer(&mut door, &proof), (Reply::Done(_), None)));
+        let (Reply::Done(welcome), _) = zero.peers.answer(&mut door, &hello) else { panic!("welcome") };
+        let proof = dialling.prove(&welcome, &[]).unwrap();
+        let (Reply::Done(_), shown) = zero.peers.answer(&mut door, &proof) else { panic!("open") };
+        assert_eq!(shown, []);
 
         let far = peer.door(key());
         let _open = peer.open(&far).await;
@@ -161,15 +162,8 @@ fn a_stranger_gets_no_link_and_the_log_says_why() {
     runtime().block_on(async {
         let folder = tempfile::tempdir().unwrap();
         type Change = fn(&mut Identity);
-        let cases: [(&str, Seal, Change, &str); 6] = [
-            (
-                "key",
-                key(),
-                |one| one.seal = Seal::keyed([8; 32]),
-                "not proved that it has the consortium's key",
-            ),
-            ("keyless", key(), |one| one.seal = Seal::none(), "bank 1 has none and bank 0 has a key"),
-            ("keyed", Seal::none(), |one| one.seal = key(), "bank 1 has a key and bank 0 has none"),
+        let cases: [(&str, Seal, Change, &str); 4] = [
+            ("key", key(), |one| one.seal = Seal::keyed([8; 32]), "bank 0 has another key"),
             ("number", key(), |one| one.bank = BankId::new(2).unwrap(), "this is bank 2, not 1"),
             ("fewer", key(), |one| one.places.truncate(2), "bank 0 knows 3 places, bank 1 knows 2"),
             ("more", key(), |one| one.places.push("h:1".into()), "bank 0 knows 3 places, bank 1 knows 4"),
@@ -189,7 +183,7 @@ fn a_stranger_gets_no_link_and_the_log_says_why() {
                 // Each time it is refused, and dialled again.
                 let mut session = peer.accept().await;
                 while let Some(line) = session.line().await {
-                    assert_eq!(session.peer(&far, &line).await, None, "{name}");
+                    assert_eq!(session.peer(&far, &line).await, [], "{name}");
                     assert_eq!(session.door.bank(), None, "{name}");
                 }
             }
@@ -202,16 +196,24 @@ fn a_stranger_gets_no_link_and_the_log_says_why() {
 }
 
 #[test]
-fn without_a_key_only_loopback_is_dialled() {
+fn a_link_whose_answers_prove_nothing_is_closed_and_made_anew() {
     runtime().block_on(async {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
+        let peer = Peer::listen().await;
+        let far = peer.door(key());
         let steplog = StepLog::open(&path, Options::default()).unwrap();
-        let places = ["127.0.0.1:9".to_owned(), "192.0.2.1:9".to_owned()];
-        let mut zero = Bank::start(&places, Seal::none(), steplog, Timing::default());
+        let mut zero = Bank::start(&peer.places, key(), steplog, quick());
+        let (mut session, _) = peer.open(&far).await;
+        assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
         zero.resolve(0..1);
-        assert_eq!(zero.next().await, answer(0, None));
-        logged(&path, "192.0.2.1:9: without a key banks are dialled on loopback only").await;
+        session.request().await;
+        zero.peers.close(bank(1));
+        assert_eq!(zero.next().await, answer(0, None), "what is under way stays unanswered");
+        assert_eq!(zero.next().await, Input::PeerDown(bank(1)));
+        peer.open(&far).await;
+        assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
+        logged(&path, "what it answers proves nothing").await;
     });
 }
 

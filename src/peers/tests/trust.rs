@@ -1,11 +1,11 @@
 //! Tests of the handshake's proofs, without a socket: what is forged, reflected or repeated opens no link.
 
 use super::super::door::{Answered, Door};
-use super::super::handshake::{Dialling, Hello, Seen, Welcome, read, write};
+use super::super::handshake::{Dialling, Hello, News, Proof, Welcome, read, write};
 use crate::bank::Identity;
 use crate::bank::io::Origin;
-use crate::commit::token::Seal;
-use crate::ids::{BankId, Time};
+use crate::commit::token::{Digest, Seal, Token, Verdict};
+use crate::ids::{BankId, Time, TxId};
 
 fn bank(position: usize) -> BankId {
     BankId::new(position).unwrap()
@@ -20,61 +20,61 @@ fn keyed(position: usize) -> Identity {
     identity(position, Seal::keyed([7; 32]))
 }
 
-fn keyless(position: usize) -> Identity {
-    identity(position, Seal::none())
+/// A vote of `bank`, to be shown to it.
+fn vote(bank: BankId, time: i64) -> (TxId, Token) {
+    let tx = TxId::new(&format!("t{time}")).unwrap();
+    let seal = Seal::keyed([7; 32]);
+    let token = seal.token(bank, Verdict::Ok, &tx, Some(Digest::of(b"{}")), Time(time));
+    (tx, token)
 }
 
-/// The whole handshake; what each side learned, or who refused and why.
-fn shake(dialler: &Identity, dialled: &Identity) -> Result<(Time, Answered), String> {
+fn nothing(_: BankId) -> Vec<(TxId, Token)> {
+    Vec::new()
+}
+
+/// The whole handshake: what the dialled bank says of it, or who refused and why.
+fn shake(dialler: &Identity, dialled: &Identity) -> Result<Answered, String> {
     let mut door = Door::default();
     let (dialling, hello) = Dialling::begin(dialler, dialled.bank)?;
-    let Answered::Told(welcome) = door.answer(dialled, |_| Time(40), &hello)? else {
+    let Answered::Told(welcome) = door.answer(dialled, nothing, &hello)? else {
         panic!("a hello opens no link");
     };
     assert_eq!((door.origin(), door.bank()), (Origin::Client, None));
-    let (told, proof) = dialling.prove(&welcome, Time(50))?;
-    let opened = door.answer(dialled, |_| Time(41), &proof)?;
+    let proof = dialling.prove(&welcome, &[vote(dialled.bank, 50)])?;
+    let opened = door.answer(dialled, |bank| vec![vote(bank, 41)], &proof)?;
     assert_eq!((door.origin(), door.bank()), (Origin::Link, Some(dialler.bank)));
-    Ok((told, opened))
+    Ok(opened)
 }
 
 #[test]
-fn both_sides_prove_themselves_and_learn() {
-    let (told, opened) = shake(&keyed(0), &keyed(1)).unwrap();
-    assert_eq!(told, Time(40));
-    assert_eq!(opened, Answered::Opened("{\"seen\":41}".to_owned(), bank(0), Some(Time(50))));
-}
-
-#[test]
-fn without_a_key_only_what_the_dialled_address_tells_counts() {
-    let (told, opened) = shake(&keyless(0), &keyless(1)).unwrap();
-    assert_eq!(told, Time(40));
-    assert_eq!(opened, Answered::Opened("{\"seen\":41}".to_owned(), bank(0), None));
+fn both_sides_prove_themselves_and_show_what_they_know() {
+    let opened = shake(&keyed(0), &keyed(1)).unwrap();
+    let news = write(&News::of(&[vote(bank(0), 41)]));
+    assert_eq!(opened, Answered::Opened(news, bank(0), vec![vote(bank(1), 50)]));
 }
 
 #[test]
 fn one_key_is_needed_on_both_sides() {
     let other = identity(1, Seal::keyed([8; 32]));
-    assert!(shake(&keyed(0), &other).unwrap_err().contains("not proved"));
-    for (dialler, dialled) in [(keyed(0), keyless(1)), (keyless(0), keyed(1))] {
-        let refused = shake(&dialler, &dialled).unwrap_err();
-        assert!(refused.contains("share one key"), "{refused}");
-    }
+    let refused = shake(&keyed(0), &other).unwrap_err();
+    let (ours, theirs) = (other.seal.key_id(), keyed(0).seal.key_id());
+    assert_eq!(refused, format!("bank 0 has another key: {theirs}, and bank 1 has {ours}"));
+    assert_ne!(ours, theirs);
 }
 
 #[test]
 fn a_liar_about_the_key_gets_no_further() {
-    // A dialler without the key that says it has one is welcomed, and can't go on.
+    // A dialler without the key that knows its id is welcomed, and can't go on.
     let (dialled, mut door) = (keyed(1), Door::default());
     let (_, hello) = Dialling::begin(&keyed(0), bank(1)).unwrap();
-    door.answer(&dialled, |_| Time(0), &hello).unwrap();
+    door.answer(&dialled, nothing, &hello).unwrap();
     for proof in [
-        r#"{"seen":5}"#.to_owned(),
-        format!(r#"{{"seen":5,"mac":"{}"}}"#, "0".repeat(64)),
-        r#"{"seen":5,"mac":"x"}"#.to_owned(),
+        r#"{"seen":[]}"#.to_owned(),
+        format!(r#"{{"seen":[],"mac":"{}"}}"#, "0".repeat(64)),
+        r#"{"seen":[],"mac":"x"}"#.to_owned(),
     ] {
-        door.answer(&dialled, |_| Time(0), &hello).unwrap();
-        assert!(door.answer(&dialled, |_| Time(0), &proof).is_err());
+        door.answer(&dialled, nothing, &hello).unwrap();
+        assert!(door.answer(&dialled, nothing, &proof).is_err());
         assert_eq!(door.origin(), Origin::Client);
     }
 }
@@ -83,23 +83,21 @@ fn a_liar_about_the_key_gets_no_further() {
 fn a_welcome_without_proof_does_not_count() {
     let dialler = keyed(0);
     let (_, hello) = Dialling::begin(&dialler, bank(1)).unwrap();
-    let Answered::Told(welcome) = Door::default().answer(&keyed(1), |_| Time(9), &hello).unwrap() else {
+    let Answered::Told(welcome) = Door::default().answer(&keyed(1), nothing, &hello).unwrap() else {
         panic!("a hello opens no link");
     };
     // The same welcome for another dialling is a replay: its nonce is not the one of this dialling.
     let (again, _) = Dialling::begin(&dialler, bank(1)).unwrap();
-    assert!(again.prove(&welcome, Time(1)).unwrap_err().contains("not proved"));
-    // What is told is in the proof.
+    assert!(again.prove(&welcome, &[]).unwrap_err().contains("not proved"));
     let mut told: Welcome = read(&welcome).unwrap();
     let nonce: Hello = read(&hello).unwrap();
     let dialling =
         |identity| Dialling { identity, peer: bank(1), nonce: blake3::Hash::from_hex(&nonce.nonce).unwrap() };
-    assert!(dialling(&dialler).prove(&write(&told), Time(1)).is_ok());
-    told.seen = Time(10);
-    assert!(dialling(&dialler).prove(&write(&told), Time(1)).is_err());
-    told.seen = Time(9);
-    told.mac = None;
-    assert!(dialling(&dialler).prove(&write(&told), Time(1)).is_err());
+    assert!(dialling(&dialler).prove(&write(&told), &[]).is_ok());
+    told.mac = "0".repeat(64);
+    assert!(dialling(&dialler).prove(&write(&told), &[]).is_err());
+    told.mac = String::new();
+    assert!(dialling(&dialler).prove(&write(&told), &[]).is_err());
 }
 
 #[test]
@@ -107,16 +105,16 @@ fn a_reflected_proof_fails() {
     // Someone without the key dials bank 1 as bank 0, while bank 0 dials it, and passes the proofs around.
     let (one, mut door) = (keyed(1), Door::default());
     let (_, hello) = Dialling::begin(&keyed(0), bank(1)).unwrap();
-    let Answered::Told(welcome) = door.answer(&one, |_| Time(3), &hello).unwrap() else {
+    let Answered::Told(welcome) = door.answer(&one, nothing, &hello).unwrap() else {
         panic!("a hello opens no link");
     };
     // The dialled bank's own proof, sent back to it as the dialler's.
     let welcome: Welcome = read(&welcome).unwrap();
-    let reflected = write(&Seen { seen: welcome.seen, mac: welcome.mac });
-    assert!(door.answer(&one, |_| Time(3), &reflected).is_err());
+    let reflected = write(&Proof { mac: welcome.mac, news: News::default() });
+    assert!(door.answer(&one, nothing, &reflected).is_err());
     // A bank that is dialled by its own hello refuses it.
     let zero = keyed(0);
-    assert!(Door::default().answer(&zero, |_| Time(0), &hello).is_err());
+    assert!(Door::default().answer(&zero, nothing, &hello).is_err());
 }
 
 #[test]
@@ -124,15 +122,15 @@ fn a_replayed_handshake_fails() {
     let (zero, one) = (keyed(0), keyed(1));
     let (dialling, hello) = Dialling::begin(&zero, bank(1)).unwrap();
     let mut door = Door::default();
-    let Answered::Told(welcome) = door.answer(&one, |_| Time(0), &hello).unwrap() else {
+    let Answered::Told(welcome) = door.answer(&one, nothing, &hello).unwrap() else {
         panic!("a hello opens no link");
     };
-    let (_, proof) = dialling.prove(&welcome, Time(7)).unwrap();
+    let proof = dialling.prove(&welcome, &[]).unwrap();
     let mut later = Door::default();
-    later.answer(&one, |_| Time(0), &hello).unwrap();
-    assert!(later.answer(&one, |_| Time(0), &proof).is_err());
+    later.answer(&one, nothing, &hello).unwrap();
+    assert!(later.answer(&one, nothing, &proof).is_err());
     assert_eq!(later.origin(), Origin::Client);
-    assert!(door.answer(&one, |_| Time(0), &proof).is_ok(), "where it belongs it fits");
+    assert!(door.answer(&one, nothing, &proof).is_ok(), "where it belongs it fits");
 }
 
 #[test]
@@ -142,7 +140,7 @@ fn numbers_and_places_must_agree() {
         let (_, hello) = Dialling::begin(&dialler, bank(1)).unwrap();
         let mut hello: Hello = read(&hello).unwrap();
         change(&mut hello);
-        Door::default().answer(&keyed(1), |_| Time(0), &write(&hello)).unwrap_err()
+        Door::default().answer(&keyed(1), nothing, &write(&hello)).unwrap_err()
     };
     assert!(refused(&|hello| hello.places = 5).contains("knows 5 places"));
     assert!(refused(&|hello| hello.to = bank(2)).contains("this is bank 1, not 2"));
@@ -156,37 +154,37 @@ fn numbers_and_places_must_agree() {
     let (dialling, hello) = Dialling::begin(&dialler, bank(1)).unwrap();
     let mut hello: Hello = read(&hello).unwrap();
     hello.places = 5;
-    let Answered::Told(welcome) = Door::default().answer(&bigger, |_| Time(0), &write(&hello)).unwrap()
-    else {
+    let Answered::Told(welcome) = Door::default().answer(&bigger, nothing, &write(&hello)).unwrap() else {
         panic!("a hello opens no link");
     };
-    assert!(dialling.prove(&welcome, Time(0)).unwrap_err().contains("knows 5 places"));
+    assert!(dialling.prove(&welcome, &[]).unwrap_err().contains("knows 5 places"));
     let (dialling, _) = Dialling::begin(&dialler, bank(2)).unwrap();
     let (_, hello) = Dialling::begin(&dialler, bank(1)).unwrap();
-    let Answered::Told(welcome) = Door::default().answer(&keyed(1), |_| Time(0), &hello).unwrap() else {
+    let Answered::Told(welcome) = Door::default().answer(&keyed(1), nothing, &hello).unwrap() else {
         panic!("a hello opens no link");
     };
-    assert!(dialling.prove(&welcome, Time(0)).unwrap_err().contains("there is bank 1, not 2"));
+    assert!(dialling.prove(&welcome, &[]).unwrap_err().contains("there is bank 1, not 2"));
 }
 
 #[test]
 fn news_count_only_on_a_proved_link() {
+    let shown = write(&News::of(&[vote(bank(1), 9)]));
     let mut door = Door::default();
-    assert!(door.answer(&keyed(1), |_| Time(0), r#"{"seen":9}"#).is_err());
-    for (seal, counts) in [(Seal::keyed([7; 32]), true), (Seal::none(), false)] {
-        let (zero, one) = (identity(0, seal.clone()), identity(1, seal));
-        let mut door = Door::default();
-        let (dialling, hello) = Dialling::begin(&zero, bank(1)).unwrap();
-        let Answered::Told(welcome) = door.answer(&one, |_| Time(0), &hello).unwrap() else {
-            panic!("a hello opens no link");
-        };
-        door.answer(&one, |_| Time(0), &dialling.prove(&welcome, Time(7)).unwrap().1).unwrap();
-        let news = door.answer(&one, |_| Time(11), r#"{"seen":9}"#).unwrap();
-        let told = Some(Time(9)).filter(|_| counts);
-        assert_eq!(news, Answered::News("{\"seen\":11}".to_owned(), bank(0), told));
-        for junk in ["", "{}", r#"{"seen":-1}"#, r#"{"seen":1.5}"#, r#"{"seen":9007199254740992}"#, &hello] {
-            assert!(door.answer(&one, |_| Time(0), junk).is_err(), "{junk}");
-            assert_eq!(door.bank(), Some(bank(0)), "an open link stays one");
-        }
+    assert!(door.answer(&keyed(1), nothing, &shown).is_err());
+    let (zero, one) = (keyed(0), keyed(1));
+    let (dialling, hello) = Dialling::begin(&zero, bank(1)).unwrap();
+    let Answered::Told(welcome) = door.answer(&one, nothing, &hello).unwrap() else {
+        panic!("a hello opens no link");
+    };
+    door.answer(&one, nothing, &dialling.prove(&welcome, &[]).unwrap()).unwrap();
+    let news = door.answer(&one, nothing, &shown).unwrap();
+    assert_eq!(news, Answered::News(r#"{"seen":[]}"#.to_owned(), bank(0), vec![vote(bank(1), 9)]));
+    // What is no vote is no news; a later version may tell more.
+    let later = r#"{"seen":[{"tx":"t1","token":"x"},{"tx":"","token":"N1.1.."}],"head":"H1"}"#;
+    let news = door.answer(&one, nothing, later).unwrap();
+    assert_eq!(news, Answered::News(r#"{"seen":[]}"#.to_owned(), bank(0), Vec::new()));
+    for junk in ["", "{}", r#"{"seen":-1}"#, r#"{"seen":5}"#, r#"{"seen":[5]}"#, &hello] {
+        assert!(door.answer(&one, nothing, junk).is_err(), "{junk}");
+        assert_eq!(door.bank(), Some(bank(0)), "an open link stays one");
     }
 }

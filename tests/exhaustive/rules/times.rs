@@ -67,6 +67,7 @@ impl Town {
             | Record::Consortium { .. }
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
+            | Record::KeyKnown { .. }
             | Record::ClockMoved { .. }
             | Record::OutsideVoted { .. }
             | Record::Drove { .. }

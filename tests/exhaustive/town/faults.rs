@@ -78,7 +78,7 @@ impl Town {
         let node = self.node_mut(at);
         let records = node.journal.split_off(keep);
         node.synced = keep;
-        let lost = Lost { at, keep, records };
+        let lost = Lost { at, records };
         if lost.is_a_promise() {
             self.lost = Some(Rc::new(lost));
             self.met.push("promise forgotten");

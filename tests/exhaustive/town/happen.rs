@@ -9,7 +9,7 @@ use consorcio::bank::io::{
 };
 use consorcio::bank::record::Record;
 use consorcio::bank::{Note, Waits};
-use consorcio::commit::coordinator::Event;
+use consorcio::commit::coordinator::{Answer, Event};
 use consorcio::commit::token::Digest;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
@@ -222,7 +222,7 @@ impl Town {
             Who::Driver(at) if self.drivers[at].coordinator.is_some() => self.drive(
                 at,
                 match reply {
-                    Some(reply) => Event::Answered(bank(from), asked.verb, reply),
+                    Some(reply) => Event::Answered(bank(from), asked.verb, Answer::Believed(reply)),
                     None => Event::Lost(bank(from), asked.verb),
                 },
             ),
@@ -302,7 +302,8 @@ impl Town {
                 | Record::ClientAdded { .. }
                 | Record::OutsideVoted { .. }
                 | Record::Drove { .. }
-                | Record::AccountOpened { .. } => {}
+                | Record::AccountOpened { .. }
+                | Record::KeyKnown { .. } => {}
             }
         }
         if recorded {
@@ -347,8 +348,8 @@ impl Town {
         let is_link = (1_000..2_000).contains(&session.0);
         if let Reply::Ok(tx, token)
         | Reply::Nok(tx, token, ..)
-        | Reply::Committed(tx, _, token)
-        | Reply::Aborted(tx, token, _) = reply
+        | Reply::Committed(tx, _, token, _)
+        | Reply::Aborted(tx, token, _, _) = reply
             && !is_link
             && self.budget.lies > 0
         {

@@ -26,17 +26,13 @@ impl Town {
                 continue; // there already, or one of them has just stopped itself
             }
             self.dial(Who::Bank(from), to);
-            let knows = |of: usize, about: usize| self.nodes[of].core.as_ref().unwrap().known_votes()[about];
-            let (told, tells) = (knows(to, from), knows(from, to));
-            self.tell_known_vote(to, from, told);
-            if self.setup.keyed {
-                self.tell_known_vote(from, to, tells);
-            }
+            self.show_votes(to, from);
+            self.show_votes(from, to);
             self.input(from, &Input::PeerUp(bank(to)));
         }
     }
 
-    /// Over their link a bank tells another a later vote of its than it has told before. Only who forgot one cares.
+    /// Over their link a bank shows another a later vote of its than it has shown before. Only who forgot one cares.
     pub(super) fn tell_known_votes(&mut self, at: usize, before: [Time; 16]) {
         if self.setup.budget.restores == 0 || self.nodes[at].core.is_none() {
             return;
@@ -44,18 +40,23 @@ impl Town {
         let known = self.nodes[at].core.as_ref().unwrap().known_votes();
         for other in (0..self.nodes.len()).filter(|other| *other != at && known[*other] > before[*other]) {
             if self.dialled(at, other).is_some() || self.dialled(other, at).is_some() {
-                self.tell_known_vote(at, other, known[other]);
+                self.show_votes(at, other);
             }
         }
     }
 
-    pub(super) fn tell_known_vote(&mut self, from: usize, to: usize, time: Time) {
-        if self.setup.planted != Some(Planted::PromiseNotMissed) {
-            let must_stop = self.is_told_what_it_forgot(to, time) && self.nodes[to].core.is_some();
-            self.input(to, &Input::PeerKnows(bank(from), time));
+    fn show_votes(&mut self, from: usize, to: usize) {
+        let Some(core) = &self.nodes[from].core else { return };
+        for (tx, token) in core.votes_shown_to(bank(to)) {
+            if self.setup.planted == Some(Planted::PromiseNotMissed) {
+                continue;
+            }
+            let must_stop = self.nodes[to].core.is_some() && self.forgot(to, &tx, &token);
+            let past = self.past(to, &tx);
+            self.input(to, &Input::PeerShows { peer: bank(from), tx, token, past });
             assert!(
                 !must_stop || self.nodes[to].stopped,
-                "bank {to} is told of a vote that it forgot, and works on"
+                "bank {to} is shown a vote that it forgot, and works on"
             );
         }
     }

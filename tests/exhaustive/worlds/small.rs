@@ -79,12 +79,6 @@ pub fn small() -> Vec<World> {
             &["executed", "crash that lost records"],
         ),
         world(
-            "a bank dies without a key",
-            Setup { keyed: false, ..of(2, vec![client(THERE)], Budget { crashes: 1, ..NONE }) },
-            (2790, 7429),
-            &["commit learned from a peer", "abort learned from a peer"],
-        ),
-        world(
             "a driver is impatient",
             of(2, vec![client(THERE)], Budget { time_outs: 1, ..NONE }),
             (4470, 14515),
