@@ -161,7 +161,7 @@ fn client_of(fakes: [&FakeBank; 2], arguments: &[&str]) -> std::process::Command
     command
 }
 
-/// Votes OK on PREPARE, with the token of a bank without a key.
+/// Votes OK on PREPARE, with a token that has no MAC.
 fn votes_ok(bank: u8, line: &str) -> Option<String> {
     let (tx, transaction) = line.strip_prefix("PREPARE ")?.split_once(' ')?;
     let digest = consorcio::commit::token::Digest::of(transaction.as_bytes());

@@ -1,7 +1,6 @@
 //! The commit protocol's own parts: tokens, what they prove, readings of clocks, and the coordinator that every driver
 //! runs. Pure.
 
-pub mod claims;
 pub mod coordinator;
 pub mod proof;
 pub mod reading;

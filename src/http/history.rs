@@ -1,6 +1,6 @@
 //! What became of transactions: all that this bank remembers, those that are undecided, and a single one.
 
-use crate::commit::claims::{self, Claim, Refusal};
+use crate::wire::claims::{self, Claim, Refusal};
 use crate::http::answers::{Event, Info, Op, Page, Pending, read_page};
 use crate::http::app::{App, unforeseen};
 use crate::http::call::Look;
@@ -17,6 +17,7 @@ use crate::money::Money;
 use crate::panel::details;
 use crate::panel::texts::Lang;
 use crate::wire::Reason;
+use crate::wire::claims::{self, Claim, Refusal};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use axum::extract::rejection::PathRejection;

@@ -1,5 +1,4 @@
-//! Whoever is told of a commit by one bank and goes on to another finds it there at once, with a key and without: then
-//! banks believe no token, and have to ask first.
+//! Whoever is told of a commit by one bank and goes on to another finds it there at once.
 
 use crate::{ANA, BIA, CAIO, Town};
 use consorcio::limits::{COMMIT_HEARD_MS_MAX, READ_WAITS_MS_MAX};
@@ -7,8 +6,9 @@ use std::time::{Duration, Instant};
 
 const TIMES: usize = 300;
 
-fn found_at_once(keyed: bool) {
-    let town = Town::start_keyed(3, keyed);
+#[test]
+fn a_commit_is_found_at_every_bank_by_who_was_told_of_it() {
+    let town = Town::start_as(3, false, &[]);
     town.open(0, ANA, "1", "1000");
     town.open(1, BIA, "2", "1000");
     town.open(2, CAIO, "3", "0");
@@ -35,14 +35,4 @@ fn found_at_once(keyed: bool) {
         assert!(stood_still || pending.body.trim_end() == "[]", "what is decided stays: {pending:?}");
     }
     assert!(late < TIMES / 2, "{late} of {TIMES} were too slow to say anything");
-}
-
-#[test]
-fn a_commit_is_found_at_every_bank_by_who_was_told_of_it() {
-    found_at_once(true);
-}
-
-#[test]
-fn it_is_found_where_banks_have_no_key_and_must_ask() {
-    found_at_once(false);
 }

@@ -39,11 +39,6 @@ impl Town {
         Town::start_as(count, true, &[])
     }
 
-    /// The same with a key or without.
-    fn start_keyed(count: usize, keyed: bool) -> Town {
-        Town::start_as(count, keyed, &[])
-    }
-
     /// The same with a key and these switches.
     fn start_with(count: usize, switches: &[&str]) -> Town {
         Town::start_as(count, true, switches)

@@ -5,8 +5,7 @@ use crate::town::Outcome;
 use consorcio::crash::{Kind, Point, Stage};
 
 /// One line a role and story: who dies, and at which passing of which points. After `=` what must become of the
-/// transaction: `C` committed, `A` not committed, `?` either; `!` after it: only with a key, for without one a bank
-/// believes no token, asks, and so does not pass that point. The name of a kind of record stands for deaths at all
+/// transaction: `C` committed, `A` not committed, `?` either. The name of a kind of record stands for deaths at all
 /// stages of a batch that has one: `A>C` is `A` before it is written whole, and `C` from then on.
 const CASES: &str = "
 keeps         fill          bank 0: segment-rolled=C segment-written=C segment-named=C index-written=C index-named=C
@@ -15,7 +14,7 @@ keeps         registers     bank 1: received-client=C client=C replying-registra
 keeps         registers     bank 1: received-account=C account=C
 keeps         cut           bank 1: received-snapshot=C clock=C replying-cut=C replied-cut=C
 keeps         cut-waits     bank 1: received-snapshot=C clock=C committed=C replying-cut=C replied-cut=C
-keeps         grows         bank 0: consortium=C
+keeps         grows         bank 0: consortium=C key=C
 keeps         forgets       bank 1: stopped=C
 
 participates  transfer      bank 1: received-prepare=A voted-ok=A>C replying-ok=C replied-ok=C
@@ -28,9 +27,9 @@ participates  refused       bank 1: received-prepare=A voted-nok=A replying-nok=
 participates  refused       bank 0: replied-ok=A received-abort=A aborted=A replying-aborted=A replied-aborted=A
 participates  via           bank 1: received-prepare=A voted-ok.decided=A voted-ok.written=? voted-ok.synced=?
 participates  via           bank 1: replied-ok=? received-commit=C committed.decided=C committed.written=C
-participates  via           bank 1: replied-committed=C!
+participates  via           bank 1: replied-committed=C
 participates  via-set       bank 2: received-prepare=A voted-ok.synced=? replied-ok=? received-commit=C
-participates  via-refused   bank 2: received-prepare=A replied-ok=A received-abort=A aborted.decided=A replied-aborted=A!
+participates  via-refused   bank 2: received-prepare=A replied-ok=A received-abort=A aborted.decided=A replied-aborted=A
 participates  via-refused   bank 1: voted-nok.synced=A replied-nok=A
 
 drives        via           bank 0: received-execute=A sending-prepare=A sending-prepare:2=A sent-prepare=A
@@ -50,13 +49,13 @@ drives        via-other-short bank 0: replied-aborted=A drove-aborted=A
 resolves      orphan        bank 0: sending-resolve=C sent-resolve=C answered-resolve=C committed=C
 resolves      orphan        bank 0: sending-commit=C sent-commit=C answered-commit=C
 resolves      orphan        bank 1: received-resolve=C replied-ok:2=C received-commit=C committed.decided=C
-resolves      orphan        bank 1: committed.written=C committed.synced=C replied-committed=C!
+resolves      orphan        bank 1: committed.written=C committed.synced=C replied-committed=C
 resolves      orphan-short  bank 0: sending-resolve=A sending-resolve:2=A sent-resolve=A sent-resolve:2=A
 resolves      orphan-short  bank 0: answered-resolve=A answered-resolve:2=A aborted.decided=A aborted.written=A
 resolves      orphan-short  bank 0: aborted.synced=A sending-abort=A sent-abort=A answered-abort=A
 resolves      orphan-short  bank 1: received-resolve=A refused=A replying-tombstone=A replied-tombstone=A
 resolves      orphan-short  bank 2: received-resolve=A received-abort=A aborted.decided=A aborted.synced=A
-resolves      orphan-short  bank 2: replied-tombstone=A!
+resolves      orphan-short  bank 2: replied-tombstone=A
 
 asked         abort         bank 1: received-abort=A refused=A replied-tombstone=A
 asked         abort-known   bank 0: received-abort=C sending-resolve=C sent-resolve=C answered-resolve=C committed=C
@@ -116,9 +115,6 @@ client        joins         cliente: client-sending-registration=C client-sent-r
 client        joins         cliente: client-answered-registration=C
 ";
 
-/// In these roles a key changes nothing: half of the deaths are with one, half without.
-const KEY_DOES_NOT_MATTER: &[&str] = &["keeps", "tells"];
-
 /// Who dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Victim {
@@ -153,7 +149,7 @@ impl Case {
     /// What messages call it.
     pub fn name(&self) -> String {
         let Case { number, role, story, victim, crash, keyed, .. } = self;
-        let key = if *keyed { "key" } else { "no key" };
+        let key = if *keyed { "key file" } else { "own key" };
         format!("#{number} {role} {} {victim:?} {crash}, {key}", story.name())
     }
 
@@ -187,33 +183,23 @@ pub fn read() -> Vec<Case> {
             let point = Point::named(name).unwrap_or_else(|| panic!("no such point: {name}"));
             let is_batch = matches!(point, Point::Batch(..));
             assert!(!is_batch || name == crash, "a journal is looked into after the first batch: {crash}");
-            let expected = match outcome.trim_end_matches('!') {
+            let expected = match outcome {
                 "C" => Some(Outcome::Committed),
                 "A" => Some(Outcome::Aborted),
                 "?" => None,
                 _ => panic!("no outcome: {line}"),
             };
-            let both = [true, false];
-            let keys = if outcome.ends_with('!') {
-                &both[..1]
-            } else if KEY_DOES_NOT_MATTER.contains(&words[0]) {
-                let which = cases.len() % 2;
-                &both[which..=which]
-            } else {
-                &both[..]
-            };
-            for keyed in keys {
-                cases.push(Case {
-                    number: cases.len() + 1,
-                    role: words[0],
-                    story: Story::named(words[1]),
-                    victim,
-                    point,
-                    crash: crash.clone(),
-                    expected,
-                    keyed: *keyed,
-                });
-            }
+            cases.push(Case {
+                number: cases.len() + 1,
+                role: words[0],
+                story: Story::named(words[1]),
+                victim,
+                point,
+                crash: crash.clone(),
+                expected,
+                // A key file that is named, or the one that the first bank makes.
+                keyed: cases.len() % 2 == 0,
+            });
         }
     }
     cases

@@ -74,7 +74,7 @@ pub enum Story {
     Cut,
     /// A bank that voted OK is asked for a cut that must wait for the outcome, which comes.
     CutWaits,
-    /// Both voted OK; then the consortium's list grows, for which all banks are restarted.
+    /// Both voted OK; then the consortium's list grows, and it gets a new key, for which all banks are restarted.
     Grows,
     /// `cliente` drives a transfer; then bank 1 starts without its journal, and is told of a vote that it forgot.
     Forgets,

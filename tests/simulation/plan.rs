@@ -217,8 +217,11 @@ impl Weather {
             sum += odds_of;
             odds.push((sum, next));
         }
+        let banks = *random.of(&[2, 3, 3, 3, 3, 3, 4, 5]);
+        // Was there a key? It is drawn as ever, so that seeds mean what they meant.
+        random.chance(70);
         Weather {
-            banks: *random.of(&[2, 3, 3, 3, 3, 3, 4, 5]),
+            banks,
             disks: disks.then_some(sizes),
             eager_sync: !long && random.chance(20),
             forgetful: random.chance(50),

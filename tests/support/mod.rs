@@ -29,6 +29,7 @@ pub struct Cluster {
     dir: TempDir,
     ports: Vec<u16>,
     banks: Vec<Option<Process>>,
+    /// Are they given a key file?
     keyed: bool,
     /// Each bank's further switches.
     switches: Vec<Vec<String>>,
@@ -42,7 +43,7 @@ impl Cluster {
         Cluster::start_with(count, true)
     }
 
-    /// `count` banks with or without a key, all of them ready.
+    /// `count` banks with a key file that they are given, or with one that the first of them makes; all of them ready.
     pub fn start_with(count: usize, keyed: bool) -> Cluster {
         // Another process may take a port between its choice and its use; then others are chosen.
         for _ in 0..5 {
@@ -80,6 +81,16 @@ impl Cluster {
     /// From its next start on each bank has one more place in its list: an address, or `-`.
     pub fn add_place(&mut self, place: &str) {
         self.more_places.push(place.to_owned());
+    }
+
+    /// From its next start on each bank has another key, and accepts it.
+    pub fn change_key(&mut self) {
+        let own = self.path().join("data/consortium.key");
+        let file = if self.keyed { self.key_file() } else { own };
+        std::fs::remove_file(&file).unwrap();
+        let made = Command::new(servidor_path()).arg("key").arg(&file).output().unwrap();
+        assert!(made.status.success(), "servidor key: {made:?}");
+        (0..self.banks.len()).for_each(|bank| self.add_switches(bank, &["--new-key"]));
     }
 
     /// Starts a bank that does not run, on its old data, and waits until it is ready.

@@ -18,7 +18,7 @@ pub fn small() -> Vec<World> {
         world(
             "a bank dies",
             of(2, vec![client(THERE)], Budget { crashes: 1, ticks: 1, ..NONE }),
-            (13701, 44695),
+            (17390, 55100),
             &[
                 "crash that lost records",
                 "commit learned from a peer",
@@ -31,7 +31,7 @@ pub fn small() -> Vec<World> {
         world(
             "a driver leaves and a connection breaks",
             of(2, vec![client(THERE)], Budget { gone: 1, cuts: 1, ..NONE }),
-            (4234, 12992),
+            (4612, 13830),
             &[
                 "commit learned from a peer",
                 "tombstone by RESOLVE",
@@ -42,19 +42,19 @@ pub fn small() -> Vec<World> {
         world(
             "a lie to a client's banks",
             of(2, vec![client(THERE)], Budget { lies: 1, ticks: 1, ..NONE }),
-            (18688, 69622),
+            (19208, 71378),
             &["duplicate-id", "aborted for other bytes under its id", "tombstone by ABORT", "DOUBT"],
         ),
         world(
             "a lie that one bank alone can commit",
             of(2, vec![(THERE, ALONE, Way::Client)], Budget { lies: 1, ..NONE }),
-            (1591, 4652),
+            (1577, 4620),
             &["duplicate-id", "executed", "aborted for other bytes under its id"],
         ),
         world(
             "two lies to a bank that drives",
             of(2, vec![execute(0, THERE)], Budget { lies: 2, ..NONE }),
-            (11409, 43856),
+            (12141, 46050),
             &["duplicate-id", "executed", "aborted for other bytes under its id", "expired"],
         ),
         world(
@@ -66,7 +66,7 @@ pub fn small() -> Vec<World> {
         world(
             "a bank that drives dies",
             of(2, vec![execute(0, THERE)], Budget { crashes: 1, ticks: 1, ..NONE }),
-            (1828, 4766),
+            (1976, 5069),
             &["executed", "DOUBT", "unreachable", "crash that lost records", "tombstone by RESOLVE"],
         ),
         world(
@@ -75,7 +75,7 @@ pub fn small() -> Vec<World> {
                 forgetful: true,
                 ..of(2, vec![execute(0, THERE)], Budget { crashes: 1, cuts: 1, ..NONE })
             },
-            (2310, 6301),
+            (2669, 7094),
             &["executed", "crash that lost records"],
         ),
         world(
@@ -105,7 +105,7 @@ pub fn small() -> Vec<World> {
         world(
             "a cut and a bank dies",
             of(2, vec![late_client(THERE)], Budget { snapshots: 1, crashes: 1, ..NONE }),
-            (8961, 25260),
+            (10047, 27877),
             &["cut told", "clock moved", "crash that lost records", "committed"],
         ),
         world(
@@ -117,13 +117,13 @@ pub fn small() -> Vec<World> {
         world(
             "a disk is lost",
             of(2, vec![client(THERE)], Budget { restores: 1, ..NONE }),
-            (419, 1012),
+            (591, 1400),
             &["promise forgotten", "outcome forgotten", "stopped itself"],
         ),
         world(
             "the disk of a bank that drives is lost",
             of(2, vec![execute(0, THERE)], Budget { restores: 1, ..NONE }),
-            (107, 217),
+            (119, 237),
             &["promise forgotten", "stopped itself"],
         ),
         world(
@@ -132,7 +132,7 @@ pub fn small() -> Vec<World> {
                 acts_max: Some(10),
                 ..of(2, vec![client(THERE), late_client(ALSO)], Budget { restores: 1, ..NONE })
             },
-            (3709, 9060),
+            (3919, 9238),
             &["promise forgotten", "stopped itself"],
         ),
         world(
@@ -150,7 +150,7 @@ pub fn small() -> Vec<World> {
         world(
             "two banks drive one register and one dies",
             of(2, vec![execute(0, SET_1), execute(1, SET_2)], Budget { crashes: 1, ..NONE }),
-            (15739, 43729),
+            (18486, 50177),
             &["locked", "executed", "unreachable", "abort learned from a peer", "tombstone by RESOLVE"],
         ),
         world(
@@ -163,7 +163,7 @@ pub fn small() -> Vec<World> {
         world(
             "three banks and the one that drives or another dies",
             of(3, vec![execute(0, COMPOSITE)], Budget { crashes: 1, ..NONE }),
-            (26979, 95027),
+            (39759, 139_405),
             &[
                 "executed",
                 "late PREPARE refused",
@@ -184,19 +184,19 @@ pub fn small() -> Vec<World> {
                 acts_max: Some(9),
                 ..of(3, vec![execute(0, SET_1_OF_3), execute(1, SET_2_OF_3)], Budget { crashes: 1, ..NONE })
             },
-            (11307, 25975),
+            (11333, 25985),
             &["locked", "crash that lost records"],
         ),
         world(
             "a lie to three banks",
             of(3, vec![execute(0, COMPOSITE)], Budget { lies: 1, ..NONE }),
-            (49892, 212636),
+            (52880, 224_205),
             &["duplicate-id", "executed"],
         ),
         world(
             "a lie to a bank that drives for others",
             of(3, vec![execute(2, THERE)], Budget { lies: 1, ..NONE }),
-            (6962, 26524),
+            (6808, 26012),
             &[
                 "duplicate-id",
                 "tombstone by ABORT",

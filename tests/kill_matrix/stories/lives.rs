@@ -130,12 +130,13 @@ fn now_us() -> i64 {
     i64::try_from(now.as_micros()).expect("and earlier than 292277")
 }
 
-/// Banks 0 and 1 voted OK; then all are restarted with a longer list.
+/// Banks 0 and 1 voted OK; then all are restarted with a longer list and a new key.
 pub fn grows(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     let _open = all_vote(town, &[0, 1], case, effect);
     let banks = 0..crate::town::BANKS;
     banks.clone().for_each(|bank| town.cluster.kill(bank));
     town.cluster.add_place("-");
+    town.cluster.change_key();
     town.start_into_death(case);
     banks.for_each(|bank| town.cluster.start_bank(bank));
     finish(town, case, &[0, 1]);
