@@ -53,7 +53,7 @@ impl Town {
 
     fn reason(&mut self, line: &str) -> Option<Reason> {
         match self.say(line) {
-            Reply::Nok(_, _, reason, _) | Reply::Aborted(_, _, reason) | Reply::Refused(reason, _) => {
+            Reply::Nok(_, _, reason, _) | Reply::Aborted(_, _, reason, _) | Reply::Refused(reason, _) => {
                 Some(reason)
             }
             _ => None,
@@ -79,7 +79,7 @@ fn at_the_end_of_time_a_bank_refuses_and_nothing_panics() {
     let last = Time(Time::MAX.0 - 1);
     let other = identity().seal.token(BankId::new(1).unwrap(), Verdict::Ok, &tx, own.digest, last);
     let committed = town.ask(Origin::Client, Request::Commit(tx, vec![own, other]));
-    assert!(matches!(committed, Reply::Committed(_, time, _) if time == last), "{committed:?}");
+    assert!(matches!(committed, Reply::Committed(_, time, _, _) if time == last), "{committed:?}");
     let limit = Some(Reason::Limit);
     for n in 0..3 {
         assert_eq!(town.reason(&format!("PREPARE b{n} {BOTH}")), limit);

@@ -2,7 +2,7 @@
 //! so these bytes never change; what is new gets a row of its own.
 
 use super::*;
-use crate::commit::token::{Digest, Token, Verdict};
+use crate::commit::token::{Digest, Said, Token, Verdict};
 use crate::limits::{OUTCOME_RECORD_BYTES_MAX, TX_ID_BYTES_MAX};
 
 const TEXT: &str = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":5}]}"#;
@@ -36,7 +36,7 @@ fn each_record_has_its_bytes() {
     let (t, text) = ([1, b't'], [&[60][..], TEXT.as_bytes()].concat());
     assert_eq!(TEXT.len(), 60);
     let (digest, mac) = ([9; 32], [8; 16]);
-    let token = Token { verdict: Verdict::No, bank: bank(1), time: Time(2), digest: None, mac: Some(mac) };
+    let token = Token { said: Said::No, bank: bank(1), time: Time(2), digest: None, mac: Some(mac) };
     let voted = |refusal| Record::Voted { tx: tx(), time: Time(1), transaction: transaction(), refusal };
     let places = vec!["a".to_owned(), "-".to_owned()];
     check(&Record::Consortium { bank: bank(1), places }, &[&[0, 1, 2, 1, b'a', 1, b'-']]);
@@ -125,8 +125,7 @@ fn who_refused_is_told_by_the_record() {
 fn the_longest_record_of_an_outcome() {
     let id = TxId::new(&"t".repeat(TX_ID_BYTES_MAX)).unwrap();
     let digest = Some(Digest([255; 32]));
-    let token =
-        Token { verdict: Verdict::No, bank: bank(15), time: Time(i64::MAX), digest, mac: Some([255; 16]) };
+    let token = Token { said: Said::No, bank: bank(15), time: Time(i64::MAX), digest, mac: Some([255; 16]) };
     let own = OwnVote { verdict: Verdict::Ok, time: Time(i64::MAX), digest };
     let votes: Vec<_> = (0..15).map(|position| (bank(position), Time(i64::MAX))).collect();
     let outcome = Outcome::Aborted(token, Reason::Unreachable);
