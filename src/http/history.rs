@@ -1,6 +1,5 @@
 //! What became of transactions: all that this bank remembers, those that are undecided, and a single one.
 
-use crate::wire::claims::{self, Claim, Refusal};
 use crate::http::answers::{Event, Info, Op, Page, Pending, read_page};
 use crate::http::app::{App, unforeseen};
 use crate::http::call::Look;

@@ -89,7 +89,7 @@ impl Key {
 /// Is it aborted, for a reason that passes?
 fn is_refused_in_passing(reply: &Reply) -> bool {
     match reply {
-        Reply::Aborted(_, _, reason) => passes(*reason),
+        Reply::Aborted(_, _, reason, _) => passes(*reason),
         Reply::Ok(..)
         | Reply::Nok(..)
         | Reply::Committed(..)
@@ -105,7 +105,7 @@ fn is_refused_in_passing(reply: &Reply) -> bool {
 
 /// Was another transaction than this one refused? A vote tells, where it was about any bytes.
 fn is_about_others(reply: &Reply, transaction: &Transaction) -> bool {
-    matches!(reply, Reply::Aborted(_, token, _) if token.digest.is_some_and(|digest| digest != *transaction.digest()))
+    matches!(reply, Reply::Aborted(_, token, _, _) if token.digest.is_some_and(|digest| digest != *transaction.digest()))
 }
 
 async fn status(app: &App, peer: SocketAddr, tx: &TxId, elsewhere: bool) -> Result<Reply, Problem> {

@@ -12,6 +12,13 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+/// What the other banks say of `tx`; an outcome goes before a vote, and that before nothing. `None` where no bank
+/// answers.
+pub async fn status_elsewhere(app: &App, tx: &TxId) -> Option<Reply> {
+    let replies = ask_others(app, &Request::Status(tx.clone())).await;
+    replies.into_iter().filter_map(|(_, reply)| reply).max_by_key(weight)
+}
+
 /// What each other bank answers to `request`, in the consortium's order; `None` where it does not in time.
 pub async fn ask_others(app: &App, request: &Request) -> Vec<(BankId, Option<Reply>)> {
     ask_those(app, request, |_| true).await
@@ -43,6 +50,22 @@ pub async fn statuses(app: &App, peer: SocketAddr, tx: &TxId) -> Vec<(BankId, Op
     replies.push((app.bank(), own.ok()));
     replies.sort_by_key(|(bank, _)| *bank);
     replies
+}
+
+fn weight(reply: &Reply) -> u8 {
+    match reply {
+        Reply::Committed(..) => 3,
+        Reply::Aborted(..) => 2,
+        Reply::Ok(..) => 1,
+        Reply::Nok(..)
+        | Reply::Doubt(..)
+        | Reply::Unknown(_)
+        | Reply::Done(_)
+        | Reply::Refused(..)
+        | Reply::Err(..)
+        | Reply::Pong
+        | Reply::Bye => 0,
+    }
 }
 
 /// The reply of the bank at `address` to one request; `None` where none comes in time.
