@@ -1,14 +1,8 @@
 //! What a client is told that says whom it means to talk to, in its first line.
 
-use crate::bank::Identity;
 use crate::server::Shared;
 use crate::wire::opening::{Hello, PROTOCOL_VERSION};
 use crate::wire::{Fault, Reason};
-
-/// The public id of the consortium's key, by which two banks are seen to have the same; empty where there is none.
-fn key_id(_identity: &Identity) -> String {
-    String::new()
-}
 
 impl Shared {
     /// Is `hello` meant for this bank?
@@ -36,7 +30,8 @@ impl Shared {
             places: u64::try_from(self.identity.places.len()).unwrap_or(u64::MAX),
             version: PROTOCOL_VERSION,
         };
-        let key = serde_json::Value::from(key_id(&self.identity));
-        format!(r#"{{"bank":{bank},"places":{places},"version":{version},"key":{key}}}"#)
+        // The public id of the consortium's key, by which two banks are seen to have the same.
+        let key = self.identity.seal.key_id();
+        format!(r#"{{"bank":{bank},"places":{places},"version":{version},"key":"{key}"}}"#)
     }
 }
