@@ -204,7 +204,7 @@ fn io_error(disk: &dyn Disk, doing: &'static str, name: &str, cause: io::Error) 
 fn write_error(disk: &dyn Disk, name: &str, offset: u64, bytes: usize, cause: io::Error) -> JournalError {
     let (file, bytes) = (place(disk, name), bytes as u64);
     match cause.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             JournalError::DiskFull { file, offset, bytes }
         }
         _ => JournalError::Write { file, offset, bytes, cause },

@@ -51,8 +51,8 @@ fn with_too_few_open_files_a_bank_does_not_start() {
 fn a_file_that_may_not_grow_is_told() {
     let cluster = Cluster::new(1, true);
     let ran = run(&mut limited(&cluster, "ulimit -f 64", &[]));
-    assert!(ran.stderr.contains("too large"), "{ran:?}");
-    assert!(cluster.log(0).contains("too large"), "{}", cluster.log(0));
+    assert!(ran.stderr.contains("disk full: no room for"), "{ran:?}");
+    assert!(cluster.log(0).contains("disk full: no room for"), "{}", cluster.log(0));
     ran.expect_code(1);
 }
 
