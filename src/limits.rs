@@ -176,7 +176,9 @@ pub const HISTORY_MAX: usize = 1_000;
 /// Outcomes that stay in memory at least, so that repeats are answered without a read.
 pub const OUTCOMES_IN_MEMORY_MIN: usize = 65_536;
 
-/// A journal segment's size.
+/// The first journal segment's size. Each later one has twice the size of the one before, up to the full size.
+pub const FIRST_SEGMENT_BYTES: u64 = 1024 * 1024;
+/// A full journal segment's size.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// A sync of the data disk that takes this long is told to the operator.
 pub const SLOW_SYNC_MS: u64 = 1_000;

@@ -11,7 +11,7 @@ use consorcio::journal::format::{
     BATCH_HEADER_BYTES, BatchHeader, FILE_HEADER_BYTES, FileHeader, Kind, RECORD_HEADER_BYTES, Salt,
 };
 use consorcio::journal::{
-    Appender, Disk, JournalError, MemDisk, Options, Reader, Recovered, Replica, dump, open,
+    Appender, Disk, JournalError, MemDisk, Options, Reader, Recovered, Replica, Sizes, dump, open,
 };
 use consorcio::wire::Reason;
 use std::sync::{Arc, LazyLock};
@@ -77,7 +77,7 @@ fn base(last: Seq, options: &Options, in_order: bool) -> Base {
 
 fn options(snapshot_after_segments: u64) -> Options {
     Options {
-        segment_bytes: 1024,
+        sizes: Sizes::all(1024),
         snapshot_after_segments,
         replica: Some(Arc::new(|| Box::new(Log::default()))),
         threads: false,
@@ -161,7 +161,7 @@ fn overwrite(content: &mut Vec<u8>, at: usize, with: &[u8]) {
 
 /// `last` records were written, and then things happened that no disk does by itself.
 fn opens_or_refuses(disk: &MemDisk, last: Seq) {
-    let shown = dump(disk, &mut std::io::sink());
+    let shown = dump(disk, options(1).sizes, &mut std::io::sink());
     assert!(shown.is_ok(), "{shown:?}");
     let (mut appender, reader, recovered, log) = match try_open(disk, options(1)) {
         Ok(opened) => opened,
@@ -192,7 +192,7 @@ fn opens_or_refuses(disk: &MemDisk, last: Seq) {
 
 /// Where checksums fit what was never written, there is nothing to compare with.
 fn ends(disk: &MemDisk) {
-    let shown = dump(disk, &mut std::io::sink());
+    let shown = dump(disk, options(1).sizes, &mut std::io::sink());
     assert!(shown.is_ok(), "{shown:?}");
     match try_open(disk, options(1)) {
         Ok((appender, reader, recovered, log)) => {
@@ -213,6 +213,7 @@ fn refused(error: &JournalError) {
         JournalError::Damaged { file, .. }
         | JournalError::Newer { file, .. }
         | JournalError::Foreign { file }
+        | JournalError::OtherBank { file, .. }
         | JournalError::Missing { file, .. } => file,
         JournalError::Io { .. }
         | JournalError::DiskFull { .. }
@@ -226,8 +227,9 @@ fn refused(error: &JournalError) {
 
 /// Makes all checksums of a segment right, as far as its bytes can be read as batches of records.
 fn seal(content: &mut [u8], number: u64) {
+    let size = content.len() as u64;
     let Some(head) = content.first_chunk_mut::<FILE_HEADER_BYTES>() else { return };
-    *head = FileHeader { journal: ID, segment: number }.encode(Kind::Segment);
+    *head = FileHeader { bytes: Some(size), ..FileHeader::new(ID, number) }.encode(Kind::Segment);
     let salt = Salt::new(&ID, number);
     let mut at = FILE_HEADER_BYTES;
     while let Some(head) = content.get(at..at + BATCH_HEADER_BYTES) {

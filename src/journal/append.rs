@@ -122,10 +122,15 @@ impl Appender {
 
     fn try_write(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
         let bytes = batch.padded() as u64;
-        let empty = self.current.end == SEGMENT_HEADER_BYTES;
-        // What fits no segment gets one for itself, which grows.
-        if !empty && self.current.end + bytes > self.current.segment.size {
-            self.roll()?;
+        if self.current.end + bytes > self.current.segment.size {
+            // What fits no segment gets a longer one.
+            let bytes_min = SEGMENT_HEADER_BYTES + bytes;
+            if self.current.end == SEGMENT_HEADER_BYTES {
+                let number = self.current.segment.number;
+                self.current.segment = self.keeper.prepare_now(number, bytes_min)?;
+            } else {
+                self.roll(bytes_min)?;
+            }
         }
         let offset = self.current.end;
         let salt = Salt::new(self.keeper.journal(), self.current.segment.number);
@@ -154,9 +159,9 @@ impl Appender {
         Ok(())
     }
 
-    /// Goes on in the next segment.
-    fn roll(&mut self) -> Result<(), JournalError> {
-        let segment = self.keeper.take_prepared(self.current.segment.number + 1)?;
+    /// Goes on in the next segment, which has at least `bytes_min` bytes.
+    fn roll(&mut self, bytes_min: u64) -> Result<(), JournalError> {
+        let segment = self.keeper.take_prepared(self.current.segment.number + 1, bytes_min)?;
         let next = Current { segment, end: SEGMENT_HEADER_BYTES, first: self.last + 1, entries: Vec::new() };
         let full = std::mem::replace(&mut self.current, next);
         crash::step(Step::SegmentRolled);

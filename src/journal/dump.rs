@@ -2,8 +2,8 @@
 
 use super::JournalError;
 use super::disk::Disk;
-use super::io_error;
 use super::scan::{Scan, Scanned};
+use super::{Sizes, io_error};
 use crate::bank::io::{Outcome, Seq};
 use crate::bank::record::Record;
 use crate::ids::{BankId, Time};
@@ -27,9 +27,9 @@ pub struct DumpSummary {
 ///
 /// # Errors
 /// When the folder or a file can't be read, or `out` not written.
-pub fn dump(disk: &dyn Disk, out: &mut impl Write) -> Result<DumpSummary, JournalError> {
+pub fn dump(disk: &dyn Disk, sizes: Sizes, out: &mut impl Write) -> Result<DumpSummary, JournalError> {
     let mut summary = DumpSummary::default();
-    let mut scan = Scan::new(disk);
+    let mut scan = Scan::with_sizes(disk, sizes);
     let torn = scan.read(|scanned| match scanned {
         Scanned::Record { seq, file, offset, record } => {
             summary.records += 1;

@@ -2,7 +2,9 @@
 //! them to its place. No file access here.
 //!
 //! ```text
-//! segment  header (64 bytes) · batch · batch · … · zeros
+//! segment  header (64 bytes) · batch · batch · … · zeros, up to the size that the header tells
+//! header   magic (16 bytes) · version u32 · crc32c · journal id (16 bytes) · segment u64 · since format 2, in
+//!          segments: size of the file u64 · position of the bank + 1 (0: not told) u8 · zeros
 //! batch    magic "CBat" · crc32c · first seq u64 · synced u64 · records u32 · body bytes u32 · body
 //! body     record · record · … · zeros up to a multiple of 8
 //! record   bytes u32 · crc32c · postcard of `Record`
@@ -14,10 +16,13 @@
 
 use crate::bank::io::Seq;
 use crate::bank::record::Record;
+use crate::ids::BankId;
 use crc32c::{crc32c, crc32c_append};
 
-/// The version of all files of a journal. Files of a newer one are refused.
-pub const VERSION: u32 = 1;
+/// The newest version of a segment. Format 1 tells neither its size nor its bank.
+pub const SEGMENT_VERSION: u32 = 2;
+/// The newest version of an index and of a snapshot.
+pub const OTHER_VERSION: u32 = 1;
 /// Bytes before a segment's first batch.
 pub const SEGMENT_HEADER_BYTES: u64 = FILE_HEADER_BYTES as u64;
 /// Bytes of the header that begins every file of a journal.
@@ -31,7 +36,7 @@ pub const ALIGNMENT: usize = 8;
 
 const BATCH_MAGIC: &[u8; 4] = b"CBat";
 
-/// What names one journal among all others: random, chosen when it is made.
+/// The founding id, which names one journal among all others: random, chosen when it is made.
 pub type JournalId = [u8; 16];
 
 /// The three kinds of files. Their magic ends like PNG's, so that a transfer as text is noticed.
@@ -54,6 +59,14 @@ impl Kind {
         }
     }
 
+    /// The newest version that this program reads. Files of a newer one are refused.
+    pub fn version(self) -> u32 {
+        match self {
+            Kind::Segment => SEGMENT_VERSION,
+            Kind::Index | Kind::Snapshot => OTHER_VERSION,
+        }
+    }
+
     /// The word for people.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -64,14 +77,18 @@ impl Kind {
     }
 }
 
-/// The header of every file; its layout stays the same in all versions, so that a newer one can be told from a
-/// damaged one.
+/// The header of every file; magic, version and checksum stay where they are in all versions, so that a newer
+/// one can be told from a damaged one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileHeader {
     /// The journal that the file belongs to.
     pub journal: JournalId,
     /// The segment's number; a snapshot's is that of the last segment it holds.
     pub segment: u64,
+    /// A segment's size in bytes, which its file never changes; `None` in format 1 and in other files.
+    pub bytes: Option<u64>,
+    /// The bank that a segment belongs to, where that is told.
+    pub bank: Option<BankId>,
 }
 
 /// Why a file's header can't be used.
@@ -84,13 +101,23 @@ pub enum BadHeader {
 }
 
 impl FileHeader {
-    /// Its bytes.
+    /// That of an index or a snapshot.
+    pub fn new(journal: JournalId, segment: u64) -> FileHeader {
+        FileHeader { journal, segment, bytes: None, bank: None }
+    }
+
+    /// Its bytes. A segment's header without a size is one of format 1.
     pub fn encode(&self, kind: Kind) -> [u8; FILE_HEADER_BYTES] {
         let mut bytes = [0; FILE_HEADER_BYTES];
         bytes[..16].copy_from_slice(kind.magic());
-        bytes[16..20].copy_from_slice(&VERSION.to_le_bytes());
+        let version = if self.bytes.is_some() { kind.version() } else { 1 };
+        bytes[16..20].copy_from_slice(&version.to_le_bytes());
         bytes[24..40].copy_from_slice(&self.journal);
         bytes[40..48].copy_from_slice(&self.segment.to_le_bytes());
+        if let Some(size) = self.bytes {
+            bytes[48..56].copy_from_slice(&size.to_le_bytes());
+            bytes[56] = self.bank.map_or(0, |bank| bank.as_u8() + 1);
+        }
         let crc = header_crc(&bytes);
         bytes[20..24].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -105,12 +132,20 @@ impl FileHeader {
             return Err(BadHeader::Damaged);
         }
         let version = u32_at(bytes, 16);
-        if version != VERSION {
+        if version == 0 || version > kind.version() {
             return Err(BadHeader::Newer(version));
         }
         let mut journal = JournalId::default();
         journal.copy_from_slice(&bytes[24..40]);
-        Ok(FileHeader { journal, segment: u64_at(bytes, 40) })
+        let mut header = FileHeader::new(journal, u64_at(bytes, 40));
+        if kind == Kind::Segment && version > 1 {
+            header.bytes = Some(u64_at(bytes, 48));
+            header.bank = match bytes[56] {
+                0 => None,
+                place => Some(BankId::new(usize::from(place - 1)).ok_or(BadHeader::Damaged)?),
+            };
+        }
+        Ok(header)
     }
 }
 

@@ -93,7 +93,7 @@ pub(super) fn write_index(
             + filter_bytes.len()
             + entries.len().div_ceil(BLOCK_ENTRIES) * BLOCK_BYTES,
     );
-    bytes.extend_from_slice(&FileHeader { journal: *journal, segment: closed.segment }.encode(Kind::Index));
+    bytes.extend_from_slice(&FileHeader::new(*journal, closed.segment).encode(Kind::Index));
     let mut header = [0; INDEX_HEADER_BYTES];
     header[8..16].copy_from_slice(&closed.first.to_le_bytes());
     header[16..24].copy_from_slice(&closed.last.to_le_bytes());
@@ -148,8 +148,7 @@ pub(super) fn load_index(
     file_header.copy_from_slice(&head[..FILE_HEADER_BYTES]);
     let header = &head[FILE_HEADER_BYTES..];
     let salt = Salt::new(journal, segment);
-    let known =
-        FileHeader::decode(Kind::Index, &file_header) == Ok(FileHeader { journal: *journal, segment });
+    let known = FileHeader::decode(Kind::Index, &file_header) == Ok(FileHeader::new(*journal, segment));
     if got < head.len() || !known || u32_at(header, 0) != salt.crc(0, &header[4..]) {
         return Ok(None);
     }

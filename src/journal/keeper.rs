@@ -86,7 +86,7 @@ impl Keeper {
         match &self.mode {
             // What goes wrong here is met again, and told, when the segment is taken.
             Mode::Inline(_) => {
-                self.prepared = prepare_segment(&self.shared, &self.options, number, &self.stop).ok();
+                self.prepared = prepare_segment(&self.shared, &self.options, number, 0, &self.stop).ok();
             }
             Mode::Threads(threads) => {
                 if let Some((prepare, _)) = &threads.orders {
@@ -97,18 +97,24 @@ impl Keeper {
         }
     }
 
-    /// The segment that was ordered; waits for it.
-    pub fn take_prepared(&mut self, number: u64) -> Result<Prepared, JournalError> {
-        if let Some(prepared) = self.prepared.take() {
-            return Ok(prepared);
-        }
-        if let Mode::Threads(threads) = &self.mode
-            && let Ok(Ok(prepared)) = threads.prepared.recv()
+    /// The segment that was ordered, with at least `bytes_min` bytes; waits for it.
+    pub fn take_prepared(&mut self, number: u64, bytes_min: u64) -> Result<Prepared, JournalError> {
+        let mut prepared = self.prepared.take();
+        if prepared.is_none()
+            && let Mode::Threads(threads) = &self.mode
         {
-            return Ok(prepared);
+            prepared = threads.prepared.recv().ok().and_then(Result::ok);
         }
-        // It failed then; by now there may be room again.
-        prepare_segment(&self.shared, &self.options, number, &self.stop)
+        match prepared.filter(|prepared| prepared.size >= bytes_min) {
+            Some(prepared) => Ok(prepared),
+            // It is too short, or failed then; by now there may be room again.
+            None => self.prepare_now(number, bytes_min),
+        }
+    }
+
+    /// Makes segment `number`, which holds no batch yet, at least `bytes_min` bytes long.
+    pub fn prepare_now(&self, number: u64, bytes_min: u64) -> Result<Prepared, JournalError> {
+        prepare_segment(&self.shared, &self.options, number, bytes_min, &self.stop)
     }
 
     /// Hands over a segment that is full.
@@ -167,7 +173,7 @@ fn start_threads(
         "journal-prepare",
         Box::new(move || {
             for number in prepare_orders {
-                if prepared.send(prepare_segment(&its_shared, &its_options, number, &its_stop)).is_err() {
+                if prepared.send(prepare_segment(&its_shared, &its_options, number, 0, &its_stop)).is_err() {
                     return;
                 }
             }
@@ -201,15 +207,18 @@ pub(super) fn prepare_segment(
     shared: &Shared,
     options: &Options,
     number: u64,
+    bytes_min: u64,
     stop: &AtomicBool,
 ) -> Result<Prepared, JournalError> {
     const CHUNK_BYTES: u64 = 256 * 1024;
     let disk = shared.disk.as_ref();
-    let (name, size) = (segment_name(number), options.size_of(number));
+    let (name, size) = (segment_name(number), options.sizes.of(number).max(bytes_min));
     let unfinished = format!("{name}.tmp");
     let file = disk.create(&unfinished).map_err(|error| write_error(disk, &unfinished, 0, 0, error))?;
     let mut chunk = vec![0; usize_of(size.min(CHUNK_BYTES))];
-    let header = FileHeader { journal: shared.journal, segment: number }.encode(Kind::Segment);
+    let header =
+        FileHeader { bytes: Some(size), bank: options.bank, ..FileHeader::new(shared.journal, number) };
+    let header = header.encode(Kind::Segment);
     chunk[..header.len()].copy_from_slice(&header);
     let mut offset = 0;
     while offset < size {

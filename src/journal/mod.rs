@@ -42,6 +42,7 @@ pub use replica::{BankReplica, MakeReplica, Replica};
 pub use scan::{Scan, Scanned};
 
 use crate::bank::io::Seq;
+use crate::ids::BankId;
 use crate::limits;
 use std::io;
 use std::sync::Arc;
@@ -52,11 +53,10 @@ use crate::bank::record::Record;
 /// How a journal is kept.
 #[derive(Clone)]
 pub struct Options {
-    /// A full segment's size in bytes. The first ones are smaller: each has twice the size of the one before,
-    /// so that a small bank needs little disk and is ready at once.
-    pub segment_bytes: u64,
-    /// The size of the first segment in bytes.
-    pub first_segment_bytes: u64,
+    /// How long segments are.
+    pub sizes: Sizes,
+    /// The bank that it belongs to; new segments tell it, and those of another bank are refused.
+    pub bank: Option<BankId>,
     /// A snapshot is made whenever this many segments were filled since the last one; 0: only when asked for.
     pub snapshot_after_segments: u64,
     /// Makes the bank without a past into which snapshots are replayed; without it none are made.
@@ -76,8 +76,8 @@ pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 impl Default for Options {
     fn default() -> Options {
         Options {
-            segment_bytes: limits::SEGMENT_BYTES,
-            first_segment_bytes: 1024 * 1024,
+            sizes: Sizes::default(),
+            bank: None,
             snapshot_after_segments: 2,
             replica: None,
             threads: true,
@@ -87,12 +87,33 @@ impl Default for Options {
     }
 }
 
-impl Options {
+/// How long segments are made, in bytes. Where one batch is longer than that, its segment is as long as it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// The first one's. Each has twice the size of the one before, so that a small bank needs little disk and is
+    /// ready at once.
+    pub first: u64,
+    /// ... up to this.
+    pub full: u64,
+}
+
+impl Default for Sizes {
+    fn default() -> Sizes {
+        Sizes { first: limits::FIRST_SEGMENT_BYTES, full: limits::SEGMENT_BYTES }
+    }
+}
+
+impl Sizes {
+    /// All segments have this size.
+    pub fn all(bytes: u64) -> Sizes {
+        Sizes { first: bytes, full: bytes }
+    }
+
     /// The size of segment `number`.
-    fn size_of(&self, number: u64) -> u64 {
+    pub fn of(self, number: u64) -> u64 {
         let doublings = u32::try_from(number.saturating_sub(1)).unwrap_or(u32::MAX);
-        let size = 2u64.checked_pow(doublings).and_then(|times| self.first_segment_bytes.checked_mul(times));
-        size.unwrap_or(u64::MAX).min(self.segment_bytes).max(format::SEGMENT_HEADER_BYTES)
+        let size = 2u64.checked_pow(doublings).and_then(|times| self.first.checked_mul(times));
+        size.unwrap_or(u64::MAX).min(self.full).max(format::SEGMENT_HEADER_BYTES)
     }
 }
 
@@ -156,8 +177,8 @@ pub enum JournalError {
     },
     /// Written by a newer version of this program.
     #[error(
-        "{file}: written in format {version}; this program knows format {} only, use a newer one",
-        format::VERSION
+        "{file}: written in format {version}; this program knows formats up to {} only, use a newer one",
+        format::SEGMENT_VERSION
     )]
     Newer {
         /// Which file.
@@ -170,6 +191,16 @@ pub enum JournalError {
     Foreign {
         /// Which file.
         file: String,
+    },
+    /// The journal of another bank lies in this folder.
+    #[error("{file}: belongs to bank {found}, and this is bank {own}")]
+    OtherBank {
+        /// Which file.
+        file: String,
+        /// Whose it is.
+        found: BankId,
+        /// Who opens it.
+        own: BankId,
     },
     /// A file that must be there isn't.
     #[error("{file}: missing, {why}")]

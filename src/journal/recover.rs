@@ -10,7 +10,7 @@ use super::format::{
 use super::index::{Closed, Index, load_index, read_closed, write_index};
 use super::keeper::{Keeper, Prepared, prepare_segment};
 use super::read::Shared;
-use super::segment::open_segment;
+use super::segment::{open_of_any_size, open_segment};
 use super::walk::Walk;
 use super::{JournalError, Options, Reader, Replica, io_error, place, snapshot};
 use crate::bank::io::Seq;
@@ -92,7 +92,7 @@ pub fn open(
     if segments == 0 {
         return create(disk, options);
     }
-    let journal = check_headers(disk.as_ref(), segments)?;
+    let journal = check_headers(disk.as_ref(), segments, &options)?;
     let mut told = Recovered::default();
     let from = restore(disk.as_ref(), &journal, &names, replica, &mut told)?;
     let mut indexes = load_indexes(disk.as_ref(), &journal, &from, segments, &mut told)?;
@@ -130,7 +130,7 @@ fn create(disk: Arc<dyn Disk>, options: Options) -> Result<(Appender, Reader, Re
         })?;
     }
     let shared = Arc::new(Shared::new(disk, journal, Arc::clone(&options.notice), Vec::new()));
-    let segment = prepare_segment(&shared, &options, 1, &AtomicBool::new(false))?;
+    let segment = prepare_segment(&shared, &options, 1, 0, &AtomicBool::new(false))?;
     let mut keeper = Keeper::new(shared, options, 0)?;
     keeper.prepare(2);
     let current = Current { segment, end: SEGMENT_HEADER_BYTES, first: 1, entries: Vec::new() };
@@ -163,11 +163,18 @@ fn count_segments(disk: &dyn Disk, names: &[String]) -> Result<u64, JournalError
     Ok(segments)
 }
 
-/// The journal's id, which all headers must carry.
-fn check_headers(disk: &dyn Disk, segments: u64) -> Result<JournalId, JournalError> {
-    let journal = open_segment(disk, 1)?.header.journal;
-    for number in 2..=segments {
-        open_segment(disk, number)?.expect_journal(&journal)?;
+/// The journal's id, which all headers must carry. All files must be as long as they were made, and ours.
+fn check_headers(disk: &dyn Disk, segments: u64, options: &Options) -> Result<JournalId, JournalError> {
+    let journal = open_of_any_size(disk, 1)?.header.journal;
+    for number in 1..=segments {
+        let reader = open_of_any_size(disk, number)?;
+        reader.expect_journal(&journal)?;
+        if let (Some(found), Some(own)) = (reader.header.bank, options.bank)
+            && found != own
+        {
+            return Err(JournalError::OtherBank { file: reader.place(), found, own });
+        }
+        reader.expect_size(Some(options.sizes.of(number)))?;
     }
     Ok(journal)
 }

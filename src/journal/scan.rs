@@ -4,8 +4,8 @@
 use super::JournalError;
 use super::disk::Disk;
 use super::format::{SEGMENT_HEADER_BYTES, number_in, segment_name};
-use super::io_error;
-use super::segment::{Bad, Found, SegmentReader, open_segment};
+use super::segment::{Bad, Found, SegmentReader, open_of_any_size, open_segment};
+use super::{Sizes, io_error};
 use crate::bank::io::Seq;
 use crate::bank::record::Record;
 
@@ -30,6 +30,7 @@ pub enum Scanned<'a> {
 /// The way through a journal. At its end it can go on later, with what was written since.
 pub struct Scan<'a> {
     disk: &'a dyn Disk,
+    sizes: Sizes,
     /// The segment that is read; none while the next one is still to be opened.
     reader: Option<SegmentReader>,
     number: u64,
@@ -41,7 +42,12 @@ pub struct Scan<'a> {
 impl<'a> Scan<'a> {
     /// The way through the journal in `disk`'s folder, from its beginning.
     pub fn new(disk: &'a dyn Disk) -> Scan<'a> {
-        Scan { disk, reader: None, number: 1, last: 0, looked_twice: false }
+        Scan::with_sizes(disk, Sizes::default())
+    }
+
+    /// Likewise, where segments of format 1 have other sizes than this program gives them.
+    pub fn with_sizes(disk: &'a dyn Disk, sizes: Sizes) -> Scan<'a> {
+        Scan { disk, sizes, reader: None, number: 1, last: 0, looked_twice: false }
     }
 
     /// The last record that was read.
@@ -112,8 +118,14 @@ impl<'a> Scan<'a> {
             visit(Scanned::Fault(format!("{missing}: missing, though {} is there", segment_name(number))))?;
         }
         self.number = number;
-        match open_segment(self.disk, number) {
-            Ok(reader) => self.reader = Some(reader),
+        match open_of_any_size(self.disk, number) {
+            Ok(reader) => {
+                // What is left of it is read all the same.
+                if let Err(error) = reader.expect_size(Some(self.sizes.of(number))) {
+                    visit(Scanned::Fault(error.to_string()))?;
+                }
+                self.reader = Some(reader);
+            }
             Err(error @ JournalError::Io { .. }) => return Err(error.into()),
             Err(error) => {
                 visit(Scanned::Fault(error.to_string()))?;

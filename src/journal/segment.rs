@@ -49,8 +49,15 @@ pub(super) struct Bad {
     pub end: Option<u64>,
 }
 
-/// Opens segment `number` and checks its header.
+/// Opens segment `number`, and checks its header and that its file is as long as the header tells.
 pub(super) fn open_segment(disk: &dyn Disk, number: u64) -> Result<SegmentReader, JournalError> {
+    let reader = open_of_any_size(disk, number)?;
+    reader.expect_size(None)?;
+    Ok(reader)
+}
+
+/// Opens segment `number` and checks its header.
+pub(super) fn open_of_any_size(disk: &dyn Disk, number: u64) -> Result<SegmentReader, JournalError> {
     let name = segment_name(number);
     let file = disk.open(&name).map_err(|error| io_error(disk, "open", &name, error))?;
     let mut bytes = [0; FILE_HEADER_BYTES];
@@ -90,6 +97,29 @@ impl SegmentReader {
         } else {
             Err(JournalError::Foreign { file: self.place() })
         }
+    }
+
+    /// Refuses a file that is not as long as it was made. One of format 1 does not tell; it has at least the bytes
+    /// that this program gave it then: `old`, or what is there.
+    pub fn expect_size(&self, old: Option<u64>) -> Result<(), JournalError> {
+        let (made, is_longer) = match (self.header.bytes, old) {
+            (Some(made), _) => (made, self.size > made),
+            // In format 1 a segment grew where one batch was longer than it.
+            (None, Some(made)) => (made, false),
+            (None, None) => return Ok(()),
+        };
+        let why = if self.size < made {
+            "the file ends here, and was made with"
+        } else if is_longer {
+            "the file goes on here, and was made with"
+        } else {
+            return Ok(());
+        };
+        Err(JournalError::Damaged {
+            file: self.place(),
+            offset: self.size.min(made),
+            why: format!("{why} {made} bytes; was a copy of it interrupted? Put the whole file in its place"),
+        })
     }
 
     /// What messages call it.

@@ -172,7 +172,7 @@ fn write(
     own[24..28].copy_from_slice(&salt.crc(seq, content).to_le_bytes());
     let crc = salt.crc(seq, &own[4..]);
     own[..4].copy_from_slice(&crc.to_le_bytes());
-    let header = FileHeader { journal: *journal, segment }.encode(Kind::Snapshot);
+    let header = FileHeader::new(*journal, segment).encode(Kind::Snapshot);
     write_whole(disk, &snapshot_name(seq), &[&header, &own, content], stop)
 }
 

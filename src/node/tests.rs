@@ -14,7 +14,7 @@ use crate::bank::record::Record;
 use crate::clock::Filter;
 use crate::commit::token::Seal;
 use crate::ids::{BankId, Time};
-use crate::journal::{self, Appender, BankReplica, Faults, MemDisk};
+use crate::journal::{self, Appender, BankReplica, Faults, MemDisk, Sizes};
 use crate::limits::{BATCH_RECORDS_MAX, LAZY_SYNC_MS_MAX, QUEUE_WAIT_MS_MAX};
 use crate::steplog::StepLog;
 use crate::wire::request::Request;
@@ -36,8 +36,7 @@ fn bank(disk: &MemDisk) -> (Writer, Appender) {
         seal: Seal::keyed([7; 32]),
     };
     let options = journal::Options {
-        segment_bytes: 1 << 20,
-        first_segment_bytes: 4096,
+        sizes: Sizes { first: 4096, full: 1 << 20 },
         threads: false,
         new_id: Some([1; 16]),
         ..journal::Options::default()

@@ -37,6 +37,7 @@ pub fn open(
     std::fs::create_dir_all(folder).with_context(|| format!("the folder {}", folder.display()))?;
     let disk = Arc::new(FileDisk::open(folder)?);
     let options = journal::Options {
+        bank: Some(identity.bank),
         replica: Some(BankReplica::maker(identity.clone())),
         notice,
         ..journal::Options::default()

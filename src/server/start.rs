@@ -78,7 +78,7 @@ fn exit_on_panic() {
 fn print_journal(dir: &Path) -> anyhow::Result<()> {
     let disk = journal::FileDisk::read_only(dir);
     let mut out = std::io::BufWriter::new(stdout().lock());
-    let dumped = journal::dump(&disk, &mut out);
+    let dumped = journal::dump(&disk, journal::Sizes::default(), &mut out);
     out.flush()?;
     dumped?;
     Ok(())

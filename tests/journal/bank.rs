@@ -6,7 +6,7 @@ use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 use consorcio::commit::token::{Seal, Verdict};
 use consorcio::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId, TxId};
-use consorcio::journal::{Appender, BankReplica, Disk, MemDisk, Options, Reader, Recovered, open};
+use consorcio::journal::{Appender, BankReplica, Disk, MemDisk, Options, Reader, Recovered, Sizes, open};
 use consorcio::money::Money;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::{NewAccount, NewClient, Request};
@@ -84,7 +84,7 @@ fn identity() -> Identity {
 
 fn options() -> Options {
     Options {
-        segment_bytes: 4096,
+        sizes: Sizes::all(4096),
         snapshot_after_segments: 2,
         replica: Some(BankReplica::maker(identity())),
         ..small()

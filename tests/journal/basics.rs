@@ -1,7 +1,7 @@
 //! Write, read back, go on; what is told; what the appender refuses.
 
 use crate::support::*;
-use consorcio::journal::{Faults, JournalError, MemDisk, Options, dump};
+use consorcio::journal::{Faults, JournalError, MemDisk, Options, Sizes, dump};
 
 #[test]
 fn what_was_appended_is_found_again() {
@@ -28,7 +28,7 @@ fn what_was_appended_is_found_again() {
 #[test]
 fn one_sync_for_a_batch() {
     let disk = MemDisk::new();
-    let (mut appender, ..) = must_open(disk.clone(), Options { segment_bytes: 1 << 20, ..small() });
+    let (mut appender, ..) = must_open(disk.clone(), Options { sizes: Sizes::all(1 << 20), ..small() });
     for count in [1, 10, 1000] {
         let (syncs, writes) = (disk.syncs(), disk.writes());
         append(&mut appender, count).unwrap();
@@ -142,7 +142,7 @@ fn a_dump_prints_every_record_and_tells_where_damage_is() {
     let (mut appender, ..) = must_open(disk.clone(), small());
     append_up_to(&mut appender, 200);
     let mut text = Vec::new();
-    let summary = dump(&disk, &mut text).unwrap();
+    let summary = dump(&disk, small().sizes, &mut text).unwrap();
     assert_eq!((summary.records, summary.last, &summary.faults), (200, 200, &Vec::new()));
     let text = String::from_utf8(text).unwrap();
     let lines: Vec<&str> = text.lines().collect();
@@ -154,7 +154,7 @@ fn a_dump_prints_every_record_and_tells_where_damage_is() {
     bytes[300] ^= 1;
     disk.put(name, bytes);
     let mut text = Vec::new();
-    let summary = dump(&disk, &mut text).unwrap();
+    let summary = dump(&disk, small().sizes, &mut text).unwrap();
     assert!(summary.records >= 195 && summary.records < 200 && summary.last == 200, "{summary:?}");
     assert_eq!(summary.faults.len(), 2, "the place, and the numbers that are missing: {summary:?}");
     assert!(summary.faults[0].contains(name) && summary.faults[0].contains("at offset 2"), "{summary:?}");

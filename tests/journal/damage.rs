@@ -1,8 +1,9 @@
 //! What is not as it was written: the torn tail is cut and told, everything else is refused.
 
 use crate::support::*;
-use consorcio::journal::format::{BatchHeader, Salt};
-use consorcio::journal::{JournalError, MemDisk};
+use consorcio::ids::BankId;
+use consorcio::journal::format::{BatchHeader, FileHeader, Kind, Salt};
+use consorcio::journal::{JournalError, MemDisk, Options, dump};
 
 /// Length of a file up to its last byte that is not zero.
 fn used(bytes: &[u8]) -> usize {
@@ -49,37 +50,116 @@ fn a_tail_cut_at_any_byte_loses_the_last_batch_only() {
     };
     assert!(last_end - last_begin > 100);
     for length in last_begin..=last_end {
-        for zeros in [true, false] {
-            // Zeroed from there on, or the file itself ends there.
-            let mut bytes = whole.clone();
-            if zeros {
-                bytes[length..].fill(0);
-            } else {
-                bytes.truncate(length);
+        let mut bytes = whole.clone();
+        bytes[length..].fill(0);
+        let cut = disk.copy();
+        cut.put(&name, bytes.clone());
+        let (mut appender, _, recovered, log) = must_open(cut.clone(), small());
+        // A byte that is zero anyway is not missing.
+        let complete = used(&bytes) == used(&whole);
+        let last = if complete || length == last_end { 90 } else { 87 };
+        assert_records(&log, last);
+        let left = used(&bytes[..length]).saturating_sub(last_begin);
+        match recovered.torn {
+            Some(torn) => {
+                assert_eq!(last, 87);
+                assert_eq!((torn.offset, torn.bytes), (last_begin as u64, left as u64));
             }
-            let cut = disk.copy();
-            cut.put(&name, bytes.clone());
-            let (mut appender, _, recovered, log) = must_open(cut.clone(), small());
-            // A byte that is zero anyway is not missing.
-            let complete = zeros && used(&bytes) == used(&whole);
-            let last = if complete || length == last_end { 90 } else { 87 };
-            assert_records(&log, last);
-            let left = used(&bytes[..length]).saturating_sub(last_begin);
-            match recovered.torn {
-                Some(torn) => {
-                    assert_eq!(last, 87);
-                    assert_eq!((torn.offset, torn.bytes), (last_begin as u64, left as u64));
-                }
-                None => assert!(last == 90 || left == 0, "cut at {length}"),
+            None => assert!(last == 90 || left == 0, "cut at {length}"),
+        }
+        // What follows goes where the tail was, and nothing of the tail comes back.
+        append(&mut appender, 1).unwrap();
+        drop(appender);
+        let (_, _, recovered, log) = must_open(cut, small());
+        assert_records(&log, last + 1);
+        assert_eq!(recovered.torn, None);
+    }
+}
+
+/// As an interrupted copy leaves it, a full target or a repair of the file system: not even the end of a batch is a
+/// good end, whether the bank was stopped in order or not.
+#[test]
+fn a_file_of_another_size_than_it_was_made_with_is_refused_at_the_byte() {
+    let in_order = journal(90);
+    must_open(in_order.clone(), small()).0.close().unwrap();
+    for disk in [journal(90), in_order] {
+        let last = last_segment(&disk);
+        for number in 1..=last + 1 {
+            let name = segment(number);
+            let whole = disk.get(&name);
+            for length in (0..whole.len()).chain([whole.len() + 1, whole.len() + 4096]) {
+                let other = disk.copy();
+                let mut bytes = whole.clone();
+                bytes.resize(length, 0);
+                other.put(&name, bytes);
+                let mut text = Vec::new();
+                let told = dump(&other, small().sizes, &mut text).unwrap().faults;
+                let Err(error) = try_open(other, small()) else { panic!("{name} opens with {length} bytes") };
+                let JournalError::Damaged { file, offset, .. } = &error else { panic!("{error}") };
+                let at = if length < 64 { 0 } else { length.min(whole.len()) };
+                assert_eq!((file.as_str(), *offset), (&*format!("memory/{name}"), at as u64), "{error}");
+                assert_eq!(told.first(), Some(&error.to_string()));
             }
-            // What follows goes where the tail was, and nothing of the tail comes back.
-            append(&mut appender, 1).unwrap();
-            drop(appender);
-            let (_, _, recovered, log) = must_open(cut, small());
-            assert_records(&log, last + 1);
-            assert_eq!(recovered.torn, None);
         }
     }
+}
+
+/// Segments of the first format do not tell their size: this program made them as long as it makes them now, or longer.
+#[test]
+fn a_file_of_the_first_format_that_is_shorter_than_it_was_made_is_refused() {
+    let disk = journal(90);
+    let last = last_segment(&disk);
+    for number in 1..=last + 1 {
+        let mut bytes = disk.get(&segment(number));
+        let header = FileHeader::new(*b"a test's journal", number).encode(Kind::Segment);
+        bytes[..header.len()].copy_from_slice(&header);
+        disk.put(&segment(number), bytes);
+    }
+    let mut longer = disk.get(&segment(last + 1));
+    longer.resize(5000, 0);
+    let grown = disk.copy();
+    grown.put(&segment(last + 1), longer);
+    assert_records(&must_open(grown, small()).3, 90);
+    assert_records(&must_open(disk.copy(), small()).3, 90);
+    for number in 1..=last + 1 {
+        for length in [64, 500, 1023] {
+            let cut = disk.copy();
+            cut.put(&segment(number), disk.get(&segment(number))[..length].to_vec());
+            let Err(error) = try_open(cut, small()) else { panic!("segment {number} opens with {length}") };
+            let JournalError::Damaged { file, offset, .. } = &error else { panic!("{error}") };
+            assert_eq!((file.as_str(), *offset), (&*format!("memory/{}", segment(number)), length as u64));
+        }
+    }
+}
+
+#[test]
+fn a_batch_that_fits_no_segment_gets_one_that_tells_its_size() {
+    for records_before in [0, 5] {
+        let disk = MemDisk::new();
+        let (mut appender, ..) = must_open(disk.clone(), small());
+        if records_before > 0 {
+            append(&mut appender, records_before).unwrap();
+        }
+        append(&mut appender, 400).unwrap();
+        let number = last_segment(&disk);
+        assert!(disk.get(&segment(number)).len() > 10_000, "400 records are longer than a segment");
+        append_up_to(&mut appender, 500);
+        drop(appender);
+        let (_, _, recovered, log) = must_open(disk, small());
+        assert_records(&log, 500);
+        assert_eq!(recovered.torn, None);
+    }
+}
+
+#[test]
+fn a_segment_of_another_bank_is_refused() {
+    let disk = MemDisk::new();
+    let bank = |position| Options { bank: BankId::new(position), ..small() };
+    append_up_to(&mut must_open(disk.clone(), bank(1)).0, 90);
+    assert_records(&must_open(disk.clone(), bank(1)).3, 90);
+    let Err(error) = try_open(disk, bank(2)) else { panic!("bank 2 opens the journal of bank 1") };
+    let told = "memory/segment-0000000001: belongs to bank 1, and this is bank 2";
+    assert_eq!(error.to_string(), told);
 }
 
 #[test]

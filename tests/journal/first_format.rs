@@ -12,7 +12,7 @@ use consorcio::bank::io::{Asked, AskedVerb, Input};
 use consorcio::bank::record::Record;
 use consorcio::commit::token::{Seal, Token, Verdict};
 use consorcio::ids::{BankId, Time, TxId};
-use consorcio::journal::{BankReplica, FileDisk, Options, dump};
+use consorcio::journal::{BankReplica, FileDisk, Options, Sizes, dump};
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
 use serde_json::Value;
@@ -43,12 +43,17 @@ fn identity() -> Identity {
 
 fn options() -> Options {
     Options {
-        segment_bytes: 8192,
+        sizes: Sizes::all(8192),
         snapshot_after_segments: 2,
         replica: Some(BankReplica::maker(identity())),
         new_id: Some(*b"the first format"),
         ..small()
     }
+}
+
+/// Those of the other journal.
+fn options_of_the_stopped() -> Options {
+    Options { sizes: Sizes::all(512), ..options() }
 }
 
 /// A line, and the reply's line: `(waits)` where it does not come yet.
@@ -251,7 +256,7 @@ fn described(live: &mut Live) -> String {
 
 fn dumped(folder: &Path) -> String {
     let mut text = Vec::new();
-    let summary = dump(&FileDisk::read_only(folder), &mut text).unwrap();
+    let summary = dump(&FileDisk::read_only(folder), options().sizes, &mut text).unwrap();
     assert_eq!(summary.faults, [""; 0]);
     String::from_utf8(text).unwrap()
 }
@@ -382,7 +387,7 @@ fn without_snapshots_and_indexes_it_is_the_same() {
 fn a_bank_that_was_stopped_stays_stopped() {
     let folder = tempfile::tempdir().unwrap();
     copy_files(&fixture().join("stopped"), folder.path());
-    let (live, _) = Live::open(FileDisk::open(folder.path()).unwrap(), options(), identity());
+    let (live, _) = Live::open(FileDisk::open(folder.path()).unwrap(), options_of_the_stopped(), identity());
     assert_eq!((live.core.seq(), live.core.stopped()), (2, Some(STOPPED)));
 }
 
@@ -400,8 +405,7 @@ fn make_the_fixture() {
     fs::remove_file(journal.join("lock")).unwrap();
     fs::write(out.join("records.txt"), dumped(&journal)).unwrap();
     let stopped = out.join("stopped");
-    let options_of_it = Options { segment_bytes: 512, ..options() };
-    let (mut live, _) = Live::open(FileDisk::open(&stopped).unwrap(), options_of_it, identity());
+    let (mut live, _) = Live::open(FileDisk::open(&stopped).unwrap(), options_of_the_stopped(), identity());
     live.record(Record::Consortium { bank: identity().bank, places: identity().places });
     live.record(Record::Stopped { why: STOPPED.to_owned() });
     live.appender.close().unwrap();

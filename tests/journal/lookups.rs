@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use consorcio::ids::TxId;
-use consorcio::journal::{JournalError, MemDisk, Options, Reader};
+use consorcio::journal::{JournalError, MemDisk, Options, Reader, Sizes};
 
 /// Every record up to `indexed_up_to` that decides an id is found by it, and no other.
 #[track_caller]
@@ -44,7 +44,8 @@ fn what_full_segments_decide_is_found() {
 #[test]
 fn a_new_id_costs_no_read_and_one_that_passes_a_filter_is_not_found() {
     let disk = MemDisk::new();
-    let (mut appender, reader, ..) = must_open(disk.clone(), Options { segment_bytes: 16 * 1024, ..small() });
+    let (mut appender, reader, ..) =
+        must_open(disk.clone(), Options { sizes: Sizes::all(16 * 1024), ..small() });
     append_up_to(&mut appender, 5000);
     let mut passed = 0;
     for n in 0..50_000 {
@@ -131,7 +132,7 @@ fn a_damaged_record_is_told_with_file_and_offset_and_never_passed_over() {
 
 #[test]
 fn whatever_is_indexed_is_found_while_the_appender_works() {
-    let options = Options { threads: true, segment_bytes: 8 * 1024, ..with_snapshots(3) };
+    let options = Options { threads: true, sizes: Sizes::all(8 * 1024), ..with_snapshots(3) };
     let (mut appender, reader, ..) = must_open(MemDisk::new(), options);
     let its = reader.clone();
     let looking = std::thread::spawn(move || {

@@ -4,7 +4,7 @@ use consorcio::bank::io::{Outcome, OwnVote, Seq};
 use consorcio::bank::record::Record;
 use consorcio::commit::token::{Digest, Verdict};
 use consorcio::ids::{BankId, Time, TxId};
-use consorcio::journal::{Appender, Disk, JournalError, Options, Reader, Recovered, Replica, open};
+use consorcio::journal::{Appender, Disk, JournalError, Options, Reader, Recovered, Replica, Sizes, open};
 use consorcio::wire::Reason;
 use std::sync::Arc;
 
@@ -76,7 +76,12 @@ pub fn records(to: u64) -> Vec<Record> {
 
 /// Small segments, and all work done where the seed decides the order.
 pub fn small() -> Options {
-    Options { segment_bytes: 1024, threads: false, new_id: Some(*b"a test's journal"), ..Options::default() }
+    Options {
+        sizes: Sizes::all(1024),
+        threads: false,
+        new_id: Some(*b"a test's journal"),
+        ..Options::default()
+    }
 }
 
 pub fn with_snapshots(after: u64) -> Options {

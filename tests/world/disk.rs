@@ -6,7 +6,8 @@ use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 use consorcio::ids::TxId;
 use consorcio::journal::{
-    Appender, BankReplica, Batch, Disk as _, Faults, JournalError, MemDisk, Options, Reader, Recovered, open,
+    Appender, BankReplica, Batch, Disk as _, Faults, JournalError, MemDisk, Options, Reader, Recovered,
+    Sizes as SegmentSizes, open,
 };
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -234,8 +235,7 @@ impl Disk {
 
     fn options(&self, identity: &Identity) -> Options {
         Options {
-            segment_bytes: self.sizes.segment,
-            first_segment_bytes: self.sizes.first_segment,
+            sizes: SegmentSizes { first: self.sizes.first_segment, full: self.sizes.segment },
             snapshot_after_segments: 2,
             replica: Some(BankReplica::maker(identity.clone())),
             threads: false,
