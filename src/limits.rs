@@ -180,6 +180,19 @@ pub const OUTCOMES_IN_MEMORY_MIN: usize = 65_536;
 pub const FIRST_SEGMENT_BYTES: u64 = 1024 * 1024;
 /// A full journal segment's size.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// Files of full segments that stay open, so that an old outcome is found when the process may open no more.
+pub const JOURNAL_FILES_OPEN_MAX: usize = 256;
+/// Where the disk has no room for the next segment, and the one in use has no more than this left, a bank takes
+/// nothing new.
+pub const JOURNAL_LEFT_FOR_NEW_BYTES: u64 = 4 * 1024 * 1024;
+/// ... and with no more than this, it does not refuse ids that it never met either: what is left is for outcomes.
+pub const JOURNAL_LEFT_FOR_UNKNOWN_BYTES: u64 = 2 * 1024 * 1024;
+/// Both are this much more for each undecided transaction: the record of its outcome, in a batch of its own.
+pub const OUTCOME_BATCH_BYTES_MAX: u64 = 512;
+/// Where there was no room for the next segment, it is tried again this often.
+pub const SEGMENT_RETRY_MS: u64 = 1_000;
+/// The step log is told at most this often of ids whose records can't be read.
+pub const UNREADABLE_TOLD_MS: u64 = 1_000;
 /// A sync of the data disk that takes this long is told to the operator.
 pub const SLOW_SYNC_MS: u64 = 1_000;
 /// Memory of recorded steps that are not written yet; past it steps are counted and dropped.
@@ -221,6 +234,9 @@ const _: () = {
         "what one step decides stands in the history when waiters are woken"
     );
     assert!(STEP_BYTES_MAX + LINE_BYTES_MAX < BATCH_BYTES_MAX / 2 && STEP_ITEMS_MAX < BATCH_RECORDS_MAX / 2);
+    assert!(JOURNAL_LEFT_FOR_UNKNOWN_BYTES >= 2 * BATCH_BYTES_MAX as u64, "two batches may be on their way");
+    assert!(OUTCOME_BATCH_BYTES_MAX >= OUTCOME_RECORD_BYTES_MAX as u64 + 64, "two headers and the padding");
+    assert!(JOURNAL_LEFT_FOR_NEW_BYTES >= JOURNAL_LEFT_FOR_UNKNOWN_BYTES + 2 * BATCH_BYTES_MAX as u64);
     assert!(BANKS_MAX <= 16, "a set of banks is 16 bits");
     assert!(PEER_DIAL_WAIT_MS_MAX < VOTE_TIMEOUT_MS, "a driver hears of a silent address before it gives up");
     assert!(

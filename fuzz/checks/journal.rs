@@ -161,7 +161,7 @@ fn overwrite(content: &mut Vec<u8>, at: usize, with: &[u8]) {
 
 /// `last` records were written, and then things happened that no disk does by itself.
 fn opens_or_refuses(disk: &MemDisk, last: Seq) {
-    let shown = dump(disk, options(1).sizes, &mut std::io::sink());
+    let shown = dump(disk, &mut std::io::sink());
     assert!(shown.is_ok(), "{shown:?}");
     let (mut appender, reader, recovered, log) = match try_open(disk, options(1)) {
         Ok(opened) => opened,
@@ -192,7 +192,7 @@ fn opens_or_refuses(disk: &MemDisk, last: Seq) {
 
 /// Where checksums fit what was never written, there is nothing to compare with.
 fn ends(disk: &MemDisk) {
-    let shown = dump(disk, options(1).sizes, &mut std::io::sink());
+    let shown = dump(disk, &mut std::io::sink());
     assert!(shown.is_ok(), "{shown:?}");
     match try_open(disk, options(1)) {
         Ok((appender, reader, recovered, log)) => {

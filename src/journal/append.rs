@@ -7,6 +7,7 @@ use super::keeper::{Keeper, Prepared};
 use super::{JournalError, Reader, sync_error, write_error};
 use crate::bank::io::Seq;
 use crate::crash::{self, Stage, Step};
+use std::sync::atomic::Ordering;
 
 /// The journal's only writer; owned by the thread that syncs.
 pub struct Appender {
@@ -36,7 +37,15 @@ pub(super) struct Current {
 impl Appender {
     pub(super) fn new(keeper: Keeper, current: Current, last: Seq) -> Appender {
         let mark = Batch::new(keeper.journal());
-        Appender { keeper, current, last, closed: None, failed: None, mark, marked: false }
+        let appender = Appender { keeper, current, last, closed: None, failed: None, mark, marked: false };
+        appender.tell_room();
+        appender
+    }
+
+    /// Tells the readers how much is left in the segment in use.
+    fn tell_room(&self) {
+        let left = self.current.segment.size.saturating_sub(self.current.end);
+        self.keeper.shared().left.store(left, Ordering::Release);
     }
 
     /// Writes a batch and syncs it. When this returns, its records are durable; what it has of memory may be
@@ -148,6 +157,7 @@ impl Appender {
             .map_err(|error| sync_error(self.keeper.disk(), &segment_name(segment.number), error))?;
         kinds.pass(Stage::Synced);
         self.current.end = offset + sealed.len() as u64;
+        self.tell_room();
         let begin = u32::try_from(offset).expect("a segment is shorter than 4 GiB");
         self.current.entries.extend(
             batch.decided().iter().map(|entry| Entry { hash: entry.hash, offset: begin + entry.offset }),

@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -86,9 +86,16 @@ pub enum FolderError {
     /// It can't be made, opened or locked.
     #[error("{0}: {1}")]
     Io(PathBuf, io::Error),
+    /// A folder above it can't be synced, so a name in it may not outlive the end of power.
+    #[error("{0}: can't sync this folder, which the data is in: {1}")]
+    Sync(PathBuf, io::Error),
 }
 
 const LOCK_NAME: &str = "lock";
+
+/// Only the owner reads what banks hold, whatever the umask says.
+const FOLDER_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
 
 impl FileDisk {
     /// Takes a folder, made where it is not there yet, for this process alone.
@@ -98,12 +105,13 @@ impl FileDisk {
     pub fn open(folder: impl Into<PathBuf>) -> Result<FileDisk, FolderError> {
         let folder = folder.into();
         let fault = |error| FolderError::Io(folder.clone(), error);
-        make_folder(&folder).map_err(fault)?;
+        make_folder(&folder)?;
         // The file is never removed: a lock on a file that has lost its name would exclude nobody.
         let lock = OpenOptions::new()
             .create(true)
             .write(true)
             .truncate(false)
+            .mode(FILE_MODE)
             .open(folder.join(LOCK_NAME))
             .map_err(fault)?;
         match lock.try_lock() {
@@ -127,18 +135,47 @@ impl FileDisk {
     }
 }
 
-/// Makes a folder and those above it, and makes them durable: each is a name in the one above. Also where they
-/// were there already, for nobody knows whether whoever made them did.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    for above in folder.canonicalize()?.ancestors().skip(1) {
-        match File::open(above).and_then(|above| above.sync_all()) {
-            // Made by someone with other rights than ours, and so not just now.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-            synced => synced?,
+/// Makes a folder, and those above it, that only its owner can read, and makes them durable: each is a name in the
+/// one above. Also where they were there already, for nobody knows whether whoever made them did.
+fn make_folder(folder: &Path) -> Result<(), FolderError> {
+    let fault = |folder: &Path, error| FolderError::Io(folder.to_owned(), error);
+    let there_before = folder.ancestors().find(|above| above.is_dir()).map(Path::to_owned);
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(FOLDER_MODE)
+        .create(folder)
+        .map_err(|error| fault(folder, error))?;
+    let whole = folder.canonicalize().map_err(|error| fault(folder, error))?;
+    // A relative path without a folder that is there begins in the one that this process works in.
+    let there_before = there_before.unwrap_or_default();
+    let made_below = if there_before.as_os_str().is_empty() { ".".into() } else { there_before };
+    let made_below = made_below.canonicalize().map_err(|error| fault(&made_below, error))?;
+    sync_above(&whole, &made_below)
+}
+
+/// Syncs all folders above `whole`; what was made just now was made in `made_below` or deeper.
+fn sync_above(whole: &Path, made_below: &Path) -> Result<(), FolderError> {
+    for above in whole.ancestors().skip(1) {
+        let synced = File::open(above).and_then(|opened| opened.sync_all());
+        if let Err(error) = synced
+            && !is_of_no_matter(&error, made_below.starts_with(above) && made_below != above)
+        {
+            return Err(FolderError::Sync(above.to_owned(), error));
         }
     }
     Ok(())
+}
+
+/// Some file systems, mostly such as nobody can write to, have no sync of folders (EINVAL), and some folders are made
+/// by someone with other rights than ours. Where nothing was made in a folder just now, neither is a fault.
+fn is_of_no_matter(error: &io::Error, was_there: bool) -> bool {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => true,
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::ReadOnlyFilesystem => {
+            was_there
+        }
+        _ => false,
+    }
 }
 
 impl Disk for FileDisk {
@@ -169,6 +206,7 @@ impl Disk for FileDisk {
             .write(true)
             .create(true)
             .truncate(true)
+            .mode(FILE_MODE)
             .open(self.folder.join(name))?;
         Ok(Arc::new(RealFile(file)))
     }
@@ -214,5 +252,35 @@ impl DiskFile for RealFile {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// Linux has no sync of the folders in `/proc`, as it has none of those on squashfs.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_without_a_sync_is_no_fault_unless_something_was_made_in_it() {
+        let folder = Path::new("/proc/self/fdinfo");
+        let proc = File::open("/proc").unwrap().sync_all().unwrap_err();
+        assert_eq!(proc.kind(), io::ErrorKind::InvalidInput, "/proc can't be synced: {proc}");
+        sync_above(folder, folder).unwrap();
+        let told = sync_above(folder, Path::new("/")).unwrap_err().to_string();
+        assert!(told.starts_with("/proc/self: can't sync this folder"), "{told}");
+    }
+
+    #[test]
+    fn what_is_made_is_the_owners_alone() {
+        let above = tempfile::tempdir().unwrap();
+        let folder = above.path().join("data/bank-0");
+        let disk = FileDisk::open(&folder).unwrap();
+        disk.create("segment-0000000001").unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&above.path().join("data")), mode(&folder)), (0o700, 0o700));
+        assert_eq!(mode(&folder.join("segment-0000000001")), 0o600);
+        assert_eq!(mode(&folder.join(LOCK_NAME)), 0o600);
     }
 }

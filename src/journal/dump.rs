@@ -2,8 +2,8 @@
 
 use super::JournalError;
 use super::disk::Disk;
+use super::io_error;
 use super::scan::{Scan, Scanned};
-use super::{Sizes, io_error};
 use crate::bank::io::{Outcome, Seq};
 use crate::bank::record::Record;
 use crate::ids::{BankId, Time};
@@ -17,9 +17,10 @@ pub struct DumpSummary {
     pub records: u64,
     /// The last one's number.
     pub last: Seq,
-    /// Places that are not as they were written, each with file and offset. The last batch of a journal in use, or one
-    /// that was stopped while it wrote, looks like that too.
+    /// Places that are not as they were written, each with file and offset.
     pub faults: Vec<String>,
+    /// The last batch, where it is not whole: its bank was writing it, or stopped while it did.
+    pub torn: Option<String>,
 }
 
 /// Prints every record of the journal in a folder, one line each: number, file and offset, content. Reads only,
@@ -27,33 +28,27 @@ pub struct DumpSummary {
 ///
 /// # Errors
 /// When the folder or a file can't be read, or `out` not written.
-pub fn dump(disk: &dyn Disk, sizes: Sizes, out: &mut impl Write) -> Result<DumpSummary, JournalError> {
+pub fn dump(disk: &dyn Disk, out: &mut impl Write) -> Result<DumpSummary, JournalError> {
     let mut summary = DumpSummary::default();
-    let mut scan = Scan::with_sizes(disk, sizes);
+    let mut scan = Scan::new(disk);
     let torn = scan.read(|scanned| match scanned {
         Scanned::Record { seq, file, offset, record } => {
             summary.records += 1;
             line(disk, out, format_args!("{seq} {file}:{offset} {}", Readable(&record)))
         }
-        Scanned::Fault(fault) => tell(disk, out, fault, &mut summary),
+        Scanned::Fault(fault) => {
+            line(disk, out, format_args!("! {fault}"))?;
+            summary.faults.push(fault);
+            Ok(())
+        }
     })?;
-    if let Some(torn) = torn {
-        tell(disk, out, torn, &mut summary)?;
+    if let Some(torn) = &torn {
+        line(disk, out, format_args!("! {torn}"))?;
     }
+    summary.torn = torn;
     summary.last = scan.last();
     out.flush().map_err(|error| io_error(disk, "print", "", error))?;
     Ok(summary)
-}
-
-fn tell(
-    disk: &dyn Disk,
-    out: &mut impl Write,
-    fault: String,
-    summary: &mut DumpSummary,
-) -> Result<(), JournalError> {
-    line(disk, out, format_args!("! {fault}"))?;
-    summary.faults.push(fault);
-    Ok(())
 }
 
 fn line(disk: &dyn Disk, out: &mut impl Write, line: fmt::Arguments<'_>) -> Result<(), JournalError> {

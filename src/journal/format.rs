@@ -294,6 +294,15 @@ pub fn number_in(name: &str, prefix: &str, name_of: fn(u64) -> String) -> Option
     (name_of(number) == name).then_some(number)
 }
 
+/// Is `name` that of a file that this program had begun and not finished?
+pub(super) fn is_unfinished(name: &str) -> bool {
+    name.strip_suffix(".tmp").is_some_and(|name| {
+        number_in(name, "segment-", segment_name).is_some()
+            || number_in(name, "index-", index_name).is_some()
+            || number_in(name, "snapshot-", snapshot_name).is_some()
+    })
+}
+
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let mut number = [0; 4];
     number.copy_from_slice(&bytes[at..at + 4]);

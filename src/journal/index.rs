@@ -9,6 +9,7 @@
 //! part of it has a checksum: a wrong "not found" would let a bank vote twice.
 
 use super::disk::{Disk, DiskFile};
+use super::files::{OpenFiles, Which};
 use super::filter::Filter;
 use super::format::{
     FILE_HEADER_BYTES, FileHeader, JournalId, Kind, RECORD_HEADER_BYTES, Salt, check_record, decode_record,
@@ -255,10 +256,10 @@ impl Index {
     }
 
     /// Looks for the record that decides `tx`, with reads.
-    pub fn look(&self, disk: &dyn Disk, tx: &TxId) -> Result<Look, JournalError> {
+    pub fn look(&self, files: &OpenFiles, tx: &TxId) -> Result<Look, JournalError> {
         let hash = self.hash.of(tx);
-        let name = index_name(self.segment);
-        let file = match disk.open(&name) {
+        let (disk, name) = (files.disk.as_ref(), index_name(self.segment));
+        let file = match files.get(Which::Index, self.segment) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Look::IndexBad),
             Err(error) => return Err(io_error(disk, "open", &name, error)),
@@ -282,7 +283,7 @@ impl Index {
         for number in low..usize_of(self.entries).div_ceil(BLOCK_ENTRIES) {
             let Some(block) = read(number)? else { return Ok(Look::IndexBad) };
             for offset in block.offsets_of(hash) {
-                let record = self.read_record(disk, offset)?;
+                let record = self.read_record(files, offset)?;
                 if record.decides() == Some(tx) {
                     newest = Some(record);
                 }
@@ -307,15 +308,16 @@ impl Index {
         Ok(good.then_some(Block { bytes, count }))
     }
 
-    fn read_record(&self, disk: &dyn Disk, offset: u32) -> Result<Record, JournalError> {
-        let name = segment_name(self.segment);
+    fn read_record(&self, files: &OpenFiles, offset: u32) -> Result<Record, JournalError> {
+        let (disk, name) = (files.disk.as_ref(), segment_name(self.segment));
         let read = |error| io_error(disk, "read", &name, error);
         let damaged = |why: &str| JournalError::Damaged {
             file: place(disk, &name),
             offset: u64::from(offset),
             why: why.into(),
         };
-        let file = disk.open(&name).map_err(read)?;
+        let file =
+            files.get(Which::Segment, self.segment).map_err(|error| io_error(disk, "open", &name, error))?;
         // Most records fit this; the rest of a longer one is read when its length is known.
         let mut bytes = vec![0; 1024];
         let got = file.read_at(u64::from(offset), &mut bytes).map_err(read)?;
@@ -402,17 +404,18 @@ mod tests {
         closed.entries[..1000].iter_mut().for_each(|entry| entry.hash = hash);
         let index = write_index(&disk, &journal, &mut closed).unwrap();
         let loaded = load_index(&disk, &journal, 1).unwrap().unwrap();
+        let files = OpenFiles::new(Arc::new(disk.clone()), 4);
         for index in [index, loaded] {
             assert!(
-                matches!(index.look(&disk, &tx(7)).unwrap(), Look::Found(record) if record == refused(7))
+                matches!(index.look(&files, &tx(7)).unwrap(), Look::Found(record) if record == refused(7))
             );
-            assert!(matches!(index.look(&disk, &tx(8)).unwrap(), Look::Not), "its hash is not there");
+            assert!(matches!(index.look(&files, &tx(8)).unwrap(), Look::Not), "its hash is not there");
             for n in [1001, 1250, 1500] {
                 assert!(
-                    matches!(index.look(&disk, &tx(n)).unwrap(), Look::Found(record) if record == refused(n))
+                    matches!(index.look(&files, &tx(n)).unwrap(), Look::Found(record) if record == refused(n))
                 );
             }
-            assert!(matches!(index.look(&disk, &tx(2000)).unwrap(), Look::Not));
+            assert!(matches!(index.look(&files, &tx(2000)).unwrap(), Look::Not));
         }
     }
 }

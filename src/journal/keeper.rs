@@ -9,12 +9,17 @@ use super::read::Shared;
 use super::{JournalError, Options, io_error, snapshot, sync_error, write_error};
 use crate::bank::io::Seq;
 use crate::crash;
+use crate::limits::SEGMENT_RETRY_MS;
 use crate::threads::{END_WITHIN, join_within};
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long the appender waits for the next segment before it looks whether that can be made at all.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A segment that is zeroed, named and durable, and holds no batch yet.
 pub(super) struct Prepared {
@@ -41,7 +46,7 @@ enum Mode {
 struct Threads {
     /// `None` only while it is dropped.
     orders: Option<(Sender<u64>, Sender<Closed>)>,
-    prepared: Receiver<Result<Prepared, JournalError>>,
+    prepared: Receiver<Prepared>,
     handles: Vec<JoinHandle<()>>,
 }
 
@@ -84,9 +89,11 @@ impl Keeper {
     /// Orders segment `number`.
     pub fn prepare(&mut self, number: u64) {
         match &self.mode {
-            // What goes wrong here is met again, and told, when the segment is taken.
+            // What goes wrong here is met again when the segment is taken.
             Mode::Inline(_) => {
-                self.prepared = prepare_segment(&self.shared, &self.options, number, 0, &self.stop).ok();
+                let made = prepare_segment(&self.shared, &self.options, number, 0, &self.stop);
+                tell_next(&self.shared, number, made.as_ref().err());
+                self.prepared = made.ok();
             }
             Mode::Threads(threads) => {
                 if let Some((prepare, _)) = &threads.orders {
@@ -103,17 +110,28 @@ impl Keeper {
         if prepared.is_none()
             && let Mode::Threads(threads) = &self.mode
         {
-            prepared = threads.prepared.recv().ok().and_then(Result::ok);
+            prepared = threads.wait_for(number, &self.shared);
         }
         match prepared.filter(|prepared| prepared.size >= bytes_min) {
             Some(prepared) => Ok(prepared),
             // It is too short, or failed then; by now there may be room again.
-            None => self.prepare_now(number, bytes_min),
+            None => {
+                let made = self.prepare_now(number, bytes_min)?;
+                tell_next(&self.shared, number, None);
+                Ok(made)
+            }
         }
     }
 
     /// Makes segment `number`, which holds no batch yet, at least `bytes_min` bytes long.
     pub fn prepare_now(&self, number: u64, bytes_min: u64) -> Result<Prepared, JournalError> {
+        let mut taken = self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Mode::Threads(threads) = &self.mode
+            && let Some(prepared) = threads.made(number).filter(|prepared| prepared.size >= bytes_min)
+        {
+            return Ok(prepared);
+        }
+        *taken = number.max(*taken);
         prepare_segment(&self.shared, &self.options, number, bytes_min, &self.stop)
     }
 
@@ -153,6 +171,86 @@ impl Drop for Keeper {
     }
 }
 
+impl Threads {
+    /// The segment that was ordered, unless it can't be made for now.
+    fn wait_for(&self, number: u64, shared: &Shared) -> Option<Prepared> {
+        while !shared.no_next.load(Ordering::Acquire) {
+            match self.prepared.recv_timeout(LOOK_AGAIN) {
+                Ok(prepared) if prepared.number == number => return Some(prepared),
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+        self.made(number)
+    }
+
+    /// The segment that was ordered, if it is there by now.
+    fn made(&self, number: u64) -> Option<Prepared> {
+        self.prepared.try_iter().find(|prepared| prepared.number == number)
+    }
+}
+
+/// Notes whether the next segment is there, and tells when that changes.
+fn tell_next(shared: &Shared, number: u64, error: Option<&JournalError>) {
+    let was_missing = shared.no_next.swap(error.is_some(), Ordering::AcqRel);
+    match error {
+        Some(error) if !was_missing => (shared.notice)(&format!(
+            "the next segment of the journal, {}, can't be made: {error}; once the one in use is nearly full, \
+             nothing new is taken",
+            segment_name(number)
+        )),
+        None if was_missing => (shared.notice)(&format!(
+            "the next segment of the journal, {}, is there now: new transactions are taken",
+            segment_name(number)
+        )),
+        Some(_) | None => {}
+    }
+}
+
+/// Makes one segment after the other as they are ordered. One that can't be made is tried again and again.
+fn prepare_all(
+    shared: &Shared,
+    options: &Options,
+    stop: &AtomicBool,
+    orders: &Receiver<u64>,
+    prepared: &Sender<Prepared>,
+) {
+    let Ok(mut number) = orders.recv() else { return };
+    loop {
+        let made = {
+            let taken = shared.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            // The appender may have made it meanwhile.
+            (number > *taken).then(|| prepare_segment(shared, options, number, 0, stop))
+        };
+        let again = match made {
+            Some(Ok(made)) => {
+                // Handed over first: whoever sees that it is there finds it.
+                if prepared.send(made).is_err() {
+                    return;
+                }
+                tell_next(shared, number, None);
+                false
+            }
+            Some(Err(_)) if stop.load(Ordering::Relaxed) => return,
+            Some(Err(error)) => {
+                tell_next(shared, number, Some(&error));
+                true
+            }
+            None => false,
+        };
+        let next = if again {
+            orders.recv_timeout(Duration::from_millis(SEGMENT_RETRY_MS))
+        } else {
+            orders.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        };
+        match next {
+            Ok(next) => number = next,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
 fn start_threads(
     shared: &Arc<Shared>,
     options: &Options,
@@ -171,13 +269,7 @@ fn start_threads(
     let (its_shared, its_options, its_stop) = (Arc::clone(shared), options.clone(), Arc::clone(stop));
     let preparing = start(
         "journal-prepare",
-        Box::new(move || {
-            for number in prepare_orders {
-                if prepared.send(prepare_segment(&its_shared, &its_options, number, 0, &its_stop)).is_err() {
-                    return;
-                }
-            }
-        }),
+        Box::new(move || prepare_all(&its_shared, &its_options, &its_stop, &prepare_orders, &prepared)),
     )?;
     let keeping = start(
         "journal-history",
@@ -204,6 +296,19 @@ fn give_way() {
 /// write, and gives it its own when it is whole. Writes into zeroed blocks sync nearly twice as fast as writes
 /// that make a file grow, because the file system has nothing to note.
 pub(super) fn prepare_segment(
+    shared: &Shared,
+    options: &Options,
+    number: u64,
+    bytes_min: u64,
+    stop: &AtomicBool,
+) -> Result<Prepared, JournalError> {
+    zeroed_segment(shared, options, number, bytes_min, stop).inspect_err(|_| {
+        // What was begun takes room that others need. Where it can't be removed, the next start does.
+        let _left = shared.disk.remove(&format!("{}.tmp", segment_name(number)));
+    })
+}
+
+fn zeroed_segment(
     shared: &Shared,
     options: &Options,
     number: u64,

@@ -20,6 +20,8 @@ pub struct Faults {
     pub fail_write: Option<u64>,
     /// Bytes that all files may have together.
     pub room: Option<u64>,
+    /// No file can be opened: the process has no more descriptors.
+    pub no_open: bool,
 }
 
 /// A folder in memory. Clones are the same folder.
@@ -145,6 +147,12 @@ impl MemDisk {
     pub fn put(&self, name: &str, bytes: Vec<u8>) {
         let mut state = self.state();
         let file = Contents { now: bytes.clone(), durable: bytes, pending: Vec::new() };
+        if let Some(number) = state.names.get(name).copied() {
+            // Whoever has it open sees what it holds now.
+            state.files[number] = file;
+            state.durable_names.insert(name.into(), number);
+            return;
+        }
         state.files.push(file);
         let number = state.files.len() - 1;
         state.names.insert(name.into(), number);
@@ -291,7 +299,12 @@ impl Disk for MemDisk {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let number = self.alive()?.find(name)?;
+        let state = self.alive()?;
+        if state.faults.no_open {
+            return Err(io::Error::other("too many open files"));
+        }
+        let number = state.find(name)?;
+        drop(state);
         Ok(Arc::new(MemFile { disk: self.clone(), number }))
     }
 

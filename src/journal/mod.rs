@@ -4,8 +4,9 @@
 //! each segment that is full stands an index, so that the outcome of any old transaction is found; snapshots
 //! bound what a start reads. `docs` of the bytes: [`mod@format`]. What a record means is the bank's business.
 //!
-//! Files of one folder: `segment-<number>`, `index-<number>`, `snapshot-<last record>`, `lock`; what ends in
-//! `.tmp` was never finished. A file gets its name only after it is whole and synced.
+//! Files of one folder: `segment-<number>`, `index-<number>`, `snapshot-<last record>`, `lock`; one of these with
+//! `.tmp` behind it was never finished. A file gets its name only after it is whole and synced. Files with other
+//! names are left alone.
 //!
 //! Three parts are handed out by [`open`]: the [`Appender`], owned by the thread that syncs; the [`Reader`],
 //! which finds old outcomes; and [`Recovered`], which tells what was found.
@@ -18,6 +19,7 @@ mod append;
 mod batch;
 pub mod disk;
 mod dump;
+mod files;
 mod filter;
 pub mod format;
 mod index;
@@ -36,10 +38,10 @@ pub use batch::Batch;
 pub use disk::{Disk, DiskFile, FileDisk, FolderError};
 pub use dump::{DumpSummary, dump};
 pub use mem_disk::{Faults, MemDisk};
-pub use read::Reader;
+pub use read::{Reader, Room};
 pub use recover::{Recovered, TornTail, open};
 pub use replica::{BankReplica, MakeReplica, Replica};
-pub use scan::{Scan, Scanned};
+pub use scan::{Scan, Scanned, is_in, owner};
 
 use crate::bank::io::Seq;
 use crate::ids::BankId;

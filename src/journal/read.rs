@@ -2,13 +2,18 @@
 
 use super::batch::Batch;
 use super::disk::Disk;
+use super::files::OpenFiles;
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name};
 use super::index::{IdHash, Index, Look, read_closed, write_index};
 use super::{JournalError, Notice};
 use crate::bank::io::Seq;
 use crate::bank::record::Record;
 use crate::ids::TxId;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::limits::{
+    JOURNAL_FILES_OPEN_MAX, JOURNAL_LEFT_FOR_NEW_BYTES, JOURNAL_LEFT_FOR_UNKNOWN_BYTES,
+    OUTCOME_BATCH_BYTES_MAX,
+};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Finds what full segments decide; cheap to clone, and usable while the appender works.
@@ -26,6 +31,25 @@ pub(super) struct Shared {
     /// Those of segments 1, 2, 3, …
     indexes: RwLock<Vec<Arc<Index>>>,
     indexed: AtomicU64,
+    /// Files of full segments and their indexes.
+    pub files: OpenFiles,
+    /// Bytes that are left in the segment in use.
+    pub left: AtomicU64,
+    /// The next segment could not be made.
+    pub no_next: AtomicBool,
+    /// The newest segment that is or was in use: nobody may make it again. Held while a segment is made.
+    pub taken: Mutex<u64>,
+}
+
+/// What a journal has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Room {
+    /// Outcomes of what is undecided, and nothing else.
+    Outcomes,
+    /// Those, and refusals of ids that this bank never met.
+    Refusals,
+    /// Anything.
+    Anything,
 }
 
 impl Reader {
@@ -42,17 +66,16 @@ impl Reader {
         let hash = self.0.hash.of(tx);
         let mut before = usize::MAX;
         while let Some((at, index)) = self.0.newest_with(hash, before) {
-            let disk = self.0.disk.as_ref();
-            let mut look = index.look(disk, tx)?;
+            let mut look = index.look(&self.0.files, tx)?;
             if matches!(look, Look::IndexBad) {
-                look = self.0.rebuild(at, &index)?.look(disk, tx)?;
+                look = self.0.rebuild(at, &index)?.look(&self.0.files, tx)?;
             }
             match look {
                 Look::Found(record) => return Ok(Some(record)),
                 Look::Not => before = at,
                 Look::IndexBad => {
                     return Err(JournalError::Damaged {
-                        file: super::place(disk, &super::format::index_name(index.segment)),
+                        file: super::place(self.0.disk.as_ref(), &super::format::index_name(index.segment)),
                         offset: 0,
                         why: "the index was made anew and can't be read".into(),
                     });
@@ -67,6 +90,28 @@ impl Reader {
         self.0.indexed.load(Ordering::Acquire)
     }
 
+    /// What there is room for, with so many undecided transactions. While the next segment is there, or is being
+    /// made: for anything.
+    pub fn room(&self, undecided: usize) -> Room {
+        if !self.0.no_next.load(Ordering::Acquire) {
+            return Room::Anything;
+        }
+        let outcomes = OUTCOME_BATCH_BYTES_MAX.saturating_mul(u64::try_from(undecided).unwrap_or(u64::MAX));
+        let left = self.0.left.load(Ordering::Acquire).saturating_sub(outcomes);
+        if left > JOURNAL_LEFT_FOR_NEW_BYTES {
+            Room::Anything
+        } else if left > JOURNAL_LEFT_FOR_UNKNOWN_BYTES {
+            Room::Refusals
+        } else {
+            Room::Outcomes
+        }
+    }
+
+    /// Tells the operator.
+    pub fn notice(&self, text: &str) {
+        (self.0.notice)(text);
+    }
+
     /// An empty batch for this journal.
     pub fn batch(&self) -> Batch {
         Batch::new(&self.0.journal)
@@ -76,7 +121,13 @@ impl Reader {
 impl Shared {
     pub fn new(disk: Arc<dyn Disk>, journal: JournalId, notice: Notice, indexes: Vec<Index>) -> Shared {
         let indexed = indexes.last().map_or(0, |index| index.last);
+        let files = OpenFiles::new(Arc::clone(&disk), JOURNAL_FILES_OPEN_MAX);
+        indexes.iter().rev().take(JOURNAL_FILES_OPEN_MAX / 2).for_each(|index| files.keep(index.segment));
         Shared {
+            files,
+            left: AtomicU64::new(u64::MAX),
+            no_next: AtomicBool::new(false),
+            taken: Mutex::new(0),
             disk,
             journal,
             notice,
@@ -90,6 +141,7 @@ impl Shared {
     /// Adds the index of the next full segment.
     pub fn add(&self, index: Index) {
         let last = index.last;
+        self.files.keep(index.segment);
         self.indexes.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(index));
         self.indexed.store(last, Ordering::Release);
     }
@@ -126,6 +178,7 @@ impl Shared {
             });
         }
         let index = Arc::new(write_index(disk, &self.journal, &mut closed)?);
+        self.files.forget_index(segment);
         self.indexes.write().unwrap_or_else(PoisonError::into_inner)[at] = Arc::clone(&index);
         Ok(index)
     }

@@ -5,12 +5,13 @@
 use super::append::{Appender, Current};
 use super::disk::Disk;
 use super::format::{
-    JournalId, SEGMENT_HEADER_BYTES, index_name, number_in, segment_name, snapshot_name, usize_of,
+    JournalId, SEGMENT_HEADER_BYTES, index_name, is_unfinished, number_in, segment_name, snapshot_name,
+    usize_of,
 };
 use super::index::{Closed, Index, load_index, read_closed, write_index};
 use super::keeper::{Keeper, Prepared, prepare_segment};
 use super::read::Shared;
-use super::segment::{open_of_any_size, open_segment};
+use super::segment::{old_sizes, open_of_any_size, open_segment};
 use super::walk::Walk;
 use super::{JournalError, Options, Reader, Replica, io_error, place, snapshot};
 use crate::bank::io::Seq;
@@ -85,7 +86,7 @@ pub fn open(
     replica: &mut dyn Replica,
 ) -> Result<(Appender, Reader, Recovered), JournalError> {
     let names = disk.list().map_err(|error| io_error(disk.as_ref(), "list", "", error))?;
-    for name in names.iter().filter(|name| name.ends_with(".tmp")) {
+    for name in names.iter().filter(|name| is_unfinished(name)) {
         disk.remove(name).map_err(|error| io_error(disk.as_ref(), "remove", name, error))?;
     }
     let segments = count_segments(disk.as_ref(), &names)?;
@@ -166,6 +167,7 @@ fn count_segments(disk: &dyn Disk, names: &[String]) -> Result<u64, JournalError
 /// The journal's id, which all headers must carry. All files must be as long as they were made, and ours.
 fn check_headers(disk: &dyn Disk, segments: u64, options: &Options) -> Result<JournalId, JournalError> {
     let journal = open_of_any_size(disk, 1)?.header.journal;
+    let old = old_sizes(disk, &(1..=segments).collect::<Vec<_>>(), options.sizes)?;
     for number in 1..=segments {
         let reader = open_of_any_size(disk, number)?;
         reader.expect_journal(&journal)?;
@@ -174,7 +176,7 @@ fn check_headers(disk: &dyn Disk, segments: u64, options: &Options) -> Result<Jo
         {
             return Err(JournalError::OtherBank { file: reader.place(), found, own });
         }
-        reader.expect_size(Some(options.sizes.of(number)))?;
+        reader.expect_size(Some(old.of(number)))?;
     }
     Ok(journal)
 }

@@ -4,10 +4,12 @@
 use super::JournalError;
 use super::disk::Disk;
 use super::format::{SEGMENT_HEADER_BYTES, number_in, segment_name};
-use super::segment::{Bad, Found, SegmentReader, open_of_any_size, open_segment};
+use super::segment::{Bad, Found, SegmentReader, old_sizes, open_of_any_size, open_segment};
 use super::{Sizes, io_error};
 use crate::bank::io::Seq;
 use crate::bank::record::Record;
+use crate::ids::BankId;
+use std::path::Path;
 
 /// What stands in a journal, in order.
 #[derive(Debug)]
@@ -30,7 +32,8 @@ pub enum Scanned<'a> {
 /// The way through a journal. At its end it can go on later, with what was written since.
 pub struct Scan<'a> {
     disk: &'a dyn Disk,
-    sizes: Sizes,
+    /// How long segments of format 1 are, once one was met.
+    old: Option<Sizes>,
     /// The segment that is read; none while the next one is still to be opened.
     reader: Option<SegmentReader>,
     number: u64,
@@ -42,12 +45,7 @@ pub struct Scan<'a> {
 impl<'a> Scan<'a> {
     /// The way through the journal in `disk`'s folder, from its beginning.
     pub fn new(disk: &'a dyn Disk) -> Scan<'a> {
-        Scan::with_sizes(disk, Sizes::default())
-    }
-
-    /// Likewise, where segments of format 1 have other sizes than this program gives them.
-    pub fn with_sizes(disk: &'a dyn Disk, sizes: Sizes) -> Scan<'a> {
-        Scan { disk, sizes, reader: None, number: 1, last: 0, looked_twice: false }
+        Scan { disk, old: None, reader: None, number: 1, last: 0, looked_twice: false }
     }
 
     /// The last record that was read.
@@ -120,8 +118,11 @@ impl<'a> Scan<'a> {
         self.number = number;
         match open_of_any_size(self.disk, number) {
             Ok(reader) => {
+                if reader.header.bytes.is_none() && self.old.is_none() {
+                    self.old = Some(old_sizes(self.disk, &self.segments()?, Sizes::default())?);
+                }
                 // What is left of it is read all the same.
-                if let Err(error) = reader.expect_size(Some(self.sizes.of(number))) {
+                if let Err(error) = reader.expect_size(self.old.map(|sizes| sizes.of(number))) {
                     visit(Scanned::Fault(error.to_string()))?;
                 }
                 self.reader = Some(reader);
@@ -190,6 +191,29 @@ impl<'a> Scan<'a> {
         numbers.sort_unstable();
         Ok(numbers)
     }
+}
+
+/// Is there a segment in `folder`, or a part of one?
+pub fn is_in(folder: &Path) -> bool {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names
+        .filter_map(|name| name.into_string().ok())
+        .any(|name| number_in(&name, "segment-", segment_name).is_some())
+}
+
+/// The bank that a journal belongs to: as a segment's header tells, or else its first record. `None` where nothing was
+/// ever recorded.
+///
+/// # Errors
+/// When neither can be read.
+pub fn owner(disk: &dyn Disk) -> Result<Option<BankId>, JournalError> {
+    let mut reader = open_of_any_size(disk, 1)?;
+    if let Some(bank) = reader.header.bank {
+        return Ok(Some(bank));
+    }
+    let Found::Batch(..) = reader.next()? else { return Ok(None) };
+    let Some((_, first)) = reader.records().next() else { return Ok(None) };
+    Ok(if let Record::Consortium { bank, .. } = first? { Some(bank) } else { None })
 }
 
 /// Where to look for what follows a place that holds no whole batch.

@@ -5,7 +5,7 @@ use super::format::{
     ALIGNMENT, BATCH_HEADER_BYTES, BadHeader, BatchHeader, FILE_HEADER_BYTES, FileHeader, JournalId, Kind,
     Place, SEGMENT_HEADER_BYTES, Salt, decode_record, segment_name, split_body,
 };
-use super::{JournalError, io_error, place};
+use super::{JournalError, Sizes, io_error, place};
 use crate::bank::record::Record;
 use std::sync::Arc;
 
@@ -87,6 +87,26 @@ pub(super) fn open_of_any_size(disk: &dyn Disk, number: u64) -> Result<SegmentRe
         window_at: 0,
         places: Vec::new(),
     })
+}
+
+/// How long the segments of format 1 were made, which do not tell it: as long as this program makes them, or, where
+/// several are shorter and all of one size, that. Looks into the headers of all of them.
+pub(super) fn old_sizes(disk: &dyn Disk, numbers: &[u64], now: Sizes) -> Result<Sizes, JournalError> {
+    let mut found = Vec::new();
+    for number in numbers {
+        match open_of_any_size(disk, *number) {
+            Ok(reader) if reader.header.bytes.is_none() => found.push(reader.size),
+            Err(error @ JournalError::Io { .. }) => return Err(error),
+            // What is wrong with it is told when it is read.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    match found[..] {
+        [first, second, ..] if first < now.first && found.iter().all(|size| *size == second) => {
+            Ok(Sizes::all(first))
+        }
+        [..] => Ok(now),
+    }
 }
 
 impl SegmentReader {

@@ -57,14 +57,14 @@ pub async fn run(
             !writer.is_full() && !inbox.is_stopped() && writer.core().is_behind(now.mono_us)
         };
         if (is_due && !writer.is_full()) || is_behind(&writer) {
-            writer.step(now, Input::Tick, &mut out)?;
+            writer.step(now, Input::Tick, &mut out);
             no_tick_before_us = now.mono_us + TICK_US;
         }
         let turn = match writer.core().stopped() {
             // Its last record is made durable, and nothing is decided after it.
             Some(why) if writer.is_synced() => return Err(Fatal::Stopped(why.to_owned())),
             Some(_) => Turn::Drained,
-            None => inbox.take(|queue| writer.decide(now, queue, SLICE, &mut out))?,
+            None => inbox.take(|queue| writer.decide(now, queue, SLICE, &mut out)),
         };
         let due_us = writer.sync_due_us();
         if due_us.is_some_and(|due| due <= now.mono_us || inbox.is_stopped())

@@ -9,7 +9,7 @@ use super::run::{Fatal, run};
 use super::writer::{Leaving, Turn, Writer};
 use crate::bank::Core;
 use crate::bank::Identity;
-use crate::bank::io::{Caller, Input, Now, Origin, SessionId};
+use crate::bank::io::{Asked, AskedVerb, Caller, Input, Now, Origin, SessionId};
 use crate::bank::record::Record;
 use crate::clock::Filter;
 use crate::commit::token::Seal;
@@ -95,7 +95,7 @@ fn with_account(writer: &mut Writer, appender: &mut Appender) {
         r#"CLIENT {"cpf":"12345678900","name":"P","kind":"F"}"#,
         r#"ACCOUNT {"number":"1","holders":["12345678900"],"deposit":1000}"#,
     ] {
-        writer.step(NOW, ask(1, 0, line), &mut out).unwrap();
+        writer.step(NOW, ask(1, 0, line), &mut out);
     }
     sync(writer, appender, &mut out);
     assert_eq!(out.len(), 2);
@@ -112,13 +112,13 @@ fn a_vote_leaves_only_after_its_sync() {
     let (mut writer, mut appender) = bank(&MemDisk::new());
     with_account(&mut writer, &mut appender);
     let mut out = Vec::new();
-    writer.step(NOW, ask(2, 0, &prepare(1)), &mut out).unwrap();
+    writer.step(NOW, ask(2, 0, &prepare(1)), &mut out);
     assert_eq!(left(&mut out), [""; 0]);
     assert_eq!(writer.sync_due_us(), Some(0), "somebody waits");
     let mut first = writer.take_batch().unwrap();
     // While that sync runs, the next batch is decided; a look at the unsynced waits, too.
-    writer.step(NOW, ask(2, 1, &prepare(2)), &mut out).unwrap();
-    writer.step(NOW, ask(3, 0, "STATUS t1"), &mut out).unwrap();
+    writer.step(NOW, ask(2, 1, &prepare(2)), &mut out);
+    writer.step(NOW, ask(3, 0, "STATUS t1"), &mut out);
     assert!(writer.take_batch().is_none() && writer.sync_due_us().is_none(), "one sync at a time");
     appender.append(&mut first).unwrap();
     assert_eq!(left(&mut out), [""; 0]);
@@ -136,7 +136,7 @@ fn a_proved_outcome_leaves_at_once_and_its_record_follows_within_5_ms() {
     let (mut writer, mut appender) = bank(&MemDisk::new());
     with_account(&mut writer, &mut appender);
     let mut out = Vec::new();
-    writer.step(NOW, ask(2, 0, &prepare(1)), &mut out).unwrap();
+    writer.step(NOW, ask(2, 0, &prepare(1)), &mut out);
     sync(&mut writer, &mut appender, &mut out);
     let Some(Leaving::Reply(vote)) = out.pop() else { panic!("a vote") };
     let crate::wire::reply::Reply::Ok(tx, own) = vote.reply else { panic!("an OK") };
@@ -147,11 +147,11 @@ fn a_proved_outcome_leaves_at_once_and_its_record_follows_within_5_ms() {
         own.digest,
         own.time,
     );
-    writer.step(NOW, ask(2, 1, &format!("COMMIT t1 {own} {other}")), &mut out).unwrap();
+    writer.step(NOW, ask(2, 1, &format!("COMMIT t1 {own} {other}")), &mut out);
     assert_eq!(left(&mut out), ["COMMITTED t1"]);
     assert_eq!(writer.sync_due_us(), Some(NOW.mono_us + LAZY_SYNC_MS_MAX * 1_000));
     // Somebody who waits takes it along.
-    writer.step(later(100), ask(2, 2, &prepare(2)), &mut out).unwrap();
+    writer.step(later(100), ask(2, 2, &prepare(2)), &mut out);
     assert_eq!(writer.sync_due_us(), Some(0));
     sync(&mut writer, &mut appender, &mut out);
     assert_eq!(left(&mut out), ["OK t2"]);
@@ -165,15 +165,15 @@ fn a_batch_that_is_full_must_go_before_more_is_decided() {
     for n in 0..12_000 {
         queue.push(NOW.mono_us, ask(2, n, &prepare(n)));
     }
-    assert_eq!(writer.decide(NOW, &mut queue, 10, &mut out).unwrap(), Turn::More);
-    assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out).unwrap(), Turn::Full);
+    assert_eq!(writer.decide(NOW, &mut queue, 10, &mut out), Turn::More);
+    assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out), Turn::Full);
     let batch = writer.take_batch().unwrap();
     assert!(batch.len() <= BATCH_RECORDS_MAX && batch.bytes() <= crate::limits::BATCH_BYTES_MAX);
     let first = batch.len();
     assert!(first > 1_000, "{first}");
     // One more is filled while it is under sync, and then the queue waits.
-    assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out).unwrap(), Turn::Full);
-    assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out).unwrap(), Turn::Full);
+    assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out), Turn::Full);
+    assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out), Turn::Full);
     let waiting = queue.len();
     assert!(out.is_empty() && waiting > 0);
     let mut batch = batch;
@@ -182,7 +182,7 @@ fn a_batch_that_is_full_must_go_before_more_is_decided() {
     assert_eq!(out.len(), first);
     while !queue.is_empty() {
         sync(&mut writer, &mut appender, &mut out);
-        let _ = writer.decide(NOW, &mut queue, usize::MAX, &mut out).unwrap();
+        let _ = writer.decide(NOW, &mut queue, usize::MAX, &mut out);
     }
     sync(&mut writer, &mut appender, &mut out);
     assert_eq!(out.len(), 12_000);
@@ -199,14 +199,14 @@ fn a_close_with_many_undecided_fills_no_batch_past_its_bounds() {
             sync(&mut writer, &mut appender, &mut out);
         }
         let op = r#"{"bank":0,"op":"deposit","account":"1","amount":5}"#;
-        writer.step(NOW, ask(2, n, &format!(r#"PREPARE t{n} {{"ops":[{op}]}}"#)), &mut out).unwrap();
+        writer.step(NOW, ask(2, n, &format!(r#"PREPARE t{n} {{"ops":[{op}]}}"#)), &mut out);
     }
     sync(&mut writer, &mut appender, &mut out);
-    writer.step(NOW, Input::Closed(SessionId(2)), &mut out).unwrap();
+    writer.step(NOW, Input::Closed(SessionId(2)), &mut out);
     let (mut batches, mut records) = (0, 0);
     while records < count {
         while !writer.is_full() && writer.core().is_behind(NOW.mono_us) {
-            writer.step(NOW, Input::Tick, &mut out).unwrap();
+            writer.step(NOW, Input::Tick, &mut out);
         }
         let mut batch = writer.take_batch().expect("each turn records something");
         assert!(batch.len() <= BATCH_RECORDS_MAX && batch.bytes() <= crate::limits::BATCH_BYTES_MAX);
@@ -227,7 +227,7 @@ fn what_waited_too_long_is_refused_and_an_urgent_one_is_not() {
     queue.push(NOW.mono_us, ask(3, 0, "RESOLVE t9"));
     queue.push(NOW.mono_us + 1, ask(2, 1, &prepare(2)));
     let now = later(QUEUE_WAIT_MS_MAX * 1_000);
-    writer.decide(now, &mut queue, 10, &mut out).unwrap();
+    writer.decide(now, &mut queue, 10, &mut out);
     sync(&mut writer, &mut appender, &mut out);
     assert_eq!(left(&mut out), ["ABORTED t9", "NOK t1", "OK t2"]);
 }
@@ -242,16 +242,16 @@ fn an_old_outcome_is_found_in_the_journal() {
     // Until memory has let the first outcomes go.
     while writer.core().knows(&crate::ids::TxId::new("r0").unwrap()) || n == 0 {
         for _ in 0..2_000 {
-            writer.step(NOW, ask(2, n, &refused(n)), &mut out).unwrap();
+            writer.step(NOW, ask(2, n, &refused(n)), &mut out);
             n += 1;
         }
         sync(&mut writer, &mut appender, &mut out);
-        writer.step(NOW, Input::Tick, &mut out).unwrap();
+        writer.step(NOW, Input::Tick, &mut out);
         out.clear();
         assert!(n < 1_000_000, "memory never forgets");
     }
-    writer.step(NOW, ask(2, n, "STATUS r0"), &mut out).unwrap();
-    writer.step(NOW, ask(2, n, &prepare(0).replace("t0", "r0")), &mut out).unwrap();
+    writer.step(NOW, ask(2, n, "STATUS r0"), &mut out);
+    writer.step(NOW, ask(2, n, &prepare(0).replace("t0", "r0")), &mut out);
     if !writer.is_synced() {
         sync(&mut writer, &mut appender, &mut out);
     }
@@ -334,4 +334,118 @@ fn a_failed_sync_ends_the_node_and_nothing_leaves() {
         assert!(matches!(ended, Err(Fatal::Journal(_))));
         assert_eq!(all, [""; 0]);
     }
+}
+
+/// A bank whose memory has let go of the first outcomes, `r0` among them, which full segments hold.
+fn with_a_past(disk: &MemDisk) -> (Writer, Appender) {
+    let (mut writer, mut appender) = bank(disk);
+    with_account(&mut writer, &mut appender);
+    let (mut n, mut out) = (0, Vec::new());
+    while writer.core().knows(&crate::ids::TxId::new("r0").unwrap()) || n == 0 {
+        for _ in 0..4_000 {
+            writer.step(NOW, ask(2, n, &format!("RESOLVE r{n}")), &mut out);
+            n += 1;
+        }
+        sync(&mut writer, &mut appender, &mut out);
+        writer.step(NOW, Input::Tick, &mut out);
+        out.clear();
+        assert!(n < 1_000_000, "memory never forgets");
+    }
+    (writer, appender)
+}
+
+/// An id whose record can't be read is unknown, never "not held": no vote, no refusal, and no end of the bank.
+#[test]
+fn an_id_whose_record_cant_be_read_is_answered_err_and_the_bank_goes_on() {
+    let disk = MemDisk::new();
+    let (mut writer, mut appender) = with_a_past(&disk);
+    let held = (1..9).map(|number| format!("segment-{number:010}")).find_map(|name| {
+        let bytes = disk.get(&name);
+        let at = bytes.windows(3).position(|window| window == b"\x02r0")?;
+        Some((name, bytes, at))
+    });
+    let (name, mut bytes, at) = held.expect("a segment holds the record of r0");
+    bytes[at + 1] ^= 1;
+    disk.put(&name, bytes);
+    let before = writer.core().seq();
+    let mut out = Vec::new();
+    let lines = ["STATUS r0", "RESOLVE r0", "ABORT r0", "COMMIT r0", &prepare(0).replace("t0", "r0")];
+    for (line, slot) in lines.iter().zip(0..) {
+        writer.step(NOW, ask(9, slot, line), &mut out);
+        assert_eq!(left(&mut out), ["ERR unreachable"], "{line}");
+    }
+    writer.step(NOW, ask(9, 9, &prepare(0).replace("t0", "r0").replace("PREPARE", "EXECUTE")), &mut out);
+    assert_eq!(left(&mut out), ["ERR unreachable"]);
+    // Nor does a peer's answer about it lead to anything.
+    let asked = Asked { tx: crate::ids::TxId::new("r0").unwrap(), verb: AskedVerb::Prepare };
+    let peer = BankId::new(1).unwrap();
+    writer.step(NOW, Input::Answer { peer, asked, reply: None, past: None }, &mut out);
+    assert_eq!((writer.core().seq(), left(&mut out)), (before, Vec::new()), "nothing was recorded");
+    // Its neighbour is found, and new ids are voted on.
+    writer.step(NOW, ask(9, 10, "STATUS r1"), &mut out);
+    assert_eq!(left(&mut out), ["ABORTED r1"]);
+    writer.step(NOW, ask(9, 11, &prepare(1)), &mut out);
+    sync(&mut writer, &mut appender, &mut out);
+    assert_eq!(left(&mut out), ["OK t1"]);
+}
+
+/// What can be opened no more was opened before: a process without descriptors finds its old outcomes.
+#[test]
+fn an_old_outcome_is_found_when_no_file_can_be_opened() {
+    let disk = MemDisk::new();
+    let (mut writer, _appender) = with_a_past(&disk);
+    disk.set_faults(Faults { no_open: true, ..Faults::default() });
+    let mut out = Vec::new();
+    writer.step(NOW, ask(9, 0, "STATUS r0"), &mut out);
+    assert_eq!(left(&mut out), ["ABORTED r0"]);
+}
+
+/// A disk without room for the next segment is known long before its last byte: what is new is refused, and the
+/// outcomes of what is undecided still fit.
+#[test]
+fn a_disk_without_room_for_the_next_segment_refuses_what_is_new_and_ends_what_was_begun() {
+    let disk = MemDisk::new();
+    let (mut writer, mut appender) = bank(&disk);
+    with_account(&mut writer, &mut appender);
+    let mut out = Vec::new();
+    // From here on no file can grow. The segment in use and the next one are there.
+    disk.set_faults(Faults { room: Some(0), ..Faults::default() });
+    let (mut begun, mut slot) = (Vec::new(), 0);
+    loop {
+        writer.step(NOW, ask(2, slot, &prepare(slot)), &mut out);
+        if writer.is_synced() {
+            break;
+        }
+        sync(&mut writer, &mut appender, &mut out);
+        let Some(Leaving::Reply(vote)) = out.pop() else { panic!("a vote") };
+        let crate::wire::reply::Reply::Ok(tx, own) = vote.reply else { panic!("{:?}", vote.reply) };
+        begun.push((tx, own));
+        slot += 1;
+        assert!(slot < 100_000, "nothing is ever refused");
+    }
+    assert_eq!(left(&mut out), ["ERR limit"]);
+    assert!(begun.len() > 5, "{}", begun.len());
+    for (line, told) in [
+        (r#"CLIENT {"cpf":"98765432100","name":"Q","kind":"F"}"#, "REFUSED limit"),
+        (r#"ACCOUNT {"number":"2","holders":["12345678900"],"deposit":1}"#, "REFUSED limit"),
+        ("ABORT never-met", "ERR limit"),
+        ("RESOLVE never-met", "ERR limit"),
+        ("STATUS never-met", "UNKNOWN never-met"),
+    ] {
+        slot += 1;
+        writer.step(NOW, ask(2, slot, line), &mut out);
+        assert_eq!(left(&mut out), [told], "{line}");
+    }
+    // A repeat is answered, and all that was begun is ended, each in a batch of its own.
+    writer.step(NOW, ask(2, slot + 1, &prepare(0)), &mut out);
+    assert_eq!(left(&mut out), ["OK t0"]);
+    for (tx, own) in &begun {
+        let verdict = crate::commit::token::Verdict::Ok;
+        let other = Seal::keyed([7; 32]).token(BankId::new(1).unwrap(), verdict, tx, own.digest, own.time);
+        writer.step(NOW, ask(3, slot, &format!("COMMIT {tx} {own} {other}")), &mut out);
+        sync(&mut writer, &mut appender, &mut out);
+        assert_eq!(left(&mut out), [format!("COMMITTED {tx}")]);
+        slot += 1;
+    }
+    assert_eq!(writer.core().undecided(), 0);
 }

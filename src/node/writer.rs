@@ -6,14 +6,18 @@
 use crate::bank::Core;
 use crate::bank::io::{CoreStep, Input, Now, Outgoing, Past, Sending, Seq};
 use crate::ids::{BankId, TxId};
-use crate::journal::{Batch, JournalError, Reader};
+use crate::journal::{Batch, JournalError, Reader, Room};
 use crate::limits::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, FORGOTTEN_IN_A_TICK_MAX, LAZY_SYNC_MS_MAX, LINE_BYTES_MAX,
-    OUTCOMES_IN_MEMORY_MIN, STEP_BYTES_MAX, STEP_ITEMS_MAX,
+    OUTCOMES_IN_MEMORY_MIN, STEP_BYTES_MAX, STEP_ITEMS_MAX, UNREADABLE_TOLD_MS,
 };
 use crate::node::queue::Queue;
 use crate::node::release::Release;
 use crate::steplog::{Entry, Step};
+use crate::wire::Reason;
+use crate::wire::detail::Detail;
+use crate::wire::reply::Reply;
+use crate::wire::request::Request;
 
 /// So much of a batch is kept for what one decision makes: a share of a backlog, or a few records of the longest
 /// transactions.
@@ -58,6 +62,16 @@ pub struct Writer {
     forgettable: Seq,
     /// Steps for the log; `None` when nothing is told.
     steps: Option<Vec<Entry>>,
+    unreadable: Unreadable,
+}
+
+/// Ids that were asked for and whose records can't be read.
+#[derive(Debug, Default)]
+struct Unreadable {
+    /// How often that was met and not told.
+    untold: u64,
+    /// From this moment on the next one is told; monotonic microseconds.
+    next_us: u64,
 }
 
 impl Writer {
@@ -73,6 +87,7 @@ impl Writer {
             batch_since_us: 0,
             forgettable: 0,
             steps: tells_steps.then(Vec::new),
+            unreadable: Unreadable::default(),
         }
     }
 
@@ -82,36 +97,51 @@ impl Writer {
     }
 
     /// Decides at most `most` of what waits in `queue`; what may leave at once goes to `out`.
-    ///
-    /// # Errors
-    /// When the journal can't be read.
-    pub fn decide(
-        &mut self,
-        now: Now,
-        queue: &mut Queue,
-        most: usize,
-        out: &mut Vec<Leaving>,
-    ) -> Result<Turn, JournalError> {
+    pub fn decide(&mut self, now: Now, queue: &mut Queue, most: usize, out: &mut Vec<Leaving>) -> Turn {
         for _ in 0..most {
             if self.is_full() {
-                return Ok(if queue.is_empty() { Turn::Drained } else { Turn::Full });
+                return if queue.is_empty() { Turn::Drained } else { Turn::Full };
             }
-            let Some(waiting) = queue.pop() else { return Ok(Turn::Drained) };
+            let Some(waiting) = queue.pop() else { return Turn::Drained };
             let mut input = waiting.input;
             if let Input::Request { waited_us, .. } = &mut input {
                 *waited_us = now.mono_us.saturating_sub(waiting.since_us);
             }
-            self.step(now, input, out)?;
+            self.step(now, input, out);
         }
-        Ok(if queue.is_empty() { Turn::Drained } else { Turn::More })
+        if queue.is_empty() { Turn::Drained } else { Turn::More }
     }
 
     /// Decides one input, ahead of all that waits.
-    ///
-    /// # Errors
-    /// When the journal can't be read.
-    pub fn step(&mut self, now: Now, mut input: Input, out: &mut Vec<Leaving>) -> Result<(), JournalError> {
-        self.look_up(&mut input)?;
+    pub fn step(&mut self, now: Now, mut input: Input, out: &mut Vec<Leaving>) {
+        let known = match self.look_up(&mut input) {
+            Ok(known) => known,
+            Err(error) => {
+                self.tell_unreadable(now, &input, &error);
+                match &mut input {
+                    Input::Request { caller, .. } => {
+                        let reply = Reply::Err(Reason::Unreachable, Detail::Unreadable.to_string());
+                        self.release.leave(0, Leaving::Reply(Outgoing { to: *caller, reply, after: 0 }), out);
+                        return;
+                    }
+                    // Nothing can follow from it: it is as if the peer had been silent.
+                    Input::Answer { reply, .. } => *reply = None,
+                    Input::Closed(_)
+                    | Input::PeerUp(_)
+                    | Input::PeerDown(_)
+                    | Input::PeerKnows(..)
+                    | Input::Tick
+                    | Input::Started => {}
+                }
+                true
+            }
+        };
+        if let Input::Request { caller, request, .. } = &input
+            && let Some(reply) = self.no_room_for(request, known)
+        {
+            self.release.leave(0, Leaving::Reply(Outgoing { to: *caller, reply, after: 0 }), out);
+            return;
+        }
         if let Input::Tick = input {
             self.forget();
         }
@@ -138,7 +168,6 @@ impl Writer {
         for sending in output.sends {
             self.release.leave(sending.after, Leaving::Send(sending), out);
         }
-        Ok(())
     }
 
     /// When the batch must go under sync, in monotonic microseconds: at once (0) if anyone waits for it or it is
@@ -196,23 +225,86 @@ impl Writer {
         self.batch.len() >= BATCH_RECORDS_ENOUGH || self.batch.bytes() >= BATCH_BYTES_ENOUGH
     }
 
-    /// Adds what the journal knows of the input's transaction, where memory does not.
-    fn look_up(&self, input: &mut Input) -> Result<(), JournalError> {
+    /// Adds what the journal knows of the input's transaction, where memory does not. Is it known?
+    ///
+    /// # Errors
+    /// When its record can't be read: then nobody knows whether this bank voted on it, and nothing may be decided.
+    fn look_up(&self, input: &mut Input) -> Result<bool, JournalError> {
         let (tx, past): (&TxId, _) = match input {
             Input::Request { request, past, .. } => match request.tx() {
                 Some(tx) => (tx, past),
-                None => return Ok(()),
+                None => return Ok(false),
             },
             Input::Answer { asked, past, .. } => (&asked.tx, past),
             Input::PeerShows { tx, past, .. } => (tx, past),
             Input::Closed(_) | Input::PeerUp(_) | Input::PeerDown(_) | Input::Tick | Input::Started => {
-                return Ok(());
+                return Ok(false);
             }
         };
-        if !self.core.knows(tx) {
-            *past = self.past.lookup(tx)?.map(|record| Past { record });
+        if self.core.knows(tx) {
+            return Ok(true);
         }
-        Ok(())
+        *past = self.past.lookup(tx)?.map(|record| Past { record });
+        Ok(past.is_some())
+    }
+
+    /// Tells the operator, the first time at the terminal too, and the log at most once a second.
+    fn tell_unreadable(&mut self, now: Now, input: &Input, error: &JournalError) {
+        let Unreadable { untold, next_us } = &mut self.unreadable;
+        if now.mono_us < *next_us {
+            *untold += 1;
+            return;
+        }
+        let tx = match input {
+            Input::Request { request, .. } => request.tx(),
+            Input::Answer { asked, .. } => Some(&asked.tx),
+            Input::PeerShows { tx, .. } => Some(tx),
+            Input::Closed(_) | Input::PeerUp(_) | Input::PeerDown(_) | Input::Tick | Input::Started => None,
+        };
+        let id = tx.map_or("an id", TxId::as_str);
+        let text = format!(
+            "what the journal holds of {id} can't be read, so this bank does not vote on it: {error} ({untold} more \
+             requests met such an id since the last line)"
+        );
+        if *next_us == 0 {
+            self.past.notice(&text);
+        } else if let Some(steps) = &mut self.steps {
+            steps.push(Entry { at_us: now.wall_us, step: Step::Fault(text.into()) });
+        }
+        (*untold, *next_us) = (0, now.mono_us + UNREADABLE_TOLD_MS * 1_000);
+    }
+
+    /// The refusal of what the journal has no room for. What is known, and reads, have a place.
+    fn no_room_for(&self, request: &Request, known: bool) -> Option<Reply> {
+        let room = self.past.room(self.core.undecided());
+        if room == Room::Anything || known {
+            return None;
+        }
+        let text = || Detail::DiskFull.to_string();
+        match request {
+            Request::Prepare(..) | Request::Execute(..) => Some(Reply::Err(Reason::Limit, text())),
+            Request::Client(_) | Request::Account(_) => Some(Reply::Refused(Reason::Limit, text())),
+            // A record that refuses an id for ever.
+            Request::Abort(..) | Request::Resolve(_) => {
+                (room == Room::Outcomes).then(|| Reply::Err(Reason::Limit, text()))
+            }
+            Request::Commit(..)
+            | Request::Status(_)
+            | Request::Clients { .. }
+            | Request::Accounts { .. }
+            | Request::Balance(_)
+            | Request::Value(_)
+            | Request::History { .. }
+            | Request::Pending { .. }
+            | Request::Info
+            | Request::Snapshot { .. }
+            | Request::Banks
+            | Request::Peer(_)
+            | Request::Hello(_)
+            | Request::Ping
+            | Request::Help
+            | Request::Quit => None,
+        }
     }
 
     /// Memory may forget what the journal's index finds.

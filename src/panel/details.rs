@@ -87,6 +87,12 @@ fn in_portuguese(detail: &Detail) -> String {
             "este banco a conduziu sem tomar parte nela; um banco que ela nomeia sabe como terminou".into()
         }
         Detail::OtherBytesDriven => "este identificador está em uso aqui com outro conteúdo".into(),
+        Detail::DiskFull => {
+            "o disco está cheio: este banco não tem lugar para a próxima parte do seu diário, e até lá não aceita nada novo".into()
+        }
+        Detail::Unreadable => {
+            "o que o diário deste banco guarda deste identificador não pode ser lido agora, e por isso aqui ninguém conhece o resultado".into()
+        }
         Detail::RefusedBefore => "já tinham pedido a este banco que recusasse este identificador".into(),
         Detail::RefusedForOutside => "foi recusada pelo seu coordenador externo".into(),
         Detail::NotOutside => {
@@ -187,6 +193,8 @@ fn in_english(detail: &Detail) -> String {
         | Detail::OtherBytesMeanwhile
         | Detail::DroveForOthers
         | Detail::OtherBytesDriven
+        | Detail::DiskFull
+        | Detail::Unreadable
         | Detail::RefusedBefore
         | Detail::RefusedForOutside
         | Detail::NotOutside

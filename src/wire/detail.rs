@@ -75,6 +75,8 @@ details! {
         NotVoted = "this bank has not voted on it";
         NoTokens = "no convincing tokens; this bank asks the others";
         ClockAtEnd = "the clock is at the end of the times that can be told";
+        DiskFull = "disk full: this bank has no room for the next part of its journal, so it takes nothing new until there is";
+        Unreadable = "what this bank's journal holds of this id can't be read just now, so nobody knows its outcome here; the bank's log names file and offset";
         NoPlace = "too many connections, try again later";
     }
 

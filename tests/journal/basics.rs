@@ -1,7 +1,9 @@
 //! Write, read back, go on; what is told; what the appender refuses.
 
 use crate::support::*;
-use consorcio::journal::{Faults, JournalError, MemDisk, Options, Sizes, dump};
+use consorcio::journal::{Faults, JournalError, MemDisk, Options, Room, Sizes, dump};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 #[test]
 fn what_was_appended_is_found_again() {
@@ -142,7 +144,7 @@ fn a_dump_prints_every_record_and_tells_where_damage_is() {
     let (mut appender, ..) = must_open(disk.clone(), small());
     append_up_to(&mut appender, 200);
     let mut text = Vec::new();
-    let summary = dump(&disk, small().sizes, &mut text).unwrap();
+    let summary = dump(&disk, &mut text).unwrap();
     assert_eq!((summary.records, summary.last, &summary.faults), (200, 200, &Vec::new()));
     let text = String::from_utf8(text).unwrap();
     let lines: Vec<&str> = text.lines().collect();
@@ -154,8 +156,48 @@ fn a_dump_prints_every_record_and_tells_where_damage_is() {
     bytes[300] ^= 1;
     disk.put(name, bytes);
     let mut text = Vec::new();
-    let summary = dump(&disk, small().sizes, &mut text).unwrap();
+    let summary = dump(&disk, &mut text).unwrap();
     assert!(summary.records >= 195 && summary.records < 200 && summary.last == 200, "{summary:?}");
     assert_eq!(summary.faults.len(), 2, "the place, and the numbers that are missing: {summary:?}");
     assert!(summary.faults[0].contains(name) && summary.faults[0].contains("at offset 2"), "{summary:?}");
+}
+
+/// Whoever operates the bank hears of it long before the last byte, and the journal goes on by itself.
+#[test]
+fn a_disk_that_fills_is_told_at_once_and_so_is_room_that_comes_back() {
+    let told = Arc::new(Mutex::new(Vec::<String>::new()));
+    let its = Arc::clone(&told);
+    let notice: consorcio::journal::Notice = Arc::new(move |text| its.lock().unwrap().push(text.to_owned()));
+    let is_told = |words: [&str; 2]| {
+        told.lock().unwrap().iter().any(|line| words.iter().all(|word| line.contains(word)))
+    };
+    let disk = MemDisk::new();
+    let sizes = Sizes { first: 4096, full: 64 * 1024 };
+    let options = || Options { threads: true, sizes, notice: Arc::clone(&notice), ..small() };
+    let (mut appender, reader, ..) = must_open(disk.clone(), options());
+    wait_until(|| !disk.get("segment-0000000002").is_empty());
+    disk.set_faults(Faults { room: Some(0), ..Faults::default() });
+    while disk.get("segment-0000000002")[64] == 0 {
+        append(&mut appender, 1).unwrap();
+    }
+    wait_until(|| is_told(["segment-0000000003", "disk full"]));
+    assert_eq!(reader.room(0), Room::Outcomes);
+    let names = consorcio::journal::Disk::list(&disk).unwrap();
+    assert!(!names.contains(&"segment-0000000003.tmp".to_owned()), "it takes no room: {names:?}");
+    append(&mut appender, 3).unwrap();
+    disk.set_faults(Faults::default());
+    wait_until(|| is_told(["segment-0000000003", "is there now"]));
+    assert_eq!(reader.room(usize::MAX), Room::Anything);
+    append_up_to(&mut appender, 1_000);
+    let last = appender.last();
+    drop((appender, reader));
+    assert_records(&must_open(disk, options()).3, last);
+}
+
+fn wait_until(is_so: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < until, "it does not come");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }

@@ -93,7 +93,7 @@ fn a_file_of_another_size_than_it_was_made_with_is_refused_at_the_byte() {
                 bytes.resize(length, 0);
                 other.put(&name, bytes);
                 let mut text = Vec::new();
-                let told = dump(&other, small().sizes, &mut text).unwrap().faults;
+                let told = dump(&other, &mut text).unwrap().faults;
                 let Err(error) = try_open(other, small()) else { panic!("{name} opens with {length} bytes") };
                 let JournalError::Damaged { file, offset, .. } = &error else { panic!("{error}") };
                 let at = if length < 64 { 0 } else { length.min(whole.len()) };

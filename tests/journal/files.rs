@@ -23,7 +23,7 @@ fn files_and_threads() {
         }
         // The folder is in use; reading it is free.
         let mut text = Vec::new();
-        let summary = dump(&FileDisk::read_only(&path), options().sizes, &mut text).unwrap();
+        let summary = dump(&FileDisk::read_only(&path), &mut text).unwrap();
         assert_eq!((summary.records, summary.faults.len()), (last, 0));
         appender.close().unwrap();
         drop(reader);
@@ -112,6 +112,22 @@ fn child_appends() {
         append(&mut appender, count).unwrap();
         println!("acknowledged {}", appender.last());
     }
+}
+
+/// Only what this program itself had begun is removed at the start.
+#[test]
+fn files_of_others_are_left_alone() {
+    let disk = MemDisk::new();
+    append_up_to(&mut must_open(disk.clone(), small()).0, 20);
+    let theirs = ["mine.tmp", "segment-1.tmp", "segment-0000000009.tmp.tmp", "notes.txt", "key.tmp"];
+    let ours = ["segment-0000000009.tmp", "index-0000000001.tmp", "snapshot-00000000000000000007.tmp"];
+    for name in theirs.iter().chain(&ours) {
+        disk.put(name, b"something".to_vec());
+    }
+    drop(must_open(disk.clone(), small()));
+    let names = consorcio::journal::Disk::list(&disk).unwrap();
+    assert!(theirs.iter().all(|name| names.contains(&(*name).to_owned())), "{names:?}");
+    assert!(!ours.iter().any(|name| names.contains(&(*name).to_owned())), "{names:?}");
 }
 
 #[test]

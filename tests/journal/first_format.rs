@@ -256,7 +256,7 @@ fn described(live: &mut Live) -> String {
 
 fn dumped(folder: &Path) -> String {
     let mut text = Vec::new();
-    let summary = dump(&FileDisk::read_only(folder), options().sizes, &mut text).unwrap();
+    let summary = dump(&FileDisk::read_only(folder), &mut text).unwrap();
     assert_eq!(summary.faults, [""; 0]);
     String::from_utf8(text).unwrap()
 }

@@ -103,9 +103,24 @@ fn an_index_that_is_damaged_while_in_use_is_made_again() {
     let (mut appender, reader, ..) = must_open(disk.clone(), small());
     append_up_to(&mut appender, 100);
     disk.put("index-0000000001", vec![7; 5000]);
+    // One that was removed stays open, and the next start makes it again.
     consorcio::journal::Disk::remove(&disk, "index-0000000002").unwrap();
     assert_finds_all(&reader, 100);
+    assert_ne!(disk.get("index-0000000001"), vec![7; 5000]);
+    drop((appender, reader));
+    let (_, reader, ..) = must_open(disk.clone(), small());
+    assert_finds_all(&reader, 100);
     assert!(!disk.get("index-0000000002").is_empty());
+}
+
+/// More segments than files stay open: those that were not used for longest are opened again.
+#[test]
+fn outcomes_are_found_in_more_segments_than_files_stay_open() {
+    let disk = MemDisk::new();
+    let (mut appender, reader, ..) = must_open(disk, small());
+    append_up_to(&mut appender, 4_000);
+    assert!(reader.indexed_up_to() > 3_900);
+    assert_finds_all(&reader, 4_000);
 }
 
 #[test]
