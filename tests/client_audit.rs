@@ -267,7 +267,7 @@ fn bank(position: usize) -> BankId {
 }
 
 fn folder(cluster: &Cluster, bank: usize) -> PathBuf {
-    cluster.path().join(format!("data/{}", cluster.port(bank)))
+    cluster.path().join(format!("data/bank-{bank}"))
 }
 
 /// Appends what `make` makes of the records that are there, as if the bank had written it.

@@ -28,7 +28,7 @@ impl Down {
     /// Opens accounts 1 to 6, and kills the bank.
     fn new() -> Down {
         let mut cluster = Cluster::start(1);
-        let folder = cluster.path().join(format!("data/{}", cluster.port(0)));
+        let folder = cluster.path().join("data/bank-0");
         let segment = folder.join("segment-0000000001");
         let mut wire = cluster.connect(0);
         let client = wire.ask(r#"CLIENT {"cpf":"12345678900","name":"Pessoa 1","kind":"Físico"}"#);
@@ -87,14 +87,10 @@ fn places(from: usize, to: usize) -> impl Iterator<Item = usize> {
 #[test]
 fn a_tail_cut_anywhere_is_told_and_costs_only_what_was_cut() {
     let mut down = Down::new();
-    for (number, cut) in places(down.last, down.end).enumerate() {
+    for cut in places(down.last, down.end) {
         let mut bytes = down.bytes.clone();
-        // As after a power cut: what was not synced may be zeros, or the file ends.
-        if number % 2 == 0 {
-            bytes[cut..].fill(0);
-        } else {
-            bytes.truncate(cut);
-        }
+        // As after a power cut: what was not synced may be zeros.
+        bytes[cut..].fill(0);
         down.put(&bytes);
         let mut process = Process::start(&mut down.cluster.servidor(0));
         process.wait_for("ready on").unwrap();
@@ -114,6 +110,21 @@ fn a_tail_cut_anywhere_is_told_and_costs_only_what_was_cut() {
         assert_eq!(wire.ask("BALANCE 6").split(' ').nth(1), Some("unknown-account"), "cut at {cut}");
         open_account(&mut wire, 6);
         down.cluster.kill(0);
+    }
+}
+
+/// As an interrupted copy leaves it: not even where a batch ends.
+#[test]
+fn a_segment_that_ends_too_early_is_refused_by_file_and_offset() {
+    let down = Down::new();
+    for end in [0, 63, 64, down.last, down.end, down.bytes.len() - 1] {
+        down.put(&down.bytes[..end]);
+        let (code, said) = down.refused();
+        let offset = if end < 64 { 0 } else { end };
+        let told = format!("segment-0000000001: damaged at offset {offset}: ");
+        assert!(code == Some(1) && said.contains(&told), "{end} bytes: {code:?} {said}");
+        let journals = down.cluster.run(&["audit", "--journals", "data"]).expect_code(1);
+        assert!(journals.stdout.contains(&told), "{end} bytes: {}", journals.stdout);
     }
 }
 

@@ -15,11 +15,18 @@ pub struct BadSuccession(String);
 /// May the bank at `me` with the list `new` go on where a journal of the bank at `old_me` with the list `old`
 /// ended? `true` when the list is another one than before, and so must be recorded.
 ///
-/// A bank may move to a new address, leave, or come at the end; a position never means another bank.
+/// A bank may move to a new address, leave, or come at the end; a position never means another bank. A list that shares
+/// no address with the old one is another consortium's, unless all banks `moved`.
 ///
 /// # Errors
 /// For anything else, naming the place.
-pub fn follows(me: BankId, new: &Consortium, old_me: BankId, old: &[String]) -> Result<bool, BadSuccession> {
+pub fn follows(
+    me: BankId,
+    new: &Consortium,
+    old_me: BankId,
+    old: &[String],
+    moved: bool,
+) -> Result<bool, BadSuccession> {
     let bad = |text: String| Err(BadSuccession(text));
     if me != old_me {
         return bad(format!("this data belongs to bank {old_me}, not to bank {me}"));
@@ -42,6 +49,15 @@ pub fn follows(me: BankId, new: &Consortium, old_me: BankId, old: &[String]) -> 
         if let Some(other) = old.iter().position(|was| was == is).filter(|other| *other != place) {
             return bad(format!("{is} stands at place {place}, but it is the address of bank {other}"));
         }
+    }
+    let stays = |(was, is): (&String, &String)| was == is && is != LEFT;
+    if !moved && !old.iter().zip(&new).any(stays) {
+        return bad(format!(
+            "it is that of the consortium {}, and {} shares no address with it: is this another consortium? Give \
+             another --data-dir; if all banks moved, give --moved",
+            old.join(","),
+            new.join(",")
+        ));
     }
     Ok(new != old)
 }
@@ -68,7 +84,7 @@ mod tests {
     #[test]
     fn a_list_may_grow_move_and_lose_banks() {
         let old = list("1,2,3").to_texts();
-        let followed = |new: &str| follows(bank(0), &list(new), bank(0), &old);
+        let followed = |new: &str| follows(bank(0), &list(new), bank(0), &old, false);
         assert_eq!(followed("1,2,3"), Ok(false));
         assert_eq!(followed("1,2,3,4"), Ok(true));
         assert_eq!(followed("1,9,3"), Ok(true));
@@ -79,12 +95,29 @@ mod tests {
     #[test]
     fn a_position_never_means_another_bank() {
         let old = list("1,2,-,4").to_texts();
-        let refusal = |new: &str, me| follows(bank(me), &list(new), bank(0), &old).unwrap_err().to_string();
+        let refusal =
+            |new: &str, me| follows(bank(me), &list(new), bank(0), &old, false).unwrap_err().to_string();
         assert!(refusal("1,2,-,4", 1).contains("belongs to bank 0"));
         assert!(refusal("1,2,-", 0).contains("place 3"));
         assert!(refusal("1,2,3,4", 0).contains("place 2"));
         assert!(refusal("1,4,-,2", 0).contains("place 1"));
         assert!(refusal("1,-,-,4,2", 0).contains("place 4"));
+    }
+
+    #[test]
+    fn a_list_that_shares_no_address_is_another_consortium_unless_all_moved() {
+        let old = list("1,2,-").to_texts();
+        let follow = |new: &str, moved| follows(bank(0), &list(new), bank(0), &old, moved);
+        let refused = follow("5,6,-,7", false).unwrap_err().to_string();
+        assert!(
+            refused.contains("127.0.0.1:1,127.0.0.1:2,-")
+                && refused.contains("127.0.0.1:5,127.0.0.1:6,-,127.0.0.1:7")
+                && refused.contains("--moved"),
+            "it names both: {refused}"
+        );
+        assert_eq!(follow("5,6,-,7", true), Ok(true));
+        assert_eq!(follow("5,2,-", false), Ok(true), "bank 1 is where it was");
+        assert!(follow("5,1,-", true).is_err(), "a position never means another bank");
     }
 
     #[test]

@@ -38,9 +38,10 @@ pub enum Command {
         /// The file to make; one that is there is never overwritten
         file: PathBuf,
     },
-    /// Prints every record of a journal, one line each; the bank may run meanwhile
+    /// Prints every record of a journal, one line each, and checks it: code 1 where it is damaged. The bank may run
+    /// meanwhile
     Journal {
-        /// The journal's folder, for example data/8886
+        /// The journal's folder, for example data/bank-0
         dir: PathBuf,
     },
 }
@@ -60,9 +61,12 @@ pub struct Options {
     /// This bank's position, where its own address does not tell it
     #[arg(long, value_name = "N", env = "CONSORCIO_BANK")]
     pub bank: Option<usize>,
-    /// Journals live in DIR/PORT/
+    /// The journal lives in DIR/bank-POSITION/
     #[arg(long, value_name = "DIR", default_value = "data", env = "CONSORCIO_DATA_DIR")]
     pub data_dir: PathBuf,
+    /// Accept a list in which every bank has another address than in the journal
+    #[arg(long)]
+    pub moved: bool,
     /// The step log is DIR/servidor-PORT.log
     #[arg(long, value_name = "DIR", default_value = "logs", env = "CONSORCIO_LOG_DIR")]
     pub log_dir: PathBuf,

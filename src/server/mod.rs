@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod files;
+pub mod folder;
 mod hello;
 pub mod inside;
 pub mod key;

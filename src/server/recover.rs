@@ -22,7 +22,8 @@ pub struct Opened {
     pub recovered: Recovered,
 }
 
-/// Opens the journal in `folder` for the bank `identity`, or makes it.
+/// Opens the journal in `folder` for the bank `identity`, or makes it. `moved`: all banks of the list may have other
+/// addresses than before.
 ///
 /// # Errors
 /// When another process uses it, it is damaged, or it belongs to another bank or consortium; or when this bank
@@ -32,9 +33,9 @@ pub fn open(
     identity: &Identity,
     consortium: &Consortium,
     key: &Key,
+    moved: bool,
     notice: journal::Notice,
 ) -> anyhow::Result<Opened> {
-    std::fs::create_dir_all(folder).with_context(|| format!("the folder {}", folder.display()))?;
     let disk = Arc::new(FileDisk::open(folder)?);
     let options = journal::Options {
         bank: Some(identity.bank),
@@ -51,7 +52,7 @@ pub fn open(
         bail!("this bank must not work any more: {why}");
     }
     let changed = match core.consortium() {
-        Some((bank, places)) => follows(identity.bank, consortium, bank, places)
+        Some((bank, places)) => follows(identity.bank, consortium, bank, places, moved)
             .with_context(|| format!("the data in {} does not fit the consortium", folder.display()))?,
         None => true,
     };

@@ -20,7 +20,7 @@ use crate::server::key::Key;
 use crate::server::operator::{self, tell};
 use crate::server::recover::{self, Opened};
 use crate::server::watch::{self, Told};
-use crate::server::{Bounds, Shared, files, inside};
+use crate::server::{Bounds, Shared, files, folder, inside};
 use crate::steplog::{self, Step, StepLog};
 use anyhow::{Context, bail};
 use std::io::{ErrorKind, Write, stdout};
@@ -49,7 +49,7 @@ const USAGE: u8 = 2;
 pub fn start(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Some(Command::Key { file }) => make_key_file(&file).map_err(anyhow::Error::from).map(|()| 0),
-        Some(Command::Journal { dir }) => print_journal(&dir).map(|()| 0),
+        Some(Command::Journal { dir }) => print_journal(&dir),
         None => {
             exit_on_panic();
             serve(&cli.options)
@@ -75,13 +75,38 @@ fn exit_on_panic() {
     }));
 }
 
-fn print_journal(dir: &Path) -> anyhow::Result<()> {
+/// Prints a journal and says at the end, on stderr, whether it is whole. Code 1 where it is not.
+fn print_journal(dir: &Path) -> anyhow::Result<u8> {
+    if let Err(error) = std::fs::read_dir(dir) {
+        bail!("{}: this folder can't be read: {error}", dir.display());
+    }
+    if !journal::is_in(dir) {
+        bail!("{}: no journal is in this folder; give one like data/bank-0", dir.display());
+    }
     let disk = journal::FileDisk::read_only(dir);
     let mut out = std::io::BufWriter::new(stdout().lock());
-    let dumped = journal::dump(&disk, journal::Sizes::default(), &mut out);
+    let dumped = journal::dump(&disk, &mut out);
     out.flush()?;
-    dumped?;
-    Ok(())
+    let dumped = dumped?;
+    if let Some(torn) = &dumped.torn {
+        tell(&format!(
+            "{torn}; it was being written when this was read or when its bank stopped, and nothing in it was promised"
+        ));
+    }
+    let (records, last) = (dumped.records, dumped.last);
+    let found = format!("{}: {records} records, the last one is number {last}", dir.display());
+    match &dumped.faults[..] {
+        [] => {
+            tell(&format!("{found}; all of it is as it was written"));
+            Ok(0)
+        }
+        [first, rest @ ..] => {
+            let more =
+                if rest.is_empty() { String::new() } else { format!(" (and {} more places)", rest.len()) };
+            tell(&format!("{found}; DAMAGED: {first}{more}"));
+            Ok(OWN_ERROR)
+        }
+    }
 }
 
 /// Runs a bank from its switches to its end. A start that is refused leaves its reason in the step log, too.
@@ -155,8 +180,9 @@ fn open_and_run(options: &Options, opened_log: &mut Option<StepLog>) -> anyhow::
     let version = env!("CARGO_PKG_VERSION");
     steplog.record(Step::Start(format!("servidor {version} bank {bank} of {consortium}").into()));
     tell_backlog(&steplog);
-    let folder = options.data_dir.join(port.to_string());
-    let opened = recover::open(&folder, &identity, &consortium, &key, notice(&steplog))?;
+    let warn = notice(&steplog);
+    let folder = folder::choose(&options.data_dir, bank, |text| warn(&text))?;
+    let opened = recover::open(&folder, &identity, &consortium, &key, options.moved, warn)?;
     tell_recovery(&opened, began, &steplog);
     let clock = opened.core.clock();
     let wall = Filter::start(machine(), clock, RELEASED_US, options.accept_clock)?;

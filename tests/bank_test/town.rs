@@ -166,6 +166,6 @@ impl Town {
 
     /// The newest segment of a bank's journal.
     pub fn newest(&self, bank: usize) -> Newest {
-        Newest::read(&self.path().join(format!("data/{}", self.cluster.port(bank))))
+        Newest::read(&self.path().join(format!("data/bank-{bank}")))
     }
 }

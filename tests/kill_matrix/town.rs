@@ -118,7 +118,7 @@ impl Town {
 
     /// The folder of a bank's journal.
     pub fn data(&self, bank: usize) -> PathBuf {
-        self.cluster.path().join(format!("data/{}", self.cluster.port(bank)))
+        self.cluster.path().join(format!("data/bank-{bank}"))
     }
 
     /// Waits until every bank's links to all others are open.

@@ -27,7 +27,7 @@ fn one_line_tells_that_it_is_ready() {
     let process = start_with(&cluster, 1, &["--port-file", "port"]);
     let port = cluster.port(1);
     let key = Seal::keyed(read_key_file(&cluster.key_file()).expect("a key")).key_id();
-    let line = format!("servidor: bank 1 ready on 127.0.0.1:{port} (2 places, key {key}, data data/{port})");
+    let line = format!("servidor: bank 1 ready on 127.0.0.1:{port} (2 places, key {key}, data data/bank-1)");
     assert_eq!(process.seen(), [line]);
     let file = std::fs::read_to_string(cluster.path().join("port")).expect("a port file");
     assert_eq!(file.trim(), port.to_string());
@@ -43,7 +43,7 @@ fn a_port_of_its_own_choice_is_told() {
     let port = port.trim();
     assert!(line.contains(&format!("127.0.0.1:{port} (1 places, key ")), "{line}");
     assert!(crate::support::Wire::connect(&format!("127.0.0.1:{port}")).ask("BANKS").contains(port));
-    assert!(cluster.path().join("data").join(port).is_dir());
+    assert!(cluster.path().join("data/bank-0").is_dir());
 }
 
 #[test]
@@ -73,7 +73,9 @@ fn data_of_another_bank_or_consortium_is_refused() {
         run(command.args(["--consortium", list]).arg("--key-file").arg(cluster.key_file()))
     };
     let [a, b, c] = ports[..] else { panic!("three ports") };
-    refused(attempt("1", &format!("{a},{b},{c}")), 1, "belongs to bank 0, not to bank 1");
+    // Its folder under the name of bank 1's.
+    copy_folder(&data(&cluster, 0), &data(&cluster, 1));
+    refused(attempt("1", &format!("{a},{b},{c}")), 1, "belongs to bank 0, and this is bank 1");
     refused(attempt("0", &format!("{a},{b}")), 1, "place 2");
     refused(attempt("0", &format!("{a},{c},{b}")), 1, "place 1");
     // A bank may leave and others may come; its place is never another's.
@@ -186,7 +188,80 @@ fn what_was_answered_is_there_after_a_kill() {
     // People can read the journal, even while the bank runs.
     let printed = run(Command::new(servidor_path()).arg("journal").arg(data(&cluster, 0)));
     assert!(printed.stdout.lines().count() >= 201 && printed.stdout.contains("Pessoa 199"), "{printed:?}");
+    assert!(printed.stderr.contains("; all of it is as it was written"), "{printed:?}");
     printed.expect_code(0);
+}
+
+/// Whoever makes a backup finds out whether it is one.
+#[test]
+fn a_journal_is_verified_with_a_sentence_and_an_exit_code() {
+    let mut cluster = Cluster::start(1);
+    let folder = data(&cluster, 0);
+    assert_eq!(cluster.stop(0), Some(0));
+    let journal = |folder: &Path| run(Command::new(servidor_path()).arg("journal").arg(folder));
+    let good = journal(&folder);
+    assert!(good.stderr.contains("the last one is number 1; all of it is as it was written"), "{good:?}");
+    good.expect_code(0);
+    let segment = folder.join("segment-0000000001");
+    let whole = std::fs::read(&segment).expect("a segment");
+    for (bytes, told) in [
+        (&whole[..700_000], "DAMAGED: "),
+        (&[&whole[..110], &[whole[110] ^ 1], &whole[111..]].concat()[..], "DAMAGED: "),
+    ] {
+        std::fs::write(&segment, bytes).expect("a segment");
+        let ran = journal(&folder);
+        assert!(ran.stderr.contains(told) && ran.stderr.contains("segment-0000000001"), "{ran:?}");
+        assert!(ran.stderr.contains("offset"), "{ran:?}");
+        ran.expect_code(1);
+    }
+    std::fs::rename(&segment, folder.join("segment-0000000002")).expect("a segment");
+    refused(journal(&folder), 1, "segment-0000000001: missing");
+    std::fs::remove_file(folder.join("segment-0000000002")).expect("a segment");
+    refused(journal(&folder), 1, "no journal is in this folder");
+    refused(journal(&cluster.path().join("data")), 1, "no journal is in this folder");
+    refused(journal(&cluster.path().join("nowhere")), 1, "nowhere: this folder can't be read");
+}
+
+/// A folder of another name that holds this bank's journal: a new one beside it would forget all that was promised.
+#[test]
+fn a_journal_under_another_name_is_not_forgotten() {
+    let mut cluster = Cluster::start(2);
+    (0..2).for_each(|bank| assert_eq!(cluster.stop(bank), Some(0)));
+    let (folder, old) = (data(&cluster, 1), cluster.path().join("data/8887"));
+    std::fs::rename(&folder, &old).expect("the journal");
+    std::fs::create_dir(cluster.path().join("data/notes")).expect("a folder");
+    refused(run(&mut cluster.servidor(1)), 1, "Move it: mv data/8887 data/bank-1");
+    std::fs::create_dir(&folder).expect("a folder");
+    refused(run(&mut cluster.servidor(1)), 1, "Move it: mv data/8887/* data/bank-1/");
+    // The other bank has its own, and looks at nothing else.
+    cluster.start_bank(0);
+    std::fs::remove_dir(&folder).expect("an empty folder");
+    std::fs::rename(&old, &folder).expect("the journal");
+    cluster.start_bank(1);
+}
+
+#[test]
+fn another_consortium_does_not_open_this_ones_ledger() {
+    let mut cluster = Cluster::start(2);
+    assert_eq!(cluster.stop(0), Some(0));
+    let other = |more: &str| {
+        let mut command = servidor(
+            cluster.path(),
+            &format!("--host 127.0.0.2 --consortium 127.0.0.2:1,127.0.0.2:2 {more}"),
+        );
+        command.arg("--key-file").arg(cluster.key_file());
+        command
+    };
+    let ran = run(&mut other("--port 0 --bank 0"));
+    assert!(
+        ran.stderr.contains(&cluster.port(1).to_string()) && ran.stderr.contains("127.0.0.2:2"),
+        "{ran:?}"
+    );
+    refused(ran, 1, "--moved");
+    let mut process = Process::start(&mut other("--port 0 --bank 0 --moved"));
+    process.wait_for("ready on").expect("all banks moved");
+    process.terminate();
+    assert_eq!(process.wait(), Some(0));
 }
 
 #[test]
@@ -243,7 +318,7 @@ fn a_bank_that_forgot_a_promise_stops_for_good() {
 }
 
 fn data(cluster: &Cluster, bank: usize) -> std::path::PathBuf {
-    cluster.path().join("data").join(cluster.port(bank).to_string())
+    cluster.path().join(format!("data/bank-{bank}"))
 }
 
 fn copy_folder(from: &Path, to: &Path) {
@@ -262,7 +337,7 @@ fn it_starts_on_a_journal_of_the_first_format() {
     let list = format!("{},-", ports.join(","));
     std::fs::write(cluster.key_file(), "09".repeat(32)).expect("a key");
     let bank = |journal: &str| {
-        let data = cluster.path().join(journal).join(&ports[0]);
+        let data = cluster.path().join(journal).join("bank-0");
         std::fs::create_dir_all(&data).expect("a folder");
         for entry in std::fs::read_dir(fixture.join(journal)).expect("the fixture is there") {
             let entry = entry.expect("a folder can be read");
@@ -270,6 +345,8 @@ fn it_starts_on_a_journal_of_the_first_format() {
         }
         let mut command = servidor(cluster.path(), &format!("--port {} --consortium {list}", ports[0]));
         command.arg("--key-file").arg(cluster.key_file()).arg("--data-dir").arg(cluster.path().join(journal));
+        // Its banks had the default ports.
+        command.arg("--moved");
         command
     };
     let ran = run(servidor(cluster.path(), "journal").arg(fixture.join("journal"))).expect_code(0);

@@ -197,7 +197,14 @@ fn text(context: &Context, proof: &Proof) -> String {
             Tone::Good,
             "Every transaction is committed at all banks that it names or at none; it adds up.".into(),
         ),
-        "broken" => (Tone::Bad, format!("THE JOURNALS DO NOT HOLD: {} violations.", proof.violations_total)),
+        "broken" => (
+            Tone::Bad,
+            format!(
+                "THE JOURNALS DO NOT HOLD: {} violations. (If these folders are copies: were all made while all banks \
+                 were stopped? Copies of different moments do not hold.)",
+                proof.violations_total
+            ),
+        ),
         _ => (Tone::Open, format!("No verdict over all banks: {}.", missing(proof))),
     };
     text.push_str(&format!("{}\n", paint.text(tone, &sentence)));

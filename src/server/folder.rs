@@ -1,0 +1,46 @@
+//! Which folder holds this bank's journal: the one that is named by the bank's position, and no other.
+//!
+//! A start that would make a new journal beside an old one of the same bank is refused: the new one would know nothing
+//! of what the old one promised.
+
+use crate::ids::BankId;
+use crate::journal::{self, FileDisk};
+use anyhow::bail;
+use std::path::{Path, PathBuf};
+
+/// The folder of `bank` in `data_dir`. Where it holds no journal, all folders beside it are looked into, once; what
+/// can't be read there is told to `warn`, and is no obstacle.
+///
+/// # Errors
+/// When a folder with another name holds a journal of this bank; the text shows how to move it.
+pub fn choose(data_dir: &Path, bank: BankId, mut warn: impl FnMut(String)) -> anyhow::Result<PathBuf> {
+    let folder = data_dir.join(format!("bank-{bank}"));
+    if journal::is_in(&folder) {
+        return Ok(folder);
+    }
+    let mut others = Vec::new();
+    for entry in std::fs::read_dir(data_dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path == folder || !journal::is_in(&path) {
+            continue;
+        }
+        match journal::owner(&FileDisk::read_only(&path)) {
+            Ok(Some(owner)) if owner == bank => others.push(path),
+            Ok(_) => {}
+            Err(error) => warn(format!("{}: whose journal it is can't be read: {error}", path.display())),
+        }
+    }
+    others.sort();
+    let Some(old) = others.first() else { return Ok(folder) };
+    let (shown, new) = (old.display(), folder.display());
+    // Where the folder is there, a move would put the old one into it.
+    let how = if folder.exists() { format!("mv {shown}/* {new}/") } else { format!("mv {shown} {new}") };
+    let more = match others.len() {
+        1 => String::new(),
+        count => format!(" ({} more folders hold one, too: move the one that it used last)", count - 1),
+    };
+    bail!(
+        "{shown} holds a journal of bank {bank}, and {new} holds none; a new one would know nothing of what the old \
+         one promised. Move it: {how}{more}"
+    )
+}
