@@ -126,10 +126,11 @@ impl Writer {
                     }
                     // Nothing can follow from it: it is as if the peer had been silent.
                     Input::Answer { reply, .. } => *reply = None,
+                    // What can't be read is unknown, and never a promise that was forgotten.
+                    Input::PeerShows { .. } => return,
                     Input::Closed(_)
                     | Input::PeerUp(_)
                     | Input::PeerDown(_)
-                    | Input::PeerKnows(..)
                     | Input::Tick
                     | Input::Started => {}
                 }

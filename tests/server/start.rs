@@ -215,7 +215,12 @@ fn a_journal_is_verified_with_a_sentence_and_an_exit_code() {
         ran.expect_code(1);
     }
     std::fs::rename(&segment, folder.join("segment-0000000002")).expect("a segment");
-    refused(journal(&folder), 1, "segment-0000000001: missing");
+    let ran = journal(&folder);
+    assert!(
+        ran.stderr.contains("DAMAGED: ") && ran.stderr.contains("segment-0000000001: missing"),
+        "{ran:?}"
+    );
+    ran.expect_code(1);
     std::fs::remove_file(folder.join("segment-0000000002")).expect("a segment");
     refused(journal(&folder), 1, "no journal is in this folder");
     refused(journal(&cluster.path().join("data")), 1, "no journal is in this folder");
