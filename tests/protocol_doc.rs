@@ -259,6 +259,10 @@ fn the_bounds_of_the_page_are_those_of_the_program() {
         ("each step of making a link between banks", vec![PEER_STEP_MS_MAX, PEER_DIAL_WAIT_MS_MAX]),
         ("steps that wait to be logged", vec![of(STEP_MEMORY_BYTES_MAX)]),
         ("an orderly end", vec![SHUTDOWN_MS_MAX]),
+        (
+            "the rest of a journal whose disk has no room for the next segment",
+            vec![JOURNAL_LEFT_FOR_NEW_BYTES, OUTCOME_BATCH_BYTES_MAX, JOURNAL_LEFT_FOR_UNKNOWN_BYTES],
+        ),
         // "2^53 minus 1" is no number here; the limit itself is tested in the core.
         ("a time", vec![1]),
     ]);

@@ -78,6 +78,8 @@ fn three_banks_end_however_they_were_started() {
     script.0.interrupt();
     assert_eq!(script.0.wait(), Some(130));
     assert_all_gone(http);
+    // On other ports these are other banks: they have a folder of their own.
+    let folder = tempfile::tempdir().unwrap();
     let (mut script, http) = start(folder.path(), &ignoring);
     script.0.terminate();
     assert_eq!(script.0.wait(), Some(143));

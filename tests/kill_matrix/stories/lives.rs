@@ -156,7 +156,8 @@ pub fn forgets(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     let (heard, _) = driven::undisturbed(town, case, effect);
     town.cluster.kill(victim);
     let data = town.data(victim);
-    let newest = data.with_extension("newest");
+    // Out of the bank's sight: beside its own folder it would find it.
+    let newest = town.cluster.path().join("newest");
     std::fs::rename(&data, &newest).unwrap();
     town.start_into_death(case);
     // Whether or not the stop was durable, it does not work: it hears of that vote again.
