@@ -190,6 +190,10 @@ fn a_full_disk_loses_no_promise_and_stops_the_bank_only_where_it_comes_unforesee
             let client = r#"CLIENT {"cpf":"98765432100","name":"Pessoa 2","kind":"Físico"}"#;
             assert!(wire.ask(client).starts_with("REFUSED limit disk full"), "nothing new is taken");
             assert!(wire.ask("BALANCE 1").starts_with("DONE"), "reads go on");
+            for tx in &spoken.prepared {
+                let end = wire.ask(&format!("COMMIT {tx}"));
+                assert!(end.starts_with("COMMITTED"), "outcomes go on: {end}");
+            }
             check(&cluster, &spoken);
             bank.terminate();
         }
