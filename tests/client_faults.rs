@@ -115,7 +115,7 @@ fn paused(cluster: &Cluster, command: &str, arguments: &[&str]) -> Process {
     client
 }
 
-/// A bank that takes lines, and answers each with what `answer` says, if anything.
+/// A bank that takes lines, and answers each with what `answer` says, if anything. It is the bank that HELLO means.
 struct FakeBank {
     port: u16,
     lines: Receiver<String>,
@@ -132,6 +132,11 @@ impl FakeBank {
                 std::thread::spawn(move || {
                     let mut out = stream.try_clone().expect("a second handle");
                     for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                        if let Some(hello) = line.strip_prefix("HELLO ") {
+                            // A client that is gone needs no answer.
+                            let _ = writeln!(out, "DONE {}", welcome(hello));
+                            continue;
+                        }
                         let reply = answer(&line);
                         // The test, or the client, may be gone; so is then the need to tell it.
                         let _ = sender.send(line);
@@ -150,6 +155,14 @@ impl FakeBank {
     fn verbs(&self) -> Vec<String> {
         self.lines.try_iter().map(|line| line.split(' ').next().unwrap_or("").to_owned()).collect()
     }
+}
+
+/// What the bank that `hello` means answers to it.
+fn welcome(hello: &str) -> serde_json::Value {
+    let mut welcome: serde_json::Value = serde_json::from_str(hello).expect("HELLO has JSON");
+    assert!(welcome["bank"].is_u64() && welcome["places"] == 2 && welcome["version"] == 1, "{hello}");
+    welcome["key"] = "0123456789abcdef".into();
+    welcome
 }
 
 /// A consortium of these two fakes, and a client of it.
@@ -360,6 +373,9 @@ fn what_is_no_bank_is_told_in_one_sentence() {
             &["pending"],
             &["resolve", "t1"],
             &["client", "add", "--bank", "0", "--cpf", MARIA, "--name", "Maria"],
+            &["set", "1"],
+            &["deposit", "0/1", "5"],
+            &["deposit", "0/1", "5", "--via", "0"],
             &["bench", "--yes", "--kind", "single"],
         ] {
             let run = |json: bool| {

@@ -8,6 +8,7 @@ use crate::ids::BankId;
 use crate::limits::ANSWER_WITHIN_MS;
 use crate::wire::Reason;
 use crate::wire::codec::Lines;
+use crate::wire::opening::{Hello, PROTOCOL_VERSION};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use std::io;
@@ -32,9 +33,6 @@ pub struct Dial {
     /// What banks said of themselves.
     pub met: Arc<Met>,
 }
-
-/// Do banks know HELLO?
-const GREETS: bool = false;
 
 /// How far the greeting is, with which each connection begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +102,7 @@ impl Conversation {
                     input: Lines::new(),
                     dial: dial.clone(),
                     first_until: Some(until),
-                    greeting: if GREETS { Greeting::Owed } else { Greeting::Heard },
+                    greeting: Greeting::Owed,
                     stranger: false,
                 })
             }
@@ -229,6 +227,11 @@ impl Conversation {
         Err(Failure::NoConnection(unreachable(self.bank, &self.address, &why)))
     }
 
+    /// The connection, for whoever reads and writes it otherwise, once the bank has answered.
+    pub fn into_parts(self) -> (TcpStream, Lines) {
+        (self.stream, self.input)
+    }
+
     /// What an error of this connection means to whoever asked.
     pub fn failure(&self, error: &io::Error) -> Failure {
         failure(self.bank, &self.address, error)
@@ -251,8 +254,12 @@ pub fn failure(bank: BankId, address: &str, error: &io::Error) -> Failure {
 const HELLO_BYTES: usize = 64;
 
 fn write_hello(out: &mut Vec<u8>, bank: BankId, places: usize) {
-    let line = format!("HELLO {{\"bank\":{bank},\"places\":{places},\"version\":1}}\n");
-    out.extend_from_slice(line.as_bytes());
+    let hello = Hello {
+        bank: bank.as_u8().into(),
+        places: u64::try_from(places).unwrap_or(u64::MAX),
+        version: PROTOCOL_VERSION,
+    };
+    Request::Hello(hello).write_to(out);
 }
 
 /// How much longer than other answers that to `request` may take, as the bank itself waits for others.

@@ -71,6 +71,8 @@ pub fn unreachable(bank: BankId, address: &str, why: &str) -> String {
 
 /// What another bank means at a bank's address, in words that say what to do; `said` are that bank's.
 pub fn other_bank(bank: BankId, address: &str, said: &str) -> String {
+    // What the bank says further is about the connection.
+    let said = said.split(": ").next().unwrap_or(said);
     format!(
         "--consortium is not the banks' own list: it names {address} as bank {bank}, which says: {said}. Nothing was \
          executed there"

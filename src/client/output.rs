@@ -264,16 +264,10 @@ pub fn print(shown: &Shown, form: Form) -> u8 {
     };
     let written = written.and_then(|()| stdout.flush());
     let code = shown.failure.as_ref().map_or(0, Failure::exit_code);
-    if let Some(failure) = &shown.failure {
-        // People read it below the table, where there is one; JSON holds it.
-        let told = match form {
-            Form::Json => true,
-            Form::Table => !shown.text.is_empty(),
-            Form::Tsv => false,
-        };
-        if !told {
-            let _ = writeln!(io::stderr(), "cliente: {failure}");
-        }
+    if let Some(failure) = &shown.failure
+        && !is_told(shown, failure, form)
+    {
+        let _ = writeln!(io::stderr(), "cliente: {failure}");
     }
     match written {
         // A reader that left early, such as `head`, has what it wanted.
@@ -282,6 +276,24 @@ pub fn print(shown: &Shown, form: Form) -> u8 {
             if code == 0 { 1 } else { code }
         }
         Ok(()) | Err(_) => code,
+    }
+}
+
+/// Does standard output tell of `failure`? JSON holds it. People read it below the table, where there is one; what is
+/// wrong with the list or the keys as a whole stands there only where a bank said it.
+fn is_told(shown: &Shown, failure: &Failure, form: Form) -> bool {
+    match form {
+        Form::Json => true,
+        Form::Tsv => false,
+        Form::Table => match failure {
+            Failure::Usage(why) => shown.text.contains(why),
+            Failure::Own(_)
+            | Failure::NoConnection(_)
+            | Failure::Refused { .. }
+            | Failure::Aborted(_)
+            | Failure::Doubt(_)
+            | Failure::Interrupted(_) => !shown.text.is_empty(),
+        },
     }
 }
 

@@ -13,6 +13,7 @@ Examples:
   cliente contention --mix set:1,transfer:8,composite:2,read:1 --hot 90 --seed 7
   cliente --name maria contention --client-logs        one step log a client: logs/cliente-maria-1.log …
 
+It opens accounts of its own, with cash, and they stay in the banks' books.
 Banks may die and come back meanwhile (scripts/contention.sh kills them): what a client does not know is settled
 afterwards. Exit code 0 only if every cut added up, the registers are equal at all banks, nothing is left undecided,
 and every outcome that a client was told is the banks' too.";

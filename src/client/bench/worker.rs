@@ -6,8 +6,9 @@
 
 use super::super::Context;
 use super::super::args::BenchArguments;
-use super::super::conversation::{read_line, words};
+use super::super::conversation::{Conversation, Dial, read_line, words};
 use super::super::failure::{Failure, unreachable};
+use super::super::story::Story;
 use super::pace::Plan;
 use super::tally::Tally;
 use super::work::Work;
@@ -17,7 +18,7 @@ use crate::ids::{BankId, BankSet};
 use crate::limits::{ANSWER_WITHIN_MS, BANKS_MAX, VOTE_TIMEOUT_MS};
 use crate::wire::codec::Lines;
 use crate::wire::reply::Reply;
-use crate::wire::request::write_execute;
+use crate::wire::request::{Request, write_execute};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -95,15 +96,18 @@ impl Worker {
         let mut lines = [const { None }; BANKS_MAX];
         for bank in banks {
             let address = context.consortium.address(*bank).unwrap_or("-").to_owned();
-            let connected = TcpStream::connect(&address).await;
-            let connected = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-            let stream = connected
-                .map_err(|error| Failure::NoConnection(unreachable(*bank, &address, &words(&error))))?;
+            let dial = Dial { story: Story::off(), ..context.dial.clone() };
+            let connected = Conversation::connect(*bank, &address, &dial).await;
+            let mut conversation =
+                connected.map_err(|why| Failure::NoConnection(unreachable(*bank, &address, &why)))?;
+            // Whom it talks to is known before the first transaction is sent.
+            conversation.ask(&Request::Ping).await?;
+            let (stream, input) = conversation.into_parts();
             lines[bank.index()] = Some(Line {
                 bank: *bank,
                 address,
                 stream,
-                input: Lines::new(),
+                input,
                 output: Vec::new(),
                 written: 0,
                 owed: VecDeque::new(),
