@@ -9,6 +9,7 @@
 //!   its clock.
 //! - `outside BANK.SESSION 'PREPARE t1 {"ops":[…]}'`: an outside coordinator's request, of withdrawals at that bank; or
 //!   its COMMIT or ABORT.
+//! - `link FROM TO 'LINE'`: what one bank says to another over its link, whatever its core would say.
 //! - `close BANK.SESSION`, `pass MS` (time, with ticks), `pause MS` (time, and one tick at its end), `settle` (all
 //!   messages between banks arrive).
 //! - `crash BANK`, `restart BANK`, `connect`, `cut FROM TO`: faults and their end.
@@ -19,11 +20,13 @@
 
 mod world;
 
+use consorcio::bank::io::Message;
 use consorcio::bank::record::Record;
 use consorcio::commit::proof::tokens_of;
 use consorcio::commit::reading::Reading;
 use consorcio::commit::token::Said;
 use consorcio::wire::reply::Reply;
+use consorcio::wire::request::Request;
 use consorcio::wire::transaction::Transaction;
 use goldenscript::{Command, Runner};
 use std::collections::BTreeMap;
@@ -143,7 +146,7 @@ impl Runner for Story {
             "late" => {
                 let (name, line) = (next()?, self.expand(&next()?));
                 let session = consorcio::bank::io::SessionId(self.session(&name));
-                let request = consorcio::wire::request::Request::parse(&line).map_err(|fault| fault.text)?;
+                let request = Request::parse(&line).map_err(|fault| fault.text)?;
                 let origin = consorcio::bank::io::Origin::Client;
                 self.world.request(Story::bank(&name[..1])?, session, origin, request, 500_000);
             }
@@ -153,6 +156,17 @@ impl Runner for Story {
                 if let Some(reply) = self.world.outside(bank, session, &line) {
                     writeln!(out, "{name} < {}", short_reply(&reply))?;
                 }
+            }
+            "link" => {
+                let (from, to) = (Story::bank(&next()?)?, Story::bank(&next()?)?);
+                let message = match Request::parse(&self.expand(&next()?)).map_err(|fault| fault.text)? {
+                    Request::Prepare(tx, transaction) => Message::Prepare(tx, transaction),
+                    Request::Commit(tx, tokens) => Message::Commit(tx, tokens),
+                    Request::Abort(tx, token) => Message::Abort(tx, token),
+                    Request::Resolve(tx) => Message::Resolve(tx),
+                    other => return Err(format!("banks do not send {}", other.verb()).into()),
+                };
+                self.world.send(from, to, message);
             }
             "pass" => {
                 let mut left: u64 = next()?.parse()?;

@@ -7,6 +7,8 @@
 mod admit;
 mod ask;
 mod backlog;
+#[cfg(test)]
+mod bounds;
 mod decide;
 mod desk;
 mod drive;

@@ -10,6 +10,7 @@ use crate::commit::reading::Reading;
 use crate::commit::token::{Digest, KeyId, Said, Token, Verdict};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::Ledger;
+use crate::limits::{UNDECIDED_BYTES_MAX, UNDECIDED_MAX};
 use crate::wire::Reason;
 use crate::wire::transaction::Transaction;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -40,6 +41,8 @@ pub(crate) struct Bank {
     /// Those of them that may commit at the time of this bank's vote, by that time: what cuts wait for.
     pub undecided_by_time: BTreeSet<(Time, TxId)>,
     pub undecided_bytes: usize,
+    /// How many may be undecided, and in how much memory.
+    pub undecided_bounds: (usize, usize),
     /// The newest outcomes; older ones are in the journal's index.
     pub outcomes: BTreeMap<TxId, Ended>,
     /// The same, oldest first, with the number of the deciding record.
@@ -142,6 +145,7 @@ impl Bank {
             undecided: BTreeMap::new(),
             undecided_by_time: BTreeSet::new(),
             undecided_bytes: 0,
+            undecided_bounds: (UNDECIDED_MAX, UNDECIDED_BYTES_MAX),
             outcomes: BTreeMap::new(),
             outcomes_in_order: VecDeque::new(),
             history: History::default(),

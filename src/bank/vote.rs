@@ -11,9 +11,7 @@ use crate::bank::state::Known;
 use crate::commit::coordinator::Event;
 use crate::commit::token::{Digest, Token, Verdict};
 use crate::ids::TxId;
-use crate::limits::{
-    OUTSIDE_VOTE_MS_MAX, QUEUE_WAIT_MS_MAX, RESOLVE_AFTER_MS, UNDECIDED_BYTES_MAX, UNDECIDED_MAX,
-};
+use crate::limits::{OUTSIDE_VOTE_MS_MAX, QUEUE_WAIT_MS_MAX, RESOLVE_AFTER_MS};
 use crate::wire::detail::Detail;
 use crate::wire::reply::Reply;
 use crate::wire::transaction::Transaction;
@@ -115,7 +113,8 @@ impl Deciding<'_> {
             return Err(Fault::of(Reason::Limit, &Detail::ClockAtEnd));
         }
         let bytes = self.bank.undecided_bytes + transaction.memory_bytes();
-        if self.bank.undecided.len() >= UNDECIDED_MAX || bytes > UNDECIDED_BYTES_MAX {
+        let (count_max, bytes_max) = self.bank.undecided_bounds;
+        if self.bank.undecided.len() >= count_max || bytes > bytes_max {
             return Err(Fault::of(Reason::Limit, &Detail::TooManyUndecided));
         }
         self.bank.ledger.check(self.bank.me(), self.bank.members, transaction)

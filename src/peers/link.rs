@@ -351,3 +351,28 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_are_spread_over_their_later_half() {
+        let ms = Duration::from_millis;
+        let mut first = Vec::new();
+        for _ in 0..64 {
+            let mut backoff = Backoff { next: ms(100), min: ms(100), max: ms(1_000) };
+            for whole in [100, 200, 400, 800, 1_000, 1_000, 1_000] {
+                assert_eq!(backoff.next, ms(whole));
+                let wait = backoff.wait();
+                assert!(ms(whole / 2) <= wait && wait <= ms(whole), "{wait:?} of {whole} ms");
+                if whole == 800 {
+                    first.push(wait);
+                }
+            }
+        }
+        // Of 64 random ones some are short and some are long, but for one run in ten millions.
+        let (least, most) = (first.iter().min().unwrap(), first.iter().max().unwrap());
+        assert!(*least < ms(500) && *most > ms(700), "{least:?} to {most:?}");
+    }
+}

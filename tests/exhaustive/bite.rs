@@ -18,6 +18,10 @@ fn world_of(planted: Planted) -> Setup {
     let two = |budget| of(2, vec![client(THERE)], budget);
     match planted {
         Planted::Known(Mistake::OkBeforeSync) => two(NONE),
+        // The cut's clock is lost with what was not synced.
+        Planted::Known(Mistake::ReadBeforeSync) => {
+            of(2, vec![late_client(THERE)], Budget { snapshots: 1, crashes: 1, ..NONE })
+        }
         Planted::Known(Mistake::OkTimedOut) => two(Budget { ticks: 1, ..NONE }),
         Planted::Known(Mistake::SilenceTakenForAborted) => two(Budget { gone: 1, cuts: 1, ..NONE }),
         Planted::Known(

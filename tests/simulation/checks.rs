@@ -18,7 +18,11 @@ impl Simulation<'_> {
                 self.met.lines.push(crate::world::tell::line(&seen));
             }
             match seen {
-                Seen::Recorded { bank, seq, record } => self.recorded(bank, seq, &record),
+                Seen::Recorded { bank, seq, record } => {
+                    let durable = self.durable(bank);
+                    self.unsynced[bank].clock_told(bank, seq, durable, &record);
+                    self.recorded(bank, seq, &record);
+                }
                 Seen::Reply { bank, caller, reply } => {
                     self.replied(bank, caller.session.0, caller.slot, reply);
                 }
@@ -41,6 +45,7 @@ impl Simulation<'_> {
 
     /// What was not synced is lost with the process: it was never true.
     fn forget_lost(&mut self, at: usize, records: &[Record]) {
+        self.unsynced[at].lost(records.len());
         for record in records {
             match record {
                 Record::Voted { tx, transaction, .. } | Record::Executed { tx, transaction, .. } => {
@@ -112,12 +117,12 @@ impl Simulation<'_> {
                     OneVote { verdict: Vote::Ok, digest: Some(digest), time: *time, seq },
                 );
                 self.holds_ok(at, tx, &digest);
-                self.commits(at, tx, digest, *committed, "executed");
+                self.commits(at, seq, tx, digest, *committed, "executed");
             }
             Record::Decided { tx, own, outcome, .. } => {
                 let digest = own.digest.expect("what is decided was voted OK on");
                 match outcome {
-                    Outcome::Committed(time) => self.commits(at, tx, digest, *time, "committed"),
+                    Outcome::Committed(time) => self.commits(at, seq, tx, digest, *time, "committed"),
                     Outcome::Aborted(..) => {
                         self.met.count("aborted after OK");
                         let version = self.facts(tx).version(&digest).expect("somebody's bytes");
@@ -130,6 +135,7 @@ impl Simulation<'_> {
                 self.met.count("account opened");
                 let opening = (*time, account.deposit.wide());
                 self.openings.insert((at, account.number.clone()), opening);
+                self.unsynced[at].changed(seq, *time, None);
             }
             Record::ClientAdded { .. } => self.met.count("client added"),
             Record::ClockMoved { .. } => self.met.count("clock moved for a cut"),
@@ -182,7 +188,7 @@ impl Simulation<'_> {
     }
 
     /// The one rule: committed exactly when every named bank holds a durable OK on these bytes.
-    fn commits(&mut self, at: usize, tx: &TxId, digest: Digest, time: Time, how: &'static str) {
+    fn commits(&mut self, at: usize, seq: Seq, tx: &TxId, digest: Digest, time: Time, how: &'static str) {
         self.met.count(how);
         let cut = self.reads.cut_up_to(at);
         assert!(time.0 > cut, "{tx} commits at {at} with time {time}, but the cut at {cut} was told");
@@ -208,6 +214,7 @@ impl Simulation<'_> {
         version.time = Some(time);
         assert!(version.aborted.is_empty(), "{tx} commits at {at}, aborted elsewhere");
         self.reads.committed(&transaction, time);
+        self.unsynced[at].changed(seq, time, Some(&transaction));
     }
 
     /// A bank speaks of its own vote only once that is durable, and always of the same.

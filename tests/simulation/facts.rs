@@ -82,6 +82,11 @@ impl Simulation<'_> {
     }
 
     pub fn is_durable(&self, bank: usize, seq: Seq) -> bool {
-        seq <= Seq::try_from(self.world.nodes[bank].synced).unwrap()
+        seq <= self.durable(bank)
+    }
+
+    /// The newest record of a bank that no crash takes.
+    pub fn durable(&self, bank: usize) -> Seq {
+        Seq::try_from(self.world.nodes[bank].synced).unwrap()
     }
 }

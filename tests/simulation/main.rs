@@ -13,6 +13,7 @@ mod world;
 
 mod checks;
 mod clients;
+mod durable;
 mod facts;
 mod faults;
 mod finish;

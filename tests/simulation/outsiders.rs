@@ -111,6 +111,8 @@ impl Simulation<'_> {
             assert!(time.0 > cut, "{tx} commits at {at} with time {time}, but the cut at {cut} was told");
             version.committed = version.committed.with(bank(at));
             version.time = Some(time);
+            let transaction = Arc::clone(&version.transaction);
+            self.unsynced[at].changed(seq, time, Some(&transaction));
         } else {
             version.aborted = version.aborted.with(bank(at));
         }

@@ -1,5 +1,5 @@
 //! Reads while everything happens, and registrations: registers are read linearizably, cuts of all banks add up,
-//! and show exactly the commits up to their time.
+//! show exactly the commits up to their time, and nothing that a crash could take (`durable`).
 
 use crate::simulation::{ACCOUNTS, OPENING, Simulation, account, holder};
 use crate::transactions::KEYS;
@@ -153,6 +153,8 @@ impl Simulation<'_> {
     fn value_told(&mut self, at: usize, key: &'static str, floor: Time, json: &str) {
         let told: serde_json::Value = serde_json::from_str(json).unwrap();
         let value = told["value"].as_str().unwrap();
+        let durable = self.durable(at);
+        self.unsynced[at].value_told(at, durable, key, value);
         let time = self.written_at(key, value);
         let time = time.unwrap_or_else(|| panic!("bank {at} tells {key}={value}, which was never committed"));
         assert!(
@@ -182,6 +184,8 @@ impl Simulation<'_> {
                 .map(figure);
         assert_eq!(balance, cash_in - cash_out + transfers_in - transfers_out, "a cut of bank {at}");
         let time = told["time"].as_i64().unwrap();
+        let durable = self.durable(at);
+        self.unsynced[at].cut_told(at, durable, time);
         self.reads.cut_up_to[at] = self.reads.cut_up_to[at].max(time);
         let mut registers = None;
         if let Some(accounts) = told["accounts"].as_array() {

@@ -1,6 +1,7 @@
 //! One run: random steps of clients, liars, faults and time, then a healing, with the rule checked all along.
 
 use crate::clients::Clients;
+use crate::durable::Unsynced;
 use crate::facts::Facts;
 use crate::met::Met;
 use crate::outsiders::Outsider;
@@ -26,6 +27,8 @@ pub struct Simulation<'a> {
     /// By the number in an id.
     pub facts: Vec<Facts>,
     pub reads: Reads,
+    /// By bank, what a crash could take.
+    pub unsynced: Vec<Unsynced>,
     pub outsiders: Vec<Outsider>,
     /// Accounts by bank, with their one holder.
     pub accounts: Vec<Vec<AccountNumber>>,
@@ -79,6 +82,7 @@ impl<'a> Simulation<'a> {
             world.nodes[random.below(weather.banks)].skew_us = 3_600_000_000;
         }
         let reads = Reads::new(weather.banks);
+        let unsynced = (0..weather.banks).map(|_| Unsynced::default()).collect();
         let mut simulation = Simulation {
             world,
             random,
@@ -88,6 +92,7 @@ impl<'a> Simulation<'a> {
             clients: Clients::default(),
             facts: vec![Facts::default()],
             reads,
+            unsynced,
             outsiders: Vec::new(),
             accounts,
             callers: BTreeMap::new(),

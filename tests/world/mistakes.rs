@@ -20,6 +20,8 @@ use std::sync::Arc;
 pub enum Mistake {
     /// An OK is spoken before its sync.
     OkBeforeSync,
+    /// What a read shows leaves before it is synced.
+    ReadBeforeSync,
     /// A bank aborts its own OK after a time-out.
     OkTimedOut,
     /// A bank that does not know a transaction is asked, says so, refuses nothing, and is taken for one that aborted.
@@ -49,8 +51,9 @@ pub enum Mistake {
 }
 
 impl Mistake {
-    pub const ALL: [Mistake; 14] = [
+    pub const ALL: [Mistake; 15] = [
         Mistake::OkBeforeSync,
+        Mistake::ReadBeforeSync,
         Mistake::OkTimedOut,
         Mistake::UnknownTakenForAborted,
         Mistake::SilenceTakenForAborted,
@@ -197,6 +200,13 @@ pub trait Around {
             Some(Mistake::OkBeforeSync) => {
                 for reply in &mut output.replies {
                     if let Reply::Ok(..) = reply.reply {
+                        reply.after = 0;
+                    }
+                }
+            }
+            Some(Mistake::ReadBeforeSync) => {
+                for reply in &mut output.replies {
+                    if let Reply::Done(_) = reply.reply {
                         reply.after = 0;
                     }
                 }

@@ -494,17 +494,22 @@ impl World {
             }
         }
         for Sending { peer, message, .. } in go {
-            let (to, asked) = (peer.index(), message.asked());
-            self.seen.push(Seen::Sent { from: bank, to, message: message.clone() });
-            match self.link(bank, to) {
-                Some(link) => {
-                    if let Some(open) = self.links.get_mut(&link) {
-                        open.owed.push_back((asked, self.mono_us));
-                    }
-                    self.flights.push_back(Flight::Request { to, link, message });
+            self.send(bank, peer.index(), message);
+        }
+    }
+
+    /// A message leaves a bank for another one, over the link if there is any.
+    pub fn send(&mut self, from: usize, to: usize, message: Message) {
+        let asked = message.asked();
+        self.seen.push(Seen::Sent { from, to, message: message.clone() });
+        match self.link(from, to) {
+            Some(link) => {
+                if let Some(open) = self.links.get_mut(&link) {
+                    open.owed.push_back((asked, self.mono_us));
                 }
-                None => self.flights.push_back(Flight::NoLink { to: bank, peer: to, asked }),
+                self.flights.push_back(Flight::Request { to, link, message });
             }
+            None => self.flights.push_back(Flight::NoLink { to: from, peer: to, asked }),
         }
     }
 }
