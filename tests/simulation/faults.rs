@@ -40,9 +40,19 @@ impl Simulation<'_> {
             self.world.nodes[at].skew_us += self.random.around(2_000_000);
         }
         let troubled = self.world.nodes[at].disk.as_ref().is_some_and(|disk| disk.is_troubled());
-        self.world.restart(at);
+        self.start_by_clock(at);
         assert!(self.world.is_up(at) || troubled, "a bank that lost no promise starts");
         self.world.connect_all();
+    }
+
+    /// Where its clock is absurd, somebody puts it right and starts the bank again.
+    pub fn start_by_clock(&mut self, at: usize) {
+        self.world.restart(at);
+        if !self.world.is_up(at) && self.world.nodes[at].skew_us > 300 * 24 * 3_600_000_000 {
+            self.met.count("start refused by a clock");
+            self.world.nodes[at].skew_us = self.random.around(1_000_000);
+            self.world.restart(at);
+        }
     }
 
     pub fn fail_a_disk(&mut self) {
@@ -118,15 +128,40 @@ impl Simulation<'_> {
         }
     }
 
-    /// A wall clock jumps, or clocks run faster or slower from now on.
+    /// A wall clock jumps, a machine sleeps, or clocks run faster or slower from now on.
     pub fn set_a_clock(&mut self) {
+        const HOUR_US: i64 = 3_600_000_000;
+        const DAY_US: i64 = 24 * HOUR_US;
         let at = self.random.below(self.banks());
-        if self.random.chance(50) {
-            self.met.count("clock jumped");
-            self.world.nodes[at].skew_us += self.random.around(3_000_000);
-        } else {
-            self.met.count("clock drifts");
-            self.world.nodes[at].drift_ppm = self.random.around(200_000);
+        match self.random.below(20) {
+            0..8 => {
+                self.met.count("clock jumped");
+                self.world.nodes[at].skew_us += self.random.around(3_000_000);
+            }
+            8 => {
+                self.met.count("clock jumped by hours");
+                self.world.nodes[at].skew_us += self.random.around(3 * HOUR_US);
+            }
+            9 => {
+                self.met.count("clock jumped by years");
+                let days = *self.random.of(&[2, 30, 400, 4_000, 150_000]);
+                self.world.nodes[at].skew_us += days * DAY_US + self.random.around(DAY_US);
+            }
+            10 | 11 => {
+                self.met.count("clock put right");
+                self.world.nodes[at].skew_us = self.random.around(1_000_000);
+            }
+            12 => {
+                // As its machine sees it, the rest of the world stood still.
+                self.met.count("machine suspended");
+                let slept_us = self.random.around(HOUR_US).abs();
+                self.world.nodes[at].skew_us += slept_us;
+                self.world.nodes[at].suspended_us += u64::try_from(slept_us).unwrap();
+            }
+            _ => {
+                self.met.count("clock drifts");
+                self.world.nodes[at].drift_ppm = self.random.around(200_000);
+            }
         }
     }
 }

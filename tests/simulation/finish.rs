@@ -21,7 +21,7 @@ impl Simulation<'_> {
                 disk.works();
             }
             if !self.world.is_up(at) {
-                self.world.restart(at);
+                self.start_by_clock(at);
             }
             self.world.sync(at);
             self.look();

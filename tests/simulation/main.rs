@@ -33,6 +33,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use world::Mistake;
+use world::clocks::ClockMistake;
 
 /// Seeds of one run of the tests.
 const SEEDS: u64 = 2_000;
@@ -154,6 +155,25 @@ fn planted_mistakes_are_found() {
         }
     }
     assert!(found.iter().all(|(_, first)| first.is_some()), "every planted mistake is found");
+}
+
+/// Each mistake about clocks and cuts is found, too.
+#[test]
+fn mistakes_about_clocks_are_found() {
+    const SEEDS: u64 = 400;
+    let mut missed = Vec::new();
+    for mistake in ClockMistake::ALL {
+        let plan = |seed| Plan::of_clocks(seed, mistake);
+        match on_all_cores(0..SEEDS, |seed| shrink::run(plan(seed), &mut Met::default())) {
+            Some((seed, text)) => {
+                println!("{mistake:?}: seed {seed}: {text}");
+                let right = Plan { clock_mistake: None, ..plan(seed) };
+                assert_eq!(shrink::run(right, &mut Met::default()), Ok(()), "without it seed {seed} holds");
+            }
+            None => missed.push(mistake),
+        }
+    }
+    assert!(missed.is_empty(), "not found in {SEEDS} seeds: {missed:?}");
 }
 
 /// A failure is told by a shrunk story: less trouble, fewer steps, and what was seen of the transaction.

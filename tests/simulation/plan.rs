@@ -1,6 +1,7 @@
 //! What a run is made of, all of it following from its seed: how long, how many banks, what happens how often.
 
 use crate::world::Mistake;
+use crate::world::clocks::ClockMistake;
 use crate::world::disk::Sizes;
 
 /// A small generator (splitmix64): the same seed gives the same run, on every machine.
@@ -38,6 +39,7 @@ impl Random {
 pub struct Plan {
     pub seed: u64,
     pub mistake: Option<Mistake>,
+    pub clock_mistake: Option<ClockMistake>,
     /// Kinds of trouble that are left out.
     pub without: [bool; TROUBLES.len()],
     pub steps: usize,
@@ -69,7 +71,12 @@ impl Plan {
     /// All of it, as the seed says.
     pub fn of(seed: u64, mistake: Option<Mistake>) -> Plan {
         let steps = if Plan::is_long(seed, mistake) { STEPS_LONG } else { STEPS };
-        Plan { seed, mistake, without: [false; TROUBLES.len()], steps }
+        Plan { seed, mistake, clock_mistake: None, without: [false; TROUBLES.len()], steps }
+    }
+
+    /// The same with a mistake about clocks and cuts.
+    pub fn of_clocks(seed: u64, mistake: ClockMistake) -> Plan {
+        Plan { clock_mistake: Some(mistake), steps: STEPS, ..Plan::of(seed, None) }
     }
 
     fn is_long(seed: u64, mistake: Option<Mistake>) -> bool {

@@ -3,8 +3,11 @@
 
 use crate::simulation::{ACCOUNTS, OPENING, Simulation, account, holder};
 use crate::transactions::KEYS;
+use crate::world::clocks::ClockMistake;
 use consorcio::bank::io::{Origin, SessionId};
+use consorcio::commit::reading::Reading;
 use consorcio::ids::{RegisterKey, Time};
+use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
 use consorcio::wire::transaction::{Action, Flow, Transaction};
@@ -13,6 +16,10 @@ use std::collections::BTreeMap;
 /// The session that asks for cuts, and the one that asks for balances.
 const CUTS: u64 = 2;
 const BALANCES: u64 = 4;
+/// The session that asks for cuts which every bank must give: at the latest reading of all clocks. And the one that
+/// asks for cuts which none may give.
+const CUTS_PROVED: u64 = 10;
+const CUTS_FORGED: u64 = 11;
 /// Who registers.
 const REGISTRAR: u64 = 5;
 /// Accounts that a bank has at most: few, so that they stay hot.
@@ -108,6 +115,13 @@ impl Simulation<'_> {
 
     /// The same cut, asked of every bank.
     pub fn ask_for_a_cut(&mut self) {
+        if self.random.chance(50) {
+            return if self.random.chance(20) {
+                self.ask_for_a_forged_cut()
+            } else {
+                self.ask_for_a_proved_cut()
+            };
+        }
         let up = (0..self.banks()).filter(|b| self.world.is_up(*b));
         let Some(latest) = up.map(|b| self.world.core(b).clock().0).max() else { return };
         let before = &self.reads.cut_times;
@@ -124,6 +138,50 @@ impl Simulation<'_> {
         }
     }
 
+    /// As clients ask: what the clock that is ahead of all others has reached.
+    fn ask_for_a_proved_cut(&mut self) {
+        let up: Vec<usize> = (0..self.banks()).filter(|bank| self.world.is_up(*bank)).collect();
+        let readings: Vec<(Time, Reading)> = up.iter().map(|bank| self.world.reading(*bank)).collect();
+        let least = readings.iter().min_by_key(|(time, _)| *time).copied();
+        let most = readings.iter().max_by_key(|(time, _)| *time).copied();
+        let (Some((least, _)), Some((time, _))) = (least, most) else { return };
+        if time.0 - least.0 > 1_000_000 {
+            self.met.count("cut of clocks more than a second apart");
+        }
+        if time.0 - least.0 > 60_000_000 {
+            self.met.count("cut of clocks more than a minute apart");
+        }
+        let slowest = self.plan.clock_mistake == Some(ClockMistake::SlowestAsked);
+        let asked = readings.iter().find(|(of, _)| *of == if slowest { least } else { time }).copied();
+        let Some((time, reading)) = asked else { return };
+        let accounts = self.random.chance(30);
+        for at in up {
+            let request =
+                Request::Snapshot { time: Some(time), reading: Some(reading), accounts, after: None };
+            self.world.request(at, SessionId(CUTS_PROVED), Origin::Client, request, 0);
+        }
+    }
+
+    /// A time that no clock has reached, without a reading, or with one that says something else.
+    fn ask_for_a_forged_cut(&mut self) {
+        let up: Vec<usize> = (0..self.banks()).filter(|bank| self.world.is_up(*bank)).collect();
+        let readings: Vec<(Time, Reading)> = up.iter().map(|bank| self.world.reading(*bank)).collect();
+        let Some((latest, reading)) = readings.iter().max_by_key(|(time, _)| *time).copied() else { return };
+        let time = Time(latest.0 + 1_000_001 + self.random.around(3_600_000_000).abs());
+        let reading = match self.random.below(6) {
+            0 | 1 => None,
+            2 => Some(reading),
+            3 => Some(Reading { time, ..reading }),
+            4 => Some(Reading { time, bank: crate::simulation::bank(self.random.below(16)), ..reading }),
+            _ => Some(Reading { time, mac: None, ..reading }),
+        };
+        self.met.count("forged reading");
+        for at in up {
+            let request = Request::Snapshot { time: Some(time), reading, accounts: false, after: None };
+            self.world.request(at, SessionId(CUTS_FORGED), Origin::Client, request, 0);
+        }
+    }
+
     /// What a reader is told; `false`: nobody here asked for it.
     pub fn read_reply(&mut self, at: usize, session: u64, reply: &Reply) -> bool {
         if let Some((key, floor, since_us)) = self.reads.asked.remove(&session) {
@@ -137,6 +195,18 @@ impl Simulation<'_> {
             return true;
         }
         match (session, reply) {
+            (CUTS_PROVED, Reply::Done(json)) => {
+                self.met.count("cut at the latest reading");
+                self.cut_told(at, json);
+            }
+            (CUTS_PROVED, Reply::Refused(Reason::Locked, _)) => {}
+            (CUTS_PROVED, refused) => {
+                panic!("bank {at} gives no cut at the latest reading of all clocks: {refused:?}")
+            }
+            (CUTS_FORGED, Reply::Refused(Reason::Limit, _)) => {}
+            (CUTS_FORGED, other) => {
+                panic!("bank {at} believes a time that no clock has reached: {other:?}")
+            }
             (CUTS, Reply::Done(json)) => self.cut_told(at, json),
             (BALANCES, Reply::Done(json)) => balance_told(json),
             (CUTS | BALANCES | REGISTRAR, _) => {

@@ -74,6 +74,7 @@ impl<'a> Simulation<'a> {
         world.eager_sync = weather.eager_sync;
         world.forgetful = weather.forgetful;
         world.mistake = plan.mistake;
+        world.clock_mistake = plan.clock_mistake;
         for node in &mut world.nodes {
             node.skew_us = random.around(1_000_000);
         }
@@ -81,6 +82,7 @@ impl<'a> Simulation<'a> {
             met.count("clock an hour ahead");
             world.nodes[random.below(weather.banks)].skew_us = 3_600_000_000;
         }
+        world.follow_clocks();
         let reads = Reads::new(weather.banks);
         let unsynced = (0..weather.banks).map(|_| Unsynced::default()).collect();
         let mut simulation = Simulation {
