@@ -42,14 +42,15 @@ fn proof_of_dialler(seal: &Seal, hello: &str, welcome: &str) -> String {
             .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).expect("hex digits"))
             .collect::<Vec<_>>()
     };
-    let parts: [&[u8]; 5] = [
+    let parts: [&[u8]; 6] = [
         b"dialler",
         &[byte(&hello["bank"]), byte(&welcome["bank"])],
         &hello["places"].as_u64().expect("a number").to_le_bytes(),
+        &welcome["places"].as_u64().expect("a number").to_le_bytes(),
         &bytes(&hello["nonce"]),
         &bytes(&welcome["nonce"]),
     ];
-    seal.mac("consorcio link 2", &parts).to_hex().to_string()
+    seal.mac("consorcio link 3", &parts).to_hex().to_string()
 }
 
 /// Replays one block; gives the verbs that were sent and the replies that came.

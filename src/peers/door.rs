@@ -95,7 +95,8 @@ fn welcome(identity: &Identity, hello: &Hello) -> Result<(Pair, Welcome), String
     let pair = Pair {
         dialler: hello.bank,
         dialled: identity.bank,
-        places: hello.places,
+        dialler_places: hello.places,
+        dialled_places: identity.places.len(),
         dialler_nonce: blake3::Hash::from_hex(&hello.nonce)
             .map_err(|_| "the nonce is not 64 hex digits".to_owned())?,
         dialled_nonce: ours,

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Hello {
     /// Who dials.
     pub(super) bank: BankId,
-    /// How many places its consortium has.
+    /// How many places its list has.
     pub(super) places: usize,
     /// Whom it believes it dials.
     pub(super) to: BankId,
@@ -32,7 +32,7 @@ pub(super) struct Hello {
 pub(super) struct Welcome {
     /// Who was dialled.
     pub(super) bank: BankId,
-    /// How many places its consortium has.
+    /// How many places its list has.
     pub(super) places: usize,
     /// Who it believes dials.
     pub(super) to: BankId,
@@ -96,7 +96,9 @@ pub(super) enum Role {
 pub(super) struct Pair {
     pub(super) dialler: BankId,
     pub(super) dialled: BankId,
-    pub(super) places: usize,
+    /// How many places the list of each has; lists differ while a consortium grows.
+    pub(super) dialler_places: usize,
+    pub(super) dialled_places: usize,
     pub(super) dialler_nonce: blake3::Hash,
     pub(super) dialled_nonce: blake3::Hash,
 }
@@ -108,12 +110,14 @@ impl Pair {
             Role::Dialler => b"dialler",
             Role::Dialled => b"dialled",
         };
+        let places = |number: usize| u64::try_from(number).unwrap_or(u64::MAX).to_le_bytes();
         identity.seal.mac(
-            "consorcio link 2",
+            "consorcio link 3",
             &[
                 role,
                 &[self.dialler.as_u8(), self.dialled.as_u8()],
-                &u64::try_from(self.places).unwrap_or(u64::MAX).to_le_bytes(),
+                &places(self.dialler_places),
+                &places(self.dialled_places),
                 self.dialler_nonce.as_bytes(),
                 self.dialled_nonce.as_bytes(),
             ],
@@ -178,7 +182,8 @@ impl Dialling<'_> {
         let pair = Pair {
             dialler: self.identity.bank,
             dialled: self.peer,
-            places: self.identity.places.len(),
+            dialler_places: self.identity.places.len(),
+            dialled_places: welcome.places,
             dialler_nonce: self.nonce,
             dialled_nonce: blake3::Hash::from_hex(&welcome.nonce).map_err(|_| "no nonce".to_owned())?,
         };
@@ -203,18 +208,28 @@ pub(super) fn same_key(identity: &Identity, bank: BankId, key: &str) -> Result<(
     Err(format!("bank {bank} has {ANOTHER_KEY}: {shown}, and bank {} has {ours}", identity.bank))
 }
 
-/// Is a bank that says this of itself another place of this consortium?
+/// Is a bank that says this of itself another place of this consortium? Its list may have fewer places or more: banks
+/// are added at the end of the list, and each bank gets the longer one with a restart of its own.
 pub(super) fn same_consortium(identity: &Identity, bank: BankId, places: usize) -> Result<(), String> {
-    if places != identity.places.len() {
-        let ours = identity.places.len();
-        return Err(format!("bank {bank} knows {places} places, bank {} knows {ours}", identity.bank));
-    }
-    if bank == identity.bank {
+    let (me, ours) = (identity.bank, identity.places.len());
+    if bank == me {
         return Err(format!("both sides are bank {bank}"));
     }
+    if bank.index() >= places {
+        return Err(format!("bank {bank} is not in its own list of {places} places"));
+    }
+    if me.index() >= places {
+        return Err(not_in_list(me, bank, places));
+    }
     match identity.places.get(bank.index()).map(String::as_str) {
-        None => Err(format!("there is no place {bank}")),
+        None => Err(not_in_list(bank, me, ours)),
         Some("-") => Err(format!("bank {bank} has left the consortium")),
         Some(_) => Ok(()),
     }
+}
+
+fn not_in_list(bank: BankId, of: BankId, places: usize) -> String {
+    format!(
+        "bank {bank} is not in bank {of}'s list of {places} places: restart bank {of} with the longer list"
+    )
 }

@@ -142,28 +142,67 @@ fn numbers_and_places_must_agree() {
         change(&mut hello);
         Door::default().answer(&keyed(1), nothing, &write(&hello)).unwrap_err()
     };
-    assert!(refused(&|hello| hello.places = 5).contains("knows 5 places"));
     assert!(refused(&|hello| hello.to = bank(2)).contains("this is bank 1, not 2"));
     assert!(refused(&|hello| hello.bank = bank(1)).contains("both sides"));
     assert!(refused(&|hello| hello.bank = bank(3)).contains("has left"));
-    assert!(refused(&|hello| hello.bank = bank(9)).contains("no place 9"));
+    assert!(refused(&|hello| hello.bank = bank(9)).contains("bank 9 is not in its own list of 4 places"));
+    assert!(refused(&|hello| hello.places = 1).contains("bank 1 is not in bank 0's list of 1 places"));
     assert!(refused(&|hello| hello.nonce = "12".to_owned()).contains("nonce"));
     // The dialler looks as closely.
-    let mut bigger = keyed(1);
-    bigger.places.push("127.0.0.1:5".to_owned());
-    let (dialling, hello) = Dialling::begin(&dialler, bank(1)).unwrap();
-    let mut hello: Hello = read(&hello).unwrap();
-    hello.places = 5;
-    let Answered::Told(welcome) = Door::default().answer(&bigger, nothing, &write(&hello)).unwrap() else {
-        panic!("a hello opens no link");
-    };
-    assert!(dialling.prove(&welcome, &[]).unwrap_err().contains("knows 5 places"));
     let (dialling, _) = Dialling::begin(&dialler, bank(2)).unwrap();
     let (_, hello) = Dialling::begin(&dialler, bank(1)).unwrap();
     let Answered::Told(welcome) = Door::default().answer(&keyed(1), nothing, &hello).unwrap() else {
         panic!("a hello opens no link");
     };
     assert!(dialling.prove(&welcome, &[]).unwrap_err().contains("there is bank 1, not 2"));
+}
+
+/// The same bank with a list of so many places, of which the last are new.
+fn with_places(position: usize, places: usize) -> Identity {
+    let mut identity = keyed(position);
+    identity.places = (0..places).map(|place| format!("127.0.0.1:{}", place + 1)).collect();
+    identity
+}
+
+#[test]
+fn lists_may_differ_by_banks_at_the_end() {
+    for (dialler, dialled) in [(3, 4), (4, 3), (3, 16), (16, 3)] {
+        let opened = shake(&with_places(0, dialler), &with_places(1, dialled));
+        assert!(matches!(&opened, Ok(Answered::Opened(_, to, _)) if *to == bank(0)), "{opened:?}");
+    }
+    // A bank that the other side's list does not have yet is told what to do.
+    let refused = shake(&with_places(3, 4), &with_places(0, 3)).unwrap_err();
+    let told = "bank 3 is not in bank 0's list of 3 places: restart bank 0 with the longer list";
+    assert_eq!(refused, told);
+    // The dialler looks as closely: a welcome of a bank whose list does not have it does not count.
+    let three = with_places(3, 4);
+    let (dialling, hello) = Dialling::begin(&three, bank(0)).unwrap();
+    let welcome = Door::default().answer(&with_places(0, 4), nothing, &hello).unwrap();
+    let Answered::Told(welcome) = welcome else { panic!("a hello opens no link") };
+    let mut shorter: Welcome = read(&welcome).unwrap();
+    shorter.places = 3;
+    assert_eq!(dialling.prove(&write(&shorter), &[]).unwrap_err(), told);
+}
+
+#[test]
+fn both_numbers_of_places_stand_in_the_proofs() {
+    // Somebody on the way changes what the dialler tells: the dialled bank's proof does not fit.
+    let (zero, one) = (with_places(0, 3), with_places(1, 4));
+    let (dialling, hello) = Dialling::begin(&zero, bank(1)).unwrap();
+    let mut changed: Hello = read(&hello).unwrap();
+    changed.places = 4;
+    let Answered::Told(welcome) = Door::default().answer(&one, nothing, &write(&changed)).unwrap() else {
+        panic!("a hello opens no link");
+    };
+    assert!(dialling.prove(&welcome, &[]).unwrap_err().contains("not proved"));
+    // ... and what the dialled bank tells: likewise.
+    let (dialling, hello) = Dialling::begin(&zero, bank(1)).unwrap();
+    let Answered::Told(welcome) = Door::default().answer(&one, nothing, &hello).unwrap() else {
+        panic!("a hello opens no link");
+    };
+    let mut changed: Welcome = read(&welcome).unwrap();
+    changed.places = 3;
+    assert!(dialling.prove(&write(&changed), &[]).unwrap_err().contains("not proved"));
 }
 
 #[test]
