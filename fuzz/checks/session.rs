@@ -95,7 +95,7 @@ impl Town {
         let consortium = Record::Consortium { bank: town.identity.bank, places };
         town.core.apply(&consortium);
         town.journal.push(consortium);
-        town.input(&Input::Started);
+        town.input(&Input::Started { run: [0; 16] });
         for line in [
             r#"CLIENT {"cpf":"00000000001","name":"A","kind":"F"}"#,
             r#"CLIENT {"cpf":"00000000002","name":"B","kind":"F"}"#,
@@ -506,6 +506,7 @@ impl Town {
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
             | Record::KeyKnown { .. }
+            | Record::RegistersLearned { .. }
             | Record::Stopped { .. }
             | Record::OutsideVoted { .. }
             | Record::Drove { .. } => false,
@@ -529,7 +530,7 @@ impl Town {
         self.lives += 1;
         self.core = self.replayed();
         self.core.check_invariants();
-        self.input(&Input::Started);
+        self.input(&Input::Started { run: [0; 16] });
     }
 
     /// The links are gone and time goes on: every request gets its reply.

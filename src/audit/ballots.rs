@@ -111,6 +111,7 @@ impl Ballots {
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
             | Record::KeyKnown { .. }
+            | Record::RegistersLearned { .. }
             | Record::Stopped { .. } => Ok(()),
         }
     }
@@ -136,6 +137,7 @@ impl Ballots {
             | Record::AccountOpened { .. }
             | Record::ClockMoved { .. }
             | Record::KeyKnown { .. }
+            | Record::RegistersLearned { .. }
             | Record::Stopped { .. } => Ok(()),
         }
     }

@@ -62,8 +62,15 @@ pub struct Page {
     /// Registers by key, those that were ever set.
     #[serde(default)]
     pub registers: Vec<RegisterLine>,
+    /// `false` where the bank came later and did not know its registers at that time.
+    #[serde(default = "yes")]
+    pub registers_known: bool,
     /// Where the next page begins, if there is one.
     pub next: Option<String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Page {
@@ -110,15 +117,17 @@ pub struct BankCut {
     pub accounts: Vec<AccountLine>,
     /// Its registers by key.
     pub registers: BTreeMap<String, String>,
+    /// Did it know them at that time? One that came later does not at first, and that is no fault.
+    pub registers_known: bool,
 }
 
 impl BankCut {
     /// What a first page tells.
     pub fn of(page: Page) -> BankCut {
         let sums = page.sums();
-        let Page { bank, time, accounts, registers, .. } = page;
+        let Page { bank, time, accounts, registers, registers_known, .. } = page;
         let registers = registers.into_iter().map(|line| (line.key, line.value)).collect();
-        BankCut { bank, time, sums, accounts, registers }
+        BankCut { bank, time, sums, accounts, registers, registers_known }
     }
 
     /// Adds the page that follows.
@@ -129,6 +138,7 @@ impl BankCut {
         if (page.bank, page.time, page.sums()) != (self.bank, self.time, self.sums) {
             return Err(format!("a page of bank {}'s cut at {} is of another cut", self.bank, self.time));
         }
+        self.registers_known &= page.registers_known;
         self.accounts.extend(page.accounts);
         self.registers.extend(page.registers.into_iter().map(|line| (line.key, line.value)));
         Ok(())
@@ -151,6 +161,8 @@ pub struct Judged {
     pub missing: BankSet,
     /// How many registers there are.
     pub registers: usize,
+    /// Banks that did not know their registers at that time.
+    pub registers_unknown: BankSet,
     /// Transfers do not cancel, and a bank that left the consortium may hold the rest: it can't be told.
     pub left_may_hold: bool,
 }
@@ -218,13 +230,15 @@ pub fn judge(members: BankSet, has_left: bool, listed: bool, cuts: &[BankCut]) -
         }
     }
     let registers = unequal_registers(cuts, &mut faults);
-    Judged { total, faults, missing, registers, left_may_hold }
+    let registers_unknown = cuts.iter().filter(|cut| !cut.registers_known).map(|cut| cut.bank).collect();
+    Judged { total, faults, missing, registers, registers_unknown, left_may_hold }
 }
 
-/// Names each register that is not the same at all of these banks, and counts them all.
+/// Names each register that is not the same at all of these banks that know theirs, and counts them all.
 fn unequal_registers(cuts: &[BankCut], faults: &mut Vec<String>) -> usize {
     let mut held: BTreeMap<&str, Vec<(BankId, &str)>> = BTreeMap::new();
-    for cut in cuts {
+    let cuts: Vec<&BankCut> = cuts.iter().filter(|cut| cut.registers_known).collect();
+    for cut in &cuts {
         for (key, value) in &cut.registers {
             held.entry(key).or_default().push((cut.bank, value));
         }
@@ -232,7 +246,7 @@ fn unequal_registers(cuts: &[BankCut], faults: &mut Vec<String>) -> usize {
     for (key, banks) in &held {
         let same = banks.len() == cuts.len() && banks.iter().all(|(_, value)| *value == banks[0].1);
         if !same {
-            let at = |cut: &BankCut| match cut.registers.get(*key) {
+            let at = |cut: &&BankCut| match cut.registers.get(*key) {
                 Some(value) => format!("{value:?} at bank {}", cut.bank),
                 None => format!("never set at bank {}", cut.bank),
             };
@@ -269,6 +283,7 @@ mod tests {
             },
             accounts: vec![],
             registers: BTreeMap::new(),
+            registers_known: true,
         }
     }
 
@@ -315,6 +330,22 @@ mod tests {
     }
 
     #[test]
+    fn a_bank_that_does_not_know_its_registers_yet_is_no_fault() {
+        let mut cuts = [cut(0, 70, 100, (0, 30)), cut(1, 130, 100, (30, 0)), cut(2, 0, 0, (0, 0))];
+        for cut in &mut cuts[..2] {
+            cut.registers.insert("storage".into(), "1".into());
+        }
+        one_fault(&judge(members(3), false, false, &cuts), "never set at bank 2");
+        cuts[2].registers_known = false;
+        let judged = judge(members(3), false, false, &cuts);
+        assert!(judged.holds() && judged.registers == 1, "{judged:?}");
+        assert_eq!(judged.registers_unknown, BankSet::EMPTY.with(bank(2)));
+        // The others are compared all the same.
+        cuts[1].registers.insert("storage".into(), "2".into());
+        one_fault(&judge(members(3), false, false, &cuts), "\"1\" at bank 0, \"2\" at bank 1");
+    }
+
+    #[test]
     fn pages_of_one_cut_are_put_together() {
         let page = |text: &str| serde_json::from_str::<Page>(text).unwrap();
         let head = r#""bank":1,"time":9,"balance_total":3,"cash_in_total":3,"cash_out_total":0,"transfers_in_total":0,"transfers_out_total":0"#;
@@ -326,6 +357,11 @@ mod tests {
         let mut cut = BankCut::of(page(&first));
         cut.add(page(&second)).unwrap();
         assert_eq!((cut.accounts_total(), cut.registers.len()), (3, 1));
+        assert!(cut.registers_known);
+        let unknown =
+            second.replace(r#""registers":[{"key":"k","value":"v"}]"#, r#""registers_known":false"#);
+        cut.add(page(&unknown)).unwrap();
+        assert!(!cut.registers_known);
         let other = second.replace("\"time\":9", "\"time\":10");
         assert!(cut.add(page(&other)).unwrap_err().contains("another cut"));
     }

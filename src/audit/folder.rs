@@ -178,6 +178,9 @@ impl Folder {
             Record::AccountOpened { account, .. } => {
                 self.moved.cash_in_total += account.deposit.wide();
             }
+            Record::RegistersLearned { registers, .. } => {
+                registers.iter().for_each(|told| self.set(&told.key, &told.value, told.time));
+            }
             Record::Voted { refusal: Some(_), .. }
             | Record::Refused { .. }
             | Record::Consortium { .. }
@@ -193,12 +196,21 @@ impl Folder {
         add(&mut self.moved, bank, transaction);
         for op in transaction.ops_of(bank) {
             if let Action::Set { key, value } = &op.action {
-                let newer = self.registers.get(key).is_none_or(|setting| setting.time <= time);
-                if newer {
-                    self.registers.insert(key.clone(), Setting { time, value: value.clone() });
-                }
+                self.set(key, value, time);
             }
         }
+    }
+
+    /// The later setting counts.
+    fn set(&mut self, key: &RegisterKey, value: &RegisterValue, time: Time) {
+        if self.registers.get(key).is_none_or(|setting| setting.time <= time) {
+            self.registers.insert(key.clone(), Setting { time, value: value.clone() });
+        }
+    }
+
+    /// Does the bank know its registers? One that came later does not at first.
+    pub fn knows_registers(&self) -> bool {
+        self.replica.as_ref().is_some_and(|core| core.ledger().knows_registers())
     }
 
     /// The bank's sums by its own ledger, once all is replayed.
@@ -279,6 +291,7 @@ pub fn record_tx(record: &Record) -> Option<&TxId> {
         | Record::AccountOpened { .. }
         | Record::ClockMoved { .. }
         | Record::KeyKnown { .. }
+        | Record::RegistersLearned { .. }
         | Record::Stopped { .. } => None,
     }
 }

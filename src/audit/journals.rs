@@ -259,6 +259,8 @@ fn registers(
     use crate::wire::transaction::Action;
     type Newest = BTreeMap<BankId, (Time, String)>;
     let mut held: BTreeMap<&RegisterKey, Newest> = BTreeMap::new();
+    let knowing = folders.iter().filter(|folder| folder.knows_registers()).filter_map(|folder| folder.bank);
+    let knows: BankSet = knowing.filter(|bank| whole.has(*bank)).collect();
     let whole_folders = || folders.iter().filter_map(|folder| Some((folder.bank?, folder)));
     for (bank, folder) in whole_folders().filter(|(bank, _)| whole.has(*bank)) {
         for (key, setting) in &folder.registers {
@@ -278,15 +280,20 @@ fn registers(
         }
     }
     for (key, banks) in &held {
-        // A bank that came to the consortium later holds nothing of what was set before.
         let values: BTreeSet<&(Time, String)> = banks.values().collect();
-        if values.len() > 1 {
+        // A bank that came to the consortium later holds nothing of what was set before until it has learned it.
+        let lacking: BTreeSet<BankId> = whole_folders()
+            .filter(|(bank, _)| knows.has(*bank) && !banks.contains_key(bank))
+            .map(|(bank, _)| bank)
+            .collect();
+        if values.len() > 1 || !lacking.is_empty() {
             let told =
                 banks.iter().map(|(bank, (time, value))| format!("{value:?} of {time} at bank {bank}"));
-            let told: Vec<String> = told.collect();
+            let told: Vec<String> =
+                told.chain(lacking.iter().map(|bank| format!("never set at bank {bank}"))).collect();
             violations.push(Violation {
                 tx: None,
-                banks: banks.keys().copied().collect(),
+                banks: banks.keys().chain(&lacking).copied().collect(),
                 text: format!("register {key} differs: {}", told.join(", ")),
             });
         }

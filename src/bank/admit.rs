@@ -60,7 +60,11 @@ impl Bank {
             Record::Drove { tx, .. } if self.remembers(tx) => {
                 Err(format!("{tx} is told as driven for others a second time"))
             }
+            Record::RegistersLearned { .. } if self.ledger.knows_registers() => {
+                Err("it learns its registers, which it knew".to_owned())
+            }
             Record::Consortium { .. }
+            | Record::RegistersLearned { .. }
             | Record::ClockMoved { .. }
             | Record::Stopped { .. }
             | Record::KeyKnown { .. }

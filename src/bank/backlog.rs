@@ -44,8 +44,8 @@ impl Deciding<'_> {
         self.orphans(session, &mut Share::whole());
     }
 
-    pub(super) fn started(&mut self) {
-        self.note(Note::Started(self.now.mono_us));
+    pub(super) fn started(&mut self, run: [u8; 16]) {
+        self.note(Note::Started(self.now.mono_us, run));
         self.bank.members.without(self.bank.me()).iter().for_each(|peer| self.known_at_end(peer));
         self.note(Note::CutMark(self.now.mono_us, self.bank.clock, None));
         self.restored(&Unwatched::All, &mut Share::whole());
@@ -68,6 +68,7 @@ impl Deciding<'_> {
         }
         self.restored(&desk.unwatched, &mut share);
         self.mark_cut();
+        self.learn();
         if desk.peers.iter().any(|peer| peer.up && !peer.questions.is_empty()) {
             self.put_questions();
         }

@@ -71,7 +71,7 @@ impl<'a> Deciding<'a> {
             }
             Input::PeerShows { tx, token, past, .. } => self.peer_shows(tx, token, past.as_ref()),
             Input::Tick => self.tick(),
-            Input::Started => self.started(),
+            Input::Started { run } => self.started(*run),
         }
     }
 
@@ -87,6 +87,10 @@ impl<'a> Deciding<'a> {
             |note: &Note| matches!(note, Note::Ask(..) | Note::Answered(..) | Note::Link(_, true));
         if notes.iter().any(questions) {
             self.put_questions();
+        }
+        let learns = |note: &Note| matches!(note, Note::Link(_, true) | Note::LearnTold(_));
+        if notes.iter().any(learns) {
+            self.learn();
         }
     }
 
@@ -114,6 +118,9 @@ impl<'a> Deciding<'a> {
             }
             Request::Resolve(tx) => self.resolve(caller, origin, tx, past),
             Request::Status(tx) => self.status(caller, tx, past),
+            Request::Registers { asker, nonce, after } => {
+                self.registers(caller, origin, *asker, nonce, after.as_ref());
+            }
             other if origin == Origin::Link => {
                 let text = Detail::NotOnLink { verb: verb_of(other) }.to_string();
                 self.reply(caller, Reply::Err(Reason::Refused, text), 0);

@@ -2,6 +2,7 @@
 //! and those who wait for a reply. Changed by notes alone; nothing of it is ever written.
 
 use crate::bank::io::{Caller, KnownVote, SessionId};
+use crate::bank::learn::Learning;
 use crate::commit::coordinator::Coordinator;
 use crate::commit::token::Token;
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
@@ -38,6 +39,8 @@ pub(crate) struct Desk {
     pub gone: BTreeSet<SessionId>,
     /// After a restart: the undecided transactions that are not watched yet.
     pub unwatched: Unwatched,
+    /// How far this bank is with learning its registers.
+    pub learning: Learning,
     /// The clock at moments of the monotonic clock, oldest first: what cuts may forget.
     pub cut_marks: VecDeque<(u64, Time)>,
 }
@@ -160,8 +163,8 @@ impl CutAsked {
 /// A change of what a crash may forget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
-    /// The bank began to work at this moment of the monotonic clock.
-    Started(u64),
+    /// The bank began to work at this moment of the monotonic clock, with these random bytes.
+    Started(u64, [u8; 16]),
     /// An undecided transaction is watched from now on, or by another session.
     Watch(TxId, Watch),
     /// These banks are asked about it.
@@ -192,6 +195,12 @@ pub enum Note {
     Served(u64),
     /// So many of the first timers have been seen: without patience, with it, and of transactions that are driven.
     TimersSeen(usize, usize, usize),
+    /// A peer was asked for registers; the question's id.
+    LearnAsked(BankId, TxId),
+    /// It told a page; the next one begins after this key.
+    LearnTold(Option<RegisterKey>),
+    /// It told nothing; no question goes before this moment.
+    LearnFailed(u64),
     /// The clock stood here at this moment; what is older than the kept time may be forgotten up to this time.
     CutMark(u64, Time, Option<Time>),
 }
@@ -200,7 +209,10 @@ impl Desk {
     /// The one function that changes the desk.
     pub fn note(&mut self, note: &Note) {
         match note {
-            Note::Started(mono_us) => self.started_us = *mono_us,
+            Note::Started(mono_us, run) => {
+                self.started_us = *mono_us;
+                self.learning.run = *run;
+            }
             Note::Watch(tx, watch) => self.watch(tx, watch),
             Note::Ask(tx, banks) => {
                 if let Some(watch) = self.watches.get_mut(tx) {
@@ -268,6 +280,21 @@ impl Desk {
                 for _ in 0..*drives {
                     self.drive_timers.pop_first();
                 }
+            }
+            Note::LearnAsked(peer, nonce) => {
+                self.learning.asked += 1;
+                self.learning.last = Some(*peer);
+                self.learning.under_way = Some((*peer, nonce.clone()));
+            }
+            Note::LearnTold(after) => {
+                self.learning.under_way = None;
+                self.learning.failed = 0;
+                self.learning.after.clone_from(after);
+            }
+            Note::LearnFailed(paused_until_us) => {
+                self.learning.under_way = None;
+                self.learning.failed += 1;
+                self.learning.paused_until_us = *paused_until_us;
             }
             Note::CutMark(mono_us, time, forget) => {
                 self.cut_marks.push_back((*mono_us, *time));
@@ -357,9 +384,11 @@ impl Desk {
             .values()
             .map(|waiter| (waiter.caller, left(waiter.deadline_us), &waiter.waits, &waiter.cut))
             .collect();
+        let Learning { under_way, after, last, failed, paused_until_us, run: _, asked: _ } = &self.learning;
+        let learning = (under_way.is_some(), after, last, failed, left(*paused_until_us));
         // A session without such transactions says nothing.
         let gone = (&self.gone, &self.unwatched);
-        format!("{watches:?} {peers:?} {drives:?} {waiters:?} {gone:?}")
+        format!("{watches:?} {peers:?} {drives:?} {waiters:?} {gone:?} {learning:?}")
     }
 
     fn first_of(&self, session: SessionId) -> Option<(SessionId, TxId)> {

@@ -240,7 +240,10 @@ impl Deciding<'_> {
             match next {
                 Do::Send(bank, message) => {
                     let after = match message {
-                        Message::Prepare(..) | Message::Abort(_, None) | Message::Resolve(_) => 0,
+                        Message::Prepare(..)
+                        | Message::Abort(_, None)
+                        | Message::Resolve(_)
+                        | Message::Registers { .. } => 0,
                         // They rest on this bank's own vote, where it has one.
                         Message::Commit(..) | Message::Abort(_, Some(_)) => self.own_vote_seq(tx),
                     };
@@ -410,6 +413,7 @@ impl Deciding<'_> {
             | Record::ClockMoved { .. }
             | Record::Stopped { .. }
             | Record::KeyKnown { .. }
+            | Record::RegistersLearned { .. }
             | Record::Drove { .. } => false,
         };
         if self.out.records[self.own_from..].iter().any(mine) {

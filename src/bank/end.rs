@@ -149,6 +149,9 @@ impl Deciding<'_> {
 
     /// What peers' answers say about this bank's own votes is looked at like a driver's tokens.
     pub(super) fn answer(&mut self, peer: BankId, asked: &Asked, reply: Option<&Reply>, past: Option<&Past>) {
+        if asked.verb == AskedVerb::Registers {
+            return self.told_registers(peer, &asked.tx, reply);
+        }
         let shown = reply.map(proof::tokens_of).unwrap_or_default();
         let known = self.bank.known(&asked.tx, past);
         if self.forgot(&asked.tx, &known, &shown) {
@@ -159,6 +162,7 @@ impl Deciding<'_> {
             AskedVerb::Prepare | AskedVerb::Commit | AskedVerb::Abort => {
                 self.drive_answered(peer, asked, reply, &shown);
             }
+            AskedVerb::Registers => {}
         }
     }
 

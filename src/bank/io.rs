@@ -2,7 +2,7 @@
 
 use crate::bank::record::Record;
 use crate::commit::token::{Digest, Token};
-use crate::ids::{BankId, Time, TxId};
+use crate::ids::{BankId, RegisterKey, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
 use crate::wire::request::{self, Request};
@@ -102,13 +102,16 @@ pub enum Input {
     /// Time passed. Comes soon after the moment that `Core::tick_due_us` tells; at any other it changes nothing.
     Tick,
     /// The journal was read to its end; the bank begins to work. Comes once, first.
-    Started,
+    Started {
+        /// Random bytes, others at each start.
+        run: [u8; 16],
+    },
 }
 
 /// What a message to a peer asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// About which transaction.
+    /// About which transaction; of REGISTERS the question's own id, which has the same form.
     pub tx: TxId,
     /// Which verb.
     pub verb: AskedVerb,
@@ -125,6 +128,8 @@ pub enum AskedVerb {
     Abort,
     /// RESOLVE: the question of a bank in doubt.
     Resolve,
+    /// REGISTERS: the question of a bank that came later.
+    Registers,
 }
 
 /// A message to a peer.
@@ -138,6 +143,15 @@ pub enum Message {
     Abort(TxId, Option<Token>),
     /// `RESOLVE`
     Resolve(TxId),
+    /// `REGISTERS`
+    Registers {
+        /// Which bank asks.
+        asker: BankId,
+        /// The question's own id.
+        nonce: TxId,
+        /// The last key that was told.
+        after: Option<RegisterKey>,
+    },
 }
 
 impl Message {
@@ -148,6 +162,7 @@ impl Message {
             Message::Commit(tx, _) => (tx, AskedVerb::Commit),
             Message::Abort(tx, _) => (tx, AskedVerb::Abort),
             Message::Resolve(tx) => (tx, AskedVerb::Resolve),
+            Message::Registers { nonce, .. } => (nonce, AskedVerb::Registers),
         };
         Asked { tx: tx.clone(), verb }
     }
@@ -159,6 +174,9 @@ impl Message {
             Message::Commit(tx, tokens) => request::write_commit(out, tx, tokens),
             Message::Abort(tx, token) => request::write_abort(out, tx, token.as_ref()),
             Message::Resolve(tx) => request::write_resolve(out, tx),
+            Message::Registers { asker, nonce, after } => {
+                request::write_registers(out, *asker, nonce, after.as_ref());
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ mod end;
 mod fit;
 mod history;
 pub mod io;
+mod learn;
 mod list;
 mod outside;
 mod read;
@@ -26,6 +27,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod vote;
+
+pub use learn::{Learning, knows_registers_at_introduction};
 
 pub use desk::{CutAsked, Drive, Note, Unwatched, Waiter, Waits, Watch};
 
@@ -61,6 +64,14 @@ impl Core {
     /// A bank without a past.
     pub fn new(identity: Identity) -> Core {
         Core { bank: Bank::new(identity), desk: Desk::default() }
+    }
+
+    /// The same, but for that it came later and does not know its registers.
+    #[cfg(test)]
+    pub(crate) fn that_came_later(identity: Identity) -> Core {
+        let mut core = Core::new(identity);
+        core.bank.ledger.set_registers_known(crate::ledger::RegistersKnown::NotYet);
+        core
     }
 
     /// A bank from a snapshot of it; the past that only cuts need begins there.
@@ -131,7 +142,9 @@ impl Core {
     /// The moment from which on a tick has something to do, on the monotonic clock in microseconds. It moves with what
     /// is decided.
     pub fn tick_due_us(&self) -> u64 {
-        self.desk.tick_due_us()
+        let now = Now { wall_us: 0, shown_us: 0, mono_us: 0 };
+        let learn = Deciding::new(&self.bank, &self.desk, now).learn_due_us();
+        self.desk.tick_due_us().min(learn.unwrap_or(u64::MAX))
     }
 
     /// Is there more to do by `mono_us` than one tick takes on? Then another tick should follow soon, between other
@@ -189,6 +202,12 @@ impl Core {
     /// The consortium as the journal holds it: position and places; `None` before the first record.
     pub fn consortium(&self) -> Option<(BankId, &[String])> {
         self.bank.consortium.as_ref().map(|(bank, places)| (*bank, places.as_slice()))
+    }
+
+    /// An undecided transaction here that names `bank`. Goes through all that is undecided.
+    pub fn undecided_naming(&self, bank: BankId) -> Option<&TxId> {
+        let names = |(_, prepared): &(&TxId, &state::Prepared)| prepared.transaction.banks().has(bank);
+        self.bank.undecided.iter().find(names).map(|(tx, _)| tx)
     }
 
     /// Transactions that this bank voted OK on and knows no outcome of.

@@ -40,6 +40,7 @@ impl Deciding<'_> {
             | Request::Banks
             | Request::Info
             | Request::Snapshot { .. }
+            | Request::Registers { .. }
             | Request::Peer(_)
             | Request::Hello(_)
             | Request::Ping

@@ -50,6 +50,7 @@ impl Deciding<'_> {
             | Request::Client(_)
             | Request::Account(_)
             | Request::Banks
+            | Request::Registers { .. }
             | Request::Peer(_)
             | Request::Hello(_)
             | Request::Ping
@@ -87,7 +88,9 @@ impl Deciding<'_> {
 
     /// A locked register's value waits for the decision, so that reads at any bank are linearizable.
     fn value(&mut self, caller: Caller, key: &RegisterKey) {
-        if self.bank.ledger.locked_by(key).is_some() {
+        if !self.bank.ledger.knows_registers() {
+            self.refused(caller, Fault::of(Reason::Unreachable, &Detail::RegistersUnknown));
+        } else if self.bank.ledger.locked_by(key).is_some() {
             self.wait(caller, Waits::Value(key.clone()));
         } else {
             self.tell_value(caller, key);
@@ -214,6 +217,7 @@ impl Deciding<'_> {
             reading: self.sealed_reading(),
             accounts: None,
             registers: None,
+            registers_known: None,
             next: None,
         };
         if asked.accounts {
@@ -257,6 +261,10 @@ impl Deciding<'_> {
             Some(SnapshotKey::Register(key)) => Some(key),
             Some(SnapshotKey::Account(_)) | None => None,
         };
+        if !ledger.knows_registers_at(asked.time) {
+            cut.registers_known = Some(false);
+            return;
+        }
         // Where no register fits beside the accounts, the next page begins behind the last account.
         let mut page = Page::new(room, last.as_deref());
         let then = ledger.cut_registers_after(asked.time, from, most);
@@ -443,6 +451,9 @@ struct Cut {
     accounts: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     registers: Option<Box<RawValue>>,
+    /// `false` where this bank does not know what they were at that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registers_known: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }

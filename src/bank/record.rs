@@ -1,6 +1,7 @@
 //! Records: the journal's entries, and the only way a bank changes.
 
 use crate::bank::io::{Outcome, OwnVote};
+use crate::commit::registers::SetRegister;
 use crate::commit::token::KeyId;
 use crate::ids::{BankId, Time, TxId};
 use crate::wire::Reason;
@@ -196,6 +197,14 @@ pub enum Record {
         /// The key's id.
         key: KeyId,
     },
+    /// Registers that another bank told this one, which came later; of those that it set itself meanwhile the later
+    /// setting counts.
+    RegistersLearned {
+        /// A page of them.
+        registers: Vec<SetRegister>,
+        /// These are the last: from now on this bank knows its registers.
+        last: bool,
+    },
 }
 
 impl Record {
@@ -214,6 +223,7 @@ impl Record {
             | Record::ClockMoved { .. }
             | Record::Stopped { .. }
             | Record::KeyKnown { .. }
+            | Record::RegistersLearned { .. }
             | Record::Drove { .. } => None,
         }
     }
@@ -232,6 +242,7 @@ impl Record {
             | Record::ClockMoved { .. }
             | Record::Stopped { .. }
             | Record::KeyKnown { .. }
+            | Record::RegistersLearned { .. }
             | Record::Drove { .. } => None,
         }
     }

@@ -7,16 +7,18 @@ use crate::bank::io::{KnownVote, Seq};
 use crate::bank::state::{Bank, Event, How, Prepared};
 use crate::commit::token::KeyId;
 use crate::ids::{BankId, Time, TxId};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, RegistersKnown};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// The first number of every snapshot.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// The first version that holds how each event of the history came to be.
 const VERSION_WITH_HOW: u32 = 2;
 /// The first version that holds the key's id and the votes that are known of the other banks.
 const VERSION_WITH_KEY: u32 = 3;
+/// The first version that holds whether the bank knows its registers.
+const VERSION_WITH_REGISTERS: u32 = 4;
 
 /// What version 3 added.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -57,7 +59,7 @@ pub(crate) fn write(bank: &Bank) -> Vec<u8> {
     };
     let how: Vec<&How> = bank.history.iter().map(|event| &event.how).collect();
     let with_key = WithKey { key: bank.key, peers_votes: bank.peers_votes.clone() };
-    postcard::to_stdvec(&(snapshot, how, with_key))
+    postcard::to_stdvec(&(snapshot, how, with_key, bank.ledger.registers_known()))
         .expect("a bank's parts all have a length, so postcard can write them")
 }
 
@@ -70,19 +72,14 @@ pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
     let (mut snapshot, mut rest): (Snapshot<'_>, _) =
         postcard::take_from_bytes(bytes).map_err(|error| error.to_string())?;
     if version >= VERSION_WITH_HOW {
-        let (how, behind): (Vec<How>, _) =
-            postcard::take_from_bytes(rest).map_err(|error| error.to_string())?;
-        rest = behind;
+        let how: Vec<How> = take(&mut rest)?;
         if how.len() != snapshot.history.len() {
             return Err("what it says of its history does not fit it".to_owned());
         }
         snapshot.history.iter_mut().zip(how).for_each(|(event, how)| event.how = how);
     }
-    let with_key: WithKey = if version >= VERSION_WITH_KEY {
-        postcard::from_bytes(rest).map_err(|error| error.to_string())?
-    } else {
-        WithKey::default()
-    };
+    let with_key = if version >= VERSION_WITH_KEY { take(&mut rest)? } else { WithKey::default() };
+    let known = if version >= VERSION_WITH_REGISTERS { take(&mut rest)? } else { RegistersKnown::Always };
     let mut bank = Bank::new(identity);
     bank.key = with_key.key;
     bank.peers_votes = with_key.peers_votes;
@@ -91,6 +88,7 @@ pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
     bank.clock = snapshot.clock;
     bank.known_votes = snapshot.known_votes;
     bank.ledger = snapshot.ledger.into_owned();
+    bank.ledger.set_registers_known(known);
     // Commits up to here can't be told apart any more.
     bank.ledger.begin_cuts_at(snapshot.clock);
     for (tx, prepared) in snapshot.undecided {
@@ -101,4 +99,11 @@ pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
     bank.aborted = snapshot.aborted;
     bank.stopped = snapshot.stopped;
     Ok(bank)
+}
+
+/// What comes next.
+fn take<'a, T: Deserialize<'a>>(rest: &mut &'a [u8]) -> Result<T, String> {
+    let (value, behind) = postcard::take_from_bytes(rest).map_err(|error| error.to_string())?;
+    *rest = behind;
+    Ok(value)
 }

@@ -9,10 +9,10 @@ use crate::bank::record::{Cause, Record};
 use crate::commit::reading::Reading;
 use crate::commit::token::{Digest, KeyId, Said, Token, Verdict};
 use crate::ids::{BankId, BankSet, Time, TxId};
-use crate::ledger::Ledger;
-use crate::limits::{UNDECIDED_BYTES_MAX, UNDECIDED_MAX};
+use crate::ledger::{Ledger, RegistersKnown};
+use crate::limits::{BANKS_MAX, UNDECIDED_BYTES_MAX, UNDECIDED_MAX};
 use crate::wire::Reason;
-use crate::wire::transaction::Transaction;
+use crate::wire::transaction::{Action, Transaction};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -41,6 +41,8 @@ pub(crate) struct Bank {
     /// Those of them that may commit at the time of this bank's vote, by that time: what cuts wait for.
     pub undecided_by_time: BTreeSet<(Time, TxId)>,
     pub undecided_bytes: usize,
+    /// How many of them set a register and do not name a bank, by its position.
+    sets_without: [usize; BANKS_MAX],
     /// How many may be undecided, and in how much memory.
     pub undecided_bounds: (usize, usize),
     /// The newest outcomes; older ones are in the journal's index.
@@ -145,6 +147,7 @@ impl Bank {
             undecided: BTreeMap::new(),
             undecided_by_time: BTreeSet::new(),
             undecided_bytes: 0,
+            sets_without: [0; BANKS_MAX],
             undecided_bounds: (UNDECIDED_MAX, UNDECIDED_BYTES_MAX),
             outcomes: BTreeMap::new(),
             outcomes_in_order: VecDeque::new(),
@@ -202,6 +205,14 @@ impl Bank {
         match record {
             Record::Consortium { bank, places } => self.consortium = Some((*bank, places.clone())),
             Record::KeyKnown { key } => self.key = Some(*key),
+            Record::RegistersLearned { registers, last } => {
+                self.ledger.learn_registers(registers);
+                registers.iter().for_each(|register| self.met(register.time));
+                if *last {
+                    // No later cut lacks a set: what commits at or before this time was told, or is applied here.
+                    self.ledger.set_registers_known(RegistersKnown::From(self.clock));
+                }
+            }
             Record::Voted { tx, time, transaction, refusal } => {
                 self.voted(*time, refusal.is_some());
                 match refusal {
@@ -330,6 +341,7 @@ impl Bank {
 
     pub fn insert_undecided(&mut self, tx: TxId, prepared: Prepared) {
         self.undecided_bytes += prepared.transaction.memory_bytes();
+        not_named_by_set(&prepared.transaction).for_each(|bank| self.sets_without[bank.index()] += 1);
         // What an outside coordinator decides commits at its own vote's time, after every cut that was told by then.
         if !prepared.transaction.has_outside() {
             self.undecided_by_time.insert((prepared.time, tx.clone()));
@@ -338,11 +350,17 @@ impl Bank {
         assert!(before.is_none(), "a bank votes once for an id");
     }
 
+    /// How many undecided transactions set a register and do not name `bank`?
+    pub fn sets_without(&self, bank: BankId) -> usize {
+        self.sets_without[bank.index()]
+    }
+
     fn remove_undecided(&mut self, tx: &TxId) -> Prepared {
         let prepared = self.undecided.remove(tx);
         let prepared =
             prepared.unwrap_or_else(|| panic!("{tx} is decided, but this bank holds no OK for it"));
         self.undecided_bytes -= prepared.transaction.memory_bytes();
+        not_named_by_set(&prepared.transaction).for_each(|bank| self.sets_without[bank.index()] -= 1);
         self.undecided_by_time.remove(&(prepared.time, tx.clone()));
         prepared
     }
@@ -468,7 +486,15 @@ impl Bank {
             | Record::ClockMoved { .. }
             | Record::Stopped { .. }
             | Record::KeyKnown { .. }
+            | Record::RegistersLearned { .. }
             | Record::Drove { .. } => None,
         }
     }
+}
+
+/// The positions of banks that a transaction which sets a register does not name; none for any other one.
+fn not_named_by_set(transaction: &Transaction) -> impl Iterator<Item = BankId> {
+    let sets = transaction.ops().iter().any(|op| matches!(op.action, Action::Set { .. }));
+    let banks = transaction.banks();
+    (0..BANKS_MAX).filter_map(BankId::new).filter(move |bank| sets && !banks.has(*bank))
 }

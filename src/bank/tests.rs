@@ -27,7 +27,7 @@ fn identity() -> Identity {
 impl Town {
     fn new(wall_us: i64) -> Town {
         let mut town = Town { core: Core::new(identity()), wall_us, journal: Vec::new() };
-        town.input(&Input::Started);
+        town.input(&Input::Started { run: [0; 16] });
         town.say(r#"CLIENT {"cpf":"12345678900","name":"P","kind":"F"}"#);
         town.say(r#"ACCOUNT {"number":"1","holders":["12345678900"],"deposit":1000}"#);
         town

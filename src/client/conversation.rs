@@ -282,6 +282,7 @@ fn bank_may_wait(request: &Request) -> Duration {
         | Request::Pending { .. }
         | Request::Banks
         | Request::Info
+        | Request::Registers { .. }
         | Request::Peer(_)
         | Request::Ping
         | Request::Help

@@ -206,7 +206,7 @@ impl Drive<'_> {
         let row = self.row(bank);
         match verb {
             AskedVerb::Prepare => row.took = Some(took),
-            AskedVerb::Abort | AskedVerb::Resolve => {
+            AskedVerb::Abort | AskedVerb::Resolve | AskedVerb::Registers => {
                 row.took.get_or_insert(took);
                 row.confirmed = matches!(reply, Reply::Aborted(..));
             }

@@ -299,7 +299,7 @@ impl Coordinator {
         let Some(at) = self.settle_debt(bank) else { return };
         match verb {
             AskedVerb::Prepare | AskedVerb::Abort | AskedVerb::Resolve => self.silent(at, todo),
-            AskedVerb::Commit => {}
+            AskedVerb::Commit | AskedVerb::Registers => {}
         }
     }
 

@@ -93,6 +93,7 @@ impl Kind {
             Record::OutsideVoted { refusal: None, .. } => Kind::OutsideCommitted,
             Record::OutsideVoted { refusal: Some(_), .. } => Kind::OutsideAborted,
             Record::KeyKnown { .. } => Kind::KeyKnown,
+            Record::RegistersLearned { .. } => Kind::RegistersLearned,
             Record::Drove { refusal: None, .. } => Kind::DroveCommitted,
             Record::Drove { refusal: Some(_), .. } => Kind::DroveAborted,
         }
@@ -124,6 +125,7 @@ impl Verb {
             Request::Banks => Verb::Banks,
             Request::Info => Verb::Info,
             Request::Snapshot { .. } => Verb::Snapshot,
+            Request::Registers { .. } => Verb::Registers,
             Request::Peer(_) if origin == Origin::Link => Verb::News,
             // Only the first line of a link has a nonce.
             Request::Peer(json) if json.contains("\"nonce\"") => Verb::Hello,
@@ -142,6 +144,7 @@ impl Verb {
             Message::Commit(..) => Verb::Commit,
             Message::Abort(..) => Verb::Abort,
             Message::Resolve(_) => Verb::Resolve,
+            Message::Registers { .. } => Verb::Registers,
         }
     }
 
@@ -152,6 +155,7 @@ impl Verb {
             AskedVerb::Commit => Verb::Commit,
             AskedVerb::Abort => Verb::Abort,
             AskedVerb::Resolve => Verb::Resolve,
+            AskedVerb::Registers => Verb::Registers,
         }
     }
 
@@ -162,6 +166,7 @@ impl Verb {
             | Verb::Commit
             | Verb::Abort
             | Verb::Resolve
+            | Verb::Registers
             | Verb::Hello
             | Verb::Proof
             | Verb::News
@@ -214,6 +219,7 @@ impl Answer {
         match (parts.next(), parts.next(), parts.nth(1)) {
             (Some("{"), Some("cpf"), _) => Answer::Registration,
             (Some("{"), Some("seen"), _) => Answer::Seen,
+            (Some("{"), Some("registers"), _) => Answer::Registers,
             (Some("{"), Some("bank"), Some("places")) => Answer::Welcome,
             (Some("{"), Some("bank"), Some("time")) => Answer::Cut,
             _ => Answer::Done,
@@ -240,6 +246,7 @@ impl Asking {
             | Request::Banks
             | Request::Info
             | Request::Snapshot { .. }
+            | Request::Registers { .. }
             | Request::Peer(_)
             | Request::Hello(_)
             | Request::Ping
@@ -254,6 +261,7 @@ impl Asking {
             Message::Prepare(..) => Asking::Prepare,
             Message::Commit(..) => Asking::Commit,
             Message::Abort(..) | Message::Resolve(_) => Asking::Abort,
+            Message::Registers { .. } => Asking::Question,
         }
     }
 
@@ -263,6 +271,7 @@ impl Asking {
             AskedVerb::Prepare => Asking::Prepare,
             AskedVerb::Commit => Asking::Commit,
             AskedVerb::Abort | AskedVerb::Resolve => Asking::Abort,
+            AskedVerb::Registers => Asking::Question,
         }
     }
 }

@@ -6,6 +6,7 @@ use super::io_error;
 use super::scan::{Scan, Scanned};
 use crate::bank::io::{Outcome, Seq};
 use crate::bank::record::Record;
+use crate::commit::registers::SetRegister;
 use crate::ids::{BankId, Time};
 use std::fmt;
 use std::io::Write;
@@ -106,6 +107,12 @@ impl fmt::Display for Readable<'_> {
             }
             Record::ClockMoved { time } => write!(f, "clock time={time}"),
             Record::KeyKnown { key } => write!(f, "key id={key}"),
+            Record::RegistersLearned { registers, last } => {
+                write!(f, "registers learned={} last={last}", registers.len())?;
+                registers.iter().try_for_each(|SetRegister { key, value, time }| {
+                    write!(f, " {key}={:?}@{time}", value.as_str())
+                })
+            }
             Record::Stopped { why } => write!(f, "stopped {why:?}"),
             Record::OutsideVoted { tx, own, time, refusal: None } => {
                 write!(f, "outside {tx} COMMITTED time={time} own-vote={}", own.time)

@@ -10,6 +10,7 @@ mod accounts;
 mod cuts;
 mod figures;
 mod held;
+mod learned;
 mod registers;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ mod view;
 
 pub use accounts::Known;
 pub use cuts::Expired;
+pub use learned::RegistersKnown;
 pub use totals::{CutTotals, Totals};
 pub use view::{AccountView, Holders};
 
@@ -35,11 +37,13 @@ use registers::Registers;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use totals::Sums;
 
-/// One bank's ledger. Two are equal, and one is kept in a snapshot, without the past that only cuts need.
+/// One bank's ledger. Two are equal, and one is kept in a snapshot, without the past that only cuts need; what it knows of
+/// its registers the snapshot holds beside it.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     book: Book,
     past: Past,
+    known: RegistersKnown,
 }
 
 /// The durable part.
@@ -53,7 +57,8 @@ struct Book {
 impl Ledger {
     /// A ledger without a past.
     pub fn new() -> Ledger {
-        Ledger { book: Book::default(), past: Past::beginning_at(Time::default()) }
+        let past = Past::beginning_at(Time::default());
+        Ledger { book: Book::default(), past, known: RegistersKnown::Always }
     }
 
     /// Would the bank `me` grant its own part of `transaction`? `consortium` is all banks that are in it.
@@ -172,7 +177,14 @@ impl Ledger {
                 }
                 Action::Set { key, value } => {
                     self.book.registers.unlock(key, tx);
-                    let previous = self.book.registers.set(key, value, time);
+                    let always = self.known == RegistersKnown::Always;
+                    let previous = if always {
+                        self.book.registers.set(key, value, time)
+                    } else if let Some(previous) = self.book.registers.keep_later(key, value, time) {
+                        previous
+                    } else {
+                        continue; // It was told what was set later.
+                    };
                     let overwritten = Overwritten { key: key.clone(), previous };
                     self.past.record(time, Change::Set(Box::new(overwritten)));
                 }
@@ -380,7 +392,7 @@ impl Default for Ledger {
 
 impl PartialEq for Ledger {
     fn eq(&self, other: &Ledger) -> bool {
-        self.book == other.book
+        self.book == other.book && self.known == other.known
     }
 }
 
@@ -395,7 +407,7 @@ impl Serialize for Ledger {
 impl<'de> Deserialize<'de> for Ledger {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let book = Book::deserialize(deserializer)?;
-        Ok(Ledger { book, past: Past::beginning_at(Time::MAX) })
+        Ok(Ledger { book, past: Past::beginning_at(Time::MAX), known: RegistersKnown::Always })
     }
 }
 

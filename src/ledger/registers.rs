@@ -1,5 +1,6 @@
 //! Replicated registers: their committed values, and the locks of undecided transactions.
 
+use crate::commit::registers::SetRegister;
 use crate::ids::{RegisterKey, RegisterValue, Time, TxId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -54,6 +55,34 @@ impl Registers {
         let before = self.values.insert(key.clone(), register)?;
         assert!(before.set <= time, "register {key} is set at {time} after it was set at {}", before.set);
         Some(before.value)
+    }
+
+    /// Sets a register unless it was set later than `time`, and gives what it was; `None` where it stays.
+    pub(super) fn keep_later(
+        &mut self,
+        key: &RegisterKey,
+        value: &RegisterValue,
+        time: Time,
+    ) -> Option<Option<RegisterValue>> {
+        if self.values.get(key).is_some_and(|register| register.set > time) {
+            return None;
+        }
+        Some(self.set(key, value, time))
+    }
+
+    /// Registers that were ever set, by key, those after `after`, with the times of their settings.
+    pub(super) fn settings_after<'a>(
+        &'a self,
+        after: Option<&RegisterKey>,
+    ) -> impl Iterator<Item = SetRegister> + use<'a> {
+        let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.values.range::<RegisterKey, _>((begin, Bound::Unbounded));
+        let setting = |(key, Register { value, set }): (&RegisterKey, &Register)| SetRegister {
+            key: key.clone(),
+            value: value.clone(),
+            time: *set,
+        };
+        range.map(setting)
     }
 
     /// Registers that were ever set, by key, those after `after`.

@@ -93,7 +93,7 @@ impl Queue {
             | Input::PeerDown(_)
             | Input::PeerShows { .. }
             | Input::Tick
-            | Input::Started => true,
+            | Input::Started { .. } => true,
         };
         self.put(since_us, input, urgent);
     }
@@ -155,7 +155,7 @@ impl Queue {
             | Input::PeerDown(_)
             | Input::PeerShows { .. }
             | Input::Tick
-            | Input::Started => return false,
+            | Input::Started { .. } => return false,
         };
         self.sessions.get(index(session)).is_some_and(|counts| counts.urgent > 0)
     }
@@ -189,6 +189,7 @@ fn is_urgent(request: &Request) -> bool {
         | Request::Banks
         | Request::Info
         | Request::Snapshot { .. }
+        | Request::Registers { .. }
         | Request::Peer(_)
         | Request::Hello(_)
         | Request::Ping
@@ -206,7 +207,7 @@ fn session_of(input: &Input) -> Option<SessionId> {
         | Input::PeerDown(_)
         | Input::PeerShows { .. }
         | Input::Tick
-        | Input::Started => None,
+        | Input::Started { .. } => None,
     }
 }
 

@@ -294,7 +294,7 @@ fn an_idle_bank_sleeps_until_something_is_due() {
     let wake = Arc::new(Notify::new());
     let inbox = Inbox::new(Clock::start(), wake.clone());
     let disk = Disk::start(appender, wake).unwrap();
-    inbox.offer(Input::Started);
+    inbox.offer(Input::Started { run: [0; 16] });
     let (mut turns, mut due_us) = (0, Vec::new());
     let steplog = StepLog::off();
     let run = run(writer, disk, &inbox, wall(), &steplog, |_, writer| {

@@ -132,7 +132,7 @@ impl Writer {
                     | Input::PeerUp(_)
                     | Input::PeerDown(_)
                     | Input::Tick
-                    | Input::Started => {}
+                    | Input::Started { .. } => {}
                 }
                 true
             }
@@ -238,7 +238,11 @@ impl Writer {
             },
             Input::Answer { asked, past, .. } => (&asked.tx, past),
             Input::PeerShows { tx, past, .. } => (tx, past),
-            Input::Closed(_) | Input::PeerUp(_) | Input::PeerDown(_) | Input::Tick | Input::Started => {
+            Input::Closed(_)
+            | Input::PeerUp(_)
+            | Input::PeerDown(_)
+            | Input::Tick
+            | Input::Started { .. } => {
                 return Ok(false);
             }
         };
@@ -260,7 +264,11 @@ impl Writer {
             Input::Request { request, .. } => request.tx(),
             Input::Answer { asked, .. } => Some(&asked.tx),
             Input::PeerShows { tx, .. } => Some(tx),
-            Input::Closed(_) | Input::PeerUp(_) | Input::PeerDown(_) | Input::Tick | Input::Started => None,
+            Input::Closed(_)
+            | Input::PeerUp(_)
+            | Input::PeerDown(_)
+            | Input::Tick
+            | Input::Started { .. } => None,
         };
         let id = tx.map_or("an id", TxId::as_str);
         let text = format!(
@@ -299,6 +307,7 @@ impl Writer {
             | Request::Pending { .. }
             | Request::Info
             | Request::Snapshot { .. }
+            | Request::Registers { .. }
             | Request::Banks
             | Request::Peer(_)
             | Request::Hello(_)

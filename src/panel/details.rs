@@ -156,6 +156,13 @@ fn in_portuguese(detail: &Detail) -> String {
         Detail::NotOutsides { verb } => format!("este {verb} não é de um coordenador externo"),
         Detail::NoOutside { verb } => format!("{verb} não aceita transações de um coordenador externo"),
         Detail::NotOnLink { verb } => format!("{verb} não passa por uma ligação entre bancos"),
+        Detail::OnLinkAlone => "REGISTERS só é perguntado por um banco, pela sua ligação".to_owned(),
+        Detail::RegistersUnknown => {
+            "este banco ainda não conhece os seus registros; ele os pergunta aos outros".to_owned()
+        }
+        Detail::SetsOpen { count, bank } => {
+            format!("{count} transações não decididas definem um registro e não citam o banco {bank}")
+        }
         Detail::OfSession { verb } => format!("{verb} é respondido pela sessão"),
         Detail::HeldBy { key, tx } => format!("{key} espera a transação {tx}"),
         Detail::Named { name } => name.to_string(),
@@ -229,6 +236,9 @@ fn in_english(detail: &Detail) -> String {
         | Detail::NoOutside { .. }
         | Detail::NotOnLink { .. }
         | Detail::OfSession { .. }
+        | Detail::OnLinkAlone
+        | Detail::RegistersUnknown
+        | Detail::SetsOpen { .. }
         | Detail::HeldBy { .. }
         | Detail::Named { .. } => detail.to_string(),
     }

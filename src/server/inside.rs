@@ -77,6 +77,7 @@ fn reads(request: &Request) -> bool {
         | Request::Account(_)
         | Request::Banks
         | Request::Snapshot { .. }
+        | Request::Registers { .. }
         | Request::Peer(_)
         | Request::Hello(_)
         | Request::Ping

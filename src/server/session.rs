@@ -421,7 +421,8 @@ impl Session {
             | Request::History { .. }
             | Request::Pending { .. }
             | Request::Info
-            | Request::Snapshot { .. } => {
+            | Request::Snapshot { .. }
+            | Request::Registers { .. } => {
                 let slot = state.slots.take(line_bytes, reply_bytes);
                 let caller = Caller { session: self.seat.id, slot };
                 let origin = self.door.origin();

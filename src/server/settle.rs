@@ -54,7 +54,7 @@ impl Settling {
                 }
             }
             Message::Resolve(_) => step(&self.asked, to),
-            Message::Prepare(..) | Message::Abort(..) => {}
+            Message::Prepare(..) | Message::Abort(..) | Message::Registers { .. } => {}
         }
     }
 
@@ -68,7 +68,7 @@ impl Settling {
                     step(&self.told, *peer);
                     self.readers.borrow_mut().drain(..).for_each(Waker::wake);
                 }
-                AskedVerb::Prepare | AskedVerb::Abort => {}
+                AskedVerb::Prepare | AskedVerb::Abort | AskedVerb::Registers => {}
             }
         }
     }

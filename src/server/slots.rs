@@ -41,7 +41,8 @@ pub fn reply_bytes(request: &Request) -> usize {
         | Request::Accounts { .. }
         | Request::History { .. }
         | Request::Pending { .. }
-        | Request::Snapshot { .. } => LINE_BYTES_MAX,
+        | Request::Snapshot { .. }
+        | Request::Registers { .. } => LINE_BYTES_MAX,
         Request::Help | Request::Banks => LINE_BYTES_MAX / 8,
         Request::Prepare(..)
         | Request::Commit(..)

@@ -225,7 +225,7 @@ impl Server {
             self.bounds.clone(),
         );
         shared.looks_at(sync_age.clone());
-        inbox.offer(Input::Started);
+        inbox.offer(Input::Started { run: fresh_run()? });
         let told = inbox.clone();
         let settling = shared.settling.clone();
         let to_node = move |inputs: &mut Vec<Input>| {
@@ -340,6 +340,14 @@ impl Server {
         let _ = writeln!(stdout(), "servidor: {line}").and_then(|()| stdout().flush());
         Ok(())
     }
+}
+
+/// Random bytes, others at each start.
+fn fresh_run() -> anyhow::Result<[u8; 16]> {
+    let mut run = [0; 16];
+    getrandom::fill(&mut run)
+        .map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
+    Ok(run)
 }
 
 fn fatal(error: Option<Fatal>) -> anyhow::Result<u8> {

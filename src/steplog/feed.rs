@@ -54,6 +54,7 @@ impl Step {
             | Step::Bad(..)
             | Step::Consortium(..)
             | Step::Key(..)
+            | Step::Registers(..)
             | Step::Clock(..)
             | Step::Send { .. }
             | Step::Query { .. }

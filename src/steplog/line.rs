@@ -149,6 +149,11 @@ fn detail(out: &mut Vec<u8>, step: &Step) {
             word(out, &key.to_string());
             field(out, "seq=", *seq);
         }
+        Step::Registers(count, last, seq) => {
+            field(out, "learned=", wide(*count));
+            next(out, if *last { "last=yes" } else { "last=no" });
+            field(out, "seq=", *seq);
+        }
         Step::Clock(time, seq) => {
             signed(out, "time=", time.0);
             field(out, "seq=", *seq);

@@ -162,6 +162,8 @@ pub enum Step {
     Consortium(BankId, usize, Seq),
     /// The consortium's key, by its id.
     Key(KeyId, Seq),
+    /// So many registers were learned from another bank; the last ones?
+    Registers(usize, bool, Seq),
     /// The clock was moved.
     Clock(Time, Seq),
     /// A message left for a bank.
@@ -276,6 +278,7 @@ impl Step {
             Step::Account(..) => "account",
             Step::Consortium(..) => "consortium",
             Step::Key(..) => "key",
+            Step::Registers(..) => "registers",
             Step::Clock(..) => "clock",
             Step::Send { verb: AskedVerb::Resolve, .. } => "ask",
             Step::Send { .. } | Step::Query { .. } => "send",
@@ -324,6 +327,7 @@ impl Step {
             | Step::Account(..)
             | Step::Consortium(..)
             | Step::Key(..)
+            | Step::Registers(..)
             | Step::Clock(..)
             | Step::Sync { .. }
             | Step::LinkUp(..)
@@ -361,6 +365,7 @@ impl Step {
             | Step::Account(..)
             | Step::Consortium(..)
             | Step::Key(..)
+            | Step::Registers(..)
             | Step::Clock(..)
             | Step::Doubt(..)
             | Step::Drive(_)
@@ -395,6 +400,7 @@ impl Step {
             | Step::Client(..)
             | Step::Consortium(..)
             | Step::Key(..)
+            | Step::Registers(..)
             | Step::Clock(..)
             | Step::Send { .. }
             | Step::Doubt(..)
@@ -417,5 +423,6 @@ pub(super) fn verb(verb: AskedVerb) -> &'static str {
         AskedVerb::Commit => "COMMIT",
         AskedVerb::Abort => "ABORT",
         AskedVerb::Resolve => "RESOLVE",
+        AskedVerb::Registers => "REGISTERS",
     }
 }

@@ -66,6 +66,7 @@ impl Step {
             Record::AccountOpened { account, .. } => Step::Account(account.number.clone(), seq),
             Record::ClockMoved { time } => Step::Clock(*time, seq),
             Record::KeyKnown { key } => Step::Key(*key, seq),
+            Record::RegistersLearned { registers, last } => Step::Registers(registers.len(), *last, seq),
             Record::Stopped { why } => Step::Fault(why.as_str().into()),
             Record::Drove { tx, time, refusal, .. } => {
                 let ending = match refusal {
@@ -87,6 +88,7 @@ impl Step {
             Message::Commit(tx, tokens) => (tx, AskedVerb::Commit, Load::Tokens(tokens.len())),
             Message::Abort(tx, token) => (tx, AskedVerb::Abort, Load::Tokens(usize::from(token.is_some()))),
             Message::Resolve(tx) => (tx, AskedVerb::Resolve, Load::Nothing),
+            Message::Registers { nonce, .. } => (nonce, AskedVerb::Registers, Load::Nothing),
         };
         Step::Send { to, verb, tx: tx.clone(), load }
     }
@@ -146,6 +148,7 @@ fn parts(request: &Request) -> (&'static str, Option<&TxId>, Load) {
         Request::Banks => ("BANKS", None, Load::Nothing),
         Request::Info => ("INFO", None, Load::Nothing),
         Request::Snapshot { .. } => ("SNAPSHOT", None, Load::Nothing),
+        Request::Registers { .. } => ("REGISTERS", None, Load::Nothing),
         Request::Peer(_) => ("PEER", None, Load::Nothing),
         Request::Hello(_) => ("HELLO", None, Load::Nothing),
         Request::Ping => ("PING", None, Load::Nothing),

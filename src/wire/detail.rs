@@ -77,6 +77,8 @@ details! {
         ClockAtEnd = "the clock is at the end of the times that can be told";
         DiskFull = "disk full: this bank has no room for the next part of its journal, so it takes nothing new until there is";
         Unreadable = "what this bank's journal holds of this id can't be read just now, so nobody knows its outcome here; the bank's log names file and offset";
+        RegistersUnknown = "this bank does not know its registers yet; it asks the others for them";
+        OnLinkAlone = "REGISTERS is asked by a bank, over its link";
         NoPlace = "too many connections, try again later";
     }
 
@@ -109,6 +111,7 @@ details! {
         NotOutsides = "this " [verb: Word] " is not an outside coordinator's";
         NoOutside = "" [verb: Word] " does not take a transaction of an outside coordinator";
         NotOnLink = "" [verb: Word] " does not go over a link between banks";
+        SetsOpen = "" [count: usize] " undecided transactions set a register and do not name bank " [bank: BankId] "";
         OfSession = "" [verb: Word] " is answered by the session";
         HeldBy = "" [key: RegisterKey] " by " [tx: TxId] "";
         Named = "" [name: Word] "";

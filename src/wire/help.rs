@@ -3,7 +3,7 @@
 use super::json;
 
 /// The lines of HELP.
-pub const LINES: [&str; 34] = [
+pub const LINES: [&str; 35] = [
     "PREPARE <tx> <transaction>: asks for this bank's vote; OK <tx> <token> or NOK <tx> <token> <reason> [text]",
     "COMMIT <tx> [<token> ...]: with every bank's OK token it commits at once, without them this bank asks the others; COMMITTED <tx> <time> <token>, ABORTED <tx> <token> <reason> or DOUBT <tx> <text>",
     "ABORT <tx> [<token>]: refuses if this bank has not voted; after that it needs one bank's NOK token, or this bank asks the others; ABORTED, COMMITTED or DOUBT",
@@ -21,6 +21,7 @@ pub const LINES: [&str; 34] = [
     "BANKS: the consortium, and who is online",
     "INFO: this bank in numbers",
     "SNAPSHOT [<time> [<reading>]] [accounts] [after=<key>]: the bank's totals as of that commit time, with accounts also each balance and register; a time that is ahead of this bank needs another bank's reading, from its INFO",
+    "REGISTERS <bank> <nonce> [after=<key>]: a bank that comes later asks for the registers, over its link",
     "PEER ...: opens a link between banks",
     "HELLO {\"bank\":0,\"places\":3,\"version\":1}: a client's first line, says which bank it means; another bank answers ERR and closes",
     "PING: PONG",

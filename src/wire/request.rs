@@ -9,13 +9,33 @@ use super::text::write_decimal;
 use super::transaction::Transaction;
 use crate::commit::reading::Reading;
 use crate::commit::token::Token;
-use crate::ids::{AccountNumber, BadName, RegisterKey, TaxId, Time, TxId};
+use crate::ids::{AccountNumber, BadName, BankId, RegisterKey, TaxId, Time, TxId};
 use std::sync::Arc;
 
 /// The verbs, as they are typed.
-pub const VERBS: [&str; 22] = [
-    "PREPARE", "COMMIT", "ABORT", "RESOLVE", "STATUS", "EXECUTE", "CLIENT", "ACCOUNT", "CLIENTS", "ACCOUNTS",
-    "BALANCE", "VALUE", "HISTORY", "PENDING", "BANKS", "INFO", "SNAPSHOT", "PEER", "HELLO", "PING", "HELP",
+pub const VERBS: [&str; 23] = [
+    "PREPARE",
+    "COMMIT",
+    "ABORT",
+    "RESOLVE",
+    "STATUS",
+    "EXECUTE",
+    "CLIENT",
+    "ACCOUNT",
+    "CLIENTS",
+    "ACCOUNTS",
+    "BALANCE",
+    "VALUE",
+    "HISTORY",
+    "PENDING",
+    "BANKS",
+    "INFO",
+    "SNAPSHOT",
+    "REGISTERS",
+    "PEER",
+    "HELLO",
+    "PING",
+    "HELP",
     "QUIT",
 ];
 
@@ -80,6 +100,15 @@ pub enum Request {
         accounts: bool,
         /// The last key of the page before: `a:<number>` or `r:<key>`.
         after: Option<SnapshotKey>,
+    },
+    /// `REGISTERS <bank> <nonce> [after=<key>]`: a bank that comes later asks for what others have set. Over links alone.
+    Registers {
+        /// Which bank asks.
+        asker: BankId,
+        /// The question's own id, which its asker never uses again.
+        nonce: TxId,
+        /// The last key of the page before.
+        after: Option<RegisterKey>,
     },
     /// `PEER …`: opens a link between banks; its JSON is read by the links' own code.
     Peer(String),
@@ -153,6 +182,9 @@ impl Request {
                 }
                 write_after(out, after.as_ref().map(SnapshotKey::to_text).as_deref());
             }
+            Request::Registers { asker, nonce, after } => {
+                return write_registers(out, *asker, nonce, after.as_ref());
+            }
             Request::Peer(json) => write_words(out, "PEER", &[json]),
             Request::Hello(hello) => hello.write_to(out),
             Request::Ping => write_words(out, "PING", &[]),
@@ -182,6 +214,7 @@ impl Request {
             | Request::Banks
             | Request::Info
             | Request::Snapshot { .. }
+            | Request::Registers { .. }
             | Request::Peer(_)
             | Request::Hello(_)
             | Request::Ping
@@ -210,6 +243,7 @@ impl Request {
             Request::Banks => "BANKS",
             Request::Info => "INFO",
             Request::Snapshot { .. } => "SNAPSHOT",
+            Request::Registers { .. } => "REGISTERS",
             Request::Peer(_) => "PEER",
             Request::Hello(_) => "HELLO",
             Request::Ping => "PING",
@@ -254,6 +288,13 @@ pub fn write_abort(out: &mut Vec<u8>, tx: &TxId, token: Option<&Token>) {
 /// Appends a RESOLVE's line, end included.
 pub fn write_resolve(out: &mut Vec<u8>, tx: &TxId) {
     write_words(out, "RESOLVE", &[tx.as_str()]);
+    out.push(b'\n');
+}
+
+/// Appends a REGISTERS' line, end included.
+pub fn write_registers(out: &mut Vec<u8>, asker: BankId, nonce: &TxId, after: Option<&RegisterKey>) {
+    write_words(out, "REGISTERS", &[&asker.to_string(), nonce.as_str()]);
+    write_after(out, after.map(RegisterKey::as_str));
     out.push(b'\n');
 }
 

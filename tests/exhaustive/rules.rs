@@ -56,6 +56,7 @@ fn vote_in(record: &Record, tx: &TxId) -> Option<Held> {
         | Record::ClientAdded { .. }
         | Record::AccountOpened { .. }
         | Record::KeyKnown { .. }
+        | Record::RegistersLearned { .. }
         | Record::ClockMoved { .. }
         | Record::Stopped { .. }
         | Record::Drove { .. }
@@ -83,6 +84,7 @@ fn end_in(record: &Record, tx: &TxId, digest: Digest) -> Option<bool> {
         | Record::ClientAdded { .. }
         | Record::AccountOpened { .. }
         | Record::KeyKnown { .. }
+        | Record::RegistersLearned { .. }
         | Record::ClockMoved { .. }
         | Record::Stopped { .. }
         | Record::Drove { .. }
@@ -147,6 +149,7 @@ impl Town {
             Record::Consortium { .. }
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
+            | Record::RegistersLearned { .. }
             | Record::KeyKnown { .. } => {
                 panic!("nobody asked bank {at} for {record:?}")
             }
@@ -185,6 +188,7 @@ impl Town {
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
             | Record::KeyKnown { .. }
+            | Record::RegistersLearned { .. }
             | Record::Drove { .. }
             | Record::OutsideVoted { .. } => {}
         }

@@ -195,7 +195,7 @@ fn an_outside_coordinator_finds_what_it_left() {
     let (mut again, recovered) = Live::open(disk.copy(), options(), identity());
     assert!(recovered.snapshot.is_some_and(|seq| seq > decided), "{recovered}");
     assert!(again.core.same_as(&live.core));
-    again.happen(&Input::Started);
+    again.happen(&Input::Started { run: [0; 16] });
     assert!(again.core.knows(&held) && !again.core.knows(&paid) && !again.core.knows(&kept));
     for request in [commit(&paid), abort(&paid)] {
         assert_eq!(again.ask_as(Origin::Outside, request.clone()), committed);

@@ -288,7 +288,7 @@ fn copy_files(from: &Path, to: &Path) {
 
 fn open_copy(folder: &Path) -> (Live, consorcio::journal::Recovered) {
     let (mut live, recovered) = Live::open(FileDisk::open(folder).unwrap(), options(), identity());
-    live.happen(&Input::Started);
+    live.happen(&Input::Started { run: [0; 16] });
     (live, recovered)
 }
 

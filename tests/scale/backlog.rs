@@ -93,7 +93,7 @@ fn a_restart_takes_on_a_share_at_a_time() {
     let mut again = bank.restarted();
     figure("restart: reading the snapshot", format_args!("{:?}", computed() - began));
     let began = computed();
-    let mut outputs = vec![again.step(&Input::Started)];
+    let mut outputs = vec![again.step(&Input::Started { run: [0; 16] })];
     // Before it is looked at, one may be repeated, asked about by hand, and decided.
     let repeated = again.say(&format!("PREPARE q999 {}", ops(true)));
     assert!(matches!(repeated, consorcio::wire::reply::Reply::Ok(..)), "{repeated:?}");

@@ -55,7 +55,7 @@ impl Bank {
             now: Now { wall_us: 1_795_000_000_000_000, shown_us: 1_795_000_000_000_000, mono_us: 1_000_000 },
             steps: Steps::default(),
         };
-        bank.input(&Input::Started);
+        bank.input(&Input::Started { run: [0; 16] });
         bank.say(&format!(r#"CLIENT {{"cpf":"{CPF}","name":"P","kind":"F"}}"#));
         bank.say(&format!(r#"ACCOUNT {{"number":"1","holders":["{CPF}"],"deposit":1000}}"#));
         bank

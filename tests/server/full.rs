@@ -54,7 +54,7 @@ fn fill(
     let writer = Writer::new(replica.core, reader, batches, false);
     let wake = Arc::new(Notify::new());
     let inbox = Rc::new(Inbox::new(Clock::start(), wake.clone()));
-    inbox.offer(Input::Started);
+    inbox.offer(Input::Started { run: [0; 16] });
     let peers = Peers::new(identity.clone(), StepLog::off());
     let shared = Shared::new(inbox.clone(), StepLog::off(), peers, identity, bounds);
     runtime.block_on(async {

@@ -69,6 +69,7 @@ impl Simulation<'_> {
                 | Record::ClientAdded { .. }
                 | Record::ClockMoved { .. }
                 | Record::KeyKnown { .. }
+                | Record::RegistersLearned { .. }
                 | Record::Drove { .. }
                 | Record::Stopped { .. } => {}
                 Record::OutsideVoted { tx, own, .. } => {
@@ -157,7 +158,10 @@ impl Simulation<'_> {
                     }
                 }
             }
-            Record::Consortium { .. } | Record::KeyKnown { .. } | Record::Stopped { .. } => {}
+            Record::Consortium { .. }
+            | Record::KeyKnown { .. }
+            | Record::RegistersLearned { .. }
+            | Record::Stopped { .. } => {}
         }
     }
 
@@ -239,7 +243,10 @@ impl Simulation<'_> {
         match message {
             Message::Commit(tx, tokens) => tokens.iter().for_each(|token| self.speaks(from, tx, token)),
             Message::Abort(tx, Some(token)) => self.speaks(from, tx, token),
-            Message::Abort(_, None) | Message::Prepare(..) | Message::Resolve(_) => {}
+            Message::Abort(_, None)
+            | Message::Prepare(..)
+            | Message::Resolve(_)
+            | Message::Registers { .. } => {}
         }
     }
 

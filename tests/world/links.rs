@@ -260,6 +260,7 @@ pub fn request_of(message: Message) -> Request {
         Message::Commit(tx, tokens) => Request::Commit(tx, tokens),
         Message::Abort(tx, token) => Request::Abort(tx, token),
         Message::Resolve(tx) => Request::Resolve(tx),
+        Message::Registers { asker, nonce, after } => Request::Registers { asker, nonce, after },
     }
 }
 

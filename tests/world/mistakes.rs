@@ -226,7 +226,7 @@ pub trait Around {
                     .into_iter()
                     .chain(&output.records)
                     .for_each(|record| core.apply(record));
-                let started = core.step(self.now_of(bank), &Input::Started);
+                let started = core.step(self.now_of(bank), &Input::Started { run: [0xFF; 16] });
                 if let Some(mistaken) = self.core_mut(bank) {
                     *mistaken = core;
                 }

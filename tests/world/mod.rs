@@ -116,6 +116,8 @@ pub struct World {
     slots: BTreeMap<u64, u64>,
     /// Crashes so far: what each leaves on disk follows from its number.
     pub crashes: u64,
+    /// Starts of banks so far: each has its own random bytes, as it were.
+    starts: u128,
     /// Nothing goes from the first bank to the second.
     pub blocked: BTreeSet<(usize, usize)>,
     /// Does a bank close a link over which a peer owes an answer for too long?
@@ -164,6 +166,7 @@ impl World {
             next_link: FIRST_LINK,
             slots: BTreeMap::new(),
             crashes: 0,
+            starts: 0,
             blocked: BTreeSet::new(),
             closes_silent: false,
             events: 0,
@@ -399,7 +402,8 @@ impl World {
         }
         core.check_invariants();
         node.core = Some(core);
-        self.input(bank, &Input::Started);
+        self.starts += 1;
+        self.input(bank, &Input::Started { run: self.starts.to_le_bytes() });
     }
 
     /// All votes, outcomes and ledgers are what their journals say.

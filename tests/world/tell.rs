@@ -126,6 +126,8 @@ pub fn short_message(message: &Message) -> String {
         Message::Commit(tx, given) => format!("COMMIT {tx} {}", tokens(given)),
         Message::Abort(tx, given) => format!("ABORT {tx} {}", tokens(given.as_slice())).trim_end().to_owned(),
         Message::Resolve(tx) => format!("RESOLVE {tx}"),
+        Message::Registers { after: None, .. } => "REGISTERS".to_owned(),
+        Message::Registers { after: Some(key), .. } => format!("REGISTERS after={key}"),
     }
 }
 
@@ -149,6 +151,11 @@ pub fn short_record(record: &Record) -> String {
         Record::ClientAdded { client, .. } => format!("ClientAdded {}", client.cpf),
         Record::AccountOpened { account, .. } => format!("AccountOpened {}", account.number),
         Record::KeyKnown { key } => format!("KeyKnown {key}"),
+        Record::RegistersLearned { registers, last } => {
+            let told = registers.iter().map(|told| format!(" {}={}", told.key, told.value.as_str()));
+            let more = if *last { "" } else { " and more" };
+            format!("RegistersLearned{}{more}", told.collect::<String>())
+        }
         Record::ClockMoved { time } => format!("ClockMoved {}", at(*time)),
         Record::Stopped { .. } => "Stopped".to_owned(),
         Record::Drove { tx, time, refusal: None, .. } => format!("Drove {tx} committed {}", at(*time)),

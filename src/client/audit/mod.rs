@@ -60,6 +60,9 @@ struct BankDocument<'a> {
     accounts: Option<&'a [AccountLine]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     registers: Option<&'a BTreeMap<String, String>>,
+    /// `false` where it came later and did not know them yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registers_known: Option<bool>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     blocked_by: Vec<&'a Blocked>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +85,8 @@ fn document<'a>(taken: &'a Taken, accounts: bool, failure: Option<&Failure>) -> 
             explained: cut.map(|cut| cut.sums.holds()),
             sums: cut.map(|cut| cut.sums),
             accounts: cut.filter(|_| accounts).map(|cut| cut.accounts.as_slice()),
-            registers: cut.filter(|_| accounts).map(|cut| &cut.registers),
+            registers: cut.filter(|cut| accounts && cut.registers_known).map(|cut| &cut.registers),
+            registers_known: cut.filter(|cut| !cut.registers_known).map(|_| false),
             blocked_by: taken.blocked.iter().filter(|blocked| blocked.bank == answer.bank).collect(),
             error: answer.said.as_ref().err().map(ErrorPart::of),
         }
@@ -150,6 +154,12 @@ fn text(context: &Context, taken: &Taken, accounts: bool) -> String {
         words.push_str(&format!("{}\n", paint.text(Tone::Bad, fault)));
     }
     words.push_str(&missing_lines(context, taken));
+    for bank in taken.judged.registers_unknown.iter() {
+        let text = format!(
+            "bank {bank} came later and did not know its registers yet at that time; the others' are compared"
+        );
+        words.push_str(&format!("{}\n", paint.text(Tone::Open, &text)));
+    }
     words.push_str(&sentence(context, taken));
     text.push_str(&paint.words(words));
     text
@@ -231,10 +241,11 @@ fn sentence(context: &Context, taken: &Taken) -> String {
     let total = &taken.judged.total;
     let (tone, text) = match verdict(taken) {
         "holds" => {
+            let those = if taken.judged.registers_unknown.is_empty() { "" } else { " that know theirs" };
             let registers = match taken.judged.registers {
                 0 => String::new(),
-                1 => "; the one register is equal at all banks".to_owned(),
-                count => format!("; {count} registers are equal at all banks"),
+                1 => format!("; the one register is equal at all banks{those}"),
+                count => format!("; {count} registers are equal at all banks{those}"),
             };
             let sums = format!(
                 "{} = cash in {} - cash out {}",

@@ -50,6 +50,7 @@ fn words(todo: &[Do]) -> Vec<String> {
         Do::Send(bank, Message::Abort(_, None)) => format!("ABORT {bank}"),
         Do::Send(bank, Message::Abort(_, Some(token))) => format!("ABORT {bank} of {}", token.bank),
         Do::Send(bank, Message::Resolve(_)) => format!("RESOLVE {bank}"),
+        Do::Send(bank, Message::Registers { .. }) => format!("REGISTERS {bank}"),
         Do::VoteSelf => "vote".into(),
         Do::RefuseSelf(_) => "refuse".into(),
         Do::StartTimer => "timer".into(),

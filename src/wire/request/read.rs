@@ -3,7 +3,7 @@
 use super::{Hello, NewAccount, NewClient, Request, SnapshotKey, VERBS};
 use crate::commit::reading::Reading;
 use crate::commit::token::Token;
-use crate::ids::{AccountNumber, BadName, RegisterKey, TaxId, Time, TxId};
+use crate::ids::{AccountNumber, BadName, BankId, RegisterKey, TaxId, Time, TxId};
 use crate::limits::TOKENS_MAX;
 use crate::wire::text::{read_decimal, shown, split_word, trim};
 use crate::wire::transaction::{KEY_DEFAULT, Transaction};
@@ -77,6 +77,15 @@ impl Request {
             "BANKS" => Words::new("BANKS", rest).end(Request::Banks),
             "INFO" => Words::new("INFO", rest).end(Request::Info),
             "SNAPSHOT" => read_snapshot(rest),
+            "REGISTERS" => {
+                let mut words = Words::new("REGISTERS", rest);
+                let asker = words.next().and_then(read_decimal).and_then(|bank| usize::try_from(bank).ok());
+                let asker = asker.and_then(BankId::new);
+                let asker = asker.ok_or_else(|| malformed("REGISTERS needs the asking bank's position"))?;
+                let nonce = words.tx()?;
+                let after = words.after(RegisterKey::new)?;
+                words.end(Request::Registers { asker, nonce, after })
+            }
             "PEER" if rest.is_empty() => Err(malformed("PEER needs what a bank tells of itself")),
             "PEER" => Ok(Request::Peer(rest.to_owned())),
             "HELLO" => Hello::parse(rest).map(Request::Hello),

@@ -32,6 +32,7 @@ impl Lost {
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
             | Record::KeyKnown { .. }
+            | Record::RegistersLearned { .. }
             | Record::Drove { .. }
             | Record::Stopped { .. } => false,
         })

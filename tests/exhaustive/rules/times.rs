@@ -68,6 +68,7 @@ impl Town {
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
             | Record::KeyKnown { .. }
+            | Record::RegistersLearned { .. }
             | Record::ClockMoved { .. }
             | Record::OutsideVoted { .. }
             | Record::Drove { .. }

@@ -55,7 +55,7 @@ impl Town {
             core.forget_outcomes(base + u64::try_from(node.synced).unwrap(), 0);
         }
         node.core = Some(core);
-        self.input(at, &Input::Started);
+        self.input(at, &Input::Started { run: [0; 16] });
     }
 
     /// This bank has forgotten a promise and knows it: its process ends, and no start helps.

@@ -303,6 +303,7 @@ impl Town {
                 | Record::OutsideVoted { .. }
                 | Record::Drove { .. }
                 | Record::AccountOpened { .. }
+                | Record::RegistersLearned { .. }
                 | Record::KeyKnown { .. } => {}
             }
         }
@@ -368,5 +369,6 @@ pub(super) fn request_of(message: Message) -> Request {
         Message::Commit(tx, tokens) => Request::Commit(tx, tokens),
         Message::Abort(tx, token) => Request::Abort(tx, token),
         Message::Resolve(tx) => Request::Resolve(tx),
+        Message::Registers { .. } => unreachable!("every bank here knows its registers"),
     }
 }

@@ -1,0 +1,167 @@
+//! How a bank that came later learns the registers that the others have set, and how a bank tells them.
+//!
+//! A bank tells them once it holds no undecided transaction that sets a register and does not name the one that asks. It
+//! votes on no such transaction any more, as a set names all banks of its list, so what it tells lacks no set that the
+//! other bank has not voted on itself. A cut would not do: a set that was voted on before its time may commit after it.
+//! Pages may come from several banks, for this holds of each register by itself.
+
+use crate::bank::Note;
+use crate::bank::decide::Deciding;
+use crate::bank::io::{Caller, CoreStep, Message, Origin};
+use crate::bank::list::LIST_BYTES_MAX;
+use crate::bank::record::Record;
+use crate::commit::registers::{PageAsked, RegistersPage, SetRegister};
+use crate::ids::{BankId, BankSet, RegisterKey, TxId};
+use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};
+use crate::wire::detail::Detail;
+use crate::wire::reply::Reply;
+use crate::wire::{Fault, Reason};
+
+/// How far a bank is with learning: what of it a crash may forget.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Learning {
+    /// Made anew at each start: no question's id is ever used twice.
+    pub run: [u8; 16],
+    /// Questions of this run.
+    pub asked: u64,
+    /// The one under way.
+    pub under_way: Option<(BankId, TxId)>,
+    /// The last key that was told.
+    pub after: Option<RegisterKey>,
+    /// Who was asked last.
+    pub last: Option<BankId>,
+    /// Answers in a row that told nothing.
+    pub failed: u32,
+    /// No question goes before this moment of the monotonic clock, in microseconds.
+    pub paused_until_us: u64,
+}
+
+/// Does a bank know its registers as soon as it is introduced? Of the banks that found a consortium the first does: none
+/// was ever set. One that finds others with lower positions may be new among them.
+pub fn knows_registers_at_introduction(me: BankId, met: BankSet) -> bool {
+    met.iter().all(|other| other > me)
+}
+
+impl Learning {
+    /// The id of the next question.
+    fn nonce(&self) -> TxId {
+        let run: String = self.run.iter().map(|byte| format!("{byte:02x}")).collect();
+        TxId::new(&format!("{run}.{}", self.asked)).expect("hex digits, a dot and a number")
+    }
+}
+
+impl Deciding<'_> {
+    /// REGISTERS: tells a page of them to a bank that does not know its own.
+    pub(super) fn registers(
+        &mut self,
+        caller: Caller,
+        origin: Origin,
+        asker: BankId,
+        nonce: &TxId,
+        after: Option<&RegisterKey>,
+    ) {
+        if origin != Origin::Link {
+            let text = Detail::OnLinkAlone.to_string();
+            return self.reply(caller, Reply::Err(Reason::Refused, text), 0);
+        }
+        if let Err(fault) = self.may_tell_registers(asker) {
+            return self.refused(caller, fault);
+        }
+        let mut bytes = 0;
+        let mut all = self.bank.ledger.set_registers_after(after).peekable();
+        let mut registers: Vec<SetRegister> = Vec::new();
+        while let Some(register) = all.next_if(|register| {
+            bytes += page_bytes(register);
+            bytes <= LIST_BYTES_MAX
+        }) {
+            registers.push(register);
+        }
+        let more = all.peek().is_some();
+        let next = registers.last().map(|register| register.key.clone()).filter(|_| more);
+        let asked = PageAsked { teller: self.bank.me(), asker, nonce, after };
+        let page = RegistersPage::sealed(&self.bank.identity.seal, asked, registers, next);
+        self.done(caller, &page, self.bank.seq);
+    }
+
+    fn may_tell_registers(&self, asker: BankId) -> Result<(), Fault> {
+        if !self.bank.members.has(asker) || asker == self.bank.me() {
+            return Err(Fault::of(Reason::Refused, &Detail::NotMember { bank: asker }));
+        }
+        if !self.bank.ledger.knows_registers() {
+            return Err(Fault::of(Reason::Unreachable, &Detail::RegistersUnknown));
+        }
+        match self.bank.sets_without(asker) {
+            0 => Ok(()),
+            count => Err(Fault::of(Reason::Locked, &Detail::SetsOpen { count, bank: asker })),
+        }
+    }
+
+    /// The other banks whose link is open.
+    fn linked(&self) -> BankSet {
+        let up = |bank: &BankId| self.desk.peers[bank.index()].up;
+        self.bank.members.without(self.bank.me()).iter().filter(up).collect()
+    }
+
+    /// When the next question may go, on the monotonic clock; none where there is none, or nobody to be asked.
+    pub fn learn_due_us(&self) -> Option<u64> {
+        let learning = &self.desk.learning;
+        let asks = !self.bank.ledger.knows_registers() && learning.under_way.is_none();
+        (asks && !self.linked().is_empty()).then_some(learning.paused_until_us)
+    }
+
+    /// Asks the next bank whose link is open, where this bank does not know its registers.
+    pub(super) fn learn(&mut self) {
+        if self.learn_due_us().is_none_or(|due| due > self.now.mono_us) {
+            return;
+        }
+        let (learning, up) = (&self.desk.learning, self.linked());
+        // The bank that told a page is asked for the next; one that told nothing is left for the one behind it.
+        let from = learning.last.map_or(0, |last| last.index() + usize::from(learning.failed > 0));
+        let next = up.iter().find(|bank| bank.index() >= from).or_else(|| up.iter().next());
+        let Some(peer) = next else { return };
+        let nonce = learning.nonce();
+        self.note(Note::LearnAsked(peer, nonce.clone()));
+        let message = Message::Registers { asker: self.bank.me(), nonce, after: learning.after.clone() };
+        self.send(peer, message, 0);
+    }
+
+    /// A peer answered REGISTERS, or can't. What does not prove itself changes nothing.
+    pub(super) fn told_registers(&mut self, peer: BankId, nonce: &TxId, reply: Option<&Reply>) {
+        let learning = &self.desk.learning;
+        let is_due = learning.under_way.as_ref().is_some_and(|(asked, id)| *asked == peer && id == nonce);
+        if !is_due {
+            return;
+        }
+        let Some(Reply::Done(json)) = reply else { return self.learned_nothing() };
+        let asker = self.bank.me();
+        let asked = PageAsked { teller: peer, asker, nonce, after: learning.after.as_ref() };
+        match RegistersPage::read(&self.bank.identity.seal, asked, json) {
+            Some(RegistersPage { registers, next, .. }) => {
+                if let Some(latest) = registers.iter().map(|register| register.time).max() {
+                    self.clock = self.clock.max(latest);
+                }
+                self.note(Note::LearnTold(next.clone()));
+                self.record(Record::RegistersLearned { registers, last: next.is_none() });
+            }
+            None => {
+                self.out.steps.push(CoreStep::Unproved(nonce.clone(), peer));
+                self.learned_nothing();
+            }
+        }
+    }
+
+    fn learned_nothing(&mut self) {
+        let doubled = BACKOFF_MS_MIN << self.desk.learning.failed.min(16);
+        let pause_us = doubled.min(BACKOFF_MS_MAX) * 1_000;
+        self.note(Note::LearnFailed(self.now.mono_us + pause_us));
+    }
+}
+
+/// What a register takes of a page at most.
+fn page_bytes(register: &SetRegister) -> usize {
+    let json = serde_json::to_string(register).expect("a register is plain JSON");
+    json.len() + ",".len()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,390 @@
+//! Tests of learning, bank against bank, with journals in hand.
+
+use super::*;
+use crate::bank::io::{Asked, AskedVerb, Caller, Input, Now, Outcome, Output, OwnVote, SessionId};
+use crate::bank::{Core, Identity};
+use crate::commit::token::{Seal, Verdict};
+use crate::ids::{RegisterValue, Time};
+use crate::limits::LINE_BYTES_MAX;
+use crate::wire::request::Request;
+use crate::wire::transaction::Transaction;
+use std::sync::Arc;
+
+fn bank(position: usize) -> BankId {
+    BankId::new(position).unwrap()
+}
+
+fn tx(id: &str) -> TxId {
+    TxId::new(id).unwrap()
+}
+
+fn identity(position: usize, places: usize) -> Identity {
+    let places = (0..places).map(|place| format!("bank:{place}")).collect();
+    Identity { bank: bank(position), places, seal: Seal::keyed([7; 32]) }
+}
+
+/// `key=value` set at so many banks.
+fn setting(key: &str, value: &str, banks: usize) -> Arc<Transaction> {
+    let op = |bank| format!(r#"{{"bank":{bank},"op":"set","key":"{key}","value":"{value}"}}"#);
+    let ops: Vec<String> = (0..banks).map(op).collect();
+    Arc::new(Transaction::parse(&format!(r#"{{"ops":[{}]}}"#, ops.join(","))).unwrap())
+}
+
+/// A bank, the moment, and its journal.
+struct Node {
+    core: Core,
+    journal: Vec<Record>,
+    mono_us: u64,
+}
+
+impl Node {
+    /// An old bank with a list of so many places.
+    fn old(position: usize, places: usize) -> Node {
+        Node { core: Core::new(identity(position, places)), journal: Vec::new(), mono_us: 0 }
+    }
+
+    /// Bank 3 of four, which came later and has begun to work.
+    fn later() -> Node {
+        let core = Core::that_came_later(identity(3, 4));
+        let mut node = Node { core, journal: Vec::new(), mono_us: 0 };
+        node.input(&Input::Started { run: [1; 16] });
+        node
+    }
+
+    fn apply(&mut self, record: Record) {
+        self.core.apply(&record);
+        self.journal.push(record);
+    }
+
+    fn voted(&mut self, id: &str, transaction: &Arc<Transaction>, time: i64) {
+        let transaction = Arc::clone(transaction);
+        self.apply(Record::Voted { tx: tx(id), time: Time(time), transaction, refusal: None });
+    }
+
+    fn committed(&mut self, id: &str, transaction: &Transaction, voted: i64, time: i64) {
+        let digest = Some(*transaction.digest());
+        let own = OwnVote { verdict: Verdict::Ok, time: Time(voted), digest };
+        let outcome = Outcome::Committed(Time(time));
+        self.apply(Record::Decided { tx: tx(id), own, outcome, votes: Vec::new() });
+    }
+
+    /// `key=value` is set here as of `time`, together with so many banks.
+    fn set(&mut self, key: &str, value: &str, banks: usize, time: i64) {
+        let (id, transaction) = (format!("set-{key}-{time}"), setting(key, value, banks));
+        self.voted(&id, &transaction, time);
+        self.committed(&id, &transaction, time, time);
+    }
+
+    /// The same journal with a list of so many places.
+    fn restarted(&mut self, places: usize) {
+        let mut core = Core::new(identity(self.core.bank.me().index(), places));
+        self.journal.iter().for_each(|record| core.apply(record));
+        self.core = core;
+    }
+
+    fn input(&mut self, input: &Input) -> Output {
+        let now = Now { wall_us: 1_000, shown_us: 1_000, mono_us: self.mono_us };
+        let output = self.core.step(now, input);
+        self.journal.extend(output.records.iter().cloned());
+        output
+    }
+
+    fn ask(&mut self, origin: Origin, line: &str) -> Reply {
+        let caller = Caller { session: SessionId(1), slot: 0 };
+        let request = Request::parse(line).unwrap();
+        let input = Input::Request { caller, origin, request, waited_us: 0, past: None };
+        self.input(&input).replies.pop().unwrap_or_else(|| panic!("{line} is answered at once")).reply
+    }
+
+    /// What this bank, asked by bank 3, answers to the question that left it.
+    fn answers(&mut self, output: &Output) -> (TxId, Reply) {
+        let [sending] = &output.sends[..] else { panic!("one question leaves: {output:?}") };
+        let Message::Registers { nonce, .. } = &sending.message else { panic!("{:?}", sending.message) };
+        assert_eq!((sending.peer, sending.after), (self.core.bank.me(), 0));
+        let mut line = Vec::new();
+        sending.message.write_to(&mut line);
+        (nonce.clone(), self.ask(Origin::Link, String::from_utf8(line).unwrap().trim_end()))
+    }
+
+    fn hears(&mut self, from: usize, nonce: &TxId, reply: Option<Reply>) -> Output {
+        let asked = Asked { tx: nonce.clone(), verb: AskedVerb::Registers };
+        self.input(&Input::Answer { peer: bank(from), asked, reply, past: None })
+    }
+
+    fn value(&mut self, key: &str) -> Result<String, Reason> {
+        match self.ask(Origin::Client, &format!("VALUE {key}")) {
+            Reply::Done(json) => {
+                let told: serde_json::Value = serde_json::from_str(&json).unwrap();
+                Ok(told["value"].as_str().unwrap().to_owned())
+            }
+            Reply::Refused(reason, _) => Err(reason),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn cut(&mut self, time: i64) -> serde_json::Value {
+        match self.ask(Origin::Client, &format!("SNAPSHOT {time} accounts")) {
+            Reply::Done(json) => serde_json::from_str(&json).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// All pages of `old`, told to `new` until it knows its registers; how many they were.
+fn learn_all(old: &mut Node, new: &mut Node) -> usize {
+    let mut output = new.input(&Input::PeerUp(old.core.bank.me()));
+    let mut pages = 0;
+    while !new.core.ledger().knows_registers() {
+        let (nonce, reply) = old.answers(&output);
+        let mut line = Vec::new();
+        reply.write_to(&mut line);
+        assert!(line.len() <= LINE_BYTES_MAX && matches!(reply, Reply::Done(_)), "{} bytes", line.len());
+        output = new.hears(old.core.bank.me().index(), &nonce, Some(reply));
+        assert_eq!(output.records.len(), 1, "one record a page");
+        pages += 1;
+    }
+    assert_eq!(output.sends, [], "who knows asks no more");
+    pages
+}
+
+#[test]
+fn the_first_bank_of_those_that_meet_knows_its_registers_and_the_others_do_not() {
+    let met = |banks: &[usize]| -> BankSet { banks.iter().copied().map(bank).collect() };
+    for (me, others, knows) in [
+        (0, &[1, 2][..], true),
+        (1, &[0, 2], false),
+        (2, &[0, 1], false),
+        (3, &[0, 1, 2], false),
+        // One that was left out is not among those that it met.
+        (1, &[2], true),
+        (3, &[2], false),
+        (0, &[], true),
+    ] {
+        assert_eq!(knows_registers_at_introduction(bank(me), met(others)), knows, "{me} {others:?}");
+    }
+}
+
+#[test]
+fn a_bank_that_came_later_learns_all_registers_in_bounded_pages() {
+    let (mut old, mut new) = (Node::old(0, 4), Node::later());
+    let long = "v".repeat(256);
+    for n in 0..700 {
+        old.set(&format!("k{n:03}"), &format!("{n}{}", &long[3..]), 3, 10 + n);
+    }
+    assert_eq!(new.value("k000"), Err(Reason::Unreachable), "no wrong value meanwhile");
+    let pages = learn_all(&mut old, &mut new);
+    assert!((3..10).contains(&pages), "{pages} pages");
+    for n in 0..700 {
+        let key = format!("k{n:03}");
+        assert_eq!(new.value(&key), old.value(&key));
+    }
+    assert_eq!(new.value("never"), Ok("0".to_owned()));
+    let mut again = Core::that_came_later(identity(3, 4));
+    new.journal.iter().for_each(|record| again.apply(record));
+    assert!(new.core.same_as(&again), "recovery is apply");
+    let bytes = new.core.to_snapshot();
+    let snapshot = Core::from_snapshot(identity(3, 4), &bytes).unwrap();
+    assert!(snapshot.same_as(&new.core) && snapshot.ledger() == new.core.ledger());
+    let young = Node::later();
+    let snapshot = Core::from_snapshot(identity(3, 4), &young.core.to_snapshot()).unwrap();
+    assert!(!snapshot.ledger().knows_registers(), "a snapshot tells that they are not known");
+}
+
+#[test]
+fn without_any_register_there_is_one_empty_page() {
+    let (mut old, mut new) = (Node::old(0, 4), Node::later());
+    assert_eq!(learn_all(&mut old, &mut new), 1);
+    assert_eq!(new.value("storage"), Ok("0".to_owned()));
+}
+
+/// ▲ A cut is not enough: a set that was voted on before it may commit after it.
+#[test]
+fn a_bank_tells_nothing_while_it_holds_an_undecided_set_that_does_not_name_the_asker() {
+    let (mut old, mut new) = (Node::old(0, 3), Node::later());
+    old.set("storage", "1", 3, 10);
+    let without = setting("storage", "2", 3);
+    old.voted("open", &without, 20);
+    let money = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":1},{"bank":1,"op":"deposit","account":"2","amount":1}]}"#;
+    old.ask(Origin::Client, r#"CLIENT {"cpf":"12345678900","name":"P","kind":"F"}"#);
+    old.ask(Origin::Client, r#"ACCOUNT {"number":"1","holders":["12345678900"]}"#);
+    let vote = old.ask(Origin::Client, &format!("PREPARE money {money}"));
+    assert!(matches!(vote, Reply::Ok(..)), "{vote:?}");
+    old.restarted(4);
+
+    let question = new.input(&Input::PeerUp(bank(0)));
+    let (nonce, refused) = old.answers(&question);
+    let told = "1 undecided transactions set a register and do not name bank 3";
+    assert_eq!(refused, Reply::Refused(Reason::Locked, told.to_owned()));
+    assert_eq!(new.hears(0, &nonce, Some(refused)).records, []);
+
+    // None can begin any more: a set names all banks of the list.
+    let late = old.ask(Origin::Client, &format!("PREPARE late {}", setting("k", "9", 3).text()));
+    assert!(matches!(late, Reply::Nok(_, _, Reason::Unbalanced, _)), "{late:?}");
+    // One that names the asker, and money, do not matter.
+    let with = old.ask(Origin::Client, &format!("PREPARE with {}", setting("other", "3", 4).text()));
+    assert!(matches!(with, Reply::Ok(..)), "{with:?}");
+    old.committed("open", &without, 20, 25);
+    new.mono_us += 1_000_000;
+    let question = new.input(&Input::Tick);
+    let (nonce, page) = old.answers(&question);
+    new.hears(0, &nonce, Some(page));
+    assert_eq!(new.value("storage"), Ok("2".to_owned()));
+}
+
+#[test]
+fn what_it_set_itself_meanwhile_stays_where_it_is_later() {
+    let (mut old, mut new) = (Node::old(0, 4), Node::later());
+    for node in [&mut old, &mut new] {
+        node.set("both", "new", 4, 40);
+    }
+    old.set("old", "told", 3, 50);
+    let question = new.input(&Input::PeerUp(bank(0)));
+    let (nonce, page) = old.answers(&question);
+    // A set commits here after the page was made, and before it comes.
+    new.set("both", "newest", 4, 60);
+    new.hears(0, &nonce, Some(page));
+    assert_eq!((new.value("both"), new.value("old")), (Ok("newest".into()), Ok("told".into())));
+
+    // The other way round: what was told is later than what this bank decides afterwards.
+    let mut new = Node::later();
+    let late = setting("both", "late", 4);
+    new.voted("late", &late, 30);
+    let question = new.input(&Input::PeerUp(bank(0)));
+    let (nonce, page) = old.answers(&question);
+    new.hears(0, &nonce, Some(page));
+    new.committed("late", &late, 30, 35);
+    assert_eq!(new.value("both"), Ok("new".to_owned()));
+    new.core.check_invariants();
+}
+
+#[test]
+fn a_page_that_proves_nothing_is_silence_and_its_link_is_closed() {
+    let (mut old, mut new) = (Node::old(0, 4), Node::later());
+    old.set("storage", "1", 3, 10);
+    let question = new.input(&Input::PeerUp(bank(0)));
+    let (nonce, page) = old.answers(&question);
+    let Reply::Done(json) = &page else { panic!("{page:?}") };
+    let forged = json.replace(r#""value":"1""#, r#""value":"2""#);
+    assert_ne!(&forged, json);
+    let output = new.hears(0, &nonce, Some(Reply::Done(forged)));
+    assert_eq!((&output.records[..], &output.sends[..]), (&[][..], &[][..]));
+    assert_eq!(output.steps, [CoreStep::Unproved(nonce.clone(), bank(0))]);
+    // The question was answered: what comes later for it says nothing any more, true as it is.
+    assert_eq!(new.hears(0, &nonce, Some(page.clone())), Output::default());
+    // It is asked again with a new id, to which the old page is no answer.
+    new.mono_us += 1_000_000;
+    let question = new.input(&Input::Tick);
+    let (again, right) = old.answers(&question);
+    assert_ne!(again, nonce, "an id is never used twice");
+    assert_eq!(new.hears(1, &again, Some(right.clone())), Output::default(), "bank 1 was not asked");
+    let replayed = new.hears(0, &again, Some(page));
+    assert_eq!(replayed.steps, [CoreStep::Unproved(again, bank(0))]);
+    assert_eq!(new.value("storage"), Err(Reason::Unreachable));
+}
+
+#[test]
+fn it_asks_another_bank_when_one_tells_nothing_and_not_too_often() {
+    let mut new = Node::later();
+    assert_eq!(new.input(&Input::PeerUp(bank(1))).sends[0].peer, bank(1));
+    assert_eq!(new.input(&Input::PeerUp(bank(2))).sends, [], "one question at a time");
+    let mut waits = Vec::new();
+    let mut asked = vec![1];
+    let mut nonces = Vec::new();
+    for _ in 0..8 {
+        let (last, nonce) = new.core.desk.learning.under_way.clone().unwrap();
+        let reply = Reply::Refused(Reason::Unreachable, String::new());
+        let reply = Some(reply).filter(|_| asked.len() % 2 == 0); // or the link is lost
+        assert_eq!(new.hears(last.index(), &nonce, reply).sends, []);
+        let due = new.core.desk.learning.paused_until_us;
+        assert!(new.core.tick_due_us() <= due, "a tick comes in time");
+        waits.push((due - new.mono_us) / 1_000);
+        new.mono_us = due - 1;
+        assert_eq!(new.input(&Input::Tick).sends, [], "not before its time");
+        new.mono_us = due;
+        let output = new.input(&Input::Tick);
+        asked.push(output.sends[0].peer.index());
+        nonces.push(nonce);
+    }
+    assert_eq!(asked, [1, 2, 1, 2, 1, 2, 1, 2, 1]);
+    assert_eq!(waits, [50, 100, 200, 400, 800, 1_000, 1_000, 1_000]);
+    nonces.sort();
+    nonces.dedup();
+    assert_eq!(nonces.len(), 8);
+}
+
+#[test]
+fn a_crash_midway_begins_with_the_first_page_and_never_repeats_an_id() {
+    let (mut old, mut new) = (Node::old(0, 4), Node::later());
+    for n in 0..700 {
+        old.set(&format!("k{n:03}"), &"v".repeat(256), 3, 10 + n);
+    }
+    let first = new.input(&Input::PeerUp(bank(0)));
+    let (nonce, page) = old.answers(&first);
+    let second = new.hears(0, &nonce, Some(page.clone()));
+    assert!(matches!(&second.sends[0].message, Message::Registers { after: Some(_), .. }));
+    // A crash, with the record or without it.
+    for kept in [0, 1] {
+        let mut again = Node::later();
+        new.journal[..kept].iter().for_each(|record| again.apply(record.clone()));
+        again.input(&Input::Started { run: [2; 16] });
+        assert_eq!(again.value("k000"), Err(Reason::Unreachable));
+        let question = again.input(&Input::PeerUp(bank(0)));
+        let Message::Registers { nonce: fresh, after, .. } = &question.sends[0].message else { panic!() };
+        assert!(after.is_none() && *fresh != nonce, "{fresh}");
+        again.hears(0, fresh, None);
+        again.mono_us += 1_000_000;
+        learn_all(&mut old, &mut again);
+        assert_eq!(again.value("k699"), old.value("k699"));
+    }
+}
+
+#[test]
+fn nobody_but_a_bank_is_told_registers_so_and_only_by_one_that_knows_its_own() {
+    let mut old = Node::old(0, 4);
+    let told = old.ask(Origin::Client, "REGISTERS 3 n1");
+    assert!(matches!(&told, Reply::Err(Reason::Refused, text) if text.contains("over its link")), "{told:?}");
+    for stranger in ["REGISTERS 4 n1", "REGISTERS 0 n1"] {
+        assert!(matches!(old.ask(Origin::Link, stranger), Reply::Refused(Reason::Refused, _)), "{stranger}");
+    }
+    let mut young = Node::later();
+    let told = young.ask(Origin::Link, "REGISTERS 2 n1");
+    assert!(matches!(told, Reply::Refused(Reason::Unreachable, _)), "{told:?}");
+    for bad in ["REGISTERS", "REGISTERS x n1", "REGISTERS 16 n1", "REGISTERS 1", "REGISTERS 1 n1 after"] {
+        assert!(Request::parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_cut_says_whether_registers_are_known_at_its_time() {
+    let (mut old, mut new) = (Node::old(0, 4), Node::later());
+    old.set("storage", "1", 3, 5_000);
+    let early = new.cut(1_500);
+    assert_eq!((&early["registers_known"], &early["registers"]), (&false.into(), &serde_json::Value::Null));
+    learn_all(&mut old, &mut new);
+    let from = new.core.clock().0;
+    assert!(from >= 5_000, "no vote of this bank comes before what it was told: {from}");
+    assert_eq!(new.cut(from - 1)["registers_known"], false);
+    let known = new.cut(from);
+    assert_eq!(known["registers"], serde_json::json!([{"key": "storage", "value": "1"}]));
+    assert_eq!(known.get("registers_known"), None);
+    new.set("storage", "2", 4, from + 10);
+    assert_eq!(new.cut(from + 9)["registers"], known["registers"]);
+    assert_eq!(new.cut(from + 10)["registers"][0]["value"], "2");
+}
+
+#[test]
+fn a_journal_that_learns_what_it_knew_is_not_admitted() {
+    let record = Record::RegistersLearned {
+        registers: vec![SetRegister {
+            key: RegisterKey::new("storage").unwrap(),
+            value: RegisterValue::new("1").unwrap(),
+            time: Time(5),
+        }],
+        last: true,
+    };
+    assert!(Node::old(0, 4).core.admits(&record).unwrap_err().contains("which it knew"));
+    let mut new = Node::later();
+    assert_eq!(new.core.admits(&record), Ok(()));
+    new.apply(record.clone());
+    assert!(new.core.admits(&record).is_err());
+}
