@@ -13,6 +13,8 @@
 //! - `close BANK.SESSION`, `pass MS` (time, with ticks), `pause MS` (time, and one tick at its end), `settle` (all
 //!   messages between banks arrive).
 //! - `crash BANK`, `restart BANK`, `connect`, `cut FROM TO`: faults and their end.
+//! - `add-bank`: another bank starts, at the end of its own list. `lengthen BANK PLACES`: it is restarted with a list of
+//!   so many places.
 //! - `hold-sync`, `sync BANK`: records stay un-synced until then.
 //! - `skew BANK MS`: its wall clock stands there. `wipe BANK`, `keep BANK`, `put-back BANK`: its journal.
 
@@ -195,6 +197,20 @@ impl Runner for Story {
             "crash" => self.world.crash(Story::bank(&next()?)?),
             "restart" => {
                 self.world.restart(Story::bank(&next()?)?);
+                self.tell(&mut out);
+                self.world.connect_all();
+            }
+            "add-bank" => {
+                let bank = self.world.add_bank();
+                self.world.restart(bank);
+                self.tell(&mut out);
+                self.world.connect_all();
+            }
+            "lengthen" => {
+                let (bank, places) = (Story::bank(&next()?)?, next()?.parse()?);
+                self.world.crash(bank);
+                self.world.lengthen_list(bank, places);
+                self.world.restart(bank);
                 self.tell(&mut out);
                 self.world.connect_all();
             }

@@ -109,7 +109,7 @@ pub enum Input {
 }
 
 /// What a message to a peer asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Asked {
     /// About which transaction; of REGISTERS the question's own id, which has the same form.
     pub tx: TxId,

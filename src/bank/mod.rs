@@ -67,8 +67,8 @@ impl Core {
     }
 
     /// The same, but for that it came later and does not know its registers.
-    #[cfg(test)]
-    pub(crate) fn that_came_later(identity: Identity) -> Core {
+    #[doc(hidden)]
+    pub fn that_came_later(identity: Identity) -> Core {
         let mut core = Core::new(identity);
         core.bank.ledger.set_registers_known(crate::ledger::RegistersKnown::NotYet);
         core

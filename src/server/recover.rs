@@ -2,8 +2,9 @@
 
 use crate::bank::record::Record;
 use crate::bank::{Core, Identity};
-use crate::config::{Consortium, follows};
+use crate::config::{Consortium, LEFT, follows};
 use crate::crash::{self, Step};
+use crate::ids::BankId;
 use crate::journal::{self, Appender, BankReplica, FileDisk, Reader, Recovered};
 use crate::server::key::Key;
 use anyhow::{Context, bail};
@@ -20,6 +21,20 @@ pub struct Opened {
     pub reader: Reader,
     /// What was found.
     pub recovered: Recovered,
+}
+
+/// A bank that leaves takes its votes with it: what is undecided and names it is decided before.
+fn may_leave(core: &Core, old: &[String], new: &[String]) -> anyhow::Result<()> {
+    let leave = old.iter().zip(new).enumerate().filter(|(_, (was, is))| *was != LEFT && *is == LEFT);
+    for bank in leave.filter_map(|(position, _)| BankId::new(position)) {
+        if let Some(tx) = core.undecided_naming(bank) {
+            bail!(
+                "the list marks bank {bank} as left, and transaction {tx}, which names it, is undecided here: start \
+                 with the old list until it is decided"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Opens the journal in `folder` for the bank `identity`, or makes it. `moved`: all banks of the list may have other
@@ -52,8 +67,12 @@ pub fn open(
         bail!("this bank must not work any more: {why}");
     }
     let changed = match core.consortium() {
-        Some((bank, places)) => follows(identity.bank, consortium, bank, places, moved)
-            .with_context(|| format!("the data in {} does not fit the consortium", folder.display()))?,
+        Some((bank, places)) => {
+            let changed = follows(identity.bank, consortium, bank, places, moved)
+                .with_context(|| format!("the data in {} does not fit the consortium", folder.display()))?;
+            may_leave(&core, places, &identity.places)?;
+            changed
+        }
         None => true,
     };
     let mut records = Vec::new();

@@ -8,6 +8,7 @@ mod bounds;
 mod clocks;
 mod end;
 mod full;
+mod growing;
 mod limits;
 mod lines;
 mod start;

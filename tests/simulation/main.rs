@@ -17,6 +17,7 @@ mod durable;
 mod facts;
 mod faults;
 mod finish;
+mod growth;
 mod liars;
 mod met;
 mod outsiders;
@@ -34,6 +35,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use world::Mistake;
 use world::clocks::ClockMistake;
+use world::growth::GrowthMistake;
 
 /// Seeds of one run of the tests.
 const SEEDS: u64 = 2_000;
@@ -169,6 +171,45 @@ fn mistakes_about_clocks_are_found() {
                 println!("{mistake:?}: seed {seed}: {text}");
                 let right = Plan { clock_mistake: None, ..plan(seed) };
                 assert_eq!(shrink::run(right, &mut Met::default()), Ok(()), "without it seed {seed} holds");
+            }
+            None => missed.push(mistake),
+        }
+    }
+    assert!(missed.is_empty(), "not found in {SEEDS} seeds: {missed:?}");
+}
+
+/// A consortium grows while sets are under way.
+#[test]
+fn a_consortium_grows_while_sets_are_under_way() {
+    const SEEDS: u64 = 1_500;
+    let from = number("CONSORCIO_FROM").unwrap_or(0);
+    let count = number("CONSORCIO_SEEDS").unwrap_or(SEEDS);
+    let all = Mutex::new(growth::Counts::new());
+    let failed = on_all_cores(from..from + count, |seed| {
+        let counts = growth::run(seed, None)?;
+        let mut all = all.lock().unwrap();
+        counts.into_iter().for_each(|(what, times)| *all.entry(what).or_default() += times);
+        Ok(())
+    });
+    if let Some((seed, text)) = failed {
+        panic!("growth, seed {seed}: {text}");
+    }
+    let all = all.into_inner().unwrap();
+    all.iter().for_each(|(what, times)| println!("{times:>11}  {what}"));
+    let missing = growth::missing(&all);
+    assert!(count < SEEDS_FOR_ALL || missing.is_empty(), "no run met: {missing:?}");
+}
+
+/// Each mistake about growing is found, too.
+#[test]
+fn mistakes_about_growing_are_found() {
+    const SEEDS: u64 = 3_000;
+    let mut missed = Vec::new();
+    for mistake in GrowthMistake::ALL {
+        match on_all_cores(0..SEEDS, |seed| growth::run(seed, Some(mistake)).map(drop)) {
+            Some((seed, text)) => {
+                println!("{mistake:?}: seed {seed}: {text}");
+                assert_eq!(growth::run(seed, None).map(drop), Ok(()), "without it seed {seed} holds");
             }
             None => missed.push(mistake),
         }

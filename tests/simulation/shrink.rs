@@ -37,6 +37,11 @@ impl fmt::Display for Shrunk {
 
 /// Runs `plan`; what failed, if anything did.
 pub fn run(plan: Plan, met: &mut Met) -> Result<(), String> {
+    caught(|| Simulation::new(plan, met).run())
+}
+
+/// Does `work`; what it failed with, if it did, comes back as words.
+pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
         let told = std::panic::take_hook();
@@ -47,7 +52,7 @@ pub fn run(plan: Plan, met: &mut Met) -> Result<(), String> {
         }));
     });
     LOOKED_FOR.set(true);
-    let result = std::panic::catch_unwind(AssertUnwindSafe(|| Simulation::new(plan, met).run()));
+    let result = std::panic::catch_unwind(AssertUnwindSafe(work));
     LOOKED_FOR.set(false);
     result.map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();

@@ -78,6 +78,16 @@ impl Cluster {
         self.switches[bank].extend(switches.iter().map(|switch| (*switch).to_owned()));
     }
 
+    /// Another bank, at the end of the list that each bank has from its next start on; it does not run yet.
+    pub fn add_bank(&mut self) -> usize {
+        assert!(self.more_places.is_empty(), "banks come before places without one");
+        let fresh = std::iter::repeat_with(|| free_ports(1)[0]).find(|port| !self.ports.contains(port));
+        self.ports.extend(fresh);
+        self.banks.push(None);
+        self.switches.push(Vec::new());
+        self.banks.len() - 1
+    }
+
     /// From its next start on each bank has one more place in its list: an address, or `-`.
     pub fn add_place(&mut self, place: &str) {
         self.more_places.push(place.to_owned());

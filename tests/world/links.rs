@@ -81,7 +81,9 @@ impl World {
     }
 
     pub fn connect(&mut self, dialler: usize, dialled: usize) {
-        let blocked = self.is_blocked(dialler, dialled) || self.is_blocked(dialled, dialler);
+        let blocked = self.is_blocked(dialler, dialled)
+            || self.is_blocked(dialled, dialler)
+            || !self.know_each_other(dialler, dialled);
         if blocked || !self.is_up(dialler) || !self.is_up(dialled) || self.link(dialler, dialled).is_some() {
             return;
         }
@@ -222,12 +224,17 @@ impl World {
         match flight {
             Flight::Request { to, link, message } => {
                 let asked = message.asked();
-                let request = request_of(message);
                 let slot = self.next_slot(SessionId(link));
-                if let Some(open) = self.links.get_mut(&link)
+                if let Some(open) = self.links.get(&link)
                     && open.ends != Ends::DialledGone
                 {
-                    open.slots.insert(slot, asked);
+                    if self.mistaken_teller(to, link, &message) {
+                        return true;
+                    }
+                    if let Some(open) = self.links.get_mut(&link) {
+                        open.slots.insert(slot, asked);
+                    }
+                    let request = request_of(message);
                     self.request(to, SessionId(link), Origin::Link, request, 0);
                 }
             }
@@ -245,6 +252,7 @@ impl World {
 
     fn answered(&mut self, to: usize, from: usize, asked: Asked, reply: Option<Reply>) {
         let reply = self.mistaken_answer(to, from, &asked, reply);
+        let reply = self.registers_arrive(&asked, reply);
         if self.tells_answers {
             self.seen.push(Seen::Answered { from, to, asked: asked.clone(), reply: reply.clone() });
         }

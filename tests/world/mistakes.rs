@@ -316,7 +316,7 @@ impl Around for World {
     }
 
     fn first_core(&self, bank: usize) -> Core {
-        Core::new(self.identity(bank))
+        self.core_of(bank)
     }
 
     fn core_mut(&mut self, bank: usize) -> Option<&mut Core> {

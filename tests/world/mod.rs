@@ -5,12 +5,14 @@
 
 pub mod clocks;
 pub mod disk;
+pub mod growth;
 pub mod links;
 mod mistakes;
 pub mod tell;
 
 use clocks::{ClockMistake, Followed};
 use disk::{Disk, Sizes};
+use growth::Growth;
 use links::{Ends, Flight, Link};
 pub use mistakes::{Around, Mistake, crashed};
 
@@ -55,6 +57,10 @@ pub enum Seen {
 /// One bank: its core while it runs, and its disk.
 pub struct Node {
     pub core: Option<Core>,
+    /// How many places its list has.
+    pub places: usize,
+    /// It was added to a consortium that others had founded.
+    pub came_later: bool,
     pub journal: Vec<Record>,
     /// Records up to this one survive a crash.
     pub synced: usize,
@@ -82,6 +88,27 @@ pub struct Node {
 const SHADOW_OUTCOMES: usize = 256;
 
 impl Node {
+    /// A bank that is not started, with a list of so many places.
+    fn new(places: usize, bank: usize, disks: Option<Sizes>) -> Node {
+        Node {
+            core: None,
+            places,
+            came_later: false,
+            journal: Vec::new(),
+            synced: 0,
+            skew_us: 0,
+            drift_ppm: 0,
+            mono_us: 0,
+            suspended_us: 0,
+            clock: None,
+            shadow: Core::new(identity_of(places, bank)),
+            replies: Vec::new(),
+            sends: Vec::new(),
+            disk: disks.map(Disk::new),
+            past: BTreeMap::new(),
+        }
+    }
+
     /// All that is in the journal now is durable.
     fn made_durable(&mut self) {
         self.synced = self.journal.len();
@@ -106,6 +133,7 @@ pub struct World {
     /// What this world does wrong around its cores, to show that its checks find it.
     pub mistake: Option<Mistake>,
     pub clock_mistake: Option<ClockMistake>,
+    pub growth: Growth,
     /// Do banks follow their clocks as the programs do?
     follows_clocks: bool,
     /// Memory forgets every outcome as soon as its record is durable: only the journal knows it.
@@ -136,29 +164,15 @@ impl World {
 
     /// The same; with disks, their journals are the shipped ones.
     pub fn with_disks(banks: usize, disks: Option<Sizes>) -> World {
-        let node = |bank| Node {
-            core: None,
-            journal: Vec::new(),
-            synced: 0,
-            skew_us: 0,
-            drift_ppm: 0,
-            mono_us: 0,
-            suspended_us: 0,
-            clock: None,
-            shadow: Core::new(identity_of(banks, bank)),
-            replies: Vec::new(),
-            sends: Vec::new(),
-            disk: disks.map(Disk::new),
-            past: BTreeMap::new(),
-        };
         let mut world = World {
-            nodes: (0..banks).map(node).collect(),
+            nodes: (0..banks).map(|bank| Node::new(banks, bank, disks)).collect(),
             flights: VecDeque::new(),
             wall_us: 1_000_000,
             mono_us: 0,
             eager_sync: true,
             mistake: None,
             clock_mistake: None,
+            growth: Growth::default(),
             follows_clocks: false,
             forgetful: false,
             seen: Vec::new(),
@@ -179,7 +193,7 @@ impl World {
     }
 
     pub fn identity(&self, bank: usize) -> Identity {
-        identity_of(self.nodes.len(), bank)
+        identity_of(self.nodes[bank].places, bank)
     }
 
     pub fn is_up(&self, bank: usize) -> bool {
@@ -251,6 +265,10 @@ impl World {
         *slot += 1;
         let request = self.mistaken_request(bank, request);
         let request = self.mistaken_reading(bank, request);
+        if let Some(reply) = self.mistaken_value(bank, &request) {
+            self.seen.push(Seen::Reply { bank, caller, reply });
+            return caller;
+        }
         let past = request.tx().and_then(|tx| self.past(bank, tx));
         self.input(bank, &Input::Request { caller, origin, request, waited_us, past });
         caller
@@ -359,7 +377,7 @@ impl World {
 
     /// Another journal lies where this bank's was.
     pub fn replace_journal(&mut self, bank: usize, journal: Vec<Record>) {
-        let shadow = Core::new(self.identity(bank));
+        let shadow = self.core_of(bank);
         let node = &mut self.nodes[bank];
         node.shadow = shadow;
         node.past.clear();
@@ -391,11 +409,12 @@ impl World {
         if core.stopped().is_some() {
             return;
         }
-        if core.consortium().is_none() {
+        if core.consortium().is_none_or(|(_, places)| places != identity.places) {
             let record = Record::Consortium { bank: identity.bank, places: identity.places };
             core.apply(&record);
             if let Some(disk) = &mut node.disk {
-                assert!(disk.write(1, std::slice::from_ref(&record)), "a new disk works");
+                let seq = core.seq();
+                assert!(disk.write(seq, std::slice::from_ref(&record)), "a new disk works");
             }
             node.journal.push(record);
             node.made_durable();
@@ -416,7 +435,7 @@ impl World {
         let node = &self.nodes[bank];
         let Some(core) = &node.core else { return };
         core.check_invariants();
-        let mut replayed = Core::new(self.identity(bank));
+        let mut replayed = self.core_of(bank);
         node.journal.iter().for_each(|record| replayed.apply(record));
         assert!(core.same_as(&replayed), "bank {bank} is not what its journal says");
         let restored = Core::from_snapshot(self.identity(bank), &core.to_snapshot()).expect("own snapshot");
@@ -505,6 +524,7 @@ impl World {
     /// A message leaves a bank for another one, over the link if there is any.
     pub fn send(&mut self, from: usize, to: usize, message: Message) {
         let asked = message.asked();
+        self.asks_registers(from, to, &message);
         self.seen.push(Seen::Sent { from, to, message: message.clone() });
         match self.link(from, to) {
             Some(link) => {
