@@ -179,21 +179,23 @@ pub fn client_told(request: &Request) {
 /// The journal has written and synced a file under a passing name.
 #[inline]
 pub fn file_written(name: &str) {
-    file(name, [Step::SegmentWritten, Step::IndexWritten, Step::SnapshotWritten]);
+    file(name, [Step::SegmentWritten, Step::IndexWritten, Step::MergeWritten, Step::SnapshotWritten]);
 }
 
 /// The journal has given a file its own name.
 #[inline]
 pub fn file_named(name: &str) {
-    file(name, [Step::SegmentNamed, Step::IndexNamed, Step::SnapshotNamed]);
+    file(name, [Step::SegmentNamed, Step::IndexNamed, Step::MergeNamed, Step::SnapshotNamed]);
 }
 
 #[inline]
-fn file(name: &str, [segment, index, snapshot]: [Step; 3]) {
+fn file(name: &str, [segment, index, merged, snapshot]: [Step; 4]) {
     if name.starts_with("segment-") {
         step(segment);
     } else if name.starts_with("index-") {
         step(index);
+    } else if name.starts_with("merged-") {
+        step(merged);
     } else if name.starts_with("snapshot-") {
         step(snapshot);
     }

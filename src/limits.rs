@@ -180,8 +180,15 @@ pub const OUTCOMES_IN_MEMORY_MIN: usize = 65_536;
 pub const FIRST_SEGMENT_BYTES: u64 = 1024 * 1024;
 /// A full journal segment's size.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
-/// Files of full segments that stay open, so that an old outcome is found when the process may open no more.
+/// Files of full segments that stay open, and of their indexes, half of them each, so that an old outcome is found when
+/// the process may open no more.
 pub const JOURNAL_FILES_OPEN_MAX: usize = 256;
+/// So many indexes of one tier become one of the next: of each tier a look-up asks fewer than this.
+pub const INDEX_FAN_OUT: u64 = 8;
+/// Memory of the filters of all indexes: 2 bytes an id. Of those that do not fit, the largest, a page is read instead.
+pub const INDEX_FILTER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Entries that a merge of indexes takes at a time: about 1 MiB, written and synced.
+pub const INDEX_MERGE_STEP_ENTRIES: u64 = 64 * 1024;
 /// Where the disk has no room for the next segment, and the one in use has no more than this left, a bank takes
 /// nothing new.
 pub const JOURNAL_LEFT_FOR_NEW_BYTES: u64 = 4 * 1024 * 1024;

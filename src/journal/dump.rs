@@ -2,8 +2,10 @@
 
 use super::JournalError;
 use super::disk::Disk;
+use super::index::not_whole;
 use super::io_error;
 use super::scan::{Scan, Scanned};
+use super::segment::open_of_any_size;
 use crate::bank::io::{Outcome, Seq};
 use crate::bank::record::Record;
 use crate::commit::registers::SetRegister;
@@ -22,10 +24,13 @@ pub struct DumpSummary {
     pub faults: Vec<String>,
     /// The last batch, where it is not whole: its bank was writing it, or stopped while it did.
     pub torn: Option<String>,
+    /// Indexes that are not as they were written. No record is lost by that: their bank makes them again.
+    pub indexes: Vec<String>,
 }
 
 /// Prints every record of the journal in a folder, one line each: number, file and offset, content. Reads only,
-/// so it may run beside the process that writes; goes on after what is damaged, and tells where that is.
+/// so it may run beside the process that writes; goes on after what is damaged, and tells where that is. Looks at every
+/// byte of the indexes, too.
 ///
 /// # Errors
 /// When the folder or a file can't be read, or `out` not written.
@@ -47,6 +52,10 @@ pub fn dump(disk: &dyn Disk, out: &mut impl Write) -> Result<DumpSummary, Journa
         line(disk, out, format_args!("! {torn}"))?;
     }
     summary.torn = torn;
+    // Where the first segment can't be read, its fault was told, and whose indexes they should be is not known.
+    if let Ok(first) = open_of_any_size(disk, 1) {
+        summary.indexes = not_whole(disk, &first.header.journal)?;
+    }
     summary.last = scan.last();
     out.flush().map_err(|error| io_error(disk, "print", "", error))?;
     Ok(summary)

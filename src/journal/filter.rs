@@ -6,10 +6,64 @@
 use super::format::{u64_at, usize_of};
 
 const WORDS_IN_BLOCK: usize = 8;
+/// Bytes of the block that all bits of one id are in.
+pub(super) const BLOCK_BYTES: usize = WORDS_IN_BLOCK * 8;
 const BITS_FOR_ID: usize = 16;
 const PROBES: u32 = 6;
 
-/// The filter of one segment.
+/// How many blocks the filter of so many ids has.
+pub(super) fn blocks_for(ids: u64) -> u64 {
+    ids.saturating_mul(BITS_FOR_ID as u64).div_ceil(BLOCK_BYTES as u64 * 8).max(1)
+}
+
+/// Which of so many blocks has the bits of `hash`: the hash's upper half, scaled. Greater hashes have no earlier block.
+pub(super) fn block_of(hash: u64, blocks: u64) -> u64 {
+    ((hash >> 32) * blocks) >> 32
+}
+
+/// Can `hash` be one of those whose bits are in `block`? "No" is sure.
+pub(super) fn block_may_have(block: &[u8], hash: u64) -> bool {
+    bits(hash).all(|bit| block[bit / 8] & 1 << (bit % 8) != 0)
+}
+
+/// Makes the bytes of a filter out of hashes in ascending order, block by block.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    blocks: u64,
+    /// The block that is being made.
+    at: u64,
+    block: [u8; BLOCK_BYTES],
+}
+
+impl Blocks {
+    /// For so many ids.
+    pub fn new(ids: u64) -> Blocks {
+        Blocks { blocks: blocks_for(ids), at: 0, block: [0; BLOCK_BYTES] }
+    }
+
+    /// Adds `hash`, which is not smaller than the one before; the blocks before its own are put out.
+    pub fn add(&mut self, hash: u64, out: &mut Vec<u8>) {
+        self.go_to(block_of(hash, self.blocks), out);
+        for bit in bits(hash) {
+            self.block[bit / 8] |= 1 << (bit % 8);
+        }
+    }
+
+    /// Puts out the rest.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        self.go_to(self.blocks, out);
+    }
+
+    fn go_to(&mut self, block: u64, out: &mut Vec<u8>) {
+        while self.at < block {
+            out.extend_from_slice(&self.block);
+            self.block = [0; BLOCK_BYTES];
+            self.at += 1;
+        }
+    }
+}
+
+/// The filter of one index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Filter {
     words: Box<[u64]>,
@@ -18,7 +72,7 @@ pub(super) struct Filter {
 impl Filter {
     /// A filter of `hashes`.
     pub fn new(hashes: impl ExactSizeIterator<Item = u64>) -> Filter {
-        let blocks = (hashes.len() * BITS_FOR_ID).div_ceil(WORDS_IN_BLOCK * 64).max(1);
+        let blocks = usize_of(blocks_for(hashes.len() as u64));
         let mut filter = Filter { words: vec![0; blocks * WORDS_IN_BLOCK].into() };
         for hash in hashes {
             let begin = filter.block(hash);
@@ -48,10 +102,14 @@ impl Filter {
         Some(Filter { words: (0..bytes.len() / 8).map(|word| u64_at(bytes, word * 8)).collect() })
     }
 
-    /// Where the block of `hash` begins: the hash's upper half, scaled to the number of blocks.
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> u64 {
+        (self.words.len() * 8) as u64
+    }
+
+    /// Where the block of `hash` begins.
     fn block(&self, hash: u64) -> usize {
-        let blocks = (self.words.len() / WORDS_IN_BLOCK) as u64;
-        usize_of(((hash >> 32) * blocks) >> 32) * WORDS_IN_BLOCK
+        usize_of(block_of(hash, (self.words.len() / WORDS_IN_BLOCK) as u64)) * WORDS_IN_BLOCK
     }
 }
 
@@ -78,6 +136,20 @@ mod tests {
             assert!((0..count).all(|n| filter.may_have(hash(n))));
             let others = (1_000_000..1_100_000).filter(|n| filter.may_have(hash(*n))).count();
             assert!(others < 300, "{others} of 100,000 others pass a filter of {count}");
+            let mut sorted: Vec<u64> = (0..count).map(hash).collect();
+            sorted.sort_unstable();
+            let (mut blocks, mut bytes) = (Blocks::new(count), Vec::new());
+            sorted.iter().for_each(|hash| blocks.add(*hash, &mut bytes));
+            blocks.finish(&mut bytes);
+            assert_eq!(bytes, filter.to_bytes(), "block by block it is the same");
+            let block = |hash| {
+                let begin = usize_of(block_of(hash, blocks_for(count))) * BLOCK_BYTES;
+                &bytes[begin..begin + BLOCK_BYTES]
+            };
+            assert!(
+                (0..count + 1_000).map(hash).all(|n| block_may_have(block(n), n) == filter.may_have(n)),
+                "one block tells what the whole does"
+            );
             assert_eq!(Filter::from_bytes(&filter.to_bytes()), Some(filter));
         }
         assert_eq!(Filter::from_bytes(&[]), None);

@@ -14,6 +14,7 @@
 //! place in it, so that bytes count only where they were written: neither a copy elsewhere, nor what an older
 //! file left on the disk, nor what a client wrote into a transaction can pass for a batch.
 
+use super::index::Span;
 use crate::bank::io::Seq;
 use crate::bank::record::Record;
 use crate::ids::BankId;
@@ -21,7 +22,7 @@ use crc32c::{crc32c, crc32c_append};
 
 /// The newest version of a segment. Format 1 tells neither its size nor its bank.
 pub const SEGMENT_VERSION: u32 = 2;
-/// The newest version of an index and of a snapshot.
+/// The newest version of an index, of a merged index and of a snapshot.
 pub const OTHER_VERSION: u32 = 1;
 /// Bytes before a segment's first batch.
 pub const SEGMENT_HEADER_BYTES: u64 = FILE_HEADER_BYTES as u64;
@@ -39,13 +40,15 @@ const BATCH_MAGIC: &[u8; 4] = b"CBat";
 /// The founding id, which names one journal among all others: random, chosen when it is made.
 pub type JournalId = [u8; 16];
 
-/// The three kinds of files. Their magic ends like PNG's, so that a transfer as text is noticed.
+/// The four kinds of files. Their magic ends like PNG's, so that a transfer as text is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Batches of records.
     Segment,
     /// Where a segment decides which id.
     Index,
+    /// The same of several segments that follow each other.
+    Merged,
     /// A bank as of one record.
     Snapshot,
 }
@@ -55,6 +58,7 @@ impl Kind {
         match self {
             Kind::Segment => b"consorcio.seg\r\n\0",
             Kind::Index => b"consorcio.idx\r\n\0",
+            Kind::Merged => b"consorcio.mix\r\n\0",
             Kind::Snapshot => b"consorcio.sna\r\n\0",
         }
     }
@@ -63,7 +67,7 @@ impl Kind {
     pub fn version(self) -> u32 {
         match self {
             Kind::Segment => SEGMENT_VERSION,
-            Kind::Index | Kind::Snapshot => OTHER_VERSION,
+            Kind::Index | Kind::Merged | Kind::Snapshot => OTHER_VERSION,
         }
     }
 
@@ -72,6 +76,7 @@ impl Kind {
         match self {
             Kind::Segment => "segment",
             Kind::Index => "index",
+            Kind::Merged => "merged index",
             Kind::Snapshot => "snapshot",
         }
     }
@@ -83,7 +88,7 @@ impl Kind {
 pub struct FileHeader {
     /// The journal that the file belongs to.
     pub journal: JournalId,
-    /// The segment's number; a snapshot's is that of the last segment it holds.
+    /// The segment's number; a merged index's is that of its first one, a snapshot's that of the last one it holds.
     pub segment: u64,
     /// A segment's size in bytes, which its file never changes; `None` in format 1 and in other files.
     pub bytes: Option<u64>,
@@ -101,7 +106,7 @@ pub enum BadHeader {
 }
 
 impl FileHeader {
-    /// That of an index or a snapshot.
+    /// That of any file but a segment.
     pub fn new(journal: JournalId, segment: u64) -> FileHeader {
         FileHeader { journal, segment, bytes: None, bank: None }
     }
@@ -161,6 +166,11 @@ impl Salt {
     /// That of one segment of one journal.
     pub fn new(journal: &JournalId, segment: u64) -> Salt {
         Salt(crc32c_append(crc32c(journal), &segment.to_le_bytes()))
+    }
+
+    /// That of the merged index of these segments.
+    pub(super) fn of_span(journal: &JournalId, span: Span) -> Salt {
+        Salt(crc32c_append(Salt::new(journal, span.first).0, &span.last.to_le_bytes()))
     }
 
     /// The checksum of `bytes` that stand at `offset` of the segment.
@@ -298,7 +308,7 @@ pub fn number_in(name: &str, prefix: &str, name_of: fn(u64) -> String) -> Option
 pub(super) fn is_unfinished(name: &str) -> bool {
     name.strip_suffix(".tmp").is_some_and(|name| {
         number_in(name, "segment-", segment_name).is_some()
-            || number_in(name, "index-", index_name).is_some()
+            || Span::named(name).is_some()
             || number_in(name, "snapshot-", snapshot_name).is_some()
     })
 }

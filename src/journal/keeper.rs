@@ -1,17 +1,17 @@
-//! What is done beside the appends: the next segment is zeroed ahead, full ones get their index, snapshots are
-//! made. By two threads, so that a long snapshot never keeps the next segment waiting; or, where everything
+//! What is done beside the appends: the next segment is zeroed ahead, and the history of full ones is kept
+//! (`history`). By two threads, so that a long snapshot never keeps the next segment waiting; or, where everything
 //! must follow from a seed, at once by the appender's own.
 
 use super::disk::{Disk, DiskFile};
 use super::format::{FileHeader, JournalId, Kind, SEGMENT_HEADER_BYTES, segment_name, usize_of};
-use super::index::{Closed, write_index};
-use super::read::Shared;
+use super::history::{History, Order};
+use super::index::Closed;
+use super::shared::Shared;
 use super::{JournalError, Options, io_error, snapshot, sync_error, write_error};
 use crate::bank::io::Seq;
 use crate::crash;
 use crate::limits::SEGMENT_RETRY_MS;
 use crate::threads::{END_WITHIN, join_within};
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, PoisonError};
@@ -39,13 +39,13 @@ pub(super) struct Keeper {
 }
 
 enum Mode {
-    Inline(History),
+    Inline(Box<History>),
     Threads(Threads),
 }
 
 struct Threads {
     /// `None` only while it is dropped.
-    orders: Option<(Sender<u64>, Sender<Closed>)>,
+    orders: Option<(Sender<u64>, Sender<Order>)>,
     prepared: Receiver<Prepared>,
     handles: Vec<JoinHandle<()>>,
 }
@@ -54,17 +54,12 @@ impl Keeper {
     /// Starts the helpers. `snapshot_segment` is the last segment that the newest snapshot holds.
     pub fn new(shared: Arc<Shared>, options: Options, snapshot_segment: u64) -> Result<Keeper, JournalError> {
         let stop = Arc::new(AtomicBool::new(false));
-        let history = History {
-            shared: Arc::clone(&shared),
-            options: options.clone(),
-            stop: Arc::clone(&stop),
-            waiting: VecDeque::new(),
-            snapshot_segment,
-        };
+        let mut history = History::new(&shared, &options, &stop, snapshot_segment);
         let mode = if options.threads {
             Mode::Threads(start_threads(&shared, &options, &stop, history)?)
         } else {
-            Mode::Inline(history)
+            history.settle();
+            Mode::Inline(Box::new(history))
         };
         Ok(Keeper { shared, options, stop, prepared: None, mode })
     }
@@ -138,11 +133,14 @@ impl Keeper {
     /// Hands over a segment that is full.
     pub fn closed(&mut self, closed: Closed) {
         match &mut self.mode {
-            Mode::Inline(history) => history.take(closed),
+            Mode::Inline(history) => {
+                history.take(closed);
+                history.settle();
+            }
             Mode::Threads(threads) => {
                 if let Some((_, history)) = &threads.orders {
                     // Without its thread nothing more is indexed: memory keeps the outcomes.
-                    let _gone = history.send(closed);
+                    let _gone = history.send(Order::Closed(closed));
                 }
             }
         }
@@ -163,6 +161,7 @@ impl Drop for Keeper {
         self.stop.store(true, Ordering::Relaxed);
         if let Mode::Threads(threads) = &mut self.mode {
             threads.orders = None;
+            *self.shared.wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
             for handle in threads.handles.drain(..) {
                 // A panic there has been told by its own message.
                 join_within(handle, END_WITHIN);
@@ -255,11 +254,12 @@ fn start_threads(
     shared: &Arc<Shared>,
     options: &Options,
     stop: &Arc<AtomicBool>,
-    mut history: History,
+    history: History,
 ) -> Result<Threads, JournalError> {
     let (prepare, prepare_orders) = channel::<u64>();
     let (prepared, prepared_here) = channel();
-    let (closed, closed_orders) = channel::<Closed>();
+    let (closed, history_orders) = channel::<Order>();
+    *shared.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(closed.clone());
     let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new()
             .name(name.into())
@@ -275,10 +275,7 @@ fn start_threads(
         "journal-history",
         Box::new(move || {
             give_way();
-            // What is full when the journal is closed still gets its index; a snapshot can wait.
-            for closed in closed_orders {
-                history.take(closed);
-            }
+            history.keep(&history_orders);
         }),
     )?;
     let handles = vec![preparing, keeping];
@@ -374,48 +371,4 @@ pub(super) fn unless_stopped(stop: &AtomicBool) -> Result<(), JournalError> {
         return Err(JournalError::Stopped("the journal was closed".into()));
     }
     Ok(())
-}
-
-/// Indexes and snapshots of full segments.
-struct History {
-    shared: Arc<Shared>,
-    options: Options,
-    stop: Arc<AtomicBool>,
-    /// Full segments without an index; more than one only after a failure.
-    waiting: VecDeque<Closed>,
-    snapshot_segment: u64,
-}
-
-impl History {
-    fn take(&mut self, closed: Closed) {
-        self.waiting.push_back(closed);
-        while let Some(closed) = self.waiting.front_mut() {
-            match write_index(self.shared.disk.as_ref(), &self.shared.journal, closed) {
-                Ok(index) => self.shared.add(index),
-                Err(error) => {
-                    (self.shared.notice)(&format!(
-                        "no index for segment {} yet, memory keeps its outcomes: {error}",
-                        closed.segment
-                    ));
-                    return;
-                }
-            }
-            self.waiting.pop_front();
-        }
-        self.snapshot_when_due();
-    }
-
-    fn snapshot_when_due(&mut self) {
-        let Some(replica) = &self.options.replica else { return };
-        let full = self.shared.indexed_segments();
-        let due = self.options.snapshot_after_segments;
-        if due == 0 || full - self.snapshot_segment < due || self.stop.load(Ordering::Relaxed) {
-            return;
-        }
-        match snapshot::make(&self.shared, replica, &self.stop) {
-            Ok(_) => self.snapshot_segment = full,
-            Err(_) if self.stop.load(Ordering::Relaxed) => {}
-            Err(error) => (self.shared.notice)(&format!("no snapshot of {full} segments: {error}")),
-        }
-    }
 }

@@ -1,11 +1,11 @@
 //! The journal: the truth, on disk.
 //!
 //! An append-only, checksummed log of [`Record`]s in segments, one write and one sync for each batch. Beside
-//! each segment that is full stands an index, so that the outcome of any old transaction is found; snapshots
+//! the segments that are full stand indexes, so that the outcome of any old transaction is found; snapshots
 //! bound what a start reads. `docs` of the bytes: [`mod@format`]. What a record means is the bank's business.
 //!
-//! Files of one folder: `segment-<number>`, `index-<number>`, `snapshot-<last record>`, `lock`; one of these with
-//! `.tmp` behind it was never finished. A file gets its name only after it is whole and synced. Files with other
+//! Files of one folder: `segment-<number>`, `index-<number>`, `merged-<first segment>-<last>`, `snapshot-<last record>`,
+//! `lock`; one of these with `.tmp` behind it was never finished. A file gets its name only after it is whole and synced. Files with other
 //! names are left alone.
 //!
 //! Three parts are handed out by [`open`]: the [`Appender`], owned by the thread that syncs; the [`Reader`],
@@ -17,11 +17,13 @@
 
 mod append;
 mod batch;
+mod cover;
 pub mod disk;
 mod dump;
 mod files;
 mod filter;
 pub mod format;
+mod history;
 mod index;
 mod keeper;
 mod mem_disk;
@@ -30,6 +32,7 @@ mod recover;
 mod replica;
 mod scan;
 mod segment;
+mod shared;
 mod snapshot;
 mod walk;
 
@@ -38,7 +41,7 @@ pub use batch::Batch;
 pub use disk::{Disk, DiskFile, FileDisk, FolderError};
 pub use dump::{DumpSummary, dump};
 pub use mem_disk::{Faults, MemDisk};
-pub use read::{Reader, Room};
+pub use read::{LookupCost, Reader, Room};
 pub use recover::{Recovered, TornTail, open};
 pub use replica::{BankReplica, MakeReplica, Replica};
 pub use scan::{Scan, Scanned, is_in, owner};
@@ -66,6 +69,8 @@ pub struct Options {
     /// Whether next segments, indexes and snapshots are made by threads of their own, or by the appender's
     /// (for tests and simulators, where the order of everything on disk must follow from the seed).
     pub threads: bool,
+    /// What the indexes of full segments may take of memory and time.
+    pub index: IndexBounds,
     /// The id of a journal that is made; random where none is given.
     pub new_id: Option<format::JournalId>,
     /// Told what went wrong beside the appends: an index or snapshot that could not be made. The journal goes on.
@@ -83,8 +88,27 @@ impl Default for Options {
             snapshot_after_segments: 2,
             replica: None,
             threads: true,
+            index: IndexBounds::default(),
             new_id: None,
             notice: Arc::new(|_| {}),
+        }
+    }
+}
+
+/// Bounds on indexes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexBounds {
+    /// Memory of filters; those that do not fit are asked on disk.
+    pub filter_bytes_max: u64,
+    /// Entries that a merge takes at a time, before whatever else waits gets its turn.
+    pub merge_step_entries: u64,
+}
+
+impl Default for IndexBounds {
+    fn default() -> IndexBounds {
+        IndexBounds {
+            filter_bytes_max: limits::INDEX_FILTER_BYTES_MAX,
+            merge_step_entries: limits::INDEX_MERGE_STEP_ENTRIES,
         }
     }
 }

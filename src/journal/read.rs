@@ -1,44 +1,30 @@
 //! Looking up old outcomes in full segments.
 
+use super::JournalError;
 use super::batch::Batch;
-use super::disk::Disk;
-use super::files::OpenFiles;
-use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name};
-use super::index::{IdHash, Index, Look, read_closed, write_index};
-use super::{JournalError, Notice};
+use super::shared::Shared;
 use crate::bank::io::Seq;
 use crate::bank::record::Record;
 use crate::ids::TxId;
-use crate::limits::{
-    JOURNAL_FILES_OPEN_MAX, JOURNAL_LEFT_FOR_NEW_BYTES, JOURNAL_LEFT_FOR_UNKNOWN_BYTES,
-    OUTCOME_BATCH_BYTES_MAX,
-};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use crate::limits::{JOURNAL_LEFT_FOR_NEW_BYTES, JOURNAL_LEFT_FOR_UNKNOWN_BYTES, OUTCOME_BATCH_BYTES_MAX};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Finds what full segments decide; cheap to clone, and usable while the appender works.
 #[derive(Clone)]
 pub struct Reader(Arc<Shared>);
 
-/// What the appender, its threads and the readers share.
-pub(super) struct Shared {
-    pub disk: Arc<dyn Disk>,
-    pub journal: JournalId,
-    pub notice: Notice,
-    /// One snapshot at a time.
-    pub snapshot: Mutex<()>,
-    hash: IdHash,
-    /// Those of segments 1, 2, 3, …
-    indexes: RwLock<Vec<Arc<Index>>>,
-    indexed: AtomicU64,
-    /// Files of full segments and their indexes.
-    pub files: OpenFiles,
-    /// Bytes that are left in the segment in use.
-    pub left: AtomicU64,
-    /// The next segment could not be made.
-    pub no_next: AtomicBool,
-    /// The newest segment that is or was in use: nobody may make it again. Held while a segment is made.
-    pub taken: Mutex<u64>,
+/// What look-ups cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LookupCost {
+    /// Filters that were asked, in memory and on disk.
+    pub filters: u64,
+    /// Pages of indexes that were read, those of filters on disk among them.
+    pub pages: u64,
+    /// Indexes that there are.
+    pub indexes: usize,
+    /// Memory of their filters.
+    pub filter_bytes: u64,
 }
 
 /// What a journal has room for.
@@ -58,36 +44,28 @@ impl Reader {
     }
 
     /// The record that decides `tx` ([`Record::decides`]), if it stands in a full segment that has its index.
-    /// Where it does not, this costs no read but for about one in a thousand segments.
+    ///
+    /// Asks a filter of each index, of which there are fewer than 8 a tier, and as many tiers as the number of full
+    /// segments has digits to the base 8. Where the id is not there, this costs no read but for about one in a thousand
+    /// of the indexes whose filter is in memory, and one page of each of the others.
     ///
     /// # Errors
-    /// When a file can't be read or the record is damaged.
+    /// When a file can't be read, or the record or a merged index is damaged.
     pub fn lookup(&self, tx: &TxId) -> Result<Option<Record>, JournalError> {
-        let hash = self.0.hash.of(tx);
-        let mut before = usize::MAX;
-        while let Some((at, index)) = self.0.newest_with(hash, before) {
-            let mut look = index.look(&self.0.files, tx)?;
-            if matches!(look, Look::IndexBad) {
-                look = self.0.rebuild(at, &index)?.look(&self.0.files, tx)?;
-            }
-            match look {
-                Look::Found(record) => return Ok(Some(record)),
-                Look::Not => before = at,
-                Look::IndexBad => {
-                    return Err(JournalError::Damaged {
-                        file: super::place(self.0.disk.as_ref(), &super::format::index_name(index.segment)),
-                        offset: 0,
-                        why: "the index was made anew and can't be read".into(),
-                    });
-                }
-            }
-        }
-        Ok(None)
+        self.0.find(tx)
+    }
+
+    /// What look-ups have cost since the journal was opened, and what the indexes cost now.
+    pub fn cost(&self) -> LookupCost {
+        let (filters, pages) = self.0.costs();
+        let indexes = self.0.indexes();
+        let filter_bytes = indexes.iter().map(|index| index.kept_bytes()).sum();
+        LookupCost { filters, pages, indexes: indexes.len(), filter_bytes }
     }
 
     /// Records up to this one are in full segments that have their index: memory may forget what they decide.
     pub fn indexed_up_to(&self) -> Seq {
-        self.0.indexed.load(Ordering::Acquire)
+        self.0.indexed()
     }
 
     /// What there is room for, with so many undecided transactions. While the next segment is there, or is being
@@ -115,71 +93,5 @@ impl Reader {
     /// An empty batch for this journal.
     pub fn batch(&self) -> Batch {
         Batch::new(&self.0.journal)
-    }
-}
-
-impl Shared {
-    pub fn new(disk: Arc<dyn Disk>, journal: JournalId, notice: Notice, indexes: Vec<Index>) -> Shared {
-        let indexed = indexes.last().map_or(0, |index| index.last);
-        let files = OpenFiles::new(Arc::clone(&disk), JOURNAL_FILES_OPEN_MAX);
-        indexes.iter().rev().take(JOURNAL_FILES_OPEN_MAX / 2).for_each(|index| files.keep(index.segment));
-        Shared {
-            files,
-            left: AtomicU64::new(u64::MAX),
-            no_next: AtomicBool::new(false),
-            taken: Mutex::new(0),
-            disk,
-            journal,
-            notice,
-            snapshot: Mutex::new(()),
-            hash: IdHash::new(&journal),
-            indexes: RwLock::new(indexes.into_iter().map(Arc::new).collect()),
-            indexed: AtomicU64::new(indexed),
-        }
-    }
-
-    /// Adds the index of the next full segment.
-    pub fn add(&self, index: Index) {
-        let last = index.last;
-        self.files.keep(index.segment);
-        self.indexes.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(index));
-        self.indexed.store(last, Ordering::Release);
-    }
-
-    /// How many full segments have their index: 1, 2, … up to this one.
-    pub fn indexed_segments(&self) -> u64 {
-        self.indexes.read().unwrap_or_else(PoisonError::into_inner).len() as u64
-    }
-
-    /// The newest index before place `before` whose filter lets `hash` by.
-    fn newest_with(&self, hash: u64, before: usize) -> Option<(usize, Arc<Index>)> {
-        let indexes = self.indexes.read().unwrap_or_else(PoisonError::into_inner);
-        let before = before.min(indexes.len());
-        let at = indexes[..before].iter().rposition(|index| index.may_have(hash))?;
-        Some((at, Arc::clone(&indexes[at])))
-    }
-
-    /// Makes a damaged index again from its segment. What it held must all be there: a segment that ends too early
-    /// would make of a decided id an unknown one.
-    fn rebuild(&self, at: usize, before: &Index) -> Result<Arc<Index>, JournalError> {
-        let segment = before.segment;
-        (self.notice)(&format!("the index of segment {segment} is damaged and is made again"));
-        let disk = self.disk.as_ref();
-        let mut closed = read_closed(disk, &self.journal, segment)?;
-        if (closed.first, closed.last, closed.entries.len()) != (before.first, before.last, before.entries())
-        {
-            return Err(JournalError::Damaged {
-                file: super::place(disk, &segment_name(segment)),
-                offset: SEGMENT_HEADER_BYTES,
-                why: format!(
-                    "it holds records {} to {} now, and held {} to {} when its index was made",
-                    closed.first, closed.last, before.first, before.last
-                ),
-            });
-        }
-        let index = Arc::new(write_index(disk, &self.journal, &mut closed)?);
-        self.files.forget_index(segment);
-        self.indexes.write().unwrap_or_else(PoisonError::into_inner)[at] = Arc::clone(&index);
-        Ok(index)
     }
 }

@@ -3,18 +3,17 @@
 //! How those two are told apart: `walk.rs`.
 
 use super::append::{Appender, Current};
+use super::cover::Cover;
 use super::disk::Disk;
-use super::format::{
-    JournalId, SEGMENT_HEADER_BYTES, index_name, is_unfinished, number_in, segment_name, snapshot_name,
-    usize_of,
-};
-use super::index::{Closed, Index, load_index, read_closed, write_index};
+use super::format::{JournalId, SEGMENT_HEADER_BYTES, is_unfinished, number_in, segment_name, snapshot_name};
+use super::index::{Span, last_indexed};
 use super::keeper::{Keeper, Prepared, prepare_segment};
-use super::read::Shared;
 use super::segment::{old_sizes, open_of_any_size, open_segment};
+use super::shared::Shared;
 use super::walk::Walk;
 use super::{JournalError, Options, Reader, Replica, io_error, place, snapshot};
 use crate::bank::io::Seq;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -96,18 +95,16 @@ pub fn open(
     let journal = check_headers(disk.as_ref(), segments, &options)?;
     let mut told = Recovered::default();
     let from = restore(disk.as_ref(), &journal, &names, replica, &mut told)?;
-    let mut indexes = load_indexes(disk.as_ref(), &journal, &from, segments, &mut told)?;
     let mut walk = Walk::new(disk.as_ref(), &journal, &from);
     walk.read_all(from.segment + 1, segments, &names, replica, &mut told)?;
-    for closed in &mut walk.closed {
-        indexes.push(load_or_write(disk.as_ref(), &journal, &names, closed, &mut told)?);
-    }
+    let cover = Cover::new(disk.as_ref(), &journal, &names, &from, &mut walk.closed);
+    let indexes = cover.find(options.index.filter_bytes_max, &mut told)?;
     walk.rewrite_last()?;
     told.segments = walk.current.number;
     told.last = walk.last;
     let Walk { current, last, .. } = walk;
     let next_is_there = current.number < segments;
-    let shared = Arc::new(Shared::new(Arc::clone(&disk), journal, Arc::clone(&options.notice), indexes));
+    let shared = Arc::new(Shared::new(Arc::clone(&disk), journal, &options, indexes));
     let mut keeper = Keeper::new(shared, options, from.segment)?;
     if next_is_there {
         keeper.already_prepared(open_prepared(disk.as_ref(), current.number + 1)?);
@@ -130,7 +127,7 @@ fn create(disk: Arc<dyn Disk>, options: Options) -> Result<(Appender, Reader, Re
             io_error(disk.as_ref(), "choose an id for", "", std::io::Error::other(error.to_string()))
         })?;
     }
-    let shared = Arc::new(Shared::new(disk, journal, Arc::clone(&options.notice), Vec::new()));
+    let shared = Arc::new(Shared::new(disk, journal, &options, Vec::new()));
     let segment = prepare_segment(&shared, &options, 1, 0, &AtomicBool::new(false))?;
     let mut keeper = Keeper::new(shared, options, 0)?;
     keeper.prepare(2);
@@ -147,17 +144,17 @@ fn open_prepared(disk: &dyn Disk, number: u64) -> Result<Prepared, JournalError>
 
 /// How many segments there are: all from 1 on, or one is missing.
 fn count_segments(disk: &dyn Disk, names: &[String]) -> Result<u64, JournalError> {
-    let numbers = |prefix, name_of| names.iter().filter_map(move |name| number_in(name, prefix, name_of));
-    let segments = numbers("segment-", segment_name).max().unwrap_or(0);
-    let is_there = |number: &u64| names.contains(&segment_name(*number));
-    if let Some(missing) = (1..=segments).find(|number| !is_there(number)) {
+    let numbers = names.iter().filter_map(|name| number_in(name, "segment-", segment_name));
+    let there: BTreeSet<u64> = numbers.collect();
+    let segments = there.last().copied().unwrap_or(0);
+    if let Some(missing) = (1..=segments).find(|number| !there.contains(number)) {
         let why = format!("though {} is there", segment_name(segments));
         return Err(JournalError::Missing { file: place(disk, &segment_name(missing)), why });
     }
-    let index = numbers("index-", index_name).max().filter(|number| *number > segments);
+    let index = last_indexed(names).filter(|span| span.last > segments);
     let orphan =
         if segments == 0 { snapshot::among(names).first().map(|seq| snapshot_name(*seq)) } else { None };
-    if let Some(proof) = index.map(index_name).or(orphan) {
+    if let Some(proof) = index.map(Span::name).or(orphan) {
         let why = format!("though {proof} is there");
         return Err(JournalError::Missing { file: place(disk, &segment_name(segments + 1)), why });
     }
@@ -206,70 +203,4 @@ fn restore(
         });
     }
     Ok(from)
-}
-
-/// The indexes of the segments that a snapshot spares the walk.
-fn load_indexes(
-    disk: &dyn Disk,
-    journal: &JournalId,
-    from: &From,
-    segments: u64,
-    told: &mut Recovered,
-) -> Result<Vec<Index>, JournalError> {
-    let mut indexes = Vec::with_capacity(usize_of(segments));
-    let mut last = 0;
-    for number in 1..=from.segment {
-        let fits = |index: &Index| index.first == last + 1;
-        let index = match load_index(disk, journal, number)?.filter(fits) {
-            Some(index) => index,
-            None => {
-                told.warnings.push(made_again(disk, number));
-                write_index(disk, journal, &mut read_closed(disk, journal, number)?)?
-            }
-        };
-        if !fits(&index) {
-            return Err(JournalError::Damaged {
-                file: place(disk, &segment_name(number)),
-                offset: SEGMENT_HEADER_BYTES,
-                why: format!("it begins with record {} where {} was due", index.first, last + 1),
-            });
-        }
-        last = index.last;
-        indexes.push(index);
-    }
-    if last != from.seq {
-        return Err(JournalError::Damaged {
-            file: place(disk, &segment_name(from.segment)),
-            offset: SEGMENT_HEADER_BYTES,
-            why: format!("it ends with record {last}, but the snapshot of it with {}", from.seq),
-        });
-    }
-    Ok(indexes)
-}
-
-fn made_again(disk: &dyn Disk, number: u64) -> String {
-    format!("{}: missing or damaged, made again from its segment", place(disk, &index_name(number)))
-}
-
-/// The index of a full segment that was read just now.
-fn load_or_write(
-    disk: &dyn Disk,
-    journal: &JournalId,
-    names: &[String],
-    closed: &mut Closed,
-    told: &mut Recovered,
-) -> Result<Index, JournalError> {
-    let fits = |index: &Index| {
-        index.first == closed.first && index.last == closed.last && index.entries() == closed.entries.len()
-    };
-    match load_index(disk, journal, closed.segment)?.filter(fits) {
-        Some(index) => Ok(index),
-        None => {
-            // One that is missing was not made yet when the process stopped.
-            if names.contains(&index_name(closed.segment)) {
-                told.warnings.push(made_again(disk, closed.segment));
-            }
-            write_index(disk, journal, closed)
-        }
-    }
 }

@@ -12,9 +12,9 @@ use super::format::{
     u64_at, usize_of,
 };
 use super::keeper::{unless_stopped, write_whole};
-use super::read::Shared;
 use super::replica::MakeReplica;
 use super::segment::{Found, open_segment};
+use super::shared::Shared;
 use super::{JournalError, Replica, io_error, place};
 use crate::bank::io::Seq;
 use std::sync::PoisonError;

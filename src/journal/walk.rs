@@ -6,10 +6,8 @@
 //! was durable once.
 
 use super::disk::Disk;
-use super::format::{
-    JournalId, SEGMENT_HEADER_BYTES, index_name, number_in, segment_name, snapshot_name, usize_of,
-};
-use super::index::{Closed, Entry, IdHash, note_decided};
+use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name, snapshot_name, usize_of};
+use super::index::{Closed, Entry, IdHash, Span, last_indexed, note_decided};
 use super::recover::{From, Recovered, TornTail};
 use super::segment::{Bad, Found, SegmentReader, open_segment};
 use super::{JournalError, Replica, place, snapshot, sync_error, write_error};
@@ -200,12 +198,12 @@ impl<'a> Walk<'a> {
     /// the first batch of the next one is synced.
     fn refuse_if_too_early(&self, names: &[String]) -> Result<(), JournalError> {
         let (number, empty) = (self.current.number, self.current.is_empty());
-        let index = names.iter().filter_map(|name| number_in(name, "index-", index_name)).max();
-        let index = index.filter(|index| *index >= number || (empty && *index + 1 == number));
+        let index = last_indexed(names);
+        let index = index.filter(|index| index.last >= number || (empty && index.last + 1 == number));
         let snapshot = snapshot::among(names).first().copied();
         let snapshot =
             snapshot.filter(|seq| *seq > self.last || (self.last_batch.is_none() && *seq == self.last));
-        let Some(proof) = index.map(index_name).or(snapshot.map(snapshot_name)) else { return Ok(()) };
+        let Some(proof) = index.map(Span::name).or(snapshot.map(snapshot_name)) else { return Ok(()) };
         Err(JournalError::Damaged {
             file: place(self.disk, &segment_name(number)),
             offset: self.current.end,

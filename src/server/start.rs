@@ -93,6 +93,13 @@ fn print_journal(dir: &Path) -> anyhow::Result<u8> {
             "{torn}; it was being written when this was read or when its bank stopped, and nothing in it was promised"
         ));
     }
+    for name in &dumped.indexes {
+        let place = dir.join(name);
+        tell(&format!(
+            "{}: this index is damaged; no record is lost by that, the bank makes it again from the segments",
+            place.display()
+        ));
+    }
     let (records, last) = (dumped.records, dumped.last);
     let found = format!("{}: {records} records, the last one is number {last}", dir.display());
     match &dumped.faults[..] {

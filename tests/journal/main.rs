@@ -8,6 +8,7 @@ mod crash;
 mod damage;
 mod files;
 mod first_format;
+mod history;
 mod lookups;
 mod snapshots;
 mod support;

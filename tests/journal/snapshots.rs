@@ -116,7 +116,10 @@ fn a_journal_shorter_than_its_snapshot_is_refused() {
     appender.close().unwrap();
     let newest: u64 = snapshots(&disk)[1].trim_start_matches("snapshot-").parse().unwrap();
     // The first segment after it is as if it had never been written.
-    let after = (1u64..).take_while(|n| !disk.get(&format!("index-{n:010}")).is_empty()).last().unwrap() + 1;
+    let names = disk.list().unwrap();
+    let indexes = names.iter().filter(|name| name.starts_with("index-") || name.starts_with("merged-"));
+    let indexed = indexes.map(|name| name[name.len() - 10..].parse::<u64>().unwrap()).max();
+    let after = indexed.unwrap() + 1;
     let name = format!("segment-{after:010}");
     let mut bytes = disk.get(&name);
     bytes[64..].fill(0);

@@ -10,6 +10,7 @@ use consorcio::crash::{Kind, Point, Stage};
 const CASES: &str = "
 keeps         fill          bank 0: segment-rolled=C segment-written=C segment-named=C index-written=C index-named=C
 keeps         fill          bank 0: snapshot-written=C snapshot-named=C
+keeps         merges        bank 0: merge-written=C merge-named=C merge-used=C merge-removed=C merge-removed:5=C
 keeps         registers     bank 1: received-client=C client=C replying-registration=C replied-registration=C
 keeps         registers     bank 1: received-account=C account=C
 keeps         cut           bank 1: received-snapshot=C clock=C replying-cut=C replied-cut=C

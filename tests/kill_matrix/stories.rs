@@ -5,6 +5,7 @@ mod asked;
 mod driven;
 mod lives;
 mod outside;
+mod past;
 
 use crate::cases::Case;
 use crate::support::{Wire, wait_until};
@@ -64,6 +65,8 @@ pub enum Story {
     RestartShort,
     /// Bank 0 voted OK, as bank 1 did, and gets so much to write that it fills segments.
     Fill,
+    /// The same, where these segments are the last of as many as are merged.
+    Merges,
     /// Both voted OK, and one registers a client and opens an account.
     Registers,
     /// Both voted OK, and `cliente` registers a client.
@@ -108,6 +111,7 @@ const NAMES: &[(&str, Story)] = &[
     ("restart", Story::Restart),
     ("restart-short", Story::RestartShort),
     ("fill", Story::Fill),
+    ("merges", Story::Merges),
     ("registers", Story::Registers),
     ("joins", Story::Joins),
     ("asks", Story::Asks),
@@ -132,7 +136,7 @@ impl Story {
 
     /// Does it count on how full the journals are, or on the list?
     pub fn wants_fresh_banks(self) -> bool {
-        [Story::Fill, Story::Grows].contains(&self)
+        [Story::Fill, Story::Merges, Story::Grows].contains(&self)
     }
 
     /// Are the banks afterwards not as others want them?
@@ -170,6 +174,7 @@ pub fn run(town: &mut Town, case: &Case) -> (Outcome, Told) {
         Story::Restart => lives::restart(town, case, &effect, &[0, 1]),
         Story::RestartShort => lives::restart(town, case, &effect, &[0]),
         Story::Fill => lives::fill(town, case, &effect),
+        Story::Merges => past::merges(town, case, &effect),
         Story::Registers => lives::registers(town, case, &effect),
         Story::Cut => lives::cut(town, case, &effect),
         Story::CutWaits => lives::cut_waits(town, case, &effect),
@@ -196,6 +201,7 @@ fn effect(case: &Case) -> Effect {
         | Story::Restart
         | Story::RestartShort
         | Story::Fill
+        | Story::Merges
         | Story::Registers
         | Story::Joins
         | Story::Asks

@@ -260,7 +260,11 @@ impl Disk {
     /// Segments that are full.
     pub fn full_segments(&self) -> u64 {
         let names = self.memory.list().unwrap_or_default();
-        names.iter().filter(|name| name.starts_with("index-")).count() as u64
+        let last = |name: &String| {
+            let is_index = name.starts_with("index-") || name.starts_with("merged-");
+            is_index.then(|| name[name.len().saturating_sub(10)..].parse().ok()).flatten()
+        };
+        names.iter().filter_map(last).max().unwrap_or(0)
     }
 
     /// Records up to this one are found by the index.

@@ -30,6 +30,12 @@ pub fn fill(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     // Else it may still be made when the bank begins to wait for its death.
     let data = town.data(victim);
     wait_until("the second segment", || data.join("segment-0000000002").exists().then_some(()));
+    write_until_death(town, case, effect)
+}
+
+/// Both voted OK, and one writes until it dies.
+pub fn write_until_death(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+    let victim = case.bank();
     town.arm(case);
     let _open = all_vote(town, &[0, 1], case, effect);
     // Bytes of a transaction are kept as they came, blanks included.

@@ -1,0 +1,264 @@
+//! What is done with full segments: each gets its index, eight indexes become one, damaged ones are made again, and
+//! snapshots are made.
+//!
+//! An index comes first, for until it is there memory keeps the outcomes. Merges and repairs go on in pieces, whenever
+//! nothing else waits; who drives them, a thread or the appender's own, decides when.
+
+use super::index::{Closed, Halt, Index, Merge, Repair, Span, due, write_index};
+use super::shared::{List, Shared};
+use super::{Options, snapshot};
+use crate::crash::{self, Step};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+/// What the thread that keeps the history is woken for.
+pub(super) enum Order {
+    /// A segment is full.
+    Closed(Closed),
+    /// There is an index to make again.
+    Look,
+}
+
+/// Indexes and snapshots of full segments.
+pub(super) struct History {
+    shared: Arc<Shared>,
+    options: Options,
+    stop: Arc<AtomicBool>,
+    /// Full segments without an index; more than one only after a failure.
+    waiting: VecDeque<Closed>,
+    snapshot_segment: u64,
+    /// What is under way.
+    work: Option<Work>,
+    /// A merge failed: none is tried again before the next segment is full.
+    paused: bool,
+    /// Indexes that can't be made again, for their segments can't be read.
+    lost: BTreeSet<Span>,
+}
+
+enum Work {
+    Merge(Box<Merge>, List),
+    Repair(Repair),
+}
+
+impl History {
+    /// `snapshot_segment` is the last segment that the newest snapshot holds.
+    pub fn new(
+        shared: &Arc<Shared>,
+        options: &Options,
+        stop: &Arc<AtomicBool>,
+        snapshot_segment: u64,
+    ) -> History {
+        History {
+            shared: Arc::clone(shared),
+            options: options.clone(),
+            stop: Arc::clone(stop),
+            waiting: VecDeque::new(),
+            snapshot_segment,
+            work: None,
+            paused: false,
+            lost: BTreeSet::new(),
+        }
+    }
+
+    /// Does what is ordered, and merges and repairs meanwhile, until nobody orders any more. What is full then still
+    /// gets its index; the rest can wait for the next start.
+    pub fn keep(mut self, orders: &Receiver<Order>) {
+        loop {
+            let order = if self.has_work() {
+                match orders.try_recv() {
+                    Ok(order) => Some(order),
+                    Err(TryRecvError::Empty) => None,
+                    Err(TryRecvError::Disconnected) => break,
+                }
+            } else {
+                match orders.recv() {
+                    Ok(order) => Some(order),
+                    Err(_) => break,
+                }
+            };
+            match order {
+                Some(Order::Closed(closed)) => self.take(closed),
+                Some(Order::Look) => {}
+                None => self.work(),
+            }
+        }
+        self.give_up();
+    }
+
+    /// Does all that there is to do now.
+    pub fn settle(&mut self) {
+        while self.has_work() {
+            self.work();
+        }
+    }
+
+    /// A segment is full.
+    pub fn take(&mut self, closed: Closed) {
+        self.paused = false;
+        self.waiting.push_back(closed);
+        while let Some(closed) = self.waiting.front_mut() {
+            match write_index(self.shared.disk.as_ref(), &self.shared.journal, closed) {
+                Ok(index) => self.shared.add(index),
+                Err(error) => {
+                    (self.shared.notice)(&format!(
+                        "no index for segment {} yet, memory keeps its outcomes: {error}",
+                        closed.segment
+                    ));
+                    return;
+                }
+            }
+            self.waiting.pop_front();
+        }
+        self.snapshot_when_due();
+    }
+
+    fn snapshot_when_due(&mut self) {
+        let Some(replica) = &self.options.replica else { return };
+        let full = self.shared.indexed_segments();
+        let due = self.options.snapshot_after_segments;
+        if due == 0 || full - self.snapshot_segment < due || self.stop.load(Ordering::Relaxed) {
+            return;
+        }
+        match snapshot::make(&self.shared, replica, &self.stop) {
+            Ok(_) => self.snapshot_segment = full,
+            Err(_) if self.stop.load(Ordering::Relaxed) => {}
+            Err(error) => (self.shared.notice)(&format!("no snapshot of {full} segments: {error}")),
+        }
+    }
+
+    /// Is there anything to merge or to make again? Looks over the indexes.
+    fn has_work(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed) && (self.work.is_some() || self.next().is_some())
+    }
+
+    /// What is to be done next: the damaged index of these segments is to be made again, or these are to be merged.
+    /// Nothing where the disk has no room for the next segment, for what there is is that one's.
+    fn next(&self) -> Option<Next> {
+        if self.shared.no_next.load(Ordering::Acquire) {
+            return None;
+        }
+        let damaged = self.shared.damaged();
+        if let Some(span) = damaged.difference(&self.lost).next() {
+            return Some(Next::Repair(*span));
+        }
+        if self.paused {
+            return None;
+        }
+        let list = self.shared.indexes();
+        let spans: Vec<Span> = list.iter().map(|index| index.span).collect();
+        let group = due(&spans, |span| damaged.contains(&span))?;
+        Some(Next::Merge(Arc::new(list[group].to_vec())))
+    }
+
+    /// Does one piece of it.
+    fn work(&mut self) {
+        let disk = self.shared.disk.as_ref();
+        let work = match self.work.take() {
+            Some(work) => Ok(work),
+            None => match self.next() {
+                Some(Next::Merge(inputs)) => Merge::begin(disk, &self.shared.journal, &inputs)
+                    .map(|merge| Work::Merge(Box::new(merge), inputs)),
+                Some(Next::Repair(span)) => return self.begin_repair(span),
+                None => return,
+            },
+        };
+        match work {
+            Ok(Work::Merge(mut merge, inputs)) => {
+                let done = merge
+                    .step(disk, self.options.index.merge_step_entries)
+                    .and_then(|whole| Ok(whole.map(|index| merge.name(disk).map(|()| index)).transpose()?));
+                match done {
+                    Ok(None) => self.work = Some(Work::Merge(merge, inputs)),
+                    Ok(Some(index)) => self.merged(index, &inputs),
+                    Err(halt) => {
+                        merge.give_up(disk);
+                        self.halted(halt);
+                    }
+                }
+            }
+            Ok(Work::Repair(repair)) => self.go_on_repairing(repair),
+            Err(halt) => self.halted(halt),
+        }
+    }
+
+    /// Uses a merged index, which is durable, and removes those that it was made of.
+    fn merged(&mut self, index: Index, inputs: &List) {
+        let span = index.span;
+        self.shared.files.keep(super::files::FileOf::Index(span));
+        if !self.shared.replace(span, vec![index]) {
+            return;
+        }
+        self.shared.load_filters();
+        crash::step(Step::MergeUsed);
+        for input in inputs.iter() {
+            self.shared.files.forget_index(input.span);
+            // Where it can't be removed, the next start does.
+            let _left = self.shared.disk.remove(&input.span.name());
+            crash::step(Step::MergeRemoved);
+        }
+    }
+
+    fn halted(&mut self, halt: Halt) {
+        match halt {
+            Halt::Input(span) => self.shared.report(span),
+            Halt::Error(error) => {
+                self.paused = true;
+                if !self.stop.load(Ordering::Relaxed) {
+                    (self.shared.notice)(&format!(
+                        "indexes are not merged for now, which costs time alone: {error}"
+                    ));
+                }
+            }
+        }
+    }
+
+    fn begin_repair(&mut self, span: Span) {
+        let list = self.shared.indexes();
+        match list.iter().find(|index| index.span == span) {
+            Some(index) => self.go_on_repairing(Repair::begin(Arc::clone(index))),
+            // A merged one has its place.
+            None => self.shared.mended(span),
+        }
+    }
+
+    /// Makes the index of one more segment.
+    fn go_on_repairing(&mut self, mut repair: Repair) {
+        let (disk, span) = (self.shared.disk.as_ref(), repair.span());
+        let made = {
+            let _one_at_a_time = self.shared.making();
+            repair.step(disk, &self.shared.journal)
+        };
+        match made {
+            Ok(None) => self.work = Some(Work::Repair(repair)),
+            Ok(Some(indexes)) => {
+                let is_one = indexes.len() == 1;
+                self.shared.replace(span, indexes);
+                self.shared.files.forget_index(span);
+                if !is_one {
+                    // Else the next start would take it again.
+                    let _left = disk.remove(&span.name()).and_then(|()| disk.sync_folder());
+                }
+                self.shared.mended(span);
+                self.shared.load_filters();
+            }
+            Err(error) => {
+                self.lost.insert(span);
+                (self.shared.notice)(&format!("{}: can't be made again: {error}", span.name()));
+            }
+        }
+    }
+
+    /// Leaves what is under way.
+    fn give_up(&mut self) {
+        if let Some(Work::Merge(merge, _)) = self.work.take() {
+            merge.give_up(self.shared.disk.as_ref());
+        }
+    }
+}
+
+enum Next {
+    Repair(Span),
+    Merge(List),
+}

@@ -1,0 +1,251 @@
+//! Where full segments decide which id.
+//!
+//! Each full segment gets an index of its own (`single`); eight of them that follow each other become one (`merged`),
+//! eight of these one again, and so on (`tiers`, `merge`). So the indexes that a look-up asks grow with the logarithm
+//! of the number of segments. Those whose filters have room in memory are asked without a read, of the others one page
+//! is read.
+//!
+//! An index can always be made again from its segments (`repair`); so one that is missing or damaged is no error.
+//! Every part of it has a checksum: a wrong "not found" would let a bank vote twice. An index knows ids by their
+//! hashes; the record itself says whether it decides the id that is asked for.
+
+mod check;
+mod merge;
+mod merged;
+mod pages;
+mod repair;
+mod single;
+mod tiers;
+
+pub(super) use check::not_whole;
+pub(super) use merge::{Halt, Merge};
+pub(super) use repair::Repair;
+pub(super) use single::{Closed, note_decided, read_closed, write_index};
+pub(super) use tiers::{Span, due, kept, last_indexed};
+
+use super::disk::{Disk, DiskFile};
+use super::files::{FileOf, Files};
+use super::filter::Filter;
+use super::format::{
+    JournalId, RECORD_HEADER_BYTES, Salt, check_record, decode_record, segment_name, size, u32_at, u64_at,
+    usize_of,
+};
+use super::{JournalError, io_error, place};
+use crate::bank::io::Seq;
+use crate::bank::record::Record;
+use crate::ids::TxId;
+use pages::Pages;
+use std::io;
+use std::sync::Arc;
+
+/// A hash of ids, keyed with the journal's id, so that nobody can choose ids that collide.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IdHash([u8; 32]);
+
+impl IdHash {
+    pub fn new(journal: &JournalId) -> IdHash {
+        let mut key = [0; 32];
+        key[..16].copy_from_slice(journal);
+        key[16..].copy_from_slice(b"consorcio index.");
+        IdHash(key)
+    }
+
+    pub fn of(&self, tx: &TxId) -> u64 {
+        u64_at(blake3::keyed_hash(&self.0, tx.as_str().as_bytes()).as_bytes(), 0)
+    }
+}
+
+/// One id that a segment decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Entry {
+    pub hash: u64,
+    /// Where the record's header begins, in the segment.
+    pub offset: u32,
+}
+
+/// What an index file says of its segments; the entries stay on disk.
+#[derive(Debug, Clone)]
+pub(super) struct Index {
+    pub span: Span,
+    /// The first record's number in its segments.
+    pub first: Seq,
+    /// The last one's; `first - 1` when there is none.
+    pub last: Seq,
+    journal: JournalId,
+    pages: Pages,
+    filter_at: FilterAt,
+    /// The filter, where it is kept in memory.
+    filter: Option<Arc<Filter>>,
+}
+
+/// How the filter stands in the file.
+#[derive(Debug, Clone, Copy)]
+enum FilterAt {
+    /// So many bytes behind the header, with one checksum.
+    Whole { bytes: u64, crc: u32 },
+    /// In pages that have a checksum each.
+    Pages,
+}
+
+/// What a look into an index found.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// The record that decides the id.
+    Found(Record),
+    /// These segments do not decide it.
+    Not,
+    /// The index file is gone or damaged.
+    IndexBad,
+}
+
+/// What looks have cost.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cost {
+    /// Filters that were asked.
+    pub filters: u64,
+    /// Pages of indexes that were read.
+    pub pages: u64,
+}
+
+/// Opens and reads an index: its header, without filter and entries. `None` when it is missing, damaged, or another
+/// version's.
+pub(super) fn load(disk: &dyn Disk, journal: &JournalId, span: Span) -> Result<Option<Index>, JournalError> {
+    let name = span.name();
+    let file = match disk.open(&name) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error(disk, "open", &name, error)),
+    };
+    let found = if span.segments() == 1 {
+        single::read_header(file.as_ref(), journal, span)
+    } else {
+        merged::read_header(file.as_ref(), journal, span)
+    };
+    let size = file.size().map_err(|error| io_error(disk, "read", &name, error))?;
+    let found = found.map_err(|error| io_error(disk, "read", &name, error))?;
+    Ok(found.filter(|index| index.pages.end() == size))
+}
+
+impl Index {
+    /// How many ids it has.
+    pub fn entries(&self) -> usize {
+        usize_of(self.pages.entries)
+    }
+
+    /// What its filter takes in memory, if it is kept there.
+    pub fn filter_bytes(&self) -> u64 {
+        match self.filter_at {
+            FilterAt::Whole { bytes, .. } => bytes,
+            FilterAt::Pages => merged::filter_bytes(self.pages.entries),
+        }
+    }
+
+    /// What its filter takes in memory now.
+    pub fn kept_bytes(&self) -> u64 {
+        self.filter.as_ref().map_or(0, |filter| filter.bytes())
+    }
+
+    /// Is the filter kept in memory?
+    pub fn has_filter(&self) -> bool {
+        self.filter.is_some()
+    }
+
+    /// The same index, whose filter stays on disk.
+    pub fn without_filter(&self) -> Index {
+        Index { filter: None, ..self.clone() }
+    }
+
+    /// The same index with its filter in memory; `None` where that is not as it was written.
+    pub fn with_filter(&self, disk: &dyn Disk) -> Result<Option<Index>, JournalError> {
+        let name = self.span.name();
+        let file = match disk.open(&name) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error(disk, "open", &name, error)),
+        };
+        let filter = match self.filter_at {
+            FilterAt::Whole { bytes, crc } => single::read_filter(file.as_ref(), self.pages.salt, bytes, crc),
+            FilterAt::Pages => merged::read_filter(file.as_ref(), self.pages),
+        };
+        let filter = filter.map_err(|error| io_error(disk, "read", &name, error))?;
+        Ok(filter.map(|filter| Index { filter: Some(Arc::new(filter)), ..self.clone() }))
+    }
+
+    /// Looks for the record that decides `tx`, whose hash is `hash`: with no read where a filter in memory says that
+    /// it is not there.
+    pub fn look(&self, files: &Files, tx: &TxId, hash: u64, cost: &mut Cost) -> Result<Look, JournalError> {
+        if let Some(filter) = &self.filter {
+            cost.filters += 1;
+            if !filter.may_have(hash) {
+                return Ok(Look::Not);
+            }
+        }
+        let (disk, name) = (files.disk.as_ref(), self.span.name());
+        let file = match files.get(FileOf::Index(self.span)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::IndexBad),
+            Err(error) => return Err(io_error(disk, "open", &name, error)),
+        };
+        let read = |error| io_error(disk, "read", &name, error);
+        if self.filter.is_none()
+            && let FilterAt::Pages = self.filter_at
+        {
+            cost.filters += 1;
+            cost.pages += 1;
+            match merged::read_may_have(file.as_ref(), self.pages, hash).map_err(read)? {
+                Some(true) => {}
+                Some(false) => return Ok(Look::Not),
+                None => return Ok(Look::IndexBad),
+            }
+        }
+        let places = self.pages.find(file.as_ref(), hash, &mut cost.pages).map_err(read)?;
+        let Some(places) = places else { return Ok(Look::IndexBad) };
+        // The last record on an id is its outcome.
+        for found in places.iter().rev() {
+            let record = self.read_record(files, self.span.first + u64::from(found.segment), found.offset)?;
+            if record.decides() == Some(tx) {
+                return Ok(Look::Found(record));
+            }
+        }
+        Ok(Look::Not)
+    }
+
+    fn read_record(&self, files: &Files, segment: u64, offset: u32) -> Result<Record, JournalError> {
+        let (disk, name) = (files.disk.as_ref(), segment_name(segment));
+        let read = |error| io_error(disk, "read", &name, error);
+        let damaged = |why: &str| JournalError::Damaged {
+            file: place(disk, &name),
+            offset: u64::from(offset),
+            why: why.into(),
+        };
+        let file = files.get(FileOf::Segment(segment));
+        let file = file.map_err(|error| io_error(disk, "open", &name, error))?;
+        // Most records fit this; the rest of a longer one is read when its length is known.
+        let mut bytes = vec![0; 1024];
+        let got = file.read_at(u64::from(offset), &mut bytes).map_err(read)?;
+        bytes.truncate(got);
+        if bytes.len() >= RECORD_HEADER_BYTES {
+            let whole = RECORD_HEADER_BYTES + size(u32_at(&bytes, 0));
+            let left = usize_of(file.size().map_err(read)?.saturating_sub(u64::from(offset)));
+            bytes.resize(whole.min(left), 0);
+            if whole > got {
+                let got = file.read_at(u64::from(offset), &mut bytes).map_err(read)?;
+                bytes.truncate(got);
+            }
+        }
+        let salt = Salt::new(&self.journal, segment);
+        let length = check_record(salt, u64::from(offset), &bytes)
+            .ok_or_else(|| damaged("the record that the index points at is not as it was written"))?;
+        decode_record(&bytes[RECORD_HEADER_BYTES..RECORD_HEADER_BYTES + length])
+            .map_err(|why| damaged(&format!("this program can't read the record: {why}")))
+    }
+
+    /// Opens the file anew, apart from those that look-ups use.
+    fn open(&self, disk: &dyn Disk) -> Result<Option<Arc<dyn DiskFile>>, JournalError> {
+        match disk.open(&self.span.name()) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error(disk, "open", &self.span.name(), error)),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! An index that is damaged is made again from its segments: each of them gets one of its own, and these are merged
+//! again later. One segment a step.
+
+use super::{Closed, Index, Span, read_closed, write_index};
+use crate::journal::disk::Disk;
+use crate::journal::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name};
+use crate::journal::{JournalError, place};
+use std::sync::Arc;
+
+/// A repair under way.
+pub(crate) struct Repair {
+    damaged: Arc<Index>,
+    /// The indexes of its first segments.
+    made: Vec<Index>,
+}
+
+impl Repair {
+    pub fn begin(damaged: Arc<Index>) -> Repair {
+        Repair { damaged, made: Vec::new() }
+    }
+
+    /// The segments whose index is made again.
+    pub fn span(&self) -> Span {
+        self.damaged.span
+    }
+
+    /// Makes the index of the next segment; all of them, once they are there. What the damaged one held must all be
+    /// there: a segment that ends too early would make of a decided id an unknown one.
+    pub fn step(&mut self, disk: &dyn Disk, journal: &JournalId) -> Result<Option<Vec<Index>>, JournalError> {
+        let segment = self.damaged.span.first + self.made.len() as u64;
+        let mut closed = read_closed(disk, journal, segment)?;
+        let due = self.made.last().map_or(self.damaged.first, |before| before.last + 1);
+        let ends = segment == self.damaged.span.last;
+        let entries = self.made.iter().map(Index::entries).sum::<usize>() + closed.entries.len();
+        if closed.first != due
+            || (ends && (closed.last, entries) != (self.damaged.last, self.damaged.entries()))
+        {
+            return Err(self.differs(disk, &closed));
+        }
+        self.made.push(write_index(disk, journal, &mut closed)?.without_filter());
+        Ok(ends.then(|| std::mem::take(&mut self.made)))
+    }
+
+    fn differs(&self, disk: &dyn Disk, closed: &Closed) -> JournalError {
+        let Span { first, last } = self.damaged.span;
+        JournalError::Damaged {
+            file: place(disk, &segment_name(closed.segment)),
+            offset: SEGMENT_HEADER_BYTES,
+            why: format!(
+                "it holds records {} to {} now; segments {first} to {last} held {} to {} when their index was made",
+                closed.first, closed.last, self.damaged.first, self.damaged.last
+            ),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The index of one full segment.
+//!
+//! ```text
+//! file header (64 bytes) · own header (64 bytes) · filter · pages of entries, as `pages` tells
+//! own header  crc32c · zeros u32 · first record u64 · last record u64 · entries u64 · bytes of the filter u64 ·
+//!             crc32c of the filter · zeros
+//! ```
+
+use super::pages::{Pages, Placed};
+use super::{Entry, FilterAt, IdHash, Index, Span};
+use crate::bank::io::Seq;
+use crate::bank::record::Record;
+use crate::journal::JournalError;
+use crate::journal::disk::{Disk, DiskFile};
+use crate::journal::filter::Filter;
+use crate::journal::format::{
+    FILE_HEADER_BYTES, FileHeader, JournalId, Kind, Salt, index_name, u32_at, u64_at, usize_of,
+};
+use crate::journal::keeper::write_whole;
+use crate::journal::segment::{Found, open_segment};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+const OWN_HEADER_BYTES: usize = 64;
+const HEAD_BYTES: usize = FILE_HEADER_BYTES + OWN_HEADER_BYTES;
+
+/// A full segment, from which an index is made.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    pub segment: u64,
+    pub first: Seq,
+    pub last: Seq,
+    pub entries: Vec<Entry>,
+}
+
+/// Writes the index of a full segment: whole and synced before it gets its name. Its filter is in memory then.
+pub(crate) fn write_index(
+    disk: &dyn Disk,
+    journal: &JournalId,
+    closed: &mut Closed,
+) -> Result<Index, JournalError> {
+    closed.entries.sort_unstable();
+    let entries = &closed.entries;
+    let filter = Filter::new(entries.iter().map(|entry| entry.hash));
+    let filter_bytes = filter.to_bytes();
+    let salt = Salt::new(journal, closed.segment);
+    let filter_crc = salt.crc(1, &filter_bytes);
+    let mut bytes = FileHeader::new(*journal, closed.segment).encode(Kind::Index).to_vec();
+    let mut header = [0; OWN_HEADER_BYTES];
+    header[8..16].copy_from_slice(&closed.first.to_le_bytes());
+    header[16..24].copy_from_slice(&closed.last.to_le_bytes());
+    header[24..32].copy_from_slice(&(entries.len() as u64).to_le_bytes());
+    header[32..40].copy_from_slice(&filter.bytes().to_le_bytes());
+    header[40..44].copy_from_slice(&filter_crc.to_le_bytes());
+    let crc = salt.crc(0, &header[4..]);
+    header[..4].copy_from_slice(&crc.to_le_bytes());
+    bytes.extend_from_slice(&header);
+    bytes.extend_from_slice(&filter_bytes);
+    let pages = pages(salt, filter.bytes(), entries.len() as u64);
+    let placed: Vec<Placed> =
+        entries.iter().map(|entry| Placed { hash: entry.hash, segment: 0, offset: entry.offset }).collect();
+    for (page, entries) in (0..).zip(placed.chunks(pages.in_page())) {
+        pages.encode(page, entries, &mut bytes);
+    }
+    write_whole(disk, &index_name(closed.segment), &[&bytes], &AtomicBool::new(false))?;
+    Ok(Index {
+        span: Span::one(closed.segment),
+        first: closed.first,
+        last: closed.last,
+        journal: *journal,
+        pages,
+        filter_at: FilterAt::Whole { bytes: filter.bytes(), crc: filter_crc },
+        filter: Some(Arc::new(filter)),
+    })
+}
+
+fn pages(salt: Salt, filter_bytes: u64, entries: u64) -> Pages {
+    let begin = (HEAD_BYTES as u64).saturating_add(filter_bytes);
+    Pages { begin, entries, with_segment: false, salt }
+}
+
+/// The index, without its filter, as the header has it; `None` where that is not as it was written.
+pub(super) fn read_header(file: &dyn DiskFile, journal: &JournalId, span: Span) -> io::Result<Option<Index>> {
+    let mut head = [0; HEAD_BYTES];
+    let got = file.read_at(0, &mut head)?;
+    let mut file_header = [0; FILE_HEADER_BYTES];
+    file_header.copy_from_slice(&head[..FILE_HEADER_BYTES]);
+    let header = &head[FILE_HEADER_BYTES..];
+    let salt = Salt::new(journal, span.first);
+    let known = FileHeader::decode(Kind::Index, &file_header) == Ok(FileHeader::new(*journal, span.first));
+    if got < head.len() || !known || u32_at(header, 0) != salt.crc(0, &header[4..]) {
+        return Ok(None);
+    }
+    let (entries, filter_bytes) = (u64_at(header, 24), u64_at(header, 32));
+    Ok(Some(Index {
+        span,
+        first: u64_at(header, 8),
+        last: u64_at(header, 16),
+        journal: *journal,
+        pages: pages(salt, filter_bytes, entries),
+        filter_at: FilterAt::Whole { bytes: filter_bytes, crc: u32_at(header, 40) },
+        filter: None,
+    }))
+}
+
+/// Reads the filter, which the header says has so many bytes and this checksum; `None` where it is not as it was
+/// written. The file was found to be as long as the header says.
+pub(super) fn read_filter(
+    file: &dyn DiskFile,
+    salt: Salt,
+    filter_bytes: u64,
+    crc: u32,
+) -> io::Result<Option<Filter>> {
+    let mut bytes = vec![0; usize_of(filter_bytes)];
+    let got = file.read_at(HEAD_BYTES as u64, &mut bytes)?;
+    let whole = got == bytes.len() && salt.crc(1, &bytes) == crc;
+    Ok(whole.then(|| Filter::from_bytes(&bytes)).flatten())
+}
+
+/// Reads a full segment to find what its index must hold.
+pub(crate) fn read_closed(
+    disk: &dyn Disk,
+    journal: &JournalId,
+    segment: u64,
+) -> Result<Closed, JournalError> {
+    let mut reader = open_segment(disk, segment)?;
+    reader.expect_journal(journal)?;
+    let hash = IdHash::new(journal);
+    let mut closed: Option<Closed> = None;
+    loop {
+        match reader.next()? {
+            Found::Batch(offset, header) => {
+                let closed = closed.get_or_insert_with(|| Closed {
+                    segment,
+                    first: header.first,
+                    last: header.first.saturating_sub(1),
+                    entries: Vec::new(),
+                });
+                if header.first != closed.last + 1 {
+                    return Err(JournalError::Damaged {
+                        file: reader.place(),
+                        offset,
+                        why: format!("record {} was due and {} came", closed.last + 1, header.first),
+                    });
+                }
+                for (offset, record) in reader.records() {
+                    closed.last += 1;
+                    note_decided(&hash, offset, &record?, &mut closed.entries);
+                }
+            }
+            Found::End(offset) => {
+                return closed.ok_or_else(|| JournalError::Damaged {
+                    file: reader.place(),
+                    offset,
+                    why: "a full segment holds no batch".into(),
+                });
+            }
+            Found::Bad(bad) => {
+                return Err(JournalError::Damaged {
+                    file: reader.place(),
+                    offset: bad.offset,
+                    why: format!("{} (at {}), and later segments were written", bad.why, bad.fault_at),
+                });
+            }
+        }
+    }
+}
+
+/// Notes where `record` stands, if it decides an id.
+pub(crate) fn note_decided(hash: &IdHash, offset: u64, record: &Record, entries: &mut Vec<Entry>) {
+    if let Some(tx) = record.decides() {
+        let offset = u32::try_from(offset).expect("a segment is shorter than 4 GiB");
+        entries.push(Entry { hash: hash.of(tx), offset });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Time, TxId};
+    use crate::journal::files::Files;
+    use crate::journal::index::{Cost, Look, load};
+    use crate::journal::{MemDisk, Options, Replica, open};
+    use crate::wire::Reason;
+    use std::sync::Arc;
+
+    struct Nobody;
+
+    impl Replica for Nobody {
+        fn restore(&mut self, _: Seq, _: &[u8]) -> Result<(), String> {
+            Ok(())
+        }
+        fn apply(&mut self, _: Seq, _: &Record) {}
+        fn forget(&mut self, _: Seq) {}
+        fn snapshot(&self) -> Vec<u8> {
+            Vec::new()
+        }
+    }
+
+    fn refused(n: i64) -> Record {
+        Record::Refused { tx: tx(n), time: Time(n), reason: Reason::Expired }
+    }
+
+    fn tx(n: i64) -> TxId {
+        TxId::new(&n.to_string()).unwrap()
+    }
+
+    #[test]
+    fn ids_with_one_hash_are_told_apart_over_many_blocks() {
+        let disk = MemDisk::new();
+        let options = Options { threads: false, ..Options::default() };
+        let (mut appender, ..) = open(Arc::new(disk.clone()), options, &mut Nobody).unwrap();
+        let mut batch = appender.batch();
+        (1..=1500).for_each(|n| batch.push(n, &refused(i64::try_from(n).unwrap())));
+        appender.append(&mut batch).unwrap();
+        let journal = *appender.journal();
+        let mut closed = read_closed(&disk, &journal, 1).unwrap();
+        assert_eq!((closed.first, closed.last, closed.entries.len()), (1, 1500, 1500));
+        // As if a thousand ids had the hash of id 7.
+        let hash = IdHash::new(&journal).of(&tx(7));
+        closed.entries[..1000].iter_mut().for_each(|entry| entry.hash = hash);
+        let index = write_index(&disk, &journal, &mut closed).unwrap();
+        let loaded = load(&disk, &journal, Span::one(1)).unwrap().unwrap();
+        assert!(index.has_filter() && !loaded.has_filter());
+        let again = loaded.with_filter(&disk).unwrap().unwrap();
+        let files = Files::new(Arc::new(disk.clone()), 4);
+        for index in [index, loaded, again] {
+            let look = |n| index.look(&files, &tx(n), IdHash::new(&journal).of(&tx(n)), &mut Cost::default());
+            assert!(matches!(look(7).unwrap(), Look::Found(record) if record == refused(7)));
+            assert!(matches!(look(8).unwrap(), Look::Not), "its hash is not there");
+            for n in [1001, 1250, 1500] {
+                assert!(matches!(look(n).unwrap(), Look::Found(record) if record == refused(n)));
+            }
+            assert!(matches!(look(2000).unwrap(), Look::Not));
+        }
+    }
+}

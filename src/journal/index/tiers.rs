@@ -1,0 +1,166 @@
+//! Which segments share an index. Pure: no file is touched here.
+//!
+//! As in a log-structured merge tree (O'Neil et al. 1996): [`INDEX_FAN_OUT`] indexes of one tier that follow each other
+//! become one of the next. So of n full segments there are at most `FAN_OUT - 1` indexes of each tier, and
+//! `log(n)` tiers; each entry is written once a tier.
+
+use crate::journal::format::{index_name, number_in};
+use crate::limits::INDEX_FAN_OUT;
+use std::ops::Range;
+
+/// The segments that one index tells of: one, or a power of the fan-out of them, which begins at a multiple of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Span {
+    pub first: u64,
+    pub last: u64,
+}
+
+impl Span {
+    pub fn one(segment: u64) -> Span {
+        Span { first: segment, last: segment }
+    }
+
+    /// How many segments.
+    pub fn segments(self) -> u64 {
+        self.last - self.first + 1
+    }
+
+    pub fn is_within(self, other: Span) -> bool {
+        other.first <= self.first && self.last <= other.last
+    }
+
+    /// The name of its file.
+    pub fn name(self) -> String {
+        if self.segments() == 1 {
+            index_name(self.first)
+        } else {
+            format!("merged-{:010}-{:010}", self.first, self.last)
+        }
+    }
+
+    /// The span of an index with this name; `None` for other files.
+    pub fn named(name: &str) -> Option<Span> {
+        if let Some(segment) = number_in(name, "index-", index_name) {
+            return Some(Span::one(segment));
+        }
+        let (first, last) = name.strip_prefix("merged-")?.split_once('-')?;
+        let span = Span { first: first.parse().ok()?, last: last.parse().ok()? };
+        (span.first < span.last && span.is_aligned() && span.name() == name).then_some(span)
+    }
+
+    /// Does it begin and end as merged spans do?
+    fn is_aligned(self) -> bool {
+        let segments = self.segments();
+        let power = (0..)
+            .map_while(|tier| INDEX_FAN_OUT.checked_pow(tier))
+            .take_while(|power| *power <= u64::from(u32::MAX))
+            .any(|power| power == segments);
+        power && self.first > 0 && (self.first - 1).is_multiple_of(segments)
+    }
+}
+
+/// The last segment whose index is among these names.
+pub(crate) fn last_indexed(names: &[String]) -> Option<Span> {
+    names.iter().filter_map(|name| Span::named(name)).max_by_key(|span| span.last)
+}
+
+/// Which of these indexes, that follow each other, are to become one: those of the lowest tier first, and the oldest
+/// of these. None that `cannot` be read takes part.
+pub(crate) fn due(spans: &[Span], cannot: impl Fn(Span) -> bool) -> Option<Range<usize>> {
+    let count = usize::try_from(INDEX_FAN_OUT).ok()?;
+    let is_due = |at: &usize| {
+        let group = &spans[*at..*at + count];
+        let segments = group[0].segments();
+        (group[0].first - 1).is_multiple_of(segments.saturating_mul(INDEX_FAN_OUT))
+            && group.iter().all(|span| span.segments() == segments && !cannot(*span))
+    };
+    let groups = (0..=spans.len().checked_sub(count)?).filter(is_due);
+    let at = groups.min_by_key(|at| spans[*at].segments())?;
+    Some(at..at + count)
+}
+
+/// Which filters are kept in memory, of these sizes: the smallest, as long as all of them have at most `bytes_max`.
+/// So those that are left out are as few as can be.
+pub(crate) fn kept(sizes: &[u64], bytes_max: u64) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    order.sort_by_key(|at| (sizes[*at], usize::MAX - at));
+    let mut kept = vec![false; sizes.len()];
+    let mut left = bytes_max;
+    for at in order {
+        match left.checked_sub(sizes[at]) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+        kept[at] = true;
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_aligned_spans() {
+        for (first, last, name) in [
+            (1, 1, "index-0000000001"),
+            (9, 16, "merged-0000000009-0000000016"),
+            (1, 64, "merged-0000000001-0000000064"),
+        ] {
+            let span = Span { first, last };
+            assert_eq!((span.name().as_str(), Span::named(name)), (name, Some(span)));
+        }
+        for other in [
+            "merged-0000000001-0000000007",
+            "merged-0000000002-0000000009",
+            "merged-0000000000-0000000007",
+            "merged-0000000001-0000000001",
+            "merged-0000000008-0000000001",
+            "merged-1-8",
+            "merged-0000000001-0000000008.tmp",
+            "merged-0000000001-18446744073709551615",
+            "index-1",
+            "segment-0000000001",
+        ] {
+            assert_eq!(Span::named(other), None, "{other}");
+        }
+    }
+
+    /// Whatever was merged, few are left, and none is lost.
+    #[test]
+    fn the_number_of_indexes_is_the_logarithm_of_that_of_segments() {
+        let mut spans: Vec<Span> = Vec::new();
+        for segment in 1..=5_000u64 {
+            spans.push(Span::one(segment));
+            while let Some(group) = due(&spans, |_| false) {
+                let merged = Span { first: spans[group.start].first, last: spans[group.end - 1].last };
+                assert_eq!(Span::named(&merged.name()), Some(merged));
+                spans.splice(group, [merged]);
+            }
+            let tiers = segment.ilog(INDEX_FAN_OUT) + 1;
+            assert!(spans.len() as u64 <= (INDEX_FAN_OUT - 1) * u64::from(tiers), "{segment}: {spans:?}");
+            assert!(spans.windows(2).all(|pair| pair[0].last + 1 == pair[1].first), "{spans:?}");
+            assert_eq!((spans[0].first, spans[spans.len() - 1].last), (1, segment));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_out_and_the_lowest_tier_comes_first() {
+        let mut spans: Vec<Span> = (0..8).map(|n| Span { first: n * 8 + 1, last: n * 8 + 8 }).collect();
+        assert_eq!(due(&spans, |_| false), Some(0..8));
+        assert_eq!(due(&spans, |span| span.first == 9), None);
+        spans.extend((65..=72).map(Span::one));
+        assert_eq!(due(&spans, |_| false), Some(8..16));
+        assert_eq!(due(&spans, |span| span.first == 70), Some(0..8));
+        assert_eq!(due(&spans[1..15], |_| false), None, "they do not begin where eight do");
+    }
+
+    #[test]
+    fn the_smallest_filters_stay_in_memory() {
+        assert_eq!(kept(&[80, 10, 10, 1], 21), [false, true, true, true]);
+        assert_eq!(kept(&[80, 10, 10, 1], 20), [false, false, true, true], "the newer one of two");
+        assert_eq!(kept(&[80, 10, 10, 1], 101), [true; 4]);
+        assert_eq!(kept(&[80, 10], 9), [false; 2]);
+        assert_eq!(kept(&[], 9), [false; 0]);
+    }
+}

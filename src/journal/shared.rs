@@ -1,0 +1,275 @@
+//! What the appender, its threads and the readers share: above all which indexes there are.
+
+use super::files::{FileOf, Files};
+use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name};
+use super::history::Order;
+use super::index::{Cost, IdHash, Index, Look, Span, kept, read_closed, write_index};
+use super::{Disk, JournalError, Options, place};
+use crate::bank::io::Seq;
+use crate::bank::record::Record;
+use crate::ids::TxId;
+use crate::limits::JOURNAL_FILES_OPEN_MAX;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// The indexes of segments 1 to the last full one, in order. Never changed: another one takes its place.
+pub(super) type List = Arc<Vec<Arc<Index>>>;
+
+/// What the appender, its threads and the readers share.
+pub(super) struct Shared {
+    pub disk: Arc<dyn Disk>,
+    pub journal: JournalId,
+    pub notice: super::Notice,
+    /// One snapshot at a time.
+    pub snapshot: Mutex<()>,
+    hash: IdHash,
+    indexes: RwLock<List>,
+    filter_bytes_max: u64,
+    indexed: AtomicU64,
+    /// Files of full segments and their indexes.
+    pub files: Files,
+    /// Indexes that are not as they were written, and not made again yet.
+    damaged: Mutex<BTreeSet<Span>>,
+    /// One makes an index again at a time.
+    making: Mutex<()>,
+    /// Whom to wake when there is something to make again; nobody without a thread of its own.
+    pub wake: Mutex<Option<Sender<Order>>>,
+    /// What look-ups have cost.
+    filters_asked: AtomicU64,
+    pages_read: AtomicU64,
+    /// Bytes that are left in the segment in use.
+    pub left: AtomicU64,
+    /// The next segment could not be made.
+    pub no_next: AtomicBool,
+    /// The newest segment that is or was in use: nobody may make it again. Held while a segment is made.
+    pub taken: Mutex<u64>,
+}
+
+impl Shared {
+    pub fn new(disk: Arc<dyn Disk>, journal: JournalId, options: &Options, indexes: Vec<Index>) -> Shared {
+        let indexed = indexes.last().map_or(0, |index| index.last);
+        let segments = indexes.last().map_or(0, |index| index.span.last);
+        let files = Files::new(Arc::clone(&disk), JOURNAL_FILES_OPEN_MAX);
+        let most = JOURNAL_FILES_OPEN_MAX / 2;
+        indexes.iter().rev().take(most).for_each(|index| files.keep(FileOf::Index(index.span)));
+        (1..=segments).rev().take(most).for_each(|segment| files.keep(FileOf::Segment(segment)));
+        Shared {
+            files,
+            left: AtomicU64::new(u64::MAX),
+            no_next: AtomicBool::new(false),
+            taken: Mutex::new(0),
+            disk,
+            journal,
+            notice: Arc::clone(&options.notice),
+            snapshot: Mutex::new(()),
+            hash: IdHash::new(&journal),
+            indexes: RwLock::new(Arc::new(indexes.into_iter().map(Arc::new).collect())),
+            filter_bytes_max: options.index.filter_bytes_max,
+            indexed: AtomicU64::new(indexed),
+            damaged: Mutex::default(),
+            making: Mutex::new(()),
+            wake: Mutex::default(),
+            filters_asked: AtomicU64::new(0),
+            pages_read: AtomicU64::new(0),
+        }
+    }
+
+    /// The indexes that there are now.
+    pub fn indexes(&self) -> List {
+        Arc::clone(&self.indexes.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds the index of the next full segment.
+    pub fn add(&self, index: Index) {
+        let last = index.last;
+        self.files.keep(FileOf::Index(index.span));
+        self.files.keep(FileOf::Segment(index.span.last));
+        self.change(|list| {
+            list.push(Arc::new(index));
+            true
+        });
+        self.indexed.store(last, Ordering::Release);
+    }
+
+    /// Puts indexes of the same segments in the place of those that there are. `false`: there are none of just these.
+    pub fn replace(&self, span: Span, new: Vec<Index>) -> bool {
+        self.change(|list| {
+            let begin = list.iter().position(|index| index.span.first == span.first);
+            let end = list.iter().position(|index| index.span.last == span.last);
+            let (Some(begin), Some(end)) = (begin, end) else { return false };
+            list.splice(begin..=end, new.into_iter().map(Arc::new));
+            true
+        })
+    }
+
+    /// Changes the list, and lets go of filters that have no room any more.
+    fn change(&self, change: impl FnOnce(&mut Vec<Arc<Index>>) -> bool) -> bool {
+        let mut indexes = self.indexes.write().unwrap_or_else(PoisonError::into_inner);
+        let mut list = indexes.to_vec();
+        let changed = change(&mut list);
+        if changed {
+            let keeps = self.kept_of(&list);
+            for (index, keep) in list.iter_mut().zip(keeps) {
+                if !keep && index.has_filter() {
+                    *index = Arc::new(index.without_filter());
+                }
+            }
+            *indexes = Arc::new(list);
+        }
+        changed
+    }
+
+    fn kept_of(&self, list: &[Arc<Index>]) -> Vec<bool> {
+        let sizes: Vec<u64> = list.iter().map(|index| index.filter_bytes()).collect();
+        kept(&sizes, self.filter_bytes_max)
+    }
+
+    /// Reads the filters that have room in memory and are not there. Of one that can't be read now a page is read each
+    /// time.
+    pub fn load_filters(&self) {
+        let list = self.indexes();
+        for (index, _) in
+            list.iter().zip(self.kept_of(&list)).filter(|(index, keep)| *keep && !index.has_filter())
+        {
+            match index.with_filter(self.disk.as_ref()) {
+                Ok(Some(with)) => {
+                    self.replace(index.span, vec![with]);
+                }
+                Ok(None) => self.report(index.span),
+                Err(error) => (self.notice)(&format!("the filter of an index stays on disk: {error}")),
+            }
+        }
+    }
+
+    /// How many full segments have their index: 1, 2, … up to this one.
+    pub fn indexed_segments(&self) -> u64 {
+        self.indexes().last().map_or(0, |index| index.span.last)
+    }
+
+    /// The last record in them.
+    pub fn indexed(&self) -> Seq {
+        self.indexed.load(Ordering::Acquire)
+    }
+
+    /// What look-ups have cost: filters asked, and pages of indexes read.
+    pub fn costs(&self) -> (u64, u64) {
+        (self.filters_asked.load(Ordering::Relaxed), self.pages_read.load(Ordering::Relaxed))
+    }
+
+    /// The record that decides `tx` in the full segments. Looks over the indexes, the newest first.
+    pub fn find(&self, tx: &TxId) -> Result<Option<Record>, JournalError> {
+        let mut cost = Cost::default();
+        let found = self.find_in_all(tx, &mut cost);
+        self.filters_asked.fetch_add(cost.filters, Ordering::Relaxed);
+        self.pages_read.fetch_add(cost.pages, Ordering::Relaxed);
+        found
+    }
+
+    fn find_in_all(&self, tx: &TxId, cost: &mut Cost) -> Result<Option<Record>, JournalError> {
+        let hash = self.hash.of(tx);
+        let mut list = self.indexes();
+        'anew: loop {
+            for index in list.iter().rev() {
+                match index.look(&self.files, tx, hash, cost)? {
+                    Look::Found(record) => return Ok(Some(record)),
+                    Look::Not => {}
+                    Look::IndexBad => {
+                        // Its file is gone where another one has its place by now.
+                        let now = self.indexes();
+                        if !Arc::ptr_eq(&now, &list) {
+                            list = now;
+                            continue 'anew;
+                        }
+                        match self.make_again(index)?.look(&self.files, tx, hash, cost)? {
+                            Look::Found(record) => return Ok(Some(record)),
+                            Look::Not => {}
+                            Look::IndexBad => return Err(self.unreadable(index.span, "and can't be read")),
+                        }
+                    }
+                }
+            }
+            return Ok(None);
+        }
+    }
+
+    /// Makes a damaged index again, if it is that of one segment. One of several takes too long for who looks up: it is
+    /// made again beside, and until then nobody knows what it holds of this id.
+    fn make_again(&self, before: &Index) -> Result<Index, JournalError> {
+        if before.span.segments() > 1 {
+            self.report(before.span);
+            return Err(self.unreadable(before.span, "from its segments; until then this id is not known"));
+        }
+        let _one_at_a_time = self.making();
+        if self.damaged().contains(&before.span) {
+            return Err(self.unreadable(before.span, "from its segment; until then this id is not known"));
+        }
+        let made = self.make_one_again(before);
+        if made.is_err() {
+            // Nor is it tried again for each who asks.
+            self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(before.span);
+        }
+        made
+    }
+
+    fn make_one_again(&self, before: &Index) -> Result<Index, JournalError> {
+        let (disk, segment) = (self.disk.as_ref(), before.span.first);
+        (self.notice)(&format!("the index of segment {segment} is damaged and is made again"));
+        let mut closed = read_closed(disk, &self.journal, segment)?;
+        // What it held must all be there: a segment that ends too early would make of a decided id an unknown one.
+        if (closed.first, closed.last, closed.entries.len()) != (before.first, before.last, before.entries())
+        {
+            return Err(JournalError::Damaged {
+                file: place(disk, &segment_name(segment)),
+                offset: SEGMENT_HEADER_BYTES,
+                why: format!(
+                    "it holds records {} to {} now, and held {} to {} when its index was made",
+                    closed.first, closed.last, before.first, before.last
+                ),
+            });
+        }
+        let index = write_index(disk, &self.journal, &mut closed)?;
+        self.files.forget_index(before.span);
+        self.replace(before.span, vec![index.clone()]);
+        Ok(index)
+    }
+
+    fn unreadable(&self, span: Span, what: &str) -> JournalError {
+        JournalError::Damaged {
+            file: place(self.disk.as_ref(), &span.name()),
+            offset: 0,
+            why: format!("the index is damaged; it is made again {what}"),
+        }
+    }
+
+    /// Held by whoever makes an index again.
+    pub fn making(&self) -> MutexGuard<'_, ()> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An index is not as it was written: it is to be made again, and no merge uses it until then.
+    pub fn report(&self, span: Span) {
+        if self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(span) {
+            (self.notice)(&format!(
+                "{}: damaged, is made again from its segments ({})",
+                place(self.disk.as_ref(), &span.name()),
+                span.segments()
+            ));
+            if let Some(wake) = &*self.wake.lock().unwrap_or_else(PoisonError::into_inner) {
+                // Where nobody listens any more the journal was closed.
+                let _gone = wake.send(Order::Look);
+            }
+        }
+    }
+
+    /// The index of these segments is as it was written again.
+    pub fn mended(&self, span: Span) {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).remove(&span);
+    }
+
+    /// Indexes that were found to be damaged.
+    pub fn damaged(&self) -> BTreeSet<Span> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

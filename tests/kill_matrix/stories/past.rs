@@ -1,0 +1,90 @@
+//! A bank with a past: seven full segments, made with the journal's own code, so that the next one is merged with them.
+
+use super::Heard;
+use super::lives::write_until_death;
+use crate::cases::Case;
+use crate::support::wait_until;
+use crate::town::{Effect, Town};
+use consorcio::bank::io::Seq;
+use consorcio::bank::record::Record;
+use consorcio::ids::{Time, TxId};
+use consorcio::journal::{FileDisk, Options, Replica, Sizes, open};
+use consorcio::steplog::wall_us;
+use consorcio::wire::Reason;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Full segments of the past: one less than are merged.
+const FULL: usize = 7;
+/// Records in a batch of the past.
+const BATCH: Seq = 500;
+
+/// Both voted OK, and one fills the last segment of those that are merged.
+pub fn merges(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+    let victim = case.bank();
+    let data = town.data(victim);
+    wait_until("the second segment", || data.join("segment-0000000002").exists().then_some(()));
+    // It ends in order, so that nothing of its last batch is in doubt.
+    assert_eq!(town.cluster.stop(victim), Some(0));
+    let past = give_a_past(&data);
+    assert_eq!(indexes(&data), FULL);
+    town.cluster.start_bank(victim);
+    let heard = write_until_death(town, case, effect);
+    // What was begun is done again, or was done.
+    wait_until("one index of eight segments", || {
+        let merged = data.join("merged-0000000001-0000000008").exists();
+        (merged && !data.join("index-0000000001").exists() && indexes(&data) < FULL).then_some(())
+    });
+    let mut wire = town.cluster.connect(victim);
+    for number in [1, past / 2, past] {
+        let status = wire.ask(&format!("STATUS {}", id(number)));
+        assert!(status.starts_with("ABORTED"), "{}: {status}", id(number));
+    }
+    heard
+}
+
+fn indexes(data: &Path) -> usize {
+    let names = std::fs::read_dir(data).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_string_lossy().starts_with("index-")).count()
+}
+
+fn id(number: u64) -> TxId {
+    TxId::new(&format!("past-{number:059}")).unwrap()
+}
+
+/// Fills so many segments with refusals, whose number is returned.
+fn give_a_past(data: &Path) -> u64 {
+    let options = Options {
+        sizes: Sizes::all(128 * 1024),
+        threads: false,
+        snapshot_after_segments: 0,
+        ..Options::default()
+    };
+    let disk = Arc::new(FileDisk::open(data).unwrap());
+    let (mut appender, ..) = open(disk, options, &mut Nobody).unwrap();
+    let (mut number, mut time) = (0, wall_us());
+    while indexes(data) < FULL {
+        let mut batch = appender.batch();
+        for seq in appender.last() + 1..=appender.last() + BATCH {
+            (number, time) = (number + 1, time + 1);
+            batch.push(seq, &Record::Refused { tx: id(number), time: Time(time), reason: Reason::Expired });
+        }
+        appender.append(&mut batch).unwrap();
+    }
+    appender.close().unwrap();
+    number
+}
+
+/// A state that is of no interest.
+struct Nobody;
+
+impl Replica for Nobody {
+    fn restore(&mut self, _: Seq, _: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+    fn apply(&mut self, _: Seq, _: &Record) {}
+    fn forget(&mut self, _: Seq) {}
+    fn snapshot(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}
