@@ -73,6 +73,10 @@ pub const BACKOFF_MS_MAX: u64 = 1_000;
 /// Each step of making a link, the connection and its two questions, comes within this time: so a lost SYN, which is
 /// sent again after a second, or a far bank does not keep a link from being made.
 pub const PEER_STEP_MS_MAX: u64 = 3_000;
+/// After a start, what concerns other banks waits so long for links to them.
+pub const LINKS_WAIT_MS_MAX: u64 = 250;
+/// ... and at a bank with a new journal so long for the others to meet it, before it is answered that they have not.
+pub const INTRODUCTION_WAIT_MS_MAX: u64 = 500;
 /// Messages wait this long for a link that is being made; then they are answered with nothing until it is.
 pub const PEER_DIAL_WAIT_MS_MAX: u64 = 1_000;
 /// At the end of the process what was sent over a link is answered within this time.

@@ -42,21 +42,34 @@ fn proof_of_dialler(seal: &Seal, hello: &str, welcome: &str) -> String {
             .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).expect("hex digits"))
             .collect::<Vec<_>>()
     };
-    let parts: [&[u8]; 6] = [
+    let parts: [&[u8]; 8] = [
         b"dialler",
         &[byte(&hello["bank"]), byte(&welcome["bank"])],
         &hello["places"].as_u64().expect("a number").to_le_bytes(),
         &welcome["places"].as_u64().expect("a number").to_le_bytes(),
         &bytes(&hello["nonce"]),
         &bytes(&welcome["nonce"]),
+        &bytes(&hello["founding"]),
+        &bytes(&welcome["founding"]),
     ];
     seal.mac("consorcio link 3", &parts).to_hex().to_string()
+}
+
+/// The founding id of a bank's journal, as bank 0 met it.
+fn founding_of(cluster: &Cluster, bank: usize) -> String {
+    wait_until("bank 0 tells whom it met", || {
+        let log = cluster.log(0);
+        let line =
+            log.lines().find(|line| line.contains(" met ") && line.contains(&format!("bank={bank} ")))?;
+        Some(line.split("id=").nth(1)?.split(' ').next()?.to_owned())
+    })
 }
 
 /// Replays one block; gives the verbs that were sent and the replies that came.
 fn replay(cluster: &Cluster, seal: &Seal, block: &[Line<'_>]) -> (BTreeSet<String>, BTreeSet<String>) {
     let mut bound = Bound::default();
     bound.set("key", seal.key_id().to_string());
+    bound.set("founding", founding_of(cluster, 1));
     let mut wires: BTreeMap<&str, Wire> = BTreeMap::new();
     let mut last_lines: BTreeMap<&str, (String, String)> = BTreeMap::new();
     let (mut verbs, mut replies) = (BTreeSet::new(), BTreeSet::new());
@@ -257,6 +270,10 @@ fn the_bounds_of_the_page_are_those_of_the_program() {
         ("waiting before the first look", vec![QUEUE_WAIT_MS_MAX]),
         ("waiting for a lock, a cut or other banks", vec![ANSWER_WITHIN_MS]),
         ("connections that wait to be accepted", vec![u64::from(LISTEN_BACKLOG), 1_000]),
+        (
+            "after a start: what concerns other banks waits for links",
+            vec![LINKS_WAIT_MS_MAX, INTRODUCTION_WAIT_MS_MAX],
+        ),
         ("each step of making a link between banks", vec![PEER_STEP_MS_MAX, PEER_DIAL_WAIT_MS_MAX]),
         ("steps that wait to be logged", vec![of(STEP_MEMORY_BYTES_MAX)]),
         ("an orderly end", vec![SHUTDOWN_MS_MAX]),

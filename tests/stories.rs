@@ -3,7 +3,7 @@
 //!
 //! Commands, each with what was seen because of it:
 //! - `let NAME 'TEXT'`: from now on `$NAME` stands for TEXT.
-//! - `world banks=3`: a new consortium.
+//! - `world banks=3`: a new consortium. `founding=yes`: its banks begin without journals, and none runs yet.
 //! - `BANK.SESSION 'LINE'`, as in `0.a 'PREPARE t1 $T'`: a client's line. `$ok0` is the newest OK token of bank 0,
 //!   `$nok0` its newest NOK token, `$committed0` and `$aborted0` its newest statements, `$reading0` its newest reading of
 //!   its clock.
@@ -15,8 +15,9 @@
 //! - `crash BANK`, `restart BANK`, `connect`, `cut FROM TO`: faults and their end.
 //! - `add-bank`: another bank starts, at the end of its own list. `lengthen BANK PLACES`: it is restarted with a list of
 //!   so many places.
+//! - `introduce-without BANK OTHER...`: from its next start on, with a new journal, BANK does not wait for OTHER.
 //! - `hold-sync`, `sync BANK`: records stay un-synced until then.
-//! - `skew BANK MS`: its wall clock stands there. `wipe BANK`, `keep BANK`, `put-back BANK`: its journal.
+//! - `skew BANK MS`: its wall clock stands there. `lose-disk BANK`, `keep BANK`, `put-back BANK`: its journal.
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
@@ -131,7 +132,12 @@ impl Runner for Story {
             "world" => {
                 let banks = args.lookup_parse("banks")?.unwrap_or(3);
                 let settles = args.lookup_parse::<String>("settles")?.is_none_or(|settles| settles == "yes");
-                *self = Story { world: World::new(banks), settles, ..Story::new() };
+                let world = if args.lookup_parse::<String>("founding")?.is_some() {
+                    World::unfounded(banks)
+                } else {
+                    World::new(banks)
+                };
+                *self = Story { world, settles, ..Story::new() };
             }
             "let" => {
                 let (name, text) = (next()?, next()?);
@@ -213,6 +219,13 @@ impl Runner for Story {
                 self.world.restart(bank);
                 self.tell(&mut out);
                 self.world.connect_all();
+            }
+            "lose-disk" => self.world.lose_disk(Story::bank(&next()?)?),
+            "introduce-without" => {
+                let bank = Story::bank(&next()?)?;
+                let others: Result<Vec<usize>, _> =
+                    args.rest_pos().iter().map(|other| Story::bank(&other.value)).collect();
+                self.world.introduce_without(bank, &others?);
             }
             "start-alone" => self.world.restart(Story::bank(&next()?)?),
             "connect" => self.world.connect_all(),

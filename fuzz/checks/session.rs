@@ -3,7 +3,9 @@
 //! one reply, an outcome that was told never changes, and the bank is what its journal and its snapshot say.
 
 use super::Bytes;
-use consorcio::bank::io::{Asked, Caller, Input, Now, Origin, Outgoing, Past, Sending, Seq, SessionId};
+use consorcio::bank::io::{
+    Asked, Caller, Input, Now, Origin, Outgoing, Past, Sending, Seq, SessionId, Start,
+};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 use consorcio::commit::token::{Said, Seal, Token, Verdict};
@@ -95,7 +97,7 @@ impl Town {
         let consortium = Record::Consortium { bank: town.identity.bank, places };
         town.core.apply(&consortium);
         town.journal.push(consortium);
-        town.input(&Input::Started { run: [0; 16] });
+        town.input(&Input::Started(Start::default()));
         for line in [
             r#"CLIENT {"cpf":"00000000001","name":"A","kind":"F"}"#,
             r#"CLIENT {"cpf":"00000000002","name":"B","kind":"F"}"#,
@@ -507,6 +509,9 @@ impl Town {
             | Record::ClockMoved { .. }
             | Record::KeyKnown { .. }
             | Record::RegistersLearned { .. }
+            | Record::Founded { .. }
+            | Record::Met { .. }
+            | Record::Introduced { .. }
             | Record::Stopped { .. }
             | Record::OutsideVoted { .. }
             | Record::Drove { .. } => false,
@@ -530,7 +535,7 @@ impl Town {
         self.lives += 1;
         self.core = self.replayed();
         self.core.check_invariants();
-        self.input(&Input::Started { run: [0; 16] });
+        self.input(&Input::Started(Start::default()));
     }
 
     /// The links are gone and time goes on: every request gets its reply.

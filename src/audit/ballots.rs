@@ -112,6 +112,9 @@ impl Ballots {
             | Record::ClockMoved { .. }
             | Record::KeyKnown { .. }
             | Record::RegistersLearned { .. }
+            | Record::Founded { .. }
+            | Record::Met { .. }
+            | Record::Introduced { .. }
             | Record::Stopped { .. } => Ok(()),
         }
     }
@@ -138,6 +141,9 @@ impl Ballots {
             | Record::ClockMoved { .. }
             | Record::KeyKnown { .. }
             | Record::RegistersLearned { .. }
+            | Record::Founded { .. }
+            | Record::Met { .. }
+            | Record::Introduced { .. }
             | Record::Stopped { .. } => Ok(()),
         }
     }

@@ -188,7 +188,10 @@ impl Folder {
             | Record::ClockMoved { .. }
             | Record::Stopped { .. }
             | Record::Drove { .. }
-            | Record::KeyKnown { .. } => {}
+            | Record::KeyKnown { .. }
+            | Record::Founded { .. }
+            | Record::Met { .. }
+            | Record::Introduced { .. } => {}
         }
     }
 
@@ -292,6 +295,9 @@ pub fn record_tx(record: &Record) -> Option<&TxId> {
         | Record::ClockMoved { .. }
         | Record::KeyKnown { .. }
         | Record::RegistersLearned { .. }
+        | Record::Founded { .. }
+        | Record::Met { .. }
+        | Record::Introduced { .. }
         | Record::Stopped { .. } => None,
     }
 }

@@ -63,8 +63,18 @@ impl Bank {
             Record::RegistersLearned { .. } if self.ledger.knows_registers() => {
                 Err("it learns its registers, which it knew".to_owned())
             }
-            Record::Consortium { .. }
+            Record::Founded { .. } if self.founding.is_some() => {
+                Err("it is founded a second time".to_owned())
+            }
+            Record::Met { bank, .. } if *bank == self.me() || self.met[bank.index()].is_some() => {
+                Err(format!("bank {bank} is met a second time, or is this one"))
+            }
+            Record::Introduced { .. } if self.introduced => Err("it is introduced a second time".to_owned()),
+            Record::Founded { .. }
+            | Record::Met { .. }
+            | Record::Introduced { .. }
             | Record::RegistersLearned { .. }
+            | Record::Consortium { .. }
             | Record::ClockMoved { .. }
             | Record::Stopped { .. }
             | Record::KeyKnown { .. }

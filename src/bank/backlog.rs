@@ -5,7 +5,7 @@
 use crate::bank::Note;
 use crate::bank::decide::Deciding;
 use crate::bank::desk::{Unwatched, Watch};
-use crate::bank::io::{DoubtCause, SessionId};
+use crate::bank::io::{DoubtCause, SessionId, Start};
 use crate::bank::state::Prepared;
 use crate::ids::TxId;
 use crate::limits::{OUTCOME_RECORD_BYTES_MAX, OUTSIDE_VOTE_MS_MAX, STEP_BYTES_MAX, STEP_ITEMS_MAX};
@@ -44,8 +44,8 @@ impl Deciding<'_> {
         self.orphans(session, &mut Share::whole());
     }
 
-    pub(super) fn started(&mut self, run: [u8; 16]) {
-        self.note(Note::Started(self.now.mono_us, run));
+    pub(super) fn started(&mut self, start: &Start) {
+        self.note(Note::Started(self.now.mono_us, *start));
         self.bank.members.without(self.bank.me()).iter().for_each(|peer| self.known_at_end(peer));
         self.note(Note::CutMark(self.now.mono_us, self.bank.clock, None));
         self.restored(&Unwatched::All, &mut Share::whole());

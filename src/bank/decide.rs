@@ -53,7 +53,7 @@ impl<'a> Deciding<'a> {
     }
 
     pub fn input(&mut self, input: &Input) {
-        if self.bank.stopped.is_some() {
+        if self.bank.stopped.is_some() || self.desk.forgot.is_some() {
             return; // Whatever it said now could break a promise that it forgot.
         }
         match input {
@@ -71,7 +71,9 @@ impl<'a> Deciding<'a> {
             }
             Input::PeerShows { tx, token, past, .. } => self.peer_shows(tx, token, past.as_ref()),
             Input::Tick => self.tick(),
-            Input::Started { run } => self.started(*run),
+            Input::PeerFounded { peer, founding } => self.peer_founded(*peer, founding),
+            Input::PeerMet(meeting) => self.peer_met(meeting),
+            Input::Started(start) => self.started(start),
         }
     }
 
@@ -83,13 +85,17 @@ impl<'a> Deciding<'a> {
         if records.iter().any(|record| record.decides().is_some()) {
             self.wake_cuts();
         }
+        if notes.iter().any(|note| matches!(note, Note::MetBy(_) | Note::Started(..))) {
+            self.introduce();
+        }
         let questions =
             |note: &Note| matches!(note, Note::Ask(..) | Note::Answered(..) | Note::Link(_, true));
         if notes.iter().any(questions) {
             self.put_questions();
         }
         let learns = |note: &Note| matches!(note, Note::Link(_, true) | Note::LearnTold(_));
-        if notes.iter().any(learns) {
+        let introduced = |record: &Record| matches!(record, Record::Introduced { .. });
+        if notes.iter().any(learns) || records.iter().any(introduced) {
             self.learn();
         }
     }

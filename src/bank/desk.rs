@@ -1,7 +1,7 @@
 //! What a crash may forget: timers, answers collected, questions under way, transactions that this bank drives,
 //! and those who wait for a reply. Changed by notes alone; nothing of it is ever written.
 
-use crate::bank::io::{Caller, KnownVote, SessionId};
+use crate::bank::io::{Caller, KnownVote, SessionId, Start};
 use crate::bank::learn::Learning;
 use crate::commit::coordinator::Coordinator;
 use crate::commit::token::Token;
@@ -41,6 +41,12 @@ pub(crate) struct Desk {
     pub unwatched: Unwatched,
     /// How far this bank is with learning its registers.
     pub learning: Learning,
+    /// Banks that are not waited for by a bank with a new journal ...
+    pub introduce_without: BankSet,
+    /// ... and those that said they have met it.
+    pub met_by: BankSet,
+    /// This bank forgot a promise, as a peer's word says that no record may rest on.
+    pub forgot: Option<String>,
     /// The clock at moments of the monotonic clock, oldest first: what cuts may forget.
     pub cut_marks: VecDeque<(u64, Time)>,
 }
@@ -163,8 +169,12 @@ impl CutAsked {
 /// A change of what a crash may forget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
-    /// The bank began to work at this moment of the monotonic clock, with these random bytes.
-    Started(u64, [u8; 16]),
+    /// The bank began to work at this moment of the monotonic clock.
+    Started(u64, Start),
+    /// A peer has met this bank with its journal of now.
+    MetBy(BankId),
+    /// This bank must not work any more in this run of the program: why.
+    Forgot(String),
     /// An undecided transaction is watched from now on, or by another session.
     Watch(TxId, Watch),
     /// These banks are asked about it.
@@ -209,10 +219,13 @@ impl Desk {
     /// The one function that changes the desk.
     pub fn note(&mut self, note: &Note) {
         match note {
-            Note::Started(mono_us, run) => {
+            Note::Started(mono_us, start) => {
                 self.started_us = *mono_us;
-                self.learning.run = *run;
+                self.introduce_without = start.introduce_without;
+                self.learning.run = start.run;
             }
+            Note::MetBy(peer) => self.met_by = self.met_by.with(*peer),
+            Note::Forgot(why) => self.forgot = Some(why.clone()),
             Note::Watch(tx, watch) => self.watch(tx, watch),
             Note::Ask(tx, banks) => {
                 if let Some(watch) = self.watches.get_mut(tx) {
@@ -388,7 +401,8 @@ impl Desk {
         let learning = (under_way.is_some(), after, last, failed, left(*paused_until_us));
         // A session without such transactions says nothing.
         let gone = (&self.gone, &self.unwatched);
-        format!("{watches:?} {peers:?} {drives:?} {waiters:?} {gone:?} {learning:?}")
+        let met = (self.introduce_without, self.met_by, &self.forgot);
+        format!("{watches:?} {peers:?} {drives:?} {waiters:?} {gone:?} {learning:?} {met:?}")
     }
 
     fn first_of(&self, session: SessionId) -> Option<(SessionId, TxId)> {

@@ -55,6 +55,9 @@ impl Deciding<'_> {
                     self.other_bytes_driven(caller);
                 }
                 Some(_) => self.wait(caller, Waits::Outcome(tx.clone())),
+                None if let Some(Fault { reason, text }) = self.not_introduced_to(transaction) => {
+                    self.reply(caller, Reply::Err(reason, text), 0);
+                }
                 None if let Some(unfit) = self.unfit_transaction(tx, transaction) => {
                     self.unfit(caller, &unfit);
                 }
@@ -77,6 +80,9 @@ impl Deciding<'_> {
                 self.other_bytes_driven(caller);
             }
             Some(drive) => self.verdict_or_wait(caller, tx, &drive.coordinator),
+            None if let Some(Fault { reason, text }) = self.not_introduced_to(transaction) => {
+                self.reply(caller, Reply::Err(reason, text), 0);
+            }
             None if let Some(unfit) = self.unfit_transaction(tx, transaction) => self.unfit(caller, &unfit),
             None => self.execute_for_others(caller, tx, transaction, late),
         }
@@ -414,6 +420,9 @@ impl Deciding<'_> {
             | Record::Stopped { .. }
             | Record::KeyKnown { .. }
             | Record::RegistersLearned { .. }
+            | Record::Founded { .. }
+            | Record::Met { .. }
+            | Record::Introduced { .. }
             | Record::Drove { .. } => false,
         };
         if self.out.records[self.own_from..].iter().any(mine) {

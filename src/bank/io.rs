@@ -1,8 +1,9 @@
 //! What goes into a bank's pure core and what comes out of it.
 
 use crate::bank::record::Record;
+use crate::commit::founding::{FoundingId, Meeting};
 use crate::commit::token::{Digest, Token};
-use crate::ids::{BankId, RegisterKey, Time, TxId};
+use crate::ids::{BankId, BankSet, RegisterKey, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
 use crate::wire::request::{self, Request};
@@ -101,11 +102,26 @@ pub enum Input {
     },
     /// Time passed. Comes soon after the moment that `Core::tick_due_us` tells; at any other it changes nothing.
     Tick,
-    /// The journal was read to its end; the bank begins to work. Comes once, first.
-    Started {
-        /// Random bytes, others at each start.
-        run: [u8; 16],
+    /// A peer has proved itself, and that its journal has this founding id.
+    PeerFounded {
+        /// Who.
+        peer: BankId,
+        /// Its journal.
+        founding: FoundingId,
     },
+    /// A peer tells which journal of this bank it has met.
+    PeerMet(Meeting),
+    /// The journal was read to its end; the bank begins to work. Comes once, first.
+    Started(Start),
+}
+
+/// What a bank begins to work with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Start {
+    /// Banks that a bank with a new journal does not wait for, as its operator said.
+    pub introduce_without: BankSet,
+    /// Random bytes, other ones at each start.
+    pub run: [u8; 16],
 }
 
 /// What a message to a peer asks.
@@ -203,6 +219,17 @@ pub struct Sending {
     pub after: Seq,
 }
 
+/// This bank has met a peer with this journal, and the record of it must be durable before the peer is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Met {
+    /// Whom.
+    pub peer: BankId,
+    /// Its journal.
+    pub founding: FoundingId,
+    /// It is told once every record up to this one is synced.
+    pub after: Seq,
+}
+
 /// What a decision brings about. All of it is done by others: `apply` the records, journal and sync them,
 /// let replies and messages leave when they may.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -215,6 +242,8 @@ pub struct Output {
     pub replies: Vec<Outgoing>,
     /// Messages to peers.
     pub sends: Vec<Sending>,
+    /// Which peers may be told now that this bank has met them.
+    pub met: Vec<Met>,
     /// Things for the step log that no record, reply or message tells.
     pub steps: Vec<CoreStep>,
 }
@@ -227,18 +256,21 @@ pub enum CoreStep {
     /// This bank drives a transaction.
     Drive(TxId),
     /// A driver's time-out: these banks were silent.
-    Silent(TxId, crate::ids::BankSet),
+    Silent(TxId, BankSet),
     /// A session's wait ended without an outcome.
     GaveUp(TxId),
     /// A peer's answer proves nothing, though it carries tokens: the link to that peer is to be closed.
     Unproved(TxId, BankId),
+    /// A peer has another journal than when it was met: it has forgotten what it promised, and the link to it is to be
+    /// closed.
+    Replaced(BankId),
 }
 
 impl CoreStep {
-    /// The peer whose answer proves nothing, if this step says so.
-    pub fn unproved(&self) -> Option<BankId> {
+    /// The peer whose link is to be closed, if this step says so.
+    pub fn closes(&self) -> Option<BankId> {
         match self {
-            CoreStep::Unproved(_, peer) => Some(*peer),
+            CoreStep::Unproved(_, peer) | CoreStep::Replaced(peer) => Some(*peer),
             CoreStep::Doubt(..) | CoreStep::Drive(_) | CoreStep::Silent(..) | CoreStep::GaveUp(_) => None,
         }
     }

@@ -105,7 +105,8 @@ impl Deciding<'_> {
     /// When the next question may go, on the monotonic clock; none where there is none, or nobody to be asked.
     pub fn learn_due_us(&self) -> Option<u64> {
         let learning = &self.desk.learning;
-        let asks = !self.bank.ledger.knows_registers() && learning.under_way.is_none();
+        let asks =
+            self.bank.introduced && !self.bank.ledger.knows_registers() && learning.under_way.is_none();
         (asks && !self.linked().is_empty()).then_some(learning.paused_until_us)
     }
 

@@ -18,6 +18,7 @@ mod history;
 pub mod io;
 mod learn;
 mod list;
+mod meet;
 mod outside;
 mod read;
 pub mod record;
@@ -32,8 +33,9 @@ pub use learn::{Learning, knows_registers_at_introduction};
 
 pub use desk::{CutAsked, Drive, Note, Unwatched, Waiter, Waits, Watch};
 
+use crate::commit::founding::FoundingId;
 use crate::commit::token::{KeyId, Seal, Token};
-use crate::ids::{BankId, Time, TxId};
+use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::Ledger;
 use crate::limits::CUT_BYTES_MAX;
 use decide::Deciding;
@@ -150,7 +152,7 @@ impl Core {
     /// Is there more to do by `mono_us` than one tick takes on? Then another tick should follow soon, between other
     /// inputs.
     pub fn is_behind(&self, mono_us: u64) -> bool {
-        self.bank.stopped.is_none() && self.desk.is_behind(mono_us)
+        self.stopped().is_none() && self.desk.is_behind(mono_us)
     }
 
     /// The number of the newest record.
@@ -176,7 +178,38 @@ impl Core {
 
     /// Why this bank must not work any more, if so.
     pub fn stopped(&self) -> Option<&str> {
-        self.bank.stopped.as_deref()
+        self.bank.stopped.as_deref().or(self.desk.forgot.as_deref())
+    }
+
+    /// What tells this bank's journal from every other one of it.
+    pub fn founding(&self) -> Option<FoundingId> {
+        self.bank.founding
+    }
+
+    /// Does it take part in transactions with other banks? One with a new journal has to meet them first.
+    pub fn is_introduced(&self) -> bool {
+        self.bank.introduced
+    }
+
+    /// Does it know its registers? One that came later has to learn them first.
+    pub fn knows_registers(&self) -> bool {
+        self.bank.ledger.knows_registers()
+    }
+
+    /// The banks that this bank has to meet before it takes part.
+    pub fn unmet(&self) -> BankSet {
+        if self.bank.introduced { BankSet::EMPTY } else { self.desk.unmet(&self.bank) }
+    }
+
+    /// The journals of the other banks, by position, as this bank first met them.
+    pub fn met(&self) -> [Option<FoundingId>; 16] {
+        self.bank.met
+    }
+
+    /// Has this journal no promise in it, to nobody? Then it may as well be a new one.
+    pub fn is_blank(&self) -> bool {
+        let totals = self.bank.ledger.totals();
+        self.bank.clock == Time(0) && totals.clients == 0 && totals.accounts == 0
     }
 
     /// The time of the last vote known of each bank, this one included, by position.
@@ -251,6 +284,7 @@ impl Output {
         self.notes.extend(more.notes);
         self.replies.extend(more.replies);
         self.sends.extend(more.sends);
+        self.met.extend(more.met);
         self.steps.extend(more.steps);
     }
 }

@@ -88,7 +88,9 @@ impl Deciding<'_> {
 
     /// A locked register's value waits for the decision, so that reads at any bank are linearizable.
     fn value(&mut self, caller: Caller, key: &RegisterKey) {
-        if !self.bank.ledger.knows_registers() {
+        if let Some(fault) = self.not_introduced() {
+            self.refused(caller, fault);
+        } else if !self.bank.ledger.knows_registers() {
             self.refused(caller, Fault::of(Reason::Unreachable, &Detail::RegistersUnknown));
         } else if self.bank.ledger.locked_by(key).is_some() {
             self.wait(caller, Waits::Value(key.clone()));
@@ -148,6 +150,8 @@ impl Deciding<'_> {
             held_total: totals.held,
             incoming_total: totals.incoming,
             undecided: self.bank.undecided.len(),
+            registers_known: (!self.bank.ledger.knows_registers()).then_some(false),
+            unmet: self.unmet().iter().map(BankId::as_u8).collect(),
             committed: self.bank.committed,
             aborted: self.bank.aborted,
         };
@@ -433,6 +437,10 @@ struct Info {
     held_total: i128,
     incoming_total: i128,
     undecided: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registers_known: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unmet: Vec<u8>,
     committed: u64,
     aborted: u64,
 }

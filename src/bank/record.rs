@@ -1,9 +1,10 @@
 //! Records: the journal's entries, and the only way a bank changes.
 
 use crate::bank::io::{Outcome, OwnVote};
+use crate::commit::founding::FoundingId;
 use crate::commit::registers::SetRegister;
 use crate::commit::token::KeyId;
-use crate::ids::{BankId, Time, TxId};
+use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::request::{NewAccount, NewClient};
 use crate::wire::transaction::Transaction;
@@ -205,6 +206,28 @@ pub enum Record {
         /// These are the last: from now on this bank knows its registers.
         last: bool,
     },
+    /// What tells this journal from every other one of its bank: one of the first records of a journal that was made
+    /// by this version, and the first of this version in an older one.
+    Founded {
+        /// The founding id.
+        founding: FoundingId,
+        /// Is the journal older than this record? Then other banks know its bank.
+        introduced: bool,
+    },
+    /// This bank has met another one, which has proved itself, with this journal. A bank remembers the first one.
+    Met {
+        /// Whom.
+        bank: BankId,
+        /// Its journal.
+        founding: FoundingId,
+    },
+    /// Every other bank has met this one, and none had met it with another journal: it takes part from here on.
+    Introduced {
+        /// Banks that are left out, as its operator said.
+        without: BankSet,
+        /// Does it know its registers? If not, it learns them from a bank that does.
+        knows_registers: bool,
+    },
 }
 
 impl Record {
@@ -224,6 +247,9 @@ impl Record {
             | Record::Stopped { .. }
             | Record::KeyKnown { .. }
             | Record::RegistersLearned { .. }
+            | Record::Founded { .. }
+            | Record::Met { .. }
+            | Record::Introduced { .. }
             | Record::Drove { .. } => None,
         }
     }
@@ -243,6 +269,9 @@ impl Record {
             | Record::Stopped { .. }
             | Record::KeyKnown { .. }
             | Record::RegistersLearned { .. }
+            | Record::Founded { .. }
+            | Record::Met { .. }
+            | Record::Introduced { .. }
             | Record::Drove { .. } => None,
         }
     }

@@ -5,6 +5,7 @@
 use crate::bank::Identity;
 use crate::bank::io::{KnownVote, Seq};
 use crate::bank::state::{Bank, Event, How, Prepared};
+use crate::commit::founding::FoundingId;
 use crate::commit::token::KeyId;
 use crate::ids::{BankId, Time, TxId};
 use crate::ledger::{Ledger, RegistersKnown};
@@ -19,12 +20,22 @@ const VERSION_WITH_HOW: u32 = 2;
 const VERSION_WITH_KEY: u32 = 3;
 /// The first version that holds whether the bank knows its registers.
 const VERSION_WITH_REGISTERS: u32 = 4;
+/// The first version that holds which journal this is, and whom its bank has met.
+const VERSION_WITH_FOUNDING: u32 = 4;
 
 /// What version 3 added.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct WithKey {
     key: Option<KeyId>,
     peers_votes: [Option<KnownVote>; 16],
+}
+
+/// What version 4 added.
+#[derive(Debug, Serialize, Deserialize)]
+struct WithFounding {
+    founding: Option<FoundingId>,
+    introduced: bool,
+    met: [Option<FoundingId>; 16],
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,7 +70,8 @@ pub(crate) fn write(bank: &Bank) -> Vec<u8> {
     };
     let how: Vec<&How> = bank.history.iter().map(|event| &event.how).collect();
     let with_key = WithKey { key: bank.key, peers_votes: bank.peers_votes.clone() };
-    postcard::to_stdvec(&(snapshot, how, with_key, bank.ledger.registers_known()))
+    let with_founding = WithFounding { founding: bank.founding, introduced: bank.introduced, met: bank.met };
+    postcard::to_stdvec(&(snapshot, how, with_key, bank.ledger.registers_known(), with_founding))
         .expect("a bank's parts all have a length, so postcard can write them")
 }
 
@@ -80,9 +92,16 @@ pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
     }
     let with_key = if version >= VERSION_WITH_KEY { take(&mut rest)? } else { WithKey::default() };
     let known = if version >= VERSION_WITH_REGISTERS { take(&mut rest)? } else { RegistersKnown::Always };
+    let with_founding: Option<WithFounding> =
+        if version >= VERSION_WITH_FOUNDING { Some(take(&mut rest)?) } else { None };
     let mut bank = Bank::new(identity);
     bank.key = with_key.key;
     bank.peers_votes = with_key.peers_votes;
+    if let Some(with_founding) = with_founding {
+        bank.founding = with_founding.founding;
+        bank.introduced = with_founding.introduced;
+        bank.met = with_founding.met;
+    }
     bank.consortium = snapshot.consortium;
     bank.seq = snapshot.seq;
     bank.clock = snapshot.clock;

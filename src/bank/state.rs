@@ -6,6 +6,7 @@ use crate::bank::Identity;
 use crate::bank::history::History;
 use crate::bank::io::{KnownVote, Outcome, OwnVote, Past, Seq};
 use crate::bank::record::{Cause, Record};
+use crate::commit::founding::{FoundingId, Meeting};
 use crate::commit::reading::Reading;
 use crate::commit::token::{Digest, KeyId, Said, Token, Verdict};
 use crate::ids::{BankId, BankSet, Time, TxId};
@@ -26,6 +27,12 @@ pub(crate) struct Bank {
     pub consortium: Option<(BankId, Vec<String>)>,
     /// The consortium's key as the journal knows it; those of the time without a key know none.
     pub key: Option<KeyId>,
+    /// What tells this journal from every other one of this bank; those of earlier versions have none.
+    pub founding: Option<FoundingId>,
+    /// Has every other bank met this one, so that what it says to them can't break a promise of a lost journal?
+    pub introduced: bool,
+    /// The journal of each other bank as this one first met it.
+    pub met: [Option<FoundingId>; 16],
     /// The newest record's number.
     pub seq: Seq,
     /// The last time that this bank gave or met.
@@ -139,6 +146,9 @@ impl Bank {
             members,
             consortium: None,
             key: None,
+            founding: None,
+            introduced: true,
+            met: [None; 16],
             seq: 0,
             clock: Time::default(),
             known_votes: [Time::default(); 16],
@@ -171,6 +181,12 @@ impl Bank {
     /// Is it the statement of a bank of this consortium?
     pub fn proves_reading(&self, reading: &Reading) -> bool {
         self.members.has(reading.bank) && self.identity.seal.proves_reading(reading)
+    }
+
+    /// Is it the statement of another bank of this consortium, about this bank?
+    pub fn proves_meeting(&self, meeting: &Meeting) -> bool {
+        let by_another = self.members.without(self.me()).has(meeting.by);
+        by_another && meeting.bank == self.me() && self.identity.seal.proves_meeting(meeting)
     }
 
     /// What this bank states of the outcome of a transaction that it holds OK on: `C` or `A`. Made anew for each
@@ -211,6 +227,26 @@ impl Bank {
                 if *last {
                     // No later cut lacks a set: what commits at or before this time was told, or is applied here.
                     self.ledger.set_registers_known(RegistersKnown::From(self.clock));
+                }
+            }
+            Record::Founded { founding, introduced } => {
+                assert!(self.founding.is_none(), "a journal is founded once");
+                self.founding = Some(*founding);
+                self.introduced = *introduced;
+                if !introduced {
+                    self.ledger.set_registers_known(RegistersKnown::NotYet);
+                }
+            }
+            Record::Met { bank, founding } => {
+                assert!(*bank != me, "no bank meets itself");
+                let before = self.met[bank.index()].replace(*founding);
+                assert!(before.is_none(), "bank {bank} is met for the first time once");
+            }
+            Record::Introduced { knows_registers, .. } => {
+                assert!(!self.introduced, "a bank is introduced once");
+                self.introduced = true;
+                if *knows_registers {
+                    self.ledger.set_registers_known(RegistersKnown::Always);
                 }
             }
             Record::Voted { tx, time, transaction, refusal } => {
@@ -487,6 +523,9 @@ impl Bank {
             | Record::Stopped { .. }
             | Record::KeyKnown { .. }
             | Record::RegistersLearned { .. }
+            | Record::Founded { .. }
+            | Record::Met { .. }
+            | Record::Introduced { .. }
             | Record::Drove { .. } => None,
         }
     }

@@ -1,7 +1,7 @@
 //! The end of time, and records of older versions. What banks say to each other is told by tests/stories.
 
 use super::*;
-use crate::bank::io::{Caller, Origin, SessionId};
+use crate::bank::io::{Caller, Origin, SessionId, Start};
 use crate::commit::token::Verdict;
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
@@ -27,7 +27,7 @@ fn identity() -> Identity {
 impl Town {
     fn new(wall_us: i64) -> Town {
         let mut town = Town { core: Core::new(identity()), wall_us, journal: Vec::new() };
-        town.input(&Input::Started { run: [0; 16] });
+        town.input(&Input::Started(Start::default()));
         town.say(r#"CLIENT {"cpf":"12345678900","name":"P","kind":"F"}"#);
         town.say(r#"ACCOUNT {"number":"1","holders":["12345678900"],"deposit":1000}"#);
         town

@@ -73,6 +73,9 @@ impl Deciding<'_> {
                 }
             }
             Known::New => {
+                if let Some(Fault { reason, text }) = self.not_introduced_to(transaction) {
+                    return self.reply(caller, Reply::Err(reason, text), 0);
+                }
                 if let Some(unfit) = self.unfit_transaction(tx, transaction) {
                     return self.unfit(caller, &unfit);
                 }
@@ -186,6 +189,10 @@ impl Deciding<'_> {
 
     /// A bank that has not voted refuses for ever.
     pub(super) fn tombstone(&mut self, caller: Caller, tx: &TxId, reason: Reason) {
+        // It may have been promised by the journal that this bank had before.
+        if let Some(Fault { reason, text }) = self.not_introduced() {
+            return self.reply(caller, Reply::Err(reason, text), 0);
+        }
         let fault = Fault::bare(reason);
         let (token, seq) = self.refuse(tx, None, &fault);
         self.reply(caller, Reply::Aborted(tx.clone(), token, reason, None), seq);

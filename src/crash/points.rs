@@ -94,6 +94,9 @@ impl Kind {
             Record::OutsideVoted { refusal: Some(_), .. } => Kind::OutsideAborted,
             Record::KeyKnown { .. } => Kind::KeyKnown,
             Record::RegistersLearned { .. } => Kind::RegistersLearned,
+            Record::Founded { .. } => Kind::Founded,
+            Record::Met { .. } => Kind::Met,
+            Record::Introduced { .. } => Kind::Introduced,
             Record::Drove { refusal: None, .. } => Kind::DroveCommitted,
             Record::Drove { refusal: Some(_), .. } => Kind::DroveAborted,
         }

@@ -10,6 +10,7 @@ use crate::bank::io::{Outcome, Seq};
 use crate::bank::record::Record;
 use crate::commit::registers::SetRegister;
 use crate::ids::{BankId, Time};
+use crate::wire::detail::Banks;
 use std::fmt;
 use std::io::Write;
 
@@ -121,6 +122,13 @@ impl fmt::Display for Readable<'_> {
                 registers.iter().try_for_each(|SetRegister { key, value, time }| {
                     write!(f, " {key}={:?}@{time}", value.as_str())
                 })
+            }
+            Record::Founded { founding, introduced } => {
+                write!(f, "founded id={founding} introduced={introduced}")
+            }
+            Record::Met { bank, founding } => write!(f, "met {bank} id={founding}"),
+            Record::Introduced { without, knows_registers } => {
+                write!(f, "introduced without={} knows-registers={knows_registers}", Banks(*without))
             }
             Record::Stopped { why } => write!(f, "stopped {why:?}"),
             Record::OutsideVoted { tx, own, time, refusal: None } => {

@@ -92,8 +92,10 @@ impl Queue {
             | Input::PeerUp(_)
             | Input::PeerDown(_)
             | Input::PeerShows { .. }
+            | Input::PeerFounded { .. }
+            | Input::PeerMet(_)
             | Input::Tick
-            | Input::Started { .. } => true,
+            | Input::Started(_) => true,
         };
         self.put(since_us, input, urgent);
     }
@@ -154,8 +156,10 @@ impl Queue {
             | Input::PeerUp(_)
             | Input::PeerDown(_)
             | Input::PeerShows { .. }
+            | Input::PeerFounded { .. }
+            | Input::PeerMet(_)
             | Input::Tick
-            | Input::Started { .. } => return false,
+            | Input::Started(_) => return false,
         };
         self.sessions.get(index(session)).is_some_and(|counts| counts.urgent > 0)
     }
@@ -206,8 +210,10 @@ fn session_of(input: &Input) -> Option<SessionId> {
         | Input::PeerUp(_)
         | Input::PeerDown(_)
         | Input::PeerShows { .. }
+        | Input::PeerFounded { .. }
+        | Input::PeerMet(_)
         | Input::Tick
-        | Input::Started { .. } => None,
+        | Input::Started(_) => None,
     }
 }
 

@@ -9,7 +9,7 @@ use super::run::{Fatal, run};
 use super::writer::{Leaving, Turn, Writer};
 use crate::bank::Core;
 use crate::bank::Identity;
-use crate::bank::io::{Asked, AskedVerb, Caller, Input, Now, Origin, SessionId};
+use crate::bank::io::{Asked, AskedVerb, Caller, Input, Now, Origin, SessionId, Start};
 use crate::bank::record::Record;
 use crate::clock::Filter;
 use crate::commit::token::Seal;
@@ -83,6 +83,7 @@ fn left(out: &mut Vec<Leaving>) -> Vec<String> {
                 line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
             }
             Leaving::Close(bank) => format!("close {bank}"),
+            Leaving::Met(bank, _) => format!("met {bank}"),
             Leaving::Send(sending) => format!("{:?}", sending.message.asked().verb),
         })
         .collect()
@@ -294,7 +295,7 @@ fn an_idle_bank_sleeps_until_something_is_due() {
     let wake = Arc::new(Notify::new());
     let inbox = Inbox::new(Clock::start(), wake.clone());
     let disk = Disk::start(appender, wake).unwrap();
-    inbox.offer(Input::Started { run: [0; 16] });
+    inbox.offer(Input::Started(Start::default()));
     let (mut turns, mut due_us) = (0, Vec::new());
     let steplog = StepLog::off();
     let run = run(writer, disk, &inbox, wall(), &steplog, |_, writer| {

@@ -4,7 +4,8 @@
 //! to the disk and what may leave to where it goes.
 
 use crate::bank::Core;
-use crate::bank::io::{CoreStep, Input, Now, Outgoing, Past, Sending, Seq};
+use crate::bank::io::{CoreStep, Input, Met, Now, Outgoing, Past, Sending, Seq};
+use crate::commit::founding::FoundingId;
 use crate::ids::{BankId, TxId};
 use crate::journal::{Batch, JournalError, Reader, Room};
 use crate::limits::{
@@ -33,6 +34,8 @@ pub enum Leaving {
     Reply(Outgoing),
     /// A message to a peer.
     Send(Sending),
+    /// This bank has met this peer with this journal.
+    Met(BankId, FoundingId),
     /// The link to this peer is to be closed: what comes over it proves nothing.
     Close(BankId),
 }
@@ -131,8 +134,10 @@ impl Writer {
                     Input::Closed(_)
                     | Input::PeerUp(_)
                     | Input::PeerDown(_)
+                    | Input::PeerFounded { .. }
+                    | Input::PeerMet(_)
                     | Input::Tick
-                    | Input::Started { .. } => {}
+                    | Input::Started(_) => {}
                 }
                 true
             }
@@ -161,10 +166,13 @@ impl Writer {
             let entry = |step| Entry { at_us: now.wall_us, step: Step::of_core(step) };
             steps.extend(output.steps.iter().map(entry));
         }
-        let unproved = output.steps.iter().filter_map(CoreStep::unproved);
+        let unproved = output.steps.iter().filter_map(CoreStep::closes);
         out.extend(unproved.map(Leaving::Close));
         for reply in output.replies {
             self.release.leave(reply.after, Leaving::Reply(reply), out);
+        }
+        for Met { peer, founding, after } in output.met {
+            self.release.leave(after, Leaving::Met(peer, founding), out);
         }
         for sending in output.sends {
             self.release.leave(sending.after, Leaving::Send(sending), out);
@@ -241,8 +249,10 @@ impl Writer {
             Input::Closed(_)
             | Input::PeerUp(_)
             | Input::PeerDown(_)
+            | Input::PeerFounded { .. }
+            | Input::PeerMet(_)
             | Input::Tick
-            | Input::Started { .. } => {
+            | Input::Started(_) => {
                 return Ok(false);
             }
         };
@@ -267,8 +277,10 @@ impl Writer {
             Input::Closed(_)
             | Input::PeerUp(_)
             | Input::PeerDown(_)
+            | Input::PeerFounded { .. }
+            | Input::PeerMet(_)
             | Input::Tick
-            | Input::Started { .. } => None,
+            | Input::Started(_) => None,
         };
         let id = tx.map_or("an id", TxId::as_str);
         let text = format!(

@@ -117,6 +117,12 @@ fn in_portuguese(detail: &Detail) -> String {
         Detail::NotMember { bank } => format!("o banco {bank} não está no consórcio"),
         Detail::Follows { by, its } => followed(Lang::Pt, *by, its.0.is_empty()) + &its.0,
         Detail::NotNamed { bank } => format!("a transação não nomeia este banco, o {bank}"),
+        Detail::NotIntroduced { banks: Banks(banks) } => match banks.len() {
+            1 => format!("o diário deste banco é novo: só trabalha sozinho até encontrar o banco {}", list(*banks)),
+            _ => {
+                format!("o diário deste banco é novo: só trabalha sozinho até encontrar os bancos {}", list(*banks))
+            }
+        },
         Detail::NoAnswer { banks: Banks(banks) } => match banks.len() {
             0 => "o resultado ainda não é conhecido".into(),
             1 => format!("o resultado ainda não é conhecido; falta a resposta do banco {}", list(*banks)),
@@ -218,6 +224,7 @@ fn in_english(detail: &Detail) -> String {
         | Detail::NotMember { .. }
         | Detail::Follows { .. }
         | Detail::NotNamed { .. }
+        | Detail::NotIntroduced { .. }
         | Detail::NoAnswer { .. }
         | Detail::TooManyOps { .. }
         | Detail::RegisterLocked { .. }

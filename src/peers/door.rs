@@ -1,12 +1,12 @@
 //! The answering side of a link: a session that is a client's until a bank has proved that it is one. No socket here.
 
 use super::handshake::{
-    Hello, News, Pair, Proof, Role, Welcome, nonce, read, same_consortium, same_key, write,
+    Hello, News, Pair, Proof, Role, Welcome, nonce, read, read_founding, same_consortium, same_key, write,
 };
 use crate::bank::Identity;
 use crate::bank::io::Origin;
-use crate::commit::token::Token;
-use crate::ids::{BankId, TxId};
+use crate::commit::founding::FoundingId;
+use crate::ids::BankId;
 
 /// The answering side of a session: a client's until a bank has shown that it is one.
 #[derive(Debug, Default)]
@@ -21,15 +21,22 @@ enum State {
     Link(BankId),
 }
 
+/// What a bank tells of itself and of another one.
+pub(super) struct Own<'a> {
+    pub(super) identity: &'a Identity,
+    /// Its journal.
+    pub(super) founding: FoundingId,
+}
+
 /// What the answering side says, and what it was shown.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answered {
-    /// The link is not open yet, or no news: only this JSON.
+    /// The link is not open yet, or will not be: only this JSON.
     Told(String),
-    /// The link is open now.
-    Opened(String, BankId, Vec<(TxId, Token)>),
+    /// The link is open now, to a bank with this journal.
+    Opened(String, BankId, FoundingId, News),
     /// News on an open link.
-    News(String, BankId, Vec<(TxId, Token)>),
+    News(String, BankId, News),
 }
 
 impl Door {
@@ -49,43 +56,49 @@ impl Door {
         }
     }
 
-    /// Answers the JSON of a PEER line; `votes` are those of a bank that are shown to it.
+    /// Answers the JSON of a PEER line; `news` is what a bank is told, and `met` the journal of it that was met.
     ///
     /// # Errors
     /// Why it is refused. An open link stays one; what is not one yet begins anew.
     pub(super) fn answer(
         &mut self,
-        identity: &Identity,
-        votes: impl Fn(BankId) -> Vec<(TxId, Token)>,
+        own: &Own<'_>,
+        news: impl Fn(BankId) -> News,
+        met: impl Fn(BankId) -> Option<FoundingId>,
         json: &str,
     ) -> Result<Answered, String> {
         match std::mem::take(&mut self.0) {
             State::Link(bank) => {
                 self.0 = State::Link(bank);
                 let told: News = read(json)?;
-                Ok(Answered::News(write(&News::of(&votes(bank))), bank, told.votes()))
+                Ok(Answered::News(write(&news(bank)), bank, told))
             }
             // A second hello begins anew; it can't be taken for a proof, which has no nonce.
             State::Welcomed(_) | State::Client if json.contains("\"nonce\"") => {
-                let (pair, welcome) = welcome(identity, &read(json)?)?;
+                let (pair, welcome) = welcome(own, &read(json)?)?;
                 self.0 = State::Welcomed(Box::new(pair));
                 Ok(Answered::Told(write(&welcome)))
             }
-            State::Client => Err("a link begins with {bank, places, to, key, nonce}".to_owned()),
+            State::Client => Err("a link begins with {bank, places, to, key, nonce, founding}".to_owned()),
             State::Welcomed(pair) => {
                 let proof: Proof = read(json)?;
-                if !pair.proves(identity, Role::Dialler, &proof.mac) {
+                if !pair.proves(own.identity, Role::Dialler, &proof.mac) {
                     return Err("no proof of the consortium's key for this link".to_owned());
                 }
-                let bank = pair.dialler;
+                let (bank, told) = (pair.dialler, pair.dialler_founding);
+                // It learns from the news why nothing of it counts here.
+                if met(bank).is_some_and(|met| met != told) {
+                    return Ok(Answered::Told(write(&news(bank))));
+                }
                 self.0 = State::Link(bank);
-                Ok(Answered::Opened(write(&News::of(&votes(bank))), bank, proof.news.votes()))
+                Ok(Answered::Opened(write(&news(bank)), bank, told, proof.news))
             }
         }
     }
 }
 
-fn welcome(identity: &Identity, hello: &Hello) -> Result<(Pair, Welcome), String> {
+fn welcome(own: &Own<'_>, hello: &Hello) -> Result<(Pair, Welcome), String> {
+    let identity = own.identity;
     same_consortium(identity, hello.bank, hello.places)?;
     if hello.to != identity.bank {
         return Err(format!("this is bank {}, not {}", identity.bank, hello.to));
@@ -93,6 +106,8 @@ fn welcome(identity: &Identity, hello: &Hello) -> Result<(Pair, Welcome), String
     same_key(identity, hello.bank, &hello.key)?;
     let ours = nonce()?;
     let pair = Pair {
+        dialler_founding: read_founding(&hello.founding)?,
+        dialled_founding: own.founding,
         dialler: hello.bank,
         dialled: identity.bank,
         dialler_places: hello.places,
@@ -107,6 +122,7 @@ fn welcome(identity: &Identity, hello: &Hello) -> Result<(Pair, Welcome), String
         to: hello.bank,
         key: identity.seal.key_id().to_string(),
         nonce: ours.to_hex().to_string(),
+        founding: own.founding.to_string(),
         mac: pair.mac(identity, Role::Dialled).to_hex().to_string(),
     };
     Ok((pair, welcome))

@@ -7,6 +7,8 @@
 //! `door`.
 
 use crate::bank::Identity;
+use crate::bank::io::Input;
+use crate::commit::founding::{FoundingId, Meeting};
 use crate::commit::token::Token;
 use crate::ids::{BankId, TxId};
 use crate::limits::PEER_VOTES_SHOWN_MAX;
@@ -25,6 +27,8 @@ pub(super) struct Hello {
     pub(super) key: String,
     /// 32 fresh bytes in hex.
     pub(super) nonce: String,
+    /// Its journal's founding id.
+    pub(super) founding: String,
 }
 
 /// What the dialled bank answers.
@@ -40,6 +44,8 @@ pub(super) struct Welcome {
     pub(super) key: String,
     /// 32 fresh bytes in hex.
     pub(super) nonce: String,
+    /// Its journal's founding id.
+    pub(super) founding: String,
     /// Its proof.
     pub(super) mac: String,
 }
@@ -59,6 +65,9 @@ pub(super) struct Proof {
 pub(super) struct News {
     /// Votes of the other that this bank knows.
     pub(super) seen: Vec<Shown>,
+    /// The statement of which journal of the other it has met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) met: Option<String>,
 }
 
 /// A vote, as it is shown.
@@ -71,10 +80,18 @@ pub(super) struct Shown {
 }
 
 impl News {
-    /// News that shows these votes.
-    pub(super) fn of(votes: &[(TxId, Token)]) -> News {
+    /// News that shows these votes, and this statement.
+    pub(super) fn of(votes: &[(TxId, Token)], met: Option<&Meeting>) -> News {
         let shown = |(tx, token): &(TxId, Token)| Shown { tx: tx.to_string(), token: token.to_string() };
-        News { seen: votes.iter().map(shown).collect() }
+        News { seen: votes.iter().map(shown).collect(), met: met.map(Meeting::to_string) }
+    }
+
+    /// What the node hears of them from `peer`: no more votes than a bank ever shows, and only what reads as one.
+    pub(super) fn inputs(&self, peer: BankId) -> impl Iterator<Item = Input> {
+        let met = self.met.as_deref().and_then(Meeting::parse).map(Input::PeerMet);
+        let votes =
+            self.votes().into_iter().map(move |(tx, token)| Input::PeerShows { peer, tx, token, past: None });
+        met.into_iter().chain(votes)
     }
 
     /// The votes that it shows: no more than a bank ever shows, and only what reads as one.
@@ -101,6 +118,8 @@ pub(super) struct Pair {
     pub(super) dialled_places: usize,
     pub(super) dialler_nonce: blake3::Hash,
     pub(super) dialled_nonce: blake3::Hash,
+    pub(super) dialler_founding: FoundingId,
+    pub(super) dialled_founding: FoundingId,
 }
 
 impl Pair {
@@ -120,6 +139,8 @@ impl Pair {
                 &places(self.dialled_places),
                 self.dialler_nonce.as_bytes(),
                 self.dialled_nonce.as_bytes(),
+                self.dialler_founding.as_bytes(),
+                self.dialled_founding.as_bytes(),
             ],
         )
     }
@@ -150,13 +171,19 @@ pub(super) fn write(value: &impl Serialize) -> String {
 #[derive(Debug)]
 pub(super) struct Dialling<'a> {
     pub(super) identity: &'a Identity,
+    /// This bank's journal.
+    pub(super) founding: FoundingId,
     pub(super) peer: BankId,
     pub(super) nonce: blake3::Hash,
 }
 
 impl Dialling<'_> {
     /// A handshake with `peer`, and the JSON of its first line.
-    pub(super) fn begin(identity: &Identity, peer: BankId) -> Result<(Dialling<'_>, String), String> {
+    pub(super) fn begin(
+        identity: &Identity,
+        founding: FoundingId,
+        peer: BankId,
+    ) -> Result<(Dialling<'_>, String), String> {
         let nonce = nonce()?;
         let hello = Hello {
             bank: identity.bank,
@@ -164,12 +191,14 @@ impl Dialling<'_> {
             to: peer,
             key: identity.seal.key_id().to_string(),
             nonce: nonce.to_hex().to_string(),
+            founding: founding.to_string(),
         };
-        Ok((Dialling { identity, peer, nonce }, write(&hello)))
+        Ok((Dialling { identity, founding, peer, nonce }, write(&hello)))
     }
 
-    /// The JSON of the second line, which shows `votes`, if the peer is the right one and has proved it.
-    pub(super) fn prove(self, welcome: &str, votes: &[(TxId, Token)]) -> Result<String, String> {
+    /// The JSON of the second line, which tells `news`, if the peer is the right one and has proved it; and the
+    /// founding id of its journal.
+    pub(super) fn prove(self, welcome: &str, news: News) -> Result<(String, FoundingId), String> {
         let welcome: Welcome = read(welcome)?;
         same_consortium(self.identity, welcome.bank, welcome.places)?;
         if welcome.bank != self.peer {
@@ -179,7 +208,10 @@ impl Dialling<'_> {
             return Err(format!("it takes this bank for {}", welcome.to));
         }
         same_key(self.identity, welcome.bank, &welcome.key)?;
+        let founding = read_founding(&welcome.founding)?;
         let pair = Pair {
+            dialler_founding: self.founding,
+            dialled_founding: founding,
             dialler: self.identity.bank,
             dialled: self.peer,
             dialler_places: self.identity.places.len(),
@@ -191,8 +223,20 @@ impl Dialling<'_> {
             return Err("it has not proved that it has the consortium's key".to_owned());
         }
         let mac = pair.mac(self.identity, Role::Dialler).to_hex().to_string();
-        Ok(write(&Proof { mac, news: News::of(votes) }))
+        Ok((write(&Proof { mac, news }), founding))
     }
+}
+
+pub(super) fn read_founding(text: &str) -> Result<FoundingId, String> {
+    FoundingId::parse(text).ok_or_else(|| "the founding id is not 32 hex digits".to_owned())
+}
+
+/// Why a bank works with no bank that has another journal than when it met it.
+pub(super) fn replaced(bank: BankId, met: FoundingId, told: FoundingId) -> String {
+    format!(
+        "bank {bank} has another journal, {told}, than the one that this bank has met, {met}: it has forgotten what it \
+         promised"
+    )
 }
 
 /// The words by which a refusal for the key is known.

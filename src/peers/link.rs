@@ -5,7 +5,7 @@
 
 use super::handshake::{ANOTHER_KEY, News, read, write};
 use super::open::{Open, UnderWay, What, shown};
-use super::{Line, Shared, shows};
+use super::{Line, Shared};
 use crate::bank::io::{Asked, Input};
 use crate::crash::{self, Verb};
 use crate::limits::{PEER_WRITE_BYTES_MAX, SESSION_REQUESTS_MAX};
@@ -109,11 +109,12 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
         self.told_why = None;
         self.line.broken.store(false, Relaxed);
         self.line.online.store(true, Relaxed);
-        if let Some((_, newest)) = open.shown.last() {
+        let news = std::mem::take(&mut open.news);
+        if let Some((_, newest)) = news.votes().last() {
             self.step(Step::Known(self.line.bank, newest.time));
         }
-        let shown = std::mem::take(&mut open.shown);
-        self.inputs.extend(shows(self.line.bank, shown));
+        self.inputs.push(Input::PeerFounded { peer: self.line.bank, founding: open.founding });
+        self.inputs.extend(news.inputs(self.line.bank));
         self.inputs.push(Input::PeerUp(self.line.bank));
         self.step(Step::LinkUp(self.line.bank, open.began.elapsed().as_micros().try_into().unwrap_or(0)));
         self.deliver();
@@ -180,11 +181,13 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
     /// Takes what waits into the out buffer, as far as there is room.
     fn fill(&mut self, open: &mut Open, now: Instant) {
         let stopping = self.shared.stopping(); // then only what was sent before goes out
-        if self.shared.knows_up_to(self.line.bank) > open.told && open.tell_at <= now && !stopping {
-            let (known, votes) = self.shared.known_of(self.line.bank);
+        let due = self.shared.knows_up_to(self.line.bank) > open.told && open.tell_at <= now;
+        if !stopping && (due || self.line.untold.load(Relaxed)) {
+            self.line.untold.store(false, Relaxed);
+            let (known, news) = self.shared.news_to(self.line.bank);
             open.told = known;
             open.tell_at = now + self.shared.timing.tell;
-            open.say(Verb::News, "PEER ", &write(&News::of(&votes)), What::Seen, now);
+            open.say(Verb::News, "PEER ", &write(&news), What::Seen, now);
         }
         if open.ping.is_some_and(|at| at <= now) && !stopping {
             open.ping = None;
@@ -267,7 +270,7 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
             (What::Seen, Reply::Done(json)) => {
                 crash::heard(Verb::News);
                 let news: News = read(&json)?;
-                self.inputs.extend(shows(bank, news.votes()));
+                self.inputs.extend(news.inputs(bank));
             }
             (What::Ping | What::Seen, reply) => return Err(format!("not the answer: {}", shown(&reply))),
         }

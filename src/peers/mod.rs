@@ -19,6 +19,7 @@ pub use handshake::ANOTHER_KEY;
 
 use crate::bank::Identity;
 use crate::bank::io::{Asked, Input, Message};
+use crate::commit::founding::FoundingId;
 use crate::commit::token::Token;
 use crate::ids::{BankId, Time, TxId};
 use crate::limits::{
@@ -28,7 +29,8 @@ use crate::limits::{
 use crate::steplog::StepLog;
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
-use door::Answered;
+use door::{Answered, Own};
+use handshake::News;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -92,6 +94,10 @@ struct Shared {
     known: [AtomicI64; BANKS_MAX],
     /// ... and the votes that are shown to it.
     votes: [Mutex<Vec<(TxId, Token)>>; BANKS_MAX],
+    /// This bank's journal.
+    founding: FoundingId,
+    /// The journal of each bank that this bank has met, once the record of it is durable.
+    met: [Mutex<Option<FoundingId>>; BANKS_MAX],
     /// By position; none for this bank itself.
     links: Vec<Option<Arc<Line>>>,
     stopping: AtomicBool,
@@ -113,6 +119,8 @@ struct Line {
     why: Mutex<Option<String>>,
     /// What came over the open link proves nothing: it is to be closed.
     broken: AtomicBool,
+    /// The peer was met, and was not told so.
+    untold: AtomicBool,
     /// `u64::MAX` while not measured.
     latency_us: AtomicU64,
 }
@@ -134,11 +142,11 @@ struct Queue {
 impl Peers {
     /// The links of the bank `identity`; nothing is dialled before `links` runs. A place `-` has a link that
     /// answers everything with nothing.
-    pub fn new(identity: Identity, steplog: StepLog) -> Peers {
-        Peers::with_timing(identity, steplog, Timing::default())
+    pub fn new(identity: Identity, founding: FoundingId, steplog: StepLog) -> Peers {
+        Peers::with_timing(identity, founding, steplog, Timing::default())
     }
 
-    fn with_timing(identity: Identity, steplog: StepLog, timing: Timing) -> Peers {
+    fn with_timing(identity: Identity, founding: FoundingId, steplog: StepLog, timing: Timing) -> Peers {
         let links = identity.places.iter().enumerate().map(|(position, address)| {
             let bank = BankId::new(position).filter(|bank| *bank != identity.bank)?;
             Some(Arc::new(Line {
@@ -150,14 +158,16 @@ impl Peers {
                 online: AtomicBool::new(false),
                 why: Mutex::default(),
                 broken: AtomicBool::new(false),
+                untold: AtomicBool::new(false),
                 latency_us: AtomicU64::new(u64::MAX),
             }))
         });
         let links = links.collect();
         let known = [const { AtomicI64::new(0) }; BANKS_MAX];
         let votes = [const { Mutex::new(Vec::new()) }; BANKS_MAX];
+        let met = [const { Mutex::new(None) }; BANKS_MAX];
         let stopping = AtomicBool::new(false);
-        Peers(Arc::new(Shared { identity, steplog, timing, known, votes, links, stopping }))
+        Peers(Arc::new(Shared { identity, steplog, timing, known, votes, founding, met, links, stopping }))
     }
 
     /// One future for each other place, to be run until it ends, which it does some time after `shutdown`. What
@@ -209,6 +219,16 @@ impl Peers {
         }
     }
 
+    /// This bank has met `peer` with this journal, and the record of it is durable: now the peer is told.
+    pub fn met(&self, peer: BankId, founding: FoundingId) {
+        let Some(met) = self.0.met.get(peer.index()) else { return };
+        *met.lock().unwrap_or_else(PoisonError::into_inner) = Some(founding);
+        if let Some(Some(line)) = self.0.links.get(peer.index()) {
+            line.untold.store(true, Relaxed);
+            line.wake.notify_one();
+        }
+    }
+
     /// Closes the open link to `peer`, whose answers prove nothing; it is dialled anew.
     pub fn close(&self, peer: BankId) {
         if let Some(Some(line)) = self.0.links.get(peer.index()) {
@@ -234,17 +254,18 @@ impl Peers {
 
     /// Answers a PEER line of the session behind `door`, and says what the node must hear of it.
     pub fn answer(&self, door: &mut Door, json: &str) -> (Reply, Vec<Input>) {
-        let known = |bank: BankId| self.0.known_of(bank).1;
-        match door.answer(&self.0.identity, known, json) {
+        let own = Own { identity: &self.0.identity, founding: self.0.founding };
+        match door.answer(&own, |bank| self.0.news_to(bank).1, |bank| self.0.met(bank), json) {
             Ok(Answered::Told(json)) => (Reply::Done(json), Vec::new()),
-            Ok(Answered::Opened(json, bank, shown)) => {
+            Ok(Answered::Opened(json, bank, founding, news)) => {
                 if let Some(Some(line)) = self.0.links.get(bank.index()) {
                     line.poked.store(true, Relaxed);
                     line.wake.notify_one();
                 }
-                (Reply::Done(json), shows(bank, shown).collect())
+                let founded = Input::PeerFounded { peer: bank, founding };
+                (Reply::Done(json), std::iter::once(founded).chain(news.inputs(bank)).collect())
             }
-            Ok(Answered::News(json, bank, shown)) => (Reply::Done(json), shows(bank, shown).collect()),
+            Ok(Answered::News(json, bank, news)) => (Reply::Done(json), news.inputs(bank).collect()),
             Err(why) => (Reply::Refused(Reason::Refused, why), Vec::new()),
         }
     }
@@ -264,19 +285,21 @@ impl Shared {
         self.known.get(bank.index()).map_or(Time(0), |known| Time(known.load(Relaxed)))
     }
 
-    /// The same, and the votes that are shown to it.
-    fn known_of(&self, bank: BankId) -> (Time, Vec<(TxId, Token)>) {
+    /// The same, and what the bank is told: votes of it, and which journal of it this bank has met.
+    fn news_to(&self, bank: BankId) -> (Time, News) {
         let votes = self.votes.get(bank.index());
         let votes = votes.map(|votes| votes.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        (self.knows_up_to(bank), votes.unwrap_or_default())
+        let meeting =
+            self.met(bank).map(|founding| self.identity.seal.meeting(self.identity.bank, bank, founding));
+        (self.knows_up_to(bank), News::of(&votes.unwrap_or_default(), meeting.as_ref()))
+    }
+
+    /// The journal of `bank` that this bank has met.
+    fn met(&self, bank: BankId) -> Option<FoundingId> {
+        self.met.get(bank.index()).and_then(|met| *met.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn stopping(&self) -> bool {
         self.stopping.load(Relaxed)
     }
-}
-
-/// What the node hears of the votes that a peer showed.
-fn shows(peer: BankId, votes: Vec<(TxId, Token)>) -> impl Iterator<Item = Input> {
-    votes.into_iter().map(move |(tx, token)| Input::PeerShows { peer, tx, token, past: None })
 }

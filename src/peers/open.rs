@@ -1,16 +1,17 @@
 //! The connection of an open link: dialled, proved, written and read. What its answers mean is not known here.
 
 use super::Shared;
-use super::handshake::{Dialling, News, read};
+use super::handshake::{Dialling, News, read, replaced};
 use crate::bank::io::Asked;
-use crate::commit::token::Token;
+use crate::commit::founding::FoundingId;
 use crate::crash::{self, Step, Verb};
-use crate::ids::{BankId, Time, TxId};
+use crate::ids::{BankId, Time};
 use crate::wire::codec::Lines;
 use crate::wire::reply::Reply;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering::Relaxed;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 
@@ -36,8 +37,10 @@ pub(super) struct Open {
     /// The last vote of the peer that it was told of, and when it may be told the next.
     pub(super) told: Time,
     pub(super) tell_at: Instant,
-    /// Votes of this bank that the peer showed when the link was opened.
-    pub(super) shown: Vec<(TxId, Token)>,
+    /// What the peer told when the link was opened.
+    pub(super) news: News,
+    /// Its journal.
+    pub(super) founding: FoundingId,
 }
 
 /// Something that the peer was asked.
@@ -75,17 +78,24 @@ impl Open {
             ping: Some(now),
             told: Time(0),
             tell_at: now,
-            shown: Vec::new(),
+            news: News::default(),
+            founding: shared.founding,
         };
-        let (dialling, hello) = Dialling::begin(&shared.identity, bank)?;
+        let (dialling, hello) = Dialling::begin(&shared.identity, shared.founding, bank)?;
         let welcome = timeout(step, open.ask(Verb::Hello, &hello)).await;
         let welcome = welcome.map_err(|_| late("the answer to its first line"))??;
-        let (told, votes) = shared.known_of(bank);
-        let proof = dialling.prove(&welcome, &votes)?;
+        if let Some(Some(line)) = shared.links.get(bank.index()) {
+            line.untold.store(false, Relaxed); // It is told with the proof.
+        }
+        let (told, news) = shared.news_to(bank);
+        let (proof, founding) = dialling.prove(&welcome, news)?;
         let answer = timeout(step, open.ask(Verb::Proof, &proof)).await;
         let news: News = read(&answer.map_err(|_| late("the answer to its proof"))??)?;
-        open.told = told;
-        open.shown = news.votes();
+        // It was told so with the proof.
+        if let Some(met) = shared.met(bank).filter(|met| *met != founding) {
+            return Err(replaced(bank, met, founding));
+        }
+        (open.told, open.news, open.founding) = (told, news, founding);
         Ok(open)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::config::{Consortium, is_loopback};
 use crate::http;
-use crate::ids::BankId;
+use crate::ids::{BankId, BankSet};
 use crate::server::Bounds;
 use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -77,6 +77,10 @@ pub struct Options {
     /// Accepts another key than the one that this bank's journal knows, once
     #[arg(long)]
     pub new_key: bool,
+    /// Banks that a bank with a new journal does not wait for before it takes part, by position: those that are down
+    /// and have never met it
+    #[arg(long, value_name = "N,...", value_delimiter = ',', env = "CONSORCIO_INTRODUCE_WITHOUT")]
+    pub introduce_without: Vec<usize>,
     /// The switches of HTTP.
     #[command(flatten)]
     pub http: HttpArgs,
@@ -254,6 +258,24 @@ impl Options {
                 "{own} may be several banks of the consortium {list}: give --bank N for its position"
             ))),
         }
+    }
+
+    /// The banks that a bank with a new journal does not wait for.
+    ///
+    /// # Errors
+    /// When a position is none of another bank's.
+    pub fn introduced_without(&self) -> Result<BankSet, BadOptions> {
+        let own = self.own_bank()?;
+        let other = |position: &usize| {
+            let bank = BankId::new(*position).filter(|bank| *bank != own);
+            bank.filter(|bank| bank.index() < self.consortium.places().len()).ok_or_else(|| {
+                BadOptions(format!(
+                    "--introduce-without {position}: no other bank is at that place of the consortium {}",
+                    self.consortium
+                ))
+            })
+        };
+        self.introduce_without.iter().map(other).collect()
     }
 
     /// A key that a bank made itself is known on this machine alone, so nothing may leave it.

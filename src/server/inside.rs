@@ -25,6 +25,17 @@ use tokio::time::timeout;
 pub async fn serve(shared: Rc<Shared>, mut asks: Receiver<Ask>) {
     while let Some(ask) = asks.recv().await {
         if !reads(&ask.request) {
+            let who = shared.gate.ticket();
+            if shared.gate.holds(who, &ask.request, shared.now_us()) {
+                // Others do not wait behind it; there are no more of these than asks.
+                let shared = shared.clone();
+                tokio::task::spawn_local(async move {
+                    gate(&shared, who, &ask.request).await;
+                    room(&shared).await;
+                    take(&shared, ask, Queue::push);
+                });
+                continue;
+            }
             room(&shared).await;
             take(&shared, ask, Queue::push);
         } else if let Some(questions) = shared.settling.questions() {
@@ -42,6 +53,20 @@ pub async fn serve(shared: Rc<Shared>, mut asks: Receiver<Ask>) {
             take(&shared, ask, Queue::push_behind_peers);
         }
     }
+}
+
+/// Waits, as `who`, for the banks that `request` may concern.
+async fn gate(shared: &Shared, who: u64, request: &Request) {
+    poll_fn(|cx| {
+        if shared.gate.holds(who, request, shared.now_us()) {
+            shared.gate.wait(who, cx.waker());
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    })
+    .await;
+    shared.gate.leave(who);
 }
 
 /// Waits until the bank's queue takes another.

@@ -6,6 +6,7 @@
 pub mod args;
 pub mod files;
 pub mod folder;
+pub mod gate;
 mod hello;
 pub mod inside;
 pub mod key;
@@ -36,6 +37,7 @@ use crate::peers::Peers;
 use crate::steplog::{Step, StepLog, Who};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
+use gate::Gate;
 use memory::SharedBytes;
 use places::{Place, Places};
 use seat::{End, Seat, Seats};
@@ -106,9 +108,13 @@ pub struct Shared {
     pub story: Story,
     /// The links to the other banks.
     pub peers: Peers,
+    /// What waits for them after a start.
+    pub gate: Rc<Gate>,
     /// What is under way to them, for those who wait for that.
     pub settling: Rc<Settling>,
     identity: Identity,
+    /// Does this bank take part, as far as its operator was told?
+    pub introduced: Cell<bool>,
     /// Where this bank serves HTTP, once it does.
     pub http: RefCell<Option<String>>,
     /// The server ends: nothing more is read.
@@ -142,7 +148,9 @@ impl Shared {
             story: Story::new(steplog),
             peers,
             settling: Rc::default(),
+            gate: Rc::new(Gate::new(&identity)),
             identity,
+            introduced: Cell::new(true),
             http: RefCell::default(),
             stopping: Cell::new(false),
             session_ended: Notify::new(),
@@ -212,6 +220,7 @@ impl Shared {
                     self.peers.send(sending.peer, sending.message);
                 }
                 Leaving::Close(bank) => self.peers.close(bank),
+                Leaving::Met(bank, founding) => self.peers.met(bank, founding),
                 Leaving::Reply(_) => {}
             }
         }
@@ -222,6 +231,11 @@ impl Shared {
         drop(seats);
         let durable = if soon { writer.durable() } else { Seq::MAX };
         held.extract_if(.., |(until, _)| *until <= durable).for_each(|(_, seat)| seat.wake());
+        self.gate.set(core.is_introduced(), core.knows_registers());
+        if !self.introduced.get() && core.is_introduced() {
+            self.introduced.set(true);
+            operator::tell(&format!("bank {} takes part now: the others have met it", self.identity.bank));
+        }
         self.story.flush();
     }
 

@@ -2,12 +2,13 @@
 
 use crate::bank::record::Record;
 use crate::bank::{Core, Identity};
+use crate::commit::founding::FoundingId;
 use crate::config::{Consortium, LEFT, follows};
 use crate::crash::{self, Step};
 use crate::ids::BankId;
 use crate::journal::{self, Appender, BankReplica, FileDisk, Reader, Recovered};
 use crate::server::key::Key;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,6 +36,12 @@ fn may_leave(core: &Core, old: &[String], new: &[String]) -> anyhow::Result<()> 
         }
     }
     Ok(())
+}
+
+fn new_founding() -> anyhow::Result<FoundingId> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow!("the system gives no random bytes: {error}"))?;
+    Ok(FoundingId::new(bytes))
 }
 
 /// Opens the journal in `folder` for the bank `identity`, or makes it. `moved`: all banks of the list may have other
@@ -81,6 +88,10 @@ pub fn open(
     }
     if key.follows(core.key())? {
         records.push(Record::KeyKnown { key: identity.seal.key_id() });
+    }
+    if core.founding().is_none() {
+        // A journal without any promise is a new one, whatever made it.
+        records.push(Record::Founded { founding: new_founding()?, introduced: !core.is_blank() });
     }
     if !records.is_empty() {
         let mut batch = reader.batch();

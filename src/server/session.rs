@@ -46,6 +46,7 @@ pub async fn run(shared: Rc<Shared>, seat: Rc<Seat>, stream: TcpStream) {
     let Session { stream, who, polite, .. } = session;
     shared.story.tell(|| Step::Disconnect(who, why.into()));
     shared.seats.borrow_mut().close(&seat);
+    shared.gate.leave(seat.id.0);
     // Banks ask each other about what its driver leaves behind; one that ends itself lets them notice that.
     if !shared.stopping.get() {
         shared.inbox.offer(Input::Closed(seat.id));
@@ -66,8 +67,8 @@ struct Session {
     /// A first line came, and it was one of ours.
     begun: bool,
     read_bytes: usize,
-    /// A request that was read, but for which there is no room yet, and its line's length.
-    stash: Option<(Request, usize)>,
+    /// A line that was read, but for which there is no room yet, and its length.
+    stash: Option<(Result<Request, Fault>, usize)>,
     out: Vec<u8>,
     written: usize,
     leaving: crash::Leaving,
@@ -87,6 +88,8 @@ enum Handed {
     Bound,
     /// The bank's queue is full.
     QueueFull,
+    /// It would concern other banks, which this one waits for after its start.
+    Gated,
     /// Memory is short: it goes on when it may hold so many bytes.
     MemoryShort(usize),
 }
@@ -158,6 +161,10 @@ impl Session {
                     Poll::Ready(Read::Deaf) | Poll::Pending => false,
                 },
                 Handed::Bound => writable && state.slots.has_reply(),
+                Handed::Gated => {
+                    self.shared.gate.wait(self.seat.id.0, cx.waker());
+                    false
+                }
                 Handed::QueueFull => {
                     self.shared.inbox.wait_for_room(cx.waker());
                     false
@@ -274,40 +281,48 @@ impl Session {
                 if queue.room() == 0 {
                     return Handed::QueueFull;
                 }
-                let (request, line_bytes) = match self.stash.take() {
+                let (line, line_bytes) = match self.stash.take() {
                     Some(stashed) => stashed,
                     None => match self.next_request(state) {
-                        Some(Ok(request)) => request,
-                        Some(Err((line_bytes, fault))) => {
-                            self.shared
-                                .story
-                                .tell(|| Step::Bad(self.who, fault.reason, fault.text.as_str().into()));
-                            state.slots.take_answered(line_bytes, Reply::from(fault));
-                            continue;
-                        }
+                        Some(line) => line,
                         None if self.is_at_bound(state) => return Handed::Bound,
                         None => return Handed::All,
                     },
                 };
-                let reply_bytes = reply_bytes(&request);
+                let reply_bytes = match &line {
+                    Ok(request) => reply_bytes(request),
+                    Err(fault) => fault.text.len(),
+                };
                 let unread = self.out.len() - self.written;
                 let wanted = self.bytes(state) + line_bytes + reply_bytes;
-                let handed = if !state.slots.has_room(line_bytes, reply_bytes, unread) {
+                let who = self.seat.id.0;
+                let gated = |request: &Request| self.shared.gate.holds(who, request, since_us);
+                let gated = line.as_ref().is_ok_and(gated);
+                let handed = if gated {
+                    Handed::Gated
+                } else if !state.slots.has_room(line_bytes, reply_bytes, unread) {
                     Handed::Bound
                 } else if !self.share.may_hold(wanted) {
                     Handed::MemoryShort(wanted)
                 } else {
-                    self.take(state, queue, since_us, request, line_bytes, reply_bytes);
+                    match line {
+                        Ok(request) => self.take(state, queue, since_us, request, line_bytes, reply_bytes),
+                        Err(fault) => {
+                            let text = fault.text.as_str();
+                            self.shared.story.tell(|| Step::Bad(self.who, fault.reason, text.into()));
+                            state.slots.take_answered(line_bytes, Reply::from(fault));
+                        }
+                    }
                     continue;
                 };
-                self.stash = Some((request, line_bytes));
+                self.stash = Some((line, line_bytes));
                 return handed;
             }
         })
     }
 
-    /// The next line as a request, and its length.
-    fn next_request(&mut self, state: &mut SeatState) -> Option<Result<(Request, usize), (usize, Fault)>> {
+    /// The next line as a request, or why it is none; and its length.
+    fn next_request(&mut self, state: &mut SeatState) -> Option<(Result<Request, Fault>, usize)> {
         // A line that is an error is answered at once, so there must be room for that.
         if self.is_at_bound(state) {
             return None;
@@ -343,10 +358,10 @@ impl Session {
         }
         let fault = match parsed {
             Ok(Request::Hello(hello)) => match self.greet(&hello, is_first) {
-                Ok(()) => return Some(Ok((Request::Hello(hello), line_bytes))),
+                Ok(()) => return Some((Ok(Request::Hello(hello)), line_bytes)),
                 Err(fault) => fault,
             },
-            Ok(request) => return Some(Ok((request, line_bytes))),
+            Ok(request) => return Some((Ok(request), line_bytes)),
             Err(fault) => fault,
         };
         if is_hello {
@@ -355,7 +370,7 @@ impl Session {
             self.refuse(state, fault.reason, fault.text, "its HELLO was for another bank");
             return None;
         }
-        Some(Err((line_bytes, fault)))
+        Some((Err(fault), line_bytes))
     }
 
     /// Who it is that sends what is none of ours: as the first line, or later a line of HTTP.
@@ -438,6 +453,7 @@ impl Session {
         let was_client = self.door.origin() == Origin::Client;
         let (reply, told) = self.shared.peers.answer(&mut self.door, json);
         told.into_iter().for_each(|input| queue.push(since_us, input));
+        self.door.bank().into_iter().for_each(|bank| self.shared.gate.heard(bank));
         if was_client && self.door.origin() == Origin::Link {
             if let Some(bank) = self.door.bank() {
                 self.who = Who::Link(self.seat.peer, bank);

@@ -1,7 +1,7 @@
 //! `servidor` from its switches to its end: what is needed is opened, run, and closed in order.
 
 use crate::bank::Identity;
-use crate::bank::io::Input;
+use crate::bank::io::{Input, Start};
 use crate::chain::chain;
 use crate::clock::{Filter, RELEASED_US};
 use crate::config::make_key_file;
@@ -22,6 +22,7 @@ use crate::server::recover::{self, Opened};
 use crate::server::watch::{self, Told};
 use crate::server::{Bounds, Shared, files, folder, inside};
 use crate::steplog::{self, Step, StepLog};
+use crate::wire::detail::Banks;
 use anyhow::{Context, bail};
 use std::io::{ErrorKind, Write, stdout};
 use std::path::Path;
@@ -157,6 +158,7 @@ fn open_and_run(options: &Options, opened_log: &mut Option<StepLog>) -> anyhow::
     let bank = options.own_bank()?;
     options.check_demo()?;
     let mut bounds = options.bounds.bounds()?;
+    let introduce_without = options.introduced_without()?;
     let key = Key::of(options)?;
     let mut http_bounds = options.http.bounds();
     let mut http_files = options.http.http.as_ref().map_or(0, |_| http_bounds.connections);
@@ -194,7 +196,9 @@ fn open_and_run(options: &Options, opened_log: &mut Option<StepLog>) -> anyhow::
     let clock = opened.core.clock();
     let wall = Filter::start(machine(), clock, RELEASED_US, options.accept_clock)?;
     let wall = WallClock::new(wall, notice(&steplog));
-    let server = Server { options, bank, identity, folder, bounds, http_bounds, http_listener, steplog };
+    let start = Start { introduce_without, run: fresh_run()? };
+    let server =
+        Server { options, start, bank, identity, folder, bounds, http_bounds, http_listener, steplog };
     let ended = runtime.block_on(server.run(opened, wall, listener));
     // A look-up of a name that hangs is not waited for.
     runtime.shutdown_background();
@@ -204,6 +208,7 @@ fn open_and_run(options: &Options, opened_log: &mut Option<StepLog>) -> anyhow::
 /// Everything a bank is run with.
 struct Server {
     options: Options,
+    start: Start,
     bank: BankId,
     identity: Identity,
     folder: std::path::PathBuf,
@@ -219,11 +224,19 @@ impl Server {
         let wake = Arc::new(Notify::new());
         let inbox = Rc::new(Inbox::new(Clock::start(), wake.clone()));
         let batches = [reader.batch(), reader.batch()];
+        let founding = core.founding().context("a journal that was opened has a founding id")?;
+        let (met, unmet) = (core.met(), core.unmet().minus(self.start.introduce_without));
+        let (introduced, knows_registers) = (core.is_introduced(), core.knows_registers());
         let writer = Writer::new(core, reader, batches, self.steplog.is_on());
         let disk = Disk::start(appender, wake)?;
         let sync_age = disk.sync_age();
         let mut signals = watch::start(self.steplog.clone(), sync_age.clone())?;
-        let peers = Peers::new(self.identity.clone(), self.steplog.clone());
+        let peers = Peers::new(self.identity.clone(), founding, self.steplog.clone());
+        for (position, founding) in met.into_iter().enumerate() {
+            if let (Some(bank), Some(founding)) = (BankId::new(position), founding) {
+                peers.met(bank, founding);
+            }
+        }
         let shared = Shared::new(
             inbox.clone(),
             self.steplog.clone(),
@@ -232,12 +245,18 @@ impl Server {
             self.bounds.clone(),
         );
         shared.looks_at(sync_age.clone());
-        inbox.offer(Input::Started { run: fresh_run()? });
+        shared.gate.set(introduced, knows_registers);
+        inbox.offer(Input::Started(self.start));
         let told = inbox.clone();
-        let settling = shared.settling.clone();
+        let (settling, gate) = (shared.settling.clone(), shared.gate.clone());
+        let opening = gate.clone();
+        tokio::task::spawn_local(async move { opening.open_in_time().await });
         let to_node = move |inputs: &mut Vec<Input>| {
             settling.heard(inputs);
+            let up = |input: &Input| if let Input::PeerUp(bank) = input { Some(*bank) } else { None };
+            let up: Vec<BankId> = inputs.iter().filter_map(up).collect();
             told.offer_all(inputs);
+            up.into_iter().for_each(|bank| gate.heard(bank));
         };
         for link in peers.links(to_node) {
             tokio::task::spawn_local(link);
@@ -248,6 +267,15 @@ impl Server {
         tokio::task::spawn_local(async move { telling.story.flush_in_time().await });
         let http = self.start_http(&shared)?;
         self.tell_ready()?;
+        if !unmet.is_empty() {
+            shared.introduced.set(false);
+            tell(&format!(
+                "bank {} has a new journal, so it works alone until it has met bank {}; --introduce-without N leaves \
+                 out one that is down",
+                self.bank,
+                Banks(unmet)
+            ));
+        }
         let delivering = shared.clone();
         let node =
             run(writer, disk, &inbox, wall, &self.steplog, |out, writer| delivering.deliver(out, writer));

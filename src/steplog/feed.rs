@@ -55,6 +55,9 @@ impl Step {
             | Step::Consortium(..)
             | Step::Key(..)
             | Step::Registers(..)
+            | Step::Founded(..)
+            | Step::Met(..)
+            | Step::Introduced(..)
             | Step::Clock(..)
             | Step::Send { .. }
             | Step::Query { .. }

@@ -154,6 +154,22 @@ fn detail(out: &mut Vec<u8>, step: &Step) {
             next(out, if *last { "last=yes" } else { "last=no" });
             field(out, "seq=", *seq);
         }
+        Step::Founded(founding, introduced, seq) => {
+            next(out, "id=");
+            word(out, &founding.to_string());
+            next(out, if *introduced { "introduced=yes" } else { "introduced=no" });
+            field(out, "seq=", *seq);
+        }
+        Step::Met(bank, founding, seq) => {
+            field(out, "bank=", bank.as_u8().into());
+            next(out, "id=");
+            word(out, &founding.to_string());
+            field(out, "seq=", *seq);
+        }
+        Step::Introduced(without, seq) => {
+            banks(out, "without=", *without);
+            field(out, "seq=", *seq);
+        }
         Step::Clock(time, seq) => {
             signed(out, "time=", time.0);
             field(out, "seq=", *seq);

@@ -3,6 +3,7 @@
 //! A step holds names, numbers and static words; its text is made later, on the log's own thread (`line`).
 
 use crate::bank::io::{AskedVerb, DoubtCause, Seq};
+use crate::commit::founding::FoundingId;
 use crate::commit::token::KeyId;
 use crate::ids::{AccountNumber, BankId, BankSet, TaxId, Time, TxId};
 use crate::wire::Reason;
@@ -164,6 +165,12 @@ pub enum Step {
     Key(KeyId, Seq),
     /// So many registers were learned from another bank; the last ones?
     Registers(usize, bool, Seq),
+    /// The journal's founding id was recorded; is the journal older than that?
+    Founded(FoundingId, bool, Seq),
+    /// Another bank was met, with this journal.
+    Met(BankId, FoundingId, Seq),
+    /// This bank takes part from here on; these banks were left out.
+    Introduced(BankSet, Seq),
     /// The clock was moved.
     Clock(Time, Seq),
     /// A message left for a bank.
@@ -279,6 +286,9 @@ impl Step {
             Step::Consortium(..) => "consortium",
             Step::Key(..) => "key",
             Step::Registers(..) => "registers",
+            Step::Founded(..) => "founded",
+            Step::Met(..) => "met",
+            Step::Introduced(..) => "introduced",
             Step::Clock(..) => "clock",
             Step::Send { verb: AskedVerb::Resolve, .. } => "ask",
             Step::Send { .. } | Step::Query { .. } => "send",
@@ -328,6 +338,9 @@ impl Step {
             | Step::Consortium(..)
             | Step::Key(..)
             | Step::Registers(..)
+            | Step::Founded(..)
+            | Step::Met(..)
+            | Step::Introduced(..)
             | Step::Clock(..)
             | Step::Sync { .. }
             | Step::LinkUp(..)
@@ -366,6 +379,9 @@ impl Step {
             | Step::Consortium(..)
             | Step::Key(..)
             | Step::Registers(..)
+            | Step::Founded(..)
+            | Step::Met(..)
+            | Step::Introduced(..)
             | Step::Clock(..)
             | Step::Doubt(..)
             | Step::Drive(_)
@@ -401,6 +417,9 @@ impl Step {
             | Step::Consortium(..)
             | Step::Key(..)
             | Step::Registers(..)
+            | Step::Founded(..)
+            | Step::Met(..)
+            | Step::Introduced(..)
             | Step::Clock(..)
             | Step::Send { .. }
             | Step::Doubt(..)

@@ -67,6 +67,9 @@ impl Step {
             Record::ClockMoved { time } => Step::Clock(*time, seq),
             Record::KeyKnown { key } => Step::Key(*key, seq),
             Record::RegistersLearned { registers, last } => Step::Registers(registers.len(), *last, seq),
+            Record::Founded { founding, introduced } => Step::Founded(*founding, *introduced, seq),
+            Record::Met { bank, founding } => Step::Met(*bank, *founding, seq),
+            Record::Introduced { without, .. } => Step::Introduced(*without, seq),
             Record::Stopped { why } => Step::Fault(why.as_str().into()),
             Record::Drove { tx, time, refusal, .. } => {
                 let ending = match refusal {
@@ -106,6 +109,13 @@ impl Step {
             CoreStep::Drive(tx) => Step::Drive(tx.clone()),
             CoreStep::Silent(tx, banks) => Step::Timeout(tx.clone(), *banks),
             CoreStep::GaveUp(tx) => Step::GaveUp(tx.clone()),
+            CoreStep::Replaced(bank) => Step::Fault(
+                format!(
+                    "bank {bank} has another journal than the one that this bank has met: it has forgotten what it \
+                     promised, and its link is closed"
+                )
+                .into(),
+            ),
             CoreStep::Unproved(tx, bank) => Step::Fault(
                 format!(
                     "what bank {bank} answers about {tx} proves nothing (another key, or bytes changed on the way): \

@@ -89,6 +89,7 @@ details! {
         NotMember = "bank " [bank: BankId] " is not in the consortium";
         Follows = "bank " [by: BankId] " refused" [its: Words] "";
         NotNamed = "the transaction does not name this bank, " [bank: BankId] "";
+        NotIntroduced = "the journal of this bank is new, so it works alone until it has met bank " [banks: Banks] "";
         NoAnswer = "not known yet; no answer from bank " [banks: Banks] "";
         TooManyOps = "more than " [most: usize] " operations";
         RegisterLocked = "register " [key: RegisterKey] " waits for " [tx: TxId] "";

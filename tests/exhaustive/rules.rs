@@ -57,6 +57,9 @@ fn vote_in(record: &Record, tx: &TxId) -> Option<Held> {
         | Record::AccountOpened { .. }
         | Record::KeyKnown { .. }
         | Record::RegistersLearned { .. }
+        | Record::Founded { .. }
+        | Record::Met { .. }
+        | Record::Introduced { .. }
         | Record::ClockMoved { .. }
         | Record::Stopped { .. }
         | Record::Drove { .. }
@@ -85,6 +88,9 @@ fn end_in(record: &Record, tx: &TxId, digest: Digest) -> Option<bool> {
         | Record::AccountOpened { .. }
         | Record::KeyKnown { .. }
         | Record::RegistersLearned { .. }
+        | Record::Founded { .. }
+        | Record::Met { .. }
+        | Record::Introduced { .. }
         | Record::ClockMoved { .. }
         | Record::Stopped { .. }
         | Record::Drove { .. }
@@ -150,7 +156,10 @@ impl Town {
             | Record::ClientAdded { .. }
             | Record::AccountOpened { .. }
             | Record::RegistersLearned { .. }
-            | Record::KeyKnown { .. } => {
+            | Record::KeyKnown { .. }
+            | Record::Founded { .. }
+            | Record::Met { .. }
+            | Record::Introduced { .. } => {
                 panic!("nobody asked bank {at} for {record:?}")
             }
         }
@@ -189,6 +198,9 @@ impl Town {
             | Record::AccountOpened { .. }
             | Record::KeyKnown { .. }
             | Record::RegistersLearned { .. }
+            | Record::Founded { .. }
+            | Record::Met { .. }
+            | Record::Introduced { .. }
             | Record::Drove { .. }
             | Record::OutsideVoted { .. } => {}
         }

@@ -1,7 +1,7 @@
 //! A real bank: live, replayed, and from a snapshot it is the same.
 
 use crate::support::small;
-use consorcio::bank::io::{Caller, Input, Now, Origin, Output, Past, Seq, SessionId};
+use consorcio::bank::io::{Caller, Input, Now, Origin, Output, Past, Seq, SessionId, Start};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 use consorcio::commit::token::{Seal, Verdict};
@@ -195,7 +195,7 @@ fn an_outside_coordinator_finds_what_it_left() {
     let (mut again, recovered) = Live::open(disk.copy(), options(), identity());
     assert!(recovered.snapshot.is_some_and(|seq| seq > decided), "{recovered}");
     assert!(again.core.same_as(&live.core));
-    again.happen(&Input::Started { run: [0; 16] });
+    again.happen(&Input::Started(Start::default()));
     assert!(again.core.knows(&held) && !again.core.knows(&paid) && !again.core.knows(&kept));
     for request in [commit(&paid), abort(&paid)] {
         assert_eq!(again.ask_as(Origin::Outside, request.clone()), committed);

@@ -8,7 +8,7 @@
 use crate::bank::Live;
 use crate::support::small;
 use consorcio::bank::Identity;
-use consorcio::bank::io::{Asked, AskedVerb, Input};
+use consorcio::bank::io::{Asked, AskedVerb, Input, Start};
 use consorcio::bank::record::Record;
 use consorcio::commit::token::{Seal, Token, Verdict};
 use consorcio::ids::{BankId, Time, TxId};
@@ -288,7 +288,7 @@ fn copy_files(from: &Path, to: &Path) {
 
 fn open_copy(folder: &Path) -> (Live, consorcio::journal::Recovered) {
     let (mut live, recovered) = Live::open(FileDisk::open(folder).unwrap(), options(), identity());
-    live.happen(&Input::Started { run: [0; 16] });
+    live.happen(&Input::Started(Start::default()));
     (live, recovered)
 }
 

@@ -17,6 +17,7 @@ keeps         cut           bank 1: received-snapshot=C clock=C replying-cut=C r
 keeps         cut-waits     bank 1: received-snapshot=C clock=C committed=C replying-cut=C replied-cut=C
 keeps         grows         bank 0: consortium=C key=C
 keeps         forgets       bank 1: stopped=C
+keeps         meets         bank 1: founded=C met=C introduced=C
 
 participates  transfer      bank 1: received-prepare=A voted-ok=A>C replying-ok=C replied-ok=C
 participates  transfer      bank 1: received-commit=C committed=C replying-committed=C replied-committed=C

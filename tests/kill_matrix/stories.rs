@@ -81,6 +81,8 @@ pub enum Story {
     Grows,
     /// `cliente` drives a transfer; then bank 1 starts without its journal, and is told of a vote that it forgot.
     Forgets,
+    /// A bank with a new journal is met by the others.
+    Meets,
     /// An outside coordinator takes money from bank 1.
     Outside,
     /// The same, and it takes that back.
@@ -119,6 +121,7 @@ const NAMES: &[(&str, Story)] = &[
     ("cut-waits", Story::CutWaits),
     ("grows", Story::Grows),
     ("forgets", Story::Forgets),
+    ("meets", Story::Meets),
     ("outside", Story::Outside),
     ("outside-abort", Story::OutsideAbort),
 ];
@@ -136,7 +139,7 @@ impl Story {
 
     /// Does it count on how full the journals are, or on the list?
     pub fn wants_fresh_banks(self) -> bool {
-        [Story::Fill, Story::Merges, Story::Grows].contains(&self)
+        [Story::Fill, Story::Merges, Story::Grows, Story::Meets].contains(&self)
     }
 
     /// Are the banks afterwards not as others want them?
@@ -180,6 +183,7 @@ pub fn run(town: &mut Town, case: &Case) -> (Outcome, Told) {
         Story::CutWaits => lives::cut_waits(town, case, &effect),
         Story::Grows => lives::grows(town, case, &effect),
         Story::Forgets => lives::forgets(town, case, &effect),
+        Story::Meets => lives::meets(town, case, &effect),
         Story::Outside => outside::outside(town, case, &effect, Outcome::Committed),
         Story::OutsideAbort => outside::outside(town, case, &effect, Outcome::Aborted),
     };
@@ -208,7 +212,8 @@ fn effect(case: &Case) -> Effect {
         | Story::Cut
         | Story::CutWaits
         | Story::Grows
-        | Story::Forgets => vec![(0, -some), (1, some)],
+        | Story::Forgets
+        | Story::Meets => vec![(0, -some), (1, some)],
         Story::Refused => vec![(1, -TOO_MUCH), (0, TOO_MUCH)],
         Story::Via | Story::OrphanShort | Story::AbortShort | Story::CommitShort | Story::ByClienteShort => {
             vec![(0, -2 * some), (1, some), (2, some)]

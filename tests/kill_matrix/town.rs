@@ -71,8 +71,21 @@ impl Town {
     /// Three fresh banks.
     pub fn new(keyed: bool) -> Town {
         let (cluster, http) = start(keyed);
+        let town = Town {
+            cluster,
+            http,
+            balances: [OPENED_WITH; BANKS],
+            register: "0".to_owned(),
+            before: Before::default(),
+        };
+        town.open_accounts();
+        town
+    }
+
+    /// An account at each bank.
+    pub fn open_accounts(&self) {
         for bank in 0..BANKS {
-            let mut wire = cluster.connect(bank);
+            let mut wire = self.cluster.connect(bank);
             let client = wire.ask(&format!(r#"CLIENT {{"cpf":"{CPF}","name":"Pessoa 1","kind":"Físico"}}"#));
             assert!(client.starts_with("DONE"), "{client}");
             let number = account(bank);
@@ -80,13 +93,6 @@ impl Town {
                 format!(r#"ACCOUNT {{"number":"{number}","holders":["{CPF}"],"deposit":{OPENED_WITH}}}"#);
             let opened = wire.ask(&line);
             assert!(opened.starts_with("DONE"), "{opened}");
-        }
-        Town {
-            cluster,
-            http,
-            balances: [OPENED_WITH; BANKS],
-            register: "0".to_owned(),
-            before: Before::default(),
         }
     }
 

@@ -4,7 +4,7 @@
 use crate::bank::{Bank, ops};
 use crate::{computed, figure, is_full, size};
 use consorcio::bank::Note;
-use consorcio::bank::io::{Input, Output, SessionId};
+use consorcio::bank::io::{Input, Output, SessionId, Start};
 use consorcio::ids::{BankId, TxId};
 use consorcio::limits::{ANSWER_WITHIN_MS, RESOLVE_AFTER_MS, STEP_ITEMS_MAX, VOTE_TIMEOUT_MS};
 use std::collections::BTreeSet;
@@ -93,7 +93,7 @@ fn a_restart_takes_on_a_share_at_a_time() {
     let mut again = bank.restarted();
     figure("restart: reading the snapshot", format_args!("{:?}", computed() - began));
     let began = computed();
-    let mut outputs = vec![again.step(&Input::Started { run: [0; 16] })];
+    let mut outputs = vec![again.step(&Input::Started(Start::default()))];
     // Before it is looked at, one may be repeated, asked about by hand, and decided.
     let repeated = again.say(&format!("PREPARE q999 {}", ops(true)));
     assert!(matches!(repeated, consorcio::wire::reply::Reply::Ok(..)), "{repeated:?}");

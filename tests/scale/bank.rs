@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
 
 use crate::computed;
-use consorcio::bank::io::{Caller, Input, Now, Origin, Output, SessionId};
+use consorcio::bank::io::{Caller, Input, Now, Origin, Output, SessionId, Start};
 use consorcio::bank::{Core, Identity};
 use consorcio::commit::token::Seal;
 use consorcio::ids::BankId;
@@ -55,7 +55,7 @@ impl Bank {
             now: Now { wall_us: 1_795_000_000_000_000, shown_us: 1_795_000_000_000_000, mono_us: 1_000_000 },
             steps: Steps::default(),
         };
-        bank.input(&Input::Started { run: [0; 16] });
+        bank.input(&Input::Started(Start::default()));
         bank.say(&format!(r#"CLIENT {{"cpf":"{CPF}","name":"P","kind":"F"}}"#));
         bank.say(&format!(r#"ACCOUNT {{"number":"1","holders":["{CPF}"],"deposit":1000}}"#));
         bank

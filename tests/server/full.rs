@@ -5,8 +5,9 @@
 
 use crate::support::{DEADLINE, Wire, wait_until};
 use consorcio::bank::Identity;
-use consorcio::bank::io::Input;
+use consorcio::bank::io::{Input, Start};
 use consorcio::clock::{Filter, RELEASED_US};
+use consorcio::commit::founding::FoundingId;
 use consorcio::commit::token::Seal;
 use consorcio::ids::{BankId, Time};
 use consorcio::journal::{self, BankReplica, MemDisk};
@@ -54,8 +55,8 @@ fn fill(
     let writer = Writer::new(replica.core, reader, batches, false);
     let wake = Arc::new(Notify::new());
     let inbox = Rc::new(Inbox::new(Clock::start(), wake.clone()));
-    inbox.offer(Input::Started { run: [0; 16] });
-    let peers = Peers::new(identity.clone(), StepLog::off());
+    inbox.offer(Input::Started(Start::default()));
+    let peers = Peers::new(identity.clone(), FoundingId::new([1; 16]), StepLog::off());
     let shared = Shared::new(inbox.clone(), StepLog::off(), peers, identity, bounds);
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -70,6 +70,9 @@ impl Simulation<'_> {
                 | Record::ClockMoved { .. }
                 | Record::KeyKnown { .. }
                 | Record::RegistersLearned { .. }
+                | Record::Founded { .. }
+                | Record::Met { .. }
+                | Record::Introduced { .. }
                 | Record::Drove { .. }
                 | Record::Stopped { .. } => {}
                 Record::OutsideVoted { tx, own, .. } => {
@@ -161,6 +164,9 @@ impl Simulation<'_> {
             Record::Consortium { .. }
             | Record::KeyKnown { .. }
             | Record::RegistersLearned { .. }
+            | Record::Founded { .. }
+            | Record::Met { .. }
+            | Record::Introduced { .. }
             | Record::Stopped { .. } => {}
         }
     }

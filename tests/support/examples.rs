@@ -143,9 +143,9 @@ fn parts_of(line: &str) -> Vec<Part<'_>> {
 /// The characters that a placeholder may stand for.
 fn shape_of(name: &str) -> Result<fn(char) -> bool, String> {
     match name.trim_end_matches(|c: char| c.is_ascii_digit()) {
-        "token" | "said" => Ok(|c| c.is_ascii_alphanumeric() || c == '.'),
+        "token" | "said" | "met" => Ok(|c| c.is_ascii_alphanumeric() || c == '.'),
         "time" | "number" => Ok(|c| c.is_ascii_digit()),
-        "nonce" | "proof" | "key" => Ok(|c| c.is_ascii_hexdigit()),
+        "nonce" | "proof" | "key" | "founding" => Ok(|c| c.is_ascii_hexdigit()),
         "id" => Ok(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')),
         "text" => Ok(|_| true),
         _ => Err(format!("<{name}> has no shape")),

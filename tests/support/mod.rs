@@ -33,6 +33,8 @@ pub struct Cluster {
     keyed: bool,
     /// Each bank's further switches.
     switches: Vec<Vec<String>>,
+    /// Does a bank with a new journal wait until the others have met it?
+    introduces: bool,
     /// Places behind those of the banks.
     more_places: Vec<String>,
 }
@@ -48,7 +50,9 @@ impl Cluster {
         // Another process may take a port between its choice and its use; then others are chosen.
         for _ in 0..5 {
             let mut cluster = Cluster::new(count, keyed);
+            cluster.introduces = true;
             if (0..count).all(|bank| cluster.try_start(bank).is_ok()) {
+                (0..count).for_each(|bank| cluster.wait_introduced(bank));
                 return cluster;
             }
         }
@@ -64,6 +68,7 @@ impl Cluster {
             banks: (0..count).map(|_| None).collect(),
             keyed,
             switches: vec![Vec::new(); count],
+            introduces: false,
             more_places: Vec::new(),
         };
         if keyed {
@@ -71,6 +76,22 @@ impl Cluster {
             assert!(made.status.success(), "servidor key: {made:?}");
         }
         cluster
+    }
+
+    /// From now on a bank with a new journal waits until the others have met it. Banks that are started one by one do not.
+    pub fn introduce(&mut self) {
+        self.introduces = true;
+    }
+
+    /// Waits until a bank takes part, and knows its registers.
+    #[track_caller]
+    pub fn wait_introduced(&self, bank: usize) {
+        let mut wire = self.connect(bank);
+        wait_until(&format!("bank {bank} is introduced"), || {
+            let info = wire.ask("INFO");
+            assert!(info.starts_with("DONE "), "{info}");
+            (!info.contains(r#""unmet":"#) && !info.contains(r#""registers_known":"#)).then_some(())
+        });
     }
 
     /// From its next start on a bank has these switches besides its own.
@@ -164,6 +185,11 @@ impl Cluster {
         command.args(["--consortium", &self.consortium(), "--bank", &bank.to_string()]);
         if self.keyed {
             command.arg("--key-file").arg(self.key_file());
+        }
+        if !self.introduces {
+            let others = (0..self.ports.len()).filter(|other| *other != bank);
+            let others: Vec<String> = others.map(|other| other.to_string()).collect();
+            command.env("CONSORCIO_INTRODUCE_WITHOUT", others.join(","));
         }
         command.args(&self.switches[bank]);
         if self.clock_file(bank).exists() {

@@ -5,6 +5,7 @@
 
 use super::{Around as _, FIRST_LINK, World};
 use consorcio::bank::io::{Asked, Input, Message, Origin, SessionId};
+use consorcio::commit::founding::Meeting;
 use consorcio::ids::BankId;
 use consorcio::limits::PEER_SILENCE_MS_MAX;
 use consorcio::wire::reply::Reply;
@@ -27,6 +28,12 @@ pub enum Flight {
         asked: Asked,
         reply: Reply,
     },
+    /// A statement of a bank that it has met the other one.
+    Met {
+        to: usize,
+        link: u64,
+        meeting: Meeting,
+    },
     /// There was no link to send it over.
     NoLink {
         to: usize,
@@ -39,7 +46,9 @@ impl Flight {
     /// The lane that it must not overtake in.
     pub fn lane(&self) -> (u64, usize) {
         match self {
-            Flight::Request { to, link, .. } | Flight::Answer { to, link, .. } => (*link, *to),
+            Flight::Request { to, link, .. }
+            | Flight::Answer { to, link, .. }
+            | Flight::Met { to, link, .. } => (*link, *to),
             Flight::NoLink { to, .. } => (0, *to),
         }
     }
@@ -87,6 +96,9 @@ impl World {
         if blocked || !self.is_up(dialler) || !self.is_up(dialled) || self.link(dialler, dialled).is_some() {
             return;
         }
+        if self.is_replaced(dialler, dialled) {
+            return;
+        }
         let id = self.next_link;
         self.next_link += 1;
         assert!(id >= FIRST_LINK);
@@ -99,6 +111,7 @@ impl World {
             quiet_since_us: 0,
         };
         self.links.insert(id, link);
+        self.meet(dialler, dialled);
         // Each shows the other the votes of its that it knows.
         for (from, to) in [(dialled, dialler), (dialler, dialled)] {
             let Some(core) = &self.nodes[from].core else { continue };
@@ -245,6 +258,7 @@ impl World {
                 let dialled = open.dialled;
                 self.answered(to, dialled, asked, Some(reply));
             }
+            Flight::Met { to, meeting, .. } => self.input(to, &Input::PeerMet(meeting)),
             Flight::NoLink { to, peer, asked } => self.answered(to, peer, asked, None),
         }
         true

@@ -3,7 +3,7 @@
 //! `Around`: the simulator's world, and the exhaustive checker's.
 
 use super::World;
-use consorcio::bank::io::{Asked, AskedVerb, Input, Now, Outcome, Output, OwnVote};
+use consorcio::bank::io::{Asked, AskedVerb, Input, Now, Outcome, Output, OwnVote, Start};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 use consorcio::commit::token::{Said, Token, Verdict};
@@ -226,7 +226,7 @@ pub trait Around {
                     .into_iter()
                     .chain(&output.records)
                     .for_each(|record| core.apply(record));
-                let started = core.step(self.now_of(bank), &Input::Started { run: [0xFF; 16] });
+                let started = core.step(self.now_of(bank), &Input::Started(Start::default()));
                 if let Some(mistaken) = self.core_mut(bank) {
                     *mistaken = core;
                 }

@@ -7,6 +7,7 @@ pub mod clocks;
 pub mod disk;
 pub mod growth;
 pub mod links;
+mod meet;
 mod mistakes;
 pub mod tell;
 
@@ -14,15 +15,17 @@ use clocks::{ClockMistake, Followed};
 use disk::{Disk, Sizes};
 use growth::Growth;
 use links::{Ends, Flight, Link};
+pub use meet::MeetMistake;
 pub use mistakes::{Around, Mistake, crashed};
 
 use consorcio::bank::io::{
-    Asked, Caller, CoreStep, Input, Message, Now, Origin, Outgoing, Output, Past, Sending, Seq, SessionId,
+    Asked, Caller, CoreStep, Input, Message, Met, Now, Origin, Outgoing, Output, Past, Sending, Seq,
+    SessionId,
 };
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 use consorcio::commit::token::Seal;
-use consorcio::ids::{BankId, TxId};
+use consorcio::ids::{BankId, BankSet, TxId};
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
 use consorcio::wire::transaction::Transaction;
@@ -78,6 +81,8 @@ pub struct Node {
     shadow: Core,
     replies: Vec<Outgoing>,
     sends: Vec<Sending>,
+    /// Peers that were met, and are told once the record of it is durable.
+    met: Vec<Met>,
     /// The journal on a disk; without one, what is synced survives and nothing else.
     pub disk: Option<Disk>,
     /// Where each decided transaction's record is.
@@ -104,6 +109,7 @@ impl Node {
             shadow: Core::new(identity_of(places, bank)),
             replies: Vec::new(),
             sends: Vec::new(),
+            met: Vec::new(),
             disk: disks.map(Disk::new),
             past: BTreeMap::new(),
         }
@@ -134,6 +140,7 @@ pub struct World {
     pub mistake: Option<Mistake>,
     pub clock_mistake: Option<ClockMistake>,
     pub growth: Growth,
+    pub meet_mistake: Option<MeetMistake>,
     /// Do banks follow their clocks as the programs do?
     follows_clocks: bool,
     /// Memory forgets every outcome as soon as its record is durable: only the journal knows it.
@@ -152,6 +159,12 @@ pub struct World {
     pub closes_silent: bool,
     /// What happened so far: inputs of cores, and syncs that had something to do.
     pub events: u64,
+    /// Has each new journal a founding id, so that its bank has to be introduced?
+    pub introduces: bool,
+    /// How many founding ids were given.
+    foundings: u64,
+    /// Whom a bank with a new journal does not wait for.
+    without: BTreeMap<usize, BankSet>,
     /// Are answers that arrived told too? They say nothing that was not seen when they left.
     pub tells_answers: bool,
 }
@@ -173,6 +186,7 @@ impl World {
             mistake: None,
             clock_mistake: None,
             growth: Growth::default(),
+            meet_mistake: None,
             follows_clocks: false,
             forgetful: false,
             seen: Vec::new(),
@@ -184,6 +198,9 @@ impl World {
             blocked: BTreeSet::new(),
             closes_silent: false,
             events: 0,
+            introduces: false,
+            foundings: 0,
+            without: BTreeMap::new(),
             tells_answers: true,
         };
         (0..banks).for_each(|bank| world.restart(bank));
@@ -354,6 +371,7 @@ impl World {
         node.core = None;
         node.replies.clear();
         node.sends.clear();
+        node.met.clear();
         let unsynced = &node.journal[node.synced..];
         let kept = match &mut node.disk {
             None => 0,
@@ -409,20 +427,23 @@ impl World {
         if core.stopped().is_some() {
             return;
         }
+        let is_new = core.consortium().is_none();
         if core.consortium().is_none_or(|(_, places)| places != identity.places) {
-            let record = Record::Consortium { bank: identity.bank, places: identity.places };
-            core.apply(&record);
+            let first = core.seq() + 1;
+            let records = self.first_records(identity, is_new);
+            records.iter().for_each(|record| core.apply(record));
+            let node = &mut self.nodes[bank];
             if let Some(disk) = &mut node.disk {
-                let seq = core.seq();
-                assert!(disk.write(seq, std::slice::from_ref(&record)), "a new disk works");
+                assert!(disk.write(first, &records), "a new disk works");
             }
-            node.journal.push(record);
+            node.journal.extend(records);
             node.made_durable();
         }
         core.check_invariants();
-        node.core = Some(core);
+        self.nodes[bank].core = Some(core);
         self.starts += 1;
-        self.input(bank, &Input::Started { run: self.starts.to_le_bytes() });
+        let start = self.start_of(bank);
+        self.input(bank, &Input::Started(start));
     }
 
     /// All votes, outcomes and ledgers are what their journals say.
@@ -456,6 +477,7 @@ impl World {
 
     fn take(&mut self, bank: usize, mut output: Output) {
         self.mistaken_output(bank, &mut output);
+        self.mistaken_meeting(bank, &mut output);
         let node = &mut self.nodes[bank];
         for record in output.records {
             if let Some(tx) = record.decides() {
@@ -466,10 +488,11 @@ impl World {
             self.seen.push(Seen::Recorded { bank, seq, record });
         }
         let unproved: Vec<usize> =
-            output.steps.iter().filter_map(CoreStep::unproved).map(BankId::index).collect();
+            output.steps.iter().filter_map(CoreStep::closes).map(BankId::index).collect();
         self.seen.extend(output.steps.into_iter().map(|step| Seen::Step { bank, step }));
         node.replies.extend(output.replies);
         node.sends.extend(output.sends);
+        node.met.extend(output.met);
         if let Some(why) = node.core.as_ref().and_then(|core| core.stopped()).map(str::to_owned) {
             // The stop is a record; nothing else leaves any more.
             let first = node.unsynced_from();
@@ -491,6 +514,7 @@ impl World {
     }
 
     fn release(&mut self, bank: usize) {
+        self.tell_met(bank);
         let node = &mut self.nodes[bank];
         let durable = Seq::try_from(node.synced).expect("a short journal");
         let is_due = |after: Seq| after <= durable;

@@ -49,6 +49,7 @@ pub fn line(seen: &Seen) -> String {
                 format!("{bank} {tx}: silent {:?}", banks.iter().map(BankId::as_u8).collect::<Vec<_>>())
             }
             CoreStep::GaveUp(tx) => format!("{bank} gave up waiting for {tx}"),
+            CoreStep::Replaced(peer) => format!("{bank} finds another journal at bank {peer}"),
             CoreStep::Unproved(tx, peer) => format!("{bank} {tx}: what bank {peer} answers proves nothing"),
         },
         Seen::Stopped { bank, why } => format!("{bank} STOPS: {why}"),
@@ -155,6 +156,13 @@ pub fn short_record(record: &Record) -> String {
             let told = registers.iter().map(|told| format!(" {}={}", told.key, told.value.as_str()));
             let more = if *last { "" } else { " and more" };
             format!("RegistersLearned{}{more}", told.collect::<String>())
+        }
+        Record::Founded { founding, introduced } => format!("Founded {founding} introduced={introduced}"),
+        Record::Met { bank, founding } => format!("Met {bank} {founding}"),
+        Record::Introduced { without, knows_registers } => {
+            let without: Vec<_> = without.iter().map(|bank| bank.to_string()).collect();
+            let knows = if *knows_registers { "" } else { ", to learn its registers" };
+            format!("Introduced without [{}]{knows}", without.join(" "))
         }
         Record::ClockMoved { time } => format!("ClockMoved {}", at(*time)),
         Record::Stopped { .. } => "Stopped".to_owned(),

@@ -1,7 +1,7 @@
 //! Tests of learning, bank against bank, with journals in hand.
 
 use super::*;
-use crate::bank::io::{Asked, AskedVerb, Caller, Input, Now, Outcome, Output, OwnVote, SessionId};
+use crate::bank::io::{Asked, AskedVerb, Caller, Input, Now, Outcome, Output, OwnVote, SessionId, Start};
 use crate::bank::{Core, Identity};
 use crate::commit::token::{Seal, Verdict};
 use crate::ids::{RegisterValue, Time};
@@ -47,7 +47,7 @@ impl Node {
     fn later() -> Node {
         let core = Core::that_came_later(identity(3, 4));
         let mut node = Node { core, journal: Vec::new(), mono_us: 0 };
-        node.input(&Input::Started { run: [1; 16] });
+        node.input(&Input::Started(Start { run: [1; 16], ..Start::default() }));
         node
     }
 
@@ -326,7 +326,7 @@ fn a_crash_midway_begins_with_the_first_page_and_never_repeats_an_id() {
     for kept in [0, 1] {
         let mut again = Node::later();
         new.journal[..kept].iter().for_each(|record| again.apply(record.clone()));
-        again.input(&Input::Started { run: [2; 16] });
+        again.input(&Input::Started(Start { run: [2; 16], ..Start::default() }));
         assert_eq!(again.value("k000"), Err(Reason::Unreachable));
         let question = again.input(&Input::PeerUp(bank(0)));
         let Message::Registers { nonce: fresh, after, .. } = &question.sends[0].message else { panic!() };

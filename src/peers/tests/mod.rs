@@ -22,6 +22,11 @@ fn bank(position: usize) -> BankId {
     BankId::new(position).unwrap()
 }
 
+/// The journal of the bank at this position.
+fn founding(position: u8) -> FoundingId {
+    FoundingId::new([position; 16])
+}
+
 fn tx(number: usize) -> TxId {
     TxId::new(&format!("t{number}")).unwrap()
 }
@@ -48,7 +53,7 @@ struct Bank {
 impl Bank {
     fn start(places: &[String], seal: Seal, steplog: StepLog, timing: Timing) -> Bank {
         let identity = Identity { bank: bank(0), places: places.to_vec(), seal };
-        let peers = Peers::with_timing(identity, steplog, timing);
+        let peers = Peers::with_timing(identity, founding(0), steplog, timing);
         let (told, inputs) = unbounded_channel();
         let links = peers.links(move |inputs: &mut Vec<Input>| {
             inputs.drain(..).for_each(|input| told.send(input).unwrap_or(()));
@@ -56,8 +61,16 @@ impl Bank {
         Bank { peers, inputs, tasks: links.into_iter().map(tokio::spawn).collect() }
     }
 
+    /// The next input but for the peer's founding id, which comes with every link.
     async fn next(&mut self) -> Input {
-        within("an input", self.inputs.recv()).await.unwrap()
+        loop {
+            match within("an input", self.inputs.recv()).await.unwrap() {
+                Input::PeerFounded { peer, founding: told } => {
+                    assert_eq!((peer, told), (bank(1), founding(1)))
+                }
+                input => return input,
+            }
+        }
     }
 
     fn resolve(&self, numbers: std::ops::Range<usize>) {
@@ -90,7 +103,7 @@ impl Peer {
     /// As `peers` has it: its own links are never run.
     fn door(&self, seal: Seal) -> Peers {
         let identity = Identity { bank: bank(1), places: self.places.clone(), seal };
-        Peers::new(identity, StepLog::off())
+        Peers::new(identity, founding(1), StepLog::off())
     }
 
     async fn accept(&self) -> Session {
@@ -136,8 +149,9 @@ impl Session {
 
     async fn peer(&mut self, peers: &Peers, line: &str) -> Vec<Input> {
         let Ok(Request::Peer(json)) = Request::parse(line) else { panic!("a PEER line, not {line}") };
-        let (reply, learned) = peers.answer(&mut self.door, &json);
+        let (reply, mut learned) = peers.answer(&mut self.door, &json);
         self.reply(&reply).await;
+        learned.retain(|input| !matches!(input, Input::PeerFounded { .. }));
         learned
     }
 

@@ -144,12 +144,12 @@ fn a_peer_that_shows_itself_is_dialled_at_once() {
 
         // Bank 1 is up again and dials bank 0.
         let identity = Identity { bank: bank(1), places: peer.places.clone(), seal: key() };
-        let (dialling, hello) = handshake::Dialling::begin(&identity, bank(0)).unwrap();
+        let (dialling, hello) = handshake::Dialling::begin(&identity, founding(1), bank(0)).unwrap();
         let mut door = Door::default();
         let (Reply::Done(welcome), _) = zero.peers.answer(&mut door, &hello) else { panic!("welcome") };
-        let proof = dialling.prove(&welcome, &[]).unwrap();
+        let (proof, _) = dialling.prove(&welcome, News::default()).unwrap();
         let (Reply::Done(_), shown) = zero.peers.answer(&mut door, &proof) else { panic!("open") };
-        assert_eq!(shown, []);
+        assert_eq!(shown, [Input::PeerFounded { peer: bank(1), founding: founding(1) }]);
 
         let far = peer.door(key());
         let _open = peer.open(&far).await;
@@ -172,7 +172,7 @@ fn a_stranger_gets_no_link_and_the_log_says_why() {
             peer.places.push("127.0.0.1:10".to_owned());
             let mut identity = Identity { bank: bank(1), places: peer.places.clone(), seal: key() };
             change(&mut identity);
-            let far = Peers::new(identity, StepLog::off());
+            let far = Peers::new(identity, founding(1), StepLog::off());
             let path = folder.path().join(name);
             let steplog = StepLog::open(&path, Options::default()).unwrap();
             let places = &peer.places[..];

@@ -33,6 +33,9 @@ impl Lost {
             | Record::AccountOpened { .. }
             | Record::KeyKnown { .. }
             | Record::RegistersLearned { .. }
+            | Record::Founded { .. }
+            | Record::Met { .. }
+            | Record::Introduced { .. }
             | Record::Drove { .. }
             | Record::Stopped { .. } => false,
         })

@@ -69,6 +69,9 @@ impl Town {
             | Record::AccountOpened { .. }
             | Record::KeyKnown { .. }
             | Record::RegistersLearned { .. }
+            | Record::Founded { .. }
+            | Record::Met { .. }
+            | Record::Introduced { .. }
             | Record::ClockMoved { .. }
             | Record::OutsideVoted { .. }
             | Record::Drove { .. }

@@ -5,7 +5,7 @@ use super::{CUTTER, Conn, LIAR, Lie, Town, Who};
 use crate::plant::Planted;
 use crate::rules::Lost;
 use crate::world::{Around, crashed};
-use consorcio::bank::io::{Caller, Input, Origin, SessionId};
+use consorcio::bank::io::{Caller, Input, Origin, SessionId, Start};
 use consorcio::bank::record::Record;
 use consorcio::ids::Time;
 use consorcio::wire::request::Request;
@@ -55,7 +55,7 @@ impl Town {
             core.forget_outcomes(base + u64::try_from(node.synced).unwrap(), 0);
         }
         node.core = Some(core);
-        self.input(at, &Input::Started { run: [0; 16] });
+        self.input(at, &Input::Started(Start::default()));
     }
 
     /// This bank has forgotten a promise and knows it: its process ends, and no start helps.

@@ -304,7 +304,10 @@ impl Town {
                 | Record::Drove { .. }
                 | Record::AccountOpened { .. }
                 | Record::RegistersLearned { .. }
-                | Record::KeyKnown { .. } => {}
+                | Record::KeyKnown { .. }
+                | Record::Founded { .. }
+                | Record::Met { .. }
+                | Record::Introduced { .. } => {}
             }
         }
         if recorded {

@@ -5,6 +5,7 @@ use super::{Heard, all_vote, driven, finish};
 use crate::cases::Case;
 use crate::support::{Process, wait_until};
 use crate::town::{Effect, Told, Town, account};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A cut is asked for so much ahead of the clock: a bank that forgot it would vote before it.
@@ -156,15 +157,20 @@ pub fn grows(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     (Told::Nothing, vec![0, 1])
 }
 
-/// A bank starts without its journal, is told of a vote that it forgot, and so must not work any more.
+/// A bank starts on an old copy of its journal, is told of a vote that it forgot, and so must not work any more.
 pub fn forgets(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     let victim = case.bank();
+    let (data, folder) = (town.data(victim), town.cluster.path().to_owned());
+    // Out of the bank's sight: beside its own folder it would find them.
+    let (old, newest) = (folder.join("old"), folder.join("newest"));
+    town.cluster.kill(victim);
+    copy(&data, &old);
+    town.cluster.start_bank(victim);
+    town.wait_linked();
     let (heard, _) = driven::undisturbed(town, case, effect);
     town.cluster.kill(victim);
-    let data = town.data(victim);
-    // Out of the bank's sight: beside its own folder it would find it.
-    let newest = town.cluster.path().join("newest");
     std::fs::rename(&data, &newest).unwrap();
+    std::fs::rename(&old, &data).unwrap();
     town.start_into_death(case);
     // Whether or not the stop was durable, it does not work: it hears of that vote again.
     let mut process = Process::start(&mut town.cluster.servidor(victim));
@@ -174,4 +180,24 @@ pub fn forgets(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     std::fs::rename(&newest, &data).unwrap();
     town.cluster.start_bank(victim);
     heard
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// All begin anew without a journal; the one of the case dies while they meet each other.
+pub fn meets(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+    let banks = 0..crate::town::BANKS;
+    banks.clone().for_each(|bank| town.cluster.kill(bank));
+    banks.clone().for_each(|bank| std::fs::remove_dir_all(town.data(bank)).unwrap());
+    banks.clone().filter(|bank| *bank != case.bank()).for_each(|bank| town.cluster.start_bank(bank));
+    town.start_into_death(case);
+    town.cluster.start_bank(case.bank());
+    banks.for_each(|bank| town.cluster.wait_introduced(bank));
+    town.open_accounts();
+    driven::undisturbed(town, case, effect).0
 }
