@@ -15,6 +15,9 @@ use std::collections::VecDeque;
 /// Set aside for a reply of one thing: as many as there may be requests fit the bound.
 const SHORT_REPLY_BYTES: usize = SESSION_OUTPUT_BYTES_MAX / SESSION_REQUESTS_MAX;
 
+/// What the allocator needs beside the bytes that it was asked for.
+const ALLOCATION_BYTES: usize = 24;
+
 /// The requests of one session that wait for replies, or for their turn to be answered.
 #[derive(Debug, Default)]
 pub struct Slots {
@@ -66,7 +69,7 @@ pub fn reply_bytes(request: &Request) -> usize {
 fn held(mut reply: Reply) -> (Reply, usize) {
     reply.shrink();
     let held = reply.heap_bytes();
-    (reply, held)
+    (reply, if held == 0 { 0 } else { held + ALLOCATION_BYTES })
 }
 
 impl Slots {
@@ -227,9 +230,9 @@ mod tests {
         let slot = slots.take(10, LINE_BYTES_MAX);
         assert_eq!(counted(&slots), 10 + LINE_BYTES_MAX, "what is set aside");
         assert!(slots.fill(slot, long(1_000)));
-        assert_eq!(counted(&slots), 10 + 1_000, "a short one gives the rest back");
+        assert_eq!(counted(&slots), 10 + 1_000 + ALLOCATION_BYTES, "a short one gives the rest back");
         slots.take_answered(5, long(8_000));
-        assert_eq!(counted(&slots), 15 + 9_000, "one for which nothing was set aside");
+        assert_eq!(counted(&slots), 15 + 9_000 + 2 * ALLOCATION_BYTES, "one for which nothing was set aside");
         slots.take_answered(5, Reply::Pong);
         assert_eq!(slots.bytes() - counted(&slots), slots.ring.capacity() * size_of::<Slot>());
         while slots.pop_ready().is_some() {}
