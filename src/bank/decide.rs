@@ -72,7 +72,7 @@ impl<'a> Deciding<'a> {
             Input::PeerShows { tx, token, past, .. } => self.peer_shows(tx, token, past.as_ref()),
             Input::Tick => self.tick(),
             Input::PeerFounded { peer, founding } => self.peer_founded(*peer, founding),
-            Input::PeerMet(meeting) => self.peer_met(meeting),
+            Input::PeerMet { peer, meeting } => self.peer_met(*peer, meeting),
             Input::Started(start) => self.started(start),
         }
     }

@@ -109,8 +109,13 @@ pub enum Input {
         /// Its journal.
         founding: FoundingId,
     },
-    /// A peer tells which journal of this bank it has met.
-    PeerMet(Meeting),
+    /// A peer tells which journal of this bank it, or another one, has met.
+    PeerMet {
+        /// Who.
+        peer: BankId,
+        /// Its statement.
+        meeting: Meeting,
+    },
     /// The journal was read to its end; the bank begins to work. Comes once, first.
     Started(Start),
 }
@@ -261,6 +266,8 @@ pub enum CoreStep {
     GaveUp(TxId),
     /// A peer's answer proves nothing, though it carries tokens: the link to that peer is to be closed.
     Unproved(TxId, BankId),
+    /// What a peer states of having met this bank proves nothing: the link to that peer is to be closed.
+    Untrue(BankId),
     /// A peer has another journal than when it was met: it has forgotten what it promised, and the link to it is to be
     /// closed.
     Replaced(BankId),
@@ -270,7 +277,7 @@ impl CoreStep {
     /// The peer whose link is to be closed, if this step says so.
     pub fn closes(&self) -> Option<BankId> {
         match self {
-            CoreStep::Unproved(_, peer) | CoreStep::Replaced(peer) => Some(*peer),
+            CoreStep::Unproved(_, peer) | CoreStep::Untrue(peer) | CoreStep::Replaced(peer) => Some(*peer),
             CoreStep::Doubt(..) | CoreStep::Drive(_) | CoreStep::Silent(..) | CoreStep::GaveUp(_) => None,
         }
     }

@@ -42,11 +42,12 @@ impl Deciding<'_> {
         }
     }
 
-    /// A peer tells which journal of this bank it has met. What does not prove itself changes nothing.
-    pub(super) fn peer_met(&mut self, meeting: &Meeting) {
+    /// A peer tells which journal of this bank it has met. What does not prove itself changes nothing; the link is made
+    /// anew, and it is told again.
+    pub(super) fn peer_met(&mut self, peer: BankId, meeting: &Meeting) {
         let Some(own) = self.bank.founding else { return };
         if !self.bank.proves_meeting(meeting) {
-            return;
+            return self.out.steps.push(CoreStep::Untrue(peer));
         }
         if meeting.founding == own {
             if !self.bank.introduced && !self.desk.met_by.has(meeting.by) {

@@ -93,7 +93,7 @@ impl Queue {
             | Input::PeerDown(_)
             | Input::PeerShows { .. }
             | Input::PeerFounded { .. }
-            | Input::PeerMet(_)
+            | Input::PeerMet { .. }
             | Input::Tick
             | Input::Started(_) => true,
         };
@@ -157,7 +157,7 @@ impl Queue {
             | Input::PeerDown(_)
             | Input::PeerShows { .. }
             | Input::PeerFounded { .. }
-            | Input::PeerMet(_)
+            | Input::PeerMet { .. }
             | Input::Tick
             | Input::Started(_) => return false,
         };
@@ -211,7 +211,7 @@ fn session_of(input: &Input) -> Option<SessionId> {
         | Input::PeerDown(_)
         | Input::PeerShows { .. }
         | Input::PeerFounded { .. }
-        | Input::PeerMet(_)
+        | Input::PeerMet { .. }
         | Input::Tick
         | Input::Started(_) => None,
     }

@@ -135,7 +135,7 @@ impl Writer {
                     | Input::PeerUp(_)
                     | Input::PeerDown(_)
                     | Input::PeerFounded { .. }
-                    | Input::PeerMet(_)
+                    | Input::PeerMet { .. }
                     | Input::Tick
                     | Input::Started(_) => {}
                 }
@@ -250,7 +250,7 @@ impl Writer {
             | Input::PeerUp(_)
             | Input::PeerDown(_)
             | Input::PeerFounded { .. }
-            | Input::PeerMet(_)
+            | Input::PeerMet { .. }
             | Input::Tick
             | Input::Started(_) => {
                 return Ok(false);
@@ -278,7 +278,7 @@ impl Writer {
             | Input::PeerUp(_)
             | Input::PeerDown(_)
             | Input::PeerFounded { .. }
-            | Input::PeerMet(_)
+            | Input::PeerMet { .. }
             | Input::Tick
             | Input::Started(_) => None,
         };

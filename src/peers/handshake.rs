@@ -88,7 +88,8 @@ impl News {
 
     /// What the node hears of them from `peer`: no more votes than a bank ever shows, and only what reads as one.
     pub(super) fn inputs(&self, peer: BankId) -> impl Iterator<Item = Input> {
-        let met = self.met.as_deref().and_then(Meeting::parse).map(Input::PeerMet);
+        let met = self.met.as_deref().and_then(Meeting::parse);
+        let met = met.map(|meeting| Input::PeerMet { peer, meeting });
         let votes =
             self.votes().into_iter().map(move |(tx, token)| Input::PeerShows { peer, tx, token, past: None });
         met.into_iter().chain(votes)

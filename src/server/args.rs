@@ -260,22 +260,22 @@ impl Options {
         }
     }
 
-    /// The banks that a bank with a new journal does not wait for.
+    /// The banks that a bank with a new journal does not wait for. It never waits for itself, so one setting may do for
+    /// all banks of a machine.
     ///
     /// # Errors
-    /// When a position is none of another bank's.
+    /// When a position is no bank's.
     pub fn introduced_without(&self) -> Result<BankSet, BadOptions> {
-        let own = self.own_bank()?;
-        let other = |position: &usize| {
-            let bank = BankId::new(*position).filter(|bank| *bank != own);
-            bank.filter(|bank| bank.index() < self.consortium.places().len()).ok_or_else(|| {
+        let places = self.consortium.places().len();
+        let bank = |position: &usize| {
+            BankId::new(*position).filter(|bank| bank.index() < places).ok_or_else(|| {
                 BadOptions(format!(
-                    "--introduce-without {position}: no other bank is at that place of the consortium {}",
+                    "--introduce-without {position}: no bank is at that place of the consortium {}",
                     self.consortium
                 ))
             })
         };
-        self.introduce_without.iter().map(other).collect()
+        self.introduce_without.iter().map(bank).collect()
     }
 
     /// A key that a bank made itself is known on this machine alone, so nothing may leave it.

@@ -109,6 +109,13 @@ impl Step {
             CoreStep::Drive(tx) => Step::Drive(tx.clone()),
             CoreStep::Silent(tx, banks) => Step::Timeout(tx.clone(), *banks),
             CoreStep::GaveUp(tx) => Step::GaveUp(tx.clone()),
+            CoreStep::Untrue(bank) => Step::Fault(
+                format!(
+                    "what bank {bank} states of having met this bank proves nothing (another key, or bytes changed on \
+                     the way): its link is closed, and made anew"
+                )
+                .into(),
+            ),
             CoreStep::Replaced(bank) => Step::Fault(
                 format!(
                     "bank {bank} has another journal than the one that this bank has met: it has forgotten what it \

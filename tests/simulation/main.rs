@@ -19,6 +19,7 @@ mod faults;
 mod finish;
 mod growth;
 mod liars;
+mod lost;
 mod met;
 mod outsiders;
 mod plan;
@@ -33,9 +34,9 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use world::Mistake;
 use world::clocks::ClockMistake;
 use world::growth::GrowthMistake;
+use world::{MeetMistake, Mistake};
 
 /// Seeds of one run of the tests.
 const SEEDS: u64 = 2_000;
@@ -210,6 +211,44 @@ fn mistakes_about_growing_are_found() {
             Some((seed, text)) => {
                 println!("{mistake:?}: seed {seed}: {text}");
                 assert_eq!(growth::run(seed, None).map(drop), Ok(()), "without it seed {seed} holds");
+            }
+            None => missed.push(mistake),
+        }
+    }
+    assert!(missed.is_empty(), "not found in {SEEDS} seeds: {missed:?}");
+}
+
+/// A bank that loses its disk contradicts nothing that it promised.
+#[test]
+fn a_lost_disk_contradicts_nothing() {
+    let seeds = seeds();
+    let count = seeds.end - seeds.start;
+    let all = Mutex::new(lost::Counts::new());
+    let failed = on_all_cores(seeds, |seed| {
+        let counts = lost::run(seed, None)?;
+        let mut all = all.lock().unwrap();
+        counts.into_iter().for_each(|(what, times)| *all.entry(what).or_default() += times);
+        Ok(())
+    });
+    if let Some((seed, text)) = failed {
+        panic!("a lost disk, seed {seed}: {text}");
+    }
+    let all = all.into_inner().unwrap();
+    all.iter().for_each(|(what, times)| println!("{times:>11}  {what}"));
+    let missing = lost::missing(&all);
+    assert!(count < SEEDS_FOR_ALL || missing.is_empty(), "no run met: {missing:?}");
+}
+
+/// Each mistake in how banks meet is found.
+#[test]
+fn mistakes_in_meeting_are_found() {
+    const SEEDS: u64 = 5_000;
+    let mut missed = Vec::new();
+    for mistake in MeetMistake::ALL {
+        match on_all_cores(0..SEEDS, |seed| lost::run(seed, Some(mistake)).map(drop)) {
+            Some((seed, text)) => {
+                println!("{mistake:?}: seed {seed}: {text}");
+                assert_eq!(lost::run(seed, None).map(drop), Ok(()), "without it seed {seed} holds");
             }
             None => missed.push(mistake),
         }

@@ -258,7 +258,10 @@ impl World {
                 let dialled = open.dialled;
                 self.answered(to, dialled, asked, Some(reply));
             }
-            Flight::Met { to, meeting, .. } => self.input(to, &Input::PeerMet(meeting)),
+            Flight::Met { to, link, meeting } => {
+                let ends = self.links.get(&link).map_or(to, |link| link.dialler + link.dialled - to);
+                self.input(to, &Input::PeerMet { peer: peer(ends), meeting });
+            }
             Flight::NoLink { to, peer, asked } => self.answered(to, peer, asked, None),
         }
         true

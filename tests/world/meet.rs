@@ -22,14 +22,16 @@ pub enum MeetMistake {
     ReplacedLinked,
     /// A bank with a new journal waits for nobody.
     WaitsForNobody,
-    /// A bank with a new journal waits for one bank only.
+    /// A bank with a new journal waits for one bank only, another one at each start.
     WaitsForOne,
+    /// A statement is believed without its MAC.
+    NotProved,
     /// A bank whose disk was lost takes the empty journal for an old one.
     EmptyTakenForOld,
 }
 
 impl MeetMistake {
-    pub const ALL: [MeetMistake; 7] = [
+    pub const ALL: [MeetMistake; 8] = [
         MeetMistake::ByLinksAlone,
         MeetMistake::ToldBeforeItsSync,
         MeetMistake::NotRecorded,
@@ -37,6 +39,7 @@ impl MeetMistake {
         MeetMistake::WaitsForNobody,
         MeetMistake::WaitsForOne,
         MeetMistake::EmptyTakenForOld,
+        MeetMistake::NotProved,
     ];
 }
 
@@ -73,7 +76,11 @@ impl World {
         let others = || (0..self.nodes[bank].places).filter(|other| *other != bank).map(id);
         let introduce_without = match self.meet_mistake {
             Some(MeetMistake::WaitsForNobody) => others().collect(),
-            Some(MeetMistake::WaitsForOne) => others().skip(1).collect(),
+            Some(MeetMistake::WaitsForOne) => {
+                let count = self.nodes[bank].places - 1;
+                let one = usize::try_from(self.starts).expect("few starts") % count;
+                others().enumerate().filter(|(at, _)| *at != one).map(|(_, other)| other).collect()
+            }
             _ => self.without.get(&bank).copied().unwrap_or(BankSet::EMPTY),
         };
         Start { introduce_without, run: self.starts.to_le_bytes() }
@@ -127,7 +134,7 @@ impl World {
             if met != told && !blind {
                 replaced = true;
                 if let Some(meeting) = self.meeting(by, of) {
-                    self.input(of, &Input::PeerMet(meeting));
+                    self.input(of, &Input::PeerMet { peer: id(by), meeting });
                 }
             }
         }
@@ -142,7 +149,7 @@ impl World {
             }
             let told = self.meeting(by, of);
             if let Some(meeting) = told.filter(|_| self.meet_mistake != Some(MeetMistake::ReplacedLinked)) {
-                self.input(of, &Input::PeerMet(meeting));
+                self.input(of, &Input::PeerMet { peer: id(by), meeting });
             }
         }
     }
@@ -177,6 +184,37 @@ impl World {
                 self.flights.push_back(Flight::Met { to, link, meeting });
             }
         }
+    }
+
+    /// Has `by` recorded another journal of `of` than the one that is there now?
+    pub fn has_met_another(&self, by: usize, of: usize) -> bool {
+        let is_met = |record: &Record| match record {
+            Record::Met { bank, founding } if *bank == id(of) => Some(*founding),
+            _ => None,
+        };
+        let is_founded = |record: &Record| match record {
+            Record::Founded { founding, .. } => Some(*founding),
+            _ => None,
+        };
+        let met = self.nodes[by].journal.iter().find_map(is_met);
+        met.is_some() && met != self.nodes[of].journal.iter().find_map(is_founded)
+    }
+
+    /// Somebody on the way changes a statement that is under way: another journal, under the MAC that was there. A
+    /// mistaken bank believes it. Is there any?
+    pub fn change_meeting(&mut self) -> bool {
+        let seal = self.identity(0).seal;
+        let believed = self.meet_mistake == Some(MeetMistake::NotProved);
+        for flight in &mut self.flights {
+            if let Flight::Met { meeting, .. } = flight {
+                meeting.founding = FoundingId::new([0xff; 16]);
+                if believed {
+                    *meeting = seal.meeting(meeting.by, meeting.bank, meeting.founding);
+                }
+                return true;
+            }
+        }
+        false
     }
 
     /// Is every bank that runs introduced?

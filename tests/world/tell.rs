@@ -49,6 +49,7 @@ pub fn line(seen: &Seen) -> String {
                 format!("{bank} {tx}: silent {:?}", banks.iter().map(BankId::as_u8).collect::<Vec<_>>())
             }
             CoreStep::GaveUp(tx) => format!("{bank} gave up waiting for {tx}"),
+            CoreStep::Untrue(peer) => format!("{bank} hears of bank {peer} what proves nothing"),
             CoreStep::Replaced(peer) => format!("{bank} finds another journal at bank {peer}"),
             CoreStep::Unproved(tx, peer) => format!("{bank} {tx}: what bank {peer} answers proves nothing"),
         },

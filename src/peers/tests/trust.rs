@@ -291,6 +291,9 @@ fn a_bank_with_another_journal_than_it_was_met_with_gets_no_link_and_is_told_why
         panic!("no link")
     };
     let news: News = read(&news).unwrap();
-    assert_eq!(news.inputs(bank(1)).collect::<Vec<_>>(), [Input::PeerMet(statement)]);
+    assert_eq!(
+        news.inputs(bank(1)).collect::<Vec<_>>(),
+        [Input::PeerMet { peer: bank(1), meeting: statement }]
+    );
     assert_eq!((door.origin(), door.bank()), (Origin::Client, None));
 }
