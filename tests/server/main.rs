@@ -9,6 +9,7 @@ mod clocks;
 mod end;
 mod full;
 mod growing;
+mod introduction;
 mod limits;
 mod lines;
 mod start;

@@ -15,7 +15,7 @@ fn servidor(folder: &Path, arguments: &str) -> Command {
 }
 
 #[track_caller]
-fn refused(ran: Ran, code: i32, named: &str) {
+pub fn refused(ran: Ran, code: i32, named: &str) {
     assert!(ran.stderr.contains(named), "{named:?} is not in {ran:#?}");
     assert!(ran.stdout.is_empty(), "{ran:#?}");
     ran.expect_code(code);
