@@ -68,14 +68,6 @@ impl Core {
         Core { bank: Bank::new(identity), desk: Desk::default() }
     }
 
-    /// The same, but for that it came later and does not know its registers.
-    #[doc(hidden)]
-    pub fn that_came_later(identity: Identity) -> Core {
-        let mut core = Core::new(identity);
-        core.bank.ledger.set_registers_known(crate::ledger::RegistersKnown::NotYet);
-        core
-    }
-
     /// A bank from a snapshot of it; the past that only cuts need begins there.
     ///
     /// # Errors

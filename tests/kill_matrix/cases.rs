@@ -18,6 +18,8 @@ keeps         cut-waits     bank 1: received-snapshot=C clock=C committed=C repl
 keeps         grows         bank 0: consortium=C key=C
 keeps         forgets       bank 1: stopped=C
 keeps         meets         bank 1: founded=C met=C introduced=C
+keeps         learns        bank 3: sending-registers=C sent-registers=C answered-registers=C registers=C
+keeps         learns        bank 0: received-registers=C replying-registers=C replied-registers=C
 
 participates  transfer      bank 1: received-prepare=A voted-ok=A>C replying-ok=C replied-ok=C
 participates  transfer      bank 1: received-commit=C committed=C replying-committed=C replied-committed=C

@@ -83,6 +83,8 @@ pub enum Story {
     Forgets,
     /// A bank with a new journal is met by the others.
     Meets,
+    /// A register is set, and both voted OK; then all are restarted with the longer list, and a fourth bank learns it.
+    Learns,
     /// An outside coordinator takes money from bank 1.
     Outside,
     /// The same, and it takes that back.
@@ -122,6 +124,7 @@ const NAMES: &[(&str, Story)] = &[
     ("grows", Story::Grows),
     ("forgets", Story::Forgets),
     ("meets", Story::Meets),
+    ("learns", Story::Learns),
     ("outside", Story::Outside),
     ("outside-abort", Story::OutsideAbort),
 ];
@@ -139,12 +142,12 @@ impl Story {
 
     /// Does it count on how full the journals are, or on the list?
     pub fn wants_fresh_banks(self) -> bool {
-        [Story::Fill, Story::Merges, Story::Grows, Story::Meets].contains(&self)
+        [Story::Fill, Story::Merges, Story::Grows, Story::Meets, Story::Learns].contains(&self)
     }
 
     /// Are the banks afterwards not as others want them?
     pub fn leaves_other_banks(self) -> bool {
-        self == Story::Grows
+        [Story::Grows, Story::Learns].contains(&self)
     }
 }
 
@@ -184,6 +187,7 @@ pub fn run(town: &mut Town, case: &Case) -> (Outcome, Told) {
         Story::Grows => lives::grows(town, case, &effect),
         Story::Forgets => lives::forgets(town, case, &effect),
         Story::Meets => lives::meets(town, case, &effect),
+        Story::Learns => lives::learns(town, case, &effect),
         Story::Outside => outside::outside(town, case, &effect, Outcome::Committed),
         Story::OutsideAbort => outside::outside(town, case, &effect, Outcome::Aborted),
     };
@@ -213,7 +217,8 @@ fn effect(case: &Case) -> Effect {
         | Story::CutWaits
         | Story::Grows
         | Story::Forgets
-        | Story::Meets => vec![(0, -some), (1, some)],
+        | Story::Meets
+        | Story::Learns => vec![(0, -some), (1, some)],
         Story::Refused => vec![(1, -TOO_MUCH), (0, TOO_MUCH)],
         Story::Via | Story::OrphanShort | Story::AbortShort | Story::CommitShort | Story::ByClienteShort => {
             vec![(0, -2 * some), (1, some), (2, some)]

@@ -109,6 +109,12 @@ impl Town {
         self.cluster.start_bank_to_die(case.bank(), &case.crash);
     }
 
+    /// The same for one that does not run.
+    pub fn start_to_die_anew(&mut self, case: &Case) {
+        self.before = Before::look(&self.data(case.bank()), case);
+        self.cluster.start_bank_to_die(case.bank(), &case.crash);
+    }
+
     /// Starts the bank of `case`, which does not run, and waits for its death.
     pub fn start_into_death(&mut self, case: &Case) {
         self.before = Before::look(&self.data(case.bank()), case);
@@ -135,6 +141,11 @@ impl Town {
                 (!wire.ask("BANKS").contains(r#""online":false"#)).then_some(())
             });
         }
+    }
+
+    /// `storage` was set to this at all banks.
+    pub fn note_register(&mut self, value: &str) {
+        value.clone_into(&mut self.register);
     }
 
     /// Cash was brought into the account of `bank`.

@@ -256,7 +256,11 @@ impl Growing {
         let down: Vec<usize> = (0..self.banks()).filter(|bank| !self.world.is_up(*bank)).collect();
         match down.first() {
             None if self.banks() < OLD + 2 && self.random.chance(30) => {
-                self.world.add_bank();
+                let bank = self.world.add_bank();
+                if self.random.chance(30) {
+                    let down = self.random.below(bank);
+                    self.world.introduce_without(bank, &[down]);
+                }
             }
             None => {
                 // An old bank is restarted, in the order that chance has.

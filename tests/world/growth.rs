@@ -2,7 +2,7 @@
 //! planted in what a bank that came later learns.
 
 use super::links::Flight;
-use super::{Node, World, identity_of};
+use super::{Node, World};
 use consorcio::bank::io::{Asked, AskedVerb, Message};
 use consorcio::bank::{Core, Identity};
 use consorcio::commit::registers::{PageAsked, RegistersPage, SetRegister};
@@ -65,13 +65,11 @@ struct Question {
 }
 
 impl World {
-    /// Another bank, at the end of its own list; it is not started. The others know nothing of it.
+    /// Another bank, at the end of its own list; it is not started. The others know nothing of it, and have to meet it.
     pub fn add_bank(&mut self) -> usize {
         let bank = self.nodes.len();
-        let mut node = Node::new(bank + 1, bank, None);
-        node.came_later = true;
-        node.shadow = fresh_core(identity_of(bank + 1, bank), true);
-        self.nodes.push(node);
+        self.introduces = true;
+        self.nodes.push(Node::new(bank + 1, bank, None));
         bank
     }
 
@@ -97,7 +95,7 @@ impl World {
 
     /// A bank before its journal.
     pub fn core_of(&self, bank: usize) -> Core {
-        fresh_core(self.identity(bank), self.nodes[bank].came_later)
+        Core::new(self.identity(bank))
     }
 
     /// A question for registers leaves.
@@ -200,9 +198,4 @@ impl World {
         let told = serde_json::json!({"key": key.as_str(), "value": ledger.value(key)}).to_string();
         (!ledger.knows_registers() && ledger.locked_by(key).is_none()).then_some(Reply::Done(told))
     }
-}
-
-/// A bank without a past.
-pub fn fresh_core(identity: Identity, came_later: bool) -> Core {
-    if came_later { Core::that_came_later(identity) } else { Core::new(identity) }
 }

@@ -62,8 +62,6 @@ pub struct Node {
     pub core: Option<Core>,
     /// How many places its list has.
     pub places: usize,
-    /// It was added to a consortium that others had founded.
-    pub came_later: bool,
     pub journal: Vec<Record>,
     /// Records up to this one survive a crash.
     pub synced: usize,
@@ -98,7 +96,6 @@ impl Node {
         Node {
             core: None,
             places,
-            came_later: false,
             journal: Vec::new(),
             synced: 0,
             skew_us: 0,

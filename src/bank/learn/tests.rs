@@ -3,6 +3,7 @@
 use super::*;
 use crate::bank::io::{Asked, AskedVerb, Caller, Input, Now, Outcome, Output, OwnVote, SessionId, Start};
 use crate::bank::{Core, Identity};
+use crate::commit::founding::FoundingId;
 use crate::commit::token::{Seal, Verdict};
 use crate::ids::{RegisterValue, Time};
 use crate::limits::LINE_BYTES_MAX;
@@ -45,8 +46,10 @@ impl Node {
 
     /// Bank 3 of four, which came later and has begun to work.
     fn later() -> Node {
-        let core = Core::that_came_later(identity(3, 4));
-        let mut node = Node { core, journal: Vec::new(), mono_us: 0 };
+        let mut node = Node::old(3, 4);
+        let founding = FoundingId::new([9; 16]);
+        node.apply(Record::Founded { founding, introduced: false });
+        node.apply(Record::Introduced { without: BankSet::EMPTY, knows_registers: false });
         node.input(&Input::Started(Start { run: [1; 16], ..Start::default() }));
         node
     }
@@ -179,7 +182,7 @@ fn a_bank_that_came_later_learns_all_registers_in_bounded_pages() {
         assert_eq!(new.value(&key), old.value(&key));
     }
     assert_eq!(new.value("never"), Ok("0".to_owned()));
-    let mut again = Core::that_came_later(identity(3, 4));
+    let mut again = Core::new(identity(3, 4));
     new.journal.iter().for_each(|record| again.apply(record));
     assert!(new.core.same_as(&again), "recovery is apply");
     let bytes = new.core.to_snapshot();
@@ -325,7 +328,7 @@ fn a_crash_midway_begins_with_the_first_page_and_never_repeats_an_id() {
     // A crash, with the record or without it.
     for kept in [0, 1] {
         let mut again = Node::later();
-        new.journal[..kept].iter().for_each(|record| again.apply(record.clone()));
+        new.journal[2..2 + kept].iter().for_each(|record| again.apply(record.clone()));
         again.input(&Input::Started(Start { run: [2; 16], ..Start::default() }));
         assert_eq!(again.value("k000"), Err(Reason::Unreachable));
         let question = again.input(&Input::PeerUp(bank(0)));

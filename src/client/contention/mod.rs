@@ -215,7 +215,8 @@ async fn ending(context: &Context, kind: &Kind, tally: &RefCell<Tally>, until: I
         let pending = pending(context, kind).await;
         let last_cut = one_cut(context, kind, &mut last, tally).await;
         let ended = matches!(&pending, Ok(pending) if pending.is_empty()) && last_cut.is_ok();
-        let broken = matches!(last_cut, Err(Failure::Own(_)));
+        // A list that is too short gets no longer by waiting.
+        let broken = matches!(last_cut, Err(Failure::Own(_) | Failure::Usage(_)));
         if ended || broken || Instant::now() >= until {
             let last_cut = match &pending {
                 Ok(_) => last_cut,

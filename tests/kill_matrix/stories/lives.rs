@@ -4,7 +4,7 @@
 use super::{Heard, all_vote, driven, finish};
 use crate::cases::Case;
 use crate::support::{Process, wait_until};
-use crate::town::{Effect, Told, Town, account};
+use crate::town::{BANKS, Effect, Told, Town, account};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -200,4 +200,37 @@ pub fn meets(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     banks.for_each(|bank| town.cluster.wait_introduced(bank));
     town.open_accounts();
     driven::undisturbed(town, case, effect).0
+}
+
+/// A register is set, and banks 0 and 1 voted OK; then a fourth bank comes, which learns the register.
+pub fn learns(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+    let ops = (0..BANKS).map(|bank| format!(r#"{{"bank":{bank},"op":"set","value":"learned"}}"#));
+    let set = format!(r#"EXECUTE set {{"ops":[{}]}}"#, ops.collect::<Vec<_>>().join(","));
+    town.wait_linked();
+    let reply = town.cluster.connect(0).ask(&set);
+    assert!(reply.starts_with("COMMITTED"), "{reply}");
+    town.note_register("learned");
+    let _open = all_vote(town, &[0, 1], case, effect);
+    (0..BANKS).for_each(|bank| town.cluster.kill(bank));
+    town.cluster.introduce();
+    let last = town.cluster.add_bank();
+    if case.bank() == last {
+        (0..BANKS).for_each(|bank| town.cluster.start_bank(bank));
+        town.start_into_death(case);
+    } else {
+        let others = (0..=last).filter(|bank| *bank != case.bank());
+        others.for_each(|bank| town.cluster.start_bank(bank));
+        // It is introduced to the new bank last, and so it is asked first.
+        town.start_to_die_anew(case);
+        town.wait_death(case);
+    }
+    town.cluster.start_bank(case.bank());
+    let mut wire = town.cluster.connect(last);
+    wait_until("the register at the new bank", || {
+        let value = wire.ask("VALUE");
+        assert!(value.starts_with("REFUSED unreachable") || value.contains("learned"), "{value}");
+        value.starts_with("DONE").then_some(())
+    });
+    finish(town, case, &[0, 1]);
+    (Told::Nothing, vec![0, 1])
 }
