@@ -151,3 +151,30 @@ impl Deciding<'_> {
         Watch::patient(prepared.time, self.now.mono_us + wait_ms * 1_000)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_ends_with_its_items_or_its_bytes_and_holds_any_first_one() {
+        let taken = |each: usize| {
+            let mut share = Share::whole();
+            (0..2 * STEP_ITEMS_MAX).take_while(|_| share.take(each)).count()
+        };
+        assert_eq!(taken(0), STEP_ITEMS_MAX);
+        assert_eq!(taken(STEP_BYTES_MAX / 4), 4);
+        assert_eq!(taken(STEP_BYTES_MAX / 4 + 1), 3);
+        assert_eq!(taken(STEP_BYTES_MAX), 1);
+        assert_eq!(taken(STEP_BYTES_MAX + 1), 1, "the first one always fits");
+    }
+
+    #[test]
+    fn a_share_is_spent_when_no_outcome_fits() {
+        let spent = |items, bytes| Share { items, bytes }.is_spent();
+        assert!(!Share::whole().is_spent());
+        assert!(!spent(1, OUTCOME_RECORD_BYTES_MAX));
+        assert!(spent(1, OUTCOME_RECORD_BYTES_MAX - 1));
+        assert!(spent(0, STEP_BYTES_MAX));
+    }
+}

@@ -70,3 +70,33 @@ impl History {
         self.events.binary_search_by_key(number, |(number, _)| *number).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::state::How;
+    use crate::ids::Time;
+
+    fn event(tx: &str, time: i64) -> Event {
+        let tx = TxId::new(tx).unwrap();
+        Event { tx, time: Time(time), reason: None, transaction: None, how: How::default() }
+    }
+
+    fn told(history: &History) -> Vec<(&str, i64)> {
+        history.iter().map(|event| (event.tx.as_str(), event.time.0)).collect()
+    }
+
+    #[test]
+    fn what_is_taken_out_is_gone_and_may_come_again() {
+        let mut history = History::of(vec![event("a", 1), event("b", 2), event("c", 3)]);
+        let b = TxId::new("b").unwrap();
+        history.remove(&b);
+        assert_eq!((told(&history), history.get(&b)), (vec![("a", 1), ("c", 3)], None));
+        history.remove(&b);
+        history.push(event("b", 4));
+        assert_eq!(told(&history), [("a", 1), ("c", 3), ("b", 4)]);
+        assert_eq!(history.get(&b).map(|event| event.time), Some(Time(4)));
+        let before: Vec<_> = history.newest_before(Some(&b)).unwrap().map(|event| event.time.0).collect();
+        assert_eq!(before, [3, 1]);
+    }
+}

@@ -106,6 +106,17 @@ mod tests {
     }
 
     #[test]
+    fn a_page_is_full_to_its_last_byte_and_takes_nothing_behind_what_did_not_fit() {
+        for (room, fits) in [(4, false), (5, true)] {
+            assert_eq!(Page::new(room, None).push("a", &"xy"), fits, "room for {room} bytes");
+        }
+        let mut page = Page::new(10, None);
+        assert!(page.push("a", &"x") && !page.push("b", &"much longer"));
+        assert!(!page.push("c", &"y"), "a page that left out b has no c");
+        assert_eq!(page.into_parts(), (r#"["x"]"#.to_owned(), Some("a".to_owned())));
+    }
+
+    #[test]
     fn an_item_that_no_page_holds_is_told_shorter() {
         let (long, mut page) = ("x".repeat(LIST_BYTES_MAX), Page::new(LIST_BYTES_MAX, None));
         assert!(page.push_or("a", &long, || "short".to_owned()) && page.push("b", &"y"));

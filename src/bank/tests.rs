@@ -1,5 +1,7 @@
 //! The end of time, and records of older versions. What banks say to each other is told by tests/stories.
 
+mod corners;
+
 use super::*;
 use crate::bank::io::{Caller, Origin, SessionId, Start};
 use crate::commit::token::Verdict;

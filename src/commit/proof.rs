@@ -164,3 +164,63 @@ pub fn reason_of(reply: Option<&Reply>, token: &Token) -> Reason {
         (_, Said::Ok | Said::Committed) => Reason::DuplicateId,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: Digest = Digest([5; 32]);
+
+    fn bank(position: usize) -> BankId {
+        BankId::new(position).unwrap()
+    }
+
+    /// What tokens on these bytes prove to bank 0 of three, which voted OK at `own_vote`.
+    fn proof(own_vote: Option<i64>, shown: &[(usize, Said, i64)]) -> (Proof, Vec<Token>) {
+        let (seal, tx) = (Seal::keyed([7; 32]), TxId::new("t1").unwrap());
+        let ok = |of: usize, time| seal.token(bank(of), Verdict::Ok, &tx, Some(DIGEST), Time(time));
+        let token = |(of, said, time): &(usize, Said, i64)| match said {
+            Said::Ok => ok(*of, *time),
+            Said::No => seal.token(bank(*of), Verdict::No, &tx, Some(DIGEST), Time(*time)),
+            Said::Committed | Said::Aborted => {
+                seal.token(bank(*of), *said, &tx, Some(DIGEST), Time(*time))
+            }
+        };
+        let tokens: Vec<Token> = shown.iter().map(token).collect();
+        let inquiry = Inquiry {
+            seal: &seal,
+            me: bank(0),
+            tx: &tx,
+            named: (0..3).map(bank).collect(),
+            digest: &DIGEST,
+            own_vote: own_vote.map(Time),
+        };
+        (inquiry.proof(tokens.iter().copied()), tokens)
+    }
+
+    #[test]
+    fn a_bank_that_shows_its_ok_twice_is_one_vote() {
+        let (told, tokens) = proof(Some(3), &[(1, Said::Ok, 4), (1, Said::Ok, 4)]);
+        assert_eq!(told, Proof::Granted(tokens[..1].to_vec()));
+        let (told, tokens) = proof(Some(3), &[(1, Said::Ok, 4), (1, Said::Ok, 4), (2, Said::Ok, 6)]);
+        let votes = vec![tokens[0], tokens[2]];
+        assert_eq!(told, Proof::Committed { time: Time(6), votes, statement: None });
+        let (told, _) = proof(Some(3), &[(1, Said::Ok, 4), (1, Said::Ok, 4), (2, Said::No, 6)]);
+        let Proof::Aborted { votes, .. } = told else { panic!("{told:?}") };
+        assert_eq!(votes, [(bank(1), Time(4)), (bank(2), Time(6))]);
+    }
+
+    /// A commit's statement is no vote: its time is the commit's, and it convinces nobody whose own vote contradicts it.
+    #[test]
+    fn a_statement_of_a_commit_is_no_vote() {
+        let (told, tokens) = proof(Some(3), &[(1, Said::Committed, 9)]);
+        let statement = Some(tokens[0]);
+        assert_eq!(told, Proof::Committed { time: Time(9), votes: Vec::new(), statement });
+        for own_vote in [None, Some(10)] {
+            let (told, _) = proof(own_vote, &[(1, Said::Committed, 9), (2, Said::Committed, 9)]);
+            assert_eq!(told, Proof::Nothing, "own vote at {own_vote:?}");
+            let (told, tokens) = proof(own_vote, &[(1, Said::Committed, 9), (2, Said::Ok, 9)]);
+            assert_eq!(told, Proof::Granted(tokens[1..].to_vec()), "own vote at {own_vote:?}");
+        }
+    }
+}

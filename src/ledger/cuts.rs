@@ -329,4 +329,28 @@ mod tests {
         past.audit();
         assert!(past.bytes <= past.bytes_max, "registers count too");
     }
+
+    #[test]
+    fn an_audit_finds_each_kind_of_damage() {
+        let money = Change::Money { slot: Slot::default(), flow: Flow::Deposit, amount: Money(1) };
+        let mut sound = Past::beginning_at(Time(0));
+        let entries = i64::try_from(CHUNK_ENTRIES).unwrap();
+        (1..=3 * entries).for_each(|time| sound.record(Time(time), money.clone()));
+        sound.audit();
+        let damages: [(&str, fn(&mut Past)); 5] = [
+            ("not in order", |past| past.chunks[1].entries.swap(0, 1)),
+            ("not in order", |past| past.chunks.swap(0, 1)),
+            ("the sums of the past", |past| past.chunks[1].flows.cash_in += 1),
+            ("sets up to", |past| past.chunks[1].sets += 1),
+            ("the memory of the past", |past| past.bytes += 1),
+        ];
+        for (says, damage) in damages {
+            let mut past = sound.clone();
+            damage(&mut past);
+            let audit = std::panic::AssertUnwindSafe(|| past.audit());
+            let panic = std::panic::catch_unwind(audit).expect_err(says);
+            let text = panic.downcast::<String>().unwrap();
+            assert!(text.contains(says), "{text}, not: {says}");
+        }
+    }
 }

@@ -15,8 +15,8 @@ use crate::clock::Filter;
 use crate::commit::token::Seal;
 use crate::ids::{BankId, Time};
 use crate::journal::{self, Appender, BankReplica, Faults, MemDisk, Sizes};
-use crate::limits::{BATCH_RECORDS_MAX, LAZY_SYNC_MS_MAX, QUEUE_WAIT_MS_MAX};
-use crate::steplog::StepLog;
+use crate::limits::{BATCH_RECORDS_MAX, LAZY_SYNC_MS_MAX, QUEUE_WAIT_MS_MAX, UNREADABLE_TOLD_MS};
+use crate::steplog::{Entry, Step, StepLog};
 use crate::wire::request::Request;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -30,6 +30,11 @@ fn later(us: u64) -> Now {
 
 /// One bank of two that both have a key, and its journal on `disk`.
 fn bank(disk: &MemDisk) -> (Writer, Appender) {
+    bank_that_tells(disk, Arc::new(|_| ()), false)
+}
+
+/// The same with `notice` for what the operator is told, and with steps if it is to note them.
+fn bank_that_tells(disk: &MemDisk, notice: journal::Notice, steps: bool) -> (Writer, Appender) {
     let identity = Identity {
         bank: BankId::new(0).unwrap(),
         places: vec!["a:1".into(), "b:1".into()],
@@ -39,6 +44,7 @@ fn bank(disk: &MemDisk) -> (Writer, Appender) {
         sizes: Sizes { first: 4096, full: 1 << 20 },
         threads: false,
         new_id: Some([1; 16]),
+        notice,
         ..journal::Options::default()
     };
     let mut replica = BankReplica::new(identity.clone());
@@ -52,7 +58,7 @@ fn bank(disk: &MemDisk) -> (Writer, Appender) {
         core.apply(&first);
     }
     let batches = [reader.batch(), reader.batch()];
-    (Writer::new(core, reader, batches, false), appender)
+    (Writer::new(core, reader, batches, steps), appender)
 }
 
 fn wall() -> WallClock {
@@ -116,6 +122,7 @@ fn a_vote_leaves_only_after_its_sync() {
     writer.step(NOW, ask(2, 0, &prepare(1)), &mut out);
     assert_eq!(left(&mut out), [""; 0]);
     assert_eq!(writer.sync_due_us(), Some(0), "somebody waits");
+    assert!(writer.is_waited_for());
     let mut first = writer.take_batch().unwrap();
     // While that sync runs, the next batch is decided; a look at the unsynced waits, too.
     writer.step(NOW, ask(2, 1, &prepare(2)), &mut out);
@@ -127,7 +134,7 @@ fn a_vote_leaves_only_after_its_sync() {
     assert_eq!(left(&mut out)[..1], ["OK t1"]);
     sync(&mut writer, &mut appender, &mut out);
     assert!(left(&mut out).contains(&"OK t2".to_owned()));
-    assert!(writer.is_synced());
+    assert!(writer.is_synced() && !writer.is_waited_for());
 }
 
 /// The votes are the decision: once this bank's own is durable, others' tokens prove the outcome, and its record
@@ -340,26 +347,27 @@ fn a_failed_sync_ends_the_node_and_nothing_leaves() {
 /// A bank whose memory has let go of the first outcomes, `r0` among them, which full segments hold.
 fn with_a_past(disk: &MemDisk) -> (Writer, Appender) {
     let (mut writer, mut appender) = bank(disk);
-    with_account(&mut writer, &mut appender);
+    make_a_past(&mut writer, &mut appender);
+    (writer, appender)
+}
+
+fn make_a_past(writer: &mut Writer, appender: &mut Appender) {
+    with_account(writer, appender);
     let (mut n, mut out) = (0, Vec::new());
     while writer.core().knows(&crate::ids::TxId::new("r0").unwrap()) || n == 0 {
         for _ in 0..4_000 {
             writer.step(NOW, ask(2, n, &format!("RESOLVE r{n}")), &mut out);
             n += 1;
         }
-        sync(&mut writer, &mut appender, &mut out);
+        sync(writer, appender, &mut out);
         writer.step(NOW, Input::Tick, &mut out);
         out.clear();
         assert!(n < 1_000_000, "memory never forgets");
     }
-    (writer, appender)
 }
 
-/// An id whose record can't be read is unknown, never "not held": no vote, no refusal, and no end of the bank.
-#[test]
-fn an_id_whose_record_cant_be_read_is_answered_err_and_the_bank_goes_on() {
-    let disk = MemDisk::new();
-    let (mut writer, mut appender) = with_a_past(&disk);
+/// Makes the record of `r0` unreadable.
+fn damage_r0(disk: &MemDisk) {
     let held = (1..9).map(|number| format!("segment-{number:010}")).find_map(|name| {
         let bytes = disk.get(&name);
         let at = bytes.windows(3).position(|window| window == b"\x02r0")?;
@@ -368,6 +376,14 @@ fn an_id_whose_record_cant_be_read_is_answered_err_and_the_bank_goes_on() {
     let (name, mut bytes, at) = held.expect("a segment holds the record of r0");
     bytes[at + 1] ^= 1;
     disk.put(&name, bytes);
+}
+
+/// An id whose record can't be read is unknown, never "not held": no vote, no refusal, and no end of the bank.
+#[test]
+fn an_id_whose_record_cant_be_read_is_answered_err_and_the_bank_goes_on() {
+    let disk = MemDisk::new();
+    let (mut writer, mut appender) = with_a_past(&disk);
+    damage_r0(&disk);
     let before = writer.core().seq();
     let mut out = Vec::new();
     let lines = ["STATUS r0", "RESOLVE r0", "ABORT r0", "COMMIT r0", &prepare(0).replace("t0", "r0")];
@@ -388,6 +404,47 @@ fn an_id_whose_record_cant_be_read_is_answered_err_and_the_bank_goes_on() {
     writer.step(NOW, ask(9, 11, &prepare(1)), &mut out);
     sync(&mut writer, &mut appender, &mut out);
     assert_eq!(left(&mut out), ["OK t1"]);
+}
+
+/// The operator hears of it once at the terminal, and then in the log, at most once a second, with how many were not
+/// told.
+#[test]
+fn the_operator_hears_of_records_that_cant_be_read_and_not_too_often() {
+    use std::sync::{Mutex, PoisonError};
+    let (disk, told) = (MemDisk::new(), Arc::new(Mutex::new(Vec::new())));
+    let keep = told.clone();
+    let notice: journal::Notice =
+        Arc::new(move |text| keep.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned()));
+    let (mut writer, mut appender) = bank_that_tells(&disk, notice, true);
+    make_a_past(&mut writer, &mut appender);
+    damage_r0(&disk);
+    told.lock().unwrap().clear();
+    writer.steps().unwrap().clear();
+    let mut out = Vec::new();
+    let mut ask_at = |us, writer: &mut Writer| {
+        let at = later(us);
+        writer.step(at, ask(9, 0, "STATUS r0"), &mut out);
+        let steps = std::mem::take(writer.steps().unwrap());
+        let fault = |entry: Entry| match entry.step {
+            Step::Fault(text) => Some(text.to_string()),
+            _ => None,
+        };
+        let mut all = std::mem::take(&mut *told.lock().unwrap());
+        all.iter_mut().for_each(|text| text.insert_str(0, "terminal: "));
+        all.extend(steps.into_iter().filter_map(fault));
+        all
+    };
+    let first = ask_at(0, &mut writer);
+    assert!(first.len() == 1 && first[0].starts_with("terminal: what the journal holds of r0"), "{first:?}");
+    assert!(first[0].contains("(0 more requests"), "{first:?}");
+    for us in [1, 2, UNREADABLE_TOLD_MS * 1_000 - 1] {
+        assert_eq!(ask_at(us, &mut writer), [""; 0], "after {us} us");
+    }
+    let second = ask_at(UNREADABLE_TOLD_MS * 1_000, &mut writer);
+    assert!(second.len() == 1 && second[0].starts_with("what the journal holds of r0"), "{second:?}");
+    assert!(second[0].contains("(3 more requests"), "{second:?}");
+    let third = ask_at(2 * UNREADABLE_TOLD_MS * 1_000, &mut writer);
+    assert!(third.len() == 1 && third[0].contains("(0 more requests"), "{third:?}");
 }
 
 /// What can be opened no more was opened before: a process without descriptors finds its old outcomes.

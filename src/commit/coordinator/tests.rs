@@ -153,6 +153,23 @@ fn committed_without_our_own_oks_token_is_asked_for_again() {
     assert_eq!(words(&driver.on(ok(&driver, 1, 9))), ["committed 9", "COMMIT 0 2", "COMMIT 1 2"]);
 }
 
+/// Without a key, what a bank answers with another bank's token says nothing of its own vote.
+#[test]
+fn another_banks_token_counts_as_silence() {
+    let driver = driver(Strategy::Parallel);
+    let digest = *driver.transaction().digest();
+    let (its, others) = (token(&driver, 1, Vote::Ok, 9), token(&driver, 0, Vote::Ok, 9));
+    let nok = token(&driver, 0, Vote::No, 9);
+    let refused = |token| Reply::Nok(tx(), token, Reason::Refused, String::new());
+    let committed = |token| Reply::Committed(tx(), Time(9), token, None);
+    let takes = |reply| Answer::believed(bank(1), AskedVerb::Prepare, &digest, reply);
+    assert_eq!(takes(committed(its)), Answer::SaysCommitted(Time(9), its));
+    assert_eq!(takes(Reply::Ok(tx(), its)), Answer::Granted(vec![its]));
+    for reply in [committed(others), Reply::Ok(tx(), others), refused(nok)] {
+        assert_eq!(takes(reply.clone()), Answer::Nothing, "{reply:?}");
+    }
+}
+
 #[test]
 fn committed_for_other_bytes_is_a_refusal_of_ours() {
     let mut driver = driver(Strategy::Parallel);

@@ -165,6 +165,17 @@ fn old_commits_come_late() {
     }
 }
 
+/// No account ever had less than nothing: a past that says so is wrong, and no cut tells it.
+#[test]
+fn a_past_in_which_an_account_had_less_than_nothing_stops_the_bank() {
+    let ledger = with_accounts(&[100]);
+    let slot = Slot::default();
+    assert_eq!(ledger.book.accounts.at(slot, Time(5), 100), (&number("a"), Some(Money(0))));
+    let stops = std::panic::AssertUnwindSafe(|| ledger.book.accounts.at(slot, Time(5), 101).1);
+    let panic = std::panic::catch_unwind(stops).expect_err("it must stop");
+    assert_eq!(*panic.downcast::<String>().unwrap(), "account a: its balance at 5 was -1");
+}
+
 /// Without the audit after each step.
 fn run_quietly(ledger: &mut Ledger, transaction: &Transaction, time: i64) {
     ledger.hold(me(), &id("t"), transaction);

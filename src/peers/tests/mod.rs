@@ -7,6 +7,7 @@ use super::*;
 use crate::bank::io::AskedVerb;
 use crate::commit::token::{Digest, Seal, Verdict};
 use crate::ids::TxId;
+use crate::limits::SESSION_REQUESTS_MAX;
 use crate::steplog::Options;
 use crate::wire::request::Request;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -165,6 +166,14 @@ impl Session {
             }
         }
     }
+
+    /// Answers a PING, if one comes soon.
+    async fn answer_pings(&mut self) {
+        let line = tokio::time::timeout(Duration::from_millis(10), self.lines.next_line()).await;
+        if matches!(line, Ok(Ok(Some(line))) if line == "PING") {
+            self.say("PONG\n").await;
+        }
+    }
 }
 
 fn quick() -> Timing {
@@ -268,6 +277,30 @@ fn messages_and_answers_keep_their_order_however_many_are_under_way() {
             }
         };
         tokio::join!(server, client);
+    });
+}
+
+/// A peer is sent no more than it can have under way; what waits goes as answers come.
+#[test]
+fn no_more_is_sent_than_may_be_under_way() {
+    runtime().block_on(async {
+        let peer = Peer::listen().await;
+        let far = peer.door(key());
+        let zero = Bank::start(&peer.places, key(), StepLog::off(), Timing::default());
+        zero.resolve(0..SESSION_REQUESTS_MAX + 10); // while it is being dialled
+        let (mut session, _) = peer.open(&far).await;
+        // A PING may be under way too, and takes one's place until it is answered.
+        for number in 0..SESSION_REQUESTS_MAX - 1 {
+            assert_eq!(session.request().await, Request::Resolve(tx(number)));
+        }
+        let mut more = 0;
+        while let Ok(request) = tokio::time::timeout(Duration::from_millis(300), session.request()).await {
+            assert_eq!(request, Request::Resolve(tx(SESSION_REQUESTS_MAX - 1 + more)));
+            more += 1;
+        }
+        assert!(more <= 1, "{more} more without an answer");
+        session.say("UNKNOWN t0\nUNKNOWN t1\n").await;
+        assert_eq!(session.request().await, Request::Resolve(tx(SESSION_REQUESTS_MAX - 1 + more)));
     });
 }
 

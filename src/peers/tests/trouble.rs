@@ -79,6 +79,24 @@ fn a_silent_peer_is_left() {
     });
 }
 
+/// The next PING is due long before the peer's silence would be: the link's timer is moved back to it.
+#[test]
+fn an_idle_link_is_measured_again_and_again() {
+    runtime().block_on(async {
+        let peer = Peer::listen().await;
+        let ping = Duration::from_millis(20);
+        let timing = Timing { ping, silence: 100 * DEADLINE, ..Timing::default() };
+        let zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
+        let far = peer.door(key());
+        let (mut session, _) = peer.open(&far).await;
+        for _ in 0..4 {
+            assert_eq!(session.line().await.as_deref(), Some("PING"));
+            session.say("PONG\n").await;
+        }
+        drop(zero);
+    });
+}
+
 #[test]
 fn while_nobody_listens_messages_are_answered_with_nothing() {
     runtime().block_on(async {
@@ -129,6 +147,38 @@ fn dials_that_fail_come_ever_less_often() {
             assert!(waited >= Duration::from_millis(expected / 2 - 5), "{waited:?} of {expected} ms");
         }
         drop(zero);
+    });
+}
+
+/// A peer that takes a link, answers on it and drops it soon is dialled no sooner than one that is not there; and
+/// whoever asks how the link stands is told why it is down.
+#[test]
+fn a_link_that_is_dropped_soon_is_not_dialled_at_once() {
+    runtime().block_on(async {
+        let peer = Peer::listen().await;
+        let timing = Timing { backoff_min: 100 * DEADLINE, backoff_max: 100 * DEADLINE, ..Timing::default() };
+        let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
+        let far = peer.door(key());
+        let (mut session, _) = peer.open(&far).await;
+        assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
+        assert_eq!(zero.peers.status()[0].why, None);
+        zero.resolve(0..1);
+        // It measures the link before it is dropped.
+        assert_eq!(session.request().await, Request::Resolve(tx(0)));
+        session.say("UNKNOWN t0\n").await;
+        assert_eq!(zero.next().await, unknown(0));
+        within("a measured latency", async {
+            while zero.peers.status()[0].latency_us.is_none() {
+                session.answer_pings().await;
+            }
+        })
+        .await;
+        drop(session);
+        assert_eq!(zero.next().await, Input::PeerDown(bank(1)));
+        let status = zero.peers.status();
+        assert!(status[0].why.as_ref().is_some_and(|why| !why.is_empty()), "{status:?}");
+        let again = tokio::time::timeout(Duration::from_millis(300), peer.listener.accept()).await;
+        assert!(again.is_err(), "it was dialled at once");
     });
 }
 

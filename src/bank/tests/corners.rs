@@ -1,0 +1,302 @@
+//! What single requests and records show, where no story does.
+
+use super::*;
+use crate::bank::io::{Outcome, OwnVote};
+use crate::bank::record::Cause;
+use crate::bank::desk::CUT_MARK_EVERY_US;
+use crate::limits::CUT_KEPT_MS;
+
+const WALL_US: i64 = 1_795_000_000_000_000;
+const MORE: &str = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":2},{"bank":1,"op":"deposit","account":"2","amount":2}]}"#;
+const OTHERS: &str = r#"{"ops":[{"bank":1,"op":"deposit","account":"2","amount":2}]}"#;
+
+fn town() -> Town {
+    Town::new(WALL_US)
+}
+
+/// What leaves because of this line, to which slot.
+fn replies(town: &mut Town, slot: u64, line: &str) -> Vec<(u64, String)> {
+    let caller = Caller { session: SessionId(1), slot };
+    let (origin, request) = (Origin::Client, Request::parse(line).unwrap());
+    let output = town.input(&Input::Request { caller, origin, request, waited_us: 0, past: None });
+    output.replies.into_iter().map(|out| (out.to.slot, text(&out.reply))).collect()
+}
+
+/// Its first words, without the token.
+fn text(reply: &Reply) -> String {
+    let mut line = Vec::new();
+    reply.write_to(&mut line);
+    let line = String::from_utf8(line).unwrap();
+    line.split_whitespace().filter(|word| !word.contains('.')).take(3).collect::<Vec<_>>().join(" ")
+}
+
+fn json(reply: &Reply) -> serde_json::Value {
+    let Reply::Done(json) = reply else { panic!("JSON, not {reply:?}") };
+    serde_json::from_str(json).unwrap()
+}
+
+fn id(text: &str) -> TxId {
+    TxId::new(text).unwrap()
+}
+
+fn parsed(text: &str) -> Arc<Transaction> {
+    Arc::new(Transaction::parse(text).unwrap())
+}
+
+/// A drive has one transaction: other bytes under its id are refused at once, and do not wait for its outcome.
+#[test]
+fn other_bytes_under_an_id_that_is_driven_are_refused_at_once() {
+    let mut town = town();
+    assert_eq!(replies(&mut town, 1, &format!("EXECUTE t1 {BOTH}")), []);
+    assert_eq!(replies(&mut town, 2, &format!("EXECUTE t1 {BOTH}")), [], "the same waits");
+    let told = replies(&mut town, 3, &format!("EXECUTE t1 {MORE}"));
+    assert!(matches!(&told[..], [(3, told)] if told.starts_with("ERR duplicate-id")), "{told:?}");
+}
+
+/// A bank votes OK on other bytes of an id that it drives: who asked for the drive hears that it is aborted, though
+/// nothing records that.
+#[test]
+fn a_vote_on_other_bytes_ends_a_drive_and_its_caller_is_told() {
+    let mut town = town();
+    town.input(&Input::PeerUp(BankId::new(1).unwrap()));
+    assert_eq!(replies(&mut town, 1, &format!("EXECUTE t1 {BOTH}")), []);
+    let vote = replies(&mut town, 2, &format!("PREPARE t1 {MORE}"));
+    let granted = parsed(BOTH);
+    let token = identity().seal.token(
+        BankId::new(1).unwrap(),
+        Verdict::Ok,
+        &id("t1"),
+        Some(*granted.digest()),
+        Time(WALL_US),
+    );
+    let asked = crate::bank::io::Asked { tx: id("t1"), verb: crate::bank::io::AskedVerb::Prepare };
+    let (peer, reply) = (token.bank, Some(Reply::Ok(id("t1"), token)));
+    let then = town.input(&Input::Answer { peer, asked, reply, past: None });
+    let then = then.replies.iter().map(|out| (out.to.slot, text(&out.reply)));
+    let told: Vec<_> = vote.into_iter().chain(then).collect();
+    let vote = (2, "OK t1".to_owned());
+    assert!(told.contains(&vote), "{told:?}");
+    let end = told.iter().find(|(slot, _)| *slot == 1).map(|(_, text)| text.as_str());
+    assert_eq!(end, Some("ABORTED t1 duplicate-id"), "{told:?}");
+}
+
+/// Banks that can't be reached end a drive in the decision that begins it.
+#[test]
+fn who_asks_for_what_reaches_no_bank_is_told_at_once() {
+    let told = replies(&mut town(), 7, &format!("EXECUTE t1 {OTHERS}"));
+    assert!(matches!(&told[..], [(7, told)] if told.starts_with("ERR unreachable")), "{told:?}");
+}
+
+#[test]
+fn an_outside_coordinator_prepares_its_own_transactions_alone() {
+    let mut town = town();
+    let vote = town.ask(Origin::Outside, Request::Prepare(id("o1"), parsed(ALONE)));
+    assert!(matches!(vote, Reply::Err(Reason::Refused, _)), "{vote:?}");
+    assert_eq!(town.core.undecided(), 0);
+}
+
+#[test]
+fn new_texts_that_nobody_can_see_are_answered() {
+    let mut town = town();
+    let before = town.core.seq();
+    let lines = [
+        "CLIENT {\"cpf\":\"12345678909\",\"name\":\"P\u{200b}Q\",\"kind\":\"F\"}",
+        "ACCOUNT {\"number\":\"1\u{202e}2\",\"holders\":[\"12345678900\"],\"deposit\":1}",
+    ];
+    for line in lines {
+        let told = town.say(line);
+        assert!(matches!(told, Reply::Err(Reason::Malformed, _)), "{line}: {told:?}");
+    }
+    assert_eq!(town.core.seq(), before, "nothing is recorded");
+}
+
+/// Its own refusal stands in the history with who refused and in what words; a drive for others is no second line.
+#[test]
+fn the_history_tells_who_refused_and_an_id_once() {
+    let mut town = town();
+    town.say(r#"EXECUTE t1 {"ops":[{"bank":0,"op":"withdraw","account":"1","amount":5000}]}"#);
+    let history = json(&town.say("HISTORY"));
+    let line = &history[0];
+    assert_eq!((&line["tx"], &line["by"]), (&"t1".into(), &0.into()), "{line}");
+    assert!(line["text"].as_str().is_some_and(|text| text.contains("1000")), "{line}");
+
+    let drove = Record::Drove { tx: id("t2"), time: Time(WALL_US), transaction: parsed(OTHERS), refusal: None };
+    town.core.apply(&drove);
+    town.say(&format!("EXECUTE t2 {ALONE}"));
+    let history = json(&town.say("HISTORY"));
+    let ids: Vec<_> = history.as_array().unwrap().iter().map(|line| line["tx"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["t2", "t1"]);
+}
+
+#[test]
+fn info_tells_the_uptime_in_seconds() {
+    let mut core = Core::new(identity());
+    let now = |mono_us| Now { wall_us: WALL_US, shown_us: WALL_US, mono_us };
+    core.step(now(3_000_000), &Input::Started(Start::default()));
+    let caller = Caller { session: SessionId(1), slot: 0 };
+    let input = Input::Request {
+        caller,
+        origin: Origin::Client,
+        request: Request::Info,
+        waited_us: 0,
+        past: None,
+    };
+    let output = core.step(now(10_999_999), &input);
+    assert_eq!(json(&output.replies[0].reply)["uptime_s"], 7);
+}
+
+/// A cut's page holds every register that there is room for.
+#[test]
+fn a_cut_has_all_registers() {
+    let identity = Identity { places: vec!["a:1".to_owned()], ..identity() };
+    let mut town = Town { core: Core::new(identity), wall_us: WALL_US, journal: Vec::new() };
+    town.input(&Input::Started(Start::default()));
+    for key in ["k1", "k2", "k3"] {
+        let set = format!(r#"EXECUTE {key} {{"ops":[{{"bank":0,"op":"set","key":"{key}","value":"v"}}]}}"#);
+        let told = town.say(&set);
+        assert!(matches!(told, Reply::Committed(..)), "{told:?}");
+    }
+    let cut = json(&town.say("SNAPSHOT accounts"));
+    let keys: Vec<_> =
+        cut["registers"].as_array().unwrap().iter().map(|line| line["key"].as_str().unwrap()).collect();
+    assert_eq!((keys, cut["next"].is_null()), (vec!["k1", "k2", "k3"], true), "{cut}");
+}
+
+/// Moments of the clock that no cut needs are let go.
+#[test]
+fn a_bank_that_runs_for_long_keeps_few_moments_for_cuts() {
+    let mut core = Core::new(identity());
+    let most = usize::try_from(CUT_KEPT_MS * 1_000 / CUT_MARK_EVERY_US).unwrap();
+    let mut kept = 0;
+    for turn in 0..4 * u64::try_from(most).unwrap() {
+        let mono_us = turn * CUT_MARK_EVERY_US;
+        let wall_us = WALL_US + i64::try_from(mono_us).unwrap();
+        let input = if turn == 0 { Input::Started(Start::default()) } else { Input::Tick };
+        core.step(Now { wall_us, shown_us: wall_us, mono_us }, &input);
+        core.step(
+            Now { wall_us, shown_us: wall_us, mono_us },
+            &Input::Request {
+                caller: Caller { session: SessionId(1), slot: 0 },
+                origin: Origin::Client,
+                request: Request::parse(&format!("RESOLVE t{turn}")).unwrap(),
+                waited_us: 0,
+                past: None,
+            },
+        );
+        kept = core.desk.cut_marks.len();
+        assert!(kept <= most + 2, "{kept} moments after {turn} turns");
+    }
+    assert!(kept >= most, "{kept} moments of {most}");
+}
+
+/// What one tick forgets is bounded, and it says whether there is more.
+#[test]
+fn memory_forgets_outcomes_a_few_at_a_time() {
+    let mut town = town();
+    for n in 0..10 {
+        town.say(&format!("RESOLVE r{n}"));
+    }
+    let known = |core: &Core| (0..10).filter(|n| core.knows(&id(&format!("r{n}")))).count();
+    let seq = town.core.seq();
+    let mut left = vec![(known(&town.core), true)];
+    for _ in 0..3 {
+        let more = town.core.forget_some_outcomes(seq, 2, 3);
+        left.push((known(&town.core), more));
+    }
+    assert_eq!(left, [(10, true), (7, true), (4, true), (2, false)]);
+}
+
+/// What a crash would forget is in the fingerprint: two cores that will act unlike have unlike ones.
+#[test]
+fn a_fingerprint_tells_cores_apart_that_will_act_unlike() {
+    let mut town = town();
+    let mut seen = vec![town.core.fingerprint_text(5_000_000)];
+    let inputs = [
+        Input::PeerUp(BankId::new(1).unwrap()),
+        Input::Request {
+            caller: Caller { session: SessionId(1), slot: 0 },
+            origin: Origin::Client,
+            request: Request::parse(&format!("PREPARE t1 {BOTH}")).unwrap(),
+            waited_us: 0,
+            past: None,
+        },
+        Input::Request {
+            caller: Caller { session: SessionId(2), slot: 3 },
+            origin: Origin::Client,
+            request: Request::parse(&format!("EXECUTE t2 {BOTH}")).unwrap(),
+            waited_us: 0,
+            past: None,
+        },
+        Input::Closed(SessionId(1)),
+    ];
+    for input in inputs {
+        town.input(&input);
+        let text = town.core.fingerprint_text(5_000_000);
+        assert!(!seen.contains(&text), "{input:?} does not show in {text}");
+        seen.push(text);
+    }
+    let text = seen.last().unwrap();
+    assert!(text.contains("t1") && text.contains("t2"), "{text}");
+    assert_ne!(text, &town.core.fingerprint_text(5_000_001), "less is left until a deadline");
+}
+
+/// Each thing that a journal of another machine may hold and no bank writes; each is refused, and the right one beside
+/// it is not.
+#[test]
+fn what_no_bank_writes_is_not_admitted() {
+    let mut town = town();
+    let Reply::Ok(tx, own) = town.say(&format!("PREPARE t1 {BOTH}")) else { panic!("an OK") };
+    let mut core = town.core;
+    let clock = core.clock();
+    assert_eq!(own.time, clock);
+    let vote = OwnVote { verdict: Verdict::Ok, time: own.time, digest: own.digest };
+    let decided = |own, outcome| Record::Decided { tx: tx.clone(), own, outcome, votes: Vec::new() };
+    let refused = |time| Record::Refused { tx: id("t2"), time, reason: Reason::Expired };
+    let voted = |tx: &str, time, of: &str, refusal| Record::Voted {
+        tx: id(tx),
+        time,
+        transaction: parsed(of),
+        refusal,
+    };
+    let executed = |time: Time, committed| Record::Executed {
+        tx: id("t2"),
+        time,
+        committed,
+        transaction: parsed(ALONE),
+        votes: Vec::new(),
+    };
+    let (before, next) = (Time(clock.0 - 1), Time(clock.0 + 1));
+    let poor = r#"{"ops":[{"bank":0,"op":"withdraw","account":"1","amount":5000}]}"#;
+    let by = |bank| Record::Consortium { bank: BankId::new(bank).unwrap(), places: identity().places };
+    let cause = || Some((Reason::Refused, Cause::from("no".to_owned())));
+    let table = [
+        (by(1), Some("as its owner")),
+        (by(0), None),
+        (voted("t1", next, BOTH, None), Some("a second time")),
+        (voted("t2", clock, BOTH, None), Some("not later than its clock")),
+        (voted("t2", next, poor, None), Some("does not grant")),
+        (voted("t2", next, poor, cause()), None),
+        (voted("t2", next, BOTH, None), None),
+        (refused(before), Some("not later than its clock")),
+        (refused(clock), Some("not later than its clock")),
+        (refused(next), None),
+        (executed(next, clock), Some("before this bank's own vote")),
+        (executed(next, next), None),
+        (decided(vote, Outcome::Committed(before)), Some("before this bank's own vote")),
+        (decided(OwnVote { time: next, ..vote }, Outcome::Committed(next)), Some("another vote")),
+        (decided(vote, Outcome::Committed(clock)), None),
+        (decided(vote, Outcome::Committed(next)), None),
+        (decided(vote, Outcome::Aborted(own, Reason::Refused)), None),
+    ];
+    for (record, fault) in &table {
+        match (core.admits(record), fault) {
+            (Ok(()), None) => {}
+            (Err(text), Some(fault)) => assert!(text.contains(fault), "{record:?}: {text}"),
+            (answer, fault) => panic!("{record:?}: {answer:?}, not {fault:?}"),
+        }
+    }
+    // Once it is decided, nothing decides it again.
+    core.apply(&decided(vote, Outcome::Committed(clock)));
+    let again = core.admits(&decided(vote, Outcome::Committed(next))).unwrap_err();
+    assert!(again.contains("a second time"), "{again}");
+}
