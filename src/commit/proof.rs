@@ -182,9 +182,7 @@ mod tests {
         let token = |(of, said, time): &(usize, Said, i64)| match said {
             Said::Ok => ok(*of, *time),
             Said::No => seal.token(bank(*of), Verdict::No, &tx, Some(DIGEST), Time(*time)),
-            Said::Committed | Said::Aborted => {
-                seal.token(bank(*of), *said, &tx, Some(DIGEST), Time(*time))
-            }
+            Said::Committed | Said::Aborted => seal.token(bank(*of), *said, &tx, Some(DIGEST), Time(*time)),
         };
         let tokens: Vec<Token> = shown.iter().map(token).collect();
         let inquiry = Inquiry {

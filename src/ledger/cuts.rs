@@ -337,7 +337,8 @@ mod tests {
         let entries = i64::try_from(CHUNK_ENTRIES).unwrap();
         (1..=3 * entries).for_each(|time| sound.record(Time(time), money.clone()));
         sound.audit();
-        let damages: [(&str, fn(&mut Past)); 5] = [
+        type Damage = fn(&mut Past);
+        let damages: [(&str, Damage); 5] = [
             ("not in order", |past| past.chunks[1].entries.swap(0, 1)),
             ("not in order", |past| past.chunks.swap(0, 1)),
             ("the sums of the past", |past| past.chunks[1].flows.cash_in += 1),

@@ -1,9 +1,9 @@
 //! What single requests and records show, where no story does.
 
 use super::*;
-use crate::bank::io::{Outcome, OwnVote};
-use crate::bank::record::Cause;
 use crate::bank::desk::CUT_MARK_EVERY_US;
+use crate::bank::io::{Asked, AskedVerb, CoreStep, Outcome, OwnVote};
+use crate::bank::record::Cause;
 use crate::limits::CUT_KEPT_MS;
 
 const WALL_US: i64 = 1_795_000_000_000_000;
@@ -69,7 +69,7 @@ fn a_vote_on_other_bytes_ends_a_drive_and_its_caller_is_told() {
         Some(*granted.digest()),
         Time(WALL_US),
     );
-    let asked = crate::bank::io::Asked { tx: id("t1"), verb: crate::bank::io::AskedVerb::Prepare };
+    let asked = Asked { tx: id("t1"), verb: AskedVerb::Prepare };
     let (peer, reply) = (token.bank, Some(Reply::Ok(id("t1"), token)));
     let then = town.input(&Input::Answer { peer, asked, reply, past: None });
     let then = then.replies.iter().map(|out| (out.to.slot, text(&out.reply)));
@@ -110,6 +110,47 @@ fn new_texts_that_nobody_can_see_are_answered() {
     assert_eq!(town.core.seq(), before, "nothing is recorded");
 }
 
+/// A number that new accounts can't have goes on to be used where an account has it by an older rule, and only there.
+#[test]
+fn an_account_of_an_older_rule_is_used_at_its_own_bank_alone() {
+    let mut town = town();
+    let old = "1\u{202e}2";
+    town.say(r#"CLIENT {"cpf":"12345678901","name":"Q","kind":"F"}"#);
+    let sized = |text: &str| [&[u8::try_from(text.len()).unwrap()][..], text.as_bytes()].concat();
+    let bytes = [&[6, 4][..], &sized(old), &[1], &sized("12345678901"), &[6]].concat();
+    let record: Record = postcard::from_bytes(&bytes).unwrap();
+    town.core.apply(&record);
+    let op = |bank: u8, account: &str| {
+        format!(r#"{{"bank":{bank},"op":"deposit","account":"{account}","amount":1}}"#)
+    };
+    let prepare = |tx: &str, mine: &str, its: &str| {
+        format!(r#"PREPARE {tx} {{"ops":[{},{}]}}"#, op(0, mine), op(1, its))
+    };
+    let used = town.say(&prepare("t1", old, "2"));
+    assert!(matches!(used, Reply::Ok(..)), "{used:?}");
+    for (tx, mine, its) in [("t2", "1", old), ("t3", "3\u{202e}4", "2")] {
+        let told = town.say(&prepare(tx, mine, its));
+        assert!(matches!(told, Reply::Err(Reason::Malformed, _)), "{tx}: {told:?}");
+    }
+}
+
+/// An answer whose token proves nothing counts as silence and is told, so that the link is made anew.
+#[test]
+fn an_answer_that_proves_nothing_is_told_of() {
+    let mut town = town();
+    let peer = BankId::new(1).unwrap();
+    town.input(&Input::PeerUp(peer));
+    town.say(&format!("PREPARE t1 {BOTH}"));
+    town.input(&Input::Closed(SessionId(1)));
+    let digest = Some(*parsed(BOTH).digest());
+    let forged = Seal::keyed([8; 32]).token(peer, Verdict::Ok, &id("t1"), digest, Time(WALL_US));
+    let asked = Asked { tx: id("t1"), verb: AskedVerb::Resolve };
+    let reply = Some(Reply::Ok(id("t1"), forged));
+    let output = town.input(&Input::Answer { peer, asked, reply, past: None });
+    assert!(output.steps.contains(&CoreStep::Unproved(id("t1"), peer)), "{output:?}");
+    assert_eq!((output.records.len(), town.core.undecided()), (0, 1));
+}
+
 /// Its own refusal stands in the history with who refused and in what words; a drive for others is no second line.
 #[test]
 fn the_history_tells_who_refused_and_an_id_once() {
@@ -120,7 +161,8 @@ fn the_history_tells_who_refused_and_an_id_once() {
     assert_eq!((&line["tx"], &line["by"]), (&"t1".into(), &0.into()), "{line}");
     assert!(line["text"].as_str().is_some_and(|text| text.contains("1000")), "{line}");
 
-    let drove = Record::Drove { tx: id("t2"), time: Time(WALL_US), transaction: parsed(OTHERS), refusal: None };
+    let drove =
+        Record::Drove { tx: id("t2"), time: Time(WALL_US), transaction: parsed(OTHERS), refusal: None };
     town.core.apply(&drove);
     town.say(&format!("EXECUTE t2 {ALONE}"));
     let history = json(&town.say("HISTORY"));
@@ -134,13 +176,8 @@ fn info_tells_the_uptime_in_seconds() {
     let now = |mono_us| Now { wall_us: WALL_US, shown_us: WALL_US, mono_us };
     core.step(now(3_000_000), &Input::Started(Start::default()));
     let caller = Caller { session: SessionId(1), slot: 0 };
-    let input = Input::Request {
-        caller,
-        origin: Origin::Client,
-        request: Request::Info,
-        waited_us: 0,
-        past: None,
-    };
+    let input =
+        Input::Request { caller, origin: Origin::Client, request: Request::Info, waited_us: 0, past: None };
     let output = core.step(now(10_999_999), &input);
     assert_eq!(json(&output.replies[0].reply)["uptime_s"], 7);
 }
