@@ -7,6 +7,7 @@ use crate::bank::Identity;
 use crate::bank::io::Origin;
 use crate::commit::founding::FoundingId;
 use crate::ids::BankId;
+use crate::steplog::wall_us;
 
 /// The answering side of a session: a client's until a bank has shown that it is one.
 #[derive(Debug, Default)]
@@ -124,6 +125,7 @@ fn welcome(own: &Own<'_>, hello: &Hello) -> Result<(Pair, Welcome), String> {
         nonce: ours.to_hex().to_string(),
         founding: own.founding.to_string(),
         mac: pair.mac(identity, Role::Dialled).to_hex().to_string(),
+        wall: Some(wall_us()),
     };
     Ok((pair, welcome))
 }

@@ -11,7 +11,7 @@ use crate::bank::io::Input;
 use crate::commit::founding::{FoundingId, Meeting};
 use crate::commit::token::Token;
 use crate::ids::{BankId, TxId};
-use crate::limits::PEER_VOTES_SHOWN_MAX;
+use crate::limits::{CLOCK_TOLD_US_MIN, PEER_VOTES_SHOWN_MAX};
 use serde::{Deserialize, Serialize};
 
 /// What the dialler tells first.
@@ -48,6 +48,18 @@ pub(super) struct Welcome {
     pub(super) founding: String,
     /// Its proof.
     pub(super) mac: String,
+    /// Its machine's wall clock, in microseconds since 1970. It is compared and told, nothing more: no MAC covers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) wall: Option<i64>,
+}
+
+/// How far the wall clock that a welcome tells is ahead of this machine's, which showed `before_us` when the welcome
+/// was asked for and shows `after_us` now. `None` where it is near, or not told.
+pub(super) fn clock_apart(welcome: &str, before_us: i64, after_us: i64) -> Option<i64> {
+    let told: Welcome = read(welcome).ok()?;
+    let way_us = after_us.saturating_sub(before_us).max(0);
+    let apart_us = told.wall?.saturating_sub(before_us.saturating_add(way_us / 2));
+    (apart_us.saturating_abs() > CLOCK_TOLD_US_MIN.saturating_add(way_us)).then_some(apart_us)
 }
 
 /// What the dialler tells then.

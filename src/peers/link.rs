@@ -7,6 +7,7 @@ use super::handshake::{ANOTHER_KEY, News, read, write};
 use super::open::{Open, UnderWay, What, shown};
 use super::{Line, Shared};
 use crate::bank::io::{Asked, Input};
+use crate::clock::span;
 use crate::crash::{self, Verb};
 use crate::limits::{PEER_WRITE_BYTES_MAX, SESSION_REQUESTS_MAX};
 use crate::steplog::{Entry, Step, wall_us};
@@ -112,6 +113,13 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
         let news = std::mem::take(&mut open.news);
         if let Some((_, newest)) = news.votes().last() {
             self.step(Step::Known(self.line.bank, newest.time));
+        }
+        self.line.clock_us.store(open.clock_us.unwrap_or(0), Relaxed);
+        if let Some(us) = open.clock_us {
+            let side = if us > 0 { "ahead of" } else { "behind" };
+            let words =
+                format!("the wall clock of bank {} is {} {side} this bank's", self.line.bank, span(us));
+            self.step(Step::Fault(words.into()));
         }
         self.inputs.push(Input::PeerFounded { peer: self.line.bank, founding: open.founding });
         self.inputs.extend(news.inputs(self.line.bank));

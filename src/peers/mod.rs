@@ -50,6 +50,9 @@ pub struct PeerStatus {
     pub online: bool,
     /// The newest round trip, in microseconds, while it is open.
     pub latency_us: Option<u64>,
+    /// How far its wall clock was ahead of this machine's when the link was opened, where they were more than a second
+    /// apart.
+    pub clock_us: Option<i64>,
     /// Why it is not open, once a dial has failed or it was lost.
     pub why: Option<String>,
 }
@@ -123,6 +126,8 @@ struct Line {
     untold: AtomicBool,
     /// `u64::MAX` while not measured.
     latency_us: AtomicU64,
+    /// How far the peer's wall clock is ahead; 0 where it is near.
+    clock_us: AtomicI64,
 }
 
 impl Line {
@@ -160,6 +165,7 @@ impl Peers {
                 broken: AtomicBool::new(false),
                 untold: AtomicBool::new(false),
                 latency_us: AtomicU64::new(u64::MAX),
+                clock_us: AtomicI64::new(0),
             }))
         });
         let links = links.collect();
@@ -247,7 +253,8 @@ impl Peers {
                 let latency = line.latency_us.load(Relaxed);
                 let latency_us = Some(latency).filter(|us| online && *us != u64::MAX);
                 let why = line.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                PeerStatus { bank: line.bank, online, latency_us, why: why.filter(|_| !online) }
+                let clock_us = Some(line.clock_us.load(Relaxed)).filter(|us| online && *us != 0);
+                PeerStatus { bank: line.bank, online, latency_us, clock_us, why: why.filter(|_| !online) }
             })
             .collect()
     }

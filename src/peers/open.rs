@@ -1,11 +1,12 @@
 //! The connection of an open link: dialled, proved, written and read. What its answers mean is not known here.
 
 use super::Shared;
-use super::handshake::{Dialling, News, read, replaced};
+use super::handshake::{Dialling, News, clock_apart, read, replaced};
 use crate::bank::io::Asked;
 use crate::commit::founding::FoundingId;
 use crate::crash::{self, Step, Verb};
 use crate::ids::{BankId, Time};
+use crate::steplog::wall_us;
 use crate::wire::codec::Lines;
 use crate::wire::reply::Reply;
 use std::collections::VecDeque;
@@ -37,6 +38,8 @@ pub(super) struct Open {
     /// The last vote of the peer that it was told of, and when it may be told the next.
     pub(super) told: Time,
     pub(super) tell_at: Instant,
+    /// How far the peer's wall clock is ahead of this machine's, where they are apart.
+    pub(super) clock_us: Option<i64>,
     /// What the peer told when the link was opened.
     pub(super) news: News,
     /// Its journal.
@@ -78,12 +81,15 @@ impl Open {
             ping: Some(now),
             told: Time(0),
             tell_at: now,
+            clock_us: None,
             news: News::default(),
             founding: shared.founding,
         };
         let (dialling, hello) = Dialling::begin(&shared.identity, shared.founding, bank)?;
+        let asked_us = wall_us();
         let welcome = timeout(step, open.ask(Verb::Hello, &hello)).await;
         let welcome = welcome.map_err(|_| late("the answer to its first line"))??;
+        open.clock_us = clock_apart(&welcome, asked_us, wall_us());
         if let Some(Some(line)) = shared.links.get(bank.index()) {
             line.untold.store(false, Relaxed); // It is told with the proof.
         }

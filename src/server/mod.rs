@@ -190,13 +190,16 @@ impl Shared {
                 own_http.as_ref().filter(|_| bank == self.identity.bank).map_or(String::new(), |http| {
                     format!(r#","http":{}"#, serde_json::Value::from(http.as_str()))
                 });
+            let clock_us =
+                status.iter().find(|status| status.bank == bank).and_then(|status| status.clock_us);
+            let clock = clock_us.map_or_else(String::new, |us| format!(r#","clock_us":{us}"#));
             let comma = if told.len() > 1 { "," } else { "" };
             let address = serde_json::Value::from(address.as_str());
             let slow = self.sync_age.get().and_then(|age| age.ms());
             let slow = slow.filter(|ms| bank == self.identity.bank && *ms >= SLOW_SYNC_MS);
             let slow = slow.map_or_else(String::new, |ms| format!(r#","sync_ms":{ms}"#));
             told.push_str(&format!(
-                r#"{comma}{{"bank":{bank},"address":{address},"online":{online},"latency_us":{latency_us}{why}{http}{slow}}}"#
+                r#"{comma}{{"bank":{bank},"address":{address},"online":{online},"latency_us":{latency_us}{clock}{why}{http}{slow}}}"#
             ));
         }
         told.push(']');

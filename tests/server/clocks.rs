@@ -81,6 +81,24 @@ fn cuts_are_possible_whatever_the_clocks_say() {
     }
 }
 
+/// Banks that link tell each other what their machines' clocks show; nothing follows from it.
+#[test]
+fn banks_compare_their_clocks_when_they_link() {
+    let cluster = with_clock(0, H + 30 * S);
+    for (bank, other, words) in [(1, 0, "bank 0 is 1 h 0 min ahead of"), (0, 2, "bank 2 is 1 h 0 min behind")]
+    {
+        let apart = wait_until("its BANKS tells how far the clocks are apart", || {
+            let told = cluster.connect(bank).ask("BANKS");
+            let places: Value = serde_json::from_str(told.strip_prefix("DONE ").unwrap()).unwrap();
+            places[other]["clock_us"].as_i64()
+        });
+        assert!((apart.abs() - H - 30 * S).abs() < S && (apart > 0) == (other == 0), "{apart}");
+        wait_until("its step log tells it", || cluster.log(bank).contains(words).then_some(()));
+    }
+    let near = cluster.connect(1).ask("BANKS");
+    assert_eq!(near.matches("clock_us").count(), 1, "bank 2's clock is near: {near}");
+}
+
 /// Traffic between two banks leaves the third behind, or ahead.
 #[test]
 fn cuts_are_possible_while_only_two_banks_have_met() {

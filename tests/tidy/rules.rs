@@ -31,7 +31,7 @@ const MODULES: [(&str, &[&str]); 25] = [
     ("config", &["money", "limits", "ids"]),
     // Fresh ids need a clock and randomness, which `ids` must not touch.
     ("fresh", &["ids"]),
-    ("peers", &["money", "limits", "ids", "wire", "commit", "bank", "crash", "steplog"]),
+    ("peers", &["money", "limits", "ids", "clock", "wire", "commit", "bank", "crash", "steplog"]),
     (
         "node",
         &[
