@@ -66,8 +66,12 @@ impl Deciding<'_> {
     pub(super) fn introduce(&mut self) {
         if !self.bank.introduced && self.desk.unmet(self.bank).is_empty() {
             let without = self.desk.introduce_without;
-            let (me, met) = (self.bank.me(), self.bank.members.minus(without).without(self.bank.me()));
-            let knows_registers = knows_registers_at_introduction(me, met);
+            let me = self.bank.me();
+            let others = self.bank.members.without(me);
+            let met = others.minus(without);
+            // One that met nobody can't tell whether it founds the consortium: then the list decides.
+            let known_by = if met.is_empty() { others } else { met };
+            let knows_registers = knows_registers_at_introduction(me, known_by);
             self.record(Record::Introduced { without, knows_registers });
         }
     }
