@@ -3,9 +3,10 @@
 
 use super::JournalError;
 use super::disk::Disk;
-use super::format::{SEGMENT_HEADER_BYTES, number_in, segment_name};
+use super::format::{SEGMENT_HEADER_BYTES, number_in, segment_name, snapshot_name};
+use super::index::{Span, last_indexed};
 use super::segment::{Bad, Found, SegmentReader, old_sizes, open_of_any_size, open_segment};
-use super::{Sizes, io_error};
+use super::{Sizes, io_error, snapshot};
 use crate::bank::io::Seq;
 use crate::bank::record::Record;
 use crate::ids::BankId;
@@ -82,12 +83,21 @@ impl<'a> Scan<'a> {
                 self.reader = Some(reader);
                 continue;
             }
-            self.looked_twice = false;
+            let looked_twice = std::mem::take(&mut self.looked_twice);
             let told = bad.map(|bad| in_words(&reader, &bad));
             match later {
                 Some(at) => reader.seek(at),
                 None if !more => {
+                    let lost = self.lost()?;
                     self.reader = Some(reader);
+                    if let Some(lost) = lost {
+                        if !looked_twice {
+                            // The bank may have gone on between the last read and this look.
+                            self.looked_twice = true;
+                            continue;
+                        }
+                        visit(Scanned::Fault(lost))?;
+                    }
                     return Ok(told);
                 }
                 None => {}
@@ -166,6 +176,30 @@ impl<'a> Scan<'a> {
                 })?;
             }
         }
+    }
+
+    /// What shows that more was written than is there behind this segment, which is the last one that can be read: an
+    /// index or a snapshot is made of a full segment, once the first batch of the next one is synced.
+    fn lost(&self) -> Result<Option<String>, JournalError> {
+        let names = self.disk.list().map_err(|error| io_error(self.disk, "list", "", error))?;
+        let numbers = self.segments()?;
+        let next = segment_name(self.number + 1);
+        if let Some(later) = numbers.iter().find(|number| **number > self.number + 1)
+            && !numbers.contains(&(self.number + 1))
+        {
+            let missing = super::place(self.disk, &next);
+            return Ok(Some(format!("{missing}: missing, though {} is there", segment_name(*later))));
+        }
+        let index = last_indexed(&names).filter(|index| index.last >= self.number).map(Span::name);
+        let snapshot = snapshot::among(&names).first().copied().filter(|seq| *seq > self.last);
+        Ok(index.or(snapshot.map(snapshot_name)).map(|proof| {
+            format!(
+                "{}: the journal ends with record {} here, though {proof} was made after more was synced: what follows is \
+                 missing",
+                super::place(self.disk, &segment_name(self.number)),
+                self.last
+            )
+        }))
     }
 
     /// Does a segment after this one hold anything? One that can't be opened counts, for its fault must be told.

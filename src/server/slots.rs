@@ -15,8 +15,8 @@ use std::collections::VecDeque;
 /// Set aside for a reply of one thing: as many as there may be requests fit the bound.
 const SHORT_REPLY_BYTES: usize = SESSION_OUTPUT_BYTES_MAX / SESSION_REQUESTS_MAX;
 
-/// What the allocator needs beside the bytes that it was asked for.
-const ALLOCATION_BYTES: usize = 24;
+/// What the allocator needs beside the bytes that it was asked for, rounding and gaps included (measured, not derived).
+const ALLOCATION_BYTES: usize = 40;
 
 /// The requests of one session that wait for replies, or for their turn to be answered.
 #[derive(Debug, Default)]

@@ -33,6 +33,41 @@ fn files_and_threads() {
     assert_eq!(reader.lookup(&tx(1)).unwrap(), Some(record(1)));
 }
 
+/// Segments that are gone, from the end or from the middle: who reads a folder without changing it says so wherever a
+/// start is refused.
+#[test]
+fn a_reader_misses_segments_that_a_start_misses() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = || Options { sizes: Sizes { first: 4096, full: 4096 }, ..with_snapshots(2) };
+    let path = folder.path().join("whole");
+    let (mut appender, ..) = must_open(FileDisk::open(&path).unwrap(), options());
+    (0..60).for_each(|_| append(&mut appender, 50).unwrap());
+    appender.close().unwrap();
+    let names = |path: &std::path::Path| -> Vec<String> {
+        let names = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect()
+    };
+    let mut segments: Vec<String> =
+        names(&path).into_iter().filter(|name| name.starts_with("segment-")).collect();
+    segments.sort();
+    assert!(segments.len() >= 6, "{segments:?}");
+    let (mut refused, mut opened) = (0, 0);
+    for first in 1..segments.len() {
+        for gone in [&segments[first..], &segments[first..=first]] {
+            let copy = folder.path().join(format!("{first}-{}", gone.len()));
+            std::fs::create_dir_all(&copy).unwrap();
+            for name in names(&path).iter().filter(|name| !gone.contains(name)) {
+                std::fs::copy(path.join(name), copy.join(name)).unwrap();
+            }
+            let told = dump(&FileDisk::read_only(&copy), &mut Vec::new()).unwrap().faults;
+            let start = try_open(FileDisk::open(&copy).unwrap(), options()).err();
+            assert_eq!(told.is_empty(), start.is_none(), "without {gone:?}: {told:?}, and {start:?}");
+            if start.is_some() { refused += 1 } else { opened += 1 }
+        }
+    }
+    assert!(refused >= 8 && opened >= 1, "{refused} refused, {opened} opened");
+}
+
 #[test]
 fn a_small_journal_needs_little_disk() {
     let disk = MemDisk::new();
