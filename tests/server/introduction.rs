@@ -6,6 +6,7 @@ use super::start::refused;
 use super::{run, start_with};
 use crate::support::{Cluster, Process, Wire, wait_until};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 const OPS: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":700},{"bank":1,"op":"credit","account":"a","amount":300},{"bank":2,"op":"credit","account":"a","amount":400}],"patience_ms":60000}"#;
 
@@ -110,25 +111,34 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// The wait is 250 ms long: where a loaded machine took longer to make the links, nothing is shown, and it is tried anew.
 #[test]
 fn an_old_copy_refuses_nothing_before_it_hears_of_what_it_forgot() {
-    let mut cluster = Cluster::start(3);
-    (0..3).for_each(|bank| open_account(&mut cluster.connect(bank)));
-    cluster.kill(1);
-    let old = cluster.path().join("old");
-    copy(&data(&cluster, 1), &old);
-    cluster.start_bank(1);
-    let told = wait_until("the links of bank 0", || {
+    for _ in 0..5 {
+        let mut cluster = Cluster::start(3);
+        (0..3).for_each(|bank| open_account(&mut cluster.connect(bank)));
+        cluster.kill(1);
+        let old = cluster.path().join("old");
+        copy(&data(&cluster, 1), &old);
+        cluster.start_bank(1);
+        wait_until("the links of bank 0", || {
+            (!cluster.connect(0).ask("BANKS").contains(r#""online":false"#)).then_some(())
+        });
         let told = cluster.connect(0).ask(&format!("EXECUTE t3 {OPS}"));
-        (!told.starts_with("ERR ")).then_some(told)
-    });
-    assert!(told.starts_with("COMMITTED t3 "), "{told}");
-    cluster.kill(1);
-    std::fs::remove_dir_all(data(&cluster, 1)).unwrap();
-    std::fs::rename(&old, data(&cluster, 1)).unwrap();
-    let process = start_with(&cluster, 1, &[]);
-    // As soon as it listens it is asked to refuse what it voted for.
-    let answer = cluster.connect(1).try_ask("RESOLVE t3");
-    assert_eq!(answer, None, "it has forgotten its vote, and must refuse nothing");
-    ends(process, "forgot a promise");
+        assert!(told.starts_with("COMMITTED t3 "), "{told}");
+        cluster.kill(1);
+        std::fs::remove_dir_all(data(&cluster, 1)).unwrap();
+        std::fs::rename(&old, data(&cluster, 1)).unwrap();
+        let began = Instant::now();
+        let process = start_with(&cluster, 1, &[]);
+        // As soon as it listens it is asked to refuse what it voted for.
+        let answer = cluster.connect(1).try_ask("RESOLVE t3");
+        let took = began.elapsed();
+        if answer.is_none() {
+            return ends(process, "forgot a promise");
+        }
+        let over = Duration::from_millis(consorcio::limits::LINKS_WAIT_MS_MAX);
+        assert!(took >= over, "after {took:?} it refuses what it voted for: {answer:?}");
+    }
+    panic!("in five attempts no link was made in time");
 }
