@@ -120,7 +120,7 @@ fn within(bound: usize, all: &[(&str, usize)]) {
 /// The cheap form: a small bound, few sessions. What tasks and the allocator need comes on top.
 #[test]
 fn sessions_that_do_not_read_hold_no_more_than_the_bound() {
-    let (sessions, bytes) = (150, 24 << 20);
+    let (sessions, bytes) = (100, 24 << 20);
     let switches = ["--sessions-max", "200", "--sessions-for-banks", "2", "--sessions-bytes-max", "25165824"];
     let verbs = ["COMMIT", "CLIENTS", "BANKS", "HELLO", "HELP", "a bad line"];
     let all = held_by_each_verb(sessions, &switches, &verbs);
