@@ -120,6 +120,24 @@ pub enum Input {
     Started(Start),
 }
 
+impl Input {
+    /// The transaction that it is about, and the place for what the journal knows of it.
+    pub fn about(&mut self) -> Option<(&TxId, &mut Option<Past>)> {
+        match self {
+            Input::Request { request, past, .. } => request.tx().map(|tx| (tx, past)),
+            Input::Answer { asked, past, .. } => Some((&asked.tx, past)),
+            Input::PeerShows { tx, past, .. } => Some((tx, past)),
+            Input::Closed(_)
+            | Input::PeerUp(_)
+            | Input::PeerDown(_)
+            | Input::PeerFounded { .. }
+            | Input::PeerMet { .. }
+            | Input::Tick
+            | Input::Started(_) => None,
+        }
+    }
+}
+
 /// What a bank begins to work with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Start {

@@ -5,7 +5,7 @@
 //!
 //! Text: `M<who met>.<which bank>.<founding id, hex>.<mac, hex, or empty>`.
 
-use super::token::{Seal, decimal, hex, unhex};
+use super::token::{Seal, decimal, hex, is_short_of, short, unhex};
 use crate::ids::BankId;
 use crate::wire::text::write_decimal;
 use serde::{Deserialize, Serialize};
@@ -92,18 +92,13 @@ impl fmt::Display for Meeting {
 impl Seal {
     /// The statement of `by` that it has recorded this founding id of `bank`.
     pub fn meeting(&self, by: BankId, bank: BankId, founding: FoundingId) -> Meeting {
-        let mac = self.meeting_mac(by, bank, &founding);
-        let mac = Some(*mac.as_bytes().first_chunk().unwrap_or(&[0; 16]));
-        Meeting { by, bank, founding, mac }
+        Meeting { by, bank, founding, mac: Some(short(&self.meeting_mac(by, bank, &founding))) }
     }
 
     /// Was `meeting` made with this key?
     pub fn proves_meeting(&self, meeting: &Meeting) -> bool {
-        let Some(theirs) = &meeting.mac else { return false };
         let ours = self.meeting_mac(meeting.by, meeting.bank, &meeting.founding);
-        let mut padded = *ours.as_bytes();
-        padded[..16].copy_from_slice(theirs);
-        ours == blake3::Hash::from_bytes(padded) // compares in constant time
+        meeting.mac.as_ref().is_some_and(|theirs| is_short_of(&ours, theirs))
     }
 
     fn meeting_mac(&self, by: BankId, bank: BankId, founding: &FoundingId) -> blake3::Hash {

@@ -5,7 +5,7 @@
 //!
 //! Text: `T<bank>.<time>..<mac, hex, or empty>`, opaque to a client.
 
-use super::token::{Seal, decimal, hex, unhex};
+use super::token::{Seal, decimal, hex, is_short_of, short, unhex};
 use crate::ids::{BankId, Time};
 use crate::wire::text::write_decimal;
 use std::fmt;
@@ -62,17 +62,13 @@ impl fmt::Display for Reading {
 impl Seal {
     /// The statement that the clock of `bank` has reached `time`.
     pub fn reading(&self, bank: BankId, time: Time) -> Reading {
-        let mac = self.reading_mac(bank, time);
-        Reading { bank, time, mac: Some(*mac.as_bytes().first_chunk().unwrap_or(&[0; 16])) }
+        Reading { bank, time, mac: Some(short(&self.reading_mac(bank, time))) }
     }
 
     /// Was `reading` made with this key?
     pub fn proves_reading(&self, reading: &Reading) -> bool {
-        let Some(theirs) = &reading.mac else { return false };
         let ours = self.reading_mac(reading.bank, reading.time);
-        let mut padded = *ours.as_bytes();
-        padded[..16].copy_from_slice(theirs);
-        ours == blake3::Hash::from_bytes(padded) // compares in constant time
+        reading.mac.as_ref().is_some_and(|theirs| is_short_of(&ours, theirs))
     }
 
     fn reading_mac(&self, bank: BankId, time: Time) -> blake3::Hash {

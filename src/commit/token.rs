@@ -234,17 +234,13 @@ impl Seal {
         time: Time,
     ) -> Token {
         let mut token = Token { said: said.into(), bank, time, digest, mac: None };
-        token.mac = Some(*self.token_mac(tx, &token).as_bytes().first_chunk().unwrap_or(&[0; 16]));
+        token.mac = Some(short(&self.token_mac(tx, &token)));
         token
     }
 
     /// Was `token` made with this key, for `tx`?
     pub fn proves(&self, tx: &TxId, token: &Token) -> bool {
-        let Some(theirs) = &token.mac else { return false };
-        let ours = self.token_mac(tx, token);
-        let mut padded = *ours.as_bytes();
-        padded[..16].copy_from_slice(theirs);
-        ours == blake3::Hash::from_bytes(padded) // compares in constant time
+        token.mac.as_ref().is_some_and(|theirs| is_short_of(&self.token_mac(tx, token), theirs))
     }
 
     /// A MAC over `parts`, each with its length before it.
@@ -271,6 +267,18 @@ impl Seal {
         text[108..].copy_from_slice(b"consorcio vote token");
         blake3::keyed_hash(&self.0, &text)
     }
+}
+
+/// The part of a MAC that tokens and statements carry.
+pub(super) fn short(mac: &blake3::Hash) -> [u8; 16] {
+    *mac.as_bytes().first_chunk().unwrap_or(&[0; 16])
+}
+
+/// Is `theirs` that part of `mac`? Takes the same time whatever differs.
+pub(super) fn is_short_of(mac: &blake3::Hash, theirs: &[u8; 16]) -> bool {
+    let mut padded = *mac.as_bytes();
+    padded[..16].copy_from_slice(theirs);
+    *mac == blake3::Hash::from_bytes(padded) // `Hash` compares in constant time
 }
 
 pub(super) fn decimal(text: &str) -> Option<i64> {

@@ -6,7 +6,7 @@
 use crate::bank::Core;
 use crate::bank::io::{CoreStep, Input, Met, Now, Outgoing, Past, Sending, Seq};
 use crate::commit::founding::FoundingId;
-use crate::ids::{BankId, TxId};
+use crate::ids::BankId;
 use crate::journal::{Batch, JournalError, Reader, Room};
 use crate::limits::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, FORGOTTEN_IN_A_TICK_MAX, LAZY_SYNC_MS_MAX, LINE_BYTES_MAX,
@@ -120,7 +120,7 @@ impl Writer {
         let known = match self.look_up(&mut input) {
             Ok(known) => known,
             Err(error) => {
-                self.tell_unreadable(now, &input, &error);
+                self.tell_unreadable(now, &mut input, &error);
                 match &mut input {
                     Input::Request { caller, .. } => {
                         let reply = Reply::Err(Reason::Unreachable, Detail::Unreadable.to_string());
@@ -239,23 +239,7 @@ impl Writer {
     /// # Errors
     /// When its record can't be read: then nobody knows whether this bank voted on it, and nothing may be decided.
     fn look_up(&self, input: &mut Input) -> Result<bool, JournalError> {
-        let (tx, past): (&TxId, _) = match input {
-            Input::Request { request, past, .. } => match request.tx() {
-                Some(tx) => (tx, past),
-                None => return Ok(false),
-            },
-            Input::Answer { asked, past, .. } => (&asked.tx, past),
-            Input::PeerShows { tx, past, .. } => (tx, past),
-            Input::Closed(_)
-            | Input::PeerUp(_)
-            | Input::PeerDown(_)
-            | Input::PeerFounded { .. }
-            | Input::PeerMet { .. }
-            | Input::Tick
-            | Input::Started(_) => {
-                return Ok(false);
-            }
-        };
+        let Some((tx, past)) = input.about() else { return Ok(false) };
         if self.core.knows(tx) {
             return Ok(true);
         }
@@ -264,25 +248,13 @@ impl Writer {
     }
 
     /// Tells the operator, the first time at the terminal too, and the log at most once a second.
-    fn tell_unreadable(&mut self, now: Now, input: &Input, error: &JournalError) {
+    fn tell_unreadable(&mut self, now: Now, input: &mut Input, error: &JournalError) {
         let Unreadable { untold, next_us } = &mut self.unreadable;
         if now.mono_us < *next_us {
             *untold += 1;
             return;
         }
-        let tx = match input {
-            Input::Request { request, .. } => request.tx(),
-            Input::Answer { asked, .. } => Some(&asked.tx),
-            Input::PeerShows { tx, .. } => Some(tx),
-            Input::Closed(_)
-            | Input::PeerUp(_)
-            | Input::PeerDown(_)
-            | Input::PeerFounded { .. }
-            | Input::PeerMet { .. }
-            | Input::Tick
-            | Input::Started(_) => None,
-        };
-        let id = tx.map_or("an id", TxId::as_str);
+        let id = input.about().map_or("an id", |(tx, _)| tx.as_str());
         let text = format!(
             "what the journal holds of {id} can't be read, so this bank does not vote on it: {error} ({untold} more \
              requests met such an id since the last line)"

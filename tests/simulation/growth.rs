@@ -2,6 +2,7 @@
 //! other with the longer list, while banks crash, links break, lines are late, and somebody on the way changes pages.
 //! Registers stay linearizable at all banks that tell them, and cuts equal at all that know them.
 
+use crate::Counts;
 use crate::plan::Random;
 use crate::world::growth::{GrowthMistake, Tampering};
 use crate::world::{Seen, World};
@@ -24,11 +25,8 @@ const CUTS: u64 = 2;
 const ROUNDS: usize = 40;
 const ROUND_US: u64 = 500_000;
 
-/// How often what happened.
-pub type Counts = BTreeMap<&'static str, u64>;
-
 /// What enough seeds must have met.
-const MUST_MEET: [&str; 13] = [
+pub const MUST_MEET: [&str; 13] = [
     "set committed",
     "set of three banks",
     "set of more banks",
@@ -476,9 +474,4 @@ fn sets(transaction: &Transaction) -> Vec<(String, String)> {
         Action::Money { .. } => None,
     };
     transaction.ops_of(first).filter_map(set).collect()
-}
-
-/// What was not met by these counts together.
-pub fn missing(counts: &Counts) -> Vec<&'static str> {
-    MUST_MEET.into_iter().filter(|what| !counts.contains_key(what)).collect()
 }

@@ -2,6 +2,7 @@
 //! neither by what banks record nor by what anybody was told. Two or three banks begin without journals, meet each other,
 //! work, crash and are cut off; then one of them begins anew, and tries again and again.
 
+use crate::Counts;
 use crate::plan::Random;
 use crate::world::{MeetMistake, Seen, World};
 use consorcio::bank::io::{Origin, Outcome, SessionId};
@@ -20,11 +21,8 @@ const STEPS: usize = 400;
 const ROUNDS: usize = 40;
 const ROUND_US: u64 = 500_000;
 
-/// How often what happened.
-pub type Counts = BTreeMap<&'static str, u64>;
-
 /// What enough seeds must have met.
-const MUST_MEET: [&str; 9] = [
+pub const MUST_MEET: [&str; 9] = [
     "introduced",
     "committed",
     "aborted",
@@ -66,11 +64,6 @@ pub fn run(seed: u64, mistake: Option<MeetMistake>) -> Result<Counts, String> {
         losing.heal();
         losing.counts
     })
-}
-
-/// What no seed met of all that must be met.
-pub fn missing(counts: &Counts) -> Vec<&'static str> {
-    MUST_MEET.into_iter().filter(|what| !counts.contains_key(what)).collect()
 }
 
 impl Losing {

@@ -30,6 +30,8 @@ mod transactions;
 
 use met::{MUST_MEET, Met};
 use plan::Plan;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,12 +49,13 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok())
 }
 
-fn seeds() -> Range<u64> {
+/// The seeds that are asked for; else so many.
+fn seeds(most: u64) -> Range<u64> {
     match number("CONSORCIO_SEED") {
         Some(seed) => seed..seed + 1,
         None => {
             let from = number("CONSORCIO_FROM").unwrap_or(0);
-            from..from + number("CONSORCIO_SEEDS").unwrap_or(SEEDS)
+            from..from + number("CONSORCIO_SEEDS").unwrap_or(most)
         }
     }
 }
@@ -93,7 +96,7 @@ fn cpu_us() -> u64 {
 #[test]
 fn whatever_happens_the_rule_holds_and_in_the_end_all_is_decided() {
     let (all, used_us) = (Mutex::new(Met::default()), AtomicU64::new(0));
-    let (seeds, began) = (seeds(), Instant::now());
+    let (seeds, began) = (seeds(SEEDS), Instant::now());
     let loud = std::env::var_os("CONSORCIO_LOUD").is_some();
     let failed = on_all_cores(seeds.clone(), |seed| {
         let began_us = cpu_us();
@@ -160,100 +163,85 @@ fn planted_mistakes_are_found() {
     assert!(found.iter().all(|(_, first)| first.is_some()), "every planted mistake is found");
 }
 
-/// Each mistake about clocks and cuts is found, too.
-#[test]
-fn mistakes_about_clocks_are_found() {
-    const SEEDS: u64 = 400;
+/// How often what happened.
+type Counts = BTreeMap<&'static str, u64>;
+
+/// Runs the seeds, prints how often what happened, and looks whether all that must be met was.
+fn holds(
+    what: &str,
+    seeds: Range<u64>,
+    run: impl Fn(u64) -> Result<Counts, String> + Sync,
+    must_meet: &[&'static str],
+) {
+    let count = seeds.end - seeds.start;
+    let all = Mutex::new(Counts::new());
+    let failed = on_all_cores(seeds, |seed| {
+        let counts = run(seed)?;
+        let mut all = all.lock().unwrap();
+        counts.into_iter().for_each(|(what, times)| *all.entry(what).or_default() += times);
+        Ok(())
+    });
+    if let Some((seed, text)) = failed {
+        panic!("{what}, seed {seed}: {text}");
+    }
+    let all = all.into_inner().unwrap();
+    all.iter().for_each(|(what, times)| println!("{times:>11}  {what}"));
+    let missing: Vec<_> = must_meet.iter().filter(|what| !all.contains_key(*what)).collect();
+    assert!(count < SEEDS_FOR_ALL || missing.is_empty(), "no run met: {missing:?}");
+}
+
+/// Each of these mistakes is found within so many seeds, and without it the seed that found it holds.
+fn are_found<M: Copy + Debug + Sync>(
+    mistakes: &[M],
+    seeds: u64,
+    run: impl Fn(u64, Option<M>) -> Result<(), String> + Sync,
+) {
     let mut missed = Vec::new();
-    for mistake in ClockMistake::ALL {
-        let plan = |seed| Plan::of_clocks(seed, mistake);
-        match on_all_cores(0..SEEDS, |seed| shrink::run(plan(seed), &mut Met::default())) {
+    for mistake in mistakes {
+        match on_all_cores(0..seeds, |seed| run(seed, Some(*mistake))) {
             Some((seed, text)) => {
                 println!("{mistake:?}: seed {seed}: {text}");
-                let right = Plan { clock_mistake: None, ..plan(seed) };
-                assert_eq!(shrink::run(right, &mut Met::default()), Ok(()), "without it seed {seed} holds");
+                assert_eq!(run(seed, None), Ok(()), "without it seed {seed} holds");
             }
             None => missed.push(mistake),
         }
     }
-    assert!(missed.is_empty(), "not found in {SEEDS} seeds: {missed:?}");
+    assert!(missed.is_empty(), "not found in {seeds} seeds: {missed:?}");
+}
+
+/// Each mistake about clocks and cuts is found, too.
+#[test]
+fn mistakes_about_clocks_are_found() {
+    for mistake in ClockMistake::ALL {
+        are_found(&[mistake], 400, |seed, planted| {
+            let plan = Plan { clock_mistake: planted, ..Plan::of_clocks(seed, mistake) };
+            shrink::run(plan, &mut Met::default())
+        });
+    }
 }
 
 /// A consortium grows while sets are under way.
 #[test]
 fn a_consortium_grows_while_sets_are_under_way() {
-    const SEEDS: u64 = 1_500;
-    let from = number("CONSORCIO_FROM").unwrap_or(0);
-    let count = number("CONSORCIO_SEEDS").unwrap_or(SEEDS);
-    let all = Mutex::new(growth::Counts::new());
-    let failed = on_all_cores(from..from + count, |seed| {
-        let counts = growth::run(seed, None)?;
-        let mut all = all.lock().unwrap();
-        counts.into_iter().for_each(|(what, times)| *all.entry(what).or_default() += times);
-        Ok(())
-    });
-    if let Some((seed, text)) = failed {
-        panic!("growth, seed {seed}: {text}");
-    }
-    let all = all.into_inner().unwrap();
-    all.iter().for_each(|(what, times)| println!("{times:>11}  {what}"));
-    let missing = growth::missing(&all);
-    assert!(count < SEEDS_FOR_ALL || missing.is_empty(), "no run met: {missing:?}");
+    holds("growth", seeds(1_500), |seed| growth::run(seed, None), &growth::MUST_MEET);
 }
 
 /// Each mistake about growing is found, too.
 #[test]
 fn mistakes_about_growing_are_found() {
-    const SEEDS: u64 = 3_000;
-    let mut missed = Vec::new();
-    for mistake in GrowthMistake::ALL {
-        match on_all_cores(0..SEEDS, |seed| growth::run(seed, Some(mistake)).map(drop)) {
-            Some((seed, text)) => {
-                println!("{mistake:?}: seed {seed}: {text}");
-                assert_eq!(growth::run(seed, None).map(drop), Ok(()), "without it seed {seed} holds");
-            }
-            None => missed.push(mistake),
-        }
-    }
-    assert!(missed.is_empty(), "not found in {SEEDS} seeds: {missed:?}");
+    are_found(&GrowthMistake::ALL, 3_000, |seed, mistake| growth::run(seed, mistake).map(drop));
 }
 
 /// A bank that loses its disk contradicts nothing that it promised.
 #[test]
 fn a_lost_disk_contradicts_nothing() {
-    let seeds = seeds();
-    let count = seeds.end - seeds.start;
-    let all = Mutex::new(lost::Counts::new());
-    let failed = on_all_cores(seeds, |seed| {
-        let counts = lost::run(seed, None)?;
-        let mut all = all.lock().unwrap();
-        counts.into_iter().for_each(|(what, times)| *all.entry(what).or_default() += times);
-        Ok(())
-    });
-    if let Some((seed, text)) = failed {
-        panic!("a lost disk, seed {seed}: {text}");
-    }
-    let all = all.into_inner().unwrap();
-    all.iter().for_each(|(what, times)| println!("{times:>11}  {what}"));
-    let missing = lost::missing(&all);
-    assert!(count < SEEDS_FOR_ALL || missing.is_empty(), "no run met: {missing:?}");
+    holds("a lost disk", seeds(SEEDS), |seed| lost::run(seed, None), &lost::MUST_MEET);
 }
 
 /// Each mistake in how banks meet is found.
 #[test]
 fn mistakes_in_meeting_are_found() {
-    const SEEDS: u64 = 5_000;
-    let mut missed = Vec::new();
-    for mistake in MeetMistake::ALL {
-        match on_all_cores(0..SEEDS, |seed| lost::run(seed, Some(mistake)).map(drop)) {
-            Some((seed, text)) => {
-                println!("{mistake:?}: seed {seed}: {text}");
-                assert_eq!(lost::run(seed, None).map(drop), Ok(()), "without it seed {seed} holds");
-            }
-            None => missed.push(mistake),
-        }
-    }
-    assert!(missed.is_empty(), "not found in {SEEDS} seeds: {missed:?}");
+    are_found(&MeetMistake::ALL, 5_000, |seed, mistake| lost::run(seed, mistake).map(drop));
 }
 
 /// A failure is told by a shrunk story: less trouble, fewer steps, and what was seen of the transaction.
