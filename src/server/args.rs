@@ -56,7 +56,7 @@ pub struct Options {
     #[arg(long, default_value = "127.0.0.1", env = "CONSORCIO_HOST")]
     pub host: String,
     /// All banks by position: host:port, bare ports or a range (8886-8888), `-` where a bank left
-    #[arg(long, value_name = "LIST", default_value = Consortium::DEFAULT, env = "CONSORCIO_CONSORTIUM")]
+    #[arg(long, allow_hyphen_values = true, value_name = "LIST", default_value = Consortium::DEFAULT, env = "CONSORCIO_CONSORTIUM")]
     pub consortium: Consortium,
     /// This bank's position, where its own address does not tell it
     #[arg(long, value_name = "N", env = "CONSORCIO_BANK")]
@@ -347,6 +347,11 @@ mod tests {
     fn options(line: &str) -> Options {
         let words = std::iter::once("servidor").chain(line.split_whitespace());
         Cli::try_parse_from(words).unwrap().options
+    }
+
+    #[test]
+    fn a_list_may_begin_with_a_bank_that_left() {
+        assert_eq!(bank("--port 8887 --consortium -,8887"), 1);
     }
 
     fn bank(line: &str) -> usize {

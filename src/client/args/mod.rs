@@ -71,7 +71,7 @@ const EVERYWHERE: &str = "Every command's options";
 #[command(name = "cliente", version, before_help = EXAMPLES, after_help = AFTER)]
 pub struct Arguments {
     /// The banks, by position: host:port, bare ports of this machine, or 8886-8888; `-` where one left.
-    #[arg(long, global = true, help_heading = EVERYWHERE, env = "CONSORCIO_CONSORTIUM", value_name = "LIST", default_value = Consortium::DEFAULT)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "CONSORCIO_CONSORTIUM", allow_hyphen_values = true, value_name = "LIST", default_value = Consortium::DEFAULT)]
     pub consortium: Consortium,
     /// This client's name; its step log is named after it. Stands before the command.
     // Not global: `client add --name` is a person's.
