@@ -218,11 +218,14 @@ pub fn learns(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
         (0..BANKS).for_each(|bank| town.cluster.start_bank(bank));
         town.start_into_death(case);
     } else {
-        let others = (0..=last).filter(|bank| *bank != case.bank());
-        others.for_each(|bank| town.cluster.start_bank(bank));
-        // It is introduced to the new bank last, and so it is asked first.
+        // The other old banks are away and left out, so that no other one can be asked.
+        let others: Vec<usize> = (0..BANKS).filter(|bank| *bank != case.bank()).collect();
+        let without: Vec<String> = others.iter().map(|bank| bank.to_string()).collect();
+        town.cluster.add_switches(last, &["--introduce-without", &without.join(",")]);
+        town.cluster.start_bank(last);
         town.start_to_die_anew(case);
         town.wait_death(case);
+        others.into_iter().for_each(|bank| town.cluster.start_bank(bank));
     }
     town.cluster.start_bank(case.bank());
     let mut wire = town.cluster.connect(last);
