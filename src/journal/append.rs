@@ -1,6 +1,7 @@
 //! Appending: one write and one sync for each batch, into files that were zeroed ahead.
 
 use super::batch::Batch;
+use super::ended;
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, Salt, segment_name};
 use super::index::{Closed, Entry};
 use super::keeper::{Keeper, Prepared};
@@ -91,12 +92,13 @@ impl Appender {
     }
 
     /// Ends the journal in order: a mark tells the next start that every record was synced, so that damage to
-    /// the last ones is not taken for a torn tail.
+    /// the last ones is not taken for a torn tail, and another one how many there were.
     ///
     /// # Errors
-    /// When the mark could not be written.
+    /// When a mark could not be written.
     pub fn close(mut self) -> Result<(), JournalError> {
-        self.mark()
+        self.mark()?;
+        if self.last > 0 { ended::leave(self.keeper.disk(), self.last) } else { Ok(()) }
     }
 
     /// Writes and syncs a batch without records, which says that all before it were synced.

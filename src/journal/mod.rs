@@ -5,7 +5,7 @@
 //! bound what a start reads. `docs` of the bytes: [`mod@format`]. What a record means is the bank's business.
 //!
 //! Files of one folder: `segment-<number>`, `index-<number>`, `merged-<first segment>-<last>`, `snapshot-<last record>`,
-//! `lock`; one of these with `.tmp` behind it was never finished. A file gets its name only after it is whole and synced. Files with other
+//! `ended-<last record>`, `lock`; one of these with `.tmp` behind it was never finished. A file gets its name only after it is whole and synced. Files with other
 //! names are left alone.
 //!
 //! Three parts are handed out by [`open`]: the [`Appender`], owned by the thread that syncs; the [`Reader`],
@@ -20,6 +20,7 @@ mod batch;
 mod cover;
 pub mod disk;
 mod dump;
+mod ended;
 mod files;
 mod filter;
 pub mod format;

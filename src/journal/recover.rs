@@ -5,6 +5,7 @@
 use super::append::{Appender, Current};
 use super::cover::Cover;
 use super::disk::Disk;
+use super::ended::{ended_name, last_ended};
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, is_unfinished, number_in, segment_name, snapshot_name};
 use super::index::{Span, last_indexed};
 use super::keeper::{Keeper, Prepared, prepare_segment};
@@ -152,9 +153,11 @@ fn count_segments(disk: &dyn Disk, names: &[String]) -> Result<u64, JournalError
         return Err(JournalError::Missing { file: place(disk, &segment_name(missing)), why });
     }
     let index = last_indexed(names).filter(|span| span.last > segments);
-    let orphan =
-        if segments == 0 { snapshot::among(names).first().map(|seq| snapshot_name(*seq)) } else { None };
-    if let Some(proof) = index.map(Span::name).or(orphan) {
+    let orphan = || {
+        let snapshot = snapshot::among(names).first().map(|seq| snapshot_name(*seq));
+        snapshot.or(last_ended(names).map(ended_name)).filter(|_| segments == 0)
+    };
+    if let Some(proof) = index.map(Span::name).or_else(orphan) {
         let why = format!("though {proof} is there");
         return Err(JournalError::Missing { file: place(disk, &segment_name(segments + 1)), why });
     }

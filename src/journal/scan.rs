@@ -3,6 +3,7 @@
 
 use super::JournalError;
 use super::disk::Disk;
+use super::ended::{ended_name, last_ended};
 use super::format::{SEGMENT_HEADER_BYTES, number_in, segment_name, snapshot_name};
 use super::index::{Span, last_indexed};
 use super::segment::{Bad, Found, SegmentReader, old_sizes, open_of_any_size, open_segment};
@@ -179,7 +180,8 @@ impl<'a> Scan<'a> {
     }
 
     /// What shows that more was written than is there behind this segment, which is the last one that can be read: an
-    /// index or a snapshot is made of a full segment, once the first batch of the next one is synced.
+    /// index or a snapshot is made of a full segment, once the first batch of the next one is synced; a mark of the last
+    /// record is left at an orderly end.
     fn lost(&self) -> Result<Option<String>, JournalError> {
         let names = self.disk.list().map_err(|error| io_error(self.disk, "list", "", error))?;
         let numbers = self.segments()?;
@@ -191,8 +193,10 @@ impl<'a> Scan<'a> {
             return Ok(Some(format!("{missing}: missing, though {} is there", segment_name(*later))));
         }
         let index = last_indexed(&names).filter(|index| index.last >= self.number).map(Span::name);
-        let snapshot = snapshot::among(&names).first().copied().filter(|seq| *seq > self.last);
-        Ok(index.or(snapshot.map(snapshot_name)).map(|proof| {
+        let snapshot =
+            snapshot::among(&names).first().copied().filter(|seq| *seq > self.last).map(snapshot_name);
+        let ended = last_ended(&names).filter(|seq| *seq > self.last).map(ended_name);
+        Ok(index.or(snapshot).or(ended).map(|proof| {
             format!(
                 "{}: the journal ends with record {} here, though {proof} was made after more was synced: what follows is \
                  missing",

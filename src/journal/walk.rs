@@ -2,10 +2,11 @@
 //!
 //! What tells a torn tail from damage: a batch is written only after the sync of the one before it. So only the
 //! last batch can be torn, and whatever was written after the place that is wrong (a later batch's header,
-//! bytes past this batch's end, a later segment that is not empty, an index, a snapshot) proves that this place
+//! bytes past this batch's end, a later segment that is not empty, an index, a snapshot, a mark of an orderly end) proves that this place
 //! was durable once.
 
 use super::disk::Disk;
+use super::ended::{ended_name, last_ended};
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name, snapshot_name, usize_of};
 use super::index::{Closed, Entry, IdHash, Span, last_indexed, note_decided};
 use super::recover::{From, Recovered, TornTail};
@@ -203,7 +204,9 @@ impl<'a> Walk<'a> {
         let snapshot = snapshot::among(names).first().copied();
         let snapshot =
             snapshot.filter(|seq| *seq > self.last || (self.last_batch.is_none() && *seq == self.last));
-        let Some(proof) = index.map(Span::name).or(snapshot.map(snapshot_name)) else { return Ok(()) };
+        let ended = last_ended(names).filter(|seq| *seq > self.last).map(ended_name);
+        let proof = index.map(Span::name).or(snapshot.map(snapshot_name)).or(ended);
+        let Some(proof) = proof else { return Ok(()) };
         Err(JournalError::Damaged {
             file: place(self.disk, &segment_name(number)),
             offset: self.current.end,
