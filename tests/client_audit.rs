@@ -232,6 +232,8 @@ fn committed_here_and_aborted_there_is_named() {
     });
     let ran = cluster.run(&["audit", "--journals", "data"]).expect_code(1);
     assert!(ran.stdout.contains("transaction t: it is committed at bank 0 and aborted at bank 2"), "{ran:?}");
+    let all = ran.stdout.lines().find(|line| line.starts_with("all"));
+    assert!(all.is_some_and(|line| line.ends_with("BROKEN")), "the row over all banks: {ran:?}");
     let proof = cluster.json(1, &["audit", "--journals", "data"]);
     let violation = &proof["violations"][0];
     assert_eq!((&violation["tx"], &violation["banks"]), (&"t".into(), &serde_json::json!([0, 2])), "{proof}");

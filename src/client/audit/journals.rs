@@ -167,12 +167,12 @@ fn text(context: &Context, proof: &Proof) -> String {
         let records = proof.banks.iter().map(|book| book.records).sum::<u64>();
         let accounts = proof.banks.iter().map(|book| book.accounts).sum::<usize>();
         let head = [plain("all"), plain(""), plain(records), plain(accounts), plain(proof.undecided)];
-        let cancel = total.transfers_in_total == total.transfers_out_total && total.holds();
+        let holds = proof.violations_total == 0 && total.holds();
         rows.push(row(
             context,
             head,
             total,
-            if cancel { (Tone::Good, "holds") } else { (Tone::Bad, "BROKEN") },
+            if holds { (Tone::Good, "holds") } else { (Tone::Bad, "BROKEN") },
         ));
     }
     let table = paint.table(&headings, &headings[2..10], rows);
