@@ -82,7 +82,7 @@ impl Watch {
     async fn run(mut self) {
         let mut look = interval(Duration::from_millis(LOOK_MS));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut slow = Slow::default();
+        let (mut slow, mut drops) = (Slow::default(), Drops::default());
         let mut ending = false;
         loop {
             let (name, code) = tokio::select! {
@@ -100,6 +100,10 @@ impl Watch {
                     ("SIGHUP", 129)
                 }
                 _ = look.tick() => {
+                    // The log itself says how many once it is written again.
+                    if drops.begin(self.steplog.dropped()) {
+                        tell(DROPS_TEXT);
+                    }
                     if let Some(text) = slow.look(self.sync_age.ms()) {
                         tell(&text);
                         self.steplog.record(Step::Fault(text.into()));
@@ -164,6 +168,23 @@ impl Slow {
     }
 }
 
+const DROPS_TEXT: &str = "the step log is not written: its disk, or the reader of its pipe, hangs; steps are dropped \
+                          and counted until it is written again, and the bank goes on";
+
+/// Whether steps are being dropped.
+#[derive(Debug, Default)]
+struct Drops {
+    told: bool,
+}
+
+impl Drops {
+    /// Did it just begin? `dropped`: so many were, since the log was last written.
+    fn begin(&mut self, dropped: u64) -> bool {
+        let told = std::mem::replace(&mut self.told, dropped > 0);
+        self.told && !told
+    }
+}
+
 /// Milliseconds, shown as seconds.
 struct Seconds(u64);
 
@@ -188,6 +209,13 @@ mod tests {
         assert!(!told(None) && !told(Some(10)));
         // The next one may begin before anybody looked.
         assert!(told(Some(1_200)) && told(Some(5)) && !told(Some(300)));
+    }
+
+    #[test]
+    fn dropped_steps_are_told_once_each_time() {
+        let mut drops = Drops::default();
+        let told = [0, 7, 9, 0, 0, 1, 5].map(|dropped| drops.begin(dropped));
+        assert_eq!(told, [false, true, false, false, false, true, false]);
     }
 
     #[test]

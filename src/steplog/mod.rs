@@ -157,6 +157,11 @@ impl StepLog {
         self.0.as_ref().is_none_or(|log| log.shared.flush(within))
     }
 
+    /// How many steps were dropped since the file could last be written; 0 where it can be.
+    pub fn dropped(&self) -> u64 {
+        self.0.as_ref().map_or(0, |log| log.shared.lock().dropped)
+    }
+
     /// Opens the file anew, for whoever moved it away.
     pub fn reopen(&self) {
         if let Some(log) = &self.0 {

@@ -213,6 +213,7 @@ fn a_step_log_that_hangs_stops_neither_the_bank_nor_its_end() {
             assert!(wire.receive().is_some_and(|reply| reply.starts_with("UNKNOWN")));
         }
     }
+    process.wait_for("the step log is not written").expect("it says that steps are dropped");
     let until = Instant::now() + Duration::from_secs(if is_full() { 60 } else { 0 });
     while Instant::now() < until {
         assert_eq!(wire.ask("PING"), "PONG");
