@@ -159,6 +159,21 @@ fn the_same_id_never_runs_twice() {
     cluster.run(&["resolve", "once"]).expect_code(0).expect("committed at");
 }
 
+/// An id that banks take for no new one is refused here, so that no bank records a refusal of it.
+#[test]
+fn an_id_that_is_no_good_asks_no_bank() {
+    let cluster = with_accounts();
+    for tx in [".", ".."] {
+        let transfer = ["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", tx];
+        let ran = cluster.run(&transfer).expect_code(2);
+        assert!(ran.stderr.contains("take another one"), "{ran:?}");
+        for bank in 0..3 {
+            let told = cluster.connect(bank).ask(&format!("STATUS {tx}"));
+            assert!(told.starts_with("UNKNOWN"), "bank {bank}: {told}");
+        }
+    }
+}
+
 #[test]
 fn history_and_resolve_tell_what_became_of_it() {
     let cluster = with_accounts();

@@ -1,6 +1,6 @@
 //! What people type: accounts as `BANK/NUMBER`, legs of a transfer, amounts, documents. Each is read once, here.
 
-use crate::ids::{AccountNumber, BankId, TaxId};
+use crate::ids::{AccountNumber, BankId, TaxId, TxId};
 use crate::money::Money;
 use std::time::Duration;
 
@@ -117,6 +117,18 @@ pub fn bank(text: &str) -> Result<BankId, String> {
     position.and_then(BankId::new).ok_or_else(|| {
         format!("{text:?}: a bank is its position in the consortium, 0 for the first (not its port)")
     })
+}
+
+/// The id of a transaction that is made.
+///
+/// # Errors
+/// When it is none, or not good as a new one.
+pub fn new_tx(text: &str) -> Result<TxId, String> {
+    let tx = TxId::new(text).map_err(|error| error.to_string())?;
+    match tx.check_new() {
+        Ok(()) => Ok(tx),
+        Err(why) => Err(format!("a transaction's id can't be {why}; take another one")),
+    }
 }
 
 /// A CPF or CNPJ, with or without the dots, dashes and slashes it is printed with.

@@ -1,6 +1,6 @@
 //! How a transaction is driven: the switches of every command that makes one.
 
-use crate::client::typed::bank;
+use crate::client::typed::{bank, new_tx};
 use crate::ids::{BankId, TxId};
 use clap::Args;
 
@@ -11,7 +11,7 @@ pub struct How {
     #[arg(long, value_name = "BANK", value_parser = bank)]
     pub via: Option<BankId>,
     /// The transaction's id; made if not given. The same id again never runs twice.
-    #[arg(long, value_parser = TxId::new)]
+    #[arg(long, value_parser = new_tx)]
     pub tx: Option<TxId>,
     /// The banks end the transaction by themselves only after so long (at most 300).
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=300))]
