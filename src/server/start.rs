@@ -220,7 +220,7 @@ struct Server {
 
 impl Server {
     async fn run(mut self, opened: Opened, wall: WallClock, listener: TcpListener) -> anyhow::Result<u8> {
-        let Opened { core, appender, reader, .. } = opened;
+        let Opened { core, appender, reader, recovered } = opened;
         let wake = Arc::new(Notify::new());
         let inbox = Rc::new(Inbox::new(Clock::start(), wake.clone()));
         let batches = [reader.batch(), reader.batch()];
@@ -266,7 +266,7 @@ impl Server {
         let telling = shared.clone();
         tokio::task::spawn_local(async move { telling.story.flush_in_time().await });
         let http = self.start_http(&shared)?;
-        self.tell_ready()?;
+        self.tell_ready(recovered.fresh)?;
         if !unmet.is_empty() {
             shared.introduced.set(false);
             tell(&format!(
@@ -360,7 +360,8 @@ impl Server {
         }
     }
 
-    fn tell_ready(&self) -> anyhow::Result<()> {
+    /// `fresh`: the folder held no journal, which who expected one should see.
+    fn tell_ready(&self, fresh: bool) -> anyhow::Result<()> {
         let address = self.options.own_address();
         if let Some(file) = &self.options.port_file {
             write_atomically(file, &format!("{}\n", self.options.port))
@@ -369,7 +370,9 @@ impl Server {
         let key = self.identity.seal.key_id();
         let places = self.identity.places.len();
         let data = self.folder.display();
-        let line = format!("bank {} ready on {address} ({places} places, key {key}, data {data})", self.bank);
+        let new = if fresh { ", new" } else { "" };
+        let line =
+            format!("bank {} ready on {address} ({places} places, key {key}, data {data}{new})", self.bank);
         self.steplog.record(Step::Ready(line.as_str().into()));
         // A closed stdout is no reason for a bank not to work.
         let _ = writeln!(stdout(), "servidor: {line}").and_then(|()| stdout().flush());

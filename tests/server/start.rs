@@ -27,10 +27,14 @@ fn one_line_tells_that_it_is_ready() {
     let process = start_with(&cluster, 1, &["--port-file", "port"]);
     let port = cluster.port(1);
     let key = Seal::keyed(read_key_file(&cluster.key_file()).expect("a key")).key_id();
-    let line = format!("servidor: bank 1 ready on 127.0.0.1:{port} (2 places, key {key}, data data/bank-1)");
-    assert_eq!(process.seen(), [line]);
+    let line = format!("servidor: bank 1 ready on 127.0.0.1:{port} (2 places, key {key}, data data/bank-1");
+    assert_eq!(process.seen(), [format!("{line}, new)")]);
     let file = std::fs::read_to_string(cluster.path().join("port")).expect("a port file");
     assert_eq!(file.trim(), port.to_string());
+    // Only a folder without a journal is new.
+    process.kill();
+    let again = start_with(&cluster, 1, &[]);
+    assert_eq!(again.seen().last(), Some(&format!("{line})")));
 }
 
 #[test]
