@@ -5,7 +5,7 @@
 //! clocks are its caller's; so is the checking of MACs, which only banks can do.
 
 use crate::bank::io::{AskedVerb, Message};
-use crate::commit::token::{Digest, Token};
+use crate::commit::token::{Digest, Said, Token};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
@@ -67,7 +67,7 @@ pub enum Answer {
 
 impl Answer {
     /// What a driver without a key takes from the answer of `bank` about the bytes with `digest`.
-    fn believed(bank: BankId, verb: AskedVerb, digest: &Digest, reply: Reply) -> Answer {
+    fn believed(bank: BankId, verb: AskedVerb, named: BankSet, digest: &Digest, reply: Reply) -> Answer {
         let other_bytes = |token| Answer::Refused { token, reason: Reason::DuplicateId, text: String::new() };
         match reply {
             Reply::Ok(_, token) if verb == AskedVerb::Prepare && token.bank == bank => {
@@ -76,11 +76,18 @@ impl Answer {
             Reply::Nok(_, token, reason, text) if token.bank == bank && token.refuses(digest) => {
                 Answer::Refused { token, reason, text }
             }
-            // A bank that was asked and says ABORTED can never vote OK on any bytes of this id again. Its statement
-            // convinces every other bank; the token beside it may be that bank's own.
+            // A bank that says ABORTED and that it held an OK can never vote OK on any bytes of this id again. Its
+            // statement convinces every other bank; the token beside it may be that bank's own. Without a statement
+            // it has refused itself, or drives other bytes under this id for others and tells how those ended: then
+            // the token says nothing of ours unless they name its bank.
             Reply::Aborted(_, token, reason, statement) => {
                 let token = statement.filter(|said| said.bank == bank).unwrap_or(token);
-                Answer::Refused { token, reason, text: String::new() }
+                let refuses = token.refuses(digest) || token.said == Said::Aborted;
+                if named.has(token.bank) && refuses {
+                    Answer::Refused { token, reason, text: String::new() }
+                } else {
+                    Answer::Nothing
+                }
             }
             Reply::Committed(_, time, token, _) if token.bank == bank => {
                 if token.grants(digest) {
@@ -203,7 +210,8 @@ impl Coordinator {
         match event {
             Event::Begin { unreachable } => self.begin(unreachable, &mut todo),
             Event::Answered(bank, verb, Answer::Believed(reply)) => {
-                let answer = Answer::believed(bank, verb, self.transaction.digest(), reply);
+                let (named, digest) = (self.transaction.banks(), self.transaction.digest());
+                let answer = Answer::believed(bank, verb, named, digest, reply);
                 self.answered(bank, answer, &mut todo);
             }
             Event::Answered(bank, _, answer) => self.answered(bank, answer, &mut todo),

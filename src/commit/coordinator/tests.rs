@@ -162,12 +162,38 @@ fn another_banks_token_counts_as_silence() {
     let nok = token(&driver, 0, Vote::No, 9);
     let refused = |token| Reply::Nok(tx(), token, Reason::Refused, String::new());
     let committed = |token| Reply::Committed(tx(), Time(9), token, None);
-    let takes = |reply| Answer::believed(bank(1), AskedVerb::Prepare, &digest, reply);
+    let named = driver.transaction().banks();
+    let takes = |reply| Answer::believed(bank(1), AskedVerb::Prepare, named, &digest, reply);
     assert_eq!(takes(committed(its)), Answer::SaysCommitted(Time(9), its));
     assert_eq!(takes(Reply::Ok(tx(), its)), Answer::Granted(vec![its]));
     for reply in [committed(others), Reply::Ok(tx(), others), refused(nok)] {
         assert_eq!(takes(reply.clone()), Answer::Nothing, "{reply:?}");
     }
+}
+
+/// A bank that drives other bytes under the same id, which do not name it, tells how those ended: its own vote on ours
+/// is still free, and what a bank that ours do not name has voted says nothing of them.
+#[test]
+fn the_refusal_of_a_bank_that_is_not_named_counts_as_silence() {
+    let driver = driver(Strategy::Parallel);
+    let (named, digest) = (driver.transaction().banks(), *driver.transaction().digest());
+    let takes = |token, statement| {
+        let reply = Reply::Aborted(tx(), token, Reason::Refused, statement);
+        Answer::believed(bank(1), AskedVerb::Abort, named, &digest, reply)
+    };
+    let said =
+        |of, said: Said| Seal::keyed([1; 32]).token(bank(of), said, &tx(), Some(Digest([9; 32])), Time(7));
+    for said in [said(2, Said::No), said(2, Said::Aborted), said(2, Said::Ok)] {
+        assert_eq!(takes(said, None), Answer::Nothing, "{said}");
+    }
+    let ours = token(&driver, 1, Vote::Ok, 7);
+    assert_eq!(takes(ours, None), Answer::Nothing, "OK on these very bytes refuses nothing");
+    let refused = |token, reason| Answer::Refused { token, reason, text: String::new() };
+    for said in [said(0, Said::No), said(0, Said::Aborted), said(0, Said::Ok), said(1, Said::No)] {
+        assert_eq!(takes(said, None), refused(said, Reason::Refused), "{said}");
+    }
+    let own = said(1, Said::Aborted);
+    assert_eq!(takes(said(2, Said::No), Some(own)), refused(own, Reason::Refused), "its own statement is");
 }
 
 #[test]
