@@ -185,6 +185,9 @@ impl Deciding<'_> {
     /// A bank answered, or can't, what it was asked about a transaction that this bank drives.
     pub fn drive_answered(&mut self, peer: BankId, asked: &Asked, reply: Option<&Reply>, shown: &[Token]) {
         let Some(drive) = self.desk.drives.get(&asked.tx) else { return };
+        if !drive.coordinator.transaction().banks().has(peer) {
+            return; // It answers what this bank passed on of other bytes under the same id.
+        }
         let Some(reply) = reply else {
             return self.drive_event(&asked.tx, Event::Lost(peer, asked.verb));
         };
