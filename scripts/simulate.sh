@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Simulates the consortium by seed, on all cores: scripts/simulate.sh [--seeds N] [--from SEED]
+# Each of the five simulations runs so many seeds: whatever happens, somebody on the way, one id with two contents, a
+# consortium that grows, a lost disk.
 # Ends with what was met how often, and events a second. A failure names its seed, tells a shrunk story of it, and the
 # command that repeats it.
 set -euo pipefail
@@ -16,4 +18,5 @@ done
 
 # The asserts of the simulation and of the core are on in every profile.
 CONSORCIO_SEEDS=$seeds CONSORCIO_FROM=$from \
-    cargo test --quiet --release --test simulation whatever -- --nocapture
+    cargo test --quiet --release --test simulation -- --nocapture --test-threads 1 \
+    whatever somebody one_id a_consortium_grows a_lost_disk

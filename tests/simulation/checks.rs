@@ -1,14 +1,16 @@
 //! What must hold after each step.
 
 use crate::facts::OneVote;
+use crate::plan::Beside;
 use crate::simulation::{Simulation, bank};
 use crate::world::Seen;
-use consorcio::bank::io::{Message, Outcome, Seq};
+use consorcio::bank::io::{CoreStep, Message, Outcome, Seq};
 use consorcio::bank::record::Record;
 use consorcio::commit::token::{Digest, Token, Verdict as Vote};
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
+use consorcio::wire::transaction::Transaction;
 
 impl Simulation<'_> {
     /// Takes note of what was seen, and checks what must always hold.
@@ -32,11 +34,17 @@ impl Simulation<'_> {
                     self.met.count("disk failed");
                     self.clients_lost(bank, false);
                 }
-                Seen::Step { step, .. } => {
-                    if let consorcio::bank::io::CoreStep::Doubt(_, cause) = step {
-                        self.met.count(cause.as_str());
+                Seen::Step { bank, step } => match step {
+                    CoreStep::Doubt(_, cause) => self.met.count(cause.as_str()),
+                    CoreStep::Unproved(tx, peer) => {
+                        assert!(
+                            self.plan.beside == Beside::Path || self.plan.proof_mistake.is_some(),
+                            "{tx}: bank {bank} closes its link, as what bank {peer} answers proves nothing"
+                        );
+                        self.met.count("link closed, nothing proved");
                     }
-                }
+                    _ => {}
+                },
                 Seen::Sent { from, message, .. } => self.sent(from, &message),
                 Seen::Answered { .. } => {}
             }
@@ -129,6 +137,10 @@ impl Simulation<'_> {
                     Outcome::Committed(time) => self.commits(at, seq, tx, digest, *time, "committed"),
                     Outcome::Aborted(..) => {
                         self.met.count("aborted after OK");
+                        assert!(
+                            self.is_refused(tx, &digest),
+                            "{tx} aborts at {at}, and nobody has refused it"
+                        );
                         let version = self.facts(tx).version(&digest).expect("somebody's bytes");
                         version.aborted = version.aborted.with(bank(at));
                         assert!(version.committed.is_empty(), "{tx} aborts at {at}, committed elsewhere");
@@ -195,6 +207,9 @@ impl Simulation<'_> {
         let version = self.facts(tx).version(digest);
         let version = version.unwrap_or_else(|| panic!("bank {at} votes OK on {tx}, nobody's bytes"));
         version.ok = version.ok.with(bank(at));
+        if self.facts(tx).versions.iter().filter(|version| !version.ok.is_empty()).count() > 1 {
+            self.met.count("OK on two bytes of one id");
+        }
     }
 
     /// The one rule: committed exactly when every named bank holds a durable OK on these bytes.
@@ -225,6 +240,9 @@ impl Simulation<'_> {
         assert!(version.aborted.is_empty(), "{tx} commits at {at}, aborted elsewhere");
         self.reads.committed(&transaction, time);
         self.unsynced[at].changed(seq, time, Some(&transaction));
+        if self.facts(tx).versions.iter().filter(|version| !version.committed.is_empty()).count() > 1 {
+            self.met.count("two bytes of one id committed");
+        }
     }
 
     /// A bank speaks of its own vote only once that is durable, and always of the same.
@@ -287,8 +305,8 @@ impl Simulation<'_> {
         if self.read_reply(at, session, &reply) {
             return;
         }
-        if let Some(number) = self.callers.remove(&session) {
-            self.caller_told(number, &reply);
+        if let Some((number, transaction)) = self.callers.remove(&session) {
+            self.caller_told(number, &transaction, &reply);
         } else {
             self.clients.replied(session, slot, reply);
         }
@@ -306,10 +324,9 @@ impl Simulation<'_> {
     }
 
     /// What a caller of EXECUTE was told must be so.
-    fn caller_told(&mut self, number: usize, reply: &Reply) {
-        let transaction = self.facts[number].versions[0].transaction.clone();
+    fn caller_told(&mut self, number: usize, transaction: &Transaction, reply: &Reply) {
         match reply {
-            Reply::Committed(tx, time, _, _) => self.told_committed(&tx.clone(), &transaction, *time),
+            Reply::Committed(tx, time, _, _) => self.told_committed(tx, transaction, *time),
             // A bank that the transaction does not name says only that it knows the id for other bytes.
             Reply::Aborted(_, _, Reason::DuplicateId, _) => {}
             Reply::Aborted(..) => self.facts[number].told.push((Some(*transaction.digest()), false)),

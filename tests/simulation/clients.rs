@@ -2,6 +2,7 @@
 
 use crate::simulation::{Simulation, bank};
 use crate::world::links::request_of;
+use crate::world::path::Liar;
 use consorcio::bank::io::{Asked, Message, Origin, SessionId};
 use consorcio::commit::coordinator::{Answer, Coordinator, Do, Event, Strategy, Verdict};
 use consorcio::ids::{BankSet, Time};
@@ -9,6 +10,7 @@ use consorcio::limits::VOTE_TIMEOUT_MS;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Sessions of clients that drive or call begin here; those below are the simulation's own.
 const FIRST_SESSION: u64 = 100;
@@ -32,6 +34,8 @@ pub struct Driver {
     connections: Vec<Option<u64>>,
     deadline_us: u64,
     pub verdict: Option<Verdict>,
+    /// Was it told what no bank said? It has no key, and believes its connections.
+    deceived: bool,
 }
 
 /// A client's connection to a bank. Either end may be gone without the other's knowing.
@@ -129,12 +133,13 @@ impl Simulation<'_> {
         if self.clients.drivers.len() >= self.weather.load {
             return self.deliver_to_clients();
         }
-        let (tx, transaction) = self.fresh();
+        let (tx, transaction) = self.fresh_or_again();
         let driver = Driver {
             coordinator: Coordinator::new(tx, transaction, Strategy::Parallel),
             connections: vec![None; self.banks()],
             deadline_us: u64::MAX,
             verdict: None,
+            deceived: false,
         };
         self.clients.next_driver += 1;
         let id = self.clients.next_driver;
@@ -180,6 +185,9 @@ impl Simulation<'_> {
         driver.deadline_us = now_us + VOTE_TIMEOUT_MS * 1_000;
         driver.verdict = Some(verdict.clone());
         let (tx, transaction) = (driver.coordinator.tx().clone(), driver.coordinator.transaction().clone());
+        if driver.deceived {
+            return self.met.count("driver deceived");
+        }
         match verdict {
             Verdict::Committed(time) => self.told_committed(&tx, &transaction, time),
             Verdict::Aborted { .. } => {
@@ -355,6 +363,43 @@ impl Simulation<'_> {
         }
     }
 
+    /// Somebody on the way changes the next line of a driver, or of a bank to it.
+    pub fn change_a_drivers_line(&mut self) {
+        if self.clients.busy.is_empty() {
+            return;
+        }
+        let (session, way) = self.clients.busy[self.random.below(self.clients.busy.len())];
+        let (ids, banks) = (self.facts.len(), self.banks());
+        let Some(connection) = self.clients.connections.get_mut(&session) else { return };
+        let random = &mut self.random;
+        let mut liar = Liar { below: &mut |bound| random.below(bound), ids, banks };
+        match (way, connection.up.front_mut(), connection.down.front_mut()) {
+            (Way::Up, Some(Up::Line(message)), _) => {
+                if let Some(other) = self.world.path.with_other_tokens(&mut liar, message) {
+                    *message = other;
+                    self.met.count("tokens of a driver changed");
+                }
+            }
+            (Way::Down, _, Some(Down::Reply(asked, reply))) => {
+                let told = self.world.path.changed(&mut liar, asked, reply).1;
+                let told = told.filter(|told| told.tx().is_none_or(|tx| *tx == asked.tx));
+                let driver = connection.driver;
+                let is_told = told.is_some();
+                if let Some(told) = told {
+                    *reply = told;
+                }
+                if let Some(driver) = driver.and_then(|id| self.clients.drivers.get_mut(&id)) {
+                    driver.deceived = true;
+                }
+                self.met.count("answer to a driver changed");
+                if !is_told {
+                    self.lose_for_client(session);
+                }
+            }
+            _ => {}
+        }
+    }
+
     pub fn lose_a_connection(&mut self) {
         let Some(session) = self.any_connection() else { return };
         match self.random.below(3) {
@@ -445,7 +490,7 @@ impl Simulation<'_> {
     }
 
     pub fn execute(&mut self) {
-        let (tx, transaction) = self.fresh();
+        let (tx, transaction) = self.fresh_or_again();
         let at = self.random.below(self.banks());
         if !transaction.banks().has(bank(at)) {
             self.met.count("execute for others");
@@ -456,8 +501,8 @@ impl Simulation<'_> {
     /// An EXECUTE; its caller may be gone before it is answered.
     pub fn call(&mut self, at: usize, request: Request) {
         let session = self.clients.fresh_session();
-        if let Some(tx) = request.tx() {
-            self.callers.insert(session, crate::facts::number(tx));
+        if let Request::Execute(tx, transaction) = &request {
+            self.callers.insert(session, (crate::facts::number(tx), Arc::clone(transaction)));
         }
         let waited_us = if self.random.chance(2) { 600_000 } else { 0 };
         self.world.request(at, SessionId(session), Origin::Client, request, waited_us);

@@ -81,6 +81,16 @@ impl Simulation<'_> {
         })
     }
 
+    /// Holds some bank that these bytes name a durable vote that refuses them for ever?
+    pub fn is_refused(&mut self, tx: &TxId, digest: &Digest) -> bool {
+        let Some(version) = self.facts(tx).version(digest) else { return false };
+        let named = version.transaction.banks();
+        let votes = &self.facts[number(tx)].votes;
+        let refuses = |vote: &OneVote| vote.verdict == Vote::No || vote.digest != Some(*digest);
+        let named = |of: usize| consorcio::ids::BankId::new(of).is_some_and(|of| named.has(of));
+        votes.iter().any(|(of, vote)| named(*of) && refuses(vote) && self.is_durable(*of, vote.seq))
+    }
+
     pub fn is_durable(&self, bank: usize, seq: Seq) -> bool {
         seq <= self.durable(bank)
     }

@@ -16,6 +16,7 @@ impl Simulation<'_> {
     pub fn heal(&mut self) {
         self.world.eager_sync = true;
         self.world.blocked.clear();
+        self.world.path.unreadable.clear();
         for at in 0..self.banks() {
             if let Some(disk) = &mut self.world.nodes[at].disk {
                 disk.works();

@@ -27,9 +27,10 @@ mod reads;
 mod shrink;
 mod simulation;
 mod transactions;
+mod way;
 
 use met::{MUST_MEET, Met};
-use plan::Plan;
+use plan::{Beside, Plan};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::Range;
@@ -38,10 +39,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use world::clocks::ClockMistake;
 use world::growth::GrowthMistake;
-use world::{MeetMistake, Mistake};
+use world::{MeetMistake, Mistake, ProofMistake};
 
 /// Seeds of one run of the tests.
 const SEEDS: u64 = 2_000;
+/// The same, of runs that have something beside.
+const SEEDS_BESIDE: u64 = 400;
 /// So many seeds must have met everything.
 const SEEDS_FOR_ALL: u64 = 300;
 
@@ -93,24 +96,24 @@ fn cpu_us() -> u64 {
     told.split(' ').next().and_then(|nanos| nanos.parse::<u64>().ok()).unwrap_or(0) / 1_000
 }
 
-#[test]
-fn whatever_happens_the_rule_holds_and_in_the_end_all_is_decided() {
+/// Runs the seeds, each as its plan says, tells what was met, and looks whether all that must be was.
+fn runs_hold(test: &str, seeds: Range<u64>, plan: impl Fn(u64) -> Plan + Sync, must_meet: &[&str]) {
     let (all, used_us) = (Mutex::new(Met::default()), AtomicU64::new(0));
-    let (seeds, began) = (seeds(SEEDS), Instant::now());
+    let began = Instant::now();
     let loud = std::env::var_os("CONSORCIO_LOUD").is_some();
     let failed = on_all_cores(seeds.clone(), |seed| {
         let began_us = cpu_us();
         let mut met = Met { wanted: loud, ..Met::default() };
-        let result = shrink::run(Plan::of(seed, None), &mut met);
+        let result = shrink::run(plan(seed), &mut met);
         met.lines.drain(..).for_each(|line| println!("{line}"));
         used_us.fetch_add(cpu_us().saturating_sub(began_us), Ordering::Relaxed);
         all.lock().unwrap().absorb(met);
         result
     });
     if let Some((seed, text)) = failed {
-        let shrunk = shrink::shrink(Plan::of(seed, None));
+        let shrunk = shrink::shrink(plan(seed));
         panic!(
-            "seed {seed}: {text}\n{shrunk}\nCONSORCIO_SEED={seed} cargo test --test simulation whatever repeats it"
+            "seed {seed}: {text}\n{shrunk}\nCONSORCIO_SEED={seed} cargo test --test simulation {test} repeats it"
         );
     }
     let met = all.into_inner().unwrap();
@@ -123,13 +126,59 @@ fn whatever_happens_the_rule_holds_and_in_the_end_all_is_decided() {
     }
     let (events, transactions) = (met.of("events"), met.of("transactions"));
     println!(
-        "{count} seeds, {transactions} transactions, {events} events in {} s; {} events a second of a core's time",
+        "{test}: {count} seeds, {transactions} transactions, {events} events in {} s; {} events a second of a core's time",
         began.elapsed().as_secs(),
         (events * 1_000_000).checked_div(used_us.into_inner()).unwrap_or(0)
     );
     if count >= SEEDS_FOR_ALL {
-        let missing: Vec<&&str> = MUST_MEET.iter().filter(|what| met.of(what) == 0).collect();
+        let missing: Vec<&&str> = must_meet.iter().filter(|what| met.of(what) == 0).collect();
         assert!(missing.is_empty(), "no run met: {missing:?}");
+    }
+}
+
+#[test]
+fn whatever_happens_the_rule_holds_and_in_the_end_all_is_decided() {
+    runs_hold("whatever", seeds(SEEDS), |seed| Plan::of(seed, None), MUST_MEET);
+}
+
+/// Somebody without the key changes, invents and repeats what is under way: it is as if nothing had come.
+#[test]
+fn somebody_on_the_way_brings_about_nothing_but_silence() {
+    let plan = |seed| Plan::beside(seed, Beside::Path, None);
+    runs_hold("somebody_on_the_way", seeds(SEEDS_BESIDE), plan, way::MUST_MEET);
+}
+
+/// Two drivers use one id for different transactions: nothing splits, and in the end nothing is in doubt.
+#[test]
+fn one_id_with_two_contents_ends_everywhere() {
+    let plan = |seed| Plan::beside(seed, Beside::Contents, None);
+    runs_hold("one_id_with_two_contents", seeds(SEEDS_BESIDE), plan, way::CONTENTS_MUST_MEET);
+}
+
+/// Each mistake in what proves an outcome is found, by one of them.
+#[test]
+fn mistakes_in_what_proves_an_outcome_are_found() {
+    let beside = |mistake: ProofMistake| match mistake {
+        ProofMistake::OtherBytesCounted
+        | ProofMistake::OtherBytesIgnored
+        | ProofMistake::FirstTokenAlone
+        | ProofMistake::NamedRefuserAlone
+        | ProofMistake::ForeignAbortIgnored => Beside::Contents,
+        ProofMistake::NumberBelieved
+        | ProofMistake::WordBelieved
+        | ProofMistake::AnswerNotProved
+        | ProofMistake::CommitNotProved
+        | ProofMistake::OwnVoteNotProved
+        | ProofMistake::UnnamedCounted
+        | ProofMistake::IdOfTheAnswer
+        | ProofMistake::OutcomeLookedFor
+        | ProofMistake::UnreadTakenForNotHeld => Beside::Path,
+    };
+    for mistake in ProofMistake::ALL {
+        are_found(&[mistake], 2_000, |seed, planted| {
+            let plan = Plan { proof_mistake: planted, ..Plan::beside(seed, beside(mistake), Some(mistake)) };
+            shrink::run(plan, &mut Met::default())
+        });
     }
 }
 

@@ -134,6 +134,8 @@ impl Simulation<'_> {
     pub fn told_from_outside(&mut self, at: usize, session: u64, reply: &Reply) {
         let (tx, committed, token) = match reply {
             Reply::Committed(tx, time, token, _) => (tx, Some(*time), token),
+            // It tells of other bytes that they are aborted, by this bank's vote on these.
+            Reply::Aborted(_, _, Reason::DuplicateId, _) => return,
             Reply::Aborted(tx, token, _, _) => (tx, None, token),
             _ => return,
         };

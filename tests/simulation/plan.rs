@@ -1,8 +1,8 @@
 //! What a run is made of, all of it following from its seed: how long, how many banks, what happens how often.
 
-use crate::world::Mistake;
 use crate::world::clocks::ClockMistake;
 use crate::world::disk::Sizes;
+use crate::world::{Mistake, ProofMistake};
 
 /// A small generator (splitmix64): the same seed gives the same run, on every machine.
 pub struct Random(pub u64);
@@ -40,13 +40,25 @@ pub struct Plan {
     pub seed: u64,
     pub mistake: Option<Mistake>,
     pub clock_mistake: Option<ClockMistake>,
+    pub proof_mistake: Option<ProofMistake>,
+    pub beside: Beside,
     /// Kinds of trouble that are left out.
     pub without: [bool; TROUBLES.len()],
     pub steps: usize,
 }
 
+/// What a run has beside all the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    Nothing,
+    /// Somebody without the key on the way: between banks, and between drivers and banks.
+    Path,
+    /// Drivers that use the id of another one for other bytes, which name the same banks, some of them, or others.
+    Contents,
+}
+
 /// Kinds of trouble, as a shrunk run may leave them out.
-pub const TROUBLES: [&str; 13] = [
+pub const TROUBLES: [&str; 14] = [
     "lies",
     "crashes",
     "lost drivers",
@@ -60,6 +72,7 @@ pub const TROUBLES: [&str; 13] = [
     "outsiders",
     "clocks",
     "time",
+    "the way",
 ];
 
 /// Every so many seeds one is long: thousands of transactions, so that histories outgrow memory and segments.
@@ -71,7 +84,22 @@ impl Plan {
     /// All of it, as the seed says.
     pub fn of(seed: u64, mistake: Option<Mistake>) -> Plan {
         let steps = if Plan::is_long(seed, mistake) { STEPS_LONG } else { STEPS };
-        Plan { seed, mistake, clock_mistake: None, without: [false; TROUBLES.len()], steps }
+        Plan {
+            seed,
+            mistake,
+            clock_mistake: None,
+            proof_mistake: None,
+            beside: Beside::Nothing,
+            without: [false; TROUBLES.len()],
+            steps,
+        }
+    }
+
+    /// The same with something beside, and perhaps a mistake in what proves an outcome.
+    pub fn beside(seed: u64, beside: Beside, mistake: Option<ProofMistake>) -> Plan {
+        let all = Plan::of(seed, None);
+        let steps = if mistake.is_some() { STEPS } else { all.steps };
+        Plan { proof_mistake: mistake, beside, steps, ..all }
     }
 
     /// The same with a mistake about clocks and cuts.
@@ -123,6 +151,8 @@ pub enum Next {
     Register,
     /// An outside coordinator says something.
     Outside,
+    /// Somebody on the way changes what is under way.
+    Tamper,
 }
 
 impl Next {
@@ -142,6 +172,7 @@ impl Next {
             Next::Register => Some("registrations"),
             Next::Outside => Some("outsiders"),
             Next::Pass => Some("time"),
+            Next::Tamper => Some("the way"),
             Next::Begin
             | Next::Execute
             | Next::Deposit
@@ -203,7 +234,7 @@ const ODDS: [(u32, Next); 21] = [
 
 impl Weather {
     pub fn of(plan: &Plan, random: &mut Random) -> Weather {
-        let long = Plan::is_long(plan.seed, plan.mistake);
+        let long = Plan::is_long(plan.seed, plan.mistake) && plan.proof_mistake.is_none();
         let load = if long { *random.of(&[30, 300]) } else { *random.of(&[3, 12, 60]) };
         let sizes = if long {
             Sizes { first_segment: 16 * 1024, segment: 128 * 1024 }
@@ -214,7 +245,8 @@ impl Weather {
         let mut odds = Vec::new();
         let mut sum = 0;
         let all = ODDS.into_iter().chain([(150, Next::Cut), (250, Next::Read)]);
-        for (odds_of, next) in all {
+        let path = (plan.beside == Beside::Path).then_some((900, Next::Tamper));
+        for (odds_of, next) in all.chain(path) {
             // Each kind of trouble has good and bad days; a long run needs peace to get far.
             let odds_of = match next.trouble() {
                 Some("time") | None => odds_of,

@@ -5,11 +5,13 @@ use crate::durable::Unsynced;
 use crate::facts::Facts;
 use crate::met::Met;
 use crate::outsiders::Outsider;
-use crate::plan::{Next, Plan, Random, Weather};
+use crate::plan::{Beside, Next, Plan, Random, Weather};
 use crate::reads::Reads;
 use crate::world::World;
 use consorcio::ids::{AccountNumber, BankId, Time};
+use consorcio::wire::transaction::Transaction;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Accounts that every bank begins with.
 pub const ACCOUNTS: usize = 3;
@@ -32,8 +34,8 @@ pub struct Simulation<'a> {
     pub outsiders: Vec<Outsider>,
     /// Accounts by bank, with their one holder.
     pub accounts: Vec<Vec<AccountNumber>>,
-    /// Callers of EXECUTE and their transaction's number, by session.
-    pub callers: BTreeMap<u64, usize>,
+    /// Callers of EXECUTE and their transaction, by session.
+    pub callers: BTreeMap<u64, (usize, Arc<Transaction>)>,
     /// When each account was opened, and with what.
     pub openings: BTreeMap<(usize, AccountNumber), (Time, i128)>,
 }
@@ -75,6 +77,8 @@ impl<'a> Simulation<'a> {
         world.forgetful = weather.forgetful;
         world.mistake = plan.mistake;
         world.clock_mistake = plan.clock_mistake;
+        world.path.mistake = plan.proof_mistake;
+        world.path.listens = plan.beside == Beside::Path;
         for node in &mut world.nodes {
             node.skew_us = random.around(1_000_000);
         }
@@ -154,6 +158,7 @@ impl<'a> Simulation<'a> {
             Next::Read => self.read(),
             Next::Register => self.register(),
             Next::Outside => self.come_from_outside(),
+            Next::Tamper => self.tamper(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The transactions that clients want: transfers, composites, cash, registers, and some that must be refused.
 
 use crate::facts::Facts;
+use crate::plan::Beside;
 use crate::simulation::{Simulation, bank, holder};
 use consorcio::ids::{AccountNumber, RegisterKey, RegisterValue, TaxId, TxId};
 use consorcio::money::Money;
@@ -97,6 +98,36 @@ impl Simulation<'_> {
     pub fn fresh(&mut self) -> (TxId, Arc<Transaction>) {
         let transaction = self.transaction();
         (self.named(&transaction), transaction)
+    }
+
+    /// The same; in some runs often other bytes under an id that is in use.
+    pub fn fresh_or_again(&mut self) -> (TxId, Arc<Transaction>) {
+        let used = self.facts.len() - 1;
+        if self.plan.beside != Beside::Contents || used == 0 || self.random.chance(50) {
+            return self.fresh();
+        }
+        let number = used - self.random.below(used.min(3));
+        let tx = TxId::new(&format!("t{number}")).unwrap();
+        if self.random.chance(25) {
+            self.met.count("the same bytes driven again");
+            let versions = &self.facts[number].versions;
+            let transaction = Arc::clone(&versions[self.random.below(versions.len())].transaction);
+            if !transaction.has_outside() {
+                return (tx, transaction);
+            }
+        }
+        let transaction = self.transaction();
+        let banks = transaction.banks();
+        let before = self.facts[number].versions[0].transaction.banks();
+        self.met.count(if before == banks {
+            "other bytes, the same banks"
+        } else if before.minus(banks) == before {
+            "other bytes, other banks"
+        } else {
+            "other bytes, some of the banks"
+        });
+        self.put_forward(&tx, &transaction);
+        (tx, transaction)
     }
 
     pub fn named(&mut self, transaction: &Arc<Transaction>) -> TxId {

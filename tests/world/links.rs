@@ -3,7 +3,7 @@
 //! On one link, in one direction, nothing overtakes. A link has two ends, and each may be gone without the other's
 //! knowing: then what goes to it is lost without a word, until silence is noticed.
 
-use super::{Around as _, FIRST_LINK, World};
+use super::{Around as _, FIRST_LINK, ProofMistake, World};
 use consorcio::bank::io::{Asked, Input, Message, Origin, SessionId};
 use consorcio::commit::founding::Meeting;
 use consorcio::ids::BankId;
@@ -116,8 +116,7 @@ impl World {
         for (from, to) in [(dialled, dialler), (dialler, dialled)] {
             let Some(core) = &self.nodes[from].core else { continue };
             for (tx, token) in core.votes_shown_to(peer(to)) {
-                let past = self.past(to, &tx);
-                self.input(to, &Input::PeerShows { peer: peer(from), tx, token, past });
+                self.show(to, from, tx, token);
             }
         }
         if self.is_up(dialler) && self.is_up(dialled) {
@@ -225,38 +224,52 @@ impl World {
 
     /// Delivers one thing that is under way; the first of its lane, whichever is named. Not where its way is blocked.
     pub fn deliver(&mut self, at: usize) -> bool {
+        match self.take_flight(at) {
+            Some(flight) => self.arrive(flight),
+            None => return false,
+        }
+        true
+    }
+
+    /// The first of the lane of this one, unless its way is blocked.
+    pub(super) fn take_flight(&mut self, at: usize) -> Option<Flight> {
         let lane = self.flights[at].lane();
         if let Some(link) = self.links.get(&lane.0) {
             let from = if lane.1 == link.dialled { link.dialler } else { link.dialled };
             if self.is_blocked(from, lane.1) {
-                return false;
+                return None;
             }
         }
         let first = self.flights.iter().position(|flight| flight.lane() == lane).unwrap_or(at);
-        let Some(flight) = self.flights.remove(first) else { return false };
+        self.flights.remove(first)
+    }
+
+    pub(super) fn arrive(&mut self, flight: Flight) {
         match flight {
             Flight::Request { to, link, message } => {
-                let asked = message.asked();
-                let slot = self.next_slot(SessionId(link));
-                if let Some(open) = self.links.get(&link)
-                    && open.ends != Ends::DialledGone
-                {
-                    if self.mistaken_teller(to, link, &message) {
-                        return true;
-                    }
-                    if let Some(open) = self.links.get_mut(&link) {
-                        open.slots.insert(slot, asked);
-                    }
-                    let request = request_of(message);
-                    self.request(to, SessionId(link), Origin::Link, request, 0);
+                let is_there = self.links.get(&link).is_some_and(|open| open.ends != Ends::DialledGone);
+                if is_there && !self.mistaken_teller(to, link, &message) {
+                    let asked = message.asked();
+                    self.arrive_request(to, link, asked, request_of(message));
                 }
             }
             Flight::Answer { to, link, asked, reply } => {
-                let Some(open) = self.links.get_mut(&link) else { return true };
+                let Some(open) = self.links.get_mut(&link) else { return };
+                let believes = self.path.mistake == Some(ProofMistake::IdOfTheAnswer);
                 let owed = open.owed.iter().position(|(owed, _)| *owed == asked);
-                open.owed.remove(owed.expect("an answer answers a question"));
-                let dialled = open.dialled;
-                self.answered(to, dialled, asked, Some(reply));
+                let is_due = believes || reply.tx().is_none_or(|tx| *tx == asked.tx);
+                match owed.filter(|_| is_due) {
+                    Some(owed) => {
+                        open.owed.remove(owed);
+                        let dialled = open.dialled;
+                        self.answered(to, dialled, asked, Some(reply));
+                    }
+                    // One to nothing, or to another question: somebody on the way has changed what was said.
+                    None => {
+                        assert!(self.path.listens, "an answer answers a question");
+                        self.cut(link);
+                    }
+                }
             }
             Flight::Met { to, link, meeting } => {
                 let ends = self.links.get(&link).map_or(to, |link| link.dialler + link.dialled - to);
@@ -264,11 +277,22 @@ impl World {
             }
             Flight::NoLink { to, peer, asked } => self.answered(to, peer, asked, None),
         }
-        true
+    }
+
+    /// A line comes to a bank over a link; its answer is one to what was asked.
+    pub(super) fn arrive_request(&mut self, to: usize, link: u64, asked: Asked, request: Request) {
+        let slot = self.next_slot(SessionId(link));
+        if let Some(open) = self.links.get_mut(&link)
+            && open.ends != Ends::DialledGone
+        {
+            open.slots.insert(slot, asked);
+            self.request(to, SessionId(link), Origin::Link, request, 0);
+        }
     }
 
     fn answered(&mut self, to: usize, from: usize, asked: Asked, reply: Option<Reply>) {
         let reply = self.mistaken_answer(to, from, &asked, reply);
+        let reply = self.mistaken_proof(to, from, &asked, reply);
         let reply = self.registers_arrive(&asked, reply);
         if self.tells_answers {
             self.seen.push(Seen::Answered { from, to, asked: asked.clone(), reply: reply.clone() });

@@ -9,6 +9,8 @@ pub mod growth;
 pub mod links;
 mod meet;
 mod mistakes;
+pub mod path;
+mod proofs;
 pub mod tell;
 
 use clocks::{ClockMistake, Followed};
@@ -17,6 +19,8 @@ use growth::Growth;
 use links::{Ends, Flight, Link};
 pub use meet::MeetMistake;
 pub use mistakes::{Around, Mistake, crashed};
+use path::Path;
+pub use proofs::ProofMistake;
 
 use consorcio::bank::io::{
     Asked, Caller, CoreStep, Input, Message, Met, Now, Origin, Outgoing, Output, Past, Sending, Seq,
@@ -138,6 +142,8 @@ pub struct World {
     pub clock_mistake: Option<ClockMistake>,
     pub growth: Growth,
     pub meet_mistake: Option<MeetMistake>,
+    /// The way between banks.
+    pub path: Path,
     /// Do banks follow their clocks as the programs do?
     follows_clocks: bool,
     /// Memory forgets every outcome as soon as its record is durable: only the journal knows it.
@@ -184,6 +190,7 @@ impl World {
             clock_mistake: None,
             growth: Growth::default(),
             meet_mistake: None,
+            path: Path::default(),
             follows_clocks: false,
             forgetful: false,
             seen: Vec::new(),
@@ -279,6 +286,7 @@ impl World {
         *slot += 1;
         let request = self.mistaken_request(bank, request);
         let request = self.mistaken_reading(bank, request);
+        let request = self.mistaken_tokens(bank, session, request);
         if let Some(reply) = self.mistaken_value(bank, &request) {
             self.seen.push(Seen::Reply { bank, caller, reply });
             return caller;
@@ -306,6 +314,16 @@ impl World {
     }
 
     pub fn input(&mut self, bank: usize, input: &Input) {
+        if !self.path.unreadable.is_empty() {
+            if let Some(input) = self.unread(bank, input) {
+                self.read(bank, &input);
+            }
+        } else {
+            self.read(bank, input);
+        }
+    }
+
+    fn read(&mut self, bank: usize, input: &Input) {
         self.read_clock(bank);
         let now = self.now(bank);
         let Some(core) = &mut self.nodes[bank].core else { return };
@@ -527,6 +545,7 @@ impl World {
         (node.replies, node.sends) = (stay, keep);
         for Outgoing { to, reply, .. } in leave {
             tell::assert_known_words(&reply);
+            self.path.hears(&reply);
             if to.session.0 < FIRST_LINK {
                 self.seen.push(Seen::Reply { bank, caller: to, reply });
             } else if let Some(link) = self.links.get_mut(&to.session.0)
@@ -546,6 +565,7 @@ impl World {
     pub fn send(&mut self, from: usize, to: usize, message: Message) {
         let asked = message.asked();
         self.asks_registers(from, to, &message);
+        self.asks_votes(from, &message);
         self.seen.push(Seen::Sent { from, to, message: message.clone() });
         match self.link(from, to) {
             Some(link) => {
