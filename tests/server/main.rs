@@ -12,6 +12,7 @@ mod growing;
 mod introduction;
 mod limits;
 mod lines;
+mod old_texts;
 mod start;
 mod strangers;
 mod unread;
