@@ -1,6 +1,7 @@
 //! The end of time, and records of older versions. What banks say to each other is told by tests/stories.
 
 mod corners;
+mod ends;
 
 use super::*;
 use crate::bank::io::{Caller, Origin, SessionId, Start};

@@ -199,6 +199,28 @@ fn a_cut_has_all_registers() {
     assert_eq!((keys, cut["next"].is_null()), (vec!["k1", "k2", "k3"], true), "{cut}");
 }
 
+/// A cut's next page begins behind the account that the page before ended with.
+#[test]
+fn a_page_of_a_cut_begins_behind_the_one_before() {
+    let mut town = town();
+    for number in ["2", "3"] {
+        town.say(&format!(r#"CLIENT {{"cpf":"1234567890{number}","name":"P","kind":"F"}}"#));
+        let account =
+            format!(r#"ACCOUNT {{"number":"{number}","holders":["1234567890{number}"],"deposit":7}}"#);
+        let told = town.say(&account);
+        assert!(matches!(told, Reply::Done(_)), "{told:?}");
+    }
+    let mut numbers = |line: &str| {
+        let cut = json(&town.say(line));
+        let number = |line: &serde_json::Value| line["number"].as_str().unwrap().to_owned();
+        cut["accounts"].as_array().unwrap().iter().map(number).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers("SNAPSHOT accounts"), ["1", "2", "3"]);
+    assert_eq!(numbers("SNAPSHOT accounts after=a:1"), ["2", "3"]);
+    assert_eq!(numbers("SNAPSHOT accounts after=a:3"), [""; 0]);
+    assert_eq!(numbers("SNAPSHOT accounts after=r:a"), [""; 0]);
+}
+
 /// Moments of the clock that no cut needs are let go.
 #[test]
 fn a_bank_that_runs_for_long_keeps_few_moments_for_cuts() {

@@ -1,0 +1,56 @@
+//! When a bank takes part with others, what it does about a session that ended, and when it is silent.
+
+use super::*;
+use crate::bank::io::{CoreStep, DoubtCause};
+use crate::commit::founding::FoundingId;
+use crate::ids::BankSet;
+use crate::limits::STEP_ITEMS_MAX;
+
+const WALL_US: i64 = 1_795_000_000_000_000;
+
+/// A bank with a new journal takes part with others only once it has met them.
+#[test]
+fn a_new_bank_is_not_introduced_until_it_met_the_others() {
+    let mut core = Core::new(identity());
+    let places = identity().places;
+    core.apply(&Record::Consortium { bank: BankId::new(0).unwrap(), places });
+    core.apply(&Record::Founded { founding: FoundingId::new([1; 16]), introduced: false });
+    assert!(!core.is_introduced());
+    core.apply(&Record::Introduced { without: BankSet::default(), knows_registers: true });
+    assert!(core.is_introduced());
+}
+
+/// A session ends with more undecided transactions than one decision may ask about: each is asked about once.
+#[test]
+fn what_a_session_leaves_is_asked_about_once_a_share_at_a_time() {
+    let mut town = Town::new(WALL_US);
+    town.input(&Input::PeerUp(BankId::new(1).unwrap()));
+    let count = STEP_ITEMS_MAX + 88;
+    for n in 0..count {
+        assert!(matches!(town.say(&format!("PREPARE t{n} {BOTH}")), Reply::Ok(..)));
+    }
+    let asked = |output: &Output| {
+        let cause = |step: &CoreStep| matches!(step, CoreStep::Doubt(_, DoubtCause::DriverGone));
+        output.steps.iter().filter(|step| cause(step)).count()
+    };
+    let mut told = vec![asked(&town.input(&Input::Closed(SessionId(1))))];
+    told.extend((0..3).map(|_| asked(&town.input(&Input::Tick))));
+    assert_eq!(told, [STEP_ITEMS_MAX, 88, 0, 0]);
+}
+
+/// A bank that forgot a promise says nothing and records nothing any more.
+#[test]
+fn a_bank_that_stopped_is_silent() {
+    let mut town = Town::new(WALL_US);
+    town.say(&format!("PREPARE t1 {BOTH}"));
+    town.core.apply(&Record::Stopped { why: "it forgot".to_owned() });
+    let records = town.journal.len();
+    for line in ["STATUS t1", "ABORT t1", &format!("PREPARE t2 {BOTH}")] {
+        let caller = Caller { session: SessionId(1), slot: 0 };
+        let (origin, request) = (Origin::Client, Request::parse(line).unwrap());
+        let input = Input::Request { caller, origin, request, waited_us: 0, past: None };
+        assert!(town.input(&input).replies.is_empty(), "{line}");
+    }
+    town.input(&Input::Closed(SessionId(1)));
+    assert_eq!(town.journal.len(), records);
+}
