@@ -178,12 +178,12 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
 
     /// When the link must be looked at again though nothing happens.
     fn next_due(&self, open: &Open, now: Instant, stop_at: Option<Instant>) -> Instant {
-        let silent = open.owes().unwrap_or(now) + self.shared.timing.silence;
+        let silent_from = open.owes().unwrap_or(now);
         if let Some(stop_at) = stop_at {
-            return silent.min(stop_at);
+            return earliest(silent_from, self.shared.timing.silence, [Some(stop_at), None]);
         }
         let tell = Some(open.tell_at).filter(|_| self.shared.knows_up_to(self.line.bank) > open.told);
-        [open.ping, tell].into_iter().flatten().fold(silent, Instant::min)
+        earliest(silent_from, self.shared.timing.silence, [open.ping, tell])
     }
 
     /// Takes what waits into the out buffer, as far as there is room.
@@ -363,6 +363,11 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
     }
 }
 
+/// The end of a silence that began at `from`, or what is due before it.
+fn earliest(from: Instant, silence: Duration, due: [Option<Instant>; 2]) -> Instant {
+    due.into_iter().flatten().fold(from + silence, Instant::min)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -385,5 +390,15 @@ mod tests {
         // Of 64 random ones some are short and some are long, but for one run in ten millions.
         let (least, most) = (first.iter().min().unwrap(), first.iter().max().unwrap());
         assert!(*least < ms(500) && *most > ms(700), "{least:?} to {most:?}");
+    }
+
+    /// A timer that is due too early makes a link look at itself without end.
+    #[test]
+    fn a_link_is_looked_at_when_something_is_due_and_not_before() {
+        let now = Instant::now();
+        let (silence, later) = (Duration::from_secs(3), |ms| Some(now + Duration::from_millis(ms)));
+        assert_eq!(earliest(now, silence, [None, None]), now + silence);
+        assert_eq!(Some(earliest(now, silence, [later(5_000), later(2_000)])), later(2_000));
+        assert_eq!(earliest(now, silence, [later(5_000), None]), now + silence);
     }
 }
