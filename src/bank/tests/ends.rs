@@ -54,3 +54,25 @@ fn a_bank_that_stopped_is_silent() {
     town.input(&Input::Closed(SessionId(1)));
     assert_eq!(town.journal.len(), records);
 }
+
+/// A journal of another machine may tell of meetings that no bank records.
+#[test]
+fn a_meeting_that_no_bank_records_is_not_admitted() {
+    let mut core = Core::new(identity());
+    let founding = FoundingId::new([1; 16]);
+    let met = |bank| Record::Met { bank: BankId::new(bank).unwrap(), founding };
+    let introduced = || Record::Introduced { without: BankSet::default(), knows_registers: true };
+    core.apply(&Record::Consortium { bank: BankId::new(0).unwrap(), places: identity().places });
+    let fault = |core: &Core, record| core.admits(&record).err().unwrap_or_default();
+    let founded = || Record::Founded { founding, introduced: false };
+    assert_eq!(fault(&core, founded()), "");
+    core.apply(&founded());
+    assert!(fault(&core, founded()).contains("a second time"));
+    assert!(fault(&core, met(0)).contains("or is this one"));
+    assert_eq!(fault(&core, met(1)), "");
+    core.apply(&met(1));
+    assert!(fault(&core, met(1)).contains("a second time"));
+    assert_eq!(fault(&core, introduced()), "");
+    core.apply(&introduced());
+    assert!(fault(&core, introduced()).contains("a second time"));
+}
