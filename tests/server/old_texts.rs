@@ -20,13 +20,13 @@ fn forge(folder: &Path, make: impl FnOnce(&mut dyn FnMut() -> Time) -> Vec<Recor
         }
         Ok(())
     });
-    assert_eq!(scanned.unwrap(), None);
-    let bank = BankId::new(0).unwrap();
+    assert_eq!(scanned.expect("it can be read"), None);
+    let bank = BankId::new(0).expect("a bank");
     let identity = Identity { bank, places: places.expect("a list"), seal: Seal::keyed([7; 32]) };
     let options = Options { threads: false, ..Options::default() };
     let mut replica = BankReplica::new(identity);
-    let disk = Arc::new(FileDisk::open(folder).unwrap());
-    let (mut appender, ..) = journal::open(disk, options, &mut replica).unwrap();
+    let disk = Arc::new(FileDisk::open(folder).expect("nobody uses it"));
+    let (mut appender, ..) = journal::open(disk, options, &mut replica).expect("a journal");
     let mut last = replica.core.clock();
     let mut time = || {
         last = Time(last.0 + 1);
@@ -36,8 +36,8 @@ fn forge(folder: &Path, make: impl FnOnce(&mut dyn FnMut() -> Time) -> Vec<Recor
     for (record, seq) in make(&mut time).iter().zip(appender.last() + 1..) {
         batch.push(seq, record);
     }
-    appender.append(&mut batch).unwrap();
-    appender.close().unwrap();
+    appender.append(&mut batch).expect("it appends");
+    appender.close().expect("it ends");
 }
 
 #[test]

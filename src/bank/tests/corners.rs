@@ -263,6 +263,8 @@ fn memory_forgets_outcomes_a_few_at_a_time() {
         left.push((known(&town.core), more));
     }
     assert_eq!(left, [(10, true), (7, true), (4, true), (2, false)]);
+    town.core.forget_outcomes(seq, 1);
+    assert_eq!(known(&town.core), 1);
 }
 
 /// What a crash would forget is in the fingerprint: two cores that will act unlike have unlike ones.

@@ -57,6 +57,8 @@ fn what_is_no_answer_ends_the_link() {
                 assert_eq!(zero.next().await, answer(1, None), "{junk}");
             }
             assert_eq!(zero.next().await, Input::PeerDown(bank(1)), "{junk}");
+            let why = zero.peers.status()[0].why.clone().unwrap_or_default();
+            assert!(!junk.starts_with("UNKNOWN") || why.ends_with("UNKNOWN t1"), "{junk}: {why}");
         }
     });
 }
