@@ -148,6 +148,14 @@ pub const HTTP_BODY_MS_MAX: u64 = 10_000;
 pub const HTTP_UNREAD_MS_MAX: u64 = 30_000;
 /// Another bank that HTTP asks over a line answers within this time.
 pub const HTTP_LINE_MS_MAX: u64 = 3_500;
+/// A request over HTTP waits so long for the bank, at most.
+pub const HTTP_ANSWER_MS_MAX: u64 = 5_000;
+/// Prometheus waits so long for the bank's figures; what is not told by then is left out.
+pub const HTTP_METRICS_MS_MAX: u64 = 1_000;
+/// A bank that does not answer within this time is not ready.
+pub const HTTP_READY_MS_MAX: u64 = 2_000;
+/// Who was answered 503 or 504 may ask again after this.
+pub const HTTP_RETRY_AFTER_S: u16 = 5;
 /// At the end of the process HTTP requests under way are answered within this time.
 pub const HTTP_SHUTDOWN_MS_MAX: u64 = 4_000;
 
@@ -259,6 +267,11 @@ const _: () = {
         "what a session tells comes before its time to be written"
     );
     assert!(HTTP_SHUTDOWN_MS_MAX > ANSWER_WITHIN_MS && HTTP_SHUTDOWN_MS_MAX < SHUTDOWN_MS_MAX);
+    assert!(
+        HTTP_ANSWER_MS_MAX
+            > ANSWER_WITHIN_MS + COMMIT_HEARD_MS_MAX + INTRODUCTION_WAIT_MS_MAX + READ_WAITS_MS_MAX,
+        "a bank that answers in time is heard"
+    );
     assert!(HTTP_LINE_MS_MAX > ANSWER_WITHIN_MS, "a bank that answers in time is heard");
     assert!(HTTP_SHUTDOWN_MS_MAX > ANSWER_WITHIN_MS + COMMIT_HEARD_MS_MAX);
     assert!(RESOLVE_AFTER_MS <= PATIENCE_MS_MAX as u64);

@@ -340,6 +340,36 @@ fn beside_a_frozen_bank_the_others_are_told_within_the_time_limit() {
     assert_eq!(cluster.stop(1), Some(0));
 }
 
+/// A bank whose process answers and whose disk does not is told as that, and not as one to be started.
+#[cfg(debug_assertions)]
+#[test]
+fn a_bank_whose_disk_hangs_is_told_with_the_cause() {
+    let mut cluster = Cluster::new(2, true);
+    cluster.start_bank(0);
+    let mut command = cluster.servidor(1);
+    command.env(support::CRASH_VARIABLE, "hang:600000@client.written");
+    let mut process = Process::start(&mut command);
+    process.expect_line("ready on");
+    wait_until("the banks are linked", || {
+        (cluster.connect(0).ask("BANKS").matches("\"online\":true").count() == 2).then_some(())
+    });
+    cluster.connect(1).send(r#"CLIENT {"cpf":"11111111111","name":"Ana","kind":"F"}"#);
+    process.expect_line("has not finished a sync for");
+    let sentence = "bank 1: its disk has not answered for ";
+    for arguments in [&["status"][..], &["ping"], &["accounts"], &["audit"], &["get"], &["pending"]] {
+        let ran = cluster.run(&[&["--timeout", "1"], arguments].concat()).expect_code(3).expect(sentence);
+        assert!(!ran.stdout.contains("is it running") && !ran.stdout.contains("offline"), "{ran:?}");
+    }
+    for arguments in [&["--timeout", "1", "status"], &["--timeout", "1", "ping"]] {
+        cluster.run(arguments).expect("disk hangs");
+        let told = cluster.json(3, arguments);
+        assert_eq!(told["error"]["code"], "disk-hangs", "{told}");
+        assert_eq!((&told["banks"][0]["online"], &told["banks"][1]["online"]), (&true.into(), &false.into()));
+    }
+    let ran = cluster.run(&["set", "1"]).expect_code(5);
+    assert!(ran.stdout.contains("bank 1 is silent (its disk has not answered for "), "{ran:?}");
+}
+
 /// Something that listens where a bank should be, and says `words` to whoever connects.
 fn no_bank(words: &'static str) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");

@@ -123,9 +123,16 @@ pub fn read<T: DeserializeOwned>(bank: BankId, json: &str) -> Result<T, Failure>
 pub fn first_failure<T>(answers: &[Answer<T>]) -> Option<Failure> {
     let mut failures = answers.iter().filter_map(|answer| answer.said.as_ref().err());
     let first = failures.next()?;
-    let Failure::NoConnection(text) = first else { return Some(first.clone()) };
-    let others = failures.filter(|other| matches!(other, Failure::NoConnection(_)));
-    Some(Failure::NoConnection(others.fold(text.clone(), |all, other| format!("{all}; {other}"))))
+    let silent = |failure: &&Failure| matches!(failure, Failure::NoConnection(_) | Failure::DiskHangs(_));
+    if !silent(&first) {
+        return Some(first.clone());
+    }
+    let all = failures.filter(silent).fold(first.to_string(), |all, other| format!("{all}; {other}"));
+    Some(if matches!(first, Failure::DiskHangs(_)) {
+        Failure::DiskHangs(all)
+    } else {
+        Failure::NoConnection(all)
+    })
 }
 
 /// A table's row for a bank that did not answer: number, address, and why.

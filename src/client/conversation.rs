@@ -1,6 +1,6 @@
 //! One connection to one bank, a line out and a line back. What is said over it is decided elsewhere.
 
-use super::failure::{Failure, no_bank, other_bank, unreachable};
+use super::failure::{Failure, disk_hangs, no_bank, other_bank, unreachable};
 use super::greeting::{Met, Welcome};
 use super::story::Story;
 use crate::crash;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// A bank that waits for a lock, or for other banks, says so after this long at most.
 const BANK_WAITS: Duration = Duration::from_millis(ANSWER_WITHIN_MS);
@@ -196,7 +196,7 @@ impl Conversation {
     /// Asks, and waits for the answer.
     ///
     /// # Errors
-    /// `NoConnection` when the bank does not answer.
+    /// `NoConnection` when the bank does not answer, `DiskHangs` where it says why.
     pub async fn ask(&mut self, request: &Request) -> Result<Reply, Failure> {
         let mut line = Vec::new();
         request.write_to(&mut line);
@@ -224,7 +224,11 @@ impl Conversation {
             Err(_) => silence(within),
         };
         self.dial.story.cut(self.bank, &why);
-        Err(Failure::NoConnection(unreachable(self.bank, &self.address, &why)))
+        let sync_ms = slow_sync_ms(self.bank, &self.address, &self.dial).await;
+        Err(sync_ms.map_or_else(
+            || Failure::NoConnection(unreachable(self.bank, &self.address, &why)),
+            |ms| disk_hangs(self.bank, ms),
+        ))
     }
 
     /// The connection, for whoever reads and writes it otherwise, once the bank has answered.
@@ -248,6 +252,38 @@ pub fn failure(bank: BankId, address: &str, error: &io::Error) -> Failure {
         }
         None => Failure::NoConnection(unreachable(bank, address, &words(error))),
     }
+}
+
+/// A bank that does not answer is asked why not, and gets this long for that.
+const WHY_WITHIN: Duration = Duration::from_millis(1_000);
+
+/// How long a bank's disk has not finished a sync, in milliseconds, where that keeps its answers: BANKS, which needs no
+/// disk, tells it.
+pub async fn slow_sync_ms(bank: BankId, address: &str, dial: &Dial) -> Option<u64> {
+    let dial = Dial { within: dial.within.min(WHY_WITHIN), ..dial.clone() };
+    let asked = async {
+        let mut conversation = Conversation::connect(bank, address, &dial).await.ok()?;
+        let mut line = Vec::new();
+        Request::Banks.write_to(&mut line);
+        conversation.send(&line).await.ok()?;
+        match conversation.next_reply().await.ok()? {
+            Reply::Done(json) => sync_ms_of(bank, &json),
+            _ => None,
+        }
+    };
+    timeout(dial.within, asked).await.ok()?
+}
+
+/// What BANKS, as `bank` answers it, tells of its own disk.
+pub fn sync_ms_of(bank: BankId, json: &str) -> Option<u64> {
+    #[derive(serde::Deserialize)]
+    struct Place {
+        bank: BankId,
+        #[serde(default)]
+        sync_ms: Option<u64>,
+    }
+    let places: Vec<Place> = serde_json::from_str(json).ok()?;
+    places.into_iter().find(|place| place.bank == bank)?.sync_ms
 }
 
 /// More than a HELLO has.

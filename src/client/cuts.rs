@@ -226,7 +226,8 @@ impl Taken {
     /// Why there is no verdict over all banks, if so: a bank that is out of reach before one that is in doubt.
     pub fn missing(&self) -> Option<Failure> {
         let failures = || self.answers.iter().filter_map(|answer| answer.said.as_ref().err());
-        let down = failures().find(|failure| matches!(failure, Failure::NoConnection(_)));
+        let silent = |failure: &&Failure| matches!(failure, Failure::NoConnection(_) | Failure::DiskHangs(_));
+        let down = failures().find(silent);
         if let Some(failure) = down.or_else(|| failures().next()) {
             return Some(match failure {
                 Failure::Refused { reason: Some(Reason::Locked), text } => {

@@ -1,5 +1,6 @@
 //! Drives one transaction: connections and time around the pure coordinator.
 
+use super::conversation::slow_sync_ms;
 use super::failure::Failure;
 use super::post::{Arrival, Post};
 use super::{Context, pause};
@@ -88,6 +89,9 @@ pub async fn drive(context: &Context, tx: TxId, transaction: Arc<Transaction>, p
     };
     drive.run().await;
     let verdict = drive.verdict.take().unwrap_or(Verdict::Unreached);
+    if matches!(verdict, Verdict::Doubt(_)) {
+        drive.ask_why_silent().await;
+    }
     Course { tx, verdict, rows: drive.rows, took: drive.took }
 }
 
@@ -225,6 +229,17 @@ impl Drive<'_> {
             | Reply::Done(_)
             | Reply::Pong
             | Reply::Bye => {}
+        }
+    }
+
+    /// Has those who were connected to and gave no vote say why, where they can.
+    async fn ask_why_silent(&mut self) {
+        for row in &mut self.rows {
+            let silent = matches!(row.standing, Standing::Asked | Standing::Silent);
+            if silent && row.reached && row.trouble.is_none() {
+                let ms = slow_sync_ms(row.bank, &row.address, &self.context.dial).await;
+                row.trouble = ms.map(|ms| format!("its disk has not answered for {} s", ms / 1_000));
+            }
         }
     }
 

@@ -15,6 +15,9 @@ pub enum Failure {
     /// A bank can't be reached, or went silent.
     #[error("{0}")]
     NoConnection(String),
+    /// A bank's process answers, and its disk does not.
+    #[error("{0}")]
+    DiskHangs(String),
     /// A bank refused.
     #[error("{text}")]
     Refused {
@@ -41,10 +44,25 @@ impl Failure {
             Failure::Own(_) => "own-error",
             Failure::Usage(_) => "usage",
             Failure::NoConnection(_) => "no-connection",
+            Failure::DiskHangs(_) => "disk-hangs",
             Failure::Refused { .. } => "refused",
             Failure::Aborted(_) => "aborted",
             Failure::Doubt(_) => "not-known-yet",
             Failure::Interrupted(_) => "interrupted",
+        }
+    }
+
+    /// A bank's state, in one word or two, where this came instead of its answer.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Failure::DiskHangs(_) => "disk hangs",
+            Failure::Own(_)
+            | Failure::Usage(_)
+            | Failure::NoConnection(_)
+            | Failure::Refused { .. }
+            | Failure::Aborted(_)
+            | Failure::Doubt(_)
+            | Failure::Interrupted(_) => "offline",
         }
     }
 
@@ -53,7 +71,7 @@ impl Failure {
         match self {
             Failure::Own(_) => 1,
             Failure::Usage(_) => 2,
-            Failure::NoConnection(_) => 3,
+            Failure::NoConnection(_) | Failure::DiskHangs(_) => 3,
             Failure::Refused { .. } | Failure::Aborted(_) => 4,
             Failure::Doubt(_) => 5,
             Failure::Interrupted(_) => 130,
@@ -67,6 +85,14 @@ pub fn unreachable(bank: BankId, address: &str, why: &str) -> String {
     format!(
         "bank {bank} at {address} can't be reached ({why}); is it running? Start it with: servidor --port {port}"
     )
+}
+
+/// What it means that a bank's disk has not finished a sync for so long.
+pub fn disk_hangs(bank: BankId, ms: u64) -> Failure {
+    Failure::DiskHangs(format!(
+        "bank {bank}: its disk has not answered for {} s; what it holds can be read again once it does",
+        ms / 1_000
+    ))
 }
 
 /// What another bank means at a bank's address, in words that say what to do; `said` are that bank's.

@@ -1,7 +1,7 @@
 //! Who is linked with whom, as each bank tells it of the links that it dials: with `status` and `ping`.
 
 use super::asking;
-use super::conversation::Conversation;
+use super::conversation::{Conversation, sync_ms_of};
 use super::failure::Failure;
 use super::ledgers::raw;
 use super::output::{Paint, Tone};
@@ -26,6 +26,8 @@ pub struct Links {
     bank: BankId,
     /// To the other places.
     others: Vec<Place>,
+    /// How long the bank's disk has not finished a sync, where that takes long.
+    pub sync_ms: Option<u64>,
     /// As the bank told it, for programs.
     pub json: Box<RawValue>,
 }
@@ -39,7 +41,8 @@ impl Links {
         let json = asking::done(bank, conversation.ask(&Request::Banks).await?)?;
         let mut others: Vec<Place> = asking::read(bank, &json)?;
         others.retain(|place| place.bank != bank);
-        Ok(Links { bank, others, json: raw(bank, &json)? })
+        let sync_ms = sync_ms_of(bank, &json);
+        Ok(Links { bank, others, sync_ms, json: raw(bank, &json)? })
     }
 
     /// `2/3`: how many of them are open.

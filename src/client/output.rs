@@ -289,6 +289,7 @@ fn is_told(shown: &Shown, failure: &Failure, form: Form) -> bool {
             Failure::Usage(why) => shown.text.contains(why),
             Failure::Own(_)
             | Failure::NoConnection(_)
+            | Failure::DiskHangs(_)
             | Failure::Refused { .. }
             | Failure::Aborted(_)
             | Failure::Doubt(_)

@@ -113,8 +113,9 @@ pub async fn status(context: &Context) -> Shown {
             context.paint.money(view.held_total),
             context.paint.money(view.balance_total),
         ],
-        Err(_) => {
-            let mut row = vec![plain(answer.bank), plain(&answer.address), (Tone::Bad, "offline".into())];
+        Err(failure) => {
+            let state = (Tone::Bad, failure.state().into());
+            let mut row = vec![plain(answer.bank), plain(&answer.address), state];
             row.resize(headings.len(), plain(""));
             row
         }

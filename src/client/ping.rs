@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::asking::{self, Answer};
-use super::failure::{Failure, unreachable};
+use super::failure::{Failure, disk_hangs, unreachable};
 use super::links::Links;
 use super::output::{ErrorPart, Shown, Tone, micros, plain};
 use crate::ids::BankId;
@@ -57,7 +57,7 @@ pub async fn ping(context: &Context, wait: Option<Duration>, bank: Option<BankId
         Err(failure) => vec![
             plain(answer.bank),
             plain(&answer.address),
-            (Tone::Bad, "offline".into()),
+            (Tone::Bad, failure.state().into()),
             plain(""),
             plain(""),
             plain(failure),
@@ -102,8 +102,8 @@ async fn until(
     let answered = timeout_at(deadline, async {
         loop {
             match once(context, bank).await {
-                // Only a bank that is not there yet may still come.
-                Err(failure @ Failure::NoConnection(_)) => last = Some(failure),
+                // Only a bank that is not there yet, or whose disk hangs, may still come.
+                Err(failure @ (Failure::NoConnection(_) | Failure::DiskHangs(_))) => last = Some(failure),
                 other => return other,
             }
             sleep(AGAIN_AFTER).await;
@@ -125,7 +125,11 @@ async fn once(context: &Context, bank: BankId) -> Result<(Duration, Links), Fail
     match conversation.ask(&Request::Ping).await? {
         Reply::Pong => {
             let took = asked.elapsed();
-            Ok((took, Links::ask(bank, &mut conversation).await?))
+            let links = Links::ask(bank, &mut conversation).await?;
+            match links.sync_ms {
+                Some(ms) => Err(disk_hangs(bank, ms)),
+                None => Ok((took, links)),
+            }
         }
         Reply::Err(reason, text) | Reply::Refused(reason, text) => Err(Failure::Refused {
             reason: Some(reason),

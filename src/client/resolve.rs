@@ -68,7 +68,7 @@ pub async fn resolve(context: &Context, tx: TxId) -> Shown {
     let (tone, sentence) = match (&failure, time) {
         (None, Some(time)) => (Tone::Good, format!("committed at {}", utc(time))),
         (None, None) => (Tone::Good, outcome.to_owned()),
-        (Some(failure @ (Failure::Doubt(_) | Failure::NoConnection(_))), _) => {
+        (Some(failure @ (Failure::Doubt(_) | Failure::NoConnection(_) | Failure::DiskHangs(_))), _) => {
             (Tone::Open, failure.to_string())
         }
         (Some(failure), _) => (Tone::Bad, failure.to_string()),
@@ -118,7 +118,7 @@ fn why_not(tx: &TxId, waiting_for: &[u8], answers: &[Answer<Reply>]) -> Option<S
 
 fn says(answer: &Answer<Reply>) -> (&'static str, Tone, String) {
     match &answer.said {
-        Err(failure) => ("offline", Tone::Bad, failure.to_string()),
+        Err(failure) => (failure.state(), Tone::Bad, failure.to_string()),
         Ok(Reply::Committed(_, time, _, _)) => ("committed", Tone::Good, utc(*time)),
         Ok(Reply::Aborted(_, token, reason, _)) => {
             let who = if token.said == Said::Aborted { "aborted at bank" } else { "bank" };
@@ -202,7 +202,7 @@ fn unknown(
             let text = format!("no bank has voted on transaction {tx}; nothing of it has happened");
             Failure::Refused { reason: None, text }
         }
-        (Some(Failure::NoConnection(why)), 1..) => Failure::NoConnection(format!(
+        (Some(Failure::NoConnection(why) | Failure::DiskHangs(why)), 1..) => Failure::NoConnection(format!(
             "none of the {heard} banks that answered has voted on transaction {tx}, and {why}"
         )),
         (Some(failure), _) => failure,

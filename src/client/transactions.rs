@@ -316,8 +316,12 @@ fn ending(tx: &TxId, verdict: &Verdict, rows: &[Row]) -> Ending {
             Ending::doubt(tx, &strangers.map(ToString::to_string).collect::<Vec<_>>().join("; "))
         }
         Verdict::Doubt(silent) => {
+            let hung = rows.iter().find(|row| silent.has(row.bank) && row.reached && row.trouble.is_some());
             let silent: Vec<String> = silent.iter().map(|bank| bank.to_string()).collect();
             let who = match silent.as_slice() {
+                [one] if let Some(Row { trouble: Some(why), .. }) = hung => {
+                    format!("bank {one} is silent ({why}) and may have voted OK")
+                }
                 [one] => format!("bank {one} is silent and may have voted OK"),
                 many => format!("banks {} are silent and may have voted OK", many.join(", ")),
             };

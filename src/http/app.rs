@@ -3,15 +3,17 @@
 //! Architecture invariant: HTTP holds no state of the bank. All that a route tells was asked of the bank for this
 //! very request, and all that it changes goes through `ask`, the same queue as a line's request.
 
+use crate::bank::io::Origin;
 use crate::fresh::IdMaker;
 use crate::http::Options;
 use crate::http::answers::{self, Page};
 use crate::http::counts::Counts;
 use crate::http::guard::bare_host;
+use crate::http::late::{Late, in_time};
 use crate::http::places::Places;
 use crate::http::problem::Problem;
 use crate::ids::{BankId, TxId};
-use crate::limits::{HTTP_STREAMS_MAX, HTTP_STREAMS_OF_HOST_MAX};
+use crate::limits::{HTTP_STREAMS_MAX, HTTP_STREAMS_OF_HOST_MAX, SLOW_SYNC_MS};
 use crate::node::ask::Asker;
 use crate::panel::texts::Lang;
 use crate::wire::Reason;
@@ -21,7 +23,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 /// What all routes share; clones are the same.
 #[derive(Debug, Clone)]
@@ -106,13 +108,20 @@ impl App {
     }
 
     /// Only one at a time may look whether something is there, and then create it.
-    pub async fn creating(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.0.creating.lock().await
+    ///
+    /// # Errors
+    /// 503 when it is not this one's turn in time.
+    pub async fn creating(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Problem> {
+        in_time(self.0.creating.lock()).await.ok_or_else(|| Problem::late(self.late(false)))
     }
 
     /// A turn at making a list of the whole bank.
-    pub async fn list_turn(&self) -> Option<OwnedSemaphorePermit> {
-        self.0.lists.clone().acquire_owned().await.ok()
+    ///
+    /// # Errors
+    /// 503 when none comes in time.
+    pub async fn list_turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = in_time(self.0.lists.clone().acquire_owned()).await;
+        turn.and_then(Result::ok).ok_or_else(|| Problem::late(self.late(false)))
     }
 
     /// A turn at reading step logs.
@@ -139,31 +148,56 @@ impl App {
         Some(StreamPlace { _permit: permit, of, all: self.0.streams_of.clone() })
     }
 
+    /// How long the data disk has not finished a sync, where that takes long.
+    pub fn slow_disk_ms(&self) -> Option<u64> {
+        self.0.options.sync_age.ms().filter(|age| *age >= SLOW_SYNC_MS)
+    }
+
+    /// What is said of a bank that does not answer in time.
+    pub fn late(&self, may_be_done: bool) -> Late {
+        Late { bank: self.bank(), disk_ms: self.slow_disk_ms(), may_be_done }
+    }
+
     /// Hands `request` to the bank, which does it whether or not anybody waits for the reply.
     ///
     /// # Errors
-    /// 503 when this process ends.
+    /// 503 when this process ends, or takes no more requests.
     pub async fn hand_over(&self, peer: SocketAddr, request: Request) -> Result<(), Problem> {
-        let handed = self.0.asker.hand_over(peer, request).await;
+        self.hand_over_as(Origin::Client, peer, request).await.map(drop)
+    }
+
+    async fn hand_over_as(
+        &self,
+        origin: Origin,
+        peer: SocketAddr,
+        request: Request,
+    ) -> Result<oneshot::Receiver<Reply>, Problem> {
+        let handed = in_time(self.0.asker.hand_over(origin, peer, request)).await;
+        let handed = handed.ok_or_else(|| Problem::late(self.late(false)))?;
         handed.ok_or_else(|| Problem::unavailable(Lang::Pt.texts().bank_ends))
     }
 
     /// The bank's reply to `request`, which is asked for the connection of `peer`.
     ///
     /// # Errors
-    /// 503 when this process ends.
+    /// 503 when this process ends, or its reply does not come in time: 504 where it may still be done.
     pub async fn ask(&self, peer: SocketAddr, request: Request) -> Result<Reply, Problem> {
-        let reply = self.0.asker.ask(peer, request).await;
-        reply.ok_or_else(|| Problem::unavailable(Lang::Pt.texts().bank_ends))
+        self.ask_as(Origin::Client, peer, request).await
     }
 
     /// The bank's reply to an outside coordinator's `request`.
     ///
     /// # Errors
-    /// 503 when this process ends.
+    /// As `ask`.
     pub async fn ask_as_outside(&self, peer: SocketAddr, request: Request) -> Result<Reply, Problem> {
-        let reply = self.0.asker.ask_as_outside(peer, request).await;
-        reply.ok_or_else(|| Problem::unavailable(Lang::Pt.texts().bank_ends))
+        self.ask_as(Origin::Outside, peer, request).await
+    }
+
+    async fn ask_as(&self, origin: Origin, peer: SocketAddr, request: Request) -> Result<Reply, Problem> {
+        let changes = changes(&request);
+        let answered = self.hand_over_as(origin, peer, request).await?;
+        let reply = in_time(answered).await.ok_or_else(|| Problem::late(self.late(changes)))?;
+        reply.map_err(|_| Problem::unavailable(Lang::Pt.texts().bank_ends))
     }
 
     /// The JSON of the bank's DONE to `request`; `refused` says what a REFUSED means.
@@ -257,6 +291,35 @@ fn host_of_streams(host: &str) -> String {
         || name.ends_with(".localhost")
         || name.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
     if is_loopback { "localhost".to_owned() } else { name }
+}
+
+/// Does it change something at the bank?
+fn changes(request: &Request) -> bool {
+    match request {
+        Request::Prepare(..)
+        | Request::Commit(..)
+        | Request::Abort(..)
+        | Request::Resolve(_)
+        | Request::Execute(..)
+        | Request::Client(_)
+        | Request::Account(_) => true,
+        Request::Status(_)
+        | Request::Clients { .. }
+        | Request::Accounts { .. }
+        | Request::Balance(_)
+        | Request::Value(_)
+        | Request::History { .. }
+        | Request::Pending { .. }
+        | Request::Snapshot { .. }
+        | Request::Banks
+        | Request::Info
+        | Request::Registers { .. }
+        | Request::Peer(_)
+        | Request::Hello(_)
+        | Request::Ping
+        | Request::Help
+        | Request::Quit => false,
+    }
 }
 
 /// A reply that no route expects.

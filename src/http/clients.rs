@@ -137,7 +137,7 @@ pub async fn create_client(State(app): State<App>, call: Call) -> Result<Respons
     };
     fields.fit("nome", client.name.check_new())?;
     fields.fit("tipo", client.kind.check_new())?;
-    let _alone = app.creating().await;
+    let _alone = app.creating().await?;
     // A client that is there as asked for is no refusal to the bank, and one to this route. Under a key it is the
     // first outcome, told again.
     let look = Request::Accounts { cpf: Some(client.cpf.clone()), after: None };
@@ -166,7 +166,7 @@ pub async fn open_account(State(app): State<App>, call: Call) -> Result<Response
     };
     let numero = given_number(account.number.to_string());
     let opened = AccountLine { numero, saldo: Reais(account.deposit), reservado: None };
-    let _alone = app.creating().await;
+    let _alone = app.creating().await?;
     let look = Request::Balance(account.number.clone());
     if call.key.is_none() && is_there(&app, call.peer, look, Reason::UnknownAccount).await? {
         return Err(Problem::refused(ACCOUNT_REFUSED, Reason::AlreadyExists));

@@ -16,6 +16,7 @@ mod fields;
 mod guard;
 mod history;
 mod key;
+mod late;
 mod lines;
 mod moves;
 mod openapi;
@@ -37,12 +38,14 @@ use crate::limits::{
     HTTP_UNREAD_MS_MAX,
 };
 use crate::node::ask::{Ask, asking};
+use crate::node::disk::SyncAge;
 use crate::steplog::StepLog;
 use app::App;
 use axum::http::HeaderValue;
 use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch as told};
 
 pub use pages::{Demo, DemoError};
@@ -62,6 +65,8 @@ pub struct Options {
     pub origins: Vec<HeaderValue>,
     /// What this bank tells of its steps.
     pub steplog: StepLog,
+    /// How long the data disk has been syncing.
+    pub sync_age: Arc<SyncAge>,
     /// Where this bank's step log is; the others' too, on one machine.
     pub log_dir: PathBuf,
     /// The demonstration whose processes the panel may act on.

@@ -8,6 +8,7 @@ use crate::http::problem::{Problem, json};
 use crate::ids::{AccountNumber, BankId, TaxId, TxId};
 use crate::limits::OPS_MAX;
 use crate::money::Money;
+use crate::panel::texts::Lang;
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
@@ -159,7 +160,11 @@ async fn execute(app: &App, call: &Call, ops: Vec<Op>, refused: &'static str) ->
         Some(key) => key.next(app, call.peer, &transaction).await?,
         None => app.fresh_id(),
     };
-    let reply = app.ask(call.peer, Request::Execute(tx.clone(), Arc::new(transaction))).await?;
+    let reply = match app.ask(call.peer, Request::Execute(tx.clone(), Arc::new(transaction))).await {
+        Err(late) if late.may_be_done() => return Ok(pending(&tx, Some(&late))),
+        Err(problem) => return Err(problem),
+        Ok(reply) => reply,
+    };
     match reply {
         Reply::Committed(tx, ..) => {
             Ok(about(json(StatusCode::OK, &serde_json::json!({ "success": true })), &tx))
@@ -168,7 +173,7 @@ async fn execute(app: &App, call: &Call, ops: Vec<Op>, refused: &'static str) ->
         Reply::Err(reason, text) => {
             Err(Problem::refused(told(refused, reason), reason).with_details(&text).about(&tx))
         }
-        Reply::Doubt(tx, _) => Ok(pending(&tx)),
+        Reply::Doubt(tx, _) => Ok(pending(&tx, None)),
         other @ (Reply::Ok(..)
         | Reply::Nok(..)
         | Reply::Unknown(_)
@@ -191,9 +196,12 @@ fn told(refused: &'static str, reason: Reason) -> &'static str {
     }
 }
 
-/// Not decided in time: 202, and where its outcome will be told.
-pub fn pending(tx: &TxId) -> Response {
-    let body = serde_json::json!({ "id": tx.as_str(), "status": "pendente" });
+/// Not decided in time: 202, where its outcome will be told, and why, where that is known.
+fn pending(tx: &TxId, late: Option<&Problem>) -> Response {
+    let mut body = serde_json::json!({ "id": tx.as_str(), "status": "pendente" });
+    if let Some(late) = late {
+        body["detalhes"] = late.words(Lang::Pt).into();
+    }
     let mut response = about(json(StatusCode::ACCEPTED, &body), tx);
     if let Ok(place) = HeaderValue::from_str(&format!("/transacoes/{tx}")) {
         response.headers_mut().insert(header::LOCATION, place);

@@ -1,6 +1,8 @@
 //! What a route says when it does not do what was asked: always JSON, in words that name the thing.
 
+use crate::http::late::Late;
 use crate::ids::TxId;
+use crate::limits::HTTP_RETRY_AFTER_S;
 use crate::panel::details::in_words;
 use crate::panel::texts::{Lang, translated};
 use crate::wire::Reason;
@@ -15,7 +17,8 @@ pub struct Problem {
     status: StatusCode,
     body: Body,
     /// The words that `detalhes` tells in Portuguese.
-    text: String,
+    text: Box<str>,
+    late: Option<Box<Late>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,16 +27,16 @@ struct Body {
     #[serde(skip_serializing_if = "Option::is_none")]
     motivo: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    detalhes: Option<String>,
+    detalhes: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
+    id: Option<Box<str>>,
 }
 
 impl Problem {
     /// Any problem.
     pub fn new(status: StatusCode, error: impl Into<Cow<'static, str>>) -> Problem {
         let body = Body { error: error.into(), motivo: None, detalhes: None, id: None };
-        Problem { status, body, text: String::new() }
+        Problem { status, body, text: Box::default(), late: None }
     }
 
     /// The request is wrong: 400, in words that name the field.
@@ -51,6 +54,18 @@ impl Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, error)
     }
 
+    /// The bank did not answer in time: 503, or 504 where it may still do what was asked.
+    pub fn late(late: Late) -> Problem {
+        let status =
+            if late.may_be_done { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::SERVICE_UNAVAILABLE };
+        Problem { late: Some(Box::new(late)), ..Problem::new(status, late.words(Lang::Pt)) }
+    }
+
+    /// Did the bank not answer in time, so that it may still do what was asked?
+    pub fn may_be_done(&self) -> bool {
+        self.late.as_ref().is_some_and(|late| late.may_be_done)
+    }
+
     /// The bank answered what this program does not expect; it names the answer.
     pub fn unexpected(what: &str) -> Problem {
         Problem::unavailable(Lang::Pt.texts().answer_unexpected).with_details(what)
@@ -64,14 +79,14 @@ impl Problem {
 
     /// With more words: a bank's, which are told in Portuguese, or the route's own.
     pub fn with_details(mut self, text: &str) -> Problem {
-        self.body.detalhes = (!text.is_empty()).then(|| in_words(Lang::Pt, text));
-        text.clone_into(&mut self.text);
+        self.body.detalhes = (!text.is_empty()).then(|| in_words(Lang::Pt, text).into());
+        self.text = text.into();
         self
     }
 
     /// With the transaction that it is about.
     pub fn about(mut self, tx: &TxId) -> Problem {
-        self.body.id = Some(tx.as_str().to_owned());
+        self.body.id = Some(tx.as_str().into());
         self
     }
 
@@ -82,6 +97,9 @@ impl Problem {
 
     /// What it says, in one text for a page.
     pub fn words(&self, lang: Lang) -> String {
+        if let Some(late) = &self.late {
+            return late.words(lang);
+        }
         let error = translated(lang, &self.body.error);
         match in_words(lang, &self.text).as_str() {
             "" => error.to_owned(),
@@ -98,7 +116,16 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        json(self.status, &self.body)
+        let mut response = json(self.status, &self.body);
+        retry_later(&mut response);
+        response
+    }
+}
+
+/// Says when to ask again, where `response` says that nothing can be told now.
+pub fn retry_later(response: &mut Response) {
+    if matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(HTTP_RETRY_AFTER_S));
     }
 }
 

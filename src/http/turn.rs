@@ -38,10 +38,9 @@ impl Turn {
     /// Waits for a turn.
     ///
     /// # Errors
-    /// 503 when this process ends.
+    /// 503 when none comes in time.
     pub async fn wait(app: &App) -> Result<Turn, Problem> {
-        let turn = app.list_turn().await.map(|permit| Turn { app: app.clone(), _permit: permit });
-        turn.ok_or_else(|| Problem::unavailable("Este banco está terminando"))
+        Ok(Turn { app: app.clone(), _permit: app.list_turn().await? })
     }
 
     /// The answer: 200, JSON, to be read on `place`. The turn ends here.

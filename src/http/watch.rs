@@ -4,6 +4,7 @@ use crate::http::answers::{Bank, Info};
 use crate::http::app::App;
 use crate::http::call::Look;
 use crate::http::problem::{Problem, json, text_of};
+use crate::limits::{HTTP_METRICS_MS_MAX, HTTP_READY_MS_MAX};
 use crate::wire::request::Request;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,9 +13,6 @@ use std::fmt::{Display, Write};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// A bank that does not answer itself within this time is not ready.
-const READY_WITHIN: Duration = Duration::from_secs(2);
-
 /// `GET /healthz`: the process answers.
 pub async fn healthz() -> Response {
     json(StatusCode::OK, &serde_json::json!({ "status": "ok" }))
@@ -22,20 +20,67 @@ pub async fn healthz() -> Response {
 
 /// `GET /readyz`: the bank itself answers, and what it answers is durable.
 pub async fn readyz(State(app): State<App>, look: Look) -> Result<Response, Problem> {
-    let late = |_| Problem::unavailable("Este banco não responde a tempo");
-    let _info: Info = timeout(READY_WITHIN, app.read(look.peer, Request::Info)).await.map_err(late)??;
+    let late = || Problem::late(app.late(false));
+    if app.slow_disk_ms().is_some() {
+        return Err(late());
+    }
+    let within = Duration::from_millis(HTTP_READY_MS_MAX);
+    let _info: Info = timeout(within, app.read(look.peer, Request::Info)).await.map_err(|_| late())??;
     Ok(json(StatusCode::OK, &serde_json::json!({ "status": "pronto" })))
 }
 
-/// `GET /metrics`
-pub async fn metrics(State(app): State<App>, look: Look) -> Result<Response, Problem> {
-    let info: Info = app.read(look.peer, Request::Info).await?;
-    let banks: Vec<Bank> = app.read(look.peer, Request::Banks).await?;
-    Ok(text_of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", told(&app, &info, &banks)))
+/// `GET /metrics`: what needs no disk always, and the bank's figures where it answers in time.
+pub async fn metrics(State(app): State<App>, look: Look) -> Response {
+    let told = match app.slow_disk_ms() {
+        Some(_) => None,
+        None => {
+            let within = Duration::from_millis(HTTP_METRICS_MS_MAX);
+            timeout(within, app.read::<Info>(look.peer, Request::Info)).await.ok().and_then(Result::ok)
+        }
+    };
+    let within = Duration::from_millis(HTTP_METRICS_MS_MAX);
+    let banks = timeout(within, app.read::<Vec<Bank>>(look.peer, Request::Banks)).await;
+    let page = page(&app, told.as_ref(), &banks.ok().and_then(Result::ok).unwrap_or_default());
+    text_of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", page)
 }
 
-fn told(app: &App, info: &Info, banks: &[Bank]) -> String {
+fn page(app: &App, info: Option<&Info>, banks: &[Bank]) -> String {
     let mut page = Page(String::new());
+    if let Some(info) = info {
+        figures(&mut page, info);
+    }
+    page.one(
+        "answered",
+        "gauge",
+        "Whether the bank told its figures for this page; without them its disk or its queue keeps it.",
+        u8::from(info.is_some()),
+    );
+    let age_ms = app.options().sync_age.ms().unwrap_or(0);
+    page.one(
+        "sync_age_seconds",
+        "gauge",
+        "Seconds since the sync of the data disk began that is under way; 0 while there is none.",
+        format_args!("{}.{:03}", age_ms / 1_000, age_ms % 1_000),
+    );
+    page.head("bank_online", "gauge", "Whether the link to a bank is open.");
+    for bank in banks {
+        page.line("bank_online", &format!("bank=\"{}\"", bank.bank), u8::from(bank.online));
+    }
+    page.head("bank_round_trip_microseconds", "gauge", "The newest round trip to a bank.");
+    for bank in banks {
+        if let Some(latency_us) = bank.latency_us {
+            page.line("bank_round_trip_microseconds", &format!("bank=\"{}\"", bank.bank), latency_us);
+        }
+    }
+    page.head("http_responses_total", "counter", "Answers over HTTP by route and status.");
+    for ((route, status), count) in app.counts().all() {
+        page.line("http_responses_total", &format!("route=\"{route}\",status=\"{status}\""), count);
+    }
+    page.0
+}
+
+/// What the bank itself tells.
+fn figures(page: &mut Page, info: &Info) {
     page.one(
         "transactions_committed_total",
         "counter",
@@ -55,21 +100,6 @@ fn told(app: &App, info: &Info, banks: &[Bank]) -> String {
     );
     page.one("incoming_centavos", "gauge", "Money that is awaited, in centavos.", info.incoming_total);
     page.one("uptime_seconds", "gauge", "Seconds since this bank was started.", info.uptime_s);
-    page.head("bank_online", "gauge", "Whether the link to a bank is open.");
-    for bank in banks {
-        page.line("bank_online", &format!("bank=\"{}\"", bank.bank), u8::from(bank.online));
-    }
-    page.head("bank_round_trip_microseconds", "gauge", "The newest round trip to a bank.");
-    for bank in banks {
-        if let Some(latency_us) = bank.latency_us {
-            page.line("bank_round_trip_microseconds", &format!("bank=\"{}\"", bank.bank), latency_us);
-        }
-    }
-    page.head("http_responses_total", "counter", "Answers over HTTP by route and status.");
-    for ((route, status), count) in app.counts().all() {
-        page.line("http_responses_total", &format!("route=\"{route}\",status=\"{status}\""), count);
-    }
-    page.0
 }
 
 /// Lines of Prometheus' text format. Names and labels are all ours, so none needs an escape.

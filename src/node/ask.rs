@@ -40,28 +40,10 @@ pub fn asking(most: usize) -> (Asker, mpsc::Receiver<Ask>) {
 }
 
 impl Asker {
-    /// The reply to `request`, which is asked for `peer`; `None` when the bank ends.
+    /// Hands `request` over, which is asked for `peer`; its reply comes out of the receiver. `None` when the bank ends.
     ///
     /// A request that was handed over is done, also when the caller does not wait for its reply.
-    pub async fn ask(&self, peer: SocketAddr, request: Request) -> Option<Reply> {
-        self.ask_as(Origin::Client, peer, request).await
-    }
-
-    /// The same for an outside coordinator: its PREPARE, and its votes by COMMIT and ABORT.
-    pub async fn ask_as_outside(&self, peer: SocketAddr, request: Request) -> Option<Reply> {
-        self.ask_as(Origin::Outside, peer, request).await
-    }
-
-    async fn ask_as(&self, origin: Origin, peer: SocketAddr, request: Request) -> Option<Reply> {
-        self.hand_over_as(origin, peer, request).await?.await.ok()
-    }
-
-    /// Hands `request` over, to be done whether or not anybody waits. `None` when the bank ends.
-    pub async fn hand_over(&self, peer: SocketAddr, request: Request) -> Option<()> {
-        self.hand_over_as(Origin::Client, peer, request).await.map(drop)
-    }
-
-    async fn hand_over_as(
+    pub async fn hand_over(
         &self,
         origin: Origin,
         peer: SocketAddr,

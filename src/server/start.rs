@@ -10,7 +10,7 @@ use crate::ids::BankId;
 use crate::journal;
 use crate::limits::{LISTEN_BACKLOG, SHUTDOWN_MS_MAX, SLOW_SYNC_MS};
 use crate::node::clock::{WallClock, machine};
-use crate::node::disk::Disk;
+use crate::node::disk::{Disk, SyncAge};
 use crate::node::inbox::{Clock, Inbox};
 use crate::node::run::{Fatal, run};
 use crate::node::writer::Writer;
@@ -265,7 +265,7 @@ impl Server {
         tokio::task::spawn_local(shared.clone().sweep());
         let telling = shared.clone();
         tokio::task::spawn_local(async move { telling.story.flush_in_time().await });
-        let http = self.start_http(&shared)?;
+        let http = self.start_http(&shared, sync_age.clone())?;
         self.tell_ready(recovered.fresh)?;
         if !unmet.is_empty() {
             shared.introduced.set(false);
@@ -325,7 +325,11 @@ impl Server {
     }
 
     /// Starts HTTP where it is asked for.
-    fn start_http(&mut self, shared: &Rc<Shared>) -> anyhow::Result<Option<http::Running>> {
+    fn start_http(
+        &mut self,
+        shared: &Rc<Shared>,
+        sync_age: Arc<SyncAge>,
+    ) -> anyhow::Result<Option<http::Running>> {
         let Some(listener) = self.http_listener.take() else { return Ok(None) };
         let address = listener.local_addr()?;
         let demo = self.options.http.demo.as_deref();
@@ -338,6 +342,7 @@ impl Server {
             hosts: self.options.http.http_host.clone(),
             origins: self.options.http.http_origin.clone(),
             steplog: self.steplog.clone(),
+            sync_age,
             log_dir: self.options.log_dir.clone(),
             demo,
             bounds: self.http_bounds.clone(),

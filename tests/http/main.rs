@@ -10,6 +10,8 @@ mod client;
 #[cfg(debug_assertions)]
 mod clocks;
 mod fresh;
+#[cfg(debug_assertions)]
+mod hanging;
 mod junk;
 mod keys;
 mod load;

@@ -32,7 +32,7 @@ pub async fn accounts(State(app): State<App>, visit: Visit) -> Response {
 
 async fn list(app: &App, visit: &Visit) -> Result<Accounts, Problem> {
     let (f, _) = visit.frame(app, Page::Accounts).await?;
-    let _turn = app.list_turn().await;
+    let _turn = app.list_turn().await?;
     let names = names(app, visit).await?;
     let search = visit.query("busca").trim().to_owned();
     let after = visit.query("depois");

@@ -39,7 +39,7 @@ pub async fn history(State(app): State<App>, visit: Visit) -> Response {
 
 async fn list(app: &App, visit: &Visit) -> Result<History, Problem> {
     let (f, info) = visit.frame(app, Page::History).await?;
-    let _turn = app.list_turn().await;
+    let _turn = app.list_turn().await?;
     let states = [TxState::Committed, TxState::Aborted, TxState::Undecided];
     let filter = states.into_iter().find(|state| state.class() == visit.query("situacao"));
     let after = TxId::new(visit.query("depois")).ok();

@@ -3,7 +3,7 @@
 use crate::http::answers::{Event, Op};
 use crate::http::app::App;
 use crate::http::pages::visit::Visit;
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, retry_later};
 use crate::money::Total;
 use crate::panel::CONTENT_SECURITY_POLICY;
 use crate::panel::frame::Page;
@@ -28,7 +28,10 @@ pub fn failed(problem: &Problem, app: &App, visit: &Visit) -> Response {
     let t = visit.t();
     let title = if problem.status() == StatusCode::NOT_FOUND { t.page_missing } else { t.went_wrong };
     let f = visit.bare_frame(app, Page::Home);
-    html(problem.status(), &Failed { f, title: title.to_owned(), words: problem.words(visit.lang) })
+    let failed = Failed { f, title: title.to_owned(), words: problem.words(visit.lang) };
+    let mut response = html(problem.status(), &failed);
+    retry_later(&mut response);
+    response
 }
 
 /// A page with this status.
