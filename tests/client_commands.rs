@@ -190,6 +190,28 @@ fn history_and_resolve_tell_what_became_of_it() {
     assert_eq!(cluster.json(4, &["resolve", "never-heard-of"])["outcome"], "unknown");
 }
 
+/// One id with two contents are two transactions, and stand in two rows.
+#[test]
+fn history_tells_transactions_that_share_an_id_apart() {
+    let cluster = with_accounts();
+    for (bank, account) in [(0, "12345-6"), (2, "78910-0")] {
+        let op = format!(r#"{{"bank":{bank},"op":"deposit","account":"{account}","amount":5}}"#);
+        let reply = cluster.connect(bank).ask(&format!(r#"EXECUTE same {{"ops":[{op}]}}"#));
+        assert!(reply.starts_with("COMMITTED same"), "{reply}");
+    }
+    // One transaction of two banks is one row, also where one of them was asked to refuse it before it knew it.
+    let refused = [&["transfer", "--from", "0/12345-6=99999", "--to", "2/78910-0", "--tx", "much"][..]];
+    refused.iter().for_each(|arguments| drop(cluster.run(arguments).expect_code(4)));
+    cluster.connect(1).ask("ABORT much");
+    let ran = cluster.run(&["history"]).expect_code(0);
+    let rows = |id: &str| -> Vec<&str> { ran.stdout.lines().filter(|line| line.contains(id)).collect() };
+    let same = rows(" same ");
+    assert_eq!(same.len(), 2, "{ran:?}");
+    assert!(same.iter().any(|row| row.contains("0/12345-6 deposit")), "{ran:?}");
+    assert!(same.iter().any(|row| row.contains("2/78910-0 deposit")), "{ran:?}");
+    assert_eq!(rows(" much ").len(), 1, "{ran:?}");
+}
+
 #[test]
 fn what_makes_no_sense_is_refused_before_anything_is_sent() {
     let cluster = Cluster::start(1);

@@ -239,7 +239,7 @@ struct HistoryView {
 }
 
 /// An operation as banks tell it; what it has not is empty.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Deserialize)]
 pub struct OpView {
     /// Where.
     pub bank: u8,
@@ -248,6 +248,9 @@ pub struct OpView {
     /// The account.
     #[serde(default)]
     pub account: String,
+    /// The holder that was named.
+    #[serde(default)]
+    pub cpf: String,
     /// The amount in centavos.
     #[serde(default)]
     pub amount: i64,
@@ -315,13 +318,7 @@ pub async fn history(context: &Context, count: usize, bank: Option<BankId>) -> S
             items.truncate(count);
         }
     }
-    // A transaction stands in one row, with all banks that told the same of it.
-    let mut merged: BTreeMap<(String, String), (HistoryView, Vec<BankId>)> = BTreeMap::new();
-    for (bank, view) in views::<HistoryView>(&answers) {
-        let place = merged.entry((view.tx.clone(), view.outcome.clone()));
-        place.or_insert_with(|| (view, Vec::new())).1.push(bank);
-    }
-    let mut newest: Vec<_> = merged.into_values().collect();
+    let mut newest = merged(views::<HistoryView>(&answers));
     newest.sort_by_key(|(view, _)| std::cmp::Reverse(view.time));
     newest.truncate(count);
     let rows = newest.into_iter().map(|(view, banks)| {
@@ -340,6 +337,28 @@ pub async fn history(context: &Context, count: usize, bank: Option<BankId>) -> S
     let mut text = context.paint.table(&headings, &[], rows.collect());
     text.push_str(&asking::silent_lines(context, &answers));
     Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))
+}
+
+/// A transaction stands in one row, with all banks that told the same of it: the same operations, which are at the
+/// same banks, and the same outcome. Other operations under its id are another transaction; a bank that was asked to
+/// refuse before it knew them tells none.
+fn merged(told: impl Iterator<Item = (BankId, HistoryView)>) -> Vec<(HistoryView, Vec<BankId>)> {
+    let mut of: BTreeMap<(String, String), Vec<(HistoryView, Vec<BankId>)>> = BTreeMap::new();
+    for (bank, view) in told {
+        let same_id = of.entry((view.tx.clone(), view.outcome.clone())).or_default();
+        let is_same = |known: &HistoryView| match (&known.ops, &view.ops) {
+            (Some(known), Some(told)) => known == told,
+            (None, _) | (_, None) => true,
+        };
+        match same_id.iter_mut().find(|(known, _)| is_same(known)) {
+            Some((known, banks)) => {
+                known.ops = known.ops.take().or(view.ops);
+                banks.push(bank);
+            }
+            None => same_id.push((view, vec![bank])),
+        }
+    }
+    of.into_values().flatten().collect()
 }
 
 fn after_tx(after: Option<&str>) -> Result<Option<TxId>, Failure> {

@@ -86,7 +86,8 @@ impl Pass {
         headers.entry(header::CACHE_CONTROL).or_insert(value("no-store"));
         if let Some(origin) = self.origin {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, value("x-transacao, location"));
+            headers
+                .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, value("x-transacao, location, retry-after"));
         }
         headers.append(header::VARY, value("origin"));
     }

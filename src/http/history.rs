@@ -1,16 +1,18 @@
 //! What became of transactions: all that this bank remembers, those that are undecided, and a single one.
 
+use crate::commit::token::Digest;
 use crate::http::answers::{Event, Info, Op, Page, Pending, read_page};
 use crate::http::app::{App, unforeseen};
 use crate::http::call::Look;
 use crate::http::fields::{TX_RULE, given_number};
 use crate::http::key::Key;
 use crate::http::lines;
+use crate::http::moves::about;
 use crate::http::problem::{Problem, json};
 use crate::http::reais::Reais;
 use crate::http::timeline;
 use crate::http::turn::Turn;
-use crate::ids::{Time, TxId};
+use crate::ids::{BankId, Time, TxId};
 use crate::limits::{HTTP_PENDING_PAGE_MAX, TX_ID_BYTES_MAX};
 use crate::money::Money;
 use crate::panel::details;
@@ -282,10 +284,27 @@ struct Outcome {
     /// The bank that refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     banco: Option<u8>,
+    /// The transactions that have this id, where it is used for several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transacoes: Option<Vec<End>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     participantes: Option<Vec<Participante>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     passos: Option<Vec<Passo>>,
+}
+
+/// What became of one of the transactions that share an id.
+#[derive(Serialize)]
+struct End {
+    /// Of its bytes.
+    digest: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    motivo: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detalhes: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tempo_us: Option<Time>,
 }
 
 /// A line of some node's step log.
@@ -308,54 +327,128 @@ pub async fn transaction(
     let given = path.map(|Path(given)| given).unwrap_or_default();
     // It may also be the key that the transaction was asked for under.
     let tx = Key::new(given.as_bytes()).newest(&app, look.peer).await?;
-    let mut outcome = outcome(&app, look.peer, &tx).await?;
-    if uri.query() != Some("resumo") {
-        details(&app, look.peer, &tx, &mut outcome).await?;
-    }
-    Ok(json(StatusCode::OK, &outcome))
+    let told = async {
+        let mut outcome = outcome(&app, look.peer, &tx).await?;
+        // Operations and steps are those of one transaction.
+        if uri.query() != Some("resumo") && outcome.transacoes.is_none() {
+            details(&app, look.peer, &tx, &mut outcome).await?;
+        }
+        Ok(about(json(StatusCode::OK, &outcome), &tx))
+    };
+    told.await.map_err(|problem: Problem| problem.under(&tx))
 }
 
 async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Outcome, Problem> {
     let own = app.ask(peer, Request::Status(tx.clone())).await?;
-    let holds_ok = matches!(own, Reply::Ok(..) | Reply::Committed(..) | Reply::Aborted(_, _, _, Some(_)));
-    // A bank that holds no OK may only have driven it, or refused an id whose bytes do not name it.
-    let mut said =
-        if holds_ok { Vec::new() } else { lines::ask_others(app, &Request::Status(tx.clone())).await };
+    // A bank that holds no vote on any bytes may only have driven it, or refused the id before its bytes came.
+    let mut said = if voted_on_bytes(app.bank(), &own) {
+        Vec::new()
+    } else {
+        lines::ask_others(app, &Request::Status(tx.clone())).await
+    };
+    let is_undecided_here = matches!(own, Reply::Ok(..));
     said.push((app.bank(), Some(own)));
-    let outcome = |status| Outcome {
-        id: tx.to_string(),
-        status,
-        motivo: None,
-        detalhes: None,
-        tempo_us: None,
-        banco: None,
-        participantes: None,
-        passos: None,
+    let claim = claimed(app.bank(), &said);
+    let is_decided = match &claim {
+        Claim::Committed(_) | Claim::Aborted(_) | Claim::Several(_) => true,
+        Claim::Undecided | Claim::NotKnown(_) | Claim::Unknown => is_undecided_here,
     };
-    let aborted = |refusal: Refusal| Outcome {
-        motivo: Some(refusal.reason.as_str()),
-        detalhes: Some(in_words(refusal.reason).to_owned()),
-        tempo_us: Some(refusal.time),
-        ..outcome("abortada")
+    // Whoever drove it without a part in it recorded what was proved to it, and STATUS does not tell that.
+    if !is_decided && let Some(outcome) = driven(app, peer, tx).await? {
+        return Ok(outcome);
+    }
+    if claim == Claim::Unknown {
+        let error = "Transação desconhecida: nenhum banco que responde votou nela";
+        return Err(Problem::new(StatusCode::NOT_FOUND, error).about(tx));
+    }
+    Ok(Outcome::of(tx, &claim))
+}
+
+/// What `said`, every bank's reply to STATUS, claims of an id. This bank goes by its own vote, where it has one on bytes.
+pub fn claimed(own: BankId, said: &[(BankId, Option<Reply>)]) -> Claim {
+    let decides = |bank: BankId, reply: Option<&Reply>| {
+        bank == own && reply.is_some_and(|reply| voted_on_bytes(own, reply))
     };
-    match claims::claim(said.iter().map(|(bank, reply)| (*bank, reply.as_ref()))) {
-        Claim::Committed(time) => Ok(Outcome { tempo_us: Some(time), ..outcome("completada") }),
-        Claim::Aborted(refusal) => Ok(aborted(refusal)),
-        Claim::Undecided => Ok(outcome("pendente")),
-        // A bank refused the id, and another, which is silent, may hold OK on bytes that do not name it.
-        Claim::NotKnown(_) => Ok(Outcome {
-            detalhes: Some("resultado desconhecido: nem todos os bancos respondem".to_owned()),
-            ..outcome("pendente")
-        }),
-        Claim::Several(_) => Ok(Outcome {
-            motivo: Some(Reason::DuplicateId.as_str()),
-            detalhes: Some("este id é de mais de uma transação, com resultados próprios".to_owned()),
-            ..outcome("pendente")
-        }),
-        Claim::Unknown => {
-            let error = "Transação desconhecida: nenhum banco que responde votou nela";
-            Err(Problem::new(StatusCode::NOT_FOUND, error).about(tx))
+    let own_vote = said.iter().find(|(bank, reply)| decides(*bank, reply.as_ref()));
+    let counted = own_vote.map_or(said, std::slice::from_ref);
+    claims::claim(counted.iter().map(|(bank, reply)| (*bank, reply.as_ref())))
+}
+
+/// Does `reply`, this bank's own to STATUS, tell of a vote on the bytes of a transaction that names it?
+fn voted_on_bytes(own: BankId, reply: &Reply) -> bool {
+    match reply {
+        Reply::Ok(..) | Reply::Committed(..) | Reply::Aborted(_, _, _, Some(_)) => true,
+        Reply::Aborted(_, token, _, None) => token.bank == own && token.digest.is_some(),
+        Reply::Nok(..)
+        | Reply::Doubt(..)
+        | Reply::Unknown(_)
+        | Reply::Done(_)
+        | Reply::Refused(..)
+        | Reply::Err(..)
+        | Reply::Pong
+        | Reply::Bye => false,
+    }
+}
+
+/// The outcome of `tx` that this bank recorded as its driver.
+async fn driven(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Option<Outcome>, Problem> {
+    let mut events = events(app, peer).await?.into_iter();
+    let Some(event) = events.find(|event| event.tx == tx.as_str() && event.driven) else { return Ok(None) };
+    let known = Outcome { tempo_us: Some(Time(event.time)), ..Outcome::new(tx, "completada") };
+    if event.outcome == "committed" {
+        return Ok(Some(known));
+    }
+    let reason = event.reason.as_deref().and_then(Reason::parse);
+    let motivo = reason.map(Reason::as_str);
+    let detalhes = reason.map(|reason| refusal(reason, &event.text));
+    Ok(Some(Outcome { status: "abortada", motivo, detalhes, banco: event.by, ..known }))
+}
+
+impl Outcome {
+    fn new(tx: &TxId, status: &'static str) -> Outcome {
+        Outcome {
+            id: tx.to_string(),
+            status,
+            motivo: None,
+            detalhes: None,
+            tempo_us: None,
+            banco: None,
+            transacoes: None,
+            participantes: None,
+            passos: None,
         }
+    }
+
+    fn of(tx: &TxId, claim: &Claim) -> Outcome {
+        let new = |status| Outcome::new(tx, status);
+        match claim {
+            Claim::Committed(time) => Outcome { tempo_us: Some(*time), ..new("completada") },
+            Claim::Aborted(Refusal { reason, time, .. }) => Outcome {
+                motivo: Some(reason.as_str()),
+                detalhes: Some(in_words(*reason).to_owned()),
+                tempo_us: Some(*time),
+                ..new("abortada")
+            },
+            Claim::Undecided | Claim::Unknown => new("pendente"),
+            // A bank refused the id, and another, which is silent, may hold OK on bytes that do not name it.
+            Claim::NotKnown(_) => Outcome {
+                detalhes: Some("resultado desconhecido: nem todos os bancos respondem".to_owned()),
+                ..new("pendente")
+            },
+            Claim::Several(ends) => Outcome {
+                motivo: Some(Reason::DuplicateId.as_str()),
+                detalhes: Some("este id é de mais de uma transação, com resultados próprios".to_owned()),
+                transacoes: Some(ends.iter().map(|(digest, end)| End::of(tx, digest, end)).collect()),
+                ..new("varias")
+            },
+        }
+    }
+}
+
+impl End {
+    fn of(tx: &TxId, digest: &Digest, claim: &Claim) -> End {
+        let Outcome { status, motivo, detalhes, tempo_us, .. } = Outcome::of(tx, claim);
+        End { digest: format!("{digest:?}"), status, motivo, detalhes, tempo_us }
     }
 }
 

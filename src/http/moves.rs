@@ -34,17 +34,25 @@ pub const CREDIT_REFUSED: &str = "Crédito falhou";
 
 /// `POST /depositar`
 pub async fn deposit(State(app): State<App>, call: Call) -> Result<Response, Problem> {
-    cash(&app, &call, Flow::Deposit, DEPOSIT_REFUSED).await
+    under_key(&call, cash(&app, &call, Flow::Deposit, DEPOSIT_REFUSED).await)
 }
 
 /// `POST /sacar`
 pub async fn withdraw(State(app): State<App>, call: Call) -> Result<Response, Problem> {
-    cash(&app, &call, Flow::Withdraw, WITHDRAW_REFUSED).await
+    under_key(&call, cash(&app, &call, Flow::Withdraw, WITHDRAW_REFUSED).await)
 }
 
 /// `POST /creditar`: to the books a deposit, whatever outside coordinator brings it.
 pub async fn credit(State(app): State<App>, call: Call) -> Result<Response, Problem> {
-    cash(&app, &call, Flow::Deposit, CREDIT_REFUSED).await
+    under_key(&call, cash(&app, &call, Flow::Deposit, CREDIT_REFUSED).await)
+}
+
+/// A refusal tells the id that its request was given, also where nothing was begun under it.
+fn under_key(call: &Call, answer: Result<Response, Problem>) -> Result<Response, Problem> {
+    answer.map_err(|problem| match &call.key {
+        Some(key) => problem.under(key.first()),
+        None => problem,
+    })
 }
 
 async fn cash(app: &App, call: &Call, flow: Flow, refused: &'static str) -> Result<Response, Problem> {
@@ -56,19 +64,26 @@ async fn cash(app: &App, call: &Call, flow: Flow, refused: &'static str) -> Resu
 
 /// `POST /transferir`: from one account of this bank to another.
 pub async fn transfer(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+    under_key(&call, between_two(&app, &call).await)
+}
+
+async fn between_two(app: &App, call: &Call) -> Result<Response, Problem> {
     let fields = call.fields()?;
     let from = Holder::read(&fields, app.bank(), "cpf_origem", "numero_origem")?;
     let to = Holder::read(&fields, app.bank(), "cpf_destino", "numero_destino")?;
     let amount = fields.amount("valor")?;
     let ops = vec![from.op(Flow::Debit, amount), to.op(Flow::Credit, amount)];
-    execute(&app, &call, ops, TRANSFER_REFUSED).await
+    execute(app, call, ops, TRANSFER_REFUSED).await
 }
 
 /// `POST /transferencia_composta`: from accounts of any banks to the last one named.
 pub async fn composite(State(app): State<App>, call: Call) -> Result<Response, Problem> {
-    let fields = call.fields()?;
-    let ops = composite_ops(&app, &fields)?;
-    execute(&app, &call, ops, COMPOSITE_REFUSED).await
+    let ops = call.fields().and_then(|fields| composite_ops(&app, &fields));
+    let answer = match ops {
+        Ok(ops) => execute(&app, &call, ops, COMPOSITE_REFUSED).await,
+        Err(problem) => Err(problem),
+    };
+    under_key(&call, answer)
 }
 
 /// The operations of a composite. A source that gives nothing is checked as far as its text goes, and left out.

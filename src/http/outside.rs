@@ -24,12 +24,12 @@ use std::sync::Arc;
 pub async fn prepare(State(app): State<App>, call: Call) -> Result<Response, Problem> {
     let fields = call.fields()?;
     let tx = id(&call, &fields)?;
-    let ops = held_here(&app, &fields)?;
+    let ops = held_here(&app, &fields).map_err(|problem| problem.under(&tx))?;
     let transaction = match Transaction::with_outside(app.bank(), ops) {
         Ok(transaction) => Arc::new(transaction),
         Err(fault) => return Ok(answer("prepared", Err(Some(fault.reason)), &tx)),
     };
-    let reply = app.ask_as_outside(call.peer, Request::Prepare(tx.clone(), transaction)).await?;
+    let reply = ask(&app, &call, &tx, Request::Prepare(tx.clone(), transaction)).await?;
     let voted = match reply {
         Reply::Ok(..) => Ok(()),
         Reply::Nok(_, _, reason, _) | Reply::Err(reason, _) => Err(Some(reason)),
@@ -48,7 +48,7 @@ pub async fn prepare(State(app): State<App>, call: Call) -> Result<Response, Pro
 /// `POST /commit`
 pub async fn commit(State(app): State<App>, call: Call) -> Result<Response, Problem> {
     let tx = id(&call, &call.fields()?)?;
-    let reply = app.ask_as_outside(call.peer, Request::Commit(tx.clone(), Vec::new())).await?;
+    let reply = ask(&app, &call, &tx, Request::Commit(tx.clone(), Vec::new())).await?;
     let committed = match reply {
         Reply::Committed(..) => Ok(()),
         Reply::Aborted(_, _, reason, _) | Reply::Err(reason, _) => Err(Some(reason)),
@@ -68,7 +68,7 @@ pub async fn commit(State(app): State<App>, call: Call) -> Result<Response, Prob
 /// `POST /abort`. Who took part is told, and not needed.
 pub async fn abort(State(app): State<App>, call: Call) -> Result<Response, Problem> {
     let tx = id(&call, &call.fields()?)?;
-    let reply = app.ask_as_outside(call.peer, Request::Abort(tx.clone(), None)).await?;
+    let reply = ask(&app, &call, &tx, Request::Abort(tx.clone(), None)).await?;
     let aborted = match reply {
         Reply::Aborted(..) => Ok(()),
         Reply::Err(reason, _) => Err(Some(reason)),
@@ -84,11 +84,18 @@ pub async fn abort(State(app): State<App>, call: Call) -> Result<Response, Probl
     Ok(answer("aborted", aborted, &tx))
 }
 
+/// The bank's reply to the coordinator; where there is none, the answer tells the id.
+async fn ask(app: &App, call: &Call, tx: &TxId, request: Request) -> Result<Reply, Problem> {
+    app.ask_as_outside(call.peer, request).await.map_err(|problem| problem.under(tx))
+}
+
 /// The transaction's id; a key beside it must be the same.
 fn id(call: &Call, fields: &Fields<'_>) -> Result<TxId, Problem> {
     let tx = fields.tx("id")?;
     match &call.key {
-        Some(key) if *key.first() != tx => Err(fields.wrong("id", "difere do cabeçalho `Idempotency-Key`")),
+        Some(key) if *key.first() != tx => {
+            Err(fields.wrong("id", "difere do cabeçalho `Idempotency-Key`").under(&tx))
+        }
         Some(_) | None => Ok(tx),
     }
 }

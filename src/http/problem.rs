@@ -1,6 +1,7 @@
 //! What a route says when it does not do what was asked: always JSON, in words that name the thing.
 
 use crate::http::late::Late;
+use crate::http::moves::about;
 use crate::ids::TxId;
 use crate::limits::HTTP_RETRY_AFTER_S;
 use crate::panel::details::in_words;
@@ -19,6 +20,8 @@ pub struct Problem {
     /// The words that `detalhes` tells in Portuguese.
     text: Box<str>,
     late: Option<Box<Late>>,
+    /// The id that the request was given.
+    tx: Option<Box<TxId>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,7 +39,7 @@ impl Problem {
     /// Any problem.
     pub fn new(status: StatusCode, error: impl Into<Cow<'static, str>>) -> Problem {
         let body = Body { error: error.into(), motivo: None, detalhes: None, id: None };
-        Problem { status, body, text: Box::default(), late: None }
+        Problem { status, body, text: Box::default(), late: None, tx: None }
     }
 
     /// The request is wrong: 400, in words that name the field.
@@ -87,6 +90,13 @@ impl Problem {
     /// With the transaction that it is about.
     pub fn about(mut self, tx: &TxId) -> Problem {
         self.body.id = Some(tx.as_str().into());
+        self.tx = Some(Box::new(tx.clone()));
+        self
+    }
+
+    /// The request was given this id, whatever came of it.
+    pub fn under(mut self, tx: &TxId) -> Problem {
+        self.tx.get_or_insert_with(|| Box::new(tx.clone()));
         self
     }
 
@@ -118,7 +128,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = json(self.status, &self.body);
         retry_later(&mut response);
-        response
+        match &self.tx {
+            Some(tx) => about(response, tx),
+            None => response,
+        }
     }
 }
 

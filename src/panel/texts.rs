@@ -246,6 +246,7 @@ texts! {
     question_refused: "O banco recusou a consulta" / "The bank refused the question";
     answer_unexpected: "O banco respondeu algo que não era esperado" / "The bank answered what was not expected";
     no_such_account: "Conta não encontrada" / "There is no such account at this bank";
+    several: "Este id é de mais de uma transação, com resultados próprios:" / "This id stands for more than one transaction, each with its own outcome:";
     no_such_id: "Este identificador não é de transação" / "This is no transaction's id";
     no_demo: "Este consórcio não é uma demonstração (--demo)" / "This consortium is no demonstration (--demo)";
     not_in_demo: "não faz parte desta demonstração" / "takes no part in this demonstration";

@@ -182,3 +182,88 @@ fn an_unknown_transaction_is_told_so() {
     http.get("/transacoes/n%20a").is_error(404, "desconhecida");
     http.get(&format!("/transacoes/{}", "x".repeat(65))).is_error(404, "desconhecida");
 }
+
+/// One id may stand for different transactions at different banks; neither is shown as the only one.
+#[test]
+fn an_id_of_different_transactions_is_told_as_that() {
+    let town = Town::start(3);
+    town.open(0, ANA, "1", "10");
+    town.open(1, BIA, "2", "0");
+    for (bank, account, amount) in [(0, "1", 5), (1, "2", 7)] {
+        let op = format!(r#"{{"bank":{bank},"op":"deposit","account":"{account}","amount":{amount}}}"#);
+        let reply = town.cluster.connect(bank).ask(&format!(r#"EXECUTE same {{"ops":[{op}]}}"#));
+        assert!(reply.starts_with("COMMITTED same"), "{reply}");
+    }
+    let answer = town.connect(2).get("/transacoes/same");
+    assert_eq!(answer.header("x-transacao"), Some("same"));
+    let told = answer.json();
+    assert_eq!((&told["status"], &told["motivo"]), (&"varias".into(), &"duplicate-id".into()), "{told}");
+    let ends = told["transacoes"].as_array().expect("a list");
+    assert_eq!(ends.len(), 2, "{told}");
+    assert_ne!(ends[0]["digest"], ends[1]["digest"]);
+    assert!(ends.iter().all(|end| end["status"] == "completada" && end["tempo_us"].is_u64()), "{told}");
+    assert!(told.get("participantes").is_none() && told.get("tempo_us").is_none(), "{told}");
+    let page = town.connect(2).get("/painel/transacoes/same").body;
+    assert!(page.contains("mais de uma transação") && page.matches("… Completada").count() == 2, "{page}");
+    assert!(!page.contains("R$ 0,05") && !page.contains("R$ 0,07"), "of neither: {page}");
+    // A bank that took part tells its own.
+    let own = town.connect(1).get("/transacoes/same").json();
+    assert_eq!(
+        (&own["status"], &own["participantes"][0]["valor"]),
+        (&"completada".into(), &0.07.into()),
+        "{own}"
+    );
+}
+
+/// An abort that the driving bank recorded stays one while a bank that the transaction names is down.
+#[test]
+fn an_abort_is_told_while_a_named_bank_is_down() {
+    let mut town = Town::start(3);
+    town.open(0, ANA, "1", "10");
+    town.open(1, BIA, "2", "0");
+    town.cluster.kill(1);
+    // Bank 0 takes part and votes last; bank 2 takes no part.
+    for (driver, id) in [(0, "down-0"), (2, "down-2")] {
+        let mut http = town.connect(driver);
+        let refused = http.post_as(id, "/transferencia_composta", FROM_0_TO_1);
+        refused.is_error(400, "falhou");
+        for path in [format!("/transacoes/{id}"), format!("/transacoes/{id}?resumo")] {
+            let told = http.get(&path).json();
+            assert_eq!(told["status"], "abortada", "bank {driver}: {told}, after {refused:?}");
+            assert_eq!(told["motivo"], refused.json()["motivo"], "{told}");
+            assert!(told["tempo_us"].is_u64(), "{told}");
+        }
+    }
+    let page = town.connect(0).get("/painel/transacoes/down-0").body;
+    assert!(page.contains("Abortada"), "{page}");
+}
+
+/// Whoever named an id, or was given one, finds it in each answer.
+#[test]
+fn each_answer_to_a_request_with_an_id_carries_it() {
+    let town = Town::start(2);
+    town.open(0, ANA, "1", "10");
+    let mut http = town.connect(0);
+    let mut check = |path: &str, body: &str, status: u16, id: &str| {
+        let answer = http.post_as("x-1", path, body);
+        assert_eq!(
+            (answer.status, answer.header("x-transacao")),
+            (status, Some(id)),
+            "{path} {body}: {answer:?}"
+        );
+    };
+    let route = "/depositar";
+    check(route, r#"{"cpf":"11111111111","numero":"1","valor":0.001}"#, 400, "x-1");
+    check(route, r#"{"cpf":"11111111111","numero":"1"}"#, 400, "x-1");
+    check(route, "{", 400, "x-1");
+    check("/transferir", r#"{"cpf_origem":"11111111111"}"#, 400, "x-1");
+    check("/transferencia_composta", r#"{"participantes":[]}"#, 400, "x-1");
+    check("/prepare", r#"{"id":"x-1","participantes":[{"banco":7}]}"#, 400, "x-1");
+    check("/prepare", r#"{"id":"x-2","participantes":[]}"#, 400, "x-2");
+    check(route, r#"{"cpf":"11111111111","numero":"9","valor":1}"#, 400, "x-1");
+    check("/commit", r#"{"id":"x-1"}"#, 400, "x-1");
+    let made = http.post(route, r#"{"cpf":"11111111111","numero":"9","valor":1}"#);
+    assert_eq!((made.status, made.header("x-transacao")), (400, made.json()["id"].as_str()));
+    assert_eq!(http.get("/transacoes/nada").header("x-transacao"), Some("nada"));
+    assert_eq!(http.get("/transacoes/x-1").header("x-transacao"), Some("x-1"));
+}

@@ -1,9 +1,10 @@
 //! Histórico: outcomes with their filter and pages; and one transaction with participants, votes and timeline.
 
+use crate::commit::token::Digest;
 use crate::http::answers::{Event, Op, Pending, read_page};
 use crate::http::app::{App, unforeseen};
 use crate::http::clients::key;
-use crate::http::history::{pending_one, pending_page};
+use crate::http::history::{claimed, pending_one, pending_page};
 use crate::http::lines;
 use crate::http::pages::home::pending_row;
 use crate::http::pages::show::{event_row, legs, moved, page, summary, takes, when};
@@ -19,6 +20,7 @@ use crate::panel::pages::{History, Transaction};
 use crate::panel::texts::{Texts, reason_words};
 use crate::panel::views::{State as TxState, TxRow, VoteView};
 use crate::trace::{Look, Timeline, duration};
+use crate::wire::claims::Claim;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use axum::extract::rejection::PathRejection;
@@ -114,15 +116,23 @@ async fn details(app: &App, visit: &Visit, given: &str) -> Result<Transaction, P
     let (f, _) = visit.frame(app, Page::History).await?;
     let tx = TxId::new(given).map_err(|_| Problem::new(StatusCode::NOT_FOUND, visit.t().no_such_id))?;
     let said = lines::statuses(app, visit.peer, &tx).await;
-    let told = told(app, visit, &tx, &said).await?;
+    let claim = claimed(app.bank(), &said);
+    let mut told = told(app, visit, &tx, &said).await?;
+    // What other banks list is of one transaction, and which one is not said.
+    if matches!(claim, Claim::Several(_)) {
+        told.events.retain(|(bank, _)| *bank == app.bank());
+    }
     let ops = told.ops();
-    let mut row = told.row(visit).unwrap_or_else(|| unlisted(visit, &tx, &said));
+    let (mut row, several) = match told.row(visit) {
+        Some(row) => (row, None),
+        None => unlisted(visit, &tx, &claim),
+    };
     // Whoever just confirmed it waits for its votes; it is not unknown to him.
     if row.state == TxState::Unknown && visit.query("novo") == "1" {
         row.state = TxState::Undecided;
     }
     let ballots = ballots(&said, &told.refusers());
-    let detail = told.refusals(visit, &ballots);
+    let detail = several.or_else(|| told.refusals(visit, &ballots));
     let votes = votes_of(app, visit.t(), ops.as_deref(), &ballots, row.state);
     let timeline = timeline::of(app, &tx).await;
     let again = ops.as_deref().filter(|_| row.state == TxState::Aborted).and_then(again);
@@ -207,33 +217,44 @@ impl Told {
     }
 }
 
-/// What the banks' own words say of a transaction that no list has (any more).
-fn unlisted(visit: &Visit, tx: &TxId, said: &Said) -> TxRow {
+/// What the banks' votes say of a transaction that no list of this bank has (any more), and where they are of several
+/// transactions that.
+fn unlisted(visit: &Visit, tx: &TxId, claim: &Claim) -> (TxRow, Option<String>) {
     let mut row = TxRow {
         tx: tx.to_string(),
         when: String::new(),
-        state: TxState::Unknown,
+        state: state_of(claim),
         reason: None,
         summary: summary(&[]),
         amount: moved(&[]),
     };
-    for (_, reply) in said {
-        match reply {
-            Some(Reply::Committed(_, time, _, _)) => {
-                (row.state, row.when) = (TxState::Committed, when(visit.lang, time.0));
-                return row;
-            }
-            Some(Reply::Aborted(_, token, reason, _)) => {
-                row.state = TxState::Aborted;
-                row.reason = Some(reason_words(visit.lang, *reason));
-                row.when = when(visit.lang, token.time.0);
-                return row;
-            }
-            Some(Reply::Ok(..)) => row.state = TxState::Undecided,
-            _ => (),
+    match claim {
+        Claim::Committed(time) => row.when = when(visit.lang, time.0),
+        Claim::Aborted(refusal) => {
+            row.reason = Some(reason_words(visit.lang, refusal.reason));
+            row.when = when(visit.lang, refusal.time.0);
         }
+        Claim::Several(ends) => {
+            let end = |(digest, end): &(Digest, Claim)| {
+                let digest = format!("{digest:?}");
+                let state = state_of(end).words(visit.t());
+                format!("{}… {state}", digest.get(..8).unwrap_or(&digest))
+            };
+            let ends: Vec<String> = ends.iter().map(end).collect();
+            return (row, Some(format!("{} {}.", visit.t().several, ends.join("; "))));
+        }
+        Claim::Undecided | Claim::NotKnown(_) | Claim::Unknown => (),
     }
-    row
+    (row, None)
+}
+
+fn state_of(claim: &Claim) -> TxState {
+    match claim {
+        Claim::Committed(_) => TxState::Committed,
+        Claim::Aborted(_) => TxState::Aborted,
+        Claim::Undecided => TxState::Undecided,
+        Claim::Several(_) | Claim::NotKnown(_) | Claim::Unknown => TxState::Unknown,
+    }
 }
 
 /// What the banks that it names did; where its operations are not known, those that have anything to say.
