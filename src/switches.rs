@@ -1,8 +1,10 @@
 //! Command lines of both programs, with one rule for their variables: an empty one counts as not given.
 
 use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory, FromArgMatches};
 use std::ffi::OsString;
+use std::num::ParseIntError;
 
 /// Reads a command line.
 ///
@@ -12,8 +14,33 @@ pub fn parse<T: CommandFactory + FromArgMatches>(
     words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<T, clap::Error> {
     let mut command = without_empty_variables(T::command());
-    let matches = command.try_get_matches_from_mut(words)?;
+    let matches = match command.try_get_matches_from_mut(words) {
+        Ok(matches) => matches,
+        Err(error) => return Err(number_in_words(&error, &mut command).unwrap_or(error)),
+    };
     T::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// The same error in words that say what to give, where a number is out of its range or is none.
+fn number_in_words(error: &clap::Error, command: &mut Command) -> Option<clap::Error> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        Some(_) | None => None,
+    };
+    let (arg, value) = (text(ContextKind::InvalidArg)?, text(ContextKind::InvalidValue)?);
+    let cause = std::error::Error::source(error)?;
+    let rule = if cause.is::<ParseIntError>() {
+        "give a whole number".to_owned()
+    } else {
+        let cause = cause.to_string();
+        let (_, range) = cause.split_once(" is not in ")?;
+        match range.split_once("..=") {
+            Some((from, to)) => format!("give a whole number from {from} to {to}"),
+            None => format!("give a whole number in {range}"),
+        }
+    };
+    let name = arg.split(' ').next().unwrap_or(arg);
+    Some(command.error(ErrorKind::ValueValidation, format!("{name} can't be {value:?}: {rule}")))
 }
 
 /// `command` without the variables that are empty, in it and all commands below it.

@@ -225,6 +225,80 @@ fn an_err_and_nonsense_count_as_silence() {
     }
 }
 
+/// An ERR that says by its reason that nothing was recorded leaves no doubt where each bank says so; any other does.
+#[test]
+fn where_no_bank_recorded_anything_it_is_refused() {
+    let granting = FakeBank::start(|line| votes_ok(0, line));
+    let alone = |_: &str| {
+        Some(
+            "ERR not-introduced the journal of this bank is new, so it works alone until it has met bank 1"
+                .to_owned(),
+        )
+    };
+    let (one, other) = (FakeBank::start(alone), FakeBank::start(alone));
+    let run = |banks: [&FakeBank; 2]| {
+        Ran::of(&["set"], &client_of(banks, &["set", "1", "--tx", "t"]).output().unwrap())
+    };
+    let ran = run([&one, &other])
+        .expect_code(4)
+        .expect("nothing was recorded at bank 0: the journal of this bank is new");
+    assert!(!ran.stdout.contains("may have voted OK"), "{ran:?}");
+    // What one bank granted waits until the other one can refuse.
+    let ran = run([&granting, &one]).expect_code(5).expect("not known yet: nothing was recorded at bank 1: ");
+    assert!(!ran.stdout.contains("bank 1 is silent"), "{ran:?}");
+    for unclear in [
+        (|_| Some("ERR unreadable what it holds can't be read".to_owned())) as fn(&str) -> Option<String>,
+        |_| Some("ERR of-a-later-version it is new".to_owned()),
+        |_| Some("ERR limit busy".to_owned()),
+    ] {
+        run([&FakeBank::start(unclear), &other]).expect_code(5).expect("not known yet");
+    }
+}
+
+/// A full disk is told in one sentence, and not as the refusal that the driver asked for.
+#[test]
+fn a_full_disk_is_told_as_that() {
+    let granting = FakeBank::start(|line| votes_ok(0, line));
+    let full = FakeBank::start(|line| {
+        let mut words = line.split(' ');
+        match (words.next()?, words.next()?) {
+            ("ABORT", tx) => Some(format!("ABORTED {tx} N1.5.. refused")),
+            _ => Some("ERR disk-full its data disk is full".to_owned()),
+        }
+    });
+    let output = client_of([&granting, &full], &["set", "1", "--tx", "t"]).output().unwrap();
+    let ran = Ran::of(&["set"], &output)
+        .expect_code(4)
+        .expect("aborted: bank 1: its data disk is full; nothing was");
+    assert!(!ran.stdout.contains("refused: refused"), "{ran:?}");
+}
+
+/// The command that is told to start a bank works as it stands.
+#[test]
+fn the_command_that_starts_a_bank_is_whole() {
+    let mut cluster = Cluster::start_with(2, false);
+    cluster.kill(1);
+    let ran = cluster.run(&["ping"]).expect_code(3);
+    let told = ran.stdout.split("Start it with: servidor ").nth(1).and_then(|rest| rest.lines().next());
+    let words = told.unwrap_or_else(|| panic!("no command in {ran:?}")).split_whitespace();
+    let mut command = std::process::Command::new(support::servidor_path());
+    let mut process = Process::start(command.args(words).current_dir(cluster.path()));
+    process.expect_line("bank 1 ready on");
+    cluster.run(&["ping", "--wait", "30s"]).expect_code(0);
+}
+
+/// A bank with a new journal that has met nobody, beside one that is down: nothing is in doubt.
+#[test]
+fn a_bank_that_is_not_introduced_refuses() {
+    let mut cluster = Cluster::new(2, true);
+    cluster.introduce();
+    cluster.start_bank(0);
+    let ran = cluster.run(&["set", "1"]).expect_code(4).expect("nothing was recorded at bank 0: ");
+    assert!(!ran.stdout.contains("may have voted OK"), "{ran:?}");
+    let told = cluster.json(4, &["set", "1", "--via", "0"]);
+    assert_eq!((&told["verdict"], &told["reason"]), (&"refused".into(), &"not-introduced".into()), "{told}");
+}
+
 #[test]
 fn an_ok_on_other_bytes_is_a_refusal() {
     let granting = FakeBank::start(|line| votes_ok(0, line));

@@ -151,6 +151,68 @@ fn a_slip_of_the_fingers_is_understood() {
     }
 }
 
+/// What was done is done, also where nobody can be told on standard output.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_standard_output_says_what_was_done() {
+    let cluster = Cluster::start(1);
+    let run = |arguments: &[&str]| {
+        let full = std::fs::File::create("/dev/full").expect("Linux has it");
+        let output = cluster.cliente(arguments).stdout(full).output().expect("cliente runs");
+        Ran::of(arguments, &output)
+    };
+    let only = "; only standard output could not be written: ";
+    let add = ["client", "add", "--bank", "0", "--cpf", "11111111111", "--name", "Ana"];
+    let ran = run(&add).expect_code(1);
+    assert!(ran.stderr.contains(&format!("bank 0 knows Físico Ana (11111111111){only}")), "{ran:?}");
+    let open = ["account", "open", "--bank", "0", "--number", "1", "--cpf", "11111111111"];
+    assert!(run(&open).expect_code(1).stderr.contains(&format!("account 0/1 is open{only}")));
+    for (form, id) in [("table", "d1"), ("tsv", "d2"), ("json", "d3")] {
+        let ran = run(&["--output", form, "deposit", "0/1", "10", "--tx", id]).expect_code(1);
+        assert!(ran.stderr.contains(&format!("transaction {id} is committed, at ")), "{ran:?}");
+        assert!(ran.stderr.contains(only), "{ran:?}");
+        let ran =
+            run(&["--output", form, "withdraw", "0/1", "99999", "--tx", &format!("w{id}")]).expect_code(4);
+        assert!(ran.stderr.contains("insufficient-funds"), "{form}: {ran:?}");
+    }
+    let ran = run(&["balance", "0/1"]).expect_code(1);
+    assert!(ran.stderr.contains("cliente: standard output could not be written: "), "{ran:?}");
+    assert_eq!(cluster.balance("0/1"), 3_000);
+}
+
+/// Numbers that are none, or out of their range, are told with what to give.
+#[test]
+fn a_number_out_of_its_range_is_told_with_what_to_give() {
+    let folder = tempfile::TempDir::new().unwrap();
+    for (arguments, told) in [
+        (&["bench", "--clients", "0"][..], "--clients can't be \"0\": give a whole number from 1 to 3000"),
+        (
+            &["set", "1", "--patience", "301"],
+            "--patience can't be \"301\": give a whole number from 1 to 300",
+        ),
+        (&["bench", "--seconds", "many"], "--seconds can't be \"many\": give a whole number"),
+    ] {
+        let ran = alone(arguments, folder.path()).expect_code(2);
+        assert!(ran.stderr.contains(told), "{ran:?}");
+        let json = alone(&[&["--json"], arguments].concat(), folder.path()).expect_code(2);
+        let document: Value = serde_json::from_str(&json.stdout).unwrap();
+        assert!(document["error"]["message"].as_str().is_some_and(|text| text.contains(told)), "{document}");
+    }
+}
+
+/// With too few open files nothing is begun, and the limit is named.
+#[test]
+fn too_few_open_files_are_told_as_that() {
+    let cluster = Cluster::new(3, false);
+    let cliente = cluster.cliente(&["status"]);
+    let mut command = std::process::Command::new("sh");
+    command.current_dir(cluster.path()).arg("-c").arg("ulimit -n 10 && exec \"$@\"").arg("sh");
+    let output = command.arg(cliente.get_program()).args(cliente.get_args()).output().expect("a shell");
+    let ran = Ran::of(&["status"], &output).expect_code(1);
+    assert!(ran.stderr.contains("only 10 open files are allowed, and cliente needs 22"), "{ran:?}");
+    assert!(ran.stderr.contains("ulimit -n 22"), "{ran:?}");
+}
+
 #[test]
 fn help_begins_with_examples_and_names_the_aliases() {
     let folder = tempfile::TempDir::new().unwrap();

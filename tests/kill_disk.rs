@@ -188,7 +188,10 @@ fn a_full_disk_loses_no_promise_and_stops_the_bank_only_where_it_comes_unforesee
             assert!(told.contains("segment-0000000003") && told.contains("disk full"), "{told}");
             let mut wire = cluster.connect(0);
             let client = r#"CLIENT {"cpf":"98765432100","name":"Pessoa 2","kind":"Físico"}"#;
-            assert!(wire.ask(client).starts_with("REFUSED limit disk full"), "nothing new is taken");
+            assert!(
+                wire.ask(client).starts_with("REFUSED disk-full its data disk is full"),
+                "nothing new is taken"
+            );
             assert!(wire.ask("BALANCE 1").starts_with("DONE"), "reads go on");
             for tx in &spoken.prepared {
                 let end = wire.ask(&format!("COMMIT {tx}"));
@@ -236,7 +239,7 @@ fn talk_until_it_stops(cluster: &Cluster) -> Spoken {
         ];
         let all = spoken_now.into_iter().all(|(line, expected, kept)| {
             let Some(reply) = zero.try_ask(&line) else { return false };
-            if reply.starts_with("ERR limit disk full") {
+            if reply.starts_with("ERR disk-full ") {
                 return false;
             }
             let words: Vec<&str> = reply.split(' ').collect();

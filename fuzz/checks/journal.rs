@@ -217,6 +217,7 @@ fn refused(error: &JournalError) {
         | JournalError::Missing { file, .. } => file,
         JournalError::Io { .. }
         | JournalError::DiskFull { .. }
+        | JournalError::FileTooLarge { .. }
         | JournalError::Write { .. }
         | JournalError::Sync { .. }
         | JournalError::Stopped(_)

@@ -84,7 +84,7 @@ impl Deciding<'_> {
     /// Why this bank votes on nothing that concerns others yet, if so.
     pub(super) fn not_introduced(&self) -> Option<Fault> {
         let banks = Banks(self.desk.unmet(self.bank));
-        (!self.bank.introduced).then(|| Fault::of(Reason::Unreachable, &Detail::NotIntroduced { banks }))
+        (!self.bank.introduced).then(|| Fault::of(Reason::NotIntroduced, &Detail::NotIntroduced { banks }))
     }
 
     /// The same for a transaction: one that names this bank alone is voted on.

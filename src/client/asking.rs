@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::conversation::Conversation;
-use super::failure::{Failure, unreachable};
+use super::failure::{Failure, refused};
 use super::output::{Tone, plain};
 use crate::ids::BankId;
 use crate::limits::BANKS_MAX;
@@ -153,7 +153,7 @@ pub fn silent_lines<T>(context: &Context, answers: &[Answer<T>]) -> String {
 /// `NoConnection`, which says what to do.
 pub async fn connect(context: &Context, bank: BankId, address: &str) -> Result<Conversation, Failure> {
     let connected = Conversation::connect(bank, address, &context.dial).await;
-    connected.map_err(|why| Failure::NoConnection(unreachable(bank, address, &why)))
+    connected.map_err(|why| Failure::NoConnection(context.dial.unreachable(bank, address, &why)))
 }
 
 /// The JSON of a bank's DONE.
@@ -163,11 +163,7 @@ pub async fn connect(context: &Context, bank: BankId, address: &str) -> Result<C
 pub fn done(bank: BankId, reply: Reply) -> Result<String, Failure> {
     match reply {
         Reply::Done(json) => Ok(json),
-        Reply::Refused(reason, text) | Reply::Err(reason, text) => {
-            let told = if text.is_empty() { String::new() } else { format!(": {text}") };
-            let text = format!("bank {bank} refused: {reason}{told}");
-            Err(Failure::Refused { reason: Some(reason), text })
-        }
+        Reply::Refused(reason, text) | Reply::Err(reason, text) => Err(refused(bank, reason, &text)),
         Reply::Ok(..)
         | Reply::Nok(..)
         | Reply::Committed(..)

@@ -1,8 +1,9 @@
 //! One connection to one bank, a line out and a line back. What is said over it is decided elsewhere.
 
-use super::failure::{Failure, disk_hangs, no_bank, other_bank, unreachable};
+use super::failure::{Failure, disk_hangs, no_bank, other_bank};
 use super::greeting::{Met, Welcome};
 use super::story::Story;
+use crate::config::Consortium;
 use crate::crash;
 use crate::ids::BankId;
 use crate::limits::ANSWER_WITHIN_MS;
@@ -28,10 +29,32 @@ pub struct Dial {
     pub story: Story,
     /// A bank that has neither connected nor answered within this time is silent.
     pub within: Duration,
-    /// How many places this client's list has.
+    /// The consortium's list, as a command line takes it.
+    pub list: Arc<str>,
+    /// How many places it has.
     pub places: usize,
     /// What banks said of themselves.
     pub met: Arc<Met>,
+}
+
+impl Dial {
+    /// What a connection's end or silence means, in words that say what to do.
+    pub fn unreachable(&self, bank: BankId, address: &str, why: &str) -> String {
+        let start = self.start_command(address);
+        format!("bank {bank} at {address} can't be reached ({why}); is it running? Start it with: {start}")
+    }
+
+    /// The command that starts the bank at `address`; other switches that it was started with come beside it.
+    pub fn start_command(&self, address: &str) -> String {
+        let (host, port) = address.rsplit_once(':').unwrap_or(("127.0.0.1", address));
+        let host = if host == "127.0.0.1" { String::new() } else { format!(" --host {host}") };
+        let list = if *self.list == *Consortium::DEFAULT {
+            String::new()
+        } else {
+            format!(" --consortium {}", self.list)
+        };
+        format!("servidor{host} --port {port}{list}")
+    }
 }
 
 /// How far the greeting is, with which each connection begins.
@@ -226,7 +249,7 @@ impl Conversation {
         self.dial.story.cut(self.bank, &why);
         let sync_ms = slow_sync_ms(self.bank, &self.address, &self.dial).await;
         Err(sync_ms.map_or_else(
-            || Failure::NoConnection(unreachable(self.bank, &self.address, &why)),
+            || Failure::NoConnection(self.dial.unreachable(self.bank, &self.address, &why)),
             |ms| disk_hangs(self.bank, ms),
         ))
     }
@@ -238,19 +261,19 @@ impl Conversation {
 
     /// What an error of this connection means to whoever asked.
     pub fn failure(&self, error: &io::Error) -> Failure {
-        failure(self.bank, &self.address, error)
+        failure(&self.dial, self.bank, &self.address, error)
     }
 }
 
 /// What an error of the connection to `bank` means.
-pub fn failure(bank: BankId, address: &str, error: &io::Error) -> Failure {
+pub fn failure(dial: &Dial, bank: BankId, address: &str, error: &io::Error) -> Failure {
     match strange(error) {
         Some(Stranger::NoBank(said)) => Failure::NoConnection(no_bank(bank, address, said)),
         Some(Stranger::OtherBank(said)) => Failure::Usage(other_bank(bank, address, said)),
         Some(Stranger::Declined(reason, text)) => {
             Failure::Refused { reason: Some(*reason), text: format!("bank {bank} refused: {reason}: {text}") }
         }
-        None => Failure::NoConnection(unreachable(bank, address, &words(error))),
+        None => Failure::NoConnection(dial.unreachable(bank, address, &words(error))),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Drives one transaction: connections and time around the pure coordinator.
 
 use super::conversation::slow_sync_ms;
-use super::failure::Failure;
+use super::failure::{Failure, refused};
 use super::post::{Arrival, Post};
 use super::{Context, pause};
-use crate::bank::io::AskedVerb;
+use crate::bank::io::{AskedVerb, Message};
 use crate::commit::coordinator::{Answer, Coordinator, Do, Event, Standing, Strategy, Verdict};
 use crate::crash::{self, Step};
 use crate::ids::{BankId, BankSet, TxId};
@@ -46,8 +46,10 @@ pub struct Row {
     pub trouble: Option<String>,
     /// Could it be connected to at the beginning?
     pub reached: bool,
-    /// Where another than the bank was met, which executed nothing: what that means.
+    /// Where nothing was executed or recorded, as another than the bank was met, or it said so: what that means.
     pub nothing_done: Option<Failure>,
+    /// Was it ever asked to vote?
+    asked_to_vote: bool,
     /// Has it confirmed the outcome?
     pub confirmed: bool,
 }
@@ -71,6 +73,7 @@ pub async fn drive(context: &Context, tx: TxId, transaction: Arc<Transaction>, p
             trouble: None,
             reached: true,
             nothing_done: None,
+            asked_to_vote: false,
             confirmed: false,
         });
     }
@@ -128,7 +131,7 @@ impl Drive<'_> {
                 Some(Arrival::Lost(bank, verb, loss)) => {
                     let row = self.row(bank);
                     row.trouble = Some(loss.why);
-                    row.nothing_done = loss.nothing_done;
+                    row.nothing_done = loss.nothing_done.or(row.nothing_done.take());
                     self.event(Event::Lost(bank, verb)).await;
                 }
                 None if self.verdict.is_some() => break,
@@ -185,6 +188,7 @@ impl Drive<'_> {
         for one in todo {
             match one {
                 Do::Send(bank, message) => {
+                    self.row(bank).asked_to_vote |= matches!(message, Message::Prepare(..));
                     if let Some(post) = self.posts.get(&bank) {
                         post.send(message);
                     }
@@ -218,7 +222,12 @@ impl Drive<'_> {
         }
         match reply {
             Reply::Err(reason, text) | Reply::Refused(reason, text) => {
-                row.trouble = Some(format!("{reason} {text}"));
+                row.trouble = Some(format!("{reason}: {text}"));
+                // It answers so where it holds no vote on the id. An ABORT that it says this to may have come before a
+                // PREPARE that was lost on another connection.
+                if reason.nothing_recorded() && (verb == AskedVerb::Prepare || !row.asked_to_vote) {
+                    row.nothing_done = Some(refused(bank, *reason, text));
+                }
             }
             Reply::Doubt(_, text) => row.trouble = Some(text.clone()),
             Reply::Ok(..)
@@ -282,8 +291,8 @@ pub fn oks(rows: &[Row]) -> usize {
     rows.iter().filter(|row| matches!(row.standing, Standing::Ok(_))).count()
 }
 
-/// Why no bank at all executed anything, where that is known: one that was met is another bank, or none, and the rest
-/// was out of reach.
+/// Why no bank at all executed or recorded anything, where that is known: each was out of reach, or another than the
+/// bank that was meant, or said so.
 pub fn nothing_done(rows: &[Row]) -> Option<&Failure> {
     let none = rows.iter().all(|row| row.nothing_done.is_some() || !row.reached);
     let mut failures = rows.iter().filter_map(|row| row.nothing_done.as_ref());
@@ -291,17 +300,19 @@ pub fn nothing_done(rows: &[Row]) -> Option<&Failure> {
     wrong_list.or_else(|| failures.next()).filter(|_| none)
 }
 
-/// The banks that could not be reached or gave no vote, in words.
+/// The banks that could not be reached, gave no vote, or recorded nothing, in words.
 pub fn out_of_reach(rows: &[Row]) -> Vec<String> {
-    rows.iter()
-        .filter(|row| matches!(row.standing, Standing::Silent))
-        .map(|row| {
-            let (bank, address) = (row.bank, &row.address);
-            let what = if row.reached { "gave no vote" } else { "can't be reached" };
-            match &row.trouble {
-                Some(why) => format!("bank {bank} at {address} {what} ({why})"),
-                None => format!("bank {bank} at {address} {what}"),
-            }
-        })
-        .collect()
+    let words = |row: &Row| {
+        let (bank, address) = (row.bank, &row.address);
+        if let Some(failure) = &row.nothing_done {
+            return failure.to_string();
+        }
+        let what = if row.reached { "gave no vote" } else { "can't be reached" };
+        match &row.trouble {
+            Some(why) => format!("bank {bank} at {address} {what} ({why})"),
+            None => format!("bank {bank} at {address} {what}"),
+        }
+    };
+    let without = |row: &&Row| row.nothing_done.is_some() || matches!(row.standing, Standing::Silent);
+    rows.iter().filter(without).map(words).collect()
 }

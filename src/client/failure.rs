@@ -79,12 +79,32 @@ impl Failure {
     }
 }
 
-/// What a connection's end or silence means, in words that say what to do.
-pub fn unreachable(bank: BankId, address: &str, why: &str) -> String {
-    let port = address.rsplit_once(':').map_or(address, |(_, port)| port);
-    format!(
-        "bank {bank} at {address} can't be reached ({why}); is it running? Start it with: servidor --port {port}"
-    )
+/// A bank's refusal, or its ERR, in one sentence.
+pub fn refused(bank: BankId, reason: Reason, text: &str) -> Failure {
+    let text = match reason {
+        Reason::DiskFull => format!(
+            "bank {bank}: its data disk is full; nothing was recorded there. Free some space on it, and try again"
+        ),
+        Reason::NotIntroduced => format!("nothing was recorded at bank {bank}: {text}"),
+        Reason::InsufficientFunds
+        | Reason::UnknownAccount
+        | Reason::UnknownClient
+        | Reason::NotHolder
+        | Reason::Locked
+        | Reason::Unbalanced
+        | Reason::DuplicateId
+        | Reason::AlreadyExists
+        | Reason::Malformed
+        | Reason::Limit
+        | Reason::Expired
+        | Reason::Refused
+        | Reason::Unreachable
+        | Reason::Unreadable => {
+            let told = if text.is_empty() { String::new() } else { format!(": {text}") };
+            format!("bank {bank} refused: {reason}{told}")
+        }
+    };
+    Failure::Refused { reason: Some(reason), text }
 }
 
 /// What it means that a bank's disk has not finished a sync for so long.

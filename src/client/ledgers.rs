@@ -101,12 +101,13 @@ pub async fn add_client(
     match asking::ask(context, bank, &request).await.and_then(|json| Ok((raw(bank, &json)?, json))) {
         Ok((raw, json)) => match asking::read::<ClientView>(bank, &json) {
             Ok(view) => {
+                let done = format!("bank {bank} knows {} {} ({})", view.kind, view.name, view.cpf);
                 let text = if context.paint.is_rows() {
                     client_table(context, vec![client_row(bank, view)])
                 } else {
-                    format!("bank {bank} knows {} {} ({})\n", view.kind, view.name, view.cpf)
+                    format!("{done}\n")
                 };
-                Shown::new(text, &raw)
+                Shown::new(text, &raw).having(done)
             }
             Err(failure) => failure.into(),
         },
@@ -123,8 +124,11 @@ pub async fn open_account(
     deposit: Option<Money>,
 ) -> Shown {
     let deposit = deposit.unwrap_or(Money::ZERO);
+    let shown = number.to_string();
     let request = Request::Account(NewAccount { number, holders, deposit });
-    one_account(context, bank, &request).await
+    let done = format!("account {bank}/{shown} is open");
+    let shown = one_account(context, bank, &request).await;
+    if shown.failure.is_none() { shown.having(done) } else { shown }
 }
 
 /// `balance`

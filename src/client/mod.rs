@@ -37,6 +37,7 @@ use clap::error::ErrorKind;
 use conversation::Dial;
 use failure::Failure;
 use output::{Form, Paint, Shown};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,11 +61,11 @@ pub struct Context {
 impl Context {
     /// The same, for other banks; the step log knows these by no position, so nothing of them is told there.
     fn at(&self, consortium: Consortium) -> Context {
-        let places = consortium.places().len();
+        let (list, places) = (consortium.to_string().into(), consortium.places().len());
         Context {
             consortium,
             story: Story::off(),
-            dial: Dial { story: Story::off(), places, met: Arc::default(), within: self.dial.within },
+            dial: Dial { story: Story::off(), list, places, met: Arc::default(), within: self.dial.within },
             paint: self.paint,
             name: self.name.clone(),
             known: RefCell::new(None),
@@ -80,6 +81,9 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let form = arguments.form();
+    if let Err(failure) = enough_files(arguments.consortium.places().len()) {
+        return ExitCode::from(output::print(&failure.into(), form));
+    }
     // It needs no bank, and leaves no log.
     if let Some(Command::Manual(command)) = &arguments.command {
         return ExitCode::from(output::print(&manual::run(command), form));
@@ -89,6 +93,27 @@ pub fn main() -> ExitCode {
         Err(error) => Failure::Own(format!("the program can't start: {error}")).into(),
     };
     ExitCode::from(output::print(&shown, form))
+}
+
+/// Files that are open beside connections: standard ones, the log, those of the runtime.
+const FILES_BESIDE: u64 = 16;
+
+/// May this process open as many files as a command needs, with two connections to each bank? The limit is raised as far
+/// as it may be.
+fn enough_files(places: usize) -> Result<(), Failure> {
+    let needed = FILES_BESIDE + 2 * u64::try_from(places).unwrap_or(u64::MAX / 2);
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return Ok(());
+    }
+    limit.current = Some(limit.maximum.map_or(needed, |maximum| maximum.min(needed)));
+    let raised = setrlimit(Resource::Nofile, limit).ok().and(limit.current);
+    match raised.or(getrlimit(Resource::Nofile).current) {
+        Some(allowed) if allowed < needed => Err(Failure::Own(format!(
+            "only {allowed} open files are allowed, and cliente needs {needed}: raise the limit (ulimit -n {needed})"
+        ))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Help goes to standard output and is no error; a wrong command line is told as clap does, or in JSON.
@@ -132,6 +157,7 @@ async fn run(arguments: Arguments) -> Shown {
     let dial = Dial {
         story: story.clone(),
         within: arguments.timeout,
+        list: arguments.consortium.to_string().into(),
         places: arguments.consortium.places().len(),
         met: Arc::default(),
     };

@@ -19,12 +19,21 @@ pub struct Shown {
     pub json: String,
     /// Why the command did not do what was asked, if so.
     pub failure: Option<Failure>,
+    /// What was changed, in one sentence, where the command changes something.
+    pub done: Option<String>,
 }
 
 impl Shown {
     /// `text` for people and `value` for programs.
     pub fn new(text: String, value: &impl Serialize) -> Shown {
-        Shown { text, json: json(value), failure: None }
+        Shown { text, json: json(value), failure: None, done: None }
+    }
+
+    /// The same of a command that changed something: what, in one sentence.
+    #[must_use]
+    pub fn having(mut self, done: impl Into<String>) -> Shown {
+        self.done = Some(done.into());
+        self
     }
 
     /// The same, ending in `failure` if there is one.
@@ -37,7 +46,12 @@ impl Shown {
 
 impl From<Failure> for Shown {
     fn from(failure: Failure) -> Shown {
-        Shown { text: String::new(), json: json(&ErrorDocument::of(&failure)), failure: Some(failure) }
+        Shown {
+            text: String::new(),
+            json: json(&ErrorDocument::of(&failure)),
+            failure: Some(failure),
+            done: None,
+        }
     }
 }
 
@@ -264,19 +278,17 @@ pub fn print(shown: &Shown, form: Form) -> u8 {
     };
     let written = written.and_then(|()| stdout.flush());
     let code = shown.failure.as_ref().map_or(0, Failure::exit_code);
+    // A reader that left early, such as `head`, has what it wanted.
+    let unwritten = written.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
     if let Some(failure) = &shown.failure
-        && !is_told(shown, failure, form)
+        && (unwritten.is_some() || !is_told(shown, failure, form))
     {
         let _ = writeln!(io::stderr(), "cliente: {failure}");
     }
-    match written {
-        // A reader that left early, such as `head`, has what it wanted.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            let _ = writeln!(io::stderr(), "cliente: standard output: {error}");
-            if code == 0 { 1 } else { code }
-        }
-        Ok(()) | Err(_) => code,
-    }
+    let Some(error) = unwritten else { return code };
+    let done = shown.done.as_ref().map_or(String::new(), |done| format!("{done}; only "));
+    let _ = writeln!(io::stderr(), "cliente: {done}standard output could not be written: {error}");
+    if code == 0 { 1 } else { code }
 }
 
 /// Does standard output tell of `failure`? JSON holds it. People read it below the table, where there is one; what is

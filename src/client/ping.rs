@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::asking::{self, Answer};
-use super::failure::{Failure, disk_hangs, unreachable};
+use super::failure::{Failure, disk_hangs};
 use super::links::Links;
 use super::output::{ErrorPart, Shown, Tone, micros, plain};
 use crate::ids::BankId;
@@ -113,7 +113,7 @@ async fn until(
         Ok(answered) => answered,
         Err(_) => Err(last.unwrap_or_else(|| {
             let address = context.consortium.address(bank).unwrap_or("-");
-            Failure::NoConnection(unreachable(bank, address, "no answer in time"))
+            Failure::NoConnection(context.dial.unreachable(bank, address, "no answer in time"))
         })),
     }
 }

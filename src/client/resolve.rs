@@ -61,7 +61,7 @@ pub async fn resolve(context: &Context, tx: TxId) -> Shown {
     let mut waiting_for = Vec::new();
     if let Some(Failure::Doubt(text)) = &mut failure {
         waiting_for = kept_by(context, &tx).await;
-        if let Some(why) = why_not(&tx, &waiting_for, &answers) {
+        if let Some(why) = why_not(context, &tx, &waiting_for, &answers) {
             *text = why;
         }
     }
@@ -97,14 +97,14 @@ async fn kept_by(context: &Context, tx: &TxId) -> Vec<u8> {
 
 /// Why it can't be ended now, and what would end it. Only a bank that is away and may have voted OK stands in the
 /// way; that it did not vote nobody may guess.
-fn why_not(tx: &TxId, waiting_for: &[u8], answers: &[Answer<Reply>]) -> Option<String> {
+fn why_not(context: &Context, tx: &TxId, waiting_for: &[u8], answers: &[Answer<Reply>]) -> Option<String> {
     let away = answers.iter().filter(|answer| waiting_for.contains(&answer.bank.as_u8()));
     let away: Vec<String> = away
         .filter(|answer| answer.said.is_err())
         .map(|answer| {
             let (bank, address) = (answer.bank, &answer.address);
-            let port = address.rsplit_once(':').map_or(address.as_str(), |(_, port)| port);
-            format!("bank {bank} at {address} is away and may have voted OK (start it with: servidor --port {port})")
+            let start = context.dial.start_command(address);
+            format!("bank {bank} at {address} is away and may have voted OK (start it with: {start})")
         })
         .collect();
     let what = away.join("; ");

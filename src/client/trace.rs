@@ -56,7 +56,12 @@ fn one(timeline: &Timeline, svg: Option<PathBuf>, paint: Paint) -> Result<Shown,
     if let Some(path) = svg {
         let drawing = timeline.svg(Look::Alone);
         if path.as_os_str() == "-" {
-            return Ok(Shown { text: drawing, json: super::output::json(timeline), failure: None });
+            return Ok(Shown {
+                text: drawing,
+                json: super::output::json(timeline),
+                failure: None,
+                done: None,
+            });
         }
         let written = std::fs::write(&path, drawing);
         written.map_err(|error| Failure::Own(format!("{} can't be written: {error}", path.display())))?;

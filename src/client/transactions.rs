@@ -3,7 +3,7 @@
 use super::args::{Cash, How};
 use super::conversation::Conversation;
 use super::drive::{self, Course, Row};
-use super::failure::{Failure, unreachable};
+use super::failure::{Failure, refused};
 use super::output::{ErrorPart, Shown, Tone, micros, plain, utc};
 use super::typed::{Account, FromLeg, ToLeg, balance_legs};
 use super::{Context, asking};
@@ -126,12 +126,13 @@ struct BankDocument<'a> {
 }
 
 fn shown(context: &Context, course: &Course) -> Shown {
-    let ending = ending(&course.tx, &course.verdict, &course.rows);
+    let ending = ending(context, &course.tx, &course.verdict, &course.rows);
     let text = if context.paint.is_rows() {
         votes_in_rows(context, course, &ending)
     } else {
         votes_and_verdict(context, course, &ending)
     };
+    let done = ending.done(&course.tx);
     let document = Document {
         tx: &course.tx,
         verdict: ending.verdict,
@@ -144,7 +145,7 @@ fn shown(context: &Context, course: &Course) -> Shown {
         took_us: micros(course.took),
         error: ending.failure.as_ref().map(ErrorPart::of),
     };
-    Shown::new(text, &document).failing(ending.failure)
+    Shown { done, ..Shown::new(text, &document).failing(ending.failure) }
 }
 
 /// For people: the votes in a table, and what they mean below it.
@@ -218,6 +219,7 @@ fn vote(row: &Row) -> (&'static str, Tone) {
         Standing::Ok(_) => ("OK", Tone::Good),
         Standing::Refused(..) => ("NOK", Tone::Bad),
         Standing::Unasked => ("not asked", Tone::Plain),
+        Standing::Asked | Standing::Silent if row.nothing_done.is_some() => ("none", Tone::Bad),
         Standing::Asked | Standing::Silent if row.reached => ("silent", Tone::Open),
         Standing::Asked | Standing::Silent => ("unreachable", Tone::Bad),
     }
@@ -261,7 +263,7 @@ impl Ending {
             format!(": bank {by} refused: {reason}")
         } else {
             // That refusal is the one that this driver itself asked for.
-            format!(": {}; so bank {by} refused for ever", silent.join("; "))
+            format!(": {} (bank {by} was asked to refuse it, for ever)", silent.join("; "))
         };
         if !text.is_empty() {
             rest.push_str(&format!(": {text}"));
@@ -288,7 +290,11 @@ impl Ending {
     /// No bank executed anything, for this reason.
     fn nothing(failure: Option<Failure>) -> Ending {
         let why = failure.as_ref().map_or(String::new(), |failure| format!(": {failure}"));
-        Ending { failure, ..Ending::new("unreached", "nothing was executed", Tone::Bad, why) }
+        let (verdict, reason) = match &failure {
+            Some(Failure::Refused { reason, .. }) => ("refused", reason.map(Reason::as_str)),
+            Some(_) | None => ("unreached", None),
+        };
+        Ending { failure, reason, ..Ending::new(verdict, "nothing was executed", Tone::Bad, why) }
     }
 
     /// The cells under `ROW_HEADINGS`.
@@ -297,12 +303,17 @@ impl Ending {
         vec![plain(tx), (self.tone, self.verdict.into()), time, plain(bank)]
     }
 
+    /// What it changed, in one sentence; nothing where it is not committed.
+    fn done(&self, tx: &TxId) -> Option<String> {
+        self.time.map(|time| format!("transaction {tx} is committed, at {}", utc(time)))
+    }
+
     fn painted(&self, context: &Context) -> String {
         format!("{}{}", context.paint.text(self.tone, self.words), self.rest)
     }
 }
 
-fn ending(tx: &TxId, verdict: &Verdict, rows: &[Row]) -> Ending {
+fn ending(context: &Context, tx: &TxId, verdict: &Verdict, rows: &[Row]) -> Ending {
     match verdict {
         Verdict::Committed(time) => Ending::committed(*time),
         Verdict::Aborted { by, reason, text, .. } => {
@@ -312,8 +323,14 @@ fn ending(tx: &TxId, verdict: &Verdict, rows: &[Row]) -> Ending {
             Ending::nothing(drive::nothing_done(rows).cloned())
         }
         Verdict::Doubt(_) if rows.iter().any(|row| row.nothing_done.is_some()) => {
-            let strangers = rows.iter().filter_map(|row| row.nothing_done.as_ref());
-            Ending::doubt(tx, &strangers.map(ToString::to_string).collect::<Vec<_>>().join("; "))
+            let without = rows.iter().filter_map(|row| row.nothing_done.as_ref());
+            let mut why: Vec<String> = without.map(ToString::to_string).collect();
+            let silent = |row: &&Row| row.nothing_done.is_none() && !matches!(row.standing, Standing::Ok(_));
+            why.extend(rows.iter().filter(silent).map(|row| format!("bank {} may have voted OK", row.bank)));
+            if drive::oks(rows) > 0 {
+                why.push("what was granted elsewhere waits until it can be refused there".to_owned());
+            }
+            Ending::doubt(tx, &why.join("; "))
         }
         Verdict::Doubt(silent) => {
             let hung = rows.iter().find(|row| silent.has(row.bank) && row.reached && row.trouble.is_some());
@@ -328,8 +345,9 @@ fn ending(tx: &TxId, verdict: &Verdict, rows: &[Row]) -> Ending {
             Ending::doubt(tx, &who)
         }
         Verdict::Unreached => Ending::unreached(format!(
-            "{}. Are they running? Start each with: servidor --port PORT",
-            drive::out_of_reach(rows).join("; ")
+            "{}. Are they running? Start each; the first with: {}",
+            drive::out_of_reach(rows).join("; "),
+            rows.first().map_or(String::new(), |row| context.dial.start_command(&row.address))
         )),
     }
 }
@@ -339,7 +357,7 @@ async fn via(context: &Context, bank: BankId, tx: TxId, transaction: Transaction
     let began = std::time::Instant::now();
     let address = context.consortium.address(bank).unwrap_or("-");
     let ending = match Conversation::connect(bank, address, &context.dial).await {
-        Err(why) => Ending::unreached(unreachable(bank, address, &why)),
+        Err(why) => Ending::unreached(context.dial.unreachable(bank, address, &why)),
         Ok(mut conversation) => {
             context.known.replace(Some(format!(
                 "interrupted: bank {bank} goes on with transaction {tx}. Ask later with: cliente resolve {tx}"
@@ -374,7 +392,7 @@ async fn via(context: &Context, bank: BankId, tx: TxId, transaction: Transaction
         took_us,
         error: ending.failure.as_ref().map(ErrorPart::of),
     };
-    Shown::new(text, &document).failing(ending.failure)
+    Shown { done: ending.done(&tx), ..Shown::new(text, &document).failing(ending.failure) }
 }
 
 fn ending_of_execute(tx: &TxId, bank: BankId, reply: &Reply) -> Ending {
@@ -382,9 +400,15 @@ fn ending_of_execute(tx: &TxId, bank: BankId, reply: &Reply) -> Ending {
         Reply::Committed(_, time, _, _) => Ending::committed(*time),
         Reply::Aborted(_, token, reason, _) => Ending::aborted(token.bank, *reason, "", &[]),
         Reply::Doubt(_, text) => Ending::doubt(tx, &format!("bank {bank} says: {text}")),
-        // An ERR is sent before anything is.
+        // It may have been executed before.
+        Reply::Err(Reason::Unreadable, text) => Ending::doubt(tx, &format!("bank {bank} says: {text}")),
+        // Any other ERR is sent before anything is.
         Reply::Err(reason, text) | Reply::Refused(reason, text) => {
-            let rest = format!(": bank {bank} did not take it: {reason}: {text}");
+            let why = match refused(bank, *reason, text) {
+                Failure::Refused { text, .. } if reason.nothing_recorded() => text,
+                _ => format!("bank {bank} did not take it: {reason}: {text}"),
+            };
+            let rest = format!(": {why}");
             let text = format!("not executed{rest}");
             let failure = Some(Failure::Refused { reason: Some(*reason), text });
             Ending {

@@ -16,6 +16,12 @@ pub enum KeyError {
         /// Why.
         error: io::Error,
     },
+    /// A folder, a pipe or a device stands there.
+    #[error("key file {path} is no regular file; name one (servidor key FILE makes one)")]
+    NoFile {
+        /// Which.
+        path: PathBuf,
+    },
     /// The key would be everyone's.
     #[error("key file {path} can be read by others (mode {mode:o}); make it yours alone: chmod 600 {path}")]
     Open {
@@ -40,9 +46,18 @@ pub enum KeyError {
 /// When it can't be read, others can read it too, or it holds something else.
 pub fn read_key_file(path: &Path) -> Result<[u8; 32], KeyError> {
     let io = |error| KeyError::Io { path: path.to_owned(), error };
+    let no_file = || KeyError::NoFile { path: path.to_owned() };
+    // To open a pipe is to wait for whoever writes to it.
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Err(no_file());
+    }
     let file = File::open(path).map_err(io)?;
     // The open file's own permissions are looked at: the name might mean another file by now.
-    let mode = file.metadata().map_err(io)?.permissions().mode() & 0o7777;
+    let found = file.metadata().map_err(io)?;
+    if !found.is_file() {
+        return Err(no_file());
+    }
+    let mode = found.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
         return Err(KeyError::Open { path: path.to_owned(), mode });
     }

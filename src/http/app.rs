@@ -3,7 +3,6 @@
 //! Architecture invariant: HTTP holds no state of the bank. All that a route tells was asked of the bank for this
 //! very request, and all that it changes goes through `ask`, the same queue as a line's request.
 
-use crate::bank::io::Origin;
 use crate::fresh::IdMaker;
 use crate::http::Options;
 use crate::http::answers::{self, Page};
@@ -163,18 +162,7 @@ impl App {
     /// # Errors
     /// 503 when this process ends, or takes no more requests.
     pub async fn hand_over(&self, peer: SocketAddr, request: Request) -> Result<(), Problem> {
-        self.hand_over_as(Origin::Client, peer, request).await.map(drop)
-    }
-
-    async fn hand_over_as(
-        &self,
-        origin: Origin,
-        peer: SocketAddr,
-        request: Request,
-    ) -> Result<oneshot::Receiver<Reply>, Problem> {
-        let handed = in_time(self.0.asker.hand_over(origin, peer, request)).await;
-        let handed = handed.ok_or_else(|| Problem::late(self.late(false)))?;
-        handed.ok_or_else(|| Problem::unavailable(Lang::Pt.texts().bank_ends))
+        self.handed(self.0.asker.hand_over(peer, request)).await.map(drop)
     }
 
     /// The bank's reply to `request`, which is asked for the connection of `peer`.
@@ -182,7 +170,9 @@ impl App {
     /// # Errors
     /// 503 when this process ends, or its reply does not come in time: 504 where it may still be done.
     pub async fn ask(&self, peer: SocketAddr, request: Request) -> Result<Reply, Problem> {
-        self.ask_as(Origin::Client, peer, request).await
+        let changes = changes(&request);
+        let answered = self.handed(self.0.asker.hand_over(peer, request)).await?;
+        self.answered(answered, changes).await
     }
 
     /// The bank's reply to an outside coordinator's `request`.
@@ -190,13 +180,24 @@ impl App {
     /// # Errors
     /// As `ask`.
     pub async fn ask_as_outside(&self, peer: SocketAddr, request: Request) -> Result<Reply, Problem> {
-        self.ask_as(Origin::Outside, peer, request).await
+        let answered = self.handed(self.0.asker.hand_over_as_outside(peer, request)).await?;
+        self.answered(answered, true).await
     }
 
-    async fn ask_as(&self, origin: Origin, peer: SocketAddr, request: Request) -> Result<Reply, Problem> {
-        let changes = changes(&request);
-        let answered = self.hand_over_as(origin, peer, request).await?;
-        let reply = in_time(answered).await.ok_or_else(|| Problem::late(self.late(changes)))?;
+    async fn handed(
+        &self,
+        handing: impl Future<Output = Option<oneshot::Receiver<Reply>>>,
+    ) -> Result<oneshot::Receiver<Reply>, Problem> {
+        let handed = in_time(handing).await.ok_or_else(|| Problem::late(self.late(false)))?;
+        handed.ok_or_else(|| Problem::unavailable(Lang::Pt.texts().bank_ends))
+    }
+
+    async fn answered(
+        &self,
+        answered: oneshot::Receiver<Reply>,
+        may_be_done: bool,
+    ) -> Result<Reply, Problem> {
+        let reply = in_time(answered).await.ok_or_else(|| Problem::late(self.late(may_be_done)))?;
         reply.map_err(|_| Problem::unavailable(Lang::Pt.texts().bank_ends))
     }
 

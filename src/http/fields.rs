@@ -287,12 +287,16 @@ mod tests {
 
     #[test]
     fn a_wrong_field_is_named() {
-        let text = r#"{"cpf":"123","n":1,"valor":0,"v":1.005,"s":" x","o":{"valor":"1"},"nada":null,"e\u0073c":"a"}"#;
+        let text = r#"{"cpf":"123","n":1,"valor":0,"v":1.005,"b":true,"s":" x","o":{"valor":"1"},"nada":null,"e\u0073c":"a"}"#;
         let fields = Fields::of_body(text).unwrap();
         assert!(problem(fields.cpf("cpf")).contains("`cpf` deve ser um texto: CPF de 11"));
         assert!(problem(fields.cpf("n")).contains("`n` deve ser um texto"));
         assert!(problem(fields.amount("valor")).contains("`valor` deve ser maior que zero"));
         assert!(problem(fields.amount("v")).contains("`v` deve ter no máximo duas"));
+        assert!(
+            problem(fields.amount("b"))
+                .ends_with("`b` deve ser um número JSON em reais, sem aspas, como 10 ou 10.5")
+        );
         assert!(problem(fields.account("s")).contains("`s` deve ter de 1 a 64"));
         assert!(problem(fields.text("nada")).contains("`nada` falta"));
         assert!(problem(fields.text("outro")).contains("`outro` falta"));

@@ -225,6 +225,9 @@ pub fn cause(words: &'static str, of: &[Reason], reason: Reason) -> &'static str
         Reason::Expired => "O tempo acabou; tente de novo",
         Reason::Refused => "Recusada a pedido",
         Reason::Unreachable => "Um banco não pôde ser alcançado; tente de novo",
+        Reason::NotIntroduced => "O banco ainda trabalha sozinho; nada foi registrado",
+        Reason::DiskFull => "O disco do banco está cheio; nada foi registrado",
+        Reason::Unreadable => "O que o banco registrou deste id não pode ser lido agora",
     }
 }
 
@@ -244,6 +247,9 @@ pub fn in_words(reason: Reason) -> &'static str {
         Reason::Expired => "o tempo acabou",
         Reason::Refused => "recusada a pedido",
         Reason::Unreachable => "um banco não pôde ser alcançado",
+        Reason::NotIntroduced => "o banco ainda trabalha sozinho",
+        Reason::DiskFull => "o disco do banco está cheio",
+        Reason::Unreadable => "o que o banco registrou deste id não pode ser lido agora",
     }
 }
 
@@ -347,6 +353,10 @@ async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Outcome, Prob
         lines::ask_others(app, &Request::Status(tx.clone())).await
     };
     let is_undecided_here = matches!(own, Reply::Ok(..));
+    let unreadable = match &own {
+        Reply::Err(reason, text) => Some((*reason, text.clone())),
+        _ => None,
+    };
     said.push((app.bank(), Some(own)));
     let claim = claimed(app.bank(), &said);
     let is_decided = match &claim {
@@ -356,6 +366,10 @@ async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Outcome, Prob
     // Whoever drove it without a part in it recorded what was proved to it, and STATUS does not tell that.
     if !is_decided && let Some(outcome) = driven(app, peer, tx).await? {
         return Ok(outcome);
+    }
+    if let (Claim::Unknown, Some((reason, text))) = (&claim, unreadable) {
+        let problem = Problem::unavailable(cause("", &[], reason)).because(reason);
+        return Err(problem.with_details(&text).about(tx));
     }
     if claim == Claim::Unknown {
         let error = "Transação desconhecida: nenhum banco que responde votou nela";

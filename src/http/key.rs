@@ -119,7 +119,13 @@ async fn status(app: &App, peer: SocketAddr, tx: &TxId, elsewhere: bool) -> Resu
 /// May the same be asked again later, and be done then?
 fn passes(reason: Reason) -> bool {
     match reason {
-        Reason::Locked | Reason::Limit | Reason::Expired | Reason::Unreachable => true,
+        Reason::Locked
+        | Reason::Limit
+        | Reason::Expired
+        | Reason::Unreachable
+        | Reason::NotIntroduced
+        | Reason::DiskFull
+        | Reason::Unreadable => true,
         Reason::InsufficientFunds
         | Reason::UnknownAccount
         | Reason::UnknownClient

@@ -185,6 +185,10 @@ async fn execute(app: &App, call: &Call, ops: Vec<Op>, refused: &'static str) ->
             Ok(about(json(StatusCode::OK, &serde_json::json!({ "success": true })), &tx))
         }
         Reply::Aborted(tx, _, reason, _) => Err(Problem::refused(told(refused, reason), reason).about(&tx)),
+        // It may have been done before.
+        Reply::Err(reason @ Reason::Unreadable, text) => {
+            Err(Problem::unavailable(cause("", &[], reason)).because(reason).with_details(&text).about(&tx))
+        }
         Reply::Err(reason, text) => {
             Err(Problem::refused(told(refused, reason), reason).with_details(&text).about(&tx))
         }

@@ -23,7 +23,7 @@ impl BadReais {
     /// The words for the caller.
     pub fn as_str(self) -> &'static str {
         match self {
-            BadReais::NotANumber => "deve ser um número em reais, como 10 ou 10.5, e não um texto",
+            BadReais::NotANumber => "deve ser um número JSON em reais, sem aspas, como 10 ou 10.5",
             BadReais::Decimals => "deve ter no máximo duas casas decimais",
             BadReais::Negative => "não pode ser negativo",
             BadReais::TooLarge => "passa do limite",

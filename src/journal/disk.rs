@@ -86,6 +86,9 @@ pub enum FolderError {
     /// It can't be made, opened or locked.
     #[error("{0}: {1}")]
     Io(PathBuf, io::Error),
+    /// A folder stands where a file must be, or something else where a folder must be.
+    #[error("{0}: {1}; move it away, or name another folder (--data-dir)")]
+    InTheWay(PathBuf, &'static str),
     /// A folder above it can't be synced, so a name in it may not outlive the end of power.
     #[error("{0}: can't sync this folder, which the data is in: {1}")]
     Sync(PathBuf, io::Error),
@@ -107,13 +110,14 @@ impl FileDisk {
         let fault = |error| FolderError::Io(folder.clone(), error);
         make_folder(&folder)?;
         // The file is never removed: a lock on a file that has lost its name would exclude nobody.
-        let lock = OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(false)
-            .mode(FILE_MODE)
-            .open(folder.join(LOCK_NAME))
-            .map_err(fault)?;
+        let path = folder.join(LOCK_NAME);
+        let lock = OpenOptions::new().create(true).write(true).truncate(false).mode(FILE_MODE).open(&path);
+        let lock = lock.map_err(|error| match error.kind() {
+            io::ErrorKind::IsADirectory => {
+                FolderError::InTheWay(path, "this is a folder, and a file must be here")
+            }
+            _ => fault(error),
+        })?;
         match lock.try_lock() {
             Ok(()) => Ok(FileDisk { folder, _lock: Some(lock) }),
             Err(TryLockError::WouldBlock) => Err(FolderError::InUse(folder)),
@@ -139,6 +143,9 @@ impl FileDisk {
 /// one above. Also where they were there already, for nobody knows whether whoever made them did.
 fn make_folder(folder: &Path) -> Result<(), FolderError> {
     let fault = |folder: &Path, error| FolderError::Io(folder.to_owned(), error);
+    if let Some(file) = folder.ancestors().find(|above| above.exists() && !above.is_dir()) {
+        return Err(FolderError::InTheWay(file.to_owned(), "this is no folder, and one must be here"));
+    }
     let there_before = folder.ancestors().find(|above| above.is_dir()).map(Path::to_owned);
     std::fs::DirBuilder::new()
         .recursive(true)

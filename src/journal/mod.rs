@@ -169,6 +169,19 @@ pub enum JournalError {
         /// How much was to be written.
         bytes: u64,
     },
+    /// The process may make no file larger.
+    #[error(
+        "{file}: the limit for the size of a file is reached: no room for {bytes} bytes at offset {offset}; raise it \
+         (ulimit -f unlimited) and start again"
+    )]
+    FileTooLarge {
+        /// The file that could not grow.
+        file: String,
+        /// Where.
+        offset: u64,
+        /// How much was to be written.
+        bytes: u64,
+    },
     /// A write failed.
     #[error("{file}: write of {bytes} bytes at offset {offset} failed: {cause}")]
     Write {
@@ -262,7 +275,8 @@ fn io_error(disk: &dyn Disk, doing: &'static str, name: &str, cause: io::Error) 
 fn write_error(disk: &dyn Disk, name: &str, offset: u64, bytes: usize, cause: io::Error) -> JournalError {
     let (file, bytes) = (place(disk, name), bytes as u64);
     match cause.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+        io::ErrorKind::FileTooLarge => JournalError::FileTooLarge { file, offset, bytes },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             JournalError::DiskFull { file, offset, bytes }
         }
         _ => JournalError::Write { file, offset, bytes, cause },

@@ -43,7 +43,20 @@ impl Asker {
     /// Hands `request` over, which is asked for `peer`; its reply comes out of the receiver. `None` when the bank ends.
     ///
     /// A request that was handed over is done, also when the caller does not wait for its reply.
-    pub async fn hand_over(
+    pub async fn hand_over(&self, peer: SocketAddr, request: Request) -> Option<oneshot::Receiver<Reply>> {
+        self.hand_over_as(Origin::Client, peer, request).await
+    }
+
+    /// The same for an outside coordinator: its PREPARE, and its votes by COMMIT and ABORT.
+    pub async fn hand_over_as_outside(
+        &self,
+        peer: SocketAddr,
+        request: Request,
+    ) -> Option<oneshot::Receiver<Reply>> {
+        self.hand_over_as(Origin::Outside, peer, request).await
+    }
+
+    async fn hand_over_as(
         &self,
         origin: Origin,
         peer: SocketAddr,

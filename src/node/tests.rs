@@ -389,10 +389,10 @@ fn an_id_whose_record_cant_be_read_is_answered_err_and_the_bank_goes_on() {
     let lines = ["STATUS r0", "RESOLVE r0", "ABORT r0", "COMMIT r0", &prepare(0).replace("t0", "r0")];
     for (line, slot) in lines.iter().zip(0..) {
         writer.step(NOW, ask(9, slot, line), &mut out);
-        assert_eq!(left(&mut out), ["ERR unreachable"], "{line}");
+        assert_eq!(left(&mut out), ["ERR unreadable"], "{line}");
     }
     writer.step(NOW, ask(9, 9, &prepare(0).replace("t0", "r0").replace("PREPARE", "EXECUTE")), &mut out);
-    assert_eq!(left(&mut out), ["ERR unreachable"]);
+    assert_eq!(left(&mut out), ["ERR unreadable"]);
     // Nor does a peer's answer about it lead to anything.
     let asked = Asked { tx: crate::ids::TxId::new("r0").unwrap(), verb: AskedVerb::Prepare };
     let peer = BankId::new(1).unwrap();
@@ -481,13 +481,13 @@ fn a_disk_without_room_for_the_next_segment_refuses_what_is_new_and_ends_what_wa
         slot += 1;
         assert!(slot < 100_000, "nothing is ever refused");
     }
-    assert_eq!(left(&mut out), ["ERR limit"]);
+    assert_eq!(left(&mut out), ["ERR disk-full"]);
     assert!(begun.len() > 5, "{}", begun.len());
     for (line, told) in [
         (r#"CLIENT {"cpf":"98765432100","name":"Q","kind":"F"}"#, "REFUSED limit"),
         (r#"ACCOUNT {"number":"2","holders":["12345678900"],"deposit":1}"#, "REFUSED limit"),
-        ("ABORT never-met", "ERR limit"),
-        ("RESOLVE never-met", "ERR limit"),
+        ("ABORT never-met", "ERR disk-full"),
+        ("RESOLVE never-met", "ERR disk-full"),
         ("STATUS never-met", "UNKNOWN never-met"),
     ] {
         slot += 1;

@@ -123,7 +123,7 @@ impl Writer {
                 self.tell_unreadable(now, &mut input, &error);
                 match &mut input {
                     Input::Request { caller, .. } => {
-                        let reply = Reply::Err(Reason::Unreachable, Detail::Unreadable.to_string());
+                        let reply = Reply::Err(Reason::Unreadable, Detail::Unreadable.to_string());
                         self.release.leave(0, Leaving::Reply(Outgoing { to: *caller, reply, after: 0 }), out);
                         return;
                     }
@@ -275,11 +275,11 @@ impl Writer {
         }
         let text = || Detail::DiskFull.to_string();
         match request {
-            Request::Prepare(..) | Request::Execute(..) => Some(Reply::Err(Reason::Limit, text())),
-            Request::Client(_) | Request::Account(_) => Some(Reply::Refused(Reason::Limit, text())),
+            Request::Prepare(..) | Request::Execute(..) => Some(Reply::Err(Reason::DiskFull, text())),
+            Request::Client(_) | Request::Account(_) => Some(Reply::Refused(Reason::DiskFull, text())),
             // A record that refuses an id for ever.
             Request::Abort(..) | Request::Resolve(_) => {
-                (room == Room::Outcomes).then(|| Reply::Err(Reason::Limit, text()))
+                (room == Room::Outcomes).then(|| Reply::Err(Reason::DiskFull, text()))
             }
             Request::Commit(..)
             | Request::Status(_)

@@ -88,7 +88,7 @@ fn in_portuguese(detail: &Detail) -> String {
         }
         Detail::OtherBytesDriven => "este identificador está em uso aqui com outro conteúdo".into(),
         Detail::DiskFull => {
-            "o disco está cheio: este banco não tem lugar para a próxima parte do seu diário, e até lá não aceita nada novo".into()
+            "o disco deste banco está cheio: não tem lugar para a próxima parte do seu diário, e até lá não aceita nada novo".into()
         }
         Detail::Unreadable => {
             "o que o diário deste banco guarda deste identificador não pode ser lido agora, e por isso aqui ninguém conhece o resultado".into()

@@ -298,6 +298,18 @@ pub fn reason_words(lang: Lang, reason: Reason) -> &'static str {
         Reason::Expired => ("O prazo da transação acabou.", "The transaction ran out of time."),
         Reason::Refused => ("Recusada por quem a conduzia.", "Refused by whoever drove it."),
         Reason::Unreachable => ("Um dos bancos não respondeu.", "One of the banks did not answer."),
+        Reason::NotIntroduced => (
+            "O banco ainda trabalha sozinho; nada foi registrado.",
+            "The bank works alone so far; nothing was recorded.",
+        ),
+        Reason::DiskFull => (
+            "O disco do banco está cheio; nada foi registrado.",
+            "The bank's disk is full; nothing was recorded.",
+        ),
+        Reason::Unreadable => (
+            "O que o banco registrou disto não pode ser lido agora.",
+            "What the bank recorded of this can't be read now.",
+        ),
     };
     match lang {
         Lang::Pt => pt,

@@ -87,8 +87,14 @@ fn print_journal(dir: &Path) -> anyhow::Result<u8> {
     let disk = journal::FileDisk::read_only(dir);
     let mut out = std::io::BufWriter::new(stdout().lock());
     let dumped = journal::dump(&disk, &mut out);
-    out.flush()?;
-    let dumped = dumped?;
+    let is_gone = |error: &std::io::Error| error.kind() == ErrorKind::BrokenPipe;
+    let dumped = match (dumped, out.flush()) {
+        // A reader that left early, such as `head`, has what it wanted.
+        (Err(journal::JournalError::Io { doing: "print", cause, .. }), _) if is_gone(&cause) => return Ok(0),
+        (_, Err(error)) if is_gone(&error) => return Ok(0),
+        (_, Err(error)) => bail!("standard output could not be written: {error}"),
+        (dumped, Ok(())) => dumped?,
+    };
     if let Some(torn) = &dumped.torn {
         tell(&format!(
             "{torn}; it was being written when this was read or when its bank stopped, and nothing in it was promised"

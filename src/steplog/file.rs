@@ -106,6 +106,9 @@ impl RotatedFile {
 
 fn open(path: &Path) -> io::Result<(File, u64)> {
     make_folder(folder_of(path))?;
+    if path.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "this is a folder, and a file must be here"));
+    }
     let mut options = OpenOptions::new();
     options.append(true).read(true).mode(FILE_MODE);
     let mut file = match options.clone().create_new(true).open(path) {

@@ -75,7 +75,7 @@ details! {
         NotVoted = "this bank has not voted on it";
         NoTokens = "no convincing tokens; this bank asks the others";
         ClockAtEnd = "the clock is at the end of the times that can be told";
-        DiskFull = "disk full: this bank has no room for the next part of its journal, so it takes nothing new until there is";
+        DiskFull = "its data disk is full: it has no room for the next part of its journal, and takes nothing new until there is";
         Unreadable = "what this bank's journal holds of this id can't be read just now, so nobody knows its outcome here; the bank's log names file and offset";
         RegistersUnknown = "this bank does not know its registers yet; it asks the others for them";
         OnLinkAlone = "REGISTERS is asked by a bank, over its link";

@@ -30,7 +30,7 @@ pub const LINES: [&str; 35] = [
     "<tx> is 1 to 64 of A-Z a-z 0-9 . _ -, new for each transaction; a NOK uses it up",
     "a transaction is the same JSON for every bank it names; op is debit, credit, deposit, withdraw or set; amount is in centavos; debits and credits must balance; cpf may be given and must then be a holder",
     "a register is set at every bank of the consortium, once each, to one value: {\"ops\":[{\"bank\":0,\"op\":\"set\",\"key\":\"storage\",\"value\":\"1\"},{\"bank\":1,\"op\":\"set\",\"key\":\"storage\",\"value\":\"1\"},{\"bank\":2,\"op\":\"set\",\"key\":\"storage\",\"value\":\"1\"}]}",
-    "reasons: insufficient-funds unknown-account unknown-client not-holder locked unbalanced duplicate-id already-exists malformed limit expired refused unreachable",
+    "reasons: insufficient-funds unknown-account unknown-client not-holder locked unbalanced duplicate-id already-exists malformed limit expired refused unreachable not-introduced disk-full unreadable",
     "by hand, type the same line in one window for each bank:",
     "PREPARE t1 {\"ops\":[{\"bank\":0,\"op\":\"debit\",\"account\":\"12345-6\",\"amount\":20000},{\"bank\":1,\"op\":\"credit\",\"account\":\"78910-0\",\"amount\":20000}],\"patience_ms\":60000}",
     "without patience_ms (at most 300000) the banks resolve by themselves after 3 s, or as soon as the window closes: the second window has 3 s",

@@ -46,11 +46,17 @@ pub enum Reason {
     Refused,
     /// A bank could not be reached.
     Unreachable,
+    /// The bank has a new journal and works alone until the others have met it: nothing was recorded.
+    NotIntroduced,
+    /// The bank's disk has no room for what is new: nothing was recorded.
+    DiskFull,
+    /// What the bank recorded of the id can't be read.
+    Unreadable,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 13] = [
+    pub const ALL: [Reason; 16] = [
         Reason::InsufficientFunds,
         Reason::UnknownAccount,
         Reason::UnknownClient,
@@ -64,6 +70,9 @@ impl Reason {
         Reason::Expired,
         Reason::Refused,
         Reason::Unreachable,
+        Reason::NotIntroduced,
+        Reason::DiskFull,
+        Reason::Unreadable,
     ];
 
     /// The word on the wire.
@@ -82,7 +91,15 @@ impl Reason {
             Reason::Expired => "expired",
             Reason::Refused => "refused",
             Reason::Unreachable => "unreachable",
+            Reason::NotIntroduced => "not-introduced",
+            Reason::DiskFull => "disk-full",
+            Reason::Unreadable => "unreadable",
         }
+    }
+
+    /// Does an ERR for this reason say that the bank holds no vote on the id, and recorded none?
+    pub fn nothing_recorded(self) -> bool {
+        matches!(self, Reason::NotIntroduced | Reason::DiskFull)
     }
 
     /// The reason that `word` names.

@@ -139,8 +139,9 @@ impl Hello {
     /// # Errors
     /// `malformed`, with what it must be.
     pub(super) fn parse(json: &str) -> Result<Hello, Fault> {
-        serde_json::from_str(json).map_err(|error| {
-            let text = format!(r#"HELLO takes {{"bank":1,"places":3,"version":1}}: {error}"#);
+        serde_json::from_str(json).map_err(|_| {
+            let text = "HELLO takes the client's bank, places and version as whole numbers, in JSON: \
+                        {\"bank\":1,\"places\":3,\"version\":1}";
             Fault::new(Reason::Malformed, text)
         })
     }

@@ -76,9 +76,9 @@ fn a_bank_with_a_new_journal_works_alone_until_it_is_met() {
     assert!(wire.ask(own).starts_with("COMMITTED own "));
     let new = "the journal of this bank is new, so it works alone until it has met bank 0, 2";
     for line in [&format!("PREPARE t1 {OPS}"), &format!("EXECUTE t1 {OPS}"), "RESOLVE t1", "ABORT t1"] {
-        assert_eq!(wire.ask(line), format!("ERR unreachable {new}"), "{line}");
+        assert_eq!(wire.ask(line), format!("ERR not-introduced {new}"), "{line}");
     }
-    assert_eq!(wire.ask("VALUE storage"), format!("REFUSED unreachable {new}"));
+    assert_eq!(wire.ask("VALUE storage"), format!("REFUSED not-introduced {new}"));
     assert!(wire.ask("STATUS t1").starts_with("UNKNOWN t1"));
     // Bank 0 comes back, and has met another one.
     cluster.start_bank(0);

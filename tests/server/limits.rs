@@ -1,7 +1,7 @@
 //! What the system allows a bank: open files, the size of files, connections that wait to be accepted.
 
 use super::{rest, run};
-use crate::support::{Cluster, Process, Wire, wait_until};
+use crate::support::{Cluster, Process, Ran, Wire, wait_until};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -51,9 +51,59 @@ fn with_too_few_open_files_a_bank_does_not_start() {
 fn a_file_that_may_not_grow_is_told() {
     let cluster = Cluster::new(1, true);
     let ran = run(&mut limited(&cluster, "ulimit -f 64", &[]));
-    assert!(ran.stderr.contains("disk full: no room for"), "{ran:?}");
-    assert!(cluster.log(0).contains("disk full: no room for"), "{}", cluster.log(0));
+    assert!(ran.stderr.contains("the limit for the size of a file is reached"), "{ran:?}");
+    assert!(cluster.log(0).contains("the limit for the size of a file is reached"), "{}", cluster.log(0));
     ran.expect_code(1);
+}
+
+/// A key file that is a pipe would keep the start for ever, and a folder is none.
+#[test]
+fn a_key_file_that_is_no_file_is_refused() {
+    let cluster = Cluster::new(1, false);
+    let (pipe, folder) = (cluster.path().join("pipe"), cluster.path().join("folder"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().is_ok_and(|made| made.success()));
+    std::fs::create_dir(&folder).expect("a folder");
+    for path in [pipe, folder] {
+        let mut process = Process::start(cluster.servidor(0).arg("--key-file").arg(&path));
+        process.expect_line(&format!("key file {} is no regular file; name one", path.display()));
+        assert_eq!(process.wait(), Some(1));
+    }
+}
+
+/// A folder that stands where a file must be is told with its name; so is a file where a folder must be.
+#[test]
+fn what_stands_in_the_way_is_named() {
+    let in_the_way = |make: fn(&std::path::Path), path: &str, words: &str| {
+        let cluster = Cluster::new(1, true);
+        let whole = cluster.path().join(path);
+        std::fs::create_dir_all(whole.parent().expect("a folder")).expect("a folder");
+        make(&whole);
+        let ran = run(&mut cluster.servidor(0)).expect_code(1);
+        assert!(ran.stderr.contains(&format!("{path}: this is {words}")), "{ran:?}");
+    };
+    let folder = |path: &std::path::Path| std::fs::create_dir(path).expect("a folder");
+    let file = |path: &std::path::Path| std::fs::write(path, "").expect("a file");
+    in_the_way(folder, "data/bank-0/lock", "a folder, and a file must be here");
+    in_the_way(file, "data/bank-0", "no folder, and one must be here");
+    in_the_way(file, "data", "no folder, and one must be here");
+}
+
+/// `servidor journal` into a pipe that nobody reads any more ends without a word.
+#[test]
+fn a_journal_is_printed_for_as_long_as_somebody_reads() {
+    let mut cluster = Cluster::start(1);
+    cluster.stop(0);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(crate::support::servidor_path());
+    command.current_dir(cluster.path()).args(["journal", "data/bank-0"]).stdout(writer);
+    let ran = Ran::of(&["journal"], &command.output().expect("it runs"));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
+    let told = run(Command::new(crate::support::servidor_path()).args(["--port", "99999"]));
+    assert!(
+        told.stderr.contains("--port can't be \"99999\": give a whole number from 0 to 65535"),
+        "{told:?}"
+    );
 }
 
 /// Connects `count` times without a pause; none may take as long as a lost SYN is waited for.

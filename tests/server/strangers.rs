@@ -107,7 +107,14 @@ fn a_hello_for_another_bank_closes_the_connection() {
         (hello("99"), "ERR refused"),
         (hello("-1"), "ERR malformed"),
         ("HELLO".to_owned(), "ERR malformed"),
-        ("HELLO {".to_owned(), "ERR malformed"),
+        (
+            "HELLO {}".to_owned(),
+            "ERR malformed HELLO takes the client's bank, places and version as whole numbers",
+        ),
+        (
+            "HELLO {".to_owned(),
+            "ERR malformed HELLO takes the client's bank, places and version as whole numbers",
+        ),
     ] {
         let mut wire = bank.connect();
         wire.send_bytes(format!("{line}\n{}\nPING\n", registers()).as_bytes());

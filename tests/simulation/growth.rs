@@ -379,7 +379,8 @@ impl Growing {
     /// Nobody reads what is older than what somebody already read or was told.
     fn value_told(&mut self, at: usize, key: &str, floor: Time, reply: &Reply) {
         let Reply::Done(json) = reply else {
-            if let Reply::Refused(consorcio::wire::Reason::Unreachable, _) = reply {
+            use consorcio::wire::Reason;
+            if let Reply::Refused(Reason::Unreachable | Reason::NotIntroduced, _) = reply {
                 assert!(at >= OLD, "the old banks know their registers");
                 self.count("value not known yet");
             }

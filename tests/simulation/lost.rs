@@ -306,7 +306,7 @@ impl Losing {
         match reply {
             Reply::Committed(tx, ..) => self.ends(tx, true, &format!("bank {at} tells {reply:?}")),
             Reply::Aborted(tx, ..) => self.ends(tx, false, &format!("bank {at} tells {reply:?}")),
-            Reply::Err(consorcio::wire::Reason::Unreachable, text) if text.contains("is new") => {
+            Reply::Err(consorcio::wire::Reason::NotIntroduced, _) => {
                 self.count("not introduced yet");
             }
             _ => {}

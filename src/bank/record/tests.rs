@@ -96,6 +96,9 @@ fn each_reason_has_its_code() {
         (Reason::Expired, 10),
         (Reason::Refused, 11),
         (Reason::Unreachable, 12),
+        (Reason::NotIntroduced, 13),
+        (Reason::DiskFull, 14),
+        (Reason::Unreadable, 15),
     ];
     assert_eq!(codes.map(|(reason, _)| reason)[..], Reason::ALL[..], "a new one gets a row here, at the end");
     for (reason, code) in codes {

@@ -7,7 +7,7 @@
 use super::super::Context;
 use super::super::args::BenchArguments;
 use super::super::conversation::{Conversation, Dial, read_line, words};
-use super::super::failure::{Failure, unreachable};
+use super::super::failure::Failure;
 use super::super::story::Story;
 use super::pace::Plan;
 use super::tally::Tally;
@@ -41,6 +41,7 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(2 * (VOTE_TIMEOUT_MS + ANSW
 
 /// One client.
 pub struct Worker {
+    dial: Dial,
     lines: [Option<Line>; BANKS_MAX],
     work: Work,
     via_bank: bool,
@@ -94,12 +95,12 @@ impl Worker {
         tally: Rc<RefCell<Tally>>,
     ) -> Result<Worker, Failure> {
         let mut lines = [const { None }; BANKS_MAX];
+        let dial = Dial { story: Story::off(), ..context.dial.clone() };
         for bank in banks {
             let address = context.consortium.address(*bank).unwrap_or("-").to_owned();
-            let dial = Dial { story: Story::off(), ..context.dial.clone() };
             let connected = Conversation::connect(*bank, &address, &dial).await;
             let mut conversation =
-                connected.map_err(|why| Failure::NoConnection(unreachable(*bank, &address, &why)))?;
+                connected.map_err(|why| Failure::NoConnection(dial.unreachable(*bank, &address, &why)))?;
             // Whom it talks to is known before the first transaction is sent.
             conversation.ask(&Request::Ping).await?;
             let (stream, input) = conversation.into_parts();
@@ -114,6 +115,7 @@ impl Worker {
             });
         }
         Ok(Worker {
+            dial,
             lines,
             work,
             via_bank: arguments.via_bank,
@@ -248,12 +250,12 @@ impl Worker {
         &mut self,
         ticks: &mut Interval,
     ) -> Result<(Vec<(usize, BankId, AskedVerb, Reply)>, bool), Failure> {
-        let (lines, wake) = (&mut self.lines, &mut self.wake);
+        let (dial, lines, wake) = (&self.dial, &mut self.lines, &mut self.wake);
         poll_fn(|task| {
             let mut replies = Vec::new();
             for line in lines.iter_mut().flatten() {
                 if let Err(error) = line.poll(task, &mut replies) {
-                    let text = unreachable(line.bank, &line.address, &words(&error));
+                    let text = dial.unreachable(line.bank, &line.address, &words(&error));
                     return Poll::Ready(Err(Failure::NoConnection(text)));
                 }
             }

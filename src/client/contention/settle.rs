@@ -4,7 +4,7 @@
 use super::super::Context;
 use super::super::asking;
 use super::super::conversation::Conversation;
-use super::super::failure::{Failure, unreachable};
+use super::super::failure::Failure;
 use super::work::{Ask, Kind, Work};
 use super::worker::Told;
 use crate::ids::{BankId, BankSet, Time, TxId};
@@ -204,7 +204,7 @@ impl Banks<'_> {
 
     async fn ask_all(&mut self, bank: BankId, txs: &[&TxId]) -> Result<Vec<Reply>, Failure> {
         let address = asking::address(self.context, bank)?;
-        let lost = |why: String| Failure::NoConnection(unreachable(bank, address, &why));
+        let lost = |why: String| Failure::NoConnection(self.context.dial.unreachable(bank, address, &why));
         let mut conversation = match self.open.remove(&bank) {
             Some(conversation) => conversation,
             None => asking::connect(self.context, bank, address).await?,

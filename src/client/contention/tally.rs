@@ -81,7 +81,12 @@ impl Tally {
             | Reason::AlreadyExists
             | Reason::Malformed
             | Reason::Limit => &mut self.nok,
-            Reason::Expired | Reason::Refused | Reason::Unreachable => &mut self.aborted,
+            Reason::Expired
+            | Reason::Refused
+            | Reason::Unreachable
+            | Reason::NotIntroduced
+            | Reason::DiskFull
+            | Reason::Unreadable => &mut self.aborted,
         };
         *by.entry(reason.as_str()).or_default() += 1;
     }

@@ -158,7 +158,10 @@ async fn account_opened(app: &App, form: &Form) -> Result<Sent<NewAccount>, Prob
                 | Reason::DuplicateId
                 | Reason::Malformed
                 | Reason::Expired
-                | Reason::Unreachable => view.number.error = Some(words(reason)),
+                | Reason::Unreachable
+                | Reason::NotIntroduced
+                | Reason::DiskFull
+                | Reason::Unreadable => view.number.error = Some(words(reason)),
             }
             Ok(Sent::Again(view))
         }
@@ -235,7 +238,10 @@ async fn cash_moved(app: &App, form: &Form) -> Result<Sent<Cash>, Problem> {
                 | Reason::Limit
                 | Reason::Expired
                 | Reason::Refused
-                | Reason::Unreachable => view.amount.error = error,
+                | Reason::Unreachable
+                | Reason::NotIntroduced
+                | Reason::DiskFull
+                | Reason::Unreadable => view.amount.error = error,
             }
             Ok(Sent::Again(view))
         }

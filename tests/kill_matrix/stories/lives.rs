@@ -231,7 +231,12 @@ pub fn learns(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     let mut wire = town.cluster.connect(last);
     wait_until("the register at the new bank", || {
         let value = wire.ask("VALUE");
-        assert!(value.starts_with("REFUSED unreachable") || value.contains("learned"), "{value}");
+        assert!(
+            value.starts_with("REFUSED unreachable")
+                || value.starts_with("REFUSED not-introduced")
+                || value.contains("learned"),
+            "{value}"
+        );
         value.starts_with("DONE").then_some(())
     });
     finish(town, case, &[0, 1]);
