@@ -339,11 +339,14 @@ pub async fn history(context: &Context, count: usize, bank: Option<BankId>) -> S
     Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))
 }
 
+/// Transactions, each with the banks that told of it.
+type Merged = Vec<(HistoryView, Vec<BankId>)>;
+
 /// A transaction stands in one row, with all banks that told the same of it: the same operations, which are at the
 /// same banks, and the same outcome. Other operations under its id are another transaction; a bank that was asked to
 /// refuse before it knew them tells none.
-fn merged(told: impl Iterator<Item = (BankId, HistoryView)>) -> Vec<(HistoryView, Vec<BankId>)> {
-    let mut of: BTreeMap<(String, String), Vec<(HistoryView, Vec<BankId>)>> = BTreeMap::new();
+fn merged(told: impl Iterator<Item = (BankId, HistoryView)>) -> Merged {
+    let mut of: BTreeMap<(String, String), Merged> = BTreeMap::new();
     for (bank, view) in told {
         let same_id = of.entry((view.tx.clone(), view.outcome.clone())).or_default();
         let is_same = |known: &HistoryView| match (&known.ops, &view.ops) {
