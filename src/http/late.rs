@@ -1,8 +1,8 @@
 //! How long a request may wait for the bank, and what is said where the bank does not answer in that time.
 //!
 //! The bank answers once what it says is durable, so a data disk that hangs holds its answers. A request ends all the
-//! same: its waits for the bank, and for turns, share one deadline, which begins with the first of them. A body that
-//! comes slowly has its own bound.
+//! same: its waits for the bank, and for turns, have one bound together. What it waits for besides has bounds of its own:
+//! a body that comes slowly, and other banks.
 
 use crate::ids::BankId;
 use crate::limits::HTTP_ANSWER_MS_MAX;
@@ -10,30 +10,28 @@ use crate::panel::texts::Lang;
 use std::cell::Cell;
 use std::future::Future;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 
 tokio::task_local! {
-    static DEADLINE: Cell<Option<Instant>>;
+    /// How long the request may wait still.
+    static LEFT: Cell<Duration>;
 }
 
-/// Answers a request whose waits share one deadline.
-pub async fn with_deadline<T>(answer: impl Future<Output = T>) -> T {
-    DEADLINE.scope(Cell::new(None), answer).await
+const IN_ALL: Duration = Duration::from_millis(HTTP_ANSWER_MS_MAX);
+
+/// Answers a request whose waits have one bound together.
+pub async fn with_bound<T>(answer: impl Future<Output = T>) -> T {
+    LEFT.scope(Cell::new(IN_ALL), answer).await
 }
 
-/// What `waits` gives; `None` where the request's deadline comes first.
+/// What `waits` gives; `None` where the request has waited too long before that.
 pub async fn in_time<T>(waits: impl Future<Output = T>) -> Option<T> {
-    timeout_at(deadline(), waits).await.ok()
-}
-
-fn deadline() -> Instant {
-    let from_now = || Instant::now() + Duration::from_millis(HTTP_ANSWER_MS_MAX);
-    let shared = DEADLINE.try_with(|deadline| {
-        let at = deadline.get().unwrap_or_else(from_now);
-        deadline.set(Some(at));
-        at
-    });
-    shared.unwrap_or_else(|_| from_now())
+    let left = LEFT.try_with(Cell::get).unwrap_or(IN_ALL);
+    let began = Instant::now();
+    let answered = timeout(left, waits).await.ok();
+    // Without a request there is nothing to share.
+    let _ = LEFT.try_with(|of_request| of_request.set(left.saturating_sub(began.elapsed())));
+    answered
 }
 
 /// The bank did not answer in time.

@@ -1,7 +1,7 @@
 //! The list of all routes, and the router made from it. `openapi` describes the same list.
 
 use crate::http::app::App;
-use crate::http::late::with_deadline;
+use crate::http::late::with_bound;
 use crate::http::pages::Visit;
 use crate::http::problem::Problem;
 use crate::http::{clients, history, moves, openapi, outside, pages, watch};
@@ -63,7 +63,7 @@ pub fn router(app: App) -> Router {
 
 /// Ends each request in time, and counts its answer under its route's pattern.
 async fn count(State(app): State<App>, route: Option<MatchedPath>, request: Request, next: Next) -> Response {
-    let response = with_deadline(next.run(request)).await;
+    let response = with_bound(next.run(request)).await;
     app.counts().add(route.as_ref().map_or("", MatchedPath::as_str), response.status().as_u16());
     response
 }

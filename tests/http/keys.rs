@@ -50,9 +50,9 @@ fn a_key_that_met_a_passing_refusal_can_be_tried_again() {
         let json = answer.is_error(400, "falhou");
         assert_eq!(json["motivo"], "unreachable", "{json}");
         let id = json["id"].as_str()?.to_owned();
-        // The other bank does not answer, so nobody says more than that it is known here.
-        let found = http.get(&format!("/transacoes/{id}?resumo")).json();
-        found["detalhes"].as_str()?.starts_with("resultado desconhecido").then_some(id)
+        // Where this bank recorded its refusal, it is aborted, though the other bank does not answer.
+        let found = http.try_ask("GET", &format!("/transacoes/{id}?resumo"), &[], "")?;
+        (found.status == 200 && found.json()["status"] == "abortada").then_some(id)
     });
     // Other content under the key is not an attempt of it.
     let other = FROM_0_TO_1.replace("\"valor\":5", "\"valor\":6");

@@ -1,6 +1,7 @@
 //! What is told of transactions: history, what is pending, ids that a caller chose, and what is not decided in time.
 
-use crate::support::wait_until;
+use crate::client::Connection;
+use crate::support::{Cluster, free_ports, wait_until};
 use crate::{ANA, BIA, CAIO, Town};
 use serde_json::Value;
 use std::process::Command;
@@ -204,7 +205,7 @@ fn an_id_of_different_transactions_is_told_as_that() {
     assert!(ends.iter().all(|end| end["status"] == "completada" && end["tempo_us"].is_u64()), "{told}");
     assert!(told.get("participantes").is_none() && told.get("tempo_us").is_none(), "{told}");
     let page = town.connect(2).get("/painel/transacoes/same").body;
-    assert!(page.contains("mais de uma transação") && page.matches("… Completada").count() == 2, "{page}");
+    assert!(page.contains("mais de uma transação") && page.matches("… Confirmada").count() == 2, "{page}");
     assert!(!page.contains("R$ 0,05") && !page.contains("R$ 0,07"), "of neither: {page}");
     // A bank that took part tells its own.
     let own = town.connect(1).get("/transacoes/same").json();
@@ -266,4 +267,23 @@ fn each_answer_to_a_request_with_an_id_carries_it() {
     assert_eq!((made.status, made.header("x-transacao")), (400, made.json()["id"].as_str()));
     assert_eq!(http.get("/transacoes/nada").header("x-transacao"), Some("nada"));
     assert_eq!(http.get("/transacoes/x-1").header("x-transacao"), Some("x-1"));
+}
+
+/// A bank that works alone so far says that nothing was recorded, and why.
+#[test]
+fn a_bank_that_is_not_introduced_says_that_nothing_was_recorded() {
+    let mut cluster = Cluster::new(2, true);
+    cluster.introduce();
+    let port = free_ports(1)[0];
+    cluster.add_switches(0, &["--http", &port.to_string()]);
+    cluster.start_bank(0);
+    let mut http = Connection::open(port);
+    let refused = http.post_as("n-1", "/transferencia_composta", FROM_0_TO_1);
+    let told = refused.is_error(400, "falhou");
+    assert_eq!((&told["motivo"], &told["id"]), (&"not-introduced".into(), &"n-1".into()), "{told}");
+    assert!(
+        told["detalhes"].as_str().is_some_and(|words| words.contains("o diário deste banco é novo")),
+        "{told}"
+    );
+    http.get("/transacoes/n-1").is_error(404, "desconhecida");
 }
