@@ -185,7 +185,7 @@ fn a_full_disk_loses_no_promise_and_stops_the_bank_only_where_it_comes_unforesee
         let spoken = talk_until_it_stops(&cluster);
         if is_foreseen {
             let told = bank.wait_for("nothing new is taken").unwrap();
-            assert!(told.contains("segment-0000000003") && told.contains("disk full"), "{told}");
+            assert!(told.contains("segment-0000000003") && told.contains(LIMIT), "{told}");
             let mut wire = cluster.connect(0);
             let client = r#"CLIENT {"cpf":"98765432100","name":"Pessoa 2","kind":"Físico"}"#;
             assert!(
@@ -202,12 +202,15 @@ fn a_full_disk_loses_no_promise_and_stops_the_bank_only_where_it_comes_unforesee
         }
         assert_eq!(bank.wait(), Some(i32::from(!is_foreseen)), "{:?}", bank.seen());
         let said = bank.seen().concat();
-        assert!(said.contains("disk full") && said.contains("segment-000000000"), "{said}");
+        assert!(said.contains(LIMIT) && said.contains("segment-000000000"), "{said}");
 
         cluster.start_bank(0);
         check(&cluster, &spoken);
     }
 }
+
+/// What a bank says where a file may not grow.
+const LIMIT: &str = "the limit for the size of a file is reached";
 
 /// The command, with no file longer than so many kilobytes; a write past that fails, as on a full disk.
 fn with_file_limit(command: &Command, kilobytes: u32) -> Command {

@@ -484,8 +484,8 @@ fn a_disk_without_room_for_the_next_segment_refuses_what_is_new_and_ends_what_wa
     assert_eq!(left(&mut out), ["ERR disk-full"]);
     assert!(begun.len() > 5, "{}", begun.len());
     for (line, told) in [
-        (r#"CLIENT {"cpf":"98765432100","name":"Q","kind":"F"}"#, "REFUSED limit"),
-        (r#"ACCOUNT {"number":"2","holders":["12345678900"],"deposit":1}"#, "REFUSED limit"),
+        (r#"CLIENT {"cpf":"98765432100","name":"Q","kind":"F"}"#, "REFUSED disk-full"),
+        (r#"ACCOUNT {"number":"2","holders":["12345678900"],"deposit":1}"#, "REFUSED disk-full"),
         ("ABORT never-met", "ERR disk-full"),
         ("RESOLVE never-met", "ERR disk-full"),
         ("STATUS never-met", "UNKNOWN never-met"),

@@ -295,7 +295,7 @@ impl<'a> Nemesis<'a> {
             Kind::DiskFull => {
                 if let Some((code, said)) = self.town.fill_disk(bank) {
                     assert_eq!(code, Some(1), "a bank without room ends with its own error: {said:?}");
-                    let names_it = said.iter().any(|line| line.contains("disk full"));
+                    let names_it = said.iter().any(|line| line.contains("the limit for the size of a file"));
                     assert!(names_it, "it says why it ends: {said:?}");
                     self.deeds.full_disks += 1;
                 }
