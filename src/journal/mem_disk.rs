@@ -1,7 +1,7 @@
 //! A disk in memory that can crash: for tests, and for a simulator.
 //!
 //! What was not synced survives a crash or doesn't, wholly, torn at any byte, or with a bit flipped, as a seed says;
-//! so do names that were not synced, in their order. Faults are given beforehand: a sync that fails, a write that
+//! so do names that were not synced, in their order or any other. Faults are given beforehand: a sync that fails, a write that
 //! fails, no more room, the end of power at the n-th sync.
 
 use super::disk::{Disk, DiskFile};
@@ -37,7 +37,7 @@ struct State {
     life: u64,
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
-    /// Changes of names since the folder's last sync, in order.
+    /// Changes of names since the folder's last sync, in order. A disk may do them in any other.
     renamings: Vec<Naming>,
     files: Vec<Contents>,
     faults: Faults,
@@ -51,7 +51,7 @@ struct State {
 enum Naming {
     Link(String, usize),
     Unlink(String),
-    Rename(String, String),
+    Rename(String, String, usize),
 }
 
 #[derive(Default)]
@@ -100,9 +100,14 @@ impl MemDisk {
         let mut state = self.state();
         let mut random = Random(seed);
         let kept = random.below(state.renamings.len() as u64 + 1);
+        let mut of_names = Random(!seed);
+        let in_order = of_names.below(2) == 0;
         let mut names = std::mem::take(&mut state.durable_names);
-        for naming in state.renamings.drain(..).take(usize::try_from(kept).unwrap_or(usize::MAX)) {
-            naming.apply(&mut names);
+        for (naming, at) in state.renamings.drain(..).zip(0..) {
+            let reached_the_disk = if in_order { at < kept } else { of_names.below(2) == 0 };
+            if reached_the_disk {
+                naming.apply(&mut names);
+            }
         }
         let named: BTreeSet<usize> = names.values().copied().collect();
         for (number, file) in state.files.iter_mut().enumerate() {
@@ -215,10 +220,11 @@ impl Naming {
             Naming::Unlink(name) => {
                 names.remove(name);
             }
-            Naming::Rename(from, to) => {
-                if let Some(file) = names.remove(from) {
-                    names.insert(to.clone(), file);
+            Naming::Rename(from, to, file) => {
+                if names.get(from) == Some(file) {
+                    names.remove(from);
                 }
+                names.insert(to.clone(), *file);
             }
         }
     }
@@ -318,8 +324,8 @@ impl Disk for MemDisk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.alive()?;
-        state.find(from)?;
-        state.naming(Naming::Rename(from.into(), to.into()));
+        let file = state.find(from)?;
+        state.naming(Naming::Rename(from.into(), to.into(), file));
         Ok(())
     }
 
