@@ -16,6 +16,7 @@ mod old_texts;
 mod start;
 mod strangers;
 mod unread;
+mod way;
 
 use std::process::{Command, Stdio};
 use support::{Cluster, Process, Ran, Wire};
