@@ -196,7 +196,7 @@ thread_local! {
 }
 
 /// Runs `this`; what it panics with comes back as words, and is not printed.
-fn caught(this: impl FnOnce()) -> Result<(), String> {
+pub fn caught(this: impl FnOnce()) -> Result<(), String> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
         let loud = panic::take_hook();

@@ -15,6 +15,7 @@ mod bite;
 mod explorer;
 mod plant;
 mod rules;
+mod scenes;
 mod town;
 mod worlds;
 

@@ -50,6 +50,7 @@ impl ClockMistake {
 }
 
 /// The clock of a bank that runs.
+#[derive(Clone)]
 pub struct Followed {
     filter: Filter,
     /// What its readings say so far.

@@ -46,7 +46,7 @@ pub enum Tampering {
 }
 
 /// What a world that grows has beside others.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Growth {
     pub mistake: Option<GrowthMistake>,
     /// What happens to the next page that arrives.

@@ -65,6 +65,7 @@ pub enum Ends {
 }
 
 /// A link that `dialler` opened to `dialled`.
+#[derive(Clone)]
 pub struct Link {
     pub dialler: usize,
     pub dialled: usize,

@@ -10,6 +10,7 @@ pub mod links;
 mod meet;
 mod mistakes;
 pub mod path;
+mod print;
 mod proofs;
 pub mod tell;
 
@@ -62,6 +63,7 @@ pub enum Seen {
 }
 
 /// One bank: its core while it runs, and its disk.
+#[derive(Clone)]
 pub struct Node {
     pub core: Option<Core>,
     /// How many places its list has.
@@ -130,6 +132,7 @@ impl Node {
     }
 }
 
+#[derive(Clone)]
 pub struct World {
     pub nodes: Vec<Node>,
     pub flights: VecDeque<Flight>,

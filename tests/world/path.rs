@@ -21,7 +21,7 @@ use std::sync::Arc;
 const HEARD_MAX: usize = 400;
 
 /// The way between banks, and what somebody there knows.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Path {
     pub mistake: Option<ProofMistake>,
     /// Does somebody listen?
