@@ -76,3 +76,10 @@ fn a_meeting_that_no_bank_records_is_not_admitted() {
     core.apply(&introduced());
     assert!(fault(&core, introduced()).contains("a second time"));
 }
+
+/// What is kept of a long text ends at a whole character.
+#[test]
+fn the_beginning_of_a_text_has_whole_characters() {
+    let of = crate::bank::read::beginning;
+    assert_eq!((of("não", 9), of("não", 4), of("não", 2), of("não", 0)), ("não", "não", "n", ""));
+}
