@@ -181,3 +181,11 @@ fn run_quietly(ledger: &mut Ledger, transaction: &Transaction, time: i64) {
     ledger.hold(me(), &id("t"), transaction);
     ledger.settle(me(), &id("t"), transaction, Time(time));
 }
+
+/// Ledgers of one content are equal however they came to it, and others are not.
+#[test]
+fn ledgers_are_told_apart() {
+    assert!(with_accounts(&[100]) == with_accounts(&[100]));
+    assert!(with_accounts(&[100]) != with_accounts(&[101]));
+    assert!(with_accounts(&[100]) != with_accounts(&[100, 0]));
+}
