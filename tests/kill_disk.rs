@@ -193,6 +193,9 @@ fn a_full_disk_loses_no_promise_and_stops_the_bank_only_where_it_comes_unforesee
                 "nothing new is taken"
             );
             assert!(wire.ask("BALANCE 1").starts_with("DONE"), "reads go on");
+            assert!(wire.ask("BANKS").contains(r#""disk_full":true"#), "{}", wire.ask("BANKS"));
+            let status = cluster.run(&["status"]);
+            assert!(status.stdout.contains("the data disk of bank 0 is full"), "{status:?}");
             for tx in &spoken.prepared {
                 let end = wire.ask(&format!("COMMIT {tx}"));
                 assert!(end.starts_with("COMMITTED"), "outcomes go on: {end}");

@@ -18,6 +18,9 @@ struct Place {
     online: bool,
     #[serde(default)]
     why: Option<String>,
+    /// Of the bank's own place.
+    #[serde(default)]
+    disk_full: bool,
 }
 
 /// The links of one bank.
@@ -28,6 +31,8 @@ pub struct Links {
     others: Vec<Place>,
     /// How long the bank's disk has not finished a sync, where that takes long.
     pub sync_ms: Option<u64>,
+    /// The bank's disk has no room for what is new.
+    disk_full: bool,
     /// As the bank told it, for programs.
     pub json: Box<RawValue>,
 }
@@ -40,9 +45,10 @@ impl Links {
     pub async fn ask(bank: BankId, conversation: &mut Conversation) -> Result<Links, Failure> {
         let json = asking::done(bank, conversation.ask(&Request::Banks).await?)?;
         let mut others: Vec<Place> = asking::read(bank, &json)?;
+        let disk_full = others.iter().any(|place| place.bank == bank && place.disk_full);
         others.retain(|place| place.bank != bank);
         let sync_ms = sync_ms_of(bank, &json);
-        Ok(Links { bank, others, sync_ms, json: raw(bank, &json)? })
+        Ok(Links { bank, others, sync_ms, disk_full, json: raw(bank, &json)? })
     }
 
     /// `2/3`: how many of them are open.
@@ -52,7 +58,7 @@ impl Links {
         (tone, format!("{open}/{}", self.others.len()))
     }
 
-    /// A line for each that is not open, and why.
+    /// A line for each that is not open, and why; and one where the bank takes nothing new.
     pub fn lines(&self, paint: Paint) -> String {
         let shut = self.others.iter().filter(|place| !place.online);
         let lines = shut.map(|place| {
@@ -61,6 +67,12 @@ impl Links {
                 format!("bank {} has no link to bank {} at {}{why}", self.bank, place.bank, place.address);
             format!("{}\n", paint.text(Tone::Open, &line))
         });
-        paint.words(lines.collect())
+        let full = self.disk_full.then(|| {
+            let bank = self.bank;
+            let line =
+                format!("the data disk of bank {bank} is full: it takes nothing new until there is room");
+            format!("{}\n", paint.text(Tone::Bad, &line))
+        });
+        paint.words(lines.chain(full).collect())
     }
 }

@@ -201,6 +201,11 @@ impl Writer {
         !self.release.is_empty()
     }
 
+    /// Does the journal's disk have room for what is new?
+    pub fn has_room(&self) -> bool {
+        self.past.room(self.core.undecided()) == Room::Anything
+    }
+
     /// Has it nothing that is not durable?
     pub fn is_synced(&self) -> bool {
         self.batch.is_empty() && self.spare.is_some()

@@ -115,6 +115,8 @@ pub struct Shared {
     identity: Identity,
     /// Does this bank take part, as far as its operator was told?
     pub introduced: Cell<bool>,
+    /// The journal's disk has no room for what is new.
+    disk_full: Cell<bool>,
     /// Where this bank serves HTTP, once it does.
     pub http: RefCell<Option<String>>,
     /// The server ends: nothing more is read.
@@ -151,6 +153,7 @@ impl Shared {
             gate: Rc::new(Gate::new(&identity)),
             identity,
             introduced: Cell::new(true),
+            disk_full: Cell::new(false),
             http: RefCell::default(),
             stopping: Cell::new(false),
             session_ended: Notify::new(),
@@ -198,8 +201,10 @@ impl Shared {
             let slow = self.sync_age.get().and_then(|age| age.ms());
             let slow = slow.filter(|ms| bank == self.identity.bank && *ms >= SLOW_SYNC_MS);
             let slow = slow.map_or_else(String::new, |ms| format!(r#","sync_ms":{ms}"#));
+            let is_full = bank == self.identity.bank && self.disk_full.get();
+            let full = if is_full { r#","disk_full":true"# } else { "" };
             told.push_str(&format!(
-                r#"{comma}{{"bank":{bank},"address":{address},"online":{online},"latency_us":{latency_us}{clock}{why}{http}{slow}}}"#
+                r#"{comma}{{"bank":{bank},"address":{address},"online":{online},"latency_us":{latency_us}{clock}{why}{http}{slow}{full}}}"#
             ));
         }
         told.push(']');
@@ -235,6 +240,7 @@ impl Shared {
         let durable = if soon { writer.durable() } else { Seq::MAX };
         held.extract_if(.., |(until, _)| *until <= durable).for_each(|(_, seat)| seat.wake());
         self.gate.set(core.is_introduced(), core.knows_registers());
+        self.disk_full.set(!writer.has_room());
         if !self.introduced.get() && core.is_introduced() {
             self.introduced.set(true);
             operator::tell(&format!("bank {} takes part now: the others have met it", self.identity.bank));
