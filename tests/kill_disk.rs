@@ -162,8 +162,9 @@ struct Spoken {
 
 #[test]
 fn a_full_disk_loses_no_promise_and_stops_the_bank_only_where_it_comes_unforeseen() {
-    // In the segment that is in use; and where the next one can't be made, which is known long before.
-    for (kilobytes, is_foreseen) in [(400, false), (1_500, true)] {
+    // In the segment that is in use; and past the end of the second one, so that the third one can't be made, which is
+    // known long before.
+    for (kilobytes, is_foreseen) in [(400, false), (2_100, true)] {
         let mut cluster = Cluster::new(2, true);
         cluster.start_bank(1);
         cluster.start_bank(0);
