@@ -310,6 +310,8 @@ mod tests {
         // Session 9's read comes after its COMMIT, even when new work's share is due.
         assert_eq!(order("p9.9 c1.0 c2.0 c3.0 c9.0"), "c1.0 c2.0 c3.0 p9.9 c9.0");
         assert_eq!(order("c1.0 c2.0 c3.0 c9.0 p9.1"), "c1.0 c2.0 c3.0 c9.0 p9.1");
+        // Once its COMMIT is taken, nothing keeps its new work from its share.
+        assert_eq!(order("c9.0 c1.0 c2.0 c3.0 p9.1"), "c9.0 c1.0 c2.0 p9.1 c3.0");
         assert_eq!(order("op1.0 oc1.1 oc2.0"), "c2.0 p1.0 c1.1", "and so does an outside coordinator");
         assert_eq!(order("op9.9 c1.0 c2.0 c3.0 oc9.0"), "c1.0 c2.0 c3.0 p9.9 c9.0");
     }

@@ -307,11 +307,11 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
         if why.contains(ANOTHER_KEY) {
             why = format!("bank {} has {ANOTHER_KEY} ({why})", self.line.bank);
         }
-        if self.told_why.as_ref() != Some(&why) && why.contains(ANOTHER_KEY) {
-            // No time mends it: who starts banks must see it. Nothing can be done where stderr is gone.
-            let _ = writeln!(std::io::stderr(), "servidor: {why}");
-        }
         if self.told_why.as_ref() != Some(&why) && self.line.address.is_some() {
+            if why.contains(ANOTHER_KEY) {
+                // No time mends it: who starts banks must see it. Nothing can be done where stderr is gone.
+                let _ = writeln!(std::io::stderr(), "servidor: {why}");
+            }
             self.line.keep_why(&why);
             self.step(Step::LinkDown(self.line.bank, why.as_str().into()));
             self.told_why = Some(why);
