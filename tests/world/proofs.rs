@@ -297,7 +297,7 @@ impl World {
         }
         match &mut input {
             Input::Request { caller, .. } => {
-                let reply = Reply::Err(Reason::Unreachable, Detail::Unreadable.to_string());
+                let reply = Reply::Err(Reason::Unreadable, Detail::Unreadable.to_string());
                 self.nodes[bank].replies.push(Outgoing { to: *caller, reply, after: 0 });
                 self.release(bank);
                 None

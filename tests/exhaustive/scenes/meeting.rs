@@ -196,7 +196,7 @@ impl Meeting {
         match reply {
             Reply::Committed(..) => self.ends(true, format!("bank {at} tells {reply:?}")),
             Reply::Aborted(..) => self.ends(false, format!("bank {at} tells {reply:?}")),
-            Reply::Err(Reason::Unreachable, text) if text.contains("is new") => {
+            Reply::Err(Reason::NotIntroduced, text) if text.contains("is new") => {
                 self.met.push("not introduced yet");
             }
             _ => {}
