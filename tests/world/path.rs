@@ -1,6 +1,7 @@
 //! Somebody on the way between two banks, without the key: changes bytes, words, numbers and tokens of what is under
 //! way, shows old answers again, invents some, and says lines of its own over a link. Unless a mistake is planted, what
-//! was changed is compared at once: a bank records what the honest answer, or none, would make it record.
+//! was changed is compared at once: a bank records what the honest answer, or none, would make it record; or, where a
+//! token that some bank really gave was shown in its place, what that token proves.
 
 use super::World;
 use super::links::Flight;
@@ -297,7 +298,8 @@ impl World {
         self.arrive(Flight::Answer { to, link, asked: asked.clone(), reply: told });
     }
 
-    /// What was changed makes a bank record what the honest answer would, or what silence would.
+    /// What was changed makes a bank record what the honest answer would, or what silence would, or what one of the
+    /// tokens in it proves: who shows a token that a bank gave is of no matter, and the words beside it neither.
     fn judge_answer(
         &mut self,
         (to, link, asked): (usize, u64, &Asked),
@@ -310,10 +312,14 @@ impl World {
         let told_so = self.would_record(to, &answer(Some(told.clone())));
         let silent = self.would_record(to, &answer(None));
         let honestly = honest.map(|reply| self.would_record(to, &answer(Some(reply.clone()))));
+        let proved =
+            tokens_of(told).into_iter().filter(|token| self.identity(to).seal.proves(&asked.tx, token));
+        let of_token = proved.collect::<Vec<_>>().into_iter().map(|token| said_by(&asked.tx, token));
+        let proved: Vec<_> = of_token.map(|reply| self.would_record(to, &answer(Some(reply)))).collect();
         assert!(
-            told_so == silent || Some(&told_so) == honestly.as_ref(),
+            told_so == silent || Some(&told_so) == honestly.as_ref() || proved.contains(&told_so),
             "bank {to}, told {told:?} of {} by somebody on the way, records {told_so:?}; \
-             silence would have it record {silent:?}, the honest answer {honestly:?}",
+             silence would have it record {silent:?}, the honest answer {honestly:?}, its tokens {proved:?}",
             asked.tx
         );
     }
@@ -400,6 +406,17 @@ impl World {
             "bank {to}, told {changed:?} by somebody on the way, records {changed_so:?}; {honest:?} would have it \
              record {honestly:?}, no tokens {nothing:?}"
         );
+    }
+}
+
+/// The answer of a bank that gives this token and no other.
+fn said_by(tx: &TxId, token: Token) -> Reply {
+    let tx = tx.clone();
+    match token.said {
+        Said::Ok => Reply::Ok(tx, token),
+        Said::No => Reply::Nok(tx, token, Reason::Refused, String::new()),
+        Said::Committed => Reply::Committed(tx, token.time, token, None),
+        Said::Aborted => Reply::Aborted(tx, token, Reason::Refused, None),
     }
 }
 
