@@ -16,7 +16,9 @@ fn a_bank_does_not_leave_while_something_undecided_names_it() {
     }
     let transfer = r#"{"ops":[{"bank":0,"op":"debit","account":"0-1","amount":5},{"bank":1,"op":"credit","account":"1-1","amount":5}]}"#;
     for bank in 0..2 {
-        let vote = cluster.connect(bank).ask(&format!("PREPARE t1 {transfer}"));
+        // A connection that closes would have its bank ask the other one, which then refuses.
+        let mut wire = cluster.connect(bank);
+        let vote = wire.ask(&format!("PREPARE t1 {transfer}"));
         assert!(vote.starts_with("OK t1"), "{vote}");
         cluster.kill(bank);
     }
