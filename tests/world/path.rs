@@ -386,7 +386,7 @@ impl World {
         Some(Done { what, prepared })
     }
 
-    /// Changed tokens make a bank record what the right ones would, or what none would.
+    /// Changed tokens make a bank record what the right ones would, or what none would, or what one of them proves.
     fn judge_request(&mut self, to: usize, link: u64, honest: &Request, changed: &Request) {
         let Some(tx) = honest.tx() else { return };
         let past = self.past(to, tx);
@@ -394,6 +394,18 @@ impl World {
             Request::Commit(tx, _) => Request::Commit(tx.clone(), Vec::new()),
             other => Request::Abort(other.tx().expect("COMMIT and ABORT have one").clone(), None),
         };
+        let (tx, seal) = (tx.clone(), self.identity(to).seal);
+        let tokens = match changed {
+            Request::Commit(_, tokens) => tokens.clone(),
+            Request::Abort(_, token) => token.iter().copied().collect(),
+            _ => Vec::new(),
+        };
+        let proved = tokens.into_iter().filter(|token| seal.proves(&tx, token));
+        let proved = proved.map(|token| match changed {
+            Request::Commit(..) => Request::Commit(tx.clone(), vec![token]),
+            _ => Request::Abort(tx.clone(), Some(token)),
+        });
+        let proved: Vec<Request> = proved.collect();
         let mut would = |request: &Request| {
             let caller = Caller { session: SessionId(link), slot: u64::MAX };
             let (request, past) = (request.clone(), past.clone());
@@ -401,10 +413,11 @@ impl World {
             self.would_record(to, &input)
         };
         let (changed_so, honestly, nothing) = (would(changed), would(honest), would(&without));
+        let proved: Vec<_> = proved.iter().map(would).collect();
         assert!(
-            changed_so == honestly || changed_so == nothing,
+            changed_so == honestly || changed_so == nothing || proved.contains(&changed_so),
             "bank {to}, told {changed:?} by somebody on the way, records {changed_so:?}; {honest:?} would have it \
-             record {honestly:?}, no tokens {nothing:?}"
+             record {honestly:?}, no tokens {nothing:?}, its tokens {proved:?}"
         );
     }
 }
