@@ -247,6 +247,32 @@ fn a_proved_link_shows_both_sides_what_is_known() {
     });
 }
 
+/// What becomes known right after the last news waits for its time, and nothing else has to wake the link for it.
+#[test]
+fn news_that_had_to_wait_goes_out_by_itself() {
+    runtime().block_on(async {
+        let peer = Peer::listen().await;
+        let far = peer.door(key());
+        let (tell, never) = (Duration::from_millis(300), 100 * DEADLINE);
+        let timing = Timing { tell, ping: never, silence: never, ..Timing::default() };
+        let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
+        let (mut session, _) = peer.open(&far).await;
+        assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
+        assert_eq!(session.line().await.as_deref(), Some("PING"));
+        session.say("PONG\n").await;
+        know(&far, 80);
+        for time in [90, 91] {
+            know(&zero.peers, time);
+            let line = session.line().await.expect("news");
+            assert_eq!(session.peer(&far, &line).await, [shown(0, 1, time)]);
+            if time == 90 {
+                // Its answer is read before the next news comes up.
+                assert_eq!(zero.next().await, shown(1, 0, 80));
+            }
+        }
+    });
+}
+
 #[test]
 fn messages_and_answers_keep_their_order_however_many_are_under_way() {
     const COUNT: usize = 5_000;
