@@ -325,9 +325,7 @@ fn changes(request: &Request) -> bool {
 
 /// A reply that no route expects.
 pub fn unexpected(reply: &Reply) -> Problem {
-    let mut line = Vec::new();
-    reply.write_to(&mut line);
-    Problem::unexpected(String::from_utf8_lossy(&line).trim_end())
+    Problem::unexpected(&reply.to_line())
 }
 
 /// A refusal of what is never refused.

@@ -4,7 +4,7 @@
 //! a dial that failed they are answered with nothing at once, so that a driver need not wait for its time-out.
 
 use super::handshake::{ANOTHER_KEY, News, read, write};
-use super::open::{Open, UnderWay, What, shown};
+use super::open::{Open, UnderWay, What};
 use super::{Line, Shared};
 use crate::bank::io::{Asked, Input};
 use crate::clock::span;
@@ -241,7 +241,7 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
                         break Err(why);
                     }
                 }
-                None => break Err(format!("an answer to nothing: {}", shown(&reply))),
+                None => break Err(format!("an answer to nothing: {}", reply.to_line())),
             }
         };
         self.deliver();
@@ -262,7 +262,7 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
                 if reply.tx().is_some_and(|tx| *tx != asked.tx) {
                     // Still to be answered, with nothing.
                     open.under_way.push_front(UnderWay { what: What::Message(asked), since: waiting.since });
-                    return Err(format!("an answer out of order: {}", shown(&reply)));
+                    return Err(format!("an answer out of order: {}", reply.to_line()));
                 }
                 if self.shared.steplog.is_on() {
                     self.steps.push(Entry { at_us, step: Step::of_answer(bank, &asked, Some(&reply)) });
@@ -280,7 +280,7 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
                 let news: News = read(&json)?;
                 self.inputs.extend(news.inputs(bank));
             }
-            (What::Ping | What::Seen, reply) => return Err(format!("not the answer: {}", shown(&reply))),
+            (What::Ping | What::Seen, reply) => return Err(format!("not the answer: {}", reply.to_line())),
         }
         Ok(())
     }

@@ -116,7 +116,7 @@ impl Open {
                 return match answer.map_err(|error| error.to_string()).map(Reply::parse)? {
                     Ok(Reply::Done(json)) => Ok(json),
                     Ok(Reply::Refused(_, why)) => Err(format!("it refuses: {why}")),
-                    Ok(other) => Err(format!("it answers the hello with {}", shown(&other))),
+                    Ok(other) => Err(format!("it answers the hello with {}", other.to_line())),
                     Err(fault) => Err(format!("it answers the hello with no reply: {fault}")),
                 };
             }
@@ -188,11 +188,4 @@ async fn connect(address: &str) -> Result<TcpStream, String> {
     }
     stream.set_nodelay(true).map_err(failed)?;
     Ok(stream)
-}
-
-/// The reply's line, for the step log.
-pub(super) fn shown(reply: &Reply) -> String {
-    let mut line = Vec::new();
-    reply.write_to(&mut line);
-    String::from_utf8_lossy(&line).trim_end().to_owned()
 }

@@ -41,6 +41,13 @@ impl From<Fault> for Reply {
 }
 
 impl Reply {
+    /// Its line without the end, for people.
+    pub fn to_line(&self) -> String {
+        let mut line = Vec::new();
+        self.write_to(&mut line);
+        String::from_utf8_lossy(&line).trim_end().to_owned()
+    }
+
     /// Appends its line, end included. It is one line of at most `LINE_BYTES_MAX` bytes, whatever the texts hold.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         let start = out.len();
