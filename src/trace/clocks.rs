@@ -39,8 +39,11 @@ fn bounds(clocks: usize, arrows: &[Arrow]) -> Vec<Vec<i64>> {
         for by in 0..clocks {
             for from in 0..clocks {
                 for to in 0..clocks {
-                    let way = closed[from][by].saturating_add(closed[by][to]).min(FAR);
-                    closed[from][to] = closed[from][to].min(way);
+                    // Where a part has no bound, neither has the whole, even if the other part's is below zero.
+                    if closed[from][by] < FAR && closed[by][to] < FAR {
+                        let way = closed[from][by] + closed[by][to];
+                        closed[from][to] = closed[from][to].min(way);
+                    }
                 }
             }
         }
@@ -127,6 +130,34 @@ mod tests {
     #[test]
     fn with_one_way_only_it_moves_no_more_than_it_must() {
         assert_eq!(shifts(2, &[arrow(0, 100, 1, 40)]), [0, 60]);
+    }
+
+    /// Clocks between which nothing went have no bound, though one beside them must move.
+    #[test]
+    fn a_clock_that_nothing_binds_stays() {
+        let arrows = [arrow(0, 10, 1, 5), arrow(2, 0, 1, -7)];
+        let bounds = bounds(4, &arrows);
+        assert_eq!((bounds[0][1], bounds[2][1]), (-5, -7));
+        let unbound = [(0, 2), (0, 3), (1, 0), (1, 2), (1, 3), (2, 0), (2, 3), (3, 0), (3, 1), (3, 2)];
+        assert!(unbound.iter().all(|(one, other)| bounds[*one][*other] == FAR), "{bounds:?}");
+        assert_eq!(shifts(4, &arrows), [0, 7, 0, 0]);
+    }
+
+    /// Found by chance: a bound that nobody had given sent one clock to the end of time.
+    #[test]
+    fn one_clock_an_hour_ahead_of_a_chain() {
+        let ahead = 1_306_161_488;
+        let arrows = [
+            arrow(0, 0, 1, -494),
+            arrow(3, ahead, 2, -891),
+            arrow(4, 0, 3, ahead),
+            arrow(3, ahead, 4, 0),
+            arrow(2, -891, 0, 0),
+        ];
+        let shifts = shifts(5, &arrows);
+        for Arrow { sent, came } in arrows {
+            assert!(sent.1 + shifts[sent.0] <= came.1 + shifts[came.0], "{shifts:?}");
+        }
     }
 
     #[test]
