@@ -4,7 +4,7 @@
 #   scripts/mutants.sh                  the next 100 mutants that were not run yet
 #   scripts/mutants.sh --most N         the next N; 0: all of them
 #   scripts/mutants.sh --per-file N     at most N of each file, those of earlier runs counted
-#   scripts/mutants.sh --only REGEX     those whose names match, such as ^src/ledger/
+#   scripts/mutants.sh --only REGEX     those whose names match, such as ^src/core/ledger/
 #   scripts/mutants.sh --shard K/N      the part K (from 0) of N parts of all mutants, for several machines
 #   scripts/mutants.sh --missed         those that no test found, once more
 #   scripts/mutants.sh --summary        figures per folder, and the names of those that no test found
@@ -22,7 +22,7 @@ cd "$(dirname "$0")/.."
 out=mutants.out tree=mutants.out/tree results=mutants.out/results.tsv
 most=100 per_file=0 only='' shard=0/1 mode=run
 # What is mutated.
-globs=('src/bank/**' 'src/commit/**' 'src/ledger/**' 'src/node/{writer,release,queue}.rs' 'src/peers/**')
+globs=('src/core/bank/**' 'src/core/commit/**' 'src/core/ledger/**' 'src/node/{writer,release,queue}.rs' 'src/peers/**')
 # The edges, which the core does not need.
 edges='audit|client|config|fresh|http|panel|server|switches|trace'
 # Unit tests that say nothing of the core, and tests of tests.
@@ -216,7 +216,7 @@ trap summary EXIT
 # Those of the bank meet the stories first, all others their unit tests; who survives meets the rest.
 while IFS=$'\t' read -r hash number count name; do
     file=${name%%:*}
-    if [[ $file = src/bank/* ]]; then stages=(wholes units); else stages=(units wholes); fi
+    if [[ $file = src/core/bank/* ]]; then stages=(wholes units); else stages=(units wholes); fi
     for kind in "${stages[@]}"; do
         declare -n these="$kind"
         outcome=$(run_one "$file" "$number" "$count" "${these[@]}")

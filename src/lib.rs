@@ -4,21 +4,16 @@
 //! `node`, then `journal` and `bank`, then `ledger`, `commit` and `wire`, then `money`, `ids` and `limits`.
 //! `crash` is called where a process can die; it is empty but in debug builds.
 
+pub use consorcio_core::{bank, clock, commit, ids, ledger, limits, money, wire};
+
 pub mod audit;
-pub mod bank;
 pub mod chain;
 pub mod client;
-pub mod clock;
-pub mod commit;
 pub mod config;
 pub mod crash;
 pub mod fresh;
 pub mod http;
-pub mod ids;
 pub mod journal;
-pub mod ledger;
-pub mod limits;
-pub mod money;
 pub mod node;
 pub mod panel;
 pub mod peers;
@@ -28,4 +23,3 @@ pub mod switches;
 pub mod systime;
 pub mod threads;
 pub mod trace;
-pub mod wire;

@@ -156,7 +156,7 @@ fn is_impure(words: &[&str]) -> bool {
 
 /// The library's module that a file belongs to; `lib.rs` and files outside of the library belong to none.
 fn module_of(path: &str) -> Option<&str> {
-    let inside = path.strip_prefix("src/")?;
+    let inside = path.strip_prefix("src/core/").or_else(|| path.strip_prefix("src/"))?;
     let module = inside.split('/').next().unwrap_or(inside);
     let module = module.strip_suffix(".rs").unwrap_or(module);
     (module != "lib").then_some(module)
@@ -200,13 +200,21 @@ mod tests {
             ("const X: f32 = 1;", "f32"),
             ("fn f() { unsafe { g() } }", "unsafe"),
         ] {
-            for path in ["src/money.rs", "src/ids.rs", "src/bank/deep/file.rs", "src/wire/mod.rs"] {
+            for path in
+                ["src/core/money.rs", "src/core/ids.rs", "src/core/bank/deep/file.rs", "src/core/wire/mod.rs"]
+            {
                 bites(path, code, named);
             }
             passes("src/journal/file.rs", code);
         }
-        passes("src/bank/mod.rs", "// no tokio, no std::fs, no f64\nconst X: &str = \"HashMap, unsafe\";");
-        passes("src/bank/mod.rs", "use std::collections::{BTreeMap, BTreeSet};\nconst V: &str = env!(name);");
+        passes(
+            "src/core/bank/mod.rs",
+            "// no tokio, no std::fs, no f64\nconst X: &str = \"HashMap, unsafe\";",
+        );
+        passes(
+            "src/core/bank/mod.rs",
+            "use std::collections::{BTreeMap, BTreeSet};\nconst V: &str = env!(name);",
+        );
     }
 
     #[test]
@@ -219,14 +227,14 @@ mod tests {
     #[test]
     fn dependencies_point_one_way() {
         for (path, used) in [
-            ("src/bank/x.rs", "node"),
-            ("src/bank/x.rs", "journal"),
-            ("src/commit/x.rs", "peers"),
-            ("src/wire/x.rs", "bank"),
-            ("src/wire/x.rs", "server"),
-            ("src/ledger/x.rs", "bank"),
-            ("src/ledger/x.rs", "steplog"),
-            ("src/money.rs", "ids"),
+            ("src/core/bank/x.rs", "node"),
+            ("src/core/bank/x.rs", "journal"),
+            ("src/core/commit/x.rs", "peers"),
+            ("src/core/wire/x.rs", "bank"),
+            ("src/core/wire/x.rs", "server"),
+            ("src/core/ledger/x.rs", "bank"),
+            ("src/core/ledger/x.rs", "steplog"),
+            ("src/core/money.rs", "ids"),
             ("src/journal/x.rs", "node"),
             ("src/journal/x.rs", "steplog"),
             ("src/steplog/x.rs", "node"),
@@ -242,7 +250,7 @@ mod tests {
             bites(path, &format!("use crate::{{limits, {used}}};"), &named);
             bites(path, &format!("fn f() {{ crate::{used}::g() }}"), &named);
         }
-        passes("src/bank/x.rs", "use crate::ledger::Ledger;\nuse crate::bank::io::Input;");
+        passes("src/core/bank/x.rs", "use crate::ledger::Ledger;\nuse crate::bank::io::Input;");
         passes("src/server/x.rs", "use crate::node::run;\nuse crate::{peers::Peers, journal};");
         passes("tests/x.rs", "use consorcio::node::run;");
     }

@@ -139,7 +139,7 @@ mod tests {
 
     fn dead(text: &str) -> Vec<String> {
         let pages = [page("docs/A.md", text), page("README.md", "# Read me\n## 2. What it's *not*\n")];
-        dead_links(&pages, |path| ["src/bank", "src/bank/mod.rs"].contains(&path))
+        dead_links(&pages, |path| ["src/core/bank", "src/core/bank/mod.rs"].contains(&path))
     }
 
     #[test]
@@ -148,16 +148,16 @@ mod tests {
             ("see [b](B.md)", "docs/A.md:1: B.md: there is no such file"),
             ("\n[r](README.md)", "docs/A.md:2: README.md: there is no such file"),
             ("[r](../README.md#none)", "no such heading"),
-            ("[m](../src/bank/mod.rs#none)", "no such heading"),
+            ("[m](../src/core/bank/mod.rs#none)", "no such heading"),
             ("# Here\n[h](#there)", "no such heading"),
-            ("[a](../src/bank) [b](../src/banc)", "../src/banc: there is no such file"),
+            ("[a](../src/core/bank) [b](../src/banc)", "../src/banc: there is no such file"),
         ] {
             let found = dead(text);
             assert_eq!(found.len(), 1, "{text}: {found:?}");
             assert!(found[0].contains(named), "{found:?}");
         }
         let fine = "# Here it is\n[a](#here-it-is) [b](../README.md) [c](../README.md#2-what-its-not)\n\
-                    [d](../src/bank/mod.rs) [e](https://example.org/none)\n```\n[f](none)\n```\n";
+                    [d](../src/core/bank/mod.rs) [e](https://example.org/none)\n```\n[f](none)\n```\n";
         assert_eq!(dead(fine), [""; 0]);
     }
 }

@@ -43,7 +43,7 @@ macro_rules! details {
             rest.is_empty().then_some(Detail::$name { $($field),+ })
         }),*];
 
-        #[cfg(test)]
+        #[cfg(any(test, feature = "test-gear"))]
         impl Detail {
             /// One of each.
             pub fn samples() -> Vec<Detail> {
@@ -165,7 +165,7 @@ impl fmt::Display for Banks {
 trait Part: Sized {
     fn read(text: &str) -> Option<Self>;
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-gear"))]
     fn sample() -> Self;
 }
 
@@ -182,7 +182,7 @@ macro_rules! parts {
                 $read
             }
 
-            #[cfg(test)]
+            #[cfg(any(test, feature = "test-gear"))]
             fn sample() -> Self {
                 $sample
             }
@@ -191,11 +191,11 @@ macro_rules! parts {
 }
 
 parts! {
-    AccountNumber, AccountNumber::new("12345-6").unwrap(), |text| AccountNumber::new(text).ok();
-    TaxId, TaxId::new("12345678900").unwrap(), |text| TaxId::new(text).ok();
-    TxId, TxId::new("t1").unwrap(), |text| TxId::new(text).ok();
-    RegisterKey, RegisterKey::new("storage").unwrap(), |text| RegisterKey::new(text).ok();
-    BankId, BankId::new(1).unwrap(), |text| BankId::new(number(text)?);
+    AccountNumber, AccountNumber::new("12345-6").expect("it is legal"), |text| AccountNumber::new(text).ok();
+    TaxId, TaxId::new("12345678900").expect("it is legal"), |text| TaxId::new(text).ok();
+    TxId, TxId::new("t1").expect("it is legal"), |text| TxId::new(text).ok();
+    RegisterKey, RegisterKey::new("storage").expect("it is legal"), |text| RegisterKey::new(text).ok();
+    BankId, BankId::new(1).expect("it is legal"), |text| BankId::new(number(text)?);
     usize, 64, |text| number(text);
     u64, 500, |text| number(text);
     i128, 123_456, |text| number(text);
