@@ -24,8 +24,9 @@ mod points;
 pub use names::{Answer, Asking, Kind, Stage, Step, Verb};
 pub use points::Point;
 
-use crate::bank::io::{AskedVerb, Message, Origin};
+use crate::bank::io::Origin;
 use crate::bank::record::Record;
+use crate::commit::message::{AskedVerb, Message};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 

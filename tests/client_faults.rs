@@ -177,7 +177,7 @@ fn client_of(fakes: [&FakeBank; 2], arguments: &[&str]) -> std::process::Command
 /// Votes OK on PREPARE, with a token that has no MAC.
 fn votes_ok(bank: u8, line: &str) -> Option<String> {
     let (tx, transaction) = line.strip_prefix("PREPARE ")?.split_once(' ')?;
-    let digest = consorcio::commit::token::Digest::of(transaction.as_bytes());
+    let digest = consorcio::wire::token::Digest::of(transaction.as_bytes());
     Some(format!("OK {tx} O{bank}.{}.{digest:?}.", 1_000 + u64::from(bank)))
 }
 

@@ -4,14 +4,15 @@
 
 mod world;
 
-use consorcio::bank::io::{Asked, AskedVerb, CoreStep, Input, Message, Origin, Outcome, SessionId};
+use consorcio::bank::io::{CoreStep, Input, Origin, Outcome, SessionId};
 use consorcio::bank::record::Record;
-use consorcio::commit::token::{Digest, Said, Token};
+use consorcio::commit::message::{Asked, AskedVerb, Message};
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::limits::QUESTIONS_UNDER_WAY_MAX;
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
+use consorcio::wire::token::{Digest, Said, Token};
 use world::{Seen, World};
 
 /// Banks 0 and 1 with an account each, and so many transfers that both hold an OK on.

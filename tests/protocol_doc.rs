@@ -10,12 +10,12 @@ mod support;
 #[path = "support/tour.rs"]
 mod tour;
 
-use consorcio::commit::token::Seal;
 use consorcio::config::read_key_file;
 use consorcio::limits::*;
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::VERBS;
+use consorcio::wire::token::Seal;
 use examples::{Bound, Line, What, examples_of};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

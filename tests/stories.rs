@@ -23,13 +23,13 @@
 
 mod world;
 
-use consorcio::bank::io::Message;
 use consorcio::bank::record::Record;
+use consorcio::commit::message::Message;
 use consorcio::commit::proof::tokens_of;
-use consorcio::commit::reading::Reading;
-use consorcio::commit::token::Said;
+use consorcio::wire::reading::Reading;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
+use consorcio::wire::token::Said;
 use consorcio::wire::transaction::Transaction;
 use goldenscript::{Command, Runner};
 use std::collections::BTreeMap;

@@ -5,7 +5,6 @@
 use super::Bytes;
 use consorcio::bank::io::{Outcome, OwnVote, Seq};
 use consorcio::bank::record::Record;
-use consorcio::commit::token::{Digest, Verdict};
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::journal::format::{
     BATCH_HEADER_BYTES, BatchHeader, FILE_HEADER_BYTES, FileHeader, Kind, RECORD_HEADER_BYTES, Salt,
@@ -14,6 +13,7 @@ use consorcio::journal::{
     Appender, Disk, JournalError, MemDisk, Options, Reader, Recovered, Replica, Sizes, dump, open,
 };
 use consorcio::wire::Reason;
+use consorcio::wire::token::{Digest, Verdict};
 use std::sync::{Arc, LazyLock};
 
 const ID: [u8; 16] = *b"a fuzzed journal";

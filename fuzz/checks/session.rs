@@ -3,18 +3,17 @@
 //! one reply, an outcome that was told never changes, and the bank is what its journal and its snapshot say.
 
 use super::Bytes;
-use consorcio::bank::io::{
-    Asked, Caller, Input, Now, Origin, Outgoing, Past, Sending, Seq, SessionId, Start,
-};
+use consorcio::bank::io::{Caller, Input, Now, Origin, Outgoing, Past, Sending, Seq, SessionId, Start};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
-use consorcio::commit::token::{Said, Seal, Token, Verdict};
+use consorcio::commit::message::Asked;
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::limits::ANSWER_WITHIN_MS;
 use consorcio::wire::Reason;
 use consorcio::wire::codec::Lines;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::{self, Request};
+use consorcio::wire::token::{Said, Seal, Token, Verdict};
 use consorcio::wire::transaction::{Action, Flow, Op, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

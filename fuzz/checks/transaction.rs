@@ -1,12 +1,12 @@
 //! Transactions: read here and by `serde_json` with the rules beside it, any text is taken by both or by neither, and
 //! means the same to both. The digest is that of the exact bytes.
 
-use consorcio::commit::token::Digest;
 use consorcio::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TaxId};
 use consorcio::limits::{OPS_MAX, PATIENCE_MS_MAX};
 use consorcio::money::Money;
 use consorcio::wire::Reason;
 use consorcio::wire::request::Request;
+use consorcio::wire::token::Digest;
 use consorcio::wire::transaction::{Action, Flow, KEY_DEFAULT, Op, TRANSACTION_BYTES_MAX, Transaction};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;

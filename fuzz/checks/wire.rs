@@ -1,11 +1,11 @@
 //! The wire: lines out of any stream in any pieces, and requests, replies and tokens that are read, written and read
 //! again. Nothing panics, nothing is two lines, and what was written means what was read.
 
-use consorcio::commit::token::Token;
 use consorcio::limits::LINE_BYTES_MAX;
 use consorcio::wire::codec::{LineError, Lines};
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::{Request, VERBS};
+use consorcio::wire::token::Token;
 
 type Line = Result<String, LineError>;
 

@@ -4,8 +4,8 @@
 use super::journals::Violation;
 use crate::bank::io::Outcome;
 use crate::bank::record::Record;
-use crate::commit::token::Digest;
 use crate::ids::{BankId, BankSet, Time, TxId};
+use crate::wire::token::Digest;
 use crate::wire::transaction::Transaction;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -380,8 +380,8 @@ fn list(banks: impl Iterator<Item = BankId>) -> String {
 mod tests {
     use super::*;
     use crate::bank::io::OwnVote;
-    use crate::commit::token::{Seal, Verdict};
     use crate::wire::Reason;
+    use crate::wire::token::{Seal, Verdict};
 
     const T1: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":5},{"bank":1,"op":"credit","account":"b","amount":5}]}"#;
     const T2: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":6},{"bank":1,"op":"credit","account":"b","amount":6}]}"#;

@@ -6,9 +6,9 @@ use super::asking::{self, Answer};
 use super::failure::Failure;
 use crate::audit::cut::Page;
 use crate::audit::{BankCut, Judged, judge};
-use crate::commit::reading::Reading;
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
 use crate::wire::Reason;
+use crate::wire::reading::Reading;
 use crate::wire::request::{Request, SnapshotKey};
 use serde::Deserialize;
 

@@ -5,7 +5,7 @@
 
 use super::conversation::{Conversation, Dial, words};
 use super::failure::Failure;
-use crate::bank::io::{Asked, AskedVerb, Message};
+use crate::commit::message::{Asked, AskedVerb, Message};
 use crate::crash::{self, Step};
 use crate::ids::BankId;
 use crate::wire::reply::Reply;

@@ -5,11 +5,11 @@ use super::asking::{self, Answer};
 use super::failure::Failure;
 use super::output::{ErrorPart, Shown, Tone, plain, utc};
 use super::overview::{PendingView, pending_of_all, views};
-use crate::commit::token::{Digest, Said};
 use crate::ids::{BankId, Time, TxId};
 use crate::wire::claims::{self, Claim, Refusal};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
+use crate::wire::token::{Digest, Said};
 use serde::Serialize;
 
 #[derive(Serialize)]

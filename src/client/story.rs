@@ -1,7 +1,7 @@
 //! The client's step log: what it did and heard, step by step, in `logs/cliente-<name>.log`.
 
-use crate::bank::io::{Asked, Message};
 use crate::commit::coordinator::Verdict;
+use crate::commit::message::{Asked, Message};
 use crate::ids::{BankId, TxId};
 use crate::steplog::{Step, StepLog, Who};
 use crate::wire::reply::Reply;

@@ -2,8 +2,9 @@
 //! match over what the other modules know, so that none can be forgotten here.
 
 use super::names::{Answer, Asking, Kind, Stage, Step, Verb};
-use crate::bank::io::{AskedVerb, Message, Origin, Outcome};
+use crate::bank::io::{Origin, Outcome};
 use crate::bank::record::Record;
+use crate::commit::message::{AskedVerb, Message};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 

@@ -1,6 +1,5 @@
 //! What became of transactions: all that this bank remembers, those that are undecided, and a single one.
 
-use crate::commit::token::Digest;
 use crate::http::answers::{Event, Info, Op, Page, Pending, read_page};
 use crate::http::app::{App, unforeseen};
 use crate::http::call::Look;
@@ -21,6 +20,7 @@ use crate::wire::Reason;
 use crate::wire::claims::{self, Claim, Refusal};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
+use crate::wire::token::Digest;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};

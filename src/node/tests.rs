@@ -9,15 +9,16 @@ use super::run::{Fatal, run};
 use super::writer::{Leaving, Turn, Writer};
 use crate::bank::Core;
 use crate::bank::Identity;
-use crate::bank::io::{Asked, AskedVerb, Caller, Input, Now, Origin, SessionId, Start};
+use crate::bank::io::{Caller, Input, Now, Origin, SessionId, Start};
 use crate::bank::record::Record;
 use crate::clock::Filter;
-use crate::commit::token::Seal;
+use crate::commit::message::{Asked, AskedVerb};
 use crate::ids::{BankId, Time};
 use crate::journal::{self, Appender, BankReplica, Faults, MemDisk, Sizes};
 use crate::limits::{BATCH_RECORDS_MAX, LAZY_SYNC_MS_MAX, QUEUE_WAIT_MS_MAX, UNREADABLE_TOLD_MS};
 use crate::steplog::{Entry, Step, StepLog};
 use crate::wire::request::Request;
+use crate::wire::token::Seal;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -150,7 +151,7 @@ fn a_proved_outcome_leaves_at_once_and_its_record_follows_within_5_ms() {
     let crate::wire::reply::Reply::Ok(tx, own) = vote.reply else { panic!("an OK") };
     let other = Seal::keyed([7; 32]).token(
         BankId::new(1).unwrap(),
-        crate::commit::token::Verdict::Ok,
+        crate::wire::token::Verdict::Ok,
         &tx,
         own.digest,
         own.time,
@@ -498,7 +499,7 @@ fn a_disk_without_room_for_the_next_segment_refuses_what_is_new_and_ends_what_wa
     writer.step(NOW, ask(2, slot + 1, &prepare(0)), &mut out);
     assert_eq!(left(&mut out), ["OK t0"]);
     for (tx, own) in &begun {
-        let verdict = crate::commit::token::Verdict::Ok;
+        let verdict = crate::wire::token::Verdict::Ok;
         let other = Seal::keyed([7; 32]).token(BankId::new(1).unwrap(), verdict, tx, own.digest, own.time);
         writer.step(NOW, ask(3, slot, &format!("COMMIT {tx} {own} {other}")), &mut out);
         sync(&mut writer, &mut appender, &mut out);

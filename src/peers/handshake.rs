@@ -9,9 +9,9 @@
 use crate::bank::Identity;
 use crate::bank::io::Input;
 use crate::commit::founding::{FoundingId, Meeting};
-use crate::commit::token::Token;
 use crate::ids::{BankId, TxId};
 use crate::limits::{CLOCK_TOLD_US_MIN, PEER_VOTES_SHOWN_MAX};
+use crate::wire::token::Token;
 use serde::{Deserialize, Serialize};
 
 /// What the dialler tells first.

@@ -6,8 +6,9 @@
 use super::handshake::{ANOTHER_KEY, News, read, write};
 use super::open::{Open, UnderWay, What};
 use super::{Line, Shared};
-use crate::bank::io::{Asked, Input};
+use crate::bank::io::Input;
 use crate::clock::span;
+use crate::commit::message::Asked;
 use crate::crash::{self, Verb};
 use crate::limits::{PEER_WRITE_BYTES_MAX, SESSION_REQUESTS_MAX};
 use crate::steplog::{Entry, Step, wall_us};

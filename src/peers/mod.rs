@@ -18,9 +18,9 @@ pub use door::Door;
 pub use handshake::ANOTHER_KEY;
 
 use crate::bank::Identity;
-use crate::bank::io::{Asked, Input, Message};
+use crate::bank::io::Input;
 use crate::commit::founding::FoundingId;
-use crate::commit::token::Token;
+use crate::commit::message::{Asked, Message};
 use crate::ids::{BankId, Time, TxId};
 use crate::limits::{
     BACKOFF_MS_MAX, BACKOFF_MS_MIN, BANKS_MAX, PEER_DIAL_WAIT_MS_MAX, PEER_PING_MS, PEER_QUEUE_MAX,
@@ -29,6 +29,7 @@ use crate::limits::{
 use crate::steplog::StepLog;
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
+use crate::wire::token::Token;
 use door::{Answered, Own};
 use handshake::News;
 use std::collections::VecDeque;

@@ -2,8 +2,8 @@
 
 use super::Shared;
 use super::handshake::{Dialling, News, clock_apart, read, replaced};
-use crate::bank::io::Asked;
 use crate::commit::founding::FoundingId;
+use crate::commit::message::Asked;
 use crate::crash::{self, Step, Verb};
 use crate::ids::{BankId, Time};
 use crate::steplog::wall_us;

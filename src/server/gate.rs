@@ -147,7 +147,7 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::token::Seal;
+    use crate::wire::token::Seal;
 
     const ALL: &str = r#"PREPARE t {"ops":[{"bank":0,"op":"deposit","account":"1","amount":5},{"bank":1,"op":"withdraw","account":"1","amount":5}]}"#;
     const OWN: &str = r#"EXECUTE t {"ops":[{"bank":0,"op":"deposit","account":"1","amount":5}]}"#;

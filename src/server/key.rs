@@ -2,9 +2,9 @@
 
 use super::args::Options;
 use crate::bank::record::Record;
-use crate::commit::token::{KeyId, Seal};
 use crate::config::{read_key_file, read_or_make_key_file};
 use crate::journal::{FileDisk, JournalError, Scan, Scanned};
+use crate::wire::token::{KeyId, Seal};
 use anyhow::{Context, bail};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;

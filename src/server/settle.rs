@@ -5,7 +5,8 @@
 //! is answered once that bank knows the outcome, or, where it believes no token, once it asks for it; and what it asks is
 //! answered before it reads again. What an answer says is not looked at.
 
-use crate::bank::io::{AskedVerb, Input, Message};
+use crate::bank::io::Input;
+use crate::commit::message::{AskedVerb, Message};
 use crate::ids::{BankId, TxId};
 use crate::limits::BANKS_MAX;
 use std::cell::{Cell, RefCell};
@@ -144,7 +145,7 @@ impl Drop for Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bank::io::Asked;
+    use crate::commit::message::Asked;
     use crate::ids::BankId;
     use std::pin::pin;
     use std::task::Context;

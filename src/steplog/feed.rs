@@ -1,7 +1,7 @@
 //! What watchers are told while it happens: which transaction went one step further, or that something else changed.
 
 use super::{Ending, Step};
-use crate::bank::io::AskedVerb;
+use crate::commit::message::AskedVerb;
 use crate::ids::TxId;
 
 /// A change that somebody who looks at this bank would see.

@@ -2,9 +2,10 @@
 //! is worth a line.
 
 use super::step::{Ending, Load, Said, Step, Who};
-use crate::bank::io::{Asked, AskedVerb, CoreStep, Message, Outcome, Seq};
+use crate::bank::io::{CoreStep, Outcome, Seq};
 use crate::bank::record::Record;
 use crate::commit::coordinator;
+use crate::commit::message::{Asked, AskedVerb, Message};
 use crate::ids::{BankId, TxId};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;

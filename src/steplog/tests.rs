@@ -2,13 +2,14 @@
 
 use super::line::Formatter;
 use super::*;
-use crate::bank::io::{Asked, AskedVerb, CoreStep, DoubtCause, Message, Outcome, OwnVote};
+use crate::bank::io::{CoreStep, DoubtCause, Outcome, OwnVote};
 use crate::bank::record::Record;
-use crate::commit::token::{Digest, Seal, Token, Verdict};
+use crate::commit::message::{Asked, AskedVerb, Message};
 use crate::ids::{AccountNumber, BankId, BankSet, TaxId, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
+use crate::wire::token::{Digest, Seal, Token, Verdict};
 use crate::wire::transaction::Transaction;
 use std::collections::BTreeSet;
 use std::fs;

@@ -2,8 +2,8 @@
 
 use super::BANKS;
 use super::history::{Told, now_us};
-use consorcio::bank::io::AskedVerb;
 use consorcio::commit::coordinator::{Answer, Coordinator, Do, Event, Strategy, Verdict};
+use consorcio::commit::message::AskedVerb;
 use consorcio::ids::{BankId, BankSet, TxId};
 use consorcio::limits::VOTE_TIMEOUT_MS;
 use consorcio::wire::reply::Reply;

@@ -21,10 +21,10 @@ use consorcio::bank::io::{Caller, Input, Now, Origin, Outgoing, Sending, Session
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 use consorcio::commit::coordinator::{Coordinator, Strategy, Verdict};
-use consorcio::commit::token::{Seal, Token};
 use consorcio::ids::{BankId, TxId};
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
+use consorcio::wire::token::{Seal, Token};
 use consorcio::wire::transaction::Transaction;
 use std::cell::OnceCell;
 use std::collections::VecDeque;

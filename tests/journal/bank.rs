@@ -4,12 +4,12 @@ use crate::support::small;
 use consorcio::bank::io::{Caller, Input, Now, Origin, Output, Past, Seq, SessionId, Start};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
-use consorcio::commit::token::{Seal, Verdict};
 use consorcio::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId, TxId};
 use consorcio::journal::{Appender, BankReplica, Disk, MemDisk, Options, Reader, Recovered, Sizes, open};
 use consorcio::money::Money;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::{NewAccount, NewClient, Request};
+use consorcio::wire::token::{Seal, Verdict};
 use consorcio::wire::transaction::Transaction;
 use std::sync::Arc;
 

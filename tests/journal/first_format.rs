@@ -8,13 +8,14 @@
 use crate::bank::Live;
 use crate::support::small;
 use consorcio::bank::Identity;
-use consorcio::bank::io::{Asked, AskedVerb, Input, Start};
+use consorcio::bank::io::{Input, Start};
 use consorcio::bank::record::Record;
-use consorcio::commit::token::{Seal, Token, Verdict};
+use consorcio::commit::message::{Asked, AskedVerb};
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::journal::{BankReplica, FileDisk, Options, Sizes, dump};
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
+use consorcio::wire::token::{Seal, Token, Verdict};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -2,10 +2,10 @@
 
 use consorcio::bank::io::{Outcome, OwnVote, Seq};
 use consorcio::bank::record::Record;
-use consorcio::commit::token::{Digest, Verdict};
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::journal::{Appender, Disk, JournalError, Options, Reader, Recovered, Replica, Sizes, open};
 use consorcio::wire::Reason;
+use consorcio::wire::token::{Digest, Verdict};
 use std::sync::Arc;
 
 /// Remembers what was applied.

@@ -5,11 +5,11 @@
 use crate::computed;
 use consorcio::bank::io::{Caller, Input, Now, Origin, Output, SessionId, Start};
 use consorcio::bank::{Core, Identity};
-use consorcio::commit::token::Seal;
 use consorcio::ids::BankId;
 use consorcio::limits::{LINE_BYTES_MAX, STEP_BYTES_MAX, STEP_ITEMS_MAX};
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
+use consorcio::wire::token::Seal;
 use std::time::Duration;
 
 pub const CPF: &str = "12345678900";

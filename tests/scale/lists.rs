@@ -150,7 +150,7 @@ fn readers_are_woken_by_a_step_that_decides_much() {
 }
 
 fn token_of_bank_1(tx: &str) -> String {
-    use consorcio::commit::token::Verdict;
+    use consorcio::wire::token::Verdict;
     let bank = consorcio::ids::BankId::new(1).unwrap();
     let token = crate::bank::identity().seal.token(bank, Verdict::No, &TxId::new(tx).unwrap(), None, Time(5));
     let mut text = Vec::new();

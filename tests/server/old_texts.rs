@@ -3,10 +3,10 @@
 use crate::support::{Cluster, wait_until};
 use consorcio::bank::Identity;
 use consorcio::bank::record::Record;
-use consorcio::commit::token::Seal;
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::journal::{self, BankReplica, FileDisk, JournalError, Options, Scan, Scanned};
 use consorcio::wire::registration::{NewAccount, NewClient};
+use consorcio::wire::token::Seal;
 use consorcio::wire::transaction::Transaction;
 use std::path::Path;
 use std::sync::Arc;

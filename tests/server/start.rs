@@ -2,8 +2,8 @@
 
 use super::{Alone, run, start_with};
 use crate::support::{Cluster, Process, Ran, servidor_path, wait_until};
-use consorcio::commit::token::Seal;
 use consorcio::config::read_key_file;
+use consorcio::wire::token::Seal;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;

@@ -4,12 +4,13 @@ use crate::facts::OneVote;
 use crate::plan::Beside;
 use crate::simulation::{Simulation, bank};
 use crate::world::Seen;
-use consorcio::bank::io::{CoreStep, Message, Outcome, Seq};
+use consorcio::bank::io::{CoreStep, Outcome, Seq};
 use consorcio::bank::record::Record;
-use consorcio::commit::token::{Digest, Token, Verdict as Vote};
+use consorcio::commit::message::Message;
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
+use consorcio::wire::token::{Digest, Token, Verdict as Vote};
 use consorcio::wire::transaction::Transaction;
 
 impl Simulation<'_> {

@@ -3,8 +3,9 @@
 use crate::simulation::{Simulation, bank};
 use crate::world::links::request_of;
 use crate::world::path::Liar;
-use consorcio::bank::io::{Asked, Message, Origin, SessionId};
+use consorcio::bank::io::{Origin, SessionId};
 use consorcio::commit::coordinator::{Answer, Coordinator, Do, Event, Strategy, Verdict};
+use consorcio::commit::message::{Asked, Message};
 use consorcio::ids::{BankSet, Time};
 use consorcio::limits::VOTE_TIMEOUT_MS;
 use consorcio::wire::reply::Reply;

@@ -2,8 +2,8 @@
 
 use crate::simulation::Simulation;
 use consorcio::bank::io::Seq;
-use consorcio::commit::token::{Digest, Token, Verdict as Vote};
 use consorcio::ids::{BankSet, Time, TxId};
+use consorcio::wire::token::{Digest, Token, Verdict as Vote};
 use consorcio::wire::transaction::Transaction;
 use std::sync::Arc;
 

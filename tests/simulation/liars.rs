@@ -3,9 +3,9 @@
 use crate::facts::number;
 use crate::simulation::{Simulation, bank};
 use consorcio::bank::io::{Origin, SessionId};
-use consorcio::commit::token::{Said, Token};
 use consorcio::ids::{Time, TxId};
 use consorcio::wire::request::Request;
+use consorcio::wire::token::{Said, Token};
 use std::sync::Arc;
 
 /// The liar's session.

@@ -4,12 +4,12 @@
 use crate::facts::number;
 use crate::simulation::{Simulation, bank};
 use consorcio::bank::io::{Origin, Seq, SessionId};
-use consorcio::commit::token::{Digest, Verdict};
 use consorcio::ids::{Time, TxId};
 use consorcio::limits::OUTSIDE_VOTE_MS_MAX;
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
+use consorcio::wire::token::{Digest, Verdict};
 use consorcio::wire::transaction::{Flow, Op, Transaction};
 use std::sync::Arc;
 

@@ -4,8 +4,8 @@
 use super::World;
 use consorcio::bank::io::{Caller, Input, Now, Origin, SessionId};
 use consorcio::clock::{Filter, Machine};
-use consorcio::commit::reading::Reading;
 use consorcio::ids::Time;
+use consorcio::wire::reading::Reading;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
 

@@ -3,8 +3,8 @@
 
 use super::links::Flight;
 use super::{Node, World};
-use consorcio::bank::io::{Asked, AskedVerb, Message};
 use consorcio::bank::{Core, Identity};
+use consorcio::commit::message::{Asked, AskedVerb, Message};
 use consorcio::commit::registers::{PageAsked, RegistersPage, SetRegister};
 use consorcio::ids::RegisterKey;
 use consorcio::wire::reply::Reply;

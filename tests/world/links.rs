@@ -4,8 +4,9 @@
 //! knowing: then what goes to it is lost without a word, until silence is noticed.
 
 use super::{Around as _, FIRST_LINK, ProofMistake, World};
-use consorcio::bank::io::{Asked, Input, Message, Origin, SessionId};
+use consorcio::bank::io::{Input, Origin, SessionId};
 use consorcio::commit::founding::Meeting;
+use consorcio::commit::message::{Asked, Message};
 use consorcio::ids::BankId;
 use consorcio::limits::PEER_SILENCE_MS_MAX;
 use consorcio::wire::reply::Reply;

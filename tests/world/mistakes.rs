@@ -3,14 +3,15 @@
 //! `Around`: the simulator's world, and the exhaustive checker's.
 
 use super::World;
-use consorcio::bank::io::{Asked, AskedVerb, Input, Now, Outcome, Output, OwnVote, Start};
+use consorcio::bank::io::{Input, Now, Outcome, Output, OwnVote, Start};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
-use consorcio::commit::token::{Said, Token, Verdict};
+use consorcio::commit::message::{Asked, AskedVerb};
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
+use consorcio::wire::token::{Said, Token, Verdict};
 use consorcio::wire::transaction::Transaction;
 use std::borrow::Borrow;
 use std::sync::Arc;

@@ -24,15 +24,15 @@ use path::Path;
 pub use proofs::ProofMistake;
 
 use consorcio::bank::io::{
-    Asked, Caller, CoreStep, Input, Message, Met, Now, Origin, Outgoing, Output, Past, Sending, Seq,
-    SessionId,
+    Caller, CoreStep, Input, Met, Now, Origin, Outgoing, Output, Past, Sending, Seq, SessionId,
 };
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
-use consorcio::commit::token::Seal;
+use consorcio::commit::message::{Asked, Message};
 use consorcio::ids::{BankId, BankSet, TxId};
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
+use consorcio::wire::token::Seal;
 use consorcio::wire::transaction::Transaction;
 use consorcio::wire::{Fault, Reason};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -6,14 +6,15 @@
 use super::World;
 use super::links::Flight;
 use super::proofs::{ProofMistake, another_time};
-use consorcio::bank::io::{Asked, Caller, Input, Message, Origin, Outcome, Output, SessionId};
+use consorcio::bank::io::{Caller, Input, Origin, Outcome, Output, SessionId};
 use consorcio::bank::record::Record;
+use consorcio::commit::message::{Asked, Message};
 use consorcio::commit::proof::tokens_of;
-use consorcio::commit::token::{Digest, Said, Token};
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
+use consorcio::wire::token::{Digest, Said, Token};
 use consorcio::wire::transaction::Transaction;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -2,13 +2,14 @@
 //! mistake believes, sealed as if it were so.
 
 use super::{Around as _, World};
-use consorcio::bank::io::{Asked, Input, Message, Outgoing, SessionId};
-use consorcio::commit::token::{Said, Seal, Token, Verdict};
+use consorcio::bank::io::{Input, Outgoing, SessionId};
+use consorcio::commit::message::{Asked, Message};
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::wire::Reason;
 use consorcio::wire::detail::Detail;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
+use consorcio::wire::token::{Said, Seal, Token, Verdict};
 use consorcio::wire::transaction::Transaction;
 use std::sync::Arc;
 

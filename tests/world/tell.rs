@@ -1,13 +1,14 @@
 //! What was seen, in short words: one line each.
 
 use super::Seen;
-use consorcio::bank::io::{CoreStep, Message, Outcome};
+use consorcio::bank::io::{CoreStep, Outcome};
 use consorcio::bank::record::Record;
-use consorcio::commit::reading::Reading;
-use consorcio::commit::token::{Said, Token};
+use consorcio::commit::message::Message;
 use consorcio::ids::{BankId, Time};
 use consorcio::wire::detail::Detail;
+use consorcio::wire::reading::Reading;
 use consorcio::wire::reply::Reply;
+use consorcio::wire::token::{Said, Token};
 use std::fmt::Write as _;
 
 /// Times are told from here on.

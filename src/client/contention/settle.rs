@@ -275,8 +275,8 @@ impl Settled {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::token::{Digest, Seal, Verdict};
     use crate::wire::Reason;
+    use crate::wire::token::{Digest, Seal, Verdict};
 
     fn bank(n: usize) -> BankId {
         BankId::new(n).unwrap()

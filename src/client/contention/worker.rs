@@ -4,8 +4,8 @@
 use super::super::conversation::{Conversation, Dial, words};
 use super::tally::Tally;
 use super::work::{Ask, Work};
-use crate::bank::io::{Asked, Message};
 use crate::commit::coordinator::{Answer, Coordinator, Do, Event, Standing, Strategy, Verdict};
+use crate::commit::message::{Asked, Message};
 use crate::ids::{BankId, BankSet, TxId};
 use crate::limits::{ANSWER_WITHIN_MS, BACKOFF_MS_MAX, BACKOFF_MS_MIN, VOTE_TIMEOUT_MS};
 use crate::wire::Reason;

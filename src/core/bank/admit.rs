@@ -8,9 +8,9 @@
 use super::io::{Outcome, OwnVote};
 use super::record::Record;
 use super::state::{Bank, Prepared};
-use crate::commit::token::Verdict;
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::Known;
+use crate::wire::token::Verdict;
 use crate::wire::transaction::Transaction;
 
 impl Bank {

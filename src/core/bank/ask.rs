@@ -5,14 +5,15 @@
 
 use crate::bank::Note;
 use crate::bank::decide::Deciding;
-use crate::bank::io::{CoreStep, DoubtCause, Message, Outcome};
+use crate::bank::io::{CoreStep, DoubtCause, Outcome};
 use crate::bank::state::Prepared;
+use crate::commit::message::Message;
 use crate::commit::proof::{self, Proof};
-use crate::commit::token::Token;
 use crate::ids::{BankId, BankSet, TxId};
 use crate::limits::{BACKOFF_MS_MAX, QUESTIONS_UNDER_WAY_MAX};
 use crate::wire::detail::{Banks, Detail};
 use crate::wire::reply::Reply;
+use crate::wire::token::Token;
 
 impl Deciding<'_> {
     /// Begins to ask about an undecided transaction, unless that goes on already. A transaction of this bank alone

@@ -2,10 +2,10 @@
 
 use super::io::{Caller, Input, Now, Origin, SessionId};
 use super::{Core, Identity};
-use crate::commit::token::Seal;
 use crate::ids::BankId;
 use crate::limits::{UNDECIDED_BYTES_MAX, UNDECIDED_MAX};
 use crate::wire::request::Request;
+use crate::wire::token::Seal;
 
 const NOW: Now = Now { wall_us: 1_795_000_000_000_000, shown_us: 1_795_000_000_000_000, mono_us: 1_000_000 };
 

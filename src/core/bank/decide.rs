@@ -9,12 +9,12 @@ use crate::bank::end::Wanted;
 use crate::bank::io::{Caller, CoreStep, Input, Now, Origin, Outgoing, Output, OwnVote, Past, Sending, Seq};
 use crate::bank::record::Record;
 use crate::bank::state::{Bank, Known, Prepared};
-use crate::commit::token::Verdict;
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::limits::{ANSWER_WITHIN_MS, QUEUE_WAIT_MS_MAX};
 use crate::wire::detail::{Detail, Word};
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
+use crate::wire::token::Verdict;
 use crate::wire::transaction::Transaction;
 use crate::wire::{Fault, Reason};
 use std::collections::BTreeSet;
@@ -267,7 +267,7 @@ impl<'a> Deciding<'a> {
         self.out.replies.push(Outgoing { to, reply, after });
     }
 
-    pub fn send(&mut self, peer: BankId, message: crate::bank::io::Message, after: Seq) {
+    pub fn send(&mut self, peer: BankId, message: crate::commit::message::Message, after: Seq) {
         self.out.sends.push(Sending { peer, message, after });
     }
 

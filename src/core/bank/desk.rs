@@ -4,10 +4,10 @@
 use crate::bank::io::{Caller, KnownVote, SessionId, Start};
 use crate::bank::learn::Learning;
 use crate::commit::coordinator::Coordinator;
-use crate::commit::token::Token;
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
 use crate::limits::{BANKS_MAX, QUESTIONS_UNDER_WAY_MAX};
 use crate::wire::request::SnapshotKey;
+use crate::wire::token::Token;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A moment of the clock is kept this often, for forgetting the past of cuts.

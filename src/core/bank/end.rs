@@ -2,15 +2,16 @@
 
 use crate::bank::decide::Deciding;
 use crate::bank::desk::Waits;
-use crate::bank::io::{Asked, AskedVerb, Caller, CoreStep, DoubtCause, Origin, Outcome, Past};
+use crate::bank::io::{Caller, CoreStep, DoubtCause, Origin, Outcome, Past};
 use crate::bank::record::Record;
 use crate::bank::state::{Ended, Known, Prepared};
+use crate::commit::message::{Asked, AskedVerb};
 use crate::commit::proof::{self, Inquiry, Proof};
-use crate::commit::token::Token;
 use crate::ids::{BankId, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::detail::Detail;
 use crate::wire::reply::Reply;
+use crate::wire::token::Token;
 
 /// What COMMIT and ABORT want.
 #[derive(Clone, Copy, PartialEq, Eq)]

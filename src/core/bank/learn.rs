@@ -7,9 +7,10 @@
 
 use crate::bank::Note;
 use crate::bank::decide::Deciding;
-use crate::bank::io::{Caller, CoreStep, Message, Origin};
+use crate::bank::io::{Caller, CoreStep, Origin};
 use crate::bank::list::LIST_BYTES_MAX;
 use crate::bank::record::Record;
+use crate::commit::message::Message;
 use crate::commit::registers::{PageAsked, RegistersPage, SetRegister};
 use crate::ids::{BankId, BankSet, RegisterKey, TxId};
 use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};

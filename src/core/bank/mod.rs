@@ -34,10 +34,10 @@ pub use learn::{Learning, knows_registers_at_introduction};
 pub use desk::{CutAsked, Drive, Note, Unwatched, Waiter, Waits, Watch};
 
 use crate::commit::founding::FoundingId;
-use crate::commit::token::{KeyId, Seal, Token};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::Ledger;
 use crate::limits::CUT_BYTES_MAX;
+use crate::wire::token::{KeyId, Seal, Token};
 use decide::Deciding;
 use desk::Desk;
 use io::{Input, KnownVote, Now, Output, Seq};

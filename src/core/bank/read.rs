@@ -8,7 +8,6 @@ use crate::bank::desk::{CUT_MARK_EVERY_US, CutAsked, Waiter, Waits};
 use crate::bank::io::{Caller, Seq};
 use crate::bank::list::{LIST_BYTES_MAX, Page, fits};
 use crate::bank::state::Event;
-use crate::commit::reading::Reading;
 use crate::ids::{AccountNumber, BankId, RegisterKey, TaxId, Time, TxId};
 use crate::limits::{
     ANSWER_WITHIN_MS, CUT_KEPT_MS, CUT_PAGE_ITEMS_MAX, HISTORY_MAX, REFUSAL_TEXT_BYTES_MAX,
@@ -16,6 +15,7 @@ use crate::limits::{
 };
 use crate::money::Money;
 use crate::wire::detail::{Detail, Word};
+use crate::wire::reading::Reading;
 use crate::wire::reply::Reply;
 use crate::wire::request::{Request, SnapshotKey};
 use crate::wire::transaction::{Action, Transaction};

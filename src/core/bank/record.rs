@@ -3,10 +3,10 @@
 use crate::bank::io::{Outcome, OwnVote};
 use crate::commit::founding::FoundingId;
 use crate::commit::registers::SetRegister;
-use crate::commit::token::KeyId;
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::request::{NewAccount, NewClient};
+use crate::wire::token::KeyId;
 use crate::wire::transaction::Transaction;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

@@ -6,9 +6,9 @@ use crate::bank::Identity;
 use crate::bank::io::{KnownVote, Seq};
 use crate::bank::state::{Bank, Event, How, Prepared};
 use crate::commit::founding::FoundingId;
-use crate::commit::token::KeyId;
 use crate::ids::{BankId, Time, TxId};
 use crate::ledger::{Ledger, RegistersKnown};
+use crate::wire::token::KeyId;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 

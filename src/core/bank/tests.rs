@@ -5,10 +5,10 @@ mod ends;
 
 use super::*;
 use crate::bank::io::{Caller, Origin, SessionId, Start};
-use crate::commit::token::Verdict;
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
+use crate::wire::token::Verdict;
 use crate::wire::transaction::{Op, Transaction};
 use std::sync::Arc;
 

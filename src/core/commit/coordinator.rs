@@ -4,11 +4,11 @@
 //! decision (DESIGN's one rule; Guo et al., _Cornus_, VLDB 2022), so a driver that is lost loses nothing. Sockets and
 //! clocks are its caller's; so is the checking of MACs, which only banks can do.
 
-use crate::bank::io::{AskedVerb, Message};
-use crate::commit::token::{Digest, Said, Token};
+use crate::commit::message::{AskedVerb, Message};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
+use crate::wire::token::{Digest, Said, Token};
 use crate::wire::transaction::Transaction;
 use std::sync::Arc;
 

@@ -5,9 +5,9 @@
 //!
 //! Text: `M<who met>.<which bank>.<founding id, hex>.<mac, hex, or empty>`.
 
-use super::token::{Seal, decimal, hex, is_short_of, short, unhex};
 use crate::ids::BankId;
 use crate::wire::text::write_decimal;
+use crate::wire::token::{Seal, decimal, hex, is_short_of, short, unhex};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -109,8 +109,8 @@ impl Seal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::reading::Reading;
-    use crate::commit::token::Token;
+    use crate::wire::reading::Reading;
+    use crate::wire::token::Token;
 
     fn bank(position: usize) -> BankId {
         BankId::new(position).unwrap()

@@ -1,9 +1,8 @@
-//! The commit protocol's own parts: tokens, what they prove, readings of clocks, founding ids, registers that are told,
+//! The commit protocol's own parts: what tokens prove, founding ids, messages between banks, registers that are told,
 //! and the coordinator that every driver runs. Pure.
 
 pub mod coordinator;
 pub mod founding;
+pub mod message;
 pub mod proof;
-pub mod reading;
 pub mod registers;
-pub mod token;

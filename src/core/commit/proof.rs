@@ -4,10 +4,10 @@
 //! beside them, none of which has a MAC. A token counts when the transaction names its bank and its MAC proves it
 //! at the id that was asked about. So bytes that change on the way between two banks change nothing but silence.
 
-use crate::commit::token::{Digest, Said, Seal, Token, Verdict};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
+use crate::wire::token::{Digest, Said, Seal, Token, Verdict};
 
 /// What somebody wants to know of one transaction.
 #[derive(Debug, Clone, Copy)]

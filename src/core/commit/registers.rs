@@ -3,8 +3,8 @@
 //! A page has a MAC over who tells it to whom, over the question's own id, and over all that it tells. So nobody on the
 //! way can change one, and none can be shown again: its asker never uses an id twice.
 
-use super::token::Seal;
 use crate::ids::{BankId, RegisterKey, RegisterValue, Time, TxId};
+use crate::wire::token::Seal;
 use serde::{Deserialize, Serialize};
 
 /// A register, and the commit time that set it.

@@ -4,10 +4,10 @@
 //! that a transaction does not name may refuse the id: so answers are grouped by the digest in their tokens, and what
 //! binds no bytes speaks of none. A bank that holds OK on bytes is named by them; who else is, the answers do not tell.
 
-use crate::commit::token::{Digest, Said, Token};
 use crate::ids::{BankId, Time};
 use crate::wire::Reason;
 use crate::wire::reply::Reply;
+use crate::wire::token::{Digest, Said, Token};
 use std::collections::BTreeMap;
 
 /// What is claimed of one id.

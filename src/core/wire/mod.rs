@@ -6,10 +6,12 @@ pub mod detail;
 pub mod help;
 pub mod json;
 pub mod opening;
+pub mod reading;
 pub mod registration;
 pub mod reply;
 pub mod request;
 pub mod text;
+pub mod token;
 pub mod transaction;
 
 use detail::Detail;

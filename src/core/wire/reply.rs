@@ -2,9 +2,9 @@
 
 use super::text::{read_decimal, shown, split_word, trim, write_decimal, write_one_line};
 use super::{Fault, Reason};
-use crate::commit::token::Token;
 use crate::ids::{Time, TxId};
 use crate::limits::LINE_BYTES_MAX;
+use crate::wire::token::Token;
 
 /// A reply, as its line means it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -286,8 +286,8 @@ fn read_statement(rest: &str) -> Option<Token> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::token::{Digest, Said, Seal, Verdict};
     use crate::ids::BankId;
+    use crate::wire::token::{Digest, Said, Seal, Verdict};
     use proptest::prelude::*;
 
     fn written(reply: &Reply) -> String {

@@ -7,9 +7,9 @@ pub use super::registration::{NewAccount, NewClient};
 
 use super::text::write_decimal;
 use super::transaction::Transaction;
-use crate::commit::reading::Reading;
-use crate::commit::token::Token;
 use crate::ids::{AccountNumber, BadName, BankId, RegisterKey, TaxId, Time, TxId};
+use crate::wire::reading::Reading;
+use crate::wire::token::Token;
 use std::sync::Arc;
 
 /// The verbs, as they are typed.

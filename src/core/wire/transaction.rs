@@ -5,10 +5,10 @@ mod read;
 use super::json;
 use super::text::write_decimal;
 use super::{Fault, Reason};
-use crate::commit::token::Digest;
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, RegisterValue, TaxId};
 use crate::limits::{LINE_BYTES_MAX, TX_ID_BYTES_MAX};
 use crate::money::Money;
+use crate::wire::token::Digest;
 use std::fmt;
 
 /// The register that is meant where none is named.

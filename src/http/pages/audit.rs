@@ -2,7 +2,6 @@
 
 use crate::audit::cut::{Page as CutPage, Sums};
 use crate::audit::{BankCut, judge};
-use crate::commit::reading::Reading;
 use crate::http::answers::{Info, read};
 use crate::http::app::App;
 use crate::http::lines;
@@ -16,6 +15,7 @@ use crate::panel::frame::Page;
 use crate::panel::pages::Audit;
 use crate::panel::views::{AuditFigures, AuditRow, AuditVerdict};
 use crate::wire::Reason;
+use crate::wire::reading::Reading;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 use axum::extract::State;

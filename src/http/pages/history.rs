@@ -1,6 +1,5 @@
 //! Histórico: outcomes with their filter and pages; and one transaction with participants, votes and timeline.
 
-use crate::commit::token::Digest;
 use crate::http::answers::{Event, Op, Pending, read_page};
 use crate::http::app::{App, unforeseen};
 use crate::http::clients::key;
@@ -23,6 +22,7 @@ use crate::trace::{Look, Timeline, duration};
 use crate::wire::claims::Claim;
 use crate::wire::reply::Reply;
 use crate::wire::request::Request;
+use crate::wire::token::Digest;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;

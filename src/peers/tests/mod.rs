@@ -4,12 +4,12 @@ mod trouble;
 mod trust;
 
 use super::*;
-use crate::bank::io::AskedVerb;
-use crate::commit::token::{Digest, Seal, Verdict};
+use crate::commit::message::AskedVerb;
 use crate::ids::TxId;
 use crate::limits::SESSION_REQUESTS_MAX;
 use crate::steplog::Options;
 use crate::wire::request::Request;
+use crate::wire::token::{Digest, Seal, Verdict};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};

@@ -5,8 +5,8 @@ use super::super::handshake::{Dialling, Hello, News, Proof, Welcome, read, write
 use crate::bank::Identity;
 use crate::bank::io::{Input, Origin};
 use crate::commit::founding::FoundingId;
-use crate::commit::token::{Digest, Seal, Token, Verdict};
 use crate::ids::{BankId, Time, TxId};
+use crate::wire::token::{Digest, Seal, Token, Verdict};
 
 fn bank(position: usize) -> BankId {
     BankId::new(position).unwrap()

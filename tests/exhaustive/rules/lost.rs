@@ -5,9 +5,9 @@
 use super::{vote_in, vote_of};
 use crate::town::{Town, bank};
 use consorcio::bank::record::Record;
-use consorcio::commit::token::{Digest, Token, Verdict};
 use consorcio::ids::{Time, TxId};
 use consorcio::wire::request::Request;
+use consorcio::wire::token::{Digest, Token, Verdict};
 use std::sync::Arc;
 
 /// What an old copy of a journal lacks.

@@ -5,11 +5,11 @@ use super::end_in;
 use crate::town::Town;
 use consorcio::bank::io::{Input, Origin};
 use consorcio::bank::record::Record;
-use consorcio::commit::token::Digest;
 use consorcio::ids::TxId;
 use consorcio::limits::OUTSIDE_VOTE_MS_MAX;
 use consorcio::wire::Reason;
 use consorcio::wire::request::Request;
+use consorcio::wire::token::Digest;
 
 impl Town {
     /// Before an outside coordinator's vote is written.

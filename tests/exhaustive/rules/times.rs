@@ -4,9 +4,9 @@
 use crate::town::{Town, bank};
 use consorcio::bank::io::{CoreStep, DoubtCause, Outcome};
 use consorcio::bank::record::Record;
-use consorcio::commit::token::Digest;
 use consorcio::ids::{Time, TxId};
 use consorcio::limits::RESOLVE_AFTER_MS;
+use consorcio::wire::token::Digest;
 use consorcio::wire::transaction::{Action, Flow};
 use std::collections::BTreeMap;
 

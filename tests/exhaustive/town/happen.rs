@@ -4,15 +4,14 @@
 use super::{Act, Conn, LIAR, Node, Town, Who, bank};
 use crate::plant::Planted;
 use crate::world::Around;
-use consorcio::bank::io::{
-    Asked, AskedVerb, Caller, Input, Message, Now, Origin, Outgoing, Sending, SessionId,
-};
+use consorcio::bank::io::{Caller, Input, Now, Origin, Outgoing, Sending, SessionId};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Note, Waits};
 use consorcio::commit::coordinator::{Answer, Event};
-use consorcio::commit::token::Digest;
+use consorcio::commit::message::{Asked, AskedVerb, Message};
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
+use consorcio::wire::token::Digest;
 use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::rc::Rc;

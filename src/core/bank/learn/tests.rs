@@ -1,13 +1,14 @@
 //! Tests of learning, bank against bank, with journals in hand.
 
 use super::*;
-use crate::bank::io::{Asked, AskedVerb, Caller, Input, Now, Outcome, Output, OwnVote, SessionId, Start};
+use crate::bank::io::{Caller, Input, Now, Outcome, Output, OwnVote, SessionId, Start};
 use crate::bank::{Core, Identity};
 use crate::commit::founding::FoundingId;
-use crate::commit::token::{Seal, Verdict};
+use crate::commit::message::{Asked, AskedVerb};
 use crate::ids::{RegisterValue, Time};
 use crate::limits::LINE_BYTES_MAX;
 use crate::wire::request::Request;
+use crate::wire::token::{Seal, Verdict};
 use crate::wire::transaction::Transaction;
 use std::sync::Arc;
 

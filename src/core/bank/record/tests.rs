@@ -2,8 +2,8 @@
 //! so these bytes never change; what is new gets a row of its own.
 
 use super::*;
-use crate::commit::token::{Digest, Said, Token, Verdict};
 use crate::limits::{OUTCOME_RECORD_BYTES_MAX, TX_ID_BYTES_MAX};
+use crate::wire::token::{Digest, Said, Token, Verdict};
 
 const TEXT: &str = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":5}]}"#;
 

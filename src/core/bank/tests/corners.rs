@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::bank::desk::CUT_MARK_EVERY_US;
-use crate::bank::io::{Asked, AskedVerb, CoreStep, Outcome, OwnVote};
+use crate::bank::io::{CoreStep, Outcome, OwnVote};
 use crate::bank::record::Cause;
+use crate::commit::message::{Asked, AskedVerb};
 use crate::limits::CUT_KEPT_MS;
 
 const WALL_US: i64 = 1_795_000_000_000_000;

@@ -1,7 +1,7 @@
 //! A driver's stories: what it does after what.
 
 use super::*;
-use crate::commit::token::{Seal, Verdict as Vote};
+use crate::wire::token::{Seal, Verdict as Vote};
 
 const BOTH: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":5},{"bank":1,"op":"credit","account":"b","amount":5}]}"#;
 
@@ -200,8 +200,7 @@ fn the_refusal_of_a_bank_that_is_not_named_counts_as_silence() {
 fn committed_for_other_bytes_is_a_refusal_of_ours() {
     let mut driver = driver(Strategy::Parallel);
     driver.on(begin());
-    let other =
-        Token { digest: Some(crate::commit::token::Digest([9; 32])), ..token(&driver, 1, Vote::Ok, 9) };
+    let other = Token { digest: Some(crate::wire::token::Digest([9; 32])), ..token(&driver, 1, Vote::Ok, 9) };
     let event = Event::Answered(
         bank(1),
         AskedVerb::Prepare,

@@ -1,11 +1,11 @@
 //! Reading a request's line, word by word.
 
 use super::{Hello, NewAccount, NewClient, Request, SnapshotKey, VERBS};
-use crate::commit::reading::Reading;
-use crate::commit::token::Token;
 use crate::ids::{AccountNumber, BadName, BankId, RegisterKey, TaxId, Time, TxId};
 use crate::limits::TOKENS_MAX;
+use crate::wire::reading::Reading;
 use crate::wire::text::{read_decimal, shown, split_word, trim};
+use crate::wire::token::Token;
 use crate::wire::transaction::{KEY_DEFAULT, Transaction};
 use crate::wire::{Fault, Reason};
 use std::sync::Arc;

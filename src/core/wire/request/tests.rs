@@ -1,12 +1,12 @@
 //! Every verb there and back, every refusal by its text, and nothing that panics.
 
 use super::*;
-use crate::commit::reading::Reading;
-use crate::commit::token::{Digest, Seal, Verdict};
 use crate::ids::{BankId, ClientKind, ClientName};
 use crate::limits::{LINE_BYTES_MAX, TOKENS_MAX};
 use crate::money::Money;
 use crate::wire::Reason;
+use crate::wire::reading::Reading;
+use crate::wire::token::{Digest, Seal, Verdict};
 use proptest::prelude::*;
 
 const SET: &str = r#"{"ops":[{"bank":0,"op":"set","value":"1"}]}"#;

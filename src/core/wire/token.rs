@@ -270,24 +270,24 @@ impl Seal {
 }
 
 /// The part of a MAC that tokens and statements carry.
-pub(super) fn short(mac: &blake3::Hash) -> [u8; 16] {
+pub(crate) fn short(mac: &blake3::Hash) -> [u8; 16] {
     *mac.as_bytes().first_chunk().unwrap_or(&[0; 16])
 }
 
 /// Is `theirs` that part of `mac`? Takes the same time whatever differs.
-pub(super) fn is_short_of(mac: &blake3::Hash, theirs: &[u8; 16]) -> bool {
+pub(crate) fn is_short_of(mac: &blake3::Hash, theirs: &[u8; 16]) -> bool {
     let mut padded = *mac.as_bytes();
     padded[..16].copy_from_slice(theirs);
     *mac == blake3::Hash::from_bytes(padded) // `Hash` compares in constant time
 }
 
-pub(super) fn decimal(text: &str) -> Option<i64> {
+pub(crate) fn decimal(text: &str) -> Option<i64> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let canonical = text == "0" || !text.starts_with('0');
     if digits && canonical { text.parse().ok() } else { None }
 }
 
-pub(super) fn hex<const N: usize>(bytes: &[u8]) -> [u8; N] {
+pub(crate) fn hex<const N: usize>(bytes: &[u8]) -> [u8; N] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [b'0'; N];
     for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
@@ -297,7 +297,7 @@ pub(super) fn hex<const N: usize>(bytes: &[u8]) -> [u8; N] {
     text
 }
 
-pub(super) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let text = text.as_bytes();
     if text.len() != 2 * N {
         return None;

@@ -79,7 +79,7 @@ impl Seal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::token::Token;
+    use crate::wire::token::Token;
 
     fn bank(position: usize) -> BankId {
         BankId::new(position).unwrap()
