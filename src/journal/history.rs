@@ -62,7 +62,7 @@ impl History {
         }
     }
 
-    /// Does what is ordered, and merges and repairs meanwhile, until nobody orders any more. What is full then still
+    /// Does what is ordered, and a piece of a merge or repair after each order, until nobody orders any more. What is full then still
     /// gets its index; the rest can wait for the next start.
     pub fn keep(mut self, orders: &Receiver<Order>) {
         loop {
@@ -78,11 +78,12 @@ impl History {
                     Err(_) => break,
                 }
             };
-            match order {
-                Some(Order::Closed(closed)) => self.take(closed),
-                Some(Order::Look) => {}
-                None => self.work(),
+            if let Some(Order::Closed(closed)) = order {
+                self.take(closed);
             }
+            // Also where the next order is here already, or segments that fill fast would keep merges waiting for
+            // ever. A piece has `merge_step_entries` entries at most.
+            self.work();
         }
         self.give_up();
     }

@@ -32,7 +32,7 @@ fn names(disk: &MemDisk, prefix: &str) -> Vec<String> {
 
 /// Full segments: not the one in use, nor the next.
 fn full(disk: &MemDisk) -> u64 {
-    names(disk, "segment-").len() as u64 - 2
+    (names(disk, "segment-").len() as u64).saturating_sub(2)
 }
 
 fn fill(appender: &mut Appender, disk: &MemDisk, segments: u64) {
@@ -230,6 +230,8 @@ enum How {
     SyncIsLost,
     /// The folder is not synced after a merged index got its name, and nobody says so.
     NameIsLost,
+    /// The first index waits until `LATE` segments are full.
+    IndexIsLate,
 }
 
 impl Odd {
@@ -258,6 +260,14 @@ impl Disk for Odd {
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         if self.is(How::MergeFails, name) {
             return Err(io::ErrorKind::StorageFull.into());
+        }
+        if self.how == How::IndexIsLate && name.starts_with(&index_name(1)) {
+            while full(&self.disk) < LATE {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        if self.how == How::IndexIsLate && name.starts_with(&index_name(LATE)) {
+            self.times.store(names(&self.disk, "merged-").len(), Ordering::Relaxed);
         }
         let file = self.disk.create(name)?;
         Ok(if self.is(How::SyncIsLost, name) { Arc::new(Unsynced(file)) } else { file })
@@ -479,6 +489,30 @@ fn a_damaged_index_of_a_damaged_segment_stays_unreadable() {
     }
     disk.put(name, whole);
     assert_eq!(reader.lookup(&tx(1)).unwrap(), Some(record(1)));
+}
+
+/// Segments that are full before the first of them has its index.
+const LATE: u64 = 41;
+
+fn index_name(segment: u64) -> String {
+    format!("index-{segment:010}")
+}
+
+/// Where segments fill faster than they are indexed, merges go on all the same.
+#[test]
+fn merges_do_not_wait_for_an_end_of_the_orders() {
+    let disk = MemDisk::new();
+    let odd = Odd::new(&disk, How::IndexIsLate);
+    let merged_before_the_last = Arc::clone(&odd.times);
+    let (mut appender, reader, ..) = must_open(odd, Options { threads: true, ..small() });
+    fill(&mut appender, &disk, LATE);
+    let begun = Instant::now();
+    while !names(&disk, "index-").contains(&index_name(LATE)) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", reader.cost());
+        std::thread::yield_now();
+    }
+    appender.close().unwrap();
+    assert!(merged_before_the_last.load(Ordering::Relaxed) >= 2, "{merged_before_the_last:?}");
 }
 
 #[test]

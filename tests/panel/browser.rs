@@ -99,11 +99,11 @@ impl Browser {
             .unwrap_or_else(|error| panic!("{css}: {error}"));
     }
 
-    /// Presses the button of the page's form that `css` finds, and waits until the form's answer is there: it may look
-    /// just like the page before.
+    /// Presses the button of a form that `css` finds, and waits until the form's answer is there: it may look just like
+    /// the page before, and a page that is left too early sends nothing.
     #[track_caller]
     pub fn send(&self, css: &str) {
-        self.script("document.querySelector('main form').dataset.sent = '';");
+        self.script("document.documentElement.dataset.sent = '';");
         self.click(css);
         let answered = "return document.readyState === 'complete' && !document.querySelector('[data-sent]');";
         wait_until("the answer to the form", || {

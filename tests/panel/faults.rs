@@ -72,13 +72,13 @@ fn what_is_undecided_is_shown_and_resolved() {
     browser.shot("pendentes");
     // The bank that has not voted is down, so it can't be ended; nobody guesses.
     town.cluster.kill(1);
-    browser.click("#pendentes button");
+    browser.send("#pendentes button");
     browser.wait_for(".note.open", "Ainda em aberto.");
     town.cluster.start_bank(1);
     wait_until("the resolution", || {
         browser.go(&town.url(0, "/painel/pendentes"));
         if browser.text("#pendentes").contains("lenta") {
-            browser.click("#pendentes button");
+            browser.send("#pendentes button");
             return browser.text(".note").contains("Abortada em todos os bancos.").then_some(());
         }
         // The banks may have ended it by themselves before the press.
@@ -96,15 +96,15 @@ fn a_demonstration_acts_on_real_processes() {
     browser.go(&town.url(0, "/painel/demo"));
     browser.wait_for("#processos", "rodando");
     browser.shot("demo");
-    browser.click("[data-key='congelar-1']");
+    browser.send("[data-key='congelar-1']");
     browser.wait_for("#processos li:nth-child(2)", "congelado");
-    browser.click("[data-key='descongelar-1']");
+    browser.send("[data-key='descongelar-1']");
     browser.wait_for("#processos li:nth-child(2)", "rodando");
-    browser.click("[data-key='matar-1']");
+    browser.send("[data-key='matar-1']");
     town.cluster.wait_killed(1);
     browser.go(&town.url(0, "/painel/demo"));
     browser.wait_for("#processos li:nth-child(2)", "parado");
-    browser.click("[data-key='religar-1']");
+    browser.send("[data-key='religar-1']");
     wait_until("the bank that was started again", || {
         browser.go(&town.url(0, "/painel/demo"));
         browser.text("#processos li:nth-child(2)").contains("rodando").then_some(())
@@ -114,7 +114,7 @@ fn a_demonstration_acts_on_real_processes() {
         let mut wire = crate::support::Wire::try_connect(&town.cluster.address(1))?;
         (wire.try_ask("PING")? == "PONG").then_some(())
     });
-    browser.click("[data-key='parar-1']");
+    browser.send("[data-key='parar-1']");
     wait_until("its orderly end", || {
         browser.go(&town.url(0, "/painel/demo"));
         browser.text("#processos li:nth-child(2)").contains("parado").then_some(())
