@@ -1,25 +1,15 @@
 //! A consortium of banks whose money moves between them atomically, by two-phase commit over plain TCP lines.
 //!
-//! Dependencies point one way: bins, then edges (`config`, `server`, `client`, `http`, `peers`, `steplog`, `trace`), then
-//! `node`, then `journal` and `bank`, then `ledger`, `commit` and `wire`, then `money`, `ids` and `limits`.
-//! `crash` is called where a process can die; it is empty but in debug builds.
+//! The parts are crates of their own, below this folder; each is found here under its short name.
 
+pub use consorcio_audit as audit;
+pub use consorcio_client as client;
 pub use consorcio_core::{bank, clock, commit, ids, ledger, limits, money, wire};
-
-pub mod audit;
-pub mod chain;
-pub mod client;
-pub mod config;
-pub mod crash;
-pub mod fresh;
-pub mod http;
-pub mod journal;
-pub mod node;
-pub mod panel;
-pub mod peers;
-pub mod server;
-pub mod steplog;
-pub mod switches;
-pub mod systime;
-pub mod threads;
-pub mod trace;
+pub use consorcio_http as http;
+pub use consorcio_journal as journal;
+pub use consorcio_node as node;
+pub use consorcio_panel as panel;
+pub use consorcio_peers as peers;
+pub use consorcio_server as server;
+pub use consorcio_steps::{steplog, trace};
+pub use consorcio_system::{config, crash, fresh, switches, systime, threads};

@@ -2,11 +2,11 @@
 //! exactly when every bank that it names holds an OK on its bytes.
 
 use super::journals::Violation;
-use crate::bank::io::Outcome;
-use crate::bank::record::Record;
-use crate::ids::{BankId, BankSet, Time, TxId};
-use crate::wire::token::Digest;
-use crate::wire::transaction::Transaction;
+use consorcio_core::bank::io::Outcome;
+use consorcio_core::bank::record::Record;
+use consorcio_core::ids::{BankId, BankSet, Time, TxId};
+use consorcio_core::wire::token::Digest;
+use consorcio_core::wire::transaction::Transaction;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -379,9 +379,9 @@ fn list(banks: impl Iterator<Item = BankId>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bank::io::OwnVote;
-    use crate::wire::Reason;
-    use crate::wire::token::{Seal, Verdict};
+    use consorcio_core::bank::io::OwnVote;
+    use consorcio_core::wire::Reason;
+    use consorcio_core::wire::token::{Seal, Verdict};
 
     const T1: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":5},{"bank":1,"op":"credit","account":"b","amount":5}]}"#;
     const T2: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":6},{"bank":1,"op":"credit","account":"b","amount":6}]}"#;

@@ -1,6 +1,6 @@
 //! One cut of all banks: each bank's equation, transfers that cancel over all of them, and equal registers.
 
-use crate::ids::{BankId, BankSet, Time};
+use consorcio_core::ids::{BankId, BankSet, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

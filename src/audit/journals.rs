@@ -8,9 +8,9 @@
 use super::ballots::{Ballots, Counts};
 use super::cut::Sums;
 use super::folder::{self, Folder, FolderFault};
-use crate::bank::io::Seq;
-use crate::ids::{BankId, BankSet, RegisterKey, Time, TxId};
-use crate::journal::{FileDisk, JournalError, Scan, Scanned};
+use consorcio_core::bank::io::Seq;
+use consorcio_core::ids::{BankId, BankSet, RegisterKey, Time, TxId};
+use consorcio_journal::{FileDisk, JournalError, Scan, Scanned};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -240,7 +240,7 @@ fn pending<'a>(
     folders: &'a [Folder],
     ballots: &'a Ballots,
     counts: &'a Counts,
-) -> impl Iterator<Item = (&'a Folder, &'a crate::wire::transaction::Transaction, Time)> {
+) -> impl Iterator<Item = (&'a Folder, &'a consorcio_core::wire::transaction::Transaction, Time)> {
     counts.pending.iter().filter_map(|(bank, tx, time)| {
         let folder = folders.iter().find(|folder| folder.bank == Some(*bank))?;
         let transaction = folder.undecided.get(tx).or_else(|| ballots.late_transaction(tx, *bank))?;
@@ -256,7 +256,7 @@ fn registers(
     whole: BankSet,
     violations: &mut Vec<Violation>,
 ) -> usize {
-    use crate::wire::transaction::Action;
+    use consorcio_core::wire::transaction::Action;
     type Newest = BTreeMap<BankId, (Time, String)>;
     let mut held: BTreeMap<&RegisterKey, Newest> = BTreeMap::new();
     let knowing = folders.iter().filter(|folder| folder.knows_registers()).filter_map(|folder| folder.bank);

@@ -4,10 +4,10 @@ use super::Context;
 use super::conversation::Conversation;
 use super::failure::{Failure, refused};
 use super::output::{Tone, plain};
-use crate::ids::BankId;
-use crate::limits::BANKS_MAX;
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
+use consorcio_core::ids::BankId;
+use consorcio_core::limits::BANKS_MAX;
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 

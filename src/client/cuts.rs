@@ -4,12 +4,12 @@
 use super::Context;
 use super::asking::{self, Answer};
 use super::failure::Failure;
-use crate::audit::cut::Page;
-use crate::audit::{BankCut, Judged, judge};
-use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
-use crate::wire::Reason;
-use crate::wire::reading::Reading;
-use crate::wire::request::{Request, SnapshotKey};
+use consorcio_audit::cut::Page;
+use consorcio_audit::{BankCut, Judged, judge};
+use consorcio_core::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::reading::Reading;
+use consorcio_core::wire::request::{Request, SnapshotKey};
 use serde::Deserialize;
 
 /// All that was got of one cut.

@@ -4,8 +4,8 @@ use super::Context;
 use super::asking::{self, Answer};
 use super::output::{ErrorPart, Paint, Shown, Tone, plain};
 use super::overview::{OpView, PendingView, pending_of_all};
-use crate::ids::{BankId, Time};
-use crate::trace::duration;
+use consorcio_core::ids::{BankId, Time};
+use consorcio_steps::trace::duration;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -52,7 +52,7 @@ struct SilentDocument<'a> {
 /// `doubt`
 pub async fn doubt(context: &Context) -> Shown {
     let answers = pending_of_all(context).await;
-    let (now, paint) = (crate::steplog::wall_us(), context.paint);
+    let (now, paint) = (consorcio_steps::steplog::wall_us(), context.paint);
     let doubts = gather(&answers);
     let down = |bank: &u8| answers.iter().any(|answer| answer.bank.as_u8() == *bank && answer.said.is_err());
     let mut oldest: Vec<(&String, &Doubt)> = doubts.iter().map(|((tx, _), doubt)| (tx, doubt)).collect();
@@ -175,7 +175,7 @@ fn list(banks: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::failure::Failure;
+    use crate::failure::Failure;
 
     fn answer(bank: usize, items: &[&str]) -> Answer<Vec<Box<RawValue>>> {
         let items = items.iter().map(|item| RawValue::from_string((*item).to_owned()).unwrap()).collect();

@@ -1,7 +1,7 @@
 //! How a command ends when it does not end well: what the user is told, and the exit code.
 
-use crate::ids::BankId;
-use crate::wire::Reason;
+use consorcio_core::ids::BankId;
+use consorcio_core::wire::Reason;
 
 /// Why a command did not do what was asked. The text names the thing and, where there is one, the way on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,7 @@
 
 use super::conversation::Dial;
 use super::failure::Failure;
-use crate::ids::BankId;
+use consorcio_core::ids::BankId;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -5,10 +5,10 @@ use super::asking::{self, Answer};
 use super::failure::Failure;
 use super::output::{ErrorPart, Shown, Tone, plain};
 use super::typed::Account;
-use crate::ids::{AccountNumber, BankId, ClientKind, ClientName, RegisterKey, TaxId};
-use crate::money::Money;
-use crate::wire::Reason;
-use crate::wire::request::{NewAccount, NewClient, Request};
+use consorcio_core::ids::{AccountNumber, BankId, ClientKind, ClientName, RegisterKey, TaxId};
+use consorcio_core::money::Money;
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::request::{NewAccount, NewClient, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 

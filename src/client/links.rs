@@ -5,8 +5,8 @@ use super::conversation::{Conversation, sync_ms_of};
 use super::failure::Failure;
 use super::ledgers::raw;
 use super::output::{Paint, Tone};
-use crate::ids::BankId;
-use crate::wire::request::Request;
+use consorcio_core::ids::BankId;
+use consorcio_core::wire::request::Request;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

@@ -2,10 +2,10 @@
 //! where it is asked for. Nothing is asked here.
 
 use super::failure::Failure;
-use crate::ids::Time;
-use crate::money::Total;
 use anstream::ColorChoice;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use consorcio_core::ids::Time;
+use consorcio_core::money::Total;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;

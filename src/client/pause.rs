@@ -1,6 +1,6 @@
 //! The hidden pause between the last vote and the verdict, so that demonstrations and tests can kill someone then.
 
-use crate::ids::TxId;
+use consorcio_core::ids::TxId;
 use std::io::Write;
 
 /// Says that all votes are in, and waits for a line on standard input, or for its end.

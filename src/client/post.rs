@@ -5,10 +5,10 @@
 
 use super::conversation::{Conversation, Dial, words};
 use super::failure::Failure;
-use crate::commit::message::{Asked, AskedVerb, Message};
-use crate::crash::{self, Step};
-use crate::ids::BankId;
-use crate::wire::reply::Reply;
+use consorcio_core::commit::message::{Asked, AskedVerb, Message};
+use consorcio_core::ids::BankId;
+use consorcio_core::wire::reply::Reply;
+use consorcio_system::crash::{self, Step};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};

@@ -5,11 +5,11 @@ use super::asking::{self, Answer};
 use super::failure::Failure;
 use super::output::{ErrorPart, Shown, Tone, plain, utc};
 use super::overview::{PendingView, pending_of_all, views};
-use crate::ids::{BankId, Time, TxId};
-use crate::wire::claims::{self, Claim, Refusal};
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
-use crate::wire::token::{Digest, Said};
+use consorcio_core::ids::{BankId, Time, TxId};
+use consorcio_core::wire::claims::{self, Claim, Refusal};
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
+use consorcio_core::wire::token::{Digest, Said};
 use serde::Serialize;
 
 #[derive(Serialize)]

@@ -1,11 +1,11 @@
 //! The client's step log: what it did and heard, step by step, in `logs/cliente-<name>.log`.
 
-use crate::commit::coordinator::Verdict;
-use crate::commit::message::{Asked, Message};
-use crate::ids::{BankId, TxId};
-use crate::steplog::{Step, StepLog, Who};
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
+use consorcio_core::commit::coordinator::Verdict;
+use consorcio_core::commit::message::{Asked, Message};
+use consorcio_core::ids::{BankId, TxId};
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
+use consorcio_steps::steplog::{Step, StepLog, Who};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -79,7 +79,7 @@ impl Story {
     }
 
     /// The driver's time-out is over.
-    pub fn timed_out(&self, tx: &TxId, silent: crate::ids::BankSet) {
+    pub fn timed_out(&self, tx: &TxId, silent: consorcio_core::ids::BankSet) {
         self.log.record(Step::Timeout(tx.clone(), silent));
     }
 

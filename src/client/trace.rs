@@ -4,8 +4,8 @@
 use super::args::TraceArguments;
 use super::failure::Failure;
 use super::output::{Paint, Shown, Tone, plain, utc};
-use crate::ids::{Time, TxId};
-use crate::trace::{Call, Event, Leg, Logs, Look, Timeline, Trouble, Verdict, Wanted, duration};
+use consorcio_core::ids::{Time, TxId};
+use consorcio_steps::trace::{Call, Event, Leg, Logs, Look, Timeline, Trouble, Verdict, Wanted, duration};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 

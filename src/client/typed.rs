@@ -1,7 +1,7 @@
 //! What people type: accounts as `BANK/NUMBER`, legs of a transfer, amounts, documents. Each is read once, here.
 
-use crate::ids::{AccountNumber, BankId, TaxId, TxId};
-use crate::money::Money;
+use consorcio_core::ids::{AccountNumber, BankId, TaxId, TxId};
+use consorcio_core::money::Money;
 use std::time::Duration;
 
 /// An account at a bank, typed `BANK/NUMBER`.

@@ -1,6 +1,6 @@
 //! The bank's answers as values: the JSON that lines carry, read where a route needs more of it than to pass it on.
 
-use crate::http::problem::Problem;
+use crate::problem::Problem;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;

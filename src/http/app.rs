@@ -3,21 +3,21 @@
 //! Architecture invariant: HTTP holds no state of the bank. All that a route tells was asked of the bank for this
 //! very request, and all that it changes goes through `ask`, the same queue as a line's request.
 
-use crate::fresh::IdMaker;
-use crate::http::Options;
-use crate::http::answers::{self, Page};
-use crate::http::counts::Counts;
-use crate::http::guard::bare_host;
-use crate::http::late::{Late, in_time};
-use crate::http::places::Places;
-use crate::http::problem::Problem;
-use crate::ids::{BankId, TxId};
-use crate::limits::{HTTP_STREAMS_MAX, HTTP_STREAMS_OF_HOST_MAX, SLOW_SYNC_MS};
-use crate::node::ask::Asker;
-use crate::panel::texts::Lang;
-use crate::wire::Reason;
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
+use crate::Options;
+use crate::answers::{self, Page};
+use crate::counts::Counts;
+use crate::guard::bare_host;
+use crate::late::{Late, in_time};
+use crate::places::Places;
+use crate::problem::Problem;
+use consorcio_core::ids::{BankId, TxId};
+use consorcio_core::limits::{HTTP_STREAMS_MAX, HTTP_STREAMS_OF_HOST_MAX, SLOW_SYNC_MS};
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
+use consorcio_node::ask::Asker;
+use consorcio_panel::texts::Lang;
+use consorcio_system::fresh::IdMaker;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

@@ -1,15 +1,15 @@
 //! A request as routes see it: who asks, under which id, and the body. Reading it is bounded in bytes and in time.
 
-use crate::http::app::App;
-use crate::http::fields::Fields;
-use crate::http::key::Key;
-use crate::http::places::Place;
-use crate::http::problem::Problem;
-use crate::limits::{HTTP_BODY_BYTES_MAX, HTTP_KEY_BYTES_MAX};
+use crate::app::App;
+use crate::fields::Fields;
+use crate::key::Key;
+use crate::places::Place;
+use crate::problem::Problem;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use consorcio_core::limits::{HTTP_BODY_BYTES_MAX, HTTP_KEY_BYTES_MAX};
 use http_body_util::BodyExt;
 use std::convert::Infallible;
 use std::net::SocketAddr;

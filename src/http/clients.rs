@@ -1,24 +1,24 @@
 //! Clients and accounts: who is there, who has what, and how they come to be.
 
-use crate::http::answers::{Account, Bank, Client};
-use crate::http::app::{App, unforeseen};
-use crate::http::call::{Call, Look};
-use crate::http::fields::{CPF_RULE, Fields, cpf, given_number};
-use crate::http::history::cause;
-use crate::http::lines;
-use crate::http::problem::{Problem, json};
-use crate::http::reais::Reais;
-use crate::http::turn::Turn;
-use crate::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId};
-use crate::limits::HOLDERS_MAX;
-use crate::money::Money;
-use crate::wire::Reason;
-use crate::wire::reply::Reply;
-use crate::wire::request::{NewAccount, NewClient, Request};
+use crate::answers::{Account, Bank, Client};
+use crate::app::{App, unforeseen};
+use crate::call::{Call, Look};
+use crate::fields::{CPF_RULE, Fields, cpf, given_number};
+use crate::history::cause;
+use crate::lines;
+use crate::problem::{Problem, json};
+use crate::reais::Reais;
+use crate::turn::Turn;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use consorcio_core::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId};
+use consorcio_core::limits::HOLDERS_MAX;
+use consorcio_core::money::Money;
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::{NewAccount, NewClient, Request};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -76,7 +76,7 @@ pub async fn banks_online(State(app): State<App>, look: Look) -> Result<Response
 /// Where `bank` serves HTTP, as it tells of itself in BANKS.
 fn http_of(bank: BankId, reply: &Option<Reply>) -> Option<String> {
     let Some(Reply::Done(json)) = reply else { return None };
-    let banks: Vec<Bank> = crate::http::answers::read(json).ok()?;
+    let banks: Vec<Bank> = crate::answers::read(json).ok()?;
     banks.into_iter().find(|known| known.bank == bank.as_u8())?.http
 }
 
@@ -148,7 +148,7 @@ pub async fn create_client(State(app): State<App>, call: Call) -> Result<Respons
         Problem::refused(cause(CLIENT_EXISTS, &[Reason::AlreadyExists], reason), reason).with_details(&text)
     };
     let created: Client =
-        crate::http::answers::read(&app.done(call.peer, Request::Client(client), refused).await?)?;
+        crate::answers::read(&app.done(call.peer, Request::Client(client), refused).await?)?;
     let Client { cpf, name: nome, kind: tipo, .. } = created;
     Ok(json(StatusCode::CREATED, &ClientLine { cpf, nome, tipo, contas: Vec::new() }))
 }
@@ -224,7 +224,7 @@ async fn is_there(app: &App, peer: SocketAddr, look: Request, missing: Reason) -
         | Reply::Doubt(..)
         | Reply::Unknown(_)
         | Reply::Pong
-        | Reply::Bye) => Err(crate::http::app::unexpected(&other)),
+        | Reply::Bye) => Err(crate::app::unexpected(&other)),
     }
 }
 

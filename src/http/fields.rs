@@ -2,12 +2,12 @@
 //!
 //! Fields that nobody asks for are ignored. One that stands twice is refused, because nobody can say which is meant.
 
-use crate::http::problem::Problem;
-use crate::http::reais::{self, BadReais};
-use crate::ids::fit::Unfit;
-use crate::ids::{AccountNumber, BadName, TaxId, TxId};
-use crate::money::Money;
-use crate::wire::text::shown;
+use crate::problem::Problem;
+use crate::reais::{self, BadReais};
+use consorcio_core::ids::fit::Unfit;
+use consorcio_core::ids::{AccountNumber, BadName, TaxId, TxId};
+use consorcio_core::money::Money;
+use consorcio_core::wire::text::shown;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
@@ -249,7 +249,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::fit::check_text;
+    use consorcio_core::ids::fit::check_text;
 
     fn problem<T: fmt::Debug>(result: Result<T, Problem>) -> String {
         result.unwrap_err().error().to_owned()

@@ -5,8 +5,8 @@
 //! the operator did not give: anybody may make a name lead to any address (DNS rebinding). Programs that are no
 //! browsers say nothing of where they come from, and are not asked to.
 
-use crate::http::app::App;
-use crate::http::problem::Problem;
+use crate::app::App;
+use crate::problem::Problem;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
 use axum::response::Response;

@@ -1,30 +1,30 @@
 //! What became of transactions: all that this bank remembers, those that are undecided, and a single one.
 
-use crate::http::answers::{Event, Info, Op, Page, Pending, read_page};
-use crate::http::app::{App, unforeseen};
-use crate::http::call::Look;
-use crate::http::fields::{TX_RULE, given_number};
-use crate::http::key::Key;
-use crate::http::lines;
-use crate::http::moves::about;
-use crate::http::problem::{Problem, json};
-use crate::http::reais::Reais;
-use crate::http::timeline;
-use crate::http::turn::Turn;
-use crate::ids::{BankId, Time, TxId};
-use crate::limits::{HTTP_PENDING_PAGE_MAX, TX_ID_BYTES_MAX};
-use crate::money::Money;
-use crate::panel::details;
-use crate::panel::texts::Lang;
-use crate::wire::Reason;
-use crate::wire::claims::{self, Claim, Refusal};
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
-use crate::wire::token::Digest;
+use crate::answers::{Event, Info, Op, Page, Pending, read_page};
+use crate::app::{App, unforeseen};
+use crate::call::Look;
+use crate::fields::{TX_RULE, given_number};
+use crate::key::Key;
+use crate::lines;
+use crate::moves::about;
+use crate::problem::{Problem, json};
+use crate::reais::Reais;
+use crate::timeline;
+use crate::turn::Turn;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
+use consorcio_core::ids::{BankId, Time, TxId};
+use consorcio_core::limits::{HTTP_PENDING_PAGE_MAX, TX_ID_BYTES_MAX};
+use consorcio_core::money::Money;
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::claims::{self, Claim, Refusal};
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
+use consorcio_core::wire::token::Digest;
+use consorcio_panel::details;
+use consorcio_panel::texts::Lang;
 use serde::Serialize;
 use std::net::SocketAddr;
 
@@ -482,7 +482,7 @@ async fn details(app: &App, peer: SocketAddr, tx: &TxId, outcome: &mut Outcome) 
     let Some(timeline) = timeline::of(app, tx).await else { return Ok(()) };
     outcome.banco = outcome.banco.or(timeline.refused_by);
     let shown = timeline.events.iter().filter(|event| timeline.is_shown(event));
-    let step = |event: &crate::trace::Event| Passo {
+    let step = |event: &consorcio_steps::trace::Event| Passo {
         us: event.at_us,
         no: timeline.name(event.lane).to_owned(),
         passo: event.event.clone(),

@@ -4,15 +4,15 @@
 //! locked register, a busy or unreachable bank, too little time) is over for ever, as every abort is: the same key
 //! again makes the next attempt, under a hashed id of its own. So never more than one attempt of a key commits.
 
-use crate::http::app::App;
-use crate::http::lines;
-use crate::http::problem::Problem;
-use crate::ids::TxId;
-use crate::limits::HTTP_KEY_ATTEMPTS_MAX;
-use crate::wire::Reason;
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
-use crate::wire::transaction::Transaction;
+use crate::app::App;
+use crate::lines;
+use crate::problem::Problem;
+use consorcio_core::ids::TxId;
+use consorcio_core::limits::HTTP_KEY_ATTEMPTS_MAX;
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
+use consorcio_core::wire::transaction::Transaction;
 use std::net::SocketAddr;
 
 /// A key as a caller gave it.
@@ -59,7 +59,7 @@ impl Key {
                 return Ok(tx);
             }
             if is_about_others(&reply, transaction) {
-                let error = crate::http::history::cause("", &[], Reason::DuplicateId);
+                let error = crate::history::cause("", &[], Reason::DuplicateId);
                 return Err(Problem::refused(error, Reason::DuplicateId).about(&tx));
             }
         }

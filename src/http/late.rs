@@ -4,9 +4,9 @@
 //! same: its waits for the bank, and for turns, have one bound together. What it waits for besides has bounds of its own:
 //! a body that comes slowly, and other banks.
 
-use crate::ids::BankId;
-use crate::limits::HTTP_ANSWER_MS_MAX;
-use crate::panel::texts::Lang;
+use consorcio_core::ids::BankId;
+use consorcio_core::limits::HTTP_ANSWER_MS_MAX;
+use consorcio_panel::texts::Lang;
 use std::cell::Cell;
 use std::future::Future;
 use std::time::Duration;

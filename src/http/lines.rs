@@ -1,10 +1,10 @@
 //! What only other banks know, asked over their lines as any client would.
 
-use crate::http::app::App;
-use crate::ids::{BankId, TxId};
-use crate::limits::{HTTP_LINE_MS_MAX, LINE_BYTES_MAX};
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
+use crate::app::App;
+use consorcio_core::ids::{BankId, TxId};
+use consorcio_core::limits::{HTTP_LINE_MS_MAX, LINE_BYTES_MAX};
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -33,7 +33,7 @@ pub async fn ask_those(
     let mut asked = JoinSet::new();
     for (position, address) in app.places().iter().enumerate() {
         let Some(bank) = BankId::new(position).filter(|bank| *bank != app.bank()) else { continue };
-        if address != crate::config::LEFT && wanted(bank) {
+        if address != consorcio_system::config::LEFT && wanted(bank) {
             let (address, request) = (address.clone(), request.clone());
             asked.spawn(async move { (bank, ask(&address, &request).await) });
         }

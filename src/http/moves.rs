@@ -1,21 +1,21 @@
 //! Money that moves: each route makes one transaction, and the bank executes it.
 
-use crate::http::app::{App, unexpected};
-use crate::http::call::Call;
-use crate::http::fields::Fields;
-use crate::http::history::cause;
-use crate::http::problem::{Problem, json};
-use crate::ids::{AccountNumber, BankId, TaxId, TxId};
-use crate::limits::OPS_MAX;
-use crate::money::Money;
-use crate::panel::texts::Lang;
-use crate::wire::Reason;
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
-use crate::wire::transaction::{Action, Flow, Op, Transaction};
+use crate::app::{App, unexpected};
+use crate::call::Call;
+use crate::fields::Fields;
+use crate::history::cause;
+use crate::problem::{Problem, json};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use consorcio_core::ids::{AccountNumber, BankId, TaxId, TxId};
+use consorcio_core::limits::OPS_MAX;
+use consorcio_core::money::Money;
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
+use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
+use consorcio_panel::texts::Lang;
 use std::sync::Arc;
 
 /// Each answer about a transaction carries its id in this header.
@@ -130,13 +130,13 @@ fn composite_ops(app: &App, fields: &Fields<'_>) -> Result<Vec<Op>, Problem> {
 /// When it is missing or wrong, or no bank is there.
 pub fn bank(app: &App, participant: &Fields<'_>, field: &str) -> Result<BankId, Problem> {
     let position = usize::from(participant.small(field)?);
-    let known = app.places().get(position).is_some_and(|place| place != crate::config::LEFT);
+    let known = app.places().get(position).is_some_and(|place| place != consorcio_system::config::LEFT);
     BankId::new(position).filter(|_| known).ok_or_else(|| {
         let banks: Vec<String> = app
             .places()
             .iter()
             .enumerate()
-            .filter(|(_, place)| *place != crate::config::LEFT)
+            .filter(|(_, place)| *place != consorcio_system::config::LEFT)
             .map(|(position, _)| position.to_string())
             .collect();
         participant.wrong(field, &format!("{position} não existe: os bancos são {}", banks.join(", ")))

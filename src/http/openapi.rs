@@ -1,6 +1,6 @@
 //! `/openapi.json`: the description of all routes, written by hand beside them and checked against their list.
 
-use crate::http::problem::text_of;
+use crate::problem::text_of;
 use axum::http::StatusCode;
 use axum::response::Response;
 
@@ -14,7 +14,7 @@ pub async fn openapi() -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::routes;
+    use crate::routes;
     use serde_json::Value;
     use std::collections::BTreeSet;
 

@@ -3,21 +3,21 @@
 //! To the bank it is one more voter, and to the books what it takes is cash out. `/prepare` is a PREPARE of what this
 //! bank is to give, `/commit` the coordinator's OK and `/abort` its NOK, recorded before they are answered.
 
-use crate::http::app::{App, unexpected};
-use crate::http::call::Call;
-use crate::http::fields::Fields;
-use crate::http::moves::{Holder, about, bank};
-use crate::http::problem::{Problem, text_of};
-use crate::ids::TxId;
-use crate::limits::OPS_MAX;
-use crate::money::Money;
-use crate::wire::Reason;
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
-use crate::wire::transaction::{Flow, Op, Transaction};
+use crate::app::{App, unexpected};
+use crate::call::Call;
+use crate::fields::Fields;
+use crate::moves::{Holder, about, bank};
+use crate::problem::{Problem, text_of};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use consorcio_core::ids::TxId;
+use consorcio_core::limits::OPS_MAX;
+use consorcio_core::money::Money;
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
+use consorcio_core::wire::transaction::{Flow, Op, Transaction};
 use std::sync::Arc;
 
 /// `POST /prepare`

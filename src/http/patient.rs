@@ -1,7 +1,7 @@
 //! A socket whose other end must go on reading: one that takes nothing, or drop by drop, is given up.
 
-use crate::crash::{self, Step};
-use crate::http::places::Place;
+use crate::places::Place;
+use consorcio_system::crash::{self, Step};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;

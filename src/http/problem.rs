@@ -1,14 +1,14 @@
 //! What a route says when it does not do what was asked: always JSON, in words that name the thing.
 
-use crate::http::late::Late;
-use crate::http::moves::about;
-use crate::ids::TxId;
-use crate::limits::HTTP_RETRY_AFTER_S;
-use crate::panel::details::in_words;
-use crate::panel::texts::{Lang, translated};
-use crate::wire::Reason;
+use crate::late::Late;
+use crate::moves::about;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use consorcio_core::ids::TxId;
+use consorcio_core::limits::HTTP_RETRY_AFTER_S;
+use consorcio_core::wire::Reason;
+use consorcio_panel::details::in_words;
+use consorcio_panel::texts::{Lang, translated};
 use serde::Serialize;
 use std::borrow::Cow;
 

@@ -2,7 +2,7 @@
 //!
 //! A number is read and written as the text that it is. It never becomes a float, so 0.1 and 0.2 are 0.3.
 
-use crate::money::Money;
+use consorcio_core::money::Money;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 

@@ -1,10 +1,10 @@
 //! The list of all routes, and the router made from it. `openapi` describes the same list.
 
-use crate::http::app::App;
-use crate::http::late::with_bound;
-use crate::http::pages::Visit;
-use crate::http::problem::Problem;
-use crate::http::{clients, history, moves, openapi, outside, pages, watch};
+use crate::app::App;
+use crate::late::with_bound;
+use crate::pages::Visit;
+use crate::problem::Problem;
+use crate::{clients, history, moves, openapi, outside, pages, watch};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
@@ -69,7 +69,7 @@ async fn count(State(app): State<App>, route: Option<MatchedPath>, request: Requ
 }
 
 async fn unknown_path(State(app): State<App>, visit: Visit, uri: Uri, headers: HeaderMap) -> Response {
-    let path = crate::wire::text::shown(uri.path());
+    let path = consorcio_core::wire::text::shown(uri.path());
     let problem = Problem::new(StatusCode::NOT_FOUND, format!("Caminho desconhecido: {path}"));
     told(&problem, &app, &visit, uri.path(), &headers)
 }
@@ -81,7 +81,7 @@ async fn wrong_method(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    let (method, path) = (method.as_str(), crate::wire::text::shown(uri.path()));
+    let (method, path) = (method.as_str(), consorcio_core::wire::text::shown(uri.path()));
     let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} não aceita {method}"));
     told(&problem, &app, &visit, uri.path(), &headers)
 }

@@ -3,18 +3,18 @@
 //! Our own loop and not `axum::serve`, which leaves silent and half-sent requests open for ever, and waits for open
 //! streams at the end.
 
-use crate::crash::{self, Step};
-use crate::http::app::App;
-use crate::http::call::Peer;
-use crate::http::guard::{self, Stop};
-use crate::http::patient::Patient;
-use crate::http::places::AtWork;
-use crate::http::routes;
-use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_SHUTDOWN_MS_MAX};
+use crate::app::App;
+use crate::call::Peer;
+use crate::guard::{self, Stop};
+use crate::patient::Patient;
+use crate::places::AtWork;
+use crate::routes;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{Request, Response, StatusCode};
 use axum::response::IntoResponse;
+use consorcio_core::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_SHUTDOWN_MS_MAX};
+use consorcio_system::crash::{self, Step};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};

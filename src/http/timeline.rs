@@ -3,9 +3,9 @@
 //! Logs may be long, so one is read at a time, on a thread of its own, and nobody waits long for that. What is not
 //! there, or not in time, makes an answer poorer and no error.
 
-use crate::http::app::App;
-use crate::ids::TxId;
-use crate::trace::{Logs, Timeline};
+use crate::app::App;
+use consorcio_core::ids::TxId;
+use consorcio_steps::trace::{Logs, Timeline};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;

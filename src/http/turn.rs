@@ -5,13 +5,13 @@
 //! is made, so a caller who does not read holds up nobody who wants another; past the bound of unread bytes the oldest
 //! answers are given up.
 
-use crate::http::app::App;
-use crate::http::places::{Place, Unread};
-use crate::http::problem::Problem;
-use crate::limits::{HTTP_LIST_MS_MAX, HTTP_UNREAD_BYTES_MAX};
+use crate::app::App;
+use crate::places::{Place, Unread};
+use crate::problem::Problem;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use consorcio_core::limits::{HTTP_LIST_MS_MAX, HTTP_UNREAD_BYTES_MAX};
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Frame, SizeHint};
 use serde::Serialize;

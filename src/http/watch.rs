@@ -1,14 +1,14 @@
 //! For those who watch over a bank: is it alive, is it ready, and its figures in Prometheus' text format.
 
-use crate::http::answers::{Bank, Info};
-use crate::http::app::App;
-use crate::http::call::Look;
-use crate::http::problem::{Problem, json, text_of};
-use crate::limits::{HTTP_METRICS_MS_MAX, HTTP_READY_MS_MAX};
-use crate::wire::request::Request;
+use crate::answers::{Bank, Info};
+use crate::app::App;
+use crate::call::Look;
+use crate::problem::{Problem, json, text_of};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use consorcio_core::limits::{HTTP_METRICS_MS_MAX, HTTP_READY_MS_MAX};
+use consorcio_core::wire::request::Request;
 use std::fmt::{Display, Write};
 use std::time::Duration;
 use tokio::time::timeout;

@@ -6,8 +6,8 @@ use super::format::{JournalId, SEGMENT_HEADER_BYTES, Salt, segment_name};
 use super::index::{Closed, Entry};
 use super::keeper::{Keeper, Prepared};
 use super::{JournalError, Reader, sync_error, write_error};
-use crate::bank::io::Seq;
-use crate::crash::{self, Stage, Step};
+use consorcio_core::bank::io::Seq;
+use consorcio_system::crash::{self, Stage, Step};
 use std::sync::atomic::Ordering;
 
 /// The journal's only writer; owned by the thread that syncs.

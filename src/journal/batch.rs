@@ -6,9 +6,9 @@ use super::format::{
     ALIGNMENT, BATCH_HEADER_BYTES, BatchHeader, JournalId, RECORD_HEADER_BYTES, Salt, size, u32_at,
 };
 use super::index::{Entry, IdHash};
-use crate::bank::io::Seq;
-use crate::bank::record::Record;
-use crate::crash::Kinds;
+use consorcio_core::bank::io::Seq;
+use consorcio_core::bank::record::Record;
+use consorcio_system::crash::Kinds;
 
 /// Records that are written and synced together.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use super::format::{JournalId, SEGMENT_HEADER_BYTES, index_name, segment_name, u
 use super::index::{Closed, Index, Span, kept, load, read_closed, write_index};
 use super::recover::{From, Recovered};
 use super::{io_error, place, sync_error};
-use crate::bank::io::Seq;
+use consorcio_core::bank::io::Seq;
 use std::collections::BTreeSet;
 
 /// The choice of indexes at a start.

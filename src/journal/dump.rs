@@ -6,11 +6,11 @@ use super::index::not_whole;
 use super::io_error;
 use super::scan::{Scan, Scanned};
 use super::segment::open_of_any_size;
-use crate::bank::io::{Outcome, Seq};
-use crate::bank::record::Record;
-use crate::commit::registers::SetRegister;
-use crate::ids::{BankId, Time};
-use crate::wire::detail::Banks;
+use consorcio_core::bank::io::{Outcome, Seq};
+use consorcio_core::bank::record::Record;
+use consorcio_core::commit::registers::SetRegister;
+use consorcio_core::ids::{BankId, Time};
+use consorcio_core::wire::detail::Banks;
 use std::fmt;
 use std::io::Write;
 

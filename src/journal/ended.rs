@@ -6,7 +6,7 @@
 use super::disk::Disk;
 use super::format::number_in;
 use super::{JournalError, io_error, sync_error};
-use crate::bank::io::Seq;
+use consorcio_core::bank::io::Seq;
 
 /// The name of the mark of an end with record `last`.
 pub(super) fn ended_name(last: Seq) -> String {

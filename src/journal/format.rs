@@ -15,9 +15,9 @@
 //! file left on the disk, nor what a client wrote into a transaction can pass for a batch.
 
 use super::index::Span;
-use crate::bank::io::Seq;
-use crate::bank::record::Record;
-use crate::ids::BankId;
+use consorcio_core::bank::io::Seq;
+use consorcio_core::bank::record::Record;
+use consorcio_core::ids::BankId;
 use crc32c::{crc32c, crc32c_append};
 
 /// The newest version of a segment. Format 1 tells neither its size nor its bank.

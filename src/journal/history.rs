@@ -7,7 +7,7 @@
 use super::index::{Closed, Halt, Index, Merge, Repair, Span, due, write_index};
 use super::shared::{List, Shared};
 use super::{Options, snapshot};
-use crate::crash::{self, Step};
+use consorcio_system::crash::{self, Step};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

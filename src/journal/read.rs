@@ -3,10 +3,12 @@
 use super::JournalError;
 use super::batch::Batch;
 use super::shared::Shared;
-use crate::bank::io::Seq;
-use crate::bank::record::Record;
-use crate::ids::TxId;
-use crate::limits::{JOURNAL_LEFT_FOR_NEW_BYTES, JOURNAL_LEFT_FOR_UNKNOWN_BYTES, OUTCOME_BATCH_BYTES_MAX};
+use consorcio_core::bank::io::Seq;
+use consorcio_core::bank::record::Record;
+use consorcio_core::ids::TxId;
+use consorcio_core::limits::{
+    JOURNAL_LEFT_FOR_NEW_BYTES, JOURNAL_LEFT_FOR_UNKNOWN_BYTES, OUTCOME_BATCH_BYTES_MAX,
+};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 

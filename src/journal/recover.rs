@@ -13,7 +13,7 @@ use super::segment::{old_sizes, open_of_any_size, open_segment};
 use super::shared::Shared;
 use super::walk::Walk;
 use super::{JournalError, Options, Reader, Replica, io_error, place, snapshot};
-use crate::bank::io::Seq;
+use consorcio_core::bank::io::Seq;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;

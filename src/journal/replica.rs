@@ -1,9 +1,9 @@
 //! What a journal is replayed into: a bank, live at a start, and a second one wherever a snapshot is made.
 
-use crate::bank::io::Seq;
-use crate::bank::record::Record;
-use crate::bank::{Core, Identity};
-use crate::limits::OUTCOMES_IN_MEMORY_MIN;
+use consorcio_core::bank::io::Seq;
+use consorcio_core::bank::record::Record;
+use consorcio_core::bank::{Core, Identity};
+use consorcio_core::limits::OUTCOMES_IN_MEMORY_MIN;
 use std::sync::Arc;
 
 /// A state that records make. Equal records make equal states.

@@ -8,9 +8,9 @@ use super::format::{SEGMENT_HEADER_BYTES, number_in, segment_name, snapshot_name
 use super::index::{Span, last_indexed};
 use super::segment::{Bad, Found, SegmentReader, old_sizes, open_of_any_size, open_segment};
 use super::{Sizes, io_error, snapshot};
-use crate::bank::io::Seq;
-use crate::bank::record::Record;
-use crate::ids::BankId;
+use consorcio_core::bank::io::Seq;
+use consorcio_core::bank::record::Record;
+use consorcio_core::ids::BankId;
 use std::path::Path;
 
 /// What stands in a journal, in order.

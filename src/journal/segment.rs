@@ -6,7 +6,7 @@ use super::format::{
     Place, SEGMENT_HEADER_BYTES, Salt, decode_record, segment_name, split_body,
 };
 use super::{JournalError, Sizes, io_error, place};
-use crate::bank::record::Record;
+use consorcio_core::bank::record::Record;
 use std::sync::Arc;
 
 const WINDOW_BYTES: usize = 1024 * 1024;

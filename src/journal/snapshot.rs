@@ -16,7 +16,7 @@ use super::replica::MakeReplica;
 use super::segment::{Found, open_segment};
 use super::shared::Shared;
 use super::{JournalError, Replica, io_error, place};
-use crate::bank::io::Seq;
+use consorcio_core::bank::io::Seq;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 

@@ -12,7 +12,7 @@ use super::index::{Closed, Entry, IdHash, Span, last_indexed, note_decided};
 use super::recover::{From, Recovered, TornTail};
 use super::segment::{Bad, Found, SegmentReader, open_segment};
 use super::{JournalError, Replica, place, snapshot, sync_error, write_error};
-use crate::bank::io::Seq;
+use consorcio_core::bank::io::Seq;
 use std::sync::Arc;
 
 /// The way through the segments, record by record.

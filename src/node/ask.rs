@@ -3,9 +3,9 @@
 //! What is asked here is the same request that a line would make, and waits in the same queue. Whoever serves the
 //! asks on the node's thread gives each a session of its own. So many are under way at once; the next one waits.
 
-use crate::bank::io::Origin;
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
+use consorcio_core::bank::io::Origin;
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};

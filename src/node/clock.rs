@@ -1,9 +1,9 @@
 //! The machine's clocks on their way to the bank: read, and followed as far as `clock` says.
 
-use crate::bank::io::Now;
-use crate::clock::{Filter, Gap, Machine};
-use crate::ids::Time;
-use crate::systime;
+use consorcio_core::bank::io::Now;
+use consorcio_core::clock::{Filter, Gap, Machine};
+use consorcio_core::ids::Time;
+use consorcio_system::systime;
 use std::sync::Arc;
 
 /// Gets sentences for the operator.
@@ -43,7 +43,7 @@ impl WallClock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::RELEASED_US;
+    use consorcio_core::clock::RELEASED_US;
     use std::sync::Mutex;
 
     #[test]

@@ -1,8 +1,8 @@
 //! The thread that owns the journal's end: one batch at a time is written and synced, and then handed back.
 
-use crate::journal::{Appender, Batch, JournalError};
-use crate::steplog::wall_us;
-use crate::threads::{END_WITHIN, join_within};
+use consorcio_journal::{Appender, Batch, JournalError};
+use consorcio_steps::steplog::wall_us;
+use consorcio_system::threads::{END_WITHIN, join_within};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

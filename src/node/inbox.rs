@@ -1,7 +1,7 @@
 //! Where sessions and links put what the bank is to decide, and the clock that its timers run on.
 
-use crate::bank::io::Input;
-use crate::node::queue::Queue;
+use crate::queue::Queue;
+use consorcio_core::bank::io::Input;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::task::Waker;

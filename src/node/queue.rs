@@ -3,9 +3,9 @@
 //! Work that has begun goes before work that has not: otherwise load beyond the time-outs would turn every
 //! transaction into an abort, and stay so. Nothing here is refused; whoever fills the queue looks at `room`.
 
-use crate::bank::io::{Input, Origin, SessionId};
-use crate::limits::QUEUE_MAX;
-use crate::wire::request::Request;
+use consorcio_core::bank::io::{Input, Origin, SessionId};
+use consorcio_core::limits::QUEUE_MAX;
+use consorcio_core::wire::request::Request;
 use std::collections::VecDeque;
 
 /// Of this many decisions while new work waits, one is for new work: at most three quarters of a batch are urgent.
@@ -224,8 +224,8 @@ fn index(session: SessionId) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bank::io::Caller;
-    use crate::ids::{BankId, TxId};
+    use consorcio_core::bank::io::Caller;
+    use consorcio_core::ids::{BankId, TxId};
 
     #[test]
     fn who_waited_for_peers_comes_behind_what_they_told_and_not_before() {

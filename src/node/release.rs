@@ -2,7 +2,7 @@
 //!
 //! At most one batch is under sync and one is being filled, so whatever waits, waits for one of the two.
 
-use crate::bank::io::Seq;
+use consorcio_core::bank::io::Seq;
 
 /// Holds things until the record that they rest on is durable.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
 //! The node's loop: carries time and inputs to the writer, batches to the disk, and what may leave to its way out.
 
-use crate::bank::io::Input;
-use crate::crash;
-use crate::node::clock::WallClock;
-use crate::node::disk::{Disk, Done};
-use crate::node::inbox::Inbox;
-use crate::node::writer::{Leaving, Turn, Writer};
-use crate::steplog::{Step, StepLog};
+use crate::clock::WallClock;
+use crate::disk::{Disk, Done};
+use crate::inbox::Inbox;
+use crate::writer::{Leaving, Turn, Writer};
+use consorcio_core::bank::io::Input;
+use consorcio_steps::steplog::{Step, StepLog};
+use consorcio_system::crash;
 use tokio::time::{Instant, sleep_until};
 
 /// Decisions before sessions and links have their turn.
@@ -20,7 +20,7 @@ const TICK_US: u64 = 10_000;
 pub enum Fatal {
     /// The journal failed: nobody knows what is on disk, or what the past says.
     #[error("the journal failed, this bank stops: {0}")]
-    Journal(#[from] crate::journal::JournalError),
+    Journal(#[from] consorcio_journal::JournalError),
     /// The bank knows that it must not work any more.
     #[error("this bank must not work any more: {0}")]
     Stopped(String),

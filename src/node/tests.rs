@@ -7,18 +7,18 @@ use super::inbox::{Clock, Inbox};
 use super::queue::Queue;
 use super::run::{Fatal, run};
 use super::writer::{Leaving, Turn, Writer};
-use crate::bank::Core;
-use crate::bank::Identity;
-use crate::bank::io::{Caller, Input, Now, Origin, SessionId, Start};
-use crate::bank::record::Record;
-use crate::clock::Filter;
-use crate::commit::message::{Asked, AskedVerb};
-use crate::ids::{BankId, Time};
-use crate::journal::{self, Appender, BankReplica, Faults, MemDisk, Sizes};
-use crate::limits::{BATCH_RECORDS_MAX, LAZY_SYNC_MS_MAX, QUEUE_WAIT_MS_MAX, UNREADABLE_TOLD_MS};
-use crate::steplog::{Entry, Step, StepLog};
-use crate::wire::request::Request;
-use crate::wire::token::Seal;
+use consorcio_core::bank::Core;
+use consorcio_core::bank::Identity;
+use consorcio_core::bank::io::{Caller, Input, Now, Origin, SessionId, Start};
+use consorcio_core::bank::record::Record;
+use consorcio_core::clock::Filter;
+use consorcio_core::commit::message::{Asked, AskedVerb};
+use consorcio_core::ids::{BankId, Time};
+use consorcio_core::limits::{BATCH_RECORDS_MAX, LAZY_SYNC_MS_MAX, QUEUE_WAIT_MS_MAX, UNREADABLE_TOLD_MS};
+use consorcio_core::wire::request::Request;
+use consorcio_core::wire::token::Seal;
+use consorcio_journal::{self, Appender, BankReplica, Faults, MemDisk, Sizes};
+use consorcio_steps::steplog::{Entry, Step, StepLog};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -35,21 +35,22 @@ fn bank(disk: &MemDisk) -> (Writer, Appender) {
 }
 
 /// The same with `notice` for what the operator is told, and with steps if it is to note them.
-fn bank_that_tells(disk: &MemDisk, notice: journal::Notice, steps: bool) -> (Writer, Appender) {
+fn bank_that_tells(disk: &MemDisk, notice: consorcio_journal::Notice, steps: bool) -> (Writer, Appender) {
     let identity = Identity {
         bank: BankId::new(0).unwrap(),
         places: vec!["a:1".into(), "b:1".into()],
         seal: Seal::keyed([7; 32]),
     };
-    let options = journal::Options {
+    let options = consorcio_journal::Options {
         sizes: Sizes { first: 4096, full: 1 << 20 },
         threads: false,
         new_id: Some([1; 16]),
         notice,
-        ..journal::Options::default()
+        ..consorcio_journal::Options::default()
     };
     let mut replica = BankReplica::new(identity.clone());
-    let (mut appender, reader, _) = journal::open(Arc::new(disk.clone()), options, &mut replica).unwrap();
+    let (mut appender, reader, _) =
+        consorcio_journal::open(Arc::new(disk.clone()), options, &mut replica).unwrap();
     let mut core: Core = replica.core;
     if core.seq() == 0 {
         let first = Record::Consortium { bank: identity.bank, places: identity.places };
@@ -148,10 +149,10 @@ fn a_proved_outcome_leaves_at_once_and_its_record_follows_within_5_ms() {
     writer.step(NOW, ask(2, 0, &prepare(1)), &mut out);
     sync(&mut writer, &mut appender, &mut out);
     let Some(Leaving::Reply(vote)) = out.pop() else { panic!("a vote") };
-    let crate::wire::reply::Reply::Ok(tx, own) = vote.reply else { panic!("an OK") };
+    let consorcio_core::wire::reply::Reply::Ok(tx, own) = vote.reply else { panic!("an OK") };
     let other = Seal::keyed([7; 32]).token(
         BankId::new(1).unwrap(),
-        crate::wire::token::Verdict::Ok,
+        consorcio_core::wire::token::Verdict::Ok,
         &tx,
         own.digest,
         own.time,
@@ -177,7 +178,7 @@ fn a_batch_that_is_full_must_go_before_more_is_decided() {
     assert_eq!(writer.decide(NOW, &mut queue, 10, &mut out), Turn::More);
     assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out), Turn::Full);
     let batch = writer.take_batch().unwrap();
-    assert!(batch.len() <= BATCH_RECORDS_MAX && batch.bytes() <= crate::limits::BATCH_BYTES_MAX);
+    assert!(batch.len() <= BATCH_RECORDS_MAX && batch.bytes() <= consorcio_core::limits::BATCH_BYTES_MAX);
     let first = batch.len();
     assert!(first > 1_000, "{first}");
     // One more is filled while it is under sync, and then the queue waits.
@@ -218,7 +219,7 @@ fn a_close_with_many_undecided_fills_no_batch_past_its_bounds() {
             writer.step(NOW, Input::Tick, &mut out);
         }
         let mut batch = writer.take_batch().expect("each turn records something");
-        assert!(batch.len() <= BATCH_RECORDS_MAX && batch.bytes() <= crate::limits::BATCH_BYTES_MAX);
+        assert!(batch.len() <= BATCH_RECORDS_MAX && batch.bytes() <= consorcio_core::limits::BATCH_BYTES_MAX);
         (batches, records) = (batches + 1, records + batch.len() as u64);
         appender.append(&mut batch).unwrap();
         writer.synced(batch, &mut out);
@@ -249,7 +250,7 @@ fn an_old_outcome_is_found_in_the_journal() {
     let mut n = 0;
     let refused = |n: u64| format!("RESOLVE r{n}");
     // Until memory has let the first outcomes go.
-    while writer.core().knows(&crate::ids::TxId::new("r0").unwrap()) || n == 0 {
+    while writer.core().knows(&consorcio_core::ids::TxId::new("r0").unwrap()) || n == 0 {
         for _ in 0..2_000 {
             writer.step(NOW, ask(2, n, &refused(n)), &mut out);
             n += 1;
@@ -355,7 +356,7 @@ fn with_a_past(disk: &MemDisk) -> (Writer, Appender) {
 fn make_a_past(writer: &mut Writer, appender: &mut Appender) {
     with_account(writer, appender);
     let (mut n, mut out) = (0, Vec::new());
-    while writer.core().knows(&crate::ids::TxId::new("r0").unwrap()) || n == 0 {
+    while writer.core().knows(&consorcio_core::ids::TxId::new("r0").unwrap()) || n == 0 {
         for _ in 0..4_000 {
             writer.step(NOW, ask(2, n, &format!("RESOLVE r{n}")), &mut out);
             n += 1;
@@ -395,7 +396,7 @@ fn an_id_whose_record_cant_be_read_is_answered_err_and_the_bank_goes_on() {
     writer.step(NOW, ask(9, 9, &prepare(0).replace("t0", "r0").replace("PREPARE", "EXECUTE")), &mut out);
     assert_eq!(left(&mut out), ["ERR unreadable"]);
     // Nor does a peer's answer about it lead to anything.
-    let asked = Asked { tx: crate::ids::TxId::new("r0").unwrap(), verb: AskedVerb::Prepare };
+    let asked = Asked { tx: consorcio_core::ids::TxId::new("r0").unwrap(), verb: AskedVerb::Prepare };
     let peer = BankId::new(1).unwrap();
     writer.step(NOW, Input::Answer { peer, asked, reply: None, past: None }, &mut out);
     assert_eq!((writer.core().seq(), left(&mut out)), (before, Vec::new()), "nothing was recorded");
@@ -414,7 +415,7 @@ fn the_operator_hears_of_records_that_cant_be_read_and_not_too_often() {
     use std::sync::{Mutex, PoisonError};
     let (disk, told) = (MemDisk::new(), Arc::new(Mutex::new(Vec::new())));
     let keep = told.clone();
-    let notice: journal::Notice =
+    let notice: consorcio_journal::Notice =
         Arc::new(move |text| keep.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned()));
     let (mut writer, mut appender) = bank_that_tells(&disk, notice, true);
     make_a_past(&mut writer, &mut appender);
@@ -477,7 +478,7 @@ fn a_disk_without_room_for_the_next_segment_refuses_what_is_new_and_ends_what_wa
         }
         sync(&mut writer, &mut appender, &mut out);
         let Some(Leaving::Reply(vote)) = out.pop() else { panic!("a vote") };
-        let crate::wire::reply::Reply::Ok(tx, own) = vote.reply else { panic!("{:?}", vote.reply) };
+        let consorcio_core::wire::reply::Reply::Ok(tx, own) = vote.reply else { panic!("{:?}", vote.reply) };
         begun.push((tx, own));
         slot += 1;
         assert!(slot < 100_000, "nothing is ever refused");
@@ -499,7 +500,7 @@ fn a_disk_without_room_for_the_next_segment_refuses_what_is_new_and_ends_what_wa
     writer.step(NOW, ask(2, slot + 1, &prepare(0)), &mut out);
     assert_eq!(left(&mut out), ["OK t0"]);
     for (tx, own) in &begun {
-        let verdict = crate::wire::token::Verdict::Ok;
+        let verdict = consorcio_core::wire::token::Verdict::Ok;
         let other = Seal::keyed([7; 32]).token(BankId::new(1).unwrap(), verdict, tx, own.digest, own.time);
         writer.step(NOW, ask(3, slot, &format!("COMMIT {tx} {own} {other}")), &mut out);
         sync(&mut writer, &mut appender, &mut out);

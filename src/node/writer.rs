@@ -3,22 +3,22 @@
 //! Architecture invariant: no clock, no socket, no thread here. Time comes in; who runs it (`run`) carries batches
 //! to the disk and what may leave to where it goes.
 
-use crate::bank::Core;
-use crate::bank::io::{CoreStep, Input, Met, Now, Outgoing, Past, Sending, Seq};
-use crate::commit::founding::FoundingId;
-use crate::ids::BankId;
-use crate::journal::{Batch, JournalError, Reader, Room};
-use crate::limits::{
+use crate::queue::Queue;
+use crate::release::Release;
+use consorcio_core::bank::Core;
+use consorcio_core::bank::io::{CoreStep, Input, Met, Now, Outgoing, Past, Sending, Seq};
+use consorcio_core::commit::founding::FoundingId;
+use consorcio_core::ids::BankId;
+use consorcio_core::limits::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, FORGOTTEN_IN_A_TICK_MAX, LAZY_SYNC_MS_MAX, LINE_BYTES_MAX,
     OUTCOMES_IN_MEMORY_MIN, STEP_BYTES_MAX, STEP_ITEMS_MAX, UNREADABLE_TOLD_MS,
 };
-use crate::node::queue::Queue;
-use crate::node::release::Release;
-use crate::steplog::{Entry, Step};
-use crate::wire::Reason;
-use crate::wire::detail::Detail;
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::detail::Detail;
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
+use consorcio_journal::{Batch, JournalError, Reader, Room};
+use consorcio_steps::steplog::{Entry, Step};
 
 /// So much of a batch is kept for what one decision makes: a share of a backlog, or a few records of the longest
 /// transactions.

@@ -5,11 +5,11 @@
 //! What is none of a bank's forms, such as the words of another version, is shown as it is.
 
 use super::texts::{Lang, reason_words};
-use crate::ids::{BankId, BankSet};
-use crate::limits::BANKS_MAX;
-use crate::money::Total;
-use crate::wire::Reason;
-use crate::wire::detail::{Banks, Detail, Word, Words};
+use consorcio_core::ids::{BankId, BankSet};
+use consorcio_core::limits::BANKS_MAX;
+use consorcio_core::money::Total;
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::detail::{Banks, Detail, Word, Words};
 
 /// What `text`, which stands beside a reason, says in this language.
 pub fn in_words(lang: Lang, text: &str) -> String {

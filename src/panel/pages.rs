@@ -2,14 +2,14 @@
 
 use super::frame::Frame;
 use super::views::*;
-use crate::money::{Money, Total};
 use askama::Template;
+use consorcio_core::money::{Money, Total};
 
 macro_rules! page {
     ($(#[$doc:meta])* $name:ident, $path:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Template)]
-        #[template(path = $path, config = "src/panel/askama.toml")]
+        #[template(path = $path, config = "askama.toml")]
         pub struct $name {
             /// Around it.
             pub f: Frame,

@@ -10,8 +10,8 @@ use super::pages::*;
 use super::texts::Lang;
 use super::views::*;
 use super::{ASSETS, CONTENT_SECURITY_POLICY};
-use crate::money::{Money, Total};
 use askama::Template;
+use consorcio_core::money::{Money, Total};
 use std::collections::BTreeSet;
 
 mod aloud;

@@ -1,6 +1,6 @@
 //! Every word that the panel shows, in Portuguese and in English, side by side so that none is forgotten.
 
-use crate::wire::Reason;
+use consorcio_core::wire::Reason;
 
 /// The panel's languages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

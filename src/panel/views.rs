@@ -1,7 +1,7 @@
 //! What stands on pages, as plain values, shared by more than one page or large enough for a name.
 
 use super::texts::Texts;
-use crate::money::{Money, Total};
+use consorcio_core::money::{Money, Total};
 
 /// A bank of the consortium.
 #[derive(Debug, Clone)]

@@ -3,11 +3,11 @@
 use super::handshake::{
     Hello, News, Pair, Proof, Role, Welcome, nonce, read, read_founding, same_consortium, same_key, write,
 };
-use crate::bank::Identity;
-use crate::bank::io::Origin;
-use crate::commit::founding::FoundingId;
-use crate::ids::BankId;
-use crate::steplog::wall_us;
+use consorcio_core::bank::Identity;
+use consorcio_core::bank::io::Origin;
+use consorcio_core::commit::founding::FoundingId;
+use consorcio_core::ids::BankId;
+use consorcio_steps::steplog::wall_us;
 
 /// The answering side of a session: a client's until a bank has shown that it is one.
 #[derive(Debug, Default)]

@@ -6,12 +6,12 @@
 //! reflected nor a repeated one fits. News on an open link is tokens, which prove themselves. The dialled side is in
 //! `door`.
 
-use crate::bank::Identity;
-use crate::bank::io::Input;
-use crate::commit::founding::{FoundingId, Meeting};
-use crate::ids::{BankId, TxId};
-use crate::limits::{CLOCK_TOLD_US_MIN, PEER_VOTES_SHOWN_MAX};
-use crate::wire::token::Token;
+use consorcio_core::bank::Identity;
+use consorcio_core::bank::io::Input;
+use consorcio_core::commit::founding::{FoundingId, Meeting};
+use consorcio_core::ids::{BankId, TxId};
+use consorcio_core::limits::{CLOCK_TOLD_US_MIN, PEER_VOTES_SHOWN_MAX};
+use consorcio_core::wire::token::Token;
 use serde::{Deserialize, Serialize};
 
 /// What the dialler tells first.
@@ -261,7 +261,7 @@ pub(super) fn same_key(identity: &Identity, bank: BankId, key: &str) -> Result<(
     if key == ours {
         return Ok(());
     }
-    let shown = crate::wire::text::shown(key);
+    let shown = consorcio_core::wire::text::shown(key);
     Err(format!("bank {bank} has {ANOTHER_KEY}: {shown}, and bank {} has {ours}", identity.bank))
 }
 

@@ -2,13 +2,13 @@
 
 use super::Shared;
 use super::handshake::{Dialling, News, clock_apart, read, replaced};
-use crate::commit::founding::FoundingId;
-use crate::commit::message::Asked;
-use crate::crash::{self, Step, Verb};
-use crate::ids::{BankId, Time};
-use crate::steplog::wall_us;
-use crate::wire::codec::Lines;
-use crate::wire::reply::Reply;
+use consorcio_core::commit::founding::FoundingId;
+use consorcio_core::commit::message::Asked;
+use consorcio_core::ids::{BankId, Time};
+use consorcio_core::wire::codec::Lines;
+use consorcio_core::wire::reply::Reply;
+use consorcio_steps::steplog::wall_us;
+use consorcio_system::crash::{self, Step, Verb};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;

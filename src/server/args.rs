@@ -1,11 +1,10 @@
 //! The switches of `servidor`.
 
-use crate::config::{Consortium, is_loopback};
-use crate::http;
-use crate::ids::{BankId, BankSet};
-use crate::server::Bounds;
+use crate::Bounds;
 use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use consorcio_core::ids::{BankId, BankSet};
+use consorcio_system::config::{Consortium, is_loopback};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -88,10 +87,10 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = Switch::On, env = "CONSORCIO_LOG_STEPS")]
     pub log_steps: Switch,
     /// Bytes of a step log before it is rotated; 0: never
-    #[arg(long, value_name = "BYTES", default_value_t = crate::limits::STEP_LOG_BYTES_DEFAULT, env = "CONSORCIO_LOG_MAX_SIZE")]
+    #[arg(long, value_name = "BYTES", default_value_t = consorcio_core::limits::STEP_LOG_BYTES_DEFAULT, env = "CONSORCIO_LOG_MAX_SIZE")]
     pub log_max_size: u64,
     /// Rotated step logs that are kept
-    #[arg(long, value_name = "N", default_value_t = crate::limits::STEP_LOG_KEEP_DEFAULT, env = "CONSORCIO_LOG_KEEP")]
+    #[arg(long, value_name = "N", default_value_t = consorcio_core::limits::STEP_LOG_KEEP_DEFAULT, env = "CONSORCIO_LOG_KEEP")]
     pub log_keep: usize,
     /// Starts by this machine's clock also where it shows a date that is far from all that is known
     #[arg(long)]
@@ -120,13 +119,13 @@ pub struct HttpArgs {
     /// loopback only; the folder must be yours alone
     #[arg(long, value_name = "DIR", requires = "http", env = "CONSORCIO_DEMO")]
     pub demo: Option<PathBuf>,
-    #[arg(long, hide = true, default_value_t = http::Bounds::default().connections)]
+    #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().connections)]
     http_connections_max: usize,
-    #[arg(long, hide = true, default_value_t = http::Bounds::default().head_ms)]
+    #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().head_ms)]
     http_head_ms: u64,
-    #[arg(long, hide = true, default_value_t = http::Bounds::default().body_ms)]
+    #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().body_ms)]
     http_body_ms: u64,
-    #[arg(long, hide = true, default_value_t = http::Bounds::default().unread_ms)]
+    #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().unread_ms)]
     http_unread_ms: u64,
 }
 
@@ -165,7 +164,9 @@ impl BoundsArgs {
     /// # Errors
     /// When there would be no place for clients.
     pub fn bounds(&self) -> Result<Bounds, BadOptions> {
-        if self.sessions_for_banks >= self.sessions_max || self.sessions_max > crate::limits::SESSIONS_MAX {
+        if self.sessions_for_banks >= self.sessions_max
+            || self.sessions_max > consorcio_core::limits::SESSIONS_MAX
+        {
             return Err(BadOptions("--sessions-max: more than is kept for banks, at most 10000".into()));
         }
         Ok(Bounds {
@@ -180,13 +181,13 @@ impl BoundsArgs {
 
 impl HttpArgs {
     /// The bounds.
-    pub fn bounds(&self) -> http::Bounds {
-        http::Bounds {
+    pub fn bounds(&self) -> consorcio_http::Bounds {
+        consorcio_http::Bounds {
             connections: self.http_connections_max,
             head_ms: self.http_head_ms,
             body_ms: self.http_body_ms,
             unread_ms: self.http_unread_ms,
-            ..http::Bounds::default()
+            ..consorcio_http::Bounds::default()
         }
     }
 }

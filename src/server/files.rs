@@ -1,6 +1,6 @@
 //! How many files this process may have open, and what that means: fewer sessions, or no start.
 
-use crate::server::Bounds;
+use crate::Bounds;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// File descriptors for all but sessions, where there are many: journal, logs, links, connections that are refused.

@@ -3,9 +3,9 @@
 //! A start that would make a new journal beside an old one of the same bank is refused: the new one would know nothing
 //! of what the old one promised.
 
-use crate::ids::BankId;
-use crate::journal::{self, FileDisk};
 use anyhow::bail;
+use consorcio_core::ids::BankId;
+use consorcio_journal::{self, FileDisk};
 use std::path::{Path, PathBuf};
 
 /// The folder of `bank` in `data_dir`. Where it holds no journal, all folders beside it are looked into, once; what
@@ -15,16 +15,16 @@ use std::path::{Path, PathBuf};
 /// When a folder with another name holds a journal of this bank; the text shows how to move it.
 pub fn choose(data_dir: &Path, bank: BankId, mut warn: impl FnMut(String)) -> anyhow::Result<PathBuf> {
     let folder = data_dir.join(format!("bank-{bank}"));
-    if journal::is_in(&folder) {
+    if consorcio_journal::is_in(&folder) {
         return Ok(folder);
     }
     let mut others = Vec::new();
     for entry in std::fs::read_dir(data_dir).into_iter().flatten().flatten() {
         let path = entry.path();
-        if path == folder || !journal::is_in(&path) {
+        if path == folder || !consorcio_journal::is_in(&path) {
             continue;
         }
-        match journal::owner(&FileDisk::read_only(&path)) {
+        match consorcio_journal::owner(&FileDisk::read_only(&path)) {
             Ok(Some(owner)) if owner == bank => others.push(path),
             Ok(_) => {}
             Err(error) => warn(format!("{}: whose journal it is can't be read: {error}", path.display())),

@@ -5,11 +5,11 @@
 //! refuses, anything anew; a link shows such a vote as it opens. A bank with a new journal takes part once the others
 //! have met it, which takes a moment where all are there. Nobody waits for long: then the bank itself answers.
 
-use crate::bank::Identity;
-use crate::config::LEFT;
-use crate::ids::{BankId, BankSet};
-use crate::limits::{INTRODUCTION_WAIT_MS_MAX, LINKS_WAIT_MS_MAX};
-use crate::wire::request::Request;
+use consorcio_core::bank::Identity;
+use consorcio_core::ids::{BankId, BankSet};
+use consorcio_core::limits::{INTRODUCTION_WAIT_MS_MAX, LINKS_WAIT_MS_MAX};
+use consorcio_core::wire::request::Request;
+use consorcio_system::config::LEFT;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::task::Waker;
@@ -147,7 +147,7 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::token::Seal;
+    use consorcio_core::wire::token::Seal;
 
     const ALL: &str = r#"PREPARE t {"ops":[{"bank":0,"op":"deposit","account":"1","amount":5},{"bank":1,"op":"withdraw","account":"1","amount":5}]}"#;
     const OWN: &str = r#"EXECUTE t {"ops":[{"bank":0,"op":"deposit","account":"1","amount":5}]}"#;

@@ -1,8 +1,8 @@
 //! What a client is told that says whom it means to talk to, in its first line.
 
-use crate::server::Shared;
-use crate::wire::opening::{Hello, PROTOCOL_VERSION};
-use crate::wire::{Fault, Reason};
+use crate::Shared;
+use consorcio_core::wire::opening::{Hello, PROTOCOL_VERSION};
+use consorcio_core::wire::{Fault, Reason};
 
 impl Shared {
     /// Is `hello` meant for this bank?

@@ -4,16 +4,16 @@
 //! queue and with its steps told, and none waits for another's reply. It needs no place: asks have a bound of
 //! their own. Not here: who asks, and what about.
 
-use crate::bank::io::{Caller, Input};
-use crate::crash;
-use crate::limits::{COMMIT_HEARD_MS_MAX, READ_WAITS_MS_MAX};
-use crate::node::ask::Ask;
-use crate::node::queue::Queue;
-use crate::server::Shared;
-use crate::server::seat::Seat;
-use crate::steplog::{Step, Who};
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
+use crate::Shared;
+use crate::seat::Seat;
+use consorcio_core::bank::io::{Caller, Input};
+use consorcio_core::limits::{COMMIT_HEARD_MS_MAX, READ_WAITS_MS_MAX};
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
+use consorcio_node::ask::Ask;
+use consorcio_node::queue::Queue;
+use consorcio_steps::steplog::{Step, Who};
+use consorcio_system::crash;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;

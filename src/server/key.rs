@@ -1,11 +1,11 @@
 //! The key that a bank starts with: a file that it is given, or its own beside the journals of its machine.
 
 use super::args::Options;
-use crate::bank::record::Record;
-use crate::config::{read_key_file, read_or_make_key_file};
-use crate::journal::{FileDisk, JournalError, Scan, Scanned};
-use crate::wire::token::{KeyId, Seal};
 use anyhow::{Context, bail};
+use consorcio_core::bank::record::Record;
+use consorcio_core::wire::token::{KeyId, Seal};
+use consorcio_journal::{FileDisk, JournalError, Scan, Scanned};
+use consorcio_system::config::{read_key_file, read_or_make_key_file};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@
 //! is woken for nothing. While anyone waits, nobody else is given any, so that who wants much is not overtaken for
 //! ever by those who want little.
 
-use crate::limits::{LINE_BYTES_MAX, SESSIONS_BYTES_MAX, SESSIONS_MAX};
+use consorcio_core::limits::{LINE_BYTES_MAX, SESSIONS_BYTES_MAX, SESSIONS_MAX};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;

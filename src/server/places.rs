@@ -1,6 +1,6 @@
 //! Who may have a session: so many places, some of them kept for banks. Pure.
 
-use crate::limits::{SESSIONS_FOR_BANKS, SESSIONS_MAX};
+use consorcio_core::limits::{SESSIONS_FOR_BANKS, SESSIONS_MAX};
 
 /// What a session's place is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,14 +1,14 @@
 //! From a data folder to a bank that may work: the journal is read, and its consortium compared with ours.
 
-use crate::bank::record::Record;
-use crate::bank::{Core, Identity};
-use crate::commit::founding::FoundingId;
-use crate::config::{Consortium, LEFT, follows};
-use crate::crash::{self, Step};
-use crate::ids::BankId;
-use crate::journal::{self, Appender, BankReplica, FileDisk, Reader, Recovered};
-use crate::server::key::Key;
+use crate::key::Key;
 use anyhow::{Context, anyhow, bail};
+use consorcio_core::bank::record::Record;
+use consorcio_core::bank::{Core, Identity};
+use consorcio_core::commit::founding::FoundingId;
+use consorcio_core::ids::BankId;
+use consorcio_journal::{self, Appender, BankReplica, FileDisk, Reader, Recovered};
+use consorcio_system::config::{Consortium, LEFT, follows};
+use consorcio_system::crash::{self, Step};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -56,18 +56,18 @@ pub fn open(
     consortium: &Consortium,
     key: &Key,
     moved: bool,
-    notice: journal::Notice,
+    notice: consorcio_journal::Notice,
 ) -> anyhow::Result<Opened> {
     let disk = Arc::new(FileDisk::open(folder)?);
-    let options = journal::Options {
+    let options = consorcio_journal::Options {
         bank: Some(identity.bank),
         replica: Some(BankReplica::maker(identity.clone())),
         notice,
-        ..journal::Options::default()
+        ..consorcio_journal::Options::default()
     };
     let mut replica = BankReplica::new(identity.clone());
     crash::step(Step::RecoveryBegun);
-    let (mut appender, reader, recovered) = journal::open(disk, options, &mut replica)?;
+    let (mut appender, reader, recovered) = consorcio_journal::open(disk, options, &mut replica)?;
     crash::step(Step::RecoveryRead);
     let mut core = replica.core;
     if let Some(why) = core.stopped() {

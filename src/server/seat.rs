@@ -3,10 +3,10 @@
 //! The session's task owns the socket; what stands here is shared with the node's loop and the server's sweep, all
 //! on one thread.
 
-use crate::bank::io::{Outgoing, SessionId};
-use crate::node::queue::SESSION_INDEX_BITS;
-use crate::server::places::{Place, Places};
-use crate::server::slots::Slots;
+use crate::places::{Place, Places};
+use crate::slots::Slots;
+use consorcio_core::bank::io::{Outgoing, SessionId};
+use consorcio_node::queue::SESSION_INDEX_BITS;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -185,8 +185,8 @@ fn index(session: SessionId) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bank::io::Caller;
-    use crate::wire::reply::Reply;
+    use consorcio_core::bank::io::Caller;
+    use consorcio_core::wire::reply::Reply;
 
     #[test]
     fn a_reply_for_a_session_that_is_gone_goes_nowhere() {

@@ -4,23 +4,23 @@
 //! is not read while it is at a bound, or while the bank's queue is full. A line that the end of the stream cut off
 //! is never executed.
 
-use crate::bank::io::{Caller, Input, Origin};
-use crate::crash;
-use crate::limits::LINE_BYTES_MAX;
-use crate::node::queue::Queue;
-use crate::peers::Door;
-use crate::server::Shared;
-use crate::server::memory::{LINE_BYTES_WHOLE, SESSION_BYTES_OWN, Share};
-use crate::server::places::Place;
-use crate::server::seat::{End, Seat, SeatState};
-use crate::server::slots::reply_bytes;
-use crate::steplog::{Step, Who};
-use crate::wire::codec::{LineError, Lines};
-use crate::wire::opening::{Hello, Opening, Stranger, is_hello, is_host, opening};
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
-use crate::wire::{Fault, Reason, help};
+use crate::Shared;
+use crate::memory::{LINE_BYTES_WHOLE, SESSION_BYTES_OWN, Share};
+use crate::places::Place;
+use crate::seat::{End, Seat, SeatState};
+use crate::slots::reply_bytes;
 use bytes::BufMut;
+use consorcio_core::bank::io::{Caller, Input, Origin};
+use consorcio_core::limits::LINE_BYTES_MAX;
+use consorcio_core::wire::codec::{LineError, Lines};
+use consorcio_core::wire::opening::{Hello, Opening, Stranger, is_hello, is_host, opening};
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
+use consorcio_core::wire::{Fault, Reason, help};
+use consorcio_node::queue::Queue;
+use consorcio_peers::Door;
+use consorcio_steps::steplog::{Step, Who};
+use consorcio_system::crash;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;

@@ -5,10 +5,10 @@
 //! is answered once that bank knows the outcome, or, where it believes no token, once it asks for it; and what it asks is
 //! answered before it reads again. What an answer says is not looked at.
 
-use crate::bank::io::Input;
-use crate::commit::message::{AskedVerb, Message};
-use crate::ids::{BankId, TxId};
-use crate::limits::BANKS_MAX;
+use consorcio_core::bank::io::Input;
+use consorcio_core::commit::message::{AskedVerb, Message};
+use consorcio_core::ids::{BankId, TxId};
+use consorcio_core::limits::BANKS_MAX;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -145,8 +145,8 @@ impl Drop for Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::message::Asked;
-    use crate::ids::BankId;
+    use consorcio_core::commit::message::Asked;
+    use consorcio_core::ids::BankId;
     use std::pin::pin;
     use std::task::Context;
 

@@ -5,11 +5,11 @@
 //! bytes are set aside when its request is taken, so that no number of long replies can pass the bound; once it is
 //! there, what it holds is counted, and nothing else.
 
-use crate::limits::{
+use consorcio_core::limits::{
     LINE_BYTES_MAX, SESSION_INPUT_BYTES_MAX, SESSION_OUTPUT_BYTES_MAX, SESSION_REQUESTS_MAX,
 };
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
 use std::collections::VecDeque;
 
 /// Set aside for a reply of one thing: as many as there may be requests fit the bound.
@@ -158,7 +158,7 @@ impl Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Reason;
+    use consorcio_core::wire::Reason;
 
     /// Bytes of requests and replies, without the slots.
     fn counted(slots: &Slots) -> usize {

@@ -1,29 +1,27 @@
 //! `servidor` from its switches to its end: what is needed is opened, run, and closed in order.
 
-use crate::bank::Identity;
-use crate::bank::io::{Input, Start};
+use crate::args::{BadOptions, Cli, Command, Options, Switch};
 use crate::chain::chain;
-use crate::clock::{Filter, RELEASED_US};
-use crate::config::make_key_file;
-use crate::http;
-use crate::ids::BankId;
-use crate::journal;
-use crate::limits::{LISTEN_BACKLOG, SHUTDOWN_MS_MAX, SLOW_SYNC_MS};
-use crate::node::clock::{WallClock, machine};
-use crate::node::disk::{Disk, SyncAge};
-use crate::node::inbox::{Clock, Inbox};
-use crate::node::run::{Fatal, run};
-use crate::node::writer::Writer;
-use crate::peers::Peers;
-use crate::server::args::{BadOptions, Cli, Command, Options, Switch};
-use crate::server::key::Key;
-use crate::server::operator::{self, tell};
-use crate::server::recover::{self, Opened};
-use crate::server::watch::{self, Told};
-use crate::server::{Bounds, Shared, files, folder, inside};
-use crate::steplog::{self, Step, StepLog};
-use crate::wire::detail::Banks;
+use crate::key::Key;
+use crate::operator::{self, tell};
+use crate::recover::{self, Opened};
+use crate::watch::{self, Told};
+use crate::{Bounds, Shared, files, folder, inside};
 use anyhow::{Context, bail};
+use consorcio_core::bank::Identity;
+use consorcio_core::bank::io::{Input, Start};
+use consorcio_core::clock::{Filter, RELEASED_US};
+use consorcio_core::ids::BankId;
+use consorcio_core::limits::{LISTEN_BACKLOG, SHUTDOWN_MS_MAX, SLOW_SYNC_MS};
+use consorcio_core::wire::detail::Banks;
+use consorcio_node::clock::{WallClock, machine};
+use consorcio_node::disk::{Disk, SyncAge};
+use consorcio_node::inbox::{Clock, Inbox};
+use consorcio_node::run::{Fatal, run};
+use consorcio_node::writer::Writer;
+use consorcio_peers::Peers;
+use consorcio_steps::steplog::{self, Step, StepLog};
+use consorcio_system::config::make_key_file;
 use std::io::{ErrorKind, Write, stdout};
 use std::path::Path;
 use std::pin::pin;
@@ -81,16 +79,18 @@ fn print_journal(dir: &Path) -> anyhow::Result<u8> {
     if let Err(error) = std::fs::read_dir(dir) {
         bail!("{}: this folder can't be read: {error}", dir.display());
     }
-    if !journal::is_in(dir) {
+    if !consorcio_journal::is_in(dir) {
         bail!("{}: no journal is in this folder; give one like data/bank-0", dir.display());
     }
-    let disk = journal::FileDisk::read_only(dir);
+    let disk = consorcio_journal::FileDisk::read_only(dir);
     let mut out = std::io::BufWriter::new(stdout().lock());
-    let dumped = journal::dump(&disk, &mut out);
+    let dumped = consorcio_journal::dump(&disk, &mut out);
     let is_gone = |error: &std::io::Error| error.kind() == ErrorKind::BrokenPipe;
     let dumped = match (dumped, out.flush()) {
         // A reader that left early, such as `head`, has what it wanted.
-        (Err(journal::JournalError::Io { doing: "print", cause, .. }), _) if is_gone(&cause) => return Ok(0),
+        (Err(consorcio_journal::JournalError::Io { doing: "print", cause, .. }), _) if is_gone(&cause) => {
+            return Ok(0);
+        }
         (_, Err(error)) if is_gone(&error) => return Ok(0),
         (_, Err(error)) => bail!("standard output could not be written: {error}"),
         (dumped, Ok(())) => dumped?,
@@ -219,7 +219,7 @@ struct Server {
     identity: Identity,
     folder: std::path::PathBuf,
     bounds: Bounds,
-    http_bounds: http::Bounds,
+    http_bounds: consorcio_http::Bounds,
     http_listener: Option<std::net::TcpListener>,
     steplog: StepLog,
 }
@@ -335,13 +335,13 @@ impl Server {
         &mut self,
         shared: &Rc<Shared>,
         sync_age: Arc<SyncAge>,
-    ) -> anyhow::Result<Option<http::Running>> {
+    ) -> anyhow::Result<Option<consorcio_http::Running>> {
         let Some(listener) = self.http_listener.take() else { return Ok(None) };
         let address = listener.local_addr()?;
         let demo = self.options.http.demo.as_deref();
-        let demo = demo.map(|folder| http::Demo::join(folder, self.bank, &self.identity.places));
+        let demo = demo.map(|folder| consorcio_http::Demo::join(folder, self.bank, &self.identity.places));
         let demo = demo.transpose().context("the demonstration can't be joined; see --demo")?;
-        let options = http::Options {
+        let options = consorcio_http::Options {
             bank: self.bank,
             places: self.identity.places.clone(),
             on_loopback: address.ip().to_canonical().is_loopback() || address.ip().is_unspecified(),
@@ -354,7 +354,7 @@ impl Server {
             bounds: self.http_bounds.clone(),
         };
         *shared.http.borrow_mut() = Some(self.told_http(address));
-        let (running, asks) = http::start(listener, options).context("HTTP can't be started")?;
+        let (running, asks) = consorcio_http::start(listener, options).context("HTTP can't be started")?;
         tokio::task::spawn_local(inside::serve(shared.clone(), asks));
         let line = format!("bank {} serves http://{address}/", self.bank);
         self.steplog.record(Step::Ready(line.as_str().into()));
@@ -479,7 +479,7 @@ fn open_steplog(options: &Options, identity: &Identity) -> anyhow::Result<StepLo
 }
 
 /// What the journal's threads have to say.
-fn notice(steplog: &StepLog) -> journal::Notice {
+fn notice(steplog: &StepLog) -> consorcio_journal::Notice {
     let steplog = steplog.clone();
     Arc::new(move |text| {
         tell(text);

@@ -2,8 +2,8 @@
 //!
 //! The node's loop does that at each of its turns; what is told while the bank has nothing to do, a timer of its own.
 
-use crate::limits::STORY_MS_MAX;
-use crate::steplog::{Entry, Step, StepLog, wall_us};
+use consorcio_core::limits::STORY_MS_MAX;
+use consorcio_steps::steplog::{Entry, Step, StepLog, wall_us};
 use std::cell::RefCell;
 use std::time::Duration;
 use tokio::sync::Notify;

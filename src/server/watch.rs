@@ -3,10 +3,10 @@
 //! The first SIGTERM or SIGINT is handed to the bank, which ends in order; the second one ends the process here, at
 //! once, and so does the deadline of an orderly end. It writes nothing by itself, so nothing can hold it up.
 
-use crate::limits::{SHUTDOWN_MS_MAX, SLOW_SYNC_MS};
-use crate::node::disk::SyncAge;
-use crate::server::operator::{flush, tell};
-use crate::steplog::{Step, StepLog};
+use crate::operator::{flush, tell};
+use consorcio_core::limits::{SHUTDOWN_MS_MAX, SLOW_SYNC_MS};
+use consorcio_node::disk::SyncAge;
+use consorcio_steps::steplog::{Step, StepLog};
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! `cliente audit`: what is typed to prove that no centavo is missing.
 
-use crate::client::typed::duration;
+use crate::typed::duration;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! `cliente contention`: what is typed to have many clients fight over few accounts.
 
-use crate::client::typed::duration;
+use crate::typed::duration;
 use clap::Args;
 use std::str::FromStr;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! How a transaction is driven: the switches of every command that makes one.
 
-use crate::client::typed::{bank, new_tx};
-use crate::ids::{BankId, TxId};
+use crate::typed::{bank, new_tx};
 use clap::Args;
+use consorcio_core::ids::{BankId, TxId};
 
 /// How a transaction is driven.
 #[derive(Debug, Clone, Default, Args)]

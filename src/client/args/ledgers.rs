@@ -1,9 +1,9 @@
 //! Clients and accounts: what is typed to make and to see them.
 
-use crate::client::typed::{Account, amount_or_zero, bank, cpf};
-use crate::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId};
-use crate::money::Money;
+use crate::typed::{Account, amount_or_zero, bank, cpf};
 use clap::Subcommand;
+use consorcio_core::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId};
+use consorcio_core::money::Money;
 
 const ADD: &str = "\
 Examples:

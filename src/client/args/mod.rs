@@ -15,8 +15,8 @@ mod trace;
 
 use super::output::Form;
 use super::typed::duration;
-use crate::config::Consortium;
 use clap::{Parser, Subcommand};
+use consorcio_system::config::Consortium;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn the_timeout_is_the_documented_one() {
         let typed = |line: &str| read(line).timeout.as_millis();
-        assert_eq!(typed("cliente status"), u128::from(crate::limits::CLIENT_TIMEOUT_MS));
+        assert_eq!(typed("cliente status"), u128::from(consorcio_core::limits::CLIENT_TIMEOUT_MS));
         assert_eq!(typed("cliente status --timeout 500ms"), 500);
     }
 

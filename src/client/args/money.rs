@@ -1,10 +1,10 @@
 //! Money that moves: what is typed for deposits, withdrawals and transfers.
 
 use super::How;
-use crate::client::typed::{Account, FromLeg, ToLeg, amount, cpf};
-use crate::ids::TaxId;
-use crate::money::Money;
+use crate::typed::{Account, FromLeg, ToLeg, amount, cpf};
 use clap::{Args, Subcommand};
+use consorcio_core::ids::TaxId;
+use consorcio_core::money::Money;
 
 const DEPOSIT: &str = "\
 Examples:

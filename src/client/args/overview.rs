@@ -1,8 +1,8 @@
 //! What goes on at the banks: what is typed to see it, and to end what is undecided.
 
-use crate::client::typed::{bank, duration};
-use crate::ids::{BankId, TxId};
+use crate::typed::{bank, duration};
 use clap::Subcommand;
+use consorcio_core::ids::{BankId, TxId};
 use std::time::Duration;
 
 const PING: &str = "\

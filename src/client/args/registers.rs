@@ -1,8 +1,8 @@
 //! Registers: what is typed to set one at every bank, and to look at it.
 
 use super::How;
-use crate::ids::{RegisterKey, RegisterValue};
 use clap::Subcommand;
+use consorcio_core::ids::{RegisterKey, RegisterValue};
 
 const SET: &str = "\
 Examples:

@@ -1,7 +1,7 @@
 //! `cliente trace`: what is typed to see transactions in the step logs.
 
-use crate::ids::TxId;
 use clap::Args;
+use consorcio_core::ids::TxId;
 use std::path::PathBuf;
 
 /// What the help shows first.

@@ -3,9 +3,9 @@
 use super::super::Context;
 use super::super::failure::Failure;
 use super::super::output::{ErrorPart, Shown, Tone, plain};
-use crate::audit::cut::Sums;
-use crate::audit::{Proof, prove};
-use crate::ids::{BankId, TxId};
+use consorcio_audit::cut::Sums;
+use consorcio_audit::{Proof, prove};
+use consorcio_core::ids::{BankId, TxId};
 use serde::Serialize;
 use std::path::PathBuf;
 

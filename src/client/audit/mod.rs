@@ -9,10 +9,10 @@ use super::args::AuditArguments;
 use super::cuts::{self, Blocked, Extent, Reached, Taken};
 use super::failure::Failure;
 use super::output::{ErrorPart, Shown, Tone, plain, utc};
-use crate::audit::BankCut;
-use crate::audit::cut::{AccountLine, Sums};
-use crate::ids::{BankId, Time};
-use crate::money::Total;
+use consorcio_audit::BankCut;
+use consorcio_audit::cut::{AccountLine, Sums};
+use consorcio_core::ids::{BankId, Time};
+use consorcio_core::money::Total;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Banks of a benchmark's own: three processes in a temporary folder, which go with it.
 
 use super::super::failure::Failure;
-use crate::config::Consortium;
+use consorcio_system::config::Consortium;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::DirBuilderExt;

@@ -5,7 +5,7 @@ use super::super::failure::Failure;
 use super::super::output::{ErrorPart, Paint, Shown, Tone, micros, plain, took};
 use super::super::overview::Cut;
 use super::tally::Tally;
-use crate::money::Total;
+use consorcio_core::money::Total;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -290,8 +290,8 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::args::Kind;
-    use crate::ids::Time;
+    use crate::args::Kind;
+    use consorcio_core::ids::Time;
 
     fn arguments(runs: u32) -> BenchArguments {
         BenchArguments {

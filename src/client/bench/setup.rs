@@ -3,9 +3,9 @@
 use super::super::Context;
 use super::super::asking;
 use super::super::failure::Failure;
-use crate::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId};
-use crate::money::{Money, Total};
-use crate::wire::request::{NewAccount, NewClient, Request};
+use consorcio_core::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId};
+use consorcio_core::money::{Money, Total};
+use consorcio_core::wire::request::{NewAccount, NewClient, Request};
 
 /// Centavos in each account at its opening.
 const OPENING_DEPOSIT: Money = Money(100_000_000);

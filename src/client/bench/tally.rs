@@ -2,8 +2,8 @@
 
 use super::super::output::micros;
 use super::pace::Plan;
-use crate::commit::coordinator::Verdict;
-use crate::wire::reply::Reply;
+use consorcio_core::commit::coordinator::Verdict;
+use consorcio_core::wire::reply::Reply;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -2,10 +2,10 @@
 
 use super::super::args::{BenchArguments, Kind};
 use super::setup::account;
-use crate::fresh::{IdMaker, now_ms};
-use crate::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TxId};
-use crate::money::Money;
-use crate::wire::transaction::{Action, Flow, Op, Transaction};
+use consorcio_core::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TxId};
+use consorcio_core::money::Money;
+use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
+use consorcio_system::fresh::{IdMaker, now_ms};
 use std::sync::Arc;
 
 /// Makes transactions.

@@ -18,11 +18,11 @@ use super::output::Shown;
 use super::progress::Progress;
 use super::story::Story;
 use super::{Context, asking};
-use crate::fresh::IdMaker;
-use crate::ids::{BankId, TxId};
-use crate::money::Money;
-use crate::steplog::{self, StepLog};
-use crate::wire::request::Request;
+use consorcio_core::ids::{BankId, TxId};
+use consorcio_core::money::Money;
+use consorcio_core::wire::request::Request;
+use consorcio_steps::steplog::{self, StepLog};
+use consorcio_system::fresh::IdMaker;
 use report::Report;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -173,7 +173,7 @@ async fn one_cut(
                 .answers
                 .iter()
                 .filter_map(|answer| answer.said.as_ref().ok())
-                .map(crate::audit::BankCut::accounts_total)
+                .map(consorcio_audit::BankCut::accounts_total)
                 .sum();
             let due = all_money(kind);
             let mut faults = taken.judged.faults.clone();
@@ -234,7 +234,7 @@ async fn pending(context: &Context, kind: &Kind) -> Result<Vec<String>, Failure>
     struct View {
         tx: String,
     }
-    let own = |error: crate::ids::BadName| Failure::Own(format!("a page's key: {error}"));
+    let own = |error: consorcio_core::ids::BadName| Failure::Own(format!("a page's key: {error}"));
     let request = |after: Option<&str>| {
         // Ids are listed in their order, and this run's begin with its name.
         let after = TxId::new(after.unwrap_or(&kind.names.run)).map_err(own)?;

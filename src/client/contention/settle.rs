@@ -7,9 +7,9 @@ use super::super::conversation::Conversation;
 use super::super::failure::Failure;
 use super::work::{Ask, Kind, Work};
 use super::worker::Told;
-use crate::ids::{BankId, BankSet, Time, TxId};
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
+use consorcio_core::ids::{BankId, BankSet, Time, TxId};
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -275,8 +275,8 @@ impl Settled {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Reason;
-    use crate::wire::token::{Digest, Seal, Verdict};
+    use consorcio_core::wire::Reason;
+    use consorcio_core::wire::token::{Digest, Seal, Verdict};
 
     fn bank(n: usize) -> BankId {
         BankId::new(n).unwrap()

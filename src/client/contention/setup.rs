@@ -4,8 +4,8 @@ use super::super::Context;
 use super::super::asking;
 use super::super::failure::Failure;
 use super::work::{Kind, OPENING_DEPOSIT};
-use crate::ids::{ClientKind, ClientName, TaxId};
-use crate::wire::request::{NewAccount, NewClient, Request};
+use consorcio_core::ids::{ClientKind, ClientName, TaxId};
+use consorcio_core::wire::request::{NewAccount, NewClient, Request};
 
 /// Accounts opened at once; within the banks' bound for one session.
 const TOGETHER: u32 = 256;

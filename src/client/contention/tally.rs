@@ -1,8 +1,8 @@
 //! What all clients of a contention run count together while they run.
 
 use super::super::output::micros;
-use crate::commit::coordinator::Verdict;
-use crate::wire::Reason;
+use consorcio_core::commit::coordinator::Verdict;
+use consorcio_core::wire::Reason;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -2,10 +2,10 @@
 //! same seed asks the same again, and a check afterwards can tell what each request was.
 
 use super::super::args::Mix;
-use crate::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TxId};
-use crate::money::Money;
-use crate::wire::request::Request;
-use crate::wire::transaction::{Action, Flow, Op, Transaction};
+use consorcio_core::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TxId};
+use consorcio_core::money::Money;
+use consorcio_core::wire::request::Request;
+use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
 use std::sync::Arc;
 
 /// Registers of one run: few, so that clients meet.

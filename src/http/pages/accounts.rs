@@ -1,25 +1,25 @@
 //! Contas: all accounts of this bank with a search, and an account's statement with its running balance.
 
-use crate::http::answers::{self, Account, Client, Event};
-use crate::http::app::{App, unforeseen};
-use crate::http::clients::{accounts_of, key};
-use crate::http::fields::number;
-use crate::http::pages::home::newest_events;
-use crate::http::pages::show::{change, op_words, page, tax_id, when};
-use crate::http::pages::visit::{Visit, encoded};
-use crate::http::problem::Problem;
-use crate::ids::{AccountNumber, TaxId};
-use crate::limits::HISTORY_MAX;
-use crate::money::{Money, Total};
-use crate::panel::frame::Page;
-use crate::panel::pages::{Accounts, Statement};
-use crate::panel::views::{AccountRow, EntryView};
-use crate::wire::Reason;
-use crate::wire::request::Request;
+use crate::answers::{self, Account, Client, Event};
+use crate::app::{App, unforeseen};
+use crate::clients::{accounts_of, key};
+use crate::fields::number;
+use crate::pages::home::newest_events;
+use crate::pages::show::{change, op_words, page, tax_id, when};
+use crate::pages::visit::{Visit, encoded};
+use crate::problem::Problem;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use consorcio_core::ids::{AccountNumber, TaxId};
+use consorcio_core::limits::HISTORY_MAX;
+use consorcio_core::money::{Money, Total};
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::request::Request;
+use consorcio_panel::frame::Page;
+use consorcio_panel::pages::{Accounts, Statement};
+use consorcio_panel::views::{AccountRow, EntryView};
 use std::collections::BTreeMap;
 
 /// Accounts on one page.
@@ -139,7 +139,7 @@ async fn account_and_events(
 /// All outcomes that the bank lists, newest first.
 async fn newest_history(app: &App, visit: &Visit) -> Result<Vec<Event>, Problem> {
     let request = |after: Option<String>| {
-        Ok(Request::History { count: None, after: key(after, crate::ids::TxId::new)? })
+        Ok(Request::History { count: None, after: key(after, consorcio_core::ids::TxId::new)? })
     };
     app.list(visit.peer, request, unforeseen).await
 }

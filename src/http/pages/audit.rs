@@ -1,25 +1,25 @@
 //! Auditoria: all banks at one commit time, added up to the centavo; what is missing is said, never guessed.
 
-use crate::audit::cut::{Page as CutPage, Sums};
-use crate::audit::{BankCut, judge};
-use crate::http::answers::{Info, read};
-use crate::http::app::App;
-use crate::http::lines;
-use crate::http::pages::show::{exactly, page};
-use crate::http::pages::visit::Visit;
-use crate::http::problem::Problem;
-use crate::ids::{BankId, Time};
-use crate::money::Total;
-use crate::panel::details::told;
-use crate::panel::frame::Page;
-use crate::panel::pages::Audit;
-use crate::panel::views::{AuditFigures, AuditRow, AuditVerdict};
-use crate::wire::Reason;
-use crate::wire::reading::Reading;
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
+use crate::answers::{Info, read};
+use crate::app::App;
+use crate::lines;
+use crate::pages::show::{exactly, page};
+use crate::pages::visit::Visit;
+use crate::problem::Problem;
 use axum::extract::State;
 use axum::response::Response;
+use consorcio_audit::cut::{Page as CutPage, Sums};
+use consorcio_audit::{BankCut, judge};
+use consorcio_core::ids::{BankId, Time};
+use consorcio_core::money::Total;
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::reading::Reading;
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
+use consorcio_panel::details::told;
+use consorcio_panel::frame::Page;
+use consorcio_panel::pages::Audit;
+use consorcio_panel::views::{AuditFigures, AuditRow, AuditVerdict};
 
 /// `GET /painel/auditoria`
 pub async fn audit(State(app): State<App>, visit: Visit) -> Response {
@@ -42,7 +42,7 @@ async fn view(app: &App, visit: &Visit) -> Result<Audit, Problem> {
     let told: Vec<(BankId, Result<BankCut, String>)> =
         replies.into_iter().map(|(bank, reply)| (bank, cut(visit, reply))).collect();
     let cuts: Vec<BankCut> = told.iter().filter_map(|(_, told)| told.as_ref().ok()).cloned().collect();
-    let has_left = app.places().iter().any(|place| place == crate::config::LEFT);
+    let has_left = app.places().iter().any(|place| place == consorcio_system::config::LEFT);
     let judged = judge(told.iter().map(|(bank, _)| *bank).collect(), has_left, false, &cuts);
     let verdict = if !judged.faults.is_empty() {
         AuditVerdict::Wrong

@@ -1,18 +1,18 @@
 //! Demonstração: the banks' processes, and buttons that really act on them. Only where `--demo` was given.
 
-use crate::http::app::App;
-use crate::http::pages::forms::{Form, Refused};
-use crate::http::pages::process::{Act, DemoError, Life};
-use crate::http::pages::show::{failed, page};
-use crate::http::pages::visit::{Visit, see_other};
-use crate::http::problem::Problem;
-use crate::panel::frame::Page;
-use crate::panel::pages::Demo;
-use crate::panel::texts::Texts;
-use crate::panel::views::{ProcessRow, ProcessState};
+use crate::app::App;
+use crate::pages::forms::{Form, Refused};
+use crate::pages::process::{Act, DemoError, Life};
+use crate::pages::show::{failed, page};
+use crate::pages::visit::{Visit, see_other};
+use crate::problem::Problem;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use consorcio_panel::frame::Page;
+use consorcio_panel::pages::Demo;
+use consorcio_panel::texts::Texts;
+use consorcio_panel::views::{ProcessRow, ProcessState};
 
 /// `GET /painel/demo`
 pub async fn demo(State(app): State<App>, visit: Visit) -> Response {
@@ -26,7 +26,8 @@ fn none(t: &Texts) -> Problem {
 async fn view(app: &App, visit: &Visit) -> Result<Demo, Problem> {
     let demo = app.options().demo.as_ref().ok_or_else(|| none(visit.t()))?;
     let (f, _) = visit.frame(app, Page::Demo).await?;
-    let banks = app.places().iter().enumerate().filter(|(_, address)| *address != crate::config::LEFT);
+    let banks =
+        app.places().iter().enumerate().filter(|(_, address)| *address != consorcio_system::config::LEFT);
     let row = |(place, address): (usize, &String)| {
         let bank = u8::try_from(place).ok()?;
         let state = match demo.life(bank)? {

@@ -1,18 +1,18 @@
 //! A form that was sent: its fields as typed, and what can be wrong with each, in words.
 
-use crate::http::app::App;
-use crate::http::call::{body_within, peer};
-use crate::http::fields;
-use crate::http::pages::show::failed;
-use crate::http::pages::visit::{Visit, pairs};
-use crate::http::problem::Problem;
-use crate::ids::{AccountNumber, TaxId};
-use crate::money::Money;
-use crate::panel::texts::Texts;
-use crate::panel::views::Field;
+use crate::app::App;
+use crate::call::{body_within, peer};
+use crate::fields;
+use crate::pages::show::failed;
+use crate::pages::visit::{Visit, pairs};
+use crate::problem::Problem;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use consorcio_core::ids::{AccountNumber, TaxId};
+use consorcio_core::money::Money;
+use consorcio_panel::texts::Texts;
+use consorcio_panel::views::Field;
 use std::net::SocketAddr;
 
 /// A form that was sent.
@@ -129,7 +129,7 @@ fn told<T>(field: &mut Field, value: Option<T>, error: &str) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::panel::texts::Lang;
+    use consorcio_panel::texts::Lang;
 
     #[test]
     fn fields_say_what_is_wrong_with_them() {

@@ -1,32 +1,32 @@
 //! Histórico: outcomes with their filter and pages; and one transaction with participants, votes and timeline.
 
-use crate::http::answers::{Event, Op, Pending, read_page};
-use crate::http::app::{App, unforeseen};
-use crate::http::clients::key;
-use crate::http::history::{claimed, pending_one, pending_page};
-use crate::http::lines;
-use crate::http::pages::home::pending_row;
-use crate::http::pages::show::{event_row, legs, moved, page, summary, takes, when};
-use crate::http::pages::visit::{Visit, encoded};
-use crate::http::pages::votes::{Ballot, Said, ballots, refuses};
-use crate::http::problem::{Problem, text_of};
-use crate::http::timeline;
-use crate::ids::{BankId, TxId};
-use crate::limits::HISTORY_MAX;
-use crate::panel::details;
-use crate::panel::frame::Page;
-use crate::panel::pages::{History, Transaction};
-use crate::panel::texts::{Texts, reason_words};
-use crate::panel::views::{State as TxState, TxRow, VoteView};
-use crate::trace::{Look, Timeline, duration};
-use crate::wire::claims::Claim;
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
-use crate::wire::token::Digest;
+use crate::answers::{Event, Op, Pending, read_page};
+use crate::app::{App, unforeseen};
+use crate::clients::key;
+use crate::history::{claimed, pending_one, pending_page};
+use crate::lines;
+use crate::pages::home::pending_row;
+use crate::pages::show::{event_row, legs, moved, page, summary, takes, when};
+use crate::pages::visit::{Visit, encoded};
+use crate::pages::votes::{Ballot, Said, ballots, refuses};
+use crate::problem::{Problem, text_of};
+use crate::timeline;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use consorcio_core::ids::{BankId, TxId};
+use consorcio_core::limits::HISTORY_MAX;
+use consorcio_core::wire::claims::Claim;
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
+use consorcio_core::wire::token::Digest;
+use consorcio_panel::details;
+use consorcio_panel::frame::Page;
+use consorcio_panel::pages::{History, Transaction};
+use consorcio_panel::texts::{Texts, reason_words};
+use consorcio_panel::views::{State as TxState, TxRow, VoteView};
+use consorcio_steps::trace::{Look, Timeline, duration};
 use std::collections::BTreeMap;
 
 /// Transactions on one page.
@@ -289,7 +289,7 @@ fn again(ops: &[Op]) -> Option<String> {
     let mut query = String::from("/painel/transacao?");
     let text = |value: &Option<String>| encoded(value.as_deref().unwrap_or(""));
     for op in sources {
-        let amount = crate::money::Total(i128::from(op.amount?)).to_string();
+        let amount = consorcio_core::money::Total(i128::from(op.amount?)).to_string();
         let amount = encoded(amount.trim_start_matches("R$ "));
         query.push_str(&format!(
             "banco={}&cpf={}&numero={}&valor={amount}&",
@@ -312,7 +312,7 @@ fn picture_path(tx: &TxId, told: &Timeline) -> String {
 /// The events as text: when since the beginning, where, what.
 fn steps(told: &Timeline) -> Vec<(String, String, String)> {
     let of_tx = told.events.iter().filter(|event| event.of_tx);
-    let step = |event: &crate::trace::Event| {
+    let step = |event: &consorcio_steps::trace::Event| {
         let lane = told.lanes.get(event.lane).map_or("", |lane| lane.name.as_str());
         (duration(event.at_us), lane.to_owned(), format!("{} {}", event.event, event.detail))
     };

@@ -1,18 +1,18 @@
 //! Início: this bank in numbers, all banks as they are now, the newest transactions.
 
-use crate::http::answers::{Bank, Event, Pending, read_page};
-use crate::http::app::{App, unforeseen};
-use crate::http::pages::show::{event_row, moved, page, summary, when};
-use crate::http::pages::visit::Visit;
-use crate::http::problem::Problem;
-use crate::money::Total;
-use crate::panel::frame::Page;
-use crate::panel::pages::Home;
-use crate::panel::texts::Lang;
-use crate::panel::views::{BankView, State as TxState, TxRow};
-use crate::wire::request::Request;
+use crate::answers::{Bank, Event, Pending, read_page};
+use crate::app::{App, unforeseen};
+use crate::pages::show::{event_row, moved, page, summary, when};
+use crate::pages::visit::Visit;
+use crate::problem::Problem;
 use axum::extract::State;
 use axum::response::Response;
+use consorcio_core::money::Total;
+use consorcio_core::wire::request::Request;
+use consorcio_panel::frame::Page;
+use consorcio_panel::pages::Home;
+use consorcio_panel::texts::Lang;
+use consorcio_panel::views::{BankView, State as TxState, TxRow};
 
 /// So many of the newest transactions are shown.
 const NEWEST: usize = 10;

@@ -1,15 +1,15 @@
 //! The stream of what happens (server-sent events): which transaction went a step further, and that a page should
 //! look again. No page polls; while nothing happens nothing is sent but a sign of life.
 
-use crate::http::app::App;
-use crate::http::call::Look;
-use crate::http::problem::Problem;
-use crate::ids::TxId;
-use crate::steplog::Passed;
+use crate::app::App;
+use crate::call::Look;
+use crate::problem::Problem;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use consorcio_core::ids::TxId;
+use consorcio_steps::steplog::Passed;
 use http_body_util::channel::{Channel, Sender};
 use std::convert::Infallible;
 use std::time::Duration;

@@ -22,12 +22,12 @@ pub use process::{Demo, DemoError};
 pub use show::failed;
 pub use visit::Visit;
 
-use crate::http::app::App;
-use crate::panel::ASSETS;
+use crate::app::App;
 use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use consorcio_panel::ASSETS;
 
 /// Assets may be kept so long, in seconds; a bank of another version serves others.
 const ASSET_KEPT: &str = "max-age=300";

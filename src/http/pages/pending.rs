@@ -1,23 +1,23 @@
 //! Pendentes: what is undecided, who keeps it so, and «resolver agora», which runs the termination.
 
-use crate::http::answers::Pending as PendingAnswer;
-use crate::http::app::{App, unexpected};
-use crate::http::history::pending_page;
-use crate::http::pages::forms::{Form, Refused};
-use crate::http::pages::show::{bank_name, failed, html, legs, page, when};
-use crate::http::pages::visit::{Visit, encoded};
-use crate::http::problem::Problem;
-use crate::ids::TxId;
-use crate::panel::details;
-use crate::panel::frame::Page;
-use crate::panel::pages::Pending;
-use crate::panel::texts::reason_words;
-use crate::panel::views::{PendingRow, Resolved, State as TxState};
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
+use crate::answers::Pending as PendingAnswer;
+use crate::app::{App, unexpected};
+use crate::history::pending_page;
+use crate::pages::forms::{Form, Refused};
+use crate::pages::show::{bank_name, failed, html, legs, page, when};
+use crate::pages::visit::{Visit, encoded};
+use crate::problem::Problem;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use consorcio_core::ids::TxId;
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
+use consorcio_panel::details;
+use consorcio_panel::frame::Page;
+use consorcio_panel::pages::Pending;
+use consorcio_panel::texts::reason_words;
+use consorcio_panel::views::{PendingRow, Resolved, State as TxState};
 
 /// Undecided transactions on one page.
 pub const PENDING_PER_PAGE: usize = 50;

@@ -5,8 +5,8 @@
 //! files must belong to this user alone, no link is followed, only banks of the list are known, and what is started
 //! is always this very program.
 
-use crate::config::LEFT;
-use crate::ids::{BankId, BankSet};
+use consorcio_core::ids::{BankId, BankSet};
+use consorcio_system::config::LEFT;
 use rustix::fs::{FileType, Mode, OFlags, Stat as FileStat, fstat, open, openat, renameat};
 use rustix::process::{Pid, Signal, geteuid, kill_process, test_kill_process};
 use serde::{Deserialize, Serialize};

@@ -1,24 +1,24 @@
 //! The forms of one bank's desk: a new client, a new account, cash in and out. A refusal stands beside its field.
 
-use crate::http::app::App;
-use crate::http::pages::forms::{self, Form, Refused};
-use crate::http::pages::show::{failed, html, page};
-use crate::http::pages::visit::{Visit, encoded, see_other};
-use crate::http::problem::Problem;
-use crate::ids::{ClientKind, ClientName, TxId};
-use crate::panel::frame::Page;
-use crate::panel::pages::{Cash, NewAccount, NewClient};
-use crate::panel::texts::reason_words;
-use crate::panel::views::Field;
-use crate::wire::Reason;
-use crate::wire::detail::Detail;
-use crate::wire::reply::Reply;
-use crate::wire::request::{NewAccount as AccountAsked, NewClient as ClientAsked, Request};
-use crate::wire::transaction::{Action, Flow, Op, Transaction};
+use crate::app::App;
+use crate::pages::forms::{self, Form, Refused};
+use crate::pages::show::{failed, html, page};
+use crate::pages::visit::{Visit, encoded, see_other};
+use crate::problem::Problem;
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use consorcio_core::ids::{ClientKind, ClientName, TxId};
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::detail::Detail;
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::{NewAccount as AccountAsked, NewClient as ClientAsked, Request};
+use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
+use consorcio_panel::frame::Page;
+use consorcio_panel::pages::{Cash, NewAccount, NewClient};
+use consorcio_panel::texts::reason_words;
+use consorcio_panel::views::Field;
 use std::sync::Arc;
 
 /// What became of a form: it is done and the visitor goes on to this path, or it is shown again.
@@ -82,7 +82,7 @@ async fn client_added(app: &App, form: &Form) -> Result<Sent<NewClient>, Problem
             view.cpf.error = Some(reason_words(lang, reason).to_owned());
             Ok(Sent::Again(view))
         }
-        other => Err(crate::http::app::unexpected(&other)),
+        other => Err(crate::app::unexpected(&other)),
     }
 }
 
@@ -165,7 +165,7 @@ async fn account_opened(app: &App, form: &Form) -> Result<Sent<NewAccount>, Prob
             }
             Ok(Sent::Again(view))
         }
-        other => Err(crate::http::app::unexpected(&other)),
+        other => Err(crate::app::unexpected(&other)),
     }
 }
 
@@ -246,6 +246,6 @@ async fn cash_moved(app: &App, form: &Form) -> Result<Sent<Cash>, Problem> {
             Ok(Sent::Again(view))
         }
         Reply::Doubt(..) => Ok(Sent::Done(format!("/painel/transacoes/{tx}"))),
-        other => Err(crate::http::app::unexpected(&other)),
+        other => Err(crate::app::unexpected(&other)),
     }
 }

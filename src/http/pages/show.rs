@@ -1,19 +1,19 @@
 //! How pages leave, and how what banks tell becomes what people read: times, CPFs, operations.
 
-use crate::http::answers::{Event, Op};
-use crate::http::app::App;
-use crate::http::pages::visit::Visit;
-use crate::http::problem::{Problem, retry_later};
-use crate::money::Total;
-use crate::panel::CONTENT_SECURITY_POLICY;
-use crate::panel::frame::Page;
-use crate::panel::pages::Failed;
-use crate::panel::texts::{Lang, Texts, reason_words};
-use crate::panel::views::{LegView, State, TxRow};
-use crate::wire::Reason;
+use crate::answers::{Event, Op};
+use crate::app::App;
+use crate::pages::visit::Visit;
+use crate::problem::{Problem, retry_later};
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use consorcio_core::money::Total;
+use consorcio_core::wire::Reason;
+use consorcio_panel::CONTENT_SECURITY_POLICY;
+use consorcio_panel::frame::Page;
+use consorcio_panel::pages::Failed;
+use consorcio_panel::texts::{Lang, Texts, reason_words};
+use consorcio_panel::views::{LegView, State, TxRow};
 
 /// The page, or a page that says why there is none.
 pub fn page<T: Template>(result: Result<T, Problem>, app: &App, visit: &Visit) -> Response {

@@ -1,24 +1,24 @@
 //! Fazer transação, in two steps: who takes part, then a summary that is confirmed. The bank executes it, and the
 //! visitor watches it vote by vote.
 
-use crate::http::app::App;
-use crate::http::pages::forms::{self, Form, Refused};
-use crate::http::pages::home::banks;
-use crate::http::pages::show::{failed, html, page};
-use crate::http::pages::visit::{Visit, see_other};
-use crate::http::problem::Problem;
-use crate::ids::{AccountNumber, BankId, TaxId, TxId};
-use crate::limits::OPS_MAX;
-use crate::money::{Money, Total};
-use crate::panel::frame::Page;
-use crate::panel::pages::{Summary, Transact};
-use crate::panel::texts::Texts;
-use crate::panel::views::{Field, LegView, ParticipantForm};
-use crate::wire::request::Request;
-use crate::wire::transaction::{Action, Flow, Op, Transaction};
+use crate::app::App;
+use crate::pages::forms::{self, Form, Refused};
+use crate::pages::home::banks;
+use crate::pages::show::{failed, html, page};
+use crate::pages::visit::{Visit, see_other};
+use crate::problem::Problem;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use consorcio_core::ids::{AccountNumber, BankId, TaxId, TxId};
+use consorcio_core::limits::OPS_MAX;
+use consorcio_core::money::{Money, Total};
+use consorcio_core::wire::request::Request;
+use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
+use consorcio_panel::frame::Page;
+use consorcio_panel::pages::{Summary, Transact};
+use consorcio_panel::texts::Texts;
+use consorcio_panel::views::{Field, LegView, ParticipantForm};
 use std::sync::Arc;
 
 /// `GET /painel/transacao`: empty, or with the participants that the query names.
@@ -179,7 +179,8 @@ fn participant(
     amount: Option<Money>,
 ) -> Option<Participant> {
     let place = form.bank.map(usize::from);
-    let known = |place: &usize| app.places().get(*place).is_some_and(|place| place != crate::config::LEFT);
+    let known =
+        |place: &usize| app.places().get(*place).is_some_and(|place| place != consorcio_system::config::LEFT);
     let bank = place.filter(known).and_then(BankId::new);
     if bank.is_none() {
         form.bank_error = Some(t.field_bank.to_owned());

@@ -1,18 +1,18 @@
 //! Who looks at a page: the language, the path, what the query says; and the frame that follows from it.
 
-use crate::clock::{self, Apart};
-use crate::http::answers::Info;
-use crate::http::app::App;
-use crate::http::call::{Look, peer};
-use crate::http::problem::Problem;
-use crate::ids::Time;
-use crate::panel::frame::{Frame, Page};
-use crate::panel::texts::{Lang, Texts};
-use crate::wire::request::Request;
+use crate::answers::Info;
+use crate::app::App;
+use crate::call::{Look, peer};
+use crate::problem::Problem;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use consorcio_core::clock::{self, Apart};
+use consorcio_core::ids::Time;
+use consorcio_core::wire::request::Request;
+use consorcio_panel::frame::{Frame, Page};
+use consorcio_panel::texts::{Lang, Texts};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 

@@ -4,9 +4,9 @@
 //! outcome is known there too, and banks that were asked to end it. STATUS tells all refusals alike. What led to one
 //! stands in that bank's HISTORY.
 
-use crate::ids::BankId;
-use crate::panel::texts::Texts;
-use crate::wire::reply::Reply;
+use consorcio_core::ids::BankId;
+use consorcio_core::wire::reply::Reply;
+use consorcio_panel::texts::Texts;
 use std::collections::BTreeMap;
 
 /// What each bank says of a transaction; `None` where it does not answer.

@@ -2,10 +2,10 @@
 //! page when it reads it.
 
 use super::{Index, Span, load};
-use crate::journal::JournalError;
-use crate::journal::disk::Disk;
-use crate::journal::format::JournalId;
-use crate::journal::io_error;
+use crate::JournalError;
+use crate::disk::Disk;
+use crate::format::JournalId;
+use crate::io_error;
 
 /// Pages that are read at once.
 const PAGES_AT_ONCE: u64 = 64;

@@ -6,10 +6,10 @@
 use super::merged::Writer;
 use super::pages::Placed;
 use super::{Index, Span};
-use crate::crash;
-use crate::journal::disk::{Disk, DiskFile};
-use crate::journal::format::JournalId;
-use crate::journal::{JournalError, io_error, sync_error};
+use crate::disk::{Disk, DiskFile};
+use crate::format::JournalId;
+use crate::{JournalError, io_error, sync_error};
+use consorcio_system::crash;
 use std::collections::VecDeque;
 use std::sync::Arc;
 

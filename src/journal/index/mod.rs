@@ -31,9 +31,9 @@ use super::format::{
     usize_of,
 };
 use super::{JournalError, io_error, place};
-use crate::bank::io::Seq;
-use crate::bank::record::Record;
-use crate::ids::TxId;
+use consorcio_core::bank::io::Seq;
+use consorcio_core::bank::record::Record;
+use consorcio_core::ids::TxId;
 use pages::Pages;
 use std::io;
 use std::sync::Arc;

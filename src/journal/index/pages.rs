@@ -5,8 +5,8 @@
 //! entry              hash u64 · in a merged index the segment, counted from its first one, u32 · offset u32
 //! ```
 
-use crate::journal::disk::DiskFile;
-use crate::journal::format::{Salt, size, u32_at, u64_at};
+use crate::disk::DiskFile;
+use crate::format::{Salt, size, u32_at, u64_at};
 use std::io;
 
 /// Bytes of a page.

@@ -2,9 +2,9 @@
 //! again later. One segment a step.
 
 use super::{Closed, Index, Span, read_closed, write_index};
-use crate::journal::disk::Disk;
-use crate::journal::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name};
-use crate::journal::{JournalError, place};
+use crate::disk::Disk;
+use crate::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name};
+use crate::{JournalError, place};
 use std::sync::Arc;
 
 /// A repair under way.

@@ -8,16 +8,16 @@
 
 use super::pages::{Pages, Placed};
 use super::{Entry, FilterAt, IdHash, Index, Span};
-use crate::bank::io::Seq;
-use crate::bank::record::Record;
-use crate::journal::JournalError;
-use crate::journal::disk::{Disk, DiskFile};
-use crate::journal::filter::Filter;
-use crate::journal::format::{
+use crate::JournalError;
+use crate::disk::{Disk, DiskFile};
+use crate::filter::Filter;
+use crate::format::{
     FILE_HEADER_BYTES, FileHeader, JournalId, Kind, Salt, index_name, u32_at, u64_at, usize_of,
 };
-use crate::journal::keeper::write_whole;
-use crate::journal::segment::{Found, open_segment};
+use crate::keeper::write_whole;
+use crate::segment::{Found, open_segment};
+use consorcio_core::bank::io::Seq;
+use consorcio_core::bank::record::Record;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -178,11 +178,11 @@ pub(crate) fn note_decided(hash: &IdHash, offset: u64, record: &Record, entries:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{Time, TxId};
-    use crate::journal::files::Files;
-    use crate::journal::index::{Cost, Look, load};
-    use crate::journal::{MemDisk, Options, Replica, open};
-    use crate::wire::Reason;
+    use crate::files::Files;
+    use crate::index::{Cost, Look, load};
+    use crate::{MemDisk, Options, Replica, open};
+    use consorcio_core::ids::{Time, TxId};
+    use consorcio_core::wire::Reason;
     use std::sync::Arc;
 
     struct Nobody;

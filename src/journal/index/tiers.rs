@@ -4,8 +4,8 @@
 //! become one of the next. So of n full segments there are at most `FAN_OUT - 1` indexes of each tier, and
 //! `log(n)` tiers; each entry is written once a tier.
 
-use crate::journal::format::{index_name, number_in};
-use crate::limits::INDEX_FAN_OUT;
+use crate::format::{index_name, number_in};
+use consorcio_core::limits::INDEX_FAN_OUT;
 use std::ops::Range;
 
 /// The segments that one index tells of: one, or a power of the fan-out of them, which begins at a multiple of it.

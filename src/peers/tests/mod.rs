@@ -4,12 +4,12 @@ mod trouble;
 mod trust;
 
 use super::*;
-use crate::commit::message::AskedVerb;
-use crate::ids::TxId;
-use crate::limits::SESSION_REQUESTS_MAX;
-use crate::steplog::Options;
-use crate::wire::request::Request;
-use crate::wire::token::{Digest, Seal, Verdict};
+use consorcio_core::commit::message::AskedVerb;
+use consorcio_core::ids::TxId;
+use consorcio_core::limits::SESSION_REQUESTS_MAX;
+use consorcio_core::wire::request::Request;
+use consorcio_core::wire::token::{Digest, Seal, Verdict};
+use consorcio_steps::steplog::Options;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -224,7 +224,7 @@ fn a_proved_link_shows_both_sides_what_is_known() {
         assert!(!zero.peers.status()[0].online);
         let (mut session, learned) = peer.open(&far).await;
         assert_eq!(learned, [shown(0, 1, 60)]);
-        assert_eq!(session.door.origin(), crate::bank::io::Origin::Link);
+        assert_eq!(session.door.origin(), consorcio_core::bank::io::Origin::Link);
         assert_eq!(zero.next().await, shown(1, 0, 70));
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
         assert!(zero.peers.status()[0].online);

@@ -2,11 +2,11 @@
 
 use super::super::door::{Answered, Door, Own};
 use super::super::handshake::{Dialling, Hello, News, Proof, Welcome, read, write};
-use crate::bank::Identity;
-use crate::bank::io::{Input, Origin};
-use crate::commit::founding::FoundingId;
-use crate::ids::{BankId, Time, TxId};
-use crate::wire::token::{Digest, Seal, Token, Verdict};
+use consorcio_core::bank::Identity;
+use consorcio_core::bank::io::{Input, Origin};
+use consorcio_core::commit::founding::FoundingId;
+use consorcio_core::ids::{BankId, Time, TxId};
+use consorcio_core::wire::token::{Digest, Seal, Token, Verdict};
 
 fn bank(position: usize) -> BankId {
     BankId::new(position).unwrap()

@@ -2,11 +2,11 @@
 //! match over what the other modules know, so that none can be forgotten here.
 
 use super::names::{Answer, Asking, Kind, Stage, Step, Verb};
-use crate::bank::io::{Origin, Outcome};
-use crate::bank::record::Record;
-use crate::commit::message::{AskedVerb, Message};
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
+use consorcio_core::bank::io::{Origin, Outcome};
+use consorcio_core::bank::record::Record;
+use consorcio_core::commit::message::{AskedVerb, Message};
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
 
 /// A step at which a process can be made to die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,7 @@
 //! The consortium list over time: what may follow the list that a journal holds, and who may be dialled.
 
 use crate::config::Consortium;
-use crate::ids::BankId;
+use consorcio_core::ids::BankId;
 use std::net::IpAddr;
 
 /// What stands in the place of a bank that left.

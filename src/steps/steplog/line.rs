@@ -2,8 +2,8 @@
 //! `-` where there is no transaction or no peer. No file here.
 
 use super::step::{Ending, Entry, Load, Said, Step, Who, verb};
-use crate::ids::{BankId, BankSet};
-use crate::limits::STEP_TEXT_BYTES_MAX;
+use consorcio_core::ids::{BankId, BankSet};
+use consorcio_core::limits::STEP_TEXT_BYTES_MAX;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 

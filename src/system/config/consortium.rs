@@ -1,7 +1,7 @@
 //! The consortium list, as `servidor` and `cliente` are given it. What a journal says of it is elsewhere.
 
-use crate::ids::{BankId, BankSet};
-use crate::limits::BANKS_MAX;
+use consorcio_core::ids::{BankId, BankSet};
+use consorcio_core::limits::BANKS_MAX;
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,6 +1,6 @@
 //! Ids that the program makes for transactions: time-ordered, and short enough to be kept inline (24 bytes).
 
-use crate::ids::TxId;
+use consorcio_core::ids::TxId;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Digits in ASCII order without those that people mix up (Crockford), so ids sort by their time as texts.

@@ -1,8 +1,8 @@
 //! What watchers are told while it happens: which transaction went one step further, or that something else changed.
 
 use super::{Ending, Step};
-use crate::commit::message::AskedVerb;
-use crate::ids::TxId;
+use consorcio_core::commit::message::AskedVerb;
+use consorcio_core::ids::TxId;
 
 /// A change that somebody who looks at this bank would see.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,15 +15,15 @@ mod tell;
 #[cfg(test)]
 mod tests;
 
-pub use crate::systime::wall_us;
+pub use consorcio_system::systime::wall_us;
 pub use feed::Passed;
 pub use step::{Ending, Entry, Load, Said, Step, Who};
 
-use crate::limits::{
+use consorcio_core::limits::{
     STEP_CHUNK_BYTES_MAX, STEP_FEED_MAX, STEP_FLUSH_MS, STEP_HELD_MS_MAX, STEP_HOLD_MS,
     STEP_LOG_BYTES_DEFAULT, STEP_LOG_KEEP_DEFAULT, STEP_MEMORY_BYTES_MAX, STEP_ROOM_MS_MAX,
 };
-use crate::threads::{END_WITHIN, join_within};
+use consorcio_system::threads::{END_WITHIN, join_within};
 use file::RotatedFile;
 use line::Formatter;
 use std::io::{self, Write};

@@ -47,14 +47,14 @@ pub use recover::{Recovered, TornTail, open};
 pub use replica::{BankReplica, MakeReplica, Replica};
 pub use scan::{Scan, Scanned, is_in, owner};
 
-use crate::bank::io::Seq;
-use crate::ids::BankId;
-use crate::limits;
+use consorcio_core::bank::io::Seq;
+use consorcio_core::ids::BankId;
+use consorcio_core::limits;
 use std::io;
 use std::sync::Arc;
 
 #[cfg(doc)]
-use crate::bank::record::Record;
+use consorcio_core::bank::record::Record;
 
 /// How a journal is kept.
 #[derive(Clone)]

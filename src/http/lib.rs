@@ -32,16 +32,16 @@ mod timeline;
 mod turn;
 mod watch;
 
-use crate::ids::BankId;
-use crate::limits::{
+use app::App;
+use axum::http::HeaderValue;
+use consorcio_core::ids::BankId;
+use consorcio_core::limits::{
     HTTP_ASKS_MAX, HTTP_BODY_MS_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MS_MAX, HTTP_LISTS_MAX,
     HTTP_UNREAD_MS_MAX,
 };
-use crate::node::ask::{Ask, asking};
-use crate::node::disk::SyncAge;
-use crate::steplog::StepLog;
-use app::App;
-use axum::http::HeaderValue;
+use consorcio_node::ask::{Ask, asking};
+use consorcio_node::disk::SyncAge;
+use consorcio_steps::steplog::StepLog;
 use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;

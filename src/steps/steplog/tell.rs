@@ -2,14 +2,14 @@
 //! is worth a line.
 
 use super::step::{Ending, Load, Said, Step, Who};
-use crate::bank::io::{CoreStep, Outcome, Seq};
-use crate::bank::record::Record;
-use crate::commit::coordinator;
-use crate::commit::message::{Asked, AskedVerb, Message};
-use crate::ids::{BankId, TxId};
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
-use crate::wire::transaction::Transaction;
+use consorcio_core::bank::io::{CoreStep, Outcome, Seq};
+use consorcio_core::bank::record::Record;
+use consorcio_core::commit::coordinator;
+use consorcio_core::commit::message::{Asked, AskedVerb, Message};
+use consorcio_core::ids::{BankId, TxId};
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
+use consorcio_core::wire::transaction::Transaction;
 
 impl Step {
     /// The step of a request that came.

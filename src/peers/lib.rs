@@ -17,19 +17,19 @@ mod tests;
 pub use door::Door;
 pub use handshake::ANOTHER_KEY;
 
-use crate::bank::Identity;
-use crate::bank::io::Input;
-use crate::commit::founding::FoundingId;
-use crate::commit::message::{Asked, Message};
-use crate::ids::{BankId, Time, TxId};
-use crate::limits::{
+use consorcio_core::bank::Identity;
+use consorcio_core::bank::io::Input;
+use consorcio_core::commit::founding::FoundingId;
+use consorcio_core::commit::message::{Asked, Message};
+use consorcio_core::ids::{BankId, Time, TxId};
+use consorcio_core::limits::{
     BACKOFF_MS_MAX, BACKOFF_MS_MIN, BANKS_MAX, PEER_DIAL_WAIT_MS_MAX, PEER_PING_MS, PEER_QUEUE_MAX,
     PEER_SILENCE_MS_MAX, PEER_STEP_MS_MAX, PEER_STOP_MS_MAX, PEER_TELL_MS,
 };
-use crate::steplog::StepLog;
-use crate::wire::Reason;
-use crate::wire::reply::Reply;
-use crate::wire::token::Token;
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::token::Token;
+use consorcio_steps::steplog::StepLog;
 use door::{Answered, Own};
 use handshake::News;
 use std::collections::VecDeque;

@@ -2,15 +2,15 @@
 
 use super::line::Formatter;
 use super::*;
-use crate::bank::io::{CoreStep, DoubtCause, Outcome, OwnVote};
-use crate::bank::record::Record;
-use crate::commit::message::{Asked, AskedVerb, Message};
-use crate::ids::{AccountNumber, BankId, BankSet, TaxId, Time, TxId};
-use crate::wire::Reason;
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
-use crate::wire::token::{Digest, Seal, Token, Verdict};
-use crate::wire::transaction::Transaction;
+use consorcio_core::bank::io::{CoreStep, DoubtCause, Outcome, OwnVote};
+use consorcio_core::bank::record::Record;
+use consorcio_core::commit::message::{Asked, AskedVerb, Message};
+use consorcio_core::ids::{AccountNumber, BankId, BankSet, TaxId, Time, TxId};
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
+use consorcio_core::wire::token::{Digest, Seal, Token, Verdict};
+use consorcio_core::wire::transaction::Transaction;
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;

@@ -4,6 +4,7 @@
 //! the node's thread.
 
 pub mod args;
+mod chain;
 pub mod files;
 pub mod folder;
 pub mod gate;
@@ -22,21 +23,21 @@ pub mod start;
 pub mod story;
 pub mod watch;
 
-use crate::bank::Identity;
-use crate::bank::io::Seq;
-use crate::config::LEFT;
-use crate::ids::BankId;
-use crate::limits::{
+use consorcio_core::bank::Identity;
+use consorcio_core::bank::io::Seq;
+use consorcio_core::ids::BankId;
+use consorcio_core::limits::{
     SESSION_IDLE_MS_MAX, SESSION_UNREAD_MS_MAX, SESSIONS_BYTES_MAX, SESSIONS_FOR_BANKS, SESSIONS_MAX,
     SLOW_SYNC_MS,
 };
-use crate::node::disk::SyncAge;
-use crate::node::inbox::Inbox;
-use crate::node::writer::{Leaving, Writer};
-use crate::peers::Peers;
-use crate::steplog::{Step, StepLog, Who};
-use crate::wire::Reason;
-use crate::wire::reply::Reply;
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::reply::Reply;
+use consorcio_node::disk::SyncAge;
+use consorcio_node::inbox::Inbox;
+use consorcio_node::writer::{Leaving, Writer};
+use consorcio_peers::Peers;
+use consorcio_steps::steplog::{Step, StepLog, Who};
+use consorcio_system::config::LEFT;
 use gate::Gate;
 use memory::SharedBytes;
 use places::{Place, Places};

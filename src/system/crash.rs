@@ -24,11 +24,11 @@ mod points;
 pub use names::{Answer, Asking, Kind, Stage, Step, Verb};
 pub use points::Point;
 
-use crate::bank::io::Origin;
-use crate::bank::record::Record;
-use crate::commit::message::{AskedVerb, Message};
-use crate::wire::reply::Reply;
-use crate::wire::request::Request;
+use consorcio_core::bank::io::Origin;
+use consorcio_core::bank::record::Record;
+use consorcio_core::commit::message::{AskedVerb, Message};
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::Request;
 
 /// The environment variable that names the point.
 #[cfg(debug_assertions)]

@@ -29,11 +29,11 @@ mod trace;
 mod transactions;
 mod typed;
 
-use crate::config::Consortium;
-use crate::steplog::{self, StepLog};
-use crate::switches;
 use args::{Arguments, Command};
 use clap::error::ErrorKind;
+use consorcio_steps::steplog::{self, StepLog};
+use consorcio_system::config::Consortium;
+use consorcio_system::switches;
 use conversation::Dial;
 use failure::Failure;
 use output::{Form, Paint, Shown};

@@ -2,12 +2,12 @@
 //!
 //! A step holds names, numbers and static words; its text is made later, on the log's own thread (`line`).
 
-use crate::bank::io::{DoubtCause, Seq};
-use crate::commit::founding::FoundingId;
-use crate::commit::message::AskedVerb;
-use crate::ids::{AccountNumber, BankId, BankSet, TaxId, Time, TxId};
-use crate::wire::Reason;
-use crate::wire::token::KeyId;
+use consorcio_core::bank::io::{DoubtCause, Seq};
+use consorcio_core::commit::founding::FoundingId;
+use consorcio_core::commit::message::AskedVerb;
+use consorcio_core::ids::{AccountNumber, BankId, BankSet, TaxId, Time, TxId};
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::token::KeyId;
 use std::net::SocketAddr;
 
 /// A step and when it happened.
