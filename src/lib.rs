@@ -5,9 +5,11 @@
 pub use consorcio_audit as audit;
 pub use consorcio_client as client;
 pub use consorcio_core::{bank, clock, commit, ids, ledger, limits, money, wire};
+#[cfg(feature = "http")]
 pub use consorcio_http as http;
 pub use consorcio_journal as journal;
 pub use consorcio_node as node;
+#[cfg(feature = "http")]
 pub use consorcio_panel as panel;
 pub use consorcio_peers as peers;
 pub use consorcio_server as server;

@@ -1,7 +1,7 @@
 //! The switches of `servidor`.
 
 use crate::Bounds;
-use axum::http::HeaderValue;
+use crate::web::HttpArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use consorcio_core::ids::{BankId, BankSet};
 use consorcio_system::config::{Consortium, is_loopback};
@@ -103,32 +103,6 @@ pub struct Options {
     pub bounds: BoundsArgs,
 }
 
-/// HTTP, which is off unless asked for.
-#[derive(Debug, Clone, Args)]
-pub struct HttpArgs {
-    /// Serves the JSON routes here: host:port, or a port of this machine's loopback
-    #[arg(long, value_name = "ADDRESS", env = "CONSORCIO_HTTP", value_parser = http_address)]
-    pub http: Option<String>,
-    /// An origin of another site whose pages may use the routes, like `https://example.org`; may be repeated
-    #[arg(long, value_name = "ORIGIN", env = "CONSORCIO_HTTP_ORIGIN", value_delimiter = ',', value_parser = origin)]
-    pub http_origin: Vec<HeaderValue>,
-    /// A name by which HTTP is called, such as that of a proxy before it (an address needs none); may be repeated
-    #[arg(long, value_name = "NAME", env = "CONSORCIO_HTTP_HOST", value_delimiter = ',', value_parser = host_name)]
-    pub http_host: Vec<String>,
-    /// Lets the panel stop, freeze, kill and restart the banks that name this same folder: for demonstrations, on
-    /// loopback only; the folder must be yours alone
-    #[arg(long, value_name = "DIR", requires = "http", env = "CONSORCIO_DEMO")]
-    pub demo: Option<PathBuf>,
-    #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().connections)]
-    http_connections_max: usize,
-    #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().head_ms)]
-    http_head_ms: u64,
-    #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().body_ms)]
-    http_body_ms: u64,
-    #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().unread_ms)]
-    http_unread_ms: u64,
-}
-
 /// The server's bounds as switches; they are for tests, and not shown.
 #[derive(Debug, Clone, Args)]
 pub struct BoundsArgs {
@@ -176,50 +150,6 @@ impl BoundsArgs {
             unread_ms: self.session_unread_ms,
             bytes: self.sessions_bytes_max,
         })
-    }
-}
-
-impl HttpArgs {
-    /// The bounds.
-    pub fn bounds(&self) -> consorcio_http::Bounds {
-        consorcio_http::Bounds {
-            connections: self.http_connections_max,
-            head_ms: self.http_head_ms,
-            body_ms: self.http_body_ms,
-            unread_ms: self.http_unread_ms,
-            ..consorcio_http::Bounds::default()
-        }
-    }
-}
-
-/// A bare port is one of this machine's loopback.
-fn http_address(text: &str) -> Result<String, String> {
-    if text.parse::<u16>().is_ok() {
-        return Ok(address("127.0.0.1", text.parse().unwrap_or(0)));
-    }
-    match text.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
-        Some(_) | None => Err("give host:port, like 127.0.0.1:5030".to_owned()),
-    }
-}
-
-/// A name as a `Host` header tells it, without its port.
-fn host_name(text: &str) -> Result<String, String> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if !text.is_empty() && text.chars().all(legal) {
-        Ok(text.trim_end_matches('.').to_ascii_lowercase())
-    } else {
-        Err("give a name alone, like painel.example, without scheme, port or path".to_owned())
-    }
-}
-
-/// An origin as browsers tell it: a scheme, a host, perhaps a port, and nothing else.
-fn origin(text: &str) -> Result<HeaderValue, String> {
-    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    let legal = |host: &str| !host.is_empty() && !host.contains(['/', '*', '?', '#', '@', ' ', ',']);
-    match HeaderValue::from_str(text) {
-        Ok(value) if host.is_some_and(legal) => Ok(value),
-        Ok(_) | Err(_) => Err("give scheme://host or scheme://host:port, without a path".to_owned()),
     }
 }
 
@@ -298,7 +228,7 @@ impl Options {
     /// # Errors
     /// When this bank takes part in a demonstration and listens or dials beyond this machine.
     pub fn check_demo(&self) -> Result<(), BadOptions> {
-        if self.http.demo.is_none() {
+        if !self.http.is_demo() {
             return Ok(());
         }
         match self.first_elsewhere() {
@@ -313,7 +243,7 @@ impl Options {
     /// The first address off this machine that this bank would listen on or dial.
     fn first_elsewhere(&self) -> Option<String> {
         let places = self.consortium.places().iter().flatten().cloned();
-        let own = std::iter::once(self.own_address()).chain(self.http.http.clone());
+        let own = std::iter::once(self.own_address()).chain(self.http.address().map(str::to_owned));
         own.chain(places).find(|address| !is_loopback(address))
     }
 
@@ -390,53 +320,10 @@ mod tests {
         for (line, named) in [
             ("--host 0.0.0.0", "0.0.0.0:8886"),
             ("--host ::", "[::]:8886"),
-            ("--http 0.0.0.0:5030", "0.0.0.0:5030"),
             ("--consortium 8886,10.0.0.1:5", "10.0.0.1:5"),
         ] {
             let error = options(line).check_loopback().unwrap_err().to_string();
             assert!(error.contains(named) && error.contains("--key-file"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_demonstration_stays_on_this_machine() {
-        let with = |line: &str| options(&format!("{line} --demo d")).check_demo();
-        assert!(with("--http 5030").is_ok());
-        assert!(with("--http [::ffff:127.0.0.1]:5030 --host localhost").is_ok());
-        for (line, named) in [
-            ("--http 0.0.0.0:5030", "0.0.0.0:5030"),
-            ("--http 5030 --host 0.0.0.0", "0.0.0.0:8886"),
-            ("--http 5030 --consortium 8886,10.0.0.1:5", "10.0.0.1:5"),
-        ] {
-            let error = with(line).unwrap_err().to_string();
-            assert!(error.contains(named) && error.contains("--demo"), "{error}");
-        }
-        assert!(options("--http 0.0.0.0:5030").check_demo().is_ok());
-    }
-
-    #[test]
-    fn http_is_called_by_names() {
-        let names = options("--http 5030 --http-host Painel.Example. --http-host a,b").http.http_host;
-        assert_eq!(names, ["painel.example", "a", "b"]);
-        for bad in ["https://a", "a:80", "a/b", "a b"] {
-            assert!(
-                Cli::try_parse_from(["servidor", "--http", "5030", "--http-host", bad]).is_err(),
-                "{bad}"
-            );
-        }
-    }
-
-    #[test]
-    fn http_has_an_address_and_origins() {
-        assert_eq!(options("").http.http, None);
-        assert_eq!(options("--http 5030").http.http.as_deref(), Some("127.0.0.1:5030"));
-        assert_eq!(options("--http [::1]:0").http.http.as_deref(), Some("[::1]:0"));
-        let origins = options("--http-origin https://a.example --http-origin http://b:81").http.http_origin;
-        assert_eq!(origins, ["https://a.example", "http://b:81"]);
-        for bad in ["--http :1", "--http host", "--http 99999", "--http-origin *", "--http-origin http://a/b"]
-        {
-            let words = std::iter::once("servidor").chain(bad.split_whitespace());
-            assert!(Cli::try_parse_from(words).is_err(), "{bad}");
         }
     }
 

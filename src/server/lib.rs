@@ -9,6 +9,7 @@ pub mod files;
 pub mod folder;
 pub mod gate;
 mod hello;
+#[cfg(feature = "http")]
 pub mod inside;
 pub mod key;
 pub mod memory;
@@ -22,6 +23,8 @@ pub mod slots;
 pub mod start;
 pub mod story;
 pub mod watch;
+#[cfg_attr(not(feature = "http"), path = "no_web.rs")]
+mod web;
 
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::Seq;

@@ -6,7 +6,8 @@ use crate::key::Key;
 use crate::operator::{self, tell};
 use crate::recover::{self, Opened};
 use crate::watch::{self, Told};
-use crate::{Bounds, Shared, files, folder, inside};
+use crate::web::{Running, Served, Web};
+use crate::{Bounds, Shared, files, folder};
 use anyhow::{Context, bail};
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::{Input, Start};
@@ -166,21 +167,16 @@ fn open_and_run(options: &Options, opened_log: &mut Option<StepLog>) -> anyhow::
     let mut bounds = options.bounds.bounds()?;
     let introduce_without = options.introduced_without()?;
     let key = Key::of(options)?;
-    let mut http_bounds = options.http.bounds();
-    let mut http_files = options.http.http.as_ref().map_or(0, |_| http_bounds.connections);
+    let mut http_connections = options.http.connections_max();
     let others = options.consortium.banks().len().saturating_sub(1);
-    if let Some(told) = files::fit(&mut bounds, &mut http_files, others).map_err(anyhow::Error::msg)? {
+    if let Some(told) = files::fit(&mut bounds, &mut http_connections, others).map_err(anyhow::Error::msg)? {
         tell(&told);
-        http_bounds.connections = http_bounds.connections.min(http_files);
     }
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     // With a handler a write past the allowed size of a file is an error that is told, and no sudden death.
     let _file_size = runtime.block_on(async { signal(SignalKind::from_raw(FILE_SIZE_SIGNAL)) })?;
     let listener = runtime.block_on(listen(options))?;
-    let http_listener = match options.http.http.as_deref() {
-        Some(address) => Some(runtime.block_on(listen_http(address))?),
-        None => None,
-    };
+    let web = runtime.block_on(Web::listen(&options.http, http_connections))?;
     let port = listener.local_addr()?.port();
     let chosen = options.port == 0;
     let options = Options { port, ..options.clone() };
@@ -203,8 +199,7 @@ fn open_and_run(options: &Options, opened_log: &mut Option<StepLog>) -> anyhow::
     let wall = Filter::start(machine(), clock, RELEASED_US, options.accept_clock)?;
     let wall = WallClock::new(wall, notice(&steplog));
     let start = Start { introduce_without, run: fresh_run()? };
-    let server =
-        Server { options, start, bank, identity, folder, bounds, http_bounds, http_listener, steplog };
+    let server = Server { options, start, bank, identity, folder, bounds, web, steplog };
     let ended = runtime.block_on(server.run(opened, wall, listener));
     // A look-up of a name that hangs is not waited for.
     runtime.shutdown_background();
@@ -219,8 +214,7 @@ struct Server {
     identity: Identity,
     folder: std::path::PathBuf,
     bounds: Bounds,
-    http_bounds: consorcio_http::Bounds,
-    http_listener: Option<std::net::TcpListener>,
+    web: Option<Web>,
     steplog: StepLog,
 }
 
@@ -331,44 +325,11 @@ impl Server {
     }
 
     /// Starts HTTP where it is asked for.
-    fn start_http(
-        &mut self,
-        shared: &Rc<Shared>,
-        sync_age: Arc<SyncAge>,
-    ) -> anyhow::Result<Option<consorcio_http::Running>> {
-        let Some(listener) = self.http_listener.take() else { return Ok(None) };
-        let address = listener.local_addr()?;
-        let demo = self.options.http.demo.as_deref();
-        let demo = demo.map(|folder| consorcio_http::Demo::join(folder, self.bank, &self.identity.places));
-        let demo = demo.transpose().context("the demonstration can't be joined; see --demo")?;
-        let options = consorcio_http::Options {
-            bank: self.bank,
-            places: self.identity.places.clone(),
-            on_loopback: address.ip().to_canonical().is_loopback() || address.ip().is_unspecified(),
-            hosts: self.options.http.http_host.clone(),
-            origins: self.options.http.http_origin.clone(),
-            steplog: self.steplog.clone(),
-            sync_age,
-            log_dir: self.options.log_dir.clone(),
-            demo,
-            bounds: self.http_bounds.clone(),
-        };
-        *shared.http.borrow_mut() = Some(self.told_http(address));
-        let (running, asks) = consorcio_http::start(listener, options).context("HTTP can't be started")?;
-        tokio::task::spawn_local(inside::serve(shared.clone(), asks));
-        let line = format!("bank {} serves http://{address}/", self.bank);
-        self.steplog.record(Step::Ready(line.as_str().into()));
-        let _ = writeln!(stdout(), "servidor: {line}");
-        Ok(Some(running))
-    }
-
-    /// Where others find this bank's HTTP: on all addresses of the machine it is found where the bank's lines are.
-    fn told_http(&self, address: std::net::SocketAddr) -> String {
-        let own = self.identity.places.get(self.bank.index()).map_or("", String::as_str);
-        match own.rsplit_once(':') {
-            Some((host, _)) if address.ip().is_unspecified() => format!("{host}:{}", address.port()),
-            Some(_) | None => address.to_string(),
-        }
+    fn start_http(&mut self, shared: &Rc<Shared>, sync_age: Arc<SyncAge>) -> anyhow::Result<Option<Running>> {
+        let Some(web) = self.web.take() else { return Ok(None) };
+        let log_dir = self.options.log_dir.clone();
+        let served = Served { identity: &self.identity, steplog: &self.steplog, log_dir, sync_age };
+        web.start(served, shared).map(Some)
     }
 
     /// `fresh`: the folder held no journal, which who expected one should see.
@@ -421,14 +382,9 @@ async fn listen(options: &Options) -> anyhow::Result<TcpListener> {
     })
 }
 
-async fn listen_http(address: &str) -> anyhow::Result<std::net::TcpListener> {
-    let listener = bind(address).await.and_then(TcpListener::into_std);
-    listener.with_context(|| format!("HTTP can't listen on {address}; see --http"))
-}
-
 /// Listens at the first of the addresses that `address` names where that is possible, with room for a burst of
 /// connections: what does not fit waits a second and more for its next try.
-async fn bind(address: &str) -> std::io::Result<TcpListener> {
+pub(crate) async fn bind(address: &str) -> std::io::Result<TcpListener> {
     let mut last = None;
     for at in lookup_host(address).await? {
         let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };

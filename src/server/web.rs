@@ -1,0 +1,244 @@
+//! HTTP beside the lines: its switches, its socket, and what it is given. The routes are `consorcio_http`'s.
+//!
+//! Without the feature `http` another file of the same form stands here (`no_web.rs`).
+
+use crate::args::address;
+use crate::start::bind;
+use crate::{Shared, inside};
+use anyhow::Context;
+use axum::http::HeaderValue;
+use clap::Args;
+use consorcio_core::bank::Identity;
+use consorcio_http::{Bounds, Demo};
+use consorcio_node::disk::SyncAge;
+use consorcio_steps::steplog::{Step, StepLog};
+use std::io::{Write, stdout};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// HTTP, which is off unless asked for.
+#[derive(Debug, Clone, Args)]
+pub struct HttpArgs {
+    /// Serves the JSON routes here: host:port, or a port of this machine's loopback
+    #[arg(long, value_name = "ADDRESS", env = "CONSORCIO_HTTP", value_parser = http_address)]
+    http: Option<String>,
+    /// An origin of another site whose pages may use the routes, like `https://example.org`; may be repeated
+    #[arg(long, value_name = "ORIGIN", env = "CONSORCIO_HTTP_ORIGIN", value_delimiter = ',', value_parser = origin)]
+    http_origin: Vec<HeaderValue>,
+    /// A name by which HTTP is called, such as that of a proxy before it (an address needs none); may be repeated
+    #[arg(long, value_name = "NAME", env = "CONSORCIO_HTTP_HOST", value_delimiter = ',', value_parser = host_name)]
+    http_host: Vec<String>,
+    /// Lets the panel stop, freeze, kill and restart the banks that name this same folder: for demonstrations, on
+    /// loopback only; the folder must be yours alone
+    #[arg(long, value_name = "DIR", requires = "http", env = "CONSORCIO_DEMO")]
+    demo: Option<PathBuf>,
+    #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().connections)]
+    http_connections_max: usize,
+    #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().head_ms)]
+    http_head_ms: u64,
+    #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().body_ms)]
+    http_body_ms: u64,
+    #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().unread_ms)]
+    http_unread_ms: u64,
+}
+
+impl HttpArgs {
+    /// Where HTTP is served, if it is.
+    pub fn address(&self) -> Option<&str> {
+        self.http.as_deref()
+    }
+
+    /// May the panel stop and start processes?
+    pub fn is_demo(&self) -> bool {
+        self.demo.is_some()
+    }
+
+    /// Most connections at a time; none where HTTP is not served.
+    pub fn connections_max(&self) -> usize {
+        self.http.as_ref().map_or(0, |_| self.http_connections_max)
+    }
+
+    /// The bounds, with so many connections.
+    fn bounds(&self, connections: usize) -> Bounds {
+        Bounds {
+            connections,
+            head_ms: self.http_head_ms,
+            body_ms: self.http_body_ms,
+            unread_ms: self.http_unread_ms,
+            ..Bounds::default()
+        }
+    }
+}
+
+/// HTTP's socket, which listens and is not served yet.
+pub struct Web {
+    args: HttpArgs,
+    listener: TcpListener,
+    bounds: Bounds,
+}
+
+/// What HTTP is given of the bank that it serves.
+pub struct Served<'a> {
+    /// Which bank.
+    pub identity: &'a Identity,
+    /// Where it tells its steps.
+    pub steplog: &'a StepLog,
+    /// Where the step logs of all nodes stand, for timelines.
+    pub log_dir: PathBuf,
+    /// How long its disk has been syncing.
+    pub sync_age: Arc<SyncAge>,
+}
+
+/// HTTP that is served, until its end.
+pub struct Running(consorcio_http::Running);
+
+impl Running {
+    /// Answers what was begun, and ends.
+    pub async fn end(self) {
+        self.0.end().await;
+    }
+}
+
+impl Web {
+    /// Listens where HTTP is asked for, for at most so many connections at a time.
+    ///
+    /// # Errors
+    /// When the address can't be had; the text names it.
+    pub async fn listen(args: &HttpArgs, connections: usize) -> anyhow::Result<Option<Web>> {
+        let Some(address) = args.address() else { return Ok(None) };
+        let listener = bind(address).await.and_then(tokio::net::TcpListener::into_std);
+        let listener = listener.with_context(|| format!("HTTP can't listen on {address}; see --http"))?;
+        Ok(Some(Web { args: args.clone(), listener, bounds: args.bounds(connections) }))
+    }
+
+    /// Serves it.
+    ///
+    /// # Errors
+    /// When the demonstration's folder or the thread can't be had.
+    pub fn start(self, served: Served<'_>, shared: &Rc<Shared>) -> anyhow::Result<Running> {
+        let Identity { bank, places, .. } = served.identity;
+        let address = self.listener.local_addr()?;
+        let demo = self.args.demo.as_deref().map(|folder| Demo::join(folder, *bank, places));
+        let demo = demo.transpose().context("the demonstration can't be joined; see --demo")?;
+        let options = consorcio_http::Options {
+            bank: *bank,
+            places: places.clone(),
+            on_loopback: address.ip().to_canonical().is_loopback() || address.ip().is_unspecified(),
+            hosts: self.args.http_host,
+            origins: self.args.http_origin,
+            steplog: served.steplog.clone(),
+            sync_age: served.sync_age,
+            log_dir: served.log_dir,
+            demo,
+            bounds: self.bounds,
+        };
+        *shared.http.borrow_mut() = Some(reached_at(served.identity, address));
+        let (running, asks) =
+            consorcio_http::start(self.listener, options).context("HTTP can't be started")?;
+        tokio::task::spawn_local(inside::serve(shared.clone(), asks));
+        let line = format!("bank {bank} serves http://{address}/");
+        served.steplog.record(Step::Ready(line.as_str().into()));
+        let _ = writeln!(stdout(), "servidor: {line}");
+        Ok(Running(running))
+    }
+}
+
+/// Where others find this bank's HTTP: on all addresses of the machine it is found where the bank's lines are.
+fn reached_at(identity: &Identity, address: SocketAddr) -> String {
+    let own = identity.places.get(identity.bank.index()).map_or("", String::as_str);
+    match own.rsplit_once(':') {
+        Some((host, _)) if address.ip().is_unspecified() => format!("{host}:{}", address.port()),
+        Some(_) | None => address.to_string(),
+    }
+}
+
+/// A bare port is one of this machine's loopback.
+fn http_address(text: &str) -> Result<String, String> {
+    if text.parse::<u16>().is_ok() {
+        return Ok(address("127.0.0.1", text.parse().unwrap_or(0)));
+    }
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        Some(_) | None => Err("give host:port, like 127.0.0.1:5030".to_owned()),
+    }
+}
+
+/// A name as a `Host` header tells it, without its port.
+fn host_name(text: &str) -> Result<String, String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if !text.is_empty() && text.chars().all(legal) {
+        Ok(text.trim_end_matches('.').to_ascii_lowercase())
+    } else {
+        Err("give a name alone, like painel.example, without scheme, port or path".to_owned())
+    }
+}
+
+/// An origin as browsers tell it: a scheme, a host, perhaps a port, and nothing else.
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let legal = |host: &str| !host.is_empty() && !host.contains(['/', '*', '?', '#', '@', ' ', ',']);
+    match HeaderValue::from_str(text) {
+        Ok(value) if host.is_some_and(legal) => Ok(value),
+        Ok(_) | Err(_) => Err("give scheme://host or scheme://host:port, without a path".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::args::{Cli, Options};
+    use clap::Parser;
+
+    fn options(line: &str) -> Options {
+        Cli::try_parse_from(std::iter::once("servidor").chain(line.split_whitespace())).unwrap().options
+    }
+
+    #[test]
+    fn without_a_key_file_http_stays_on_the_machine() {
+        let error = options("--http 0.0.0.0:5030").check_loopback().unwrap_err().to_string();
+        assert!(error.contains("0.0.0.0:5030") && error.contains("--key-file"), "{error}");
+    }
+
+    #[test]
+    fn a_demonstration_stays_on_this_machine() {
+        let with = |line: &str| options(&format!("{line} --demo d")).check_demo();
+        assert!(with("--http 5030").is_ok());
+        assert!(with("--http [::ffff:127.0.0.1]:5030 --host localhost").is_ok());
+        for (line, named) in [
+            ("--http 0.0.0.0:5030", "0.0.0.0:5030"),
+            ("--http 5030 --host 0.0.0.0", "0.0.0.0:8886"),
+            ("--http 5030 --consortium 8886,10.0.0.1:5", "10.0.0.1:5"),
+        ] {
+            let error = with(line).unwrap_err().to_string();
+            assert!(error.contains(named) && error.contains("--demo"), "{error}");
+        }
+        assert!(options("--http 0.0.0.0:5030").check_demo().is_ok());
+    }
+
+    #[test]
+    fn http_is_called_by_names() {
+        let names = options("--http 5030 --http-host Painel.Example. --http-host a,b").http.http_host;
+        assert_eq!(names, ["painel.example", "a", "b"]);
+        for bad in ["https://a", "a:80", "a/b", "a b"] {
+            assert!(
+                Cli::try_parse_from(["servidor", "--http", "5030", "--http-host", bad]).is_err(),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn http_has_an_address_and_origins() {
+        assert_eq!(options("").http.http, None);
+        assert_eq!(options("--http 5030").http.http.as_deref(), Some("127.0.0.1:5030"));
+        assert_eq!(options("--http [::1]:0").http.http.as_deref(), Some("[::1]:0"));
+        let origins = options("--http-origin https://a.example --http-origin http://b:81").http.http_origin;
+        assert_eq!(origins, ["https://a.example", "http://b:81"]);
+        for bad in ["--http :1", "--http host", "--http 99999", "--http-origin *", "--http-origin http://a/b"]
+        {
+            let words = std::iter::once("servidor").chain(bad.split_whitespace());
+            assert!(Cli::try_parse_from(words).is_err(), "{bad}");
+        }
+    }
+}
