@@ -31,7 +31,7 @@ use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
 use consorcio::wire::token::Said;
 use consorcio::wire::transaction::Transaction;
-use goldenscript::{Command, Runner};
+use goldenscript::{Command, Context, Runner};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;
@@ -124,15 +124,17 @@ impl Story {
 }
 
 impl Runner for Story {
-    fn run(&mut self, command: &Command) -> Result<String, Box<dyn Error>> {
+    type Command = Command;
+
+    fn run(&mut self, command: &Command, _: &Context) -> Result<String, Box<dyn Error>> {
         let mut out = String::new();
         let mut args = command.consume_args();
-        let mut next = || args.next_pos().map(|arg| arg.value.clone()).ok_or("an argument is missing");
+        let mut next = || args.next_pos().map(str::to_owned).ok_or("an argument is missing");
         match command.name.as_str() {
             "world" => {
-                let banks = args.lookup_parse("banks")?.unwrap_or(3);
-                let settles = args.lookup_parse::<String>("settles")?.is_none_or(|settles| settles == "yes");
-                let world = if args.lookup_parse::<String>("founding")?.is_some() {
+                let banks = args.take_key("banks").map_or(Ok(3), str::parse)?;
+                let settles = args.take_key("settles").is_none_or(|settles| settles == "yes");
+                let world = if args.take_key("founding").is_some() {
                     World::unfounded(banks)
                 } else {
                     World::new(banks)
@@ -224,7 +226,7 @@ impl Runner for Story {
             "introduce-without" => {
                 let bank = Story::bank(&next()?)?;
                 let others: Result<Vec<usize>, _> =
-                    args.rest_pos().iter().map(|other| Story::bank(&other.value)).collect();
+                    std::iter::from_fn(|| args.next_pos()).map(Story::bank).collect();
                 self.world.introduce_without(bank, &others?);
             }
             "start-alone" => self.world.restart(Story::bank(&next()?)?),
@@ -259,7 +261,7 @@ impl Runner for Story {
             }
             other => return Err(format!("no command {other}").into()),
         }
-        args.reject_rest()?;
+        args.reject_next()?;
         self.tell(&mut out);
         self.world.audit();
         Ok(out)
