@@ -108,7 +108,7 @@ fn what_could_wait_does_not_go_over_a_link() {
     ] {
         // The world knows no question for it, so its answer is looked for in the core's own output.
         let request = Request::parse(line).unwrap();
-        let verb = request.verb();
+        let verb = request.verb().name();
         let now = world.now(1);
         let caller = consorcio::bank::io::Caller { session: link, slot: 0 };
         let input = consorcio::bank::io::Input::Request {

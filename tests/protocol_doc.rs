@@ -14,8 +14,8 @@ use consorcio::config::read_key_file;
 use consorcio::limits::*;
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
-use consorcio::wire::request::VERBS;
 use consorcio::wire::token::Seal;
+use consorcio::wire::verb::Verb;
 use examples::{Bound, Line, What, examples_of};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,7 +126,7 @@ fn every_example_is_true() {
         verbs.extend(sent);
         replies.extend(came);
     }
-    for verb in VERBS {
+    for verb in Verb::ALL.iter().map(|verb| verb.name()) {
         assert!(verbs.contains(verb), "no example sends {verb}");
     }
     for reply in REPLIES {
@@ -207,7 +207,7 @@ fn type_by_hand(tour: &tour::Tour) {
     let mut wire = Wire::connect(&tour.address(0));
     for line in tour::conversation(README) {
         let verb = line.split(' ').next().unwrap_or("");
-        if VERBS.contains(&verb) {
+        if Verb::read(verb).is_some() {
             wire.send(line);
         } else {
             let found = wire.receive().expect("an answer");
@@ -222,7 +222,7 @@ fn type_by_hand(tour: &tour::Tour) {
 #[test]
 fn every_verb_reply_and_reason_is_explained() {
     let has_line = |start: String| PAGE.lines().any(|line| line.starts_with(&start));
-    for verb in VERBS {
+    for verb in Verb::ALL {
         assert!(has_line(format!("### {verb}")), "no heading for {verb}");
     }
     for reply in REPLIES {

@@ -12,7 +12,7 @@ use consorcio::limits::ANSWER_WITHIN_MS;
 use consorcio::wire::Reason;
 use consorcio::wire::codec::Lines;
 use consorcio::wire::reply::Reply;
-use consorcio::wire::request::{self, Request};
+use consorcio::wire::request::{self, Local, Read, Request};
 use consorcio::wire::token::{Said, Seal, Token, Verdict};
 use consorcio::wire::transaction::{Action, Flow, Op, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
@@ -197,12 +197,12 @@ impl Town {
             11 => Request::Status(tx).write_to(&mut out),
             12 => {
                 let near = Time(self.now.wall_us + 10_000 * (i64::from(bytes.byte()) - 128));
-                Request::Snapshot {
+                Request::Read(Read::Snapshot {
                     time: *bytes.pick(&[None, Some(near), Some(self.core.clock()), Some(Time::MAX)]),
                     reading: None,
                     accounts: bytes.flag(),
                     after: None,
-                }
+                })
                 .write_to(&mut out);
             }
             13 => {
@@ -277,12 +277,12 @@ impl Town {
         while let Some(line) = lines.next() {
             let Ok(Ok(request)) = line.map(Request::parse) else { continue };
             match request {
-                Request::Banks
-                | Request::Peer(_)
-                | Request::Hello(_)
-                | Request::Ping
-                | Request::Help
-                | Request::Quit => {}
+                Request::Local(Local::Banks)
+                | Request::Local(Local::Peer(_))
+                | Request::Local(Local::Hello(_))
+                | Request::Local(Local::Ping)
+                | Request::Local(Local::Help)
+                | Request::Local(Local::Quit) => {}
                 Request::Prepare(tx, transaction) if origin == Origin::Outside => {
                     let outside = withdrawals(self.identity.bank, &transaction);
                     self.request(session, origin, Request::Prepare(tx, outside), waited_us);

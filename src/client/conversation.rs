@@ -9,7 +9,7 @@ use consorcio_core::wire::Reason;
 use consorcio_core::wire::codec::Lines;
 use consorcio_core::wire::opening::{Hello, PROTOCOL_VERSION};
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Local, Request};
 use consorcio_system::config::Consortium;
 use consorcio_system::crash;
 use std::io;
@@ -287,7 +287,7 @@ pub async fn slow_sync_ms(bank: BankId, address: &str, dial: &Dial) -> Option<u6
     let asked = async {
         let mut conversation = Conversation::connect(bank, address, &dial).await.ok()?;
         let mut line = Vec::new();
-        Request::Banks.write_to(&mut line);
+        Request::Local(Local::Banks).write_to(&mut line);
         conversation.send(&line).await.ok()?;
         match conversation.next_reply().await.ok()? {
             Reply::Done(json) => sync_ms_of(bank, &json),
@@ -318,7 +318,7 @@ fn write_hello(out: &mut Vec<u8>, bank: BankId, places: usize) {
         places: u64::try_from(places).unwrap_or(u64::MAX),
         version: PROTOCOL_VERSION,
     };
-    Request::Hello(hello).write_to(out);
+    Request::Local(Local::Hello(hello)).write_to(out);
 }
 
 /// How much longer than other answers that to `request` may take, as the bank itself waits for others.
@@ -328,25 +328,14 @@ fn bank_may_wait(request: &Request) -> Duration {
         | Request::Commit(..)
         | Request::Abort(..)
         | Request::Resolve(_)
-        | Request::Execute(..)
-        | Request::Value(_)
-        | Request::Snapshot { .. } => BANK_WAITS,
+        | Request::Execute(..) => BANK_WAITS,
+        Request::Read(read) if read.may_wait() => BANK_WAITS,
         Request::Status(_)
         | Request::Client(_)
         | Request::Account(_)
-        | Request::Clients { .. }
-        | Request::Accounts { .. }
-        | Request::Balance(_)
-        | Request::History { .. }
-        | Request::Pending { .. }
-        | Request::Banks
-        | Request::Info
+        | Request::Read(_)
         | Request::Registers { .. }
-        | Request::Peer(_)
-        | Request::Ping
-        | Request::Help
-        | Request::Hello(_)
-        | Request::Quit => Duration::ZERO,
+        | Request::Local(_) => Duration::ZERO,
     }
 }
 

@@ -9,7 +9,7 @@ use consorcio_audit::{BankCut, Judged, judge};
 use consorcio_core::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reading::Reading;
-use consorcio_core::wire::request::{Request, SnapshotKey};
+use consorcio_core::wire::request::{Read, Request, SnapshotKey};
 use serde::Deserialize;
 
 /// All that was got of one cut.
@@ -100,7 +100,7 @@ struct PendingView {
 pub async fn take(context: &Context, last: Option<Reached>, extent: Extent<'_>) -> Result<Taken, Failure> {
     let banks = asking::these_banks(context, None);
     let clocks = asking::ask_each(context, &banks, |bank| async move {
-        let json = asking::ask(context, bank, &Request::Info).await?;
+        let json = asking::ask(context, bank, &Request::Read(Read::Info)).await?;
         Ok(asking::read::<Clock>(bank, &json)?.reached())
     })
     .await;
@@ -158,7 +158,8 @@ async fn bank_cut(
     };
     loop {
         let Reached { time, reading } = at;
-        let request = Request::Snapshot { time: Some(time), reading, accounts: true, after: after.clone() };
+        let request =
+            Request::Read(Read::Snapshot { time: Some(time), reading, accounts: true, after: after.clone() });
         let page: Page = asking::read(bank, &asking::done(bank, conversation.ask(&request).await?)?)?;
         let mut next = match &page.next {
             Some(next) => Some(SnapshotKey::new(next).map_err(|error| own(error.to_string()))?),
@@ -210,7 +211,7 @@ fn within(prefix: &str, next: SnapshotKey) -> Option<SnapshotKey> {
 async fn blocking(context: &Context, bank: BankId, time: Time) -> Vec<Blocked> {
     let request = |after: Option<&str>| {
         let after = after.map(TxId::new).transpose();
-        Ok(Request::Pending { after: after.map_err(|error| Failure::Own(error.to_string()))? })
+        Ok(Request::Read(Read::Pending { after: after.map_err(|error| Failure::Own(error.to_string()))? }))
     };
     let items = asking::ask_list(context, bank, request).await.unwrap_or_default();
     let views = items.iter().filter_map(|item| asking::read::<PendingView>(bank, item.get()).ok());

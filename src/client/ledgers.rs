@@ -8,7 +8,7 @@ use super::typed::Account;
 use consorcio_core::ids::{AccountNumber, BankId, ClientKind, ClientName, RegisterKey, TaxId};
 use consorcio_core::money::Money;
 use consorcio_core::wire::Reason;
-use consorcio_core::wire::request::{NewAccount, NewClient, Request};
+use consorcio_core::wire::request::{NewAccount, NewClient, Read, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -72,7 +72,7 @@ pub fn raw(bank: BankId, json: &str) -> Result<Box<RawValue>, Failure> {
 /// `get`: the register at each bank.
 pub async fn get(context: &Context, key: RegisterKey) -> Shown {
     let banks = asking::these_banks(context, None);
-    let request = &Request::Value(key.clone());
+    let request = &Request::Read(Read::Value(key.clone()));
     let answers = asking::ask_each(context, &banks, |bank| async move {
         let json = asking::ask(context, bank, request).await?;
         raw(bank, &json)
@@ -133,7 +133,7 @@ pub async fn open_account(
 
 /// `balance`
 pub async fn balance(context: &Context, account: Account) -> Shown {
-    one_account(context, account.bank, &Request::Balance(account.number)).await
+    one_account(context, account.bank, &Request::Read(Read::Balance(account.number))).await
 }
 
 async fn one_account(context: &Context, bank: BankId, request: &Request) -> Shown {
@@ -151,7 +151,7 @@ pub async fn accounts(context: &Context, bank: Option<BankId>, cpf: Option<TaxId
     let request = |after: Option<&str>| {
         let after = after.map(AccountNumber::new).transpose();
         let after = after.map_err(|error| Failure::Own(format!("a page's key: {error}")))?;
-        Ok(Request::Accounts { cpf: cpf.clone(), after })
+        Ok(Request::Read(Read::Accounts { cpf: cpf.clone(), after }))
     };
     let banks = asking::these_banks(context, bank);
     let mut answers =
@@ -207,7 +207,9 @@ fn client_table(context: &Context, rows: Vec<Vec<(Tone, String)>>) -> String {
 pub async fn clients(context: &Context, bank: Option<BankId>) -> Shown {
     let request = |after: Option<&str>| {
         let after = after.map(TaxId::new).transpose();
-        Ok(Request::Clients { after: after.map_err(|error| Failure::Own(format!("a page's key: {error}")))? })
+        Ok(Request::Read(Read::Clients {
+            after: after.map_err(|error| Failure::Own(format!("a page's key: {error}")))?,
+        }))
     };
     let banks = asking::these_banks(context, bank);
     let answers = asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await;

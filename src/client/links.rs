@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::ledgers::raw;
 use super::output::{Paint, Tone};
 use consorcio_core::ids::BankId;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Local, Request};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -43,7 +43,7 @@ impl Links {
     /// # Errors
     /// As `Conversation::ask`, and when the answer can't be read.
     pub async fn ask(bank: BankId, conversation: &mut Conversation) -> Result<Links, Failure> {
-        let json = asking::done(bank, conversation.ask(&Request::Banks).await?)?;
+        let json = asking::done(bank, conversation.ask(&Request::Local(Local::Banks)).await?)?;
         let mut others: Vec<Place> = asking::read(bank, &json)?;
         let disk_full = others.iter().any(|place| place.bank == bank && place.disk_full);
         others.retain(|place| place.bank != bank);

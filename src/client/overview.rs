@@ -11,7 +11,7 @@ use consorcio_audit::BankCut;
 use consorcio_core::clock;
 use consorcio_core::ids::{BankId, Time, TxId};
 use consorcio_core::money::Total;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Read, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -81,7 +81,7 @@ pub async fn status(context: &Context) -> Shown {
     let infos = asking::ask_each(context, &banks, |bank| async move {
         let address = asking::address(context, bank)?;
         let mut conversation = asking::connect(context, bank, address).await?;
-        let json = asking::done(bank, conversation.ask(&Request::Info).await?)?;
+        let json = asking::done(bank, conversation.ask(&Request::Read(Read::Info)).await?)?;
         let links = Links::ask(bank, &mut conversation).await?;
         Ok((asking::read::<InfoView>(bank, &json)?, raw(bank, &json)?, links))
     })
@@ -176,7 +176,7 @@ fn clock_lines(context: &Context, infos: &[Answer<(InfoView, Box<RawValue>, Link
 pub async fn cut(context: &Context, at: Reached) -> Result<Cut, Failure> {
     let banks = asking::these_banks(context, None);
     let Reached { time, reading } = at;
-    let request = &Request::Snapshot { time: Some(time), reading, accounts: false, after: None };
+    let request = &Request::Read(Read::Snapshot { time: Some(time), reading, accounts: false, after: None });
     let answers = asking::ask_each(context, &banks, |bank| async move {
         let json = asking::ask(context, bank, request).await?;
         Ok(BankCut::of(asking::read(bank, &json)?))
@@ -272,7 +272,7 @@ fn in_words(paint: Paint, ops: &Option<Vec<OpView>>) -> String {
 
 /// What each bank tells of its undecided transactions.
 pub async fn pending_of_all(context: &Context) -> Vec<Answer<Vec<Box<RawValue>>>> {
-    let request = |after: Option<&str>| Ok(Request::Pending { after: after_tx(after)? });
+    let request = |after: Option<&str>| Ok(Request::Read(Read::Pending { after: after_tx(after)? }));
     let banks = asking::these_banks(context, None);
     asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await
 }
@@ -309,7 +309,9 @@ pub async fn pending(context: &Context) -> Shown {
 
 /// `history`
 pub async fn history(context: &Context, count: usize, bank: Option<BankId>) -> Shown {
-    let request = |after: Option<&str>| Ok(Request::History { count: Some(count), after: after_tx(after)? });
+    let request = |after: Option<&str>| {
+        Ok(Request::Read(Read::History { count: Some(count), after: after_tx(after)? }))
+    };
     let banks = asking::these_banks(context, bank);
     let mut answers =
         asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await;

@@ -7,7 +7,7 @@ use super::links::Links;
 use super::output::{ErrorPart, Shown, Tone, micros, plain};
 use consorcio_core::ids::BankId;
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Local, Request};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -122,7 +122,7 @@ async fn once(context: &Context, bank: BankId) -> Result<(Duration, Links), Fail
     let address = asking::address(context, bank)?;
     let mut conversation = asking::connect(context, bank, address).await?;
     let asked = Instant::now();
-    match conversation.ask(&Request::Ping).await? {
+    match conversation.ask(&Request::Local(Local::Ping)).await? {
         Reply::Pong => {
             let took = asked.elapsed();
             let links = Links::ask(bank, &mut conversation).await?;

@@ -304,22 +304,7 @@ fn changes(request: &Request) -> bool {
         | Request::Execute(..)
         | Request::Client(_)
         | Request::Account(_) => true,
-        Request::Status(_)
-        | Request::Clients { .. }
-        | Request::Accounts { .. }
-        | Request::Balance(_)
-        | Request::Value(_)
-        | Request::History { .. }
-        | Request::Pending { .. }
-        | Request::Snapshot { .. }
-        | Request::Banks
-        | Request::Info
-        | Request::Registers { .. }
-        | Request::Peer(_)
-        | Request::Hello(_)
-        | Request::Ping
-        | Request::Help
-        | Request::Quit => false,
+        Request::Status(_) | Request::Read(_) | Request::Local(_) | Request::Registers { .. } => false,
     }
 }
 

@@ -18,7 +18,7 @@ use consorcio_core::limits::HOLDERS_MAX;
 use consorcio_core::money::Money;
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::request::{NewAccount, NewClient, Request};
+use consorcio_core::wire::request::{Local, NewAccount, NewClient, Read, Request};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -63,11 +63,14 @@ pub async fn status() -> Response {
 
 /// `GET /bancos_on`
 pub async fn banks_online(State(app): State<App>, look: Look) -> Result<Response, Problem> {
-    let banks: Vec<Bank> = app.read(look.peer, Request::Banks).await?;
+    let banks: Vec<Bank> = app.read(look.peer, Request::Local(Local::Banks)).await?;
     let online = |place: BankId| banks.iter().any(|bank| bank.online && bank.bank == place.as_u8());
     // Where another bank serves HTTP only that bank knows. All are asked at once.
-    let mut told = lines::ask_those(&app, &Request::Banks, online).await;
-    told.push((app.bank(), Some(Reply::Done(app.done(look.peer, Request::Banks, unforeseen).await?))));
+    let mut told = lines::ask_those(&app, &Request::Local(Local::Banks), online).await;
+    told.push((
+        app.bank(),
+        Some(Reply::Done(app.done(look.peer, Request::Local(Local::Banks), unforeseen).await?)),
+    ));
     told.sort_by_key(|(bank, _)| *bank);
     let addresses: Vec<String> = told.iter().filter_map(|(bank, reply)| http_of(*bank, reply)).collect();
     Ok(json(StatusCode::OK, &addresses))
@@ -83,7 +86,7 @@ fn http_of(bank: BankId, reply: &Option<Reply>) -> Option<String> {
 /// `GET /clientes`
 pub async fn clients(State(app): State<App>, look: Look) -> Result<Response, Problem> {
     let turn = Turn::wait(&app).await?;
-    let request = |after: Option<String>| Ok(Request::Clients { after: key(after, TaxId::new)? });
+    let request = |after: Option<String>| Ok(Request::Read(Read::Clients { after: key(after, TaxId::new)? }));
     let mut clients: Vec<Client> = app.list(look.peer, request, unforeseen).await?;
     // Accounts come second: whoever holds one is among the clients, or younger than this list.
     let mut accounts = accounts_of(&app, look.peer, None, unforeseen).await?;
@@ -140,7 +143,7 @@ pub async fn create_client(State(app): State<App>, call: Call) -> Result<Respons
     let _alone = app.creating().await?;
     // A client that is there as asked for is no refusal to the bank, and one to this route. Under a key it is the
     // first outcome, told again.
-    let look = Request::Accounts { cpf: Some(client.cpf.clone()), after: None };
+    let look = Request::Read(Read::Accounts { cpf: Some(client.cpf.clone()), after: None });
     if call.key.is_none() && is_there(&app, call.peer, look, Reason::UnknownClient).await? {
         return Err(Problem::refused(CLIENT_EXISTS, Reason::AlreadyExists));
     }
@@ -167,7 +170,7 @@ pub async fn open_account(State(app): State<App>, call: Call) -> Result<Response
     let numero = given_number(account.number.to_string());
     let opened = AccountLine { numero, saldo: Reais(account.deposit), reservado: None };
     let _alone = app.creating().await?;
-    let look = Request::Balance(account.number.clone());
+    let look = Request::Read(Read::Balance(account.number.clone()));
     if call.key.is_none() && is_there(&app, call.peer, look, Reason::UnknownAccount).await? {
         return Err(Problem::refused(ACCOUNT_REFUSED, Reason::AlreadyExists));
     }
@@ -239,7 +242,7 @@ pub async fn accounts_of(
     refused: impl Fn(Reason, String) -> Problem,
 ) -> Result<Vec<Account>, Problem> {
     let request = |after: Option<String>| {
-        Ok(Request::Accounts { cpf: cpf.cloned(), after: key(after, AccountNumber::new)? })
+        Ok(Request::Read(Read::Accounts { cpf: cpf.cloned(), after: key(after, AccountNumber::new)? }))
     };
     app.list(peer, request, refused).await
 }

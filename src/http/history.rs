@@ -21,7 +21,7 @@ use consorcio_core::money::Money;
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::claims::{self, Claim, Refusal};
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Read, Request};
 use consorcio_core::wire::token::Digest;
 use consorcio_panel::details;
 use consorcio_panel::texts::Lang;
@@ -68,7 +68,7 @@ pub async fn history(State(app): State<App>, look: Look) -> Result<Response, Pro
     let page = pending_page(&app, look.peer, None, HTTP_PENDING_PAGE_MAX).await?;
     let (mut pending, next) = (page.items, page.next);
     pending.sort_by_key(|pending| pending.since);
-    let info: Info = app.read(look.peer, Request::Info).await?;
+    let info: Info = app.read(look.peer, Request::Read(Read::Info)).await?;
     let mut events = events(&app, look.peer).await?;
     events.reverse();
     let undecided = |pending: &Pending| !events.iter().any(|event| event.tx == pending.tx);
@@ -120,7 +120,7 @@ pub async fn pending_page(
 ) -> Result<Page<Pending>, Problem> {
     let (mut items, mut after): (Vec<Pending>, _) = (Vec::new(), after);
     loop {
-        let json = app.done(peer, Request::Pending { after }, unforeseen).await?;
+        let json = app.done(peer, Request::Read(Read::Pending { after }), unforeseen).await?;
         let page: Page<Pending> = read_page(&json)?;
         items.extend(page.items);
         if items.len() > most {
@@ -494,7 +494,8 @@ async fn details(app: &App, peer: SocketAddr, tx: &TxId, outcome: &mut Outcome) 
 
 /// The outcomes that this bank remembers, newest first.
 async fn events(app: &App, peer: SocketAddr) -> Result<Vec<Event>, Problem> {
-    let request = |after: Option<String>| Ok(Request::History { count: None, after: tx_key(after)? });
+    let request =
+        |after: Option<String>| Ok(Request::Read(Read::History { count: None, after: tx_key(after)? }));
     app.list(peer, request, unforeseen).await
 }
 

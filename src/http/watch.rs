@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use consorcio_core::limits::{HTTP_METRICS_MS_MAX, HTTP_READY_MS_MAX};
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Local, Read, Request};
 use std::fmt::{Display, Write};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -25,7 +25,8 @@ pub async fn readyz(State(app): State<App>, look: Look) -> Result<Response, Prob
         return Err(late());
     }
     let within = Duration::from_millis(HTTP_READY_MS_MAX);
-    let _info: Info = timeout(within, app.read(look.peer, Request::Info)).await.map_err(|_| late())??;
+    let _info: Info =
+        timeout(within, app.read(look.peer, Request::Read(Read::Info))).await.map_err(|_| late())??;
     Ok(json(StatusCode::OK, &serde_json::json!({ "status": "pronto" })))
 }
 
@@ -35,11 +36,14 @@ pub async fn metrics(State(app): State<App>, look: Look) -> Response {
         Some(_) => None,
         None => {
             let within = Duration::from_millis(HTTP_METRICS_MS_MAX);
-            timeout(within, app.read::<Info>(look.peer, Request::Info)).await.ok().and_then(Result::ok)
+            timeout(within, app.read::<Info>(look.peer, Request::Read(Read::Info)))
+                .await
+                .ok()
+                .and_then(Result::ok)
         }
     };
     let within = Duration::from_millis(HTTP_METRICS_MS_MAX);
-    let banks = timeout(within, app.read::<Vec<Bank>>(look.peer, Request::Banks)).await;
+    let banks = timeout(within, app.read::<Vec<Bank>>(look.peer, Request::Local(Local::Banks))).await;
     let page = page(&app, told.as_ref(), &banks.ok().and_then(Result::ok).unwrap_or_default());
     text_of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", page)
 }

@@ -184,21 +184,9 @@ fn is_urgent(request: &Request) -> bool {
         | Request::Execute(..)
         | Request::Client(_)
         | Request::Account(_)
-        | Request::Clients { .. }
-        | Request::Accounts { .. }
-        | Request::Balance(_)
-        | Request::Value(_)
-        | Request::History { .. }
-        | Request::Pending { .. }
-        | Request::Banks
-        | Request::Info
-        | Request::Snapshot { .. }
-        | Request::Registers { .. }
-        | Request::Peer(_)
-        | Request::Hello(_)
-        | Request::Ping
-        | Request::Help
-        | Request::Quit => false,
+        | Request::Read(_)
+        | Request::Local(_)
+        | Request::Registers { .. } => false,
     }
 }
 

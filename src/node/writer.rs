@@ -288,21 +288,9 @@ impl Writer {
             }
             Request::Commit(..)
             | Request::Status(_)
-            | Request::Clients { .. }
-            | Request::Accounts { .. }
-            | Request::Balance(_)
-            | Request::Value(_)
-            | Request::History { .. }
-            | Request::Pending { .. }
-            | Request::Info
-            | Request::Snapshot { .. }
+            | Request::Read(_)
             | Request::Registers { .. }
-            | Request::Banks
-            | Request::Peer(_)
-            | Request::Hello(_)
-            | Request::Ping
-            | Request::Help
-            | Request::Quit => None,
+            | Request::Local(_) => None,
         }
     }
 

@@ -11,8 +11,9 @@ use consorcio_core::clock::span;
 use consorcio_core::commit::message::Asked;
 use consorcio_core::limits::{PEER_WRITE_BYTES_MAX, SESSION_REQUESTS_MAX};
 use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::verb::Verb;
 use consorcio_steps::steplog::{Entry, Step, wall_us};
-use consorcio_system::crash::{self, Verb};
+use consorcio_system::crash::{self, Inquiry};
 use std::io::Write as _;
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
@@ -196,11 +197,11 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
             let (known, news) = self.shared.news_to(self.line.bank);
             open.told = known;
             open.tell_at = now + self.shared.timing.tell;
-            open.say(Verb::News, "PEER ", &write(&news), What::Seen, now);
+            open.say(Inquiry::News, "PEER ", &write(&news), What::Seen, now);
         }
         if open.ping.is_some_and(|at| at <= now) && !stopping {
             open.ping = None;
-            open.say(Verb::Ping, "PING", "", What::Ping, now);
+            open.say(Inquiry::Line(Verb::Ping), "PING", "", What::Ping, now);
         }
         let at_us = wall_us();
         let mut queue = self.line.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -271,13 +272,13 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
                 self.inputs.push(Input::Answer { peer: bank, asked, reply: Some(reply), past: None });
             }
             (What::Ping, Reply::Pong) => {
-                crash::heard(Verb::Ping);
+                crash::heard(Inquiry::Line(Verb::Ping));
                 let latency = waiting.since.elapsed().as_micros().try_into().unwrap_or(u64::MAX - 1);
                 self.line.latency_us.store(latency, Relaxed);
                 open.ping = Some(Instant::now() + self.shared.timing.ping);
             }
             (What::Seen, Reply::Done(json)) => {
-                crash::heard(Verb::News);
+                crash::heard(Inquiry::News);
                 let news: News = read(&json)?;
                 self.inputs.extend(news.inputs(bank));
             }

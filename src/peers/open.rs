@@ -7,8 +7,9 @@ use consorcio_core::commit::message::Asked;
 use consorcio_core::ids::{BankId, Time};
 use consorcio_core::wire::codec::Lines;
 use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::verb::Verb;
 use consorcio_steps::steplog::wall_us;
-use consorcio_system::crash::{self, Step, Verb};
+use consorcio_system::crash::{self, Inquiry, Step};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -87,7 +88,7 @@ impl Open {
         };
         let (dialling, hello) = Dialling::begin(&shared.identity, shared.founding, bank)?;
         let asked_us = wall_us();
-        let welcome = timeout(step, open.ask(Verb::Hello, &hello)).await;
+        let welcome = timeout(step, open.ask(Inquiry::Line(Verb::Peer), &hello)).await;
         let welcome = welcome.map_err(|_| late("the answer to its first line"))??;
         open.clock_us = clock_apart(&welcome, asked_us, wall_us());
         if let Some(Some(line)) = shared.links.get(bank.index()) {
@@ -95,7 +96,7 @@ impl Open {
         }
         let (told, news) = shared.news_to(bank);
         let (proof, founding) = dialling.prove(&welcome, news)?;
-        let answer = timeout(step, open.ask(Verb::Proof, &proof)).await;
+        let answer = timeout(step, open.ask(Inquiry::Proof, &proof)).await;
         let news: News = read(&answer.map_err(|_| late("the answer to its proof"))??)?;
         // It was told so with the proof.
         if let Some(met) = shared.met(bank).filter(|met| *met != founding) {
@@ -106,7 +107,7 @@ impl Open {
     }
 
     /// Sends a PEER line and gives the JSON that it is answered with.
-    async fn ask(&mut self, verb: Verb, json: &str) -> Result<String, String> {
+    async fn ask(&mut self, verb: Inquiry, json: &str) -> Result<String, String> {
         self.say(verb, "PEER ", json, What::Seen, Instant::now());
         loop {
             self.write().map_err(|error| error.to_string())?;
@@ -131,7 +132,7 @@ impl Open {
         }
     }
 
-    pub(super) fn say(&mut self, verb: Verb, word: &str, rest: &str, what: What, now: Instant) {
+    pub(super) fn say(&mut self, verb: Inquiry, word: &str, rest: &str, what: What, now: Instant) {
         crash::saying(verb);
         self.out.extend_from_slice(word.as_bytes());
         self.out.extend_from_slice(rest.as_bytes());

@@ -8,7 +8,7 @@
 use consorcio_core::bank::Identity;
 use consorcio_core::ids::{BankId, BankSet};
 use consorcio_core::limits::{INTRODUCTION_WAIT_MS_MAX, LINKS_WAIT_MS_MAX};
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Read, Request};
 use consorcio_system::config::LEFT;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -78,7 +78,7 @@ impl Gate {
     /// vote or refuse for others.
     pub fn holds(&self, who: u64, request: &Request, now_us: u64) -> bool {
         let unheard = !self.unheard.get().is_empty();
-        let reads = matches!(request, Request::Value(_));
+        let reads = matches!(request, Request::Read(Read::Value(_)));
         let unheard = unheard && !reads;
         let ready = self.introduced.get() && (!reads || self.knows_registers.get());
         if (ready && !unheard) || !(reads || self.concerns_others(request)) {
@@ -117,21 +117,9 @@ impl Gate {
             | Request::Status(_)
             | Request::Client(_)
             | Request::Account(_)
-            | Request::Clients { .. }
-            | Request::Accounts { .. }
-            | Request::Balance(_)
-            | Request::Value(_)
+            | Request::Read(_)
             | Request::Registers { .. }
-            | Request::History { .. }
-            | Request::Pending { .. }
-            | Request::Info
-            | Request::Snapshot { .. }
-            | Request::Banks
-            | Request::Peer(_)
-            | Request::Hello(_)
-            | Request::Ping
-            | Request::Help
-            | Request::Quit => false,
+            | Request::Local(_) => false,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::seat::Seat;
 use consorcio_core::bank::io::{Caller, Input};
 use consorcio_core::limits::{COMMIT_HEARD_MS_MAX, READ_WAITS_MS_MAX};
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Local, Read, Request};
 use consorcio_node::ask::Ask;
 use consorcio_node::queue::Queue;
 use consorcio_steps::steplog::{Step, Who};
@@ -85,14 +85,8 @@ async fn room(shared: &Shared) {
 /// Does it show what transactions made of the books? A SNAPSHOT waits by itself for what it shows.
 fn reads(request: &Request) -> bool {
     match request {
-        Request::Status(_)
-        | Request::Clients { .. }
-        | Request::Accounts { .. }
-        | Request::Balance(_)
-        | Request::Value(_)
-        | Request::History { .. }
-        | Request::Pending { .. }
-        | Request::Info => true,
+        Request::Read(Read::Snapshot { .. }) => false,
+        Request::Status(_) | Request::Read(_) => true,
         Request::Prepare(..)
         | Request::Commit(..)
         | Request::Abort(..)
@@ -100,14 +94,8 @@ fn reads(request: &Request) -> bool {
         | Request::Execute(..)
         | Request::Client(_)
         | Request::Account(_)
-        | Request::Banks
-        | Request::Snapshot { .. }
         | Request::Registers { .. }
-        | Request::Peer(_)
-        | Request::Hello(_)
-        | Request::Ping
-        | Request::Help
-        | Request::Quit => false,
+        | Request::Local(_) => false,
     }
 }
 
@@ -115,7 +103,7 @@ fn take(shared: &Rc<Shared>, ask: Ask, push: fn(&mut Queue, u64, Input)) {
     let who = Who::Address(ask.peer);
     crash::received(&ask.request, ask.origin);
     shared.story.tell(|| Step::of_request(&ask.request, who));
-    if ask.request == Request::Banks {
+    if ask.request == Request::Local(Local::Banks) {
         tell(shared, ask, Reply::Done(shared.banks_json()));
         return;
     }

@@ -15,7 +15,7 @@ use consorcio_core::limits::LINE_BYTES_MAX;
 use consorcio_core::wire::codec::{LineError, Lines};
 use consorcio_core::wire::opening::{Hello, Opening, Stranger, is_hello, is_host, opening};
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Local, Request};
 use consorcio_core::wire::{Fault, Reason, help};
 use consorcio_node::queue::Queue;
 use consorcio_peers::Door;
@@ -352,13 +352,13 @@ impl Session {
                 Err(Fault::from(error))
             }
         };
-        if state.place == Some(Place::Probation) && !matches!(parsed, Ok(Request::Peer(_))) {
+        if state.place == Some(Place::Probation) && !matches!(parsed, Ok(Request::Local(Local::Peer(_)))) {
             self.refuse(state, Reason::Limit, End::NoPlace.as_str().to_owned(), End::NoPlace.as_str());
             return None;
         }
         let fault = match parsed {
-            Ok(Request::Hello(hello)) => match self.greet(&hello, is_first) {
-                Ok(()) => return Some((Ok(Request::Hello(hello)), line_bytes)),
+            Ok(Request::Local(Local::Hello(hello))) => match self.greet(&hello, is_first) {
+                Ok(()) => return Some((Ok(Request::Local(Local::Hello(hello))), line_bytes)),
                 Err(fault) => fault,
             },
             Ok(request) => return Some((Ok(request), line_bytes)),
@@ -408,19 +408,19 @@ impl Session {
         reply_bytes: usize,
     ) {
         crash::received(&request, self.door.origin());
-        if request != Request::Ping {
+        if request != Request::Local(Local::Ping) {
             self.shared.story.tell(|| Step::of_request(&request, self.who));
         }
         let reply = match request {
-            Request::Ping => Reply::Pong,
-            Request::Help => Reply::Done(help::json()),
-            Request::Quit => {
+            Request::Local(Local::Ping) => Reply::Pong,
+            Request::Local(Local::Help) => Reply::Done(help::json()),
+            Request::Local(Local::Quit) => {
                 self.forget_the_rest("QUIT");
                 Reply::Bye
             }
-            Request::Banks => Reply::Done(self.shared.banks_json()),
-            Request::Hello(_) => Reply::Done(self.shared.hello_json()),
-            Request::Peer(json) => self.peer(state, queue, since_us, &json),
+            Request::Local(Local::Banks) => Reply::Done(self.shared.banks_json()),
+            Request::Local(Local::Hello(_)) => Reply::Done(self.shared.hello_json()),
+            Request::Local(Local::Peer(json)) => self.peer(state, queue, since_us, &json),
             Request::Prepare(..)
             | Request::Commit(..)
             | Request::Abort(..)
@@ -429,14 +429,7 @@ impl Session {
             | Request::Execute(..)
             | Request::Client(_)
             | Request::Account(_)
-            | Request::Clients { .. }
-            | Request::Accounts { .. }
-            | Request::Balance(_)
-            | Request::Value(_)
-            | Request::History { .. }
-            | Request::Pending { .. }
-            | Request::Info
-            | Request::Snapshot { .. }
+            | Request::Read(_)
             | Request::Registers { .. } => {
                 let slot = state.slots.take(line_bytes, reply_bytes);
                 let caller = Caller { session: self.seat.id, slot };

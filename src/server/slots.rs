@@ -9,7 +9,7 @@ use consorcio_core::limits::{
     LINE_BYTES_MAX, SESSION_INPUT_BYTES_MAX, SESSION_OUTPUT_BYTES_MAX, SESSION_REQUESTS_MAX,
 };
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Local, Request};
 use std::collections::VecDeque;
 
 /// Set aside for a reply of one thing: as many as there may be requests fit the bound.
@@ -40,13 +40,9 @@ struct Slot {
 /// How many bytes are set aside for the reply to `request`.
 pub fn reply_bytes(request: &Request) -> usize {
     match request {
-        Request::Clients { .. }
-        | Request::Accounts { .. }
-        | Request::History { .. }
-        | Request::Pending { .. }
-        | Request::Snapshot { .. }
-        | Request::Registers { .. } => LINE_BYTES_MAX,
-        Request::Help | Request::Banks => LINE_BYTES_MAX / 8,
+        Request::Read(read) if read.is_page() => LINE_BYTES_MAX,
+        Request::Registers { .. } => LINE_BYTES_MAX,
+        Request::Local(Local::Help | Local::Banks) => LINE_BYTES_MAX / 8,
         Request::Prepare(..)
         | Request::Commit(..)
         | Request::Abort(..)
@@ -55,13 +51,8 @@ pub fn reply_bytes(request: &Request) -> usize {
         | Request::Execute(..)
         | Request::Client(_)
         | Request::Account(_)
-        | Request::Balance(_)
-        | Request::Value(_)
-        | Request::Info
-        | Request::Peer(_)
-        | Request::Hello(_)
-        | Request::Ping
-        | Request::Quit => SHORT_REPLY_BYTES,
+        | Request::Read(_)
+        | Request::Local(Local::Peer(_) | Local::Hello(_) | Local::Ping | Local::Quit) => SHORT_REPLY_BYTES,
     }
 }
 
@@ -159,6 +150,7 @@ impl Slots {
 mod tests {
     use super::*;
     use consorcio_core::wire::Reason;
+    use consorcio_core::wire::request::Read;
 
     /// Bytes of requests and replies, without the slots.
     fn counted(slots: &Slots) -> usize {
@@ -210,7 +202,7 @@ mod tests {
 
         let mut slots = Slots::default();
         assert!(!slots.has_room(10, LINE_BYTES_MAX, SESSION_OUTPUT_BYTES_MAX - 1), "replies not taken");
-        let lists = reply_bytes(&Request::Clients { after: None });
+        let lists = reply_bytes(&Request::Read(Read::Clients { after: None }));
         let mut taken = 0;
         while slots.has_room(10, lists, 0) {
             slots.take(10, lists);

@@ -21,8 +21,8 @@ mod armed;
 mod names;
 mod points;
 
-pub use names::{Answer, Asking, Kind, Stage, Step, Verb};
-pub use points::Point;
+pub use names::{Answer, Asking, Kind, Stage, Step};
+pub use points::{Inquiry, Point};
 
 use consorcio_core::bank::io::Origin;
 use consorcio_core::bank::record::Record;
@@ -108,7 +108,7 @@ impl Kinds {
 /// A session has read `request`, or HTTP has asked it.
 #[inline]
 pub fn received(request: &Request, origin: Origin) {
-    point(|| Point::Received(Verb::of(request, origin)));
+    point(|| Point::Received(Inquiry::of(request, origin)));
 }
 
 /// A reply is about to be put into a session's buffer.
@@ -120,24 +120,24 @@ pub fn replying(reply: &Reply) {
 /// A link is about to send a message of a transaction.
 #[inline]
 pub fn sending(message: &Message) {
-    point(|| Point::Sending(Verb::of_message(message)));
+    point(|| Point::Sending(Inquiry::of_message(message)));
 }
 
 /// A link is about to send something.
 #[inline]
-pub fn saying(verb: Verb) {
+pub fn saying(verb: Inquiry) {
     point(|| Point::Sending(verb));
 }
 
 /// A link has read the answer to a message of a transaction.
 #[inline]
 pub fn answered(verb: AskedVerb) {
-    point(|| Point::Answered(Verb::of_asked(verb)));
+    point(|| Point::Answered(Inquiry::of_asked(verb)));
 }
 
 /// A link has read the answer to something.
 #[inline]
-pub fn heard(verb: Verb) {
+pub fn heard(verb: Inquiry) {
     point(|| Point::Answered(verb));
 }
 
@@ -219,12 +219,12 @@ impl Leaving {
     /// A message of a transaction was put into the buffer.
     #[inline]
     pub fn message(&mut self, message: &Message) {
-        self.add(|| Point::Sent(Verb::of_message(message)));
+        self.add(|| Point::Sent(Inquiry::of_message(message)));
     }
 
     /// Something that one bank says to another was put into the buffer.
     #[inline]
-    pub fn said(&mut self, verb: Verb) {
+    pub fn said(&mut self, verb: Inquiry) {
         self.add(|| Point::Sent(verb));
     }
 

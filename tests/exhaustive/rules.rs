@@ -18,7 +18,7 @@ use consorcio::commit::message::AskedVerb;
 use consorcio::ids::{BankId, RegisterKey, TxId};
 use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
-use consorcio::wire::request::Request;
+use consorcio::wire::request::{Read, Request};
 use consorcio::wire::token::{Digest, Token, Verdict as Vote};
 use consorcio::wire::transaction::{Action, Flow, Transaction};
 use std::collections::BTreeSet;
@@ -316,7 +316,7 @@ impl Town {
                 }
             }
         }
-        let info = self.read(at, core, Request::Info);
+        let info = self.read(at, core, Request::Read(Read::Info));
         let figure = |name: &str| i128::from(info[name].as_i64().unwrap());
         assert_eq!(
             (figure("balance_total"), figure("held_total")),
@@ -378,7 +378,7 @@ impl Town {
         let (mut total, mut values) = (0, BTreeSet::new());
         for (at, node) in self.nodes.iter().enumerate() {
             let core = node.core.as_ref().unwrap();
-            let info = self.read(at, core, Request::Info);
+            let info = self.read(at, core, Request::Read(Read::Info));
             let figure = |name: &str| info[name].as_i64().unwrap();
             assert_eq!(
                 [figure("held_total"), figure("incoming_total"), figure("undecided")],
@@ -386,7 +386,7 @@ impl Town {
                 "bank {at}"
             );
             total += i128::from(figure("balance_total"));
-            let value = self.read(at, core, Request::Value(RegisterKey::new("storage").unwrap()));
+            let value = self.read(at, core, Request::Read(Read::Value(RegisterKey::new("storage").unwrap())));
             values.insert(value["value"].as_str().unwrap().to_owned());
             let mut replayed = self.base.cores[at].clone();
             node.journal.iter().for_each(|record| replayed.apply(record));

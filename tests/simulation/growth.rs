@@ -10,7 +10,7 @@ use consorcio::bank::io::{Origin, Outcome, SessionId};
 use consorcio::bank::record::Record;
 use consorcio::ids::{RegisterKey, Time, TxId};
 use consorcio::wire::reply::Reply;
-use consorcio::wire::request::Request;
+use consorcio::wire::request::{Read, Request};
 use consorcio::wire::token::Token;
 use consorcio::wire::transaction::{Action, Transaction};
 use std::collections::BTreeMap;
@@ -235,7 +235,7 @@ impl Growing {
         }
         let (key, session) = (*self.random.of(&KEYS), self.session());
         self.reads.insert(session, (key, self.floors.get(key).copied().unwrap_or_default()));
-        self.ask(at, session, Request::Value(RegisterKey::new(key).unwrap()));
+        self.ask(at, session, Request::Read(Read::Value(RegisterKey::new(key).unwrap())));
     }
 
     /// The same cut, asked of every bank.
@@ -243,8 +243,12 @@ impl Growing {
         let up = (0..self.banks()).filter(|bank| self.world.is_up(*bank));
         let Some(latest) = up.map(|bank| self.world.core(bank).clock()).max() else { return };
         for at in 0..self.banks() {
-            let request =
-                Request::Snapshot { time: Some(latest), reading: None, accounts: true, after: None };
+            let request = Request::Read(Read::Snapshot {
+                time: Some(latest),
+                reading: None,
+                accounts: true,
+                after: None,
+            });
             self.ask(at, CUTS, request);
         }
     }

@@ -9,7 +9,7 @@ use consorcio::ids::{RegisterKey, Time};
 use consorcio::wire::Reason;
 use consorcio::wire::reading::Reading;
 use consorcio::wire::reply::Reply;
-use consorcio::wire::request::Request;
+use consorcio::wire::request::{Read, Request};
 use consorcio::wire::transaction::{Action, Flow, Transaction};
 use std::collections::BTreeMap;
 
@@ -100,14 +100,20 @@ impl Simulation<'_> {
         match self.random.below(4) {
             0 => {
                 let number = self.random.of(&self.accounts[at]).clone();
-                self.world.request(at, SessionId(BALANCES), Origin::Client, Request::Balance(number), 0);
+                self.world.request(
+                    at,
+                    SessionId(BALANCES),
+                    Origin::Client,
+                    Request::Read(Read::Balance(number)),
+                    0,
+                );
             }
             _ => {
                 let key = *self.random.of(&KEYS);
                 let session = self.clients.fresh_session();
                 let floor = self.reads.floors.get(key).copied().unwrap_or_default();
                 self.reads.asked.insert(session, (key, floor, self.world.mono_us));
-                let request = Request::Value(RegisterKey::new(key).unwrap());
+                let request = Request::Read(Read::Value(RegisterKey::new(key).unwrap()));
                 self.world.request(at, SessionId(session), Origin::Client, request, 0);
             }
         }
@@ -133,7 +139,12 @@ impl Simulation<'_> {
         };
         let accounts = self.random.chance(30);
         for at in 0..self.banks() {
-            let request = Request::Snapshot { time: Some(Time(time)), reading: None, accounts, after: None };
+            let request = Request::Read(Read::Snapshot {
+                time: Some(Time(time)),
+                reading: None,
+                accounts,
+                after: None,
+            });
             self.world.request(at, SessionId(CUTS), Origin::Client, request, 0);
         }
     }
@@ -156,8 +167,12 @@ impl Simulation<'_> {
         let Some((time, reading)) = asked else { return };
         let accounts = self.random.chance(30);
         for at in up {
-            let request =
-                Request::Snapshot { time: Some(time), reading: Some(reading), accounts, after: None };
+            let request = Request::Read(Read::Snapshot {
+                time: Some(time),
+                reading: Some(reading),
+                accounts,
+                after: None,
+            });
             self.world.request(at, SessionId(CUTS_PROVED), Origin::Client, request, 0);
         }
     }
@@ -177,7 +192,8 @@ impl Simulation<'_> {
         };
         self.met.count("forged reading");
         for at in up {
-            let request = Request::Snapshot { time: Some(time), reading, accounts: false, after: None };
+            let request =
+                Request::Read(Read::Snapshot { time: Some(time), reading, accounts: false, after: None });
             self.world.request(at, SessionId(CUTS_FORGED), Origin::Client, request, 0);
         }
     }

@@ -7,7 +7,7 @@ use consorcio::clock::{Filter, Machine};
 use consorcio::ids::Time;
 use consorcio::wire::reading::Reading;
 use consorcio::wire::reply::Reply;
-use consorcio::wire::request::Request;
+use consorcio::wire::request::{Read, Request};
 
 const STEP_US: i64 = 1_000_000;
 const DAY_US: i64 = 24 * 3_600 * 1_000_000;
@@ -142,7 +142,7 @@ impl World {
             now = Now { wall_us: now.shown_us, ..now };
         }
         let caller = Caller { session: SessionId(0), slot: 0 };
-        let request = Request::Info;
+        let request = Request::Read(Read::Info);
         let input = Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None };
         let output = self.core(bank).decide(now, &input);
         let Some(Reply::Done(json)) = output.replies.first().map(|outgoing| &outgoing.reply) else {
@@ -156,7 +156,7 @@ impl World {
     }
 
     pub(super) fn mistaken_reading(&self, bank: usize, request: Request) -> Request {
-        let Request::Snapshot { time: Some(time), reading, accounts, after } = request else {
+        let Request::Read(Read::Snapshot { time: Some(time), reading, accounts, after }) = request else {
             return request;
         };
         let id = self.identity(bank);
@@ -169,6 +169,6 @@ impl World {
             (Some(ClockMistake::AheadWithoutReading), None) => Some(id.seal.reading(id.bank, time)),
             (_, reading) => reading,
         };
-        Request::Snapshot { time: Some(time), reading, accounts, after }
+        Request::Read(Read::Snapshot { time: Some(time), reading, accounts, after })
     }
 }

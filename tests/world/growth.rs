@@ -8,7 +8,7 @@ use consorcio::commit::message::{Asked, AskedVerb, Message};
 use consorcio::commit::registers::{PageAsked, RegistersPage, SetRegister};
 use consorcio::ids::RegisterKey;
 use consorcio::wire::reply::Reply;
-use consorcio::wire::request::Request;
+use consorcio::wire::request::{Read, Request};
 use std::collections::BTreeMap;
 
 /// A planted mistake about growing.
@@ -191,7 +191,7 @@ impl World {
 
     /// What a bank that serves VALUE too early answers.
     pub(super) fn mistaken_value(&self, bank: usize, request: &Request) -> Option<Reply> {
-        let Request::Value(key) = request else { return None };
+        let Request::Read(Read::Value(key)) = request else { return None };
         let early = self.growth.mistake == Some(GrowthMistake::ServedTooEarly);
         let core = self.nodes[bank].core.as_ref().filter(|_| early)?;
         let ledger = core.ledger();

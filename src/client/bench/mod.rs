@@ -15,7 +15,7 @@ use super::output::Shown;
 use super::progress::Progress;
 use super::{Context, asking, cuts, overview};
 use consorcio_core::ids::BankId;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Read, Request};
 use own::{BANKS as OWN_BANKS, OwnBanks};
 use pace::Plan;
 use report::{Figures, Report};
@@ -119,7 +119,7 @@ async fn measure(context: &Context, arguments: &BenchArguments) -> Result<Report
 async fn cut(context: &Context, banks: &[BankId]) -> Result<overview::Cut, Failure> {
     let mut clocks = Vec::new();
     for bank in banks {
-        let json = asking::ask(context, *bank, &Request::Info).await?;
+        let json = asking::ask(context, *bank, &Request::Read(Read::Info)).await?;
         clocks.push(asking::read::<cuts::Clock>(*bank, &json)?.reached());
     }
     let none = || Failure::Own("a consortium has a bank".into());

@@ -18,7 +18,7 @@ use consorcio_core::ids::{BankId, BankSet};
 use consorcio_core::limits::{ANSWER_WITHIN_MS, BANKS_MAX, VOTE_TIMEOUT_MS};
 use consorcio_core::wire::codec::Lines;
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::request::{Request, write_execute};
+use consorcio_core::wire::request::{Local, Request, write_execute};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -102,7 +102,7 @@ impl Worker {
             let mut conversation =
                 connected.map_err(|why| Failure::NoConnection(dial.unreachable(*bank, &address, &why)))?;
             // Whom it talks to is known before the first transaction is sent.
-            conversation.ask(&Request::Ping).await?;
+            conversation.ask(&Request::Local(Local::Ping)).await?;
             let (stream, input) = conversation.into_parts();
             lines[bank.index()] = Some(Line {
                 bank: *bank,

@@ -20,7 +20,7 @@ use super::story::Story;
 use super::{Context, asking};
 use consorcio_core::ids::{BankId, TxId};
 use consorcio_core::money::Money;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Read, Request};
 use consorcio_steps::steplog::{self, StepLog};
 use consorcio_system::fresh::IdMaker;
 use report::Report;
@@ -238,7 +238,7 @@ async fn pending(context: &Context, kind: &Kind) -> Result<Vec<String>, Failure>
     let request = |after: Option<&str>| {
         // Ids are listed in their order, and this run's begin with its name.
         let after = TxId::new(after.unwrap_or(&kind.names.run)).map_err(own)?;
-        Ok(Request::Pending { after: Some(after) })
+        Ok(Request::Read(Read::Pending { after: Some(after) }))
     };
     let mut found = Vec::new();
     for bank in &kind.banks {

@@ -4,7 +4,7 @@
 use super::super::args::Mix;
 use consorcio_core::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TxId};
 use consorcio_core::money::Money;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Read, Request};
 use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
 use std::sync::Arc;
 
@@ -155,10 +155,10 @@ impl Work {
         let bank = self.bank();
         if self.below(2) == 0 {
             let account = self.account();
-            Ask::Read(bank, Request::Balance(account))
+            Ask::Read(bank, Request::Read(Read::Balance(account)))
         } else {
             let register = self.below(REGISTERS);
-            Ask::Read(bank, Request::Value(self.names.register(register)))
+            Ask::Read(bank, Request::Read(Read::Value(self.names.register(register))))
         }
     }
 

@@ -134,20 +134,8 @@ impl<'a> Deciding<'a> {
             Request::Execute(tx, transaction) => self.execute(caller, tx, transaction, late, past),
             Request::Client(client) => self.client(caller, client),
             Request::Account(account) => self.account(caller, account),
-            Request::Clients { .. }
-            | Request::Accounts { .. }
-            | Request::Balance(_)
-            | Request::Value(_)
-            | Request::History { .. }
-            | Request::Pending { .. }
-            | Request::Info
-            | Request::Snapshot { .. } => self.read(caller, request),
-            Request::Banks
-            | Request::Peer(_)
-            | Request::Hello(_)
-            | Request::Ping
-            | Request::Help
-            | Request::Quit => {
+            Request::Read(read) => self.read(caller, read),
+            Request::Local(_) => {
                 let text = Detail::OfSession { verb: verb_of(request) }.to_string();
                 self.reply(caller, Reply::Err(Reason::Refused, text), 0);
             }
@@ -287,7 +275,7 @@ impl<'a> Deciding<'a> {
 }
 
 pub(super) fn verb_of(request: &Request) -> Word {
-    Word(request.verb().to_owned())
+    Word(request.verb().name().to_owned())
 }
 
 impl Prepared {

@@ -31,21 +31,9 @@ impl Deciding<'_> {
             | Request::Execute(..)
             | Request::Client(_)
             | Request::Account(_)
-            | Request::Clients { .. }
-            | Request::Accounts { .. }
-            | Request::Balance(_)
-            | Request::Value(_)
-            | Request::History { .. }
-            | Request::Pending { .. }
-            | Request::Banks
-            | Request::Info
-            | Request::Snapshot { .. }
-            | Request::Registers { .. }
-            | Request::Peer(_)
-            | Request::Hello(_)
-            | Request::Ping
-            | Request::Help
-            | Request::Quit => {
+            | Request::Read(_)
+            | Request::Local(_)
+            | Request::Registers { .. } => {
                 let text = Detail::NotOutsides { verb: verb_of(request) }.to_string();
                 self.reply(caller, Reply::Err(Reason::Refused, text), 0);
             }

@@ -17,45 +17,30 @@ use crate::money::Money;
 use crate::wire::detail::{Detail, Word};
 use crate::wire::reading::Reading;
 use crate::wire::reply::Reply;
-use crate::wire::request::{Request, SnapshotKey};
+use crate::wire::request::{Read, SnapshotKey};
 use crate::wire::transaction::{Action, Transaction};
 use crate::wire::{Fault, Reason};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 impl Deciding<'_> {
-    pub fn read(&mut self, caller: Caller, request: &Request) {
+    pub fn read(&mut self, caller: Caller, read: &Read) {
         let after = self.bank.seq;
-        match request {
-            Request::Clients { after: key } => self.clients(caller, key.as_ref()),
-            Request::Accounts { cpf, after: key } => self.accounts(caller, cpf.as_ref(), key.as_ref()),
-            Request::Balance(number) => match self.bank.ledger.account(number) {
+        match read {
+            Read::Clients { after: key } => self.clients(caller, key.as_ref()),
+            Read::Accounts { cpf, after: key } => self.accounts(caller, cpf.as_ref(), key.as_ref()),
+            Read::Balance(number) => match self.bank.ledger.account(number) {
                 Some(view) => self.done(caller, &view, after),
                 None => self.refused(caller, Fault::of(Reason::UnknownAccount, &named(number.as_str()))),
             },
-            Request::Value(key) => self.value(caller, key),
-            Request::History { count, after: key } => self.history(caller, *count, key.as_ref()),
-            Request::Pending { after: key } => self.pending(caller, key.as_ref()),
-            Request::Info => self.info(caller),
-            Request::Snapshot { time, reading, accounts, after } => {
+            Read::Value(key) => self.value(caller, key),
+            Read::History { count, after: key } => self.history(caller, *count, key.as_ref()),
+            Read::Pending { after: key } => self.pending(caller, key.as_ref()),
+            Read::Info => self.info(caller),
+            Read::Snapshot { time, reading, accounts, after } => {
                 let asked = (*time, reading.as_ref());
                 self.snapshot(caller, asked, *accounts, after.as_ref());
             }
-            Request::Prepare(..)
-            | Request::Commit(..)
-            | Request::Abort(..)
-            | Request::Resolve(_)
-            | Request::Status(_)
-            | Request::Execute(..)
-            | Request::Client(_)
-            | Request::Account(_)
-            | Request::Banks
-            | Request::Registers { .. }
-            | Request::Peer(_)
-            | Request::Hello(_)
-            | Request::Ping
-            | Request::Help
-            | Request::Quit => unreachable!("{} is no read", request.verb()),
         }
     }
 

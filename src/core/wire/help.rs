@@ -1,32 +1,10 @@
 //! What HELP answers: one line a verb, and what somebody who types by hand must know.
 
 use super::json;
+use super::verb::Verb;
 
-/// The lines of HELP.
-pub const LINES: [&str; 35] = [
-    "PREPARE <tx> <transaction>: asks for this bank's vote; OK <tx> <token> or NOK <tx> <token> <reason> [text]",
-    "COMMIT <tx> [<token> ...]: with every bank's OK token it commits at once, without them this bank asks the others; COMMITTED <tx> <time> <token>, ABORTED <tx> <token> <reason> or DOUBT <tx> <text>",
-    "ABORT <tx> [<token>]: refuses if this bank has not voted; after that it needs one bank's NOK token, or this bank asks the others; ABORTED, COMMITTED or DOUBT",
-    "RESOLVE <tx>: this bank's vote or the outcome; a bank that has not voted refuses for ever; OK, ABORTED or COMMITTED",
-    "STATUS <tx>: as RESOLVE, but only looks and changes nothing; UNKNOWN, OK, ABORTED or COMMITTED",
-    "EXECUTE <tx> <transaction>: this bank drives the transaction at all its banks; COMMITTED, ABORTED or DOUBT",
-    "CLIENT {\"cpf\":\"12345678900\",\"name\":\"Pessoa 1\",\"kind\":\"Físico\"}: registers a client",
-    "ACCOUNT {\"number\":\"12345-6\",\"holders\":[\"12345678900\"],\"deposit\":100000}: opens an account; deposit in centavos, may be left out",
-    "CLIENTS [after=<cpf>]: the clients of this bank",
-    "ACCOUNTS [cpf] [after=<number>]: the accounts of this bank, or of one holder",
-    "BALANCE <number>: balance, held, available and incoming of an account, in centavos",
-    "VALUE [key]: a register, storage where none is named; waits while an undecided transaction locks it",
-    "HISTORY [n] [after=<tx>]: the newest outcomes, newest first",
-    "PENDING [after=<tx>]: transactions undecided here, and the banks that keep them so",
-    "BANKS: the consortium, and who is online",
-    "INFO: this bank in numbers",
-    "SNAPSHOT [<time> [<reading>]] [accounts] [after=<key>]: the bank's totals as of that commit time, with accounts also each balance and register; a time that is ahead of this bank needs another bank's reading, from its INFO",
-    "REGISTERS <bank> <nonce> [after=<key>]: a bank that comes later asks for the registers, over its link",
-    "PEER ...: opens a link between banks",
-    "HELLO {\"bank\":0,\"places\":3,\"version\":1}: a client's first line, says which bank it means; another bank answers ERR and closes",
-    "PING: PONG",
-    "HELP: this",
-    "QUIT: BYE, and the connection closes",
+/// What HELP says below the lines of the verbs.
+const MORE: [&str; 12] = [
     "<tx> is 1 to 64 of A-Z a-z 0-9 . _ -, new for each transaction; a NOK uses it up",
     "a transaction is the same JSON for every bank it names; op is debit, credit, deposit, withdraw or set; amount is in centavos; debits and credits must balance; cpf may be given and must then be a holder",
     "a register is set at every bank of the consortium, once each, to one value: {\"ops\":[{\"bank\":0,\"op\":\"set\",\"key\":\"storage\",\"value\":\"1\"},{\"bank\":1,\"op\":\"set\",\"key\":\"storage\",\"value\":\"1\"},{\"bank\":2,\"op\":\"set\",\"key\":\"storage\",\"value\":\"1\"}]}",
@@ -41,10 +19,15 @@ pub const LINES: [&str; 35] = [
     "a bank that learned an outcome by asking sends it on to the others",
 ];
 
+/// The lines of HELP: one a verb, and then what somebody who types by hand must know.
+pub fn lines() -> impl Iterator<Item = &'static str> {
+    Verb::ALL.iter().map(|verb| verb.help()).chain(MORE)
+}
+
 /// What DONE carries: the lines as a JSON list.
 pub fn json() -> String {
     let mut text = Vec::with_capacity(8 * 1024);
-    for (at, line) in LINES.iter().enumerate() {
+    for (at, line) in lines().enumerate() {
         text.push(if at == 0 { b'[' } else { b',' });
         json::write_string(&mut text, line);
     }
@@ -57,22 +40,21 @@ mod tests {
     use super::*;
     use crate::limits::LINE_BYTES_MAX;
     use crate::wire::Reason;
-    use crate::wire::request::{Request, VERBS};
+    use crate::wire::request::Request;
 
     #[test]
     fn it_is_json_and_fits_a_line() {
         let lines: Vec<String> = serde_json::from_str(&json()).unwrap();
-        assert_eq!(lines, LINES);
+        assert!(lines.iter().map(String::as_str).eq(super::lines()));
         assert!(json().len() < LINE_BYTES_MAX / 2);
     }
 
     #[test]
     fn every_verb_has_its_line_and_every_reason_is_named() {
-        for verb in VERBS {
-            let of_verb = |line: &&str| line.split([' ', ':']).next() == Some(verb);
-            assert!(LINES.iter().any(of_verb), "{verb}");
+        for verb in Verb::ALL {
+            assert_eq!(verb.help().split([' ', ':']).next(), Some(verb.name()));
         }
-        let reasons = LINES.iter().find(|line| line.starts_with("reasons:")).unwrap();
+        let reasons = lines().find(|line| line.starts_with("reasons:")).unwrap();
         for reason in Reason::ALL {
             assert!(reasons.split(' ').any(|word| word == reason.as_str()), "{reason}");
         }
@@ -81,7 +63,7 @@ mod tests {
     #[test]
     fn its_examples_are_lines_that_a_bank_takes() {
         let example = |start| {
-            let line = LINES.iter().find(|line| line.starts_with(start)).unwrap();
+            let line = lines().find(|line| line.starts_with(start)).unwrap();
             Request::parse(&line[..=line.rfind('}').unwrap()])
         };
         assert!(matches!(example("CLIENT {"), Ok(Request::Client(_))));
@@ -98,7 +80,7 @@ mod tests {
     /// What people who type by hand would otherwise learn by an abort.
     #[test]
     fn it_says_what_the_design_demands() {
-        let all = LINES.join("\n");
+        let all = lines().collect::<Vec<_>>().join("\n");
         for needed in [
             "the second window has 3 s",
             "\"patience_ms\":60000",

@@ -13,6 +13,7 @@ pub mod request;
 pub mod text;
 pub mod token;
 pub mod transaction;
+pub mod verb;
 
 use detail::Detail;
 use serde::{Deserialize, Serialize};

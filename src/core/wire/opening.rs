@@ -4,7 +4,7 @@
 //! carry whole lines that somebody else chose, so nothing behind a wrong beginning is looked at. Method words alone
 //! would not tell them: a TLS hello holds a ticket that its maker chose. Also here: HELLO, a client's own first line.
 
-use super::request::VERBS;
+use super::verb::Verb;
 use super::{Fault, Reason};
 use serde::{Deserialize, Serialize};
 
@@ -68,10 +68,10 @@ pub fn opening(bytes: &[u8]) -> Opening {
     let text = &line[start..];
     let word = text.iter().position(|byte| is_blank(*byte)).map_or(text, |at| &text[..at]);
     let is_whole = end.is_some() || word.len() < text.len();
-    let is_verb = |word: &[u8]| VERBS.iter().any(|verb| verb.as_bytes() == word);
+    let is_verb = |word: &[u8]| Verb::ALL.iter().any(|verb| verb.name().as_bytes() == word);
     let may_become_verb = |word: &[u8]| {
         let word = word.strip_suffix(b"\r").unwrap_or(word);
-        VERBS.iter().any(|verb| verb.as_bytes().starts_with(word))
+        Verb::ALL.iter().any(|verb| verb.name().as_bytes().starts_with(word))
     };
     if word.is_empty() {
         if end.is_some() { Opening::Empty } else { Opening::Unfinished }
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn every_verb_opens_a_connection() {
-        for verb in VERBS {
+        for verb in Verb::ALL.iter().map(|verb| verb.name()) {
             for line in [format!("{verb}\n"), format!("  {verb} x\r\n"), format!("\t{verb}\t\n")] {
                 assert_eq!(judge(line.as_bytes()), Opening::Verb, "{line:?}");
             }

@@ -7,37 +7,11 @@ pub use super::registration::{NewAccount, NewClient};
 
 use super::text::write_decimal;
 use super::transaction::Transaction;
+use super::verb::Verb;
 use crate::ids::{AccountNumber, BadName, BankId, RegisterKey, TaxId, Time, TxId};
 use crate::wire::reading::Reading;
 use crate::wire::token::Token;
 use std::sync::Arc;
-
-/// The verbs, as they are typed.
-pub const VERBS: [&str; 23] = [
-    "PREPARE",
-    "COMMIT",
-    "ABORT",
-    "RESOLVE",
-    "STATUS",
-    "EXECUTE",
-    "CLIENT",
-    "ACCOUNT",
-    "CLIENTS",
-    "ACCOUNTS",
-    "BALANCE",
-    "VALUE",
-    "HISTORY",
-    "PENDING",
-    "BANKS",
-    "INFO",
-    "SNAPSHOT",
-    "REGISTERS",
-    "PEER",
-    "HELLO",
-    "PING",
-    "HELP",
-    "QUIT",
-];
 
 /// A request, as its line means it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +32,24 @@ pub enum Request {
     Client(NewClient),
     /// `ACCOUNT {"number","holders","deposit"}`
     Account(NewAccount),
+    /// What only reads the books.
+    Read(Read),
+    /// `REGISTERS <bank> <nonce> [after=<key>]`: a bank that comes later asks for what others have set. Over links alone.
+    Registers {
+        /// Which bank asks.
+        asker: BankId,
+        /// The question's own id, which its asker never uses again.
+        nonce: TxId,
+        /// The last key of the page before.
+        after: Option<RegisterKey>,
+    },
+    /// What the session answers, without the bank.
+    Local(Local),
+}
+
+/// A request that reads a bank's books and changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Read {
     /// `CLIENTS [after=<cpf>]`
     Clients {
         /// The last key of the page before.
@@ -86,8 +78,6 @@ pub enum Request {
         /// The last key of the page before.
         after: Option<TxId>,
     },
-    /// `BANKS`
-    Banks,
     /// `INFO`
     Info,
     /// `SNAPSHOT [<time> [<reading>]] [accounts] [after=<key>]`
@@ -101,15 +91,13 @@ pub enum Request {
         /// The last key of the page before: `a:<number>` or `r:<key>`.
         after: Option<SnapshotKey>,
     },
-    /// `REGISTERS <bank> <nonce> [after=<key>]`: a bank that comes later asks for what others have set. Over links alone.
-    Registers {
-        /// Which bank asks.
-        asker: BankId,
-        /// The question's own id, which its asker never uses again.
-        nonce: TxId,
-        /// The last key of the page before.
-        after: Option<RegisterKey>,
-    },
+}
+
+/// A request that is answered by the session that it came over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Local {
+    /// `BANKS`
+    Banks,
     /// `PEER …`: opens a link between banks; its JSON is read by the links' own code.
     Peer(String),
     /// `HELLO {"bank","places","version"}`: a client's first line, which says whom it means to talk to.
@@ -143,53 +131,11 @@ impl Request {
             Request::Execute(tx, transaction) => return write_execute(out, tx, transaction.text()),
             Request::Client(client) => client.write_to(out),
             Request::Account(account) => account.write_to(out),
-            Request::Clients { after } => {
-                write_words(out, "CLIENTS", &[]);
-                write_after(out, after.as_ref().map(TaxId::as_str));
-            }
-            Request::Accounts { cpf, after } => {
-                write_words(out, "ACCOUNTS", cpf.as_ref().map(TaxId::as_str).as_slice());
-                write_after(out, after.as_ref().map(AccountNumber::as_str));
-            }
-            Request::Balance(number) => write_words(out, "BALANCE", &[number.as_str()]),
-            Request::Value(key) => write_words(out, "VALUE", &[key.as_str()]),
-            Request::History { count, after } => {
-                write_words(out, "HISTORY", &[]);
-                if let Some(count) = count {
-                    out.push(b' ');
-                    write_decimal(out, i64::try_from(*count).unwrap_or(i64::MAX));
-                }
-                write_after(out, after.as_ref().map(TxId::as_str));
-            }
-            Request::Pending { after } => {
-                write_words(out, "PENDING", &[]);
-                write_after(out, after.as_ref().map(TxId::as_str));
-            }
-            Request::Banks => write_words(out, "BANKS", &[]),
-            Request::Info => write_words(out, "INFO", &[]),
-            Request::Snapshot { time, reading, accounts, after } => {
-                write_words(out, "SNAPSHOT", &[]);
-                if let Some(time) = time {
-                    out.push(b' ');
-                    write_decimal(out, time.0);
-                    if let Some(reading) = reading {
-                        out.push(b' ');
-                        reading.write_to(out);
-                    }
-                }
-                if *accounts {
-                    out.extend_from_slice(b" accounts");
-                }
-                write_after(out, after.as_ref().map(SnapshotKey::to_text).as_deref());
-            }
+            Request::Read(read) => read.write_to(out),
             Request::Registers { asker, nonce, after } => {
                 return write_registers(out, *asker, nonce, after.as_ref());
             }
-            Request::Peer(json) => write_words(out, "PEER", &[json]),
-            Request::Hello(hello) => hello.write_to(out),
-            Request::Ping => write_words(out, "PING", &[]),
-            Request::Help => write_words(out, "HELP", &[]),
-            Request::Quit => write_words(out, "QUIT", &[]),
+            Request::Local(local) => local.write_to(out),
         }
         out.push(b'\n');
     }
@@ -205,50 +151,133 @@ impl Request {
             | Request::Execute(tx, _) => Some(tx),
             Request::Client(_)
             | Request::Account(_)
-            | Request::Clients { .. }
-            | Request::Accounts { .. }
-            | Request::Balance(_)
-            | Request::Value(_)
-            | Request::History { .. }
-            | Request::Pending { .. }
-            | Request::Banks
-            | Request::Info
-            | Request::Snapshot { .. }
+            | Request::Read(_)
             | Request::Registers { .. }
-            | Request::Peer(_)
-            | Request::Hello(_)
-            | Request::Ping
-            | Request::Help
-            | Request::Quit => None,
+            | Request::Local(_) => None,
         }
     }
 
-    /// Its verb, as it is typed.
-    pub fn verb(&self) -> &'static str {
+    /// Its verb.
+    pub fn verb(&self) -> Verb {
         match self {
-            Request::Prepare(..) => "PREPARE",
-            Request::Commit(..) => "COMMIT",
-            Request::Abort(..) => "ABORT",
-            Request::Resolve(_) => "RESOLVE",
-            Request::Status(_) => "STATUS",
-            Request::Execute(..) => "EXECUTE",
-            Request::Client(_) => "CLIENT",
-            Request::Account(_) => "ACCOUNT",
-            Request::Clients { .. } => "CLIENTS",
-            Request::Accounts { .. } => "ACCOUNTS",
-            Request::Balance(_) => "BALANCE",
-            Request::Value(_) => "VALUE",
-            Request::History { .. } => "HISTORY",
-            Request::Pending { .. } => "PENDING",
-            Request::Banks => "BANKS",
-            Request::Info => "INFO",
-            Request::Snapshot { .. } => "SNAPSHOT",
-            Request::Registers { .. } => "REGISTERS",
-            Request::Peer(_) => "PEER",
-            Request::Hello(_) => "HELLO",
-            Request::Ping => "PING",
-            Request::Help => "HELP",
-            Request::Quit => "QUIT",
+            Request::Prepare(..) => Verb::Prepare,
+            Request::Commit(..) => Verb::Commit,
+            Request::Abort(..) => Verb::Abort,
+            Request::Resolve(_) => Verb::Resolve,
+            Request::Status(_) => Verb::Status,
+            Request::Execute(..) => Verb::Execute,
+            Request::Client(_) => Verb::Client,
+            Request::Account(_) => Verb::Account,
+            Request::Read(read) => read.verb(),
+            Request::Registers { .. } => Verb::Registers,
+            Request::Local(local) => local.verb(),
+        }
+    }
+}
+
+impl Read {
+    fn verb(&self) -> Verb {
+        match self {
+            Read::Clients { .. } => Verb::Clients,
+            Read::Accounts { .. } => Verb::Accounts,
+            Read::Balance(_) => Verb::Balance,
+            Read::Value(_) => Verb::Value,
+            Read::History { .. } => Verb::History,
+            Read::Pending { .. } => Verb::Pending,
+            Read::Info => Verb::Info,
+            Read::Snapshot { .. } => Verb::Snapshot,
+        }
+    }
+
+    /// Does it answer a page of a list?
+    pub fn is_page(&self) -> bool {
+        match self {
+            Read::Clients { .. }
+            | Read::Accounts { .. }
+            | Read::History { .. }
+            | Read::Pending { .. }
+            | Read::Snapshot { .. } => true,
+            Read::Balance(_) | Read::Value(_) | Read::Info => false,
+        }
+    }
+
+    /// Does the bank wait with its answer, for locks or for a cut's time?
+    pub fn may_wait(&self) -> bool {
+        match self {
+            Read::Value(_) | Read::Snapshot { .. } => true,
+            Read::Clients { .. }
+            | Read::Accounts { .. }
+            | Read::Balance(_)
+            | Read::History { .. }
+            | Read::Pending { .. }
+            | Read::Info => false,
+        }
+    }
+
+    fn write_to(&self, out: &mut Vec<u8>) {
+        match self {
+            Read::Clients { after } => {
+                write_words(out, "CLIENTS", &[]);
+                write_after(out, after.as_ref().map(TaxId::as_str));
+            }
+            Read::Accounts { cpf, after } => {
+                write_words(out, "ACCOUNTS", cpf.as_ref().map(TaxId::as_str).as_slice());
+                write_after(out, after.as_ref().map(AccountNumber::as_str));
+            }
+            Read::Balance(number) => write_words(out, "BALANCE", &[number.as_str()]),
+            Read::Value(key) => write_words(out, "VALUE", &[key.as_str()]),
+            Read::History { count, after } => {
+                write_words(out, "HISTORY", &[]);
+                if let Some(count) = count {
+                    out.push(b' ');
+                    write_decimal(out, i64::try_from(*count).unwrap_or(i64::MAX));
+                }
+                write_after(out, after.as_ref().map(TxId::as_str));
+            }
+            Read::Pending { after } => {
+                write_words(out, "PENDING", &[]);
+                write_after(out, after.as_ref().map(TxId::as_str));
+            }
+            Read::Info => write_words(out, "INFO", &[]),
+            Read::Snapshot { time, reading, accounts, after } => {
+                write_words(out, "SNAPSHOT", &[]);
+                if let Some(time) = time {
+                    out.push(b' ');
+                    write_decimal(out, time.0);
+                    if let Some(reading) = reading {
+                        out.push(b' ');
+                        reading.write_to(out);
+                    }
+                }
+                if *accounts {
+                    out.extend_from_slice(b" accounts");
+                }
+                write_after(out, after.as_ref().map(SnapshotKey::to_text).as_deref());
+            }
+        }
+    }
+}
+
+impl Local {
+    fn verb(&self) -> Verb {
+        match self {
+            Local::Banks => Verb::Banks,
+            Local::Peer(_) => Verb::Peer,
+            Local::Hello(_) => Verb::Hello,
+            Local::Ping => Verb::Ping,
+            Local::Help => Verb::Help,
+            Local::Quit => Verb::Quit,
+        }
+    }
+
+    fn write_to(&self, out: &mut Vec<u8>) {
+        match self {
+            Local::Banks => write_words(out, "BANKS", &[]),
+            Local::Peer(json) => write_words(out, "PEER", &[json]),
+            Local::Hello(hello) => hello.write_to(out),
+            Local::Ping => write_words(out, "PING", &[]),
+            Local::Help => write_words(out, "HELP", &[]),
+            Local::Quit => write_words(out, "QUIT", &[]),
         }
     }
 }

@@ -16,7 +16,7 @@ use consorcio_core::ids::{AccountNumber, TaxId};
 use consorcio_core::limits::HISTORY_MAX;
 use consorcio_core::money::{Money, Total};
 use consorcio_core::wire::Reason;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Read, Request};
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::{Accounts, Statement};
 use consorcio_panel::views::{AccountRow, EntryView};
@@ -54,7 +54,7 @@ async fn list(app: &App, visit: &Visit) -> Result<Accounts, Problem> {
 
 /// Names of this bank's clients, by CPF.
 async fn names(app: &App, visit: &Visit) -> Result<BTreeMap<String, String>, Problem> {
-    let request = |after: Option<String>| Ok(Request::Clients { after: key(after, TaxId::new)? });
+    let request = |after: Option<String>| Ok(Request::Read(Read::Clients { after: key(after, TaxId::new)? }));
     let clients: Vec<Client> = app.list(visit.peer, request, unforeseen).await?;
     Ok(clients.into_iter().map(|client| (client.cpf, client.name)).collect())
 }
@@ -125,7 +125,7 @@ async fn account_and_events(
     let mut tries = 0;
     loop {
         let events = newest_history(app, visit).await?;
-        let json = app.done(visit.peer, Request::Balance(number.clone()), refused).await?;
+        let json = app.done(visit.peer, Request::Read(Read::Balance(number.clone())), refused).await?;
         let newest = newest_events(app, visit, 1).await?;
         tries += 1;
         let same = newest.first().map(|event| &event.tx) == events.first().map(|event| &event.tx);
@@ -139,7 +139,7 @@ async fn account_and_events(
 /// All outcomes that the bank lists, newest first.
 async fn newest_history(app: &App, visit: &Visit) -> Result<Vec<Event>, Problem> {
     let request = |after: Option<String>| {
-        Ok(Request::History { count: None, after: key(after, consorcio_core::ids::TxId::new)? })
+        Ok(Request::Read(Read::History { count: None, after: key(after, consorcio_core::ids::TxId::new)? }))
     };
     app.list(visit.peer, request, unforeseen).await
 }

@@ -15,7 +15,7 @@ use consorcio_core::money::Total;
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reading::Reading;
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Read, Request};
 use consorcio_panel::details::told;
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::Audit;
@@ -28,9 +28,9 @@ pub async fn audit(State(app): State<App>, visit: Visit) -> Response {
 
 async fn view(app: &App, visit: &Visit) -> Result<Audit, Problem> {
     let (f, info) = visit.frame(app, Page::Audit).await?;
-    let clocks = lines::ask_others(app, &Request::Info).await;
+    let clocks = lines::ask_others(app, &Request::Read(Read::Info)).await;
     let (time, reading) = latest(&info, &clocks);
-    let request = Request::Snapshot { time: Some(time), reading, accounts: false, after: None };
+    let request = Request::Read(Read::Snapshot { time: Some(time), reading, accounts: false, after: None });
     // A bank that was silent a moment ago is not waited for again.
     let talks = |bank: BankId| clocks.iter().any(|(other, reply)| *other == bank && reply.is_some());
     let (own, others) =

@@ -19,7 +19,7 @@ use consorcio_core::ids::{BankId, TxId};
 use consorcio_core::limits::HISTORY_MAX;
 use consorcio_core::wire::claims::Claim;
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Read, Request};
 use consorcio_core::wire::token::Digest;
 use consorcio_panel::details;
 use consorcio_panel::frame::Page;
@@ -81,7 +81,7 @@ async fn outcomes(
 ) -> Result<Option<String>, Problem> {
     let wanted = |row: &TxRow| filter.is_none_or(|filter| filter == row.state);
     loop {
-        let request = Request::History { count: None, after };
+        let request = Request::Read(Read::History { count: None, after });
         // The bank lists its newest thousand; a page that begins behind them is empty.
         let Ok(json) = app.done(visit.peer, request, unforeseen).await else { return Ok(None) };
         let events = read_page::<Event>(&json)?;
@@ -162,14 +162,16 @@ struct Told {
 async fn told(app: &App, visit: &Visit, tx: &TxId, said: &Said) -> Result<Told, Problem> {
     let is_it = |known: &str| known == tx.as_str();
     let pending = pending_one(app, visit.peer, tx).await?;
-    let request = |after: Option<String>| Ok(Request::History { count: None, after: key(after, TxId::new)? });
+    let request = |after: Option<String>| {
+        Ok(Request::Read(Read::History { count: None, after: key(after, TxId::new)? }))
+    };
     let own: Vec<Event> = app.list(visit.peer, request, unforeseen).await?;
     let own = own.into_iter().find(|event| is_it(&event.tx)).map(|event| (app.bank(), event));
     let is_unknown = pending.is_none() && own.is_none();
     let mut events: Vec<(BankId, Event)> = own.into_iter().collect();
     let refusing =
         |bank: BankId| said.iter().any(|(other, reply)| *other == bank && refuses(bank, reply.as_ref()));
-    let history = Request::History { count: None, after: None };
+    let history = Request::Read(Read::History { count: None, after: None });
     for (bank, reply) in lines::ask_those(app, &history, |bank| is_unknown || refusing(bank)).await {
         let Some(Reply::Done(json)) = reply else { continue };
         let theirs = read_page::<Event>(&json)?.items;

@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use axum::extract::State;
 use axum::response::Response;
 use consorcio_core::money::Total;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Local, Read, Request};
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::Home;
 use consorcio_panel::texts::Lang;
@@ -45,7 +45,7 @@ async fn view(app: &App, visit: &Visit) -> Result<Home, Problem> {
 
 /// All banks, as the links say they are now.
 pub async fn banks(app: &App, visit: &Visit) -> Result<Vec<BankView>, Problem> {
-    let banks: Vec<Bank> = app.read(visit.peer, Request::Banks).await?;
+    let banks: Vec<Bank> = app.read(visit.peer, Request::Local(Local::Banks)).await?;
     let view = |bank: Bank| {
         let this = bank.bank == app.bank().as_u8();
         BankView {
@@ -69,14 +69,14 @@ fn milliseconds(lang: Lang, us: u64) -> String {
 
 /// The newest outcomes, newest first.
 pub async fn newest_events(app: &App, visit: &Visit, count: usize) -> Result<Vec<Event>, Problem> {
-    let request = Request::History { count: Some(count), after: None };
+    let request = Request::Read(Read::History { count: Some(count), after: None });
     let json = app.done(visit.peer, request, unforeseen).await?;
     Ok(read_page(&json)?.items)
 }
 
 /// A page of undecided transactions as rows, the newest first.
 async fn first_pending(app: &App, visit: &Visit) -> Result<Vec<TxRow>, Problem> {
-    let json = app.done(visit.peer, Request::Pending { after: None }, unforeseen).await?;
+    let json = app.done(visit.peer, Request::Read(Read::Pending { after: None }), unforeseen).await?;
     let mut pending: Vec<Pending> = read_page(&json)?.items;
     pending.sort_by_key(|pending| std::cmp::Reverse(pending.since));
     Ok(pending.iter().map(|pending| pending_row(visit.lang, pending)).collect())

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use consorcio_core::clock::{self, Apart};
 use consorcio_core::ids::Time;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Read, Request};
 use consorcio_panel::frame::{Frame, Page};
 use consorcio_panel::texts::{Lang, Texts};
 use std::convert::Infallible;
@@ -77,7 +77,7 @@ impl Visit {
     /// # Errors
     /// 503 when the bank ends.
     pub async fn frame(&self, app: &App, page: Page) -> Result<(Frame, Info), Problem> {
-        let info: Info = app.read(self.peer, Request::Info).await?;
+        let info: Info = app.read(self.peer, Request::Read(Read::Info)).await?;
         let clock = clock::apart(Time(info.time), Time(info.wall)).map(|apart| self.clock_words(apart));
         Ok((Frame { undecided: info.undecided, clock, ..self.bare_frame(app, page) }, info))
     }

@@ -7,7 +7,7 @@ use super::*;
 use consorcio_core::commit::message::AskedVerb;
 use consorcio_core::ids::TxId;
 use consorcio_core::limits::SESSION_REQUESTS_MAX;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Local, Request};
 use consorcio_core::wire::token::{Digest, Seal, Verdict};
 use consorcio_steps::steplog::Options;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -149,7 +149,9 @@ impl Session {
     }
 
     async fn peer(&mut self, peers: &Peers, line: &str) -> Vec<Input> {
-        let Ok(Request::Peer(json)) = Request::parse(line) else { panic!("a PEER line, not {line}") };
+        let Ok(Request::Local(Local::Peer(json))) = Request::parse(line) else {
+            panic!("a PEER line, not {line}")
+        };
         let (reply, mut learned) = peers.answer(&mut self.door, &json);
         self.reply(&reply).await;
         learned.retain(|input| !matches!(input, Input::PeerFounded { .. }));
@@ -161,7 +163,7 @@ impl Session {
         loop {
             let line = self.line().await.expect("a request");
             match Request::parse(&line).unwrap() {
-                Request::Ping => self.say("PONG\n").await,
+                Request::Local(Local::Ping) => self.say("PONG\n").await,
                 request => return request,
             }
         }

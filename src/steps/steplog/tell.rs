@@ -148,31 +148,19 @@ impl Step {
 
 /// A request's verb, its transaction, and what it carries.
 fn parts(request: &Request) -> (&'static str, Option<&TxId>, Load) {
-    match request {
-        Request::Prepare(tx, transaction) => ("PREPARE", Some(tx), Load::of(transaction)),
-        Request::Commit(tx, tokens) => ("COMMIT", Some(tx), Load::Tokens(tokens.len())),
-        Request::Abort(tx, token) => ("ABORT", Some(tx), Load::Tokens(usize::from(token.is_some()))),
-        Request::Resolve(tx) => ("RESOLVE", Some(tx), Load::Nothing),
-        Request::Status(tx) => ("STATUS", Some(tx), Load::Nothing),
-        Request::Execute(tx, transaction) => ("EXECUTE", Some(tx), Load::of(transaction)),
-        Request::Client(_) => ("CLIENT", None, Load::Nothing),
-        Request::Account(_) => ("ACCOUNT", None, Load::Nothing),
-        Request::Clients { .. } => ("CLIENTS", None, Load::Nothing),
-        Request::Accounts { .. } => ("ACCOUNTS", None, Load::Nothing),
-        Request::Balance(_) => ("BALANCE", None, Load::Nothing),
-        Request::Value(_) => ("VALUE", None, Load::Nothing),
-        Request::History { .. } => ("HISTORY", None, Load::Nothing),
-        Request::Pending { .. } => ("PENDING", None, Load::Nothing),
-        Request::Banks => ("BANKS", None, Load::Nothing),
-        Request::Info => ("INFO", None, Load::Nothing),
-        Request::Snapshot { .. } => ("SNAPSHOT", None, Load::Nothing),
-        Request::Registers { .. } => ("REGISTERS", None, Load::Nothing),
-        Request::Peer(_) => ("PEER", None, Load::Nothing),
-        Request::Hello(_) => ("HELLO", None, Load::Nothing),
-        Request::Ping => ("PING", None, Load::Nothing),
-        Request::Help => ("HELP", None, Load::Nothing),
-        Request::Quit => ("QUIT", None, Load::Nothing),
-    }
+    let load = match request {
+        Request::Prepare(_, transaction) | Request::Execute(_, transaction) => Load::of(transaction),
+        Request::Commit(_, tokens) => Load::Tokens(tokens.len()),
+        Request::Abort(_, token) => Load::Tokens(usize::from(token.is_some())),
+        Request::Resolve(_)
+        | Request::Status(_)
+        | Request::Client(_)
+        | Request::Account(_)
+        | Request::Read(_)
+        | Request::Registers { .. }
+        | Request::Local(_) => Load::Nothing,
+    };
+    (request.verb().name(), request.tx(), load)
 }
 
 impl Load {

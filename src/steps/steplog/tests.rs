@@ -8,7 +8,7 @@ use consorcio_core::commit::message::{Asked, AskedVerb, Message};
 use consorcio_core::ids::{AccountNumber, BankId, BankSet, TaxId, Time, TxId};
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Local, Request};
 use consorcio_core::wire::token::{Digest, Seal, Token, Verdict};
 use consorcio_core::wire::transaction::Transaction;
 use std::collections::BTreeSet;
@@ -82,7 +82,7 @@ fn every_event_has_its_line() {
             Step::of_request(&Request::Commit(tx("t1"), vec![token(Verdict::Ok)]), Who::Link(at, bank(2))),
             "recv tx=t1 peer=10.0.0.7:9 bank=2 COMMIT tokens=1",
         ),
-        (Step::of_request(&Request::Ping, client()), "recv tx=- peer=127.0.0.1:53012 PING"),
+        (Step::of_request(&Request::Local(Local::Ping), client()), "recv tx=- peer=127.0.0.1:53012 PING"),
         (
             Step::Bad(client(), Reason::Malformed, "no verb `x`".into()),
             "bad tx=- peer=127.0.0.1:53012 malformed no verb `x`",

@@ -58,39 +58,6 @@ names! {
 }
 
 names! {
-    /// What a bank is asked.
-    Verb:
-    Prepare "prepare" "`PREPARE`"
-    Commit "commit" "`COMMIT`"
-    Abort "abort" "`ABORT`"
-    Resolve "resolve" "`RESOLVE`"
-    Status "status" "`STATUS`"
-    Execute "execute" "`EXECUTE`"
-    Client "client" "`CLIENT`"
-    Account "account" "`ACCOUNT`"
-    Clients "clients" "`CLIENTS`"
-    Accounts "accounts" "`ACCOUNTS`"
-    Balance "balance" "`BALANCE`"
-    Value "value" "`VALUE`"
-    History "history" "`HISTORY`"
-    Pending "pending" "`PENDING`"
-    Banks "banks" "`BANKS`"
-    Info "info" "`INFO`"
-    Snapshot "snapshot" "`SNAPSHOT`"
-    Registers "registers" "`REGISTERS`"
-    Hello "hello" "`PEER`, the first one of a link."
-    Proof "proof" "`PEER`, the one that opens a link."
-    News "news" "`PEER` on an open link."
-    Greeting "greeting" "`HELLO`"
-    Ping "ping" "`PING`"
-    Help "help" "`HELP`"
-    Quit "quit" "`QUIT`"
-    OutsidePrepare "outside-prepare" "An outside coordinator's `/prepare`."
-    OutsideCommit "outside-commit" "Its `/commit`."
-    OutsideAbort "outside-abort" "Its `/abort`."
-}
-
-names! {
     /// What a bank replies.
     Answer:
     Ok "ok" "`OK`"

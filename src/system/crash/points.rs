@@ -1,12 +1,13 @@
 //! Which points there are, made of what there is: kinds of records, verbs, replies. Each is found by an exhaustive
 //! match over what the other modules know, so that none can be forgotten here.
 
-use super::names::{Answer, Asking, Kind, Stage, Step, Verb};
+use super::names::{Answer, Asking, Kind, Stage, Step};
 use consorcio_core::bank::io::{Origin, Outcome};
 use consorcio_core::bank::record::Record;
 use consorcio_core::commit::message::{AskedVerb, Message};
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::request::Request;
+use consorcio_core::wire::request::{Local, Request};
+use consorcio_core::wire::verb::Verb;
 
 /// A step at which a process can be made to die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,17 +17,17 @@ pub enum Point {
     /// A batch that has a record of this kind.
     Batch(Kind, Stage),
     /// A bank has read it.
-    Received(Verb),
+    Received(Inquiry),
     /// A bank is about to reply.
     Replying(Answer),
     /// The reply has left.
     Replied(Answer),
     /// A bank is about to send it to another.
-    Sending(Verb),
+    Sending(Inquiry),
     /// It has left.
-    Sent(Verb),
+    Sent(Inquiry),
     /// Its answer was read.
-    Answered(Verb),
+    Answered(Inquiry),
     /// `cliente` is about to send it.
     ClientSending(Asking),
     /// `cliente` has sent it.
@@ -40,16 +41,16 @@ impl Point {
     pub fn all() -> impl Iterator<Item = Point> {
         let stages =
             |kind: &Kind| Stage::ALL.iter().map(|stage| Point::Batch(*kind, *stage)).collect::<Vec<_>>();
-        let on_links = |verb: &Verb| [Point::Sending(*verb), Point::Sent(*verb), Point::Answered(*verb)];
+        let on_links = |asked: Inquiry| [Point::Sending(asked), Point::Sent(asked), Point::Answered(asked)];
         let by_client = |asked: &Asking| {
             [Point::ClientSending(*asked), Point::ClientSent(*asked), Point::ClientAnswered(*asked)]
         };
         let steps = Step::ALL.iter().map(|step| Point::Step(*step));
         steps
             .chain(Kind::ALL.iter().flat_map(stages))
-            .chain(Verb::ALL.iter().map(|verb| Point::Received(*verb)))
+            .chain(Inquiry::all().map(Point::Received))
             .chain(Answer::ALL.iter().flat_map(|answer| [Point::Replying(*answer), Point::Replied(*answer)]))
-            .chain(Verb::ALL.iter().filter(|verb| verb.goes_over_links()).flat_map(on_links))
+            .chain(Inquiry::all().filter(|asked| asked.goes_over_links()).flat_map(on_links))
             .chain(Asking::ALL.iter().flat_map(by_client))
     }
 
@@ -104,96 +105,100 @@ impl Kind {
     }
 }
 
-impl Verb {
+/// What a bank is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Inquiry {
+    /// By a line; `PEER` is the first one of a link.
+    Line(Verb),
+    /// By the `PEER` that opens a link.
+    Proof,
+    /// By a `PEER` on an open link.
+    News,
+    /// By an outside coordinator's `/prepare`.
+    OutsidePrepare,
+    /// By its `/commit`.
+    OutsideCommit,
+    /// By its `/abort`.
+    OutsideAbort,
+}
+
+impl Inquiry {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Inquiry> {
+        let others = [
+            Inquiry::Proof,
+            Inquiry::News,
+            Inquiry::OutsidePrepare,
+            Inquiry::OutsideCommit,
+            Inquiry::OutsideAbort,
+        ];
+        Verb::ALL.iter().map(|verb| Inquiry::Line(*verb)).chain(others)
+    }
+
+    /// Its name in those of points.
+    pub fn name(self) -> String {
+        match self {
+            Inquiry::Line(Verb::Peer) => "hello".to_owned(),
+            Inquiry::Line(Verb::Hello) => "greeting".to_owned(),
+            Inquiry::Line(verb) => verb.name().to_ascii_lowercase(),
+            Inquiry::Proof => "proof".to_owned(),
+            Inquiry::News => "news".to_owned(),
+            Inquiry::OutsidePrepare => "outside-prepare".to_owned(),
+            Inquiry::OutsideCommit => "outside-commit".to_owned(),
+            Inquiry::OutsideAbort => "outside-abort".to_owned(),
+        }
+    }
+
     /// What `request` asks, from whom it came.
-    pub fn of(request: &Request, origin: Origin) -> Verb {
+    pub fn of(request: &Request, origin: Origin) -> Inquiry {
         let outside = origin == Origin::Outside;
         match request {
-            Request::Prepare(..) if outside => Verb::OutsidePrepare,
-            Request::Commit(..) if outside => Verb::OutsideCommit,
-            Request::Abort(..) if outside => Verb::OutsideAbort,
-            Request::Prepare(..) => Verb::Prepare,
-            Request::Commit(..) => Verb::Commit,
-            Request::Abort(..) => Verb::Abort,
-            Request::Resolve(_) => Verb::Resolve,
-            Request::Status(_) => Verb::Status,
-            Request::Execute(..) => Verb::Execute,
-            Request::Client(_) => Verb::Client,
-            Request::Account(_) => Verb::Account,
-            Request::Clients { .. } => Verb::Clients,
-            Request::Accounts { .. } => Verb::Accounts,
-            Request::Balance(_) => Verb::Balance,
-            Request::Value(_) => Verb::Value,
-            Request::History { .. } => Verb::History,
-            Request::Pending { .. } => Verb::Pending,
-            Request::Banks => Verb::Banks,
-            Request::Info => Verb::Info,
-            Request::Snapshot { .. } => Verb::Snapshot,
-            Request::Registers { .. } => Verb::Registers,
-            Request::Peer(_) if origin == Origin::Link => Verb::News,
+            Request::Prepare(..) if outside => Inquiry::OutsidePrepare,
+            Request::Commit(..) if outside => Inquiry::OutsideCommit,
+            Request::Abort(..) if outside => Inquiry::OutsideAbort,
+            Request::Local(Local::Peer(_)) if origin == Origin::Link => Inquiry::News,
             // Only the first line of a link has a nonce.
-            Request::Peer(json) if json.contains("\"nonce\"") => Verb::Hello,
-            Request::Peer(_) => Verb::Proof,
-            Request::Hello(_) => Verb::Greeting,
-            Request::Ping => Verb::Ping,
-            Request::Help => Verb::Help,
-            Request::Quit => Verb::Quit,
+            Request::Local(Local::Peer(json)) if !json.contains("\"nonce\"") => Inquiry::Proof,
+            Request::Prepare(..)
+            | Request::Commit(..)
+            | Request::Abort(..)
+            | Request::Resolve(_)
+            | Request::Status(_)
+            | Request::Execute(..)
+            | Request::Client(_)
+            | Request::Account(_)
+            | Request::Read(_)
+            | Request::Registers { .. }
+            | Request::Local(_) => Inquiry::Line(request.verb()),
         }
     }
 
     /// What one bank tells another with it.
-    pub fn of_message(message: &Message) -> Verb {
-        match message {
-            Message::Prepare(..) => Verb::Prepare,
-            Message::Commit(..) => Verb::Commit,
-            Message::Abort(..) => Verb::Abort,
-            Message::Resolve(_) => Verb::Resolve,
-            Message::Registers { .. } => Verb::Registers,
-        }
+    pub fn of_message(message: &Message) -> Inquiry {
+        Inquiry::of_asked(message.asked().verb)
     }
 
     /// What a bank was asked by another.
-    pub fn of_asked(verb: AskedVerb) -> Verb {
-        match verb {
+    pub fn of_asked(verb: AskedVerb) -> Inquiry {
+        Inquiry::Line(match verb {
             AskedVerb::Prepare => Verb::Prepare,
             AskedVerb::Commit => Verb::Commit,
             AskedVerb::Abort => Verb::Abort,
             AskedVerb::Resolve => Verb::Resolve,
             AskedVerb::Registers => Verb::Registers,
-        }
+        })
     }
 
     /// Do banks send it to each other?
     fn goes_over_links(self) -> bool {
         match self {
-            Verb::Prepare
-            | Verb::Commit
-            | Verb::Abort
-            | Verb::Resolve
-            | Verb::Registers
-            | Verb::Hello
-            | Verb::Proof
-            | Verb::News
-            | Verb::Ping => true,
-            Verb::Status
-            | Verb::Execute
-            | Verb::Client
-            | Verb::Account
-            | Verb::Clients
-            | Verb::Accounts
-            | Verb::Balance
-            | Verb::Value
-            | Verb::History
-            | Verb::Pending
-            | Verb::Banks
-            | Verb::Info
-            | Verb::Snapshot
-            | Verb::Greeting
-            | Verb::Help
-            | Verb::Quit
-            | Verb::OutsidePrepare
-            | Verb::OutsideCommit
-            | Verb::OutsideAbort => false,
+            Inquiry::Line(Verb::Prepare | Verb::Commit | Verb::Abort | Verb::Resolve)
+            | Inquiry::Line(Verb::Registers | Verb::Peer | Verb::Ping)
+            | Inquiry::Proof
+            | Inquiry::News => true,
+            Inquiry::Line(_) | Inquiry::OutsidePrepare | Inquiry::OutsideCommit | Inquiry::OutsideAbort => {
+                false
+            }
         }
     }
 }
@@ -240,22 +245,9 @@ impl Asking {
             Request::Abort(..) | Request::Resolve(_) => Asking::Abort,
             Request::Execute(..) => Asking::Execute,
             Request::Client(_) | Request::Account(_) => Asking::Registration,
-            Request::Status(_)
-            | Request::Clients { .. }
-            | Request::Accounts { .. }
-            | Request::Balance(_)
-            | Request::Value(_)
-            | Request::History { .. }
-            | Request::Pending { .. }
-            | Request::Banks
-            | Request::Info
-            | Request::Snapshot { .. }
-            | Request::Registers { .. }
-            | Request::Peer(_)
-            | Request::Hello(_)
-            | Request::Ping
-            | Request::Help
-            | Request::Quit => Asking::Question,
+            Request::Status(_) | Request::Read(_) | Request::Local(_) | Request::Registers { .. } => {
+                Asking::Question
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use consorcio::bank::io::{Origin, Outcome, SessionId};
 use consorcio::bank::record::Record;
 use consorcio::ids::{RegisterKey, Time, TxId};
 use consorcio::wire::reply::Reply;
-use consorcio::wire::request::Request;
+use consorcio::wire::request::{Read, Request};
 use consorcio::wire::token::{Said, Token};
 use consorcio::wire::transaction::Transaction;
 use std::collections::BTreeMap;
@@ -154,7 +154,7 @@ impl Growing {
     fn read(&mut self) {
         let key = RegisterKey::new("storage").unwrap();
         for at in (0..self.banks()).filter(|at| self.world.is_up(*at)).collect::<Vec<_>>() {
-            self.world.request(at, SessionId(3), Origin::Client, Request::Value(key.clone()), 0);
+            self.world.request(at, SessionId(3), Origin::Client, Request::Read(Read::Value(key.clone())), 0);
             let told = std::mem::take(&mut self.world.seen);
             let Some(Seen::Reply { reply: Reply::Done(json), .. }) = told.first() else {
                 // It waits for a lock, and goes.

@@ -8,7 +8,7 @@ use crate::world::{Around, crashed};
 use consorcio::bank::io::{Caller, Input, Origin, SessionId, Start};
 use consorcio::bank::record::Record;
 use consorcio::ids::Time;
-use consorcio::wire::request::Request;
+use consorcio::wire::request::{Read, Request};
 use std::rc::Rc;
 
 /// The place of a request that is about no transaction; those about one have places that tell them apart.
@@ -98,7 +98,7 @@ impl Town {
 
     pub(super) fn ask_for_cut(&mut self, at: usize) {
         let time = Some(Time(self.setup.cut_time));
-        let request = Request::Snapshot { time, reading: None, accounts: false, after: None };
+        let request = Request::Read(Read::Snapshot { time, reading: None, accounts: false, after: None });
         let caller = Caller { session: SessionId(CUTTER), slot: NO_TRANSACTION };
         self.request(at, caller, Origin::Client, request);
     }

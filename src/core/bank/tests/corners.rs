@@ -6,6 +6,7 @@ use crate::bank::io::{CoreStep, Outcome, OwnVote};
 use crate::bank::record::Cause;
 use crate::commit::message::{Asked, AskedVerb};
 use crate::limits::CUT_KEPT_MS;
+use crate::wire::request::Read;
 
 const WALL_US: i64 = 1_795_000_000_000_000;
 const MORE: &str = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":2},{"bank":1,"op":"deposit","account":"2","amount":2}]}"#;
@@ -177,8 +178,13 @@ fn info_tells_the_uptime_in_seconds() {
     let now = |mono_us| Now { wall_us: WALL_US, shown_us: WALL_US, mono_us };
     core.step(now(3_000_000), &Input::Started(Start::default()));
     let caller = Caller { session: SessionId(1), slot: 0 };
-    let input =
-        Input::Request { caller, origin: Origin::Client, request: Request::Info, waited_us: 0, past: None };
+    let input = Input::Request {
+        caller,
+        origin: Origin::Client,
+        request: Request::Read(Read::Info),
+        waited_us: 0,
+        past: None,
+    };
     let output = core.step(now(10_999_999), &input);
     assert_eq!(json(&output.replies[0].reply)["uptime_s"], 7);
 }

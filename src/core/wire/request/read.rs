@@ -1,12 +1,13 @@
 //! Reading a request's line, word by word.
 
-use super::{Hello, NewAccount, NewClient, Request, SnapshotKey, VERBS};
+use super::{Hello, Local, NewAccount, NewClient, Read, Request, SnapshotKey};
 use crate::ids::{AccountNumber, BadName, BankId, RegisterKey, TaxId, Time, TxId};
 use crate::limits::TOKENS_MAX;
 use crate::wire::reading::Reading;
 use crate::wire::text::{read_decimal, shown, split_word, trim};
 use crate::wire::token::Token;
 use crate::wire::transaction::{KEY_DEFAULT, Transaction};
+use crate::wire::verb::Verb;
 use crate::wire::{Fault, Reason};
 use std::sync::Arc;
 
@@ -16,68 +17,75 @@ impl Request {
     /// # Errors
     /// `malformed` or `limit`, naming what is wrong; it is answered with `ERR`.
     pub fn parse(line: &str) -> Result<Request, Fault> {
-        let (verb, rest) = split_word(trim(line));
+        let (word, rest) = split_word(trim(line));
+        let Some(verb) = Verb::read(word) else {
+            return Err(if word.is_empty() {
+                malformed("empty line; HELP lists the verbs")
+            } else {
+                unknown_verb(word)
+            });
+        };
         match verb {
-            "PREPARE" => {
+            Verb::Prepare => {
                 let (tx, transaction) = read_transaction("PREPARE", rest)?;
                 Ok(Request::Prepare(tx, transaction))
             }
-            "COMMIT" => read_commit(rest),
-            "ABORT" => {
+            Verb::Commit => read_commit(rest),
+            Verb::Abort => {
                 let mut words = Words::new("ABORT", rest);
                 let tx = words.tx()?;
                 let token = words.next().and_then(Token::parse);
                 words.end(Request::Abort(tx, token))
             }
-            "RESOLVE" => {
+            Verb::Resolve => {
                 let mut words = Words::new("RESOLVE", rest);
                 let tx = words.tx()?;
                 words.end(Request::Resolve(tx))
             }
-            "STATUS" => {
+            Verb::Status => {
                 let mut words = Words::new("STATUS", rest);
                 let tx = words.tx()?;
                 words.end(Request::Status(tx))
             }
-            "EXECUTE" => {
+            Verb::Execute => {
                 let (tx, transaction) = read_transaction("EXECUTE", rest)?;
                 Ok(Request::Execute(tx, transaction))
             }
-            "CLIENT" => NewClient::parse(rest).map(Request::Client),
-            "ACCOUNT" => NewAccount::parse(rest).map(Request::Account),
-            "CLIENTS" => {
+            Verb::Client => NewClient::parse(rest).map(Request::Client),
+            Verb::Account => NewAccount::parse(rest).map(Request::Account),
+            Verb::Clients => {
                 let mut words = Words::new("CLIENTS", rest);
                 let after = words.after(TaxId::new)?;
-                words.end(Request::Clients { after })
+                words.end(Request::Read(Read::Clients { after }))
             }
-            "ACCOUNTS" => {
+            Verb::Accounts => {
                 let mut words = Words::new("ACCOUNTS", rest);
                 let cpf = words.optional(TaxId::new)?;
                 let after = words.after(AccountNumber::new)?;
-                words.end(Request::Accounts { cpf, after })
+                words.end(Request::Read(Read::Accounts { cpf, after }))
             }
-            "BALANCE" => {
+            Verb::Balance => {
                 let mut words = Words::new("BALANCE", rest);
                 let number = words.next().ok_or_else(|| malformed("BALANCE needs an account number"))?;
                 let number = AccountNumber::new(number).map_err(|bad| bad_word("BALANCE", &bad))?;
-                words.end(Request::Balance(number))
+                words.end(Request::Read(Read::Balance(number)))
             }
-            "VALUE" => {
+            Verb::Value => {
                 let mut words = Words::new("VALUE", rest);
                 let key = words.next().unwrap_or(KEY_DEFAULT);
                 let key = RegisterKey::new(key).map_err(|bad| bad_word("VALUE", &bad))?;
-                words.end(Request::Value(key))
+                words.end(Request::Read(Read::Value(key)))
             }
-            "HISTORY" => read_history(rest),
-            "PENDING" => {
+            Verb::History => read_history(rest),
+            Verb::Pending => {
                 let mut words = Words::new("PENDING", rest);
                 let after = words.after(TxId::new)?;
-                words.end(Request::Pending { after })
+                words.end(Request::Read(Read::Pending { after }))
             }
-            "BANKS" => Words::new("BANKS", rest).end(Request::Banks),
-            "INFO" => Words::new("INFO", rest).end(Request::Info),
-            "SNAPSHOT" => read_snapshot(rest),
-            "REGISTERS" => {
+            Verb::Banks => Words::new("BANKS", rest).end(Request::Local(Local::Banks)),
+            Verb::Info => Words::new("INFO", rest).end(Request::Read(Read::Info)),
+            Verb::Snapshot => read_snapshot(rest),
+            Verb::Registers => {
                 let mut words = Words::new("REGISTERS", rest);
                 let asker = words.next().and_then(read_decimal).and_then(|bank| usize::try_from(bank).ok());
                 let asker = asker.and_then(BankId::new);
@@ -86,14 +94,12 @@ impl Request {
                 let after = words.after(RegisterKey::new)?;
                 words.end(Request::Registers { asker, nonce, after })
             }
-            "PEER" if rest.is_empty() => Err(malformed("PEER needs what a bank tells of itself")),
-            "PEER" => Ok(Request::Peer(rest.to_owned())),
-            "HELLO" => Hello::parse(rest).map(Request::Hello),
-            "PING" => Words::new("PING", rest).end(Request::Ping),
-            "HELP" => Words::new("HELP", rest).end(Request::Help),
-            "QUIT" => Words::new("QUIT", rest).end(Request::Quit),
-            "" => Err(malformed("empty line; HELP lists the verbs")),
-            other => Err(unknown_verb(other)),
+            Verb::Peer if rest.is_empty() => Err(malformed("PEER needs what a bank tells of itself")),
+            Verb::Peer => Ok(Request::Local(Local::Peer(rest.to_owned()))),
+            Verb::Hello => Hello::parse(rest).map(|hello| Request::Local(Local::Hello(hello))),
+            Verb::Ping => Words::new("PING", rest).end(Request::Local(Local::Ping)),
+            Verb::Help => Words::new("HELP", rest).end(Request::Local(Local::Help)),
+            Verb::Quit => Words::new("QUIT", rest).end(Request::Local(Local::Quit)),
         }
     }
 }
@@ -162,7 +168,7 @@ fn bad_word(verb: &str, bad: &BadName) -> Fault {
 
 fn unknown_verb(verb: &str) -> Fault {
     let upper = verb.to_ascii_uppercase();
-    let hint = if VERBS.contains(&upper.as_str()) { "verbs are typed in capitals; " } else { "" };
+    let hint = if Verb::read(&upper).is_some() { "verbs are typed in capitals; " } else { "" };
     malformed(format!("unknown verb `{}`; {hint}HELP lists them", shown(verb)))
 }
 
@@ -221,7 +227,7 @@ fn read_history(rest: &str) -> Result<Request, Fault> {
         }
     };
     let after = words.after(TxId::new)?;
-    words.end(Request::History { count, after })
+    words.end(Request::Read(Read::History { count, after }))
 }
 
 fn read_snapshot(rest: &str) -> Result<Request, Fault> {
@@ -253,5 +259,5 @@ fn read_snapshot(rest: &str) -> Result<Request, Fault> {
         words.next();
     }
     let after = words.after(SnapshotKey::new)?;
-    words.end(Request::Snapshot { time, reading, accounts, after })
+    words.end(Request::Read(Read::Snapshot { time, reading, accounts, after }))
 }

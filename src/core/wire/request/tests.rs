@@ -75,8 +75,8 @@ fn a_line_of_each_verb_and_back() {
         assert_eq!(written(&request), line);
         assert_eq!(Request::parse(&format!(" \t{} ", line.replacen(' ', "   ", 1))), Ok(request.clone()));
         let verb = line.split(' ').next().unwrap();
-        assert_eq!(request.verb(), verb);
-        assert!(VERBS.contains(&verb));
+        assert_eq!(request.verb().name(), verb);
+        assert!(Verb::read(verb).is_some());
         assert_eq!(request.tx().is_some(), line.contains(" t1"), "{line}");
     }
 }
@@ -220,14 +220,15 @@ fn requests() -> impl Strategy<Value = Request> {
                 Request::Account(NewAccount { number, holders, deposit: Money(deposit) })
             }
         ),
-        prop::option::of(cpfs()).prop_map(|after| Request::Clients { after }),
+        prop::option::of(cpfs()).prop_map(|after| Request::Read(Read::Clients { after })),
         (prop::option::of(cpfs()), prop::option::of(numbers()))
-            .prop_map(|(cpf, after)| Request::Accounts { cpf, after }),
-        numbers().prop_map(Request::Balance),
-        keys().prop_map(Request::Value),
-        (prop::option::of(1usize..), maybe(ids().boxed()))
-            .prop_map(|(count, after)| Request::History { count: count.map(|n| n >> 1 | 1), after }),
-        maybe(ids().boxed()).prop_map(|after| Request::Pending { after }),
+            .prop_map(|(cpf, after)| Request::Read(Read::Accounts { cpf, after })),
+        numbers().prop_map(|number| Request::Read(Read::Balance(number))),
+        keys().prop_map(|key| Request::Read(Read::Value(key))),
+        (prop::option::of(1usize..), maybe(ids().boxed())).prop_map(|(count, after)| Request::Read(
+            Read::History { count: count.map(|n| n >> 1 | 1), after }
+        )),
+        maybe(ids().boxed()).prop_map(|after| Request::Read(Read::Pending { after })),
         (
             prop::option::of((0..=Time::MAX.0, prop::option::of(readings()))),
             any::<bool>(),
@@ -236,7 +237,7 @@ fn requests() -> impl Strategy<Value = Request> {
             .prop_map(|(asked, accounts, after)| {
                 let (time, reading) =
                     asked.map_or((None, None), |(time, reading)| (Some(Time(time)), reading));
-                Request::Snapshot { time, reading, accounts, after }
+                Request::Read(Read::Snapshot { time, reading, accounts, after })
             }),
     ]
 }
