@@ -1,6 +1,7 @@
 //! The switches of `servidor`.
 
 use crate::Bounds;
+use crate::listen::address;
 use crate::web::HttpArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use consorcio_core::ids::{BankId, BankSet};
@@ -250,15 +251,6 @@ impl Options {
     fn places_where(&self, is: impl Fn(&str) -> bool) -> Vec<BankId> {
         let banks = self.consortium.banks();
         banks.iter().filter(|bank| self.consortium.address(*bank).is_some_and(&is)).collect()
-    }
-}
-
-/// `host:port`, an IPv6 host in brackets.
-pub fn address(host: &str, port: u16) -> String {
-    if host.contains(':') && !host.starts_with('[') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
     }
 }
 

@@ -12,6 +12,7 @@ mod hello;
 #[cfg(feature = "http")]
 pub mod inside;
 pub mod key;
+mod listen;
 pub mod memory;
 pub mod operator;
 pub mod places;

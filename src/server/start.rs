@@ -3,6 +3,7 @@
 use crate::args::{BadOptions, Cli, Command, Options, Switch};
 use crate::chain::chain;
 use crate::key::Key;
+use crate::listen::bind;
 use crate::operator::{self, tell};
 use crate::recover::{self, Opened};
 use crate::watch::{self, Told};
@@ -30,7 +31,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, TcpSocket, lookup_host};
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -380,21 +381,6 @@ async fn listen(options: &Options) -> anyhow::Result<TcpListener> {
             Some(_) | None => what.context(format!("can't listen on {address}; see --host and --port")),
         }
     })
-}
-
-/// Listens at the first of the addresses that `address` names where that is possible, with room for a burst of
-/// connections: what does not fit waits a second and more for its next try.
-pub(crate) async fn bind(address: &str) -> std::io::Result<TcpListener> {
-    let mut last = None;
-    for at in lookup_host(address).await? {
-        let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        socket.set_reuseaddr(true)?;
-        match socket.bind(at).and_then(|()| socket.listen(LISTEN_BACKLOG)) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| std::io::Error::new(ErrorKind::AddrNotAvailable, "the name has no address")))
 }
 
 /// The kernel's own bound may be lower; on systems that do not tell it nothing is said.

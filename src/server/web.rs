@@ -2,8 +2,7 @@
 //!
 //! Without the feature `http` another file of the same form stands here (`no_web.rs`).
 
-use crate::args::address;
-use crate::start::bind;
+use crate::listen::{address, bind};
 use crate::{Shared, inside};
 use anyhow::Context;
 use axum::http::HeaderValue;
