@@ -1,7 +1,7 @@
 //! Every transaction's votes and outcomes at all banks, side by side, and the one rule that they must obey: committed
 //! exactly when every bank that it names holds an OK on its bytes.
 
-use super::journals::Violation;
+use super::violation::Violation;
 use consorcio_core::bank::io::Outcome;
 use consorcio_core::bank::record::Record;
 use consorcio_core::ids::{BankId, BankSet, Time, TxId};

@@ -3,7 +3,7 @@
 
 use super::ballots::Ballots;
 use super::cut::Sums;
-use super::journals::Violation;
+use super::violation::Violation;
 use consorcio_core::bank::io::{Outcome, Seq};
 use consorcio_core::bank::record::Record;
 use consorcio_core::bank::{Core, Identity, Note};

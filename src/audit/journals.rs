@@ -8,25 +8,15 @@
 use super::ballots::{Ballots, Counts};
 use super::cut::Sums;
 use super::folder::{self, Folder, FolderFault};
+use super::violation::Violation;
 use consorcio_core::bank::io::Seq;
-use consorcio_core::ids::{BankId, BankSet, RegisterKey, Time, TxId};
+use consorcio_core::ids::{BankId, BankSet, RegisterKey, Time};
 use consorcio_journal::{FileDisk, JournalError, Scan, Scanned};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// More are counted, and not kept: one damaged journal may contradict all others in every line.
 const VIOLATIONS_KEPT: usize = 1_000;
-
-/// Something that does not hold.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Violation {
-    /// The transaction, where it is about one.
-    pub tx: Option<TxId>,
-    /// The banks that it is about.
-    pub banks: Vec<BankId>,
-    /// In words; names transaction, banks and place.
-    pub text: String,
-}
 
 /// What one bank's journal says.
 #[derive(Debug, Clone, PartialEq, Eq)]

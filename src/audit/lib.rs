@@ -8,6 +8,8 @@ mod ballots;
 pub mod cut;
 mod folder;
 pub mod journals;
+mod violation;
 
 pub use cut::{BankCut, Judged, judge};
-pub use journals::{BankBook, Proof, Violation, prove};
+pub use journals::{BankBook, Proof, prove};
+pub use violation::Violation;

@@ -182,7 +182,7 @@ impl Conversation {
         match reply {
             Reply::Done(json) => match serde_json::from_str::<Welcome>(&json) {
                 Ok(welcome) if welcome.bank == self.bank => {
-                    self.dial.met(welcome);
+                    self.dial.met.add(welcome);
                     self.greeting = Greeting::Heard;
                     Ok(())
                 }

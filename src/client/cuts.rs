@@ -109,7 +109,7 @@ pub async fn take(context: &Context, last: Option<Reached>, extent: Extent<'_>) 
         let none = Failure::NoConnection("no bank can be reached".into());
         return Err(asking::first_failure(&clocks).unwrap_or(none));
     };
-    context.dial.all_are_named()?;
+    context.dial.met.all_are_named(context.dial.places)?;
     let at = latest(last.into_iter().chain([now])).unwrap_or(now);
     let time = at.time;
     let clocks = &clocks;

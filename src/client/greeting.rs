@@ -1,7 +1,6 @@
 //! Whom this client talks to: what it says first on each connection, what banks answer, and what that means for a
 //! command that speaks of all banks. A bank at another position executes nothing of what was sent with it.
 
-use super::conversation::Dial;
 use super::failure::Failure;
 use consorcio_core::ids::BankId;
 use serde::Deserialize;
@@ -28,29 +27,26 @@ impl Met {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<BankId, Welcome>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Dial {
     /// Keeps what a bank said.
-    pub fn met(&self, welcome: Welcome) {
-        self.met.lock().insert(welcome.bank, welcome);
+    pub fn add(&self, welcome: Welcome) {
+        self.lock().insert(welcome.bank, welcome);
     }
 
-    /// A bank knows more places than this client's list has.
-    pub fn short_list(&self) -> Option<String> {
-        let met = self.met.lock();
-        let longest =
-            met.values().filter(|welcome| welcome.places > self.places).max_by_key(|it| it.places)?;
-        let (own, bank, places) = (self.places, longest.bank, longest.places);
+    /// A bank knows more places than the `places` of this client's list.
+    pub fn short_list(&self, places: usize) -> Option<String> {
+        let met = self.lock();
+        let longest = met.values().filter(|welcome| welcome.places > places).max_by_key(|it| it.places)?;
+        let (bank, known) = (longest.bank, longest.places);
         Some(format!(
-            "--consortium names {own} of the consortium's places, and bank {bank} knows {places}: name all of them, in \
+            "--consortium names {places} of the consortium's places, and bank {bank} knows {known}: name all of them, in \
              the banks' order"
         ))
     }
 
     /// Two of the banks have different keys.
     pub fn two_keys(&self) -> Option<String> {
-        let met = self.met.lock();
+        let met = self.lock();
         let mut keyed = met.values().filter(|welcome| !welcome.key.is_empty());
         let first = keyed.next()?;
         let other = keyed.find(|welcome| welcome.key != first.key)?;
@@ -65,8 +61,8 @@ impl Dial {
     ///
     /// # Errors
     /// `Usage`, when the list is not all of them, or not one consortium.
-    pub fn all_are_named(&self) -> Result<(), Failure> {
-        match self.short_list().or_else(|| self.two_keys()) {
+    pub fn all_are_named(&self, places: usize) -> Result<(), Failure> {
+        match self.short_list(places).or_else(|| self.two_keys()) {
             None => Ok(()),
             Some(why) => Err(Failure::Usage(why)),
         }

@@ -195,7 +195,7 @@ async fn run(arguments: Arguments) -> Shown {
 /// and a list that is too short is told. A transaction has its outcome all the same.
 fn judged(context: &Context, is_transaction: bool, shown: Shown) -> Shown {
     let warn = |why: &str| eprintln!("cliente: warning: {why}");
-    match (context.dial.two_keys(), context.dial.short_list()) {
+    match (context.dial.met.two_keys(), context.dial.met.short_list(context.dial.places)) {
         (Some(why), _) if is_transaction => warn(&why),
         (Some(why), _) => {
             let failure = Failure::Usage(why);

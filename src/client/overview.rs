@@ -126,7 +126,8 @@ pub async fn status(context: &Context) -> Shown {
         text.push_str(&links.lines(context.paint));
     }
     text.push_str(&context.paint.words(clock_lines(context, &infos)));
-    let mut failure = asking::first_failure(&infos).or_else(|| context.dial.all_are_named().err());
+    let mut failure =
+        asking::first_failure(&infos).or_else(|| context.dial.met.all_are_named(context.dial.places).err());
     let mut shown_cut = None;
     let clocks = infos.iter().filter_map(|answer| Some(answer.said.as_ref().ok()?.0.reached()));
     if let (None, Some(latest)) = (&failure, cuts::latest(clocks)) {
@@ -183,7 +184,7 @@ pub async fn cut(context: &Context, at: Reached) -> Result<Cut, Failure> {
     })
     .await;
     let told: Result<Vec<BankCut>, Failure> = answers.into_iter().map(|answer| answer.said).collect();
-    context.dial.all_are_named()?;
+    context.dial.met.all_are_named(context.dial.places)?;
     let judged = cuts::judged(context, false, &told?);
     if let Some(why) = judged.left_in_words() {
         return Err(Failure::Doubt(why.to_owned()));

@@ -30,7 +30,9 @@ pub async fn set(context: &Context, key: RegisterKey, value: RegisterValue, how:
     let op = |bank| Op { bank, action: Action::Set { key: key.clone(), value: value.clone() } };
     let ops = asking::all_banks(context).map(op).collect();
     let shown = execute(context, ops, how).await;
-    if let (Some(Failure::Aborted(_)), Some(why)) = (&shown.failure, context.dial.short_list()) {
+    if let (Some(Failure::Aborted(_)), Some(why)) =
+        (&shown.failure, context.dial.met.short_list(context.dial.places))
+    {
         let failure = Failure::Usage(format!("a register is set at all banks: {why}. Nothing changed"));
         return Shown { text: shown.text, ..Shown::from(failure) };
     }

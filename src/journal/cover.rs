@@ -6,9 +6,10 @@
 
 use super::JournalError;
 use super::disk::Disk;
+use super::format::Span;
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, index_name, segment_name, usize_of};
-use super::index::{Closed, Index, Span, kept, load, read_closed, write_index};
-use super::recover::{From, Recovered};
+use super::index::{Closed, Index, kept, load, read_closed, write_index};
+use super::recovered::{From, Recovered};
 use super::{io_error, place, sync_error};
 use consorcio_core::bank::io::Seq;
 use std::collections::BTreeSet;

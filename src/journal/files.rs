@@ -4,8 +4,8 @@
 //! Bounded; of more than that, the one that was not used for longest is closed.
 
 use super::disk::{Disk, DiskFile};
+use super::format::Span;
 use super::format::segment_name;
-use super::index::Span;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};

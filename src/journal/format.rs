@@ -14,10 +14,10 @@
 //! place in it, so that bytes count only where they were written: neither a copy elsewhere, nor what an older
 //! file left on the disk, nor what a client wrote into a transaction can pass for a batch.
 
-use super::index::Span;
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
 use consorcio_core::ids::BankId;
+use consorcio_core::limits::INDEX_FAN_OUT;
 use crc32c::{crc32c, crc32c_append};
 
 /// The newest version of a segment. Format 1 tells neither its size nor its bank.
@@ -332,4 +332,55 @@ pub(super) fn size(bytes: u32) -> usize {
 /// A number of bytes or of things in memory that came as a `u64`.
 pub(super) fn usize_of(number: u64) -> usize {
     usize::try_from(number).expect("a usize has 64 bits wherever this runs")
+}
+
+/// The segments that one index tells of: one, or a power of the fan-out of them, which begins at a multiple of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Span {
+    pub first: u64,
+    pub last: u64,
+}
+
+impl Span {
+    pub fn one(segment: u64) -> Span {
+        Span { first: segment, last: segment }
+    }
+
+    /// How many segments.
+    pub fn segments(self) -> u64 {
+        self.last - self.first + 1
+    }
+
+    pub fn is_within(self, other: Span) -> bool {
+        other.first <= self.first && self.last <= other.last
+    }
+
+    /// The name of its file.
+    pub fn name(self) -> String {
+        if self.segments() == 1 {
+            index_name(self.first)
+        } else {
+            format!("merged-{:010}-{:010}", self.first, self.last)
+        }
+    }
+
+    /// The span of an index with this name; `None` for other files.
+    pub fn named(name: &str) -> Option<Span> {
+        if let Some(segment) = number_in(name, "index-", index_name) {
+            return Some(Span::one(segment));
+        }
+        let (first, last) = name.strip_prefix("merged-")?.split_once('-')?;
+        let span = Span { first: first.parse().ok()?, last: last.parse().ok()? };
+        (span.first < span.last && span.is_aligned() && span.name() == name).then_some(span)
+    }
+
+    /// Does it begin and end as merged spans do?
+    fn is_aligned(self) -> bool {
+        let segments = self.segments();
+        let power = (0..)
+            .map_while(|tier| INDEX_FAN_OUT.checked_pow(tier))
+            .take_while(|power| *power <= u64::from(u32::MAX))
+            .any(|power| power == segments);
+        power && self.first > 0 && (self.first - 1).is_multiple_of(segments)
+    }
 }

@@ -4,22 +4,15 @@
 //! An index comes first, for until it is there memory keeps the outcomes. Merges and repairs go on in pieces, whenever
 //! nothing else waits; who drives them, a thread or the appender's own, decides when.
 
-use super::index::{Closed, Halt, Index, Merge, Repair, Span, due, write_index};
-use super::shared::{List, Shared};
+use super::format::Span;
+use super::index::{Closed, Halt, Index, Merge, Repair, due, write_index};
+use super::shared::{List, Order, Shared};
 use super::{Options, snapshot};
 use consorcio_system::crash::{self, Step};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
-
-/// What the thread that keeps the history is woken for.
-pub(super) enum Order {
-    /// A segment is full.
-    Closed(Closed),
-    /// There is an index to make again.
-    Look,
-}
 
 /// Indexes and snapshots of full segments.
 pub(super) struct History {

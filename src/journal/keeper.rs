@@ -4,9 +4,10 @@
 
 use super::disk::{Disk, DiskFile};
 use super::format::{FileHeader, JournalId, Kind, SEGMENT_HEADER_BYTES, segment_name, usize_of};
-use super::history::{History, Order};
+use super::history::History;
 use super::index::Closed;
-use super::shared::Shared;
+use super::shared::{Order, Shared};
+use super::whole::unless_stopped;
 use super::{JournalError, Options, io_error, snapshot, sync_error, write_error};
 use consorcio_core::bank::io::Seq;
 use consorcio_core::limits::SEGMENT_RETRY_MS;
@@ -338,37 +339,4 @@ fn zeroed_segment(
     disk.sync_folder().map_err(|error| sync_error(disk, "", error))?;
     debug_assert!(size >= SEGMENT_HEADER_BYTES);
     Ok(Prepared { number, file, size })
-}
-
-/// Writes a file under another name, syncs it, and only then gives it its own. Given up when told to `stop`.
-pub(super) fn write_whole(
-    disk: &dyn Disk,
-    name: &str,
-    parts: &[&[u8]],
-    stop: &AtomicBool,
-) -> Result<(), JournalError> {
-    const CHUNK_BYTES: usize = 1024 * 1024;
-    let unfinished = format!("{name}.tmp");
-    let file = disk.create(&unfinished).map_err(|error| write_error(disk, &unfinished, 0, 0, error))?;
-    let mut offset = 0;
-    for chunk in parts.iter().flat_map(|part| part.chunks(CHUNK_BYTES)) {
-        unless_stopped(stop)?;
-        file.write_at(offset, chunk)
-            .map_err(|error| write_error(disk, &unfinished, offset, chunk.len(), error))?;
-        // Synced bit by bit, so that appends never wait behind a large write.
-        file.sync().map_err(|error| sync_error(disk, &unfinished, error))?;
-        offset += chunk.len() as u64;
-    }
-    crash::file_written(name);
-    disk.rename(&unfinished, name).map_err(|error| io_error(disk, "rename", &unfinished, error))?;
-    crash::file_named(name);
-    disk.sync_folder().map_err(|error| sync_error(disk, "", error))
-}
-
-/// An error once the journal was closed.
-pub(super) fn unless_stopped(stop: &AtomicBool) -> Result<(), JournalError> {
-    if stop.load(Ordering::Relaxed) {
-        return Err(JournalError::Stopped("the journal was closed".into()));
-    }
-    Ok(())
 }

@@ -30,12 +30,14 @@ mod keeper;
 mod mem_disk;
 mod read;
 mod recover;
+mod recovered;
 mod replica;
 mod scan;
 mod segment;
 mod shared;
 mod snapshot;
 mod walk;
+mod whole;
 
 pub use append::Appender;
 pub use batch::Batch;
@@ -43,7 +45,8 @@ pub use disk::{Disk, DiskFile, FileDisk, FolderError};
 pub use dump::{DumpSummary, dump};
 pub use mem_disk::{Faults, MemDisk};
 pub use read::{LookupCost, Reader, Room};
-pub use recover::{Recovered, TornTail, open};
+pub use recover::open;
+pub use recovered::{Recovered, TornTail};
 pub use replica::{BankReplica, MakeReplica, Replica};
 pub use scan::{Scan, Scanned, is_in, owner};
 

@@ -4,8 +4,9 @@
 use super::JournalError;
 use super::disk::Disk;
 use super::ended::{ended_name, last_ended};
+use super::format::Span;
 use super::format::{SEGMENT_HEADER_BYTES, number_in, segment_name, snapshot_name};
-use super::index::{Span, last_indexed};
+use super::index::last_indexed;
 use super::segment::{Bad, Found, SegmentReader, old_sizes, open_of_any_size, open_segment};
 use super::{Sizes, io_error, snapshot};
 use consorcio_core::bank::io::Seq;

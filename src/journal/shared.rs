@@ -1,9 +1,9 @@
 //! What the appender, its threads and the readers share: above all which indexes there are.
 
 use super::files::{FileOf, Files};
+use super::format::Span;
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name};
-use super::history::Order;
-use super::index::{Cost, IdHash, Index, Look, Span, kept, read_closed, write_index};
+use super::index::{Closed, Cost, IdHash, Index, Look, kept, read_closed, write_index};
 use super::{Disk, JournalError, Options, place};
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
@@ -13,6 +13,14 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// What the thread that keeps the history is woken for.
+pub(super) enum Order {
+    /// A segment is full.
+    Closed(Closed),
+    /// There is an index to make again.
+    Look,
+}
 
 /// The indexes of segments 1 to the last full one, in order. Never changed: another one takes its place.
 pub(super) type List = Arc<Vec<Arc<Index>>>;

@@ -11,10 +11,10 @@ use super::format::{
     BadHeader, FILE_HEADER_BYTES, FileHeader, JournalId, Kind, Salt, number_in, snapshot_name, u32_at,
     u64_at, usize_of,
 };
-use super::keeper::{unless_stopped, write_whole};
 use super::replica::MakeReplica;
 use super::segment::{Found, open_segment};
 use super::shared::Shared;
+use super::whole::{unless_stopped, write_whole};
 use super::{JournalError, Replica, io_error, place};
 use consorcio_core::bank::io::Seq;
 use std::sync::PoisonError;

@@ -7,9 +7,10 @@
 
 use super::disk::Disk;
 use super::ended::{ended_name, last_ended};
+use super::format::Span;
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name, snapshot_name, usize_of};
-use super::index::{Closed, Entry, IdHash, Span, last_indexed, note_decided};
-use super::recover::{From, Recovered, TornTail};
+use super::index::{Closed, Entry, IdHash, last_indexed, note_decided};
+use super::recovered::{From, Recovered, TornTail};
 use super::segment::{Bad, Found, SegmentReader, open_segment};
 use super::{JournalError, Replica, place, snapshot, sync_error, write_error};
 use consorcio_core::bank::io::Seq;

@@ -1,10 +1,11 @@
 //! Are the indexes in a folder as they were written? For those who verify a journal; the journal itself looks at each
 //! page when it reads it.
 
-use super::{Index, Span, load};
+use super::{Index, load};
 use crate::JournalError;
 use crate::disk::Disk;
 use crate::format::JournalId;
+use crate::format::Span;
 use crate::io_error;
 
 /// Pages that are read at once.

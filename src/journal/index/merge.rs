@@ -3,11 +3,12 @@
 //! The merged index is written aside and synced; [`Merge::name`] gives it its name and makes that durable. The ones
 //! that it was made of are removed by the caller, once this one is in use. Given up at any moment, nothing is lost.
 
+use super::Index;
 use super::merged::Writer;
 use super::pages::Placed;
-use super::{Index, Span};
 use crate::disk::{Disk, DiskFile};
 use crate::format::JournalId;
+use crate::format::Span;
 use crate::{JournalError, io_error, sync_error};
 use consorcio_system::crash;
 use std::collections::VecDeque;

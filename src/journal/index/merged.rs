@@ -12,9 +12,10 @@
 
 use super::merge::Halt;
 use super::pages::{PAGE_BYTES, Pages, Placed};
-use super::{FilterAt, Index, Span};
+use super::{FilterAt, Index};
 use crate::disk::{Disk, DiskFile};
 use crate::filter::{BLOCK_BYTES, Blocks, Filter, block_may_have, block_of, blocks_for};
+use crate::format::Span;
 use crate::format::{FILE_HEADER_BYTES, FileHeader, JournalId, Kind, Salt, u32_at, u64_at, usize_of};
 use crate::{JournalError, place, sync_error, write_error};
 use std::io;

@@ -21,7 +21,9 @@ pub(super) use check::not_whole;
 pub(super) use merge::{Halt, Merge};
 pub(super) use repair::Repair;
 pub(super) use single::{Closed, note_decided, read_closed, write_index};
-pub(super) use tiers::{Span, due, kept, last_indexed};
+pub(super) use tiers::{due, kept, last_indexed};
+
+use super::format::Span;
 
 use super::disk::{Disk, DiskFile};
 use super::files::{FileOf, Files};

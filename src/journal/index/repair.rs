@@ -1,8 +1,9 @@
 //! An index that is damaged is made again from its segments: each of them gets one of its own, and these are merged
 //! again later. One segment a step.
 
-use super::{Closed, Index, Span, read_closed, write_index};
+use super::{Closed, Index, read_closed, write_index};
 use crate::disk::Disk;
+use crate::format::Span;
 use crate::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name};
 use crate::{JournalError, place};
 use std::sync::Arc;

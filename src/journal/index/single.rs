@@ -7,15 +7,16 @@
 //! ```
 
 use super::pages::{Pages, Placed};
-use super::{Entry, FilterAt, IdHash, Index, Span};
+use super::{Entry, FilterAt, IdHash, Index};
 use crate::JournalError;
 use crate::disk::{Disk, DiskFile};
 use crate::filter::Filter;
+use crate::format::Span;
 use crate::format::{
     FILE_HEADER_BYTES, FileHeader, JournalId, Kind, Salt, index_name, u32_at, u64_at, usize_of,
 };
-use crate::keeper::write_whole;
 use crate::segment::{Found, open_segment};
+use crate::whole::write_whole;
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
 use std::io;

@@ -4,60 +4,9 @@
 //! become one of the next. So of n full segments there are at most `FAN_OUT - 1` indexes of each tier, and
 //! `log(n)` tiers; each entry is written once a tier.
 
-use crate::format::{index_name, number_in};
+use crate::format::Span;
 use consorcio_core::limits::INDEX_FAN_OUT;
 use std::ops::Range;
-
-/// The segments that one index tells of: one, or a power of the fan-out of them, which begins at a multiple of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Span {
-    pub first: u64,
-    pub last: u64,
-}
-
-impl Span {
-    pub fn one(segment: u64) -> Span {
-        Span { first: segment, last: segment }
-    }
-
-    /// How many segments.
-    pub fn segments(self) -> u64 {
-        self.last - self.first + 1
-    }
-
-    pub fn is_within(self, other: Span) -> bool {
-        other.first <= self.first && self.last <= other.last
-    }
-
-    /// The name of its file.
-    pub fn name(self) -> String {
-        if self.segments() == 1 {
-            index_name(self.first)
-        } else {
-            format!("merged-{:010}-{:010}", self.first, self.last)
-        }
-    }
-
-    /// The span of an index with this name; `None` for other files.
-    pub fn named(name: &str) -> Option<Span> {
-        if let Some(segment) = number_in(name, "index-", index_name) {
-            return Some(Span::one(segment));
-        }
-        let (first, last) = name.strip_prefix("merged-")?.split_once('-')?;
-        let span = Span { first: first.parse().ok()?, last: last.parse().ok()? };
-        (span.first < span.last && span.is_aligned() && span.name() == name).then_some(span)
-    }
-
-    /// Does it begin and end as merged spans do?
-    fn is_aligned(self) -> bool {
-        let segments = self.segments();
-        let power = (0..)
-            .map_while(|tier| INDEX_FAN_OUT.checked_pow(tier))
-            .take_while(|power| *power <= u64::from(u32::MAX))
-            .any(|power| power == segments);
-        power && self.first > 0 && (self.first - 1).is_multiple_of(segments)
-    }
-}
 
 /// The last segment whose index is among these names.
 pub(crate) fn last_indexed(names: &[String]) -> Option<Span> {
