@@ -37,4 +37,4 @@ done
 cd "$(dirname "$0")/.."
 [ -n "$out" ] && export BANK_TEST_OUT=$out
 export BANK_TEST_SECONDS=$((minutes * 60)) BANK_TEST_SEED=$seed
-exec cargo test --release --test bank_test -- --ignored --exact for_minutes --nocapture
+exec cargo test --release --test kills -- --ignored --exact bank_test::for_minutes --nocapture

@@ -4,4 +4,4 @@
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
-exec cargo test --release --locked --test exhaustive -- --include-ignored --nocapture "$@"
+exec cargo test --release --locked --test worlds exhaustive:: -- --include-ignored --nocapture "$@"

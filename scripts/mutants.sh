@@ -25,8 +25,8 @@ most=100 per_file=0 only='' shard=0/1 mode=run
 globs=('src/core/bank/**' 'src/core/commit/**' 'src/core/ledger/**' 'src/node/{writer,release,queue}.rs' 'src/peers/**')
 # The crates that the core does not need.
 edges='audit|client|http|panel|server'
-# Tests of tests.
-skipped=(planted_mistakes a_failure_is_shrunk)
+# Tests of tests, and those that take longer than a mutant may.
+skipped=(planted_mistakes a_failure_is_shrunk mistakes_ exhaustive::)
 
 usage() {
     sed -n '2,/^$/{s/^# \{0,1\}//;p}' "$0"
@@ -97,8 +97,8 @@ summary() {
 
 # The core alone, as a package of its own. Only what changed is copied, so that little is built anew.
 make_tree() {
-    git ls-files --cached --others --exclude-standard -- Cargo.lock .cargo src tests/stories tests/stories.rs \
-        tests/simulation tests/world tests/support |
+    git ls-files --cached --others --exclude-standard -- Cargo.lock .cargo src tests/stories tests/worlds.rs \
+        tests/simulation tests/exhaustive tests/world tests/support |
         grep -Ev "^src/($edges)/" >"$out/files"
     mkdir -p "$tree/src" "$tree/tests"
     (cd "$tree" && find src tests -type f) | { grep -Fxvf "$out/files" || true; } | while read -r gone; do
@@ -138,7 +138,7 @@ PROFILE
 }
 
 units=(--lib)
-wholes=(--test stories --test simulation)
+wholes=(--test worlds)
 # The packages that each kind is in.
 unit_packages=(consorcio-core consorcio-node consorcio-peers)
 whole_packages=(consorcio)

@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CONSORCIO_SCALE=full
-cargo test --release --locked --test scale -- --nocapture --test-threads=1 "$@"
+cargo test --release --locked --test programs scale:: -- --nocapture --test-threads=1 "$@"
 # 10,000 sessions that do not read, each verb; a burst of 5,000 connections.
-cargo test --release --locked --test server -- --ignored --nocapture --test-threads=1 "$@"
+cargo test --release --locked --test programs server:: -- --ignored --nocapture --test-threads=1 "$@"
 # A data disk, a step log and a peer that hang for a minute each: only debug builds have a disk that hangs.
-cargo test --locked --test server end:: -- --nocapture --test-threads=1 "$@"
+cargo test --locked --test programs server::end:: -- --nocapture --test-threads=1 "$@"

@@ -18,5 +18,5 @@ done
 
 # The asserts of the simulation and of the core are on in every profile.
 CONSORCIO_SEEDS=$seeds CONSORCIO_FROM=$from \
-    cargo test --quiet --release --test simulation -- --nocapture --test-threads 1 \
-    whatever somebody one_id a_consortium_grows a_lost_disk
+    cargo test --quiet --release --test worlds -- --nocapture --test-threads 1 \
+    simulation::{whatever,somebody,one_id,a_consortium_grows,a_lost_disk}

@@ -3,9 +3,9 @@
 use super::history::{Cut, Op, Told, What, now_us};
 use super::linear::{self, Act, Event};
 use super::load::take_cut;
-use super::support::{Wire, wait_until};
 use super::town::Town;
 use super::{BANKS, OPENED_WITH, TOTAL, bank_of};
+use crate::support::{Wire, wait_until};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

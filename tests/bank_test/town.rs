@@ -2,8 +2,8 @@
 
 use super::disks::Newest;
 use super::proxy::Proxies;
-use super::support::{Cluster, DEADLINE, Process, Wire};
 use super::{ACCOUNTS, BANKS, OPENED_WITH, account, bank_of};
+use crate::support::{Cluster, DEADLINE, Process, Wire};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::Command;
@@ -149,7 +149,7 @@ impl Town {
             rustix::process::kill_process(pid, signal).unwrap();
             if frozen {
                 let stat = format!("/proc/{}/stat", process.pid());
-                super::support::wait_until("the bank stands still", || {
+                crate::support::wait_until("the bank stands still", || {
                     let stat = std::fs::read_to_string(&stat).unwrap();
                     // Its state follows its name, which is in brackets.
                     stat.rsplit(") ").next().unwrap().starts_with('T').then_some(())

@@ -1,13 +1,13 @@
 //! That the checker bites: each mistake, planted around the shipped cores, breaks a rule within few events, and without
 //! it those same events break none.
 
-use crate::explorer::{Order, explore};
-use crate::plant::Planted;
-use crate::town::{Budget, Setup, Way};
-use crate::world::Mistake;
-use crate::worlds::{
+use crate::exhaustive::explorer::{Order, explore};
+use crate::exhaustive::plant::Planted;
+use crate::exhaustive::town::{Budget, Setup, Way};
+use crate::exhaustive::worlds::{
     ALONE, NONE, PATIENT, THERE, TOO_MUCH, WALL_US, client, late_client, of, outside, patient,
 };
+use crate::world::Mistake;
 use std::fmt::Write as _;
 
 /// No story of a planted mistake is longer.

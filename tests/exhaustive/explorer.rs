@@ -5,7 +5,7 @@
 //! Also, states hold whole banks: known ones are remembered by their prints alone (128 bits of BLAKE3), and what
 //! two states share is shared in memory.
 
-use crate::town::{Act, Heal, Setup, Town};
+use crate::exhaustive::town::{Act, Heal, Setup, Town};
 use std::cell::Cell;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};

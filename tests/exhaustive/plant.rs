@@ -1,6 +1,6 @@
 //! Mistakes planted around the cores of a `Town`: those that the simulator plants too, and two more.
 
-use crate::town::Town;
+use crate::exhaustive::town::Town;
 use crate::world::{Around, Mistake};
 use consorcio::bank::io::{Now, Origin, Output};
 use consorcio::bank::record::Record;

@@ -8,7 +8,7 @@ mod times;
 pub use lost::Lost;
 pub use times::Cuts;
 
-use crate::town::{Town, bank};
+use crate::exhaustive::town::{Town, bank};
 use crate::world::{Around, Mistake};
 use consorcio::bank::Core;
 use consorcio::bank::io::{Caller, Input, Origin, Outcome, Past, SessionId};

@@ -4,7 +4,7 @@
 mod growing;
 mod meeting;
 
-use crate::explorer::caught;
+use crate::exhaustive::explorer::caught;
 use crate::world::MeetMistake;
 use crate::world::growth::GrowthMistake;
 use growing::Growing;

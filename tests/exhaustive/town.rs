@@ -15,8 +15,8 @@ mod tell;
 
 pub use acts::{Act, Heal, Lie};
 
-use crate::plant::Planted;
-use crate::rules::{Cuts, Lost};
+use crate::exhaustive::plant::Planted;
+use crate::exhaustive::rules::{Cuts, Lost};
 use consorcio::bank::io::{Caller, Input, Now, Origin, Outgoing, Sending, SessionId};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};

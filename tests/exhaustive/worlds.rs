@@ -8,8 +8,8 @@ pub use large::large;
 pub use outside::outside;
 pub use small::small;
 
-use crate::explorer::{Met, Order, explore};
-use crate::town::{Budget, Setup, Way};
+use crate::exhaustive::explorer::{Met, Order, explore};
+use crate::exhaustive::town::{Budget, Setup, Way};
 use std::time::Instant;
 
 /// From bank 0 to bank 1.

@@ -1,8 +1,8 @@
 //! Bounds and ends: silent, slow and half-done callers go in time, and the process ends in order.
 
-use crate::client::{Connection, request};
+use crate::http::client::{Connection, request};
+use crate::http::{ANA, BIA, Town};
 use crate::support::{Cluster, Process, free_ports, wait_until};
-use crate::{ANA, BIA, Town};
 use std::process::Command;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! The panel beside clocks that are wrong: its audit of all banks, and what every page says of this bank's clock.
 
+use crate::http::{ANA, BIA, Town};
 use crate::support::{Cluster, free_ports};
-use crate::{ANA, BIA, Town};
 
 const S: i64 = 1_000_000;
 

@@ -1,6 +1,6 @@
 //! Whoever is told of a commit by one bank and goes on to another finds it there at once.
 
-use crate::{ANA, BIA, CAIO, Town};
+use crate::http::{ANA, BIA, CAIO, Town};
 use consorcio::limits::{COMMIT_HEARD_MS_MAX, READ_WAITS_MS_MAX};
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! A data disk that hangs: what needs no disk is answered at once, and all else ends in time, with the cause in words.
 
-use crate::ANA;
-use crate::client::{Answer, Connection};
+use crate::http::ANA;
+use crate::http::client::{Answer, Connection};
 use crate::support::{CRASH_VARIABLE, Cluster, Process, Wire, free_ports, wait_until};
 use std::time::{Duration, Instant};
 

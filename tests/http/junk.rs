@@ -1,7 +1,7 @@
 //! What is no request: each answer is JSON, names what is wrong, and nothing happens.
 
-use crate::client::Connection;
-use crate::{ANA, BIA, Town};
+use crate::http::client::Connection;
+use crate::http::{ANA, BIA, Town};
 use consorcio::http::routes;
 
 /// A good body for each route that changes something, field by field.

@@ -1,7 +1,7 @@
 //! Idempotency keys: any text, once; and again where the refusal has passed.
 
+use crate::http::{ANA, BIA, Town};
 use crate::support::wait_until;
-use crate::{ANA, BIA, Town};
 
 const DEPOSIT: &str = r#"{"cpf":"11111111111","numero":"1","valor":1}"#;
 const FROM_0_TO_1: &str = r#"{"participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":5},{"banco":1,"cpf":"22222222222","numero":"2"}]}"#;
@@ -90,7 +90,7 @@ fn looking_adds_no_steps() {
     town.open(1, BIA, "2", "0");
     let mut http = town.connect(0);
     http.post_as("l1", "/transferencia_composta", FROM_0_TO_1).is(200, r#"{"success":true}"#);
-    let steps = |http: &mut crate::client::Connection| {
+    let steps = |http: &mut crate::http::client::Connection| {
         let told = http.get("/transacoes/l1").json();
         let steps = told["passos"].as_array().unwrap_or_else(|| panic!("no steps in {told}")).clone();
         let nodes = steps.iter().map(|step| step["no"].as_str().unwrap().to_owned());

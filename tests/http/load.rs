@@ -1,7 +1,7 @@
 //! Money under load: 64 HTTP clients move it across banks, one bank is killed and comes back, and none is lost.
 
-use crate::Town;
-use crate::client::Connection;
+use crate::http::Town;
+use crate::http::client::Connection;
 use crate::support::wait_until;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

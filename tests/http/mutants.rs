@@ -1,8 +1,8 @@
 //! Good requests with a few bytes changed, many of them: each answer is JSON with a status that the page knows, no
 //! connection hangs, the bank goes on, and its books add up.
 
-use crate::client::Connection;
-use crate::{ANA, BIA, Town};
+use crate::http::client::Connection;
+use crate::http::{ANA, BIA, Town};
 use serde_json::Value;
 
 const GOOD: [(&str, &str); 9] = [

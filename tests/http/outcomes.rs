@@ -1,8 +1,8 @@
 //! What is told of transactions: history, what is pending, ids that a caller chose, and what is not decided in time.
 
-use crate::client::Connection;
+use crate::http::client::Connection;
+use crate::http::{ANA, BIA, CAIO, Town};
 use crate::support::{Cluster, free_ports, wait_until};
-use crate::{ANA, BIA, CAIO, Town};
 use serde_json::Value;
 use std::process::Command;
 

@@ -1,7 +1,7 @@
 //! A coordinator that speaks HTTP to each bank alone.
 
+use crate::http::{ANA, BIA, CAIO, Town};
 use crate::support::wait_until;
-use crate::{ANA, BIA, CAIO, Town};
 use serde_json::{Value, json};
 
 /// A participant of a transaction whose destination is account 3 of bank 2.

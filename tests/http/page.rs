@@ -6,8 +6,8 @@
 #[path = "../support/examples.rs"]
 mod examples;
 
-use crate::Town;
-use crate::client::Answer;
+use crate::http::Town;
+use crate::http::client::Answer;
 use consorcio::http::routes;
 use examples::{Bound, Line, What, examples_of};
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! What people write: companies, numbers with a space, texts that hide something; and what a refusal tells them.
 
-use crate::{ANA, BIA, Town};
+use crate::http::{ANA, BIA, Town};
 use serde_json::json;
 
 const COMPANY: &str = "12ABC34501DE35";

@@ -1,7 +1,7 @@
 //! What each route does, and how it refuses.
 
+use crate::http::{ANA, BIA, CAIO, Town};
 use crate::support::wait_until;
-use crate::{ANA, BIA, CAIO, Town};
 
 #[test]
 fn clients_and_accounts() {

@@ -1,6 +1,6 @@
 //! `scripts/banks.sh`: three banks with HTTP that end together.
 
-use crate::client::Connection;
+use crate::http::client::Connection;
 use crate::support::{Process, free_ports, servidor_path, wait_until};
 use std::net::TcpListener;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! Shares: callers who hold what they do not use keep nobody out; lists have pages.
 
-use crate::client::Connection;
+use crate::http::client::Connection;
+use crate::http::{ANA, Town};
 use crate::support::wait_until;
-use crate::{ANA, Town};
 use std::time::{Duration, Instant};
 
 /// Undecided transactions: each waits for a bank that never voted.

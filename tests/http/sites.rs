@@ -1,6 +1,6 @@
 //! Whose pages may use the routes.
 
-use crate::{ANA, Town};
+use crate::http::{ANA, Town};
 
 const DEPOSIT: &str = r#"{"cpf":"11111111111","numero":"1","valor":1}"#;
 

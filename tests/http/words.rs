@@ -1,7 +1,7 @@
 //! Refusals in Portuguese: each that a ledger can make, and those that the routes tell of real banks.
 
+use crate::http::{ANA, BIA, CAIO, Town};
 use crate::support::wait_until;
-use crate::{ANA, BIA, CAIO, Town};
 use consorcio::ids::{
     AccountNumber, BankId, BankSet, ClientKind, ClientName, RegisterKey, TaxId, Time, TxId,
 };

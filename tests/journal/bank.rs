@@ -1,6 +1,6 @@
 //! A real bank: live, replayed, and from a snapshot it is the same.
 
-use crate::support::small;
+use crate::journal::support::small;
 use consorcio::bank::io::{Caller, Input, Now, Origin, Output, Past, Seq, SessionId, Start};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};

@@ -1,6 +1,6 @@
 //! Write, read back, go on; what is told; what the appender refuses.
 
-use crate::support::*;
+use crate::journal::support::*;
 use consorcio::journal::{Faults, JournalError, MemDisk, Options, Room, Sizes, dump};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! Power that ends at any sync: what was acknowledged is there, and what is there is a prefix.
 
-use crate::support::*;
+use crate::journal::support::*;
 use consorcio::journal::{Faults, MemDisk, Options};
 
 /// Appends until power ends; the last record that was acknowledged.

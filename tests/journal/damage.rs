@@ -1,6 +1,6 @@
 //! What is not as it was written: the torn tail is cut and told, everything else is refused.
 
-use crate::support::*;
+use crate::journal::support::*;
 use consorcio::ids::BankId;
 use consorcio::journal::format::{BatchHeader, FileHeader, Kind, Salt};
 use consorcio::journal::{JournalError, MemDisk, Options, dump};

@@ -1,6 +1,6 @@
 //! On real files: the lock, other versions, other journals, and processes that are killed.
 
-use crate::support::*;
+use crate::journal::support::*;
 use consorcio::journal::{FileDisk, FolderError, JournalError, MemDisk, Options, Sizes, dump};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -92,7 +92,7 @@ fn a_small_journal_needs_little_disk() {
 #[test]
 fn a_folder_belongs_to_one_process() {
     let folder = tempfile::tempdir().unwrap();
-    let mut child = child("files::child_appends", folder.path());
+    let mut child = child("journal::files::child_appends", folder.path());
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("acknowledged"))).unwrap().unwrap();
     let error = FileDisk::open(folder.path()).unwrap_err();
@@ -111,7 +111,7 @@ fn a_folder_belongs_to_one_process() {
 fn a_killed_process_keeps_its_promises() {
     let folder = tempfile::tempdir().unwrap();
     for round in 1..=8 {
-        let mut child = child("files::child_appends", folder.path());
+        let mut child = child("journal::files::child_appends", folder.path());
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut acknowledged = 0;
         let mut left = round * 40;

@@ -5,8 +5,8 @@
 //! disks; the program is what must change. A new format gets a folder of its own beside this one, made by
 //! `make_the_fixture`.
 
-use crate::bank::Live;
-use crate::support::small;
+use crate::journal::bank::Live;
+use crate::journal::support::small;
 use consorcio::bank::Identity;
 use consorcio::bank::io::{Input, Start};
 use consorcio::bank::record::Record;

@@ -1,7 +1,7 @@
 //! After a long life: what a look-up costs grows with the logarithm of the number of full segments, filters have a
 //! bound, and merged indexes lose nothing, whatever happens to them.
 
-use crate::support::*;
+use crate::journal::support::*;
 use consorcio::bank::io::Seq;
 use consorcio::bank::record::Record;
 use consorcio::ids::{Time, TxId};
@@ -555,7 +555,7 @@ fn merges_beside_the_appends_and_look_ups() {
 
 /// Cost of a new id and of an old one by the number of full segments: what docs/ARCHITECTURE.md says of it.
 #[test]
-#[ignore = "a measurement: cargo test --release --test journal history::measure -- --ignored --nocapture"]
+#[ignore = "a measurement: cargo test --release --test storage journal::history::measure -- --ignored --nocapture"]
 fn measure() {
     const IDS: Seq = 4_000;
     const LOOKS: u32 = 20_000;

@@ -1,6 +1,6 @@
 //! Old outcomes are found through the indexes, and new ids cost no read.
 
-use crate::support::*;
+use crate::journal::support::*;
 use consorcio::ids::TxId;
 use consorcio::journal::{JournalError, MemDisk, Options, Reader, Sizes};
 

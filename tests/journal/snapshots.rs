@@ -1,6 +1,6 @@
 //! A bank from a snapshot and the records since is the bank from all records.
 
-use crate::support::*;
+use crate::journal::support::*;
 use consorcio::journal::{Disk, JournalError, MemDisk, Options, open};
 use std::sync::Arc;
 

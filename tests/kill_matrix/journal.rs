@@ -1,7 +1,7 @@
 //! What the journal of a dead bank holds: measured, so that no death is said to have been before a record was durable
 //! when it was after, or the other way round.
 
-use crate::cases::Case;
+use crate::kill_matrix::cases::Case;
 use consorcio::crash::{Kind, Point, Stage};
 use consorcio::journal::{FileDisk, JournalError, Scan, Scanned};
 use std::path::Path;

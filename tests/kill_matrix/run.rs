@@ -1,9 +1,9 @@
 //! Runs the matrix by a few threads, each with banks of its own, prints it, and looks whether anything is missing in
 //! it.
 
-use crate::cases::{self, Case, Victim};
-use crate::stories;
-use crate::town::{Outcome, Told, Town};
+use crate::kill_matrix::cases::{self, Case, Victim};
+use crate::kill_matrix::stories;
+use crate::kill_matrix::town::{Outcome, Told, Town};
 use consorcio::crash::Point;
 use std::any::Any;
 use std::collections::{BTreeSet, VecDeque};

@@ -7,9 +7,9 @@ mod lives;
 mod outside;
 mod past;
 
-use crate::cases::Case;
+use crate::kill_matrix::cases::Case;
+use crate::kill_matrix::town::{Effect, Outcome, Told, Town, account};
 use crate::support::{Wire, wait_until};
-use crate::town::{Effect, Outcome, Told, Town, account};
 
 /// More than any account has.
 const TOO_MUCH: i64 = 500_000_000;

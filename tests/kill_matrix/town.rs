@@ -1,7 +1,7 @@
 //! Three banks with an account each, what must be in them, and the audit after a death.
 
-use crate::cases::Case;
-use crate::journal::Before;
+use crate::kill_matrix::cases::Case;
+use crate::kill_matrix::journal::Before;
 use crate::support::{Cluster, Wire, free_ports, wait_until};
 use serde_json::Value;
 use std::path::PathBuf;

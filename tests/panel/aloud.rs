@@ -1,8 +1,7 @@
 //! What Chromium tells a screen reader of each page, wide and narrow, in both languages, with and without errors.
 
-#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
-
-use crate::{Town, open_browser};
+use crate::panel::Town;
+use crate::panel::open_browser;
 use serde_json::{Value, json};
 
 /// Roles that people press, fill in or look at: each needs a name.
@@ -50,7 +49,7 @@ impl Spoken {
 
 /// Checks the page that the window shows, and tells it.
 #[track_caller]
-fn listen(browser: &crate::Browser, page: &str) -> Vec<Spoken> {
+fn listen(browser: &crate::panel::Browser, page: &str) -> Vec<Spoken> {
     let tree = browser.devtools("Accessibility.getFullAXTree", &json!({}));
     let spoken: Vec<Spoken> = tree["nodes"].as_array().unwrap().iter().filter_map(Spoken::of).collect();
     let count = |role: &str| spoken.iter().filter(|spoken| spoken.role == role).count();
@@ -75,7 +74,7 @@ fn listen(browser: &crate::Browser, page: &str) -> Vec<Spoken> {
 }
 
 /// Each thing that the keyboard reaches shows that it is reached.
-fn tab_through(browser: &crate::Browser, page: &str) {
+fn tab_through(browser: &crate::panel::Browser, page: &str) {
     let unseen = browser.script(
         "return [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary')]
              .filter((field) => field.checkVisibility() && !field.disabled)

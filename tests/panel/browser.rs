@@ -1,7 +1,5 @@
 //! A headless Chromium, driven over WebDriver; each test has its own.
 
-#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
-
 use crate::support::{DEADLINE, wait_until};
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};

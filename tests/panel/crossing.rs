@@ -1,7 +1,8 @@
 //! A page of another site that lets the browser of whoever visits it talk to a bank's line port.
 
+use crate::panel::Town;
+use crate::panel::open_browser;
 use crate::support::wait_until;
-use crate::{Town, open_browser};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 

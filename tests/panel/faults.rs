@@ -1,6 +1,7 @@
 //! Pages that follow their bank: two desks at once, banks that die and come back, what is undecided.
 
-use crate::{Town, open_browser, wait_until};
+use crate::panel::Town;
+use crate::panel::{open_browser, wait_until};
 
 #[test]
 fn two_desks_see_the_same_at_once() {

@@ -1,6 +1,7 @@
 //! A refresh that meets a person: it swallows no press, moves no focus, and closes nothing that was opened.
 
-use crate::{Browser, Town, open_browser, wait_until};
+use crate::panel::Town;
+use crate::panel::{Browser, open_browser, wait_until};
 use serde_json::json;
 
 /// From now on the page counts the answers that its refreshes get.

@@ -1,6 +1,7 @@
 //! Each screen: what it does, and what it refuses.
 
-use crate::{Browser, Town, open_browser, wait_until};
+use crate::panel::Town;
+use crate::panel::{Browser, open_browser, wait_until};
 use serde_json::json;
 
 #[test]

@@ -1,9 +1,7 @@
 //! A bank with very many accounts: opening, looking up, lists, cuts and snapshots.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
-
-use crate::bank::{Bank, CPF};
-use crate::{computed, figure, is_full, size};
+use crate::scale::bank::{Bank, CPF};
+use crate::scale::{computed, figure, is_full, size};
 use consorcio::bank::Core;
 use serde_json::Value;
 use std::time::Duration;
@@ -68,7 +66,7 @@ fn a_million_accounts() {
     }
     let accounts = 1 + 2 * clients;
     figure("accounts", accounts);
-    figure("memory of an account, with half a client", (memory() - before) / accounts);
+    figure("memory of an account, with half a client", memory().saturating_sub(before) / accounts);
     open.tell("opening", 50);
 
     let mut lookups = Times::default();
@@ -90,7 +88,7 @@ fn a_million_accounts() {
 
     let mut snapshot = Times::default();
     let bytes = snapshot.time(|| bank.core.to_snapshot());
-    let again = snapshot.time(|| Core::from_snapshot(crate::bank::identity(), &bytes).unwrap());
+    let again = snapshot.time(|| Core::from_snapshot(crate::scale::bank::identity(), &bytes).unwrap());
     figure("bytes of a snapshot", bytes.len());
     assert!(again.same_as(&bank.core));
     snapshot.tell("writing and reading a snapshot, on threads of their own", 60_000);

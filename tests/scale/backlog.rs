@@ -1,8 +1,8 @@
 //! A session that ends, a restart and a tick, with many undecided transactions: each step takes on a bounded share, all
 //! of them are done in the end, once, and the number of steps is in proportion.
 
-use crate::bank::{Bank, ops};
-use crate::{computed, figure, is_full, size};
+use crate::scale::bank::{Bank, ops};
+use crate::scale::{computed, figure, is_full, size};
 use consorcio::bank::Note;
 use consorcio::bank::io::{Input, Output, SessionId, Start};
 use consorcio::ids::{BankId, TxId};

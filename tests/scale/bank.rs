@@ -1,8 +1,6 @@
 //! A core to which lines are said, and what its steps are measured by.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
-
-use crate::computed;
+use crate::scale::computed;
 use consorcio::bank::io::{Caller, Input, Now, Origin, Output, SessionId, Start};
 use consorcio::bank::{Core, Identity};
 use consorcio::ids::BankId;

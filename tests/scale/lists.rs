@@ -1,9 +1,7 @@
 //! Lists: whatever is in a bank stands on one of the pages, and a page says more whenever something is left.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
-
-use crate::bank::{Bank, CPF, ops};
-use crate::size;
+use crate::scale::bank::{Bank, CPF, ops};
+use crate::scale::size;
 use consorcio::bank::record::Record;
 use consorcio::ids::{Time, TxId};
 use consorcio::limits::{LINE_BYTES_MAX, STEP_ITEMS_MAX};
@@ -78,7 +76,8 @@ fn each_register_of_a_cut_stands_on_a_page() {
     // The last account leaves less and less room.
     let mut met = [false; 3];
     for length in 1..=64 {
-        let mut bank = Bank { core: bank.core.clone(), now: bank.now, steps: crate::bank::Steps::default() };
+        let mut bank =
+            Bank { core: bank.core.clone(), now: bank.now, steps: crate::scale::bank::Steps::default() };
         for n in ["p", "q", "r"] {
             account(&mut bank, &format!("{n}{}", "y".repeat(length - 1)), "11111111111");
         }
@@ -152,7 +151,8 @@ fn readers_are_woken_by_a_step_that_decides_much() {
 fn token_of_bank_1(tx: &str) -> String {
     use consorcio::wire::token::Verdict;
     let bank = consorcio::ids::BankId::new(1).unwrap();
-    let token = crate::bank::identity().seal.token(bank, Verdict::No, &TxId::new(tx).unwrap(), None, Time(5));
+    let token =
+        crate::scale::bank::identity().seal.token(bank, Verdict::No, &TxId::new(tx).unwrap(), None, Time(5));
     let mut text = Vec::new();
     token.write_to(&mut text);
     String::from_utf8(text).unwrap()

@@ -1,9 +1,7 @@
 //! A real bank with many undecided transactions: a client that leaves them keeps nobody waiting, nor does a restart.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
-
+use crate::scale::{figure, is_full, size};
 use crate::support::{Cluster, Wire};
-use crate::{figure, is_full, size};
 use std::time::{Duration, Instant};
 
 /// Undecided transactions of two banks, all over one connection, and that connection.

@@ -1,7 +1,5 @@
 //! Clocks of real banks that are wrong, or jump: cuts of all banks, what is followed, starts, and what is told.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
-
 use super::{run, start_with};
 use crate::support::{Cluster, Ran, wait_until};
 use serde_json::Value;

@@ -1,8 +1,6 @@
 //! What happens when all is full: the bank's queue, and the memory of all sessions. Here the sessions are the shipped
 //! ones over real sockets, in this process, and the bank is not run before all is as full as it gets.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
-
 use crate::support::{DEADLINE, Wire, wait_until};
 use consorcio::bank::Identity;
 use consorcio::bank::io::{Input, Start};

@@ -1,7 +1,5 @@
 //! A bank that lost its disk, or runs on an old copy of it, while others are away or there.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
-
 use super::start::refused;
 use super::{run, start_with};
 use crate::support::{Cluster, Process, Wire, wait_until};

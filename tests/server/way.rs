@@ -1,7 +1,5 @@
 //! Somebody without the key between two real banks, who changes, invents and repeats what one answers the other.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
-
 use crate::support::{Cluster, Wire, wait_until};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};

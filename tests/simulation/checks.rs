@@ -1,8 +1,8 @@
 //! What must hold after each step.
 
-use crate::facts::OneVote;
-use crate::plan::Beside;
-use crate::simulation::{Simulation, bank};
+use crate::simulation::facts::OneVote;
+use crate::simulation::plan::Beside;
+use crate::simulation::run::{Simulation, bank};
 use crate::world::Seen;
 use consorcio::bank::io::{CoreStep, Outcome, Seq};
 use consorcio::bank::record::Record;

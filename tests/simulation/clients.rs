@@ -1,6 +1,6 @@
 //! Clients that drive: the shipped coordinator over connections that carry lines in order, get lost, or are half open.
 
-use crate::simulation::{Simulation, bank};
+use crate::simulation::run::{Simulation, bank};
 use crate::world::links::request_of;
 use crate::world::path::Liar;
 use consorcio::bank::io::{Origin, SessionId};
@@ -503,7 +503,7 @@ impl Simulation<'_> {
     pub fn call(&mut self, at: usize, request: Request) {
         let session = self.clients.fresh_session();
         if let Request::Execute(tx, transaction) = &request {
-            self.callers.insert(session, (crate::facts::number(tx), Arc::clone(transaction)));
+            self.callers.insert(session, (crate::simulation::facts::number(tx), Arc::clone(transaction)));
         }
         let waited_us = if self.random.chance(2) { 600_000 } else { 0 };
         self.world.request(at, SessionId(session), Origin::Client, request, waited_us);

@@ -1,6 +1,6 @@
 //! All that was ever said about each transaction's id, as an observer of everything knows it.
 
-use crate::simulation::Simulation;
+use crate::simulation::run::Simulation;
 use consorcio::bank::io::Seq;
 use consorcio::ids::{BankSet, Time, TxId};
 use consorcio::wire::token::{Digest, Token, Verdict as Vote};

@@ -1,6 +1,6 @@
 //! Faults: processes and machines that die, disks, links, partitions, clocks.
 
-use crate::simulation::Simulation;
+use crate::simulation::run::Simulation;
 use crate::world::disk::Trouble;
 use crate::world::links::Ends;
 

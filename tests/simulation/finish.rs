@@ -1,7 +1,7 @@
 //! What must hold in the end: all banks up, all links open, all messages delivered, everything must be decided.
 
-use crate::simulation::{Simulation, bank};
-use crate::transactions::KEYS;
+use crate::simulation::run::{Simulation, bank};
+use crate::simulation::transactions::KEYS;
 use crate::world::Seen;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::transaction::{Action, Flow};

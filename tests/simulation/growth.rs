@@ -2,8 +2,8 @@
 //! other with the longer list, while banks crash, links break, lines are late, and somebody on the way changes pages.
 //! Registers stay linearizable at all banks that tell them, and cuts equal at all that know them.
 
-use crate::Counts;
-use crate::plan::Random;
+use crate::simulation::Counts;
+use crate::simulation::plan::Random;
 use crate::world::growth::{GrowthMistake, Tampering};
 use crate::world::{Seen, World};
 use consorcio::bank::io::{Origin, Outcome, SessionId};
@@ -68,7 +68,7 @@ struct Growing {
 /// # Errors
 /// What is wrong in it.
 pub fn run(seed: u64, mistake: Option<GrowthMistake>) -> Result<Counts, String> {
-    crate::shrink::caught(|| {
+    crate::simulation::shrink::caught(|| {
         let mut growing = Growing::new(seed, mistake);
         for _ in 0..STEPS {
             growing.next();

@@ -1,7 +1,7 @@
 //! A liar: any verb, any id, any bytes, any token that was ever seen, and some that never were.
 
-use crate::facts::number;
-use crate::simulation::{Simulation, bank};
+use crate::simulation::facts::number;
+use crate::simulation::run::{Simulation, bank};
 use consorcio::bank::io::{Origin, SessionId};
 use consorcio::ids::{Time, TxId};
 use consorcio::wire::request::Request;

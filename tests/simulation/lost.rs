@@ -2,8 +2,8 @@
 //! neither by what banks record nor by what anybody was told. Two or three banks begin without journals, meet each other,
 //! work, crash and are cut off; then one of them begins anew, and tries again and again.
 
-use crate::Counts;
-use crate::plan::Random;
+use crate::simulation::Counts;
+use crate::simulation::plan::Random;
 use crate::world::{MeetMistake, Seen, World};
 use consorcio::bank::io::{Origin, Outcome, SessionId};
 use consorcio::bank::record::Record;
@@ -55,7 +55,7 @@ struct Losing {
 /// # Errors
 /// What is wrong in it.
 pub fn run(seed: u64, mistake: Option<MeetMistake>) -> Result<Counts, String> {
-    crate::shrink::caught(|| {
+    crate::simulation::shrink::caught(|| {
         let mut losing = Losing::new(seed, mistake);
         for _ in 0..STEPS {
             losing.next();

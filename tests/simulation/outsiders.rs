@@ -1,8 +1,8 @@
 //! Outside coordinators: each speaks to one bank, votes when it likes and as often as it likes, and goes away without a
 //! word. What they were told is compared with the journals, and nothing may commit for them.
 
-use crate::facts::number;
-use crate::simulation::{Simulation, bank};
+use crate::simulation::facts::number;
+use crate::simulation::run::{Simulation, bank};
 use consorcio::bank::io::{Origin, Seq, SessionId};
 use consorcio::ids::{Time, TxId};
 use consorcio::limits::OUTSIDE_VOTE_MS_MAX;

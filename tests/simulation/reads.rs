@@ -1,8 +1,8 @@
 //! Reads while everything happens, and registrations: registers are read linearizably, cuts of all banks add up,
 //! show exactly the commits up to their time, and nothing that a crash could take (`durable`).
 
-use crate::simulation::{ACCOUNTS, OPENING, Simulation, account, holder};
-use crate::transactions::KEYS;
+use crate::simulation::run::{ACCOUNTS, OPENING, Simulation, account, holder};
+use crate::simulation::transactions::KEYS;
 use crate::world::clocks::ClockMistake;
 use consorcio::bank::io::{Origin, SessionId};
 use consorcio::ids::{RegisterKey, Time};
@@ -187,7 +187,7 @@ impl Simulation<'_> {
             0 | 1 => None,
             2 => Some(reading),
             3 => Some(Reading { time, ..reading }),
-            4 => Some(Reading { time, bank: crate::simulation::bank(self.random.below(16)), ..reading }),
+            4 => Some(Reading { time, bank: crate::simulation::run::bank(self.random.below(16)), ..reading }),
             _ => Some(Reading { time, mac: None, ..reading }),
         };
         self.met.count("forged reading");
@@ -315,7 +315,7 @@ impl Simulation<'_> {
     /// Every cut that was told holds exactly the commits and openings up to its time.
     pub fn cuts_hold_what_was_committed(&mut self) {
         for at in 0..self.banks() {
-            let me = crate::simulation::bank(at);
+            let me = crate::simulation::run::bank(at);
             let mut changes: Vec<(i64, [i128; 5])> = Vec::new();
             for ((bank, _), (time, deposit)) in &self.openings {
                 if *bank == at {

@@ -1,8 +1,8 @@
 //! Runs that may fail, and smaller runs that fail too: less trouble, fewer steps, and a short story of it.
 
-use crate::met::Met;
-use crate::plan::{Plan, TROUBLES};
-use crate::simulation::Simulation;
+use crate::simulation::met::Met;
+use crate::simulation::plan::{Plan, TROUBLES};
+use crate::simulation::run::Simulation;
 use std::cell::Cell;
 use std::fmt;
 use std::panic::AssertUnwindSafe;

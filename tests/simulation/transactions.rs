@@ -1,8 +1,8 @@
 //! The transactions that clients want: transfers, composites, cash, registers, and some that must be refused.
 
-use crate::facts::Facts;
-use crate::plan::Beside;
-use crate::simulation::{Simulation, bank, holder};
+use crate::simulation::facts::Facts;
+use crate::simulation::plan::Beside;
+use crate::simulation::run::{Simulation, bank, holder};
 use consorcio::ids::{AccountNumber, RegisterKey, RegisterValue, TaxId, TxId};
 use consorcio::money::Money;
 use consorcio::wire::request::Request;

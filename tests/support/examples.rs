@@ -5,7 +5,6 @@
 //! `<number>`, `<nonce>`, `<proof>`, `<key>`, `<id>` and `<text>`, with any digits after the word, stand for anything of that
 //! shape, and within their block always for the same.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::collections::BTreeMap;

@@ -3,7 +3,6 @@
 //! Every wait has a deadline, and everything that is started here is killed when its owner goes.
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,7 +1,5 @@
 //! README's tour: its commands and what they print, and three banks started as it says, on other ports.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
-
 use crate::support::{Process, cliente_path, free_ports, servidor_path};
 use std::net::TcpListener;
 use std::path::Path;

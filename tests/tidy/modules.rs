@@ -1,6 +1,6 @@
 //! Which modules of a crate use each other in a circle, through `crate::` and `super::` paths alike.
 
-use crate::code::{code_of, paths_of};
+use crate::tidy::code::{code_of, paths_of};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Who uses whom, by the names of a crate's top modules.

@@ -3,7 +3,7 @@
 //! and that in the end no peer knows of more.
 
 use super::{vote_in, vote_of};
-use crate::town::{Town, bank};
+use crate::exhaustive::town::{Town, bank};
 use consorcio::bank::record::Record;
 use consorcio::ids::{Time, TxId};
 use consorcio::wire::request::Request;

@@ -2,7 +2,7 @@
 //! and nothing else brings that about; nor an abort, but a client's ABORT and the end of five minutes.
 
 use super::end_in;
-use crate::town::Town;
+use crate::exhaustive::town::Town;
 use consorcio::bank::io::{Input, Origin};
 use consorcio::bank::record::Record;
 use consorcio::ids::TxId;

@@ -1,7 +1,7 @@
 //! What cuts and patience promise: nothing commits at or before a cut that was told, and before a transaction's patience
 //! is over no bank resolves by itself.
 
-use crate::town::{Town, bank};
+use crate::exhaustive::town::{Town, bank};
 use consorcio::bank::io::{CoreStep, DoubtCause, Outcome};
 use consorcio::bank::record::Record;
 use consorcio::ids::{Time, TxId};

@@ -2,8 +2,8 @@
 //! which must harm nobody.
 
 use super::{CUTTER, Conn, LIAR, Lie, Town, Who};
-use crate::plant::Planted;
-use crate::rules::Lost;
+use crate::exhaustive::plant::Planted;
+use crate::exhaustive::rules::Lost;
 use crate::world::{Around, crashed};
 use consorcio::bank::io::{Caller, Input, Origin, SessionId, Start};
 use consorcio::bank::record::Record;

@@ -2,7 +2,7 @@
 //! is listed in `acts`; what goes wrong is in `faults`, links between banks in `links`.
 
 use super::{Act, Conn, LIAR, Node, Town, Who, bank};
-use crate::plant::Planted;
+use crate::exhaustive::plant::Planted;
 use crate::world::Around;
 use consorcio::bank::io::{Caller, Input, Now, Origin, Outgoing, Sending, SessionId};
 use consorcio::bank::record::Record;

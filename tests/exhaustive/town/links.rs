@@ -1,7 +1,7 @@
 //! Links between banks, and how anyone notices that a connection is gone.
 
 use super::{Conn, Town, Who, bank};
-use crate::plant::Planted;
+use crate::exhaustive::plant::Planted;
 use consorcio::bank::io::{Input, SessionId};
 use consorcio::ids::Time;
 use std::rc::Rc;

@@ -1,10 +1,10 @@
 //! Somebody types a line that a bank must ask others about, or that changes nothing, and a bank dies over it.
 
 use super::{Heard, all_vote, finish, prepare, told_by};
-use crate::cases::Case;
-use crate::stories::Story;
+use crate::kill_matrix::cases::Case;
+use crate::kill_matrix::stories::Story;
+use crate::kill_matrix::town::{Effect, Told, Town, account};
 use crate::support::wait_until;
-use crate::town::{Effect, Told, Town, account};
 
 /// The banks `voted` voted OK, and `verb` is typed to the bank `at`.
 pub fn typed(town: &mut Town, case: &Case, effect: &Effect, voted: &[usize], at: usize, verb: &str) -> Heard {

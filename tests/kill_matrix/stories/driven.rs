@@ -1,10 +1,10 @@
 //! `cliente` runs a transaction, or asks about one, or registers somebody; it dies, or a bank does.
 
 use super::{Heard, all_vote, finish};
-use crate::cases::{Case, Victim};
-use crate::stories::Story;
+use crate::kill_matrix::cases::{Case, Victim};
+use crate::kill_matrix::stories::Story;
+use crate::kill_matrix::town::{Effect, Told, Town, account};
 use crate::support::CRASH_VARIABLE;
-use crate::town::{Effect, Told, Town, account};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
 

@@ -2,9 +2,9 @@
 //! journal that is missing.
 
 use super::{Heard, all_vote, driven, finish};
-use crate::cases::Case;
+use crate::kill_matrix::cases::Case;
+use crate::kill_matrix::town::{BANKS, Effect, Told, Town, account};
 use crate::support::{Process, wait_until};
-use crate::town::{BANKS, Effect, Told, Town, account};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -147,7 +147,7 @@ fn now_us() -> i64 {
 /// Banks 0 and 1 voted OK; then all are restarted with a longer list and a new key.
 pub fn grows(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     let _open = all_vote(town, &[0, 1], case, effect);
-    let banks = 0..crate::town::BANKS;
+    let banks = 0..crate::kill_matrix::town::BANKS;
     banks.clone().for_each(|bank| town.cluster.kill(bank));
     town.cluster.add_place("-");
     town.cluster.change_key();
@@ -191,7 +191,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// All begin anew without a journal; the one of the case dies while they meet each other.
 pub fn meets(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
-    let banks = 0..crate::town::BANKS;
+    let banks = 0..crate::kill_matrix::town::BANKS;
     banks.clone().for_each(|bank| town.cluster.kill(bank));
     banks.clone().for_each(|bank| std::fs::remove_dir_all(town.data(bank)).unwrap());
     banks.clone().filter(|bank| *bank != case.bank()).for_each(|bank| town.cluster.start_bank(bank));

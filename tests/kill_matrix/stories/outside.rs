@@ -1,9 +1,9 @@
 //! An outside coordinator, over HTTP: it takes money from one bank, and decides what becomes of that.
 
 use super::Heard;
-use crate::cases::Case;
-use crate::http::{Answer, Connection};
-use crate::town::{CPF, Effect, Outcome, Told, Town, account};
+use crate::kill_matrix::cases::Case;
+use crate::kill_matrix::http::{Answer, Connection};
+use crate::kill_matrix::town::{CPF, Effect, Outcome, Told, Town, account};
 
 /// A coordinator takes money from the bank that dies, and wants `wanted` where it was told that the money is held. It
 /// aborts where it was told nothing, and repeats itself until it is answered.

@@ -2,9 +2,9 @@
 
 use super::Heard;
 use super::lives::write_until_death;
-use crate::cases::Case;
+use crate::kill_matrix::cases::Case;
+use crate::kill_matrix::town::{Effect, Town};
 use crate::support::wait_until;
-use crate::town::{Effect, Town};
 use consorcio::bank::io::Seq;
 use consorcio::bank::record::Record;
 use consorcio::ids::{Time, TxId};

@@ -8,8 +8,6 @@
 //! `scripts/bank-test.sh` runs it for minutes. A seed fixes the faults and what each client asks for, but not the
 //! moment at which each happens: these are real processes.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
-
 mod audit;
 mod client;
 mod disks;
@@ -21,8 +19,6 @@ mod picture;
 mod proxy;
 mod random;
 mod report;
-#[path = "../support/mod.rs"]
-mod support;
 mod town;
 
 use history::Op;
@@ -88,7 +84,8 @@ impl Run {
         phase.send_replace(Phase::Load);
         let mut deeds = Nemesis::new(seed, &mut town, &weather, &stop).run(self.plan);
         phase.send_replace(Phase::Settle);
-        let mut ops: Vec<Op> = ops.recv_timeout(support::DEADLINE).expect("the clients come to an end");
+        let mut ops: Vec<Op> =
+            ops.recv_timeout(crate::support::DEADLINE).expect("the clients come to an end");
         deeds.damage = damage.counts();
         let faults = audit::audit(&town, &mut ops);
         phase.send_replace(Phase::Over);

@@ -3,9 +3,6 @@
 //! Plain `cargo test` runs small sizes and counts the work of each step; `scripts/scale.sh` runs the whole sizes on a
 //! release build, holds them to times, and prints the figures. Each figure is one line: `scale: <what>: <figure>`.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod accounts;
 mod backlog;
 mod bank;

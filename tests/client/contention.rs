@@ -1,13 +1,9 @@
 //! `cliente contention` on real banks: it holds at rest and while banks die, tells the truth where they stay away, and
 //! several runs do not disturb each other. And `scripts/contention.sh`.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
-
-mod support;
-
+use crate::support::{Cluster, Process, cliente_path, wait_until};
 use serde_json::Value;
 use std::process::Command;
-use support::{Cluster, Process, cliente_path, wait_until};
 
 fn holds(report: &Value) {
     assert!(report["committed"].as_u64().unwrap() > 0, "{report}");

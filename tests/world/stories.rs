@@ -19,10 +19,8 @@
 //! - `hold-sync`, `sync BANK`: records stay un-synced until then.
 //! - `skew BANK MS`: its wall clock stands there. `lose-disk BANK`, `keep BANK`, `put-back BANK`: its journal.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
-
-mod world;
-
+use crate::world::tell::{self, short_reply};
+use crate::world::{Seen, World};
 use consorcio::bank::record::Record;
 use consorcio::commit::message::Message;
 use consorcio::commit::proof::tokens_of;
@@ -35,8 +33,6 @@ use goldenscript::{Command, Context, Runner};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;
-use world::tell::{self, short_reply};
-use world::{Seen, World};
 
 struct Story {
     world: World,

@@ -1,10 +1,8 @@
 //! `cliente` against real banks: every command, what people see, what programs see, exit codes.
 
-mod support;
-
+use crate::support::{Cluster, Ran, wait_until};
 use serde_json::Value;
 use std::process::Stdio;
-use support::{Cluster, Ran, wait_until};
 
 const MARIA: &str = "11111111111";
 const PEDRO: &str = "22222222222";
@@ -382,7 +380,7 @@ const ALL: [&[&str]; 18] = [
 /// Runs `cliente` with another list than the cluster's own.
 fn with_list(list: &str, arguments: &[&str]) -> Ran {
     let folder = tempfile::TempDir::new().expect("a folder");
-    let mut command = std::process::Command::new(support::cliente_path());
+    let mut command = std::process::Command::new(crate::support::cliente_path());
     command.current_dir(folder.path()).args(["--consortium", list]).args(arguments);
     command.env("CONSORCIO_OUTPUT", "table").stdin(Stdio::null());
     Ran::of(arguments, &command.output().expect("cliente runs"))
@@ -452,8 +450,10 @@ fn two_banks_with_other_keys_are_told_apart() {
     cluster.start_bank(0);
     let own = std::fs::read(cluster.key_file()).unwrap();
     std::fs::remove_file(cluster.key_file()).unwrap();
-    let made =
-        std::process::Command::new(support::servidor_path()).arg("key").arg(cluster.key_file()).output();
+    let made = std::process::Command::new(crate::support::servidor_path())
+        .arg("key")
+        .arg(cluster.key_file())
+        .output();
     assert!(made.unwrap().status.success());
     assert_ne!(std::fs::read(cluster.key_file()).unwrap(), own);
     cluster.start_bank(1);

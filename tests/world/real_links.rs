@@ -1,9 +1,6 @@
 //! What goes over links between banks, and how much at a time.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
-
-mod world;
-
+use crate::world::{Seen, World};
 use consorcio::bank::io::{CoreStep, Input, Origin, Outcome, SessionId};
 use consorcio::bank::record::Record;
 use consorcio::commit::message::{Asked, AskedVerb, Message};
@@ -13,7 +10,6 @@ use consorcio::wire::Reason;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
 use consorcio::wire::token::{Digest, Said, Token};
-use world::{Seen, World};
 
 /// Banks 0 and 1 with an account each, and so many transfers that both hold an OK on.
 fn in_doubt(transfers: usize) -> World {

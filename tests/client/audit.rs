@@ -1,10 +1,7 @@
 //! `cliente audit` on real banks: at rest, under load, with a bank down and with one in doubt; and on their journals,
 //! into which violations are planted through the library.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
-
-mod support;
-
+use crate::support::{Cluster, Process, wait_until};
 use consorcio::bank::Identity;
 use consorcio::bank::io::{Outcome, OwnVote};
 use consorcio::bank::record::Record;
@@ -15,7 +12,6 @@ use consorcio::wire::token::{Seal, Verdict};
 use consorcio::wire::transaction::Transaction;
 use std::path::PathBuf;
 use std::sync::Arc;
-use support::{Cluster, Process, wait_until};
 
 const MARIA: &str = "11111111111";
 const PEDRO: &str = "22222222222";

@@ -1,13 +1,9 @@
 //! Banks are killed with SIGKILL again and again, one or two at a time, while drivers of both kinds move money, and
 //! cuts are asked for meanwhile: every verdict that was told is so at every bank, and no cut lacks a centavo.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
-
-mod support;
-
+use crate::support::{Cluster, Wire, wait_until};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use support::{Cluster, Wire, wait_until};
 
 const BANKS: usize = 3;
 const DRIVERS: usize = 6;

@@ -1,8 +1,5 @@
 //! `servidor` as a process, over raw sockets: bytes that are no requests, bounds, starts that are refused, ends.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod bounds;
 #[cfg(debug_assertions)]
 mod clocks;
@@ -18,8 +15,8 @@ mod strangers;
 mod unread;
 mod way;
 
+use crate::support::{Cluster, Process, Ran, Wire};
 use std::process::{Command, Stdio};
-use support::{Cluster, Process, Ran, Wire};
 
 /// A bank alone, with these switches besides its own.
 struct Alone {

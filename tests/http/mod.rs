@@ -1,10 +1,5 @@
 //! The routes over real HTTP, against real banks: what each does and refuses, junk, bounds, ends, and load.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
-
-#[path = "../support/mod.rs"]
-mod support;
-
 mod bounds;
 mod client;
 #[cfg(debug_assertions)]
@@ -26,8 +21,8 @@ mod shares;
 mod sites;
 mod words;
 
+use crate::support::{Cluster, free_ports, wait_until};
 use client::Connection;
-use support::{Cluster, free_ports, wait_until};
 
 /// Banks that serve HTTP.
 struct Town {

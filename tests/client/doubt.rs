@@ -1,10 +1,8 @@
 //! `cliente doubt` and `cliente resolve` while a bank that may have voted OK is down: who blocks whom is said, nothing
 //! is guessed, and what can be ended is ended.
 
-mod support;
-
+use crate::support::{Cluster, Process, Wire, wait_until};
 use serde_json::json;
-use support::{Cluster, Process, Wire, wait_until};
 
 const MARIA: &str = "11111111111";
 const PEDRO: &str = "22222222222";

@@ -1,12 +1,12 @@
 //! One run: random steps of clients, liars, faults and time, then a healing, with the rule checked all along.
 
-use crate::clients::Clients;
-use crate::durable::Unsynced;
-use crate::facts::Facts;
-use crate::met::Met;
-use crate::outsiders::Outsider;
-use crate::plan::{Beside, Next, Plan, Random, Weather};
-use crate::reads::Reads;
+use crate::simulation::clients::Clients;
+use crate::simulation::durable::Unsynced;
+use crate::simulation::facts::Facts;
+use crate::simulation::met::Met;
+use crate::simulation::outsiders::Outsider;
+use crate::simulation::plan::{Beside, Next, Plan, Random, Weather};
+use crate::simulation::reads::Reads;
 use crate::world::World;
 use consorcio::ids::{AccountNumber, BankId, Time};
 use consorcio::wire::transaction::Transaction;

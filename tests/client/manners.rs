@@ -1,12 +1,10 @@
 //! How `cliente` behaves among other programs: rows in pipes, JSON, suggestions, completions, man pages, `ping`.
 
-mod support;
-
+use crate::support::{Cluster, Ran, cliente_path, free_ports, wait_until};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use support::{Cluster, Ran, cliente_path, free_ports, wait_until};
 
 const MARIA: &str = "11111111111";
 

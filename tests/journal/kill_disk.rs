@@ -1,12 +1,8 @@
 //! A bank whose disk betrays it: its journal is cut or changed while it is down, or no room is left while it works.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
-
-mod support;
-
+use crate::support::{Cluster, Process, Wire, wait_until};
 use std::path::PathBuf;
 use std::process::Command;
-use support::{Cluster, Process, Wire, wait_until};
 
 /// How many places of a file are tried.
 const PLACES: usize = 20;

@@ -1,14 +1,12 @@
 //! `cliente` when something is wrong: banks down or silent, a driver that is killed or interrupted, outcomes that
 //! are not known yet.
 
-mod support;
-
+use crate::support::{Cluster, DEADLINE, Process, Ran, Wire, cliente_path, free_ports, wait_until};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
-use support::{Cluster, DEADLINE, Process, Ran, Wire, cliente_path, free_ports, wait_until};
 
 const MARIA: &str = "11111111111";
 const PEDRO: &str = "22222222222";
@@ -281,7 +279,7 @@ fn the_command_that_starts_a_bank_is_whole() {
     let ran = cluster.run(&["ping"]).expect_code(3);
     let told = ran.stdout.split("Start it with: servidor ").nth(1).and_then(|rest| rest.lines().next());
     let words = told.unwrap_or_else(|| panic!("no command in {ran:?}")).split_whitespace();
-    let mut command = std::process::Command::new(support::servidor_path());
+    let mut command = std::process::Command::new(crate::support::servidor_path());
     let mut process = Process::start(command.args(words).current_dir(cluster.path()));
     process.expect_line("bank 1 ready on");
     cluster.run(&["ping", "--wait", "30s"]).expect_code(0);
@@ -421,7 +419,7 @@ fn a_bank_whose_disk_hangs_is_told_with_the_cause() {
     let mut cluster = Cluster::new(2, true);
     cluster.start_bank(0);
     let mut command = cluster.servidor(1);
-    command.env(support::CRASH_VARIABLE, "hang:600000@client.written");
+    command.env(crate::support::CRASH_VARIABLE, "hang:600000@client.written");
     let mut process = Process::start(&mut command);
     process.expect_line("ready on");
     wait_until("the banks are linked", || {

@@ -1,11 +1,9 @@
 //! `cliente trace` with the logs of real banks and clients: a commit, an abort, a bank that drives, a driver that is
 //! killed, and the lists that find them.
 
-mod support;
-
+use crate::support::{Cluster, Process, cliente_path, wait_until};
 use serde_json::Value;
 use std::path::Path;
-use support::{Cluster, Process, cliente_path, wait_until};
 
 fn with_accounts() -> Cluster {
     let cluster = Cluster::start(3);

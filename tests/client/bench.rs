@@ -1,10 +1,8 @@
 //! `cliente bench` on real banks, briefly: it commits, it counts, and it checks that all money is still there.
 //! And `scripts/demo.sh`, which is README's first command.
 
-mod support;
-
+use crate::support::{Cluster, Process, Ran, cliente_path, free_ports, wait_until};
 use std::process::Command;
-use support::{Cluster, Process, Ran, cliente_path, free_ports, wait_until};
 
 #[test]
 fn every_kind_commits_and_conserves() {

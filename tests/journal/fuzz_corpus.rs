@@ -1,7 +1,7 @@
 //! The fuzz targets' corpus, replayed: what fuzzing reached stays reached, and what it found stays mended. The
 //! checks themselves stand in `fuzz/checks`.
 
-#[path = "../fuzz/checks/mod.rs"]
+#[path = "../../fuzz/checks/mod.rs"]
 mod checks;
 
 use std::fs;

@@ -4,9 +4,6 @@
 //! Needs Chromium and its driver (Debian: `apt-get install chromium chromium-driver`). Where they are missing each
 //! test says so and passes, unless `CONSORCIO_BROWSER=required`. Screenshots are left below the target folder.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod aloud;
 mod browser;
 mod crossing;
@@ -14,8 +11,8 @@ mod faults;
 mod refresh;
 mod screens;
 
+use crate::support::{Cluster, free_ports, wait_until};
 use browser::Browser;
-use support::{Cluster, free_ports, wait_until};
 
 /// Banks with panels, in one demonstration.
 struct Town {
@@ -64,7 +61,7 @@ impl Town {
 /// A test's browser; none where there is no Chromium, which is said.
 macro_rules! open_browser {
     () => {
-        match crate::browser::Browser::open(&[]) {
+        match crate::panel::browser::Browser::open(&[]) {
             Some(browser) => browser,
             None => return,
         }

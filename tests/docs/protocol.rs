@@ -4,12 +4,12 @@
 //! The blocks marked `wire` are read by `support/examples.rs`: `0> PING` is sent to bank 0, `0< PONG` must come back.
 //! `<proof>` is computed here as the page says, from the key.
 
-#[path = "support/examples.rs"]
+#[path = "../support/examples.rs"]
 mod examples;
-mod support;
-#[path = "support/tour.rs"]
+#[path = "../support/tour.rs"]
 mod tour;
 
+use crate::support::{Cluster, Wire, wait_until};
 use consorcio::config::read_key_file;
 use consorcio::limits::*;
 use consorcio::wire::Reason;
@@ -20,10 +20,9 @@ use examples::{Bound, Line, What, examples_of};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
-use support::{Cluster, Wire, wait_until};
 
-const README: &str = include_str!("../README.md");
-const PAGE: &str = include_str!("../docs/PROTOCOL.md");
+const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/PROTOCOL.md");
 
 /// Every kind of reply, as its line begins.
 const REPLIES: [&str; 11] =
@@ -157,7 +156,7 @@ fn the_tour_of_the_readme_is_true() {
             measured += 1;
             // Step logs are written a moment late.
             let of_logs = command.starts_with("grep ") || command.starts_with("cliente trace");
-            let until = Instant::now() + if of_logs { support::DEADLINE } else { Duration::ZERO };
+            let until = Instant::now() + if of_logs { crate::support::DEADLINE } else { Duration::ZERO };
             while let Err(why) = measured_as_printed(&tour, &typed, &tour.run(&command)) {
                 if Instant::now() >= until {
                     fail(why);

@@ -6,11 +6,6 @@
 //! A failure prints its seed, a shrunk story of it, and the command that repeats it; with `CONSORCIO_LOUD=1` all that
 //! was seen in that seed, and where each run failed. More seeds, on all cores: `scripts/simulate.sh --seeds 100000`. That it bites is shown by mistakes that are planted around the core, and found.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
-
-#[path = "../world/mod.rs"]
-mod world;
-
 mod checks;
 mod clients;
 mod durable;
@@ -24,11 +19,14 @@ mod met;
 mod outsiders;
 mod plan;
 mod reads;
+mod run;
 mod shrink;
-mod simulation;
 mod transactions;
 mod way;
 
+use crate::world::clocks::ClockMistake;
+use crate::world::growth::GrowthMistake;
+use crate::world::{MeetMistake, Mistake, ProofMistake};
 use met::{MUST_MEET, Met};
 use plan::{Beside, Plan};
 use std::collections::BTreeMap;
@@ -37,9 +35,6 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use world::clocks::ClockMistake;
-use world::growth::GrowthMistake;
-use world::{MeetMistake, Mistake, ProofMistake};
 
 /// Seeds of one run of the tests.
 const SEEDS: u64 = 2_000;
@@ -113,7 +108,7 @@ fn runs_hold(test: &str, seeds: Range<u64>, plan: impl Fn(u64) -> Plan + Sync, m
     if let Some((seed, text)) = failed {
         let shrunk = shrink::shrink(plan(seed));
         panic!(
-            "seed {seed}: {text}\n{shrunk}\nCONSORCIO_SEED={seed} cargo test --test simulation {test} repeats it"
+            "seed {seed}: {text}\n{shrunk}\nCONSORCIO_SEED={seed} cargo test --test worlds simulation::{test} repeats it"
         );
     }
     let met = all.into_inner().unwrap();

@@ -5,11 +5,6 @@
 //! Which deaths there are is in `cases`, how they are run and what may not be missing in `run`, how a transaction is run
 //! up to one in `stories`, the banks and their audit in `town`, and what is in their journals in `journal`. A release build has no crash points, which is what its only test here says.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, outside of a function that is marked as a test")]
-
-#[path = "../support/mod.rs"]
-mod support;
-
 #[cfg(debug_assertions)]
 mod cases;
 #[cfg(debug_assertions)]
@@ -34,9 +29,9 @@ fn killed_at_every_point() {
 #[cfg(not(debug_assertions))]
 #[test]
 fn a_release_has_no_crash_point_and_no_other_clock() {
-    for program in [support::servidor_path(), support::cliente_path()] {
+    for program in [crate::support::servidor_path(), crate::support::cliente_path()] {
         let bytes = std::fs::read(program).unwrap();
-        for name in [support::CRASH_VARIABLE, support::CLOCK_VARIABLE].map(str::as_bytes) {
+        for name in [crate::support::CRASH_VARIABLE, crate::support::CLOCK_VARIABLE].map(str::as_bytes) {
             assert!(bytes.windows(name.len()).all(|window| window != name), "{program} has a hook for tests");
         }
     }

@@ -6,11 +6,6 @@
 //! The numbers of states are pinned: a change of the protocol shows here, and whoever makes it looks why. Larger
 //! configurations: `scripts/exhaustive.sh`. `CONSORCIO_WORLD=<part of a name>` runs those of that name alone.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
-
-#[path = "../world/mod.rs"]
-mod world;
-
 mod bite;
 mod explorer;
 mod plant;

@@ -1,0 +1,21 @@
+//! `cliente`, command by command, beside banks that are well, frozen, dead or none.
+
+#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
+#[path = "client/audit.rs"]
+mod audit;
+#[path = "client/bench.rs"]
+mod bench;
+#[path = "client/commands.rs"]
+mod commands;
+#[path = "client/contention.rs"]
+mod contention;
+#[path = "client/doubt.rs"]
+mod doubt;
+#[path = "client/faults.rs"]
+mod faults;
+#[path = "client/manners.rs"]
+mod manners;
+mod support;
+#[path = "client/trace.rs"]
+mod trace;

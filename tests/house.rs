@@ -1,0 +1,8 @@
+//! The house rules, and the documents: each example of them is replayed.
+
+#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
+#[path = "docs/protocol.rs"]
+mod protocol;
+mod support;
+mod tidy;

@@ -1,0 +1,11 @@
+//! Real processes that are killed at every step, lose their disk, and are harmed for minutes.
+
+#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
+mod bank_test;
+#[path = "kill_matrix/chaos.rs"]
+mod chaos;
+#[path = "journal/kill_disk.rs"]
+mod kill_disk;
+mod kill_matrix;
+mod support;

@@ -1,0 +1,9 @@
+//! `servidor` as clients, browsers and operators meet it: lines, routes, panel, and what grows.
+
+#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
+mod http;
+mod panel;
+mod scale;
+mod server;
+mod support;
