@@ -108,7 +108,7 @@ make_tree() {
         [ -f "$file" ] || continue
         mkdir -p "$tree/$(dirname "$file")"
         if [ "$file" = src/lib.rs ]; then
-            sed -E "/^pub use consorcio_($edges) as/d" "$file" >"$out/lib.rs"
+            sed -E "/^#\[cfg\(feature/d; /^pub use consorcio_($edges) as/d" "$file" >"$out/lib.rs"
             cmp -s "$out/lib.rs" "$tree/$file" || cp "$out/lib.rs" "$tree/$file"
         else
             cmp -s "$file" "$tree/$file" || cp "$file" "$tree/$file"
@@ -117,7 +117,7 @@ make_tree() {
     # Of the manifest: no programs, no crates that only the edges need, and a profile that builds fast.
     awk -v edges="^( *\"src/($edges)\",|consorcio-($edges)[. ])" '
         /^\[/ { section = $0 }
-        section ~ /^\[\[(bin|bench)\]\]/ || /^(default-run|exclude) *=/ || $0 ~ edges { next }
+        section ~ /^\[\[(bin|bench)\]\]|^\[features\]/ || /^(default-run|exclude) *=/ || $0 ~ edges { next }
         section ~ /^\[(dev-)?dependencies\]/ && /^[a-z]/ && !/^consorcio/ {
             crate = $1; sub(/\..*/, "", crate); gsub(/-/, "_", crate)
             if (system("grep -rqE \"\\b" crate "(::|!)\" '"$tree"'/tests") != 0) next

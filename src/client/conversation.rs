@@ -151,21 +151,40 @@ impl Conversation {
         self.stream.write_all(lines).await
     }
 
+    /// Hears whether this is the bank that is meant, before anything is asked of it.
+    ///
+    /// # Errors
+    /// When it is not, or the connection ends.
+    pub async fn greet(&mut self) -> io::Result<()> {
+        self.send(&[]).await?;
+        while self.greeting != Greeting::Heard {
+            let reply = self.next_line().await?;
+            self.welcomed(reply)?;
+        }
+        Ok(())
+    }
+
     /// The next reply. May be given up and asked for again: nothing gets lost.
     ///
     /// # Errors
     /// When the connection ends before a whole line came, or what came is no reply.
     pub async fn next_reply(&mut self) -> io::Result<Reply> {
         loop {
+            let reply = self.next_line().await?;
+            if self.greeting == Greeting::Heard {
+                return Ok(reply);
+            }
+            self.welcomed(reply)?;
+        }
+    }
+
+    /// The next line, as a reply.
+    async fn next_line(&mut self) -> io::Result<Reply> {
+        loop {
             match self.input.next() {
                 Some(Ok(line)) => {
                     let no_bank = Stranger::NoBank(beginning(line));
-                    let reply = Reply::parse(line).map_err(|_| io::Error::other(no_bank))?;
-                    if self.greeting == Greeting::Heard {
-                        return Ok(reply);
-                    }
-                    self.welcomed(reply)?;
-                    continue;
+                    return Reply::parse(line).map_err(|_| io::Error::other(no_bank));
                 }
                 Some(Err(error)) => return Err(io::Error::other(Stranger::NoBank(error.to_string()))),
                 None => {}
@@ -339,7 +358,8 @@ fn bank_may_wait(request: &Request) -> Duration {
     }
 }
 
-fn silence(within: Duration) -> String {
+/// That a bank did not answer, in words.
+pub fn silence(within: Duration) -> String {
     match within.subsec_millis() {
         0 => format!("no answer within {} s", within.as_secs()),
         _ => format!("no answer within {} ms", within.as_millis()),

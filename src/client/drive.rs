@@ -50,6 +50,8 @@ pub struct Row {
     pub nothing_done: Option<Failure>,
     /// Was it ever asked to vote?
     asked_to_vote: bool,
+    /// Was it ever sent anything about this transaction?
+    contacted: bool,
     /// Has it confirmed the outcome?
     pub confirmed: bool,
 }
@@ -74,6 +76,7 @@ pub async fn drive(context: &Context, tx: TxId, transaction: Arc<Transaction>, p
             reached: true,
             nothing_done: None,
             asked_to_vote: false,
+            contacted: false,
             confirmed: false,
         });
     }
@@ -116,6 +119,13 @@ impl Drive<'_> {
         let unreachable = self.connect().await;
         crash::step(Step::ClientReady);
         self.began = Instant::now();
+        if self.rows.iter().any(|row| row.nothing_done.is_some()) {
+            // One of them is another bank than the list says, so perhaps none is meant: nothing is asked of any.
+            let (tx, verdict) = (self.coordinator.tx(), Verdict::Unreached);
+            self.context.story.verdict(tx, &verdict, 0, self.rows.len());
+            self.verdict = Some(verdict);
+            return;
+        }
         self.event(Event::Begin { unreachable }).await;
         while !self.coordinator.is_done() && !self.knows_no_end() {
             let arrival = tokio::select! {
@@ -159,11 +169,12 @@ impl Drive<'_> {
             match self.arrivals.recv().await {
                 Some(Arrival::Opened(bank, result)) => {
                     open -= 1;
-                    if let Err(why) = result {
+                    if let Err(loss) = result {
                         unreachable = unreachable.with(bank);
                         let row = self.row(bank);
-                        row.trouble = Some(why);
-                        row.reached = false;
+                        row.reached = loss.nothing_done.is_some();
+                        row.trouble = Some(loss.why);
+                        row.nothing_done = loss.nothing_done;
                     }
                 }
                 Some(Arrival::Answer(..) | Arrival::Lost(..)) => {}
@@ -188,7 +199,9 @@ impl Drive<'_> {
         for one in todo {
             match one {
                 Do::Send(bank, message) => {
-                    self.row(bank).asked_to_vote |= matches!(message, Message::Prepare(..));
+                    let row = self.row(bank);
+                    row.contacted = true;
+                    row.asked_to_vote |= matches!(message, Message::Prepare(..));
                     if let Some(post) = self.posts.get(&bank) {
                         post.send(message);
                     }
@@ -292,9 +305,9 @@ pub fn oks(rows: &[Row]) -> usize {
 }
 
 /// Why no bank at all executed or recorded anything, where that is known: each was out of reach, or another than the
-/// bank that was meant, or said so.
+/// bank that was meant, or said so, or was never sent anything.
 pub fn nothing_done(rows: &[Row]) -> Option<&Failure> {
-    let none = rows.iter().all(|row| row.nothing_done.is_some() || !row.reached);
+    let none = rows.iter().all(|row| row.nothing_done.is_some() || !row.reached || !row.contacted);
     let mut failures = rows.iter().filter_map(|row| row.nothing_done.as_ref());
     let wrong_list = failures.clone().find(|failure| matches!(failure, Failure::Usage(_)));
     wrong_list.or_else(|| failures.next()).filter(|_| none)

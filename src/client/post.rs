@@ -3,7 +3,7 @@
 //! Each message that is handed over is answered by exactly one arrival, its answer or its loss. A connection that
 //! was lost is made again for the next message.
 
-use super::conversation::{Conversation, Dial, words};
+use super::conversation::{Conversation, Dial, silence, words};
 use super::failure::Failure;
 use consorcio_core::commit::message::{Asked, AskedVerb, Message};
 use consorcio_core::ids::BankId;
@@ -12,12 +12,13 @@ use consorcio_system::crash::{self, Step};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::timeout;
 
 /// What a bank's task tells.
 #[derive(Debug)]
 pub enum Arrival {
-    /// The first connection is made, or can't be: why.
-    Opened(BankId, Result<(), String>),
+    /// The first connection is made and the bank is the one that is meant, or not: why.
+    Opened(BankId, Result<(), Loss>),
     /// An answer, and how long it took.
     Answer(BankId, AskedVerb, Reply, Duration),
     /// What was asked stays unanswered: why.
@@ -81,12 +82,10 @@ enum Turn {
 
 impl Postman {
     async fn run(mut self) {
-        let mut open = Conversation::connect(self.bank, &self.address, &self.dial).await;
-        if open.is_ok() {
-            crash::step(Step::ClientConnected);
-        }
-        let _ =
-            self.arrivals.send(Arrival::Opened(self.bank, open.as_ref().map(|_| ()).map_err(Clone::clone)));
+        let opened = self.open().await;
+        let told = opened.as_ref().map(|_| ()).map_err(Clone::clone);
+        let mut open = opened.map_err(|loss| loss.why);
+        let _ = self.arrivals.send(Arrival::Opened(self.bank, told));
         loop {
             let turn = match &mut open {
                 Ok(conversation) => tokio::select! {
@@ -116,6 +115,25 @@ impl Postman {
                     }
                     self.send(message, &mut open).await;
                 }
+            }
+        }
+    }
+
+    /// Connects, and hears whether it is the bank that is meant: before that, nothing is asked of any bank.
+    async fn open(&self) -> Result<Conversation, Loss> {
+        let mut open = Conversation::connect(self.bank, &self.address, &self.dial).await?;
+        crash::step(Step::ClientConnected);
+        match timeout(self.dial.within, open.greet()).await {
+            Ok(Ok(())) => Ok(open),
+            Ok(Err(error)) => {
+                let why = words(&error);
+                self.dial.story.cut(self.bank, &why);
+                Err(Loss { why, nothing_done: open.nothing_done(&error) })
+            }
+            Err(_) => {
+                let why = silence(self.dial.within);
+                self.dial.story.cut(self.bank, &why);
+                Err(why.into())
             }
         }
     }

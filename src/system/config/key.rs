@@ -16,6 +16,14 @@ pub enum KeyError {
         /// Why.
         error: io::Error,
     },
+    /// There is none.
+    #[error(
+        "key file {path} is not there; name the one that all banks have, or make one: servidor key {path}"
+    )]
+    Missing {
+        /// Which.
+        path: PathBuf,
+    },
     /// A folder, a pipe or a device stands there.
     #[error("key file {path} is no regular file; name one (servidor key FILE makes one)")]
     NoFile {
@@ -45,7 +53,10 @@ pub enum KeyError {
 /// # Errors
 /// When it can't be read, others can read it too, or it holds something else.
 pub fn read_key_file(path: &Path) -> Result<[u8; 32], KeyError> {
-    let io = |error| KeyError::Io { path: path.to_owned(), error };
+    let io = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => KeyError::Missing { path: path.to_owned() },
+        _ => KeyError::Io { path: path.to_owned(), error },
+    };
     let no_file = || KeyError::NoFile { path: path.to_owned() };
     // To open a pipe is to wait for whoever writes to it.
     if !std::fs::metadata(path).map_err(io)?.is_file() {
@@ -88,7 +99,7 @@ pub fn make_key_file(path: &Path) -> Result<(), KeyError> {
 pub fn read_or_make_key_file(path: &Path) -> Result<[u8; 32], KeyError> {
     let io = |error| KeyError::Io { path: path.to_owned(), error };
     match read_key_file(path) {
-        Err(KeyError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(KeyError::Missing { .. }) => {}
         read => return read,
     }
     let mut random = [0; 8];
@@ -185,6 +196,7 @@ mod tests {
             write(&path, bytes, 0o600);
             assert!(matches!(read_key_file(&path), Err(KeyError::NoKey { .. })));
         }
-        assert!(matches!(read_key_file(&folder.path().join("none")), Err(KeyError::Io { .. })));
+        let missing = read_key_file(&folder.path().join("none")).unwrap_err().to_string();
+        assert!(missing.contains("none is not there") && missing.contains("servidor key"), "{missing}");
     }
 }
