@@ -55,7 +55,7 @@ touch "$results"
 list_mutants() {
     local files=()
     for glob in "${globs[@]}"; do files+=(--file "$glob"); done
-    cargo mutants --list --colors never "${files[@]}" >"$out/names"
+    cargo mutants --workspace --list --colors never "${files[@]}" >"$out/names"
     cut -d: -f1 "$out/names" | sort -u | while read -r file; do
         echo "$file $(git hash-object "$file")"
     done | awk 'NR == FNR { hash[$1] = $2; next } { file = $0; sub(/:.*/, "", file); print hash[file] "\t" $0 }' - "$out/names"
@@ -158,7 +158,7 @@ run_one() {
     shift 4
     rm -rf "$out/run"
     mkdir -p "$out/run"
-    (cd "$tree" && cargo mutants --file "$file" --shard "$number/$count" --in-place --no-shuffle --baseline skip \
+    (cd "$tree" && cargo mutants --workspace --file "$file" --shard "$number/$count" --in-place --no-shuffle --baseline skip \
         --timeout 180 --build-timeout 900 --profile mutants --colors never --output ../run "${packages[@]}" -- \
         "$@" -- "${quiet[@]}") >"$out/run.log" 2>&1 9>&- </dev/null || code=$?
     for outcome in caught missed timeout unviable; do
