@@ -86,10 +86,11 @@ impl Key {
     }
 }
 
-/// Is it aborted, for a reason that passes?
+/// Is it aborted, for a reason that passes? So it is, too, where a bank refused the id alone, because a driver gave up
+/// or somebody asked: nobody judged what it would do.
 fn is_refused_in_passing(reply: &Reply) -> bool {
     match reply {
-        Reply::Aborted(_, _, reason, _) => passes(*reason),
+        Reply::Aborted(_, token, reason, _) => passes(*reason) || token.digest.is_none(),
         Reply::Ok(..)
         | Reply::Nok(..)
         | Reply::Committed(..)

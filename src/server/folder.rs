@@ -6,7 +6,28 @@
 use anyhow::bail;
 use consorcio_core::ids::BankId;
 use consorcio_journal::{self, FileDisk};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+/// What others can do with the journal in `folder` of `data_dir`, and what to type against it; none where it is its
+/// owner's alone. Looks at both folders, and at the files of the journal.
+pub fn exposed(data_dir: &Path, folder: &Path) -> Option<String> {
+    const OTHERS: u32 = 0o077;
+    let mode = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.permissions().mode());
+    // One closed door is enough.
+    if mode(data_dir) & OTHERS == 0 || mode(folder) & OTHERS == 0 {
+        return None;
+    }
+    let mut files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_writable = mode(folder) & 0o022 != 0;
+    if !is_writable && !files.any(|entry| mode(&entry.path()) & OTHERS != 0) {
+        return None;
+    }
+    let (what, folder) = (if is_writable { "changed" } else { "read" }, folder.display());
+    Some(format!(
+        "the journal in {folder} can be {what} by others; make it yours alone: chmod -R go= {folder}"
+    ))
+}
 
 /// The folder of `bank` in `data_dir`. Where it holds no journal, all folders beside it are looked into, once; what
 /// can't be read there is told to `warn`, and is no obstacle.

@@ -194,6 +194,10 @@ fn open_and_run(options: &Options, opened_log: &mut Option<StepLog>) -> anyhow::
     tell_backlog(&steplog);
     let warn = notice(&steplog);
     let folder = folder::choose(&options.data_dir, bank, |text| warn(&text))?;
+    if let Some(told) = folder::exposed(&options.data_dir, &folder) {
+        tell(&told);
+        steplog.record(Step::Fault(told.into()));
+    }
     let opened = recover::open(&folder, &identity, &consortium, &key, options.moved, warn)?;
     tell_recovery(&opened, began, &steplog);
     let clock = opened.core.clock();
@@ -447,8 +451,12 @@ fn tell_recovery(opened: &Opened, began: Instant, steplog: &StepLog) {
     });
 }
 
-/// A reader of the file sees all of it, or no file.
+/// A reader of the file sees all of it, or no file. What is there and is no file of ours, a device or a link, is left
+/// alone.
 fn write_atomically(path: &Path, text: &str) -> std::io::Result<()> {
+    if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(std::io::Error::other("it is there, and no regular file; name another one"));
+    }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
     let aside = path.with_file_name(name);

@@ -1,7 +1,7 @@
 //! Idempotency keys: any text, once; and again where the refusal has passed.
 
 use crate::http::{ANA, BIA, Town};
-use crate::support::wait_until;
+use crate::support::{signal, wait_until};
 
 const DEPOSIT: &str = r#"{"cpf":"11111111111","numero":"1","valor":1}"#;
 const FROM_0_TO_1: &str = r#"{"participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":5},{"banco":1,"cpf":"22222222222","numero":"2"}]}"#;
@@ -83,6 +83,35 @@ fn a_key_that_met_a_passing_refusal_can_be_tried_again() {
 }
 
 /// Who looks at a transaction takes no part in it: its steps stay those of its banks.
+/// A driver gave up on a bank that did not answer. Wherever the key is used after that, it is done once.
+#[test]
+fn a_key_is_done_once_at_whatever_bank_it_is_used() {
+    let town = Town::start(3);
+    town.open(0, ANA, "1", "100");
+    town.open(1, BIA, "2", "0");
+    for (round, drives) in [0, 2].into_iter().enumerate() {
+        let key = format!("pay-{round}");
+        let post = |bank| town.connect(bank).post_as(&key, "/transferencia_composta", FROM_0_TO_1);
+        signal("STOP", town.cluster.pid(1));
+        let first = post(drives);
+        assert!(first.status != 200, "{}", first.body);
+        signal("CONT", town.cluster.pid(1));
+        town.linked();
+        let done = wait_until("the key is done", || {
+            let answer = post(drives);
+            (answer.status == 200).then(|| answer.header("x-transacao").unwrap().to_owned())
+        });
+        for bank in [1, 2, 0] {
+            let again = post(bank);
+            again.is(200, r#"{"success":true}"#);
+            assert_eq!(again.header("x-transacao"), Some(&*done), "bank {bank}");
+            let found = town.connect(bank).get(&format!("/transacoes/{key}?resumo")).json();
+            assert_eq!(found["status"], "completada", "bank {bank}: {found}");
+        }
+        assert_eq!(town.balance(1, BIA), (5 * (round + 1)).to_string(), "once");
+    }
+}
+
 #[test]
 fn looking_adds_no_steps() {
     let town = Town::start(2);

@@ -2,14 +2,8 @@
 
 use crate::http::client::Connection;
 use crate::http::{ANA, BIA, CAIO, Town};
-use crate::support::{Cluster, free_ports, wait_until};
+use crate::support::{Cluster, free_ports, signal, wait_until};
 use serde_json::Value;
-use std::process::Command;
-
-fn signal(name: &str, pid: u32) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
-    assert!(sent.expect("kill runs").success());
-}
 
 fn statuses(history: &Value) -> Vec<&str> {
     history.as_array().unwrap().iter().map(|line| line["status"].as_str().unwrap()).collect()

@@ -1,18 +1,13 @@
 //! Ends: what was asked is answered, what was answered is durable, and it does not take long.
 
 use super::{Alone, is_full, rest, start_with};
-use crate::support::{Cluster, wait_until};
+use crate::support::{Cluster, signal, wait_until};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// A transaction that waits for bank 1.
 const SLOW: &str =
     r#"EXECUTE slow {"ops":[{"bank":1,"op":"set","value":"1"},{"bank":0,"op":"set","value":"1"}]}"#;
-
-fn signal(name: &str, pid: u32) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
-    assert!(sent.expect("kill runs").success());
-}
 
 /// Waits until bank 0 can send to bank 1.
 fn linked(cluster: &Cluster) {

@@ -134,7 +134,8 @@ fn three_banks_become_four_while_clients_fight() {
 
     // What the clients were told is so; of all banks their list says too little now.
     let report: Value = serde_json::from_str(&fighting.expect_line("verdict")).unwrap();
-    assert_eq!(fighting.wait(), Some(2), "{report}");
+    assert_eq!(fighting.wait(), Some(5), "{report}");
+    assert_eq!(report["error"]["code"], "not-known-yet", "{report}");
     assert_eq!(report["verdict"]["as_told"], true, "{report}");
     assert!(report["error"]["message"].as_str().unwrap().contains("knows 4"), "{report}");
     audits_hold(&cluster, 4);

@@ -33,8 +33,53 @@ fn one_line_tells_that_it_is_ready() {
     assert_eq!(file.trim(), port.to_string());
     // Only a folder without a journal is new.
     process.kill();
+    // What is there and is no file of ours stays: a link, here.
+    let link = cluster.path().join("link");
+    std::os::unix::fs::symlink("port", &link).expect("a link");
+    let refused = run(cluster.servidor(1).args(["--port-file", "link"]));
+    assert!(refused.stderr.contains("link: it is there, and no regular file"), "{refused:?}");
+    assert!(link.is_symlink());
+    refused.expect_code(1);
     let again = start_with(&cluster, 1, &[]);
     assert_eq!(again.seen().last(), Some(&format!("{line})")));
+}
+
+/// Journals that others can read are told, with what to type; one closed folder is enough.
+#[test]
+fn a_journal_that_others_can_read_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut cluster = Cluster::start(1);
+    assert_eq!(cluster.stop(0), Some(0));
+    let data = cluster.path().join("data");
+    let folder = data.join("bank-0");
+    let change = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("its owner");
+    };
+    let told = || {
+        let mut process = Process::start(&mut cluster.servidor(0));
+        process.wait_for("ready on").expect("it starts");
+        let told: Vec<String> =
+            process.seen().iter().filter(|line| line.contains("by others")).cloned().collect();
+        process.kill();
+        told
+    };
+    assert_eq!(told(), [""; 0]);
+    change(&folder, 0o755);
+    change(&data, 0o755);
+    assert_eq!(told(), [""; 0], "its files are closed");
+    for entry in std::fs::read_dir(&folder).expect("it is there") {
+        change(&entry.expect("a file").path(), 0o644);
+    }
+    let lines = told();
+    assert!(
+        lines.len() == 1
+            && lines[0].contains("read by others; make it yours alone: chmod -R go= data/bank-0"),
+        "{lines:?}"
+    );
+    change(&folder, 0o777);
+    assert!(told()[0].contains("changed by others"));
+    change(&data, 0o700);
+    assert_eq!(told(), [""; 0]);
 }
 
 #[test]

@@ -404,12 +404,12 @@ impl Process {
 
     /// Asks it to end (SIGTERM).
     pub fn terminate(&self) {
-        signal(self.child.id(), "TERM");
+        signal("TERM", self.child.id());
     }
 
     /// Ctrl-C (SIGINT).
     pub fn interrupt(&self) {
-        signal(self.child.id(), "INT");
+        signal("INT", self.child.id());
     }
 
     /// Its number.
@@ -456,7 +456,8 @@ impl Drop for Process {
     }
 }
 
-fn signal(pid: u32, name: &str) {
+/// Sends the signal of this name.
+pub fn signal(name: &str, pid: u32) {
     let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
     assert!(sent.expect("kill runs").success(), "SIG{name} to {pid}");
 }

@@ -107,7 +107,8 @@ impl Report {
             let text = format!("{count} transactions are still undecided, {tx} among them; cliente pending");
             Some(Failure::Doubt(text))
         } else if let Err(failure) = ending.last_cut {
-            Some(failure)
+            // Much was executed, so what was typed is not what is wrong: the consortium grew meanwhile.
+            Some(if let Failure::Usage(why) = failure { Failure::Doubt(why) } else { failure })
         } else if tally.committed == 0 && asks_for_changes {
             Some(Failure::Aborted("no transaction was committed".into()))
         } else {
@@ -157,6 +158,15 @@ impl Report {
         Shown::new(text, &self).failing(failure)
     }
 
+    /// The verdict in one word.
+    fn word(&self) -> &'static str {
+        match self.failure {
+            None => "holds",
+            Some(Failure::Own(_)) => "fails",
+            Some(_) => "unknown",
+        }
+    }
+
     fn rows(&self, paint: Paint) -> String {
         let Latency { p50, p90, p99, max } = self.latency_us;
         let sum = |by: &BTreeMap<&str, u64>| by.values().sum::<u64>();
@@ -176,7 +186,7 @@ impl Report {
             ("p99_us", p99.to_string()),
             ("max_us", max.to_string()),
             ("cuts", self.cuts.to_string()),
-            ("verdict", (if self.failure.is_none() { "holds" } else { "fails" }).to_owned()),
+            ("verdict", self.word().to_owned()),
         ];
         let headings: Vec<&str> = cells.iter().map(|(heading, _)| *heading).collect();
         paint.table(&headings, &[], vec![cells.iter().map(|(_, cell)| plain(cell)).collect()])
@@ -252,7 +262,8 @@ impl Report {
         }
         let (tone, sentence) = match &self.failure {
             None => (Tone::Good, "All of it holds.".to_owned()),
-            Some(failure) => (Tone::Bad, format!("IT DOES NOT HOLD: {failure}")),
+            Some(Failure::Own(why)) => (Tone::Bad, format!("IT DOES NOT HOLD: {why}")),
+            Some(failure) => (Tone::Open, format!("It is not known whether all of it holds: {failure}")),
         };
         text.push_str(&format!("{}\n", paint.text(tone, &sentence)));
         text

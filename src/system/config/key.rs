@@ -24,6 +24,12 @@ pub enum KeyError {
         /// Which.
         path: PathBuf,
     },
+    /// A new one would take its place.
+    #[error("key file {path} is there already, and a key is never overwritten; name another file")]
+    There {
+        /// Which.
+        path: PathBuf,
+    },
     /// A folder, a pipe or a device stands there.
     #[error("key file {path} is no regular file; name one (servidor key FILE makes one)")]
     NoFile {
@@ -82,7 +88,10 @@ pub fn read_key_file(path: &Path) -> Result<[u8; 32], KeyError> {
 /// # Errors
 /// When the file is there already, or can't be made.
 pub fn make_key_file(path: &Path) -> Result<(), KeyError> {
-    let io = |error| KeyError::Io { path: path.to_owned(), error };
+    let io = |error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists => KeyError::There { path: path.to_owned() },
+        _ => KeyError::Io { path: path.to_owned(), error },
+    };
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| io(io::Error::other(error)))?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
@@ -148,7 +157,7 @@ mod tests {
         let key = read_key_file(&path).unwrap();
         assert_ne!(key, [0; 32]);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(make_key_file(&path).unwrap_err().to_string().contains("exists"));
+        assert!(make_key_file(&path).unwrap_err().to_string().contains("never overwritten"));
         assert_eq!(read_key_file(&path).unwrap(), key);
     }
 
