@@ -9,6 +9,7 @@ use super::{Line, Shared};
 use consorcio_core::bank::io::Input;
 use consorcio_core::clock::span;
 use consorcio_core::commit::message::Asked;
+use consorcio_core::ids::Time;
 use consorcio_core::limits::{PEER_WRITE_BYTES_MAX, SESSION_REQUESTS_MAX};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::verb::Verb;
@@ -184,14 +185,15 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
         if let Some(stop_at) = stop_at {
             return earliest(silent_from, self.shared.timing.silence, [Some(stop_at), None]);
         }
-        let tell = Some(open.tell_at).filter(|_| self.shared.knows_up_to(self.line.bank) > open.told);
+        let tell = news_due(self.shared.knows_up_to(self.line.bank), open.told, open.tell_at);
         earliest(silent_from, self.shared.timing.silence, [open.ping, tell])
     }
 
     /// Takes what waits into the out buffer, as far as there is room.
     fn fill(&mut self, open: &mut Open, now: Instant) {
         let stopping = self.shared.stopping(); // then only what was sent before goes out
-        let due = self.shared.knows_up_to(self.line.bank) > open.told && open.tell_at <= now;
+        let news = news_due(self.shared.knows_up_to(self.line.bank), open.told, open.tell_at);
+        let due = news.is_some_and(|at| at <= now);
         if !stopping && (due || self.line.untold.load(Relaxed)) {
             self.line.untold.store(false, Relaxed);
             let (known, news) = self.shared.news_to(self.line.bank);
@@ -365,6 +367,12 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
     }
 }
 
+/// When the peer is told what is `known`, of which it was `told` a part: from `at` on, or never where that is all. A
+/// moment that is past would wake the link again and again.
+fn news_due(known: Time, told: Time, at: Instant) -> Option<Instant> {
+    (known > told).then_some(at)
+}
+
 /// The end of a silence that began at `from`, or what is due before it.
 fn earliest(from: Instant, silence: Duration, due: [Option<Instant>; 2]) -> Instant {
     due.into_iter().flatten().fold(from + silence, Instant::min)
@@ -402,5 +410,13 @@ mod tests {
         assert_eq!(earliest(now, silence, [None, None]), now + silence);
         assert_eq!(Some(earliest(now, silence, [later(5_000), later(2_000)])), later(2_000));
         assert_eq!(earliest(now, silence, [later(5_000), None]), now + silence);
+    }
+
+    #[test]
+    fn what_was_told_wakes_nobody() {
+        let at = Instant::now();
+        assert_eq!(news_due(Time(3), Time(3), at), None);
+        assert_eq!(news_due(Time(2), Time(3), at), None);
+        assert_eq!(news_due(Time(4), Time(3), at), Some(at));
     }
 }
