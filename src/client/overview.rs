@@ -86,41 +86,7 @@ pub async fn status(context: &Context) -> Shown {
         Ok((asking::read::<InfoView>(bank, &json)?, raw(bank, &json)?, links))
     })
     .await;
-    let headings = [
-        "bank",
-        "address",
-        "state",
-        "links",
-        "undecided",
-        "committed",
-        "aborted",
-        "clients",
-        "accounts",
-        "held",
-        "balance",
-    ];
-    let rows = infos.iter().map(|answer| match &answer.said {
-        Ok((view, _, links)) => vec![
-            plain(answer.bank),
-            plain(&answer.address),
-            (Tone::Good, format!("online {}", view.version)),
-            links.cell(),
-            plain(view.undecided),
-            plain(view.committed),
-            plain(view.aborted),
-            plain(view.clients),
-            plain(view.accounts),
-            context.paint.money(view.held_total),
-            context.paint.money(view.balance_total),
-        ],
-        Err(failure) => {
-            let state = (Tone::Bad, failure.state().into());
-            let mut row = vec![plain(answer.bank), plain(&answer.address), state];
-            row.resize(headings.len(), plain(""));
-            row
-        }
-    });
-    let mut text = context.paint.table(&headings, &headings[3..], rows.collect());
+    let mut text = table(context, &infos);
     text.push_str(&asking::silent_lines(context, &infos));
     for (_, _, links) in infos.iter().filter_map(|answer| answer.said.as_ref().ok()) {
         text.push_str(&links.lines(context.paint));
@@ -155,6 +121,45 @@ pub async fn status(context: &Context) -> Shown {
     let error = failure.as_ref().map(ErrorPart::of);
     let document = StatusDocument { banks: banks.collect(), cut: shown_cut.as_ref(), error };
     Shown::new(text, &document).failing(failure)
+}
+
+/// A row for each bank.
+fn table(context: &Context, infos: &[Answer<(InfoView, Box<RawValue>, Links)>]) -> String {
+    let headings = [
+        "bank",
+        "address",
+        "state",
+        "links",
+        "undecided",
+        "committed",
+        "aborted",
+        "clients",
+        "accounts",
+        "held",
+        "balance",
+    ];
+    let rows = infos.iter().map(|answer| match &answer.said {
+        Ok((view, _, links)) => vec![
+            plain(answer.bank),
+            plain(&answer.address),
+            (Tone::Good, format!("online {}", view.version)),
+            links.cell(),
+            plain(view.undecided),
+            plain(view.committed),
+            plain(view.aborted),
+            plain(view.clients),
+            plain(view.accounts),
+            context.paint.money(view.held_total),
+            context.paint.money(view.balance_total),
+        ],
+        Err(failure) => {
+            let state = (Tone::Bad, failure.state().into());
+            let mut row = vec![plain(answer.bank), plain(&answer.address), state];
+            row.resize(headings.len(), plain(""));
+            row
+        }
+    });
+    context.paint.table(&headings, &headings[3..], rows.collect())
 }
 
 /// A line for each bank whose commit times are not those of its machine's clock.

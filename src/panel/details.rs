@@ -73,6 +73,7 @@ fn followed(lang: Lang, by: BankId, is_all: bool) -> String {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a flat table: one arm a text")]
 fn in_portuguese(detail: &Detail) -> String {
     match detail {
         Detail::Unbalanced => "débitos e créditos não batem".into(),

@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::{Input, Start};
 use consorcio_core::clock::{Filter, RELEASED_US};
-use consorcio_core::ids::BankId;
+use consorcio_core::ids::{BankId, BankSet};
 use consorcio_core::limits::{LISTEN_BACKLOG, SHUTDOWN_MS_MAX, SLOW_SYNC_MS};
 use consorcio_core::wire::detail::Banks;
 use consorcio_node::clock::{WallClock, machine};
@@ -237,50 +237,22 @@ impl Server {
         let sync_age = disk.sync_age();
         let mut signals = watch::start(self.steplog.clone(), sync_age.clone())?;
         let peers = Peers::new(self.identity.clone(), founding, self.steplog.clone());
-        for (position, founding) in met.into_iter().enumerate() {
-            if let (Some(bank), Some(founding)) = (BankId::new(position), founding) {
-                peers.met(bank, founding);
-            }
-        }
-        let shared = Shared::new(
-            inbox.clone(),
-            self.steplog.clone(),
-            peers.clone(),
-            self.identity.clone(),
-            self.bounds.clone(),
-        );
+        let met = met.into_iter().enumerate();
+        met.filter_map(|(at, founding)| BankId::new(at).zip(founding))
+            .for_each(|(bank, it)| peers.met(bank, it));
+        let (steplog, bounds) = (self.steplog.clone(), self.bounds.clone());
+        let shared = Shared::new(inbox.clone(), steplog, peers.clone(), self.identity.clone(), bounds);
         shared.looks_at(sync_age.clone());
         shared.gate.set(introduced, knows_registers);
         inbox.offer(Input::Started(self.start));
-        let told = inbox.clone();
-        let (settling, gate) = (shared.settling.clone(), shared.gate.clone());
-        let opening = gate.clone();
-        tokio::task::spawn_local(async move { opening.open_in_time().await });
-        let to_node = move |inputs: &mut Vec<Input>| {
-            settling.heard(inputs);
-            let up = |input: &Input| if let Input::PeerUp(bank) = input { Some(*bank) } else { None };
-            let up: Vec<BankId> = inputs.iter().filter_map(up).collect();
-            told.offer_all(inputs);
-            up.into_iter().for_each(|bank| gate.heard(bank));
-        };
-        for link in peers.links(to_node) {
-            tokio::task::spawn_local(link);
-        }
+        start_links(&peers, &shared, &inbox);
         let accepting = tokio::task::spawn_local(shared.clone().accept(listener));
         tokio::task::spawn_local(shared.clone().sweep());
         let telling = shared.clone();
         tokio::task::spawn_local(async move { telling.story.flush_in_time().await });
         let http = self.start_http(&shared, sync_age.clone())?;
         self.tell_ready(recovered.fresh)?;
-        if !unmet.is_empty() {
-            shared.introduced.set(false);
-            tell(&format!(
-                "bank {} has a new journal, so it works alone until it has met bank {}; --introduce-without N leaves \
-                 out one that is down",
-                self.bank,
-                Banks(unmet)
-            ));
-        }
+        self.tell_unmet(&shared, unmet);
         let delivering = shared.clone();
         let node =
             run(writer, disk, &inbox, wall, &self.steplog, |out, writer| delivering.deliver(out, writer));
@@ -317,15 +289,19 @@ impl Server {
                 () = ending => Ok(0),
             }
         };
-        match timeout(Duration::from_millis(SHUTDOWN_MS_MAX), ended).await {
-            Ok(ended) => Ok(ended?),
-            Err(_) if sync_age.ms().is_some_and(|age| age >= SLOW_SYNC_MS) => {
-                bail!("the data disk does not finish a sync; what was not acknowledged may not be on it")
-            }
-            Err(_) => {
-                tell("some sessions did not end in time, they are cut off");
-                Ok(0)
-            }
+        in_time(ended, &sync_age).await
+    }
+
+    /// Tells the operator whom a bank with a new journal waits for.
+    fn tell_unmet(&self, shared: &Shared, unmet: BankSet) {
+        if !unmet.is_empty() {
+            shared.introduced.set(false);
+            tell(&format!(
+                "bank {} has a new journal, so it works alone until it has met bank {}; --introduce-without N leaves \
+                 out one that is down",
+                self.bank,
+                Banks(unmet)
+            ));
         }
     }
 
@@ -354,6 +330,38 @@ impl Server {
         // A closed stdout is no reason for a bank not to work.
         let _ = writeln!(stdout(), "servidor: {line}").and_then(|()| stdout().flush());
         Ok(())
+    }
+}
+
+/// Links to the other banks, whose answers go to the node.
+fn start_links(peers: &Peers, shared: &Rc<Shared>, inbox: &Rc<Inbox>) {
+    let told = inbox.clone();
+    let (settling, gate) = (shared.settling.clone(), shared.gate.clone());
+    let opening = gate.clone();
+    tokio::task::spawn_local(async move { opening.open_in_time().await });
+    let to_node = move |inputs: &mut Vec<Input>| {
+        settling.heard(inputs);
+        let up = |input: &Input| if let Input::PeerUp(bank) = input { Some(*bank) } else { None };
+        let up: Vec<BankId> = inputs.iter().filter_map(up).collect();
+        told.offer_all(inputs);
+        up.into_iter().for_each(|bank| gate.heard(bank));
+    };
+    for link in peers.links(to_node) {
+        tokio::task::spawn_local(link);
+    }
+}
+
+/// The end, or what keeps it from coming.
+async fn in_time(ended: impl Future<Output = Result<u8, Fatal>>, sync_age: &SyncAge) -> anyhow::Result<u8> {
+    match timeout(Duration::from_millis(SHUTDOWN_MS_MAX), ended).await {
+        Ok(ended) => Ok(ended?),
+        Err(_) if sync_age.ms().is_some_and(|age| age >= SLOW_SYNC_MS) => {
+            bail!("the data disk does not finish a sync; what was not acknowledged may not be on it")
+        }
+        Err(_) => {
+            tell("some sessions did not end in time, they are cut off");
+            Ok(0)
+        }
     }
 }
 

@@ -6,13 +6,11 @@
 //! two states share is shared in memory.
 
 use crate::exhaustive::town::{Act, Heal, Setup, Town};
-use std::cell::Cell;
+use crate::world::caught::caught;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
-use std::sync::Once;
 
 /// A healing that takes more steps than this never ends.
 const HEAL_STEPS_MAX: usize = 1_000;
@@ -188,29 +186,4 @@ impl Explorer {
         way.reverse();
         Box::new(Broken { what, way, healed, states: self.seen.states, setup: Rc::clone(&self.setup) })
     }
-}
-
-thread_local! {
-    /// Does this thread run something whose panic comes back as words?
-    static CAUGHT: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Runs `this`; what it panics with comes back as words, and is not printed.
-pub fn caught(this: impl FnOnce()) -> Result<(), String> {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| {
-        let loud = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if !CAUGHT.get() {
-                loud(info);
-            }
-        }));
-    });
-    let before = CAUGHT.replace(true);
-    let done = panic::catch_unwind(AssertUnwindSafe(this));
-    CAUGHT.set(before);
-    done.map_err(|panic| match panic.downcast::<String>() {
-        Ok(text) => *text,
-        Err(panic) => panic.downcast_ref::<&str>().map_or("a panic".to_owned(), |text| (*text).to_owned()),
-    })
 }

@@ -4,8 +4,8 @@
 mod growing;
 mod meeting;
 
-use crate::exhaustive::explorer::caught;
 use crate::world::MeetMistake;
+use crate::world::caught::caught;
 use crate::world::growth::GrowthMistake;
 use growing::Growing;
 use meeting::Meeting;

@@ -1,6 +1,7 @@
 //! A headless Chromium, driven over WebDriver; each test has its own.
 
 use crate::support::{DEADLINE, wait_until};
+use fantoccini::error::{CmdError, ErrorStatus};
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -89,12 +90,18 @@ impl Browser {
         wait_until(&format!("a page below {begins}"), || self.path().starts_with(begins).then_some(()));
     }
 
-    /// Presses what `css` finds.
+    /// Presses what `css` finds. A page that is refreshed may put another in its place meanwhile, and then nothing was
+    /// pressed: the new one is.
     #[track_caller]
     pub fn click(&self, css: &str) {
-        self.runtime
-            .block_on(async { self.client.find(Locator::Css(css)).await?.click().await })
-            .unwrap_or_else(|error| panic!("{css}: {error}"));
+        wait_until(&format!("a press of {css}"), || {
+            let press = async { self.client.find(Locator::Css(css)).await?.click().await };
+            match self.runtime.block_on(press) {
+                Err(CmdError::Standard(error)) if error.error == ErrorStatus::StaleElementReference => None,
+                Err(error) => panic!("{css}: {error}"),
+                Ok(()) => Some(()),
+            }
+        });
     }
 
     /// Presses the button of a form that `css` finds, and waits until the form's answer is there: it may look just like

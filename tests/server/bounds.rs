@@ -130,16 +130,14 @@ fn a_full_queue_refuses_nobody() {
 /// The real bound, where the system lets a process have as many files.
 #[test]
 fn ten_thousand_idle_connections_are_held_and_one_more_is_refused_politely() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    use rustix::process::{Resource, getrlimit};
     let wanted = 10_600;
     let limit = getrlimit(Resource::Nofile);
     if limit.maximum.is_some_and(|maximum| maximum < wanted) {
         eprintln!("skipped: only {:?} open files are allowed", limit.maximum);
         return;
     }
-    if limit.current.is_some_and(|current| current < wanted) {
-        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit }).expect("it is allowed");
-    }
+    super::allow_open_files(wanted);
     let bank = Alone::start(&[]);
     let mut wires: Vec<Wire> = Vec::new();
     for _ in 0..9_936 {

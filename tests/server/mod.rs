@@ -17,6 +17,7 @@ mod way;
 
 use crate::support::{Cluster, Process, Ran, Wire};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 /// A bank alone, with these switches besides its own.
 struct Alone {
@@ -59,9 +60,12 @@ fn is_full() -> bool {
     std::env::var("CONSORCIO_SCALE").is_ok_and(|size| size == "full")
 }
 
-/// Lets this test have so many open files.
+/// Lets this test have so many open files. The bound is the whole program's: it is only raised, and by one test at a
+/// time, or one that wants fewer could take back what another has just got.
 fn allow_open_files(wanted: u64) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _alone = ONE_AT_A_TIME.lock().expect("nobody panics with it");
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < wanted) {
         setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit }).expect("it is allowed");

@@ -68,7 +68,7 @@ struct Growing {
 /// # Errors
 /// What is wrong in it.
 pub fn run(seed: u64, mistake: Option<GrowthMistake>) -> Result<Counts, String> {
-    crate::simulation::shrink::caught(|| {
+    crate::world::caught::caught(|| {
         let mut growing = Growing::new(seed, mistake);
         for _ in 0..STEPS {
             growing.next();

@@ -55,7 +55,7 @@ struct Losing {
 /// # Errors
 /// What is wrong in it.
 pub fn run(seed: u64, mistake: Option<MeetMistake>) -> Result<Counts, String> {
-    crate::simulation::shrink::caught(|| {
+    crate::world::caught::caught(|| {
         let mut losing = Losing::new(seed, mistake);
         for _ in 0..STEPS {
             losing.next();

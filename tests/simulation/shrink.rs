@@ -3,15 +3,8 @@
 use crate::simulation::met::Met;
 use crate::simulation::plan::{Plan, TROUBLES};
 use crate::simulation::run::Simulation;
-use std::cell::Cell;
+use crate::world::caught::caught;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
-use std::sync::Once;
-
-thread_local! {
-    /// Are panics of this thread looked for, and so not told?
-    static LOOKED_FOR: Cell<bool> = const { Cell::new(false) };
-}
 
 /// A smaller run that fails.
 pub struct Shrunk {
@@ -38,26 +31,6 @@ impl fmt::Display for Shrunk {
 /// Runs `plan`; what failed, if anything did.
 pub fn run(plan: Plan, met: &mut Met) -> Result<(), String> {
     caught(|| Simulation::new(plan, met).run())
-}
-
-/// Does `work`; what it failed with, if it did, comes back as words.
-pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| {
-        let told = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if !LOOKED_FOR.get() || std::env::var_os("CONSORCIO_LOUD").is_some() {
-                told(panic);
-            }
-        }));
-    });
-    LOOKED_FOR.set(true);
-    let result = std::panic::catch_unwind(AssertUnwindSafe(work));
-    LOOKED_FOR.set(false);
-    result.map_err(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
-    })
 }
 
 /// What kind of failure this is: the same may strike other banks, at another time.

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test uses its own part of the world")]
 
+pub mod caught;
 pub mod clocks;
 pub mod disk;
 pub mod growth;

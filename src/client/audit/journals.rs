@@ -176,6 +176,11 @@ fn text(context: &Context, proof: &Proof) -> String {
         ));
     }
     let table = paint.table(&headings, &headings[2..10], rows);
+    format!("{table}{}", paint.words(sentences(paint, proof)))
+}
+
+/// What was found, and the verdict.
+fn sentences(paint: crate::output::Paint, proof: &Proof) -> String {
     let mut text = String::new();
     for torn in proof.banks.iter().filter_map(|book| book.torn.as_ref()) {
         text.push_str(&format!("An end that was being written, and was promised to nobody: {torn}\n"));
@@ -208,7 +213,7 @@ fn text(context: &Context, proof: &Proof) -> String {
         _ => (Tone::Open, format!("No verdict over all banks: {}.", missing(proof))),
     };
     text.push_str(&format!("{}\n", paint.text(tone, &sentence)));
-    format!("{table}{}", paint.words(text))
+    text
 }
 
 fn row(

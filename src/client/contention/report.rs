@@ -247,6 +247,12 @@ impl Report {
                 text.push_str(&format!("... and {} more\n", list.len() - SHOWN));
             }
         }
+        text.push_str(&self.verdict_in_words(paint));
+        text
+    }
+
+    fn verdict_in_words(&self, paint: Paint) -> String {
+        let mut text = String::new();
         for (what, holds) in [
             ("no centavo is made or lost", self.verdict.conserved),
             ("registers are equal at all banks", self.verdict.registers_equal),

@@ -73,6 +73,7 @@ impl Formatter {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a flat table: one arm a step")]
 fn detail(out: &mut Vec<u8>, step: &Step) {
     match step {
         Step::Start(words) | Step::Ready(words) | Step::Fault(words) | Step::Stop(words) => text(out, words),

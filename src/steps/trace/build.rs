@@ -44,35 +44,7 @@ pub fn build(logs: &Logs, tx: &str, noted: Vec<Noted>) -> Timeline {
             }
         })
         .collect();
-    let mut calls = Vec::new();
-    for pair in &pairs {
-        let (from, to) = (lane_of[&pair.from], lane_of[&pair.to]);
-        let at = |end: Option<usize>| end.map(|line| place[line]);
-        let ends = [pair.sent, pair.received, pair.replied, pair.answered, pair.given_up].map(at);
-        for event in ends.into_iter().flatten() {
-            events[event].call = Some(calls.len());
-            events[event].other = Some(if events[event].lane == from { to } else { from });
-        }
-        let [sent, received, replied, answered, given_up] = ends;
-        let took = sent.zip(answered.or(given_up)).map(|(from, to)| events[to].at_us - events[from].at_us);
-        let load = pair
-            .sent
-            .or(pair.received)
-            .map_or("", |line| noted[line].detail.split_once(' ').map_or("", |it| it.1));
-        calls.push(Call {
-            from,
-            to,
-            verb: pair.verb.clone(),
-            load: load.to_owned(),
-            said: pair.answered.or(pair.replied).map(|line| said(&noted[line]).to_owned()),
-            sent,
-            received,
-            replied,
-            answered: answered.or(given_up),
-            lost: given_up.is_some(),
-            took_us: took,
-        });
-    }
+    let calls = calls(&pairs, &noted, &lane_of, &place, &mut events);
 
     let mut timeline = Timeline {
         tx: tx.to_owned(),
@@ -100,6 +72,46 @@ pub fn build(logs: &Logs, tx: &str, noted: Vec<Noted>) -> Timeline {
     timeline.path = path::path(&timeline);
     timeline.note_troubles();
     timeline
+}
+
+/// The calls that the pairs tell of; each end among the `events`, at its line's place, is told its call.
+fn calls(
+    pairs: &[Pair],
+    noted: &[Noted],
+    lane_of: &BTreeMap<Party, usize>,
+    place: &[usize],
+    events: &mut [Event],
+) -> Vec<Call> {
+    let mut calls = Vec::new();
+    for pair in pairs {
+        let (from, to) = (lane_of[&pair.from], lane_of[&pair.to]);
+        let at = |end: Option<usize>| end.map(|line| place[line]);
+        let ends = [pair.sent, pair.received, pair.replied, pair.answered, pair.given_up].map(at);
+        for event in ends.into_iter().flatten() {
+            events[event].call = Some(calls.len());
+            events[event].other = Some(if events[event].lane == from { to } else { from });
+        }
+        let [sent, received, replied, answered, given_up] = ends;
+        let took = sent.zip(answered.or(given_up)).map(|(from, to)| events[to].at_us - events[from].at_us);
+        let load = pair
+            .sent
+            .or(pair.received)
+            .map_or("", |line| noted[line].detail.split_once(' ').map_or("", |it| it.1));
+        calls.push(Call {
+            from,
+            to,
+            verb: pair.verb.clone(),
+            load: load.to_owned(),
+            said: pair.answered.or(pair.replied).map(|line| said(&noted[line]).to_owned()),
+            sent,
+            received,
+            replied,
+            answered: answered.or(given_up),
+            lost: given_up.is_some(),
+            took_us: took,
+        });
+    }
+    calls
 }
 
 /// Which bank each node is: what its log says at a start, or else what its replies or others' lines say.
