@@ -161,7 +161,7 @@ fn a_key_is_its_owners_alone() {
     let cluster = Cluster::new(1, true);
     let key = cluster.key_file();
     let before = std::fs::read(&key).expect("a key");
-    refused(run(Command::new(servidor_path()).arg("key").arg(&key)), 1, "exists");
+    refused(run(Command::new(servidor_path()).arg("key").arg(&key)), 1, "never overwritten");
     assert_eq!(std::fs::read(&key).expect("a key"), before, "a key is never overwritten");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("its owner");
     refused(run(&mut cluster.servidor(0)), 1, "chmod 600");
