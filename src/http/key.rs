@@ -111,8 +111,14 @@ fn is_about_others(reply: &Reply, transaction: &Transaction) -> bool {
 
 async fn status(app: &App, peer: SocketAddr, tx: &TxId, elsewhere: bool) -> Result<Reply, Problem> {
     let own = app.ask(peer, Request::Status(tx.clone())).await?;
-    if elsewhere && matches!(own, Reply::Unknown(_)) {
-        return Ok(lines::status_elsewhere(app, tx).await.unwrap_or(own));
+    // A bank that it does not name may have refused the id alone, which says nothing of what those did that it names.
+    let says_nothing = match &own {
+        Reply::Aborted(_, token, ..) => token.digest.is_none(),
+        own => matches!(own, Reply::Unknown(_)),
+    };
+    if elsewhere && says_nothing {
+        let others = lines::status_elsewhere(app, tx).await;
+        return Ok(others.filter(|reply| !matches!(reply, Reply::Unknown(_))).unwrap_or(own));
     }
     Ok(own)
 }

@@ -76,7 +76,9 @@ impl History {
             }
             // Also where the next order is here already, or segments that fill fast would keep merges waiting for
             // ever. A piece has `merge_step_entries` entries at most.
-            self.work();
+            if !self.stop.load(Ordering::Relaxed) {
+                self.work();
+            }
         }
         self.give_up();
     }

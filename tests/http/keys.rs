@@ -112,6 +112,25 @@ fn a_key_is_done_once_at_whatever_bank_it_is_used() {
     }
 }
 
+/// A bank without a part that refused the id alone, as `cliente resolve` makes it do, does not have it done again.
+#[test]
+fn a_refusal_at_a_bank_without_a_part_moves_no_money_twice() {
+    let town = Town::start(3);
+    town.open(0, ANA, "1", "100");
+    town.open(1, BIA, "2", "0");
+    let post = |bank| town.connect(bank).post_as("pay", "/transferencia_composta", FROM_0_TO_1);
+    post(0).is(200, r#"{"success":true}"#);
+    assert!(town.cluster.connect(2).ask("RESOLVE pay").starts_with("ABORTED pay "));
+    let again = post(2);
+    assert_eq!(
+        (town.balance(1, BIA), again.header("x-transacao")),
+        ("5".into(), Some("pay")),
+        "{}",
+        again.body
+    );
+    again.is(200, r#"{"success":true}"#);
+}
+
 #[test]
 fn looking_adds_no_steps() {
     let town = Town::start(2);
