@@ -7,7 +7,7 @@
 use crate::app::App;
 use crate::lines;
 use crate::problem::Problem;
-use consorcio_core::ids::TxId;
+use consorcio_core::ids::{BankSet, TxId};
 use consorcio_core::limits::HTTP_KEY_ATTEMPTS_MAX;
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
@@ -40,8 +40,9 @@ impl Key {
         if number == 1 { self.first.clone() } else { hashed(&self.bytes, number) }
     }
 
-    /// The newest attempt that this bank, or where it is not named another one, knows of; the next one where that was
-    /// refused for a passing reason. `transaction` is what the caller asks for now.
+    /// The newest attempt that the banks named by `transaction`, what the caller asks for now, know of; the next one
+    /// where one of them refused that for a passing reason. Only the refusal of a bank that is named proves that an
+    /// attempt is over: without one the same attempt is executed again, which repeats votes and moves nothing twice.
     ///
     /// # Errors
     /// 503 when the process ends; 400 when an earlier attempt had other content.
@@ -51,10 +52,9 @@ impl Key {
         peer: SocketAddr,
         transaction: &Transaction,
     ) -> Result<TxId, Problem> {
-        let named = transaction.banks().has(app.bank());
         for number in 1..HTTP_KEY_ATTEMPTS_MAX {
             let tx = self.attempt(number);
-            let reply = status(app, peer, &tx, !named).await?;
+            let reply = status_of_named(app, peer, &tx, transaction.banks()).await?;
             if !is_refused_in_passing(&reply) {
                 return Ok(tx);
             }
@@ -73,11 +73,11 @@ impl Key {
     pub async fn newest(&self, app: &App, peer: SocketAddr) -> Result<TxId, Problem> {
         let mut newest = self.first.clone();
         for number in 2..=HTTP_KEY_ATTEMPTS_MAX {
-            if !is_refused_in_passing(&status(app, peer, &newest, true).await?) {
+            if !is_refused_in_passing(&status(app, peer, &newest).await?) {
                 break;
             }
             let next = self.attempt(number);
-            if matches!(status(app, peer, &next, true).await?, Reply::Unknown(_)) {
+            if matches!(status(app, peer, &next).await?, Reply::Unknown(_)) {
                 break;
             }
             newest = next;
@@ -109,18 +109,33 @@ fn is_about_others(reply: &Reply, transaction: &Transaction) -> bool {
     matches!(reply, Reply::Aborted(_, token, _, _) if token.digest.is_some_and(|digest| digest != *transaction.digest()))
 }
 
-async fn status(app: &App, peer: SocketAddr, tx: &TxId, elsewhere: bool) -> Result<Reply, Problem> {
+/// What this bank says of `tx`; where it says nothing, what the others say.
+async fn status(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Reply, Problem> {
     let own = app.ask(peer, Request::Status(tx.clone())).await?;
-    // A bank that it does not name may have refused the id alone, which says nothing of what those did that it names.
-    let says_nothing = match &own {
-        Reply::Aborted(_, token, ..) => token.digest.is_none(),
-        own => matches!(own, Reply::Unknown(_)),
-    };
-    if elsewhere && says_nothing {
-        let others = lines::status_elsewhere(app, tx).await;
+    if says_nothing(&own) {
+        let others = lines::status_elsewhere(app, tx, |_| true).await;
         return Ok(others.filter(|reply| !matches!(reply, Reply::Unknown(_))).unwrap_or(own));
     }
     Ok(own)
+}
+
+/// What the banks of `named` say of `tx`. A bank that is not named may have voted on other bytes under this id, which
+/// is told; that it refused the id alone says nothing of what the named ones did.
+async fn status_of_named(app: &App, peer: SocketAddr, tx: &TxId, named: BankSet) -> Result<Reply, Problem> {
+    let own = app.ask(peer, Request::Status(tx.clone())).await?;
+    if named.has(app.bank()) || !says_nothing(&own) {
+        return Ok(own);
+    }
+    let others = lines::status_elsewhere(app, tx, |bank| named.has(bank)).await;
+    Ok(others.unwrap_or_else(|| Reply::Unknown(tx.clone())))
+}
+
+/// Is nothing known, or only the id refused?
+fn says_nothing(reply: &Reply) -> bool {
+    match reply {
+        Reply::Aborted(_, token, ..) => token.digest.is_none(),
+        reply => matches!(reply, Reply::Unknown(_)),
+    }
 }
 
 /// May the same be asked again later, and be done then?

@@ -12,10 +12,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// What the other banks say of `tx`; an outcome goes before a vote, and that before nothing. `None` where no bank
-/// answers.
-pub async fn status_elsewhere(app: &App, tx: &TxId) -> Option<Reply> {
-    let replies = ask_others(app, &Request::Status(tx.clone())).await;
+/// What those other banks that are `wanted` say of `tx`; an outcome goes before a vote, and that before nothing. `None`
+/// where no bank answers.
+pub async fn status_elsewhere(app: &App, tx: &TxId, wanted: impl Fn(BankId) -> bool) -> Option<Reply> {
+    let replies = ask_those(app, &Request::Status(tx.clone()), wanted).await;
     replies.into_iter().filter_map(|(_, reply)| reply).max_by_key(weight)
 }
 

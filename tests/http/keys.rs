@@ -131,6 +131,37 @@ fn a_refusal_at_a_bank_without_a_part_moves_no_money_twice() {
     again.is(200, r#"{"success":true}"#);
 }
 
+/// The banks that it names do not answer in time, and answer right after: the same attempt is asked for, not the next.
+#[test]
+fn a_refusal_at_a_bank_without_a_part_is_no_proof_while_the_others_are_silent() {
+    let town = Town::start(4);
+    town.open(0, ANA, "1", "100");
+    town.open(1, BIA, "2", "0");
+    let post = |bank| town.connect(bank).post_as("pay", "/transferencia_composta", FROM_0_TO_1);
+    post(0).is(200, r#"{"success":true}"#);
+    for bank in [2, 3] {
+        assert!(town.cluster.connect(bank).ask("RESOLVE pay").starts_with("ABORTED pay "));
+    }
+    let frozen = [0, 1].map(|bank| town.cluster.pid(bank));
+    for pid in frozen {
+        signal("STOP", pid);
+    }
+    let mut http = town.connect(2);
+    let again = std::thread::spawn(move || http.post_as("pay", "/transferencia_composta", FROM_0_TO_1));
+    // It has given up on their answers: it executes an attempt, or looks at the next one.
+    wait_until("the silence of the others", || {
+        let log = town.cluster.log(2);
+        (log.contains(" EXECUTE") || log.contains(" tx=k-")).then_some(())
+    });
+    for pid in frozen {
+        signal("CONT", pid);
+    }
+    let again = again.join().unwrap();
+    assert_eq!(town.balance(1, BIA), "5", "{} {}", again.status, again.body);
+    post(2).is(200, r#"{"success":true}"#);
+    assert_eq!(town.balance(1, BIA), "5");
+}
+
 #[test]
 fn looking_adds_no_steps() {
     let town = Town::start(2);
