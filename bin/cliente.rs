@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    consorcio::client::main()
+    consorcio::cli::main()
 }

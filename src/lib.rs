@@ -3,7 +3,7 @@
 //! The parts are crates of their own, below this folder; each is found here under its short name.
 
 pub use consorcio_audit as audit;
-pub use consorcio_client as client;
+pub use consorcio_cli as cli;
 pub use consorcio_core::{bank, clock, commit, ids, ledger, limits, money, wire};
 #[cfg(feature = "http")]
 pub use consorcio_http as http;
