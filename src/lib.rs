@@ -1,4 +1,5 @@
-//! A consortium of banks whose money moves between them atomically, by two-phase commit over plain TCP lines.
+//! A consortium of banks whose money moves between them atomically, by two-phase commit over plain
+//! TCP lines.
 //!
 //! The parts are crates of their own, below this folder; each is found here under its short name.
 

@@ -1,10 +1,12 @@
-//! The other side of `scripts/compare.sh`: the same transfers between two PostgreSQL servers, by PREPARE TRANSACTION.
+//! The other side of `scripts/compare.sh`: the same transfers between two PostgreSQL servers, by
+//! PREPARE TRANSACTION.
 //!
-//! Each client has one session with each server and one transfer under way. It sends `BEGIN`, one `UPDATE` and
-//! `PREPARE TRANSACTION` to both at once, each in one write, and when both are prepared `COMMIT PREPARED` to both at
-//! once. Where one account is hot, its server is asked first and the other one then. No log of decisions is kept, as a
-//! real coordinator of these would have to: that favours PostgreSQL. Two transfers that wait for each other at
-//! different servers end by `lock_timeout`, since neither sees the circle.
+//! Each client has one session with each server and one transfer under way. It sends `BEGIN`, one
+//! `UPDATE` and `PREPARE TRANSACTION` to both at once, each in one write, and when both are
+//! prepared `COMMIT PREPARED` to both at once. Where one account is hot, its server is asked first
+//! and the other one then. No log of decisions is kept, as a real coordinator of these would have
+//! to: that favours PostgreSQL. Two transfers that wait for each other at different servers end by
+//! `lock_timeout`, since neither sees the circle.
 
 mod session;
 
@@ -110,7 +112,8 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     if conserved { Ok(()) } else { bail!("money was made or lost, or is still prepared") }
 }
 
-/// Accounts that have room for new versions of their rows beside them, which is what PostgreSQL likes best.
+/// Accounts that have room for new versions of their rows beside them, which is what PostgreSQL
+/// likes best.
 async fn set_up(server: &mut Session, accounts: i32) -> Result<()> {
     for sql in [
         "DROP TABLE IF EXISTS account",
@@ -143,7 +146,11 @@ struct Client {
 }
 
 impl Client {
-    async fn connect(arguments: &Arguments, number: u32, tally: Rc<RefCell<Tally>>) -> Result<Client> {
+    async fn connect(
+        arguments: &Arguments,
+        number: u32,
+        tally: Rc<RefCell<Tally>>,
+    ) -> Result<Client> {
         let [first, second] = arguments.ports[..] else { bail!("--ports takes two") };
         Ok(Client {
             first: ready_session(first).await?,
@@ -180,7 +187,8 @@ impl Client {
         }
     }
 
-    /// One transfer, and since when it was prepared at both servers; none where one of them refused.
+    /// One transfer, and since when it was prepared at both servers; none where one of them
+    /// refused.
     async fn transfer(&mut self) -> Result<Option<Instant>> {
         self.count += 1;
         let id = format!("{}-{}", self.name, self.count);
@@ -191,7 +199,8 @@ impl Client {
         move_money(&mut self.first, &id, from, -amount)?;
         move_money(&mut self.second, &id, to, amount)?;
         let (first, second) = if self.hot {
-            // Whoever has the hot row waits for nobody: asked at once, the two servers would often wait in a circle.
+            // Whoever has the hot row waits for nobody: asked at once, the two servers would often
+            // wait in a circle.
             let first = self.first.answer().await?;
             (first, self.second.answer().await?)
         } else {

@@ -1,7 +1,8 @@
-//! One session with a PostgreSQL server: its wire protocol (version 3), as far as the comparison needs it.
+//! One session with a PostgreSQL server: its wire protocol (version 3), as far as the comparison
+//! needs it.
 //!
-//! Written by hand so that a transfer's statements travel in one write and are answered in one round trip, as ours
-//! are; a general client would wait for each.
+//! Written by hand so that a transfer's statements travel in one write and are answered in one
+//! round trip, as ours are; a general client would wait for each.
 
 use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,9 +37,12 @@ impl Answer {
 }
 
 impl Session {
-    /// Connects on loopback, to the database `postgres` of the user `postgres`, who needs no password.
+    /// Connects on loopback, to the database `postgres` of the user `postgres`, who needs no
+    /// password.
     pub async fn connect(port: u16) -> Result<Session> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.with_context(|| format!("port {port}"))?;
+        let stream = TcpStream::connect(("127.0.0.1", port))
+            .await
+            .with_context(|| format!("port {port}"))?;
         stream.set_nodelay(true)?;
         let mut session = Session { stream, output: Vec::new(), input: Vec::new() };
         let text = b"user\0postgres\0database\0postgres\0\0";
@@ -60,7 +64,8 @@ impl Session {
         self.message(b'Q', |body| text(body, sql))
     }
 
-    /// Has the server prepare `sql` under `name`, whose parameters are as `bind` gives them; waits for it.
+    /// Has the server prepare `sql` under `name`, whose parameters are as `bind` gives them; waits
+    /// for it.
     pub async fn prepare(&mut self, name: &str, sql: &str) -> Result<()> {
         self.parse(name, sql)?;
         self.sync()?;
@@ -80,7 +85,8 @@ impl Session {
     /// Will run what is prepared under `name`, with these parameters in their binary form.
     pub fn execute(&mut self, name: &str, parameters: &[&[u8]]) -> Result<()> {
         let count = i16::try_from(parameters.len())?;
-        let lengths: Vec<i32> = parameters.iter().map(|one| length(one.len())).collect::<Result<_>>()?;
+        let lengths: Vec<i32> =
+            parameters.iter().map(|one| length(one.len())).collect::<Result<_>>()?;
         self.message(b'B', |body| {
             text(body, "");
             text(body, name);
@@ -124,7 +130,10 @@ impl Session {
                     return Ok(answer);
                 }
             }
-            ensure!(self.stream.read_buf(&mut self.input).await? > 0, "PostgreSQL closed the connection");
+            ensure!(
+                self.stream.read_buf(&mut self.input).await? > 0,
+                "PostgreSQL closed the connection"
+            );
         }
     }
 
@@ -148,7 +157,8 @@ fn text(body: &mut Vec<u8>, text: &str) {
     body.push(0);
 }
 
-/// The kind of the first message, its body, and where the next begins; none where it has not come as a whole.
+/// The kind of the first message, its body, and where the next begins; none where it has not come
+/// as a whole.
 fn first_message(input: &[u8]) -> Result<Option<(u8, &[u8], usize)>> {
     let Some((&[kind, a, b, c, d], _)) = input.split_first_chunk() else { return Ok(None) };
     let end = 1 + usize::try_from(u32::from_be_bytes([a, b, c, d]))?;

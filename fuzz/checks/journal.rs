@@ -1,6 +1,6 @@
-//! The journal reader, on a disk that somebody altered at will: opening either gives records that were written, from
-//! the first one on and none left out, or refuses and names the file. Even where checksums were made to fit, nothing
-//! panics, and it ends.
+//! The journal reader, on a disk that somebody altered at will: opening either gives records that
+//! were written, from the first one on and none left out, or refuses and names the file. Even where
+//! checksums were made to fit, nothing panics, and it ends.
 
 use super::Bytes;
 use consorcio::bank::io::{Outcome, OwnVote, Seq};
@@ -96,12 +96,14 @@ fn alter(disk: &MemDisk, bytes: &mut Bytes<'_>) {
     }
     let name = names[bytes.below(names.len())].clone();
     let mut content = disk.get(&name);
-    // Most of a file is zeros: places are counted from where its content ends, or from its beginning.
+    // Most of a file is zeros: places are counted from where its content ends, or from its
+    // beginning.
     let used = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     let change = bytes.below(10);
     let near_the_end = bytes.flag();
     let offset = bytes.word();
-    let at = if near_the_end { used.saturating_sub(offset % 256) } else { offset % (content.len() + 1) };
+    let at =
+        if near_the_end { used.saturating_sub(offset % 256) } else { offset % (content.len() + 1) };
     match change {
         0 => {
             if let Some(byte) = content.get_mut(at) {
@@ -174,7 +176,9 @@ fn opens_or_refuses(disk: &MemDisk, last: Seq) {
         // What is in a closed segment is found, and nothing that is cut off is.
         match reader.lookup(&tx(n)) {
             Ok(Some(found)) => assert!(n <= recovered.last && found == record(n), "{n}: {found:?}"),
-            Ok(None) => assert!(n > reader.indexed_up_to() || record(n).decides().is_none(), "{n} is lost"),
+            Ok(None) => {
+                assert!(n > reader.indexed_up_to() || record(n).decides().is_none(), "{n} is lost")
+            }
             Err(error) => refused(&error),
         }
     }
@@ -236,7 +240,8 @@ fn seal(content: &mut [u8], number: u64) {
     while let Some(head) = content.get(at..at + BATCH_HEADER_BYTES) {
         let number_at =
             |at: usize| u64::from_le_bytes(*head[at..].first_chunk().expect("a header is longer"));
-        let short_at = |at: usize| u32::from_le_bytes(*head[at..].first_chunk().expect("a header is longer"));
+        let short_at =
+            |at: usize| u32::from_le_bytes(*head[at..].first_chunk().expect("a header is longer"));
         let header = BatchHeader {
             first: number_at(8),
             synced: number_at(16),
@@ -247,7 +252,9 @@ fn seal(content: &mut [u8], number: u64) {
         let end = content.len().min(at.saturating_add(header.batch_bytes()));
         let mut record = at + BATCH_HEADER_BYTES;
         for _ in 0..header.count {
-            let Some(length) = content.get(record..record + 4).and_then(|bytes| bytes.first_chunk()) else {
+            let Some(length) =
+                content.get(record..record + 4).and_then(|bytes| bytes.first_chunk())
+            else {
                 break;
             };
             let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
@@ -269,7 +276,8 @@ struct Log {
 
 impl Replica for Log {
     fn restore(&mut self, seq: Seq, snapshot: &[u8]) -> Result<(), String> {
-        let records: Vec<Record> = serde_json::from_slice(snapshot).map_err(|error| error.to_string())?;
+        let records: Vec<Record> =
+            serde_json::from_slice(snapshot).map_err(|error| error.to_string())?;
         if records.len() as u64 != seq {
             return Err(format!("{} records, not {seq}", records.len()));
         }
@@ -291,7 +299,10 @@ impl Replica for Log {
     }
 }
 
-fn try_open(disk: &MemDisk, options: Options) -> Result<(Appender, Reader, Recovered, Log), JournalError> {
+fn try_open(
+    disk: &MemDisk,
+    options: Options,
+) -> Result<(Appender, Reader, Recovered, Log), JournalError> {
     let mut log = Log::default();
     let (appender, reader, recovered) = open(Arc::new(disk.clone()), options, &mut log)?;
     Ok((appender, reader, recovered, log))
@@ -325,7 +336,11 @@ fn record(n: u64) -> Record {
         1 => Record::Refused { tx: tx(n), time, reason: Reason::Expired },
         2 => Record::Decided {
             tx: tx(n),
-            own: OwnVote { verdict: Verdict::Ok, time: Time(7), digest: Some(Digest::of(&n.to_le_bytes())) },
+            own: OwnVote {
+                verdict: Verdict::Ok,
+                time: Time(7),
+                digest: Some(Digest::of(&n.to_le_bytes())),
+            },
             outcome: Outcome::Committed(time),
             votes: vec![(bank(0), Time(1)), (bank(2), time)],
         },

@@ -1,5 +1,5 @@
-//! What the fuzz targets check, for them and for the tests that replay their corpus. Each `check` takes any bytes
-//! and panics when something does not hold.
+//! What the fuzz targets check, for them and for the tests that replay their corpus. Each `check`
+//! takes any bytes and panics when something does not hold.
 
 #![allow(dead_code, reason = "each fuzz target uses one of them")]
 

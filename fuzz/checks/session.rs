@@ -1,9 +1,12 @@
-//! Sessions, peers and time against one pure bank: lines of clients and of links, answers of peers who lie, closed
-//! connections, crashes, clocks that jump. Whatever comes, nothing panics, the ledger's sums hold, every request gets
-//! one reply, an outcome that was told never changes, and the bank is what its journal and its snapshot say.
+//! Sessions, peers and time against one pure bank: lines of clients and of links, answers of peers
+//! who lie, closed connections, crashes, clocks that jump. Whatever comes, nothing panics, the
+//! ledger's sums hold, every request gets one reply, an outcome that was told never changes, and
+//! the bank is what its journal and its snapshot say.
 
 use super::Bytes;
-use consorcio::bank::io::{Caller, Input, Now, Origin, Outgoing, Past, Sending, Seq, SessionId, Start};
+use consorcio::bank::io::{
+    Caller, Input, Now, Origin, Outgoing, Past, Sending, Seq, SessionId, Start,
+};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 use consorcio::commit::message::Asked;
@@ -68,17 +71,23 @@ impl Town {
     fn new(bytes: &mut Bytes<'_>) -> Town {
         let kind = bytes.byte();
         let seal = Seal::keyed([7; 32]);
-        let mut places: Vec<String> = (0..BANKS).map(|place| format!("127.0.0.1:{}", 8886 + place)).collect();
+        let mut places: Vec<String> =
+            (0..BANKS).map(|place| format!("127.0.0.1:{}", 8886 + place)).collect();
         if kind & 2 != 0 {
             places.push("-".to_owned());
         }
-        let identity = Identity { bank: bank(usize::from(kind >> 2)), places: places.clone(), seal };
+        let identity =
+            Identity { bank: bank(usize::from(kind >> 2)), places: places.clone(), seal };
         let mut town = Town {
             core: Core::new(identity.clone()),
             journal: Vec::new(),
             synced: 0,
             past: BTreeMap::new(),
-            now: Now { wall_us: 1_800_000_000_000_000, shown_us: 1_800_000_000_000_000, mono_us: 1 },
+            now: Now {
+                wall_us: 1_800_000_000_000_000,
+                shown_us: 1_800_000_000_000_000,
+                mono_us: 1,
+            },
             owed: BTreeMap::new(),
             replies: Vec::new(),
             sends: Vec::new(),
@@ -155,7 +164,8 @@ impl Town {
                 0 => self.now.wall_us += 1_000_000 * i64::from(bytes.byte()),
                 1 => self.now.wall_us -= 1_000_000 * i64::from(bytes.byte()),
                 _ => {
-                    // What a peer learned, it learned from a vote that left; or this bank was wiped, or it is no vote.
+                    // What a peer learned, it learned from a vote that left; or this bank was
+                    // wiped, or it is no vote.
                     let peer = bank(self.identity.bank.index() + 1);
                     let shown = self.spoken.get(bytes.below(self.spoken.len().max(1))).cloned();
                     if let Some((tx, mut token)) = shown {
@@ -163,8 +173,13 @@ impl Town {
                             0 => token.time.0 += 1,
                             1 => {
                                 let time = Time(token.time.0 + 1);
-                                token =
-                                    self.identity.seal.token(token.bank, token.said, &tx, token.digest, time);
+                                token = self.identity.seal.token(
+                                    token.bank,
+                                    token.said,
+                                    &tx,
+                                    token.digest,
+                                    time,
+                                );
                             }
                             _ => {}
                         }
@@ -186,7 +201,8 @@ impl Town {
             0..=4 => request::write_prepare(&mut out, &tx, transaction(bytes).text()),
             5 | 6 => request::write_execute(&mut out, &tx, transaction(bytes).text()),
             7 | 8 => {
-                let tokens: Vec<Token> = (0..bytes.below(4)).map(|_| self.token(&tx, bytes)).collect();
+                let tokens: Vec<Token> =
+                    (0..bytes.below(4)).map(|_| self.token(&tx, bytes)).collect();
                 request::write_commit(&mut out, &tx, &tokens);
             }
             9 => {
@@ -198,7 +214,12 @@ impl Town {
             12 => {
                 let near = Time(self.now.wall_us + 10_000 * (i64::from(bytes.byte()) - 128));
                 Request::Read(Read::Snapshot {
-                    time: *bytes.pick(&[None, Some(near), Some(self.core.clock()), Some(Time::MAX)]),
+                    time: *bytes.pick(&[
+                        None,
+                        Some(near),
+                        Some(self.core.clock()),
+                        Some(Time::MAX),
+                    ]),
                     reading: None,
                     accounts: bytes.flag(),
                     after: None,
@@ -254,7 +275,13 @@ impl Town {
         if kind >= 0xfc {
             // Rarely: of this very bank, which stops when it does not hold that vote.
             let digest = Some(*transaction(bytes).digest());
-            return self.identity.seal.token(self.identity.bank, Verdict::Ok, tx, digest, self.core.clock());
+            return self.identity.seal.token(
+                self.identity.bank,
+                Verdict::Ok,
+                tx,
+                digest,
+                self.core.clock(),
+            );
         }
         if kind >= 0xe0 && !self.spoken.is_empty() {
             let (_, token) = bytes.pick(&self.spoken);
@@ -266,8 +293,8 @@ impl Town {
         if kind & 0x30 == 0x30 { Token { mac: Some([kind; 16]), ..token } } else { token }
     }
 
-    /// A line comes over a session; it is read as the session reads it. What an outside coordinator prepares are
-    /// withdrawals at this bank.
+    /// A line comes over a session; it is read as the session reads it. What an outside coordinator
+    /// prepares are withdrawals at this bank.
     fn line(&mut self, session: u64, origin: Origin, line: &str, waited_us: u64) {
         let mut lines = Lines::new();
         lines.space(line.len() + 1).extend_from_slice(line.as_bytes());
@@ -338,12 +365,16 @@ impl Town {
                 let said = self.identity.seal.token(peer, Said::Committed, &tx, token.digest, time);
                 Some(Reply::Committed(tx, time, token, Some(said).filter(|_| bytes.flag())))
             }
-            6 => {
-                Some(Reply::Aborted(tx.clone(), self.peer_token(peer, Verdict::No, &tx, bytes), reason, None))
-            }
+            6 => Some(Reply::Aborted(
+                tx.clone(),
+                self.peer_token(peer, Verdict::No, &tx, bytes),
+                reason,
+                None,
+            )),
             7 => {
                 let token = self.peer_token(peer, Verdict::Ok, &tx, bytes);
-                let said = self.identity.seal.token(peer, Said::Aborted, &tx, token.digest, token.time);
+                let said =
+                    self.identity.seal.token(peer, Said::Aborted, &tx, token.digest, token.time);
                 Some(Reply::Aborted(tx, token, reason, Some(said)))
             }
             8 => Some(Reply::Doubt(tx, "not known yet".to_owned())),
@@ -359,7 +390,13 @@ impl Town {
     }
 
     /// A vote of a peer; mostly on the bytes that this bank was shown.
-    fn peer_token(&self, peer: BankId, verdict: Verdict, tx: &TxId, bytes: &mut Bytes<'_>) -> Token {
+    fn peer_token(
+        &self,
+        peer: BankId,
+        verdict: Verdict,
+        tx: &TxId,
+        bytes: &mut Bytes<'_>,
+    ) -> Token {
         let kind = bytes.byte();
         let digest = match self.shown.get(tx) {
             Some(shown) if kind < 0xe0 => Some(*shown.digest()),
@@ -377,7 +414,8 @@ impl Town {
 
     /// What was under way over the link comes back without an answer.
     fn link_lost(&mut self, peer: BankId) {
-        let (lost, kept) = std::mem::take(&mut self.asked).into_iter().partition(|(other, _)| *other == peer);
+        let (lost, kept) =
+            std::mem::take(&mut self.asked).into_iter().partition(|(other, _)| *other == peer);
         self.asked = kept;
         let lost: Vec<(BankId, Asked)> = lost;
         lost.into_iter().for_each(|(_, asked)| self.answered(peer, asked, None));
@@ -413,15 +451,27 @@ impl Town {
             return;
         }
         for outgoing in &output.replies {
-            assert!(outgoing.after <= self.core.seq(), "{outgoing:?} waits for nothing that there is");
+            assert!(
+                outgoing.after <= self.core.seq(),
+                "{outgoing:?} waits for nothing that there is"
+            );
             match self.owed.remove(&outgoing.to) {
                 Some(request) => answers(&request, &outgoing.reply),
-                None => assert!(self.closed.contains(&outgoing.to.session), "a second reply: {outgoing:?}"),
+                None => assert!(
+                    self.closed.contains(&outgoing.to.session),
+                    "a second reply: {outgoing:?}"
+                ),
             }
         }
         for sending in &output.sends {
-            assert!(sending.after <= self.core.seq(), "{sending:?} waits for nothing that there is");
-            assert!(sending.peer != self.identity.bank && sending.peer.index() < BANKS, "{sending:?}");
+            assert!(
+                sending.after <= self.core.seq(),
+                "{sending:?} waits for nothing that there is"
+            );
+            assert!(
+                sending.peer != self.identity.bank && sending.peer.index() < BANKS,
+                "{sending:?}"
+            );
         }
         self.replies.extend(output.replies);
         self.sends.extend(output.sends);
@@ -439,12 +489,14 @@ impl Town {
             return;
         }
         let durable = Seq::try_from(self.synced).expect("a short journal");
-        let (leave, stay): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.replies).into_iter().partition(|outgoing| outgoing.after <= durable);
+        let (leave, stay): (Vec<_>, Vec<_>) = std::mem::take(&mut self.replies)
+            .into_iter()
+            .partition(|outgoing| outgoing.after <= durable);
         self.replies = stay;
         leave.iter().for_each(|outgoing| self.heard(outgoing));
-        let (go, keep): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.sends).into_iter().partition(|sending| sending.after <= durable);
+        let (go, keep): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sends)
+            .into_iter()
+            .partition(|sending| sending.after <= durable);
         self.sends = keep;
         self.asked.extend(go.into_iter().map(|sending| (sending.peer, sending.message.asked())));
     }
@@ -459,16 +511,25 @@ impl Town {
                 self.spoken.push((tx.clone(), *token));
             }
             Reply::Committed(tx, time, token, _) if token.bank == self.identity.bank => {
-                assert!(self.holds_vote(tx, token), "{reply:?} is spoken before its vote is on disk");
+                assert!(
+                    self.holds_vote(tx, token),
+                    "{reply:?} is spoken before its vote is on disk"
+                );
                 self.told(tx, Some(*time));
             }
-            Reply::Aborted(tx, token, _, _) if token.said == Said::Ok && token.bank == self.identity.bank => {
-                assert!(self.holds_vote(tx, token), "{reply:?} is spoken before its vote is on disk");
+            Reply::Aborted(tx, token, _, _)
+                if token.said == Said::Ok && token.bank == self.identity.bank =>
+            {
+                assert!(
+                    self.holds_vote(tx, token),
+                    "{reply:?} is spoken before its vote is on disk"
+                );
                 if !driven {
                     self.told(tx, None);
                 }
             }
-            // What it drives may be other bytes than those that it voted on, or none of its business.
+            // What it drives may be other bytes than those that it voted on, or none of its
+            // business.
             Reply::Committed(..) | Reply::Aborted(..) if driven => {}
             Reply::Committed(..) => panic!("{reply:?} without a vote of this bank"),
             Reply::Aborted(tx, ..) => self.told(tx, None),
@@ -483,7 +544,8 @@ impl Town {
     }
 
     fn told(&mut self, tx: &TxId, outcome: Option<Time>) {
-        let outside = |record: &Record| matches!(record, Record::OutsideVoted { tx: of, .. } if of == tx);
+        let outside =
+            |record: &Record| matches!(record, Record::OutsideVoted { tx: of, .. } if of == tx);
         let unsynced = self.journal[self.synced..].iter().any(outside);
         assert!(!unsynced, "{tx} was told before its outside coordinator's vote is on disk");
         let before = self.told.insert(tx.clone(), outcome);
@@ -499,8 +561,12 @@ impl Town {
             Record::Voted { tx, time, refusal, .. } => {
                 tx == of && *time == token.time && refusal.is_some() == token.is_refusal()
             }
-            Record::Refused { tx, time, .. } => tx == of && *time == token.time && token.is_refusal(),
-            Record::Executed { tx, time, .. } => tx == of && *time == token.time && token.said == Said::Ok,
+            Record::Refused { tx, time, .. } => {
+                tx == of && *time == token.time && token.is_refusal()
+            }
+            Record::Executed { tx, time, .. } => {
+                tx == of && *time == token.time && token.said == Said::Ok
+            }
             Record::Consortium { .. }
             | Record::Decided { .. }
             | Record::ClientAdded { .. }
@@ -523,7 +589,8 @@ impl Town {
         self.journal.truncate(self.synced);
         let synced = self.synced;
         self.past.retain(|_, at| *at < synced);
-        // An outcome that tokens proved may leave before its record is on disk; only liars can prove another one then.
+        // An outcome that tokens proved may leave before its record is on disk; only liars can
+        // prove another one then.
         let past = &self.past;
         self.told.retain(|tx, _| past.contains_key(tx));
         self.owed.clear();
@@ -591,17 +658,25 @@ fn answers(request: &Request, reply: &Reply) {
     let read = Reply::parse(line).unwrap_or_else(|fault| panic!("{line:?}: {fault}"));
     assert!(reply.tx().is_none() || reply.tx() == request.tx(), "{request:?} got {reply:?}");
     assert_eq!(read.tx(), reply.tx());
-    assert!(lines.next().is_none() && lines.waiting_bytes() == 0, "{reply:?} is more than one line");
+    assert!(
+        lines.next().is_none() && lines.waiting_bytes() == 0,
+        "{reply:?} is more than one line"
+    );
 }
 
-/// An outside coordinator's OK is its own; its NOK comes from itself, from a client's ABORT, or with time.
+/// An outside coordinator's OK is its own; its NOK comes from itself, from a client's ABORT, or
+/// with time.
 fn may_be_caused(record: &Record, by: &Input) {
     let Record::OutsideVoted { tx: of, refusal, .. } = record else { return };
     let caused = match (by, refusal) {
-        (Input::Request { origin: Origin::Outside, request: Request::Commit(tx, _), .. }, None) => tx == of,
+        (Input::Request { origin: Origin::Outside, request: Request::Commit(tx, _), .. }, None) => {
+            tx == of
+        }
         (
             Input::Request {
-                origin: Origin::Outside | Origin::Client, request: Request::Abort(tx, _), ..
+                origin: Origin::Outside | Origin::Client,
+                request: Request::Abort(tx, _),
+                ..
             },
             Some(Reason::Refused),
         ) => tx == of,
@@ -633,8 +708,9 @@ fn transaction(bytes: &mut Bytes<'_>) -> Arc<Transaction> {
     let money = |op: &str, bank: usize, account: &str, amount: i64| {
         format!(r#"{{"bank":{bank},"op":"{op}","account":"{account}","amount":{amount}}}"#)
     };
-    let set =
-        |bank: usize, key: &str| format!(r#"{{"bank":{bank},"op":"set","key":"{key}","value":"{amount}"}}"#);
+    let set = |bank: usize, key: &str| {
+        format!(r#"{{"bank":{bank},"op":"set","key":"{key}","value":"{amount}"}}"#)
+    };
     let twice = amount.saturating_mul(2);
     let ops = match shape & 7 {
         0 | 1 => vec![money("debit", a, account, amount), money("credit", b, "x", amount)],
@@ -648,7 +724,9 @@ fn transaction(bytes: &mut Bytes<'_>) -> Arc<Transaction> {
         3 => vec![money("deposit", a, account, amount)],
         4 => vec![money("withdraw", a, account, amount), money("deposit", b, "x", amount)],
         5 => (0..BANKS).map(|bank| set(bank, "storage")).collect(),
-        6 if shape & 0x80 == 0 => vec![money("debit", a, account, amount), money("credit", a, "y", amount)],
+        6 if shape & 0x80 == 0 => {
+            vec![money("debit", a, account, amount), money("credit", a, "y", amount)]
+        }
         6 => vec![money("debit", a, account, amount), money("credit", b, "x", 7)],
         _ => {
             let mut ops: Vec<String> = (0..BANKS).map(|bank| set(bank, "k")).collect();

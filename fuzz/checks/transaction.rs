@@ -1,5 +1,5 @@
-//! Transactions: read here and by `serde_json` with the rules beside it, any text is taken by both or by neither, and
-//! means the same to both. The digest is that of the exact bytes.
+//! Transactions: read here and by `serde_json` with the rules beside it, any text is taken by both
+//! or by neither, and means the same to both. The digest is that of the exact bytes.
 
 use consorcio::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TaxId};
 use consorcio::limits::{OPS_MAX, PATIENCE_MS_MAX};
@@ -7,7 +7,9 @@ use consorcio::money::Money;
 use consorcio::wire::Reason;
 use consorcio::wire::request::Request;
 use consorcio::wire::token::Digest;
-use consorcio::wire::transaction::{Action, Flow, KEY_DEFAULT, Op, TRANSACTION_BYTES_MAX, Transaction};
+use consorcio::wire::transaction::{
+    Action, Flow, KEY_DEFAULT, Op, TRANSACTION_BYTES_MAX, Transaction,
+};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -46,12 +48,16 @@ fn accepted(text: &str, transaction: &Transaction) {
             assert!(as_others_read_it(canonical.text()).is_some());
         }
         // What it left out may make it too long.
-        Err(fault) => assert!(fault.reason == Reason::Limit && text.len() > TRANSACTION_BYTES_MAX / 2),
+        Err(fault) => {
+            assert!(fault.reason == Reason::Limit && text.len() > TRANSACTION_BYTES_MAX / 2)
+        }
     }
     assert!(transaction.memory_bytes() >= text.len());
     let sum = |flow| -> i128 {
         let moved = transaction.ops().iter().filter_map(|op| match &op.action {
-            Action::Money { flow: other, amount, .. } if *other == flow => Some(i128::from(amount.0)),
+            Action::Money { flow: other, amount, .. } if *other == flow => {
+                Some(i128::from(amount.0))
+            }
             Action::Money { .. } | Action::Set { .. } => None,
         });
         moved.sum()
@@ -86,7 +92,9 @@ struct Part {
 }
 
 /// A field that is there has a value: null is none.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
@@ -129,10 +137,12 @@ fn op(part: Part) -> Option<Op> {
             },
             amount: Money(i64::try_from(number(&part.amount?)?).ok().filter(|amount| *amount > 0)?),
         },
-        None if part.account.is_none() && part.cpf.is_none() && part.amount.is_none() => Action::Set {
-            key: RegisterKey::new(part.key.as_deref().unwrap_or(KEY_DEFAULT)).ok()?,
-            value: RegisterValue::new(&part.value?).ok()?,
-        },
+        None if part.account.is_none() && part.cpf.is_none() && part.amount.is_none() => {
+            Action::Set {
+                key: RegisterKey::new(part.key.as_deref().unwrap_or(KEY_DEFAULT)).ok()?,
+                value: RegisterValue::new(&part.value?).ok()?,
+            }
+        }
         Some(_) | None => return None,
     };
     Some(Op { bank, action })

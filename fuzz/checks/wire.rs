@@ -1,5 +1,6 @@
-//! The wire: lines out of any stream in any pieces, and requests, replies and tokens that are read, written and read
-//! again. Nothing panics, nothing is two lines, and what was written means what was read.
+//! The wire: lines out of any stream in any pieces, and requests, replies and tokens that are read,
+//! written and read again. Nothing panics, nothing is two lines, and what was written means what
+//! was read.
 
 use consorcio::limits::LINE_BYTES_MAX;
 use consorcio::wire::codec::{LineError, Lines};
@@ -9,8 +10,8 @@ use consorcio::wire::token::Token;
 
 type Line = Result<String, LineError>;
 
-/// In the input this byte stands for a run of `x`, 256 for each unit of the byte after it: so a short input holds
-/// lines near the bound.
+/// In the input this byte stands for a run of `x`, 256 for each unit of the byte after it: so a
+/// short input holds lines near the bound.
 const RUN: u8 = 0x1e;
 const STREAM_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
 
@@ -83,7 +84,9 @@ fn request(line: &str) {
         Ok(request) => request,
         Err(fault) => {
             let answer = written(&Reply::from(fault.clone()));
-            let Ok(Reply::Err(reason, text)) = Reply::parse(&answer) else { panic!("{answer:?} is no ERR") };
+            let Ok(Reply::Err(reason, text)) = Reply::parse(&answer) else {
+                panic!("{answer:?} is no ERR")
+            };
             assert_eq!(reason, fault.reason);
             assert!(!text.is_empty(), "a fault without words");
             return;
@@ -101,8 +104,8 @@ fn reply(line: &str) {
     let Ok(reply) = Reply::parse(line) else { return };
     let text = written(&reply);
     let back = Reply::parse(&text).unwrap_or_else(|fault| panic!("{text:?}: {fault}"));
-    // Texts for people are made plain when they are written; after that they stay as they are. So does JSON, but for
-    // blanks around it, which line ends may become.
+    // Texts for people are made plain when they are written; after that they stay as they are. So
+    // does JSON, but for blanks around it, which line ends may become.
     assert_eq!(Reply::parse(&written(&back)).as_ref(), Ok(&back));
     if !matches!(back, Reply::Done(_)) {
         assert_eq!(written(&back), text);

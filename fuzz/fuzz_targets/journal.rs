@@ -1,4 +1,5 @@
-//! Fuzz target: the journal reader, on a disk that was altered. What is checked stands in `checks/journal.rs`, and is replayed by the tests.
+//! Fuzz target: the journal reader, on a disk that was altered. What is checked stands in
+//! `checks/journal.rs`, and is replayed by the tests.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Fuzz target: sessions, peers and time, against one pure bank. What is checked stands in `checks/session.rs`, and is replayed by the tests.
+//! Fuzz target: sessions, peers and time, against one pure bank. What is checked stands in
+//! `checks/session.rs`, and is replayed by the tests.
 
 #![no_main]
 

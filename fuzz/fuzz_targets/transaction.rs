@@ -1,4 +1,5 @@
-//! Fuzz target: the JSON of transactions. What is checked stands in `checks/transaction.rs`, and is replayed by the tests.
+//! Fuzz target: the JSON of transactions. What is checked stands in `checks/transaction.rs`, and is
+//! replayed by the tests.
 
 #![no_main]
 

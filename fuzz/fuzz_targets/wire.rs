@@ -1,4 +1,5 @@
-//! Fuzz target: lines, requests, replies and tokens. What is checked stands in `checks/wire.rs`, and is replayed by the tests.
+//! Fuzz target: lines, requests, replies and tokens. What is checked stands in `checks/wire.rs`,
+//! and is replayed by the tests.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Every transaction's votes and outcomes at all banks, side by side, and the one rule that they must obey: committed
-//! exactly when every bank that it names holds an OK on its bytes.
+//! Every transaction's votes and outcomes at all banks, side by side, and the one rule that they
+//! must obey: committed exactly when every bank that it names holds an OK on its bytes.
 
 use super::violation::Violation;
 use consorcio_core::bank::io::Outcome;
@@ -99,11 +99,18 @@ impl Ballots {
                     Outcome::Aborted(..) => End::Aborted,
                 },
             ),
-            Record::OutsideVoted { tx, time, refusal: None, .. } => self.end(tx, bank, End::Committed(*time)),
+            Record::OutsideVoted { tx, time, refusal: None, .. } => {
+                self.end(tx, bank, End::Committed(*time))
+            }
             Record::OutsideVoted { tx, refusal: Some(_), .. } => self.end(tx, bank, End::Aborted),
             Record::Drove { tx, time, transaction, refusal } => {
                 let told = if refusal.is_none() { End::Committed(*time) } else { End::Aborted };
-                self.drove.push(Drove { bank, tx: tx.clone(), digest: *transaction.digest(), told });
+                self.drove.push(Drove {
+                    bank,
+                    tx: tx.clone(),
+                    digest: *transaction.digest(),
+                    told,
+                });
                 Ok(())
             }
             Record::Consortium { .. }
@@ -119,8 +126,8 @@ impl Ballots {
         }
     }
 
-    /// Takes only the vote in a record that came after its bank was replayed: what other banks were found to have
-    /// decided may rest on it.
+    /// Takes only the vote in a record that came after its bank was replayed: what other banks were
+    /// found to have decided may rest on it.
     ///
     /// # Errors
     /// When the bank votes a second time.
@@ -131,7 +138,9 @@ impl Ballots {
                 self.late.insert((tx.clone(), bank), Arc::clone(transaction));
                 self.vote(tx, bank, ok(*time, transaction), None)
             }
-            Record::Voted { refusal: Some(_), .. } | Record::Refused { .. } => self.record(bank, record),
+            Record::Voted { refusal: Some(_), .. } | Record::Refused { .. } => {
+                self.record(bank, record)
+            }
             Record::Decided { .. }
             | Record::OutsideVoted { .. }
             | Record::Drove { .. }
@@ -153,19 +162,28 @@ impl Ballots {
         self.late.get(&(tx.clone(), bank))
     }
 
-    fn vote(&mut self, tx: &TxId, bank: BankId, vote: Vote, end: Option<End>) -> Result<(), String> {
+    fn vote(
+        &mut self,
+        tx: &TxId,
+        bank: BankId,
+        vote: Vote,
+        end: Option<End>,
+    ) -> Result<(), String> {
         let seats = self.of.entry(tx.clone()).or_default();
         if let Some(seat) = seats.iter().find(|seat| seat.bank == bank) {
             let before = seat.word();
             let now = Seat { bank, vote, end }.word();
-            return Err(format!("bank {bank} votes a second time on {tx}: {before} before, {now} now"));
+            return Err(format!(
+                "bank {bank} votes a second time on {tx}: {before} before, {now} now"
+            ));
         }
         seats.push(Seat { bank, vote, end });
         Ok(())
     }
 
     fn end(&mut self, tx: &TxId, bank: BankId, end: End) -> Result<(), String> {
-        let seat = self.of.get_mut(tx).and_then(|seats| seats.iter_mut().find(|seat| seat.bank == bank));
+        let seat =
+            self.of.get_mut(tx).and_then(|seats| seats.iter_mut().find(|seat| seat.bank == bank));
         match seat {
             Some(Seat { vote: Vote::Ok { .. }, end: open @ None, .. }) => {
                 *open = Some(end);
@@ -183,8 +201,8 @@ impl Ballots {
         }
     }
 
-    /// Judges every transaction. Of the banks in `whole` all votes are known, so that one that is not there was never
-    /// given.
+    /// Judges every transaction. Of the banks in `whole` all votes are known, so that one that is
+    /// not there was never given.
     pub fn judge(&self, whole: BankSet, faults: &mut Vec<Violation>) -> Counts {
         let mut counts = Counts::default();
         for (tx, seats) in &self.of {
@@ -252,7 +270,8 @@ impl Case<'_> {
         let granted = || self.seats.iter().filter(|seat| self.grants(seat));
         let oks: BankSet = granted().map(|seat| seat.bank).collect();
         let no_ok = self.group.named.minus(oks);
-        let unknown = no_ok.iter().filter(|bank| !self.whole.has(*bank) && self.seat(*bank).is_none());
+        let unknown =
+            no_ok.iter().filter(|bank| !self.whole.has(*bank) && self.seat(*bank).is_none());
         let unknown: BankSet = unknown.collect();
         if !self.group.named.minus(self.whole).is_empty() {
             counts.unproven += 1;
@@ -268,7 +287,8 @@ impl Case<'_> {
             self.committed(at, time, unknown, counts, faults);
         } else if self.group.outside {
             // Its outside coordinator refused, or has not voted yet.
-            let ended = if aborted_at.is_empty() { &mut counts.undecided } else { &mut counts.aborted };
+            let ended =
+                if aborted_at.is_empty() { &mut counts.undecided } else { &mut counts.aborted };
             *ended += 1;
         } else if no_ok.is_empty() {
             counts.committed += 1;
@@ -282,7 +302,9 @@ impl Case<'_> {
             counts.aborted += 1;
             if unknown.is_empty() {
                 let silent = list(no_ok.iter());
-                let text = format!("it is aborted at bank {bank}, though no bank that it names refused it");
+                let text = format!(
+                    "it is aborted at bank {bank}, though no bank that it names refused it"
+                );
                 self.fault(faults, &[*bank], format!("{text}: {silent} never voted"));
             }
         } else {
@@ -290,7 +312,8 @@ impl Case<'_> {
         }
     }
 
-    /// It is committed at bank `at`, so every bank that it names must hold an OK, and nothing but this outcome.
+    /// It is committed at bank `at`, so every bank that it names must hold an OK, and nothing but
+    /// this outcome.
     fn committed(
         &self,
         at: BankId,
@@ -302,13 +325,16 @@ impl Case<'_> {
         for bank in self.group.named.iter() {
             let Some(seat) = self.seat(bank) else {
                 if !unknown.has(bank) {
-                    let text = format!("it is committed at bank {at}, but bank {bank} never voted on it");
+                    let text =
+                        format!("it is committed at bank {at}, but bank {bank} never voted on it");
                     self.fault(faults, &[at, bank], text);
                 }
                 continue;
             };
             let text = match (seat.vote, seat.end) {
-                (Vote::No, _) => format!("it is committed at bank {at}, but bank {bank} refused it"),
+                (Vote::No, _) => {
+                    format!("it is committed at bank {at}, but bank {bank} refused it")
+                }
                 (Vote::Ok { digest, .. }, _) if digest != self.group.digest => {
                     format!("it is committed at bank {at}, but bank {bank} voted OK on other bytes")
                 }
@@ -316,7 +342,9 @@ impl Case<'_> {
                     format!("it is committed at bank {at} and aborted at bank {bank}")
                 }
                 (Vote::Ok { .. }, Some(End::Committed(other))) if other != time => {
-                    format!("it is committed as of {time} at bank {at} and as of {other} at bank {bank}")
+                    format!(
+                        "it is committed as of {time} at bank {at} and as of {other} at bank {bank}"
+                    )
                 }
                 (Vote::Ok { .. }, Some(End::Committed(_))) => continue,
                 (Vote::Ok { .. }, None) => {
@@ -326,10 +354,11 @@ impl Case<'_> {
             };
             self.fault(faults, &[at, bank], text);
         }
-        let latest = self.seats.iter().filter(|seat| self.grants(seat)).filter_map(|seat| match seat.vote {
-            Vote::Ok { time, .. } => Some(time),
-            Vote::No => None,
-        });
+        let latest =
+            self.seats.iter().filter(|seat| self.grants(seat)).filter_map(|seat| match seat.vote {
+                Vote::Ok { time, .. } => Some(time),
+                Vote::No => None,
+            });
         let latest = latest.max().unwrap_or_default();
         let by_others = self.group.outside || !unknown.is_empty();
         if latest > time || (latest < time && !by_others) {
@@ -440,31 +469,50 @@ mod tests {
         let with = |more: &[(usize, Record)]| judged(&[&voted, more].concat(), &[0, 1, 2]).1;
         let refused_it = Some(Reason::Locked);
         assert_eq!(with(&[(0, committed(2)), (2, drove(2, None))]), Vec::<String>::new());
-        let (_, faults) =
-            judged(&[(0, ok(1, T1)), (0, aborted()), (1, refused(9)), (2, drove(9, refused_it))], &[0, 1, 2]);
+        let (_, faults) = judged(
+            &[(0, ok(1, T1)), (0, aborted()), (1, refused(9)), (2, drove(9, refused_it))],
+            &[0, 1, 2],
+        );
         assert_eq!(faults, Vec::<String>::new());
         for (records, told) in [
-            (vec![(0, committed(2)), (2, drove(3, None))], "told committed, and bank 0 has committed it"),
-            (vec![(0, committed(2)), (2, drove(2, refused_it))], "told aborted, and bank 0 has committed it"),
+            (
+                vec![(0, committed(2)), (2, drove(3, None))],
+                "told committed, and bank 0 has committed it",
+            ),
+            (
+                vec![(0, committed(2)), (2, drove(2, refused_it))],
+                "told aborted, and bank 0 has committed it",
+            ),
         ] {
             let faults = with(&records);
             assert!(faults.len() == 1 && faults[0].contains(told), "{faults:?}");
         }
-        let (_, faults) =
-            judged(&[(0, ok(1, T1)), (0, aborted()), (1, refused(9)), (2, drove(2, None))], &[0, 1, 2]);
+        let (_, faults) = judged(
+            &[(0, ok(1, T1)), (0, aborted()), (1, refused(9)), (2, drove(2, None))],
+            &[0, 1, 2],
+        );
         assert_eq!(faults.len(), 2, "bank 1 refused it, bank 0 aborted it: {faults:?}");
     }
 
     #[test]
     fn every_way_to_break_atomicity_is_named() {
         for (records, told) in [
-            (vec![(0, ok(1, T1)), (0, committed(2)), (1, ok(2, T1)), (1, aborted())], "aborted at bank 1"),
+            (
+                vec![(0, ok(1, T1)), (0, committed(2)), (1, ok(2, T1)), (1, aborted())],
+                "aborted at bank 1",
+            ),
             (vec![(0, ok(1, T1)), (0, committed(1))], "bank 1 never voted"),
             (vec![(0, ok(1, T1)), (0, committed(1)), (1, refused(2))], "bank 1 refused it"),
             (vec![(0, ok(1, T1)), (0, committed(2)), (1, ok(2, T2))], "on other bytes"),
-            (vec![(0, ok(1, T1)), (0, committed(2)), (1, ok(2, T1)), (1, committed(3))], "as of 3 at bank 1"),
+            (
+                vec![(0, ok(1, T1)), (0, committed(2)), (1, ok(2, T1)), (1, committed(3))],
+                "as of 3 at bank 1",
+            ),
             (vec![(0, ok(1, T1)), (0, committed(5)), (1, ok(2, T1))], "its last vote is of 2"),
-            (vec![(0, ok(1, T1)), (0, aborted()), (1, ok(2, T1))], "every bank that it names holds an OK"),
+            (
+                vec![(0, ok(1, T1)), (0, aborted()), (1, ok(2, T1))],
+                "every bank that it names holds an OK",
+            ),
             (vec![(0, ok(1, T1)), (0, aborted())], "no bank that it names refused it"),
         ] {
             let (_, faults) = judged(&records, &[0, 1, 2]);
@@ -483,9 +531,16 @@ mod tests {
             (vec![(0, ok(1, T1)), (0, aborted()), (1, ok(2, T2)), (1, aborted())], (0, 2, 0)),
             (vec![(0, ok(1, T1))], (0, 0, 1)),
             (vec![(1, refused(2))], (0, 1, 0)),
-            // Two people who both typed the same id, at banks that have nothing to do with each other.
+            // Two people who both typed the same id, at banks that have nothing to do with each
+            // other.
             (
-                vec![(0, ok(1, T1)), (1, ok(2, T1)), (0, committed(2)), (2, ok(7, ALONE)), (2, committed(7))],
+                vec![
+                    (0, ok(1, T1)),
+                    (1, ok(2, T1)),
+                    (0, committed(2)),
+                    (2, ok(7, ALONE)),
+                    (2, committed(7)),
+                ],
                 (2, 0, 0),
             ),
         ] {
@@ -509,9 +564,16 @@ mod tests {
         let mut ballots = Ballots::default();
         ballots.record(bank(0), &ok(1, T1)).unwrap();
         assert!(ballots.record(bank(0), &ok(2, T1)).unwrap_err().contains("a second time"));
-        assert!(ballots.record(bank(0), &refused(2)).unwrap_err().contains("OK before, refused now"));
+        assert!(
+            ballots.record(bank(0), &refused(2)).unwrap_err().contains("OK before, refused now")
+        );
         ballots.record(bank(0), &committed(2)).unwrap();
-        assert!(ballots.record(bank(0), &aborted()).unwrap_err().contains("committed before, aborted now"));
+        assert!(
+            ballots
+                .record(bank(0), &aborted())
+                .unwrap_err()
+                .contains("committed before, aborted now")
+        );
         assert!(ballots.record(bank(1), &committed(2)).unwrap_err().contains("never voted"));
     }
 }

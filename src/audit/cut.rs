@@ -1,4 +1,5 @@
-//! One cut of all banks: each bank's equation, transfers that cancel over all of them, and equal registers.
+//! One cut of all banks: each bank's equation, transfers that cancel over all of them, and equal
+//! registers.
 
 use consorcio_core::ids::{BankId, BankSet, Time};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,8 @@ pub struct Sums {
 impl Sums {
     /// What the balances must be by all that moved.
     pub fn explained(&self) -> i128 {
-        self.cash_in_total - self.cash_out_total + self.transfers_in_total - self.transfers_out_total
+        self.cash_in_total - self.cash_out_total + self.transfers_in_total
+            - self.transfers_out_total
     }
 
     /// `balances = cash in - cash out + transfers in - transfers out`?
@@ -50,7 +52,8 @@ pub struct Page {
     pub bank: BankId,
     /// The cut's time.
     pub time: Time,
-    // The bank's sums, the same on every page. Not flattened: serde can't carry sums this wide through that.
+    // The bank's sums, the same on every page. Not flattened: serde can't carry sums this wide
+    // through that.
     balance_total: i128,
     cash_in_total: i128,
     cash_out_total: i128,
@@ -136,7 +139,10 @@ impl BankCut {
     /// When it is of another bank or cut, or tells other sums.
     pub fn add(&mut self, page: Page) -> Result<(), String> {
         if (page.bank, page.time, page.sums()) != (self.bank, self.time, self.sums) {
-            return Err(format!("a page of bank {}'s cut at {} is of another cut", self.bank, self.time));
+            return Err(format!(
+                "a page of bank {}'s cut at {} is of another cut",
+                self.bank, self.time
+            ));
         }
         self.registers_known &= page.registers_known;
         self.accounts.extend(page.accounts);
@@ -163,7 +169,8 @@ pub struct Judged {
     pub registers: usize,
     /// Banks that did not know their registers at that time.
     pub registers_unknown: BankSet,
-    /// Transfers do not cancel, and a bank that left the consortium may hold the rest: it can't be told.
+    /// Transfers do not cancel, and a bank that left the consortium may hold the rest: it can't be
+    /// told.
     pub left_may_hold: bool,
 }
 
@@ -175,7 +182,8 @@ impl Judged {
 
     /// Why there can be no verdict though all banks are there, if so.
     pub fn left_in_words(&self) -> Option<&'static str> {
-        self.left_may_hold.then_some("transfers do not cancel, and a bank that left may hold the rest")
+        self.left_may_hold
+            .then_some("transfers do not cancel, and a bank that left may hold the rest")
     }
 
     /// Is everything there that a verdict over all banks needs?
@@ -184,8 +192,9 @@ impl Judged {
     }
 }
 
-/// Judges the `cuts` that were got of the banks `members`; `has_left` says that the list has a place whose bank left.
-/// With `listed` the cuts carry all accounts and registers, which are judged too.
+/// Judges the `cuts` that were got of the banks `members`; `has_left` says that the list has a
+/// place whose bank left. With `listed` the cuts carry all accounts and registers, which are judged
+/// too.
 pub fn judge(members: BankSet, has_left: bool, listed: bool, cuts: &[BankCut]) -> Judged {
     let present: BankSet = cuts.iter().map(|cut| cut.bank).collect();
     let missing = members.minus(present);
@@ -210,8 +219,10 @@ pub fn judge(members: BankSet, has_left: bool, listed: bool, cuts: &[BankCut]) -
             ));
         }
         if let Some(account) = cut.accounts.iter().find(|account| account.balance < 0) {
-            faults
-                .push(format!("bank {bank}: account {} is below zero: {}", account.number, account.balance));
+            faults.push(format!(
+                "bank {bank}: account {} is below zero: {}",
+                account.number, account.balance
+            ));
         }
     }
     let mut left_may_hold = false;
@@ -230,11 +241,13 @@ pub fn judge(members: BankSet, has_left: bool, listed: bool, cuts: &[BankCut]) -
         }
     }
     let registers = unequal_registers(cuts, &mut faults);
-    let registers_unknown = cuts.iter().filter(|cut| !cut.registers_known).map(|cut| cut.bank).collect();
+    let registers_unknown =
+        cuts.iter().filter(|cut| !cut.registers_known).map(|cut| cut.bank).collect();
     Judged { total, faults, missing, registers, registers_unknown, left_may_hold }
 }
 
-/// Names each register that is not the same at all of these banks that know theirs, and counts them all.
+/// Names each register that is not the same at all of these banks that know theirs, and counts them
+/// all.
 fn unequal_registers(cuts: &[BankCut], faults: &mut Vec<String>) -> usize {
     let mut held: BTreeMap<&str, Vec<(BankId, &str)>> = BTreeMap::new();
     let cuts: Vec<&BankCut> = cuts.iter().filter(|cut| cut.registers_known).collect();
@@ -349,8 +362,9 @@ mod tests {
     fn pages_of_one_cut_are_put_together() {
         let page = |text: &str| serde_json::from_str::<Page>(text).unwrap();
         let head = r#""bank":1,"time":9,"balance_total":3,"cash_in_total":3,"cash_out_total":0,"transfers_in_total":0,"transfers_out_total":0"#;
-        let first =
-            format!(r#"{{{head},"accounts":[{{"number":"a","balance":1}}],"registers":[],"next":"a:a"}}"#);
+        let first = format!(
+            r#"{{{head},"accounts":[{{"number":"a","balance":1}}],"registers":[],"next":"a:a"}}"#
+        );
         let second = format!(
             r#"{{{head},"accounts":[{{"number":"b","balance":2}}],"registers":[{{"key":"k","value":"v"}}]}}"#
         );
@@ -358,8 +372,8 @@ mod tests {
         cut.add(page(&second)).unwrap();
         assert_eq!((cut.accounts_total(), cut.registers.len()), (3, 1));
         assert!(cut.registers_known);
-        let unknown =
-            second.replace(r#""registers":[{"key":"k","value":"v"}]"#, r#""registers_known":false"#);
+        let unknown = second
+            .replace(r#""registers":[{"key":"k","value":"v"}]"#, r#""registers_known":false"#);
         cut.add(page(&unknown)).unwrap();
         assert!(!cut.registers_known);
         let other = second.replace("\"time\":9", "\"time\":10");

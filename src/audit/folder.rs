@@ -1,5 +1,5 @@
-//! One bank's journal, replayed record by record through the shipped `apply`, and its own equation. What the journals
-//! of several banks say of one transaction is compared elsewhere.
+//! One bank's journal, replayed record by record through the shipped `apply`, and its own equation.
+//! What the journals of several banks say of one transaction is compared elsewhere.
 
 use super::ballots::Ballots;
 use super::cut::Sums;
@@ -53,7 +53,8 @@ pub struct Folder {
     pub places: Vec<String>,
     /// Records applied.
     pub records: u64,
-    /// What the committed transactions and openings that were read moved, added up beside the ledger.
+    /// What the committed transactions and openings that were read moved, added up beside the
+    /// ledger.
     moved: Sums,
     /// What this bank voted OK on and has no outcome of.
     pub undecided: BTreeMap<TxId, Arc<Transaction>>,
@@ -87,7 +88,8 @@ impl Folder {
         FileDisk::read_only(&self.path)
     }
 
-    /// Replays all that is there; what each transaction met goes to `ballots`, what does not hold to `faults`.
+    /// Replays all that is there; what each transaction met goes to `ballots`, what does not hold
+    /// to `faults`.
     ///
     /// # Errors
     /// When the folder can't be read, or holds no journal.
@@ -111,7 +113,11 @@ impl Folder {
                 }
                 Scanned::Fault(text) => {
                     self.broken = true;
-                    faults.push(Violation { tx: None, banks: self.bank.into_iter().collect(), text });
+                    faults.push(Violation {
+                        tx: None,
+                        banks: self.bank.into_iter().collect(),
+                        text,
+                    });
                 }
             }
             Ok(())
@@ -137,7 +143,10 @@ impl Folder {
         }
         let (Some(bank), Some(core)) = (self.bank, &mut self.replica) else {
             self.broken = true;
-            return Err("the journal does not begin with the consortium, so nobody knows whose it is".into());
+            return Err(
+                "the journal does not begin with the consortium, so nobody knows whose it is"
+                    .into(),
+            );
         };
         ballots.record(bank, record)?;
         // After the first record that does not fit the replay would only repeat its consequences.
@@ -158,14 +167,17 @@ impl Folder {
         Ok(())
     }
 
-    /// Keeps the audit's own account of what a record means, so that it and the ledger check each other.
+    /// Keeps the audit's own account of what a record means, so that it and the ledger check each
+    /// other.
     fn follow(&mut self, bank: BankId, record: &Record) {
         match record {
             Record::Voted { tx, transaction, refusal: None, .. } => {
                 self.undecided.insert(tx.clone(), Arc::clone(transaction));
             }
             Record::Decided { tx, outcome, .. } => {
-                if let (Some(transaction), Outcome::Committed(time)) = (self.undecided.remove(tx), outcome) {
+                if let (Some(transaction), Outcome::Committed(time)) =
+                    (self.undecided.remove(tx), outcome)
+                {
                     self.commit(bank, &transaction, *time);
                 }
             }
@@ -174,7 +186,9 @@ impl Folder {
                     self.commit(bank, &transaction, *time);
                 }
             }
-            Record::Executed { transaction, committed, .. } => self.commit(bank, transaction, *committed),
+            Record::Executed { transaction, committed, .. } => {
+                self.commit(bank, transaction, *committed)
+            }
             Record::AccountOpened { account, .. } => {
                 self.moved.cash_in_total += account.deposit.wide();
             }
@@ -243,16 +257,26 @@ impl Folder {
     pub fn check(&self, faults: &mut Vec<Violation>) {
         let (Some(bank), Some(core)) = (self.bank, &self.replica) else { return };
         let mut fault = |text: String| {
-            faults.push(Violation { tx: None, banks: vec![bank], text: format!("bank {bank}: {text}") });
+            faults.push(Violation {
+                tx: None,
+                banks: vec![bank],
+                text: format!("bank {bank}: {text}"),
+            });
         };
         let (sums, mut moved) = (self.sums(), self.moved);
         moved.balance_total = moved.explained();
         if !sums.holds() || sums != moved {
-            fault(format!("its ledger holds {sums:?}, but its committed transactions make {moved:?}"));
+            fault(format!(
+                "its ledger holds {sums:?}, but its committed transactions make {moved:?}"
+            ));
         }
-        let accounts: i128 = core.ledger().accounts_by_creation().map(|account| account.balance.wide()).sum();
+        let accounts: i128 =
+            core.ledger().accounts_by_creation().map(|account| account.balance.wide()).sum();
         if accounts != sums.balance_total {
-            fault(format!("its accounts hold {accounts} centavos, but its total is {}", sums.balance_total));
+            fault(format!(
+                "its accounts hold {accounts} centavos, but its total is {}",
+                sums.balance_total
+            ));
         }
         for (key, setting) in &self.registers {
             let value = core.ledger().value(key);

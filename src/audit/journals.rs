@@ -1,9 +1,11 @@
-//! What the journals of all banks prove together, offline: each bank's equation, that transfers cancel, that registers
-//! are equal, and that every transaction is committed at all banks that it names or at none.
+//! What the journals of all banks prove together, offline: each bank's equation, that transfers
+//! cancel, that registers are equal, and that every transaction is committed at all banks that it
+//! names or at none.
 //!
-//! Banks may run meanwhile. Each journal is replayed once to its end, one after the other, and then all are read a
-//! little further, for votes only: whatever a first journal was found to have decided, it decided on votes that were on
-//! the other banks' disks before, and so are seen by then.
+//! Banks may run meanwhile. Each journal is replayed once to its end, one after the other, and then
+//! all are read a little further, for votes only: whatever a first journal was found to have
+//! decided, it decided on votes that were on the other banks' disks before, and so are seen by
+//! then.
 
 use super::ballots::{Ballots, Counts};
 use super::cut::Sums;
@@ -56,7 +58,8 @@ pub struct Proof {
     pub unproven: u64,
     /// Commits that a bank has not recorded yet; the sum over all banks counts them in.
     pub pending: usize,
-    /// All sums together, pending commits counted in; `None` where a journal is missing or did not replay to its end.
+    /// All sums together, pending commits counted in; `None` where a journal is missing or did not
+    /// replay to its end.
     pub total: Option<Sums>,
     /// How many registers there are.
     pub registers: usize,
@@ -73,8 +76,8 @@ impl Proof {
     }
 }
 
-/// Replays the journals in these folders, and compares them. A folder that holds folders with journals stands for
-/// those.
+/// Replays the journals in these folders, and compares them. A folder that holds folders with
+/// journals stands for those.
 ///
 /// # Errors
 /// When a folder can't be read, holds no journal, or two hold one bank's.
@@ -104,8 +107,9 @@ fn journals_in(path: &Path) -> Result<Vec<PathBuf>, FolderFault> {
     let mut inner = Vec::new();
     for entry in std::fs::read_dir(path).map_err(fault)? {
         let entry = entry.map_err(fault)?.path();
-        let is_segment =
-            |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("segment-"));
+        let is_segment = |path: &Path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("segment-"))
+        };
         if is_segment(&entry) {
             return Ok(vec![path.to_owned()]);
         }
@@ -120,7 +124,8 @@ fn journals_in(path: &Path) -> Result<Vec<PathBuf>, FolderFault> {
 
 fn refuse_twins(folders: &[Folder]) -> Result<(), FolderFault> {
     for (at, folder) in folders.iter().enumerate() {
-        let twin = folders[..at].iter().find(|other| other.bank.is_some() && other.bank == folder.bank);
+        let twin =
+            folders[..at].iter().find(|other| other.bank.is_some() && other.bank == folder.bank);
         if let (Some(twin), Some(bank)) = (twin, folder.bank) {
             return Err(FolderFault::Twice(twin.path.clone(), folder.path.clone(), bank));
         }
@@ -138,10 +143,8 @@ fn read_on(
     let Some(bank) = folder.bank else { return Ok(()) };
     scan.read::<JournalError>(|scanned| {
         let told = match scanned {
-            Scanned::Record { record, .. } => ballots.late(bank, &record).err().map(|text| Violation {
-                tx: folder::record_tx(&record).cloned(),
-                banks: vec![bank],
-                text,
+            Scanned::Record { record, .. } => ballots.late(bank, &record).err().map(|text| {
+                Violation { tx: folder::record_tx(&record).cloned(), banks: vec![bank], text }
             }),
             Scanned::Fault(text) => Some(Violation { tx: None, banks: vec![bank], text }),
         };
@@ -152,8 +155,11 @@ fn read_on(
 }
 
 fn compare(folders: &[Folder], ballots: &Ballots, mut violations: Vec<Violation>) -> Proof {
-    let whole: BankSet =
-        folders.iter().filter(|folder| folder.is_whole()).filter_map(|folder| folder.bank).collect();
+    let whole: BankSet = folders
+        .iter()
+        .filter(|folder| folder.is_whole())
+        .filter_map(|folder| folder.bank)
+        .collect();
     let present: BankSet = folders.iter().filter_map(|folder| folder.bank).collect();
     let members = folders.iter().flat_map(|folder| {
         let present = folder.places.iter().enumerate().filter(|(_, place)| *place != "-");
@@ -233,7 +239,8 @@ fn pending<'a>(
 ) -> impl Iterator<Item = (&'a Folder, &'a consorcio_core::wire::transaction::Transaction, Time)> {
     counts.pending.iter().filter_map(|(bank, tx, time)| {
         let folder = folders.iter().find(|folder| folder.bank == Some(*bank))?;
-        let transaction = folder.undecided.get(tx).or_else(|| ballots.late_transaction(tx, *bank))?;
+        let transaction =
+            folder.undecided.get(tx).or_else(|| ballots.late_transaction(tx, *bank))?;
         Some((folder, &**transaction, *time))
     })
 }
@@ -249,7 +256,8 @@ fn registers(
     use consorcio_core::wire::transaction::Action;
     type Newest = BTreeMap<BankId, (Time, String)>;
     let mut held: BTreeMap<&RegisterKey, Newest> = BTreeMap::new();
-    let knowing = folders.iter().filter(|folder| folder.knows_registers()).filter_map(|folder| folder.bank);
+    let knowing =
+        folders.iter().filter(|folder| folder.knows_registers()).filter_map(|folder| folder.bank);
     let knows: BankSet = knowing.filter(|bank| whole.has(*bank)).collect();
     let whole_folders = || folders.iter().filter_map(|folder| Some((folder.bank?, folder)));
     for (bank, folder) in whole_folders().filter(|(bank, _)| whole.has(*bank)) {
@@ -271,16 +279,19 @@ fn registers(
     }
     for (key, banks) in &held {
         let values: BTreeSet<&(Time, String)> = banks.values().collect();
-        // A bank that came to the consortium later holds nothing of what was set before until it has learned it.
+        // A bank that came to the consortium later holds nothing of what was set before until it
+        // has learned it.
         let lacking: BTreeSet<BankId> = whole_folders()
             .filter(|(bank, _)| knows.has(*bank) && !banks.contains_key(bank))
             .map(|(bank, _)| bank)
             .collect();
         if values.len() > 1 || !lacking.is_empty() {
-            let told =
-                banks.iter().map(|(bank, (time, value))| format!("{value:?} of {time} at bank {bank}"));
-            let told: Vec<String> =
-                told.chain(lacking.iter().map(|bank| format!("never set at bank {bank}"))).collect();
+            let told = banks
+                .iter()
+                .map(|(bank, (time, value))| format!("{value:?} of {time} at bank {bank}"));
+            let told: Vec<String> = told
+                .chain(lacking.iter().map(|bank| format!("never set at bank {bank}")))
+                .collect();
             violations.push(Violation {
                 tx: None,
                 banks: banks.keys().chain(&lacking).copied().collect(),

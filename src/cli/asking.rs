@@ -1,4 +1,5 @@
-//! Questions to one bank or to all at once, page after page. What is done with the answers is the commands'.
+//! Questions to one bank or to all at once, page after page. What is done with the answers is the
+//! commands'.
 
 use super::Context;
 use super::conversation::Conversation;
@@ -13,7 +14,9 @@ use serde_json::value::RawValue;
 
 /// The banks of the consortium, by position.
 pub fn all_banks(context: &Context) -> impl Iterator<Item = BankId> {
-    (0..BANKS_MAX).filter_map(BankId::new).filter(|bank| context.consortium.address(*bank).is_some())
+    (0..BANKS_MAX)
+        .filter_map(BankId::new)
+        .filter(|bank| context.consortium.address(*bank).is_some())
 }
 
 /// This bank, or all of them.
@@ -28,7 +31,9 @@ pub fn these_banks(context: &Context, one: Option<BankId>) -> Vec<BankId> {
 pub fn address(context: &Context, bank: BankId) -> Result<&str, Failure> {
     context.consortium.address(bank).ok_or_else(|| {
         let list = &context.consortium;
-        Failure::Usage(format!("bank {bank} is not in the consortium {list}; positions count from 0"))
+        Failure::Usage(format!(
+            "bank {bank} is not in the consortium {list}; positions count from 0"
+        ))
     })
 }
 
@@ -89,7 +94,11 @@ where
     let asked: Vec<_> = banks.iter().map(|bank| question(*bank)).collect();
     let said = all(asked).await;
     let address = |bank| context.consortium.address(bank).unwrap_or("-").to_owned();
-    banks.iter().zip(said).map(|(bank, said)| Answer { bank: *bank, address: address(*bank), said }).collect()
+    banks
+        .iter()
+        .zip(said)
+        .map(|(bank, said)| Answer { bank: *bank, address: address(*bank), said })
+        .collect()
 }
 
 /// Runs futures at the same time on this task, and waits for all.
@@ -119,15 +128,18 @@ pub fn read<T: DeserializeOwned>(bank: BankId, json: &str) -> Result<T, Failure>
     serde_json::from_str(json).map_err(|_| unreadable(bank, json))
 }
 
-/// The failure of the first bank that did not answer; where several can't be reached, it names them all.
+/// The failure of the first bank that did not answer; where several can't be reached, it names them
+/// all.
 pub fn first_failure<T>(answers: &[Answer<T>]) -> Option<Failure> {
     let mut failures = answers.iter().filter_map(|answer| answer.said.as_ref().err());
     let first = failures.next()?;
-    let silent = |failure: &&Failure| matches!(failure, Failure::NoConnection(_) | Failure::DiskHangs(_));
+    let silent =
+        |failure: &&Failure| matches!(failure, Failure::NoConnection(_) | Failure::DiskHangs(_));
     if !silent(&first) {
         return Some(first.clone());
     }
-    let all = failures.filter(silent).fold(first.to_string(), |all, other| format!("{all}; {other}"));
+    let all =
+        failures.filter(silent).fold(first.to_string(), |all, other| format!("{all}; {other}"));
     Some(if matches!(first, Failure::DiskHangs(_)) {
         Failure::DiskHangs(all)
     } else {
@@ -143,7 +155,8 @@ pub fn silent_row<T>(answer: &Answer<T>, failure: &Failure) -> Vec<(Tone, String
 /// What banks said that did not answer, one line each; nothing where all did.
 pub fn silent_lines<T>(context: &Context, answers: &[Answer<T>]) -> String {
     let failures = answers.iter().filter_map(|answer| answer.said.as_ref().err());
-    let lines = failures.map(|failure| format!("{}\n", context.paint.text(Tone::Bad, &failure.to_string())));
+    let lines = failures
+        .map(|failure| format!("{}\n", context.paint.text(Tone::Bad, &failure.to_string())));
     context.paint.words(lines.collect())
 }
 
@@ -151,7 +164,11 @@ pub fn silent_lines<T>(context: &Context, answers: &[Answer<T>]) -> String {
 ///
 /// # Errors
 /// `NoConnection`, which says what to do.
-pub async fn connect(context: &Context, bank: BankId, address: &str) -> Result<Conversation, Failure> {
+pub async fn connect(
+    context: &Context,
+    bank: BankId,
+    address: &str,
+) -> Result<Conversation, Failure> {
     let connected = Conversation::connect(bank, address, &context.dial).await;
     connected.map_err(|why| Failure::NoConnection(context.dial.unreachable(bank, address, &why)))
 }
@@ -163,7 +180,9 @@ pub async fn connect(context: &Context, bank: BankId, address: &str) -> Result<C
 pub fn done(bank: BankId, reply: Reply) -> Result<String, Failure> {
     match reply {
         Reply::Done(json) => Ok(json),
-        Reply::Refused(reason, text) | Reply::Err(reason, text) => Err(refused(bank, reason, &text)),
+        Reply::Refused(reason, text) | Reply::Err(reason, text) => {
+            Err(refused(bank, reason, &text))
+        }
         Reply::Ok(..)
         | Reply::Nok(..)
         | Reply::Committed(..)

@@ -1,11 +1,13 @@
 //! Which function does which command. Nothing is done here.
 
 use super::args::{
-    AccountCommand, ClientCommand, Command, LedgerCommand, MoneyCommand, OverviewCommand, RegisterCommand,
+    AccountCommand, ClientCommand, Command, LedgerCommand, MoneyCommand, OverviewCommand,
+    RegisterCommand,
 };
 use super::output::Shown;
 use super::{
-    Context, audit, bench, contention, doubt, ledgers, manual, overview, ping, resolve, trace, transactions,
+    Context, audit, bench, contention, doubt, ledgers, manual, overview, ping, resolve, trace,
+    transactions,
 };
 
 /// Does what was typed.
@@ -26,7 +28,9 @@ pub async fn run(context: &Context, command: Option<Command>) -> Shown {
 
 async fn register(context: &Context, command: RegisterCommand) -> Shown {
     match command {
-        RegisterCommand::Set { value, key, how } => transactions::set(context, key, value, how).await,
+        RegisterCommand::Set { value, key, how } => {
+            transactions::set(context, key, value, how).await
+        }
         RegisterCommand::Get { key } => ledgers::get(context, key).await,
     }
 }
@@ -49,7 +53,9 @@ async fn money(context: &Context, command: MoneyCommand) -> Shown {
     match command {
         MoneyCommand::Deposit(cash) => transactions::deposit(context, cash).await,
         MoneyCommand::Withdraw(cash) => transactions::withdraw(context, cash).await,
-        MoneyCommand::Transfer { from, to, how } => transactions::transfer(context, &from, &to, how).await,
+        MoneyCommand::Transfer { from, to, how } => {
+            transactions::transfer(context, &from, &to, how).await
+        }
     }
 }
 

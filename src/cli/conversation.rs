@@ -1,4 +1,5 @@
-//! One connection to one bank, a line out and a line back. What is said over it is decided elsewhere.
+//! One connection to one bank, a line out and a line back. What is said over it is decided
+//! elsewhere.
 
 use super::failure::{Failure, disk_hangs, no_bank, other_bank};
 use super::greeting::{Met, Welcome};
@@ -41,10 +42,13 @@ impl Dial {
     /// What a connection's end or silence means, in words that say what to do.
     pub fn unreachable(&self, bank: BankId, address: &str, why: &str) -> String {
         let start = self.start_command(address);
-        format!("bank {bank} at {address} can't be reached ({why}); is it running? Start it with: {start}")
+        format!(
+            "bank {bank} at {address} can't be reached ({why}); is it running? Start it with: {start}"
+        )
     }
 
-    /// The command that starts the bank at `address`; other switches that it was started with come beside it.
+    /// The command that starts the bank at `address`; other switches that it was started with come
+    /// beside it.
     pub fn start_command(&self, address: &str) -> String {
         let (host, port) = address.rsplit_once(':').unwrap_or(("127.0.0.1", address));
         let host = if host == "127.0.0.1" { String::new() } else { format!(" --host {host}") };
@@ -111,7 +115,9 @@ impl Conversation {
     pub async fn connect(bank: BankId, address: &str, dial: &Dial) -> Result<Conversation, String> {
         let until = Instant::now() + dial.within;
         let connected = match timeout_at(until, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => stream.set_nodelay(true).map(|()| stream).map_err(|error| words(&error)),
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true).map(|()| stream).map_err(|error| words(&error))
+            }
             Ok(Err(error)) => Err(words(&error)),
             Err(_) => Err(silence(dial.within)),
         };
@@ -186,7 +192,9 @@ impl Conversation {
                     let no_bank = Stranger::NoBank(beginning(line));
                     return Reply::parse(line).map_err(|_| io::Error::other(no_bank));
                 }
-                Some(Err(error)) => return Err(io::Error::other(Stranger::NoBank(error.to_string()))),
+                Some(Err(error)) => {
+                    return Err(io::Error::other(Stranger::NoBank(error.to_string())));
+                }
                 None => {}
             }
             if self.stream.read_buf(self.input.space(READ_BYTES)).await? == 0 {
@@ -289,9 +297,10 @@ pub fn failure(dial: &Dial, bank: BankId, address: &str, error: &io::Error) -> F
     match strange(error) {
         Some(Stranger::NoBank(said)) => Failure::NoConnection(no_bank(bank, address, said)),
         Some(Stranger::OtherBank(said)) => Failure::Usage(other_bank(bank, address, said)),
-        Some(Stranger::Declined(reason, text)) => {
-            Failure::Refused { reason: Some(*reason), text: format!("bank {bank} refused: {reason}: {text}") }
-        }
+        Some(Stranger::Declined(reason, text)) => Failure::Refused {
+            reason: Some(*reason),
+            text: format!("bank {bank} refused: {reason}: {text}"),
+        },
         None => Failure::NoConnection(dial.unreachable(bank, address, &words(error))),
     }
 }
@@ -299,8 +308,8 @@ pub fn failure(dial: &Dial, bank: BankId, address: &str, error: &io::Error) -> F
 /// A bank that does not answer is asked why not, and gets this long for that.
 const WHY_WITHIN: Duration = Duration::from_millis(1_000);
 
-/// How long a bank's disk has not finished a sync, in milliseconds, where that keeps its answers: BANKS, which needs no
-/// disk, tells it.
+/// How long a bank's disk has not finished a sync, in milliseconds, where that keeps its answers:
+/// BANKS, which needs no disk, tells it.
 pub async fn slow_sync_ms(bank: BankId, address: &str, dial: &Dial) -> Option<u64> {
     let dial = Dial { within: dial.within.min(WHY_WITHIN), ..dial.clone() };
     let asked = async {
@@ -340,7 +349,8 @@ fn write_hello(out: &mut Vec<u8>, bank: BankId, places: usize) {
     Request::Local(Local::Hello(hello)).write_to(out);
 }
 
-/// How much longer than other answers that to `request` may take, as the bank itself waits for others.
+/// How much longer than other answers that to `request` may take, as the bank itself waits for
+/// others.
 fn bank_may_wait(request: &Request) -> Duration {
     match request {
         Request::Prepare(..)

@@ -1,5 +1,5 @@
-//! Cuts of all banks at one time: which time, the questions, and who keeps a bank from answering. What a cut means is
-//! `audit`'s.
+//! Cuts of all banks at one time: which time, the questions, and who keeps a bank from answering.
+//! What a cut means is `audit`'s.
 
 use super::Context;
 use super::asking::{self, Answer};
@@ -50,7 +50,8 @@ pub enum Extent<'a> {
     Named(&'a str),
 }
 
-/// A time that some bank's clock has reached, and that bank's statement of it: every bank gives a cut as of it.
+/// A time that some bank's clock has reached, and that bank's statement of it: every bank gives a
+/// cut as of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Reached {
     /// The time.
@@ -92,12 +93,16 @@ struct PendingView {
     waiting_for: Vec<u8>,
 }
 
-/// Takes a cut of all banks as of now, by the latest of their clocks, and not before `last`: nothing commits in
-/// between where they are the same.
+/// Takes a cut of all banks as of now, by the latest of their clocks, and not before `last`:
+/// nothing commits in between where they are the same.
 ///
 /// # Errors
 /// When no bank at all can be reached.
-pub async fn take(context: &Context, last: Option<Reached>, extent: Extent<'_>) -> Result<Taken, Failure> {
+pub async fn take(
+    context: &Context,
+    last: Option<Reached>,
+    extent: Extent<'_>,
+) -> Result<Taken, Failure> {
     let banks = asking::these_banks(context, None);
     let clocks = asking::ask_each(context, &banks, |bank| async move {
         let json = asking::ask(context, bank, &Request::Read(Read::Info)).await?;
@@ -114,7 +119,8 @@ pub async fn take(context: &Context, last: Option<Reached>, extent: Extent<'_>) 
     let time = at.time;
     let clocks = &clocks;
     let answers = asking::ask_each(context, &banks, |bank| async move {
-        // A bank that was out of reach a moment ago is not asked again: its answer would say no more.
+        // A bank that was out of reach a moment ago is not asked again: its answer would say no
+        // more.
         let asked = clocks.iter().find(|answer| answer.bank == bank);
         if let Some(Answer { said: Err(failure), .. }) = asked {
             return Err(failure.clone());
@@ -128,12 +134,14 @@ pub async fn take(context: &Context, last: Option<Reached>, extent: Extent<'_>) 
             blocked.extend(blocking(context, answer.bank, time).await);
         }
     }
-    let told: Vec<BankCut> = answers.iter().filter_map(|answer| answer.said.as_ref().ok()).cloned().collect();
+    let told: Vec<BankCut> =
+        answers.iter().filter_map(|answer| answer.said.as_ref().ok()).cloned().collect();
     let judged = judged(context, extent == Extent::All, &told);
     Ok(Taken { at, time, answers, blocked, judged })
 }
 
-/// What these cuts mean for the whole consortium; `listed` where they carry all accounts and registers.
+/// What these cuts mean for the whole consortium; `listed` where they carry all accounts and
+/// registers.
 pub fn judged(context: &Context, listed: bool, told: &[BankCut]) -> Judged {
     let members: BankSet = asking::all_banks(context).collect();
     let has_left = context.consortium.places().iter().any(Option::is_none);
@@ -158,9 +166,14 @@ async fn bank_cut(
     };
     loop {
         let Reached { time, reading } = at;
-        let request =
-            Request::Read(Read::Snapshot { time: Some(time), reading, accounts: true, after: after.clone() });
-        let page: Page = asking::read(bank, &asking::done(bank, conversation.ask(&request).await?)?)?;
+        let request = Request::Read(Read::Snapshot {
+            time: Some(time),
+            reading,
+            accounts: true,
+            after: after.clone(),
+        });
+        let page: Page =
+            asking::read(bank, &asking::done(bank, conversation.ask(&request).await?)?)?;
         let mut next = match &page.next {
             Some(next) => Some(SnapshotKey::new(next).map_err(|error| own(error.to_string()))?),
             None => None,
@@ -196,22 +209,32 @@ fn named(prefix: &str) -> Result<SnapshotKey, String> {
     AccountNumber::new(prefix).map(SnapshotKey::Account).map_err(|error| error.to_string())
 }
 
-/// Where to go on: past the accounts that are meant their registers are still to come, past those nothing.
+/// Where to go on: past the accounts that are meant their registers are still to come, past those
+/// nothing.
 fn within(prefix: &str, next: SnapshotKey) -> Option<SnapshotKey> {
     match next {
-        SnapshotKey::Account(last) if last.as_str() > prefix && !last.as_str().starts_with(prefix) => {
+        SnapshotKey::Account(last)
+            if last.as_str() > prefix && !last.as_str().starts_with(prefix) =>
+        {
             RegisterKey::new(prefix).ok().map(SnapshotKey::Register)
         }
-        SnapshotKey::Register(last) if last.as_str() > prefix && !last.as_str().starts_with(prefix) => None,
+        SnapshotKey::Register(last)
+            if last.as_str() > prefix && !last.as_str().starts_with(prefix) =>
+        {
+            None
+        }
         SnapshotKey::Account(_) | SnapshotKey::Register(_) => Some(next),
     }
 }
 
-/// The undecided transactions of `bank` that could still commit at or before `time`. None where it does not tell.
+/// The undecided transactions of `bank` that could still commit at or before `time`. None where it
+/// does not tell.
 async fn blocking(context: &Context, bank: BankId, time: Time) -> Vec<Blocked> {
     let request = |after: Option<&str>| {
         let after = after.map(TxId::new).transpose();
-        Ok(Request::Read(Read::Pending { after: after.map_err(|error| Failure::Own(error.to_string()))? }))
+        Ok(Request::Read(Read::Pending {
+            after: after.map_err(|error| Failure::Own(error.to_string()))?,
+        }))
     };
     let items = asking::ask_list(context, bank, request).await.unwrap_or_default();
     let views = items.iter().filter_map(|item| asking::read::<PendingView>(bank, item.get()).ok());
@@ -224,16 +247,19 @@ async fn blocking(context: &Context, bank: BankId, time: Time) -> Vec<Blocked> {
 }
 
 impl Taken {
-    /// Why there is no verdict over all banks, if so: a bank that is out of reach before one that is in doubt.
+    /// Why there is no verdict over all banks, if so: a bank that is out of reach before one that
+    /// is in doubt.
     pub fn missing(&self) -> Option<Failure> {
         let failures = || self.answers.iter().filter_map(|answer| answer.said.as_ref().err());
-        let silent = |failure: &&Failure| matches!(failure, Failure::NoConnection(_) | Failure::DiskHangs(_));
+        let silent = |failure: &&Failure| {
+            matches!(failure, Failure::NoConnection(_) | Failure::DiskHangs(_))
+        };
         let down = failures().find(silent);
         if let Some(failure) = down.or_else(|| failures().next()) {
             return Some(match failure {
-                Failure::Refused { reason: Some(Reason::Locked), text } => {
-                    Failure::Doubt(self.blocked.first().map_or_else(|| text.clone(), Blocked::in_words))
-                }
+                Failure::Refused { reason: Some(Reason::Locked), text } => Failure::Doubt(
+                    self.blocked.first().map_or_else(|| text.clone(), Blocked::in_words),
+                ),
                 other => other.clone(),
             });
         }
@@ -246,7 +272,8 @@ impl Blocked {
     pub fn in_words(&self) -> String {
         let Blocked { bank, tx, since, waiting_for } = self;
         let keepers: Vec<String> = waiting_for.iter().map(|bank| format!("bank {bank}")).collect();
-        let keepers = if keepers.is_empty() { "its driver".to_owned() } else { keepers.join(" and ") };
+        let keepers =
+            if keepers.is_empty() { "its driver".to_owned() } else { keepers.join(" and ") };
         let since = super::output::utc(*since);
         format!(
             "bank {bank} gives no cut: transaction {tx}, undecided there since {since}, waits for {keepers}"

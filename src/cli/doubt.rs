@@ -1,4 +1,5 @@
-//! `doubt`: every undecided transaction over all banks, who promised what for it, who keeps it so, and since when.
+//! `doubt`: every undecided transaction over all banks, who promised what for it, who keeps it so,
+//! and since when.
 
 use super::Context;
 use super::asking::{self, Answer};
@@ -54,8 +55,11 @@ pub async fn doubt(context: &Context) -> Shown {
     let answers = pending_of_all(context).await;
     let (now, paint) = (consorcio_steps::steplog::wall_us(), context.paint);
     let doubts = gather(&answers);
-    let down = |bank: &u8| answers.iter().any(|answer| answer.bank.as_u8() == *bank && answer.said.is_err());
-    let mut oldest: Vec<(&String, &Doubt)> = doubts.iter().map(|((tx, _), doubt)| (tx, doubt)).collect();
+    let down = |bank: &u8| {
+        answers.iter().any(|answer| answer.bank.as_u8() == *bank && answer.said.is_err())
+    };
+    let mut oldest: Vec<(&String, &Doubt)> =
+        doubts.iter().map(|((tx, _), doubt)| (tx, doubt)).collect();
     oldest.sort_by_key(|(tx, doubt)| (doubt.since, *tx));
     let rows = oldest.iter().map(|(tx, doubt)| {
         let kept = doubt.waits_for.iter().map(|bank| {
@@ -90,7 +94,8 @@ pub async fn doubt(context: &Context) -> Shown {
         let words = "What waits for a bank that is down ends as soon as it is back; nothing else can end it safely.\n";
         text += &paint.words(words.to_owned());
     } else if !doubts.is_empty() {
-        let words = "The banks end these by themselves; cliente resolve TX asks them to do it now.\n";
+        let words =
+            "The banks end these by themselves; cliente resolve TX asks them to do it now.\n";
         text += &paint.words(words.to_owned());
     }
     let document = DoubtDocument {
@@ -124,7 +129,8 @@ fn gather(answers: &[Answer<Vec<Box<RawValue>>>]) -> BTreeMap<(String, String), 
     let mut doubts: BTreeMap<(String, String), Doubt> = BTreeMap::new();
     for (bank, view) in super::overview::views::<PendingView>(answers) {
         let key = (view.tx, format!("{:?}", view.ops));
-        let doubt = doubts.entry(key).or_insert_with(|| Doubt { since: view.since, ..Doubt::default() });
+        let doubt =
+            doubts.entry(key).or_insert_with(|| Doubt { since: view.since, ..Doubt::default() });
         doubt.since = doubt.since.min(view.since);
         doubt.held_by.push(bank.as_u8());
         doubt.waits_for.extend(view.waiting_for);
@@ -161,8 +167,10 @@ impl Doubt {
             let from: Vec<String> = from.map(|op| format!("{}/{}", op.bank, op.account)).collect();
             words.push(format!("{} of {}", paint.money(money).1, from.join(", ")));
         }
-        let keys =
-            self.held().filter(|op| op.op == "set").map(|op| format!("{} of bank {}", op.key, op.bank));
+        let keys = self
+            .held()
+            .filter(|op| op.op == "set")
+            .map(|op| format!("{} of bank {}", op.key, op.bank));
         words.extend(keys);
         words.join(" · ")
     }
@@ -178,7 +186,8 @@ mod tests {
     use crate::failure::Failure;
 
     fn answer(bank: usize, items: &[&str]) -> Answer<Vec<Box<RawValue>>> {
-        let items = items.iter().map(|item| RawValue::from_string((*item).to_owned()).unwrap()).collect();
+        let items =
+            items.iter().map(|item| RawValue::from_string((*item).to_owned()).unwrap()).collect();
         Answer { bank: BankId::new(bank).unwrap(), address: String::new(), said: Ok(items) }
     }
 
@@ -191,7 +200,10 @@ mod tests {
         let doubts = gather(&[answer(0, &[&zero]), answer(1, &[&one]), silent]);
         assert_eq!(doubts.len(), 1);
         let doubt = doubts.values().next().unwrap();
-        assert_eq!((doubt.since, &doubt.held_by[..], &doubt.waits_for[..]), (Time(7), &[0, 1][..], &[2][..]));
+        assert_eq!(
+            (doubt.since, &doubt.held_by[..], &doubt.waits_for[..]),
+            (Time(7), &[0, 1][..], &[2][..])
+        );
         assert_eq!(doubt.held_centavos(), 570, "credits hold nothing");
         assert_eq!(doubt.held_words(Paint::NONE), "R$ 5,70 of 0/1, 1/2");
     }
@@ -204,7 +216,8 @@ mod tests {
             )
         };
         let doubts = gather(&[answer(0, &[&of(0, 1)]), answer(1, &[&of(1, 0)])]);
-        let told: Vec<_> = doubts.values().map(|doubt| (&doubt.held_by[..], &doubt.waits_for[..])).collect();
+        let told: Vec<_> =
+            doubts.values().map(|doubt| (&doubt.held_by[..], &doubt.waits_for[..])).collect();
         assert_eq!(told, [(&[0][..], &[1][..]), (&[1][..], &[0][..])]);
     }
 }

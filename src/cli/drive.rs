@@ -4,7 +4,9 @@ use super::conversation::slow_sync_ms;
 use super::failure::{Failure, refused};
 use super::post::{Arrival, Post};
 use super::{Context, pause};
-use consorcio_core::commit::coordinator::{Answer, Coordinator, Do, Event, Standing, Strategy, Verdict};
+use consorcio_core::commit::coordinator::{
+    Answer, Coordinator, Do, Event, Standing, Strategy, Verdict,
+};
 use consorcio_core::commit::message::{AskedVerb, Message};
 use consorcio_core::ids::{BankId, BankSet, TxId};
 use consorcio_core::limits::VOTE_TIMEOUT_MS;
@@ -46,7 +48,8 @@ pub struct Row {
     pub trouble: Option<String>,
     /// Could it be connected to at the beginning?
     pub reached: bool,
-    /// Where nothing was executed or recorded, as another than the bank was met, or it said so: what that means.
+    /// Where nothing was executed or recorded, as another than the bank was met, or it said so:
+    /// what that means.
     pub nothing_done: Option<Failure>,
     /// Was it ever asked to vote?
     asked_to_vote: bool,
@@ -59,7 +62,12 @@ pub struct Row {
 /// Drives `transaction` to a verdict, and sees to it that the banks hear of it.
 ///
 /// All banks it names must be in the consortium.
-pub async fn drive(context: &Context, tx: TxId, transaction: Arc<Transaction>, paused: bool) -> Course {
+pub async fn drive(
+    context: &Context,
+    tx: TxId,
+    transaction: Arc<Transaction>,
+    paused: bool,
+) -> Course {
     let (sender, arrivals) = unbounded_channel();
     let mut posts = BTreeMap::new();
     let mut rows = Vec::new();
@@ -120,7 +128,8 @@ impl Drive<'_> {
         crash::step(Step::ClientReady);
         self.began = Instant::now();
         if self.rows.iter().any(|row| row.nothing_done.is_some()) {
-            // One of them is another bank than the list says, so perhaps none is meant: nothing is asked of any.
+            // One of them is another bank than the list says, so perhaps none is meant: nothing is
+            // asked of any.
             let (tx, verdict) = (self.coordinator.tx(), Verdict::Unreached);
             self.context.story.verdict(tx, &verdict, 0, self.rows.len());
             self.verdict = Some(verdict);
@@ -156,7 +165,8 @@ impl Drive<'_> {
         }
     }
 
-    /// Told, and nothing to tell the banks: they begin to ask each other as soon as this driver is gone.
+    /// Told, and nothing to tell the banks: they begin to ask each other as soon as this driver is
+    /// gone.
     fn knows_no_end(&self) -> bool {
         matches!(self.verdict, Some(Verdict::Doubt(_) | Verdict::Unreached))
     }
@@ -206,13 +216,20 @@ impl Drive<'_> {
                         post.send(message);
                     }
                 }
-                Do::StartTimer => self.timer = Instant::now() + Duration::from_millis(VOTE_TIMEOUT_MS),
+                Do::StartTimer => {
+                    self.timer = Instant::now() + Duration::from_millis(VOTE_TIMEOUT_MS)
+                }
                 Do::Tell(verdict) => {
                     self.took = self.began.elapsed();
                     self.timer = Instant::now() + LEAVE_WITHIN;
                     self.take_standings();
                     let oks = oks(&self.rows);
-                    self.context.story.verdict(self.coordinator.tx(), &verdict, oks, self.rows.len());
+                    self.context.story.verdict(
+                        self.coordinator.tx(),
+                        &verdict,
+                        oks,
+                        self.rows.len(),
+                    );
                     self.verdict = Some(verdict);
                 }
                 // Only a bank votes itself.
@@ -236,8 +253,8 @@ impl Drive<'_> {
         match reply {
             Reply::Err(reason, text) | Reply::Refused(reason, text) => {
                 row.trouble = Some(format!("{reason}: {text}"));
-                // It answers so where it holds no vote on the id. An ABORT that it says this to may have come before a
-                // PREPARE that was lost on another connection.
+                // It answers so where it holds no vote on the id. An ABORT that it says this to may
+                // have come before a PREPARE that was lost on another connection.
                 if reason.nothing_recorded() && (verb == AskedVerb::Prepare || !row.asked_to_vote) {
                     row.nothing_done = Some(refused(bank, *reason, text));
                 }
@@ -260,7 +277,8 @@ impl Drive<'_> {
             let silent = matches!(row.standing, Standing::Asked | Standing::Silent);
             if silent && row.reached && row.trouble.is_none() {
                 let ms = slow_sync_ms(row.bank, &row.address, &self.context.dial).await;
-                row.trouble = ms.map(|ms| format!("its disk has not answered for {} s", ms / 1_000));
+                row.trouble =
+                    ms.map(|ms| format!("its disk has not answered for {} s", ms / 1_000));
             }
         }
     }
@@ -304,8 +322,8 @@ pub fn oks(rows: &[Row]) -> usize {
     rows.iter().filter(|row| matches!(row.standing, Standing::Ok(_))).count()
 }
 
-/// Why no bank at all executed or recorded anything, where that is known: each was out of reach, or another than the
-/// bank that was meant, or said so, or was never sent anything.
+/// Why no bank at all executed or recorded anything, where that is known: each was out of reach, or
+/// another than the bank that was meant, or said so, or was never sent anything.
 pub fn nothing_done(rows: &[Row]) -> Option<&Failure> {
     let none = rows.iter().all(|row| row.nothing_done.is_some() || !row.reached || !row.contacted);
     let mut failures = rows.iter().filter_map(|row| row.nothing_done.as_ref());
@@ -326,6 +344,7 @@ pub fn out_of_reach(rows: &[Row]) -> Vec<String> {
             None => format!("bank {bank} at {address} {what}"),
         }
     };
-    let without = |row: &&Row| row.nothing_done.is_some() || matches!(row.standing, Standing::Silent);
+    let without =
+        |row: &&Row| row.nothing_done.is_some() || matches!(row.standing, Standing::Silent);
     rows.iter().filter(without).map(words).collect()
 }

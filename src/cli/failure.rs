@@ -3,7 +3,8 @@
 use consorcio_core::ids::BankId;
 use consorcio_core::wire::Reason;
 
-/// Why a command did not do what was asked. The text names the thing and, where there is one, the way on.
+/// Why a command did not do what was asked. The text names the thing and, where there is one, the
+/// way on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// This program's own fault, or its machine's.
@@ -115,7 +116,8 @@ pub fn disk_hangs(bank: BankId, ms: u64) -> Failure {
     ))
 }
 
-/// What another bank means at a bank's address, in words that say what to do; `said` are that bank's.
+/// What another bank means at a bank's address, in words that say what to do; `said` are that
+/// bank's.
 pub fn other_bank(bank: BankId, address: &str, said: &str) -> String {
     // What the bank says further is about the connection.
     let said = said.split(": ").next().unwrap_or(said);

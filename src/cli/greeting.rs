@@ -1,5 +1,6 @@
-//! Whom this client talks to: what it says first on each connection, what banks answer, and what that means for a
-//! command that speaks of all banks. A bank at another position executes nothing of what was sent with it.
+//! Whom this client talks to: what it says first on each connection, what banks answer, and what
+//! that means for a command that speaks of all banks. A bank at another position executes nothing
+//! of what was sent with it.
 
 use super::failure::Failure;
 use consorcio_core::ids::BankId;
@@ -36,7 +37,8 @@ impl Met {
     /// A bank knows more places than the `places` of this client's list.
     pub fn short_list(&self, places: usize) -> Option<String> {
         let met = self.lock();
-        let longest = met.values().filter(|welcome| welcome.places > places).max_by_key(|it| it.places)?;
+        let longest =
+            met.values().filter(|welcome| welcome.places > places).max_by_key(|it| it.places)?;
         let (bank, known) = (longest.bank, longest.places);
         Some(format!(
             "--consortium names {places} of the consortium's places, and bank {bank} knows {known}: name all of them, in \

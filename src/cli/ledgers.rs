@@ -1,4 +1,5 @@
-//! The commands about registers, clients and accounts: one question to a bank or to all, and its answer shown.
+//! The commands about registers, clients and accounts: one question to a bank or to all, and its
+//! answer shown.
 
 use super::Context;
 use super::asking::{self, Answer};
@@ -98,7 +99,8 @@ pub async fn add_client(
     kind: ClientKind,
 ) -> Shown {
     let request = Request::Client(NewClient { cpf, name, kind });
-    match asking::ask(context, bank, &request).await.and_then(|json| Ok((raw(bank, &json)?, json))) {
+    match asking::ask(context, bank, &request).await.and_then(|json| Ok((raw(bank, &json)?, json)))
+    {
         Ok((raw, json)) => match asking::read::<ClientView>(bank, &json) {
             Ok(view) => {
                 let done = format!("bank {bank} knows {} {} ({})", view.kind, view.name, view.cpf);
@@ -138,9 +140,12 @@ pub async fn balance(context: &Context, account: Account) -> Shown {
 
 async fn one_account(context: &Context, bank: BankId, request: &Request) -> Shown {
     let answered = asking::ask(context, bank, request).await;
-    let read = answered.and_then(|json| Ok((raw(bank, &json)?, asking::read::<AccountView>(bank, &json)?)));
+    let read = answered
+        .and_then(|json| Ok((raw(bank, &json)?, asking::read::<AccountView>(bank, &json)?)));
     match read {
-        Ok((json, view)) => Shown::new(account_table(context, vec![account_row(context, bank, view)]), &json),
+        Ok((json, view)) => {
+            Shown::new(account_table(context, vec![account_row(context, bank, view)]), &json)
+        }
         Err(failure) => failure.into(),
     }
 }
@@ -159,7 +164,8 @@ pub async fn accounts(context: &Context, bank: Option<BankId>, cpf: Option<TaxId
     if bank.is_none() {
         // Nobody is a client of every bank; only to have none at all is an error then.
         let nowhere = answers.iter().all(|answer| is_unknown_client(&answer.said));
-        let strangers = answers.iter_mut().filter(|answer| !nowhere && is_unknown_client(&answer.said));
+        let strangers =
+            answers.iter_mut().filter(|answer| !nowhere && is_unknown_client(&answer.said));
         strangers.for_each(|answer| answer.said = Ok(Vec::new()));
     }
     let rows = answers.iter().flat_map(|answer| {
@@ -212,7 +218,8 @@ pub async fn clients(context: &Context, bank: Option<BankId>) -> Shown {
         }))
     };
     let banks = asking::these_banks(context, bank);
-    let answers = asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await;
+    let answers =
+        asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await;
     let rows = answers.iter().flat_map(|answer| {
         let views = answer.said.iter().flatten();
         views.filter_map(|item| {

@@ -1,6 +1,8 @@
-//! What `cliente` does: an edge around the pure coordinator, with sockets, time, the command line and the output.
+//! What `cliente` does: an edge around the pure coordinator, with sockets, time, the command line
+//! and the output.
 //!
-//! Architecture invariant: nothing here decides about a transaction; that is the coordinator's, and the banks'.
+//! Architecture invariant: nothing here decides about a transaction; that is the coordinator's, and
+//! the banks'.
 
 pub mod args;
 mod asking;
@@ -59,13 +61,20 @@ pub struct Context {
 }
 
 impl Context {
-    /// The same, for other banks; the step log knows these by no position, so nothing of them is told there.
+    /// The same, for other banks; the step log knows these by no position, so nothing of them is
+    /// told there.
     fn at(&self, consortium: Consortium) -> Context {
         let (list, places) = (consortium.to_string().into(), consortium.places().len());
         Context {
             consortium,
             story: Story::off(),
-            dial: Dial { story: Story::off(), list, places, met: Arc::default(), within: self.dial.within },
+            dial: Dial {
+                story: Story::off(),
+                list,
+                places,
+                met: Arc::default(),
+                within: self.dial.within,
+            },
             paint: self.paint,
             name: self.name.clone(),
             known: RefCell::new(None),
@@ -98,8 +107,8 @@ pub fn main() -> ExitCode {
 /// Files that are open beside connections: standard ones, the log, those of the runtime.
 const FILES_BESIDE: u64 = 16;
 
-/// May this process open as many files as a command needs, with two connections to each bank? The limit is raised as far
-/// as it may be.
+/// May this process open as many files as a command needs, with two connections to each bank? The
+/// limit is raised as far as it may be.
 fn enough_files(places: usize) -> Result<(), Failure> {
     let needed = FILES_BESIDE + 2 * u64::try_from(places).unwrap_or(u64::MAX / 2);
     let mut limit = getrlimit(Resource::Nofile);
@@ -116,16 +125,19 @@ fn enough_files(places: usize) -> Result<(), Failure> {
     }
 }
 
-/// Help goes to standard output and is no error; a wrong command line is told as clap does, or in JSON.
+/// Help goes to standard output and is no error; a wrong command line is told as clap does, or in
+/// JSON.
 fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && asks_for_json() {
         let text = error.to_string();
         let said = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
-        let said = said.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+        let said =
+            said.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
         let line = said.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned();
         // Where half a command was typed, clap shows the whole help instead of an error.
         let half = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-        let line = if half { "half a command: --help tells what may follow it".to_owned() } else { line };
+        let line =
+            if half { "half a command: --help tells what may follow it".to_owned() } else { line };
         return ExitCode::from(output::print(&Failure::Usage(line).into(), Form::Json));
     }
     // Whoever asked for the help may be gone.
@@ -191,8 +203,9 @@ async fn run(arguments: Arguments) -> Shown {
     shown
 }
 
-/// What banks said of themselves means for how a command ends: what was only read of two consortiums is worth nothing,
-/// and a list that is too short is told. A transaction has its outcome all the same.
+/// What banks said of themselves means for how a command ends: what was only read of two
+/// consortiums is worth nothing, and a list that is too short is told. A transaction has its
+/// outcome all the same.
 fn judged(context: &Context, is_transaction: bool, shown: Shown) -> Shown {
     let warn = |why: &str| eprintln!("cliente: warning: {why}");
     match (context.dial.met.two_keys(), context.dial.met.short_list(context.dial.places)) {

@@ -1,4 +1,5 @@
-//! Who is linked with whom, as each bank tells it of the links that it dials: with `status` and `ping`.
+//! Who is linked with whom, as each bank tells it of the links that it dials: with `status` and
+//! `ping`.
 
 use super::asking;
 use super::conversation::{Conversation, sync_ms_of};
@@ -63,14 +64,17 @@ impl Links {
         let shut = self.others.iter().filter(|place| !place.online);
         let lines = shut.map(|place| {
             let why = place.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
-            let line =
-                format!("bank {} has no link to bank {} at {}{why}", self.bank, place.bank, place.address);
+            let line = format!(
+                "bank {} has no link to bank {} at {}{why}",
+                self.bank, place.bank, place.address
+            );
             format!("{}\n", paint.text(Tone::Open, &line))
         });
         let full = self.disk_full.then(|| {
             let bank = self.bank;
-            let line =
-                format!("the data disk of bank {bank} is full: it takes nothing new until there is room");
+            let line = format!(
+                "the data disk of bank {bank} is full: it takes nothing new until there is room"
+            );
             format!("{}\n", paint.text(Tone::Bad, &line))
         });
         paint.words(lines.chain(full).collect())

@@ -1,4 +1,5 @@
-//! Completions for shells and man pages, made from the same definition as the command line. No bank is asked.
+//! Completions for shells and man pages, made from the same definition as the command line. No bank
+//! is asked.
 
 use super::args::{Arguments, ManualCommand};
 use super::failure::Failure;
@@ -59,7 +60,8 @@ fn page(words: &[String]) -> Shown {
         match command.find_subcommand(word) {
             Some(below) => command = below,
             None => {
-                let text = format!("there is no command {:?}; cliente --help lists them", words.join(" "));
+                let text =
+                    format!("there is no command {:?}; cliente --help lists them", words.join(" "));
                 return Failure::Usage(text).into();
             }
         }
@@ -76,7 +78,8 @@ fn page(words: &[String]) -> Shown {
 /// Writes the pages of all commands into `folder`, which is made if it is not there.
 fn pages(folder: &Path) -> Shown {
     let mut written = Vec::new();
-    let done = fs::create_dir_all(folder).and_then(|()| write_below(&built(), folder, &mut written));
+    let done =
+        fs::create_dir_all(folder).and_then(|()| write_below(&built(), folder, &mut written));
     match done {
         Ok(()) => {
             let text = written.iter().map(|path| format!("{}\n", path.display())).collect();
@@ -86,7 +89,11 @@ fn pages(folder: &Path) -> Shown {
     }
 }
 
-fn write_below(command: &clap::Command, folder: &Path, written: &mut Vec<PathBuf>) -> io::Result<()> {
+fn write_below(
+    command: &clap::Command,
+    folder: &Path,
+    written: &mut Vec<PathBuf>,
+) -> io::Result<()> {
     let path = folder.join(format!("{}.1", name_of(command)));
     fs::write(&path, roff(command)?)?;
     written.push(path);

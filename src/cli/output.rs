@@ -1,5 +1,5 @@
-//! What a command shows: tables and words for people on a terminal, rows for programs in a pipe, one JSON document
-//! where it is asked for. Nothing is asked here.
+//! What a command shows: tables and words for people on a terminal, rows for programs in a pipe,
+//! one JSON document where it is asked for. Nothing is asked here.
 
 use super::failure::Failure;
 use anstream::ColorChoice;
@@ -99,7 +99,8 @@ pub enum Form {
 }
 
 impl Form {
-    /// What standard output gets where nothing was said: people sit at terminals, programs at the end of pipes.
+    /// What standard output gets where nothing was said: people sit at terminals, programs at the
+    /// end of pipes.
     pub fn of_stdout() -> Form {
         if io::stdout().is_terminal() { Form::Table } else { Form::Tsv }
     }
@@ -158,8 +159,8 @@ impl Paint {
         if self.colours { format!("\x1b[1;{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    /// Words beside a table, for people only: among rows they would be a broken row. A failure is told on standard
-    /// error there.
+    /// Words beside a table, for people only: among rows they would be a broken row. A failure is
+    /// told on standard error there.
     pub fn words(self, words: String) -> String {
         if self.is_rows() { String::new() } else { words }
     }
@@ -179,14 +180,21 @@ impl Paint {
         })
     }
 
-    /// A duration in a cell, in milliseconds to the microsecond; rows leave the unit to their heading.
+    /// A duration in a cell, in milliseconds to the microsecond; rows leave the unit to their
+    /// heading.
     pub fn took(self, duration: Duration) -> (Tone, String) {
         let text = took(duration);
         plain(if self.is_rows() { text.trim_end_matches(" ms").to_owned() } else { text })
     }
 
-    /// A table under these headings; `rows` are cells with their tones. Columns named in `right` are numbers.
-    pub fn table(self, headings: &[&str], right: &[&str], rows: Vec<Vec<(Tone, String)>>) -> String {
+    /// A table under these headings; `rows` are cells with their tones. Columns named in `right`
+    /// are numbers.
+    pub fn table(
+        self,
+        headings: &[&str],
+        right: &[&str],
+        rows: Vec<Vec<(Tone, String)>>,
+    ) -> String {
         if self.is_rows() {
             return tab_separated(headings, &rows);
         }
@@ -197,7 +205,9 @@ impl Paint {
         } else {
             table.force_no_tty();
         }
-        table.set_header(headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Bold)));
+        table.set_header(
+            headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Bold)),
+        );
         for row in rows {
             table.add_row(row.into_iter().map(|(tone, text)| match tone {
                 Tone::Good => Cell::new(text).fg(Color::Green),
@@ -223,9 +233,11 @@ impl Paint {
     }
 }
 
-/// Rows for programs. Headings are one word each; what would break a line or a cell becomes a blank.
+/// Rows for programs. Headings are one word each; what would break a line or a cell becomes a
+/// blank.
 fn tab_separated(headings: &[&str], rows: &[Vec<(Tone, String)>]) -> String {
-    let mut text = headings.iter().map(|heading| heading.replace(' ', "_")).collect::<Vec<_>>().join("\t");
+    let mut text =
+        headings.iter().map(|heading| heading.replace(' ', "_")).collect::<Vec<_>>().join("\t");
     text.push('\n');
     for row in rows {
         for (at, (_, cell)) in row.iter().enumerate() {
@@ -291,8 +303,9 @@ pub fn print(shown: &Shown, form: Form) -> u8 {
     if code == 0 { 1 } else { code }
 }
 
-/// Does standard output tell of `failure`? JSON holds it. People read it below the table, where there is one; what is
-/// wrong with the list or the keys as a whole stands there only where a bank said it.
+/// Does standard output tell of `failure`? JSON holds it. People read it below the table, where
+/// there is one; what is wrong with the list or the keys as a whole stands there only where a bank
+/// said it.
 fn is_told(shown: &Shown, failure: &Failure, form: Form) -> bool {
     match form {
         Form::Json => true,
@@ -318,7 +331,8 @@ mod tests {
 
     #[test]
     fn rows_are_for_programs() {
-        let row = vec![ROWS.money(123_456), ROWS.took(Duration::from_micros(1_500)), plain("a\tb\nc")];
+        let row =
+            vec![ROWS.money(123_456), ROWS.took(Duration::from_micros(1_500)), plain("a\tb\nc")];
         let text = ROWS.table(&["held", "time ms", "holder's name"], &["held"], vec![row]);
         assert_eq!(text, "held\ttime_ms\tholder's_name\n1234.56\t1.500\ta b c\n");
         assert_eq!(ROWS.table(&["a", "b"], &[], Vec::new()), "a\tb\n", "the headings alone");

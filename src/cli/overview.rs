@@ -1,4 +1,5 @@
-//! The commands about the consortium as a whole: status with the sum of all money, pending, history.
+//! The commands about the consortium as a whole: status with the sum of all money, pending,
+//! history.
 
 use super::Context;
 use super::asking::{self, Answer};
@@ -92,8 +93,8 @@ pub async fn status(context: &Context) -> Shown {
         text.push_str(&links.lines(context.paint));
     }
     text.push_str(&context.paint.words(clock_lines(context, &infos)));
-    let mut failure =
-        asking::first_failure(&infos).or_else(|| context.dial.met.all_are_named(context.dial.places).err());
+    let mut failure = asking::first_failure(&infos)
+        .or_else(|| context.dial.met.all_are_named(context.dial.places).err());
     let mut shown_cut = None;
     let clocks = infos.iter().filter_map(|answer| Some(answer.said.as_ref().ok()?.0.reached()));
     if let (None, Some(latest)) = (&failure, cuts::latest(clocks)) {
@@ -182,13 +183,15 @@ fn clock_lines(context: &Context, infos: &[Answer<(InfoView, Box<RawValue>, Link
 pub async fn cut(context: &Context, at: Reached) -> Result<Cut, Failure> {
     let banks = asking::these_banks(context, None);
     let Reached { time, reading } = at;
-    let request = &Request::Read(Read::Snapshot { time: Some(time), reading, accounts: false, after: None });
+    let request =
+        &Request::Read(Read::Snapshot { time: Some(time), reading, accounts: false, after: None });
     let answers = asking::ask_each(context, &banks, |bank| async move {
         let json = asking::ask(context, bank, request).await?;
         Ok(BankCut::of(asking::read(bank, &json)?))
     })
     .await;
-    let told: Result<Vec<BankCut>, Failure> = answers.into_iter().map(|answer| answer.said).collect();
+    let told: Result<Vec<BankCut>, Failure> =
+        answers.into_iter().map(|answer| answer.said).collect();
     context.dial.met.all_are_named(context.dial.places)?;
     let judged = cuts::judged(context, false, &told?);
     if let Some(why) = judged.left_in_words() {
@@ -205,8 +208,11 @@ pub async fn cut(context: &Context, at: Reached) -> Result<Cut, Failure> {
 
 impl Cut {
     fn in_words(&self, context: &Context) -> String {
-        let (tone, verdict) =
-            if self.adds_up { (Tone::Good, "it adds up") } else { (Tone::Bad, "IT DOES NOT ADD UP") };
+        let (tone, verdict) = if self.adds_up {
+            (Tone::Good, "it adds up")
+        } else {
+            (Tone::Bad, "IT DOES NOT ADD UP")
+        };
         format!(
             "Money of all banks as of {}: {} = cash in {} - cash out {}; {}\n",
             utc(self.time),
@@ -278,7 +284,8 @@ fn in_words(paint: Paint, ops: &Option<Vec<OpView>>) -> String {
 
 /// What each bank tells of its undecided transactions.
 pub async fn pending_of_all(context: &Context) -> Vec<Answer<Vec<Box<RawValue>>>> {
-    let request = |after: Option<&str>| Ok(Request::Read(Read::Pending { after: after_tx(after)? }));
+    let request =
+        |after: Option<&str>| Ok(Request::Read(Read::Pending { after: after_tx(after)? }));
     let banks = asking::these_banks(context, None);
     asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await
 }
@@ -330,7 +337,8 @@ pub async fn history(context: &Context, count: usize, bank: Option<BankId>) -> S
     newest.sort_by_key(|(view, _)| std::cmp::Reverse(view.time));
     newest.truncate(count);
     let rows = newest.into_iter().map(|(view, banks)| {
-        let tone = if view.outcome.eq_ignore_ascii_case("committed") { Tone::Good } else { Tone::Bad };
+        let tone =
+            if view.outcome.eq_ignore_ascii_case("committed") { Tone::Good } else { Tone::Bad };
         let banks: Vec<String> = banks.iter().map(BankId::to_string).collect();
         vec![
             context.paint.time(view.time),
@@ -350,9 +358,9 @@ pub async fn history(context: &Context, count: usize, bank: Option<BankId>) -> S
 /// Transactions, each with the banks that told of it.
 type Merged = Vec<(HistoryView, Vec<BankId>)>;
 
-/// A transaction stands in one row, with all banks that told the same of it: the same operations, which are at the
-/// same banks, and the same outcome. Other operations under its id are another transaction; a bank that was asked to
-/// refuse before it knew them tells none.
+/// A transaction stands in one row, with all banks that told the same of it: the same operations,
+/// which are at the same banks, and the same outcome. Other operations under its id are another
+/// transaction; a bank that was asked to refuse before it knew them tells none.
 fn merged(told: impl Iterator<Item = (BankId, HistoryView)>) -> Merged {
     let mut of: BTreeMap<(String, String), Merged> = BTreeMap::new();
     for (bank, view) in told {

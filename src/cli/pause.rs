@@ -1,4 +1,5 @@
-//! The hidden pause between the last vote and the verdict, so that demonstrations and tests can kill someone then.
+//! The hidden pause between the last vote and the verdict, so that demonstrations and tests can
+//! kill someone then.
 
 use consorcio_core::ids::TxId;
 use std::io::Write;
@@ -7,7 +8,8 @@ use std::io::Write;
 pub async fn for_a_line(tx: &TxId) {
     let mut stderr = std::io::stderr().lock();
     // Nobody who listens may have gone; then there is nobody to tell.
-    let _ = writeln!(stderr, "paused: every bank has voted OK on {tx}").and_then(|()| stderr.flush());
+    let _ =
+        writeln!(stderr, "paused: every bank has voted OK on {tx}").and_then(|()| stderr.flush());
     drop(stderr);
     let (sender, line) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {

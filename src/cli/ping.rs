@@ -103,7 +103,9 @@ async fn until(
         loop {
             match once(context, bank).await {
                 // Only a bank that is not there yet, or whose disk hangs, may still come.
-                Err(failure @ (Failure::NoConnection(_) | Failure::DiskHangs(_))) => last = Some(failure),
+                Err(failure @ (Failure::NoConnection(_) | Failure::DiskHangs(_))) => {
+                    last = Some(failure)
+                }
                 other => return other,
             }
             sleep(AGAIN_AFTER).await;

@@ -1,7 +1,8 @@
-//! The driver's connections: one task a bank, which connects, sends, reads, and says what came or what is lost.
+//! The driver's connections: one task a bank, which connects, sends, reads, and says what came or
+//! what is lost.
 //!
-//! Each message that is handed over is answered by exactly one arrival, its answer or its loss. A connection that
-//! was lost is made again for the next message.
+//! Each message that is handed over is answered by exactly one arrival, its answer or its loss. A
+//! connection that was lost is made again for the next message.
 
 use super::conversation::{Conversation, Dial, silence, words};
 use super::failure::Failure;
@@ -47,10 +48,22 @@ pub struct Post {
 
 impl Post {
     /// Begins to connect to `bank`.
-    pub fn open(bank: BankId, address: String, dial: Dial, arrivals: UnboundedSender<Arrival>) -> Post {
+    pub fn open(
+        bank: BankId,
+        address: String,
+        dial: Dial,
+        arrivals: UnboundedSender<Arrival>,
+    ) -> Post {
         let (messages, inbox) = unbounded_channel();
-        let postman =
-            Postman { bank, address, dial, arrivals, inbox, owed: VecDeque::new(), line: Vec::new() };
+        let postman = Postman {
+            bank,
+            address,
+            dial,
+            arrivals,
+            inbox,
+            owed: VecDeque::new(),
+            line: Vec::new(),
+        };
         tokio::spawn(postman.run());
         Post { messages }
     }
@@ -105,7 +118,8 @@ impl Postman {
                 Turn::Read(Err(error)) => {
                     let why = words(&error);
                     self.dial.story.cut(self.bank, &why);
-                    let nothing_done = open.as_ref().ok().and_then(|open| open.nothing_done(&error));
+                    let nothing_done =
+                        open.as_ref().ok().and_then(|open| open.nothing_done(&error));
                     self.lose_all(&Loss { why: why.clone(), nothing_done });
                     open = Err(why);
                 }
@@ -119,7 +133,8 @@ impl Postman {
         }
     }
 
-    /// Connects, and hears whether it is the bank that is meant: before that, nothing is asked of any bank.
+    /// Connects, and hears whether it is the bank that is meant: before that, nothing is asked of
+    /// any bank.
     async fn open(&self) -> Result<Conversation, Loss> {
         let mut open = Conversation::connect(self.bank, &self.address, &self.dial).await?;
         crash::step(Step::ClientConnected);
@@ -158,7 +173,8 @@ impl Postman {
         }
     }
 
-    /// Hands over the answer to what was asked first. A reply that nobody asked for ends the connection.
+    /// Hands over the answer to what was asked first. A reply that nobody asked for ends the
+    /// connection.
     fn answer(&mut self, reply: Reply) -> Result<(), String> {
         let Some((asked, since)) = self.owed.pop_front() else {
             return Err("it answered what it was not asked".into());
@@ -170,7 +186,11 @@ impl Postman {
         let arrival = if about {
             Arrival::Answer(self.bank, asked.verb, reply, since.elapsed())
         } else {
-            Arrival::Lost(self.bank, asked.verb, "it answered about another transaction".to_owned().into())
+            Arrival::Lost(
+                self.bank,
+                asked.verb,
+                "it answered about another transaction".to_owned().into(),
+            )
         };
         let _ = self.arrivals.send(arrival);
         Ok(())

@@ -34,8 +34,8 @@ struct SaidDocument<'a> {
     text: String,
 }
 
-/// `resolve`: looks at every bank first, which changes nothing; then those that voted OK and know no outcome
-/// are told to find out, which runs the termination.
+/// `resolve`: looks at every bank first, which changes nothing; then those that voted OK and know
+/// no outcome are told to find out, which runs the termination.
 pub async fn resolve(context: &Context, tx: TxId) -> Shown {
     let banks = asking::these_banks(context, None);
     let tx_ref = &tx;
@@ -68,9 +68,10 @@ pub async fn resolve(context: &Context, tx: TxId) -> Shown {
     let (tone, sentence) = match (&failure, time) {
         (None, Some(time)) => (Tone::Good, format!("committed at {}", utc(time))),
         (None, None) => (Tone::Good, outcome.to_owned()),
-        (Some(failure @ (Failure::Doubt(_) | Failure::NoConnection(_) | Failure::DiskHangs(_))), _) => {
-            (Tone::Open, failure.to_string())
-        }
+        (
+            Some(failure @ (Failure::Doubt(_) | Failure::NoConnection(_) | Failure::DiskHangs(_))),
+            _,
+        ) => (Tone::Open, failure.to_string()),
         (Some(failure), _) => (Tone::Bad, failure.to_string()),
     };
     let above = paint.words(format!("transaction {tx}\n"));
@@ -81,7 +82,8 @@ pub async fn resolve(context: &Context, tx: TxId) -> Shown {
         SaidDocument { bank: answer.bank, address: &answer.address, says, text }
     });
     let error = failure.as_ref().map(ErrorPart::of);
-    let document = ResolveDocument { tx: &tx, outcome, time, banks: said.collect(), waiting_for, error };
+    let document =
+        ResolveDocument { tx: &tx, outcome, time, banks: said.collect(), waiting_for, error };
     Shown::new(text, &document).failing(failure)
 }
 
@@ -95,16 +97,23 @@ async fn kept_by(context: &Context, tx: &TxId) -> Vec<u8> {
     banks
 }
 
-/// Why it can't be ended now, and what would end it. Only a bank that is away and may have voted OK stands in the
-/// way; that it did not vote nobody may guess.
-fn why_not(context: &Context, tx: &TxId, waiting_for: &[u8], answers: &[Answer<Reply>]) -> Option<String> {
+/// Why it can't be ended now, and what would end it. Only a bank that is away and may have voted OK
+/// stands in the way; that it did not vote nobody may guess.
+fn why_not(
+    context: &Context,
+    tx: &TxId,
+    waiting_for: &[u8],
+    answers: &[Answer<Reply>],
+) -> Option<String> {
     let away = answers.iter().filter(|answer| waiting_for.contains(&answer.bank.as_u8()));
     let away: Vec<String> = away
         .filter(|answer| answer.said.is_err())
         .map(|answer| {
             let (bank, address) = (answer.bank, &answer.address);
             let start = context.dial.start_command(address);
-            format!("bank {bank} at {address} is away and may have voted OK (start it with: {start})")
+            format!(
+                "bank {bank} at {address} is away and may have voted OK (start it with: {start})"
+            )
         })
         .collect();
     let what = away.join("; ");
@@ -144,12 +153,15 @@ fn outcome(tx: &TxId, answers: &[Answer<Reply>]) -> (&'static str, Option<Time>,
     let why = offline.as_ref().map_or_else(String::new, |failure| format!("; {failure}"));
     match claims::claim(said) {
         Claim::Committed(time) => ("committed", Some(time), None),
-        Claim::Aborted(refusal) => {
-            ("aborted", None, Some(Failure::Aborted(format!("aborted: {}", refusal_words(&refusal)))))
-        }
+        Claim::Aborted(refusal) => (
+            "aborted",
+            None,
+            Some(Failure::Aborted(format!("aborted: {}", refusal_words(&refusal)))),
+        ),
         Claim::Undecided => {
-            let text =
-                format!("not known yet: transaction {tx} is undecided; ask again with: cliente resolve {tx}");
+            let text = format!(
+                "not known yet: transaction {tx} is undecided; ask again with: cliente resolve {tx}"
+            );
             ("undecided", None, Some(Failure::Doubt(text)))
         }
         Claim::NotKnown(refusal) => {
@@ -160,7 +172,8 @@ fn outcome(tx: &TxId, answers: &[Answer<Reply>]) -> (&'static str, Option<Time>,
             ("not-known", None, Some(Failure::Doubt(text)))
         }
         Claim::Several(ends) => {
-            let ends: Vec<String> = ends.iter().map(|(digest, end)| end_words(digest, end)).collect();
+            let ends: Vec<String> =
+                ends.iter().map(|(digest, end)| end_words(digest, end)).collect();
             let text = format!(
                 "not the same transaction: the id {tx} stands for {} of them: {}",
                 ends.len(),
@@ -183,7 +196,9 @@ fn end_words(digest: &Digest, end: &Claim) -> String {
     let end = match end {
         Claim::Committed(time) => format!("committed at {}", utc(*time)),
         Claim::Aborted(refusal) => format!("aborted, {}", refusal_words(refusal)),
-        Claim::Undecided | Claim::NotKnown(_) | Claim::Several(_) | Claim::Unknown => "undecided".to_owned(),
+        Claim::Undecided | Claim::NotKnown(_) | Claim::Several(_) | Claim::Unknown => {
+            "undecided".to_owned()
+        }
     };
     let digest = format!("{digest:?}");
     format!("{}… {end}", digest.get(..8).unwrap_or(&digest))
@@ -202,9 +217,11 @@ fn unknown(
             let text = format!("no bank has voted on transaction {tx}; nothing of it has happened");
             Failure::Refused { reason: None, text }
         }
-        (Some(Failure::NoConnection(why) | Failure::DiskHangs(why)), 1..) => Failure::NoConnection(format!(
-            "none of the {heard} banks that answered has voted on transaction {tx}, and {why}"
-        )),
+        (Some(Failure::NoConnection(why) | Failure::DiskHangs(why)), 1..) => {
+            Failure::NoConnection(format!(
+                "none of the {heard} banks that answered has voted on transaction {tx}, and {why}"
+            ))
+        }
         (Some(failure), _) => failure,
         (None, 0) => Failure::Own("no bank gave an answer that can be read".into()),
     };

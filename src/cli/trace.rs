@@ -1,11 +1,13 @@
-//! `trace`: shows what the step logs of all nodes tell of a transaction, or which transactions they tell of that are
-//! worth it. No bank is asked, and no log of its own is kept.
+//! `trace`: shows what the step logs of all nodes tell of a transaction, or which transactions they
+//! tell of that are worth it. No bank is asked, and no log of its own is kept.
 
 use super::args::TraceArguments;
 use super::failure::Failure;
 use super::output::{Paint, Shown, Tone, plain, utc};
 use consorcio_core::ids::{Time, TxId};
-use consorcio_steps::trace::{Call, Event, Leg, Logs, Look, Timeline, Trouble, Verdict, Wanted, duration};
+use consorcio_steps::trace::{
+    Call, Event, Leg, Logs, Look, Timeline, Trouble, Verdict, Wanted, duration,
+};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -26,8 +28,9 @@ pub fn run(arguments: TraceArguments, log_dir: &Path, paint: Paint) -> Shown {
 
 fn show(arguments: TraceArguments, log_dir: &Path, paint: Paint) -> Result<Shown, Failure> {
     let TraceArguments { tx, mut logs, svg, slowest, aborted, doubtful } = arguments;
-    let wanted =
-        (slowest.map(Wanted::Slowest)).or(aborted.map(Wanted::Aborted)).or(doubtful.map(Wanted::Doubtful));
+    let wanted = (slowest.map(Wanted::Slowest))
+        .or(aborted.map(Wanted::Aborted))
+        .or(doubtful.map(Wanted::Doubtful));
     let tx = if tx.is_none() && wanted.is_none() { Some(typed_behind(&mut logs)?) } else { tx };
     if logs.is_empty() {
         logs.push(log_dir.to_owned());
@@ -45,7 +48,8 @@ fn typed_behind(logs: &mut Vec<PathBuf>) -> Result<TxId, Failure> {
     let last = logs.pop_if(|last| !last.exists());
     last.and_then(|last| TxId::new(last.to_str()?).ok()).ok_or_else(|| {
         Failure::Usage(
-            "which transaction? Type its id, or --slowest, --aborted or --doubtful to find one".into(),
+            "which transaction? Type its id, or --slowest, --aborted or --doubtful to find one"
+                .into(),
         )
     })
 }
@@ -64,11 +68,16 @@ fn one(timeline: &Timeline, svg: Option<PathBuf>, paint: Paint) -> Result<Shown,
             });
         }
         let written = std::fs::write(&path, drawing);
-        written.map_err(|error| Failure::Own(format!("{} can't be written: {error}", path.display())))?;
+        written.map_err(|error| {
+            Failure::Own(format!("{} can't be written: {error}", path.display()))
+        })?;
         text = paint.words(format!("drawn in {}\n", path.display()));
     }
     let contradiction = (timeline.verdict == Verdict::Contradiction).then(|| {
-        Failure::Own(format!("transaction {} is committed in one log and aborted in another", timeline.tx))
+        Failure::Own(format!(
+            "transaction {} is committed in one log and aborted in another",
+            timeline.tx
+        ))
     });
     Ok(Shown::new(story(timeline, paint) + &text, timeline).failing(contradiction))
 }
@@ -125,7 +134,8 @@ fn micros(paint: Paint, us: i64) -> String {
     if paint.is_rows() { us.to_string() } else { duration(us) }
 }
 
-/// Between whom a call's end is, and what time it ends: of the way there, of the bank's work, of the whole.
+/// Between whom a call's end is, and what time it ends: of the way there, of the bank's work, of
+/// the whole.
 fn leg_of(timeline: &Timeline, call: &Call, number: usize) -> (String, Option<i64>) {
     let at = |event: Option<usize>| event.map(|event| timeline.events[event].at_us);
     let now = Some(timeline.events[number].at_us);
@@ -143,7 +153,12 @@ fn leg_of(timeline: &Timeline, call: &Call, number: usize) -> (String, Option<i6
     }
 }
 
-fn in_words(timeline: &Timeline, call: Option<&Call>, event: &Event, number: usize) -> (Tone, String) {
+fn in_words(
+    timeline: &Timeline,
+    call: Option<&Call>,
+    event: &Event,
+    number: usize,
+) -> (Tone, String) {
     let (tone, mut words) = match call {
         Some(call) if [call.sent, call.received].contains(&Some(number)) => {
             (Tone::Plain, call.request_words())
@@ -156,7 +171,9 @@ fn in_words(timeline: &Timeline, call: Option<&Call>, event: &Event, number: usi
         None => (tone_of_word(event.detail.as_str()), event.in_words()),
     };
     let heard = call.is_some_and(|call| call.answered == Some(number) && call.verb == "PREPARE");
-    if heard && timeline.last_ok.is_some_and(|(bank, at)| at == event.at_us && event.bank == Some(bank)) {
+    if heard
+        && timeline.last_ok.is_some_and(|(bank, at)| at == event.at_us && event.bank == Some(bank))
+    {
         words += " (the last OK)";
     }
     (if event.of_tx { tone } else { Tone::Open }, words)
@@ -174,7 +191,11 @@ fn legs(timeline: &Timeline, told: i64, paint: Paint) -> String {
             (tone, leg.what.clone()),
         ]
     };
-    paint.table(&["took", "share", "by", "what"], &["took", "share"], timeline.path.iter().map(row).collect())
+    paint.table(
+        &["took", "share", "by", "what"],
+        &["took", "share"],
+        timeline.path.iter().map(row).collect(),
+    )
 }
 
 fn tone_of(verdict: Verdict) -> Tone {
@@ -228,7 +249,9 @@ fn list(timelines: &[Timeline], wanted: Wanted, logs: &Logs, paint: Paint) -> Sh
     let time = |time: Option<i64>| plain(time.map_or(String::new(), |time| micros(paint, time)));
     let rows = timelines.iter().map(|timeline| {
         let verdict = match (&timeline.reason, timeline.refused_by) {
-            (Some(reason), Some(bank)) => format!("{}: {reason} by bank {bank}", timeline.verdict.as_str()),
+            (Some(reason), Some(bank)) => {
+                format!("{}: {reason} by bank {bank}", timeline.verdict.as_str())
+            }
             (Some(reason), None) => format!("{}: {reason}", timeline.verdict.as_str()),
             (None, _) => timeline.verdict.as_str().to_owned(),
         };

@@ -33,7 +33,8 @@ pub async fn set(context: &Context, key: RegisterKey, value: RegisterValue, how:
     if let (Some(Failure::Aborted(_)), Some(why)) =
         (&shown.failure, context.dial.met.short_list(context.dial.places))
     {
-        let failure = Failure::Usage(format!("a register is set at all banks: {why}. Nothing changed"));
+        let failure =
+            Failure::Usage(format!("a register is set at all banks: {why}. Nothing changed"));
         return Shown { text: shown.text, ..Shown::from(failure) };
     }
     shown
@@ -41,12 +42,14 @@ pub async fn set(context: &Context, key: RegisterKey, value: RegisterValue, how:
 
 /// Brings cash in.
 pub async fn deposit(context: &Context, cash: Cash) -> Shown {
-    execute(context, vec![money(&cash.account, Flow::Deposit, cash.amount, cash.cpf)], cash.how).await
+    execute(context, vec![money(&cash.account, Flow::Deposit, cash.amount, cash.cpf)], cash.how)
+        .await
 }
 
 /// Takes cash out.
 pub async fn withdraw(context: &Context, cash: Cash) -> Shown {
-    execute(context, vec![money(&cash.account, Flow::Withdraw, cash.amount, cash.cpf)], cash.how).await
+    execute(context, vec![money(&cash.account, Flow::Withdraw, cash.amount, cash.cpf)], cash.how)
+        .await
 }
 
 /// Moves money between accounts.
@@ -55,13 +58,18 @@ pub async fn transfer(context: &Context, from: &[FromLeg], to: &[ToLeg], how: Ho
         Ok(credits) => credits,
         Err(text) => return Failure::Usage(text).into(),
     };
-    let debits = from.iter().map(|leg| money(&leg.account, Flow::Debit, leg.amount, leg.cpf.clone()));
-    let credits = to.iter().zip(credits).map(|(leg, amount)| money(&leg.account, Flow::Credit, amount, None));
+    let debits =
+        from.iter().map(|leg| money(&leg.account, Flow::Debit, leg.amount, leg.cpf.clone()));
+    let credits =
+        to.iter().zip(credits).map(|(leg, amount)| money(&leg.account, Flow::Credit, amount, None));
     execute(context, debits.chain(credits).collect(), how).await
 }
 
 fn money(account: &Account, flow: Flow, amount: Money, cpf: Option<TaxId>) -> Op {
-    Op { bank: account.bank, action: Action::Money { flow, account: account.number.clone(), cpf, amount } }
+    Op {
+        bank: account.bank,
+        action: Action::Money { flow, account: account.number.clone(), cpf, amount },
+    }
 }
 
 async fn execute(context: &Context, ops: Vec<Op>, how: How) -> Shown {
@@ -79,13 +87,16 @@ async fn execute(context: &Context, ops: Vec<Op>, how: How) -> Shown {
 
 fn prepare(context: &Context, ops: &[Op], how: &How) -> Result<(TxId, Transaction), Failure> {
     let patience_ms = how.patience.map(|seconds| seconds.saturating_mul(1000));
-    let transaction = Transaction::from_ops(ops, patience_ms).map_err(|f| Failure::Usage(f.to_string()))?;
+    let transaction =
+        Transaction::from_ops(ops, patience_ms).map_err(|f| Failure::Usage(f.to_string()))?;
     for bank in transaction.banks().iter().chain(how.via) {
         asking::address(context, bank)?;
     }
     let tx = match &how.tx {
         Some(tx) => tx.clone(),
-        None => IdMaker::new().map_err(|error| Failure::Own(format!("no randomness: {error}")))?.now(),
+        None => {
+            IdMaker::new().map_err(|error| Failure::Own(format!("no randomness: {error}")))?.now()
+        }
     };
     Ok((tx, transaction))
 }
@@ -194,7 +205,10 @@ fn vote_cells(context: &Context, row: &Row) -> [(Tone, String); 4] {
 /// Banks that voted OK and did not answer COMMIT or ABORT.
 fn unconfirmed(course: &Course) -> impl Iterator<Item = &Row> {
     let known = matches!(course.verdict, Verdict::Committed(_) | Verdict::Aborted { .. });
-    course.rows.iter().filter(move |row| known && matches!(row.standing, Standing::Ok(_)) && !row.confirmed)
+    course
+        .rows
+        .iter()
+        .filter(move |row| known && matches!(row.standing, Standing::Ok(_)) && !row.confirmed)
 }
 
 fn bank_document(row: &Row) -> BankDocument<'_> {
@@ -231,7 +245,9 @@ fn reason_and_text(row: &Row) -> String {
     match &row.standing {
         Standing::Refused(_, reason, text) if text.is_empty() => reason.to_string(),
         Standing::Refused(_, reason, text) => format!("{reason}: {text}"),
-        Standing::Unasked | Standing::Asked | Standing::Silent => row.trouble.clone().unwrap_or_default(),
+        Standing::Unasked | Standing::Asked | Standing::Silent => {
+            row.trouble.clone().unwrap_or_default()
+        }
         Standing::Ok(_) => String::new(),
     }
 }
@@ -273,7 +289,12 @@ impl Ending {
         let failure = Some(Failure::Aborted(format!("aborted{rest}")));
         let rest = format!("{rest}. Nothing changed at any bank.");
         let reason = Some(reason.as_str());
-        Ending { by: Some(by), reason, failure, ..Ending::new("aborted", "aborted", Tone::Bad, rest) }
+        Ending {
+            by: Some(by),
+            reason,
+            failure,
+            ..Ending::new("aborted", "aborted", Tone::Bad, rest)
+        }
     }
 
     fn doubt(tx: &TxId, who: &str) -> Ending {
@@ -286,7 +307,10 @@ impl Ending {
 
     fn unreached(why: String) -> Ending {
         let failure = Some(Failure::NoConnection(format!("nothing was sent: {why}")));
-        Ending { failure, ..Ending::new("unreached", "nothing was sent", Tone::Bad, format!(": {why}")) }
+        Ending {
+            failure,
+            ..Ending::new("unreached", "nothing was sent", Tone::Bad, format!(": {why}"))
+        }
     }
 
     /// No bank executed anything, for this reason.
@@ -327,15 +351,24 @@ fn ending(context: &Context, tx: &TxId, verdict: &Verdict, rows: &[Row]) -> Endi
         Verdict::Doubt(_) if rows.iter().any(|row| row.nothing_done.is_some()) => {
             let without = rows.iter().filter_map(|row| row.nothing_done.as_ref());
             let mut why: Vec<String> = without.map(ToString::to_string).collect();
-            let silent = |row: &&Row| row.nothing_done.is_none() && !matches!(row.standing, Standing::Ok(_));
-            why.extend(rows.iter().filter(silent).map(|row| format!("bank {} may have voted OK", row.bank)));
+            let silent =
+                |row: &&Row| row.nothing_done.is_none() && !matches!(row.standing, Standing::Ok(_));
+            why.extend(
+                rows.iter()
+                    .filter(silent)
+                    .map(|row| format!("bank {} may have voted OK", row.bank)),
+            );
             if drive::oks(rows) > 0 {
-                why.push("what was granted elsewhere waits until it can be refused there".to_owned());
+                why.push(
+                    "what was granted elsewhere waits until it can be refused there".to_owned(),
+                );
             }
             Ending::doubt(tx, &why.join("; "))
         }
         Verdict::Doubt(silent) => {
-            let hung = rows.iter().find(|row| silent.has(row.bank) && row.reached && row.trouble.is_some());
+            let hung = rows
+                .iter()
+                .find(|row| silent.has(row.bank) && row.reached && row.trouble.is_some());
             let silent: Vec<String> = silent.iter().map(|bank| bank.to_string()).collect();
             let who = match silent.as_slice() {
                 [one] if let Some(Row { trouble: Some(why), .. }) = hung => {
@@ -403,7 +436,9 @@ fn ending_of_execute(tx: &TxId, bank: BankId, reply: &Reply) -> Ending {
         Reply::Aborted(_, token, reason, _) => Ending::aborted(token.bank, *reason, "", &[]),
         Reply::Doubt(_, text) => Ending::doubt(tx, &format!("bank {bank} says: {text}")),
         // It may have been executed before.
-        Reply::Err(Reason::Unreadable, text) => Ending::doubt(tx, &format!("bank {bank} says: {text}")),
+        Reply::Err(Reason::Unreadable, text) => {
+            Ending::doubt(tx, &format!("bank {bank} says: {text}"))
+        }
         // Any other ERR is sent before anything is.
         Reply::Err(reason, text) | Reply::Refused(reason, text) => {
             let why = match refused(bank, *reason, text) {
@@ -419,8 +454,11 @@ fn ending_of_execute(tx: &TxId, bank: BankId, reply: &Reply) -> Ending {
                 ..Ending::new("refused", "not executed", Tone::Bad, rest)
             }
         }
-        Reply::Ok(..) | Reply::Nok(..) | Reply::Unknown(_) | Reply::Done(_) | Reply::Pong | Reply::Bye => {
-            Ending::doubt(tx, &format!("bank {bank} answered what it was not asked"))
-        }
+        Reply::Ok(..)
+        | Reply::Nok(..)
+        | Reply::Unknown(_)
+        | Reply::Done(_)
+        | Reply::Pong
+        | Reply::Bye => Ending::doubt(tx, &format!("bank {bank} answered what it was not asked")),
     }
 }

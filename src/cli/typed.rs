@@ -1,4 +1,5 @@
-//! What people type: accounts as `BANK/NUMBER`, legs of a transfer, amounts, documents. Each is read once, here.
+//! What people type: accounts as `BANK/NUMBER`, legs of a transfer, amounts, documents. Each is
+//! read once, here.
 
 use consorcio_core::ids::{AccountNumber, BankId, TaxId, TxId};
 use consorcio_core::money::Money;
@@ -59,8 +60,9 @@ impl FromLeg {
     /// # Errors
     /// Which part is wrong, and what it may be.
     pub fn read(text: &str) -> Result<FromLeg, String> {
-        let (account, rest) =
-            text.rsplit_once('=').ok_or_else(|| format!("{text:?}: say how much, as in 0/12345-6=200,50"))?;
+        let (account, rest) = text
+            .rsplit_once('=')
+            .ok_or_else(|| format!("{text:?}: say how much, as in 0/12345-6=200,50"))?;
         let (amount, holder) = match rest.split_once('@') {
             Some((amount, holder)) => (amount, Some(cpf(holder)?)),
             None => (rest, None),
@@ -84,7 +86,8 @@ impl ToLeg {
     }
 }
 
-/// The credit of each leg: what is given, and for the one leg without an amount what is left of the debits.
+/// The credit of each leg: what is given, and for the one leg without an amount what is left of the
+/// debits.
 ///
 /// # Errors
 /// When the amounts do not come out even; then every bank would refuse.
@@ -104,7 +107,8 @@ pub fn balance_legs(from: &[FromLeg], to: &[ToLeg]) -> Result<Vec<Money>, String
         1 => return Err("nothing is left for the --to without an amount".into()),
         _ => return Err("only one --to may stand without an amount".into()),
     }
-    let rest = i64::try_from(rest).map_err(|_| "the amounts together are more than an account can hold")?;
+    let rest = i64::try_from(rest)
+        .map_err(|_| "the amounts together are more than an account can hold")?;
     Ok(to.iter().map(|leg| leg.amount.unwrap_or(Money(rest))).collect())
 }
 
@@ -115,7 +119,9 @@ pub fn balance_legs(from: &[FromLeg], to: &[ToLeg]) -> Result<Vec<Money>, String
 pub fn bank(text: &str) -> Result<BankId, String> {
     let position = text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
     position.and_then(BankId::new).ok_or_else(|| {
-        format!("{text:?}: a bank is its position in the consortium, 0 for the first (not its port)")
+        format!(
+            "{text:?}: a bank is its position in the consortium, 0 for the first (not its port)"
+        )
     })
 }
 
@@ -146,7 +152,11 @@ pub fn cpf(text: &str) -> Result<TaxId, String> {
 /// When it is none; the error says what was typed.
 pub fn amount(text: &str) -> Result<Money, String> {
     let money = amount_or_zero(text)?;
-    if money == Money::ZERO { Err(format!("{text:?}: an amount is more than zero")) } else { Ok(money) }
+    if money == Money::ZERO {
+        Err(format!("{text:?}: an amount is more than zero"))
+    } else {
+        Ok(money)
+    }
 }
 
 /// An amount that may be nothing.
@@ -172,9 +182,9 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     };
     let count = text[..digits].parse::<u64>().ok();
     let ms = count.zip(unit_ms).and_then(|(count, unit)| count.checked_mul(unit));
-    ms.filter(|ms| (1..=86_400_000).contains(ms))
-        .map(Duration::from_millis)
-        .ok_or_else(|| format!("{text:?}: a duration is typed 10s, 500ms or 2m, and is a day at most"))
+    ms.filter(|ms| (1..=86_400_000).contains(ms)).map(Duration::from_millis).ok_or_else(|| {
+        format!("{text:?}: a duration is typed 10s, 500ms or 2m, and is a day at most")
+    })
 }
 
 #[cfg(test)]
@@ -189,11 +199,13 @@ mod tests {
 
     #[test]
     fn durations_are_read() {
-        for (typed, ms) in [("10s", 10_000), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000), ("7", 7_000)]
+        for (typed, ms) in
+            [("10s", 10_000), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000), ("7", 7_000)]
         {
             assert_eq!(duration(typed), Ok(Duration::from_millis(ms)), "{typed}");
         }
-        for typed in ["", "s", "-1s", "1.5s", "0s", "25h", "10 s", "99999999999999999999s", "1µs"] {
+        for typed in ["", "s", "-1s", "1.5s", "0s", "25h", "10 s", "99999999999999999999s", "1µs"]
+        {
             let told = duration(typed).unwrap_err();
             assert!(told.contains("10s"), "{typed}: {told}");
         }
@@ -235,6 +247,8 @@ mod tests {
         assert_eq!(credits(&["0/a=200"], &["2/c=200"]), Ok(vec![20_000]));
         assert!(credits(&["0/a=200"], &["2/c=100"]).unwrap_err().contains("equal"));
         assert!(credits(&["0/a=200"], &["2/c", "1/b"]).unwrap_err().contains("only one"));
-        assert!(credits(&["0/a=200"], &["2/c=200", "1/b"]).unwrap_err().contains("nothing is left"));
+        assert!(
+            credits(&["0/a=200"], &["2/c=200", "1/b"]).unwrap_err().contains("nothing is left")
+        );
     }
 }

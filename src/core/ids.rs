@@ -1,4 +1,5 @@
-//! Names of things: each type exists only if its text is legal, so that the core takes no raw string.
+//! Names of things: each type exists only if its text is legal, so that the core takes no raw
+//! string.
 //!
 //! All of them are compared as bytes and kept inline when short.
 
@@ -47,7 +48,8 @@ impl TryFrom<u8> for BankId {
     type Error = BadName;
 
     fn try_from(position: u8) -> Result<Self, BadName> {
-        BankId::new(usize::from(position)).ok_or(BadName { what: "bank", rule: "a position from 0 to 15" })
+        BankId::new(usize::from(position))
+            .ok_or(BadName { what: "bank", rule: "a position from 0 to 15" })
     }
 }
 
@@ -199,7 +201,8 @@ name!(
 );
 
 name!(
-    /// A CPF (11 digits) or, for companies, a CNPJ (14 of A-Z and 0-9). Check digits are not required.
+    /// A CPF (11 digits) or, for companies, a CNPJ (14 of A-Z and 0-9). Check digits are not
+    /// required.
     TaxId,
     "cpf",
     "11 digits, or for companies 14 of A-Z and 0-9",
@@ -235,14 +238,16 @@ fn is_word(text: &str) -> bool {
 }
 
 /// Microseconds since 1970 on a bank's hybrid logical clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct Time(pub i64);
 
 impl Time {
     /// The greatest time there can be: JSON carries whole numbers exactly up to 2^53.
     pub const MAX: Time = Time((1 << 53) - 1);
-    /// The last time at which a bank grants anything, a day before that: what was granted by then can end in time, and
-    /// refusals have times of their own.
+    /// The last time at which a bank grants anything, a day before that: what was granted by then
+    /// can end in time, and refusals have times of their own.
     pub const LAST_GRANT: Time = Time(Time::MAX.0 - 24 * 3_600 * 1_000_000);
 }
 

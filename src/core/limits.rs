@@ -1,7 +1,7 @@
 //! Every bound of the program, in one place.
 //!
-//! What is past a bound meets a clear refusal or back-pressure, never an unbounded queue. Times carry
-//! their unit as the last word of the name.
+//! What is past a bound meets a clear refusal or back-pressure, never an unbounded queue. Times
+//! carry their unit as the last word of the name.
 
 /// Longest line on the wire, requests and replies alike, its `\n` included.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -24,18 +24,20 @@ pub const TOKENS_MAX: usize = BANKS_MAX;
 
 /// Longest patience a transaction may ask for.
 pub const PATIENCE_MS_MAX: u32 = 300_000;
-/// An outside coordinator that has not voted on its transaction for this long is taken to refuse it.
+/// An outside coordinator that has not voted on its transaction for this long is taken to refuse
+/// it.
 pub const OUTSIDE_VOTE_MS_MAX: u64 = 300_000;
 /// A bank asks the others about an undecided transaction once it is this old.
 pub const RESOLVE_AFTER_MS: u64 = 3_000;
 /// A driver gives up on a silent bank after this long.
 pub const VOTE_TIMEOUT_MS: u64 = 2_000;
-/// `cliente` gives a bank this long to connect and to answer, unless `--timeout` says otherwise; to what a bank may
-/// wait for itself, `ANSWER_WITHIN_MS` more.
+/// `cliente` gives a bank this long to connect and to answer, unless `--timeout` says otherwise; to
+/// what a bank may wait for itself, `ANSWER_WITHIN_MS` more.
 pub const CLIENT_TIMEOUT_MS: u64 = 2_000;
 /// A reply that needs other banks, a lock or a cut comes within this time.
 pub const ANSWER_WITHIN_MS: u64 = 3_000;
-/// Over HTTP a commit is told once the other banks have heard of it, but no later than this after its verdict.
+/// Over HTTP a commit is told once the other banks have heard of it, but no later than this after
+/// its verdict.
 pub const COMMIT_HEARD_MS_MAX: u64 = 500;
 /// Over HTTP a read waits this long, at most, for outcomes that the bank is asking the others for.
 pub const READ_WAITS_MS_MAX: u64 = 250;
@@ -45,15 +47,18 @@ pub const QUEUE_WAIT_MS_MAX: u64 = 500;
 pub const LAZY_SYNC_MS_MAX: u64 = 5;
 /// A step of the wall clock ahead that is followed at once.
 pub const CLOCK_STEP_US_MAX: i64 = 1_000_000;
-/// A larger one is caught up where it is at most this; what is more is not followed until a restart.
+/// A larger one is caught up where it is at most this; what is more is not followed until a
+/// restart.
 pub const CLOCK_FOLLOWED_US_MAX: i64 = 24 * 3_600 * 1_000_000;
 /// Catching up, a bank's clock runs so many times as fast.
 pub const CLOCK_CATCH_UP_RATE: i64 = 60;
 /// ... by at most this much time that passed between two readings.
 pub const CLOCK_READ_EVERY_US_MAX: i64 = 10_000_000;
-/// A bank starts by a wall clock that shows at most this much more than the newest time in its journal: 400 days.
+/// A bank starts by a wall clock that shows at most this much more than the newest time in its
+/// journal: 400 days.
 pub const CLOCK_UNUSED_US_MAX: i64 = 400 * 24 * 3_600 * 1_000_000;
-/// ... and one with a new journal by a clock at most this far past the release of its version: 20 years.
+/// ... and one with a new journal by a clock at most this far past the release of its version: 20
+/// years.
 pub const CLOCK_NEW_JOURNAL_US_MAX: i64 = 20 * 365 * 24 * 3_600 * 1_000_000;
 /// Commit times that are further than this from the wall clock are told.
 pub const CLOCK_TOLD_US_MIN: i64 = CLOCK_STEP_US_MAX;
@@ -70,14 +75,17 @@ pub const QUESTIONS_UNDER_WAY_MAX: usize = 512;
 pub const BACKOFF_MS_MIN: u64 = 50;
 /// ... and the longest.
 pub const BACKOFF_MS_MAX: u64 = 1_000;
-/// Each step of making a link, the connection and its two questions, comes within this time: so a lost SYN, which is
-/// sent again after a second, or a far bank does not keep a link from being made.
+/// Each step of making a link, the connection and its two questions, comes within this time: so a
+/// lost SYN, which is sent again after a second, or a far bank does not keep a link from being
+/// made.
 pub const PEER_STEP_MS_MAX: u64 = 3_000;
 /// After a start, what concerns other banks waits so long for links to them.
 pub const LINKS_WAIT_MS_MAX: u64 = 250;
-/// ... and at a bank with a new journal so long for the others to meet it, before it is answered that they have not.
+/// ... and at a bank with a new journal so long for the others to meet it, before it is answered
+/// that they have not.
 pub const INTRODUCTION_WAIT_MS_MAX: u64 = 500;
-/// Messages wait this long for a link that is being made; then they are answered with nothing until it is.
+/// Messages wait this long for a link that is being made; then they are answered with nothing until
+/// it is.
 pub const PEER_DIAL_WAIT_MS_MAX: u64 = 1_000;
 /// At the end of the process what was sent over a link is answered within this time.
 pub const PEER_STOP_MS_MAX: u64 = 1_000;
@@ -92,14 +100,16 @@ pub const PEER_QUEUE_MAX: usize = 16_384;
 /// A peer that owes an answer for this long has its link closed.
 pub const PEER_SILENCE_MS_MAX: u64 = 3_000;
 
-/// Votes of a peer that it is shown at once: the newest known, and the newest known when the last link ended.
+/// Votes of a peer that it is shown at once: the newest known, and the newest known when the last
+/// link ended.
 pub const PEER_VOTES_SHOWN_MAX: usize = 2;
 
 /// Sessions of one bank.
 pub const SESSIONS_MAX: usize = 10_000;
 /// ... of which this many are kept for banks.
 pub const SESSIONS_FOR_BANKS: usize = 64;
-/// Connections that the kernel holds until they are accepted; it may allow fewer (net.core.somaxconn).
+/// Connections that the kernel holds until they are accepted; it may allow fewer
+/// (net.core.somaxconn).
 pub const LISTEN_BACKLOG: u32 = 4_096;
 /// Unanswered input of one session.
 pub const SESSION_INPUT_BYTES_MAX: usize = 1024 * 1024;
@@ -140,7 +150,8 @@ pub const HTTP_KEY_ATTEMPTS_MAX: u32 = 32;
 pub const HTTP_PENDING_PAGE_MAX: usize = 100;
 /// Headers of an HTTP request.
 pub const HTTP_HEADERS_MAX: usize = 64;
-/// The head of an HTTP request comes within this time, or its connection is closed; so is one that is idle.
+/// The head of an HTTP request comes within this time, or its connection is closed; so is one that
+/// is idle.
 pub const HTTP_HEAD_MS_MAX: u64 = 10_000;
 /// ... and so does its body.
 pub const HTTP_BODY_MS_MAX: u64 = 10_000;
@@ -165,9 +176,9 @@ pub const QUEUE_MAX: usize = 16_384;
 pub const BATCH_RECORDS_MAX: usize = 4_096;
 /// Bytes in one batch.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
-/// What one decision takes on of work that grows with what others left behind, such as the transactions of a session
-/// that ended or the timers that are due: so many things, each of which makes one record at most. The rest follows in
-/// later decisions.
+/// What one decision takes on of work that grows with what others left behind, such as the
+/// transactions of a session that ended or the timers that are due: so many things, each of which
+/// makes one record at most. The rest follows in later decisions.
 pub const STEP_ITEMS_MAX: usize = 512;
 /// ... and so many bytes of records. A single thing may make one record of the longest transaction.
 pub const STEP_BYTES_MAX: usize = 3 * LINE_BYTES_MAX;
@@ -188,25 +199,29 @@ pub const HISTORY_MAX: usize = 1_000;
 /// Outcomes that stay in memory at least, so that repeats are answered without a read.
 pub const OUTCOMES_IN_MEMORY_MIN: usize = 65_536;
 
-/// The first journal segment's size. Each later one has twice the size of the one before, up to the full size.
+/// The first journal segment's size. Each later one has twice the size of the one before, up to the
+/// full size.
 pub const FIRST_SEGMENT_BYTES: u64 = 1024 * 1024;
 /// A full journal segment's size.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
-/// Files of full segments that stay open, and of their indexes, half of them each, so that an old outcome is found when
-/// the process may open no more.
+/// Files of full segments that stay open, and of their indexes, half of them each, so that an old
+/// outcome is found when the process may open no more.
 pub const JOURNAL_FILES_OPEN_MAX: usize = 256;
 /// So many indexes of one tier become one of the next: of each tier a look-up asks fewer than this.
 pub const INDEX_FAN_OUT: u64 = 8;
-/// Memory of the filters of all indexes: 2 bytes an id. Of those that do not fit, the largest, a page is read instead.
+/// Memory of the filters of all indexes: 2 bytes an id. Of those that do not fit, the largest, a
+/// page is read instead.
 pub const INDEX_FILTER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Entries that a merge of indexes takes at a time: about 1 MiB, written and synced.
 pub const INDEX_MERGE_STEP_ENTRIES: u64 = 64 * 1024;
-/// Where the disk has no room for the next segment, and the one in use has no more than this left, a bank takes
-/// nothing new.
+/// Where the disk has no room for the next segment, and the one in use has no more than this left,
+/// a bank takes nothing new.
 pub const JOURNAL_LEFT_FOR_NEW_BYTES: u64 = 4 * 1024 * 1024;
-/// ... and with no more than this, it does not refuse ids that it never met either: what is left is for outcomes.
+/// ... and with no more than this, it does not refuse ids that it never met either: what is left is
+/// for outcomes.
 pub const JOURNAL_LEFT_FOR_UNKNOWN_BYTES: u64 = 2 * 1024 * 1024;
-/// Both are this much more for each undecided transaction: the record of its outcome, in a batch of its own.
+/// Both are this much more for each undecided transaction: the record of its outcome, in a batch of
+/// its own.
 pub const OUTCOME_BATCH_BYTES_MAX: u64 = 512;
 /// Where there was no room for the next segment, it is tried again this often.
 pub const SEGMENT_RETRY_MS: u64 = 1_000;
@@ -216,7 +231,8 @@ pub const UNREADABLE_TOLD_MS: u64 = 1_000;
 pub const SLOW_SYNC_MS: u64 = 1_000;
 /// Memory of recorded steps that are not written yet; past it steps are counted and dropped.
 pub const STEP_MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Who records a step waits this long where that memory is full, once; then steps are dropped until some are written.
+/// Who records a step waits this long where that memory is full, once; then steps are dropped until
+/// some are written.
 pub const STEP_ROOM_MS_MAX: u64 = 500;
 /// Steps that a watcher may be behind before it is told that some were missed.
 pub const STEP_FEED_MAX: usize = 1024;
@@ -252,12 +268,26 @@ const _: () = {
         STEP_ITEMS_MAX < HISTORY_MAX,
         "what one step decides stands in the history when waiters are woken"
     );
-    assert!(STEP_BYTES_MAX + LINE_BYTES_MAX < BATCH_BYTES_MAX / 2 && STEP_ITEMS_MAX < BATCH_RECORDS_MAX / 2);
-    assert!(JOURNAL_LEFT_FOR_UNKNOWN_BYTES >= 2 * BATCH_BYTES_MAX as u64, "two batches may be on their way");
-    assert!(OUTCOME_BATCH_BYTES_MAX >= OUTCOME_RECORD_BYTES_MAX as u64 + 64, "two headers and the padding");
-    assert!(JOURNAL_LEFT_FOR_NEW_BYTES >= JOURNAL_LEFT_FOR_UNKNOWN_BYTES + 2 * BATCH_BYTES_MAX as u64);
+    assert!(
+        STEP_BYTES_MAX + LINE_BYTES_MAX < BATCH_BYTES_MAX / 2
+            && STEP_ITEMS_MAX < BATCH_RECORDS_MAX / 2
+    );
+    assert!(
+        JOURNAL_LEFT_FOR_UNKNOWN_BYTES >= 2 * BATCH_BYTES_MAX as u64,
+        "two batches may be on their way"
+    );
+    assert!(
+        OUTCOME_BATCH_BYTES_MAX >= OUTCOME_RECORD_BYTES_MAX as u64 + 64,
+        "two headers and the padding"
+    );
+    assert!(
+        JOURNAL_LEFT_FOR_NEW_BYTES >= JOURNAL_LEFT_FOR_UNKNOWN_BYTES + 2 * BATCH_BYTES_MAX as u64
+    );
     assert!(BANKS_MAX <= 16, "a set of banks is 16 bits");
-    assert!(PEER_DIAL_WAIT_MS_MAX < VOTE_TIMEOUT_MS, "a driver hears of a silent address before it gives up");
+    assert!(
+        PEER_DIAL_WAIT_MS_MAX < VOTE_TIMEOUT_MS,
+        "a driver hears of a silent address before it gives up"
+    );
     assert!(
         STORY_MS_MAX + 2 * STEP_FLUSH_MS + STEP_HOLD_MS.unsigned_abs() <= 80,
         "the rest is for the writing"

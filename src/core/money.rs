@@ -1,14 +1,17 @@
-//! Money: whole centavos in an `i64`, always checked; how people type it and how it is shown to them.
+//! Money: whole centavos in an `i64`, always checked; how people type it and how it is shown to
+//! them.
 //!
-//! No float ever holds money. Sums over many accounts are `i128`. On the wire money is a plain whole number of
-//! centavos; the texts here are for people only.
+//! No float ever holds money. Sums over many accounts are `i128`. On the wire money is a plain
+//! whole number of centavos; the texts here are for people only.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// An amount in whole centavos.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct Money(pub i64);
 
 impl Money {
@@ -76,10 +79,11 @@ const AMBIGUOUS: &str =
 impl FromStr for Money {
     type Err = BadMoney;
 
-    /// Reads an amount as people type it: `200`, `200.50`, `200,50`, `1.234,56`, with or without `R$` before it.
+    /// Reads an amount as people type it: `200`, `200.50`, `200,50`, `1.234,56`, with or without
+    /// `R$` before it.
     ///
-    /// `1.234` and `1,234` are refused, since nobody can say whether they mean a thousand or one. An amount
-    /// has no sign.
+    /// `1.234` and `1,234` are refused, since nobody can say whether they mean a thousand or one.
+    /// An amount has no sign.
     fn from_str(typed: &str) -> Result<Money, BadMoney> {
         let bad = |why| BadMoney { typed: typed.to_owned(), why };
         let text = typed.trim();
@@ -101,7 +105,9 @@ impl FromStr for Money {
                     0 => return Err(bad(FORMS)),
                     1 | 2 => (),
                     3 if alone && is_first_group(whole) => return Err(bad(AMBIGUOUS)),
-                    3 if !alone => return Err(bad("the decimals are missing; type 1.234.567,00 or 1234567")),
+                    3 if !alone => {
+                        return Err(bad("the decimals are missing; type 1.234.567,00 or 1234567"));
+                    }
                     _ => return Err(bad("at most two decimals")),
                 }
                 (whole, decimals)
@@ -120,7 +126,11 @@ impl FromStr for Money {
                 (true, _) => group.len() == 3,
             };
             if !fits {
-                return Err(bad(if grouped { "its dots do not stand between thousands" } else { FORMS }));
+                return Err(bad(if grouped {
+                    "its dots do not stand between thousands"
+                } else {
+                    FORMS
+                }));
             }
             for digit in group.bytes() {
                 reais = push_digit(reais, digit).ok_or_else(|| bad("too large"))?;
@@ -215,7 +225,10 @@ mod tests {
         assert_eq!(Money(123_456_789).to_string(), "R$ 1.234.567,89");
         assert_eq!(Money(-100).to_string(), "-R$ 1,00");
         assert_eq!(Money(i64::MIN).to_string(), "-R$ 92.233.720.368.547.758,08");
-        assert_eq!(Total(i128::MIN).to_string(), "-R$ 1.701.411.834.604.692.317.316.873.037.158.841.057,28");
+        assert_eq!(
+            Total(i128::MIN).to_string(),
+            "-R$ 1.701.411.834.604.692.317.316.873.037.158.841.057,28"
+        );
         assert_eq!(format!("{:>10}|", Money(5)), "   R$ 0,05|");
     }
 

@@ -1,4 +1,5 @@
-//! The bank's answers as values: the JSON that lines carry, read where a route needs more of it than to pass it on.
+//! The bank's answers as values: the JSON that lines carry, read where a route needs more of it
+//! than to pass it on.
 
 use crate::problem::Problem;
 use serde::Deserialize;
@@ -181,7 +182,8 @@ pub fn read<T: DeserializeOwned>(json: &str) -> Result<T, Problem> {
 pub fn read_page<T: DeserializeOwned>(json: &str) -> Result<Page<T>, Problem> {
     let mut raw: Vec<&RawValue> =
         serde_json::from_str(json).map_err(|error| Problem::unexpected(&error.to_string()))?;
-    let next = raw.last().and_then(|last| serde_json::from_str(last.get()).ok()).map(|Next { next }| next);
+    let next =
+        raw.last().and_then(|last| serde_json::from_str(last.get()).ok()).map(|Next { next }| next);
     if next.is_some() {
         raw.pop();
     }

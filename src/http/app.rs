@@ -1,7 +1,9 @@
-//! What all routes and pages share: the way to the bank, who this bank is, and what the operator allowed.
+//! What all routes and pages share: the way to the bank, who this bank is, and what the operator
+//! allowed.
 //!
-//! Architecture invariant: HTTP holds no state of the bank. All that a route tells was asked of the bank for this
-//! very request, and all that it changes goes through `ask`, the same queue as a line's request.
+//! Architecture invariant: HTTP holds no state of the bank. All that a route tells was asked of the
+//! bank for this very request, and all that it changes goes through `ask`, the same queue as a
+//! line's request.
 
 use crate::Options;
 use crate::answers::{self, Page};
@@ -33,8 +35,8 @@ struct Inner {
     asker: Asker,
     options: Options,
     ids: Mutex<IdMaker>,
-    /// Held from the look whether a client or account is there to its creation, so that of two equal requests
-    /// one finds it there.
+    /// Held from the look whether a client or account is there to its creation, so that of two
+    /// equal requests one finds it there.
     creating: tokio::sync::Mutex<()>,
     /// Lists of the whole bank that are made at once.
     lists: Arc<Semaphore>,
@@ -50,7 +52,8 @@ struct Inner {
 }
 
 impl App {
-    /// What routes share of a bank that `asker` leads to. `stopping` turns true when the process ends.
+    /// What routes share of a bank that `asker` leads to. `stopping` turns true when the process
+    /// ends.
     ///
     /// # Errors
     /// When the system has no randomness to give.
@@ -133,8 +136,8 @@ impl App {
         &self.0.connections
     }
 
-    /// A place for one more page that follows the bank live; `None` where all are taken, or the share of this peer
-    /// and `host`. All names and addresses of loopback are one.
+    /// A place for one more page that follows the bank live; `None` where all are taken, or the
+    /// share of this peer and `host`. All names and addresses of loopback are one.
     pub fn stream_place(&self, peer: SocketAddr, host: &str) -> Option<StreamPlace> {
         let permit = self.0.streams.clone().try_acquire_owned().ok()?;
         let of = (peer.ip().to_canonical(), host_of_streams(host));
@@ -168,7 +171,8 @@ impl App {
     /// The bank's reply to `request`, which is asked for the connection of `peer`.
     ///
     /// # Errors
-    /// 503 when this process ends, or its reply does not come in time: 504 where it may still be done.
+    /// 503 when this process ends, or its reply does not come in time: 504 where it may still be
+    /// done.
     pub async fn ask(&self, peer: SocketAddr, request: Request) -> Result<Reply, Problem> {
         let changes = changes(&request);
         let answered = self.handed(self.0.asker.hand_over(peer, request)).await?;
@@ -179,7 +183,11 @@ impl App {
     ///
     /// # Errors
     /// As `ask`.
-    pub async fn ask_as_outside(&self, peer: SocketAddr, request: Request) -> Result<Reply, Problem> {
+    pub async fn ask_as_outside(
+        &self,
+        peer: SocketAddr,
+        request: Request,
+    ) -> Result<Reply, Problem> {
         let answered = self.handed(self.0.asker.hand_over_as_outside(peer, request)).await?;
         self.answered(answered, true).await
     }
@@ -229,7 +237,11 @@ impl App {
     ///
     /// # Errors
     /// 503.
-    pub async fn read<T: DeserializeOwned>(&self, peer: SocketAddr, request: Request) -> Result<T, Problem> {
+    pub async fn read<T: DeserializeOwned>(
+        &self,
+        peer: SocketAddr,
+        request: Request,
+    ) -> Result<T, Problem> {
         let json = self.done(peer, request, unforeseen).await?;
         answers::read(&json)
     }
@@ -237,8 +249,8 @@ impl App {
     /// A whole list, page after page; `request` makes the request that begins after a key.
     ///
     /// # Errors
-    /// What `refused` makes of a refusal of the first page, or 503. A later page that the bank no longer has ends
-    /// the list.
+    /// What `refused` makes of a refusal of the first page, or 503. A later page that the bank no
+    /// longer has ends the list.
     pub async fn list<T: DeserializeOwned>(
         &self,
         peer: SocketAddr,
@@ -304,7 +316,9 @@ fn changes(request: &Request) -> bool {
         | Request::Execute(..)
         | Request::Client(_)
         | Request::Account(_) => true,
-        Request::Status(_) | Request::Read(_) | Request::Local(_) | Request::Registers { .. } => false,
+        Request::Status(_) | Request::Read(_) | Request::Local(_) | Request::Registers { .. } => {
+            false
+        }
     }
 }
 

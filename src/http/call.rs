@@ -1,4 +1,5 @@
-//! A request as routes see it: who asks, under which id, and the body. Reading it is bounded in bytes and in time.
+//! A request as routes see it: who asks, under which id, and the body. Reading it is bounded in
+//! bytes and in time.
 
 use crate::app::App;
 use crate::fields::Fields;
@@ -20,8 +21,8 @@ use tokio::time::timeout;
 /// The header whose value makes the transaction's id.
 pub const KEY_HEADER: &str = "idempotency-key";
 
-/// Of a body that is too large so much is read before the answer, so that a caller who sends first and then reads
-/// gets it.
+/// Of a body that is too large so much is read before the answer, so that a caller who sends first
+/// and then reads gets it.
 const DRAINED_BYTES_MAX: usize = 1024 * 1024;
 const DRAINED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -100,14 +101,16 @@ fn of_connection(parts: &Parts) -> &Peer {
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let given =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let (kind, parameters) = given.split_once(';').unwrap_or((given, ""));
     let charset = parameters.split(';').find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
     });
-    let utf8 = charset
-        .is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8"));
+    let utf8 = charset.is_none_or(|charset| {
+        charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8")
+    });
     if kind.trim().eq_ignore_ascii_case("application/json") && utf8 {
         return Ok(());
     }
@@ -160,14 +163,19 @@ mod tests {
     use axum::http::{HeaderName, HeaderValue};
 
     fn with(name: &'static str, values: &[&'static str]) -> HeaderMap {
-        values.iter().map(|value| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+        values
+            .iter()
+            .map(|value| (name.parse().unwrap(), HeaderValue::from_static(value)))
+            .collect()
     }
 
     #[test]
     fn only_json_in_utf8_is_read() {
-        for yes in
-            ["application/json", "Application/JSON; charset=utf-8", "application/json;x=1; charset=\"UTF-8\""]
-        {
+        for yes in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/json;x=1; charset=\"UTF-8\"",
+        ] {
             assert!(check_type(&with("content-type", &[yes])).is_ok(), "{yes}");
         }
         for no in ["", "text/plain", "application/jsonx", "application/json; charset=latin1"] {
@@ -180,7 +188,8 @@ mod tests {
     fn a_key_is_any_text_within_its_bound() {
         assert_eq!(read_key(&HeaderMap::new()), Ok(None));
         for key in ["t-1", "a b", "\"8e03978e\"", "a:b", "Zm9v+/==", &"x".repeat(255)] {
-            let headers = HeaderMap::from_iter([(HeaderName::from_static(KEY_HEADER), key.parse().unwrap())]);
+            let headers =
+                HeaderMap::from_iter([(HeaderName::from_static(KEY_HEADER), key.parse().unwrap())]);
             assert_eq!(read_key(&headers), Ok(Some(Key::new(key.as_bytes()))), "{key}");
         }
         let long = [(HeaderName::from_static(KEY_HEADER), "x".repeat(256).parse().unwrap())];

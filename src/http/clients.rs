@@ -72,7 +72,8 @@ pub async fn banks_online(State(app): State<App>, look: Look) -> Result<Response
         Some(Reply::Done(app.done(look.peer, Request::Local(Local::Banks), unforeseen).await?)),
     ));
     told.sort_by_key(|(bank, _)| *bank);
-    let addresses: Vec<String> = told.iter().filter_map(|(bank, reply)| http_of(*bank, reply)).collect();
+    let addresses: Vec<String> =
+        told.iter().filter_map(|(bank, reply)| http_of(*bank, reply)).collect();
     Ok(json(StatusCode::OK, &addresses))
 }
 
@@ -86,7 +87,8 @@ fn http_of(bank: BankId, reply: &Option<Reply>) -> Option<String> {
 /// `GET /clientes`
 pub async fn clients(State(app): State<App>, look: Look) -> Result<Response, Problem> {
     let turn = Turn::wait(&app).await?;
-    let request = |after: Option<String>| Ok(Request::Read(Read::Clients { after: key(after, TaxId::new)? }));
+    let request =
+        |after: Option<String>| Ok(Request::Read(Read::Clients { after: key(after, TaxId::new)? }));
     let mut clients: Vec<Client> = app.list(look.peer, request, unforeseen).await?;
     // Accounts come second: whoever holds one is among the clients, or younger than this list.
     let mut accounts = accounts_of(&app, look.peer, None, unforeseen).await?;
@@ -118,7 +120,9 @@ pub async fn accounts(
     let given = path.map(|Path(given)| given).unwrap_or_default();
     let cpf = cpf(&given).ok_or_else(|| Problem::bad(format!("`cpf` {CPF_RULE}")))?;
     let refused = |reason: Reason, text: String| match reason {
-        Reason::UnknownClient => Problem::new(StatusCode::NOT_FOUND, UNKNOWN_CLIENT).because(reason),
+        Reason::UnknownClient => {
+            Problem::new(StatusCode::NOT_FOUND, UNKNOWN_CLIENT).because(reason)
+        }
         other => unforeseen(other, text),
     };
     let mut accounts = accounts_of(&app, look.peer, Some(&cpf), refused).await?;
@@ -136,19 +140,24 @@ pub async fn create_client(State(app): State<App>, call: Call) -> Result<Respons
             "deve ter de 1 a 200 bytes, sem caracteres de controle",
             ClientName::new,
         )?,
-        kind: fields.name("tipo", "deve ter de 1 a 64 bytes, sem caracteres de controle", ClientKind::new)?,
+        kind: fields.name(
+            "tipo",
+            "deve ter de 1 a 64 bytes, sem caracteres de controle",
+            ClientKind::new,
+        )?,
     };
     fields.fit("nome", client.name.check_new())?;
     fields.fit("tipo", client.kind.check_new())?;
     let _alone = app.creating().await?;
-    // A client that is there as asked for is no refusal to the bank, and one to this route. Under a key it is the
-    // first outcome, told again.
+    // A client that is there as asked for is no refusal to the bank, and one to this route. Under a
+    // key it is the first outcome, told again.
     let look = Request::Read(Read::Accounts { cpf: Some(client.cpf.clone()), after: None });
     if call.key.is_none() && is_there(&app, call.peer, look, Reason::UnknownClient).await? {
         return Err(Problem::refused(CLIENT_EXISTS, Reason::AlreadyExists));
     }
     let refused = |reason: Reason, text: String| {
-        Problem::refused(cause(CLIENT_EXISTS, &[Reason::AlreadyExists], reason), reason).with_details(&text)
+        Problem::refused(cause(CLIENT_EXISTS, &[Reason::AlreadyExists], reason), reason)
+            .with_details(&text)
     };
     let created: Client =
         crate::answers::read(&app.done(call.peer, Request::Client(client), refused).await?)?;
@@ -191,7 +200,8 @@ fn holders(fields: &Fields<'_>) -> Result<Vec<TaxId>, Problem> {
         for (at, item) in fields.list("titulares")?.into_iter().enumerate() {
             let text: Option<String> = serde_json::from_str(item.get()).ok();
             let holder = text.as_deref().and_then(cpf);
-            let holder = holder.ok_or_else(|| fields.wrong(&format!("titulares[{at}]"), CPF_RULE))?;
+            let holder =
+                holder.ok_or_else(|| fields.wrong(&format!("titulares[{at}]"), CPF_RULE))?;
             if holders.contains(&holder) {
                 return Err(fields.wrong("titulares", "tem o mesmo CPF duas vezes"));
             }
@@ -215,7 +225,12 @@ fn holders(fields: &Fields<'_>) -> Result<Vec<TaxId>, Problem> {
 }
 
 /// Does the bank know what `look` asks for? It says `missing` where it does not.
-async fn is_there(app: &App, peer: SocketAddr, look: Request, missing: Reason) -> Result<bool, Problem> {
+async fn is_there(
+    app: &App,
+    peer: SocketAddr,
+    look: Request,
+    missing: Reason,
+) -> Result<bool, Problem> {
     match app.ask(peer, look).await? {
         Reply::Done(_) => Ok(true),
         Reply::Refused(reason, _) if reason == missing => Ok(false),
@@ -242,7 +257,10 @@ pub async fn accounts_of(
     refused: impl Fn(Reason, String) -> Problem,
 ) -> Result<Vec<Account>, Problem> {
     let request = |after: Option<String>| {
-        Ok(Request::Read(Read::Accounts { cpf: cpf.cloned(), after: key(after, AccountNumber::new)? }))
+        Ok(Request::Read(Read::Accounts {
+            cpf: cpf.cloned(),
+            after: key(after, AccountNumber::new)?,
+        }))
     };
     app.list(peer, request, refused).await
 }
@@ -255,5 +273,7 @@ pub fn key<T, E: std::fmt::Display>(
     after: Option<String>,
     read: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<Option<T>, Problem> {
-    after.map(|after| read(&after).map_err(|error| Problem::unexpected(&error.to_string()))).transpose()
+    after
+        .map(|after| read(&after).map_err(|error| Problem::unexpected(&error.to_string())))
+        .transpose()
 }

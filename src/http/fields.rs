@@ -1,6 +1,8 @@
-//! The JSON body of a request, read field by field: each that is wrong is named, and none is read as a float.
+//! The JSON body of a request, read field by field: each that is wrong is named, and none is read
+//! as a float.
 //!
-//! Fields that nobody asks for are ignored. One that stands twice is refused, because nobody can say which is meant.
+//! Fields that nobody asks for are ignored. One that stands twice is refused, because nobody can
+//! say which is meant.
 
 use crate::problem::Problem;
 use crate::reais::{self, BadReais};
@@ -129,7 +131,9 @@ impl<'a> Fields<'a> {
     /// When it does not, naming the field.
     pub fn fit(&self, name: &str, checked: Result<(), Unfit>) -> Result<(), Problem> {
         checked.map_err(|unfit| match unfit {
-            Unfit::Invisible(_) => self.wrong(name, &format!("não pode ter o caractere invisível {unfit}")),
+            Unfit::Invisible(_) => {
+                self.wrong(name, &format!("não pode ter o caractere invisível {unfit}"))
+            }
             Unfit::Untrimmed => self.wrong(name, "não pode começar nem terminar com espaço"),
             Unfit::Dots => self.wrong(name, "não pode ser `.` nem `..`"),
         })
@@ -158,7 +162,11 @@ impl<'a> Fields<'a> {
     /// When it is missing, or none.
     pub fn amount(&self, name: &str) -> Result<Money, Problem> {
         let amount = self.amount_or_zero(name)?;
-        if amount == Money::ZERO { Err(self.wrong(name, "deve ser maior que zero")) } else { Ok(amount) }
+        if amount == Money::ZERO {
+            Err(self.wrong(name, "deve ser maior que zero"))
+        } else {
+            Ok(amount)
+        }
     }
 
     /// True or false; false where it is not given.
@@ -176,8 +184,9 @@ impl<'a> Fields<'a> {
     /// When it is missing, or something else.
     pub fn small(&self, name: &str) -> Result<u8, Problem> {
         let value = self.get(name)?;
-        serde_json::from_str(value.get())
-            .map_err(|_| self.wrong(name, "deve ser a posição de um banco, um número inteiro de 0 em diante"))
+        serde_json::from_str(value.get()).map_err(|_| {
+            self.wrong(name, "deve ser a posição de um banco, um número inteiro de 0 em diante")
+        })
     }
 
     /// A list.
@@ -191,13 +200,15 @@ impl<'a> Fields<'a> {
 }
 
 /// What a CPF must be, after the name of its field.
-pub const CPF_RULE: &str = "deve ser um texto: CPF de 11 dígitos, ou CNPJ de 14 letras maiúsculas e dígitos";
+pub const CPF_RULE: &str =
+    "deve ser um texto: CPF de 11 dígitos, ou CNPJ de 14 letras maiúsculas e dígitos";
 
 /// What an account's number must be, after the name of its field.
 pub const NUMBER_RULE: &str =
     "deve ter de 1 a 64 bytes, sem caracteres de controle e sem espaço no começo ou no fim";
 
-/// What stands for a space in an account's number, which has none at the bank: a line is cut at its spaces.
+/// What stands for a space in an account's number, which has none at the bank: a line is cut at its
+/// spaces.
 const SPACE: &str = "␣";
 
 /// What a transaction's id must be, after the name of its field.
@@ -305,6 +316,8 @@ mod tests {
         assert!(problem(fields.fit("s", check_text("a\u{202e}b"))).contains("`s` não pode ter"));
         assert_eq!(fields.text("esc").unwrap(), "a");
         let inside = Fields::of_item("participantes[1]", fields.get("o").unwrap()).unwrap();
-        assert!(problem(inside.amount("valor")).contains("`participantes[1].valor` deve ser um número"));
+        assert!(
+            problem(inside.amount("valor")).contains("`participantes[1].valor` deve ser um número")
+        );
     }
 }

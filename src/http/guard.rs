@@ -1,9 +1,11 @@
-//! Whose pages may use the routes: this bank's own, and those of the origins that the operator named.
+//! Whose pages may use the routes: this bank's own, and those of the origins that the operator
+//! named.
 //!
-//! A browser sends what any page asks it to. So what changes something, and a stream that stays open, is refused
-//! when the browser says that another site asks; and every request is refused that calls this bank by a name which
-//! the operator did not give: anybody may make a name lead to any address (DNS rebinding). Programs that are no
-//! browsers say nothing of where they come from, and are not asked to.
+//! A browser sends what any page asks it to. So what changes something, and a stream that stays
+//! open, is refused when the browser says that another site asks; and every request is refused that
+//! calls this bank by a name which the operator did not give: anybody may make a name lead to any
+//! address (DNS rebinding). Programs that are no browsers say nothing of where they come from, and
+//! are not asked to.
 
 use crate::app::App;
 use crate::problem::Problem;
@@ -50,9 +52,12 @@ pub fn check<B>(app: &App, request: &Request<B>) -> Result<Pass, Stop> {
         return Err(Stop::Refused(Problem::new(StatusCode::FORBIDDEN, error)));
     }
     let origin = headers.get(header::ORIGIN);
-    let allowed = origin.filter(|origin| app.options().origins.iter().any(|named| named == *origin));
+    let allowed =
+        origin.filter(|origin| app.options().origins.iter().any(|named| named == *origin));
     let pass = Pass { origin: allowed.cloned() };
-    if request.method() == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
+    if request.method() == Method::OPTIONS
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+    {
         return Err(if allowed.is_some() { Stop::Allowed(pass) } else { Stop::Refused(foreign()) });
     }
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
@@ -72,7 +77,8 @@ impl Pass {
         let headers = response.headers_mut();
         let value = HeaderValue::from_static;
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, value("GET, POST"));
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, value("content-type, idempotency-key"));
+        headers
+            .insert(header::ACCESS_CONTROL_ALLOW_HEADERS, value("content-type, idempotency-key"));
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, value(REMEMBERED_S));
         self.onto(&mut response);
         response
@@ -86,15 +92,20 @@ impl Pass {
         headers.entry(header::CACHE_CONTROL).or_insert(value("no-store"));
         if let Some(origin) = self.origin {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            headers
-                .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, value("x-transacao, location, retry-after"));
+            headers.insert(
+                header::ACCESS_CONTROL_EXPOSE_HEADERS,
+                value("x-transacao, location, retry-after"),
+            );
         }
         headers.append(header::VARY, value("origin"));
     }
 }
 
 fn foreign() -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, "Pedido de outro site: a origem não é permitida (--http-origin)")
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "Pedido de outro site: a origem não é permitida (--http-origin)",
+    )
 }
 
 /// Is the page that asks one of the very host that is asked?
@@ -113,8 +124,8 @@ fn asked_from_here(headers: &HeaderMap) -> bool {
     }
 }
 
-/// The host that a request is for: that of its target where it names one, else of its `Host` header. None where an
-/// old program (HTTP/1.0) sends none.
+/// The host that a request is for: that of its target where it names one, else of its `Host`
+/// header. None where an old program (HTTP/1.0) sends none.
 ///
 /// # Errors
 /// When it is missing, stands twice, or can't be read.
@@ -127,7 +138,9 @@ fn named_host<B>(request: &Request<B>) -> Result<Option<&str>, &'static str> {
         (None, _) if request.version() == Version::HTTP_10 => Ok(None),
         (None, _) => Err("falta o cabeçalho `Host`"),
         (Some(_), Some(_)) => Err("o cabeçalho `Host` aparece duas vezes"),
-        (Some(host), None) => host.to_str().map(Some).map_err(|_| "o cabeçalho `Host` não pode ser lido"),
+        (Some(host), None) => {
+            host.to_str().map(Some).map_err(|_| "o cabeçalho `Host` não pode ser lido")
+        }
     }
 }
 
@@ -140,8 +153,8 @@ pub fn bare_host(host: &str) -> String {
     name.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// Is the host an address, which nobody can make lead elsewhere, a name that every machine has for itself, or one
-/// that the operator gave?
+/// Is the host an address, which nobody can make lead elsewhere, a name that every machine has for
+/// itself, or one that the operator gave?
 fn is_own(host: &str, on_loopback: bool, hosts: &[String]) -> bool {
     let name = bare_host(host);
     let is_loopback_name = || name == "localhost" || name.ends_with(".localhost");
@@ -153,23 +166,37 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
+            .collect()
     }
 
     #[test]
     fn a_host_is_an_address_or_a_name_that_was_given() {
         let given = ["painel.example".to_owned()];
-        for yes in
-            ["localhost", "LOCALHOST:5030", "127.0.0.1:5030", "[::1]:5030", "10.0.0.7", "a.localhost:1"]
-        {
+        for yes in [
+            "localhost",
+            "LOCALHOST:5030",
+            "127.0.0.1:5030",
+            "[::1]:5030",
+            "10.0.0.7",
+            "a.localhost:1",
+        ] {
             assert!(is_own(yes, true, &[]), "{yes}");
         }
-        for no in
-            ["evil.example", "evil.example:5030", "localhost.evil.example", "", "127.0.0.1.evil.example"]
-        {
+        for no in [
+            "evil.example",
+            "evil.example:5030",
+            "localhost.evil.example",
+            "",
+            "127.0.0.1.evil.example",
+        ] {
             assert!(!is_own(no, true, &given) && !is_own(no, false, &given), "{no}");
         }
-        assert!(is_own("Painel.Example.:80", false, &given) && !is_own("painel.example", false, &[]));
+        assert!(
+            is_own("Painel.Example.:80", false, &given) && !is_own("painel.example", false, &[])
+        );
         assert!(!is_own("localhost:5030", false, &given), "it is not on loopback");
     }
 
@@ -177,14 +204,22 @@ mod tests {
     fn a_request_names_one_host() {
         let request = |target: &str, version: Version, hosts: &[&str]| {
             let builder = Request::builder().uri(target).version(version);
-            hosts.iter().fold(builder, |builder, host| builder.header("host", *host)).body(()).unwrap()
+            hosts
+                .iter()
+                .fold(builder, |builder, host| builder.header("host", *host))
+                .body(())
+                .unwrap()
         };
         let host = |target: &str, hosts: &[&str]| {
-            named_host(&request(target, Version::HTTP_11, hosts)).map(|host| host.map(str::to_owned))
+            named_host(&request(target, Version::HTTP_11, hosts))
+                .map(|host| host.map(str::to_owned))
         };
         assert_eq!(host("/", &["a:1"]), Ok(Some("a:1".to_owned())));
         // The target goes before the header, as RFC 9112 says.
-        assert_eq!(host("http://evil.example/", &["127.0.0.1"]), Ok(Some("evil.example".to_owned())));
+        assert_eq!(
+            host("http://evil.example/", &["127.0.0.1"]),
+            Ok(Some("evil.example".to_owned()))
+        );
         assert!(host("/", &[]).is_err() && host("/", &["127.0.0.1", "evil.example"]).is_err());
         assert_eq!(named_host(&request("/", Version::HTTP_10, &[])), Ok(None));
     }

@@ -1,4 +1,5 @@
-//! What became of transactions: all that this bank remembers, those that are undecided, and a single one.
+//! What became of transactions: all that this bank remembers, those that are undecided, and a
+//! single one.
 
 use crate::answers::{Event, Info, Op, Page, Pending, read_page};
 use crate::app::{App, unforeseen};
@@ -64,7 +65,8 @@ struct Participante {
 /// `GET /historico`: oldest first; what is undecided is the newest.
 pub async fn history(State(app): State<App>, look: Look) -> Result<Response, Problem> {
     let turn = Turn::wait(&app).await?;
-    // Undecided ones first: one that is decided between the two questions is then among the outcomes, too.
+    // Undecided ones first: one that is decided between the two questions is then among the
+    // outcomes, too.
     let page = pending_page(&app, look.peer, None, HTTP_PENDING_PAGE_MAX).await?;
     let (mut pending, next) = (page.items, page.next);
     pending.sort_by_key(|pending| pending.since);
@@ -73,7 +75,8 @@ pub async fn history(State(app): State<App>, look: Look) -> Result<Response, Pro
     events.reverse();
     let undecided = |pending: &Pending| !events.iter().any(|event| event.tx == pending.tx);
     let pending: Vec<Line> = pending.into_iter().filter(undecided).map(under_way).collect();
-    let lines: Vec<Line> = events.into_iter().map(|event| ended(&app, event)).chain(pending).collect();
+    let lines: Vec<Line> =
+        events.into_iter().map(|event| ended(&app, event)).chain(pending).collect();
     let mut response = with_next(turn.json(&lines, &look.place), next.as_deref());
     // How many outcomes there are, of which the newest stand in the list.
     response.headers_mut().insert(TOTAL_HEADER, HeaderValue::from(info.committed + info.aborted));
@@ -84,7 +87,9 @@ pub async fn history(State(app): State<App>, look: Look) -> Result<Response, Pro
 pub async fn pending(State(app): State<App>, look: Look, uri: Uri) -> Result<Response, Problem> {
     let turn = Turn::wait(&app).await?;
     let after = match query(&uri, "depois") {
-        Some(after) => Some(TxId::new(&after).map_err(|_| Problem::bad(format!("`depois` {TX_RULE}")))?),
+        Some(after) => {
+            Some(TxId::new(&after).map_err(|_| Problem::bad(format!("`depois` {TX_RULE}")))?)
+        }
         None => None,
     };
     let page = pending_page(&app, look.peer, after, HTTP_PENDING_PAGE_MAX).await?;
@@ -94,8 +99,9 @@ pub async fn pending(State(app): State<App>, look: Look, uri: Uri) -> Result<Res
 
 /// Where the next page of undecided transactions is, as RFC 8288 has it.
 fn with_next(mut response: Response, next: Option<&str>) -> Response {
-    let link = next
-        .and_then(|next| HeaderValue::from_str(&format!("</pendentes?depois={next}>; rel=\"next\"")).ok());
+    let link = next.and_then(|next| {
+        HeaderValue::from_str(&format!("</pendentes?depois={next}>; rel=\"next\"")).ok()
+    });
     if let Some(link) = link {
         response.headers_mut().insert(header::LINK, link);
     }
@@ -107,8 +113,8 @@ fn query(uri: &Uri, name: &str) -> Option<String> {
     pairs.into_owned().find(|(known, _)| known == name).map(|(_, value)| value)
 }
 
-/// At most `most` undecided transactions behind `after`, in the order of their ids, which is that of their age where a
-/// bank made them.
+/// At most `most` undecided transactions behind `after`, in the order of their ids, which is that
+/// of their age where a bank made them.
 ///
 /// # Errors
 /// 503.
@@ -140,7 +146,11 @@ pub async fn pending_page(
 ///
 /// # Errors
 /// 503.
-pub async fn pending_one(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Option<Pending>, Problem> {
+pub async fn pending_one(
+    app: &App,
+    peer: SocketAddr,
+    tx: &TxId,
+) -> Result<Option<Pending>, Problem> {
     let page = pending_page(app, peer, before(tx), 1).await?;
     Ok(page.items.into_iter().find(|pending| pending.tx == tx.as_str()))
 }
@@ -158,7 +168,8 @@ fn before(tx: &TxId) -> Option<TxId> {
 }
 
 fn tx_key(after: Option<String>) -> Result<Option<TxId>, Problem> {
-    let read = |after: String| TxId::new(&after).map_err(|error| Problem::unexpected(&error.to_string()));
+    let read =
+        |after: String| TxId::new(&after).map_err(|error| Problem::unexpected(&error.to_string()));
     after.map(read).transpose()
 }
 
@@ -187,8 +198,12 @@ fn ended(app: &App, event: Event) -> Line {
     };
     let words = |reason: Reason| refusal(reason, &event.text);
     let (status, detalhes) = match (event.outcome.as_str(), reason) {
-        ("committed", _) if event.driven => ("Sucesso", "Transação completada com sucesso".to_owned()),
-        ("committed", _) => ("Completada", "Transação completada e removida das pendências".to_owned()),
+        ("committed", _) if event.driven => {
+            ("Sucesso", "Transação completada com sucesso".to_owned())
+        }
+        ("committed", _) => {
+            ("Completada", "Transação completada e removida das pendências".to_owned())
+        }
         // Somebody asked to refuse it, or nobody finished it in time.
         (_, Some(reason @ (Reason::Refused | Reason::Expired))) => {
             ("Abortada", format!("Transação abortada{by}: {}", words(reason)))
@@ -203,7 +218,11 @@ fn ended(app: &App, event: Event) -> Line {
 /// A reason, and the words that the bank which refused had beside it.
 fn refusal(reason: Reason, text: &str) -> String {
     let more = details::first_words(Lang::Pt, text);
-    if more.is_empty() { in_words(reason).to_owned() } else { format!("{} ({more})", in_words(reason)) }
+    if more.is_empty() {
+        in_words(reason).to_owned()
+    } else {
+        format!("{} ({more})", in_words(reason))
+    }
 }
 
 /// `words` where they are true of this reason, which is then one of `of`; else the reason in words.
@@ -346,7 +365,8 @@ pub async fn transaction(
 
 async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Outcome, Problem> {
     let own = app.ask(peer, Request::Status(tx.clone())).await?;
-    // A bank that holds no vote on any bytes may only have driven it, or refused the id before its bytes came.
+    // A bank that holds no vote on any bytes may only have driven it, or refused the id before its
+    // bytes came.
     let mut said = if voted_on_bytes(app.bank(), &own) {
         Vec::new()
     } else {
@@ -363,7 +383,8 @@ async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Outcome, Prob
         Claim::Committed(_) | Claim::Aborted(_) | Claim::Several(_) => true,
         Claim::Undecided | Claim::NotKnown(_) | Claim::Unknown => is_undecided_here,
     };
-    // Whoever drove it without a part in it recorded what was proved to it, and STATUS does not tell that.
+    // Whoever drove it without a part in it recorded what was proved to it, and STATUS does not
+    // tell that.
     if !is_decided && let Some(outcome) = driven(app, peer, tx).await? {
         return Ok(outcome);
     }
@@ -378,7 +399,8 @@ async fn outcome(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Outcome, Prob
     Ok(Outcome::of(tx, &claim))
 }
 
-/// What `said`, every bank's reply to STATUS, claims of an id. This bank goes by its own vote, where it has one on bytes.
+/// What `said`, every bank's reply to STATUS, claims of an id. This bank goes by its own vote,
+/// where it has one on bytes.
 pub fn claimed(own: BankId, said: &[(BankId, Option<Reply>)]) -> Claim {
     let decides = |bank: BankId, reply: Option<&Reply>| {
         bank == own && reply.is_some_and(|reply| voted_on_bytes(own, reply))
@@ -388,7 +410,8 @@ pub fn claimed(own: BankId, said: &[(BankId, Option<Reply>)]) -> Claim {
     claims::claim(counted.iter().map(|(bank, reply)| (*bank, reply.as_ref())))
 }
 
-/// Does `reply`, this bank's own to STATUS, tell of a vote on the bytes of a transaction that names it?
+/// Does `reply`, this bank's own to STATUS, tell of a vote on the bytes of a transaction that names
+/// it?
 fn voted_on_bytes(own: BankId, reply: &Reply) -> bool {
     match reply {
         Reply::Ok(..) | Reply::Committed(..) | Reply::Aborted(_, _, _, Some(_)) => true,
@@ -407,7 +430,9 @@ fn voted_on_bytes(own: BankId, reply: &Reply) -> bool {
 /// The outcome of `tx` that this bank recorded as its driver.
 async fn driven(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Option<Outcome>, Problem> {
     let mut events = events(app, peer).await?.into_iter();
-    let Some(event) = events.find(|event| event.tx == tx.as_str() && event.driven) else { return Ok(None) };
+    let Some(event) = events.find(|event| event.tx == tx.as_str() && event.driven) else {
+        return Ok(None);
+    };
     let known = Outcome { tempo_us: Some(Time(event.time)), ..Outcome::new(tx, "completada") };
     if event.outcome == "committed" {
         return Ok(Some(known));
@@ -444,15 +469,20 @@ impl Outcome {
                 ..new("abortada")
             },
             Claim::Undecided | Claim::Unknown => new("pendente"),
-            // A bank refused the id, and another, which is silent, may hold OK on bytes that do not name it.
+            // A bank refused the id, and another, which is silent, may hold OK on bytes that do not
+            // name it.
             Claim::NotKnown(_) => Outcome {
                 detalhes: Some("resultado desconhecido: nem todos os bancos respondem".to_owned()),
                 ..new("pendente")
             },
             Claim::Several(ends) => Outcome {
                 motivo: Some(Reason::DuplicateId.as_str()),
-                detalhes: Some("este id é de mais de uma transação, com resultados próprios".to_owned()),
-                transacoes: Some(ends.iter().map(|(digest, end)| End::of(tx, digest, end)).collect()),
+                detalhes: Some(
+                    "este id é de mais de uma transação, com resultados próprios".to_owned(),
+                ),
+                transacoes: Some(
+                    ends.iter().map(|(digest, end)| End::of(tx, digest, end)).collect(),
+                ),
                 ..new("varias")
             },
         }
@@ -466,8 +496,14 @@ impl End {
     }
 }
 
-/// Who took part and who refused, where the bank remembers it; and the steps, where logs tell of them.
-async fn details(app: &App, peer: SocketAddr, tx: &TxId, outcome: &mut Outcome) -> Result<(), Problem> {
+/// Who took part and who refused, where the bank remembers it; and the steps, where logs tell of
+/// them.
+async fn details(
+    app: &App,
+    peer: SocketAddr,
+    tx: &TxId,
+    outcome: &mut Outcome,
+) -> Result<(), Problem> {
     let event = events(app, peer).await?.into_iter().find(|event| event.tx == tx.as_str());
     if let Some(event) = event {
         if let Some(reason) = event.reason.as_deref().and_then(Reason::parse) {
@@ -494,8 +530,9 @@ async fn details(app: &App, peer: SocketAddr, tx: &TxId, outcome: &mut Outcome) 
 
 /// The outcomes that this bank remembers, newest first.
 async fn events(app: &App, peer: SocketAddr) -> Result<Vec<Event>, Problem> {
-    let request =
-        |after: Option<String>| Ok(Request::Read(Read::History { count: None, after: tx_key(after)? }));
+    let request = |after: Option<String>| {
+        Ok(Request::Read(Read::History { count: None, after: tx_key(after)? }))
+    };
     app.list(peer, request, unforeseen).await
 }
 

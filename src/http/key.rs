@@ -1,8 +1,9 @@
 //! Idempotency keys: any bytes that a caller chose, as ids of transactions.
 //!
-//! A key that is an id is that id; any other is hashed to one. An attempt that was refused for a passing reason (a
-//! locked register, a busy or unreachable bank, too little time) is over for ever, as every abort is: the same key
-//! again makes the next attempt, under a hashed id of its own. So never more than one attempt of a key commits.
+//! A key that is an id is that id; any other is hashed to one. An attempt that was refused for a
+//! passing reason (a locked register, a busy or unreachable bank, too little time) is over for
+//! ever, as every abort is: the same key again makes the next attempt, under a hashed id of its
+//! own. So never more than one attempt of a key commits.
 
 use crate::app::App;
 use crate::lines;
@@ -40,9 +41,10 @@ impl Key {
         if number == 1 { self.first.clone() } else { hashed(&self.bytes, number) }
     }
 
-    /// The newest attempt that the banks named by `transaction`, what the caller asks for now, know of; the next one
-    /// where one of them refused that for a passing reason. Only the refusal of a bank that is named proves that an
-    /// attempt is over: without one the same attempt is executed again, which repeats votes and moves nothing twice.
+    /// The newest attempt that the banks named by `transaction`, what the caller asks for now, know
+    /// of; the next one where one of them refused that for a passing reason. Only the refusal of a
+    /// bank that is named proves that an attempt is over: without one the same attempt is executed
+    /// again, which repeats votes and moves nothing twice.
     ///
     /// # Errors
     /// 503 when the process ends; 400 when an earlier attempt had other content.
@@ -66,7 +68,8 @@ impl Key {
         Ok(self.attempt(HTTP_KEY_ATTEMPTS_MAX))
     }
 
-    /// The id under which the outcome of this key is to be looked up: its newest attempt that is known.
+    /// The id under which the outcome of this key is to be looked up: its newest attempt that is
+    /// known.
     ///
     /// # Errors
     /// 503 when the process ends.
@@ -86,8 +89,8 @@ impl Key {
     }
 }
 
-/// Is it aborted, for a reason that passes? So it is, too, where a bank refused the id alone, because a driver gave up
-/// or somebody asked: nobody judged what it would do.
+/// Is it aborted, for a reason that passes? So it is, too, where a bank refused the id alone,
+/// because a driver gave up or somebody asked: nobody judged what it would do.
 fn is_refused_in_passing(reply: &Reply) -> bool {
     match reply {
         Reply::Aborted(_, token, reason, _) => passes(*reason) || token.digest.is_none(),
@@ -119,9 +122,15 @@ async fn status(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Reply, Problem
     Ok(own)
 }
 
-/// What the banks of `named` say of `tx`. A bank that is not named may have voted on other bytes under this id, which
-/// is told; that it refused the id alone says nothing of what the named ones did.
-async fn status_of_named(app: &App, peer: SocketAddr, tx: &TxId, named: BankSet) -> Result<Reply, Problem> {
+/// What the banks of `named` say of `tx`. A bank that is not named may have voted on other bytes
+/// under this id, which is told; that it refused the id alone says nothing of what the named ones
+/// did.
+async fn status_of_named(
+    app: &App,
+    peer: SocketAddr,
+    tx: &TxId,
+    named: BankSet,
+) -> Result<Reply, Problem> {
     let own = app.ask(peer, Request::Status(tx.clone())).await?;
     if named.has(app.bank()) || !says_nothing(&own) {
         return Ok(own);
@@ -179,7 +188,10 @@ mod tests {
         let long = "x".repeat(65);
         for key in ["a b", "\"t-1\"", "a:b", "Zm9v+/==", ".", "..", "\u{e7}", long.as_str()] {
             let key = Key::new(key.as_bytes());
-            assert!(key.first().as_str().starts_with("k-") && key.first().as_str().len() == 34, "{key:?}");
+            assert!(
+                key.first().as_str().starts_with("k-") && key.first().as_str().len() == 34,
+                "{key:?}"
+            );
             assert!(ids.insert(key.first().clone()), "{key:?}");
             assert_eq!(key, Key::new(&key.bytes));
             assert!(ids.insert(key.attempt(2)) && ids.insert(key.attempt(3)));

@@ -1,8 +1,9 @@
-//! How long a request may wait for the bank, and what is said where the bank does not answer in that time.
+//! How long a request may wait for the bank, and what is said where the bank does not answer in
+//! that time.
 //!
-//! The bank answers once what it says is durable, so a data disk that hangs holds its answers. A request ends all the
-//! same: its waits for the bank, and for turns, have one bound together. What it waits for besides has bounds of its own:
-//! a body that comes slowly, and other banks.
+//! The bank answers once what it says is durable, so a data disk that hangs holds its answers. A
+//! request ends all the same: its waits for the bank, and for turns, have one bound together. What
+//! it waits for besides has bounds of its own: a body that comes slowly, and other banks.
 
 use consorcio_core::ids::BankId;
 use consorcio_core::limits::HTTP_ANSWER_MS_MAX;
@@ -52,7 +53,9 @@ impl Late {
         let why = match (lang, disk_ms.map(|ms| ms / 1_000)) {
             (Lang::Pt, Some(s)) => format!("banco {bank}: o disco não responde há {s} s"),
             (Lang::En, Some(s)) => format!("bank {bank}: its disk has not answered for {s} s"),
-            (Lang::Pt, None) => format!("banco {bank}: não respondeu em {} s", HTTP_ANSWER_MS_MAX / 1_000),
+            (Lang::Pt, None) => {
+                format!("banco {bank}: não respondeu em {} s", HTTP_ANSWER_MS_MAX / 1_000)
+            }
             (Lang::En, None) => {
                 format!("bank {bank}: it has not answered within {} s", HTTP_ANSWER_MS_MAX / 1_000)
             }
@@ -60,7 +63,9 @@ impl Late {
         let then = match (lang, may_be_done, disk_ms.is_some()) {
             (Lang::Pt, true, _) => "; o pedido ainda pode ser feito",
             (Lang::En, true, _) => "; the request may still be carried out",
-            (Lang::Pt, false, true) => "; o que ele guarda pode ser lido de novo quando o disco responder",
+            (Lang::Pt, false, true) => {
+                "; o que ele guarda pode ser lido de novo quando o disco responder"
+            }
             (Lang::En, false, true) => "; what it holds can be read again once it does",
             (Lang::Pt, false, false) => "; tente de novo",
             (Lang::En, false, false) => "; try again",

@@ -1,11 +1,12 @@
 //! HTTP: the JSON routes of a bank, on a thread of their own beside the bank's.
 //!
-//! Architecture invariant: HTTP adds no state and no second way to move money. Every route is the same request
-//! that a line would make, on the same queue (`node::ask`); nothing here sees the bank, its journal or a peer's
-//! link. So a slow page, a flood of requests or a long list never stops the bank.
+//! Architecture invariant: HTTP adds no state and no second way to move money. Every route is the
+//! same request that a line would make, on the same queue (`node::ask`); nothing here sees the
+//! bank, its journal or a peer's link. So a slow page, a flood of requests or a long list never
+//! stops the bank.
 //!
-//! `serve` has the connections, `guard` whose pages may ask, `call`, `fields` and `reais` read what is asked,
-//! `routes` lists who answers, `problem` is how a refusal looks.
+//! `serve` has the connections, `guard` whose pages may ask, `call`, `fields` and `reais` read what
+//! is asked, `routes` lists who answers, `problem` is how a refusal looks.
 
 mod answers;
 mod app;
@@ -109,8 +110,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Ends it: nothing more is accepted, open streams end, what was asked is answered. Returns when it has ended,
-    /// which has a time limit.
+    /// Ends it: nothing more is accepted, open streams end, what was asked is answered. Returns
+    /// when it has ended, which has a time limit.
     pub async fn end(self) {
         let _ = self.stop.send(true);
         // A thread that is gone has ended, too.
@@ -118,11 +119,15 @@ impl Running {
     }
 }
 
-/// Starts the thread on `listener`. What it asks of the bank comes out of the receiver, which somebody must serve.
+/// Starts the thread on `listener`. What it asks of the bank comes out of the receiver, which
+/// somebody must serve.
 ///
 /// # Errors
 /// When the system gives no thread, no runtime or no randomness.
-pub fn start(listener: TcpListener, options: Options) -> io::Result<(Running, mpsc::Receiver<Ask>)> {
+pub fn start(
+    listener: TcpListener,
+    options: Options,
+) -> io::Result<(Running, mpsc::Receiver<Ask>)> {
     let (asker, asks) = asking(HTTP_ASKS_MAX);
     let (stop, stopping) = told::channel(false);
     let (ending, ended) = oneshot::channel();

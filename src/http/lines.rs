@@ -12,14 +12,19 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// What those other banks that are `wanted` say of `tx`; an outcome goes before a vote, and that before nothing. `None`
-/// where no bank answers.
-pub async fn status_elsewhere(app: &App, tx: &TxId, wanted: impl Fn(BankId) -> bool) -> Option<Reply> {
+/// What those other banks that are `wanted` say of `tx`; an outcome goes before a vote, and that
+/// before nothing. `None` where no bank answers.
+pub async fn status_elsewhere(
+    app: &App,
+    tx: &TxId,
+    wanted: impl Fn(BankId) -> bool,
+) -> Option<Reply> {
     let replies = ask_those(app, &Request::Status(tx.clone()), wanted).await;
     replies.into_iter().filter_map(|(_, reply)| reply).max_by_key(weight)
 }
 
-/// What each other bank answers to `request`, in the consortium's order; `None` where it does not in time.
+/// What each other bank answers to `request`, in the consortium's order; `None` where it does not
+/// in time.
 pub async fn ask_others(app: &App, request: &Request) -> Vec<(BankId, Option<Reply>)> {
     ask_those(app, request, |_| true).await
 }
@@ -46,7 +51,8 @@ pub async fn ask_those(
 /// What every bank says of `tx`, this one included, in the consortium's order.
 pub async fn statuses(app: &App, peer: SocketAddr, tx: &TxId) -> Vec<(BankId, Option<Reply>)> {
     let request = Request::Status(tx.clone());
-    let (own, mut replies) = tokio::join!(app.ask(peer, request.clone()), ask_others(app, &request));
+    let (own, mut replies) =
+        tokio::join!(app.ask(peer, request.clone()), ask_others(app, &request));
     replies.push((app.bank(), own.ok()));
     replies.sort_by_key(|(bank, _)| *bank);
     replies

@@ -55,7 +55,12 @@ fn under_key(call: &Call, answer: Result<Response, Problem>) -> Result<Response,
     })
 }
 
-async fn cash(app: &App, call: &Call, flow: Flow, refused: &'static str) -> Result<Response, Problem> {
+async fn cash(
+    app: &App,
+    call: &Call,
+    flow: Flow,
+    refused: &'static str,
+) -> Result<Response, Problem> {
     let fields = call.fields()?;
     let holder = Holder::read(&fields, app.bank(), "cpf", "numero")?;
     let ops = vec![holder.op(flow, fields.amount("valor")?)];
@@ -86,7 +91,8 @@ pub async fn composite(State(app): State<App>, call: Call) -> Result<Response, P
     under_key(&call, answer)
 }
 
-/// The operations of a composite. A source that gives nothing is checked as far as its text goes, and left out.
+/// The operations of a composite. A source that gives nothing is checked as far as its text goes,
+/// and left out.
 fn composite_ops(app: &App, fields: &Fields<'_>) -> Result<Vec<Op>, Problem> {
     let items = fields.list("participantes")?;
     if items.len() > OPS_MAX {
@@ -130,7 +136,8 @@ fn composite_ops(app: &App, fields: &Fields<'_>) -> Result<Vec<Op>, Problem> {
 /// When it is missing or wrong, or no bank is there.
 pub fn bank(app: &App, participant: &Fields<'_>, field: &str) -> Result<BankId, Problem> {
     let position = usize::from(participant.small(field)?);
-    let known = app.places().get(position).is_some_and(|place| place != consorcio_system::config::LEFT);
+    let known =
+        app.places().get(position).is_some_and(|place| place != consorcio_system::config::LEFT);
     BankId::new(position).filter(|_| known).ok_or_else(|| {
         let banks: Vec<String> = app
             .places()
@@ -139,7 +146,8 @@ pub fn bank(app: &App, participant: &Fields<'_>, field: &str) -> Result<BankId, 
             .filter(|(_, place)| *place != consorcio_system::config::LEFT)
             .map(|(position, _)| position.to_string())
             .collect();
-        participant.wrong(field, &format!("{position} não existe: os bancos são {}", banks.join(", ")))
+        participant
+            .wrong(field, &format!("{position} não existe: os bancos são {}", banks.join(", ")))
     })
 }
 
@@ -156,7 +164,12 @@ impl Holder {
     ///
     /// # Errors
     /// When one is missing or wrong, naming it.
-    pub fn read(fields: &Fields<'_>, bank: BankId, cpf: &str, account: &str) -> Result<Holder, Problem> {
+    pub fn read(
+        fields: &Fields<'_>,
+        bank: BankId,
+        cpf: &str,
+        account: &str,
+    ) -> Result<Holder, Problem> {
         Ok(Holder { bank, cpf: fields.cpf(cpf)?, account: fields.account(account)? })
     }
 
@@ -168,14 +181,20 @@ impl Holder {
 }
 
 /// Has the bank execute a transaction of these operations, under the caller's id or a fresh one.
-async fn execute(app: &App, call: &Call, ops: Vec<Op>, refused: &'static str) -> Result<Response, Problem> {
+async fn execute(
+    app: &App,
+    call: &Call,
+    ops: Vec<Op>,
+    refused: &'static str,
+) -> Result<Response, Problem> {
     let transaction = Transaction::from_ops(ops, None)
         .map_err(|fault| Problem::refused(refused, fault.reason).with_details(&fault.text))?;
     let tx = match &call.key {
         Some(key) => key.next(app, call.peer, &transaction).await?,
         None => app.fresh_id(),
     };
-    let reply = match app.ask(call.peer, Request::Execute(tx.clone(), Arc::new(transaction))).await {
+    let reply = match app.ask(call.peer, Request::Execute(tx.clone(), Arc::new(transaction))).await
+    {
         Err(late) if late.may_be_done() => return Ok(pending(&tx, Some(&late))),
         Err(problem) => return Err(problem),
         Ok(reply) => reply,
@@ -184,10 +203,15 @@ async fn execute(app: &App, call: &Call, ops: Vec<Op>, refused: &'static str) ->
         Reply::Committed(tx, ..) => {
             Ok(about(json(StatusCode::OK, &serde_json::json!({ "success": true })), &tx))
         }
-        Reply::Aborted(tx, _, reason, _) => Err(Problem::refused(told(refused, reason), reason).about(&tx)),
+        Reply::Aborted(tx, _, reason, _) => {
+            Err(Problem::refused(told(refused, reason), reason).about(&tx))
+        }
         // It may have been done before.
         Reply::Err(reason @ Reason::Unreadable, text) => {
-            Err(Problem::unavailable(cause("", &[], reason)).because(reason).with_details(&text).about(&tx))
+            Err(Problem::unavailable(cause("", &[], reason))
+                .because(reason)
+                .with_details(&text)
+                .about(&tx))
         }
         Reply::Err(reason, text) => {
             Err(Problem::refused(told(refused, reason), reason).with_details(&text).about(&tx))

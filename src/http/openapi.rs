@@ -1,4 +1,5 @@
-//! `/openapi.json`: the description of all routes, written by hand beside them and checked against their list.
+//! `/openapi.json`: the description of all routes, written by hand beside them and checked against
+//! their list.
 
 use crate::problem::text_of;
 use axum::http::StatusCode;
@@ -42,11 +43,17 @@ mod tests {
             .unwrap()
             .iter()
             .flat_map(|(path, methods)| {
-                methods.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone()))
+                methods
+                    .as_object()
+                    .unwrap()
+                    .keys()
+                    .map(|method| (method.to_uppercase(), path.clone()))
             })
             .collect();
-        let listed: BTreeSet<(String, String)> =
-            routes::all().iter().map(|route| (route.method.to_string(), route.path.to_owned())).collect();
+        let listed: BTreeSet<(String, String)> = routes::all()
+            .iter()
+            .map(|route| (route.method.to_string(), route.path.to_owned()))
+            .collect();
         assert_eq!(described, listed);
     }
 

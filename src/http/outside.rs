@@ -1,7 +1,8 @@
 //! The routes of an outside coordinator: one that asks each bank alone, and that no bank can ask.
 //!
-//! To the bank it is one more voter, and to the books what it takes is cash out. `/prepare` is a PREPARE of what this
-//! bank is to give, `/commit` the coordinator's OK and `/abort` its NOK, recorded before they are answered.
+//! To the bank it is one more voter, and to the books what it takes is cash out. `/prepare` is a
+//! PREPARE of what this bank is to give, `/commit` the coordinator's OK and `/abort` its NOK,
+//! recorded before they are answered.
 
 use crate::app::{App, unexpected};
 use crate::call::Call;
@@ -102,7 +103,8 @@ fn id(call: &Call, fields: &Fields<'_>) -> Result<TxId, Problem> {
 
 /// What this bank is to give: its participants, but for the destination.
 ///
-/// Each participant names the destination, and the last one that is it is no source. So an account may be both.
+/// Each participant names the destination, and the last one that is it is no source. So an account
+/// may be both.
 fn held_here(app: &App, fields: &Fields<'_>) -> Result<Vec<Op>, Problem> {
     let items = fields.list("participantes")?;
     if items.len() > OPS_MAX {
@@ -114,7 +116,8 @@ fn held_here(app: &App, fields: &Fields<'_>) -> Result<Vec<Op>, Problem> {
         let named = bank(app, &participant, "banco")?;
         let holder = Holder::read(&participant, named, "cpf", "numero")?;
         let to = bank(app, &participant, "banco_destino")?;
-        let is_destination = holder == Holder::read(&participant, to, "cpf_destino", "numero_destino")?;
+        let is_destination =
+            holder == Holder::read(&participant, to, "cpf_destino", "numero_destino")?;
         if participant.find("valor_total").is_some() {
             participant.amount_or_zero("valor_total")?;
         }
@@ -140,9 +143,10 @@ fn answer(what: &str, done: Result<(), Option<Reason>>, tx: &TxId) -> Response {
     let (status, text) = match done {
         Ok(()) => (StatusCode::OK, format!(r#"{{"{what}":true}}"#)),
         Err(None) => (StatusCode::BAD_REQUEST, format!(r#"{{"{what}":false,"id":"{tx}"}}"#)),
-        Err(Some(reason)) => {
-            (StatusCode::BAD_REQUEST, format!(r#"{{"{what}":false,"motivo":"{reason}","id":"{tx}"}}"#))
-        }
+        Err(Some(reason)) => (
+            StatusCode::BAD_REQUEST,
+            format!(r#"{{"{what}":false,"motivo":"{reason}","id":"{tx}"}}"#),
+        ),
     };
     about(text_of(status, "application/json", text), tx)
 }

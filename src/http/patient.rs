@@ -1,4 +1,5 @@
-//! A socket whose other end must go on reading: one that takes nothing, or drop by drop, is given up.
+//! A socket whose other end must go on reading: one that takes nothing, or drop by drop, is given
+//! up.
 
 use crate::places::Place;
 use consorcio_system::crash::{self, Step};
@@ -26,13 +27,18 @@ pub struct Patient<S> {
 }
 
 impl<S> Patient<S> {
-    /// What is written to `stream` is taken `within` this time, or as much of it as counts; else it fails.
+    /// What is written to `stream` is taken `within` this time, or as much of it as counts; else it
+    /// fails.
     pub fn new(stream: S, within: Duration, place: Arc<Place>) -> Patient<S> {
         Patient { stream, within, stalled: None, place }
     }
 
     /// A write that is `done`, or waits.
-    fn wrote(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn wrote(
+        &mut self,
+        cx: &mut Context<'_>,
+        done: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         match done {
             Poll::Ready(Ok(bytes)) => {
                 crash::step(Step::HttpAnswered);
@@ -49,7 +55,11 @@ impl<S> Patient<S> {
     }
 
     /// All was taken, or not yet.
-    fn flushed(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+    fn flushed(
+        &mut self,
+        cx: &mut Context<'_>,
+        done: Poll<io::Result<()>>,
+    ) -> Poll<io::Result<()>> {
         if done.is_pending() {
             return self.stall(cx);
         }
@@ -78,7 +88,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let done = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(cx, done)
     }

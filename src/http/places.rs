@@ -1,9 +1,10 @@
-//! Places for connections, and who gives one up: a connection that asks for nothing, or does not read its answer,
-//! stands in nobody's way.
+//! Places for connections, and who gives one up: a connection that asks for nothing, or does not
+//! read its answer, stands in nobody's way.
 //!
-//! While there are places each connection has one. When all are taken a new one gets that of the connection that can
-//! best be spared: one that never asked, then one that waits for its next request, then one that has not read for a
-//! while; of these the peer's that has most, and the oldest. Only where all are at work is the new one refused.
+//! While there are places each connection has one. When all are taken a new one gets that of the
+//! connection that can best be spared: one that never asked, then one that waits for its next
+//! request, then one that has not read for a while; of these the peer's that has most, and the
+//! oldest. Only where all are at work is the new one refused.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -70,7 +71,8 @@ impl Places {
         Places(Arc::new(Inner { most, taken: Mutex::default() }))
     }
 
-    /// A place for a connection of `peer`; `None` where all are at work. Where all are taken it runs over them.
+    /// A place for a connection of `peer`; `None` where all are at work. Where all are taken it
+    /// runs over them.
     pub fn take(&self, peer: IpAddr) -> Option<Ticket> {
         let mut taken = self.taken();
         if taken.places.len() >= self.0.most {
@@ -91,8 +93,8 @@ impl Places {
         Some(Ticket { places: self.clone(), place })
     }
 
-    /// A long answer of so many bytes is to be read on `place`. Where unread ones together are more than `most`, the
-    /// oldest others are given up, connection and all.
+    /// A long answer of so many bytes is to be read on `place`. Where unread ones together are more
+    /// than `most`, the oldest others are given up, connection and all.
     pub fn unread(&self, place: &Arc<Place>, bytes: usize, most: usize) -> Unread {
         let mut taken = self.taken();
         while taken.unread_bytes + bytes > most

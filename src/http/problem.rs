@@ -59,8 +59,11 @@ impl Problem {
 
     /// The bank did not answer in time: 503, or 504 where it may still do what was asked.
     pub fn late(late: Late) -> Problem {
-        let status =
-            if late.may_be_done { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::SERVICE_UNAVAILABLE };
+        let status = if late.may_be_done {
+            StatusCode::GATEWAY_TIMEOUT
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
         Problem { late: Some(Box::new(late)), ..Problem::new(status, late.words(Lang::Pt)) }
     }
 
@@ -165,7 +168,8 @@ mod tests {
         let tx = TxId::new("t1").unwrap();
         let refused = Problem::refused("Crédito falhou", Reason::NotHolder).about(&tx);
         assert_eq!(body(refused), r#"{"error":"Crédito falhou","motivo":"not-holder","id":"t1"}"#);
-        let refused = Problem::unavailable(Lang::Pt.texts().question_refused).with_details("no account 1");
+        let refused =
+            Problem::unavailable(Lang::Pt.texts().question_refused).with_details("no account 1");
         assert_eq!(refused.words(Lang::En), "The bank refused the question: no account 1");
         assert_eq!(refused.words(Lang::Pt), "O banco recusou a consulta: a conta 1 não existe");
     }

@@ -1,6 +1,7 @@
 //! Money as the routes tell it: a JSON number in reais, with as many decimals as it needs.
 //!
-//! A number is read and written as the text that it is. It never becomes a float, so 0.1 and 0.2 are 0.3.
+//! A number is read and written as the text that it is. It never becomes a float, so 0.1 and 0.2
+//! are 0.3.
 
 use consorcio_core::money::Money;
 use serde::{Serialize, Serializer};
@@ -33,8 +34,8 @@ impl BadReais {
 
 /// Reads a JSON number in reais; `text` is JSON.
 ///
-/// An exponent moves the point, so `1.5e2` is 150 and has no decimals. Decimals count as they are written: `1.000`
-/// has three.
+/// An exponent moves the point, so `1.5e2` is 150 and has no decimals. Decimals count as they are
+/// written: `1.000` has three.
 ///
 /// # Errors
 /// When it is no amount of whole centavos from zero on.
@@ -51,7 +52,8 @@ pub fn read(text: &str) -> Result<Money, BadReais> {
         return Err(BadReais::NotANumber);
     }
     // What is too long to be read moves the point further than any amount goes.
-    let exponent: i64 = exponent.parse().unwrap_or(if exponent.starts_with('-') { -1_000 } else { 1_000 });
+    let exponent: i64 =
+        exponent.parse().unwrap_or(if exponent.starts_with('-') { -1_000 } else { 1_000 });
     let decimals = i64::try_from(fraction.len()).unwrap_or(i64::MAX).saturating_sub(exponent);
     if decimals > 2 {
         return Err(BadReais::Decimals);
@@ -91,7 +93,9 @@ impl Reais {
 
 impl Serialize for Reais {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RawValue::from_string(self.to_text()).map_err(serde::ser::Error::custom)?.serialize(serializer)
+        RawValue::from_string(self.to_text())
+            .map_err(serde::ser::Error::custom)?
+            .serialize(serializer)
     }
 }
 
@@ -145,9 +149,14 @@ mod tests {
 
     #[test]
     fn told_with_what_they_need() {
-        for (centavos, text) in
-            [(100_000, "1000"), (1_050, "10.5"), (30, "0.3"), (5, "0.05"), (0, "0"), (-1_001, "-10.01")]
-        {
+        for (centavos, text) in [
+            (100_000, "1000"),
+            (1_050, "10.5"),
+            (30, "0.3"),
+            (5, "0.05"),
+            (0, "0"),
+            (-1_001, "-10.01"),
+        ] {
             assert_eq!(Reais(Money(centavos)).to_text(), text);
         }
         assert_eq!(serde_json::to_string(&[Reais(Money(1_050))]).unwrap(), "[10.5]");

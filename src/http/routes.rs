@@ -62,13 +62,23 @@ pub fn router(app: App) -> Router {
 }
 
 /// Ends each request in time, and counts its answer under its route's pattern.
-async fn count(State(app): State<App>, route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+async fn count(
+    State(app): State<App>,
+    route: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
     let response = with_bound(next.run(request)).await;
     app.counts().add(route.as_ref().map_or("", MatchedPath::as_str), response.status().as_u16());
     response
 }
 
-async fn unknown_path(State(app): State<App>, visit: Visit, uri: Uri, headers: HeaderMap) -> Response {
+async fn unknown_path(
+    State(app): State<App>,
+    visit: Visit,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     let path = consorcio_core::wire::text::shown(uri.path());
     let problem = Problem::new(StatusCode::NOT_FOUND, format!("Caminho desconhecido: {path}"));
     told(&problem, &app, &visit, uri.path(), &headers)
@@ -82,11 +92,13 @@ async fn wrong_method(
     headers: HeaderMap,
 ) -> Response {
     let (method, path) = (method.as_str(), consorcio_core::wire::text::shown(uri.path()));
-    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} não aceita {method}"));
+    let problem =
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} não aceita {method}"));
     told(&problem, &app, &visit, uri.path(), &headers)
 }
 
-/// People get a page and programs JSON: browsers say that they want HTML, and the panel has nothing else.
+/// People get a page and programs JSON: browsers say that they want HTML, and the panel has nothing
+/// else.
 fn told(problem: &Problem, app: &App, visit: &Visit, path: &str, headers: &HeaderMap) -> Response {
     let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
     let of_panel = path == "/painel" || path.starts_with("/painel/");

@@ -1,7 +1,7 @@
 //! HTTP connections: accepted within a bound, served, and ended in order.
 //!
-//! Our own loop and not `axum::serve`, which leaves silent and half-sent requests open for ever, and waits for open
-//! streams at the end.
+//! Our own loop and not `axum::serve`, which leaves silent and half-sent requests open for ever,
+//! and waits for open streams at the end.
 
 use crate::app::App;
 use crate::call::Peer;
@@ -31,7 +31,8 @@ use tokio::time::{sleep, timeout};
 /// After an accept failed for want of something, so long nothing is accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves `listener` until the process ends; what is under way then is answered first, within a time.
+/// Serves `listener` until the process ends; what is under way then is answered first, within a
+/// time.
 pub async fn serve(app: App, listener: TcpListener) {
     let bounds = app.options().bounds.clone();
     let places = app.places_of_connections().clone();
@@ -150,6 +151,8 @@ impl Stop {
 /// All places are taken: a fresh socket takes these few bytes at once.
 fn refuse(stream: &TcpStream) {
     let body = r#"{"error":"Conexões demais, tente mais tarde"}"#;
-    let head = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close";
-    let _ = stream.try_write(format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes());
+    let head =
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close";
+    let _ = stream
+        .try_write(format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes());
 }

@@ -1,7 +1,8 @@
-//! One transaction's steps, from the step logs in this bank's log folder: its own, and on one machine the others'.
+//! One transaction's steps, from the step logs in this bank's log folder: its own, and on one
+//! machine the others'.
 //!
-//! Logs may be long, so one is read at a time, on a thread of its own, and nobody waits long for that. What is not
-//! there, or not in time, makes an answer poorer and no error.
+//! Logs may be long, so one is read at a time, on a thread of its own, and nobody waits long for
+//! that. What is not there, or not in time, makes an answer poorer and no error.
 
 use crate::app::App;
 use consorcio_core::ids::TxId;

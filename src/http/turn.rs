@@ -1,9 +1,9 @@
-//! Long answers: so many are made at once, what is not read yet has a bound in bytes, and each has a time in which it
-//! must be taken.
+//! Long answers: so many are made at once, what is not read yet has a bound in bytes, and each has
+//! a time in which it must be taken.
 //!
-//! A list of the whole bank may take much memory, which lives until the last of it is sent. A turn ends when its list
-//! is made, so a caller who does not read holds up nobody who wants another; past the bound of unread bytes the oldest
-//! answers are given up.
+//! A list of the whole bank may take much memory, which lives until the last of it is sent. A turn
+//! ends when its list is made, so a caller who does not read holds up nobody who wants another;
+//! past the bound of unread bytes the oldest answers are given up.
 
 use crate::app::App;
 use crate::places::{Place, Unread};
@@ -47,7 +47,8 @@ impl Turn {
     pub fn json<T: Serialize>(self, value: &T, place: &Arc<Place>) -> Response {
         let text = serde_json::to_vec(value).expect("answers are plain JSON");
         let deadline = Box::pin(sleep(Duration::from_millis(HTTP_LIST_MS_MAX)));
-        let unread = self.app.places_of_connections().unread(place, text.len(), HTTP_UNREAD_BYTES_MAX);
+        let unread =
+            self.app.places_of_connections().unread(place, text.len(), HTTP_UNREAD_BYTES_MAX);
         let body = Long { rest: text.into(), deadline, _unread: unread };
         let mut response = Response::new(Body::new(BoxBody::new(body)));
         *response.status_mut() = StatusCode::OK;

@@ -1,4 +1,5 @@
-//! For those who watch over a bank: is it alive, is it ready, and its figures in Prometheus' text format.
+//! For those who watch over a bank: is it alive, is it ready, and its figures in Prometheus' text
+//! format.
 
 use crate::answers::{Bank, Info};
 use crate::app::App;
@@ -25,8 +26,9 @@ pub async fn readyz(State(app): State<App>, look: Look) -> Result<Response, Prob
         return Err(late());
     }
     let within = Duration::from_millis(HTTP_READY_MS_MAX);
-    let _info: Info =
-        timeout(within, app.read(look.peer, Request::Read(Read::Info))).await.map_err(|_| late())??;
+    let _info: Info = timeout(within, app.read(look.peer, Request::Read(Read::Info)))
+        .await
+        .map_err(|_| late())??;
     Ok(json(StatusCode::OK, &serde_json::json!({ "status": "pronto" })))
 }
 
@@ -43,7 +45,8 @@ pub async fn metrics(State(app): State<App>, look: Look) -> Response {
         }
     };
     let within = Duration::from_millis(HTTP_METRICS_MS_MAX);
-    let banks = timeout(within, app.read::<Vec<Bank>>(look.peer, Request::Local(Local::Banks))).await;
+    let banks =
+        timeout(within, app.read::<Vec<Bank>>(look.peer, Request::Local(Local::Banks))).await;
     let page = page(&app, told.as_ref(), &banks.ok().and_then(Result::ok).unwrap_or_default());
     text_of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", page)
 }
@@ -73,7 +76,11 @@ fn page(app: &App, info: Option<&Info>, banks: &[Bank]) -> String {
     page.head("bank_round_trip_microseconds", "gauge", "The newest round trip to a bank.");
     for bank in banks {
         if let Some(latency_us) = bank.latency_us {
-            page.line("bank_round_trip_microseconds", &format!("bank=\"{}\"", bank.bank), latency_us);
+            page.line(
+                "bank_round_trip_microseconds",
+                &format!("bank=\"{}\"", bank.bank),
+                latency_us,
+            );
         }
     }
     page.head("http_responses_total", "counter", "Answers over HTTP by route and status.");
@@ -91,18 +98,38 @@ fn figures(page: &mut Page, info: &Info) {
         "Transactions committed at this bank.",
         info.committed,
     );
-    page.one("transactions_aborted_total", "counter", "Transactions aborted at this bank.", info.aborted);
-    page.one("transactions_undecided", "gauge", "Transactions that wait for an outcome.", info.undecided);
+    page.one(
+        "transactions_aborted_total",
+        "counter",
+        "Transactions aborted at this bank.",
+        info.aborted,
+    );
+    page.one(
+        "transactions_undecided",
+        "gauge",
+        "Transactions that wait for an outcome.",
+        info.undecided,
+    );
     page.one("clients", "gauge", "Clients of this bank.", info.clients);
     page.one("accounts", "gauge", "Accounts of this bank.", info.accounts);
-    page.one("balance_centavos", "gauge", "Money on all accounts, in centavos.", info.balance_total);
+    page.one(
+        "balance_centavos",
+        "gauge",
+        "Money on all accounts, in centavos.",
+        info.balance_total,
+    );
     page.one(
         "held_centavos",
         "gauge",
         "Money that undecided transactions hold, in centavos.",
         info.held_total,
     );
-    page.one("incoming_centavos", "gauge", "Money that is awaited, in centavos.", info.incoming_total);
+    page.one(
+        "incoming_centavos",
+        "gauge",
+        "Money that is awaited, in centavos.",
+        info.incoming_total,
+    );
     page.one("uptime_seconds", "gauge", "Seconds since this bank was started.", info.uptime_s);
 }
 

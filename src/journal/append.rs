@@ -16,8 +16,8 @@ pub struct Appender {
     current: Current,
     /// The last record that is written and synced.
     last: Seq,
-    /// A segment that is full, to be told to the keeper once its successor's first batch is synced: only then
-    /// would recovery see it as full.
+    /// A segment that is full, to be told to the keeper once its successor's first batch is synced:
+    /// only then would recovery see it as full.
     closed: Option<Closed>,
     /// Why nothing is written any more.
     failed: Option<String>,
@@ -38,7 +38,8 @@ pub(super) struct Current {
 impl Appender {
     pub(super) fn new(keeper: Keeper, current: Current, last: Seq) -> Appender {
         let mark = Batch::new(keeper.journal());
-        let appender = Appender { keeper, current, last, closed: None, failed: None, mark, marked: false };
+        let appender =
+            Appender { keeper, current, last, closed: None, failed: None, mark, marked: false };
         appender.tell_room();
         appender
     }
@@ -49,14 +50,18 @@ impl Appender {
         self.keeper.shared().left.store(left, Ordering::Release);
     }
 
-    /// Writes a batch and syncs it. When this returns, its records are durable; what it has of memory may be
-    /// used again. It is changed only where checksums go.
+    /// Writes a batch and syncs it. When this returns, its records are durable; what it has of
+    /// memory may be used again. It is changed only where checksums go.
     ///
     /// # Errors
-    /// When that is not known to have happened; from then on nothing is taken any more and the process must stop.
+    /// When that is not known to have happened; from then on nothing is taken any more and the
+    /// process must stop.
     pub fn append(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
         if batch.is_empty() {
-            return self.failed.as_ref().map_or(Ok(()), |why| Err(JournalError::Stopped(why.clone())));
+            return self
+                .failed
+                .as_ref()
+                .map_or(Ok(()), |why| Err(JournalError::Stopped(why.clone())));
         }
         if batch.first() != self.last + 1 {
             return Err(JournalError::Order { expected: self.last + 1, found: batch.first() });
@@ -82,8 +87,8 @@ impl Appender {
         self.keeper.journal()
     }
 
-    /// Makes a snapshot of all full segments now, on this thread; the last record it holds, or `None` when
-    /// there is no full segment since the last one.
+    /// Makes a snapshot of all full segments now, on this thread; the last record it holds, or
+    /// `None` when there is no full segment since the last one.
     ///
     /// # Errors
     /// When it could not be made. The journal goes on.
@@ -91,8 +96,8 @@ impl Appender {
         self.keeper.snapshot_now()
     }
 
-    /// Ends the journal in order: a mark tells the next start that every record was synced, so that damage to
-    /// the last ones is not taken for a torn tail, and another one how many there were.
+    /// Ends the journal in order: a mark tells the next start that every record was synced, so that
+    /// damage to the last ones is not taken for a torn tail, and another one how many there were.
     ///
     /// # Errors
     /// When a mark could not be written.
@@ -150,19 +155,27 @@ impl Appender {
         let segment = &self.current.segment;
         kinds.torn(|| drop(segment.file.write_at(offset, &sealed[..sealed.len() / 2])));
         segment.file.write_at(offset, sealed).map_err(|error| {
-            write_error(self.keeper.disk(), &segment_name(segment.number), offset, sealed.len(), error)
+            write_error(
+                self.keeper.disk(),
+                &segment_name(segment.number),
+                offset,
+                sealed.len(),
+                error,
+            )
         })?;
         kinds.pass(Stage::Written);
-        segment
-            .file
-            .sync()
-            .map_err(|error| sync_error(self.keeper.disk(), &segment_name(segment.number), error))?;
+        segment.file.sync().map_err(|error| {
+            sync_error(self.keeper.disk(), &segment_name(segment.number), error)
+        })?;
         kinds.pass(Stage::Synced);
         self.current.end = offset + sealed.len() as u64;
         self.tell_room();
         let begin = u32::try_from(offset).expect("a segment is shorter than 4 GiB");
         self.current.entries.extend(
-            batch.decided().iter().map(|entry| Entry { hash: entry.hash, offset: begin + entry.offset }),
+            batch
+                .decided()
+                .iter()
+                .map(|entry| Entry { hash: entry.hash, offset: begin + entry.offset }),
         );
         if let Some(closed) = self.closed.take() {
             self.keeper.prepare(self.current.segment.number + 1);
@@ -174,7 +187,12 @@ impl Appender {
     /// Goes on in the next segment, which has at least `bytes_min` bytes.
     fn roll(&mut self, bytes_min: u64) -> Result<(), JournalError> {
         let segment = self.keeper.take_prepared(self.current.segment.number + 1, bytes_min)?;
-        let next = Current { segment, end: SEGMENT_HEADER_BYTES, first: self.last + 1, entries: Vec::new() };
+        let next = Current {
+            segment,
+            end: SEGMENT_HEADER_BYTES,
+            first: self.last + 1,
+            entries: Vec::new(),
+        };
         let full = std::mem::replace(&mut self.current, next);
         crash::step(Step::SegmentRolled);
         self.closed = Some(Closed {

@@ -1,4 +1,5 @@
-//! A batch on its way to the journal: filled by the bank's writer, sealed and written by the appender.
+//! A batch on its way to the journal: filled by the bank's writer, sealed and written by the
+//! appender.
 //!
 //! Its buffers are kept from one use to the next.
 
@@ -13,7 +14,8 @@ use consorcio_system::crash::Kinds;
 /// Records that are written and synced together.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// The whole batch as it will stand in the segment; room for checksums is left where they depend on the place.
+    /// The whole batch as it will stand in the segment; room for checksums is left where they
+    /// depend on the place.
     bytes: Vec<u8>,
     first: Seq,
     count: u32,
@@ -50,7 +52,8 @@ impl Batch {
             self.decided.push(Entry { hash: self.hash.of(tx), offset });
         }
         self.bytes.resize(begin + RECORD_HEADER_BYTES, 0);
-        postcard::serialize_with_flavor(record, Tail(&mut self.bytes)).expect("every record has a postcard");
+        postcard::serialize_with_flavor(record, Tail(&mut self.bytes))
+            .expect("every record has a postcard");
         let length = self.bytes.len() - begin - RECORD_HEADER_BYTES;
         let length = u32::try_from(length).expect("a record is far shorter than 4 GiB");
         self.bytes[begin..begin + 4].copy_from_slice(&length.to_le_bytes());
@@ -119,8 +122,8 @@ impl Batch {
             at = end;
         }
         self.bytes.resize(self.padded(), 0);
-        let body_bytes =
-            u32::try_from(self.bytes.len() - BATCH_HEADER_BYTES).expect("a batch is far shorter than 4 GiB");
+        let body_bytes = u32::try_from(self.bytes.len() - BATCH_HEADER_BYTES)
+            .expect("a batch is far shorter than 4 GiB");
         let header = BatchHeader { first: self.first, synced, count: self.count, body_bytes };
         self.bytes[..BATCH_HEADER_BYTES].copy_from_slice(&header.encode(salt, offset));
         &self.bytes

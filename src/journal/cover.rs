@@ -1,8 +1,9 @@
-//! Which indexes a start uses: those that are there, the longest first, so that together they tell of every full
-//! segment once. What is missing or damaged is made again, and said.
+//! Which indexes a start uses: those that are there, the longest first, so that together they tell
+//! of every full segment once. What is missing or damaged is made again, and said.
 //!
-//! In the normal case this reads headers, and filters as long as they have room in memory. What must be made again
-//! costs reading its segments: one for an index that was lost, all of its segments for a merged one.
+//! In the normal case this reads headers, and filters as long as they have room in memory. What
+//! must be made again costs reading its segments: one for an index that was lost, all of its
+//! segments for a merged one.
 
 use super::JournalError;
 use super::disk::Disk;
@@ -23,7 +24,8 @@ pub(super) struct Cover<'a> {
     closed: &'a mut [Closed],
     /// The indexes that are there.
     spans: BTreeSet<Span>,
-    /// Segments whose index was made again though their records were not read, or an index was there.
+    /// Segments whose index was made again though their records were not read, or an index was
+    /// there.
     made_again: Vec<u64>,
     /// Merged indexes that are there and can't be used.
     damaged: Vec<Span>,
@@ -41,9 +43,14 @@ impl<'a> Cover<'a> {
         Cover { disk, journal, from, closed, spans, made_again: Vec::new(), damaged: Vec::new() }
     }
 
-    /// The indexes of all full segments, with as many filters as have room in so many bytes. Those that are there and
-    /// are not among them, for a merge has put another one in their place or they are damaged, are removed.
-    pub fn find(mut self, filter_bytes_max: u64, told: &mut Recovered) -> Result<Vec<Index>, JournalError> {
+    /// The indexes of all full segments, with as many filters as have room in so many bytes. Those
+    /// that are there and are not among them, for a merge has put another one in their place or
+    /// they are damaged, are removed.
+    pub fn find(
+        mut self,
+        filter_bytes_max: u64,
+        told: &mut Recovered,
+    ) -> Result<Vec<Index>, JournalError> {
         let full = Span { first: 1, last: self.from.segment + self.closed.len() as u64 };
         let mut indexes = Vec::new();
         self.add(full, 0, &mut indexes)?;
@@ -54,7 +61,12 @@ impl<'a> Cover<'a> {
     }
 
     /// Adds indexes of these segments, of which record `before` is the last one before.
-    fn add(&mut self, segments: Span, before: Seq, indexes: &mut Vec<Index>) -> Result<(), JournalError> {
+    fn add(
+        &mut self,
+        segments: Span,
+        before: Seq,
+        indexes: &mut Vec<Index>,
+    ) -> Result<(), JournalError> {
         let (mut number, mut last) = (segments.first, before);
         while number <= segments.last {
             let index = match self.longest(number, segments.last, last)? {
@@ -141,7 +153,11 @@ impl<'a> Cover<'a> {
     }
 
     /// Reads the filters that have room. An index whose filter is damaged is made again.
-    fn with_filters(&mut self, mut indexes: Vec<Index>, bytes_max: u64) -> Result<Vec<Index>, JournalError> {
+    fn with_filters(
+        &mut self,
+        mut indexes: Vec<Index>,
+        bytes_max: u64,
+    ) -> Result<Vec<Index>, JournalError> {
         loop {
             let sizes: Vec<u64> = indexes.iter().map(Index::filter_bytes).collect();
             let mut damaged = None;
@@ -192,16 +208,25 @@ impl<'a> Cover<'a> {
         for run in again.chunk_by(|one, next| one + 1 == *next) {
             let [first, .., last] = run else {
                 let file = place(self.disk, &index_name(run[0]));
-                told.warnings.push(format!("{file}: missing or damaged, made again from its segment"));
+                told.warnings
+                    .push(format!("{file}: missing or damaged, made again from its segment"));
                 continue;
             };
             let (file, to) = (place(self.disk, &index_name(*first)), index_name(*last));
-            told.warnings.push(format!("{file} to {to}: missing or damaged, made again from their segments"));
+            told.warnings.push(format!(
+                "{file} to {to}: missing or damaged, made again from their segments"
+            ));
         }
     }
 
-    /// Removes the indexes of full segments that are not used, once those that are used have durable names.
-    fn remove_others(&self, full: u64, indexes: &[Index], told: &mut Recovered) -> Result<(), JournalError> {
+    /// Removes the indexes of full segments that are not used, once those that are used have
+    /// durable names.
+    fn remove_others(
+        &self,
+        full: u64,
+        indexes: &[Index],
+        told: &mut Recovered,
+    ) -> Result<(), JournalError> {
         let used: BTreeSet<Span> = indexes.iter().map(|index| index.span).collect();
         let mut others =
             self.spans.iter().filter(|span| span.last <= full && !used.contains(span)).peekable();

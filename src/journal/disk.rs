@@ -1,7 +1,7 @@
 //! File access, behind a small trait: one folder, flat, and the few things a journal does to it.
 //!
-//! The contract is that of a disk: what was written is there to be read at once, but survives a crash only
-//! after `sync`; a file that was created, renamed or removed only after `sync_folder`.
+//! The contract is that of a disk: what was written is there to be read at once, but survives a
+//! crash only after `sync`; a file that was created, renamed or removed only after `sync_folder`.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -52,7 +52,8 @@ pub trait DiskFile: Send + Sync {
     /// # Errors
     /// When the disk can't tell.
     fn size(&self) -> io::Result<u64>;
-    /// Reads what stands at `offset`: all of `bytes`, or less at the end of the file. How much is returned.
+    /// Reads what stands at `offset`: all of `bytes`, or less at the end of the file. How much is
+    /// returned.
     ///
     /// # Errors
     /// When it can't be read.
@@ -65,7 +66,8 @@ pub trait DiskFile: Send + Sync {
     /// Makes what was written durable, and the file's length with it.
     ///
     /// # Errors
-    /// When that is not known to have happened. Nobody knows then what is on disk, whatever a later call says.
+    /// When that is not known to have happened. Nobody knows then what is on disk, whatever a later
+    /// call says.
     fn sync(&self) -> io::Result<()>;
 }
 
@@ -111,7 +113,8 @@ impl FileDisk {
         make_folder(&folder)?;
         // The file is never removed: a lock on a file that has lost its name would exclude nobody.
         let path = folder.join(LOCK_NAME);
-        let lock = OpenOptions::new().create(true).write(true).truncate(false).mode(FILE_MODE).open(&path);
+        let lock =
+            OpenOptions::new().create(true).write(true).truncate(false).mode(FILE_MODE).open(&path);
         let lock = lock.map_err(|error| match error.kind() {
             io::ErrorKind::IsADirectory => {
                 FolderError::InTheWay(path, "this is a folder, and a file must be here")
@@ -134,17 +137,24 @@ impl FileDisk {
         if self._lock.is_some() {
             Ok(())
         } else {
-            Err(io::Error::new(io::ErrorKind::PermissionDenied, "this folder was opened to read only"))
+            Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "this folder was opened to read only",
+            ))
         }
     }
 }
 
-/// Makes a folder, and those above it, that only its owner can read, and makes them durable: each is a name in the
-/// one above. Also where they were there already, for nobody knows whether whoever made them did.
+/// Makes a folder, and those above it, that only its owner can read, and makes them durable: each
+/// is a name in the one above. Also where they were there already, for nobody knows whether whoever
+/// made them did.
 fn make_folder(folder: &Path) -> Result<(), FolderError> {
     let fault = |folder: &Path, error| FolderError::Io(folder.to_owned(), error);
     if let Some(file) = folder.ancestors().find(|above| above.exists() && !above.is_dir()) {
-        return Err(FolderError::InTheWay(file.to_owned(), "this is no folder, and one must be here"));
+        return Err(FolderError::InTheWay(
+            file.to_owned(),
+            "this is no folder, and one must be here",
+        ));
     }
     let there_before = folder.ancestors().find(|above| above.is_dir()).map(Path::to_owned);
     std::fs::DirBuilder::new()
@@ -173,14 +183,15 @@ fn sync_above(whole: &Path, made_below: &Path) -> Result<(), FolderError> {
     Ok(())
 }
 
-/// Some file systems, mostly such as nobody can write to, have no sync of folders (EINVAL), and some folders are made
-/// by someone with other rights than ours. Where nothing was made in a folder just now, neither is a fault.
+/// Some file systems, mostly such as nobody can write to, have no sync of folders (EINVAL), and
+/// some folders are made by someone with other rights than ours. Where nothing was made in a folder
+/// just now, neither is a fault.
 fn is_of_no_matter(error: &io::Error, was_there: bool) -> bool {
     match error.kind() {
         io::ErrorKind::PermissionDenied => true,
-        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::ReadOnlyFilesystem => {
-            was_there
-        }
+        io::ErrorKind::InvalidInput
+        | io::ErrorKind::Unsupported
+        | io::ErrorKind::ReadOnlyFilesystem => was_there,
         _ => false,
     }
 }
@@ -202,7 +213,10 @@ impl Disk for FileDisk {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let file = OpenOptions::new().read(true).write(self._lock.is_some()).open(self.folder.join(name))?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(self._lock.is_some())
+            .open(self.folder.join(name))?;
         Ok(Arc::new(RealFile(file)))
     }
 

@@ -25,13 +25,14 @@ pub struct DumpSummary {
     pub faults: Vec<String>,
     /// The last batch, where it is not whole: its bank was writing it, or stopped while it did.
     pub torn: Option<String>,
-    /// Indexes that are not as they were written. No record is lost by that: their bank makes them again.
+    /// Indexes that are not as they were written. No record is lost by that: their bank makes them
+    /// again.
     pub indexes: Vec<String>,
 }
 
-/// Prints every record of the journal in a folder, one line each: number, file and offset, content. Reads only,
-/// so it may run beside the process that writes; goes on after what is damaged, and tells where that is. Looks at every
-/// byte of the indexes, too.
+/// Prints every record of the journal in a folder, one line each: number, file and offset, content.
+/// Reads only, so it may run beside the process that writes; goes on after what is damaged, and
+/// tells where that is. Looks at every byte of the indexes, too.
 ///
 /// # Errors
 /// When the folder or a file can't be read, or `out` not written.
@@ -53,7 +54,8 @@ pub fn dump(disk: &dyn Disk, out: &mut impl Write) -> Result<DumpSummary, Journa
         line(disk, out, format_args!("! {torn}"))?;
     }
     summary.torn = torn;
-    // Where the first segment can't be read, its fault was told, and whose indexes they should be is not known.
+    // Where the first segment can't be read, its fault was told, and whose indexes they should be
+    // is not known.
     if let Ok(first) = open_of_any_size(disk, 1) {
         summary.indexes = not_whole(disk, &first.header.journal)?;
     }
@@ -62,7 +64,11 @@ pub fn dump(disk: &dyn Disk, out: &mut impl Write) -> Result<DumpSummary, Journa
     Ok(summary)
 }
 
-fn line(disk: &dyn Disk, out: &mut impl Write, line: fmt::Arguments<'_>) -> Result<(), JournalError> {
+fn line(
+    disk: &dyn Disk,
+    out: &mut impl Write,
+    line: fmt::Arguments<'_>,
+) -> Result<(), JournalError> {
     writeln!(out, "{line}").map_err(|error| io_error(disk, "print", "", error))
 }
 
@@ -108,7 +114,8 @@ impl fmt::Display for Readable<'_> {
                 )
             }
             Record::AccountOpened { time, account } => {
-                let holders: Vec<&str> = account.holders.iter().map(|holder| holder.as_str()).collect();
+                let holders: Vec<&str> =
+                    account.holders.iter().map(|holder| holder.as_str()).collect();
                 let holders = holders.join(",");
                 write!(
                     f,
@@ -129,7 +136,11 @@ impl fmt::Display for Readable<'_> {
             }
             Record::Met { bank, founding } => write!(f, "met {bank} id={founding}"),
             Record::Introduced { without, knows_registers } => {
-                write!(f, "introduced without={} knows-registers={knows_registers}", Banks(*without))
+                write!(
+                    f,
+                    "introduced without={} knows-registers={knows_registers}",
+                    Banks(*without)
+                )
             }
             Record::Stopped { why } => write!(f, "stopped {why:?}"),
             Record::OutsideVoted { tx, own, time, refusal: None } => {

@@ -1,7 +1,8 @@
 //! The mark of an orderly end: an empty file whose name tells the last record there was.
 //!
-//! A journal only grows, so whatever is found later holds that record, or files of it are gone: segments that are
-//! missing from the end leave no gap, and what would prove them, an index or a snapshot, may be gone with them.
+//! A journal only grows, so whatever is found later holds that record, or files of it are gone:
+//! segments that are missing from the end leave no gap, and what would prove them, an index or a
+//! snapshot, may be gone with them.
 
 use super::disk::Disk;
 use super::format::number_in;

@@ -1,5 +1,5 @@
-//! Files of full segments that stay open, and their indexes: a look-up needs no new descriptor, which the process might
-//! not get.
+//! Files of full segments that stay open, and their indexes: a look-up needs no new descriptor,
+//! which the process might not get.
 //!
 //! Bounded; of more than that, the one that was not used for longest is closed.
 

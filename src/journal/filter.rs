@@ -1,7 +1,8 @@
 //! A filter that tells, without a read, that an id is surely not in a segment.
 //!
-//! A blocked Bloom filter (Putze, Sanders & Singler 2007): all bits of one id are in one cache line, so that
-//! asking costs one miss however many bits are tested. 16 bits for each id let about one in a thousand others by.
+//! A blocked Bloom filter (Putze, Sanders & Singler 2007): all bits of one id are in one cache
+//! line, so that asking costs one miss however many bits are tested. 16 bits for each id let about
+//! one in a thousand others by.
 
 use super::format::{u64_at, usize_of};
 
@@ -16,7 +17,8 @@ pub(super) fn blocks_for(ids: u64) -> u64 {
     ids.saturating_mul(BITS_FOR_ID as u64).div_ceil(BLOCK_BYTES as u64 * 8).max(1)
 }
 
-/// Which of so many blocks has the bits of `hash`: the hash's upper half, scaled. Greater hashes have no earlier block.
+/// Which of so many blocks has the bits of `hash`: the hash's upper half, scaled. Greater hashes
+/// have no earlier block.
 pub(super) fn block_of(hash: u64, blocks: u64) -> u64 {
     ((hash >> 32) * blocks) >> 32
 }
@@ -41,7 +43,8 @@ impl Blocks {
         Blocks { blocks: blocks_for(ids), at: 0, block: [0; BLOCK_BYTES] }
     }
 
-    /// Adds `hash`, which is not smaller than the one before; the blocks before its own are put out.
+    /// Adds `hash`, which is not smaller than the one before; the blocks before its own are put
+    /// out.
     pub fn add(&mut self, hash: u64, out: &mut Vec<u8>) {
         self.go_to(block_of(hash, self.blocks), out);
         for bit in bits(hash) {
@@ -147,7 +150,9 @@ mod tests {
                 &bytes[begin..begin + BLOCK_BYTES]
             };
             assert!(
-                (0..count + 1_000).map(hash).all(|n| block_may_have(block(n), n) == filter.may_have(n)),
+                (0..count + 1_000)
+                    .map(hash)
+                    .all(|n| block_may_have(block(n), n) == filter.may_have(n)),
                 "one block tells what the whole does"
             );
             assert_eq!(Filter::from_bytes(&filter.to_bytes()), Some(filter));

@@ -1,5 +1,5 @@
-//! The bytes of a segment: its header, its batches, the records in them, and the checksums that bind each of
-//! them to its place. No file access here.
+//! The bytes of a segment: its header, its batches, the records in them, and the checksums that
+//! bind each of them to its place. No file access here.
 //!
 //! ```text
 //! segment  header (64 bytes) · batch · batch · … · zeros, up to the size that the header tells
@@ -10,9 +10,10 @@
 //! record   bytes u32 · crc32c · postcard of `Record`
 //! ```
 //!
-//! All numbers are little-endian. Every checksum begins with the journal's id, the segment's number and the
-//! place in it, so that bytes count only where they were written: neither a copy elsewhere, nor what an older
-//! file left on the disk, nor what a client wrote into a transaction can pass for a batch.
+//! All numbers are little-endian. Every checksum begins with the journal's id, the segment's number
+//! and the place in it, so that bytes count only where they were written: neither a copy elsewhere,
+//! nor what an older file left on the disk, nor what a client wrote into a transaction can pass for
+//! a batch.
 
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
@@ -82,15 +83,17 @@ impl Kind {
     }
 }
 
-/// The header of every file; magic, version and checksum stay where they are in all versions, so that a newer
-/// one can be told from a damaged one.
+/// The header of every file; magic, version and checksum stay where they are in all versions, so
+/// that a newer one can be told from a damaged one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileHeader {
     /// The journal that the file belongs to.
     pub journal: JournalId,
-    /// The segment's number; a merged index's is that of its first one, a snapshot's that of the last one it holds.
+    /// The segment's number; a merged index's is that of its first one, a snapshot's that of the
+    /// last one it holds.
     pub segment: u64,
-    /// A segment's size in bytes, which its file never changes; `None` in format 1 and in other files.
+    /// A segment's size in bytes, which its file never changes; `None` in format 1 and in other
+    /// files.
     pub bytes: Option<u64>,
     /// The bank that a segment belongs to, where that is told.
     pub bank: Option<BankId>,
@@ -182,7 +185,8 @@ impl Salt {
 /// A batch's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchHeader {
-    /// The number of its first record; a batch without records (a mark) carries that of the next one.
+    /// The number of its first record; a batch without records (a mark) carries that of the next
+    /// one.
     pub first: Seq,
     /// Every record up to this one was synced before this batch was written.
     pub synced: Seq,
@@ -206,7 +210,8 @@ impl BatchHeader {
         bytes
     }
 
-    /// Reads it back from the beginning of `bytes`; `None` when no batch of this segment begins at `offset`.
+    /// Reads it back from the beginning of `bytes`; `None` when no batch of this segment begins at
+    /// `offset`.
     pub fn decode(salt: Salt, offset: u64, bytes: &[u8]) -> Option<BatchHeader> {
         let bytes = bytes.get(..BATCH_HEADER_BYTES)?;
         if &bytes[..4] != BATCH_MAGIC || u32_at(bytes, 4) != salt.crc(offset, &bytes[8..]) {
@@ -235,7 +240,8 @@ pub struct Place {
     pub bytes: usize,
 }
 
-/// Finds the records in the body of a batch that stands at `offset`; says what is wrong where it is.
+/// Finds the records in the body of a batch that stands at `offset`; says what is wrong where it
+/// is.
 ///
 /// # Errors
 /// The offset and fault of the first thing that is not as it was written.
@@ -334,7 +340,8 @@ pub(super) fn usize_of(number: u64) -> usize {
     usize::try_from(number).expect("a usize has 64 bits wherever this runs")
 }
 
-/// The segments that one index tells of: one, or a power of the fan-out of them, which begins at a multiple of it.
+/// The segments that one index tells of: one, or a power of the fan-out of them, which begins at a
+/// multiple of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Span {
     pub first: u64,

@@ -1,8 +1,9 @@
-//! What is done with full segments: each gets its index, eight indexes become one, damaged ones are made again, and
-//! snapshots are made.
+//! What is done with full segments: each gets its index, eight indexes become one, damaged ones are
+//! made again, and snapshots are made.
 //!
-//! An index comes first, for until it is there memory keeps the outcomes. Merges and repairs go on in pieces, whenever
-//! nothing else waits; who drives them, a thread or the appender's own, decides when.
+//! An index comes first, for until it is there memory keeps the outcomes. Merges and repairs go on
+//! in pieces, whenever nothing else waits; who drives them, a thread or the appender's own, decides
+//! when.
 
 use super::format::Span;
 use super::index::{Closed, Halt, Index, Merge, Repair, due, write_index};
@@ -55,8 +56,8 @@ impl History {
         }
     }
 
-    /// Does what is ordered, and a piece of a merge or repair after each order, until nobody orders any more. What is full then still
-    /// gets its index; the rest can wait for the next start.
+    /// Does what is ordered, and a piece of a merge or repair after each order, until nobody orders
+    /// any more. What is full then still gets its index; the rest can wait for the next start.
     pub fn keep(mut self, orders: &Receiver<Order>) {
         loop {
             let order = if self.has_work() {
@@ -74,8 +75,8 @@ impl History {
             if let Some(Order::Closed(closed)) = order {
                 self.take(closed);
             }
-            // Also where the next order is here already, or segments that fill fast would keep merges waiting for
-            // ever. A piece has `merge_step_entries` entries at most.
+            // Also where the next order is here already, or segments that fill fast would keep
+            // merges waiting for ever. A piece has `merge_step_entries` entries at most.
             if !self.stop.load(Ordering::Relaxed) {
                 self.work();
             }
@@ -129,8 +130,9 @@ impl History {
         !self.stop.load(Ordering::Relaxed) && (self.work.is_some() || self.next().is_some())
     }
 
-    /// What is to be done next: the damaged index of these segments is to be made again, or these are to be merged.
-    /// Nothing where the disk has no room for the next segment, for what there is is that one's.
+    /// What is to be done next: the damaged index of these segments is to be made again, or these
+    /// are to be merged. Nothing where the disk has no room for the next segment, for what there is
+    /// is that one's.
     fn next(&self) -> Option<Next> {
         if self.shared.no_next.load(Ordering::Acquire) {
             return None;
@@ -162,9 +164,10 @@ impl History {
         };
         match work {
             Ok(Work::Merge(mut merge, inputs)) => {
-                let done = merge
-                    .step(disk, self.options.index.merge_step_entries)
-                    .and_then(|whole| Ok(whole.map(|index| merge.name(disk).map(|()| index)).transpose()?));
+                let done =
+                    merge.step(disk, self.options.index.merge_step_entries).and_then(|whole| {
+                        Ok(whole.map(|index| merge.name(disk).map(|()| index)).transpose()?)
+                    });
                 match done {
                     Ok(None) => self.work = Some(Work::Merge(merge, inputs)),
                     Ok(Some(index)) => self.merged(index, &inputs),

@@ -1,6 +1,6 @@
-//! What is done beside the appends: the next segment is zeroed ahead, and the history of full ones is kept
-//! (`history`). By two threads, so that a long snapshot never keeps the next segment waiting; or, where everything
-//! must follow from a seed, at once by the appender's own.
+//! What is done beside the appends: the next segment is zeroed ahead, and the history of full ones
+//! is kept (`history`). By two threads, so that a long snapshot never keeps the next segment
+//! waiting; or, where everything must follow from a seed, at once by the appender's own.
 
 use super::disk::{Disk, DiskFile};
 use super::format::{FileHeader, JournalId, Kind, SEGMENT_HEADER_BYTES, segment_name, usize_of};
@@ -19,7 +19,8 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How long the appender waits for the next segment before it looks whether that can be made at all.
+/// How long the appender waits for the next segment before it looks whether that can be made at
+/// all.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A segment that is zeroed, named and durable, and holds no batch yet.
@@ -53,7 +54,11 @@ struct Threads {
 
 impl Keeper {
     /// Starts the helpers. `snapshot_segment` is the last segment that the newest snapshot holds.
-    pub fn new(shared: Arc<Shared>, options: Options, snapshot_segment: u64) -> Result<Keeper, JournalError> {
+    pub fn new(
+        shared: Arc<Shared>,
+        options: Options,
+        snapshot_segment: u64,
+    ) -> Result<Keeper, JournalError> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut history = History::new(&shared, &options, &stop, snapshot_segment);
         let mode = if options.threads {
@@ -123,7 +128,8 @@ impl Keeper {
     pub fn prepare_now(&self, number: u64, bytes_min: u64) -> Result<Prepared, JournalError> {
         let mut taken = self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Mode::Threads(threads) = &self.mode
-            && let Some(prepared) = threads.made(number).filter(|prepared| prepared.size >= bytes_min)
+            && let Some(prepared) =
+                threads.made(number).filter(|prepared| prepared.size >= bytes_min)
         {
             return Ok(prepared);
         }
@@ -207,7 +213,8 @@ fn tell_next(shared: &Shared, number: u64, error: Option<&JournalError>) {
     }
 }
 
-/// Makes one segment after the other as they are ordered. One that can't be made is tried again and again.
+/// Makes one segment after the other as they are ordered. One that can't be made is tried again and
+/// again.
 fn prepare_all(
     shared: &Shared,
     options: &Options,
@@ -267,10 +274,13 @@ fn start_threads(
             .spawn(work)
             .map_err(|error| io_error(shared.disk.as_ref(), "start a thread for", name, error))
     };
-    let (its_shared, its_options, its_stop) = (Arc::clone(shared), options.clone(), Arc::clone(stop));
+    let (its_shared, its_options, its_stop) =
+        (Arc::clone(shared), options.clone(), Arc::clone(stop));
     let preparing = start(
         "journal-prepare",
-        Box::new(move || prepare_all(&its_shared, &its_options, &its_stop, &prepare_orders, &prepared)),
+        Box::new(move || {
+            prepare_all(&its_shared, &its_options, &its_stop, &prepare_orders, &prepared)
+        }),
     )?;
     let keeping = start(
         "journal-history",
@@ -283,16 +293,18 @@ fn start_threads(
     Ok(Threads { orders: Some((prepare, closed)), prepared: prepared_here, handles })
 }
 
-/// Lets the bank's own threads go before this one where processors are few: history can wait, votes can't.
+/// Lets the bank's own threads go before this one where processors are few: history can wait, votes
+/// can't.
 fn give_way() {
-    // On Linux a thread has a niceness of its own; elsewhere this would slow down the whole process.
+    // On Linux a thread has a niceness of its own; elsewhere this would slow down the whole
+    // process.
     #[cfg(target_os = "linux")]
     let _as_before = rustix::process::setpriority_process(None, 10);
 }
 
-/// Makes a segment of zeros under another name, synced bit by bit so that appends never wait behind a large
-/// write, and gives it its own when it is whole. Writes into zeroed blocks sync nearly twice as fast as writes
-/// that make a file grow, because the file system has nothing to note.
+/// Makes a segment of zeros under another name, synced bit by bit so that appends never wait behind
+/// a large write, and gives it its own when it is whole. Writes into zeroed blocks sync nearly
+/// twice as fast as writes that make a file grow, because the file system has nothing to note.
 pub(super) fn prepare_segment(
     shared: &Shared,
     options: &Options,
@@ -301,7 +313,8 @@ pub(super) fn prepare_segment(
     stop: &AtomicBool,
 ) -> Result<Prepared, JournalError> {
     zeroed_segment(shared, options, number, bytes_min, stop).inspect_err(|_| {
-        // What was begun takes room that others need. Where it can't be removed, the next start does.
+        // What was begun takes room that others need. Where it can't be removed, the next start
+        // does.
         let _left = shared.disk.remove(&format!("{}.tmp", segment_name(number)));
     })
 }
@@ -317,10 +330,14 @@ fn zeroed_segment(
     let disk = shared.disk.as_ref();
     let (name, size) = (segment_name(number), options.sizes.of(number).max(bytes_min));
     let unfinished = format!("{name}.tmp");
-    let file = disk.create(&unfinished).map_err(|error| write_error(disk, &unfinished, 0, 0, error))?;
+    let file =
+        disk.create(&unfinished).map_err(|error| write_error(disk, &unfinished, 0, 0, error))?;
     let mut chunk = vec![0; usize_of(size.min(CHUNK_BYTES))];
-    let header =
-        FileHeader { bytes: Some(size), bank: options.bank, ..FileHeader::new(shared.journal, number) };
+    let header = FileHeader {
+        bytes: Some(size),
+        bank: options.bank,
+        ..FileHeader::new(shared.journal, number)
+    };
     let header = header.encode(Kind::Segment);
     chunk[..header.len()].copy_from_slice(&header);
     let mut offset = 0;
@@ -334,7 +351,8 @@ fn zeroed_segment(
         chunk[..header.len()].fill(0);
     }
     crash::file_written(&name);
-    disk.rename(&unfinished, &name).map_err(|error| io_error(disk, "rename", &unfinished, error))?;
+    disk.rename(&unfinished, &name)
+        .map_err(|error| io_error(disk, "rename", &unfinished, error))?;
     crash::file_named(&name);
     disk.sync_folder().map_err(|error| sync_error(disk, "", error))?;
     debug_assert!(size >= SEGMENT_HEADER_BYTES);

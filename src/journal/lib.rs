@@ -1,19 +1,21 @@
 //! The journal: the truth, on disk.
 //!
-//! An append-only, checksummed log of [`Record`]s in segments, one write and one sync for each batch. Beside
-//! the segments that are full stand indexes, so that the outcome of any old transaction is found; snapshots
-//! bound what a start reads. `docs` of the bytes: [`mod@format`]. What a record means is the bank's business.
+//! An append-only, checksummed log of [`Record`]s in segments, one write and one sync for each
+//! batch. Beside the segments that are full stand indexes, so that the outcome of any old
+//! transaction is found; snapshots bound what a start reads. `docs` of the bytes: [`mod@format`].
+//! What a record means is the bank's business.
 //!
-//! Files of one folder: `segment-<number>`, `index-<number>`, `merged-<first segment>-<last>`, `snapshot-<last record>`,
-//! `ended-<last record>`, `lock`; one of these with `.tmp` behind it was never finished. A file gets its name only after it is whole and synced. Files with other
-//! names are left alone.
+//! Files of one folder: `segment-<number>`, `index-<number>`, `merged-<first segment>-<last>`,
+//! `snapshot-<last record>`, `ended-<last record>`, `lock`; one of these with `.tmp` behind it was
+//! never finished. A file gets its name only after it is whole and synced. Files with other names
+//! are left alone.
 //!
-//! Three parts are handed out by [`open`]: the [`Appender`], owned by the thread that syncs; the [`Reader`],
-//! which finds old outcomes; and [`Recovered`], which tells what was found.
+//! Three parts are handed out by [`open`]: the [`Appender`], owned by the thread that syncs; the
+//! [`Reader`], which finds old outcomes; and [`Recovered`], which tells what was found.
 //!
-//! Invariants: a batch is written only after the sync of the batch before it, so whatever of a later batch is
-//! found proves that the ones before it were durable; after a failed write or sync nothing is ever written
-//! again; no thread but the appender's touches a segment that is in use.
+//! Invariants: a batch is written only after the sync of the batch before it, so whatever of a
+//! later batch is found proves that the ones before it were durable; after a failed write or sync
+//! nothing is ever written again; no thread but the appender's touches a segment that is in use.
 
 mod append;
 mod batch;
@@ -66,18 +68,21 @@ pub struct Options {
     pub sizes: Sizes,
     /// The bank that it belongs to; new segments tell it, and those of another bank are refused.
     pub bank: Option<BankId>,
-    /// A snapshot is made whenever this many segments were filled since the last one; 0: only when asked for.
+    /// A snapshot is made whenever this many segments were filled since the last one; 0: only when
+    /// asked for.
     pub snapshot_after_segments: u64,
     /// Makes the bank without a past into which snapshots are replayed; without it none are made.
     pub replica: Option<MakeReplica>,
-    /// Whether next segments, indexes and snapshots are made by threads of their own, or by the appender's
-    /// (for tests and simulators, where the order of everything on disk must follow from the seed).
+    /// Whether next segments, indexes and snapshots are made by threads of their own, or by the
+    /// appender's (for tests and simulators, where the order of everything on disk must follow from
+    /// the seed).
     pub threads: bool,
     /// What the indexes of full segments may take of memory and time.
     pub index: IndexBounds,
     /// The id of a journal that is made; random where none is given.
     pub new_id: Option<format::JournalId>,
-    /// Told what went wrong beside the appends: an index or snapshot that could not be made. The journal goes on.
+    /// Told what went wrong beside the appends: an index or snapshot that could not be made. The
+    /// journal goes on.
     pub notice: Notice,
 }
 
@@ -117,11 +122,12 @@ impl Default for IndexBounds {
     }
 }
 
-/// How long segments are made, in bytes. Where one batch is longer than that, its segment is as long as it needs.
+/// How long segments are made, in bytes. Where one batch is longer than that, its segment is as
+/// long as it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
-    /// The first one's. Each has twice the size of the one before, so that a small bank needs little disk and is
-    /// ready at once.
+    /// The first one's. Each has twice the size of the one before, so that a small bank needs
+    /// little disk and is ready at once.
     pub first: u64,
     /// ... up to this.
     pub full: u64,
@@ -147,7 +153,8 @@ impl Sizes {
     }
 }
 
-/// What can go wrong with a journal; each message is whole, so none names a source. After any of them from an append the process must stop.
+/// What can go wrong with a journal; each message is whole, so none names a source. After any of
+/// them from an append the process must stop.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// A file can't be listed, opened, read, made, renamed or removed.
@@ -275,7 +282,13 @@ fn io_error(disk: &dyn Disk, doing: &'static str, name: &str, cause: io::Error) 
 }
 
 /// An error while writing.
-fn write_error(disk: &dyn Disk, name: &str, offset: u64, bytes: usize, cause: io::Error) -> JournalError {
+fn write_error(
+    disk: &dyn Disk,
+    name: &str,
+    offset: u64,
+    bytes: usize,
+    cause: io::Error,
+) -> JournalError {
     let (file, bytes) = (place(disk, name), bytes as u64);
     match cause.kind() {
         io::ErrorKind::FileTooLarge => JournalError::FileTooLarge { file, offset, bytes },

@@ -1,18 +1,21 @@
 //! A disk in memory that can crash: for tests, and for a simulator.
 //!
-//! What was not synced survives a crash or doesn't, wholly, torn at any byte, or with a bit flipped, as a seed says;
-//! so do names that were not synced, in their order or any other. Faults are given beforehand: a sync that fails, a write that
-//! fails, no more room, the end of power at the n-th sync.
+//! What was not synced survives a crash or doesn't, wholly, torn at any byte, or with a bit
+//! flipped, as a seed says; so do names that were not synced, in their order or any other. Faults
+//! are given beforehand: a sync that fails, a write that fails, no more room, the end of power at
+//! the n-th sync.
 
 use super::disk::{Disk, DiskFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What is to go wrong. Syncs and writes are counted from 1 on, over all files; folders' syncs count too.
+/// What is to go wrong. Syncs and writes are counted from 1 on, over all files; folders' syncs
+/// count too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// This sync fails, and what it should have synced never reaches the disk, whatever later syncs say.
+    /// This sync fails, and what it should have synced never reaches the disk, whatever later syncs
+    /// say.
     pub fail_sync: Option<u64>,
     /// Power ends at this sync: it and all that follows fail, until [`MemDisk::crash`].
     pub stop_at_sync: Option<u64>,
@@ -94,8 +97,8 @@ impl MemDisk {
         self.state().reads
     }
 
-    /// The machine stops and starts again: what is left of the folder follows from `seed`. All handles of the
-    /// life before fail from now on; no fault is left.
+    /// The machine stops and starts again: what is left of the folder follows from `seed`. All
+    /// handles of the life before fail from now on; no fault is left.
     pub fn crash(&self, seed: u64) -> MemDisk {
         let mut state = self.state();
         let mut random = Random(seed);
@@ -124,8 +127,8 @@ impl MemDisk {
         MemDisk { state: Arc::clone(&self.state), life: state.life }
     }
 
-    /// The process stops and starts again, the machine goes on: nothing that was written is lost. All handles of
-    /// the life before fail from now on; no fault is left.
+    /// The process stops and starts again, the machine goes on: nothing that was written is lost.
+    /// All handles of the life before fail from now on; no fault is left.
     pub fn kill(&self) -> MemDisk {
         let mut state = self.state();
         state.next_life();
@@ -231,7 +234,8 @@ impl Naming {
 }
 
 impl Contents {
-    /// Keeps what was synced, and of each other write all, nothing, some of its bytes, or all but one bit.
+    /// Keeps what was synced, and of each other write all, nothing, some of its bytes, or all but
+    /// one bit.
     fn crash(&mut self, random: &mut Random) {
         for (offset, bytes) in self.pending.drain(..) {
             let length = bytes.len();
@@ -370,7 +374,8 @@ impl DiskFile for MemFile {
         });
         let end = (offset + bytes.len()) as u64;
         let fits = room.map_or(bytes.len(), |room| {
-            bytes.len() - usize::try_from(end.saturating_sub(room)).unwrap_or(bytes.len()).min(bytes.len())
+            bytes.len()
+                - usize::try_from(end.saturating_sub(room)).unwrap_or(bytes.len()).min(bytes.len())
         });
         let fails = state.faults.fail_write == Some(state.writes);
         let written = &bytes[..if fails { bytes.len() / 2 } else { fits }];

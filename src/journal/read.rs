@@ -45,11 +45,13 @@ impl Reader {
         Reader(Arc::clone(shared))
     }
 
-    /// The record that decides `tx` ([`Record::decides`]), if it stands in a full segment that has its index.
+    /// The record that decides `tx` ([`Record::decides`]), if it stands in a full segment that has
+    /// its index.
     ///
-    /// Asks a filter of each index, of which there are fewer than 8 a tier, and as many tiers as the number of full
-    /// segments has digits to the base 8. Where the id is not there, this costs no read but for about one in a thousand
-    /// of the indexes whose filter is in memory, and one page of each of the others.
+    /// Asks a filter of each index, of which there are fewer than 8 a tier, and as many tiers as
+    /// the number of full segments has digits to the base 8. Where the id is not there, this costs
+    /// no read but for about one in a thousand of the indexes whose filter is in memory, and one
+    /// page of each of the others.
     ///
     /// # Errors
     /// When a file can't be read, or the record or a merged index is damaged.
@@ -65,18 +67,20 @@ impl Reader {
         LookupCost { filters, pages, indexes: indexes.len(), filter_bytes }
     }
 
-    /// Records up to this one are in full segments that have their index: memory may forget what they decide.
+    /// Records up to this one are in full segments that have their index: memory may forget what
+    /// they decide.
     pub fn indexed_up_to(&self) -> Seq {
         self.0.indexed()
     }
 
-    /// What there is room for, with so many undecided transactions. While the next segment is there, or is being
-    /// made: for anything.
+    /// What there is room for, with so many undecided transactions. While the next segment is
+    /// there, or is being made: for anything.
     pub fn room(&self, undecided: usize) -> Room {
         if !self.0.no_next.load(Ordering::Acquire) {
             return Room::Anything;
         }
-        let outcomes = OUTCOME_BATCH_BYTES_MAX.saturating_mul(u64::try_from(undecided).unwrap_or(u64::MAX));
+        let outcomes =
+            OUTCOME_BATCH_BYTES_MAX.saturating_mul(u64::try_from(undecided).unwrap_or(u64::MAX));
         let left = self.0.left.load(Ordering::Acquire).saturating_sub(outcomes);
         if left > JOURNAL_LEFT_FOR_NEW_BYTES {
             Room::Anything

@@ -1,13 +1,14 @@
-//! Opening a journal: what is there is read back into a bank, a torn tail is cut, and anything else that is
-//! not as it was written is refused.
-//! How those two are told apart: `walk.rs`.
+//! Opening a journal: what is there is read back into a bank, a torn tail is cut, and anything else
+//! that is not as it was written is refused. How those two are told apart: `walk.rs`.
 
 use super::append::{Appender, Current};
 use super::cover::Cover;
 use super::disk::Disk;
 use super::ended::{ended_name, last_ended};
 use super::format::Span;
-use super::format::{JournalId, SEGMENT_HEADER_BYTES, is_unfinished, number_in, segment_name, snapshot_name};
+use super::format::{
+    JournalId, SEGMENT_HEADER_BYTES, is_unfinished, number_in, segment_name, snapshot_name,
+};
 use super::index::last_indexed;
 use super::keeper::{Keeper, Prepared, prepare_segment};
 use super::recovered::{From, Recovered};
@@ -19,12 +20,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// Opens the journal in `disk`'s folder, or makes one there, and brings `replica`, a bank without a past, up to
-/// its last record.
+/// Opens the journal in `disk`'s folder, or makes one there, and brings `replica`, a bank without a
+/// past, up to its last record.
 ///
 /// # Errors
-/// When anything that was durable is damaged or missing, naming file and offset; when the files are of a newer
-/// version; when the disk fails.
+/// When anything that was durable is damaged or missing, naming file and offset; when the files are
+/// of a newer version; when the disk fails.
 pub fn open(
     disk: Arc<dyn Disk>,
     options: Options,
@@ -58,7 +59,8 @@ pub fn open(
         keeper.prepare(current.number + 1);
     }
     let segment = open_prepared(disk.as_ref(), current.number)?;
-    let current = Current { segment, end: current.end, first: current.first, entries: current.entries };
+    let current =
+        Current { segment, end: current.end, first: current.first, entries: current.entries };
     let mut appender = Appender::new(keeper, current, last);
     appender.mark()?;
     let reader = appender.reader();
@@ -66,11 +68,19 @@ pub fn open(
 }
 
 /// Makes a journal in an empty folder.
-fn create(disk: Arc<dyn Disk>, options: Options) -> Result<(Appender, Reader, Recovered), JournalError> {
+fn create(
+    disk: Arc<dyn Disk>,
+    options: Options,
+) -> Result<(Appender, Reader, Recovered), JournalError> {
     let mut journal = options.new_id.unwrap_or_default();
     if options.new_id.is_none() {
         getrandom::fill(&mut journal).map_err(|error| {
-            io_error(disk.as_ref(), "choose an id for", "", std::io::Error::other(error.to_string()))
+            io_error(
+                disk.as_ref(),
+                "choose an id for",
+                "",
+                std::io::Error::other(error.to_string()),
+            )
         })?;
     }
     let shared = Arc::new(Shared::new(disk, journal, &options, Vec::new()));
@@ -109,8 +119,13 @@ fn count_segments(disk: &dyn Disk, names: &[String]) -> Result<u64, JournalError
     Ok(segments)
 }
 
-/// The journal's id, which all headers must carry. All files must be as long as they were made, and ours.
-fn check_headers(disk: &dyn Disk, segments: u64, options: &Options) -> Result<JournalId, JournalError> {
+/// The journal's id, which all headers must carry. All files must be as long as they were made, and
+/// ours.
+fn check_headers(
+    disk: &dyn Disk,
+    segments: u64,
+    options: &Options,
+) -> Result<JournalId, JournalError> {
     let journal = open_of_any_size(disk, 1)?.header.journal;
     let old = old_sizes(disk, &(1..=segments).collect::<Vec<_>>(), options.sizes)?;
     for number in 1..=segments {
@@ -135,8 +150,10 @@ fn restore(
 ) -> Result<From, JournalError> {
     let restored = snapshot::restore_newest(disk, journal, replica, |why| told.warnings.push(why))?;
     told.snapshot = restored.as_ref().map(|loaded| loaded.seq);
-    let from = restored
-        .map_or(From { seq: 0, segment: 0 }, |loaded| From { seq: loaded.seq, segment: loaded.segment });
+    let from = restored.map_or(From { seq: 0, segment: 0 }, |loaded| From {
+        seq: loaded.seq,
+        segment: loaded.segment,
+    });
     // The first batch after a full segment is synced before a snapshot of it is begun.
     if !names.contains(&segment_name(from.segment + 1)) {
         return Err(JournalError::Missing {

@@ -20,11 +20,13 @@ pub struct Recovered {
     pub snapshot: Option<Seq>,
     /// The tail that was cut off.
     pub torn: Option<TornTail>,
-    /// What was not as it should be and did no harm: a snapshot that can't be used, an index made again.
+    /// What was not as it should be and did no harm: a snapshot that can't be used, an index made
+    /// again.
     pub warnings: Vec<String>,
 }
 
-/// A batch that was being written when the process or the machine stopped. Nothing in it was ever promised.
+/// A batch that was being written when the process or the machine stopped. Nothing in it was ever
+/// promised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TornTail {
     /// Its file.
@@ -37,7 +39,11 @@ pub struct TornTail {
 
 impl fmt::Display for TornTail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a torn tail of {} bytes was cut off {} at offset {}", self.bytes, self.file, self.offset)
+        write!(
+            f,
+            "a torn tail of {} bytes was cut off {} at offset {}",
+            self.bytes, self.file, self.offset
+        )
     }
 }
 
@@ -58,7 +64,8 @@ impl fmt::Display for Recovered {
     }
 }
 
-/// Where the walk through the journal begins: after the last record and segment of a snapshot, or at 0.
+/// Where the walk through the journal begins: after the last record and segment of a snapshot, or
+/// at 0.
 pub(super) struct From {
     pub seq: Seq,
     pub segment: u64,

@@ -1,4 +1,5 @@
-//! What a journal is replayed into: a bank, live at a start, and a second one wherever a snapshot is made.
+//! What a journal is replayed into: a bank, live at a start, and a second one wherever a snapshot
+//! is made.
 
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
@@ -15,7 +16,8 @@ pub trait Replica: Send {
     fn restore(&mut self, seq: Seq, snapshot: &[u8]) -> Result<(), String>;
     /// Makes the next record true.
     fn apply(&mut self, seq: Seq, record: &Record);
-    /// What records up to this one decided is found through indexes from now on, and may be forgotten.
+    /// What records up to this one decided is found through indexes from now on, and may be
+    /// forgotten.
     fn forget(&mut self, indexed: Seq);
     /// All that `restore` needs.
     fn snapshot(&self) -> Vec<u8>;

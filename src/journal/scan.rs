@@ -1,5 +1,6 @@
-//! A journal read from its beginning, record by record, without changing anything: also one that its bank is writing
-//! meanwhile, and one that is damaged. What the records mean is the reader's business.
+//! A journal read from its beginning, record by record, without changing anything: also one that
+//! its bank is writing meanwhile, and one that is damaged. What the records mean is the reader's
+//! business.
 
 use super::JournalError;
 use super::disk::Disk;
@@ -28,7 +29,8 @@ pub enum Scanned<'a> {
         /// The record.
         record: Record,
     },
-    /// A place that is not as it was written, with file and offset. What follows it is read all the same.
+    /// A place that is not as it was written, with file and offset. What follows it is read all the
+    /// same.
     Fault(String),
 }
 
@@ -41,7 +43,8 @@ pub struct Scan<'a> {
     reader: Option<SegmentReader>,
     number: u64,
     last: Seq,
-    /// What was found at this place was looked at once more, for a bank may have written there meanwhile.
+    /// What was found at this place was looked at once more, for a bank may have written there
+    /// meanwhile.
     looked_twice: bool,
 }
 
@@ -56,8 +59,9 @@ impl<'a> Scan<'a> {
         self.last
     }
 
-    /// Shows `visit` all that is there by now and was not read yet. A batch at the very end that is not whole is
-    /// given back and not visited: its bank is writing it, or stopped while it did, and promised nothing in it.
+    /// Shows `visit` all that is there by now and was not read yet. A batch at the very end that is
+    /// not whole is given back and not visited: its bank is writing it, or stopped while it did,
+    /// and promised nothing in it.
     ///
     /// # Errors
     /// When a file can't be read, or `visit` fails.
@@ -80,7 +84,8 @@ impl<'a> Scan<'a> {
             };
             let more = later.is_some() || self.is_written_after()?;
             if more && !self.looked_twice {
-                // What was written later proves that this place is whole by now; perhaps it was not a moment ago.
+                // What was written later proves that this place is whole by now; perhaps it was not
+                // a moment ago.
                 self.looked_twice = true;
                 self.reader = Some(reader);
                 continue;
@@ -120,12 +125,16 @@ impl<'a> Scan<'a> {
         &mut self,
         visit: &mut impl FnMut(Scanned<'_>) -> Result<(), E>,
     ) -> Result<bool, E> {
-        let Some(number) = self.segments()?.into_iter().find(|number| *number >= self.number) else {
+        let Some(number) = self.segments()?.into_iter().find(|number| *number >= self.number)
+        else {
             return Ok(false);
         };
         if number > self.number {
             let missing = super::place(self.disk, &segment_name(self.number));
-            visit(Scanned::Fault(format!("{missing}: missing, though {} is there", segment_name(number))))?;
+            visit(Scanned::Fault(format!(
+                "{missing}: missing, though {} is there",
+                segment_name(number)
+            )))?;
         }
         self.number = number;
         match open_of_any_size(self.disk, number) {
@@ -173,16 +182,18 @@ impl<'a> Scan<'a> {
             for (offset, record) in reader.records() {
                 self.last = self.last.saturating_add(1);
                 visit(match record {
-                    Ok(record) => Scanned::Record { seq: self.last, file: &reader.name, offset, record },
+                    Ok(record) => {
+                        Scanned::Record { seq: self.last, file: &reader.name, offset, record }
+                    }
                     Err(error) => Scanned::Fault(error.to_string()),
                 })?;
             }
         }
     }
 
-    /// What shows that more was written than is there behind this segment, which is the last one that can be read: an
-    /// index or a snapshot is made of a full segment, once the first batch of the next one is synced; a mark of the last
-    /// record is left at an orderly end.
+    /// What shows that more was written than is there behind this segment, which is the last one
+    /// that can be read: an index or a snapshot is made of a full segment, once the first batch of
+    /// the next one is synced; a mark of the last record is left at an orderly end.
     fn lost(&self) -> Result<Option<String>, JournalError> {
         let names = self.disk.list().map_err(|error| io_error(self.disk, "list", "", error))?;
         let numbers = self.segments()?;
@@ -191,11 +202,17 @@ impl<'a> Scan<'a> {
             && !numbers.contains(&(self.number + 1))
         {
             let missing = super::place(self.disk, &next);
-            return Ok(Some(format!("{missing}: missing, though {} is there", segment_name(*later))));
+            return Ok(Some(format!(
+                "{missing}: missing, though {} is there",
+                segment_name(*later)
+            )));
         }
         let index = last_indexed(&names).filter(|index| index.last >= self.number).map(Span::name);
-        let snapshot =
-            snapshot::among(&names).first().copied().filter(|seq| *seq > self.last).map(snapshot_name);
+        let snapshot = snapshot::among(&names)
+            .first()
+            .copied()
+            .filter(|seq| *seq > self.last)
+            .map(snapshot_name);
         let ended = last_ended(&names).filter(|seq| *seq > self.last).map(ended_name);
         Ok(index.or(snapshot).or(ended).map(|proof| {
             format!(
@@ -207,7 +224,8 @@ impl<'a> Scan<'a> {
         }))
     }
 
-    /// Does a segment after this one hold anything? One that can't be opened counts, for its fault must be told.
+    /// Does a segment after this one hold anything? One that can't be opened counts, for its fault
+    /// must be told.
     fn is_written_after(&self) -> Result<bool, JournalError> {
         for number in self.segments()?.into_iter().filter(|number| *number > self.number) {
             match open_segment(self.disk, number) {
@@ -234,14 +252,15 @@ impl<'a> Scan<'a> {
 
 /// Is there a segment in `folder`, or a part of one?
 pub fn is_in(folder: &Path) -> bool {
-    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let names =
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
     names
         .filter_map(|name| name.into_string().ok())
         .any(|name| number_in(&name, "segment-", segment_name).is_some())
 }
 
-/// The bank that a journal belongs to: as a segment's header tells, or else its first record. `None` where nothing was
-/// ever recorded.
+/// The bank that a journal belongs to: as a segment's header tells, or else its first record.
+/// `None` where nothing was ever recorded.
 ///
 /// # Errors
 /// When neither can be read.
@@ -261,5 +280,11 @@ fn after(bad: &Bad) -> u64 {
 }
 
 fn in_words(reader: &SegmentReader, bad: &Bad) -> String {
-    format!("{}: no whole batch at offset {}: {} (at {})", reader.place(), bad.offset, bad.why, bad.fault_at)
+    format!(
+        "{}: no whole batch at offset {}: {} (at {})",
+        reader.place(),
+        bad.offset,
+        bad.why,
+        bad.fault_at
+    )
 }

@@ -2,8 +2,8 @@
 
 use super::disk::{Disk, DiskFile};
 use super::format::{
-    ALIGNMENT, BATCH_HEADER_BYTES, BadHeader, BatchHeader, FILE_HEADER_BYTES, FileHeader, JournalId, Kind,
-    Place, SEGMENT_HEADER_BYTES, Salt, decode_record, segment_name, split_body,
+    ALIGNMENT, BATCH_HEADER_BYTES, BadHeader, BatchHeader, FILE_HEADER_BYTES, FileHeader,
+    JournalId, Kind, Place, SEGMENT_HEADER_BYTES, Salt, decode_record, segment_name, split_body,
 };
 use super::{JournalError, Sizes, io_error, place};
 use consorcio_core::bank::record::Record;
@@ -57,19 +57,25 @@ pub(super) fn open_segment(disk: &dyn Disk, number: u64) -> Result<SegmentReader
 }
 
 /// Opens segment `number` and checks its header.
-pub(super) fn open_of_any_size(disk: &dyn Disk, number: u64) -> Result<SegmentReader, JournalError> {
+pub(super) fn open_of_any_size(
+    disk: &dyn Disk,
+    number: u64,
+) -> Result<SegmentReader, JournalError> {
     let name = segment_name(number);
     let file = disk.open(&name).map_err(|error| io_error(disk, "open", &name, error))?;
     let mut bytes = [0; FILE_HEADER_BYTES];
     let got = file.read_at(0, &mut bytes).map_err(|error| io_error(disk, "read", &name, error))?;
-    let damaged = |why: &str| JournalError::Damaged { file: place(disk, &name), offset: 0, why: why.into() };
+    let damaged =
+        |why: &str| JournalError::Damaged { file: place(disk, &name), offset: 0, why: why.into() };
     if got < FILE_HEADER_BYTES {
         return Err(damaged("the file is shorter than its header"));
     }
     let header = match FileHeader::decode(Kind::Segment, &bytes) {
         Ok(header) if header.segment == number => header,
         Ok(_) => return Err(damaged("this is another segment under a wrong name")),
-        Err(BadHeader::Damaged) => return Err(damaged("the segment's header is not as it was written")),
+        Err(BadHeader::Damaged) => {
+            return Err(damaged("the segment's header is not as it was written"));
+        }
         Err(BadHeader::Newer(version)) => {
             return Err(JournalError::Newer { file: place(disk, &name), version });
         }
@@ -89,9 +95,14 @@ pub(super) fn open_of_any_size(disk: &dyn Disk, number: u64) -> Result<SegmentRe
     })
 }
 
-/// How long the segments of format 1 were made, which do not tell it: as long as this program makes them, or, where
-/// several are shorter and all of one size, that. Looks into the headers of all of them.
-pub(super) fn old_sizes(disk: &dyn Disk, numbers: &[u64], now: Sizes) -> Result<Sizes, JournalError> {
+/// How long the segments of format 1 were made, which do not tell it: as long as this program makes
+/// them, or, where several are shorter and all of one size, that. Looks into the headers of all of
+/// them.
+pub(super) fn old_sizes(
+    disk: &dyn Disk,
+    numbers: &[u64],
+    now: Sizes,
+) -> Result<Sizes, JournalError> {
     let mut found = Vec::new();
     for number in numbers {
         match open_of_any_size(disk, *number) {
@@ -119,8 +130,8 @@ impl SegmentReader {
         }
     }
 
-    /// Refuses a file that is not as long as it was made. One of format 1 does not tell; it has at least the bytes
-    /// that this program gave it then: `old`, or what is there.
+    /// Refuses a file that is not as long as it was made. One of format 1 does not tell; it has at
+    /// least the bytes that this program gave it then: `old`, or what is there.
     pub fn expect_size(&self, old: Option<u64>) -> Result<(), JournalError> {
         let (made, is_longer) = match (self.header.bytes, old) {
             (Some(made), _) => (made, self.size > made),
@@ -138,7 +149,9 @@ impl SegmentReader {
         Err(JournalError::Damaged {
             file: self.place(),
             offset: self.size.min(made),
-            why: format!("{why} {made} bytes; was a copy of it interrupted? Put the whole file in its place"),
+            why: format!(
+                "{why} {made} bytes; was a copy of it interrupted? Put the whole file in its place"
+            ),
         })
     }
 
@@ -172,8 +185,11 @@ impl SegmentReader {
             return match self.first_nonzero(offset)? {
                 None => Ok(Found::End(offset)),
                 Some(fault_at) => {
-                    let why =
-                        if zeros { "bytes follow where nothing was written" } else { "no batch begins here" };
+                    let why = if zeros {
+                        "bytes follow where nothing was written"
+                    } else {
+                        "no batch begins here"
+                    };
                     Ok(Found::Bad(Bad { offset, fault_at, why, end: None }))
                 }
             };
@@ -209,14 +225,16 @@ impl SegmentReader {
                 record.map_err(|why| JournalError::Damaged {
                     file: self.place(),
                     offset,
-                    why: format!("the checksum is right, but this program can't read the record: {why}"),
+                    why: format!(
+                        "the checksum is right, but this program can't read the record: {why}"
+                    ),
                 }),
             )
         })
     }
 
-    /// What can only have been written after the batch that should stand at `bad` was synced: the offset of a
-    /// later batch's header, or of anything past the end of this one.
+    /// What can only have been written after the batch that should stand at `bad` was synced: the
+    /// offset of a later batch's header, or of anything past the end of this one.
     pub fn written_after(&mut self, bad: &Bad) -> Result<Option<u64>, JournalError> {
         if let Some(end) = bad.end {
             return self.first_nonzero(end);
@@ -271,7 +289,8 @@ impl SegmentReader {
 
     /// `length` bytes at `offset`, or less at the end of the file.
     pub fn bytes(&mut self, offset: u64, length: usize) -> Result<&[u8], JournalError> {
-        let length = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX).min(length);
+        let length =
+            usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX).min(length);
         let end = offset + length as u64;
         if offset < self.window_at || end > self.window_at + self.window.len() as u64 {
             self.read_window(offset, length.max(WINDOW_BYTES))?;
@@ -292,11 +311,12 @@ impl SegmentReader {
         let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         self.window.resize(left.min(length), 0);
         self.window_at = offset;
-        let got = self.file.read_at(offset, &mut self.window).map_err(|cause| JournalError::Io {
-            doing: "read",
-            file: format!("{}/{}", self.describe, self.name),
-            cause,
-        })?;
+        let got =
+            self.file.read_at(offset, &mut self.window).map_err(|cause| JournalError::Io {
+                doing: "read",
+                file: format!("{}/{}", self.describe, self.name),
+                cause,
+            })?;
         self.window.truncate(got);
         Ok(())
     }
@@ -305,6 +325,7 @@ impl SegmentReader {
 fn first_nonzero(bytes: &[u8]) -> Option<usize> {
     // Whole blocks are compared first: most of what is searched is zeros.
     const ZEROS: [u8; 4096] = [0; 4096];
-    let skip = bytes.chunks_exact(ZEROS.len()).take_while(|block| *block == ZEROS).count() * ZEROS.len();
+    let skip =
+        bytes.chunks_exact(ZEROS.len()).take_while(|block| *block == ZEROS).count() * ZEROS.len();
     bytes[skip..].iter().position(|byte| *byte != 0).map(|found| skip + found)
 }

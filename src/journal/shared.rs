@@ -22,7 +22,8 @@ pub(super) enum Order {
     Look,
 }
 
-/// The indexes of segments 1 to the last full one, in order. Never changed: another one takes its place.
+/// The indexes of segments 1 to the last full one, in order. Never changed: another one takes its
+/// place.
 pub(super) type List = Arc<Vec<Arc<Index>>>;
 
 /// What the appender, its threads and the readers share.
@@ -51,12 +52,18 @@ pub(super) struct Shared {
     pub left: AtomicU64,
     /// The next segment could not be made.
     pub no_next: AtomicBool,
-    /// The newest segment that is or was in use: nobody may make it again. Held while a segment is made.
+    /// The newest segment that is or was in use: nobody may make it again. Held while a segment is
+    /// made.
     pub taken: Mutex<u64>,
 }
 
 impl Shared {
-    pub fn new(disk: Arc<dyn Disk>, journal: JournalId, options: &Options, indexes: Vec<Index>) -> Shared {
+    pub fn new(
+        disk: Arc<dyn Disk>,
+        journal: JournalId,
+        options: &Options,
+        indexes: Vec<Index>,
+    ) -> Shared {
         let indexed = indexes.last().map_or(0, |index| index.last);
         let segments = indexes.last().map_or(0, |index| index.span.last);
         let files = Files::new(Arc::clone(&disk), JOURNAL_FILES_OPEN_MAX);
@@ -101,7 +108,8 @@ impl Shared {
         self.indexed.store(last, Ordering::Release);
     }
 
-    /// Puts indexes of the same segments in the place of those that there are. `false`: there are none of just these.
+    /// Puts indexes of the same segments in the place of those that there are. `false`: there are
+    /// none of just these.
     pub fn replace(&self, span: Span, new: Vec<Index>) -> bool {
         self.change(|list| {
             let begin = list.iter().position(|index| index.span.first == span.first);
@@ -134,19 +142,23 @@ impl Shared {
         kept(&sizes, self.filter_bytes_max)
     }
 
-    /// Reads the filters that have room in memory and are not there. Of one that can't be read now a page is read each
-    /// time.
+    /// Reads the filters that have room in memory and are not there. Of one that can't be read now
+    /// a page is read each time.
     pub fn load_filters(&self) {
         let list = self.indexes();
-        for (index, _) in
-            list.iter().zip(self.kept_of(&list)).filter(|(index, keep)| *keep && !index.has_filter())
+        for (index, _) in list
+            .iter()
+            .zip(self.kept_of(&list))
+            .filter(|(index, keep)| *keep && !index.has_filter())
         {
             match index.with_filter(self.disk.as_ref()) {
                 Ok(Some(with)) => {
                     self.replace(index.span, vec![with]);
                 }
                 Ok(None) => self.report(index.span),
-                Err(error) => (self.notice)(&format!("the filter of an index stays on disk: {error}")),
+                Err(error) => {
+                    (self.notice)(&format!("the filter of an index stays on disk: {error}"))
+                }
             }
         }
     }
@@ -193,7 +205,9 @@ impl Shared {
                         match self.make_again(index)?.look(&self.files, tx, hash, cost)? {
                             Look::Found(record) => return Ok(Some(record)),
                             Look::Not => {}
-                            Look::IndexBad => return Err(self.unreadable(index.span, "and can't be read")),
+                            Look::IndexBad => {
+                                return Err(self.unreadable(index.span, "and can't be read"));
+                            }
                         }
                     }
                 }
@@ -202,16 +216,20 @@ impl Shared {
         }
     }
 
-    /// Makes a damaged index again, if it is that of one segment. One of several takes too long for who looks up: it is
-    /// made again beside, and until then nobody knows what it holds of this id.
+    /// Makes a damaged index again, if it is that of one segment. One of several takes too long for
+    /// who looks up: it is made again beside, and until then nobody knows what it holds of this id.
     fn make_again(&self, before: &Index) -> Result<Index, JournalError> {
         if before.span.segments() > 1 {
             self.report(before.span);
-            return Err(self.unreadable(before.span, "from its segments; until then this id is not known"));
+            return Err(
+                self.unreadable(before.span, "from its segments; until then this id is not known")
+            );
         }
         let _one_at_a_time = self.making();
         if self.damaged().contains(&before.span) {
-            return Err(self.unreadable(before.span, "from its segment; until then this id is not known"));
+            return Err(
+                self.unreadable(before.span, "from its segment; until then this id is not known")
+            );
         }
         let made = self.make_one_again(before);
         if made.is_err() {
@@ -225,8 +243,10 @@ impl Shared {
         let (disk, segment) = (self.disk.as_ref(), before.span.first);
         (self.notice)(&format!("the index of segment {segment} is damaged and is made again"));
         let mut closed = read_closed(disk, &self.journal, segment)?;
-        // What it held must all be there: a segment that ends too early would make of a decided id an unknown one.
-        if (closed.first, closed.last, closed.entries.len()) != (before.first, before.last, before.entries())
+        // What it held must all be there: a segment that ends too early would make of a decided id
+        // an unknown one.
+        if (closed.first, closed.last, closed.entries.len())
+            != (before.first, before.last, before.entries())
         {
             return Err(JournalError::Damaged {
                 file: place(disk, &segment_name(segment)),

@@ -4,12 +4,13 @@
 //! file header (64 bytes) · snapshot header (64 bytes) · what the bank says of itself
 //! ```
 //!
-//! The live bank takes no part in it. The newest two are kept, so that one that can't be read costs time only.
+//! The live bank takes no part in it. The newest two are kept, so that one that can't be read costs
+//! time only.
 
 use super::disk::Disk;
 use super::format::{
-    BadHeader, FILE_HEADER_BYTES, FileHeader, JournalId, Kind, Salt, number_in, snapshot_name, u32_at,
-    u64_at, usize_of,
+    BadHeader, FILE_HEADER_BYTES, FileHeader, JournalId, Kind, Salt, number_in, snapshot_name,
+    u32_at, u64_at, usize_of,
 };
 use super::replica::MakeReplica;
 use super::segment::{Found, open_segment};
@@ -39,7 +40,8 @@ pub(super) fn among(names: &[String]) -> Vec<Seq> {
     seqs
 }
 
-/// Restores `replica` from the newest snapshot that can be used; those that can't are told to `warn`.
+/// Restores `replica` from the newest snapshot that can be used; those that can't are told to
+/// `warn`.
 pub(super) fn restore_newest(
     disk: &dyn Disk,
     journal: &JournalId,
@@ -100,8 +102,8 @@ fn load(
     Ok(Ok(Loaded { seq, segment: header.segment, content }))
 }
 
-/// Makes a snapshot of all full segments that have their index: restores the newest one there is into a second
-/// bank, replays what came since, and writes that. `None` when there is nothing new.
+/// Makes a snapshot of all full segments that have their index: restores the newest one there is
+/// into a second bank, replays what came since, and writes that. `None` when there is nothing new.
 pub(super) fn make(
     shared: &Shared,
     make_replica: &MakeReplica,
@@ -111,7 +113,8 @@ pub(super) fn make(
     let disk = shared.disk.as_ref();
     let last_segment = shared.indexed_segments();
     let mut replica = make_replica();
-    let newest = restore_newest(disk, &shared.journal, replica.as_mut(), |why| (shared.notice)(&why))?;
+    let newest =
+        restore_newest(disk, &shared.journal, replica.as_mut(), |why| (shared.notice)(&why))?;
     let (mut seq, from) = newest.map_or((0, 0), |loaded| (loaded.seq, loaded.segment));
     if from >= last_segment {
         return Ok(None);

@@ -1,9 +1,10 @@
-//! The way through the segments at the opening, record by record, to the place where the next batch goes.
+//! The way through the segments at the opening, record by record, to the place where the next batch
+//! goes.
 //!
-//! What tells a torn tail from damage: a batch is written only after the sync of the one before it. So only the
-//! last batch can be torn, and whatever was written after the place that is wrong (a later batch's header,
-//! bytes past this batch's end, a later segment that is not empty, an index, a snapshot, a mark of an orderly end) proves that this place
-//! was durable once.
+//! What tells a torn tail from damage: a batch is written only after the sync of the one before it.
+//! So only the last batch can be torn, and whatever was written after the place that is wrong (a
+//! later batch's header, bytes past this batch's end, a later segment that is not empty, an index,
+//! a snapshot, a mark of an orderly end) proves that this place was durable once.
 
 use super::disk::Disk;
 use super::ended::{ended_name, last_ended};
@@ -166,8 +167,11 @@ impl<'a> Walk<'a> {
             }
         }
         let Some((file, at)) = proof else { return Ok(()) };
-        let fault =
-            if bad.fault_at == bad.offset { String::new() } else { format!(" (at {})", bad.fault_at) };
+        let fault = if bad.fault_at == bad.offset {
+            String::new()
+        } else {
+            format!(" (at {})", bad.fault_at)
+        };
         Err(JournalError::Damaged {
             file: reader.place(),
             offset: bad.offset,
@@ -178,7 +182,8 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Zeroes what follows the last good batch, and syncs that before anything else is written there.
+    /// Zeroes what follows the last good batch, and syncs that before anything else is written
+    /// there.
     fn cut(&self, reader: &mut SegmentReader) -> Result<TornTail, JournalError> {
         static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
         let offset = self.current.end;
@@ -196,15 +201,16 @@ impl<'a> Walk<'a> {
         Ok(TornTail { file: reader.place(), offset, bytes: end - offset })
     }
 
-    /// Refuses an end that an index or a snapshot proves to be too early: both are made of a full segment, once
-    /// the first batch of the next one is synced.
+    /// Refuses an end that an index or a snapshot proves to be too early: both are made of a full
+    /// segment, once the first batch of the next one is synced.
     fn refuse_if_too_early(&self, names: &[String]) -> Result<(), JournalError> {
         let (number, empty) = (self.current.number, self.current.is_empty());
         let index = last_indexed(names);
-        let index = index.filter(|index| index.last >= number || (empty && index.last + 1 == number));
+        let index =
+            index.filter(|index| index.last >= number || (empty && index.last + 1 == number));
         let snapshot = snapshot::among(names).first().copied();
-        let snapshot =
-            snapshot.filter(|seq| *seq > self.last || (self.last_batch.is_none() && *seq == self.last));
+        let snapshot = snapshot
+            .filter(|seq| *seq > self.last || (self.last_batch.is_none() && *seq == self.last));
         let ended = last_ended(names).filter(|seq| *seq > self.last).map(ended_name);
         let proof = index.map(Span::name).or(snapshot.map(snapshot_name)).or(ended);
         let Some(proof) = proof else { return Ok(()) };
@@ -218,16 +224,18 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Writes the last batch again and syncs it. It may have been read from the system's memory only: after a
-    /// sync that failed, some systems hold pages for clean that never reached the disk, and a sync alone would
-    /// skip them (Rebello et al., ATC 2020). All earlier batches were synced before the next one was written.
+    /// Writes the last batch again and syncs it. It may have been read from the system's memory
+    /// only: after a sync that failed, some systems hold pages for clean that never reached the
+    /// disk, and a sync alone would skip them (Rebello et al., ATC 2020). All earlier batches were
+    /// synced before the next one was written.
     pub fn rewrite_last(&self) -> Result<(), JournalError> {
         let Some((number, offset, length)) = self.last_batch else { return Ok(()) };
         let mut reader = open_segment(self.disk, number)?;
         let name = reader.name.clone();
         let file = Arc::clone(&reader.file);
         let bytes = reader.bytes(offset, length)?;
-        file.write_at(offset, bytes).map_err(|error| write_error(self.disk, &name, offset, length, error))?;
+        file.write_at(offset, bytes)
+            .map_err(|error| write_error(self.disk, &name, offset, length, error))?;
         file.sync().map_err(|error| sync_error(self.disk, &name, error))
     }
 }

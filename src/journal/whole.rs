@@ -5,7 +5,8 @@ use super::{JournalError, io_error, sync_error, write_error};
 use consorcio_system::crash;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Writes a file under another name, syncs it, and only then gives it its own. Given up when told to `stop`.
+/// Writes a file under another name, syncs it, and only then gives it its own. Given up when told
+/// to `stop`.
 pub(super) fn write_whole(
     disk: &dyn Disk,
     name: &str,
@@ -14,7 +15,8 @@ pub(super) fn write_whole(
 ) -> Result<(), JournalError> {
     const CHUNK_BYTES: usize = 1024 * 1024;
     let unfinished = format!("{name}.tmp");
-    let file = disk.create(&unfinished).map_err(|error| write_error(disk, &unfinished, 0, 0, error))?;
+    let file =
+        disk.create(&unfinished).map_err(|error| write_error(disk, &unfinished, 0, 0, error))?;
     let mut offset = 0;
     for chunk in parts.iter().flat_map(|part| part.chunks(CHUNK_BYTES)) {
         unless_stopped(stop)?;

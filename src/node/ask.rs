@@ -1,7 +1,8 @@
 //! The way to the bank from other threads: a request goes in, its reply comes back.
 //!
-//! What is asked here is the same request that a line would make, and waits in the same queue. Whoever serves the
-//! asks on the node's thread gives each a session of its own. So many are under way at once; the next one waits.
+//! What is asked here is the same request that a line would make, and waits in the same queue.
+//! Whoever serves the asks on the node's thread gives each a session of its own. So many are under
+//! way at once; the next one waits.
 
 use consorcio_core::bank::io::Origin;
 use consorcio_core::wire::reply::Reply;
@@ -40,10 +41,15 @@ pub fn asking(most: usize) -> (Asker, mpsc::Receiver<Ask>) {
 }
 
 impl Asker {
-    /// Hands `request` over, which is asked for `peer`; its reply comes out of the receiver. `None` when the bank ends.
+    /// Hands `request` over, which is asked for `peer`; its reply comes out of the receiver. `None`
+    /// when the bank ends.
     ///
     /// A request that was handed over is done, also when the caller does not wait for its reply.
-    pub async fn hand_over(&self, peer: SocketAddr, request: Request) -> Option<oneshot::Receiver<Reply>> {
+    pub async fn hand_over(
+        &self,
+        peer: SocketAddr,
+        request: Request,
+    ) -> Option<oneshot::Receiver<Reply>> {
         self.hand_over_as(Origin::Client, peer, request).await
     }
 

@@ -23,7 +23,8 @@ pub fn machine() -> Machine {
 }
 
 impl WallClock {
-    /// The clock that `filter` began; `notice` is told when the wall clock is not followed, and when it is again.
+    /// The clock that `filter` began; `notice` is told when the wall clock is not followed, and
+    /// when it is again.
     pub fn new(filter: Filter, notice: Notice) -> WallClock {
         WallClock { filter, gap: Gap::None, notice }
     }
@@ -54,8 +55,13 @@ mod tests {
         let filter = Filter::start(machine(), Time(0), RELEASED_US, true).unwrap();
         let mut clock = WallClock::new(filter, notice);
         let now = clock.now(Time(0), 5);
-        assert!(now.wall_us <= now.shown_us && now.shown_us - now.wall_us < 1_000_000 && now.mono_us == 5);
-        // Such a bank has been far ahead: its wall clock is behind, and nothing is to be told of that here.
+        assert!(
+            now.wall_us <= now.shown_us
+                && now.shown_us - now.wall_us < 1_000_000
+                && now.mono_us == 5
+        );
+        // Such a bank has been far ahead: its wall clock is behind, and nothing is to be told of
+        // that here.
         clock.now(Time(now.wall_us + 5_000_000), 6);
         let is_set = now.shown_us >= RELEASED_US;
         assert_eq!(told.lock().unwrap().len(), usize::from(!is_set));

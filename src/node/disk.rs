@@ -1,4 +1,5 @@
-//! The thread that owns the journal's end: one batch at a time is written and synced, and then handed back.
+//! The thread that owns the journal's end: one batch at a time is written and synced, and then
+//! handed back.
 
 use consorcio_journal::{Appender, Batch, JournalError};
 use consorcio_steps::steplog::wall_us;
@@ -23,7 +24,8 @@ pub struct Done {
     pub ended_us: i64,
 }
 
-/// How long the batch that the disk has now has been there, for whoever may look from another thread.
+/// How long the batch that the disk has now has been there, for whoever may look from another
+/// thread.
 #[derive(Debug)]
 pub struct SyncAge {
     base: Instant,
@@ -100,7 +102,8 @@ impl Disk {
 }
 
 impl Drop for Disk {
-    /// Waits for the thread, so that the journal is closed when this returns; but not for a disk that hangs.
+    /// Waits for the thread, so that the journal is closed when this returns; but not for a disk
+    /// that hangs.
     fn drop(&mut self) {
         self.batches = None;
         if let Some(thread) = self.thread.take() {

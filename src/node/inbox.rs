@@ -45,7 +45,13 @@ pub struct Inbox {
 impl Inbox {
     /// An empty inbox; `wake` tells the node that something came.
     pub fn new(clock: Clock, wake: Arc<Notify>) -> Inbox {
-        Inbox { queue: RefCell::default(), wake, waiting: RefCell::default(), stop: Cell::new(false), clock }
+        Inbox {
+            queue: RefCell::default(),
+            wake,
+            waiting: RefCell::default(),
+            stop: Cell::new(false),
+            clock,
+        }
     }
 
     /// The bank's monotonic clock.

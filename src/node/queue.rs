@@ -1,14 +1,16 @@
 //! What waits for the bank, and who goes first. Pure: no clock, no socket.
 //!
-//! Work that has begun goes before work that has not: otherwise load beyond the time-outs would turn every
-//! transaction into an abort, and stay so. Nothing here is refused; whoever fills the queue looks at `room`.
+//! Work that has begun goes before work that has not: otherwise load beyond the time-outs would
+//! turn every transaction into an abort, and stay so. Nothing here is refused; whoever fills the
+//! queue looks at `room`.
 
 use consorcio_core::bank::io::{Input, Origin, SessionId};
 use consorcio_core::limits::QUEUE_MAX;
 use consorcio_core::wire::request::Request;
 use std::collections::VecDeque;
 
-/// Of this many decisions while new work waits, one is for new work: at most three quarters of a batch are urgent.
+/// Of this many decisions while new work waits, one is for new work: at most three quarters of a
+/// batch are urgent.
 const URGENT_SHARE: (u32, u32) = (3, 4);
 
 /// Sessions are told apart by these bits of their number: two that live at once never share them.
@@ -25,8 +27,9 @@ pub struct Waiting {
 
 /// The bank's queue.
 ///
-/// Urgent are COMMIT, ABORT, RESOLVE and all that peers tell; the rest waits behind them, with its share. A
-/// client session's own order is kept; on a link between banks urgent verbs overtake the link's own PREPAREs.
+/// Urgent are COMMIT, ABORT, RESOLVE and all that peers tell; the rest waits behind them, with its
+/// share. A client session's own order is kept; on a link between banks urgent verbs overtake the
+/// link's own PREPAREs.
 #[derive(Debug)]
 pub struct Queue {
     urgent: VecDeque<Waiting>,
@@ -64,8 +67,8 @@ impl Queue {
         }
     }
 
-    /// How many more requests it takes. Who pushes more is wrong; what peers tell does not count, they have
-    /// bounds of their own.
+    /// How many more requests it takes. Who pushes more is wrong; what peers tell does not count,
+    /// they have bounds of their own.
     pub fn room(&self) -> usize {
         self.requests_max.saturating_sub(self.requests)
     }
@@ -84,7 +87,8 @@ impl Queue {
     pub fn push(&mut self, since_us: u64, input: Input) {
         let urgent = match &input {
             Input::Request { caller, origin, request, .. } => {
-                is_urgent(request) && (*origin == Origin::Link || self.counts(caller.session).normal == 0)
+                is_urgent(request)
+                    && (*origin == Origin::Link || self.counts(caller.session).normal == 0)
             }
             // A session's end comes after all that it asked.
             Input::Closed(session) => self.counts(*session).normal == 0,
@@ -100,8 +104,8 @@ impl Queue {
         self.put(since_us, input, urgent);
     }
 
-    /// Adds a request, of a session that has no other, that is to see what peers have told by now: among what is
-    /// urgent nothing overtakes.
+    /// Adds a request, of a session that has no other, that is to see what peers have told by now:
+    /// among what is urgent nothing overtakes.
     pub fn push_behind_peers(&mut self, since_us: u64, input: Input) {
         self.put(since_us, input, true);
     }
@@ -149,7 +153,9 @@ impl Queue {
     /// Must something urgent of the same session go before this one, the first that is not urgent?
     fn waits_for_own(&self, head: &Input) -> bool {
         let session = match head {
-            Input::Request { origin: Origin::Client | Origin::Outside, caller, .. } => caller.session,
+            Input::Request { origin: Origin::Client | Origin::Outside, caller, .. } => {
+                caller.session
+            }
             Input::Closed(session) => *session,
             Input::Request { origin: Origin::Link, .. }
             | Input::Answer { .. }
@@ -218,7 +224,8 @@ mod tests {
     #[test]
     fn who_waited_for_peers_comes_behind_what_they_told_and_not_before() {
         let mut queue = Queue::default();
-        let is_answer = |waiting: Option<Waiting>| matches!(waiting.unwrap().input, Input::PeerUp(_));
+        let is_answer =
+            |waiting: Option<Waiting>| matches!(waiting.unwrap().input, Input::PeerUp(_));
         for _ in 0..2 * URGENT_SHARE.1 {
             queue.push(0, Input::PeerUp(BankId::new(1).unwrap()));
         }
@@ -250,8 +257,8 @@ mod tests {
         }
     }
 
-    /// Fills a queue from names as `name` makes them, and empties it; `l` stands before those of links, `o` before those
-    /// of outside coordinators.
+    /// Fills a queue from names as `name` makes them, and empties it; `l` stands before those of
+    /// links, `o` before those of outside coordinators.
     fn order(pushed: &str) -> String {
         let mut queue = Queue::default();
         for text in pushed.split_whitespace() {
@@ -300,7 +307,11 @@ mod tests {
         assert_eq!(order("c1.0 c2.0 c3.0 c9.0 p9.1"), "c1.0 c2.0 c3.0 c9.0 p9.1");
         // Once its COMMIT is taken, nothing keeps its new work from its share.
         assert_eq!(order("c9.0 c1.0 c2.0 c3.0 p9.1"), "c9.0 c1.0 c2.0 p9.1 c3.0");
-        assert_eq!(order("op1.0 oc1.1 oc2.0"), "c2.0 p1.0 c1.1", "and so does an outside coordinator");
+        assert_eq!(
+            order("op1.0 oc1.1 oc2.0"),
+            "c2.0 p1.0 c1.1",
+            "and so does an outside coordinator"
+        );
         assert_eq!(order("op9.9 c1.0 c2.0 c3.0 oc9.0"), "c1.0 c2.0 c3.0 p9.9 c9.0");
     }
 
@@ -341,7 +352,9 @@ mod tests {
             let mut queue = Queue::default();
             let (mut next, mut seen, mut pushed) = ([0u64; 4], [0u64; 4], 0);
             for _ in 0..60 {
-                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                seed = seed
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 let session = usize::try_from(seed >> 60).unwrap() % 4;
                 if seed >> 59 & 1 == 0 {
                     let urgent = seed >> 40 & 1 == 0;
@@ -360,7 +373,9 @@ mod tests {
             assert_eq!((pushed, seen), (0, next));
         }
         fn check(waiting: &Waiting, seen: &mut [u64; 4]) {
-            let Input::Request { caller, .. } = &waiting.input else { panic!("only requests were pushed") };
+            let Input::Request { caller, .. } = &waiting.input else {
+                panic!("only requests were pushed")
+            };
             let next = &mut seen[usize::try_from(caller.session.0).unwrap()];
             assert_eq!(caller.slot, *next, "session {:?}", caller.session);
             *next += 1;

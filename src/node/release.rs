@@ -1,6 +1,7 @@
 //! What may leave only after a sync, and waits for it. Pure.
 //!
-//! At most one batch is under sync and one is being filled, so whatever waits, waits for one of the two.
+//! At most one batch is under sync and one is being filled, so whatever waits, waits for one of the
+//! two.
 
 use consorcio_core::bank::io::Seq;
 
@@ -28,7 +29,8 @@ impl<T> Release<T> {
         self.durable
     }
 
-    /// Puts `thing` into `out` if all records up to `after` are durable, and else keeps it until they are.
+    /// Puts `thing` into `out` if all records up to `after` are durable, and else keeps it until
+    /// they are.
     pub fn leave(&mut self, after: Seq, thing: T, out: &mut Vec<T>) {
         if after <= self.durable {
             out.push(thing);

@@ -1,4 +1,5 @@
-//! The node's loop: carries time and inputs to the writer, batches to the disk, and what may leave to its way out.
+//! The node's loop: carries time and inputs to the writer, batches to the disk, and what may leave
+//! to its way out.
 
 use crate::clock::WallClock;
 use crate::disk::{Disk, Done};
@@ -26,8 +27,8 @@ pub enum Fatal {
     Stopped(String),
 }
 
-/// Runs `writer` until the inbox is stopped and all is durable. `deliver` carries what may leave away, and gets
-/// the bank for what it wants to know of it.
+/// Runs `writer` until the inbox is stopped and all is durable. `deliver` carries what may leave
+/// away, and gets the bank for what it wants to know of it.
 ///
 /// # Errors
 /// When the bank can't go on.
@@ -99,7 +100,8 @@ pub async fn run(
                     lazy.as_mut().reset(clock.instant(due).into());
                 }
                 let due = clock.instant(writer.core().tick_due_us().max(no_tick_before_us)).into();
-                // It may ring for nothing, never late: it is not moved back each time that something is decided.
+                // It may ring for nothing, never late: it is not moved back each time that
+                // something is decided.
                 if due < tick.deadline() || tick.is_elapsed() {
                     tick.as_mut().reset(due);
                 }
@@ -115,7 +117,12 @@ pub async fn run(
     }
 }
 
-fn synced(writer: &mut Writer, done: Done, out: &mut Vec<Leaving>, steplog: &StepLog) -> Result<(), Fatal> {
+fn synced(
+    writer: &mut Writer,
+    done: Done,
+    out: &mut Vec<Leaving>,
+    steplog: &StepLog,
+) -> Result<(), Fatal> {
     done.result?;
     let step = Step::Sync {
         upto: done.batch.last().unwrap_or(0),

@@ -1,5 +1,5 @@
-//! The writer over the shipped core and a journal in memory: what may leave when, without threads and clocks; and
-//! the loop when the disk fails.
+//! The writer over the shipped core and a journal in memory: what may leave when, without threads
+//! and clocks; and the loop when the disk fails.
 
 use super::clock::{WallClock, machine};
 use super::disk::Disk;
@@ -14,7 +14,9 @@ use consorcio_core::bank::record::Record;
 use consorcio_core::clock::Filter;
 use consorcio_core::commit::message::{Asked, AskedVerb};
 use consorcio_core::ids::{BankId, Time};
-use consorcio_core::limits::{BATCH_RECORDS_MAX, LAZY_SYNC_MS_MAX, QUEUE_WAIT_MS_MAX, UNREADABLE_TOLD_MS};
+use consorcio_core::limits::{
+    BATCH_RECORDS_MAX, LAZY_SYNC_MS_MAX, QUEUE_WAIT_MS_MAX, UNREADABLE_TOLD_MS,
+};
 use consorcio_core::wire::request::Request;
 use consorcio_core::wire::token::Seal;
 use consorcio_journal::{self, Appender, BankReplica, Faults, MemDisk, Sizes};
@@ -22,7 +24,8 @@ use consorcio_steps::steplog::{Entry, Step, StepLog};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-const NOW: Now = Now { wall_us: 1_795_000_000_000_000, shown_us: 1_795_000_000_000_000, mono_us: 1_000_000 };
+const NOW: Now =
+    Now { wall_us: 1_795_000_000_000_000, shown_us: 1_795_000_000_000_000, mono_us: 1_000_000 };
 
 fn later(us: u64) -> Now {
     let wall_us = NOW.wall_us + i64::try_from(us).unwrap();
@@ -35,7 +38,11 @@ fn bank(disk: &MemDisk) -> (Writer, Appender) {
 }
 
 /// The same with `notice` for what the operator is told, and with steps if it is to note them.
-fn bank_that_tells(disk: &MemDisk, notice: consorcio_journal::Notice, steps: bool) -> (Writer, Appender) {
+fn bank_that_tells(
+    disk: &MemDisk,
+    notice: consorcio_journal::Notice,
+    steps: bool,
+) -> (Writer, Appender) {
     let identity = Identity {
         bank: BankId::new(0).unwrap(),
         places: vec!["a:1".into(), "b:1".into()],
@@ -139,8 +146,8 @@ fn a_vote_leaves_only_after_its_sync() {
     assert!(writer.is_synced() && !writer.is_waited_for());
 }
 
-/// The votes are the decision: once this bank's own is durable, others' tokens prove the outcome, and its record
-/// only rides along.
+/// The votes are the decision: once this bank's own is durable, others' tokens prove the outcome,
+/// and its record only rides along.
 #[test]
 fn a_proved_outcome_leaves_at_once_and_its_record_follows_within_5_ms() {
     let (mut writer, mut appender) = bank(&MemDisk::new());
@@ -178,7 +185,10 @@ fn a_batch_that_is_full_must_go_before_more_is_decided() {
     assert_eq!(writer.decide(NOW, &mut queue, 10, &mut out), Turn::More);
     assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out), Turn::Full);
     let batch = writer.take_batch().unwrap();
-    assert!(batch.len() <= BATCH_RECORDS_MAX && batch.bytes() <= consorcio_core::limits::BATCH_BYTES_MAX);
+    assert!(
+        batch.len() <= BATCH_RECORDS_MAX
+            && batch.bytes() <= consorcio_core::limits::BATCH_BYTES_MAX
+    );
     let first = batch.len();
     assert!(first > 1_000, "{first}");
     // One more is filled while it is under sync, and then the queue waits.
@@ -198,7 +208,8 @@ fn a_batch_that_is_full_must_go_before_more_is_decided() {
     assert_eq!(out.len(), 12_000);
 }
 
-/// A session that ends with many transactions of this bank alone: each is a record, and no batch passes its bounds.
+/// A session that ends with many transactions of this bank alone: each is a record, and no batch
+/// passes its bounds.
 #[test]
 fn a_close_with_many_undecided_fills_no_batch_past_its_bounds() {
     let (mut writer, mut appender) = bank(&MemDisk::new());
@@ -219,7 +230,10 @@ fn a_close_with_many_undecided_fills_no_batch_past_its_bounds() {
             writer.step(NOW, Input::Tick, &mut out);
         }
         let mut batch = writer.take_batch().expect("each turn records something");
-        assert!(batch.len() <= BATCH_RECORDS_MAX && batch.bytes() <= consorcio_core::limits::BATCH_BYTES_MAX);
+        assert!(
+            batch.len() <= BATCH_RECORDS_MAX
+                && batch.bytes() <= consorcio_core::limits::BATCH_BYTES_MAX
+        );
         (batches, records) = (batches + 1, records + batch.len() as u64);
         appender.append(&mut batch).unwrap();
         writer.synced(batch, &mut out);
@@ -280,8 +294,9 @@ fn run_node(disk: &MemDisk, lines: &[&str]) -> (Vec<String>, Option<Fatal>) {
     }
     inbox.stop();
     let mut all = Vec::new();
-    let ended =
-        runtime.block_on(run(writer, disk, &inbox, wall(), &StepLog::off(), |out, _| all.extend(left(out))));
+    let ended = runtime.block_on(run(writer, disk, &inbox, wall(), &StepLog::off(), |out, _| {
+        all.extend(left(out))
+    }));
     (all, ended.err())
 }
 
@@ -296,7 +311,8 @@ fn all_that_was_asked_is_durable_before_the_node_ends() {
     assert!(fatal.is_none() && again.len() == 1 && again[0].contains("12345678900"), "{again:?}");
 }
 
-/// Nothing turns an idle bank's loop but what is due: about once a second it keeps a moment of the clock for cuts.
+/// Nothing turns an idle bank's loop but what is due: about once a second it keeps a moment of the
+/// clock for cuts.
 #[test]
 fn an_idle_bank_sleeps_until_something_is_due() {
     let (writer, appender) = bank(&MemDisk::new());
@@ -325,8 +341,12 @@ fn an_idle_bank_sleeps_until_something_is_due() {
 #[test]
 fn a_failed_sync_ends_the_node_and_nothing_leaves() {
     for break_it in [
-        |disk: &MemDisk| disk.set_faults(Faults { fail_sync: Some(disk.syncs() + 1), ..Faults::default() }),
-        |disk: &MemDisk| disk.set_faults(Faults { fail_write: Some(disk.writes() + 1), ..Faults::default() }),
+        |disk: &MemDisk| {
+            disk.set_faults(Faults { fail_sync: Some(disk.syncs() + 1), ..Faults::default() })
+        },
+        |disk: &MemDisk| {
+            disk.set_faults(Faults { fail_write: Some(disk.writes() + 1), ..Faults::default() })
+        },
     ] {
         let disk = MemDisk::new();
         let (mut writer, mut appender) = bank(&disk);
@@ -339,8 +359,10 @@ fn a_failed_sync_ends_the_node_and_nothing_leaves() {
         inbox.offer(ask(1, 0, &prepare(1)));
         inbox.stop();
         let mut all = Vec::new();
-        let ended = runtime
-            .block_on(run(writer, thread, &inbox, wall(), &StepLog::off(), |out, _| all.extend(left(out))));
+        let ended =
+            runtime.block_on(run(writer, thread, &inbox, wall(), &StepLog::off(), |out, _| {
+                all.extend(left(out))
+            }));
         assert!(matches!(ended, Err(Fatal::Journal(_))));
         assert_eq!(all, [""; 0]);
     }
@@ -380,7 +402,8 @@ fn damage_r0(disk: &MemDisk) {
     disk.put(&name, bytes);
 }
 
-/// An id whose record can't be read is unknown, never "not held": no vote, no refusal, and no end of the bank.
+/// An id whose record can't be read is unknown, never "not held": no vote, no refusal, and no end
+/// of the bank.
 #[test]
 fn an_id_whose_record_cant_be_read_is_answered_err_and_the_bank_goes_on() {
     let disk = MemDisk::new();
@@ -388,15 +411,21 @@ fn an_id_whose_record_cant_be_read_is_answered_err_and_the_bank_goes_on() {
     damage_r0(&disk);
     let before = writer.core().seq();
     let mut out = Vec::new();
-    let lines = ["STATUS r0", "RESOLVE r0", "ABORT r0", "COMMIT r0", &prepare(0).replace("t0", "r0")];
+    let lines =
+        ["STATUS r0", "RESOLVE r0", "ABORT r0", "COMMIT r0", &prepare(0).replace("t0", "r0")];
     for (line, slot) in lines.iter().zip(0..) {
         writer.step(NOW, ask(9, slot, line), &mut out);
         assert_eq!(left(&mut out), ["ERR unreadable"], "{line}");
     }
-    writer.step(NOW, ask(9, 9, &prepare(0).replace("t0", "r0").replace("PREPARE", "EXECUTE")), &mut out);
+    writer.step(
+        NOW,
+        ask(9, 9, &prepare(0).replace("t0", "r0").replace("PREPARE", "EXECUTE")),
+        &mut out,
+    );
     assert_eq!(left(&mut out), ["ERR unreadable"]);
     // Nor does a peer's answer about it lead to anything.
-    let asked = Asked { tx: consorcio_core::ids::TxId::new("r0").unwrap(), verb: AskedVerb::Prepare };
+    let asked =
+        Asked { tx: consorcio_core::ids::TxId::new("r0").unwrap(), verb: AskedVerb::Prepare };
     let peer = BankId::new(1).unwrap();
     writer.step(NOW, Input::Answer { peer, asked, reply: None, past: None }, &mut out);
     assert_eq!((writer.core().seq(), left(&mut out)), (before, Vec::new()), "nothing was recorded");
@@ -408,15 +437,16 @@ fn an_id_whose_record_cant_be_read_is_answered_err_and_the_bank_goes_on() {
     assert_eq!(left(&mut out), ["OK t1"]);
 }
 
-/// The operator hears of it once at the terminal, and then in the log, at most once a second, with how many were not
-/// told.
+/// The operator hears of it once at the terminal, and then in the log, at most once a second, with
+/// how many were not told.
 #[test]
 fn the_operator_hears_of_records_that_cant_be_read_and_not_too_often() {
     use std::sync::{Mutex, PoisonError};
     let (disk, told) = (MemDisk::new(), Arc::new(Mutex::new(Vec::new())));
     let keep = told.clone();
-    let notice: consorcio_journal::Notice =
-        Arc::new(move |text| keep.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned()));
+    let notice: consorcio_journal::Notice = Arc::new(move |text| {
+        keep.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned())
+    });
     let (mut writer, mut appender) = bank_that_tells(&disk, notice, true);
     make_a_past(&mut writer, &mut appender);
     damage_r0(&disk);
@@ -437,19 +467,26 @@ fn the_operator_hears_of_records_that_cant_be_read_and_not_too_often() {
         all
     };
     let first = ask_at(0, &mut writer);
-    assert!(first.len() == 1 && first[0].starts_with("terminal: what the journal holds of r0"), "{first:?}");
+    assert!(
+        first.len() == 1 && first[0].starts_with("terminal: what the journal holds of r0"),
+        "{first:?}"
+    );
     assert!(first[0].contains("(0 more requests"), "{first:?}");
     for us in [1, 2, UNREADABLE_TOLD_MS * 1_000 - 1] {
         assert_eq!(ask_at(us, &mut writer), [""; 0], "after {us} us");
     }
     let second = ask_at(UNREADABLE_TOLD_MS * 1_000, &mut writer);
-    assert!(second.len() == 1 && second[0].starts_with("what the journal holds of r0"), "{second:?}");
+    assert!(
+        second.len() == 1 && second[0].starts_with("what the journal holds of r0"),
+        "{second:?}"
+    );
     assert!(second[0].contains("(3 more requests"), "{second:?}");
     let third = ask_at(2 * UNREADABLE_TOLD_MS * 1_000, &mut writer);
     assert!(third.len() == 1 && third[0].contains("(0 more requests"), "{third:?}");
 }
 
-/// What can be opened no more was opened before: a process without descriptors finds its old outcomes.
+/// What can be opened no more was opened before: a process without descriptors finds its old
+/// outcomes.
 #[test]
 fn an_old_outcome_is_found_when_no_file_can_be_opened() {
     let disk = MemDisk::new();
@@ -460,8 +497,8 @@ fn an_old_outcome_is_found_when_no_file_can_be_opened() {
     assert_eq!(left(&mut out), ["ABORTED r0"]);
 }
 
-/// A disk without room for the next segment is known long before its last byte: what is new is refused, and the
-/// outcomes of what is undecided still fit.
+/// A disk without room for the next segment is known long before its last byte: what is new is
+/// refused, and the outcomes of what is undecided still fit.
 #[test]
 fn a_disk_without_room_for_the_next_segment_refuses_what_is_new_and_ends_what_was_begun() {
     let disk = MemDisk::new();
@@ -478,7 +515,9 @@ fn a_disk_without_room_for_the_next_segment_refuses_what_is_new_and_ends_what_wa
         }
         sync(&mut writer, &mut appender, &mut out);
         let Some(Leaving::Reply(vote)) = out.pop() else { panic!("a vote") };
-        let consorcio_core::wire::reply::Reply::Ok(tx, own) = vote.reply else { panic!("{:?}", vote.reply) };
+        let consorcio_core::wire::reply::Reply::Ok(tx, own) = vote.reply else {
+            panic!("{:?}", vote.reply)
+        };
         begun.push((tx, own));
         slot += 1;
         assert!(slot < 100_000, "nothing is ever refused");
@@ -501,7 +540,8 @@ fn a_disk_without_room_for_the_next_segment_refuses_what_is_new_and_ends_what_wa
     assert_eq!(left(&mut out), ["OK t0"]);
     for (tx, own) in &begun {
         let verdict = consorcio_core::wire::token::Verdict::Ok;
-        let other = Seal::keyed([7; 32]).token(BankId::new(1).unwrap(), verdict, tx, own.digest, own.time);
+        let other =
+            Seal::keyed([7; 32]).token(BankId::new(1).unwrap(), verdict, tx, own.digest, own.time);
         writer.step(NOW, ask(3, slot, &format!("COMMIT {tx} {own} {other}")), &mut out);
         sync(&mut writer, &mut appender, &mut out);
         assert_eq!(left(&mut out), [format!("COMMITTED {tx}")]);

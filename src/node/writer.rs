@@ -1,7 +1,7 @@
 //! The one writer of a bank: decides what waits, fills the batch, and holds what must wait for it.
 //!
-//! Architecture invariant: no clock, no socket, no thread here. Time comes in; who runs it (`run`) carries batches
-//! to the disk and what may leave to where it goes.
+//! Architecture invariant: no clock, no socket, no thread here. Time comes in; who runs it (`run`)
+//! carries batches to the disk and what may leave to where it goes.
 
 use crate::queue::Queue;
 use crate::release::Release;
@@ -20,8 +20,8 @@ use consorcio_core::wire::request::Request;
 use consorcio_journal::{Batch, JournalError, Reader, Room};
 use consorcio_steps::steplog::{Entry, Step};
 
-/// So much of a batch is kept for what one decision makes: a share of a backlog, or a few records of the longest
-/// transactions.
+/// So much of a batch is kept for what one decision makes: a share of a backlog, or a few records
+/// of the longest transactions.
 const BATCH_BYTES_ENOUGH: usize = BATCH_BYTES_MAX - STEP_BYTES_MAX - 2 * LINE_BYTES_MAX;
 const BATCH_RECORDS_ENOUGH: usize = BATCH_RECORDS_MAX - STEP_ITEMS_MAX;
 
@@ -100,7 +100,13 @@ impl Writer {
     }
 
     /// Decides at most `most` of what waits in `queue`; what may leave at once goes to `out`.
-    pub fn decide(&mut self, now: Now, queue: &mut Queue, most: usize, out: &mut Vec<Leaving>) -> Turn {
+    pub fn decide(
+        &mut self,
+        now: Now,
+        queue: &mut Queue,
+        most: usize,
+        out: &mut Vec<Leaving>,
+    ) -> Turn {
         for _ in 0..most {
             if self.is_full() {
                 return if queue.is_empty() { Turn::Drained } else { Turn::Full };
@@ -124,7 +130,11 @@ impl Writer {
                 match &mut input {
                     Input::Request { caller, .. } => {
                         let reply = Reply::Err(Reason::Unreadable, Detail::Unreadable.to_string());
-                        self.release.leave(0, Leaving::Reply(Outgoing { to: *caller, reply, after: 0 }), out);
+                        self.release.leave(
+                            0,
+                            Leaving::Reply(Outgoing { to: *caller, reply, after: 0 }),
+                            out,
+                        );
                         return;
                     }
                     // Nothing can follow from it: it is as if the peer had been silent.
@@ -179,8 +189,9 @@ impl Writer {
         }
     }
 
-    /// When the batch must go under sync, in monotonic microseconds: at once (0) if anyone waits for it or it is
-    /// full, and soon if it has any record. `None` while there is nothing to sync or a sync is under way.
+    /// When the batch must go under sync, in monotonic microseconds: at once (0) if anyone waits
+    /// for it or it is full, and soon if it has any record. `None` while there is nothing to sync
+    /// or a sync is under way.
     pub fn sync_due_us(&self) -> Option<u64> {
         if self.batch.is_empty() || self.spare.is_none() {
             None
@@ -242,7 +253,8 @@ impl Writer {
     /// Adds what the journal knows of the input's transaction, where memory does not. Is it known?
     ///
     /// # Errors
-    /// When its record can't be read: then nobody knows whether this bank voted on it, and nothing may be decided.
+    /// When its record can't be read: then nobody knows whether this bank voted on it, and nothing
+    /// may be decided.
     fn look_up(&self, input: &mut Input) -> Result<bool, JournalError> {
         let Some((tx, past)) = input.about() else { return Ok(false) };
         if self.core.knows(tx) {
@@ -280,8 +292,12 @@ impl Writer {
         }
         let text = || Detail::DiskFull.to_string();
         match request {
-            Request::Prepare(..) | Request::Execute(..) => Some(Reply::Err(Reason::DiskFull, text())),
-            Request::Client(_) | Request::Account(_) => Some(Reply::Refused(Reason::DiskFull, text())),
+            Request::Prepare(..) | Request::Execute(..) => {
+                Some(Reply::Err(Reason::DiskFull, text()))
+            }
+            Request::Client(_) | Request::Account(_) => {
+                Some(Reply::Refused(Reason::DiskFull, text()))
+            }
             // A record that refuses an id for ever.
             Request::Abort(..) | Request::Resolve(_) => {
                 (room == Room::Outcomes).then(|| Reply::Err(Reason::DiskFull, text()))

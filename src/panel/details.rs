@@ -1,8 +1,9 @@
-//! A bank's words beside a reason, in the language of the people who read them: in Portuguese for the routes and the
-//! panel, in English with amounts as people write them.
+//! A bank's words beside a reason, in the language of the people who read them: in Portuguese for
+//! the routes and the panel, in English with amounts as people write them.
 //!
-//! There is no arm for the rest: a form of detail that a bank is taught does not compile until it has its words here.
-//! What is none of a bank's forms, such as the words of another version, is shown as it is.
+//! There is no arm for the rest: a form of detail that a bank is taught does not compile until it
+//! has its words here. What is none of a bank's forms, such as the words of another version, is
+//! shown as it is.
 
 use super::texts::{Lang, reason_words};
 use consorcio_core::ids::{BankId, BankSet};
@@ -26,7 +27,8 @@ pub fn told(lang: Lang, reason: Reason, text: &str) -> String {
     format!("{} {}", reason_words(lang, reason), sentence(lang, text)).trim_end().to_owned()
 }
 
-/// What `text` says as a sentence; nothing where it says nothing. A name that stands first stays as it is.
+/// What `text` says as a sentence; nothing where it says nothing. A name that stands first stays as
+/// it is.
 pub fn sentence(lang: Lang, text: &str) -> String {
     let words = in_words(lang, text);
     let begins_with_name =
@@ -44,8 +46,8 @@ pub fn first_words(lang: Lang, text: &str) -> String {
     alone(lang, &unfolded(text).1)
 }
 
-/// A refusal may follow one that follows another: those banks, and what the innermost one says. No more of them are
-/// unfolded than there are banks.
+/// A refusal may follow one that follows another: those banks, and what the innermost one says. No
+/// more of them are unfolded than there are banks.
 fn unfolded(text: &str) -> (Vec<BankId>, String) {
     let (mut banks, mut rest) = (Vec::new(), text.to_owned());
     while banks.len() < BANKS_MAX
@@ -192,12 +194,20 @@ fn words_of(field: &Word) -> &str {
 fn in_english(detail: &Detail) -> String {
     match detail {
         Detail::Short { number, available, asked } => {
-            format!("account {number} has {} available, {} are asked", Total(*available), Total(*asked))
+            format!(
+                "account {number} has {} available, {} are asked",
+                Total(*available),
+                Total(*asked)
+            )
         }
-        Detail::Full { number, more } => format!("account {number} can't hold {} more", Total(*more)),
+        Detail::Full { number, more } => {
+            format!("account {number} can't hold {} more", Total(*more))
+        }
         Detail::BadDeposit { deposit } => format!("deposit {} is below zero", Total(*deposit)),
         Detail::NoAnswer { banks: Banks(BankSet::EMPTY) } => "not known yet".into(),
-        Detail::CutAhead { .. } => "the cut is more than a second ahead of this bank's clocks".into(),
+        Detail::CutAhead { .. } => {
+            "the cut is more than a second ahead of this bank's clocks".into()
+        }
         Detail::CutTooOld { .. } => "this bank keeps newer cuts only".into(),
         Detail::Unbalanced
         | Detail::NotEverywhere

@@ -1,7 +1,7 @@
 //! The panel's pages as pure text: what a page shows comes in as a view, HTML goes out.
 //!
-//! No socket, no clock, nothing about requests or sessions: those are `http`'s. Everything that came from users
-//! is escaped by the templates; there is no other way into a page.
+//! No socket, no clock, nothing about requests or sessions: those are `http`'s. Everything that
+//! came from users is escaped by the templates; there is no other way into a page.
 
 pub mod details;
 pub mod frame;
@@ -34,7 +34,11 @@ pub const ASSETS: [Asset; 3] = [
         media_type: "text/javascript; charset=utf-8",
         bytes: include_bytes!("assets/painel.js"),
     },
-    Asset { name: "icone.svg", media_type: "image/svg+xml", bytes: include_bytes!("assets/icone.svg") },
+    Asset {
+        name: "icone.svg",
+        media_type: "image/svg+xml",
+        bytes: include_bytes!("assets/icone.svg"),
+    },
 ];
 
 /// What the browser may load and do on a page: only what this bank serves itself.

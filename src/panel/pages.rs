@@ -1,4 +1,5 @@
-//! The pages themselves: each is a value whose fields are all that it shows, and a template that shows it.
+//! The pages themselves: each is a value whose fields are all that it shows, and a template that
+//! shows it.
 
 use super::frame::Frame;
 use super::views::*;

@@ -1,5 +1,5 @@
-//! Every page with something on it, in both languages: what users typed can't become markup, labels meet their
-//! fields, and nothing needs a looser content security policy.
+//! Every page with something on it, in both languages: what users typed can't become markup, labels
+//! meet their fields, and nothing needs a looser content security policy.
 //!
 //! With `CONSORCIO_PANEL_PREVIEW=DIR` the pages are written there, to be looked at.
 
@@ -144,7 +144,8 @@ fn pages(lang: Lang) -> Vec<(&'static str, String)> {
         transfers_in: Total(210),
         transfers_out: Total(210),
     };
-    let process = |bank, state| ProcessRow { bank, address: "127.0.0.1:8886".into(), state, this: false };
+    let process =
+        |bank, state| ProcessRow { bank, address: "127.0.0.1:8886".into(), state, this: false };
     vec![
         (
             "inicio",
@@ -240,8 +241,18 @@ fn pages(lang: Lang) -> Vec<(&'static str, String)> {
                 row: row("t1", State::Aborted, ""),
                 legs: Some(legs()),
                 votes: vec![
-                    VoteView { bank: 0, address: "127.0.0.1:8886".into(), words: "OK", class: "ok" },
-                    VoteView { bank: 1, address: "127.0.0.1:8887".into(), words: "recusou", class: "nok" },
+                    VoteView {
+                        bank: 0,
+                        address: "127.0.0.1:8886".into(),
+                        words: "OK",
+                        class: "ok",
+                    },
+                    VoteView {
+                        bank: 1,
+                        address: "127.0.0.1:8887".into(),
+                        words: "recusou",
+                        class: "nok",
+                    },
                     VoteView {
                         bank: 2,
                         address: "127.0.0.1:8888".into(),
@@ -336,7 +347,11 @@ fn pages(lang: Lang) -> Vec<(&'static str, String)> {
                     kept_by: vec!["Banco 1".into(), NASTY.into()],
                     legs: legs(),
                 }],
-                resolved: Some(Resolved { tx: "t0".into(), state: State::Undecided, words: NASTY.into() }),
+                resolved: Some(Resolved {
+                    tx: "t0".into(),
+                    state: State::Undecided,
+                    words: NASTY.into(),
+                }),
             }
             .render()
             .unwrap(),
@@ -382,7 +397,12 @@ fn pages(lang: Lang) -> Vec<(&'static str, String)> {
             .render()
             .unwrap(),
         ),
-        ("erro", Failed { f: of(Page::Home), title: NASTY.into(), words: NASTY.into() }.render().unwrap()),
+        (
+            "erro",
+            Failed { f: of(Page::Home), title: NASTY.into(), words: NASTY.into() }
+                .render()
+                .unwrap(),
+        ),
     ]
 }
 
@@ -432,7 +452,10 @@ fn each_field_has_its_label_and_each_description_is_there() {
             let field = format!(" {}", field.split('>').next().unwrap());
             let hidden = field.contains("type=\"hidden\"") || field.contains("type=\"radio\"");
             let id = values(&field, "id");
-            assert!(hidden || id.iter().any(|id| labelled.contains(id)), "{name}: no label for {field}");
+            assert!(
+                hidden || id.iter().any(|id| labelled.contains(id)),
+                "{name}: no label for {field}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Every word that the panel shows, in Portuguese and in English, side by side so that none is forgotten.
+//! Every word that the panel shows, in Portuguese and in English, side by side so that none is
+//! forgotten.
 
 use consorcio_core::wire::Reason;
 
@@ -266,7 +267,8 @@ texts! {
     field_too_long: "Longo demais." / "Too long.";
 }
 
-/// A text of the panel in Portuguese, as the routes tell it, in this language. Any other text stays as it is.
+/// A text of the panel in Portuguese, as the routes tell it, in this language. Any other text stays
+/// as it is.
 pub fn translated(lang: Lang, text: &str) -> &str {
     match lang {
         Lang::Pt => text,
@@ -284,15 +286,23 @@ pub fn reason_words(lang: Lang, reason: Reason) -> &'static str {
         Reason::UnknownClient => {
             ("Este cliente não existe neste banco.", "There is no such client at this bank.")
         }
-        Reason::NotHolder => ("Este CPF não é titular da conta.", "This CPF does not hold the account."),
-        Reason::Locked => {
-            ("Outra transação está mudando este valor.", "Another transaction is changing this value.")
+        Reason::NotHolder => {
+            ("Este CPF não é titular da conta.", "This CPF does not hold the account.")
         }
-        Reason::Unbalanced => {
-            ("As partes da transação não se equilibram.", "The parts of the transaction do not balance.")
+        Reason::Locked => (
+            "Outra transação está mudando este valor.",
+            "Another transaction is changing this value.",
+        ),
+        Reason::Unbalanced => (
+            "As partes da transação não se equilibram.",
+            "The parts of the transaction do not balance.",
+        ),
+        Reason::DuplicateId => {
+            ("Este identificador já foi usado.", "This id has been used already.")
         }
-        Reason::DuplicateId => ("Este identificador já foi usado.", "This id has been used already."),
-        Reason::AlreadyExists => ("Já existe, com outros dados.", "It exists already, with other content."),
+        Reason::AlreadyExists => {
+            ("Já existe, com outros dados.", "It exists already, with other content.")
+        }
         Reason::Malformed => ("O pedido não pôde ser lido.", "The request could not be read."),
         Reason::Limit => ("Passa de um limite do banco.", "It is past one of the bank's limits."),
         Reason::Expired => ("O prazo da transação acabou.", "The transaction ran out of time."),

@@ -1,7 +1,9 @@
-//! The answering side of a link: a session that is a client's until a bank has proved that it is one. No socket here.
+//! The answering side of a link: a session that is a client's until a bank has proved that it is
+//! one. No socket here.
 
 use super::handshake::{
-    Hello, News, Pair, Proof, Role, Welcome, nonce, read, read_founding, same_consortium, same_key, write,
+    Hello, News, Pair, Proof, Role, Welcome, nonce, read, read_founding, same_consortium, same_key,
+    write,
 };
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::Origin;
@@ -57,7 +59,8 @@ impl Door {
         }
     }
 
-    /// Answers the JSON of a PEER line; `news` is what a bank is told, and `met` the journal of it that was met.
+    /// Answers the JSON of a PEER line; `news` is what a bank is told, and `met` the journal of it
+    /// that was met.
     ///
     /// # Errors
     /// Why it is refused. An open link stays one; what is not one yet begins anew.
@@ -80,7 +83,9 @@ impl Door {
                 self.0 = State::Welcomed(Box::new(pair));
                 Ok(Answered::Told(write(&welcome)))
             }
-            State::Client => Err("a link begins with {bank, places, to, key, nonce, founding}".to_owned()),
+            State::Client => {
+                Err("a link begins with {bank, places, to, key, nonce, founding}".to_owned())
+            }
             State::Welcomed(pair) => {
                 let proof: Proof = read(json)?;
                 if !pair.proves(own.identity, Role::Dialler, &proof.mac) {

@@ -1,10 +1,10 @@
 //! How two banks come to trust a link: what each tells the other, and the proofs. No socket here.
 //!
-//! The bank that dials says who it is, whom it believes it dials, and a fresh nonce: `PEER {hello}`. The one
-//! dialled answers with the same of its own and proves itself: a MAC over both nonces and all that is told. Then
-//! the dialler proves itself likewise: `PEER {proof}`. Each proof says in its MAC which role made it, so neither a
-//! reflected nor a repeated one fits. News on an open link is tokens, which prove themselves. The dialled side is in
-//! `door`.
+//! The bank that dials says who it is, whom it believes it dials, and a fresh nonce: `PEER
+//! {hello}`. The one dialled answers with the same of its own and proves itself: a MAC over both
+//! nonces and all that is told. Then the dialler proves itself likewise: `PEER {proof}`. Each proof
+//! says in its MAC which role made it, so neither a reflected nor a repeated one fits. News on an
+//! open link is tokens, which prove themselves. The dialled side is in `door`.
 
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::Input;
@@ -48,13 +48,14 @@ pub(super) struct Welcome {
     pub(super) founding: String,
     /// Its proof.
     pub(super) mac: String,
-    /// Its machine's wall clock, in microseconds since 1970. It is compared and told, nothing more: no MAC covers it.
+    /// Its machine's wall clock, in microseconds since 1970. It is compared and told, nothing more:
+    /// no MAC covers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) wall: Option<i64>,
 }
 
-/// How far the wall clock that a welcome tells is ahead of this machine's, which showed `before_us` when the welcome
-/// was asked for and shows `after_us` now. `None` where it is near, or not told.
+/// How far the wall clock that a welcome tells is ahead of this machine's, which showed `before_us`
+/// when the welcome was asked for and shows `after_us` now. `None` where it is near, or not told.
 pub(super) fn clock_apart(welcome: &str, before_us: i64, after_us: i64) -> Option<i64> {
     let told: Welcome = read(welcome).ok()?;
     let way_us = after_us.saturating_sub(before_us).max(0);
@@ -72,7 +73,8 @@ pub(super) struct Proof {
     pub(super) news: News,
 }
 
-/// What both tell on an open link. It has no MAC of its own: each token in it proves itself, or changes nothing.
+/// What both tell on an open link. It has no MAC of its own: each token in it proves itself, or
+/// changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct News {
     /// Votes of the other that this bank knows.
@@ -94,16 +96,22 @@ pub(super) struct Shown {
 impl News {
     /// News that shows these votes, and this statement.
     pub(super) fn of(votes: &[(TxId, Token)], met: Option<&Meeting>) -> News {
-        let shown = |(tx, token): &(TxId, Token)| Shown { tx: tx.to_string(), token: token.to_string() };
+        let shown =
+            |(tx, token): &(TxId, Token)| Shown { tx: tx.to_string(), token: token.to_string() };
         News { seen: votes.iter().map(shown).collect(), met: met.map(Meeting::to_string) }
     }
 
-    /// What the node hears of them from `peer`: no more votes than a bank ever shows, and only what reads as one.
+    /// What the node hears of them from `peer`: no more votes than a bank ever shows, and only what
+    /// reads as one.
     pub(super) fn inputs(&self, peer: BankId) -> impl Iterator<Item = Input> {
         let met = self.met.as_deref().and_then(Meeting::parse);
         let met = met.map(|meeting| Input::PeerMet { peer, meeting });
-        let votes =
-            self.votes().into_iter().map(move |(tx, token)| Input::PeerShows { peer, tx, token, past: None });
+        let votes = self.votes().into_iter().map(move |(tx, token)| Input::PeerShows {
+            peer,
+            tx,
+            token,
+            past: None,
+        });
         met.into_iter().chain(votes)
     }
 
@@ -168,7 +176,8 @@ impl Pair {
 /// 32 fresh bytes.
 pub(super) fn nonce() -> Result<blake3::Hash, String> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| format!("the system gives no random bytes: {error}"))?;
     Ok(blake3::Hash::from_bytes(bytes))
 }
 
@@ -209,8 +218,8 @@ impl Dialling<'_> {
         Ok((Dialling { identity, founding, peer, nonce }, write(&hello)))
     }
 
-    /// The JSON of the second line, which tells `news`, if the peer is the right one and has proved it; and the
-    /// founding id of its journal.
+    /// The JSON of the second line, which tells `news`, if the peer is the right one and has proved
+    /// it; and the founding id of its journal.
     pub(super) fn prove(self, welcome: &str, news: News) -> Result<(String, FoundingId), String> {
         let welcome: Welcome = read(welcome)?;
         same_consortium(self.identity, welcome.bank, welcome.places)?;
@@ -230,7 +239,8 @@ impl Dialling<'_> {
             dialler_places: self.identity.places.len(),
             dialled_places: welcome.places,
             dialler_nonce: self.nonce,
-            dialled_nonce: blake3::Hash::from_hex(&welcome.nonce).map_err(|_| "no nonce".to_owned())?,
+            dialled_nonce: blake3::Hash::from_hex(&welcome.nonce)
+                .map_err(|_| "no nonce".to_owned())?,
         };
         if !pair.proves(self.identity, Role::Dialled, &welcome.mac) {
             return Err("it has not proved that it has the consortium's key".to_owned());
@@ -265,9 +275,14 @@ pub(super) fn same_key(identity: &Identity, bank: BankId, key: &str) -> Result<(
     Err(format!("bank {bank} has {ANOTHER_KEY}: {shown}, and bank {} has {ours}", identity.bank))
 }
 
-/// Is a bank that says this of itself another place of this consortium? Its list may have fewer places or more: banks
-/// are added at the end of the list, and each bank gets the longer one with a restart of its own.
-pub(super) fn same_consortium(identity: &Identity, bank: BankId, places: usize) -> Result<(), String> {
+/// Is a bank that says this of itself another place of this consortium? Its list may have fewer
+/// places or more: banks are added at the end of the list, and each bank gets the longer one with a
+/// restart of its own.
+pub(super) fn same_consortium(
+    identity: &Identity,
+    bank: BankId,
+    places: usize,
+) -> Result<(), String> {
     let (me, ours) = (identity.bank, identity.places.len());
     if bank == me {
         return Err(format!("both sides are bank {bank}"));

@@ -1,9 +1,10 @@
 //! Links between banks: each bank dials every other place, and carries its messages there.
 //!
-//! What is asked, and when it is asked again, the pure core decides; here messages go out in order, answers come
-//! back in order, and what a lost link still owes is answered with nothing, exactly once. Backoff and the task
-//! are in `link`, the socket in `open`, the proofs in `handshake` and `door`. The answering side of a link is a session of the server; its PEER lines
-//! come to `Peers::answer`.
+//! What is asked, and when it is asked again, the pure core decides; here messages go out in order,
+//! answers come back in order, and what a lost link still owes is answered with nothing, exactly
+//! once. Backoff and the task are in `link`, the socket in `open`, the proofs in `handshake` and
+//! `door`. The answering side of a link is a session of the server; its PEER lines come to
+//! `Peers::answer`.
 //!
 //! Architecture invariant: nothing here knows what a vote means.
 
@@ -51,8 +52,8 @@ pub struct PeerStatus {
     pub online: bool,
     /// The newest round trip, in microseconds, while it is open.
     pub latency_us: Option<u64>,
-    /// How far its wall clock was ahead of this machine's when the link was opened, where they were more than a second
-    /// apart.
+    /// How far its wall clock was ahead of this machine's when the link was opened, where they were
+    /// more than a second apart.
     pub clock_us: Option<i64>,
     /// Why it is not open, once a dial has failed or it was lost.
     pub why: Option<String>,
@@ -146,13 +147,18 @@ struct Queue {
 }
 
 impl Peers {
-    /// The links of the bank `identity`; nothing is dialled before `links` runs. A place `-` has a link that
-    /// answers everything with nothing.
+    /// The links of the bank `identity`; nothing is dialled before `links` runs. A place `-` has a
+    /// link that answers everything with nothing.
     pub fn new(identity: Identity, founding: FoundingId, steplog: StepLog) -> Peers {
         Peers::with_timing(identity, founding, steplog, Timing::default())
     }
 
-    fn with_timing(identity: Identity, founding: FoundingId, steplog: StepLog, timing: Timing) -> Peers {
+    fn with_timing(
+        identity: Identity,
+        founding: FoundingId,
+        steplog: StepLog,
+        timing: Timing,
+    ) -> Peers {
         let links = identity.places.iter().enumerate().map(|(position, address)| {
             let bank = BankId::new(position).filter(|bank| *bank != identity.bank)?;
             Some(Arc::new(Line {
@@ -174,22 +180,36 @@ impl Peers {
         let votes = [const { Mutex::new(Vec::new()) }; BANKS_MAX];
         let met = [const { Mutex::new(None) }; BANKS_MAX];
         let stopping = AtomicBool::new(false);
-        Peers(Arc::new(Shared { identity, steplog, timing, known, votes, founding, met, links, stopping }))
+        Peers(Arc::new(Shared {
+            identity,
+            steplog,
+            timing,
+            known,
+            votes,
+            founding,
+            met,
+            links,
+            stopping,
+        }))
     }
 
-    /// One future for each other place, to be run until it ends, which it does some time after `shutdown`. What
-    /// happens goes to `to_node` in the order in which it happened; it must empty what it is given, and not
-    /// wait. There is never more of it than messages were sent, and a little.
+    /// One future for each other place, to be run until it ends, which it does some time after
+    /// `shutdown`. What happens goes to `to_node` in the order in which it happened; it must empty
+    /// what it is given, and not wait. There is never more of it than messages were sent, and a
+    /// little.
     pub fn links<F>(&self, to_node: F) -> Vec<impl Future<Output = ()> + use<F>>
     where
         F: Fn(&mut Vec<Input>) + Clone + 'static,
     {
         let lines = self.0.links.iter().flatten();
-        lines.map(|line| link::run(Arc::clone(&self.0), Arc::clone(line), to_node.clone())).collect()
+        lines
+            .map(|line| link::run(Arc::clone(&self.0), Arc::clone(line), to_node.clone()))
+            .collect()
     }
 
-    /// Sends `message` to `peer`; never waits. Its answer comes as an `Input::Answer`, exactly one. A peer that
-    /// can't be reached answers nothing at once. Where too many messages wait, the oldest is dropped.
+    /// Sends `message` to `peer`; never waits. Its answer comes as an `Input::Answer`, exactly one.
+    /// A peer that can't be reached answers nothing at once. Where too many messages wait, the
+    /// oldest is dropped.
     pub fn send(&self, peer: BankId, message: Message) {
         let line = self.0.links.get(peer.index()).and_then(Option::as_ref);
         debug_assert!(line.is_some(), "a bank sends to the other places only, not to {peer}");
@@ -209,16 +229,18 @@ impl Peers {
         }
     }
 
-    /// Tells the links when each bank's last known vote was given, by position, and what votes are shown to one of
-    /// which a newer one is known; they show them to the banks themselves.
+    /// Tells the links when each bank's last known vote was given, by position, and what votes are
+    /// shown to one of which a newer one is known; they show them to the banks themselves.
     pub fn know(&self, times: &[Time; BANKS_MAX], shown_to: impl Fn(BankId) -> Vec<(TxId, Token)>) {
         for (position, vote) in times.iter().enumerate() {
-            let (Some(known), Some(bank)) = (self.0.known.get(position), BankId::new(position)) else {
+            let (Some(known), Some(bank)) = (self.0.known.get(position), BankId::new(position))
+            else {
                 continue;
             };
             if bank != self.0.identity.bank && known.load(Relaxed) < vote.0 {
                 known.store(vote.0, Relaxed);
-                *self.0.votes[position].lock().unwrap_or_else(PoisonError::into_inner) = shown_to(bank);
+                *self.0.votes[position].lock().unwrap_or_else(PoisonError::into_inner) =
+                    shown_to(bank);
                 if let Some(Some(line)) = self.0.links.get(position) {
                     line.wake.notify_one();
                 }
@@ -226,7 +248,8 @@ impl Peers {
         }
     }
 
-    /// This bank has met `peer` with this journal, and the record of it is durable: now the peer is told.
+    /// This bank has met `peer` with this journal, and the record of it is durable: now the peer is
+    /// told.
     pub fn met(&self, peer: BankId, founding: FoundingId) {
         let Some(met) = self.0.met.get(peer.index()) else { return };
         *met.lock().unwrap_or_else(PoisonError::into_inner) = Some(founding);
@@ -244,8 +267,8 @@ impl Peers {
         }
     }
 
-    /// How each link stands, in the order of the places; this bank itself and places that were left are not
-    /// among them.
+    /// How each link stands, in the order of the places; this bank itself and places that were left
+    /// are not among them.
     pub fn status(&self) -> Vec<PeerStatus> {
         let lines = self.0.links.iter().flatten().filter(|line| line.address.is_some());
         lines
@@ -255,7 +278,13 @@ impl Peers {
                 let latency_us = Some(latency).filter(|us| online && *us != u64::MAX);
                 let why = line.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 let clock_us = Some(line.clock_us.load(Relaxed)).filter(|us| online && *us != 0);
-                PeerStatus { bank: line.bank, online, latency_us, clock_us, why: why.filter(|_| !online) }
+                PeerStatus {
+                    bank: line.bank,
+                    online,
+                    latency_us,
+                    clock_us,
+                    why: why.filter(|_| !online),
+                }
             })
             .collect()
     }
@@ -273,7 +302,9 @@ impl Peers {
                 let founded = Input::PeerFounded { peer: bank, founding };
                 (Reply::Done(json), std::iter::once(founded).chain(news.inputs(bank)).collect())
             }
-            Ok(Answered::News(json, bank, news)) => (Reply::Done(json), news.inputs(bank).collect()),
+            Ok(Answered::News(json, bank, news)) => {
+                (Reply::Done(json), news.inputs(bank).collect())
+            }
             Err(why) => (Reply::Refused(Reason::Refused, why), Vec::new()),
         }
     }
@@ -297,14 +328,17 @@ impl Shared {
     fn news_to(&self, bank: BankId) -> (Time, News) {
         let votes = self.votes.get(bank.index());
         let votes = votes.map(|votes| votes.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        let meeting =
-            self.met(bank).map(|founding| self.identity.seal.meeting(self.identity.bank, bank, founding));
+        let meeting = self
+            .met(bank)
+            .map(|founding| self.identity.seal.meeting(self.identity.bank, bank, founding));
         (self.knows_up_to(bank), News::of(&votes.unwrap_or_default(), meeting.as_ref()))
     }
 
     /// The journal of `bank` that this bank has met.
     fn met(&self, bank: BankId) -> Option<FoundingId> {
-        self.met.get(bank.index()).and_then(|met| *met.lock().unwrap_or_else(PoisonError::into_inner))
+        self.met
+            .get(bank.index())
+            .and_then(|met| *met.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn stopping(&self) -> bool {

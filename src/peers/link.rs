@@ -1,7 +1,8 @@
 //! One link: dial, prove, send in order, read answers in order, and begin again.
 //!
-//! A link is down, being dialled, or open. While it is being dialled messages wait for it; while it is down after
-//! a dial that failed they are answered with nothing at once, so that a driver need not wait for its time-out.
+//! A link is down, being dialled, or open. While it is being dialled messages wait for it; while it
+//! is down after a dial that failed they are answered with nothing at once, so that a driver need
+//! not wait for its time-out.
 
 use super::handshake::{ANOTHER_KEY, News, read, write};
 use super::open::{Open, UnderWay, What};
@@ -24,9 +25,11 @@ use tokio::time::{Instant, sleep_until};
 
 /// Keeps one link until the bank stops.
 pub(super) async fn run<F: Fn(&mut Vec<Input>)>(shared: Arc<Shared>, line: Arc<Line>, to_node: F) {
-    let mut link = Link { shared, line, to_node, inputs: Vec::new(), steps: Vec::new(), told_why: None };
+    let mut link =
+        Link { shared, line, to_node, inputs: Vec::new(), steps: Vec::new(), told_why: None };
     let timing = link.shared.timing;
-    let mut backoff = Backoff { next: timing.backoff_min, min: timing.backoff_min, max: timing.backoff_max };
+    let mut backoff =
+        Backoff { next: timing.backoff_min, min: timing.backoff_min, max: timing.backoff_max };
     while !link.shared.stopping() {
         link.line.poked.store(false, Relaxed);
         match link.dial().await {
@@ -34,8 +37,8 @@ pub(super) async fn run<F: Fn(&mut Vec<Input>)>(shared: Arc<Shared>, line: Arc<L
                 let since = Instant::now();
                 let why = link.serve(&mut open).await;
                 link.down(open, why);
-                // A link that worked is made anew at once; a peer that takes links and drops them is dialled no
-                // faster than one that is not there.
+                // A link that worked is made anew at once; a peer that takes links and drops them
+                // is dialled no faster than one that is not there.
                 let worked = link.line.latency_us.swap(u64::MAX, Relaxed) != u64::MAX;
                 if worked && since.elapsed() >= backoff.max {
                     backoff.next = backoff.min;
@@ -80,7 +83,8 @@ struct Link<F> {
 }
 
 impl<F: Fn(&mut Vec<Input>)> Link<F> {
-    /// Dials, and opens the link by both proofs. Messages wait for it a moment, then they are answered with nothing.
+    /// Dials, and opens the link by both proofs. Messages wait for it a moment, then they are
+    /// answered with nothing.
     async fn dial(&mut self) -> Result<Open, String> {
         let Some(address) = self.line.address.clone() else {
             return Err("it has left the consortium".to_owned());
@@ -107,7 +111,8 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
         }
     }
 
-    /// Works with the open link until it is lost, or until all is done where the bank stops. Says why it ended.
+    /// Works with the open link until it is lost, or until all is done where the bank stops. Says
+    /// why it ended.
     async fn serve(&mut self, open: &mut Open) -> String {
         crash::step(crash::Step::LinkOpen);
         self.told_why = None;
@@ -120,14 +125,20 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
         self.line.clock_us.store(open.clock_us.unwrap_or(0), Relaxed);
         if let Some(us) = open.clock_us {
             let side = if us > 0 { "ahead of" } else { "behind" };
-            let words =
-                format!("the wall clock of bank {} is {} {side} this bank's", self.line.bank, span(us));
+            let words = format!(
+                "the wall clock of bank {} is {} {side} this bank's",
+                self.line.bank,
+                span(us)
+            );
             self.step(Step::Fault(words.into()));
         }
         self.inputs.push(Input::PeerFounded { peer: self.line.bank, founding: open.founding });
         self.inputs.extend(news.inputs(self.line.bank));
         self.inputs.push(Input::PeerUp(self.line.bank));
-        self.step(Step::LinkUp(self.line.bank, open.began.elapsed().as_micros().try_into().unwrap_or(0)));
+        self.step(Step::LinkUp(
+            self.line.bank,
+            open.began.elapsed().as_micros().try_into().unwrap_or(0),
+        ));
         self.deliver();
 
         let timing = self.shared.timing;
@@ -150,7 +161,8 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
                 }
             }
             let due = self.next_due(open, now, stop_at);
-            // The timer may ring for nothing, never late: it is moved only forward in need, not back.
+            // The timer may ring for nothing, never late: it is moved only forward in need, not
+            // back.
             if due < timer.deadline() || timer.is_elapsed() {
                 timer.as_mut().reset(due);
             }
@@ -265,17 +277,25 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
                 crash::answered(asked.verb);
                 if reply.tx().is_some_and(|tx| *tx != asked.tx) {
                     // Still to be answered, with nothing.
-                    open.under_way.push_front(UnderWay { what: What::Message(asked), since: waiting.since });
+                    open.under_way
+                        .push_front(UnderWay { what: What::Message(asked), since: waiting.since });
                     return Err(format!("an answer out of order: {}", reply.to_line()));
                 }
                 if self.shared.steplog.is_on() {
-                    self.steps.push(Entry { at_us, step: Step::of_answer(bank, &asked, Some(&reply)) });
+                    self.steps
+                        .push(Entry { at_us, step: Step::of_answer(bank, &asked, Some(&reply)) });
                 }
-                self.inputs.push(Input::Answer { peer: bank, asked, reply: Some(reply), past: None });
+                self.inputs.push(Input::Answer {
+                    peer: bank,
+                    asked,
+                    reply: Some(reply),
+                    past: None,
+                });
             }
             (What::Ping, Reply::Pong) => {
                 crash::heard(Inquiry::Line(Verb::Ping));
-                let latency = waiting.since.elapsed().as_micros().try_into().unwrap_or(u64::MAX - 1);
+                let latency =
+                    waiting.since.elapsed().as_micros().try_into().unwrap_or(u64::MAX - 1);
                 self.line.latency_us.store(latency, Relaxed);
                 open.ping = Some(Instant::now() + self.shared.timing.ping);
             }
@@ -284,7 +304,9 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
                 let news: News = read(&json)?;
                 self.inputs.extend(news.inputs(bank));
             }
-            (What::Ping | What::Seen, reply) => return Err(format!("not the answer: {}", reply.to_line())),
+            (What::Ping | What::Seen, reply) => {
+                return Err(format!("not the answer: {}", reply.to_line()));
+            }
         }
         Ok(())
     }
@@ -313,7 +335,8 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
         }
         if self.told_why.as_ref() != Some(&why) && self.line.address.is_some() {
             if why.contains(ANOTHER_KEY) {
-                // No time mends it: who starts banks must see it. Nothing can be done where stderr is gone.
+                // No time mends it: who starts banks must see it. Nothing can be done where stderr
+                // is gone.
                 let _ = writeln!(std::io::stderr(), "servidor: {why}");
             }
             self.line.keep_why(&why);
@@ -340,7 +363,8 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
 
     /// Answers with nothing what is not sent yet.
     fn lose_waiting(&mut self) {
-        let queue = std::mem::take(&mut *self.line.queue.lock().unwrap_or_else(PoisonError::into_inner));
+        let queue =
+            std::mem::take(&mut *self.line.queue.lock().unwrap_or_else(PoisonError::into_inner));
         queue.dropped.into_iter().for_each(|asked| self.lose(asked));
         queue.messages.iter().for_each(|message| self.lose(message.asked()));
     }
@@ -367,8 +391,8 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
     }
 }
 
-/// When the peer is told what is `known`, of which it was `told` a part: from `at` on, or never where that is all. A
-/// moment that is past would wake the link again and again.
+/// When the peer is told what is `known`, of which it was `told` a part: from `at` on, or never
+/// where that is all. A moment that is past would wake the link again and again.
 fn news_due(known: Time, told: Time, at: Instant) -> Option<Instant> {
     (known > told).then_some(at)
 }

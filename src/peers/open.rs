@@ -1,4 +1,5 @@
-//! The connection of an open link: dialled, proved, written and read. What its answers mean is not known here.
+//! The connection of an open link: dialled, proved, written and read. What its answers mean is not
+//! known here.
 
 use super::Shared;
 use super::handshake::{Dialling, News, clock_apart, read, replaced};

@@ -38,8 +38,8 @@ pub enum Command {
         /// The file to make; one that is there is never overwritten
         file: PathBuf,
     },
-    /// Prints every record of a journal, one line each, and checks it: code 1 where it is damaged. The bank may run
-    /// meanwhile
+    /// Prints every record of a journal, one line each, and checks it: code 1 where it is damaged.
+    /// The bank may run meanwhile
     Journal {
         /// The journal's folder, for example data/bank-0
         dir: PathBuf,
@@ -70,15 +70,15 @@ pub struct Options {
     /// The step log is DIR/servidor-PORT.log
     #[arg(long, value_name = "DIR", default_value = "logs", env = "CONSORCIO_LOG_DIR")]
     pub log_dir: PathBuf,
-    /// The consortium's key (make one: servidor key FILE); where all banks are on this machine's loopback, the first
-    /// one makes it in the data folder
+    /// The consortium's key (make one: servidor key FILE); where all banks are on this machine's
+    /// loopback, the first one makes it in the data folder
     #[arg(long, value_name = "FILE", env = "CONSORCIO_KEY_FILE")]
     pub key_file: Option<PathBuf>,
     /// Accepts another key than the one that this bank's journal knows, once
     #[arg(long)]
     pub new_key: bool,
-    /// Banks that a bank with a new journal does not wait for before it takes part, by position: those that are down
-    /// and have never met it
+    /// Banks that a bank with a new journal does not wait for before it takes part, by position:
+    /// those that are down and have never met it
     #[arg(long, value_name = "N,...", value_delimiter = ',', env = "CONSORCIO_INTRODUCE_WITHOUT")]
     pub introduce_without: Vec<usize>,
     /// The switches of HTTP.
@@ -142,7 +142,9 @@ impl BoundsArgs {
         if self.sessions_for_banks >= self.sessions_max
             || self.sessions_max > consorcio_core::limits::SESSIONS_MAX
         {
-            return Err(BadOptions("--sessions-max: more than is kept for banks, at most 10000".into()));
+            return Err(BadOptions(
+                "--sessions-max: more than is kept for banks, at most 10000".into(),
+            ));
         }
         Ok(Bounds {
             sessions: self.sessions_max,
@@ -170,7 +172,9 @@ impl Options {
         if let Some(position) = self.bank {
             let bank = BankId::new(position).filter(|bank| list.address(*bank).is_some());
             return bank.ok_or_else(|| {
-                BadOptions(format!("--bank {position}: no bank is at that place of the consortium {list}"))
+                BadOptions(format!(
+                    "--bank {position}: no bank is at that place of the consortium {list}"
+                ))
             });
         }
         if self.port == 0 {
@@ -192,8 +196,8 @@ impl Options {
         }
     }
 
-    /// The banks that a bank with a new journal does not wait for. It never waits for itself, so one setting may do for
-    /// all banks of a machine.
+    /// The banks that a bank with a new journal does not wait for. It never waits for itself, so
+    /// one setting may do for all banks of a machine.
     ///
     /// # Errors
     /// When a position is no bank's.
@@ -254,8 +258,8 @@ impl Options {
     }
 }
 
-/// May who listens on `host` and `port` be meant by `place`? So when it listens on all addresses of the machine, or
-/// both are its loopback.
+/// May who listens on `host` and `port` be meant by `place`? So when it listens on all addresses of
+/// the machine, or both are its loopback.
 fn is_like(place: &str, host: &str, port: u16) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let everywhere = bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
@@ -308,7 +312,11 @@ mod tests {
     #[test]
     fn without_a_key_file_nothing_leaves_the_machine() {
         assert!(options("").check_loopback().is_ok());
-        assert!(options("--host localhost --consortium localhost:8886,-,[::1]:7").check_loopback().is_ok());
+        assert!(
+            options("--host localhost --consortium localhost:8886,-,[::1]:7")
+                .check_loopback()
+                .is_ok()
+        );
         for (line, named) in [
             ("--host 0.0.0.0", "0.0.0.0:8886"),
             ("--host ::", "[::]:8886"),

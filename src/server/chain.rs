@@ -1,4 +1,5 @@
-//! An error and its causes as one line for people, without saying twice what one cause says in another's words.
+//! An error and its causes as one line for people, without saying twice what one cause says in
+//! another's words.
 
 use std::fmt::Write;
 
@@ -31,7 +32,13 @@ mod tests {
         let io = || std::io::Error::other("disk on fire");
         let error = anyhow::Error::new(Reads { source: io() });
         assert_eq!(chain(&error), "the file a can't be read: disk on fire");
-        assert_eq!(chain(&error.context("no start")), "no start: the file a can't be read: disk on fire");
-        assert_eq!(chain(&anyhow::Error::new(io()).context("port taken")), "port taken: disk on fire");
+        assert_eq!(
+            chain(&error.context("no start")),
+            "no start: the file a can't be read: disk on fire"
+        );
+        assert_eq!(
+            chain(&anyhow::Error::new(io()).context("port taken")),
+            "port taken: disk on fire"
+        );
     }
 }

@@ -3,13 +3,15 @@
 use crate::Bounds;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// File descriptors for all but sessions, where there are many: journal, logs, links, connections that are refused.
+/// File descriptors for all but sessions, where there are many: journal, logs, links, connections
+/// that are refused.
 const OTHERS_MAX: u64 = 512;
 /// ... and where there are few.
 const OTHERS_MIN: u64 = 64;
 /// Fewer places for clients than these are no service.
 const CLIENTS_MIN: u64 = 8;
-/// Fewer places than these for other banks would keep some of them out: each may come twice while it links anew.
+/// Fewer places than these for other banks would keep some of them out: each may come twice while
+/// it links anew.
 const BANKS_MIN: u64 = 2;
 /// Fewer HTTP connections than these are no service: a browser opens six.
 const HTTP_MIN: u64 = 8;
@@ -22,15 +24,18 @@ struct Shares {
     http: u64,
 }
 
-/// Asks for as many open files as `bounds` and `http` connections need. Where fewer are allowed there are fewer of both,
-/// which the returned line tells.
+/// Asks for as many open files as `bounds` and `http` connections need. Where fewer are allowed
+/// there are fewer of both, which the returned line tells.
 ///
 /// # Errors
 /// When so few are allowed that nobody could be served; the text says how many are needed.
 pub fn fit(bounds: &mut Bounds, http: &mut usize, others: usize) -> Result<Option<String>, String> {
     let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    let wanted =
-        Shares { sessions: wide(bounds.sessions), for_banks: wide(bounds.for_banks), http: wide(*http) };
+    let wanted = Shares {
+        sessions: wide(bounds.sessions),
+        for_banks: wide(bounds.for_banks),
+        http: wide(*http),
+    };
     let needed = wanted.sessions + wanted.http + OTHERS_MAX;
     let allowed = raise_limit(needed);
     let Some(shares) = share(wanted, wide(others), allowed)? else { return Ok(None) };
@@ -64,7 +69,8 @@ fn raise_limit(needed: u64) -> u64 {
     }
 }
 
-/// What each gets of `allowed` files, with `others` other banks; `None` where all are served as wanted.
+/// What each gets of `allowed` files, with `others` other banks; `None` where all are served as
+/// wanted.
 fn share(wanted: Shares, others: u64, allowed: u64) -> Result<Option<Shares>, String> {
     if allowed >= wanted.sessions + wanted.http + OTHERS_MAX {
         return Ok(None);
@@ -79,7 +85,8 @@ fn share(wanted: Shares, others: u64, allowed: u64) -> Result<Option<Shares>, St
             wanted.sessions + wanted.http + OTHERS_MAX
         ));
     }
-    // What is not given to one is another's: first all but sessions take a part each, then sessions take the rest.
+    // What is not given to one is another's: first all but sessions take a part each, then sessions
+    // take the rest.
     let spare = allowed - least;
     let others_share = (OTHERS_MIN + spare / 4).min(OTHERS_MAX);
     let http = (http_min + spare / 4).min(wanted.http);

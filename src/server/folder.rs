@@ -1,7 +1,8 @@
-//! Which folder holds this bank's journal: the one that is named by the bank's position, and no other.
+//! Which folder holds this bank's journal: the one that is named by the bank's position, and no
+//! other.
 //!
-//! A start that would make a new journal beside an old one of the same bank is refused: the new one would know nothing
-//! of what the old one promised.
+//! A start that would make a new journal beside an old one of the same bank is refused: the new one
+//! would know nothing of what the old one promised.
 
 use anyhow::bail;
 use consorcio_core::ids::BankId;
@@ -9,8 +10,8 @@ use consorcio_journal::{self, FileDisk};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// What others can do with the journal in `folder` of `data_dir`, and what to type against it; none where it is its
-/// owner's alone. Looks at both folders, and at the files of the journal.
+/// What others can do with the journal in `folder` of `data_dir`, and what to type against it; none
+/// where it is its owner's alone. Looks at both folders, and at the files of the journal.
 pub fn exposed(data_dir: &Path, folder: &Path) -> Option<String> {
     const OTHERS: u32 = 0o077;
     let mode = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.permissions().mode());
@@ -29,12 +30,16 @@ pub fn exposed(data_dir: &Path, folder: &Path) -> Option<String> {
     ))
 }
 
-/// The folder of `bank` in `data_dir`. Where it holds no journal, all folders beside it are looked into, once; what
-/// can't be read there is told to `warn`, and is no obstacle.
+/// The folder of `bank` in `data_dir`. Where it holds no journal, all folders beside it are looked
+/// into, once; what can't be read there is told to `warn`, and is no obstacle.
 ///
 /// # Errors
 /// When a folder with another name holds a journal of this bank; the text shows how to move it.
-pub fn choose(data_dir: &Path, bank: BankId, mut warn: impl FnMut(String)) -> anyhow::Result<PathBuf> {
+pub fn choose(
+    data_dir: &Path,
+    bank: BankId,
+    mut warn: impl FnMut(String),
+) -> anyhow::Result<PathBuf> {
     let folder = data_dir.join(format!("bank-{bank}"));
     if consorcio_journal::is_in(&folder) {
         return Ok(folder);
@@ -48,17 +53,22 @@ pub fn choose(data_dir: &Path, bank: BankId, mut warn: impl FnMut(String)) -> an
         match consorcio_journal::owner(&FileDisk::read_only(&path)) {
             Ok(Some(owner)) if owner == bank => others.push(path),
             Ok(_) => {}
-            Err(error) => warn(format!("{}: whose journal it is can't be read: {error}", path.display())),
+            Err(error) => {
+                warn(format!("{}: whose journal it is can't be read: {error}", path.display()))
+            }
         }
     }
     others.sort();
     let Some(old) = others.first() else { return Ok(folder) };
     let (shown, new) = (old.display(), folder.display());
     // Where the folder is there, a move would put the old one into it.
-    let how = if folder.exists() { format!("mv {shown}/* {new}/") } else { format!("mv {shown} {new}") };
+    let how =
+        if folder.exists() { format!("mv {shown}/* {new}/") } else { format!("mv {shown} {new}") };
     let more = match others.len() {
         1 => String::new(),
-        count => format!(" ({} more folders hold one, too: move the one that it used last)", count - 1),
+        count => {
+            format!(" ({} more folders hold one, too: move the one that it used last)", count - 1)
+        }
     };
     bail!(
         "{shown} holds a journal of bank {bank}, and {new} holds none; a new one would know nothing of what the old \

@@ -1,9 +1,10 @@
-//! What concerns other banks waits: after a start for links, and at a bank with a new journal until they have met it, or
-//! have told it its registers.
+//! What concerns other banks waits: after a start for links, and at a bank with a new journal until
+//! they have met it, or have told it its registers.
 //!
-//! A bank that was restored from an old copy must hear of a vote that its journal does not hold before it votes, or
-//! refuses, anything anew; a link shows such a vote as it opens. A bank with a new journal takes part once the others
-//! have met it, which takes a moment where all are there. Nobody waits for long: then the bank itself answers.
+//! A bank that was restored from an old copy must hear of a vote that its journal does not hold
+//! before it votes, or refuses, anything anew; a link shows such a vote as it opens. A bank with a
+//! new journal takes part once the others have met it, which takes a moment where all are there.
+//! Nobody waits for long: then the bank itself answers.
 
 use consorcio_core::bank::Identity;
 use consorcio_core::ids::{BankId, BankSet};
@@ -23,7 +24,8 @@ pub struct Gate {
     unheard: Cell<BankSet>,
     introduced: Cell<bool>,
     knows_registers: Cell<bool>,
-    /// Who waits or has waited, and since when, in monotonic microseconds. Nobody is kept past the introduction.
+    /// Who waits or has waited, and since when, in monotonic microseconds. Nobody is kept past the
+    /// introduction.
     waiting: RefCell<BTreeMap<u64, (u64, Option<Waker>)>>,
     /// How many asked without a session.
     tickets: Cell<u64>,
@@ -44,7 +46,8 @@ impl Gate {
         }
     }
 
-    /// Is the bank introduced, and does it know its registers? So it is taken to be until something else is said.
+    /// Is the bank introduced, and does it know its registers? So it is taken to be until something
+    /// else is said.
     pub fn set(&self, introduced: bool, knows_registers: bool) {
         let introduced_before = self.introduced.replace(introduced);
         let known_before = self.knows_registers.replace(knows_registers);
@@ -74,8 +77,8 @@ impl Gate {
         }
     }
 
-    /// Must this request of the session `who` wait at this moment, in monotonic microseconds? So it must when it may
-    /// vote or refuse for others.
+    /// Must this request of the session `who` wait at this moment, in monotonic microseconds? So it
+    /// must when it may vote or refuse for others.
     pub fn holds(&self, who: u64, request: &Request, now_us: u64) -> bool {
         let unheard = !self.unheard.get().is_empty();
         let reads = matches!(request, Request::Read(Read::Value(_)));
@@ -89,7 +92,8 @@ impl Gate {
         unheard || now_us.saturating_sub(*since_us) < INTRODUCTION_WAIT_MS_MAX * 1_000
     }
 
-    /// `waker` is woken when it may be worth to ask again. A session is there once, however often it asks.
+    /// `waker` is woken when it may be worth to ask again. A session is there once, however often
+    /// it asks.
     pub fn wait(&self, who: u64, waker: &Waker) {
         if let Some((_, waiting)) = self.waiting.borrow_mut().get_mut(&who) {
             *waiting = Some(waker.clone());
@@ -171,11 +175,18 @@ mod tests {
         [1, 3].into_iter().filter_map(BankId::new).for_each(|bank| gate.heard(bank));
         assert!(holds(&gate, ALL, 1_000));
         let over = 1_000 + INTRODUCTION_WAIT_MS_MAX * 1_000;
-        assert!(holds(&gate, ALL, over - 1) && !holds(&gate, ALL, over) && !holds(&gate, "RESOLVE t", over));
+        assert!(
+            holds(&gate, ALL, over - 1)
+                && !holds(&gate, ALL, over)
+                && !holds(&gate, "RESOLVE t", over)
+        );
         assert!(gate.holds(2, &Request::parse(ALL).unwrap(), over), "another one has not waited");
         gate.set(true, false);
         assert!(!gate.holds(2, &Request::parse(ALL).unwrap(), over));
-        assert!(gate.holds(3, &Request::parse("VALUE k").unwrap(), over), "it does not know its registers");
+        assert!(
+            gate.holds(3, &Request::parse("VALUE k").unwrap(), over),
+            "it does not know its registers"
+        );
         gate.set(true, true);
         assert!(!gate.holds(3, &Request::parse("VALUE k").unwrap(), over));
         assert!(gate.waiting.borrow().is_empty());

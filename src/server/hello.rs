@@ -8,8 +8,8 @@ impl Shared {
     /// Is `hello` meant for this bank?
     ///
     /// # Errors
-    /// `refused`, where the client means another bank. How many places it knows, and what it speaks, it judges itself
-    /// by the answer.
+    /// `refused`, where the client means another bank. How many places it knows, and what it
+    /// speaks, it judges itself by the answer.
     pub fn greet(&self, hello: &Hello) -> Result<(), Fault> {
         let own = self.identity.bank;
         if hello.bank == u64::from(own.as_u8()) {

@@ -1,8 +1,8 @@
 //! Sessions inside this process: what other threads ask of the bank, HTTP above all.
 //!
-//! Each ask is a session of its own with one request. So it takes the very way that a line takes, through the same
-//! queue and with its steps told, and none waits for another's reply. It needs no place: asks have a bound of
-//! their own. Not here: who asks, and what about.
+//! Each ask is a session of its own with one request. So it takes the very way that a line takes,
+//! through the same queue and with its steps told, and none waits for another's reply. It needs no
+//! place: asks have a bound of their own. Not here: who asks, and what about.
 
 use crate::Shared;
 use crate::seat::Seat;
@@ -21,7 +21,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
-/// Serves asks until nobody can ask any more. A full queue lets them wait, as it does those who send lines.
+/// Serves asks until nobody can ask any more. A full queue lets them wait, as it does those who
+/// send lines.
 pub async fn serve(shared: Rc<Shared>, mut asks: Receiver<Ask>) {
     while let Some(ask) = asks.recv().await {
         if !reads(&ask.request) {
@@ -39,10 +40,14 @@ pub async fn serve(shared: Rc<Shared>, mut asks: Receiver<Ask>) {
             room(&shared).await;
             take(&shared, ask, Queue::push);
         } else if let Some(questions) = shared.settling.questions() {
-            // An outcome that this bank is asking for may be one that its reader was told elsewhere.
+            // An outcome that this bank is asking for may be one that its reader was told
+            // elsewhere.
             let shared = shared.clone();
             tokio::task::spawn_local(async move {
-                let told = timeout(Duration::from_millis(READ_WAITS_MS_MAX), shared.settling.told(questions));
+                let told = timeout(
+                    Duration::from_millis(READ_WAITS_MS_MAX),
+                    shared.settling.told(questions),
+                );
                 // Where a bank is silent, what is known here is shown.
                 let _ = told.await;
                 room(&shared).await;
@@ -121,7 +126,8 @@ fn take(shared: &Rc<Shared>, ask: Ask, push: fn(&mut Queue, u64, Input)) {
         let reply = reply(&seat).await;
         shared.seats.borrow_mut().close(&seat);
         shared.session_ended.notify_one();
-        // Who asks over HTTP may well go on to another bank, and shall find there what it was told here.
+        // Who asks over HTTP may well go on to another bank, and shall find there what it was told
+        // here.
         if let (Some(watch), Reply::Committed(..)) = (watch, &reply) {
             let heard = timeout(Duration::from_millis(COMMIT_HEARD_MS_MAX), watch.answered());
             // A bank that is silent now learns it later; what is committed stays so.

@@ -1,4 +1,5 @@
-//! The key that a bank starts with: a file that it is given, or its own beside the journals of its machine.
+//! The key that a bank starts with: a file that it is given, or its own beside the journals of its
+//! machine.
 
 use super::args::Options;
 use anyhow::{Context, bail};
@@ -25,15 +26,20 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key that the switches name. Without one it is the machine's own, which the first of its banks makes.
+    /// The key that the switches name. Without one it is the machine's own, which the first of its
+    /// banks makes.
     ///
     /// # Errors
-    /// When it can't be read or made, when this bank would leave the machine with it, or when it is missing though a
-    /// journal of this machine knows one.
+    /// When it can't be read or made, when this bank would leave the machine with it, or when it is
+    /// missing though a journal of this machine knows one.
     pub fn of(options: &Options) -> anyhow::Result<Key> {
         let may_be_new = options.new_key;
         if let Some(file) = &options.key_file {
-            return Ok(Key { seal: Seal::keyed(read_key_file(file)?), file: file.clone(), may_be_new });
+            return Ok(Key {
+                seal: Seal::keyed(read_key_file(file)?),
+                file: file.clone(),
+                may_be_new,
+            });
         }
         options.check_loopback()?;
         let (data, file) = (&options.data_dir, options.data_dir.join(OWN_FILE));
@@ -65,8 +71,8 @@ impl Key {
     }
 }
 
-/// No key is made where a journal knows one. Reads the journals of all banks in the folder; so only where the key
-/// is missing.
+/// No key is made where a journal knows one. Reads the journals of all banks in the folder; so only
+/// where the key is missing.
 fn refuse_to_replace(data: &Path, file: &Path) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(data)? {
         let folder = entry?.path();
@@ -82,7 +88,8 @@ fn refuse_to_replace(data: &Path, file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The key that the journal in a folder knows, as far as it can be read: its own bank tells what is wrong with it.
+/// The key that the journal in a folder knows, as far as it can be read: its own bank tells what is
+/// wrong with it.
 fn known_in(folder: &Path) -> Option<KeyId> {
     let disk = FileDisk::read_only(folder);
     let mut known = None;

@@ -1,7 +1,7 @@
 //! The server: accepts connections, gives them places, and ends them in order.
 //!
-//! What a session does is in `session`, and what is asked inside this process in `inside`; what it asks of the bank goes through the node's inbox. All of it lives on
-//! the node's thread.
+//! What a session does is in `session`, and what is asked inside this process in `inside`; what it
+//! asks of the bank goes through the node's inbox. All of it lives on the node's thread.
 
 pub mod args;
 mod chain;
@@ -31,8 +31,8 @@ use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::Seq;
 use consorcio_core::ids::BankId;
 use consorcio_core::limits::{
-    SESSION_IDLE_MS_MAX, SESSION_UNREAD_MS_MAX, SESSIONS_BYTES_MAX, SESSIONS_FOR_BANKS, SESSIONS_MAX,
-    SLOW_SYNC_MS,
+    SESSION_IDLE_MS_MAX, SESSION_UNREAD_MS_MAX, SESSIONS_BYTES_MAX, SESSIONS_FOR_BANKS,
+    SESSIONS_MAX, SLOW_SYNC_MS,
 };
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
@@ -59,15 +59,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{interval, sleep, timeout};
 
-/// A connection that is closed before its input was read to the end is kept this long, so that the other end gets
-/// the last line and not a reset.
+/// A connection that is closed before its input was read to the end is kept this long, so that the
+/// other end gets the last line and not a reset.
 const LINGER: Duration = Duration::from_secs(1);
 /// ... and this many of them at once.
 const LINGERING_MAX: usize = 256;
-/// After an accept failed for want of something (file descriptors, memory), so long nothing is accepted.
+/// After an accept failed for want of something (file descriptors, memory), so long nothing is
+/// accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How often sessions are looked at for those that must end. Who waits for memory is not woken here, but by who gives
-/// it back.
+/// How often sessions are looked at for those that must end. Who waits for memory is not woken
+/// here, but by who gives it back.
 const SWEEP: Duration = Duration::from_secs(1);
 /// A connection that got a bank's place must show that it is one within this time.
 const PROBATION_MS_MAX: u64 = 2_000;
@@ -130,8 +131,8 @@ pub struct Shared {
     pub session_ended: Notify,
     bounds: Bounds,
     lingering: Cell<usize>,
-    /// Sessions that have replies, and get more of them after a sync that comes now: one write is cheaper than two.
-    /// They are woken once this record is durable.
+    /// Sessions that have replies, and get more of them after a sync that comes now: one write is
+    /// cheaper than two. They are woken once this record is durable.
     held: RefCell<Vec<(Seq, Rc<Seat>)>>,
     /// How long the disk has been syncing, once there is one.
     sync_age: OnceCell<Arc<SyncAge>>,
@@ -189,13 +190,20 @@ impl Shared {
             let Some(bank) = BankId::new(position).filter(|_| address != LEFT) else { continue };
             let (online, latency_us, why) = match status.iter().find(|status| status.bank == bank) {
                 Some(status) => (status.online, status.latency_us, status.why.as_deref()),
-                None => (bank == self.identity.bank, Some(0).filter(|_| bank == self.identity.bank), None),
+                None => (
+                    bank == self.identity.bank,
+                    Some(0).filter(|_| bank == self.identity.bank),
+                    None,
+                ),
             };
-            let why = why.map_or(String::new(), |why| format!(r#","why":{}"#, serde_json::Value::from(why)));
+            let why = why
+                .map_or(String::new(), |why| format!(r#","why":{}"#, serde_json::Value::from(why)));
             let latency_us = latency_us.map_or_else(|| "null".to_owned(), |us| us.to_string());
             let own_http = self.http.borrow();
-            let http =
-                own_http.as_ref().filter(|_| bank == self.identity.bank).map_or(String::new(), |http| {
+            let http = own_http
+                .as_ref()
+                .filter(|_| bank == self.identity.bank)
+                .map_or(String::new(), |http| {
                     format!(r#","http":{}"#, serde_json::Value::from(http.as_str()))
                 });
             let clock_us =
@@ -220,12 +228,14 @@ impl Shared {
     pub fn deliver(&self, out: &mut Vec<Leaving>, writer: &Writer) {
         let core = writer.core();
         self.peers.know(&core.known_votes(), |bank| core.votes_shown_to(bank));
-        // While somebody waits for a sync, it is under way or comes next, and its end brings us here again.
+        // While somebody waits for a sync, it is under way or comes next, and its end brings us
+        // here again.
         let soon = writer.is_waited_for();
         let newest = writer.core().seq();
         let mut held = self.held.borrow_mut();
         let seats = self.seats.borrow();
-        // Banks are told before callers are: who hears of a commit and goes on to another bank comes behind it.
+        // Banks are told before callers are: who hears of a commit and goes on to another bank
+        // comes behind it.
         for leaving in out.extract_if(.., |leaving| !matches!(leaving, Leaving::Reply(_))) {
             match leaving {
                 Leaving::Send(sending) => {
@@ -248,7 +258,10 @@ impl Shared {
         self.disk_full.set(!writer.has_room());
         if !self.introduced.get() && core.is_introduced() {
             self.introduced.set(true);
-            operator::tell(&format!("bank {} takes part now: the others have met it", self.identity.bank));
+            operator::tell(&format!(
+                "bank {} takes part now: the others have met it",
+                self.identity.bank
+            ));
         }
         self.story.flush();
     }
@@ -281,11 +294,18 @@ impl Shared {
             for seat in self.seats.borrow().iter() {
                 let state = seat.state.borrow();
                 let silent = |ms| older(state.last_input_us, ms);
-                let end = if state.unread_since_us.is_some_and(|since| older(since, self.bounds.unread_ms)) {
+                let end = if state
+                    .unread_since_us
+                    .is_some_and(|since| older(since, self.bounds.unread_ms))
+                {
                     Some(End::Unread)
                 } else if state.place == Some(Place::Probation) && silent(PROBATION_MS_MAX) {
                     Some(End::NoPlace)
-                } else if short && state.borrows && state.slots.is_empty() && silent(self.bounds.unread_ms) {
+                } else if short
+                    && state.borrows
+                    && state.slots.is_empty()
+                    && silent(self.bounds.unread_ms)
+                {
                     Some(End::Hoarding)
                 } else {
                     None
@@ -298,7 +318,8 @@ impl Shared {
         }
     }
 
-    /// Ends all sessions: nothing more is read, what was asked is answered. Returns when all have ended.
+    /// Ends all sessions: nothing more is read, what was asked is answered. Returns when all have
+    /// ended.
     pub async fn end_sessions(&self) {
         self.stopping.set(true);
         for seat in self.seats.borrow().iter() {
@@ -309,7 +330,8 @@ impl Shared {
         }
     }
 
-    /// Shuts our side of a connection whose input was not read to its end, and waits a little for the other side.
+    /// Shuts our side of a connection whose input was not read to its end, and waits a little for
+    /// the other side.
     pub async fn linger(&self, mut stream: TcpStream) {
         if self.lingering.get() >= LINGERING_MAX || self.stopping.get() {
             return;
@@ -330,7 +352,8 @@ impl Shared {
         // Small lines are answered one by one: waiting for more to send would only add delay.
         let _ = stream.set_nodelay(true);
         let Some(place) = self.find_place() else {
-            self.story.tell(|| Step::Bad(Who::Address(peer), Reason::Limit, "no place left".into()));
+            self.story
+                .tell(|| Step::Bad(Who::Address(peer), Reason::Limit, "no place left".into()));
             let mut line = Vec::new();
             Reply::Err(Reason::Limit, End::NoPlace.as_str().to_owned()).write_to(&mut line);
             // A fresh socket takes one line.
@@ -344,7 +367,8 @@ impl Shared {
         tokio::task::spawn_local(session::run(self.clone(), seat, stream));
     }
 
-    /// A place for a new connection: a free one, an idle session's, or for a while one of those for banks.
+    /// A place for a new connection: a free one, an idle session's, or for a while one of those for
+    /// banks.
     fn find_place(&self) -> Option<Place> {
         let now_us = self.now_us();
         let mut seats = self.seats.borrow_mut();
@@ -368,8 +392,8 @@ impl Shared {
     }
 }
 
-/// Of the sessions with such a place that owe and are owed nothing, the one that sent nothing for longest, and for
-/// at least `silent_us`.
+/// Of the sessions with such a place that owe and are owed nothing, the one that sent nothing for
+/// longest, and for at least `silent_us`.
 fn longest_silent(seats: &Seats, place: Place, now_us: u64, silent_us: u64) -> Option<Rc<Seat>> {
     let silent = seats.iter().filter_map(|seat| {
         let state = seat.state.borrow();

@@ -13,8 +13,8 @@ pub fn address(host: &str, port: u16) -> String {
     }
 }
 
-/// Listens at the first of the addresses that `address` names where that is possible, with room for a burst of
-/// connections: what does not fit waits a second and more for its next try.
+/// Listens at the first of the addresses that `address` names where that is possible, with room for
+/// a burst of connections: what does not fit waits a second and more for its next try.
 ///
 /// # Errors
 /// When the name has no address, or the last of them can't be had.

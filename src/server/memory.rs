@@ -1,8 +1,9 @@
-//! The memory of all sessions: a part of its own for each, and one that they share, with a queue for who waits. Pure.
+//! The memory of all sessions: a part of its own for each, and one that they share, with a queue
+//! for who waits. Pure.
 //!
-//! Whoever gives memory back hands it to those who wait, first come, first served, and only as far as it goes: nobody
-//! is woken for nothing. While anyone waits, nobody else is given any, so that who wants much is not overtaken for
-//! ever by those who want little.
+//! Whoever gives memory back hands it to those who wait, first come, first served, and only as far
+//! as it goes: nobody is woken for nothing. While anyone waits, nobody else is given any, so that
+//! who wants much is not overtaken for ever by those who want little.
 
 use consorcio_core::limits::{LINE_BYTES_MAX, SESSIONS_BYTES_MAX, SESSIONS_MAX};
 use std::cell::{Cell, RefCell};
@@ -13,9 +14,9 @@ use std::task::Waker;
 /// What each session may always hold, so that nobody can take all memory from the others.
 pub const SESSION_BYTES_OWN: usize = 16 * 1024;
 
-/// Set aside for a long line that was begun: enough for the buffer that it is read into, which may be twice as large,
-/// for the request that it becomes, and for any reply. Halves of lines that used up all memory would wait for each
-/// other.
+/// Set aside for a long line that was begun: enough for the buffer that it is read into, which may
+/// be twice as large, for the request that it becomes, and for any reply. Halves of lines that used
+/// up all memory would wait for each other.
 pub const LINE_BYTES_WHOLE: usize = 4 * LINE_BYTES_MAX;
 
 const _: () = assert!(SESSIONS_MAX * SESSION_BYTES_OWN + LINE_BYTES_WHOLE < SESSIONS_BYTES_MAX);
@@ -88,14 +89,17 @@ impl Share {
         Share { of: Rc::clone(shared), taken: 0, granted: Rc::default(), number: None }
     }
 
-    /// May the session hold `bytes`? It may hold again what it holds; more, only when nobody waits before it.
+    /// May the session hold `bytes`? It may hold again what it holds; more, only when nobody waits
+    /// before it.
     pub fn may_hold(&self, bytes: usize) -> bool {
-        let more = bytes.saturating_sub(SESSION_BYTES_OWN).saturating_sub(self.taken + self.granted.get());
+        let more =
+            bytes.saturating_sub(SESSION_BYTES_OWN).saturating_sub(self.taken + self.granted.get());
         more == 0 || (more <= self.of.left.get() && self.is_next())
     }
 
-    /// The session holds `bytes` now; what it holds already is not refused, but counted. Where it `wants` to hold so many
-    /// bytes and may not yet, it is woken once it may; else it waits no more.
+    /// The session holds `bytes` now; what it holds already is not refused, but counted. Where it
+    /// `wants` to hold so many bytes and may not yet, it is woken once it may; else it waits no
+    /// more.
     pub fn settle(&mut self, bytes: usize, wants: Option<(usize, &Waker)>) {
         let had = self.taken + self.granted.take();
         let left = self.of.left.get() + had;
@@ -117,14 +121,18 @@ impl Share {
     fn wait(&mut self, wanted: usize, waker: &Waker) {
         let mut waiting = self.of.waiting.borrow_mut();
         // It keeps its place for as long as it waits.
-        let number = self.number.filter(|number| waiting.contains_key(number)).unwrap_or_else(|| {
-            let number = self.of.next.get();
-            self.of.next.set(number + 1);
-            number
-        });
+        let number =
+            self.number.filter(|number| waiting.contains_key(number)).unwrap_or_else(|| {
+                let number = self.of.next.get();
+                self.of.next.set(number + 1);
+                number
+            });
         self.number = Some(number);
         let bytes = wanted.saturating_sub(SESSION_BYTES_OWN).saturating_sub(self.taken);
-        waiting.insert(number, Waiting { bytes, granted: Rc::clone(&self.granted), waker: waker.clone() });
+        waiting.insert(
+            number,
+            Waiting { bytes, granted: Rc::clone(&self.granted), waker: waker.clone() },
+        );
     }
 
     fn wait_no_more(&mut self) {
@@ -135,7 +143,11 @@ impl Share {
 
     /// Does nobody wait, or nobody before it?
     fn is_next(&self) -> bool {
-        self.of.waiting.borrow().first_key_value().is_none_or(|(first, _)| Some(*first) == self.number)
+        self.of
+            .waiting
+            .borrow()
+            .first_key_value()
+            .is_none_or(|(first, _)| Some(*first) == self.number)
     }
 }
 
@@ -227,7 +239,11 @@ mod tests {
         holder.holds(60);
         assert_eq!(waits.woken(), 0, "40 are left");
         holder.holds(30);
-        assert_eq!((waits.woken(), shared.left.get()), (1, 20), "what it waited for is its own already");
+        assert_eq!(
+            (waits.woken(), shared.left.get()),
+            (1, 20),
+            "what it waited for is its own already"
+        );
         assert!(waits.share.may_hold(OWN + 50) && !holder.share.may_hold(OWN + 51));
         waits.holds(50);
         assert_eq!((waits.woken(), shared.left.get()), (1, 20));
@@ -273,14 +289,16 @@ mod tests {
         assert!(shared.waiting.borrow().is_empty() && second.share.may_hold(OWN + 50));
     }
 
-    /// Whatever sessions do, no more is held than there is, none waits while there is enough for the first, and each
-    /// wake is for memory that is there.
+    /// Whatever sessions do, no more is held than there is, none waits while there is enough for
+    /// the first, and each wake is for memory that is there.
     #[test]
     fn any_order_keeps_the_bound_and_strands_nobody() {
         const BYTES: usize = 1_000;
         let mut seed = 11u64;
         let mut draw = |below: usize| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             usize::try_from(seed >> 33).unwrap() % below
         };
         let (mut waited, mut granted) = (0, 0);
@@ -303,12 +321,17 @@ mod tests {
                     session.waits_for(wanted);
                     waited += 1;
                 }
-                let held: usize =
-                    all.iter().map(|session| session.share.taken + session.share.granted.get()).sum();
+                let held: usize = all
+                    .iter()
+                    .map(|session| session.share.taken + session.share.granted.get())
+                    .sum();
                 assert_eq!(held + shared.left.get(), BYTES);
                 let waiting = shared.waiting.borrow();
                 let first = waiting.first_key_value().map(|(_, first)| first.bytes);
-                assert!(first.is_none_or(|bytes| bytes > shared.left.get()), "{first:?} could be served");
+                assert!(
+                    first.is_none_or(|bytes| bytes > shared.left.get()),
+                    "{first:?} could be served"
+                );
             }
             drop(all);
             assert!(shared.left.get() == BYTES && shared.waiting.borrow().is_empty());

@@ -1,4 +1,5 @@
-//! A `servidor` that is built without the feature `http`: no switch asks for HTTP, and none is served.
+//! A `servidor` that is built without the feature `http`: no switch asks for HTTP, and none is
+//! served.
 
 use crate::Shared;
 use clap::Args;

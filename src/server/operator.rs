@@ -1,5 +1,5 @@
-//! What the operator is told on standard error, by a thread of its own: a terminal or a pipe that takes nothing stops
-//! neither the bank nor its end.
+//! What the operator is told on standard error, by a thread of its own: a terminal or a pipe that
+//! takes nothing stops neither the bank nor its end.
 
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -69,7 +69,8 @@ fn write_lines(lines: &Receiver<String>, counts: &Counts) {
         drop(state);
         counts.changed.notify_all();
         if dropped > 0 {
-            let _ = writeln!(std::io::stderr(), "servidor: {dropped} lines could not be written here");
+            let _ =
+                writeln!(std::io::stderr(), "servidor: {dropped} lines could not be written here");
         }
     }
 }

@@ -51,7 +51,8 @@ impl Places {
         }
     }
 
-    /// A session showed that it is a bank; returns its place from now on, a bank's unless all of those are taken.
+    /// A session showed that it is a bank; returns its place from now on, a bank's unless all of
+    /// those are taken.
     pub fn is_bank(&mut self, place: Place) -> Place {
         match place {
             Place::Client if self.banks < self.for_banks => {
@@ -99,7 +100,11 @@ mod tests {
         assert_eq!(places.enter(), None);
         assert_eq!(places.is_bank(Place::Probation), Place::Bank);
         places.leave(Place::Probation);
-        assert_eq!(places.is_bank(Place::Client), Place::Bank, "a bank gives its client's place back");
+        assert_eq!(
+            places.is_bank(Place::Client),
+            Place::Bank,
+            "a bank gives its client's place back"
+        );
         assert_eq!(places.enter(), Some(Place::Client));
         assert_eq!(places.enter(), None);
         assert_eq!(places.is_bank(Place::Client), Place::Client, "all places for banks are taken");

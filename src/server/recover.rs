@@ -1,4 +1,5 @@
-//! From a data folder to a bank that may work: the journal is read, and its consortium compared with ours.
+//! From a data folder to a bank that may work: the journal is read, and its consortium compared
+//! with ours.
 
 use crate::key::Key;
 use anyhow::{Context, anyhow, bail};
@@ -26,7 +27,8 @@ pub struct Opened {
 
 /// A bank that leaves takes its votes with it: what is undecided and names it is decided before.
 fn may_leave(core: &Core, old: &[String], new: &[String]) -> anyhow::Result<()> {
-    let leave = old.iter().zip(new).enumerate().filter(|(_, (was, is))| *was != LEFT && *is == LEFT);
+    let leave =
+        old.iter().zip(new).enumerate().filter(|(_, (was, is))| *was != LEFT && *is == LEFT);
     for bank in leave.filter_map(|(position, _)| BankId::new(position)) {
         if let Some(tx) = core.undecided_naming(bank) {
             bail!(
@@ -40,16 +42,17 @@ fn may_leave(core: &Core, old: &[String], new: &[String]) -> anyhow::Result<()> 
 
 fn new_founding() -> anyhow::Result<FoundingId> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow!("the system gives no random bytes: {error}"))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| anyhow!("the system gives no random bytes: {error}"))?;
     Ok(FoundingId::new(bytes))
 }
 
-/// Opens the journal in `folder` for the bank `identity`, or makes it. `moved`: all banks of the list may have other
-/// addresses than before.
+/// Opens the journal in `folder` for the bank `identity`, or makes it. `moved`: all banks of the
+/// list may have other addresses than before.
 ///
 /// # Errors
-/// When another process uses it, it is damaged, or it belongs to another bank or consortium; or when this bank
-/// must not work any more.
+/// When another process uses it, it is damaged, or it belongs to another bank or consortium; or
+/// when this bank must not work any more.
 pub fn open(
     folder: &Path,
     identity: &Identity,
@@ -75,8 +78,10 @@ pub fn open(
     }
     let changed = match core.consortium() {
         Some((bank, places)) => {
-            let changed = follows(identity.bank, consortium, bank, places, moved)
-                .with_context(|| format!("the data in {} does not fit the consortium", folder.display()))?;
+            let changed =
+                follows(identity.bank, consortium, bank, places, moved).with_context(|| {
+                    format!("the data in {} does not fit the consortium", folder.display())
+                })?;
             may_leave(&core, places, &identity.places)?;
             changed
         }

@@ -1,7 +1,7 @@
 //! A session as others see it: where replies are put, and who is told to end.
 //!
-//! The session's task owns the socket; what stands here is shared with the node's loop and the server's sweep, all
-//! on one thread.
+//! The session's task owns the socket; what stands here is shared with the node's loop and the
+//! server's sweep, all on one thread.
 
 use crate::places::{Place, Places};
 use crate::slots::Slots;
@@ -129,7 +129,11 @@ impl Seats {
     /// The session ended.
     pub fn close(&mut self, seat: &Seat) {
         let index = index(seat.id);
-        if self.seats.get(index).is_some_and(|held| held.as_ref().is_some_and(|held| held.id == seat.id)) {
+        if self
+            .seats
+            .get(index)
+            .is_some_and(|held| held.as_ref().is_some_and(|held| held.id == seat.id))
+        {
             self.seats[index] = None;
             self.free.push(index);
         }
@@ -143,8 +147,9 @@ impl Seats {
         }
     }
 
-    /// Puts a reply where it goes, if its session still is there. With `soon`, more replies come in a moment: a
-    /// session that waits for more is then not woken, but returned, for its replies to go out in one write.
+    /// Puts a reply where it goes, if its session still is there. With `soon`, more replies come in
+    /// a moment: a session that waits for more is then not woken, but returned, for its replies to
+    /// go out in one write.
     pub fn deliver(&self, outgoing: Outgoing, soon: bool) -> Option<&Rc<Seat>> {
         let seat = self.seats.get(index(outgoing.to.session))?.as_ref()?;
         if seat.id != outgoing.to.session {

@@ -1,8 +1,9 @@
-//! One session: reads lines, hands requests to the bank a read at a time, and writes replies in their order.
+//! One session: reads lines, hands requests to the bank a read at a time, and writes replies in
+//! their order.
 //!
-//! One task, driven by whatever is ready: bytes to read, room to write, replies that were put into its slots. It
-//! is not read while it is at a bound, or while the bank's queue is full. A line that the end of the stream cut off
-//! is never executed.
+//! One task, driven by whatever is ready: bytes to read, room to write, replies that were put into
+//! its slots. It is not read while it is at a bound, or while the bank's queue is full. A line that
+//! the end of the stream cut off is never executed.
 
 use crate::Shared;
 use crate::memory::{LINE_BYTES_WHOLE, SESSION_BYTES_OWN, Share};
@@ -32,7 +33,8 @@ use tokio::net::TcpStream;
 const READ_BYTES_MIN: usize = 4 * 1024;
 /// ... up to this.
 const READ_BYTES_MAX: usize = LINE_BYTES_MAX;
-/// So many bytes of a line are read whatever memory is left; more only once enough for the whole line is set aside.
+/// So many bytes of a line are read whatever memory is left; more only once enough for the whole
+/// line is set aside.
 const LINE_BYTES_BEGUN: usize = SESSION_BYTES_OWN / 2;
 /// Replies are formatted up to here before they are written; the others wait in their slots.
 const OUT_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
@@ -47,7 +49,8 @@ pub async fn run(shared: Rc<Shared>, seat: Rc<Seat>, stream: TcpStream) {
     shared.story.tell(|| Step::Disconnect(who, why.into()));
     shared.seats.borrow_mut().close(&seat);
     shared.gate.leave(seat.id.0);
-    // Banks ask each other about what its driver leaves behind; one that ends itself lets them notice that.
+    // Banks ask each other about what its driver leaves behind; one that ends itself lets them
+    // notice that.
     if !shared.stopping.get() {
         shared.inbox.offer(Input::Closed(seat.id));
     }
@@ -75,7 +78,8 @@ struct Session {
     share: Share,
     /// Nothing more is read: the stream ended, or it was told to end.
     deaf: Option<&'static str>,
-    /// It sent what was not read to its end: the connection is closed slowly, so that the last line arrives.
+    /// It sent what was not read to its end: the connection is closed slowly, so that the last line
+    /// arrives.
     polite: bool,
 }
 
@@ -174,7 +178,8 @@ impl Session {
                     false
                 }
             };
-            // Whoever waits holds no more than it must: buffers that wait for each other would wait for ever.
+            // Whoever waits holds no more than it must: buffers that wait for each other would wait
+            // for ever.
             if wants.is_some() && self.lines.waiting_bytes() <= LINE_BYTES_BEGUN {
                 let freed = self.lines.shrink();
                 self.read_bytes = READ_BYTES_MIN;
@@ -306,10 +311,14 @@ impl Session {
                     Handed::MemoryShort(wanted)
                 } else {
                     match line {
-                        Ok(request) => self.take(state, queue, since_us, request, line_bytes, reply_bytes),
+                        Ok(request) => {
+                            self.take(state, queue, since_us, request, line_bytes, reply_bytes)
+                        }
                         Err(fault) => {
                             let text = fault.text.as_str();
-                            self.shared.story.tell(|| Step::Bad(self.who, fault.reason, text.into()));
+                            self.shared
+                                .story
+                                .tell(|| Step::Bad(self.who, fault.reason, text.into()));
                             state.slots.take_answered(line_bytes, Reply::from(fault));
                         }
                     }
@@ -352,8 +361,15 @@ impl Session {
                 Err(Fault::from(error))
             }
         };
-        if state.place == Some(Place::Probation) && !matches!(parsed, Ok(Request::Local(Local::Peer(_)))) {
-            self.refuse(state, Reason::Limit, End::NoPlace.as_str().to_owned(), End::NoPlace.as_str());
+        if state.place == Some(Place::Probation)
+            && !matches!(parsed, Ok(Request::Local(Local::Peer(_))))
+        {
+            self.refuse(
+                state,
+                Reason::Limit,
+                End::NoPlace.as_str().to_owned(),
+                End::NoPlace.as_str(),
+            );
             return None;
         }
         let fault = match parsed {
@@ -366,7 +382,9 @@ impl Session {
         };
         if is_hello {
             // What was sent with it was meant for another bank.
-            self.shared.story.tell(|| Step::Bad(self.who, fault.reason, fault.text.as_str().into()));
+            self.shared
+                .story
+                .tell(|| Step::Bad(self.who, fault.reason, fault.text.as_str().into()));
             self.refuse(state, fault.reason, fault.text, "its HELLO was for another bank");
             return None;
         }
@@ -397,7 +415,8 @@ impl Session {
         !state.slots.has_room(0, 1, self.out.len() - self.written)
     }
 
-    /// Takes one request: the bank's go into its queue, the others are answered here, in their turn.
+    /// Takes one request: the bank's go into its queue, the others are answered here, in their
+    /// turn.
     fn take(
         &mut self,
         state: &mut SeatState,
@@ -434,7 +453,10 @@ impl Session {
                 let slot = state.slots.take(line_bytes, reply_bytes);
                 let caller = Caller { session: self.seat.id, slot };
                 let origin = self.door.origin();
-                queue.push(since_us, Input::Request { caller, origin, request, waited_us: 0, past: None });
+                queue.push(
+                    since_us,
+                    Input::Request { caller, origin, request, waited_us: 0, past: None },
+                );
                 return;
             }
         };
@@ -442,7 +464,13 @@ impl Session {
     }
 
     /// A line of the handshake between banks, or what a bank tells later.
-    fn peer(&mut self, state: &mut SeatState, queue: &mut Queue, since_us: u64, json: &str) -> Reply {
+    fn peer(
+        &mut self,
+        state: &mut SeatState,
+        queue: &mut Queue,
+        since_us: u64,
+        json: &str,
+    ) -> Reply {
         let was_client = self.door.origin() == Origin::Client;
         let (reply, told) = self.shared.peers.answer(&mut self.door, json);
         told.into_iter().for_each(|input| queue.push(since_us, input));

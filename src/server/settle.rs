@@ -1,9 +1,10 @@
-//! So that one who is told of a commit and goes on to another bank finds it there: who waits until the other banks have
-//! heard of it, and who reads what a bank is just learning.
+//! So that one who is told of a commit and goes on to another bank finds it there: who waits until
+//! the other banks have heard of it, and who reads what a bank is just learning.
 //!
-//! Each message to a bank comes back as one answer, or as none where its link is lost. So it is enough to count. A COMMIT
-//! is answered once that bank knows the outcome, or, where it believes no token, once it asks for it; and what it asks is
-//! answered before it reads again. What an answer says is not looked at.
+//! Each message to a bank comes back as one answer, or as none where its link is lost. So it is
+//! enough to count. A COMMIT is answered once that bank knows the outcome, or, where it believes no
+//! token, once it asks for it; and what it asks is answered before it reads again. What an answer
+//! says is not looked at.
 
 use consorcio_core::bank::io::Input;
 use consorcio_core::commit::message::{AskedVerb, Message};
@@ -159,7 +160,12 @@ mod tests {
     }
 
     fn answer(name: &str, verb: AskedVerb) -> Input {
-        Input::Answer { peer: bank(1), asked: Asked { tx: tx(name), verb }, reply: None, past: None }
+        Input::Answer {
+            peer: bank(1),
+            asked: Asked { tx: tx(name), verb },
+            reply: None,
+            past: None,
+        }
     }
 
     fn is_answered(watch: &Watch) -> bool {
@@ -192,8 +198,9 @@ mod tests {
         settling.sent(bank(1), &Message::Resolve(tx("a")));
         settling.sent(bank(2), &Message::Resolve(tx("a")));
         let questions = settling.questions().expect("two of them");
-        let is_told =
-            || pin!(settling.told(questions)).poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        let is_told = || {
+            pin!(settling.told(questions)).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+        };
         settling.sent(bank(2), &Message::Resolve(tx("b")));
         settling.heard(&[answer("a", AskedVerb::Resolve), answer("a", AskedVerb::Commit)]);
         assert!(!is_told(), "bank 2 has not answered");

@@ -1,9 +1,9 @@
 //! A session's requests that are not answered yet, in their order. Pure.
 //!
-//! Replies come in any order and leave in that of the requests. What a session may have under way is bounded
-//! here: so many requests, so many bytes of input that is not answered, and so many bytes of replies. A reply's
-//! bytes are set aside when its request is taken, so that no number of long replies can pass the bound; once it is
-//! there, what it holds is counted, and nothing else.
+//! Replies come in any order and leave in that of the requests. What a session may have under way
+//! is bounded here: so many requests, so many bytes of input that is not answered, and so many
+//! bytes of replies. A reply's bytes are set aside when its request is taken, so that no number of
+//! long replies can pass the bound; once it is there, what it holds is counted, and nothing else.
 
 use consorcio_core::limits::{
     LINE_BYTES_MAX, SESSION_INPUT_BYTES_MAX, SESSION_OUTPUT_BYTES_MAX, SESSION_REQUESTS_MAX,
@@ -15,7 +15,8 @@ use std::collections::VecDeque;
 /// Set aside for a reply of one thing: as many as there may be requests fit the bound.
 const SHORT_REPLY_BYTES: usize = SESSION_OUTPUT_BYTES_MAX / SESSION_REQUESTS_MAX;
 
-/// What the allocator needs beside the bytes that it was asked for, rounding and gaps included (measured, not derived).
+/// What the allocator needs beside the bytes that it was asked for, rounding and gaps included
+/// (measured, not derived).
 const ALLOCATION_BYTES: usize = 40;
 
 /// The requests of one session that wait for replies, or for their turn to be answered.
@@ -52,7 +53,9 @@ pub fn reply_bytes(request: &Request) -> usize {
         | Request::Client(_)
         | Request::Account(_)
         | Request::Read(_)
-        | Request::Local(Local::Peer(_) | Local::Hello(_) | Local::Ping | Local::Quit) => SHORT_REPLY_BYTES,
+        | Request::Local(Local::Peer(_) | Local::Hello(_) | Local::Ping | Local::Quit) => {
+            SHORT_REPLY_BYTES
+        }
     }
 }
 
@@ -64,8 +67,8 @@ fn held(mut reply: Reply) -> (Reply, usize) {
 }
 
 impl Slots {
-    /// Has it room for one more request of `line_bytes` whose reply has at most `reply_bytes`, while `unread_bytes`
-    /// of earlier replies were not taken yet?
+    /// Has it room for one more request of `line_bytes` whose reply has at most `reply_bytes`,
+    /// while `unread_bytes` of earlier replies were not taken yet?
     pub fn has_room(&self, line_bytes: usize, reply_bytes: usize, unread_bytes: usize) -> bool {
         self.ring.len() < SESSION_REQUESTS_MAX
             && self.input_bytes + line_bytes <= SESSION_INPUT_BYTES_MAX
@@ -124,7 +127,8 @@ impl Slots {
         self.ring.is_empty()
     }
 
-    /// Bytes that it answers for: requests not answered, their replies or what is set aside for them, and the slots.
+    /// Bytes that it answers for: requests not answered, their replies or what is set aside for
+    /// them, and the slots.
     pub fn bytes(&self) -> usize {
         self.input_bytes + self.output_bytes + self.ring.capacity() * size_of::<Slot>()
     }
@@ -201,14 +205,21 @@ mod tests {
         assert_eq!(lines, SESSION_INPUT_BYTES_MAX / LINE_BYTES_MAX);
 
         let mut slots = Slots::default();
-        assert!(!slots.has_room(10, LINE_BYTES_MAX, SESSION_OUTPUT_BYTES_MAX - 1), "replies not taken");
+        assert!(
+            !slots.has_room(10, LINE_BYTES_MAX, SESSION_OUTPUT_BYTES_MAX - 1),
+            "replies not taken"
+        );
         let lists = reply_bytes(&Request::Read(Read::Clients { after: None }));
         let mut taken = 0;
         while slots.has_room(10, lists, 0) {
             slots.take(10, lists);
             taken += 1;
         }
-        assert_eq!(taken, SESSION_OUTPUT_BYTES_MAX / LINE_BYTES_MAX, "long replies are counted in full");
+        assert_eq!(
+            taken,
+            SESSION_OUTPUT_BYTES_MAX / LINE_BYTES_MAX,
+            "long replies are counted in full"
+        );
     }
 
     #[test]
@@ -222,9 +233,17 @@ mod tests {
         let slot = slots.take(10, LINE_BYTES_MAX);
         assert_eq!(counted(&slots), 10 + LINE_BYTES_MAX, "what is set aside");
         assert!(slots.fill(slot, long(1_000)));
-        assert_eq!(counted(&slots), 10 + 1_000 + ALLOCATION_BYTES, "a short one gives the rest back");
+        assert_eq!(
+            counted(&slots),
+            10 + 1_000 + ALLOCATION_BYTES,
+            "a short one gives the rest back"
+        );
         slots.take_answered(5, long(8_000));
-        assert_eq!(counted(&slots), 15 + 9_000 + 2 * ALLOCATION_BYTES, "one for which nothing was set aside");
+        assert_eq!(
+            counted(&slots),
+            15 + 9_000 + 2 * ALLOCATION_BYTES,
+            "one for which nothing was set aside"
+        );
         slots.take_answered(5, Reply::Pong);
         assert_eq!(slots.bytes() - counted(&slots), slots.ring.capacity() * size_of::<Slot>());
         while slots.pop_ready().is_some() {}

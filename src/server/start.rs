@@ -49,7 +49,9 @@ const USAGE: u8 = 2;
 /// Does what the switches say. Returns the program's exit code.
 pub fn start(cli: Cli) -> ExitCode {
     let result = match cli.command {
-        Some(Command::Key { file }) => make_key_file(&file).map_err(anyhow::Error::from).map(|()| 0),
+        Some(Command::Key { file }) => {
+            make_key_file(&file).map_err(anyhow::Error::from).map(|()| 0)
+        }
         Some(Command::Journal { dir }) => print_journal(&dir),
         None => {
             exit_on_panic();
@@ -90,7 +92,9 @@ fn print_journal(dir: &Path) -> anyhow::Result<u8> {
     let is_gone = |error: &std::io::Error| error.kind() == ErrorKind::BrokenPipe;
     let dumped = match (dumped, out.flush()) {
         // A reader that left early, such as `head`, has what it wanted.
-        (Err(consorcio_journal::JournalError::Io { doing: "print", cause, .. }), _) if is_gone(&cause) => {
+        (Err(consorcio_journal::JournalError::Io { doing: "print", cause, .. }), _)
+            if is_gone(&cause) =>
+        {
             return Ok(0);
         }
         (_, Err(error)) if is_gone(&error) => return Ok(0),
@@ -117,15 +121,19 @@ fn print_journal(dir: &Path) -> anyhow::Result<u8> {
             Ok(0)
         }
         [first, rest @ ..] => {
-            let more =
-                if rest.is_empty() { String::new() } else { format!(" (and {} more places)", rest.len()) };
+            let more = if rest.is_empty() {
+                String::new()
+            } else {
+                format!(" (and {} more places)", rest.len())
+            };
             tell(&format!("{found}; DAMAGED: {first}{more}"));
             Ok(OWN_ERROR)
         }
     }
 }
 
-/// Runs a bank from its switches to its end. A start that is refused leaves its reason in the step log, too.
+/// Runs a bank from its switches to its end. A start that is refused leaves its reason in the step
+/// log, too.
 fn serve(options: &Options) -> anyhow::Result<u8> {
     let mut steplog = None;
     let ended = open_and_run(options, &mut steplog);
@@ -170,11 +178,14 @@ fn open_and_run(options: &Options, opened_log: &mut Option<StepLog>) -> anyhow::
     let key = Key::of(options)?;
     let mut http_connections = options.http.connections_max();
     let others = options.consortium.banks().len().saturating_sub(1);
-    if let Some(told) = files::fit(&mut bounds, &mut http_connections, others).map_err(anyhow::Error::msg)? {
+    if let Some(told) =
+        files::fit(&mut bounds, &mut http_connections, others).map_err(anyhow::Error::msg)?
+    {
         tell(&told);
     }
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    // With a handler a write past the allowed size of a file is an error that is told, and no sudden death.
+    // With a handler a write past the allowed size of a file is an error that is told, and no
+    // sudden death.
     let _file_size = runtime.block_on(async { signal(SignalKind::from_raw(FILE_SIZE_SIGNAL)) })?;
     let listener = runtime.block_on(listen(options))?;
     let web = runtime.block_on(Web::listen(&options.http, http_connections))?;
@@ -224,7 +235,12 @@ struct Server {
 }
 
 impl Server {
-    async fn run(mut self, opened: Opened, wall: WallClock, listener: TcpListener) -> anyhow::Result<u8> {
+    async fn run(
+        mut self,
+        opened: Opened,
+        wall: WallClock,
+        listener: TcpListener,
+    ) -> anyhow::Result<u8> {
         let Opened { core, appender, reader, recovered } = opened;
         let wake = Arc::new(Notify::new());
         let inbox = Rc::new(Inbox::new(Clock::start(), wake.clone()));
@@ -241,7 +257,8 @@ impl Server {
         met.filter_map(|(at, founding)| BankId::new(at).zip(founding))
             .for_each(|(bank, it)| peers.met(bank, it));
         let (steplog, bounds) = (self.steplog.clone(), self.bounds.clone());
-        let shared = Shared::new(inbox.clone(), steplog, peers.clone(), self.identity.clone(), bounds);
+        let shared =
+            Shared::new(inbox.clone(), steplog, peers.clone(), self.identity.clone(), bounds);
         shared.looks_at(sync_age.clone());
         shared.gate.set(introduced, knows_registers);
         inbox.offer(Input::Started(self.start));
@@ -254,8 +271,9 @@ impl Server {
         self.tell_ready(recovered.fresh)?;
         self.tell_unmet(&shared, unmet);
         let delivering = shared.clone();
-        let node =
-            run(writer, disk, &inbox, wall, &self.steplog, |out, writer| delivering.deliver(out, writer));
+        let node = run(writer, disk, &inbox, wall, &self.steplog, |out, writer| {
+            delivering.deliver(out, writer)
+        });
         let mut node = pin!(node);
         let first = loop {
             tokio::select! {
@@ -267,8 +285,9 @@ impl Server {
                 }
             }
         };
-        self.steplog
-            .record(Step::Stop(format!("{first}: what was asked is answered, then this bank ends").into()));
+        self.steplog.record(Step::Stop(
+            format!("{first}: what was asked is answered, then this bank ends").into(),
+        ));
         accepting.abort();
         let ending = async {
             let http = async {
@@ -276,7 +295,8 @@ impl Server {
                     http.end().await;
                 }
             };
-            // What HTTP still asks is answered like any line's request; then no more comes from there.
+            // What HTTP still asks is answered like any line's request; then no more comes from
+            // there.
             tokio::join!(shared.end_sessions(), http);
             shared.end_sessions().await;
             peers.shutdown();
@@ -306,7 +326,11 @@ impl Server {
     }
 
     /// Starts HTTP where it is asked for.
-    fn start_http(&mut self, shared: &Rc<Shared>, sync_age: Arc<SyncAge>) -> anyhow::Result<Option<Running>> {
+    fn start_http(
+        &mut self,
+        shared: &Rc<Shared>,
+        sync_age: Arc<SyncAge>,
+    ) -> anyhow::Result<Option<Running>> {
         let Some(web) = self.web.take() else { return Ok(None) };
         let log_dir = self.options.log_dir.clone();
         let served = Served { identity: &self.identity, steplog: &self.steplog, log_dir, sync_age };
@@ -324,8 +348,10 @@ impl Server {
         let places = self.identity.places.len();
         let data = self.folder.display();
         let new = if fresh { ", new" } else { "" };
-        let line =
-            format!("bank {} ready on {address} ({places} places, key {key}, data {data}{new})", self.bank);
+        let line = format!(
+            "bank {} ready on {address} ({places} places, key {key}, data {data}{new})",
+            self.bank
+        );
         self.steplog.record(Step::Ready(line.as_str().into()));
         // A closed stdout is no reason for a bank not to work.
         let _ = writeln!(stdout(), "servidor: {line}").and_then(|()| stdout().flush());
@@ -352,11 +378,16 @@ fn start_links(peers: &Peers, shared: &Rc<Shared>, inbox: &Rc<Inbox>) {
 }
 
 /// The end, or what keeps it from coming.
-async fn in_time(ended: impl Future<Output = Result<u8, Fatal>>, sync_age: &SyncAge) -> anyhow::Result<u8> {
+async fn in_time(
+    ended: impl Future<Output = Result<u8, Fatal>>,
+    sync_age: &SyncAge,
+) -> anyhow::Result<u8> {
     match timeout(Duration::from_millis(SHUTDOWN_MS_MAX), ended).await {
         Ok(ended) => Ok(ended?),
         Err(_) if sync_age.ms().is_some_and(|age| age >= SLOW_SYNC_MS) => {
-            bail!("the data disk does not finish a sync; what was not acknowledged may not be on it")
+            bail!(
+                "the data disk does not finish a sync; what was not acknowledged may not be on it"
+            )
         }
         Err(_) => {
             tell("some sessions did not end in time, they are cut off");
@@ -385,12 +416,15 @@ async fn listen(options: &Options) -> anyhow::Result<TcpListener> {
     bind(&address).await.map_err(|error| {
         let (port, what) = (options.port, anyhow::Error::new(error));
         match what.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
-            Some(ErrorKind::AddrInUse) => what
-                .context(format!("port {port} is taken; another one is given by --port (and --consortium)")),
+            Some(ErrorKind::AddrInUse) => what.context(format!(
+                "port {port} is taken; another one is given by --port (and --consortium)"
+            )),
             Some(ErrorKind::PermissionDenied) => {
                 what.context(format!("port {port} is not allowed; another one is given by --port"))
             }
-            Some(_) | None => what.context(format!("can't listen on {address}; see --host and --port")),
+            Some(_) | None => {
+                what.context(format!("can't listen on {address}; see --host and --port"))
+            }
         }
     })
 }
@@ -459,8 +493,8 @@ fn tell_recovery(opened: &Opened, began: Instant, steplog: &StepLog) {
     });
 }
 
-/// A reader of the file sees all of it, or no file. What is there and is no file of ours, a device or a link, is left
-/// alone.
+/// A reader of the file sees all of it, or no file. What is there and is no file of ours, a device
+/// or a link, is left alone.
 fn write_atomically(path: &Path, text: &str) -> std::io::Result<()> {
     if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(std::io::Error::other("it is there, and no regular file; name another one"));

@@ -1,6 +1,8 @@
-//! Steps of the sessions, gathered on the server's thread and handed to the step log many at a time.
+//! Steps of the sessions, gathered on the server's thread and handed to the step log many at a
+//! time.
 //!
-//! The node's loop does that at each of its turns; what is told while the bank has nothing to do, a timer of its own.
+//! The node's loop does that at each of its turns; what is told while the bank has nothing to do, a
+//! timer of its own.
 
 use consorcio_core::limits::STORY_MS_MAX;
 use consorcio_steps::steplog::{Entry, Step, StepLog, wall_us};

@@ -1,7 +1,9 @@
-//! A thread that stays awake whatever else hangs: it takes the signals, and sees how long the disk has been syncing.
+//! A thread that stays awake whatever else hangs: it takes the signals, and sees how long the disk
+//! has been syncing.
 //!
-//! The first SIGTERM or SIGINT is handed to the bank, which ends in order; the second one ends the process here, at
-//! once, and so does the deadline of an orderly end. It writes nothing by itself, so nothing can hold it up.
+//! The first SIGTERM or SIGINT is handed to the bank, which ends in order; the second one ends the
+//! process here, at once, and so does the deadline of an orderly end. It writes nothing by itself,
+//! so nothing can hold it up.
 
 use crate::operator::{flush, tell};
 use consorcio_core::limits::{SHUTDOWN_MS_MAX, SLOW_SYNC_MS};
@@ -57,14 +59,17 @@ pub fn start(steplog: StepLog, sync_age: Arc<SyncAge>) -> std::io::Result<Signal
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
             hup: signal(SignalKind::hangup())?,
-            // Whoever closes the terminal of a bank that runs in it has no other bank to stop by that.
+            // Whoever closes the terminal of a bank that runs in it has no other bank to stop by
+            // that.
             hang_up_ends: std::io::stdin().is_terminal(),
             told,
             steplog,
             sync_age,
         }
     };
-    std::thread::Builder::new().name("watch".to_owned()).spawn(move || runtime.block_on(watch.run()))?;
+    std::thread::Builder::new()
+        .name("watch".to_owned())
+        .spawn(move || runtime.block_on(watch.run()))?;
     Ok(Signals(signals))
 }
 
@@ -142,7 +147,8 @@ fn end(steplog: &StepLog, why: &str, code: i32) -> ! {
     std::process::exit(code)
 }
 
-/// What is told of a sync that takes long: when it is slow, again each time that its age has doubled, and its end.
+/// What is told of a sync that takes long: when it is slow, again each time that its age has
+/// doubled, and its end.
 #[derive(Debug, Default)]
 struct Slow {
     /// The age that was told last; 0 while none is slow.
@@ -162,7 +168,9 @@ impl Slow {
             Some(age) if age >= self.told_ms => None,
             None | Some(_) => {
                 let told = std::mem::take(&mut self.told_ms);
-                (told > 0).then(|| format!("the data disk syncs again, after more than {} s", Seconds(told)))
+                (told > 0).then(|| {
+                    format!("the data disk syncs again, after more than {} s", Seconds(told))
+                })
             }
         }
     }

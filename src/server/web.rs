@@ -1,4 +1,5 @@
-//! HTTP beside the lines: its switches, its socket, and what it is given. The routes are `consorcio_http`'s.
+//! HTTP beside the lines: its switches, its socket, and what it is given. The routes are
+//! `consorcio_http`'s.
 //!
 //! Without the feature `http` another file of the same form stands here (`no_web.rs`).
 
@@ -23,14 +24,16 @@ pub struct HttpArgs {
     /// Serves the JSON routes here: host:port, or a port of this machine's loopback
     #[arg(long, value_name = "ADDRESS", env = "CONSORCIO_HTTP", value_parser = http_address)]
     http: Option<String>,
-    /// An origin of another site whose pages may use the routes, like `https://example.org`; may be repeated
+    /// An origin of another site whose pages may use the routes, like `https://example.org`; may be
+    /// repeated
     #[arg(long, value_name = "ORIGIN", env = "CONSORCIO_HTTP_ORIGIN", value_delimiter = ',', value_parser = origin)]
     http_origin: Vec<HeaderValue>,
-    /// A name by which HTTP is called, such as that of a proxy before it (an address needs none); may be repeated
+    /// A name by which HTTP is called, such as that of a proxy before it (an address needs none);
+    /// may be repeated
     #[arg(long, value_name = "NAME", env = "CONSORCIO_HTTP_HOST", value_delimiter = ',', value_parser = host_name)]
     http_host: Vec<String>,
-    /// Lets the panel stop, freeze, kill and restart the banks that name this same folder: for demonstrations, on
-    /// loopback only; the folder must be yours alone
+    /// Lets the panel stop, freeze, kill and restart the banks that name this same folder: for
+    /// demonstrations, on loopback only; the folder must be yours alone
     #[arg(long, value_name = "DIR", requires = "http", env = "CONSORCIO_DEMO")]
     demo: Option<PathBuf>,
     #[arg(long, hide = true, default_value_t = consorcio_http::Bounds::default().connections)]
@@ -108,7 +111,8 @@ impl Web {
     pub async fn listen(args: &HttpArgs, connections: usize) -> anyhow::Result<Option<Web>> {
         let Some(address) = args.address() else { return Ok(None) };
         let listener = bind(address).await.and_then(tokio::net::TcpListener::into_std);
-        let listener = listener.with_context(|| format!("HTTP can't listen on {address}; see --http"))?;
+        let listener =
+            listener.with_context(|| format!("HTTP can't listen on {address}; see --http"))?;
         Ok(Some(Web { args: args.clone(), listener, bounds: args.bounds(connections) }))
     }
 
@@ -144,7 +148,8 @@ impl Web {
     }
 }
 
-/// Where others find this bank's HTTP: on all addresses of the machine it is found where the bank's lines are.
+/// Where others find this bank's HTTP: on all addresses of the machine it is found where the bank's
+/// lines are.
 fn reached_at(identity: &Identity, address: SocketAddr) -> String {
     let own = identity.places.get(identity.bank.index()).map_or("", String::as_str);
     match own.rsplit_once(':') {
@@ -159,7 +164,9 @@ fn http_address(text: &str) -> Result<String, String> {
         return Ok(address("127.0.0.1", text.parse().unwrap_or(0)));
     }
     match text.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+            Ok(text.to_owned())
+        }
         Some(_) | None => Err("give host:port, like 127.0.0.1:5030".to_owned()),
     }
 }
@@ -177,10 +184,13 @@ fn host_name(text: &str) -> Result<String, String> {
 /// An origin as browsers tell it: a scheme, a host, perhaps a port, and nothing else.
 fn origin(text: &str) -> Result<HeaderValue, String> {
     let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    let legal = |host: &str| !host.is_empty() && !host.contains(['/', '*', '?', '#', '@', ' ', ',']);
+    let legal =
+        |host: &str| !host.is_empty() && !host.contains(['/', '*', '?', '#', '@', ' ', ',']);
     match HeaderValue::from_str(text) {
         Ok(value) if host.is_some_and(legal) => Ok(value),
-        Ok(_) | Err(_) => Err("give scheme://host or scheme://host:port, without a path".to_owned()),
+        Ok(_) | Err(_) => {
+            Err("give scheme://host or scheme://host:port, without a path".to_owned())
+        }
     }
 }
 
@@ -190,7 +200,9 @@ mod tests {
     use clap::Parser;
 
     fn options(line: &str) -> Options {
-        Cli::try_parse_from(std::iter::once("servidor").chain(line.split_whitespace())).unwrap().options
+        Cli::try_parse_from(std::iter::once("servidor").chain(line.split_whitespace()))
+            .unwrap()
+            .options
     }
 
     #[test]
@@ -217,7 +229,8 @@ mod tests {
 
     #[test]
     fn http_is_called_by_names() {
-        let names = options("--http 5030 --http-host Painel.Example. --http-host a,b").http.http_host;
+        let names =
+            options("--http 5030 --http-host Painel.Example. --http-host a,b").http.http_host;
         assert_eq!(names, ["painel.example", "a", "b"]);
         for bad in ["https://a", "a:80", "a/b", "a b"] {
             assert!(
@@ -232,10 +245,16 @@ mod tests {
         assert_eq!(options("").http.http, None);
         assert_eq!(options("--http 5030").http.http.as_deref(), Some("127.0.0.1:5030"));
         assert_eq!(options("--http [::1]:0").http.http.as_deref(), Some("[::1]:0"));
-        let origins = options("--http-origin https://a.example --http-origin http://b:81").http.http_origin;
+        let origins =
+            options("--http-origin https://a.example --http-origin http://b:81").http.http_origin;
         assert_eq!(origins, ["https://a.example", "http://b:81"]);
-        for bad in ["--http :1", "--http host", "--http 99999", "--http-origin *", "--http-origin http://a/b"]
-        {
+        for bad in [
+            "--http :1",
+            "--http host",
+            "--http 99999",
+            "--http-origin *",
+            "--http-origin http://a/b",
+        ] {
             let words = std::iter::once("servidor").chain(bad.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "{bad}");
         }

@@ -1,4 +1,5 @@
-//! The steps of a node: `steplog` writes them, `trace` reads the logs of several nodes and makes timelines of them.
+//! The steps of a node: `steplog` writes them, `trace` reads the logs of several nodes and makes
+//! timelines of them.
 
 pub mod steplog;
 pub mod trace;

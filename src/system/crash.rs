@@ -1,20 +1,22 @@
 //! Crash points: named steps at which a test lets a process die as by `kill -9`.
 //!
-//! `CONSORCIO_CRASH=<name>[:<n>]` kills the process that passes the point `name` for the n-th time (1 without
-//! `:<n>`): a real SIGKILL, so nothing is unwound, flushed or said. `tests/kill_matrix` lets a process die at every
-//! point that there is, and `points` makes them of what there is: of each kind of record a point at every stage of its
-//! way to the disk, of each verb and each reply one before and one after. So a new record, verb or reply does not
-//! compile before it has a name there, and fails the matrix until processes die at its points.
+//! `CONSORCIO_CRASH=<name>[:<n>]` kills the process that passes the point `name` for the n-th time
+//! (1 without `:<n>`): a real SIGKILL, so nothing is unwound, flushed or said. `tests/kill_matrix`
+//! lets a process die at every point that there is, and `points` makes them of what there is: of
+//! each kind of record a point at every stage of its way to the disk, of each verb and each reply
+//! one before and one after. So a new record, verb or reply does not compile before it has a name
+//! there, and fails the matrix until processes die at its points.
 //!
-//! `CONSORCIO_CRASH=hang:<ms>@<name>[:<n>]` lets the thread that passes the point hang there for so many milliseconds,
-//! as a disk that does not answer would.
+//! `CONSORCIO_CRASH=hang:<ms>@<name>[:<n>]` lets the thread that passes the point hang there for so
+//! many milliseconds, as a disk that does not answer would.
 //!
-//! Here is what the edges call. Which points there are is in `points`, their names in `names`, the death itself in
-//! `armed`.
+//! Here is what the edges call. Which points there are is in `points`, their names in `names`, the
+//! death itself in `armed`.
 //!
-//! Architecture invariant: only builds with debug assertions can die here. In all others every function below is
-//! empty and `Leaving` and `Kinds` have no size; the test of a release build looks for the variable's name in the
-//! programs. The pure core has no point: it has no step that a crash could split.
+//! Architecture invariant: only builds with debug assertions can die here. In all others every
+//! function below is empty and `Leaving` and `Kinds` have no size; the test of a release build
+//! looks for the variable's name in the programs. The pure core has no point: it has no step that a
+//! crash could split.
 
 #[cfg(debug_assertions)]
 mod armed;
@@ -34,7 +36,8 @@ use consorcio_core::wire::request::Request;
 #[cfg(debug_assertions)]
 pub const VARIABLE: &str = "CONSORCIO_CRASH";
 
-/// The process passes `point`; where it is to die there, it does `last` before. A release never asks which point it is.
+/// The process passes `point`; where it is to die there, it does `last` before. A release never
+/// asks which point it is.
 #[inline]
 fn pass(point: impl FnOnce() -> Point, last: impl FnOnce()) {
     #[cfg(debug_assertions)]
@@ -180,7 +183,10 @@ pub fn client_told(request: &Request) {
 /// The journal has written and synced a file under a passing name.
 #[inline]
 pub fn file_written(name: &str) {
-    file(name, [Step::SegmentWritten, Step::IndexWritten, Step::MergeWritten, Step::SnapshotWritten]);
+    file(
+        name,
+        [Step::SegmentWritten, Step::IndexWritten, Step::MergeWritten, Step::SnapshotWritten],
+    );
 }
 
 /// The journal has given a file its own name.

@@ -1,14 +1,17 @@
-//! Ids that the program makes for transactions: time-ordered, and short enough to be kept inline (24 bytes).
+//! Ids that the program makes for transactions: time-ordered, and short enough to be kept inline
+//! (24 bytes).
 
 use consorcio_core::ids::TxId;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Digits in ASCII order without those that people mix up (Crockford), so ids sort by their time as texts.
+/// Digits in ASCII order without those that people mix up (Crockford), so ids sort by their time as
+/// texts.
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// Makes ids: ten digits of milliseconds, six random ones for this maker, six of a counter.
 ///
-/// The counter begins at random, so that two makers with the same random part still hardly ever meet.
+/// The counter begins at random, so that two makers with the same random part still hardly ever
+/// meet.
 #[derive(Debug, Clone)]
 pub struct IdMaker {
     random: u64,
@@ -62,7 +65,8 @@ mod tests {
     #[test]
     fn ids_are_short_different_and_in_order_of_time() {
         let mut maker = IdMaker { random: 7, count: 0 };
-        let ids = [maker.at(1), maker.at(2), maker.at(1_795_000_000_000), maker.at(1_795_000_000_001)];
+        let ids =
+            [maker.at(1), maker.at(2), maker.at(1_795_000_000_000), maker.at(1_795_000_000_001)];
         assert!(ids.is_sorted());
         assert_ne!(maker.at(5), maker.at(5));
         assert!(ids.iter().all(|id| id.as_str().len() <= 24));

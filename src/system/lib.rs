@@ -1,4 +1,5 @@
-//! What a process takes from its machine: clocks, threads, fresh ids, its command line, its configuration.
+//! What a process takes from its machine: clocks, threads, fresh ids, its command line, its
+//! configuration.
 //!
 //! `crash` are the places where a test makes a process die; they are empty but in debug builds.
 

@@ -1,4 +1,5 @@
-//! Command lines of both programs, with one rule for their variables: an empty one counts as not given.
+//! Command lines of both programs, with one rule for their variables: an empty one counts as not
+//! given.
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -45,7 +46,9 @@ fn number_in_words(error: &clap::Error, command: &mut Command) -> Option<clap::E
 
 /// `command` without the variables that are empty, in it and all commands below it.
 fn without_empty_variables(command: Command) -> Command {
-    let is_empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-    let command = command.mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg });
+    let is_empty =
+        |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    let command =
+        command.mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg });
     command.mut_subcommands(without_empty_variables)
 }

@@ -1,9 +1,10 @@
 //! The machine's clocks, read. What a bank believes of them is `clock`'s.
 //!
-//! In builds with debug assertions `CONSORCIO_CLOCK=<file>` lets a test set a running process's clocks: the file holds
-//! microseconds that are added to the wall clock, and after a blank, where it holds two numbers, those that are added
-//! to the clock of the uptime. It is read at each reading. In all other builds there is nothing of it; the test of a
-//! release build looks for the variable's name in the programs.
+//! In builds with debug assertions `CONSORCIO_CLOCK=<file>` lets a test set a running process's
+//! clocks: the file holds microseconds that are added to the wall clock, and after a blank, where
+//! it holds two numbers, those that are added to the clock of the uptime. It is read at each
+//! reading. In all other builds there is nothing of it; the test of a release build looks for the
+//! variable's name in the programs.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 

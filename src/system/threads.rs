@@ -1,4 +1,5 @@
-//! Threads that are waited for, but not for ever: a disk that hangs must not keep a process from its end.
+//! Threads that are waited for, but not for ever: a disk that hangs must not keep a process from
+//! its end.
 
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
@@ -9,7 +10,8 @@ pub const END_WITHIN: Duration = Duration::from_secs(2);
 /// How often it is looked at: often at first, for most threads end at once.
 const LOOKS: [Duration; 2] = [Duration::from_micros(200), Duration::from_millis(5)];
 
-/// Waits for the end of `thread`, at most for `within`. Says whether it came; a panic in it was told by the hook.
+/// Waits for the end of `thread`, at most for `within`. Says whether it came; a panic in it was
+/// told by the hook.
 pub fn join_within<T>(thread: JoinHandle<T>, within: Duration) -> bool {
     let began = Instant::now();
     while !thread.is_finished() {

@@ -33,7 +33,8 @@ pub fn audit(town: &Town, ops: &mut Vec<Op>) -> Vec<String> {
     faults
 }
 
-/// Asks every bank about every transaction: one outcome at all that it names, and the one that was told.
+/// Asks every bank about every transaction: one outcome at all that it names, and the one that was
+/// told.
 fn outcomes(ops: &[Op], wires: &mut [Wire], faults: &mut Vec<String>) -> Outcomes {
     let mut said: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (bank, wire) in wires.iter_mut().enumerate() {
@@ -70,14 +71,19 @@ fn outcome(op: &Op, replies: &[String]) -> Result<Option<i64>, String> {
     };
     let all: Vec<_> = replies.iter().map(words).collect();
     let commits = all.iter().filter(|(word, _)| word == "COMMITTED").count();
-    let known = all.iter().all(|(word, _)| ["COMMITTED", "ABORTED", "UNKNOWN"].contains(&word.as_str()));
-    let one = commits == 0 || (commits == all.len() && all.iter().all(|(_, time)| *time == all[0].1));
-    let time = if commits > 0 { all[0].1.as_ref().and_then(|time| time.parse().ok()) } else { None };
+    let known =
+        all.iter().all(|(word, _)| ["COMMITTED", "ABORTED", "UNKNOWN"].contains(&word.as_str()));
+    let one =
+        commits == 0 || (commits == all.len() && all.iter().all(|(_, time)| *time == all[0].1));
+    let time =
+        if commits > 0 { all[0].1.as_ref().and_then(|time| time.parse().ok()) } else { None };
     let as_told = match &op.told {
         Told::Committed(told) => time == Some(*told),
         Told::Aborted(_) => commits == 0,
         Told::Unknown { .. } => true,
-        Told::Value(_) | Told::Cut(_) | Told::Nothing => unreachable!("a transaction is told otherwise"),
+        Told::Value(_) | Told::Cut(_) | Told::Nothing => {
+            unreachable!("a transaction is told otherwise")
+        }
     };
     if known && one && as_told { Ok(time) } else { Err(format!("{op:?} ended as {replies:?}")) }
 }
@@ -99,11 +105,13 @@ fn read_all(ops: &mut Vec<Op>, wires: &mut [Wire]) {
         told_us: None,
         told: cut,
     });
-    let keys: BTreeSet<String> = ops.iter().filter_map(|op| key_of(&op.what)).map(str::to_owned).collect();
+    let keys: BTreeSet<String> =
+        ops.iter().filter_map(|op| key_of(&op.what)).map(str::to_owned).collect();
     for key in keys {
         for wire in wires.iter_mut() {
             let began_us = now_us();
-            let value = ask(wire, &format!("VALUE {key}"))["value"].as_str().expect("a text").to_owned();
+            let value =
+                ask(wire, &format!("VALUE {key}"))["value"].as_str().expect("a text").to_owned();
             let what = What::Get { key: key.clone() };
             let told = Told::Value(value);
             ops.push(Op { what, began_us, ended_us: now_us(), told_us: None, told });
@@ -113,8 +121,10 @@ fn read_all(ops: &mut Vec<Op>, wires: &mut [Wire]) {
 
 fn check_infos(wires: &mut [Wire], faults: &mut Vec<String>) {
     let infos: Vec<Value> = wires.iter_mut().map(|wire| ask(wire, "INFO")).collect();
-    let sum = |field: &str| infos.iter().map(|info| info[field].as_i64().unwrap_or(-1)).sum::<i64>();
-    for (field, due) in [("balance_total", TOTAL), ("held_total", 0), ("incoming_total", 0), ("undecided", 0)]
+    let sum =
+        |field: &str| infos.iter().map(|info| info[field].as_i64().unwrap_or(-1)).sum::<i64>();
+    for (field, due) in
+        [("balance_total", TOTAL), ("held_total", 0), ("incoming_total", 0), ("undecided", 0)]
     {
         if sum(field) != due {
             faults.push(format!("{field} is {} and not {due} in the end: {infos:?}", sum(field)));
@@ -122,8 +132,8 @@ fn check_infos(wires: &mut [Wire], faults: &mut Vec<String>) {
     }
 }
 
-/// Each cut holds exactly the commits up to its time, at all banks; so it sums to all money there is, and shows
-/// nothing negative.
+/// Each cut holds exactly the commits up to its time, at all banks; so it sums to all money there
+/// is, and shows nothing negative.
 fn check_cuts(ops: &[Op], outcomes: &Outcomes, faults: &mut Vec<String>) {
     let mut commits: Vec<(i64, &Op)> =
         ops.iter().filter_map(|op| Some(((*outcomes.get(op.tx()?)?)?, op))).collect();
@@ -132,9 +142,11 @@ fn check_cuts(ops: &[Op], outcomes: &Outcomes, faults: &mut Vec<String>) {
         .iter()
         .filter_map(|op| match &op.told {
             Told::Cut(cut) => Some((&**cut, op)),
-            Told::Committed(_) | Told::Aborted(_) | Told::Unknown { .. } | Told::Value(_) | Told::Nothing => {
-                None
-            }
+            Told::Committed(_)
+            | Told::Aborted(_)
+            | Told::Unknown { .. }
+            | Told::Value(_)
+            | Told::Nothing => None,
         })
         .collect();
     cuts.sort_by_key(|(cut, _)| cut.time);
@@ -166,11 +178,14 @@ fn check_cuts(ops: &[Op], outcomes: &Outcomes, faults: &mut Vec<String>) {
         }
         for (bank, shown) in cut.registers.iter().enumerate() {
             if *shown != registers {
-                wrong.push(format!("the commits up to its time make registers {registers:?} at bank {bank}"));
+                wrong.push(format!(
+                    "the commits up to its time make registers {registers:?} at bank {bank}"
+                ));
             }
         }
         for (bank, [total, cash_in, cash_out, came, went]) in cut.totals.iter().enumerate() {
-            let own: i64 = cut.balances.iter().filter(|(at, _)| bank_of(**at) == bank).map(|(_, b)| b).sum();
+            let own: i64 =
+                cut.balances.iter().filter(|(at, _)| bank_of(**at) == bank).map(|(_, b)| b).sum();
             if *total != own || *total != cash_in - cash_out + came - went {
                 wrong.push(format!("bank {bank}'s totals do not add up"));
             }
@@ -185,7 +200,8 @@ fn check_cuts(ops: &[Op], outcomes: &Outcomes, faults: &mut Vec<String>) {
     }
 }
 
-/// A cut of a bank's own clock holds all that anyone was told to be committed there before the cut was asked for.
+/// A cut of a bank's own clock holds all that anyone was told to be committed there before the cut
+/// was asked for.
 fn check_order(ops: &[Op], outcomes: &Outcomes, faults: &mut Vec<String>) {
     for bank in 0..BANKS {
         let mut told: Vec<(u64, i64, &str)> = ops
@@ -201,12 +217,15 @@ fn check_order(ops: &[Op], outcomes: &Outcomes, faults: &mut Vec<String>) {
             if *clock != Some(bank) {
                 continue;
             }
-            while let Some((_, time, tx)) = told.next_if(|(ended_us, _, _)| *ended_us < op.began_us) {
+            while let Some((_, time, tx)) = told.next_if(|(ended_us, _, _)| *ended_us < op.began_us)
+            {
                 latest = latest.max((time, tx));
             }
             if latest.0 > cut.time {
                 let (time, tx) = latest;
-                faults.push(format!("{op:?}: later than {tx}, committed at {time}, and does not hold it"));
+                faults.push(format!(
+                    "{op:?}: later than {tx}, committed at {time}, and does not hold it"
+                ));
             }
         }
     }
@@ -218,7 +237,8 @@ fn check_registers(ops: &[Op], faults: &mut Vec<String>) {
     for op in ops {
         let Some(key) = key_of(&op.what) else { continue };
         let (act, ended) = match (&op.what, &op.told) {
-            // From the verdict on, not from the banks' answers to it: a read that comes before COMMIT waits for it.
+            // From the verdict on, not from the banks' answers to it: a read that comes before
+            // COMMIT waits for it.
             (What::Set { value, .. }, Told::Committed(_)) => {
                 (Act::Write(value.clone()), Some(op.told_us.unwrap_or(op.ended_us)))
             }
@@ -264,25 +284,35 @@ mod tests {
         Op { what, began_us: 10, ended_us: 20, told_us: None, told }
     }
 
-    /// A cut as of `time` of accounts from which 5 went from the first to the second, as often as `moved` says.
+    /// A cut as of `time` of accounts from which 5 went from the first to the second, as often as
+    /// `moved` says.
     fn cut(time: i64, moved: i64, began_us: u64) -> Op {
         let mut balances = OPENED_WITH;
         balances[0] -= 5 * moved;
         balances[1] += 5 * moved;
-        let mut cut = Cut { time, balances: balances.into_iter().enumerate().collect(), ..Cut::default() };
+        let mut cut =
+            Cut { time, balances: balances.into_iter().enumerate().collect(), ..Cut::default() };
         for (bank, total) in cut.totals.iter_mut().enumerate() {
-            let own = |of: &[i64]| (0..of.len()).filter(|at| bank_of(*at) == bank).map(|at| of[at]).sum();
+            let own =
+                |of: &[i64]| (0..of.len()).filter(|at| bank_of(*at) == bank).map(|at| of[at]).sum();
             let went = if bank == bank_of(0) { 5 * moved } else { 0 };
             let came = if bank == bank_of(1) { 5 * moved } else { 0 };
             *total = [own(&balances), own(&OPENED_WITH), 0, came, went];
         }
         let told = Told::Cut(Box::new(cut));
-        Op { what: What::Cut { clock: Some(0) }, began_us, ended_us: began_us + 5, told_us: None, told }
+        Op {
+            what: What::Cut { clock: Some(0) },
+            began_us,
+            ended_us: began_us + 5,
+            told_us: None,
+            told,
+        }
     }
 
     fn cut_faults(ops: &[Op], outcome: Option<i64>) -> Vec<String> {
         let mut faults = Vec::new();
-        let outcomes = ops.iter().filter_map(Op::tx).map(|tx| (tx.to_owned(), outcome)).collect::<Outcomes>();
+        let outcomes =
+            ops.iter().filter_map(Op::tx).map(|tx| (tx.to_owned(), outcome)).collect::<Outcomes>();
         check_cuts(ops, &outcomes, &mut faults);
         check_order(ops, &outcomes, &mut faults);
         faults
@@ -313,7 +343,10 @@ mod tests {
             (unknown(), ["OK t Y0.7..", never]),
             (Told::Aborted("x".into()), [yes, yes]),
         ] {
-            assert!(outcome(&transfer(told.clone()), &says(replies)).is_err(), "{told:?} {replies:?}");
+            assert!(
+                outcome(&transfer(told.clone()), &says(replies)).is_err(),
+                "{told:?} {replies:?}"
+            );
         }
     }
 
@@ -321,7 +354,10 @@ mod tests {
     fn cuts_that_do_not_fit_are_found() {
         let committed = || transfer(Told::Committed(50));
         assert_eq!(cut_faults(&[committed(), cut(49, 0, 12), cut(50, 1, 30)], Some(50)), [""; 0]);
-        assert_eq!(cut_faults(&[transfer(Told::Aborted("x".into())), cut(60, 0, 30)], None), [""; 0]);
+        assert_eq!(
+            cut_faults(&[transfer(Told::Aborted("x".into())), cut(60, 0, 30)], None),
+            [""; 0]
+        );
         let finds = |ops: &[Op], outcome: Option<i64>, what: &str| {
             let faults = cut_faults(ops, outcome);
             assert!(faults.iter().any(|fault| fault.contains(what)), "{what:?} not in {faults:?}");
@@ -352,7 +388,13 @@ mod tests {
 
         let get = |value: &str, began_us| {
             let told = Told::Value(value.into());
-            Op { what: What::Get { key: "r".into() }, began_us, ended_us: began_us + 1, told_us: None, told }
+            Op {
+                what: What::Get { key: "r".into() },
+                began_us,
+                ended_us: began_us + 1,
+                told_us: None,
+                told,
+            }
         };
         let faults = |ops: &[Op]| {
             let mut faults = Vec::new();

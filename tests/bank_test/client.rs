@@ -1,4 +1,5 @@
-//! One client of a run: a connection to each bank through the proxies, and the coordinator that `cliente` ships.
+//! One client of a run: a connection to each bank through the proxies, and the coordinator that
+//! `cliente` ships.
 
 use super::BANKS;
 use super::history::{Told, now_us};
@@ -79,11 +80,14 @@ impl Client {
         self.told_us.take()
     }
 
-    /// Drives a transaction. With `leave_after`, this client is gone for its banks after so many answers.
+    /// Drives a transaction. With `leave_after`, this client is gone for its banks after so many
+    /// answers.
     pub async fn drive(&mut self, tx: &str, transaction: &str, leave_after: Option<u64>) -> Told {
-        let transaction = Arc::new(Transaction::parse(transaction).expect("the workload makes transactions"));
+        let transaction =
+            Arc::new(Transaction::parse(transaction).expect("the workload makes transactions"));
         let named: Vec<usize> = transaction.banks().iter().map(BankId::index).collect();
-        let mut coordinator = Coordinator::new(TxId::new(tx).unwrap(), transaction, Strategy::Parallel);
+        let mut coordinator =
+            Coordinator::new(TxId::new(tx).unwrap(), transaction, Strategy::Parallel);
         let mut unreachable = BankSet::EMPTY;
         for bank in &named {
             if !self.connect(*bank).await {
@@ -107,13 +111,17 @@ impl Client {
                                 events.push_back(Event::Lost(bank, verb));
                             }
                         }
-                        Do::StartTimer => timer = Instant::now() + Duration::from_millis(VOTE_TIMEOUT_MS),
+                        Do::StartTimer => {
+                            timer = Instant::now() + Duration::from_millis(VOTE_TIMEOUT_MS)
+                        }
                         Do::Tell(verdict) => {
                             self.told_us = Some(now_us());
                             timer = Instant::now() + LEAVE_WITHIN;
                             told = Some(verdict);
                         }
-                        Do::VoteSelf | Do::RefuseSelf(_) => unreachable!("only a bank votes itself"),
+                        Do::VoteSelf | Do::RefuseSelf(_) => {
+                            unreachable!("only a bank votes itself")
+                        }
                     }
                 }
             }
@@ -170,17 +178,21 @@ impl Client {
             }
             let arrival = timeout_at(deadline, self.arrivals.recv()).await.ok()??;
             let slot = &mut self.lines[arrival.bank];
-            let Some(line) = slot.as_mut().filter(|line| line.number == arrival.connection) else { continue };
+            let Some(line) = slot.as_mut().filter(|line| line.number == arrival.connection) else {
+                continue;
+            };
             if let Some(text) = arrival.line {
                 let verb = line.owed.pop_front().expect("a bank answers what it was asked");
-                let reply = Reply::parse(&text).unwrap_or_else(|fault| panic!("{text}: {}", fault.text));
+                let reply =
+                    Reply::parse(&text).unwrap_or_else(|fault| panic!("{text}: {}", fault.text));
                 return Some((arrival.bank, verb, Some(reply)));
             }
             self.lose(arrival.bank);
         }
     }
 
-    /// The connection to `bank` is gone, and with it all that is owed over it; the next question takes a new one.
+    /// The connection to `bank` is gone, and with it all that is owed over it; the next question
+    /// takes a new one.
     fn lose(&mut self, bank: usize) {
         if let Some(mut line) = self.lines[bank].take() {
             self.lost.extend(line.owed.drain(..).map(|verb| (bank, verb)));
@@ -192,7 +204,8 @@ impl Client {
         if self.lines[bank].is_some() {
             return true;
         }
-        let connected = timeout(CONNECT_WITHIN, TcpStream::connect(("127.0.0.1", self.ports[bank]))).await;
+        let connected =
+            timeout(CONNECT_WITHIN, TcpStream::connect(("127.0.0.1", self.ports[bank]))).await;
         let Ok(Ok(stream)) = connected else { return false };
         let _ = stream.set_nodelay(true);
         let (input, output) = stream.into_split();

@@ -1,12 +1,13 @@
-//! What is done to the journal of a bank that is down: torn tails, batches that were cut off or changed while they were
-//! written, and bits that flip in what was synced long ago.
+//! What is done to the journal of a bank that is down: torn tails, batches that were cut off or
+//! changed while they were written, and bits that flip in what was synced long ago.
 //!
-//! The shipped code finds where the batches are and makes the checksums; what must follow is in `nemesis`.
+//! The shipped code finds where the batches are and makes the checksums; what must follow is in
+//! `nemesis`.
 
 use super::random::Random;
 use consorcio::journal::format::{
-    ALIGNMENT, BATCH_HEADER_BYTES, BatchHeader, FILE_HEADER_BYTES, FileHeader, Kind, RECORD_HEADER_BYTES,
-    Salt, check_record, split_body,
+    ALIGNMENT, BATCH_HEADER_BYTES, BatchHeader, FILE_HEADER_BYTES, FileHeader, Kind,
+    RECORD_HEADER_BYTES, Salt, check_record, split_body,
 };
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -21,7 +22,8 @@ pub struct Newest {
     salt: Salt,
     /// The whole batches in it.
     batches: Vec<(Range<usize>, BatchHeader)>,
-    /// Its bank died while it wrote a batch, here or as the first of the next segment: in which file, and where.
+    /// Its bank died while it wrote a batch, here or as the first of the next segment: in which
+    /// file, and where.
     torn: Option<(PathBuf, usize)>,
 }
 
@@ -41,7 +43,8 @@ impl Newest {
     /// Reads it from the journal in `folder`.
     pub fn read(folder: &Path) -> Newest {
         let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let is_segment = |path: &PathBuf| name(path).starts_with("segment-") && !name(path).ends_with(".tmp");
+        let is_segment =
+            |path: &PathBuf| name(path).starts_with("segment-") && !name(path).ends_with(".tmp");
         let mut paths: Vec<PathBuf> = entries.filter(is_segment).collect();
         paths.sort();
         let mut segments = paths.into_iter().rev().map(Newest::of);
@@ -57,7 +60,8 @@ impl Newest {
 
     fn of(path: PathBuf) -> Newest {
         let bytes = std::fs::read(&path).unwrap();
-        let header = FileHeader::decode(Kind::Segment, bytes[..FILE_HEADER_BYTES].try_into().unwrap());
+        let header =
+            FileHeader::decode(Kind::Segment, bytes[..FILE_HEADER_BYTES].try_into().unwrap());
         let header = header.expect("a segment gets its name only once it is whole");
         let salt = Salt::new(&header.journal, header.segment);
         let batches = whole_batches(salt, &bytes);
@@ -83,8 +87,8 @@ impl Newest {
         Some(format!("{} at offset {offset}", name(path)))
     }
 
-    /// Leaves behind it bytes of which nobody can say what they were. Where a tail is torn already, that one stays. What
-    /// was synced stays as it is.
+    /// Leaves behind it bytes of which nobody can say what they were. Where a tail is torn already,
+    /// that one stays. What was synced stays as it is.
     pub fn tear(&self, random: &mut Random) {
         let length = (1 + random.below(4_000)).min(self.room());
         let mut junk = random.bytes(length);
@@ -101,8 +105,9 @@ impl Newest {
         self.append(&junk);
     }
 
-    /// Leaves behind it the batch that would have come next, whole in all of its checksums, but for this: it is cut off
-    /// somewhere, or one bit of it is wrong. The bank died while it wrote it, and promised nothing in it.
+    /// Leaves behind it the batch that would have come next, whole in all of its checksums, but for
+    /// this: it is cut off somewhere, or one bit of it is wrong. The bank died while it wrote it,
+    /// and promised nothing in it.
     pub fn begin_next(&self, random: &mut Random) {
         let mut batch = self.next_batch(1 + random.below(4));
         let Some(last) = batch.iter().rposition(|byte| *byte != 0) else { return };
@@ -117,8 +122,8 @@ impl Newest {
         self.append(&batch);
     }
 
-    /// Flips a bit of a batch that was synced: any but the last, for it was written before that one. `None` where there
-    /// is no such batch.
+    /// Flips a bit of a batch that was synced: any but the last, for it was written before that
+    /// one. `None` where there is no such batch.
     pub fn flip(&self, random: &mut Random) -> Option<Flipped> {
         let (_, synced) = self.batches.split_last()?;
         let (first, last) = (synced.first()?, synced.last()?);
@@ -128,7 +133,13 @@ impl Newest {
         let mut after = self.bytes[..self.end()].to_vec();
         after[at] ^= 1 << random.below(8);
         write(&self.path, at, &after[at..=at]);
-        Some(Flipped { path: self.path.clone(), at, was: self.bytes[at], batch: batch.start, after })
+        Some(Flipped {
+            path: self.path.clone(),
+            at,
+            was: self.bytes[at],
+            batch: batch.start,
+            after,
+        })
     }
 
     fn room(&self) -> usize {
@@ -141,7 +152,8 @@ impl Newest {
         }
     }
 
-    /// A batch with the numbers and checksums of this place, with as many records, that are those of batches before it.
+    /// A batch with the numbers and checksums of this place, with as many records, that are those
+    /// of batches before it.
     fn next_batch(&self, records: usize) -> Vec<u8> {
         let at = self.end();
         let mut body = Vec::new();
@@ -154,7 +166,8 @@ impl Newest {
             count += 1;
         }
         body.resize(body.len().next_multiple_of(ALIGNMENT), 0);
-        let synced = self.batches.last().map_or(0, |(_, last)| last.first + u64::from(last.count) - 1);
+        let synced =
+            self.batches.last().map_or(0, |(_, last)| last.first + u64::from(last.count) - 1);
         let body_bytes = u32::try_from(body.len()).unwrap();
         let header = BatchHeader { first: synced + 1, synced, count, body_bytes };
         let mut batch = header.encode(self.salt, at as u64).to_vec();
@@ -169,7 +182,8 @@ impl Newest {
         self.batches.iter().rev().flat_map(move |(place, header)| {
             let mut at = place.start + BATCH_HEADER_BYTES;
             (0..header.count).map(move |_| {
-                let length = check_record(self.salt, at as u64, &self.bytes[at..]).expect("a whole batch");
+                let length =
+                    check_record(self.salt, at as u64, &self.bytes[at..]).expect("a whole batch");
                 let payload = &self.bytes[at + RECORD_HEADER_BYTES..][..length];
                 at += RECORD_HEADER_BYTES + length;
                 payload

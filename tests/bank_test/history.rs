@@ -14,7 +14,8 @@ pub struct Op {
     pub began_us: u64,
     /// ... and ended.
     pub ended_us: u64,
-    /// When a client that drove knew its verdict: before the banks heard of it, and so before the end.
+    /// When a client that drove knew its verdict: before the banks heard of it, and so before the
+    /// end.
     pub told_us: Option<u64>,
     /// What it was told.
     pub told: Told,
@@ -40,7 +41,8 @@ pub enum Told {
     Committed(i64),
     /// It is aborted, for this reason.
     Aborted(String),
-    /// Nothing: it may be either, and may still become either. True if the client left of its own will.
+    /// Nothing: it may be either, and may still become either. True if the client left of its own
+    /// will.
     Unknown { left: bool },
     /// A register's value.
     Value(String),

@@ -1,8 +1,10 @@
-//! A checker for the linearizability of one register: Wing & Gong's search (_Testing and Verifying Concurrent
-//! Objects_, 1993) with Lowe's memory of what was tried (_Testing for linearizability_, 2017).
+//! A checker for the linearizability of one register: Wing & Gong's search (_Testing and Verifying
+//! Concurrent Objects_, 1993) with Lowe's memory of what was tried (_Testing for linearizability_,
+//! 2017).
 //!
-//! Every write has a value of its own, which keeps the window small: a write whose outcome is unknown either was
-//! never read, and then may stay out, or took effect before the first read of it ended.
+//! Every write has a value of its own, which keeps the window small: a write whose outcome is
+//! unknown either was never read, and then may stay out, or took effect before the first read of it
+//! ended.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -43,7 +45,8 @@ struct Item {
     read: Option<Option<usize>>,
 }
 
-/// Is there one order of all events that a single register could have had? `first` is its value before them.
+/// Is there one order of all events that a single register could have had? `first` is its value
+/// before them.
 ///
 /// # Errors
 /// The first event that no order reaches, with those around it.
@@ -106,8 +109,8 @@ fn possible(items: &[Item], state: &State) -> Vec<usize> {
     found
 }
 
-/// The events that matter, by their beginning: reads that were answered, writes that were answered or read. A write
-/// that was read took effect before the first read of it ended.
+/// The events that matter, by their beginning: reads that were answered, writes that were answered
+/// or read. A write that was read took effect before the first read of it ended.
 fn bounded(events: &[Event]) -> Vec<Event> {
     let mut read_by: BTreeMap<&str, u64> = BTreeMap::new();
     for event in events {

@@ -1,5 +1,5 @@
-//! The workload, as Jepsen's bank test has it: transfers of 1 to 5 between random accounts and as many reads of all
-//! accounts; and beside them, sets and reads of registers.
+//! The workload, as Jepsen's bank test has it: transfers of 1 to 5 between random accounts and as
+//! many reads of all accounts; and beside them, sets and reads of registers.
 
 use super::client::Client;
 use super::history::{Cut, Op, Told, What, now_us};
@@ -16,16 +16,18 @@ use tokio::sync::watch;
 const TELLERS: u64 = 10;
 /// Clients that set and read registers.
 const SETTERS: u64 = 5;
-/// Clients that read the register that is set most, each at a bank of its own, nearly without a rest: a bank that
-/// showed a value too early or too late, however shortly, is seen by one of them.
+/// Clients that read the register that is set most, each at a bank of its own, nearly without a
+/// rest: a bank that showed a value too early or too late, however shortly, is seen by one of them.
 const WATCHERS: u64 = BANKS as u64;
 /// All of them.
 pub const CLIENTS_IN_ALL: u64 = TELLERS + SETTERS + WATCHERS;
 /// Registers; few, so that clients meet.
 const REGISTERS: usize = 4;
-/// Sets and reads go to the first register this many times in a hundred, so that they meet even more.
+/// Sets and reads go to the first register this many times in a hundred, so that they meet even
+/// more.
 const HOT_PERCENT: u64 = 60;
-/// A client rests up to this long between two requests: the banks are to be tested, not this machine.
+/// A client rests up to this long between two requests: the banks are to be tested, not this
+/// machine.
 const REST_MS_MAX: u64 = 60;
 /// ... and a watcher.
 const WATCHERS_REST_MS_MAX: u64 = 8;
@@ -45,8 +47,8 @@ pub enum Phase {
     Over,
 }
 
-/// Serves the proxies from now on until `Phase::Over`, and lets the clients work during `Phase::Load`; what they did
-/// comes when they have stopped.
+/// Serves the proxies from now on until `Phase::Over`, and lets the clients work during
+/// `Phase::Load`; what they did comes when they have stopped.
 pub fn run(
     seed: u64,
     proxies: Proxies,
@@ -98,7 +100,12 @@ impl Role {
     }
 }
 
-async fn work(number: u64, mut client: Client, mut random: Random, phase: watch::Receiver<Phase>) -> Vec<Op> {
+async fn work(
+    number: u64,
+    mut client: Client,
+    mut random: Random,
+    phase: watch::Receiver<Phase>,
+) -> Vec<Op> {
     let role = Role::of(number);
     let mut ops = Vec::new();
     while *phase.borrow() == Phase::Load {
@@ -145,7 +152,11 @@ async fn transfer(tx: String, client: &mut Client, random: &mut Random) -> (What
 const HOT: &str = "r0";
 
 fn register(random: &mut Random) -> String {
-    if random.percent(HOT_PERCENT) { HOT.to_owned() } else { format!("r{}", random.below(REGISTERS)) }
+    if random.percent(HOT_PERCENT) {
+        HOT.to_owned()
+    } else {
+        format!("r{}", random.below(REGISTERS))
+    }
 }
 
 async fn set(tx: String, client: &mut Client, random: &mut Random) -> (What, Told) {
@@ -159,8 +170,15 @@ async fn set(tx: String, client: &mut Client, random: &mut Random) -> (What, Tol
     (What::Set { tx, key, value }, told)
 }
 
-/// Most transactions are driven by the client, some by a bank; now and then the client dies on the way.
-async fn transact(tx: &str, text: &str, drivers: &[usize], client: &mut Client, random: &mut Random) -> Told {
+/// Most transactions are driven by the client, some by a bank; now and then the client dies on the
+/// way.
+async fn transact(
+    tx: &str,
+    text: &str,
+    drivers: &[usize],
+    client: &mut Client,
+    random: &mut Random,
+) -> Told {
     if random.percent(70) {
         let leave_after = random.percent(4).then(|| random.between(0, 2));
         return client.drive(tx, text, leave_after).await;
@@ -221,8 +239,13 @@ pub fn take_cut(bank: usize, json: &str, cut: &mut Cut) {
     for entry in told["registers"].as_array().unwrap() {
         cut.registers[bank].insert(text(&entry["key"]), text(&entry["value"]));
     }
-    let fields =
-        ["balance_total", "cash_in_total", "cash_out_total", "transfers_in_total", "transfers_out_total"];
+    let fields = [
+        "balance_total",
+        "cash_in_total",
+        "cash_out_total",
+        "transfers_in_total",
+        "transfers_out_total",
+    ];
     cut.totals[bank] = fields.map(|field| number(&told[field]));
 }
 

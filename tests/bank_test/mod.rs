@@ -1,12 +1,14 @@
-//! The bank test, as Jepsen runs it: real `servidor` processes behind proxies, a nemesis that kills, stops, parts and
-//! fills them, clients that move money and read all of it meanwhile, and a checker that believes nobody.
+//! The bank test, as Jepsen runs it: real `servidor` processes behind proxies, a nemesis that
+//! kills, stops, parts and fills them, clients that move money and read all of it meanwhile, and a
+//! checker that believes nobody.
 //!
-//! 8 accounts over 3 banks hold 100 in total; half of the tellers' requests are transfers of 1 to 5, half are reads of
-//! all accounts by a consistent cut. Beside them, registers are set and read at any bank. What must hold is in
-//! `audit`; the faults are in `nemesis`, the network in `proxy`, the checker for registers in `linear`.
+//! 8 accounts over 3 banks hold 100 in total; half of the tellers' requests are transfers of 1 to
+//! 5, half are reads of all accounts by a consistent cut. Beside them, registers are set and read
+//! at any bank. What must hold is in `audit`; the faults are in `nemesis`, the network in `proxy`,
+//! the checker for registers in `linear`.
 //!
-//! `scripts/bank-test.sh` runs it for minutes. A seed fixes the faults and what each client asks for, but not the
-//! moment at which each happens: these are real processes.
+//! `scripts/bank-test.sh` runs it for minutes. A seed fixes the faults and what each client asks
+//! for, but not the moment at which each happens: these are real processes.
 
 mod audit;
 mod client;
@@ -72,7 +74,8 @@ impl Run {
         let (weather, seen) = watch::channel(Weather::default());
         let (phase, phases) = watch::channel(Phase::Prepare);
         let (done, ops) = channel();
-        // It ends, by a panic too, together with its end of this channel, which the nemesis looks at.
+        // It ends, by a panic too, together with its end of this channel, which the nemesis looks
+        // at.
         let (alive, stop) = channel::<()>();
         let seed = self.seed;
         let world = std::thread::spawn(move || {
@@ -131,12 +134,19 @@ fn out_folder(name: &str) -> PathBuf {
 /// A short run with every kind of fault.
 #[test]
 fn no_fault_makes_or_loses_money() {
-    let plan =
-        Plan { fault_ms: (200, 500), calm_ms: (400, 800), load: Duration::from_secs(12), pairs: false };
+    let plan = Plan {
+        fault_ms: (200, 500),
+        calm_ms: (400, 800),
+        load: Duration::from_secs(12),
+        pairs: false,
+    };
     let counts = Run { seed: 1, plan, out: out_folder("short") }.run();
     for (name, count) in &counts {
         // A read that comes to nothing is nobody's wish.
-        assert!(*count > 0 || name == "reads without an answer", "no {name} in this run: {counts:?}");
+        assert!(
+            *count > 0 || name == "reads without an answer",
+            "no {name} in this run: {counts:?}"
+        );
     }
 }
 
@@ -149,8 +159,8 @@ fn for_minutes() {
         Err(_) => default,
     };
     let seed = number("BANK_TEST_SEED", 1);
-    let out =
-        std::env::var_os("BANK_TEST_OUT").map_or_else(|| out_folder(&format!("seed-{seed}")), PathBuf::from);
+    let out = std::env::var_os("BANK_TEST_OUT")
+        .map_or_else(|| out_folder(&format!("seed-{seed}")), PathBuf::from);
     let plan = Plan {
         fault_ms: (400, 5_000),
         calm_ms: (200, 1_500),

@@ -20,9 +20,11 @@ pub enum Kind {
     Kill,
     /// SIGKILL, and what a torn write could leave behind the journal.
     Tear,
-    /// SIGKILL, and the next batch of the journal, cut off or with a bit of it wrong: it was being written.
+    /// SIGKILL, and the next batch of the journal, cut off or with a bit of it wrong: it was being
+    /// written.
     Cut,
-    /// SIGKILL, and a bit flips of what was synced before: the bank refuses to start until it flips back.
+    /// SIGKILL, and a bit flips of what was synced before: the bank refuses to start until it flips
+    /// back.
     Flip,
     /// SIGKILL to all banks at once.
     KillAll,
@@ -36,9 +38,11 @@ pub enum Kind {
     OneWay,
     /// Clients don't reach a bank, or don't hear it.
     ClientsCut,
-    /// All that goes between a bank and the others comes late, and sometimes what goes to and from clients too.
+    /// All that goes between a bank and the others comes late, and sometimes what goes to and from
+    /// clients too.
     Slow,
-    /// What a bank sends to one node is lost; the other end of each connection learns of it later, or never.
+    /// What a bank sends to one node is lost; the other end of each connection learns of it later,
+    /// or never.
     HalfOpen,
     /// All connections of a bank are reset.
     Reset,
@@ -237,7 +241,9 @@ impl<'a> Nemesis<'a> {
         let time = Duration::from_millis(self.random.between(least, most));
         match self.stop.recv_timeout(time) {
             Err(RecvTimeoutError::Timeout) => true,
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => panic!("the clients ended before their time"),
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+                panic!("the clients ended before their time")
+            }
         }
     }
 
@@ -271,9 +277,12 @@ impl<'a> Nemesis<'a> {
                 self.resets[bank] += 1;
                 self.tell_weather();
             }
-            Kind::Split | Kind::Isolate | Kind::OneWay | Kind::ClientsCut | Kind::Slow | Kind::HalfOpen => {
-                self.tell_weather()
-            }
+            Kind::Split
+            | Kind::Isolate
+            | Kind::OneWay
+            | Kind::ClientsCut
+            | Kind::Slow
+            | Kind::HalfOpen => self.tell_weather(),
         }
         self.begun
     }
@@ -294,8 +303,13 @@ impl<'a> Nemesis<'a> {
             Kind::Pause => self.town.freeze(bank, false),
             Kind::DiskFull => {
                 if let Some((code, said)) = self.town.fill_disk(bank) {
-                    assert_eq!(code, Some(1), "a bank without room ends with its own error: {said:?}");
-                    let names_it = said.iter().any(|line| line.contains("the limit for the size of a file"));
+                    assert_eq!(
+                        code,
+                        Some(1),
+                        "a bank without room ends with its own error: {said:?}"
+                    );
+                    let names_it =
+                        said.iter().any(|line| line.contains("the limit for the size of a file"));
                     assert!(names_it, "it says why it ends: {said:?}");
                     self.deeds.full_disks += 1;
                 }
@@ -313,7 +327,8 @@ impl<'a> Nemesis<'a> {
         self.deeds.faults.push(fault);
     }
 
-    /// Kills a bank and flips a bit of what it promised; it must not work with what is left, and say why.
+    /// Kills a bank and flips a bit of what it promised; it must not work with what is left, and
+    /// say why.
     fn flip(&mut self, bank: usize) {
         self.town.make_batches(bank);
         self.town.kill(bank);
@@ -344,7 +359,9 @@ impl Fault {
         };
         let others = (0..NODES).filter(|other| *other != bank);
         match self.kind {
-            Kind::Split => others.filter(|other| *other != CLIENTS).for_each(|other| both(other, Way::Held)),
+            Kind::Split => {
+                others.filter(|other| *other != CLIENTS).for_each(|other| both(other, Way::Held))
+            }
             Kind::Isolate => others.for_each(|other| both(other, Way::Held)),
             // Often clients are faster than banks, so that they ask a bank that has not heard yet.
             Kind::Slow => others

@@ -1,4 +1,5 @@
-//! The picture of a run, as SVG: what was done a second, how long it took, and the faults as bands over both.
+//! The picture of a run, as SVG: what was done a second, how long it took, and the faults as bands
+//! over both.
 //!
 //! Everything is drawn with whole numbers, in pixels of a picture that is 1,200 wide.
 
@@ -57,7 +58,8 @@ impl Course {
         let last_us = ops.iter().map(|op| op.ended_us).max().unwrap_or(0).saturating_sub(begin_us);
         // A short run has finer slices, a long one so few that its lines can be told apart.
         let seconds = last_us.div_ceil(SECOND_US);
-        let slice_us = if seconds < 60 { SECOND_US / 4 } else { step_for(seconds, 150) * SECOND_US };
+        let slice_us =
+            if seconds < 60 { SECOND_US / 4 } else { step_for(seconds, 150) * SECOND_US };
         let count = usize::try_from(last_us / slice_us + 1).unwrap();
         let mut slices: Vec<Slice> = std::iter::repeat_with(Slice::default).take(count).collect();
         for op in ops {
@@ -97,7 +99,13 @@ impl Course {
     }
 
     /// A line through what `of` says of each slice; broken where it says nothing.
-    fn line(&self, svg: &mut String, colour: &str, dashed: bool, of: impl Fn(&Slice) -> Option<u64>) {
+    fn line(
+        &self,
+        svg: &mut String,
+        colour: &str,
+        dashed: bool,
+        of: impl Fn(&Slice) -> Option<u64>,
+    ) {
         let mut runs: Vec<Vec<String>> = vec![Vec::new()];
         for (at, slice) in self.slices.iter().enumerate() {
             let middle = u64::try_from(at).unwrap() * self.slice_us + self.slice_us / 2;
@@ -125,8 +133,10 @@ impl Course {
 /// The picture.
 pub fn picture(seed: u64, ops: &[Op], deeds: &Deeds, valid: bool) -> String {
     let course = Course::of(ops);
-    let kinds: Vec<Kind> =
-        Kind::ALL.into_iter().filter(|kind| deeds.faults.iter().any(|fault| fault.kind == *kind)).collect();
+    let kinds: Vec<Kind> = Kind::ALL
+        .into_iter()
+        .filter(|kind| deeds.faults.iter().any(|fault| fault.kind == *kind))
+        .collect();
     let rows_end = ROWS_TOP + u64::try_from(kinds.len()).unwrap() * ROW;
     let height = rows_end + 62;
     let mut svg = format!(
@@ -138,7 +148,8 @@ pub fn picture(seed: u64, ops: &[Op], deeds: &Deeds, valid: bool) -> String {
     bands(&mut svg, &course, deeds, &kinds);
     throughput(&mut svg, &course);
     latency(&mut svg, &course);
-    let families = [("processes", RED), ("disks", ORANGE), ("partitions", PURPLE), ("connections", BLUE)];
+    let families =
+        [("processes", RED), ("disks", ORANGE), ("partitions", PURPLE), ("connections", BLUE)];
     let families = families.map(|(name, colour)| (name, colour, false));
     heading(&mut svg, ROWS_TOP, "Faults, with the number of the bank", &families);
     time_axis(&mut svg, &course, rows_end);
@@ -149,8 +160,11 @@ pub fn picture(seed: u64, ops: &[Op], deeds: &Deeds, valid: bool) -> String {
 fn title(svg: &mut String, seed: u64, ops: &[Op], deeds: &Deeds, valid: bool) {
     let counts = counts(ops, deeds);
     let number = |name: &str| grouped(counts.get(name).copied().unwrap_or(0));
-    let (verdict, colour) =
-        if valid { ("all that must hold held", GREEN) } else { ("VIOLATIONS: see result.json", RED) };
+    let (verdict, colour) = if valid {
+        ("all that must hold held", GREEN)
+    } else {
+        ("VIOLATIONS: see result.json", RED)
+    };
     let _ = writeln!(
         svg,
         "<text x=\"{LEFT}\" y=\"36\" font-size=\"22\" font-weight=\"bold\">Bank test, seed {seed}: \
@@ -168,7 +182,8 @@ fn title(svg: &mut String, seed: u64, ops: &[Op], deeds: &Deeds, valid: bool) {
     text(svg, (LEFT, 60), "start", GREY, &what);
 }
 
-/// Each fault as a bar in the row of its kind, with the number of its bank, and as a shade over both panels.
+/// Each fault as a bar in the row of its kind, with the number of its bank, and as a shade over
+/// both panels.
 fn bands(svg: &mut String, course: &Course, deeds: &Deeds, kinds: &[Kind]) {
     for (at, kind) in kinds.iter().enumerate() {
         let y = row_y(at);
@@ -203,7 +218,9 @@ fn told(fault: &Fault) -> String {
     let (kind, ms) = (fault.kind.as_str(), (fault.ended_us - fault.began_us) / 1_000);
     match fault.kind {
         Kind::KillAll => format!("{kind}, {ms} ms"),
-        Kind::Slow => format!("{kind}, bank {}, up to {} ms late, {ms} ms", fault.bank, fault.late_ms),
+        Kind::Slow => {
+            format!("{kind}, bank {}, up to {} ms late, {ms} ms", fault.bank, fault.late_ms)
+        }
         Kind::Kill
         | Kind::Tear
         | Kind::Cut
@@ -234,7 +251,8 @@ fn colour_of(kind: Kind) -> &'static str {
 }
 
 fn throughput(svg: &mut String, course: &Course) {
-    let most = |slice: &Slice| slice.committed.max(slice.aborted).max(slice.read).max(slice.nothing);
+    let most =
+        |slice: &Slice| slice.committed.max(slice.aborted).max(slice.read).max(slice.nothing);
     let most = course.a_second(course.slices.iter().map(most).max().unwrap_or(0)).max(1);
     let step = step_for(most, 5);
     let top = most.next_multiple_of(step);
@@ -261,9 +279,13 @@ fn throughput(svg: &mut String, course: &Course) {
 }
 
 fn latency(svg: &mut String, course: &Course) {
-    for (us, name) in
-        [(100, "100 µs"), (1_000, "1 ms"), (10_000, "10 ms"), (100_000, "100 ms"), (SECOND_US, "1 s")]
-    {
+    for (us, name) in [
+        (100, "100 µs"),
+        (1_000, "1 ms"),
+        (10_000, "10 ms"),
+        (100_000, "100 ms"),
+        (SECOND_US, "1 s"),
+    ] {
         rule(svg, latency_y(us), name);
     }
     rule(svg, latency_y(SLOWEST_US), "10 s");
@@ -292,7 +314,8 @@ fn latency_y(us: u64) -> u64 {
     LOWER_TOP + TALL - (logarithm(us).clamp(from, to) - from) * TALL / (to - from)
 }
 
-/// 1,000 times the logarithm to the base 2, straight between powers: smooth enough for a picture, and without floats.
+/// 1,000 times the logarithm to the base 2, straight between powers: smooth enough for a picture,
+/// and without floats.
 fn logarithm(value: u64) -> u64 {
     let value = value.max(1);
     let whole = u64::from(value.ilog2());
@@ -303,7 +326,8 @@ fn logarithm(value: u64) -> u64 {
 fn step_for(most: u64, steps: u64) -> u64 {
     let mut unit = 1;
     loop {
-        if let Some(step) = [1, 2, 5].into_iter().map(|times| times * unit).find(|step| most <= steps * step)
+        if let Some(step) =
+            [1, 2, 5].into_iter().map(|times| times * unit).find(|step| most <= steps * step)
         {
             return step;
         }
@@ -319,15 +343,25 @@ fn time_axis(svg: &mut String, course: &Course, rows_end: u64) {
             break;
         }
         let x = course.x(second * SECOND_US);
-        for (from, to) in
-            [(TOP + TALL, TOP + TALL + 5), (LOWER_TOP + TALL, LOWER_TOP + TALL + 5), (rows_end, rows_end + 6)]
-        {
-            let _ =
-                writeln!(svg, "<line x1=\"{x}\" x2=\"{x}\" y1=\"{from}\" y2=\"{to}\" stroke=\"{GREY}\"/>");
+        for (from, to) in [
+            (TOP + TALL, TOP + TALL + 5),
+            (LOWER_TOP + TALL, LOWER_TOP + TALL + 5),
+            (rows_end, rows_end + 6),
+        ] {
+            let _ = writeln!(
+                svg,
+                "<line x1=\"{x}\" x2=\"{x}\" y1=\"{from}\" y2=\"{to}\" stroke=\"{GREY}\"/>"
+            );
         }
         text(svg, (x, rows_end + 22), "middle", "black", &second.to_string());
     }
-    text(svg, ((LEFT + RIGHT) / 2, rows_end + 46), "middle", GREY, "seconds since the first request");
+    text(
+        svg,
+        ((LEFT + RIGHT) / 2, rows_end + 46),
+        "middle",
+        GREY,
+        "seconds since the first request",
+    );
 }
 
 /// What a panel shows, and its lines' names with their colours, over its upper edge.
@@ -357,16 +391,28 @@ fn heading(svg: &mut String, top: u64, words: &str, legend: &[(&str, &str, bool)
 
 /// A line across a panel, and what it stands for.
 fn rule(svg: &mut String, y: u64, words: &str) {
-    let _ = writeln!(svg, "<line x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{y}\" y2=\"{y}\" stroke=\"{RULE}\"/>");
+    let _ = writeln!(
+        svg,
+        "<line x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{y}\" y2=\"{y}\" stroke=\"{RULE}\"/>"
+    );
     text(svg, (LEFT - 10, y + 5), "end", "black", words);
 }
 
 fn text(svg: &mut String, (x, y): (u64, u64), anchor: &str, colour: &str, words: &str) {
-    let _ =
-        writeln!(svg, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" fill=\"{colour}\">{words}</text>");
+    let _ = writeln!(
+        svg,
+        "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" fill=\"{colour}\">{words}</text>"
+    );
 }
 
-fn rect(svg: &mut String, (x, y): (u64, u64), (w, h): (u64, u64), colour: &str, opacity: &str, title: &str) {
+fn rect(
+    svg: &mut String,
+    (x, y): (u64, u64),
+    (w, h): (u64, u64),
+    colour: &str,
+    opacity: &str,
+    title: &str,
+) {
     let _ = writeln!(
         svg,
         "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill=\"{colour}\" opacity=\"{opacity}\">\

@@ -1,8 +1,9 @@
-//! The network of a run: each directed pair of nodes has a port of its own here, and what passes it meets the
-//! weather. No bank and no client knows of it.
+//! The network of a run: each directed pair of nodes has a port of its own here, and what passes it
+//! meets the weather. No bank and no client knows of it.
 //!
-//! It does what a network does to TCP: bytes that are held come later, in order, with the end of the stream after
-//! them; bytes that are lost end the connection, though one side may learn of it much later; nothing is altered.
+//! It does what a network does to TCP: bytes that are held come later, in order, with the end of
+//! the stream after them; bytes that are lost end the connection, though one side may learn of it
+//! much later; nothing is altered.
 
 use super::{BANKS, CLIENTS, NODES};
 use std::io;
@@ -24,7 +25,8 @@ pub enum Way {
     Slow(u64),
     /// They wait, as behind a cable that is out and will be put back.
     Held,
-    /// They are gone, and their connection with them, but the sender is not told before this is over.
+    /// They are gone, and their connection with them, but the sender is not told before this is
+    /// over.
     Lost,
 }
 
@@ -107,10 +109,17 @@ impl Proxies {
             let (weather, damage) = (weather.clone(), Arc::clone(&self.damage));
             tokio::spawn(async move {
                 loop {
-                    // A shortage of file descriptors passes; the run would fail by itself if it did not.
+                    // A shortage of file descriptors passes; the run would fail by itself if it did
+                    // not.
                     let Ok((dialler, _)) = listener.accept().await else { continue };
                     let way = (from, to);
-                    tokio::spawn(carry(dialler, ports[to], way, weather.clone(), Arc::clone(&damage)));
+                    tokio::spawn(carry(
+                        dialler,
+                        ports[to],
+                        way,
+                        weather.clone(),
+                        Arc::clone(&damage),
+                    ));
                 }
             });
         }
@@ -127,10 +136,14 @@ async fn carry(
 ) {
     let born = weather.borrow().resets;
     let same = move |now: &Weather| (now.resets[from], now.resets[to]) == (born[from], born[to]);
-    let passes = move |now: &Weather| now.ways[from][to] < Way::Held && now.ways[to][from] < Way::Held;
+    let passes =
+        move |now: &Weather| now.ways[from][to] < Way::Held && now.ways[to][from] < Way::Held;
     let mut dial_weather = weather.clone();
-    // A dial that is held arrives later, even where its dialler has given up: as a late packet would.
-    if dial_weather.wait_for(|now| passes(now) || !same(now)).await.is_err() || !same(&weather.borrow()) {
+    // A dial that is held arrives later, even where its dialler has given up: as a late packet
+    // would.
+    if dial_weather.wait_for(|now| passes(now) || !same(now)).await.is_err()
+        || !same(&weather.borrow())
+    {
         return;
     }
     // Were all equally late, nobody would ever overtake anyone.
@@ -175,7 +188,10 @@ async fn pump(
             }
             Way::Lost => {}
         }
-        let now = weather.wait_for(|now| now.ways[from][to] != Way::Held).await.map(|now| now.ways[from][to]);
+        let now = weather
+            .wait_for(|now| now.ways[from][to] != Way::Held)
+            .await
+            .map(|now| now.ways[from][to]);
         if now.map_err(io::Error::other)? == Way::Lost {
             damage.lost.fetch_add(1, Relaxed);
             // The sender may go on to send into the void; it learns of it when this is over.

@@ -12,7 +12,8 @@ pub type Counts = BTreeMap<String, u64>;
 
 /// Counts what happened; a run that never met one of these has shown less than it should.
 pub fn counts(ops: &[Op], deeds: &Deeds) -> Counts {
-    let mut counts: Counts = Kind::ALL.iter().map(|kind| (format!("fault {}", kind.as_str()), 0)).collect();
+    let mut counts: Counts =
+        Kind::ALL.iter().map(|kind| (format!("fault {}", kind.as_str()), 0)).collect();
     for name in [
         "transfers committed",
         "transfers aborted",

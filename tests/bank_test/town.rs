@@ -47,7 +47,9 @@ impl Town {
     pub fn open_accounts(&self) {
         for (at, opened_with) in OPENED_WITH.iter().enumerate().take(ACCOUNTS) {
             let mut wire = self.connect(bank_of(at));
-            let client = format!(r#"CLIENT {{"cpf":"1234567890{at}","name":"Pessoa {at}","kind":"Físico"}}"#);
+            let client = format!(
+                r#"CLIENT {{"cpf":"1234567890{at}","name":"Pessoa {at}","kind":"Físico"}}"#
+            );
             let opened = format!(
                 r#"ACCOUNT {{"number":"{}","holders":["1234567890{at}"],"deposit":{opened_with}}}"#,
                 account(at)
@@ -66,7 +68,8 @@ impl Town {
         self.banks[bank] = Some(process);
     }
 
-    /// Starts a bank that died while it wrote a batch: it must tell that it cut that off, and where.
+    /// Starts a bank that died while it wrote a batch: it must tell that it cut that off, and
+    /// where.
     pub fn start_torn(&mut self, bank: usize) {
         let torn_at = self.newest(bank).torn_at();
         self.start(bank);
@@ -75,7 +78,8 @@ impl Town {
         }
     }
 
-    /// Starts a bank that must not come up, and waits for its end; gives its exit code and what it said.
+    /// Starts a bank that must not come up, and waits for its end; gives its exit code and what it
+    /// said.
     pub fn start_in_vain(&self, bank: usize) -> (Option<i32>, Vec<String>) {
         let mut process = Process::start(&mut self.command(bank));
         (process.wait(), process.seen().to_vec())
@@ -86,7 +90,12 @@ impl Town {
         let inner = self.command(bank);
         let mut command = Command::new("bash");
         // The signal that comes with the bound would kill it; it is to be told by the failed write.
-        command.args(["-c", r#"trap "" XFSZ; ulimit -f "$1"; shift; exec "$@""#, "bash", &kib.to_string()]);
+        command.args([
+            "-c",
+            r#"trap "" XFSZ; ulimit -f "$1"; shift; exec "$@""#,
+            "bash",
+            &kib.to_string(),
+        ]);
         command.arg(inner.get_program()).args(inner.get_args()).args(["--log-steps", "off"]);
         command.current_dir(self.path());
         // Whether it gets as far as to be ready is not the point.
@@ -104,9 +113,10 @@ impl Town {
         drop(self.banks[bank].take());
     }
 
-    /// Takes what room is left on a full disk, unless the clients took it already, and waits until the bank has ended
-    /// by itself; gives its exit code and what it said. None where there was more room than that: a bank at the end
-    /// of a segment goes on in the next one, which has all of its room before the bound.
+    /// Takes what room is left on a full disk, unless the clients took it already, and waits until
+    /// the bank has ended by itself; gives its exit code and what it said. None where there was
+    /// more room than that: a bank at the end of a segment goes on in the next one, which has all
+    /// of its room before the bound.
     pub fn fill_disk(&mut self, bank: usize) -> Option<(Option<i32>, Vec<String>)> {
         let mut process = self.banks[bank].take().expect("it was started");
         match self.refuse_many(bank, 100) {
@@ -115,22 +125,26 @@ impl Town {
         }
     }
 
-    /// Has a bank that runs write batches until there are some of which it is sure that they were synced.
+    /// Has a bank that runs write batches until there are some of which it is sure that they were
+    /// synced.
     pub fn make_batches(&mut self, bank: usize) {
         while self.newest(bank).batches() < 3 {
             self.refuse_many(bank, 1).expect("a bank that runs");
         }
     }
 
-    /// Has a bank refuse many transactions, so many times: refusals are records too, and move no money.
+    /// Has a bank refuse many transactions, so many times: refusals are records too, and move no
+    /// money.
     fn refuse_many(&mut self, bank: usize, times: usize) -> std::io::Result<()> {
         const AT_ONCE: usize = 200;
-        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.cluster.port(bank)))?);
+        let mut stream =
+            BufReader::new(TcpStream::connect(("127.0.0.1", self.cluster.port(bank)))?);
         stream.get_ref().set_read_timeout(Some(DEADLINE))?;
         let ops = format!(r#"[{{"bank":{bank},"op":"credit","account":"none","amount":1}}]"#);
         for _ in 0..times {
             self.refused += 1;
-            let line = |number| format!("PREPARE fill-{}-{number} {{\"ops\":{ops}}}\n", self.refused);
+            let line =
+                |number| format!("PREPARE fill-{}-{number} {{\"ops\":{ops}}}\n", self.refused);
             stream.get_mut().write_all((0..AT_ONCE).map(line).collect::<String>().as_bytes())?;
             for _ in 0..AT_ONCE {
                 if stream.read_line(&mut String::new())? == 0 {
@@ -144,8 +158,10 @@ impl Town {
     /// Stops a bank in its tracks (SIGSTOP), or lets it go on (SIGCONT).
     pub fn freeze(&self, bank: usize, frozen: bool) {
         if let Some(process) = &self.banks[bank] {
-            let signal = if frozen { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
-            let pid = rustix::process::Pid::from_raw(i32::try_from(process.pid()).unwrap()).unwrap();
+            let signal =
+                if frozen { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
+            let pid =
+                rustix::process::Pid::from_raw(i32::try_from(process.pid()).unwrap()).unwrap();
             rustix::process::kill_process(pid, signal).unwrap();
             if frozen {
                 let stat = format!("/proc/{}/stat", process.pid());
@@ -160,8 +176,10 @@ impl Town {
 
     /// Torn tails that banks told to have cut off.
     pub fn tails_cut(&self) -> usize {
-        let logs = std::fs::read_dir(self.path().join("logs")).unwrap().map(|entry| entry.unwrap().path());
-        logs.map(|log| std::fs::read_to_string(log).unwrap().matches("a torn tail of").count()).sum()
+        let logs =
+            std::fs::read_dir(self.path().join("logs")).unwrap().map(|entry| entry.unwrap().path());
+        logs.map(|log| std::fs::read_to_string(log).unwrap().matches("a torn tail of").count())
+            .sum()
     }
 
     /// The newest segment of a bank's journal.

@@ -1,5 +1,5 @@
-//! `cliente audit` on real banks: at rest, under load, with a bank down and with one in doubt; and on their journals,
-//! into which violations are planted through the library.
+//! `cliente audit` on real banks: at rest, under load, with a bank down and with one in doubt; and
+//! on their journals, into which violations are planted through the library.
 
 use crate::support::{Cluster, Process, wait_until};
 use consorcio::bank::Identity;
@@ -43,9 +43,15 @@ fn all_banks_at_one_time_add_up() {
 
     let rows = cluster.run(&["audit", "--output", "tsv"]).expect_code(0).stdout;
     let cells: Vec<Vec<&str>> = rows.lines().map(|row| row.split('\t').collect()).collect();
-    assert_eq!((cells[0][7], cells[1][7], cells[4][0], cells[4][2]), ("verdict", "holds", "all", "999.00"));
+    assert_eq!(
+        (cells[0][7], cells[1][7], cells[4][0], cells[4][2]),
+        ("verdict", "holds", "all", "999.00")
+    );
     let ran = cluster.run(&["audit", "--accounts"]).expect_code(0);
-    assert!(["0/12345-6", "2/78910-0", "storage"].iter().all(|name| ran.stdout.contains(name)), "{ran:?}");
+    assert!(
+        ["0/12345-6", "2/78910-0", "storage"].iter().all(|name| ran.stdout.contains(name)),
+        "{ran:?}"
+    );
     let document = cluster.json(0, &["audit", "--accounts"]);
     assert_eq!(document["banks"][0]["accounts"][0]["balance"], 99_000);
     assert_eq!(document["banks"][1]["registers"]["storage"], "7");
@@ -56,9 +62,15 @@ fn without_a_bank_there_is_no_verdict_and_the_rest_is_told() {
     let mut cluster = with_accounts();
     cluster.kill(1);
     let ran = cluster.run(&["audit"]).expect_code(3).expect("No verdict over all banks");
-    assert!(ran.stdout.contains(&cluster.address(1)) && ran.stdout.contains("can't be reached"), "{ran:?}");
+    assert!(
+        ran.stdout.contains(&cluster.address(1)) && ran.stdout.contains("can't be reached"),
+        "{ran:?}"
+    );
     let document = cluster.json(3, &["audit"]);
-    assert_eq!((&document["verdict"], &document["total"]), (&"unknown".into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&document["verdict"], &document["total"]),
+        (&"unknown".into(), &serde_json::Value::Null)
+    );
     assert_eq!(document["banks"][0]["explained"], true);
     assert_eq!(document["banks"][1]["error"]["code"], "no-connection");
     for bank in [0, 2] {
@@ -67,12 +79,21 @@ fn without_a_bank_there_is_no_verdict_and_the_rest_is_told() {
     cluster.run(&["audit"]).expect_code(3);
 }
 
-/// Bank 2 is down, and may have voted OK: bank 0 holds the money until it is back, and says for whom.
+/// Bank 2 is down, and may have voted OK: bank 0 holds the money until it is back, and says for
+/// whom.
 #[test]
 fn a_transaction_in_doubt_is_named_with_who_keeps_it() {
     let mut cluster = with_accounts();
-    let transfer =
-        ["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t", "--pause-after-prepare"];
+    let transfer = [
+        "transfer",
+        "--from",
+        "0/12345-6=10",
+        "--to",
+        "2/78910-0",
+        "--tx",
+        "t",
+        "--pause-after-prepare",
+    ];
     let mut client = Process::start(&mut cluster.cliente(&transfer));
     client.expect_line("paused");
     cluster.kill(2);
@@ -80,13 +101,19 @@ fn a_transaction_in_doubt_is_named_with_who_keeps_it() {
     let document = cluster.json(3, &["audit"]);
     assert_eq!(document["error"]["code"], "no-connection", "{document}");
     let blocked = &document["banks"][0]["blocked_by"][0];
-    assert_eq!((&blocked["tx"], &blocked["waiting_for"][0]), (&"t".into(), &2.into()), "{document}");
+    assert_eq!(
+        (&blocked["tx"], &blocked["waiting_for"][0]),
+        (&"t".into(), &2.into()),
+        "{document}"
+    );
     assert_eq!(document["banks"][1]["explained"], true);
     let ran = cluster.run(&["audit"]).expect_code(3);
     let sentence = "bank 0 gives no cut: transaction t, undecided there since ";
     assert!(ran.stdout.contains(sentence) && ran.stdout.contains("waits for bank 2"), "{ran:?}");
     cluster.start_bank(2);
-    wait_until("the doubt ends", || (cluster.json(0, &["pending"])[0]["answer"][0].is_null()).then_some(()));
+    wait_until("the doubt ends", || {
+        (cluster.json(0, &["pending"])[0]["answer"][0].is_null()).then_some(())
+    });
     cluster.run(&["audit"]).expect_code(0);
 }
 
@@ -99,13 +126,17 @@ fn a_slow_driver_is_a_doubt_with_all_banks_up() {
     let document = cluster.json(5, &["audit"]);
     assert_eq!(document["error"]["code"], "not-known-yet");
     assert_eq!(document["banks"][0]["blocked_by"][0]["tx"], "slow");
-    assert!(document["error"]["message"].as_str().unwrap().contains("transaction slow"), "{document}");
+    assert!(
+        document["error"]["message"].as_str().unwrap().contains("transaction slow"),
+        "{document}"
+    );
 }
 
 #[test]
 fn watching_ends_with_a_summary_and_tells_what_failed() {
     let mut cluster = with_accounts();
-    let watch = |cluster: &Cluster| Process::start(&mut cluster.cliente(&["audit", "--watch", "100ms"]));
+    let watch =
+        |cluster: &Cluster| Process::start(&mut cluster.cliente(&["audit", "--watch", "100ms"]));
     let mut watching = watch(&cluster);
     for _ in 0..3 {
         watching.expect_line("adds up");
@@ -148,7 +179,8 @@ fn it_adds_up_while_everything_runs() {
         "20",
     ]));
     wait_until("the load commits", || {
-        (cluster.json(0, &["status"])["banks"][0]["info"]["committed"].as_u64()? > 100).then_some(())
+        (cluster.json(0, &["status"])["banks"][0]["info"]["committed"].as_u64()? > 100)
+            .then_some(())
     });
     for _ in 0..3 {
         cluster.run(&["audit", "--accounts"]).expect_code(0);
@@ -173,7 +205,8 @@ fn journals_of_killed_banks_hold_and_a_missing_one_is_said() {
     }
     let ran = cluster.run(&["audit", "--journals", "data"]).expect_code(0);
     assert!(ran.stdout.contains("at all banks that it names or at none"), "{ran:?}");
-    let folders: Vec<String> = (0..3).map(|bank| folder(&cluster, bank).display().to_string()).collect();
+    let folders: Vec<String> =
+        (0..3).map(|bank| folder(&cluster, bank).display().to_string()).collect();
     let all: Vec<&str> = folders.iter().map(String::as_str).collect();
     let proof = cluster.json(0, &[&["audit", "--journals"], &all[..]].concat());
     assert_eq!((&proof["committed"], &proof["aborted"]), (&2.into(), &1.into()), "{proof}");
@@ -190,11 +223,20 @@ fn journals_of_killed_banks_hold_and_a_missing_one_is_said() {
     assert!(ran.stderr.contains("nowhere"), "{ran:?}");
 }
 
-/// A consortium in which bank 0 has committed `t`, and bank 2 voted OK and was killed before it heard of it.
+/// A consortium in which bank 0 has committed `t`, and bank 2 voted OK and was killed before it
+/// heard of it.
 fn half_told() -> Cluster {
     let mut cluster = with_accounts();
-    let transfer =
-        ["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t", "--pause-after-prepare"];
+    let transfer = [
+        "transfer",
+        "--from",
+        "0/12345-6=10",
+        "--to",
+        "2/78910-0",
+        "--tx",
+        "t",
+        "--pause-after-prepare",
+    ];
     let mut client = Process::start(&mut cluster.cliente(&transfer));
     client.expect_line("paused");
     cluster.kill(2);
@@ -222,17 +264,25 @@ fn committed_here_and_aborted_there_is_named() {
     let cluster = half_told();
     forge(&cluster, 2, |records| {
         let (tx, own) = vote_on("t", records);
-        let token = Seal::keyed([7; 32]).token(bank(0), Verdict::No, &tx, None, Time(own.time.0 + 1));
+        let token =
+            Seal::keyed([7; 32]).token(bank(0), Verdict::No, &tx, None, Time(own.time.0 + 1));
         let outcome = Outcome::Aborted(token, Reason::Refused);
         Record::Decided { tx, own, outcome, votes: vec![] }
     });
     let ran = cluster.run(&["audit", "--journals", "data"]).expect_code(1);
-    assert!(ran.stdout.contains("transaction t: it is committed at bank 0 and aborted at bank 2"), "{ran:?}");
+    assert!(
+        ran.stdout.contains("transaction t: it is committed at bank 0 and aborted at bank 2"),
+        "{ran:?}"
+    );
     let all = ran.stdout.lines().find(|line| line.starts_with("all"));
     assert!(all.is_some_and(|line| line.ends_with("BROKEN")), "the row over all banks: {ran:?}");
     let proof = cluster.json(1, &["audit", "--journals", "data"]);
     let violation = &proof["violations"][0];
-    assert_eq!((&violation["tx"], &violation["banks"]), (&"t".into(), &serde_json::json!([0, 2])), "{proof}");
+    assert_eq!(
+        (&violation["tx"], &violation["banks"]),
+        (&"t".into(), &serde_json::json!([0, 2])),
+        "{proof}"
+    );
     assert_eq!(proof["verdict"], "broken");
 }
 
@@ -241,7 +291,12 @@ fn a_second_outcome_and_a_commit_without_a_vote_are_named() {
     let cluster = half_told();
     forge(&cluster, 0, |records| {
         let (tx, own) = vote_on("t", records);
-        Record::Decided { tx, own, outcome: Outcome::Committed(Time(own.time.0 + 9)), votes: vec![] }
+        Record::Decided {
+            tx,
+            own,
+            outcome: Outcome::Committed(Time(own.time.0 + 9)),
+            votes: vec![],
+        }
     });
     let ran = cluster.run(&["audit", "--journals", "data"]).expect_code(1);
     assert!(ran.stdout.contains("bank 0 decides t a second time: committed before"), "{ran:?}");
@@ -281,7 +336,8 @@ fn forge(cluster: &Cluster, position: usize, make: impl FnOnce(&[Record]) -> Rec
     });
     assert_eq!(torn.unwrap(), None);
     let Record::Consortium { places, .. } = &records[0] else { panic!("{:?}", records[0]) };
-    let identity = Identity { bank: bank(position), places: places.clone(), seal: Seal::keyed([7; 32]) };
+    let identity =
+        Identity { bank: bank(position), places: places.clone(), seal: Seal::keyed([7; 32]) };
     let options = Options { threads: false, ..Options::default() };
     let disk = Arc::new(FileDisk::open(&path).unwrap());
     let (mut appender, ..) = journal::open(disk, options, &mut BankReplica::new(identity)).unwrap();

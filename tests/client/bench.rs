@@ -1,5 +1,5 @@
-//! `cliente bench` on real banks, briefly: it commits, it counts, and it checks that all money is still there.
-//! And `scripts/demo.sh`, which is README's first command.
+//! `cliente bench` on real banks, briefly: it commits, it counts, and it checks that all money is
+//! still there. And `scripts/demo.sh`, which is README's first command.
 
 use crate::support::{Cluster, Process, Ran, cliente_path, free_ports, wait_until};
 use std::process::Command;
@@ -16,22 +16,46 @@ fn every_kind_commits_and_conserves() {
         &["--kind", "single"],
         &["--kind", "single", "--via-bank", "--depth", "3"],
     ] {
-        let fixed =
-            ["bench", "--yes", "--seconds", "1", "--warmup", "0", "--clients", "4", "--accounts", "50"];
+        let fixed = [
+            "bench",
+            "--yes",
+            "--seconds",
+            "1",
+            "--warmup",
+            "0",
+            "--clients",
+            "4",
+            "--accounts",
+            "50",
+        ];
         let report = cluster.json(0, &[&fixed[..], more].concat());
         assert!(report["committed"].as_u64().unwrap() > 0, "{report}");
         assert_eq!(report["conserved"], true, "{report}");
         assert_eq!(report["without_verdict"], 0, "{report}");
         let latency = |name: &str| report["latency_us"][name].as_u64().unwrap();
-        assert!(0 < latency("p50") && latency("p50") <= latency("p99") && latency("p99") <= latency("max"));
-        assert!(latency("p99") <= latency("p99_9") && latency("p99_9") <= latency("p99_99"), "{report}");
+        assert!(
+            0 < latency("p50")
+                && latency("p50") <= latency("p99")
+                && latency("p99") <= latency("max")
+        );
+        assert!(
+            latency("p99") <= latency("p99_9") && latency("p99_9") <= latency("p99_99"),
+            "{report}"
+        );
     }
     let status = cluster.json(0, &["status"]);
-    assert_eq!(status["cut"]["balance_total"], 3_u64 * 50 * 100_000_000, "the accounts were opened once");
-    let ran =
-        cluster.run(&["bench", "--yes", "--seconds", "1", "--warmup", "0", "--clients", "2"]).expect_code(0);
+    assert_eq!(
+        status["cut"]["balance_total"],
+        3_u64 * 50 * 100_000_000,
+        "the accounts were opened once"
+    );
+    let ran = cluster
+        .run(&["bench", "--yes", "--seconds", "1", "--warmup", "0", "--clients", "2"])
+        .expect_code(0);
     assert!(
-        ran.stdout.contains("a second") && ran.stdout.contains("p99.9") && ran.stdout.contains("conserved")
+        ran.stdout.contains("a second")
+            && ran.stdout.contains("p99.9")
+            && ran.stdout.contains("conserved")
     );
     assert_eq!(ran.stderr, "", "progress is for terminals only");
 }
@@ -39,33 +63,44 @@ fn every_kind_commits_and_conserves() {
 #[test]
 fn an_open_loop_keeps_its_rate_and_tells_what_falls_behind() {
     let cluster = Cluster::start(2);
-    let fixed = ["bench", "--yes", "--seconds", "1", "--warmup", "0", "--accounts", "50", "--clients", "2"];
+    let fixed =
+        ["bench", "--yes", "--seconds", "1", "--warmup", "0", "--accounts", "50", "--clients", "2"];
     for more in [&["--rate", "100"][..], &["--rate", "100", "--via-bank"]] {
         let report = cluster.json(0, &[&fixed[..], more].concat());
         // One hundred were due, and no more begin, however fast the banks are.
-        let (committed, behind) = (report["committed"].as_u64().unwrap(), report["behind"].as_u64().unwrap());
+        let (committed, behind) =
+            (report["committed"].as_u64().unwrap(), report["behind"].as_u64().unwrap());
         assert_eq!((committed + behind, &report["rate"]), (100, &100.into()), "{report}");
         assert!(committed > 0 && report["conserved"] == true, "{report}");
     }
     // One at a time can't do so many, on any machine.
     let report = cluster.json(0, &[&fixed[..], &["--rate", "1000000", "--depth", "1"]].concat());
-    let (committed, behind) = (report["committed"].as_u64().unwrap(), report["behind"].as_u64().unwrap());
+    let (committed, behind) =
+        (report["committed"].as_u64().unwrap(), report["behind"].as_u64().unwrap());
     assert!(behind > committed, "{report}");
     assert_eq!(committed + behind + not_committed(&report), 1_000_000, "each that was due is told");
-    // They were due evenly, nearly all of them never began, so that half waited for half of the time.
+    // They were due evenly, nearly all of them never began, so that half waited for half of the
+    // time.
     assert!(report["latency_us"]["p50"].as_u64().unwrap() > 400_000, "{report}");
-    let ran = cluster.run(&[&fixed[..], &["--rate", "1000000", "--depth", "1"]].concat()).expect_code(0);
+    let ran =
+        cluster.run(&[&fixed[..], &["--rate", "1000000", "--depth", "1"]].concat()).expect_code(0);
     assert!(ran.stdout.contains("never begun"), "{ran:?}");
 }
 
 fn not_committed(report: &serde_json::Value) -> u64 {
-    report["not_committed"].as_object().into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum()
+    report["not_committed"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, count)| count.as_u64())
+        .sum()
 }
 
 #[test]
 fn runs_are_rows_and_their_medians_one_more() {
     let cluster = Cluster::start(2);
-    let short = ["bench", "--yes", "--seconds", "1", "--warmup", "0", "--accounts", "5", "--clients", "2"];
+    let short =
+        ["bench", "--yes", "--seconds", "1", "--warmup", "0", "--accounts", "5", "--clients", "2"];
     let ran = cluster.run(&[&short[..], &["--runs", "3", "--csv"]].concat()).expect_code(0);
     let rows: Vec<Vec<&str>> = ran.stdout.lines().map(|line| line.split(',').collect()).collect();
     let column = |heading: &str| rows[0].iter().position(|cell| *cell == heading).unwrap();
@@ -85,7 +120,8 @@ fn runs_are_rows_and_their_medians_one_more() {
 #[test]
 fn what_needs_more_banks_or_accounts_says_so() {
     let cluster = Cluster::start(1);
-    let refused = |arguments: &[&str]| cluster.run(&[&["bench"], arguments].concat()).expect_code(2).stderr;
+    let refused =
+        |arguments: &[&str]| cluster.run(&[&["bench"], arguments].concat()).expect_code(2).stderr;
     assert!(refused(&["--kind", "transfer"]).contains("2 banks"));
     assert!(refused(&["--kind", "composite"]).contains("3 banks"));
     assert!(refused(&["--kind", "single", "--accounts", "1"]).contains("--accounts 2"));
@@ -108,7 +144,8 @@ fn the_demonstration_holds() {
         .env("TMPDIR", folder.path())
         .output()
         .unwrap();
-    let (shown, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (shown, told) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{shown}\n{told}");
     assert!(shown.contains("Every step held."), "{shown}");
     let left: Vec<_> = std::fs::read_dir(folder.path())
@@ -158,9 +195,9 @@ fn banks_of_its_own_end_with_an_interrupted_benchmark() {
     };
     let commits = |path: &std::path::Path| {
         let logs = std::fs::read_dir(path.join("logs")).ok()?;
-        let told = logs
-            .flatten()
-            .any(|log| std::fs::read_to_string(log.path()).is_ok_and(|log| log.contains("COMMITTED")));
+        let told = logs.flatten().any(|log| {
+            std::fs::read_to_string(log.path()).is_ok_and(|log| log.contains("COMMITTED"))
+        });
         told.then_some(())
     };
     let path = wait_until("its banks commit", || own().filter(|path| commits(path).is_some()));

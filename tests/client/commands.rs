@@ -56,10 +56,14 @@ fn clients_and_accounts() {
         let fixed = ["account", "open", "--bank", "1"];
         cluster.run(&[&fixed[..], more].concat())
     };
-    open(&["--number", "1", "--cpf", MARIA, "--deposit", "1.234,56"]).expect_code(0).expect("R$ 1.234,56");
+    open(&["--number", "1", "--cpf", MARIA, "--deposit", "1.234,56"])
+        .expect_code(0)
+        .expect("R$ 1.234,56");
     open(&["--number", "1", "--cpf", MARIA, "--deposit", "1.234,56"]).expect_code(0);
     open(&["--number", "2", "--cpf", PEDRO]).expect_code(4);
-    cluster.run(&["client", "add", "--bank", "1", "--cpf", PEDRO, "--name", "Pedro"]).expect_code(0);
+    cluster
+        .run(&["client", "add", "--bank", "1", "--cpf", PEDRO, "--name", "Pedro"])
+        .expect_code(0);
     open(&["--number", "2", "--cpf", MARIA, "--cpf", PEDRO]).expect_code(0).expect(PEDRO);
 
     cluster.run(&["clients"]).expect_code(0).expect("Maria Souza").expect("Pedro");
@@ -91,7 +95,12 @@ fn money_comes_in_moves_and_goes_out() {
     assert_eq!(cut["balance_total"], 90_100);
     assert_eq!((&cut["cash_in_total"], &cut["cash_out_total"]), (&100_050.into(), &9_950.into()));
     assert_eq!(cut["adds_up"], true);
-    cluster.run(&["status"]).expect_code(0).expect("R$ 901,00").expect("it adds up").expect("online");
+    cluster
+        .run(&["status"])
+        .expect_code(0)
+        .expect("R$ 901,00")
+        .expect("it adds up")
+        .expect("online");
 }
 
 #[test]
@@ -135,7 +144,11 @@ fn a_bank_can_drive() {
     // Bank 1 is not named in it: it is a driver only.
     for via in ["0", "1", "2"] {
         let transfer = ["transfer", "--from", "0/12345-6=100", "--to", "2/78910-0", "--via", via];
-        cluster.run(&transfer).expect_code(0).expect(&format!("driven by bank {via}")).expect("committed at");
+        cluster
+            .run(&transfer)
+            .expect_code(0)
+            .expect(&format!("driven by bank {via}"))
+            .expect("committed at");
     }
     let too_much = ["transfer", "--from", "0/12345-6=9999", "--to", "2/78910-0", "--via", "2"];
     assert_eq!(cluster.json(4, &too_much)["reason"], "insufficient-funds");
@@ -175,12 +188,22 @@ fn an_id_that_is_no_good_asks_no_bank() {
 #[test]
 fn history_and_resolve_tell_what_became_of_it() {
     let cluster = with_accounts();
-    cluster.run(&["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "good"]).expect_code(0);
-    cluster.run(&["transfer", "--from", "0/12345-6=9999", "--to", "2/78910-0", "--tx", "bad"]).expect_code(4);
+    cluster
+        .run(&["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "good"])
+        .expect_code(0);
+    cluster
+        .run(&["transfer", "--from", "0/12345-6=9999", "--to", "2/78910-0", "--tx", "bad"])
+        .expect_code(4);
     let history = cluster.run(&["historico", "5"]).expect_code(0);
     let line = |tx: &str| history.stdout.lines().find(|line| line.contains(tx)).unwrap().to_owned();
-    assert!(line("good").contains("0,2") && line("good").contains("0/12345-6 debit R$ 10,00"), "{history:?}");
-    assert!(line("bad").contains("aborted") && line("bad").contains("insufficient-funds"), "{history:?}");
+    assert!(
+        line("good").contains("0,2") && line("good").contains("0/12345-6 debit R$ 10,00"),
+        "{history:?}"
+    );
+    assert!(
+        line("bad").contains("aborted") && line("bad").contains("insufficient-funds"),
+        "{history:?}"
+    );
     let newest = cluster.json(0, &["history", "1", "--bank", "2"]);
     assert_eq!((&newest[0]["bank"], &newest[0]["answer"][0]["tx"]), (&2.into(), &"bad".into()));
     assert_eq!(count(&newest[0]["answer"]), 1);
@@ -197,12 +220,15 @@ fn history_tells_transactions_that_share_an_id_apart() {
         let reply = cluster.connect(bank).ask(&format!(r#"EXECUTE same {{"ops":[{op}]}}"#));
         assert!(reply.starts_with("COMMITTED same"), "{reply}");
     }
-    // One transaction of two banks is one row, also where one of them was asked to refuse it before it knew it.
-    let refused = [&["transfer", "--from", "0/12345-6=99999", "--to", "2/78910-0", "--tx", "much"][..]];
+    // One transaction of two banks is one row, also where one of them was asked to refuse it before
+    // it knew it.
+    let refused =
+        [&["transfer", "--from", "0/12345-6=99999", "--to", "2/78910-0", "--tx", "much"][..]];
     refused.iter().for_each(|arguments| drop(cluster.run(arguments).expect_code(4)));
     cluster.connect(1).ask("ABORT much");
     let ran = cluster.run(&["history"]).expect_code(0);
-    let rows = |id: &str| -> Vec<&str> { ran.stdout.lines().filter(|line| line.contains(id)).collect() };
+    let rows =
+        |id: &str| -> Vec<&str> { ran.stdout.lines().filter(|line| line.contains(id)).collect() };
     let same = rows(" same ");
     assert_eq!(same.len(), 2, "{ran:?}");
     assert!(same.iter().any(|row| row.contains("0/12345-6 deposit")), "{ran:?}");
@@ -218,7 +244,10 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
         (&["transfer", "--from", "0/1=1,234", "--to", "0/2"], "1,234"),
         (&["transfer", "--from", "0/1=-1", "--to", "0/2"], "sign"),
         (&["transfer", "--from", "0/1=0", "--to", "0/2"], "more than zero"),
-        (&["transfer", "--from", "0/1=99999999999999999999", "--to", "0/2"], "99999999999999999999"),
+        (
+            &["transfer", "--from", "0/1=99999999999999999999", "--to", "0/2"],
+            "99999999999999999999",
+        ),
         (&["transfer", "--from", "0/1=5", "--to", "0/2=4"], "equal"),
         (&["transfer", "--from", "0/1=5"], "--to"),
         (&["transfer", "--from", "1/1=5", "--to", "0/2"], "bank 1 is not in the consortium"),
@@ -232,7 +261,10 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
         assert!(ran.stderr.contains(told), "{told:?} in {ran:?}");
         let document = cluster.json(2, arguments);
         assert_eq!(document["error"]["code"], "usage");
-        assert!(document["error"]["message"].as_str().unwrap().contains(told), "{told:?} in {document}");
+        assert!(
+            document["error"]["message"].as_str().unwrap().contains(told),
+            "{told:?} in {document}"
+        );
     }
     let history = cluster.json(0, &["history"]);
     assert_eq!(count(&history[0]["answer"]), 0);
@@ -244,27 +276,45 @@ fn a_pipe_gets_no_colours_and_may_close() {
     let escapes = |ran: &Ran| ran.stdout.contains('\x1b');
     assert!(!escapes(&cluster.run(&["set", "1"])));
     let run = |variable: &str| {
-        let output = cluster.cliente(&["set", "1"]).env_remove("NO_COLOR").env(variable, "1").output();
+        let output =
+            cluster.cliente(&["set", "1"]).env_remove("NO_COLOR").env(variable, "1").output();
         Ran::of(&["set", "1"], &output.unwrap()).expect_code(0)
     };
     assert!(escapes(&run("CLICOLOR_FORCE")));
     assert!(!escapes(&run("NO_COLOR")));
 
-    let mut child =
-        cluster.cliente(&["history"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = cluster
+        .cliente(&["history"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+    assert_eq!(
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()),
+        (Some(0), "")
+    );
 }
 
 #[test]
 fn the_log_tells_each_step() {
     let cluster = with_accounts();
-    let transfer =
-        ["--name", "cliente-9", "transfer", "--from", "0/12345-6=1", "--to", "2/78910-0", "--tx", "told"];
+    let transfer = [
+        "--name",
+        "cliente-9",
+        "transfer",
+        "--from",
+        "0/12345-6=1",
+        "--to",
+        "2/78910-0",
+        "--tx",
+        "told",
+    ];
     cluster.run(&transfer).expect_code(0);
     cluster.run(&["--name", "maria", "get"]).expect_code(0);
-    let read = |name: &str| std::fs::read_to_string(cluster.path().join("logs").join(name)).unwrap();
+    let read =
+        |name: &str| std::fs::read_to_string(cluster.path().join("logs").join(name)).unwrap();
     let log = read("cliente-9.log");
     let steps = |event: &str, bank: usize, detail: &str| {
         let of = |line: &&str| {
@@ -281,7 +331,10 @@ fn the_log_tells_each_step() {
         assert_eq!(steps("send", bank, "COMMIT"), 1, "{log}");
         assert_eq!(steps("answer", bank, "COMMIT COMMITTED"), 1, "{log}");
     }
-    assert!(log.lines().any(|line| line.contains(" verdict ") && line.contains("tx=told")), "{log}");
+    assert!(
+        log.lines().any(|line| line.contains(" verdict ") && line.contains("tx=told")),
+        "{log}"
+    );
     assert!(read("cliente-maria.log").contains("VALUE"));
     assert!(!read("cliente-1.log").contains(MARIA), "numbers that name people stay out of it");
 }
@@ -323,7 +376,8 @@ fn pending_names_what_it_waits_for() {
     let mut wire = cluster.connect(0);
     let sets: Vec<String> =
         (0..3).map(|bank| format!("{{\"bank\":{bank},\"op\":\"set\",\"value\":\"7\"}}")).collect();
-    let reply = wire.ask(&format!("PREPARE open {{\"ops\":[{}],\"patience_ms\":300000}}", sets.join(",")));
+    let reply =
+        wire.ask(&format!("PREPARE open {{\"ops\":[{}],\"patience_ms\":300000}}", sets.join(",")));
     assert!(reply.starts_with("OK open "), "{reply}");
     cluster.run(&["pending"]).expect_code(0).expect("open").expect("0: storage=7");
     assert_eq!(cluster.json(0, &["pending"])[0]["answer"][0]["tx"], "open");
@@ -349,9 +403,15 @@ fn a_consortium_without_a_key_does_the_same() {
     cluster.open_account(2, "78910-0", PEDRO, "0");
     let document = cluster.json(0, &["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0"]);
     let confirmed = |bank: usize| document["banks"][bank]["confirmed"].as_bool();
-    assert_eq!((confirmed(0), confirmed(1)), (Some(true), Some(true)), "each asked the other: {document}");
+    assert_eq!(
+        (confirmed(0), confirmed(1)),
+        (Some(true), Some(true)),
+        "each asked the other: {document}"
+    );
     cluster.run(&["transfer", "--from", "0/12345-6=10000", "--to", "2/78910-0"]).expect_code(4);
-    cluster.run(&["transfer", "--from", "0/12345-6=5", "--to", "2/78910-0", "--via", "1"]).expect_code(0);
+    cluster
+        .run(&["transfer", "--from", "0/12345-6=5", "--to", "2/78910-0", "--via", "1"])
+        .expect_code(0);
     assert_eq!((cluster.balance("0/12345-6"), cluster.balance("2/78910-0")), (98_500, 1_500));
 }
 
@@ -406,9 +466,10 @@ fn a_list_in_another_order_executes_nothing() {
 
     // Bank 1 stands where it should. It is asked for no vote before all banks said who they are.
     let list = [&*ports[2], &ports[1], &ports[0]].join(",");
-    for arguments in
-        [&["set", "5", "--tx", "half"][..], &["transfer", "--from", "0/12345-6=1", "--to", "1/45678-0"]]
-    {
+    for arguments in [
+        &["set", "5", "--tx", "half"][..],
+        &["transfer", "--from", "0/12345-6=1", "--to", "1/45678-0"],
+    ] {
         let ran = with_list(&list, arguments).expect_code(2);
         let said = format!("{}{}", ran.stdout, ran.stderr);
         assert!(said.contains("--consortium is not the banks' own list"), "{ran:?}");
@@ -433,7 +494,10 @@ fn a_list_that_is_too_short_speaks_for_no_bank_but_those_it_names() {
     ] {
         let ran = with_list(&list, arguments).expect_code(0);
         let told: Vec<&str> = ran.stderr.lines().collect();
-        assert!(told.len() == 1 && told[0].contains("warning") && told[0].contains(warning), "{ran:?}");
+        assert!(
+            told.len() == 1 && told[0].contains("warning") && told[0].contains(warning),
+            "{ran:?}"
+        );
     }
     for arguments in [&["status"][..], &["audit"], &["set", "5"], &["--json", "set", "5"]] {
         let ran = with_list(&list, arguments).expect_code(2);
@@ -470,5 +534,7 @@ fn two_banks_with_other_keys_are_told_apart() {
     }
     // With one bank alone there is nothing to compare.
     cluster.run(&["ping", "--bank", "0"]).expect_code(0);
-    cluster.run(&["client", "add", "--bank", "1", "--cpf", MARIA, "--name", "Maria"]).expect_code(0);
+    cluster
+        .run(&["client", "add", "--bank", "1", "--cpf", MARIA, "--name", "Maria"])
+        .expect_code(0);
 }

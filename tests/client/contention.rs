@@ -1,5 +1,5 @@
-//! `cliente contention` on real banks: it holds at rest and while banks die, tells the truth where they stay away, and
-//! several runs do not disturb each other. And `scripts/contention.sh`.
+//! `cliente contention` on real banks: it holds at rest and while banks die, tells the truth where
+//! they stay away, and several runs do not disturb each other. And `scripts/contention.sh`.
 
 use crate::support::{Cluster, Process, cliente_path, wait_until};
 use serde_json::Value;
@@ -11,15 +11,21 @@ fn holds(report: &Value) {
     for part in ["conserved", "registers_equal", "all_decided", "as_told"] {
         assert_eq!(report["verdict"][part], true, "{part}: {report}");
     }
-    assert!(report["error"].is_null() && report["undecided"].as_array().unwrap().is_empty(), "{report}");
+    assert!(
+        report["error"].is_null() && report["undecided"].as_array().unwrap().is_empty(),
+        "{report}"
+    );
     let latency = |name: &str| report["latency_us"][name].as_u64().unwrap();
-    assert!(0 < latency("p50") && latency("p50") <= latency("p99") && latency("p99") <= latency("max"));
+    assert!(
+        0 < latency("p50") && latency("p50") <= latency("p99") && latency("p99") <= latency("max")
+    );
 }
 
 #[test]
 fn many_clients_and_few_accounts() {
     let cluster = Cluster::start(3);
-    let fixed = ["contention", "--clients", "6", "--seconds", "1", "--accounts", "2", "--hot", "80"];
+    let fixed =
+        ["contention", "--clients", "6", "--seconds", "1", "--accounts", "2", "--hot", "80"];
     let report = cluster.json(0, &[&fixed[..], &["--seed", "7"]].concat());
     holds(&report);
     assert_eq!(report["seed"], 7);
@@ -27,8 +33,8 @@ fn many_clients_and_few_accounts() {
     holds(&cluster.json(0, &[&fixed[..], &["--via-bank"]].concat()));
     let rated = cluster.json(0, &[&fixed[..], &["--rate", "50", "--mix", "transfer:1"]].concat());
     holds(&rated);
-    let asked =
-        rated["committed"].as_u64().unwrap() + rated["nok"]["insufficient-funds"].as_u64().unwrap_or(0);
+    let asked = rated["committed"].as_u64().unwrap()
+        + rated["nok"]["insufficient-funds"].as_u64().unwrap_or(0);
     assert!((30..=50).contains(&asked), "about 50 in a second: {rated}");
     let sets = cluster.json(0, &[&fixed[..], &["--mix", "set:1"]].concat());
     holds(&sets);
@@ -42,11 +48,13 @@ fn many_clients_and_few_accounts() {
 #[test]
 fn each_client_may_have_a_log_of_its_own() {
     let cluster = Cluster::start(3);
-    let line = ["--name", "maria", "contention", "--clients", "2", "--seconds", "1", "--client-logs"];
+    let line =
+        ["--name", "maria", "contention", "--clients", "2", "--seconds", "1", "--client-logs"];
     cluster.run(&line).expect_code(0);
     for client in 1..=2 {
         let path = cluster.path().join(format!("logs/cliente-maria-{client}.log"));
-        let log = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        let log =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         assert!(log.contains("PREPARE") && log.contains("verdict"), "{log}");
     }
 }
@@ -69,7 +77,8 @@ fn banks_that_die_and_come_back_cost_nothing() {
         let mut run = Process::start(&mut cluster.cliente(&line));
         for bank in [1, 0, 2] {
             let committed = |cluster: &Cluster| {
-                let status: Value = serde_json::from_str(&cluster.run(&["--json", "status"]).stdout).ok()?;
+                let status: Value =
+                    serde_json::from_str(&cluster.run(&["--json", "status"]).stdout).ok()?;
                 status["banks"][bank]["info"]["committed"].as_u64()
             };
             let before = wait_until("the bank tells", || committed(&cluster));
@@ -119,8 +128,12 @@ fn the_script_kills_banks_and_clients_and_loses_nothing() {
         .env("TMPDIR", folder.path())
         .output()
         .unwrap();
-    let (shown, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (shown, told) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{shown}\n{told}");
-    assert!(shown.contains("All of it holds.") && shown.contains("Nothing is lost."), "{shown}\n{told}");
+    assert!(
+        shown.contains("All of it holds.") && shown.contains("Nothing is lost."),
+        "{shown}\n{told}"
+    );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it cleans up");
 }

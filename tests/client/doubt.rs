@@ -1,5 +1,5 @@
-//! `cliente doubt` and `cliente resolve` while a bank that may have voted OK is down: who blocks whom is said, nothing
-//! is guessed, and what can be ended is ended.
+//! `cliente doubt` and `cliente resolve` while a bank that may have voted OK is down: who blocks
+//! whom is said, nothing is guessed, and what can be ended is ended.
 
 use crate::support::{Cluster, Process, Wire, wait_until};
 use serde_json::json;
@@ -37,21 +37,30 @@ fn who_blocks_whom_is_told_and_nothing_is_guessed() {
     );
     assert_eq!((&undecided[1]["tx"], &undecided[1]["waiting_for"]), (&"one".into(), &json!([2])));
     assert_eq!(undecided[1]["held_centavos"], 1_000);
-    assert!(undecided.iter().all(|one| one["down"] == json!([]) && one["age_us"].as_i64() >= Some(0)));
+    assert!(
+        undecided.iter().all(|one| one["down"] == json!([]) && one["age_us"].as_i64() >= Some(0))
+    );
     cluster.run(&["duvidas"]).expect_code(0).expect("R$ 10,00 of 0/12345-6").expect("resolve TX");
 
     cluster.kill(2);
     let document = cluster.json(3, &["doubt"]);
     assert_eq!(document["undecided"][0]["down"], json!([2]));
     assert_eq!(document["not_asked"][0]["address"], cluster.address(2));
-    cluster.run(&["doubt"]).expect_code(3).expect("bank 2, which is down").expect(&cluster.address(2));
+    cluster
+        .run(&["doubt"])
+        .expect_code(3)
+        .expect("bank 2, which is down")
+        .expect(&cluster.address(2));
 
     let ran = cluster.run(&["resolve", "one"]).expect_code(5).expect("can't be ended safely");
     let cure = format!("bank 2 at {} is away and may have voted OK", cluster.address(2));
     assert!(ran.stdout.contains(&cure), "it says what would end it: {ran:?}");
     assert!(ran.stdout.contains(&format!("servidor --port {}", cluster.port(2))), "{ran:?}");
     let document = cluster.json(5, &["resolve", "one"]);
-    assert_eq!((&document["outcome"], &document["waiting_for"]), (&"undecided".into(), &json!([2])));
+    assert_eq!(
+        (&document["outcome"], &document["waiting_for"]),
+        (&"undecided".into(), &json!([2]))
+    );
     // What nobody who answers has voted on may still have been voted on where nobody can ask.
     let ran = cluster.run(&["resolve", "never-heard"]).expect_code(3);
     assert!(
@@ -73,14 +82,24 @@ fn with_the_driver_and_a_bank_dead_the_logs_tell_who_is_waited_for() {
     let mut cluster = Cluster::start(3);
     cluster.open_account(0, "12345-6", MARIA, "1000");
     cluster.open_account(2, "78910-0", PEDRO, "0");
-    let arguments =
-        ["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t", "--pause-after-prepare"];
+    let arguments = [
+        "transfer",
+        "--from",
+        "0/12345-6=10",
+        "--to",
+        "2/78910-0",
+        "--tx",
+        "t",
+        "--pause-after-prepare",
+    ];
     let mut client = Process::start(&mut cluster.cliente(&arguments));
     client.expect_line("paused");
     cluster.kill(2);
     client.kill();
     // Its own log may have lost its last moments; the other bank's tells that it promised and asks.
-    wait_until("bank 0 asks", || cluster.log(0).lines().any(|line| line.contains(" doubt ")).then_some(()));
+    wait_until("bank 0 asks", || {
+        cluster.log(0).lines().any(|line| line.contains(" doubt ")).then_some(())
+    });
     let document = cluster.json(0, &["trace", "t"]);
     let spans = document["spans"].as_array().unwrap();
     assert!(spans.iter().any(|span| span["kind"] == "hold" && span["open"] == true), "{spans:?}");
@@ -89,10 +108,14 @@ fn with_the_driver_and_a_bank_dead_the_logs_tell_who_is_waited_for() {
     wait_until("its log tells it", || {
         let told = cluster.json(0, &["trace", "t"]);
         let ended = |span: &serde_json::Value| span["kind"] == "doubt" && span["open"] == false;
-        (told["spans"].as_array().unwrap().iter().filter(|span| ended(span)).count() == 2).then_some(())
+        (told["spans"].as_array().unwrap().iter().filter(|span| ended(span)).count() == 2)
+            .then_some(())
     });
     let document = cluster.json(0, &["trace", "t"]);
     assert_eq!(document["verdict"], "committed");
     let started = |event: &serde_json::Value| event["event"] == "start" && event["of_tx"] == false;
-    assert!(document["events"].as_array().unwrap().iter().any(started), "the restart is part of the story");
+    assert!(
+        document["events"].as_array().unwrap().iter().any(started),
+        "the restart is part of the story"
+    );
 }

@@ -1,5 +1,5 @@
-//! `cliente` when something is wrong: banks down or silent, a driver that is killed or interrupted, outcomes that
-//! are not known yet.
+//! `cliente` when something is wrong: banks down or silent, a driver that is killed or interrupted,
+//! outcomes that are not known yet.
 
 use crate::support::{Cluster, DEADLINE, Process, Ran, Wire, cliente_path, free_ports, wait_until};
 use std::io::{BufRead, BufReader, Write};
@@ -25,7 +25,10 @@ fn with_a_bank_down_nothing_that_names_it_commits() {
     cluster.open_account(1, "1", PEDRO, "0");
     cluster.kill(2);
     let ran = cluster.run(&["set", "5", "--tx", "t5"]).expect_code(4).expect("aborted");
-    assert!(ran.stdout.contains(&cluster.address(2)) && ran.stdout.contains("can't be reached"), "{ran:?}");
+    assert!(
+        ran.stdout.contains(&cluster.address(2)) && ran.stdout.contains("can't be reached"),
+        "{ran:?}"
+    );
     assert_eq!(cluster.json(4, &["set", "5"])["banks"][2]["vote"], "unreachable");
 
     let ran = cluster.run(&["get"]).expect_code(3);
@@ -38,7 +41,10 @@ fn with_a_bank_down_nothing_that_names_it_commits() {
     assert_eq!(document[0]["answer"]["value"], "0");
     assert_eq!(document[2]["error"]["code"], "no-connection");
     let status = cluster.json(3, &["status"]);
-    assert_eq!((&status["banks"][1]["online"], &status["banks"][2]["online"]), (&true.into(), &false.into()));
+    assert_eq!(
+        (&status["banks"][1]["online"], &status["banks"][2]["online"]),
+        (&true.into(), &false.into())
+    );
 
     cluster.run(&["transfer", "--from", "0/12345-6=1", "--to", "1/1"]).expect_code(0);
     cluster.start_bank(2);
@@ -57,7 +63,10 @@ fn with_no_bank_at_all_nothing_is_sent() {
         (&"unreached".into(), &"no-connection".into())
     );
     let ran = cluster.run(&["balance", "0/1"]).expect_code(3);
-    assert!(ran.stderr.contains(&cluster.address(0)) && ran.stderr.contains("servidor --port"), "{ran:?}");
+    assert!(
+        ran.stderr.contains(&cluster.address(0)) && ran.stderr.contains("servidor --port"),
+        "{ran:?}"
+    );
     cluster.run(&["deposit", "0/1", "5", "--via", "0"]).expect_code(3);
     cluster.run(&["bench", "--yes", "--seconds", "1"]).expect_code(3);
 }
@@ -74,7 +83,9 @@ fn a_bank_killed_after_its_ok_commits_when_it_is_back() {
     client.expect_line("bank 2 has not confirmed");
     assert_eq!(client.wait(), Some(0));
     cluster.start_bank(2);
-    wait_until("bank 2 learns the outcome", || (cluster.balance("2/78910-0") == 1_000).then_some(()));
+    wait_until("bank 2 learns the outcome", || {
+        (cluster.balance("2/78910-0") == 1_000).then_some(())
+    });
     assert_eq!(cluster.balance("0/12345-6"), 99_000);
     cluster.run(&["resolve", "t"]).expect_code(0).expect("committed at");
 }
@@ -82,7 +93,8 @@ fn a_bank_killed_after_its_ok_commits_when_it_is_back() {
 #[test]
 fn a_client_killed_after_its_prepares_leaves_nothing_behind() {
     let cluster = with_accounts();
-    let client = paused(&cluster, "transfer", &["--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t"]);
+    let client =
+        paused(&cluster, "transfer", &["--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t"]);
     assert_eq!(cluster.json(0, &["pending"])[0]["answer"][0]["tx"], "t");
     client.kill();
     wait_until("the banks end it by themselves", || {
@@ -113,7 +125,8 @@ fn paused(cluster: &Cluster, command: &str, arguments: &[&str]) -> Process {
     client
 }
 
-/// A bank that takes lines, and answers each with what `answer` says, if anything. It is the bank that HELLO means.
+/// A bank that takes lines, and answers each with what `answer` says, if anything. It is the bank
+/// that HELLO means.
 struct FakeBank {
     port: u16,
     lines: Receiver<String>,
@@ -158,7 +171,10 @@ impl FakeBank {
 /// What the bank that `hello` means answers to it.
 fn welcome(hello: &str) -> serde_json::Value {
     let mut welcome: serde_json::Value = serde_json::from_str(hello).expect("HELLO has JSON");
-    assert!(welcome["bank"].is_u64() && welcome["places"] == 2 && welcome["version"] == 1, "{hello}");
+    assert!(
+        welcome["bank"].is_u64() && welcome["places"] == 2 && welcome["version"] == 1,
+        "{hello}"
+    );
     welcome["key"] = "0123456789abcdef".into();
     welcome
 }
@@ -184,8 +200,10 @@ fn a_silent_bank_leaves_its_outcome_unknown_and_only_it_is_told_to_abort() {
     let granting = FakeBank::start(|line| votes_ok(0, line));
     let silent = FakeBank::start(|_| None);
     let output = client_of([&granting, &silent], &["set", "1", "--tx", "t"]).output().unwrap();
-    let ran =
-        Ran::of(&["set"], &output).expect_code(5).expect("OKs 1/2").expect("not known yet: bank 1 is silent");
+    let ran = Ran::of(&["set"], &output)
+        .expect_code(5)
+        .expect("OKs 1/2")
+        .expect("not known yet: bank 1 is silent");
     assert!(ran.stdout.contains("cliente resolve t"), "{ran:?}");
     assert!(silent.next_line().starts_with("PREPARE t {"));
     assert_eq!(silent.next_line(), "ABORT t", "without a token: it is asked to refuse");
@@ -201,7 +219,8 @@ fn a_silent_bank_leaves_its_outcome_unknown_and_only_it_is_told_to_abort() {
 fn ctrl_c_while_a_bank_is_silent() {
     let granting = FakeBank::start(|line| votes_ok(0, line));
     let silent = FakeBank::start(|_| None);
-    let mut client = Process::start(&mut client_of([&granting, &silent], &["set", "1", "--tx", "t"]));
+    let mut client =
+        Process::start(&mut client_of([&granting, &silent], &["set", "1", "--tx", "t"]));
     assert!(silent.next_line().starts_with("PREPARE t "));
     client.interrupt();
     client.expect_line("interrupted: the outcome of transaction t is not known yet");
@@ -223,7 +242,8 @@ fn an_err_and_nonsense_count_as_silence() {
     }
 }
 
-/// An ERR that says by its reason that nothing was recorded leaves no doubt where each bank says so; any other does.
+/// An ERR that says by its reason that nothing was recorded leaves no doubt where each bank says
+/// so; any other does.
 #[test]
 fn where_no_bank_recorded_anything_it_is_refused() {
     let granting = FakeBank::start(|line| votes_ok(0, line));
@@ -242,10 +262,13 @@ fn where_no_bank_recorded_anything_it_is_refused() {
         .expect("nothing was recorded at bank 0: the journal of this bank is new");
     assert!(!ran.stdout.contains("may have voted OK"), "{ran:?}");
     // What one bank granted waits until the other one can refuse.
-    let ran = run([&granting, &one]).expect_code(5).expect("not known yet: nothing was recorded at bank 1: ");
+    let ran = run([&granting, &one])
+        .expect_code(5)
+        .expect("not known yet: nothing was recorded at bank 1: ");
     assert!(!ran.stdout.contains("bank 1 is silent"), "{ran:?}");
     for unclear in [
-        (|_| Some("ERR unreadable what it holds can't be read".to_owned())) as fn(&str) -> Option<String>,
+        (|_| Some("ERR unreadable what it holds can't be read".to_owned()))
+            as fn(&str) -> Option<String>,
         |_| Some("ERR of-a-later-version it is new".to_owned()),
         |_| Some("ERR limit busy".to_owned()),
     ] {
@@ -277,7 +300,8 @@ fn the_command_that_starts_a_bank_is_whole() {
     let mut cluster = Cluster::start_with(2, false);
     cluster.kill(1);
     let ran = cluster.run(&["ping"]).expect_code(3);
-    let told = ran.stdout.split("Start it with: servidor ").nth(1).and_then(|rest| rest.lines().next());
+    let told =
+        ran.stdout.split("Start it with: servidor ").nth(1).and_then(|rest| rest.lines().next());
     let words = told.unwrap_or_else(|| panic!("no command in {ran:?}")).split_whitespace();
     let mut command = std::process::Command::new(crate::support::servidor_path());
     let mut process = Process::start(command.args(words).current_dir(cluster.path()));
@@ -294,7 +318,11 @@ fn a_bank_that_is_not_introduced_refuses() {
     let ran = cluster.run(&["set", "1"]).expect_code(4).expect("nothing was recorded at bank 0: ");
     assert!(!ran.stdout.contains("may have voted OK"), "{ran:?}");
     let told = cluster.json(4, &["set", "1", "--via", "0"]);
-    assert_eq!((&told["verdict"], &told["reason"]), (&"refused".into(), &"not-introduced".into()), "{told}");
+    assert_eq!(
+        (&told["verdict"], &told["reason"]),
+        (&"refused".into(), &"not-introduced".into()),
+        "{told}"
+    );
 }
 
 #[test]
@@ -348,10 +376,15 @@ fn while_a_bank_that_may_have_voted_ok_is_down_the_outcome_is_not_known() {
     );
     cluster.kill(2);
     client.kill();
-    let ran = cluster.run(&["resolve", "t"]).expect_code(5).expect("not known yet").expect("undecided");
+    let ran =
+        cluster.run(&["resolve", "t"]).expect_code(5).expect("not known yet").expect("undecided");
     assert!(ran.stdout.contains(&cluster.address(2)), "{ran:?}");
     let pending = cluster.json(3, &["pending"]);
-    assert_eq!(pending[0]["answer"][0]["waiting_for"], serde_json::json!([2]), "it names who keeps it so");
+    assert_eq!(
+        pending[0]["answer"][0]["waiting_for"],
+        serde_json::json!([2]),
+        "it names who keeps it so"
+    );
     assert_eq!(cluster.json(0, &["balance", "0/12345-6"])["held"], 1_000);
     cluster.start_bank(2);
     wait_until("bank 0 learns it", || (cluster.balance("0/12345-6") == 99_000).then_some(()));
@@ -366,7 +399,8 @@ fn signal(cluster: &Cluster, bank: usize, name: &str) {
     assert!(sent.expect("kill runs").success());
 }
 
-/// A bank that takes connections and answers nothing costs the time limit once, whatever is asked of all banks.
+/// A bank that takes connections and answers nothing costs the time limit once, whatever is asked
+/// of all banks.
 #[test]
 fn beside_a_frozen_bank_the_others_are_told_within_the_time_limit() {
     let mut cluster = Cluster::start(3);
@@ -412,7 +446,8 @@ fn beside_a_frozen_bank_the_others_are_told_within_the_time_limit() {
     assert_eq!(cluster.stop(1), Some(0));
 }
 
-/// A bank whose process answers and whose disk does not is told as that, and not as one to be started.
+/// A bank whose process answers and whose disk does not is told as that, and not as one to be
+/// started.
 #[cfg(debug_assertions)]
 #[test]
 fn a_bank_whose_disk_hangs_is_told_with_the_cause() {
@@ -428,15 +463,23 @@ fn a_bank_whose_disk_hangs_is_told_with_the_cause() {
     cluster.connect(1).send(r#"CLIENT {"cpf":"11111111111","name":"Ana","kind":"F"}"#);
     process.expect_line("has not finished a sync for");
     let sentence = "bank 1: its disk has not answered for ";
-    for arguments in [&["status"][..], &["ping"], &["accounts"], &["audit"], &["get"], &["pending"]] {
-        let ran = cluster.run(&[&["--timeout", "1"], arguments].concat()).expect_code(3).expect(sentence);
-        assert!(!ran.stdout.contains("is it running") && !ran.stdout.contains("offline"), "{ran:?}");
+    for arguments in [&["status"][..], &["ping"], &["accounts"], &["audit"], &["get"], &["pending"]]
+    {
+        let ran =
+            cluster.run(&[&["--timeout", "1"], arguments].concat()).expect_code(3).expect(sentence);
+        assert!(
+            !ran.stdout.contains("is it running") && !ran.stdout.contains("offline"),
+            "{ran:?}"
+        );
     }
     for arguments in [&["--timeout", "1", "status"], &["--timeout", "1", "ping"]] {
         cluster.run(arguments).expect("disk hangs");
         let told = cluster.json(3, arguments);
         assert_eq!(told["error"]["code"], "disk-hangs", "{told}");
-        assert_eq!((&told["banks"][0]["online"], &told["banks"][1]["online"]), (&true.into(), &false.into()));
+        assert_eq!(
+            (&told["banks"][0]["online"], &told["banks"][1]["online"]),
+            (&true.into(), &false.into())
+        );
     }
     let ran = cluster.run(&["set", "1"]).expect_code(5);
     assert!(ran.stdout.contains("bank 1 is silent (its disk has not answered for "), "{ran:?}");
@@ -457,10 +500,13 @@ fn no_bank(words: &'static str) -> u16 {
     port
 }
 
-/// One cause, one sentence, one exit code, whichever command meets it; and no words of a programming language.
+/// One cause, one sentence, one exit code, whichever command meets it; and no words of a
+/// programming language.
 #[test]
 fn what_is_no_bank_is_told_in_one_sentence() {
-    for words in ["SSH-2.0-OpenSSH_9.6\r\n", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"] {
+    for words in
+        ["SSH-2.0-OpenSSH_9.6\r\n", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"]
+    {
         let port = no_bank(words).to_string();
         let folder = tempfile::TempDir::new().unwrap();
         for arguments in [
@@ -489,7 +535,8 @@ fn what_is_no_bank_is_told_in_one_sentence() {
             let ran = run(false);
             let said = format!("{}{}", ran.stdout, ran.stderr);
             let first = words.split("\r\n").next().unwrap();
-            let wanted = format!("what answers at 127.0.0.1:{port} is no bank (it says \"{first}\")");
+            let wanted =
+                format!("what answers at 127.0.0.1:{port} is no bank (it says \"{first}\")");
             assert!(said.contains(&wanted), "no {wanted:?} in {ran:?}");
             for debug in ["Err(", "Malformed", "DONE", "Ok("] {
                 assert!(!said.contains(debug), "{ran:?}");

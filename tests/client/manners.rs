@@ -1,4 +1,5 @@
-//! How `cliente` behaves among other programs: rows in pipes, JSON, suggestions, completions, man pages, `ping`.
+//! How `cliente` behaves among other programs: rows in pipes, JSON, suggestions, completions, man
+//! pages, `ping`.
 
 use crate::support::{Cluster, Ran, cliente_path, free_ports, wait_until};
 use serde_json::Value;
@@ -11,14 +12,16 @@ const MARIA: &str = "11111111111";
 /// Runs `cliente` in a pipe, as a script does, with no word on the form of its output.
 fn piped(cluster: &Cluster, arguments: &[&str]) -> Ran {
     let mut command = cluster.cliente(arguments);
-    let output = command.env_remove("CONSORCIO_OUTPUT").stdin(Stdio::null()).output().expect("cliente runs");
+    let output =
+        command.env_remove("CONSORCIO_OUTPUT").stdin(Stdio::null()).output().expect("cliente runs");
     Ran::of(arguments, &output)
 }
 
 /// The rows of a table in a pipe, without its headings, which are checked.
 #[track_caller]
 fn rows(ran: &Ran, headings: &str) -> Vec<Vec<String>> {
-    let mut lines = ran.stdout.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
+    let mut lines =
+        ran.stdout.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
     let first = lines.next().unwrap_or_default();
     assert_eq!(first, headings.split(' ').collect::<Vec<_>>(), "{ran:?}");
     let rows: Vec<_> = lines.collect();
@@ -28,8 +31,11 @@ fn rows(ran: &Ran, headings: &str) -> Vec<Vec<String>> {
 
 /// `cliente` without any bank.
 fn alone(arguments: &[&str], folder: &std::path::Path) -> Ran {
-    let output =
-        Command::new(cliente_path()).args(arguments).current_dir(folder).output().expect("cliente runs");
+    let output = Command::new(cliente_path())
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .expect("cliente runs");
     Ran::of(arguments, &output)
 }
 
@@ -44,7 +50,10 @@ fn in_a_pipe_there_are_rows_and_nothing_else() {
     let told = rows(&ran, votes);
     assert_eq!((told.len(), ran.stderr.as_str()), (2, ""));
     for (row, bank) in told.iter().zip(["0", "2"]) {
-        assert_eq!((&row[0][..], &row[1][..], &row[3][..], &row[5][..]), ("t1", "committed", bank, "OK"));
+        assert_eq!(
+            (&row[0][..], &row[1][..], &row[3][..], &row[5][..]),
+            ("t1", "committed", bank, "OK")
+        );
         assert!(row[2].contains('T') && row[2].ends_with('Z'), "{row:?}");
         assert!(row[7].split_once('.').is_some_and(|(_, us)| us.len() == 3), "{row:?}");
     }
@@ -74,7 +83,8 @@ fn in_a_pipe_there_are_rows_and_nothing_else() {
 
     cluster.kill(1);
     let ran = piped(&cluster, &["status"]).expect_code(3);
-    let headings = "bank address state links undecided committed aborted clients accounts held balance";
+    let headings =
+        "bank address state links undecided committed aborted clients accounts held balance";
     let told = rows(&ran, headings);
     assert_eq!((told[0][10].as_str(), told[1][2].as_str()), ("833.56", "offline"));
     assert!(ran.stderr.contains(&cluster.address(1)), "{ran:?}");
@@ -115,8 +125,10 @@ fn errors_are_json_too() {
     ];
     for (arguments, code, word) in codes {
         let ran = alone(arguments, folder.path()).expect_code(code);
-        let document: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
-        let error = if document["error"].is_null() { &document[0]["error"] } else { &document["error"] };
+        let document: Value =
+            serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
+        let error =
+            if document["error"].is_null() { &document[0]["error"] } else { &document["error"] };
         assert_eq!(error["code"], word, "{ran:?}");
         assert!(!error["message"].as_str().unwrap().is_empty(), "{ran:?}");
         assert_eq!(ran.stderr, "", "{ran:?}");
@@ -162,15 +174,18 @@ fn a_full_standard_output_says_what_was_done() {
     let only = "; only standard output could not be written: ";
     let add = ["client", "add", "--bank", "0", "--cpf", "11111111111", "--name", "Ana"];
     let ran = run(&add).expect_code(1);
-    assert!(ran.stderr.contains(&format!("bank 0 knows Físico Ana (11111111111){only}")), "{ran:?}");
+    assert!(
+        ran.stderr.contains(&format!("bank 0 knows Físico Ana (11111111111){only}")),
+        "{ran:?}"
+    );
     let open = ["account", "open", "--bank", "0", "--number", "1", "--cpf", "11111111111"];
     assert!(run(&open).expect_code(1).stderr.contains(&format!("account 0/1 is open{only}")));
     for (form, id) in [("table", "d1"), ("tsv", "d2"), ("json", "d3")] {
         let ran = run(&["--output", form, "deposit", "0/1", "10", "--tx", id]).expect_code(1);
         assert!(ran.stderr.contains(&format!("transaction {id} is committed, at ")), "{ran:?}");
         assert!(ran.stderr.contains(only), "{ran:?}");
-        let ran =
-            run(&["--output", form, "withdraw", "0/1", "99999", "--tx", &format!("w{id}")]).expect_code(4);
+        let ran = run(&["--output", form, "withdraw", "0/1", "99999", "--tx", &format!("w{id}")])
+            .expect_code(4);
         assert!(ran.stderr.contains("insufficient-funds"), "{form}: {ran:?}");
     }
     let ran = run(&["balance", "0/1"]).expect_code(1);
@@ -183,7 +198,10 @@ fn a_full_standard_output_says_what_was_done() {
 fn a_number_out_of_its_range_is_told_with_what_to_give() {
     let folder = tempfile::TempDir::new().unwrap();
     for (arguments, told) in [
-        (&["bench", "--clients", "0"][..], "--clients can't be \"0\": give a whole number from 1 to 3000"),
+        (
+            &["bench", "--clients", "0"][..],
+            "--clients can't be \"0\": give a whole number from 1 to 3000",
+        ),
         (
             &["set", "1", "--patience", "301"],
             "--patience can't be \"301\": give a whole number from 1 to 300",
@@ -194,7 +212,10 @@ fn a_number_out_of_its_range_is_told_with_what_to_give() {
         assert!(ran.stderr.contains(told), "{ran:?}");
         let json = alone(&[&["--json"], arguments].concat(), folder.path()).expect_code(2);
         let document: Value = serde_json::from_str(&json.stdout).unwrap();
-        assert!(document["error"]["message"].as_str().is_some_and(|text| text.contains(told)), "{document}");
+        assert!(
+            document["error"]["message"].as_str().is_some_and(|text| text.contains(told)),
+            "{document}"
+        );
     }
 }
 
@@ -205,7 +226,8 @@ fn too_few_open_files_are_told_as_that() {
     let cliente = cluster.cliente(&["status"]);
     let mut command = std::process::Command::new("sh");
     command.current_dir(cluster.path()).arg("-c").arg("ulimit -n 10 && exec \"$@\"").arg("sh");
-    let output = command.arg(cliente.get_program()).args(cliente.get_args()).output().expect("a shell");
+    let output =
+        command.arg(cliente.get_program()).args(cliente.get_args()).output().expect("a shell");
     let ran = Ran::of(&["status"], &output).expect_code(1);
     assert!(ran.stderr.contains("only 10 open files are allowed, and cliente needs 22"), "{ran:?}");
     assert!(ran.stderr.contains("ulimit -n 22"), "{ran:?}");
@@ -216,8 +238,13 @@ fn help_begins_with_examples_and_names_the_aliases() {
     let folder = tempfile::TempDir::new().unwrap();
     let help = alone(&["--help"], folder.path()).expect_code(0).stdout;
     assert!(help.starts_with("Examples:\n"), "{help}");
-    for alias in ["transferir", "depositar", "sacar", "saldo", "contas", "medir", "sondar", "historico"] {
-        assert!(help.lines().any(|line| line.contains("[alias") && line.contains(alias)), "{alias}: {help}");
+    for alias in
+        ["transferir", "depositar", "sacar", "saldo", "contas", "medir", "sondar", "historico"]
+    {
+        assert!(
+            help.lines().any(|line| line.contains("[alias") && line.contains(alias)),
+            "{alias}: {help}"
+        );
     }
     let transfer = alone(&["transferir", "--help"], folder.path()).expect_code(0).stdout;
     assert!(transfer.starts_with("Examples:\n  cliente transfer "), "{transfer}");
@@ -229,14 +256,26 @@ fn help_begins_with_examples_and_names_the_aliases() {
 fn ping_tells_who_answers() {
     let mut cluster = Cluster::start(3);
     let ran = cluster.run(&["ping"]).expect_code(0);
-    assert_eq!(ran.stdout.lines().filter(|line| line.contains("online") && line.contains(" ms")).count(), 3);
+    assert_eq!(
+        ran.stdout.lines().filter(|line| line.contains("online") && line.contains(" ms")).count(),
+        3
+    );
     cluster.kill(2);
     let ran = piped(&cluster, &["sondar"]).expect_code(3);
     let told = rows(&ran, "bank address state links time_ms reason");
-    assert_eq!(told.iter().map(|row| row[2].as_str()).collect::<Vec<_>>(), ["online", "online", "offline"]);
-    assert!(ran.stderr.contains(&cluster.address(2)) && ran.stderr.contains("servidor --port"), "{ran:?}");
+    assert_eq!(
+        told.iter().map(|row| row[2].as_str()).collect::<Vec<_>>(),
+        ["online", "online", "offline"]
+    );
+    assert!(
+        ran.stderr.contains(&cluster.address(2)) && ran.stderr.contains("servidor --port"),
+        "{ran:?}"
+    );
     let document = cluster.json(3, &["ping"]);
-    assert_eq!((&document["online"], &document["error"]["code"]), (&2.into(), &"no-connection".into()));
+    assert_eq!(
+        (&document["online"], &document["error"]["code"]),
+        (&2.into(), &"no-connection".into())
+    );
     assert!(document["banks"][0]["latency_us"].as_u64().unwrap() > 0, "{document}");
     cluster.run(&["ping", "--bank", "0"]).expect_code(0);
     cluster.run(&["ping", "--bank", "7"]).expect_code(2);
@@ -253,7 +292,8 @@ fn ping_waits_for_banks_that_start() {
     let waiting = waiting.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
     // It has met the bank that is down before that comes back.
     let log = cluster.path().join("logs/cliente-1.log");
-    let refusals = |text: &str| text.lines().filter(|line| line.contains(&cluster.address(1))).count();
+    let refusals =
+        |text: &str| text.lines().filter(|line| line.contains(&cluster.address(1))).count();
     let before = refusals(&std::fs::read_to_string(&log).unwrap());
     wait_until("it has asked in vain", || {
         (refusals(&std::fs::read_to_string(&log).ok()?) > before).then_some(())
@@ -296,15 +336,19 @@ fn there_are_man_pages() {
     }
     let page = alone(&["man", "conta", "abrir"], folder.path()).expect_code(0).stdout;
     assert!(page.contains("cliente\\-account\\-open") && page.contains(".SH EXAMPLES"), "{page}");
-    alone(&["man", "--dir", "pages/man1"], folder.path()).expect_code(0).expect("cliente-transfer.1");
-    let written = std::fs::read_to_string(folder.path().join("pages/man1/cliente-account-open.1")).unwrap();
+    alone(&["man", "--dir", "pages/man1"], folder.path())
+        .expect_code(0)
+        .expect("cliente-transfer.1");
+    let written =
+        std::fs::read_to_string(folder.path().join("pages/man1/cliente-account-open.1")).unwrap();
     assert_eq!(written, page);
     std::fs::write(folder.path().join("taken"), "").unwrap();
     let ran = alone(&["man", "--dir", "taken"], folder.path()).expect_code(1);
     assert!(ran.stderr.contains("taken"), "{ran:?}");
 }
 
-/// Whoever can read a step log reads names, numbers and amounts: only its owner can, whatever the umask is.
+/// Whoever can read a step log reads names, numbers and amounts: only its owner can, whatever the
+/// umask is.
 #[test]
 fn logs_are_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
@@ -313,7 +357,9 @@ fn logs_are_for_their_owner_alone() {
     let logs = cluster.path().join("logs");
     let run = |umask: &str, folder: &str| {
         let mut command = Command::new("sh");
-        command.current_dir(cluster.path()).args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]);
+        command
+            .current_dir(cluster.path())
+            .args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]);
         command.arg(cliente_path()).args(["--consortium", &cluster.consortium()]);
         command.args(["--log-dir", folder, "get"]);
         Ran::of(&["get"], &command.output().unwrap()).expect_code(0)
@@ -321,7 +367,11 @@ fn logs_are_for_their_owner_alone() {
     for (umask, folder) in [("000", "open/deep"), ("077", "closed"), ("0777", "none")] {
         assert_eq!(run(umask, folder).stderr, "");
         let folder = cluster.path().join(folder);
-        assert_eq!((mode(&folder), mode(&folder.join("cliente-1.log"))), (0o700, 0o600), "umask {umask}");
+        assert_eq!(
+            (mode(&folder), mode(&folder.join("cliente-1.log"))),
+            (0o700, 0o600),
+            "umask {umask}"
+        );
     }
     let bank = logs.join(format!("servidor-{}.log", cluster.port(0)));
     assert_eq!((mode(&logs), mode(&bank)), (0o700, 0o600), "the bank's");
@@ -330,7 +380,10 @@ fn logs_are_for_their_owner_alone() {
     std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o644)).unwrap();
     let told = run("022", "open/deep").stderr;
     let warnings: Vec<&str> = told.lines().collect();
-    assert!(warnings.len() == 1 && warnings[0].contains("chmod 600 open/deep/cliente-1.log"), "{told}");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("chmod 600 open/deep/cliente-1.log"),
+        "{told}"
+    );
     assert_eq!(mode(&own), 0o644);
 }
 

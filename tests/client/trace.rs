@@ -1,5 +1,5 @@
-//! `cliente trace` with the logs of real banks and clients: a commit, an abort, a bank that drives, a driver that is
-//! killed, and the lists that find them.
+//! `cliente trace` with the logs of real banks and clients: a commit, an abort, a bank that drives,
+//! a driver that is killed, and the lists that find them.
 
 use crate::support::{Cluster, Process, cliente_path, wait_until};
 use serde_json::Value;
@@ -18,8 +18,8 @@ fn transfer(cluster: &Cluster, code: i32, amount: &str, more: &[&str]) {
     cluster.run(&arguments).expect_code(code);
 }
 
-/// Traces, once each of `banks` has written its last word on it: the logs are a few milliseconds late, and so is the
-/// sync of a commit, which nobody waits for.
+/// Traces, once each of `banks` has written its last word on it: the logs are a few milliseconds
+/// late, and so is the sync of a commit, which nobody waits for.
 fn traced(cluster: &Cluster, tx: &str, banks: &[usize]) -> Value {
     wait_until("the banks' logs tell all of it", || {
         banks.iter().all(|bank| is_all_told(&cluster.log(*bank), tx)).then_some(())
@@ -27,7 +27,8 @@ fn traced(cluster: &Cluster, tx: &str, banks: &[usize]) -> Value {
     cluster.json(0, &["trace", tx])
 }
 
-/// Whether a bank's log tells an ending of `tx`, a reply to each request about it, and the sync of each of its records.
+/// Whether a bank's log tells an ending of `tx`, a reply to each request about it, and the sync of
+/// each of its records.
 fn is_all_told(log: &str, tx: &str) -> bool {
     let mark = format!("tx={tx} ");
     let number = |line: &str, key: &str| {
@@ -35,16 +36,26 @@ fn is_all_told(log: &str, tx: &str) -> bool {
             .find_map(|word| word.strip_prefix(key))
             .map(|word| word.parse::<u64>().expect(key))
     };
-    let count = |event: &str| log.lines().filter(|line| line.contains(&mark) && line.contains(event)).count();
-    let recorded =
-        log.lines().filter(|line| line.contains(&mark)).filter_map(|line| number(line, "seq=")).max();
+    let count = |event: &str| {
+        log.lines().filter(|line| line.contains(&mark) && line.contains(event)).count()
+    };
+    let recorded = log
+        .lines()
+        .filter(|line| line.contains(&mark))
+        .filter_map(|line| number(line, "seq="))
+        .max();
     let synced = log.lines().filter_map(|line| number(line, "upto=")).max();
     let ended = count(" outcome ") > 0 || count(" NOK ") > 0;
     ended && count(" recv ") <= count(" reply ") && recorded <= synced
 }
 
 fn calls<'a>(document: &'a Value, verb: &str) -> Vec<&'a Value> {
-    document["calls"].as_array().expect("calls").iter().filter(|call| call["verb"] == verb).collect()
+    document["calls"]
+        .as_array()
+        .expect("calls")
+        .iter()
+        .filter(|call| call["verb"] == verb)
+        .collect()
 }
 
 /// Whoever reads a call's ends in the order of causes finds times in that order.
@@ -53,7 +64,9 @@ fn assert_causal(document: &Value) {
         let ends = ["sent", "received", "replied", "answered"].map(|end| call[end].as_u64());
         let ends: Vec<u64> = ends.into_iter().flatten().collect();
         assert!(ends.is_sorted(), "{call}");
-        let at = |end: &u64| document["events"][usize::try_from(*end).expect("a number")]["at_us"].as_i64();
+        let at = |end: &u64| {
+            document["events"][usize::try_from(*end).expect("a number")]["at_us"].as_i64()
+        };
         assert!(ends.iter().map(at).is_sorted(), "{call}");
     }
 }
@@ -63,7 +76,10 @@ fn a_commit_is_told_from_the_first_step_to_the_last() {
     let cluster = with_accounts();
     transfer(&cluster, 0, "200", &["--tx", "t1"]);
     let document = traced(&cluster, "t1", &[0, 2]);
-    assert_eq!((&document["verdict"], &document["oks"]), (&"committed".into(), &serde_json::json!([0, 2])));
+    assert_eq!(
+        (&document["verdict"], &document["oks"]),
+        (&"committed".into(), &serde_json::json!([0, 2]))
+    );
     let lanes = document["lanes"].as_array().unwrap();
     let names: Vec<&str> = lanes.iter().filter_map(|lane| lane["name"].as_str()).collect();
     assert_eq!(names, ["cliente-1", "bank 0", "bank 2"], "bank 1 had no part in it");
@@ -73,22 +89,39 @@ fn a_commit_is_told_from_the_first_step_to_the_last() {
     assert_eq!(prepares.len(), 2);
     for call in prepares {
         let ends = ["sent", "received", "replied", "answered"];
-        assert!(ends.iter().all(|end| call[*end].is_u64()) && call["took_us"].as_i64() > Some(0), "{call}");
+        assert!(
+            ends.iter().all(|end| call[*end].is_u64()) && call["took_us"].as_i64() > Some(0),
+            "{call}"
+        );
     }
     for kind in ["sync", "hold", "drive"] {
         let spans = document["spans"].as_array().unwrap();
         assert!(spans.iter().any(|span| span["kind"] == kind), "no {kind}: {spans:?}");
     }
-    let (told, path) = (document["told_us"].as_i64().unwrap(), document["path"].as_array().unwrap());
-    assert_eq!(path.first().and_then(|leg| leg["from_us"].as_i64()), Some(0), "it begins at the beginning");
-    assert_eq!(path.last().and_then(|leg| leg["to_us"].as_i64()), Some(told), "and ends at the verdict");
+    let (told, path) =
+        (document["told_us"].as_i64().unwrap(), document["path"].as_array().unwrap());
+    assert_eq!(
+        path.first().and_then(|leg| leg["from_us"].as_i64()),
+        Some(0),
+        "it begins at the beginning"
+    );
+    assert_eq!(
+        path.last().and_then(|leg| leg["to_us"].as_i64()),
+        Some(told),
+        "and ends at the verdict"
+    );
     assert!(document["last_ok"].is_array());
     assert_causal(&document);
 
     let ran = cluster.run(&["rastrear", "t1", "--svg", "t1.svg"]).expect_code(0);
-    for words in
-        ["committed", "votes OK", "PREPARE of 2 operations", "the last OK", "synced", "drawn in t1.svg"]
-    {
+    for words in [
+        "committed",
+        "votes OK",
+        "PREPARE of 2 operations",
+        "the last OK",
+        "synced",
+        "drawn in t1.svg",
+    ] {
         assert!(ran.stdout.contains(words), "no {words:?} in {ran:?}");
     }
     let svg = std::fs::read_to_string(cluster.path().join("t1.svg")).unwrap();
@@ -112,30 +145,37 @@ fn an_abort_a_driving_bank_and_the_lists_that_find_them() {
     assert_eq!(document["verdict"], "committed");
     assert_eq!(calls(&document, "EXECUTE").len(), 1);
     assert_eq!(calls(&document, "PREPARE").len(), 2);
-    let drives = document["spans"].as_array().unwrap().iter().filter(|span| span["kind"] == "drive").count();
+    let drives =
+        document["spans"].as_array().unwrap().iter().filter(|span| span["kind"] == "drive").count();
     assert_eq!(drives, 2, "who asked waits, and bank 1 drives");
     assert_eq!(document["path"][0]["from_us"], 0);
     assert_causal(&document);
 
     let slow = cluster.json(0, &["trace", "--slowest"]);
-    let listed: Vec<&str> = slow.as_array().unwrap().iter().filter_map(|one| one["tx"].as_str()).collect();
+    let listed: Vec<&str> =
+        slow.as_array().unwrap().iter().filter_map(|one| one["tx"].as_str()).collect();
     assert!(listed.contains(&"driven") && listed.contains(&"too-much"), "{listed:?}");
     let aborted = cluster.json(0, &["trace", "--aborted", "5"]);
     assert_eq!((&aborted[0]["tx"], aborted.as_array().unwrap().len()), (&"too-much".into(), 1));
     cluster.run(&["trace", "--aborted"]).expect_code(0).expect("insufficient-funds by bank 0");
     assert_eq!(cluster.json(0, &["trace", "--doubtful"]), serde_json::json!([]));
-    cluster.run(&["trace", "--doubtful"]).expect_code(0).expect("no transaction without an outcome");
+    cluster
+        .run(&["trace", "--doubtful"])
+        .expect_code(0)
+        .expect("no transaction without an outcome");
 }
 
 #[test]
 fn a_killed_driver_and_the_bank_that_asks() {
     let cluster = with_accounts();
     let from = ["transfer", "--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t"];
-    let mut client = Process::start(&mut cluster.cliente(&[&from[..], &["--pause-after-prepare"]].concat()));
+    let mut client =
+        Process::start(&mut cluster.cliente(&[&from[..], &["--pause-after-prepare"]].concat()));
     client.expect_line("paused");
     // Its log is written a few milliseconds behind it.
     wait_until("the client's log tells both votes", || {
-        let log = std::fs::read_to_string(cluster.path().join("logs/cliente-1.log")).unwrap_or_default();
+        let log =
+            std::fs::read_to_string(cluster.path().join("logs/cliente-1.log")).unwrap_or_default();
         (log.matches("PREPARE OK").count() == 2).then_some(())
     });
     client.kill();
@@ -161,14 +201,24 @@ fn logs_of_other_places_can_be_named_and_what_is_missing_is_said() {
     let port = |bank| format!("servidor-{}.log", cluster.port(bank));
     for (folder, file) in [("a", port(0)), ("b", port(2)), ("c", "cliente-1.log".to_owned())] {
         std::fs::create_dir(cluster.path().join(folder)).unwrap();
-        std::fs::copy(cluster.path().join("logs").join(&file), cluster.path().join(folder).join(&file))
-            .unwrap();
+        std::fs::copy(
+            cluster.path().join("logs").join(&file),
+            cluster.path().join(folder).join(&file),
+        )
+        .unwrap();
     }
     let all = cluster.json(0, &["trace", "t1", "--logs", "a", "b", "c"]);
     assert!(all["lanes"].as_array().unwrap().iter().all(|lane| lane["logged"] == true), "{all}");
-    assert_eq!(cluster.json(0, &["trace", "--logs", "a", "b", "c", "t1"]), all, "the id may stand last");
+    assert_eq!(
+        cluster.json(0, &["trace", "--logs", "a", "b", "c", "t1"]),
+        all,
+        "the id may stand last"
+    );
     let some = cluster.json(0, &["trace", "t1", "--logs", "a", "c"]);
-    assert_eq!((&some["verdict"], &some["lanes"][2]["logged"]), (&"committed".into(), &false.into()));
+    assert_eq!(
+        (&some["verdict"], &some["lanes"][2]["logged"]),
+        (&"committed".into(), &false.into())
+    );
     assert!(some["notes"][0].as_str().unwrap().contains("no log of bank 2"), "{some}");
 
     let ran = cluster.run(&["trace", "unknown-id"]).expect_code(4);
@@ -188,7 +238,13 @@ fn a_trace_leaves_no_log() {
     let dir = tempfile::tempdir().unwrap();
     let run = |logs: &Path| {
         let mut command = std::process::Command::new(cliente_path());
-        command.current_dir(dir.path()).arg("--log-dir").arg(logs).args(["trace", "t"]).output().unwrap()
+        command
+            .current_dir(dir.path())
+            .arg("--log-dir")
+            .arg(logs)
+            .args(["trace", "t"])
+            .output()
+            .unwrap()
     };
     let output = run(Path::new("."));
     assert_eq!(output.status.code(), Some(1));
@@ -223,7 +279,9 @@ fn later_questions_and_other_runs_are_not_told() {
     assert_eq!(after["calls"], before["calls"]);
     // One that was only asked about has no story.
     cluster.run(&["resolve", "never"]).expect_code(4);
-    wait_until("the bank's log tells of the question", || cluster.log(1).contains("tx=never ").then_some(()));
+    wait_until("the bank's log tells of the question", || {
+        cluster.log(1).contains("tx=never ").then_some(())
+    });
     cluster.run(&["trace", "never"]).expect_code(4);
 }
 
@@ -231,12 +289,14 @@ fn later_questions_and_other_runs_are_not_told() {
 #[test]
 fn lines_of_a_bank_do_not_go_back_in_time() {
     let mut cluster = with_accounts();
-    let load = ["bench", "--yes", "--seconds", "1", "--warmup", "0", "--clients", "8", "--accounts", "20"];
+    let load =
+        ["bench", "--yes", "--seconds", "1", "--warmup", "0", "--clients", "8", "--accounts", "20"];
     cluster.run(&load).expect_code(0);
     for bank in 0..3 {
         cluster.stop(bank);
         let log = cluster.log(bank);
-        let times: Vec<&str> = log.lines().map(|line| line.split(' ').next().unwrap_or("")).collect();
+        let times: Vec<&str> =
+            log.lines().map(|line| line.split(' ').next().unwrap_or("")).collect();
         let back = times.windows(2).filter(|pair| pair[0] > pair[1]).count();
         assert!(times.len() > 1_000 && back == 0, "{back} of {} lines of bank {bank}", times.len());
     }

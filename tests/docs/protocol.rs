@@ -1,8 +1,9 @@
-//! The documents are true. README's tour is walked: each command works as printed, in the order printed.
-//! `docs/PROTOCOL.md`: its examples are replayed against three real banks, in the order of the page.
+//! The documents are true. README's tour is walked: each command works as printed, in the order
+//! printed. `docs/PROTOCOL.md`: its examples are replayed against three real banks, in the order of
+//! the page.
 //!
-//! The blocks marked `wire` are read by `support/examples.rs`: `0> PING` is sent to bank 0, `0< PONG` must come back.
-//! `<proof>` is computed here as the page says, from the key.
+//! The blocks marked `wire` are read by `support/examples.rs`: `0> PING` is sent to bank 0, `0<
+//! PONG` must come back. `<proof>` is computed here as the page says, from the key.
 
 #[path = "../support/examples.rs"]
 mod examples;
@@ -25,8 +26,19 @@ const README: &str = include_str!("../../README.md");
 const PAGE: &str = include_str!("../../docs/PROTOCOL.md");
 
 /// Every kind of reply, as its line begins.
-const REPLIES: [&str; 11] =
-    ["OK", "NOK", "COMMITTED", "ABORTED", "DOUBT", "UNKNOWN", "DONE", "REFUSED", "ERR", "PONG", "BYE"];
+const REPLIES: [&str; 11] = [
+    "OK",
+    "NOK",
+    "COMMITTED",
+    "ABORTED",
+    "DOUBT",
+    "UNKNOWN",
+    "DONE",
+    "REFUSED",
+    "ERR",
+    "PONG",
+    "BYE",
+];
 
 /// What a bank that dials proves itself with, put together by the page's own description.
 fn proof_of_dialler(seal: &Seal, hello: &str, welcome: &str) -> String {
@@ -58,14 +70,19 @@ fn proof_of_dialler(seal: &Seal, hello: &str, welcome: &str) -> String {
 fn founding_of(cluster: &Cluster, bank: usize) -> String {
     wait_until("bank 0 tells whom it met", || {
         let log = cluster.log(0);
-        let line =
-            log.lines().find(|line| line.contains(" met ") && line.contains(&format!("bank={bank} ")))?;
+        let line = log
+            .lines()
+            .find(|line| line.contains(" met ") && line.contains(&format!("bank={bank} ")))?;
         Some(line.split("id=").nth(1)?.split(' ').next()?.to_owned())
     })
 }
 
 /// Replays one block; gives the verbs that were sent and the replies that came.
-fn replay(cluster: &Cluster, seal: &Seal, block: &[Line<'_>]) -> (BTreeSet<String>, BTreeSet<String>) {
+fn replay(
+    cluster: &Cluster,
+    seal: &Seal,
+    block: &[Line<'_>],
+) -> (BTreeSet<String>, BTreeSet<String>) {
     let mut bound = Bound::default();
     bound.set("key", seal.key_id().to_string());
     bound.set("founding", founding_of(cluster, 1));
@@ -90,8 +107,9 @@ fn replay(cluster: &Cluster, seal: &Seal, block: &[Line<'_>]) -> (BTreeSet<Strin
                 last_lines.entry(connection).or_default().0 = line;
             }
             What::Received(expected) => {
-                let found =
-                    wire.receive().unwrap_or_else(|| fail("the bank closed the connection".to_owned()));
+                let found = wire
+                    .receive()
+                    .unwrap_or_else(|| fail("the bank closed the connection".to_owned()));
                 bound.meet(expected, &found).unwrap_or_else(|why| fail(why));
                 replies.insert(first_word(&found));
                 last_lines.entry(connection).or_default().1 = found;
@@ -133,9 +151,10 @@ fn every_example_is_true() {
     }
 }
 
-/// What a command of README prints that was measured, or is another one each time, is held against it more loosely:
-/// its first line, and each line without a number, which is how tables begin.
-const MEASURED: [&str; 5] = ["cliente contention", "cliente audit", "cliente trace", "grep ", "curl "];
+/// What a command of README prints that was measured, or is another one each time, is held against
+/// it more loosely: its first line, and each line without a number, which is how tables begin.
+const MEASURED: [&str; 5] =
+    ["cliente contention", "cliente audit", "cliente trace", "grep ", "curl "];
 
 #[test]
 fn the_tour_of_the_readme_is_true() {
@@ -143,8 +162,9 @@ fn the_tour_of_the_readme_is_true() {
     let mut script = None;
     let (mut strict, mut measured) = (0, 0);
     for typed in tour::commands(README) {
-        let fail =
-            |why: String| -> ! { panic!("README.md, line {}: {}: {why}", typed.number, typed.command) };
+        let fail = |why: String| -> ! {
+            panic!("README.md, line {}: {}: {why}", typed.number, typed.command)
+        };
         if typed.command.starts_with("grep ") {
             type_by_hand(&tour);
         }
@@ -156,7 +176,8 @@ fn the_tour_of_the_readme_is_true() {
             measured += 1;
             // Step logs are written a moment late.
             let of_logs = command.starts_with("grep ") || command.starts_with("cliente trace");
-            let until = Instant::now() + if of_logs { crate::support::DEADLINE } else { Duration::ZERO };
+            let until =
+                Instant::now() + if of_logs { crate::support::DEADLINE } else { Duration::ZERO };
             while let Err(why) = measured_as_printed(&tour, &typed, &tour.run(&command)) {
                 if Instant::now() >= until {
                     fail(why);
@@ -169,7 +190,8 @@ fn the_tour_of_the_readme_is_true() {
             if code != Some(if aborts { 4 } else { 0 }) {
                 fail(format!("exit code {code:?}: {printed}"));
             }
-            let found: Vec<String> = printed.lines().map(|line| tour.as_in_the_page(line)).collect();
+            let found: Vec<String> =
+                printed.lines().map(|line| tour.as_in_the_page(line)).collect();
             let wanted: Vec<String> = typed.prints.iter().map(|line| tour::plain(line)).collect();
             assert_eq!(found, wanted, "README.md, line {}: {}", typed.number, typed.command);
         }
@@ -210,7 +232,9 @@ fn type_by_hand(tour: &tour::Tour) {
             wire.send(line);
         } else {
             let found = wire.receive().expect("an answer");
-            let words = |line: &str| -> Vec<String> { line.split(' ').take(2).map(str::to_owned).collect() };
+            let words = |line: &str| -> Vec<String> {
+                line.split(' ').take(2).map(str::to_owned).collect()
+            };
             let (found, wanted) = (words(&found), words(line));
             let same = if verb == "DONE" { found[0] == wanted[0] } else { found == wanted };
             assert!(same, "README says {line}, and there came {found:?}");
@@ -236,10 +260,13 @@ fn every_verb_reply_and_reason_is_explained() {
 /// The table of bounds says what `limits` says: each row with its numbers, in their order.
 #[test]
 fn the_bounds_of_the_page_are_those_of_the_program() {
-    let table = PAGE.split("\n## Bounds\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let table =
+        PAGE.split("\n## Bounds\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
     let rows: BTreeMap<&str, Vec<u64>> = table
         .lines()
-        .filter(|line| line.starts_with("| ") && !line.starts_with("| ---") && !line.starts_with("| what  "))
+        .filter(|line| {
+            line.starts_with("| ") && !line.starts_with("| ---") && !line.starts_with("| what  ")
+        })
         .map(|line| {
             let mut cells = line.split('|').map(str::trim).skip(1);
             (cells.next().unwrap(), cells.take(2).flat_map(numbers).collect())
@@ -256,8 +283,14 @@ fn the_bounds_of_the_page_are_those_of_the_program() {
         ("id, account number, key, kind", vec![of(TX_ID_BYTES_MAX)]),
         ("a register's value", vec![of(REGISTER_VALUE_BYTES_MAX)]),
         ("a client's name", vec![of(CLIENT_NAME_BYTES_MAX)]),
-        ("connections of one bank", vec![of(SESSIONS_MAX), of(SESSIONS_FOR_BANKS), SESSION_IDLE_MS_MAX]),
-        ("a session's unanswered requests", vec![of(SESSION_REQUESTS_MAX), of(SESSION_INPUT_BYTES_MAX)]),
+        (
+            "connections of one bank",
+            vec![of(SESSIONS_MAX), of(SESSIONS_FOR_BANKS), SESSION_IDLE_MS_MAX],
+        ),
+        (
+            "a session's unanswered requests",
+            vec![of(SESSION_REQUESTS_MAX), of(SESSION_INPUT_BYTES_MAX)],
+        ),
         (
             "a session's replies that it does not take",
             vec![of(SESSION_OUTPUT_BYTES_MAX), SESSION_UNREAD_MS_MAX],
@@ -278,7 +311,11 @@ fn the_bounds_of_the_page_are_those_of_the_program() {
         ("an orderly end", vec![SHUTDOWN_MS_MAX]),
         (
             "the rest of a journal whose disk has no room for the next segment",
-            vec![JOURNAL_LEFT_FOR_NEW_BYTES, OUTCOME_BATCH_BYTES_MAX, JOURNAL_LEFT_FOR_UNKNOWN_BYTES],
+            vec![
+                JOURNAL_LEFT_FOR_NEW_BYTES,
+                OUTCOME_BATCH_BYTES_MAX,
+                JOURNAL_LEFT_FOR_UNKNOWN_BYTES,
+            ],
         ),
         // "2^53 minus 1" is no number here; the limit itself is tested in the core.
         ("a time", vec![1]),
@@ -287,7 +324,8 @@ fn the_bounds_of_the_page_are_those_of_the_program() {
     assert_eq!(NAME_BYTES_MAX, TX_ID_BYTES_MAX, "the page has one row for both");
 }
 
-/// The numbers of a cell, in bytes and milliseconds where it says a unit. What stands in code is no number.
+/// The numbers of a cell, in bytes and milliseconds where it says a unit. What stands in code is no
+/// number.
 fn numbers(cell: &str) -> Vec<u64> {
     let words: Vec<&str> = cell.split('`').step_by(2).flat_map(str::split_whitespace).collect();
     let number = |(at, word): (usize, &&str)| {
@@ -325,7 +363,8 @@ fn word_of(reply: &Reply) -> &'static str {
 
 #[test]
 fn the_replies_of_the_page_are_those_of_the_wire() {
-    for (line, word) in [("PONG", "PONG"), ("BYE", "BYE"), ("DONE {}", "DONE"), ("REFUSED locked", "REFUSED")]
+    for (line, word) in
+        [("PONG", "PONG"), ("BYE", "BYE"), ("DONE {}", "DONE"), ("REFUSED locked", "REFUSED")]
     {
         let word_found = word_of(&Reply::parse(line).unwrap());
         assert_eq!(word_found, word);

@@ -1,5 +1,5 @@
-//! That the checker bites: each mistake, planted around the shipped cores, breaks a rule within few events, and without
-//! it those same events break none.
+//! That the checker bites: each mistake, planted around the shipped cores, breaks a rule within few
+//! events, and without it those same events break none.
 
 use crate::exhaustive::explorer::{Order, explore};
 use crate::exhaustive::plant::Planted;
@@ -25,13 +25,19 @@ fn world_of(planted: Planted) -> Setup {
         Planted::Known(Mistake::OkTimedOut) => two(Budget { ticks: 1, ..NONE }),
         Planted::Known(Mistake::SilenceTakenForAborted) => two(Budget { gone: 1, cuts: 1, ..NONE }),
         Planted::Known(
-            Mistake::UnknownTakenForAborted | Mistake::TombstoneNotKept | Mistake::HoldReleasedTwice,
+            Mistake::UnknownTakenForAborted
+            | Mistake::TombstoneNotKept
+            | Mistake::HoldReleasedTwice,
         ) => two(Budget { gone: 1, ..NONE }),
-        Planted::Known(Mistake::AbortBelieved | Mistake::DuplicateIdToken) => two(Budget { lies: 1, ..NONE }),
+        Planted::Known(Mistake::AbortBelieved | Mistake::DuplicateIdToken) => {
+            two(Budget { lies: 1, ..NONE })
+        }
         Planted::Known(Mistake::CommittedBelieved) => {
             of(2, vec![(THERE, ALONE, Way::Client)], Budget { lies: 1, ticks: 1, ..NONE })
         }
-        Planted::Known(Mistake::UnnamedToken) => of(3, vec![client(THERE)], Budget { lies: 2, ..NONE }),
+        Planted::Known(Mistake::UnnamedToken) => {
+            of(3, vec![client(THERE)], Budget { lies: 2, ..NONE })
+        }
         // The bank dies before its driver begins: what it says has no connection to lose.
         Planted::Known(Mistake::CutClockLost) => {
             of(2, vec![late_client(THERE)], Budget { snapshots: 1, crashes: 1, ..NONE })
@@ -46,7 +52,9 @@ fn world_of(planted: Planted) -> Setup {
         }
         Planted::Known(Mistake::SyncedRecordLost) => two(Budget { crashes: 1, ..NONE }),
         Planted::PromiseNotMissed => two(Budget { restores: 1, ..NONE }),
-        Planted::TimersRunFast => patient(of(2, vec![client(PATIENT)], Budget { ticks: 1, ..NONE })),
+        Planted::TimersRunFast => {
+            patient(of(2, vec![client(PATIENT)], Budget { ticks: 1, ..NONE }))
+        }
         Planted::AnybodyIsOutside => outside(Budget { lies: 1, ..NONE }),
         Planted::OutsideVoteBeforeSync => outside(Budget { votes: 1, ..NONE }),
         Planted::OutsideVoteLost => outside(Budget { votes: 1, crashes: 1, ..NONE }),
@@ -55,8 +63,9 @@ fn world_of(planted: Planted) -> Setup {
 
 #[test]
 fn planted_mistakes_are_found() {
-    let known =
-        Mistake::ALL.into_iter().map(|mistake| (format!("{mistake:?}"), Planted::Known(mistake), "yes"));
+    let known = Mistake::ALL
+        .into_iter()
+        .map(|mistake| (format!("{mistake:?}"), Planted::Known(mistake), "yes"));
     let own = [
         Planted::PromiseNotMissed,
         Planted::TimersRunFast,
@@ -65,13 +74,17 @@ fn planted_mistakes_are_found() {
         Planted::OutsideVoteLost,
     ]
     .map(|own| (format!("{own:?}"), own, "-"));
-    let mut table =
-        format!("{:24}{:11}{:>8}{:>9}  {}\n", "mistake", "simulator", "events", "states", "broken rule");
+    let mut table = format!(
+        "{:24}{:11}{:>8}{:>9}  {}\n",
+        "mistake", "simulator", "events", "states", "broken rule"
+    );
     let mut stories = String::new();
     for (name, planted, simulator) in known.chain(own) {
         let setup = world_of(planted);
         let mistaken = Setup { planted: Some(planted), ..setup.clone() };
-        let Err(broken) = explore(mistaken, Order::FewestEvents) else { panic!("{name} is not found") };
+        let Err(broken) = explore(mistaken, Order::FewestEvents) else {
+            panic!("{name} is not found")
+        };
         let events = broken.way.len();
         assert!(events <= EVENTS_MAX, "{name}: a shorter story should do than\n{broken}");
         let right = Setup { acts_max: Some(events), ..setup };
@@ -82,5 +95,7 @@ fn planted_mistakes_are_found() {
         writeln!(stories, "{name}: {broken}").unwrap();
     }
     println!("{stories}");
-    println!("{table}(simulator: its own `planted_mistakes_are_found` asks that it finds each of these)");
+    println!(
+        "{table}(simulator: its own `planted_mistakes_are_found` asks that it finds each of these)"
+    );
 }

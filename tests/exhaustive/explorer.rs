@@ -1,9 +1,10 @@
 //! The explorer: every state that can be reached, each looked at once.
 //!
-//! An own one of a page, and not `stateright`: its `eventually` misses what ends in a cycle or a joined path, and so
-//! could not carry "everything is decided in the end"; here each state is healed instead, and must come to its end.
-//! Also, states hold whole banks: known ones are remembered by their prints alone (128 bits of BLAKE3), and what
-//! two states share is shared in memory.
+//! An own one of a page, and not `stateright`: its `eventually` misses what ends in a cycle or a
+//! joined path, and so could not carry "everything is decided in the end"; here each state is
+//! healed instead, and must come to its end. Also, states hold whole banks: known ones are
+//! remembered by their prints alone (128 bits of BLAKE3), and what two states share is shared in
+//! memory.
 
 use crate::exhaustive::town::{Act, Heal, Setup, Town};
 use crate::world::caught::caught;
@@ -22,7 +23,8 @@ const HEAL_STEPS_TOLD_MAX: usize = 40;
 pub enum Order {
     /// The one with the fewest events: what is found broken has no shorter way.
     FewestEvents,
-    /// The newest: of states that wait to be looked at there are few, so that many more fit in memory.
+    /// The newest: of states that wait to be looked at there are few, so that many more fit in
+    /// memory.
     Newest,
 }
 
@@ -56,7 +58,11 @@ pub struct Broken {
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (steps, states) = (self.way.len(), self.states);
-        writeln!(f, "{}, after {steps} steps, having looked at {states} states before:", self.what)?;
+        writeln!(
+            f,
+            "{}, after {steps} steps, having looked at {states} states before:",
+            self.what
+        )?;
         let mut town = Town::new(Rc::clone(&self.setup));
         for act in &self.way {
             let what = town.tell(*act);
@@ -115,7 +121,10 @@ struct Explorer {
 pub fn explore(setup: Setup, order: Order) -> Result<Seen, Box<Broken>> {
     let setup = Rc::new(setup);
     let acts_max = setup.acts_max.unwrap_or(usize::MAX);
-    assert!(setup.acts_max.is_none() || order == Order::FewestEvents, "a bound counts the fewest events");
+    assert!(
+        setup.acts_max.is_none() || order == Order::FewestEvents,
+        "a bound counts the fewest events"
+    );
     let mut explorer = Explorer {
         setup: Rc::clone(&setup),
         came: HashMap::new(),
@@ -184,6 +193,12 @@ impl Explorer {
             print = *before;
         }
         way.reverse();
-        Box::new(Broken { what, way, healed, states: self.seen.states, setup: Rc::clone(&self.setup) })
+        Box::new(Broken {
+            what,
+            way,
+            healed,
+            states: self.seen.states,
+            setup: Rc::clone(&self.setup),
+        })
     }
 }

@@ -1,10 +1,12 @@
-//! Every state of small consortiums, over the shipped core and coordinator: two and three banks, transactions that
-//! conflict, and any one or two of: a crash that loses what was not synced, a disk that is lost, a broken connection,
-//! lines lost, late or twice, time-outs at any moment, drivers that leave or come late, a driver that lies, a coordinator from outside; and cuts.
+//! Every state of small consortiums, over the shipped core and coordinator: two and three banks,
+//! transactions that conflict, and any one or two of: a crash that loses what was not synced, a
+//! disk that is lost, a broken connection, lines lost, late or twice, time-outs at any moment,
+//! drivers that leave or come late, a driver that lies, a coordinator from outside; and cuts.
 //!
-//! Every state is checked against the one rule (`rules`), and from every state all is healed and must be decided.
-//! The numbers of states are pinned: a change of the protocol shows here, and whoever makes it looks why. Larger
-//! configurations: `scripts/exhaustive.sh`. `CONSORCIO_WORLD=<part of a name>` runs those of that name alone.
+//! Every state is checked against the one rule (`rules`), and from every state all is healed and
+//! must be decided. The numbers of states are pinned: a change of the protocol shows here, and
+//! whoever makes it looks why. Larger configurations: `scripts/exhaustive.sh`.
+//! `CONSORCIO_WORLD=<part of a name>` runs those of that name alone.
 
 mod bite;
 mod explorer;
@@ -74,7 +76,8 @@ fn check(worlds: Vec<World>, order: Order) -> Result<Met, String> {
                     match world.check(order) {
                         Ok(seen) => {
                             let mut met = met.lock().unwrap();
-                            seen.into_iter().for_each(|(what, times)| *met.entry(what).or_default() += times);
+                            seen.into_iter()
+                                .for_each(|(what, times)| *met.entry(what).or_default() += times);
                         }
                         Err(fault) => faults.lock().unwrap().push(fault),
                     }

@@ -1,4 +1,5 @@
-//! Mistakes planted around the cores of a `Town`: those that the simulator plants too, and two more.
+//! Mistakes planted around the cores of a `Town`: those that the simulator plants too, and two
+//! more.
 
 use crate::exhaustive::town::Town;
 use crate::world::{Around, Mistake};
@@ -11,7 +12,8 @@ use consorcio::bank::{Core, Identity};
 pub enum Planted {
     /// One that the simulator plants too.
     Known(Mistake),
-    /// Banks do not tell each other the last vote that they know: nobody misses a forgotten promise.
+    /// Banks do not tell each other the last vote that they know: nobody misses a forgotten
+    /// promise.
     PromiseNotMissed,
     /// Timers run too fast, so that a transaction's patience ends early.
     TimersRunFast,
@@ -32,7 +34,8 @@ impl Town {
     }
 
     pub fn mistaken_votes(&self, output: &mut Output) {
-        let voted = output.records.iter().any(|record| matches!(record, Record::OutsideVoted { .. }));
+        let voted =
+            output.records.iter().any(|record| matches!(record, Record::OutsideVoted { .. }));
         if voted && self.setup.planted == Some(Planted::OutsideVoteBeforeSync) {
             output.replies.iter_mut().for_each(|reply| reply.after = 0);
         }
@@ -58,7 +61,8 @@ impl Around for Town {
         self.base.identities[bank].clone()
     }
 
-    /// Wall clocks stand still here, so that states coincide; what a mistake measures by them passes with the timers.
+    /// Wall clocks stand still here, so that states coincide; what a mistake measures by them
+    /// passes with the timers.
     fn now_of(&self, bank: usize) -> Now {
         let now = self.now(bank);
         let wall_us = now.wall_us + i64::try_from(now.mono_us).unwrap();

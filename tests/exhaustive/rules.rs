@@ -1,5 +1,6 @@
-//! What must always hold, and what must hold once all is healed. `times` has what cuts and patience promise, `lost`
-//! what holds when a bank works on an old copy of its journal: then the rules here do not, a promise is broken.
+//! What must always hold, and what must hold once all is healed. `times` has what cuts and patience
+//! promise, `lost` what holds when a bank works on an old copy of its journal: then the rules here
+//! do not, a promise is broken.
 
 mod lost;
 mod outside;
@@ -74,10 +75,14 @@ fn end_in(record: &Record, tx: &TxId, digest: Digest) -> Option<bool> {
         Record::Decided { tx: of, own, outcome, .. } if of == tx && own.digest == Some(digest) => {
             Some(matches!(outcome, Outcome::Committed(_)))
         }
-        Record::Executed { tx: of, transaction, .. } if of == tx && *transaction.digest() == digest => {
+        Record::Executed { tx: of, transaction, .. }
+            if of == tx && *transaction.digest() == digest =>
+        {
             Some(true)
         }
-        Record::OutsideVoted { tx: of, own, refusal, .. } if of == tx && own.digest == Some(digest) => {
+        Record::OutsideVoted { tx: of, own, refusal, .. }
+            if of == tx && own.digest == Some(digest) =>
+        {
             Some(refusal.is_none())
         }
         Record::Decided { .. }
@@ -133,7 +138,10 @@ impl Town {
 
     fn ends(&self, tx: &TxId, digest: Digest, committed: bool) -> BTreeSet<usize> {
         let ended = |at: &usize| {
-            self.nodes[*at].journal.iter().any(|record| end_in(record, tx, digest) == Some(committed))
+            self.nodes[*at]
+                .journal
+                .iter()
+                .any(|record| end_in(record, tx, digest) == Some(committed))
         };
         (0..self.nodes.len()).filter(ended).collect()
     }
@@ -143,7 +151,8 @@ impl Town {
         if self.lost.is_some() {
             return;
         }
-        let asked = matches!(cause, Input::Answer { asked, .. } if asked.verb == AskedVerb::Resolve);
+        let asked =
+            matches!(cause, Input::Answer { asked, .. } if asked.verb == AskedVerb::Resolve);
         match record {
             Record::Voted { tx, .. } | Record::Refused { tx, .. } | Record::Executed { tx, .. } => {
                 let before = self.nodes[at].journal.iter().find_map(|record| vote_in(record, tx));
@@ -178,7 +187,10 @@ impl Town {
             Record::Decided { tx, own, outcome: Outcome::Aborted(_, reason), .. } => {
                 let digest = own.digest.unwrap();
                 let committed = self.ends(tx, digest, true);
-                assert!(committed.is_empty(), "{tx} aborts at bank {at}, and is committed at {committed:?}");
+                assert!(
+                    committed.is_empty(),
+                    "{tx} aborts at bank {at}, and is committed at {committed:?}"
+                );
                 assert!(
                     self.refused_by_one(tx, digest),
                     "{tx} aborts at bank {at}, but nobody durably refused"
@@ -190,7 +202,9 @@ impl Town {
             }
             Record::Voted { refusal: Some((reason, _)), .. } => self.met.push(reason.as_str()),
             Record::Voted { refusal: None, .. } => self.met.push("OK"),
-            Record::Refused { reason: Reason::Expired, .. } => self.met.push("tombstone by RESOLVE"),
+            Record::Refused { reason: Reason::Expired, .. } => {
+                self.met.push("tombstone by RESOLVE")
+            }
             Record::Refused { .. } => self.met.push("tombstone by ABORT"),
             Record::ClockMoved { .. } => self.met.push("clock moved"),
             Record::Stopped { .. }
@@ -235,7 +249,8 @@ impl Town {
         assert!(aborted.is_empty(), "{tx} commits at bank {at}, and is aborted at {aborted:?}");
     }
 
-    /// A reply leaves: a vote that is spoken is durable, and a verdict is so. To an EXECUTE it is about its bytes.
+    /// A reply leaves: a vote that is spoken is durable, and a verdict is so. To an EXECUTE it is
+    /// about its bytes.
     pub fn check_spoken(&mut self, at: usize, reply: &Reply, executed: Option<Digest>) {
         if self.lost.is_some() {
             return;
@@ -266,11 +281,15 @@ impl Town {
                     "bank {at} says that {tx} is committed; it is not"
                 );
             }
-            Reply::Aborted(tx, token, Reason::DuplicateId, _) if token.bank == bank(at) => own(tx, token),
+            Reply::Aborted(tx, token, Reason::DuplicateId, _) if token.bank == bank(at) => {
+                own(tx, token)
+            }
             Reply::Aborted(tx, _, _, _) => {
                 let position = self.base.txs.iter().position(|known| known == tx).unwrap();
-                // A bank that the bytes do not name knows nothing of them: only what it drives is told of those.
-                let named = self.base.bytes[position].iter().filter(|bytes| bytes.banks().has(bank(at)));
+                // A bank that the bytes do not name knows nothing of them: only what it drives is
+                // told of those.
+                let named =
+                    self.base.bytes[position].iter().filter(|bytes| bytes.banks().has(bank(at)));
                 let mut bytes = named.map(|bytes| *bytes.digest());
                 let own = self.nodes[at].journal.iter().find_map(|record| vote_in(record, tx));
                 let so = match executed.or(own.and_then(|own| own.granted)) {
@@ -290,7 +309,8 @@ impl Town {
         }
     }
 
-    /// A bank's ledger is what its journal says: balances change by commits alone, holds are its open votes.
+    /// A bank's ledger is what its journal says: balances change by commits alone, holds are its
+    /// open votes.
     pub fn check_bank(&self, at: usize) {
         let core = self.nodes[at].core.as_ref().unwrap();
         core.check_invariants();
@@ -311,7 +331,9 @@ impl Town {
                         balance -= amount.wide()
                     }
                     (Action::Money { amount, .. }, Some(true)) => balance += amount.wide(),
-                    (Action::Money { flow, amount, .. }, None) if flow.takes() => held += amount.wide(),
+                    (Action::Money { flow, amount, .. }, None) if flow.takes() => {
+                        held += amount.wide()
+                    }
                     (Action::Money { .. }, Some(false) | None) | (Action::Set { .. }, _) => {}
                 }
             }
@@ -327,7 +349,8 @@ impl Town {
 
     fn read(&self, at: usize, core: &Core, request: Request) -> serde_json::Value {
         let caller = Caller { session: SessionId(0), slot: 0 };
-        let input = Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None };
+        let input =
+            Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None };
         let output = core.decide(self.now(at), &input);
         let [reply] = &output.replies[..] else { panic!("a read is answered at once") };
         let Reply::Done(json) = &reply.reply else { panic!("{:?}", reply.reply) };
@@ -367,8 +390,12 @@ impl Town {
                 );
                 for op in bytes.ops().iter().filter(|_| !committed.is_empty()) {
                     match &op.action {
-                        Action::Money { flow: Flow::Deposit, amount, .. } => expected += amount.wide(),
-                        Action::Money { flow: Flow::Withdraw, amount, .. } => expected -= amount.wide(),
+                        Action::Money { flow: Flow::Deposit, amount, .. } => {
+                            expected += amount.wide()
+                        }
+                        Action::Money { flow: Flow::Withdraw, amount, .. } => {
+                            expected -= amount.wide()
+                        }
                         Action::Money { .. } | Action::Set { .. } => {}
                     }
                 }
@@ -386,7 +413,11 @@ impl Town {
                 "bank {at}"
             );
             total += i128::from(figure("balance_total"));
-            let value = self.read(at, core, Request::Read(Read::Value(RegisterKey::new("storage").unwrap())));
+            let value = self.read(
+                at,
+                core,
+                Request::Read(Read::Value(RegisterKey::new("storage").unwrap())),
+            );
             values.insert(value["value"].as_str().unwrap().to_owned());
             let mut replayed = self.base.cores[at].clone();
             node.journal.iter().for_each(|record| replayed.apply(record));
@@ -402,9 +433,8 @@ impl Town {
         let committed = !self.ends(tx, *self.base.bytes[position][0].digest(), true).is_empty();
         let told = match (&driver.verdict, &driver.told) {
             (Some(Verdict::Committed(_)), _) | (_, Some(Reply::Committed(..))) => Some(true),
-            (Some(Verdict::Aborted { .. } | Verdict::Unreached), _) | (_, Some(Reply::Aborted(..))) => {
-                Some(false)
-            }
+            (Some(Verdict::Aborted { .. } | Verdict::Unreached), _)
+            | (_, Some(Reply::Aborted(..))) => Some(false),
             (Some(Verdict::Doubt(_)), _) | (None, _) => None,
         };
         if let Some(told) = told {

@@ -1,5 +1,5 @@
-//! Small worlds of the simulator's kind, with links that open, journals that are new and lists that grow, explored whole:
-//! every order of what can happen, and from every state all is healed.
+//! Small worlds of the simulator's kind, with links that open, journals that are new and lists that
+//! grow, explored whole: every order of what can happen, and from every state all is healed.
 
 mod growing;
 mod meeting;
@@ -64,12 +64,14 @@ fn explore<S: Scene>(first: S) -> Result<Seen, Broken> {
     while let Some((scene, print)) = queue.pop_front() {
         seen.states += 1;
         let healing = scene.clone();
-        caught(|| healing.heal())
-            .map_err(|what| broken(&came, what, print, Some("and then all is healed".into()), seen.states))?;
+        caught(|| healing.heal()).map_err(|what| {
+            broken(&came, what, print, Some("and then all is healed".into()), seen.states)
+        })?;
         for act in scene.acts() {
             let mut next = scene.clone();
-            caught(|| next.act(act))
-                .map_err(|what| broken(&came, what, print, Some(format!("{act:?}")), seen.states))?;
+            caught(|| next.act(act)).map_err(|what| {
+                broken(&came, what, print, Some(format!("{act:?}")), seen.states)
+            })?;
             seen.steps += 1;
             next.met().into_iter().for_each(|what| *seen.met.entry(what).or_default() += 1);
             let after = print_of(&next);
@@ -131,7 +133,12 @@ fn a_consortium_grows_with_a_set_under_way() {
 #[ignore = "takes minutes; scripts/exhaustive.sh runs it"]
 fn larger_worlds_that_meet_and_grow() {
     let lost = ["disk lost", "stopped", "committed", "aborted", "not introduced yet", "introduced"];
-    check("a disk is lost while banks meet", Meeting::unfounded(2).losing(1), (8_989, 32_797), &lost);
+    check(
+        "a disk is lost while banks meet",
+        Meeting::unfounded(2).losing(1),
+        (8_989, 32_797),
+        &lost,
+    );
     let copy = ["old copy", "stopped", "committed", "aborted", "introduced"];
     check("an old copy of who is asked", Meeting::founded(2).copying(1), (24_301, 86_773), &copy);
     let met = ["set committed", "page told", "asked while a set was open", "learned"];

@@ -1,9 +1,9 @@
-//! One state of a small consortium: the shipped core of each bank, its journal, drivers, and connections on which
-//! lines are under way. What can happen next is in `acts`, how it happens in `happen` and its neighbours, and what must
-//! hold in `rules`.
+//! One state of a small consortium: the shipped core of each bank, its journal, drivers, and
+//! connections on which lines are under way. What can happen next is in `acts`, how it happens in
+//! `happen` and its neighbours, and what must hold in `rules`.
 //!
-//! A connection is two lanes that keep their order. Clocks stand still, so that states coincide; a bank's timers fire
-//! at any moment. No copy of the protocol is here: only what is around it.
+//! A connection is two lanes that keep their order. Clocks stand still, so that states coincide; a
+//! bank's timers fire at any moment. No copy of the protocol is here: only what is around it.
 
 mod acts;
 mod drivers;
@@ -81,7 +81,8 @@ pub struct Setup {
     pub banks: usize,
     /// What is opened at each bank, by number and money.
     pub accounts: Vec<Vec<(&'static str, i64)>>,
-    /// Each transaction: its bytes, others under the same id that the liar may use, and how it is driven.
+    /// Each transaction: its bytes, others under the same id that the liar may use, and how it is
+    /// driven.
     pub transactions: Vec<(&'static str, &'static str, Way)>,
     pub budget: Budget,
     /// Memory forgets outcomes as soon as they are durable.
@@ -116,7 +117,8 @@ pub struct Node {
     pub stopped: bool,
     /// When this run of its process voted OK on what, by the monotonic clock.
     pub voted_us: Vec<(TxId, u64)>,
-    /// How long its journal was at its start: a vote that is told to it and is not in there, it must have given since.
+    /// How long its journal was at its start: a vote that is told to it and is not in there, it
+    /// must have given since.
     pub started_with: usize,
     replies: Vec<Outgoing>,
     sends: Vec<Sending>,
@@ -199,13 +201,19 @@ impl Base {
             core.apply(&Record::Consortium { bank: bank(at), places: places.clone() });
             for (n, (number, money)) in setup.accounts[at].iter().enumerate() {
                 let client = format!(r#"CLIENT {{"cpf":"{n:011}","name":"P","kind":"F"}}"#);
-                let account =
-                    format!(r#"ACCOUNT {{"number":"{number}","holders":["{n:011}"],"deposit":{money}}}"#);
+                let account = format!(
+                    r#"ACCOUNT {{"number":"{number}","holders":["{n:011}"],"deposit":{money}}}"#
+                );
                 for line in [client, account] {
                     let caller = Caller { session: SessionId(0), slot: 0 };
                     let request = Request::parse(&line).unwrap();
-                    let input =
-                        Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None };
+                    let input = Input::Request {
+                        caller,
+                        origin: Origin::Client,
+                        request,
+                        waited_us: 0,
+                        past: None,
+                    };
                     let before = core.seq();
                     core.step(Now { wall_us: 10, shown_us: 10, mono_us: 0 }, &input);
                     assert!(core.seq() > before, "{line}");
@@ -217,7 +225,9 @@ impl Base {
         Base {
             identities: (0..setup.banks).map(identity).collect(),
             cores: (0..setup.banks).map(core).collect(),
-            txs: (0..setup.transactions.len()).map(|n| TxId::new(&format!("t{n}")).unwrap()).collect(),
+            txs: (0..setup.transactions.len())
+                .map(|n| TxId::new(&format!("t{n}")).unwrap())
+                .collect(),
             bytes: setup
                 .transactions
                 .iter()
@@ -245,10 +255,20 @@ impl Town {
         };
         let driver = |n: usize| {
             let (_, _, way) = setup.transactions[n];
-            let coordinator =
-                Coordinator::new(base.txs[n].clone(), Arc::clone(&base.bytes[n][0]), Strategy::Parallel);
+            let coordinator = Coordinator::new(
+                base.txs[n].clone(),
+                Arc::clone(&base.bytes[n][0]),
+                Strategy::Parallel,
+            );
             let coordinator = matches!(way, Way::Client | Way::LateClient).then_some(coordinator);
-            Driver { coordinator, begun: false, armed: false, verdict: None, told: None, gone: false }
+            Driver {
+                coordinator,
+                begun: false,
+                armed: false,
+                verdict: None,
+                told: None,
+                gone: false,
+            }
         };
         let mut town = Town {
             nodes: (0..setup.banks).map(|n| Rc::new(node(n))).collect(),
@@ -286,7 +306,8 @@ impl Town {
         for node in &self.nodes {
             write!(text, "{:032x} ", node.print.get_or_init(|| node.print_anew())).unwrap();
         }
-        write!(text, "{:?} {:?} {:?} {:?}", self.drivers, self.conns, self.cuts, self.lost).unwrap();
+        write!(text, "{:?} {:?} {:?} {:?}", self.drivers, self.conns, self.cuts, self.lost)
+            .unwrap();
         if let Some(lost) = &self.lost {
             // Only a bank that lost a vote can be told of one that it does not hold.
             write!(text, " {}", self.nodes[lost.at].started_with).unwrap();

@@ -25,8 +25,10 @@ pub const TOO_MUCH: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amou
 /// With patience, of a minute.
 pub const PATIENT: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":6},{"bank":1,"op":"credit","account":"b","amount":6}],"patience_ms":60000}"#;
 /// One register at two banks ...
-const SET_1: &str = r#"{"ops":[{"bank":0,"op":"set","value":"1"},{"bank":1,"op":"set","value":"1"}]}"#;
-const SET_2: &str = r#"{"ops":[{"bank":0,"op":"set","value":"2"},{"bank":1,"op":"set","value":"2"}]}"#;
+const SET_1: &str =
+    r#"{"ops":[{"bank":0,"op":"set","value":"1"},{"bank":1,"op":"set","value":"1"}]}"#;
+const SET_2: &str =
+    r#"{"ops":[{"bank":0,"op":"set","value":"2"},{"bank":1,"op":"set","value":"2"}]}"#;
 /// ... and at three.
 const SET_1_OF_3: &str = r#"{"ops":[{"bank":0,"op":"set","value":"1"},{"bank":1,"op":"set","value":"1"},{"bank":2,"op":"set","value":"1"}]}"#;
 const SET_2_OF_3: &str = r#"{"ops":[{"bank":0,"op":"set","value":"2"},{"bank":1,"op":"set","value":"2"},{"bank":2,"op":"set","value":"2"}]}"#;
@@ -46,8 +48,8 @@ pub const NONE: Budget = Budget {
     votes: 0,
 };
 
-/// Clocks stand at different times. A cut is asked for the time of the earliest vote of bank 0, which bank 1 reaches
-/// only where something moves its clock.
+/// Clocks stand at different times. A cut is asked for the time of the earliest vote of bank 0,
+/// which bank 1 reaches only where something moves its clock.
 pub const WALL_US: [i64; 3] = [1_000_100, 1_000_010, 1_001_000];
 const CUT_TIME: i64 = 1_000_100;
 
@@ -108,7 +110,8 @@ impl World {
     /// Explores it, and compares what was seen with what was seen before.
     ///
     /// # Errors
-    /// In words for people: the way to a broken rule, what was never met, other counts than are pinned.
+    /// In words for people: the way to a broken rule, what was never met, other counts than are
+    /// pinned.
     pub fn check(self, order: Order) -> Result<Met, String> {
         let World { name, setup, counts, must_meet } = self;
         // Fewest events are what a bound counts.

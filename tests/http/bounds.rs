@@ -21,7 +21,8 @@ fn silent_slow_and_half_done_callers_are_dropped() {
         assert!(connection.is_closed_within(SOON));
     }
     let mut body = town.connect(0);
-    let whole = request("POST", "/depositar", &[], r#"{"cpf":"11111111111","numero":"1","valor":1}"#);
+    let whole =
+        request("POST", "/depositar", &[], r#"{"cpf":"11111111111","numero":"1","valor":1}"#);
     body.send_bytes(&whole.as_bytes()[..whole.len() - 1]);
     body.receive().expect("an answer").is_error(408, "a tempo");
     assert!(body.is_closed_within(SOON));

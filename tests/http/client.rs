@@ -102,7 +102,11 @@ impl Connection {
             let mut line = String::new();
             self.stream.read_line(&mut line).expect("a head");
             if status == 0 {
-                status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+                status = line
+                    .split(' ')
+                    .nth(1)
+                    .and_then(|status| status.parse().ok())
+                    .expect("a status");
             }
             if line == "\r\n" || line.is_empty() {
                 return status;
@@ -123,7 +127,13 @@ impl Connection {
     }
 
     #[track_caller]
-    pub fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let answer = self.try_ask(method, path, headers, body);
         answer.unwrap_or_else(|| panic!("no response to {method} {path} {body}"))
     }

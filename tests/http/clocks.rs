@@ -1,4 +1,5 @@
-//! The panel beside clocks that are wrong: its audit of all banks, and what every page says of this bank's clock.
+//! The panel beside clocks that are wrong: its audit of all banks, and what every page says of this
+//! bank's clock.
 
 use crate::http::{ANA, BIA, Town};
 use crate::support::{Cluster, free_ports};
@@ -32,14 +33,22 @@ fn the_panels_audit_works_whatever_the_clocks_say() {
         for bank in [0, 2, 1] {
             let page = town.connect(bank).get("/painel/auditoria");
             assert_eq!(page.status, 200);
-            assert!(page.body.contains("Confere até o centavo."), "{wrong} at {bank}: {}", page.body);
+            assert!(
+                page.body.contains("Confere até o centavo."),
+                "{wrong} at {bank}: {}",
+                page.body
+            );
         }
-        // After the cut all banks are as far as the one that is ahead, and those that were behind say so.
+        // After the cut all banks are as far as the one that is ahead, and those that were behind
+        // say so.
         let behind = if wrong > 0 { 0 } else { 2 };
         if wrong.abs() >= 3_600 * S {
             for path in ["/", "/painel/contas", "/painel/auditoria"] {
                 let page = town.connect(behind).get(path).body;
-                assert!(page.contains("à frente do relógio desta máquina: 59 min "), "{path}: {page}");
+                assert!(
+                    page.contains("à frente do relógio desta máquina: 59 min "),
+                    "{path}: {page}"
+                );
                 let page = town.connect(2 - behind).get(path).body;
                 assert!(!page.contains("id=\"relogio\""), "{path}: {page}");
             }

@@ -1,4 +1,5 @@
-//! A data disk that hangs: what needs no disk is answered at once, and all else ends in time, with the cause in words.
+//! A data disk that hangs: what needs no disk is answered at once, and all else ends in time, with
+//! the cause in words.
 
 use crate::http::ANA;
 use crate::http::client::{Answer, Connection};
@@ -141,7 +142,10 @@ fn a_disk_that_comes_back_serves_all_of_it() {
     assert_eq!(http.get("/readyz").status, 200);
     let age = wait_until("no sync is under way", || {
         let metrics = http.get("/metrics").body;
-        metrics.lines().find(|line| line.starts_with("consorcio_sync_age_seconds 0.")).map(str::to_owned)
+        metrics
+            .lines()
+            .find(|line| line.starts_with("consorcio_sync_age_seconds 0."))
+            .map(str::to_owned)
     });
     println!("{age}");
     hung.process.expect_line("syncs again");

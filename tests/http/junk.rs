@@ -84,7 +84,8 @@ fn wrong(field: &str) -> &'static [&'static str] {
 }
 
 fn body(fields: &[(&str, &str)]) -> String {
-    let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    let fields: Vec<String> =
+        fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     format!("{{{}}}", fields.join(","))
 }
 
@@ -115,7 +116,8 @@ fn each_field_that_is_wrong_or_missing_is_named() {
     };
     for (path, fields) in GOOD {
         for (at, (name, _)) in fields.iter().enumerate() {
-            let without: Vec<_> = fields.iter().filter(|(other, _)| other != name).copied().collect();
+            let without: Vec<_> =
+                fields.iter().filter(|(other, _)| other != name).copied().collect();
             refused(path, &body(&without), name);
             for value in wrong(name) {
                 let mut fields = fields.to_vec();
@@ -167,7 +169,8 @@ fn each_field_that_is_wrong_or_missing_is_named() {
     let many = body(&source);
     let many = format!(r#"{{"participantes":[{}]}}"#, vec![many; 65].join(","));
     refused("/transferencia_composta", &many, "participantes");
-    let most = source.map(|(name, value)| (name, if name == "valor" { "92233720368547758" } else { value }));
+    let most = source
+        .map(|(name, value)| (name, if name == "valor" { "92233720368547758" } else { value }));
     let sum = format!(r#"{{"participantes":[{0},{0},{0}]}}"#, body(&most));
     refused("/transferencia_composta", &sum, "participantes[1].valor");
     assert!(seen > 150, "{seen}");
@@ -260,7 +263,8 @@ fn paths_methods_types_and_sizes() {
                 "multipart/form-data; boundary=x",
                 "application/json; charset=latin1",
             ] {
-                http.ask("POST", &path, &[("content-type", kind)], "{}").is_error(415, "application/json");
+                http.ask("POST", &path, &[("content-type", kind)], "{}")
+                    .is_error(415, "application/json");
             }
             // Exactly as long as may be is read, and then looked at.
             let full = format!("{{\"x\":\"{}\"}}", "x".repeat(64 * 1024 - 8));
@@ -279,8 +283,10 @@ fn paths_methods_types_and_sizes() {
 #[test]
 fn bytes_that_are_no_http() {
     let town = town();
-    let huge = format!("GET /status HTTP/1.1\r\nhost: 127.0.0.1\r\nx: {}\r\n\r\n", "x".repeat(64 * 1024));
-    let many = format!("GET /status HTTP/1.1\r\nhost: 127.0.0.1\r\n{}\r\n", "x: y\r\n".repeat(1_000));
+    let huge =
+        format!("GET /status HTTP/1.1\r\nhost: 127.0.0.1\r\nx: {}\r\n\r\n", "x".repeat(64 * 1024));
+    let many =
+        format!("GET /status HTTP/1.1\r\nhost: 127.0.0.1\r\n{}\r\n", "x: y\r\n".repeat(1_000));
     for bytes in [
         "PING\r\n\r\n",
         "\0\0\0\0\r\n\r\n",

@@ -13,7 +13,17 @@ fn any_text_up_to_its_bound_is_a_key() {
     let mut http = town.connect(0);
     let long = "x".repeat(255);
     let mut ids = std::collections::BTreeSet::new();
-    let keys = ["\"8e03978e-40d5\"", "pedido:7", "Zm9v+/==", "a b", "não", ".", "..", &long, "8e03978e-40d5"];
+    let keys = [
+        "\"8e03978e-40d5\"",
+        "pedido:7",
+        "Zm9v+/==",
+        "a b",
+        "não",
+        ".",
+        "..",
+        &long,
+        "8e03978e-40d5",
+    ];
     for key in keys {
         let mut told = Vec::new();
         for _ in 0..2 {
@@ -23,13 +33,17 @@ fn any_text_up_to_its_bound_is_a_key() {
         }
         assert_eq!(told[0], told[1], "{key}");
         assert!(ids.insert(told[0].clone()), "{key}");
-        assert_eq!(http.get(&format!("/transacoes/{}?resumo", told[0])).json()["status"], "completada");
+        assert_eq!(
+            http.get(&format!("/transacoes/{}?resumo", told[0])).json()["status"],
+            "completada"
+        );
     }
     assert_eq!(town.balance(0, ANA), keys.len().to_string(), "each was done once");
     // It is found by the key, too.
     let found = http.get("/transacoes/pedido:7?resumo").json();
     assert_eq!(found["status"], "completada", "{found}");
-    let other = http.post_as("a b", "/depositar", r#"{"cpf":"11111111111","numero":"1","valor":2}"#);
+    let other =
+        http.post_as("a b", "/depositar", r#"{"cpf":"11111111111","numero":"1","valor":2}"#);
     let json = other.is_error(400, "O id já foi usado por outra transação");
     assert_eq!(json["motivo"], "duplicate-id");
     http.post_as(&"x".repeat(256), "/depositar", DEPOSIT).is_error(400, "de 1 a 255 bytes");
@@ -50,13 +64,16 @@ fn a_key_that_met_a_passing_refusal_can_be_tried_again() {
         let json = answer.is_error(400, "falhou");
         assert_eq!(json["motivo"], "unreachable", "{json}");
         let id = json["id"].as_str()?.to_owned();
-        // Where this bank recorded its refusal, it is aborted, though the other bank does not answer.
+        // Where this bank recorded its refusal, it is aborted, though the other bank does not
+        // answer.
         let found = http.try_ask("GET", &format!("/transacoes/{id}?resumo"), &[], "")?;
         (found.status == 200 && found.json()["status"] == "abortada").then_some(id)
     });
     // Other content under the key is not an attempt of it.
     let other = FROM_0_TO_1.replace("\"valor\":5", "\"valor\":6");
-    let json = http.post_as("pedido:1", "/transferencia_composta", &other).is_error(400, "O id já foi usado");
+    let json = http
+        .post_as("pedido:1", "/transferencia_composta", &other)
+        .is_error(400, "O id já foi usado");
     assert_eq!(json["motivo"], "duplicate-id");
     town.cluster.start_bank(1);
     town.linked();
@@ -82,8 +99,8 @@ fn a_key_that_met_a_passing_refusal_can_be_tried_again() {
     assert_eq!(http.post_as("w", "/sacar", much).body, first.body);
 }
 
-/// Who looks at a transaction takes no part in it: its steps stay those of its banks.
-/// A driver gave up on a bank that did not answer. Wherever the key is used after that, it is done once.
+/// Who looks at a transaction takes no part in it: its steps stay those of its banks. A driver gave
+/// up on a bank that did not answer. Wherever the key is used after that, it is done once.
 #[test]
 fn a_key_is_done_once_at_whatever_bank_it_is_used() {
     let town = Town::start(3);
@@ -112,7 +129,8 @@ fn a_key_is_done_once_at_whatever_bank_it_is_used() {
     }
 }
 
-/// A bank without a part that refused the id alone, as `cliente resolve` makes it do, does not have it done again.
+/// A bank without a part that refused the id alone, as `cliente resolve` makes it do, does not have
+/// it done again.
 #[test]
 fn a_refusal_at_a_bank_without_a_part_moves_no_money_twice() {
     let town = Town::start(3);
@@ -131,7 +149,8 @@ fn a_refusal_at_a_bank_without_a_part_moves_no_money_twice() {
     again.is(200, r#"{"success":true}"#);
 }
 
-/// The banks that it names do not answer in time, and answer right after: the same attempt is asked for, not the next.
+/// The banks that it names do not answer in time, and answer right after: the same attempt is asked
+/// for, not the next.
 #[test]
 fn a_refusal_at_a_bank_without_a_part_is_no_proof_while_the_others_are_silent() {
     let town = Town::start(4);
@@ -147,7 +166,8 @@ fn a_refusal_at_a_bank_without_a_part_is_no_proof_while_the_others_are_silent() 
         signal("STOP", pid);
     }
     let mut http = town.connect(2);
-    let again = std::thread::spawn(move || http.post_as("pay", "/transferencia_composta", FROM_0_TO_1));
+    let again =
+        std::thread::spawn(move || http.post_as("pay", "/transferencia_composta", FROM_0_TO_1));
     // It has given up on their answers: it executes an attempt, or looks at the next one.
     wait_until("the silence of the others", || {
         let log = town.cluster.log(2);
@@ -171,7 +191,8 @@ fn looking_adds_no_steps() {
     http.post_as("l1", "/transferencia_composta", FROM_0_TO_1).is(200, r#"{"success":true}"#);
     let steps = |http: &mut crate::http::client::Connection| {
         let told = http.get("/transacoes/l1").json();
-        let steps = told["passos"].as_array().unwrap_or_else(|| panic!("no steps in {told}")).clone();
+        let steps =
+            told["passos"].as_array().unwrap_or_else(|| panic!("no steps in {told}")).clone();
         let nodes = steps.iter().map(|step| step["no"].as_str().unwrap().to_owned());
         (nodes.collect::<std::collections::BTreeSet<String>>(), told.to_string())
     };

@@ -1,4 +1,5 @@
-//! Money under load: 64 HTTP clients move it across banks, one bank is killed and comes back, and none is lost.
+//! Money under load: 64 HTTP clients move it across banks, one bank is killed and comes back, and
+//! none is lost.
 
 use crate::http::Town;
 use crate::http::client::Connection;
@@ -9,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 const CLIENTS: usize = 64;
 const ACCOUNTS: usize = 8;
 const BANKS: usize = 3;
-/// So many transfers are to commit before the bank is killed, while it is down, and after it is back.
+/// So many transfers are to commit before the bank is killed, while it is down, and after it is
+/// back.
 const ENOUGH: usize = 150;
 
 fn cpf(bank: usize, account: usize) -> String {
@@ -18,9 +20,17 @@ fn cpf(bank: usize, account: usize) -> String {
 
 fn body(from: (usize, usize), second: (usize, usize), to: (usize, usize), valor: &str) -> String {
     let one = |(bank, account): (usize, usize), valor: &str| {
-        format!(r#"{{"banco":{bank},"cpf":"{}","numero":"c{account}","valor":{valor}}}"#, cpf(bank, account))
+        format!(
+            r#"{{"banco":{bank},"cpf":"{}","numero":"c{account}","valor":{valor}}}"#,
+            cpf(bank, account)
+        )
     };
-    format!(r#"{{"participantes":[{},{},{}]}}"#, one(from, valor), one(second, "0.01"), one(to, "0"))
+    format!(
+        r#"{{"participantes":[{},{},{}]}}"#,
+        one(from, valor),
+        one(second, "0.01"),
+        one(to, "0")
+    )
 }
 
 /// What a client was told of the transactions that it asked for.
@@ -49,7 +59,8 @@ fn client(town: &[u16], number: usize, stop: &AtomicBool, done: &AtomicUsize, to
         };
         let valor = format!("{}.{:02}", round % 3, 1 + round % 90);
         let text = body(pick(0), pick(1), pick(2), &valor);
-        let answer = http.try_ask("POST", "/transferencia_composta", &[("idempotency-key", &key)], &text);
+        let answer =
+            http.try_ask("POST", "/transferencia_composta", &[("idempotency-key", &key)], &text);
         let mut told = told.lock().unwrap();
         match answer.as_ref().map(|answer| answer.status) {
             Some(200) => {
@@ -77,7 +88,8 @@ fn money_is_conserved_with_64_clients_and_a_bank_killed_meanwhile() {
             town.open(bank, &cpf(bank, account), &format!("c{account}"), "100");
         }
     }
-    let (stop, done, told) = (AtomicBool::new(false), AtomicUsize::new(0), Mutex::new(Told::default()));
+    let (stop, done, told) =
+        (AtomicBool::new(false), AtomicUsize::new(0), Mutex::new(Told::default()));
     let ports = town.ports.clone();
     std::thread::scope(|scope| {
         for number in 0..CLIENTS {

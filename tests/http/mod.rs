@@ -1,4 +1,5 @@
-//! The routes over real HTTP, against real banks: what each does and refuses, junk, bounds, ends, and load.
+//! The routes over real HTTP, against real banks: what each does and refuses, junk, bounds, ends,
+//! and load.
 
 mod bounds;
 mod client;

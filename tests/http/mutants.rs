@@ -1,5 +1,5 @@
-//! Good requests with a few bytes changed, many of them: each answer is JSON with a status that the page knows, no
-//! connection hangs, the bank goes on, and its books add up.
+//! Good requests with a few bytes changed, many of them: each answer is JSON with a status that the
+//! page knows, no connection hangs, the bank goes on, and its books add up.
 
 use crate::http::client::Connection;
 use crate::http::{ANA, BIA, Town};

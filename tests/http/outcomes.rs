@@ -1,4 +1,5 @@
-//! What is told of transactions: history, what is pending, ids that a caller chose, and what is not decided in time.
+//! What is told of transactions: history, what is pending, ids that a caller chose, and what is not
+//! decided in time.
 
 use crate::http::client::Connection;
 use crate::http::{ANA, BIA, CAIO, Town};
@@ -51,8 +52,9 @@ fn history_tells_who_drove_and_what_failed_where() {
     let steps = wait_until("the steps of both banks, in one folder", || {
         let told = http.get("/transacoes/h1").json();
         let steps = told["passos"].as_array().cloned().unwrap_or_default();
-        let has =
-            |node: &str, step: &str| steps.iter().any(|told| told["no"] == node && told["passo"] == step);
+        let has = |node: &str, step: &str| {
+            steps.iter().any(|told| told["no"] == node && told["passo"] == step)
+        };
         let all = has("bank 0", "drive") && has("bank 1", "vote") && has("bank 0", "outcome");
         all.then_some(steps)
     });
@@ -62,7 +64,8 @@ fn history_tells_who_drove_and_what_failed_where() {
     assert_eq!(brief["status"], "completada");
     assert!(brief.get("passos").is_none() && brief.get("participantes").is_none(), "{brief}");
     let theirs = town.connect(1).get("/historico").json();
-    let first = theirs.as_array().unwrap().iter().find(|line| line["transacao"]["id"] == "h1").unwrap();
+    let first =
+        theirs.as_array().unwrap().iter().find(|line| line["transacao"]["id"] == "h1").unwrap();
     assert_eq!(first["status"], "Completada");
     assert_eq!(first["detalhes"], "Transação completada e removida das pendências");
 }
@@ -91,7 +94,8 @@ fn a_bank_without_a_part_remembers_what_it_was_asked_for() {
     wait_until("its record is synced", || {
         let log = town.cluster.log(2);
         let record = log.lines().rfind(|line| line.contains(" drove "))?;
-        let number = |line: &str, key| line.split(key).nth(1)?.split(' ').next()?.parse::<u64>().ok();
+        let number =
+            |line: &str, key| line.split(key).nth(1)?.split(' ').next()?.parse::<u64>().ok();
         let (seq, upto) =
             (number(record, "seq=")?, log.lines().filter_map(|line| number(line, "upto=")).max()?);
         (seq <= upto).then_some(())
@@ -124,7 +128,8 @@ fn the_same_key_gives_the_first_outcome() {
     let withdraw = r#"{"cpf":"11111111111","numero":"1","valor":100}"#;
     let first = http.post_as("w1", "/sacar", withdraw);
     assert_eq!(first.is_error(400, "Saldo")["id"], "w1");
-    http.post_as("d2", "/depositar", r#"{"cpf":"11111111111","numero":"1","valor":1000}"#).is(200, success);
+    http.post_as("d2", "/depositar", r#"{"cpf":"11111111111","numero":"1","valor":1000}"#)
+        .is(200, success);
     let again = http.post_as("w1", "/sacar", withdraw);
     assert_eq!(
         (again.status, again.body),
@@ -178,28 +183,40 @@ fn an_unknown_transaction_is_told_so() {
     http.get(&format!("/transacoes/{}", "x".repeat(65))).is_error(404, "desconhecida");
 }
 
-/// One id may stand for different transactions at different banks; neither is shown as the only one.
+/// One id may stand for different transactions at different banks; neither is shown as the only
+/// one.
 #[test]
 fn an_id_of_different_transactions_is_told_as_that() {
     let town = Town::start(3);
     town.open(0, ANA, "1", "10");
     town.open(1, BIA, "2", "0");
     for (bank, account, amount) in [(0, "1", 5), (1, "2", 7)] {
-        let op = format!(r#"{{"bank":{bank},"op":"deposit","account":"{account}","amount":{amount}}}"#);
+        let op =
+            format!(r#"{{"bank":{bank},"op":"deposit","account":"{account}","amount":{amount}}}"#);
         let reply = town.cluster.connect(bank).ask(&format!(r#"EXECUTE same {{"ops":[{op}]}}"#));
         assert!(reply.starts_with("COMMITTED same"), "{reply}");
     }
     let answer = town.connect(2).get("/transacoes/same");
     assert_eq!(answer.header("x-transacao"), Some("same"));
     let told = answer.json();
-    assert_eq!((&told["status"], &told["motivo"]), (&"varias".into(), &"duplicate-id".into()), "{told}");
+    assert_eq!(
+        (&told["status"], &told["motivo"]),
+        (&"varias".into(), &"duplicate-id".into()),
+        "{told}"
+    );
     let ends = told["transacoes"].as_array().expect("a list");
     assert_eq!(ends.len(), 2, "{told}");
     assert_ne!(ends[0]["digest"], ends[1]["digest"]);
-    assert!(ends.iter().all(|end| end["status"] == "completada" && end["tempo_us"].is_u64()), "{told}");
+    assert!(
+        ends.iter().all(|end| end["status"] == "completada" && end["tempo_us"].is_u64()),
+        "{told}"
+    );
     assert!(told.get("participantes").is_none() && told.get("tempo_us").is_none(), "{told}");
     let page = town.connect(2).get("/painel/transacoes/same").body;
-    assert!(page.contains("mais de uma transação") && page.matches("… Confirmada").count() == 2, "{page}");
+    assert!(
+        page.contains("mais de uma transação") && page.matches("… Confirmada").count() == 2,
+        "{page}"
+    );
     assert!(!page.contains("R$ 0,05") && !page.contains("R$ 0,07"), "of neither: {page}");
     // A bank that took part tells its own.
     let own = town.connect(1).get("/transacoes/same").json();
@@ -210,7 +227,8 @@ fn an_id_of_different_transactions_is_told_as_that() {
     );
 }
 
-/// An abort that the driving bank recorded stays one while a bank that the transaction names is down.
+/// An abort that the driving bank recorded stays one while a bank that the transaction names is
+/// down.
 #[test]
 fn an_abort_is_told_while_a_named_bank_is_down() {
     let mut town = Town::start(3);
@@ -276,7 +294,9 @@ fn a_bank_that_is_not_introduced_says_that_nothing_was_recorded() {
     let told = refused.is_error(400, "falhou");
     assert_eq!((&told["motivo"], &told["id"]), (&"not-introduced".into(), &"n-1".into()), "{told}");
     assert!(
-        told["detalhes"].as_str().is_some_and(|words| words.contains("o diário deste banco é novo")),
+        told["detalhes"]
+            .as_str()
+            .is_some_and(|words| words.contains("o diário deste banco é novo")),
         "{told}"
     );
     http.get("/transacoes/n-1").is_error(404, "desconhecida");

@@ -32,8 +32,11 @@ const ABORTED: &str = r#"{"aborted":true}"#;
 #[test]
 fn a_whole_transaction_of_an_outside_coordinator() {
     let town = town();
-    let all =
-        [participant(0, ANA, "1", "100"), participant(1, BIA, "2", "50"), participant(2, CAIO, "3", "0")];
+    let all = [
+        participant(0, ANA, "1", "100"),
+        participant(1, BIA, "2", "50"),
+        participant(2, CAIO, "3", "0"),
+    ];
     let body = prepare("e1", &all);
     for bank in 0..3 {
         town.connect(bank).post("/prepare", &body).is(200, PREPARED);
@@ -41,7 +44,8 @@ fn a_whole_transaction_of_an_outside_coordinator() {
     }
     let mut http = town.connect(0);
     assert_eq!(town.balance(0, ANA), "900", "what is held can't be spent");
-    http.post("/sacar", r#"{"cpf":"11111111111","numero":"1","valor":900.01}"#).is_error(400, "Saldo");
+    http.post("/sacar", r#"{"cpf":"11111111111","numero":"1","valor":900.01}"#)
+        .is_error(400, "Saldo");
     let pending = http.get("/pendentes").json();
     assert_eq!(
         pending,
@@ -49,7 +53,10 @@ fn a_whole_transaction_of_an_outside_coordinator() {
     );
     let history = http.get("/historico").json();
     let last = history.as_array().unwrap().last().unwrap();
-    assert_eq!(last["detalhes"], "Transação em andamento: espera o coordenador externo", "{history}");
+    assert_eq!(
+        last["detalhes"], "Transação em andamento: espera o coordenador externo",
+        "{history}"
+    );
     for _ in 0..2 {
         for bank in 0..3 {
             town.connect(bank).post("/commit", r#"{"id":"e1"}"#).is(200, COMMITTED);
@@ -58,7 +65,10 @@ fn a_whole_transaction_of_an_outside_coordinator() {
     town.connect(2)
         .post("/creditar", r#"{"cpf":"33333333333","numero":"3","valor":150}"#)
         .is(200, r#"{"success":true}"#);
-    assert_eq!([town.balance(0, ANA), town.balance(1, BIA), town.balance(2, CAIO)], ["900", "450", "150"]);
+    assert_eq!(
+        [town.balance(0, ANA), town.balance(1, BIA), town.balance(2, CAIO)],
+        ["900", "450", "150"]
+    );
     let json = http.post("/abort", &body).json();
     assert_eq!(json, json!({"aborted": false, "id": "e1"}), "what is committed stays so");
     http.get("/pendentes").is(200, "[]");
@@ -76,10 +86,12 @@ fn votes_tombstones_and_repeats() {
     for _ in 0..2 {
         http.post("/abort", r#"{"id":"a1","participantes":[]}"#).is(200, ABORTED);
     }
-    http.post("/commit", r#"{"id":"a1"}"#).is(400, r#"{"committed":false,"motivo":"refused","id":"a1"}"#);
+    http.post("/commit", r#"{"id":"a1"}"#)
+        .is(400, r#"{"committed":false,"motivo":"refused","id":"a1"}"#);
     // An abort before its prepare makes that prepare vote no.
     http.post("/abort", r#"{"id":"a2"}"#).is(200, ABORTED);
-    http.post("/prepare", &of_ana("a2", "10")).is(400, r#"{"prepared":false,"motivo":"refused","id":"a2"}"#);
+    http.post("/prepare", &of_ana("a2", "10"))
+        .is(400, r#"{"prepared":false,"motivo":"refused","id":"a2"}"#);
     http.post("/commit", r#"{"id":"a3"}"#).is(400, r#"{"committed":false,"id":"a3"}"#);
     http.post("/prepare", &of_ana("a3", "10")).is(200, PREPARED);
     http.post("/commit", r#"{"id":"a3"}"#).is(200, COMMITTED);
@@ -122,7 +134,8 @@ fn only_the_coordinator_or_an_abort_ends_its_hold() {
     let body = prepare("h2", &[participant(0, ANA, "1", "10")]);
     http.post("/prepare", &body).is(200, PREPARED);
     assert!(wire.ask("ABORT h2").starts_with("ABORTED h2"));
-    http.post("/commit", r#"{"id":"h2"}"#).is(400, r#"{"committed":false,"motivo":"refused","id":"h2"}"#);
+    http.post("/commit", r#"{"id":"h2"}"#)
+        .is(400, r#"{"committed":false,"motivo":"refused","id":"h2"}"#);
     wait_until("nothing is pending", || (http.get("/pendentes").body == "[]").then_some(()));
     assert_eq!(town.balance(0, ANA), "990");
 }
@@ -133,8 +146,11 @@ fn an_account_may_be_a_source_and_the_destination() {
     let mut http = town.connect(2);
     http.post("/depositar", r#"{"cpf":"33333333333","numero":"3","valor":20}"#)
         .is(200, r#"{"success":true}"#);
-    let list =
-        [participant(2, CAIO, "3", "5"), participant(0, ANA, "1", "7"), participant(2, CAIO, "3", "0")];
+    let list = [
+        participant(2, CAIO, "3", "5"),
+        participant(0, ANA, "1", "7"),
+        participant(2, CAIO, "3", "0"),
+    ];
     http.post("/prepare", &prepare("s1", &list)).is(200, PREPARED);
     http.post("/commit", r#"{"id":"s1"}"#).is(200, COMMITTED);
     assert_eq!(
@@ -149,7 +165,9 @@ fn a_wrong_field_is_named() {
     let town = town();
     let mut http = town.connect(0);
     let good = participant(0, ANA, "1", "1");
-    for name in ["banco", "cpf", "numero", "valor", "banco_destino", "numero_destino", "cpf_destino"] {
+    for name in
+        ["banco", "cpf", "numero", "valor", "banco_destino", "numero_destino", "cpf_destino"]
+    {
         for wrong in [Value::Null, json!([1]), json!(" x y")] {
             let mut bad = good.clone();
             bad[name] = wrong;

@@ -1,7 +1,8 @@
-//! `docs/HTTP.md` is true: its examples are replayed over HTTP against three real banks, in the order of the page.
+//! `docs/HTTP.md` is true: its examples are replayed over HTTP against three real banks, in the
+//! order of the page.
 //!
-//! `0> POST /sacar {…}` is sent to bank 0 (with `Idempotency-Key:<id>` before the body where that is given), `0< 200 {…}`
-//! must come back.
+//! `0> POST /sacar {…}` is sent to bank 0 (with `Idempotency-Key:<id>` before the body where that
+//! is given), `0< 200 {…}` must come back.
 
 #[path = "../support/examples.rs"]
 mod examples;
@@ -38,7 +39,8 @@ fn every_example_of_the_page_is_true() {
             match what {
                 What::Sent(line) => {
                     let line = bound.fill(line).unwrap_or_else(|why| fail(why));
-                    let (method, rest) = line.split_once(' ').unwrap_or_else(|| fail("no method".to_owned()));
+                    let (method, rest) =
+                        line.split_once(' ').unwrap_or_else(|| fail("no method".to_owned()));
                     let (path, rest) = rest.split_once(' ').unwrap_or((rest, ""));
                     let (headers, body) = match rest.strip_prefix("Idempotency-Key:") {
                         Some(rest) => {
@@ -49,12 +51,14 @@ fn every_example_of_the_page_is_true() {
                     };
                     let answer = town.connect(bank).ask(method, path, &headers, body);
                     let succeeded = answer.status < 400;
-                    let outcomes: &mut [bool; 2] = seen.entry(format!("{method} {path}")).or_default();
+                    let outcomes: &mut [bool; 2] =
+                        seen.entry(format!("{method} {path}")).or_default();
                     outcomes[usize::from(succeeded)] = true;
                     last = Some((told(&answer), line.strip_prefix("GET ").map(str::to_owned)));
                 }
                 What::Received(expected) => {
-                    let (mut found, get) = last.take().unwrap_or_else(|| fail("nothing was sent".to_owned()));
+                    let (mut found, get) =
+                        last.take().unwrap_or_else(|| fail("nothing was sent".to_owned()));
                     // What one bank says is committed another one may learn a moment later.
                     let until = Instant::now() + LATE;
                     while let Some(path) = &get
@@ -72,8 +76,9 @@ fn every_example_of_the_page_is_true() {
     for route in routes::all() {
         let (method, fixed) = (route.method.as_str(), route.path.split('{').next().unwrap_or(""));
         let asked = |outcome: usize| {
-            seen.iter()
-                .any(|(asked, outcomes)| asked.starts_with(&format!("{method} {fixed}")) && outcomes[outcome])
+            seen.iter().any(|(asked, outcomes)| {
+                asked.starts_with(&format!("{method} {fixed}")) && outcomes[outcome]
+            })
         };
         assert!(asked(1), "no example of {method} {}", route.path);
         assert!(method == "GET" || asked(0), "no example of a refusal of {}", route.path);

@@ -1,4 +1,5 @@
-//! What people write: companies, numbers with a space, texts that hide something; and what a refusal tells them.
+//! What people write: companies, numbers with a space, texts that hide something; and what a
+//! refusal tells them.
 
 use crate::http::{ANA, BIA, Town};
 use serde_json::json;
@@ -28,7 +29,8 @@ fn a_company_goes_wherever_a_person_does() {
         "banco_destino": 1, "cpf_destino": BIA, "numero_destino": "2"}]});
     http.post("/prepare", &hold.to_string()).is(200, r#"{"prepared":true}"#);
     // What can still be spent, and what is held beside it.
-    http.get(&format!("/contas/{COMPANY}")).is(200, r#"[{"numero":"pj-1","saldo":99,"reservado":1}]"#);
+    http.get(&format!("/contas/{COMPANY}"))
+        .is(200, r#"[{"numero":"pj-1","saldo":99,"reservado":1}]"#);
     http.post("/commit", r#"{"id":"e1"}"#).is(200, r#"{"committed":true}"#);
     http.get(&format!("/contas/{COMPANY}")).is(200, r#"[{"numero":"pj-1","saldo":99}]"#);
     for wrong in ["12abc34501de35", "12ABC34501DE3", "12.ABC.345/01DE-35", "123"] {
@@ -59,7 +61,8 @@ fn a_number_may_have_a_space_in_it() {
     }
 }
 
-/// New texts that hide something are refused with words, by routes and lines, and leave nothing behind.
+/// New texts that hide something are refused with words, by routes and lines, and leave nothing
+/// behind.
 #[test]
 fn a_new_text_shows_all_that_it_has() {
     let town = Town::start(2);
@@ -75,7 +78,8 @@ fn a_new_text_shows_all_that_it_has() {
         http.post("/criar_cliente", &body).is_error(400, words);
     }
     let body = json!({"cpf": BIA, "nome": "Bia", "tipo": "F\u{ad}"}).to_string();
-    http.post("/criar_cliente", &body).is_error(400, "`tipo` não pode ter o caractere invisível U+00AD");
+    http.post("/criar_cliente", &body)
+        .is_error(400, "`tipo` não pode ter o caractere invisível U+00AD");
     let mut wire = town.cluster.connect(0);
     let op = |account: &str| {
         format!(r#"{{"ops":[{{"bank":0,"op":"deposit","account":"{account}","amount":1}}]}}"#)
@@ -86,17 +90,32 @@ fn a_new_text_shows_all_that_it_has() {
         )
     };
     for (line, words) in [
-        (format!(r#"CLIENT {{"cpf":"{BIA}","name":"Bia\u202e","kind":"F"}}"#), "`name` must not hold"),
-        (format!(r#"CLIENT {{"cpf":"{BIA}","name":"Bia","kind":" F"}}"#), "`kind` must not begin or end"),
-        (format!(r#"ACCOUNT {{"number":"..","holders":["{ANA}"]}}"#), "`number` must not be `.` or `..`"),
+        (
+            format!(r#"CLIENT {{"cpf":"{BIA}","name":"Bia\u202e","kind":"F"}}"#),
+            "`name` must not hold",
+        ),
+        (
+            format!(r#"CLIENT {{"cpf":"{BIA}","name":"Bia","kind":" F"}}"#),
+            "`kind` must not begin or end",
+        ),
+        (
+            format!(r#"ACCOUNT {{"number":"..","holders":["{ANA}"]}}"#),
+            "`number` must not be `.` or `..`",
+        ),
         (format!("EXECUTE . {}", op("1")), "`id` must not be `.` or `..`"),
         (format!("PREPARE .. {}", op("1")), "`id` must not be `.` or `..`"),
-        (format!("EXECUTE x1 {}", op("1\\u200b")), "`account` must not hold the invisible character U+200B"),
+        (
+            format!("EXECUTE x1 {}", op("1\\u200b")),
+            "`account` must not hold the invisible character U+200B",
+        ),
         (
             format!("PREPARE x1 {}", set("k\\u2066", "v")),
             "`key` must not hold the invisible character U+2066",
         ),
-        (format!("EXECUTE x1 {}", set("k", " v")), "`value` must not begin or end with white space"),
+        (
+            format!("EXECUTE x1 {}", set("k", " v")),
+            "`value` must not begin or end with white space",
+        ),
     ] {
         let told = wire.ask(&line);
         assert!(told.starts_with("ERR malformed ") && told.contains(words), "{line}: {told}");

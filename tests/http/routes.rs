@@ -56,7 +56,11 @@ fn clients_and_accounts() {
     let clients = http.get("/clientes").json();
     assert_eq!(clients[0]["nome"], "Ana \"Ação\"");
     assert_eq!(clients[1]["contas"], serde_json::json!([{"numero": "0-J", "saldo": 0}]));
-    assert_eq!(clients[0]["contas"].as_array().unwrap().len(), 2, "a joint account stands under each holder");
+    assert_eq!(
+        clients[0]["contas"].as_array().unwrap().len(),
+        2,
+        "a joint account stands under each holder"
+    );
 }
 
 #[test]
@@ -67,8 +71,9 @@ fn the_order_of_creation_is_that_of_the_list() {
     }
     let mut http = town.connect(0);
     for number in ["9", "8"] {
-        let joint =
-            format!(r#"{{"cpf":"{ANA}","numero":"{number}","conjunta":true,"titulares":["{ANA}","{BIA}"]}}"#);
+        let joint = format!(
+            r#"{{"cpf":"{ANA}","numero":"{number}","conjunta":true,"titulares":["{ANA}","{BIA}"]}}"#
+        );
         assert_eq!(http.post("/criar_conta", &joint).status, 201);
     }
     let clients = http.get("/clientes").json();
@@ -91,7 +96,11 @@ fn money_at_one_bank() {
     let id = answer.header("x-transacao").expect("the transaction's id").to_owned();
     assert_eq!(town.balance(0, ANA), "0.3");
     let told = http.get(&format!("/transacoes/{id}")).json();
-    assert_eq!((&told["id"], &told["status"]), (&id.as_str().into(), &"completada".into()), "{told}");
+    assert_eq!(
+        (&told["id"], &told["status"]),
+        (&id.as_str().into(), &"completada".into()),
+        "{told}"
+    );
 
     http.post("/sacar", r#"{"cpf":"11111111111","numero":"1","valor":0.05}"#).is(200, success);
     let transfer = |from: &str, number: &str, valor: &str| {
@@ -152,7 +161,11 @@ fn money_at_one_bank() {
             "{path} {body}"
         );
         let told = http.get(&format!("/transacoes/{}", json["id"].as_str().unwrap())).json();
-        assert_eq!((&told["status"], &told["motivo"]), (&"abortada".into(), &reason.into()), "{told}");
+        assert_eq!(
+            (&told["status"], &told["motivo"]),
+            (&"abortada".into(), &reason.into()),
+            "{told}"
+        );
     }
     assert_eq!((town.balance(0, ANA), town.balance(0, BIA)), ("0.05".into(), "10.2".into()));
 }
@@ -171,23 +184,39 @@ fn composites_over_banks() {
     };
     let success = r#"{"success":true}"#;
     // Each bank is asked once: the destination's, a source's, and one that gives nothing.
-    let body = composite(&[(0, ANA, "1", "100.5"), (1, BIA, "2", "50.25"), (2, CAIO, "3", "\"o que for\"")]);
+    let body = composite(&[
+        (0, ANA, "1", "100.5"),
+        (1, BIA, "2", "50.25"),
+        (2, CAIO, "3", "\"o que for\""),
+    ]);
     for bank in 0..3 {
         town.connect(bank).post("/transferencia_composta", &body).is(200, success);
     }
-    let body = composite(&[(0, ANA, "1", "0.5"), (1, BIA, "2", "0"), (0, ANA, "1", "1"), (1, BIA, "2", "0")]);
+    let body = composite(&[
+        (0, ANA, "1", "0.5"),
+        (1, BIA, "2", "0"),
+        (0, ANA, "1", "1"),
+        (1, BIA, "2", "0"),
+    ]);
     town.connect(2).post("/transferencia_composta", &body).is(200, success);
     // The destination may have no amount at all, and be a source as well.
     let body = r#"{"participantes":[{"banco":2,"cpf":"33333333333","numero":"3","valor":2.25},{"banco":2,"cpf":"33333333333","numero":"3"}]}"#;
     town.connect(0).post("/transferencia_composta", body).is(200, success);
-    let balances = |town: &Town| [town.balance(0, ANA), town.balance(1, BIA), town.balance(2, CAIO)];
+    let balances =
+        |town: &Town| [town.balance(0, ANA), town.balance(1, BIA), town.balance(2, CAIO)];
     assert_eq!(balances(&town), ["697", "350.75", "452.25"]);
 
     let error = "Transferência composta falhou";
     let mut http = town.connect(0);
     for (list, reason) in [
-        (composite(&[(0, ANA, "1", "1"), (1, BIA, "2", "351"), (2, CAIO, "3", "0")]), "insufficient-funds"),
-        (composite(&[(0, ANA, "1", "1"), (1, BIA, "9", "1"), (2, CAIO, "3", "0")]), "unknown-account"),
+        (
+            composite(&[(0, ANA, "1", "1"), (1, BIA, "2", "351"), (2, CAIO, "3", "0")]),
+            "insufficient-funds",
+        ),
+        (
+            composite(&[(0, ANA, "1", "1"), (1, BIA, "9", "1"), (2, CAIO, "3", "0")]),
+            "unknown-account",
+        ),
         (composite(&[(0, ANA, "1", "1"), (1, ANA, "2", "1"), (2, CAIO, "3", "0")]), "not-holder"),
         (composite(&[(1, BIA, "2", "1"), (2, ANA, "3", "0")]), "not-holder"),
         (composite(&[(0, ANA, "1", "0"), (2, CAIO, "3", "7")]), "refused"),
@@ -195,7 +224,11 @@ fn composites_over_banks() {
         (composite(&[]), "refused"),
     ] {
         let json = http.post("/transferencia_composta", &list).is_error(400, error);
-        assert_eq!((json["error"].as_str(), json["motivo"].as_str()), (Some(error), Some(reason)), "{list}");
+        assert_eq!(
+            (json["error"].as_str(), json["motivo"].as_str()),
+            (Some(error), Some(reason)),
+            "{list}"
+        );
     }
     assert_eq!(balances(&town), ["697", "350.75", "452.25"]);
     http.get("/pendentes").is(200, "[]");
@@ -205,7 +238,9 @@ fn composites_over_banks() {
     http.get("/bancos_on").is(200, &all);
     let without = format!(r#"["{}","{}"]"#, address(0), address(2));
     town.cluster.kill(1);
-    wait_until("bank 1 is seen to be gone", || (http.get("/bancos_on").body == without).then_some(()));
+    wait_until("bank 1 is seen to be gone", || {
+        (http.get("/bancos_on").body == without).then_some(())
+    });
     let body = composite(&[(0, ANA, "1", "1"), (1, BIA, "2", "1"), (2, CAIO, "3", "0")]);
     let json = http.post("/transferencia_composta", &body).is_error(400, error);
     assert_eq!(json["motivo"], "unreachable");
@@ -233,7 +268,8 @@ fn the_watchers_are_served() {
     }
     for line in metrics.body.lines().filter(|line| !line.starts_with('#')) {
         let (_, value) = line.rsplit_once(' ').expect("name and value");
-        let is_number = value.parse::<i128>().is_ok() || value.parse::<f64>().is_ok_and(f64::is_finite);
+        let is_number =
+            value.parse::<i128>().is_ok() || value.parse::<f64>().is_ok_and(f64::is_finite);
         assert!(is_number, "{line}");
     }
 }

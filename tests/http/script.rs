@@ -69,7 +69,8 @@ fn three_banks_run_until_they_are_interrupted() {
     assert_all_gone(http);
 }
 
-/// As in the background of a script, or behind `nohup`: whoever starts it may ignore signals, and it hears them.
+/// As in the background of a script, or behind `nohup`: whoever starts it may ignore signals, and
+/// it hears them.
 #[test]
 fn three_banks_end_however_they_were_started() {
     let folder = tempfile::tempdir().unwrap();

@@ -14,7 +14,8 @@ fn lists_of_undecided_transactions_have_pages() {
     let mut wire = town.cluster.connect(0);
     let ops = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":1},{"bank":1,"op":"deposit","account":"1","amount":1}],"patience_ms":300000}"#;
     town.cluster.open_account(0, "1", ANA, "0");
-    let lines: Vec<String> = (0..UNDECIDED).map(|at| format!("PREPARE pend{at:06} {ops}")).collect();
+    let lines: Vec<String> =
+        (0..UNDECIDED).map(|at| format!("PREPARE pend{at:06} {ops}")).collect();
     for some in lines.chunks(250) {
         some.iter().for_each(|line| wire.send(line));
         for _ in some {
@@ -55,7 +56,10 @@ fn lists_of_undecided_transactions_have_pages() {
     assert!(page.body.contains("href=\"/painel/pendentes?depois=pend000049\""), "{}", page.body);
     assert!(page.body.matches("data-tx=").count() == 50);
     let page = http.get("/painel/pendentes?depois=pend000049");
-    assert!(page.body.contains("data-tx=\"pend000050\"") && !page.body.contains("data-tx=\"pend000049\""));
+    assert!(
+        page.body.contains("data-tx=\"pend000050\"")
+            && !page.body.contains("data-tx=\"pend000049\"")
+    );
 }
 
 /// A list that is made waits for its reader; the next one to be made does not.
@@ -128,7 +132,12 @@ fn live_streams_are_for_the_banks_own_pages() {
     let open = |at: usize| {
         let mut stream = town.connect(0);
         let host = format!("n{at}.localhost");
-        stream.send("GET", "/painel/eventos", &[("host", &host), ("sec-fetch-site", "same-origin")], "");
+        stream.send(
+            "GET",
+            "/painel/eventos",
+            &[("host", &host), ("sec-fetch-site", "same-origin")],
+            "",
+        );
         (stream.receive_head(), stream)
     };
     let streams: Vec<_> = (0..40).map(open).collect();
@@ -181,9 +190,15 @@ fn a_demonstration_needs_a_folder_of_its_own_and_loopback() {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (code, words) = run(&["--http", &http, "--demo", "shared"]);
-    assert!(code == Some(1) && words.contains("chmod 700") && words.contains("shared"), "{code:?} {words}");
+    assert!(
+        code == Some(1) && words.contains("chmod 700") && words.contains("shared"),
+        "{code:?} {words}"
+    );
     let (code, words) = run(&["--http", &format!("0.0.0.0:{port}"), "--demo", "own"]);
-    assert!(code == Some(2) && words.contains("--demo") && words.contains("0.0.0.0"), "{code:?} {words}");
+    assert!(
+        code == Some(2) && words.contains("--demo") && words.contains("0.0.0.0"),
+        "{code:?} {words}"
+    );
     cluster.add_switches(0, &["--http", &http, "--demo", "own"]);
     cluster.start_bank(0);
     let mode = std::fs::metadata(cluster.path().join("own")).unwrap().permissions().mode();

@@ -6,8 +6,10 @@ const DEPOSIT: &str = r#"{"cpf":"11111111111","numero":"1","valor":1}"#;
 
 #[test]
 fn other_sites_may_only_where_the_operator_says_so() {
-    let town =
-        Town::start_with(1, &["--http-origin", "https://painel.example", "--http-origin", "http://b:81"]);
+    let town = Town::start_with(
+        1,
+        &["--http-origin", "https://painel.example", "--http-origin", "http://b:81"],
+    );
     town.open(0, ANA, "1", "0");
     let mut http = town.connect(0);
     let named = "https://painel.example";
@@ -24,8 +26,12 @@ fn other_sites_may_only_where_the_operator_says_so() {
     );
     assert!(answer.header("access-control-allow-headers").unwrap().contains("idempotency-key"));
     assert!(answer.header("access-control-allow-methods").unwrap().contains("POST"));
-    let answer =
-        http.ask("POST", "/depositar", &[("origin", named), ("sec-fetch-site", "cross-site")], DEPOSIT);
+    let answer = http.ask(
+        "POST",
+        "/depositar",
+        &[("origin", named), ("sec-fetch-site", "cross-site")],
+        DEPOSIT,
+    );
     assert_eq!(
         (answer.status, answer.header("access-control-allow-origin")),
         (200, Some(named)),
@@ -33,7 +39,8 @@ fn other_sites_may_only_where_the_operator_says_so() {
     );
     assert!(answer.header("vary").is_some_and(|vary| vary.contains("origin")));
     assert_eq!(
-        http.ask("GET", "/clientes", &[("origin", "http://b:81")], "").header("access-control-allow-origin"),
+        http.ask("GET", "/clientes", &[("origin", "http://b:81")], "")
+            .header("access-control-allow-origin"),
         Some("http://b:81")
     );
 
@@ -57,7 +64,8 @@ fn other_sites_may_only_where_the_operator_says_so() {
         );
     }
     for site in ["cross-site", "same-site"] {
-        http.ask("POST", "/depositar", &[("sec-fetch-site", site)], DEPOSIT).is_error(403, "outro site");
+        http.ask("POST", "/depositar", &[("sec-fetch-site", site)], DEPOSIT)
+            .is_error(403, "outro site");
     }
     assert_eq!(town.balance(0, ANA), "1");
 }
@@ -80,8 +88,11 @@ fn the_banks_own_pages_and_programs_may() {
     let form = [("content-type", "text/plain"), ("origin", "https://evil.example")];
     http.ask("POST", "/depositar", &form, DEPOSIT).is_error(403, "outro site");
     // A name that somebody else made to lead to this machine.
-    let rebound =
-        [("host", "evil.example"), ("origin", "http://evil.example"), ("sec-fetch-site", "same-origin")];
+    let rebound = [
+        ("host", "evil.example"),
+        ("origin", "http://evil.example"),
+        ("sec-fetch-site", "same-origin"),
+    ];
     http.ask("POST", "/depositar", &rebound, DEPOSIT).is_error(403, "Host");
     http.ask("GET", "/clientes", &[("host", "evil.example:5030")], "").is_error(403, "Host");
     let answer = http.get("/clientes");

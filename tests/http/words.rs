@@ -1,4 +1,5 @@
-//! Refusals in Portuguese: each that a ledger can make, and those that the routes tell of real banks.
+//! Refusals in Portuguese: each that a ledger can make, and those that the routes tell of real
+//! banks.
 
 use crate::http::{ANA, BIA, CAIO, Town};
 use crate::support::wait_until;
@@ -84,7 +85,8 @@ fn each_refusal_of_a_ledger_is_one_of_the_details() {
         let detail = Detail::parse(text).unwrap_or_else(|| panic!("{reason} {text}"));
         assert!(!matches!(detail, Detail::Named { .. }), "{text}");
     }
-    let mut told: Vec<String> = faults.iter().map(|fault| in_words(Lang::Pt, &fault.text)).collect();
+    let mut told: Vec<String> =
+        faults.iter().map(|fault| in_words(Lang::Pt, &fault.text)).collect();
     told.sort();
     told.dedup();
     assert_eq!(told.len(), faults.len(), "each has words of its own: {told:?}");
@@ -115,7 +117,10 @@ fn routes_tell_a_banks_words_in_portuguese() {
     }
     let account = format!(r#"{{"cpf":"{ANA}","numero":"1","saldo_inicial":7}}"#);
     let answer = http.post_as("outra", "/criar_conta", &account).is_error(400, "conta já existe");
-    assert_eq!(details(&answer), "a conta 1 já existe aqui com outros titulares ou outro depósito inicial");
+    assert_eq!(
+        details(&answer),
+        "a conta 1 já existe aqui com outros titulares ou outro depósito inicial"
+    );
 
     // Who refused tells its words, and so does the bank that drove and refused because of it.
     let too_much = format!(
@@ -135,8 +140,10 @@ fn routes_tell_a_banks_words_in_portuguese() {
 fn vote(town: &Town, seen_at: usize, tx: &str, bank: usize) -> String {
     let page = town.connect(seen_at).get(&format!("/painel/transacoes/{tx}")).body;
     let from = page.find("<ul class=\"banks\">").unwrap_or_else(|| panic!("no votes in {page}"));
-    let bank = page[from..].split("<li>").find(|line| line.starts_with(&format!("<strong>Banco {bank}<")));
-    let badge = bank.and_then(|line| line.split("badge ").nth(1)?.split_once('>')?.1.split('<').next());
+    let bank =
+        page[from..].split("<li>").find(|line| line.starts_with(&format!("<strong>Banco {bank}<")));
+    let badge =
+        bank.and_then(|line| line.split("badge ").nth(1)?.split_once('>')?.1.split('<').next());
     badge.unwrap_or_else(|| panic!("no badge in {page}")).to_owned()
 }
 
@@ -165,7 +172,8 @@ fn only_who_refused_is_told_as_refusing() {
     execute(0, "conduzida", [100, 5_000]);
     // Both refuse by themselves: PREPARE is asked of each by hand.
     for bank in [0, 1] {
-        let said = town.cluster.connect(bank).ask(&format!("PREPARE ambos {}", ops([5_000, 5_000])));
+        let said =
+            town.cluster.connect(bank).ask(&format!("PREPARE ambos {}", ops([5_000, 5_000])));
         assert!(said.starts_with("NOK "), "{said}");
     }
     // Bank 2 drives; bank 0 votes OK.

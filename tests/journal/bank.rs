@@ -5,7 +5,9 @@ use consorcio::bank::io::{Caller, Input, Now, Origin, Output, Past, Seq, Session
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 use consorcio::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId, TxId};
-use consorcio::journal::{Appender, BankReplica, Disk, MemDisk, Options, Reader, Recovered, Sizes, open};
+use consorcio::journal::{
+    Appender, BankReplica, Disk, MemDisk, Options, Reader, Recovered, Sizes, open,
+};
 use consorcio::money::Money;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::{NewAccount, NewClient, Request};
@@ -23,13 +25,18 @@ pub struct Live {
 
 impl Live {
     /// Opens the journal on `disk`, or makes it.
-    pub fn open(disk: impl Disk + 'static, options: Options, identity: Identity) -> (Live, Recovered) {
+    pub fn open(
+        disk: impl Disk + 'static,
+        options: Options,
+        identity: Identity,
+    ) -> (Live, Recovered) {
         let mut replica = BankReplica::new(identity);
         let (appender, reader, recovered) = open(Arc::new(disk), options, &mut replica).unwrap();
         (Live { core: replica.core, appender, reader, slot: 0 }, recovered)
     }
 
-    /// Lets the bank answer a request, and journals what it decides; `None` when its answer must wait.
+    /// Lets the bank answer a request, and journals what it decides; `None` when its answer must
+    /// wait.
     pub fn ask(&mut self, request: Request) -> Option<Reply> {
         self.ask_as(Origin::Client, request)
     }
@@ -46,7 +53,8 @@ impl Live {
         self.reader.lookup(tx).unwrap().map(|record| Past { record })
     }
 
-    /// Lets something happen, a little later than what happened before, and journals what the bank decides.
+    /// Lets something happen, a little later than what happened before, and journals what the bank
+    /// decides.
     pub fn happen(&mut self, input: &Input) -> Output {
         self.slot += 1;
         let wall_us = 1_800_000_000_000_000 + i64::try_from(self.slot).unwrap() * 100;
@@ -98,7 +106,8 @@ fn transfer(amount: u64) -> Arc<Transaction> {
     Arc::new(Transaction::parse(&text).unwrap())
 }
 
-/// A bank after a life with clients, commits, refusals, tombstones and one transaction that is undecided.
+/// A bank after a life with clients, commits, refusals, tombstones and one transaction that is
+/// undecided.
 fn live(disk: &MemDisk) -> Live {
     let (mut live, _) = Live::open(disk.clone(), options(), identity());
     let cpf = TaxId::new("12345678900").unwrap();
@@ -122,7 +131,8 @@ fn live(disk: &MemDisk) -> Live {
             Some(Reply::Ok(_, own)) if n < 200 - 1 => {
                 let seal = identity().seal;
                 let peer = BankId::new(1).unwrap();
-                let theirs = seal.token(peer, Verdict::Ok, &tx, Some(*transaction.digest()), own.time);
+                let theirs =
+                    seal.token(peer, Verdict::Ok, &tx, Some(*transaction.digest()), own.time);
                 let reply = live.ask(Request::Commit(tx, vec![own, theirs]));
                 assert!(matches!(reply, Some(Reply::Committed(..))), "{reply:?}");
                 committed += 1;
@@ -164,8 +174,8 @@ fn live_replayed_and_from_a_snapshot_it_is_the_same() {
     assert!(core.same_as(&live.core), "from all records");
 }
 
-/// What an outside coordinator decided is found when memory and snapshot have long forgotten it; a hold that it has not
-/// decided stands in the snapshot, and waits.
+/// What an outside coordinator decided is found when memory and snapshot have long forgotten it; a
+/// hold that it has not decided stands in the snapshot, and waits.
 #[test]
 fn an_outside_coordinator_finds_what_it_left() {
     let disk = MemDisk::new();
@@ -174,7 +184,8 @@ fn an_outside_coordinator_finds_what_it_left() {
     let commit = |tx: &TxId| Request::Commit(tx.clone(), Vec::new());
     let abort = |tx: &TxId| Request::Abort(tx.clone(), None);
     let cash =
-        Transaction::parse(r#"{"ops":[{"bank":0,"op":"withdraw","account":"1-1","amount":5}]}"#).unwrap();
+        Transaction::parse(r#"{"ops":[{"bank":0,"op":"withdraw","account":"1-1","amount":5}]}"#)
+            .unwrap();
     let cash = Arc::new(Transaction::with_outside(BankId::new(0).unwrap(), cash.ops()).unwrap());
     for tx in [&held, &paid, &kept] {
         let reply = live.ask_as(Origin::Outside, Request::Prepare(tx.clone(), Arc::clone(&cash)));

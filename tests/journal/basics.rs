@@ -30,7 +30,8 @@ fn what_was_appended_is_found_again() {
 #[test]
 fn one_sync_for_a_batch() {
     let disk = MemDisk::new();
-    let (mut appender, ..) = must_open(disk.clone(), Options { sizes: Sizes::all(1 << 20), ..small() });
+    let (mut appender, ..) =
+        must_open(disk.clone(), Options { sizes: Sizes::all(1 << 20), ..small() });
     for count in [1, 10, 1000] {
         let (syncs, writes) = (disk.syncs(), disk.writes());
         append(&mut appender, count).unwrap();
@@ -86,8 +87,8 @@ fn after_a_failed_sync_nothing_is_taken_and_a_restart_finds_every_promise() {
         disk.set_faults(Faults::default());
         let error = append(&mut appender, 1).unwrap_err();
         assert!(matches!(error, JournalError::Stopped(_)), "{error}");
-        // The process ends, the machine doesn't: the batch is read from memory, though it is not on disk. Once a
-        // start has built on it, it must not get lost any more.
+        // The process ends, the machine doesn't: the batch is read from memory, though it is not on
+        // disk. Once a start has built on it, it must not get lost any more.
         let disk = disk.kill();
         let (appender, _, _, log) = must_open(disk.clone(), small());
         assert_records(&log, 32);
@@ -150,7 +151,11 @@ fn a_dump_prints_every_record_and_tells_where_damage_is() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 200);
     assert_eq!(lines[0], "1 segment-0000000001:96 refused t-1 time=1 expired");
-    assert!(lines[1].contains("decided t-2 COMMITTED time=2 own-vote=7 votes=0@1,2@2"), "{}", lines[1]);
+    assert!(
+        lines[1].contains("decided t-2 COMMITTED time=2 own-vote=7 votes=0@1,2@2"),
+        "{}",
+        lines[1]
+    );
     let name = "segment-0000000002";
     let mut bytes = disk.get(name);
     bytes[300] ^= 1;
@@ -159,15 +164,20 @@ fn a_dump_prints_every_record_and_tells_where_damage_is() {
     let summary = dump(&disk, &mut text).unwrap();
     assert!(summary.records >= 195 && summary.records < 200 && summary.last == 200, "{summary:?}");
     assert_eq!(summary.faults.len(), 2, "the place, and the numbers that are missing: {summary:?}");
-    assert!(summary.faults[0].contains(name) && summary.faults[0].contains("at offset 2"), "{summary:?}");
+    assert!(
+        summary.faults[0].contains(name) && summary.faults[0].contains("at offset 2"),
+        "{summary:?}"
+    );
 }
 
-/// Whoever operates the bank hears of it long before the last byte, and the journal goes on by itself.
+/// Whoever operates the bank hears of it long before the last byte, and the journal goes on by
+/// itself.
 #[test]
 fn a_disk_that_fills_is_told_at_once_and_so_is_room_that_comes_back() {
     let told = Arc::new(Mutex::new(Vec::<String>::new()));
     let its = Arc::clone(&told);
-    let notice: consorcio::journal::Notice = Arc::new(move |text| its.lock().unwrap().push(text.to_owned()));
+    let notice: consorcio::journal::Notice =
+        Arc::new(move |text| its.lock().unwrap().push(text.to_owned()));
     let is_told = |words: [&str; 2]| {
         told.lock().unwrap().iter().any(|line| words.iter().all(|word| line.contains(word)))
     };

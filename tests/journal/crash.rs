@@ -5,7 +5,9 @@ use consorcio::journal::{Faults, MemDisk, Options};
 
 /// Appends until power ends; the last record that was acknowledged.
 fn run(disk: &MemDisk, options: Options, from: u64, to: u64) -> u64 {
-    let Ok((mut appender, _, recovered, log)) = try_open(disk.clone(), options) else { return from };
+    let Ok((mut appender, _, recovered, log)) = try_open(disk.clone(), options) else {
+        return from;
+    };
     assert_records(&log, recovered.last);
     assert!(recovered.last >= from);
     let mut acknowledged = recovered.last;
@@ -39,7 +41,10 @@ fn crash_at_every_sync(options: &Options, seeds: u64) {
             let acknowledged = run(&disk, options.clone(), 0, 120);
             // Power ends again while the first start after it recovers, then a start succeeds.
             let disk = disk.crash(seed * 1000 + at);
-            disk.set_faults(Faults { stop_at_sync: Some(disk.syncs() + 1 + seed % 4), ..Faults::default() });
+            disk.set_faults(Faults {
+                stop_at_sync: Some(disk.syncs() + 1 + seed % 4),
+                ..Faults::default()
+            });
             let acknowledged = run(&disk, options.clone(), acknowledged, acknowledged + 2);
             let disk = disk.crash(seed);
             let (mut appender, _, recovered, log) = must_open(disk.clone(), options.clone());
@@ -105,7 +110,10 @@ fn nor_with_threads() {
         let acknowledged = run(&disk, options.clone(), 0, 120);
         let disk = disk.crash(at);
         let (appender, _, recovered, log) = must_open(disk.clone(), options.clone());
-        assert!(recovered.last >= acknowledged, "sync {at}: {recovered}, {acknowledged} were promised");
+        assert!(
+            recovered.last >= acknowledged,
+            "sync {at}: {recovered}, {acknowledged} were promised"
+        );
         assert_records(&log, recovered.last);
         drop(appender);
         assert_records(&must_open(disk.crash(at), options.clone()).3, recovered.last);

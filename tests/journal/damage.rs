@@ -76,8 +76,8 @@ fn a_tail_cut_at_any_byte_loses_the_last_batch_only() {
     }
 }
 
-/// As an interrupted copy leaves it, a full target or a repair of the file system: not even the end of a batch is a
-/// good end, whether the bank was stopped in order or not.
+/// As an interrupted copy leaves it, a full target or a repair of the file system: not even the end
+/// of a batch is a good end, whether the bank was stopped in order or not.
 #[test]
 fn a_file_of_another_size_than_it_was_made_with_is_refused_at_the_byte() {
     let in_order = journal(90);
@@ -94,17 +94,24 @@ fn a_file_of_another_size_than_it_was_made_with_is_refused_at_the_byte() {
                 other.put(&name, bytes);
                 let mut text = Vec::new();
                 let told = dump(&other, &mut text).unwrap().faults;
-                let Err(error) = try_open(other, small()) else { panic!("{name} opens with {length} bytes") };
+                let Err(error) = try_open(other, small()) else {
+                    panic!("{name} opens with {length} bytes")
+                };
                 let JournalError::Damaged { file, offset, .. } = &error else { panic!("{error}") };
                 let at = if length < 64 { 0 } else { length.min(whole.len()) };
-                assert_eq!((file.as_str(), *offset), (&*format!("memory/{name}"), at as u64), "{error}");
+                assert_eq!(
+                    (file.as_str(), *offset),
+                    (&*format!("memory/{name}"), at as u64),
+                    "{error}"
+                );
                 assert_eq!(told.first(), Some(&error.to_string()));
             }
         }
     }
 }
 
-/// Segments of the first format do not tell their size: this program made them as long as it makes them now, or longer.
+/// Segments of the first format do not tell their size: this program made them as long as it makes
+/// them now, or longer.
 #[test]
 fn a_file_of_the_first_format_that_is_shorter_than_it_was_made_is_refused() {
     let disk = journal(90);
@@ -125,9 +132,14 @@ fn a_file_of_the_first_format_that_is_shorter_than_it_was_made_is_refused() {
         for length in [64, 500, 1023] {
             let cut = disk.copy();
             cut.put(&segment(number), disk.get(&segment(number))[..length].to_vec());
-            let Err(error) = try_open(cut, small()) else { panic!("segment {number} opens with {length}") };
+            let Err(error) = try_open(cut, small()) else {
+                panic!("segment {number} opens with {length}")
+            };
             let JournalError::Damaged { file, offset, .. } = &error else { panic!("{error}") };
-            assert_eq!((file.as_str(), *offset), (&*format!("memory/{}", segment(number)), length as u64));
+            assert_eq!(
+                (file.as_str(), *offset),
+                (&*format!("memory/{}", segment(number)), length as u64)
+            );
         }
     }
 }
@@ -185,7 +197,9 @@ fn every_flipped_bit_is_in_the_tail_or_refused_with_file_and_offset() {
                             .clone()
                             .unwrap_or_else(|| panic!("{name}:{byte}:{bit} is not noticed"));
                         assert_eq!(torn.file, format!("memory/{name}"));
-                        assert!(torn.offset <= byte as u64 && (byte as u64) < torn.offset + torn.bytes);
+                        assert!(
+                            torn.offset <= byte as u64 && (byte as u64) < torn.offset + torn.bytes
+                        );
                         assert_records(&log, recovered.last);
                         assert!(
                             number >= last && recovered.last >= 67,
@@ -194,8 +208,15 @@ fn every_flipped_bit_is_in_the_tail_or_refused_with_file_and_offset() {
                         cut += 1;
                     }
                     Err(JournalError::Damaged { file, offset, why }) => {
-                        assert_eq!(file, format!("memory/{name}"), "{name}:{byte}:{bit}: {offset} {why}");
-                        assert!(offset <= byte as u64, "{name}:{byte}:{bit} is told at {offset}: {why}");
+                        assert_eq!(
+                            file,
+                            format!("memory/{name}"),
+                            "{name}:{byte}:{bit}: {offset} {why}"
+                        );
+                        assert!(
+                            offset <= byte as u64,
+                            "{name}:{byte}:{bit} is told at {offset}: {why}"
+                        );
                         refused += 1;
                     }
                     Err(error) => panic!("{name}:{byte}:{bit}: {error}"),
@@ -266,7 +287,9 @@ fn a_segment_of_zeros_or_a_missing_one_is_refused() {
         assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
         let without = disk.copy();
         consorcio::journal::Disk::remove(&without, &segment(number)).unwrap();
-        let Err(error) = try_open(without, small()) else { panic!("segment {number} is not missed") };
+        let Err(error) = try_open(without, small()) else {
+            panic!("segment {number} is not missed")
+        };
         assert!(matches!(error, JournalError::Missing { .. }), "{error}");
         assert!(error.to_string().contains(&segment(number)), "{error}");
     }
@@ -300,7 +323,8 @@ fn a_copy_of_a_batch_within_a_torn_one_proves_nothing() {
     let name = segment(1);
     let mut bytes = disk.get(&name);
     let end = used(&bytes);
-    // The last batch's header did not reach the disk, and in its body stands what looks like the first batch.
+    // The last batch's header did not reach the disk, and in its body stands what looks like the
+    // first batch.
     let first = bytes[64..120].to_vec();
     let before = disk.copy();
     let mut flipped = bytes.clone();

@@ -11,10 +11,14 @@ const FOLDER: &str = "CONSORCIO_TEST_JOURNAL";
 fn files_and_threads() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a/b");
-    let options =
-        || Options { sizes: Sizes { first: 4096, full: 64 * 1024 }, threads: true, ..with_snapshots(2) };
+    let options = || Options {
+        sizes: Sizes { first: 4096, full: 64 * 1024 },
+        threads: true,
+        ..with_snapshots(2)
+    };
     for last in [1000, 1001, 20_000, 20_100] {
-        let (mut appender, reader, recovered, log) = must_open(FileDisk::open(&path).unwrap(), options());
+        let (mut appender, reader, recovered, log) =
+            must_open(FileDisk::open(&path).unwrap(), options());
         assert_records(&log, recovered.last);
         assert!(recovered.torn.is_none() && recovered.warnings.is_empty(), "{recovered:?}");
         while appender.last() < last {
@@ -33,8 +37,8 @@ fn files_and_threads() {
     assert_eq!(reader.lookup(&tx(1)).unwrap(), Some(record(1)));
 }
 
-/// Segments that are gone, from the end or from the middle: who reads a folder without changing it says so wherever a
-/// start is refused.
+/// Segments that are gone, from the end or from the middle: who reads a folder without changing it
+/// says so wherever a start is refused.
 #[test]
 fn a_reader_misses_segments_that_a_start_misses() {
     let folder = tempfile::tempdir().unwrap();
@@ -55,12 +59,15 @@ fn a_reader_misses_segments_that_a_start_misses() {
     // Proofs may be gone with the segments that they are about.
     let proofs: [&[&str]; 4] =
         [&[], &["index-", "merged-"], &["index-", "merged-", "snapshot-"], &["ended-"]];
-    for (first, proofs) in (1..segments.len()).flat_map(|first| proofs.map(|proofs| (first, proofs))) {
+    for (first, proofs) in
+        (1..segments.len()).flat_map(|first| proofs.map(|proofs| (first, proofs)))
+    {
         for gone in [&segments[first..], &segments[first..=first]] {
             let copy = folder.path().join(format!("{first}-{}-{}", gone.len(), proofs.concat()));
             std::fs::create_dir_all(&copy).unwrap();
-            let left =
-                |name: &&String| !gone.contains(name) && !proofs.iter().any(|proof| name.starts_with(proof));
+            let left = |name: &&String| {
+                !gone.contains(name) && !proofs.iter().any(|proof| name.starts_with(proof))
+            };
             for name in names(&path).iter().filter(left) {
                 std::fs::copy(path.join(name), copy.join(name)).unwrap();
             }
@@ -68,7 +75,11 @@ fn a_reader_misses_segments_that_a_start_misses() {
             let start = try_open(FileDisk::open(&copy).unwrap(), options());
             let last = start.as_ref().map_or(0, |(_, _, recovered, _)| recovered.last);
             let start = start.err();
-            assert_eq!(told.is_empty(), start.is_none(), "without {gone:?}: {told:?}, and {start:?}");
+            assert_eq!(
+                told.is_empty(),
+                start.is_none(),
+                "without {gone:?}: {told:?}, and {start:?}"
+            );
             assert!(
                 last == 3000 || last == 0 || proofs == ["ended-"],
                 "{last} without {gone:?} and {proofs:?}"
@@ -84,8 +95,11 @@ fn a_small_journal_needs_little_disk() {
     let disk = MemDisk::new();
     let (appender, ..) = must_open(disk.clone(), Options { threads: true, ..Options::default() });
     drop(appender);
-    let bytes: usize =
-        consorcio::journal::Disk::list(&disk).unwrap().iter().map(|name| disk.get(name).len()).sum();
+    let bytes: usize = consorcio::journal::Disk::list(&disk)
+        .unwrap()
+        .iter()
+        .map(|name| disk.get(name).len())
+        .sum();
     assert!((1 << 20..=3 << 20).contains(&bytes), "{bytes}");
 }
 
@@ -94,7 +108,10 @@ fn a_folder_belongs_to_one_process() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = child("journal::files::child_appends", folder.path());
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("acknowledged"))).unwrap().unwrap();
+    lines
+        .find(|line| line.as_ref().is_ok_and(|line| line.contains("acknowledged")))
+        .unwrap()
+        .unwrap();
     let error = FileDisk::open(folder.path()).unwrap_err();
     assert!(matches!(error, FolderError::InUse(_)), "{error}");
     let text = error.to_string();
@@ -126,7 +143,8 @@ fn a_killed_process_keeps_its_promises() {
         }
         child.wait().unwrap();
         assert!(left <= 0, "the child ended by itself after {acknowledged}");
-        let (_, _, recovered, log) = must_open(FileDisk::open(folder.path()).unwrap(), child_options());
+        let (_, _, recovered, log) =
+            must_open(FileDisk::open(folder.path()).unwrap(), child_options());
         assert!(recovered.last >= acknowledged, "{recovered}; {acknowledged} were promised");
         assert_records(&log, recovered.last);
     }
@@ -165,8 +183,10 @@ fn child_appends() {
 fn files_of_others_are_left_alone() {
     let disk = MemDisk::new();
     append_up_to(&mut must_open(disk.clone(), small()).0, 20);
-    let theirs = ["mine.tmp", "segment-1.tmp", "segment-0000000009.tmp.tmp", "notes.txt", "key.tmp"];
-    let ours = ["segment-0000000009.tmp", "index-0000000001.tmp", "snapshot-00000000000000000007.tmp"];
+    let theirs =
+        ["mine.tmp", "segment-1.tmp", "segment-0000000009.tmp.tmp", "notes.txt", "key.tmp"];
+    let ours =
+        ["segment-0000000009.tmp", "index-0000000001.tmp", "snapshot-00000000000000000007.tmp"];
     for name in theirs.iter().chain(&ours) {
         disk.put(name, b"something".to_vec());
     }
@@ -192,8 +212,13 @@ fn a_newer_version_is_refused() {
         let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..20]), &bytes[24..64]);
         bytes[20..24].copy_from_slice(&crc.to_le_bytes());
         newer.put(name, bytes);
-        let Err(error) = try_open(newer, small()) else { panic!("{name} of a newer version is read") };
-        assert!(matches!(error, JournalError::Newer { version: told, .. } if told == version), "{error}");
+        let Err(error) = try_open(newer, small()) else {
+            panic!("{name} of a newer version is read")
+        };
+        assert!(
+            matches!(error, JournalError::Newer { version: told, .. } if told == version),
+            "{error}"
+        );
         assert!(error.to_string().contains(name), "{error}");
     }
 }

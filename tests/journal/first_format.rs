@@ -1,9 +1,10 @@
-//! A journal of the first released format still opens, and its bank says what it said on the day it was made.
+//! A journal of the first released format still opens, and its bank says what it said on the day it
+//! was made.
 //!
-//! `tests/fixtures/journal-format-1` is for ever: its files are never changed and never made again, and their digest
-//! is pinned here. Where a test of this file fails, the program has forgotten how to read what people have on their
-//! disks; the program is what must change. A new format gets a folder of its own beside this one, made by
-//! `make_the_fixture`.
+//! `tests/fixtures/journal-format-1` is for ever: its files are never changed and never made again,
+//! and their digest is pinned here. Where a test of this file fails, the program has forgotten how
+//! to read what people have on their disks; the program is what must change. A new format gets a
+//! folder of its own beside this one, made by `make_the_fixture`.
 
 use crate::journal::bank::Live;
 use crate::journal::support::small;
@@ -220,9 +221,11 @@ fn questions() -> Vec<String> {
     ];
     lines.extend(ids.map(|tx| format!("STATUS {tx}")));
     // The bytes are known, too: a repeat gets the recorded vote, others a refusal.
-    for (tx, ops) in
-        [("t-0", transfer("1-1", 1)), ("t-0", transfer("1-1", 2)), ("open-value", set("other", "3"))]
-    {
+    for (tx, ops) in [
+        ("t-0", transfer("1-1", 1)),
+        ("t-0", transfer("1-1", 2)),
+        ("open-value", set("other", "3")),
+    ] {
         lines.push(format!(r#"PREPARE {tx} {{"ops":[{ops}]}}"#));
     }
     lines.push("ABORT open-value".into());
@@ -264,9 +267,11 @@ fn dumped(folder: &Path) -> String {
 
 /// The journal's files, by name.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let file =
-        |entry: fs::DirEntry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap());
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let file = |entry: fs::DirEntry| {
+        (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())
+    };
     entries.map(|entry| file(entry.unwrap())).collect()
 }
 
@@ -296,9 +301,9 @@ fn open_copy(folder: &Path) -> (Live, consorcio::journal::Recovered) {
 /// Is everything that `expected` says in `found`? Replies may have got more fields since.
 fn says(found: &Value, expected: &Value) -> bool {
     match (found, expected) {
-        (Value::Object(found), Value::Object(expected)) => {
-            expected.iter().all(|(key, value)| found.get(key).is_some_and(|found| says(found, value)))
-        }
+        (Value::Object(found), Value::Object(expected)) => expected
+            .iter()
+            .all(|(key, value)| found.get(key).is_some_and(|found| says(found, value))),
         (Value::Array(found), Value::Array(expected)) => {
             found.len() == expected.len()
                 && found.iter().zip(expected).all(|(found, expected)| says(found, expected))
@@ -312,11 +317,15 @@ fn compare(found: &str, expected: &str) {
     assert_eq!(found.lines().count(), expected.lines().count());
     let mut question = "";
     for (found, expected) in found.lines().zip(expected.lines()) {
-        let json = |line: &str| line.strip_prefix("< DONE ").map(|json| serde_json::from_str(json).unwrap());
+        let json = |line: &str| {
+            line.strip_prefix("< DONE ").map(|json| serde_json::from_str(json).unwrap())
+        };
         let same = match (json(found), json(expected)) {
             (Some(found), Some(expected)) => says(&found, &expected),
             // So may COMMITTED and ABORTED have got a word.
-            _ => found.strip_prefix(expected).is_some_and(|more| more.is_empty() || more.starts_with(' ')),
+            _ => found
+                .strip_prefix(expected)
+                .is_some_and(|more| more.is_empty() || more.starts_with(' ')),
         };
         assert!(same, "{question}\n   found {found}\nexpected {expected}");
         question = expected;
@@ -366,7 +375,10 @@ fn its_bank_says_what_it_said() {
     assert_eq!((&recovered.torn, recovered.warnings.len()), (&None, 0), "{recovered:?}");
     live.core.check_invariants();
     let first = TxId::new("t-0").unwrap();
-    assert!(!live.core.knows(&first) && live.past(&first).is_some(), "old outcomes are found by the indexes");
+    assert!(
+        !live.core.knows(&first) && live.past(&first).is_some(),
+        "old outcomes are found by the indexes"
+    );
     compare(&described(&mut live), &expected);
     live.core.check_invariants();
 }
@@ -388,7 +400,8 @@ fn without_snapshots_and_indexes_it_is_the_same() {
 fn a_bank_that_was_stopped_stays_stopped() {
     let folder = tempfile::tempdir().unwrap();
     copy_files(&fixture().join("stopped"), folder.path());
-    let (live, _) = Live::open(FileDisk::open(folder.path()).unwrap(), options_of_the_stopped(), identity());
+    let (live, _) =
+        Live::open(FileDisk::open(folder.path()).unwrap(), options_of_the_stopped(), identity());
     assert_eq!((live.core.seq(), live.core.stopped()), (2, Some(STOPPED)));
 }
 
@@ -396,7 +409,8 @@ fn a_bank_that_was_stopped_stays_stopped() {
 #[test]
 #[ignore = "makes a new fixture; the one that is there stays as it is"]
 fn make_the_fixture() {
-    let out = PathBuf::from(std::env::var_os("FIXTURE_OUT").expect("FIXTURE_OUT names a folder to make"));
+    let out =
+        PathBuf::from(std::env::var_os("FIXTURE_OUT").expect("FIXTURE_OUT names a folder to make"));
     fs::create_dir(&out).expect("a folder that is not there yet");
     let journal = out.join("journal");
     let (mut live, _) = Live::open(FileDisk::open(&journal).unwrap(), options(), identity());
@@ -406,7 +420,8 @@ fn make_the_fixture() {
     fs::remove_file(journal.join("lock")).unwrap();
     fs::write(out.join("records.txt"), dumped(&journal)).unwrap();
     let stopped = out.join("stopped");
-    let (mut live, _) = Live::open(FileDisk::open(&stopped).unwrap(), options_of_the_stopped(), identity());
+    let (mut live, _) =
+        Live::open(FileDisk::open(&stopped).unwrap(), options_of_the_stopped(), identity());
     live.record(Record::Consortium { bank: identity().bank, places: identity().places });
     live.record(Record::Stopped { why: STOPPED.to_owned() });
     live.appender.close().unwrap();

@@ -1,5 +1,5 @@
-//! The fuzz targets' corpus, replayed: what fuzzing reached stays reached, and what it found stays mended. The
-//! checks themselves stand in `fuzz/checks`.
+//! The fuzz targets' corpus, replayed: what fuzzing reached stays reached, and what it found stays
+//! mended. The checks themselves stand in `fuzz/checks`.
 
 #[path = "../../fuzz/checks/mod.rs"]
 mod checks;
@@ -10,8 +10,10 @@ use std::path::Path;
 /// Replays every file of a target's corpus; a failure names the file.
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut files: Vec<_> = entries.map(|entry| entry.expect("a folder can be read").path()).collect();
+    let entries =
+        fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<_> =
+        entries.map(|entry| entry.expect("a folder can be read").path()).collect();
     files.sort();
     assert!(files.len() > 20, "only {} files in {}", files.len(), folder.display());
     for file in files {

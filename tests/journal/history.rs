@@ -1,13 +1,13 @@
-//! After a long life: what a look-up costs grows with the logarithm of the number of full segments, filters have a
-//! bound, and merged indexes lose nothing, whatever happens to them.
+//! After a long life: what a look-up costs grows with the logarithm of the number of full segments,
+//! filters have a bound, and merged indexes lose nothing, whatever happens to them.
 
 use crate::journal::support::*;
 use consorcio::bank::io::Seq;
 use consorcio::bank::record::Record;
 use consorcio::ids::{Time, TxId};
 use consorcio::journal::{
-    Appender, Disk, DiskFile, Faults, FileDisk, IndexBounds, JournalError, LookupCost, MemDisk, Options,
-    Reader, Sizes, dump,
+    Appender, Disk, DiskFile, Faults, FileDisk, IndexBounds, JournalError, LookupCost, MemDisk,
+    Options, Reader, Sizes, dump,
 };
 use consorcio::limits::INDEX_FAN_OUT;
 use consorcio::wire::Reason;
@@ -51,7 +51,11 @@ fn cost_of(reader: &Reader, work: impl FnOnce()) -> LookupCost {
     let before = reader.cost();
     work();
     let after = reader.cost();
-    LookupCost { filters: after.filters - before.filters, pages: after.pages - before.pages, ..after }
+    LookupCost {
+        filters: after.filters - before.filters,
+        pages: after.pages - before.pages,
+        ..after
+    }
 }
 
 /// Every record up to `indexed_up_to` that decides an id is found by it, and no other.
@@ -83,10 +87,15 @@ fn a_look_up_asks_the_logarithm_of_a_thousand_segments() {
         });
         assert!(new.indexes as u64 <= most && new.filters <= most * 1_000, "{new:?}");
         assert!(new.pages < 200, "a filter lets one in a thousand by: {new:?}");
-        let old: Vec<u64> = (1..=1_000).map(|n| n * 13 / 4 * 4 + 1).filter(|n| *n < last - 50).collect();
+        let old: Vec<u64> =
+            (1..=1_000).map(|n| n * 13 / 4 * 4 + 1).filter(|n| *n < last - 50).collect();
         for n in &old {
-            let one = cost_of(reader, || assert_eq!(reader.lookup(&tx(*n)).unwrap(), Some(record(*n))));
-            assert!((1..=most).contains(&one.filters) && (1..=12).contains(&one.pages), "{n}: {one:?}");
+            let one =
+                cost_of(reader, || assert_eq!(reader.lookup(&tx(*n)).unwrap(), Some(record(*n))));
+            assert!(
+                (1..=most).contains(&one.filters) && (1..=12).contains(&one.pages),
+                "{n}: {one:?}"
+            );
         }
         assert!(old.len() > 900);
         let files = names(&disk, "index-").len() + names(&disk, "merged-").len();
@@ -137,14 +146,19 @@ fn run(disk: &MemDisk, options: &Options, acknowledged: Seq, to: Seq) -> Seq {
         return acknowledged;
     };
     assert_records(&log, recovered.last);
-    assert!(recovered.last >= acknowledged && recovered.warnings.is_empty(), "{:?}", recovered.warnings);
+    assert!(
+        recovered.last >= acknowledged && recovered.warnings.is_empty(),
+        "{:?}",
+        recovered.warnings
+    );
     let mut acknowledged = recovered.last;
     while acknowledged < to {
         if append(&mut appender, (acknowledged % 5 + 1).min(to - acknowledged)).is_err() {
             return acknowledged;
         }
         acknowledged = appender.last();
-        // What is merged beside, with power or without, is found; no read can fail but for want of power.
+        // What is merged beside, with power or without, is found; no read can fail but for want of
+        // power.
         let oldest = reader.lookup(&tx(1));
         let found = oldest.as_ref().map_or(reader.indexed_up_to() > 0, |found| {
             *found == (reader.indexed_up_to() > 0).then(|| record(1))
@@ -154,7 +168,8 @@ fn run(disk: &MemDisk, options: &Options, acknowledged: Seq, to: Seq) -> Seq {
     acknowledged
 }
 
-/// Power ends at each sync of the way from `base` to `to`, and once more while the start after that works.
+/// Power ends at each sync of the way from `base` to `to`, and once more while the start after that
+/// works.
 fn crash_at_every_sync(base: &MemDisk, options: &Options, to: Seq, seeds: u64) {
     let whole = base.copy();
     run(&whole, options, 0, to);
@@ -171,19 +186,31 @@ fn crash_at_every_sync(base: &MemDisk, options: &Options, to: Seq, seeds: u64) {
                 let first = &name["merged-".len()..][..10];
                 !name.ends_with(".tmp") && !disk.get(&format!("index-{first}")).is_empty()
             }));
-            disk.set_faults(Faults { stop_at_sync: Some(disk.syncs() + 1 + seed % 5), ..Faults::default() });
+            disk.set_faults(Faults {
+                stop_at_sync: Some(disk.syncs() + 1 + seed % 5),
+                ..Faults::default()
+            });
             let acknowledged = run(&disk, options, acknowledged, acknowledged + 2);
             let disk = disk.crash(seed);
             let (appender, reader, recovered, log) = must_open(disk.clone(), options.clone());
             assert!(recovered.last >= acknowledged, "sync {at}, seed {seed}: {recovered}");
-            assert_eq!(recovered.warnings, [""; 0], "sync {at}, seed {seed}: nothing had to be made again");
+            assert_eq!(
+                recovered.warnings, [""; 0],
+                "sync {at}, seed {seed}: nothing had to be made again"
+            );
             assert_records(&log, recovered.last);
             assert_finds_all(&reader, recovered.last);
-            assert_eq!(names(&disk, "merged-").iter().filter(|name| name.ends_with(".tmp")).count(), 0);
+            assert_eq!(
+                names(&disk, "merged-").iter().filter(|name| name.ends_with(".tmp")).count(),
+                0
+            );
             drop(appender);
         }
     }
-    assert!(merging > 2 && both > 2, "power ended within merges and before removals: {merging}, {both}");
+    assert!(
+        merging > 2 && both > 2,
+        "power ended within merges and before removals: {merging}, {both}"
+    );
 }
 
 #[test]
@@ -194,8 +221,11 @@ fn power_that_ends_within_a_merge_costs_nothing() {
 #[test]
 fn nor_within_one_of_a_higher_tier() {
     let base = MemDisk::new();
-    let options =
-        || Options { replica: with_snapshots(3).replica, snapshot_after_segments: 3, ..bounds(500, 300) };
+    let options = || Options {
+        replica: with_snapshots(3).replica,
+        snapshot_after_segments: 3,
+        ..bounds(500, 300)
+    };
     let (mut appender, ..) = must_open(base.clone(), options());
     fill(&mut appender, &base, 63);
     let last = appender.last();
@@ -342,7 +372,8 @@ fn indexes_that_a_merged_one_replaced_are_removed_at_the_next_start() {
     appender.close().unwrap();
     assert!(odd.times.load(Ordering::Relaxed) >= 64);
     assert_eq!(names(&disk, "index-").len() as u64, full(&disk));
-    for name in ["merged-0000000002-0000000009", "merged-notes", "merged-0000000001-0000000008.old"] {
+    for name in ["merged-0000000002-0000000009", "merged-notes", "merged-0000000001-0000000008.old"]
+    {
         disk.put(name, b"not ours".to_vec());
     }
     let (_, reader, recovered, _) = must_open(disk.clone(), small());
@@ -350,11 +381,15 @@ fn indexes_that_a_merged_one_replaced_are_removed_at_the_next_start() {
     assert_finds_all(&reader, last);
     assert!(names(&disk, "index-").len() < 8, "{:?}", names(&disk, "index-"));
     assert_eq!(disk.get("merged-notes"), b"not ours", "files of others stay");
-    assert_eq!((names(&disk, "merged-").len(), disk.get("merged-0000000002-0000000009").len()), (4, 8));
+    assert_eq!(
+        (names(&disk, "merged-").len(), disk.get("merged-0000000002-0000000009").len()),
+        (4, 8)
+    );
 }
 
-/// The planted mistake: what was merged is removed though the merged index never reached the disk. It is found, for
-/// an honest disk never has to make an index again (above); and it costs no outcome, for the segments tell.
+/// The planted mistake: what was merged is removed though the merged index never reached the disk.
+/// It is found, for an honest disk never has to make an index again (above); and it costs no
+/// outcome, for the segments tell.
 #[test]
 fn a_merged_index_that_never_reached_the_disk_is_made_again() {
     let mut told = 0;
@@ -367,15 +402,17 @@ fn a_merged_index_that_never_reached_the_disk_is_made_again() {
         let (_, reader, recovered, log) = must_open(disk.crash(seed), small());
         assert_records(&log, last);
         assert_finds_all(&reader, last);
-        let named =
-            recovered.warnings.iter().any(|told| told.contains("merged-0000000001-0000000008: damaged"));
+        let named = recovered
+            .warnings
+            .iter()
+            .any(|told| told.contains("merged-0000000001-0000000008: damaged"));
         told += usize::from(named);
     }
     assert!(told > 10, "{told} of 40 crashes are told");
 }
 
-/// The same of its name: the folder is not synced before what was merged is removed, and the disk does the removals
-/// first. It is found, as above, and costs no outcome.
+/// The same of its name: the folder is not synced before what was merged is removed, and the disk
+/// does the removals first. It is found, as above, and costs no outcome.
 #[test]
 fn a_merged_index_whose_name_never_reached_the_disk_is_missed() {
     let crashed = |how, seed| {
@@ -387,7 +424,9 @@ fn a_merged_index_whose_name_never_reached_the_disk_is_missed() {
         appender.snapshot_now().unwrap().unwrap();
         let merged = |name: &String| !name.ends_with(".tmp");
         // Power ends with the first removal after a merge.
-        while !names(&disk, "merged-").iter().any(merged) || !disk.get("index-0000000001").is_empty() {
+        while !names(&disk, "merged-").iter().any(merged)
+            || !disk.get("index-0000000001").is_empty()
+        {
             append(&mut appender, 1).unwrap();
         }
         let last = appender.last();
@@ -398,10 +437,16 @@ fn a_merged_index_whose_name_never_reached_the_disk_is_missed() {
     };
     let mut missed = 0;
     for seed in 0..40 {
-        assert_eq!(crashed(How::Honest, seed).1, [""; 0], "an honest disk has the one or the others");
+        assert_eq!(
+            crashed(How::Honest, seed).1,
+            [""; 0],
+            "an honest disk has the one or the others"
+        );
         let (times, warnings) = crashed(How::NameIsLost, seed);
         assert_eq!(times, 1, "one merge");
-        missed += usize::from(warnings.iter().any(|told| told.contains("made again from their segments")));
+        missed += usize::from(
+            warnings.iter().any(|told| told.contains("made again from their segments")),
+        );
     }
     println!("missed after {missed} of 40 crashes");
     assert!(missed > 10, "{missed} of 40 crashes are told");
@@ -438,14 +483,20 @@ fn a_damaged_or_missing_merged_index_is_made_again() {
             let summary = dump(&disk, &mut text).unwrap();
             assert!(summary.indexes == [name.as_str()] && summary.faults.is_empty(), "{summary:?}");
             let (mut appender, reader, recovered, _) = must_open(disk.clone(), small());
-            let told = recovered.warnings.iter().filter(|told| told.contains(name.as_str())).count();
+            let told =
+                recovered.warnings.iter().filter(|told| told.contains(name.as_str())).count();
             found_at_start += told;
             if told > 0 {
                 assert_finds_all(&reader, last);
-                assert_eq!(disk.get(name), whole, "it was made again and merged again, and is the same");
+                assert_eq!(
+                    disk.get(name),
+                    whole,
+                    "it was made again and merged again, and is the same"
+                );
                 continue;
             }
-            // A page of entries: found when it is read. What it holds is not known until the next segment is full.
+            // A page of entries: found when it is read. What it holds is not known until the next
+            // segment is full.
             let unknown = (1..=last).filter(|n| reader.lookup(&tx(*n)).is_err()).count();
             assert!(unknown > 0, "nothing was noticed");
             fill(&mut appender, &disk, full(&disk) + 1);
@@ -456,7 +507,10 @@ fn a_damaged_or_missing_merged_index_is_made_again() {
         without.remove(name).unwrap();
         let (_, reader, recovered, _) = must_open(without.clone(), small());
         assert_finds_all(&reader, last);
-        let told = recovered.warnings.iter().filter(|told| told.contains("made again from their segments"));
+        let told = recovered
+            .warnings
+            .iter()
+            .filter(|told| told.contains("made again from their segments"));
         // Segments that were read anyway may have had none yet.
         assert_eq!(told.count(), 1, "{:?}", recovered.warnings);
         assert_eq!(without.get(name), whole);
@@ -531,7 +585,10 @@ fn merges_beside_the_appends_and_look_ups() {
         while its.indexed_up_to() < 5_000 {
             let indexed = its.indexed_up_to();
             for n in (1..=indexed).step_by(17) {
-                assert_eq!(its.lookup(&tx(n)).unwrap(), record(n).decides().is_some().then(|| record(n)));
+                assert_eq!(
+                    its.lookup(&tx(n)).unwrap(),
+                    record(n).decides().is_some().then(|| record(n))
+                );
                 looked += 1;
             }
         }
@@ -539,7 +596,8 @@ fn merges_beside_the_appends_and_look_ups() {
     });
     append_up_to(&mut appender, 5_500);
     let begun = Instant::now();
-    while reader.cost().indexes as u64 > indexes_max(full(&disk)) || reader.indexed_up_to() < 5_000 {
+    while reader.cost().indexes as u64 > indexes_max(full(&disk)) || reader.indexed_up_to() < 5_000
+    {
         assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", reader.cost());
         std::thread::yield_now();
     }
@@ -553,7 +611,8 @@ fn merges_beside_the_appends_and_look_ups() {
     assert_finds_all(&reader, 5_500);
 }
 
-/// Cost of a new id and of an old one by the number of full segments: what docs/ARCHITECTURE.md says of it.
+/// Cost of a new id and of an old one by the number of full segments: what docs/ARCHITECTURE.md
+/// says of it.
 #[test]
 #[ignore = "a measurement: cargo test --release --test storage journal::history::measure -- --ignored --nocapture"]
 fn measure() {
@@ -562,7 +621,8 @@ fn measure() {
     let folder = tempfile::tempdir().unwrap();
     for filter_bytes_max in [IndexBounds::default().filter_bytes_max, 4 * 1024 * 1024] {
         let folder = folder.path().join(filter_bytes_max.to_string());
-        let options = Options { sizes: Sizes::all(640 * 1024), ..bounds(filter_bytes_max, 64 * 1024) };
+        let options =
+            Options { sizes: Sizes::all(640 * 1024), ..bounds(filter_bytes_max, 64 * 1024) };
         let (mut appender, reader, ..) = must_open(FileDisk::open(folder).unwrap(), options);
         let id = |n: Seq| TxId::new(&format!("{n:016}")).unwrap();
         let mut segments = 0;
@@ -571,7 +631,10 @@ fn measure() {
                 let mut batch = appender.batch();
                 let last = appender.last();
                 for n in last + 1..=last + IDS {
-                    batch.push(n, &Record::Refused { tx: id(n), time: Time(1), reason: Reason::Expired });
+                    batch.push(
+                        n,
+                        &Record::Refused { tx: id(n), time: Time(1), reason: Reason::Expired },
+                    );
                 }
                 let before = reader.indexed_up_to();
                 appender.append(&mut batch).unwrap();
@@ -579,7 +642,8 @@ fn measure() {
             }
             let begun = Instant::now();
             let new = cost_of(&reader, || {
-                (0..u64::from(LOOKS)).for_each(|n| assert_eq!(reader.lookup(&new_id(n)).unwrap(), None));
+                (0..u64::from(LOOKS))
+                    .for_each(|n| assert_eq!(reader.lookup(&new_id(n)).unwrap(), None));
             });
             let new_took = begun.elapsed() / LOOKS;
             let begun = Instant::now();

@@ -1,4 +1,5 @@
-//! A bank whose disk betrays it: its journal is cut or changed while it is down, or no room is left while it works.
+//! A bank whose disk betrays it: its journal is cut or changed while it is down, or no room is left
+//! while it works.
 
 use crate::support::{Cluster, Process, Wire, wait_until};
 use std::path::PathBuf;
@@ -95,15 +96,26 @@ fn a_tail_cut_anywhere_is_told_and_costs_only_what_was_cut() {
         assert_eq!(process.wait(), Some(0), "cut at {cut}");
         let said = process.seen().concat();
         let told = format!("segment-0000000001 at offset {}", down.last);
-        assert_eq!(said.contains("torn tail") && said.contains(&told), cut_off, "cut at {cut}: {said}");
+        assert_eq!(
+            said.contains("torn tail") && said.contains(&told),
+            cut_off,
+            "cut at {cut}: {said}"
+        );
 
         down.cluster.start_bank(0);
         let mut wire = down.cluster.connect(0);
         for number in 1..6 {
             let balance = wire.ask(&format!("BALANCE {number}"));
-            assert!(balance.contains(&format!(r#""balance":{number}00,"#)), "cut at {cut}: {balance}");
+            assert!(
+                balance.contains(&format!(r#""balance":{number}00,"#)),
+                "cut at {cut}: {balance}"
+            );
         }
-        assert_eq!(wire.ask("BALANCE 6").split(' ').nth(1), Some("unknown-account"), "cut at {cut}");
+        assert_eq!(
+            wire.ask("BALANCE 6").split(' ').nth(1),
+            Some("unknown-account"),
+            "cut at {cut}"
+        );
         open_account(&mut wire, 6);
         down.cluster.kill(0);
     }
@@ -134,8 +146,10 @@ fn a_changed_byte_of_the_past_is_refused_by_file_and_offset() {
         let (code, said) = down.refused();
         assert_eq!(code, Some(1), "byte {place}: {said}");
         assert!(said.contains("segment-0000000001"), "byte {place}: {said}");
-        let offset = said.split_once("damaged at offset ").and_then(|(_, rest)| rest.split(':').next());
-        let offset: usize = offset.and_then(|offset| offset.parse().ok()).unwrap_or_else(|| panic!("{said}"));
+        let offset =
+            said.split_once("damaged at offset ").and_then(|(_, rest)| rest.split(':').next());
+        let offset: usize =
+            offset.and_then(|offset| offset.parse().ok()).unwrap_or_else(|| panic!("{said}"));
         assert!(offset <= place && place < offset + 512, "byte {place}: {said}");
         assert!(
             std::fs::read(&down.segment).unwrap() == bytes,
@@ -158,8 +172,8 @@ struct Spoken {
 
 #[test]
 fn a_full_disk_loses_no_promise_and_stops_the_bank_only_where_it_comes_unforeseen() {
-    // In the segment that is in use; and past the end of the second one, so that the third one can't be made, which is
-    // known long before.
+    // In the segment that is in use; and past the end of the second one, so that the third one
+    // can't be made, which is known long before.
     for (kilobytes, is_foreseen) in [(400, false), (2_100, true)] {
         let mut cluster = Cluster::new(2, true);
         cluster.start_bank(1);
@@ -212,7 +226,8 @@ fn a_full_disk_loses_no_promise_and_stops_the_bank_only_where_it_comes_unforesee
 /// What a bank says where a file may not grow.
 const LIMIT: &str = "the limit for the size of a file is reached";
 
-/// The command, with no file longer than so many kilobytes; a write past that fails, as on a full disk.
+/// The command, with no file longer than so many kilobytes; a write past that fails, as on a full
+/// disk.
 fn with_file_limit(command: &Command, kilobytes: u32) -> Command {
     let script = format!(r#"trap '' XFSZ; ulimit -f {kilobytes}; exec "$0" "$@""#);
     let mut limited = Command::new("bash");
@@ -259,9 +274,14 @@ fn talk_until_it_stops(cluster: &Cluster) -> Spoken {
 
 fn check(cluster: &Cluster, spoken: &Spoken) {
     let Spoken { committed, refused, prepared } = spoken;
-    assert!(!committed.is_empty() && !refused.is_empty() && !prepared.is_empty(), "it said each of them");
+    assert!(
+        !committed.is_empty() && !refused.is_empty() && !prepared.is_empty(),
+        "it said each of them"
+    );
     let mut wires = [cluster.connect(0), cluster.connect(1)];
-    wait_until("the end of all doubts at bank 0", || (wires[0].ask("PENDING") == "DONE []").then_some(()));
+    wait_until("the end of all doubts at bank 0", || {
+        (wires[0].ask("PENDING") == "DONE []").then_some(())
+    });
     for (ids, word) in [(committed, "COMMITTED"), (refused, "ABORTED"), (prepared, "COMMITTED")] {
         for tx in ids {
             let status = wires[0].ask(&format!("STATUS {tx}"));
@@ -280,7 +300,10 @@ fn check(cluster: &Cluster, spoken: &Spoken) {
     let balance = wires[0].ask("BALANCE 1");
     let (cash, transfers) = (committed.len(), prepared.len());
     let possible = [(0, 0), (1, 0), (0, 1)].map(|(more_cash, more_transfers)| {
-        format!(r#""balance":{},"#, 1_000_000 + cash + more_cash - 10 * (transfers + more_transfers))
+        format!(
+            r#""balance":{},"#,
+            1_000_000 + cash + more_cash - 10 * (transfers + more_transfers)
+        )
     });
     assert!(possible.iter().any(|one| balance.contains(one)), "{cash} {transfers}: {balance}");
 }

@@ -64,7 +64,8 @@ fn a_damaged_or_missing_index_is_made_again() {
     let disk = MemDisk::new();
     let (mut appender, ..) = must_open(disk.clone(), with_snapshots(0));
     append_up_to(&mut appender, 50);
-    // Some of the segments are spared by a snapshot, the others are read. They are too few to be merged.
+    // Some of the segments are spared by a snapshot, the others are read. They are too few to be
+    // merged.
     appender.snapshot_now().unwrap().unwrap();
     append_up_to(&mut appender, LAST);
     appender.close().unwrap();
@@ -77,7 +78,8 @@ fn a_damaged_or_missing_index_is_made_again() {
         consorcio::journal::Disk::remove(&without, &name(number)).unwrap();
         let (_, reader, recovered, _) = must_open(without.clone(), small());
         // A segment that was read anyway may have had none yet.
-        let told = recovered.warnings.iter().filter(|warning| warning.contains(&name(number))).count();
+        let told =
+            recovered.warnings.iter().filter(|warning| warning.contains(&name(number))).count();
         assert_eq!(told, usize::from(number <= 2), "{:?}", recovered.warnings);
         assert_finds_all(&reader, LAST);
         assert_eq!(without.get(&name(number)), whole);
@@ -156,7 +158,10 @@ fn whatever_is_indexed_is_found_while_the_appender_works() {
         while n < 5000 {
             let indexed = its.indexed_up_to();
             while n <= indexed.min(5000) {
-                assert_eq!(its.lookup(&tx(n)).unwrap(), record(n).decides().is_some().then(|| record(n)));
+                assert_eq!(
+                    its.lookup(&tx(n)).unwrap(),
+                    record(n).decides().is_some().then(|| record(n))
+                );
                 n += 1;
             }
             std::thread::yield_now();

@@ -81,7 +81,10 @@ fn a_snapshot_that_cannot_be_used_costs_time_only() {
         flipped.put(&names[0], bytes);
         let (_, _, recovered, log) = must_open(flipped, small());
         assert_records(&log, 200);
-        assert_eq!((recovered.snapshot, recovered.records, recovered.warnings.len()), (None, 200, 2));
+        assert_eq!(
+            (recovered.snapshot, recovered.records, recovered.warnings.len()),
+            (None, 200, 2)
+        );
     }
     // The bank itself does not know what is in it.
     let mut log = Log { refuses: true, ..Log::default() };
@@ -117,7 +120,8 @@ fn a_journal_shorter_than_its_snapshot_is_refused() {
     let newest: u64 = snapshots(&disk)[1].trim_start_matches("snapshot-").parse().unwrap();
     // The first segment after it is as if it had never been written.
     let names = disk.list().unwrap();
-    let indexes = names.iter().filter(|name| name.starts_with("index-") || name.starts_with("merged-"));
+    let indexes =
+        names.iter().filter(|name| name.starts_with("index-") || name.starts_with("merged-"));
     let indexed = indexes.map(|name| name[name.len() - 10..].parse::<u64>().unwrap()).max();
     let after = indexed.unwrap() + 1;
     let name = format!("segment-{after:010}");
@@ -139,7 +143,8 @@ fn a_failure_beside_the_appends_is_told_and_the_journal_goes_on() {
     let here = Arc::clone(&told);
     let disk = MemDisk::new();
     let notice = Arc::new(move |text: &str| here.lock().unwrap().push(text.to_owned()));
-    let (mut appender, reader, ..) = must_open(disk.clone(), Options { notice, ..with_snapshots(1) });
+    let (mut appender, reader, ..) =
+        must_open(disk.clone(), Options { notice, ..with_snapshots(1) });
     append_up_to(&mut appender, 10);
     let mut bytes = disk.get("segment-0000000001");
     bytes[200] ^= 1;

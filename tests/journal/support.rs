@@ -3,7 +3,9 @@
 use consorcio::bank::io::{Outcome, OwnVote, Seq};
 use consorcio::bank::record::Record;
 use consorcio::ids::{BankId, Time, TxId};
-use consorcio::journal::{Appender, Disk, JournalError, Options, Reader, Recovered, Replica, Sizes, open};
+use consorcio::journal::{
+    Appender, Disk, JournalError, Options, Reader, Recovered, Replica, Sizes, open,
+};
 use consorcio::wire::Reason;
 use consorcio::wire::token::{Digest, Verdict};
 use std::sync::Arc;
@@ -59,7 +61,11 @@ pub fn record(n: u64) -> Record {
         1 => Record::Refused { tx: tx(n), time, reason: Reason::Expired },
         2 => Record::Decided {
             tx: tx(n),
-            own: OwnVote { verdict: Verdict::Ok, time: Time(7), digest: Some(Digest::of(&n.to_le_bytes())) },
+            own: OwnVote {
+                verdict: Verdict::Ok,
+                time: Time(7),
+                digest: Some(Digest::of(&n.to_le_bytes())),
+            },
             outcome: Outcome::Committed(time),
             votes: vec![(bank(0), Time(1)), (bank(2), time)],
         },

@@ -1,12 +1,14 @@
-//! The matrix: who dies where, and what must become of the transaction. How a case is run is in `stories`.
+//! The matrix: who dies where, and what must become of the transaction. How a case is run is in
+//! `stories`.
 
 use crate::kill_matrix::stories::Story;
 use crate::kill_matrix::town::Outcome;
 use consorcio::crash::{Kind, Point, Stage};
 
-/// One line a role and story: who dies, and at which passing of which points. After `=` what must become of the
-/// transaction: `C` committed, `A` not committed, `?` either. The name of a kind of record stands for deaths at all
-/// stages of a batch that has one: `A>C` is `A` before it is written whole, and `C` from then on.
+/// One line a role and story: who dies, and at which passing of which points. After `=` what must
+/// become of the transaction: `C` committed, `A` not committed, `?` either. The name of a kind of
+/// record stands for deaths at all stages of a batch that has one: `A>C` is `A` before it is
+/// written whole, and `C` from then on.
 const CASES: &str = "
 keeps         fill          bank 0: segment-rolled=C segment-written=C segment-named=C index-written=C index-named=C
 keeps         fill          bank 0: snapshot-written=C snapshot-named=C
@@ -186,7 +188,10 @@ pub fn read() -> Vec<Case> {
             let name = crash.split(':').next().unwrap();
             let point = Point::named(name).unwrap_or_else(|| panic!("no such point: {name}"));
             let is_batch = matches!(point, Point::Batch(..));
-            assert!(!is_batch || name == crash, "a journal is looked into after the first batch: {crash}");
+            assert!(
+                !is_batch || name == crash,
+                "a journal is looked into after the first batch: {crash}"
+            );
             let expected = match outcome {
                 "C" => Some(Outcome::Committed),
                 "A" => Some(Outcome::Aborted),

@@ -1,5 +1,6 @@
-//! Banks are killed with SIGKILL again and again, one or two at a time, while drivers of both kinds move money, and
-//! cuts are asked for meanwhile: every verdict that was told is so at every bank, and no cut lacks a centavo.
+//! Banks are killed with SIGKILL again and again, one or two at a time, while drivers of both kinds
+//! move money, and cuts are asked for meanwhile: every verdict that was told is so at every bank,
+//! and no cut lacks a centavo.
 
 use crate::support::{Cluster, Wire, wait_until};
 use std::sync::Mutex;
@@ -40,7 +41,9 @@ fn no_kill_breaks_a_promise() {
         let mut wire = Wire::connect(address);
         for line in [
             r#"CLIENT {"cpf":"12345678900","name":"Pessoa 1","kind":"Físico"}"#.to_owned(),
-            format!(r#"ACCOUNT {{"number":"1","holders":["12345678900"],"deposit":{OPENED_WITH}}}"#),
+            format!(
+                r#"ACCOUNT {{"number":"1","holders":["12345678900"],"deposit":{OPENED_WITH}}}"#
+            ),
         ] {
             let reply = wire.ask(&line);
             assert!(reply.starts_with("DONE"), "{reply}");
@@ -87,7 +90,8 @@ fn kill_banks(cluster: &mut Cluster, chaos: &Chaos) {
 }
 
 impl Chaos<'_> {
-    /// Moves money until all is over; every second transfer is driven by a bank, the others from here.
+    /// Moves money until all is over; every second transfer is driven by a bank, the others from
+    /// here.
     fn drive(&self, number: usize) {
         let mut random = Random(number as u64 + 1);
         for count in 0.. {
@@ -126,7 +130,8 @@ impl Chaos<'_> {
     /// Drives from here: all votes are asked for, and the last OK is the decision.
     fn two_phases(&self, banks: [usize; 2], tx: &str, json: &str) -> Option<bool> {
         let [mut one, mut other] = [self.open(banks[0])?, self.open(banks[1])?];
-        let votes = [&mut one, &mut other].map(|wire| wire.try_ask(&format!("PREPARE {tx} {json}")));
+        let votes =
+            [&mut one, &mut other].map(|wire| wire.try_ask(&format!("PREPARE {tx} {json}")));
         let said = votes.iter().flatten().find(|reply| word(reply) == "NOK");
         if let Some(refusal) = said {
             for wire in [&mut one, &mut other] {
@@ -149,7 +154,11 @@ impl Chaos<'_> {
         let mut answered = 0;
         while !self.over.load(Relaxed) {
             let Some(totals) = self.cut_once() else { continue };
-            assert_eq!(totals, [OPENED_WITH; BANKS].iter().sum::<i64>(), "all money as of one time");
+            assert_eq!(
+                totals,
+                [OPENED_WITH; BANKS].iter().sum::<i64>(),
+                "all money as of one time"
+            );
             answered += 1;
         }
         answered
@@ -175,7 +184,8 @@ impl Chaos<'_> {
     }
 }
 
-/// Waits for the end of all doubts, and compares every bank with every verdict and with what all of them make.
+/// Waits for the end of all doubts, and compares every bank with every verdict and with what all of
+/// them make.
 fn audit(cluster: &Cluster, driven: &[Driven]) {
     let mut wires: Vec<Wire> = (0..BANKS).map(|bank| cluster.connect(bank)).collect();
     for wire in &mut wires {
@@ -202,7 +212,8 @@ fn audit(cluster: &Cluster, driven: &[Driven]) {
     }
     println!("told: {committed} committed, {aborted} aborted, {unknown} not known");
     for (wire, balance) in wires.iter_mut().zip(balances) {
-        let expected = format!(r#""balance":{balance},"held":0,"available":{balance},"incoming":0"#);
+        let expected =
+            format!(r#""balance":{balance},"held":0,"available":{balance},"incoming":0"#);
         let account = wire.ask("BALANCE 1");
         assert!(account.contains(&expected), "{account}: {expected}");
     }
@@ -222,7 +233,8 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % bound
     }
 

@@ -1,5 +1,5 @@
-//! What the journal of a dead bank holds: measured, so that no death is said to have been before a record was durable
-//! when it was after, or the other way round.
+//! What the journal of a dead bank holds: measured, so that no death is said to have been before a
+//! record was durable when it was after, or the other way round.
 
 use crate::kill_matrix::cases::Case;
 use consorcio::crash::{Kind, Point, Stage};
@@ -19,7 +19,8 @@ impl Before {
         Before { count: awaited(case).map_or(0, |(kind, _)| count(folder, kind)) }
     }
 
-    /// The bank is dead. It died over the first batch since with a record of that kind: that is there, or is not.
+    /// The bank is dead. It died over the first batch since with a record of that kind: that is
+    /// there, or is not.
     pub fn check(self, folder: &Path, case: &Case) {
         let Some((kind, stage)) = awaited(case) else { return };
         let new = count(folder, kind) - self.count;

@@ -1,5 +1,5 @@
-//! Runs the matrix by a few threads, each with banks of its own, prints it, and looks whether anything is missing in
-//! it.
+//! Runs the matrix by a few threads, each with banks of its own, prints it, and looks whether
+//! anything is missing in it.
 
 use crate::kill_matrix::cases::{self, Case, Victim};
 use crate::kill_matrix::stories;
@@ -12,19 +12,21 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Threads that run cases with a key, and as many without: processes wait for each other most of the time, so there
-/// are a few more than processors.
+/// Threads that run cases with a key, and as many without: processes wait for each other most of
+/// the time, so there are a few more than processors.
 const THREADS: usize = 2;
 
-/// After so many wrong cases, each of which may have waited long for what never came, no other is begun.
+/// After so many wrong cases, each of which may have waited long for what never came, no other is
+/// begun.
 const WRONG_MAX: usize = 4;
 
-/// In which order lines of two banks come to a third one is nobody's to say: a bank may hear from one what another was
-/// to make it ask for, and then does not pass its point. A death that never came is waited for so many times.
+/// In which order lines of two banks come to a third one is nobody's to say: a bank may hear from
+/// one what another was to make it ask for, and then does not pass its point. A death that never
+/// came is waited for so many times.
 const TRIES: usize = 3;
 
-/// What the dead are in the matrix, and whether some of their transactions must have been aborted: all roles have seen
-/// commits.
+/// What the dead are in the matrix, and whether some of their transactions must have been aborted:
+/// all roles have seen commits.
 const ROLES: &[(&str, bool)] = &[
     ("keeps", false),
     ("participates", true),
@@ -60,7 +62,8 @@ pub fn all() {
     let mut rows = rows.into_inner().unwrap();
     rows.sort_by_key(|row| row.case.number);
     println!("{}{} deaths in {:.1?}", table(&rows), rows.len(), began.elapsed());
-    let wrong: Vec<String> = rows.iter().filter_map(|row| Some(row.result.as_ref().err()?.clone())).collect();
+    let wrong: Vec<String> =
+        rows.iter().filter_map(|row| Some(row.result.as_ref().err()?.clone())).collect();
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
     if whole {
         check_coverage(&rows);
@@ -98,7 +101,8 @@ fn work(queue: &Mutex<VecDeque<Case>>, rows: &Mutex<Vec<Row>>, wrong: &AtomicUsi
                 Ok((outcome, told))
             }
             Ok((outcome, told)) => {
-                let story = place.as_ref().map(|town| town.story_of(&case.tx())).unwrap_or_default();
+                let story =
+                    place.as_ref().map(|town| town.story_of(&case.tx())).unwrap_or_default();
                 Err(format!(
                     "{}: {outcome:?}, told {told:?}, expected {:?}\n{story}",
                     case.name(),
@@ -107,7 +111,8 @@ fn work(queue: &Mutex<VecDeque<Case>>, rows: &Mutex<Vec<Row>>, wrong: &AtomicUsi
             }
             // What is wrong in this town must not be laid at the next case's door.
             Err(text) => {
-                let story = place.as_ref().map(|town| town.story_of(&case.tx())).unwrap_or_default();
+                let story =
+                    place.as_ref().map(|town| town.story_of(&case.tx())).unwrap_or_default();
                 Err(format!("{}: {text}\n{story}", case.name()))
             }
         };
@@ -134,10 +139,12 @@ fn choose(mut cases: Vec<Case>) -> (Vec<Case>, bool) {
     }
 }
 
-/// A process died at every point that there is: of every kind of record, of every verb and reply, before and after.
+/// A process died at every point that there is: of every kind of record, of every verb and reply,
+/// before and after.
 fn check_coverage(rows: &[Row]) {
     let passed: BTreeSet<Point> = rows.iter().map(|row| row.case.point).collect();
-    let missed: Vec<String> = Point::all().filter(|point| !passed.contains(point)).map(Point::name).collect();
+    let missed: Vec<String> =
+        Point::all().filter(|point| !passed.contains(point)).map(Point::name).collect();
     assert!(missed.is_empty(), "nobody died at: {missed:?}");
     println!("all of {} points", passed.len());
     for (role, aborts) in ROLES {
@@ -161,7 +168,8 @@ fn table(rows: &[Row]) -> String {
             Ok((outcome, told)) => (format!("{outcome:?}"), format!("{told:?}")),
             Err(_) => ("WRONG".to_owned(), String::new()),
         };
-        let (role, story, crash, ms) = (case.role, case.story.name(), &case.crash, took.as_millis());
+        let (role, story, crash, ms) =
+            (case.role, case.story.name(), &case.crash, took.as_millis());
         let key = if case.keyed { "yes" } else { "no" };
         text.push_str(&format!(
             "  {role:13} {story:16} {victim:8} {crash:24} {key:4} {outcome:10} {told:10} {ms:5}\n"

@@ -1,5 +1,5 @@
-//! What happens up to a death and after it, until all that was begun has an end. Here: which stories there are, what
-//! each does to the money, and what they share.
+//! What happens up to a death and after it, until all that was begun has an end. Here: which
+//! stories there are, what each does to the money, and what they share.
 
 mod asked;
 mod driven;
@@ -35,7 +35,8 @@ pub enum Story {
     ViaOther,
     /// The same, and bank 1 has not so much.
     ViaOtherShort,
-    /// Banks 0 and 1 voted OK on PREPAREs typed by hand; the connection to bank 0 is closed, so it asks.
+    /// Banks 0 and 1 voted OK on PREPAREs typed by hand; the connection to bank 0 is closed, so it
+    /// asks.
     Orphan,
     /// The same with a bank 1 that was never asked, and a bank 2 that voted.
     OrphanShort,
@@ -77,13 +78,16 @@ pub enum Story {
     Cut,
     /// A bank that voted OK is asked for a cut that must wait for the outcome, which comes.
     CutWaits,
-    /// Both voted OK; then the consortium's list grows, and it gets a new key, for which all banks are restarted.
+    /// Both voted OK; then the consortium's list grows, and it gets a new key, for which all banks
+    /// are restarted.
     Grows,
-    /// `cliente` drives a transfer; then bank 1 starts without its journal, and is told of a vote that it forgot.
+    /// `cliente` drives a transfer; then bank 1 starts without its journal, and is told of a vote
+    /// that it forgot.
     Forgets,
     /// A bank with a new journal is met by the others.
     Meets,
-    /// A register is set, and both voted OK; then all are restarted with the longer list, and a fourth bank learns it.
+    /// A register is set, and both voted OK; then all are restarted with the longer list, and a
+    /// fourth bank learns it.
     Learns,
     /// An outside coordinator takes money from bank 1.
     Outside,
@@ -132,7 +136,11 @@ const NAMES: &[(&str, Story)] = &[
 impl Story {
     /// The story with this name.
     pub fn named(name: &str) -> Story {
-        NAMES.iter().find(|(named, _)| *named == name).unwrap_or_else(|| panic!("no story: {name}")).1
+        NAMES
+            .iter()
+            .find(|(named, _)| *named == name)
+            .unwrap_or_else(|| panic!("no story: {name}"))
+            .1
     }
 
     /// Its name.
@@ -220,7 +228,11 @@ fn effect(case: &Case) -> Effect {
         | Story::Meets
         | Story::Learns => vec![(0, -some), (1, some)],
         Story::Refused => vec![(1, -TOO_MUCH), (0, TOO_MUCH)],
-        Story::Via | Story::OrphanShort | Story::AbortShort | Story::CommitShort | Story::ByClienteShort => {
+        Story::Via
+        | Story::OrphanShort
+        | Story::AbortShort
+        | Story::CommitShort
+        | Story::ByClienteShort => {
             vec![(0, -2 * some), (1, some), (2, some)]
         }
         Story::ViaRefused => vec![(0, -some), (1, -TOO_MUCH), (2, TOO_MUCH + some)],
@@ -238,7 +250,13 @@ fn effect(case: &Case) -> Effect {
 type Heard = (Told, Vec<usize>);
 
 /// Types PREPARE to `bank`, which must vote OK; gives the connection.
-fn prepare(town: &Town, bank: usize, case: &Case, effect: &Effect, patience_ms: Option<u32>) -> Wire {
+fn prepare(
+    town: &Town,
+    bank: usize,
+    case: &Case,
+    effect: &Effect,
+    patience_ms: Option<u32>,
+) -> Wire {
     let ops: Vec<String> = effect
         .money
         .iter()
@@ -250,7 +268,8 @@ fn prepare(town: &Town, bank: usize, case: &Case, effect: &Effect, patience_ms: 
         .collect();
     let patience = patience_ms.map(|ms| format!(r#","patience_ms":{ms}"#)).unwrap_or_default();
     let mut wire = town.cluster.connect(bank);
-    let reply = wire.ask(&format!(r#"PREPARE {} {{"ops":[{}]{patience}}}"#, case.tx(), ops.join(",")));
+    let reply =
+        wire.ask(&format!(r#"PREPARE {} {{"ops":[{}]{patience}}}"#, case.tx(), ops.join(",")));
     assert!(reply.starts_with("OK "), "bank {bank}: {reply}");
     wire
 }

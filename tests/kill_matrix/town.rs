@@ -86,11 +86,13 @@ impl Town {
     pub fn open_accounts(&self) {
         for bank in 0..BANKS {
             let mut wire = self.cluster.connect(bank);
-            let client = wire.ask(&format!(r#"CLIENT {{"cpf":"{CPF}","name":"Pessoa 1","kind":"Físico"}}"#));
+            let client =
+                wire.ask(&format!(r#"CLIENT {{"cpf":"{CPF}","name":"Pessoa 1","kind":"Físico"}}"#));
             assert!(client.starts_with("DONE"), "{client}");
             let number = account(bank);
-            let line =
-                format!(r#"ACCOUNT {{"number":"{number}","holders":["{CPF}"],"deposit":{OPENED_WITH}}}"#);
+            let line = format!(
+                r#"ACCOUNT {{"number":"{number}","holders":["{CPF}"],"deposit":{OPENED_WITH}}}"#
+            );
             let opened = wire.ask(&line);
             assert!(opened.starts_with("DONE"), "{opened}");
         }
@@ -153,13 +155,15 @@ impl Town {
         self.balances[bank] += centavos;
     }
 
-    /// Waits until nothing is undecided anywhere, and checks everything: one outcome at all banks that `tx` names,
-    /// `told` and the `votes` that were told are so, no money is lost, made or held.
+    /// Waits until nothing is undecided anywhere, and checks everything: one outcome at all banks
+    /// that `tx` names, `told` and the `votes` that were told are so, no money is lost, made or
+    /// held.
     pub fn audit(&mut self, tx: &str, effect: &Effect, told: Told, votes: &[usize]) -> Outcome {
         let mut wires: Vec<Wire> = (0..BANKS).map(|bank| self.cluster.connect(bank)).collect();
         for (bank, wire) in wires.iter_mut().enumerate() {
             wait_until(&format!("the end of all doubts at bank {bank}"), || {
-                (ask(wire, "INFO")["undecided"] == 0 && wire.ask("PENDING") == "DONE []").then_some(())
+                (ask(wire, "INFO")["undecided"] == 0 && wire.ask("PENDING") == "DONE []")
+                    .then_some(())
             });
         }
         let outcome = outcome(tx, &effect.banks(), votes, &mut wires);
@@ -193,13 +197,16 @@ impl Town {
                 assert_eq!(account[field], value, "{field} at bank {bank}: {account}");
             }
             let info = ask(wire, "INFO");
-            for (field, value) in [("balance_total", expected), ("held_total", 0), ("incoming_total", 0)] {
+            for (field, value) in
+                [("balance_total", expected), ("held_total", 0), ("incoming_total", 0)]
+            {
                 assert_eq!(info[field], value, "{field} at bank {bank}: {info}");
             }
             let value = ask(wire, "VALUE");
             assert_eq!(value["value"], self.register.as_str(), "bank {bank}");
             let cut = ask(wire, &format!("SNAPSHOT {time}"));
-            let total = |field: &str| cut[field].as_i64().unwrap_or_else(|| panic!("{field} in {cut}"));
+            let total =
+                |field: &str| cut[field].as_i64().unwrap_or_else(|| panic!("{field} in {cut}"));
             let cash = total("cash_in_total") - total("cash_out_total");
             let transfers = total("transfers_in_total") - total("transfers_out_total");
             assert_eq!(total("balance_total"), cash + transfers, "bank {bank}: {cut}");
@@ -259,17 +266,22 @@ fn ask(wire: &mut Wire, line: &str) -> Value {
 fn outcome(tx: &str, banks: &[usize], votes: &[usize], wires: &mut [Wire]) -> Outcome {
     let status = |bank: &usize| wires[*bank].ask(&format!("STATUS {tx}"));
     let all: Vec<String> = banks.iter().map(status).collect();
-    let all_words: Vec<&str> = all.iter().map(|reply| reply.split(' ').next().unwrap_or("")).collect();
+    let all_words: Vec<&str> =
+        all.iter().map(|reply| reply.split(' ').next().unwrap_or("")).collect();
     for (bank, word) in banks.iter().zip(&all_words) {
         let known = ["COMMITTED", "ABORTED", "UNKNOWN"].contains(word);
         assert!(known, "bank {bank} has an outcome, or never voted: {all:?}");
-        assert!(!votes.contains(bank) || *word != "UNKNOWN", "bank {bank} forgot that it voted OK: {all:?}");
+        assert!(
+            !votes.contains(bank) || *word != "UNKNOWN",
+            "bank {bank} forgot that it voted OK: {all:?}"
+        );
     }
     if !all_words.contains(&"COMMITTED") {
         return Outcome::Aborted;
     }
     let times: Vec<Option<&str>> = all.iter().map(|reply| reply.split(' ').nth(2)).collect();
-    let one = all_words.iter().all(|word| *word == "COMMITTED") && times.iter().all(|time| *time == times[0]);
+    let one = all_words.iter().all(|word| *word == "COMMITTED")
+        && times.iter().all(|time| *time == times[0]);
     assert!(one, "one outcome, at one time: {all:?}");
     Outcome::Committed
 }

@@ -1,4 +1,5 @@
-//! What Chromium tells a screen reader of each page, wide and narrow, in both languages, with and without errors.
+//! What Chromium tells a screen reader of each page, wide and narrow, in both languages, with and
+//! without errors.
 
 use crate::panel::Town;
 use crate::panel::open_browser;
@@ -51,7 +52,8 @@ impl Spoken {
 #[track_caller]
 fn listen(browser: &crate::panel::Browser, page: &str) -> Vec<Spoken> {
     let tree = browser.devtools("Accessibility.getFullAXTree", &json!({}));
-    let spoken: Vec<Spoken> = tree["nodes"].as_array().unwrap().iter().filter_map(Spoken::of).collect();
+    let spoken: Vec<Spoken> =
+        tree["nodes"].as_array().unwrap().iter().filter_map(Spoken::of).collect();
     let count = |role: &str| spoken.iter().filter(|spoken| spoken.role == role).count();
     for landmark in ["main", "banner"] {
         assert_eq!(count(landmark), 1, "{page}: {landmark}");
@@ -62,7 +64,8 @@ fn listen(browser: &crate::panel::Browser, page: &str) -> Vec<Spoken> {
     for one in spoken.iter().filter(|spoken| spoken.is_invalid) {
         assert!(one.description.contains(' '), "{page}: {one:?} does not say what is wrong");
     }
-    // As many tables, rows and cells as there are: `display` takes them away where nobody takes care.
+    // As many tables, rows and cells as there are: `display` takes them away where nobody takes
+    // care.
     for (role, css) in [("table", "table"), ("columnheader", "thead th"), ("cell", "td")] {
         let shown = format!(
             "return [...document.querySelectorAll('{css}')].filter((e) => !e.closest('details:not([open])')).length"
@@ -119,7 +122,8 @@ fn a_screen_reader_is_told_all_of_it() {
         "/painel/demo",
         "/painel/contas/nunca-vista",
     ];
-    for (lang, code, width, colours) in [("pt", "pt-BR", 1280, "light"), ("en", "en", 390, "dark")] {
+    for (lang, code, width, colours) in [("pt", "pt-BR", 1280, "light"), ("en", "en", 390, "dark")]
+    {
         browser.resize(width, 900);
         let scheme = json!({"features": [{"name": "prefers-color-scheme", "value": colours}]});
         browser.devtools("Emulation.setEmulatedMedia", &scheme);

@@ -70,12 +70,19 @@ impl Browser {
             let mut builder = ClientBuilder::new(HttpConnector::new());
             builder.capabilities(capabilities).connect(&format!("http://127.0.0.1:{port}")).await
         });
-        Some(Browser { client: client.expect("a session with Chromium"), runtime, driver, driver_port: port })
+        Some(Browser {
+            client: client.expect("a session with Chromium"),
+            runtime,
+            driver,
+            driver_port: port,
+        })
     }
 
     /// Loads a page.
     pub fn go(&self, url: &str) {
-        self.runtime.block_on(self.client.goto(url)).unwrap_or_else(|error| panic!("{url}: {error}"));
+        self.runtime
+            .block_on(self.client.goto(url))
+            .unwrap_or_else(|error| panic!("{url}: {error}"));
     }
 
     /// The path and query that the window shows.
@@ -87,30 +94,37 @@ impl Browser {
     /// Waits until the window shows a path that begins so.
     #[track_caller]
     pub fn wait_for_path(&self, begins: &str) {
-        wait_until(&format!("a page below {begins}"), || self.path().starts_with(begins).then_some(()));
+        wait_until(&format!("a page below {begins}"), || {
+            self.path().starts_with(begins).then_some(())
+        });
     }
 
-    /// Presses what `css` finds. A page that is refreshed may put another in its place meanwhile, and then nothing was
-    /// pressed: the new one is.
+    /// Presses what `css` finds. A page that is refreshed may put another in its place meanwhile,
+    /// and then nothing was pressed: the new one is.
     #[track_caller]
     pub fn click(&self, css: &str) {
         wait_until(&format!("a press of {css}"), || {
             let press = async { self.client.find(Locator::Css(css)).await?.click().await };
             match self.runtime.block_on(press) {
-                Err(CmdError::Standard(error)) if error.error == ErrorStatus::StaleElementReference => None,
+                Err(CmdError::Standard(error))
+                    if error.error == ErrorStatus::StaleElementReference =>
+                {
+                    None
+                }
                 Err(error) => panic!("{css}: {error}"),
                 Ok(()) => Some(()),
             }
         });
     }
 
-    /// Presses the button of a form that `css` finds, and waits until the form's answer is there: it may look just like
-    /// the page before, and a page that is left too early sends nothing.
+    /// Presses the button of a form that `css` finds, and waits until the form's answer is there:
+    /// it may look just like the page before, and a page that is left too early sends nothing.
     #[track_caller]
     pub fn send(&self, css: &str) {
         self.script("document.documentElement.dataset.sent = '';");
         self.click(css);
-        let answered = "return document.readyState === 'complete' && !document.querySelector('[data-sent]');";
+        let answered =
+            "return document.readyState === 'complete' && !document.querySelector('[data-sent]');";
         wait_until("the answer to the form", || {
             // While one page goes and another comes there is none to ask.
             let answer = self.runtime.block_on(self.client.execute(answered, Vec::new()));
@@ -134,13 +148,17 @@ impl Browser {
     #[track_caller]
     pub fn choose(&self, css: &str, value: &str) {
         self.runtime
-            .block_on(async { self.client.find(Locator::Css(css)).await?.select_by_value(value).await })
+            .block_on(async {
+                self.client.find(Locator::Css(css)).await?.select_by_value(value).await
+            })
             .unwrap_or_else(|error| panic!("{css} = {value}: {error}"));
     }
 
     /// The text of what `css` finds, as one sees it; empty where there is none.
     pub fn text(&self, css: &str) -> String {
-        let text = self.runtime.block_on(async { self.client.find(Locator::Css(css)).await?.text().await });
+        let text = self
+            .runtime
+            .block_on(async { self.client.find(Locator::Css(css)).await?.text().await });
         // Plain spaces, so that tests can be typed.
         text.unwrap_or_default().replace('\u{a0}', " ")
     }
@@ -169,7 +187,8 @@ impl Browser {
     pub fn devtools(&self, command: &str, parameters: &Value) -> Value {
         let session = self.runtime.block_on(self.client.session_id()).unwrap().expect("a session");
         let body = json!({ "cmd": command, "params": parameters }).to_string();
-        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.driver_port)).unwrap());
+        let mut stream =
+            BufReader::new(TcpStream::connect(("127.0.0.1", self.driver_port)).unwrap());
         stream.get_ref().set_read_timeout(Some(DEADLINE)).unwrap();
         let head = format!(
             "POST /session/{session}/goog/cdp/execute HTTP/1.1\r\nHost: 127.0.0.1\r\n\

@@ -18,7 +18,8 @@ fn other_site() -> String {
                 if stream.read(&mut request).is_ok_and(|bytes| bytes > 0) {
                     let page = "<!doctype html><title>other</title><iframe name=answer></iframe>";
                     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close";
-                    let _ = write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{page}", page.len());
+                    let _ =
+                        write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{page}", page.len());
                 }
             });
         }
@@ -33,7 +34,9 @@ fn a_page_of_another_site_moves_no_money_over_the_line_port() {
     town.open_accounts();
     let line = format!("127.0.0.1:{}", town.cluster.port(0));
     let withdraw = |id: &str| {
-        format!(r#"EXECUTE {id} {{"ops":[{{"bank":0,"op":"withdraw","account":"0-1","amount":1}}]}}"#)
+        format!(
+            r#"EXECUTE {id} {{"ops":[{{"bank":0,"op":"withdraw","account":"0-1","amount":1}}]}}"#
+        )
     };
     browser.go(&other_site());
     let count = |named: &str| {

@@ -1,4 +1,5 @@
-//! Pages that follow their bank: two desks at once, banks that die and come back, what is undecided.
+//! Pages that follow their bank: two desks at once, banks that die and come back, what is
+//! undecided.
 
 use crate::panel::Town;
 use crate::panel::{open_browser, wait_until};
@@ -41,9 +42,14 @@ fn a_bank_dies_and_comes_back_under_the_page() {
     browser.shot("banco-fora");
     // A transaction that needs the dead bank is refused in words, and nothing moves.
     let said = town.cluster.connect(0).ask(&format!("EXECUTE sem-2 {}", town.composite(5_000)));
-    assert!(said.starts_with("ABORTED ") || said.starts_with("DOUBT ") || said.starts_with("ERR "), "{said}");
+    assert!(
+        said.starts_with("ABORTED ") || said.starts_with("DOUBT ") || said.starts_with("ERR "),
+        "{said}"
+    );
     town.cluster.start_bank(2);
-    wait_until("bank 2 online again", || (!browser.text("#bancos").contains("fora do ar")).then_some(()));
+    wait_until("bank 2 online again", || {
+        (!browser.text("#bancos").contains("fora do ar")).then_some(())
+    });
     assert_eq!(browser.script("return window.sameWindow"), true, "the page was loaded again");
 
     // The page's own bank dies: it says so, and goes on by itself when the bank is back.
@@ -110,7 +116,8 @@ fn a_demonstration_acts_on_real_processes() {
         browser.go(&town.url(0, "/painel/demo"));
         browser.text("#processos li:nth-child(2)").contains("rodando").then_some(())
     });
-    // It is a real bank again, on the same data; it is ended by the panel, since the test did not start it.
+    // It is a real bank again, on the same data; it is ended by the panel, since the test did not
+    // start it.
     wait_until("its answer", || {
         let mut wire = crate::support::Wire::try_connect(&town.cluster.address(1))?;
         (wire.try_ask("PING")? == "PONG").then_some(())

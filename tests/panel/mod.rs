@@ -1,8 +1,9 @@
-//! The panel in a real browser, against real banks: what a person does at a desk, what is refused, a bank that dies
-//! under it, two desks at once, a telephone, and a browser without JavaScript.
+//! The panel in a real browser, against real banks: what a person does at a desk, what is refused,
+//! a bank that dies under it, two desks at once, a telephone, and a browser without JavaScript.
 //!
-//! Needs Chromium and its driver (Debian: `apt-get install chromium chromium-driver`). Where they are missing each
-//! test says so and passes, unless `CONSORCIO_BROWSER=required`. Screenshots are left below the target folder.
+//! Needs Chromium and its driver (Debian: `apt-get install chromium chromium-driver`). Where they
+//! are missing each test says so and passes, unless `CONSORCIO_BROWSER=required`. Screenshots are
+//! left below the target folder.
 
 mod aloud;
 mod browser;
@@ -45,7 +46,12 @@ impl Town {
     /// Opens an account at each bank: holder 1111111111N, number `N-1`, with 1.000,00.
     fn open_accounts(&self) {
         for bank in 0..self.ports.len() {
-            self.cluster.open_account(bank, &format!("{bank}-1"), &format!("1111111111{bank}"), "1000");
+            self.cluster.open_account(
+                bank,
+                &format!("{bank}-1"),
+                &format!("1111111111{bank}"),
+                "1000",
+            );
         }
     }
 

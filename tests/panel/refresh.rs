@@ -1,4 +1,5 @@
-//! A refresh that meets a person: it swallows no press, moves no focus, and closes nothing that was opened.
+//! A refresh that meets a person: it swallows no press, moves no focus, and closes nothing that was
+//! opened.
 
 use crate::panel::Town;
 use crate::panel::{Browser, open_browser, wait_until};
@@ -16,7 +17,9 @@ fn count_refreshes(browser: &Browser) {
 fn refreshed(browser: &Browser, change: impl FnOnce()) {
     let before = browser.script("return window.answers").as_u64();
     change();
-    wait_until("a refresh", || (browser.script("return window.answers").as_u64() > before).then_some(()));
+    wait_until("a refresh", || {
+        (browser.script("return window.answers").as_u64() > before).then_some(())
+    });
 }
 
 fn mouse(browser: &Browser, what: &str, css: &str) {
@@ -25,8 +28,7 @@ fn mouse(browser: &Browser, what: &str, css: &str) {
          return [at.x + at.width / 2, at.y + at.height / 2];"
     );
     let at = browser.script(&script);
-    let event =
-        json!({"type": what, "x": at[0], "y": at[1], "button": "left", "buttons": 1, "clickCount": 1});
+    let event = json!({"type": what, "x": at[0], "y": at[1], "button": "left", "buttons": 1, "clickCount": 1});
     browser.devtools("Input.dispatchMouseEvent", &event);
 }
 
@@ -66,10 +68,13 @@ fn the_focus_and_what_was_opened_stay() {
     browser.go(&town.url(0, "/painel/historico"));
     browser.wait_for("#ao-vivo", "ao vivo");
     browser.wait_for("#historico", "m-focus");
-    browser.script("window.kept = document.querySelector(\"[data-key='m-focus']\"); window.kept.focus();");
+    browser.script(
+        "window.kept = document.querySelector(\"[data-key='m-focus']\"); window.kept.focus();",
+    );
     hold(&town, "n-newer");
     browser.wait_for("#historico", "n-newer");
-    let same = browser.script("return document.activeElement === window.kept && window.kept.isConnected");
+    let same =
+        browser.script("return document.activeElement === window.kept && window.kept.isConnected");
     assert_eq!(same, json!(true), "the focus moved");
     // What has the focus goes: then its part has it, and not the top of the page.
     browser.go(&town.url(0, "/painel/pendentes"));
@@ -83,7 +88,10 @@ fn the_focus_and_what_was_opened_stay() {
     browser.wait_for("#ao-vivo", "ao vivo");
     browser.wait_for("#detalhes summary", "Passos");
     browser.click("#detalhes summary");
-    assert_eq!(browser.script("return document.querySelector('#detalhes details').open"), json!(true));
+    assert_eq!(
+        browser.script("return document.querySelector('#detalhes details').open"),
+        json!(true)
+    );
     assert!(town.cluster.connect(0).ask("ABORT m-focus").starts_with("ABORTED "));
     browser.wait_for("#detalhes", "Abortada");
     let open = browser.script("return document.querySelector('#detalhes details').open");
@@ -99,13 +107,17 @@ fn long_names_and_large_amounts_stay_on_the_page() {
     let name = "Construtora".repeat(18);
     let client = format!(r#"CLIENT {{"cpf":"11111111111","name":"{name}","kind":"Jurídico"}}"#);
     assert!(wire.ask(&client).starts_with("DONE "));
-    let account = r#"ACCOUNT {"number":"0-1","holders":["11111111111"],"deposit":123456789012345678}"#;
+    let account =
+        r#"ACCOUNT {"number":"0-1","holders":["11111111111"],"deposit":123456789012345678}"#;
     assert!(wire.ask(account).starts_with("DONE "));
-    let deposit = r#"EXECUTE d1 {"ops":[{"bank":0,"op":"deposit","account":"0-1","amount":98765432109876}]}"#;
+    let deposit =
+        r#"EXECUTE d1 {"ops":[{"bank":0,"op":"deposit","account":"0-1","amount":98765432109876}]}"#;
     assert!(wire.ask(deposit).starts_with("COMMITTED "));
     for width in [1280, 360] {
         browser.resize(width, 900);
-        for path in ["/", "/painel/contas", "/painel/contas/0-1", "/painel/historico", "/painel/auditoria"] {
+        for path in
+            ["/", "/painel/contas", "/painel/contas/0-1", "/painel/historico", "/painel/auditoria"]
+        {
             browser.go(&town.url(0, path));
             browser.shot(&format!("largo-{width}{}", path.replace('/', "-")));
             let cut = browser.script(
@@ -117,7 +129,10 @@ fn long_names_and_large_amounts_stay_on_the_page() {
             );
             assert_eq!(cut, json!([]), "{path}, {width} wide");
             let over = browser.script("return document.documentElement.scrollWidth - innerWidth");
-            assert!(over.as_i64().is_some_and(|over| over <= 0), "{path} at {width} is {over} px too wide");
+            assert!(
+                over.as_i64().is_some_and(|over| over <= 0),
+                "{path} at {width} is {over} px too wide"
+            );
         }
     }
 }

@@ -204,7 +204,8 @@ fn each_refusal_stands_beside_its_field() {
     assert!(twice.as_u64().is_some_and(|length| (10..=64).contains(&length)), "{twice}");
     assert_eq!(town.cluster.balance("0/0-1"), 100_700);
 
-    // A transaction: the form refuses what it can see, the banks refuse the rest, and the form comes back filled.
+    // A transaction: the form refuses what it can see, the banks refuse the rest, and the form
+    // comes back filled.
     browser.go(&town.url(0, "/painel/transacao"));
     browser.click("button[value=resumo]");
     browser.wait_for("#sobre-cpf0", "Preencha este campo.");

@@ -25,7 +25,10 @@ impl Times {
         self.all.sort();
         let (count, longest) = (self.all.len(), self.all[self.all.len() - 1]);
         let (middle, all) = (self.all[count / 2], self.all.iter().sum::<Duration>());
-        figure(what, format_args!("{count} in {all:?}; half within {middle:?}, the longest {longest:?}"));
+        figure(
+            what,
+            format_args!("{count} in {all:?}; half within {middle:?}, the longest {longest:?}"),
+        );
         assert!(!is_full() || longest < Duration::from_millis(most_ms), "{what} took {longest:?}");
     }
 }
@@ -49,7 +52,8 @@ fn pages(bank: &mut Bank, times: &mut Times, list: &str) -> (usize, usize) {
     }
 }
 
-/// Each client has an account alone, and another one together with one company that so holds half of all.
+/// Each client has an account alone, and another one together with one company that so holds half
+/// of all.
 #[test]
 fn a_million_accounts() {
     let (mut bank, clients) = (Bank::new(), size(5_000, 500_000));
@@ -60,7 +64,9 @@ fn a_million_accounts() {
     for n in 0..clients {
         let (cpf, n) = (format!("1{n:010}"), mixed(n));
         open.time(|| bank.done(&format!(r#"CLIENT {{"cpf":"{cpf}","name":"Client","kind":"F"}}"#)));
-        open.time(|| bank.done(&format!(r#"ACCOUNT {{"number":"a{n}","holders":["{cpf}"],"deposit":100}}"#)));
+        open.time(|| {
+            bank.done(&format!(r#"ACCOUNT {{"number":"a{n}","holders":["{cpf}"],"deposit":100}}"#))
+        });
         let joint = format!(r#"ACCOUNT {{"number":"j{n}","holders":["{cpf}","{CPF}"]}}"#);
         open.time(|| bank.done(&joint));
     }
@@ -75,9 +81,11 @@ fn a_million_accounts() {
         assert_eq!(balance["balance"], 100);
     }
     lookups.tell("BALANCE", 50);
-    for (list, most) in
-        [("CLIENTS", 1 + clients), ("ACCOUNTS", accounts), (&format!("ACCOUNTS {CPF}"), 1 + clients)]
-    {
+    for (list, most) in [
+        ("CLIENTS", 1 + clients),
+        ("ACCOUNTS", accounts),
+        (&format!("ACCOUNTS {CPF}"), 1 + clients),
+    ] {
         let mut times = Times::default();
         let (items, pages) = pages(&mut bank, &mut times, list);
         assert_eq!(items, most, "{list}");
@@ -88,7 +96,8 @@ fn a_million_accounts() {
 
     let mut snapshot = Times::default();
     let bytes = snapshot.time(|| bank.core.to_snapshot());
-    let again = snapshot.time(|| Core::from_snapshot(crate::scale::bank::identity(), &bytes).unwrap());
+    let again =
+        snapshot.time(|| Core::from_snapshot(crate::scale::bank::identity(), &bytes).unwrap());
     figure("bytes of a snapshot", bytes.len());
     assert!(again.same_as(&bank.core));
     snapshot.tell("writing and reading a snapshot, on threads of their own", 60_000);

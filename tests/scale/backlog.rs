@@ -1,5 +1,6 @@
-//! A session that ends, a restart and a tick, with many undecided transactions: each step takes on a bounded share, all
-//! of them are done in the end, once, and the number of steps is in proportion.
+//! A session that ends, a restart and a tick, with many undecided transactions: each step takes on
+//! a bounded share, all of them are done in the end, once, and the number of steps is in
+//! proportion.
 
 use crate::scale::bank::{Bank, ops};
 use crate::scale::{computed, figure, is_full, size};
@@ -13,8 +14,9 @@ use std::time::Duration;
 /// The transactions that were begun to be asked about; each once.
 fn asked(outputs: &[Output]) -> usize {
     let notes = outputs.iter().flat_map(|output| &output.notes);
-    let asked: Vec<&TxId> =
-        notes.filter_map(|note| if let Note::Ask(tx, _) = note { Some(tx) } else { None }).collect();
+    let asked: Vec<&TxId> = notes
+        .filter_map(|note| if let Note::Ask(tx, _) = note { Some(tx) } else { None })
+        .collect();
     let distinct: BTreeSet<&TxId> = asked.iter().copied().collect();
     assert_eq!(distinct.len(), asked.len(), "each is asked about once");
     asked.len()
@@ -30,7 +32,10 @@ fn check(what: &str, bank: &Bank, count: usize, took: Duration) {
     assert!(steps.count <= steps_max(count), "{what}: {} steps for {count}", steps.count);
     assert!(steps.count >= count / STEP_ITEMS_MAX, "{what}: {} steps for {count}", steps.count);
     let longest = steps.longest;
-    figure(what, format_args!("{count} in {} steps, {took:?}; the longest step {longest:?}", steps.count));
+    figure(
+        what,
+        format_args!("{count} in {} steps, {took:?}; the longest step {longest:?}", steps.count),
+    );
     assert!(!is_full() || longest < Duration::from_millis(50), "{what}: a step took {longest:?}");
 }
 
@@ -48,9 +53,18 @@ fn a_close_takes_on_a_share_at_a_time() {
         if both {
             assert_eq!((asked(&outputs), bank.core.undecided()), (count, count));
         } else {
-            assert_eq!((bank.steps.records, bank.core.undecided()), (count, 0), "one bank alone commits");
+            assert_eq!(
+                (bank.steps.records, bank.core.undecided()),
+                (count, 0),
+                "one bank alone commits"
+            );
         }
-        check(&format!("close, {} banks, peer up: {up}", 1 + usize::from(both)), &bank, count, took);
+        check(
+            &format!("close, {} banks, peer up: {up}", 1 + usize::from(both)),
+            &bank,
+            count,
+            took,
+        );
     }
 }
 
@@ -72,7 +86,8 @@ fn many_closes_are_worked_off_in_turn() {
     assert_eq!(asked(&outputs), sessions * each);
 }
 
-/// A PREPARE that comes over another session takes a transaction along, also while its old session's end is worked off.
+/// A PREPARE that comes over another session takes a transaction along, also while its old
+/// session's end is worked off.
 #[test]
 fn a_transaction_that_moved_on_is_not_asked_about() {
     let mut bank = Bank::new();
@@ -123,8 +138,9 @@ fn a_tick_takes_on_a_share_at_a_time() {
 fn drivers_that_give_up_fill_no_batch_past_its_bound() {
     let (mut bank, count) = (Bank::new(), size(600, 5_000));
     bank.input(&Input::PeerUp(BankId::new(1).expect("a position")));
-    let credit =
-        |n: usize| format!(r#"{{"bank":1,"op":"deposit","account":"{n}{}","amount":1}}"#, "é".repeat(30));
+    let credit = |n: usize| {
+        format!(r#"{{"bank":1,"op":"deposit","account":"{n}{}","amount":1}}"#, "é".repeat(30))
+    };
     let there: Vec<String> = (0..60).map(credit).collect();
     let here = r#"{"bank":0,"op":"deposit","account":"1","amount":1}"#;
     for n in 0..count {

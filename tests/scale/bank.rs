@@ -50,7 +50,11 @@ impl Bank {
     pub fn new() -> Bank {
         let mut bank = Bank {
             core: Core::new(identity()),
-            now: Now { wall_us: 1_795_000_000_000_000, shown_us: 1_795_000_000_000_000, mono_us: 1_000_000 },
+            now: Now {
+                wall_us: 1_795_000_000_000_000,
+                shown_us: 1_795_000_000_000_000,
+                mono_us: 1_000_000,
+            },
             steps: Steps::default(),
         };
         bank.input(&Input::Started(Start::default()));
@@ -72,7 +76,13 @@ impl Bank {
     pub fn request(&mut self, session: u64, line: &str) -> Output {
         let caller = Caller { session: SessionId(session), slot: 0 };
         let request = Request::parse(line).unwrap_or_else(|fault| panic!("{line}: {fault}"));
-        self.input(&Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None })
+        self.input(&Input::Request {
+            caller,
+            origin: Origin::Client,
+            request,
+            waited_us: 0,
+            past: None,
+        })
     }
 
     /// A line of session 1, and its reply.
@@ -84,7 +94,11 @@ impl Bank {
     pub fn done(&mut self, line: &str) -> serde_json::Value {
         match self.say(line) {
             Reply::Done(json) => {
-                assert!(json.len() < LINE_BYTES_MAX - 16, "{line}: {} bytes are no line", json.len());
+                assert!(
+                    json.len() < LINE_BYTES_MAX - 16,
+                    "{line}: {} bytes are no line",
+                    json.len()
+                );
                 serde_json::from_str(&json).unwrap()
             }
             other => panic!("{line}: {other:?}"),
@@ -114,7 +128,11 @@ impl Bank {
         assert!(output.records.len() <= STEP_ITEMS_MAX, "{} records", output.records.len());
         assert!(bytes <= STEP_BYTES_MAX + LINE_BYTES_MAX, "{bytes} bytes of records");
         assert!(output.notes.len() <= most, "{} notes", output.notes.len());
-        assert!(output.sends.len() <= most && output.replies.len() <= most, "{} sends", output.sends.len());
+        assert!(
+            output.sends.len() <= most && output.replies.len() <= most,
+            "{} sends",
+            output.sends.len()
+        );
         self.steps.count += 1;
         self.steps.records += output.records.len();
         self.steps.sends += output.sends.len();
@@ -123,8 +141,8 @@ impl Bank {
         output
     }
 
-    /// Steps `input`, and ticks at the same moment until nothing is left of what it began. Between two of them another
-    /// client is answered. Gives what came out of each.
+    /// Steps `input`, and ticks at the same moment until nothing is left of what it began. Between
+    /// two of them another client is answered. Gives what came out of each.
     pub fn work_off(&mut self, input: &Input) -> Vec<Output> {
         self.steps = Steps::default();
         let mut outputs = vec![self.step(input)];

@@ -1,4 +1,5 @@
-//! Lists: whatever is in a bank stands on one of the pages, and a page says more whenever something is left.
+//! Lists: whatever is in a bank stands on one of the pages, and a page says more whenever something
+//! is left.
 
 use crate::scale::bank::{Bank, CPF, ops};
 use crate::scale::size;
@@ -14,7 +15,9 @@ use std::sync::Arc;
 fn whole(bank: &mut Bank, list: &str, field: &str) -> Vec<String> {
     let (mut all, mut after) = (Vec::new(), String::new());
     loop {
-        let Value::Array(mut page) = bank.done(&format!("{list}{after}")) else { panic!("{list} is a list") };
+        let Value::Array(mut page) = bank.done(&format!("{list}{after}")) else {
+            panic!("{list} is a list")
+        };
         let next = page.last().and_then(|last| last.get("next")).cloned();
         if next.is_some() {
             page.pop();
@@ -50,7 +53,13 @@ fn set(bank: &mut Bank, tx: &str, key: &str, value: &str) {
     let transaction = Transaction::parse(&format!(r#"{{"ops":[{},{}]}}"#, op(0), op(1))).unwrap();
     let time = Time(bank.core.clock().0 + 1);
     let (tx, transaction) = (TxId::new(tx).unwrap(), Arc::new(transaction));
-    bank.core.apply(&Record::Executed { tx, time, committed: time, transaction, votes: Vec::new() });
+    bank.core.apply(&Record::Executed {
+        tx,
+        time,
+        committed: time,
+        transaction,
+        votes: Vec::new(),
+    });
 }
 
 fn account(bank: &mut Bank, number: &str, cpf: &str) {
@@ -76,14 +85,21 @@ fn each_register_of_a_cut_stands_on_a_page() {
     // The last account leaves less and less room.
     let mut met = [false; 3];
     for length in 1..=64 {
-        let mut bank =
-            Bank { core: bank.core.clone(), now: bank.now, steps: crate::scale::bank::Steps::default() };
+        let mut bank = Bank {
+            core: bank.core.clone(),
+            now: bank.now,
+            steps: crate::scale::bank::Steps::default(),
+        };
         for n in ["p", "q", "r"] {
             account(&mut bank, &format!("{n}{}", "y".repeat(length - 1)), "11111111111");
         }
         let first = bank.done("SNAPSHOT accounts");
         let (accounts, registers, pages) = whole_cut(&mut bank);
-        assert_eq!((accounts.len(), registers.len()), (count + 3, 2), "numbers of {length} bytes, {first}");
+        assert_eq!(
+            (accounts.len(), registers.len()),
+            (count + 3, 2),
+            "numbers of {length} bytes, {first}"
+        );
         let on_first = first["registers"].as_array().map_or(0, Vec::len);
         met[on_first] = true;
         assert_eq!(pages, if on_first == 2 { 1 } else { 2 }, "numbers of {length} bytes");
@@ -114,7 +130,8 @@ fn each_list_tells_all_that_it_has() {
     }
 }
 
-/// HISTORY tells 1,000; what a page can't hold is told shorter, and does not hide what is behind it.
+/// HISTORY tells 1,000; what a page can't hold is told shorter, and does not hide what is behind
+/// it.
 #[test]
 fn history_goes_on_behind_what_is_too_long() {
     let mut bank = Bank::new();
@@ -135,7 +152,8 @@ fn history_goes_on_behind_what_is_too_long() {
     assert_eq!(told, (0..10).rev().map(|n| format!("h{n}")).collect::<Vec<_>>());
 }
 
-/// What one step decides stands in the history still when those who wait for its registers are looked for.
+/// What one step decides stands in the history still when those who wait for its registers are
+/// looked for.
 #[test]
 fn readers_are_woken_by_a_step_that_decides_much() {
     let mut bank = Bank::new();
@@ -151,8 +169,13 @@ fn readers_are_woken_by_a_step_that_decides_much() {
 fn token_of_bank_1(tx: &str) -> String {
     use consorcio::wire::token::Verdict;
     let bank = consorcio::ids::BankId::new(1).unwrap();
-    let token =
-        crate::scale::bank::identity().seal.token(bank, Verdict::No, &TxId::new(tx).unwrap(), None, Time(5));
+    let token = crate::scale::bank::identity().seal.token(
+        bank,
+        Verdict::No,
+        &TxId::new(tx).unwrap(),
+        None,
+        Time(5),
+    );
     let mut text = Vec::new();
     token.write_to(&mut text);
     String::from_utf8(text).unwrap()

@@ -1,7 +1,9 @@
-//! What grows, at the size that it may have: undecided transactions at a close, a restart and a tick, accounts, pages.
+//! What grows, at the size that it may have: undecided transactions at a close, a restart and a
+//! tick, accounts, pages.
 //!
-//! Plain `cargo test` runs small sizes and counts the work of each step; `scripts/scale.sh` runs the whole sizes on a
-//! release build, holds them to times, and prints the figures. Each figure is one line: `scale: <what>: <figure>`.
+//! Plain `cargo test` runs small sizes and counts the work of each step; `scripts/scale.sh` runs
+//! the whole sizes on a release build, holds them to times, and prints the figures. Each figure is
+//! one line: `scale: <what>: <figure>`.
 
 mod accounts;
 mod backlog;
@@ -19,8 +21,8 @@ fn size(small: usize, full: usize) -> usize {
     if is_full() { full } else { small }
 }
 
-/// What this thread has computed so far. Times are held by it, and not by the clock: what else a machine does beside a
-/// test says nothing of the program.
+/// What this thread has computed so far. Times are held by it, and not by the clock: what else a
+/// machine does beside a test says nothing of the program.
 fn computed() -> std::time::Duration {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel tells it");
     let nanos = stat.split(' ').next().and_then(|nanos| nanos.parse().ok());

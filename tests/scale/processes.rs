@@ -1,4 +1,5 @@
-//! A real bank with many undecided transactions: a client that leaves them keeps nobody waiting, nor does a restart.
+//! A real bank with many undecided transactions: a client that leaves them keeps nobody waiting,
+//! nor does a restart.
 
 use crate::scale::{figure, is_full, size};
 use crate::support::{Cluster, Wire};
@@ -46,7 +47,11 @@ fn a_client_that_leaves_keeps_nobody_waiting() {
         other.ask("STATUS nobody");
         longest = longest.max(sent.elapsed());
         asked += 1;
-        assert!(began.elapsed() < Duration::from_secs(120), "{} are undecided still", undecided(&mut other));
+        assert!(
+            began.elapsed() < Duration::from_secs(120),
+            "{} are undecided still",
+            undecided(&mut other)
+        );
     }
     figure(
         "close of a real bank",

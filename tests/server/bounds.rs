@@ -1,4 +1,5 @@
-//! Places: so many sessions, some of them for banks; who is idle goes first, who is too many is told so.
+//! Places: so many sessions, some of them for banks; who is idle goes first, who is too many is
+//! told so.
 
 use super::{Alone, rest, start_with};
 use crate::support::{Cluster, DEADLINE, Wire, wait_until};

@@ -1,4 +1,5 @@
-//! Clocks of real banks that are wrong, or jump: cuts of all banks, what is followed, starts, and what is told.
+//! Clocks of real banks that are wrong, or jump: cuts of all banks, what is followed, starts, and
+//! what is told.
 
 use super::{run, start_with};
 use crate::support::{Cluster, Ran, wait_until};
@@ -14,7 +15,8 @@ fn true_us() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros().try_into().unwrap()
 }
 
-/// Three banks, two accounts; the clock of `bank` shows so much more from its start on, all clocks can be set.
+/// Three banks, two accounts; the clock of `bank` shows so much more from its start on, all clocks
+/// can be set.
 fn with_clock(bank: usize, wall_us: i64) -> Cluster {
     for _ in 0..5 {
         let mut cluster = Cluster::new(3, true);
@@ -58,13 +60,17 @@ fn cuts(cluster: &Cluster) -> Ran {
     status
 }
 
-/// Without traffic no bank knows of the other's clock before it is asked for a cut; with traffic some know.
+/// Without traffic no bank knows of the other's clock before it is asked for a cut; with traffic
+/// some know.
 #[test]
 fn cuts_are_possible_whatever_the_clocks_say() {
     for wrong in [1_500_000, -1_500_000, 5 * S, -5 * S, H, -H] {
         let cluster = with_clock(0, wrong);
         let apart = ahead(&cluster, 0) - ahead(&cluster, 2);
-        assert!((wrong - S..=wrong + S).contains(&apart), "bank 0 is {apart} from bank 2, not {wrong}");
+        assert!(
+            (wrong - S..=wrong + S).contains(&apart),
+            "bank 0 is {apart} from bank 2, not {wrong}"
+        );
         let status = cuts(&cluster);
         if wrong.abs() == H {
             // After the cut all banks are as far as the first.
@@ -83,7 +89,8 @@ fn cuts_are_possible_whatever_the_clocks_say() {
 #[test]
 fn banks_compare_their_clocks_when_they_link() {
     let cluster = with_clock(0, H + 30 * S);
-    for (bank, other, words) in [(1, 0, "bank 0 is 1 h 0 min ahead of"), (0, 2, "bank 2 is 1 h 0 min behind")]
+    for (bank, other, words) in
+        [(1, 0, "bank 0 is 1 h 0 min ahead of"), (0, 2, "bank 2 is 1 h 0 min behind")]
     {
         let apart = wait_until("its BANKS tells how far the clocks are apart", || {
             let told = cluster.connect(bank).ask("BANKS");
@@ -116,7 +123,10 @@ fn a_cut_ahead_of_a_banks_clocks_needs_the_proof_of_another() {
     let (time, reading) = (told["time"].as_i64().unwrap(), told["reading"].as_str().unwrap());
     let mut bank = cluster.connect(1);
     let refused = |reply: String| {
-        assert!(reply.starts_with("REFUSED limit ") && reply.contains("more than a second ahead"), "{reply}");
+        assert!(
+            reply.starts_with("REFUSED limit ") && reply.contains("more than a second ahead"),
+            "{reply}"
+        );
     };
     refused(bank.ask(&format!("SNAPSHOT {time}")));
     refused(bank.ask(&format!("SNAPSHOT {} {reading}", time + 1)));
@@ -140,10 +150,13 @@ fn a_jump_of_minutes_is_caught_up() {
     transfer(&cluster, "0/a", "1/b");
     cuts(&cluster);
     wait_until("ten minutes are caught up", || {
-        (info(&cluster, 0)["time"].as_i64() >= info(&cluster, 0)["wall"].as_i64().map(|wall| wall - S))
-            .then_some(())
+        (info(&cluster, 0)["time"].as_i64()
+            >= info(&cluster, 0)["wall"].as_i64().map(|wall| wall - S))
+        .then_some(())
     });
-    wait_until("bank 0 says so", || cluster.log(0).contains("the wall clock is followed").then_some(()));
+    wait_until("bank 0 says so", || {
+        cluster.log(0).contains("the wall clock is followed").then_some(())
+    });
     near(ahead(&cluster, 0), 600 * S);
     cuts(&cluster);
 }
@@ -160,7 +173,10 @@ fn days_and_years_are_told_and_not_followed() {
         transfer(&cluster, "1/b", "0/a");
         let status = cuts(&cluster);
         let line = "bank 0: its wall clock jumped ";
-        assert!(status.stdout.contains(line) && status.stdout.contains("not followed until"), "{status:?}");
+        assert!(
+            status.stdout.contains(line) && status.stdout.contains("not followed until"),
+            "{status:?}"
+        );
         (0..3).for_each(|bank| near(ahead(&cluster, bank), 0));
         cluster.set_clock(0, 0, 0);
         wait_until("it is right again", || {
@@ -177,7 +193,8 @@ fn days_and_years_are_told_and_not_followed() {
     let refused = run(&mut cluster.servidor(0)).expect_code(1);
     assert!(refused.stdout.is_empty(), "{refused:?}");
     assert!(
-        refused.stderr.contains("this machine's clock shows ") && refused.stderr.contains("--accept-clock"),
+        refused.stderr.contains("this machine's clock shows ")
+            && refused.stderr.contains("--accept-clock"),
         "{refused:?}"
     );
     let accepted = start_with(&cluster, 0, &["--accept-clock"]);
@@ -207,11 +224,14 @@ fn a_clock_that_goes_back_stops_nothing() {
     }
 }
 
-/// A machine that begins in 1970, and gets the time over the network: with a new journal, and with one of today.
+/// A machine that begins in 1970, and gets the time over the network: with a new journal, and with
+/// one of today.
 #[test]
 fn a_clock_that_is_set_after_the_start_is_followed_at_once() {
     let mut cluster = with_clock(0, -true_us() + 5 * S);
-    wait_until("bank 0 says so", || cluster.log(0).contains("the wall clock is not set").then_some(()));
+    wait_until("bank 0 says so", || {
+        cluster.log(0).contains("the wall clock is not set").then_some(())
+    });
     for _ in 0..2 {
         transfer(&cluster, "0/a", "1/b");
         cuts(&cluster);

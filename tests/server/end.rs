@@ -95,7 +95,8 @@ fn after_sighup_the_log_is_a_new_file() {
     assert_eq!(bank.stop(), Some(0));
 }
 
-/// A client that does not take its replies keeps a bank from its end for as long as its deadline, and no longer.
+/// A client that does not take its replies keeps a bank from its end for as long as its deadline,
+/// and no longer.
 #[test]
 fn an_end_has_a_deadline_whatever_clients_do() {
     use consorcio::limits::SHUTDOWN_MS_MAX;
@@ -115,7 +116,10 @@ fn an_end_has_a_deadline_whatever_clients_do() {
     assert_eq!(bank.process.wait(), Some(0));
     let took = began.elapsed();
     let deadline = Duration::from_millis(SHUTDOWN_MS_MAX);
-    assert!(took >= deadline - Duration::from_secs(1), "it did not wait for who was there: {took:?}");
+    assert!(
+        took >= deadline - Duration::from_secs(1),
+        "it did not wait for who was there: {took:?}"
+    );
     assert!(took < 3 * deadline, "{took:?}");
     assert!(bank.process.seen().iter().any(|line| line.contains("did not end in time")));
     let cluster = bank.cluster;
@@ -124,7 +128,8 @@ fn an_end_has_a_deadline_whatever_clients_do() {
     drop(again);
 }
 
-/// A data disk that does not answer: the bank says so, goes on with what needs no disk, and two signals end it.
+/// A data disk that does not answer: the bank says so, goes on with what needs no disk, and two
+/// signals end it.
 #[test]
 fn a_data_disk_that_hangs_is_told_and_two_signals_end_the_bank() {
     let cluster = Cluster::new(1, true);
@@ -139,7 +144,9 @@ fn a_data_disk_that_hangs_is_told_and_two_signals_end_the_bank() {
     assert_eq!(wire.ask("PING"), "PONG");
     let banks = wire.ask("BANKS");
     assert!(banks.contains("\"sync_ms\":"), "{banks}");
-    wait_until("the step log says so", || cluster.log(0).contains("not finished a sync").then_some(()));
+    wait_until("the step log says so", || {
+        cluster.log(0).contains("not finished a sync").then_some(())
+    });
     process.terminate();
     wait_until("it wants to end", || cluster.log(0).contains("SIGTERM").then_some(()));
     let began = Instant::now();
@@ -220,7 +227,8 @@ fn a_step_log_that_hangs_stops_neither_the_bank_nor_its_end() {
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
-/// Another bank that hangs: this one goes on with what is its own, says which one is away, and links anew.
+/// Another bank that hangs: this one goes on with what is its own, says which one is away, and
+/// links anew.
 #[test]
 fn a_peer_that_hangs_is_told_and_stops_nobody() {
     let mut cluster = Cluster::start(2);
@@ -230,12 +238,19 @@ fn a_peer_that_hangs_is_told_and_stops_nobody() {
     wait_until("bank 0 sees that bank 1 is away", || {
         wire.ask("BANKS").contains("\"online\":false").then_some(())
     });
-    wait_until("the step log says why", || cluster.log(0).contains("silent for 3000 ms").then_some(()));
-    assert!(wire.ask(r#"CLIENT {"cpf":"12345678900","name":"Pessoa","kind":"F"}"#).starts_with("DONE"));
+    wait_until("the step log says why", || {
+        cluster.log(0).contains("silent for 3000 ms").then_some(())
+    });
+    assert!(
+        wire.ask(r#"CLIENT {"cpf":"12345678900","name":"Pessoa","kind":"F"}"#).starts_with("DONE")
+    );
     assert!(wire.ask(SLOW).starts_with("ABORTED slow"), "it drives, and gives up on it");
     let until = Instant::now() + Duration::from_secs(if is_full() { 60 } else { 0 });
     while Instant::now() < until {
-        assert!(wire.ask(r#"CLIENT {"cpf":"12345678900","name":"Pessoa","kind":"F"}"#).starts_with("DONE"));
+        assert!(
+            wire.ask(r#"CLIENT {"cpf":"12345678900","name":"Pessoa","kind":"F"}"#)
+                .starts_with("DONE")
+        );
         std::thread::sleep(Duration::from_millis(200));
     }
     signal("CONT", cluster.pid(1));

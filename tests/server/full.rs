@@ -1,5 +1,6 @@
-//! What happens when all is full: the bank's queue, and the memory of all sessions. Here the sessions are the shipped
-//! ones over real sockets, in this process, and the bank is not run before all is as full as it gets.
+//! What happens when all is full: the bank's queue, and the memory of all sessions. Here the
+//! sessions are the shipped ones over real sockets, in this process, and the bank is not run before
+//! all is as full as it gets.
 
 use crate::support::{DEADLINE, Wire, wait_until};
 use consorcio::bank::Identity;
@@ -32,15 +33,16 @@ use tokio::time::sleep;
 /// What a client was answered, once it has ended.
 type Talk = JoinHandle<Vec<String>>;
 
-/// Lets clients, which `begin` starts, fill a bank that stands still, until `is_full`; then `look`s at it, runs the bank,
-/// and gives the replies of each client.
+/// Lets clients, which `begin` starts, fill a bank that stands still, until `is_full`; then `look`s
+/// at it, runs the bank, and gives the replies of each client.
 fn fill(
     bounds: Bounds,
     begin: impl FnOnce(String) -> Vec<Talk>,
     is_full: impl Fn(&Shared) -> bool,
     look: impl Fn(&Shared),
 ) -> Vec<Vec<String>> {
-    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
+    let runtime =
+        Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
     let identity = Identity {
         bank: BankId::new(0).unwrap(),
         places: vec!["127.0.0.1:1".into()],
@@ -48,7 +50,8 @@ fn fill(
     };
     let options = journal::Options { threads: false, ..journal::Options::default() };
     let mut replica = BankReplica::new(identity.clone());
-    let (appender, reader, _) = journal::open(Arc::new(MemDisk::new()), options, &mut replica).unwrap();
+    let (appender, reader, _) =
+        journal::open(Arc::new(MemDisk::new()), options, &mut replica).unwrap();
     let batches = [reader.batch(), reader.batch()];
     let writer = Writer::new(replica.core, reader, batches, false);
     let wake = Arc::new(Notify::new());
@@ -60,7 +63,8 @@ fn fill(
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::task::spawn_local(shared.clone().accept(listener));
-        // No sweep is run: whoever waits for room or memory is woken by what gives it back, and by nothing else.
+        // No sweep is run: whoever waits for room or memory is woken by what gives it back, and by
+        // nothing else.
         let talks = begin(address);
         let until = Instant::now() + DEADLINE;
         while !is_full(&shared) {
@@ -73,7 +77,9 @@ fn fill(
         let steplog = StepLog::off();
         let filter = Filter::start(machine(), Time(0), RELEASED_US, true).unwrap();
         let wall = WallClock::new(filter, Arc::new(|_| ()));
-        let node = run(writer, disk, &inbox, wall, &steplog, |out, writer| delivering.deliver(out, writer));
+        let node = run(writer, disk, &inbox, wall, &steplog, |out, writer| {
+            delivering.deliver(out, writer)
+        });
         let all_said = async {
             while !talks.iter().all(JoinHandle::is_finished) {
                 sleep(Duration::from_millis(2)).await;
@@ -94,7 +100,8 @@ fn talk(address: &str, lines: Vec<String>) -> Talk {
         let mut sending = replies.second_hand();
         let count = lines.len();
         let sender = std::thread::spawn(move || lines.iter().for_each(|line| sending.send(line)));
-        let all = (0..count).map(|_| replies.receive().expect("the bank does not hang up")).collect();
+        let all =
+            (0..count).map(|_| replies.receive().expect("the bank does not hang up")).collect();
         sender.join().expect("all is sent");
         all
     })
@@ -106,7 +113,8 @@ fn the_queue_is_filled_to_its_bound_and_refuses_nobody() {
     let (sessions, each) = (40, 1_000);
     assert!(sessions * each > 2 * QUEUE_MAX);
     let id = |session: usize, number: usize| format!("s{session}.{number}");
-    let status = |session| (0..each).map(|number| format!("STATUS {}", id(session, number))).collect();
+    let status =
+        |session| (0..each).map(|number| format!("STATUS {}", id(session, number))).collect();
     let room = |shared: &Shared| shared.inbox.fill(|queue| queue.room());
     let replies = fill(
         Bounds::default(),
@@ -147,7 +155,10 @@ fn assert_refused(replies: &[Vec<String>]) {
 fn sessions_that_fill_all_memory_are_answered_one_after_the_other() {
     let (bounds, shared_bytes) = little_memory();
     let (sessions, each, blanks) = (60, 2, 60_000);
-    assert!(sessions * (blanks - SESSION_BYTES_OWN) > 2 * shared_bytes, "one line each is too much");
+    assert!(
+        sessions * (blanks - SESSION_BYTES_OWN) > 2 * shared_bytes,
+        "one line each is too much"
+    );
     let lines = |session| (0..each).map(|number| long_line(session, number, blanks)).collect();
     let waiting = |shared: &Shared| shared.inbox.fill(|queue| queue.len()) - 1;
     let replies = fill(

@@ -11,7 +11,8 @@ fn a_bank_does_not_leave_while_something_undecided_names_it() {
     for (bank, cpf) in [(0, "11111111111"), (1, "22222222222")] {
         let mut wire = cluster.connect(bank);
         wire.ask(&format!(r#"CLIENT {{"cpf":"{cpf}","name":"P","kind":"F"}}"#));
-        let account = format!(r#"ACCOUNT {{"number":"{bank}-1","holders":["{cpf}"],"deposit":1000}}"#);
+        let account =
+            format!(r#"ACCOUNT {{"number":"{bank}-1","holders":["{cpf}"],"deposit":1000}}"#);
         assert!(wire.ask(&account).starts_with("DONE"));
     }
     let transfer = r#"{"ops":[{"bank":0,"op":"debit","account":"0-1","amount":5},{"bank":1,"op":"credit","account":"1-1","amount":5}]}"#;
@@ -62,7 +63,9 @@ fn told(value: &str) -> String {
 #[track_caller]
 fn wait_for_value(cluster: &Cluster, banks: usize, value: &str) {
     let all = vec![told(value); banks];
-    wait_until(&format!("{value} at {banks} banks"), || (values(cluster, banks) == all).then_some(()));
+    wait_until(&format!("{value} at {banks} banks"), || {
+        (values(cluster, banks) == all).then_some(())
+    });
 }
 
 /// Waits until a bank has links to so many others.
@@ -78,12 +81,16 @@ fn wait_linked(cluster: &Cluster, bank: usize, links: usize) {
 #[track_caller]
 fn audits_hold(cluster: &Cluster, banks: usize) {
     let ran = cluster.run(&["audit"]).expect_code(0).expect("It adds up");
-    assert!(ran.stdout.contains("equal at all banks.") && !ran.stdout.contains("not known"), "{ran:#?}");
+    assert!(
+        ran.stdout.contains("equal at all banks.") && !ran.stdout.contains("not known"),
+        "{ran:#?}"
+    );
     let journals = cluster.run(&["audit", "--journals", "data"]).expect_code(0);
     assert!(journals.stdout.contains(&format!("data/bank-{}", banks - 1)), "{journals:#?}");
 }
 
-/// Does a bank say of a register that it can't know it yet: it has not met the others, or not asked them?
+/// Does a bank say of a register that it can't know it yet: it has not met the others, or not asked
+/// them?
 fn is_unknown(reply: &str) -> bool {
     reply.starts_with("REFUSED not-introduced ") || reply.starts_with("REFUSED unreachable ")
 }
@@ -144,7 +151,8 @@ fn three_banks_become_four_while_clients_fight() {
     audits_hold(&cluster, 4);
 }
 
-/// Three banks with `storage` at 42, of which bank 2 is down; the others have the longer list, and bank 3 is started.
+/// Three banks with `storage` at 42, of which bank 2 is down; the others have the longer list, and
+/// bank 3 is started.
 fn grown_with_one_down() -> Cluster {
     let mut cluster = Cluster::start(3);
     wait_for_value(&cluster, 3, "0");
@@ -180,7 +188,9 @@ fn a_bank_that_is_down_can_be_left_out_of_the_introduction() {
     cluster.add_switches(3, &["--introduce-without", "2"]);
     cluster.start_bank(3);
     let learned = vec![told("42"); 1];
-    wait_until("bank 3 learns", || (vec![cluster.connect(3).ask("VALUE")] == learned).then_some(()));
+    wait_until("bank 3 learns", || {
+        (vec![cluster.connect(3).ask("VALUE")] == learned).then_some(())
+    });
     cluster.start_bank(2);
     wait_for_value(&cluster, 4, "42");
     wait_linked(&cluster, 3, 3);

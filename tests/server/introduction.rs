@@ -18,7 +18,8 @@ fn open_account(wire: &mut Wire) {
     assert!(client.starts_with("DONE") && account.starts_with("DONE"), "{client} {account}");
 }
 
-/// Three banks with an account each, all of which voted OK on `t1`; bank 0 has committed it. None of them runs.
+/// Three banks with an account each, all of which voted OK on `t1`; bank 0 has committed it. None
+/// of them runs.
 fn committed_at_bank_0() -> Cluster {
     let mut cluster = Cluster::start(3);
     let mut wires: Vec<Wire> = (0..3).map(|bank| cluster.connect(bank)).collect();
@@ -57,7 +58,9 @@ fn a_lost_disk_with_the_one_away_that_knows_splits_nothing() {
     assert!(two.ask("STATUS t1").starts_with("OK t1 "), "it stays in doubt, and tells no outcome");
     cluster.start_bank(0);
     // What bank 0 knows ends the doubt.
-    wait_until("the outcome at bank 2", || two.ask("STATUS t1").starts_with("COMMITTED t1 ").then_some(()));
+    wait_until("the outcome at bank 2", || {
+        two.ask("STATUS t1").starts_with("COMMITTED t1 ").then_some(())
+    });
     assert!(two.ask("BALANCE a").contains(r#""balance":1400,"#));
 }
 
@@ -73,7 +76,9 @@ fn a_bank_with_a_new_journal_works_alone_until_it_is_met() {
     let own = r#"EXECUTE own {"ops":[{"bank":1,"op":"deposit","account":"a","amount":1}]}"#;
     assert!(wire.ask(own).starts_with("COMMITTED own "));
     let new = "the journal of this bank is new, so it works alone until it has met bank 0, 2";
-    for line in [&format!("PREPARE t1 {OPS}"), &format!("EXECUTE t1 {OPS}"), "RESOLVE t1", "ABORT t1"] {
+    for line in
+        [&format!("PREPARE t1 {OPS}"), &format!("EXECUTE t1 {OPS}"), "RESOLVE t1", "ABORT t1"]
+    {
         assert_eq!(wire.ask(line), format!("ERR not-introduced {new}"), "{line}");
     }
     assert_eq!(wire.ask("VALUE storage"), format!("REFUSED not-introduced {new}"));
@@ -87,7 +92,11 @@ fn a_bank_with_a_new_journal_works_alone_until_it_is_met() {
 fn banks_that_are_down_are_left_out_by_the_operators_word() {
     let mut cluster = Cluster::new(3, true);
     cluster.introduce();
-    refused(run(cluster.servidor(0).args(["--introduce-without", "7"])), 2, "--introduce-without 7: no bank");
+    refused(
+        run(cluster.servidor(0).args(["--introduce-without", "7"])),
+        2,
+        "--introduce-without 7: no bank",
+    );
     let mut process = start_with(&cluster, 0, &["--introduce-without", "1,2"]);
     let mut wire = cluster.connect(0);
     assert!(!wire.ask("INFO").contains("unmet"));
@@ -109,7 +118,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The wait is 250 ms long: where a loaded machine took longer to make the links, nothing is shown, and it is tried anew.
+/// The wait is 250 ms long: where a loaded machine took longer to make the links, nothing is shown,
+/// and it is tried anew.
 #[test]
 fn an_old_copy_refuses_nothing_before_it_hears_of_what_it_forgot() {
     for _ in 0..5 {

@@ -1,4 +1,5 @@
-//! What the system allows a bank: open files, the size of files, connections that wait to be accepted.
+//! What the system allows a bank: open files, the size of files, connections that wait to be
+//! accepted.
 
 use super::{rest, run};
 use crate::support::{Cluster, Process, Ran, Wire, wait_until};
@@ -20,7 +21,8 @@ fn limited(cluster: &Cluster, limit: &str, switches: &[&str]) -> Command {
 fn with_1024_open_files_clients_banks_and_http_are_served() {
     let mut cluster = Cluster::new(3, true);
     let http = crate::support::free_ports(1)[0];
-    let mut bank = Process::start(&mut limited(&cluster, "ulimit -n 1024", &["--http", &http.to_string()]));
+    let mut bank =
+        Process::start(&mut limited(&cluster, "ulimit -n 1024", &["--http", &http.to_string()]));
     bank.wait_for("only 1024 open files").expect("it tells it");
     bank.wait_for("ready on").expect("it starts");
     let mut clients: Vec<Wire> = (0..250).map(|_| cluster.connect(0)).collect();
@@ -29,7 +31,9 @@ fn with_1024_open_files_clients_banks_and_http_are_served() {
     }
     cluster.start_bank(1);
     cluster.start_bank(2);
-    wait_until("all banks are linked", || (!clients[0].ask("BANKS").contains("false")).then_some(()));
+    wait_until("all banks are linked", || {
+        (!clients[0].ask("BANKS").contains("false")).then_some(())
+    });
     let mut web = Wire::connect(&format!("127.0.0.1:{http}"));
     web.send_bytes(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
     assert!(rest(&mut web).first().is_some_and(|line| line.contains(" 200 ")), "HTTP answers");
@@ -41,8 +45,15 @@ fn with_too_few_open_files_a_bank_does_not_start() {
     let cluster = Cluster::new(3, true);
     let http = crate::support::free_ports(1)[0].to_string();
     let ran = run(&mut limited(&cluster, "ulimit -n 64", &["--http", &http]));
-    assert!(ran.stderr.contains("only 64 open files") && ran.stderr.contains("ulimit -n"), "{ran:?}");
-    assert!(cluster.log(0).contains("the start is refused: only 64 open files"), "{}", cluster.log(0));
+    assert!(
+        ran.stderr.contains("only 64 open files") && ran.stderr.contains("ulimit -n"),
+        "{ran:?}"
+    );
+    assert!(
+        cluster.log(0).contains("the start is refused: only 64 open files"),
+        "{}",
+        cluster.log(0)
+    );
     ran.expect_code(1);
 }
 
@@ -52,7 +63,11 @@ fn a_file_that_may_not_grow_is_told() {
     let cluster = Cluster::new(1, true);
     let ran = run(&mut limited(&cluster, "ulimit -f 64", &[]));
     assert!(ran.stderr.contains("the limit for the size of a file is reached"), "{ran:?}");
-    assert!(cluster.log(0).contains("the limit for the size of a file is reached"), "{}", cluster.log(0));
+    assert!(
+        cluster.log(0).contains("the limit for the size of a file is reached"),
+        "{}",
+        cluster.log(0)
+    );
     ran.expect_code(1);
 }
 
@@ -70,7 +85,8 @@ fn a_key_file_that_is_no_file_is_refused() {
     }
 }
 
-/// A folder that stands where a file must be is told with its name; so is a file where a folder must be.
+/// A folder that stands where a file must be is told with its name; so is a file where a folder
+/// must be.
 #[test]
 fn what_stands_in_the_way_is_named() {
     let in_the_way = |make: fn(&std::path::Path), path: &str, words: &str| {
@@ -112,7 +128,8 @@ fn burst(address: &str, count: usize) -> (Vec<TcpStream>, Duration) {
     let mut longest = Duration::ZERO;
     let streams = (0..count).map(|_| {
         let began = Instant::now();
-        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(20)).expect("it listens");
+        let stream =
+            TcpStream::connect_timeout(&address, Duration::from_secs(20)).expect("it listens");
         longest = longest.max(began.elapsed());
         stream
     });

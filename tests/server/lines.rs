@@ -33,7 +33,10 @@ fn a_bad_line_gets_one_err_and_the_connection_goes_on() {
     }
     for bytes in [&b"\xff\xfe\n"[..], b"PING \xc3\x28\n", b"\0\0\0\n"] {
         wire.send_bytes(bytes);
-        assert!(wire.receive().is_some_and(|reply| reply.starts_with("ERR malformed")), "{bytes:?}");
+        assert!(
+            wire.receive().is_some_and(|reply| reply.starts_with("ERR malformed")),
+            "{bytes:?}"
+        );
     }
     wire.send_bytes(b"PING\r\n");
     assert_eq!(wire.receive().as_deref(), Some("PONG"));
@@ -87,7 +90,8 @@ fn slow_senders_are_waited_for_and_stop_nobody() {
     assert_eq!(bank.stop(), Some(0));
 }
 
-/// More than a session may have under way, in one write; among them what takes long and what is answered at once.
+/// More than a session may have under way, in one write; among them what takes long and what is
+/// answered at once.
 #[test]
 fn pipelined_requests_are_answered_in_their_order() {
     let cluster = Cluster::new(2, true);
@@ -98,7 +102,8 @@ fn pipelined_requests_are_answered_in_their_order() {
     for n in 0..5_000 {
         let (line, reply) = match n % 5 {
             _ if n == 7 => (
-                // Bank 1 is down: its driver gives up on it, and all replies behind this one wait for that.
+                // Bank 1 is down: its driver gives up on it, and all replies behind this one wait
+                // for that.
                 format!(
                     r#"EXECUTE slow {{"ops":[{{"bank":1,"op":"set","value":"{n}"}},{{"bank":0,"op":"set","value":"{n}"}}]}}"#
                 ),
@@ -145,7 +150,8 @@ fn nothing_counts_after_quit() {
     assert_eq!(bank.stop(), Some(0));
 }
 
-/// The bank takes no more than its bounds from who does not read, goes on with others, and forgets no reply.
+/// The bank takes no more than its bounds from who does not read, goes on with others, and forgets
+/// no reply.
 #[test]
 fn who_does_not_read_is_not_read() {
     let bank = Alone::start(&[]);

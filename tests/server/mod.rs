@@ -1,4 +1,5 @@
-//! `servidor` as a process, over raw sockets: bytes that are no requests, bounds, starts that are refused, ends.
+//! `servidor` as a process, over raw sockets: bytes that are no requests, bounds, starts that are
+//! refused, ends.
 
 mod bounds;
 #[cfg(debug_assertions)]
@@ -60,15 +61,16 @@ fn is_full() -> bool {
     std::env::var("CONSORCIO_SCALE").is_ok_and(|size| size == "full")
 }
 
-/// Lets this test have so many open files. The bound is the whole program's: it is only raised, and by one test at a
-/// time, or one that wants fewer could take back what another has just got.
+/// Lets this test have so many open files. The bound is the whole program's: it is only raised, and
+/// by one test at a time, or one that wants fewer could take back what another has just got.
 fn allow_open_files(wanted: u64) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock().expect("nobody panics with it");
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < wanted) {
-        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit }).expect("it is allowed");
+        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit })
+            .expect("it is allowed");
     }
 }
 

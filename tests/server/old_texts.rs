@@ -1,4 +1,5 @@
-//! A journal from before the rules for new texts: a bank goes on with what it holds, and ends its transactions.
+//! A journal from before the rules for new texts: a bank goes on with what it holds, and ends its
+//! transactions.
 
 use crate::support::{Cluster, wait_until};
 use consorcio::bank::Identity;
@@ -11,7 +12,8 @@ use consorcio::wire::transaction::Transaction;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Appends records to the journal of bank 0, as an older program would have written them. Each has its time by `time`.
+/// Appends records to the journal of bank 0, as an older program would have written them. Each has
+/// its time by `time`.
 fn forge(folder: &Path, make: impl FnOnce(&mut dyn FnMut() -> Time) -> Vec<Record>) {
     let mut places = None;
     let scanned = Scan::new(&FileDisk::read_only(folder)).read::<JournalError>(|scanned| {
@@ -47,7 +49,8 @@ fn what_an_old_journal_holds_stays_good_and_ends() {
         let mut wire = cluster.connect(bank);
         let client = wire.ask(r#"CLIENT {"cpf":"12345678901","name":"Maria","kind":"F"}"#);
         assert!(client.starts_with("DONE"), "{client}");
-        let account = format!(r#"ACCOUNT {{"number":"{number}","holders":["12345678901"],"deposit":1000}}"#);
+        let account =
+            format!(r#"ACCOUNT {{"number":"{number}","holders":["12345678901"],"deposit":1000}}"#);
         let account = wire.ask(&account);
         assert!(account.starts_with("DONE"), "{account}");
     }
@@ -78,7 +81,8 @@ fn what_an_old_journal_holds_stays_good_and_ends() {
         ]
     });
     cluster.try_start(0).expect("a bank with an old journal starts");
-    // Bank 1 never heard of them: it refuses both for ever, though it would take neither as a new one.
+    // Bank 1 never heard of them: it refuses both for ever, though it would take neither as a new
+    // one.
     let mut wire = cluster.connect(0);
     for tx in [".", ".."] {
         let told = wait_until("the transactions end", || {
@@ -88,7 +92,8 @@ fn what_an_old_journal_holds_stays_good_and_ends() {
         assert!(cluster.connect(1).ask(&format!("STATUS {tx}")).starts_with("ABORTED"), "{told}");
         assert!(wire.ask(&format!("RESOLVE {tx}")).starts_with("ABORTED"), "{told}");
     }
-    let balance = |wire: &mut crate::support::Wire, account: &str| wire.ask(&format!("BALANCE {account}"));
+    let balance =
+        |wire: &mut crate::support::Wire, account: &str| wire.ask(&format!("BALANCE {account}"));
     assert!(balance(&mut wire, "..").contains("500"), "{}", balance(&mut wire, ".."));
     assert!(balance(&mut wire, "1-9").contains("1000"), "{}", balance(&mut wire, "1-9"));
     assert!(wire.ask("CLIENTS").contains("98765432100"));

@@ -27,7 +27,9 @@ fn one_line_tells_that_it_is_ready() {
     let process = start_with(&cluster, 1, &["--port-file", "port"]);
     let port = cluster.port(1);
     let key = Seal::keyed(read_key_file(&cluster.key_file()).expect("a key")).key_id();
-    let line = format!("servidor: bank 1 ready on 127.0.0.1:{port} (2 places, key {key}, data data/bank-1");
+    let line = format!(
+        "servidor: bank 1 ready on 127.0.0.1:{port} (2 places, key {key}, data data/bank-1"
+    );
     assert_eq!(process.seen(), [format!("{line}, new)")]);
     let file = std::fs::read_to_string(cluster.path().join("port")).expect("a port file");
     assert_eq!(file.trim(), port.to_string());
@@ -85,13 +87,16 @@ fn a_journal_that_others_can_read_is_told() {
 #[test]
 fn a_port_of_its_own_choice_is_told() {
     let cluster = Cluster::new(1, true);
-    let mut command = servidor(cluster.path(), "--port 0 --bank 0 --consortium 1 --port-file chosen");
+    let mut command =
+        servidor(cluster.path(), "--port 0 --bank 0 --consortium 1 --port-file chosen");
     let mut process = Process::start(&mut command);
     let line = process.wait_for("ready on").expect("it starts");
     let port = std::fs::read_to_string(cluster.path().join("chosen")).expect("a port file");
     let port = port.trim();
     assert!(line.contains(&format!("127.0.0.1:{port} (1 places, key ")), "{line}");
-    assert!(crate::support::Wire::connect(&format!("127.0.0.1:{port}")).ask("BANKS").contains(port));
+    assert!(
+        crate::support::Wire::connect(&format!("127.0.0.1:{port}")).ask("BANKS").contains(port)
+    );
     assert!(cluster.path().join("data/bank-0").is_dir());
 }
 
@@ -99,7 +104,11 @@ fn a_port_of_its_own_choice_is_told() {
 fn a_port_that_is_taken_is_named() {
     let bank = Alone::start(&[]);
     let ran = run(&mut bank.cluster.servidor(0));
-    refused(ran, 1, &format!("port {} is taken; another one is given by --port", bank.cluster.port(0)));
+    refused(
+        ran,
+        1,
+        &format!("port {} is taken; another one is given by --port", bank.cluster.port(0)),
+    );
     assert_eq!(bank.connect().ask("PING"), "PONG");
 }
 
@@ -150,7 +159,11 @@ fn without_a_key_file_a_bank_stays_on_loopback() {
 #[test]
 fn switches_that_contradict_each_other_are_named() {
     let cluster = Cluster::new(1, false);
-    refused(run(&mut servidor(cluster.path(), "--port 9000")), 2, "127.0.0.1:9000 is not in the consortium");
+    refused(
+        run(&mut servidor(cluster.path(), "--port 9000")),
+        2,
+        "127.0.0.1:9000 is not in the consortium",
+    );
     refused(run(&mut servidor(cluster.path(), "--port 0")), 2, "--bank");
     refused(run(&mut servidor(cluster.path(), "--consortium 8886,8886")), 2, "places 0 and 1");
     refused(run(&mut servidor(cluster.path(), "--prot 9000")), 2, "--prot");
@@ -170,7 +183,8 @@ fn a_key_is_its_owners_alone() {
     refused(run(&mut cluster.servidor(0)), 1, "holds no key");
 }
 
-/// Three banks, no configuration: the first one that starts makes the key, and no other is made where a journal knows it.
+/// Three banks, no configuration: the first one that starts makes the key, and no other is made
+/// where a journal knows it.
 #[test]
 fn banks_of_one_machine_make_their_key_and_keep_it() {
     let mut cluster = Cluster::start_with(3, false);
@@ -236,7 +250,10 @@ fn what_was_answered_is_there_after_a_kill() {
     assert!(cluster.connect(0).ask("INFO").contains(r#""clients":200"#));
     // People can read the journal, even while the bank runs.
     let printed = run(Command::new(servidor_path()).arg("journal").arg(data(&cluster, 0)));
-    assert!(printed.stdout.lines().count() >= 201 && printed.stdout.contains("Pessoa 199"), "{printed:?}");
+    assert!(
+        printed.stdout.lines().count() >= 201 && printed.stdout.contains("Pessoa 199"),
+        "{printed:?}"
+    );
     assert!(printed.stderr.contains("; all of it is as it was written"), "{printed:?}");
     printed.expect_code(0);
 }
@@ -276,7 +293,8 @@ fn a_journal_is_verified_with_a_sentence_and_an_exit_code() {
     refused(journal(&cluster.path().join("nowhere")), 1, "nowhere: this folder can't be read");
 }
 
-/// A folder of another name that holds this bank's journal: a new one beside it would forget all that was promised.
+/// A folder of another name that holds this bank's journal: a new one beside it would forget all
+/// that was promised.
 #[test]
 fn a_journal_under_another_name_is_not_forgotten() {
     let mut cluster = Cluster::start(2);
@@ -330,7 +348,9 @@ fn a_damaged_journal_is_refused_with_file_and_offset() {
     let segment = std::fs::read_dir(data(&cluster, 0))
         .expect("a folder")
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("segment-")))
+        .filter(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("segment-"))
+        })
         .min()
         .expect("a segment");
     let mut bytes = std::fs::read(&segment).expect("a segment");
@@ -343,7 +363,8 @@ fn a_damaged_journal_is_refused_with_file_and_offset() {
     ran.expect_code(1);
 }
 
-/// An old copy of its journal makes a bank a danger to all: its peers know better, it stops, and stays so.
+/// An old copy of its journal makes a bank a danger to all: its peers know better, it stops, and
+/// stays so.
 #[test]
 fn a_bank_that_forgot_a_promise_stops_for_good() {
     let mut cluster = Cluster::start(2);
@@ -397,31 +418,42 @@ fn it_starts_on_a_journal_of_the_first_format() {
             let entry = entry.expect("a folder can be read");
             std::fs::copy(entry.path(), data.join(entry.file_name())).expect("a copy");
         }
-        let mut command = servidor(cluster.path(), &format!("--port {} --consortium {list}", ports[0]));
-        command.arg("--key-file").arg(cluster.key_file()).arg("--data-dir").arg(cluster.path().join(journal));
+        let mut command =
+            servidor(cluster.path(), &format!("--port {} --consortium {list}", ports[0]));
+        command
+            .arg("--key-file")
+            .arg(cluster.key_file())
+            .arg("--data-dir")
+            .arg(cluster.path().join(journal));
         // Its banks had the default ports.
         command.arg("--moved");
         command
     };
     let ran = run(servidor(cluster.path(), "journal").arg(fixture.join("journal"))).expect_code(0);
-    let records = std::fs::read_to_string(fixture.join("records.txt")).expect("the fixture is there");
+    let records =
+        std::fs::read_to_string(fixture.join("records.txt")).expect("the fixture is there");
     assert_eq!(ran.stdout, records);
 
     let mut process = Process::start(&mut bank("journal"));
     process.wait_for("ready on").expect("it starts");
     let mut wire = cluster.connect(0);
-    // Its expected text has lines that are asked, each with its answer; here those whose answer is one of words.
+    // Its expected text has lines that are asked, each with its answer; here those whose answer is
+    // one of words.
     let said = std::fs::read_to_string(fixture.join("bank.txt")).expect("the fixture is there");
     let mut asked = 0;
     for (question, answer) in said.lines().zip(said.lines().skip(1)) {
-        let (Some(question), Some(answer)) = (question.strip_prefix("> STATUS "), answer.strip_prefix("< "))
+        let (Some(question), Some(answer)) =
+            (question.strip_prefix("> STATUS "), answer.strip_prefix("< "))
         else {
             continue;
         };
         // COMMITTED and ABORTED have got a word since.
         let found = wire.ask(&format!("STATUS {question}"));
         let more = found.strip_prefix(answer);
-        assert!(more.is_some_and(|more| more.is_empty() || more.starts_with(' ')), "{found}, not {answer}");
+        assert!(
+            more.is_some_and(|more| more.is_empty() || more.starts_with(' ')),
+            "{found}, not {answer}"
+        );
         asked += 1;
     }
     assert!(asked > 10, "only {asked} questions");
@@ -444,7 +476,10 @@ fn a_refused_start_leaves_its_reason_in_the_step_log() {
     let port = bank.cluster.port(0);
     run(&mut bank.cluster.servidor(0)).expect_code(1);
     wait_until("the bank that runs has the line in its log", || {
-        bank.cluster.log(0).contains(&format!("the start is refused: port {port} is taken")).then_some(())
+        bank.cluster
+            .log(0)
+            .contains(&format!("the start is refused: port {port} is taken"))
+            .then_some(())
     });
     assert_eq!(bank.stop(), Some(0));
 

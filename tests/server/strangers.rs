@@ -1,4 +1,5 @@
-//! Bytes of other protocols: the first line that is not empty begins with a verb, or nothing of them is executed.
+//! Bytes of other protocols: the first line that is not empty begins with a verb, or nothing of
+//! them is executed.
 
 use super::{Alone, rest};
 use crate::support::{Wire, wait_until};
@@ -14,14 +15,18 @@ fn knows_the_client(bank: &Alone) -> bool {
     bank.connect().ask("CLIENTS").contains(CPF)
 }
 
-/// Sends `bytes`, with a request behind them; exactly one ERR must come, then the end, and nothing may be done.
+/// Sends `bytes`, with a request behind them; exactly one ERR must come, then the end, and nothing
+/// may be done.
 #[track_caller]
 fn is_refused(bank: &Alone, bytes: &[u8], named: &str) {
     let mut wire = bank.connect();
     wire.send_bytes(&[bytes, format!("\n{}\nPING\n", registers()).as_bytes()].concat());
     let lines = rest(&mut wire);
     let errors = lines.iter().filter(|line| !line.contains("empty line")).count();
-    assert!(errors == 1 && lines.last().is_some_and(|line| line.starts_with("ERR malformed")), "{lines:?}");
+    assert!(
+        errors == 1 && lines.last().is_some_and(|line| line.starts_with("ERR malformed")),
+        "{lines:?}"
+    );
     assert!(lines.last().is_some_and(|line| line.contains(named)), "{named:?} is not in {lines:?}");
     assert!(!knows_the_client(bank), "{bytes:?}: what stood behind it was executed");
 }
@@ -29,8 +34,10 @@ fn is_refused(bank: &Alone, bytes: &[u8], named: &str) {
 #[test]
 fn nothing_behind_the_first_line_of_another_protocol_is_executed() {
     let bank = Alone::start(&[]);
-    let post =
-        format!("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n\r\n{}\n", registers());
+    let post = format!(
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n\r\n{}\n",
+        registers()
+    );
     for (bytes, named) in [
         (post.as_bytes(), "HTTP"),
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP"),

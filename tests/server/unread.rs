@@ -1,4 +1,5 @@
-//! What sessions hold that do not read: for every verb, no more than the documented bound, measured from outside.
+//! What sessions hold that do not read: for every verb, no more than the documented bound, measured
+//! from outside.
 
 use super::start_with;
 use crate::support::{Cluster, Process, Wire, wait_until};
@@ -7,7 +8,8 @@ use std::net::TcpStream;
 
 const CPF: &str = "12345678900";
 
-/// One line of each kind of reply: what is short, what is as long as a line, what the session answers by itself.
+/// One line of each kind of reply: what is short, what is as long as a line, what the session
+/// answers by itself.
 pub fn lines() -> Vec<(&'static str, String)> {
     let set = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":1}]}"#;
     let registers = format!(r#"{{"cpf":"{CPF}","name":"{}","kind":"F"}}"#, "n".repeat(200));
@@ -50,7 +52,8 @@ fn fill_lists(wire: &mut Wire) {
 
 /// Memory of the process that is in use, in bytes.
 fn resident_bytes(process: &Process) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).expect("it runs");
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", process.pid())).expect("it runs");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("Linux tells it");
     let kib: usize = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
     kib * 1024
@@ -68,7 +71,8 @@ fn deaf(address: &str, count: usize, line: &str, other: &mut Wire) -> Vec<TcpStr
             (stream, 0)
         })
         .collect();
-    // Rounds without any progress, each with an answer to somebody else: nothing more is going to be read.
+    // Rounds without any progress, each with an answer to somebody else: nothing more is going to
+    // be read.
     let mut idle_rounds = 0;
     while idle_rounds < 20 {
         let mut progress = false;
@@ -87,10 +91,17 @@ fn deaf(address: &str, count: usize, line: &str, other: &mut Wire) -> Vec<TcpStr
     streams.into_iter().map(|(stream, _)| stream).collect()
 }
 
-/// Fills a fresh bank with `sessions` that do not read, for each verb, and gives what each verb's sessions held.
-fn held_by_each_verb(sessions: usize, switches: &[&str], verbs: &[&str]) -> Vec<(&'static str, usize)> {
+/// Fills a fresh bank with `sessions` that do not read, for each verb, and gives what each verb's
+/// sessions held.
+fn held_by_each_verb(
+    sessions: usize,
+    switches: &[&str],
+    verbs: &[&str],
+) -> Vec<(&'static str, usize)> {
     let mut all = Vec::new();
-    for (verb, line) in lines().into_iter().filter(|(verb, _)| verbs.is_empty() || verbs.contains(verb)) {
+    for (verb, line) in
+        lines().into_iter().filter(|(verb, _)| verbs.is_empty() || verbs.contains(verb))
+    {
         let cluster = Cluster::new(1, true);
         let process = start_with(&cluster, 0, &[&["--log-steps", "off"], switches].concat());
         let mut other = cluster.connect(0);
@@ -121,7 +132,8 @@ fn within(bound: usize, all: &[(&str, usize)]) {
 #[test]
 fn sessions_that_do_not_read_hold_no_more_than_the_bound() {
     let (sessions, bytes) = (100, 24 << 20);
-    let switches = ["--sessions-max", "200", "--sessions-for-banks", "2", "--sessions-bytes-max", "25165824"];
+    let switches =
+        ["--sessions-max", "200", "--sessions-for-banks", "2", "--sessions-bytes-max", "25165824"];
     let verbs = ["COMMIT", "CLIENTS", "BANKS", "HELLO", "HELP", "a bad line"];
     let all = held_by_each_verb(sessions, &switches, &verbs);
     assert_eq!(all.len(), verbs.len());

@@ -1,4 +1,5 @@
-//! Somebody without the key between two real banks, who changes, invents and repeats what one answers the other.
+//! Somebody without the key between two real banks, who changes, invents and repeats what one
+//! answers the other.
 
 use crate::support::{Cluster, Wire, wait_until};
 use std::collections::BTreeMap;
@@ -84,7 +85,9 @@ impl Deeds {
             // Nor has the word before them.
             "word" if words[0] == "OK" => format!("ABORTED {about} {} refused", words[2]),
             // A refusal becomes a vote for it.
-            "refused" if words[0] == "ABORTED" => format!("OK {about} {}", words[2].replacen('N', "O", 1)),
+            "refused" if words[0] == "ABORTED" => {
+                format!("OK {about} {}", words[2].replacen('N', "O", 1))
+            }
             "invented" => {
                 let (digest, mac) = (&self.digests["invented"], "0".repeat(32));
                 invented = format!("O1.{far}.{digest}.{mac}");
@@ -131,14 +134,15 @@ fn banks() -> (Cluster, [Way; 2]) {
         cluster.wait_introduced(bank);
         let mut wire = cluster.connect(bank);
         wire.ask(&format!(r#"CLIENT {{"cpf":"{cpf}","name":"P","kind":"F"}}"#));
-        let account = format!(r#"ACCOUNT {{"number":"{bank}-1","holders":["{cpf}"],"deposit":1000}}"#);
+        let account =
+            format!(r#"ACCOUNT {{"number":"{bank}-1","holders":["{cpf}"],"deposit":1000}}"#);
         assert!(wire.ask(&account).starts_with("DONE"));
     }
     (cluster, ways)
 }
 
-/// What somebody on the way makes of answers changes nothing: a bank in doubt stays in doubt, closes the link and makes
-/// it anew; and once the way is honest all ends as it must.
+/// What somebody on the way makes of answers changes nothing: a bank in doubt stays in doubt,
+/// closes the link and makes it anew; and once the way is honest all ends as it must.
 #[test]
 fn what_is_changed_on_the_way_to_a_bank_in_doubt_is_silence() {
     let (cluster, [to_0, way]) = banks();
@@ -194,13 +198,18 @@ fn what_is_changed_on_the_way_to_a_bank_in_doubt_is_silence() {
     }
 
     way.deeds(|deeds| deeds.honest = true);
-    for (tx, end) in [("invented", "COMMITTED"), ("repeated", "COMMITTED"), ("refused", "ABORTED")] {
+    for (tx, end) in [("invented", "COMMITTED"), ("repeated", "COMMITTED"), ("refused", "ABORTED")]
+    {
         wait_until(&format!("the end of {tx}"), || {
-            let [here, there] = [asked.ask(&format!("STATUS {tx}")), to_1.ask(&format!("STATUS {tx}"))];
+            let [here, there] =
+                [asked.ask(&format!("STATUS {tx}")), to_1.ask(&format!("STATUS {tx}"))];
             (here.starts_with(end) && there.split(' ').next() == Some(end)).then_some(())
         });
     }
     let lies = way.deeds(|deeds| format!("{} links, {:?}", deeds.links, deeds.lies));
     println!("{lies}");
-    assert_eq!([cluster.balance("0/0-1"), cluster.balance("1/1-1")], [1000 - 1 - 2 - 9, 1000 + 1 + 2 + 9]);
+    assert_eq!(
+        [cluster.balance("0/0-1"), cluster.balance("1/1-1")],
+        [1000 - 1 - 2 - 9, 1000 + 1 + 2 + 9]
+    );
 }

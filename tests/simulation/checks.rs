@@ -57,7 +57,8 @@ impl Simulation<'_> {
         self.unsynced[at].lost(records.len());
         for record in records {
             match record {
-                Record::Voted { tx, transaction, .. } | Record::Executed { tx, transaction, .. } => {
+                Record::Voted { tx, transaction, .. }
+                | Record::Executed { tx, transaction, .. } => {
                     self.forget_outcome(at, tx, transaction.digest());
                     let facts = self.facts(tx);
                     facts.votes.retain(|(of, _)| *of != at);
@@ -108,7 +109,11 @@ impl Simulation<'_> {
             Record::Voted { tx, time, transaction, refusal } => {
                 let digest = *transaction.digest();
                 let verdict = if refusal.is_none() { Vote::Ok } else { Vote::No };
-                self.votes_once(at, tx, OneVote { verdict, digest: Some(digest), time: *time, seq });
+                self.votes_once(
+                    at,
+                    tx,
+                    OneVote { verdict, digest: Some(digest), time: *time, seq },
+                );
                 match refusal {
                     None => {
                         self.met.count("OK");
@@ -118,7 +123,11 @@ impl Simulation<'_> {
                 }
             }
             Record::Refused { tx, time, reason } => {
-                self.votes_once(at, tx, OneVote { verdict: Vote::No, digest: None, time: *time, seq });
+                self.votes_once(
+                    at,
+                    tx,
+                    OneVote { verdict: Vote::No, digest: None, time: *time, seq },
+                );
                 self.met.count("tombstone");
                 self.met.count(reason.as_str());
             }
@@ -135,7 +144,9 @@ impl Simulation<'_> {
             Record::Decided { tx, own, outcome, .. } => {
                 let digest = own.digest.expect("what is decided was voted OK on");
                 match outcome {
-                    Outcome::Committed(time) => self.commits(at, seq, tx, digest, *time, "committed"),
+                    Outcome::Committed(time) => {
+                        self.commits(at, seq, tx, digest, *time, "committed")
+                    }
                     Outcome::Aborted(..) => {
                         self.met.count("aborted after OK");
                         assert!(
@@ -144,7 +155,10 @@ impl Simulation<'_> {
                         );
                         let version = self.facts(tx).version(&digest).expect("somebody's bytes");
                         version.aborted = version.aborted.with(bank(at));
-                        assert!(version.committed.is_empty(), "{tx} aborts at {at}, committed elsewhere");
+                        assert!(
+                            version.committed.is_empty(),
+                            "{tx} aborts at {at}, committed elsewhere"
+                        );
                     }
                 }
             }
@@ -162,14 +176,18 @@ impl Simulation<'_> {
             }
             Record::Drove { tx, time, transaction, refusal } => {
                 let digest = *transaction.digest();
-                assert!(!transaction.banks().has(bank(at)), "bank {at} has its own records of {tx}");
+                assert!(
+                    !transaction.banks().has(bank(at)),
+                    "bank {at} has its own records of {tx}"
+                );
                 match refusal {
                     None => self.drove_a_commit(at, tx, &digest, *time),
                     Some((by, ..)) => {
                         self.met.count("drove an abort for others");
                         let vote = self.facts(tx).vote(by.index());
-                        let refuses =
-                            vote.is_some_and(|vote| vote.verdict == Vote::No || vote.digest != Some(digest));
+                        let refuses = vote.is_some_and(|vote| {
+                            vote.verdict == Vote::No || vote.digest != Some(digest)
+                        });
                         assert!(refuses, "bank {at} says that {by} refused {tx}: {vote:?}");
                     }
                 }
@@ -187,12 +205,19 @@ impl Simulation<'_> {
     /// What a bank says of a transaction that it drove for others is so.
     fn drove_a_commit(&mut self, at: usize, tx: &TxId, digest: &Digest, time: Time) {
         self.met.count("drove a commit for others");
-        let version = self.facts(tx).version(digest).unwrap_or_else(|| panic!("{tx} of nobody's bytes"));
+        let version =
+            self.facts(tx).version(digest).unwrap_or_else(|| panic!("{tx} of nobody's bytes"));
         let (transaction, known) = (version.transaction.clone(), version.time);
-        assert!(known.is_none_or(|known| known == time), "{tx} commits at {known:?}, bank {at} says {time}");
+        assert!(
+            known.is_none_or(|known| known == time),
+            "{tx} commits at {known:?}, bank {at} says {time}"
+        );
         for named in transaction.banks().iter().map(BankId::index) {
             let holds = self.durable_ok(named, tx, digest);
-            assert!(holds, "bank {at} drove {tx}, but bank {named} holds no durable OK on these bytes");
+            assert!(
+                holds,
+                "bank {at} drove {tx}, but bank {named} holds no durable OK on these bytes"
+            );
         }
     }
 
@@ -206,7 +231,8 @@ impl Simulation<'_> {
 
     fn holds_ok(&mut self, at: usize, tx: &TxId, digest: &Digest) {
         let version = self.facts(tx).version(digest);
-        let version = version.unwrap_or_else(|| panic!("bank {at} votes OK on {tx}, nobody's bytes"));
+        let version =
+            version.unwrap_or_else(|| panic!("bank {at} votes OK on {tx}, nobody's bytes"));
         version.ok = version.ok.with(bank(at));
         if self.facts(tx).versions.iter().filter(|version| !version.ok.is_empty()).count() > 1 {
             self.met.count("OK on two bytes of one id");
@@ -214,34 +240,56 @@ impl Simulation<'_> {
     }
 
     /// The one rule: committed exactly when every named bank holds a durable OK on these bytes.
-    fn commits(&mut self, at: usize, seq: Seq, tx: &TxId, digest: Digest, time: Time, how: &'static str) {
+    fn commits(
+        &mut self,
+        at: usize,
+        seq: Seq,
+        tx: &TxId,
+        digest: Digest,
+        time: Time,
+        how: &'static str,
+    ) {
         self.met.count(how);
         let cut = self.reads.cut_up_to(at);
-        assert!(time.0 > cut, "{tx} commits at {at} with time {time}, but the cut at {cut} was told");
+        assert!(
+            time.0 > cut,
+            "{tx} commits at {at} with time {time}, but the cut at {cut} was told"
+        );
         let version = self.facts(tx).version(&digest);
         let version = version.unwrap_or_else(|| panic!("{tx} of nobody's bytes"));
         let transaction = version.transaction.clone();
         for named in transaction.banks().iter().map(BankId::index) {
             if named == at {
-                // Its own vote may still be under the same sync; what a crash takes is told afterwards.
+                // Its own vote may still be under the same sync; what a crash takes is told
+                // afterwards.
                 let own = self.facts(tx).vote(at);
-                let voted = own.is_some_and(|own| own.verdict == Vote::Ok && own.digest == Some(digest));
+                let voted =
+                    own.is_some_and(|own| own.verdict == Vote::Ok && own.digest == Some(digest));
                 assert!(voted, "{tx} commits at {at}, which holds no OK on it");
             } else {
                 let holds = self.durable_ok(named, tx, &digest);
-                assert!(holds, "{tx} commits at {at}, but bank {named} holds no durable OK on these bytes");
+                assert!(
+                    holds,
+                    "{tx} commits at {at}, but bank {named} holds no durable OK on these bytes"
+                );
             }
         }
         let named = |(of, _): &&(usize, OneVote)| transaction.banks().has(bank(*of));
         let latest = self.facts(tx).votes.iter().filter(named).map(|(_, vote)| vote.time).max();
-        assert_eq!(Some(time), latest, "the commit's time of {tx} at {at} is the greatest of its votes'");
+        assert_eq!(
+            Some(time),
+            latest,
+            "the commit's time of {tx} at {at} is the greatest of its votes'"
+        );
         let version = self.facts(tx).version(&digest).expect("it was there");
         version.committed = version.committed.with(bank(at));
         version.time = Some(time);
         assert!(version.aborted.is_empty(), "{tx} commits at {at}, aborted elsewhere");
         self.reads.committed(&transaction, time);
         self.unsynced[at].changed(seq, time, Some(&transaction));
-        if self.facts(tx).versions.iter().filter(|version| !version.committed.is_empty()).count() > 1 {
+        if self.facts(tx).versions.iter().filter(|version| !version.committed.is_empty()).count()
+            > 1
+        {
             self.met.count("two bytes of one id committed");
         }
     }
@@ -252,7 +300,8 @@ impl Simulation<'_> {
             return;
         }
         let vote = self.facts(tx).vote(at);
-        let vote = vote.unwrap_or_else(|| panic!("bank {at} speaks of a vote on {tx} that it does not hold"));
+        let vote = vote
+            .unwrap_or_else(|| panic!("bank {at} speaks of a vote on {tx} that it does not hold"));
         let verdict = if token.is_refusal() { Vote::No } else { Vote::Ok };
         // The time of a `C` is the commit's.
         let time = token.vote_time().unwrap_or(vote.time);
@@ -261,12 +310,17 @@ impl Simulation<'_> {
             (vote.verdict, vote.digest, vote.time),
             "bank {at} has one vote on {tx}, and one token"
         );
-        assert!(self.is_durable(at, vote.seq), "bank {at} speaks of its vote on {tx} before it is synced");
+        assert!(
+            self.is_durable(at, vote.seq),
+            "bank {at} speaks of its vote on {tx} before it is synced"
+        );
     }
 
     fn sent(&mut self, from: usize, message: &Message) {
         match message {
-            Message::Commit(tx, tokens) => tokens.iter().for_each(|token| self.speaks(from, tx, token)),
+            Message::Commit(tx, tokens) => {
+                tokens.iter().for_each(|token| self.speaks(from, tx, token))
+            }
             Message::Abort(tx, Some(token)) => self.speaks(from, tx, token),
             Message::Abort(_, None)
             | Message::Prepare(..)
@@ -297,7 +351,8 @@ impl Simulation<'_> {
         }
         match &reply {
             Reply::Committed(tx, _, token, _) => self.told_a_commit(at, tx, token),
-            Reply::Nok(_, _, Reason::DuplicateId, _) | Reply::Aborted(_, _, Reason::DuplicateId, _) => {
+            Reply::Nok(_, _, Reason::DuplicateId, _)
+            | Reply::Aborted(_, _, Reason::DuplicateId, _) => {
                 self.met.count("duplicate-id");
             }
             _ => {}
@@ -320,7 +375,10 @@ impl Simulation<'_> {
         let version = version.unwrap_or_else(|| panic!("bank {at} tells of {tx}, nobody's bytes"));
         for named in version.transaction.banks().iter().map(BankId::index) {
             let holds = self.durable_ok(named, tx, &digest);
-            assert!(holds, "bank {at} tells that {tx} is committed, but bank {named} holds no durable OK");
+            assert!(
+                holds,
+                "bank {at} tells that {tx} is committed, but bank {named} holds no durable OK"
+            );
         }
     }
 
@@ -328,9 +386,12 @@ impl Simulation<'_> {
     fn caller_told(&mut self, number: usize, transaction: &Transaction, reply: &Reply) {
         match reply {
             Reply::Committed(tx, time, _, _) => self.told_committed(tx, transaction, *time),
-            // A bank that the transaction does not name says only that it knows the id for other bytes.
+            // A bank that the transaction does not name says only that it knows the id for other
+            // bytes.
             Reply::Aborted(_, _, Reason::DuplicateId, _) => {}
-            Reply::Aborted(..) => self.facts[number].told.push((Some(*transaction.digest()), false)),
+            Reply::Aborted(..) => {
+                self.facts[number].told.push((Some(*transaction.digest()), false))
+            }
             _ => {}
         }
     }

@@ -1,4 +1,5 @@
-//! Clients that drive: the shipped coordinator over connections that carry lines in order, get lost, or are half open.
+//! Clients that drive: the shipped coordinator over connections that carry lines in order, get
+//! lost, or are half open.
 
 use crate::simulation::run::{Simulation, bank};
 use crate::world::links::request_of;
@@ -185,7 +186,8 @@ impl Simulation<'_> {
         // It waits for the last answers, but not for ever.
         driver.deadline_us = now_us + VOTE_TIMEOUT_MS * 1_000;
         driver.verdict = Some(verdict.clone());
-        let (tx, transaction) = (driver.coordinator.tx().clone(), driver.coordinator.transaction().clone());
+        let (tx, transaction) =
+            (driver.coordinator.tx().clone(), driver.coordinator.transaction().clone());
         if driver.deceived {
             return self.met.count("driver deceived");
         }
@@ -318,7 +320,13 @@ impl Simulation<'_> {
                         self.world.request(bank, SessionId(REPEATER), Origin::Client, again, 0);
                     }
                     let waited_us = if self.random.chance(2) { 600_000 } else { 0 };
-                    self.world.request(bank, SessionId(session), Origin::Client, request, waited_us);
+                    self.world.request(
+                        bank,
+                        SessionId(session),
+                        Origin::Client,
+                        request,
+                        waited_us,
+                    );
                 }
             }
         }
@@ -436,8 +444,8 @@ impl Simulation<'_> {
         if sessions.is_empty() { None } else { Some(*self.random.of(&sessions)) }
     }
 
-    /// A driver's process dies. What it sent may still arrive; then the banks see the end, or its machine died and
-    /// they see nothing.
+    /// A driver's process dies. What it sent may still arrive; then the banks see the end, or its
+    /// machine died and they see nothing.
     pub fn lose_a_driver(&mut self) {
         let ids: Vec<u64> = self.clients.drivers.keys().copied().collect();
         if ids.is_empty() {
@@ -456,7 +464,8 @@ impl Simulation<'_> {
         }
     }
 
-    /// Whoever is connected to a bank that is gone learns it sooner or later; never, if its machine is gone.
+    /// Whoever is connected to a bank that is gone learns it sooner or later; never, if its machine
+    /// is gone.
     pub fn clients_lost(&mut self, gone: usize, quietly: bool) {
         let of_bank = |(_, connection): &(&u64, &Connection)| connection.bank == gone;
         let sessions: Vec<u64> =
@@ -503,7 +512,8 @@ impl Simulation<'_> {
     pub fn call(&mut self, at: usize, request: Request) {
         let session = self.clients.fresh_session();
         if let Request::Execute(tx, transaction) = &request {
-            self.callers.insert(session, (crate::simulation::facts::number(tx), Arc::clone(transaction)));
+            self.callers
+                .insert(session, (crate::simulation::facts::number(tx), Arc::clone(transaction)));
         }
         let waited_us = if self.random.chance(2) { 600_000 } else { 0 };
         self.world.request(at, SessionId(session), Origin::Client, request, waited_us);

@@ -1,4 +1,5 @@
-//! What a bank could still lose in a crash: nobody may be shown it. And its clock, which no two of its acts share.
+//! What a bank could still lose in a crash: nobody may be shown it. And its clock, which no two of
+//! its acts share.
 
 use consorcio::bank::io::{Outcome, Seq};
 use consorcio::bank::record::Record;
@@ -10,7 +11,8 @@ use std::collections::VecDeque;
 #[derive(Default)]
 pub struct Unsynced {
     changes: VecDeque<Change>,
-    /// The clock behind each record that moved it: those that are not durable, and the one before them.
+    /// The clock behind each record that moved it: those that are not durable, and the one before
+    /// them.
     clock: VecDeque<(Seq, Time)>,
     newest: Seq,
 }
@@ -24,11 +26,14 @@ struct Change {
 }
 
 impl Unsynced {
-    /// A record changed accounts and registers, as of `time`: by this transaction, or by an opening.
+    /// A record changed accounts and registers, as of `time`: by this transaction, or by an
+    /// opening.
     pub fn changed(&mut self, seq: Seq, time: Time, by: Option<&Transaction>) {
         let ops = by.map_or(&[][..], Transaction::ops);
         let set = ops.iter().filter_map(|op| match &op.action {
-            Action::Set { key, value } => Some((key.as_str().to_owned(), value.as_str().to_owned())),
+            Action::Set { key, value } => {
+                Some((key.as_str().to_owned(), value.as_str().to_owned()))
+            }
             Action::Money { .. } => None,
         });
         self.changes.push_back(Change { seq, time, registers: set.collect() });
@@ -57,7 +62,10 @@ impl Unsynced {
         self.synced(durable);
         let sets = |change: &&Change| change.registers.iter().any(|(k, v)| k == key && v == value);
         if let Some(change) = self.changes.iter().find(sets) {
-            panic!("bank {at} tells {key}={value} before record {} is synced, only {durable} is", change.seq);
+            panic!(
+                "bank {at} tells {key}={value} before record {} is synced, only {durable} is",
+                change.seq
+            );
         }
     }
 
@@ -72,7 +80,8 @@ impl Unsynced {
         }
     }
 
-    /// A record has the time of the bank's act, or moves its clock: each act is later than all that was before.
+    /// A record has the time of the bank's act, or moves its clock: each act is later than all that
+    /// was before.
     pub fn clock_told(&mut self, at: usize, seq: Seq, durable: Seq, record: &Record) {
         self.synced(durable);
         self.newest = seq;
@@ -83,9 +92,8 @@ impl Unsynced {
             | Record::AccountOpened { time, .. }
             | Record::OutsideVoted { time, .. } => (Some(*time), *time),
             Record::Executed { time, committed, .. } => (Some(*time), *committed),
-            Record::Decided { outcome: Outcome::Committed(time), .. } | Record::ClockMoved { time } => {
-                (None, *time)
-            }
+            Record::Decided { outcome: Outcome::Committed(time), .. }
+            | Record::ClockMoved { time } => (None, *time),
             _ => return,
         };
         let before = self.clock.back().map_or(Time::default(), |(_, time)| *time);

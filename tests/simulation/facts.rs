@@ -77,7 +77,9 @@ impl Simulation<'_> {
     /// Does this bank hold a durable OK on these bytes?
     pub fn durable_ok(&self, bank: usize, tx: &TxId, digest: &Digest) -> bool {
         self.facts[number(tx)].vote(bank).is_some_and(|vote| {
-            vote.verdict == Vote::Ok && vote.digest == Some(*digest) && self.is_durable(bank, vote.seq)
+            vote.verdict == Vote::Ok
+                && vote.digest == Some(*digest)
+                && self.is_durable(bank, vote.seq)
         })
     }
 

@@ -58,8 +58,13 @@ impl Simulation<'_> {
     pub fn fail_a_disk(&mut self) {
         let at = self.random.below(self.banks());
         // A full disk is noticed only where the journal must grow.
-        let kinds =
-            [Trouble::FailingWrite, Trouble::FailingSync, Trouble::Full, Trouble::Full, Trouble::Full];
+        let kinds = [
+            Trouble::FailingWrite,
+            Trouble::FailingSync,
+            Trouble::Full,
+            Trouble::Full,
+            Trouble::Full,
+        ];
         let trouble = *self.random.of(&kinds);
         if let Some(disk) = &mut self.world.nodes[at].disk {
             disk.fail_next(trouble);

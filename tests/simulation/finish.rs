@@ -1,4 +1,5 @@
-//! What must hold in the end: all banks up, all links open, all messages delivered, everything must be decided.
+//! What must hold in the end: all banks up, all links open, all messages delivered, everything must
+//! be decided.
 
 use crate::simulation::run::{Simulation, bank};
 use crate::simulation::transactions::KEYS;
@@ -12,7 +13,8 @@ const ROUNDS: usize = 40;
 const ROUND_US: u64 = 500_000;
 
 impl Simulation<'_> {
-    /// All banks run and reach each other from now on. Half-open connections stay: nobody may wait for them.
+    /// All banks run and reach each other from now on. Half-open connections stay: nobody may wait
+    /// for them.
     pub fn heal(&mut self) {
         self.world.eager_sync = true;
         self.world.blocked.clear();
@@ -72,7 +74,8 @@ impl Simulation<'_> {
         for (number, facts) in self.facts.iter_mut().enumerate() {
             for (digest, committed) in std::mem::take(&mut facts.told) {
                 let Some(digest) = digest else { continue };
-                let so = facts.version(&digest).is_some_and(|version| !version.committed.is_empty());
+                let so =
+                    facts.version(&digest).is_some_and(|version| !version.committed.is_empty());
                 let told = if committed { "committed" } else { "aborted" };
                 assert_eq!(so, committed, "t{number} was told {told}");
             }
@@ -99,7 +102,8 @@ impl Simulation<'_> {
         }
     }
 
-    /// The money of the consortium changes by openings, deposits and withdrawals alone, and registers are equal.
+    /// The money of the consortium changes by openings, deposits and withdrawals alone, and
+    /// registers are equal.
     fn conserved(&mut self) {
         let mut expected: i128 = self.openings.values().map(|(_, deposit)| deposit).sum();
         let all = self.facts.iter().flat_map(|facts| &facts.versions);
@@ -145,6 +149,10 @@ impl Simulation<'_> {
         let committed = all().filter(|version| version.committed.has(bank(at))).count();
         let votes = self.facts.iter().filter(|facts| facts.vote(at).is_some()).count();
         assert_eq!(info["committed"].as_u64(), Some(committed as u64), "commits of bank {at}");
-        assert_eq!(info["aborted"].as_u64(), Some((votes - committed) as u64), "aborts of bank {at}");
+        assert_eq!(
+            info["aborted"].as_u64(),
+            Some((votes - committed) as u64),
+            "aborts of bank {at}"
+        );
     }
 }

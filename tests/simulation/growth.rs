@@ -1,6 +1,7 @@
-//! A consortium that grows while sets are under way: three banks with registers become four and five, restarted one after the
-//! other with the longer list, while banks crash, links break, lines are late, and somebody on the way changes pages.
-//! Registers stay linearizable at all banks that tell them, and cuts equal at all that know them.
+//! A consortium that grows while sets are under way: three banks with registers become four and
+//! five, restarted one after the other with the longer list, while banks crash, links break, lines
+//! are late, and somebody on the way changes pages. Registers stay linearizable at all banks that
+//! tell them, and cuts equal at all that know them.
 
 use crate::simulation::Counts;
 use crate::simulation::plan::Random;
@@ -253,7 +254,8 @@ impl Growing {
         }
     }
 
-    /// A bank that is down starts, with the longer list as soon as there is a new bank; else the new bank comes.
+    /// A bank that is down starts, with the longer list as soon as there is a new bank; else the
+    /// new bank comes.
     fn start(&mut self) {
         let down: Vec<usize> = (0..self.banks()).filter(|bank| !self.world.is_up(*bank)).collect();
         match down.first() {
@@ -304,13 +306,15 @@ impl Growing {
             match seen {
                 Seen::Recorded { record, .. } => self.recorded(&record),
                 Seen::Lost { records, .. } => {
-                    let midway = |record: &Record| matches!(record, Record::RegistersLearned { .. });
+                    let midway =
+                        |record: &Record| matches!(record, Record::RegistersLearned { .. });
                     if records.iter().any(midway) {
                         self.count("learned after a crash midway");
                     }
                     // A commit that rested on what was not synced was never true.
                     for record in &records {
-                        let (Record::Executed { tx, .. } | Record::Voted { tx, .. }) = record else {
+                        let (Record::Executed { tx, .. } | Record::Voted { tx, .. }) = record
+                        else {
                             continue;
                         };
                         for set in sets(&self.transaction(tx)) {
@@ -319,14 +323,21 @@ impl Growing {
                     }
                 }
                 Seen::Reply { bank, caller, reply } => self.replied(bank, caller.session.0, &reply),
-                Seen::Answered { reply: Some(Reply::Done(json)), .. } if json.contains("\"registers\"") => {
+                Seen::Answered { reply: Some(Reply::Done(json)), .. }
+                    if json.contains("\"registers\"") =>
+                {
                     self.count("page told");
                 }
-                Seen::Answered { reply: Some(Reply::Refused(_, text)), .. } if text.contains("not name") => {
+                Seen::Answered { reply: Some(Reply::Refused(_, text)), .. }
+                    if text.contains("not name") =>
+                {
                     self.count("asked while a set was open");
                 }
                 Seen::Stopped { bank, why } => panic!("bank {bank} stopped: {why}"),
-                Seen::Answered { .. } | Seen::Sent { .. } | Seen::Step { .. } | Seen::DiskFailed { .. } => {}
+                Seen::Answered { .. }
+                | Seen::Sent { .. }
+                | Seen::Step { .. }
+                | Seen::DiskFailed { .. } => {}
             }
         }
     }

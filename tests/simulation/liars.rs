@@ -54,7 +54,8 @@ impl Simulation<'_> {
         }
     }
 
-    /// Mostly one of the newest, for there is most to spoil; sometimes one that memory has long forgotten.
+    /// Mostly one of the newest, for there is most to spoil; sometimes one that memory has long
+    /// forgotten.
     fn any_id(&mut self) -> TxId {
         let known = self.facts.len() - 1;
         let back = if self.random.chance(70) { known.min(40) } else { known };

@@ -1,6 +1,7 @@
-//! A bank loses its disk, at any moment, with other banks away or there: what it promised must never be contradicted,
-//! neither by what banks record nor by what anybody was told. Two or three banks begin without journals, meet each other,
-//! work, crash and are cut off; then one of them begins anew, and tries again and again.
+//! A bank loses its disk, at any moment, with other banks away or there: what it promised must
+//! never be contradicted, neither by what banks record nor by what anybody was told. Two or three
+//! banks begin without journals, meet each other, work, crash and are cut off; then one of them
+//! begins anew, and tries again and again.
 
 use crate::simulation::Counts;
 use crate::simulation::plan::Random;
@@ -154,12 +155,14 @@ impl Losing {
         if self.world.is_up(at) && self.world.core(at).ledger().totals().accounts == 0 {
             let cpf = format!("{at:011}");
             self.world.line(at, 1, &format!(r#"CLIENT {{"cpf":"{cpf}","name":"P","kind":"F"}}"#));
-            let account = format!(r#"ACCOUNT {{"number":"a{at}","holders":["{cpf}"],"deposit":1000000}}"#);
+            let account =
+                format!(r#"ACCOUNT {{"number":"a{at}","holders":["{cpf}"],"deposit":1000000}}"#);
             self.world.line(at, 1, &account);
         }
     }
 
-    /// Somebody asks a bank to drive a transfer between two banks, or drives it himself from now on.
+    /// Somebody asks a bank to drive a transfer between two banks, or drives it himself from now
+    /// on.
     fn fresh(&mut self) {
         let (from, mut to) = (self.any_bank(), self.any_bank());
         if from == to {
@@ -190,7 +193,8 @@ impl Losing {
             return;
         }
         let newest = self.transactions.len();
-        let (tx, transaction) = self.transactions[newest - 1 - self.random.below(newest.min(3))].clone();
+        let (tx, transaction) =
+            self.transactions[newest - 1 - self.random.below(newest.min(3))].clone();
         let banks: Vec<usize> = transaction.banks().iter().map(|bank| bank.index()).collect();
         let at = *self.random.of(&banks);
         let tokens = self.tokens.get(&tx).cloned().unwrap_or_default();
@@ -258,7 +262,10 @@ impl Losing {
                         "stopped, as it was shown a vote"
                     });
                 }
-                Seen::Answered { .. } | Seen::Sent { .. } | Seen::Step { .. } | Seen::DiskFailed { .. } => {}
+                Seen::Answered { .. }
+                | Seen::Sent { .. }
+                | Seen::Step { .. }
+                | Seen::DiskFailed { .. } => {}
             }
         }
     }
@@ -266,7 +273,8 @@ impl Losing {
     fn recorded(&mut self, at: usize, record: &Record) {
         let who = || format!("bank {at} records {record:?}");
         match record {
-            Record::Decided { tx, outcome: Outcome::Committed(_), .. } | Record::Executed { tx, .. } => {
+            Record::Decided { tx, outcome: Outcome::Committed(_), .. }
+            | Record::Executed { tx, .. } => {
                 self.ends(tx, true, &who());
             }
             Record::Decided { tx, outcome: Outcome::Aborted(..), .. }
@@ -297,7 +305,10 @@ impl Losing {
             };
             let of = token.bank.index();
             let before = *self.votes.entry((of, tx.clone())).or_insert(voted_ok);
-            assert_eq!(before, voted_ok, "bank {of} has voted twice on {tx}, as bank {at} tells: {reply:?}");
+            assert_eq!(
+                before, voted_ok,
+                "bank {of} has voted twice on {tx}, as bank {at} tells: {reply:?}"
+            );
             let known = self.tokens.entry(tx.clone()).or_default();
             if token.said == Said::Ok && !known.contains(&token) {
                 known.push(token);
@@ -313,7 +324,8 @@ impl Losing {
         }
     }
 
-    /// All are there and reach each other: a bank that lost its disk stops, and without such a one everything ends.
+    /// All are there and reach each other: a bank that lost its disk stops, and without such a one
+    /// everything ends.
     fn heal(&mut self) {
         self.world.blocked.clear();
         for _ in 0..ROUNDS {
@@ -327,11 +339,15 @@ impl Losing {
             self.world.settle();
             self.look();
         }
-        let met_before =
-            self.lost.filter(|lost| (0..self.banks()).any(|by| self.world.has_met_another(by, *lost)));
+        let met_before = self
+            .lost
+            .filter(|lost| (0..self.banks()).any(|by| self.world.has_met_another(by, *lost)));
         for bank in 0..self.banks() {
             if Some(bank) == met_before {
-                assert!(!self.world.is_up(bank), "bank {bank} was met with another journal, and works on");
+                assert!(
+                    !self.world.is_up(bank),
+                    "bank {bank} was met with another journal, and works on"
+                );
             } else {
                 assert!(self.world.is_up(bank), "bank {bank} is down");
             }

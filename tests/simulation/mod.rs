@@ -1,10 +1,12 @@
-//! Seeded simulation of a whole consortium over the shipped core: lost, late and repeated messages, half-open
-//! connections, partitions, crashes, disks that lose, tear, fill up and fail, clocks that drift and jump, drivers that
-//! die and clients that lie. What must always hold is checked after each step, and at the end, once all is healed,
-//! everything must be decided.
+//! Seeded simulation of a whole consortium over the shipped core: lost, late and repeated messages,
+//! half-open connections, partitions, crashes, disks that lose, tear, fill up and fail, clocks that
+//! drift and jump, drivers that die and clients that lie. What must always hold is checked after
+//! each step, and at the end, once all is healed, everything must be decided.
 //!
-//! A failure prints its seed, a shrunk story of it, and the command that repeats it; with `CONSORCIO_LOUD=1` all that
-//! was seen in that seed, and where each run failed. More seeds, on all cores: `scripts/simulate.sh --seeds 100000`. That it bites is shown by mistakes that are planted around the core, and found.
+//! A failure prints its seed, a shrunk story of it, and the command that repeats it; with
+//! `CONSORCIO_LOUD=1` all that was seen in that seed, and where each run failed. More seeds, on all
+//! cores: `scripts/simulate.sh --seeds 100000`. That it bites is shown by mistakes that are planted
+//! around the core, and found.
 
 mod checks;
 mod clients;
@@ -58,8 +60,12 @@ fn seeds(most: u64) -> Range<u64> {
     }
 }
 
-/// Does `work` for numbers of a range on all cores, until one of them fails; the least that failed, and why.
-fn on_all_cores(range: Range<u64>, work: impl Fn(u64) -> Result<(), String> + Sync) -> Option<(u64, String)> {
+/// Does `work` for numbers of a range on all cores, until one of them fails; the least that failed,
+/// and why.
+fn on_all_cores(
+    range: Range<u64>,
+    work: impl Fn(u64) -> Result<(), String> + Sync,
+) -> Option<(u64, String)> {
     let next = AtomicU64::new(range.start);
     let failed: Mutex<Option<(u64, String)>> = Mutex::new(None);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -68,7 +74,8 @@ fn on_all_cores(range: Range<u64>, work: impl Fn(u64) -> Result<(), String> + Sy
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    let over = failed.lock().unwrap().as_ref().is_some_and(|(least, _)| *least < number);
+                    let over =
+                        failed.lock().unwrap().as_ref().is_some_and(|(least, _)| *least < number);
                     if number >= range.end || over {
                         return;
                     }
@@ -85,13 +92,15 @@ fn on_all_cores(range: Range<u64>, work: impl Fn(u64) -> Result<(), String> + Sy
     failed.into_inner().unwrap()
 }
 
-/// The time that this thread had of its core so far, in microseconds; 0 where the system does not tell.
+/// The time that this thread had of its core so far, in microseconds; 0 where the system does not
+/// tell.
 fn cpu_us() -> u64 {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     told.split(' ').next().and_then(|nanos| nanos.parse::<u64>().ok()).unwrap_or(0) / 1_000
 }
 
-/// Runs the seeds, each as its plan says, tells what was met, and looks whether all that must be was.
+/// Runs the seeds, each as its plan says, tells what was met, and looks whether all that must be
+/// was.
 fn runs_hold(test: &str, seeds: Range<u64>, plan: impl Fn(u64) -> Plan + Sync, must_meet: &[&str]) {
     let (all, used_us) = (Mutex::new(Met::default()), AtomicU64::new(0));
     let began = Instant::now();
@@ -136,14 +145,16 @@ fn whatever_happens_the_rule_holds_and_in_the_end_all_is_decided() {
     runs_hold("whatever", seeds(SEEDS), |seed| Plan::of(seed, None), MUST_MEET);
 }
 
-/// Somebody without the key changes, invents and repeats what is under way: it is as if nothing had come.
+/// Somebody without the key changes, invents and repeats what is under way: it is as if nothing had
+/// come.
 #[test]
 fn somebody_on_the_way_brings_about_nothing_but_silence() {
     let plan = |seed| Plan::beside(seed, Beside::Path, None);
     runs_hold("somebody_on_the_way", seeds(SEEDS_BESIDE), plan, way::MUST_MEET);
 }
 
-/// Two drivers use one id for different transactions: nothing splits, and in the end nothing is in doubt.
+/// Two drivers use one id for different transactions: nothing splits, and in the end nothing is in
+/// doubt.
 #[test]
 fn one_id_with_two_contents_ends_everywhere() {
     let plan = |seed| Plan::beside(seed, Beside::Contents, None);
@@ -171,7 +182,10 @@ fn mistakes_in_what_proves_an_outcome_are_found() {
     };
     for mistake in ProofMistake::ALL {
         are_found(&[mistake], 2_000, |seed, planted| {
-            let plan = Plan { proof_mistake: planted, ..Plan::beside(seed, beside(mistake), Some(mistake)) };
+            let plan = Plan {
+                proof_mistake: planted,
+                ..Plan::beside(seed, beside(mistake), Some(mistake))
+            };
             shrink::run(plan, &mut Met::default())
         });
     }
@@ -180,7 +194,8 @@ fn mistakes_in_what_proves_an_outcome_are_found() {
 /// What failed once is run each time.
 #[test]
 fn seeds_that_failed_once() {
-    // A bank that takes no part was told ABORTED with the OK of the bank that aborted, and took that one for who refused.
+    // A bank that takes no part was told ABORTED with the OK of the bank that aborted, and took
+    // that one for who refused.
     for seed in [5_186_030] {
         if let Err(text) = shrink::run(Plan::of(seed, None), &mut Met::default()) {
             panic!("seed {seed}: {text}");
@@ -188,14 +203,16 @@ fn seeds_that_failed_once() {
     }
 }
 
-/// Each planted mistake is found within some seeds, by whatever check: a simulation that finds none proves nothing.
+/// Each planted mistake is found within some seeds, by whatever check: a simulation that finds none
+/// proves nothing.
 #[test]
 fn planted_mistakes_are_found() {
     const SEEDS: u64 = 400;
     let mut found = Vec::new();
     for mistake in Mistake::ALL {
-        let first =
-            on_all_cores(0..SEEDS, |seed| shrink::run(Plan::of(seed, Some(mistake)), &mut Met::default()));
+        let first = on_all_cores(0..SEEDS, |seed| {
+            shrink::run(Plan::of(seed, Some(mistake)), &mut Met::default())
+        });
         found.push((mistake, first));
     }
     for (mistake, first) in &found {
@@ -234,7 +251,8 @@ fn holds(
     assert!(count < SEEDS_FOR_ALL || missing.is_empty(), "no run met: {missing:?}");
 }
 
-/// Each of these mistakes is found within so many seeds, and without it the seed that found it holds.
+/// Each of these mistakes is found within so many seeds, and without it the seed that found it
+/// holds.
 fn are_found<M: Copy + Debug + Sync>(
     mistakes: &[M],
     seeds: u64,
@@ -288,7 +306,8 @@ fn mistakes_in_meeting_are_found() {
     are_found(&MeetMistake::ALL, 5_000, |seed, mistake| lost::run(seed, mistake).map(drop));
 }
 
-/// A failure is told by a shrunk story: less trouble, fewer steps, and what was seen of the transaction.
+/// A failure is told by a shrunk story: less trouble, fewer steps, and what was seen of the
+/// transaction.
 #[test]
 fn a_failure_is_shrunk_to_a_story() {
     let plans = (0..50).map(|seed| Plan::of(seed, Some(Mistake::OkTimedOut)));

@@ -1,5 +1,6 @@
-//! Outside coordinators: each speaks to one bank, votes when it likes and as often as it likes, and goes away without a
-//! word. What they were told is compared with the journals, and nothing may commit for them.
+//! Outside coordinators: each speaks to one bank, votes when it likes and as often as it likes, and
+//! goes away without a word. What they were told is compared with the journals, and nothing may
+//! commit for them.
 
 use crate::simulation::facts::number;
 use crate::simulation::run::{Simulation, bank};
@@ -72,8 +73,11 @@ impl Simulation<'_> {
         if let Some(outsider) = self.outsider(tx).filter(|outsider| outsider.at == at) {
             outsider.said_commit |= commit;
         }
-        let request =
-            if commit { Request::Commit(tx.clone(), Vec::new()) } else { Request::Abort(tx.clone(), None) };
+        let request = if commit {
+            Request::Commit(tx.clone(), Vec::new())
+        } else {
+            Request::Abort(tx.clone(), None)
+        };
         self.ask_from_outside(at, request);
     }
 
@@ -83,7 +87,8 @@ impl Simulation<'_> {
 
     fn outsider(&mut self, tx: &TxId) -> Option<&mut Outsider> {
         // Numbers only grow.
-        let at = self.outsiders.binary_search_by_key(&number(tx), |outsider| outsider.number).ok()?;
+        let at =
+            self.outsiders.binary_search_by_key(&number(tx), |outsider| outsider.number).ok()?;
         Some(&mut self.outsiders[at])
     }
 
@@ -101,14 +106,21 @@ impl Simulation<'_> {
             own.is_some_and(|own| time > own.time),
             "{tx} is decided from outside before bank {at} voted"
         );
-        let outsider = self.outsider(tx).unwrap_or_else(|| panic!("{tx} has no outside coordinator"));
+        let outsider =
+            self.outsider(tx).unwrap_or_else(|| panic!("{tx} has no outside coordinator"));
         assert_eq!(outsider.at, at, "{tx} is another bank's");
         assert_eq!(outsider.voted, None, "{tx} is decided from outside twice");
         outsider.voted = Some((seq, refusal.is_none().then_some(time)));
-        assert!(refusal.is_some() || outsider.said_commit, "{tx} commits, and its coordinator never said so");
+        assert!(
+            refusal.is_some() || outsider.said_commit,
+            "{tx} commits, and its coordinator never said so"
+        );
         let version = self.facts(tx).version(&digest).expect("somebody's bytes");
         if refusal.is_none() {
-            assert!(time.0 > cut, "{tx} commits at {at} with time {time}, but the cut at {cut} was told");
+            assert!(
+                time.0 > cut,
+                "{tx} commits at {at} with time {time}, but the cut at {cut} was told"
+            );
             version.committed = version.committed.with(bank(at));
             version.time = Some(time);
             let transaction = Arc::clone(&version.transaction);
@@ -130,7 +142,8 @@ impl Simulation<'_> {
         }
     }
 
-    /// Whoever is told how a transaction with an outside coordinator ended, is told what is so and stays so.
+    /// Whoever is told how a transaction with an outside coordinator ended, is told what is so and
+    /// stays so.
     pub fn told_from_outside(&mut self, at: usize, session: u64, reply: &Reply) {
         let (tx, committed, token) = match reply {
             Reply::Committed(tx, time, token, _) => (tx, Some(*time), token),
@@ -141,15 +154,23 @@ impl Simulation<'_> {
         };
         let Some(digest) = token.digest else { return };
         let facts = self.facts(tx);
-        let outside = facts.version(&digest).is_some_and(|version| version.transaction.has_outside());
-        let Some(own) = facts.vote(at).filter(|own| outside && own.digest == Some(digest)) else { return };
+        let outside =
+            facts.version(&digest).is_some_and(|version| version.transaction.has_outside());
+        let Some(own) = facts.vote(at).filter(|own| outside && own.digest == Some(digest)) else {
+            return;
+        };
         let voted = self.outsider(tx).and_then(|outsider| outsider.voted);
         match (own.verdict, voted) {
-            (Verdict::No, voted) => assert_eq!((committed, voted), (None, None), "bank {at} refused {tx}"),
+            (Verdict::No, voted) => {
+                assert_eq!((committed, voted), (None, None), "bank {at} refused {tx}")
+            }
             (Verdict::Ok, None) => panic!("bank {at} tells how {tx} ended; it has not"),
             (Verdict::Ok, Some((seq, so))) => {
                 assert_eq!(committed, so, "bank {at} tells how {tx} ended");
-                assert!(self.is_durable(at, seq), "bank {at} tells how {tx} ended before that is synced");
+                assert!(
+                    self.is_durable(at, seq),
+                    "bank {at} tells how {tx} ended before that is synced"
+                );
             }
         }
         if session == OUTSIDE {

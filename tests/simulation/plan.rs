@@ -1,4 +1,5 @@
-//! What a run is made of, all of it following from its seed: how long, how many banks, what happens how often.
+//! What a run is made of, all of it following from its seed: how long, how many banks, what happens
+//! how often.
 
 use crate::world::clocks::ClockMistake;
 use crate::world::disk::Sizes;
@@ -53,7 +54,8 @@ pub enum Beside {
     Nothing,
     /// Somebody without the key on the way: between banks, and between drivers and banks.
     Path,
-    /// Drivers that use the id of another one for other bytes, which name the same banks, some of them, or others.
+    /// Drivers that use the id of another one for other bytes, which name the same banks, some of
+    /// them, or others.
     Contents,
 }
 
@@ -75,7 +77,8 @@ pub const TROUBLES: [&str; 14] = [
     "the way",
 ];
 
-/// Every so many seeds one is long: thousands of transactions, so that histories outgrow memory and segments.
+/// Every so many seeds one is long: thousands of transactions, so that histories outgrow memory and
+/// segments.
 const LONG_EVERY: u64 = 50;
 const STEPS: usize = 1_500;
 const STEPS_LONG: usize = 60_000;

@@ -1,5 +1,6 @@
-//! Reads while everything happens, and registrations: registers are read linearizably, cuts of all banks add up,
-//! show exactly the commits up to their time, and nothing that a crash could take (`durable`).
+//! Reads while everything happens, and registrations: registers are read linearizably, cuts of all
+//! banks add up, show exactly the commits up to their time, and nothing that a crash could take
+//! (`durable`).
 
 use crate::simulation::run::{ACCOUNTS, OPENING, Simulation, account, holder};
 use crate::simulation::transactions::KEYS;
@@ -16,8 +17,8 @@ use std::collections::BTreeMap;
 /// The session that asks for cuts, and the one that asks for balances.
 const CUTS: u64 = 2;
 const BALANCES: u64 = 4;
-/// The session that asks for cuts which every bank must give: at the latest reading of all clocks. And the one that
-/// asks for cuts which none may give.
+/// The session that asks for cuts which every bank must give: at the latest reading of all clocks.
+/// And the one that asks for cuts which none may give.
 const CUTS_PROVED: u64 = 10;
 const CUTS_FORGED: u64 = 11;
 /// Who registers.
@@ -37,7 +38,8 @@ pub struct Reads {
     written: BTreeMap<(String, String), Time>,
     /// Nobody may read an older value of this register any more.
     floors: BTreeMap<String, Time>,
-    /// Reads of registers that are not answered: the register, its floor when asked, and that moment.
+    /// Reads of registers that are not answered: the register, its floor when asked, and that
+    /// moment.
     asked: BTreeMap<u64, (&'static str, Time, u64)>,
 }
 
@@ -133,7 +135,9 @@ impl Simulation<'_> {
         let before = &self.reads.cut_times;
         let time = match self.random.below(10) {
             // One that was asked before, and one that is ahead of the clocks.
-            0..4 if !before.is_empty() => before[before.len() - 1 - self.random.below(before.len().min(8))],
+            0..4 if !before.is_empty() => {
+                before[before.len() - 1 - self.random.below(before.len().min(8))]
+            }
             4..8 => latest + i64::try_from(self.random.below(900_000)).unwrap(),
             _ => latest,
         };
@@ -152,7 +156,8 @@ impl Simulation<'_> {
     /// As clients ask: what the clock that is ahead of all others has reached.
     fn ask_for_a_proved_cut(&mut self) {
         let up: Vec<usize> = (0..self.banks()).filter(|bank| self.world.is_up(*bank)).collect();
-        let readings: Vec<(Time, Reading)> = up.iter().map(|bank| self.world.reading(*bank)).collect();
+        let readings: Vec<(Time, Reading)> =
+            up.iter().map(|bank| self.world.reading(*bank)).collect();
         let least = readings.iter().min_by_key(|(time, _)| *time).copied();
         let most = readings.iter().max_by_key(|(time, _)| *time).copied();
         let (Some((least, _)), Some((time, _))) = (least, most) else { return };
@@ -163,7 +168,8 @@ impl Simulation<'_> {
             self.met.count("cut of clocks more than a minute apart");
         }
         let slowest = self.plan.clock_mistake == Some(ClockMistake::SlowestAsked);
-        let asked = readings.iter().find(|(of, _)| *of == if slowest { least } else { time }).copied();
+        let asked =
+            readings.iter().find(|(of, _)| *of == if slowest { least } else { time }).copied();
         let Some((time, reading)) = asked else { return };
         let accounts = self.random.chance(30);
         for at in up {
@@ -180,20 +186,31 @@ impl Simulation<'_> {
     /// A time that no clock has reached, without a reading, or with one that says something else.
     fn ask_for_a_forged_cut(&mut self) {
         let up: Vec<usize> = (0..self.banks()).filter(|bank| self.world.is_up(*bank)).collect();
-        let readings: Vec<(Time, Reading)> = up.iter().map(|bank| self.world.reading(*bank)).collect();
-        let Some((latest, reading)) = readings.iter().max_by_key(|(time, _)| *time).copied() else { return };
+        let readings: Vec<(Time, Reading)> =
+            up.iter().map(|bank| self.world.reading(*bank)).collect();
+        let Some((latest, reading)) = readings.iter().max_by_key(|(time, _)| *time).copied() else {
+            return;
+        };
         let time = Time(latest.0 + 1_000_001 + self.random.around(3_600_000_000).abs());
         let reading = match self.random.below(6) {
             0 | 1 => None,
             2 => Some(reading),
             3 => Some(Reading { time, ..reading }),
-            4 => Some(Reading { time, bank: crate::simulation::run::bank(self.random.below(16)), ..reading }),
+            4 => Some(Reading {
+                time,
+                bank: crate::simulation::run::bank(self.random.below(16)),
+                ..reading
+            }),
             _ => Some(Reading { time, mac: None, ..reading }),
         };
         self.met.count("forged reading");
         for at in up {
-            let request =
-                Request::Read(Read::Snapshot { time: Some(time), reading, accounts: false, after: None });
+            let request = Request::Read(Read::Snapshot {
+                time: Some(time),
+                reading,
+                accounts: false,
+                after: None,
+            });
             self.world.request(at, SessionId(CUTS_FORGED), Origin::Client, request, 0);
         }
     }
@@ -235,14 +252,16 @@ impl Simulation<'_> {
         true
     }
 
-    /// Registers are linearizable: nobody reads what is older than what somebody already read or was told.
+    /// Registers are linearizable: nobody reads what is older than what somebody already read or
+    /// was told.
     fn value_told(&mut self, at: usize, key: &'static str, floor: Time, json: &str) {
         let told: serde_json::Value = serde_json::from_str(json).unwrap();
         let value = told["value"].as_str().unwrap();
         let durable = self.durable(at);
         self.unsynced[at].value_told(at, durable, key, value);
         let time = self.written_at(key, value);
-        let time = time.unwrap_or_else(|| panic!("bank {at} tells {key}={value}, which was never committed"));
+        let time = time
+            .unwrap_or_else(|| panic!("bank {at} tells {key}={value}, which was never committed"));
         assert!(
             time >= floor,
             "bank {at} tells {key}={value} of {time}, though a value of {floor} was known before"
@@ -265,10 +284,19 @@ impl Simulation<'_> {
     fn cut_told(&mut self, at: usize, json: &str) {
         let told: serde_json::Value = serde_json::from_str(json).unwrap();
         let figure = |name: &str| i128::from(told[name].as_i64().unwrap());
-        let figures @ [balance, cash_in, cash_out, transfers_in, transfers_out] =
-            ["balance_total", "cash_in_total", "cash_out_total", "transfers_in_total", "transfers_out_total"]
-                .map(figure);
-        assert_eq!(balance, cash_in - cash_out + transfers_in - transfers_out, "a cut of bank {at}");
+        let figures @ [balance, cash_in, cash_out, transfers_in, transfers_out] = [
+            "balance_total",
+            "cash_in_total",
+            "cash_out_total",
+            "transfers_in_total",
+            "transfers_out_total",
+        ]
+        .map(figure);
+        assert_eq!(
+            balance,
+            cash_in - cash_out + transfers_in - transfers_out,
+            "a cut of bank {at}"
+        );
         let time = told["time"].as_i64().unwrap();
         let durable = self.durable(at);
         self.unsynced[at].cut_told(at, durable, time);
@@ -276,9 +304,13 @@ impl Simulation<'_> {
         let mut registers = None;
         if let Some(accounts) = told["accounts"].as_array() {
             self.met.count("cut with accounts");
-            let sum: i128 = accounts.iter().map(|line| i128::from(line["balance"].as_i64().unwrap())).sum();
+            let sum: i128 =
+                accounts.iter().map(|line| i128::from(line["balance"].as_i64().unwrap())).sum();
             assert_eq!(sum, balance, "accounts in the cut of bank {at} at {time}");
-            assert!(accounts.iter().all(|line| line["balance"].as_i64() >= Some(0)), "{accounts:?}");
+            assert!(
+                accounts.iter().all(|line| line["balance"].as_i64() >= Some(0)),
+                "{accounts:?}"
+            );
             let lines = told["registers"].as_array().unwrap();
             let line = |line: &serde_json::Value| {
                 let text = |name: &str| line[name].as_str().unwrap().to_owned();
@@ -323,7 +355,9 @@ impl Simulation<'_> {
                 }
             }
             for version in self.facts.iter().flat_map(|facts| &facts.versions) {
-                let Some(time) = version.time.filter(|_| version.committed.has(me)) else { continue };
+                let Some(time) = version.time.filter(|_| version.committed.has(me)) else {
+                    continue;
+                };
                 for op in version.transaction.ops_of(me) {
                     let Action::Money { flow, amount, .. } = &op.action else { continue };
                     let amount = amount.wide();
@@ -346,7 +380,10 @@ impl Simulation<'_> {
                     sum.iter_mut().zip(change).for_each(|(sum, change)| *sum += change);
                 }
                 if let Some(cut) = cuts.get(&at) {
-                    assert_eq!(cut.figures, sum, "the cut of bank {at} at {time} is not what was committed");
+                    assert_eq!(
+                        cut.figures, sum,
+                        "the cut of bank {at} at {time} is not what was committed"
+                    );
                 }
             }
         }
@@ -364,15 +401,25 @@ impl Simulation<'_> {
         }
         let name = if self.random.chance(10) { "Q" } else { "P" };
         let cpf = holder(&number);
-        self.world.line(at, REGISTRAR, &format!(r#"CLIENT {{"cpf":"{cpf}","name":"{name}","kind":"F"}}"#));
-        let deposit = if position < ACCOUNTS { OPENING } else { 10 * i64::try_from(position).unwrap() };
-        let other = holder(&account(at, 0));
-        let joint =
-            if position % 3 == 2 && position >= ACCOUNTS { format!(r#","{other}""#) } else { String::new() };
         self.world.line(
             at,
             REGISTRAR,
-            &format!(r#"ACCOUNT {{"number":"{number}","holders":["{cpf}"{joint}],"deposit":{deposit}}}"#),
+            &format!(r#"CLIENT {{"cpf":"{cpf}","name":"{name}","kind":"F"}}"#),
+        );
+        let deposit =
+            if position < ACCOUNTS { OPENING } else { 10 * i64::try_from(position).unwrap() };
+        let other = holder(&account(at, 0));
+        let joint = if position % 3 == 2 && position >= ACCOUNTS {
+            format!(r#","{other}""#)
+        } else {
+            String::new()
+        };
+        self.world.line(
+            at,
+            REGISTRAR,
+            &format!(
+                r#"ACCOUNT {{"number":"{number}","holders":["{cpf}"{joint}],"deposit":{deposit}}}"#
+            ),
         );
     }
 }

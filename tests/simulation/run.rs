@@ -1,4 +1,5 @@
-//! One run: random steps of clients, liars, faults and time, then a healing, with the rule checked all along.
+//! One run: random steps of clients, liars, faults and time, then a healing, with the rule checked
+//! all along.
 
 use crate::simulation::clients::Clients;
 use crate::simulation::durable::Unsynced;
@@ -68,8 +69,9 @@ impl<'a> Simulation<'a> {
             for number in &accounts[b] {
                 let cpf = holder(number);
                 world.line(b, 0, &format!(r#"CLIENT {{"cpf":"{cpf}","name":"P","kind":"F"}}"#));
-                let line =
-                    format!(r#"ACCOUNT {{"number":"{number}","holders":["{cpf}"],"deposit":{OPENING}}}"#);
+                let line = format!(
+                    r#"ACCOUNT {{"number":"{number}","holders":["{cpf}"],"deposit":{OPENING}}}"#
+                );
                 world.line(b, 0, &line);
             }
         }

@@ -1,4 +1,5 @@
-//! Runs that may fail, and smaller runs that fail too: less trouble, fewer steps, and a short story of it.
+//! Runs that may fail, and smaller runs that fail too: less trouble, fewer steps, and a short story
+//! of it.
 
 use crate::simulation::met::Met;
 use crate::simulation::plan::{Plan, TROUBLES};
@@ -23,7 +24,13 @@ impl fmt::Display for Shrunk {
             .filter(|(_, without)| *without)
             .map(|(name, _)| *name)
             .collect();
-        writeln!(f, "shrunk to {} steps, without {}: {}", self.plan.steps, without.join(", "), self.text)?;
+        writeln!(
+            f,
+            "shrunk to {} steps, without {}: {}",
+            self.plan.steps,
+            without.join(", "),
+            self.text
+        )?;
         self.lines.iter().try_for_each(|line| writeln!(f, "    {line}"))
     }
 }

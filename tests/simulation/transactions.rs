@@ -1,4 +1,5 @@
-//! The transactions that clients want: transfers, composites, cash, registers, and some that must be refused.
+//! The transactions that clients want: transfers, composites, cash, registers, and some that must
+//! be refused.
 
 use crate::simulation::facts::Facts;
 use crate::simulation::plan::Beside;
@@ -20,7 +21,9 @@ impl Simulation<'_> {
         };
         let cpf = match self.random.below(100) {
             0 => Some(TaxId::new("99999999999").unwrap()),
-            1..20 if !account.as_str().starts_with('n') => Some(TaxId::new(&holder(&account)).unwrap()),
+            1..20 if !account.as_str().starts_with('n') => {
+                Some(TaxId::new(&holder(&account)).unwrap())
+            }
             _ => None,
         };
         Op { bank: bank(at), action: Action::Money { flow, account, cpf, amount: Money(amount) } }
@@ -44,14 +47,20 @@ impl Simulation<'_> {
         let first = self.random.below(banks);
         let (second, third) = ((first + 1) % banks, (first + 2) % banks);
         let mut ops = match self.random.below(20) {
-            0..9 => vec![self.money(Flow::Debit, first, amount), self.money(Flow::Credit, second, amount)],
+            0..9 => vec![
+                self.money(Flow::Debit, first, amount),
+                self.money(Flow::Credit, second, amount),
+            ],
             9..12 => vec![
                 self.money(Flow::Debit, first, amount),
                 self.money(Flow::Debit, second, amount),
                 self.money(Flow::Credit, third, 2 * amount),
             ],
             12 => vec![self.money(Flow::Deposit, first, amount)],
-            13 => vec![self.money(Flow::Withdraw, first, amount), self.money(Flow::Deposit, second, amount)],
+            13 => vec![
+                self.money(Flow::Withdraw, first, amount),
+                self.money(Flow::Deposit, second, amount),
+            ],
             14..17 => Vec::new(),
             _ => self.composite(amount),
         };

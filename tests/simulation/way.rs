@@ -1,5 +1,5 @@
-//! Somebody on the way, without the key: between banks, and between drivers and banks. And records that can't be read for
-//! a while.
+//! Somebody on the way, without the key: between banks, and between drivers and banks. And records
+//! that can't be read for a while.
 
 use crate::simulation::run::Simulation;
 use crate::world::path::Liar;

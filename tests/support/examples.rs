@@ -1,9 +1,10 @@
 //! Examples in the documentation, and how they are held against what really happens.
 //!
-//! A fenced block with the page's marker holds lines of connections: `0> PING` is sent to bank 0, `0< PONG` must come
-//! back, `0<` alone is the end of the connection; `0b` is a second connection to bank 0. `<token>`, `<said>`, `<time>`,
-//! `<number>`, `<nonce>`, `<proof>`, `<key>`, `<id>` and `<text>`, with any digits after the word, stand for anything of that
-//! shape, and within their block always for the same.
+//! A fenced block with the page's marker holds lines of connections: `0> PING` is sent to bank 0,
+//! `0< PONG` must come back, `0<` alone is the end of the connection; `0b` is a second connection
+//! to bank 0. `<token>`, `<said>`, `<time>`, `<number>`, `<nonce>`, `<proof>`, `<key>`, `<id>` and
+//! `<text>`, with any digits after the word, stand for anything of that shape, and within their
+//! block always for the same.
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
@@ -38,7 +39,8 @@ pub fn examples_of<'a>(page: &'a str, marker: &str) -> Result<Vec<Vec<Line<'a>>>
                 blocks.push(Vec::new());
             }
         } else if inside && !text.is_empty() {
-            let split = text.find(['<', '>']).ok_or_else(|| format!("line {number}: neither > nor <"))?;
+            let split =
+                text.find(['<', '>']).ok_or_else(|| format!("line {number}: neither > nor <"))?;
             let (connection, rest) = text.split_at(split);
             if !matches!(connection.as_bytes(), [b'0'..=b'2'] | [b'0'..=b'2', b'a'..=b'z']) {
                 return Err(format!("line {number}: no connection {connection:?}"));
@@ -70,7 +72,11 @@ impl Bound {
                 Part::Text(text) => out.push_str(text),
                 Part::Placeholder(name) => {
                     shape_of(name)?;
-                    out.push_str(self.0.get(name).ok_or_else(|| format!("<{name}> stands for nothing yet"))?);
+                    out.push_str(
+                        self.0
+                            .get(name)
+                            .ok_or_else(|| format!("<{name}> stands for nothing yet"))?,
+                    );
                 }
             }
         }
@@ -82,9 +88,11 @@ impl Bound {
         self.0.insert(name.to_owned(), value);
     }
 
-    /// Is `found` what `expected` describes? Placeholders that are new here stand for what they met.
+    /// Is `found` what `expected` describes? Placeholders that are new here stand for what they
+    /// met.
     pub fn meet(&mut self, expected: &str, found: &str) -> Result<(), String> {
-        let differs = |at: &str| format!("expected {expected}\n   found {found}\n which differs at {at:?}");
+        let differs =
+            |at: &str| format!("expected {expected}\n   found {found}\n which differs at {at:?}");
         let parts = parts_of(expected);
         let mut rest = found;
         for (at, part) in parts.iter().enumerate() {
@@ -190,7 +198,9 @@ fn examples_are_read_as_they_are_written() {
         vec![line(13, "1", What::Sent("A > b"))],
     ];
     assert_eq!(examples_of(page, "wire"), Ok(expected));
-    for bad in ["```wire\nPING\n```", "```wire\n3> PING\n```", "```wire\n0>PING\n```", "```wire\nx\n```"] {
+    for bad in
+        ["```wire\nPING\n```", "```wire\n3> PING\n```", "```wire\n0>PING\n```", "```wire\nx\n```"]
+    {
         assert!(examples_of(bad, "wire").is_err(), "{bad}");
     }
 }

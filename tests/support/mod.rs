@@ -1,4 +1,5 @@
-//! What tests of whole programs share: a consortium of real `servidor` processes, `cliente` runs, raw lines.
+//! What tests of whole programs share: a consortium of real `servidor` processes, `cliente` runs,
+//! raw lines.
 //!
 //! Every wait has a deadline, and everything that is started here is killed when its owner goes.
 
@@ -44,7 +45,8 @@ impl Cluster {
         Cluster::start_with(count, true)
     }
 
-    /// `count` banks with a key file that they are given, or with one that the first of them makes; all of them ready.
+    /// `count` banks with a key file that they are given, or with one that the first of them makes;
+    /// all of them ready.
     pub fn start_with(count: usize, keyed: bool) -> Cluster {
         // Another process may take a port between its choice and its use; then others are chosen.
         for _ in 0..5 {
@@ -71,13 +73,15 @@ impl Cluster {
             more_places: Vec::new(),
         };
         if keyed {
-            let made = Command::new(servidor_path()).arg("key").arg(cluster.key_file()).output().unwrap();
+            let made =
+                Command::new(servidor_path()).arg("key").arg(cluster.key_file()).output().unwrap();
             assert!(made.status.success(), "servidor key: {made:?}");
         }
         cluster
     }
 
-    /// From now on a bank with a new journal waits until the others have met it. Banks that are started one by one do not.
+    /// From now on a bank with a new journal waits until the others have met it. Banks that are
+    /// started one by one do not.
     pub fn introduce(&mut self) {
         self.introduces = true;
     }
@@ -98,10 +102,12 @@ impl Cluster {
         self.switches[bank].extend(switches.iter().map(|switch| (*switch).to_owned()));
     }
 
-    /// Another bank, at the end of the list that each bank has from its next start on; it does not run yet.
+    /// Another bank, at the end of the list that each bank has from its next start on; it does not
+    /// run yet.
     pub fn add_bank(&mut self) -> usize {
         assert!(self.more_places.is_empty(), "banks come before places without one");
-        let fresh = std::iter::repeat_with(|| free_ports(1)[0]).find(|port| !self.ports.contains(port));
+        let fresh =
+            std::iter::repeat_with(|| free_ports(1)[0]).find(|port| !self.ports.contains(port));
         self.ports.extend(fresh);
         self.banks.push(None);
         self.switches.push(Vec::new());
@@ -128,7 +134,8 @@ impl Cluster {
         self.try_start(bank).unwrap_or_else(|error| panic!("bank {bank} does not start: {error}"));
     }
 
-    /// The same, for those who can choose other ports: another process may have taken these meanwhile.
+    /// The same, for those who can choose other ports: another process may have taken these
+    /// meanwhile.
     pub fn try_start(&mut self, bank: usize) -> Result<(), String> {
         assert!(self.banks[bank].is_none(), "bank {bank} runs already");
         let mut process = Process::start(&mut self.servidor(bank));
@@ -137,20 +144,23 @@ impl Cluster {
         Ok(())
     }
 
-    /// Starts a bank that does not run and will die at a crash point (`consorcio::crash`), and waits until it is
-    /// ready.
+    /// Starts a bank that does not run and will die at a crash point (`consorcio::crash`), and
+    /// waits until it is ready.
     pub fn start_bank_to_die(&mut self, bank: usize, crash_point: &str) {
         assert!(self.banks[bank].is_none(), "bank {bank} runs already");
         let mut process = Process::start(self.servidor(bank).env(CRASH_VARIABLE, crash_point));
         let ready = process.wait_for("ready on");
-        ready.unwrap_or_else(|error| panic!("bank {bank}, to die at {crash_point}, does not start: {error}"));
+        ready.unwrap_or_else(|error| {
+            panic!("bank {bank}, to die at {crash_point}, does not start: {error}")
+        });
         self.banks[bank] = Some(process);
     }
 
     /// The same for a point that it may pass before it is ready: waits until it is dead.
     pub fn start_bank_into_death(&mut self, bank: usize, crash_point: &str) {
         assert!(self.banks[bank].is_none(), "bank {bank} runs already");
-        self.banks[bank] = Some(Process::start(self.servidor(bank).env(CRASH_VARIABLE, crash_point)));
+        self.banks[bank] =
+            Some(Process::start(self.servidor(bank).env(CRASH_VARIABLE, crash_point)));
         self.wait_killed(bank);
     }
 
@@ -160,12 +170,18 @@ impl Cluster {
         let process = self.banks[bank].as_mut().expect("the bank was started");
         let what = format!("the death of bank {bank}");
         let status = wait_until(&what, || process.child.try_wait().expect("it can be waited for"));
-        assert_eq!(status.signal(), Some(9), "bank {bank} ended otherwise: {status}, {:?}", process.rest());
+        assert_eq!(
+            status.signal(),
+            Some(9),
+            "bank {bank} ended otherwise: {status}, {:?}",
+            process.rest()
+        );
         self.banks[bank] = None;
     }
 
-    /// From now on, also while it runs, a bank's wall clock and its clock of the uptime show so much more, in
-    /// microseconds. A bank whose clock is to be set while it runs has been given one before its start.
+    /// From now on, also while it runs, a bank's wall clock and its clock of the uptime show so
+    /// much more, in microseconds. A bank whose clock is to be set while it runs has been given one
+    /// before its start.
     pub fn set_clock(&self, bank: usize, wall_us: i64, uptime_us: i64) {
         let file = self.clock_file(bank);
         // A reader sees all of it.
@@ -197,7 +213,8 @@ impl Cluster {
         command
     }
 
-    /// Kills a bank on the spot, as a power cut would (but for what the operating system still writes).
+    /// Kills a bank on the spot, as a power cut would (but for what the operating system still
+    /// writes).
     pub fn kill(&mut self, bank: usize) {
         drop(self.banks[bank].take().expect("the bank runs"));
     }
@@ -257,7 +274,10 @@ impl Cluster {
 
     /// Runs `cliente` to its end.
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::of(arguments, &self.cliente(arguments).stdin(Stdio::null()).output().expect("cliente runs"))
+        Ran::of(
+            arguments,
+            &self.cliente(arguments).stdin(Stdio::null()).output().expect("cliente runs"),
+        )
     }
 
     /// Runs `cliente --json`, expects this exit code, and gives its document.
@@ -274,8 +294,18 @@ impl Cluster {
         let bank = bank.to_string();
         let client = ["client", "add", "--bank", &bank, "--cpf", cpf, "--name", "Pessoa"];
         self.run(&client).expect_code(0);
-        let account =
-            ["account", "open", "--bank", &bank, "--number", number, "--cpf", cpf, "--deposit", reais];
+        let account = [
+            "account",
+            "open",
+            "--bank",
+            &bank,
+            "--number",
+            number,
+            "--cpf",
+            cpf,
+            "--deposit",
+            reais,
+        ];
         self.run(&account).expect_code(0);
     }
 
@@ -364,19 +394,25 @@ impl Process {
         Process { child, lines, seen: Vec::new(), unread: Default::default() }
     }
 
-    /// Waits until it prints a line with `text` in it, and gives that line. Of either stream it looks at what came
-    /// after the line that was found there last: lines of two streams have no order among them.
+    /// Waits until it prints a line with `text` in it, and gives that line. Of either stream it
+    /// looks at what came after the line that was found there last: lines of two streams have no
+    /// order among them.
     pub fn wait_for(&mut self, text: &str) -> Result<String, String> {
         let until = Instant::now() + DEADLINE;
         loop {
             for unread in &mut self.unread {
                 if let Some(at) = unread.iter().position(|line| line.contains(text)) {
-                    return Ok(unread.drain(..=at).next_back().expect("at least the line that was found"));
+                    return Ok(unread
+                        .drain(..=at)
+                        .next_back()
+                        .expect("at least the line that was found"));
                 }
             }
             match self.next_line(until) {
                 Ok((stream, line)) => self.unread[stream].push(line),
-                Err(RecvTimeoutError::Timeout) => return Err(format!("no {text:?} in {:?}", self.seen)),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(format!("no {text:?} in {:?}", self.seen));
+                }
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(format!("it ended without {text:?}: {:?}", self.seen));
                 }
@@ -385,7 +421,8 @@ impl Process {
     }
 
     fn next_line(&mut self, until: Instant) -> Result<(usize, String), RecvTimeoutError> {
-        let (stream, line) = self.lines.recv_timeout(until.saturating_duration_since(Instant::now()))?;
+        let (stream, line) =
+            self.lines.recv_timeout(until.saturating_duration_since(Instant::now()))?;
         self.seen.push(line.clone());
         Ok((stream, line))
     }
@@ -426,11 +463,14 @@ impl Process {
     /// Waits for its end and gives its exit code, or none where a signal ended it.
     pub fn wait(&mut self) -> Option<i32> {
         let until = Instant::now() + DEADLINE;
-        // The end of both streams comes with the end of the process; then there is nothing to poll for.
+        // The end of both streams comes with the end of the process; then there is nothing to poll
+        // for.
         loop {
             match self.next_line(until) {
                 Ok(_) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.child.wait().expect("it ended").code(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return self.child.wait().expect("it ended").code();
+                }
                 Err(RecvTimeoutError::Timeout) => panic!("it does not end: {:?}", self.seen),
             }
         }
@@ -528,7 +568,10 @@ impl Wire {
 
 /// Is the other end of a connection gone?
 fn is_gone(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof)
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof
+    )
 }
 
 /// Waits until `check` gives something, and fails with `what` if it never does.
@@ -554,7 +597,8 @@ pub fn free_ports(count: usize) -> Vec<u16> {
     let mut ports = Vec::new();
     while ports.len() < count {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = FIRST + u16::try_from((u32::from(start) + u32::from(step)) % u32::from(SPAN)).unwrap_or(0);
+        let port = FIRST
+            + u16::try_from((u32::from(start) + u32::from(step)) % u32::from(SPAN)).unwrap_or(0);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             ports.push(port);
         }

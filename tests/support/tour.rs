@@ -1,4 +1,5 @@
-//! README's tour: its commands and what they print, and three banks started as it says, on other ports.
+//! README's tour: its commands and what they print, and three banks started as it says, on other
+//! ports.
 
 use crate::support::{Process, cliente_path, free_ports, servidor_path};
 use std::net::TcpListener;
@@ -59,7 +60,8 @@ impl Tour {
                 break first;
             }
         };
-        let mut tour = Tour { folder: TempDir::new().unwrap(), first, http: first + 3, banks: Vec::new() };
+        let mut tour =
+            Tour { folder: TempDir::new().unwrap(), first, http: first + 3, banks: Vec::new() };
         for bank in 0..3 {
             let mut command = Command::new(servidor_path());
             command.args(["--port", &(first + bank).to_string()]);
@@ -77,7 +79,8 @@ impl Tour {
             bank.interrupt();
             assert_eq!(bank.wait(), Some(0));
         }
-        let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/banks.sh"));
+        let mut command =
+            Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/banks.sh"));
         command.env("CONSORCIO_PORT", self.first.to_string());
         command.env("CONSORCIO_HTTP_PORT", self.http.to_string());
         command.env("CONSORCIO_PROGRAMS", Path::new(servidor_path()).parent().unwrap());
@@ -132,7 +135,8 @@ impl Tour {
 /// A line with ids, times and durations by name, and one blank between words.
 pub fn plain(line: &str) -> String {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let is_number = |word: &str| word.chars().all(|c| c.is_ascii_digit() || c == '.') && !word.is_empty();
+    let is_number =
+        |word: &str| word.chars().all(|c| c.is_ascii_digit() || c == '.') && !word.is_empty();
     let shape = |word: &str| -> String {
         word.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect::<String>()
     };

@@ -1,5 +1,5 @@
-//! Just enough of Rust's grammar to look for words and paths in code: comments, strings and characters are left
-//! out, and `use` trees are unfolded. What a path means is not known here.
+//! Just enough of Rust's grammar to look for words and paths in code: comments, strings and
+//! characters are left out, and `use` trees are unfolded. What a path means is not known here.
 
 /// `text` without its comments, strings and characters; lines stay where they are.
 pub fn code_of(text: &str) -> String {
@@ -11,10 +11,12 @@ pub fn code_of(text: &str) -> String {
             ('/', Some('/')) => find(&chars, at, |c| c == '\n'),
             ('/', Some('*')) => end_of_comment(&chars, at),
             ('"', _) => end_of_string(&chars, at + 1),
-            ('r', Some('"' | '#')) if !continues_word(&chars, at) => match end_of_raw_string(&chars, at) {
-                Some(end) => end,
-                None => at,
-            },
+            ('r', Some('"' | '#')) if !continues_word(&chars, at) => {
+                match end_of_raw_string(&chars, at) {
+                    Some(end) => end,
+                    None => at,
+                }
+            }
             ('\'', _) => end_of_char(&chars, at),
             _ => at,
         };
@@ -31,8 +33,9 @@ pub fn code_of(text: &str) -> String {
     out
 }
 
-/// Every path in `code`, as its segments, with the line that it begins in (from 1 on). A single word is a path
-/// too. `use a::{b, c::d}` is `a::b` and `a::c::d`; the last segment of a macro's path keeps its `!`.
+/// Every path in `code`, as its segments, with the line that it begins in (from 1 on). A single
+/// word is a path too. `use a::{b, c::d}` is `a::b` and `a::c::d`; the last segment of a macro's
+/// path keeps its `!`.
 pub fn paths_of(code: &str) -> Vec<(usize, Vec<String>)> {
     let tokens = tokens_of(code);
     let mut paths = Vec::new();
@@ -94,7 +97,12 @@ fn plain_path(tokens: &[Token], from: usize) -> (usize, Vec<String>) {
 }
 
 /// Unfolds one branch of a `use` tree; gives what stands after it.
-fn tree(tokens: &[Token], from: usize, before: &[String], paths: &mut Vec<(usize, Vec<String>)>) -> usize {
+fn tree(
+    tokens: &[Token],
+    from: usize,
+    before: &[String],
+    paths: &mut Vec<(usize, Vec<String>)>,
+) -> usize {
     let mut path = before.to_vec();
     let mut at = from;
     while let Some((line, token)) = tokens.get(at) {
@@ -187,7 +195,8 @@ fn end_of_raw_string(chars: &[char], from: usize) -> Option<usize> {
         return None; // `r#type`
     }
     let ends = |at: &usize| {
-        chars[*at] == '"' && chars[at + 1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes
+        chars[*at] == '"'
+            && chars[at + 1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes
     };
     Some((open + 1..chars.len()).find(ends).map_or(chars.len(), |at| at + 1 + hashes))
 }
@@ -228,7 +237,10 @@ mod tests {
     #[test]
     fn use_trees_are_unfolded() {
         assert_eq!(paths("use a::b;"), ["a::b"]);
-        assert_eq!(paths("use a::{self, b::{c, d as e}, *};"), ["a::self", "a::b::c", "a::b::d", "a::*"]);
+        assert_eq!(
+            paths("use a::{self, b::{c, d as e}, *};"),
+            ["a::self", "a::b::c", "a::b::d", "a::*"]
+        );
         assert_eq!(paths("use ::a::b; c::d(e)"), ["a::b", "c::d", "e"]);
         assert_eq!(paths("pub(crate) use a as b; f"), ["pub", "crate", "a", "f"]);
     }

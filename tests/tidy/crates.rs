@@ -8,7 +8,8 @@ pub struct Manifest {
     pub others: Vec<String>,
 }
 
-/// Reads a manifest. A line `name.workspace = true` or `name = …` below `[dependencies]` is a dependency.
+/// Reads a manifest. A line `name.workspace = true` or `name = …` below `[dependencies]` is a
+/// dependency.
 pub fn read(manifest: &str) -> Manifest {
     let mut names: Vec<&str> = manifest
         .lines()
@@ -21,7 +22,8 @@ pub fn read(manifest: &str) -> Manifest {
         .collect();
     names.sort_unstable();
     let prefix = "consorcio-";
-    let (ours, others): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| name.starts_with(prefix));
+    let (ours, others): (Vec<&str>, Vec<&str>) =
+        names.iter().partition(|name| name.starts_with(prefix));
     Manifest {
         ours: ours.iter().map(|name| name[prefix.len()..].to_owned()).collect(),
         others: others.iter().map(|name| (*name).to_owned()).collect(),

@@ -1,4 +1,5 @@
-//! The house rules, as a test: all that can be checked about the project's files without running them.
+//! The house rules, as a test: all that can be checked about the project's files without running
+//! them.
 //!
 //! Each rule is tried on something that breaks it, beside the rule itself.
 
@@ -79,7 +80,8 @@ fn every_rust_file_keeps_the_rules() {
 fn no_file_names_a_path_of_one_machine() {
     let pages = texts();
     assert!(
-        pages.iter().any(|page| page.path == "Cargo.toml") && pages.iter().any(|page| page.path == ".ci/run")
+        pages.iter().any(|page| page.path == "Cargo.toml")
+            && pages.iter().any(|page| page.path == ".ci/run")
     );
     none(pages.iter().flat_map(|page| texts::machine_paths(&page.path, &page.text)).collect());
 }
@@ -157,7 +159,8 @@ fn the_table_of_crates_is_what_their_manifests_say() {
     assert_eq!(said, found);
 }
 
-/// The core can't do I/O: no crate that could is among those that it uses. A new one must be looked at, and named here.
+/// The core can't do I/O: no crate that could is among those that it uses. A new one must be looked
+/// at, and named here.
 #[test]
 fn the_core_uses_nothing_that_does_io() {
     let core = manifest("core");

@@ -1,4 +1,5 @@
-//! Which modules of a crate use each other in a circle, through `crate::` and `super::` paths alike.
+//! Which modules of a crate use each other in a circle, through `crate::` and `super::` paths
+//! alike.
 
 use crate::tidy::code::{code_of, paths_of};
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,11 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Who uses whom, by the names of a crate's top modules.
 pub type Uses = BTreeMap<String, BTreeSet<String>>;
 
-/// The uses among the top modules of one crate. A file is its path below the crate's folder and its text. Unit tests
-/// at the end of a file, and modules of the name `tests`, may use anything.
+/// The uses among the top modules of one crate. A file is its path below the crate's folder and its
+/// text. Unit tests at the end of a file, and modules of the name `tests`, may use anything.
 pub fn uses<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Uses {
-    let files: Vec<(Vec<&str>, &str)> =
-        files.map(|(path, text)| (module_of(path), text)).filter(|(module, _)| !module.is_empty()).collect();
+    let files: Vec<(Vec<&str>, &str)> = files
+        .map(|(path, text)| (module_of(path), text))
+        .filter(|(module, _)| !module.is_empty())
+        .collect();
     let tops: BTreeSet<&str> = files.iter().map(|(module, _)| module[0]).collect();
     let mut uses = Uses::new();
     for (module, text) in &files {
@@ -70,7 +73,8 @@ pub fn circles(uses: &Uses) -> Vec<Vec<String>> {
         .iter()
         .filter(|(module, reached)| reached.contains(**module))
         .map(|(module, reached)| {
-            let back = |other: &&String| reach.get(other).is_some_and(|reached| reached.contains(*module));
+            let back =
+                |other: &&String| reach.get(other).is_some_and(|reached| reached.contains(*module));
             reached.iter().filter(back).cloned().collect()
         })
         .collect();
@@ -89,7 +93,10 @@ mod tests {
     fn a_circle_is_found_through_crate_and_super_paths() {
         let circle = vec![vec!["a".to_owned(), "b".to_owned()]];
         assert_eq!(found(&[("a.rs", "use crate::b::B;"), ("b.rs", "use crate::a::A;")]), circle);
-        assert_eq!(found(&[("a/deep.rs", "use super::super::b::B;"), ("b.rs", "use super::a;")]), circle);
+        assert_eq!(
+            found(&[("a/deep.rs", "use super::super::b::B;"), ("b.rs", "use super::a;")]),
+            circle
+        );
         assert_eq!(
             found(&[("a/mod.rs", "fn f() { super::b::g() }"), ("b.rs", "use crate::{a, c};")]),
             circle
@@ -107,10 +114,15 @@ mod tests {
 
     #[test]
     fn what_is_no_circle_is_none() {
-        assert!(found(&[("a.rs", "use crate::b::B;"), ("b.rs", "use super::c;"), ("c.rs", "")]).is_empty());
+        assert!(
+            found(&[("a.rs", "use crate::b::B;"), ("b.rs", "use super::c;"), ("c.rs", "")])
+                .is_empty()
+        );
         assert!(found(&[("a/x.rs", "use super::y;"), ("a/y.rs", "use super::x;")]).is_empty());
         let tested = "use crate::b;\n#[cfg(test)]\nmod tests {\n    use crate::c;\n}\n";
         assert!(found(&[("a.rs", tested), ("b.rs", ""), ("c.rs", "use crate::a;")]).is_empty());
-        assert!(found(&[("lib.rs", "pub mod a;\nuse a::A;"), ("a.rs", "use crate::A;")]).is_empty());
+        assert!(
+            found(&[("lib.rs", "pub mod a;\nuse a::A;"), ("a.rs", "use crate::A;")]).is_empty()
+        );
     }
 }

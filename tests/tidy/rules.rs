@@ -10,9 +10,12 @@ const LONGER: [(&str, usize); 0] = [];
 pub fn faults(path: &str, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     if !text.starts_with("//!") {
-        faults.push(format!("{path}: must begin with `//!`, which says what lives here and what does not"));
+        faults.push(format!(
+            "{path}: must begin with `//!`, which says what lives here and what does not"
+        ));
     }
-    let lines_max = LONGER.iter().find(|(long, _)| *long == path).map_or(LINES_MAX, |(_, max)| *max);
+    let lines_max =
+        LONGER.iter().find(|(long, _)| *long == path).map_or(LINES_MAX, |(_, max)| *max);
     if text.lines().count() > lines_max {
         faults.push(format!("{path}: longer than {lines_max} lines"));
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Folders at which the paths of one machine begin. They are put together here so that this file may be looked at.
+/// Folders at which the paths of one machine begin. They are put together here so that this file
+/// may be looked at.
 fn machine_folders() -> [String; 5] {
     ["home", "root", "Users", "work", "tmp"].map(|folder| format!("/{folder}/"))
 }
@@ -35,7 +36,8 @@ pub struct Page {
     pub text: String,
 }
 
-/// Links between `pages` that lead nowhere. `exists` says whether there is a file or folder at a path.
+/// Links between `pages` that lead nowhere. `exists` says whether there is a file or folder at a
+/// path.
 pub fn dead_links(pages: &[Page], exists: impl Fn(&str) -> bool) -> Vec<String> {
     let mut faults = Vec::new();
     for page in pages {
@@ -48,7 +50,8 @@ pub fn dead_links(pages: &[Page], exists: impl Fn(&str) -> bool) -> Vec<String> 
             let other = pages.iter().find(|other| other.path == target);
             let fault = if other.is_none() && !exists(&target) {
                 "there is no such file"
-            } else if !anchor.is_empty() && !other.is_some_and(|page| anchors_of(&page.text).contains(anchor))
+            } else if !anchor.is_empty()
+                && !other.is_some_and(|page| anchors_of(&page.text).contains(anchor))
             {
                 "there is no such heading"
             } else {
@@ -80,7 +83,8 @@ fn anchors_of(text: &str) -> BTreeSet<String> {
     headings
         .map(|(_, line)| {
             let title = line.trim_start_matches('#').trim().to_lowercase();
-            let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+            let kept =
+                title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
             kept.map(|c| if c == ' ' { '-' } else { c }).collect()
         })
         .collect()
@@ -103,7 +107,8 @@ fn prose_of(text: &str) -> Vec<(usize, &str)> {
 /// The path that `link` means in the file at `path`.
 fn beside(path: &str, link: &str) -> String {
     let folder = Path::new(path).parent().unwrap_or(Path::new(""));
-    let mut parts: Vec<String> = folder.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    let mut parts: Vec<String> =
+        folder.iter().map(|part| part.to_string_lossy().into_owned()).collect();
     for part in link.split('/') {
         match part {
             "" | "." => {}
@@ -127,8 +132,8 @@ mod tests {
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].starts_with("x.md:2:"), "{found:?}");
         }
-        let fine =
-            ["a/", "./", "~/"].map(|before| machine_folders().map(|f| format!("{before}x{f}y")).join("\n"));
+        let fine = ["a/", "./", "~/"]
+            .map(|before| machine_folders().map(|f| format!("{before}x{f}y")).join("\n"));
         assert_eq!(machine_paths("x.md", &fine.join("\n")), [""; 0]);
         assert_eq!(machine_paths("x.sh", "${TMPDIR:-/tmp}/x"), [""; 0]);
     }
@@ -138,7 +143,8 @@ mod tests {
     }
 
     fn dead(text: &str) -> Vec<String> {
-        let pages = [page("docs/A.md", text), page("README.md", "# Read me\n## 2. What it's *not*\n")];
+        let pages =
+            [page("docs/A.md", text), page("README.md", "# Read me\n## 2. What it's *not*\n")];
         dead_links(&pages, |path| ["src/core/bank", "src/core/bank/mod.rs"].contains(&path))
     }
 

@@ -9,8 +9,9 @@ thread_local! {
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `this`; what it panics with comes back as words, and is printed with `CONSORCIO_LOUD` alone. There is one of
-/// these for all tests of this program: two that change the hook of the process at once would lose one of their hooks.
+/// Runs `this`; what it panics with comes back as words, and is printed with `CONSORCIO_LOUD`
+/// alone. There is one of these for all tests of this program: two that change the hook of the
+/// process at once would lose one of their hooks.
 pub fn caught<T>(this: impl FnOnce() -> T) -> Result<T, String> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
@@ -26,6 +27,8 @@ pub fn caught<T>(this: impl FnOnce() -> T) -> Result<T, String> {
     CAUGHT.set(before);
     done.map_err(|panic| match panic.downcast::<String>() {
         Ok(text) => *text,
-        Err(panic) => panic.downcast_ref::<&str>().map_or("a panic".to_owned(), |text| (*text).to_owned()),
+        Err(panic) => {
+            panic.downcast_ref::<&str>().map_or("a panic".to_owned(), |text| (*text).to_owned())
+        }
     })
 }

@@ -1,5 +1,5 @@
-//! The machines' clocks, what their banks follow of them, and mistakes planted in that. What a bank may follow is
-//! judged here from outside, by its readings alone.
+//! The machines' clocks, what their banks follow of them, and mistakes planted in that. What a bank
+//! may follow is judged here from outside, by its readings alone.
 
 use super::World;
 use consorcio::bank::io::{Caller, Input, Now, Origin, SessionId};
@@ -80,7 +80,9 @@ impl Followed {
         };
         match mistake {
             Some(ClockMistake::JumpFollowed) => self.filter = afresh(clock),
-            Some(ClockMistake::LimitFalls) if wall_us < believed_us => self.filter = afresh(Time(0)),
+            Some(ClockMistake::LimitFalls) if wall_us < believed_us => {
+                self.filter = afresh(Time(0))
+            }
             _ => {}
         }
         let now_us = self.filter.read(read, clock).now_us;
@@ -103,7 +105,8 @@ impl Followed {
 }
 
 impl World {
-    /// From now on banks follow their machines' clocks as the programs do; before, whatever these show is their time.
+    /// From now on banks follow their machines' clocks as the programs do; before, whatever these
+    /// show is their time.
     pub fn follow_clocks(&mut self) {
         self.follows_clocks = true;
         for bank in 0..self.nodes.len() {
@@ -114,7 +117,10 @@ impl World {
 
     pub(super) fn machine(&self, bank: usize) -> Machine {
         let node = &self.nodes[bank];
-        Machine { wall_us: (self.wall_us + node.skew_us).max(0), uptime_us: node.mono_us + node.suspended_us }
+        Machine {
+            wall_us: (self.wall_us + node.skew_us).max(0),
+            uptime_us: node.mono_us + node.suspended_us,
+        }
     }
 
     /// The bank starts by its clock; `false` where it does not.
@@ -143,7 +149,8 @@ impl World {
         }
         let caller = Caller { session: SessionId(0), slot: 0 };
         let request = Request::Read(Read::Info);
-        let input = Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None };
+        let input =
+            Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None };
         let output = self.core(bank).decide(now, &input);
         let Some(Reply::Done(json)) = output.replies.first().map(|outgoing| &outgoing.reply) else {
             panic!("INFO is answered at once: {output:?}")
@@ -151,18 +158,25 @@ impl World {
         let told: serde_json::Value = serde_json::from_str(json).expect("JSON");
         let reading = told["reading"].as_str().and_then(Reading::parse).expect("a reading");
         assert_eq!(told["time"].as_i64(), Some(reading.time.0), "one time");
-        assert!(reading.time <= reached, "bank {bank} seals {}, and has reached {reached}", reading.time);
+        assert!(
+            reading.time <= reached,
+            "bank {bank} seals {}, and has reached {reached}",
+            reading.time
+        );
         (reading.time, reading)
     }
 
     pub(super) fn mistaken_reading(&self, bank: usize, request: Request) -> Request {
-        let Request::Read(Read::Snapshot { time: Some(time), reading, accounts, after }) = request else {
+        let Request::Read(Read::Snapshot { time: Some(time), reading, accounts, after }) = request
+        else {
             return request;
         };
         let id = self.identity(bank);
         let reading = match (self.clock_mistake, reading) {
             (Some(ClockMistake::ReadingIgnored), _) => None,
-            (Some(ClockMistake::ReadingNotProved), Some(told)) => Some(id.seal.reading(told.bank, told.time)),
+            (Some(ClockMistake::ReadingNotProved), Some(told)) => {
+                Some(id.seal.reading(told.bank, told.time))
+            }
             (Some(ClockMistake::ReadingOfAnyTime), Some(told)) if id.seal.proves_reading(&told) => {
                 Some(id.seal.reading(told.bank, time))
             }

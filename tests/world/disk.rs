@@ -1,13 +1,13 @@
-//! A bank's disk: the shipped journal on a disk in memory that loses what was not synced, tears it, flips bits of it,
-//! fills up and fails.
+//! A bank's disk: the shipped journal on a disk in memory that loses what was not synced, tears it,
+//! flips bits of it, fills up and fails.
 
 use consorcio::bank::io::Seq;
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 use consorcio::ids::TxId;
 use consorcio::journal::{
-    Appender, BankReplica, Batch, Disk as _, Faults, JournalError, MemDisk, Options, Reader, Recovered,
-    Sizes as SegmentSizes, open,
+    Appender, BankReplica, Batch, Disk as _, Faults, JournalError, MemDisk, Options, Reader,
+    Recovered, Sizes as SegmentSizes, open,
 };
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -70,8 +70,8 @@ impl Disk {
         *self.counts.entry(what).or_default() += 1;
     }
 
-    /// Writes and syncs these records, the first of which has this number. `false`: it failed, nobody knows what
-    /// is on disk, and the process must stop.
+    /// Writes and syncs these records, the first of which has this number. `false`: it failed,
+    /// nobody knows what is on disk, and the process must stop.
     pub fn write(&mut self, first: Seq, records: &[Record]) -> bool {
         let Some((appender, _, batch)) = &mut self.open else { return false };
         for (records, chunk) in records.chunks(BATCH_RECORDS).zip(0u64..) {
@@ -137,8 +137,8 @@ impl Disk {
         }
     }
 
-    /// Opens the journal after a crash: it must hold what `durable` was made of, and then as many of `unsynced` as
-    /// are returned.
+    /// Opens the journal after a crash: it must hold what `durable` was made of, and then as many
+    /// of `unsynced` as are returned.
     pub fn recover(&mut self, identity: &Identity, durable: &Core, unsynced: &[Record]) -> usize {
         let mut opened = self.try_open(identity);
         // Power may end in what a start does beside, and can do later.
@@ -148,7 +148,8 @@ impl Disk {
             self.memory = self.memory.crash(durable.seq());
             opened = self.try_open(identity);
         }
-        let (core, told) = opened.unwrap_or_else(|error| panic!("a journal does not open: {error}"));
+        let (core, told) =
+            opened.unwrap_or_else(|error| panic!("a journal does not open: {error}"));
         if told.torn.is_some() {
             self.count("torn tail cut");
         }
@@ -156,7 +157,8 @@ impl Disk {
             self.count("start from a snapshot");
         }
         let kept = told.last.checked_sub(durable.seq());
-        let kept = kept.unwrap_or_else(|| panic!("bank {} lost a record that was synced", identity.bank));
+        let kept =
+            kept.unwrap_or_else(|| panic!("bank {} lost a record that was synced", identity.bank));
         let kept = usize::try_from(kept).expect("a short journal");
         assert!(kept <= unsynced.len(), "the journal holds records that nobody wrote");
         let mut expected = durable.clone();
@@ -172,12 +174,15 @@ impl Disk {
         kept
     }
 
-    /// A bit flips in a copy of what was promised: the copy is refused, naming its file, or it did no harm.
+    /// A bit flips in a copy of what was promised: the copy is refused, naming its file, or it did
+    /// no harm.
     fn rot(&mut self, seed: u64, identity: &Identity, core: &Core) {
         let copy = self.memory.copy();
         let mut names = copy.list().expect("memory lists its files");
         names.sort();
-        let Some(name) = names.get(usize::try_from(seed >> 40).expect("64 bits") % names.len().max(1)) else {
+        let Some(name) =
+            names.get(usize::try_from(seed >> 40).expect("64 bits") % names.len().max(1))
+        else {
             return;
         };
         let mut bytes = copy.get(name);

@@ -1,5 +1,5 @@
-//! A consortium that grows: each bank has its own list, as long as it was when the bank started last; and mistakes
-//! planted in what a bank that came later learns.
+//! A consortium that grows: each bank has its own list, as long as it was when the bank started
+//! last; and mistakes planted in what a bank that came later learns.
 
 use super::links::Flight;
 use super::{Node, World};
@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 /// A planted mistake about growing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GrowthMistake {
-    /// Registers are told as of a moment, whatever sets are undecided that do not name the bank that asks.
+    /// Registers are told as of a moment, whatever sets are undecided that do not name the bank
+    /// that asks.
     ToldAtACut,
     /// A page is believed without its MAC.
     PageNotProved,
@@ -65,7 +66,8 @@ struct Question {
 }
 
 impl World {
-    /// Another bank, at the end of its own list; it is not started. The others know nothing of it, and have to meet it.
+    /// Another bank, at the end of its own list; it is not started. The others know nothing of it,
+    /// and have to meet it.
     pub fn add_bank(&mut self) -> usize {
         let bank = self.nodes.len();
         self.introduces = true;
@@ -75,7 +77,10 @@ impl World {
 
     /// The list of a bank that is down has so many places from now on.
     pub fn lengthen_list(&mut self, bank: usize, places: usize) {
-        assert!(!self.is_up(bank) && self.nodes[bank].places <= places, "a list only grows, at a start");
+        assert!(
+            !self.is_up(bank) && self.nodes[bank].places <= places,
+            "a list only grows, at a start"
+        );
         self.nodes[bank].places = places;
         let journal = std::mem::take(&mut self.nodes[bank].journal);
         self.replace_journal(bank, journal);
@@ -121,13 +126,19 @@ impl World {
             )
             | None => false,
         };
-        let Some(question) = self.growth.asked.get(&message.asked()).filter(|_| tells).cloned() else {
+        let Some(question) = self.growth.asked.get(&message.asked()).filter(|_| tells).cloned()
+        else {
             return false;
         };
         let registers = core.ledger().set_registers_after(after.as_ref()).collect();
         let page = self.sealed(&question, nonce, registers, None);
         let reply = Reply::Done(serde_json::to_string(&page).expect("JSON"));
-        self.flights.push_back(Flight::Answer { to: question.asker, link, asked: message.asked(), reply });
+        self.flights.push_back(Flight::Answer {
+            to: question.asker,
+            link,
+            asked: message.asked(),
+            reply,
+        });
         true
     }
 
@@ -144,8 +155,13 @@ impl World {
         RegistersPage::sealed(&seal, asked, registers, next)
     }
 
-    /// A page arrives: perhaps somebody on the way has changed it, and perhaps the bank believes what it must not.
-    pub(super) fn registers_arrive(&mut self, asked: &Asked, reply: Option<Reply>) -> Option<Reply> {
+    /// A page arrives: perhaps somebody on the way has changed it, and perhaps the bank believes
+    /// what it must not.
+    pub(super) fn registers_arrive(
+        &mut self,
+        asked: &Asked,
+        reply: Option<Reply>,
+    ) -> Option<Reply> {
         if asked.verb != AskedVerb::Registers {
             return reply;
         }
@@ -175,7 +191,9 @@ impl World {
             && let Some(core) = &self.nodes[question.asker].core
         {
             for own in core.ledger().set_registers_after(None) {
-                for told in registers.iter_mut().filter(|told| told.key == own.key && told.time < own.time) {
+                for told in
+                    registers.iter_mut().filter(|told| told.key == own.key && told.time < own.time)
+                {
                     told.time = own.time;
                     mistaken = true;
                 }

@@ -1,7 +1,9 @@
-//! Links between banks: what is under way on them, half-open ones, and partitions in one direction or both.
+//! Links between banks: what is under way on them, half-open ones, and partitions in one direction
+//! or both.
 //!
-//! On one link, in one direction, nothing overtakes. A link has two ends, and each may be gone without the other's
-//! knowing: then what goes to it is lost without a word, until silence is noticed.
+//! On one link, in one direction, nothing overtakes. A link has two ends, and each may be gone
+//! without the other's knowing: then what goes to it is lost without a word, until silence is
+//! noticed.
 
 use super::{Around as _, FIRST_LINK, ProofMistake, World};
 use consorcio::bank::io::{Input, Origin, SessionId};
@@ -95,7 +97,11 @@ impl World {
         let blocked = self.is_blocked(dialler, dialled)
             || self.is_blocked(dialled, dialler)
             || !self.know_each_other(dialler, dialled);
-        if blocked || !self.is_up(dialler) || !self.is_up(dialled) || self.link(dialler, dialled).is_some() {
+        if blocked
+            || !self.is_up(dialler)
+            || !self.is_up(dialled)
+            || self.link(dialler, dialled).is_some()
+        {
             return;
         }
         if self.is_replaced(dialler, dialled) {
@@ -158,15 +164,18 @@ impl World {
             Ends::DialledGone => self.cut(id),
             Ends::Both => {
                 link.ends = Ends::DiallerGone;
-                let (dialler, dialled, owed) = (link.dialler, link.dialled, std::mem::take(&mut link.owed));
-                let answers = |flight: &Flight| !matches!(flight, Flight::Answer { link, .. } if *link == id);
+                let (dialler, dialled, owed) =
+                    (link.dialler, link.dialled, std::mem::take(&mut link.owed));
+                let answers =
+                    |flight: &Flight| !matches!(flight, Flight::Answer { link, .. } if *link == id);
                 self.flights.retain(answers);
                 self.dialler_lost(dialler, dialled, owed);
             }
         }
     }
 
-    /// The dialled bank loses the link; who dialled does not notice, and still gets what was answered.
+    /// The dialled bank loses the link; who dialled does not notice, and still gets what was
+    /// answered.
     pub fn cut_for_dialled(&mut self, id: u64) {
         let Some(link) = self.links.get_mut(&id) else { return };
         match link.ends {
@@ -190,7 +199,8 @@ impl World {
         self.input(dialler, &Input::PeerDown(peer(dialled)));
     }
 
-    /// A bank closes the links over which a peer owes an answer for too long; each link is pinged every second.
+    /// A bank closes the links over which a peer owes an answer for too long; each link is pinged
+    /// every second.
     pub(super) fn close_silent_links(&mut self, dialler: usize) {
         if !self.closes_silent {
             return;
@@ -224,7 +234,8 @@ impl World {
         }
     }
 
-    /// Delivers one thing that is under way; the first of its lane, whichever is named. Not where its way is blocked.
+    /// Delivers one thing that is under way; the first of its lane, whichever is named. Not where
+    /// its way is blocked.
     pub fn deliver(&mut self, at: usize) -> bool {
         match self.take_flight(at) {
             Some(flight) => self.arrive(flight),
@@ -249,7 +260,8 @@ impl World {
     pub(super) fn arrive(&mut self, flight: Flight) {
         match flight {
             Flight::Request { to, link, message } => {
-                let is_there = self.links.get(&link).is_some_and(|open| open.ends != Ends::DialledGone);
+                let is_there =
+                    self.links.get(&link).is_some_and(|open| open.ends != Ends::DialledGone);
                 if is_there && !self.mistaken_teller(to, link, &message) {
                     let asked = message.asked();
                     self.arrive_request(to, link, asked, request_of(message));
@@ -266,7 +278,8 @@ impl World {
                         let dialled = open.dialled;
                         self.answered(to, dialled, asked, Some(reply));
                     }
-                    // One to nothing, or to another question: somebody on the way has changed what was said.
+                    // One to nothing, or to another question: somebody on the way has changed what
+                    // was said.
                     None => {
                         assert!(self.path.listens, "an answer answers a question");
                         self.cut(link);
@@ -274,7 +287,8 @@ impl World {
                 }
             }
             Flight::Met { to, link, meeting } => {
-                let ends = self.links.get(&link).map_or(to, |link| link.dialler + link.dialled - to);
+                let ends =
+                    self.links.get(&link).map_or(to, |link| link.dialler + link.dialled - to);
                 self.input(to, &Input::PeerMet { peer: peer(ends), meeting });
             }
             Flight::NoLink { to, peer, asked } => self.answered(to, peer, asked, None),

@@ -1,5 +1,5 @@
-//! Meetings: each bank tells another which journal of it it has met, once the record of that is durable; a disk that is
-//! lost, and a new journal in its place.
+//! Meetings: each bank tells another which journal of it it has met, once the record of that is
+//! durable; a disk that is lost, and a new journal in its place.
 
 use super::World;
 use super::links::Flight;
@@ -12,13 +12,15 @@ use consorcio::ids::{BankId, BankSet};
 /// A mistake in how banks meet, planted around the shipped core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MeetMistake {
-    /// A link is enough to be introduced: the peer tells the journal that it sees, and not the one that it met.
+    /// A link is enough to be introduced: the peer tells the journal that it sees, and not the one
+    /// that it met.
     ByLinksAlone,
     /// A meeting is told before the record of it is durable.
     ToldBeforeItsSync,
     /// A peer is told that it was met, and no record of it is made.
     NotRecorded,
-    /// A link is opened though the peer has another journal than when it was met, and nothing is told.
+    /// A link is opened though the peer has another journal than when it was met, and nothing is
+    /// told.
     ReplacedLinked,
     /// A bank with a new journal waits for nobody.
     WaitsForNobody,
@@ -123,14 +125,17 @@ impl World {
         met.map(|founding| self.identity(by).seal.meeting(id(by), id(of), founding))
     }
 
-    /// Has one of two banks another journal than the other one met? Then no link is made, and it is told.
+    /// Has one of two banks another journal than the other one met? Then no link is made, and it is
+    /// told.
     pub(super) fn is_replaced(&mut self, a: usize, b: usize) -> bool {
         let mut replaced = false;
         for (by, of) in [(a, b), (b, a)] {
             let told = self.nodes[of].core.as_ref().and_then(|core| core.founding());
             let (Some(met), Some(told)) = (self.met(by, of), told) else { continue };
-            let blind =
-                matches!(self.meet_mistake, Some(MeetMistake::ReplacedLinked | MeetMistake::ByLinksAlone));
+            let blind = matches!(
+                self.meet_mistake,
+                Some(MeetMistake::ReplacedLinked | MeetMistake::ByLinksAlone)
+            );
             if met != told && !blind {
                 replaced = true;
                 if let Some(meeting) = self.meeting(by, of) {
@@ -148,7 +153,9 @@ impl World {
                 self.input(by, &Input::PeerFounded { peer: id(of), founding });
             }
             let told = self.meeting(by, of);
-            if let Some(meeting) = told.filter(|_| self.meet_mistake != Some(MeetMistake::ReplacedLinked)) {
+            if let Some(meeting) =
+                told.filter(|_| self.meet_mistake != Some(MeetMistake::ReplacedLinked))
+            {
                 self.input(of, &Input::PeerMet { peer: id(by), meeting });
             }
         }
@@ -157,7 +164,9 @@ impl World {
     /// What a mistake makes of a decision.
     pub(super) fn mistaken_meeting(&mut self, bank: usize, output: &mut Output) {
         match self.meet_mistake {
-            Some(MeetMistake::ToldBeforeItsSync) => output.met.iter_mut().for_each(|met| met.after = 0),
+            Some(MeetMistake::ToldBeforeItsSync) => {
+                output.met.iter_mut().for_each(|met| met.after = 0)
+            }
             Some(MeetMistake::NotRecorded) => {
                 let is_met = |record: &Record| matches!(record, Record::Met { .. });
                 if output.records.iter().any(is_met) {
@@ -176,7 +185,8 @@ impl World {
     /// The records of some meetings are durable: the peers are told, where there is a link.
     pub(super) fn tell_met(&mut self, bank: usize) {
         let durable = u64::try_from(self.nodes[bank].synced).expect("a short journal");
-        let due: Vec<Met> = self.nodes[bank].met.extract_if(.., |met| met.after <= durable).collect();
+        let due: Vec<Met> =
+            self.nodes[bank].met.extract_if(.., |met| met.after <= durable).collect();
         for Met { peer, founding, .. } in due {
             let to = peer.index();
             if let Some(link) = self.link(bank, to) {
@@ -200,8 +210,8 @@ impl World {
         met.is_some() && met != self.nodes[of].journal.iter().find_map(is_founded)
     }
 
-    /// Somebody on the way changes a statement that is under way: another journal, under the MAC that was there. A
-    /// mistaken bank believes it. Is there any?
+    /// Somebody on the way changes a statement that is under way: another journal, under the MAC
+    /// that was there. A mistaken bank believes it. Is there any?
     pub fn change_meeting(&mut self) -> bool {
         let seal = self.identity(0).seal;
         let believed = self.meet_mistake == Some(MeetMistake::NotProved);

@@ -1,6 +1,6 @@
-//! Mistakes that other implementations of two-phase commit make, planted around the shipped core: each is what a
-//! bank with that mistake would do, seen from outside. The core itself is not touched. What is around a core is
-//! `Around`: the simulator's world, and the exhaustive checker's.
+//! Mistakes that other implementations of two-phase commit make, planted around the shipped core:
+//! each is what a bank with that mistake would do, seen from outside. The core itself is not
+//! touched. What is around a core is `Around`: the simulator's world, and the exhaustive checker's.
 
 use super::World;
 use consorcio::bank::io::{Input, Now, Outcome, Output, OwnVote, Start};
@@ -25,7 +25,8 @@ pub enum Mistake {
     ReadBeforeSync,
     /// A bank aborts its own OK after a time-out.
     OkTimedOut,
-    /// A bank that does not know a transaction is asked, says so, refuses nothing, and is taken for one that aborted.
+    /// A bank that does not know a transaction is asked, says so, refuses nothing, and is taken for
+    /// one that aborted.
     UnknownTakenForAborted,
     /// A silent bank is taken for one that aborted.
     SilenceTakenForAborted,
@@ -72,7 +73,10 @@ impl Mistake {
 }
 
 /// What a crash does to the synced records of a bank; did it do anything?
-pub fn crashed<R: Borrow<Record> + From<Record>>(mistake: Option<Mistake>, journal: &mut Vec<R>) -> bool {
+pub fn crashed<R: Borrow<Record> + From<Record>>(
+    mistake: Option<Mistake>,
+    journal: &mut Vec<R>,
+) -> bool {
     let before = journal.len();
     let mut changed = false;
     match mistake {
@@ -86,7 +90,8 @@ pub fn crashed<R: Borrow<Record> + From<Record>>(mistake: Option<Mistake>, journ
             }
         }
         Some(Mistake::SyncedRecordLost) => {
-            let last = journal.iter().rposition(|record| matches!(record.borrow(), Record::Voted { .. }));
+            let last =
+                journal.iter().rposition(|record| matches!(record.borrow(), Record::Voted { .. }));
             if let Some(last) = last.filter(|last| last + 1 == journal.len()) {
                 journal.truncate(last);
             }
@@ -126,8 +131,13 @@ pub trait Around {
     fn refusal_of_another(&self, bank: usize, tx: &TxId) -> Option<Token> {
         let (transaction, time) = self.voted(bank, tx)?;
         let other = transaction.banks().iter().map(BankId::index).find(|other| *other != bank)?;
-        let like =
-            Token { said: Said::No, bank: transaction.banks().iter().next()?, time, digest: None, mac: None };
+        let like = Token {
+            said: Said::No,
+            bank: transaction.banks().iter().next()?,
+            time,
+            digest: None,
+            mac: None,
+        };
         Some(self.token(other, Verdict::No, tx, &like))
     }
 
@@ -146,7 +156,8 @@ pub trait Around {
             }
             (Some(Mistake::UnknownTakenForAborted), Request::Resolve(tx)) => Request::Status(tx),
             (Some(Mistake::CommitRefusedForTime), Request::Commit(tx, tokens)) => {
-                let tokens = tokens.into_iter().filter(|token| !self.is_ahead(bank, token.time)).collect();
+                let tokens =
+                    tokens.into_iter().filter(|token| !self.is_ahead(bank, token.time)).collect();
                 Request::Commit(tx, tokens)
             }
             (_, request) => request,
@@ -157,10 +168,20 @@ pub trait Around {
         time.0 > self.now_of(bank).wall_us + 1_000_000
     }
 
-    fn mistaken_answer(&self, to: usize, peer: usize, asked: &Asked, reply: Option<Reply>) -> Option<Reply> {
+    fn mistaken_answer(
+        &self,
+        to: usize,
+        peer: usize,
+        asked: &Asked,
+        reply: Option<Reply>,
+    ) -> Option<Reply> {
         match (self.mistake(), asked.verb, reply) {
             (Some(Mistake::SilenceTakenForAborted), AskedVerb::Resolve, None)
-            | (Some(Mistake::UnknownTakenForAborted), AskedVerb::Resolve, Some(Reply::Unknown(_))) => {
+            | (
+                Some(Mistake::UnknownTakenForAborted),
+                AskedVerb::Resolve,
+                Some(Reply::Unknown(_)),
+            ) => {
                 let like = Token {
                     said: Said::No,
                     bank: self.identity_of(peer).bank,
@@ -217,7 +238,8 @@ pub trait Around {
                 if output.records.iter().all(kept) {
                     return;
                 }
-                // The bank as it is without its tombstone; what it was asked, it has still answered.
+                // The bank as it is without its tombstone; what it was asked, it has still
+                // answered.
                 output.records.retain(kept);
                 for reply in &mut output.replies {
                     reply.after = 0;
@@ -244,7 +266,8 @@ pub trait Around {
                 let aborted = |record: &&Record| {
                     matches!(record, Record::Decided { outcome: Outcome::Aborted(..), .. })
                 };
-                if let (Some(again), Some(core)) = (output.records.iter().find(aborted), self.core_mut(bank))
+                if let (Some(again), Some(core)) =
+                    (output.records.iter().find(aborted), self.core_mut(bank))
                 {
                     core.apply(again);
                 }
@@ -265,7 +288,8 @@ pub trait Around {
         }
     }
 
-    /// A bank that times out its own OK: it takes it back after three seconds. What it writes, each on its own.
+    /// A bank that times out its own OK: it takes it back after three seconds. What it writes, each
+    /// on its own.
     fn mistaken_tick(&mut self, bank: usize) -> Vec<Output> {
         if self.mistake() != Some(Mistake::OkTimedOut) || self.core_mut(bank).is_none() {
             return Vec::new();
@@ -274,8 +298,11 @@ pub trait Around {
         let mut undecided: Vec<(TxId, Time, Arc<Transaction>)> = Vec::new();
         for record in self.records_of(bank) {
             match record {
-                // What an outside coordinator decides no other record can end: that would be found at once.
-                Record::Voted { tx, time, transaction, refusal: None } if !transaction.has_outside() => {
+                // What an outside coordinator decides no other record can end: that would be found
+                // at once.
+                Record::Voted { tx, time, transaction, refusal: None }
+                    if !transaction.has_outside() =>
+                {
                     undecided.push((tx.clone(), *time, Arc::clone(transaction)));
                 }
                 Record::Decided { tx, .. } => undecided.retain(|(other, ..)| other != tx),

@@ -1,5 +1,5 @@
-//! A consortium in one process: the shipped core of every bank, with journals, links, sessions and clocks that a
-//! test holds in its hand. No copy of the protocol: only what is around it.
+//! A consortium in one process: the shipped core of every bank, with journals, links, sessions and
+//! clocks that a test holds in its hand. No copy of the protocol: only what is around it.
 
 #![allow(dead_code, reason = "each test uses its own part of the world")]
 
@@ -260,8 +260,8 @@ impl World {
         }
     }
 
-    /// What an outside coordinator wants of a bank: PREPARE, which has it withdraw what the line's transaction says,
-    /// nothing without one; or COMMIT or ABORT, which are its votes.
+    /// What an outside coordinator wants of a bank: PREPARE, which has it withdraw what the line's
+    /// transaction says, nothing without one; or COMMIT or ABORT, which are its votes.
     pub fn outside(&mut self, bank: usize, session: u64, line: &str) -> Option<Reply> {
         match outside_request(bank, line) {
             Ok(request) => {
@@ -310,9 +310,15 @@ impl World {
         }
         self.close_silent_links(bank);
         let now = self.now(bank);
-        if let Some(core) = self.nodes[bank].core.as_ref().filter(|core| core.tick_due_us() > now.mono_us) {
+        if let Some(core) =
+            self.nodes[bank].core.as_ref().filter(|core| core.tick_due_us() > now.mono_us)
+        {
             // The node leaves it out.
-            assert_eq!(core.decide(now, &Input::Tick), Output::default(), "a tick before it is due");
+            assert_eq!(
+                core.decide(now, &Input::Tick),
+                Output::default(),
+                "a tick before it is due"
+            );
         }
         self.input(bank, &Input::Tick);
     }
@@ -427,8 +433,8 @@ impl World {
         node.made_durable();
     }
 
-    /// The bank starts on its journal; recovery is `apply`. It stays down where its journal says that it must, its
-    /// disk has no room, or its clock is absurd.
+    /// The bank starts on its journal; recovery is `apply`. It stays down where its journal says
+    /// that it must, its disk has no room, or its clock is absurd.
     pub fn restart(&mut self, bank: usize) {
         let identity = self.identity(bank);
         let clock = self.nodes[bank].shadow.clock();
@@ -478,7 +484,8 @@ impl World {
         let mut replayed = self.core_of(bank);
         node.journal.iter().for_each(|record| replayed.apply(record));
         assert!(core.same_as(&replayed), "bank {bank} is not what its journal says");
-        let restored = Core::from_snapshot(self.identity(bank), &core.to_snapshot()).expect("own snapshot");
+        let restored =
+            Core::from_snapshot(self.identity(bank), &core.to_snapshot()).expect("own snapshot");
         assert!(core.same_as(&restored), "bank {bank} is not what its snapshot says");
     }
 
@@ -586,13 +593,16 @@ impl World {
 /// An outside coordinator's request, written as a line's.
 pub fn outside_request(bank: usize, line: &str) -> Result<Request, Fault> {
     let bank = BankId::new(bank).expect("few banks");
-    let (tx, ops) = match line.strip_prefix("PREPARE ").map(|rest| rest.split_once(' ').unwrap_or((rest, "")))
+    let (tx, ops) = match line
+        .strip_prefix("PREPARE ")
+        .map(|rest| rest.split_once(' ').unwrap_or((rest, "")))
     {
         Some((tx, "")) => (tx, Vec::new()),
         Some((tx, transaction)) => (tx, Transaction::parse(transaction)?.ops().to_vec()),
         None => return Request::parse(line),
     };
-    let tx = TxId::new(tx).map_err(|bad| Fault { reason: Reason::Malformed, text: bad.to_string() })?;
+    let tx =
+        TxId::new(tx).map_err(|bad| Fault { reason: Reason::Malformed, text: bad.to_string() })?;
     Ok(Request::Prepare(tx, Arc::new(Transaction::with_outside(bank, ops)?)))
 }
 

@@ -1,7 +1,8 @@
-//! Somebody on the way between two banks, without the key: changes bytes, words, numbers and tokens of what is under
-//! way, shows old answers again, invents some, and says lines of its own over a link. Unless a mistake is planted, what
-//! was changed is compared at once: a bank records what the honest answer, or none, would make it record; or, where a
-//! token that some bank really gave was shown in its place, what that token proves.
+//! Somebody on the way between two banks, without the key: changes bytes, words, numbers and tokens
+//! of what is under way, shows old answers again, invents some, and says lines of its own over a
+//! link. Unless a mistake is planted, what was changed is compared at once: a bank records what the
+//! honest answer, or none, would make it record; or, where a token that some bank really gave was
+//! shown in its place, what that token proves.
 
 use super::World;
 use super::links::Flight;
@@ -35,7 +36,8 @@ pub struct Path {
     pub(super) driven: BTreeMap<(usize, TxId), Arc<Transaction>>,
 }
 
-/// Who decides what happens: a number below another one, by chance; and the ids `t0`, `t1`, … that there are.
+/// Who decides what happens: a number below another one, by chance; and the ids `t0`, `t1`, … that
+/// there are.
 pub struct Liar<'a> {
     pub below: &'a mut dyn FnMut(usize) -> usize,
     pub ids: usize,
@@ -72,8 +74,16 @@ impl Liar<'_> {
         match (self.below)(7) {
             0 => Token { said: Said::Ok, digest: token.digest.or(Some(Digest([0; 32]))), ..token },
             1 => Token { said: Said::No, ..token },
-            2 => Token { said: Said::Committed, digest: token.digest.or(Some(Digest([0; 32]))), ..token },
-            3 => Token { said: Said::Aborted, digest: token.digest.or(Some(Digest([0; 32]))), ..token },
+            2 => Token {
+                said: Said::Committed,
+                digest: token.digest.or(Some(Digest([0; 32]))),
+                ..token
+            },
+            3 => Token {
+                said: Said::Aborted,
+                digest: token.digest.or(Some(Digest([0; 32]))),
+                ..token
+            },
             4 => Token { bank, ..token },
             5 => Token { time: another_time(token.time, (self.below)(1_000)), ..token },
             _ => Token { mac: None, ..token },
@@ -101,7 +111,9 @@ fn turned(reply: Reply, liar: &mut Liar<'_>) -> Reply {
     let reason = Reason::Refused;
     let (tx, token, said) = match reply {
         Reply::Ok(tx, token) | Reply::Nok(tx, token, ..) => (tx, token, None),
-        Reply::Committed(tx, _, token, said) | Reply::Aborted(tx, token, _, said) => (tx, token, said),
+        Reply::Committed(tx, _, token, said) | Reply::Aborted(tx, token, _, said) => {
+            (tx, token, said)
+        }
         reply => return reply,
     };
     match (liar.below)(4) {
@@ -131,12 +143,15 @@ impl Path {
     /// Any token that was heard, with its id.
     pub fn any_heard(&self, liar: &mut Liar<'_>, of: Option<usize>) -> Option<(TxId, Token)> {
         let heard = self.heard.iter().filter_map(|reply| Some((reply.tx()?, tokens_of(reply))));
-        let all = heard.flat_map(|(tx, tokens)| tokens.into_iter().map(move |token| (tx.clone(), token)));
-        let all: Vec<_> = all.filter(|(_, token)| of.is_none_or(|of| token.bank.index() == of)).collect();
+        let all =
+            heard.flat_map(|(tx, tokens)| tokens.into_iter().map(move |token| (tx.clone(), token)));
+        let all: Vec<_> =
+            all.filter(|(_, token)| of.is_none_or(|of| token.bank.index() == of)).collect();
         liar.of(&all).cloned()
     }
 
-    /// What becomes of an answer on the way; `None` where it is none any more. And is it one that proves nothing new?
+    /// What becomes of an answer on the way; `None` where it is none any more. And is it one that
+    /// proves nothing new?
     pub fn changed(
         &self,
         liar: &mut Liar<'_>,
@@ -199,24 +214,28 @@ impl Path {
         };
         match message {
             Message::Commit(tx, tokens) => {
-                let mut tokens: Vec<Token> = tokens.iter().map(|token| other(liar, *token)).collect();
+                let mut tokens: Vec<Token> =
+                    tokens.iter().map(|token| other(liar, *token)).collect();
                 if (liar.below)(4) == 0 {
                     tokens.pop();
                 }
                 Some(Message::Commit(tx.clone(), tokens))
             }
-            Message::Abort(tx, Some(token)) => {
-                Some(Message::Abort(tx.clone(), Some(other(liar, *token)).filter(|_| (liar.below)(4) > 0)))
-            }
-            Message::Abort(..) | Message::Prepare(..) | Message::Resolve(_) | Message::Registers { .. } => {
-                None
-            }
+            Message::Abort(tx, Some(token)) => Some(Message::Abort(
+                tx.clone(),
+                Some(other(liar, *token)).filter(|_| (liar.below)(4) > 0),
+            )),
+            Message::Abort(..)
+            | Message::Prepare(..)
+            | Message::Resolve(_)
+            | Message::Registers { .. } => None,
         }
     }
 }
 
 impl World {
-    /// Something that is under way between two banks is changed, or something is invented, and arrives.
+    /// Something that is under way between two banks is changed, or something is invented, and
+    /// arrives.
     pub fn tamper(&mut self, liar: &mut Liar<'_>) -> Option<Done> {
         let done = |what| Some(Done { what, prepared: None });
         match (liar.below)(12) {
@@ -224,8 +243,9 @@ impl World {
             1 => return self.say_over_a_link(liar).and_then(done),
             _ => {}
         }
-        let answers: Vec<usize> =
-            (0..self.flights.len()).filter(|at| matches!(self.flights[*at], Flight::Answer { .. })).collect();
+        let answers: Vec<usize> = (0..self.flights.len())
+            .filter(|at| matches!(self.flights[*at], Flight::Answer { .. }))
+            .collect();
         let at = match liar.of(&answers) {
             Some(at) if (liar.below)(3) > 0 => *at,
             _ if self.flights.is_empty() => return None,
@@ -299,24 +319,31 @@ impl World {
         self.arrive(Flight::Answer { to, link, asked: asked.clone(), reply: told });
     }
 
-    /// What was changed makes a bank record what the honest answer would, or what silence would, or what one of the
-    /// tokens in it proves: who shows a token that a bank gave is of no matter, and the words beside it neither.
+    /// What was changed makes a bank record what the honest answer would, or what silence would, or
+    /// what one of the tokens in it proves: who shows a token that a bank gave is of no matter, and
+    /// the words beside it neither.
     fn judge_answer(
         &mut self,
         (to, link, asked): (usize, u64, &Asked),
         honest: Option<&Reply>,
         told: &Reply,
     ) {
-        let Some(peer) = self.links.get(&link).and_then(|link| BankId::new(link.dialled)) else { return };
+        let Some(peer) = self.links.get(&link).and_then(|link| BankId::new(link.dialled)) else {
+            return;
+        };
         let past = self.past(to, &asked.tx);
-        let answer = |reply| Input::Answer { peer, asked: asked.clone(), reply, past: past.clone() };
+        let answer =
+            |reply| Input::Answer { peer, asked: asked.clone(), reply, past: past.clone() };
         let told_so = self.would_record(to, &answer(Some(told.clone())));
         let silent = self.would_record(to, &answer(None));
         let honestly = honest.map(|reply| self.would_record(to, &answer(Some(reply.clone()))));
-        let proved =
-            tokens_of(told).into_iter().filter(|token| self.identity(to).seal.proves(&asked.tx, token));
-        let of_token = proved.collect::<Vec<_>>().into_iter().map(|token| said_by(&asked.tx, token));
-        let proved: Vec<_> = of_token.map(|reply| self.would_record(to, &answer(Some(reply)))).collect();
+        let proved = tokens_of(told)
+            .into_iter()
+            .filter(|token| self.identity(to).seal.proves(&asked.tx, token));
+        let of_token =
+            proved.collect::<Vec<_>>().into_iter().map(|token| said_by(&asked.tx, token));
+        let proved: Vec<_> =
+            of_token.map(|reply| self.would_record(to, &answer(Some(reply)))).collect();
         assert!(
             told_so == silent || Some(&told_so) == honestly.as_ref() || proved.contains(&told_so),
             "bank {to}, told {told:?} of {} by somebody on the way, records {told_so:?}; \
@@ -387,7 +414,8 @@ impl World {
         Some(Done { what, prepared })
     }
 
-    /// Changed tokens make a bank record what the right ones would, or what none would, or what one of them proves.
+    /// Changed tokens make a bank record what the right ones would, or what none would, or what one
+    /// of them proves.
     fn judge_request(&mut self, to: usize, link: u64, honest: &Request, changed: &Request) {
         let Some(tx) = honest.tx() else { return };
         let past = self.past(to, tx);
@@ -410,7 +438,8 @@ impl World {
         let mut would = |request: &Request| {
             let caller = Caller { session: SessionId(link), slot: u64::MAX };
             let (request, past) = (request.clone(), past.clone());
-            let input = Input::Request { caller, origin: Origin::Link, request, waited_us: 0, past };
+            let input =
+                Input::Request { caller, origin: Origin::Link, request, waited_us: 0, past };
             self.would_record(to, &input)
         };
         let (changed_so, honestly, nothing) = (would(changed), would(honest), would(&without));
@@ -437,11 +466,15 @@ fn said_by(tx: &TxId, token: Token) -> Reply {
 /// The ends of transactions that a decision records.
 fn ends(output: &Output) -> Vec<String> {
     let end = |record: &Record| match record {
-        Record::Decided { tx, outcome: Outcome::Committed(time), .. } => format!("{tx} committed at {time}"),
+        Record::Decided { tx, outcome: Outcome::Committed(time), .. } => {
+            format!("{tx} committed at {time}")
+        }
         Record::Decided { tx, outcome: Outcome::Aborted(..), .. } => format!("{tx} aborted"),
         Record::Executed { tx, committed, .. } => format!("{tx} executed at {committed}"),
         Record::Drove { tx, refusal, .. } => format!("{tx} driven, aborted: {}", refusal.is_some()),
-        Record::Voted { tx, refusal: Some(_), .. } | Record::Refused { tx, .. } => format!("{tx} refused"),
+        Record::Voted { tx, refusal: Some(_), .. } | Record::Refused { tx, .. } => {
+            format!("{tx} refused")
+        }
         other => format!("{other:?}"),
     };
     output.records.iter().map(end).collect()

@@ -1,5 +1,5 @@
-//! What a world without disks is, as text, for checkers that look for states which they have seen. Links have the names
-//! of their ends there, so that worlds which differ in counters alone are one.
+//! What a world without disks is, as text, for checkers that look for states which they have seen.
+//! Links have the names of their ends there, so that worlds which differ in counters alone are one.
 
 use super::World;
 use std::collections::BTreeMap;
@@ -22,15 +22,21 @@ impl World {
             writeln!(text, "{name:?} {:?} {owed:?} {asked:?}", link.ends).unwrap();
         }
         let name_of = |link: u64| names.iter().find(|(_, id)| **id == link).map(|(name, _)| *name);
-        let mut flights: Vec<_> =
-            self.flights.iter().map(|flight| (name_of(flight.lane().0), flight.lane().1, flight)).collect();
+        let mut flights: Vec<_> = self
+            .flights
+            .iter()
+            .map(|flight| (name_of(flight.lane().0), flight.lane().1, flight))
+            .collect();
         flights.sort_by_key(|(link, to, _)| (*link, *to));
         for (link, to, flight) in flights {
             let flight = format!("{flight:?}");
             // The link's number is said by its name.
             let flight = match flight.split_once("link: ") {
                 Some((before, after)) => {
-                    format!("{before}{}", after.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+                    format!(
+                        "{before}{}",
+                        after.trim_start_matches(|digit: char| digit.is_ascii_digit())
+                    )
                 }
                 None => flight,
             };
@@ -42,7 +48,8 @@ impl World {
     fn links_by_name(&self) -> BTreeMap<(usize, usize, usize), u64> {
         let mut names = BTreeMap::new();
         for (id, link) in &self.links {
-            let same = |(a, b, _): &&(usize, usize, usize)| (*a, *b) == (link.dialler, link.dialled);
+            let same =
+                |(a, b, _): &&(usize, usize, usize)| (*a, *b) == (link.dialler, link.dialled);
             let before = names.keys().filter(same).count();
             names.insert((link.dialler, link.dialled, before), *id);
         }

@@ -1,5 +1,5 @@
-//! Mistakes in what a bank takes for proved, planted around the shipped core: each shows the core what a bank with that
-//! mistake believes, sealed as if it were so.
+//! Mistakes in what a bank takes for proved, planted around the shipped core: each shows the core
+//! what a bank with that mistake believes, sealed as if it were so.
 
 use super::{Around as _, World};
 use consorcio::bank::io::{Input, Outgoing, SessionId};
@@ -40,7 +40,8 @@ pub enum ProofMistake {
     NamedRefuserAlone,
     /// `A` counts only on a bank's own bytes.
     ForeignAbortIgnored,
-    /// A bank that is shown its own `C` or `A` looks for the outcome in its journal, not for the vote alone.
+    /// A bank that is shown its own `C` or `A` looks for the outcome in its journal, not for the
+    /// vote alone.
     OutcomeLookedFor,
     /// An id whose record can't be read is taken for one without a record.
     UnreadTakenForNotHeld,
@@ -111,20 +112,25 @@ impl Judge<'_> {
                 let like = Token { digest: Some(*bytes.digest()), ..token };
                 Some(self.sealed(token.bank, Verdict::Ok, &like))
             }
-            (ProofMistake::OtherBytesIgnored, _) if others && self.is_on_other_bytes(&token) => None,
+            (ProofMistake::OtherBytesIgnored, _) if others && self.is_on_other_bytes(&token) => {
+                None
+            }
             (ProofMistake::ForeignAbortIgnored, _)
                 if token.said == Said::Aborted && self.is_on_other_bytes(&token) =>
             {
                 None
             }
-            (ProofMistake::UnnamedCounted, Some(bytes)) if proves && !bytes.banks().has(token.bank) => {
+            (ProofMistake::UnnamedCounted, Some(bytes))
+                if proves && !bytes.banks().has(token.bank) =>
+            {
                 let named = self.from.filter(|from| bytes.banks().has(*from));
                 let named = named.or(bytes.banks().without(self.me).iter().next())?;
                 Some(self.sealed(named, token.said, &token))
             }
             (ProofMistake::FirstTokenAlone, _) if token.said == Said::Aborted => None,
             (ProofMistake::NamedRefuserAlone, _)
-                if self.from.is_some_and(|from| from != token.bank) && token.said != Said::Committed =>
+                if self.from.is_some_and(|from| from != token.bank)
+                    && token.said != Said::Committed =>
             {
                 None
             }
@@ -186,7 +192,8 @@ impl Judge<'_> {
 
     fn takes_word(&self, reply: Reply) -> Reply {
         let Some(from) = self.from else { return reply };
-        let counts = |token: &Token| self.seal.proves(self.tx, token) && !self.is_on_other_bytes(token);
+        let counts =
+            |token: &Token| self.seal.proves(self.tx, token) && !self.is_on_other_bytes(token);
         match reply {
             Reply::Nok(tx, token, reason, text) if counts(&token) => {
                 let token = self.sealed(from, Verdict::No, &token);
@@ -228,14 +235,29 @@ impl Judge<'_> {
 }
 
 impl World {
-    fn judge<'a>(&self, at: usize, from: Option<usize>, tx: &'a TxId, is_answer: bool) -> Option<Judge<'a>> {
+    fn judge<'a>(
+        &self,
+        at: usize,
+        from: Option<usize>,
+        tx: &'a TxId,
+        is_answer: bool,
+    ) -> Option<Judge<'a>> {
         let mistake = self.path.mistake?;
         let identity = self.identity(at);
         let voted = self.voted(at, tx).map(|(transaction, _)| transaction);
         let in_doubt = voted.is_some() && !self.nodes[at].past.contains_key(tx);
         let bytes = voted.or_else(|| self.path.driven.get(&(at, tx.clone())).cloned());
         let from = from.and_then(BankId::new);
-        Some(Judge { mistake, seal: identity.seal, me: identity.bank, from, tx, bytes, in_doubt, is_answer })
+        Some(Judge {
+            mistake,
+            seal: identity.seal,
+            me: identity.bank,
+            from,
+            tx,
+            bytes,
+            in_doubt,
+            is_answer,
+        })
     }
 
     /// An answer, as a bank with a mistake takes it.
@@ -253,15 +275,25 @@ impl World {
     }
 
     /// COMMIT or ABORT, as a bank with a mistake takes it.
-    pub(super) fn mistaken_tokens(&self, bank: usize, session: SessionId, request: Request) -> Request {
-        let Some(tx) = request.tx().filter(|_| self.path.mistake.is_some()).cloned() else { return request };
+    pub(super) fn mistaken_tokens(
+        &self,
+        bank: usize,
+        session: SessionId,
+        request: Request,
+    ) -> Request {
+        let Some(tx) = request.tx().filter(|_| self.path.mistake.is_some()).cloned() else {
+            return request;
+        };
         let from = self.links.get(&session.0).map(|link| link.dialler);
         let Some(judge) = self.judge(bank, from, &tx, false) else { return request };
         match request {
-            Request::Commit(tx, tokens) => {
-                Request::Commit(tx, tokens.into_iter().filter_map(|token| judge.takes(token)).collect())
+            Request::Commit(tx, tokens) => Request::Commit(
+                tx,
+                tokens.into_iter().filter_map(|token| judge.takes(token)).collect(),
+            ),
+            Request::Abort(tx, token) => {
+                Request::Abort(tx, token.and_then(|token| judge.takes(token)))
             }
-            Request::Abort(tx, token) => Request::Abort(tx, token.and_then(|token| judge.takes(token))),
             request => request,
         }
     }

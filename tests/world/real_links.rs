@@ -16,7 +16,9 @@ fn in_doubt(transfers: usize) -> World {
     let mut world = World::new(2);
     for (bank, account) in [(0, "a"), (1, "b")] {
         world.line(bank, 1, r#"CLIENT {"cpf":"00000000001","name":"Ana","kind":"F"}"#);
-        let open = format!(r#"ACCOUNT {{"number":"{account}","holders":["00000000001"],"deposit":1000000}}"#);
+        let open = format!(
+            r#"ACCOUNT {{"number":"{account}","holders":["00000000001"],"deposit":1000000}}"#
+        );
         world.line(bank, 1, &open);
     }
     for number in 0..transfers {
@@ -53,14 +55,18 @@ fn questions_go_oldest_first_and_few_at_a_time() {
     world.crash(1);
     world.close(0, 2);
     catch_up(&mut world, 0);
-    assert!(questions(&mut world).is_empty(), "the peer is down: nothing is asked, nothing is lost");
+    assert!(
+        questions(&mut world).is_empty(),
+        "the peer is down: nothing is asked, nothing is lost"
+    );
 
     world.restart(1);
     catch_up(&mut world, 1);
     world.seen.clear();
     world.connect(0, 1);
     let first = questions(&mut world);
-    let oldest: Vec<String> = (0..QUESTIONS_UNDER_WAY_MAX).map(|number| format!("t{number}")).collect();
+    let oldest: Vec<String> =
+        (0..QUESTIONS_UNDER_WAY_MAX).map(|number| format!("t{number}")).collect();
     assert_eq!(first, oldest);
 
     // Each answer makes room for one more.
@@ -74,7 +80,8 @@ fn questions_go_oldest_first_and_few_at_a_time() {
     assert_eq!((world.core(0).undecided(), world.core(1).undecided()), (0, 0));
 }
 
-/// One backoff for the peer and not for each transaction: an answer that says nothing pauses all its questions.
+/// One backoff for the peer and not for each transaction: an answer that says nothing pauses all
+/// its questions.
 #[test]
 fn a_peer_has_one_backoff() {
     let mut world = in_doubt(3 * QUESTIONS_UNDER_WAY_MAX);
@@ -83,9 +90,16 @@ fn a_peer_has_one_backoff() {
     assert_eq!(questions(&mut world).len(), QUESTIONS_UNDER_WAY_MAX);
     let link = world.link(0, 1).unwrap();
     world.cut(link);
-    assert!(questions(&mut world).is_empty(), "what was under way waits again, and nothing hammers the peer");
+    assert!(
+        questions(&mut world).is_empty(),
+        "what was under way waits again, and nothing hammers the peer"
+    );
     world.connect(0, 1);
-    assert_eq!(questions(&mut world).first().map(String::as_str), Some("t0"), "the oldest first again");
+    assert_eq!(
+        questions(&mut world).first().map(String::as_str),
+        Some("t0"),
+        "the oldest first again"
+    );
     world.settle();
     assert_eq!(world.core(0).undecided(), 0);
 }
@@ -116,12 +130,16 @@ fn what_could_wait_does_not_go_over_a_link() {
         };
         let output = world.core(1).decide(now, &input);
         assert!(output.records.is_empty(), "{verb}");
-        assert!(matches!(&output.replies[0].reply, Reply::Err(Reason::Refused, text) if text.contains(verb)));
+        assert!(
+            matches!(&output.replies[0].reply, Reply::Err(Reason::Refused, text) if text.contains(verb))
+        );
     }
 }
 
-const SETS: &str = r#"{"ops":[{"bank":0,"op":"set","value":"1"},{"bank":1,"op":"set","value":"1"}]}"#;
-const OTHER: &str = r#"{"ops":[{"bank":0,"op":"set","value":"2"},{"bank":1,"op":"set","value":"2"}]}"#;
+const SETS: &str =
+    r#"{"ops":[{"bank":0,"op":"set","value":"1"},{"bank":1,"op":"set","value":"1"}]}"#;
+const OTHER: &str =
+    r#"{"ops":[{"bank":0,"op":"set","value":"2"},{"bank":1,"op":"set","value":"2"}]}"#;
 
 fn digest(ops: &str) -> Option<Digest> {
     let Ok(Request::Prepare(_, transaction)) = Request::parse(&format!("PREPARE x {ops}")) else {
@@ -130,7 +148,8 @@ fn digest(ops: &str) -> Option<Digest> {
     Some(*transaction.digest())
 }
 
-/// Bank 0 in doubt on what both banks hold OK on; what is answered in bank 1's name is this, or what the world says.
+/// Bank 0 in doubt on what both banks hold OK on; what is answered in bank 1's name is this, or
+/// what the world says.
 struct Asked0 {
     world: World,
     tx: TxId,
@@ -146,7 +165,9 @@ impl Asked0 {
         for at in [0, 1] {
             world.line(at, 2, &format!("PREPARE {tx} {SETS}"));
             let Some(Seen::Reply { reply: Reply::Ok(_, token), .. }) =
-                std::mem::take(&mut world.seen).into_iter().find(|seen| matches!(seen, Seen::Reply { .. }))
+                std::mem::take(&mut world.seen)
+                    .into_iter()
+                    .find(|seen| matches!(seen, Seen::Reply { .. }))
             else {
                 panic!("it votes OK")
             };
@@ -166,24 +187,28 @@ impl Asked0 {
     }
 
     fn is_unproved(&self) -> bool {
-        let unproved = |seen: &Seen| matches!(seen, Seen::Step { bank: 0, step: CoreStep::Unproved(..) });
+        let unproved =
+            |seen: &Seen| matches!(seen, Seen::Step { bank: 0, step: CoreStep::Unproved(..) });
         self.world.seen.iter().any(unproved)
     }
 
     /// The outcome that bank 0 recorded.
     fn outcome(&self) -> Option<Outcome> {
         self.world.seen.iter().find_map(|seen| match seen {
-            Seen::Recorded { bank: 0, record: Record::Decided { outcome, .. }, .. } => Some(*outcome),
+            Seen::Recorded { bank: 0, record: Record::Decided { outcome, .. }, .. } => {
+                Some(*outcome)
+            }
             _ => None,
         })
     }
 }
 
-/// Whatever somebody on the way makes of an answer: what does not prove itself leaves the bank in doubt, closes the
-/// link, and is asked again; the bank itself ends it then.
+/// Whatever somebody on the way makes of an answer: what does not prove itself leaves the bank in
+/// doubt, closes the link, and is asked again; the bank itself ends it then.
 #[test]
 fn an_answer_that_proves_nothing_changes_nothing() {
-    let later = |one: &Asked0| Token { time: Time(one.theirs.time.0 + 3_600_000_000), ..one.theirs };
+    let later =
+        |one: &Asked0| Token { time: Time(one.theirs.time.0 + 3_600_000_000), ..one.theirs };
     let far = Time::MAX.0;
     type Forge<'a> = &'a dyn Fn(&Asked0) -> Reply;
     let forged: [(&str, Forge<'_>); 10] = [
@@ -193,7 +218,12 @@ fn an_answer_that_proves_nothing_changes_nothing() {
         }),
         ("no MAC", &|one| Reply::Ok(one.tx.clone(), Token { mac: None, ..one.theirs })),
         ("a NOK that was an OK", &|one| {
-            Reply::Nok(one.tx.clone(), Token { said: Said::No, ..one.theirs }, Reason::Refused, String::new())
+            Reply::Nok(
+                one.tx.clone(),
+                Token { said: Said::No, ..one.theirs },
+                Reason::Refused,
+                String::new(),
+            )
         }),
         ("COMMITTED, of a vote that is none", &|one| {
             Reply::Committed(one.tx.clone(), one.theirs.time, later(one), None)
@@ -234,20 +264,31 @@ fn an_answer_that_proves_nothing_changes_nothing() {
         one.world.connect_all();
         one.world.close(0, 2);
         one.world.settle();
-        let Some(Outcome::Committed(time)) = one.outcome() else { panic!("{what}: bank 1 ends it") };
+        let Some(Outcome::Committed(time)) = one.outcome() else {
+            panic!("{what}: bank 1 ends it")
+        };
         assert_eq!(time, one.theirs.time, "{what}");
     }
 }
 
-/// The words, numbers and reasons around tokens have no MAC: whatever they are changed to, the tokens count.
+/// The words, numbers and reasons around tokens have no MAC: whatever they are changed to, the
+/// tokens count.
 #[test]
 fn what_has_no_mac_is_not_believed() {
     let far = Time::MAX;
     type Change<'a> = &'a dyn Fn(&Asked0) -> Reply;
     let changed: [(&str, Change<'_>, bool); 6] = [
         ("a bare time", &|one| Reply::Committed(one.tx.clone(), far, one.theirs, None), true),
-        ("OK, as ABORTED", &|one| Reply::Aborted(one.tx.clone(), one.theirs, Reason::Refused, None), true),
-        ("OK, as NOK", &|one| Reply::Nok(one.tx.clone(), one.theirs, Reason::Locked, String::new()), true),
+        (
+            "OK, as ABORTED",
+            &|one| Reply::Aborted(one.tx.clone(), one.theirs, Reason::Refused, None),
+            true,
+        ),
+        (
+            "OK, as NOK",
+            &|one| Reply::Nok(one.tx.clone(), one.theirs, Reason::Locked, String::new()),
+            true,
+        ),
         ("NOK, as OK", &|one| Reply::Ok(one.tx.clone(), one.made(Said::No, None, 9)), false),
         (
             "A, in COMMITTED",
@@ -268,7 +309,9 @@ fn what_has_no_mac_is_not_believed() {
         let reply = change(&one);
         one.is_answered(reply);
         match one.outcome() {
-            Some(Outcome::Committed(time)) if commits => assert_eq!(time, one.theirs.time, "{what}"),
+            Some(Outcome::Committed(time)) if commits => {
+                assert_eq!(time, one.theirs.time, "{what}")
+            }
             Some(Outcome::Aborted(..)) if !commits => {}
             other => panic!("{what}: {other:?}"),
         }
@@ -295,7 +338,10 @@ fn a_bank_that_drives_believes_only_what_proves_itself() {
             Reply::Aborted(tx.clone(), forged, Reason::Refused, None)
         };
         let asked = Asked { tx: tx.clone(), verb: AskedVerb::Prepare };
-        one.world.input(0, &Input::Answer { peer: one.theirs.bank, asked, reply: Some(reply), past: None });
+        one.world.input(
+            0,
+            &Input::Answer { peer: one.theirs.bank, asked, reply: Some(reply), past: None },
+        );
         assert!(one.is_unproved());
         assert!(one.world.core(0).clock() < Time::MAX);
         // It was free to refuse, and silence is what it heard.
@@ -304,7 +350,8 @@ fn a_bank_that_drives_believes_only_what_proves_itself() {
     }
 }
 
-/// A bank that takes no part hears of an abort without who refused: it tells it, and does not say who it was.
+/// A bank that takes no part hears of an abort without who refused: it tells it, and does not say
+/// who it was.
 #[test]
 fn a_statement_says_that_it_is_aborted_and_not_who_refused() {
     let mut world = World::new(3);

@@ -1,23 +1,28 @@
-//! Golden stories of the protocol: each file under `tests/stories` is what people and banks say to each other, in
-//! text, and what the shipped core makes of it. `UPDATE_GOLDENFILES=1` writes them anew; read the difference.
+//! Golden stories of the protocol: each file under `tests/stories` is what people and banks say to
+//! each other, in text, and what the shipped core makes of it. `UPDATE_GOLDENFILES=1` writes them
+//! anew; read the difference.
 //!
 //! Commands, each with what was seen because of it:
 //! - `let NAME 'TEXT'`: from now on `$NAME` stands for TEXT.
-//! - `world banks=3`: a new consortium. `founding=yes`: its banks begin without journals, and none runs yet.
-//! - `BANK.SESSION 'LINE'`, as in `0.a 'PREPARE t1 $T'`: a client's line. `$ok0` is the newest OK token of bank 0,
-//!   `$nok0` its newest NOK token, `$committed0` and `$aborted0` its newest statements, `$reading0` its newest reading of
-//!   its clock.
-//! - `outside BANK.SESSION 'PREPARE t1 {"ops":[…]}'`: an outside coordinator's request, of withdrawals at that bank; or
-//!   its COMMIT or ABORT.
-//! - `link FROM TO 'LINE'`: what one bank says to another over its link, whatever its core would say.
-//! - `close BANK.SESSION`, `pass MS` (time, with ticks), `pause MS` (time, and one tick at its end), `settle` (all
-//!   messages between banks arrive).
+//! - `world banks=3`: a new consortium. `founding=yes`: its banks begin without journals, and none
+//!   runs yet.
+//! - `BANK.SESSION 'LINE'`, as in `0.a 'PREPARE t1 $T'`: a client's line. `$ok0` is the newest OK
+//!   token of bank 0, `$nok0` its newest NOK token, `$committed0` and `$aborted0` its newest
+//!   statements, `$reading0` its newest reading of its clock.
+//! - `outside BANK.SESSION 'PREPARE t1 {"ops":[…]}'`: an outside coordinator's request, of
+//!   withdrawals at that bank; or its COMMIT or ABORT.
+//! - `link FROM TO 'LINE'`: what one bank says to another over its link, whatever its core would
+//!   say.
+//! - `close BANK.SESSION`, `pass MS` (time, with ticks), `pause MS` (time, and one tick at its
+//!   end), `settle` (all messages between banks arrive).
 //! - `crash BANK`, `restart BANK`, `connect`, `cut FROM TO`: faults and their end.
-//! - `add-bank`: another bank starts, at the end of its own list. `lengthen BANK PLACES`: it is restarted with a list of
-//!   so many places.
-//! - `introduce-without BANK OTHER...`: from its next start on, with a new journal, BANK does not wait for OTHER.
+//! - `add-bank`: another bank starts, at the end of its own list. `lengthen BANK PLACES`: it is
+//!   restarted with a list of so many places.
+//! - `introduce-without BANK OTHER...`: from its next start on, with a new journal, BANK does not
+//!   wait for OTHER.
 //! - `hold-sync`, `sync BANK`: records stay un-synced until then.
-//! - `skew BANK MS`: its wall clock stands there. `lose-disk BANK`, `keep BANK`, `put-back BANK`: its journal.
+//! - `skew BANK MS`: its wall clock stands there. `lose-disk BANK`, `keep BANK`, `put-back BANK`:
+//!   its journal.
 
 use crate::world::tell::{self, short_reply};
 use crate::world::{Seen, World};
@@ -83,7 +88,11 @@ impl Story {
         let line = match seen {
             Seen::Reply { bank, caller, reply } => {
                 let name = &self.sessions[usize::try_from(caller.session.0).unwrap()];
-                let line = format!("{bank}.{} < {}", name.rsplit('.').next().unwrap(), short_reply(&reply));
+                let line = format!(
+                    "{bank}.{} < {}",
+                    name.rsplit('.').next().unwrap(),
+                    short_reply(&reply)
+                );
                 self.learn(&reply);
                 line
             }
@@ -165,13 +174,14 @@ impl Runner for Story {
             }
             "link" => {
                 let (from, to) = (Story::bank(&next()?)?, Story::bank(&next()?)?);
-                let message = match Request::parse(&self.expand(&next()?)).map_err(|fault| fault.text)? {
-                    Request::Prepare(tx, transaction) => Message::Prepare(tx, transaction),
-                    Request::Commit(tx, tokens) => Message::Commit(tx, tokens),
-                    Request::Abort(tx, token) => Message::Abort(tx, token),
-                    Request::Resolve(tx) => Message::Resolve(tx),
-                    other => return Err(format!("banks do not send {}", other.verb()).into()),
-                };
+                let message =
+                    match Request::parse(&self.expand(&next()?)).map_err(|fault| fault.text)? {
+                        Request::Prepare(tx, transaction) => Message::Prepare(tx, transaction),
+                        Request::Commit(tx, tokens) => Message::Commit(tx, tokens),
+                        Request::Abort(tx, token) => Message::Abort(tx, token),
+                        Request::Resolve(tx) => Message::Resolve(tx),
+                        other => return Err(format!("banks do not send {}", other.verb()).into()),
+                    };
                 self.world.send(from, to, message);
             }
             "pass" => {
@@ -267,7 +277,8 @@ impl Runner for Story {
 #[test]
 fn stories() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(files.len() >= 10, "the stories are there");
     for file in files {

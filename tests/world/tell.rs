@@ -14,12 +14,14 @@ use std::fmt::Write as _;
 /// Times are told from here on.
 const EPOCH_US: i64 = 1_000_000;
 
-/// Whoever shows a core's words in another language knows them all: what it says beside a reason is a `Detail`.
+/// Whoever shows a core's words in another language knows them all: what it says beside a reason is
+/// a `Detail`.
 pub fn assert_known_words(reply: &Reply) {
     let words = match reply {
-        Reply::Nok(.., words) | Reply::Doubt(_, words) | Reply::Refused(_, words) | Reply::Err(_, words) => {
-            words
-        }
+        Reply::Nok(.., words)
+        | Reply::Doubt(_, words)
+        | Reply::Refused(_, words)
+        | Reply::Err(_, words) => words,
         Reply::Ok(..)
         | Reply::Committed(..)
         | Reply::Aborted(..)
@@ -41,18 +43,25 @@ pub fn line(seen: &Seen) -> String {
         Seen::Answered { from, to, reply: Some(reply), .. } => {
             format!("{to} < {from} {}", short_reply(reply))
         }
-        Seen::Answered { from, to, asked, reply: None } => format!("{to} < {from} silence ({})", asked.tx),
+        Seen::Answered { from, to, asked, reply: None } => {
+            format!("{to} < {from} silence ({})", asked.tx)
+        }
         Seen::Recorded { bank, record, .. } => format!("{bank} writes {}", short_record(record)),
         Seen::Step { bank, step } => match step {
             CoreStep::Doubt(tx, cause) => format!("{bank} doubts {tx}: {}", cause.as_str()),
             CoreStep::Drive(tx) => format!("{bank} drives {tx}"),
             CoreStep::Silent(tx, banks) => {
-                format!("{bank} {tx}: silent {:?}", banks.iter().map(BankId::as_u8).collect::<Vec<_>>())
+                format!(
+                    "{bank} {tx}: silent {:?}",
+                    banks.iter().map(BankId::as_u8).collect::<Vec<_>>()
+                )
             }
             CoreStep::GaveUp(tx) => format!("{bank} gave up waiting for {tx}"),
             CoreStep::Untrue(peer) => format!("{bank} hears of bank {peer} what proves nothing"),
             CoreStep::Replaced(peer) => format!("{bank} finds another journal at bank {peer}"),
-            CoreStep::Unproved(tx, peer) => format!("{bank} {tx}: what bank {peer} answers proves nothing"),
+            CoreStep::Unproved(tx, peer) => {
+                format!("{bank} {tx}: what bank {peer} answers proves nothing")
+            }
         },
         Seen::Stopped { bank, why } => format!("{bank} STOPS: {why}"),
         Seen::Lost { bank, records } => {
@@ -127,7 +136,9 @@ pub fn short_message(message: &Message) -> String {
     match message {
         Message::Prepare(tx, _) => format!("PREPARE {tx}"),
         Message::Commit(tx, given) => format!("COMMIT {tx} {}", tokens(given)),
-        Message::Abort(tx, given) => format!("ABORT {tx} {}", tokens(given.as_slice())).trim_end().to_owned(),
+        Message::Abort(tx, given) => {
+            format!("ABORT {tx} {}", tokens(given.as_slice())).trim_end().to_owned()
+        }
         Message::Resolve(tx) => format!("RESOLVE {tx}"),
         Message::Registers { after: None, .. } => "REGISTERS".to_owned(),
         Message::Registers { after: Some(key), .. } => format!("REGISTERS after={key}"),
@@ -155,11 +166,14 @@ pub fn short_record(record: &Record) -> String {
         Record::AccountOpened { account, .. } => format!("AccountOpened {}", account.number),
         Record::KeyKnown { key } => format!("KeyKnown {key}"),
         Record::RegistersLearned { registers, last } => {
-            let told = registers.iter().map(|told| format!(" {}={}", told.key, told.value.as_str()));
+            let told =
+                registers.iter().map(|told| format!(" {}={}", told.key, told.value.as_str()));
             let more = if *last { "" } else { " and more" };
             format!("RegistersLearned{}{more}", told.collect::<String>())
         }
-        Record::Founded { founding, introduced } => format!("Founded {founding} introduced={introduced}"),
+        Record::Founded { founding, introduced } => {
+            format!("Founded {founding} introduced={introduced}")
+        }
         Record::Met { bank, founding } => format!("Met {bank} {founding}"),
         Record::Introduced { without, knows_registers } => {
             let without: Vec<_> = without.iter().map(|bank| bank.to_string()).collect();
@@ -168,7 +182,9 @@ pub fn short_record(record: &Record) -> String {
         }
         Record::ClockMoved { time } => format!("ClockMoved {}", at(*time)),
         Record::Stopped { .. } => "Stopped".to_owned(),
-        Record::Drove { tx, time, refusal: None, .. } => format!("Drove {tx} committed {}", at(*time)),
+        Record::Drove { tx, time, refusal: None, .. } => {
+            format!("Drove {tx} committed {}", at(*time))
+        }
         Record::Drove { tx, time, refusal: Some((by, reason, _)), .. } => {
             format!("Drove {tx} aborted {reason} by {by} {}", at(*time))
         }

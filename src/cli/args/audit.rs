@@ -28,7 +28,8 @@ pub struct AuditArguments {
     /// Repeat it, each cut newer than the one before; Ctrl-C ends with a summary.
     #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "1s", value_parser = duration, conflicts_with = "journals")]
     pub watch: Option<Duration>,
-    /// Prove it from these data folders instead, or from all in a folder of them. Nothing in them is changed.
+    /// Prove it from these data folders instead, or from all in a folder of them. Nothing in them
+    /// is changed.
     #[arg(long, value_name = "DIR", num_args = 1..)]
     pub journals: Vec<PathBuf>,
 }

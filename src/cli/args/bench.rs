@@ -18,7 +18,8 @@ pub struct BenchArguments {
     /// Start three banks for it in a temporary folder, and remove them afterwards.
     #[arg(long)]
     pub own: bool,
-    /// Open its accounts at the running banks without asking; they stay there for ever, with their money.
+    /// Open its accounts at the running banks without asking; they stay there for ever, with their
+    /// money.
     #[arg(long, conflicts_with = "own")]
     pub yes: bool,
     /// Clients at work at the same time, each with one connection a bank.
@@ -27,8 +28,8 @@ pub struct BenchArguments {
     /// Transactions each client has under way, at most; 1 if not given, or 64 with --rate.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub depth: Option<u32>,
-    /// Begin so many transactions a second in all, evenly, ready or not (open loop); without it a client begins
-    /// the next when one is through (closed loop).
+    /// Begin so many transactions a second in all, evenly, ready or not (open loop); without it a
+    /// client begins the next when one is through (closed loop).
     #[arg(long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub rate: Option<u32>,
     /// How long is measured.

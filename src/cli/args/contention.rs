@@ -28,7 +28,11 @@ pub struct ContentionArguments {
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: u32,
     /// What they ask for, each with its share.
-    #[arg(long, value_name = "KIND:SHARE,…", default_value = "set:1,transfer:8,composite:2,read:1")]
+    #[arg(
+        long,
+        value_name = "KIND:SHARE,…",
+        default_value = "set:1,transfer:8,composite:2,read:1"
+    )]
     pub mix: Mix,
     /// Accounts at each bank; they are this run's own.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=9999))]
@@ -81,7 +85,8 @@ impl FromStr for Mix {
         for part in text.split(',') {
             let (kind, share) = part.split_once(':').unwrap_or((part, "1"));
             let share = share.parse().ok().filter(|share: &u32| *share <= 1000);
-            let share = share.ok_or_else(|| format!("{part:?}: a share is a number from 0 to 1000"))?;
+            let share =
+                share.ok_or_else(|| format!("{part:?}: a share is a number from 0 to 1000"))?;
             match kind {
                 "set" => mix.set = share,
                 "transfer" => mix.transfer = share,
@@ -103,7 +108,8 @@ mod tests {
         let mix = |text: &str| text.parse::<Mix>();
         assert_eq!(mix("set:1,transfer:8"), Ok(Mix { set: 1, transfer: 8, composite: 0, read: 0 }));
         assert_eq!(mix("read"), Ok(Mix { read: 1, ..Mix::default() }));
-        for (typed, told) in [("", "none of"), ("set:0", "all shares"), ("set:x", "number"), ("pay:1", "pay")]
+        for (typed, told) in
+            [("", "none of"), ("set:0", "all shares"), ("set:x", "number"), ("pay:1", "pay")]
         {
             assert!(mix(typed).unwrap_err().contains(told), "{typed}");
         }

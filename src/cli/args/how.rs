@@ -16,7 +16,8 @@ pub struct How {
     /// The banks end the transaction by themselves only after so long (at most 300).
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=300))]
     pub patience: Option<u32>,
-    /// For demonstrations: once all votes are in, wait for a line on standard input before the verdict.
+    /// For demonstrations: once all votes are in, wait for a line on standard input before the
+    /// verdict.
     #[arg(long, conflicts_with = "via")]
     pub pause_after_prepare: bool,
 }

@@ -28,7 +28,8 @@ pub enum ManualCommand {
     /// Print a man page, or write all of them.
     #[command(visible_alias = "manual", before_help = MAN)]
     Man {
-        /// The page of this command, as in `man transfer` or `man account open`; without one, of cliente.
+        /// The page of this command, as in `man transfer` or `man account open`; without one, of
+        /// cliente.
         command: Vec<String>,
         /// Write the pages of all commands into this folder.
         #[arg(long, value_name = "DIR", conflicts_with = "command")]

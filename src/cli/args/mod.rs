@@ -1,4 +1,5 @@
-//! The command line of `cliente`: what can be typed, and the help that shows it. Nothing is done here.
+//! The command line of `cliente`: what can be typed, and the help that shows it. Nothing is done
+//! here.
 //!
 //! Each group of commands has a file of its own; [`Command`] puts them in the order of the help.
 
@@ -70,7 +71,8 @@ const EVERYWHERE: &str = "Every command's options";
 #[derive(Debug, Clone, Parser)]
 #[command(name = "cliente", version, before_help = EXAMPLES, after_help = AFTER)]
 pub struct Arguments {
-    /// The banks, by position: host:port, bare ports of this machine, or 8886-8888; `-` where one left.
+    /// The banks, by position: host:port, bare ports of this machine, or 8886-8888; `-` where one
+    /// left.
     #[arg(long, global = true, help_heading = EVERYWHERE, env = "CONSORCIO_CONSORTIUM", allow_hyphen_values = true, value_name = "LIST", default_value = Consortium::DEFAULT)]
     pub consortium: Consortium,
     /// This client's name; its step log is named after it. Stands before the command.
@@ -80,13 +82,16 @@ pub struct Arguments {
     /// Where the step log goes.
     #[arg(long, global = true, help_heading = EVERYWHERE, env = "CONSORCIO_LOG_DIR", value_name = "DIR", default_value = "logs")]
     pub log_dir: PathBuf,
-    /// How long a bank gets to connect and answer, as in 500ms or 10s; 3 s more where it waits for others itself.
+    /// How long a bank gets to connect and answer, as in 500ms or 10s; 3 s more where it waits for
+    /// others itself.
     #[arg(long, global = true, help_heading = EVERYWHERE, env = "CONSORCIO_TIMEOUT", value_name = "DURATION", default_value = TIMEOUT_TEXT, value_parser = duration)]
     pub timeout: Duration,
-    /// Print one JSON document, errors included; amounts are in centavos. The same as --output json.
+    /// Print one JSON document, errors included; amounts are in centavos. The same as --output
+    /// json.
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
-    /// How it is shown: tables on a terminal, tab-separated rows in a pipe, unless this says otherwise.
+    /// How it is shown: tables on a terminal, tab-separated rows in a pipe, unless this says
+    /// otherwise.
     #[arg(long, global = true, help_heading = EVERYWHERE, env = OUTPUT_VARIABLE, value_name = "FORM", value_enum, hide_possible_values = true)]
     pub output: Option<Form>,
     /// Without one: set `storage` to 1 on all banks.
@@ -126,7 +131,8 @@ pub enum Command {
     /// Prove that no centavo is missing, while everything runs or offline.
     #[command(visible_alias = "auditar", before_help = audit::EXAMPLES)]
     Audit(AuditArguments),
-    /// Show what all nodes' step logs tell of a transaction, on one time; or find the slow, aborted, doubtful ones.
+    /// Show what all nodes' step logs tell of a transaction, on one time; or find the slow,
+    /// aborted, doubtful ones.
     #[command(visible_alias = "rastrear", before_help = trace::EXAMPLES)]
     Trace(TraceArguments),
     /// Have many clients fight over few accounts, check all they were told, and give a verdict.
@@ -228,18 +234,23 @@ mod tests {
         }
     }
 
-    /// Every command and every command below it has another word that its help shows, and examples before all else.
+    /// Every command and every command below it has another word that its help shows, and examples
+    /// before all else.
     #[test]
     fn every_command_has_an_alias_and_examples() {
         fn look(command: &clap::Command, seen: &mut usize) {
             for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
                 *seen += 1;
                 let name = below.get_name();
-                assert!(below.get_visible_aliases().next().is_some(), "{name} has no visible alias");
+                assert!(
+                    below.get_visible_aliases().next().is_some(),
+                    "{name} has no visible alias"
+                );
                 if below.has_subcommands() {
                     look(below, seen);
                 } else {
-                    let first = below.get_before_help().map(ToString::to_string).unwrap_or_default();
+                    let first =
+                        below.get_before_help().map(ToString::to_string).unwrap_or_default();
                     let example = first.lines().nth(1).unwrap_or_default().trim();
                     assert!(first.starts_with("Examples:\n  cliente "), "{name} has no examples");
                     let words: Vec<&str> = example.split_whitespace().collect();
@@ -271,7 +282,8 @@ mod tests {
 
     #[test]
     fn a_person_and_a_client_may_both_have_a_name() {
-        let line = "cliente --name cliente-7 client add --bank 0 --cpf 11111111111 --name Maria --json";
+        let line =
+            "cliente --name cliente-7 client add --bank 0 --cpf 11111111111 --name Maria --json";
         let arguments = read(line);
         assert_eq!((arguments.name.as_str(), arguments.json), ("cliente-7", true));
     }

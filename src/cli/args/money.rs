@@ -35,7 +35,8 @@ pub enum MoneyCommand {
     /// Move money from one or more accounts into others, at any banks, all or nothing.
     #[command(visible_alias = "transferir", before_help = TRANSFER)]
     Transfer {
-        /// Out of this account, so much; may be given more than once. @CPF names a holder to be checked.
+        /// Out of this account, so much; may be given more than once. @CPF names a holder to be
+        /// checked.
         #[arg(long, visible_alias = "de", required = true, value_name = "BANK/ACCOUNT=AMOUNT[@CPF]", value_parser = FromLeg::read)]
         from: Vec<FromLeg>,
         /// Into this account; one without an amount gets what the others leave.

@@ -54,7 +54,8 @@ pub enum OverviewCommand {
     /// Show undecided transactions, and which banks keep them so.
     #[command(visible_alias = "pendentes", before_help = PENDING)]
     Pending,
-    /// Show each undecided transaction once, oldest first: who holds what for it, and which bank keeps it so.
+    /// Show each undecided transaction once, oldest first: who holds what for it, and which bank
+    /// keeps it so.
     #[command(visible_alias = "duvidas", alias = "dúvidas", before_help = DOUBT)]
     Doubt,
     /// Find out what became of a transaction, and have the banks end it if it is undecided.

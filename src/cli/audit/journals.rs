@@ -166,7 +166,8 @@ fn text(context: &Context, proof: &Proof) -> String {
     if let Some(total) = &proof.total {
         let records = proof.banks.iter().map(|book| book.records).sum::<u64>();
         let accounts = proof.banks.iter().map(|book| book.accounts).sum::<usize>();
-        let head = [plain("all"), plain(""), plain(records), plain(accounts), plain(proof.undecided)];
+        let head =
+            [plain("all"), plain(""), plain(records), plain(accounts), plain(proof.undecided)];
         let holds = proof.violations_total == 0 && total.holds();
         rows.push(row(
             context,
@@ -183,14 +184,19 @@ fn text(context: &Context, proof: &Proof) -> String {
 fn sentences(paint: crate::output::Paint, proof: &Proof) -> String {
     let mut text = String::new();
     for torn in proof.banks.iter().filter_map(|book| book.torn.as_ref()) {
-        text.push_str(&format!("An end that was being written, and was promised to nobody: {torn}\n"));
+        text.push_str(&format!(
+            "An end that was being written, and was promised to nobody: {torn}\n"
+        ));
     }
     for violation in proof.violations.iter().take(SHOWN) {
         text.push_str(&format!("{}\n", paint.text(Tone::Bad, &violation.text)));
     }
     if proof.violations_total > SHOWN {
         let more = proof.violations_total - SHOWN;
-        text.push_str(&format!("... and {more} more; --json tells up to {}\n", proof.violations.len()));
+        text.push_str(&format!(
+            "... and {more} more; --json tells up to {}\n",
+            proof.violations.len()
+        ));
     }
     let Proof { committed, aborted, undecided, pending, registers, .. } = proof;
     text.push_str(&format!(
@@ -200,7 +206,8 @@ fn sentences(paint: crate::output::Paint, proof: &Proof) -> String {
     let (tone, sentence) = match verdict(proof) {
         "holds" => (
             Tone::Good,
-            "Every transaction is committed at all banks that it names or at none; it adds up.".into(),
+            "Every transaction is committed at all banks that it names or at none; it adds up."
+                .into(),
         ),
         "broken" => (
             Tone::Bad,

@@ -1,5 +1,5 @@
-//! `cliente audit`: one cut of all banks, cut after cut, or all journals offline; shown, and turned into an exit code.
-//! What is judged, and how, is the library's `audit`.
+//! `cliente audit`: one cut of all banks, cut after cut, or all journals offline; shown, and turned
+//! into an exit code. What is judged, and how, is the library's `audit`.
 
 mod journals;
 mod watch;
@@ -87,7 +87,11 @@ fn document<'a>(taken: &'a Taken, accounts: bool, failure: Option<&Failure>) -> 
             accounts: cut.filter(|_| accounts).map(|cut| cut.accounts.as_slice()),
             registers: cut.filter(|cut| accounts && cut.registers_known).map(|cut| &cut.registers),
             registers_known: cut.filter(|cut| !cut.registers_known).map(|_| false),
-            blocked_by: taken.blocked.iter().filter(|blocked| blocked.bank == answer.bank).collect(),
+            blocked_by: taken
+                .blocked
+                .iter()
+                .filter(|blocked| blocked.bank == answer.bank)
+                .collect(),
             error: answer.said.as_ref().err().map(ErrorPart::of),
         }
     });
@@ -127,8 +131,16 @@ fn text(context: &Context, taken: &Taken, accounts: bool) -> String {
         return rows_of_all(context, told());
     }
     let mut text = paint.words(format!("all banks as of {}\n", utc(taken.time)));
-    let headings =
-        ["bank", "address", "balances", "cash in", "cash out", "transfers in", "transfers out", "verdict"];
+    let headings = [
+        "bank",
+        "address",
+        "balances",
+        "cash in",
+        "cash out",
+        "transfers in",
+        "transfers out",
+        "verdict",
+    ];
     let mut rows: Vec<_> = taken
         .answers
         .iter()
@@ -165,8 +177,14 @@ fn text(context: &Context, taken: &Taken, accounts: bool) -> String {
     text
 }
 
-fn sums_row(context: &Context, bank: impl ToString, address: &str, sums: &Sums) -> Vec<(Tone, String)> {
-    let verdict = if sums.holds() { (Tone::Good, "holds".into()) } else { (Tone::Bad, "BROKEN".into()) };
+fn sums_row(
+    context: &Context,
+    bank: impl ToString,
+    address: &str,
+    sums: &Sums,
+) -> Vec<(Tone, String)> {
+    let verdict =
+        if sums.holds() { (Tone::Good, "holds".into()) } else { (Tone::Bad, "BROKEN".into()) };
     vec![
         plain(bank),
         plain(address),
@@ -187,7 +205,8 @@ fn rows_of_all<'a>(context: &Context, cuts: impl Iterator<Item = &'a BankCut>) -
             let balance = context.paint.money(account.balance);
             vec![plain(cut.bank), plain("account"), plain(&account.number), balance]
         }));
-        let register = |(key, value)| vec![plain(cut.bank), plain("register"), plain(key), plain(value)];
+        let register =
+            |(key, value)| vec![plain(cut.bank), plain("register"), plain(key), plain(value)];
         rows.extend(cut.registers.iter().map(register));
     }
     context.paint.table(&["bank", "kind", "name", "value"], &[], rows)
@@ -207,8 +226,10 @@ fn listing<'a>(context: &Context, cuts: impl Iterator<Item = &'a BankCut> + Clon
         registers.extend(cut.registers.iter().map(|(key, value)| (key, cut.bank, value)));
     }
     registers.sort();
-    let registers: Vec<_> =
-        registers.iter().map(|(key, bank, value)| vec![plain(key), plain(bank), plain(value)]).collect();
+    let registers: Vec<_> = registers
+        .iter()
+        .map(|(key, bank, value)| vec![plain(key), plain(bank), plain(value)])
+        .collect();
     let mut text = context.paint.table(&["account", "balance"], &["balance"], accounts);
     if !registers.is_empty() {
         text.push_str(&context.paint.table(&["register", "bank", "value"], &[], registers));
@@ -222,8 +243,10 @@ fn missing_lines(context: &Context, taken: &Taken) -> String {
     let mut text = String::new();
     for answer in &taken.answers {
         let Err(failure) = &answer.said else { continue };
-        let blocked: Vec<_> = taken.blocked.iter().filter(|blocked| blocked.bank == answer.bank).collect();
-        let mut lines: Vec<String> = blocked.iter().take(SHOWN).map(|blocked| blocked.in_words()).collect();
+        let blocked: Vec<_> =
+            taken.blocked.iter().filter(|blocked| blocked.bank == answer.bank).collect();
+        let mut lines: Vec<String> =
+            blocked.iter().take(SHOWN).map(|blocked| blocked.in_words()).collect();
         if blocked.is_empty() {
             lines.push(failure.to_string());
         } else if blocked.len() > SHOWN {
@@ -241,7 +264,8 @@ fn sentence(context: &Context, taken: &Taken) -> String {
     let total = &taken.judged.total;
     let (tone, text) = match verdict(taken) {
         "holds" => {
-            let those = if taken.judged.registers_unknown.is_empty() { "" } else { " that know theirs" };
+            let those =
+                if taken.judged.registers_unknown.is_empty() { "" } else { " that know theirs" };
             let registers = match taken.judged.registers {
                 0 => String::new(),
                 1 => format!("; the one register is equal at all banks{those}"),

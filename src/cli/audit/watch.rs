@@ -22,14 +22,17 @@ struct Summary {
     error: Option<ErrorPart>,
 }
 
-/// Takes a cut every so often, none older than the one before, until Ctrl-C, or until nobody reads any more.
+/// Takes a cut every so often, none older than the one before, until Ctrl-C, or until nobody reads
+/// any more.
 pub async fn run(context: &Context, every: Duration, accounts: bool) -> Shown {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut summary = Summary::default();
     let mut worst: Option<Failure> = None;
     let mut last: Option<Reached> = None;
-    if context.paint.is_rows() && say(context.paint.table(&HEADINGS, &[], Vec::new()).trim_end()).is_err() {
+    if context.paint.is_rows()
+        && say(context.paint.table(&HEADINGS, &[], Vec::new()).trim_end()).is_err()
+    {
         return Shown::new(String::new(), &summary);
     }
     loop {
@@ -52,7 +55,10 @@ pub async fn run(context: &Context, every: Duration, accounts: bool) -> Shown {
                     "broken" => summary.broken += 1,
                     _ => summary.unknown += 1,
                 }
-                (line(context, &document(taken, accounts, failed.as_ref()), failed.as_ref()), failed)
+                (
+                    line(context, &document(taken, accounts, failed.as_ref()), failed.as_ref()),
+                    failed,
+                )
             }
             Err(failed) => {
                 summary.unknown += 1;
@@ -102,8 +108,9 @@ fn line(context: &Context, document: &Document<'_>, failed: Option<&Failure>) ->
     }
     if paint.is_rows() {
         let total = document.total;
-        let money =
-            |part: fn(&Sums) -> i128| total.map_or_else(|| plain(""), |sums| paint.money(part(&sums)));
+        let money = |part: fn(&Sums) -> i128| {
+            total.map_or_else(|| plain(""), |sums| paint.money(part(&sums)))
+        };
         let cells = [
             paint.time(document.time),
             plain(document.verdict),
@@ -124,11 +131,16 @@ fn line(context: &Context, document: &Document<'_>, failed: Option<&Failure>) ->
             let balance = Total(total.balance_total);
             let (cash_in, cash_out) = (Total(total.cash_in_total), Total(total.cash_out_total));
             let moved = Total(total.transfers_in_total);
-            format!("{time}  {verdict}  {balance} = cash in {cash_in} - cash out {cash_out}; moved {moved}")
+            format!(
+                "{time}  {verdict}  {balance} = cash in {cash_in} - cash out {cash_out}; moved {moved}"
+            )
         }
         _ => {
-            let (tone, word) =
-                if document.verdict == "broken" { (Tone::Bad, "BROKEN") } else { (Tone::Open, "no verdict") };
+            let (tone, word) = if document.verdict == "broken" {
+                (Tone::Bad, "BROKEN")
+            } else {
+                (Tone::Open, "no verdict")
+            };
             format!("{time}  {}  {why}", paint.text(tone, word))
         }
     }

@@ -1,5 +1,6 @@
-//! `cliente bench`: many clients against running banks in a closed or an open loop, what was measured, and whether
-//! all money is still there. It opens clients and accounts of its own, the same ones in every run.
+//! `cliente bench`: many clients against running banks in a closed or an open loop, what was
+//! measured, and whether all money is still there. It opens clients and accounts of its own, the
+//! same ones in every run.
 
 mod own;
 mod pace;
@@ -60,7 +61,11 @@ fn agree(context: &Context, arguments: &BenchArguments) -> Result<(), Failure> {
     if arguments.yes {
         return Ok(());
     }
-    let stays = setup::what_stays(arguments.accounts, banks(context, arguments), arguments.kind == Kind::Set);
+    let stays = setup::what_stays(
+        arguments.accounts,
+        banks(context, arguments),
+        arguments.kind == Kind::Set,
+    );
     let refused = || {
         Failure::Usage(format!(
             "this leaves {stays}, for ever: type --yes if that is meant, or --own for banks of its own that go afterwards"
@@ -89,7 +94,9 @@ fn check(context: &Context, arguments: &BenchArguments) -> Result<(), Failure> {
     };
     if banks < least {
         let kind = arguments.kind.as_str();
-        return Err(Failure::Usage(format!("--kind {kind} needs {least} banks, there are {banks}")));
+        return Err(Failure::Usage(format!(
+            "--kind {kind} needs {least} banks, there are {banks}"
+        )));
     }
     if arguments.kind == Kind::Single && arguments.accounts < 2 {
         return Err(Failure::Usage("--kind single needs --accounts 2 at least".into()));
@@ -141,7 +148,9 @@ async fn load(
         let (waker, wake) = channel(1);
         wakers.push(waker);
         let place = (number, wake);
-        workers.push(Worker::connect(context, banks, work, arguments, place, Rc::clone(&tally)).await?);
+        workers.push(
+            Worker::connect(context, banks, work, arguments, place, Rc::clone(&tally)).await?,
+        );
     }
     let start = Instant::now();
     let begin = start + Duration::from_secs(arguments.warmup.into());
@@ -152,14 +161,14 @@ async fn load(
     }
     let running: Vec<_> =
         workers.into_iter().map(|worker| tokio::task::spawn_local(worker.run(plan))).collect();
-    let told = tokio::task::spawn_local(tell_progress(Rc::clone(&tally), plan, (run, arguments.runs)));
+    let told =
+        tokio::task::spawn_local(tell_progress(Rc::clone(&tally), plan, (run, arguments.runs)));
     let mut ended = Ok(());
     for worker in running {
         let one = worker.await;
-        ended =
-            ended.and(one.unwrap_or_else(|error| {
-                Err(Failure::Own(format!("a client of the benchmark died: {error}")))
-            }));
+        ended = ended.and(one.unwrap_or_else(|error| {
+            Err(Failure::Own(format!("a client of the benchmark died: {error}")))
+        }));
         if ended.is_err() {
             break;
         }
@@ -190,7 +199,8 @@ async fn tell_progress(tally: Rc<RefCell<Tally>>, plan: Plan, (run, runs): (u32,
     }
 }
 
-/// Thousands of connections need more files than a shell usually allows; what can't be had shows when connecting.
+/// Thousands of connections need more files than a shell usually allows; what can't be had shows
+/// when connecting.
 pub fn allow_many_connections() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);

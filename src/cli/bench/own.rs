@@ -45,7 +45,10 @@ impl OwnBanks {
         let key = own.folder.join("consortium.key");
         let made = Command::new(servidor).arg("key").arg(&key).stdout(Stdio::null()).status();
         if !made.as_ref().is_ok_and(std::process::ExitStatus::success) {
-            return Err(Failure::Own(format!("{} key does not work: {made:?}", servidor.display())));
+            return Err(Failure::Own(format!(
+                "{} key does not work: {made:?}",
+                servidor.display()
+            )));
         }
         let list = own.consortium.to_string();
         for bank in 0..BANKS {
@@ -60,7 +63,11 @@ impl OwnBanks {
                 }
             }
             // A group of its own: Ctrl-C is for this program, which then ends its banks.
-            command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+            command
+                .process_group(0)
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::inherit());
             let child = command.spawn().map_err(|error| cannot_run(servidor, &error))?;
             own.banks.push(child);
         }
@@ -84,7 +91,8 @@ impl Drop for OwnBanks {
 
 /// Reads what a bank prints until it is ready.
 fn wait_until_ready(bank: usize, child: &mut Child) -> Result<(), Failure> {
-    let ended = || Failure::Own(format!("bank {bank} of the benchmark's own ended before it was ready"));
+    let ended =
+        || Failure::Own(format!("bank {bank} of the benchmark's own ended before it was ready"));
     let stdout = child.stdout.take().ok_or_else(ended)?;
     for line in BufReader::new(stdout).lines() {
         if line.is_ok_and(|line| line.contains(" ready on ")) {
@@ -127,6 +135,9 @@ fn new_folder() -> Result<PathBuf, Failure> {
     let own = |error: String| Failure::Own(format!("no temporary folder: {error}"));
     let name = getrandom::u64().map_err(|error| own(error.to_string()))?;
     let folder = std::env::temp_dir().join(format!("consorcio-bench-{name:016x}"));
-    std::fs::DirBuilder::new().mode(0o700).create(&folder).map_err(|error| own(error.to_string()))?;
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&folder)
+        .map_err(|error| own(error.to_string()))?;
     Ok(folder)
 }

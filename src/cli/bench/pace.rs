@@ -1,9 +1,9 @@
 //! When a benchmark's transactions are due, and what is measured.
 //!
-//! A closed loop begins the next transaction when one is through, so a slow bank is asked less. An open loop does
-//! not ask how the banks are: transaction `k` is due at `k / rate`, and its latency counts from then, whether it
-//! could begin then or not. What a stall delays is so counted as slow, and not left out (Tene, _How NOT to Measure
-//! Latency_, calls that coordinated omission).
+//! A closed loop begins the next transaction when one is through, so a slow bank is asked less. An
+//! open loop does not ask how the banks are: transaction `k` is due at `k / rate`, and its latency
+//! counts from then, whether it could begin then or not. What a stall delays is so counted as slow,
+//! and not left out (Tene, _How NOT to Measure Latency_, calls that coordinated omission).
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -50,8 +50,8 @@ impl Plan {
             .filter(|due| *due >= self.begin)
     }
 
-    /// Whether a transaction that was due then, and ended `now`, is among those measured: in a closed loop what ends
-    /// in time, in an open loop what was due in time, however late it ended.
+    /// Whether a transaction that was due then, and ended `now`, is among those measured: in a
+    /// closed loop what ends in time, in an open loop what was due in time, however late it ended.
     pub fn counts(&self, due: Instant, now: Instant) -> bool {
         let at = if self.rate.is_some() { due } else { now };
         self.is_measured(at)
@@ -62,7 +62,8 @@ impl Plan {
         (self.begin..self.end).contains(&at)
     }
 
-    /// Transactions of all clients are due evenly: those of one client come every `clients / rate` seconds.
+    /// Transactions of all clients are due evenly: those of one client come every `clients / rate`
+    /// seconds.
     fn time_of(&self, rate: u32, number: u32, count: u64) -> Instant {
         let place = u128::from(count) * u128::from(self.clients) + u128::from(number);
         let nanos = place * 1_000_000_000 / u128::from(rate);
@@ -70,7 +71,8 @@ impl Plan {
     }
 }
 
-/// Wakes each client when something of it is due. The runtime's own timer is too coarse, by a millisecond.
+/// Wakes each client when something of it is due. The runtime's own timer is too coarse, by a
+/// millisecond.
 pub fn wake_when_due(plan: Plan, rate: u32, clients: Vec<Sender<()>>) {
     thread::spawn(move || {
         for count in 0.. {
@@ -107,7 +109,11 @@ mod tests {
         assert_eq!(plan.due(0, 0, at(0)), Some(at(0)));
         assert_eq!(plan.due(1, 0, at(0)), None, "an eighth of a second later");
         assert_eq!(plan.due(1, 0, at(125)), Some(at(125)));
-        assert_eq!(plan.due(1, 1, at(2_000)), Some(at(625)), "since then, although it could not begin");
+        assert_eq!(
+            plan.due(1, 1, at(2_000)),
+            Some(at(625)),
+            "since then, although it could not begin"
+        );
         assert_eq!(plan.due(0, 6, at(9_000)), None, "it would be due at the end");
         assert_eq!(plan.due(0, 5, at(3_050)), Some(at(2_500)));
         assert_eq!(plan.due(0, 5, at(3_100)), None, "too late to begin");

@@ -54,8 +54,10 @@ impl Figures {
         before: &Cut,
         after: &Cut,
     ) -> Figures {
-        let (cash_in, cash_out) =
-            (after.cash_in_total - before.cash_in_total, after.cash_out_total - before.cash_out_total);
+        let (cash_in, cash_out) = (
+            after.cash_in_total - before.cash_in_total,
+            after.cash_out_total - before.cash_out_total,
+        );
         let conserved = before.adds_up
             && after.adds_up
             && after.balance_total == before.balance_total + cash_in - cash_out;
@@ -254,9 +256,11 @@ impl Report {
         let mut text = format!(
             "{kind} transactions, driven by the {driver}: {pace}, {seconds} s, {accounts} accounts a bank{hot}\n"
         );
-        let headings = ["run", "committed", "a second", "p50", "p75", "p90", "p99", "p99.9", "p99.99", "max"];
+        let headings =
+            ["run", "committed", "a second", "p50", "p75", "p90", "p99", "p99.9", "p99.99", "max"];
         let rows = self.lines().map(|(run, figures)| {
-            let mut row = vec![plain(run), plain(figures.committed), plain(figures.committed_per_s)];
+            let mut row =
+                vec![plain(run), plain(figures.committed), plain(figures.committed_per_s)];
             row.extend(figures.latency_us.each().map(|us| plain(took(Duration::from_micros(us)))));
             row
         });
@@ -269,12 +273,15 @@ impl Report {
             text.push_str(&format!("no verdict     {left} when the clients left\n"));
         }
         if let Some(behind @ 1..) = self.figures.behind {
-            let told =
-                format!("{behind} were due and never begun; they count with the time that they waited");
+            let told = format!(
+                "{behind} were due and never begun; they count with the time that they waited"
+            );
             text.push_str(&format!("{}         {told}\n", paint.text(Tone::Open, "behind")));
         }
-        let Figures { balance_before, balance_after, cash_in, cash_out, conserved, .. } = self.figures;
-        let (tone, word) = if conserved { (Tone::Good, "conserved") } else { (Tone::Bad, "NOT CONSERVED") };
+        let Figures { balance_before, balance_after, cash_in, cash_out, conserved, .. } =
+            self.figures;
+        let (tone, word) =
+            if conserved { (Tone::Good, "conserved") } else { (Tone::Bad, "NOT CONSERVED") };
         text.push_str(&format!(
             "money          {}: {} before, {} after, cash in {}, cash out {}\n",
             paint.text(tone, word),
@@ -335,7 +342,8 @@ mod tests {
     #[test]
     fn several_runs_are_told_by_their_medians() {
         let good = cut(500, 500, true);
-        let report = Report::new(&arguments(3), vec![run(70, &good), run(10, &good), run(20, &good)]);
+        let report =
+            Report::new(&arguments(3), vec![run(70, &good), run(10, &good), run(20, &good)]);
         let shown = report.shown(Paint::NONE);
         let document: serde_json::Value = serde_json::from_str(&shown.json).unwrap();
         assert_eq!(

@@ -1,4 +1,5 @@
-//! The benchmark's own clients and accounts: the same names in every run, so that a second run finds them.
+//! The benchmark's own clients and accounts: the same names in every run, so that a second run
+//! finds them.
 
 use super::super::Context;
 use super::super::asking;
@@ -12,8 +13,8 @@ const OPENING_DEPOSIT: Money = Money(100_000_000);
 /// Requests under way at once while opening; within the banks' bound for one session.
 const UNDER_WAY: u32 = 256;
 
-/// What a benchmark with so many accounts leaves in a consortium of so many banks, in words; `registers` where it sets
-/// those and opens no account.
+/// What a benchmark with so many accounts leaves in a consortium of so many banks, in words;
+/// `registers` where it sets those and opens no account.
 pub fn what_stays(accounts: u32, banks: usize, registers: bool) -> String {
     if registers {
         return format!("a register of each client (bench-…), set at all {banks} banks");
@@ -34,7 +35,11 @@ pub fn account(at: u32) -> AccountNumber {
 ///
 /// # Errors
 /// When a bank can't be reached or refuses.
-pub async fn open_accounts(context: &Context, banks: &[BankId], accounts: u32) -> Result<(), Failure> {
+pub async fn open_accounts(
+    context: &Context,
+    banks: &[BankId],
+    accounts: u32,
+) -> Result<(), Failure> {
     for bank in banks {
         let address = context.consortium.address(*bank).unwrap_or("-");
         let mut conversation = asking::connect(context, *bank, address).await?;
@@ -42,10 +47,15 @@ pub async fn open_accounts(context: &Context, banks: &[BankId], accounts: u32) -
         while first < accounts {
             let last = accounts.min(first + UNDER_WAY);
             let mut lines = Vec::new();
-            (first..last).for_each(|at| requests(at).iter().for_each(|request| request.write_to(&mut lines)));
+            (first..last).for_each(|at| {
+                requests(at).iter().for_each(|request| request.write_to(&mut lines))
+            });
             conversation.send(&lines).await.map_err(|error| conversation.failure(&error))?;
             for _ in 0..2 * (last - first) {
-                let reply = conversation.next_reply().await.map_err(|error| conversation.failure(&error))?;
+                let reply = conversation
+                    .next_reply()
+                    .await
+                    .map_err(|error| conversation.failure(&error))?;
                 asking::done(*bank, reply)?;
             }
             first = last;

@@ -64,8 +64,8 @@ impl Tally {
         self.count(matches!(reply, Reply::Committed(..)), word, due, plan);
     }
 
-    /// These were due and did not begin before the clients left, now. They count with the time that they had waited
-    /// for: to leave them out would hide just the slowest.
+    /// These were due and did not begin before the clients left, now. They count with the time that
+    /// they had waited for: to leave them out would hide just the slowest.
     pub fn behind(&mut self, due: impl Iterator<Item = Instant>, now: Instant) {
         for due in due {
             self.behind += 1;

@@ -27,7 +27,11 @@ impl Work {
     ///
     /// # Errors
     /// When the system has no randomness to give.
-    pub fn new(banks: &[BankId], arguments: &BenchArguments, number: u32) -> Result<Work, getrandom::Error> {
+    pub fn new(
+        banks: &[BankId],
+        arguments: &BenchArguments,
+        number: u32,
+    ) -> Result<Work, getrandom::Error> {
         Ok(Work {
             banks: banks.to_vec(),
             accounts: (0..arguments.accounts).map(account).collect(),
@@ -64,7 +68,8 @@ impl Work {
                 self.money(second, Flow::Credit, amount);
             }
             Kind::Composite => {
-                let (second, third) = ((first + 1) % self.banks.len(), (first + 2) % self.banks.len());
+                let (second, third) =
+                    ((first + 1) % self.banks.len(), (first + 2) % self.banks.len());
                 self.money(first, Flow::Debit, amount);
                 self.money(second, Flow::Debit, amount);
                 self.money(third, Flow::Credit, 2 * amount);

@@ -1,8 +1,8 @@
 //! One client of a benchmark: a connection a bank, and as many transactions under way as asked for.
 //!
-//! It drives with the same coordinator as any other driver. What is its own is only the I/O: one task for all of a
-//! client's connections, reused buffers, and one write a bank for all that a read brought about, so that the COMMIT
-//! of one transaction travels with the PREPARE of the next.
+//! It drives with the same coordinator as any other driver. What is its own is only the I/O: one
+//! task for all of a client's connections, reused buffers, and one write a bank for all that a read
+//! brought about, so that the COMMIT of one transaction travels with the PREPARE of the next.
 
 use super::super::Context;
 use super::super::args::BenchArguments;
@@ -45,7 +45,8 @@ pub struct Worker {
     lines: [Option<Line>; BANKS_MAX],
     work: Work,
     via_bank: bool,
-    /// Transactions under way, those that only wait for the answers to COMMIT included; places are used again.
+    /// Transactions under way, those that only wait for the answers to COMMIT included; places are
+    /// used again.
     flights: Vec<Option<Flight>>,
     free: Vec<usize>,
     /// Transactions without a verdict yet.
@@ -99,8 +100,8 @@ impl Worker {
         for bank in banks {
             let address = context.consortium.address(*bank).unwrap_or("-").to_owned();
             let connected = Conversation::connect(*bank, &address, &dial).await;
-            let mut conversation =
-                connected.map_err(|why| Failure::NoConnection(dial.unreachable(*bank, &address, &why)))?;
+            let mut conversation = connected
+                .map_err(|why| Failure::NoConnection(dial.unreachable(*bank, &address, &why)))?;
             // Whom it talks to is known before the first transaction is sent.
             conversation.ask(&Request::Local(Local::Ping)).await?;
             let (stream, input) = conversation.into_parts();
@@ -179,7 +180,8 @@ impl Worker {
         } else {
             let mut coordinator = Coordinator::new(tx, transaction, Strategy::Parallel);
             let todo = coordinator.on(Event::Begin { unreachable: BankSet::EMPTY });
-            self.flights[at] = Some(Flight { coordinator: Some(coordinator), due, timer, told: false });
+            self.flights[at] =
+                Some(Flight { coordinator: Some(coordinator), due, timer, told: false });
             self.perform(at, todo, None);
         }
     }
@@ -226,7 +228,9 @@ impl Worker {
                         line.owed.push_back((at, message.asked().verb));
                     }
                 }
-                Do::StartTimer => flight.timer = Instant::now() + Duration::from_millis(VOTE_TIMEOUT_MS),
+                Do::StartTimer => {
+                    flight.timer = Instant::now() + Duration::from_millis(VOTE_TIMEOUT_MS)
+                }
                 Do::Tell(verdict) => {
                     flight.told = true;
                     self.open -= 1;
@@ -244,8 +248,8 @@ impl Worker {
         }
     }
 
-    /// Writes what waits, and gives the replies that came; or says that it is time to look at time-outs. It also
-    /// ends when something is due.
+    /// Writes what waits, and gives the replies that came; or says that it is time to look at
+    /// time-outs. It also ends when something is due.
     async fn next(
         &mut self,
         ticks: &mut Interval,
@@ -299,7 +303,10 @@ impl Line {
         }
     }
 
-    fn take_replies(&mut self, replies: &mut Vec<(usize, BankId, AskedVerb, Reply)>) -> io::Result<()> {
+    fn take_replies(
+        &mut self,
+        replies: &mut Vec<(usize, BankId, AskedVerb, Reply)>,
+    ) -> io::Result<()> {
         while let Some(line) = self.input.next() {
             let reply = read_line(line.map_err(io::Error::other)?);
             let Some((at, verb)) = self.owed.pop_front() else {

@@ -1,5 +1,6 @@
-//! `cliente contention`: many clients fight over few accounts and registers of their own run while consistent cuts are
-//! taken all along; then everything that they were told is checked, and there is a verdict.
+//! `cliente contention`: many clients fight over few accounts and registers of their own run while
+//! consistent cuts are taken all along; then everything that they were told is checked, and there
+//! is a verdict.
 //!
 //! Several runs side by side do not meet: each has its own clients, accounts, registers and ids.
 
@@ -134,14 +135,23 @@ fn workers(
     kind: &Kind,
     tally: &Rc<RefCell<Tally>>,
 ) -> Result<Vec<Worker>, Failure> {
-    let address = |bank: &BankId| (*bank, context.consortium.address(*bank).unwrap_or("-").to_owned());
+    let address =
+        |bank: &BankId| (*bank, context.consortium.address(*bank).unwrap_or("-").to_owned());
     let addresses: Vec<(BankId, String)> = kind.banks.iter().map(address).collect();
     (0..arguments.clients)
         .map(|number| {
-            let story = if arguments.client_logs { client_story(context, number)? } else { Story::off() };
+            let story =
+                if arguments.client_logs { client_story(context, number)? } else { Story::off() };
             let work = Work::new(kind, number);
             let dial = Dial { story, ..context.dial.clone() };
-            Ok(Worker::new(number, addresses.clone(), work, arguments.via_bank, dial, Rc::clone(tally)))
+            Ok(Worker::new(
+                number,
+                addresses.clone(),
+                work,
+                arguments.via_bank,
+                dial,
+                Rc::clone(tally),
+            ))
         })
         .collect()
 }
@@ -157,7 +167,8 @@ fn client_story(context: &Context, number: u32) -> Result<Story, Failure> {
     Ok(story)
 }
 
-/// Takes a cut and judges it: all banks' sums, and of this run its registers and the sum of its accounts.
+/// Takes a cut and judges it: all banks' sums, and of this run its registers and the sum of its
+/// accounts.
 async fn one_cut(
     context: &Context,
     kind: &Kind,
@@ -178,7 +189,9 @@ async fn one_cut(
             let due = all_money(kind);
             let mut faults = taken.judged.faults.clone();
             if taken.judged.missing.is_empty() && own != due {
-                faults.push(format!("the run's accounts hold {own} centavos together instead of {due}"));
+                faults.push(format!(
+                    "the run's accounts hold {own} centavos together instead of {due}"
+                ));
             }
             match faults.first() {
                 Some(fault) => {

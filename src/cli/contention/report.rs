@@ -79,7 +79,8 @@ impl Report {
         ending: Ending,
         elapsed: Duration,
     ) -> Report {
-        let mut undecided: Vec<String> = settled.undecided.iter().map(|tx| tx.as_str().to_owned()).collect();
+        let mut undecided: Vec<String> =
+            settled.undecided.iter().map(|tx| tx.as_str().to_owned()).collect();
         undecided.extend(ending.pending);
         undecided.sort();
         undecided.dedup();
@@ -95,7 +96,8 @@ impl Report {
                 settled.silent.is_none() && settled.undecided.is_empty(),
             ),
         };
-        let asks_for_changes = arguments.mix.set + arguments.mix.transfer + arguments.mix.composite > 0;
+        let asks_for_changes =
+            arguments.mix.set + arguments.mix.transfer + arguments.mix.composite > 0;
         let failure = if let Some(text) = tally.broken.first() {
             Some(Failure::Own(text.clone()))
         } else if let Some(text) = settled.contradictions.first() {
@@ -104,10 +106,13 @@ impl Report {
             Some(silent)
         } else if let Some(tx) = undecided.first() {
             let count = undecided.len();
-            let text = format!("{count} transactions are still undecided, {tx} among them; cliente pending");
+            let text = format!(
+                "{count} transactions are still undecided, {tx} among them; cliente pending"
+            );
             Some(Failure::Doubt(text))
         } else if let Err(failure) = ending.last_cut {
-            // Much was executed, so what was typed is not what is wrong: the consortium grew meanwhile.
+            // Much was executed, so what was typed is not what is wrong: the consortium grew
+            // meanwhile.
             Some(if let Failure::Usage(why) = failure { Failure::Doubt(why) } else { failure })
         } else if tally.committed == 0 && asks_for_changes {
             Some(Failure::Aborted("no transaction was committed".into()))
@@ -269,7 +274,9 @@ impl Report {
         let (tone, sentence) = match &self.failure {
             None => (Tone::Good, "All of it holds.".to_owned()),
             Some(Failure::Own(why)) => (Tone::Bad, format!("IT DOES NOT HOLD: {why}")),
-            Some(failure) => (Tone::Open, format!("It is not known whether all of it holds: {failure}")),
+            Some(failure) => {
+                (Tone::Open, format!("It is not known whether all of it holds: {failure}"))
+            }
         };
         text.push_str(&format!("{}\n", paint.text(tone, &sentence)));
         text

@@ -1,5 +1,5 @@
-//! After a run: what became of every transaction, asked of every bank that it names. What clients were told must be so,
-//! what they do not know gets an end, and nothing may stay undecided.
+//! After a run: what became of every transaction, asked of every bank that it names. What clients
+//! were told must be so, what they do not know gets an end, and nothing may stay undecided.
 
 use super::super::Context;
 use super::super::asking;
@@ -106,7 +106,9 @@ fn cases<'a>(kind: &Kind, client: u32, told: &'a [Told]) -> impl Iterator<Item =
     told.iter().filter_map(move |told| {
         let (_, tx, ask) = work.next();
         match ask {
-            Ask::Change(transaction, _) => Some(Case { tx, banks: transaction.banks(), told: *told }),
+            Ask::Change(transaction, _) => {
+                Some(Case { tx, banks: transaction.banks(), told: *told })
+            }
             Ask::Read(..) => None,
         }
     })
@@ -135,12 +137,16 @@ impl Banks<'_> {
             match (end(&replies), case.told) {
                 (End::Contradiction(why), _) => settled.contradict(&case, why),
                 (End::Committed, Told::Aborted) => {
-                    settled
-                        .contradict(&case, "its client was told that it is aborted, it is committed".into());
+                    settled.contradict(
+                        &case,
+                        "its client was told that it is aborted, it is committed".into(),
+                    );
                 }
                 (End::Aborted | End::Nowhere, Told::Committed) => {
-                    settled
-                        .contradict(&case, format!("its client was told that it is committed: {replies:?}"));
+                    settled.contradict(
+                        &case,
+                        format!("its client was told that it is committed: {replies:?}"),
+                    );
                 }
                 (End::Committed, Told::Committed | Told::Unknown | Told::Nothing) => {
                     settled.committed += 1;
@@ -153,7 +159,9 @@ impl Banks<'_> {
                 }
                 (End::Open(at), _) => {
                     // Without tokens it has that bank ask the others.
-                    asks.extend(at.iter().map(|bank| (bank, Request::Commit(case.tx.clone(), Vec::new()))));
+                    asks.extend(
+                        at.iter().map(|bank| (bank, Request::Commit(case.tx.clone(), Vec::new()))),
+                    );
                     open.push(case);
                 }
                 (End::Nowhere, Told::Unknown) => {
@@ -183,7 +191,8 @@ impl Banks<'_> {
     ) -> Result<Vec<Vec<(BankId, Reply)>>, Failure> {
         let mut replies: Vec<Vec<(BankId, Reply)>> = vec![Vec::new(); cases.len()];
         for bank in asking::these_banks(self.context, None) {
-            let named: Vec<usize> = (0..cases.len()).filter(|at| cases[*at].banks.has(bank)).collect();
+            let named: Vec<usize> =
+                (0..cases.len()).filter(|at| cases[*at].banks.has(bank)).collect();
             for some in named.chunks(QUESTIONS) {
                 let txs: Vec<&TxId> = some.iter().map(|at| &cases[*at].tx).collect();
                 let answers = loop {
@@ -204,7 +213,8 @@ impl Banks<'_> {
 
     async fn ask_all(&mut self, bank: BankId, txs: &[&TxId]) -> Result<Vec<Reply>, Failure> {
         let address = asking::address(self.context, bank)?;
-        let lost = |why: String| Failure::NoConnection(self.context.dial.unreachable(bank, address, &why));
+        let lost =
+            |why: String| Failure::NoConnection(self.context.dial.unreachable(bank, address, &why));
         let mut conversation = match self.open.remove(&bank) {
             Some(conversation) => conversation,
             None => asking::connect(self.context, bank, address).await?,
@@ -231,8 +241,9 @@ fn end(replies: &[(BankId, Reply)]) -> End {
         match reply {
             Reply::Committed(_, time, _, _) => match committed {
                 Some((other, before)) if before != *time => {
-                    let text =
-                        format!("committed as of {before} at bank {other} and of {time} at bank {bank}");
+                    let text = format!(
+                        "committed as of {before} at bank {other} and of {time} at bank {bank}"
+                    );
                     return End::Contradiction(text);
                 }
                 Some(_) | None => committed = Some((*bank, *time)),
@@ -246,16 +257,18 @@ fn end(replies: &[(BankId, Reply)]) -> End {
             | Reply::Refused(..)
             | Reply::Err(..)
             | Reply::Pong
-            | Reply::Bye => return End::Contradiction(format!("bank {bank} answers STATUS with {reply:?}")),
+            | Reply::Bye => {
+                return End::Contradiction(format!("bank {bank} answers STATUS with {reply:?}"));
+            }
         }
     }
     match (committed, aborted) {
         (Some((at, _)), Some(bank)) => {
             End::Contradiction(format!("committed at bank {at} and aborted at bank {bank}"))
         }
-        (Some((at, _)), None) if !unknown.is_empty() => {
-            End::Contradiction(format!("committed at bank {at}, and another bank never voted on it"))
-        }
+        (Some((at, _)), None) if !unknown.is_empty() => End::Contradiction(format!(
+            "committed at bank {at}, and another bank never voted on it"
+        )),
         _ if !open.is_empty() => End::Open(open),
         (Some(_), None) => End::Committed,
         (None, Some(_)) => End::Aborted,
@@ -292,8 +305,9 @@ mod tests {
         let committed = |at: usize, time: i64| {
             (bank(at), Reply::Committed(tx.clone(), Time(time), token(at, Verdict::Ok), None))
         };
-        let aborted =
-            |at: usize| (bank(at), Reply::Aborted(tx.clone(), token(at, Verdict::No), Reason::Expired, None));
+        let aborted = |at: usize| {
+            (bank(at), Reply::Aborted(tx.clone(), token(at, Verdict::No), Reason::Expired, None))
+        };
         let unknown = |at: usize| (bank(at), Reply::Unknown(tx.clone()));
         assert_eq!(end(&[committed(0, 5), committed(1, 5)]), End::Committed);
         assert_eq!(end(&[aborted(0), unknown(1)]), End::Aborted);

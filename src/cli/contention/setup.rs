@@ -27,7 +27,10 @@ pub async fn open_accounts(context: &Context, kind: &Kind) -> Result<(), Failure
             }
             conversation.send(&lines).await.map_err(|error| conversation.failure(&error))?;
             for _ in 0..2 * (last - first) {
-                let reply = conversation.next_reply().await.map_err(|error| conversation.failure(&error))?;
+                let reply = conversation
+                    .next_reply()
+                    .await
+                    .map_err(|error| conversation.failure(&error))?;
                 asking::done(*bank, reply)?;
             }
             first = last;
@@ -36,16 +39,18 @@ pub async fn open_accounts(context: &Context, kind: &Kind) -> Result<(), Failure
     Ok(())
 }
 
-/// A client has at most one individual account at a bank, so each account has a client of its own: a made-up company,
-/// for a company's number has room for the run's name.
+/// A client has at most one individual account at a bank, so each account has a client of its own:
+/// a made-up company, for a company's number has room for the run's name.
 fn requests(kind: &Kind, at: u32) -> [Request; 2] {
     let run = kind.names.run.to_ascii_uppercase();
-    let cpf = TaxId::new(&format!("{}{at:04}", &run[run.len() - 10..])).expect("14 letters and digits");
+    let cpf =
+        TaxId::new(&format!("{}{at:04}", &run[run.len() - 10..])).expect("14 letters and digits");
     let client = NewClient {
         cpf: cpf.clone(),
         name: ClientName::new("Contention").expect("a legal name"),
         kind: ClientKind::new("Jurídico").expect("a legal kind"),
     };
-    let account = NewAccount { number: kind.names.account(at), holders: vec![cpf], deposit: OPENING_DEPOSIT };
+    let account =
+        NewAccount { number: kind.names.account(at), holders: vec![cpf], deposit: OPENING_DEPOSIT };
     [Request::Client(client), Request::Account(account)]
 }

@@ -99,9 +99,12 @@ impl Tally {
     /// In one line, for who waits.
     pub fn in_words(&self) -> String {
         let (_, aborted) = self.not_committed();
-        let nok: Vec<String> = self.nok.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let nok: Vec<String> =
+            self.nok.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         let nok = if nok.is_empty() { "0".to_owned() } else { nok.join(", ") };
         let Tally { committed, in_doubt, cuts, .. } = self;
-        format!("{committed} committed · NOK {nok} · {aborted} aborted · {in_doubt} in doubt · {cuts} cuts")
+        format!(
+            "{committed} committed · NOK {nok} · {aborted} aborted · {in_doubt} in doubt · {cuts} cuts"
+        )
     }
 }

@@ -1,5 +1,6 @@
-//! What a contention client asks for: a pure sequence that follows from the seed and the client's number, so that the
-//! same seed asks the same again, and a check afterwards can tell what each request was.
+//! What a contention client asks for: a pure sequence that follows from the seed and the client's
+//! number, so that the same seed asks the same again, and a check afterwards can tell what each
+//! request was.
 
 use super::super::args::Mix;
 use consorcio_core::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TxId};
@@ -184,7 +185,8 @@ impl Work {
 
     /// Another bank, as far as there are enough.
     fn other_than(&mut self, taken: &[BankId]) -> BankId {
-        let free: Vec<BankId> = self.banks.iter().copied().filter(|bank| !taken.contains(bank)).collect();
+        let free: Vec<BankId> =
+            self.banks.iter().copied().filter(|bank| !taken.contains(bank)).collect();
         let at = self.below(free.len().max(1) as u64);
         usize::try_from(at).ok().and_then(|at| free.get(at)).copied().unwrap_or(taken[0])
     }

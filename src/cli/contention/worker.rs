@@ -1,10 +1,13 @@
-//! One client of a contention run: a connection a bank, one request after the other. It drives with the same
-//! coordinator as any other driver; what is its own is that it goes on where banks die and come back.
+//! One client of a contention run: a connection a bank, one request after the other. It drives with
+//! the same coordinator as any other driver; what is its own is that it goes on where banks die and
+//! come back.
 
 use super::super::conversation::{Conversation, Dial, words};
 use super::tally::Tally;
 use super::work::{Ask, Work};
-use consorcio_core::commit::coordinator::{Answer, Coordinator, Do, Event, Standing, Strategy, Verdict};
+use consorcio_core::commit::coordinator::{
+    Answer, Coordinator, Do, Event, Standing, Strategy, Verdict,
+};
 use consorcio_core::commit::message::{Asked, Message};
 use consorcio_core::ids::{BankId, BankSet, TxId};
 use consorcio_core::limits::{ANSWER_WITHIN_MS, BACKOFF_MS_MAX, BACKOFF_MS_MIN, VOTE_TIMEOUT_MS};
@@ -351,7 +354,13 @@ impl Worker {
     }
 
     /// A reply came, or a connection is lost.
-    fn arrived(&mut self, at: usize, reply: io::Result<Reply>, tx: &TxId, events: &mut VecDeque<Event>) {
+    fn arrived(
+        &mut self,
+        at: usize,
+        reply: io::Result<Reply>,
+        tx: &TxId,
+        events: &mut VecDeque<Event>,
+    ) {
         let bank = self.seats[at].bank;
         match reply {
             Ok(reply) => match self.seats[at].owed.pop_front() {
@@ -393,7 +402,11 @@ impl Worker {
     /// Tells the banks the last outcomes, and waits for their answers.
     async fn finish(&mut self) {
         self.flush().await;
-        while self.seats.iter().any(|seat| matches!(seat.link, Link::Up(_)) && !seat.owed.is_empty()) {
+        while self
+            .seats
+            .iter()
+            .any(|seat| matches!(seat.link, Link::Up(_)) && !seat.owed.is_empty())
+        {
             let (at, reply) = next_reply(&mut self.seats).await;
             match reply {
                 Ok(_) => {

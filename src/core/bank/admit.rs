@@ -1,9 +1,9 @@
-//! Would a record keep what must always hold? A bank applies only what it decided itself; whoever replays a journal
-//! that it does not trust asks here first.
+//! Would a record keep what must always hold? A bank applies only what it decided itself; whoever
+//! replays a journal that it does not trust asks here first.
 //!
-//! Only what holds of every version's records is asked here: sums, holds, locks, one vote an id, order of times. Rules
-//! for texts, which may become stricter, are for what is new: the reading of requests applies them, and not the types
-//! that records are made of.
+//! Only what holds of every version's records is asked here: sums, holds, locks, one vote an id,
+//! order of times. Rules for texts, which may become stricter, are for what is new: the reading of
+//! requests applies them, and not the types that records are made of.
 
 use super::io::{Outcome, OwnVote};
 use super::record::Record;
@@ -35,7 +35,9 @@ impl Bank {
             Record::Executed { tx, time, committed, transaction, .. } => {
                 self.admits_vote(tx, *time, false)?;
                 if transaction.has_outside() {
-                    return Err(format!("{tx} is executed, and only its outside coordinator decides it"));
+                    return Err(format!(
+                        "{tx} is executed, and only its outside coordinator decides it"
+                    ));
                 }
                 if committed < time {
                     return Err(format!(
@@ -69,7 +71,9 @@ impl Bank {
             Record::Met { bank, .. } if *bank == self.me() || self.met[bank.index()].is_some() => {
                 Err(format!("bank {bank} is met a second time, or is this one"))
             }
-            Record::Introduced { .. } if self.introduced => Err("it is introduced a second time".to_owned()),
+            Record::Introduced { .. } if self.introduced => {
+                Err("it is introduced a second time".to_owned())
+            }
             Record::Founded { .. }
             | Record::Met { .. }
             | Record::Introduced { .. }
@@ -87,7 +91,10 @@ impl Bank {
             return Err(format!("this bank votes a second time on {tx}"));
         }
         if !self.is_later(time, refuses) {
-            return Err(format!("its vote on {tx} at {time} is not later than its clock, {}", self.clock));
+            return Err(format!(
+                "its vote on {tx} at {time} is not later than its clock, {}",
+                self.clock
+            ));
         }
         Ok(())
     }
@@ -105,17 +112,26 @@ impl Bank {
         };
         let prepared = self.admits_decision(tx, own, word)?;
         if prepared.transaction.has_outside() {
-            return Err(format!("{tx} is {word} here, and only its outside coordinator decides it"));
+            return Err(format!(
+                "{tx} is {word} here, and only its outside coordinator decides it"
+            ));
         }
         match outcome {
-            Outcome::Committed(time) if *time < prepared.time => {
-                Err(format!("{tx} commits at {time}, before this bank's own vote at {}", prepared.time))
-            }
+            Outcome::Committed(time) if *time < prepared.time => Err(format!(
+                "{tx} commits at {time}, before this bank's own vote at {}",
+                prepared.time
+            )),
             Outcome::Committed(_) | Outcome::Aborted(..) => Ok(()),
         }
     }
 
-    fn admits_outside(&self, tx: &TxId, own: &OwnVote, time: Time, commits: bool) -> Result<(), String> {
+    fn admits_outside(
+        &self,
+        tx: &TxId,
+        own: &OwnVote,
+        time: Time,
+        commits: bool,
+    ) -> Result<(), String> {
         let word = if commits { "committed" } else { "aborted" };
         let prepared = self.admits_decision(tx, own, word)?;
         if !prepared.transaction.has_outside() {
@@ -123,7 +139,9 @@ impl Bank {
         }
         if !self.is_later(time, !commits) {
             let clock = self.clock;
-            return Err(format!("{tx} is {word} at {time}, not later than this bank's clock, {clock}"));
+            return Err(format!(
+                "{tx} is {word} at {time}, not later than this bank's clock, {clock}"
+            ));
         }
         Ok(())
     }

@@ -1,7 +1,9 @@
-//! Termination: a bank in doubt asks the other named banks, and any bank can finish the transaction.
+//! Termination: a bank in doubt asks the other named banks, and any bank can finish the
+//! transaction.
 //!
-//! Each bank that has not voted refuses for ever when it is asked, so an answer always helps (Bernstein, Hadzilacos &
-//! Goodman, ch. 7, with the votes as the decision). Only a bank that is down, and may have voted OK, keeps a doubt.
+//! Each bank that has not voted refuses for ever when it is asked, so an answer always helps
+//! (Bernstein, Hadzilacos & Goodman, ch. 7, with the votes as the decision). Only a bank that is
+//! down, and may have voted OK, keeps a doubt.
 
 use crate::bank::Note;
 use crate::bank::decide::Deciding;
@@ -16,8 +18,8 @@ use crate::wire::reply::Reply;
 use crate::wire::token::Token;
 
 impl Deciding<'_> {
-    /// Begins to ask about an undecided transaction, unless that goes on already. A transaction of this bank alone
-    /// has every OK it needs.
+    /// Begins to ask about an undecided transaction, unless that goes on already. A transaction of
+    /// this bank alone has every OK it needs.
     pub fn ask(&mut self, tx: &TxId, prepared: &Prepared, cause: DoubtCause) {
         let others = self.others(&prepared.transaction);
         let watch = self.desk.watches.get(tx);
@@ -38,7 +40,8 @@ impl Deciding<'_> {
         }
     }
 
-    /// Sends questions to every peer whose link is open: the oldest first, a bounded number under way.
+    /// Sends questions to every peer whose link is open: the oldest first, a bounded number under
+    /// way.
     pub fn put_questions(&mut self) {
         for (position, peer) in self.desk.peers.iter().enumerate() {
             let Some(bank) = BankId::new(position) else { continue };
@@ -91,15 +94,16 @@ impl Deciding<'_> {
         self.pass_on(tx, prepared, outcome, known, peer);
     }
 
-    /// An answer that has tokens, none of which proves anything, is a fault; one without tokens says nothing.
+    /// An answer that has tokens, none of which proves anything, is a fault; one without tokens
+    /// says nothing.
     fn fault_of(&mut self, answer: Proof, peer: BankId, tx: &TxId, shown: &[Token]) {
         if answer == Proof::Nothing && !shown.is_empty() {
             self.unproved(peer, tx);
         }
     }
 
-    /// An outcome learned by asking is sent on to the others with what convinces them: all votes, the vote that
-    /// refused, or this bank's own statement.
+    /// An outcome learned by asking is sent on to the others with what convinces them: all votes,
+    /// the vote that refused, or this bank's own statement.
     fn pass_on(
         &mut self,
         tx: &TxId,
@@ -116,7 +120,8 @@ impl Deciding<'_> {
         for bank in self.others(&prepared.transaction).iter() {
             let message = match outcome {
                 Outcome::Committed(_) => Message::Commit(tx.clone(), known.clone()),
-                // Its own vote tells a bank nothing; one that holds OK on other bytes may be in doubt about them.
+                // Its own vote tells a bank nothing; one that holds OK on other bytes may be in
+                // doubt about them.
                 Outcome::Aborted(token, _) if bank == token.bank && !token.is_refusal() => {
                     Message::Abort(tx.clone(), said)
                 }

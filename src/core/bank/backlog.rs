@@ -1,6 +1,7 @@
-//! Work that grows with what others left behind: the undecided transactions of a session that ended, those of a
-//! restart, and what is due at a tick. One decision takes on a bounded share of it and notes how far it came; ticks take
-//! on the rest. So no client's end, and no restart, keeps the others waiting, and a batch keeps its bounds.
+//! Work that grows with what others left behind: the undecided transactions of a session that
+//! ended, those of a restart, and what is due at a tick. One decision takes on a bounded share of
+//! it and notes how far it came; ticks take on the rest. So no client's end, and no restart, keeps
+//! the others waiting, and a batch keeps its bounds.
 
 use crate::bank::Note;
 use crate::bank::decide::Deciding;
@@ -8,7 +9,9 @@ use crate::bank::desk::{Unwatched, Watch};
 use crate::bank::io::{DoubtCause, SessionId, Start};
 use crate::bank::state::Prepared;
 use crate::ids::TxId;
-use crate::limits::{OUTCOME_RECORD_BYTES_MAX, OUTSIDE_VOTE_MS_MAX, STEP_BYTES_MAX, STEP_ITEMS_MAX};
+use crate::limits::{
+    OUTCOME_RECORD_BYTES_MAX, OUTSIDE_VOTE_MS_MAX, STEP_BYTES_MAX, STEP_ITEMS_MAX,
+};
 use crate::wire::Reason;
 use std::ops::Bound;
 
@@ -80,10 +83,12 @@ impl Deciding<'_> {
         let is_due = |timer: &&(u64, TxId)| timer.0 <= now;
         let mut outcome = |_: &&(u64, TxId)| share.take(OUTCOME_RECORD_BYTES_MAX);
         let timers = desk.timers.iter().take_while(is_due).take_while(&mut outcome).count();
-        let patient = desk.patient_timers.iter().take_while(is_due).take_while(&mut outcome).count();
+        let patient =
+            desk.patient_timers.iter().take_while(is_due).take_while(&mut outcome).count();
         // A driver that gives up may refuse, with the transaction's bytes.
         let refusal = |(_, tx): &&(u64, TxId)| {
-            let text = desk.drives.get(tx).map_or(0, |drive| drive.coordinator.transaction().text().len());
+            let text =
+                desk.drives.get(tx).map_or(0, |drive| drive.coordinator.transaction().text().len());
             share.take(OUTCOME_RECORD_BYTES_MAX + text)
         };
         let drives = desk.drive_timers.iter().take_while(is_due).take_while(refusal).count();
@@ -91,7 +96,9 @@ impl Deciding<'_> {
             return;
         }
         self.note(Note::TimersSeen(timers, patient, drives));
-        for (_, tx) in desk.timers.iter().take(timers).chain(desk.patient_timers.iter().take(patient)) {
+        for (_, tx) in
+            desk.timers.iter().take(timers).chain(desk.patient_timers.iter().take(patient))
+        {
             match self.bank.undecided.get(tx) {
                 Some(prepared) if prepared.transaction.has_outside() => {
                     self.outside_votes(tx, prepared, Some(Reason::Expired));
@@ -144,8 +151,8 @@ impl Deciding<'_> {
         }
     }
 
-    /// How an undecided transaction of before the restart is watched: it is asked about at once, but for one whose
-    /// outside coordinator has its time anew.
+    /// How an undecided transaction of before the restart is watched: it is asked about at once,
+    /// but for one whose outside coordinator has its time anew.
     pub(super) fn restored_watch(&self, prepared: &Prepared) -> Watch {
         let wait_ms = if prepared.transaction.has_outside() { OUTSIDE_VOTE_MS_MAX } else { 0 };
         Watch::patient(prepared.time, self.now.mono_us + wait_ms * 1_000)

@@ -7,12 +7,14 @@ use crate::limits::{UNDECIDED_BYTES_MAX, UNDECIDED_MAX};
 use crate::wire::request::Request;
 use crate::wire::token::Seal;
 
-const NOW: Now = Now { wall_us: 1_795_000_000_000_000, shown_us: 1_795_000_000_000_000, mono_us: 1_000_000 };
+const NOW: Now =
+    Now { wall_us: 1_795_000_000_000_000, shown_us: 1_795_000_000_000_000, mono_us: 1_000_000 };
 
 /// Bank 0 of two, with one account.
 fn bank() -> Core {
     let places = vec!["a:1".into(), "b:1".into()];
-    let mut core = Core::new(Identity { bank: BankId::new(0).unwrap(), places, seal: Seal::keyed([7; 32]) });
+    let mut core =
+        Core::new(Identity { bank: BankId::new(0).unwrap(), places, seal: Seal::keyed([7; 32]) });
     ask(&mut core, r#"CLIENT {"cpf":"12345678900","name":"P","kind":"F"}"#);
     ask(&mut core, r#"ACCOUNT {"number":"1","holders":["12345678900"],"deposit":1000}"#);
     core
@@ -23,7 +25,8 @@ fn ask(core: &mut Core, line: &str) -> String {
     let caller = Caller { session: SessionId(1), slot: 0 };
     let request = Request::parse(line).unwrap();
     let origin = Origin::Client;
-    let output = core.step(NOW, &Input::Request { caller, origin, request, waited_us: 0, past: None });
+    let output =
+        core.step(NOW, &Input::Request { caller, origin, request, waited_us: 0, past: None });
     let mut lines = Vec::new();
     output.replies.iter().for_each(|out| out.reply.write_to(&mut lines));
     String::from_utf8(lines).unwrap().trim_end().to_owned()

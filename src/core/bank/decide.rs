@@ -1,12 +1,14 @@
 //! Every branch of a bank: what follows from an input. Looks, changes nothing.
 //!
-//! Here: inputs, the protocol's verbs. Beside it: `ask` (termination), `backlog` (ends of sessions, restarts, ticks),
-//! `drive` (EXECUTE), `read`.
+//! Here: inputs, the protocol's verbs. Beside it: `ask` (termination), `backlog` (ends of sessions,
+//! restarts, ticks), `drive` (EXECUTE), `read`.
 
 use crate::bank::Note;
 use crate::bank::desk::{Desk, Waiter, Waits};
 use crate::bank::end::Wanted;
-use crate::bank::io::{Caller, CoreStep, Input, Now, Origin, Outgoing, Output, OwnVote, Past, Sending, Seq};
+use crate::bank::io::{
+    Caller, CoreStep, Input, Now, Origin, Outgoing, Output, OwnVote, Past, Sending, Seq,
+};
 use crate::bank::record::Record;
 use crate::bank::state::{Bank, Known, Prepared};
 use crate::ids::{BankId, BankSet, Time, TxId};
@@ -29,7 +31,8 @@ pub(crate) struct Deciding<'a> {
     pub clock: Time,
     /// Waiters that have got their reply in this decision: several things may end one wait at once.
     served: BTreeSet<u64>,
-    /// Undecided transactions that this decision has begun to ask about, or decided for want of anybody to ask.
+    /// Undecided transactions that this decision has begun to ask about, or decided for want of
+    /// anybody to ask.
     pub asked: BTreeSet<TxId>,
     /// Who began to wait in this decision, and for what; a decision is about one request at most.
     pub waits: Option<(Caller, Waits)>,
@@ -77,7 +80,8 @@ impl<'a> Deciding<'a> {
         }
     }
 
-    /// What follows from what just became true: waiters of decided transactions wake, and questions go out.
+    /// What follows from what just became true: waiters of decided transactions wake, and questions
+    /// go out.
     pub fn follow(&mut self, records: &[Record], notes: &[Note]) {
         for tx in records.iter().filter_map(Record::decides) {
             self.wake(tx);
@@ -118,7 +122,9 @@ impl<'a> Deciding<'a> {
                 self.reply(caller, Reply::Err(Reason::Refused, text), 0);
             }
             Request::Prepare(tx, transaction) => self.prepare(caller, tx, transaction, late, past),
-            Request::Commit(tx, tokens) => self.end(caller, origin, tx, tokens, past, Wanted::Commit),
+            Request::Commit(tx, tokens) => {
+                self.end(caller, origin, tx, tokens, past, Wanted::Commit)
+            }
             Request::Abort(tx, token) => {
                 self.end(caller, origin, tx, token.as_slice(), past, Wanted::Abort);
             }
@@ -142,7 +148,8 @@ impl<'a> Deciding<'a> {
         }
     }
 
-    /// A transaction is decided: whoever waited for its outcome, for its locks, or with a cut, is served.
+    /// A transaction is decided: whoever waited for its outcome, for its locks, or with a cut, is
+    /// served.
     fn wake(&mut self, tx: &TxId) {
         if self.desk.watches.contains_key(tx) {
             self.note(Note::Ended(tx.clone()));
@@ -179,13 +186,17 @@ impl<'a> Deciding<'a> {
                 Reply::Doubt(tx.clone(), self.doubt_text(tx))
             }
             Waits::Value(key) => {
-                let held = |tx: &TxId| Detail::HeldBy { key: key.clone(), tx: tx.clone() }.to_string();
+                let held =
+                    |tx: &TxId| Detail::HeldBy { key: key.clone(), tx: tx.clone() }.to_string();
                 let holder = self.bank.ledger.locked_by(key).map(held);
                 Reply::Refused(Reason::Locked, holder.unwrap_or_else(|| key.to_string()))
             }
             Waits::Cut(_) => {
                 let holder = self.bank.undecided_by_time.first();
-                Reply::Refused(Reason::Locked, holder.map(|(_, tx)| tx.to_string()).unwrap_or_default())
+                Reply::Refused(
+                    Reason::Locked,
+                    holder.map(|(_, tx)| tx.to_string()).unwrap_or_default(),
+                )
             }
         };
         self.reply(waiter.caller, reply, self.bank.seq);
@@ -206,8 +217,8 @@ impl<'a> Deciding<'a> {
         self.note(Note::Wait(Waiter { caller, deadline_us, waits, cut: None }));
     }
 
-    /// The next time of this bank's clock: its wall clock, or one more than the last time it gave or met. At the end
-    /// of time it stands still, and only refusals are given.
+    /// The next time of this bank's clock: its wall clock, or one more than the last time it gave
+    /// or met. At the end of time it stands still, and only refusals are given.
     pub fn tick_clock(&mut self) -> Time {
         self.clock = self.next_time();
         self.clock

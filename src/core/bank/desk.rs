@@ -1,5 +1,6 @@
-//! What a crash may forget: timers, answers collected, questions under way, transactions that this bank drives,
-//! and those who wait for a reply. Changed by notes alone; nothing of it is ever written.
+//! What a crash may forget: timers, answers collected, questions under way, transactions that this
+//! bank drives, and those who wait for a reply. Changed by notes alone; nothing of it is ever
+//! written.
 
 use crate::bank::io::{Caller, KnownVote, SessionId, Start};
 use crate::bank::learn::Learning;
@@ -66,12 +67,13 @@ pub enum Unwatched {
 /// An undecided transaction, watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watch {
-    /// The last session over which a PREPARE of these bytes came; none with patience, or after a restart.
+    /// The last session over which a PREPARE of these bytes came; none with patience, or after a
+    /// restart.
     pub session: Option<SessionId>,
     /// The vote's time.
     pub voted: Time,
-    /// When the bank resolves by itself, or refuses for an outside coordinator, on the monotonic clock in
-    /// microseconds.
+    /// When the bank resolves by itself, or refuses for an outside coordinator, on the monotonic
+    /// clock in microseconds.
     pub deadline_us: u64,
     /// Has this transaction patience, or an outside coordinator?
     pub patient: bool,
@@ -122,8 +124,8 @@ pub struct Waiter {
 pub enum Waits {
     /// The outcome of a transaction.
     Outcome(TxId),
-    /// The verdict on a transaction that this bank drives and takes no part in: what it records under that id, a
-    /// tombstone or a vote on other bytes, says nothing of it.
+    /// The verdict on a transaction that this bank drives and takes no part in: what it records
+    /// under that id, a tombstone or a vote on other bytes, says nothing of it.
     Verdict(TxId),
     /// A register's lock to end.
     Value(RegisterKey),
@@ -152,7 +154,14 @@ impl Peer {
 impl Watch {
     /// One that no connection's end touches, and that ends at this moment.
     pub fn patient(voted: Time, deadline_us: u64) -> Watch {
-        Watch { session: None, voted, deadline_us, patient: true, asking: false, granted: Vec::new() }
+        Watch {
+            session: None,
+            voted,
+            deadline_us,
+            patient: true,
+            asking: false,
+            granted: Vec::new(),
+        }
     }
 }
 
@@ -203,7 +212,8 @@ pub enum Note {
     Wait(Waiter),
     /// ... and no more.
     Served(u64),
-    /// So many of the first timers have been seen: without patience, with it, and of transactions that are driven.
+    /// So many of the first timers have been seen: without patience, with it, and of transactions
+    /// that are driven.
     TimersSeen(usize, usize, usize),
     /// A peer was asked for registers; the question's id.
     LearnAsked(BankId, TxId),
@@ -211,7 +221,8 @@ pub enum Note {
     LearnTold(Option<RegisterKey>),
     /// It told nothing; no question goes before this moment.
     LearnFailed(u64),
-    /// The clock stood here at this moment; what is older than the kept time may be forgotten up to this time.
+    /// The clock stood here at this moment; what is older than the kept time may be forgotten up to
+    /// this time.
     CutMark(u64, Time, Option<Time>),
 }
 
@@ -262,7 +273,9 @@ impl Desk {
                 self.peers[bank.index()].up = *up;
                 self.peers[bank.index()].paused_until_us = 0;
             }
-            Note::KnownAtEnd(bank, vote) => self.peers[bank.index()].known_at_end = Some(vote.clone()),
+            Note::KnownAtEnd(bank, vote) => {
+                self.peers[bank.index()].known_at_end = Some(vote.clone())
+            }
             Note::SessionEnded(session) => {
                 if self.first_of(*session).is_some() {
                     self.gone.insert(*session);
@@ -323,7 +336,8 @@ impl Desk {
 
     /// When the first of all that waits for time is due.
     pub fn tick_due_us(&self) -> u64 {
-        let questions = self.peers.iter().filter(|peer| peer.can_ask()).map(|peer| peer.paused_until_us);
+        let questions =
+            self.peers.iter().filter(|peer| peer.can_ask()).map(|peer| peer.paused_until_us);
         let mark = self.cut_marks.back().map_or(0, |(at, _)| at + CUT_MARK_EVERY_US);
         questions.fold(self.work_due_us().unwrap_or(u64::MAX).min(mark), u64::min)
     }
@@ -357,7 +371,9 @@ impl Desk {
 
     /// Who waits for this.
     pub fn waiters_for(&self, waits: &Waits) -> impl Iterator<Item = u64> {
-        self.waiting.range((waits.clone(), 0)..=(waits.clone(), u64::MAX)).map(|(_, waiter)| *waiter)
+        self.waiting
+            .range((waits.clone(), 0)..=(waits.clone(), u64::MAX))
+            .map(|(_, waiter)| *waiter)
     }
 
     /// Who waits for cuts before `end`, by their times; all of them without it.
@@ -370,8 +386,8 @@ impl Desk {
         })
     }
 
-    /// All that makes this desk act unlike another, as text. Numbers and moments that only count up are told by
-    /// their order and by what is left; left out is what only cuts and the uptime need.
+    /// All that makes this desk act unlike another, as text. Numbers and moments that only count up
+    /// are told by their order and by what is left; left out is what only cuts and the uptime need.
     pub fn fingerprint_text(&self, mono_us: u64) -> String {
         let left = |due: u64| due.saturating_sub(mono_us);
         let watches: Vec<_> = self
@@ -398,7 +414,8 @@ impl Desk {
             .values()
             .map(|waiter| (waiter.caller, left(waiter.deadline_us), &waiter.waits, &waiter.cut))
             .collect();
-        let Learning { under_way, after, last, failed, paused_until_us, run: _, asked: _ } = &self.learning;
+        let Learning { under_way, after, last, failed, paused_until_us, run: _, asked: _ } =
+            &self.learning;
         let learning = (under_way.is_some(), after, last, failed, left(*paused_until_us));
         // A session without such transactions says nothing.
         let gone = (&self.gone, &self.unwatched);

@@ -35,8 +35,11 @@ impl Deciding<'_> {
         match self.bank.known(tx, past) {
             Known::Ended(ended) => {
                 let same = ended.own.digest.is_none_or(|own| own == *digest);
-                let reply =
-                    if same { self.outcome_reply(tx, &ended) } else { self.other_bytes(tx, &ended.own) };
+                let reply = if same {
+                    self.outcome_reply(tx, &ended)
+                } else {
+                    self.other_bytes(tx, &ended.own)
+                };
                 self.reply(caller, reply, ended.seq);
             }
             Known::Prepared(prepared) if *prepared.transaction.digest() != *digest => {
@@ -67,8 +70,9 @@ impl Deciding<'_> {
         }
     }
 
-    /// What this bank has voted under an id, a tombstone or a vote on other bytes, says nothing of a transaction that
-    /// does not name it: that may be committed. Asked for again, it is driven again, and the votes repeat.
+    /// What this bank has voted under an id, a tombstone or a vote on other bytes, says nothing of
+    /// a transaction that does not name it: that may be committed. Asked for again, it is driven
+    /// again, and the votes repeat.
     fn execute_without_part(
         &mut self,
         caller: Caller,
@@ -84,7 +88,9 @@ impl Deciding<'_> {
             None if let Some(Fault { reason, text }) = self.not_introduced_to(transaction) => {
                 self.reply(caller, Reply::Err(reason, text), 0);
             }
-            None if let Some(unfit) = self.unfit_transaction(tx, transaction) => self.unfit(caller, &unfit),
+            None if let Some(unfit) = self.unfit_transaction(tx, transaction) => {
+                self.unfit(caller, &unfit)
+            }
             None => self.execute_for_others(caller, tx, transaction, late),
         }
     }
@@ -99,8 +105,8 @@ impl Deciding<'_> {
         Reply::Aborted(tx.clone(), self.bank.own_token(tx, own), Reason::DuplicateId, None)
     }
 
-    /// ABORT or RESOLVE of an id that this bank has not voted on, while it drives it for others or after it did: such a
-    /// transaction may be committed. Says whether it has answered.
+    /// ABORT or RESOLVE of an id that this bank has not voted on, while it drives it for others or
+    /// after it did: such a transaction may be committed. Says whether it has answered.
     pub fn asked_of_driven(&mut self, caller: Caller, tx: &TxId) -> bool {
         if let Some(drive) = self.desk.drives.get(tx) {
             if drive.coordinator.transaction().banks().has(self.bank.me()) {
@@ -129,7 +135,13 @@ impl Deciding<'_> {
     }
 
     /// A bank that drives a transaction that names it looks at its own part first, and votes last.
-    fn execute_named(&mut self, caller: Caller, tx: &TxId, transaction: &Arc<Transaction>, late: bool) {
+    fn execute_named(
+        &mut self,
+        caller: Caller,
+        tx: &TxId,
+        transaction: &Arc<Transaction>,
+        late: bool,
+    ) {
         if let Err(fault) = self.look(transaction, late) {
             let (token, seq) = self.refuse(tx, Some(transaction), &fault);
             self.reply(caller, Reply::Aborted(tx.clone(), token, fault.reason, None), seq);
@@ -148,7 +160,13 @@ impl Deciding<'_> {
     }
 
     /// A bank that takes no part drives like any other driver: all at once.
-    fn execute_for_others(&mut self, caller: Caller, tx: &TxId, transaction: &Arc<Transaction>, late: bool) {
+    fn execute_for_others(
+        &mut self,
+        caller: Caller,
+        tx: &TxId,
+        transaction: &Arc<Transaction>,
+        late: bool,
+    ) {
         let strangers = transaction.banks().minus(self.bank.members);
         if late {
             let text = Detail::Busy.to_string();
@@ -163,7 +181,13 @@ impl Deciding<'_> {
     }
 
     /// Begins to drive; `own` is the OK that this bank has given already.
-    fn drive(&mut self, tx: &TxId, transaction: &Arc<Transaction>, strategy: Strategy, own: Option<Token>) {
+    fn drive(
+        &mut self,
+        tx: &TxId,
+        transaction: &Arc<Transaction>,
+        strategy: Strategy,
+        own: Option<Token>,
+    ) {
         self.out.steps.push(CoreStep::Drive(tx.clone()));
         let coordinator = Coordinator::new(tx.clone(), Arc::clone(transaction), strategy);
         let mut drive = Drive { coordinator, deadline_us: None };
@@ -184,7 +208,13 @@ impl Deciding<'_> {
     }
 
     /// A bank answered, or can't, what it was asked about a transaction that this bank drives.
-    pub fn drive_answered(&mut self, peer: BankId, asked: &Asked, reply: Option<&Reply>, shown: &[Token]) {
+    pub fn drive_answered(
+        &mut self,
+        peer: BankId,
+        asked: &Asked,
+        reply: Option<&Reply>,
+        shown: &[Token],
+    ) {
         let Some(drive) = self.desk.drives.get(&asked.tx) else { return };
         if !drive.coordinator.transaction().banks().has(peer) {
             return; // It answers what this bank passed on of other bytes under the same id.
@@ -194,7 +224,8 @@ impl Deciding<'_> {
         };
         let transaction = drive.coordinator.transaction();
         let digest = transaction.digest();
-        let own = self.bank.undecided.get(&asked.tx).filter(|own| own.transaction.digest() == digest);
+        let own =
+            self.bank.undecided.get(&asked.tx).filter(|own| own.transaction.digest() == digest);
         let inquiry = Inquiry {
             seal: &self.bank.identity.seal,
             me: self.bank.me(),
@@ -209,7 +240,8 @@ impl Deciding<'_> {
                 Answer::Committed(time, votes.into_iter().chain(statement).collect())
             }
             Proof::Aborted { token, .. } => {
-                let text = if let Reply::Nok(.., text) = reply { text.clone() } else { String::new() };
+                let text =
+                    if let Reply::Nok(.., text) = reply { text.clone() } else { String::new() };
                 Answer::Refused { token, reason: proof::reason_of(Some(reply), &token), text }
             }
             Proof::Nothing => {
@@ -269,7 +301,9 @@ impl Deciding<'_> {
                     let event = Event::OwnVote(token, Some((fault.reason, fault.text)));
                     todo.extend(drive.coordinator.on(event));
                 }
-                Do::StartTimer => drive.deadline_us = Some(self.now.mono_us + VOTE_TIMEOUT_MS * 1_000),
+                Do::StartTimer => {
+                    drive.deadline_us = Some(self.now.mono_us + VOTE_TIMEOUT_MS * 1_000)
+                }
                 Do::Tell(verdict) => self.verdict(tx, &drive.coordinator, verdict),
             }
         }
@@ -314,18 +348,24 @@ impl Deciding<'_> {
         self.record(Record::Executed { tx: tx.clone(), time, committed, transaction, votes })
     }
 
-    /// The verdict of a transaction that this bank drives: recorded where this bank had voted OK before, and told to
-    /// those who wait where no record of this bank will wake them.
+    /// The verdict of a transaction that this bank drives: recorded where this bank had voted OK
+    /// before, and told to those who wait where no record of this bank will wake them.
     fn verdict(&mut self, tx: &TxId, coordinator: &Coordinator, verdict: Verdict) {
         let digest = coordinator.transaction().digest();
-        let prepared = self.bank.undecided.get(tx).filter(|prepared| prepared.transaction.digest() == digest);
+        let prepared =
+            self.bank.undecided.get(tx).filter(|prepared| prepared.transaction.digest() == digest);
         let named = coordinator.transaction().banks().has(self.bank.me());
         let waits = if named { Waits::Outcome(tx.clone()) } else { Waits::Verdict(tx.clone()) };
         let told = verdict_reply(coordinator, &verdict);
         match verdict {
             Verdict::Committed(time) => {
                 if let Some(prepared) = prepared {
-                    self.decided(tx, prepared, Outcome::Committed(time), self.others_votes(coordinator));
+                    self.decided(
+                        tx,
+                        prepared,
+                        Outcome::Committed(time),
+                        self.others_votes(coordinator),
+                    );
                 } else if !named {
                     self.tell_waiters(&waits, &told);
                     self.drove(tx, coordinator, time, None);
@@ -354,7 +394,8 @@ impl Deciding<'_> {
         }
     }
 
-    /// So that those who asked this bank for a transaction find it in its history; no reply waits for that.
+    /// So that those who asked this bank for a transaction find it in its history; no reply waits
+    /// for that.
     fn drove(
         &mut self,
         tx: &TxId,
@@ -370,7 +411,8 @@ impl Deciding<'_> {
         self.record(Record::Drove { tx: tx.clone(), time, transaction, refusal });
     }
 
-    /// Has this bank voted on a transaction that it drives? Its coordinator was told; memory may have forgotten.
+    /// Has this bank voted on a transaction that it drives? Its coordinator was told; memory may
+    /// have forgotten.
     fn has_voted(&self, coordinator: &Coordinator) -> bool {
         let mine = |(bank, standing): (BankId, &Standing)| {
             bank == self.bank.me() && matches!(standing, Standing::Ok(_) | Standing::Refused(..))
@@ -387,8 +429,10 @@ impl Deciding<'_> {
     }
 
     fn tell_waiters(&mut self, waits: &Waits, reply: &Reply) {
-        // Who began to wait in this very decision is not at the desk yet, and gets its number there.
-        let fresh = self.waits.as_ref().filter(|(_, waited)| waited == waits).map(|(caller, _)| *caller);
+        // Who began to wait in this very decision is not at the desk yet, and gets its number
+        // there.
+        let fresh =
+            self.waits.as_ref().filter(|(_, waited)| waited == waits).map(|(caller, _)| *caller);
         // It may tell a vote of this very decision, which must be durable before it is spoken.
         let after = self.last_seq();
         let waiting: Vec<u64> = self.desk.waiters_for(waits).collect();
@@ -409,7 +453,8 @@ impl Deciding<'_> {
         votes_of(coordinator).into_iter().filter(|(bank, _)| *bank != me).collect()
     }
 
-    /// The record of this bank's own vote on a transaction that it drives; 0 where it takes no part.
+    /// The record of this bank's own vote on a transaction that it drives; 0 where it takes no
+    /// part.
     fn own_vote_seq(&self, tx: &TxId) -> Seq {
         let mine = |record: &Record| match record {
             Record::Voted { tx: other, .. } | Record::Refused { tx: other, .. } => other == tx,
@@ -449,7 +494,9 @@ fn verdict_reply(coordinator: &Coordinator, verdict: &Verdict) -> Reply {
             [token, ..] => Reply::Committed(tx, *time, *token, None),
         },
         Verdict::Aborted { token, reason, .. } => Reply::Aborted(tx, *token, *reason, None),
-        Verdict::Doubt(banks) => Reply::Doubt(tx, Detail::NoAnswer { banks: Banks(*banks) }.to_string()),
+        Verdict::Doubt(banks) => {
+            Reply::Doubt(tx, Detail::NoAnswer { banks: Banks(*banks) }.to_string())
+        }
         Verdict::Unreached => Reply::Err(Reason::Unreachable, Detail::Unreached.to_string()),
     }
 }

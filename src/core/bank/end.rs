@@ -1,4 +1,5 @@
-//! Ends: COMMIT, ABORT, RESOLVE, STATUS, what tokens prove, and what a bank does that has forgotten a promise.
+//! Ends: COMMIT, ABORT, RESOLVE, STATUS, what tokens prove, and what a bank does that has forgotten
+//! a promise.
 
 use crate::bank::decide::Deciding;
 use crate::bank::desk::Waits;
@@ -21,7 +22,8 @@ pub(super) enum Wanted {
 }
 
 impl Deciding<'_> {
-    /// COMMIT and ABORT: told with tokens that convince, this bank acts at once; told less, it asks.
+    /// COMMIT and ABORT: told with tokens that convince, this bank acts at once; told less, it
+    /// asks.
     pub(super) fn end(
         &mut self,
         caller: Caller,
@@ -56,9 +58,11 @@ impl Deciding<'_> {
                 Some((outcome, votes)) => {
                     let own = prepared.own();
                     self.decided(tx, prepared, outcome, votes);
-                    let ended = Ended { own, outcome, text: Box::default(), seq: 0, outside: false };
+                    let ended =
+                        Ended { own, outcome, text: Box::default(), seq: 0, outside: false };
                     let reply = self.outcome_reply(tx, &ended);
-                    // Its proof is durable at the others; here the own vote suffices, the record may follow.
+                    // Its proof is durable at the others; here the own vote suffices, the record
+                    // may follow.
                     self.reply(caller, reply, prepared.seq);
                 }
                 None => {
@@ -82,9 +86,10 @@ impl Deciding<'_> {
         tokens: &[Token],
     ) -> Option<(Outcome, Vec<(BankId, Time)>)> {
         match self.inquiry(tx, prepared).proof(tokens.iter().copied()) {
-            Proof::Committed { time, votes, .. } => {
-                Some((Outcome::Committed(time), votes.iter().map(|vote| (vote.bank, vote.time)).collect()))
-            }
+            Proof::Committed { time, votes, .. } => Some((
+                Outcome::Committed(time),
+                votes.iter().map(|vote| (vote.bank, vote.time)).collect(),
+            )),
             Proof::Aborted { token, votes } => {
                 Some((Outcome::Aborted(token, proof::reason_of(None, &token)), votes))
             }
@@ -104,7 +109,13 @@ impl Deciding<'_> {
         }
     }
 
-    pub(super) fn resolve(&mut self, caller: Caller, origin: Origin, tx: &TxId, past: Option<&Past>) {
+    pub(super) fn resolve(
+        &mut self,
+        caller: Caller,
+        origin: Origin,
+        tx: &TxId,
+        past: Option<&Past>,
+    ) {
         match self.bank.known(tx, past) {
             Known::New if origin == Origin::Client && self.asked_of_driven(caller, tx) => {}
             Known::New => self.tombstone(caller, tx, Reason::Expired),
@@ -122,14 +133,22 @@ impl Deciding<'_> {
     pub(super) fn status(&mut self, caller: Caller, tx: &TxId, past: Option<&Past>) {
         let reply = match self.bank.known(tx, past) {
             Known::New => Reply::Unknown(tx.clone()),
-            Known::Prepared(prepared) => Reply::Ok(tx.clone(), self.bank.own_token(tx, &prepared.own())),
+            Known::Prepared(prepared) => {
+                Reply::Ok(tx.clone(), self.bank.own_token(tx, &prepared.own()))
+            }
             Known::Ended(ended) => self.outcome_reply(tx, &ended),
         };
         self.reply(caller, reply, self.bank.seq);
     }
 
     /// Records an outcome of a transaction that this bank voted OK on.
-    pub fn decided(&mut self, tx: &TxId, prepared: &Prepared, outcome: Outcome, votes: Vec<(BankId, Time)>) {
+    pub fn decided(
+        &mut self,
+        tx: &TxId,
+        prepared: &Prepared,
+        outcome: Outcome,
+        votes: Vec<(BankId, Time)>,
+    ) {
         if let Outcome::Committed(time) = outcome {
             assert!(time >= prepared.time, "{tx} would commit before this bank's own vote");
             self.clock = self.clock.max(time);
@@ -137,7 +156,8 @@ impl Deciding<'_> {
         self.record(Record::Decided { tx: tx.clone(), own: prepared.own(), outcome, votes });
     }
 
-    /// An outcome as it is answered: with the statement that convinces a bank which has not seen all votes.
+    /// An outcome as it is answered: with the statement that convinces a bank which has not seen
+    /// all votes.
     pub fn outcome_reply(&self, tx: &TxId, ended: &Ended) -> Reply {
         let statement = self.bank.own_statement(tx, &ended.own, &ended.outcome);
         match ended.outcome {
@@ -149,7 +169,13 @@ impl Deciding<'_> {
     }
 
     /// What peers' answers say about this bank's own votes is looked at like a driver's tokens.
-    pub(super) fn answer(&mut self, peer: BankId, asked: &Asked, reply: Option<&Reply>, past: Option<&Past>) {
+    pub(super) fn answer(
+        &mut self,
+        peer: BankId,
+        asked: &Asked,
+        reply: Option<&Reply>,
+        past: Option<&Past>,
+    ) {
         if asked.verb == AskedVerb::Registers {
             return self.told_registers(peer, &asked.tx, reply);
         }
@@ -167,13 +193,14 @@ impl Deciding<'_> {
         }
     }
 
-    /// An answer with tokens that prove nothing at the id that was asked about: the key or the way is not what it
-    /// should be. It counts as silence, and the link is closed.
+    /// An answer with tokens that prove nothing at the id that was asked about: the key or the way
+    /// is not what it should be. It counts as silence, and the link is closed.
     pub(super) fn unproved(&mut self, peer: BankId, tx: &TxId) {
         self.out.steps.push(CoreStep::Unproved(tx.clone(), peer));
     }
 
-    /// Shown its own valid token for a vote that it does not hold, a bank has forgotten a promise: it stops.
+    /// Shown its own valid token for a vote that it does not hold, a bank has forgotten a promise:
+    /// it stops.
     pub(super) fn forgot(&mut self, tx: &TxId, known: &Known<'_>, tokens: &[Token]) -> bool {
         let own = match known {
             Known::New => None,

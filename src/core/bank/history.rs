@@ -1,4 +1,5 @@
-//! The newest outcomes with their operations, oldest first, and found by id. An id stands there once.
+//! The newest outcomes with their operations, oldest first, and found by id. An id stands there
+//! once.
 
 use crate::bank::state::Event;
 use crate::ids::TxId;
@@ -96,7 +97,8 @@ mod tests {
         history.push(event("b", 4));
         assert_eq!(told(&history), [("a", 1), ("c", 3), ("b", 4)]);
         assert_eq!(history.get(&b).map(|event| event.time), Some(Time(4)));
-        let before: Vec<_> = history.newest_before(Some(&b)).unwrap().map(|event| event.time.0).collect();
+        let before: Vec<_> =
+            history.newest_before(Some(&b)).unwrap().map(|event| event.time.0).collect();
         assert_eq!(before, [3, 1]);
     }
 }

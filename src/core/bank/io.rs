@@ -43,8 +43,9 @@ pub enum Origin {
     Client,
     /// A bank's link: only what is answered from the bank's own state goes over it.
     Link,
-    /// An outside coordinator, which the bank can't see through: its PREPARE is of a transaction that names it, its
-    /// COMMIT and ABORT are its votes. It comes from within the process alone, never from a line.
+    /// An outside coordinator, which the bank can't see through: its PREPARE is of a transaction
+    /// that names it, its COMMIT and ABORT are its votes. It comes from within the process alone,
+    /// never from a line.
     Outside,
 }
 
@@ -73,7 +74,8 @@ pub enum Input {
     },
     /// A session ended.
     Closed(SessionId),
-    /// A peer answered what was asked of it; `None` when it can't any more (link lost, silent, not reachable).
+    /// A peer answered what was asked of it; `None` when it can't any more (link lost, silent, not
+    /// reachable).
     Answer {
         /// Who.
         peer: BankId,
@@ -99,7 +101,8 @@ pub enum Input {
         /// What the journal knows of the transaction, where memory does not.
         past: Option<Past>,
     },
-    /// Time passed. Comes soon after the moment that `Core::tick_due_us` tells; at any other it changes nothing.
+    /// Time passed. Comes soon after the moment that `Core::tick_due_us` tells; at any other it
+    /// changes nothing.
     Tick,
     /// A peer has proved itself, and that its journal has this founding id.
     PeerFounded {
@@ -168,7 +171,8 @@ pub struct Sending {
     pub after: Seq,
 }
 
-/// This bank has met a peer with this journal, and the record of it must be durable before the peer is told.
+/// This bank has met a peer with this journal, and the record of it must be durable before the peer
+/// is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Met {
     /// Whom.
@@ -179,8 +183,8 @@ pub struct Met {
     pub after: Seq,
 }
 
-/// What a decision brings about. All of it is done by others: `apply` the records, journal and sync them,
-/// let replies and messages leave when they may.
+/// What a decision brings about. All of it is done by others: `apply` the records, journal and sync
+/// them, let replies and messages leave when they may.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Output {
     /// Changes of the bank, in order; each is applied and journaled.
@@ -208,12 +212,14 @@ pub enum CoreStep {
     Silent(TxId, BankSet),
     /// A session's wait ended without an outcome.
     GaveUp(TxId),
-    /// A peer's answer proves nothing, though it carries tokens: the link to that peer is to be closed.
-    Unproved(TxId, BankId),
-    /// What a peer states of having met this bank proves nothing: the link to that peer is to be closed.
-    Untrue(BankId),
-    /// A peer has another journal than when it was met: it has forgotten what it promised, and the link to it is to be
+    /// A peer's answer proves nothing, though it carries tokens: the link to that peer is to be
     /// closed.
+    Unproved(TxId, BankId),
+    /// What a peer states of having met this bank proves nothing: the link to that peer is to be
+    /// closed.
+    Untrue(BankId),
+    /// A peer has another journal than when it was met: it has forgotten what it promised, and the
+    /// link to it is to be closed.
     Replaced(BankId),
 }
 
@@ -221,8 +227,13 @@ impl CoreStep {
     /// The peer whose link is to be closed, if this step says so.
     pub fn closes(&self) -> Option<BankId> {
         match self {
-            CoreStep::Unproved(_, peer) | CoreStep::Untrue(peer) | CoreStep::Replaced(peer) => Some(*peer),
-            CoreStep::Doubt(..) | CoreStep::Drive(_) | CoreStep::Silent(..) | CoreStep::GaveUp(_) => None,
+            CoreStep::Unproved(_, peer) | CoreStep::Untrue(peer) | CoreStep::Replaced(peer) => {
+                Some(*peer)
+            }
+            CoreStep::Doubt(..)
+            | CoreStep::Drive(_)
+            | CoreStep::Silent(..)
+            | CoreStep::GaveUp(_) => None,
         }
     }
 }

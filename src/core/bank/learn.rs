@@ -1,9 +1,11 @@
-//! How a bank that came later learns the registers that the others have set, and how a bank tells them.
+//! How a bank that came later learns the registers that the others have set, and how a bank tells
+//! them.
 //!
-//! A bank tells them once it holds no undecided transaction that sets a register and does not name the one that asks. It
-//! votes on no such transaction any more, as a set names all banks of its list, so what it tells lacks no set that the
-//! other bank has not voted on itself. A cut would not do: a set that was voted on before its time may commit after it.
-//! Pages may come from several banks, for this holds of each register by itself.
+//! A bank tells them once it holds no undecided transaction that sets a register and does not name
+//! the one that asks. It votes on no such transaction any more, as a set names all banks of its
+//! list, so what it tells lacks no set that the other bank has not voted on itself. A cut would not
+//! do: a set that was voted on before its time may commit after it. Pages may come from several
+//! banks, for this holds of each register by itself.
 
 use crate::bank::Note;
 use crate::bank::decide::Deciding;
@@ -37,8 +39,9 @@ pub struct Learning {
     pub paused_until_us: u64,
 }
 
-/// Does a bank know its registers as soon as it is introduced? Of the banks that found a consortium the first does: none
-/// was ever set. One that finds others with lower positions may be new among them.
+/// Does a bank know its registers as soon as it is introduced? Of the banks that found a consortium
+/// the first does: none was ever set. One that finds others with lower positions may be new among
+/// them.
 pub fn knows_registers_at_introduction(me: BankId, met: BankSet) -> bool {
     met.iter().all(|other| other > me)
 }
@@ -103,11 +106,13 @@ impl Deciding<'_> {
         self.bank.members.without(self.bank.me()).iter().filter(up).collect()
     }
 
-    /// When the next question may go, on the monotonic clock; none where there is none, or nobody to be asked.
+    /// When the next question may go, on the monotonic clock; none where there is none, or nobody
+    /// to be asked.
     pub fn learn_due_us(&self) -> Option<u64> {
         let learning = &self.desk.learning;
-        let asks =
-            self.bank.introduced && !self.bank.ledger.knows_registers() && learning.under_way.is_none();
+        let asks = self.bank.introduced
+            && !self.bank.ledger.knows_registers()
+            && learning.under_way.is_none();
         (asks && !self.linked().is_empty()).then_some(learning.paused_until_us)
     }
 
@@ -117,20 +122,23 @@ impl Deciding<'_> {
             return;
         }
         let (learning, up) = (&self.desk.learning, self.linked());
-        // The bank that told a page is asked for the next; one that told nothing is left for the one behind it.
+        // The bank that told a page is asked for the next; one that told nothing is left for the
+        // one behind it.
         let from = learning.last.map_or(0, |last| last.index() + usize::from(learning.failed > 0));
         let next = up.iter().find(|bank| bank.index() >= from).or_else(|| up.iter().next());
         let Some(peer) = next else { return };
         let nonce = learning.nonce();
         self.note(Note::LearnAsked(peer, nonce.clone()));
-        let message = Message::Registers { asker: self.bank.me(), nonce, after: learning.after.clone() };
+        let message =
+            Message::Registers { asker: self.bank.me(), nonce, after: learning.after.clone() };
         self.send(peer, message, 0);
     }
 
     /// A peer answered REGISTERS, or can't. What does not prove itself changes nothing.
     pub(super) fn told_registers(&mut self, peer: BankId, nonce: &TxId, reply: Option<&Reply>) {
         let learning = &self.desk.learning;
-        let is_due = learning.under_way.as_ref().is_some_and(|(asked, id)| *asked == peer && id == nonce);
+        let is_due =
+            learning.under_way.as_ref().is_some_and(|(asked, id)| *asked == peer && id == nonce);
         if !is_due {
             return;
         }

@@ -26,9 +26,18 @@ impl Page {
     }
 
     /// The same for an item that may be longer than a page: then the shorter one stands for it.
-    pub fn push_or<T: Serialize>(&mut self, key: &str, item: &T, shorter: impl FnOnce() -> T) -> bool {
+    pub fn push_or<T: Serialize>(
+        &mut self,
+        key: &str,
+        item: &T,
+        shorter: impl FnOnce() -> T,
+    ) -> bool {
         let text = json_of(item);
-        if text.len() < LIST_BYTES_MAX { self.push_text(key, &text) } else { self.push(key, &shorter()) }
+        if text.len() < LIST_BYTES_MAX {
+            self.push_text(key, &text)
+        } else {
+            self.push(key, &shorter())
+        }
     }
 
     /// The page goes on behind this key, without an item.
@@ -97,11 +106,16 @@ mod tests {
     fn a_page_says_more_whenever_something_is_left() {
         for room in 1..40 {
             let mut page = Page::new(room, Some("before"));
-            let taken = (0..5).take_while(|n| page.push(&format!("k{n}"), &format!("item{n}"))).count();
+            let taken =
+                (0..5).take_while(|n| page.push(&format!("k{n}"), &format!("item{n}"))).count();
             let (json, next) = page.into_parts();
             let items: Vec<String> = serde_json::from_str(&json).unwrap();
             let last = taken.checked_sub(1).map_or("before".to_owned(), |last| format!("k{last}"));
-            assert_eq!((items.len(), next), (taken, (taken < 5).then_some(last)), "room for {room} bytes");
+            assert_eq!(
+                (items.len(), next),
+                (taken, (taken < 5).then_some(last)),
+                "room for {room} bytes"
+            );
         }
     }
 

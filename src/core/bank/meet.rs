@@ -1,10 +1,11 @@
 //! Introduction: a bank with a new journal takes part once every other bank has met it.
 //!
-//! A bank that lost its disk does not know what it promised; the others may. So each bank records the founding id of
-//! every other bank's journal when it first meets it, and says so only after that record is durable. A bank with a new
-//! journal that hears its own founding id from all others has no former life that any of them knows of, and every one
-//! of them will tell a later life of this one. A bank that hears another id has forgotten what it promised. Until it
-//! is introduced a bank works for itself alone: it votes on nothing, and refuses nothing, that concerns others.
+//! A bank that lost its disk does not know what it promised; the others may. So each bank records
+//! the founding id of every other bank's journal when it first meets it, and says so only after
+//! that record is durable. A bank with a new journal that hears its own founding id from all others
+//! has no former life that any of them knows of, and every one of them will tell a later life of
+//! this one. A bank that hears another id has forgotten what it promised. Until it is introduced a
+//! bank works for itself alone: it votes on nothing, and refuses nothing, that concerns others.
 
 use crate::bank::Note;
 use crate::bank::decide::Deciding;
@@ -42,8 +43,8 @@ impl Deciding<'_> {
         }
     }
 
-    /// A peer tells which journal of this bank it has met. What does not prove itself changes nothing; the link is made
-    /// anew, and it is told again.
+    /// A peer tells which journal of this bank it has met. What does not prove itself changes
+    /// nothing; the link is made anew, and it is told again.
     pub(super) fn peer_met(&mut self, peer: BankId, meeting: &Meeting) {
         let Some(own) = self.bank.founding else { return };
         if !self.bank.proves_meeting(meeting) {
@@ -69,7 +70,8 @@ impl Deciding<'_> {
             let me = self.bank.me();
             let others = self.bank.members.without(me);
             let met = others.minus(without);
-            // One that met nobody can't tell whether it founds the consortium: then the list decides.
+            // One that met nobody can't tell whether it founds the consortium: then the list
+            // decides.
             let known_by = if met.is_empty() { others } else { met };
             let knows_registers = knows_registers_at_introduction(me, known_by);
             self.record(Record::Introduced { without, knows_registers });
@@ -84,7 +86,8 @@ impl Deciding<'_> {
     /// Why this bank votes on nothing that concerns others yet, if so.
     pub(super) fn not_introduced(&self) -> Option<Fault> {
         let banks = Banks(self.desk.unmet(self.bank));
-        (!self.bank.introduced).then(|| Fault::of(Reason::NotIntroduced, &Detail::NotIntroduced { banks }))
+        (!self.bank.introduced)
+            .then(|| Fault::of(Reason::NotIntroduced, &Detail::NotIntroduced { banks }))
     }
 
     /// The same for a transaction: one that names this bank alone is voted on.

@@ -1,8 +1,8 @@
 //! A bank as a pure value: `decide` looks, `apply` changes, and recovery is `apply`.
 //!
-//! What the journal holds (`state`) is changed by `apply` of records alone; what a crash may forget (`desk`) by
-//! `note` of notes alone. `decide` holds every branch. No clock, no socket, no file, no randomness, no unordered
-//! map: the server, a simulator and a checker run the same code.
+//! What the journal holds (`state`) is changed by `apply` of records alone; what a crash may forget
+//! (`desk`) by `note` of notes alone. `decide` holds every branch. No clock, no socket, no file, no
+//! randomness, no unordered map: the server, a simulator and a checker run the same code.
 
 mod admit;
 mod ask;
@@ -88,8 +88,9 @@ impl Core {
         deciding.out
     }
 
-    /// Would `record`, applied now, keep what must always hold? What this says no to makes `apply` panic, or a bank that
-    /// could not have come about. For journals that are not trusted; a bank applies only what it decided itself.
+    /// Would `record`, applied now, keep what must always hold? What this says no to makes `apply`
+    /// panic, or a bank that could not have come about. For journals that are not trusted; a bank
+    /// applies only what it decided itself.
     ///
     /// # Errors
     /// What would be broken, naming the thing.
@@ -113,8 +114,8 @@ impl Core {
         self.desk.note(note);
     }
 
-    /// Decides `input` and makes all that follows from it true, woken waiters included. What is returned has
-    /// been applied; its records have the numbers up to `self.seq()`.
+    /// Decides `input` and makes all that follows from it true, woken waiters included. What is
+    /// returned has been applied; its records have the numbers up to `self.seq()`.
     pub fn step(&mut self, now: Now, input: &Input) -> Output {
         let mut output = self.decide(now, input);
         let (mut records, mut notes) = (0, 0);
@@ -133,16 +134,16 @@ impl Core {
         }
     }
 
-    /// The moment from which on a tick has something to do, on the monotonic clock in microseconds. It moves with what
-    /// is decided.
+    /// The moment from which on a tick has something to do, on the monotonic clock in microseconds.
+    /// It moves with what is decided.
     pub fn tick_due_us(&self) -> u64 {
         let now = Now { wall_us: 0, shown_us: 0, mono_us: 0 };
         let learn = Deciding::new(&self.bank, &self.desk, now).learn_due_us();
         self.desk.tick_due_us().min(learn.unwrap_or(u64::MAX))
     }
 
-    /// Is there more to do by `mono_us` than one tick takes on? Then another tick should follow soon, between other
-    /// inputs.
+    /// Is there more to do by `mono_us` than one tick takes on? Then another tick should follow
+    /// soon, between other inputs.
     pub fn is_behind(&self, mono_us: u64) -> bool {
         self.stopped().is_none() && self.desk.is_behind(mono_us)
     }
@@ -157,8 +158,8 @@ impl Core {
         self.bank.undecided.contains_key(tx) || self.bank.outcomes.contains_key(tx)
     }
 
-    /// Lets memory forget outcomes that records up to `indexed` decided, all but the newest `keep`: the journal's
-    /// index finds them now.
+    /// Lets memory forget outcomes that records up to `indexed` decided, all but the newest `keep`:
+    /// the journal's index finds them now.
     pub fn forget_outcomes(&mut self, indexed: Seq, keep: usize) {
         self.bank.forget_outcomes(indexed, keep, usize::MAX);
     }
@@ -178,7 +179,8 @@ impl Core {
         self.bank.founding
     }
 
-    /// Does it take part in transactions with other banks? One with a new journal has to meet them first.
+    /// Does it take part in transactions with other banks? One with a new journal has to meet them
+    /// first.
     pub fn is_introduced(&self) -> bool {
         self.bank.introduced
     }
@@ -209,12 +211,14 @@ impl Core {
         self.bank.known_votes
     }
 
-    /// The votes of `bank`, another one, that are shown to it: the newest known, and the newest known when the last
-    /// link to it ended, which a vote that it gave since must not hide.
+    /// The votes of `bank`, another one, that are shown to it: the newest known, and the newest
+    /// known when the last link to it ended, which a vote that it gave since must not hide.
     pub fn votes_shown_to(&self, bank: BankId) -> Vec<(TxId, Token)> {
         let newest = self.bank.peers_votes[bank.index()].as_ref();
-        let at_end =
-            self.desk.peers[bank.index()].known_at_end.as_ref().filter(|known| newest != Some(known));
+        let at_end = self.desk.peers[bank.index()]
+            .known_at_end
+            .as_ref()
+            .filter(|known| newest != Some(known));
         let shown = |known: &KnownVote| (known.tx.clone(), self.bank.token_of(bank, known));
         at_end.into_iter().chain(newest).map(shown).collect()
     }
@@ -231,7 +235,8 @@ impl Core {
 
     /// An undecided transaction here that names `bank`. Goes through all that is undecided.
     pub fn undecided_naming(&self, bank: BankId) -> Option<&TxId> {
-        let names = |(_, prepared): &(&TxId, &state::Prepared)| prepared.transaction.banks().has(bank);
+        let names =
+            |(_, prepared): &(&TxId, &state::Prepared)| prepared.transaction.banks().has(bank);
         self.bank.undecided.iter().find(names).map(|(tx, _)| tx)
     }
 
@@ -258,8 +263,9 @@ impl Core {
         self.bank.ledger.check_invariants();
     }
 
-    /// What a crash would forget, as text, for checkers that look for states which they have seen: together with
-    /// the journal it says all that this bank may do from now on. Moments are told as what is left until then.
+    /// What a crash would forget, as text, for checkers that look for states which they have seen:
+    /// together with the journal it says all that this bank may do from now on. Moments are told as
+    /// what is left until then.
     pub fn fingerprint_text(&self, mono_us: u64) -> String {
         self.desk.fingerprint_text(mono_us)
     }

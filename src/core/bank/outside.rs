@@ -1,9 +1,11 @@
-//! Transactions with an outside coordinator: one that this bank can't ask, and that is one more voter.
+//! Transactions with an outside coordinator: one that this bank can't ask, and that is one more
+//! voter.
 //!
-//! Such a transaction names one bank and withdraws there. It is committed exactly when this bank's OK and the
-//! coordinator's are both recorded. The coordinator's vote comes last and is given a time, as any vote is; that is the
-//! commit's time, so no cut waits for it. Its NOK may come from elsewhere: an ABORT on a line, or the end of the time
-//! that it has. Nothing else stands for it: no token, no question, no closed connection, no restart.
+//! Such a transaction names one bank and withdraws there. It is committed exactly when this bank's
+//! OK and the coordinator's are both recorded. The coordinator's vote comes last and is given a
+//! time, as any vote is; that is the commit's time, so no cut waits for it. Its NOK may come from
+//! elsewhere: an ABORT on a line, or the end of the time that it has. Nothing else stands for it:
+//! no token, no question, no closed connection, no restart.
 
 use crate::bank::decide::{Deciding, verb_of};
 use crate::bank::end::Wanted;
@@ -18,7 +20,13 @@ use crate::wire::request::Request;
 
 impl Deciding<'_> {
     /// An outside coordinator's request.
-    pub(super) fn outside(&mut self, caller: Caller, request: &Request, late: bool, past: Option<&Past>) {
+    pub(super) fn outside(
+        &mut self,
+        caller: Caller,
+        request: &Request,
+        late: bool,
+        past: Option<&Past>,
+    ) {
         match request {
             Request::Prepare(tx, transaction) if transaction.has_outside() => {
                 self.prepare(caller, tx, transaction, late, past);
@@ -40,7 +48,8 @@ impl Deciding<'_> {
         }
     }
 
-    /// The coordinator's vote. It has one on its own transactions alone: other people's outcomes are not told as its.
+    /// The coordinator's vote. It has one on its own transactions alone: other people's outcomes
+    /// are not told as its.
     fn outside_ends(&mut self, caller: Caller, tx: &TxId, past: Option<&Past>, wanted: Wanted) {
         match self.bank.known(tx, past) {
             Known::New => match wanted {
@@ -72,8 +81,9 @@ impl Deciding<'_> {
         self.reply(caller, Reply::Err(Reason::DuplicateId, text), after);
     }
 
-    /// COMMIT and ABORT of others. Only the latter decides: it refuses for the coordinator. One from another bank is
-    /// about other bytes of this id, and tokens are too: no other bank can hold a vote on these.
+    /// COMMIT and ABORT of others. Only the latter decides: it refuses for the coordinator. One
+    /// from another bank is about other bytes of this id, and tokens are too: no other bank can
+    /// hold a vote on these.
     pub(super) fn end_of_outside(
         &mut self,
         caller: Caller,
@@ -91,15 +101,16 @@ impl Deciding<'_> {
         }
     }
 
-    /// Records the coordinator's vote, `None` for OK, and with it the decision; tells what may be answered once that
-    /// record is durable.
+    /// Records the coordinator's vote, `None` for OK, and with it the decision; tells what may be
+    /// answered once that record is durable.
     pub(super) fn outside_votes(
         &mut self,
         tx: &TxId,
         prepared: &Prepared,
         refusal: Option<Reason>,
     ) -> (Reply, Seq) {
-        // A commit's time is later than every cut that was told; at the end of time there is none left.
+        // A commit's time is later than every cut that was told; at the end of time there is none
+        // left.
         let refusal = refusal.or(self.has_no_later_time().then_some(Reason::Limit));
         let (own, time) = (prepared.own(), self.tick_clock());
         let seq = self.record(Record::OutsideVoted { tx: tx.clone(), own, time, refusal });

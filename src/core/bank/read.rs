@@ -1,6 +1,7 @@
 //! Reads: clients, accounts, registers, history, what is pending, totals, and cuts.
 //!
-//! A reply waits for the records that it rests on: a read shows nothing that a crash could take back.
+//! A reply waits for the records that it rests on: a read shows nothing that a crash could take
+//! back.
 
 use crate::bank::Note;
 use crate::bank::decide::Deciding;
@@ -31,7 +32,9 @@ impl Deciding<'_> {
             Read::Accounts { cpf, after: key } => self.accounts(caller, cpf.as_ref(), key.as_ref()),
             Read::Balance(number) => match self.bank.ledger.account(number) {
                 Some(view) => self.done(caller, &view, after),
-                None => self.refused(caller, Fault::of(Reason::UnknownAccount, &named(number.as_str()))),
+                None => {
+                    self.refused(caller, Fault::of(Reason::UnknownAccount, &named(number.as_str())))
+                }
             },
             Read::Value(key) => self.value(caller, key),
             Read::History { count, after: key } => self.history(caller, *count, key.as_ref()),
@@ -71,7 +74,8 @@ impl Deciding<'_> {
         self.list(caller, page);
     }
 
-    /// A locked register's value waits for the decision, so that reads at any bank are linearizable.
+    /// A locked register's value waits for the decision, so that reads at any bank are
+    /// linearizable.
     fn value(&mut self, caller: Caller, key: &RegisterKey) {
         if let Some(fault) = self.not_introduced() {
             self.refused(caller, fault);
@@ -97,7 +101,9 @@ impl Deciding<'_> {
         };
         let mut page = Page::new(LIST_BYTES_MAX, after.map(TxId::as_str));
         for event in events.take(count.unwrap_or(HISTORY_MAX)) {
-            if !page.push_or(event.tx.as_str(), &HistoryLine::of(event), || HistoryLine::shorter(event)) {
+            if !page
+                .push_or(event.tx.as_str(), &HistoryLine::of(event), || HistoryLine::shorter(event))
+            {
                 break;
             }
         }
@@ -110,9 +116,11 @@ impl Deciding<'_> {
         let range = (after.map_or(Unbounded, Excluded), Unbounded);
         for (tx, prepared) in self.bank.undecided.range::<TxId, _>(range) {
             let ops = ops_value(&prepared.transaction);
-            let waiting_for = self.waiting_for(tx, prepared).iter().map(|bank| bank.as_u8()).collect();
+            let waiting_for =
+                self.waiting_for(tx, prepared).iter().map(|bank| bank.as_u8()).collect();
             let outside = prepared.transaction.has_outside();
-            let line = PendingLine { tx: tx.as_str(), since: prepared.time, waiting_for, ops, outside };
+            let line =
+                PendingLine { tx: tx.as_str(), since: prepared.time, waiting_for, ops, outside };
             if !page.push(tx.as_str(), &line) {
                 break;
             }
@@ -143,8 +151,8 @@ impl Deciding<'_> {
         self.done(caller, &info, self.bank.seq);
     }
 
-    /// A cut: the clock moves past its time first, so that no later vote falls under it; then those of this bank's
-    /// undecided votes that are not later are waited for. Nobody is stopped for it.
+    /// A cut: the clock moves past its time first, so that no later vote falls under it; then those
+    /// of this bank's undecided votes that are not later are waited for. Nobody is stopped for it.
     fn snapshot(
         &mut self,
         caller: Caller,
@@ -162,14 +170,20 @@ impl Deciding<'_> {
         let asked = CutAsked { time, accounts, after: after.cloned() };
         if self.cut_must_wait(time) {
             let deadline_us = self.now.mono_us + ANSWER_WITHIN_MS * 1_000;
-            self.note(Note::Wait(Waiter { caller, deadline_us, waits: Waits::Cut(time), cut: Some(asked) }));
+            self.note(Note::Wait(Waiter {
+                caller,
+                deadline_us,
+                waits: Waits::Cut(time),
+                cut: Some(asked),
+            }));
         } else {
             self.tell_cut(caller, &asked, self.last_seq());
         }
     }
 
-    /// A cut moves the clock, so nobody may ask for one of any time: it is at most a second ahead of this bank's own
-    /// clocks, or no further than the clock of a bank of the consortium has been.
+    /// A cut moves the clock, so nobody may ask for one of any time: it is at most a second ahead
+    /// of this bank's own clocks, or no further than the clock of a bank of the consortium has
+    /// been.
     fn cut_possible(&self, time: Time, reading: Option<&Reading>) -> Result<(), Fault> {
         let ahead = i64::try_from(SNAPSHOT_AHEAD_MS_MAX * 1_000).unwrap_or(0);
         let own = self.bank.clock.max(Time(self.now.wall_us.saturating_add(ahead)));
@@ -183,8 +197,8 @@ impl Deciding<'_> {
         Ok(())
     }
 
-    /// Could an undecided vote of this bank still commit at or before `time`? Not what an outside coordinator decides:
-    /// its vote is later than the clock, which has been moved past `time`.
+    /// Could an undecided vote of this bank still commit at or before `time`? Not what an outside
+    /// coordinator decides: its vote is later than the clock, which has been moved past `time`.
     fn cut_must_wait(&self, time: Time) -> bool {
         self.bank.undecided_by_time.first().is_some_and(|(vote, _)| *vote <= time)
     }
@@ -215,8 +229,9 @@ impl Deciding<'_> {
         self.done(caller, &cut, after);
     }
 
-    /// One page of a cut: accounts, and behind the last of them registers. It looks at a bounded number of each, of
-    /// which some may be later than the cut; so a page may be short, and another one follow.
+    /// One page of a cut: accounts, and behind the last of them registers. It looks at a bounded
+    /// number of each, of which some may be later than the cut; so a page may be short, and another
+    /// one follow.
     fn fill_cut(&self, cut: &mut Cut, asked: &CutAsked) {
         let (ledger, most) = (&self.bank.ledger, CUT_PAGE_ITEMS_MAX);
         let after = asked.after.as_ref().map(SnapshotKey::to_text);
@@ -228,7 +243,9 @@ impl Deciding<'_> {
             for (number, balance) in then {
                 let key = format!("a:{number}");
                 match balance {
-                    Some(balance) if !page.push(&key, &CutAccount { number: number.as_str(), balance }) => {
+                    Some(balance)
+                        if !page.push(&key, &CutAccount { number: number.as_str(), balance }) =>
+                    {
                         break;
                     }
                     Some(_) => {}
@@ -283,7 +300,9 @@ impl Deciding<'_> {
                 if let Action::Set { key, .. } = &op.action
                     && self.bank.ledger.locked_by(key).is_none()
                 {
-                    for waiter in self.desk.waiters_for(&Waits::Value(key.clone())).collect::<Vec<_>>() {
+                    for waiter in
+                        self.desk.waiters_for(&Waits::Value(key.clone())).collect::<Vec<_>>()
+                    {
                         if self.serve(waiter) {
                             self.tell_value(self.desk.waiters[&waiter].caller, key);
                         }
@@ -297,15 +316,17 @@ impl Deciding<'_> {
     pub fn wake_cuts(&mut self) {
         let oldest_vote = self.bank.undecided_by_time.first().map(|(time, _)| *time);
         for waiter in self.desk.cut_waiters_before(oldest_vote).collect::<Vec<_>>() {
-            let Waiter { caller, cut: Some(asked), .. } = &self.desk.waiters[&waiter] else { continue };
+            let Waiter { caller, cut: Some(asked), .. } = &self.desk.waiters[&waiter] else {
+                continue;
+            };
             if self.serve(waiter) {
                 self.tell_cut(*caller, asked, self.bank.seq);
             }
         }
     }
 
-    /// Now and then a moment of the clock is kept; the past of cuts before the kept time is forgotten, but not back
-    /// beyond the oldest undecided vote.
+    /// Now and then a moment of the clock is kept; the past of cuts before the kept time is
+    /// forgotten, but not back beyond the oldest undecided vote.
     pub fn mark_cut(&mut self) {
         let now = self.now.mono_us;
         let marks = &self.desk.cut_marks;
@@ -342,7 +363,8 @@ fn cut_too_old(oldest: Time) -> Fault {
     Fault::of(Reason::Expired, &Detail::CutTooOld { oldest })
 }
 
-/// A client or an account in a list. No two of them were created at one time: it is their order of creation.
+/// A client or an account in a list. No two of them were created at one time: it is their order of
+/// creation.
 #[derive(Serialize)]
 struct Listed<'a, T> {
     #[serde(flatten)]
@@ -381,7 +403,10 @@ impl HistoryLine<'_> {
             time: event.time,
             reason: event.reason.map(Reason::as_str),
             ops: event.transaction.as_ref().and_then(|transaction| ops_value(transaction)),
-            outside: event.transaction.as_ref().is_some_and(|transaction| transaction.has_outside()),
+            outside: event
+                .transaction
+                .as_ref()
+                .is_some_and(|transaction| transaction.has_outside()),
             driven: event.how.driven,
             by: event.how.by.map(BankId::as_u8),
             text: &event.how.text,

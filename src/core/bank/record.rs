@@ -11,7 +11,8 @@ use crate::wire::transaction::Transaction;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Words beside the reason of a refusal, and whose refusal it is where this bank only follows another one.
+/// Words beside the reason of a refusal, and whose refusal it is where this bank only follows
+/// another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
     text: String,
@@ -31,7 +32,8 @@ impl Cause {
 
     /// The bank whose refusal this bank took over; none where it refused by itself.
     pub fn refuser(&self) -> Option<BankId> {
-        // Records of the first format told it in their words alone; no bank's own refusal begins with these.
+        // Records of the first format told it in their words alone; no bank's own refusal begins
+        // with these.
         self.follows.or_else(|| {
             let words = self.text.strip_prefix("bank ")?;
             let (bank, rest) = words.split_once(" refused")?;
@@ -54,7 +56,8 @@ impl From<&str> for Cause {
     }
 }
 
-/// A refusal on disk. The first two have the bytes of an `Option<(Reason, String)>`, which the first format wrote.
+/// A refusal on disk. The first two have the bytes of an `Option<(Reason, String)>`, which the
+/// first format wrote.
 mod refusal {
     use super::{BankId, Cause, Reason};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -75,7 +78,9 @@ mod refusal {
         let on_disk = match refusal {
             None => OnDisk::Ok,
             Some((reason, Cause { text, follows: None })) => OnDisk::Own(*reason, text.into()),
-            Some((reason, Cause { text, follows: Some(by) })) => OnDisk::Follows(*reason, text.into(), *by),
+            Some((reason, Cause { text, follows: Some(by) })) => {
+                OnDisk::Follows(*reason, text.into(), *by)
+            }
         };
         on_disk.serialize(serializer)
     }
@@ -86,15 +91,19 @@ mod refusal {
         Ok(match OnDisk::deserialize(deserializer)? {
             OnDisk::Ok => None,
             OnDisk::Own(reason, text) => Some((reason, Cause::from(text.into_owned()))),
-            OnDisk::Follows(reason, text, by) => Some((reason, Cause::follows(by, text.into_owned()))),
+            OnDisk::Follows(reason, text, by) => {
+                Some((reason, Cause::follows(by, text.into_owned())))
+            }
         })
     }
 }
 
-/// One change of a bank. Variants are only ever added at the end: their position is their code on disk.
+/// One change of a bank. Variants are only ever added at the end: their position is their code on
+/// disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
-    /// The consortium as this bank knows it: first in every journal, and again when the list changes.
+    /// The consortium as this bank knows it: first in every journal, and again when the list
+    /// changes.
     Consortium {
         /// This bank's position.
         bank: BankId,
@@ -170,7 +179,8 @@ pub enum Record {
         /// Why, for the operator.
         why: String,
     },
-    /// The outside coordinator of a transaction voted. This bank's OK stands already, so this is the decision.
+    /// The outside coordinator of a transaction voted. This bank's OK stands already, so this is
+    /// the decision.
     OutsideVoted {
         /// The transaction's id.
         tx: TxId,
@@ -181,8 +191,9 @@ pub enum Record {
         /// `None` is OK.
         refusal: Option<Reason>,
     },
-    /// This bank drove a transaction that does not name it, and told its caller what became of it. It is no vote and
-    /// no outcome, nobody's reply rests on it, and no token; it is there for those who look for what they asked for.
+    /// This bank drove a transaction that does not name it, and told its caller what became of it.
+    /// It is no vote and no outcome, nobody's reply rests on it, and no token; it is there for
+    /// those who look for what they asked for.
     Drove {
         /// The transaction's id.
         tx: TxId,
@@ -198,30 +209,32 @@ pub enum Record {
         /// The key's id.
         key: KeyId,
     },
-    /// Registers that another bank told this one, which came later; of those that it set itself meanwhile the later
-    /// setting counts.
+    /// Registers that another bank told this one, which came later; of those that it set itself
+    /// meanwhile the later setting counts.
     RegistersLearned {
         /// A page of them.
         registers: Vec<SetRegister>,
         /// These are the last: from now on this bank knows its registers.
         last: bool,
     },
-    /// What tells this journal from every other one of its bank: one of the first records of a journal that was made
-    /// by this version, and the first of this version in an older one.
+    /// What tells this journal from every other one of its bank: one of the first records of a
+    /// journal that was made by this version, and the first of this version in an older one.
     Founded {
         /// The founding id.
         founding: FoundingId,
         /// Is the journal older than this record? Then other banks know its bank.
         introduced: bool,
     },
-    /// This bank has met another one, which has proved itself, with this journal. A bank remembers the first one.
+    /// This bank has met another one, which has proved itself, with this journal. A bank remembers
+    /// the first one.
     Met {
         /// Whom.
         bank: BankId,
         /// Its journal.
         founding: FoundingId,
     },
-    /// Every other bank has met this one, and none had met it with another journal: it takes part from here on.
+    /// Every other bank has met this one, and none had met it with another journal: it takes part
+    /// from here on.
     Introduced {
         /// Banks that are left out, as its operator said.
         without: BankSet,
@@ -257,9 +270,9 @@ impl Record {
     /// When this bank voted, if this record is its vote on a transaction.
     pub fn vote_time(&self) -> Option<Time> {
         match self {
-            Record::Voted { time, .. } | Record::Refused { time, .. } | Record::Executed { time, .. } => {
-                Some(*time)
-            }
+            Record::Voted { time, .. }
+            | Record::Refused { time, .. }
+            | Record::Executed { time, .. } => Some(*time),
             Record::Decided { .. }
             | Record::OutsideVoted { .. }
             | Record::Consortium { .. }

@@ -1,6 +1,6 @@
-//! A bank as bytes, for the journal's snapshots: all that recovery needs. Outcomes that the journal's index finds
-//! and the past that only cuts need are left out. What a later version added follows the first version's bytes, so
-//! that a snapshot of any version is read.
+//! A bank as bytes, for the journal's snapshots: all that recovery needs. Outcomes that the
+//! journal's index finds and the past that only cuts need are left out. What a later version added
+//! follows the first version's bytes, so that a snapshot of any version is read.
 
 use crate::bank::Identity;
 use crate::bank::io::{KnownVote, Seq};
@@ -62,7 +62,11 @@ pub(crate) fn write(bank: &Bank) -> Vec<u8> {
         clock: bank.clock,
         known_votes: bank.known_votes,
         ledger: Cow::Borrowed(&bank.ledger),
-        undecided: bank.undecided.iter().map(|(tx, prepared)| (tx.clone(), prepared.clone())).collect(),
+        undecided: bank
+            .undecided
+            .iter()
+            .map(|(tx, prepared)| (tx.clone(), prepared.clone()))
+            .collect(),
         history: bank.history.iter().cloned().collect(),
         committed: bank.committed,
         aborted: bank.aborted,
@@ -70,14 +74,16 @@ pub(crate) fn write(bank: &Bank) -> Vec<u8> {
     };
     let how: Vec<&How> = bank.history.iter().map(|event| &event.how).collect();
     let with_key = WithKey { key: bank.key, peers_votes: bank.peers_votes.clone() };
-    let with_founding = WithFounding { founding: bank.founding, introduced: bank.introduced, met: bank.met };
+    let with_founding =
+        WithFounding { founding: bank.founding, introduced: bank.introduced, met: bank.met };
     postcard::to_stdvec(&(snapshot, how, with_key, bank.ledger.registers_known(), with_founding))
         .expect("a bank's parts all have a length, so postcard can write them")
 }
 
 /// The bank that `bytes` hold.
 pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
-    let (version, _) = postcard::take_from_bytes::<u32>(bytes).map_err(|error| error.to_string())?;
+    let (version, _) =
+        postcard::take_from_bytes::<u32>(bytes).map_err(|error| error.to_string())?;
     if !(1..=VERSION).contains(&version) {
         return Err(format!("snapshot version {version}, this program reads up to {VERSION}"));
     }
@@ -91,7 +97,8 @@ pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
         snapshot.history.iter_mut().zip(how).for_each(|(event, how)| event.how = how);
     }
     let with_key = if version >= VERSION_WITH_KEY { take(&mut rest)? } else { WithKey::default() };
-    let known = if version >= VERSION_WITH_REGISTERS { take(&mut rest)? } else { RegistersKnown::Always };
+    let known =
+        if version >= VERSION_WITH_REGISTERS { take(&mut rest)? } else { RegistersKnown::Always };
     let with_founding: Option<WithFounding> =
         if version >= VERSION_WITH_FOUNDING { Some(take(&mut rest)?) } else { None };
     let mut bank = Bank::new(identity);

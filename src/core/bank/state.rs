@@ -1,6 +1,8 @@
-//! What a bank's journal holds: the ledger, the votes without an outcome, the newest outcomes, the clock.
+//! What a bank's journal holds: the ledger, the votes without an outcome, the newest outcomes, the
+//! clock.
 //!
-//! Changed by `apply` alone, live and at recovery. Outcomes that are in the journal's index may be forgotten.
+//! Changed by `apply` alone, live and at recovery. Outcomes that are in the journal's index may be
+//! forgotten.
 
 use crate::bank::Identity;
 use crate::bank::history::History;
@@ -27,9 +29,11 @@ pub(crate) struct Bank {
     pub consortium: Option<(BankId, Vec<String>)>,
     /// The consortium's key as the journal knows it; those of the time without a key know none.
     pub key: Option<KeyId>,
-    /// What tells this journal from every other one of this bank; those of earlier versions have none.
+    /// What tells this journal from every other one of this bank; those of earlier versions have
+    /// none.
     pub founding: Option<FoundingId>,
-    /// Has every other bank met this one, so that what it says to them can't break a promise of a lost journal?
+    /// Has every other bank met this one, so that what it says to them can't break a promise of a
+    /// lost journal?
     pub introduced: bool,
     /// The journal of each other bank as this one first met it.
     pub met: [Option<FoundingId>; 16],
@@ -39,13 +43,14 @@ pub(crate) struct Bank {
     pub clock: Time,
     /// The time of the last vote known of each bank, this one included.
     pub known_votes: [Time; 16],
-    /// The newest vote known of each other bank, with what its token binds: shown to that bank, it tells it what it
-    /// must hold. What a snapshot of an earlier version held says nothing of it.
+    /// The newest vote known of each other bank, with what its token binds: shown to that bank, it
+    /// tells it what it must hold. What a snapshot of an earlier version held says nothing of it.
     pub peers_votes: [Option<KnownVote>; 16],
     pub ledger: Ledger,
     /// Voted OK, outcome unknown.
     pub undecided: BTreeMap<TxId, Prepared>,
-    /// Those of them that may commit at the time of this bank's vote, by that time: what cuts wait for.
+    /// Those of them that may commit at the time of this bank's vote, by that time: what cuts wait
+    /// for.
     pub undecided_by_time: BTreeSet<(Time, TxId)>,
     pub undecided_bytes: usize,
     /// How many of them set a register and do not name a bank, by its position.
@@ -103,8 +108,8 @@ pub(crate) struct Event {
     pub how: How,
 }
 
-/// How a transaction came to its outcome, as far as this bank's journal says. What a snapshot of the first version
-/// held says nothing of it.
+/// How a transaction came to its outcome, as far as this bank's journal says. What a snapshot of
+/// the first version held says nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct How {
     /// This bank drove it: vote and outcome are one record, or it takes no part.
@@ -189,8 +194,9 @@ impl Bank {
         by_another && meeting.bank == self.me() && self.identity.seal.proves_meeting(meeting)
     }
 
-    /// What this bank states of the outcome of a transaction that it holds OK on: `C` or `A`. Made anew for each
-    /// answer, so always under the newest key. A bank that refused needs no statement: its vote says it all.
+    /// What this bank states of the outcome of a transaction that it holds OK on: `C` or `A`. Made
+    /// anew for each answer, so always under the newest key. A bank that refused needs no
+    /// statement: its vote says it all.
     pub fn own_statement(&self, tx: &TxId, own: &OwnVote, outcome: &Outcome) -> Option<Token> {
         let (said, time) = match outcome {
             Outcome::Committed(time) => (Said::Committed, *time),
@@ -226,7 +232,8 @@ impl Bank {
                 self.ledger.learn_registers(registers);
                 registers.iter().for_each(|register| self.met(register.time));
                 if *last {
-                    // No later cut lacks a set: what commits at or before this time was told, or is applied here.
+                    // No later cut lacks a set: what commits at or before this time was told, or is
+                    // applied here.
                     self.ledger.set_registers_known(RegistersKnown::From(self.clock));
                 }
             }
@@ -255,8 +262,11 @@ impl Bank {
                 match refusal {
                     None => {
                         self.ledger.hold(me, tx, transaction);
-                        let prepared =
-                            Prepared { transaction: Arc::clone(transaction), time: *time, seq: self.seq };
+                        let prepared = Prepared {
+                            transaction: Arc::clone(transaction),
+                            time: *time,
+                            seq: self.seq,
+                        };
                         self.insert_undecided(tx.clone(), prepared);
                     }
                     Some((reason, cause)) => {
@@ -330,7 +340,10 @@ impl Bank {
                 self.ended(record);
             }
             Record::Drove { tx, time, transaction, refusal } => {
-                assert!(!transaction.banks().has(me), "{tx} names this bank, whose own records tell of it");
+                assert!(
+                    !transaction.banks().has(me),
+                    "{tx} names this bank, whose own records tell of it"
+                );
                 assert!(!self.remembers(tx), "{tx} stands in the history already");
                 let by = refusal.as_ref().map(|(bank, ..)| *bank);
                 let text = refusal.as_ref().map_or("", |(.., text)| text).into();
@@ -378,8 +391,10 @@ impl Bank {
 
     pub fn insert_undecided(&mut self, tx: TxId, prepared: Prepared) {
         self.undecided_bytes += prepared.transaction.memory_bytes();
-        not_named_by_set(&prepared.transaction).for_each(|bank| self.sets_without[bank.index()] += 1);
-        // What an outside coordinator decides commits at its own vote's time, after every cut that was told by then.
+        not_named_by_set(&prepared.transaction)
+            .for_each(|bank| self.sets_without[bank.index()] += 1);
+        // What an outside coordinator decides commits at its own vote's time, after every cut that
+        // was told by then.
         if !prepared.transaction.has_outside() {
             self.undecided_by_time.insert((prepared.time, tx.clone()));
         }
@@ -397,7 +412,8 @@ impl Bank {
         let prepared =
             prepared.unwrap_or_else(|| panic!("{tx} is decided, but this bank holds no OK for it"));
         self.undecided_bytes -= prepared.transaction.memory_bytes();
-        not_named_by_set(&prepared.transaction).for_each(|bank| self.sets_without[bank.index()] -= 1);
+        not_named_by_set(&prepared.transaction)
+            .for_each(|bank| self.sets_without[bank.index()] -= 1);
         self.undecided_by_time.remove(&(prepared.time, tx.clone()));
         prepared
     }
@@ -407,7 +423,8 @@ impl Bank {
         self.clock = self.clock.max(time);
     }
 
-    /// A vote's time is later than all that this bank gave or met; refusals at the end of time share the last one.
+    /// A vote's time is later than all that this bank gave or met; refusals at the end of time
+    /// share the last one.
     pub fn is_later(&self, time: Time, refuses: bool) -> bool {
         time > self.clock || (refuses && time == Time::MAX && self.clock == Time::MAX)
     }
@@ -426,7 +443,8 @@ impl Bank {
         self.known_votes[self.identity.bank.index()] = time;
     }
 
-    /// Votes of others on a transaction: OKs on its bytes, but for the one that refused, which the outcome tells.
+    /// Votes of others on a transaction: OKs on its bytes, but for the one that refused, which the
+    /// outcome tells.
     fn learn_votes(
         &mut self,
         tx: &TxId,
@@ -461,7 +479,9 @@ impl Bank {
     }
 
     fn ended(&mut self, record: &Record) {
-        let (Some(tx), Some(ended)) = (record.decides(), self.ended_of(record, self.seq)) else { return };
+        let (Some(tx), Some(ended)) = (record.decides(), self.ended_of(record, self.seq)) else {
+            return;
+        };
         match ended.outcome {
             Outcome::Committed(_) => self.committed += 1,
             Outcome::Aborted(..) => self.aborted += 1,
@@ -491,12 +511,19 @@ impl Bank {
 
     /// What a deciding record says of its transaction.
     fn ended_of(&self, record: &Record, seq: Seq) -> Option<Ended> {
-        let ended = |own, outcome, outside| Some(Ended { own, outcome, text: Box::default(), seq, outside });
-        let refused =
-            |tx: &TxId, own: OwnVote, reason: Reason| Outcome::Aborted(self.own_token(tx, &own), reason);
+        let ended = |own, outcome, outside| {
+            Some(Ended { own, outcome, text: Box::default(), seq, outside })
+        };
+        let refused = |tx: &TxId, own: OwnVote, reason: Reason| {
+            Outcome::Aborted(self.own_token(tx, &own), reason)
+        };
         match record {
             Record::Voted { tx, time, transaction, refusal: Some((reason, text)) } => {
-                let own = OwnVote { verdict: Verdict::No, time: *time, digest: Some(*transaction.digest()) };
+                let own = OwnVote {
+                    verdict: Verdict::No,
+                    time: *time,
+                    digest: Some(*transaction.digest()),
+                };
                 let ended = ended(own, refused(tx, own, *reason), transaction.has_outside());
                 ended.map(|ended| Ended { text: text.as_str().into(), ..ended })
             }
@@ -506,7 +533,11 @@ impl Bank {
             }
             Record::Decided { own, outcome, .. } => ended(*own, *outcome, false),
             Record::Executed { time, committed, transaction, .. } => {
-                let own = OwnVote { verdict: Verdict::Ok, time: *time, digest: Some(*transaction.digest()) };
+                let own = OwnVote {
+                    verdict: Verdict::Ok,
+                    time: *time,
+                    digest: Some(*transaction.digest()),
+                };
                 ended(own, Outcome::Committed(*committed), false)
             }
             Record::OutsideVoted { own, time, refusal: None, .. } => {
@@ -532,7 +563,8 @@ impl Bank {
     }
 }
 
-/// The positions of banks that a transaction which sets a register does not name; none for any other one.
+/// The positions of banks that a transaction which sets a register does not name; none for any
+/// other one.
 fn not_named_by_set(transaction: &Transaction) -> impl Iterator<Item = BankId> {
     let sets = transaction.ops().iter().any(|op| matches!(op.action, Action::Set { .. }));
     let banks = transaction.banks();

@@ -1,4 +1,5 @@
-//! The end of time, and records of older versions. What banks say to each other is told by tests/stories.
+//! The end of time, and records of older versions. What banks say to each other is told by
+//! tests/stories.
 
 mod corners;
 mod ends;
@@ -37,8 +38,9 @@ impl Town {
     }
 
     fn input(&mut self, input: &Input) -> Output {
-        let output =
-            self.core.step(Now { wall_us: self.wall_us, shown_us: self.wall_us, mono_us: 5_000_000 }, input);
+        let output = self
+            .core
+            .step(Now { wall_us: self.wall_us, shown_us: self.wall_us, mono_us: 5_000_000 }, input);
         self.journal.extend(output.records.iter().cloned());
         output
     }
@@ -46,7 +48,8 @@ impl Town {
     fn ask(&mut self, origin: Origin, request: Request) -> Reply {
         let caller = Caller { session: SessionId(1), slot: 0 };
         let what = format!("{request:?}");
-        let mut output = self.input(&Input::Request { caller, origin, request, waited_us: 0, past: None });
+        let mut output =
+            self.input(&Input::Request { caller, origin, request, waited_us: 0, past: None });
         output.replies.pop().unwrap_or_else(|| panic!("{what} is answered")).reply
     }
 
@@ -56,22 +59,23 @@ impl Town {
 
     fn reason(&mut self, line: &str) -> Option<Reason> {
         match self.say(line) {
-            Reply::Nok(_, _, reason, _) | Reply::Aborted(_, _, reason, _) | Reply::Refused(reason, _) => {
-                Some(reason)
-            }
+            Reply::Nok(_, _, reason, _)
+            | Reply::Aborted(_, _, reason, _)
+            | Reply::Refused(reason, _) => Some(reason),
             _ => None,
         }
     }
 }
 
-/// ▲ A peer's sealed vote may stand at the very end of time. From then on this bank grants nothing and registers
-/// nothing; it refuses, answers and starts again.
+/// ▲ A peer's sealed vote may stand at the very end of time. From then on this bank grants nothing
+/// and registers nothing; it refuses, answers and starts again.
 #[test]
 fn at_the_end_of_time_a_bank_refuses_and_nothing_panics() {
     let mut town = Town::new(1_795_000_000_000_000);
     let Reply::Ok(tx, own) = town.say(&format!("PREPARE t1 {BOTH}")) else { panic!("an OK") };
     let outside =
-        Transaction::parse(r#"{"ops":[{"bank":0,"op":"withdraw","account":"1","amount":1}]}"#).unwrap();
+        Transaction::parse(r#"{"ops":[{"bank":0,"op":"withdraw","account":"1","amount":1}]}"#)
+            .unwrap();
     let ops: Vec<Op> = outside.ops().to_vec();
     let outside = Arc::new(Transaction::with_outside(BankId::new(0).unwrap(), ops).unwrap());
     for id in ["o1", "o2"] {
@@ -97,8 +101,15 @@ fn at_the_end_of_time_a_bank_refuses_and_nothing_panics() {
         let end = town.ask(Origin::Outside, Request::parse(wanted).unwrap());
         assert!(matches!(&end, Reply::Aborted(tx, ..) if tx.as_str() == id), "{end:?}");
     }
-    for line in ["SNAPSHOT", "INFO", "HISTORY", "PENDING", "STATUS t1", "VALUE", "SNAPSHOT 9007199254740991"]
-    {
+    for line in [
+        "SNAPSHOT",
+        "INFO",
+        "HISTORY",
+        "PENDING",
+        "STATUS t1",
+        "VALUE",
+        "SNAPSHOT 9007199254740991",
+    ] {
         town.say(line);
     }
     assert_eq!((town.core.clock(), town.core.undecided()), (Time::MAX, 0));
@@ -138,7 +149,8 @@ fn a_wall_clock_past_all_times_panics_nobody() {
     assert_eq!(town.core.clock(), Time::MAX);
 }
 
-/// Texts that are refused by now, or will be, stand in journals: whoever reads one takes them as they are.
+/// Texts that are refused by now, or will be, stand in journals: whoever reads one takes them as
+/// they are.
 #[test]
 fn texts_of_older_versions_are_admitted() {
     let text = |text: &str| [&[u8::try_from(text.len()).unwrap()][..], text.as_bytes()].concat();

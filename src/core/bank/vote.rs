@@ -83,7 +83,9 @@ impl Deciding<'_> {
                 let (token, refusal, seq) = self.vote(tx, transaction, late, session);
                 let reply = match &refusal {
                     None => Reply::Ok(tx.clone(), token),
-                    Some(Fault { reason, text }) => Reply::Nok(tx.clone(), token, *reason, text.clone()),
+                    Some(Fault { reason, text }) => {
+                        Reply::Nok(tx.clone(), token, *reason, text.clone())
+                    }
                 };
                 self.reply(caller, reply, seq);
                 self.own_vote(tx, transaction.digest(), token, refusal);
@@ -106,8 +108,8 @@ impl Deciding<'_> {
         named
     }
 
-    /// Would this bank vote OK? A request that waited too long is refused without a look at the ledger: under
-    /// load, work that has begun goes first.
+    /// Would this bank vote OK? A request that waited too long is refused without a look at the
+    /// ledger: under load, work that has begun goes first.
     pub fn look(&self, transaction: &Transaction, late: bool) -> Result<(), Fault> {
         if late {
             return Err(Fault::of(Reason::Limit, &Detail::WaitedLong { ms: QUEUE_WAIT_MS_MAX }));
@@ -203,7 +205,13 @@ impl Deciding<'_> {
     }
 
     /// This bank has just voted on a transaction that it may be driving, on these bytes or others.
-    pub(super) fn own_vote(&mut self, tx: &TxId, digest: &Digest, token: Token, refusal: Option<Fault>) {
+    pub(super) fn own_vote(
+        &mut self,
+        tx: &TxId,
+        digest: &Digest,
+        token: Token,
+        refusal: Option<Fault>,
+    ) {
         let Some(drive) = self.desk.drives.get(tx) else { return };
         let mut refusal = refusal.map(|fault| (fault.reason, fault.text));
         if drive.coordinator.transaction().digest() != digest {

@@ -1,9 +1,11 @@
-//! How far a bank follows its machine's wall clock: a pure value, fed with readings of the machine's clocks.
+//! How far a bank follows its machine's wall clock: a pure value, fed with readings of the
+//! machine's clocks.
 //!
-//! Commit times are logical, and nothing rests on their nearness to the wall clock but their use to people; yet one
-//! vote by a clock that is years ahead moves the clock of every bank for good. So a wall clock is believed up to a
-//! limit that runs on with the time since the machine was started, suspensions included: small steps move it, a jump
-//! of up to a day is caught up, a larger one is not followed until a restart, which has rules of its own.
+//! Commit times are logical, and nothing rests on their nearness to the wall clock but their use to
+//! people; yet one vote by a clock that is years ahead moves the clock of every bank for good. So a
+//! wall clock is believed up to a limit that runs on with the time since the machine was started,
+//! suspensions included: small steps move it, a jump of up to a day is caught up, a larger one is
+//! not followed until a restart, which has rules of its own.
 //!
 //! No clock is read here: `systime` does, and the node hands its readings over.
 
@@ -17,8 +19,8 @@ use crate::limits::{
 };
 use std::fmt;
 
-/// A date before this version was released, in microseconds since 1970: 2026-01-01. A wall clock that shows less is
-/// not set.
+/// A date before this version was released, in microseconds since 1970: 2026-01-01. A wall clock
+/// that shows less is not set.
 pub const RELEASED_US: i64 = 1_767_225_600_000_000;
 
 /// A reading of the machine's two clocks.
@@ -26,7 +28,8 @@ pub const RELEASED_US: i64 = 1_767_225_600_000_000;
 pub struct Machine {
     /// The wall clock, in microseconds since 1970. Anybody may set it.
     pub wall_us: i64,
-    /// Microseconds since the machine was started, those included in which it was suspended. It never goes back.
+    /// Microseconds since the machine was started, those included in which it was suspended. It
+    /// never goes back.
     pub uptime_us: u64,
 }
 
@@ -73,12 +76,17 @@ pub struct Absurd {
 }
 
 impl Filter {
-    /// A bank starts; `clock` is the last time that it gave or met. A wall clock that is not set is no obstacle, and
-    /// with `accepted` none is.
+    /// A bank starts; `clock` is the last time that it gave or met. A wall clock that is not set is
+    /// no obstacle, and with `accepted` none is.
     ///
     /// # Errors
     /// When the wall clock is too far ahead of all that is known.
-    pub fn start(machine: Machine, clock: Time, released_us: i64, accepted: bool) -> Result<Filter, Absurd> {
+    pub fn start(
+        machine: Machine,
+        clock: Time,
+        released_us: i64,
+        accepted: bool,
+    ) -> Result<Filter, Absurd> {
         let latest_us = latest_start(clock, released_us);
         if machine.wall_us > latest_us && !accepted {
             let used = (clock.0 >= released_us).then_some(clock);
@@ -98,7 +106,9 @@ impl Filter {
         let elapsed_us = signed(uptime_us.saturating_sub(self.at_us));
         self.at_us = self.at_us.max(uptime_us);
         self.limit_us = self.limit_us.saturating_add(elapsed_us);
-        if !self.started && (self.released_us..=latest_start(clock, self.released_us)).contains(&wall_us) {
+        if !self.started
+            && (self.released_us..=latest_start(clock, self.released_us)).contains(&wall_us)
+        {
             // The clock has been set: as at a start, only that nothing is refused.
             self.started = true;
             self.limit_us = self.limit_us.max(wall_us);
@@ -128,8 +138,8 @@ impl Filter {
     }
 }
 
-/// The latest wall clock that a bank with this clock starts by. A journal that was last used before the release, a new
-/// one above all, says nothing of how long ago that was.
+/// The latest wall clock that a bank with this clock starts by. A journal that was last used before
+/// the release, a new one above all, says nothing of how long ago that was.
 fn latest_start(clock: Time, released_us: i64) -> i64 {
     if clock.0 < released_us {
         released_us.saturating_add(CLOCK_NEW_JOURNAL_US_MAX)
@@ -146,7 +156,9 @@ impl fmt::Display for Absurd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "this machine's clock shows {}, ", date(self.wall_us))?;
         match self.used {
-            Some(used) => write!(f, "but the newest time in this bank's journal is {}", date(used.0))?,
+            Some(used) => {
+                write!(f, "but the newest time in this bank's journal is {}", date(used.0))?
+            }
             None => write!(f, "later than any that a new bank of this version is started by")?,
         }
         write!(
@@ -164,9 +176,9 @@ impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Gap::None => f.write_str("the wall clock is followed"),
-            Gap::NotSet => {
-                f.write_str("the wall clock is not set: it shows a date before this version was released")
-            }
+            Gap::NotSet => f.write_str(
+                "the wall clock is not set: it shows a date before this version was released",
+            ),
             Gap::CaughtUp(us) => write!(
                 f,
                 "the wall clock jumped {} ahead of this bank's; it is caught up at an hour a minute",
@@ -181,7 +193,8 @@ impl fmt::Display for Gap {
     }
 }
 
-/// How a bank's commit times stand to its machine's wall clock, where they are too far apart to pass for it.
+/// How a bank's commit times stand to its machine's wall clock, where they are too far apart to
+/// pass for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Apart {
     /// So many microseconds ahead of it: the times of history are later than true time.
@@ -190,7 +203,8 @@ pub enum Apart {
     Lags(i64),
 }
 
-/// How far commit times, which have reached `clock`, are from what the wall clock shows; `None` where they are near.
+/// How far commit times, which have reached `clock`, are from what the wall clock shows; `None`
+/// where they are near.
 pub fn apart(clock: Time, wall: Time) -> Option<Apart> {
     match clock.0.saturating_sub(wall.0) {
         us if us > CLOCK_TOLD_US_MIN => Some(Apart::Leads(us)),

@@ -1,4 +1,5 @@
-//! The filter over histories of clocks: what suspends, resets, drifts and jumps, and what must hold over any of them.
+//! The filter over histories of clocks: what suspends, resets, drifts and jumps, and what must hold
+//! over any of them.
 
 use super::*;
 use proptest::prelude::*;
@@ -39,8 +40,10 @@ impl Bank {
     }
 
     fn look(&mut self) {
-        let machine =
-            Machine { wall_us: self.t + self.wrong, uptime_us: u64::try_from(self.uptime).unwrap() };
+        let machine = Machine {
+            wall_us: self.t + self.wrong,
+            uptime_us: u64::try_from(self.uptime).unwrap(),
+        };
         let before = self.filter.limit_us;
         self.last = self.filter.read(machine, Time(self.hlc));
         assert!(self.filter.limit_us >= before, "the limit never falls");
@@ -186,7 +189,8 @@ fn days_and_years_ahead_are_not_followed_and_leave_nothing_behind() {
         bank.run(10 * S);
         bank.set(wrong);
         bank.run(600 * S);
-        // A reading that finds a gap moves nothing: the bank's clock runs on as if nothing had been.
+        // A reading that finds a gap moves nothing: the bank's clock runs on as if nothing had
+        // been.
         assert_eq!(bank.off(), 0, "{}", span(wrong));
         assert_eq!(bank.last.gap, Gap::NotFollowed(wrong));
         bank.set(0);
@@ -201,7 +205,11 @@ fn a_clock_that_goes_back_is_used_at_once_and_moves_nothing() {
         bank.run(10 * S);
         let (hlc, limit) = (bank.hlc, bank.filter.limit_us);
         bank.set(wrong);
-        assert_eq!((bank.last.now_us, bank.hlc), (bank.t + wrong, hlc + 1), "votes go on, one by one");
+        assert_eq!(
+            (bank.last.now_us, bank.hlc),
+            (bank.t + wrong, hlc + 1),
+            "votes go on, one by one"
+        );
         assert_eq!(bank.filter.limit_us, limit);
         bank.run(100 * S);
         bank.set(0);
@@ -236,13 +244,17 @@ fn a_clock_that_is_slewed_is_followed() {
 
 #[test]
 fn a_start_is_refused_by_an_absurd_clock_alone() {
-    let refused =
-        |wrong: i64, hlc: i64| Bank::try_new(wrong, hlc, false).err().map(|absurd| absurd.to_string());
+    let refused = |wrong: i64, hlc: i64| {
+        Bank::try_new(wrong, hlc, false).err().map(|absurd| absurd.to_string())
+    };
     for wrong in [-Y, -D, 0, H, 399 * D] {
         assert_eq!(refused(wrong, T0), None, "{wrong}");
     }
     let words = refused(401 * D, T0).expect("400 days after its last use");
-    assert!(words.contains("shows 2027-05-17") && words.contains("journal is 2026-04-11"), "{words}");
+    assert!(
+        words.contains("shows 2027-05-17") && words.contains("journal is 2026-04-11"),
+        "{words}"
+    );
     assert!(words.contains("--accept-clock"), "{words}");
     // It was switched off for years, and somebody says that this is so.
     assert!(Bank::try_new(3 * Y, T0, true).is_ok());
@@ -286,7 +298,8 @@ proptest! {
             bank.hlc += met;
             let believed = bank.filter.limit_us.saturating_add(grows);
             let reached = believed.max(bank.hlc);
-            // Besides what `sleep` checks at each look: that the limit never falls, and nothing is ahead of the wall.
+            // Besides what `sleep` checks at each look: that the limit never falls, and nothing is
+            // ahead of the wall.
             bank.sleep(grows, grows);
             prop_assert!(bank.hlc > before, "the bank's clock runs on");
             before = bank.hlc;

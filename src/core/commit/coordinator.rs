@@ -1,8 +1,9 @@
 //! The coordinator: one pure state machine, used by `cliente` and by a bank that drives.
 //!
-//! It knows votes, refusals, silence and its two strategies. It holds no disk and needs none: the votes are the
-//! decision (DESIGN's one rule; Guo et al., _Cornus_, VLDB 2022), so a driver that is lost loses nothing. Sockets and
-//! clocks are its caller's; so is the checking of MACs, which only banks can do.
+//! It knows votes, refusals, silence and its two strategies. It holds no disk and needs none: the
+//! votes are the decision (DESIGN's one rule; Guo et al., _Cornus_, VLDB 2022), so a driver that is
+//! lost loses nothing. Sockets and clocks are its caller's; so is the checking of MACs, which only
+//! banks can do.
 
 use crate::commit::message::{AskedVerb, Message};
 use crate::ids::{BankId, BankSet, Time, TxId};
@@ -17,7 +18,8 @@ use std::sync::Arc;
 pub enum Strategy {
     /// All banks at once: one round trip and one sync before the verdict.
     Parallel,
-    /// This bank drives and votes last, so that it stays free to refuse (the last agent, Samaras et al. 1993).
+    /// This bank drives and votes last, so that it stays free to refuse (the last agent, Samaras et
+    /// al. 1993).
     LastAgent(BankId),
 }
 
@@ -31,17 +33,18 @@ pub enum Event {
     },
     /// A bank answered this verb, and this is what its answer counts for.
     Answered(BankId, AskedVerb, Answer),
-    /// What a bank was asked last stays unanswered: its connection is lost, or could not be made again.
+    /// What a bank was asked last stays unanswered: its connection is lost, or could not be made
+    /// again.
     Lost(BankId, AskedVerb),
     /// The vote time-out, or later the wait for answers to ABORT, is over.
     TimeOut,
-    /// The driving bank's own vote: asked for by `Do::VoteSelf` or `Do::RefuseSelf`, given to another's PREPARE
-    /// meanwhile, or recorded before `Begin`.
+    /// The driving bank's own vote: asked for by `Do::VoteSelf` or `Do::RefuseSelf`, given to
+    /// another's PREPARE meanwhile, or recorded before `Begin`.
     OwnVote(Token, Option<(Reason, String)>),
 }
 
-/// What an answer counts for. A bank that drives has it proved (`proof`); `cliente`, which has no key, believes what
-/// the connection says that it opened to that bank.
+/// What an answer counts for. A bank that drives has it proved (`proof`); `cliente`, which has no
+/// key, believes what the connection says that it opened to that bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// What this reply says, to a driver that has no key.
@@ -67,8 +70,15 @@ pub enum Answer {
 
 impl Answer {
     /// What a driver without a key takes from the answer of `bank` about the bytes with `digest`.
-    fn believed(bank: BankId, verb: AskedVerb, named: BankSet, digest: &Digest, reply: Reply) -> Answer {
-        let other_bytes = |token| Answer::Refused { token, reason: Reason::DuplicateId, text: String::new() };
+    fn believed(
+        bank: BankId,
+        verb: AskedVerb,
+        named: BankSet,
+        digest: &Digest,
+        reply: Reply,
+    ) -> Answer {
+        let other_bytes =
+            |token| Answer::Refused { token, reason: Reason::DuplicateId, text: String::new() };
         match reply {
             Reply::Ok(_, token) if verb == AskedVerb::Prepare && token.bank == bank => {
                 if token.grants(digest) { Answer::Granted(vec![token]) } else { other_bytes(token) }
@@ -76,10 +86,11 @@ impl Answer {
             Reply::Nok(_, token, reason, text) if token.bank == bank && token.refuses(digest) => {
                 Answer::Refused { token, reason, text }
             }
-            // A bank that says ABORTED and that it held an OK can never vote OK on any bytes of this id again. Its
-            // statement convinces every other bank; the token beside it may be that bank's own. Without a statement
-            // it has refused itself, or drives other bytes under this id for others and tells how those ended: then
-            // the token says nothing of ours unless they name its bank.
+            // A bank that says ABORTED and that it held an OK can never vote OK on any bytes of
+            // this id again. Its statement convinces every other bank; the token beside it may be
+            // that bank's own. Without a statement it has refused itself, or drives other bytes
+            // under this id for others and tells how those ended: then the token says nothing of
+            // ours unless they name its bank.
             Reply::Aborted(_, token, reason, statement) => {
                 let token = statement.filter(|said| said.bank == bank).unwrap_or(token);
                 let refuses = token.refuses(digest) || token.said == Said::Aborted;
@@ -113,7 +124,8 @@ impl Answer {
 /// What a driver must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Do {
-    /// Send this, over a new connection if need be; its answer, or its loss, comes back as an event.
+    /// Send this, over a new connection if need be; its answer, or its loss, comes back as an
+    /// event.
     Send(BankId, Message),
     /// Only with `LastAgent`: vote now, all others said OK. The vote comes back as an event.
     VoteSelf,
@@ -240,7 +252,8 @@ impl Coordinator {
         self.seats.iter().map(|seat| (seat.bank, &seat.standing))
     }
 
-    /// Has it told its verdict, and has every message it sent been answered or lost? Then it may leave.
+    /// Has it told its verdict, and has every message it sent been answered or lost? Then it may
+    /// leave.
     pub fn is_done(&self) -> bool {
         self.has_told() && self.seats.iter().all(|seat| seat.owes == 0)
     }
@@ -296,7 +309,9 @@ impl Coordinator {
                     self.silent(at, todo);
                 }
             }
-            Answer::Refused { token, reason, text } => self.refused(bank, token, reason, text, todo),
+            Answer::Refused { token, reason, text } => {
+                self.refused(bank, token, reason, text, todo)
+            }
             Answer::Committed(time, tokens) => self.proved(time, tokens, todo),
             Answer::SaysCommitted(time, token) => self.committed(at, time, token, todo),
             Answer::Nothing | Answer::Believed(_) => self.silent(at, todo),
@@ -320,8 +335,8 @@ impl Coordinator {
         }
     }
 
-    /// COMMITTED counts only with the very token that this bank's OK to our own PREPARE carried; without one we
-    /// ask for it with PREPARE again.
+    /// COMMITTED counts only with the very token that this bank's OK to our own PREPARE carried;
+    /// without one we ask for it with PREPARE again.
     fn committed(&mut self, at: usize, time: Time, token: Token, todo: &mut Vec<Do>) {
         if matches!(self.phase, Phase::Commit(_) | Phase::Abort(_)) {
             return; // The answer to our COMMIT.
@@ -349,8 +364,9 @@ impl Coordinator {
         }
     }
 
-    /// Seeks one durable refusal. A last agent that has not voted refuses itself. Otherwise ABORT goes to the silent
-    /// banks alone, or, where they can't be reached at all, to one that was not asked yet.
+    /// Seeks one durable refusal. A last agent that has not voted refuses itself. Otherwise ABORT
+    /// goes to the silent banks alone, or, where they can't be reached at all, to one that was not
+    /// asked yet.
     fn give_up(&mut self, reason: Reason, todo: &mut Vec<Do>) {
         self.phase = Phase::GivingUp;
         if self.free_to_refuse() {
@@ -425,7 +441,8 @@ impl Coordinator {
             Phase::Commit(_) => {}
             // It was sent the refusal when the refusal became known, or is sent it now.
             Phase::Abort(refusal) => {
-                let late = !self.seats[at].given_up && self.seats[at].owes == 0 && Some(bank) != self.me();
+                let late =
+                    !self.seats[at].given_up && self.seats[at].owes == 0 && Some(bank) != self.me();
                 self.seats[at].standing = Standing::Ok(token);
                 if late {
                     let message = Message::Abort(self.tx.clone(), Some(refusal));
@@ -435,7 +452,14 @@ impl Coordinator {
         }
     }
 
-    fn refused(&mut self, bank: BankId, token: Token, reason: Reason, text: String, todo: &mut Vec<Do>) {
+    fn refused(
+        &mut self,
+        bank: BankId,
+        token: Token,
+        reason: Reason,
+        text: String,
+        todo: &mut Vec<Do>,
+    ) {
         let Some(at) = self.seat_of(bank) else { return };
         match self.phase {
             Phase::Voting | Phase::GivingUp => {
@@ -469,8 +493,13 @@ impl Coordinator {
             }
             Some(at) => {
                 let only_me = Some(self.seats[at].bank) == me
-                    && self.seats[at + 1..].iter().all(|seat| matches!(seat.standing, Standing::Ok(_)));
-                if only_me && self.phase == Phase::Voting && self.seats[at].standing == Standing::Unasked {
+                    && self.seats[at + 1..]
+                        .iter()
+                        .all(|seat| matches!(seat.standing, Standing::Ok(_)));
+                if only_me
+                    && self.phase == Phase::Voting
+                    && self.seats[at].standing == Standing::Unasked
+                {
                     self.seats[at].standing = Standing::Asked;
                     todo.push(Do::VoteSelf);
                 }
@@ -490,7 +519,9 @@ impl Coordinator {
                 (Phase::Abort(token), Standing::Ok(_) | Standing::Asked) => {
                     Message::Abort(self.tx.clone(), Some(*token))
                 }
-                (Phase::Abort(_), Standing::Unasked | Standing::Silent | Standing::Refused(..)) => continue,
+                (Phase::Abort(_), Standing::Unasked | Standing::Silent | Standing::Refused(..)) => {
+                    continue;
+                }
                 (Phase::Voting | Phase::GivingUp, _) => continue,
             };
             self.send(at, message, todo);
@@ -506,8 +537,9 @@ impl Coordinator {
     }
 
     fn doubt(&mut self, todo: &mut Vec<Do>) {
-        let nothing_sent =
-            self.standings().all(|(bank, standing)| *standing == Standing::Silent && !self.was_asked(bank));
+        let nothing_sent = self
+            .standings()
+            .all(|(bank, standing)| *standing == Standing::Silent && !self.was_asked(bank));
         let silent = |(_, standing): &(BankId, &Standing)| {
             matches!(standing, Standing::Silent | Standing::Asked | Standing::Unasked)
         };
@@ -575,7 +607,8 @@ impl Coordinator {
 
     /// Is this a last agent that has not voted?
     fn free_to_refuse(&self) -> bool {
-        let unvoted = |seat: &Seat| !matches!(seat.standing, Standing::Ok(_) | Standing::Refused(..));
+        let unvoted =
+            |seat: &Seat| !matches!(seat.standing, Standing::Ok(_) | Standing::Refused(..));
         self.me().is_some_and(|me| self.seats.iter().any(|seat| seat.bank == me && unvoted(seat)))
     }
 }

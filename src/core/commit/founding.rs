@@ -1,7 +1,9 @@
-//! Founding ids: what tells one journal of a bank from every other one, and a bank's statement of which it has met.
+//! Founding ids: what tells one journal of a bank from every other one, and a bank's statement of
+//! which it has met.
 //!
-//! A bank whose disk was lost begins a new journal, which has another founding id. Whoever recorded the former one can
-//! tell it, by a statement that it can check: `M`. The statement is true for ever, so it needs no nonce.
+//! A bank whose disk was lost begins a new journal, which has another founding id. Whoever recorded
+//! the former one can tell it, by a statement that it can check: `M`. The statement is true for
+//! ever, so it needs no nonce.
 //!
 //! Text: `M<who met>.<which bank>.<founding id, hex>.<mac, hex, or empty>`.
 
@@ -55,7 +57,8 @@ impl Meeting {
     /// Reads a statement's text; `None` for what is none.
     pub fn parse(text: &str) -> Option<Meeting> {
         let mut parts = text.strip_prefix('M')?.split('.');
-        let (by, bank, founding, mac) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let (by, bank, founding, mac) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         if parts.next().is_some() {
             return None;
         }
@@ -102,7 +105,10 @@ impl Seal {
     }
 
     fn meeting_mac(&self, by: BankId, bank: BankId, founding: &FoundingId) -> blake3::Hash {
-        self.mac("consorcio statement", &[b"M", &[by.as_u8()], &[bank.as_u8()], founding.as_bytes()])
+        self.mac(
+            "consorcio statement",
+            &[b"M", &[by.as_u8()], &[bank.as_u8()], founding.as_bytes()],
+        )
     }
 }
 
@@ -126,7 +132,11 @@ mod tests {
         let text = meeting.to_string();
         assert!(text.starts_with("M15.0.abababababababababababababababab."), "{text}");
         assert_eq!(Meeting::parse(&text), Some(meeting));
-        assert_eq!((Token::parse(&text), Reading::parse(&text)), (None, None), "neither vote nor reading");
+        assert_eq!(
+            (Token::parse(&text), Reading::parse(&text)),
+            (None, None),
+            "neither vote nor reading"
+        );
         let id = "0".repeat(32);
         for junk in ["", "M", "M1.2", "M1.2.", "M1.2.3.", "O1.2.", "M1.2..", "T1.2.."] {
             assert_eq!(Meeting::parse(junk), None, "{junk}");

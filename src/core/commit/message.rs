@@ -68,7 +68,9 @@ impl Message {
     /// Appends its request line, end included.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         match self {
-            Message::Prepare(tx, transaction) => request::write_prepare(out, tx, transaction.text()),
+            Message::Prepare(tx, transaction) => {
+                request::write_prepare(out, tx, transaction.text())
+            }
             Message::Commit(tx, tokens) => request::write_commit(out, tx, tokens),
             Message::Abort(tx, token) => request::write_abort(out, tx, token.as_ref()),
             Message::Resolve(tx) => request::write_resolve(out, tx),

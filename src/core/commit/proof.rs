@@ -1,8 +1,10 @@
-//! What tokens prove: the one place that decides it, for a bank in doubt, a bank that drives, COMMIT and ABORT.
+//! What tokens prove: the one place that decides it, for a bank in doubt, a bank that drives,
+//! COMMIT and ABORT.
 //!
-//! It looks at tokens alone: not at the word that an answer begins with, nor at the id, the number or the reason
-//! beside them, none of which has a MAC. A token counts when the transaction names its bank and its MAC proves it
-//! at the id that was asked about. So bytes that change on the way between two banks change nothing but silence.
+//! It looks at tokens alone: not at the word that an answer begins with, nor at the id, the number
+//! or the reason beside them, none of which has a MAC. A token counts when the transaction names
+//! its bank and its MAC proves it at the id that was asked about. So bytes that change on the way
+//! between two banks change nothing but silence.
 
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::wire::Reason;
@@ -40,7 +42,8 @@ pub enum Proof {
     },
     /// A named bank can never vote OK on these bytes, or says that they are aborted.
     Aborted {
-        /// The vote that refuses where it is known, else the statement. It convinces every other bank.
+        /// The vote that refuses where it is known, else the statement. It convinces every other
+        /// bank.
         token: Token,
         /// The other banks whose vote on these bytes, or on none, was shown, with its time.
         votes: Vec<(BankId, Time)>,
@@ -65,7 +68,9 @@ impl Inquiry<'_> {
                 continue;
             }
             match token.said {
-                Said::Committed if self.may_commit_at(token.time) => committed = committed.or(Some(token)),
+                Said::Committed if self.may_commit_at(token.time) => {
+                    committed = committed.or(Some(token))
+                }
                 Said::Aborted => aborted = aborted.or(Some(token)),
                 Said::Ok | Said::No | Said::Committed => {}
             }
@@ -84,18 +89,25 @@ impl Inquiry<'_> {
         let shown: BankSet = granted.iter().map(|token| token.bank).collect();
         if others.minus(shown).is_empty() && (self.own_vote.is_some() || others == self.named) {
             let time = granted.iter().map(|token| token.time).chain(self.own_vote).max();
-            return Proof::Committed { time: time.unwrap_or_default(), votes: granted, statement: None };
+            return Proof::Committed {
+                time: time.unwrap_or_default(),
+                votes: granted,
+                statement: None,
+            };
         }
         match committed {
-            Some(statement) => {
-                Proof::Committed { time: statement.time, votes: granted, statement: Some(statement) }
-            }
+            Some(statement) => Proof::Committed {
+                time: statement.time,
+                votes: granted,
+                statement: Some(statement),
+            },
             None if granted.is_empty() => Proof::Nothing,
             None => Proof::Granted(granted),
         }
     }
 
-    /// A bank that is named and has not voted OK knows that it is not committed; one that has, not before its vote.
+    /// A bank that is named and has not voted OK knows that it is not committed; one that has, not
+    /// before its vote.
     fn may_commit_at(&self, time: Time) -> bool {
         match self.own_vote {
             Some(own) => time >= own,
@@ -106,7 +118,9 @@ impl Inquiry<'_> {
     /// The vote that a statement tells of, sealed as its bank would: `A` carries all of it.
     fn vote_of(&self, token: Token) -> Token {
         match token.said {
-            Said::Aborted => self.seal.token(token.bank, Verdict::Ok, self.tx, token.digest, token.time),
+            Said::Aborted => {
+                self.seal.token(token.bank, Verdict::Ok, self.tx, token.digest, token.time)
+            }
             Said::Ok | Said::No | Said::Committed => token,
         }
     }
@@ -116,8 +130,9 @@ fn told(vote: &Token) -> (BankId, Time) {
     (vote.bank, vote.time)
 }
 
-/// A vote of this bank that its journal does not hold, if `tokens` show one. `own` is the vote that it holds. Of `C`
-/// and `A` only the vote is looked for: the record of an outcome may follow its answer.
+/// A vote of this bank that its journal does not hold, if `tokens` show one. `own` is the vote that
+/// it holds. Of `C` and `A` only the vote is looked for: the record of an outcome may follow its
+/// answer.
 pub fn forgotten(
     seal: &Seal,
     me: BankId,
@@ -182,7 +197,9 @@ mod tests {
         let token = |(of, said, time): &(usize, Said, i64)| match said {
             Said::Ok => ok(*of, *time),
             Said::No => seal.token(bank(*of), Verdict::No, &tx, Some(DIGEST), Time(*time)),
-            Said::Committed | Said::Aborted => seal.token(bank(*of), *said, &tx, Some(DIGEST), Time(*time)),
+            Said::Committed | Said::Aborted => {
+                seal.token(bank(*of), *said, &tx, Some(DIGEST), Time(*time))
+            }
         };
         let tokens: Vec<Token> = shown.iter().map(token).collect();
         let inquiry = Inquiry {
@@ -200,7 +217,8 @@ mod tests {
     fn a_bank_that_shows_its_ok_twice_is_one_vote() {
         let (told, tokens) = proof(Some(3), &[(1, Said::Ok, 4), (1, Said::Ok, 4)]);
         assert_eq!(told, Proof::Granted(tokens[..1].to_vec()));
-        let (told, tokens) = proof(Some(3), &[(1, Said::Ok, 4), (1, Said::Ok, 4), (2, Said::Ok, 6)]);
+        let (told, tokens) =
+            proof(Some(3), &[(1, Said::Ok, 4), (1, Said::Ok, 4), (2, Said::Ok, 6)]);
         let votes = vec![tokens[0], tokens[2]];
         assert_eq!(told, Proof::Committed { time: Time(6), votes, statement: None });
         let (told, _) = proof(Some(3), &[(1, Said::Ok, 4), (1, Said::Ok, 4), (2, Said::No, 6)]);
@@ -208,7 +226,8 @@ mod tests {
         assert_eq!(votes, [(bank(1), Time(4)), (bank(2), Time(6))]);
     }
 
-    /// A commit's statement is no vote: its time is the commit's, and it convinces nobody whose own vote contradicts it.
+    /// A commit's statement is no vote: its time is the commit's, and it convinces nobody whose own
+    /// vote contradicts it.
     #[test]
     fn a_statement_of_a_commit_is_no_vote() {
         let (told, tokens) = proof(Some(3), &[(1, Said::Committed, 9)]);

@@ -1,7 +1,9 @@
-//! The rule for new texts that people see: nothing in them is invisible, turns the text around, or is a bare dot name.
+//! The rule for new texts that people see: nothing in them is invisible, turns the text around, or
+//! is a bare dot name.
 //!
-//! It holds for what is new: a new transaction, client or account. What a journal holds already stays legal, because a
-//! bank must go on with it; so this is a check beside the types, and no part of them.
+//! It holds for what is new: a new transaction, client or account. What a journal holds already
+//! stays legal, because a bank must go on with it; so this is a check beside the types, and no part
+//! of them.
 
 use super::{AccountNumber, ClientKind, ClientName, RegisterKey, RegisterValue, TxId};
 use std::fmt;
@@ -46,8 +48,9 @@ fn check_name(text: &str) -> Result<(), Unfit> {
     if text == "." || text == ".." { Err(Unfit::Dots) } else { check_text(text) }
 }
 
-/// Control and format characters, line and paragraph separators; and what shows as nothing though it is a letter, a
-/// mark or a symbol (the rest of Unicode's Default_Ignorable_Code_Point, and the blank Braille pattern).
+/// Control and format characters, line and paragraph separators; and what shows as nothing though
+/// it is a letter, a mark or a symbol (the rest of Unicode's Default_Ignorable_Code_Point, and the
+/// blank Braille pattern).
 fn is_invisible(c: char) -> bool {
     let by_category = matches!(
         c.general_category(),
@@ -129,7 +132,8 @@ mod tests {
 
     #[test]
     fn what_nobody_sees_is_not() {
-        // Overrides, isolates, zero-width, separators, a tag, a filler, a variation selector, a soft hyphen.
+        // Overrides, isolates, zero-width, separators, a tag, a filler, a variation selector, a
+        // soft hyphen.
         for c in [
             '\u{202e}',
             '\u{202a}',

@@ -1,7 +1,9 @@
-//! Clients and accounts: who holds what, and each account's three figures. Totals and cuts are elsewhere.
+//! Clients and accounts: who holds what, and each account's three figures. Totals and cuts are
+//! elsewhere.
 //!
-//! Both live in vectors in the order of their creation, so that an index (a `Slot`) never changes; ordered maps
-//! find them by their natural keys. The maps are not stored: they follow from the vectors.
+//! Both live in vectors in the order of their creation, so that an index (a `Slot`) never changes;
+//! ordered maps find them by their natural keys. The maps are not stored: they follow from the
+//! vectors.
 
 use super::figures::{Figures, Step};
 use super::held::Held;
@@ -80,8 +82,8 @@ pub(super) struct Accounts {
     by_cpf: BTreeMap<TaxId, u32>,
     #[serde(skip)]
     by_number: BTreeMap<AccountNumber, Slot>,
-    /// The same for short numbers alone: every step looks some up, and whole words compare several times
-    /// faster than texts.
+    /// The same for short numbers alone: every step looks some up, and whole words compare several
+    /// times faster than texts.
     #[serde(skip)]
     by_short_number: BTreeMap<u128, Slot>,
 }
@@ -103,9 +105,16 @@ impl Accounts {
     }
 
     /// The place of an account that an operation names, with its holder where it names one.
-    pub(super) fn check_named(&self, number: &AccountNumber, cpf: Option<&TaxId>) -> Result<Slot, Fault> {
+    pub(super) fn check_named(
+        &self,
+        number: &AccountNumber,
+        cpf: Option<&TaxId>,
+    ) -> Result<Slot, Fault> {
         let Some(slot) = self.find(number) else {
-            return Err(Fault::of(Reason::UnknownAccount, &Detail::NoAccount { number: number.clone() }));
+            return Err(Fault::of(
+                Reason::UnknownAccount,
+                &Detail::NoAccount { number: number.clone() },
+            ));
         };
         match cpf {
             Some(cpf) if !self.holders(slot).iter().any(|holder| holder == cpf) => {
@@ -131,15 +140,24 @@ impl Accounts {
         Ok(())
     }
 
-    /// Changes an account's figures by one operation, and tells its place. Stops the program where that
-    /// breaks them.
-    pub(super) fn step(&mut self, step: Step, number: &AccountNumber, flow: Flow, amount: Money) -> Slot {
+    /// Changes an account's figures by one operation, and tells its place. Stops the program where
+    /// that breaks them.
+    pub(super) fn step(
+        &mut self,
+        step: Step,
+        number: &AccountNumber,
+        flow: Flow,
+        amount: Money,
+    ) -> Slot {
         let Some(slot) = self.find(number) else {
             panic!("{step:?} of a {} on account {number}, which is not here", flow.as_str());
         };
         let account = &mut self.accounts[slot.index()];
         if let Step::Settle(time) = step {
-            assert!(time >= account.opened, "account {number}: a commit at {time} is before its opening");
+            assert!(
+                time >= account.opened,
+                "account {number}: a commit at {time} is before its opening"
+            );
         }
         match account.figures.after(step, flow, amount) {
             Some(figures) => account.figures = figures,
@@ -148,9 +166,14 @@ impl Accounts {
         slot
     }
 
-    /// The account's number and its balance at `time`, when `since` is what was added to it afterwards;
-    /// no balance where it was opened later.
-    pub(super) fn at(&self, slot: Slot, time: Time, since: i128) -> (&AccountNumber, Option<Money>) {
+    /// The account's number and its balance at `time`, when `since` is what was added to it
+    /// afterwards; no balance where it was opened later.
+    pub(super) fn at(
+        &self,
+        slot: Slot,
+        time: Time,
+        since: i128,
+    ) -> (&AccountNumber, Option<Money>) {
         let Account { number, figures, opened, .. } = &self.accounts[slot.index()];
         if *opened > time {
             return (number, None);
@@ -246,21 +269,35 @@ impl Accounts {
             return if same {
                 Ok(Known::Same)
             } else {
-                Err(Fault::of(Reason::AlreadyExists, &Detail::OtherAccount { number: number.clone() }))
+                Err(Fault::of(
+                    Reason::AlreadyExists,
+                    &Detail::OtherAccount { number: number.clone() },
+                ))
             };
         }
         if holders.is_empty() || holders.len() > HOLDERS_MAX || holders[1..].contains(&holders[0]) {
-            return Err(Fault::of(Reason::Malformed, &Detail::BadHolders { number: number.clone() }));
+            return Err(Fault::of(
+                Reason::Malformed,
+                &Detail::BadHolders { number: number.clone() },
+            ));
         }
         if *deposit < Money::ZERO {
-            return Err(Fault::of(Reason::Malformed, &Detail::BadDeposit { deposit: deposit.wide() }));
+            return Err(Fault::of(
+                Reason::Malformed,
+                &Detail::BadDeposit { deposit: deposit.wide() },
+            ));
         }
         for cpf in holders {
-            let Some(client) = self.by_cpf.get(cpf).map(|client| &self.clients[*client as usize]) else {
-                return Err(Fault::of(Reason::UnknownClient, &Detail::NoClient { cpf: cpf.clone() }));
+            let Some(client) = self.by_cpf.get(cpf).map(|client| &self.clients[*client as usize])
+            else {
+                return Err(Fault::of(
+                    Reason::UnknownClient,
+                    &Detail::NoClient { cpf: cpf.clone() },
+                ));
             };
             if let (1, Some(slot)) = (holders.len(), client.individual) {
-                let detail = Detail::OneIndividual { cpf: cpf.clone(), number: self.number(slot).clone() };
+                let detail =
+                    Detail::OneIndividual { cpf: cpf.clone(), number: self.number(slot).clone() };
                 return Err(Fault::of(Reason::Refused, &detail));
             }
         }
@@ -286,7 +323,9 @@ impl Accounts {
         let holders = match holders.as_slice() {
             [one] => HolderSlots::One(self.by_cpf[one]),
             [one, other] => HolderSlots::Joint(self.by_cpf[one], self.by_cpf[other]),
-            [] | [_, _, ..] => panic!("account {number} is to be opened for {} holders", holders.len()),
+            [] | [_, _, ..] => {
+                panic!("account {number} is to be opened for {} holders", holders.len())
+            }
         };
         let slot = Slot(place(self.accounts.len()));
         let figures = Figures { balance: *deposit, held: Money::ZERO, incoming: Money::ZERO };
@@ -312,8 +351,8 @@ impl Accounts {
         slot
     }
 
-    /// Goes through everything, stops the program where something is broken, and tells the sums of balances,
-    /// holds and incoming amounts.
+    /// Goes through everything, stops the program where something is broken, and tells the sums of
+    /// balances, holds and incoming amounts.
     pub(super) fn audit(&self) -> (i128, i128, i128) {
         let (mut balance, mut held, mut incoming) = (0, 0, 0);
         for account in &self.accounts {
@@ -325,7 +364,9 @@ impl Accounts {
         }
         let stored = Stored { clients: self.clients.clone(), accounts: self.accounts.clone() };
         match Accounts::try_from(stored) {
-            Ok(rebuilt) => assert!(*self == rebuilt, "the indexes of clients and accounts are broken"),
+            Ok(rebuilt) => {
+                assert!(*self == rebuilt, "the indexes of clients and accounts are broken")
+            }
             Err(broken) => panic!("clients and accounts are broken: {broken}"),
         }
         (balance, held, incoming)
@@ -349,10 +390,12 @@ impl TryFrom<Stored> for Accounts {
 
     /// Builds the indexes again. What can't have been written is an error and not a panic.
     fn try_from(Stored { mut clients, accounts }: Stored) -> Result<Accounts, String> {
-        let by_cpf: BTreeMap<_, _> = (0..).zip(&clients).map(|(i, c)| (c.data.cpf.clone(), i)).collect();
+        let by_cpf: BTreeMap<_, _> =
+            (0..).zip(&clients).map(|(i, c)| (c.data.cpf.clone(), i)).collect();
         let by_number: BTreeMap<_, _> =
             (0..).map(Slot).zip(&accounts).map(|(slot, a)| (a.number.clone(), slot)).collect();
-        let by_short_number = by_number.iter().filter_map(|(n, slot)| Some((short(n)?, *slot))).collect();
+        let by_short_number =
+            by_number.iter().filter_map(|(n, slot)| Some((short(n)?, *slot))).collect();
         if by_cpf.len() != clients.len() || by_number.len() != accounts.len() {
             return Err("a client or an account is there twice".to_string());
         }
@@ -395,12 +438,16 @@ impl Account {
     #[cold]
     fn broken(&self, step: Step, flow: Flow, amount: Money) -> ! {
         let Account { number, figures, .. } = self;
-        panic!("account {number}: {step:?} of a {} of {} breaks {figures:?}", flow.as_str(), amount.0);
+        panic!(
+            "account {number}: {step:?} of a {} of {} breaks {figures:?}",
+            flow.as_str(),
+            amount.0
+        );
     }
 }
 
-/// The text of a number of at most 16 bytes as one word, in the same order. A number has no zero byte, so no
-/// two have one word.
+/// The text of a number of at most 16 bytes as one word, in the same order. A number has no zero
+/// byte, so no two have one word.
 fn short(number: &AccountNumber) -> Option<u128> {
     let text = number.as_str().as_bytes();
     let mut word = [0; 16];

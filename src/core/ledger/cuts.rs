@@ -1,9 +1,9 @@
-//! The past that cuts need: what each commit changed, by commit time. A cut takes the present and undoes what
-//! came later.
+//! The past that cuts need: what each commit changed, by commit time. A cut takes the present and
+//! undoes what came later.
 //!
-//! Commits arrive nearly in the order of their times, so most are appended; but a bank that was away brings
-//! many old ones at once. Hence a row of chunks: an old commit moves at most a chunk's entries, and the sum that
-//! each chunk carries makes the totals of a cut a matter of chunks.
+//! Commits arrive nearly in the order of their times, so most are appended; but a bank that was
+//! away brings many old ones at once. Hence a row of chunks: an old commit moves at most a chunk's
+//! entries, and the sum that each chunk carries makes the totals of a cut a matter of chunks.
 
 use super::accounts::Slot;
 use super::totals::Flows;
@@ -95,7 +95,8 @@ impl Past {
         if time < self.horizon { Err(Expired { horizon: self.horizon }) } else { Ok(()) }
     }
 
-    /// Keeps a change. One at or before the horizon is in every cut that can still be made: it is not kept.
+    /// Keeps a change. One at or before the horizon is in every cut that can still be made: it is
+    /// not kept.
     pub(super) fn record(&mut self, time: Time, change: Change) {
         if time <= self.horizon {
             return;
@@ -178,8 +179,12 @@ impl Past {
     /// Drops what is at or before `up_to`, and then more while it takes over `bytes_max`.
     pub(super) fn trim(&mut self, up_to: Time, bytes_max: usize) {
         self.horizon = self.horizon.max(up_to);
-        // A chunk goes as a whole: entries at or before the horizon harm no cut that can still be made.
-        while self.chunks.front().is_some_and(|chunk| chunk.last() <= self.horizon || self.bytes > bytes_max)
+        // A chunk goes as a whole: entries at or before the horizon harm no cut that can still be
+        // made.
+        while self
+            .chunks
+            .front()
+            .is_some_and(|chunk| chunk.last() <= self.horizon || self.bytes > bytes_max)
         {
             let Some(chunk) = self.chunks.pop_front() else { break };
             self.horizon = self.horizon.max(chunk.last());
@@ -192,14 +197,21 @@ impl Past {
         let mut bytes = 0;
         let mut last = Time(i64::MIN);
         for chunk in &self.chunks {
-            assert!(!chunk.entries.is_empty() && chunk.entries.len() <= CHUNK_ENTRIES, "a chunk's length");
+            assert!(
+                !chunk.entries.is_empty() && chunk.entries.len() <= CHUNK_ENTRIES,
+                "a chunk's length"
+            );
             for entry in &chunk.entries {
                 assert!(last <= entry.time, "the past is not in order at {}", entry.time);
                 last = entry.time;
             }
             let fresh = Chunk::of(chunk.entries.clone());
             assert_eq!(fresh.flows, chunk.flows, "the sums of the past up to {last}");
-            assert_eq!((fresh.sets, fresh.set_bytes), (chunk.sets, chunk.set_bytes), "sets up to {last}");
+            assert_eq!(
+                (fresh.sets, fresh.set_bytes),
+                (chunk.sets, chunk.set_bytes),
+                "sets up to {last}"
+            );
             bytes += CHUNK_BYTES + chunk.set_bytes;
         }
         assert_eq!(bytes, self.bytes, "the memory of the past");

@@ -27,9 +27,9 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    /// The figures after one operation, unless it breaks them. A debit that is settled leaves what is
-    /// available as it is, and a credit leaves balance + incoming: so the operations of a transaction may
-    /// come in any order.
+    /// The figures after one operation, unless it breaks them. A debit that is settled leaves what
+    /// is available as it is, and a credit leaves balance + incoming: so the operations of a
+    /// transaction may come in any order.
     pub(super) fn after(self, step: Step, flow: Flow, amount: Money) -> Option<Figures> {
         let Figures { mut balance, mut held, mut incoming } = self;
         let promised = if flow.takes() { &mut held } else { &mut incoming };

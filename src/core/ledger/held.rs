@@ -1,5 +1,5 @@
-//! The accounts of one client, by number. Most have one or two; a company may hold a million, so that a new one must
-//! not move all the others.
+//! The accounts of one client, by number. Most have one or two; a company may hold a million, so
+//! that a new one must not move all the others.
 
 use super::accounts::Slot;
 
@@ -73,7 +73,11 @@ mod tests {
                 let slot = Slot::of(n * stride % 30);
                 held.insert(slot, |other| other < slot);
             }
-            assert!(held.rows.iter().all(|row| (1..=ROW_MAX).contains(&row.len())), "{:?}", held.rows);
+            assert!(
+                held.rows.iter().all(|row| (1..=ROW_MAX).contains(&row.len())),
+                "{:?}",
+                held.rows
+            );
             assert_eq!(held.last(), Some(Slot::of(29)));
             for begin in 0..=30 {
                 let from: Vec<Slot> = held.beyond(&|slot| slot < Slot::of(begin)).collect();

@@ -1,6 +1,8 @@
-//! What a bank that came later knows of the registers that others have set: nothing, until they were told to it.
+//! What a bank that came later knows of the registers that others have set: nothing, until they
+//! were told to it.
 //!
-//! It votes on sets and applies them meanwhile. So of what it set itself and what it is told, the later one counts.
+//! It votes on sets and applies them meanwhile. So of what it set itself and what it is told, the
+//! later one counts.
 
 use super::Ledger;
 use crate::commit::registers::SetRegister;

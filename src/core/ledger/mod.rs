@@ -1,10 +1,12 @@
-//! The ledger: clients, accounts, escrow holds, registers, totals, and the past that cuts need. Pure.
+//! The ledger: clients, accounts, escrow holds, registers, totals, and the past that cuts need.
+//! Pure.
 //!
-//! A transaction meets it in up to three steps: `check` looks, `hold` promises (the vote OK), and then either
-//! `settle` (committed) or `release` (aborted). Debits are escrow holds and not locks (O'Neil, _The Escrow
-//! Transactional Method_, 1986), so any number of undecided transactions share an account; a register is
-//! locked by one of them. Which transactions are undecided, and who says how they end, is not told here: that
-//! is the bank's part. A step that would break an invariant stops the program with the account and its figures.
+//! A transaction meets it in up to three steps: `check` looks, `hold` promises (the vote OK), and
+//! then either `settle` (committed) or `release` (aborted). Debits are escrow holds and not locks
+//! (O'Neil, _The Escrow Transactional Method_, 1986), so any number of undecided transactions share
+//! an account; a register is locked by one of them. Which transactions are undecided, and who says
+//! how they end, is not told here: that is the bank's part. A step that would break an invariant
+//! stops the program with the account and its figures.
 
 mod accounts;
 mod cuts;
@@ -37,8 +39,8 @@ use registers::Registers;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use totals::Sums;
 
-/// One bank's ledger. Two are equal, and one is kept in a snapshot, without the past that only cuts need; what it knows of
-/// its registers the snapshot holds beside it.
+/// One bank's ledger. Two are equal, and one is kept in a snapshot, without the past that only cuts
+/// need; what it knows of its registers the snapshot holds beside it.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     book: Book,
@@ -61,14 +63,20 @@ impl Ledger {
         Ledger { book: Book::default(), past, known: RegistersKnown::Always }
     }
 
-    /// Would the bank `me` grant its own part of `transaction`? `consortium` is all banks that are in it.
+    /// Would the bank `me` grant its own part of `transaction`? `consortium` is all banks that are
+    /// in it.
     ///
     /// # Errors
-    /// The first that holds: `refused` (it names a bank outside the consortium), `unbalanced` (debits and
-    /// credits differ, or a register is not set everywhere to one value), for each operation here in the
-    /// order of the text `unknown-account`, `not-holder` or `locked`, then for each account
-    /// `insufficient-funds` or `limit`.
-    pub fn check(&self, me: BankId, consortium: BankSet, transaction: &Transaction) -> Result<(), Fault> {
+    /// The first that holds: `refused` (it names a bank outside the consortium), `unbalanced`
+    /// (debits and credits differ, or a register is not set everywhere to one value), for each
+    /// operation here in the order of the text `unknown-account`, `not-holder` or `locked`, then
+    /// for each account `insufficient-funds` or `limit`.
+    pub fn check(
+        &self,
+        me: BankId,
+        consortium: BankSet,
+        transaction: &Transaction,
+    ) -> Result<(), Fault> {
         if let Some(stranger) = transaction.banks().minus(consortium).iter().next() {
             return Err(Fault::of(Reason::Refused, &Detail::NotMember { bank: stranger }));
         }
@@ -84,14 +92,18 @@ impl Ledger {
             match &op.action {
                 Action::Money { account, cpf, .. } => {
                     if found == OPS_MAX {
-                        return Err(Fault::of(Reason::Limit, &Detail::TooManyOps { most: OPS_MAX }));
+                        return Err(Fault::of(
+                            Reason::Limit,
+                            &Detail::TooManyOps { most: OPS_MAX },
+                        ));
                     }
                     slots[found] = self.book.accounts.check_named(account, cpf.as_ref())?;
                     found += 1;
                 }
                 Action::Set { key, .. } => {
                     if let Some(holder) = self.book.registers.locked_by(key) {
-                        let detail = Detail::RegisterLocked { key: key.clone(), tx: holder.clone() };
+                        let detail =
+                            Detail::RegisterLocked { key: key.clone(), tx: holder.clone() };
                         return Err(Fault::of(Reason::Locked, &detail));
                     }
                 }
@@ -102,7 +114,8 @@ impl Ledger {
         })
     }
 
-    /// Each account of a transaction grants the sums of its operations, not one operation after the other.
+    /// Each account of a transaction grants the sums of its operations, not one operation after the
+    /// other.
     fn check_sums<I: Iterator<Item = (Flow, Money)>>(
         &self,
         slots: &[Slot],
@@ -161,11 +174,12 @@ impl Ledger {
         self.book.sums.assert_sound();
     }
 
-    /// Makes true what `hold` promised: the transaction is committed, as of `time`. Commits may come in any
-    /// order of their times, but for those that set one register.
+    /// Makes true what `hold` promised: the transaction is committed, as of `time`. Commits may
+    /// come in any order of their times, but for those that set one register.
     ///
     /// # Panics
-    /// When it was not held, or when `time` is before the account was opened or the register was last set.
+    /// When it was not held, or when `time` is before the account was opened or the register was
+    /// last set.
     pub fn settle(&mut self, me: BankId, tx: &TxId, transaction: &Transaction, time: Time) {
         for op in transaction.ops_of(me) {
             match &op.action {
@@ -180,7 +194,8 @@ impl Ledger {
                     let always = self.known == RegistersKnown::Always;
                     let previous = if always {
                         self.book.registers.set(key, value, time)
-                    } else if let Some(previous) = self.book.registers.keep_later(key, value, time) {
+                    } else if let Some(previous) = self.book.registers.keep_later(key, value, time)
+                    {
                         previous
                     } else {
                         continue; // It was told what was set later.
@@ -214,9 +229,9 @@ impl Ledger {
     /// May this account be opened, or is it already?
     ///
     /// # Errors
-    /// `already-exists` when the number has other content here, `unknown-client` naming the holder, `refused`
-    /// for a client's second individual account, `malformed` for holders or a deposit that can't be, `limit`
-    /// when there is no place.
+    /// `already-exists` when the number has other content here, `unknown-client` naming the holder,
+    /// `refused` for a client's second individual account, `malformed` for holders or a deposit
+    /// that can't be, `limit` when there is no place.
     pub fn check_account(&self, account: &NewAccount) -> Result<Known, Fault> {
         self.book.accounts.check_account(account)
     }
@@ -237,7 +252,8 @@ impl Ledger {
         let slot = self.book.accounts.open(account, time);
         if account.deposit > Money::ZERO {
             self.book.sums.book(Flow::Deposit, account.deposit);
-            self.past.record(time, Change::Money { slot, flow: Flow::Deposit, amount: account.deposit });
+            self.past
+                .record(time, Change::Money { slot, flow: Flow::Deposit, amount: account.deposit });
         }
         self.book.sums.assert_sound();
     }
@@ -318,8 +334,9 @@ impl Ledger {
         Ok(self.book.sums.cut(&self.past.flows_after(time)))
     }
 
-    /// Accounts by number, the first `most` of those after `after`, each with its balance at `time`; without one
-    /// where it was opened later. Goes through these accounts, and through all that moved later than `time`.
+    /// Accounts by number, the first `most` of those after `after`, each with its balance at
+    /// `time`; without one where it was opened later. Goes through these accounts, and through all
+    /// that moved later than `time`.
     ///
     /// # Panics
     /// When `cut(time)` is an error.
@@ -336,8 +353,9 @@ impl Ledger {
         slots.iter().zip(since).map(|(slot, since)| accounts.at(*slot, time, since)).collect()
     }
 
-    /// Registers by key, the first `most` of those after `after`, each with its value at `time`; without one where it
-    /// was set later for the first time. Goes through these registers, and through all that changed later than `time`.
+    /// Registers by key, the first `most` of those after `after`, each with its value at `time`;
+    /// without one where it was set later for the first time. Goes through these registers, and
+    /// through all that changed later than `time`.
     ///
     /// # Panics
     /// When `cut(time)` is an error.
@@ -349,14 +367,17 @@ impl Ledger {
     ) -> Vec<(&RegisterKey, Option<&RegisterValue>)> {
         self.assert_reaches(time);
         let now: Vec<_> = self.book.registers.values_after(after).take(most).collect();
-        let (Some((first, _)), Some((last, _))) = (now.first(), now.last()) else { return Vec::new() };
+        let (Some((first, _)), Some((last, _))) = (now.first(), now.last()) else {
+            return Vec::new();
+        };
         let then = self.past.registers_then(time, first..=last);
         let value = |(key, now)| (key, then.get(key).copied().unwrap_or(Some(now)));
         now.iter().copied().map(value).collect()
     }
 
-    /// Drops the past at or before `up_to`, and more, oldest first, while it takes over `bytes_max`. Cuts
-    /// older than what was dropped are `Expired` from now on. Over `CUT_BYTES_MAX` that happens by itself.
+    /// Drops the past at or before `up_to`, and more, oldest first, while it takes over
+    /// `bytes_max`. Cuts older than what was dropped are `Expired` from now on. Over
+    /// `CUT_BYTES_MAX` that happens by itself.
     pub fn trim_cuts(&mut self, up_to: Time, bytes_max: usize) {
         self.past.trim(up_to, bytes_max);
     }
@@ -371,8 +392,8 @@ impl Ledger {
         self.past.bytes()
     }
 
-    /// Forgets the past: cuts begin at `time`, which no commit that is in this ledger is later than. A ledger
-    /// that was read from a snapshot can make no cut before this was said.
+    /// Forgets the past: cuts begin at `time`, which no commit that is in this ledger is later
+    /// than. A ledger that was read from a snapshot can make no cut before this was said.
     pub fn begin_cuts_at(&mut self, time: Time) {
         self.past = Past::beginning_at(time);
     }
@@ -412,7 +433,10 @@ impl<'de> Deserialize<'de> for Ledger {
 }
 
 /// The money operations of one bank.
-fn money_ops(me: BankId, transaction: &Transaction) -> impl Iterator<Item = (&AccountNumber, Flow, Money)> {
+fn money_ops(
+    me: BankId,
+    transaction: &Transaction,
+) -> impl Iterator<Item = (&AccountNumber, Flow, Money)> {
     transaction.ops_of(me).filter_map(|op| match &op.action {
         Action::Money { flow, account, amount, .. } => Some((account, *flow, *amount)),
         Action::Set { .. } => None,

@@ -36,15 +36,19 @@ impl Registers {
 
     pub(super) fn unlock(&mut self, key: &RegisterKey, tx: &TxId) {
         let holder = self.locks.remove(key);
-        assert_eq!(holder.as_ref(), Some(tx), "register {key} is unlocked by one that does not hold it");
+        assert_eq!(
+            holder.as_ref(),
+            Some(tx),
+            "register {key} is unlocked by one that does not hold it"
+        );
     }
 
     pub(super) fn value(&self, key: &RegisterKey) -> &str {
         self.values.get(key).map_or(UNSET, |register| register.value.as_str())
     }
 
-    /// Sets a register, and gives what it was. The commits of one register come in the order of their times,
-    /// because the next one votes only after this one's commit, and later.
+    /// Sets a register, and gives what it was. The commits of one register come in the order of
+    /// their times, because the next one votes only after this one's commit, and later.
     pub(super) fn set(
         &mut self,
         key: &RegisterKey,
@@ -53,11 +57,16 @@ impl Registers {
     ) -> Option<RegisterValue> {
         let register = Register { value: value.clone(), set: time };
         let before = self.values.insert(key.clone(), register)?;
-        assert!(before.set <= time, "register {key} is set at {time} after it was set at {}", before.set);
+        assert!(
+            before.set <= time,
+            "register {key} is set at {time} after it was set at {}",
+            before.set
+        );
         Some(before.value)
     }
 
-    /// Sets a register unless it was set later than `time`, and gives what it was; `None` where it stays.
+    /// Sets a register unless it was set later than `time`, and gives what it was; `None` where it
+    /// stays.
     pub(super) fn keep_later(
         &mut self,
         key: &RegisterKey,

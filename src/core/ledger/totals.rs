@@ -27,7 +27,8 @@ pub struct Totals {
     pub accounts: usize,
 }
 
-/// A bank's money as of one commit time, in centavos; its JSON is that of SNAPSHOT but for bank and time.
+/// A bank's money as of one commit time, in centavos; its JSON is that of SNAPSHOT but for bank and
+/// time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct CutTotals {
     /// Of all balances: cash in - cash out + transfers in - transfers out.
@@ -51,8 +52,8 @@ pub(super) struct Flows {
     pub(super) transfers_out: i128,
 }
 
-/// A bank's own sums. The balance is kept beside the flows that it must follow from, so that each audits the
-/// other.
+/// A bank's own sums. The balance is kept beside the flows that it must follow from, so that each
+/// audits the other.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Sums {
     pub(super) flows: Flows,
@@ -81,7 +82,17 @@ impl Sums {
     pub(super) fn totals(&self, clients: usize, accounts: usize) -> Totals {
         let Sums { flows, balance, held, incoming } = *self;
         let Flows { cash_in, cash_out, transfers_in, transfers_out } = flows;
-        Totals { balance, held, incoming, cash_in, cash_out, transfers_in, transfers_out, clients, accounts }
+        Totals {
+            balance,
+            held,
+            incoming,
+            cash_in,
+            cash_out,
+            transfers_in,
+            transfers_out,
+            clients,
+            accounts,
+        }
     }
 
     /// The totals before `later` moved.
@@ -96,7 +107,8 @@ impl Sums {
         }
     }
 
-    /// What can be seen without going through the accounts; runs after each change, in production too.
+    /// What can be seen without going through the accounts; runs after each change, in production
+    /// too.
     pub(super) fn assert_sound(&self) {
         let Sums { flows, balance, held, incoming } = self;
         assert!(
@@ -108,7 +120,11 @@ impl Sums {
     /// Stops the program where the sums over the accounts are other ones.
     pub(super) fn assert_are(&self, balance: i128, held: i128, incoming: i128) {
         let totals = (self.balance, self.held, self.incoming);
-        assert_eq!((balance, held, incoming), totals, "the accounts' sums and the bank's totals differ");
+        assert_eq!(
+            (balance, held, incoming),
+            totals,
+            "the accounts' sums and the bank's totals differ"
+        );
     }
 
     /// The total that an undecided move of this kind stands in.

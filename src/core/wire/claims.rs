@@ -1,8 +1,10 @@
-//! What the banks' answers to STATUS say together, for those who have no key: `cliente`, and the routes of HTTP.
+//! What the banks' answers to STATUS say together, for those who have no key: `cliente`, and the
+//! routes of HTTP.
 //!
-//! They believe the connections that they opened themselves. But an id may mean other bytes at another bank, and a bank
-//! that a transaction does not name may refuse the id: so answers are grouped by the digest in their tokens, and what
-//! binds no bytes speaks of none. A bank that holds OK on bytes is named by them; who else is, the answers do not tell.
+//! They believe the connections that they opened themselves. But an id may mean other bytes at
+//! another bank, and a bank that a transaction does not name may refuse the id: so answers are
+//! grouped by the digest in their tokens, and what binds no bytes speaks of none. A bank that holds
+//! OK on bytes is named by them; who else is, the answers do not tell.
 
 use crate::ids::{BankId, Time};
 use crate::wire::Reason;
@@ -38,15 +40,17 @@ pub struct Refusal {
     pub time: Time,
 }
 
-/// What the banks of a consortium say of an id: all of them, `None` for one that does not answer. A bank that has OK
-/// and then answers DOUBT is given with its OK.
+/// What the banks of a consortium say of an id: all of them, `None` for one that does not answer. A
+/// bank that has OK and then answers DOUBT is given with its OK.
 pub fn claim<'a>(answers: impl IntoIterator<Item = (BankId, Option<&'a Reply>)>) -> Claim {
     let mut groups: BTreeMap<Digest, Claim> = BTreeMap::new();
     let (mut holds_ok, mut all_answer, mut refusal) = (false, true, None);
     for (bank, reply) in answers {
         let (digest, said) = match reply {
             Some(Reply::Committed(_, time, token, _)) => (token.digest, Claim::Committed(*time)),
-            Some(Reply::Aborted(_, token, reason, statement)) => aborted(bank, token, *reason, statement),
+            Some(Reply::Aborted(_, token, reason, statement)) => {
+                aborted(bank, token, *reason, statement)
+            }
             Some(Reply::Ok(_, token)) => (token.digest, Claim::Undecided),
             Some(Reply::Unknown(_)) => continue,
             Some(
@@ -90,7 +94,8 @@ pub fn claim<'a>(answers: impl IntoIterator<Item = (BankId, Option<&'a Reply>)>)
     }
 }
 
-/// An ABORTED of `bank`: of the bytes that it holds OK on, or that its own vote refused; a tombstone is of none.
+/// An ABORTED of `bank`: of the bytes that it holds OK on, or that its own vote refused; a
+/// tombstone is of none.
 fn aborted(
     bank: BankId,
     token: &Token,
@@ -105,7 +110,9 @@ fn aborted(
             let by = by(token).filter(|_| refuses);
             (said.digest, Claim::Aborted(Refusal { by, reason, time: token.time }))
         }
-        None if own => (token.digest, Claim::Aborted(Refusal { by: Some(bank), reason, time: token.time })),
+        None if own => {
+            (token.digest, Claim::Aborted(Refusal { by: Some(bank), reason, time: token.time }))
+        }
         // Another bank's refusal, of bytes that it does not tell.
         None => (None, Claim::Aborted(Refusal { by: Some(bank), reason, time: token.time })),
     }
@@ -176,8 +183,14 @@ mod tests {
         assert_eq!(claimed(&[UNKNOWN, UNKNOWN, TOMBSTONE_2]), Claim::Aborted(refusal));
         assert_eq!(claimed(&[UNKNOWN, "", TOMBSTONE_2]), Claim::NotKnown(refusal));
         let nok = "ABORTED t N0.5.#. locked";
-        assert_eq!(claimed(&[nok, "", UNKNOWN]), Claim::NotKnown(refused(Some(0), Reason::Locked, 5)));
-        assert_eq!(claimed(&[nok, UNKNOWN, UNKNOWN]), Claim::Aborted(refused(Some(0), Reason::Locked, 5)));
+        assert_eq!(
+            claimed(&[nok, "", UNKNOWN]),
+            Claim::NotKnown(refused(Some(0), Reason::Locked, 5))
+        );
+        assert_eq!(
+            claimed(&[nok, UNKNOWN, UNKNOWN]),
+            Claim::Aborted(refused(Some(0), Reason::Locked, 5))
+        );
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Lines out of a stream of bytes.
 //!
-//! Architecture invariant: no socket is read here. A session fills the buffer and takes the lines that are in it;
-//! they are lent from the buffer, so a line costs no allocation. What the end of a stream cuts off was never a
-//! line: a transfer of 1000 cut to 100 must not run.
+//! Architecture invariant: no socket is read here. A session fills the buffer and takes the lines
+//! that are in it; they are lent from the buffer, so a line costs no allocation. What the end of a
+//! stream cuts off was never a line: a transfer of 1000 cut to 100 must not run.
 
 use crate::limits::LINE_BYTES_MAX;
 use bytes::BytesMut;
@@ -13,7 +13,8 @@ pub struct Lines {
     buffer: BytesMut,
     /// Up to here the buffer was handed out as lines.
     taken: usize,
-    /// Up to here the buffer holds no line end after `taken`, so that a slow sender's bytes are looked at once.
+    /// Up to here the buffer holds no line end after `taken`, so that a slow sender's bytes are
+    /// looked at once.
     scanned: usize,
     /// A line was too long: where the next one begins is not known any more.
     lost: bool,
@@ -56,10 +57,11 @@ impl Lines {
         Lines::default()
     }
 
-    /// The buffer, with room for `room` more bytes at its end; append to it what the stream gives, and nothing else.
+    /// The buffer, with room for `room` more bytes at its end; append to it what the stream gives,
+    /// and nothing else.
     pub fn space(&mut self, room: usize) -> &mut BytesMut {
-        // What was handed out makes room by moving the rest, which is less than a line as a rule: so the buffer's
-        // capacity is all the memory that it holds.
+        // What was handed out makes room by moving the rest, which is less than a line as a rule:
+        // so the buffer's capacity is all the memory that it holds.
         if self.taken > 0 {
             let rest = self.buffer.len() - self.taken;
             self.buffer.copy_within(self.taken.., 0);
@@ -86,7 +88,8 @@ impl Lines {
         }
         let found = memchr::memchr(b'\n', &self.buffer[self.scanned..]);
         let end = found.map_or(self.buffer.len(), |offset| self.scanned + offset);
-        // An end just past the bound is too late, and without an end this many bytes can't become a line.
+        // An end just past the bound is too late, and without an end this many bytes can't become a
+        // line.
         if end - self.taken >= LINE_BYTES_MAX {
             self.lost = true;
             return Some(Err(LineError::TooLong));
@@ -152,9 +155,17 @@ mod tests {
 
     #[test]
     fn the_same_lines_however_the_stream_is_split() {
-        let stream: &[u8] = b"PING\r\n\n\r\nb\xff\xfed\na\rb\n\xc3\xa9 1\nABORT t1\ntail that is cut o";
-        let expected =
-            vec![ok("PING"), ok(""), ok(""), Err(LineError::NotUtf8), ok("a\rb"), ok("é 1"), ok("ABORT t1")];
+        let stream: &[u8] =
+            b"PING\r\n\n\r\nb\xff\xfed\na\rb\n\xc3\xa9 1\nABORT t1\ntail that is cut o";
+        let expected = vec![
+            ok("PING"),
+            ok(""),
+            ok(""),
+            Err(LineError::NotUtf8),
+            ok("a\rb"),
+            ok("é 1"),
+            ok("ABORT t1"),
+        ];
         assert_eq!(lines([stream]), expected);
         assert_eq!(lines(stream.chunks(1)), expected, "a byte at a time");
         for at in 0..=stream.len() {

@@ -1,8 +1,9 @@
 //! The words beside a reason: every form that a bank makes of them, and the reading of each.
 //!
-//! On the wire and in the journal a detail is a text in English, for people. Whoever shows it in other words, such as
-//! the panel in Portuguese, reads it back strictly: a text that no bank makes is no detail, and is shown as it is. The
-//! ledger can't refuse with other words than these, so whoever matches on `Detail` has words for all of them.
+//! On the wire and in the journal a detail is a text in English, for people. Whoever shows it in
+//! other words, such as the panel in Portuguese, reads it back strictly: a text that no bank makes
+//! is no detail, and is shown as it is. The ledger can't refuse with other words than these, so
+//! whoever matches on `Detail` has words for all of them.
 
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, TaxId, Time, TxId};
 use std::fmt;
@@ -122,7 +123,8 @@ details! {
 impl Detail {
     /// The detail that `text` tells; `None` where it is none of a bank's.
     pub fn parse(text: &str) -> Option<Detail> {
-        let fixed = FIXED.iter().find(|(known, _)| *known == text).map(|(_, detail)| detail.clone());
+        let fixed =
+            FIXED.iter().find(|(known, _)| *known == text).map(|(_, detail)| detail.clone());
         fixed.or_else(|| FILLED.iter().find_map(|read| read(text)))
     }
 }

@@ -1,7 +1,8 @@
 //! A strict JSON reader for objects whose every field is known, and the writing of JSON strings.
 //!
-//! No value is ever skipped: an unknown field is refused where it stands, so nothing nests deeper than the caller
-//! reads, and there is no recursion. Numbers are whole and never pass through a float. Errors name the field.
+//! No value is ever skipped: an unknown field is refused where it stands, so nothing nests deeper
+//! than the caller reads, and there is no recursion. Numbers are whole and never pass through a
+//! float. Errors name the field.
 
 use super::text::shown;
 use super::{Fault, Reason};
@@ -121,7 +122,9 @@ impl<'a> Reader<'a> {
     pub fn whole(&mut self, field: Field) -> Result<i64, Fault> {
         let first = self.peek();
         if !matches!(first, Some(b'-' | b'0'..=b'9')) {
-            return Err(field.malformed(format_args!("must be a whole number, not {}", self.found())));
+            return Err(
+                field.malformed(format_args!("must be a whole number, not {}", self.found()))
+            );
         }
         let bytes = self.text.as_bytes();
         let start = self.at;
@@ -134,7 +137,8 @@ impl<'a> Reader<'a> {
             end += 1;
         }
         if matches!(bytes.get(end), Some(b'.' | b'e' | b'E' | b'+' | b'-')) {
-            let rest = bytes[end..].iter().take_while(|b| b.is_ascii_alphanumeric() || b".+-".contains(b));
+            let rest =
+                bytes[end..].iter().take_while(|b| b.is_ascii_alphanumeric() || b".+-".contains(b));
             let all = &self.text[start..end + rest.count()];
             return Err(field.malformed(format_args!("must be a whole number, not {}", shown(all))));
         }
@@ -156,7 +160,9 @@ impl<'a> Reader<'a> {
     /// Reads a string; it is borrowed unless it holds escapes.
     pub fn string(&mut self, field: Field) -> Result<Cow<'a, str>, Fault> {
         if !self.eat(b'"') {
-            return Err(field.malformed(format_args!("must be a text in quotes, not {}", self.found())));
+            return Err(
+                field.malformed(format_args!("must be a text in quotes, not {}", self.found()))
+            );
         }
         let start = self.at;
         self.at += self.plain_bytes();
@@ -191,7 +197,9 @@ impl<'a> Reader<'a> {
     ) -> Result<T, Fault> {
         let text = self.string(field)?;
         if text.len() > bytes_max {
-            return Err(field.limit(format_args!("has {} bytes, more than {bytes_max}", text.len())));
+            return Err(
+                field.limit(format_args!("has {} bytes, more than {bytes_max}", text.len()))
+            );
         }
         new(&text).map_err(|bad| field.bad_name(&bad))
     }
@@ -275,7 +283,10 @@ impl<'a> Reader<'a> {
     fn broken(&mut self, expected: &'static str) -> Fault {
         let found = self.found();
         let at = self.at + 1;
-        Fault::new(Reason::Malformed, format!("not JSON: expected {expected} at byte {at}, found {found}"))
+        Fault::new(
+            Reason::Malformed,
+            format!("not JSON: expected {expected} at byte {at}, found {found}"),
+        )
     }
 
     /// What stands here, in words.
@@ -289,7 +300,8 @@ impl<'a> Reader<'a> {
             Some(_) => {
                 let rest = &self.text[self.at..];
                 let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
-                let end = if end == 0 { rest.chars().next().map_or(0, char::len_utf8) } else { end };
+                let end =
+                    if end == 0 { rest.chars().next().map_or(0, char::len_utf8) } else { end };
                 format!("`{}`", shown(&rest[..end]))
             }
         }

@@ -19,8 +19,8 @@ use detail::Detail;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Why something was refused, aborted or is an error: the closed list of the wire. On disk: variants are only ever
-/// added at the end.
+/// Why something was refused, aborted or is an error: the closed list of the wire. On disk:
+/// variants are only ever added at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Reason {
     /// The account's available balance does not cover its debits.
@@ -49,7 +49,8 @@ pub enum Reason {
     Refused,
     /// A bank could not be reached.
     Unreachable,
-    /// The bank has a new journal and works alone until the others have met it: nothing was recorded.
+    /// The bank has a new journal and works alone until the others have met it: nothing was
+    /// recorded.
     NotIntroduced,
     /// The bank's disk has no room for what is new: nothing was recorded.
     DiskFull,

@@ -1,8 +1,10 @@
-//! How a connection begins: its first line that is not empty begins with a verb of the protocol, or it is no client's.
+//! How a connection begins: its first line that is not empty begins with a verb of the protocol, or
+//! it is no client's.
 //!
-//! Programs of other protocols are made to connect here: a web page posts a form, a browser begins TLS. Their bytes can
-//! carry whole lines that somebody else chose, so nothing behind a wrong beginning is looked at. Method words alone
-//! would not tell them: a TLS hello holds a ticket that its maker chose. Also here: HELLO, a client's own first line.
+//! Programs of other protocols are made to connect here: a web page posts a form, a browser begins
+//! TLS. Their bytes can carry whole lines that somebody else chose, so nothing behind a wrong
+//! beginning is looked at. Method words alone would not tell them: a TLS hello holds a ticket that
+//! its maker chose. Also here: HELLO, a client's own first line.
 
 use super::verb::Verb;
 use super::{Fault, Reason};
@@ -98,7 +100,9 @@ pub fn is_host(bytes: &[u8]) -> bool {
 pub fn is_hello(bytes: &[u8]) -> bool {
     let start = bytes.iter().position(|byte| !is_blank(*byte)).unwrap_or(bytes.len());
     let rest = bytes[start..].strip_prefix(b"HELLO");
-    rest.is_some_and(|rest| rest.first().is_none_or(|next| is_blank(*next) || matches!(next, b'\r' | b'\n')))
+    rest.is_some_and(|rest| {
+        rest.first().is_none_or(|next| is_blank(*next) || matches!(next, b'\r' | b'\n'))
+    })
 }
 
 fn is_blank(byte: u8) -> bool {
@@ -122,7 +126,8 @@ fn stranger(text: &[u8]) -> Stranger {
     }
 }
 
-/// What a client tells when it connects: whom it believes to talk to, and what it speaks. Further fields are ignored.
+/// What a client tells when it connects: whom it believes to talk to, and what it speaks. Further
+/// fields are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// The position of the bank that it means to talk to.
@@ -165,7 +170,10 @@ mod tests {
             let now = opening(&line[..end]);
             if known == Opening::Verb {
                 // Only the rest of a line can show that it is no text.
-                assert!(matches!(now, Opening::Verb | Opening::Stranger(Stranger::Binary)), "{line:?}");
+                assert!(
+                    matches!(now, Opening::Verb | Opening::Stranger(Stranger::Binary)),
+                    "{line:?}"
+                );
             } else if let Opening::Stranger(_) = known {
                 assert!(matches!(now, Opening::Stranger(_)), "{line:?} at {end}: {now:?}");
             }
@@ -237,9 +245,14 @@ mod tests {
         assert_eq!(line, r#"HELLO {"bank":1,"places":3,"version":1}"#);
         assert_eq!(Hello::parse(line.strip_prefix("HELLO ").unwrap()), Ok(hello.clone()));
         assert_eq!(Hello::parse(r#"{"bank":1,"places":3,"version":1,"new":[]}"#), Ok(hello));
-        for bad in ["", "{}", "1", r#"{"bank":-1,"places":3,"version":1}"#, r#"{"bank":1,"places":3}"#] {
+        for bad in
+            ["", "{}", "1", r#"{"bank":-1,"places":3,"version":1}"#, r#"{"bank":1,"places":3}"#]
+        {
             let fault = Hello::parse(bad).unwrap_err();
-            assert!(fault.reason == Reason::Malformed && fault.text.contains("\"places\":3"), "{fault}");
+            assert!(
+                fault.reason == Reason::Malformed && fault.text.contains("\"places\":3"),
+                "{fault}"
+            );
         }
     }
 }

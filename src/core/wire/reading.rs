@@ -1,7 +1,9 @@
-//! Readings: a bank's statement that its clock has reached a time, in a text that other banks can check.
+//! Readings: a bank's statement that its clock has reached a time, in a text that other banks can
+//! check.
 //!
-//! With it a cut may be asked of a bank whose own clocks are behind that time. It is about no transaction, so no id and
-//! no bytes are bound; the letter is in the MAC, so that it can never be taken for a vote.
+//! With it a cut may be asked of a bank whose own clocks are behind that time. It is about no
+//! transaction, so no id and no bytes are bound; the letter is in the MAC, so that it can never be
+//! taken for a vote.
 //!
 //! Text: `T<bank>.<time>..<mac, hex, or empty>`, opaque to a client.
 
@@ -25,7 +27,8 @@ impl Reading {
     /// Reads a reading's text; `None` for what is none.
     pub fn parse(text: &str) -> Option<Reading> {
         let mut parts = text.strip_prefix('T')?.split('.');
-        let (bank, time, digest, mac) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let (bank, time, digest, mac) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         if parts.next().is_some() || !digest.is_empty() {
             return None;
         }
@@ -90,9 +93,10 @@ mod tests {
         let reading = Seal::keyed([7; 32]).reading(bank(15), Time(1_795_000_000_000_000));
         assert_eq!(Reading::parse(&reading.to_string()), Some(reading));
         assert_eq!(Token::parse(&reading.to_string()), None, "no vote");
-        for junk in
-            ["", "T", "T1", "T1.2", "T1.2.", "T1.2.3.", "T16.1..", "O1.1..", "T1.01..", "T1.-1..", "T1.1..a"]
-        {
+        for junk in [
+            "", "T", "T1", "T1.2", "T1.2.", "T1.2.3.", "T16.1..", "O1.1..", "T1.01..", "T1.-1..",
+            "T1.1..a",
+        ] {
             assert_eq!(Reading::parse(junk), None, "{junk}");
         }
         assert_eq!(Reading::parse("T1.9007199254740992.."), None, "past what JSON carries exactly");

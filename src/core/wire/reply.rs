@@ -15,7 +15,8 @@ pub enum Reply {
     Nok(TxId, Token, Reason, String),
     /// `COMMITTED <tx> <time> <token> [<statement>]`: the bank's OK, and its `C`.
     Committed(TxId, Time, Token, Option<Token>),
-    /// `ABORTED <tx> <token> <reason> [<statement>]`: the vote that refused, and the bank's `A` where it holds OK.
+    /// `ABORTED <tx> <token> <reason> [<statement>]`: the vote that refused, and the bank's `A`
+    /// where it holds OK.
     Aborted(TxId, Token, Reason, Option<Token>),
     /// `DOUBT <tx> <text>`
     Doubt(TxId, String),
@@ -48,7 +49,8 @@ impl Reply {
         String::from_utf8_lossy(&line).trim_end().to_owned()
     }
 
-    /// Appends its line, end included. It is one line of at most `LINE_BYTES_MAX` bytes, whatever the texts hold.
+    /// Appends its line, end included. It is one line of at most `LINE_BYTES_MAX` bytes, whatever
+    /// the texts hold.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         let start = out.len();
         match self {
@@ -198,7 +200,9 @@ impl Reply {
             | Reply::Aborted(tx, _, _, _)
             | Reply::Doubt(tx, _)
             | Reply::Unknown(tx) => Some(tx),
-            Reply::Done(_) | Reply::Refused(_, _) | Reply::Err(_, _) | Reply::Pong | Reply::Bye => None,
+            Reply::Done(_) | Reply::Refused(_, _) | Reply::Err(_, _) | Reply::Pong | Reply::Bye => {
+                None
+            }
         }
     }
 }
@@ -224,8 +228,8 @@ fn space_text(out: &mut Vec<u8>, start: usize, text: &str) {
     }
 }
 
-/// JSON can't be cut, so who makes it keeps it short enough; a line that loses the framing would be worse than a
-/// refusal.
+/// JSON can't be cut, so who makes it keeps it short enough; a line that loses the framing would be
+/// worse than a refusal.
 fn write_done(out: &mut Vec<u8>, json: &str) {
     let fits = "DONE ".len() + json.len() < LINE_BYTES_MAX;
     debug_assert!(fits, "a DONE of {} bytes is longer than a line", json.len());
@@ -266,7 +270,8 @@ fn read_token(text: &str) -> Result<(Token, &str), Fault> {
 fn read_time(text: &str) -> Result<(Time, &str), Fault> {
     let (word, rest) = split_word(text);
     let time = read_decimal(word).and_then(|time| i64::try_from(time).ok()).map(Time);
-    let time = time.filter(|time| *time <= Time::MAX).ok_or_else(|| malformed("no time in", word))?;
+    let time =
+        time.filter(|time| *time <= Time::MAX).ok_or_else(|| malformed("no time in", word))?;
     Ok((time, rest))
 }
 
@@ -305,14 +310,27 @@ mod tests {
     }
 
     fn token() -> Token {
-        Token { said: Said::No, bank: BankId::new(1).unwrap(), time: Time(7), digest: None, mac: None }
+        Token {
+            said: Said::No,
+            bank: BankId::new(1).unwrap(),
+            time: Time(7),
+            digest: None,
+            mac: None,
+        }
     }
 
-    const STATEMENT: &str = "A2.9.0000000000000000000000000000000000000000000000000000000000000000.";
+    const STATEMENT: &str =
+        "A2.9.0000000000000000000000000000000000000000000000000000000000000000.";
 
     fn said() -> Token {
         let digest = Some(Digest([0; 32]));
-        Token { said: Said::Aborted, bank: BankId::new(2).unwrap(), time: Time(9), digest, mac: None }
+        Token {
+            said: Said::Aborted,
+            bank: BankId::new(2).unwrap(),
+            time: Time(9),
+            digest,
+            mac: None,
+        }
     }
 
     #[test]
@@ -339,7 +357,10 @@ mod tests {
     fn lines_as_the_protocol_has_them() {
         for (reply, line) in [
             (Reply::Ok(tx(), token()), "OK t1 N1.7.."),
-            (Reply::Nok(tx(), token(), Reason::Locked, "by t2".into()), "NOK t1 N1.7.. locked by t2"),
+            (
+                Reply::Nok(tx(), token(), Reason::Locked, "by t2".into()),
+                "NOK t1 N1.7.. locked by t2",
+            ),
             (Reply::Nok(tx(), token(), Reason::Locked, String::new()), "NOK t1 N1.7.. locked"),
             (Reply::Committed(tx(), Time(12), token(), None), "COMMITTED t1 12 N1.7.."),
             (Reply::Aborted(tx(), token(), Reason::Refused, None), "ABORTED t1 N1.7.. refused"),
@@ -404,12 +425,19 @@ mod tests {
     }
 
     fn tokens() -> impl Strategy<Value = Token> {
-        (any::<bool>(), 0usize..16, 0..=Time::MAX.0, any::<Option<[u8; 8]>>(), any::<Option<[u8; 32]>>())
+        (
+            any::<bool>(),
+            0usize..16,
+            0..=Time::MAX.0,
+            any::<Option<[u8; 8]>>(),
+            any::<Option<[u8; 32]>>(),
+        )
             .prop_map(|(ok, bank, time, bytes, key)| {
                 let digest = bytes.map(|bytes| Digest::of(&bytes));
                 let verdict = if ok && digest.is_some() { Verdict::Ok } else { Verdict::No };
                 let seal = Seal::keyed(key.unwrap_or_default());
-                let token = seal.token(BankId::new(bank).unwrap(), verdict, &tx(), digest, Time(time));
+                let token =
+                    seal.token(BankId::new(bank).unwrap(), verdict, &tx(), digest, Time(time));
                 Token { mac: token.mac.filter(|_| key.is_some()), ..token }
             })
     }
@@ -422,9 +450,11 @@ mod tests {
             (ids(), tokens()).prop_map(|(tx, token)| Reply::Ok(tx, token)),
             (ids(), tokens(), reasons(), texts())
                 .prop_map(|(tx, token, r, text)| Reply::Nok(tx, token, r, text)),
-            (ids(), 0..=Time::MAX.0, tokens(), any::<bool>()).prop_map(|(tx, time, token, says)| {
-                Reply::Committed(tx, Time(time), token, Some(said()).filter(|_| says))
-            }),
+            (ids(), 0..=Time::MAX.0, tokens(), any::<bool>()).prop_map(
+                |(tx, time, token, says)| {
+                    Reply::Committed(tx, Time(time), token, Some(said()).filter(|_| says))
+                }
+            ),
             (ids(), tokens(), reasons(), any::<bool>()).prop_map(|(tx, token, reason, says)| {
                 Reply::Aborted(tx, token, reason, Some(said()).filter(|_| says))
             }),

@@ -34,7 +34,8 @@ pub enum Request {
     Account(NewAccount),
     /// What only reads the books.
     Read(Read),
-    /// `REGISTERS <bank> <nonce> [after=<key>]`: a bank that comes later asks for what others have set. Over links alone.
+    /// `REGISTERS <bank> <nonce> [after=<key>]`: a bank that comes later asks for what others have
+    /// set. Over links alone.
     Registers {
         /// Which bank asks.
         asker: BankId,
@@ -100,7 +101,8 @@ pub enum Local {
     Banks,
     /// `PEER …`: opens a link between banks; its JSON is read by the links' own code.
     Peer(String),
-    /// `HELLO {"bank","places","version"}`: a client's first line, which says whom it means to talk to.
+    /// `HELLO {"bank","places","version"}`: a client's first line, which says whom it means to talk
+    /// to.
     Hello(Hello),
     /// `PING`
     Ping,
@@ -321,7 +323,12 @@ pub fn write_resolve(out: &mut Vec<u8>, tx: &TxId) {
 }
 
 /// Appends a REGISTERS' line, end included.
-pub fn write_registers(out: &mut Vec<u8>, asker: BankId, nonce: &TxId, after: Option<&RegisterKey>) {
+pub fn write_registers(
+    out: &mut Vec<u8>,
+    asker: BankId,
+    nonce: &TxId,
+    after: Option<&RegisterKey>,
+) {
     write_words(out, "REGISTERS", &[&asker.to_string(), nonce.as_str()]);
     write_after(out, after.map(RegisterKey::as_str));
     out.push(b'\n');
@@ -344,7 +351,9 @@ impl SnapshotKey {
         match text.split_once(':') {
             Some(("a", number)) => AccountNumber::new(number).map(SnapshotKey::Account),
             Some(("r", key)) => RegisterKey::new(key).map(SnapshotKey::Register),
-            Some(_) | None => Err(BadName { what: "key", rule: "a:<account number> or r:<register key>" }),
+            Some(_) | None => {
+                Err(BadName { what: "key", rule: "a:<account number> or r:<register key>" })
+            }
         }
     }
 }

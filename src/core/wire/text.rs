@@ -1,6 +1,8 @@
-//! Writing and splitting of plain text, by the byte: numbers, words, and texts that must stay on one line.
+//! Writing and splitting of plain text, by the byte: numbers, words, and texts that must stay on
+//! one line.
 //!
-//! These run for every line of the wire, so they write into a buffer that is reused and format nothing.
+//! These run for every line of the wire, so they write into a buffer that is reused and format
+//! nothing.
 
 /// Appends `number` in decimal.
 pub fn write_decimal(out: &mut Vec<u8>, number: i64) {
@@ -47,8 +49,8 @@ fn trim_start(text: &str) -> &str {
     text.trim_start_matches([' ', '\t'])
 }
 
-/// Appends `text` so that it stays one line and at most `room` bytes: control characters become spaces, the
-/// ends are trimmed, and what is too long is cut between two characters.
+/// Appends `text` so that it stays one line and at most `room` bytes: control characters become
+/// spaces, the ends are trimmed, and what is too long is cut between two characters.
 pub fn write_one_line(out: &mut Vec<u8>, text: &str, room: usize) {
     let text = cut(trim_soft(text), room).trim_end_matches(is_soft);
     if !text.chars().any(char::is_control) {

@@ -1,9 +1,9 @@
 //! Tokens: what one bank says of a transaction, in a text that other banks can check.
 //!
-//! A token binds what is said, bank, transaction id, digest of the transaction's bytes and a time under a keyed
-//! BLAKE3 MAC with the consortium's key. `O` and `N` are votes: a bank makes one for an id, ever. `C` and `A` are
-//! statements of a bank about its own journal, made anew for each answer. A tombstone's token binds no bytes.
-//! What tokens together prove is decided in `proof`.
+//! A token binds what is said, bank, transaction id, digest of the transaction's bytes and a time
+//! under a keyed BLAKE3 MAC with the consortium's key. `O` and `N` are votes: a bank makes one for
+//! an id, ever. `C` and `A` are statements of a bank about its own journal, made anew for each
+//! answer. A tombstone's token binds no bytes. What tokens together prove is decided in `proof`.
 //!
 //! Text: `<O|N|C|A><bank>.<time>.<digest, hex, or empty>.<mac, hex, or empty>`, opaque to a driver.
 
@@ -38,7 +38,8 @@ pub enum Verdict {
     No,
 }
 
-/// What a token says. Variants are only ever added at the end: their position is their code in journals.
+/// What a token says. Variants are only ever added at the end: their position is their code in
+/// journals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Said {
     /// `O`: I vote OK on these bytes. The time is the vote's.
@@ -104,8 +105,8 @@ impl Token {
         self.said == Said::No
     }
 
-    /// Does its bank hold a vote that refuses the bytes with `digest` for ever? A NOK does, and so does an OK on
-    /// other bytes: a bank votes once for an id.
+    /// Does its bank hold a vote that refuses the bytes with `digest` for ever? A NOK does, and so
+    /// does an OK on other bytes: a bank votes once for an id.
     pub fn refuses(&self, digest: &Digest) -> bool {
         match self.said {
             Said::No => true,
@@ -129,13 +130,15 @@ impl Token {
     /// Reads a token's text. What is not a token is `None`: it counts as if it had not been given.
     pub fn parse(text: &str) -> Option<Token> {
         let mut parts = text.split('.');
-        let (head, time, digest, mac) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let (head, time, digest, mac) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         if parts.next().is_some() || !head.is_ascii() {
             return None;
         }
         let letter = *head.as_bytes().first()?;
         let said = Said::ALL.into_iter().find(|said| said.letter() == letter)?;
-        let bank = BankId::try_from(decimal(&head[1..])?.try_into().ok().filter(|b: &u8| *b < 16)?).ok()?;
+        let bank = BankId::try_from(decimal(&head[1..])?.try_into().ok().filter(|b: &u8| *b < 16)?)
+            .ok()?;
         let time = Time(decimal(time)?);
         let digest = match digest {
             "" => None,
@@ -254,7 +257,8 @@ impl Seal {
     }
 
     fn token_mac(&self, tx: &TxId, token: &Token) -> blake3::Hash {
-        // One buffer of fixed layout and one hash: this runs for every vote and every token checked.
+        // One buffer of fixed layout and one hash: this runs for every vote and every token
+        // checked.
         let mut text = [0u8; 128];
         let id = tx.as_str().as_bytes();
         text[0] = token.said.code();
@@ -334,7 +338,13 @@ mod tests {
 
     fn sample(seal: &Seal) -> Token {
         let bank = BankId::new(2).unwrap();
-        seal.token(bank, Verdict::Ok, &tx("t1"), Some(Digest::of(b"{}")), Time(1_732_000_000_000_000))
+        seal.token(
+            bank,
+            Verdict::Ok,
+            &tx("t1"),
+            Some(Digest::of(b"{}")),
+            Time(1_732_000_000_000_000),
+        )
     }
 
     #[test]
@@ -382,9 +392,10 @@ mod tests {
         for at in 0..good.len() {
             assert_eq!(Token::parse(&good[..at]).filter(|t| t.mac.is_some()), None);
         }
-        for junk in
-            ["", "O", "O1", "O1.2", "O1.2.3.4", "O99.1..", "O1.1..", "X1.1..", "N1.01..", "N1.-1..", "Né.1.."]
-        {
+        for junk in [
+            "", "O", "O1", "O1.2", "O1.2.3.4", "O99.1..", "O1.1..", "X1.1..", "N1.01..", "N1.-1..",
+            "Né.1..",
+        ] {
             assert_eq!(Token::parse(junk), None, "{junk}");
         }
         assert!(Token::parse("N1.1..").is_some());
@@ -441,6 +452,9 @@ mod tests {
         assert!(!"07".repeat(32).contains(&id.to_string()), "it is not a piece of the key: {id}");
         let digest = Digest::of(b"{}");
         let text = format!("{digest:?}");
-        assert!(sample(&seal).to_string().contains(&format!(".{text}.")) && text.len() == 64, "{text}");
+        assert!(
+            sample(&seal).to_string().contains(&format!(".{text}.")) && text.len() == 64,
+            "{text}"
+        );
     }
 }

@@ -113,7 +113,8 @@ impl Transaction {
 
     fn read(text: &str, source: Source) -> Result<Transaction, Fault> {
         if text.len() > TRANSACTION_BYTES_MAX {
-            let text = format!("a transaction of {} bytes, more than {TRANSACTION_BYTES_MAX}", text.len());
+            let text =
+                format!("a transaction of {} bytes, more than {TRANSACTION_BYTES_MAX}", text.len());
             return Err(Fault::new(Reason::Limit, text));
         }
         let read::Fields { ops, patience_ms, outside } = read::read(text, source)?;
@@ -125,7 +126,8 @@ impl Transaction {
     /// The transaction of these operations; its text is compact, in the canonical order of fields.
     ///
     /// # Errors
-    /// As for `parse`: no or too many operations, an amount that is not positive, a patience out of bounds.
+    /// As for `parse`: no or too many operations, an amount that is not positive, a patience out of
+    /// bounds.
     pub fn from_ops(ops: impl AsRef<[Op]>, patience_ms: Option<u32>) -> Result<Transaction, Fault> {
         let mut text = b"{\"ops\":".to_vec();
         write_ops(&mut text, ops.as_ref());
@@ -137,8 +139,8 @@ impl Transaction {
         Transaction::parse(&String::from_utf8_lossy(&text))
     }
 
-    /// What an outside coordinator has `bank` withdraw, perhaps nothing. It is committed when that coordinator
-    /// votes OK too. Its text ends with `"outside":<bank>`, which no line carries.
+    /// What an outside coordinator has `bank` withdraw, perhaps nothing. It is committed when that
+    /// coordinator votes OK too. Its text ends with `"outside":<bank>`, which no line carries.
     ///
     /// # Errors
     /// As for `from_ops`, and when an operation is no withdrawal at `bank`.
@@ -214,18 +216,20 @@ impl Transaction {
         // A transaction has few operations, so a pass for each of them needs no map.
         sets().all(|(_, key, value)| {
             let mut banks = BankSet::EMPTY;
-            let uniform = sets().filter(|(_, other, _)| *other == key).all(|(bank, _, other_value)| {
-                let first = !banks.has(bank);
-                banks = banks.with(bank);
-                first && other_value == value
-            });
+            let uniform =
+                sets().filter(|(_, other, _)| *other == key).all(|(bank, _, other_value)| {
+                    let first = !banks.has(bank);
+                    banks = banks.with(bank);
+                    first && other_value == value
+                });
             uniform && banks == consortium
         })
     }
 
     /// How much memory it takes at most, roughly.
     pub fn memory_bytes(&self) -> usize {
-        // Long names are kept a second time outside their operations; all of them stand in the text.
+        // Long names are kept a second time outside their operations; all of them stand in the
+        // text.
         size_of::<Transaction>() + 2 * self.text.len() + self.ops.capacity() * size_of::<Op>()
     }
 }

@@ -1,4 +1,5 @@
-//! Contas: all accounts of this bank with a search, and an account's statement with its running balance.
+//! Contas: all accounts of this bank with a search, and an account's statement with its running
+//! balance.
 
 use crate::answers::{self, Account, Client, Event};
 use crate::app::{App, unforeseen};
@@ -54,7 +55,8 @@ async fn list(app: &App, visit: &Visit) -> Result<Accounts, Problem> {
 
 /// Names of this bank's clients, by CPF.
 async fn names(app: &App, visit: &Visit) -> Result<BTreeMap<String, String>, Problem> {
-    let request = |after: Option<String>| Ok(Request::Read(Read::Clients { after: key(after, TaxId::new)? }));
+    let request =
+        |after: Option<String>| Ok(Request::Read(Read::Clients { after: key(after, TaxId::new)? }));
     let clients: Vec<Client> = app.list(visit.peer, request, unforeseen).await?;
     Ok(clients.into_iter().map(|client| (client.cpf, client.name)).collect())
 }
@@ -69,15 +71,18 @@ fn row(account: Account, names: &BTreeMap<String, String>) -> AccountRow {
     }
 }
 
-/// Does the account's number, a holder's name or CPF contain what was typed? Letters of either case are the same.
+/// Does the account's number, a holder's name or CPF contain what was typed? Letters of either case
+/// are the same.
 fn matches(row: &AccountRow, search: &str) -> bool {
     let wanted = search.to_lowercase();
     let digits: String = wanted.chars().filter(|c| !matches!(c, '.' | '-' | '/' | ' ')).collect();
-    let plain =
-        |cpf: &str| cpf.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+    let plain = |cpf: &str| {
+        cpf.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
+    };
     row.number.to_lowercase().contains(&wanted)
         || row.holders.iter().any(|(name, cpf)| {
-            name.to_lowercase().contains(&wanted) || (!digits.is_empty() && plain(cpf).contains(&digits))
+            name.to_lowercase().contains(&wanted)
+                || (!digits.is_empty() && plain(cpf).contains(&digits))
         })
 }
 
@@ -97,7 +102,8 @@ async fn statement_of(app: &App, visit: &Visit, given: &str) -> Result<Statement
     let number = number(given).ok_or_else(missing)?;
     let names = names(app, visit).await?;
     let (account, events) = account_and_events(app, visit, &number, missing).await?;
-    let (available, incoming, balance) = (Money(account.available), Money(account.incoming), account.balance);
+    let (available, incoming, balance) =
+        (Money(account.available), Money(account.incoming), account.balance);
     let complete = events.len() < HISTORY_MAX;
     let (mut entries, rest) = entries(visit, app.bank().as_u8(), number.as_str(), balance, &events);
     if complete && rest.0 != 0 {
@@ -125,11 +131,13 @@ async fn account_and_events(
     let mut tries = 0;
     loop {
         let events = newest_history(app, visit).await?;
-        let json = app.done(visit.peer, Request::Read(Read::Balance(number.clone())), refused).await?;
+        let json =
+            app.done(visit.peer, Request::Read(Read::Balance(number.clone())), refused).await?;
         let newest = newest_events(app, visit, 1).await?;
         tries += 1;
         let same = newest.first().map(|event| &event.tx) == events.first().map(|event| &event.tx);
-        // Under a steady load the two never meet; then the balance is right, and the entries are a moment older.
+        // Under a steady load the two never meet; then the balance is right, and the entries are a
+        // moment older.
         if same || tries == 5 {
             return Ok((answers::read(&json)?, events));
         }
@@ -139,13 +147,22 @@ async fn account_and_events(
 /// All outcomes that the bank lists, newest first.
 async fn newest_history(app: &App, visit: &Visit) -> Result<Vec<Event>, Problem> {
     let request = |after: Option<String>| {
-        Ok(Request::Read(Read::History { count: None, after: key(after, consorcio_core::ids::TxId::new)? }))
+        Ok(Request::Read(Read::History {
+            count: None,
+            after: key(after, consorcio_core::ids::TxId::new)?,
+        }))
     };
     app.list(visit.peer, request, unforeseen).await
 }
 
 /// The account's entries, newest first, and what the balance was before the oldest of them.
-fn entries(visit: &Visit, bank: u8, number: &str, balance: i64, events: &[Event]) -> (Vec<EntryView>, Total) {
+fn entries(
+    visit: &Visit,
+    bank: u8,
+    number: &str,
+    balance: i64,
+    events: &[Event],
+) -> (Vec<EntryView>, Total) {
     let mut after = Total(i128::from(balance));
     let mut entries = Vec::new();
     for event in events.iter().filter(|event| event.outcome == "committed") {

@@ -1,4 +1,5 @@
-//! Auditoria: all banks at one commit time, added up to the centavo; what is missing is said, never guessed.
+//! Auditoria: all banks at one commit time, added up to the centavo; what is missing is said, never
+//! guessed.
 
 use crate::answers::{Info, read};
 use crate::app::App;
@@ -30,9 +31,11 @@ async fn view(app: &App, visit: &Visit) -> Result<Audit, Problem> {
     let (f, info) = visit.frame(app, Page::Audit).await?;
     let clocks = lines::ask_others(app, &Request::Read(Read::Info)).await;
     let (time, reading) = latest(&info, &clocks);
-    let request = Request::Read(Read::Snapshot { time: Some(time), reading, accounts: false, after: None });
+    let request =
+        Request::Read(Read::Snapshot { time: Some(time), reading, accounts: false, after: None });
     // A bank that was silent a moment ago is not waited for again.
-    let talks = |bank: BankId| clocks.iter().any(|(other, reply)| *other == bank && reply.is_some());
+    let talks =
+        |bank: BankId| clocks.iter().any(|(other, reply)| *other == bank && reply.is_some());
     let (own, others) =
         tokio::join!(app.ask(visit.peer, request.clone()), lines::ask_those(app, &request, talks));
     let silent = clocks.iter().filter(|(_, reply)| reply.is_none()).map(|(bank, _)| (*bank, None));
@@ -41,7 +44,8 @@ async fn view(app: &App, visit: &Visit) -> Result<Audit, Problem> {
     replies.sort_by_key(|(bank, _)| *bank);
     let told: Vec<(BankId, Result<BankCut, String>)> =
         replies.into_iter().map(|(bank, reply)| (bank, cut(visit, reply))).collect();
-    let cuts: Vec<BankCut> = told.iter().filter_map(|(_, told)| told.as_ref().ok()).cloned().collect();
+    let cuts: Vec<BankCut> =
+        told.iter().filter_map(|(_, told)| told.as_ref().ok()).cloned().collect();
     let has_left = app.places().iter().any(|place| place == consorcio_system::config::LEFT);
     let judged = judge(told.iter().map(|(bank, _)| *bank).collect(), has_left, false, &cuts);
     let verdict = if !judged.faults.is_empty() {
@@ -75,7 +79,8 @@ fn latest(own: &Info, others: &[(BankId, Option<Reply>)]) -> (Time, Option<Readi
         Some(_) | None => None,
     });
     let of = |info: &Info| (Time(info.time), Reading::parse(&info.reading));
-    told.map(|info| of(&info)).fold(of(own), |latest, other| if other.0 > latest.0 { other } else { latest })
+    told.map(|info| of(&info))
+        .fold(of(own), |latest, other| if other.0 > latest.0 { other } else { latest })
 }
 
 fn figures(sums: &Sums) -> AuditFigures {
@@ -98,7 +103,9 @@ fn cut(visit: &Visit, reply: Option<Reply>) -> Result<BankCut, String> {
         }
         // The transaction that the cut waits for stands in the text.
         Some(Reply::Refused(Reason::Locked, tx)) => Err(format!("{} {tx}", t.cut_waits)),
-        Some(Reply::Refused(reason, text) | Reply::Err(reason, text)) => Err(told(visit.lang, reason, &text)),
+        Some(Reply::Refused(reason, text) | Reply::Err(reason, text)) => {
+            Err(told(visit.lang, reason, &text))
+        }
         Some(_) | None => Err(t.vote_silent.to_owned()),
     }
 }

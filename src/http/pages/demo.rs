@@ -1,4 +1,5 @@
-//! Demonstração: the banks' processes, and buttons that really act on them. Only where `--demo` was given.
+//! Demonstração: the banks' processes, and buttons that really act on them. Only where `--demo` was
+//! given.
 
 use crate::app::App;
 use crate::pages::forms::{Form, Refused};
@@ -26,8 +27,11 @@ fn none(t: &Texts) -> Problem {
 async fn view(app: &App, visit: &Visit) -> Result<Demo, Problem> {
     let demo = app.options().demo.as_ref().ok_or_else(|| none(visit.t()))?;
     let (f, _) = visit.frame(app, Page::Demo).await?;
-    let banks =
-        app.places().iter().enumerate().filter(|(_, address)| *address != consorcio_system::config::LEFT);
+    let banks = app
+        .places()
+        .iter()
+        .enumerate()
+        .filter(|(_, address)| *address != consorcio_system::config::LEFT);
     let row = |(place, address): (usize, &String)| {
         let bank = u8::try_from(place).ok()?;
         let state = match demo.life(bank)? {
@@ -55,7 +59,8 @@ pub async fn act(State(app): State<App>, form: Result<Form, Refused>) -> Respons
 fn acted(app: &App, form: &Form) -> Result<(), Problem> {
     let t = form.visit.t();
     let demo = app.options().demo.as_ref().ok_or_else(|| none(t))?;
-    let bank: u8 = form.text("banco").parse().map_err(|_| Problem::bad("`banco` não é um banco"))?;
+    let bank: u8 =
+        form.text("banco").parse().map_err(|_| Problem::bad("`banco` não é um banco"))?;
     let act = Act::of(form.text("acao")).ok_or_else(|| Problem::bad("`acao` não é uma ação"))?;
     if bank == app.bank().as_u8() && act == Act::Freeze {
         // A frozen process answers nobody, and its own page could never thaw it.

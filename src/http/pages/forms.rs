@@ -32,8 +32,12 @@ impl FromRequest<App> for Form {
         let (mut parts, body) = request.into_parts();
         let Ok(visit) = Visit::from_request_parts(&mut parts, app).await;
         if !is_form(&parts.headers) {
-            let error = "O corpo deve ser um formulário: Content-Type: application/x-www-form-urlencoded";
-            return Err(Refused { visit, problem: Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error) });
+            let error =
+                "O corpo deve ser um formulário: Content-Type: application/x-www-form-urlencoded";
+            return Err(Refused {
+                visit,
+                problem: Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error),
+            });
         }
         match body_within(body, app).await {
             Ok(bytes) => Ok(Form { peer: peer(&parts), visit, fields: pairs(&bytes) }),
@@ -63,7 +67,8 @@ impl IntoResponse for Refused {
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let given =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let kind = given.split(';').next().unwrap_or("").trim();
     kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
@@ -76,7 +81,11 @@ impl Form {
 
     /// All that was typed into fields of that name, in their order.
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.fields.iter().filter(|(known, _)| known == name).map(|(_, value)| value.trim()).collect()
+        self.fields
+            .iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| value.trim())
+            .collect()
     }
 
     /// The field `name` as it was typed.
@@ -87,9 +96,14 @@ impl Form {
 
 /// Reads a CPF or CNPJ as people type it, and tells the field where it is none.
 pub fn cpf(field: &mut Field, t: &Texts) -> Option<TaxId> {
-    let digits: String = field.value.chars().filter(|c| !matches!(c, '.' | '-' | '/' | ' ')).collect();
+    let digits: String =
+        field.value.chars().filter(|c| !matches!(c, '.' | '-' | '/' | ' ')).collect();
     let digits = digits.to_ascii_uppercase();
-    told(field, fields::cpf(&digits), if digits.is_empty() { t.field_required } else { t.field_cpf })
+    told(
+        field,
+        fields::cpf(&digits),
+        if digits.is_empty() { t.field_required } else { t.field_cpf },
+    )
 }
 
 /// Reads an account's number, and tells the field where it is none.
@@ -140,7 +154,9 @@ mod tests {
         for company in ["12.abc.345/01de-35", "12ABC34501DE35"] {
             assert_eq!(cpf(&mut Field::of(company), t).unwrap().as_str(), "12ABC34501DE35");
         }
-        for (typed, error) in [("", t.field_required), ("123", t.field_cpf), ("1234567890x", t.field_cpf)] {
+        for (typed, error) in
+            [("", t.field_required), ("123", t.field_cpf), ("1234567890x", t.field_cpf)]
+        {
             let mut field = Field::of(typed);
             assert!(cpf(&mut field, t).is_none());
             assert_eq!(field.error.as_deref(), Some(error), "{typed}");

@@ -1,4 +1,5 @@
-//! Histórico: outcomes with their filter and pages; and one transaction with participants, votes and timeline.
+//! Histórico: outcomes with their filter and pages; and one transaction with participants, votes
+//! and timeline.
 
 use crate::answers::{Event, Op, Pending, read_page};
 use crate::app::{App, unforeseen};
@@ -31,7 +32,8 @@ use std::collections::BTreeMap;
 
 /// Transactions on one page.
 const PER_PAGE: usize = 50;
-/// ... of which so many may be undecided, where all are listed: the rest of them have pages of their own.
+/// ... of which so many may be undecided, where all are listed: the rest of them have pages of
+/// their own.
 const PENDING_AMONG_ALL: usize = 25;
 
 /// `GET /painel/historico`
@@ -68,10 +70,19 @@ async fn list(app: &App, visit: &Visit) -> Result<History, Problem> {
     let next = outcomes(app, visit, filter, after, &mut rows).await?;
     let listed = u64::try_from(HISTORY_MAX).unwrap_or(u64::MAX);
     let ends_early = next.is_none() && info.committed + info.aborted > listed;
-    Ok(History { f, filter, rows, first, next: next.as_deref().map(link), more_pending, ends_early })
+    Ok(History {
+        f,
+        filter,
+        rows,
+        first,
+        next: next.as_deref().map(link),
+        more_pending,
+        ends_early,
+    })
 }
 
-/// Adds outcomes behind `after` to `rows` until the page is full; the id that the next page begins behind.
+/// Adds outcomes behind `after` to `rows` until the page is full; the id that the next page begins
+/// behind.
 async fn outcomes(
     app: &App,
     visit: &Visit,
@@ -114,7 +125,8 @@ pub async fn transaction(
 
 async fn details(app: &App, visit: &Visit, given: &str) -> Result<Transaction, Problem> {
     let (f, _) = visit.frame(app, Page::History).await?;
-    let tx = TxId::new(given).map_err(|_| Problem::new(StatusCode::NOT_FOUND, visit.t().no_such_id))?;
+    let tx =
+        TxId::new(given).map_err(|_| Problem::new(StatusCode::NOT_FOUND, visit.t().no_such_id))?;
     let said = lines::statuses(app, visit.peer, &tx).await;
     let claim = claimed(app.bank(), &said);
     let mut told = told(app, visit, &tx, &said).await?;
@@ -157,8 +169,8 @@ struct Told {
     events: Vec<(BankId, Event)>,
 }
 
-/// Looks among this bank's undecided and newest transactions. Those of other banks are asked for where this one takes
-/// no part, and of banks that refuse, to learn why.
+/// Looks among this bank's undecided and newest transactions. Those of other banks are asked for
+/// where this one takes no part, and of banks that refuse, to learn why.
 async fn told(app: &App, visit: &Visit, tx: &TxId, said: &Said) -> Result<Told, Problem> {
     let is_it = |known: &str| known == tx.as_str();
     let pending = pending_one(app, visit.peer, tx).await?;
@@ -169,10 +181,12 @@ async fn told(app: &App, visit: &Visit, tx: &TxId, said: &Said) -> Result<Told, 
     let own = own.into_iter().find(|event| is_it(&event.tx)).map(|event| (app.bank(), event));
     let is_unknown = pending.is_none() && own.is_none();
     let mut events: Vec<(BankId, Event)> = own.into_iter().collect();
-    let refusing =
-        |bank: BankId| said.iter().any(|(other, reply)| *other == bank && refuses(bank, reply.as_ref()));
+    let refusing = |bank: BankId| {
+        said.iter().any(|(other, reply)| *other == bank && refuses(bank, reply.as_ref()))
+    };
     let history = Request::Read(Read::History { count: None, after: None });
-    for (bank, reply) in lines::ask_those(app, &history, |bank| is_unknown || refusing(bank)).await {
+    for (bank, reply) in lines::ask_those(app, &history, |bank| is_unknown || refusing(bank)).await
+    {
         let Some(Reply::Done(json)) = reply else { continue };
         let theirs = read_page::<Event>(&json)?.items;
         events.extend(theirs.into_iter().find(|event| is_it(&event.tx)).map(|event| (bank, event)));
@@ -209,8 +223,9 @@ impl Told {
             let by = |event: &Event| event.by == Some(bank.as_u8()) && !event.text.is_empty();
             let own = self.events.iter().find(|(of, event)| of == bank && by(event));
             let event = own.or_else(|| self.events.iter().find(|(_, event)| by(event)));
-            let words =
-                event.map_or_else(String::new, |(_, event)| details::first_words(visit.lang, &event.text));
+            let words = event.map_or_else(String::new, |(_, event)| {
+                details::first_words(visit.lang, &event.text)
+            });
             let name = format!("{} {bank}", visit.t().bank);
             if words.is_empty() { name } else { format!("{name}: {words}") }
         });
@@ -219,8 +234,8 @@ impl Told {
     }
 }
 
-/// What the banks' votes say of a transaction that no list of this bank has (any more), and where they are of several
-/// transactions that.
+/// What the banks' votes say of a transaction that no list of this bank has (any more), and where
+/// they are of several transactions that.
 fn unlisted(visit: &Visit, tx: &TxId, claim: &Claim) -> (TxRow, Option<String>) {
     let mut row = TxRow {
         tx: tx.to_string(),
@@ -259,7 +274,8 @@ fn state_of(claim: &Claim) -> TxState {
     }
 }
 
-/// What the banks that it names did; where its operations are not known, those that have anything to say.
+/// What the banks that it names did; where its operations are not known, those that have anything
+/// to say.
 fn votes_of(
     app: &App,
     t: &'static Texts,
@@ -274,7 +290,12 @@ fn votes_of(
     });
     let view = |(bank, ballot): &(BankId, Ballot)| {
         let address = app.places().get(bank.index()).cloned().unwrap_or_default();
-        VoteView { bank: bank.as_u8(), address, words: ballot.words(t, is_over), class: ballot.class() }
+        VoteView {
+            bank: bank.as_u8(),
+            address,
+            words: ballot.words(t, is_over),
+            class: ballot.class(),
+        }
     };
     shown.map(view).collect()
 }
@@ -300,13 +321,14 @@ fn again(ops: &[Op]) -> Option<String> {
             text(&op.account)
         ));
     }
-    let (bank, cpf, account) = (destination.bank, text(&destination.cpf), text(&destination.account));
+    let (bank, cpf, account) =
+        (destination.bank, text(&destination.cpf), text(&destination.account));
     query.push_str(&format!("destino_banco={bank}&destino_cpf={cpf}&destino_numero={account}"));
     Some(query)
 }
 
-/// Where the picture is. It has more to show with each event, so its path says how many there are: a page that looks
-/// again shows the new one.
+/// Where the picture is. It has more to show with each event, so its path says how many there are:
+/// a page that looks again shows the new one.
 fn picture_path(tx: &TxId, told: &Timeline) -> String {
     format!("/painel/transacoes/{tx}/passos.svg?eventos={}", told.events.len())
 }
@@ -329,13 +351,15 @@ pub async fn picture(
 ) -> Response {
     let _ = visit;
     let given = path.map(|Path(given)| given).unwrap_or_default();
-    let missing = || Problem::new(StatusCode::NOT_FOUND, "Não há passos desta transação").into_response();
+    let missing =
+        || Problem::new(StatusCode::NOT_FOUND, "Não há passos desta transação").into_response();
     let Ok(tx) = TxId::new(&given) else { return missing() };
     match timeline::of(&app, &tx).await {
         Some(told) => {
             let mut response = text_of(StatusCode::OK, "image/svg+xml", told.svg(Look::Alone));
-            let policy =
-                axum::http::HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
+            let policy = axum::http::HeaderValue::from_static(
+                "default-src 'none'; style-src 'unsafe-inline'",
+            );
             response.headers_mut().insert(axum::http::header::CONTENT_SECURITY_POLICY, policy);
             response
         }

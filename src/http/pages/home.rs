@@ -53,7 +53,10 @@ pub async fn banks(app: &App, visit: &Visit) -> Result<Vec<BankView>, Problem> {
             address: bank.address,
             online: bank.online,
             this,
-            latency: bank.latency_us.filter(|_| bank.online && !this).map(|us| milliseconds(visit.lang, us)),
+            latency: bank
+                .latency_us
+                .filter(|_| bank.online && !this)
+                .map(|us| milliseconds(visit.lang, us)),
         }
     };
     Ok(banks.into_iter().map(view).collect())
@@ -76,7 +79,8 @@ pub async fn newest_events(app: &App, visit: &Visit, count: usize) -> Result<Vec
 
 /// A page of undecided transactions as rows, the newest first.
 async fn first_pending(app: &App, visit: &Visit) -> Result<Vec<TxRow>, Problem> {
-    let json = app.done(visit.peer, Request::Read(Read::Pending { after: None }), unforeseen).await?;
+    let json =
+        app.done(visit.peer, Request::Read(Read::Pending { after: None }), unforeseen).await?;
     let mut pending: Vec<Pending> = read_page(&json)?.items;
     pending.sort_by_key(|pending| std::cmp::Reverse(pending.since));
     Ok(pending.iter().map(|pending| pending_row(visit.lang, pending)).collect())

@@ -1,5 +1,6 @@
-//! The stream of what happens (server-sent events): which transaction went a step further, and that a page should
-//! look again. No page polls; while nothing happens nothing is sent but a sign of life.
+//! The stream of what happens (server-sent events): which transaction went a step further, and that
+//! a page should look again. No page polls; while nothing happens nothing is sent but a sign of
+//! life.
 
 use crate::app::App;
 use crate::call::Look;
@@ -47,10 +48,12 @@ pub async fn events(State(app): State<App>, look: Look, headers: HeaderMap) -> R
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store"),
-        // A proxy that gathers answers, as nginx does unless told otherwise, would hold the events back.
+        // A proxy that gathers answers, as nginx does unless told otherwise, would hold the events
+        // back.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), Body::new(body)).into_response()
+    (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), Body::new(body))
+        .into_response()
 }
 
 /// Tells what passes until the reader is gone, or the bank.
@@ -75,8 +78,8 @@ struct Gathered {
     missed: bool,
 }
 
-/// Waits for something to happen, and then for what comes right behind it. Empty after a silence of `alive_every`; `None` when
-/// nothing will come any more.
+/// Waits for something to happen, and then for what comes right behind it. Empty after a silence of
+/// `alive_every`; `None` when nothing will come any more.
 async fn gather(feed: &mut Receiver<Passed>, alive_every: Duration) -> Option<Gathered> {
     let mut gathered = Gathered::default();
     let mut until = Instant::now() + alive_every;
@@ -117,7 +120,9 @@ impl Gathered {
         let mut text = String::new();
         for (tx, word) in &self.steps {
             // An id and a word of the protocol need no escape.
-            text.push_str(&format!("event: passo\ndata: {{\"tx\":\"{tx}\",\"passo\":\"{word}\"}}\n\n"));
+            text.push_str(&format!(
+                "event: passo\ndata: {{\"tx\":\"{tx}\",\"passo\":\"{word}\"}}\n\n"
+            ));
         }
         text.push_str(&format!("event: mudou\ndata: {{\"perdidos\":{}}}\n\n", self.missed));
         text
@@ -139,7 +144,10 @@ mod tests {
         }
         let gathered = gather(&mut feed, Duration::from_millis(20)).await.unwrap();
         let text = gathered.text();
-        assert!(text.starts_with("event: passo\ndata: {\"tx\":\"t1\",\"passo\":\"PREPARE\"}\n\n"), "{text}");
+        assert!(
+            text.starts_with("event: passo\ndata: {\"tx\":\"t1\",\"passo\":\"PREPARE\"}\n\n"),
+            "{text}"
+        );
         assert_eq!(text.matches("event: mudou").count(), 1, "{text}");
     }
 
@@ -147,7 +155,10 @@ mod tests {
     async fn silence_is_a_sign_of_life_and_a_flood_is_one_change() {
         let sender = broadcast::Sender::new(8);
         let mut feed = sender.subscribe();
-        assert_eq!(gather(&mut feed, Duration::from_millis(20)).await.unwrap().text(), ": vivo\n\n");
+        assert_eq!(
+            gather(&mut feed, Duration::from_millis(20)).await.unwrap().text(),
+            ": vivo\n\n"
+        );
         for at in 0..100 {
             let tx = TxId::new(&format!("t{at}")).unwrap();
             sender.send(Passed::Transaction { tx, word: "OK" }).unwrap();

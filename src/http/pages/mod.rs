@@ -1,7 +1,8 @@
-//! The panel's pages over HTTP: each asks the bank what it shows, and hands a view to `panel`, which draws it.
+//! The panel's pages over HTTP: each asks the bank what it shows, and hands a view to `panel`,
+//! which draws it.
 //!
-//! Architecture invariant: a page is one more reader of the same requests as lines and routes; a form is one more
-//! way to send them. Nothing is kept here but the visitor's language, in a cookie.
+//! Architecture invariant: a page is one more reader of the same requests as lines and routes; a
+//! form is one more way to send them. Nothing is kept here but the visitor's language, in a cookie.
 
 mod accounts;
 mod audit;

@@ -44,7 +44,8 @@ async fn view(app: &App, visit: &Visit, resolved: Option<Resolved>) -> Result<Pe
 
 fn kept_by(app: &App, visit: &Visit, pending: &PendingAnswer) -> Vec<String> {
     let t = visit.t();
-    let mut names: Vec<String> = pending.waiting_for.iter().map(|bank| bank_name(app, t, *bank)).collect();
+    let mut names: Vec<String> =
+        pending.waiting_for.iter().map(|bank| bank_name(app, t, *bank)).collect();
     if pending.outside {
         names.push(t.outside.to_owned());
     }
@@ -61,7 +62,8 @@ pub async fn resolve(State(app): State<App>, form: Result<Form, Refused>) -> Res
         Err(refused) => return refused.page(&app),
     };
     let view = async {
-        let tx = TxId::new(form.text("tx")).map_err(|_| Problem::bad("`tx` não é um identificador"))?;
+        let tx =
+            TxId::new(form.text("tx")).map_err(|_| Problem::bad("`tx` não é um identificador"))?;
         let resolved = resolved(&app, &form, &tx).await?;
         view(&app, &form.visit, Some(resolved)).await
     };
@@ -78,7 +80,10 @@ async fn resolved(app: &App, form: &Form, tx: &TxId) -> Result<Resolved, Problem
         Reply::Committed(..) => (TxState::Committed, t.resolved_committed.to_owned()),
         Reply::Aborted(_, token, reason, _) => {
             let who = bank_name(app, t, token.bank.as_u8());
-            (TxState::Aborted, format!("{} {who}: {}", t.resolved_aborted, reason_words(lang, reason)))
+            (
+                TxState::Aborted,
+                format!("{} {who}: {}", t.resolved_aborted, reason_words(lang, reason)),
+            )
         }
         Reply::Doubt(_, text) => {
             (TxState::Undecided, format!("{} {}", t.resolved_doubt, details::sentence(lang, &text)))

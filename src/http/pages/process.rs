@@ -1,9 +1,10 @@
-//! The processes of a demonstration: each bank tells, in one folder, who it is and how it was started; whoever has a
-//! panel can then stop, freeze, thaw, kill and restart any of them. For a test consortium on this machine only.
+//! The processes of a demonstration: each bank tells, in one folder, who it is and how it was
+//! started; whoever has a panel can then stop, freeze, thaw, kill and restart any of them. For a
+//! test consortium on this machine only.
 //!
-//! What stands in the folder decides which process is ended and how a bank is started again. So the folder and its
-//! files must belong to this user alone, no link is followed, only banks of the list are known, and what is started
-//! is always this very program.
+//! What stands in the folder decides which process is ended and how a bank is started again. So the
+//! folder and its files must belong to this user alone, no link is followed, only banks of the list
+//! are known, and what is started is always this very program.
 
 use consorcio_core::ids::{BankId, BankSet};
 use consorcio_system::config::LEFT;
@@ -61,7 +62,8 @@ pub enum DemoError {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Started {
     pid: i32,
-    /// When that process began, as the system counts, so that a number that is used again is not taken for it.
+    /// When that process began, as the system counts, so that a number that is used again is not
+    /// taken for it.
     began: u64,
     arguments: Vec<String>,
     folder: PathBuf,
@@ -108,7 +110,8 @@ impl Act {
 }
 
 impl Demo {
-    /// Takes part in the demonstration in `folder`: tells there how this bank was started. `places` is the list.
+    /// Takes part in the demonstration in `folder`: tells there how this bank was started. `places`
+    /// is the list.
     ///
     /// # Errors
     /// When the folder is not this user's alone, or it or the file can't be written.
@@ -118,7 +121,9 @@ impl Demo {
             fs::create_dir_all(above).map_err(failed)?;
         }
         match fs::DirBuilder::new().mode(0o700).create(folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed(error));
+            }
             Ok(()) | Err(_) => (),
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -134,7 +139,8 @@ impl Demo {
                         (chmod 700)";
             return Err(DemoError::Unsafe(folder.to_owned(), rule));
         }
-        let known = |(position, place): (usize, &String)| BankId::new(position).filter(|_| place != LEFT);
+        let known =
+            |(position, place): (usize, &String)| BankId::new(position).filter(|_| place != LEFT);
         let demo = Demo {
             path: folder.to_owned(),
             folder: Arc::new(opened),
@@ -145,7 +151,8 @@ impl Demo {
         Ok(demo)
     }
 
-    /// Writes this bank's file beside its place and renames it, so that a reader never sees half of it.
+    /// Writes this bank's file beside its place and renames it, so that a reader never sees half of
+    /// it.
     fn tell(&self, bank: u8) -> io::Result<()> {
         let pid = i32::try_from(std::process::id()).map_err(io::Error::other)?;
         let started = Started {
@@ -157,7 +164,8 @@ impl Demo {
         let beside = format!("banco-{bank}.{pid}");
         // A file of that name is one that an earlier process left.
         let _ = rustix::fs::unlinkat(&self.folder, beside.as_str(), rustix::fs::AtFlags::empty());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&self.folder, beside.as_str(), flags, Mode::RUSR | Mode::WUSR)?;
         fs::File::from(file).write_all(serde_json::to_string(&started)?.as_bytes())?;
         renameat(&self.folder, beside.as_str(), &self.folder, file_name(bank).as_str())?;
@@ -180,7 +188,10 @@ impl Demo {
             Ok(file) => file,
             Err(rustix::io::Errno::NOENT) => return Err(DemoError::Unknown(bank)),
             Err(rustix::io::Errno::LOOP) => {
-                return Err(DemoError::Unsafe(self.file(bank), "it is a link, and none is followed"));
+                return Err(DemoError::Unsafe(
+                    self.file(bank),
+                    "it is a link, and none is followed",
+                ));
             }
             Err(error) => return Err(failed(error.into())),
         };
@@ -188,7 +199,10 @@ impl Demo {
         if FileType::from_raw_mode(is.st_mode) != FileType::RegularFile
             || !is_ours(&is, Mode::WGRP | Mode::WOTH)
         {
-            return Err(DemoError::Unsafe(self.file(bank), "others may have written it, so it is not used"));
+            return Err(DemoError::Unsafe(
+                self.file(bank),
+                "others may have written it, so it is not used",
+            ));
         }
         let mut text = String::new();
         fs::File::from(file).take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
@@ -227,7 +241,8 @@ impl Demo {
         }
         let name = format!("banco-{bank}.out");
         let failed = |error| DemoError::File(self.path.join(&name), error);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let out = openat(&self.folder, name.as_str(), flags, Mode::RUSR | Mode::WUSR);
         let out = fs::File::from(out.map_err(|error| failed(error.into()))?);
         let err = out.try_clone().map_err(failed)?;
@@ -336,7 +351,8 @@ mod tests {
         assert!(join(&link).unwrap_err().to_string().contains("no link"));
     }
 
-    /// A program that a file names is not run; files that are links or that others may have written are not read.
+    /// A program that a file names is not run; files that are links or that others may have written
+    /// are not read.
     #[test]
     fn only_this_program_is_started_and_only_from_own_files() {
         let folder = tempfile::tempdir().unwrap();

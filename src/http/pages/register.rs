@@ -1,4 +1,5 @@
-//! The forms of one bank's desk: a new client, a new account, cash in and out. A refusal stands beside its field.
+//! The forms of one bank's desk: a new client, a new account, cash in and out. A refusal stands
+//! beside its field.
 
 use crate::app::App;
 use crate::pages::forms::{self, Form, Refused};
@@ -13,7 +14,9 @@ use consorcio_core::ids::{ClientKind, ClientName, TxId};
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::detail::Detail;
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::request::{NewAccount as AccountAsked, NewClient as ClientAsked, Request};
+use consorcio_core::wire::request::{
+    NewAccount as AccountAsked, NewClient as ClientAsked, Request,
+};
 use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::{Cash, NewAccount, NewClient};
@@ -39,7 +42,12 @@ fn answer<T: Template>(result: Result<Sent<T>, Problem>, app: &App, visit: &Visi
 pub async fn client_form(State(app): State<App>, visit: Visit) -> Response {
     let view = async {
         let (f, _) = visit.frame(&app, Page::NewClient).await?;
-        Ok(NewClient { f, cpf: Field::default(), name: Field::default(), kind: Field::of("Físico") })
+        Ok(NewClient {
+            f,
+            cpf: Field::default(),
+            name: Field::default(),
+            kind: Field::of("Físico"),
+        })
     };
     page(view.await, &app, &visit)
 }
@@ -74,7 +82,9 @@ async fn client_added(app: &App, form: &Form) -> Result<Sent<NewClient>, Problem
     if view.name.error.is_some() || view.kind.error.is_some() {
         return Ok(Sent::Again(view));
     }
-    let (Some(cpf), Some(name), Some(kind)) = (cpf, name, kind) else { return Ok(Sent::Again(view)) };
+    let (Some(cpf), Some(name), Some(kind)) = (cpf, name, kind) else {
+        return Ok(Sent::Again(view));
+    };
     let lang = form.visit.lang;
     match app.ask(form.peer, Request::Client(ClientAsked { cpf, name, kind })).await? {
         Reply::Done(_) => Ok(Sent::Done("/painel/conta?feito=cliente".to_owned())),
@@ -127,7 +137,8 @@ async fn account_opened(app: &App, form: &Form) -> Result<Sent<NewAccount>, Prob
         view.number.error = Some(t.field_number.to_owned());
     }
     let deposit = forms::amount_or_zero(&mut view.deposit, t);
-    let second = if view.second_cpf.value.is_empty() { None } else { forms::cpf(&mut view.second_cpf, t) };
+    let second =
+        if view.second_cpf.value.is_empty() { None } else { forms::cpf(&mut view.second_cpf, t) };
     if second.is_some() && second == first {
         view.second_cpf.error = Some(t.field_same_holder.to_owned());
     }
@@ -145,7 +156,9 @@ async fn account_opened(app: &App, form: &Form) -> Result<Sent<NewAccount>, Prob
         Reply::Refused(reason, text) | Reply::Err(reason, text) => {
             let second_named = matches!(Detail::parse(&text), Some(Detail::NoClient { cpf }) if Some(&cpf) == second.as_ref());
             match reason {
-                Reason::UnknownClient if second_named => view.second_cpf.error = Some(words(reason)),
+                Reason::UnknownClient if second_named => {
+                    view.second_cpf.error = Some(words(reason))
+                }
                 Reason::UnknownClient => view.cpf.error = Some(words(reason)),
                 Reason::Refused => view.cpf.error = Some(t.field_one_individual.to_owned()),
                 Reason::AlreadyExists => view.number.error = Some(words(reason)),
@@ -213,12 +226,15 @@ async fn cash_moved(app: &App, form: &Form) -> Result<Sent<Cash>, Problem> {
     let (Some(cpf), Some(account), Some(amount)) = (cpf, account, amount) else {
         return Ok(Sent::Again(view));
     };
-    // The form carries the id, so that a form sent twice is done once; one that comes back has a fresh one.
+    // The form carries the id, so that a form sent twice is done once; one that comes back has a
+    // fresh one.
     let tx = TxId::new(form.text("tx")).unwrap_or_else(|_| app.fresh_id());
     let shown = account.to_string();
     let flow = if withdraw { Flow::Withdraw } else { Flow::Deposit };
-    let op = Op { bank: app.bank(), action: Action::Money { flow, account, cpf: Some(cpf), amount } };
-    let transaction = Transaction::from_ops([op], None).map_err(|fault| Problem::bad(fault.text))?;
+    let op =
+        Op { bank: app.bank(), action: Action::Money { flow, account, cpf: Some(cpf), amount } };
+    let transaction =
+        Transaction::from_ops([op], None).map_err(|fault| Problem::bad(fault.text))?;
     match app.ask(form.peer, Request::Execute(tx.clone(), Arc::new(transaction))).await? {
         Reply::Committed(..) => {
             let done = if withdraw { "sacar" } else { "depositar" };

@@ -26,7 +26,8 @@ pub fn page<T: Template>(result: Result<T, Problem>, app: &App, visit: &Visit) -
 /// A page that says what could not be done.
 pub fn failed(problem: &Problem, app: &App, visit: &Visit) -> Response {
     let t = visit.t();
-    let title = if problem.status() == StatusCode::NOT_FOUND { t.page_missing } else { t.went_wrong };
+    let title =
+        if problem.status() == StatusCode::NOT_FOUND { t.page_missing } else { t.went_wrong };
     let f = visit.bare_frame(app, Page::Home);
     let failed = Failed { f, title: title.to_owned(), words: problem.words(visit.lang) };
     let mut response = html(problem.status(), &failed);
@@ -42,7 +43,8 @@ pub fn html<T: Template>(status: StatusCode, view: &T) -> Response {
         (header::REFERRER_POLICY, "same-origin"),
     ];
     let text = view.render().expect("the templates format only texts and numbers");
-    (status, headers.map(|(name, value)| (name, HeaderValue::from_static(value))), text).into_response()
+    (status, headers.map(|(name, value)| (name, HeaderValue::from_static(value))), text)
+        .into_response()
 }
 
 /// A commit time to the second, in UTC.
@@ -77,7 +79,9 @@ pub fn tax_id(digits: &str) -> String {
     let part = |from: usize, to: usize| digits.get(from..to).unwrap_or("");
     match digits.len() {
         11 => format!("{}.{}.{}-{}", part(0, 3), part(3, 6), part(6, 9), part(9, 11)),
-        14 => format!("{}.{}.{}/{}-{}", part(0, 2), part(2, 5), part(5, 8), part(8, 12), part(12, 14)),
+        14 => {
+            format!("{}.{}.{}/{}-{}", part(0, 2), part(2, 5), part(5, 8), part(8, 12), part(12, 14))
+        }
         _ => digits.to_owned(),
     }
 }
@@ -142,8 +146,9 @@ pub fn summary(ops: &[Op]) -> String {
         of.map(name).collect::<Vec<_>>().join(" + ")
     };
     let (from, to) = (side(true), side(false));
-    let register =
-        ops.iter().find_map(|op| Some(format!("{} = {}", op.key.as_deref()?, op.value.as_deref()?)));
+    let register = ops
+        .iter()
+        .find_map(|op| Some(format!("{} = {}", op.key.as_deref()?, op.value.as_deref()?)));
     match (from.is_empty(), to.is_empty()) {
         (false, false) => format!("{from} → {to}"),
         (false, true) => format!("{from} →"),
@@ -191,7 +196,10 @@ mod tests {
     #[test]
     fn a_transaction_in_short() {
         let transfer = [op(0, "debit", "1", 20), op(1, "debit", "2", 30), op(2, "credit", "3", 50)];
-        assert_eq!((summary(&transfer).as_str(), moved(&transfer)), ("0/1 + 1/2 → 2/3", Some(Total(50))));
+        assert_eq!(
+            (summary(&transfer).as_str(), moved(&transfer)),
+            ("0/1 + 1/2 → 2/3", Some(Total(50)))
+        );
         let deposit = [op(0, "deposit", "1", 7)];
         assert_eq!((summary(&deposit).as_str(), moved(&deposit)), ("→ 0/1", Some(Total(7))));
         let set = [Op {

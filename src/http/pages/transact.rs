@@ -1,5 +1,5 @@
-//! Fazer transação, in two steps: who takes part, then a summary that is confirmed. The bank executes it, and the
-//! visitor watches it vote by vote.
+//! Fazer transação, in two steps: who takes part, then a summary that is confirmed. The bank
+//! executes it, and the visitor watches it vote by vote.
 
 use crate::app::App;
 use crate::pages::forms::{self, Form, Refused};
@@ -66,7 +66,8 @@ async fn stepped(app: &App, form: &Form) -> Result<Response, Problem> {
         return Ok(html(StatusCode::OK, &typed.summary(app, visit, &legal).await?));
     }
     let tx = TxId::new(form.text("tx")).unwrap_or_else(|_| app.fresh_id());
-    let transaction = Transaction::from_ops(legal.ops(), None).map_err(|fault| Problem::bad(fault.text))?;
+    let transaction =
+        Transaction::from_ops(legal.ops(), None).map_err(|fault| Problem::bad(fault.text))?;
     app.hand_over(form.peer, Request::Execute(tx.clone(), Arc::new(transaction))).await?;
     Ok(see_other(&format!("/painel/transacoes/{tx}?novo=1")))
 }
@@ -96,7 +97,8 @@ impl Typed {
     /// Fields of the same name stand in the order of the sources.
     fn read(all: &dyn Fn(&str) -> Vec<String>) -> Typed {
         let [bank, cpf, number, amount] = ["banco", "cpf", "numero", "valor"].map(all);
-        let rows = bank.len().max(cpf.len()).max(number.len()).max(amount.len()).clamp(1, OPS_MAX - 1);
+        let rows =
+            bank.len().max(cpf.len()).max(number.len()).max(amount.len()).clamp(1, OPS_MAX - 1);
         let text = |list: &[String], at: usize| list.get(at).cloned().unwrap_or_default();
         let source = |at: usize| ParticipantForm {
             bank: text(&bank, at).parse().ok(),
@@ -117,7 +119,13 @@ impl Typed {
     async fn view(self, app: &App, visit: &Visit) -> Result<Transact, Problem> {
         let (f, _) = visit.frame(app, Page::Transact).await?;
         let banks = banks(app, visit).await?;
-        Ok(Transact { f, banks, sources: self.sources, destination: self.destination, error: self.error })
+        Ok(Transact {
+            f,
+            banks,
+            sources: self.sources,
+            destination: self.destination,
+            error: self.error,
+        })
     }
 
     /// Reads all fields, and tells each that is wrong.
@@ -154,7 +162,8 @@ impl Typed {
             amount: Some(Total(sign * participant.amount.wide())),
             value: None,
         };
-        let mut legs: Vec<LegView> = legal.sources.iter().map(|source| leg(source, t.source, -1)).collect();
+        let mut legs: Vec<LegView> =
+            legal.sources.iter().map(|source| leg(source, t.source, -1)).collect();
         legs.push(leg(&legal.destination, t.destination, 1));
         let mut fields = Vec::new();
         let mut field = |name: &str, value: String| fields.push((name.to_owned(), value));
@@ -179,8 +188,9 @@ fn participant(
     amount: Option<Money>,
 ) -> Option<Participant> {
     let place = form.bank.map(usize::from);
-    let known =
-        |place: &usize| app.places().get(*place).is_some_and(|place| place != consorcio_system::config::LEFT);
+    let known = |place: &usize| {
+        app.places().get(*place).is_some_and(|place| place != consorcio_system::config::LEFT)
+    };
     let bank = place.filter(known).and_then(BankId::new);
     if bank.is_none() {
         form.bank_error = Some(t.field_bank.to_owned());
@@ -221,7 +231,11 @@ mod tests {
             ("destino_banco", "1"),
         ];
         let all = |name: &str| -> Vec<String> {
-            fields.iter().filter(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()).collect()
+            fields
+                .iter()
+                .filter(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+                .collect()
         };
         let typed = Typed::read(&all);
         assert_eq!(typed.sources.len(), 2);

@@ -1,4 +1,5 @@
-//! Who looks at a page: the language, the path, what the query says; and the frame that follows from it.
+//! Who looks at a page: the language, the path, what the query says; and the frame that follows
+//! from it.
 
 use crate::answers::Info;
 use crate::app::App;
@@ -69,7 +70,11 @@ impl Visit {
 
     /// All that the query says of `name`, in its order.
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.query.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
+        self.query
+            .iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 
     /// The frame of `page`, and this bank in numbers.
@@ -78,7 +83,8 @@ impl Visit {
     /// 503 when the bank ends.
     pub async fn frame(&self, app: &App, page: Page) -> Result<(Frame, Info), Problem> {
         let info: Info = app.read(self.peer, Request::Read(Read::Info)).await?;
-        let clock = clock::apart(Time(info.time), Time(info.wall)).map(|apart| self.clock_words(apart));
+        let clock =
+            clock::apart(Time(info.time), Time(info.wall)).map(|apart| self.clock_words(apart));
         Ok((Frame { undecided: info.undecided, clock, ..self.bare_frame(app, page) }, info))
     }
 
@@ -126,15 +132,18 @@ pub async fn language(visit: Visit, _: Look) -> Response {
     let lang = Lang::of(visit.query("para")).unwrap_or_default();
     let back = visit.query("volta");
     let mut response = see_other(if is_page(back) { back } else { "/" });
-    let cookie =
-        format!("{LANGUAGE_COOKIE}={}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly", lang.short());
+    let cookie = format!(
+        "{LANGUAGE_COOKIE}={}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly",
+        lang.short()
+    );
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
 }
 
-/// Is it a path of the panel? `//host`, and what browsers make of `/\t/host`, would be another site's.
+/// Is it a path of the panel? `//host`, and what browsers make of `/\t/host`, would be another
+/// site's.
 fn is_page(path: &str) -> bool {
     (path == "/" || path.starts_with("/?") || path.starts_with("/painel/"))
         && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
@@ -193,7 +202,12 @@ mod tests {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(
             fields,
-            [pair("banco", "0"), pair("valor", "1.234,56"), pair("banco", "1"), pair("nome", "José Silva")]
+            [
+                pair("banco", "0"),
+                pair("valor", "1.234,56"),
+                pair("banco", "1"),
+                pair("nome", "José Silva")
+            ]
         );
     }
 }

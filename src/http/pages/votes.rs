@@ -1,8 +1,9 @@
-//! Votes by bank, as a transaction's page tells them: what each bank says, and which of them refused by itself.
+//! Votes by bank, as a transaction's page tells them: what each bank says, and which of them
+//! refused by itself.
 //!
-//! Once one bank has refused, others that have not voted refuse for ever as well: the bank that drove it, so that the
-//! outcome is known there too, and banks that were asked to end it. STATUS tells all refusals alike. What led to one
-//! stands in that bank's HISTORY.
+//! Once one bank has refused, others that have not voted refuse for ever as well: the bank that
+//! drove it, so that the outcome is known there too, and banks that were asked to end it. STATUS
+//! tells all refusals alike. What led to one stands in that bank's HISTORY.
 
 use consorcio_core::ids::BankId;
 use consorcio_core::wire::reply::Reply;
@@ -62,7 +63,8 @@ pub fn refuses(bank: BankId, reply: Option<&Reply>) -> bool {
 pub fn ballots(said: &Said, by: &BTreeMap<BankId, BankId>) -> Vec<(BankId, Ballot)> {
     let own_doing = |bank: BankId| by.get(&bank).map(|refuser| *refuser == bank);
     let voted = |reply: &Option<Reply>| matches!(reply, Some(Reply::Aborted(_, token, _, _)) if token.digest.is_some());
-    // Is there another bank that certainly, or for all that is known, refused these bytes by its own vote?
+    // Is there another bank that certainly, or for all that is known, refused these bytes by its
+    // own vote?
     let another = |bank: BankId, certainly: bool| {
         said.iter().any(|(other, reply)| {
             *other != bank
@@ -73,7 +75,8 @@ pub fn ballots(said: &Said, by: &BTreeMap<BankId, BankId>) -> Vec<(BankId, Ballo
     };
     let ballot = |bank: BankId, reply: &Option<Reply>| match reply {
         Some(Reply::Ok(..) | Reply::Committed(..)) => Ballot::Ok,
-        // It shows what ended its OK: another bank's vote, or its own where an outside coordinator refused.
+        // It shows what ended its OK: another bank's vote, or its own where an outside coordinator
+        // refused.
         Some(Reply::Aborted(..)) if !refuses(bank, reply.as_ref()) => Ballot::Ok,
         Some(Reply::Aborted(..)) => match own_doing(bank) {
             Some(false) => Ballot::Followed,
@@ -105,14 +108,17 @@ mod tests {
         BankId::new(position).unwrap()
     }
 
-    /// What banks 0, 1, ... say, in the words of lines with `#` for a digest, and who refused by whose HISTORY.
+    /// What banks 0, 1, ... say, in the words of lines with `#` for a digest, and who refused by
+    /// whose HISTORY.
     #[track_caller]
     fn is(said: &[&str], by: &[(usize, usize)], expected: &[Ballot]) {
         let digest = "5e".repeat(32);
         let read = |line: &&str| Reply::parse(&line.replace('#', &digest)).ok();
-        let said: Vec<_> = said.iter().enumerate().map(|(at, line)| (bank(at), read(line))).collect();
+        let said: Vec<_> =
+            said.iter().enumerate().map(|(at, line)| (bank(at), read(line))).collect();
         let by = by.iter().map(|(of, by)| (bank(*of), bank(*by))).collect();
-        let found: Vec<Ballot> = ballots(&said, &by).into_iter().map(|(_, ballot)| ballot).collect();
+        let found: Vec<Ballot> =
+            ballots(&said, &by).into_iter().map(|(_, ballot)| ballot).collect();
         assert_eq!(found, expected, "{said:?}");
     }
 
@@ -131,17 +137,33 @@ mod tests {
     #[test]
     fn who_voted_ok_did_not_refuse() {
         let ended = "ABORTED t N1.7.#. refused";
-        is(&[ended, NOK_1, "OK t O2.7.#."], &[(0, 1), (1, 1)], &[Ballot::Ok, Ballot::Refused, Ballot::Ok]);
+        is(
+            &[ended, NOK_1, "OK t O2.7.#."],
+            &[(0, 1), (1, 1)],
+            &[Ballot::Ok, Ballot::Refused, Ballot::Ok],
+        );
         // An outside coordinator refused; the bank shows its own OK.
         is(&["ABORTED t O0.7.#. refused"], &[], &[Ballot::Ok]);
-        is(&["COMMITTED t 8 O0.7.#.", "UNKNOWN t", ""], &[], &[Ballot::Ok, Ballot::Waiting, Ballot::Silent]);
+        is(
+            &["COMMITTED t 8 O0.7.#.", "UNKNOWN t", ""],
+            &[],
+            &[Ballot::Ok, Ballot::Waiting, Ballot::Silent],
+        );
     }
 
     #[test]
     fn a_tombstone_refuses_where_nobody_voted_so() {
         let tombstone = "ABORTED t N0.7.. refused";
         is(&[tombstone, NOK_1], &[(0, 0), (1, 1)], &[Ballot::Followed, Ballot::Refused]);
-        is(&[tombstone, "ABORTED t N0.7.. refused"], &[(0, 0), (1, 0)], &[Ballot::Refused, Ballot::Ok]);
-        is(&[tombstone, "ABORTED t N1.9.. expired"], &[(0, 0), (1, 1)], &[Ballot::Refused, Ballot::Refused]);
+        is(
+            &[tombstone, "ABORTED t N0.7.. refused"],
+            &[(0, 0), (1, 0)],
+            &[Ballot::Refused, Ballot::Ok],
+        );
+        is(
+            &[tombstone, "ABORTED t N1.9.. expired"],
+            &[(0, 0), (1, 1)],
+            &[Ballot::Refused, Ballot::Refused],
+        );
     }
 }

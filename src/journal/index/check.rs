@@ -1,5 +1,5 @@
-//! Are the indexes in a folder as they were written? For those who verify a journal; the journal itself looks at each
-//! page when it reads it.
+//! Are the indexes in a folder as they were written? For those who verify a journal; the journal
+//! itself looks at each page when it reads it.
 
 use super::{Index, load};
 use crate::JournalError;
@@ -33,8 +33,8 @@ fn is_whole(disk: &dyn Disk, index: &Index) -> Result<bool, JournalError> {
     Ok(true)
 }
 
-/// The names of the indexes in the folder that are not whole. One that is removed meanwhile, for a merged one has its
-/// place, is none of them.
+/// The names of the indexes in the folder that are not whole. One that is removed meanwhile, for a
+/// merged one has its place, is none of them.
 pub(crate) fn not_whole(disk: &dyn Disk, journal: &JournalId) -> Result<Vec<String>, JournalError> {
     let list = || disk.list().map_err(|error| io_error(disk, "list", "", error));
     let mut spans: Vec<Span> = list()?.iter().filter_map(|name| Span::named(name)).collect();

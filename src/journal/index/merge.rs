@@ -1,7 +1,8 @@
 //! Several indexes become one: a thing that goes on step by step, as far as its caller lets it.
 //!
-//! The merged index is written aside and synced; [`Merge::name`] gives it its name and makes that durable. The ones
-//! that it was made of are removed by the caller, once this one is in use. Given up at any moment, nothing is lost.
+//! The merged index is written aside and synced; [`Merge::name`] gives it its name and makes that
+//! durable. The ones that it was made of are removed by the caller, once this one is in use. Given
+//! up at any moment, nothing is lost.
 
 use super::Index;
 use super::merged::Writer;
@@ -54,7 +55,11 @@ struct Input {
 
 impl Merge {
     /// Begins to merge these indexes, which follow each other.
-    pub fn begin(disk: &dyn Disk, journal: &JournalId, inputs: &[Arc<Index>]) -> Result<Merge, Halt> {
+    pub fn begin(
+        disk: &dyn Disk,
+        journal: &JournalId,
+        inputs: &[Arc<Index>],
+    ) -> Result<Merge, Halt> {
         let (Some(first), Some(last)) = (inputs.first(), inputs.last()) else {
             return Err(Halt::Error(JournalError::Stopped("there is nothing to merge".into())));
         };
@@ -66,7 +71,10 @@ impl Merge {
             }
         }
         let entries = inputs.iter().map(|index| index.pages.entries).sum();
-        let inputs = inputs.iter().map(|index| Input::new(disk, span, index)).collect::<Result<_, Halt>>()?;
+        let inputs = inputs
+            .iter()
+            .map(|index| Input::new(disk, span, index))
+            .collect::<Result<_, Halt>>()?;
         Ok(Merge { span, inputs, writer: Writer::create(disk, journal, span, entries)?, records })
     }
 
@@ -96,7 +104,8 @@ impl Merge {
     /// Gives the whole index its name, and makes that durable.
     pub fn name(&self, disk: &dyn Disk) -> Result<(), JournalError> {
         let (unfinished, name) = (&self.writer.name, self.span.name());
-        disk.rename(unfinished, &name).map_err(|error| io_error(disk, "rename", unfinished, error))?;
+        disk.rename(unfinished, &name)
+            .map_err(|error| io_error(disk, "rename", unfinished, error))?;
         crash::file_named(&name);
         disk.sync_folder().map_err(|error| sync_error(disk, "", error))
     }
@@ -110,7 +119,8 @@ impl Merge {
 impl Input {
     fn new(disk: &dyn Disk, span: Span, index: &Arc<Index>) -> Result<Input, Halt> {
         let file = index.open(disk)?.ok_or(Halt::Input(index.span))?;
-        let segment = u32::try_from(index.span.first - span.first).map_err(|_| Halt::Input(index.span))?;
+        let segment =
+            u32::try_from(index.span.first - span.first).map_err(|_| Halt::Input(index.span))?;
         Ok(Input { index: Arc::clone(index), file, segment, ahead: VecDeque::new(), next_page: 0 })
     }
 
@@ -119,10 +129,14 @@ impl Input {
         let pages = self.index.pages;
         if self.ahead.is_empty() && self.next_page < pages.count() {
             let read = pages.read(self.file.as_ref(), self.next_page, PAGES_AT_ONCE);
-            let read = read.map_err(|error| io_error(disk, "read", &self.index.span.name(), error))?;
+            let read =
+                read.map_err(|error| io_error(disk, "read", &self.index.span.name(), error))?;
             self.ahead = read.ok_or(Halt::Input(self.index.span))?.into();
             self.next_page += PAGES_AT_ONCE;
         }
-        Ok(self.ahead.front().map(|entry| Placed { segment: entry.segment + self.segment, ..*entry }))
+        Ok(self
+            .ahead
+            .front()
+            .map(|entry| Placed { segment: entry.segment + self.segment, ..*entry }))
     }
 }

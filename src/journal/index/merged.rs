@@ -7,8 +7,9 @@
 //! entry pages    as `pages` tells
 //! ```
 //!
-//! Hashes that ascend have blocks of the filter that ascend: so both parts are written from their beginnings to their
-//! ends, and a merge needs little memory however large the index is. To ask the filter on disk is to read one page.
+//! Hashes that ascend have blocks of the filter that ascend: so both parts are written from their
+//! beginnings to their ends, and a merge needs little memory however large the index is. To ask the
+//! filter on disk is to read one page.
 
 use super::merge::Halt;
 use super::pages::{PAGE_BYTES, Pages, Placed};
@@ -16,7 +17,9 @@ use super::{FilterAt, Index};
 use crate::disk::{Disk, DiskFile};
 use crate::filter::{BLOCK_BYTES, Blocks, Filter, block_may_have, block_of, blocks_for};
 use crate::format::Span;
-use crate::format::{FILE_HEADER_BYTES, FileHeader, JournalId, Kind, Salt, u32_at, u64_at, usize_of};
+use crate::format::{
+    FILE_HEADER_BYTES, FileHeader, JournalId, Kind, Salt, u32_at, u64_at, usize_of,
+};
 use crate::{JournalError, place, sync_error, write_error};
 use std::io;
 use std::sync::Arc;
@@ -43,14 +46,19 @@ fn filter_page_at(number: u64) -> u64 {
 }
 
 /// The index, without its filter, as the header has it; `None` where that is not as it was written.
-pub(super) fn read_header(file: &dyn DiskFile, journal: &JournalId, span: Span) -> io::Result<Option<Index>> {
+pub(super) fn read_header(
+    file: &dyn DiskFile,
+    journal: &JournalId,
+    span: Span,
+) -> io::Result<Option<Index>> {
     let mut head = [0; PAGE_BYTES];
     let got = file.read_at(0, &mut head)?;
     let mut file_header = [0; FILE_HEADER_BYTES];
     file_header.copy_from_slice(&head[..FILE_HEADER_BYTES]);
     let header = &head[FILE_HEADER_BYTES..];
     let salt = Salt::of_span(journal, span);
-    let known = FileHeader::decode(Kind::Merged, &file_header) == Ok(FileHeader::new(*journal, span.first));
+    let known =
+        FileHeader::decode(Kind::Merged, &file_header) == Ok(FileHeader::new(*journal, span.first));
     if got < head.len()
         || !known
         || u32_at(header, 0) != salt.crc(0, &header[4..])
@@ -91,7 +99,11 @@ pub(super) fn read_filter(file: &dyn DiskFile, pages: Pages) -> io::Result<Optio
 }
 
 /// Asks the filter on disk, of which it reads one page; `None` where that is not as it was written.
-pub(super) fn read_may_have(file: &dyn DiskFile, pages: Pages, hash: u64) -> io::Result<Option<bool>> {
+pub(super) fn read_may_have(
+    file: &dyn DiskFile,
+    pages: Pages,
+    hash: u64,
+) -> io::Result<Option<bool>> {
     let block = block_of(hash, blocks_for(pages.entries));
     let number = block / BLOCKS_IN_PAGE as u64;
     let mut bytes = [0; PAGE_BYTES];
@@ -195,7 +207,8 @@ impl Writer {
         self.file.sync().map_err(|error| sync_error(disk, &self.name, error))
     }
 
-    /// Writes what is left, and the header. The file is whole and synced then, and has not its name.
+    /// Writes what is left, and the header. The file is whole and synced then, and has not its
+    /// name.
     pub fn finish(&mut self, disk: &dyn Disk, first: u64, last: u64) -> Result<Index, Halt> {
         self.filter.finish(&mut self.blocks);
         // Never true, or else this program's fault: what is left out here would be voted on again.
@@ -203,7 +216,10 @@ impl Writer {
             return Err(Halt::Error(JournalError::Damaged {
                 file: place(disk, &self.name),
                 offset: 0,
-                why: format!("{} entries were merged where {} were due", self.count, self.pages.entries),
+                why: format!(
+                    "{} entries were merged where {} were due",
+                    self.count, self.pages.entries
+                ),
             }));
         }
         let mut head = FileHeader::new(self.journal, self.span.first).encode(Kind::Merged).to_vec();

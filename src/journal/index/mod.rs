@@ -1,13 +1,14 @@
 //! Where full segments decide which id.
 //!
-//! Each full segment gets an index of its own (`single`); eight of them that follow each other become one (`merged`),
-//! eight of these one again, and so on (`tiers`, `merge`). So the indexes that a look-up asks grow with the logarithm
-//! of the number of segments. Those whose filters have room in memory are asked without a read, of the others one page
-//! is read.
+//! Each full segment gets an index of its own (`single`); eight of them that follow each other
+//! become one (`merged`), eight of these one again, and so on (`tiers`, `merge`). So the indexes
+//! that a look-up asks grow with the logarithm of the number of segments. Those whose filters have
+//! room in memory are asked without a read, of the others one page is read.
 //!
-//! An index can always be made again from its segments (`repair`); so one that is missing or damaged is no error.
-//! Every part of it has a checksum: a wrong "not found" would let a bank vote twice. An index knows ids by their
-//! hashes; the record itself says whether it decides the id that is asked for.
+//! An index can always be made again from its segments (`repair`); so one that is missing or
+//! damaged is no error. Every part of it has a checksum: a wrong "not found" would let a bank vote
+//! twice. An index knows ids by their hashes; the record itself says whether it decides the id that
+//! is asked for.
 
 mod check;
 mod merge;
@@ -29,8 +30,8 @@ use super::disk::{Disk, DiskFile};
 use super::files::{FileOf, Files};
 use super::filter::Filter;
 use super::format::{
-    JournalId, RECORD_HEADER_BYTES, Salt, check_record, decode_record, segment_name, size, u32_at, u64_at,
-    usize_of,
+    JournalId, RECORD_HEADER_BYTES, Salt, check_record, decode_record, segment_name, size, u32_at,
+    u64_at, usize_of,
 };
 use super::{JournalError, io_error, place};
 use consorcio_core::bank::io::Seq;
@@ -109,9 +110,13 @@ pub(super) struct Cost {
     pub pages: u64,
 }
 
-/// Opens and reads an index: its header, without filter and entries. `None` when it is missing, damaged, or another
-/// version's.
-pub(super) fn load(disk: &dyn Disk, journal: &JournalId, span: Span) -> Result<Option<Index>, JournalError> {
+/// Opens and reads an index: its header, without filter and entries. `None` when it is missing,
+/// damaged, or another version's.
+pub(super) fn load(
+    disk: &dyn Disk,
+    journal: &JournalId,
+    span: Span,
+) -> Result<Option<Index>, JournalError> {
     let name = span.name();
     let file = match disk.open(&name) {
         Ok(file) => file,
@@ -166,16 +171,24 @@ impl Index {
             Err(error) => return Err(io_error(disk, "open", &name, error)),
         };
         let filter = match self.filter_at {
-            FilterAt::Whole { bytes, crc } => single::read_filter(file.as_ref(), self.pages.salt, bytes, crc),
+            FilterAt::Whole { bytes, crc } => {
+                single::read_filter(file.as_ref(), self.pages.salt, bytes, crc)
+            }
             FilterAt::Pages => merged::read_filter(file.as_ref(), self.pages),
         };
         let filter = filter.map_err(|error| io_error(disk, "read", &name, error))?;
         Ok(filter.map(|filter| Index { filter: Some(Arc::new(filter)), ..self.clone() }))
     }
 
-    /// Looks for the record that decides `tx`, whose hash is `hash`: with no read where a filter in memory says that
-    /// it is not there.
-    pub fn look(&self, files: &Files, tx: &TxId, hash: u64, cost: &mut Cost) -> Result<Look, JournalError> {
+    /// Looks for the record that decides `tx`, whose hash is `hash`: with no read where a filter in
+    /// memory says that it is not there.
+    pub fn look(
+        &self,
+        files: &Files,
+        tx: &TxId,
+        hash: u64,
+        cost: &mut Cost,
+    ) -> Result<Look, JournalError> {
         if let Some(filter) = &self.filter {
             cost.filters += 1;
             if !filter.may_have(hash) {
@@ -204,7 +217,8 @@ impl Index {
         let Some(places) = places else { return Ok(Look::IndexBad) };
         // The last record on an id is its outcome.
         for found in places.iter().rev() {
-            let record = self.read_record(files, self.span.first + u64::from(found.segment), found.offset)?;
+            let record =
+                self.read_record(files, self.span.first + u64::from(found.segment), found.offset)?;
             if record.decides() == Some(tx) {
                 return Ok(Look::Found(record));
             }
@@ -212,7 +226,12 @@ impl Index {
         Ok(Look::Not)
     }
 
-    fn read_record(&self, files: &Files, segment: u64, offset: u32) -> Result<Record, JournalError> {
+    fn read_record(
+        &self,
+        files: &Files,
+        segment: u64,
+        offset: u32,
+    ) -> Result<Record, JournalError> {
         let (disk, name) = (files.disk.as_ref(), segment_name(segment));
         let read = |error| io_error(disk, "read", &name, error);
         let damaged = |why: &str| JournalError::Damaged {
@@ -236,8 +255,9 @@ impl Index {
             }
         }
         let salt = Salt::new(&self.journal, segment);
-        let length = check_record(salt, u64::from(offset), &bytes)
-            .ok_or_else(|| damaged("the record that the index points at is not as it was written"))?;
+        let length = check_record(salt, u64::from(offset), &bytes).ok_or_else(|| {
+            damaged("the record that the index points at is not as it was written")
+        })?;
         decode_record(&bytes[RECORD_HEADER_BYTES..RECORD_HEADER_BYTES + length])
             .map_err(|why| damaged(&format!("this program can't read the record: {why}")))
     }

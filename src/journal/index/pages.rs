@@ -95,7 +95,12 @@ impl Pages {
     }
 
     /// Reads up to `most` pages from `page` on; `None` where one is not as it was written.
-    pub fn read(self, file: &dyn DiskFile, page: u64, most: u64) -> io::Result<Option<Vec<Placed>>> {
+    pub fn read(
+        self,
+        file: &dyn DiskFile,
+        page: u64,
+        most: u64,
+    ) -> io::Result<Option<Vec<Placed>>> {
         let pages = usize::try_from(self.count().saturating_sub(page).min(most)).unwrap_or(0);
         let mut bytes = vec![0; pages * PAGE_BYTES];
         if file.read_at(self.offset(page), &mut bytes)? < bytes.len() {
@@ -110,23 +115,31 @@ impl Pages {
         Ok(Some(entries))
     }
 
-    /// All entries with this hash, in order; `None` where a page on the way is not as it was written. `reads` counts
-    /// the pages.
-    pub fn find(self, file: &dyn DiskFile, hash: u64, reads: &mut u64) -> io::Result<Option<Vec<Placed>>> {
+    /// All entries with this hash, in order; `None` where a page on the way is not as it was
+    /// written. `reads` counts the pages.
+    pub fn find(
+        self,
+        file: &dyn DiskFile,
+        hash: u64,
+        reads: &mut u64,
+    ) -> io::Result<Option<Vec<Placed>>> {
         let mut read = |page| {
             *reads += 1;
             self.read(file, page, 1)
         };
         let pages = self.count();
         let distance = |hashes: u64| scaled(hashes, pages);
-        // The first page whose last hash is not before this one is not before `low`, and not behind `high`.
+        // The first page whose last hash is not before this one is not before `low`, and not behind
+        // `high`.
         let (mut low, mut high, mut at, mut guesses) = (0, pages, distance(hash), 0);
         let mut found = Vec::new();
         while low < high {
             let page = if guesses < GUESSES { at.clamp(low, high - 1) } else { low.midpoint(high) };
             guesses += 1;
             let Some(entries) = read(page)? else { return Ok(None) };
-            let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(None) };
+            let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+                return Ok(None);
+            };
             if last.hash < hash {
                 at = page.saturating_add(1 + distance(hash - last.hash));
                 low = page + 1;
@@ -156,7 +169,8 @@ impl Pages {
     }
 }
 
-/// How many of `pages` lie between two hashes that are so far from each other, where hashes are even.
+/// How many of `pages` lie between two hashes that are so far from each other, where hashes are
+/// even.
 fn scaled(hashes: u64, pages: u64) -> u64 {
     u64::try_from((u128::from(hashes) * u128::from(pages)) >> 64).unwrap_or(pages)
 }

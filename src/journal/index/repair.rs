@@ -1,5 +1,5 @@
-//! An index that is damaged is made again from its segments: each of them gets one of its own, and these are merged
-//! again later. One segment a step.
+//! An index that is damaged is made again from its segments: each of them gets one of its own, and
+//! these are merged again later. One segment a step.
 
 use super::{Closed, Index, read_closed, write_index};
 use crate::disk::Disk;
@@ -25,9 +25,14 @@ impl Repair {
         self.damaged.span
     }
 
-    /// Makes the index of the next segment; all of them, once they are there. What the damaged one held must all be
-    /// there: a segment that ends too early would make of a decided id an unknown one.
-    pub fn step(&mut self, disk: &dyn Disk, journal: &JournalId) -> Result<Option<Vec<Index>>, JournalError> {
+    /// Makes the index of the next segment; all of them, once they are there. What the damaged one
+    /// held must all be there: a segment that ends too early would make of a decided id an unknown
+    /// one.
+    pub fn step(
+        &mut self,
+        disk: &dyn Disk,
+        journal: &JournalId,
+    ) -> Result<Option<Vec<Index>>, JournalError> {
         let segment = self.damaged.span.first + self.made.len() as u64;
         let mut closed = read_closed(disk, journal, segment)?;
         let due = self.made.last().map_or(self.damaged.first, |before| before.last + 1);

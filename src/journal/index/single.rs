@@ -35,7 +35,8 @@ pub(crate) struct Closed {
     pub entries: Vec<Entry>,
 }
 
-/// Writes the index of a full segment: whole and synced before it gets its name. Its filter is in memory then.
+/// Writes the index of a full segment: whole and synced before it gets its name. Its filter is in
+/// memory then.
 pub(crate) fn write_index(
     disk: &dyn Disk,
     journal: &JournalId,
@@ -59,8 +60,10 @@ pub(crate) fn write_index(
     bytes.extend_from_slice(&header);
     bytes.extend_from_slice(&filter_bytes);
     let pages = pages(salt, filter.bytes(), entries.len() as u64);
-    let placed: Vec<Placed> =
-        entries.iter().map(|entry| Placed { hash: entry.hash, segment: 0, offset: entry.offset }).collect();
+    let placed: Vec<Placed> = entries
+        .iter()
+        .map(|entry| Placed { hash: entry.hash, segment: 0, offset: entry.offset })
+        .collect();
     for (page, entries) in (0..).zip(placed.chunks(pages.in_page())) {
         pages.encode(page, entries, &mut bytes);
     }
@@ -82,14 +85,19 @@ fn pages(salt: Salt, filter_bytes: u64, entries: u64) -> Pages {
 }
 
 /// The index, without its filter, as the header has it; `None` where that is not as it was written.
-pub(super) fn read_header(file: &dyn DiskFile, journal: &JournalId, span: Span) -> io::Result<Option<Index>> {
+pub(super) fn read_header(
+    file: &dyn DiskFile,
+    journal: &JournalId,
+    span: Span,
+) -> io::Result<Option<Index>> {
     let mut head = [0; HEAD_BYTES];
     let got = file.read_at(0, &mut head)?;
     let mut file_header = [0; FILE_HEADER_BYTES];
     file_header.copy_from_slice(&head[..FILE_HEADER_BYTES]);
     let header = &head[FILE_HEADER_BYTES..];
     let salt = Salt::new(journal, span.first);
-    let known = FileHeader::decode(Kind::Index, &file_header) == Ok(FileHeader::new(*journal, span.first));
+    let known =
+        FileHeader::decode(Kind::Index, &file_header) == Ok(FileHeader::new(*journal, span.first));
     if got < head.len() || !known || u32_at(header, 0) != salt.crc(0, &header[4..]) {
         return Ok(None);
     }
@@ -105,8 +113,8 @@ pub(super) fn read_header(file: &dyn DiskFile, journal: &JournalId, span: Span) 
     }))
 }
 
-/// Reads the filter, which the header says has so many bytes and this checksum; `None` where it is not as it was
-/// written. The file was found to be as long as the header says.
+/// Reads the filter, which the header says has so many bytes and this checksum; `None` where it is
+/// not as it was written. The file was found to be as long as the header says.
 pub(super) fn read_filter(
     file: &dyn DiskFile,
     salt: Salt,
@@ -142,7 +150,11 @@ pub(crate) fn read_closed(
                     return Err(JournalError::Damaged {
                         file: reader.place(),
                         offset,
-                        why: format!("record {} was due and {} came", closed.last + 1, header.first),
+                        why: format!(
+                            "record {} was due and {} came",
+                            closed.last + 1,
+                            header.first
+                        ),
                     });
                 }
                 for (offset, record) in reader.records() {
@@ -161,7 +173,10 @@ pub(crate) fn read_closed(
                 return Err(JournalError::Damaged {
                     file: reader.place(),
                     offset: bad.offset,
-                    why: format!("{} (at {}), and later segments were written", bad.why, bad.fault_at),
+                    why: format!(
+                        "{} (at {}), and later segments were written",
+                        bad.why, bad.fault_at
+                    ),
                 });
             }
         }
@@ -227,7 +242,9 @@ mod tests {
         let again = loaded.with_filter(&disk).unwrap().unwrap();
         let files = Files::new(Arc::new(disk.clone()), 4);
         for index in [index, loaded, again] {
-            let look = |n| index.look(&files, &tx(n), IdHash::new(&journal).of(&tx(n)), &mut Cost::default());
+            let look = |n| {
+                index.look(&files, &tx(n), IdHash::new(&journal).of(&tx(n)), &mut Cost::default())
+            };
             assert!(matches!(look(7).unwrap(), Look::Found(record) if record == refused(7)));
             assert!(matches!(look(8).unwrap(), Look::Not), "its hash is not there");
             for n in [1001, 1250, 1500] {

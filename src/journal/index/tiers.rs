@@ -1,8 +1,8 @@
 //! Which segments share an index. Pure: no file is touched here.
 //!
-//! As in a log-structured merge tree (O'Neil et al. 1996): [`INDEX_FAN_OUT`] indexes of one tier that follow each other
-//! become one of the next. So of n full segments there are at most `FAN_OUT - 1` indexes of each tier, and
-//! `log(n)` tiers; each entry is written once a tier.
+//! As in a log-structured merge tree (O'Neil et al. 1996): [`INDEX_FAN_OUT`] indexes of one tier
+//! that follow each other become one of the next. So of n full segments there are at most `FAN_OUT
+//! - 1` indexes of each tier, and `log(n)` tiers; each entry is written once a tier.
 
 use crate::format::Span;
 use consorcio_core::limits::INDEX_FAN_OUT;
@@ -13,8 +13,8 @@ pub(crate) fn last_indexed(names: &[String]) -> Option<Span> {
     names.iter().filter_map(|name| Span::named(name)).max_by_key(|span| span.last)
 }
 
-/// Which of these indexes, that follow each other, are to become one: those of the lowest tier first, and the oldest
-/// of these. None that `cannot` be read takes part.
+/// Which of these indexes, that follow each other, are to become one: those of the lowest tier
+/// first, and the oldest of these. None that `cannot` be read takes part.
 pub(crate) fn due(spans: &[Span], cannot: impl Fn(Span) -> bool) -> Option<Range<usize>> {
     let count = usize::try_from(INDEX_FAN_OUT).ok()?;
     let is_due = |at: &usize| {
@@ -28,8 +28,8 @@ pub(crate) fn due(spans: &[Span], cannot: impl Fn(Span) -> bool) -> Option<Range
     Some(at..at + count)
 }
 
-/// Which filters are kept in memory, of these sizes: the smallest, as long as all of them have at most `bytes_max`.
-/// So those that are left out are as few as can be.
+/// Which filters are kept in memory, of these sizes: the smallest, as long as all of them have at
+/// most `bytes_max`. So those that are left out are as few as can be.
 pub(crate) fn kept(sizes: &[u64], bytes_max: u64) -> Vec<bool> {
     let mut order: Vec<usize> = (0..sizes.len()).collect();
     order.sort_by_key(|at| (sizes[*at], usize::MAX - at));
@@ -82,12 +82,16 @@ mod tests {
         for segment in 1..=5_000u64 {
             spans.push(Span::one(segment));
             while let Some(group) = due(&spans, |_| false) {
-                let merged = Span { first: spans[group.start].first, last: spans[group.end - 1].last };
+                let merged =
+                    Span { first: spans[group.start].first, last: spans[group.end - 1].last };
                 assert_eq!(Span::named(&merged.name()), Some(merged));
                 spans.splice(group, [merged]);
             }
             let tiers = segment.ilog(INDEX_FAN_OUT) + 1;
-            assert!(spans.len() as u64 <= (INDEX_FAN_OUT - 1) * u64::from(tiers), "{segment}: {spans:?}");
+            assert!(
+                spans.len() as u64 <= (INDEX_FAN_OUT - 1) * u64::from(tiers),
+                "{segment}: {spans:?}"
+            );
             assert!(spans.windows(2).all(|pair| pair[0].last + 1 == pair[1].first), "{spans:?}");
             assert_eq!((spans[0].first, spans[spans.len() - 1].last), (1, segment));
         }
@@ -95,7 +99,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_left_out_and_the_lowest_tier_comes_first() {
-        let mut spans: Vec<Span> = (0..8).map(|n| Span { first: n * 8 + 1, last: n * 8 + 8 }).collect();
+        let mut spans: Vec<Span> =
+            (0..8).map(|n| Span { first: n * 8 + 1, last: n * 8 + 8 }).collect();
         assert_eq!(due(&spans, |_| false), Some(0..8));
         assert_eq!(due(&spans, |span| span.first == 9), None);
         spans.extend((65..=72).map(Span::one));

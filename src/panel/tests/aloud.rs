@@ -1,5 +1,5 @@
-//! Every page as a screen reader needs it: names, headings, landmarks, tables, errors. What a real browser makes of
-//! it is `tests/panel`'s.
+//! Every page as a screen reader needs it: names, headings, landmarks, tables, errors. What a real
+//! browser makes of it is `tests/panel`'s.
 
 use super::{ASSETS, Lang, pages, values};
 use std::collections::BTreeMap;
@@ -75,10 +75,15 @@ fn headings_and_landmarks_are_in_order() {
             levels.windows(2).all(|pair| pair[1] <= pair[0] + 1),
             "{page} leaves out a level: {levels:?}"
         );
-        for (landmark, name) in [("main", ""), ("nav", "aria-label"), ("html", "lang"), ("title", "")] {
+        for (landmark, name) in
+            [("main", ""), ("nav", "aria-label"), ("html", "lang"), ("title", "")]
+        {
             let found: Vec<&Tag<'_>> = tags.iter().filter(|tag| tag.name == landmark).collect();
             assert_eq!(found.len(), 1, "{page}: {landmark}");
-            assert!(name.is_empty() || !found[0].get(name).is_empty(), "{page}: {landmark} without {name}");
+            assert!(
+                name.is_empty() || !found[0].get(name).is_empty(),
+                "{page}: {landmark} without {name}"
+            );
         }
         // The first thing that the keyboard reaches leads past the menu.
         let first = tags.iter().find(|tag| tag.name == "a").unwrap();
@@ -92,10 +97,18 @@ fn all_that_can_be_pressed_or_seen_has_a_name() {
     every_page(|page, tags| {
         let mut acts: BTreeMap<String, &str> = BTreeMap::new();
         for (at, tag) in tags.iter().enumerate() {
-            let told = if tag.has("aria-label") { tag.get("aria-label").to_owned() } else { words(tags, at) };
+            let told = if tag.has("aria-label") {
+                tag.get("aria-label").to_owned()
+            } else {
+                words(tags, at)
+            };
             match tag.name {
                 "a" | "button" | "summary" | "th" | "legend" | "label" | "option" => {
-                    assert!(told.contains(char::is_alphanumeric), "{page}: a nameless {}", tag.name);
+                    assert!(
+                        told.contains(char::is_alphanumeric),
+                        "{page}: a nameless {}",
+                        tag.name
+                    );
                     assert!(
                         !told.chars().all(char::is_numeric) || tag.name == "option",
                         "{page}: {told} alone"
@@ -147,7 +160,11 @@ fn tables_say_what_their_cells_are() {
                 _ => continue,
             };
             assert!(table.is_some(), "{page}: a {} outside of a table", tag.name);
-            assert!(!is_cards || tag.get("role") == role, "{page}: {} is no {role} on a telephone", tag.name);
+            assert!(
+                !is_cards || tag.get("role") == role,
+                "{page}: {} is no {role} on a telephone",
+                tag.name
+            );
         }
         let count = |name: &str| tags.iter().filter(|tag| tag.name == name).count();
         assert_eq!(count("table"), count("thead"), "{page}: a table without a head");
@@ -177,11 +194,16 @@ fn errors_are_tied_to_their_fields() {
 fn live_parts_do_not_flood_the_reader() {
     every_page(|page, tags| {
         for tag in tags.iter().filter(|tag| tag.has("data-live")) {
-            assert!(!tag.has("aria-live") && !tag.has("role"), "{page}: {} is read out whole", tag.get("id"));
+            assert!(
+                !tag.has("aria-live") && !tag.has("role"),
+                "{page}: {} is read out whole",
+                tag.get("id")
+            );
             assert!(!tag.get("id").is_empty(), "{page}: a live part without an id");
         }
         assert!(!tags.iter().any(|tag| tag.has("aria-live")), "{page}");
-        let status = |id: &str| tags.iter().any(|tag| tag.get("id") == id && tag.get("role") == "status");
+        let status =
+            |id: &str| tags.iter().any(|tag| tag.get("id") == id && tag.get("role") == "status");
         assert!(status("anuncio") && status("ao-vivo"), "{page}");
         let announced = tags.iter().filter(|tag| tag.has("data-anunciar")).count();
         assert_eq!(announced, usize::from(page.starts_with("detalhes")), "{page}");

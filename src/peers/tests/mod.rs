@@ -1,4 +1,5 @@
-//! Tests of links over real loopback sockets, against a peer that is a script; those of trouble are in `trouble`.
+//! Tests of links over real loopback sockets, against a peer that is a script; those of trouble are
+//! in `trouble`.
 
 mod trouble;
 mod trust;
@@ -249,7 +250,8 @@ fn a_proved_link_shows_both_sides_what_is_known() {
     });
 }
 
-/// What becomes known right after the last news waits for its time, and nothing else has to wake the link for it.
+/// What becomes known right after the last news waits for its time, and nothing else has to wake
+/// the link for it.
 #[test]
 fn news_that_had_to_wait_goes_out_by_itself() {
     runtime().block_on(async {
@@ -322,7 +324,9 @@ fn no_more_is_sent_than_may_be_under_way() {
             assert_eq!(session.request().await, Request::Resolve(tx(number)));
         }
         let mut more = 0;
-        while let Ok(request) = tokio::time::timeout(Duration::from_millis(300), session.request()).await {
+        while let Ok(request) =
+            tokio::time::timeout(Duration::from_millis(300), session.request()).await
+        {
             assert_eq!(request, Request::Resolve(tx(SESSION_REQUESTS_MAX - 1 + more)));
             more += 1;
         }
@@ -356,9 +360,12 @@ fn every_verb_goes_out_and_every_answer_comes_back() {
         for reply in &replies {
             session.reply(reply).await;
         }
-        for (reply, verb) in replies.into_iter().zip([AskedVerb::Commit, AskedVerb::Abort, AskedVerb::Abort])
+        for (reply, verb) in
+            replies.into_iter().zip([AskedVerb::Commit, AskedVerb::Abort, AskedVerb::Abort])
         {
-            let Input::Answer { asked, reply: given, .. } = zero.next().await else { panic!("an answer") };
+            let Input::Answer { asked, reply: given, .. } = zero.next().await else {
+                panic!("an answer")
+            };
             assert_eq!((asked.verb, given), (verb, Some(reply)));
         }
     });
@@ -371,7 +378,8 @@ fn the_log_tells_what_went_and_came() {
         let path = folder.path().join("log");
         let peer = Peer::listen().await;
         let far = peer.door(key());
-        let steplog = StepLog::open(&path, Options { places: peer.places.clone(), ..Options::default() });
+        let steplog =
+            StepLog::open(&path, Options { places: peer.places.clone(), ..Options::default() });
         let mut zero = Bank::start(&peer.places, key(), steplog.unwrap(), Timing::default());
         zero.resolve(0..1);
         let (mut session, _) = peer.open(&far).await;
@@ -381,7 +389,8 @@ fn the_log_tells_what_went_and_came() {
         assert_eq!(zero.next().await, unknown(0));
         drop((session, peer));
         let text = logged(&path, "link-down").await;
-        let events: Vec<_> = text.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
+        let events: Vec<_> =
+            text.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
         assert_eq!(events[..4], ["link-up", "ask", "answer", "link-down"], "{text}");
     });
 }

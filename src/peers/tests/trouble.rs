@@ -81,7 +81,8 @@ fn a_silent_peer_is_left() {
     });
 }
 
-/// The next PING is due long before the peer's silence would be: the link's timer is moved back to it.
+/// The next PING is due long before the peer's silence would be: the link's timer is moved back to
+/// it.
 #[test]
 fn an_idle_link_is_measured_again_and_again() {
     runtime().block_on(async {
@@ -144,21 +145,28 @@ fn dials_that_fail_come_ever_less_often() {
             drop(peer.accept().await);
             let waited = last.elapsed();
             last = Instant::now();
-            // At least half of the wait: the rest is jitter. A loaded machine only makes it longer; what the test's
-            // own clock lost between the failure and this line is forgiven.
-            assert!(waited >= Duration::from_millis(expected / 2 - 5), "{waited:?} of {expected} ms");
+            // At least half of the wait: the rest is jitter. A loaded machine only makes it longer;
+            // what the test's own clock lost between the failure and this line is forgiven.
+            assert!(
+                waited >= Duration::from_millis(expected / 2 - 5),
+                "{waited:?} of {expected} ms"
+            );
         }
         drop(zero);
     });
 }
 
-/// A peer that takes a link, answers on it and drops it soon is dialled no sooner than one that is not there; and
-/// whoever asks how the link stands is told why it is down.
+/// A peer that takes a link, answers on it and drops it soon is dialled no sooner than one that is
+/// not there; and whoever asks how the link stands is told why it is down.
 #[test]
 fn a_link_that_is_dropped_soon_is_not_dialled_at_once() {
     runtime().block_on(async {
         let peer = Peer::listen().await;
-        let timing = Timing { backoff_min: 100 * DEADLINE, backoff_max: 100 * DEADLINE, ..Timing::default() };
+        let timing = Timing {
+            backoff_min: 100 * DEADLINE,
+            backoff_max: 100 * DEADLINE,
+            ..Timing::default()
+        };
         let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
         let far = peer.door(key());
         let (mut session, _) = peer.open(&far).await;
@@ -188,7 +196,11 @@ fn a_link_that_is_dropped_soon_is_not_dialled_at_once() {
 fn a_peer_that_shows_itself_is_dialled_at_once() {
     runtime().block_on(async {
         let peer = Peer::listen().await;
-        let timing = Timing { backoff_min: 100 * DEADLINE, backoff_max: 100 * DEADLINE, ..Timing::default() };
+        let timing = Timing {
+            backoff_min: 100 * DEADLINE,
+            backoff_max: 100 * DEADLINE,
+            ..Timing::default()
+        };
         let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
         zero.resolve(0..1);
         drop(peer.accept().await);
@@ -196,9 +208,12 @@ fn a_peer_that_shows_itself_is_dialled_at_once() {
 
         // Bank 1 is up again and dials bank 0.
         let identity = Identity { bank: bank(1), places: peer.places.clone(), seal: key() };
-        let (dialling, hello) = handshake::Dialling::begin(&identity, founding(1), bank(0)).unwrap();
+        let (dialling, hello) =
+            handshake::Dialling::begin(&identity, founding(1), bank(0)).unwrap();
         let mut door = Door::default();
-        let (Reply::Done(welcome), _) = zero.peers.answer(&mut door, &hello) else { panic!("welcome") };
+        let (Reply::Done(welcome), _) = zero.peers.answer(&mut door, &hello) else {
+            panic!("welcome")
+        };
         let (proof, _) = dialling.prove(&welcome, News::default()).unwrap();
         let (Reply::Done(_), shown) = zero.peers.answer(&mut door, &proof) else { panic!("open") };
         assert_eq!(shown, [Input::PeerFounded { peer: bank(1), founding: founding(1) }]);
@@ -313,7 +328,8 @@ fn a_listener_that_is_no_bank_is_left_in_time() {
         let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
         zero.resolve(0..1);
         // It accepts and says nothing.
-        let (mut stream, _): (TcpStream, _) = within("a dial", peer.listener.accept()).await.unwrap();
+        let (mut stream, _): (TcpStream, _) =
+            within("a dial", peer.listener.accept()).await.unwrap();
         assert_eq!(zero.next().await, answer(0, None));
         let mut all = Vec::new();
         within("the end", stream.read_to_end(&mut all)).await.unwrap();
@@ -321,7 +337,8 @@ fn a_listener_that_is_no_bank_is_left_in_time() {
     });
 }
 
-/// Each step of making a link has its own time: a far bank is linked though all of it takes longer than any one may.
+/// Each step of making a link has its own time: a far bank is linked though all of it takes longer
+/// than any one may.
 #[test]
 fn a_far_bank_is_linked_and_the_time_is_told() {
     runtime().block_on(async {
@@ -331,8 +348,11 @@ fn a_far_bank_is_linked_and_the_time_is_told() {
         let path = folder.path().join("log");
         let steplog = StepLog::open(&path, Options::default()).unwrap();
         let delay = Duration::from_millis(700);
-        let timing =
-            Timing { step: Duration::from_millis(1_000), wait: Duration::from_millis(50), ..quick() };
+        let timing = Timing {
+            step: Duration::from_millis(1_000),
+            wait: Duration::from_millis(50),
+            ..quick()
+        };
         let mut zero = Bank::start(&peer.places, key(), steplog.clone(), timing);
         let mut session = peer.accept().await;
         // What waits too long for it is answered with nothing meanwhile, what comes later at once.
@@ -350,7 +370,8 @@ fn a_far_bank_is_linked_and_the_time_is_told() {
         assert_eq!(zero.next().await, unknown(2));
         let text = logged(&path, "link-up").await;
         let line = text.lines().find(|line| line.contains("link-up")).unwrap();
-        let took: u128 = line.split("took_us=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+        let took: u128 =
+            line.split("took_us=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
         assert!(took >= 2 * delay.as_micros(), "{line}");
     });
 }

@@ -1,4 +1,5 @@
-//! Tests of the handshake's proofs, without a socket: what is forged, reflected or repeated opens no link.
+//! Tests of the handshake's proofs, without a socket: what is forged, reflected or repeated opens
+//! no link.
 
 use super::super::door::{Answered, Door, Own};
 use super::super::handshake::{Dialling, Hello, News, Proof, Welcome, read, write};
@@ -68,7 +69,10 @@ fn shake(dialler: &Identity, dialled: &Identity) -> Result<Answered, String> {
 fn both_sides_prove_themselves_and_show_what_they_know() {
     let opened = shake(&keyed(0), &keyed(1)).unwrap();
     let told = write(&news(&[vote(bank(0), 41)]));
-    assert_eq!(opened, Answered::Opened(told, bank(0), founding(bank(0)), news(&[vote(bank(1), 50)])));
+    assert_eq!(
+        opened,
+        Answered::Opened(told, bank(0), founding(bank(0)), news(&[vote(bank(1), 50)]))
+    );
 }
 
 #[test]
@@ -110,7 +114,8 @@ fn a_welcome_without_proof_does_not_count() {
     let mut told: Welcome = read(&welcome).unwrap();
     let nonce: Hello = read(&hello).unwrap();
     let nonce = blake3::Hash::from_hex(&nonce.nonce).unwrap();
-    let dialling = |identity| Dialling { identity, founding: founding(bank(0)), peer: bank(1), nonce };
+    let dialling =
+        |identity| Dialling { identity, founding: founding(bank(0)), peer: bank(1), nonce };
     assert!(dialling(&dialler).prove(&write(&told), News::default()).is_ok());
     told.mac = "0".repeat(64);
     assert!(dialling(&dialler).prove(&write(&told), News::default()).is_err());
@@ -120,7 +125,8 @@ fn a_welcome_without_proof_does_not_count() {
 
 #[test]
 fn a_reflected_proof_fails() {
-    // Someone without the key dials bank 1 as bank 0, while bank 0 dials it, and passes the proofs around.
+    // Someone without the key dials bank 1 as bank 0, while bank 0 dials it, and passes the proofs
+    // around.
     let (one, mut door) = (keyed(1), Door::default());
     let (_, hello) = begin(&keyed(0), bank(1)).unwrap();
     let Answered::Told(welcome) = answer(&mut door, &one, &hello).unwrap() else {
@@ -163,8 +169,13 @@ fn numbers_and_places_must_agree() {
     assert!(refused(&|hello| hello.to = bank(2)).contains("this is bank 1, not 2"));
     assert!(refused(&|hello| hello.bank = bank(1)).contains("both sides"));
     assert!(refused(&|hello| hello.bank = bank(3)).contains("has left"));
-    assert!(refused(&|hello| hello.bank = bank(9)).contains("bank 9 is not in its own list of 4 places"));
-    assert!(refused(&|hello| hello.places = 1).contains("bank 1 is not in bank 0's list of 1 places"));
+    assert!(
+        refused(&|hello| hello.bank = bank(9))
+            .contains("bank 9 is not in its own list of 4 places")
+    );
+    assert!(
+        refused(&|hello| hello.places = 1).contains("bank 1 is not in bank 0's list of 1 places")
+    );
     assert!(refused(&|hello| hello.nonce = "12".to_owned()).contains("nonce"));
     // The dialler looks as closely.
     let (dialling, _) = begin(&dialler, bank(2)).unwrap();
@@ -172,7 +183,9 @@ fn numbers_and_places_must_agree() {
     let Answered::Told(welcome) = answer(&mut Door::default(), &keyed(1), &hello).unwrap() else {
         panic!("a hello opens no link");
     };
-    assert!(dialling.prove(&welcome, News::default()).unwrap_err().contains("there is bank 1, not 2"));
+    assert!(
+        dialling.prove(&welcome, News::default()).unwrap_err().contains("there is bank 1, not 2")
+    );
 }
 
 /// The same bank with a list of so many places, of which the last are new.
@@ -209,7 +222,8 @@ fn both_numbers_of_places_stand_in_the_proofs() {
     let (dialling, hello) = begin(&zero, bank(1)).unwrap();
     let mut changed: Hello = read(&hello).unwrap();
     changed.places = 4;
-    let Answered::Told(welcome) = answer(&mut Door::default(), &one, &write(&changed)).unwrap() else {
+    let Answered::Told(welcome) = answer(&mut Door::default(), &one, &write(&changed)).unwrap()
+    else {
         panic!("a hello opens no link");
     };
     assert!(dialling.prove(&welcome, News::default()).unwrap_err().contains("not proved"));
@@ -238,9 +252,10 @@ fn news_count_only_on_a_proved_link() {
     let nothing = r#"{"seen":[]}"#.to_owned();
     assert_eq!(told, Answered::News(nothing.clone(), bank(0), news(&[vote(bank(1), 9)])));
     // What is no vote is no news; a later version may tell more.
-    let later =
-        r#"{"seen":[{"tx":"t1","token":"x"},{"tx":"","token":"N1.1.."}],"head":"H1","met":"M1.0.x."}"#;
-    let Answered::News(told, from, later) = answer(&mut door, &one, later).unwrap() else { panic!("news") };
+    let later = r#"{"seen":[{"tx":"t1","token":"x"},{"tx":"","token":"N1.1.."}],"head":"H1","met":"M1.0.x."}"#;
+    let Answered::News(told, from, later) = answer(&mut door, &one, later).unwrap() else {
+        panic!("news")
+    };
     assert_eq!((told, from, later.inputs(bank(0)).count()), (nothing, bank(0), 0));
     for junk in ["", "{}", r#"{"seen":-1}"#, r#"{"seen":5}"#, r#"{"seen":[5]}"#, &hello] {
         assert!(answer(&mut door, &one, junk).is_err(), "{junk}");
@@ -263,14 +278,18 @@ fn a_changed_founding_id_opens_no_link() {
     assert!(dialling.prove(&welcome, News::default()).unwrap_err().contains("not proved"));
     // On the way back.
     let (dialling, hello) = begin(&zero, bank(1)).unwrap();
-    let Answered::Told(welcome) = answer(&mut door, &one, &hello).unwrap() else { panic!("a welcome") };
+    let Answered::Told(welcome) = answer(&mut door, &one, &hello).unwrap() else {
+        panic!("a welcome")
+    };
     let mut changed: Welcome = read(&welcome).unwrap();
     changed.founding = other;
     assert!(dialling.prove(&write(&changed), News::default()).unwrap_err().contains("not proved"));
     for text in ["", "12", "x"] {
         changed.founding = text.to_owned();
         let (dialling, _) = begin(&zero, bank(1)).unwrap();
-        assert!(dialling.prove(&write(&changed), News::default()).unwrap_err().contains("founding id"));
+        assert!(
+            dialling.prove(&write(&changed), News::default()).unwrap_err().contains("founding id")
+        );
     }
 }
 

@@ -1,4 +1,5 @@
-//! What watchers are told while it happens: which transaction went one step further, or that something else changed.
+//! What watchers are told while it happens: which transaction went one step further, or that
+//! something else changed.
 
 use super::{Ending, Step};
 use consorcio_core::commit::message::AskedVerb;
@@ -28,7 +29,9 @@ impl Step {
             | Step::Send { verb: AskedVerb::Prepare, tx, .. } => transaction(tx, "PREPARE"),
             Step::Vote { tx, refusal: None, .. } => transaction(tx, "OK"),
             Step::Vote { tx, refusal: Some(_), .. } => transaction(tx, "NOK"),
-            Step::Answer { verb: AskedVerb::Prepare, tx, said: Some(said), .. } => transaction(tx, said.word),
+            Step::Answer { verb: AskedVerb::Prepare, tx, said: Some(said), .. } => {
+                transaction(tx, said.word)
+            }
             Step::Refuse { tx, .. } => transaction(tx, "ABORT"),
             Step::Outcome { tx, ending, .. }
             | Step::Verdict { tx, ending, .. }

@@ -1,5 +1,5 @@
-//! The step log's file: appended to, rotated by size (`x.log` to `x.log.1` and on), reopened on request. Only its owner
-//! may read what is made here.
+//! The step log's file: appended to, rotated by size (`x.log` to `x.log.1` and on), reopened on
+//! request. Only its owner may read what is made here.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -23,8 +23,8 @@ pub(super) struct RotatedFile {
 }
 
 impl RotatedFile {
-    /// Opens `path` for appending, its folder made if need be. `bytes_max` 0 means that it is never rotated;
-    /// `keep` older files stay beside it.
+    /// Opens `path` for appending, its folder made if need be. `bytes_max` 0 means that it is never
+    /// rotated; `keep` older files stay beside it.
     pub(super) fn open(path: &Path, bytes_max: u64, keep: usize) -> io::Result<RotatedFile> {
         let (file, bytes) = open(path)?;
         Ok(RotatedFile { path: path.to_owned(), bytes_max, keep, file, bytes, torn: false })
@@ -32,7 +32,9 @@ impl RotatedFile {
 
     /// Would `length` bytes more pass the file's bound?
     pub(super) fn is_full(&self, length: usize) -> bool {
-        self.bytes_max > 0 && self.bytes > 0 && self.bytes.saturating_add(wide(length)) > self.bytes_max
+        self.bytes_max > 0
+            && self.bytes > 0
+            && self.bytes.saturating_add(wide(length)) > self.bytes_max
     }
 
     /// Appends whole lines in one write, so that programs which share a file don't mix theirs.
@@ -54,8 +56,8 @@ impl RotatedFile {
         Ok(())
     }
 
-    /// Renames the file to `.1`, those before it one further, and begins a new one. Where that fails the old
-    /// one goes on, and it is tried again when as much was written once more.
+    /// Renames the file to `.1`, those before it one further, and begins a new one. Where that
+    /// fails the old one goes on, and it is tried again when as much was written once more.
     pub(super) fn rotate(&mut self) -> io::Result<()> {
         self.bytes = 0;
         if self.keep == 0 {
@@ -70,18 +72,22 @@ impl RotatedFile {
         self.reopen()
     }
 
-    /// What must be typed so that others can no longer read this log, or put something else in its place; none
-    /// where all is closed. Looks at the file, its folder, and the `keep` older files at most.
+    /// What must be typed so that others can no longer read this log, or put something else in its
+    /// place; none where all is closed. Looks at the file, its folder, and the `keep` older files
+    /// at most.
     pub(super) fn exposed(&self) -> Option<String> {
         let is_open = |path: &PathBuf| {
             let metadata = fs::metadata(path);
             metadata.is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o077 != 0)
         };
         let older = (1..=self.keep).map(|number| self.older(number));
-        let files: Vec<PathBuf> = std::iter::once(self.path.clone()).chain(older).filter(is_open).collect();
+        let files: Vec<PathBuf> =
+            std::iter::once(self.path.clone()).chain(older).filter(is_open).collect();
         let folder = folder_of(&self.path);
-        let mode = fs::metadata(folder).map_or(FOLDER_MODE, |metadata| metadata.permissions().mode());
-        // Others may make and rename files in it; where the sticky bit is set, as in /tmp, only their own.
+        let mode =
+            fs::metadata(folder).map_or(FOLDER_MODE, |metadata| metadata.permissions().mode());
+        // Others may make and rename files in it; where the sticky bit is set, as in /tmp, only
+        // their own.
         let writable = mode & 0o1002 == 0o002;
         if files.is_empty() && !writable {
             return None;
@@ -107,7 +113,10 @@ impl RotatedFile {
 fn open(path: &Path) -> io::Result<(File, u64)> {
     make_folder(folder_of(path))?;
     if path.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::IsADirectory, "this is a folder, and a file must be here"));
+        return Err(io::Error::new(
+            io::ErrorKind::IsADirectory,
+            "this is a folder, and a file must be here",
+        ));
     }
     let mut options = OpenOptions::new();
     options.append(true).read(true).mode(FILE_MODE);
@@ -118,7 +127,9 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
             file
         }
         // It is there, or another process has just made it.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.create(true).open(path)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            options.create(true).open(path)?
+        }
         Err(error) => return Err(error),
     };
     let bytes = file.metadata()?.len();
@@ -135,7 +146,8 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, bytes))
 }
 
-/// Makes the folder, and those above it that are missing, for their owner alone. One that is there stays as it is.
+/// Makes the folder, and those above it that are missing, for their owner alone. One that is there
+/// stays as it is.
 pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());

@@ -1,5 +1,5 @@
-//! The text of a step: `2026-11-22T05:38:51.123456Z vote tx=… peer=… detail…`, columns aligned a bit, and
-//! `-` where there is no transaction or no peer. No file here.
+//! The text of a step: `2026-11-22T05:38:51.123456Z vote tx=… peer=… detail…`, columns aligned a
+//! bit, and `-` where there is no transaction or no peer. No file here.
 
 use super::step::{Ending, Entry, Load, Said, Step, Who, verb};
 use consorcio_core::ids::{BankId, BankSet};
@@ -58,8 +58,10 @@ impl Formatter {
         let (second, micros) = (at_us.div_euclid(1_000_000), at_us.rem_euclid(1_000_000));
         if second != self.second {
             // Outside of what a calendar can say, the number itself is better than no line.
-            self.second_text = jiff::Timestamp::from_second(second)
-                .map_or_else(|_| second.to_string(), |at| at.to_string().trim_end_matches('Z').to_owned());
+            self.second_text = jiff::Timestamp::from_second(second).map_or_else(
+                |_| second.to_string(),
+                |at| at.to_string().trim_end_matches('Z').to_owned(),
+            );
             self.second = second;
         }
         word(out, &self.second_text);
@@ -76,7 +78,9 @@ impl Formatter {
 #[expect(clippy::too_many_lines, reason = "a flat table: one arm a step")]
 fn detail(out: &mut Vec<u8>, step: &Step) {
     match step {
-        Step::Start(words) | Step::Ready(words) | Step::Fault(words) | Step::Stop(words) => text(out, words),
+        Step::Start(words) | Step::Ready(words) | Step::Fault(words) | Step::Stop(words) => {
+            text(out, words)
+        }
         Step::Recover { records, seq, undecided, took_us, text: words } => {
             field(out, "records=", *records);
             field(out, "seq=", *seq);

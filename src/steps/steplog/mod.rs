@@ -1,11 +1,12 @@
 //! The step log: the story, one file a node, one short line a step.
 //!
-//! Whoever records a step pushes a small value under a lock; an own thread makes the lines and writes them. None
-//! is dropped under load: past a bound of memory the recorder waits a moment for the writer. Where that does not
-//! come back, because its disk hangs, steps are counted and dropped, and the log says so once it can be written
-//! again: a log must not stop a bank. Nothing is recovered from it, so it is never synced; a kill -9 may cost its
-//! last moments. The lines' text is in `line`, the list
-//! of events in `step` and what becomes one in `tell`, rotation in `file`.
+//! Whoever records a step pushes a small value under a lock; an own thread makes the lines and
+//! writes them. None is dropped under load: past a bound of memory the recorder waits a moment for
+//! the writer. Where that does not come back, because its disk hangs, steps are counted and
+//! dropped, and the log says so once it can be written again: a log must not stop a bank. Nothing
+//! is recovered from it, so it is never synced; a kill -9 may cost its last moments. The lines'
+//! text is in `line`, the list of events in `step` and what becomes one in `tell`, rotation in
+//! `file`.
 
 mod feed;
 mod file;
@@ -73,7 +74,8 @@ pub struct OpenError {
 pub struct StepLog(Option<Arc<Log>>);
 
 impl StepLog {
-    /// Opens the log at `path`, appending to what is there. Where others can read it, says on stderr what to type.
+    /// Opens the log at `path`, appending to what is there. Where others can read it, says on
+    /// stderr what to type.
     ///
     /// # Errors
     /// When the file, its folder or the writing thread can't be made.
@@ -99,10 +101,14 @@ impl StepLog {
             path: path.to_owned(),
         };
         if let Some(commands) = writer.file.exposed() {
-            writer.warn(&format!("other users of this machine can get at it; to close it, type: {commands}"));
+            writer.warn(&format!(
+                "other users of this machine can get at it; to close it, type: {commands}"
+            ));
         }
-        let thread =
-            thread::Builder::new().name("step-log".to_owned()).spawn(move || writer.run()).map_err(failed)?;
+        let thread = thread::Builder::new()
+            .name("step-log".to_owned())
+            .spawn(move || writer.run())
+            .map_err(failed)?;
         Ok(StepLog(Some(Arc::new(Log { shared, feed, thread: Mutex::new(Some(thread)) }))))
     }
 
@@ -116,8 +122,8 @@ impl StepLog {
         self.0.is_some()
     }
 
-    /// What passes from now on, as it is written. Whoever listens too slowly is told how much was missed; it costs
-    /// nothing while nobody listens. `None` where the log is off.
+    /// What passes from now on, as it is written. Whoever listens too slowly is told how much was
+    /// missed; it costs nothing while nobody listens. `None` where the log is off.
     pub fn feed(&self) -> Option<broadcast::Receiver<Passed>> {
         self.0.as_ref().map(|log| log.feed.subscribe())
     }
@@ -144,15 +150,16 @@ impl StepLog {
         }
     }
 
-    /// Says that whoever calls this keeps steps since `at_us` and has not recorded them yet; none: it keeps nothing.
-    /// Younger steps are not written before these.
+    /// Says that whoever calls this keeps steps since `at_us` and has not recorded them yet; none:
+    /// it keeps nothing. Younger steps are not written before these.
     pub fn keeps_since(&self, at_us: Option<i64>) {
         if let Some(log) = &self.0 {
             log.shared.kept_since_us.store(at_us.unwrap_or(NOTHING_KEPT), Ordering::Release);
         }
     }
 
-    /// Waits until all that was recorded before is in the file, at most for `within`. Says whether it is.
+    /// Waits until all that was recorded before is in the file, at most for `within`. Says whether
+    /// it is.
     pub fn flush(&self, within: Duration) -> bool {
         self.0.as_ref().is_none_or(|log| log.shared.flush(within))
     }
@@ -170,8 +177,8 @@ impl StepLog {
         }
     }
 
-    /// Writes all that was recorded and ends the log; what is recorded later is not told any more. A file that can't
-    /// be written now is not waited for longer than a moment.
+    /// Writes all that was recorded and ends the log; what is recorded later is not told any more.
+    /// A file that can't be written now is not waited for longer than a moment.
     pub fn close(&self) {
         if let Some(log) = &self.0 {
             log.close();
@@ -310,14 +317,15 @@ impl Shared {
         }
     }
 
-    /// The state once there is room for `steps` more; `None` where they are dropped. What is added then may pass the
-    /// bound, by one batch at most.
+    /// The state once there is room for `steps` more; `None` where they are dropped. What is added
+    /// then may pass the bound, by one batch at most.
     fn room(&self, steps: u64) -> Option<MutexGuard<'_, State>> {
         let within = Duration::from_millis(STEP_ROOM_MS_MAX);
         let is_full = |state: &State| state.bytes >= BUFFER_BYTES_MAX && !state.gone;
         let mut state = self.lock();
         if is_full(&state) && !state.stuck {
-            let waited = self.done.wait_timeout_while(state, within, |state| is_full(state) && !state.stuck);
+            let waited =
+                self.done.wait_timeout_while(state, within, |state| is_full(state) && !state.stuck);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         if state.gone {
@@ -336,7 +344,8 @@ impl Shared {
         state.bytes += bytes;
         let filled = before < BUFFER_BYTES_MAX / 2 && state.bytes >= BUFFER_BYTES_MAX / 2;
         drop(state);
-        // The writer sleeps without end only while there is nothing, and else until its next flush is due.
+        // The writer sleeps without end only while there is nothing, and else until its next flush
+        // is due.
         if before == 0 || filled {
             self.wake.notify_one();
         }
@@ -387,7 +396,8 @@ impl Writer {
             state.bytes = 0;
             state.stuck = false;
             let dropped = std::mem::take(&mut state.dropped);
-            let (asked, reopen, stop) = (state.flush_asked, std::mem::take(&mut state.reopen), state.stop);
+            let (asked, reopen, stop) =
+                (state.flush_asked, std::mem::take(&mut state.reopen), state.stop);
             let flush = stop || full || asked > state.flush_done;
             drop(state);
             // There is room again as soon as the buffer is taken.
@@ -419,14 +429,15 @@ impl Writer {
         }
     }
 
-    /// Writes held steps by time, as far as none that is older can follow; all of them for a `flush`. Runs over the
-    /// steps of one flush and of the hold before it.
+    /// Writes held steps by time, as far as none that is older can follow; all of them for a
+    /// `flush`. Runs over the steps of one flush and of the hold before it.
     fn write_held(&mut self, flush: bool) {
         // Steps of one thread with one time keep their order.
         self.held.sort_by_key(|entry| entry.at_us);
         let now = wall_us();
         let kept = self.shared.kept_since_us.load(Ordering::Acquire);
-        // A clock that was set back tells nothing about the order; and a thread that hangs holds nothing up for ever.
+        // A clock that was set back tells nothing about the order; and a thread that hangs holds
+        // nothing up for ever.
         let set_back = self.held.last().is_some_and(|last| last.at_us > now);
         let until = if flush || set_back {
             i64::MAX
@@ -481,19 +492,24 @@ impl Writer {
         }
     }
 
-    /// A log that can't be written does not stop a bank: it is told once on stderr, and once it can be written
-    /// again the log itself says how much is missing.
+    /// A log that can't be written does not stop a bank: it is told once on stderr, and once it can
+    /// be written again the log itself says how much is missing.
     fn written(&mut self, result: io::Result<()>, bytes: u64) {
         match result {
             Err(error) => {
                 if self.lost == 0 {
-                    self.warn(&format!("can't be written: {error}; steps are lost until it can be again"));
+                    self.warn(&format!(
+                        "can't be written: {error}; steps are lost until it can be again"
+                    ));
                 }
                 self.lost = self.lost.saturating_add(bytes);
             }
             Ok(()) if self.lost > 0 => {
                 self.warn(&format!("can be written again; {} bytes of it are lost", self.lost));
-                let text = format!("{} bytes before this line could not be written and are lost", self.lost);
+                let text = format!(
+                    "{} bytes before this line could not be written and are lost",
+                    self.lost
+                );
                 self.lost = 0;
                 let entry = Entry { at_us: wall_us(), step: Step::Fault(text.into()) };
                 self.formatter.write(&mut self.lines, &entry);

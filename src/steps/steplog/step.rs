@@ -1,6 +1,8 @@
-//! The steps: a closed list of what a line of the step log can tell, kept small so that recording one is cheap.
+//! The steps: a closed list of what a line of the step log can tell, kept small so that recording
+//! one is cheap.
 //!
-//! A step holds names, numbers and static words; its text is made later, on the log's own thread (`line`).
+//! A step holds names, numbers and static words; its text is made later, on the log's own thread
+//! (`line`).
 
 use consorcio_core::bank::io::{DoubtCause, Seq};
 use consorcio_core::commit::founding::FoundingId;
@@ -95,7 +97,8 @@ pub enum Step {
     },
     /// A connection was accepted.
     Connect(Who),
-    /// A client's connection to a bank was made, from this address: the bank's log knows the client by it.
+    /// A client's connection to a bank was made, from this address: the bank's log knows the client
+    /// by it.
     Dialled(BankId, SocketAddr),
     /// A connection ended: why.
     Disconnect(Who, Box<str>),
@@ -398,11 +401,17 @@ impl Step {
     /// Memory beside the step itself, roughly, in bytes.
     pub(super) fn heap_bytes(&self) -> usize {
         let text = match self {
-            Step::Start(text) | Step::Ready(text) | Step::Fault(text) | Step::Stop(text) => text.len(),
+            Step::Start(text) | Step::Ready(text) | Step::Fault(text) | Step::Stop(text) => {
+                text.len()
+            }
             Step::Recover { text, .. } => text.len(),
-            Step::Disconnect(_, text) | Step::Bad(_, _, text) | Step::LinkDown(_, text) => text.len(),
+            Step::Disconnect(_, text) | Step::Bad(_, _, text) | Step::LinkDown(_, text) => {
+                text.len()
+            }
             Step::Vote { refusal, .. } => refusal.as_ref().map_or(0, |(_, text)| text.len()),
-            Step::Reply { said, .. } | Step::Heard { said, .. } | Step::Answer { said: Some(said), .. } => {
+            Step::Reply { said, .. }
+            | Step::Heard { said, .. }
+            | Step::Answer { said: Some(said), .. } => {
                 said.text.as_ref().map_or(0, |text| text.len())
             }
             Step::Account(number, _) => number.as_str().len(),

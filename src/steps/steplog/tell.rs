@@ -1,5 +1,5 @@
-//! Steps from what the bank and the wire know: requests, replies, records, messages. One place decides what of them
-//! is worth a line.
+//! Steps from what the bank and the wire know: requests, replies, records, messages. One place
+//! decides what of them is worth a line.
 
 use super::step::{Ending, Load, Said, Step, Who};
 use consorcio_core::bank::io::{CoreStep, Outcome, Seq};
@@ -67,7 +67,9 @@ impl Step {
             Record::AccountOpened { account, .. } => Step::Account(account.number.clone(), seq),
             Record::ClockMoved { time } => Step::Clock(*time, seq),
             Record::KeyKnown { key } => Step::Key(*key, seq),
-            Record::RegistersLearned { registers, last } => Step::Registers(registers.len(), *last, seq),
+            Record::RegistersLearned { registers, last } => {
+                Step::Registers(registers.len(), *last, seq)
+            }
             Record::Founded { founding, introduced } => Step::Founded(*founding, *introduced, seq),
             Record::Met { bank, founding } => Step::Met(*bank, *founding, seq),
             Record::Introduced { without, .. } => Step::Introduced(*without, seq),
@@ -79,9 +81,12 @@ impl Step {
                 };
                 Step::Drove { tx: tx.clone(), ending, seq }
             }
-            Record::OutsideVoted { tx, time, refusal, .. } => {
-                Step::Outcome { tx: tx.clone(), ending: Ending::Outside(*time, *refusal), seq, voted: None }
-            }
+            Record::OutsideVoted { tx, time, refusal, .. } => Step::Outcome {
+                tx: tx.clone(),
+                ending: Ending::Outside(*time, *refusal),
+                seq,
+                voted: None,
+            },
         }
     }
 
@@ -90,7 +95,9 @@ impl Step {
         let (tx, verb, load) = match message {
             Message::Prepare(tx, transaction) => (tx, AskedVerb::Prepare, Load::of(transaction)),
             Message::Commit(tx, tokens) => (tx, AskedVerb::Commit, Load::Tokens(tokens.len())),
-            Message::Abort(tx, token) => (tx, AskedVerb::Abort, Load::Tokens(usize::from(token.is_some()))),
+            Message::Abort(tx, token) => {
+                (tx, AskedVerb::Abort, Load::Tokens(usize::from(token.is_some())))
+            }
             Message::Resolve(tx) => (tx, AskedVerb::Resolve, Load::Nothing),
             Message::Registers { nonce, .. } => (nonce, AskedVerb::Registers, Load::Nothing),
         };
@@ -149,7 +156,9 @@ impl Step {
 /// A request's verb, its transaction, and what it carries.
 fn parts(request: &Request) -> (&'static str, Option<&TxId>, Load) {
     let load = match request {
-        Request::Prepare(_, transaction) | Request::Execute(_, transaction) => Load::of(transaction),
+        Request::Prepare(_, transaction) | Request::Execute(_, transaction) => {
+            Load::of(transaction)
+        }
         Request::Commit(_, tokens) => Load::Tokens(tokens.len()),
         Request::Abort(_, token) => Load::Tokens(usize::from(token.is_some())),
         Request::Resolve(_)

@@ -73,27 +73,51 @@ fn every_event_has_its_line() {
         (Step::Start("0.1.0".into()), "start tx=- peer=- 0.1.0"),
         (Step::Ready("3 places".into()), "ready tx=- peer=- 3 places"),
         (
-            Step::Recover { records: 3, seq: 9, undecided: 1, took_us: 12, text: "torn tail\ncut".into() },
+            Step::Recover {
+                records: 3,
+                seq: 9,
+                undecided: 1,
+                took_us: 12,
+                text: "torn tail\ncut".into(),
+            },
             "recover tx=- peer=- records=3 seq=9 undecided=1 took_us=12 torn tail cut",
         ),
         (Step::Connect(client()), "connect tx=- peer=127.0.0.1:53012"),
         (Step::Dialled(bank(1), at), "connect tx=- peer=127.0.0.1:8887 bank=1 from=10.0.0.7:9"),
         (Step::Disconnect(Who::Address(v6), "end".into()), "disconnect tx=- peer=[::1]:80 end"),
         (
-            Step::of_request(&Request::Commit(tx("t1"), vec![token(Verdict::Ok)]), Who::Link(at, bank(2))),
+            Step::of_request(
+                &Request::Commit(tx("t1"), vec![token(Verdict::Ok)]),
+                Who::Link(at, bank(2)),
+            ),
             "recv tx=t1 peer=10.0.0.7:9 bank=2 COMMIT tokens=1",
         ),
-        (Step::of_request(&Request::Local(Local::Ping), client()), "recv tx=- peer=127.0.0.1:53012 PING"),
+        (
+            Step::of_request(&Request::Local(Local::Ping), client()),
+            "recv tx=- peer=127.0.0.1:53012 PING",
+        ),
         (
             Step::Bad(client(), Reason::Malformed, "no verb `x`".into()),
             "bad tx=- peer=127.0.0.1:53012 malformed no verb `x`",
         ),
         (
-            Step::Vote { tx: tx("t1"), time: Time(5), seq: 2, load: Load::Ops(3, two), refusal: None },
+            Step::Vote {
+                tx: tx("t1"),
+                time: Time(5),
+                seq: 2,
+                load: Load::Ops(3, two),
+                refusal: None,
+            },
             "vote tx=t1 peer=- OK time=5 ops=3 banks=0,2 seq=2",
         ),
         (
-            Step::Vote { tx: tx("t1"), time: Time(5), seq: 2, load: Load::OpsOutside(1, two), refusal: None },
+            Step::Vote {
+                tx: tx("t1"),
+                time: Time(5),
+                seq: 2,
+                load: Load::OpsOutside(1, two),
+                refusal: None,
+            },
             "vote tx=t1 peer=- OK time=5 ops=1 banks=0,2 outside seq=2",
         ),
         (
@@ -107,7 +131,10 @@ fn every_event_has_its_line() {
             "vote tx=t1 peer=- NOK locked time=5 ops=1 banks=- seq=2 storage",
         ),
         (
-            Step::of_record(&Record::Refused { tx: tx("t1"), time: Time(5), reason: Reason::Expired }, 4),
+            Step::of_record(
+                &Record::Refused { tx: tx("t1"), time: Time(5), reason: Reason::Expired },
+                4,
+            ),
             "refuse tx=t1 peer=- expired time=5 seq=4",
         ),
         (
@@ -115,7 +142,12 @@ fn every_event_has_its_line() {
             "drove tx=t1 peer=- ABORTED locked by=2 seq=3",
         ),
         (
-            Step::Outcome { tx: tx("t1"), ending: Ending::Committed(Time(8)), seq: 3, voted: Some(Time(7)) },
+            Step::Outcome {
+                tx: tx("t1"),
+                ending: Ending::Committed(Time(8)),
+                seq: 3,
+                voted: Some(Time(7)),
+            },
             "outcome tx=t1 peer=- COMMITTED time=8 voted=7 seq=3",
         ),
         (
@@ -127,16 +159,25 @@ fn every_event_has_its_line() {
             },
             "outcome tx=t1 peer=- ABORTED refused by=2 seq=3",
         ),
-        (Step::Client(TaxId::new("12345678900").unwrap(), 6), "client tx=- peer=- cpf=..8900 seq=6"),
+        (
+            Step::Client(TaxId::new("12345678900").unwrap(), 6),
+            "client tx=- peer=- cpf=..8900 seq=6",
+        ),
         (
             Step::Account(AccountNumber::new("12345-6").unwrap(), 7),
             "account tx=- peer=- number=12345-6 seq=7",
         ),
         (
-            Step::of_record(&Record::Consortium { bank: bank(1), places: vec![String::new(); 3] }, 1),
+            Step::of_record(
+                &Record::Consortium { bank: bank(1), places: vec![String::new(); 3] },
+                1,
+            ),
             "consortium tx=- peer=- bank=1 places=3 seq=1",
         ),
-        (Step::of_record(&Record::ClockMoved { time: Time(-3) }, 8), "clock tx=- peer=- time=-3 seq=8"),
+        (
+            Step::of_record(&Record::ClockMoved { time: Time(-3) }, 8),
+            "clock tx=- peer=- time=-3 seq=8",
+        ),
         (
             Step::of_record(&Record::Stopped { why: "forgot a vote".into() }, 8),
             "fault tx=- peer=- forgot a vote",
@@ -161,10 +202,16 @@ fn every_event_has_its_line() {
             "reply tx=t1 peer=127.0.0.1:53012 NOK not-holder time=77 by=1 cpf",
         ),
         (
-            Step::of_reply(&Reply::Committed(tx("t1"), Time(99), token(Verdict::Ok), None), client()),
+            Step::of_reply(
+                &Reply::Committed(tx("t1"), Time(99), token(Verdict::Ok), None),
+                client(),
+            ),
             "reply tx=t1 peer=127.0.0.1:53012 COMMITTED time=99 by=1",
         ),
-        (Step::of_reply(&Reply::Done("{}".into()), client()), "reply tx=- peer=127.0.0.1:53012 DONE"),
+        (
+            Step::of_reply(&Reply::Done("{}".into()), client()),
+            "reply tx=- peer=127.0.0.1:53012 DONE",
+        ),
         (
             Step::of_reply(&Reply::Err(Reason::Limit, "line".into()), client()),
             "reply tx=- peer=127.0.0.1:53012 ERR limit line",
@@ -181,7 +228,10 @@ fn every_event_has_its_line() {
             Step::of_answer(bank(1), &asked(AskedVerb::Prepare), None),
             "answer tx=t1 peer=127.0.0.1:8887 bank=1 PREPARE none",
         ),
-        (Step::of_core(&CoreStep::Doubt(tx("t1"), DoubtCause::DriverGone)), "doubt tx=t1 peer=- driver-gone"),
+        (
+            Step::of_core(&CoreStep::Doubt(tx("t1"), DoubtCause::DriverGone)),
+            "doubt tx=t1 peer=- driver-gone",
+        ),
         (Step::of_core(&CoreStep::Drive(tx("t1"))), "drive tx=t1 peer=-"),
         (Step::of_core(&CoreStep::Silent(tx("t1"), two)), "timeout tx=t1 peer=- silent=0,2"),
         (Step::of_core(&CoreStep::GaveUp(tx("t1"))), "gave-up tx=t1 peer=-"),
@@ -224,7 +274,10 @@ fn a_transaction_is_told_by_its_size_and_banks() {
     let decided = |outcome| Record::Decided { tx: tx("t1"), own, outcome, votes: Vec::new() };
     let outside = |refusal| Record::OutsideVoted { tx: tx("t1"), own, time: Time(9), refusal };
     let cases = [
-        (Step::of_record(&outside(None), 8), "outcome tx=t1 peer=- COMMITTED time=9 by=outside seq=8"),
+        (
+            Step::of_record(&outside(None), 8),
+            "outcome tx=t1 peer=- COMMITTED time=9 by=outside seq=8",
+        ),
         (
             Step::of_record(&outside(Some(Reason::Expired)), 8),
             "outcome tx=t1 peer=- ABORTED expired time=9 by=outside seq=8",
@@ -369,7 +422,8 @@ fn no_step_is_lost_cut_or_out_of_its_threads_order() {
         }
     });
     log.close();
-    let mut files: Vec<_> = (1..).map(|n| place.older(n)).take_while(|path| path.exists()).collect();
+    let mut files: Vec<_> =
+        (1..).map(|n| place.older(n)).take_while(|path| path.exists()).collect();
     assert!(files.len() > 3, "the test must rotate");
     files.reverse();
     files.push(place.log());
@@ -387,7 +441,8 @@ fn no_step_is_lost_cut_or_out_of_its_threads_order() {
     assert_eq!(next, [STEPS; THREADS]);
 }
 
-/// The bank's thread tells some steps late, and the journal's at once: a file has them by time all the same.
+/// The bank's thread tells some steps late, and the journal's at once: a file has them by time all
+/// the same.
 #[test]
 fn lines_stand_in_the_order_of_their_times() {
     let place = Place::new();
@@ -400,14 +455,16 @@ fn lines_stand_in_the_order_of_their_times() {
         }
         late.push(Entry { at_us: now, step: drive(&format!("early{round}")) });
         log.record(drive(&format!("late{round}")));
-        // Longer than a step is held by itself, so that only the told time keeps the younger one back.
+        // Longer than a step is held by itself, so that only the told time keeps the younger one
+        // back.
         thread::sleep(Duration::from_millis(STEP_HOLD_MS.unsigned_abs() + 2 * STEP_FLUSH_MS) / 10);
         if round % 10 == 9 {
             log.append(&mut late);
             log.keeps_since(None);
         }
     }
-    // What nobody said that it is kept comes in order, too, but for a try in which this thread was kept waiting.
+    // What nobody said that it is kept comes in order, too, but for a try in which this thread was
+    // kept waiting.
     let mut tries = 0;
     let held = loop {
         tries += 1;
@@ -448,7 +505,8 @@ fn only_its_owner_reads_it_and_what_others_can_read_is_told() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     let folder = place.log().parent().unwrap().to_owned();
     let deep = folder.join("a").join("b").join("x.log");
-    let log = StepLog::open(&deep, Options { bytes_max: 100, keep: 1, ..Options::default() }).unwrap();
+    let log =
+        StepLog::open(&deep, Options { bytes_max: 100, keep: 1, ..Options::default() }).unwrap();
     for id in ["t1", "t2"] {
         log.record(drive(id));
         assert!(log.flush(Duration::from_secs(20)));
@@ -523,7 +581,8 @@ fn a_log_that_hangs_holds_nobody_up_and_says_how_much_it_dropped() {
     let text = reader.join().unwrap();
     let told: Vec<&str> = text.lines().filter(|line| line.contains("steps dropped")).collect();
     assert_eq!(told.len(), 1, "{told:?}");
-    let dropped: usize = told[0].split_whitespace().rev().nth(11).unwrap_or("").parse().unwrap_or(0);
+    let dropped: usize =
+        told[0].split_whitespace().rev().nth(11).unwrap_or("").parse().unwrap_or(0);
     let written = text.lines().filter(|line| line.contains(" xxx")).count();
     assert!(
         dropped > 0 && dropped + written == all,
@@ -536,7 +595,12 @@ fn a_log_that_hangs_holds_nobody_up_and_says_how_much_it_dropped() {
 fn one_that_still_hangs_is_closed_in_time() {
     let place = Place::new();
     std::fs::create_dir_all(place.log().parent().unwrap()).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(place.log()).status().is_ok_and(|made| made.success()));
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(place.log())
+            .status()
+            .is_ok_and(|made| made.success())
+    );
     let log = place.open(Options { bytes_max: 0, ..Options::default() });
     for _ in 0..2_000 {
         log.record(Step::Fault("x".repeat(300).into()));
@@ -559,7 +623,8 @@ fn files_are_rotated_and_the_oldest_go() {
     let shown = |path: &Path| -> BTreeSet<String> {
         lines(path).iter().map(|line| line.split("tx=").nth(1).unwrap()[..3].to_owned()).collect()
     };
-    let all: Vec<_> = [place.older(2), place.older(1), place.log()].iter().flat_map(|p| shown(p)).collect();
+    let all: Vec<_> =
+        [place.older(2), place.older(1), place.log()].iter().flat_map(|p| shown(p)).collect();
     let newest: Vec<_> = (20 - all.len()..20).map(|number| format!("t{number:02}")).collect();
     assert!(all.len() >= 5);
     assert_eq!(all, newest);

@@ -1,4 +1,5 @@
-//! Files read in blocks of whole lines, in bounded memory whatever their size. What a line says is not known here.
+//! Files read in blocks of whole lines, in bounded memory whatever their size. What a line says is
+//! not known here.
 
 use memchr::{memchr, memrchr};
 use std::fs::File;
@@ -8,7 +9,8 @@ use std::path::Path;
 /// Room for one read.
 const BLOCK_BYTES: usize = 1024 * 1024;
 
-/// A file's blocks. A last line without its end was torn, or is still being written, and is left out.
+/// A file's blocks. A last line without its end was torn, or is still being written, and is left
+/// out.
 pub struct Blocks {
     file: File,
     buffer: Vec<u8>,
@@ -65,7 +67,8 @@ impl Blocks {
     }
 }
 
-/// Calls `each` with every line of a block, its place in the file first, until it says that it has enough.
+/// Calls `each` with every line of a block, its place in the file first, until it says that it has
+/// enough.
 ///
 /// Returns false if it has.
 pub fn lines(offset: u64, block: &[u8], mut each: impl FnMut(u64, &[u8]) -> bool) -> bool {

@@ -1,4 +1,5 @@
-//! A timeline from the lines that were gathered: who took part, what belongs together, on one time and in order.
+//! A timeline from the lines that were gathered: who took part, what belongs together, on one time
+//! and in order.
 
 use super::clocks::{Arrow, shifts};
 use super::files::Logs;
@@ -10,8 +11,8 @@ use super::path;
 use super::timeline::{Call, Event, Lane, LaneKind, Span, SpanKind, Timeline, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A clock that goes back by more than this between two lines of one file was set back; less is how lines of one
-/// process are written, which are told by several hands.
+/// A clock that goes back by more than this between two lines of one file was set back; less is how
+/// lines of one process are written, which are told by several hands.
 const SET_BACK_US: i64 = 500_000;
 
 /// The timeline of `tx` from all lines that tell of it, in the order of each node's files.
@@ -25,7 +26,8 @@ pub fn build(logs: &Logs, tx: &str, noted: Vec<Noted>) -> Timeline {
     }
     let (lanes, lane_of) = lanes(logs, &noted, &pairs, &bank_of, &merged.shift_of_node);
 
-    let began = merged.order.iter().find(|line| noted[**line].of_tx).map_or(0, |line| merged.at[*line]);
+    let began =
+        merged.order.iter().find(|line| noted[**line].of_tx).map_or(0, |line| merged.at[*line]);
     let mut events: Vec<Event> = merged
         .order
         .iter()
@@ -74,7 +76,8 @@ pub fn build(logs: &Logs, tx: &str, noted: Vec<Noted>) -> Timeline {
     timeline
 }
 
-/// The calls that the pairs tell of; each end among the `events`, at its line's place, is told its call.
+/// The calls that the pairs tell of; each end among the `events`, at its line's place, is told its
+/// call.
 fn calls(
     pairs: &[Pair],
     noted: &[Noted],
@@ -92,7 +95,8 @@ fn calls(
             events[event].other = Some(if events[event].lane == from { to } else { from });
         }
         let [sent, received, replied, answered, given_up] = ends;
-        let took = sent.zip(answered.or(given_up)).map(|(from, to)| events[to].at_us - events[from].at_us);
+        let took =
+            sent.zip(answered.or(given_up)).map(|(from, to)| events[to].at_us - events[from].at_us);
         let load = pair
             .sent
             .or(pair.received)
@@ -114,20 +118,24 @@ fn calls(
     calls
 }
 
-/// Which bank each node is: what its log says at a start, or else what its replies or others' lines say.
+/// Which bank each node is: what its log says at a start, or else what its replies or others' lines
+/// say.
 fn banks(logs: &Logs, noted: &[Noted]) -> Vec<Option<u8>> {
     let told = logs.nodes.iter().enumerate().map(|(node, log)| {
         let own = || noted.iter().filter(|line| line.node == node);
-        let serves =
-            own().any(|line| matches!(line.event.as_str(), "recv" | "vote" | "reply" | "refuse" | "outcome"));
+        let serves = own().any(|line| {
+            matches!(line.event.as_str(), "recv" | "vote" | "reply" | "refuse" | "outcome")
+        });
         let voted = || {
-            let votes = own().filter(|line| line.event == "reply" && matches!(line.word(0), "OK" | "NOK"));
+            let votes =
+                own().filter(|line| line.event == "reply" && matches!(line.word(0), "OK" | "NOK"));
             votes.filter_map(|line| number(&line.detail, "by")).next()
         };
         let named = || {
             let port = log.name.split(' ').next()?.rsplit_once('-')?.1;
-            let here =
-                |line: &&Noted| line.peer.as_deref().is_some_and(|peer| peer.ends_with(&format!(":{port}")));
+            let here = |line: &&Noted| {
+                line.peer.as_deref().is_some_and(|peer| peer.ends_with(&format!(":{port}")))
+            };
             noted
                 .iter()
                 .filter(|line| line.node != node && line.event != "recv")
@@ -156,8 +164,9 @@ impl Merged {
         let mut chains: Vec<Vec<usize>> = Vec::new();
         for (number, line) in noted.iter().enumerate() {
             let before = number.checked_sub(1).map(|before| &noted[before]);
-            let same = before
-                .is_some_and(|before| before.node == line.node && before.at_us - line.at_us < SET_BACK_US);
+            let same = before.is_some_and(|before| {
+                before.node == line.node && before.at_us - line.at_us < SET_BACK_US
+            });
             if !same {
                 chains.push(Vec::new());
                 clocks += 1;
@@ -182,7 +191,9 @@ impl Merged {
         for (number, chain) in chains.iter().enumerate() {
             match own.last_mut() {
                 Some(before) if noted[before[0]].node == noted[chain[0]].node => {
-                    let (Some(last), Some(first)) = (before.last(), chain.first()) else { continue };
+                    let (Some(last), Some(first)) = (before.last(), chain.first()) else {
+                        continue;
+                    };
                     arrows.push(Arrow { sent: (number - 1, noted[*last].at_us), came: at(*first) });
                     before.extend(chain);
                 }
@@ -190,7 +201,8 @@ impl Merged {
             }
         }
         let shifts = shifts(clocks, &arrows);
-        let at: Vec<i64> = (0..noted.len()).map(|line| noted[line].at_us + shifts[clock_of[line]]).collect();
+        let at: Vec<i64> =
+            (0..noted.len()).map(|line| noted[line].at_us + shifts[clock_of[line]]).collect();
         let (order, at) = order(&at, &own, &causes);
         let shift_of = |clock: Option<usize>| clock.map_or(0, |clock| shifts[clock]);
         Merged { order, at, shift_of_node: clock_of_node.into_iter().map(shift_of).collect() }
@@ -205,14 +217,20 @@ fn lanes(
     bank_of: &[Option<u8>],
     shifts: &[i64],
 ) -> (Vec<Lane>, BTreeMap<Party, usize>) {
-    let mut parties: BTreeSet<&Party> = pairs.iter().flat_map(|pair| [&pair.from, &pair.to]).collect();
-    let logged: Vec<Party> =
-        noted.iter().map(|line| line.node).collect::<BTreeSet<_>>().into_iter().map(Party::Node).collect();
+    let mut parties: BTreeSet<&Party> =
+        pairs.iter().flat_map(|pair| [&pair.from, &pair.to]).collect();
+    let logged: Vec<Party> = noted
+        .iter()
+        .map(|line| line.node)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .map(Party::Node)
+        .collect();
     parties.extend(&logged);
     let address = |bank: u8| {
-        let told = noted
-            .iter()
-            .filter(|line| line.bank == Some(bank) && line.event != "recv" && line.event != "reply");
+        let told = noted.iter().filter(|line| {
+            line.bank == Some(bank) && line.event != "recv" && line.event != "reply"
+        });
         told.filter_map(|line| line.peer.clone()).next()
     };
     let mut lanes: Vec<(&Party, Lane)> = parties
@@ -232,7 +250,9 @@ fn lanes(
                     )
                 }
                 Party::Bank(bank) => (LaneKind::Bank, Some(*bank), address(*bank), String::new()),
-                Party::Address(peer) => (LaneKind::Client, None, Some(peer.clone()), "client".to_owned()),
+                Party::Address(peer) => {
+                    (LaneKind::Client, None, Some(peer.clone()), "client".to_owned())
+                }
             };
             let name = bank.map_or(name, |bank| format!("bank {bank}"));
             let logged = matches!(party, Party::Node(_));
@@ -240,11 +260,18 @@ fn lanes(
             (party, Lane { name, kind, bank, address, logged, shift_us })
         })
         .collect();
-    let first = |party: &Party| noted.iter().position(|line| Party::Node(line.node) == *party && line.of_tx);
+    let first = |party: &Party| {
+        noted.iter().position(|line| Party::Node(line.node) == *party && line.of_tx)
+    };
     lanes.sort_by_key(|(party, lane)| {
-        (lane.kind == LaneKind::Bank, lane.bank, first(party).map_or(i64::MAX, |line| noted[line].at_us))
+        (
+            lane.kind == LaneKind::Bank,
+            lane.bank,
+            first(party).map_or(i64::MAX, |line| noted[line].at_us),
+        )
     });
-    let of = lanes.iter().enumerate().map(|(number, (party, _))| ((*party).clone(), number)).collect();
+    let of =
+        lanes.iter().enumerate().map(|(number, (party, _))| ((*party).clone(), number)).collect();
     (lanes.into_iter().map(|(_, lane)| lane).collect(), of)
 }
 
@@ -261,7 +288,8 @@ impl Timeline {
             if let Some(named) = field(&event.detail, "banks") {
                 banks.extend(named.split(',').filter_map(|bank| bank.parse::<u8>().ok()));
             }
-            outside |= event.detail.split(' ').any(|word| word == "outside" || word == "by=outside");
+            outside |=
+                event.detail.split(' ').any(|word| word == "outside" || word == "by=outside");
             let lane_bank = self.lanes[event.lane].bank;
             let told = match event.event.as_str() {
                 // Only who drives or serves knows; the words of a reply are told twice.
@@ -289,7 +317,9 @@ impl Timeline {
                         aborted.get_or_insert((reason, by));
                     }
                 }
-                "OK" => oks.extend(number::<u8>(rest, "by").or(lane_bank.filter(|_| event.event == "vote"))),
+                "OK" => oks.extend(
+                    number::<u8>(rest, "by").or(lane_bank.filter(|_| event.event == "vote")),
+                ),
                 _ => {}
             }
         }
@@ -303,8 +333,9 @@ impl Timeline {
         self.banks = banks.into_iter().collect();
         self.oks = oks.into_iter().collect();
         self.commit_time = committed.flatten();
-        let all_ok =
-            !outside && !self.banks.is_empty() && self.banks.iter().all(|bank| self.oks.contains(bank));
+        let all_ok = !outside
+            && !self.banks.is_empty()
+            && self.banks.iter().all(|bank| self.oks.contains(bank));
         self.verdict = match (committed.is_some(), &aborted) {
             (true, Some(_)) => Verdict::Contradiction,
             (true, None) => Verdict::Committed,
@@ -314,7 +345,9 @@ impl Timeline {
             (false, None) if self.oks.is_empty() => Verdict::Nothing,
             (false, None) => Verdict::Undecided,
         };
-        if let (Verdict::Aborted | Verdict::Contradiction, Some((reason, by))) = (self.verdict, aborted) {
+        if let (Verdict::Aborted | Verdict::Contradiction, Some((reason, by))) =
+            (self.verdict, aborted)
+        {
             (self.reason, self.refused_by) = (reason, by);
         }
     }
@@ -325,7 +358,8 @@ impl Timeline {
             let told = self.events.iter().filter(|event| {
                 matches!(event.event.as_str(), "reply" | "answer") && event.detail.contains("OK ")
             });
-            let synced = |event: &Event| event.event == "sync" && self.lanes[event.lane].bank == Some(*bank);
+            let synced =
+                |event: &Event| event.event == "sync" && self.lanes[event.lane].bank == Some(*bank);
             told.filter_map(|event| number::<u8>(&event.detail, "by")).any(|by| by == *bank)
                 || self.events.iter().any(synced)
         })
@@ -333,13 +367,21 @@ impl Timeline {
 
     /// When it was told, and when the last bank knew.
     fn note_times(&mut self) {
-        let is_end = |detail: &str| ["COMMITTED", "ABORTED"].iter().any(|word| detail.starts_with(word));
+        let is_end =
+            |detail: &str| ["COMMITTED", "ABORTED"].iter().any(|word| detail.starts_with(word));
         let client = |event: &&Event| self.lanes[event.lane].kind == LaneKind::Client;
-        let asked = |event: &&Event, verb| event.call.is_some_and(|call| self.calls[call].verb == verb);
-        let verdict =
-            self.events.iter().filter(client).find(|event| event.event == "verdict" && is_end(&event.detail));
+        let asked =
+            |event: &&Event, verb| event.call.is_some_and(|call| self.calls[call].verb == verb);
+        let verdict = self
+            .events
+            .iter()
+            .filter(client)
+            .find(|event| event.event == "verdict" && is_end(&event.detail));
         let answer = || {
-            let told = self.events.iter().filter(|event| matches!(event.event.as_str(), "answer" | "reply"));
+            let told = self
+                .events
+                .iter()
+                .filter(|event| matches!(event.event.as_str(), "answer" | "reply"));
             told.filter(|event| is_end(&event.detail)).find(|event| asked(event, "EXECUTE"))
         };
         // A bank that refused records no outcome: its own NOK is one.
@@ -351,14 +393,16 @@ impl Timeline {
             })
         };
         let answered = self.events.iter().filter(client).filter(|event| event.event == "answer");
-        let answered = answered.filter(|event| is_end(&event.detail)).find(|event| asked(event, "EXECUTE"));
+        let answered =
+            answered.filter(|event| is_end(&event.detail)).find(|event| asked(event, "EXECUTE"));
         let told = verdict.or(answered).or_else(answer).or_else(|| outcomes().next());
         let told = told.map(|event| (event.at_us, event.lane));
         (self.told_us, self.told_at) = told.unzip();
         self.settled_us = outcomes().map(|event| event.at_us).max();
         // The last OK that the driver heard before it told.
         let until = self.told_us.unwrap_or(i64::MAX);
-        let heard = self.events.iter().filter(|event| event.event == "answer" && event.at_us <= until);
+        let heard =
+            self.events.iter().filter(|event| event.event == "answer" && event.at_us <= until);
         let heard = heard.filter(|event| event.detail.starts_with("PREPARE OK"));
         self.last_ok =
             heard.filter_map(|event| Some((number(&event.detail, "by")?, event.at_us))).next_back();
@@ -368,7 +412,8 @@ impl Timeline {
         let mut spans = Vec::new();
         let end = self.events.last().map_or(0, |event| event.at_us);
         for lane in 0..self.lanes.len() {
-            let own = || self.events.iter().enumerate().filter(move |(_, event)| event.lane == lane);
+            let own =
+                || self.events.iter().enumerate().filter(move |(_, event)| event.lane == lane);
             let span = |kind, from_us: i64, to_us: Option<i64>| Span {
                 lane,
                 kind,
@@ -377,19 +422,27 @@ impl Timeline {
                 open: to_us.is_none(),
             };
             let after = |from: usize, words: &[&str]| {
-                let later = self.events[from..].iter().filter(|event| event.lane == lane && event.of_tx);
+                let later =
+                    self.events[from..].iter().filter(|event| event.lane == lane && event.of_tx);
                 let mut later = later.filter(|event| words.contains(&event.event.as_str()));
                 later.next().map(|event| event.at_us)
             };
             if self.lanes[lane].kind == LaneKind::Client {
-                let prepares = self.calls.iter().filter(|call| call.from == lane && call.verb == "PREPARE");
+                let prepares =
+                    self.calls.iter().filter(|call| call.from == lane && call.verb == "PREPARE");
                 if let Some(first) = prepares.filter_map(|call| call.sent).min() {
                     // A driver works until its verdict; one that was killed never told it.
-                    spans.push(span(SpanKind::Drive, self.events[first].at_us, after(first, &["verdict"])));
+                    spans.push(span(
+                        SpanKind::Drive,
+                        self.events[first].at_us,
+                        after(first, &["verdict"]),
+                    ));
                 }
-                let others = self.calls.iter().filter(|call| call.from == lane && call.verb != "PREPARE");
+                let others =
+                    self.calls.iter().filter(|call| call.from == lane && call.verb != "PREPARE");
                 let times = others.filter_map(|call| {
-                    let (sent, answered) = (self.events.get(call.sent?)?, self.events.get(call.answered?)?);
+                    let (sent, answered) =
+                        (self.events.get(call.sent?)?, self.events.get(call.answered?)?);
                     Some((sent.at_us, answered.at_us))
                 });
                 spans.extend(times.map(|(from, to)| span(SpanKind::Drive, from, Some(to))));
@@ -397,7 +450,8 @@ impl Timeline {
             for (number, event) in own() {
                 match event.event.as_str() {
                     "drive" => {
-                        let told = own().filter(|(later, event)| *later > number && event.event == "reply");
+                        let told = own()
+                            .filter(|(later, event)| *later > number && event.event == "reply");
                         let told = told.filter(|(_, event)| {
                             event.call.is_some_and(|call| self.calls[call].verb == "EXECUTE")
                         });
@@ -408,7 +462,8 @@ impl Timeline {
                         spans.push(span(SpanKind::Hold, event.at_us, after(number, &["outcome"])));
                     }
                     "doubt" => {
-                        let restarted = own().any(|(later, event)| later > number && event.event == "doubt");
+                        let restarted =
+                            own().any(|(later, event)| later > number && event.event == "doubt");
                         let ended = after(number, &["outcome"]);
                         if !restarted || ended.is_some() {
                             spans.push(span(SpanKind::Doubt, event.at_us, ended));
@@ -448,7 +503,8 @@ impl Timeline {
             ));
         }
         for lane in self.lanes.iter().filter(|lane| !lane.logged) {
-            let at = lane.address.as_ref().map_or(String::new(), |address| format!(" at {address}"));
+            let at =
+                lane.address.as_ref().map_or(String::new(), |address| format!(" at {address}"));
             notes.push(format!(
                 "there is no log of {}{at}: what it did is known from the others only",
                 lane.name
@@ -459,11 +515,14 @@ impl Timeline {
             notes.push(format!("no log tells that bank {bank}, which it names, heard of it"));
         }
         if self.verdict == Verdict::Contradiction {
-            notes.push("one log says committed and another one aborted: this must not be".to_owned());
+            notes.push(
+                "one log says committed and another one aborted: this must not be".to_owned(),
+            );
         }
         if self.verdict == Verdict::Committed && self.told_us.is_none() {
             notes.push(
-                "every bank's OK is durable, so it is committed, though nobody was left to say so".to_owned(),
+                "every bank's OK is durable, so it is committed, though nobody was left to say so"
+                    .to_owned(),
             );
         }
         self.notes = notes;

@@ -1,9 +1,11 @@
-//! Clocks that differ, put on one time: shifts such that nothing arrives before it left. Pure numbers.
+//! Clocks that differ, put on one time: shifts such that nothing arrives before it left. Pure
+//! numbers.
 //!
-//! What left at `s` by one clock and came at `r` by another says that `shift_one - shift_other <= r - s`. A set of such
-//! bounds has a solution if no circle of them sums to less than zero (Bellman; Floyd & Warshall for all pairs). A
-//! clock that need not be moved is not moved; one that must be goes to the middle of what its bounds leave, as NTP
-//! does, since nothing better is known than that both ways took the same time.
+//! What left at `s` by one clock and came at `r` by another says that `shift_one - shift_other <= r
+//! - s`. A set of such bounds has a solution if no circle of them sums to less than zero (Bellman;
+//! Floyd & Warshall for all pairs). A clock that need not be moved is not moved; one that must be
+//! goes to the middle of what its bounds leave, as NTP does, since nothing better is known than
+//! that both ways took the same time.
 
 /// Something that left by one clock and came by another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +41,8 @@ fn bounds(clocks: usize, arrows: &[Arrow]) -> Vec<Vec<i64>> {
         for by in 0..clocks {
             for from in 0..clocks {
                 for to in 0..clocks {
-                    // Where a part has no bound, neither has the whole, even if the other part's is below zero.
+                    // Where a part has no bound, neither has the whole, even if the other part's is
+                    // below zero.
                     if closed[from][by] < FAR && closed[by][to] < FAR {
                         let way = closed[from][by] + closed[by][to];
                         closed[from][to] = closed[from][to].min(way);
@@ -50,10 +53,11 @@ fn bounds(clocks: usize, arrows: &[Arrow]) -> Vec<Vec<i64>> {
         if (0..clocks).all(|clock| closed[clock][clock] >= 0) {
             return closed;
         }
-        // A circle that can't be: a clock jumped, or lines were joined that don't belong together. The bound that
-        // asks for the most goes, of a circle of two if there is one; what it would have said the order of events
-        // still keeps.
-        let pairs = || (0..clocks).flat_map(|a| (0..clocks).map(move |b| (a, b))).filter(|(a, b)| a != b);
+        // A circle that can't be: a clock jumped, or lines were joined that don't belong together.
+        // The bound that asks for the most goes, of a circle of two if there is one; what it would
+        // have said the order of events still keeps.
+        let pairs =
+            || (0..clocks).flat_map(|a| (0..clocks).map(move |b| (a, b))).filter(|(a, b)| a != b);
         let circle = |a: usize, b: usize| direct[a][b].saturating_add(direct[b][a]);
         let worst = pairs().min_by_key(|(a, b)| (circle(*a, *b).min(0), direct[*a][*b]));
         match worst {
@@ -103,7 +107,10 @@ mod tests {
 
     #[test]
     fn clocks_that_agree_stay() {
-        assert_eq!(shifts(3, &[arrow(0, 10, 1, 15), arrow(1, 20, 0, 25), arrow(0, 10, 2, 10)]), [0, 0, 0]);
+        assert_eq!(
+            shifts(3, &[arrow(0, 10, 1, 15), arrow(1, 20, 0, 25), arrow(0, 10, 2, 10)]),
+            [0, 0, 0]
+        );
         assert_eq!(shifts(2, &[]), [0, 0]);
     }
 
@@ -138,7 +145,8 @@ mod tests {
         let arrows = [arrow(0, 10, 1, 5), arrow(2, 0, 1, -7)];
         let bounds = bounds(4, &arrows);
         assert_eq!((bounds[0][1], bounds[2][1]), (-5, -7));
-        let unbound = [(0, 2), (0, 3), (1, 0), (1, 2), (1, 3), (2, 0), (2, 3), (3, 0), (3, 1), (3, 2)];
+        let unbound =
+            [(0, 2), (0, 3), (1, 0), (1, 2), (1, 3), (2, 0), (2, 3), (3, 0), (3, 1), (3, 2)];
         assert!(unbound.iter().all(|(one, other)| bounds[*one][*other] == FAR), "{bounds:?}");
         assert_eq!(shifts(4, &arrows), [0, 7, 0, 0]);
     }
@@ -162,13 +170,16 @@ mod tests {
 
     #[test]
     fn a_circle_that_cannot_be_leaves_the_others_in_order() {
-        let shifts =
-            shifts(3, &[arrow(0, 10, 1, 0), arrow(1, 0, 0, 0), arrow(0, 50, 2, 10), arrow(2, 12, 0, 55)]);
+        let shifts = shifts(
+            3,
+            &[arrow(0, 10, 1, 0), arrow(1, 0, 0, 0), arrow(0, 50, 2, 10), arrow(2, 12, 0, 55)],
+        );
         assert!(50 + shifts[0] <= 10 + shifts[2] && 12 + shifts[2] <= 55 + shifts[0], "{shifts:?}");
     }
 
     proptest! {
-        /// Whatever the true order was and however the clocks are wrong, nothing arrives before it left.
+        /// Whatever the true order was and however the clocks are wrong, nothing arrives before it
+        /// left.
         #[test]
         fn nothing_arrives_before_it_left(
             wrong in proptest::collection::vec(-4_000_000_000i64..4_000_000_000, 5),

@@ -1,5 +1,6 @@
-//! Which files are logs, and of which node: `servidor-8886.log`, those that it was rotated to, in any number of
-//! folders. Of their lines only those at a file's beginning are looked at, which say what bank it is.
+//! Which files are logs, and of which node: `servidor-8886.log`, those that it was rotated to, in
+//! any number of folders. Of their lines only those at a file's beginning are looked at, which say
+//! what bank it is.
 
 use super::Trouble;
 use super::blocks::{Blocks, lines};
@@ -116,7 +117,8 @@ fn node_of(name: &str) -> Option<(String, u32)> {
     Some((name.strip_suffix(".log")?.to_owned(), older.parse().ok()?))
 }
 
-/// What bank wrote these files, and where it is: its first line in a file says so, unless all were rotated away.
+/// What bank wrote these files, and where it is: its first line in a file says so, unless all were
+/// rotated away.
 fn identity(files: &[PathBuf]) -> (Option<u8>, Option<String>) {
     for path in files.iter().rev() {
         // One that can't be read is told of when it is needed.
@@ -180,12 +182,17 @@ mod tests {
             [("a", ["s-1.log", "s-1.log.2", "s-1.log.10"]), ("b", ["s-1.log", "c-1.log", "x"])]
         {
             std::fs::create_dir(dir.path().join(folder)).unwrap();
-            names.iter().for_each(|name| std::fs::write(dir.path().join(folder).join(name), "").unwrap());
+            names
+                .iter()
+                .for_each(|name| std::fs::write(dir.path().join(folder).join(name), "").unwrap());
         }
         let logs = Logs::open(&[dir.path().join("a"), dir.path().join("b")]).unwrap();
         let names: Vec<&str> = logs.nodes.iter().map(|node| node.name.as_str()).collect();
         assert_eq!(names.len(), 3);
-        assert!(names[0] == "c-1" && names[1].starts_with("s-1 (") && names[2].ends_with("/b)"), "{names:?}");
+        assert!(
+            names[0] == "c-1" && names[1].starts_with("s-1 (") && names[2].ends_with("/b)"),
+            "{names:?}"
+        );
         let files = &logs.nodes[1].files;
         assert!(files[0].ends_with("s-1.log.10") && files[2].ends_with("s-1.log"), "{files:?}");
         let none = Logs::open(&[dir.path().to_owned()]).unwrap_err();

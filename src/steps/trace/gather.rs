@@ -1,5 +1,6 @@
-//! What the logs tell of some transactions: their lines, the syncs that made their records durable, and what
-//! happened to their nodes meanwhile. Files are read at the same time, each once, and then a bit around what was found.
+//! What the logs tell of some transactions: their lines, the syncs that made their records durable,
+//! and what happened to their nodes meanwhile. Files are read at the same time, each once, and then
+//! a bit around what was found.
 
 use super::Trouble;
 use super::blocks::{Blocks, line_at, lines, wide};
@@ -54,7 +55,8 @@ impl Noted {
     }
 }
 
-/// Lines of one transaction that are kept at most; a question that is repeated for days says the same again.
+/// Lines of one transaction that are kept at most; a question that is repeated for days says the
+/// same again.
 const LINES_MAX: usize = 20_000;
 /// A sync follows its records within this much of a log, or is not looked for.
 const SYNC_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -78,7 +80,8 @@ pub fn gather(logs: &Logs, txs: &[String]) -> Result<Vec<Vec<Noted>>, Trouble> {
                 noted[which].push(Noted::of(*node, (*file, offset), line));
             }
         });
-        done.map(|()| noted).map_err(|source| Trouble::Unreadable { path: (*path).to_owned(), source })
+        done.map(|()| noted)
+            .map_err(|source| Trouble::Unreadable { path: (*path).to_owned(), source })
     });
     let mut all = vec![Vec::new(); txs.len()];
     for part in parts {
@@ -99,7 +102,8 @@ pub fn gather(logs: &Logs, txs: &[String]) -> Result<Vec<Vec<Noted>>, Trouble> {
     Ok(all)
 }
 
-/// Does `work` for each of `items` on as many threads as there are processors; results are in the order of the items.
+/// Does `work` for each of `items` on as many threads as there are processors; results are in the
+/// order of the items.
 pub fn each_at_once<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
     let next = AtomicUsize::new(0);
@@ -120,8 +124,13 @@ pub fn each_at_once<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync
     done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
-/// Every line of a file that is about one of `txs`. One id is looked for as bytes, several line by line.
-fn lines_of(path: &Path, txs: &[String], mut each: impl FnMut(usize, u64, Line<'_>)) -> std::io::Result<()> {
+/// Every line of a file that is about one of `txs`. One id is looked for as bytes, several line by
+/// line.
+fn lines_of(
+    path: &Path,
+    txs: &[String],
+    mut each: impl FnMut(usize, u64, Line<'_>),
+) -> std::io::Result<()> {
     let mut blocks = Blocks::open(path, 0)?;
     if let [tx] = txs {
         let needle = format!(" tx={tx} ");
@@ -167,8 +176,9 @@ fn around(logs: &Logs, noted: &[Noted]) -> Result<Vec<Noted>, Trouble> {
     for (node, log) in logs.nodes.iter().enumerate() {
         let own: Vec<&Noted> = noted.iter().filter(|line| line.node == node).collect();
         let (Some(first), Some(last)) = (own.first(), own.last()) else { continue };
-        let records =
-            own.iter().filter(|line| matches!(line.event.as_str(), "vote" | "refuse" | "outcome" | "drove"));
+        let records = own
+            .iter()
+            .filter(|line| matches!(line.event.as_str(), "vote" | "refuse" | "outcome" | "drove"));
         for record in records {
             found.extend(sync_of(log, node, record)?);
         }
@@ -201,8 +211,9 @@ fn sync_of(log: &NodeLog, node: usize, record: &Noted) -> Result<Option<Noted>, 
     Ok(sync)
 }
 
-/// Starts, ends, faults and lost links of a node from shortly before its first line about the transaction until
-/// shortly after its last, and where a client's connections to the banks came from.
+/// Starts, ends, faults and lost links of a node from shortly before its first line about the
+/// transaction until shortly after its last, and where a client's connections to the banks came
+/// from.
 fn life(
     log: &NodeLog,
     node: usize,
@@ -211,7 +222,8 @@ fn life(
     found: &mut Vec<Noted>,
 ) -> Result<(), Trouble> {
     let begin = (first.place.0, first.place.1.saturating_sub(AROUND_BYTES));
-    let length = if first.place.0 == last.place.0 { last.place.1 - begin.1 } else { SYNC_BYTES_MAX };
+    let length =
+        if first.place.0 == last.place.0 { last.place.1 - begin.1 } else { SYNC_BYTES_MAX };
     // What a restarted bank does first is of that restart, whatever was lost of its log before.
     let restarted = first.event == "doubt" && first.detail == "restart";
     let mut before = Vec::new();
@@ -220,8 +232,8 @@ fn life(
         let Some(line) = Line::parse(bytes).filter(|line| line.tx.is_none()) else {
             return ControlFlow::Continue(());
         };
-        let of_links =
-            matches!(line.event, "link-down" | "link-up" | "connect" | "disconnect") && line.bank.is_some();
+        let of_links = matches!(line.event, "link-down" | "link-up" | "connect" | "disconnect")
+            && line.bank.is_some();
         if place < first.place {
             // Of what was before only the way to the banks counts, as the same process went it.
             if line.event == "start" {
@@ -232,7 +244,9 @@ fn life(
             }
         } else if !is_news(&mut down, &line) {
             // The same line is tried again and again.
-        } else if (line.is_of_the_node() || of_links) && (place < last.place || line.at_us <= last.at_us) {
+        } else if (line.is_of_the_node() || of_links)
+            && (place < last.place || line.at_us <= last.at_us)
+        {
             found.push(Noted::of(node, place, line));
         }
         ControlFlow::Continue(())
@@ -241,8 +255,9 @@ fn life(
     Ok(())
 }
 
-/// A client's log is shared by all runs of that name, and most runs have nothing to do with this transaction. Keeps of
-/// what was found since `begun` the lines of those that have: from a start to the line before the next one.
+/// A client's log is shared by all runs of that name, and most runs have nothing to do with this
+/// transaction. Keeps of what was found since `begun` the lines of those that have: from a start to
+/// the line before the next one.
 fn keep_own_runs(found: &mut Vec<Noted>, begun: usize, own: &[&Noted]) {
     let lives = found.split_off(begun);
     let starts: Vec<(usize, u64)> =
@@ -253,7 +268,8 @@ fn keep_own_runs(found: &mut Vec<Noted>, begun: usize, own: &[&Noted]) {
     found.extend(lives.into_iter().filter(|line| runs.contains(&run(line.place))));
 }
 
-/// Does a line tell something new of the line to a bank? `down` are those that are known to be lost.
+/// Does a line tell something new of the line to a bank? `down` are those that are known to be
+/// lost.
 fn is_news(down: &mut BTreeSet<u8>, line: &Line<'_>) -> bool {
     match (line.event, line.bank) {
         ("link-down", Some(bank)) => down.insert(bank),

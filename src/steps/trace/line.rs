@@ -30,11 +30,13 @@ impl<'a> Line<'a> {
         let (peer, rest) = word(rest)?;
         let (tx, peer) = (tx.strip_prefix("tx=")?, peer.strip_prefix("peer=")?);
         let rest = rest.trim_start_matches(' ');
-        let numbered = rest.strip_prefix("bank=").map(|rest| rest.split_once(' ').unwrap_or((rest, "")));
-        let (bank, detail) = match numbered.and_then(|(bank, rest)| Some((bank.parse().ok()?, rest))) {
-            Some((bank, rest)) => (Some(bank), rest),
-            None => (None, rest),
-        };
+        let numbered =
+            rest.strip_prefix("bank=").map(|rest| rest.split_once(' ').unwrap_or((rest, "")));
+        let (bank, detail) =
+            match numbered.and_then(|(bank, rest)| Some((bank.parse().ok()?, rest))) {
+                Some((bank, rest)) => (Some(bank), rest),
+                None => (None, rest),
+            };
         let told = |text: &'a str| Some(text).filter(|text| *text != "-");
         Some(Line { at_us, event, tx: told(tx), peer: told(peer), bank, detail: detail.trim() })
     }
@@ -96,9 +98,15 @@ mod tests {
         let text = "2026-11-22T05:38:51.123456Z answer     tx=t1                       peer=127.0.0.1:8887        bank=1 PREPARE OK time=5 by=1";
         let line = Line::parse(text.as_bytes()).unwrap();
         assert_eq!(line.at_us, 1_795_325_931_123_456);
-        assert_eq!((line.event, line.tx, line.peer), ("answer", Some("t1"), Some("127.0.0.1:8887")));
+        assert_eq!(
+            (line.event, line.tx, line.peer),
+            ("answer", Some("t1"), Some("127.0.0.1:8887"))
+        );
         assert_eq!((line.bank, line.detail), (Some(1), "PREPARE OK time=5 by=1"));
-        assert_eq!((number(line.detail, "time"), number::<u8>(line.detail, "by")), (Some(5), Some(1)));
+        assert_eq!(
+            (number(line.detail, "time"), number::<u8>(line.detail, "by")),
+            (Some(5), Some(1))
+        );
         let text = "2026-11-22T05:38:51.123456Z drive      tx=t1                       peer=-";
         let line = Line::parse(text.as_bytes()).unwrap();
         assert_eq!((line.event, line.peer, line.bank, line.detail), ("drive", None, None, ""));
@@ -106,7 +114,9 @@ mod tests {
 
     #[test]
     fn what_is_no_line_is_none() {
-        for text in ["", "hello", "2026-11-22T05:38:51.123456Z", "2026-11-22T05:38:51.123456Z vote tx=t1"] {
+        for text in
+            ["", "hello", "2026-11-22T05:38:51.123456Z", "2026-11-22T05:38:51.123456Z vote tx=t1"]
+        {
             assert_eq!(Line::parse(text.as_bytes()), None, "{text}");
         }
         assert_eq!(Line::parse(b"2026-11-22T05:38:51.1234x6Z vote tx=t1 peer=-"), None);

@@ -1,12 +1,14 @@
-//! One transaction over all nodes: reads the step logs of banks and clients, merges what they tell of it into one
-//! timeline in which causes come before effects whatever the clocks say, and draws that.
+//! One transaction over all nodes: reads the step logs of banks and clients, merges what they tell
+//! of it into one timeline in which causes come before effects whatever the clocks say, and draws
+//! that.
 //!
-//! `files` finds the logs, `line` and `blocks` read them, `gather` takes out what one transaction needs and `scan`
-//! finds the transactions worth looking at. `pair` joins what was sent with what came, `clocks` and `order` put all
-//! of it on one time, `build` makes the `Timeline`, `path` says where its time went, `svg` draws it.
+//! `files` finds the logs, `line` and `blocks` read them, `gather` takes out what one transaction
+//! needs and `scan` finds the transactions worth looking at. `pair` joins what was sent with what
+//! came, `clocks` and `order` put all of it on one time, `build` makes the `Timeline`, `path` says
+//! where its time went, `svg` draws it.
 //!
-//! Architecture invariant: nothing here talks to a bank or prints. A log is a story for people: what is missing, torn
-//! or unknown in it makes a timeline poorer, never an error.
+//! Architecture invariant: nothing here talks to a bank or prints. A log is a story for people:
+//! what is missing, torn or unknown in it makes a timeline poorer, never an error.
 
 mod blocks;
 mod build;
@@ -26,7 +28,9 @@ mod timeline;
 pub use files::{Logs, NodeLog};
 pub use scan::{Found, Wanted};
 pub use svg::Look;
-pub use timeline::{Call, Event, Lane, LaneKind, Leg, LegKind, Span, SpanKind, Timeline, Verdict, duration};
+pub use timeline::{
+    Call, Event, Lane, LaneKind, Leg, LegKind, Span, SpanKind, Timeline, Verdict, duration,
+};
 
 use std::io;
 use std::path::PathBuf;

@@ -1,14 +1,20 @@
-//! The order of events: those of one node as that node has them, effects behind their causes, and else by time. Pure.
+//! The order of events: those of one node as that node has them, effects behind their causes, and
+//! else by time. Pure.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Puts events in order. `at` are their times, on one time as well as that can be known; `chains` are the nodes' own
-/// orders, and `causes` pairs of cause and effect. Gives the events' numbers in order, and their times, which never
-/// run backwards along a cause; where clocks would have it so, the effect's time moves to its cause's.
+/// Puts events in order. `at` are their times, on one time as well as that can be known; `chains`
+/// are the nodes' own orders, and `causes` pairs of cause and effect. Gives the events' numbers in
+/// order, and their times, which never run backwards along a cause; where clocks would have it so,
+/// the effect's time moves to its cause's.
 ///
 /// Causes that run in a circle were joined wrongly; as few as need be are ignored.
-pub fn order(at: &[i64], chains: &[Vec<usize>], causes: &[(usize, usize)]) -> (Vec<usize>, Vec<i64>) {
+pub fn order(
+    at: &[i64],
+    chains: &[Vec<usize>],
+    causes: &[(usize, usize)],
+) -> (Vec<usize>, Vec<i64>) {
     let mut at = at.to_vec();
     let mut waits = vec![0usize; at.len()];
     let mut effects = vec![Vec::new(); at.len()];
@@ -20,8 +26,10 @@ pub fn order(at: &[i64], chains: &[Vec<usize>], causes: &[(usize, usize)]) -> (V
     }
     own.for_each(|(cause, effect)| before[effect] = Some(cause));
     let mut done = vec![false; at.len()];
-    let mut ready: BinaryHeap<Reverse<(i64, usize)>> =
-        (0..at.len()).filter(|event| waits[*event] == 0).map(|event| Reverse((at[event], event))).collect();
+    let mut ready: BinaryHeap<Reverse<(i64, usize)>> = (0..at.len())
+        .filter(|event| waits[*event] == 0)
+        .map(|event| Reverse((at[event], event)))
+        .collect();
     let mut order = Vec::with_capacity(at.len());
     while order.len() < at.len() {
         let event = match ready.pop() {

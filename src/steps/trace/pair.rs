@@ -1,13 +1,16 @@
-//! Joins lines that are ends of the same call: who sent a request with where it came, the reply with the answer.
+//! Joins lines that are ends of the same call: who sent a request with where it came, the reply
+//! with the answer.
 //!
-//! A step log knows the other end's address. Banks name each other; a client's connection is known by the port that
-//! it came from, which the client's log tells when it connects. Within one connection, one verb and one transaction the
-//! n-th that left is the n-th that came, but for those that were lost with a connection.
+//! A step log knows the other end's address. Banks name each other; a client's connection is known
+//! by the port that it came from, which the client's log tells when it connects. Within one
+//! connection, one verb and one transaction the n-th that left is the n-th that came, but for those
+//! that were lost with a connection.
 
 use super::gather::Noted;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// A call, its ends being numbers of lines. A party that has no log is known by its bank or address alone.
+/// A call, its ends being numbers of lines. A party that has no log is known by its bank or address
+/// alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
     /// Who asked.
@@ -53,7 +56,8 @@ pub fn said(line: &Noted) -> &str {
     if line.event == "answer" { named.unwrap_or(&line.detail) } else { &line.detail }
 }
 
-/// The lines that are not part of what became of the transaction: somebody asked for its state, which changes nothing.
+/// The lines that are not part of what became of the transaction: somebody asked for its state,
+/// which changes nothing.
 pub fn questions(lines: &[Noted]) -> BTreeSet<usize> {
     const STATUS: &str = "STATUS";
     let asked = asked(lines).into_iter().filter(|call| call.verb == STATUS);
@@ -86,7 +90,8 @@ struct Served {
     replied: Option<usize>,
 }
 
-/// All calls among `lines`, which stand in the order of each node's files. `bank_of` says which bank a node is.
+/// All calls among `lines`, which stand in the order of each node's files. `bank_of` says which
+/// bank a node is.
 pub fn pair(lines: &[Noted], bank_of: &[Option<u8>]) -> Vec<Pair> {
     let asked = asked(lines);
     let served = served(lines);
@@ -94,15 +99,18 @@ pub fn pair(lines: &[Noted], bank_of: &[Option<u8>]) -> Vec<Pair> {
     let mut served_left: Vec<Option<Served>> = served.into_iter().map(Some).collect();
     let mut pairs = Vec::new();
     // What is surest first: the port, then the link's bank, then the verb alone.
-    let by_port = |asked: &Asked| Some(Key(Some(asked.from.clone()?), None, asked.to, asked.verb.clone()));
+    let by_port =
+        |asked: &Asked| Some(Key(Some(asked.from.clone()?), None, asked.to, asked.verb.clone()));
     let of_port = |served: &Served| {
         let bank = bank_of[served.node]?;
         Some(Key(Some(served.peer.clone()), None, bank, served.verb.clone()))
     };
     join(&mut asked_left, &mut served_left, by_port, of_port, &mut pairs);
-    let by_link = |asked: &Asked| Some(Key(None, Some(bank_of[asked.node]?), asked.to, asked.verb.clone()));
-    let of_link =
-        |served: &Served| Some(Key(None, Some(served.link?), bank_of[served.node]?, served.verb.clone()));
+    let by_link =
+        |asked: &Asked| Some(Key(None, Some(bank_of[asked.node]?), asked.to, asked.verb.clone()));
+    let of_link = |served: &Served| {
+        Some(Key(None, Some(served.link?), bank_of[served.node]?, served.verb.clone()))
+    };
     join(&mut asked_left, &mut served_left, by_link, of_link, &mut pairs);
     let by_verb = |asked: &Asked| {
         let unknown = bank_of[asked.node].is_none() && asked.from.is_none();
@@ -144,12 +152,13 @@ pub fn pair(lines: &[Noted], bank_of: &[Option<u8>]) -> Vec<Pair> {
     pairs
 }
 
-/// Which calls may be the same: the address or the bank that they came from, the bank they went to, the verb.
+/// Which calls may be the same: the address or the bank that they came from, the bank they went to,
+/// the verb.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Key(Option<String>, Option<u8>, u8, String);
 
-/// Joins the n-th that left with the n-th that came, for each key. Where fewer came than left, those are taken for
-/// lost that nobody answered.
+/// Joins the n-th that left with the n-th that came, for each key. Where fewer came than left,
+/// those are taken for lost that nobody answered.
 fn join(
     asked: &mut [Option<Asked>],
     served: &mut [Option<Served>],
@@ -241,9 +250,13 @@ fn asked(lines: &[Noted]) -> Vec<Asked> {
                     .iter()
                     .position(|asked_number| !named || asked[*asked_number].verb == line.word(0));
                 if let Some(call) = at.and_then(|at| waiting.remove(at)) {
-                    // One that was given up may have come or not; that it was answered must not be believed.
-                    let end =
-                        if is_given_up(line) { &mut asked[call].given_up } else { &mut asked[call].answered };
+                    // One that was given up may have come or not; that it was answered must not be
+                    // believed.
+                    let end = if is_given_up(line) {
+                        &mut asked[call].given_up
+                    } else {
+                        &mut asked[call].answered
+                    };
                     *end = Some(number);
                 }
             }

@@ -1,5 +1,5 @@
-//! The way of an outcome: from whoever was told first back to the beginning, always along what came last. The legs of
-//! that way are what made the transaction take as long as it did.
+//! The way of an outcome: from whoever was told first back to the beginning, always along what came
+//! last. The legs of that way are what made the transaction take as long as it did.
 
 use super::line::number;
 use super::timeline::{Event, LaneKind, Leg, LegKind, Timeline};
@@ -10,7 +10,10 @@ pub fn path(timeline: &Timeline) -> Vec<Leg> {
     let end = timeline.events.iter().rposition(|event| {
         event.of_tx
             && event.at_us == told
-            && matches!(event.event.as_str(), "verdict" | "answer" | "reply" | "outcome" | "vote" | "refuse")
+            && matches!(
+                event.event.as_str(),
+                "verdict" | "answer" | "reply" | "outcome" | "vote" | "refuse"
+            )
     });
     let Some(end) = end else { return Vec::new() };
     let mut legs = Vec::new();
@@ -41,13 +44,24 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
         if call.received == Some(at)
             && let Some(sent) = call.sent
         {
-            leg(LegKind::Network, format!("{} from {from} to {to}", call.verb), time(sent), event.at_us);
+            leg(
+                LegKind::Network,
+                format!("{} from {from} to {to}", call.verb),
+                time(sent),
+                event.at_us,
+            );
             return Some(sent);
         }
         if call.answered == Some(at) && !call.lost {
-            let word = call.said.as_deref().and_then(|said| said.split(' ').next()).unwrap_or("answer");
+            let word =
+                call.said.as_deref().and_then(|said| said.split(' ').next()).unwrap_or("answer");
             if let Some(replied) = call.replied {
-                leg(LegKind::Network, format!("{word} from {to} to {from}"), time(replied), event.at_us);
+                leg(
+                    LegKind::Network,
+                    format!("{word} from {to} to {from}"),
+                    time(replied),
+                    event.at_us,
+                );
                 return Some(replied);
             }
             let sent = call.sent?;
@@ -109,7 +123,8 @@ fn waits(timeline: &Timeline, before: usize, event: &Event) -> (LegKind, String)
     }
 }
 
-/// The request that made a bank vote or refuse: the last that came before, and was not answered before.
+/// The request that made a bank vote or refuse: the last that came before, and was not answered
+/// before.
 pub fn came_before(timeline: &Timeline, record: usize) -> Option<usize> {
     let lane = timeline.events[record].lane;
     (0..record).rev().find(|came| {
@@ -119,7 +134,9 @@ pub fn came_before(timeline: &Timeline, record: usize) -> Option<usize> {
             "vote" => &["PREPARE", "EXECUTE"],
             _ => &["RESOLVE", "ABORT", "EXECUTE", "COMMIT"],
         };
-        event.lane == lane && event.event == "recv" && verb.is_some_and(|verb| verbs.contains(&verb))
+        event.lane == lane
+            && event.event == "recv"
+            && verb.is_some_and(|verb| verbs.contains(&verb))
     })
 }
 
@@ -127,7 +144,12 @@ pub fn came_before(timeline: &Timeline, record: usize) -> Option<usize> {
 pub fn sync_of(timeline: &Timeline, record: usize) -> Option<usize> {
     let event = &timeline.events[record];
     let seq = number::<u64>(&event.detail, "seq")?;
-    let later = timeline.events.iter().enumerate().skip(record).filter(|(_, other)| other.lane == event.lane);
+    let later = timeline
+        .events
+        .iter()
+        .enumerate()
+        .skip(record)
+        .filter(|(_, other)| other.lane == event.lane);
     for (at, other) in later {
         match other.event.as_str() {
             "sync" if number::<u64>(&other.detail, "upto").is_some_and(|upto| upto >= seq) => {

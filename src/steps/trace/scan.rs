@@ -1,6 +1,8 @@
-//! Finds the transactions worth looking at: one pass over all logs, in bounded memory, each node's files in their order.
+//! Finds the transactions worth looking at: one pass over all logs, in bounded memory, each node's
+//! files in their order.
 //!
-//! What one node tells is enough to be a candidate; the candidates' timelines then say what became of them.
+//! What one node tells is enough to be a candidate; the candidates' timelines then say what became
+//! of them.
 
 use super::Trouble;
 use super::blocks::{Blocks, lines};
@@ -39,10 +41,11 @@ pub struct Found {
     pub tx: String,
 }
 
-/// Transactions under way that are remembered for each node. Past that the oldest half is forgotten: their ends
-/// would be behind millions of other lines, or are not in this log.
+/// Transactions under way that are remembered for each node. Past that the oldest half is
+/// forgotten: their ends would be behind millions of other lines, or are not in this log.
 const OPEN_MAX: usize = 1_000_000;
-/// Candidates are so many more than are wanted: one node's view may be wrong, another's may say more.
+/// Candidates are so many more than are wanted: one node's view may be wrong, another's may say
+/// more.
 const SPARE: usize = 4;
 /// ... and of doubtful ones at most so many are looked at closely.
 const DOUBTFUL_MAX: usize = 500;
@@ -202,8 +205,9 @@ impl Scan {
                 self.end(line, tx, detail.starts_with(b"ABORTED"));
             }
             b"reply" | b"answer" => {
-                // One that does not vote itself knows an outcome by what it replies, or hears, to an EXECUTE; what
-                // names its verb is the business of a driver, who tells its verdict.
+                // One that does not vote itself knows an outcome by what it replies, or hears, to
+                // an EXECUTE; what names its verb is the business of a driver, who tells its
+                // verdict.
                 let Some(open) = self.open.get(tx) else { return };
                 let detail = detail(rest);
                 let aborted = detail.starts_with(b"ABORTED");

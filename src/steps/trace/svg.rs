@@ -1,7 +1,10 @@
-//! A timeline as a sequence diagram in SVG: a lane for each node, arrows for messages, bars for what took time. Time
-//! runs down; long waits are drawn short, and say so. Which event belongs where was settled before.
+//! A timeline as a sequence diagram in SVG: a lane for each node, arrows for messages, bars for
+//! what took time. Time runs down; long waits are drawn short, and say so. Which event belongs
+//! where was settled before.
 
-use super::timeline::{Call, Event, LaneKind, LegKind, Span, SpanKind, Timeline, Verdict, duration};
+use super::timeline::{
+    Call, Event, LaneKind, LegKind, Span, SpanKind, Timeline, Verdict, duration,
+};
 use std::fmt::Write;
 
 /// What the colours are taken from.
@@ -9,8 +12,8 @@ use std::fmt::Write;
 pub enum Look {
     /// A picture on its own: fixed colours on white.
     Alone,
-    /// Inside of a page: its text colour, and its variables `--trace-ok`, `--trace-bad`, `--trace-open`,
-    /// `--trace-ask`, `--trace-sync`, `--trace-quiet` and `--trace-paper`.
+    /// Inside of a page: its text colour, and its variables `--trace-ok`, `--trace-bad`,
+    /// `--trace-open`, `--trace-ask`, `--trace-sync`, `--trace-quiet` and `--trace-paper`.
     Page,
 }
 
@@ -80,7 +83,8 @@ impl<'a> Drawing<'a> {
     /// The height of a moment, between those of the events around it.
     fn y_at(&self, at_us: i64) -> i64 {
         let next = self.scale.partition_point(|(time, _)| *time <= at_us);
-        match (next.checked_sub(1).and_then(|before| self.scale.get(before)), self.scale.get(next)) {
+        match (next.checked_sub(1).and_then(|before| self.scale.get(before)), self.scale.get(next))
+        {
             (Some((t0, y0)), Some((t1, y1))) => y0 + (y1 - y0) * (at_us - t0) / (t1 - t0).max(1),
             (Some((_, y)), None) | (None, Some((_, y))) => *y,
             (None, None) => LANES_TOP,
@@ -144,7 +148,8 @@ impl<'a> Drawing<'a> {
         };
         self.words(MARGIN, 58, class, &timeline.headline());
         let (left, right) = (MARGIN, self.width() - MARGIN);
-        let Some(whole) = timeline.told_us.filter(|whole| *whole > 0 && !timeline.path.is_empty()) else {
+        let Some(whole) = timeline.told_us.filter(|whole| *whole > 0 && !timeline.path.is_empty())
+        else {
             return;
         };
         for leg in &timeline.path {
@@ -159,8 +164,9 @@ impl<'a> Drawing<'a> {
             );
             let room = usize::try_from(width / 7).unwrap_or(0);
             let short = format!("{} {}", leg.kind.as_str(), duration(leg.took_us()));
-            if let Some(fits) =
-                [words, short, leg.kind.as_str().to_owned()].iter().find(|words| words.chars().count() < room)
+            if let Some(fits) = [words, short, leg.kind.as_str().to_owned()]
+                .iter()
+                .find(|words| words.chars().count() < room)
             {
                 self.words(x + 5, 90, "on-leg", fits);
             }
@@ -217,7 +223,12 @@ impl<'a> Drawing<'a> {
                     middle - 8,
                     right - MARGIN
                 );
-                self.words(MARGIN + 10, middle + 4, "gap-words", &format!("⋮ {} later", duration(t1 - t0)));
+                self.words(
+                    MARGIN + 10,
+                    middle + 4,
+                    "gap-words",
+                    &format!("⋮ {} later", duration(t1 - t0)),
+                );
             }
         }
     }
@@ -237,9 +248,14 @@ impl<'a> Drawing<'a> {
             let from = self.y_on(span.lane, span.from_us);
             // Once a bank asks, that is what it is seen to do.
             let asks = |other: &&Span| other.lane == span.lane && other.kind == SpanKind::Doubt;
-            let doubt =
-                timeline.spans.iter().filter(asks).map(|other| other.from_us).find(|at| *at >= span.from_us);
-            let asked = doubt.filter(|at| span.kind == SpanKind::Hold && (span.open || *at <= span.to_us));
+            let doubt = timeline
+                .spans
+                .iter()
+                .filter(asks)
+                .map(|other| other.from_us)
+                .find(|at| *at >= span.from_us);
+            let asked =
+                doubt.filter(|at| span.kind == SpanKind::Hold && (span.open || *at <= span.to_us));
             let to = if let Some(asked) = asked {
                 self.y_on(span.lane, asked)
             } else if span.open {
@@ -280,7 +296,9 @@ impl<'a> Drawing<'a> {
         let y = |event: Option<usize>| event.and_then(|event| self.y_of[event]);
         let (sent, received, replied, answered) =
             (y(call.sent), y(call.received), y(call.replied), y(call.answered));
-        let lost = call.sent.is_some() && call.received.is_none() && (call.lost || call.answered.is_none());
+        let lost = call.sent.is_some()
+            && call.received.is_none()
+            && (call.lost || call.answered.is_none());
         let tone = call.said.as_deref().map_or("quiet", tone_of);
         if let Some(begin) = sent.or(received) {
             let end = received.or(sent).unwrap_or(begin);
@@ -305,7 +323,16 @@ impl<'a> Drawing<'a> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "two ends and how it looks")]
-    fn arrow(&mut self, from: usize, y0: i64, to: usize, y1: i64, class: &str, lost: bool, unsure: bool) {
+    fn arrow(
+        &mut self,
+        from: usize,
+        y0: i64,
+        to: usize,
+        y1: i64,
+        class: &str,
+        lost: bool,
+        unsure: bool,
+    ) {
         let away = if to >= from { 8 } else { -8 };
         let (x0, x1) = (self.x(from) + away, self.x(to) - away);
         let dashed = if unsure { " unsure" } else { "" };
@@ -363,15 +390,21 @@ impl<'a> Drawing<'a> {
             let (Some(y), true) = (y, event.call.is_none()) else { continue };
             let x = self.x(event.lane);
             let tone = tone_of_event(event);
-            let took = event.took_us().map_or(String::new(), |took| format!(", {}", duration(took)));
+            let took =
+                event.took_us().map_or(String::new(), |took| format!(", {}", duration(took)));
             let words = event.in_words() + &took;
-            let _ = writeln!(self.out, "<circle cx=\"{x}\" cy=\"{y}\" r=\"4\" class=\"dot {tone}\"/>");
+            let _ =
+                writeln!(self.out, "<circle cx=\"{x}\" cy=\"{y}\" r=\"4\" class=\"dot {tone}\"/>");
             self.words(x + 14, y + 4, &format!("local {tone}"), &short(&words, WORDS_MAX));
         }
     }
 
     fn words(&mut self, x: i64, y: i64, class: &str, words: &str) {
-        let _ = writeln!(self.out, "<text x=\"{x}\" y=\"{y}\" class=\"{class}\">{}</text>", safe(words));
+        let _ = writeln!(
+            self.out,
+            "<text x=\"{x}\" y=\"{y}\" class=\"{class}\">{}</text>",
+            safe(words)
+        );
     }
 
     fn middle(&mut self, x: i64, y: i64, class: &str, words: &str) {

@@ -1,4 +1,5 @@
-//! Timelines from logs written by hand: clocks that are wrong, lines that are torn, missing or strange.
+//! Timelines from logs written by hand: clocks that are wrong, lines that are torn, missing or
+//! strange.
 
 use super::*;
 use std::fs;
@@ -6,8 +7,8 @@ use tempfile::TempDir;
 
 const HOUR_US: i64 = 3_600_000_000;
 
-/// A folder of logs. In a log's text each line begins with a time in microseconds, then event, tx and peer without
-/// their names, then the rest.
+/// A folder of logs. In a log's text each line begins with a time in microseconds, then event, tx
+/// and peer without their names, then the rest.
 struct Written(TempDir);
 
 impl Written {
@@ -17,8 +18,11 @@ impl Written {
 
     /// Writes the log of a node whose clock is wrong by so much.
     fn log(self, name: &str, wrong_us: i64, text: &str) -> Written {
-        let lines: Vec<String> =
-            text.lines().filter(|line| !line.trim().is_empty()).map(|line| at(line, wrong_us)).collect();
+        let lines: Vec<String> = text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(|line| at(line, wrong_us))
+            .collect();
         fs::write(self.0.path().join(format!("{name}.log")), lines.concat()).unwrap();
         self
     }
@@ -105,7 +109,11 @@ fn assert_causal(timeline: &Timeline) {
         assert!(ends.is_sorted(), "{call:?}");
         assert!(ends.iter().map(|end| timeline.events[*end].at_us).is_sorted(), "{call:?}");
     }
-    assert!(timeline.path.windows(2).all(|pair| pair[0].to_us == pair[1].from_us), "{:?}", timeline.path);
+    assert!(
+        timeline.path.windows(2).all(|pair| pair[0].to_us == pair[1].from_us),
+        "{:?}",
+        timeline.path
+    );
 }
 
 fn names(timeline: &Timeline) -> Vec<&str> {
@@ -123,9 +131,13 @@ fn a_commit_is_told_with_every_leg() {
     assert_eq!(timeline.notes, [""; 0]);
     assert_eq!(timeline.calls.len(), 4);
     assert!(
-        timeline.calls.iter().all(|call| call.received.is_some() && call.answered.is_some() && !call.lost)
+        timeline
+            .calls
+            .iter()
+            .all(|call| call.received.is_some() && call.answered.is_some() && !call.lost)
     );
-    let legs: Vec<(LegKind, i64)> = timeline.path.iter().map(|leg| (leg.kind, leg.took_us())).collect();
+    let legs: Vec<(LegKind, i64)> =
+        timeline.path.iter().map(|leg| (leg.kind, leg.took_us())).collect();
     assert_eq!(
         legs,
         [
@@ -140,7 +152,8 @@ fn a_commit_is_told_with_every_leg() {
         ]
     );
     assert_eq!(timeline.longest_leg().unwrap().what, "sync at bank 1");
-    let batch = timeline.spans.iter().find(|span| span.kind == SpanKind::Batch && span.lane == 2).unwrap();
+    let batch =
+        timeline.spans.iter().find(|span| span.kind == SpanKind::Batch && span.lane == 2).unwrap();
     assert_eq!(
         (batch.lane, batch.from_us, batch.to_us),
         (2, 200, 280),
@@ -152,13 +165,18 @@ fn a_commit_is_told_with_every_leg() {
 #[test]
 fn causes_win_over_clocks_that_are_an_hour_off() {
     let right = committed([0, 0, 0]).timeline();
-    for wrong in [[0, HOUR_US, 0], [0, 0, -HOUR_US], [HOUR_US, 0, 0], [0, HOUR_US, -HOUR_US], [5, -700, 350]]
+    for wrong in
+        [[0, HOUR_US, 0], [0, 0, -HOUR_US], [HOUR_US, 0, 0], [0, HOUR_US, -HOUR_US], [5, -700, 350]]
     {
         let timeline = committed(wrong).timeline();
         assert_causal(&timeline);
         assert_eq!(timeline.verdict, Verdict::Committed);
         let told = |timeline: &Timeline| {
-            timeline.events.iter().map(|event| (event.lane, event.event.clone())).collect::<Vec<_>>()
+            timeline
+                .events
+                .iter()
+                .map(|event| (event.lane, event.event.clone()))
+                .collect::<Vec<_>>()
         };
         assert_eq!(told(&timeline).len(), told(&right).len());
         let moved = timeline.lanes.iter().filter(|lane| lane.shift_us != 0).count();
@@ -189,8 +207,12 @@ fn a_clock_that_is_set_back_in_the_middle_changes_no_order() {
     let written = committed([0, 0, 0]).log("servidor-86", 0, &log(&lines));
     let timeline = written.timeline();
     assert_causal(&timeline);
-    let own: Vec<&str> =
-        timeline.events.iter().filter(|event| event.lane == 1).map(|event| event.event.as_str()).collect();
+    let own: Vec<&str> = timeline
+        .events
+        .iter()
+        .filter(|event| event.lane == 1)
+        .map(|event| event.event.as_str())
+        .collect();
     assert_eq!(own, ["recv", "vote", "sync", "reply", "recv", "outcome", "reply", "sync"]);
 }
 
@@ -210,7 +232,11 @@ fn torn_and_strange_lines_and_other_files_change_nothing() {
     let timeline = written.timeline();
     assert_eq!((timeline.verdict, timeline.told_us), (right.verdict, right.told_us));
     assert_eq!(timeline.lanes, right.lanes, "who had no part in it has no lane");
-    assert_eq!(timeline.events.len(), right.events.len() + 1, "what a later version tells is shown");
+    assert_eq!(
+        timeline.events.len(),
+        right.events.len() + 1,
+        "what a later version tells is shown"
+    );
 }
 
 #[test]
@@ -218,13 +244,20 @@ fn a_node_without_a_log_is_known_from_the_others() {
     let written = Written::new().log("cliente-1", 0, CLIENT).log("servidor-86", 0, ZERO);
     let timeline = written.timeline();
     assert_eq!(names(&timeline), ["cliente-1", "bank 0", "bank 1"]);
-    assert!(!timeline.lanes[2].logged && timeline.lanes[2].address.as_deref() == Some("10.0.0.2:87"));
+    assert!(
+        !timeline.lanes[2].logged && timeline.lanes[2].address.as_deref() == Some("10.0.0.2:87")
+    );
     assert_eq!(timeline.verdict, Verdict::Committed);
     assert_eq!(timeline.longest_leg().map(|leg| leg.kind), Some(LegKind::Bank));
     // Without the client's log the banks know it by its addresses.
     let written = Written::new().log("servidor-86", 0, ZERO).log("servidor-87", 0, ONE);
     let timeline = written.timeline();
-    assert_eq!(timeline.lanes.iter().filter(|lane| !lane.logged).count(), 2, "{:?}", timeline.lanes);
+    assert_eq!(
+        timeline.lanes.iter().filter(|lane| !lane.logged).count(),
+        2,
+        "{:?}",
+        timeline.lanes
+    );
     assert_eq!((timeline.verdict, timeline.told_us), (Verdict::Committed, Some(860)));
     assert!(
         timeline.notes.iter().any(|note| note.contains("no log of client at 10.0.0.9:1000")),
@@ -253,7 +286,11 @@ fn a_rotated_log_is_read_through_its_files() {
     fs::write(written.0.path().join("servidor-87.log.1"), old).unwrap();
     let timeline = written.timeline();
     assert_eq!(timeline.lanes, committed([0, 0, 0]).timeline().lanes);
-    assert_eq!(timeline.path, committed([0, 0, 0]).timeline().path, "its sync stands in the next file");
+    assert_eq!(
+        timeline.path,
+        committed([0, 0, 0]).timeline().path,
+        "its sync stands in the next file"
+    );
 }
 
 #[test]
@@ -267,11 +304,17 @@ fn an_ok_that_was_never_synced_is_no_commit() {
     let zero: Vec<&str> = ZERO.lines().take(6).collect();
     let written = Written::new().log("servidor-86", 0, &zero.join("\n")).log("servidor-87", 0, one);
     let timeline = written.timeline();
-    assert_eq!(timeline.verdict, Verdict::Undecided, "a sync after the restart is of other records");
-    let holds: Vec<&Span> = timeline.spans.iter().filter(|span| span.kind == SpanKind::Hold).collect();
+    assert_eq!(
+        timeline.verdict,
+        Verdict::Undecided,
+        "a sync after the restart is of other records"
+    );
+    let holds: Vec<&Span> =
+        timeline.spans.iter().filter(|span| span.kind == SpanKind::Hold).collect();
     assert!(holds.iter().any(|span| span.open), "{holds:?}");
     // With the sync before the restart it is.
-    let synced = one.replace("5000 start", "400 sync - - upto=9 records=1 bytes=90 took_us=50\n 5000 start");
+    let synced =
+        one.replace("5000 start", "400 sync - - upto=9 records=1 bytes=90 took_us=50\n 5000 start");
     let written = written.log("servidor-87", 0, &synced);
     assert_eq!(written.timeline().verdict, Verdict::Committed);
 }
@@ -300,13 +343,16 @@ fn the_interesting_ones_are_found() {
     for n in 0..100i64 {
         let (begin, took) = (n * 1_000, 100 + n * 7 % 100);
         let tx = format!("t{n:03}");
-        let (vote, end) = if n % 10 == 3 { ("NOK limit", "ABORTED limit by=0") } else { ("OK", "COMMITTED") };
+        let (vote, end) =
+            if n % 10 == 3 { ("NOK limit", "ABORTED limit by=0") } else { ("OK", "COMMITTED") };
         client += &format!("{begin} send {tx} 10.0.0.1:86 bank=0 PREPARE ops=1 banks=0\n");
         bank += &format!("{} recv {tx} 10.0.0.9:5 PREPARE ops=1 banks=0\n", begin + 10);
         bank += &format!("{} vote {tx} - {vote} time=1 seq={n}\n", begin + 20);
         bank += &format!("{} reply {tx} 10.0.0.9:5 {vote} time=1 by=0\n", begin + took - 10);
-        client +=
-            &format!("{} answer {tx} 10.0.0.1:86 bank=0 PREPARE {vote} time=1 by=0\n", begin + took - 5);
+        client += &format!(
+            "{} answer {tx} 10.0.0.1:86 bank=0 PREPARE {vote} time=1 by=0\n",
+            begin + took - 5
+        );
         client += &format!("{} verdict {tx} - {end} oks=1/1\n", begin + took);
     }
     // Two that two banks hold, and no log ends; the client of one of them was killed.
@@ -328,22 +374,28 @@ fn the_interesting_ones_are_found() {
 
 #[test]
 fn a_drawing_is_well_formed_and_bounded() {
-    let hostile =
-        committed([0, HOUR_US, 0]).add("servidor-86", at("7000 fault t - <b>\"&\u{1}</b>", 0).as_bytes());
+    let hostile = committed([0, HOUR_US, 0])
+        .add("servidor-86", at("7000 fault t - <b>\"&\u{1}</b>", 0).as_bytes());
     for look in [Look::Alone, Look::Page] {
         let svg = hostile.timeline().svg(look);
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
-        assert!(svg.contains("&lt;b&gt;") && !svg.contains("<b>") && !svg.contains('\u{1}'), "{svg}");
+        assert!(
+            svg.contains("&lt;b&gt;") && !svg.contains("<b>") && !svg.contains('\u{1}'),
+            "{svg}"
+        );
         assert_eq!(svg.contains("var(--trace-ok"), look == Look::Page);
         assert!(!svg.contains("[OK]") && svg.contains("PREPARE of 2 operations"));
         for tag in ["text", "g", "title", "svg", "style", "defs"] {
-            let (opened, closed) =
-                (svg.matches(&format!("<{tag}")).count(), svg.matches(&format!("</{tag}>")).count());
+            let (opened, closed) = (
+                svg.matches(&format!("<{tag}")).count(),
+                svg.matches(&format!("</{tag}>")).count(),
+            );
             let longer = if tag == "g" { svg.matches("<gap").count() } else { 0 };
             assert_eq!(opened - longer, closed, "<{tag}>");
         }
     }
-    let many: String = (0..5_000).map(|n| format!("{n} ask t 10.0.0.2:87 bank=1 RESOLVE\n")).collect();
+    let many: String =
+        (0..5_000).map(|n| format!("{n} ask t 10.0.0.2:87 bank=1 RESOLVE\n")).collect();
     let svg = Written::new().log("servidor-86", 0, &many).timeline().svg(Look::Alone);
     assert!(svg.contains("further events are not drawn") && svg.len() < 1_000_000, "{}", svg.len());
 }
@@ -351,5 +403,8 @@ fn a_drawing_is_well_formed_and_bounded() {
 #[test]
 fn durations_are_in_the_unit_that_fits() {
     let all = [0, 281, 1_649, 2_961_000, 65_000_000, 3_725_000_000, -1_500].map(duration);
-    assert_eq!(all, ["0 µs", "281 µs", "1.649 ms", "2.961 s", "1 min 5 s", "1 h 2 min", "-1.500 ms"]);
+    assert_eq!(
+        all,
+        ["0 µs", "281 µs", "1.649 ms", "2.961 s", "1 min 5 s", "1 h 2 min", "-1.500 ms"]
+    );
 }

@@ -1,10 +1,11 @@
-//! One transaction on one time: lanes, events in causal order, calls, spans, and where the time went. How it comes to
-//! be stands in `build`, how it is drawn in `svg`.
+//! One transaction on one time: lanes, events in causal order, calls, spans, and where the time
+//! went. How it comes to be stands in `build`, how it is drawn in `svg`.
 
 use super::line::{field, number};
 use serde::Serialize;
 
-/// What became of a transaction over all nodes, and when what happened. Times are microseconds since its beginning.
+/// What became of a transaction over all nodes, and when what happened. Times are microseconds
+/// since its beginning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Timeline {
     /// Its id.
@@ -19,7 +20,8 @@ pub struct Timeline {
     pub commit_time: Option<i64>,
     /// The beginning, in microseconds since 1970 by the clocks that agree best.
     pub began_us: i64,
-    /// When the first of those who waited for it knew the outcome: its driver, or whoever asked the driving bank.
+    /// When the first of those who waited for it knew the outcome: its driver, or whoever asked the
+    /// driving bank.
     pub told_us: Option<i64>,
     /// Where that was.
     pub told_at: Option<usize>,
@@ -39,9 +41,11 @@ pub struct Timeline {
     pub calls: Vec<Call>,
     /// What took time in one place.
     pub spans: Vec<Span>,
-    /// The way of the outcome from the beginning to whoever was told first: each leg ends where the next one begins.
+    /// The way of the outcome from the beginning to whoever was told first: each leg ends where the
+    /// next one begins.
     pub path: Vec<Leg>,
-    /// What a reader must know about this timeline: clocks that were shifted, logs that are missing.
+    /// What a reader must know about this timeline: clocks that were shifted, logs that are
+    /// missing.
     pub notes: Vec<String>,
 }
 
@@ -124,7 +128,8 @@ pub struct Event {
     pub call: Option<usize>,
 }
 
-/// A request and its answer: the numbers of the events that are its four ends, as far as the logs know them.
+/// A request and its answer: the numbers of the events that are its four ends, as far as the logs
+/// know them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Call {
     /// Who asked.
@@ -178,7 +183,8 @@ pub enum SpanKind {
     Doubt,
     /// A request waits until the bank decides on it.
     Queue,
-    /// A record waits until its sync begins: another one is under way, or the batch is not full yet.
+    /// A record waits until its sync begins: another one is under way, or the batch is not full
+    /// yet.
     Batch,
     /// A record is written and synced.
     Sync,
@@ -269,7 +275,8 @@ impl Timeline {
         self.told_us.unwrap_or(0).max(self.settled_us.unwrap_or(0))
     }
 
-    /// Is this event worth a row? What a node does besides is only where it has to do with the transaction.
+    /// Is this event worth a row? What a node does besides is only where it has to do with the
+    /// transaction.
     pub fn is_shown(&self, event: &Event) -> bool {
         let is_bank = self.lanes.get(event.lane).is_some_and(|lane| lane.kind == LaneKind::Bank);
         match event.event.as_str() {
@@ -289,7 +296,9 @@ impl Timeline {
 /// Microseconds in words: `281 µs`, `1.649 ms`, `2.961 s`, `1 h 2 min`.
 pub fn duration(us: i64) -> String {
     let (sign, us) = (if us < 0 { "-" } else { "" }, us.unsigned_abs());
-    let parts = |unit: u64, name: &str| format!("{sign}{}.{:03} {name}", us / unit, us % unit * 1_000 / unit);
+    let parts = |unit: u64, name: &str| {
+        format!("{sign}{}.{:03} {name}", us / unit, us % unit * 1_000 / unit)
+    };
     match us {
         0..1_000 => format!("{sign}{us} µs"),
         1_000..1_000_000 => parts(1_000, "ms"),
@@ -297,7 +306,9 @@ pub fn duration(us: i64) -> String {
         60_000_000..3_600_000_000 => {
             format!("{sign}{} min {} s", us / 60_000_000, us % 60_000_000 / 1_000_000)
         }
-        3_600_000_000.. => format!("{sign}{} h {} min", us / 3_600_000_000, us % 3_600_000_000 / 60_000_000),
+        3_600_000_000.. => {
+            format!("{sign}{} h {} min", us / 3_600_000_000, us % 3_600_000_000 / 60_000_000)
+        }
     }
 }
 
@@ -340,7 +351,9 @@ impl Timeline {
         if let Some(told) = self.told_us {
             let (lane, took) = (self.told_at.and_then(|lane| self.lanes.get(lane)), duration(told));
             match lane.filter(|lane| lane.kind == LaneKind::Bank) {
-                Some(bank) => line.push_str(&format!(" · first known at {} after {took}", bank.name)),
+                Some(bank) => {
+                    line.push_str(&format!(" · first known at {} after {took}", bank.name))
+                }
                 None => line.push_str(&format!(" · told after {took}")),
             }
         }
@@ -372,10 +385,12 @@ impl Call {
     }
 }
 
-/// A vote, an outcome or a reply in a few words: the reason where there is one, no times and no positions.
+/// A vote, an outcome or a reply in a few words: the reason where there is one, no times and no
+/// positions.
 fn said_words(said: &str) -> String {
-    let mut words =
-        said.split(' ').filter(|word| !["time=", "by=", "seq="].iter().any(|no| word.starts_with(no)));
+    let mut words = said
+        .split(' ')
+        .filter(|word| !["time=", "by=", "seq="].iter().any(|no| word.starts_with(no)));
     match words.next().unwrap_or("") {
         word @ ("NOK" | "ABORTED") => format!("{word} {}", words.next().unwrap_or("")),
         word => word.to_owned(),
@@ -415,7 +430,10 @@ impl Event {
             "answer" => format!("no answer to {first}"),
             "start" => "starts".to_owned(),
             "recover" => {
-                format!("has read its journal, {} undecided", field(detail, "undecided").unwrap_or("?"))
+                format!(
+                    "has read its journal, {} undecided",
+                    field(detail, "undecided").unwrap_or("?")
+                )
             }
             "link-down" => {
                 let bank = self.bank.map_or(String::new(), |bank| format!(" to bank {bank}"));

@@ -1,4 +1,5 @@
-//! The consortium list, as `servidor` and `cliente` are given it. What a journal says of it is elsewhere.
+//! The consortium list, as `servidor` and `cliente` are given it. What a journal says of it is
+//! elsewhere.
 
 use consorcio_core::ids::{BankId, BankSet};
 use consorcio_core::limits::BANKS_MAX;
@@ -20,7 +21,8 @@ impl Consortium {
     /// The three banks of a first run, on this machine.
     pub const DEFAULT: &'static str = "127.0.0.1:8886,127.0.0.1:8887,127.0.0.1:8888";
 
-    /// Reads `host:port,host:port,-`, bare ports (of this machine) and ranges of ports, `8886-8888`.
+    /// Reads `host:port,host:port,-`, bare ports (of this machine) and ranges of ports,
+    /// `8886-8888`.
     ///
     /// # Errors
     /// For what is no such list: empty or too long, a bad port, an address that stands twice.

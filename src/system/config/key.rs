@@ -37,7 +37,9 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// The key would be everyone's.
-    #[error("key file {path} can be read by others (mode {mode:o}); make it yours alone: chmod 600 {path}")]
+    #[error(
+        "key file {path} can be read by others (mode {mode:o}); make it yours alone: chmod 600 {path}"
+    )]
     Open {
         /// Which.
         path: PathBuf,
@@ -94,14 +96,16 @@ pub fn make_key_file(path: &Path) -> Result<(), KeyError> {
     };
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| io(io::Error::other(error)))?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
     let mut text = blake3::Hash::from_bytes(key).to_hex().to_string();
     text.push('\n');
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)
 }
 
-/// Reads the key in the file at `path`, or makes it there. Banks that start at once make one key: it is written
-/// aside, synced, and then given its name, which fails where the file is there. So nobody reads half a key.
+/// Reads the key in the file at `path`, or makes it there. Banks that start at once make one key:
+/// it is written aside, synced, and then given its name, which fails where the file is there. So
+/// nobody reads half a key.
 ///
 /// # Errors
 /// When it can't be read or made, others can read it too, or it holds something else.
@@ -206,6 +210,9 @@ mod tests {
             assert!(matches!(read_key_file(&path), Err(KeyError::NoKey { .. })));
         }
         let missing = read_key_file(&folder.path().join("none")).unwrap_err().to_string();
-        assert!(missing.contains("none is not there") && missing.contains("servidor key"), "{missing}");
+        assert!(
+            missing.contains("none is not there") && missing.contains("servidor key"),
+            "{missing}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The consortium list over time: what may follow the list that a journal holds, and who may be dialled.
+//! The consortium list over time: what may follow the list that a journal holds, and who may be
+//! dialled.
 
 use crate::config::Consortium;
 use consorcio_core::ids::BankId;
@@ -12,11 +13,12 @@ pub const LEFT: &str = "-";
 #[error("{0}")]
 pub struct BadSuccession(String);
 
-/// May the bank at `me` with the list `new` go on where a journal of the bank at `old_me` with the list `old`
-/// ended? `true` when the list is another one than before, and so must be recorded.
+/// May the bank at `me` with the list `new` go on where a journal of the bank at `old_me` with the
+/// list `old` ended? `true` when the list is another one than before, and so must be recorded.
 ///
-/// A bank may move to a new address, leave, or come at the end; a position never means another bank. A list that shares
-/// no address with the old one is another consortium's, unless all banks `moved`.
+/// A bank may move to a new address, leave, or come at the end; a position never means another
+/// bank. A list that shares no address with the old one is another consortium's, unless all banks
+/// `moved`.
 ///
 /// # Errors
 /// For anything else, naming the place.
@@ -47,7 +49,9 @@ pub fn follows(
     }
     for (place, is) in new.iter().enumerate().filter(|(_, is)| *is != LEFT) {
         if let Some(other) = old.iter().position(|was| was == is).filter(|other| *other != place) {
-            return bad(format!("{is} stands at place {place}, but it is the address of bank {other}"));
+            return bad(format!(
+                "{is} stands at place {place}, but it is the address of bank {other}"
+            ));
         }
     }
     let stays = |(was, is): (&String, &String)| was == is && is != LEFT;
@@ -95,8 +99,9 @@ mod tests {
     #[test]
     fn a_position_never_means_another_bank() {
         let old = list("1,2,-,4").to_texts();
-        let refusal =
-            |new: &str, me| follows(bank(me), &list(new), bank(0), &old, false).unwrap_err().to_string();
+        let refusal = |new: &str, me| {
+            follows(bank(me), &list(new), bank(0), &old, false).unwrap_err().to_string()
+        };
         assert!(refusal("1,2,-,4", 1).contains("belongs to bank 0"));
         assert!(refusal("1,2,-", 0).contains("place 3"));
         assert!(refusal("1,2,3,4", 0).contains("place 2"));
@@ -125,7 +130,8 @@ mod tests {
         for yes in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1"] {
             assert!(is_loopback(yes), "{yes}");
         }
-        for no in ["10.0.0.1:1", "0.0.0.0:1", "[::]:1", "example.org:1", "localhost.example:1", "x"] {
+        for no in ["10.0.0.1:1", "0.0.0.0:1", "[::]:1", "example.org:1", "localhost.example:1", "x"]
+        {
             assert!(!is_loopback(no), "{no}");
         }
     }

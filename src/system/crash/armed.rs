@@ -70,7 +70,10 @@ mod tests {
         assert_eq!((hang.left.into_inner(), hang.hang), (3, Some(Duration::from_millis(1_500))));
         let read = |text| read(text).map(|armed| (armed.point, armed.left.into_inner()));
         assert_eq!(read("started"), Some((Point::Step(Step::Started), 1)));
-        assert_eq!(read("voted-ok.synced:2"), Some((Point::Batch(Kind::VotedOk, Stage::Synced), 2)));
+        assert_eq!(
+            read("voted-ok.synced:2"),
+            Some((Point::Batch(Kind::VotedOk, Stage::Synced), 2))
+        );
         for wrong in [
             "",
             "nowhere",

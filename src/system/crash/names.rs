@@ -23,7 +23,8 @@ macro_rules! names {
 }
 
 names! {
-    /// A kind of durable record; a vote, an outcome and an outside vote that say yes are others than those that say no.
+    /// A kind of durable record; a vote, an outcome and an outside vote that say yes are others
+    /// than those that say no.
     Kind:
     Mark "mark" "No record: how far those before were synced."
     Consortium "consortium" "The consortium's list."

@@ -1,5 +1,5 @@
-//! Which points there are, made of what there is: kinds of records, verbs, replies. Each is found by an exhaustive
-//! match over what the other modules know, so that none can be forgotten here.
+//! Which points there are, made of what there is: kinds of records, verbs, replies. Each is found
+//! by an exhaustive match over what the other modules know, so that none can be forgotten here.
 
 use super::names::{Answer, Asking, Kind, Stage, Step};
 use consorcio_core::bank::io::{Origin, Outcome};
@@ -39,9 +39,11 @@ pub enum Point {
 impl Point {
     /// All of them: every kind at every stage, every verb and every reply before and after.
     pub fn all() -> impl Iterator<Item = Point> {
-        let stages =
-            |kind: &Kind| Stage::ALL.iter().map(|stage| Point::Batch(*kind, *stage)).collect::<Vec<_>>();
-        let on_links = |asked: Inquiry| [Point::Sending(asked), Point::Sent(asked), Point::Answered(asked)];
+        let stages = |kind: &Kind| {
+            Stage::ALL.iter().map(|stage| Point::Batch(*kind, *stage)).collect::<Vec<_>>()
+        };
+        let on_links =
+            |asked: Inquiry| [Point::Sending(asked), Point::Sent(asked), Point::Answered(asked)];
         let by_client = |asked: &Asking| {
             [Point::ClientSending(*asked), Point::ClientSent(*asked), Point::ClientAnswered(*asked)]
         };
@@ -49,7 +51,11 @@ impl Point {
         steps
             .chain(Kind::ALL.iter().flat_map(stages))
             .chain(Inquiry::all().map(Point::Received))
-            .chain(Answer::ALL.iter().flat_map(|answer| [Point::Replying(*answer), Point::Replied(*answer)]))
+            .chain(
+                Answer::ALL
+                    .iter()
+                    .flat_map(|answer| [Point::Replying(*answer), Point::Replied(*answer)]),
+            )
             .chain(Inquiry::all().filter(|asked| asked.goes_over_links()).flat_map(on_links))
             .chain(Asking::ALL.iter().flat_map(by_client))
     }
@@ -196,9 +202,10 @@ impl Inquiry {
             | Inquiry::Line(Verb::Registers | Verb::Peer | Verb::Ping)
             | Inquiry::Proof
             | Inquiry::News => true,
-            Inquiry::Line(_) | Inquiry::OutsidePrepare | Inquiry::OutsideCommit | Inquiry::OutsideAbort => {
-                false
-            }
+            Inquiry::Line(_)
+            | Inquiry::OutsidePrepare
+            | Inquiry::OutsideCommit
+            | Inquiry::OutsideAbort => false,
         }
     }
 }
@@ -237,7 +244,8 @@ impl Answer {
 }
 
 impl Asking {
-    /// What `cliente` asks one bank with it. It never sends PREPARE or ABORT so, and no RESOLVE at all.
+    /// What `cliente` asks one bank with it. It never sends PREPARE or ABORT so, and no RESOLVE at
+    /// all.
     pub fn of(request: &Request) -> Asking {
         match request {
             Request::Prepare(..) => Asking::Prepare,
@@ -245,9 +253,10 @@ impl Asking {
             Request::Abort(..) | Request::Resolve(_) => Asking::Abort,
             Request::Execute(..) => Asking::Execute,
             Request::Client(_) | Request::Account(_) => Asking::Registration,
-            Request::Status(_) | Request::Read(_) | Request::Local(_) | Request::Registers { .. } => {
-                Asking::Question
-            }
+            Request::Status(_)
+            | Request::Read(_)
+            | Request::Local(_)
+            | Request::Registers { .. } => Asking::Question,
         }
     }
 

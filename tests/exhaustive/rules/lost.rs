@@ -1,6 +1,6 @@
-//! A bank that works on an old copy of its journal. Where the copy lacks a vote, a promise is forgotten, and the one
-//! rule can't be kept any more; what must hold then is that the bank stops as soon as it is shown or told what it forgot,
-//! and that in the end no peer knows of more.
+//! A bank that works on an old copy of its journal. Where the copy lacks a vote, a promise is
+//! forgotten, and the one rule can't be kept any more; what must hold then is that the bank stops
+//! as soon as it is shown or told what it forgot, and that in the end no peer knows of more.
 
 use super::{vote_in, vote_of};
 use crate::exhaustive::town::{Town, bank};
@@ -47,7 +47,10 @@ impl Lost {
     }
 }
 
-fn votes(records: &[Arc<Record>], tx: &TxId) -> impl Iterator<Item = (Verdict, Time, Option<Digest>)> {
+fn votes(
+    records: &[Arc<Record>],
+    tx: &TxId,
+) -> impl Iterator<Item = (Verdict, Time, Option<Digest>)> {
     records.iter().filter_map(|record| vote_in(record, tx)).map(|held| held.token)
 }
 
@@ -69,8 +72,9 @@ impl Town {
         lost.has_vote(tx, token) && !held
     }
 
-    /// All is healed, and all links are open: no peer knows of a vote as the last one of a bank that works on without
-    /// it. One that has learned of a later vote, which that bank gave on its old copy, shows that one.
+    /// All is healed, and all links are open: no peer knows of a vote as the last one of a bank
+    /// that works on without it. One that has learned of a later vote, which that bank gave on its
+    /// old copy, shows that one.
     pub(super) fn verify_missed(&self, lost: &Lost) {
         let (at, node) = (lost.at, &self.nodes[lost.at]);
         if node.core.is_none() {

@@ -1,5 +1,6 @@
-//! What holds for a transaction with an outside coordinator: its bank commits it when that coordinator says so, durably,
-//! and nothing else brings that about; nor an abort, but a client's ABORT and the end of five minutes.
+//! What holds for a transaction with an outside coordinator: its bank commits it when that
+//! coordinator says so, durably, and nothing else brings that about; nor an abort, but a client's
+//! ABORT and the end of five minutes.
 
 use super::end_in;
 use crate::exhaustive::town::Town;
@@ -36,8 +37,12 @@ impl Town {
         let aborts = |request: &Request| matches!(request, Request::Abort(of, _) if of == tx);
         match refusal {
             None => {
-                let commits = |request: &Request| matches!(request, Request::Commit(of, _) if of == tx);
-                assert!(by_itself.is_some_and(commits), "{cause:?} commits {tx} for its coordinator");
+                let commits =
+                    |request: &Request| matches!(request, Request::Commit(of, _) if of == tx);
+                assert!(
+                    by_itself.is_some_and(commits),
+                    "{cause:?} commits {tx} for its coordinator"
+                );
                 self.check_outside_cuts(at, tx, *time);
                 self.met.push("outside commit");
             }
@@ -49,9 +54,13 @@ impl Town {
                 self.met.push("outside abort");
             }
             Some(Reason::Expired) => {
-                let since_us = node.voted_us.iter().find(|(of, _)| of == tx).map_or(0, |(_, voted)| *voted);
+                let since_us =
+                    node.voted_us.iter().find(|(of, _)| of == tx).map_or(0, |(_, voted)| *voted);
                 let late = node.mono_us - since_us >= OUTSIDE_VOTE_MS_MAX * 1_000;
-                assert!(*cause == Input::Tick && late, "{cause:?} ends the time of {tx}'s coordinator");
+                assert!(
+                    *cause == Input::Tick && late,
+                    "{cause:?} ends the time of {tx}'s coordinator"
+                );
                 self.met.push("outside expired");
             }
             Some(other) => panic!("{tx} is refused from outside as {other}"),

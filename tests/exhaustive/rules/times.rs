@@ -1,5 +1,5 @@
-//! What cuts and patience promise: nothing commits at or before a cut that was told, and before a transaction's patience
-//! is over no bank resolves by itself.
+//! What cuts and patience promise: nothing commits at or before a cut that was told, and before a
+//! transaction's patience is over no bank resolves by itself.
 
 use crate::exhaustive::town::{Town, bank};
 use consorcio::bank::io::{CoreStep, DoubtCause, Outcome};
@@ -23,13 +23,18 @@ impl Town {
         );
     }
 
-    /// A cut leaves: it holds exactly the commits up to its time, and in a cut of all banks transfers cancel.
+    /// A cut leaves: it holds exactly the commits up to its time, and in a cut of all banks
+    /// transfers cancel.
     pub(super) fn check_cut(&mut self, at: usize, json: &str) {
         let cut: serde_json::Value = serde_json::from_str(json).unwrap();
         let figure = |name: &str| i128::from(cut[name].as_i64().unwrap());
         let told = ["transfers_in_total", "transfers_out_total", "balance_total"].map(figure);
         let time = cut["time"].as_i64().unwrap();
-        assert_eq!(told, self.cut_by_journal(at, time), "the cut of bank {at} at {time}: in, out, balance");
+        assert_eq!(
+            told,
+            self.cut_by_journal(at, time),
+            "the cut of bank {at} at {time}: in, out, balance"
+        );
         if let Some(before) = self.cuts.insert((time, at), told) {
             assert_eq!(before, told, "bank {at} tells the cut at {time} again, and otherwise");
             self.met.push("cut told again");
@@ -38,9 +43,11 @@ impl Town {
         if told[0] != told[1] {
             self.met.push("cut with a transfer");
         }
-        let of_all: Vec<_> = self.cuts.range((time, 0)..(time + 1, 0)).map(|(_, told)| told).collect();
+        let of_all: Vec<_> =
+            self.cuts.range((time, 0)..(time + 1, 0)).map(|(_, told)| told).collect();
         if of_all.len() == self.nodes.len() {
-            let [sent, taken] = [1, 0].map(|which| of_all.iter().map(|told| told[which]).sum::<i128>());
+            let [sent, taken] =
+                [1, 0].map(|which| of_all.iter().map(|told| told[which]).sum::<i128>());
             assert_eq!(sent, taken, "transfers cancel in the cut of all banks at {time}");
             self.met.push("whole cut");
         }
@@ -49,7 +56,8 @@ impl Town {
     /// The transfers and the balance of all commits up to `time`, by a bank's journal.
     fn cut_by_journal(&self, at: usize, time: i64) -> [i128; 3] {
         let (mut came, mut went) = (0, 0);
-        let mut balance: i128 = self.setup.accounts[at].iter().map(|(_, money)| i128::from(*money)).sum();
+        let mut balance: i128 =
+            self.setup.accounts[at].iter().map(|(_, money)| i128::from(*money)).sum();
         let committed = |record: &Record| match record {
             Record::Decided { tx, own, outcome: Outcome::Committed(at), .. } if at.0 <= time => {
                 own.digest.map(|digest| (tx.clone(), digest))
@@ -96,7 +104,8 @@ impl Town {
     /// A bank begins to ask the others: not by itself before its transaction's patience is over.
     pub fn check_step(&mut self, at: usize, step: &CoreStep) {
         let CoreStep::Doubt(tx, cause) = step else { return };
-        let voted_us = self.nodes[at].voted_us.iter().find(|(voted, _)| voted == tx).map(|(_, at)| *at);
+        let voted_us =
+            self.nodes[at].voted_us.iter().find(|(voted, _)| voted == tx).map(|(_, at)| *at);
         let patience_ms = self.nodes[at].journal.iter().find_map(|record| match &**record {
             Record::Voted { tx: voted, transaction, refusal: None, .. } if voted == tx => {
                 Some(transaction.patience_ms())

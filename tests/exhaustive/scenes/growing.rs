@@ -1,5 +1,6 @@
-//! Two banks with a register become three while a set of the two is under way, in any order of restarts, links and lines:
-//! whoever reads a register anywhere reads no older value than somebody else before.
+//! Two banks with a register become three while a set of the two is under way, in any order of
+//! restarts, links and lines: whoever reads a register anywhere reads no older value than somebody
+//! else before.
 
 use super::Scene;
 use crate::world::growth::GrowthMistake;
@@ -111,14 +112,19 @@ impl Growing {
         for seen in std::mem::take(&mut self.world.seen) {
             match seen {
                 Seen::Recorded { record, .. } => self.recorded(&record),
-                Seen::Reply { reply: Reply::Ok(tx, token) | Reply::Committed(tx, _, token, _), .. } => {
+                Seen::Reply {
+                    reply: Reply::Ok(tx, token) | Reply::Committed(tx, _, token, _),
+                    ..
+                } => {
                     let set = self.sets.iter_mut().find(|set| set.tx == tx).unwrap();
                     if token.said == Said::Ok && !set.tokens.contains(&token) {
                         set.tokens.push(token);
                     }
                 }
                 Seen::Answered { reply: Some(Reply::Done(_)), .. } => self.met.push("page told"),
-                Seen::Answered { reply: Some(Reply::Refused(_, text)), .. } if text.contains("not name") => {
+                Seen::Answered { reply: Some(Reply::Refused(_, text)), .. }
+                    if text.contains("not name") =>
+                {
                     self.met.push("asked while a set was open");
                 }
                 Seen::Stopped { bank, why } => panic!("bank {bank} stopped: {why}"),
@@ -154,7 +160,13 @@ impl Growing {
     fn read(&mut self) {
         let key = RegisterKey::new("storage").unwrap();
         for at in (0..self.banks()).filter(|at| self.world.is_up(*at)).collect::<Vec<_>>() {
-            self.world.request(at, SessionId(3), Origin::Client, Request::Read(Read::Value(key.clone())), 0);
+            self.world.request(
+                at,
+                SessionId(3),
+                Origin::Client,
+                Request::Read(Read::Value(key.clone())),
+                0,
+            );
             let told = std::mem::take(&mut self.world.seen);
             let Some(Seen::Reply { reply: Reply::Done(json), .. }) = told.first() else {
                 // It waits for a lock, and goes.
@@ -175,7 +187,9 @@ impl Growing {
 
     fn time_of(&self, value: &str) -> Time {
         let set = self.sets.iter().find(|set| set.value == value);
-        set.map_or(Time::default(), |set| set.time.unwrap_or_else(|| panic!("{value} was never committed")))
+        set.map_or(Time::default(), |set| {
+            set.time.unwrap_or_else(|| panic!("{value} was never committed"))
+        })
     }
 
     fn restart(&mut self, at: usize) {
@@ -202,7 +216,8 @@ impl Scene for Growing {
         acts.extend((self.banks() == OLD).then_some(Act::Add));
         acts.extend((0..OLD).filter(|at| self.world.nodes[*at].places == OLD).map(Act::Restart));
         for a in 0..self.banks() {
-            let open = |b: &usize| self.world.link(a, *b).is_none() && self.world.know_each_other(a, *b);
+            let open =
+                |b: &usize| self.world.link(a, *b).is_none() && self.world.know_each_other(a, *b);
             acts.extend((0..a).filter(open).map(|b| Act::Connect(a, b)));
         }
         acts.extend((self.passes > 0).then_some(Act::Pass));
@@ -248,7 +263,8 @@ impl Scene for Growing {
     fn print(&self) -> String {
         let mut text = format!("{} {} {}", self.world.print(), self.passes, self.floor);
         for Set { prepares, commits, tokens, time, .. } in &self.sets {
-            let tokens: std::collections::BTreeSet<String> = tokens.iter().map(Token::to_string).collect();
+            let tokens: std::collections::BTreeSet<String> =
+                tokens.iter().map(Token::to_string).collect();
             text += &format!(" {prepares:?} {commits:?} {tokens:?} {time:?}");
         }
         text

@@ -1,5 +1,5 @@
-//! Banks meet, a disk is lost or an old copy takes its place, a peer may be away: what was promised is contradicted by
-//! nobody, whatever banks record and whatever anybody is told.
+//! Banks meet, a disk is lost or an old copy takes its place, a peer may be away: what was promised
+//! is contradicted by nobody, whatever banks record and whatever anybody is told.
 
 use super::Scene;
 use crate::world::{MeetMistake, Seen, World};
@@ -136,7 +136,11 @@ impl Meeting {
         self.world.restart(at);
         if self.world.is_up(at) && self.world.core(at).ledger().totals().accounts == 0 {
             self.world.line(at, 1, r#"CLIENT {"cpf":"00000000001","name":"P","kind":"F"}"#);
-            self.world.line(at, 1, r#"ACCOUNT {"number":"a","holders":["00000000001"],"deposit":5}"#);
+            self.world.line(
+                at,
+                1,
+                r#"ACCOUNT {"number":"a","holders":["00000000001"],"deposit":5}"#,
+            );
         }
         self.look();
     }
@@ -210,7 +214,10 @@ impl Meeting {
         }
         let gone = journal.split_off(keep);
         let promise = |record: &Record| {
-            matches!(record, Record::Voted { .. } | Record::Refused { .. } | Record::Executed { .. })
+            matches!(
+                record,
+                Record::Voted { .. } | Record::Refused { .. } | Record::Executed { .. }
+            )
         };
         self.forgotten |= gone.iter().any(promise);
         self.lost = Some(at);
@@ -228,7 +235,9 @@ impl Scene for Meeting {
             let Budget { losses, crashes, copies, resolves } = self.budget;
             if self.world.is_up(at) {
                 acts.extend((self.prepares[at] > 0).then_some(Act::Prepare(at)));
-                acts.extend((self.commits[at] > 0 && !self.tokens.is_empty()).then_some(Act::Commit(at)));
+                acts.extend(
+                    (self.commits[at] > 0 && !self.tokens.is_empty()).then_some(Act::Commit(at)),
+                );
                 acts.extend((resolves > 0).then_some(Act::Resolve(at)));
                 acts.extend((crashes > 0).then_some(Act::Crash(at)));
                 acts.extend((0..at).filter(|b| self.world.is_up(*b)).map(|b| Act::Connect(at, b)));
@@ -238,7 +247,9 @@ impl Scene for Meeting {
             acts.extend((losses > 0).then_some(Act::LoseDisk(at)));
             if copies > 0 {
                 // The list and the founding id are one start's.
-                acts.extend((2..self.world.nodes[at].journal.len()).map(|keep| Act::OldCopy(at, keep)));
+                acts.extend(
+                    (2..self.world.nodes[at].journal.len()).map(|keep| Act::OldCopy(at, keep)),
+                );
             }
         }
         acts
@@ -288,9 +299,11 @@ impl Scene for Meeting {
     }
 
     fn print(&self) -> String {
-        let Meeting { budget, prepares, commits, tokens, outcome, votes, lost, forgotten, .. } = self;
+        let Meeting { budget, prepares, commits, tokens, outcome, votes, lost, forgotten, .. } =
+            self;
         let outcome = outcome.as_ref().map(|(committed, _)| committed);
-        let tokens: std::collections::BTreeSet<String> = tokens.iter().map(Token::to_string).collect();
+        let tokens: std::collections::BTreeSet<String> =
+            tokens.iter().map(Token::to_string).collect();
         let known = format!("{tokens:?} {outcome:?} {votes:?} {lost:?} {forgotten}");
         format!("{} {budget:?} {prepares:?} {commits:?} {known}", self.world.print())
     }
@@ -302,7 +315,8 @@ impl Scene for Meeting {
                     self.start(bank);
                 }
             }
-            // A link that opens shows what was learned since the one before; in the program an open one does, too.
+            // A link that opens shows what was learned since the one before; in the program an open
+            // one does, too.
             let links: Vec<u64> = self.world.links.keys().copied().collect();
             links.into_iter().for_each(|link| self.world.cut(link));
             self.world.connect_all();
@@ -312,10 +326,15 @@ impl Scene for Meeting {
             self.world.settle();
             self.look();
         }
-        let replaced =
-            self.lost.filter(|lost| (0..self.banks()).any(|by| self.world.has_met_another(by, *lost)));
+        let replaced = self
+            .lost
+            .filter(|lost| (0..self.banks()).any(|by| self.world.has_met_another(by, *lost)));
         for bank in (0..self.banks()).filter(|bank| Some(*bank) != self.lost || !self.forgotten) {
-            assert_eq!(!self.world.is_up(bank), Some(bank) == replaced, "bank {bank} is up, or is down");
+            assert_eq!(
+                !self.world.is_up(bank),
+                Some(bank) == replaced,
+                "bank {bank} is up, or is down"
+            );
         }
         if let Some(lost) = self.lost.filter(|lost| self.forgotten && self.world.is_up(*lost)) {
             self.missed_by_nobody(lost);
@@ -344,7 +363,10 @@ impl Meeting {
                     | Record::Refused { tx: of, time, .. } => *of == tx && *time == token.time,
                     _ => false,
                 });
-                assert!(held, "bank {by} knows of a vote of bank {lost}, which works on without it: {token}");
+                assert!(
+                    held,
+                    "bank {by} knows of a vote of bank {lost}, which works on without it: {token}"
+                );
             }
         }
     }

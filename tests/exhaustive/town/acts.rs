@@ -2,7 +2,8 @@
 
 use super::{Budget, Town, Who};
 
-/// A bank that has stopped keeps a doubt for ever: after so many rounds of time-outs nothing more comes.
+/// A bank that has stopped keeps a doubt for ever: after so many rounds of time-outs nothing more
+/// comes.
 const ROUNDS_BESIDE_A_STOPPED_BANK: usize = 4;
 
 /// Something that can happen.
@@ -101,7 +102,9 @@ impl Town {
         }
         for a in 0..self.nodes.len() {
             acts.extend(
-                (a + 1..self.nodes.len()).filter(|b| self.can_connect(a, *b)).map(|b| Act::Connect(a, b)),
+                (a + 1..self.nodes.len())
+                    .filter(|b| self.can_connect(a, *b))
+                    .map(|b| Act::Connect(a, b)),
             );
         }
         for conn in &self.conns {
@@ -166,26 +169,29 @@ impl Town {
                     Lie::Abort,
                     Lie::Resolve,
                 ];
-                let with =
-                    (0..self.tokens.len()).flat_map(|token| [Lie::CommitWith(token), Lie::AbortWith(token)]);
+                let with = (0..self.tokens.len())
+                    .flat_map(|token| [Lie::CommitWith(token), Lie::AbortWith(token)]);
                 acts.extend(plain.into_iter().chain(with).map(|what| Act::Lie { to, tx, what }));
             }
             acts.push(Act::LiarLeaves(to));
         }
     }
 
-    /// The next step of healing, after so many rounds of time-outs; none once all is quiet and decided.
+    /// The next step of healing, after so many rounds of time-outs; none once all is quiet and
+    /// decided.
     pub fn heals_by(&self, rounds: usize) -> Option<Heal> {
         if let Some(act) = self.good_acts().first() {
             return Some(Heal::Act(*act));
         }
         // An outside coordinator that says no more is waited for by nobody.
-        let waits =
-            |at: &usize| self.drivers[*at].begun && !self.drivers[*at].gone && self.outside(*at).is_none();
+        let waits = |at: &usize| {
+            self.drivers[*at].begun && !self.drivers[*at].gone && self.outside(*at).is_none()
+        };
         let mut cores = self.nodes.iter().filter_map(|node| node.core.as_ref());
-        let decided =
-            cores.all(|core| core.undecided() == 0) && !(0..self.drivers.len()).any(|at| waits(&at));
-        let hopeless = self.nodes.iter().any(|node| node.stopped) && rounds == ROUNDS_BESIDE_A_STOPPED_BANK;
+        let decided = cores.all(|core| core.undecided() == 0)
+            && !(0..self.drivers.len()).any(|at| waits(&at));
+        let hopeless =
+            self.nodes.iter().any(|node| node.stopped) && rounds == ROUNDS_BESIDE_A_STOPPED_BANK;
         (!decided && !hopeless).then_some(Heal::TimeOuts)
     }
 

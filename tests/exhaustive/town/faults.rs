@@ -1,5 +1,5 @@
-//! What goes wrong: banks die and come back, disks are lost, connections break, a liar speaks. And who asks for cuts,
-//! which must harm nobody.
+//! What goes wrong: banks die and come back, disks are lost, connections break, a liar speaks. And
+//! who asks for cuts, which must harm nobody.
 
 use super::{CUTTER, Conn, LIAR, Lie, Town, Who};
 use crate::exhaustive::plant::Planted;
@@ -11,7 +11,8 @@ use consorcio::ids::Time;
 use consorcio::wire::request::{Read, Request};
 use std::rc::Rc;
 
-/// The place of a request that is about no transaction; those about one have places that tell them apart.
+/// The place of a request that is about no transaction; those about one have places that tell them
+/// apart.
 const NO_TRANSACTION: u64 = 7;
 
 impl Town {
@@ -98,7 +99,8 @@ impl Town {
 
     pub(super) fn ask_for_cut(&mut self, at: usize) {
         let time = Some(Time(self.setup.cut_time));
-        let request = Request::Read(Read::Snapshot { time, reading: None, accounts: false, after: None });
+        let request =
+            Request::Read(Read::Snapshot { time, reading: None, accounts: false, after: None });
         let caller = Caller { session: SessionId(CUTTER), slot: NO_TRANSACTION };
         self.request(at, caller, Origin::Client, request);
     }

@@ -1,5 +1,6 @@
-//! How one state becomes the next: lines and replies arrive, banks decide, write, sync and speak. What can happen at all
-//! is listed in `acts`; what goes wrong is in `faults`, links between banks in `links`.
+//! How one state becomes the next: lines and replies arrive, banks decide, write, sync and speak.
+//! What can happen at all is listed in `acts`; what goes wrong is in `faults`, links between banks
+//! in `links`.
 
 use super::{Act, Conn, LIAR, Node, Town, Who, bank};
 use crate::exhaustive::plant::Planted;
@@ -105,8 +106,9 @@ impl Town {
 
     /// An open connection, as who dialled sees it.
     pub(super) fn open_conn(&self, who: Who, to: usize) -> Option<u64> {
-        let open =
-            |conn: &&Rc<Conn>| conn.who == who && conn.to == to && !conn.lines_end && !conn.replies_done;
+        let open = |conn: &&Rc<Conn>| {
+            conn.who == who && conn.to == to && !conn.lines_end && !conn.replies_done
+        };
         self.conns.iter().find(open).map(|conn| conn.session)
     }
 
@@ -157,7 +159,8 @@ impl Town {
             other => unreachable!("{} is not asked here", other.verb()),
         };
         let tx = request.tx().unwrap();
-        u64::try_from(self.base.txs.iter().position(|known| known == tx).unwrap()).unwrap() * 8 + verb
+        u64::try_from(self.base.txs.iter().position(|known| known == tx).unwrap()).unwrap() * 8
+            + verb
     }
 
     pub(super) fn asked(&self, slot: u64) -> Asked {
@@ -287,7 +290,9 @@ impl Town {
             let node = self.node_mut(at);
             node.journal.push(Arc::clone(&record));
             match &*record {
-                Record::Voted { tx, refusal: None, .. } => node.voted_us.push((tx.clone(), mono_us)),
+                Record::Voted { tx, refusal: None, .. } => {
+                    node.voted_us.push((tx.clone(), mono_us))
+                }
                 Record::Stopped { .. } => {
                     self.stop(at);
                     return false;

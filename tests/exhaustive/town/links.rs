@@ -15,7 +15,8 @@ impl Town {
 
     /// The link that `from` has not noticed the end of.
     pub(super) fn dialled(&self, from: usize, to: usize) -> Option<u64> {
-        let theirs = |conn: &&Rc<Conn>| conn.who == Who::Bank(from) && conn.to == to && !conn.replies_done;
+        let theirs =
+            |conn: &&Rc<Conn>| conn.who == Who::Bank(from) && conn.to == to && !conn.replies_done;
         self.conns.iter().find(theirs).map(|conn| conn.session)
     }
 
@@ -32,13 +33,16 @@ impl Town {
         }
     }
 
-    /// Over their link a bank shows another a later vote of its than it has shown before. Only who forgot one cares.
+    /// Over their link a bank shows another a later vote of its than it has shown before. Only who
+    /// forgot one cares.
     pub(super) fn tell_known_votes(&mut self, at: usize, before: [Time; 16]) {
         if self.setup.budget.restores == 0 || self.nodes[at].core.is_none() {
             return;
         }
         let known = self.nodes[at].core.as_ref().unwrap().known_votes();
-        for other in (0..self.nodes.len()).filter(|other| *other != at && known[*other] > before[*other]) {
+        for other in
+            (0..self.nodes.len()).filter(|other| *other != at && known[*other] > before[*other])
+        {
             if self.dialled(at, other).is_some() || self.dialled(other, at).is_some() {
                 self.show_votes(at, other);
             }

@@ -1,4 +1,5 @@
-//! Outside coordinators: each speaks to one bank, votes when it likes and as often, and nobody can ask it anything.
+//! Outside coordinators: each speaks to one bank, votes when it likes and as often, and nobody can
+//! ask it anything.
 
 use super::{Town, Way, Who, bank};
 use consorcio::bank::io::SessionId;
@@ -33,7 +34,8 @@ impl Town {
 
     pub(super) fn vote_outside(&mut self, driver: usize, commit: bool) {
         let tx = self.base.txs[driver].clone();
-        let request = if commit { Request::Commit(tx, Vec::new()) } else { Request::Abort(tx, None) };
+        let request =
+            if commit { Request::Commit(tx, Vec::new()) } else { Request::Abort(tx, None) };
         if let Some(to) = self.outside(driver) {
             self.say(Who::Driver(driver), to, request);
         }

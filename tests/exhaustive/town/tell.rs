@@ -13,7 +13,8 @@ impl Town {
             Act::Reply { session } => {
                 let (who, to) = self.ends_of(session);
                 let conn = &self.conns[self.conn_at(session).unwrap()];
-                let reply = conn.replies.front().map(|(_, reply)| short_reply(reply)).unwrap_or_default();
+                let reply =
+                    conn.replies.front().map(|(_, reply)| short_reply(reply)).unwrap_or_default();
                 format!("{} hears of bank {to}: {reply}", name(who))
             }
             Act::Sync(at) => format!("bank {at} syncs"),
@@ -35,11 +36,16 @@ impl Town {
                 let way = if lost { ", and what it sent is lost" } else { "" };
                 format!("driver {driver} LEAVES{way}")
             }
-            Act::Lie { to, tx, what } => format!("the liar to bank {to}: {}", self.tell_lie(tx, what)),
+            Act::Lie { to, tx, what } => {
+                format!("the liar to bank {to}: {}", self.tell_lie(tx, what))
+            }
             Act::LiarLeaves(to) => format!("the liar leaves bank {to}"),
             Act::Snapshot(at) => format!("bank {at} is asked for a cut"),
             Act::Vote { driver, commit } => {
-                format!("outside coordinator {driver} says {}", if commit { "COMMIT" } else { "ABORT" })
+                format!(
+                    "outside coordinator {driver} says {}",
+                    if commit { "COMMIT" } else { "ABORT" }
+                )
             }
         }
     }
@@ -53,7 +59,9 @@ impl Town {
     pub fn written_since(&self, before: &[usize]) -> Vec<String> {
         let fresh = |(at, from): (usize, &usize)| {
             let records = self.nodes[at].journal.iter().skip(*from);
-            records.map(|record| format!("bank {at} writes {}", short_record(record))).collect::<Vec<_>>()
+            records
+                .map(|record| format!("bank {at} writes {}", short_record(record)))
+                .collect::<Vec<_>>()
         };
         before.iter().enumerate().flat_map(fresh).collect()
     }

@@ -1,8 +1,8 @@
 //! The configurations that take minutes: `scripts/exhaustive.sh` runs them.
 
 use super::{
-    ALSO, COMPOSITE, NONE, PATIENT, SET_1, SET_1_OF_3, SET_2, SET_2_OF_3, THERE, World, client, execute,
-    late_client, of, outside, patient, world,
+    ALSO, COMPOSITE, NONE, PATIENT, SET_1, SET_1_OF_3, SET_2, SET_2_OF_3, THERE, World, client,
+    execute, late_client, of, outside, patient, world,
 };
 use crate::exhaustive::town::{Budget, Setup};
 
@@ -97,7 +97,11 @@ pub fn large() -> Vec<World> {
             "three banks, two drive one register and one dies, more events",
             Setup {
                 acts_max: Some(13),
-                ..of(3, vec![execute(0, SET_1_OF_3), execute(1, SET_2_OF_3)], Budget { crashes: 1, ..NONE })
+                ..of(
+                    3,
+                    vec![execute(0, SET_1_OF_3), execute(1, SET_2_OF_3)],
+                    Budget { crashes: 1, ..NONE },
+                )
             },
             (140414, 396479),
             &["locked", "executed", "crash that lost records", "tombstone by RESOLVE", "committed"],

@@ -1,8 +1,8 @@
 //! The configurations for each run of the tests.
 
 use super::{
-    ALONE, ALSO, COMPOSITE, NONE, PATIENT, SET_1, SET_1_OF_3, SET_2, SET_2_OF_3, THERE, World, client,
-    execute, late_client, of, outside, patient, world,
+    ALONE, ALSO, COMPOSITE, NONE, PATIENT, SET_1, SET_1_OF_3, SET_2, SET_2_OF_3, THERE, World,
+    client, execute, late_client, of, outside, patient, world,
 };
 use crate::exhaustive::town::{Budget, Setup, Way};
 
@@ -43,7 +43,12 @@ pub fn small() -> Vec<World> {
             "a lie to a client's banks",
             of(2, vec![client(THERE)], Budget { lies: 1, ticks: 1, ..NONE }),
             (19208, 71378),
-            &["duplicate-id", "aborted for other bytes under its id", "tombstone by ABORT", "DOUBT"],
+            &[
+                "duplicate-id",
+                "aborted for other bytes under its id",
+                "tombstone by ABORT",
+                "DOUBT",
+            ],
         ),
         world(
             "a lie that one bank alone can commit",
@@ -61,13 +66,24 @@ pub fn small() -> Vec<World> {
             "a lie before a client begins",
             of(2, vec![late_client(THERE)], Budget { lies: 1, ..NONE }),
             (2060, 5944),
-            &["tombstone by ABORT", "tombstone by RESOLVE", "late PREPARE refused", "driver told aborted"],
+            &[
+                "tombstone by ABORT",
+                "tombstone by RESOLVE",
+                "late PREPARE refused",
+                "driver told aborted",
+            ],
         ),
         world(
             "a bank that drives dies",
             of(2, vec![execute(0, THERE)], Budget { crashes: 1, ticks: 1, ..NONE }),
             (1976, 5069),
-            &["executed", "DOUBT", "unreachable", "crash that lost records", "tombstone by RESOLVE"],
+            &[
+                "executed",
+                "DOUBT",
+                "unreachable",
+                "crash that lost records",
+                "tombstone by RESOLVE",
+            ],
         ),
         world(
             "a bank that drives dies and memory forgets",
@@ -151,13 +167,24 @@ pub fn small() -> Vec<World> {
             "two banks drive one register and one dies",
             of(2, vec![execute(0, SET_1), execute(1, SET_2)], Budget { crashes: 1, ..NONE }),
             (18486, 50177),
-            &["locked", "executed", "unreachable", "abort learned from a peer", "tombstone by RESOLVE"],
+            &[
+                "locked",
+                "executed",
+                "unreachable",
+                "abort learned from a peer",
+                "tombstone by RESOLVE",
+            ],
         ),
         world(
             "a client and a bank drive and one leaves",
             of(2, vec![client(THERE), execute(0, ALSO)], Budget { gone: 1, ..NONE }),
             (11745, 37214),
-            &["insufficient-funds", "executed", "commit learned from a peer", "late PREPARE refused"],
+            &[
+                "insufficient-funds",
+                "executed",
+                "commit learned from a peer",
+                "late PREPARE refused",
+            ],
         ),
         world("three banks", of(3, vec![client(COMPOSITE)], NONE), (188, 519), &["committed"]),
         world(
@@ -182,7 +209,11 @@ pub fn small() -> Vec<World> {
             "three banks two drive one register and one dies, its first events",
             Setup {
                 acts_max: Some(9),
-                ..of(3, vec![execute(0, SET_1_OF_3), execute(1, SET_2_OF_3)], Budget { crashes: 1, ..NONE })
+                ..of(
+                    3,
+                    vec![execute(0, SET_1_OF_3), execute(1, SET_2_OF_3)],
+                    Budget { crashes: 1, ..NONE },
+                )
             },
             (11333, 25985),
             &["locked", "crash that lost records"],

@@ -1,4 +1,5 @@
-//! Somebody types a line that a bank must ask others about, or that changes nothing, and a bank dies over it.
+//! Somebody types a line that a bank must ask others about, or that changes nothing, and a bank
+//! dies over it.
 
 use super::{Heard, all_vote, finish, prepare, told_by};
 use crate::kill_matrix::cases::Case;
@@ -7,7 +8,14 @@ use crate::kill_matrix::town::{Effect, Told, Town, account};
 use crate::support::wait_until;
 
 /// The banks `voted` voted OK, and `verb` is typed to the bank `at`.
-pub fn typed(town: &mut Town, case: &Case, effect: &Effect, voted: &[usize], at: usize, verb: &str) -> Heard {
+pub fn typed(
+    town: &mut Town,
+    case: &Case,
+    effect: &Effect,
+    voted: &[usize],
+    at: usize,
+    verb: &str,
+) -> Heard {
     let victim = case.bank();
     town.arm(case);
     let _open = all_vote(town, voted, case, effect);
@@ -69,8 +77,8 @@ pub fn asks(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     town.cluster.start_bank(victim);
     let words: Vec<&str> = told.iter().filter_map(|reply| reply.split(' ').next()).collect();
     let expected = [
-        "DONE", "OK", "UNKNOWN", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE",
-        "REFUSED", "DOUBT", "ERR", "BYE",
+        "DONE", "OK", "UNKNOWN", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE", "DONE",
+        "DONE", "REFUSED", "DOUBT", "ERR", "BYE",
     ];
     assert_eq!(words, expected[..words.len()], "{told:?}");
     finish(town, case, &[0, 1]);
@@ -87,7 +95,8 @@ pub fn orphan(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     drop(left);
     town.wait_death(case);
     town.cluster.start_bank(victim);
-    // Half of the drivers are silent, but there until the banks have ended the transaction by themselves.
+    // Half of the drivers are silent, but there until the banks have ended the transaction by
+    // themselves.
     let mut kept = Some(kept).filter(|_| (case.number / 2).is_multiple_of(2));
     wait_until("the transaction's end", || {
         let status = town.cluster.connect(other).ask(&format!("STATUS {}", case.tx()));

@@ -83,8 +83,11 @@ pub fn joins(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
 
 /// Runs a `cliente` into its death.
 fn die(cliente: &mut Command, case: &Case) {
-    let output =
-        cliente.env(CRASH_VARIABLE, &case.crash).stdin(Stdio::null()).output().expect("cliente runs");
+    let output = cliente
+        .env(CRASH_VARIABLE, &case.crash)
+        .stdin(Stdio::null())
+        .output()
+        .expect("cliente runs");
     assert_eq!(output.status.signal(), Some(9), "cliente ended otherwise: {output:?}");
 }
 
@@ -105,8 +108,10 @@ fn cliente(town: &Town, case: &Case, effect: &Effect) -> Command {
             for (bank, change) in &effect.money {
                 let side = if *change < 0 { "--from" } else { "--to" };
                 let (reais, centavos) = (change.abs() / 100, change.abs() % 100);
-                arguments
-                    .extend([side.to_owned(), format!("{bank}/{}={reais}.{centavos:02}", account(*bank))]);
+                arguments.extend([
+                    side.to_owned(),
+                    format!("{bank}/{}={reais}.{centavos:02}", account(*bank)),
+                ]);
             }
         }
     }

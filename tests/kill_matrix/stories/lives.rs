@@ -1,5 +1,5 @@
-//! What a bank lives through beside votes and outcomes: restarts, full segments, registrations, cuts, another list, a
-//! journal that is missing.
+//! What a bank lives through beside votes and outcomes: restarts, full segments, registrations,
+//! cuts, another list, a journal that is missing.
 
 use super::{Heard, all_vote, driven, finish};
 use crate::kill_matrix::cases::Case;
@@ -19,8 +19,8 @@ pub fn restart(town: &mut Town, case: &Case, effect: &Effect, voted: &[usize]) -
     town.cluster.kill(victim);
     town.start_into_death(case);
     town.cluster.start_bank(victim);
-    // The one that was restarted asks at once, but what it learns may have died with it: another one asks when its
-    // patience is over, or when somebody wants to know.
+    // The one that was restarted asks at once, but what it learns may have died with it: another
+    // one asks when its patience is over, or when somebody wants to know.
     finish(town, case, voted);
     (Told::Nothing, voted.to_vec())
 }
@@ -44,7 +44,8 @@ pub fn write_until_death(town: &mut Town, case: &Case, effect: &Effect) -> Heard
     let number = account(victim);
     let mut wire = town.cluster.connect(victim);
     let mut sent = 0;
-    // More is not needed for any of the deaths. Where the machine is busy, the journal's own threads are behind.
+    // More is not needed for any of the deaths. Where the machine is busy, the journal's own
+    // threads are behind.
     while sent < 1_000 {
         let line = format!(
             r#"EXECUTE cash-{sent} {{"ops":[{{"bank":{victim},"op":"deposit","account":"{number}","amount":1}}]{blanks}}}"#
@@ -83,7 +84,10 @@ pub fn registers(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     ];
     let mut wire = town.cluster.connect(victim);
     let told: Vec<String> = lines.iter().map_while(|line| wire.try_ask(line)).collect();
-    assert!(told.len() < lines.len() && told.iter().all(|reply| reply.starts_with("DONE")), "{told:?}");
+    assert!(
+        told.len() < lines.len() && told.iter().all(|reply| reply.starts_with("DONE")),
+        "{told:?}"
+    );
     town.wait_death(case);
     town.cluster.start_bank(victim);
     let mut wire = town.cluster.connect(victim);
@@ -157,7 +161,8 @@ pub fn grows(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     (Told::Nothing, vec![0, 1])
 }
 
-/// A bank starts on an old copy of its journal, is told of a vote that it forgot, and so must not work any more.
+/// A bank starts on an old copy of its journal, is told of a vote that it forgot, and so must not
+/// work any more.
 pub fn forgets(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     let victim = case.bank();
     let (data, folder) = (town.data(victim), town.cluster.path().to_owned());
@@ -194,7 +199,10 @@ pub fn meets(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     let banks = 0..crate::kill_matrix::town::BANKS;
     banks.clone().for_each(|bank| town.cluster.kill(bank));
     banks.clone().for_each(|bank| std::fs::remove_dir_all(town.data(bank)).unwrap());
-    banks.clone().filter(|bank| *bank != case.bank()).for_each(|bank| town.cluster.start_bank(bank));
+    banks
+        .clone()
+        .filter(|bank| *bank != case.bank())
+        .for_each(|bank| town.cluster.start_bank(bank));
     town.start_into_death(case);
     town.cluster.start_bank(case.bank());
     banks.for_each(|bank| town.cluster.wait_introduced(bank));
@@ -202,7 +210,8 @@ pub fn meets(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     driven::undisturbed(town, case, effect).0
 }
 
-/// A register is set, and banks 0 and 1 voted OK; then a fourth bank comes, which learns the register.
+/// A register is set, and banks 0 and 1 voted OK; then a fourth bank comes, which learns the
+/// register.
 pub fn learns(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
     let ops = (0..BANKS).map(|bank| format!(r#"{{"bank":{bank},"op":"set","value":"learned"}}"#));
     let set = format!(r#"EXECUTE set {{"ops":[{}]}}"#, ops.collect::<Vec<_>>().join(","));

@@ -1,12 +1,13 @@
-//! An outside coordinator, over HTTP: it takes money from one bank, and decides what becomes of that.
+//! An outside coordinator, over HTTP: it takes money from one bank, and decides what becomes of
+//! that.
 
 use super::Heard;
 use crate::kill_matrix::cases::Case;
 use crate::kill_matrix::http::{Answer, Connection};
 use crate::kill_matrix::town::{CPF, Effect, Outcome, Told, Town, account};
 
-/// A coordinator takes money from the bank that dies, and wants `wanted` where it was told that the money is held. It
-/// aborts where it was told nothing, and repeats itself until it is answered.
+/// A coordinator takes money from the bank that dies, and wants `wanted` where it was told that the
+/// money is held. It aborts where it was told nothing, and repeats itself until it is answered.
 pub fn outside(town: &mut Town, case: &Case, effect: &Effect, wanted: Outcome) -> Heard {
     let (victim, tx) = (case.bank(), case.tx());
     let (id, centavos) = (format!(r#"{{"id":"{tx}"}}"#), -effect.money[0].1);
@@ -19,8 +20,10 @@ pub fn outside(town: &mut Town, case: &Case, effect: &Effect, wanted: Outcome) -
     );
     town.arm(case);
     let port = town.http[victim];
-    let post = |path: &str, body: &str| Connection::try_open(port)?.try_ask("POST", path, &[], body);
-    let prepared = post("/prepare", &body).map(|answer| is(&answer, r#"{"prepared":true}"#)).is_some();
+    let post =
+        |path: &str, body: &str| Connection::try_open(port)?.try_ask("POST", path, &[], body);
+    let prepared =
+        post("/prepare", &body).map(|answer| is(&answer, r#"{"prepared":true}"#)).is_some();
     let (path, word, done) = match wanted {
         Outcome::Committed if prepared => ("/commit", "COMMITTED", r#"{"committed":true}"#),
         Outcome::Committed | Outcome::Aborted => ("/abort", "ABORTED", r#"{"aborted":true}"#),

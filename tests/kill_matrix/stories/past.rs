@@ -1,4 +1,5 @@
-//! A bank with a past: seven full segments, made with the journal's own code, so that the next one is merged with them.
+//! A bank with a past: seven full segments, made with the journal's own code, so that the next one
+//! is merged with them.
 
 use super::Heard;
 use super::lives::write_until_death;
@@ -67,7 +68,10 @@ fn give_a_past(data: &Path) -> u64 {
         let mut batch = appender.batch();
         for seq in appender.last() + 1..=appender.last() + BATCH {
             (number, time) = (number + 1, time + 1);
-            batch.push(seq, &Record::Refused { tx: id(number), time: Time(time), reason: Reason::Expired });
+            batch.push(
+                seq,
+                &Record::Refused { tx: id(number), time: Time(time), reason: Reason::Expired },
+            );
         }
         appender.append(&mut batch).unwrap();
     }

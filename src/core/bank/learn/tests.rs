@@ -97,13 +97,19 @@ impl Node {
         let caller = Caller { session: SessionId(1), slot: 0 };
         let request = Request::parse(line).unwrap();
         let input = Input::Request { caller, origin, request, waited_us: 0, past: None };
-        self.input(&input).replies.pop().unwrap_or_else(|| panic!("{line} is answered at once")).reply
+        self.input(&input)
+            .replies
+            .pop()
+            .unwrap_or_else(|| panic!("{line} is answered at once"))
+            .reply
     }
 
     /// What this bank, asked by bank 3, answers to the question that left it.
     fn answers(&mut self, output: &Output) -> (TxId, Reply) {
         let [sending] = &output.sends[..] else { panic!("one question leaves: {output:?}") };
-        let Message::Registers { nonce, .. } = &sending.message else { panic!("{:?}", sending.message) };
+        let Message::Registers { nonce, .. } = &sending.message else {
+            panic!("{:?}", sending.message)
+        };
         assert_eq!((sending.peer, sending.after), (self.core.bank.me(), 0));
         let mut line = Vec::new();
         sending.message.write_to(&mut line);
@@ -142,7 +148,11 @@ fn learn_all(old: &mut Node, new: &mut Node) -> usize {
         let (nonce, reply) = old.answers(&output);
         let mut line = Vec::new();
         reply.write_to(&mut line);
-        assert!(line.len() <= LINE_BYTES_MAX && matches!(reply, Reply::Done(_)), "{} bytes", line.len());
+        assert!(
+            line.len() <= LINE_BYTES_MAX && matches!(reply, Reply::Done(_)),
+            "{} bytes",
+            line.len()
+        );
         output = new.hears(old.core.bank.me().index(), &nonce, Some(reply));
         assert_eq!(output.records.len(), 1, "one record a page");
         pages += 1;
@@ -164,7 +174,11 @@ fn the_first_bank_of_those_that_meet_knows_its_registers_and_the_others_do_not()
         (3, &[2], false),
         (0, &[], true),
     ] {
-        assert_eq!(knows_registers_at_introduction(bank(me), met(others)), knows, "{me} {others:?}");
+        assert_eq!(
+            knows_registers_at_introduction(bank(me), met(others)),
+            knows,
+            "{me} {others:?}"
+        );
     }
 }
 
@@ -225,7 +239,8 @@ fn a_bank_tells_nothing_while_it_holds_an_undecided_set_that_does_not_name_the_a
     let late = old.ask(Origin::Client, &format!("PREPARE late {}", setting("k", "9", 3).text()));
     assert!(matches!(late, Reply::Nok(_, _, Reason::Unbalanced, _)), "{late:?}");
     // One that names the asker, and money, do not matter.
-    let with = old.ask(Origin::Client, &format!("PREPARE with {}", setting("other", "3", 4).text()));
+    let with =
+        old.ask(Origin::Client, &format!("PREPARE with {}", setting("other", "3", 4).text()));
     assert!(matches!(with, Reply::Ok(..)), "{with:?}");
     old.committed("open", &without, 20, 25);
     new.mono_us += 1_000_000;
@@ -280,7 +295,11 @@ fn a_page_that_proves_nothing_is_silence_and_its_link_is_closed() {
     let question = new.input(&Input::Tick);
     let (again, right) = old.answers(&question);
     assert_ne!(again, nonce, "an id is never used twice");
-    assert_eq!(new.hears(1, &again, Some(right.clone())), Output::default(), "bank 1 was not asked");
+    assert_eq!(
+        new.hears(1, &again, Some(right.clone())),
+        Output::default(),
+        "bank 1 was not asked"
+    );
     let replayed = new.hears(0, &again, Some(page));
     assert_eq!(replayed.steps, [CoreStep::Unproved(again, bank(0))]);
     assert_eq!(new.value("storage"), Err(Reason::Unreachable));
@@ -333,7 +352,9 @@ fn a_crash_midway_begins_with_the_first_page_and_never_repeats_an_id() {
         again.input(&Input::Started(Start { run: [2; 16], ..Start::default() }));
         assert_eq!(again.value("k000"), Err(Reason::Unreachable));
         let question = again.input(&Input::PeerUp(bank(0)));
-        let Message::Registers { nonce: fresh, after, .. } = &question.sends[0].message else { panic!() };
+        let Message::Registers { nonce: fresh, after, .. } = &question.sends[0].message else {
+            panic!()
+        };
         assert!(after.is_none() && *fresh != nonce, "{fresh}");
         again.hears(0, fresh, None);
         again.mono_us += 1_000_000;
@@ -346,14 +367,22 @@ fn a_crash_midway_begins_with_the_first_page_and_never_repeats_an_id() {
 fn nobody_but_a_bank_is_told_registers_so_and_only_by_one_that_knows_its_own() {
     let mut old = Node::old(0, 4);
     let told = old.ask(Origin::Client, "REGISTERS 3 n1");
-    assert!(matches!(&told, Reply::Err(Reason::Refused, text) if text.contains("over its link")), "{told:?}");
+    assert!(
+        matches!(&told, Reply::Err(Reason::Refused, text) if text.contains("over its link")),
+        "{told:?}"
+    );
     for stranger in ["REGISTERS 4 n1", "REGISTERS 0 n1"] {
-        assert!(matches!(old.ask(Origin::Link, stranger), Reply::Refused(Reason::Refused, _)), "{stranger}");
+        assert!(
+            matches!(old.ask(Origin::Link, stranger), Reply::Refused(Reason::Refused, _)),
+            "{stranger}"
+        );
     }
     let mut young = Node::later();
     let told = young.ask(Origin::Link, "REGISTERS 2 n1");
     assert!(matches!(told, Reply::Refused(Reason::Unreachable, _)), "{told:?}");
-    for bad in ["REGISTERS", "REGISTERS x n1", "REGISTERS 16 n1", "REGISTERS 1", "REGISTERS 1 n1 after"] {
+    for bad in
+        ["REGISTERS", "REGISTERS x n1", "REGISTERS 16 n1", "REGISTERS 1", "REGISTERS 1 n1 after"]
+    {
         assert!(Request::parse(bad).is_err(), "{bad}");
     }
 }
@@ -363,7 +392,10 @@ fn a_cut_says_whether_registers_are_known_at_its_time() {
     let (mut old, mut new) = (Node::old(0, 4), Node::later());
     old.set("storage", "1", 3, 5_000);
     let early = new.cut(1_500);
-    assert_eq!((&early["registers_known"], &early["registers"]), (&false.into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&early["registers_known"], &early["registers"]),
+        (&false.into(), &serde_json::Value::Null)
+    );
     learn_all(&mut old, &mut new);
     let from = new.core.clock().0;
     assert!(from >= 5_000, "no vote of this bank comes before what it was told: {from}");

@@ -1,5 +1,5 @@
-//! What stands on disk: the bytes of each record and of every enum in one. A journal of any older version must be read,
-//! so these bytes never change; what is new gets a row of its own.
+//! What stands on disk: the bytes of each record and of every enum in one. A journal of any older
+//! version must be read, so these bytes never change; what is new gets a row of its own.
 
 use super::*;
 use crate::limits::{OUTCOME_RECORD_BYTES_MAX, TX_ID_BYTES_MAX};
@@ -36,20 +36,30 @@ fn each_record_has_its_bytes() {
     let (t, text) = ([1, b't'], [&[60][..], TEXT.as_bytes()].concat());
     assert_eq!(TEXT.len(), 60);
     let (digest, mac) = ([9; 32], [8; 16]);
-    let token = Token { said: Said::No, bank: bank(1), time: Time(2), digest: None, mac: Some(mac) };
-    let voted = |refusal| Record::Voted { tx: tx(), time: Time(1), transaction: transaction(), refusal };
+    let token =
+        Token { said: Said::No, bank: bank(1), time: Time(2), digest: None, mac: Some(mac) };
+    let voted =
+        |refusal| Record::Voted { tx: tx(), time: Time(1), transaction: transaction(), refusal };
     let places = vec!["a".to_owned(), "-".to_owned()];
     check(&Record::Consortium { bank: bank(1), places }, &[&[0, 1, 2, 1, b'a', 1, b'-']]);
     check(&voted(None), &[&[1], &t, &[2], &text, &[0]]);
     check(&voted(Some((Reason::Limit, "x".into()))), &[&[1], &t, &[2], &text, &[1, 9, 1, b'x']]);
     let follows = Cause::follows(bank(1), "x".to_owned());
     check(&voted(Some((Reason::Limit, follows))), &[&[1], &t, &[2], &text, &[2, 9, 1, b'x', 1]]);
-    check(&Record::Refused { tx: tx(), time: Time(1), reason: Reason::Expired }, &[&[2], &t, &[2, 10]]);
+    check(
+        &Record::Refused { tx: tx(), time: Time(1), reason: Reason::Expired },
+        &[&[2], &t, &[2, 10]],
+    );
     let ok = own(Verdict::Ok, Some(Digest(digest)));
     let own_bytes = [&[0, 2, 1][..], &digest].concat();
     let votes = vec![(bank(1), Time(2))];
     check(
-        &Record::Decided { tx: tx(), own: ok, outcome: Outcome::Committed(Time(2)), votes: votes.clone() },
+        &Record::Decided {
+            tx: tx(),
+            own: ok,
+            outcome: Outcome::Committed(Time(2)),
+            votes: votes.clone(),
+        },
         &[&[3], &t, &own_bytes, &[0, 4], &[1, 1, 4]],
     );
     check(
@@ -61,20 +71,30 @@ fn each_record_has_its_bytes() {
         },
         &[&[3], &t, &[1, 2, 0], &[1, 1, 1, 4, 0, 1], &mac, &[11], &[0]],
     );
-    let executed =
-        Record::Executed { tx: tx(), time: Time(1), committed: Time(2), transaction: transaction(), votes };
+    let executed = Record::Executed {
+        tx: tx(),
+        time: Time(1),
+        committed: Time(2),
+        transaction: transaction(),
+        votes,
+    };
     check(&executed, &[&[4], &t, &[2, 4], &text, &[1, 1, 4]]);
     let client = NewClient::parse(r#"{"cpf":"12345678900","name":"P","kind":"F"}"#).unwrap();
     let (cpf, name) = ([&[11][..], b"12345678900"].concat(), [1, b'P', 1, b'F']);
     check(&Record::ClientAdded { time: Time(1), client }, &[&[5, 2], &cpf, &name]);
-    let account = NewAccount::parse(r#"{"number":"1","holders":["12345678900"],"deposit":3}"#).unwrap();
-    check(&Record::AccountOpened { time: Time(1), account }, &[&[6, 2], &[1, b'1'], &[1], &cpf, &[6]]);
+    let account =
+        NewAccount::parse(r#"{"number":"1","holders":["12345678900"],"deposit":3}"#).unwrap();
+    check(
+        &Record::AccountOpened { time: Time(1), account },
+        &[&[6, 2], &[1, b'1'], &[1], &cpf, &[6]],
+    );
     check(&Record::ClockMoved { time: Time(1) }, &[&[7, 2]]);
     check(&Record::Stopped { why: "w".to_owned() }, &[&[8, 1, b'w']]);
     let outside = |refusal| Record::OutsideVoted { tx: tx(), own: ok, time: Time(2), refusal };
     check(&outside(None), &[&[9], &t, &own_bytes, &[4, 0]]);
     check(&outside(Some(Reason::Expired)), &[&[9], &t, &own_bytes, &[4, 1, 10]]);
-    let drove = |refusal| Record::Drove { tx: tx(), time: Time(1), transaction: transaction(), refusal };
+    let drove =
+        |refusal| Record::Drove { tx: tx(), time: Time(1), transaction: transaction(), refusal };
     check(&drove(None), &[&[10], &t, &[2], &text, &[0]]);
     let refusal = Some((bank(1), Reason::Limit, "x".to_owned()));
     check(&drove(refusal), &[&[10], &t, &[2], &text, &[1, 1, 9, 1, b'x']]);
@@ -100,7 +120,11 @@ fn each_reason_has_its_code() {
         (Reason::DiskFull, 14),
         (Reason::Unreadable, 15),
     ];
-    assert_eq!(codes.map(|(reason, _)| reason)[..], Reason::ALL[..], "a new one gets a row here, at the end");
+    assert_eq!(
+        codes.map(|(reason, _)| reason)[..],
+        Reason::ALL[..],
+        "a new one gets a row here, at the end"
+    );
     for (reason, code) in codes {
         assert_eq!(postcard::to_stdvec(&reason).unwrap(), [code], "{reason}");
     }
@@ -128,10 +152,17 @@ fn who_refused_is_told_by_the_record() {
 fn the_longest_record_of_an_outcome() {
     let id = TxId::new(&"t".repeat(TX_ID_BYTES_MAX)).unwrap();
     let digest = Some(Digest([255; 32]));
-    let token = Token { said: Said::No, bank: bank(15), time: Time(i64::MAX), digest, mac: Some([255; 16]) };
+    let token = Token {
+        said: Said::No,
+        bank: bank(15),
+        time: Time(i64::MAX),
+        digest,
+        mac: Some([255; 16]),
+    };
     let own = OwnVote { verdict: Verdict::Ok, time: Time(i64::MAX), digest };
     let votes: Vec<_> = (0..15).map(|position| (bank(position), Time(i64::MAX))).collect();
     let outcome = Outcome::Aborted(token, Reason::Unreachable);
-    let bytes = postcard::to_stdvec(&Record::Decided { tx: id, own, outcome, votes }).unwrap().len();
+    let bytes =
+        postcard::to_stdvec(&Record::Decided { tx: id, own, outcome, votes }).unwrap().len();
     assert!(bytes + 16 <= OUTCOME_RECORD_BYTES_MAX, "{bytes} bytes, and what frames them");
 }

@@ -45,7 +45,8 @@ fn parsed(text: &str) -> Arc<Transaction> {
     Arc::new(Transaction::parse(text).unwrap())
 }
 
-/// A drive has one transaction: other bytes under its id are refused at once, and do not wait for its outcome.
+/// A drive has one transaction: other bytes under its id are refused at once, and do not wait for
+/// its outcome.
 #[test]
 fn other_bytes_under_an_id_that_is_driven_are_refused_at_once() {
     let mut town = town();
@@ -55,8 +56,8 @@ fn other_bytes_under_an_id_that_is_driven_are_refused_at_once() {
     assert!(matches!(&told[..], [(3, told)] if told.starts_with("ERR duplicate-id")), "{told:?}");
 }
 
-/// A bank votes OK on other bytes of an id that it drives: who asked for the drive hears that it is aborted, though
-/// nothing records that.
+/// A bank votes OK on other bytes of an id that it drives: who asked for the drive hears that it is
+/// aborted, though nothing records that.
 #[test]
 fn a_vote_on_other_bytes_ends_a_drive_and_its_caller_is_told() {
     let mut town = town();
@@ -112,7 +113,8 @@ fn new_texts_that_nobody_can_see_are_answered() {
     assert_eq!(town.core.seq(), before, "nothing is recorded");
 }
 
-/// A number that new accounts can't have goes on to be used where an account has it by an older rule, and only there.
+/// A number that new accounts can't have goes on to be used where an account has it by an older
+/// rule, and only there.
 #[test]
 fn an_account_of_an_older_rule_is_used_at_its_own_bank_alone() {
     let mut town = town();
@@ -136,7 +138,8 @@ fn an_account_of_an_older_rule_is_used_at_its_own_bank_alone() {
     }
 }
 
-/// An answer whose token proves nothing counts as silence and is told, so that the link is made anew.
+/// An answer whose token proves nothing counts as silence and is told, so that the link is made
+/// anew.
 #[test]
 fn an_answer_that_proves_nothing_is_told_of() {
     let mut town = town();
@@ -153,7 +156,8 @@ fn an_answer_that_proves_nothing_is_told_of() {
     assert_eq!((output.records.len(), town.core.undecided()), (0, 1));
 }
 
-/// Its own refusal stands in the history with who refused and in what words; a drive for others is no second line.
+/// Its own refusal stands in the history with who refused and in what words; a drive for others is
+/// no second line.
 #[test]
 fn the_history_tells_who_refused_and_an_id_once() {
     let mut town = town();
@@ -163,12 +167,17 @@ fn the_history_tells_who_refused_and_an_id_once() {
     assert_eq!((&line["tx"], &line["by"]), (&"t1".into(), &0.into()), "{line}");
     assert!(line["text"].as_str().is_some_and(|text| text.contains("1000")), "{line}");
 
-    let drove =
-        Record::Drove { tx: id("t2"), time: Time(WALL_US), transaction: parsed(OTHERS), refusal: None };
+    let drove = Record::Drove {
+        tx: id("t2"),
+        time: Time(WALL_US),
+        transaction: parsed(OTHERS),
+        refusal: None,
+    };
     town.core.apply(&drove);
     town.say(&format!("EXECUTE t2 {ALONE}"));
     let history = json(&town.say("HISTORY"));
-    let ids: Vec<_> = history.as_array().unwrap().iter().map(|line| line["tx"].as_str().unwrap()).collect();
+    let ids: Vec<_> =
+        history.as_array().unwrap().iter().map(|line| line["tx"].as_str().unwrap()).collect();
     assert_eq!(ids, ["t2", "t1"]);
 }
 
@@ -196,13 +205,19 @@ fn a_cut_has_all_registers() {
     let mut town = Town { core: Core::new(identity), wall_us: WALL_US, journal: Vec::new() };
     town.input(&Input::Started(Start::default()));
     for key in ["k1", "k2", "k3"] {
-        let set = format!(r#"EXECUTE {key} {{"ops":[{{"bank":0,"op":"set","key":"{key}","value":"v"}}]}}"#);
+        let set = format!(
+            r#"EXECUTE {key} {{"ops":[{{"bank":0,"op":"set","key":"{key}","value":"v"}}]}}"#
+        );
         let told = town.say(&set);
         assert!(matches!(told, Reply::Committed(..)), "{told:?}");
     }
     let cut = json(&town.say("SNAPSHOT accounts"));
-    let keys: Vec<_> =
-        cut["registers"].as_array().unwrap().iter().map(|line| line["key"].as_str().unwrap()).collect();
+    let keys: Vec<_> = cut["registers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["key"].as_str().unwrap())
+        .collect();
     assert_eq!((keys, cut["next"].is_null()), (vec!["k1", "k2", "k3"], true), "{cut}");
 }
 
@@ -212,8 +227,9 @@ fn a_page_of_a_cut_begins_behind_the_one_before() {
     let mut town = town();
     for number in ["2", "3"] {
         town.say(&format!(r#"CLIENT {{"cpf":"1234567890{number}","name":"P","kind":"F"}}"#));
-        let account =
-            format!(r#"ACCOUNT {{"number":"{number}","holders":["1234567890{number}"],"deposit":7}}"#);
+        let account = format!(
+            r#"ACCOUNT {{"number":"{number}","holders":["1234567890{number}"],"deposit":7}}"#
+        );
         let told = town.say(&account);
         assert!(matches!(told, Reply::Done(_)), "{told:?}");
     }
@@ -274,7 +290,8 @@ fn memory_forgets_outcomes_a_few_at_a_time() {
     assert_eq!(known(&town.core), 1);
 }
 
-/// What a crash would forget is in the fingerprint: two cores that will act unlike have unlike ones.
+/// What a crash would forget is in the fingerprint: two cores that will act unlike have unlike
+/// ones.
 #[test]
 fn a_fingerprint_tells_cores_apart_that_will_act_unlike() {
     let mut town = town();
@@ -308,8 +325,8 @@ fn a_fingerprint_tells_cores_apart_that_will_act_unlike() {
     assert_ne!(text, &town.core.fingerprint_text(5_000_001), "less is left until a deadline");
 }
 
-/// Each thing that a journal of another machine may hold and no bank writes; each is refused, and the right one beside
-/// it is not.
+/// Each thing that a journal of another machine may hold and no bank writes; each is refused, and
+/// the right one beside it is not.
 #[test]
 fn what_no_bank_writes_is_not_admitted() {
     let mut town = town();
@@ -318,7 +335,8 @@ fn what_no_bank_writes_is_not_admitted() {
     let clock = core.clock();
     assert_eq!(own.time, clock);
     let vote = OwnVote { verdict: Verdict::Ok, time: own.time, digest: own.digest };
-    let decided = |own, outcome| Record::Decided { tx: tx.clone(), own, outcome, votes: Vec::new() };
+    let decided =
+        |own, outcome| Record::Decided { tx: tx.clone(), own, outcome, votes: Vec::new() };
     let refused = |time| Record::Refused { tx: id("t2"), time, reason: Reason::Expired };
     let voted = |tx: &str, time, of: &str, refusal| Record::Voted {
         tx: id(tx),
@@ -335,7 +353,8 @@ fn what_no_bank_writes_is_not_admitted() {
     };
     let (before, next) = (Time(clock.0 - 1), Time(clock.0 + 1));
     let poor = r#"{"ops":[{"bank":0,"op":"withdraw","account":"1","amount":5000}]}"#;
-    let by = |bank| Record::Consortium { bank: BankId::new(bank).unwrap(), places: identity().places };
+    let by =
+        |bank| Record::Consortium { bank: BankId::new(bank).unwrap(), places: identity().places };
     let cause = || Some((Reason::Refused, Cause::from("no".to_owned())));
     let table = [
         (by(1), Some("as its owner")),

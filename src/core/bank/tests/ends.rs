@@ -1,4 +1,5 @@
-//! When a bank takes part with others, what it does about a session that ended, and when it is silent.
+//! When a bank takes part with others, what it does about a session that ended, and when it is
+//! silent.
 
 use super::*;
 use crate::bank::io::{CoreStep, DoubtCause};
@@ -20,7 +21,8 @@ fn a_new_bank_is_not_introduced_until_it_met_the_others() {
     assert!(core.is_introduced());
 }
 
-/// A session ends with more undecided transactions than one decision may ask about: each is asked about once.
+/// A session ends with more undecided transactions than one decision may ask about: each is asked
+/// about once.
 #[test]
 fn what_a_session_leaves_is_asked_about_once_a_share_at_a_time() {
     let mut town = Town::new(WALL_US);

@@ -75,7 +75,9 @@ fn all_oks_commit_at_the_greatest_vote_time() {
         let token = token(&driver, position, Vote::Ok, 4);
         let reply = Reply::Committed(tx(), Time(9), token, None);
         assert!(
-            driver.on(Event::Answered(bank(position), AskedVerb::Commit, Answer::Believed(reply))).is_empty()
+            driver
+                .on(Event::Answered(bank(position), AskedVerb::Commit, Answer::Believed(reply)))
+                .is_empty()
         );
     }
     assert!(driver.is_done());
@@ -116,7 +118,11 @@ fn a_bank_that_stays_silent_leaves_doubt_and_a_late_ok_still_commits() {
     driver.on(ok(&driver, 0, 4));
     driver.on(Event::TimeOut);
     assert_eq!(words(&driver.on(Event::TimeOut)), ["doubt [1]"]);
-    assert_eq!(words(&driver.on(ok(&driver, 1, 9))), ["COMMIT 0 2", "COMMIT 1 2"], "told once only");
+    assert_eq!(
+        words(&driver.on(ok(&driver, 1, 9))),
+        ["COMMIT 0 2", "COMMIT 1 2"],
+        "told once only"
+    );
 }
 
 #[test]
@@ -171,8 +177,9 @@ fn another_banks_token_counts_as_silence() {
     }
 }
 
-/// A bank that drives other bytes under the same id, which do not name it, tells how those ended: its own vote on ours
-/// is still free, and what a bank that ours do not name has voted says nothing of them.
+/// A bank that drives other bytes under the same id, which do not name it, tells how those ended:
+/// its own vote on ours is still free, and what a bank that ours do not name has voted says nothing
+/// of them.
 #[test]
 fn the_refusal_of_a_bank_that_is_not_named_counts_as_silence() {
     let driver = driver(Strategy::Parallel);
@@ -181,8 +188,9 @@ fn the_refusal_of_a_bank_that_is_not_named_counts_as_silence() {
         let reply = Reply::Aborted(tx(), token, Reason::Refused, statement);
         Answer::believed(bank(1), AskedVerb::Abort, named, &digest, reply)
     };
-    let said =
-        |of, said: Said| Seal::keyed([1; 32]).token(bank(of), said, &tx(), Some(Digest([9; 32])), Time(7));
+    let said = |of, said: Said| {
+        Seal::keyed([1; 32]).token(bank(of), said, &tx(), Some(Digest([9; 32])), Time(7))
+    };
     for said in [said(2, Said::No), said(2, Said::Aborted), said(2, Said::Ok)] {
         assert_eq!(takes(said, None), Answer::Nothing, "{said}");
     }
@@ -193,14 +201,21 @@ fn the_refusal_of_a_bank_that_is_not_named_counts_as_silence() {
         assert_eq!(takes(said, None), refused(said, Reason::Refused), "{said}");
     }
     let own = said(1, Said::Aborted);
-    assert_eq!(takes(said(2, Said::No), Some(own)), refused(own, Reason::Refused), "its own statement is");
+    assert_eq!(
+        takes(said(2, Said::No), Some(own)),
+        refused(own, Reason::Refused),
+        "its own statement is"
+    );
 }
 
 #[test]
 fn committed_for_other_bytes_is_a_refusal_of_ours() {
     let mut driver = driver(Strategy::Parallel);
     driver.on(begin());
-    let other = Token { digest: Some(crate::wire::token::Digest([9; 32])), ..token(&driver, 1, Vote::Ok, 9) };
+    let other = Token {
+        digest: Some(crate::wire::token::Digest([9; 32])),
+        ..token(&driver, 1, Vote::Ok, 9)
+    };
     let event = Event::Answered(
         bank(1),
         AskedVerb::Prepare,
@@ -234,7 +249,10 @@ fn the_last_agent_votes_last_and_may_refuse_until_then() {
     assert_eq!(words(&driver.on(Event::TimeOut)), ["refuse"]);
     let own = token(&driver, 0, Vote::No, 10);
     let refusal = Some((Reason::Unreachable, String::new()));
-    assert_eq!(words(&driver.on(Event::OwnVote(own, refusal))), ["aborted by 0 unreachable", "ABORT 1 of 0"]);
+    assert_eq!(
+        words(&driver.on(Event::OwnVote(own, refusal))),
+        ["aborted by 0 unreachable", "ABORT 1 of 0"]
+    );
 }
 
 #[test]

@@ -5,7 +5,8 @@ use super::*;
 /// Balances in a cut, as `a=1 b=2`.
 fn balances(ledger: &Ledger, time: i64) -> String {
     let then = ledger.cut_accounts_after(Time(time), None, usize::MAX);
-    let each = then.into_iter().filter_map(|(number, money)| Some(format!("{number}={}", money?.0)));
+    let each =
+        then.into_iter().filter_map(|(number, money)| Some(format!("{number}={}", money?.0)));
     each.collect::<Vec<_>>().join(" ")
 }
 
@@ -84,7 +85,11 @@ fn what_is_dropped_is_expired() {
 
     let bytes = ledger.cut_bytes();
     ledger.trim_cuts(Time(0), bytes);
-    assert_eq!((ledger.cut_horizon(), ledger.cut_bytes()), (Time(20_005), bytes), "within its bound");
+    assert_eq!(
+        (ledger.cut_horizon(), ledger.cut_bytes()),
+        (Time(20_005), bytes),
+        "within its bound"
+    );
     ledger.trim_cuts(Time(0), bytes - 1);
     let horizon = ledger.cut_horizon();
     assert!(horizon > Time(20_005) && horizon < Time(50_000), "{horizon}");

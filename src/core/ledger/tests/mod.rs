@@ -1,4 +1,5 @@
-//! The ledger's tests: stories of single rules here, random histories against a naive model in `model`.
+//! The ledger's tests: stories of single rules here, random histories against a naive model in
+//! `model`.
 
 mod cuts;
 mod model;
@@ -50,7 +51,8 @@ fn new_account(text: &str, holders: &[u64], deposit: i64) -> NewAccount {
     NewAccount { number: number(text), holders, deposit: Money(deposit) }
 }
 
-/// Accounts `a`, `b`, … at this bank, of clients 0, 1, …, with these first deposits, opened at time 1.
+/// Accounts `a`, `b`, … at this bank, of clients 0, 1, …, with these first deposits, opened at time
+/// 1.
 fn with_accounts(deposits: &[i64]) -> Ledger {
     let mut ledger = Ledger::new();
     for ((n, name), deposit) in (0..).zip('a'..='z').zip(deposits) {

@@ -1,4 +1,5 @@
-//! Random histories against a naive model, which keeps everything and computes each figure from the start.
+//! Random histories against a naive model, which keeps everything and computes each figure from the
+//! start.
 
 use super::*;
 use proptest::prelude::*;
@@ -44,7 +45,9 @@ type Move<'a> = (Flow, &'a str, i128);
 impl Model {
     fn moves(transaction: &Transaction) -> impl Iterator<Item = Move<'_>> {
         transaction.ops().iter().filter(|op| op.bank == me()).filter_map(|op| match &op.action {
-            Action::Money { flow, account, amount, .. } => Some((*flow, account.as_str(), amount.wide())),
+            Action::Money { flow, account, amount, .. } => {
+                Some((*flow, account.as_str(), amount.wide()))
+            }
             Action::Set { .. } => None,
         })
     }
@@ -59,7 +62,8 @@ impl Model {
     /// All that moved up to a time, openings first.
     fn past(&self, time: i64) -> impl Iterator<Item = Move<'_>> {
         let opened = self.opened.iter().filter(move |(t, ..)| *t <= time);
-        let openings = opened.map(|(_, name, deposit)| (Flow::Deposit, *name, i128::from(*deposit)));
+        let openings =
+            opened.map(|(_, name, deposit)| (Flow::Deposit, *name, i128::from(*deposit)));
         let committed = self.committed.iter().filter(move |(t, _)| *t <= time);
         openings.chain(committed.flat_map(|(_, transaction)| Model::moves(transaction)))
     }
@@ -97,7 +101,8 @@ impl Model {
         sets.map(|(key, value)| (key.to_string(), value.to_string())).collect()
     }
 
-    /// What `check` must say, but for what concerns the whole transaction, which is balanced and uniform here.
+    /// What `check` must say, but for what concerns the whole transaction, which is balanced and
+    /// uniform here.
     fn verdict(&self, transaction: &Transaction) -> Option<Reason> {
         let is_open = |account: &str| self.opened.iter().any(|(_, name, _)| *name == account);
         for op in transaction.ops().iter().filter(|op| op.bank == me()) {
@@ -116,7 +121,9 @@ impl Model {
         }
         for (_, account, _) in Model::moves(transaction) {
             let sum = |takes: bool| {
-                Model::sum(Model::moves(transaction), |flow, name| name == account && flow.takes() == takes)
+                Model::sum(Model::moves(transaction), |flow, name| {
+                    name == account && flow.takes() == takes
+                })
             };
             let balance = self.balance(account, i64::MAX);
             if sum(true) > balance - self.promised(account, true) {
@@ -149,14 +156,20 @@ impl Model {
         for (_, name, _) in &self.opened {
             let [balance, held, available, incoming] = figures(ledger, name).map(i128::from);
             assert_eq!(balance, self.balance(name, i64::MAX), "{name}");
-            assert_eq!((held, incoming), (self.promised(name, true), self.promised(name, false)), "{name}");
+            assert_eq!(
+                (held, incoming),
+                (self.promised(name, true), self.promised(name, false)),
+                "{name}"
+            );
             assert_eq!(available, balance - held, "{name}");
         }
         for name in KEYS {
             let value = self.registers_at(i64::MAX).remove(name);
             assert_eq!(ledger.value(&key(name)), value.as_deref().unwrap_or("0"), "{name}");
-            let holder =
-                self.held.iter().find(|(_, _, held)| Model::sets(held).any(|(k, _)| k.as_str() == name));
+            let holder = self
+                .held
+                .iter()
+                .find(|(_, _, held)| Model::sets(held).any(|(k, _)| k.as_str() == name));
             assert_eq!(
                 ledger.locked_by(&key(name)).map(TxId::as_str),
                 holder.map(|(tx, ..)| tx.as_str()),
@@ -168,9 +181,15 @@ impl Model {
 
     fn assert_same_cuts(&self, ledger: &Ledger) {
         assert_eq!(ledger.cut_horizon(), Time(self.horizon));
-        assert_eq!(ledger.cut(Time(self.horizon - 1)), Err(Expired { horizon: Time(self.horizon) }));
-        let times =
-            self.committed.iter().map(|(time, _)| *time).chain(self.opened.iter().map(|(time, ..)| *time));
+        assert_eq!(
+            ledger.cut(Time(self.horizon - 1)),
+            Err(Expired { horizon: Time(self.horizon) })
+        );
+        let times = self
+            .committed
+            .iter()
+            .map(|(time, _)| *time)
+            .chain(self.opened.iter().map(|(time, ..)| *time));
         let around = times.flat_map(|time| [time - 1, time]).chain([self.horizon, self.clock + 5]);
         for time in around.filter(|time| *time >= self.horizon) {
             assert_eq!(ledger.cut(Time(time)), Ok(self.totals_at(time)), "at {time}");
@@ -189,14 +208,16 @@ impl Model {
                     .into_iter()
                     .filter_map(|(number, balance)| Some((number.to_string(), balance?.wide())))
                     .collect();
-                let expected: Vec<_> = accounts.iter().filter(|(name, _)| rest(name)).cloned().collect();
+                let expected: Vec<_> =
+                    accounts.iter().filter(|(name, _)| rest(name)).cloned().collect();
                 assert_eq!(page, expected, "accounts at {time} after {after:?}");
                 let page: Vec<_> = ledger
                     .cut_registers_after(Time(time), after.map(key).as_ref(), usize::MAX)
                     .into_iter()
                     .filter_map(|(key, value)| Some((key.to_string(), value?.to_string())))
                     .collect();
-                let expected: Vec<_> = registers.iter().filter(|(name, _)| rest(name)).cloned().collect();
+                let expected: Vec<_> =
+                    registers.iter().filter(|(name, _)| rest(name)).cloned().collect();
                 assert_eq!(page, expected, "registers at {time} after {after:?}");
             }
         }
@@ -242,7 +263,8 @@ impl Model {
                 ledger.release(me(), &id(&tx), &transaction);
             }
             Deed::Restart => {
-                let mut read: Ledger = postcard::from_bytes(&postcard::to_stdvec(ledger).unwrap()).unwrap();
+                let mut read: Ledger =
+                    postcard::from_bytes(&postcard::to_stdvec(ledger).unwrap()).unwrap();
                 assert_eq!(read, *ledger);
                 read.begin_cuts_at(Time(self.clock));
                 *ledger = read;
@@ -271,7 +293,8 @@ fn amount() -> impl Strategy<Value = i64> {
 /// Debits come in small amounts only, so that what balances them elsewhere fits.
 fn money_op() -> impl Strategy<Value = Op> {
     let account = proptest::sample::select(&ACCOUNTS[..]);
-    let flow = proptest::sample::select(&[Flow::Debit, Flow::Credit, Flow::Deposit, Flow::Withdraw][..]);
+    let flow =
+        proptest::sample::select(&[Flow::Debit, Flow::Credit, Flow::Deposit, Flow::Withdraw][..]);
     (flow, account, amount(), 1..100i64).prop_map(|(flow, account, any, small)| match flow {
         Flow::Debit | Flow::Credit => op(0, flow, account, small),
         Flow::Deposit | Flow::Withdraw => op(0, flow, account, any),
@@ -281,7 +304,8 @@ fn money_op() -> impl Strategy<Value = Op> {
 /// Some operations of money, and perhaps a register set everywhere.
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let register = (proptest::sample::select(&KEYS[..]), 0..5u8);
-    let some = (proptest::collection::vec(money_op(), 0..5), proptest::option::weighted(0.3, register));
+    let some =
+        (proptest::collection::vec(money_op(), 0..5), proptest::option::weighted(0.3, register));
     some.prop_filter_map("an empty transaction", |(mut ops, register)| {
         if let Some((key, value)) = register {
             ops.extend([0, 1, 2].map(|at| set_at(at, key, &value.to_string())));

@@ -58,7 +58,11 @@ fn what_is_wrong_with_the_whole_comes_before_what_is_wrong_here() {
 #[test]
 fn a_bank_looks_at_its_own_part_only() {
     let ledger = with_accounts(&[100]);
-    let other = transaction(&[debit("a", 5), op(1, Flow::Credit, "zz", 5), op(2, Flow::Withdraw, "zz", 900)]);
+    let other = transaction(&[
+        debit("a", 5),
+        op(1, Flow::Credit, "zz", 5),
+        op(2, Flow::Withdraw, "zz", 900),
+    ]);
     assert_eq!(verdict(&ledger, &other), None);
     let left: BankSet = [bank(0), bank(1)].into_iter().collect();
     let fault = ledger.check(me(), left, &other).unwrap_err();
@@ -89,12 +93,16 @@ fn a_named_cpf_must_hold_the_account() {
     assert_eq!(verdict(&ledger, &named("nobody", 9)), Some(Reason::UnknownAccount));
 }
 
-/// ▲ The debits of an account in one transaction are granted by their sum, without its own credits, exactly
-/// when `available` covers it.
+/// ▲ The debits of an account in one transaction are granted by their sum, without its own credits,
+/// exactly when `available` covers it.
 #[test]
 fn debits_are_granted_by_their_sum_without_own_credits() {
     let ledger = with_accounts(&[100]);
-    assert_eq!(verdict(&ledger, &across(&[debit("a", 60), debit("a", 40)])), None, "to the last centavo");
+    assert_eq!(
+        verdict(&ledger, &across(&[debit("a", 60), debit("a", 40)])),
+        None,
+        "to the last centavo"
+    );
     assert_eq!(verdict(&ledger, &across(&[debit("a", 60), withdraw("a", 40)])), None);
     let over = [
         across(&[debit("a", 60), debit("a", 41)]),
@@ -104,7 +112,12 @@ fn debits_are_granted_by_their_sum_without_own_credits() {
         across(&[debit("a", i64::MAX), withdraw("a", i64::MAX), withdraw("a", i64::MAX)]),
     ];
     for transaction in over {
-        assert_eq!(verdict(&ledger, &transaction), Some(Reason::InsufficientFunds), "{}", transaction.text());
+        assert_eq!(
+            verdict(&ledger, &transaction),
+            Some(Reason::InsufficientFunds),
+            "{}",
+            transaction.text()
+        );
     }
     // A debit of another account between them changes nothing.
     let ledger = with_accounts(&[100, 100]);
@@ -120,11 +133,18 @@ fn holds_are_promises_and_not_locks() {
     assert_eq!(figures(&ledger, "a"), [100, 60, 40, 0]);
     assert_eq!(figures(&ledger, "b"), [0, 0, 0, 60]);
     assert_eq!(verdict(&ledger, &across(&[debit("a", 41)])), Some(Reason::InsufficientFunds));
-    assert_eq!(verdict(&ledger, &across(&[debit("b", 1)])), Some(Reason::InsufficientFunds), "not yet there");
+    assert_eq!(
+        verdict(&ledger, &across(&[debit("b", 1)])),
+        Some(Reason::InsufficientFunds),
+        "not yet there"
+    );
     let second = across(&[debit("a", 40)]);
     hold(&mut ledger, "t2", &second);
     assert_eq!(figures(&ledger, "a"), [100, 100, 0, 0]);
-    assert_eq!(ledger.totals(), Totals { held: 100, incoming: 60, ..with_accounts(&[100, 0]).totals() });
+    assert_eq!(
+        ledger.totals(),
+        Totals { held: 100, incoming: 60, ..with_accounts(&[100, 0]).totals() }
+    );
 
     ledger.release(me(), &id("t2"), &second);
     assert_eq!(figures(&ledger, "a"), [100, 60, 40, 0]);
@@ -132,7 +152,8 @@ fn holds_are_promises_and_not_locks() {
     assert_eq!(figures(&ledger, "a"), [40, 0, 40, 0]);
     assert_eq!(figures(&ledger, "b"), [60, 0, 60, 0]);
     ledger.check_invariants();
-    let totals = Totals { transfers_in: 60, transfers_out: 60, ..with_accounts(&[100, 0]).totals() };
+    let totals =
+        Totals { transfers_in: 60, transfers_out: 60, ..with_accounts(&[100, 0]).totals() };
     assert_eq!(ledger.totals(), totals);
 }
 
@@ -167,10 +188,19 @@ fn credits_must_fit_together_with_all_that_is_awaited() {
     let most = i64::MAX;
     let mut ledger = with_accounts(&[100, 0]);
     assert_eq!(verdict(&ledger, &across(&[credit("a", most - 100)])), None, "to the last centavo");
-    assert_eq!(verdict(&ledger, &across(&[credit("a", most - 100), deposit("a", 1)])), Some(Reason::Limit));
+    assert_eq!(
+        verdict(&ledger, &across(&[credit("a", most - 100), deposit("a", 1)])),
+        Some(Reason::Limit)
+    );
     // Own debits make no room: they may commit only together, but the sum is asked without them.
-    assert_eq!(verdict(&ledger, &across(&[debit("a", 50), credit("a", most - 99)])), Some(Reason::Limit));
-    assert_eq!(verdict(&ledger, &across(&[deposit("b", most), deposit("b", most)])), Some(Reason::Limit));
+    assert_eq!(
+        verdict(&ledger, &across(&[debit("a", 50), credit("a", most - 99)])),
+        Some(Reason::Limit)
+    );
+    assert_eq!(
+        verdict(&ledger, &across(&[deposit("b", most), deposit("b", most)])),
+        Some(Reason::Limit)
+    );
 
     let waiting = across(&[credit("a", most - 110)]);
     hold(&mut ledger, "t1", &waiting);
@@ -214,7 +244,10 @@ fn what_check_would_refuse_stops_the_bank() {
         panic_of(std::panic::AssertUnwindSafe(move || step(&mut ledger)))
     };
     let text = with(|ledger| ledger.hold(me(), &id("t"), &across(&[debit("a", 101)])));
-    assert!(text.contains("account a") && text.contains("101") && text.contains("Money(100)"), "{text}");
+    assert!(
+        text.contains("account a") && text.contains("101") && text.contains("Money(100)"),
+        "{text}"
+    );
     let text = with(|ledger| ledger.hold(me(), &id("t"), &across(&[deposit("a", i64::MAX)])));
     assert!(text.contains("account a") && text.contains("deposit"), "{text}");
     let text = with(|ledger| ledger.hold(me(), &id("t"), &across(&[deposit("zz", 1)])));
@@ -251,7 +284,8 @@ fn what_check_would_refuse_stops_the_bank() {
 #[test]
 fn the_audit_finds_what_is_broken() {
     let sound = with_accounts(&[100]);
-    let audit = |broken: Ledger| panic_of(std::panic::AssertUnwindSafe(move || broken.check_invariants()));
+    let audit =
+        |broken: Ledger| panic_of(std::panic::AssertUnwindSafe(move || broken.check_invariants()));
     let mut broken = sound.clone();
     broken.book.sums.balance += 1;
     broken.book.sums.flows.cash_in += 1;
@@ -314,7 +348,11 @@ fn accounts_belong_to_one_client_or_to_two() {
 
     assert_eq!(ledger.check_account(&new_account("a", &[1], 5)), Ok(Known::Same));
     assert_eq!(ledger.check_account(&new_account("j2", &[2, 1], 10)), Ok(Known::Same));
-    assert_eq!(ledger.check_account(&new_account("j2", &[1, 2], 10)), Ok(Known::Same), "in any order");
+    assert_eq!(
+        ledger.check_account(&new_account("j2", &[1, 2], 10)),
+        Ok(Known::Same),
+        "in any order"
+    );
     for other in [
         new_account("a", &[1], 6),
         new_account("a", &[2], 5),
@@ -329,7 +367,11 @@ fn accounts_belong_to_one_client_or_to_two() {
     }
     let totals = ledger.totals();
     assert_eq!((totals.clients, totals.accounts), (3, 4));
-    assert_eq!((totals.balance, totals.cash_in), (15, 15), "what is brought at the opening is a deposit");
+    assert_eq!(
+        (totals.balance, totals.cash_in),
+        (15, 15),
+        "what is brought at the opening is a deposit"
+    );
     // The same content again is the same, whatever moved meanwhile.
     run(&mut ledger, "t", &across(&[debit("a", 5)]), 9);
     assert_eq!(ledger.check_account(&new_account("a", &[1], 5)), Ok(Known::Same));
@@ -341,13 +383,17 @@ fn lists_are_ordered_and_go_on_after_a_key() {
     for n in [30, 10, 20] {
         ledger.add_client(&client(n), Time(1));
     }
-    for (name, holders) in [("c", &[10, 20][..]), ("a", &[10]), ("d", &[20]), ("b", &[20, 10]), ("e", &[30])]
+    for (name, holders) in
+        [("c", &[10, 20][..]), ("a", &[10]), ("d", &[20]), ("b", &[20, 10]), ("e", &[30])]
     {
         ledger.open_account(&new_account(name, holders, 0), Time(1));
     }
     let accounts = |cpf: Option<TaxId>, after: Option<&str>| -> String {
         let after = after.map(number);
-        ledger.accounts_after(cpf.as_ref(), after.as_ref()).map(|view| view.number.to_string()).collect()
+        ledger
+            .accounts_after(cpf.as_ref(), after.as_ref())
+            .map(|view| view.number.to_string())
+            .collect()
     };
     assert_eq!(accounts(None, None), "abcde");
     assert_eq!(accounts(None, Some("b")), "cde");
@@ -357,7 +403,8 @@ fn lists_are_ordered_and_go_on_after_a_key() {
     assert_eq!(accounts(Some(cpf(10)), Some("a")), "bc");
     assert_eq!(accounts(Some(cpf(20)), Some("bb")), "cd");
     assert_eq!(accounts(Some(cpf(40)), None), "");
-    let created: String = ledger.accounts_by_creation().map(|view| view.number.to_string()).collect();
+    let created: String =
+        ledger.accounts_by_creation().map(|view| view.number.to_string()).collect();
     assert_eq!(created, "cadbe");
 
     let clients = |after: Option<u64>| -> Vec<TaxId> {
@@ -374,7 +421,9 @@ fn lists_are_ordered_and_go_on_after_a_key() {
 fn numbers_of_any_length_are_found() {
     let mut ledger = Ledger::new();
     let mut numbers: Vec<String> = (1..=64).map(|length| "1".repeat(length)).collect();
-    numbers.extend(["0", "2", "é", "ééééééééé", "1111111111111110", "11111111111111110"].map(String::from));
+    numbers.extend(
+        ["0", "2", "é", "ééééééééé", "1111111111111110", "11111111111111110"].map(String::from),
+    );
     for n in [0, 1] {
         ledger.add_client(&client(n), Time(1));
     }
@@ -387,7 +436,8 @@ fn numbers_of_any_length_are_found() {
         let view = ledger.account(&number(name)).unwrap();
         assert_eq!((view.number.as_str(), view.balance), (name.as_str(), Money(deposit)));
     }
-    let listed: Vec<_> = ledger.accounts_after(None, None).map(|view| view.number.to_string()).collect();
+    let listed: Vec<_> =
+        ledger.accounts_after(None, None).map(|view| view.number.to_string()).collect();
     numbers.sort();
     assert_eq!(listed, numbers);
     let theirs = ledger.accounts_after(Some(&cpf(1)), None).map(|view| view.number.to_string());
@@ -400,7 +450,8 @@ fn an_account_as_json() {
     ledger.add_client(&client(8), Time(1));
     ledger.open_account(&new_account("joint", &[8, 0], 0), Time(1));
     hold(&mut ledger, "t", &across(&[debit("a", 30), credit("a", 7)]));
-    let json = |account: &str| serde_json::to_string(&ledger.account(&number(account)).unwrap()).unwrap();
+    let json =
+        |account: &str| serde_json::to_string(&ledger.account(&number(account)).unwrap()).unwrap();
     assert_eq!(
         json("a"),
         r#"{"number":"a","holders":["00000000000"],"balance":100,"held":30,"available":70,"incoming":7}"#

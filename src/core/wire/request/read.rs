@@ -67,7 +67,8 @@ impl Request {
             }
             Verb::Balance => {
                 let mut words = Words::new("BALANCE", rest);
-                let number = words.next().ok_or_else(|| malformed("BALANCE needs an account number"))?;
+                let number =
+                    words.next().ok_or_else(|| malformed("BALANCE needs an account number"))?;
                 let number = AccountNumber::new(number).map_err(|bad| bad_word("BALANCE", &bad))?;
                 words.end(Request::Read(Read::Balance(number)))
             }
@@ -88,14 +89,18 @@ impl Request {
             Verb::Snapshot => read_snapshot(rest),
             Verb::Registers => {
                 let mut words = Words::new("REGISTERS", rest);
-                let asker = words.next().and_then(read_decimal).and_then(|bank| usize::try_from(bank).ok());
+                let asker =
+                    words.next().and_then(read_decimal).and_then(|bank| usize::try_from(bank).ok());
                 let asker = asker.and_then(BankId::new);
-                let asker = asker.ok_or_else(|| malformed("REGISTERS needs the asking bank's position"))?;
+                let asker =
+                    asker.ok_or_else(|| malformed("REGISTERS needs the asking bank's position"))?;
                 let nonce = words.tx()?;
                 let after = words.after(RegisterKey::new)?;
                 words.end(Request::Registers { asker, nonce, after })
             }
-            Verb::Peer if rest.is_empty() => Err(malformed("PEER needs what a bank tells of itself")),
+            Verb::Peer if rest.is_empty() => {
+                Err(malformed("PEER needs what a bank tells of itself"))
+            }
             Verb::Peer => Ok(Request::Local(Local::Peer(rest.to_owned()))),
             Verb::Hello => Hello::parse(rest).map(|hello| Request::Local(Local::Hello(hello))),
             Verb::Ping => Words::new("PING", rest).end(Request::Local(Local::Ping)),
@@ -124,12 +129,16 @@ impl<'a> Words<'a> {
 
     fn tx(&mut self) -> Result<TxId, Fault> {
         let verb = self.verb;
-        let word = self.next().ok_or_else(|| malformed(format!("{verb} needs a transaction id")))?;
+        let word =
+            self.next().ok_or_else(|| malformed(format!("{verb} needs a transaction id")))?;
         read_tx(verb, word)
     }
 
     /// The next word, unless it is an `after=` or there is none.
-    fn optional<T>(&mut self, new: impl FnOnce(&str) -> Result<T, BadName>) -> Result<Option<T>, Fault> {
+    fn optional<T>(
+        &mut self,
+        new: impl FnOnce(&str) -> Result<T, BadName>,
+    ) -> Result<Option<T>, Fault> {
         if self.rest.is_empty() || self.rest.starts_with("after=") {
             return Ok(None);
         }
@@ -138,7 +147,10 @@ impl<'a> Words<'a> {
     }
 
     /// What `after=` names, if the next word is one.
-    fn after<T>(&mut self, new: impl FnOnce(&str) -> Result<T, BadName>) -> Result<Option<T>, Fault> {
+    fn after<T>(
+        &mut self,
+        new: impl FnOnce(&str) -> Result<T, BadName>,
+    ) -> Result<Option<T>, Fault> {
         if !self.rest.starts_with("after=") {
             return Ok(None);
         }
@@ -150,7 +162,9 @@ impl<'a> Words<'a> {
     fn end(mut self, request: Request) -> Result<Request, Fault> {
         match self.next() {
             None => Ok(request),
-            Some(word) => Err(malformed(format!("{} does not take `{}`; see HELP", self.verb, shown(word)))),
+            Some(word) => {
+                Err(malformed(format!("{} does not take `{}`; see HELP", self.verb, shown(word))))
+            }
         }
     }
 }
@@ -177,7 +191,8 @@ fn read_tx(verb: &str, word: &str) -> Result<TxId, Fault> {
     TxId::new(word).map_err(|bad| malformed(format!("{verb} `{}`: {bad}", shown(word))))
 }
 
-/// Reads `<tx> <transaction>`. The transaction's bytes are those from the first `{` to the last `}` of the line.
+/// Reads `<tx> <transaction>`. The transaction's bytes are those from the first `{` to the last `}`
+/// of the line.
 fn read_transaction(verb: &'static str, rest: &str) -> Result<(TxId, Arc<Transaction>), Fault> {
     let mut words = Words::new(verb, rest);
     let tx = words.tx()?;
@@ -187,7 +202,10 @@ fn read_transaction(verb: &'static str, rest: &str) -> Result<(TxId, Arc<Transac
     }
     if !text.starts_with('{') {
         let (word, _) = split_word(text);
-        return Err(malformed(format!("{verb}: `{}` stands between id and transaction", shown(word))));
+        return Err(malformed(format!(
+            "{verb}: `{}` stands between id and transaction",
+            shown(word)
+        )));
     }
     let end = memchr::memrchr(b'}', text.as_bytes()).map_or(0, |at| at + 1);
     let after = trim(&text[end..]);
@@ -237,12 +255,16 @@ fn read_snapshot(rest: &str) -> Result<Request, Fault> {
     if words.rest.starts_with(|c: char| c.is_ascii_digit()) {
         let word = words.next().unwrap_or("");
         if !word.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(malformed(format!("SNAPSHOT: `{}` is no time in microseconds", shown(word))));
+            return Err(malformed(format!(
+                "SNAPSHOT: `{}` is no time in microseconds",
+                shown(word)
+            )));
         }
         let read = read_decimal(word).and_then(|time| i64::try_from(time).ok()).map(Time);
         let read = read.filter(|time| *time <= Time::MAX);
-        time =
-            Some(read.ok_or_else(|| limit(format!("SNAPSHOT: time {} is past {}", shown(word), Time::MAX)))?);
+        time = Some(read.ok_or_else(|| {
+            limit(format!("SNAPSHOT: time {} is past {}", shown(word), Time::MAX))
+        })?);
     }
     let mut reading = None;
     if time.is_some() && words.rest.starts_with('T') {

@@ -73,7 +73,10 @@ fn a_line_of_each_verb_and_back() {
     ] {
         let request = Request::parse(line).unwrap_or_else(|fault| panic!("{line}: {fault}"));
         assert_eq!(written(&request), line);
-        assert_eq!(Request::parse(&format!(" \t{} ", line.replacen(' ', "   ", 1))), Ok(request.clone()));
+        assert_eq!(
+            Request::parse(&format!(" \t{} ", line.replacen(' ', "   ", 1))),
+            Ok(request.clone())
+        );
         let verb = line.split(' ').next().unwrap();
         assert_eq!(request.verb().name(), verb);
         assert!(Verb::read(verb).is_some());
@@ -90,7 +93,8 @@ fn what_may_be_left_out() {
     }
 }
 
-/// A transaction's bytes are those from the first `{` to the last `}` of its line, blanks inside included.
+/// A transaction's bytes are those from the first `{` to the last `}` of its line, blanks inside
+/// included.
 #[test]
 fn the_bytes_of_a_transaction() {
     for spaced in [SET.to_owned(), SET.replace(':', " : "), SET.replace(',', "\t,")] {
@@ -185,9 +189,21 @@ fn what_is_refused_is_named() {
             "`holders` has more than 2",
         ),
         (&account(r#""deposit":-1"#), Reason::Malformed, "`deposit` must not be negative"),
-        (&account(r#""deposit":1.0"#), Reason::Malformed, "`deposit` must be a whole number, not 1.0"),
-        (&account(r#""deposit":null"#), Reason::Malformed, "`deposit` must be a whole number, not `null`"),
-        (&account(r#""deposit":9223372036854775808"#), Reason::Limit, "`deposit` is 9223372036854775808"),
+        (
+            &account(r#""deposit":1.0"#),
+            Reason::Malformed,
+            "`deposit` must be a whole number, not 1.0",
+        ),
+        (
+            &account(r#""deposit":null"#),
+            Reason::Malformed,
+            "`deposit` must be a whole number, not `null`",
+        ),
+        (
+            &account(r#""deposit":9223372036854775808"#),
+            Reason::Limit,
+            "`deposit` is 9223372036854775808",
+        ),
         (&account(r#""deposit":0"#), Reason::Malformed, "`holders` is missing"),
         (&account(r#""owner":0"#), Reason::Malformed, "unknown field `owner` in `ACCOUNT`"),
     ] {
@@ -205,15 +221,21 @@ fn requests() -> impl Strategy<Value = Request> {
     let plain = || "[ -~éß€🦀]{1,40}";
     let kinds = plain().prop_filter_map("short", |text| ClientKind::new(&text).ok());
     let names = plain().prop_map(|text| ClientName::new(&text).unwrap());
-    let snapshot_keys =
-        prop_oneof![numbers().prop_map(SnapshotKey::Account), keys().prop_map(SnapshotKey::Register)];
+    let snapshot_keys = prop_oneof![
+        numbers().prop_map(SnapshotKey::Account),
+        keys().prop_map(SnapshotKey::Register)
+    ];
     let maybe = prop::option::of::<proptest::strategy::BoxedStrategy<TxId>>;
     prop_oneof![
         (ids(), 0..4usize).prop_map(|(tx, n)| Request::Commit(tx, vec![token(); n])),
         (ids(), any::<bool>()).prop_map(|(tx, given)| Request::Abort(tx, given.then(token))),
         ids().prop_map(Request::Resolve),
         ids().prop_map(Request::Status),
-        (cpfs(), names, kinds).prop_map(|(cpf, name, kind)| Request::Client(NewClient { cpf, name, kind })),
+        (cpfs(), names, kinds).prop_map(|(cpf, name, kind)| Request::Client(NewClient {
+            cpf,
+            name,
+            kind
+        })),
         (numbers(), cpfs(), prop::option::of(cpfs()), 0..=i64::MAX).prop_map(
             |(number, first, second, deposit)| {
                 let second = second.filter(|second| *second != first);
@@ -226,9 +248,12 @@ fn requests() -> impl Strategy<Value = Request> {
             .prop_map(|(cpf, after)| Request::Read(Read::Accounts { cpf, after })),
         numbers().prop_map(|number| Request::Read(Read::Balance(number))),
         keys().prop_map(|key| Request::Read(Read::Value(key))),
-        (prop::option::of(1usize..), maybe(ids().boxed())).prop_map(|(count, after)| Request::Read(
-            Read::History { count: count.map(|n| n >> 1 | 1), after }
-        )),
+        (prop::option::of(1usize..), maybe(ids().boxed())).prop_map(
+            |(count, after)| Request::Read(Read::History {
+                count: count.map(|n| n >> 1 | 1),
+                after
+            })
+        ),
         maybe(ids().boxed()).prop_map(|after| Request::Read(Read::Pending { after })),
         (
             prop::option::of((0..=Time::MAX.0, prop::option::of(readings()))),
@@ -244,11 +269,9 @@ fn requests() -> impl Strategy<Value = Request> {
 }
 
 fn readings() -> impl Strategy<Value = Reading> {
-    (0usize..16, 0..=Time::MAX.0, prop::option::of(any::<[u8; 16]>())).prop_map(|(bank, time, mac)| Reading {
-        bank: BankId::new(bank).unwrap(),
-        time: Time(time),
-        mac,
-    })
+    (0usize..16, 0..=Time::MAX.0, prop::option::of(any::<[u8; 16]>())).prop_map(
+        |(bank, time, mac)| Reading { bank: BankId::new(bank).unwrap(), time: Time(time), mac },
+    )
 }
 
 proptest! {

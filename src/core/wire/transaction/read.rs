@@ -34,7 +34,9 @@ pub(super) fn read(text: &str, source: Source) -> Result<Fields, Fault> {
     let ops: Vec<Op> = ops.ok_or_else(|| Field::top("ops").malformed("is missing"))?;
     match outside {
         None if ops.is_empty() => return Err(empty()),
-        Some(_) if patience_ms.is_some() => return Err(OUTSIDE.malformed("does not go with `patience_ms`")),
+        Some(_) if patience_ms.is_some() => {
+            return Err(OUTSIDE.malformed("does not go with `patience_ms`"));
+        }
         Some(bank) if !ops.iter().all(|op| withdraws_at(op, bank)) => {
             return Err(OUTSIDE.malformed(format_args!("takes withdrawals at bank {bank} alone")));
         }
@@ -55,10 +57,11 @@ fn read_patience(reader: &mut Reader<'_>) -> Result<u32, Fault> {
         patience @ ..=0 => {
             Err(field.malformed(format_args!("must be 1 to {PATIENCE_MS_MAX}, not {patience}")))
         }
-        patience => u32::try_from(patience)
-            .ok()
-            .filter(|patience| *patience <= PATIENCE_MS_MAX)
-            .ok_or_else(|| field.limit(format_args!("must be 1 to {PATIENCE_MS_MAX}, not {patience}"))),
+        patience => {
+            u32::try_from(patience).ok().filter(|patience| *patience <= PATIENCE_MS_MAX).ok_or_else(
+                || field.limit(format_args!("must be 1 to {PATIENCE_MS_MAX}, not {patience}")),
+            )
+        }
     }
 }
 
@@ -73,7 +76,8 @@ fn read_ops(reader: &mut Reader<'_>, source: Source) -> Result<Vec<Op>, Fault> {
         ops.push(read_op(reader, at)?);
         Ok(())
     })?;
-    // Only an outside coordinator may have nothing to withdraw, and whether there is one is not read yet.
+    // Only an outside coordinator may have nothing to withdraw, and whether there is one is not
+    // read yet.
     if ops.is_empty() && source == Source::Line { Err(empty()) } else { Ok(ops) }
 }
 
@@ -126,7 +130,9 @@ fn read_op(reader: &mut Reader<'_>, at: usize) -> Result<Op, Fault> {
     let word = word.ok_or_else(|| missing("op"))?;
     let strange = match word {
         Word::Money(_) => [("key", key.is_some()), ("value", value.is_some()), ("", false)],
-        Word::Set => [("account", account.is_some()), ("cpf", cpf.is_some()), ("amount", amount.is_some())],
+        Word::Set => {
+            [("account", account.is_some()), ("cpf", cpf.is_some()), ("amount", amount.is_some())]
+        }
     };
     if let Some((name, _)) = strange.into_iter().find(|(_, given)| *given) {
         return Err(named(name).malformed(format_args!("does not belong to a `{}`", word.as_str())));
@@ -151,10 +157,9 @@ fn read_op(reader: &mut Reader<'_>, at: usize) -> Result<Op, Fault> {
 
 fn read_bank(reader: &mut Reader<'_>, field: Field) -> Result<BankId, Fault> {
     let position = reader.whole(field)?;
-    usize::try_from(position)
-        .ok()
-        .and_then(BankId::new)
-        .ok_or_else(|| field.malformed(format_args!("must be a position from 0 to 15, not {position}")))
+    usize::try_from(position).ok().and_then(BankId::new).ok_or_else(|| {
+        field.malformed(format_args!("must be a position from 0 to 15, not {position}"))
+    })
 }
 
 fn read_word(reader: &mut Reader<'_>, field: Field) -> Result<Word, Fault> {
@@ -166,8 +171,9 @@ fn read_word(reader: &mut Reader<'_>, field: Field) -> Result<Word, Fault> {
         "set" => Ok(Word::Set),
         other => {
             let other = shown(other);
-            Err(field
-                .malformed(format_args!("must be debit, credit, deposit, withdraw or set, not `{other}`")))
+            Err(field.malformed(format_args!(
+                "must be debit, credit, deposit, withdraw or set, not `{other}`"
+            )))
         }
     }
 }
@@ -175,6 +181,8 @@ fn read_word(reader: &mut Reader<'_>, field: Field) -> Result<Word, Fault> {
 fn read_amount(reader: &mut Reader<'_>, field: Field) -> Result<Money, Fault> {
     match reader.whole(field)? {
         centavos @ 1.. => Ok(Money(centavos)),
-        other => Err(field.malformed(format_args!("must be a positive number of centavos, not {other}"))),
+        other => {
+            Err(field.malformed(format_args!("must be a positive number of centavos, not {other}")))
+        }
     }
 }

@@ -43,8 +43,15 @@ fn the_composite_transfer_of_the_design() {
     assert!(transaction.is_balanced());
     let ops: Vec<_> = transaction.ops_of(bank(1)).collect();
     match ops.as_slice() {
-        [Op { action: Action::Money { flow: Flow::Debit, account, cpf: Some(cpf), amount }, .. }] => {
-            assert_eq!((account.as_str(), cpf.as_str(), *amount), ("45678-0", "11111111111", Money(30_000)));
+        [
+            Op {
+                action: Action::Money { flow: Flow::Debit, account, cpf: Some(cpf), amount }, ..
+            },
+        ] => {
+            assert_eq!(
+                (account.as_str(), cpf.as_str(), *amount),
+                ("45678-0", "11111111111", Money(30_000))
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -62,7 +69,10 @@ fn json_in_any_shape() {
     let transaction = parse(text.trim());
     assert_eq!(transaction.ops(), [set(15, "storage", "é🦀\"\\/")]);
     assert_eq!(transaction.patience_ms(), Some(60_000));
-    assert_eq!(transaction.ops_json(), r#"[{"bank":15,"op":"set","key":"storage","value":"é🦀\"\\/"}]"#);
+    assert_eq!(
+        transaction.ops_json(),
+        r#"[{"bank":15,"op":"set","key":"storage","value":"é🦀\"\\/"}]"#
+    );
 }
 
 #[test]
@@ -103,7 +113,11 @@ fn every_refusal_names_its_field() {
         (&top(""), m, "expected the name of a field"),
         (&top(r#""patience_ms":0"#), m, "`patience_ms` must be 1 to 300000, not 0"),
         (&top(r#""patience_ms":-5"#), m, "`patience_ms` must be 1 to 300000, not -5"),
-        (&top(r#""patience_ms":300001"#), Reason::Limit, "`patience_ms` must be 1 to 300000, not 300001"),
+        (
+            &top(r#""patience_ms":300001"#),
+            Reason::Limit,
+            "`patience_ms` must be 1 to 300000, not 300001",
+        ),
         (&top(r#""patience_ms":99999999999"#), Reason::Limit, "`patience_ms` must be"),
         (&top(r#""patience_ms":"5""#), m, "`patience_ms` must be a whole number, not a text"),
         (&top(r#""patience_ms":5,"patience_ms":5"#), m, "`patience_ms` is given twice"),
@@ -129,8 +143,16 @@ fn every_refusal_names_its_field() {
             m,
             "`ops[1].amount` does not belong to a `set`",
         ),
-        (&op(r#""bank":0,"op":"set","value":"1","cpf":"11111111111""#), m, "`ops[1].cpf` does not belong"),
-        (&op(r#""bank":0,"op":"set","value":"1","account":"1""#), m, "`ops[1].account` does not belong"),
+        (
+            &op(r#""bank":0,"op":"set","value":"1","cpf":"11111111111""#),
+            m,
+            "`ops[1].cpf` does not belong",
+        ),
+        (
+            &op(r#""bank":0,"op":"set","value":"1","account":"1""#),
+            m,
+            "`ops[1].account` does not belong",
+        ),
         (&op(&format!(r#"{debit},"key":"a""#)), m, "`ops[1].key` does not belong to a `debit`"),
         (&op(&format!(r#"{debit},"value":"a""#)), m, "`ops[1].value` does not belong to a `debit`"),
         (&op(r#""value":"a","value":"a""#), m, "`ops[1].value` is given twice"),
@@ -165,7 +187,11 @@ fn every_refusal_names_its_field() {
         (&amount("+5"), m, "`ops[1].amount` must be a whole number, not `+`"),
         (&amount("NaN"), m, "`ops[1].amount` must be a whole number, not `NaN`"),
         (&amount("5x"), m, "expected a `,` or `}` at byte"),
-        (&amount("9223372036854775808"), Reason::Limit, "`ops[1].amount` is 9223372036854775808, more than"),
+        (
+            &amount("9223372036854775808"),
+            Reason::Limit,
+            "`ops[1].amount` is 9223372036854775808, more than",
+        ),
         (&amount(&"9".repeat(5000)), Reason::Limit, "`ops[1].amount` is 9999"),
         (&amount("-9223372036854775809"), m, "`ops[1].amount` must not be negative"),
     ] {
@@ -178,10 +204,14 @@ fn every_refusal_names_its_field() {
 
 #[test]
 fn at_the_bounds_it_is_taken() {
-    let most = Transaction::from_ops(vec![money(0, Flow::Deposit, i64::MAX); OPS_MAX], Some(PATIENCE_MS_MAX));
+    let most = Transaction::from_ops(
+        vec![money(0, Flow::Deposit, i64::MAX); OPS_MAX],
+        Some(PATIENCE_MS_MAX),
+    );
     assert_eq!(most.map(|transaction| transaction.ops().len()), Ok(OPS_MAX));
     let (key, value) = ("\"".repeat(NAME_BYTES_MAX), "\\".repeat(REGISTER_VALUE_BYTES_MAX));
-    let longest = Transaction::from_ops(vec![set(15, &key, &value); OPS_MAX], Some(PATIENCE_MS_MAX)).unwrap();
+    let longest =
+        Transaction::from_ops(vec![set(15, &key, &value); OPS_MAX], Some(PATIENCE_MS_MAX)).unwrap();
     assert!(longest.text().len() < TRANSACTION_BYTES_MAX, "all that is legal fits a line");
     assert!(longest.memory_bytes() > OPS_MAX * (NAME_BYTES_MAX + REGISTER_VALUE_BYTES_MAX));
 }
@@ -212,7 +242,8 @@ fn balance_is_of_debits_and_credits_alone() {
     assert!(balanced(&cash), "cash need not balance");
     assert!(balanced(&[&cash[..], &[debit, credit]].concat()));
     // The sums are wider than i64.
-    let most = [Flow::Debit, Flow::Debit, Flow::Credit, Flow::Credit].map(|flow| money(0, flow, i64::MAX));
+    let most =
+        [Flow::Debit, Flow::Debit, Flow::Credit, Flow::Credit].map(|flow| money(0, flow, i64::MAX));
     assert!(balanced(&most));
     assert!(!balanced(&most[..3]));
 }
@@ -225,7 +256,10 @@ fn registers_are_set_everywhere_once_to_one_value() {
     let a = [set(0, "a", "1"), set(1, "a", "1"), set(3, "a", "1")];
     let b = [set(3, "b", "2"), set(1, "b", "2"), set(0, "b", "2")];
     assert!(uniform(&a));
-    assert!(uniform(&[&a[..], &b[..], &[money(0, Flow::Deposit, 1)]].concat()), "each key by itself");
+    assert!(
+        uniform(&[&a[..], &b[..], &[money(0, Flow::Deposit, 1)]].concat()),
+        "each key by itself"
+    );
     assert!(uniform(&[money(0, Flow::Deposit, 1)]), "no register at all");
     assert!(!uniform(&a[..2]), "one bank is missing");
     assert!(!uniform(&[&a[..], &b[..2]].concat()), "of the second key one is missing");
@@ -246,7 +280,8 @@ fn in_the_journal_it_is_its_text() {
 
 fn any_op() -> impl Strategy<Value = Op> {
     let word = || "[!-~éß€🦀]{1,16}";
-    let flows = prop::sample::select(vec![Flow::Debit, Flow::Credit, Flow::Deposit, Flow::Withdraw]);
+    let flows =
+        prop::sample::select(vec![Flow::Debit, Flow::Credit, Flow::Deposit, Flow::Withdraw]);
     let action = prop_oneof![
         (flows, word(), prop::option::of("[0-9]{11}"), 1..=i64::MAX).prop_map(
             |(flow, account, cpf, amount)| {
@@ -256,7 +291,10 @@ fn any_op() -> impl Strategy<Value = Op> {
             }
         ),
         (word(), "[ -~éß€🦀]{0,40}").prop_map(|(key, value)| {
-            Action::Set { key: RegisterKey::new(&key).unwrap(), value: RegisterValue::new(&value).unwrap() }
+            Action::Set {
+                key: RegisterKey::new(&key).unwrap(),
+                value: RegisterValue::new(&value).unwrap(),
+            }
         }),
     ];
     (0usize..16, action).prop_map(|(at, action)| Op { bank: bank(at), action })
@@ -286,7 +324,8 @@ proptest! {
         }
     }
 
-    /// Whatever is taken is JSON to others too: nobody else may read other operations out of these bytes.
+    /// Whatever is taken is JSON to others too: nobody else may read other operations out of these
+    /// bytes.
     #[test]
     fn damaged_json_is_taken_only_if_it_is_json(at in 0usize..COMPOSITE.len(), with in "[ -~]{0,2}|[\\x00-\\x20]", cut in 0usize..3) {
         let end = (at + cut).min(COMPOSITE.len());
@@ -302,7 +341,8 @@ proptest! {
     }
 }
 
-/// What an outside coordinator votes on is made in the process, kept in the journal, and never typed.
+/// What an outside coordinator votes on is made in the process, kept in the journal, and never
+/// typed.
 #[test]
 fn an_outside_coordinator_is_part_of_the_bytes() {
     let withdraw = money(1, Flow::Withdraw, 5);
@@ -328,10 +368,16 @@ fn an_outside_coordinator_is_part_of_the_bytes() {
     }
     for other in [money(0, Flow::Withdraw, 5), money(1, Flow::Debit, 5), set(1, "k", "v")] {
         let fault = Transaction::with_outside(bank(1), [withdraw.clone(), other]).unwrap_err();
-        assert_eq!(fault, Fault::new(Reason::Malformed, "`outside` takes withdrawals at bank 1 alone"));
+        assert_eq!(
+            fault,
+            Fault::new(Reason::Malformed, "`outside` takes withdrawals at bank 1 alone")
+        );
     }
     let many = vec![withdraw; OPS_MAX + 1];
-    assert_eq!(Transaction::with_outside(bank(1), many).map_err(|fault| fault.reason), Err(Reason::Limit));
+    assert_eq!(
+        Transaction::with_outside(bank(1), many).map_err(|fault| fault.reason),
+        Err(Reason::Limit)
+    );
     let patient = postcard::to_stdvec(r#"{"ops":[],"outside":2,"patience_ms":5}"#).unwrap();
     assert!(postcard::from_bytes::<Transaction>(&patient).is_err());
 }
