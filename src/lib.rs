@@ -15,4 +15,4 @@ pub use consorcio_panel as panel;
 pub use consorcio_peers as peers;
 pub use consorcio_server as server;
 pub use consorcio_steps::{steplog, trace};
-pub use consorcio_system::{config, crash, fresh, switches, systime, threads};
+pub use consorcio_system::{config, crash, id_generator, switches, systime, threads};

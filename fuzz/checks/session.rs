@@ -29,7 +29,7 @@ const AMOUNTS: [i64; 6] = [1, 400, 1_000, 1_001, 1 << 62, i64::MAX];
 
 pub fn check(data: &[u8]) {
     let mut bytes = Bytes(data);
-    let mut bank = Town::new(&mut bytes);
+    let mut bank = FuzzedBank::new(&mut bytes);
     while !bytes.is_empty() && !bank.stopped() {
         bank.happens(&mut bytes);
     }
@@ -37,7 +37,7 @@ pub fn check(data: &[u8]) {
 }
 
 /// The bank, its disk, and all that is around it.
-struct Town {
+struct FuzzedBank {
     identity: Identity,
     core: Core,
     journal: Vec<Record>,
@@ -67,8 +67,8 @@ struct Town {
     closed: BTreeSet<SessionId>,
 }
 
-impl Town {
-    fn new(bytes: &mut Bytes<'_>) -> Town {
+impl FuzzedBank {
+    fn new(bytes: &mut Bytes<'_>) -> FuzzedBank {
         let kind = bytes.byte();
         let seal = Seal::keyed([7; 32]);
         let mut places: Vec<String> =
@@ -78,7 +78,7 @@ impl Town {
         }
         let identity =
             Identity { bank: bank(usize::from(kind >> 2)), places: places.clone(), seal };
-        let mut town = Town {
+        let mut fuzzed = FuzzedBank {
             core: Core::new(identity.clone()),
             journal: Vec::new(),
             synced: 0,
@@ -102,21 +102,21 @@ impl Town {
             closed: BTreeSet::new(),
             identity,
         };
-        let consortium = Record::Consortium { bank: town.identity.bank, places };
-        town.core.apply(&consortium);
-        town.journal.push(consortium);
-        town.input(&Input::Started(Start::default()));
+        let consortium = Record::Consortium { bank: fuzzed.identity.bank, places };
+        fuzzed.core.apply(&consortium);
+        fuzzed.journal.push(consortium);
+        fuzzed.input(&Input::Started(Start::default()));
         for line in [
             r#"CLIENT {"cpf":"00000000001","name":"A","kind":"F"}"#,
             r#"CLIENT {"cpf":"00000000002","name":"B","kind":"F"}"#,
             r#"ACCOUNT {"number":"x","holders":["00000000001"],"deposit":1000}"#,
             r#"ACCOUNT {"number":"y","holders":["00000000001","00000000002"],"deposit":1000}"#,
         ] {
-            town.line(0, Origin::Client, line, 0);
+            fuzzed.line(0, Origin::Client, line, 0);
         }
-        town.sync();
-        assert!(town.owed.is_empty());
-        town
+        fuzzed.sync();
+        assert!(fuzzed.owed.is_empty());
+        fuzzed
     }
 
     fn happens(&mut self, bytes: &mut Bytes<'_>) {

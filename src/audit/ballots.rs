@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// All votes and outcomes.
 #[derive(Default)]
 pub struct Ballots {
-    of: HashMap<TxId, Vec<Seat>>,
+    of: HashMap<TxId, Vec<Cast>>,
     /// Bytes of what was voted on while journals were read a second time.
     late: BTreeMap<(TxId, BankId), Arc<Transaction>>,
     drove: Vec<Drove>,
@@ -29,7 +29,7 @@ struct Drove {
 
 /// What one bank's journal says of an id.
 #[derive(Debug, Clone, Copy)]
-struct Seat {
+struct Cast {
     bank: BankId,
     vote: Vote,
     end: Option<End>,
@@ -169,32 +169,32 @@ impl Ballots {
         vote: Vote,
         end: Option<End>,
     ) -> Result<(), String> {
-        let seats = self.of.entry(tx.clone()).or_default();
-        if let Some(seat) = seats.iter().find(|seat| seat.bank == bank) {
-            let before = seat.word();
-            let now = Seat { bank, vote, end }.word();
+        let casts = self.of.entry(tx.clone()).or_default();
+        if let Some(cast) = casts.iter().find(|cast| cast.bank == bank) {
+            let before = cast.word();
+            let now = Cast { bank, vote, end }.word();
             return Err(format!(
                 "bank {bank} votes a second time on {tx}: {before} before, {now} now"
             ));
         }
-        seats.push(Seat { bank, vote, end });
+        casts.push(Cast { bank, vote, end });
         Ok(())
     }
 
     fn end(&mut self, tx: &TxId, bank: BankId, end: End) -> Result<(), String> {
-        let seat =
-            self.of.get_mut(tx).and_then(|seats| seats.iter_mut().find(|seat| seat.bank == bank));
-        match seat {
-            Some(Seat { vote: Vote::Ok { .. }, end: open @ None, .. }) => {
+        let cast =
+            self.of.get_mut(tx).and_then(|casts| casts.iter_mut().find(|cast| cast.bank == bank));
+        match cast {
+            Some(Cast { vote: Vote::Ok { .. }, end: open @ None, .. }) => {
                 *open = Some(end);
                 Ok(())
             }
-            Some(Seat { vote: Vote::Ok { .. }, end: Some(before), .. }) => Err(format!(
+            Some(Cast { vote: Vote::Ok { .. }, end: Some(before), .. }) => Err(format!(
                 "bank {bank} decides {tx} a second time: {} before, {} now",
                 before.word(),
                 end.word()
             )),
-            Some(Seat { vote: Vote::No, .. }) => {
+            Some(Cast { vote: Vote::No, .. }) => {
                 Err(format!("bank {bank} has {} {tx}, which it refused", end.word()))
             }
             None => Err(format!("bank {bank} has {} {tx}, on which it never voted", end.word())),
@@ -205,10 +205,10 @@ impl Ballots {
     /// not there was never given.
     pub fn judge(&self, whole: BankSet, faults: &mut Vec<Violation>) -> Counts {
         let mut counts = Counts::default();
-        for (tx, seats) in &self.of {
+        for (tx, casts) in &self.of {
             let mut groups: Vec<Group> = Vec::new();
-            for seat in seats {
-                if let Vote::Ok { digest, named, outside, .. } = seat.vote
+            for cast in casts {
+                if let Vote::Ok { digest, named, outside, .. } = cast.vote
                     && groups.iter().all(|group| group.digest != digest)
                 {
                     groups.push(Group { digest, named, outside });
@@ -218,7 +218,7 @@ impl Ballots {
                 counts.aborted += 1;
             }
             for group in &groups {
-                Case { tx, seats, group, whole }.judge(&mut counts, faults);
+                Case { tx, casts, group, whole }.judge(&mut counts, faults);
             }
         }
         for drove in &self.drove {
@@ -230,15 +230,15 @@ impl Ballots {
     /// No bank that voted OK on these bytes has ended them otherwise.
     fn judge_drove(&self, drove: &Drove, faults: &mut Vec<Violation>) {
         let Drove { bank, tx, digest, told } = drove;
-        for seat in self.of.get(tx).into_iter().flatten() {
-            let same = matches!(seat.vote, Vote::Ok { digest: of, .. } if of == *digest);
-            let ends = match (told, seat.vote, seat.end) {
+        for cast in self.of.get(tx).into_iter().flatten() {
+            let same = matches!(cast.vote, Vote::Ok { digest: of, .. } if of == *digest);
+            let ends = match (told, cast.vote, cast.end) {
                 (End::Committed(_), Vote::No, _) => Some("refused"),
                 (_, _, Some(end)) if same && end != *told => Some(end.word()),
                 (End::Committed(_) | End::Aborted, ..) => None,
             };
             if let Some(word) = ends {
-                let (at, told) = (seat.bank, told.word());
+                let (at, told) = (cast.bank, told.word());
                 let text = format!(
                     "transaction {tx}: bank {bank}, which drove it, told {told}, and bank {at} has {word} it"
                 );
@@ -260,28 +260,28 @@ fn ok(time: Time, transaction: &Transaction) -> Vote {
 /// One transaction's bytes under one id.
 struct Case<'a> {
     tx: &'a TxId,
-    seats: &'a [Seat],
+    casts: &'a [Cast],
     group: &'a Group,
     whole: BankSet,
 }
 
 impl Case<'_> {
     fn judge(&self, counts: &mut Counts, faults: &mut Vec<Violation>) {
-        let granted = || self.seats.iter().filter(|seat| self.grants(seat));
-        let oks: BankSet = granted().map(|seat| seat.bank).collect();
+        let granted = || self.casts.iter().filter(|cast| self.grants(cast));
+        let oks: BankSet = granted().map(|cast| cast.bank).collect();
         let no_ok = self.group.named.minus(oks);
         let unknown =
-            no_ok.iter().filter(|bank| !self.whole.has(*bank) && self.seat(*bank).is_none());
+            no_ok.iter().filter(|bank| !self.whole.has(*bank) && self.cast(*bank).is_none());
         let unknown: BankSet = unknown.collect();
         if !self.group.named.minus(self.whole).is_empty() {
             counts.unproven += 1;
         }
-        let commit = granted().find_map(|seat| match seat.end {
-            Some(End::Committed(time)) => Some((seat.bank, time)),
+        let commit = granted().find_map(|cast| match cast.end {
+            Some(End::Committed(time)) => Some((cast.bank, time)),
             Some(End::Aborted) | None => None,
         });
         let aborted_at: Vec<BankId> =
-            granted().filter(|seat| seat.end == Some(End::Aborted)).map(|seat| seat.bank).collect();
+            granted().filter(|cast| cast.end == Some(End::Aborted)).map(|cast| cast.bank).collect();
         if let Some((at, time)) = commit {
             counts.committed += 1;
             self.committed(at, time, unknown, counts, faults);
@@ -296,7 +296,7 @@ impl Case<'_> {
                 let text = "though every bank that it names holds an OK on it";
                 self.fault(faults, &[bank], format!("it is aborted at bank {bank}, {text}"));
             }
-        } else if no_ok.iter().any(|bank| self.seat(bank).is_some()) {
+        } else if no_ok.iter().any(|bank| self.cast(bank).is_some()) {
             counts.aborted += 1;
         } else if let Some(bank) = aborted_at.first() {
             counts.aborted += 1;
@@ -323,7 +323,7 @@ impl Case<'_> {
         faults: &mut Vec<Violation>,
     ) {
         for bank in self.group.named.iter() {
-            let Some(seat) = self.seat(bank) else {
+            let Some(cast) = self.cast(bank) else {
                 if !unknown.has(bank) {
                     let text =
                         format!("it is committed at bank {at}, but bank {bank} never voted on it");
@@ -331,7 +331,7 @@ impl Case<'_> {
                 }
                 continue;
             };
-            let text = match (seat.vote, seat.end) {
+            let text = match (cast.vote, cast.end) {
                 (Vote::No, _) => {
                     format!("it is committed at bank {at}, but bank {bank} refused it")
                 }
@@ -355,7 +355,7 @@ impl Case<'_> {
             self.fault(faults, &[at, bank], text);
         }
         let latest =
-            self.seats.iter().filter(|seat| self.grants(seat)).filter_map(|seat| match seat.vote {
+            self.casts.iter().filter(|cast| self.grants(cast)).filter_map(|cast| match cast.vote {
                 Vote::Ok { time, .. } => Some(time),
                 Vote::No => None,
             });
@@ -367,12 +367,12 @@ impl Case<'_> {
         }
     }
 
-    fn grants(&self, seat: &Seat) -> bool {
-        matches!(seat.vote, Vote::Ok { digest, .. } if digest == self.group.digest)
+    fn grants(&self, cast: &Cast) -> bool {
+        matches!(cast.vote, Vote::Ok { digest, .. } if digest == self.group.digest)
     }
 
-    fn seat(&self, bank: BankId) -> Option<&Seat> {
-        self.seats.iter().find(|seat| seat.bank == bank)
+    fn cast(&self, bank: BankId) -> Option<&Cast> {
+        self.casts.iter().find(|cast| cast.bank == bank)
     }
 
     fn fault(&self, faults: &mut Vec<Violation>, banks: &[BankId], text: String) {
@@ -381,7 +381,7 @@ impl Case<'_> {
     }
 }
 
-impl Seat {
+impl Cast {
     fn word(&self) -> &'static str {
         match (self.vote, self.end) {
             (Vote::No, _) => "refused",

@@ -6,7 +6,7 @@ use super::cut::Sums;
 use super::violation::Violation;
 use consorcio_core::bank::io::{Outcome, Seq};
 use consorcio_core::bank::record::Record;
-use consorcio_core::bank::{Core, Identity, Note};
+use consorcio_core::bank::{Change, Core, Identity};
 use consorcio_core::ids::{BankId, RegisterKey, RegisterValue, Time, TxId};
 use consorcio_core::limits::OUTCOMES_IN_MEMORY_MIN;
 use consorcio_core::wire::token::Seal;
@@ -161,7 +161,7 @@ impl Folder {
         self.records += 1;
         if seq.is_multiple_of(TIDY_EVERY) {
             core.forget_outcomes(core.seq(), OUTCOMES_IN_MEMORY_MIN);
-            core.note(&Note::CutMark(0, core.clock(), Some(core.clock())));
+            core.change(&Change::CutMark(0, core.clock(), Some(core.clock())));
         }
         self.follow(bank, record);
         Ok(())

@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::output::{Paint, Shown, Tone, plain, utc};
 use consorcio_core::ids::{Time, TxId};
 use consorcio_steps::trace::{
-    Call, Event, Leg, Logs, Look, Timeline, Trouble, Verdict, Wanted, duration,
+    Call, Embedding, Event, Leg, Logs, Timeline, Trouble, Verdict, Wanted, duration,
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ fn typed_behind(logs: &mut Vec<PathBuf>) -> Result<TxId, Failure> {
 fn one(timeline: &Timeline, svg: Option<PathBuf>, paint: Paint) -> Result<Shown, Failure> {
     let mut text = String::new();
     if let Some(path) = svg {
-        let drawing = timeline.svg(Look::Alone);
+        let drawing = timeline.svg(Embedding::Alone);
         if path.as_os_str() == "-" {
             return Ok(Shown {
                 text: drawing,

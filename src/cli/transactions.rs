@@ -1,6 +1,6 @@
 //! The commands that change something at several banks: all of them do, or none.
 
-use super::args::{Cash, How};
+use super::args::{Cash, Driving};
 use super::conversation::Conversation;
 use super::drive::{self, Course, Row};
 use super::failure::{Failure, refused};
@@ -14,7 +14,7 @@ use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
-use consorcio_system::fresh::IdMaker;
+use consorcio_system::id_generator::IdGenerator;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -22,11 +22,11 @@ use std::sync::Arc;
 pub async fn set_storage_to_one(context: &Context) -> Shown {
     let key = RegisterKey::new("storage").expect("a legal key");
     let value = RegisterValue::new("1").expect("a legal value");
-    set(context, key, value, How::default()).await
+    set(context, key, value, Driving::default()).await
 }
 
 /// Sets a register at every bank.
-pub async fn set(context: &Context, key: RegisterKey, value: RegisterValue, how: How) -> Shown {
+pub async fn set(context: &Context, key: RegisterKey, value: RegisterValue, how: Driving) -> Shown {
     let op = |bank| Op { bank, action: Action::Set { key: key.clone(), value: value.clone() } };
     let ops = asking::all_banks(context).map(op).collect();
     let shown = execute(context, ops, how).await;
@@ -53,7 +53,7 @@ pub async fn withdraw(context: &Context, cash: Cash) -> Shown {
 }
 
 /// Moves money between accounts.
-pub async fn transfer(context: &Context, from: &[FromLeg], to: &[ToLeg], how: How) -> Shown {
+pub async fn transfer(context: &Context, from: &[FromLeg], to: &[ToLeg], how: Driving) -> Shown {
     let credits = match balance_legs(from, to) {
         Ok(credits) => credits,
         Err(text) => return Failure::Usage(text).into(),
@@ -72,7 +72,7 @@ fn money(account: &Account, flow: Flow, amount: Money, cpf: Option<TaxId>) -> Op
     }
 }
 
-async fn execute(context: &Context, ops: Vec<Op>, how: How) -> Shown {
+async fn execute(context: &Context, ops: Vec<Op>, how: Driving) -> Shown {
     match prepare(context, &ops, &how) {
         Err(failure) => failure.into(),
         Ok((tx, transaction)) => match how.via {
@@ -85,7 +85,7 @@ async fn execute(context: &Context, ops: Vec<Op>, how: How) -> Shown {
     }
 }
 
-fn prepare(context: &Context, ops: &[Op], how: &How) -> Result<(TxId, Transaction), Failure> {
+fn prepare(context: &Context, ops: &[Op], how: &Driving) -> Result<(TxId, Transaction), Failure> {
     let patience_ms = how.patience.map(|seconds| seconds.saturating_mul(1000));
     let transaction =
         Transaction::from_ops(ops, patience_ms).map_err(|f| Failure::Usage(f.to_string()))?;
@@ -94,9 +94,9 @@ fn prepare(context: &Context, ops: &[Op], how: &How) -> Result<(TxId, Transactio
     }
     let tx = match &how.tx {
         Some(tx) => tx.clone(),
-        None => {
-            IdMaker::new().map_err(|error| Failure::Own(format!("no randomness: {error}")))?.now()
-        }
+        None => IdGenerator::new()
+            .map_err(|error| Failure::Own(format!("no randomness: {error}")))?
+            .now(),
     };
     Ok((tx, transaction))
 }

@@ -7,10 +7,10 @@
 
 use crate::Options;
 use crate::answers::{self, Page};
+use crate::connections::Connections;
 use crate::counts::Counts;
 use crate::guard::bare_host;
 use crate::late::{Late, in_time};
-use crate::places::Places;
 use crate::problem::Problem;
 use consorcio_core::ids::{BankId, TxId};
 use consorcio_core::limits::{HTTP_STREAMS_MAX, HTTP_STREAMS_OF_HOST_MAX, SLOW_SYNC_MS};
@@ -19,7 +19,7 @@ use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 use consorcio_node::ask::Asker;
 use consorcio_panel::texts::Lang;
-use consorcio_system::fresh::IdMaker;
+use consorcio_system::id_generator::IdGenerator;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -34,7 +34,7 @@ pub struct App(Arc<Inner>);
 struct Inner {
     asker: Asker,
     options: Options,
-    ids: Mutex<IdMaker>,
+    ids: Mutex<IdGenerator>,
     /// Held from the look whether a client or account is there to its creation, so that of two
     /// equal requests one finds it there.
     creating: tokio::sync::Mutex<()>,
@@ -46,7 +46,7 @@ struct Inner {
     streams: Arc<Semaphore>,
     /// ... by where they ask from, and which name or address of this bank they ask.
     streams_of: Arc<Mutex<BTreeMap<StreamsOf, usize>>>,
-    connections: Places,
+    connections: Connections,
     counts: Counts,
     stopping: watch::Receiver<bool>,
 }
@@ -64,13 +64,13 @@ impl App {
     ) -> Result<App, getrandom::Error> {
         Ok(App(Arc::new(Inner {
             asker,
-            ids: Mutex::new(IdMaker::new()?),
+            ids: Mutex::new(IdGenerator::new()?),
             creating: tokio::sync::Mutex::new(()),
             lists: Arc::new(Semaphore::new(options.bounds.lists)),
             traces: Arc::new(Semaphore::new(1)),
             streams: Arc::new(Semaphore::new(HTTP_STREAMS_MAX)),
             streams_of: Arc::default(),
-            connections: Places::new(options.bounds.connections),
+            connections: Connections::new(options.bounds.connections),
             counts: Counts::default(),
             stopping,
             options,
@@ -132,7 +132,7 @@ impl App {
     }
 
     /// The places of connections.
-    pub fn places_of_connections(&self) -> &Places {
+    pub fn places_of_connections(&self) -> &Connections {
         &self.0.connections
     }
 

@@ -2,9 +2,9 @@
 //! bytes and in time.
 
 use crate::app::App;
+use crate::connections::Place;
 use crate::fields::Fields;
 use crate::key::Key;
-use crate::places::Place;
 use crate::problem::Problem;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -32,19 +32,19 @@ pub struct Peer(pub SocketAddr, pub Arc<Place>);
 
 /// Who asks.
 #[derive(Debug, Clone)]
-pub struct Look {
+pub struct Reader {
     /// The other end.
     pub peer: SocketAddr,
     /// Its connection's place.
     pub place: Arc<Place>,
 }
 
-impl FromRequestParts<App> for Look {
+impl FromRequestParts<App> for Reader {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Look, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Reader, Infallible> {
         let Peer(peer, place) = of_connection(parts);
-        Ok(Look { peer: *peer, place: place.clone() })
+        Ok(Reader { peer: *peer, place: place.clone() })
     }
 }
 

@@ -2,13 +2,13 @@
 
 use crate::answers::{Account, Bank, Client};
 use crate::app::{App, unforeseen};
-use crate::call::{Call, Look};
+use crate::call::{Call, Reader};
 use crate::fields::{CPF_RULE, Fields, cpf, given_number};
 use crate::history::cause;
 use crate::lines;
+use crate::list_permit::ListPermit;
 use crate::problem::{Problem, json};
 use crate::reais::Reais;
-use crate::turn::Turn;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -62,14 +62,14 @@ pub async fn status() -> Response {
 }
 
 /// `GET /bancos_on`
-pub async fn banks_online(State(app): State<App>, look: Look) -> Result<Response, Problem> {
-    let banks: Vec<Bank> = app.read(look.peer, Request::Local(Local::Banks)).await?;
+pub async fn banks_online(State(app): State<App>, reader: Reader) -> Result<Response, Problem> {
+    let banks: Vec<Bank> = app.read(reader.peer, Request::Local(Local::Banks)).await?;
     let online = |place: BankId| banks.iter().any(|bank| bank.online && bank.bank == place.as_u8());
     // Where another bank serves HTTP only that bank knows. All are asked at once.
     let mut told = lines::ask_those(&app, &Request::Local(Local::Banks), online).await;
     told.push((
         app.bank(),
-        Some(Reply::Done(app.done(look.peer, Request::Local(Local::Banks), unforeseen).await?)),
+        Some(Reply::Done(app.done(reader.peer, Request::Local(Local::Banks), unforeseen).await?)),
     ));
     told.sort_by_key(|(bank, _)| *bank);
     let addresses: Vec<String> =
@@ -85,13 +85,13 @@ fn http_of(bank: BankId, reply: &Option<Reply>) -> Option<String> {
 }
 
 /// `GET /clientes`
-pub async fn clients(State(app): State<App>, look: Look) -> Result<Response, Problem> {
-    let turn = Turn::wait(&app).await?;
+pub async fn clients(State(app): State<App>, reader: Reader) -> Result<Response, Problem> {
+    let turn = ListPermit::wait(&app).await?;
     let request =
         |after: Option<String>| Ok(Request::Read(Read::Clients { after: key(after, TaxId::new)? }));
-    let mut clients: Vec<Client> = app.list(look.peer, request, unforeseen).await?;
+    let mut clients: Vec<Client> = app.list(reader.peer, request, unforeseen).await?;
     // Accounts come second: whoever holds one is among the clients, or younger than this list.
-    let mut accounts = accounts_of(&app, look.peer, None, unforeseen).await?;
+    let mut accounts = accounts_of(&app, reader.peer, None, unforeseen).await?;
     accounts.sort_by_key(|account| account.created);
     let mut by_holder: BTreeMap<String, Vec<AccountLine>> = BTreeMap::new();
     for mut account in accounts {
@@ -108,13 +108,13 @@ pub async fn clients(State(app): State<App>, look: Look) -> Result<Response, Pro
         nome: client.name,
         tipo: client.kind,
     };
-    Ok(turn.json(&clients.into_iter().map(line).collect::<Vec<_>>(), &look.place))
+    Ok(turn.json(&clients.into_iter().map(line).collect::<Vec<_>>(), &reader.place))
 }
 
 /// `GET /contas/<cpf>`
 pub async fn accounts(
     State(app): State<App>,
-    look: Look,
+    reader: Reader,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let given = path.map(|Path(given)| given).unwrap_or_default();
@@ -125,7 +125,7 @@ pub async fn accounts(
         }
         other => unforeseen(other, text),
     };
-    let mut accounts = accounts_of(&app, look.peer, Some(&cpf), refused).await?;
+    let mut accounts = accounts_of(&app, reader.peer, Some(&cpf), refused).await?;
     accounts.sort_by_key(|account| account.created);
     Ok(json(StatusCode::OK, &accounts.into_iter().map(AccountLine::of).collect::<Vec<_>>()))
 }

@@ -3,15 +3,15 @@
 
 use crate::answers::{Event, Info, Op, Page, Pending, read_page};
 use crate::app::{App, unforeseen};
-use crate::call::Look;
+use crate::call::Reader;
 use crate::fields::{TX_RULE, given_number};
 use crate::key::Key;
 use crate::lines;
+use crate::list_permit::ListPermit;
 use crate::moves::about;
 use crate::problem::{Problem, json};
 use crate::reais::Reais;
 use crate::timeline;
-use crate::turn::Turn;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
@@ -63,38 +63,42 @@ struct Participante {
 }
 
 /// `GET /historico`: oldest first; what is undecided is the newest.
-pub async fn history(State(app): State<App>, look: Look) -> Result<Response, Problem> {
-    let turn = Turn::wait(&app).await?;
+pub async fn history(State(app): State<App>, reader: Reader) -> Result<Response, Problem> {
+    let turn = ListPermit::wait(&app).await?;
     // Undecided ones first: one that is decided between the two questions is then among the
     // outcomes, too.
-    let page = pending_page(&app, look.peer, None, HTTP_PENDING_PAGE_MAX).await?;
+    let page = pending_page(&app, reader.peer, None, HTTP_PENDING_PAGE_MAX).await?;
     let (mut pending, next) = (page.items, page.next);
     pending.sort_by_key(|pending| pending.since);
-    let info: Info = app.read(look.peer, Request::Read(Read::Info)).await?;
-    let mut events = events(&app, look.peer).await?;
+    let info: Info = app.read(reader.peer, Request::Read(Read::Info)).await?;
+    let mut events = events(&app, reader.peer).await?;
     events.reverse();
     let undecided = |pending: &Pending| !events.iter().any(|event| event.tx == pending.tx);
     let pending: Vec<Line> = pending.into_iter().filter(undecided).map(under_way).collect();
     let lines: Vec<Line> =
         events.into_iter().map(|event| ended(&app, event)).chain(pending).collect();
-    let mut response = with_next(turn.json(&lines, &look.place), next.as_deref());
+    let mut response = with_next(turn.json(&lines, &reader.place), next.as_deref());
     // How many outcomes there are, of which the newest stand in the list.
     response.headers_mut().insert(TOTAL_HEADER, HeaderValue::from(info.committed + info.aborted));
     Ok(response)
 }
 
 /// `GET /pendentes`: the participants of each undecided transaction, one page of them.
-pub async fn pending(State(app): State<App>, look: Look, uri: Uri) -> Result<Response, Problem> {
-    let turn = Turn::wait(&app).await?;
+pub async fn pending(
+    State(app): State<App>,
+    reader: Reader,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let turn = ListPermit::wait(&app).await?;
     let after = match query(&uri, "depois") {
         Some(after) => {
             Some(TxId::new(&after).map_err(|_| Problem::bad(format!("`depois` {TX_RULE}")))?)
         }
         None => None,
     };
-    let page = pending_page(&app, look.peer, after, HTTP_PENDING_PAGE_MAX).await?;
+    let page = pending_page(&app, reader.peer, after, HTTP_PENDING_PAGE_MAX).await?;
     let lists: Vec<_> = page.items.into_iter().map(|pending| participants(pending.ops)).collect();
-    Ok(with_next(turn.json(&lists, &look.place), page.next.as_deref()))
+    Ok(with_next(turn.json(&lists, &reader.place), page.next.as_deref()))
 }
 
 /// Where the next page of undecided transactions is, as RFC 8288 has it.
@@ -345,18 +349,18 @@ struct Passo {
 /// `GET /transacoes/<id>`, and `?resumo` for the outcome alone.
 pub async fn transaction(
     State(app): State<App>,
-    look: Look,
+    reader: Reader,
     path: Result<Path<String>, PathRejection>,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let given = path.map(|Path(given)| given).unwrap_or_default();
     // It may also be the key that the transaction was asked for under.
-    let tx = Key::new(given.as_bytes()).newest(&app, look.peer).await?;
+    let tx = Key::new(given.as_bytes()).newest(&app, reader.peer).await?;
     let told = async {
-        let mut outcome = outcome(&app, look.peer, &tx).await?;
+        let mut outcome = outcome(&app, reader.peer, &tx).await?;
         // Operations and steps are those of one transaction.
         if uri.query() != Some("resumo") && outcome.transacoes.is_none() {
-            details(&app, look.peer, &tx, &mut outcome).await?;
+            details(&app, reader.peer, &tx, &mut outcome).await?;
         }
         Ok(about(json(StatusCode::OK, &outcome), &tx))
     };

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::late::with_bound;
 use crate::pages::Visit;
 use crate::problem::Problem;
-use crate::{clients, history, moves, openapi, outside, pages, watch};
+use crate::{clients, health, history, moves, openapi, outside, pages};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
@@ -44,9 +44,9 @@ pub fn all() -> Vec<Route> {
         read("/pendentes", get(history::pending)),
         read("/transacoes/{id}", get(history::transaction)),
         read("/openapi.json", get(openapi::openapi)),
-        read("/metrics", get(watch::metrics)),
-        read("/healthz", get(watch::healthz)),
-        read("/readyz", get(watch::readyz)),
+        read("/metrics", get(health::metrics)),
+        read("/healthz", get(health::healthz)),
+        read("/readyz", get(health::readyz)),
     ]
 }
 

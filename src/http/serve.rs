@@ -5,10 +5,10 @@
 
 use crate::app::App;
 use crate::call::Peer;
+use crate::connections::AtWork;
 use crate::guard::{self, Stop};
-use crate::patient::Patient;
-use crate::places::AtWork;
 use crate::routes;
+use crate::write_timeout::WriteTimeout;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{Request, Response, StatusCode};
@@ -65,7 +65,8 @@ pub async fn serve(app: App, listener: TcpListener) {
         let place = ticket.place().clone();
         let of = Peer(peer, place.clone());
         let answer = move |request| answer(app.clone(), router.clone(), of.clone(), request);
-        let stream = Patient::new(stream, Duration::from_millis(bounds.unread_ms), place.clone());
+        let stream =
+            WriteTimeout::new(stream, Duration::from_millis(bounds.unread_ms), place.clone());
         let connection = http.serve_connection(TokioIo::new(stream), service_fn(answer));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {

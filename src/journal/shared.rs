@@ -3,7 +3,7 @@
 use super::files::{FileOf, Files};
 use super::format::Span;
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name};
-use super::index::{Closed, Cost, IdHash, Index, Look, kept, read_closed, write_index};
+use super::index::{Closed, Cost, IdHash, Index, Lookup, kept, read_closed, write_index};
 use super::{Disk, JournalError, Options, place};
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
@@ -19,7 +19,7 @@ pub(super) enum Order {
     /// A segment is full.
     Closed(Closed),
     /// There is an index to make again.
-    Look,
+    Lookup,
 }
 
 /// The indexes of segments 1 to the last full one, in order. Never changed: another one takes its
@@ -193,9 +193,9 @@ impl Shared {
         'anew: loop {
             for index in list.iter().rev() {
                 match index.look(&self.files, tx, hash, cost)? {
-                    Look::Found(record) => return Ok(Some(record)),
-                    Look::Not => {}
-                    Look::IndexBad => {
+                    Lookup::Found(record) => return Ok(Some(record)),
+                    Lookup::Not => {}
+                    Lookup::IndexBad => {
                         // Its file is gone where another one has its place by now.
                         let now = self.indexes();
                         if !Arc::ptr_eq(&now, &list) {
@@ -203,9 +203,9 @@ impl Shared {
                             continue 'anew;
                         }
                         match self.make_again(index)?.look(&self.files, tx, hash, cost)? {
-                            Look::Found(record) => return Ok(Some(record)),
-                            Look::Not => {}
-                            Look::IndexBad => {
+                            Lookup::Found(record) => return Ok(Some(record)),
+                            Lookup::Not => {}
+                            Lookup::IndexBad => {
                                 return Err(self.unreadable(index.span, "and can't be read"));
                             }
                         }
@@ -286,7 +286,7 @@ impl Shared {
             ));
             if let Some(wake) = &*self.wake.lock().unwrap_or_else(PoisonError::into_inner) {
                 // Where nobody listens any more the journal was closed.
-                let _gone = wake.send(Order::Look);
+                let _gone = wake.send(Order::Lookup);
             }
         }
     }

@@ -4,7 +4,7 @@
 //! {hello}`. The one dialled answers with the same of its own and proves itself: a MAC over both
 //! nonces and all that is told. Then the dialler proves itself likewise: `PEER {proof}`. Each proof
 //! says in its MAC which role made it, so neither a reflected nor a repeated one fits. News on an
-//! open link is tokens, which prove themselves. The dialled side is in `door`.
+//! open link is tokens, which prove themselves. The dialled side is in `acceptor`.
 
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::Input;

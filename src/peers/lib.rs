@@ -3,21 +3,22 @@
 //! What is asked, and when it is asked again, the pure core decides; here messages go out in order,
 //! answers come back in order, and what a lost link still owes is answered with nothing, exactly
 //! once. Backoff and the task are in `link`, the socket in `open`, the proofs in `handshake` and
-//! `door`. The answering side of a link is a session of the server; its PEER lines come to
+//! `acceptor`. The answering side of a link is a session of the server; its PEER lines come to
 //! `Peers::answer`.
 //!
 //! Architecture invariant: nothing here knows what a vote means.
 
-mod door;
+mod acceptor;
 mod handshake;
 mod link;
 mod open;
 #[cfg(test)]
 mod tests;
 
-pub use door::Door;
+pub use acceptor::Acceptor;
 pub use handshake::ANOTHER_KEY;
 
+use acceptor::{Answered, Own};
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::Input;
 use consorcio_core::commit::founding::FoundingId;
@@ -31,7 +32,6 @@ use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::token::Token;
 use consorcio_steps::steplog::StepLog;
-use door::{Answered, Own};
 use handshake::News;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -289,10 +289,10 @@ impl Peers {
             .collect()
     }
 
-    /// Answers a PEER line of the session behind `door`, and says what the node must hear of it.
-    pub fn answer(&self, door: &mut Door, json: &str) -> (Reply, Vec<Input>) {
+    /// Answers a PEER line of the session behind `acceptor`, and says what the node must hear of it.
+    pub fn answer(&self, acceptor: &mut Acceptor, json: &str) -> (Reply, Vec<Input>) {
         let own = Own { identity: &self.0.identity, founding: self.0.founding };
-        match door.answer(&own, |bank| self.0.news_to(bank).1, |bank| self.0.met(bank), json) {
+        match acceptor.answer(&own, |bank| self.0.news_to(bank).1, |bank| self.0.met(bank), json) {
             Ok(Answered::Told(json)) => (Reply::Done(json), Vec::new()),
             Ok(Answered::Opened(json, bank, founding, news)) => {
                 if let Some(Some(line)) = self.0.links.get(bank.index()) {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub fn exposed(data_dir: &Path, folder: &Path) -> Option<String> {
     const OTHERS: u32 = 0o077;
     let mode = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.permissions().mode());
-    // One closed door is enough.
+    // One closed acceptor is enough.
     if mode(data_dir) & OTHERS == 0 || mode(folder) & OTHERS == 0 {
         return None;
     }

@@ -5,7 +5,7 @@
 //! place: asks have a bound of their own. Not here: who asks, and what about.
 
 use crate::Shared;
-use crate::seat::Seat;
+use crate::session_table::SessionEntry;
 use consorcio_core::bank::io::{Caller, Input};
 use consorcio_core::limits::{COMMIT_HEARD_MS_MAX, READ_WAITS_MS_MAX};
 use consorcio_core::wire::reply::Reply;
@@ -39,14 +39,14 @@ pub async fn serve(shared: Rc<Shared>, mut asks: Receiver<Ask>) {
             }
             room(&shared).await;
             take(&shared, ask, Queue::push);
-        } else if let Some(questions) = shared.settling.questions() {
+        } else if let Some(questions) = shared.barrier.questions() {
             // An outcome that this bank is asking for may be one that its reader was told
             // elsewhere.
             let shared = shared.clone();
             tokio::task::spawn_local(async move {
                 let told = timeout(
                     Duration::from_millis(READ_WAITS_MS_MAX),
-                    shared.settling.told(questions),
+                    shared.barrier.told(questions),
                 );
                 // Where a bank is silent, what is known here is shown.
                 let _ = told.await;
@@ -107,24 +107,24 @@ fn reads(request: &Request) -> bool {
 fn take(shared: &Rc<Shared>, ask: Ask, push: fn(&mut Queue, u64, Input)) {
     let who = Who::Address(ask.peer);
     crash::received(&ask.request, ask.origin);
-    shared.story.tell(|| Step::of_request(&ask.request, who));
+    shared.step_logger.tell(|| Step::of_request(&ask.request, who));
     if ask.request == Request::Local(Local::Banks) {
         tell(shared, ask, Reply::Done(shared.banks_json()));
         return;
     }
     let since_us = shared.now_us();
-    let seat = shared.seats.borrow_mut().open(ask.peer, None, since_us);
-    let slot = seat.state.borrow_mut().slots.take(0, 0);
-    let caller = Caller { session: seat.id, slot };
+    let entry = shared.sessions.borrow_mut().open(ask.peer, None, since_us);
+    let slot = entry.state.borrow_mut().slots.take(0, 0);
+    let caller = Caller { session: entry.id, slot };
     let request = ask.request.clone();
     let driven = if let Request::Execute(tx, _) = &request { Some(tx) } else { None };
-    let watch = driven.map(|tx| shared.settling.watch(tx));
+    let watch = driven.map(|tx| shared.barrier.watch(tx));
     let input = Input::Request { caller, origin: ask.origin, request, waited_us: 0, past: None };
     shared.inbox.fill(|queue| push(queue, since_us, input));
     let shared = shared.clone();
     tokio::task::spawn_local(async move {
-        let reply = reply(&seat).await;
-        shared.seats.borrow_mut().close(&seat);
+        let reply = reply(&entry).await;
+        shared.sessions.borrow_mut().close(&entry);
         shared.session_ended.notify_one();
         // Who asks over HTTP may well go on to another bank, and shall find there what it was told
         // here.
@@ -137,10 +137,10 @@ fn take(shared: &Rc<Shared>, ask: Ask, push: fn(&mut Queue, u64, Input)) {
     });
 }
 
-/// The reply to the one request of `seat`.
-async fn reply(seat: &Seat) -> Reply {
+/// The reply to the one request of `entry`.
+async fn reply(entry: &SessionEntry) -> Reply {
     poll_fn(|cx| {
-        let mut state = seat.state.borrow_mut();
+        let mut state = entry.state.borrow_mut();
         match state.slots.pop_ready() {
             Some(reply) => Poll::Ready(reply),
             None => {
@@ -153,8 +153,8 @@ async fn reply(seat: &Seat) -> Reply {
 }
 
 fn tell(shared: &Shared, ask: Ask, reply: Reply) {
-    shared.story.tell(|| Step::of_reply(&reply, Who::Address(ask.peer)));
-    shared.story.flush();
+    shared.step_logger.tell(|| Step::of_reply(&reply, Who::Address(ask.peer)));
+    shared.step_logger.flush();
     // Who asked may have gone; what was asked is done all the same.
     let _ = ask.reply.send(reply);
 }

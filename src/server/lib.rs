@@ -15,15 +15,15 @@ pub mod key;
 mod listen;
 pub mod memory;
 pub mod operator;
-pub mod places;
+pub mod permits;
+pub mod read_barrier;
 pub mod recover;
-pub mod seat;
 pub mod session;
-pub mod settle;
+pub mod session_table;
 pub mod slots;
 pub mod start;
-pub mod story;
-pub mod watch;
+pub mod step_logger;
+pub mod watchdog;
 #[cfg_attr(not(feature = "http"), path = "no_web.rs")]
 mod web;
 
@@ -44,16 +44,16 @@ use consorcio_steps::steplog::{Step, StepLog, Who};
 use consorcio_system::config::LEFT;
 use gate::Gate;
 use memory::SharedBytes;
-use places::{Place, Places};
-use seat::{End, Seat, Seats};
-use settle::Settling;
+use permits::{Permit, Permits};
+use read_barrier::ReadBarrier;
+use session_table::{End, SessionEntry, SessionTable};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use story::Story;
+use step_logger::StepLogger;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -107,17 +107,17 @@ pub struct Shared {
     /// The way to the bank.
     pub inbox: Rc<Inbox>,
     /// All sessions.
-    pub seats: RefCell<Seats>,
+    pub sessions: RefCell<SessionTable>,
     /// Memory that they share.
     pub bytes: Rc<SharedBytes>,
     /// What they tell the step log.
-    pub story: Story,
+    pub step_logger: StepLogger,
     /// The links to the other banks.
     pub peers: Peers,
     /// What waits for them after a start.
     pub gate: Rc<Gate>,
     /// What is under way to them, for those who wait for that.
-    pub settling: Rc<Settling>,
+    pub barrier: Rc<ReadBarrier>,
     identity: Identity,
     /// Does this bank take part, as far as its operator was told?
     pub introduced: Cell<bool>,
@@ -133,7 +133,7 @@ pub struct Shared {
     lingering: Cell<usize>,
     /// Sessions that have replies, and get more of them after a sync that comes now: one write is
     /// cheaper than two. They are woken once this record is durable.
-    held: RefCell<Vec<(Seq, Rc<Seat>)>>,
+    held: RefCell<Vec<(Seq, Rc<SessionEntry>)>>,
     /// How long the disk has been syncing, once there is one.
     sync_age: OnceCell<Arc<SyncAge>>,
     /// No session can have been idle for too long before this moment, in monotonic microseconds.
@@ -151,11 +151,14 @@ impl Shared {
     ) -> Rc<Shared> {
         Rc::new(Shared {
             inbox,
-            seats: RefCell::new(Seats::new(Places::new(bounds.sessions, bounds.for_banks))),
+            sessions: RefCell::new(SessionTable::new(Permits::new(
+                bounds.sessions,
+                bounds.for_banks,
+            ))),
             bytes: Rc::new(SharedBytes::new(bounds.bytes, bounds.sessions)),
-            story: Story::new(steplog),
+            step_logger: StepLogger::new(steplog),
             peers,
-            settling: Rc::default(),
+            barrier: Rc::default(),
             gate: Rc::new(Gate::new(&identity)),
             identity,
             introduced: Cell::new(true),
@@ -233,13 +236,13 @@ impl Shared {
         let soon = writer.is_waited_for();
         let newest = writer.core().seq();
         let mut held = self.held.borrow_mut();
-        let seats = self.seats.borrow();
+        let sessions = self.sessions.borrow();
         // Banks are told before callers are: who hears of a commit and goes on to another bank
         // comes behind it.
         for leaving in out.extract_if(.., |leaving| !matches!(leaving, Leaving::Reply(_))) {
             match leaving {
                 Leaving::Send(sending) => {
-                    self.settling.sent(sending.peer, &sending.message);
+                    self.barrier.sent(sending.peer, &sending.message);
                     self.peers.send(sending.peer, sending.message);
                 }
                 Leaving::Close(bank) => self.peers.close(bank),
@@ -249,11 +252,11 @@ impl Shared {
         }
         for leaving in out.drain(..) {
             let Leaving::Reply(outgoing) = leaving else { continue };
-            held.extend(seats.deliver(outgoing, soon).map(|seat| (newest, seat.clone())));
+            held.extend(sessions.deliver(outgoing, soon).map(|entry| (newest, entry.clone())));
         }
-        drop(seats);
+        drop(sessions);
         let durable = if soon { writer.durable() } else { Seq::MAX };
-        held.extract_if(.., |(until, _)| *until <= durable).for_each(|(_, seat)| seat.wake());
+        held.extract_if(.., |(until, _)| *until <= durable).for_each(|(_, entry)| entry.wake());
         self.gate.set(core.is_introduced(), core.knows_registers());
         self.disk_full.set(!writer.has_room());
         if !self.introduced.get() && core.is_introduced() {
@@ -263,7 +266,7 @@ impl Shared {
                 self.identity.bank
             ));
         }
-        self.story.flush();
+        self.step_logger.flush();
     }
 
     /// Accepts connections for ever.
@@ -275,7 +278,7 @@ impl Shared {
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     let text = format!("no connection can be accepted for now: {error}");
-                    self.story.tell(|| Step::Fault(text.into()));
+                    self.step_logger.tell(|| Step::Fault(text.into()));
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -291,15 +294,15 @@ impl Shared {
             let now_us = self.now_us();
             let older = |since_us: u64, ms: u64| now_us.saturating_sub(since_us) >= ms * 1_000;
             let short = self.bytes.is_short();
-            for seat in self.seats.borrow().iter() {
-                let state = seat.state.borrow();
+            for entry in self.sessions.borrow().iter() {
+                let state = entry.state.borrow();
                 let silent = |ms| older(state.last_input_us, ms);
                 let end = if state
                     .unread_since_us
                     .is_some_and(|since| older(since, self.bounds.unread_ms))
                 {
                     Some(End::Unread)
-                } else if state.place == Some(Place::Probation) && silent(PROBATION_MS_MAX) {
+                } else if state.place == Some(Permit::Probation) && silent(PROBATION_MS_MAX) {
                     Some(End::NoPlace)
                 } else if short
                     && state.borrows
@@ -312,7 +315,7 @@ impl Shared {
                 };
                 drop(state);
                 if let Some(end) = end {
-                    seat.end(end);
+                    entry.end(end);
                 }
             }
         }
@@ -322,10 +325,10 @@ impl Shared {
     /// ended.
     pub async fn end_sessions(&self) {
         self.stopping.set(true);
-        for seat in self.seats.borrow().iter() {
-            seat.end(End::Shutdown);
+        for entry in self.sessions.borrow().iter() {
+            entry.end(End::Shutdown);
         }
-        while !self.seats.borrow().is_empty() {
+        while !self.sessions.borrow().is_empty() {
             self.session_ended.notified().await;
         }
     }
@@ -352,7 +355,7 @@ impl Shared {
         // Small lines are answered one by one: waiting for more to send would only add delay.
         let _ = stream.set_nodelay(true);
         let Some(place) = self.find_place() else {
-            self.story
+            self.step_logger
                 .tell(|| Step::Bad(Who::Address(peer), Reason::Limit, "no place left".into()));
             let mut line = Vec::new();
             Reply::Err(Reason::Limit, End::NoPlace.as_str().to_owned()).write_to(&mut line);
@@ -362,46 +365,51 @@ impl Shared {
             tokio::task::spawn_local(async move { shared.linger(stream).await });
             return;
         };
-        self.story.tell(|| Step::Connect(Who::Address(peer)));
-        let seat = self.seats.borrow_mut().open(peer, Some(place), self.now_us());
-        tokio::task::spawn_local(session::run(self.clone(), seat, stream));
+        self.step_logger.tell(|| Step::Connect(Who::Address(peer)));
+        let entry = self.sessions.borrow_mut().open(peer, Some(place), self.now_us());
+        tokio::task::spawn_local(session::run(self.clone(), entry, stream));
     }
 
     /// A place for a new connection: a free one, an idle session's, or for a while one of those for
     /// banks.
-    fn find_place(&self) -> Option<Place> {
+    fn find_place(&self) -> Option<Permit> {
         let now_us = self.now_us();
-        let mut seats = self.seats.borrow_mut();
-        if seats.places.is_full() && now_us >= self.none_idle_before_us.get() {
+        let mut sessions = self.sessions.borrow_mut();
+        if sessions.places.is_full() && now_us >= self.none_idle_before_us.get() {
             let idle_us = self.bounds.idle_ms * 1_000;
-            if let Some(seat) = longest_silent(&seats, Place::Client, now_us, idle_us) {
-                seats.vacate(&seat);
-                seat.end(End::Idle);
+            if let Some(entry) = longest_silent(&sessions, Permit::Client, now_us, idle_us) {
+                sessions.vacate(&entry);
+                entry.end(End::Idle);
             } else {
                 // Whoever knocks in vain does not have all sessions looked at each time.
                 self.none_idle_before_us.set(now_us + (idle_us / 8).min(1_000_000));
             }
         }
-        if let Some(place) = seats.places.enter() {
+        if let Some(place) = sessions.places.enter() {
             return Some(place);
         }
-        let seat = longest_silent(&seats, Place::Probation, now_us, PROBATION_MS_MIN * 1_000)?;
-        seats.vacate(&seat);
-        seat.end(End::NoPlace);
-        seats.places.enter()
+        let entry = longest_silent(&sessions, Permit::Probation, now_us, PROBATION_MS_MIN * 1_000)?;
+        sessions.vacate(&entry);
+        entry.end(End::NoPlace);
+        sessions.places.enter()
     }
 }
 
 /// Of the sessions with such a place that owe and are owed nothing, the one that sent nothing for
 /// longest, and for at least `silent_us`.
-fn longest_silent(seats: &Seats, place: Place, now_us: u64, silent_us: u64) -> Option<Rc<Seat>> {
-    let silent = seats.iter().filter_map(|seat| {
-        let state = seat.state.borrow();
+fn longest_silent(
+    sessions: &SessionTable,
+    place: Permit,
+    now_us: u64,
+    silent_us: u64,
+) -> Option<Rc<SessionEntry>> {
+    let silent = sessions.iter().filter_map(|entry| {
+        let state = entry.state.borrow();
         let idle = state.place == Some(place) && state.end.is_none() && state.slots.is_empty();
         let since_us = state.last_input_us;
-        (idle && now_us.saturating_sub(since_us) >= silent_us).then_some((since_us, seat))
+        (idle && now_us.saturating_sub(since_us) >= silent_us).then_some((since_us, entry))
     });
-    silent.min_by_key(|(since_us, _)| *since_us).map(|(_, seat)| seat.clone())
+    silent.min_by_key(|(since_us, _)| *since_us).map(|(_, entry)| entry.clone())
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {

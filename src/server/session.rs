@@ -7,8 +7,8 @@
 
 use crate::Shared;
 use crate::memory::{LINE_BYTES_WHOLE, SESSION_BYTES_OWN, Share};
-use crate::places::Place;
-use crate::seat::{End, Seat, SeatState};
+use crate::permits::Permit;
+use crate::session_table::{End, SessionEntry, SessionState};
 use crate::slots::reply_bytes;
 use bytes::BufMut;
 use consorcio_core::bank::io::{Caller, Input, Origin};
@@ -19,7 +19,7 @@ use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Request};
 use consorcio_core::wire::{Fault, Reason, help};
 use consorcio_node::queue::Queue;
-use consorcio_peers::Door;
+use consorcio_peers::Acceptor;
 use consorcio_steps::steplog::{Step, Who};
 use consorcio_system::crash;
 use std::future::{Future, poll_fn};
@@ -41,18 +41,18 @@ const OUT_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
 /// Memory for replies that an idle session may keep.
 const OUT_BYTES_KEPT: usize = 4 * 1024;
 
-/// Runs the session of `seat` on `stream` to its end. Its place is free afterwards.
-pub async fn run(shared: Rc<Shared>, seat: Rc<Seat>, stream: TcpStream) {
-    let mut session = Session::new(shared.clone(), seat.clone(), stream);
+/// Runs the session of `entry` on `stream` to its end. Its place is free afterwards.
+pub async fn run(shared: Rc<Shared>, entry: Rc<SessionEntry>, stream: TcpStream) {
+    let mut session = Session::new(shared.clone(), entry.clone(), stream);
     let why = poll_fn(|cx| session.poll(cx)).await;
     let Session { stream, who, polite, .. } = session;
-    shared.story.tell(|| Step::Disconnect(who, why.into()));
-    shared.seats.borrow_mut().close(&seat);
-    shared.gate.leave(seat.id.0);
+    shared.step_logger.tell(|| Step::Disconnect(who, why.into()));
+    shared.sessions.borrow_mut().close(&entry);
+    shared.gate.leave(entry.id.0);
     // Banks ask each other about what its driver leaves behind; one that ends itself lets them
     // notice that.
     if !shared.stopping.get() {
-        shared.inbox.offer(Input::Closed(seat.id));
+        shared.inbox.offer(Input::Closed(entry.id));
     }
     shared.session_ended.notify_one();
     if polite {
@@ -62,10 +62,10 @@ pub async fn run(shared: Rc<Shared>, seat: Rc<Seat>, stream: TcpStream) {
 
 struct Session {
     shared: Rc<Shared>,
-    seat: Rc<Seat>,
+    entry: Rc<SessionEntry>,
     stream: TcpStream,
     who: Who,
-    door: Door,
+    acceptor: Acceptor,
     lines: Lines,
     /// A first line came, and it was one of ours.
     begun: bool,
@@ -110,14 +110,14 @@ enum Read {
 }
 
 impl Session {
-    fn new(shared: Rc<Shared>, seat: Rc<Seat>, stream: TcpStream) -> Session {
+    fn new(shared: Rc<Shared>, entry: Rc<SessionEntry>, stream: TcpStream) -> Session {
         Session {
-            who: Who::Address(seat.peer),
+            who: Who::Address(entry.peer),
             share: Share::of(&shared.bytes),
             shared,
-            seat,
+            entry,
             stream,
-            door: Door::default(),
+            acceptor: Acceptor::default(),
             lines: Lines::new(),
             begun: false,
             read_bytes: READ_BYTES_MIN,
@@ -132,8 +132,8 @@ impl Session {
 
     /// Does all that can be done now. Ready when the session is over, with the reason.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
-        let seat = self.seat.clone();
-        let mut state = seat.state.borrow_mut();
+        let entry = self.entry.clone();
+        let mut state = entry.state.borrow_mut();
         if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             state.waker = Some(cx.waker().clone());
         }
@@ -166,7 +166,7 @@ impl Session {
                 },
                 Handed::Bound => writable && state.slots.has_reply(),
                 Handed::Gated => {
-                    self.shared.gate.wait(self.seat.id.0, cx.waker());
+                    self.shared.gate.wait(self.entry.id.0, cx.waker());
                     false
                 }
                 Handed::QueueFull => {
@@ -204,7 +204,7 @@ impl Session {
     }
 
     /// What an order to end means. `true`: at once, whatever waits.
-    fn end(&mut self, state: &mut SeatState, end: End) -> bool {
+    fn end(&mut self, state: &mut SessionState, end: End) -> bool {
         match end {
             End::Unread | End::Idle | End::Hoarding => true,
             End::Shutdown => {
@@ -221,7 +221,13 @@ impl Session {
     }
 
     /// The session's last line is an ERR; nothing that follows it is read.
-    fn refuse(&mut self, state: &mut SeatState, reason: Reason, text: String, why: &'static str) {
+    fn refuse(
+        &mut self,
+        state: &mut SessionState,
+        reason: Reason,
+        text: String,
+        why: &'static str,
+    ) {
         state.slots.take_answered(0, Reply::Err(reason, text));
         self.polite = true;
         self.forget_the_rest(why);
@@ -234,12 +240,12 @@ impl Session {
     }
 
     /// Formats the replies whose turn it is, as many as one write takes.
-    fn take_replies(&mut self, state: &mut SeatState) {
+    fn take_replies(&mut self, state: &mut SessionState) {
         while self.out.len() < OUT_BYTES_MAX
             && let Some(reply) = state.slots.pop_ready()
         {
             if reply != Reply::Pong {
-                self.shared.story.tell(|| Step::of_reply(&reply, self.who));
+                self.shared.step_logger.tell(|| Step::of_reply(&reply, self.who));
             }
             crash::replying(&reply);
             reply.write_to(&mut self.out);
@@ -248,7 +254,11 @@ impl Session {
     }
 
     /// Writes what the socket takes. `Ok(true)`: all of it.
-    fn write(&mut self, cx: &mut Context<'_>, state: &mut SeatState) -> Result<bool, &'static str> {
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        state: &mut SessionState,
+    ) -> Result<bool, &'static str> {
         while self.written < self.out.len() {
             match Pin::new(&mut self.stream).poll_write(cx, &self.out[self.written..]) {
                 Poll::Ready(Ok(taken)) if taken > 0 => {
@@ -275,7 +285,7 @@ impl Session {
     }
 
     /// Hands the requests of all lines that were read to the bank, as far as there is room.
-    fn hand_over(&mut self, state: &mut SeatState) -> Handed {
+    fn hand_over(&mut self, state: &mut SessionState) -> Handed {
         if self.stash.is_none() && self.lines.waiting_bytes() == 0 {
             return Handed::All;
         }
@@ -300,7 +310,7 @@ impl Session {
                 };
                 let unread = self.out.len() - self.written;
                 let wanted = self.bytes(state) + line_bytes + reply_bytes;
-                let who = self.seat.id.0;
+                let who = self.entry.id.0;
                 let gated = |request: &Request| self.shared.gate.holds(who, request, since_us);
                 let gated = line.as_ref().is_ok_and(gated);
                 let handed = if gated {
@@ -317,7 +327,7 @@ impl Session {
                         Err(fault) => {
                             let text = fault.text.as_str();
                             self.shared
-                                .story
+                                .step_logger
                                 .tell(|| Step::Bad(self.who, fault.reason, text.into()));
                             state.slots.take_answered(line_bytes, Reply::from(fault));
                         }
@@ -331,14 +341,17 @@ impl Session {
     }
 
     /// The next line as a request, or why it is none; and its length.
-    fn next_request(&mut self, state: &mut SeatState) -> Option<(Result<Request, Fault>, usize)> {
+    fn next_request(
+        &mut self,
+        state: &mut SessionState,
+    ) -> Option<(Result<Request, Fault>, usize)> {
         // A line that is an error is answered at once, so there must be room for that.
         if self.is_at_bound(state) {
             return None;
         }
         if let Some(stranger) = self.stranger() {
             let text = stranger.as_str();
-            self.shared.story.tell(|| Step::Bad(self.who, Reason::Malformed, text.into()));
+            self.shared.step_logger.tell(|| Step::Bad(self.who, Reason::Malformed, text.into()));
             self.refuse(state, Reason::Malformed, text.to_owned(), "it speaks another protocol");
             return None;
         }
@@ -361,7 +374,7 @@ impl Session {
                 Err(Fault::from(error))
             }
         };
-        if state.place == Some(Place::Probation)
+        if state.place == Some(Permit::Probation)
             && !matches!(parsed, Ok(Request::Local(Local::Peer(_))))
         {
             self.refuse(
@@ -383,7 +396,7 @@ impl Session {
         if is_hello {
             // What was sent with it was meant for another bank.
             self.shared
-                .story
+                .step_logger
                 .tell(|| Step::Bad(self.who, fault.reason, fault.text.as_str().into()));
             self.refuse(state, fault.reason, fault.text, "its HELLO was for another bank");
             return None;
@@ -411,7 +424,7 @@ impl Session {
         self.shared.greet(hello)
     }
 
-    fn is_at_bound(&self, state: &SeatState) -> bool {
+    fn is_at_bound(&self, state: &SessionState) -> bool {
         !state.slots.has_room(0, 1, self.out.len() - self.written)
     }
 
@@ -419,16 +432,16 @@ impl Session {
     /// turn.
     fn take(
         &mut self,
-        state: &mut SeatState,
+        state: &mut SessionState,
         queue: &mut Queue,
         since_us: u64,
         request: Request,
         line_bytes: usize,
         reply_bytes: usize,
     ) {
-        crash::received(&request, self.door.origin());
+        crash::received(&request, self.acceptor.origin());
         if request != Request::Local(Local::Ping) {
-            self.shared.story.tell(|| Step::of_request(&request, self.who));
+            self.shared.step_logger.tell(|| Step::of_request(&request, self.who));
         }
         let reply = match request {
             Request::Local(Local::Ping) => Reply::Pong,
@@ -451,8 +464,8 @@ impl Session {
             | Request::Read(_)
             | Request::Registers { .. } => {
                 let slot = state.slots.take(line_bytes, reply_bytes);
-                let caller = Caller { session: self.seat.id, slot };
-                let origin = self.door.origin();
+                let caller = Caller { session: self.entry.id, slot };
+                let origin = self.acceptor.origin();
                 queue.push(
                     since_us,
                     Input::Request { caller, origin, request, waited_us: 0, past: None },
@@ -466,28 +479,28 @@ impl Session {
     /// A line of the handshake between banks, or what a bank tells later.
     fn peer(
         &mut self,
-        state: &mut SeatState,
+        state: &mut SessionState,
         queue: &mut Queue,
         since_us: u64,
         json: &str,
     ) -> Reply {
-        let was_client = self.door.origin() == Origin::Client;
-        let (reply, told) = self.shared.peers.answer(&mut self.door, json);
+        let was_client = self.acceptor.origin() == Origin::Client;
+        let (reply, told) = self.shared.peers.answer(&mut self.acceptor, json);
         told.into_iter().for_each(|input| queue.push(since_us, input));
-        self.door.bank().into_iter().for_each(|bank| self.shared.gate.heard(bank));
-        if was_client && self.door.origin() == Origin::Link {
-            if let Some(bank) = self.door.bank() {
-                self.who = Who::Link(self.seat.peer, bank);
+        self.acceptor.bank().into_iter().for_each(|bank| self.shared.gate.heard(bank));
+        if was_client && self.acceptor.origin() == Origin::Link {
+            if let Some(bank) = self.acceptor.bank() {
+                self.who = Who::Link(self.entry.peer, bank);
             }
             if let Some(place) = state.place {
-                state.place = Some(self.shared.seats.borrow_mut().places.is_bank(place));
+                state.place = Some(self.shared.sessions.borrow_mut().places.is_bank(place));
             }
         }
         reply
     }
 
     /// Reads once.
-    fn read(&mut self, cx: &mut Context<'_>, state: &mut SeatState) -> Poll<Read> {
+    fn read(&mut self, cx: &mut Context<'_>, state: &mut SessionState) -> Poll<Read> {
         if self.deaf.is_some() {
             return Poll::Ready(Read::Deaf);
         }
@@ -530,12 +543,12 @@ impl Session {
     }
 
     /// The memory that it holds, or has set aside for replies.
-    fn bytes(&self, state: &SeatState) -> usize {
+    fn bytes(&self, state: &SessionState) -> usize {
         self.lines.memory_bytes() + self.out.capacity() + state.slots.bytes()
     }
 
     /// What it holds, and what it may need for the line that it has begun to read.
-    fn set_aside(&self, state: &SeatState) -> usize {
+    fn set_aside(&self, state: &SessionState) -> usize {
         match self.lines.waiting_bytes() {
             begun if begun > LINE_BYTES_BEGUN => {
                 let read = self.lines.memory_bytes();

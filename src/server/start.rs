@@ -6,7 +6,7 @@ use crate::key::Key;
 use crate::listen::bind;
 use crate::operator::{self, tell};
 use crate::recover::{self, Opened};
-use crate::watch::{self, Told};
+use crate::watchdog::{self, Told};
 use crate::web::{Running, Served, Web};
 use crate::{Bounds, Shared, files, folder};
 use anyhow::{Context, bail};
@@ -251,7 +251,7 @@ impl Server {
         let writer = Writer::new(core, reader, batches, self.steplog.is_on());
         let disk = Disk::start(appender, wake)?;
         let sync_age = disk.sync_age();
-        let mut signals = watch::start(self.steplog.clone(), sync_age.clone())?;
+        let mut signals = watchdog::start(self.steplog.clone(), sync_age.clone())?;
         let peers = Peers::new(self.identity.clone(), founding, self.steplog.clone());
         let met = met.into_iter().enumerate();
         met.filter_map(|(at, founding)| BankId::new(at).zip(founding))
@@ -266,7 +266,7 @@ impl Server {
         let accepting = tokio::task::spawn_local(shared.clone().accept(listener));
         tokio::task::spawn_local(shared.clone().sweep());
         let telling = shared.clone();
-        tokio::task::spawn_local(async move { telling.story.flush_in_time().await });
+        tokio::task::spawn_local(async move { telling.step_logger.flush_in_time().await });
         let http = self.start_http(&shared, sync_age.clone())?;
         self.tell_ready(recovered.fresh)?;
         self.tell_unmet(&shared, unmet);
@@ -362,11 +362,11 @@ impl Server {
 /// Links to the other banks, whose answers go to the node.
 fn start_links(peers: &Peers, shared: &Rc<Shared>, inbox: &Rc<Inbox>) {
     let told = inbox.clone();
-    let (settling, gate) = (shared.settling.clone(), shared.gate.clone());
+    let (barrier, gate) = (shared.barrier.clone(), shared.gate.clone());
     let opening = gate.clone();
     tokio::task::spawn_local(async move { opening.open_in_time().await });
     let to_node = move |inputs: &mut Vec<Input>| {
-        settling.heard(inputs);
+        barrier.heard(inputs);
         let up = |input: &Input| if let Input::PeerUp(bank) = input { Some(*bank) } else { None };
         let up: Vec<BankId> = inputs.iter().filter_map(up).collect();
         told.offer_all(inputs);

@@ -5,7 +5,7 @@
 
 pub mod config;
 pub mod crash;
-pub mod fresh;
+pub mod id_generator;
 pub mod switches;
 pub mod systime;
 pub mod threads;

@@ -1,9 +1,9 @@
 //! What must hold of a run, from what the clients were told and from what the banks say at its end.
 
+use super::cluster::ProxiedCluster;
 use super::history::{Cut, Op, Told, What, now_us};
 use super::linear::{self, Act, Event};
 use super::load::take_cut;
-use super::town::Town;
 use super::{BANKS, OPENED_WITH, TOTAL, bank_of};
 use crate::support::{Wire, wait_until};
 use serde_json::Value;
@@ -16,8 +16,8 @@ const QUESTIONS: usize = 500;
 type Outcomes = BTreeMap<String, Option<i64>>;
 
 /// Waits until nothing is undecided, then checks all; gives each thing that does not hold.
-pub fn audit(town: &Town, ops: &mut Vec<Op>) -> Vec<String> {
-    let mut wires: Vec<Wire> = (0..BANKS).map(|bank| town.connect(bank)).collect();
+pub fn audit(cluster: &ProxiedCluster, ops: &mut Vec<Op>) -> Vec<String> {
+    let mut wires: Vec<Wire> = (0..BANKS).map(|bank| cluster.connect(bank)).collect();
     for (bank, wire) in wires.iter_mut().enumerate() {
         wait_until(&format!("the end of all doubts at bank {bank}"), || {
             (ask(wire, "INFO")["undecided"] == 0 && wire.ask("PENDING") == "DONE []").then_some(())

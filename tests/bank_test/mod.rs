@@ -12,6 +12,7 @@
 
 mod audit;
 mod client;
+mod cluster;
 mod disks;
 mod history;
 mod linear;
@@ -21,8 +22,8 @@ mod picture;
 mod proxy;
 mod random;
 mod report;
-mod town;
 
+use cluster::ProxiedCluster;
 use history::Op;
 use load::Phase;
 use nemesis::{Deeds, Nemesis, Plan};
@@ -31,7 +32,6 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 use tokio::sync::watch;
-use town::Town;
 
 /// Banks in a run.
 const BANKS: usize = 3;
@@ -69,8 +69,8 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let proxies = runtime.block_on(Proxies::bind());
         let damage = proxies.damage();
-        let mut town = Town::new(&proxies);
-        let ports = town.ports();
+        let mut cluster = ProxiedCluster::new(&proxies);
+        let ports = cluster.ports();
         let (weather, seen) = watch::channel(Weather::default());
         let (phase, phases) = watch::channel(Phase::Prepare);
         let (done, ops) = channel();
@@ -82,18 +82,18 @@ impl Run {
             let _alive = alive;
             load::run(seed, proxies, &runtime, ports, &seen, phases, &done);
         });
-        (0..BANKS).for_each(|bank| town.start(bank));
-        town.open_accounts();
+        (0..BANKS).for_each(|bank| cluster.start(bank));
+        cluster.open_accounts();
         phase.send_replace(Phase::Load);
-        let mut deeds = Nemesis::new(seed, &mut town, &weather, &stop).run(self.plan);
+        let mut deeds = Nemesis::new(seed, &mut cluster, &weather, &stop).run(self.plan);
         phase.send_replace(Phase::Settle);
         let mut ops: Vec<Op> =
             ops.recv_timeout(crate::support::DEADLINE).expect("the clients come to an end");
         deeds.damage = damage.counts();
-        let faults = audit::audit(&town, &mut ops);
+        let faults = audit::audit(&cluster, &mut ops);
         phase.send_replace(Phase::Over);
         world.join().expect("the clients and proxies end in order");
-        self.write(&town, &ops, &deeds, &faults);
+        self.write(&cluster, &ops, &deeds, &faults);
         let shown = &faults[..faults.len().min(10)];
         let place = self.out.display();
         assert!(
@@ -105,7 +105,7 @@ impl Run {
         report::counts(&ops, &deeds)
     }
 
-    fn write(&self, town: &Town, ops: &[Op], deeds: &Deeds, faults: &[String]) {
+    fn write(&self, cluster: &ProxiedCluster, ops: &[Op], deeds: &Deeds, faults: &[String]) {
         std::fs::create_dir_all(&self.out).unwrap();
         let result = report::result(self.seed, ops, deeds, faults);
         std::fs::write(self.out.join("result.json"), format!("{result:#}\n")).unwrap();
@@ -114,7 +114,7 @@ impl Run {
         let history: Vec<String> = ops.iter().map(|op| format!("{op:?}\n")).collect();
         std::fs::write(self.out.join("history.txt"), history.concat()).unwrap();
         if !faults.is_empty() || std::env::var_os("BANK_TEST_LOGS").is_some() {
-            copy_logs(&town.path().join("logs"), &self.out);
+            copy_logs(&cluster.path().join("logs"), &self.out);
         }
         println!("{}", serde_json::to_string_pretty(&result["counts"]).unwrap());
     }

@@ -2,11 +2,11 @@
 //!
 //! All kinds are dealt like cards: each comes once before any comes again.
 
+use super::cluster::ProxiedCluster;
 use super::disks::Flipped;
 use super::history::now_us;
 use super::proxy::{Way, Weather};
 use super::random::Random;
-use super::town::Town;
 use super::{BANKS, CLIENTS, NODES};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -157,7 +157,7 @@ pub struct Deeds {
 
 /// Makes faults.
 pub struct Nemesis<'a> {
-    town: &'a mut Town,
+    cluster: &'a mut ProxiedCluster,
     weather: &'a watch::Sender<Weather>,
     random: Random,
     active: BTreeMap<u64, Fault>,
@@ -174,14 +174,14 @@ impl<'a> Nemesis<'a> {
     /// One for these banks.
     pub fn new(
         seed: u64,
-        town: &'a mut Town,
+        cluster: &'a mut ProxiedCluster,
         weather: &'a watch::Sender<Weather>,
         stop: &'a Receiver<()>,
     ) -> Nemesis<'a> {
         let (active, resets) = (BTreeMap::new(), [0; NODES]);
         let random = Random::new(seed, 0);
         Nemesis {
-            town,
+            cluster,
             weather,
             random,
             active,
@@ -232,7 +232,7 @@ impl<'a> Nemesis<'a> {
         }
         // The load goes on in calm for what is left of its time.
         while Instant::now() < end && self.wait(plan.calm_ms) {}
-        self.deeds.tails_cut = self.town.tails_cut();
+        self.deeds.tails_cut = self.cluster.tails_cut();
         self.deeds
     }
 
@@ -255,23 +255,24 @@ impl<'a> Nemesis<'a> {
         self.begun += 1;
         self.active.insert(self.begun, fault);
         match kind {
-            Kind::Kill => self.town.kill(bank),
+            Kind::Kill => self.cluster.kill(bank),
             Kind::Tear => {
-                self.town.kill(bank);
-                self.town.newest(bank).tear(&mut self.random);
+                self.cluster.kill(bank);
+                self.cluster.newest(bank).tear(&mut self.random);
             }
             Kind::Cut => {
-                self.town.kill(bank);
-                self.town.newest(bank).begin_next(&mut self.random);
+                self.cluster.kill(bank);
+                self.cluster.newest(bank).begin_next(&mut self.random);
             }
             Kind::Flip => self.flip(bank),
-            Kind::KillAll => (0..BANKS).for_each(|bank| self.town.kill(bank)),
-            Kind::Pause => self.town.freeze(bank, true),
+            Kind::KillAll => (0..BANKS).for_each(|bank| self.cluster.kill(bank)),
+            Kind::Pause => self.cluster.freeze(bank, true),
             Kind::DiskFull => {
-                self.town.kill(bank);
-                let end = self.town.newest(bank).end();
+                self.cluster.kill(bank);
+                let end = self.cluster.newest(bank).end();
                 let room_kib = self.random.between(1, 8);
-                self.town.start_on_a_full_disk(bank, u64::try_from(end / 1024).unwrap() + room_kib);
+                self.cluster
+                    .start_on_a_full_disk(bank, u64::try_from(end / 1024).unwrap() + room_kib);
             }
             Kind::Reset => {
                 self.resets[bank] += 1;
@@ -291,18 +292,18 @@ impl<'a> Nemesis<'a> {
         let mut fault = self.active.remove(&number).expect("a fault ends once");
         let bank = fault.bank;
         match fault.kind {
-            Kind::Kill => self.town.start(bank),
-            Kind::Tear | Kind::Cut => self.town.start_torn(bank),
+            Kind::Kill => self.cluster.start(bank),
+            Kind::Tear | Kind::Cut => self.cluster.start_torn(bank),
             Kind::Flip => {
                 let flipped = self.flipped.take().expect("a bit is flipped");
                 assert!(flipped.is_untouched(), "a journal that is refused is left alone");
                 flipped.mend();
-                self.town.start(bank);
+                self.cluster.start(bank);
             }
-            Kind::KillAll => (0..BANKS).for_each(|bank| self.town.start(bank)),
-            Kind::Pause => self.town.freeze(bank, false),
+            Kind::KillAll => (0..BANKS).for_each(|bank| self.cluster.start(bank)),
+            Kind::Pause => self.cluster.freeze(bank, false),
             Kind::DiskFull => {
-                if let Some((code, said)) = self.town.fill_disk(bank) {
+                if let Some((code, said)) = self.cluster.fill_disk(bank) {
                     assert_eq!(
                         code,
                         Some(1),
@@ -313,7 +314,7 @@ impl<'a> Nemesis<'a> {
                     assert!(names_it, "it says why it ends: {said:?}");
                     self.deeds.full_disks += 1;
                 }
-                self.town.start(bank);
+                self.cluster.start(bank);
             }
             Kind::Split
             | Kind::Isolate
@@ -330,10 +331,10 @@ impl<'a> Nemesis<'a> {
     /// Kills a bank and flips a bit of what it promised; it must not work with what is left, and
     /// say why.
     fn flip(&mut self, bank: usize) {
-        self.town.make_batches(bank);
-        self.town.kill(bank);
-        let flipped = self.town.newest(bank).flip(&mut self.random).expect("there are batches");
-        let (code, said) = self.town.start_in_vain(bank);
+        self.cluster.make_batches(bank);
+        self.cluster.kill(bank);
+        let flipped = self.cluster.newest(bank).flip(&mut self.random).expect("there are batches");
+        let (code, said) = self.cluster.start_in_vain(bank);
         assert_eq!(code, Some(1), "bank {bank} starts on a flipped bit ({flipped}): {said:?}");
         assert!(flipped.is_named(&said), "bank {bank} does not say where ({flipped}): {said:?}");
         self.deeds.flips_refused += 1;

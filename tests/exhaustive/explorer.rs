@@ -6,7 +6,7 @@
 //! remembered by their prints alone (128 bits of BLAKE3), and what two states share is shared in
 //! memory.
 
-use crate::exhaustive::town::{Act, Heal, Setup, Town};
+use crate::exhaustive::state::{Act, Heal, ModelState, Setup};
 use crate::world::caught::caught;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -63,10 +63,10 @@ impl fmt::Display for Broken {
             "{}, after {steps} steps, having looked at {states} states before:",
             self.what
         )?;
-        let mut town = Town::new(Rc::clone(&self.setup));
+        let mut state = ModelState::new(Rc::clone(&self.setup));
         for act in &self.way {
-            let what = town.tell(*act);
-            if !tell_step(f, &mut town, &what, |town| town.act(*act))? {
+            let what = state.tell(*act);
+            if !tell_step(f, &mut state, &what, |state| state.act(*act))? {
                 return Ok(());
             }
         }
@@ -75,13 +75,13 @@ impl fmt::Display for Broken {
         }
         let mut rounds = 0;
         for _ in 0..HEAL_STEPS_TOLD_MAX {
-            let Some(by) = town.heals_by(rounds).filter(|_| self.healed) else { return Ok(()) };
+            let Some(by) = state.heals_by(rounds).filter(|_| self.healed) else { return Ok(()) };
             let what = match by {
-                Heal::Act(act) => town.tell(act),
+                Heal::Act(act) => state.tell(act),
                 Heal::TimeOuts => "all timers fire".to_owned(),
             };
             rounds += usize::from(by == Heal::TimeOuts);
-            if !tell_step(f, &mut town, &what, |town| town.heal(by))? {
+            if !tell_step(f, &mut state, &what, |state| state.heal(by))? {
                 return Ok(());
             }
         }
@@ -92,14 +92,14 @@ impl fmt::Display for Broken {
 /// Tells a step and what is written with it; false: this is the one that breaks a rule.
 fn tell_step(
     f: &mut fmt::Formatter<'_>,
-    town: &mut Town,
+    state: &mut ModelState,
     what: &str,
-    step: impl FnOnce(&mut Town),
+    step: impl FnOnce(&mut ModelState),
 ) -> Result<bool, fmt::Error> {
     writeln!(f, "    {what}")?;
-    let before = town.journals();
-    let whole = caught(|| step(town)).is_ok();
-    for line in town.written_since(&before) {
+    let before = state.journals();
+    let whole = caught(|| step(state)).is_ok();
+    for line in state.written_since(&before) {
         writeln!(f, "        {line}")?;
     }
     Ok(whole)
@@ -131,24 +131,24 @@ pub fn explore(setup: Setup, order: Order) -> Result<Seen, Box<Broken>> {
         healed: HashSet::new(),
         seen: Seen::default(),
     };
-    let first = Town::new(setup);
+    let first = ModelState::new(setup);
     explorer.came.insert(first.print(), None);
     explorer.heal(&first)?;
     let mut queue = VecDeque::from([(first, 0)]);
-    while let Some((town, acts)) = match order {
+    while let Some((state, acts)) = match order {
         Order::FewestEvents => queue.pop_front(),
         Order::Newest => queue.pop_back(),
     } {
         explorer.seen.states += 1;
-        for act in town.acts() {
-            let mut next = town.clone();
-            caught(|| next.act(act)).map_err(|what| explorer.broken(what, &town, Some(act)))?;
+        for act in state.acts() {
+            let mut next = state.clone();
+            caught(|| next.act(act)).map_err(|what| explorer.broken(what, &state, Some(act)))?;
             explorer.seen.steps += 1;
             for met in std::mem::take(&mut next.met) {
                 *explorer.seen.met.entry(met).or_default() += 1;
             }
             if let Entry::Vacant(place) = explorer.came.entry(next.print()) {
-                place.insert(Some((town.print(), act)));
+                place.insert(Some((state.print(), act)));
                 explorer.heal(&next)?;
                 if acts + 1 < acts_max {
                     queue.push_back((next, acts + 1));
@@ -163,8 +163,8 @@ pub fn explore(setup: Setup, order: Order) -> Result<Seen, Box<Broken>> {
 
 impl Explorer {
     /// From here on nothing bad happens any more: everything must be decided.
-    fn heal(&mut self, town: &Town) -> Result<(), Box<Broken>> {
-        let mut healing = town.clone();
+    fn heal(&mut self, state: &ModelState) -> Result<(), Box<Broken>> {
+        let mut healing = state.clone();
         let mut way = Vec::new();
         let well = caught(|| {
             let mut rounds = 0;
@@ -181,10 +181,10 @@ impl Explorer {
             panic!("all banks are up, all is delivered, and something is still not decided");
         });
         self.healed.extend(way);
-        well.map_err(|what| self.broken(what, town, None))
+        well.map_err(|what| self.broken(what, state, None))
     }
 
-    fn broken(&self, what: String, from: &Town, act: Option<Act>) -> Box<Broken> {
+    fn broken(&self, what: String, from: &ModelState, act: Option<Act>) -> Box<Broken> {
         let healed = act.is_none();
         let mut way: Vec<Act> = act.into_iter().collect();
         let mut print = from.print();

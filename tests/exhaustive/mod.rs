@@ -8,12 +8,12 @@
 //! whoever makes it looks why. Larger configurations: `scripts/exhaustive.sh`.
 //! `CONSORCIO_WORLD=<part of a name>` runs those of that name alone.
 
-mod bite;
 mod explorer;
 mod plant;
+mod plants_found;
 mod rules;
 mod scenes;
-mod town;
+mod state;
 mod worlds;
 
 use explorer::{Met, Order};

@@ -1,7 +1,7 @@
-//! Mistakes planted around the cores of a `Town`: those that the simulator plants too, and two
+//! Mistakes planted around the cores of a `ModelState`: those that the simulator plants too, and two
 //! more.
 
-use crate::exhaustive::town::Town;
+use crate::exhaustive::state::ModelState;
 use crate::world::{Around, Mistake};
 use consorcio::bank::io::{Now, Origin, Output};
 use consorcio::bank::record::Record;
@@ -25,7 +25,7 @@ pub enum Planted {
     OutsideVoteLost,
 }
 
-impl Town {
+impl ModelState {
     pub fn mistaken_origin(&self, origin: Origin) -> Origin {
         match self.setup.planted {
             Some(Planted::AnybodyIsOutside) => Origin::Outside,
@@ -42,7 +42,7 @@ impl Town {
     }
 }
 
-impl Around for Town {
+impl Around for ModelState {
     fn mistake(&self) -> Option<Mistake> {
         match self.setup.planted {
             Some(Planted::Known(mistake)) => Some(mistake),

@@ -9,7 +9,7 @@ mod times;
 pub use lost::Lost;
 pub use times::Cuts;
 
-use crate::exhaustive::town::{Town, bank};
+use crate::exhaustive::state::{ModelState, bank};
 use crate::world::{Around, Mistake};
 use consorcio::bank::Core;
 use consorcio::bank::io::{Caller, Input, Origin, Outcome, Past, SessionId};
@@ -104,7 +104,7 @@ fn end_in(record: &Record, tx: &TxId, digest: Digest) -> Option<bool> {
     }
 }
 
-impl Town {
+impl ModelState {
     /// The vote of a bank that no crash can take from it.
     fn durable_vote(&self, at: usize, tx: &TxId) -> Option<Held> {
         let node = &self.nodes[at];

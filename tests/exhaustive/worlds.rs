@@ -9,7 +9,7 @@ pub use outside::outside;
 pub use small::small;
 
 use crate::exhaustive::explorer::{Met, Order, explore};
-use crate::exhaustive::town::{Budget, Setup, Way};
+use crate::exhaustive::state::{Budget, Setup, Way};
 use std::time::Instant;
 
 /// From bank 0 to bank 1.

@@ -1,7 +1,7 @@
 //! Bounds and ends: silent, slow and half-done callers go in time, and the process ends in order.
 
 use crate::http::client::{Connection, request};
-use crate::http::{ANA, BIA, Town};
+use crate::http::{ANA, BIA, HttpCluster};
 use crate::support::{Cluster, Process, free_ports, wait_until};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,23 +11,23 @@ const SOON: Duration = Duration::from_secs(20);
 
 #[test]
 fn silent_slow_and_half_done_callers_are_dropped() {
-    let town = Town::start_with(1, &["--http-head-ms", "300", "--http-body-ms", "300"]);
-    let mut silent = town.connect(0);
-    let mut half = town.connect(0);
+    let cluster = HttpCluster::start_with(1, &["--http-head-ms", "300", "--http-body-ms", "300"]);
+    let mut silent = cluster.connect(0);
+    let mut half = cluster.connect(0);
     half.send_bytes(b"GET /status HTTP/1.1\r\nhost: 127.0.0.1\r\n");
-    let mut idle = town.connect(0);
+    let mut idle = cluster.connect(0);
     idle.get("/status").is(200, r#"{"status":"ok"}"#);
     for connection in [&mut silent, &mut half, &mut idle] {
         assert!(connection.is_closed_within(SOON));
     }
-    let mut body = town.connect(0);
+    let mut body = cluster.connect(0);
     let whole =
         request("POST", "/depositar", &[], r#"{"cpf":"11111111111","numero":"1","valor":1}"#);
     body.send_bytes(&whole.as_bytes()[..whole.len() - 1]);
     body.receive().expect("an answer").is_error(408, "a tempo");
     assert!(body.is_closed_within(SOON));
     // One that drips is as slow as one that is silent.
-    let mut drips = town.connect(0);
+    let mut drips = cluster.connect(0);
     let began = Instant::now();
     let end = loop {
         if !drips.send_bytes(b"G") || began.elapsed() > SOON {
@@ -36,14 +36,14 @@ fn silent_slow_and_half_done_callers_are_dropped() {
         std::thread::park_timeout(Duration::from_millis(20));
     };
     assert!(end < SOON);
-    town.connect(0).get("/status").is(200, r#"{"status":"ok"}"#);
+    cluster.connect(0).get("/status").is(200, r#"{"status":"ok"}"#);
 }
 
 #[test]
 fn who_does_not_read_is_dropped_and_stops_nobody() {
-    let town = Town::start_with(1, &["--http-unread-ms", "300"]);
-    town.open(0, ANA, "1", "0");
-    let deaf = town.connect(0);
+    let cluster = HttpCluster::start_with(1, &["--http-unread-ms", "300"]);
+    cluster.open(0, ANA, "1", "0");
+    let deaf = cluster.connect(0);
     let many = "GET /openapi.json HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".repeat(64);
     // It sends and never reads, until the bank takes no more of it and then is gone.
     deaf.stream().set_write_timeout(Some(Duration::from_millis(100))).unwrap();
@@ -57,25 +57,25 @@ fn who_does_not_read_is_dropped_and_stops_nobody() {
             break;
         }
         assert!(began.elapsed() < SOON, "it is still there");
-        assert_eq!(town.connect(0).get("/clientes").status, 200);
+        assert_eq!(cluster.connect(0).get("/clientes").status, 200);
     }
 }
 
 /// One that reads drop by drop holds memory as long as one that does not read.
 #[test]
 fn who_reads_too_slowly_is_dropped_and_who_reads_on_is_not() {
-    let town = Town::start_with(1, &["--http-unread-ms", "500"]);
+    let cluster = HttpCluster::start_with(1, &["--http-unread-ms", "500"]);
     for number in 0..60 {
         let cpf = format!("{number:011}");
         let name = "x".repeat(199);
         let client = format!(r#"{{"cpf":"{cpf}","nome":"{name}","tipo":"{name:.60}"}}"#);
-        assert_eq!(town.connect(0).post("/criar_cliente", &client).status, 201);
+        assert_eq!(cluster.connect(0).post("/criar_cliente", &client).status, 201);
     }
-    let whole = town.connect(0).get("/clientes");
+    let whole = cluster.connect(0).get("/clientes");
     assert_eq!(whole.json().as_array().unwrap().len(), 60);
     // More than any socket's buffers take.
     let many = "GET /clientes HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".repeat(1_500);
-    let slow = town.connect(0);
+    let slow = cluster.connect(0);
     std::io::Write::write_all(&mut slow.stream(), many.as_bytes()).unwrap();
     slow.stream().set_read_timeout(Some(SOON)).unwrap();
     let expected = 1_500 * whole.body.len();
@@ -91,27 +91,27 @@ fn who_reads_too_slowly_is_dropped_and_who_reads_on_is_not() {
     }
     assert!(read < expected, "it got all of {expected} bytes");
     // A page of many pieces comes whole.
-    let again = town.connect(0).get("/clientes");
+    let again = cluster.connect(0).get("/clientes");
     assert_eq!(again.body, whole.body);
 }
 
 #[test]
 fn connections_have_a_bound() {
-    let town = Town::start_with(1, &["--http-connections-max", "4"]);
+    let cluster = HttpCluster::start_with(1, &["--http-connections-max", "4"]);
     // Streams are at work for as long as they are open.
     let mut held: Vec<Connection> = (0..4)
         .map(|_| {
-            let mut stream = town.connect(0);
+            let mut stream = cluster.connect(0);
             stream.send("GET", "/painel/eventos", &[], "");
             assert_eq!(stream.receive_head(), 200);
             stream
         })
         .collect();
-    let mut one_more = town.connect(0);
+    let mut one_more = cluster.connect(0);
     one_more.receive().expect("an answer").is_error(503, "Conexões demais");
     held.pop();
     wait_until("a place is free", || {
-        let answer = Connection::try_open(town.ports[0])?.try_ask("GET", "/status", &[], "")?;
+        let answer = Connection::try_open(cluster.ports[0])?.try_ask("GET", "/status", &[], "")?;
         (answer.status == 200).then_some(())
     });
 }
@@ -151,23 +151,23 @@ fn an_idle_bank_ends_at_once_whatever_is_connected() {
 
 #[test]
 fn what_was_asked_is_answered_before_the_end() {
-    let mut town = Town::start(2);
-    town.open(0, ANA, "1", "10");
-    town.open(1, BIA, "2", "0");
-    let stopped = town.cluster.pid(1);
+    let mut cluster = HttpCluster::start(2);
+    cluster.open(0, ANA, "1", "10");
+    cluster.open(1, BIA, "2", "0");
+    let stopped = cluster.banks.pid(1);
     let signal = |name: &str| {
         let sent = Command::new("kill").args([&format!("-{name}"), &stopped.to_string()]).status();
         assert!(sent.expect("kill runs").success());
     };
     signal("STOP");
-    let mut http = town.connect(0);
+    let mut http = cluster.connect(0);
     let body = r#"{"participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":5},{"banco":1,"cpf":"22222222222","numero":"2","valor":0}]}"#;
     http.send("POST", "/transferencia_composta", &[("idempotency-key", "slow")], body);
     wait_until("it is under way", || {
-        let log = town.cluster.log(0);
+        let log = cluster.banks.log(0);
         log.lines().any(|line| line.contains("send") && line.contains("PREPARE")).then_some(())
     });
-    assert_eq!(town.cluster.stop(0), Some(0));
+    assert_eq!(cluster.banks.stop(0), Some(0));
     let answer = http.receive().expect("an answer");
     assert!([202, 400].contains(&answer.status), "{answer:?}");
     assert_eq!(answer.json()["id"], "slow");

@@ -1,13 +1,13 @@
 //! The panel beside clocks that are wrong: its audit of all banks, and what every page says of this
 //! bank's clock.
 
-use crate::http::{ANA, BIA, Town};
+use crate::http::{ANA, BIA, HttpCluster};
 use crate::support::{Cluster, free_ports};
 
 const S: i64 = 1_000_000;
 
 /// Three banks; the clock of the last one shows so much more.
-fn with_clock(wall_us: i64) -> Town {
+fn with_clock(wall_us: i64) -> HttpCluster {
     for _ in 0..5 {
         let mut cluster = Cluster::new(3, true);
         let ports = free_ports(3);
@@ -16,9 +16,9 @@ fn with_clock(wall_us: i64) -> Town {
             cluster.set_clock(bank, if bank == 2 { wall_us } else { 0 }, 0);
         }
         if (0..3).all(|bank| cluster.try_start(bank).is_ok()) {
-            let town = Town { cluster, ports };
-            town.linked();
-            return town;
+            let cluster = HttpCluster { banks: cluster, ports };
+            cluster.linked();
+            return cluster;
         }
     }
     panic!("no consortium came up in five attempts");
@@ -27,11 +27,11 @@ fn with_clock(wall_us: i64) -> Town {
 #[test]
 fn the_panels_audit_works_whatever_the_clocks_say() {
     for wrong in [1_500_000, -1_500_000, 5 * S, -5 * S, 3_600 * S, -3_600 * S] {
-        let town = with_clock(wrong);
-        town.open(0, ANA, "a", "100");
-        town.open(2, BIA, "b", "100");
+        let cluster = with_clock(wrong);
+        cluster.open(0, ANA, "a", "100");
+        cluster.open(2, BIA, "b", "100");
         for bank in [0, 2, 1] {
-            let page = town.connect(bank).get("/painel/auditoria");
+            let page = cluster.connect(bank).get("/painel/auditoria");
             assert_eq!(page.status, 200);
             assert!(
                 page.body.contains("Confere até o centavo."),
@@ -44,12 +44,12 @@ fn the_panels_audit_works_whatever_the_clocks_say() {
         let behind = if wrong > 0 { 0 } else { 2 };
         if wrong.abs() >= 3_600 * S {
             for path in ["/", "/painel/contas", "/painel/auditoria"] {
-                let page = town.connect(behind).get(path).body;
+                let page = cluster.connect(behind).get(path).body;
                 assert!(
                     page.contains("à frente do relógio desta máquina: 59 min "),
                     "{path}: {page}"
                 );
-                let page = town.connect(2 - behind).get(path).body;
+                let page = cluster.connect(2 - behind).get(path).body;
                 assert!(!page.contains("id=\"relogio\""), "{path}: {page}");
             }
         }
@@ -58,13 +58,13 @@ fn the_panels_audit_works_whatever_the_clocks_say() {
 
 #[test]
 fn every_page_says_that_a_jump_is_not_followed() {
-    let town = with_clock(0);
-    town.cluster.set_clock(2, (3 * 365 * 24 + 12) * 3_600 * S + 1_800 * S, 0);
+    let cluster = with_clock(0);
+    cluster.banks.set_clock(2, (3 * 365 * 24 + 12) * 3_600 * S + 1_800 * S, 0);
     for path in ["/", "/painel/contas", "/painel/pendentes"] {
-        let page = town.connect(2).get(path).body;
+        let page = cluster.connect(2).get(path).body;
         assert!(page.contains("ainda não é seguido; faltam 1095 d 12 h."), "{path}: {page}");
-        assert!(!town.connect(1).get(path).body.contains("id=\"relogio\""));
+        assert!(!cluster.connect(1).get(path).body.contains("id=\"relogio\""));
     }
-    let page = town.connect(2).get("/painel/auditoria").body;
+    let page = cluster.connect(2).get("/painel/auditoria").body;
     assert!(page.contains("Confere até o centavo."), "{page}");
 }

@@ -1,7 +1,7 @@
 //! What is no request: each answer is JSON, names what is wrong, and nothing happens.
 
 use crate::http::client::Connection;
-use crate::http::{ANA, BIA, Town};
+use crate::http::{ANA, BIA, HttpCluster};
 use consorcio::http::routes;
 
 /// A good body for each route that changes something, field by field.
@@ -89,25 +89,25 @@ fn body(fields: &[(&str, &str)]) -> String {
     format!("{{{}}}", fields.join(","))
 }
 
-fn town() -> Town {
-    let town = Town::start(2);
-    town.open(0, ANA, "1", "100");
-    town.open(0, BIA, "2", "100");
-    town
+fn cluster() -> HttpCluster {
+    let cluster = HttpCluster::start(2);
+    cluster.open(0, ANA, "1", "100");
+    cluster.open(0, BIA, "2", "100");
+    cluster
 }
 
 /// Nothing was done by all that junk.
-fn unharmed(town: &Town) {
-    let mut http = town.connect(0);
-    assert_eq!((town.balance(0, ANA), town.balance(0, BIA)), ("100".into(), "100".into()));
+fn unharmed(cluster: &HttpCluster) {
+    let mut http = cluster.connect(0);
+    assert_eq!((cluster.balance(0, ANA), cluster.balance(0, BIA)), ("100".into(), "100".into()));
     assert_eq!(http.get("/clientes").json().as_array().unwrap().len(), 2);
     http.get("/historico").is(200, "[]");
 }
 
 #[test]
 fn each_field_that_is_wrong_or_missing_is_named() {
-    let town = town();
-    let mut http = town.connect(0);
+    let cluster = cluster();
+    let mut http = cluster.connect(0);
     let mut seen = 0;
     let mut refused = |path: &str, body: &str, named: &str| {
         let json = http.post(path, body).is_error(400, &format!("`{named}"));
@@ -174,13 +174,13 @@ fn each_field_that_is_wrong_or_missing_is_named() {
     let sum = format!(r#"{{"participantes":[{0},{0},{0}]}}"#, body(&most));
     refused("/transferencia_composta", &sum, "participantes[1].valor");
     assert!(seen > 150, "{seen}");
-    unharmed(&town);
+    unharmed(&cluster);
 }
 
 #[test]
 fn bodies_that_are_no_json_object() {
-    let town = town();
-    let mut http = town.connect(0);
+    let cluster = cluster();
+    let mut http = cluster.connect(0);
     let deep = format!("{{\"cpf\":{}1{}}}", "[".repeat(20_000), "]".repeat(20_000));
     for (path, _) in GOOD {
         for text in [
@@ -214,17 +214,17 @@ fn bodies_that_are_no_json_object() {
         }
         let mut raw = format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 4\r\n\r\n").into_bytes();
         raw.extend(b"{\"\xff}");
-        let mut other = town.connect(0);
+        let mut other = cluster.connect(0);
         other.send_bytes(&raw);
         other.receive().expect("an answer").is_error(400, "UTF-8");
     }
-    unharmed(&town);
+    unharmed(&cluster);
 }
 
 #[test]
 fn paths_methods_types_and_sizes() {
-    let town = town();
-    let mut http = town.connect(0);
+    let cluster = cluster();
+    let mut http = cluster.connect(0);
     for path in [
         "/",
         "/nada",
@@ -270,19 +270,19 @@ fn paths_methods_types_and_sizes() {
             let full = format!("{{\"x\":\"{}\"}}", "x".repeat(64 * 1024 - 8));
             http.post(&path, &full).is_error(400, "falta");
             for bytes in [64 * 1024 + 1, 700 * 1024] {
-                let mut other = town.connect(0);
+                let mut other = cluster.connect(0);
                 let body = " ".repeat(bytes);
                 other.post(&path, &body).is_error(413, "65536");
             }
         }
     }
-    unharmed(&town);
+    unharmed(&cluster);
 }
 
 /// Answers to bytes that are no HTTP have no body or are JSON, and the bank goes on.
 #[test]
 fn bytes_that_are_no_http() {
-    let town = town();
+    let cluster = cluster();
     let huge =
         format!("GET /status HTTP/1.1\r\nhost: 127.0.0.1\r\nx: {}\r\n\r\n", "x".repeat(64 * 1024));
     let many =
@@ -300,7 +300,7 @@ fn bytes_that_are_no_http() {
         &huge,
         &many,
     ] {
-        let mut http = Connection::open(town.ports[0]);
+        let mut http = Connection::open(cluster.ports[0]);
         http.send_bytes(bytes.as_bytes());
         // A bank that has answered and closed already may have left nothing to shut.
         let _ = http.stream().shutdown(std::net::Shutdown::Write);
@@ -309,14 +309,14 @@ fn bytes_that_are_no_http() {
             assert!(answer.body.is_empty() || answer.json().is_object(), "{bytes:?}: {answer:?}");
         }
     }
-    town.connect(0).get("/status").is(200, r#"{"status":"ok"}"#);
-    unharmed(&town);
+    cluster.connect(0).get("/status").is(200, r#"{"status":"ok"}"#);
+    unharmed(&cluster);
 }
 
 #[test]
 fn a_body_in_chunks_and_a_connection_that_stays_open() {
-    let town = town();
-    let mut http = town.connect(0);
+    let cluster = cluster();
+    let mut http = cluster.connect(0);
     http.send_bytes(b"POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n");
     let text = r#"{"cpf":"11111111111","numero":"1","valor":1}"#;
     for part in text.as_bytes().chunks(7) {
@@ -332,5 +332,5 @@ fn a_body_in_chunks_and_a_connection_that_stays_open() {
     );
     http.receive().expect("an answer").is(200, r#"{"status":"ok"}"#);
     http.receive().expect("an answer").is(200, "[]");
-    assert_eq!(town.balance(0, ANA), "101");
+    assert_eq!(cluster.balance(0, ANA), "101");
 }

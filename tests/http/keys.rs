@@ -1,6 +1,6 @@
 //! Idempotency keys: any text, once; and again where the refusal has passed.
 
-use crate::http::{ANA, BIA, Town};
+use crate::http::{ANA, BIA, HttpCluster};
 use crate::support::{signal, wait_until};
 
 const DEPOSIT: &str = r#"{"cpf":"11111111111","numero":"1","valor":1}"#;
@@ -8,9 +8,9 @@ const FROM_0_TO_1: &str = r#"{"participantes":[{"banco":0,"cpf":"11111111111","n
 
 #[test]
 fn any_text_up_to_its_bound_is_a_key() {
-    let town = Town::start(1);
-    town.open(0, ANA, "1", "0");
-    let mut http = town.connect(0);
+    let cluster = HttpCluster::start(1);
+    cluster.open(0, ANA, "1", "0");
+    let mut http = cluster.connect(0);
     let long = "x".repeat(255);
     let mut ids = std::collections::BTreeSet::new();
     let keys = [
@@ -38,7 +38,7 @@ fn any_text_up_to_its_bound_is_a_key() {
             "completada"
         );
     }
-    assert_eq!(town.balance(0, ANA), keys.len().to_string(), "each was done once");
+    assert_eq!(cluster.balance(0, ANA), keys.len().to_string(), "each was done once");
     // It is found by the key, too.
     let found = http.get("/transacoes/pedido:7?resumo").json();
     assert_eq!(found["status"], "completada", "{found}");
@@ -54,11 +54,11 @@ fn any_text_up_to_its_bound_is_a_key() {
 /// A key that met a bank that could not be reached is used again: once it is done, it stays done.
 #[test]
 fn a_key_that_met_a_passing_refusal_can_be_tried_again() {
-    let mut town = Town::start(2);
-    town.open(0, ANA, "1", "100");
-    town.open(1, BIA, "2", "0");
-    let mut http = town.connect(0);
-    town.cluster.kill(1);
+    let mut cluster = HttpCluster::start(2);
+    cluster.open(0, ANA, "1", "100");
+    cluster.open(1, BIA, "2", "0");
+    let mut http = cluster.connect(0);
+    cluster.banks.kill(1);
     let refused = wait_until("a refusal that is recorded", || {
         let answer = http.post_as("pedido:1", "/transferencia_composta", FROM_0_TO_1);
         let json = answer.is_error(400, "falhou");
@@ -75,8 +75,8 @@ fn a_key_that_met_a_passing_refusal_can_be_tried_again() {
         .post_as("pedido:1", "/transferencia_composta", &other)
         .is_error(400, "O id já foi usado");
     assert_eq!(json["motivo"], "duplicate-id");
-    town.cluster.start_bank(1);
-    town.linked();
+    cluster.banks.start_bank(1);
+    cluster.linked();
     let mut done = Vec::new();
     wait_until("the same key is done", || {
         let answer = http.post_as("pedido:1", "/transferencia_composta", FROM_0_TO_1);
@@ -89,7 +89,11 @@ fn a_key_that_met_a_passing_refusal_can_be_tried_again() {
         again.is(200, r#"{"success":true}"#);
         assert_eq!(again.header("x-transacao"), done.last().map(String::as_str));
     }
-    assert_eq!((town.balance(0, ANA), town.balance(1, BIA)), ("95".into(), "5".into()), "once");
+    assert_eq!(
+        (cluster.balance(0, ANA), cluster.balance(1, BIA)),
+        ("95".into(), "5".into()),
+        "once"
+    );
     let found = http.get("/transacoes/pedido:1?resumo").json();
     assert_eq!(found["status"], "completada", "the newest attempt is told: {found}");
     // A refusal that does not pass stays what it was.
@@ -103,17 +107,18 @@ fn a_key_that_met_a_passing_refusal_can_be_tried_again() {
 /// up on a bank that did not answer. Wherever the key is used after that, it is done once.
 #[test]
 fn a_key_is_done_once_at_whatever_bank_it_is_used() {
-    let town = Town::start(3);
-    town.open(0, ANA, "1", "100");
-    town.open(1, BIA, "2", "0");
+    let cluster = HttpCluster::start(3);
+    cluster.open(0, ANA, "1", "100");
+    cluster.open(1, BIA, "2", "0");
     for (round, drives) in [0, 2].into_iter().enumerate() {
         let key = format!("pay-{round}");
-        let post = |bank| town.connect(bank).post_as(&key, "/transferencia_composta", FROM_0_TO_1);
-        signal("STOP", town.cluster.pid(1));
+        let post =
+            |bank| cluster.connect(bank).post_as(&key, "/transferencia_composta", FROM_0_TO_1);
+        signal("STOP", cluster.banks.pid(1));
         let first = post(drives);
         assert!(first.status != 200, "{}", first.body);
-        signal("CONT", town.cluster.pid(1));
-        town.linked();
+        signal("CONT", cluster.banks.pid(1));
+        cluster.linked();
         let done = wait_until("the key is done", || {
             let answer = post(drives);
             (answer.status == 200).then(|| answer.header("x-transacao").unwrap().to_owned())
@@ -122,10 +127,10 @@ fn a_key_is_done_once_at_whatever_bank_it_is_used() {
             let again = post(bank);
             again.is(200, r#"{"success":true}"#);
             assert_eq!(again.header("x-transacao"), Some(&*done), "bank {bank}");
-            let found = town.connect(bank).get(&format!("/transacoes/{key}?resumo")).json();
+            let found = cluster.connect(bank).get(&format!("/transacoes/{key}?resumo")).json();
             assert_eq!(found["status"], "completada", "bank {bank}: {found}");
         }
-        assert_eq!(town.balance(1, BIA), (5 * (round + 1)).to_string(), "once");
+        assert_eq!(cluster.balance(1, BIA), (5 * (round + 1)).to_string(), "once");
     }
 }
 
@@ -133,15 +138,15 @@ fn a_key_is_done_once_at_whatever_bank_it_is_used() {
 /// it done again.
 #[test]
 fn a_refusal_at_a_bank_without_a_part_moves_no_money_twice() {
-    let town = Town::start(3);
-    town.open(0, ANA, "1", "100");
-    town.open(1, BIA, "2", "0");
-    let post = |bank| town.connect(bank).post_as("pay", "/transferencia_composta", FROM_0_TO_1);
+    let cluster = HttpCluster::start(3);
+    cluster.open(0, ANA, "1", "100");
+    cluster.open(1, BIA, "2", "0");
+    let post = |bank| cluster.connect(bank).post_as("pay", "/transferencia_composta", FROM_0_TO_1);
     post(0).is(200, r#"{"success":true}"#);
-    assert!(town.cluster.connect(2).ask("RESOLVE pay").starts_with("ABORTED pay "));
+    assert!(cluster.banks.connect(2).ask("RESOLVE pay").starts_with("ABORTED pay "));
     let again = post(2);
     assert_eq!(
-        (town.balance(1, BIA), again.header("x-transacao")),
+        (cluster.balance(1, BIA), again.header("x-transacao")),
         ("5".into(), Some("pay")),
         "{}",
         again.body
@@ -153,41 +158,41 @@ fn a_refusal_at_a_bank_without_a_part_moves_no_money_twice() {
 /// for, not the next.
 #[test]
 fn a_refusal_at_a_bank_without_a_part_is_no_proof_while_the_others_are_silent() {
-    let town = Town::start(4);
-    town.open(0, ANA, "1", "100");
-    town.open(1, BIA, "2", "0");
-    let post = |bank| town.connect(bank).post_as("pay", "/transferencia_composta", FROM_0_TO_1);
+    let cluster = HttpCluster::start(4);
+    cluster.open(0, ANA, "1", "100");
+    cluster.open(1, BIA, "2", "0");
+    let post = |bank| cluster.connect(bank).post_as("pay", "/transferencia_composta", FROM_0_TO_1);
     post(0).is(200, r#"{"success":true}"#);
     for bank in [2, 3] {
-        assert!(town.cluster.connect(bank).ask("RESOLVE pay").starts_with("ABORTED pay "));
+        assert!(cluster.banks.connect(bank).ask("RESOLVE pay").starts_with("ABORTED pay "));
     }
-    let frozen = [0, 1].map(|bank| town.cluster.pid(bank));
+    let frozen = [0, 1].map(|bank| cluster.banks.pid(bank));
     for pid in frozen {
         signal("STOP", pid);
     }
-    let mut http = town.connect(2);
+    let mut http = cluster.connect(2);
     let again =
         std::thread::spawn(move || http.post_as("pay", "/transferencia_composta", FROM_0_TO_1));
     // It has given up on their answers: it executes an attempt, or looks at the next one.
     wait_until("the silence of the others", || {
-        let log = town.cluster.log(2);
+        let log = cluster.banks.log(2);
         (log.contains(" EXECUTE") || log.contains(" tx=k-")).then_some(())
     });
     for pid in frozen {
         signal("CONT", pid);
     }
     let again = again.join().unwrap();
-    assert_eq!(town.balance(1, BIA), "5", "{} {}", again.status, again.body);
+    assert_eq!(cluster.balance(1, BIA), "5", "{} {}", again.status, again.body);
     post(2).is(200, r#"{"success":true}"#);
-    assert_eq!(town.balance(1, BIA), "5");
+    assert_eq!(cluster.balance(1, BIA), "5");
 }
 
 #[test]
 fn looking_adds_no_steps() {
-    let town = Town::start(2);
-    town.open(0, ANA, "1", "10");
-    town.open(1, BIA, "2", "0");
-    let mut http = town.connect(0);
+    let cluster = HttpCluster::start(2);
+    cluster.open(0, ANA, "1", "10");
+    cluster.open(1, BIA, "2", "0");
+    let mut http = cluster.connect(0);
     http.post_as("l1", "/transferencia_composta", FROM_0_TO_1).is(200, r#"{"success":true}"#);
     let steps = |http: &mut crate::http::client::Connection| {
         let told = http.get("/transacoes/l1").json();

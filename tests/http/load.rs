@@ -1,7 +1,7 @@
 //! Money under load: 64 HTTP clients move it across banks, one bank is killed and comes back, and
 //! none is lost.
 
-use crate::http::Town;
+use crate::http::HttpCluster;
 use crate::http::client::Connection;
 use crate::support::wait_until;
 use std::sync::Mutex;
@@ -41,13 +41,19 @@ struct Told {
 }
 
 /// Asks until told to stop; a client whose bank is gone goes to the next one, as a person would.
-fn client(town: &[u16], number: usize, stop: &AtomicBool, done: &AtomicUsize, told: &Mutex<Told>) {
+fn client(
+    cluster: &[u16],
+    number: usize,
+    stop: &AtomicBool,
+    done: &AtomicUsize,
+    told: &Mutex<Told>,
+) {
     let mut connection: Option<Connection> = None;
     let mut bank = number % BANKS;
     let mut round = 0;
     while !stop.load(Ordering::Relaxed) {
         let Some(http) = &mut connection else {
-            connection = Connection::try_open(town[bank]);
+            connection = Connection::try_open(cluster[bank]);
             bank = (bank + 1) % BANKS;
             continue;
         };
@@ -82,15 +88,15 @@ fn client(town: &[u16], number: usize, stop: &AtomicBool, done: &AtomicUsize, to
 
 #[test]
 fn money_is_conserved_with_64_clients_and_a_bank_killed_meanwhile() {
-    let mut town = Town::start(BANKS);
+    let mut cluster = HttpCluster::start(BANKS);
     for bank in 0..BANKS {
         for account in 0..ACCOUNTS {
-            town.open(bank, &cpf(bank, account), &format!("c{account}"), "100");
+            cluster.open(bank, &cpf(bank, account), &format!("c{account}"), "100");
         }
     }
     let (stop, done, told) =
         (AtomicBool::new(false), AtomicUsize::new(0), Mutex::new(Told::default()));
-    let ports = town.ports.clone();
+    let ports = cluster.ports.clone();
     std::thread::scope(|scope| {
         for number in 0..CLIENTS {
             let (ports, stop, done, told) = (&ports, &stop, &done, &told);
@@ -101,31 +107,31 @@ fn money_is_conserved_with_64_clients_and_a_bank_killed_meanwhile() {
             wait_until(what, || (done.load(Ordering::Relaxed) >= before + ENOUGH).then_some(()));
         };
         more("transfers commit");
-        town.cluster.kill(1);
+        cluster.banks.kill(1);
         let refused = told.lock().unwrap().refused.len();
         wait_until("transfers are refused while a bank is down", || {
             (told.lock().unwrap().refused.len() > refused + 20).then_some(())
         });
-        town.cluster.start_bank(1);
+        cluster.banks.start_bank(1);
         more("transfers commit again");
         stop.store(true, Ordering::Relaxed);
     });
-    town.linked();
+    cluster.linked();
     for bank in 0..BANKS {
-        let mut http = town.connect(bank);
+        let mut http = cluster.connect(bank);
         wait_until("nothing is pending", || (http.get("/pendentes").body == "[]").then_some(()));
     }
     let mut total = 0;
     for bank in 0..BANKS {
         for account in 0..ACCOUNTS {
-            let text = town.balance(bank, &cpf(bank, account));
+            let text = cluster.balance(bank, &cpf(bank, account));
             total += text.replace("R$ ", "").parse::<consorcio::money::Money>().unwrap().0;
         }
     }
     let opened = i64::try_from(BANKS * ACCOUNTS * 100 * 100).unwrap();
     assert_eq!(total, opened, "no centavo is made or lost");
     let told = told.into_inner().unwrap();
-    let mut http = town.connect(2);
+    let mut http = cluster.connect(2);
     for (ids, status) in [(&told.committed, "completada"), (&told.refused, "abortada")] {
         for id in ids {
             let outcome = http.get(&format!("/transacoes/{id}?resumo")).json();

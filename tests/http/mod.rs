@@ -5,7 +5,6 @@ mod bounds;
 mod client;
 #[cfg(debug_assertions)]
 mod clocks;
-mod fresh;
 #[cfg(debug_assertions)]
 mod hanging;
 mod junk;
@@ -16,6 +15,7 @@ mod outcomes;
 mod outside;
 mod page;
 mod people;
+mod read_your_writes;
 mod routes;
 mod script;
 mod shares;
@@ -26,23 +26,23 @@ use crate::support::{Cluster, free_ports, wait_until};
 use client::Connection;
 
 /// Banks that serve HTTP.
-struct Town {
-    cluster: Cluster,
+struct HttpCluster {
+    banks: Cluster,
     ports: Vec<u16>,
 }
 
-impl Town {
+impl HttpCluster {
     /// `count` banks, all of them linked.
-    fn start(count: usize) -> Town {
-        Town::start_as(count, true, &[])
+    fn start(count: usize) -> HttpCluster {
+        HttpCluster::start_as(count, true, &[])
     }
 
     /// The same with a key and these switches.
-    fn start_with(count: usize, switches: &[&str]) -> Town {
-        Town::start_as(count, true, switches)
+    fn start_with(count: usize, switches: &[&str]) -> HttpCluster {
+        HttpCluster::start_as(count, true, switches)
     }
 
-    fn start_as(count: usize, keyed: bool, switches: &[&str]) -> Town {
+    fn start_as(count: usize, keyed: bool, switches: &[&str]) -> HttpCluster {
         // Another process may take a port between its choice and its use; then others are chosen.
         for _ in 0..5 {
             let mut cluster = Cluster::new(count, keyed);
@@ -52,9 +52,9 @@ impl Town {
                 cluster.add_switches(bank, switches);
             }
             if (0..count).all(|bank| cluster.try_start(bank).is_ok()) {
-                let town = Town { cluster, ports };
-                town.linked();
-                return town;
+                let cluster = HttpCluster { banks: cluster, ports };
+                cluster.linked();
+                return cluster;
             }
         }
         panic!("no consortium came up in five attempts");
@@ -63,7 +63,7 @@ impl Town {
     /// Waits until each bank has its links.
     fn linked(&self) {
         for bank in 0..self.ports.len() {
-            let mut wire = self.cluster.connect(bank);
+            let mut wire = self.banks.connect(bank);
             wait_until("the links between the banks", || {
                 (!wire.ask("BANKS").contains("\"online\":false")).then_some(())
             });

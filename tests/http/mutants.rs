@@ -2,7 +2,7 @@
 //! page knows, no connection hangs, the bank goes on, and its books add up.
 
 use crate::http::client::Connection;
-use crate::http::{ANA, BIA, Town};
+use crate::http::{ANA, BIA, HttpCluster};
 use serde_json::Value;
 
 const GOOD: [(&str, &str); 9] = [
@@ -77,18 +77,18 @@ fn mutant(random: &mut Random, good: &str) -> String {
 
 #[test]
 fn requests_with_a_few_bytes_changed() {
-    let town = Town::start(1);
-    town.open(0, ANA, "1", "1000");
-    town.open(0, BIA, "2", "1000");
+    let cluster = HttpCluster::start(1);
+    cluster.open(0, ANA, "1", "1000");
+    cluster.open(0, BIA, "2", "1000");
     let mut random = Random(0x5eed_1234_5678_9abc);
-    let mut http = town.connect(0);
+    let mut http = cluster.connect(0);
     let (mut done, mut refused) = (0, 0);
     for round in 0..4_000 {
         let (path, good) = GOOD[round % GOOD.len()];
         let body = mutant(&mut random, good);
         let answer = http.try_ask("POST", path, &[], &body).or_else(|| {
             // One refusal may end a connection, and the next one goes over another.
-            http = Connection::open(town.ports[0]);
+            http = Connection::open(cluster.ports[0]);
             http.try_ask("POST", path, &[], &body)
         });
         let answer = answer.unwrap_or_else(|| panic!("no answer to {path} {body:?}"));
@@ -104,11 +104,11 @@ fn requests_with_a_few_bytes_changed() {
         "{done} done, {refused} refused: the changes are too many or too few"
     );
     http.post("/abort", r#"{"id":"e1"}"#);
-    let cut = town.cluster.connect(0).ask("SNAPSHOT");
+    let cut = cluster.banks.connect(0).ask("SNAPSHOT");
     let cut: Value = serde_json::from_str(cut.strip_prefix("DONE ").expect("a cut")).unwrap();
     let total = |name: &str| cut[name].as_i64().unwrap();
     assert_eq!(total("balance_total"), total("cash_in_total") - total("cash_out_total"), "{cut}");
     assert_eq!(total("transfers_in_total"), total("transfers_out_total"), "{cut}");
-    let clients = town.connect(0).get("/clientes").json();
+    let clients = cluster.connect(0).get("/clientes").json();
     assert!(clients.as_array().is_some_and(|clients| clients.len() >= 2));
 }

@@ -2,7 +2,7 @@
 //! decided in time.
 
 use crate::http::client::Connection;
-use crate::http::{ANA, BIA, CAIO, Town};
+use crate::http::{ANA, BIA, CAIO, HttpCluster};
 use crate::support::{Cluster, free_ports, signal, wait_until};
 use serde_json::Value;
 
@@ -14,16 +14,16 @@ const FROM_0_TO_1: &str = r#"{"participantes":[{"banco":0,"cpf":"11111111111","n
 
 #[test]
 fn history_tells_who_drove_and_what_failed_where() {
-    let town = Town::start(2);
-    town.open(0, ANA, "1", "10");
-    town.open(1, BIA, "2", "0");
-    let mut http = town.connect(0);
+    let cluster = HttpCluster::start(2);
+    cluster.open(0, ANA, "1", "10");
+    cluster.open(1, BIA, "2", "0");
+    let mut http = cluster.connect(0);
     http.post_as("h1", "/transferencia_composta", FROM_0_TO_1).is(200, r#"{"success":true}"#);
     let too_much = FROM_0_TO_1.replace("\"valor\":5", "\"valor\":50");
     http.post_as("h2", "/transferencia_composta", &too_much).is_error(400, "falhou");
     let nobody = FROM_0_TO_1.replace("22222222222", "33333333333");
     http.post_as("h3", "/transferencia_composta", &nobody).is_error(400, "falhou");
-    town.cluster.connect(0).ask("ABORT h4");
+    cluster.banks.connect(0).ask("ABORT h4");
 
     let history = http.get("/historico").json();
     assert_eq!(statuses(&history), ["Sucesso", "Falha", "Falha", "Abortada"], "{history}");
@@ -63,7 +63,7 @@ fn history_tells_who_drove_and_what_failed_where() {
     let brief = http.get("/transacoes/h1?resumo").json();
     assert_eq!(brief["status"], "completada");
     assert!(brief.get("passos").is_none() && brief.get("participantes").is_none(), "{brief}");
-    let theirs = town.connect(1).get("/historico").json();
+    let theirs = cluster.connect(1).get("/historico").json();
     let first =
         theirs.as_array().unwrap().iter().find(|line| line["transacao"]["id"] == "h1").unwrap();
     assert_eq!(first["status"], "Completada");
@@ -72,10 +72,10 @@ fn history_tells_who_drove_and_what_failed_where() {
 
 #[test]
 fn a_bank_without_a_part_remembers_what_it_was_asked_for() {
-    let mut town = Town::start(3);
-    town.open(0, ANA, "1", "10");
-    town.open(1, BIA, "2", "0");
-    let mut http = town.connect(2);
+    let mut cluster = HttpCluster::start(3);
+    cluster.open(0, ANA, "1", "10");
+    cluster.open(1, BIA, "2", "0");
+    let mut http = cluster.connect(2);
     http.post_as("d1", "/transferencia_composta", FROM_0_TO_1).is(200, r#"{"success":true}"#);
     let too_much = FROM_0_TO_1.replace("\"valor\":5", "\"valor\":50");
     http.post_as("d2", "/transferencia_composta", &too_much).is_error(400, "falhou");
@@ -92,7 +92,7 @@ fn a_bank_without_a_part_remembers_what_it_was_asked_for() {
 
     // It is in the journal, a few milliseconds later.
     wait_until("its record is synced", || {
-        let log = town.cluster.log(2);
+        let log = cluster.banks.log(2);
         let record = log.lines().rfind(|line| line.contains(" drove "))?;
         let number =
             |line: &str, key| line.split(key).nth(1)?.split(' ').next()?.parse::<u64>().ok();
@@ -100,22 +100,22 @@ fn a_bank_without_a_part_remembers_what_it_was_asked_for() {
             (number(record, "seq=")?, log.lines().filter_map(|line| number(line, "upto=")).max()?);
         (seq <= upto).then_some(())
     });
-    town.cluster.kill(2);
-    town.cluster.start_bank(2);
-    assert_eq!(town.connect(2).get("/historico").json(), history);
+    cluster.banks.kill(2);
+    cluster.banks.start_bank(2);
+    assert_eq!(cluster.connect(2).get("/historico").json(), history);
 }
 
 #[test]
 fn the_same_key_gives_the_first_outcome() {
-    let town = Town::start(2);
-    let mut http = town.connect(0);
+    let cluster = HttpCluster::start(2);
+    let mut http = cluster.connect(0);
     let client = r#"{"cpf":"11111111111","nome":"Ana","tipo":"Físico"}"#;
     let account = r#"{"cpf":"11111111111","numero":"1","saldo_inicial":10}"#;
     for _ in 0..2 {
         assert_eq!(http.post_as("c1", "/criar_cliente", client).status, 201);
         http.post_as("a1", "/criar_conta", account).is(201, r#"{"numero":"1","saldo":10}"#);
     }
-    town.open(1, BIA, "2", "0");
+    cluster.open(1, BIA, "2", "0");
     let success = r#"{"success":true}"#;
     let deposit = r#"{"cpf":"11111111111","numero":"1","valor":5}"#;
     for body in [deposit, r#"{ "numero":"1", "valor":5.00, "cpf":"11111111111" }"#] {
@@ -138,25 +138,25 @@ fn the_same_key_gives_the_first_outcome() {
     );
     let other = http.post_as("d1", "/depositar", r#"{"cpf":"11111111111","numero":"1","valor":6}"#);
     assert_eq!(other.is_error(400, "O id já foi usado")["motivo"], "duplicate-id");
-    assert_eq!(town.balance(0, ANA), "1010");
-    assert_eq!(town.balance(1, BIA), "5");
+    assert_eq!(cluster.balance(0, ANA), "1010");
+    assert_eq!(cluster.balance(1, BIA), "5");
 }
 
 #[test]
 fn what_is_not_decided_in_time_is_pending_and_told_later() {
-    let town = Town::start(3);
-    town.open(0, ANA, "1", "10");
-    town.open(1, BIA, "2", "0");
-    town.open(2, CAIO, "3", "0");
+    let cluster = HttpCluster::start(3);
+    cluster.open(0, ANA, "1", "10");
+    cluster.open(1, BIA, "2", "0");
+    cluster.open(2, CAIO, "3", "0");
     // Bank 2 takes no part: it drives, and bank 1 does not answer it.
-    signal("STOP", town.cluster.pid(1));
-    let mut http = town.connect(2);
+    signal("STOP", cluster.banks.pid(1));
+    let mut http = cluster.connect(2);
     let answer = http.post_as("p1", "/transferencia_composta", FROM_0_TO_1);
     answer.is(202, r#"{"id":"p1","status":"pendente"}"#);
     assert_eq!(answer.header("location"), Some("/transacoes/p1"));
     let told = http.get("/transacoes/p1").json();
     assert_eq!(told["status"], "pendente", "{told}");
-    let mut zero = town.connect(0);
+    let mut zero = cluster.connect(0);
     let history = zero.get("/historico").json();
     assert_eq!(statuses(&history), ["Andamento"], "{history}");
     let pending = zero.get("/pendentes").json();
@@ -164,20 +164,20 @@ fn what_is_not_decided_in_time_is_pending_and_told_later() {
         pending[0][0],
         serde_json::json!({"banco": 0, "cpf": ANA, "numero": "1", "operacao": "débito", "valor": 5})
     );
-    signal("CONT", town.cluster.pid(1));
+    signal("CONT", cluster.banks.pid(1));
     let ended = wait_until("it is decided", || {
         let told = http.get("/transacoes/p1").json();
         (told["status"] != "pendente").then_some(told)
     });
     wait_until("nothing is pending", || (zero.get("/pendentes").body == "[]").then_some(()));
     let expected = if ended["status"] == "completada" { "5" } else { "10" };
-    assert_eq!(town.balance(0, ANA), expected, "{ended}");
+    assert_eq!(cluster.balance(0, ANA), expected, "{ended}");
 }
 
 #[test]
 fn an_unknown_transaction_is_told_so() {
-    let town = Town::start(2);
-    let mut http = town.connect(0);
+    let cluster = HttpCluster::start(2);
+    let mut http = cluster.connect(0);
     assert_eq!(http.get("/transacoes/nada").is_error(404, "desconhecida")["id"], "nada");
     http.get("/transacoes/n%20a").is_error(404, "desconhecida");
     http.get(&format!("/transacoes/{}", "x".repeat(65))).is_error(404, "desconhecida");
@@ -187,16 +187,16 @@ fn an_unknown_transaction_is_told_so() {
 /// one.
 #[test]
 fn an_id_of_different_transactions_is_told_as_that() {
-    let town = Town::start(3);
-    town.open(0, ANA, "1", "10");
-    town.open(1, BIA, "2", "0");
+    let cluster = HttpCluster::start(3);
+    cluster.open(0, ANA, "1", "10");
+    cluster.open(1, BIA, "2", "0");
     for (bank, account, amount) in [(0, "1", 5), (1, "2", 7)] {
         let op =
             format!(r#"{{"bank":{bank},"op":"deposit","account":"{account}","amount":{amount}}}"#);
-        let reply = town.cluster.connect(bank).ask(&format!(r#"EXECUTE same {{"ops":[{op}]}}"#));
+        let reply = cluster.banks.connect(bank).ask(&format!(r#"EXECUTE same {{"ops":[{op}]}}"#));
         assert!(reply.starts_with("COMMITTED same"), "{reply}");
     }
-    let answer = town.connect(2).get("/transacoes/same");
+    let answer = cluster.connect(2).get("/transacoes/same");
     assert_eq!(answer.header("x-transacao"), Some("same"));
     let told = answer.json();
     assert_eq!(
@@ -212,14 +212,14 @@ fn an_id_of_different_transactions_is_told_as_that() {
         "{told}"
     );
     assert!(told.get("participantes").is_none() && told.get("tempo_us").is_none(), "{told}");
-    let page = town.connect(2).get("/painel/transacoes/same").body;
+    let page = cluster.connect(2).get("/painel/transacoes/same").body;
     assert!(
         page.contains("mais de uma transação") && page.matches("… Confirmada").count() == 2,
         "{page}"
     );
     assert!(!page.contains("R$ 0,05") && !page.contains("R$ 0,07"), "of neither: {page}");
     // A bank that took part tells its own.
-    let own = town.connect(1).get("/transacoes/same").json();
+    let own = cluster.connect(1).get("/transacoes/same").json();
     assert_eq!(
         (&own["status"], &own["participantes"][0]["valor"]),
         (&"completada".into(), &0.07.into()),
@@ -231,13 +231,13 @@ fn an_id_of_different_transactions_is_told_as_that() {
 /// down.
 #[test]
 fn an_abort_is_told_while_a_named_bank_is_down() {
-    let mut town = Town::start(3);
-    town.open(0, ANA, "1", "10");
-    town.open(1, BIA, "2", "0");
-    town.cluster.kill(1);
+    let mut cluster = HttpCluster::start(3);
+    cluster.open(0, ANA, "1", "10");
+    cluster.open(1, BIA, "2", "0");
+    cluster.banks.kill(1);
     // Bank 0 takes part and votes last; bank 2 takes no part.
     for (driver, id) in [(0, "down-0"), (2, "down-2")] {
-        let mut http = town.connect(driver);
+        let mut http = cluster.connect(driver);
         let refused = http.post_as(id, "/transferencia_composta", FROM_0_TO_1);
         refused.is_error(400, "falhou");
         for path in [format!("/transacoes/{id}"), format!("/transacoes/{id}?resumo")] {
@@ -247,16 +247,16 @@ fn an_abort_is_told_while_a_named_bank_is_down() {
             assert!(told["tempo_us"].is_u64(), "{told}");
         }
     }
-    let page = town.connect(0).get("/painel/transacoes/down-0").body;
+    let page = cluster.connect(0).get("/painel/transacoes/down-0").body;
     assert!(page.contains("Abortada"), "{page}");
 }
 
 /// Whoever named an id, or was given one, finds it in each answer.
 #[test]
 fn each_answer_to_a_request_with_an_id_carries_it() {
-    let town = Town::start(2);
-    town.open(0, ANA, "1", "10");
-    let mut http = town.connect(0);
+    let cluster = HttpCluster::start(2);
+    cluster.open(0, ANA, "1", "10");
+    let mut http = cluster.connect(0);
     let mut check = |path: &str, body: &str, status: u16, id: &str| {
         let answer = http.post_as("x-1", path, body);
         assert_eq!(

@@ -1,6 +1,6 @@
 //! A coordinator that speaks HTTP to each bank alone.
 
-use crate::http::{ANA, BIA, CAIO, Town};
+use crate::http::{ANA, BIA, CAIO, HttpCluster};
 use crate::support::wait_until;
 use serde_json::{Value, json};
 
@@ -17,12 +17,12 @@ fn prepare(id: &str, participants: &[Value]) -> String {
     json!({ "id": id, "participantes": participants }).to_string()
 }
 
-fn town() -> Town {
-    let town = Town::start(3);
-    town.open(0, ANA, "1", "1000");
-    town.open(1, BIA, "2", "500");
-    town.open(2, CAIO, "3", "0");
-    town
+fn cluster() -> HttpCluster {
+    let cluster = HttpCluster::start(3);
+    cluster.open(0, ANA, "1", "1000");
+    cluster.open(1, BIA, "2", "500");
+    cluster.open(2, CAIO, "3", "0");
+    cluster
 }
 
 const PREPARED: &str = r#"{"prepared":true}"#;
@@ -31,7 +31,7 @@ const ABORTED: &str = r#"{"aborted":true}"#;
 
 #[test]
 fn a_whole_transaction_of_an_outside_coordinator() {
-    let town = town();
+    let cluster = cluster();
     let all = [
         participant(0, ANA, "1", "100"),
         participant(1, BIA, "2", "50"),
@@ -39,11 +39,11 @@ fn a_whole_transaction_of_an_outside_coordinator() {
     ];
     let body = prepare("e1", &all);
     for bank in 0..3 {
-        town.connect(bank).post("/prepare", &body).is(200, PREPARED);
-        town.connect(bank).post("/prepare", &body).is(200, PREPARED);
+        cluster.connect(bank).post("/prepare", &body).is(200, PREPARED);
+        cluster.connect(bank).post("/prepare", &body).is(200, PREPARED);
     }
-    let mut http = town.connect(0);
-    assert_eq!(town.balance(0, ANA), "900", "what is held can't be spent");
+    let mut http = cluster.connect(0);
+    assert_eq!(cluster.balance(0, ANA), "900", "what is held can't be spent");
     http.post("/sacar", r#"{"cpf":"11111111111","numero":"1","valor":900.01}"#)
         .is_error(400, "Saldo");
     let pending = http.get("/pendentes").json();
@@ -59,28 +59,29 @@ fn a_whole_transaction_of_an_outside_coordinator() {
     );
     for _ in 0..2 {
         for bank in 0..3 {
-            town.connect(bank).post("/commit", r#"{"id":"e1"}"#).is(200, COMMITTED);
+            cluster.connect(bank).post("/commit", r#"{"id":"e1"}"#).is(200, COMMITTED);
         }
     }
-    town.connect(2)
+    cluster
+        .connect(2)
         .post("/creditar", r#"{"cpf":"33333333333","numero":"3","valor":150}"#)
         .is(200, r#"{"success":true}"#);
     assert_eq!(
-        [town.balance(0, ANA), town.balance(1, BIA), town.balance(2, CAIO)],
+        [cluster.balance(0, ANA), cluster.balance(1, BIA), cluster.balance(2, CAIO)],
         ["900", "450", "150"]
     );
     let json = http.post("/abort", &body).json();
     assert_eq!(json, json!({"aborted": false, "id": "e1"}), "what is committed stays so");
     http.get("/pendentes").is(200, "[]");
     // Every cut adds up: what left is cash out, what came is cash in.
-    let cut = town.cluster.connect(0).ask("SNAPSHOT");
+    let cut = cluster.banks.connect(0).ask("SNAPSHOT");
     assert!(cut.contains(r#""cash_in_total":100000,"cash_out_total":10000,"#), "{cut}");
 }
 
 #[test]
 fn votes_tombstones_and_repeats() {
-    let town = town();
-    let mut http = town.connect(0);
+    let cluster = cluster();
+    let mut http = cluster.connect(0);
     let of_ana = |id: &str, valor: &str| prepare(id, &[participant(0, ANA, "1", valor)]);
     http.post("/prepare", &of_ana("a1", "10")).is(200, PREPARED);
     for _ in 0..2 {
@@ -112,23 +113,23 @@ fn votes_tombstones_and_repeats() {
         assert_eq!(http.post(path, r#"{"id":"d1"}"#).json()["motivo"], "duplicate-id");
     }
     assert_eq!(http.post("/prepare", &of_ana("d1", "1")).json()["motivo"], "duplicate-id");
-    assert_eq!(town.balance(0, ANA), "991");
+    assert_eq!(cluster.balance(0, ANA), "991");
     http.get("/pendentes").is(200, "[]");
 }
 
 #[test]
 fn only_the_coordinator_or_an_abort_ends_its_hold() {
-    let mut town = town();
+    let mut cluster = cluster();
     let body = prepare("h1", &[participant(0, ANA, "1", "10")]);
-    let mut http = town.connect(0);
+    let mut http = cluster.connect(0);
     http.post("/prepare", &body).is(200, PREPARED);
     drop(http);
-    town.cluster.kill(0);
-    town.cluster.start_bank(0);
-    let mut wire = town.cluster.connect(0);
+    cluster.banks.kill(0);
+    cluster.banks.start_bank(0);
+    let mut wire = cluster.banks.connect(0);
     assert!(wire.ask("RESOLVE h1").starts_with("OK h1"));
     assert!(wire.ask("COMMIT h1").starts_with("DOUBT h1"));
-    let mut http = town.connect(0);
+    let mut http = cluster.connect(0);
     assert_eq!(http.get("/transacoes/h1").json()["status"], "pendente");
     http.post("/commit", r#"{"id":"h1"}"#).is(200, COMMITTED);
     let body = prepare("h2", &[participant(0, ANA, "1", "10")]);
@@ -137,13 +138,13 @@ fn only_the_coordinator_or_an_abort_ends_its_hold() {
     http.post("/commit", r#"{"id":"h2"}"#)
         .is(400, r#"{"committed":false,"motivo":"refused","id":"h2"}"#);
     wait_until("nothing is pending", || (http.get("/pendentes").body == "[]").then_some(()));
-    assert_eq!(town.balance(0, ANA), "990");
+    assert_eq!(cluster.balance(0, ANA), "990");
 }
 
 #[test]
 fn an_account_may_be_a_source_and_the_destination() {
-    let town = town();
-    let mut http = town.connect(2);
+    let cluster = cluster();
+    let mut http = cluster.connect(2);
     http.post("/depositar", r#"{"cpf":"33333333333","numero":"3","valor":20}"#)
         .is(200, r#"{"success":true}"#);
     let list = [
@@ -154,7 +155,7 @@ fn an_account_may_be_a_source_and_the_destination() {
     http.post("/prepare", &prepare("s1", &list)).is(200, PREPARED);
     http.post("/commit", r#"{"id":"s1"}"#).is(200, COMMITTED);
     assert_eq!(
-        (town.balance(2, CAIO), town.balance(0, ANA)),
+        (cluster.balance(2, CAIO), cluster.balance(0, ANA)),
         ("15".into(), "1000".into()),
         "each bank holds its own"
     );
@@ -162,8 +163,8 @@ fn an_account_may_be_a_source_and_the_destination() {
 
 #[test]
 fn a_wrong_field_is_named() {
-    let town = town();
-    let mut http = town.connect(0);
+    let cluster = cluster();
+    let mut http = cluster.connect(0);
     let good = participant(0, ANA, "1", "1");
     for name in
         ["banco", "cpf", "numero", "valor", "banco_destino", "numero_destino", "cpf_destino"]
@@ -186,5 +187,5 @@ fn a_wrong_field_is_named() {
         http.post(path, r#"{"id":1}"#).is_error(400, "`id`");
         http.post_as("w2", path, r#"{"id":"w1"}"#).is_error(400, "Idempotency-Key");
     }
-    assert_eq!(town.cluster.connect(0).ask("STATUS w1"), "UNKNOWN w1");
+    assert_eq!(cluster.banks.connect(0).ask("STATUS w1"), "UNKNOWN w1");
 }

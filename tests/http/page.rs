@@ -7,7 +7,7 @@
 #[path = "../support/examples.rs"]
 mod examples;
 
-use crate::http::Town;
+use crate::http::HttpCluster;
 use crate::http::client::Answer;
 use consorcio::http::routes;
 use examples::{Bound, Line, What, examples_of};
@@ -28,7 +28,7 @@ fn told(answer: &Answer) -> String {
 #[test]
 fn every_example_of_the_page_is_true() {
     let blocks = examples_of(PAGE, "http").unwrap();
-    let town = Town::start(3);
+    let cluster = HttpCluster::start(3);
     let mut seen = BTreeMap::new();
     for block in &blocks {
         let mut bound = Bound::default();
@@ -49,7 +49,7 @@ fn every_example_of_the_page_is_true() {
                         }
                         None => (vec![], rest),
                     };
-                    let answer = town.connect(bank).ask(method, path, &headers, body);
+                    let answer = cluster.connect(bank).ask(method, path, &headers, body);
                     let succeeded = answer.status < 400;
                     let outcomes: &mut [bool; 2] =
                         seen.entry(format!("{method} {path}")).or_default();
@@ -65,7 +65,7 @@ fn every_example_of_the_page_is_true() {
                         && bound.clone().meet(expected, &found).is_err()
                         && Instant::now() < until
                     {
-                        found = told(&town.connect(bank).ask("GET", path, &[], ""));
+                        found = told(&cluster.connect(bank).ask("GET", path, &[], ""));
                     }
                     bound.meet(expected, &found).unwrap_or_else(|why| fail(why));
                 }

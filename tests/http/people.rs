@@ -1,18 +1,18 @@
 //! What people write: companies, numbers with a space, texts that hide something; and what a
 //! refusal tells them.
 
-use crate::http::{ANA, BIA, Town};
+use crate::http::{ANA, BIA, HttpCluster};
 use serde_json::json;
 
 const COMPANY: &str = "12ABC34501DE35";
 
 #[test]
 fn a_company_goes_wherever_a_person_does() {
-    let town = Town::start(2);
-    town.open(0, COMPANY, "pj-1", "100");
-    town.open(0, ANA, "1", "0");
-    town.open(1, BIA, "2", "0");
-    let mut http = town.connect(0);
+    let cluster = HttpCluster::start(2);
+    cluster.open(0, COMPANY, "pj-1", "100");
+    cluster.open(0, ANA, "1", "0");
+    cluster.open(1, BIA, "2", "0");
+    let mut http = cluster.connect(0);
     let success = r#"{"success":true}"#;
     http.get(&format!("/contas/{COMPANY}")).is(200, r#"[{"numero":"pj-1","saldo":100}]"#);
     let own = json!({"cpf": COMPANY, "numero": "pj-1", "valor": 10}).to_string();
@@ -42,16 +42,16 @@ fn a_company_goes_wherever_a_person_does() {
 
 #[test]
 fn a_number_may_have_a_space_in_it() {
-    let town = Town::start(1);
-    town.open(0, ANA, "12345 6", "10");
-    let mut http = town.connect(0);
+    let cluster = HttpCluster::start(1);
+    cluster.open(0, ANA, "12345 6", "10");
+    let mut http = cluster.connect(0);
     http.get(&format!("/contas/{ANA}")).is(200, r#"[{"numero":"12345 6","saldo":10}]"#);
     let deposit = json!({"cpf": ANA, "numero": "12345 6", "valor": 1}).to_string();
     http.post("/depositar", &deposit).is(200, r#"{"success":true}"#);
     let history = http.get("/historico").json();
     assert_eq!(history[0]["transacao"]["participantes"][0]["numero"], "12345 6", "{history}");
     // On lines, which are cut at their spaces, it is one word.
-    let told = town.cluster.connect(0).ask("BALANCE 12345␣6");
+    let told = cluster.banks.connect(0).ask("BALANCE 12345␣6");
     assert!(told.contains("\"balance\":1100"), "{told}");
     let page = http.get("/painel/contas/12345%206");
     assert!(page.status == 200 && page.body.contains("12345␣6"), "{page:?}");
@@ -65,9 +65,9 @@ fn a_number_may_have_a_space_in_it() {
 /// behind.
 #[test]
 fn a_new_text_shows_all_that_it_has() {
-    let town = Town::start(2);
-    town.open(0, ANA, "1", "10");
-    let mut http = town.connect(0);
+    let cluster = HttpCluster::start(2);
+    cluster.open(0, ANA, "1", "10");
+    let mut http = cluster.connect(0);
     for (name, words) in [
         ("Ana\u{202e}Z", "`nome` não pode ter o caractere invisível U+202E"),
         ("Ana\u{200b}", "`nome` não pode ter o caractere invisível U+200B"),
@@ -80,7 +80,7 @@ fn a_new_text_shows_all_that_it_has() {
     let body = json!({"cpf": BIA, "nome": "Bia", "tipo": "F\u{ad}"}).to_string();
     http.post("/criar_cliente", &body)
         .is_error(400, "`tipo` não pode ter o caractere invisível U+00AD");
-    let mut wire = town.cluster.connect(0);
+    let mut wire = cluster.banks.connect(0);
     let op = |account: &str| {
         format!(r#"{{"ops":[{{"bank":0,"op":"deposit","account":"{account}","amount":1}}]}}"#)
     };
@@ -135,8 +135,8 @@ fn a_new_text_shows_all_that_it_has() {
 
 #[test]
 fn pages_are_for_people_and_lead_nowhere_else() {
-    let town = Town::start(1);
-    let mut http = town.connect(0);
+    let cluster = HttpCluster::start(1);
+    let mut http = cluster.connect(0);
     let page = http.get("/painel/conta5");
     assert_eq!(page.status, 404);
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{page:?}");

@@ -1,12 +1,12 @@
 //! What each route does, and how it refuses.
 
-use crate::http::{ANA, BIA, CAIO, Town};
+use crate::http::{ANA, BIA, CAIO, HttpCluster};
 use crate::support::wait_until;
 
 #[test]
 fn clients_and_accounts() {
-    let town = Town::start(1);
-    let mut http = town.connect(0);
+    let cluster = HttpCluster::start(1);
+    let mut http = cluster.connect(0);
     http.get("/status").is(200, r#"{"status":"ok"}"#);
     http.get("/clientes").is(200, "[]");
     let ana = r#"{"cpf":"11111111111","nome":"Ana \"Ação\"","tipo":"Físico","extra":[1]}"#;
@@ -65,11 +65,11 @@ fn clients_and_accounts() {
 
 #[test]
 fn the_order_of_creation_is_that_of_the_list() {
-    let town = Town::start(1);
+    let cluster = HttpCluster::start(1);
     for (cpf, number) in [(CAIO, "3"), (ANA, "2"), (BIA, "1")] {
-        town.open(0, cpf, number, "1");
+        cluster.open(0, cpf, number, "1");
     }
-    let mut http = town.connect(0);
+    let mut http = cluster.connect(0);
     for number in ["9", "8"] {
         let joint = format!(
             r#"{{"cpf":"{ANA}","numero":"{number}","conjunta":true,"titulares":["{ANA}","{BIA}"]}}"#
@@ -86,15 +86,15 @@ fn the_order_of_creation_is_that_of_the_list() {
 
 #[test]
 fn money_at_one_bank() {
-    let town = Town::start(1);
-    town.open(0, ANA, "1", "0.1");
-    town.open(0, BIA, "2", "0");
-    let mut http = town.connect(0);
+    let cluster = HttpCluster::start(1);
+    cluster.open(0, ANA, "1", "0.1");
+    cluster.open(0, BIA, "2", "0");
+    let mut http = cluster.connect(0);
     let success = r#"{"success":true}"#;
     let answer = http.post("/depositar", r#"{"cpf":"11111111111","numero":"1","valor":0.2}"#);
     answer.is(200, success);
     let id = answer.header("x-transacao").expect("the transaction's id").to_owned();
-    assert_eq!(town.balance(0, ANA), "0.3");
+    assert_eq!(cluster.balance(0, ANA), "0.3");
     let told = http.get(&format!("/transacoes/{id}")).json();
     assert_eq!(
         (&told["id"], &told["status"]),
@@ -110,7 +110,7 @@ fn money_at_one_bank() {
     };
     http.post("/transferir", &transfer(ANA, "1", "0.2")).is(200, success);
     http.post("/creditar", r#"{"cpf":"22222222222","numero":"2","valor":1e1}"#).is(200, success);
-    assert_eq!((town.balance(0, ANA), town.balance(0, BIA)), ("0.05".into(), "10.2".into()));
+    assert_eq!((cluster.balance(0, ANA), cluster.balance(0, BIA)), ("0.05".into(), "10.2".into()));
     // To oneself: nothing changes, and that is no error.
     http.post("/transferir", &transfer(BIA, "2", "5")).is(200, success);
 
@@ -167,15 +167,15 @@ fn money_at_one_bank() {
             "{told}"
         );
     }
-    assert_eq!((town.balance(0, ANA), town.balance(0, BIA)), ("0.05".into(), "10.2".into()));
+    assert_eq!((cluster.balance(0, ANA), cluster.balance(0, BIA)), ("0.05".into(), "10.2".into()));
 }
 
 #[test]
 fn composites_over_banks() {
-    let mut town = Town::start(3);
-    town.open(0, ANA, "1", "1000");
-    town.open(1, BIA, "2", "500");
-    town.open(2, CAIO, "3", "0");
+    let mut cluster = HttpCluster::start(3);
+    cluster.open(0, ANA, "1", "1000");
+    cluster.open(1, BIA, "2", "500");
+    cluster.open(2, CAIO, "3", "0");
     let composite = |list: &[(usize, &str, &str, &str)]| {
         let one = |(bank, cpf, number, valor): &(usize, &str, &str, &str)| {
             format!(r#"{{"banco":{bank},"cpf":"{cpf}","numero":"{number}","valor":{valor}}}"#)
@@ -190,7 +190,7 @@ fn composites_over_banks() {
         (2, CAIO, "3", "\"o que for\""),
     ]);
     for bank in 0..3 {
-        town.connect(bank).post("/transferencia_composta", &body).is(200, success);
+        cluster.connect(bank).post("/transferencia_composta", &body).is(200, success);
     }
     let body = composite(&[
         (0, ANA, "1", "0.5"),
@@ -198,16 +198,17 @@ fn composites_over_banks() {
         (0, ANA, "1", "1"),
         (1, BIA, "2", "0"),
     ]);
-    town.connect(2).post("/transferencia_composta", &body).is(200, success);
+    cluster.connect(2).post("/transferencia_composta", &body).is(200, success);
     // The destination may have no amount at all, and be a source as well.
     let body = r#"{"participantes":[{"banco":2,"cpf":"33333333333","numero":"3","valor":2.25},{"banco":2,"cpf":"33333333333","numero":"3"}]}"#;
-    town.connect(0).post("/transferencia_composta", body).is(200, success);
-    let balances =
-        |town: &Town| [town.balance(0, ANA), town.balance(1, BIA), town.balance(2, CAIO)];
-    assert_eq!(balances(&town), ["697", "350.75", "452.25"]);
+    cluster.connect(0).post("/transferencia_composta", body).is(200, success);
+    let balances = |cluster: &HttpCluster| {
+        [cluster.balance(0, ANA), cluster.balance(1, BIA), cluster.balance(2, CAIO)]
+    };
+    assert_eq!(balances(&cluster), ["697", "350.75", "452.25"]);
 
     let error = "Transferência composta falhou";
-    let mut http = town.connect(0);
+    let mut http = cluster.connect(0);
     for (list, reason) in [
         (
             composite(&[(0, ANA, "1", "1"), (1, BIA, "2", "351"), (2, CAIO, "3", "0")]),
@@ -230,14 +231,14 @@ fn composites_over_banks() {
             "{list}"
         );
     }
-    assert_eq!(balances(&town), ["697", "350.75", "452.25"]);
+    assert_eq!(balances(&cluster), ["697", "350.75", "452.25"]);
     http.get("/pendentes").is(200, "[]");
 
-    let address = |bank: usize| format!("127.0.0.1:{}", town.ports[bank]);
+    let address = |bank: usize| format!("127.0.0.1:{}", cluster.ports[bank]);
     let all = format!(r#"["{}","{}","{}"]"#, address(0), address(1), address(2));
     http.get("/bancos_on").is(200, &all);
     let without = format!(r#"["{}","{}"]"#, address(0), address(2));
-    town.cluster.kill(1);
+    cluster.banks.kill(1);
     wait_until("bank 1 is seen to be gone", || {
         (http.get("/bancos_on").body == without).then_some(())
     });
@@ -248,9 +249,9 @@ fn composites_over_banks() {
 
 #[test]
 fn the_watchers_are_served() {
-    let town = Town::start(2);
-    town.open(0, ANA, "1", "10");
-    let mut http = town.connect(0);
+    let cluster = HttpCluster::start(2);
+    cluster.open(0, ANA, "1", "10");
+    let mut http = cluster.connect(0);
     http.get("/healthz").is(200, r#"{"status":"ok"}"#);
     http.get("/readyz").is(200, r#"{"status":"pronto"}"#);
     assert_eq!(http.get("/openapi.json").json()["openapi"], "3.1.0");

@@ -1,7 +1,7 @@
 //! Shares: callers who hold what they do not use keep nobody out; lists have pages.
 
 use crate::http::client::Connection;
-use crate::http::{ANA, Town};
+use crate::http::{ANA, HttpCluster};
 use crate::support::wait_until;
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ const UNDECIDED: usize = 20_000;
 
 #[test]
 fn lists_of_undecided_transactions_have_pages() {
-    let town = Town::start(2);
-    let mut wire = town.cluster.connect(0);
+    let cluster = HttpCluster::start(2);
+    let mut wire = cluster.banks.connect(0);
     let ops = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":1},{"bank":1,"op":"deposit","account":"1","amount":1}],"patience_ms":300000}"#;
-    town.cluster.open_account(0, "1", ANA, "0");
+    cluster.banks.open_account(0, "1", ANA, "0");
     let lines: Vec<String> =
         (0..UNDECIDED).map(|at| format!("PREPARE pend{at:06} {ops}")).collect();
     for some in lines.chunks(250) {
@@ -23,7 +23,7 @@ fn lists_of_undecided_transactions_have_pages() {
             assert!(told.starts_with("OK "), "{told}");
         }
     }
-    let mut http = town.connect(0);
+    let mut http = cluster.connect(0);
     for path in [
         "/",
         "/pendentes",
@@ -65,8 +65,8 @@ fn lists_of_undecided_transactions_have_pages() {
 /// A list that is made waits for its reader; the next one to be made does not.
 #[test]
 fn who_does_not_read_a_list_holds_up_no_other() {
-    let town = Town::start(1);
-    let mut wire = town.cluster.connect(0);
+    let cluster = HttpCluster::start(1);
+    let mut wire = cluster.banks.connect(0);
     let name = "n".repeat(190);
     for some in (0..12_000_u64).collect::<Vec<_>>().chunks(500) {
         for at in some {
@@ -81,14 +81,14 @@ fn who_does_not_read_a_list_holds_up_no_other() {
     }
     let deaf: Vec<Connection> = (0..16)
         .map(|_| {
-            let mut deaf = town.connect(0);
+            let mut deaf = cluster.connect(0);
             deaf.send("GET", "/clientes", &[], "");
             // Its list is made once the first bytes are there; the rest fits no socket.
             deaf.receive_head();
             deaf
         })
         .collect();
-    let mut http = town.connect(0);
+    let mut http = cluster.connect(0);
     let began = Instant::now();
     for path in ["/historico", "/pendentes", "/painel/contas", "/", "/status", "/clientes"] {
         assert_eq!(http.get(path).status, 200, "{path}");
@@ -100,18 +100,18 @@ fn who_does_not_read_a_list_holds_up_no_other() {
 
 #[test]
 fn silent_connections_keep_nobody_out() {
-    let town = Town::start_with(1, &["--http-connections-max", "64"]);
-    let mut working = town.connect(0);
+    let cluster = HttpCluster::start_with(1, &["--http-connections-max", "64"]);
+    let mut working = cluster.connect(0);
     working.send("GET", "/painel/eventos", &[], "");
     working.receive_head();
-    let silent: Vec<Connection> = (0..200).map(|_| town.connect(0)).collect();
+    let silent: Vec<Connection> = (0..200).map(|_| cluster.connect(0)).collect();
     let half = |mut connection: Connection| {
         connection.send_bytes(b"POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{");
         connection
     };
-    let half: Vec<Connection> = (0..100).map(|_| half(town.connect(0))).collect();
+    let half: Vec<Connection> = (0..100).map(|_| half(cluster.connect(0))).collect();
     for _ in 0..20 {
-        town.connect(0).get("/status").is(200, r#"{"status":"ok"}"#);
+        cluster.connect(0).get("/status").is(200, r#"{"status":"ok"}"#);
     }
     assert!(!working.is_closed_within(Duration::from_millis(10)), "it was at work");
     drop((silent, half));
@@ -120,8 +120,8 @@ fn silent_connections_keep_nobody_out() {
 /// A page of another site opens no stream here; streams of one name have a share.
 #[test]
 fn live_streams_are_for_the_banks_own_pages() {
-    let town = Town::start(1);
-    let mut http = town.connect(0);
+    let cluster = HttpCluster::start(1);
+    let mut http = cluster.connect(0);
     for headers in [
         [("sec-fetch-site", "cross-site"), ("accept", "text/event-stream")],
         [("sec-fetch-site", "same-site"), ("host", "a.localhost")],
@@ -130,7 +130,7 @@ fn live_streams_are_for_the_banks_own_pages() {
         http.ask("GET", "/painel/eventos", &headers, "").is_error(403, "outro site");
     }
     let open = |at: usize| {
-        let mut stream = town.connect(0);
+        let mut stream = cluster.connect(0);
         let host = format!("n{at}.localhost");
         stream.send(
             "GET",
@@ -150,8 +150,8 @@ fn live_streams_are_for_the_banks_own_pages() {
 /// Names lead to this bank only where the operator gave them, wherever it listens.
 #[test]
 fn a_host_is_checked_on_every_address() {
-    let town = Town::start_with(1, &["--http-host", "painel.example"]);
-    let mut http = town.connect(0);
+    let cluster = HttpCluster::start_with(1, &["--http-host", "painel.example"]);
+    let mut http = cluster.connect(0);
     for (host, status) in [
         ("painel.example", 200),
         ("PAINEL.example:443", 200),
@@ -163,7 +163,7 @@ fn a_host_is_checked_on_every_address() {
     }
     http.send_bytes(b"GET /clientes HTTP/1.1\r\nhost: 127.0.0.1\r\nhost: evil.example\r\n\r\n");
     http.receive().unwrap().is_error(400, "Host");
-    let mut bare = town.connect(0);
+    let mut bare = cluster.connect(0);
     bare.send_bytes(b"GET http://evil.example/clientes HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n");
     bare.receive().unwrap().is_error(403, "Host");
     let mut mapped = crate::support::Cluster::new(1, true);

@@ -1,17 +1,17 @@
 //! Whose pages may use the routes.
 
-use crate::http::{ANA, Town};
+use crate::http::{ANA, HttpCluster};
 
 const DEPOSIT: &str = r#"{"cpf":"11111111111","numero":"1","valor":1}"#;
 
 #[test]
 fn other_sites_may_only_where_the_operator_says_so() {
-    let town = Town::start_with(
+    let cluster = HttpCluster::start_with(
         1,
         &["--http-origin", "https://painel.example", "--http-origin", "http://b:81"],
     );
-    town.open(0, ANA, "1", "0");
-    let mut http = town.connect(0);
+    cluster.open(0, ANA, "1", "0");
+    let mut http = cluster.connect(0);
     let named = "https://painel.example";
     let asks = [
         ("origin", named),
@@ -67,15 +67,15 @@ fn other_sites_may_only_where_the_operator_says_so() {
         http.ask("POST", "/depositar", &[("sec-fetch-site", site)], DEPOSIT)
             .is_error(403, "outro site");
     }
-    assert_eq!(town.balance(0, ANA), "1");
+    assert_eq!(cluster.balance(0, ANA), "1");
 }
 
 #[test]
 fn the_banks_own_pages_and_programs_may() {
-    let town = Town::start(1);
-    town.open(0, ANA, "1", "0");
-    let mut http = town.connect(0);
-    let host = format!("127.0.0.1:{}", town.ports[0]);
+    let cluster = HttpCluster::start(1);
+    cluster.open(0, ANA, "1", "0");
+    let mut http = cluster.connect(0);
+    let host = format!("127.0.0.1:{}", cluster.ports[0]);
     let own = format!("http://{host}");
     for headers in [
         vec![],
@@ -98,5 +98,5 @@ fn the_banks_own_pages_and_programs_may() {
     let answer = http.get("/clientes");
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
-    assert_eq!(town.balance(0, ANA), "4");
+    assert_eq!(cluster.balance(0, ANA), "4");
 }

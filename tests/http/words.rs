@@ -1,7 +1,7 @@
 //! Refusals in Portuguese: each that a ledger can make, and those that the routes tell of real
 //! banks.
 
-use crate::http::{ANA, BIA, CAIO, Town};
+use crate::http::{ANA, BIA, CAIO, HttpCluster};
 use crate::support::wait_until;
 use consorcio::ids::{
     AccountNumber, BankId, BankSet, ClientKind, ClientName, RegisterKey, TaxId, Time, TxId,
@@ -10,7 +10,7 @@ use consorcio::ledger::Ledger;
 use consorcio::money::Money;
 use consorcio::panel::details::in_words;
 use consorcio::panel::texts::Lang;
-use consorcio::server::seat::End;
+use consorcio::server::session_table::End;
 use consorcio::wire::Fault;
 use consorcio::wire::detail::Detail;
 use consorcio::wire::request::{NewAccount, NewClient};
@@ -99,10 +99,10 @@ fn what_a_server_without_place_says_is_a_detail() {
 
 #[test]
 fn routes_tell_a_banks_words_in_portuguese() {
-    let town = Town::start(2);
-    town.open(0, ANA, "1", "10");
-    town.open(1, BIA, "2", "5.25");
-    let mut http = town.connect(0);
+    let cluster = HttpCluster::start(2);
+    cluster.open(0, ANA, "1", "10");
+    cluster.open(1, BIA, "2", "5.25");
+    let mut http = cluster.connect(0);
     let details = |answer: &serde_json::Value| answer["detalhes"].as_str().unwrap_or("").to_owned();
     let other = format!(r#"{{"cpf":"{ANA}","nome":"Eva","tipo":"Físico"}}"#);
     let answer = http.post_as("outro", "/criar_cliente", &other).is_error(400, "já existe");
@@ -129,16 +129,16 @@ fn routes_tell_a_banks_words_in_portuguese() {
     http.post_as("muito", "/transferencia_composta", &too_much).is_error(400, "falhou");
     let told = "saldo insuficiente (a conta 2 tem R$ 5,25 disponíveis, são pedidos R$ 1.234,50)";
     for (bank, place) in [(0, "no banco 1"), (1, "neste banco")] {
-        let history = town.connect(bank).get("/historico").json();
+        let history = cluster.connect(bank).get("/historico").json();
         assert_eq!(details(&history[0]), format!("Transação falhou {place}: {told}"));
-        let one = town.connect(bank).get("/transacoes/muito").json();
+        let one = cluster.connect(bank).get("/transacoes/muito").json();
         assert_eq!((details(&one).as_str(), &one["banco"]), (told, &1.into()));
     }
 }
 
 /// The badge of a bank among the votes on a transaction's page.
-fn vote(town: &Town, seen_at: usize, tx: &str, bank: usize) -> String {
-    let page = town.connect(seen_at).get(&format!("/painel/transacoes/{tx}")).body;
+fn vote(cluster: &HttpCluster, seen_at: usize, tx: &str, bank: usize) -> String {
+    let page = cluster.connect(seen_at).get(&format!("/painel/transacoes/{tx}")).body;
     let from = page.find("<ul class=\"banks\">").unwrap_or_else(|| panic!("no votes in {page}"));
     let bank =
         page[from..].split("<li>").find(|line| line.starts_with(&format!("<strong>Banco {bank}<")));
@@ -149,9 +149,9 @@ fn vote(town: &Town, seen_at: usize, tx: &str, bank: usize) -> String {
 
 #[test]
 fn only_who_refused_is_told_as_refusing() {
-    let town = Town::start(3);
+    let cluster = HttpCluster::start(3);
     for (bank, cpf) in [ANA, BIA, CAIO].into_iter().enumerate() {
-        town.open(bank, cpf, "1", "10");
+        cluster.open(bank, cpf, "1", "10");
     }
     let ops = |amounts: [u32; 2]| {
         let debit = |bank: usize| {
@@ -165,7 +165,7 @@ fn only_who_refused_is_told_as_refusing() {
         )
     };
     let execute = |bank: usize, tx: &str, amounts| {
-        let said = town.cluster.connect(bank).ask(&format!("EXECUTE {tx} {}", ops(amounts)));
+        let said = cluster.banks.connect(bank).ask(&format!("EXECUTE {tx} {}", ops(amounts)));
         assert!(said.starts_with("ABORTED "), "{said}");
     };
     // Bank 0 drives, and refuses because bank 1 does; bank 2 has voted OK.
@@ -173,7 +173,7 @@ fn only_who_refused_is_told_as_refusing() {
     // Both refuse by themselves: PREPARE is asked of each by hand.
     for bank in [0, 1] {
         let said =
-            town.cluster.connect(bank).ask(&format!("PREPARE ambos {}", ops([5_000, 5_000])));
+            cluster.banks.connect(bank).ask(&format!("PREPARE ambos {}", ops([5_000, 5_000])));
         assert!(said.starts_with("NOK "), "{said}");
     }
     // Bank 2 drives; bank 0 votes OK.
@@ -185,13 +185,13 @@ fn only_who_refused_is_told_as_refusing() {
         ] {
             // The outcome reaches those that did not drive a moment later.
             wait_until(&format!("{tx} with {votes:?}, seen at bank {seen_at}"), || {
-                ([0, 1, 2].map(|bank| vote(&town, seen_at, tx, bank)) == votes).then_some(())
+                ([0, 1, 2].map(|bank| vote(&cluster, seen_at, tx, bank)) == votes).then_some(())
             });
-            let page = town.connect(seen_at).get(&format!("/painel/transacoes/{tx}")).body;
+            let page = cluster.connect(seen_at).get(&format!("/painel/transacoes/{tx}")).body;
             let told = "Banco 1: a conta 1 tem R$ 10,00 disponíveis, são pedidos R$ 50,00";
             assert!(page.contains(told), "seen at bank {seen_at}: {page}");
         }
-        let both = [0, 1, 2].map(|bank| vote(&town, seen_at, "ambos", bank));
+        let both = [0, 1, 2].map(|bank| vote(&cluster, seen_at, "ambos", bank));
         assert_eq!(both, ["recusou", "recusou", "não votou"], "seen at bank {seen_at}");
     }
 }

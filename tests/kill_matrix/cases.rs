@@ -1,8 +1,8 @@
 //! The matrix: who dies where, and what must become of the transaction. How a case is run is in
 //! `stories`.
 
+use crate::kill_matrix::cluster::Outcome;
 use crate::kill_matrix::stories::Story;
-use crate::kill_matrix::town::Outcome;
 use consorcio::crash::{Kind, Point, Stage};
 
 /// One line a role and story: who dies, and at which passing of which points. After `=` what must

@@ -3,12 +3,14 @@
 //! transaction, nothing stays held, and what anyone was told is so.
 //!
 //! Which deaths there are is in `cases`, how they are run and what may not be missing in `run`, how
-//! a transaction is run up to one in `stories`, the banks and their audit in `town`, and what is in
+//! a transaction is run up to one in `stories`, the banks and their audit in `cluster`, and what is in
 //! their journals in `journal`. A release build has no crash points, which is what its only test
 //! here says.
 
 #[cfg(debug_assertions)]
 mod cases;
+#[cfg(debug_assertions)]
+mod cluster;
 #[cfg(debug_assertions)]
 #[allow(dead_code, reason = "the tests of HTTP use more of it")]
 #[path = "../http/client.rs"]
@@ -19,8 +21,6 @@ mod journal;
 mod run;
 #[cfg(debug_assertions)]
 mod stories;
-#[cfg(debug_assertions)]
-mod town;
 
 #[cfg(debug_assertions)]
 #[test]

@@ -2,8 +2,8 @@
 //! anything is missing in it.
 
 use crate::kill_matrix::cases::{self, Case, Victim};
+use crate::kill_matrix::cluster::{AccountCluster, Outcome, Told};
 use crate::kill_matrix::stories;
-use crate::kill_matrix::town::{Outcome, Told, Town};
 use consorcio::crash::Point;
 use std::any::Any;
 use std::collections::{BTreeSet, VecDeque};
@@ -71,19 +71,19 @@ pub fn all() {
 }
 
 fn work(queue: &Mutex<VecDeque<Case>>, rows: &Mutex<Vec<Row>>, wrong: &AtomicUsize) {
-    let mut town = None;
+    let mut cluster = None;
     loop {
         if wrong.load(Ordering::Relaxed) >= WRONG_MAX {
             return;
         }
         let Some(case) = queue.lock().unwrap().pop_front() else { return };
         let began = Instant::now();
-        let mut place = town.take().filter(|_| !case.story.wants_fresh_banks());
+        let mut place = cluster.take().filter(|_| !case.story.wants_fresh_banks());
         let mut tries = 1;
         let run = loop {
             let run = catch_unwind(AssertUnwindSafe(|| {
-                let town = place.get_or_insert_with(|| Town::new(case.keyed));
-                stories::run(town, &case)
+                let cluster = place.get_or_insert_with(|| AccountCluster::new(case.keyed));
+                stories::run(cluster, &case)
             }))
             .map_err(words_of);
             match &run {
@@ -97,22 +97,22 @@ fn work(queue: &Mutex<VecDeque<Case>>, rows: &Mutex<Vec<Row>>, wrong: &AtomicUsi
         };
         let result = match run {
             Ok((outcome, told)) if case.expected.is_none_or(|expected| expected == outcome) => {
-                town = place.filter(|_| !case.story.leaves_other_banks());
+                cluster = place.filter(|_| !case.story.leaves_other_banks());
                 Ok((outcome, told))
             }
             Ok((outcome, told)) => {
                 let story =
-                    place.as_ref().map(|town| town.story_of(&case.tx())).unwrap_or_default();
+                    place.as_ref().map(|cluster| cluster.story_of(&case.tx())).unwrap_or_default();
                 Err(format!(
                     "{}: {outcome:?}, told {told:?}, expected {:?}\n{story}",
                     case.name(),
                     case.expected
                 ))
             }
-            // What is wrong in this town must not be laid at the next case's door.
+            // What is wrong in this cluster must not be laid at the next case's door.
             Err(text) => {
                 let story =
-                    place.as_ref().map(|town| town.story_of(&case.tx())).unwrap_or_default();
+                    place.as_ref().map(|cluster| cluster.story_of(&case.tx())).unwrap_or_default();
                 Err(format!("{}: {text}\n{story}", case.name()))
             }
         };

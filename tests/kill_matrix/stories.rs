@@ -8,7 +8,7 @@ mod outside;
 mod past;
 
 use crate::kill_matrix::cases::Case;
-use crate::kill_matrix::town::{Effect, Outcome, Told, Town, account};
+use crate::kill_matrix::cluster::{AccountCluster, Effect, Outcome, Told, account};
 use crate::support::{Wire, wait_until};
 
 /// More than any account has.
@@ -160,7 +160,7 @@ impl Story {
 }
 
 /// Runs a case to its end and audits the banks.
-pub fn run(town: &mut Town, case: &Case) -> (Outcome, Told) {
+pub fn run(cluster: &mut AccountCluster, case: &Case) -> (Outcome, Told) {
     let tx = case.tx();
     let effect = effect(case);
     let (told, votes) = match case.story {
@@ -171,35 +171,35 @@ pub fn run(town: &mut Town, case: &Case) -> (Outcome, Told) {
         | Story::ViaSet
         | Story::ViaRefused
         | Story::ViaOther
-        | Story::ViaOtherShort => driven::driven(town, case, &effect),
-        Story::Orphan | Story::OrphanShort => asked::orphan(town, case, &effect),
-        Story::Abort => asked::typed(town, case, &effect, &[0], 1, "ABORT"),
-        Story::AbortKnown => asked::typed(town, case, &effect, &[0, 1], 0, "ABORT"),
-        Story::AbortShort => asked::typed(town, case, &effect, &[0, 2], 0, "ABORT"),
-        Story::Commit => asked::typed(town, case, &effect, &[0, 1], 0, "COMMIT"),
-        Story::CommitShort => asked::typed(town, case, &effect, &[0, 2], 0, "COMMIT"),
-        Story::CommitAlone => asked::alone(town, case, &effect),
-        Story::Resolve => asked::typed(town, case, &effect, &[0], 1, "RESOLVE"),
-        Story::ResolveKnown => asked::typed(town, case, &effect, &[0, 1], 0, "RESOLVE"),
-        Story::ByCliente => driven::resolve(town, case, &effect, &[0, 1]),
-        Story::ByClienteShort => driven::resolve(town, case, &effect, &[0, 2]),
-        Story::Joins => driven::joins(town, case, &effect),
-        Story::Asks => asked::asks(town, case, &effect),
-        Story::Restart => lives::restart(town, case, &effect, &[0, 1]),
-        Story::RestartShort => lives::restart(town, case, &effect, &[0]),
-        Story::Fill => lives::fill(town, case, &effect),
-        Story::Merges => past::merges(town, case, &effect),
-        Story::Registers => lives::registers(town, case, &effect),
-        Story::Cut => lives::cut(town, case, &effect),
-        Story::CutWaits => lives::cut_waits(town, case, &effect),
-        Story::Grows => lives::grows(town, case, &effect),
-        Story::Forgets => lives::forgets(town, case, &effect),
-        Story::Meets => lives::meets(town, case, &effect),
-        Story::Learns => lives::learns(town, case, &effect),
-        Story::Outside => outside::outside(town, case, &effect, Outcome::Committed),
-        Story::OutsideAbort => outside::outside(town, case, &effect, Outcome::Aborted),
+        | Story::ViaOtherShort => driven::driven(cluster, case, &effect),
+        Story::Orphan | Story::OrphanShort => asked::orphan(cluster, case, &effect),
+        Story::Abort => asked::typed(cluster, case, &effect, &[0], 1, "ABORT"),
+        Story::AbortKnown => asked::typed(cluster, case, &effect, &[0, 1], 0, "ABORT"),
+        Story::AbortShort => asked::typed(cluster, case, &effect, &[0, 2], 0, "ABORT"),
+        Story::Commit => asked::typed(cluster, case, &effect, &[0, 1], 0, "COMMIT"),
+        Story::CommitShort => asked::typed(cluster, case, &effect, &[0, 2], 0, "COMMIT"),
+        Story::CommitAlone => asked::alone(cluster, case, &effect),
+        Story::Resolve => asked::typed(cluster, case, &effect, &[0], 1, "RESOLVE"),
+        Story::ResolveKnown => asked::typed(cluster, case, &effect, &[0, 1], 0, "RESOLVE"),
+        Story::ByCliente => driven::resolve(cluster, case, &effect, &[0, 1]),
+        Story::ByClienteShort => driven::resolve(cluster, case, &effect, &[0, 2]),
+        Story::Joins => driven::joins(cluster, case, &effect),
+        Story::Asks => asked::asks(cluster, case, &effect),
+        Story::Restart => lives::restart(cluster, case, &effect, &[0, 1]),
+        Story::RestartShort => lives::restart(cluster, case, &effect, &[0]),
+        Story::Fill => lives::fill(cluster, case, &effect),
+        Story::Merges => past::merges(cluster, case, &effect),
+        Story::Registers => lives::registers(cluster, case, &effect),
+        Story::Cut => lives::cut(cluster, case, &effect),
+        Story::CutWaits => lives::cut_waits(cluster, case, &effect),
+        Story::Grows => lives::grows(cluster, case, &effect),
+        Story::Forgets => lives::forgets(cluster, case, &effect),
+        Story::Meets => lives::meets(cluster, case, &effect),
+        Story::Learns => lives::learns(cluster, case, &effect),
+        Story::Outside => outside::outside(cluster, case, &effect, Outcome::Committed),
+        Story::OutsideAbort => outside::outside(cluster, case, &effect, Outcome::Aborted),
     };
-    (town.audit(&tx, &effect, told, &votes), told)
+    (cluster.audit(&tx, &effect, told, &votes), told)
 }
 
 fn effect(case: &Case) -> Effect {
@@ -251,7 +251,7 @@ type Heard = (Told, Vec<usize>);
 
 /// Types PREPARE to `bank`, which must vote OK; gives the connection.
 fn prepare(
-    town: &Town,
+    cluster: &AccountCluster,
     bank: usize,
     case: &Case,
     effect: &Effect,
@@ -267,7 +267,7 @@ fn prepare(
         })
         .collect();
     let patience = patience_ms.map(|ms| format!(r#","patience_ms":{ms}"#)).unwrap_or_default();
-    let mut wire = town.cluster.connect(bank);
+    let mut wire = cluster.cluster.connect(bank);
     let reply =
         wire.ask(&format!(r#"PREPARE {} {{"ops":[{}]{patience}}}"#, case.tx(), ops.join(",")));
     assert!(reply.starts_with("OK "), "bank {bank}: {reply}");
@@ -275,14 +275,14 @@ fn prepare(
 }
 
 /// Has `banks` vote OK, and nobody ask before anybody wants to know; gives the connections.
-fn all_vote(town: &Town, banks: &[usize], case: &Case, effect: &Effect) -> Vec<Wire> {
-    banks.iter().map(|bank| prepare(town, *bank, case, effect, Some(PATIENCE_MS))).collect()
+fn all_vote(cluster: &AccountCluster, banks: &[usize], case: &Case, effect: &Effect) -> Vec<Wire> {
+    banks.iter().map(|bank| prepare(cluster, *bank, case, effect, Some(PATIENCE_MS))).collect()
 }
 
 /// Asks each bank that voted OK for the end, and again until it knows.
-fn finish(town: &Town, case: &Case, voted: &[usize]) {
+fn finish(cluster: &AccountCluster, case: &Case, voted: &[usize]) {
     for bank in voted {
-        let mut wire = town.cluster.connect(*bank);
+        let mut wire = cluster.cluster.connect(*bank);
         wait_until("an answer that knows", || {
             let reply = wire.ask(&format!("COMMIT {}", case.tx()));
             (!reply.starts_with("DOUBT")).then_some(())

@@ -1,7 +1,7 @@
 //! What Chromium tells a screen reader of each page, wide and narrow, in both languages, with and
 //! without errors.
 
-use crate::panel::Town;
+use crate::panel::PanelCluster;
 use crate::panel::open_browser;
 use serde_json::{Value, json};
 
@@ -93,14 +93,14 @@ fn tab_through(browser: &crate::panel::Browser, page: &str) {
 #[test]
 fn a_screen_reader_is_told_all_of_it() {
     let browser = open_browser!();
-    let town = Town::start(2);
-    town.open_accounts();
+    let cluster = PanelCluster::start(2);
+    cluster.open_accounts();
     let transfer = |amount: u32| {
         format!(
             r#"{{"ops":[{{"bank":0,"op":"debit","account":"0-1","amount":{amount}}},{{"bank":1,"op":"credit","account":"1-1","amount":{amount}}}]}}"#
         )
     };
-    let mut wire = town.cluster.connect(0);
+    let mut wire = cluster.banks.connect(0);
     assert!(wire.ask(&format!("EXECUTE boa {}", transfer(5_000))).starts_with("COMMITTED "));
     assert!(wire.ask(&format!("EXECUTE ruim {}", transfer(5_000_000))).starts_with("ABORTED "));
     let patient = transfer(700).replacen('{', r#"{"patience_ms":300000,"#, 1);
@@ -127,9 +127,9 @@ fn a_screen_reader_is_told_all_of_it() {
         browser.resize(width, 900);
         let scheme = json!({"features": [{"name": "prefers-color-scheme", "value": colours}]});
         browser.devtools("Emulation.setEmulatedMedia", &scheme);
-        browser.go(&town.url(0, &format!("/painel/idioma?para={lang}&volta=/")));
+        browser.go(&cluster.url(0, &format!("/painel/idioma?para={lang}&volta=/")));
         for page in pages {
-            browser.go(&town.url(0, page));
+            browser.go(&cluster.url(0, page));
             let told = format!("{page} in {lang}, {width} wide");
             assert_eq!(browser.script("return document.documentElement.lang"), code, "{told}");
             listen(&browser, &told);
@@ -142,14 +142,14 @@ fn a_screen_reader_is_told_all_of_it() {
     }
     // The rest in Portuguese again. A form that comes back leads the reader to what is wrong.
     browser.resize(1280, 1000);
-    browser.go(&town.url(0, "/painel/idioma?para=pt&volta=/"));
+    browser.go(&cluster.url(0, "/painel/idioma?para=pt&volta=/"));
     for (page, button) in [
         ("/painel/cliente", "main button"),
         ("/painel/conta", "main button"),
         ("/painel/caixa", "main form button"),
         ("/painel/transacao", "button[value=resumo]"),
     ] {
-        browser.go(&town.url(0, page));
+        browser.go(&cluster.url(0, page));
         browser.click(button);
         browser.wait_for(".erro", "Preencha este campo.");
         let spoken = listen(&browser, &format!("{page} with errors"));
@@ -158,7 +158,7 @@ fn a_screen_reader_is_told_all_of_it() {
         assert_eq!(focus, json!("true"), "{page}: the focus stays away from the error");
     }
     // An outcome that was waited for is read out once it is there; what goes on elsewhere is not.
-    browser.go(&town.url(0, "/painel/transacoes/aberta"));
+    browser.go(&cluster.url(0, "/painel/transacoes/aberta"));
     browser.wait_for("#ao-vivo", "ao vivo");
     assert!(wire.ask(&format!("EXECUTE outra {}", transfer(100))).starts_with("COMMITTED "));
     assert!(wire.ask("ABORT aberta").starts_with("ABORTED "));

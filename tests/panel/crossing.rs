@@ -1,6 +1,6 @@
 //! A page of another site that lets the browser of whoever visits it talk to a bank's line port.
 
-use crate::panel::Town;
+use crate::panel::PanelCluster;
 use crate::panel::open_browser;
 use crate::support::wait_until;
 use std::io::{Read, Write};
@@ -30,9 +30,9 @@ fn other_site() -> String {
 #[test]
 fn a_page_of_another_site_moves_no_money_over_the_line_port() {
     let browser = open_browser!();
-    let town = Town::start(1);
-    town.open_accounts();
-    let line = format!("127.0.0.1:{}", town.cluster.port(0));
+    let cluster = PanelCluster::start(1);
+    cluster.open_accounts();
+    let line = format!("127.0.0.1:{}", cluster.banks.port(0));
     let withdraw = |id: &str| {
         format!(
             r#"EXECUTE {id} {{"ops":[{{"bank":0,"op":"withdraw","account":"0-1","amount":1}}]}}"#
@@ -40,7 +40,7 @@ fn a_page_of_another_site_moves_no_money_over_the_line_port() {
     };
     browser.go(&other_site());
     let count = |named: &str| {
-        let log = town.cluster.log(0);
+        let log = cluster.banks.log(0);
         log.lines().filter(|step| step.contains(" bad ") && step.contains(named)).count()
     };
     let (fetched, posted) = (withdraw("fetched"), withdraw("posted"));
@@ -60,12 +60,12 @@ fn a_page_of_another_site_moves_no_money_over_the_line_port() {
     wait_until("the bank refuses the form", || (count("not HTTP") > before).then_some(()));
     browser.script(&format!("fetch('https://{line}/', {{ mode: 'no-cors' }}).catch(() => 0);"));
     wait_until("the bank refuses TLS", || (count("not TLS") > 0).then_some(()));
-    let mut wire = town.cluster.connect(0);
+    let mut wire = cluster.banks.connect(0);
     for id in ["fetched", "posted"] {
         assert_eq!(wire.ask(&format!("STATUS {id}")), format!("UNKNOWN {id}"));
     }
-    assert_eq!(town.cluster.balance("0/0-1"), 100_000);
+    assert_eq!(cluster.banks.balance("0/0-1"), 100_000);
     // The same line moves money where a client of this protocol sends it.
     assert!(wire.ask(&withdraw("typed")).starts_with("COMMITTED typed"));
-    assert_eq!(town.cluster.balance("0/0-1"), 99_999);
+    assert_eq!(cluster.banks.balance("0/0-1"), 99_999);
 }

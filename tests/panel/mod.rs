@@ -16,27 +16,27 @@ use crate::support::{Cluster, free_ports, wait_until};
 use browser::Browser;
 
 /// Banks with panels, in one demonstration.
-struct Town {
-    cluster: Cluster,
+struct PanelCluster {
+    banks: Cluster,
     ports: Vec<u16>,
 }
 
-impl Town {
-    fn start(count: usize) -> Town {
+impl PanelCluster {
+    fn start(count: usize) -> PanelCluster {
         let mut cluster = Cluster::new(count, true);
         let ports = free_ports(count);
         for (bank, port) in ports.iter().enumerate() {
             cluster.add_switches(bank, &["--http", &port.to_string(), "--demo", "demo"]);
             cluster.start_bank(bank);
         }
-        let town = Town { cluster, ports };
+        let cluster = PanelCluster { banks: cluster, ports };
         for bank in 0..count {
-            let mut wire = town.cluster.connect(bank);
+            let mut wire = cluster.banks.connect(bank);
             wait_until("the links between the banks", || {
                 (!wire.ask("BANKS").contains("\"online\":false")).then_some(())
             });
         }
-        town
+        cluster
     }
 
     fn url(&self, bank: usize, path: &str) -> String {
@@ -46,7 +46,7 @@ impl Town {
     /// Opens an account at each bank: holder 1111111111N, number `N-1`, with 1.000,00.
     fn open_accounts(&self) {
         for bank in 0..self.ports.len() {
-            self.cluster.open_account(
+            self.banks.open_account(
                 bank,
                 &format!("{bank}-1"),
                 &format!("1111111111{bank}"),

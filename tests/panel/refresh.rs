@@ -1,7 +1,7 @@
 //! A refresh that meets a person: it swallows no press, moves no focus, and closes nothing that was
 //! opened.
 
-use crate::panel::Town;
+use crate::panel::PanelCluster;
 use crate::panel::{Browser, open_browser, wait_until};
 use serde_json::json;
 
@@ -32,18 +32,18 @@ fn mouse(browser: &Browser, what: &str, css: &str) {
     browser.devtools("Input.dispatchMouseEvent", &event);
 }
 
-fn hold(town: &Town, tx: &str) {
-    let patient = town.composite(100).replacen('{', r#"{"patience_ms":300000,"#, 1);
-    assert!(town.cluster.connect(0).ask(&format!("PREPARE {tx} {patient}")).starts_with("OK "));
+fn hold(cluster: &PanelCluster, tx: &str) {
+    let patient = cluster.composite(100).replacen('{', r#"{"patience_ms":300000,"#, 1);
+    assert!(cluster.banks.connect(0).ask(&format!("PREPARE {tx} {patient}")).starts_with("OK "));
 }
 
 #[test]
 fn a_press_that_meets_a_refresh_is_done() {
     let browser = open_browser!();
-    let town = Town::start(3);
-    town.open_accounts();
-    hold(&town, "m-pressed");
-    browser.go(&town.url(0, "/painel/pendentes"));
+    let cluster = PanelCluster::start(3);
+    cluster.open_accounts();
+    hold(&cluster, "m-pressed");
+    browser.go(&cluster.url(0, "/painel/pendentes"));
     browser.wait_for("#ao-vivo", "ao vivo");
     browser.wait_for("#pendentes", "m-pressed");
     count_refreshes(&browser);
@@ -51,8 +51,8 @@ fn a_press_that_meets_a_refresh_is_done() {
     mouse(&browser, "mousePressed", button);
     // Rows above it and below it come while the button is down.
     refreshed(&browser, || {
-        hold(&town, "a-above");
-        hold(&town, "z-below");
+        hold(&cluster, "a-above");
+        hold(&cluster, "z-below");
     });
     mouse(&browser, "mouseReleased", button);
     browser.wait_for(".note", "m-pressed");
@@ -62,29 +62,29 @@ fn a_press_that_meets_a_refresh_is_done() {
 #[test]
 fn the_focus_and_what_was_opened_stay() {
     let browser = open_browser!();
-    let town = Town::start(3);
-    town.open_accounts();
-    hold(&town, "m-focus");
-    browser.go(&town.url(0, "/painel/historico"));
+    let cluster = PanelCluster::start(3);
+    cluster.open_accounts();
+    hold(&cluster, "m-focus");
+    browser.go(&cluster.url(0, "/painel/historico"));
     browser.wait_for("#ao-vivo", "ao vivo");
     browser.wait_for("#historico", "m-focus");
     browser.script(
         "window.kept = document.querySelector(\"[data-key='m-focus']\"); window.kept.focus();",
     );
-    hold(&town, "n-newer");
+    hold(&cluster, "n-newer");
     browser.wait_for("#historico", "n-newer");
     let same =
         browser.script("return document.activeElement === window.kept && window.kept.isConnected");
     assert_eq!(same, json!(true), "the focus moved");
     // What has the focus goes: then its part has it, and not the top of the page.
-    browser.go(&town.url(0, "/painel/pendentes"));
+    browser.go(&cluster.url(0, "/painel/pendentes"));
     browser.wait_for("#ao-vivo", "ao vivo");
     browser.script("document.querySelector(\"[data-key='resolver-n-newer']\").focus()");
-    assert!(town.cluster.connect(0).ask("ABORT n-newer").starts_with("ABORTED "));
+    assert!(cluster.banks.connect(0).ask("ABORT n-newer").starts_with("ABORTED "));
     wait_until("the row goes", || (!browser.text("#pendentes").contains("n-newer")).then_some(()));
     assert_eq!(browser.script("return document.activeElement.id"), json!("pendentes"));
 
-    browser.go(&town.url(0, "/painel/transacoes/m-focus"));
+    browser.go(&cluster.url(0, "/painel/transacoes/m-focus"));
     browser.wait_for("#ao-vivo", "ao vivo");
     browser.wait_for("#detalhes summary", "Passos");
     browser.click("#detalhes summary");
@@ -92,7 +92,7 @@ fn the_focus_and_what_was_opened_stay() {
         browser.script("return document.querySelector('#detalhes details').open"),
         json!(true)
     );
-    assert!(town.cluster.connect(0).ask("ABORT m-focus").starts_with("ABORTED "));
+    assert!(cluster.banks.connect(0).ask("ABORT m-focus").starts_with("ABORTED "));
     browser.wait_for("#detalhes", "Abortada");
     let open = browser.script("return document.querySelector('#detalhes details').open");
     assert_eq!(open, json!(true), "what was opened is closed");
@@ -102,8 +102,8 @@ fn the_focus_and_what_was_opened_stay() {
 #[test]
 fn long_names_and_large_amounts_stay_on_the_page() {
     let browser = open_browser!();
-    let town = Town::start(1);
-    let mut wire = town.cluster.connect(0);
+    let cluster = PanelCluster::start(1);
+    let mut wire = cluster.banks.connect(0);
     let name = "Construtora".repeat(18);
     let client = format!(r#"CLIENT {{"cpf":"11111111111","name":"{name}","kind":"Jurídico"}}"#);
     assert!(wire.ask(&client).starts_with("DONE "));
@@ -118,7 +118,7 @@ fn long_names_and_large_amounts_stay_on_the_page() {
         for path in
             ["/", "/painel/contas", "/painel/contas/0-1", "/painel/historico", "/painel/auditoria"]
         {
-            browser.go(&town.url(0, path));
+            browser.go(&cluster.url(0, path));
             browser.shot(&format!("largo-{width}{}", path.replace('/', "-")));
             let cut = browser.script(
                 "return [...document.querySelectorAll('td.money, .numbers dd, .lead, h1')].filter((field) => {

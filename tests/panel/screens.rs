@@ -1,14 +1,14 @@
 //! Each screen: what it does, and what it refuses.
 
-use crate::panel::Town;
+use crate::panel::PanelCluster;
 use crate::panel::{Browser, open_browser, wait_until};
 use serde_json::json;
 
 #[test]
 fn a_day_at_the_desk() {
     let browser = open_browser!();
-    let town = Town::start(3);
-    browser.go(&town.url(0, "/"));
+    let cluster = PanelCluster::start(3);
+    browser.go(&cluster.url(0, "/"));
     browser.wait_for("#novas", "Nada por aqui ainda.");
     browser.wait_for("#ao-vivo", "ao vivo");
     browser.shot("inicio-vazio");
@@ -27,7 +27,7 @@ fn a_day_at_the_desk() {
     browser.wait_for("#extrato", "R$ 1.234,56");
     browser.wait_for("#extrato", "Maria d'Água <b>&amp;");
     browser.wait_for("#extrato table", "Abertura");
-    browser.go(&town.url(0, "/painel/caixa"));
+    browser.go(&cluster.url(0, "/painel/caixa"));
     browser.click("input[value=sacar]");
     browser.fill("#cpf", "11111111110");
     browser.fill("#numero", "0-1");
@@ -37,7 +37,7 @@ fn a_day_at_the_desk() {
     browser.wait_for("#extrato dl", "R$ 1.200,00");
     browser.shot("extrato");
 
-    browser.go(&town.url(0, "/painel/contas"));
+    browser.go(&cluster.url(0, "/painel/contas"));
     browser.wait_for("#contas", "111.111.111-10");
     browser.shot("contas");
     browser.click("[data-copiar='0-1']");
@@ -49,9 +49,9 @@ fn a_day_at_the_desk() {
     browser.wait_for("#contas", "0-1");
 
     // A composite over three banks, in two steps, watched to its end.
-    town.cluster.open_account(1, "1-1", "11111111111", "1000");
-    town.cluster.open_account(2, "2-1", "11111111112", "1000");
-    browser.go(&town.url(0, "/painel/transacao"));
+    cluster.banks.open_account(1, "1-1", "11111111111", "1000");
+    cluster.banks.open_account(2, "2-1", "11111111112", "1000");
+    browser.go(&cluster.url(0, "/painel/transacao"));
     browser.click("button[value=adicionar]");
     browser.choose("#banco0", "0");
     browser.fill("#cpf0", "11111111110");
@@ -73,34 +73,34 @@ fn a_day_at_the_desk() {
     browser.wait_for("#detalhes", "Confirmada");
     browser.wait_for("#detalhes", "R$ 500,50");
     browser.shot("detalhes");
-    assert_eq!(town.cluster.balance("2/2-1"), 150_050);
+    assert_eq!(cluster.banks.balance("2/2-1"), 150_050);
 
-    browser.go(&town.url(0, "/painel/historico?situacao=confirmada"));
+    browser.go(&cluster.url(0, "/painel/historico?situacao=confirmada"));
     browser.wait_for("#historico", "0/0-1 + 1/1-1 → 2/2-1");
     browser.shot("historico");
-    browser.go(&town.url(0, "/painel/historico?situacao=aberta"));
+    browser.go(&cluster.url(0, "/painel/historico?situacao=aberta"));
     browser.wait_for("#historico", "Nenhuma transação com esta situação.");
-    browser.go(&town.url(0, "/painel/auditoria"));
+    browser.go(&cluster.url(0, "/painel/auditoria"));
     browser.wait_for("main", "Confere até o centavo.");
     browser.wait_for("tfoot", "R$ 3.200,00");
     browser.shot("auditoria");
-    browser.go(&town.url(0, "/painel/pendentes"));
+    browser.go(&cluster.url(0, "/painel/pendentes"));
     browser.wait_for("#pendentes", "Nenhuma transação em aberto");
 
     // The other language, on the same page, and it stays.
     browser.click(".top .right a");
     browser.wait_for("h1", "Pending");
-    browser.go(&town.url(0, "/"));
+    browser.go(&cluster.url(0, "/"));
     browser.wait_for("h1", "Overview");
     browser.click(".top .right a");
     browser.wait_for("h1", "Início");
     browser.wait_for("#novas", "Confirmada");
     browser.shot("inicio");
-    on_a_telephone(&browser, &town);
+    on_a_telephone(&browser, &cluster);
 }
 
 /// Nothing is wider than a telephone, and the menu opens.
-fn on_a_telephone(browser: &Browser, town: &Town) {
+fn on_a_telephone(browser: &Browser, cluster: &PanelCluster) {
     browser.resize(400, 850);
     for path in [
         "/",
@@ -115,14 +115,14 @@ fn on_a_telephone(browser: &Browser, town: &Town) {
         "/painel/auditoria",
         "/painel/demo",
     ] {
-        browser.go(&town.url(0, path));
+        browser.go(&cluster.url(0, path));
         let (wide, window) = (
             browser.script("return document.documentElement.scrollWidth"),
             browser.script("return innerWidth"),
         );
         assert!(wide.as_i64() <= window.as_i64(), "{path} is {wide} wide in a window of {window}");
     }
-    browser.go(&town.url(0, "/"));
+    browser.go(&cluster.url(0, "/"));
     browser.shot("inicio-estreito");
     browser.click(".menu summary");
     browser.click("nav a[href='/painel/transacao']");
@@ -133,10 +133,10 @@ fn on_a_telephone(browser: &Browser, town: &Town) {
 #[test]
 fn each_refusal_stands_beside_its_field() {
     let browser = open_browser!();
-    let town = Town::start(2);
-    town.open_accounts();
+    let cluster = PanelCluster::start(2);
+    cluster.open_accounts();
 
-    browser.go(&town.url(0, "/painel/cliente"));
+    browser.go(&cluster.url(0, "/painel/cliente"));
     browser.send("main button");
     browser.wait_for("#sobre-cpf", "Preencha este campo.");
     browser.wait_for("#sobre-nome", "Preencha este campo.");
@@ -153,7 +153,7 @@ fn each_refusal_stands_beside_its_field() {
         "what was typed stays"
     );
 
-    browser.go(&town.url(0, "/painel/conta"));
+    browser.go(&cluster.url(0, "/painel/conta"));
     for (cpf, number, second, deposit, field, words) in [
         ("99999999999", "9-1", "", "", "cpf", "Este cliente não existe"),
         ("11111111110", "9-1", "", "", "cpf", "já tem uma conta individual"),
@@ -170,7 +170,7 @@ fn each_refusal_stands_beside_its_field() {
         browser.wait_for(&format!("#sobre-{field}.erro"), words);
     }
 
-    browser.go(&town.url(0, "/painel/caixa"));
+    browser.go(&cluster.url(0, "/painel/caixa"));
     for (operation, cpf, number, amount, field, words) in [
         ("sacar", "11111111110", "0-1", "9.999,00", "valor", "Saldo insuficiente."),
         ("depositar", "11111111110", "8-8", "1", "numero", "Esta conta não existe"),
@@ -202,11 +202,11 @@ fn each_refusal_stands_beside_its_field() {
          return document.querySelector('input[name=tx]').value.length",
     );
     assert!(twice.as_u64().is_some_and(|length| (10..=64).contains(&length)), "{twice}");
-    assert_eq!(town.cluster.balance("0/0-1"), 100_700);
+    assert_eq!(cluster.banks.balance("0/0-1"), 100_700);
 
     // A transaction: the form refuses what it can see, the banks refuse the rest, and the form
     // comes back filled.
-    browser.go(&town.url(0, "/painel/transacao"));
+    browser.go(&cluster.url(0, "/painel/transacao"));
     browser.click("button[value=resumo]");
     browser.wait_for("#sobre-cpf0", "Preencha este campo.");
     browser.wait_for("#sobre-valor0", "Preencha este campo.");
@@ -227,27 +227,27 @@ fn each_refusal_stands_beside_its_field() {
     assert_eq!(browser.script("return document.getElementById('valor0').value"), json!("5.000,00"));
     assert_eq!(browser.script("return document.getElementById('destino_banco').value"), json!("1"));
 
-    browser.go(&town.url(0, "/painel/contas/8-8"));
+    browser.go(&cluster.url(0, "/painel/contas/8-8"));
     browser.wait_for("main", "Conta não encontrada");
-    browser.go(&town.url(0, "/painel/transacoes/nunca-vista"));
+    browser.go(&cluster.url(0, "/painel/transacoes/nunca-vista"));
     browser.wait_for("#detalhes", "não conhece esta transação");
-    assert_eq!(town.cluster.balance("0/0-1"), 100_700, "no refusal moved money");
+    assert_eq!(cluster.banks.balance("0/0-1"), 100_700, "no refusal moved money");
 }
 
 #[test]
 fn forms_work_without_javascript() {
     let off = [("profile.managed_default_content_settings.javascript", json!(2))];
     let Some(browser) = Browser::open(&off) else { return };
-    let town = Town::start(2);
-    town.open_accounts();
-    browser.go(&town.url(0, "/painel/caixa"));
+    let cluster = PanelCluster::start(2);
+    cluster.open_accounts();
+    browser.go(&cluster.url(0, "/painel/caixa"));
     browser.fill("#cpf", "11111111110");
     browser.fill("#numero", "0-1");
     browser.fill("#valor", "10,00");
     browser.send("main form button");
     browser.wait_for("#extrato", "R$ 1.010,00");
     assert_eq!(browser.text("#ao-vivo"), "", "nothing pretends to be live");
-    browser.go(&town.url(0, "/painel/transacao"));
+    browser.go(&cluster.url(0, "/painel/transacao"));
     browser.click("button[value=adicionar]");
     browser.wait_for("#origens", "Origem 2");
     browser.fill("#cpf1", "11111111110");
@@ -266,5 +266,5 @@ fn forms_work_without_javascript() {
     browser.wait_for("h1", "Confira a transação");
     browser.click("button[value=confirmar]");
     browser.wait_for_path("/painel/transacoes/");
-    wait_until("the transfer", || (town.cluster.balance("1/1-1") == 101_000).then_some(()));
+    wait_until("the transfer", || (cluster.banks.balance("1/1-1") == 101_000).then_some(()));
 }

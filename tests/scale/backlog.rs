@@ -4,7 +4,7 @@
 
 use crate::scale::bank::{Bank, ops};
 use crate::scale::{computed, figure, is_full, size};
-use consorcio::bank::Note;
+use consorcio::bank::Change;
 use consorcio::bank::io::{Input, Output, SessionId, Start};
 use consorcio::ids::{BankId, TxId};
 use consorcio::limits::{ANSWER_WITHIN_MS, RESOLVE_AFTER_MS, STEP_ITEMS_MAX, VOTE_TIMEOUT_MS};
@@ -13,9 +13,9 @@ use std::time::Duration;
 
 /// The transactions that were begun to be asked about; each once.
 fn asked(outputs: &[Output]) -> usize {
-    let notes = outputs.iter().flat_map(|output| &output.notes);
-    let asked: Vec<&TxId> = notes
-        .filter_map(|note| if let Note::Ask(tx, _) = note { Some(tx) } else { None })
+    let changes = outputs.iter().flat_map(|output| &output.changes);
+    let asked: Vec<&TxId> = changes
+        .filter_map(|change| if let Change::Ask(tx, _) = change { Some(tx) } else { None })
         .collect();
     let distinct: BTreeSet<&TxId> = asked.iter().copied().collect();
     assert_eq!(distinct.len(), asked.len(), "each is asked about once");

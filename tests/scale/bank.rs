@@ -127,7 +127,7 @@ impl Bank {
         let most = 8 * STEP_ITEMS_MAX;
         assert!(output.records.len() <= STEP_ITEMS_MAX, "{} records", output.records.len());
         assert!(bytes <= STEP_BYTES_MAX + LINE_BYTES_MAX, "{bytes} bytes of records");
-        assert!(output.notes.len() <= most, "{} notes", output.notes.len());
+        assert!(output.changes.len() <= most, "{} changes", output.changes.len());
         assert!(
             output.sends.len() <= most && output.replies.len() <= most,
             "{} sends",

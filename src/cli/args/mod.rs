@@ -6,7 +6,7 @@
 mod audit;
 mod bench;
 mod contention;
-mod how;
+mod driving;
 mod ledgers;
 mod manual;
 mod money;
@@ -24,7 +24,7 @@ use std::time::Duration;
 pub use audit::AuditArguments;
 pub use bench::{BenchArguments, Kind};
 pub use contention::{ContentionArguments, Mix};
-pub use how::How;
+pub use driving::Driving;
 pub use ledgers::{AccountCommand, ClientCommand, LedgerCommand};
 pub use manual::ManualCommand;
 pub use money::{Cash, MoneyCommand};

@@ -1,6 +1,6 @@
 //! Money that moves: what is typed for deposits, withdrawals and transfers.
 
-use super::How;
+use super::Driving;
 use crate::typed::{Account, FromLeg, ToLeg, amount, cpf};
 use clap::{Args, Subcommand};
 use consorcio_core::ids::TaxId;
@@ -44,7 +44,7 @@ pub enum MoneyCommand {
         to: Vec<ToLeg>,
         /// How it is driven.
         #[command(flatten)]
-        how: How,
+        how: Driving,
     },
 }
 
@@ -73,5 +73,5 @@ pub struct Cash {
     pub cpf: Option<TaxId>,
     /// How it is driven.
     #[command(flatten)]
-    pub how: How,
+    pub how: Driving,
 }

@@ -1,6 +1,6 @@
 //! Registers: what is typed to set one at every bank, and to look at it.
 
-use super::How;
+use super::Driving;
 use clap::Subcommand;
 use consorcio_core::ids::{RegisterKey, RegisterValue};
 
@@ -29,7 +29,7 @@ pub enum RegisterCommand {
         key: RegisterKey,
         /// How it is driven.
         #[command(flatten)]
-        how: How,
+        how: Driving,
     },
     /// Show a replicated register as each bank holds it.
     #[command(visible_alias = "valor", alias = "value", before_help = GET)]

@@ -5,7 +5,7 @@ use super::setup::account;
 use consorcio_core::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TxId};
 use consorcio_core::money::Money;
 use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
-use consorcio_system::fresh::{IdMaker, now_ms};
+use consorcio_system::id_generator::{IdGenerator, now_ms};
 use std::sync::Arc;
 
 /// Makes transactions.
@@ -15,7 +15,7 @@ pub struct Work {
     kind: Kind,
     /// The first account of the first bank has a part in every transfer.
     hot: bool,
-    ids: IdMaker,
+    ids: IdGenerator,
     random: u64,
     register: RegisterKey,
     count: u64,
@@ -37,7 +37,7 @@ impl Work {
             accounts: (0..arguments.accounts).map(account).collect(),
             kind: arguments.kind,
             hot: arguments.hot,
-            ids: IdMaker::new()?,
+            ids: IdGenerator::new()?,
             random: getrandom::u64()? | 1,
             register: RegisterKey::new(&format!("bench-{number}")).expect("a legal key"),
             count: 0,

@@ -5,9 +5,9 @@
 //! Several runs side by side do not meet: each has its own clients, accounts, registers and ids.
 
 mod report;
-mod settle;
 mod setup;
 mod tally;
+mod verify;
 mod work;
 mod worker;
 
@@ -23,7 +23,7 @@ use consorcio_core::ids::{BankId, TxId};
 use consorcio_core::money::Money;
 use consorcio_core::wire::request::{Read, Request};
 use consorcio_steps::steplog::{self, StepLog};
-use consorcio_system::fresh::IdMaker;
+use consorcio_system::id_generator::IdGenerator;
 use report::Report;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -61,7 +61,7 @@ pub async fn run(context: &Context, arguments: ContentionArguments) -> Shown {
 
 async fn contend(context: &Context, arguments: &ContentionArguments) -> Result<Report, Failure> {
     let no_randomness = |error| Failure::Own(format!("no randomness: {error}"));
-    let mut run = IdMaker::new().map_err(no_randomness)?.now().as_str().to_owned();
+    let mut run = IdGenerator::new().map_err(no_randomness)?.now().as_str().to_owned();
     run.truncate(16);
     let seed = match arguments.seed {
         Some(seed) => seed,
@@ -118,7 +118,7 @@ async fn contend(context: &Context, arguments: &ContentionArguments) -> Result<R
     let told: Result<Vec<Vec<Told>>, _> = told.into_iter().collect();
     let told = told.map_err(|error| Failure::Own(format!("a client of the run died: {error}")))?;
     let until = Instant::now() + arguments.settle;
-    let settled = settle::settle(context, &kind, &told, until, |done, all| {
+    let settled = verify::settle(context, &kind, &told, until, |done, all| {
         if let Some(progress) = &progress {
             progress.show(&format!("contention, asking what became of {done} of {all}"));
         }

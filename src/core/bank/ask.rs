@@ -5,7 +5,7 @@
 //! (Bernstein, Hadzilacos & Goodman, ch. 7, with the votes as the decision). Only a bank that is
 //! down, and may have voted OK, keeps a doubt.
 
-use crate::bank::Note;
+use crate::bank::Change;
 use crate::bank::decide::Deciding;
 use crate::bank::io::{CoreStep, DoubtCause, Outcome};
 use crate::bank::state::Prepared;
@@ -22,12 +22,12 @@ impl Deciding<'_> {
     /// this bank alone has every OK it needs.
     pub fn ask(&mut self, tx: &TxId, prepared: &Prepared, cause: DoubtCause) {
         let others = self.others(&prepared.transaction);
-        let watch = self.desk.watches.get(tx);
-        if watch.is_some_and(|watch| watch.asking) || !self.asked.insert(tx.clone()) {
+        let in_doubt = self.volatile.in_doubt.get(tx);
+        if in_doubt.is_some_and(|in_doubt| in_doubt.asking) || !self.asked.insert(tx.clone()) {
             return;
         }
-        if watch.is_none() {
-            self.note(Note::Watch(tx.clone(), self.restored_watch(prepared)));
+        if in_doubt.is_none() {
+            self.change(Change::InDoubt(tx.clone(), self.restored_in_doubt(prepared)));
         }
         if prepared.transaction.has_outside() {
             return; // Nobody knows what its coordinator will say, and this bank's OK alone decides nothing.
@@ -36,21 +36,21 @@ impl Deciding<'_> {
         if others.is_empty() {
             self.decided(tx, prepared, Outcome::Committed(prepared.time), Vec::new());
         } else {
-            self.note(Note::Ask(tx.clone(), others));
+            self.change(Change::Ask(tx.clone(), others));
         }
     }
 
     /// Sends questions to every peer whose link is open: the oldest first, a bounded number under
     /// way.
     pub fn put_questions(&mut self) {
-        for (position, peer) in self.desk.peers.iter().enumerate() {
+        for (position, peer) in self.volatile.peers.iter().enumerate() {
             let Some(bank) = BankId::new(position) else { continue };
             if !peer.can_ask() || peer.paused_until_us > self.now.mono_us {
                 continue;
             }
             let room = QUESTIONS_UNDER_WAY_MAX.saturating_sub(peer.under_way.len());
             for (time, tx) in peer.questions.iter().take(room) {
-                self.note(Note::Questioned(bank, tx.clone(), *time));
+                self.change(Change::Questioned(bank, tx.clone(), *time));
                 self.send(bank, Message::Resolve(tx.clone()), 0);
             }
         }
@@ -61,10 +61,10 @@ impl Deciding<'_> {
         let again = Some(self.now.mono_us + BACKOFF_MS_MAX * 1_000);
         let asked_about = |prepared: &&Prepared| !prepared.transaction.has_outside();
         let Some(prepared) = self.bank.undecided.get(tx).filter(asked_about) else {
-            self.note(Note::Answered(peer, tx.clone(), None));
+            self.change(Change::Answered(peer, tx.clone(), None));
             return;
         };
-        let before = self.desk.watches.get(tx).map_or(&[][..], |watch| &watch.granted);
+        let before = self.volatile.in_doubt.get(tx).map_or(&[][..], |in_doubt| &in_doubt.granted);
         let inquiry = self.inquiry(tx, prepared);
         let answer = inquiry.proof(shown.iter().copied());
         let (outcome, votes, known) = match inquiry.proof(before.iter().chain(shown).copied()) {
@@ -79,17 +79,17 @@ impl Deciding<'_> {
             Proof::Granted(granted) => {
                 let says_it = granted.iter().any(|vote| vote.bank == peer);
                 for vote in granted.into_iter().filter(|vote| !before.contains(vote)) {
-                    self.note(Note::Granted(tx.clone(), vote));
+                    self.change(Change::Granted(tx.clone(), vote));
                 }
-                self.note(Note::Answered(peer, tx.clone(), again.filter(|_| !says_it)));
+                self.change(Change::Answered(peer, tx.clone(), again.filter(|_| !says_it)));
                 return self.fault_of(answer, peer, tx, shown);
             }
             Proof::Nothing => {
-                self.note(Note::Answered(peer, tx.clone(), again));
+                self.change(Change::Answered(peer, tx.clone(), again));
                 return self.fault_of(answer, peer, tx, shown);
             }
         };
-        self.note(Note::Answered(peer, tx.clone(), None));
+        self.change(Change::Answered(peer, tx.clone(), None));
         self.decided(tx, prepared, outcome, votes);
         self.pass_on(tx, prepared, outcome, known, peer);
     }
@@ -135,7 +135,7 @@ impl Deciding<'_> {
 
     /// The banks that keep a transaction undecided here: no OK of theirs is known.
     pub fn waiting_for(&self, tx: &TxId, prepared: &Prepared) -> BankSet {
-        let granted = self.desk.watches.get(tx).map_or(&[][..], |watch| &watch.granted);
+        let granted = self.volatile.in_doubt.get(tx).map_or(&[][..], |in_doubt| &in_doubt.granted);
         let granted: BankSet = granted.iter().map(|token| token.bank).collect();
         self.others(&prepared.transaction).minus(granted)
     }
@@ -144,7 +144,7 @@ impl Deciding<'_> {
     pub fn doubt_text(&self, tx: &TxId) -> String {
         let silent = match self.bank.undecided.get(tx) {
             Some(prepared) => self.waiting_for(tx, prepared),
-            None => match self.desk.drives.get(tx) {
+            None => match self.volatile.drives.get(tx) {
                 Some(drive) => self.others(drive.coordinator.transaction()),
                 None => BankSet::EMPTY,
             },

@@ -1,13 +1,13 @@
 //! Work that grows with what others left behind: the undecided transactions of a session that
 //! ended, those of a restart, and what is due at a tick. One decision takes on a bounded share of
-//! it and notes how far it came; ticks take on the rest. So no client's end, and no restart, keeps
+//! it and changes how far it came; ticks take on the rest. So no client's end, and no restart, keeps
 //! the others waiting, and a batch keeps its bounds.
 
-use crate::bank::Note;
+use crate::bank::Change;
 use crate::bank::decide::Deciding;
-use crate::bank::desk::{Unwatched, Watch};
 use crate::bank::io::{DoubtCause, SessionId, Start};
 use crate::bank::state::Prepared;
+use crate::bank::volatile::{InDoubt, Untimed};
 use crate::ids::TxId;
 use crate::limits::{
     OUTCOME_RECORD_BYTES_MAX, OUTSIDE_VOTE_MS_MAX, STEP_BYTES_MAX, STEP_ITEMS_MAX,
@@ -43,61 +43,63 @@ impl Share {
 
 impl Deciding<'_> {
     pub(super) fn closed(&mut self, session: SessionId) {
-        self.note(Note::SessionEnded(session));
+        self.change(Change::SessionEnded(session));
         self.orphans(session, &mut Share::whole());
     }
 
     pub(super) fn started(&mut self, start: &Start) {
-        self.note(Note::Started(self.now.mono_us, *start));
+        self.change(Change::Started(self.now.mono_us, *start));
         self.bank.members.without(self.bank.me()).iter().for_each(|peer| self.known_at_end(peer));
-        self.note(Note::CutMark(self.now.mono_us, self.bank.clock, None));
-        self.restored(&Unwatched::All, &mut Share::whole());
+        self.change(Change::CutMark(self.now.mono_us, self.bank.clock, None));
+        self.restored(&Untimed::All, &mut Share::whole());
     }
 
     pub(super) fn tick(&mut self) {
         let mut share = Share::whole();
         self.timers(&mut share);
-        let (desk, now) = (self.desk, self.now.mono_us);
-        let over = desk.waiters.iter().take_while(|(_, waiter)| waiter.deadline_us <= now);
+        let (volatile, now) = (self.volatile, self.now.mono_us);
+        let over = volatile.waiters.iter().take_while(|(_, waiter)| waiter.deadline_us <= now);
         let over: Vec<u64> = over.take_while(|_| share.take(0)).map(|(id, _)| *id).collect();
         for waiter in over {
             self.gave_up(waiter);
         }
-        for session in &desk.gone {
+        for session in &volatile.gone {
             if share.is_spent() {
                 break;
             }
             self.orphans(*session, &mut share);
         }
-        self.restored(&desk.unwatched, &mut share);
+        self.restored(&volatile.untimed, &mut share);
         self.mark_cut();
         self.learn();
-        if desk.peers.iter().any(|peer| peer.up && !peer.questions.is_empty()) {
+        if volatile.peers.iter().any(|peer| peer.up && !peer.questions.is_empty()) {
             self.put_questions();
         }
     }
 
     /// Timers that are due, the first ones.
     fn timers(&mut self, share: &mut Share) {
-        let (desk, now) = (self.desk, self.now.mono_us);
+        let (volatile, now) = (self.volatile, self.now.mono_us);
         let is_due = |timer: &&(u64, TxId)| timer.0 <= now;
         let mut outcome = |_: &&(u64, TxId)| share.take(OUTCOME_RECORD_BYTES_MAX);
-        let timers = desk.timers.iter().take_while(is_due).take_while(&mut outcome).count();
+        let timers = volatile.timers.iter().take_while(is_due).take_while(&mut outcome).count();
         let patient =
-            desk.patient_timers.iter().take_while(is_due).take_while(&mut outcome).count();
+            volatile.patient_timers.iter().take_while(is_due).take_while(&mut outcome).count();
         // A driver that gives up may refuse, with the transaction's bytes.
         let refusal = |(_, tx): &&(u64, TxId)| {
-            let text =
-                desk.drives.get(tx).map_or(0, |drive| drive.coordinator.transaction().text().len());
+            let text = volatile
+                .drives
+                .get(tx)
+                .map_or(0, |drive| drive.coordinator.transaction().text().len());
             share.take(OUTCOME_RECORD_BYTES_MAX + text)
         };
-        let drives = desk.drive_timers.iter().take_while(is_due).take_while(refusal).count();
+        let drives = volatile.drive_timers.iter().take_while(is_due).take_while(refusal).count();
         if timers + patient + drives == 0 {
             return;
         }
-        self.note(Note::TimersSeen(timers, patient, drives));
+        self.change(Change::TimersSeen(timers, patient, drives));
         for (_, tx) in
-            desk.timers.iter().take(timers).chain(desk.patient_timers.iter().take(patient))
+            volatile.timers.iter().take(timers).chain(volatile.patient_timers.iter().take(patient))
         {
             match self.bank.undecided.get(tx) {
                 Some(prepared) if prepared.transaction.has_outside() => {
@@ -107,7 +109,7 @@ impl Deciding<'_> {
                 None => {}
             }
         }
-        for (_, tx) in desk.drive_timers.iter().take(drives) {
+        for (_, tx) in volatile.drive_timers.iter().take(drives) {
             self.drive_timed_out(tx);
         }
     }
@@ -115,7 +117,7 @@ impl Deciding<'_> {
     /// The first transactions of a session that ended are asked about: their driver is gone.
     fn orphans(&mut self, session: SessionId, share: &mut Share) {
         let mut seen = 0;
-        for tx in self.desk.of_session(session) {
+        for tx in self.volatile.of_session(session) {
             if !share.take(OUTCOME_RECORD_BYTES_MAX) {
                 break;
             }
@@ -124,38 +126,38 @@ impl Deciding<'_> {
                 self.ask(tx, prepared, DoubtCause::DriverGone);
             }
         }
-        self.note(Note::Orphaned(session, seen));
+        self.change(Change::Orphaned(session, seen));
     }
 
     /// Undecided transactions of before the restart are watched and asked about.
-    fn restored(&mut self, from: &Unwatched, share: &mut Share) {
+    fn restored(&mut self, from: &Untimed, share: &mut Share) {
         let begin = match from {
-            Unwatched::None => return,
-            Unwatched::All => Bound::Unbounded,
-            Unwatched::After(tx) => Bound::Excluded(tx),
+            Untimed::None => return,
+            Untimed::All => Bound::Unbounded,
+            Untimed::After(tx) => Bound::Excluded(tx),
         };
-        let (bank, desk) = (self.bank, self.desk);
+        let (bank, volatile) = (self.bank, self.volatile);
         let mut left = from.clone();
         for (tx, prepared) in bank.undecided.range::<TxId, _>((begin, Bound::Unbounded)) {
             if !share.take(OUTCOME_RECORD_BYTES_MAX) {
-                return self.note(Note::Unwatched(left));
+                return self.change(Change::Untimed(left));
             }
             // One that is watched was voted on, or asked about, since.
-            if !desk.watches.contains_key(tx) {
+            if !volatile.in_doubt.contains_key(tx) {
                 self.ask(tx, prepared, DoubtCause::Restart);
             }
-            left = Unwatched::After(tx.clone());
+            left = Untimed::After(tx.clone());
         }
-        if desk.unwatched != Unwatched::None {
-            self.note(Note::Unwatched(Unwatched::None));
+        if volatile.untimed != Untimed::None {
+            self.change(Change::Untimed(Untimed::None));
         }
     }
 
     /// How an undecided transaction of before the restart is watched: it is asked about at once,
     /// but for one whose outside coordinator has its time anew.
-    pub(super) fn restored_watch(&self, prepared: &Prepared) -> Watch {
+    pub(super) fn restored_in_doubt(&self, prepared: &Prepared) -> InDoubt {
         let wait_ms = if prepared.transaction.has_outside() { OUTSIDE_VOTE_MS_MAX } else { 0 };
-        Watch::patient(prepared.time, self.now.mono_us + wait_ms * 1_000)
+        InDoubt::patient(prepared.time, self.now.mono_us + wait_ms * 1_000)
     }
 }
 

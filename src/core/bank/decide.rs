@@ -3,14 +3,14 @@
 //! Here: inputs, the protocol's verbs. Beside it: `ask` (termination), `backlog` (ends of sessions,
 //! restarts, ticks), `drive` (EXECUTE), `read`.
 
-use crate::bank::Note;
-use crate::bank::desk::{Desk, Waiter, Waits};
+use crate::bank::Change;
 use crate::bank::end::Wanted;
 use crate::bank::io::{
     Caller, CoreStep, Input, Now, Origin, Outgoing, Output, OwnVote, Past, Sending, Seq,
 };
 use crate::bank::record::Record;
 use crate::bank::state::{Bank, Known, Prepared};
+use crate::bank::volatile::{Volatile, Waiter, Waits};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::limits::{ANSWER_WITHIN_MS, QUEUE_WAIT_MS_MAX};
 use crate::wire::detail::{Detail, Word};
@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 /// One decision under way: what it looks at, and what has come of it so far.
 pub(crate) struct Deciding<'a> {
     pub bank: &'a Bank,
-    pub desk: &'a Desk,
+    pub volatile: &'a Volatile,
     pub now: Now,
     pub out: Output,
     /// The clock, with the records decided so far.
@@ -41,10 +41,10 @@ pub(crate) struct Deciding<'a> {
 }
 
 impl<'a> Deciding<'a> {
-    pub fn new(bank: &'a Bank, desk: &'a Desk, now: Now) -> Deciding<'a> {
+    pub fn new(bank: &'a Bank, volatile: &'a Volatile, now: Now) -> Deciding<'a> {
         Deciding {
             bank,
-            desk,
+            volatile,
             now,
             out: Output::default(),
             clock: bank.clock,
@@ -56,7 +56,7 @@ impl<'a> Deciding<'a> {
     }
 
     pub fn input(&mut self, input: &Input) {
-        if self.bank.stopped.is_some() || self.desk.forgot.is_some() {
+        if self.bank.stopped.is_some() || self.volatile.forgot.is_some() {
             return; // Whatever it said now could break a promise that it forgot.
         }
         match input {
@@ -67,9 +67,9 @@ impl<'a> Deciding<'a> {
             Input::Answer { peer, asked, reply, past } => {
                 self.answer(*peer, asked, reply.as_ref(), past.as_ref());
             }
-            Input::PeerUp(peer) => self.note(Note::Link(*peer, true)),
+            Input::PeerUp(peer) => self.change(Change::Link(*peer, true)),
             Input::PeerDown(peer) => {
-                self.note(Note::Link(*peer, false));
+                self.change(Change::Link(*peer, false));
                 self.known_at_end(*peer);
             }
             Input::PeerShows { tx, token, past, .. } => self.peer_shows(tx, token, past.as_ref()),
@@ -82,24 +82,26 @@ impl<'a> Deciding<'a> {
 
     /// What follows from what just became true: waiters of decided transactions wake, and questions
     /// go out.
-    pub fn follow(&mut self, records: &[Record], notes: &[Note]) {
+    pub fn follow(&mut self, records: &[Record], changes: &[Change]) {
         for tx in records.iter().filter_map(Record::decides) {
             self.wake(tx);
         }
         if records.iter().any(|record| record.decides().is_some()) {
             self.wake_cuts();
         }
-        if notes.iter().any(|note| matches!(note, Note::MetBy(_) | Note::Started(..))) {
+        if changes.iter().any(|change| matches!(change, Change::MetBy(_) | Change::Started(..))) {
             self.introduce();
         }
-        let questions =
-            |note: &Note| matches!(note, Note::Ask(..) | Note::Answered(..) | Note::Link(_, true));
-        if notes.iter().any(questions) {
+        let questions = |change: &Change| {
+            matches!(change, Change::Ask(..) | Change::Answered(..) | Change::Link(_, true))
+        };
+        if changes.iter().any(questions) {
             self.put_questions();
         }
-        let learns = |note: &Note| matches!(note, Note::Link(_, true) | Note::LearnTold(_));
+        let learns =
+            |change: &Change| matches!(change, Change::Link(_, true) | Change::LearnTold(_));
         let introduced = |record: &Record| matches!(record, Record::Introduced { .. });
-        if notes.iter().any(learns) || records.iter().any(introduced) {
+        if changes.iter().any(learns) || records.iter().any(introduced) {
             self.learn();
         }
     }
@@ -151,17 +153,17 @@ impl<'a> Deciding<'a> {
     /// A transaction is decided: whoever waited for its outcome, for its locks, or with a cut, is
     /// served.
     fn wake(&mut self, tx: &TxId) {
-        if self.desk.watches.contains_key(tx) {
-            self.note(Note::Ended(tx.clone()));
+        if self.volatile.in_doubt.contains_key(tx) {
+            self.change(Change::Ended(tx.clone()));
         }
-        if self.desk.waiters.is_empty() {
+        if self.volatile.waiters.is_empty() {
             return;
         }
         let Known::Ended(ended) = self.bank.known(tx, None) else { return };
-        for waiter in self.desk.waiters_for(&Waits::Outcome(tx.clone())).collect::<Vec<_>>() {
+        for waiter in self.volatile.waiters_for(&Waits::Outcome(tx.clone())).collect::<Vec<_>>() {
             if self.serve(waiter) {
                 let reply = self.outcome_reply(tx, &ended);
-                self.reply(self.desk.waiters[&waiter].caller, reply, ended.seq);
+                self.reply(self.volatile.waiters[&waiter].caller, reply, ended.seq);
             }
         }
         self.wake_readers(tx);
@@ -170,13 +172,13 @@ impl<'a> Deciding<'a> {
     /// What is known of a peer's votes stays known, whatever it votes after its next start.
     pub(super) fn known_at_end(&mut self, peer: BankId) {
         if let Some(vote) = &self.bank.peers_votes[peer.index()] {
-            self.note(Note::KnownAtEnd(peer, vote.clone()));
+            self.change(Change::KnownAtEnd(peer, vote.clone()));
         }
     }
 
     /// A wait is over without what it waited for.
     pub(super) fn gave_up(&mut self, id: u64) {
-        let waiter = &self.desk.waiters[&id];
+        let waiter = &self.volatile.waiters[&id];
         if !self.serve(id) {
             return;
         }
@@ -206,7 +208,7 @@ impl<'a> Deciding<'a> {
     pub fn serve(&mut self, waiter: u64) -> bool {
         let first = self.served.insert(waiter);
         if first {
-            self.note(Note::Served(waiter));
+            self.change(Change::Served(waiter));
         }
         first
     }
@@ -214,7 +216,7 @@ impl<'a> Deciding<'a> {
     pub fn wait(&mut self, caller: Caller, waits: Waits) {
         let deadline_us = self.now.mono_us + ANSWER_WITHIN_MS * 1_000;
         self.waits = Some((caller, waits.clone()));
-        self.note(Note::Wait(Waiter { caller, deadline_us, waits, cut: None }));
+        self.change(Change::Wait(Waiter { caller, deadline_us, waits, cut: None }));
     }
 
     /// The next time of this bank's clock: its wall clock, or one more than the last time it gave
@@ -258,8 +260,8 @@ impl<'a> Deciding<'a> {
         self.bank.seq + u64::try_from(self.out.records.len()).unwrap_or(u64::MAX)
     }
 
-    pub fn note(&mut self, note: Note) {
-        self.out.notes.push(note);
+    pub fn change(&mut self, change: Change) {
+        self.out.changes.push(change);
     }
 
     pub fn reply(&mut self, to: Caller, reply: Reply, after: Seq) {

@@ -1,12 +1,12 @@
 //! EXECUTE: this bank drives a transaction for a caller, with the same coordinator as `cliente`.
 
-use crate::bank::Note;
+use crate::bank::Change;
 use crate::bank::decide::Deciding;
-use crate::bank::desk::{Drive, Waits};
 use crate::bank::io::{Caller, CoreStep, Outcome, OwnVote, Past, Seq};
 use crate::bank::read::beginning;
 use crate::bank::record::{Cause, Record};
 use crate::bank::state::Known;
+use crate::bank::volatile::{Drive, Waits};
 use crate::commit::coordinator::{Answer, Coordinator, Do, Event, Standing, Strategy, Verdict};
 use crate::commit::message::{Asked, Message};
 use crate::commit::proof::{self, Inquiry, Proof};
@@ -49,12 +49,12 @@ impl Deciding<'_> {
             // It goes on from the vote that it has given.
             Known::Prepared(prepared) => {
                 self.wait(caller, Waits::Outcome(tx.clone()));
-                if !self.desk.drives.contains_key(tx) {
+                if !self.volatile.drives.contains_key(tx) {
                     let token = self.bank.own_token(tx, &prepared.own());
                     self.drive(tx, transaction, Strategy::LastAgent(self.bank.me()), Some(token));
                 }
             }
-            Known::New => match self.desk.drives.get(tx) {
+            Known::New => match self.volatile.drives.get(tx) {
                 Some(drive) if drive.coordinator.transaction().digest() != digest => {
                     self.other_bytes_driven(caller);
                 }
@@ -80,7 +80,7 @@ impl Deciding<'_> {
         transaction: &Arc<Transaction>,
         late: bool,
     ) {
-        match self.desk.drives.get(tx) {
+        match self.volatile.drives.get(tx) {
             Some(drive) if drive.coordinator.transaction().digest() != transaction.digest() => {
                 self.other_bytes_driven(caller);
             }
@@ -108,7 +108,7 @@ impl Deciding<'_> {
     /// ABORT or RESOLVE of an id that this bank has not voted on, while it drives it for others or
     /// after it did: such a transaction may be committed. Says whether it has answered.
     pub fn asked_of_driven(&mut self, caller: Caller, tx: &TxId) -> bool {
-        if let Some(drive) = self.desk.drives.get(tx) {
+        if let Some(drive) = self.volatile.drives.get(tx) {
             if drive.coordinator.transaction().banks().has(self.bank.me()) {
                 return false; // Its own refusal ends it.
             }
@@ -199,7 +199,7 @@ impl Deciding<'_> {
             // A last agent is free to refuse, so it may try a peer that it has not reached yet.
             Strategy::LastAgent(_) if own.is_none() => BankSet::EMPTY,
             Strategy::LastAgent(_) | Strategy::Parallel => {
-                let down = |bank: &BankId| !self.desk.peers[bank.index()].up;
+                let down = |bank: &BankId| !self.volatile.peers[bank.index()].up;
                 self.others(transaction).iter().filter(down).collect()
             }
         };
@@ -215,7 +215,7 @@ impl Deciding<'_> {
         reply: Option<&Reply>,
         shown: &[Token],
     ) {
-        let Some(drive) = self.desk.drives.get(&asked.tx) else { return };
+        let Some(drive) = self.volatile.drives.get(&asked.tx) else { return };
         if !drive.coordinator.transaction().banks().has(peer) {
             return; // It answers what this bank passed on of other bytes under the same id.
         }
@@ -256,13 +256,13 @@ impl Deciding<'_> {
 
     /// Something happened to a transaction that this bank drives.
     pub fn drive_event(&mut self, tx: &TxId, event: Event) {
-        let Some(mut drive) = self.desk.drives.get(tx).cloned() else { return };
+        let Some(mut drive) = self.volatile.drives.get(tx).cloned() else { return };
         let todo = drive.coordinator.on(event);
         self.carry_out(tx, drive, todo);
     }
 
     pub fn drive_timed_out(&mut self, tx: &TxId) {
-        let Some(mut drive) = self.desk.drives.get(tx).cloned() else { return };
+        let Some(mut drive) = self.volatile.drives.get(tx).cloned() else { return };
         self.own_from = self.out.records.len();
         drive.deadline_us = None;
         let asked = |(bank, standing): (BankId, &Standing)| {
@@ -311,7 +311,7 @@ impl Deciding<'_> {
             drive.deadline_us = None;
         }
         let done = drive.coordinator.is_done();
-        self.note(Note::Drive(tx.clone(), (!done).then(|| Box::new(drive))));
+        self.change(Change::Drive(tx.clone(), (!done).then(|| Box::new(drive))));
     }
 
     /// All others said OK: this bank's vote decides. Vote and commit are one record.
@@ -429,20 +429,20 @@ impl Deciding<'_> {
     }
 
     fn tell_waiters(&mut self, waits: &Waits, reply: &Reply) {
-        // Who began to wait in this very decision is not at the desk yet, and gets its number
+        // Who began to wait in this very decision is not at the volatile yet, and gets its number
         // there.
         let fresh =
             self.waits.as_ref().filter(|(_, waited)| waited == waits).map(|(caller, _)| *caller);
         // It may tell a vote of this very decision, which must be durable before it is spoken.
         let after = self.last_seq();
-        let waiting: Vec<u64> = self.desk.waiters_for(waits).collect();
+        let waiting: Vec<u64> = self.volatile.waiters_for(waits).collect();
         for waiter in waiting {
             if self.serve(waiter) {
-                self.reply(self.desk.waiters[&waiter].caller, reply.clone(), after);
+                self.reply(self.volatile.waiters[&waiter].caller, reply.clone(), after);
             }
         }
         if let Some(caller) = fresh
-            && self.serve(self.desk.next_waiter)
+            && self.serve(self.volatile.next_waiter)
         {
             self.reply(caller, reply.clone(), after);
         }

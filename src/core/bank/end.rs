@@ -2,10 +2,10 @@
 //! a promise.
 
 use crate::bank::decide::Deciding;
-use crate::bank::desk::Waits;
 use crate::bank::io::{Caller, CoreStep, DoubtCause, Origin, Outcome, Past};
 use crate::bank::record::Record;
 use crate::bank::state::{Ended, Known, Prepared};
+use crate::bank::volatile::Waits;
 use crate::commit::message::{Asked, AskedVerb};
 use crate::commit::proof::{self, Inquiry, Proof};
 use crate::ids::{BankId, Time, TxId};

@@ -190,7 +190,7 @@ pub struct Output {
     /// Changes of the bank, in order; each is applied and journaled.
     pub records: Vec<Record>,
     /// Changes of what a crash may forget.
-    pub notes: Vec<super::Note>,
+    pub changes: Vec<super::Change>,
     /// Replies.
     pub replies: Vec<Outgoing>,
     /// Messages to peers.

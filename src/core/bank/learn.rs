@@ -7,7 +7,7 @@
 //! do: a set that was voted on before its time may commit after it. Pages may come from several
 //! banks, for this holds of each register by itself.
 
-use crate::bank::Note;
+use crate::bank::Change;
 use crate::bank::decide::Deciding;
 use crate::bank::io::{Caller, CoreStep, Origin};
 use crate::bank::list::LIST_BYTES_MAX;
@@ -102,14 +102,14 @@ impl Deciding<'_> {
 
     /// The other banks whose link is open.
     fn linked(&self) -> BankSet {
-        let up = |bank: &BankId| self.desk.peers[bank.index()].up;
+        let up = |bank: &BankId| self.volatile.peers[bank.index()].up;
         self.bank.members.without(self.bank.me()).iter().filter(up).collect()
     }
 
     /// When the next question may go, on the monotonic clock; none where there is none, or nobody
     /// to be asked.
     pub fn learn_due_us(&self) -> Option<u64> {
-        let learning = &self.desk.learning;
+        let learning = &self.volatile.learning;
         let asks = self.bank.introduced
             && !self.bank.ledger.knows_registers()
             && learning.under_way.is_none();
@@ -121,14 +121,14 @@ impl Deciding<'_> {
         if self.learn_due_us().is_none_or(|due| due > self.now.mono_us) {
             return;
         }
-        let (learning, up) = (&self.desk.learning, self.linked());
+        let (learning, up) = (&self.volatile.learning, self.linked());
         // The bank that told a page is asked for the next; one that told nothing is left for the
         // one behind it.
         let from = learning.last.map_or(0, |last| last.index() + usize::from(learning.failed > 0));
         let next = up.iter().find(|bank| bank.index() >= from).or_else(|| up.iter().next());
         let Some(peer) = next else { return };
         let nonce = learning.nonce();
-        self.note(Note::LearnAsked(peer, nonce.clone()));
+        self.change(Change::LearnAsked(peer, nonce.clone()));
         let message =
             Message::Registers { asker: self.bank.me(), nonce, after: learning.after.clone() };
         self.send(peer, message, 0);
@@ -136,7 +136,7 @@ impl Deciding<'_> {
 
     /// A peer answered REGISTERS, or can't. What does not prove itself changes nothing.
     pub(super) fn told_registers(&mut self, peer: BankId, nonce: &TxId, reply: Option<&Reply>) {
-        let learning = &self.desk.learning;
+        let learning = &self.volatile.learning;
         let is_due =
             learning.under_way.as_ref().is_some_and(|(asked, id)| *asked == peer && id == nonce);
         if !is_due {
@@ -150,7 +150,7 @@ impl Deciding<'_> {
                 if let Some(latest) = registers.iter().map(|register| register.time).max() {
                     self.clock = self.clock.max(latest);
                 }
-                self.note(Note::LearnTold(next.clone()));
+                self.change(Change::LearnTold(next.clone()));
                 self.record(Record::RegistersLearned { registers, last: next.is_none() });
             }
             None => {
@@ -161,9 +161,9 @@ impl Deciding<'_> {
     }
 
     fn learned_nothing(&mut self) {
-        let doubled = BACKOFF_MS_MIN << self.desk.learning.failed.min(16);
+        let doubled = BACKOFF_MS_MIN << self.volatile.learning.failed.min(16);
         let pause_us = doubled.min(BACKOFF_MS_MAX) * 1_000;
-        self.note(Note::LearnFailed(self.now.mono_us + pause_us));
+        self.change(Change::LearnFailed(self.now.mono_us + pause_us));
     }
 }
 

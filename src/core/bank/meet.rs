@@ -7,20 +7,20 @@
 //! this one. A bank that hears another id has forgotten what it promised. Until it is introduced a
 //! bank works for itself alone: it votes on nothing, and refuses nothing, that concerns others.
 
-use crate::bank::Note;
+use crate::bank::Change;
 use crate::bank::decide::Deciding;
-use crate::bank::desk::Desk;
 use crate::bank::io::{CoreStep, Met};
 use crate::bank::learn::knows_registers_at_introduction;
 use crate::bank::record::Record;
 use crate::bank::state::Bank;
+use crate::bank::volatile::Volatile;
 use crate::commit::founding::{FoundingId, Meeting};
 use crate::ids::{BankId, BankSet};
 use crate::wire::detail::{Banks, Detail};
 use crate::wire::transaction::Transaction;
 use crate::wire::{Fault, Reason};
 
-impl Desk {
+impl Volatile {
     /// The banks that `bank` waits for before it takes part.
     pub fn unmet(&self, bank: &Bank) -> BankSet {
         bank.members.without(bank.me()).minus(self.introduce_without).minus(self.met_by)
@@ -51,11 +51,11 @@ impl Deciding<'_> {
             return self.out.steps.push(CoreStep::Untrue(peer));
         }
         if meeting.founding == own {
-            if !self.bank.introduced && !self.desk.met_by.has(meeting.by) {
-                self.note(Note::MetBy(meeting.by));
+            if !self.bank.introduced && !self.volatile.met_by.has(meeting.by) {
+                self.change(Change::MetBy(meeting.by));
             }
         } else {
-            self.note(Note::Forgot(format!(
+            self.change(Change::Forgot(format!(
                 "bank {} met this bank with another journal, {}, and this one is {own}: what was promised there is \
                  forgotten here. Put the lost journal back, or found a new consortium with a new key",
                 meeting.by, meeting.founding
@@ -65,8 +65,8 @@ impl Deciding<'_> {
 
     /// Has every bank that is waited for met this one?
     pub(super) fn introduce(&mut self) {
-        if !self.bank.introduced && self.desk.unmet(self.bank).is_empty() {
-            let without = self.desk.introduce_without;
+        if !self.bank.introduced && self.volatile.unmet(self.bank).is_empty() {
+            let without = self.volatile.introduce_without;
             let me = self.bank.me();
             let others = self.bank.members.without(me);
             let met = others.minus(without);
@@ -80,12 +80,12 @@ impl Deciding<'_> {
 
     /// The banks that this bank waits for before it takes part.
     pub(super) fn unmet(&self) -> BankSet {
-        if self.bank.introduced { BankSet::EMPTY } else { self.desk.unmet(self.bank) }
+        if self.bank.introduced { BankSet::EMPTY } else { self.volatile.unmet(self.bank) }
     }
 
     /// Why this bank votes on nothing that concerns others yet, if so.
     pub(super) fn not_introduced(&self) -> Option<Fault> {
-        let banks = Banks(self.desk.unmet(self.bank));
+        let banks = Banks(self.volatile.unmet(self.bank));
         (!self.bank.introduced)
             .then(|| Fault::of(Reason::NotIntroduced, &Detail::NotIntroduced { banks }))
     }

@@ -1,7 +1,7 @@
 //! A bank as a pure value: `decide` looks, `apply` changes, and recovery is `apply`.
 //!
 //! What the journal holds (`state`) is changed by `apply` of records alone; what a crash may forget
-//! (`desk`) by `note` of notes alone. `decide` holds every branch. No clock, no socket, no file, no
+//! (`volatile`) by `change` of changes alone. `decide` holds every branch. No clock, no socket, no file, no
 //! randomness, no unordered map: the server, a simulator and a checker run the same code.
 
 mod admit;
@@ -10,7 +10,6 @@ mod backlog;
 #[cfg(test)]
 mod bounds;
 mod decide;
-mod desk;
 mod drive;
 mod end;
 mod fit;
@@ -27,11 +26,12 @@ mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
+mod volatile;
 mod vote;
 
 pub use learn::{Learning, knows_registers_at_introduction};
 
-pub use desk::{CutAsked, Drive, Note, Unwatched, Waiter, Waits, Watch};
+pub use volatile::{Change, CutAsked, Drive, InDoubt, Untimed, Waiter, Waits};
 
 use crate::commit::founding::FoundingId;
 use crate::ids::{BankId, BankSet, Time, TxId};
@@ -39,10 +39,10 @@ use crate::ledger::Ledger;
 use crate::limits::CUT_BYTES_MAX;
 use crate::wire::token::{KeyId, Seal, Token};
 use decide::Deciding;
-use desk::Desk;
 use io::{Input, KnownVote, Now, Output, Seq};
 use record::Record;
 use state::Bank;
+use volatile::Volatile;
 
 /// What a bank is started with.
 #[derive(Debug, Clone)]
@@ -59,13 +59,13 @@ pub struct Identity {
 #[derive(Debug, Clone)]
 pub struct Core {
     bank: Bank,
-    desk: Desk,
+    volatile: Volatile,
 }
 
 impl Core {
     /// A bank without a past.
     pub fn new(identity: Identity) -> Core {
-        Core { bank: Bank::new(identity), desk: Desk::default() }
+        Core { bank: Bank::new(identity), volatile: Volatile::default() }
     }
 
     /// A bank from a snapshot of it; the past that only cuts need begins there.
@@ -73,7 +73,7 @@ impl Core {
     /// # Errors
     /// When the bytes are no snapshot of this version.
     pub fn from_snapshot(identity: Identity, bytes: &[u8]) -> Result<Core, String> {
-        Ok(Core { bank: snapshot::read(identity, bytes)?, desk: Desk::default() })
+        Ok(Core { bank: snapshot::read(identity, bytes)?, volatile: Volatile::default() })
     }
 
     /// All that recovery needs, as bytes.
@@ -83,7 +83,7 @@ impl Core {
 
     /// What follows from `input`; changes nothing.
     pub fn decide(&self, now: Now, input: &Input) -> Output {
-        let mut deciding = Deciding::new(&self.bank, &self.desk, now);
+        let mut deciding = Deciding::new(&self.bank, &self.volatile, now);
         deciding.input(input);
         deciding.out
     }
@@ -106,26 +106,27 @@ impl Core {
         self.bank.apply(record);
     }
 
-    /// Makes `note` true. The only way the forgettable part changes.
-    pub fn note(&mut self, note: &Note) {
-        if let Note::CutMark(_, _, Some(forget)) = note {
+    /// Makes `change` true. The only way the forgettable part changes.
+    pub fn change(&mut self, change: &Change) {
+        if let Change::CutMark(_, _, Some(forget)) = change {
             self.bank.ledger.trim_cuts(*forget, CUT_BYTES_MAX);
         }
-        self.desk.note(note);
+        self.volatile.change(change);
     }
 
     /// Decides `input` and makes all that follows from it true, woken waiters included. What is
     /// returned has been applied; its records have the numbers up to `self.seq()`.
     pub fn step(&mut self, now: Now, input: &Input) -> Output {
         let mut output = self.decide(now, input);
-        let (mut records, mut notes) = (0, 0);
+        let (mut records, mut changes) = (0, 0);
         loop {
-            let (fresh_records, fresh_notes) = (&output.records[records..], &output.notes[notes..]);
-            fresh_records.iter().for_each(|record| self.bank.apply(record));
-            fresh_notes.iter().for_each(|note| self.note(note));
-            let mut deciding = Deciding::new(&self.bank, &self.desk, now);
-            deciding.follow(fresh_records, fresh_notes);
-            (records, notes) = (output.records.len(), output.notes.len());
+            let (new_records, new_changes) =
+                (&output.records[records..], &output.changes[changes..]);
+            new_records.iter().for_each(|record| self.bank.apply(record));
+            new_changes.iter().for_each(|change| self.change(change));
+            let mut deciding = Deciding::new(&self.bank, &self.volatile, now);
+            deciding.follow(new_records, new_changes);
+            (records, changes) = (output.records.len(), output.changes.len());
             let more = deciding.out;
             if more == Output::default() {
                 return output;
@@ -138,14 +139,14 @@ impl Core {
     /// It moves with what is decided.
     pub fn tick_due_us(&self) -> u64 {
         let now = Now { wall_us: 0, shown_us: 0, mono_us: 0 };
-        let learn = Deciding::new(&self.bank, &self.desk, now).learn_due_us();
-        self.desk.tick_due_us().min(learn.unwrap_or(u64::MAX))
+        let learn = Deciding::new(&self.bank, &self.volatile, now).learn_due_us();
+        self.volatile.tick_due_us().min(learn.unwrap_or(u64::MAX))
     }
 
     /// Is there more to do by `mono_us` than one tick takes on? Then another tick should follow
     /// soon, between other inputs.
     pub fn is_behind(&self, mono_us: u64) -> bool {
-        self.stopped().is_none() && self.desk.is_behind(mono_us)
+        self.stopped().is_none() && self.volatile.is_behind(mono_us)
     }
 
     /// The number of the newest record.
@@ -171,7 +172,7 @@ impl Core {
 
     /// Why this bank must not work any more, if so.
     pub fn stopped(&self) -> Option<&str> {
-        self.bank.stopped.as_deref().or(self.desk.forgot.as_deref())
+        self.bank.stopped.as_deref().or(self.volatile.forgot.as_deref())
     }
 
     /// What tells this bank's journal from every other one of it.
@@ -192,7 +193,7 @@ impl Core {
 
     /// The banks that this bank has to meet before it takes part.
     pub fn unmet(&self) -> BankSet {
-        if self.bank.introduced { BankSet::EMPTY } else { self.desk.unmet(&self.bank) }
+        if self.bank.introduced { BankSet::EMPTY } else { self.volatile.unmet(&self.bank) }
     }
 
     /// The journals of the other banks, by position, as this bank first met them.
@@ -215,7 +216,7 @@ impl Core {
     /// known when the last link to it ended, which a vote that it gave since must not hide.
     pub fn votes_shown_to(&self, bank: BankId) -> Vec<(TxId, Token)> {
         let newest = self.bank.peers_votes[bank.index()].as_ref();
-        let at_end = self.desk.peers[bank.index()]
+        let at_end = self.volatile.peers[bank.index()]
             .known_at_end
             .as_ref()
             .filter(|known| newest != Some(known));
@@ -267,7 +268,7 @@ impl Core {
     /// together with the journal it says all that this bank may do from now on. Moments are told as
     /// what is left until then.
     pub fn fingerprint_text(&self, mono_us: u64) -> String {
-        self.desk.fingerprint_text(mono_us)
+        self.volatile.fingerprint_text(mono_us)
     }
 
     /// Is the durable part the same? The outcomes that memory still holds are not compared.
@@ -279,7 +280,7 @@ impl Core {
 impl Output {
     fn absorb(&mut self, more: Output) {
         self.records.extend(more.records);
-        self.notes.extend(more.notes);
+        self.changes.extend(more.changes);
         self.replies.extend(more.replies);
         self.sends.extend(more.sends);
         self.met.extend(more.met);

@@ -3,12 +3,12 @@
 //! A reply waits for the records that it rests on: a read shows nothing that a crash could take
 //! back.
 
-use crate::bank::Note;
+use crate::bank::Change;
 use crate::bank::decide::Deciding;
-use crate::bank::desk::{CUT_MARK_EVERY_US, CutAsked, Waiter, Waits};
 use crate::bank::io::{Caller, Seq};
 use crate::bank::list::{LIST_BYTES_MAX, Page, fits};
 use crate::bank::state::Event;
+use crate::bank::volatile::{CUT_MARK_EVERY_US, CutAsked, Waiter, Waits};
 use crate::ids::{AccountNumber, BankId, RegisterKey, TaxId, Time, TxId};
 use crate::limits::{
     ANSWER_WITHIN_MS, CUT_KEPT_MS, CUT_PAGE_ITEMS_MAX, HISTORY_MAX, REFUSAL_TEXT_BYTES_MAX,
@@ -136,7 +136,7 @@ impl Deciding<'_> {
             time: self.reading(),
             wall: self.now.shown_us,
             reading: self.sealed_reading(),
-            uptime_s: (self.now.mono_us - self.desk.started_us) / 1_000_000,
+            uptime_s: (self.now.mono_us - self.volatile.started_us) / 1_000_000,
             clients: totals.clients,
             accounts: totals.accounts,
             balance_total: totals.balance,
@@ -170,7 +170,7 @@ impl Deciding<'_> {
         let asked = CutAsked { time, accounts, after: after.cloned() };
         if self.cut_must_wait(time) {
             let deadline_us = self.now.mono_us + ANSWER_WITHIN_MS * 1_000;
-            self.note(Note::Wait(Waiter {
+            self.change(Change::Wait(Waiter {
                 caller,
                 deadline_us,
                 waits: Waits::Cut(time),
@@ -301,10 +301,10 @@ impl Deciding<'_> {
                     && self.bank.ledger.locked_by(key).is_none()
                 {
                     for waiter in
-                        self.desk.waiters_for(&Waits::Value(key.clone())).collect::<Vec<_>>()
+                        self.volatile.waiters_for(&Waits::Value(key.clone())).collect::<Vec<_>>()
                     {
                         if self.serve(waiter) {
-                            self.tell_value(self.desk.waiters[&waiter].caller, key);
+                            self.tell_value(self.volatile.waiters[&waiter].caller, key);
                         }
                     }
                 }
@@ -315,8 +315,8 @@ impl Deciding<'_> {
     /// Transactions are decided: cuts that waited for them may be told.
     pub fn wake_cuts(&mut self) {
         let oldest_vote = self.bank.undecided_by_time.first().map(|(time, _)| *time);
-        for waiter in self.desk.cut_waiters_before(oldest_vote).collect::<Vec<_>>() {
-            let Waiter { caller, cut: Some(asked), .. } = &self.desk.waiters[&waiter] else {
+        for waiter in self.volatile.cut_waiters_before(oldest_vote).collect::<Vec<_>>() {
+            let Waiter { caller, cut: Some(asked), .. } = &self.volatile.waiters[&waiter] else {
                 continue;
             };
             if self.serve(waiter) {
@@ -329,14 +329,14 @@ impl Deciding<'_> {
     /// forgotten, but not back beyond the oldest undecided vote.
     pub fn mark_cut(&mut self) {
         let now = self.now.mono_us;
-        let marks = &self.desk.cut_marks;
+        let marks = &self.volatile.cut_marks;
         if marks.back().is_some_and(|(at, _)| now.saturating_sub(*at) < CUT_MARK_EVERY_US) {
             return;
         }
         let old = marks.iter().take_while(|(at, _)| now.saturating_sub(*at) >= CUT_KEPT_MS * 1_000);
         let oldest_vote = self.bank.undecided_by_time.first().map(|(time, _)| Time(time.0 - 1));
         let forget = old.last().map(|(_, time)| oldest_vote.map_or(*time, |vote| vote.min(*time)));
-        self.note(Note::CutMark(now, self.bank.clock, forget));
+        self.change(Change::CutMark(now, self.bank.clock, forget));
     }
 
     /// What the clock has reached, so that other banks believe it.

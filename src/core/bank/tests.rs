@@ -17,7 +17,7 @@ const BOTH: &str = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":1}
 const ALONE: &str = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":1}]}"#;
 
 /// A bank, its wall clock, and its journal.
-struct Town {
+struct Network {
     core: Core,
     wall_us: i64,
     journal: Vec<Record>,
@@ -28,13 +28,13 @@ fn identity() -> Identity {
     Identity { bank: BankId::new(0).unwrap(), places, seal: Seal::keyed([7; 32]) }
 }
 
-impl Town {
-    fn new(wall_us: i64) -> Town {
-        let mut town = Town { core: Core::new(identity()), wall_us, journal: Vec::new() };
-        town.input(&Input::Started(Start::default()));
-        town.say(r#"CLIENT {"cpf":"12345678900","name":"P","kind":"F"}"#);
-        town.say(r#"ACCOUNT {"number":"1","holders":["12345678900"],"deposit":1000}"#);
-        town
+impl Network {
+    fn new(wall_us: i64) -> Network {
+        let mut network = Network { core: Core::new(identity()), wall_us, journal: Vec::new() };
+        network.input(&Input::Started(Start::default()));
+        network.say(r#"CLIENT {"cpf":"12345678900","name":"P","kind":"F"}"#);
+        network.say(r#"ACCOUNT {"number":"1","holders":["12345678900"],"deposit":1000}"#);
+        network
     }
 
     fn input(&mut self, input: &Input) -> Output {
@@ -71,8 +71,8 @@ impl Town {
 /// and registers nothing; it refuses, answers and starts again.
 #[test]
 fn at_the_end_of_time_a_bank_refuses_and_nothing_panics() {
-    let mut town = Town::new(1_795_000_000_000_000);
-    let Reply::Ok(tx, own) = town.say(&format!("PREPARE t1 {BOTH}")) else { panic!("an OK") };
+    let mut network = Network::new(1_795_000_000_000_000);
+    let Reply::Ok(tx, own) = network.say(&format!("PREPARE t1 {BOTH}")) else { panic!("an OK") };
     let outside =
         Transaction::parse(r#"{"ops":[{"bank":0,"op":"withdraw","account":"1","amount":1}]}"#)
             .unwrap();
@@ -80,25 +80,25 @@ fn at_the_end_of_time_a_bank_refuses_and_nothing_panics() {
     let outside = Arc::new(Transaction::with_outside(BankId::new(0).unwrap(), ops).unwrap());
     for id in ["o1", "o2"] {
         let tx = TxId::new(id).unwrap();
-        let vote = town.ask(Origin::Outside, Request::Prepare(tx, Arc::clone(&outside)));
+        let vote = network.ask(Origin::Outside, Request::Prepare(tx, Arc::clone(&outside)));
         assert!(matches!(vote, Reply::Ok(..)), "{vote:?}");
     }
     let last = Time(Time::MAX.0 - 1);
     let other = identity().seal.token(BankId::new(1).unwrap(), Verdict::Ok, &tx, own.digest, last);
-    let committed = town.ask(Origin::Client, Request::Commit(tx, vec![own, other]));
+    let committed = network.ask(Origin::Client, Request::Commit(tx, vec![own, other]));
     assert!(matches!(committed, Reply::Committed(_, time, _, _) if time == last), "{committed:?}");
     let limit = Some(Reason::Limit);
     for n in 0..3 {
-        assert_eq!(town.reason(&format!("PREPARE b{n} {BOTH}")), limit);
-        assert_eq!(town.reason(&format!("EXECUTE e{n} {ALONE}")), limit);
-        assert_eq!(town.reason(&format!("RESOLVE r{n}")), Some(Reason::Expired));
-        assert_eq!(town.reason(r#"CLIENT {"cpf":"12345678901","name":"Q","kind":"F"}"#), limit);
+        assert_eq!(network.reason(&format!("PREPARE b{n} {BOTH}")), limit);
+        assert_eq!(network.reason(&format!("EXECUTE e{n} {ALONE}")), limit);
+        assert_eq!(network.reason(&format!("RESOLVE r{n}")), Some(Reason::Expired));
+        assert_eq!(network.reason(r#"CLIENT {"cpf":"12345678901","name":"Q","kind":"F"}"#), limit);
     }
     let opening = r#"ACCOUNT {"number":"9","holders":["12345678900"],"deposit":1}"#;
-    assert_eq!(town.reason(opening), Some(Reason::Refused), "the rules come first");
+    assert_eq!(network.reason(opening), Some(Reason::Refused), "the rules come first");
     // The outside coordinator's OK would need a later time than there is.
     for (id, wanted) in [("o1", "COMMIT o1"), ("o2", "ABORT o2")] {
-        let end = town.ask(Origin::Outside, Request::parse(wanted).unwrap());
+        let end = network.ask(Origin::Outside, Request::parse(wanted).unwrap());
         assert!(matches!(&end, Reply::Aborted(tx, ..) if tx.as_str() == id), "{end:?}");
     }
     for line in [
@@ -110,43 +110,43 @@ fn at_the_end_of_time_a_bank_refuses_and_nothing_panics() {
         "VALUE",
         "SNAPSHOT 9007199254740991",
     ] {
-        town.say(line);
+        network.say(line);
     }
-    assert_eq!((town.core.clock(), town.core.undecided()), (Time::MAX, 0));
+    assert_eq!((network.core.clock(), network.core.undecided()), (Time::MAX, 0));
     for wall_us in [i64::MAX, i64::MIN, 0] {
-        town.wall_us = wall_us;
-        town.input(&Input::Tick);
-        town.say("SNAPSHOT");
-        assert_eq!(town.reason(&format!("PREPARE w{} {BOTH}", town.journal.len())), limit);
+        network.wall_us = wall_us;
+        network.input(&Input::Tick);
+        network.say("SNAPSHOT");
+        assert_eq!(network.reason(&format!("PREPARE w{} {BOTH}", network.journal.len())), limit);
     }
-    town.core.check_invariants();
+    network.core.check_invariants();
     let mut again = Core::new(identity());
-    for record in &town.journal {
+    for record in &network.journal {
         assert_eq!(again.admits(record), Ok(()), "{record:?}");
         again.apply(record);
     }
-    assert!(again.same_as(&town.core));
+    assert!(again.same_as(&network.core));
 }
 
 #[test]
 fn the_last_day_begins_on_time() {
-    let mut town = Town::new(Time::LAST_GRANT.0 - 10);
-    let vote = town.say(&format!("PREPARE t1 {BOTH}"));
+    let mut network = Network::new(Time::LAST_GRANT.0 - 10);
+    let vote = network.say(&format!("PREPARE t1 {BOTH}"));
     assert!(matches!(vote, Reply::Ok(..)), "{vote:?}");
-    town.wall_us = Time::LAST_GRANT.0 + 1;
-    assert_eq!(town.reason(&format!("PREPARE t2 {BOTH}")), Some(Reason::Limit));
+    network.wall_us = Time::LAST_GRANT.0 + 1;
+    assert_eq!(network.reason(&format!("PREPARE t2 {BOTH}")), Some(Reason::Limit));
 }
 
 /// A wall clock past all times moves nothing.
 #[test]
 fn a_wall_clock_past_all_times_panics_nobody() {
-    let mut town = Town::new(1_795_000_000_000_000);
-    town.wall_us = i64::MAX;
-    assert_eq!(town.reason(&format!("PREPARE t1 {BOTH}")), Some(Reason::Limit));
-    assert_eq!(town.reason(&format!("EXECUTE t2 {BOTH}")), Some(Reason::Limit));
-    town.say("SNAPSHOT");
-    town.say("INFO");
-    assert_eq!(town.core.clock(), Time::MAX);
+    let mut network = Network::new(1_795_000_000_000_000);
+    network.wall_us = i64::MAX;
+    assert_eq!(network.reason(&format!("PREPARE t1 {BOTH}")), Some(Reason::Limit));
+    assert_eq!(network.reason(&format!("EXECUTE t2 {BOTH}")), Some(Reason::Limit));
+    network.say("SNAPSHOT");
+    network.say("INFO");
+    assert_eq!(network.core.clock(), Time::MAX);
 }
 
 /// Texts that are refused by now, or will be, stand in journals: whoever reads one takes them as

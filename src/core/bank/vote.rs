@@ -2,12 +2,12 @@
 //!
 //! A vote is recorded before it is spoken, once for an id, and never taken back.
 
-use crate::bank::Note;
+use crate::bank::Change;
 use crate::bank::decide::Deciding;
-use crate::bank::desk::Watch;
 use crate::bank::io::{Caller, Outcome, OwnVote, Past, Seq, SessionId};
 use crate::bank::record::{Cause, Record};
 use crate::bank::state::Known;
+use crate::bank::volatile::InDoubt;
 use crate::commit::coordinator::Event;
 use crate::ids::TxId;
 use crate::limits::{OUTSIDE_VOTE_MS_MAX, QUEUE_WAIT_MS_MAX, RESOLVE_AFTER_MS};
@@ -36,9 +36,12 @@ impl Deciding<'_> {
                 let token = self.bank.own_token(tx, &own);
                 if own.digest == Some(*transaction.digest()) {
                     // After a restart one may not be watched yet; it has patience then.
-                    if let Some(watch) = self.desk.watches.get(tx).filter(|watch| !watch.patient) {
-                        let watch = Watch { session: Some(caller.session), ..watch.clone() };
-                        self.note(Note::Watch(tx.clone(), watch));
+                    if let Some(in_doubt) =
+                        self.volatile.in_doubt.get(tx).filter(|in_doubt| !in_doubt.patient)
+                    {
+                        let in_doubt =
+                            InDoubt { session: Some(caller.session), ..in_doubt.clone() };
+                        self.change(Change::InDoubt(tx.clone(), in_doubt));
                     }
                     self.reply(caller, Reply::Ok(tx.clone(), token), prepared.seq);
                 } else {
@@ -147,10 +150,10 @@ impl Deciding<'_> {
             let outside = transaction.has_outside().then_some(OUTSIDE_VOTE_MS_MAX);
             let patience = outside.or(transaction.patience_ms().map(u64::from));
             let wait_ms = patience.unwrap_or(RESOLVE_AFTER_MS);
-            let watch = Watch::patient(time, self.now.mono_us + wait_ms * 1_000);
+            let in_doubt = InDoubt::patient(time, self.now.mono_us + wait_ms * 1_000);
             let patient = patience.is_some();
-            let watch = Watch { session: session.filter(|_| !patient), patient, ..watch };
-            self.note(Note::Watch(tx.clone(), watch));
+            let in_doubt = InDoubt { session: session.filter(|_| !patient), patient, ..in_doubt };
+            self.change(Change::InDoubt(tx.clone(), in_doubt));
         }
         (self.bank.own_token(tx, &own), refusal, seq)
     }
@@ -198,7 +201,7 @@ impl Deciding<'_> {
         let fault = Fault::bare(reason);
         let (token, seq) = self.refuse(tx, None, &fault);
         self.reply(caller, Reply::Aborted(tx.clone(), token, reason, None), seq);
-        if let Some(drive) = self.desk.drives.get(tx) {
+        if let Some(drive) = self.volatile.drives.get(tx) {
             let digest = *drive.coordinator.transaction().digest();
             self.own_vote(tx, &digest, token, Some(fault));
         }
@@ -212,7 +215,7 @@ impl Deciding<'_> {
         token: Token,
         refusal: Option<Fault>,
     ) {
-        let Some(drive) = self.desk.drives.get(tx) else { return };
+        let Some(drive) = self.volatile.drives.get(tx) else { return };
         let mut refusal = refusal.map(|fault| (fault.reason, fault.text));
         if drive.coordinator.transaction().digest() != digest {
             refusal = Some((Reason::DuplicateId, Detail::OtherBytesMeanwhile.to_string()));

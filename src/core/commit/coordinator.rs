@@ -180,14 +180,14 @@ pub struct Coordinator {
     tx: TxId,
     transaction: Arc<Transaction>,
     strategy: Strategy,
-    seats: Vec<Seat>,
+    participants: Vec<Participant>,
     phase: Phase,
     told: Option<Verdict>,
 }
 
 /// One named bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Seat {
+struct Participant {
     bank: BankId,
     standing: Standing,
     /// It was sent an ABORT because it was silent.
@@ -211,9 +211,10 @@ enum Phase {
 impl Coordinator {
     /// A driver of `transaction` under `tx`; it begins with `Event::Begin`.
     pub fn new(tx: TxId, transaction: Arc<Transaction>, strategy: Strategy) -> Coordinator {
-        let seat = |bank| Seat { bank, standing: Standing::Unasked, given_up: false, owes: 0 };
-        let seats = transaction.banks().iter().map(seat).collect();
-        Coordinator { tx, transaction, strategy, seats, phase: Phase::Voting, told: None }
+        let participant =
+            |bank| Participant { bank, standing: Standing::Unasked, given_up: false, owes: 0 };
+        let participants = transaction.banks().iter().map(participant).collect();
+        Coordinator { tx, transaction, strategy, participants, phase: Phase::Voting, told: None }
     }
 
     /// What follows from `event`.
@@ -249,13 +250,13 @@ impl Coordinator {
 
     /// How each named bank stands, by position.
     pub fn standings(&self) -> impl Iterator<Item = (BankId, &Standing)> {
-        self.seats.iter().map(|seat| (seat.bank, &seat.standing))
+        self.participants.iter().map(|participant| (participant.bank, &participant.standing))
     }
 
     /// Has it told its verdict, and has every message it sent been answered or lost? Then it may
     /// leave.
     pub fn is_done(&self) -> bool {
-        self.has_told() && self.seats.iter().all(|seat| seat.owes == 0)
+        self.has_told() && self.participants.iter().all(|participant| participant.owes == 0)
     }
 
     /// Has it told its verdict?
@@ -278,17 +279,19 @@ impl Coordinator {
 
     fn begin(&mut self, unreachable: BankSet, todo: &mut Vec<Do>) {
         let me = self.me();
-        for seat in &mut self.seats {
-            if unreachable.has(seat.bank) && Some(seat.bank) != me {
-                seat.standing = Standing::Silent;
+        for participant in &mut self.participants {
+            if unreachable.has(participant.bank) && Some(participant.bank) != me {
+                participant.standing = Standing::Silent;
             }
         }
         if self.standings().any(|(_, standing)| *standing == Standing::Silent) {
             // Nobody can have voted OK there on our word; one durable refusal anywhere ends it.
             self.give_up(Reason::Unreachable, todo);
         } else {
-            for at in 0..self.seats.len() {
-                if self.seats[at].standing == Standing::Unasked && Some(self.seats[at].bank) != me {
+            for at in 0..self.participants.len() {
+                if self.participants[at].standing == Standing::Unasked
+                    && Some(self.participants[at].bank) != me
+                {
                     self.prepare(at, todo);
                 }
             }
@@ -341,10 +344,10 @@ impl Coordinator {
         if matches!(self.phase, Phase::Commit(_) | Phase::Abort(_)) {
             return; // The answer to our COMMIT.
         }
-        let seat = &self.seats[at];
-        if seat.standing == Standing::Ok(token) {
+        let participant = &self.participants[at];
+        if participant.standing == Standing::Ok(token) {
             self.proved(time, self.tokens(), todo);
-        } else if seat.owes == 0 {
+        } else if participant.owes == 0 {
             self.prepare(at, todo);
         }
     }
@@ -353,8 +356,10 @@ impl Coordinator {
         match self.phase {
             Phase::Voting => self.give_up(Reason::Unreachable, todo),
             Phase::GivingUp => {
-                let fresh = |seat: &Seat| seat.standing == Standing::Asked && !seat.given_up;
-                if self.seats.iter().any(fresh) {
+                let fresh = |participant: &Participant| {
+                    participant.standing == Standing::Asked && !participant.given_up
+                };
+                if self.participants.iter().any(fresh) {
                     self.give_up(Reason::Unreachable, todo);
                 } else {
                     self.doubt(todo);
@@ -374,10 +379,12 @@ impl Coordinator {
             return;
         }
         let me = self.me();
-        let waits = |seat: &Seat| seat.standing == Standing::Asked && Some(seat.bank) != me;
-        if self.seats.iter().any(waits) {
-            for at in 0..self.seats.len() {
-                if waits(&self.seats[at]) && !self.seats[at].given_up {
+        let waits = |participant: &Participant| {
+            participant.standing == Standing::Asked && Some(participant.bank) != me
+        };
+        if self.participants.iter().any(waits) {
+            for at in 0..self.participants.len() {
+                if waits(&self.participants[at]) && !self.participants[at].given_up {
                     self.abort_silent(at, todo);
                 }
             }
@@ -390,15 +397,15 @@ impl Coordinator {
 
     /// What a bank was asked has no answer that says anything.
     fn silent(&mut self, at: usize, todo: &mut Vec<Do>) {
-        let seat = &mut self.seats[at];
-        if seat.standing != Standing::Asked {
+        let participant = &mut self.participants[at];
+        if participant.standing != Standing::Asked {
             return;
         }
         match self.phase {
             Phase::Voting => {
                 if self.free_to_refuse() {
                     // Its refusal comes back as its own vote, and ends it.
-                    self.seats[at].standing = Standing::Silent;
+                    self.participants[at].standing = Standing::Silent;
                     self.give_up(Reason::Unreachable, todo);
                     return;
                 } else {
@@ -406,16 +413,16 @@ impl Coordinator {
                 }
             }
             Phase::GivingUp => {
-                if seat.given_up {
-                    if seat.owes == 0 {
-                        seat.standing = Standing::Silent;
+                if participant.given_up {
+                    if participant.owes == 0 {
+                        participant.standing = Standing::Silent;
                         self.refuse_elsewhere(todo);
                     }
                 } else {
                     self.abort_silent(at, todo);
                 }
             }
-            Phase::Commit(_) | Phase::Abort(_) => seat.standing = Standing::Silent,
+            Phase::Commit(_) | Phase::Abort(_) => participant.standing = Standing::Silent,
         }
         self.end_if_nothing_is_owed(todo);
     }
@@ -423,9 +430,11 @@ impl Coordinator {
     /// Any bank that was not asked to vote can still refuse.
     fn refuse_elsewhere(&mut self, todo: &mut Vec<Do>) {
         let me = self.me();
-        let unasked = |seat: &Seat| seat.standing == Standing::Unasked && Some(seat.bank) != me;
-        if let Some(at) = self.seats.iter().position(unasked) {
-            self.seats[at].standing = Standing::Asked;
+        let unasked = |participant: &Participant| {
+            participant.standing == Standing::Unasked && Some(participant.bank) != me
+        };
+        if let Some(at) = self.participants.iter().position(unasked) {
+            self.participants[at].standing = Standing::Asked;
             self.abort_silent(at, todo);
         }
     }
@@ -434,16 +443,17 @@ impl Coordinator {
         let Some(at) = self.seat_of(bank) else { return };
         match self.phase {
             Phase::Voting | Phase::GivingUp => {
-                self.seats[at].standing = Standing::Ok(token);
+                self.participants[at].standing = Standing::Ok(token);
                 self.count(todo);
                 self.end_if_nothing_is_owed(todo);
             }
             Phase::Commit(_) => {}
             // It was sent the refusal when the refusal became known, or is sent it now.
             Phase::Abort(refusal) => {
-                let late =
-                    !self.seats[at].given_up && self.seats[at].owes == 0 && Some(bank) != self.me();
-                self.seats[at].standing = Standing::Ok(token);
+                let late = !self.participants[at].given_up
+                    && self.participants[at].owes == 0
+                    && Some(bank) != self.me();
+                self.participants[at].standing = Standing::Ok(token);
                 if late {
                     let message = Message::Abort(self.tx.clone(), Some(refusal));
                     self.send(at, message, todo);
@@ -463,7 +473,7 @@ impl Coordinator {
         let Some(at) = self.seat_of(bank) else { return };
         match self.phase {
             Phase::Voting | Phase::GivingUp => {
-                self.seats[at].standing = Standing::Refused(token, reason, text.clone());
+                self.participants[at].standing = Standing::Refused(token, reason, text.clone());
                 self.phase = Phase::Abort(token);
                 // Who answers may only pass on that another bank refused.
                 self.tell(Verdict::Aborted { by: token.bank, token, reason, text }, todo);
@@ -471,8 +481,8 @@ impl Coordinator {
             }
             // An answer to our own ABORT says nothing new of a bank that had said OK.
             Phase::Abort(_) => {
-                if !matches!(self.seats[at].standing, Standing::Ok(_)) {
-                    self.seats[at].standing = Standing::Refused(token, reason, text);
+                if !matches!(self.participants[at].standing, Standing::Ok(_)) {
+                    self.participants[at].standing = Standing::Refused(token, reason, text);
                 }
             }
             Phase::Commit(_) => {}
@@ -482,7 +492,10 @@ impl Coordinator {
     /// Are all OKs in? Then it is committed; if only our own is missing, we vote.
     fn count(&mut self, todo: &mut Vec<Do>) {
         let me = self.me();
-        let missing = self.seats.iter().position(|seat| !matches!(seat.standing, Standing::Ok(_)));
+        let missing = self
+            .participants
+            .iter()
+            .position(|participant| !matches!(participant.standing, Standing::Ok(_)));
         match missing {
             None => {
                 let tokens = self.tokens();
@@ -492,15 +505,15 @@ impl Coordinator {
                 self.send_outcome(todo);
             }
             Some(at) => {
-                let only_me = Some(self.seats[at].bank) == me
-                    && self.seats[at + 1..]
+                let only_me = Some(self.participants[at].bank) == me
+                    && self.participants[at + 1..]
                         .iter()
-                        .all(|seat| matches!(seat.standing, Standing::Ok(_)));
+                        .all(|participant| matches!(participant.standing, Standing::Ok(_)));
                 if only_me
                     && self.phase == Phase::Voting
-                    && self.seats[at].standing == Standing::Unasked
+                    && self.participants[at].standing == Standing::Unasked
                 {
-                    self.seats[at].standing = Standing::Asked;
+                    self.participants[at].standing = Standing::Asked;
                     todo.push(Do::VoteSelf);
                 }
             }
@@ -510,11 +523,11 @@ impl Coordinator {
     /// Tells the outcome to every bank that may hold something for it.
     fn send_outcome(&mut self, todo: &mut Vec<Do>) {
         let me = self.me();
-        for at in 0..self.seats.len() {
-            if Some(self.seats[at].bank) == me {
+        for at in 0..self.participants.len() {
+            if Some(self.participants[at].bank) == me {
                 continue;
             }
-            let message = match (&self.phase, &self.seats[at].standing) {
+            let message = match (&self.phase, &self.participants[at].standing) {
                 (Phase::Commit(tokens), _) => Message::Commit(self.tx.clone(), tokens.clone()),
                 (Phase::Abort(token), Standing::Ok(_) | Standing::Asked) => {
                     Message::Abort(self.tx.clone(), Some(*token))
@@ -529,9 +542,11 @@ impl Coordinator {
     }
 
     fn end_if_nothing_is_owed(&mut self, todo: &mut Vec<Do>) {
-        let waits = |seat: &Seat| seat.owes > 0 || seat.standing == Standing::Asked;
+        let waits = |participant: &Participant| {
+            participant.owes > 0 || participant.standing == Standing::Asked
+        };
         match self.phase {
-            Phase::GivingUp if !self.seats.iter().any(waits) => self.doubt(todo),
+            Phase::GivingUp if !self.participants.iter().any(waits) => self.doubt(todo),
             Phase::Voting | Phase::GivingUp | Phase::Commit(_) | Phase::Abort(_) => {}
         }
     }
@@ -552,7 +567,7 @@ impl Coordinator {
     }
 
     fn was_asked(&self, bank: BankId) -> bool {
-        self.seats.iter().any(|seat| seat.bank == bank && seat.given_up)
+        self.participants.iter().any(|participant| participant.bank == bank && participant.given_up)
     }
 
     fn tell(&mut self, verdict: Verdict, todo: &mut Vec<Do>) {
@@ -563,39 +578,39 @@ impl Coordinator {
     }
 
     fn prepare(&mut self, at: usize, todo: &mut Vec<Do>) {
-        self.seats[at].standing = Standing::Asked;
+        self.participants[at].standing = Standing::Asked;
         let message = Message::Prepare(self.tx.clone(), Arc::clone(&self.transaction));
         self.send(at, message, todo);
     }
 
     fn abort_silent(&mut self, at: usize, todo: &mut Vec<Do>) {
         self.phase = Phase::GivingUp;
-        self.seats[at].given_up = true;
+        self.participants[at].given_up = true;
         self.send(at, Message::Abort(self.tx.clone(), None), todo);
     }
 
     fn send(&mut self, at: usize, message: Message, todo: &mut Vec<Do>) {
-        self.seats[at].owes += 1;
-        todo.push(Do::Send(self.seats[at].bank, message));
+        self.participants[at].owes += 1;
+        todo.push(Do::Send(self.participants[at].bank, message));
     }
 
     /// One message to `bank` is answered or lost; `None` where none was under way.
     fn settle_debt(&mut self, bank: BankId) -> Option<usize> {
         let at = self.seat_of(bank)?;
-        self.seats[at].owes = self.seats[at].owes.checked_sub(1)?;
+        self.participants[at].owes = self.participants[at].owes.checked_sub(1)?;
         Some(at)
     }
 
     fn seat_of(&self, bank: BankId) -> Option<usize> {
-        self.seats.iter().position(|seat| seat.bank == bank)
+        self.participants.iter().position(|participant| participant.bank == bank)
     }
 
     fn tokens(&self) -> Vec<Token> {
-        let token = |seat: &Seat| match seat.standing {
+        let token = |participant: &Participant| match participant.standing {
             Standing::Ok(token) => Some(token),
             Standing::Unasked | Standing::Asked | Standing::Silent | Standing::Refused(..) => None,
         };
-        self.seats.iter().filter_map(token).collect()
+        self.participants.iter().filter_map(token).collect()
     }
 
     fn me(&self) -> Option<BankId> {
@@ -607,9 +622,14 @@ impl Coordinator {
 
     /// Is this a last agent that has not voted?
     fn free_to_refuse(&self) -> bool {
-        let unvoted =
-            |seat: &Seat| !matches!(seat.standing, Standing::Ok(_) | Standing::Refused(..));
-        self.me().is_some_and(|me| self.seats.iter().any(|seat| seat.bank == me && unvoted(seat)))
+        let unvoted = |participant: &Participant| {
+            !matches!(participant.standing, Standing::Ok(_) | Standing::Refused(..))
+        };
+        self.me().is_some_and(|me| {
+            self.participants
+                .iter()
+                .any(|participant| participant.bank == me && unvoted(participant))
+        })
     }
 }
 

@@ -27,7 +27,7 @@ use consorcio_panel::frame::Page;
 use consorcio_panel::pages::{History, Transaction};
 use consorcio_panel::texts::{Texts, reason_words};
 use consorcio_panel::views::{State as TxState, TxRow, VoteView};
-use consorcio_steps::trace::{Look, Timeline, duration};
+use consorcio_steps::trace::{Embedding, Timeline, duration};
 use std::collections::BTreeMap;
 
 /// Transactions on one page.
@@ -356,7 +356,7 @@ pub async fn picture(
     let Ok(tx) = TxId::new(&given) else { return missing() };
     match timeline::of(&app, &tx).await {
         Some(told) => {
-            let mut response = text_of(StatusCode::OK, "image/svg+xml", told.svg(Look::Alone));
+            let mut response = text_of(StatusCode::OK, "image/svg+xml", told.svg(Embedding::Alone));
             let policy = axum::http::HeaderValue::from_static(
                 "default-src 'none'; style-src 'unsafe-inline'",
             );

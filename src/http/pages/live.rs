@@ -3,7 +3,7 @@
 //! life.
 
 use crate::app::App;
-use crate::call::Look;
+use crate::call::Reader;
 use crate::problem::Problem;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -28,9 +28,9 @@ const STEPS_AT_ONCE: usize = 64;
 const EVENTS_WAITING: usize = 4;
 
 /// `GET /painel/eventos`
-pub async fn events(State(app): State<App>, look: Look, headers: HeaderMap) -> Response {
+pub async fn events(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
-    let Some(place) = app.stream_place(look.peer, host) else {
+    let Some(place) = app.stream_place(reader.peer, host) else {
         return Problem::unavailable("Já há páginas demais ao vivo").into_response();
     };
     let Some(feed) = app.options().steplog.feed() else {

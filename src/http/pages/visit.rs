@@ -3,7 +3,7 @@
 
 use crate::answers::Info;
 use crate::app::App;
-use crate::call::{Look, peer};
+use crate::call::{Reader, peer};
 use crate::problem::Problem;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -128,7 +128,7 @@ impl Visit {
 }
 
 /// `GET /painel/idioma`: keeps the language and goes back.
-pub async fn language(visit: Visit, _: Look) -> Response {
+pub async fn language(visit: Visit, _: Reader) -> Response {
     let lang = Lang::of(visit.query("para")).unwrap_or_default();
     let back = visit.query("volta");
     let mut response = see_other(if is_page(back) { back } else { "/" });

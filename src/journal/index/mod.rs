@@ -92,7 +92,7 @@ enum FilterAt {
 
 /// What a look into an index found.
 #[derive(Debug)]
-pub(super) enum Look {
+pub(super) enum Lookup {
     /// The record that decides the id.
     Found(Record),
     /// These segments do not decide it.
@@ -188,17 +188,17 @@ impl Index {
         tx: &TxId,
         hash: u64,
         cost: &mut Cost,
-    ) -> Result<Look, JournalError> {
+    ) -> Result<Lookup, JournalError> {
         if let Some(filter) = &self.filter {
             cost.filters += 1;
             if !filter.may_have(hash) {
-                return Ok(Look::Not);
+                return Ok(Lookup::Not);
             }
         }
         let (disk, name) = (files.disk.as_ref(), self.span.name());
         let file = match files.get(FileOf::Index(self.span)) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::IndexBad),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Lookup::IndexBad),
             Err(error) => return Err(io_error(disk, "open", &name, error)),
         };
         let read = |error| io_error(disk, "read", &name, error);
@@ -209,21 +209,21 @@ impl Index {
             cost.pages += 1;
             match merged::read_may_have(file.as_ref(), self.pages, hash).map_err(read)? {
                 Some(true) => {}
-                Some(false) => return Ok(Look::Not),
-                None => return Ok(Look::IndexBad),
+                Some(false) => return Ok(Lookup::Not),
+                None => return Ok(Lookup::IndexBad),
             }
         }
         let places = self.pages.find(file.as_ref(), hash, &mut cost.pages).map_err(read)?;
-        let Some(places) = places else { return Ok(Look::IndexBad) };
+        let Some(places) = places else { return Ok(Lookup::IndexBad) };
         // The last record on an id is its outcome.
         for found in places.iter().rev() {
             let record =
                 self.read_record(files, self.span.first + u64::from(found.segment), found.offset)?;
             if record.decides() == Some(tx) {
-                return Ok(Look::Found(record));
+                return Ok(Lookup::Found(record));
             }
         }
-        Ok(Look::Not)
+        Ok(Lookup::Not)
     }
 
     fn read_record(

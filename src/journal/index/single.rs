@@ -195,7 +195,7 @@ pub(crate) fn note_decided(hash: &IdHash, offset: u64, record: &Record, entries:
 mod tests {
     use super::*;
     use crate::files::Files;
-    use crate::index::{Cost, Look, load};
+    use crate::index::{Cost, Lookup, load};
     use crate::{MemDisk, Options, Replica, open};
     use consorcio_core::ids::{Time, TxId};
     use consorcio_core::wire::Reason;
@@ -245,12 +245,12 @@ mod tests {
             let look = |n| {
                 index.look(&files, &tx(n), IdHash::new(&journal).of(&tx(n)), &mut Cost::default())
             };
-            assert!(matches!(look(7).unwrap(), Look::Found(record) if record == refused(7)));
-            assert!(matches!(look(8).unwrap(), Look::Not), "its hash is not there");
+            assert!(matches!(look(7).unwrap(), Lookup::Found(record) if record == refused(7)));
+            assert!(matches!(look(8).unwrap(), Lookup::Not), "its hash is not there");
             for n in [1001, 1250, 1500] {
-                assert!(matches!(look(n).unwrap(), Look::Found(record) if record == refused(n)));
+                assert!(matches!(look(n).unwrap(), Lookup::Found(record) if record == refused(n)));
             }
-            assert!(matches!(look(2000).unwrap(), Look::Not));
+            assert!(matches!(look(2000).unwrap(), Lookup::Not));
         }
     }
 }

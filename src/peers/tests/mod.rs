@@ -103,7 +103,7 @@ impl Peer {
     }
 
     /// As `peers` has it: its own links are never run.
-    fn door(&self, seal: Seal) -> Peers {
+    fn acceptor(&self, seal: Seal) -> Peers {
         let identity = Identity { bank: bank(1), places: self.places.clone(), seal };
         Peers::new(identity, founding(1), StepLog::off())
     }
@@ -111,14 +111,14 @@ impl Peer {
     async fn accept(&self) -> Session {
         let (stream, _) = within("a dial", self.listener.accept()).await.unwrap();
         let (read, write) = stream.into_split();
-        Session { lines: BufReader::new(read).lines(), write, door: Door::default() }
+        Session { lines: BufReader::new(read).lines(), write, acceptor: Acceptor::default() }
     }
 
     /// Accepts a link and opens it.
     async fn open(&self, peers: &Peers) -> (Session, Vec<Input>) {
         let mut session = self.accept().await;
         let mut learned = Vec::new();
-        while session.door.bank().is_none() {
+        while session.acceptor.bank().is_none() {
             let line = session.line().await.expect("the dialler goes on");
             learned.extend(session.peer(peers, &line).await);
         }
@@ -129,7 +129,7 @@ impl Peer {
 struct Session {
     lines: Lines<BufReader<OwnedReadHalf>>,
     write: OwnedWriteHalf,
-    door: Door,
+    acceptor: Acceptor,
 }
 
 impl Session {
@@ -153,7 +153,7 @@ impl Session {
         let Ok(Request::Local(Local::Peer(json))) = Request::parse(line) else {
             panic!("a PEER line, not {line}")
         };
-        let (reply, mut learned) = peers.answer(&mut self.door, &json);
+        let (reply, mut learned) = peers.answer(&mut self.acceptor, &json);
         self.reply(&reply).await;
         learned.retain(|input| !matches!(input, Input::PeerFounded { .. }));
         learned
@@ -220,14 +220,14 @@ fn shown(peer: usize, to: usize, time: i64) -> Input {
 fn a_proved_link_shows_both_sides_what_is_known() {
     runtime().block_on(async {
         let peer = Peer::listen().await;
-        let far = peer.door(key());
+        let far = peer.acceptor(key());
         know(&far, 70);
         let mut zero = Bank::start(&peer.places, key(), StepLog::off(), Timing::default());
         know(&zero.peers, 60);
         assert!(!zero.peers.status()[0].online);
         let (mut session, learned) = peer.open(&far).await;
         assert_eq!(learned, [shown(0, 1, 60)]);
-        assert_eq!(session.door.origin(), consorcio_core::bank::io::Origin::Link);
+        assert_eq!(session.acceptor.origin(), consorcio_core::bank::io::Origin::Link);
         assert_eq!(zero.next().await, shown(1, 0, 70));
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
         assert!(zero.peers.status()[0].online);
@@ -256,7 +256,7 @@ fn a_proved_link_shows_both_sides_what_is_known() {
 fn news_that_had_to_wait_goes_out_by_itself() {
     runtime().block_on(async {
         let peer = Peer::listen().await;
-        let far = peer.door(key());
+        let far = peer.acceptor(key());
         let (tell, never) = (Duration::from_millis(300), 100 * DEADLINE);
         let timing = Timing { tell, ping: never, silence: never, ..Timing::default() };
         let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
@@ -282,7 +282,7 @@ fn messages_and_answers_keep_their_order_however_many_are_under_way() {
     const COUNT: usize = 5_000;
     runtime().block_on(async {
         let peer = Peer::listen().await;
-        let far = peer.door(key());
+        let far = peer.acceptor(key());
         let mut zero = Bank::start(&peer.places, key(), StepLog::off(), Timing::default());
         zero.resolve(0..COUNT); // while it is being dialled
         let server = async {
@@ -315,7 +315,7 @@ fn messages_and_answers_keep_their_order_however_many_are_under_way() {
 fn no_more_is_sent_than_may_be_under_way() {
     runtime().block_on(async {
         let peer = Peer::listen().await;
-        let far = peer.door(key());
+        let far = peer.acceptor(key());
         let zero = Bank::start(&peer.places, key(), StepLog::off(), Timing::default());
         zero.resolve(0..SESSION_REQUESTS_MAX + 10); // while it is being dialled
         let (mut session, _) = peer.open(&far).await;
@@ -340,7 +340,7 @@ fn no_more_is_sent_than_may_be_under_way() {
 fn every_verb_goes_out_and_every_answer_comes_back() {
     runtime().block_on(async {
         let peer = Peer::listen().await;
-        let far = peer.door(key());
+        let far = peer.acceptor(key());
         let mut zero = Bank::start(&peer.places, key(), StepLog::off(), Timing::default());
         let (mut session, _) = peer.open(&far).await;
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
@@ -377,7 +377,7 @@ fn the_log_tells_what_went_and_came() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let peer = Peer::listen().await;
-        let far = peer.door(key());
+        let far = peer.acceptor(key());
         let steplog =
             StepLog::open(&path, Options { places: peer.places.clone(), ..Options::default() });
         let mut zero = Bank::start(&peer.places, key(), steplog.unwrap(), Timing::default());
@@ -399,7 +399,7 @@ fn the_log_tells_what_went_and_came() {
 fn what_was_sent_before_the_end_goes_out_and_is_waited_for() {
     runtime().block_on(async {
         let peer = Peer::listen().await;
-        let far = peer.door(key());
+        let far = peer.acceptor(key());
         let mut zero = Bank::start(&peer.places, key(), StepLog::off(), Timing::default());
         let (mut session, _) = peer.open(&far).await;
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));

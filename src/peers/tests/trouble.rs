@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 fn a_link_that_is_cut_answers_the_rest_with_nothing_exactly_once() {
     runtime().block_on(async {
         let peer = Peer::listen().await;
-        let far = peer.door(key());
+        let far = peer.acceptor(key());
         let mut zero = Bank::start(&peer.places, key(), StepLog::off(), quick());
         zero.resolve(0..10);
         let (mut session, _) = peer.open(&far).await;
@@ -40,7 +40,7 @@ fn what_is_no_answer_ends_the_link() {
     runtime().block_on(async {
         for junk in ["UNKNOWN t1\n", "hello\n", "\u{0}\n", "PONG\n", "OK t0 x\n"] {
             let peer = Peer::listen().await;
-            let far = peer.door(key());
+            let far = peer.acceptor(key());
             let timing = Timing { ping: DEADLINE, ..quick() };
             let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
             let (mut session, _) = peer.open(&far).await;
@@ -67,7 +67,7 @@ fn what_is_no_answer_ends_the_link() {
 fn a_silent_peer_is_left() {
     runtime().block_on(async {
         let peer = Peer::listen().await;
-        let far = peer.door(key());
+        let far = peer.acceptor(key());
         let timing = Timing { silence: Duration::from_millis(200), ..quick() };
         let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
         let (mut session, _) = peer.open(&far).await;
@@ -90,7 +90,7 @@ fn an_idle_link_is_measured_again_and_again() {
         let ping = Duration::from_millis(20);
         let timing = Timing { ping, silence: 100 * DEADLINE, ..Timing::default() };
         let zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
-        let far = peer.door(key());
+        let far = peer.acceptor(key());
         let (mut session, _) = peer.open(&far).await;
         for _ in 0..4 {
             assert_eq!(session.line().await.as_deref(), Some("PING"));
@@ -168,7 +168,7 @@ fn a_link_that_is_dropped_soon_is_not_dialled_at_once() {
             ..Timing::default()
         };
         let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
-        let far = peer.door(key());
+        let far = peer.acceptor(key());
         let (mut session, _) = peer.open(&far).await;
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
         assert_eq!(zero.peers.status()[0].why, None);
@@ -210,15 +210,17 @@ fn a_peer_that_shows_itself_is_dialled_at_once() {
         let identity = Identity { bank: bank(1), places: peer.places.clone(), seal: key() };
         let (dialling, hello) =
             handshake::Dialling::begin(&identity, founding(1), bank(0)).unwrap();
-        let mut door = Door::default();
-        let (Reply::Done(welcome), _) = zero.peers.answer(&mut door, &hello) else {
+        let mut acceptor = Acceptor::default();
+        let (Reply::Done(welcome), _) = zero.peers.answer(&mut acceptor, &hello) else {
             panic!("welcome")
         };
         let (proof, _) = dialling.prove(&welcome, News::default()).unwrap();
-        let (Reply::Done(_), shown) = zero.peers.answer(&mut door, &proof) else { panic!("open") };
+        let (Reply::Done(_), shown) = zero.peers.answer(&mut acceptor, &proof) else {
+            panic!("open")
+        };
         assert_eq!(shown, [Input::PeerFounded { peer: bank(1), founding: founding(1) }]);
 
-        let far = peer.door(key());
+        let far = peer.acceptor(key());
         let _open = peer.open(&far).await;
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
     });
@@ -250,7 +252,7 @@ fn a_stranger_gets_no_link_and_the_log_says_why() {
                 let mut session = peer.accept().await;
                 while let Some(line) = session.line().await {
                     assert_eq!(session.peer(&far, &line).await, [], "{name}");
-                    assert_eq!(session.door.bank(), None, "{name}");
+                    assert_eq!(session.acceptor.bank(), None, "{name}");
                 }
             }
             assert_eq!(zero.next().await, answer(0, None), "{name}");
@@ -267,7 +269,7 @@ fn a_link_whose_answers_prove_nothing_is_closed_and_made_anew() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let peer = Peer::listen().await;
-        let far = peer.door(key());
+        let far = peer.acceptor(key());
         let steplog = StepLog::open(&path, Options::default()).unwrap();
         let mut zero = Bank::start(&peer.places, key(), steplog, quick());
         let (mut session, _) = peer.open(&far).await;
@@ -287,7 +289,7 @@ fn a_link_whose_answers_prove_nothing_is_closed_and_made_anew() {
 fn a_full_queue_drops_the_oldest() {
     runtime().block_on(async {
         let peer = Peer::listen().await;
-        let far = peer.door(key());
+        let far = peer.acceptor(key());
         let mut zero = Bank::start(&peer.places, key(), StepLog::off(), Timing::default());
         // Nothing is polled in between, so all of them wait.
         zero.resolve(0..PEER_QUEUE_MAX + 10);
@@ -303,7 +305,7 @@ fn a_full_queue_drops_the_oldest() {
 fn a_peer_that_reads_nothing_holds_nobody_up_at_the_end() {
     runtime().block_on(async {
         let peer = Peer::listen().await;
-        let far = peer.door(key());
+        let far = peer.acceptor(key());
         let timing = Timing { stop: Duration::from_millis(500), ..quick() };
         let mut zero = Bank::start(&peer.places, key(), StepLog::off(), timing);
         let (_session, _) = peer.open(&far).await;
@@ -343,7 +345,7 @@ fn a_listener_that_is_no_bank_is_left_in_time() {
 fn a_far_bank_is_linked_and_the_time_is_told() {
     runtime().block_on(async {
         let peer = Peer::listen().await;
-        let far = peer.door(key());
+        let far = peer.acceptor(key());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let steplog = StepLog::open(&path, Options::default()).unwrap();
@@ -358,7 +360,7 @@ fn a_far_bank_is_linked_and_the_time_is_told() {
         // What waits too long for it is answered with nothing meanwhile, what comes later at once.
         zero.resolve(0..1);
         assert_eq!(zero.next().await, answer(0, None));
-        while session.door.bank().is_none() {
+        while session.acceptor.bank().is_none() {
             let line = session.line().await.expect("the dialler waits");
             tokio::time::sleep(delay).await;
             session.peer(&far, &line).await;

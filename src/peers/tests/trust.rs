@@ -1,7 +1,7 @@
 //! Tests of the handshake's proofs, without a socket: what is forged, reflected or repeated opens
 //! no link.
 
-use super::super::door::{Answered, Door, Own};
+use super::super::acceptor::{Acceptor, Answered, Own};
 use super::super::handshake::{Dialling, Hello, News, Proof, Welcome, read, write};
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::{Input, Origin};
@@ -40,9 +40,9 @@ fn begin(dialler: &Identity, peer: BankId) -> Result<(Dialling<'_>, String), Str
 }
 
 /// A session at `dialled`, which knows nothing of votes and has met nobody.
-fn answer(door: &mut Door, dialled: &Identity, json: &str) -> Result<Answered, String> {
+fn answer(acceptor: &mut Acceptor, dialled: &Identity, json: &str) -> Result<Answered, String> {
     let own = Own { identity: dialled, founding: founding(dialled.bank) };
-    door.answer(&own, |_| News::default(), |_| None, json)
+    acceptor.answer(&own, |_| News::default(), |_| None, json)
 }
 
 fn news(votes: &[(TxId, Token)]) -> News {
@@ -51,17 +51,17 @@ fn news(votes: &[(TxId, Token)]) -> News {
 
 /// The whole handshake: what the dialled bank says of it, or who refused and why.
 fn shake(dialler: &Identity, dialled: &Identity) -> Result<Answered, String> {
-    let mut door = Door::default();
+    let mut acceptor = Acceptor::default();
     let (dialling, hello) = begin(dialler, dialled.bank)?;
-    let Answered::Told(welcome) = answer(&mut door, dialled, &hello)? else {
+    let Answered::Told(welcome) = answer(&mut acceptor, dialled, &hello)? else {
         panic!("a hello opens no link");
     };
-    assert_eq!((door.origin(), door.bank()), (Origin::Client, None));
+    assert_eq!((acceptor.origin(), acceptor.bank()), (Origin::Client, None));
     let (proof, told) = dialling.prove(&welcome, news(&[vote(dialled.bank, 50)]))?;
     assert_eq!(told, founding(dialled.bank));
     let own = Own { identity: dialled, founding: founding(dialled.bank) };
-    let opened = door.answer(&own, |bank| news(&[vote(bank, 41)]), |_| None, &proof)?;
-    assert_eq!((door.origin(), door.bank()), (Origin::Link, Some(dialler.bank)));
+    let opened = acceptor.answer(&own, |bank| news(&[vote(bank, 41)]), |_| None, &proof)?;
+    assert_eq!((acceptor.origin(), acceptor.bank()), (Origin::Link, Some(dialler.bank)));
     Ok(opened)
 }
 
@@ -87,17 +87,17 @@ fn one_key_is_needed_on_both_sides() {
 #[test]
 fn a_liar_about_the_key_gets_no_further() {
     // A dialler without the key that knows its id is welcomed, and can't go on.
-    let (dialled, mut door) = (keyed(1), Door::default());
+    let (dialled, mut acceptor) = (keyed(1), Acceptor::default());
     let (_, hello) = begin(&keyed(0), bank(1)).unwrap();
-    answer(&mut door, &dialled, &hello).unwrap();
+    answer(&mut acceptor, &dialled, &hello).unwrap();
     for proof in [
         r#"{"seen":[]}"#.to_owned(),
         format!(r#"{{"seen":[],"mac":"{}"}}"#, "0".repeat(64)),
         r#"{"seen":[],"mac":"x"}"#.to_owned(),
     ] {
-        answer(&mut door, &dialled, &hello).unwrap();
-        assert!(answer(&mut door, &dialled, &proof).is_err());
-        assert_eq!(door.origin(), Origin::Client);
+        answer(&mut acceptor, &dialled, &hello).unwrap();
+        assert!(answer(&mut acceptor, &dialled, &proof).is_err());
+        assert_eq!(acceptor.origin(), Origin::Client);
     }
 }
 
@@ -105,7 +105,8 @@ fn a_liar_about_the_key_gets_no_further() {
 fn a_welcome_without_proof_does_not_count() {
     let dialler = keyed(0);
     let (_, hello) = begin(&dialler, bank(1)).unwrap();
-    let Answered::Told(welcome) = answer(&mut Door::default(), &keyed(1), &hello).unwrap() else {
+    let Answered::Told(welcome) = answer(&mut Acceptor::default(), &keyed(1), &hello).unwrap()
+    else {
         panic!("a hello opens no link");
     };
     // The same welcome for another dialling is a replay: its nonce is not the one of this dialling.
@@ -127,34 +128,34 @@ fn a_welcome_without_proof_does_not_count() {
 fn a_reflected_proof_fails() {
     // Someone without the key dials bank 1 as bank 0, while bank 0 dials it, and passes the proofs
     // around.
-    let (one, mut door) = (keyed(1), Door::default());
+    let (one, mut acceptor) = (keyed(1), Acceptor::default());
     let (_, hello) = begin(&keyed(0), bank(1)).unwrap();
-    let Answered::Told(welcome) = answer(&mut door, &one, &hello).unwrap() else {
+    let Answered::Told(welcome) = answer(&mut acceptor, &one, &hello).unwrap() else {
         panic!("a hello opens no link");
     };
     // The dialled bank's own proof, sent back to it as the dialler's.
     let welcome: Welcome = read(&welcome).unwrap();
     let reflected = write(&Proof { mac: welcome.mac, news: News::default() });
-    assert!(answer(&mut door, &one, &reflected).is_err());
+    assert!(answer(&mut acceptor, &one, &reflected).is_err());
     // A bank that is dialled by its own hello refuses it.
     let zero = keyed(0);
-    assert!(answer(&mut Door::default(), &zero, &hello).is_err());
+    assert!(answer(&mut Acceptor::default(), &zero, &hello).is_err());
 }
 
 #[test]
 fn a_replayed_handshake_fails() {
     let (zero, one) = (keyed(0), keyed(1));
     let (dialling, hello) = begin(&zero, bank(1)).unwrap();
-    let mut door = Door::default();
-    let Answered::Told(welcome) = answer(&mut door, &one, &hello).unwrap() else {
+    let mut acceptor = Acceptor::default();
+    let Answered::Told(welcome) = answer(&mut acceptor, &one, &hello).unwrap() else {
         panic!("a hello opens no link");
     };
     let (proof, _) = dialling.prove(&welcome, News::default()).unwrap();
-    let mut later = Door::default();
+    let mut later = Acceptor::default();
     answer(&mut later, &one, &hello).unwrap();
     assert!(answer(&mut later, &one, &proof).is_err());
     assert_eq!(later.origin(), Origin::Client);
-    assert!(answer(&mut door, &one, &proof).is_ok(), "where it belongs it fits");
+    assert!(answer(&mut acceptor, &one, &proof).is_ok(), "where it belongs it fits");
 }
 
 #[test]
@@ -164,7 +165,7 @@ fn numbers_and_places_must_agree() {
         let (_, hello) = begin(&dialler, bank(1)).unwrap();
         let mut hello: Hello = read(&hello).unwrap();
         change(&mut hello);
-        answer(&mut Door::default(), &keyed(1), &write(&hello)).unwrap_err()
+        answer(&mut Acceptor::default(), &keyed(1), &write(&hello)).unwrap_err()
     };
     assert!(refused(&|hello| hello.to = bank(2)).contains("this is bank 1, not 2"));
     assert!(refused(&|hello| hello.bank = bank(1)).contains("both sides"));
@@ -180,7 +181,8 @@ fn numbers_and_places_must_agree() {
     // The dialler looks as closely.
     let (dialling, _) = begin(&dialler, bank(2)).unwrap();
     let (_, hello) = begin(&dialler, bank(1)).unwrap();
-    let Answered::Told(welcome) = answer(&mut Door::default(), &keyed(1), &hello).unwrap() else {
+    let Answered::Told(welcome) = answer(&mut Acceptor::default(), &keyed(1), &hello).unwrap()
+    else {
         panic!("a hello opens no link");
     };
     assert!(
@@ -208,7 +210,7 @@ fn lists_may_differ_by_banks_at_the_end() {
     // The dialler looks as closely: a welcome of a bank whose list does not have it does not count.
     let three = with_places(3, 4);
     let (dialling, hello) = begin(&three, bank(0)).unwrap();
-    let welcome = answer(&mut Door::default(), &with_places(0, 4), &hello).unwrap();
+    let welcome = answer(&mut Acceptor::default(), &with_places(0, 4), &hello).unwrap();
     let Answered::Told(welcome) = welcome else { panic!("a hello opens no link") };
     let mut shorter: Welcome = read(&welcome).unwrap();
     shorter.places = 3;
@@ -222,14 +224,14 @@ fn both_numbers_of_places_stand_in_the_proofs() {
     let (dialling, hello) = begin(&zero, bank(1)).unwrap();
     let mut changed: Hello = read(&hello).unwrap();
     changed.places = 4;
-    let Answered::Told(welcome) = answer(&mut Door::default(), &one, &write(&changed)).unwrap()
+    let Answered::Told(welcome) = answer(&mut Acceptor::default(), &one, &write(&changed)).unwrap()
     else {
         panic!("a hello opens no link");
     };
     assert!(dialling.prove(&welcome, News::default()).unwrap_err().contains("not proved"));
     // ... and what the dialled bank tells: likewise.
     let (dialling, hello) = begin(&zero, bank(1)).unwrap();
-    let Answered::Told(welcome) = answer(&mut Door::default(), &one, &hello).unwrap() else {
+    let Answered::Told(welcome) = answer(&mut Acceptor::default(), &one, &hello).unwrap() else {
         panic!("a hello opens no link");
     };
     let mut changed: Welcome = read(&welcome).unwrap();
@@ -240,26 +242,26 @@ fn both_numbers_of_places_stand_in_the_proofs() {
 #[test]
 fn news_count_only_on_a_proved_link() {
     let shown = write(&news(&[vote(bank(1), 9)]));
-    let mut door = Door::default();
-    assert!(answer(&mut door, &keyed(1), &shown).is_err());
+    let mut acceptor = Acceptor::default();
+    assert!(answer(&mut acceptor, &keyed(1), &shown).is_err());
     let (zero, one) = (keyed(0), keyed(1));
     let (dialling, hello) = begin(&zero, bank(1)).unwrap();
-    let Answered::Told(welcome) = answer(&mut door, &one, &hello).unwrap() else {
+    let Answered::Told(welcome) = answer(&mut acceptor, &one, &hello).unwrap() else {
         panic!("a hello opens no link");
     };
-    answer(&mut door, &one, &dialling.prove(&welcome, News::default()).unwrap().0).unwrap();
-    let told = answer(&mut door, &one, &shown).unwrap();
+    answer(&mut acceptor, &one, &dialling.prove(&welcome, News::default()).unwrap().0).unwrap();
+    let told = answer(&mut acceptor, &one, &shown).unwrap();
     let nothing = r#"{"seen":[]}"#.to_owned();
     assert_eq!(told, Answered::News(nothing.clone(), bank(0), news(&[vote(bank(1), 9)])));
     // What is no vote is no news; a later version may tell more.
     let later = r#"{"seen":[{"tx":"t1","token":"x"},{"tx":"","token":"N1.1.."}],"head":"H1","met":"M1.0.x."}"#;
-    let Answered::News(told, from, later) = answer(&mut door, &one, later).unwrap() else {
+    let Answered::News(told, from, later) = answer(&mut acceptor, &one, later).unwrap() else {
         panic!("news")
     };
     assert_eq!((told, from, later.inputs(bank(0)).count()), (nothing, bank(0), 0));
     for junk in ["", "{}", r#"{"seen":-1}"#, r#"{"seen":5}"#, r#"{"seen":[5]}"#, &hello] {
-        assert!(answer(&mut door, &one, junk).is_err(), "{junk}");
-        assert_eq!(door.bank(), Some(bank(0)), "an open link stays one");
+        assert!(answer(&mut acceptor, &one, junk).is_err(), "{junk}");
+        assert_eq!(acceptor.bank(), Some(bank(0)), "an open link stays one");
     }
 }
 
@@ -268,17 +270,17 @@ fn a_changed_founding_id_opens_no_link() {
     let (zero, one) = (keyed(0), keyed(1));
     let other = founding(bank(9)).to_string();
     // On the way to the bank dialled: its proof is over what it read, and not over what was said.
-    let mut door = Door::default();
+    let mut acceptor = Acceptor::default();
     let (dialling, hello) = begin(&zero, bank(1)).unwrap();
     let mut changed: Hello = read(&hello).unwrap();
     changed.founding.clone_from(&other);
-    let Answered::Told(welcome) = answer(&mut door, &one, &write(&changed)).unwrap() else {
+    let Answered::Told(welcome) = answer(&mut acceptor, &one, &write(&changed)).unwrap() else {
         panic!("a welcome")
     };
     assert!(dialling.prove(&welcome, News::default()).unwrap_err().contains("not proved"));
     // On the way back.
     let (dialling, hello) = begin(&zero, bank(1)).unwrap();
-    let Answered::Told(welcome) = answer(&mut door, &one, &hello).unwrap() else {
+    let Answered::Told(welcome) = answer(&mut acceptor, &one, &hello).unwrap() else {
         panic!("a welcome")
     };
     let mut changed: Welcome = read(&welcome).unwrap();
@@ -300,13 +302,14 @@ fn a_bank_with_another_journal_than_it_was_met_with_gets_no_link_and_is_told_why
     let statement = one.seal.meeting(bank(1), bank(0), met);
     let own = Own { identity: &one, founding: founding(bank(1)) };
     let told = |_: BankId| News::of(&[], Some(&statement));
-    let mut door = Door::default();
+    let mut acceptor = Acceptor::default();
     let (dialling, hello) = begin(&zero, bank(1)).unwrap();
-    let Answered::Told(welcome) = door.answer(&own, told, |_| Some(met), &hello).unwrap() else {
+    let Answered::Told(welcome) = acceptor.answer(&own, told, |_| Some(met), &hello).unwrap()
+    else {
         panic!("a welcome")
     };
     let (proof, _) = dialling.prove(&welcome, News::default()).unwrap();
-    let Answered::Told(news) = door.answer(&own, told, |_| Some(met), &proof).unwrap() else {
+    let Answered::Told(news) = acceptor.answer(&own, told, |_| Some(met), &proof).unwrap() else {
         panic!("no link")
     };
     let news: News = read(&news).unwrap();
@@ -314,5 +317,5 @@ fn a_bank_with_another_journal_than_it_was_met_with_gets_no_link_and_is_told_why
         news.inputs(bank(1)).collect::<Vec<_>>(),
         [Input::PeerMet { peer: bank(1), meeting: statement }]
     );
-    assert_eq!((door.origin(), door.bank()), (Origin::Client, None));
+    assert_eq!((acceptor.origin(), acceptor.bank()), (Origin::Client, None));
 }

@@ -27,7 +27,7 @@ mod timeline;
 
 pub use files::{Logs, NodeLog};
 pub use scan::{Found, Wanted};
-pub use svg::Look;
+pub use svg::Embedding;
 pub use timeline::{
     Call, Event, Lane, LaneKind, Leg, LegKind, Span, SpanKind, Timeline, Verdict, duration,
 };

@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 /// What the colours are taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub enum Embedding {
     /// A picture on its own: fixed colours on white.
     Alone,
     /// Inside of a page: its text colour, and its variables `--trace-ok`, `--trace-bad`,
@@ -34,8 +34,8 @@ const WORDS_MAX: usize = 36;
 
 impl Timeline {
     /// The drawing.
-    pub fn svg(&self, look: Look) -> String {
-        Drawing::of(self).draw(look)
+    pub fn svg(&self, embedding: Embedding) -> String {
+        Drawing::of(self).draw(embedding)
     }
 }
 
@@ -98,7 +98,7 @@ impl<'a> Drawing<'a> {
         own.find_map(|(_, y)| *y).unwrap_or_else(|| self.y_at(at_us))
     }
 
-    fn draw(mut self, look: Look) -> String {
+    fn draw(mut self, embedding: Embedding) -> String {
         self.lanes();
         self.waits();
         self.bars();
@@ -119,7 +119,7 @@ impl<'a> Drawing<'a> {
             foot += 18;
         }
         let (width, height) = (self.width(), foot + 6);
-        let paper = if look == Look::Alone {
+        let paper = if embedding == Embedding::Alone {
             format!("<rect width=\"{width}\" height=\"{height}\" class=\"paper\"/>\n")
         } else {
             String::new()
@@ -128,7 +128,7 @@ impl<'a> Drawing<'a> {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
              height=\"{height}\" class=\"trace\" role=\"img\" aria-label=\"{}\">\n<style>{}</style>\n{MARKERS}{paper}{}</svg>\n",
             safe(&self.title()),
-            style(look),
+            style(embedding),
             self.out
         )
     }
@@ -498,8 +498,8 @@ const MARKERS: &str = "<defs>\
 <marker id=\"head-quiet\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" class=\"fill-quiet\"/></marker>\
 </defs>\n";
 
-/// The style sheet; names of colours stand for what they are in this look.
-fn style(look: Look) -> String {
+/// The style sheet; names of colours stand for what they are in this embedding.
+fn style(embedding: Embedding) -> String {
     let colours = [
         ("INK", "#1f2933", "currentColor"),
         ("PAPER", "#ffffff", "var(--trace-paper, Canvas)"),
@@ -512,7 +512,7 @@ fn style(look: Look) -> String {
     ];
     let mut style = STYLE.to_owned();
     for (name, alone, page) in colours {
-        let colour = if look == Look::Alone { alone } else { page };
+        let colour = if embedding == Embedding::Alone { alone } else { page };
         style = style.replace(&format!("[{name}]"), colour);
     }
     style

@@ -376,14 +376,14 @@ fn the_interesting_ones_are_found() {
 fn a_drawing_is_well_formed_and_bounded() {
     let hostile = committed([0, HOUR_US, 0])
         .add("servidor-86", at("7000 fault t - <b>\"&\u{1}</b>", 0).as_bytes());
-    for look in [Look::Alone, Look::Page] {
-        let svg = hostile.timeline().svg(look);
+    for embedding in [Embedding::Alone, Embedding::Page] {
+        let svg = hostile.timeline().svg(embedding);
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
         assert!(
             svg.contains("&lt;b&gt;") && !svg.contains("<b>") && !svg.contains('\u{1}'),
             "{svg}"
         );
-        assert_eq!(svg.contains("var(--trace-ok"), look == Look::Page);
+        assert_eq!(svg.contains("var(--trace-ok"), embedding == Embedding::Page);
         assert!(!svg.contains("[OK]") && svg.contains("PREPARE of 2 operations"));
         for tag in ["text", "g", "title", "svg", "style", "defs"] {
             let (opened, closed) = (
@@ -396,7 +396,7 @@ fn a_drawing_is_well_formed_and_bounded() {
     }
     let many: String =
         (0..5_000).map(|n| format!("{n} ask t 10.0.0.2:87 bank=1 RESOLVE\n")).collect();
-    let svg = Written::new().log("servidor-86", 0, &many).timeline().svg(Look::Alone);
+    let svg = Written::new().log("servidor-86", 0, &many).timeline().svg(Embedding::Alone);
     assert!(svg.contains("further events are not drawn") && svg.len() < 1_000_000, "{}", svg.len());
 }
 

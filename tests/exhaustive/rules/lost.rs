@@ -3,7 +3,7 @@
 //! as soon as it is shown or told what it forgot, and that in the end no peer knows of more.
 
 use super::{vote_in, vote_of};
-use crate::exhaustive::town::{Town, bank};
+use crate::exhaustive::state::{ModelState, bank};
 use consorcio::bank::record::Record;
 use consorcio::ids::{Time, TxId};
 use consorcio::wire::request::Request;
@@ -54,7 +54,7 @@ fn votes(
     records.iter().filter_map(|record| vote_in(record, tx)).map(|held| held.token)
 }
 
-impl Town {
+impl ModelState {
     /// Does this request carry a vote of the bank that it forgot, and has not given again just so?
     pub fn is_shown_what_it_forgot(&self, at: usize, request: &Request) -> bool {
         let (tx, tokens) = match request {

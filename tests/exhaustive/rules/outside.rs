@@ -3,7 +3,7 @@
 //! ABORT and the end of five minutes.
 
 use super::end_in;
-use crate::exhaustive::town::Town;
+use crate::exhaustive::state::ModelState;
 use consorcio::bank::io::{Input, Origin};
 use consorcio::bank::record::Record;
 use consorcio::ids::TxId;
@@ -12,7 +12,7 @@ use consorcio::wire::Reason;
 use consorcio::wire::request::Request;
 use consorcio::wire::token::Digest;
 
-impl Town {
+impl ModelState {
     /// Before an outside coordinator's vote is written.
     pub(super) fn check_outside_vote(&mut self, at: usize, record: &Record, cause: &Input) {
         let Record::OutsideVoted { tx, own, time, refusal } = record else { return };

@@ -1,7 +1,7 @@
 //! What cuts and patience promise: nothing commits at or before a cut that was told, and before a
 //! transaction's patience is over no bank resolves by itself.
 
-use crate::exhaustive::town::{Town, bank};
+use crate::exhaustive::state::{ModelState, bank};
 use consorcio::bank::io::{CoreStep, DoubtCause, Outcome};
 use consorcio::bank::record::Record;
 use consorcio::ids::{Time, TxId};
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// By time and bank, the cuts that were told: transfers in, transfers out, balance.
 pub type Cuts = BTreeMap<(i64, usize), [i128; 3]>;
 
-impl Town {
+impl ModelState {
     /// A commit must be later than every cut that this bank has told, a crash before or not.
     pub(super) fn check_outside_cuts(&self, at: usize, tx: &TxId, time: Time) {
         let told = self.cuts.keys().filter(|(_, bank)| *bank == at).map(|(time, _)| *time).max();

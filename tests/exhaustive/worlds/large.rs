@@ -4,7 +4,7 @@ use super::{
     ALSO, COMPOSITE, NONE, PATIENT, SET_1, SET_1_OF_3, SET_2, SET_2_OF_3, THERE, World, client,
     execute, late_client, of, outside, patient, world,
 };
-use crate::exhaustive::town::{Budget, Setup};
+use crate::exhaustive::state::{Budget, Setup};
 
 pub fn large() -> Vec<World> {
     let mut worlds = outside::large();

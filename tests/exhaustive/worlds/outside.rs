@@ -1,7 +1,7 @@
 //! Configurations with outside coordinators.
 
 use super::{Driven, NONE, THERE, World, client, of, world};
-use crate::exhaustive::town::{Budget, Setup, Way};
+use crate::exhaustive::state::{Budget, Setup, Way};
 
 /// Cash out at bank 0, on which an outside coordinator has a vote.
 const CASH: &str = r#"{"ops":[{"bank":0,"op":"withdraw","account":"a","amount":6}]}"#;

@@ -4,7 +4,7 @@ use super::{
     ALONE, ALSO, COMPOSITE, NONE, PATIENT, SET_1, SET_1_OF_3, SET_2, SET_2_OF_3, THERE, World,
     client, execute, late_client, of, outside, patient, world,
 };
-use crate::exhaustive::town::{Budget, Setup, Way};
+use crate::exhaustive::state::{Budget, Setup, Way};
 
 pub fn small() -> Vec<World> {
     let mut worlds = outside::small();

@@ -2,57 +2,62 @@
 
 use super::{Heard, all_vote, finish};
 use crate::kill_matrix::cases::{Case, Victim};
+use crate::kill_matrix::cluster::{AccountCluster, Effect, Told, account};
 use crate::kill_matrix::stories::Story;
-use crate::kill_matrix::town::{Effect, Told, Town, account};
 use crate::support::CRASH_VARIABLE;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
 
 /// `cliente` runs the transaction, or has bank 0 run it.
-pub fn driven(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+pub fn driven(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
     if let Victim::Bank(victim) = case.victim {
-        town.arm(case);
-        let mut cliente = cliente(town, case, effect);
+        cluster.arm(case);
+        let mut cliente = cliente(cluster, case, effect);
         let running = cliente.spawn().expect("cliente runs");
-        town.wait_death(case);
+        cluster.wait_death(case);
         // Half of the dead come back while their driver still is there, the others after it left.
         let at_once = case.number.is_multiple_of(2);
         if at_once {
-            town.cluster.start_bank(victim);
+            cluster.cluster.start_bank(victim);
         }
         let heard = heard(&running.wait_with_output().expect("cliente ends"));
         if !at_once {
-            town.cluster.start_bank(victim);
+            cluster.cluster.start_bank(victim);
         }
         heard
     } else {
-        town.wait_linked();
-        die(&mut cliente(town, case, effect), case);
+        cluster.wait_linked();
+        die(&mut cliente(cluster, case, effect), case);
         (Told::Nothing, Vec::new())
     }
 }
 
 /// The banks `voted` voted OK, and `cliente resolve` is run.
-pub fn resolve(town: &mut Town, case: &Case, effect: &Effect, voted: &[usize]) -> Heard {
+pub fn resolve(
+    cluster: &mut AccountCluster,
+    case: &Case,
+    effect: &Effect,
+    voted: &[usize],
+) -> Heard {
     let tx = case.tx();
     let arguments = ["--json", "resolve", &tx];
     let told = if let Victim::Bank(victim) = case.victim {
-        town.arm(case);
-        let _open = all_vote(town, voted, case, effect);
-        let mut cliente = town.cluster.cliente(&arguments);
+        cluster.arm(case);
+        let _open = all_vote(cluster, voted, case, effect);
+        let mut cliente = cluster.cluster.cliente(&arguments);
         cliente.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let running = cliente.spawn().expect("cliente runs");
-        town.wait_death(case);
-        town.cluster.start_bank(victim);
+        cluster.wait_death(case);
+        cluster.cluster.start_bank(victim);
         told_by_resolve(&running.wait_with_output().expect("cliente ends"))
     } else {
-        town.wait_linked();
-        let _open = all_vote(town, voted, case, effect);
-        die(&mut town.cluster.cliente(&arguments), case);
+        cluster.wait_linked();
+        let _open = all_vote(cluster, voted, case, effect);
+        die(&mut cluster.cluster.cliente(&arguments), case);
         // Whoever was cut off asks again.
-        told_by_resolve(&town.cluster.cliente(&arguments).output().expect("cliente runs"))
+        told_by_resolve(&cluster.cluster.cliente(&arguments).output().expect("cliente runs"))
     };
-    finish(town, case, voted);
+    finish(cluster, case, voted);
     (told, voted.to_vec())
 }
 
@@ -68,16 +73,16 @@ fn told_by_resolve(output: &Output) -> Told {
 }
 
 /// Banks 0 and 1 voted OK, and `cliente` dies while it registers a client.
-pub fn joins(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
-    town.wait_linked();
-    let _open = all_vote(town, &[0, 1], case, effect);
+pub fn joins(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
+    cluster.wait_linked();
+    let _open = all_vote(cluster, &[0, 1], case, effect);
     let cpf = format!("{:011}", case.number);
     let arguments = ["client", "add", "--bank", "1", "--cpf", &cpf, "--name", "Pessoa"];
-    die(&mut town.cluster.cliente(&arguments), case);
+    die(&mut cluster.cluster.cliente(&arguments), case);
     // Whoever was cut off asks again, and is there once.
-    town.cluster.run(&arguments).expect_code(0);
-    assert_eq!(town.cluster.connect(1).ask("CLIENTS").matches(&cpf).count(), 1);
-    finish(town, case, &[0, 1]);
+    cluster.cluster.run(&arguments).expect_code(0);
+    assert_eq!(cluster.cluster.connect(1).ask("CLIENTS").matches(&cpf).count(), 1);
+    finish(cluster, case, &[0, 1]);
     (Told::Nothing, vec![0, 1])
 }
 
@@ -92,14 +97,14 @@ fn die(cliente: &mut Command, case: &Case) {
 }
 
 /// Runs a transaction that nobody disturbs, which must be committed; gives its time.
-pub fn undisturbed(town: &Town, case: &Case, effect: &Effect) -> (Heard, i64) {
-    let output = cliente(town, case, effect).output().expect("cliente runs");
+pub fn undisturbed(cluster: &AccountCluster, case: &Case, effect: &Effect) -> (Heard, i64) {
+    let output = cliente(cluster, case, effect).output().expect("cliente runs");
     let heard = heard(&output);
     assert_eq!(heard.0, Told::Committed, "{output:?}");
     (heard, json(&output)["time"].as_i64().expect("a commit has a time"))
 }
 
-fn cliente(town: &Town, case: &Case, effect: &Effect) -> Command {
+fn cliente(cluster: &AccountCluster, case: &Case, effect: &Effect) -> Command {
     let mut arguments = vec!["--json".to_owned()];
     match &effect.register {
         Some(value) => arguments.extend(["set".to_owned(), value.clone()]),
@@ -123,7 +128,7 @@ fn cliente(town: &Town, case: &Case, effect: &Effect) -> Command {
     }
     arguments.extend(["--tx".to_owned(), case.tx()]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let mut command = town.cluster.cliente(&arguments);
+    let mut command = cluster.cluster.cliente(&arguments);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -3,7 +3,7 @@
 
 use super::{Heard, all_vote, driven, finish};
 use crate::kill_matrix::cases::Case;
-use crate::kill_matrix::town::{BANKS, Effect, Told, Town, account};
+use crate::kill_matrix::cluster::{AccountCluster, BANKS, Effect, Told, account};
 use crate::support::{Process, wait_until};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,37 +12,42 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const AHEAD_US: i64 = 900_000;
 
 /// The banks `voted` voted OK; the first of them is restarted, and dies while it recovers.
-pub fn restart(town: &mut Town, case: &Case, effect: &Effect, voted: &[usize]) -> Heard {
+pub fn restart(
+    cluster: &mut AccountCluster,
+    case: &Case,
+    effect: &Effect,
+    voted: &[usize],
+) -> Heard {
     let victim = case.bank();
-    town.wait_linked();
-    let _open = all_vote(town, voted, case, effect);
-    town.cluster.kill(victim);
-    town.start_into_death(case);
-    town.cluster.start_bank(victim);
+    cluster.wait_linked();
+    let _open = all_vote(cluster, voted, case, effect);
+    cluster.cluster.kill(victim);
+    cluster.start_into_death(case);
+    cluster.cluster.start_bank(victim);
     // The one that was restarted asks at once, but what it learns may have died with it: another
     // one asks when its patience is over, or when somebody wants to know.
-    finish(town, case, voted);
+    finish(cluster, case, voted);
     (Told::Nothing, voted.to_vec())
 }
 
 /// Both voted OK, and one fills segments.
-pub fn fill(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+pub fn fill(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
     let victim = case.bank();
     // Else it may still be made when the bank begins to wait for its death.
-    let data = town.data(victim);
+    let data = cluster.data(victim);
     wait_until("the second segment", || data.join("segment-0000000002").exists().then_some(()));
-    write_until_death(town, case, effect)
+    write_until_death(cluster, case, effect)
 }
 
 /// Both voted OK, and one writes until it dies.
-pub fn write_until_death(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+pub fn write_until_death(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
     let victim = case.bank();
-    town.arm(case);
-    let _open = all_vote(town, &[0, 1], case, effect);
+    cluster.arm(case);
+    let _open = all_vote(cluster, &[0, 1], case, effect);
     // Bytes of a transaction are kept as they came, blanks included.
     let blanks = " ".repeat(60_000);
     let number = account(victim);
-    let mut wire = town.cluster.connect(victim);
+    let mut wire = cluster.cluster.connect(victim);
     let mut sent = 0;
     // More is not needed for any of the deaths. Where the machine is busy, the journal's own
     // threads are behind.
@@ -56,9 +61,9 @@ pub fn write_until_death(town: &mut Town, case: &Case, effect: &Effect) -> Heard
             None => break,
         }
     }
-    town.wait_death(case);
-    town.cluster.start_bank(victim);
-    let mut wire = town.cluster.connect(victim);
+    cluster.wait_death(case);
+    cluster.cluster.start_bank(victim);
+    let mut wire = cluster.cluster.connect(victim);
     for number in 0..sent {
         let status = wire.ask(&format!("STATUS cash-{number}"));
         let committed = status.starts_with("COMMITTED");
@@ -67,30 +72,30 @@ pub fn write_until_death(town: &mut Town, case: &Case, effect: &Effect) -> Heard
             committed || (number + 1 == sent && status.starts_with("UNKNOWN")),
             "cash-{number}: {status}"
         );
-        town.note_cash(victim, i64::from(committed));
+        cluster.note_cash(victim, i64::from(committed));
     }
     (Told::Nothing, vec![0, 1])
 }
 
 /// Both voted OK, and one registers a client and opens an account.
-pub fn registers(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+pub fn registers(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
     let victim = case.bank();
-    town.arm(case);
-    let _open = all_vote(town, &[0, 1], case, effect);
+    cluster.arm(case);
+    let _open = all_vote(cluster, &[0, 1], case, effect);
     let (cpf, number) = (format!("{:011}", case.number), format!("late-{}", case.number));
     let lines = [
         format!(r#"CLIENT {{"cpf":"{cpf}","name":"Pessoa {number}","kind":"Físico"}}"#),
         format!(r#"ACCOUNT {{"number":"{number}","holders":["{cpf}"],"deposit":0}}"#),
     ];
-    let mut wire = town.cluster.connect(victim);
+    let mut wire = cluster.cluster.connect(victim);
     let told: Vec<String> = lines.iter().map_while(|line| wire.try_ask(line)).collect();
     assert!(
         told.len() < lines.len() && told.iter().all(|reply| reply.starts_with("DONE")),
         "{told:?}"
     );
-    town.wait_death(case);
-    town.cluster.start_bank(victim);
-    let mut wire = town.cluster.connect(victim);
+    cluster.wait_death(case);
+    cluster.cluster.start_bank(victim);
+    let mut wire = cluster.cluster.connect(victim);
     // What was told is there; what was not may be asked again, and is there once.
     assert!(told.is_empty() || wire.ask("CLIENTS").contains(&cpf), "{told:?}");
     for line in &lines {
@@ -103,18 +108,18 @@ pub fn registers(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
 }
 
 /// A cut ahead of the clock is asked for, and then a vote.
-pub fn cut(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+pub fn cut(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
     let victim = case.bank();
-    town.arm(case);
+    cluster.arm(case);
     let time = now_us() + AHEAD_US;
     let line = format!("SNAPSHOT {time} accounts");
-    let told = town.cluster.connect(victim).try_ask(&line);
-    town.wait_death(case);
-    town.cluster.start_bank(victim);
-    let (heard, committed) = driven::undisturbed(town, case, effect);
+    let told = cluster.cluster.connect(victim).try_ask(&line);
+    cluster.wait_death(case);
+    cluster.cluster.start_bank(victim);
+    let (heard, committed) = driven::undisturbed(cluster, case, effect);
     if let Some(told) = told {
         assert!(committed > time, "it committed at {committed}, and a cut at {time} had been told");
-        let again = town.cluster.connect(victim).ask(&line);
+        let again = cluster.cluster.connect(victim).ask(&line);
         assert_eq!(without_reading(&again), without_reading(&told), "a cut that was told stays so");
     }
     heard
@@ -127,17 +132,17 @@ fn without_reading(answer: &str) -> (&str, &str) {
 }
 
 /// A cut waits for an outcome.
-pub fn cut_waits(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+pub fn cut_waits(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
     let victim = case.bank();
-    town.arm(case);
-    let _open = all_vote(town, &[0, 1], case, effect);
+    cluster.arm(case);
+    let _open = all_vote(cluster, &[0, 1], case, effect);
     let time = now_us() + AHEAD_US;
     let line = format!("SNAPSHOT {time} accounts");
-    let told = town.cluster.connect(victim).try_ask(&format!("{line}\nCOMMIT {}", case.tx()));
-    town.wait_death(case);
-    town.cluster.start_bank(victim);
-    finish(town, case, &[0, 1]);
-    let again = town.cluster.connect(victim).ask(&line);
+    let told = cluster.cluster.connect(victim).try_ask(&format!("{line}\nCOMMIT {}", case.tx()));
+    cluster.wait_death(case);
+    cluster.cluster.start_bank(victim);
+    finish(cluster, case, &[0, 1]);
+    let again = cluster.cluster.connect(victim).ask(&line);
     assert!(again.starts_with("DONE "), "{again}");
     assert!(told.is_none_or(|told| told == again), "a cut that was told stays so: {again}");
     (Told::Nothing, vec![0, 1])
@@ -149,41 +154,41 @@ fn now_us() -> i64 {
 }
 
 /// Banks 0 and 1 voted OK; then all are restarted with a longer list and a new key.
-pub fn grows(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
-    let _open = all_vote(town, &[0, 1], case, effect);
-    let banks = 0..crate::kill_matrix::town::BANKS;
-    banks.clone().for_each(|bank| town.cluster.kill(bank));
-    town.cluster.add_place("-");
-    town.cluster.change_key();
-    town.start_into_death(case);
-    banks.for_each(|bank| town.cluster.start_bank(bank));
-    finish(town, case, &[0, 1]);
+pub fn grows(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
+    let _open = all_vote(cluster, &[0, 1], case, effect);
+    let banks = 0..crate::kill_matrix::cluster::BANKS;
+    banks.clone().for_each(|bank| cluster.cluster.kill(bank));
+    cluster.cluster.add_place("-");
+    cluster.cluster.change_key();
+    cluster.start_into_death(case);
+    banks.for_each(|bank| cluster.cluster.start_bank(bank));
+    finish(cluster, case, &[0, 1]);
     (Told::Nothing, vec![0, 1])
 }
 
 /// A bank starts on an old copy of its journal, is told of a vote that it forgot, and so must not
 /// work any more.
-pub fn forgets(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+pub fn forgets(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
     let victim = case.bank();
-    let (data, folder) = (town.data(victim), town.cluster.path().to_owned());
+    let (data, folder) = (cluster.data(victim), cluster.cluster.path().to_owned());
     // Out of the bank's sight: beside its own folder it would find them.
     let (old, newest) = (folder.join("old"), folder.join("newest"));
-    town.cluster.kill(victim);
+    cluster.cluster.kill(victim);
     copy(&data, &old);
-    town.cluster.start_bank(victim);
-    town.wait_linked();
-    let (heard, _) = driven::undisturbed(town, case, effect);
-    town.cluster.kill(victim);
+    cluster.cluster.start_bank(victim);
+    cluster.wait_linked();
+    let (heard, _) = driven::undisturbed(cluster, case, effect);
+    cluster.cluster.kill(victim);
     std::fs::rename(&data, &newest).unwrap();
     std::fs::rename(&old, &data).unwrap();
-    town.start_into_death(case);
+    cluster.start_into_death(case);
     // Whether or not the stop was durable, it does not work: it hears of that vote again.
-    let mut process = Process::start(&mut town.cluster.servidor(victim));
+    let mut process = Process::start(&mut cluster.cluster.servidor(victim));
     let why = process.wait_for("forgot a promise");
     assert_eq!((process.wait(), why.is_ok()), (Some(1), true), "{why:?}");
     std::fs::remove_dir_all(&data).unwrap();
     std::fs::rename(&newest, &data).unwrap();
-    town.cluster.start_bank(victim);
+    cluster.cluster.start_bank(victim);
     heard
 }
 
@@ -195,49 +200,49 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// All begin anew without a journal; the one of the case dies while they meet each other.
-pub fn meets(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
-    let banks = 0..crate::kill_matrix::town::BANKS;
-    banks.clone().for_each(|bank| town.cluster.kill(bank));
-    banks.clone().for_each(|bank| std::fs::remove_dir_all(town.data(bank)).unwrap());
+pub fn meets(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
+    let banks = 0..crate::kill_matrix::cluster::BANKS;
+    banks.clone().for_each(|bank| cluster.cluster.kill(bank));
+    banks.clone().for_each(|bank| std::fs::remove_dir_all(cluster.data(bank)).unwrap());
     banks
         .clone()
         .filter(|bank| *bank != case.bank())
-        .for_each(|bank| town.cluster.start_bank(bank));
-    town.start_into_death(case);
-    town.cluster.start_bank(case.bank());
-    banks.for_each(|bank| town.cluster.wait_introduced(bank));
-    town.open_accounts();
-    driven::undisturbed(town, case, effect).0
+        .for_each(|bank| cluster.cluster.start_bank(bank));
+    cluster.start_into_death(case);
+    cluster.cluster.start_bank(case.bank());
+    banks.for_each(|bank| cluster.cluster.wait_introduced(bank));
+    cluster.open_accounts();
+    driven::undisturbed(cluster, case, effect).0
 }
 
 /// A register is set, and banks 0 and 1 voted OK; then a fourth bank comes, which learns the
 /// register.
-pub fn learns(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+pub fn learns(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
     let ops = (0..BANKS).map(|bank| format!(r#"{{"bank":{bank},"op":"set","value":"learned"}}"#));
     let set = format!(r#"EXECUTE set {{"ops":[{}]}}"#, ops.collect::<Vec<_>>().join(","));
-    town.wait_linked();
-    let reply = town.cluster.connect(0).ask(&set);
+    cluster.wait_linked();
+    let reply = cluster.cluster.connect(0).ask(&set);
     assert!(reply.starts_with("COMMITTED"), "{reply}");
-    town.note_register("learned");
-    let _open = all_vote(town, &[0, 1], case, effect);
-    (0..BANKS).for_each(|bank| town.cluster.kill(bank));
-    town.cluster.introduce();
-    let last = town.cluster.add_bank();
+    cluster.note_register("learned");
+    let _open = all_vote(cluster, &[0, 1], case, effect);
+    (0..BANKS).for_each(|bank| cluster.cluster.kill(bank));
+    cluster.cluster.introduce();
+    let last = cluster.cluster.add_bank();
     if case.bank() == last {
-        (0..BANKS).for_each(|bank| town.cluster.start_bank(bank));
-        town.start_into_death(case);
+        (0..BANKS).for_each(|bank| cluster.cluster.start_bank(bank));
+        cluster.start_into_death(case);
     } else {
         // The other old banks are away and left out, so that no other one can be asked.
         let others: Vec<usize> = (0..BANKS).filter(|bank| *bank != case.bank()).collect();
         let without: Vec<String> = others.iter().map(|bank| bank.to_string()).collect();
-        town.cluster.add_switches(last, &["--introduce-without", &without.join(",")]);
-        town.cluster.start_bank(last);
-        town.start_to_die_anew(case);
-        town.wait_death(case);
-        others.into_iter().for_each(|bank| town.cluster.start_bank(bank));
+        cluster.cluster.add_switches(last, &["--introduce-without", &without.join(",")]);
+        cluster.cluster.start_bank(last);
+        cluster.start_to_die_anew(case);
+        cluster.wait_death(case);
+        others.into_iter().for_each(|bank| cluster.cluster.start_bank(bank));
     }
-    town.cluster.start_bank(case.bank());
-    let mut wire = town.cluster.connect(last);
+    cluster.cluster.start_bank(case.bank());
+    let mut wire = cluster.cluster.connect(last);
     wait_until("the register at the new bank", || {
         let value = wire.ask("VALUE");
         assert!(
@@ -248,6 +253,6 @@ pub fn learns(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
         );
         value.starts_with("DONE").then_some(())
     });
-    finish(town, case, &[0, 1]);
+    finish(cluster, case, &[0, 1]);
     (Told::Nothing, vec![0, 1])
 }

@@ -3,12 +3,17 @@
 
 use super::Heard;
 use crate::kill_matrix::cases::Case;
+use crate::kill_matrix::cluster::{AccountCluster, CPF, Effect, Outcome, Told, account};
 use crate::kill_matrix::http::{Answer, Connection};
-use crate::kill_matrix::town::{CPF, Effect, Outcome, Told, Town, account};
 
 /// A coordinator takes money from the bank that dies, and wants `wanted` where it was told that the
 /// money is held. It aborts where it was told nothing, and repeats itself until it is answered.
-pub fn outside(town: &mut Town, case: &Case, effect: &Effect, wanted: Outcome) -> Heard {
+pub fn outside(
+    cluster: &mut AccountCluster,
+    case: &Case,
+    effect: &Effect,
+    wanted: Outcome,
+) -> Heard {
     let (victim, tx) = (case.bank(), case.tx());
     let (id, centavos) = (format!(r#"{{"id":"{tx}"}}"#), -effect.money[0].1);
     let (from, to) = (account(victim), account(2));
@@ -18,8 +23,8 @@ pub fn outside(town: &mut Town, case: &Case, effect: &Effect, wanted: Outcome) -
         centavos / 100,
         centavos % 100
     );
-    town.arm(case);
-    let port = town.http[victim];
+    cluster.arm(case);
+    let port = cluster.http[victim];
     let post =
         |path: &str, body: &str| Connection::try_open(port)?.try_ask("POST", path, &[], body);
     let prepared =
@@ -29,10 +34,10 @@ pub fn outside(town: &mut Town, case: &Case, effect: &Effect, wanted: Outcome) -
         Outcome::Committed | Outcome::Aborted => ("/abort", "ABORTED", r#"{"aborted":true}"#),
     };
     let ended = prepared && post(path, &id).map(|answer| is(&answer, done)).is_some();
-    town.wait_death(case);
-    town.cluster.start_bank(victim);
+    cluster.wait_death(case);
+    cluster.cluster.start_bank(victim);
 
-    let mut wire = town.cluster.connect(victim);
+    let mut wire = cluster.cluster.connect(victim);
     let status = wire.ask(&format!("STATUS {tx}"));
     let found = status.split(' ').next().unwrap();
     let possible: &[&str] = match (prepared, ended) {

@@ -4,7 +4,7 @@
 use super::Heard;
 use super::lives::write_until_death;
 use crate::kill_matrix::cases::Case;
-use crate::kill_matrix::town::{Effect, Town};
+use crate::kill_matrix::cluster::{AccountCluster, Effect};
 use crate::support::wait_until;
 use consorcio::bank::io::Seq;
 use consorcio::bank::record::Record;
@@ -21,22 +21,22 @@ const FULL: usize = 7;
 const BATCH: Seq = 500;
 
 /// Both voted OK, and one fills the last segment of those that are merged.
-pub fn merges(town: &mut Town, case: &Case, effect: &Effect) -> Heard {
+pub fn merges(cluster: &mut AccountCluster, case: &Case, effect: &Effect) -> Heard {
     let victim = case.bank();
-    let data = town.data(victim);
+    let data = cluster.data(victim);
     wait_until("the second segment", || data.join("segment-0000000002").exists().then_some(()));
     // It ends in order, so that nothing of its last batch is in doubt.
-    assert_eq!(town.cluster.stop(victim), Some(0));
+    assert_eq!(cluster.cluster.stop(victim), Some(0));
     let past = give_a_past(&data);
     assert_eq!(indexes(&data), FULL);
-    town.cluster.start_bank(victim);
-    let heard = write_until_death(town, case, effect);
+    cluster.cluster.start_bank(victim);
+    let heard = write_until_death(cluster, case, effect);
     // What was begun is done again, or was done.
     wait_until("one index of eight segments", || {
         let merged = data.join("merged-0000000001-0000000008").exists();
         (merged && !data.join("index-0000000001").exists() && indexes(&data) < FULL).then_some(())
     });
-    let mut wire = town.cluster.connect(victim);
+    let mut wire = cluster.cluster.connect(victim);
     for number in [1, past / 2, past] {
         let status = wire.ask(&format!("STATUS {}", id(number)));
         assert!(status.starts_with("ABORTED"), "{}: {status}", id(number));

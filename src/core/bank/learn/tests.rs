@@ -314,11 +314,11 @@ fn it_asks_another_bank_when_one_tells_nothing_and_not_too_often() {
     let mut asked = vec![1];
     let mut nonces = Vec::new();
     for _ in 0..8 {
-        let (last, nonce) = new.core.desk.learning.under_way.clone().unwrap();
+        let (last, nonce) = new.core.volatile.learning.under_way.clone().unwrap();
         let reply = Reply::Refused(Reason::Unreachable, String::new());
         let reply = Some(reply).filter(|_| asked.len() % 2 == 0); // or the link is lost
         assert_eq!(new.hears(last.index(), &nonce, reply).sends, []);
-        let due = new.core.desk.learning.paused_until_us;
+        let due = new.core.volatile.learning.paused_until_us;
         assert!(new.core.tick_due_us() <= due, "a tick comes in time");
         waits.push((due - new.mono_us) / 1_000);
         new.mono_us = due - 1;

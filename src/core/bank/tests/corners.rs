@@ -1,9 +1,9 @@
 //! What single requests and records show, where no story does.
 
 use super::*;
-use crate::bank::desk::CUT_MARK_EVERY_US;
 use crate::bank::io::{CoreStep, Outcome, OwnVote};
 use crate::bank::record::Cause;
+use crate::bank::volatile::CUT_MARK_EVERY_US;
 use crate::commit::message::{Asked, AskedVerb};
 use crate::limits::CUT_KEPT_MS;
 use crate::wire::request::Read;
@@ -12,15 +12,16 @@ const WALL_US: i64 = 1_795_000_000_000_000;
 const MORE: &str = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":2},{"bank":1,"op":"deposit","account":"2","amount":2}]}"#;
 const OTHERS: &str = r#"{"ops":[{"bank":1,"op":"deposit","account":"2","amount":2}]}"#;
 
-fn town() -> Town {
-    Town::new(WALL_US)
+fn network() -> Network {
+    Network::new(WALL_US)
 }
 
 /// What leaves because of this line, to which slot.
-fn replies(town: &mut Town, slot: u64, line: &str) -> Vec<(u64, String)> {
+fn replies(network: &mut Network, slot: u64, line: &str) -> Vec<(u64, String)> {
     let caller = Caller { session: SessionId(1), slot };
     let (origin, request) = (Origin::Client, Request::parse(line).unwrap());
-    let output = town.input(&Input::Request { caller, origin, request, waited_us: 0, past: None });
+    let output =
+        network.input(&Input::Request { caller, origin, request, waited_us: 0, past: None });
     output.replies.into_iter().map(|out| (out.to.slot, text(&out.reply))).collect()
 }
 
@@ -49,10 +50,10 @@ fn parsed(text: &str) -> Arc<Transaction> {
 /// its outcome.
 #[test]
 fn other_bytes_under_an_id_that_is_driven_are_refused_at_once() {
-    let mut town = town();
-    assert_eq!(replies(&mut town, 1, &format!("EXECUTE t1 {BOTH}")), []);
-    assert_eq!(replies(&mut town, 2, &format!("EXECUTE t1 {BOTH}")), [], "the same waits");
-    let told = replies(&mut town, 3, &format!("EXECUTE t1 {MORE}"));
+    let mut network = network();
+    assert_eq!(replies(&mut network, 1, &format!("EXECUTE t1 {BOTH}")), []);
+    assert_eq!(replies(&mut network, 2, &format!("EXECUTE t1 {BOTH}")), [], "the same waits");
+    let told = replies(&mut network, 3, &format!("EXECUTE t1 {MORE}"));
     assert!(matches!(&told[..], [(3, told)] if told.starts_with("ERR duplicate-id")), "{told:?}");
 }
 
@@ -60,10 +61,10 @@ fn other_bytes_under_an_id_that_is_driven_are_refused_at_once() {
 /// aborted, though nothing records that.
 #[test]
 fn a_vote_on_other_bytes_ends_a_drive_and_its_caller_is_told() {
-    let mut town = town();
-    town.input(&Input::PeerUp(BankId::new(1).unwrap()));
-    assert_eq!(replies(&mut town, 1, &format!("EXECUTE t1 {BOTH}")), []);
-    let vote = replies(&mut town, 2, &format!("PREPARE t1 {MORE}"));
+    let mut network = network();
+    network.input(&Input::PeerUp(BankId::new(1).unwrap()));
+    assert_eq!(replies(&mut network, 1, &format!("EXECUTE t1 {BOTH}")), []);
+    let vote = replies(&mut network, 2, &format!("PREPARE t1 {MORE}"));
     let granted = parsed(BOTH);
     let token = identity().seal.token(
         BankId::new(1).unwrap(),
@@ -74,7 +75,7 @@ fn a_vote_on_other_bytes_ends_a_drive_and_its_caller_is_told() {
     );
     let asked = Asked { tx: id("t1"), verb: AskedVerb::Prepare };
     let (peer, reply) = (token.bank, Some(Reply::Ok(id("t1"), token)));
-    let then = town.input(&Input::Answer { peer, asked, reply, past: None });
+    let then = network.input(&Input::Answer { peer, asked, reply, past: None });
     let then = then.replies.iter().map(|out| (out.to.slot, text(&out.reply)));
     let told: Vec<_> = vote.into_iter().chain(then).collect();
     let vote = (2, "OK t1".to_owned());
@@ -86,54 +87,54 @@ fn a_vote_on_other_bytes_ends_a_drive_and_its_caller_is_told() {
 /// Banks that can't be reached end a drive in the decision that begins it.
 #[test]
 fn who_asks_for_what_reaches_no_bank_is_told_at_once() {
-    let told = replies(&mut town(), 7, &format!("EXECUTE t1 {OTHERS}"));
+    let told = replies(&mut network(), 7, &format!("EXECUTE t1 {OTHERS}"));
     assert!(matches!(&told[..], [(7, told)] if told.starts_with("ERR unreachable")), "{told:?}");
 }
 
 #[test]
 fn an_outside_coordinator_prepares_its_own_transactions_alone() {
-    let mut town = town();
-    let vote = town.ask(Origin::Outside, Request::Prepare(id("o1"), parsed(ALONE)));
+    let mut network = network();
+    let vote = network.ask(Origin::Outside, Request::Prepare(id("o1"), parsed(ALONE)));
     assert!(matches!(vote, Reply::Err(Reason::Refused, _)), "{vote:?}");
-    assert_eq!(town.core.undecided(), 0);
+    assert_eq!(network.core.undecided(), 0);
 }
 
 #[test]
 fn new_texts_that_nobody_can_see_are_answered() {
-    let mut town = town();
-    let before = town.core.seq();
+    let mut network = network();
+    let before = network.core.seq();
     let lines = [
         "CLIENT {\"cpf\":\"12345678909\",\"name\":\"P\u{200b}Q\",\"kind\":\"F\"}",
         "ACCOUNT {\"number\":\"1\u{202e}2\",\"holders\":[\"12345678900\"],\"deposit\":1}",
     ];
     for line in lines {
-        let told = town.say(line);
+        let told = network.say(line);
         assert!(matches!(told, Reply::Err(Reason::Malformed, _)), "{line}: {told:?}");
     }
-    assert_eq!(town.core.seq(), before, "nothing is recorded");
+    assert_eq!(network.core.seq(), before, "nothing is recorded");
 }
 
 /// A number that new accounts can't have goes on to be used where an account has it by an older
 /// rule, and only there.
 #[test]
 fn an_account_of_an_older_rule_is_used_at_its_own_bank_alone() {
-    let mut town = town();
+    let mut network = network();
     let old = "1\u{202e}2";
-    town.say(r#"CLIENT {"cpf":"12345678901","name":"Q","kind":"F"}"#);
+    network.say(r#"CLIENT {"cpf":"12345678901","name":"Q","kind":"F"}"#);
     let sized = |text: &str| [&[u8::try_from(text.len()).unwrap()][..], text.as_bytes()].concat();
     let bytes = [&[6, 4][..], &sized(old), &[1], &sized("12345678901"), &[6]].concat();
     let record: Record = postcard::from_bytes(&bytes).unwrap();
-    town.core.apply(&record);
+    network.core.apply(&record);
     let op = |bank: u8, account: &str| {
         format!(r#"{{"bank":{bank},"op":"deposit","account":"{account}","amount":1}}"#)
     };
     let prepare = |tx: &str, mine: &str, its: &str| {
         format!(r#"PREPARE {tx} {{"ops":[{},{}]}}"#, op(0, mine), op(1, its))
     };
-    let used = town.say(&prepare("t1", old, "2"));
+    let used = network.say(&prepare("t1", old, "2"));
     assert!(matches!(used, Reply::Ok(..)), "{used:?}");
     for (tx, mine, its) in [("t2", "1", old), ("t3", "3\u{202e}4", "2")] {
-        let told = town.say(&prepare(tx, mine, its));
+        let told = network.say(&prepare(tx, mine, its));
         assert!(matches!(told, Reply::Err(Reason::Malformed, _)), "{tx}: {told:?}");
     }
 }
@@ -142,27 +143,27 @@ fn an_account_of_an_older_rule_is_used_at_its_own_bank_alone() {
 /// anew.
 #[test]
 fn an_answer_that_proves_nothing_is_told_of() {
-    let mut town = town();
+    let mut network = network();
     let peer = BankId::new(1).unwrap();
-    town.input(&Input::PeerUp(peer));
-    town.say(&format!("PREPARE t1 {BOTH}"));
-    town.input(&Input::Closed(SessionId(1)));
+    network.input(&Input::PeerUp(peer));
+    network.say(&format!("PREPARE t1 {BOTH}"));
+    network.input(&Input::Closed(SessionId(1)));
     let digest = Some(*parsed(BOTH).digest());
     let forged = Seal::keyed([8; 32]).token(peer, Verdict::Ok, &id("t1"), digest, Time(WALL_US));
     let asked = Asked { tx: id("t1"), verb: AskedVerb::Resolve };
     let reply = Some(Reply::Ok(id("t1"), forged));
-    let output = town.input(&Input::Answer { peer, asked, reply, past: None });
+    let output = network.input(&Input::Answer { peer, asked, reply, past: None });
     assert!(output.steps.contains(&CoreStep::Unproved(id("t1"), peer)), "{output:?}");
-    assert_eq!((output.records.len(), town.core.undecided()), (0, 1));
+    assert_eq!((output.records.len(), network.core.undecided()), (0, 1));
 }
 
 /// Its own refusal stands in the history with who refused and in what words; a drive for others is
 /// no second line.
 #[test]
 fn the_history_tells_who_refused_and_an_id_once() {
-    let mut town = town();
-    town.say(r#"EXECUTE t1 {"ops":[{"bank":0,"op":"withdraw","account":"1","amount":5000}]}"#);
-    let history = json(&town.say("HISTORY"));
+    let mut network = network();
+    network.say(r#"EXECUTE t1 {"ops":[{"bank":0,"op":"withdraw","account":"1","amount":5000}]}"#);
+    let history = json(&network.say("HISTORY"));
     let line = &history[0];
     assert_eq!((&line["tx"], &line["by"]), (&"t1".into(), &0.into()), "{line}");
     assert!(line["text"].as_str().is_some_and(|text| text.contains("1000")), "{line}");
@@ -173,9 +174,9 @@ fn the_history_tells_who_refused_and_an_id_once() {
         transaction: parsed(OTHERS),
         refusal: None,
     };
-    town.core.apply(&drove);
-    town.say(&format!("EXECUTE t2 {ALONE}"));
-    let history = json(&town.say("HISTORY"));
+    network.core.apply(&drove);
+    network.say(&format!("EXECUTE t2 {ALONE}"));
+    let history = json(&network.say("HISTORY"));
     let ids: Vec<_> =
         history.as_array().unwrap().iter().map(|line| line["tx"].as_str().unwrap()).collect();
     assert_eq!(ids, ["t2", "t1"]);
@@ -202,16 +203,16 @@ fn info_tells_the_uptime_in_seconds() {
 #[test]
 fn a_cut_has_all_registers() {
     let identity = Identity { places: vec!["a:1".to_owned()], ..identity() };
-    let mut town = Town { core: Core::new(identity), wall_us: WALL_US, journal: Vec::new() };
-    town.input(&Input::Started(Start::default()));
+    let mut network = Network { core: Core::new(identity), wall_us: WALL_US, journal: Vec::new() };
+    network.input(&Input::Started(Start::default()));
     for key in ["k1", "k2", "k3"] {
         let set = format!(
             r#"EXECUTE {key} {{"ops":[{{"bank":0,"op":"set","key":"{key}","value":"v"}}]}}"#
         );
-        let told = town.say(&set);
+        let told = network.say(&set);
         assert!(matches!(told, Reply::Committed(..)), "{told:?}");
     }
-    let cut = json(&town.say("SNAPSHOT accounts"));
+    let cut = json(&network.say("SNAPSHOT accounts"));
     let keys: Vec<_> = cut["registers"]
         .as_array()
         .unwrap()
@@ -224,17 +225,17 @@ fn a_cut_has_all_registers() {
 /// A cut's next page begins behind the account that the page before ended with.
 #[test]
 fn a_page_of_a_cut_begins_behind_the_one_before() {
-    let mut town = town();
+    let mut network = network();
     for number in ["2", "3"] {
-        town.say(&format!(r#"CLIENT {{"cpf":"1234567890{number}","name":"P","kind":"F"}}"#));
+        network.say(&format!(r#"CLIENT {{"cpf":"1234567890{number}","name":"P","kind":"F"}}"#));
         let account = format!(
             r#"ACCOUNT {{"number":"{number}","holders":["1234567890{number}"],"deposit":7}}"#
         );
-        let told = town.say(&account);
+        let told = network.say(&account);
         assert!(matches!(told, Reply::Done(_)), "{told:?}");
     }
     let mut numbers = |line: &str| {
-        let cut = json(&town.say(line));
+        let cut = json(&network.say(line));
         let number = |line: &serde_json::Value| line["number"].as_str().unwrap().to_owned();
         cut["accounts"].as_array().unwrap().iter().map(number).collect::<Vec<_>>()
     };
@@ -265,7 +266,7 @@ fn a_bank_that_runs_for_long_keeps_few_moments_for_cuts() {
                 past: None,
             },
         );
-        kept = core.desk.cut_marks.len();
+        kept = core.volatile.cut_marks.len();
         assert!(kept <= most + 2, "{kept} moments after {turn} turns");
     }
     assert!(kept >= most, "{kept} moments of {most}");
@@ -274,28 +275,28 @@ fn a_bank_that_runs_for_long_keeps_few_moments_for_cuts() {
 /// What one tick forgets is bounded, and it says whether there is more.
 #[test]
 fn memory_forgets_outcomes_a_few_at_a_time() {
-    let mut town = town();
+    let mut network = network();
     for n in 0..10 {
-        town.say(&format!("RESOLVE r{n}"));
+        network.say(&format!("RESOLVE r{n}"));
     }
     let known = |core: &Core| (0..10).filter(|n| core.knows(&id(&format!("r{n}")))).count();
-    let seq = town.core.seq();
-    let mut left = vec![(known(&town.core), true)];
+    let seq = network.core.seq();
+    let mut left = vec![(known(&network.core), true)];
     for _ in 0..3 {
-        let more = town.core.forget_some_outcomes(seq, 2, 3);
-        left.push((known(&town.core), more));
+        let more = network.core.forget_some_outcomes(seq, 2, 3);
+        left.push((known(&network.core), more));
     }
     assert_eq!(left, [(10, true), (7, true), (4, true), (2, false)]);
-    town.core.forget_outcomes(seq, 1);
-    assert_eq!(known(&town.core), 1);
+    network.core.forget_outcomes(seq, 1);
+    assert_eq!(known(&network.core), 1);
 }
 
 /// What a crash would forget is in the fingerprint: two cores that will act unlike have unlike
 /// ones.
 #[test]
 fn a_fingerprint_tells_cores_apart_that_will_act_unlike() {
-    let mut town = town();
-    let mut seen = vec![town.core.fingerprint_text(5_000_000)];
+    let mut network = network();
+    let mut seen = vec![network.core.fingerprint_text(5_000_000)];
     let inputs = [
         Input::PeerUp(BankId::new(1).unwrap()),
         Input::Request {
@@ -315,23 +316,23 @@ fn a_fingerprint_tells_cores_apart_that_will_act_unlike() {
         Input::Closed(SessionId(1)),
     ];
     for input in inputs {
-        town.input(&input);
-        let text = town.core.fingerprint_text(5_000_000);
+        network.input(&input);
+        let text = network.core.fingerprint_text(5_000_000);
         assert!(!seen.contains(&text), "{input:?} does not show in {text}");
         seen.push(text);
     }
     let text = seen.last().unwrap();
     assert!(text.contains("t1") && text.contains("t2"), "{text}");
-    assert_ne!(text, &town.core.fingerprint_text(5_000_001), "less is left until a deadline");
+    assert_ne!(text, &network.core.fingerprint_text(5_000_001), "less is left until a deadline");
 }
 
 /// Each thing that a journal of another machine may hold and no bank writes; each is refused, and
 /// the right one beside it is not.
 #[test]
 fn what_no_bank_writes_is_not_admitted() {
-    let mut town = town();
-    let Reply::Ok(tx, own) = town.say(&format!("PREPARE t1 {BOTH}")) else { panic!("an OK") };
-    let mut core = town.core;
+    let mut network = network();
+    let Reply::Ok(tx, own) = network.say(&format!("PREPARE t1 {BOTH}")) else { panic!("an OK") };
+    let mut core = network.core;
     let clock = core.clock();
     assert_eq!(own.time, clock);
     let vote = OwnVote { verdict: Verdict::Ok, time: own.time, digest: own.digest };

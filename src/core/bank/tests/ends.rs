@@ -25,36 +25,36 @@ fn a_new_bank_is_not_introduced_until_it_met_the_others() {
 /// about once.
 #[test]
 fn what_a_session_leaves_is_asked_about_once_a_share_at_a_time() {
-    let mut town = Town::new(WALL_US);
-    town.input(&Input::PeerUp(BankId::new(1).unwrap()));
+    let mut network = Network::new(WALL_US);
+    network.input(&Input::PeerUp(BankId::new(1).unwrap()));
     let count = STEP_ITEMS_MAX + 88;
     for n in 0..count {
-        assert!(matches!(town.say(&format!("PREPARE t{n} {BOTH}")), Reply::Ok(..)));
+        assert!(matches!(network.say(&format!("PREPARE t{n} {BOTH}")), Reply::Ok(..)));
     }
     let asked = |output: &Output| {
         let cause = |step: &CoreStep| matches!(step, CoreStep::Doubt(_, DoubtCause::DriverGone));
         output.steps.iter().filter(|step| cause(step)).count()
     };
-    let mut told = vec![asked(&town.input(&Input::Closed(SessionId(1))))];
-    told.extend((0..3).map(|_| asked(&town.input(&Input::Tick))));
+    let mut told = vec![asked(&network.input(&Input::Closed(SessionId(1))))];
+    told.extend((0..3).map(|_| asked(&network.input(&Input::Tick))));
     assert_eq!(told, [STEP_ITEMS_MAX, 88, 0, 0]);
 }
 
 /// A bank that forgot a promise says nothing and records nothing any more.
 #[test]
 fn a_bank_that_stopped_is_silent() {
-    let mut town = Town::new(WALL_US);
-    town.say(&format!("PREPARE t1 {BOTH}"));
-    town.core.apply(&Record::Stopped { why: "it forgot".to_owned() });
-    let records = town.journal.len();
+    let mut network = Network::new(WALL_US);
+    network.say(&format!("PREPARE t1 {BOTH}"));
+    network.core.apply(&Record::Stopped { why: "it forgot".to_owned() });
+    let records = network.journal.len();
     for line in ["STATUS t1", "ABORT t1", &format!("PREPARE t2 {BOTH}")] {
         let caller = Caller { session: SessionId(1), slot: 0 };
         let (origin, request) = (Origin::Client, Request::parse(line).unwrap());
         let input = Input::Request { caller, origin, request, waited_us: 0, past: None };
-        assert!(town.input(&input).replies.is_empty(), "{line}");
+        assert!(network.input(&input).replies.is_empty(), "{line}");
     }
-    town.input(&Input::Closed(SessionId(1)));
-    assert_eq!(town.journal.len(), records);
+    network.input(&Input::Closed(SessionId(1)));
+    assert_eq!(network.journal.len(), records);
 }
 
 /// A journal of another machine may tell of meetings that no bank records.

@@ -109,7 +109,7 @@ fn every_refusal_names_its_field() {
         (&many, Reason::Limit, "`ops` has more than 64"),
         (&top(r#""ops":[]"#), m, "`ops` is empty"),
         (&top(&format!(r#""ops":[{{{debit}}}]"#)), m, "`ops` is given twice"),
-        (&top(r#""note":"x""#), m, "unknown field `note` in `transaction`"),
+        (&top(r#""change":"x""#), m, "unknown field `change` in `transaction`"),
         (&top(""), m, "expected the name of a field"),
         (&top(r#""patience_ms":0"#), m, "`patience_ms` must be 1 to 300000, not 0"),
         (&top(r#""patience_ms":-5"#), m, "`patience_ms` must be 1 to 300000, not -5"),

@@ -1,6 +1,6 @@
 //! Whoever is told of a commit by one bank and goes on to another finds it there at once.
 
-use crate::http::{ANA, BIA, CAIO, Town};
+use crate::http::{ANA, BIA, CAIO, HttpCluster};
 use consorcio::limits::{COMMIT_HEARD_MS_MAX, READ_WAITS_MS_MAX};
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ const TIMES: usize = 300;
 
 #[test]
 fn a_commit_is_found_at_every_bank_by_who_was_told_of_it() {
-    let town = Town::start_as(3, false, &[]);
-    town.open(0, ANA, "1", "1000");
-    town.open(1, BIA, "2", "1000");
-    town.open(2, CAIO, "3", "0");
-    let mut banks = [town.connect(0), town.connect(1), town.connect(2)];
+    let cluster = HttpCluster::start_as(3, false, &[]);
+    cluster.open(0, ANA, "1", "1000");
+    cluster.open(1, BIA, "2", "1000");
+    cluster.open(2, CAIO, "3", "0");
+    let mut banks = [cluster.connect(0), cluster.connect(1), cluster.connect(2)];
     let (mut whole, mut late) = (0, 0);
     for time in 1..=TIMES {
         // A bank that takes part drives, or one that does not; from one bank or from two.

@@ -1,4 +1,4 @@
-//! Places for connections, and who gives one up: a connection that asks for nothing, or does not
+//! Connections for connections, and who gives one up: a connection that asks for nothing, or does not
 //! read its answer, stands in nobody's way.
 //!
 //! While there are places each connection has one. When all are taken a new one gets that of the
@@ -18,7 +18,7 @@ const STALLED: Duration = Duration::from_secs(1);
 
 /// All places.
 #[derive(Debug, Clone)]
-pub struct Places(Arc<Inner>);
+pub struct Connections(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -50,7 +50,7 @@ pub struct Place {
 /// A place that is taken; free again when this goes.
 #[derive(Debug)]
 pub struct Ticket {
-    places: Places,
+    places: Connections,
     place: Arc<Place>,
 }
 
@@ -61,14 +61,14 @@ pub struct AtWork(Arc<Place>);
 /// A long answer waits to be read, until this goes.
 #[derive(Debug)]
 pub struct Unread {
-    places: Places,
+    places: Connections,
     number: u64,
 }
 
-impl Places {
+impl Connections {
     /// `most` places.
-    pub fn new(most: usize) -> Places {
-        Places(Arc::new(Inner { most, taken: Mutex::default() }))
+    pub fn new(most: usize) -> Connections {
+        Connections(Arc::new(Inner { most, taken: Mutex::default() }))
     }
 
     /// A place for a connection of `peer`; `None` where all are at work. Where all are taken it
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn who_never_asked_goes_first_and_who_is_at_work_stays() {
-        let places = Places::new(3);
+        let places = Connections::new(3);
         let [idle, silent, working] = [(); 3].map(|()| places.take(HERE).unwrap());
         drop(idle.place().work());
         let work = working.place().work();
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn the_peer_that_has_most_gives_one() {
-        let places = Places::new(3);
+        let places = Connections::new(3);
         let lone = places.take(THERE).unwrap();
         let many = [(); 2].map(|()| places.take(HERE).unwrap());
         let _new = places.take(THERE).unwrap();
@@ -231,7 +231,7 @@ mod tests {
 
     #[tokio::test]
     async fn unread_answers_have_a_bound_together() {
-        let places = Places::new(3);
+        let places = Connections::new(3);
         let [a, b, c] = [(); 3].map(|()| places.take(HERE).unwrap());
         let _first = places.unread(a.place(), 60, 100);
         let second = places.unread(b.place(), 40, 100);

@@ -1,7 +1,7 @@
 //! A socket whose other end must go on reading: one that takes nothing, or drop by drop, is given
 //! up.
 
-use crate::places::Place;
+use crate::connections::Place;
 use consorcio_system::crash::{self, Step};
 use std::future::Future;
 use std::io;
@@ -17,7 +17,7 @@ const PROGRESS_BYTES: usize = 64 * 1024;
 
 /// `stream`, with an end to how long a write may wait.
 #[derive(Debug)]
-pub struct Patient<S> {
+pub struct WriteTimeout<S> {
     stream: S,
     within: Duration,
     /// Since when it waits, and what was taken since.
@@ -26,11 +26,11 @@ pub struct Patient<S> {
     place: Arc<Place>,
 }
 
-impl<S> Patient<S> {
+impl<S> WriteTimeout<S> {
     /// What is written to `stream` is taken `within` this time, or as much of it as counts; else it
     /// fails.
-    pub fn new(stream: S, within: Duration, place: Arc<Place>) -> Patient<S> {
-        Patient { stream, within, stalled: None, place }
+    pub fn new(stream: S, within: Duration, place: Arc<Place>) -> WriteTimeout<S> {
+        WriteTimeout { stream, within, stalled: None, place }
     }
 
     /// A write that is `done`, or waits.
@@ -77,7 +77,7 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -87,7 +87,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -6,7 +6,7 @@
 //! past the bound of unread bytes the oldest answers are given up.
 
 use crate::app::App;
-use crate::places::{Place, Unread};
+use crate::connections::{Place, Unread};
 use crate::problem::Problem;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -29,18 +29,18 @@ const PIECE_BYTES: usize = 64 * 1024;
 
 /// A turn at making a long answer.
 #[derive(Debug)]
-pub struct Turn {
+pub struct ListPermit {
     app: App,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Turn {
+impl ListPermit {
     /// Waits for a turn.
     ///
     /// # Errors
     /// 503 when none comes in time.
-    pub async fn wait(app: &App) -> Result<Turn, Problem> {
-        Ok(Turn { app: app.clone(), _permit: app.list_turn().await? })
+    pub async fn wait(app: &App) -> Result<ListPermit, Problem> {
+        Ok(ListPermit { app: app.clone(), _permit: app.list_turn().await? })
     }
 
     /// The answer: 200, JSON, to be read on `place`. The turn ends here.

@@ -13,7 +13,7 @@ use consorcio_steps::steplog::wall_us;
 
 /// The answering side of a session: a client's until a bank has shown that it is one.
 #[derive(Debug, Default)]
-pub struct Door(State);
+pub struct Acceptor(State);
 
 #[derive(Debug, Default)]
 enum State {
@@ -42,7 +42,7 @@ pub(super) enum Answered {
     News(String, BankId, News),
 }
 
-impl Door {
+impl Acceptor {
     /// What kind of session this is now.
     pub fn origin(&self) -> Origin {
         match self.0 {

@@ -2,13 +2,13 @@
 
 use super::faults::hang_up;
 use super::happen::request_of;
-use super::{Town, Way, Who, bank};
+use super::{ModelState, Way, Who, bank};
 use consorcio::commit::coordinator::{Do, Event, Verdict};
 use consorcio::wire::request::Request;
 use std::rc::Rc;
 use std::sync::Arc;
 
-impl Town {
+impl ModelState {
     pub(super) fn begin(&mut self, at: usize) {
         let (tx, bytes) = (self.base.txs[at].clone(), Arc::clone(&self.base.bytes[at][0]));
         Rc::make_mut(&mut self.drivers[at]).begun = true;

@@ -1,6 +1,6 @@
 //! All that can happen in a state, and the way to its good end.
 
-use super::{Budget, Town, Who};
+use super::{Budget, ModelState, Who};
 
 /// A bank that has stopped keeps a doubt for ever: after so many rounds of time-outs nothing more
 /// comes.
@@ -68,7 +68,7 @@ pub enum Heal {
     TimeOuts,
 }
 
-impl Town {
+impl ModelState {
     /// All that can happen.
     pub fn acts(&self) -> Vec<Act> {
         let mut acts = self.good_acts();

@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::process::Command;
 
 /// Three banks with a key, and who of them runs.
-pub struct Town {
+pub struct ProxiedCluster {
     cluster: Cluster,
     lists: [String; BANKS],
     banks: [Option<Process>; BANKS],
@@ -17,15 +17,15 @@ pub struct Town {
     refused: u64,
 }
 
-impl Town {
+impl ProxiedCluster {
     /// A folder, a key and ports for three banks; none runs yet.
-    pub fn new(proxies: &Proxies) -> Town {
+    pub fn new(proxies: &Proxies) -> ProxiedCluster {
         let cluster = Cluster::new(BANKS, true);
         let lists = std::array::from_fn(|from| {
             let port = |to| if to == from { cluster.port(to) } else { proxies.port(from, to) };
             (0..BANKS).map(|to| port(to).to_string()).collect::<Vec<_>>().join(",")
         });
-        Town { cluster, lists, banks: Default::default(), refused: 0 }
+        ProxiedCluster { cluster, lists, banks: Default::default(), refused: 0 }
     }
 
     /// The banks' own ports.

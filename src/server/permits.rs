@@ -4,7 +4,7 @@ use consorcio_core::limits::{SESSIONS_FOR_BANKS, SESSIONS_MAX};
 
 /// What a session's place is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Permit {
     /// Anyone's.
     Client,
     /// All places for clients are taken: it must show soon that it is a bank.
@@ -15,8 +15,8 @@ pub enum Place {
 
 /// The places of one server.
 #[derive(Debug)]
-pub struct Places {
-    /// Places for all.
+pub struct Permits {
+    /// Permits for all.
     max: usize,
     /// ... of which these are kept for banks.
     for_banks: usize,
@@ -25,27 +25,27 @@ pub struct Places {
     banks: usize,
 }
 
-impl Default for Places {
-    fn default() -> Places {
-        Places::new(SESSIONS_MAX, SESSIONS_FOR_BANKS)
+impl Default for Permits {
+    fn default() -> Permits {
+        Permits::new(SESSIONS_MAX, SESSIONS_FOR_BANKS)
     }
 }
 
-impl Places {
+impl Permits {
     /// `max` places, of which `for_banks` are kept for banks.
-    pub fn new(max: usize, for_banks: usize) -> Places {
+    pub fn new(max: usize, for_banks: usize) -> Permits {
         assert!(for_banks < max, "there are places for clients");
-        Places { max, for_banks, clients: 0, banks: 0 }
+        Permits { max, for_banks, clients: 0, banks: 0 }
     }
 
     /// A place for a new connection, if there is one.
-    pub fn enter(&mut self) -> Option<Place> {
+    pub fn enter(&mut self) -> Option<Permit> {
         if self.clients < self.max - self.for_banks {
             self.clients += 1;
-            Some(Place::Client)
+            Some(Permit::Client)
         } else if self.banks < self.for_banks {
             self.banks += 1;
-            Some(Place::Probation)
+            Some(Permit::Probation)
         } else {
             None
         }
@@ -53,23 +53,23 @@ impl Places {
 
     /// A session showed that it is a bank; returns its place from now on, a bank's unless all of
     /// those are taken.
-    pub fn is_bank(&mut self, place: Place) -> Place {
+    pub fn is_bank(&mut self, place: Permit) -> Permit {
         match place {
-            Place::Client if self.banks < self.for_banks => {
+            Permit::Client if self.banks < self.for_banks => {
                 self.clients -= 1;
                 self.banks += 1;
-                Place::Bank
+                Permit::Bank
             }
-            Place::Client => Place::Client,
-            Place::Probation | Place::Bank => Place::Bank,
+            Permit::Client => Permit::Client,
+            Permit::Probation | Permit::Bank => Permit::Bank,
         }
     }
 
     /// A session ended.
-    pub fn leave(&mut self, place: Place) {
+    pub fn leave(&mut self, place: Permit) {
         match place {
-            Place::Client => self.clients -= 1,
-            Place::Probation | Place::Bank => self.banks -= 1,
+            Permit::Client => self.clients -= 1,
+            Permit::Probation | Permit::Bank => self.banks -= 1,
         }
     }
 
@@ -90,25 +90,29 @@ mod tests {
 
     #[test]
     fn some_places_are_kept_for_banks() {
-        let mut places = Places::new(4, 2);
-        assert_eq!(places.enter(), Some(Place::Client));
+        let mut places = Permits::new(4, 2);
+        assert_eq!(places.enter(), Some(Permit::Client));
         assert!(!places.is_full());
-        assert_eq!(places.enter(), Some(Place::Client));
+        assert_eq!(places.enter(), Some(Permit::Client));
         assert!(places.is_full());
-        assert_eq!(places.enter(), Some(Place::Probation));
-        assert_eq!(places.enter(), Some(Place::Probation));
+        assert_eq!(places.enter(), Some(Permit::Probation));
+        assert_eq!(places.enter(), Some(Permit::Probation));
         assert_eq!(places.enter(), None);
-        assert_eq!(places.is_bank(Place::Probation), Place::Bank);
-        places.leave(Place::Probation);
+        assert_eq!(places.is_bank(Permit::Probation), Permit::Bank);
+        places.leave(Permit::Probation);
         assert_eq!(
-            places.is_bank(Place::Client),
-            Place::Bank,
+            places.is_bank(Permit::Client),
+            Permit::Bank,
             "a bank gives its client's place back"
         );
-        assert_eq!(places.enter(), Some(Place::Client));
+        assert_eq!(places.enter(), Some(Permit::Client));
         assert_eq!(places.enter(), None);
-        assert_eq!(places.is_bank(Place::Client), Place::Client, "all places for banks are taken");
-        places.leave(Place::Bank);
-        assert_eq!(places.enter(), Some(Place::Probation));
+        assert_eq!(
+            places.is_bank(Permit::Client),
+            Permit::Client,
+            "all places for banks are taken"
+        );
+        places.leave(Permit::Bank);
+        assert_eq!(places.enter(), Some(Permit::Probation));
     }
 }

@@ -13,18 +13,18 @@ const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// The counter begins at random, so that two makers with the same random part still hardly ever
 /// meet.
 #[derive(Debug, Clone)]
-pub struct IdMaker {
+pub struct IdGenerator {
     random: u64,
     count: u64,
 }
 
-impl IdMaker {
+impl IdGenerator {
     /// A maker of its own.
     ///
     /// # Errors
     /// When the system has no randomness to give.
-    pub fn new() -> Result<IdMaker, getrandom::Error> {
-        Ok(IdMaker { random: getrandom::u64()?, count: getrandom::u64()? })
+    pub fn new() -> Result<IdGenerator, getrandom::Error> {
+        Ok(IdGenerator { random: getrandom::u64()?, count: getrandom::u64()? })
     }
 
     /// The next id, at `ms` since 1970.
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn ids_are_short_different_and_in_order_of_time() {
-        let mut maker = IdMaker { random: 7, count: 0 };
+        let mut maker = IdGenerator { random: 7, count: 0 };
         let ids =
             [maker.at(1), maker.at(2), maker.at(1_795_000_000_000), maker.at(1_795_000_000_001)];
         assert!(ids.is_sorted());
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn two_makers_differ() {
-        let (mut one, mut two) = (IdMaker::new().unwrap(), IdMaker::new().unwrap());
+        let (mut one, mut two) = (IdGenerator::new().unwrap(), IdGenerator::new().unwrap());
         assert_ne!(one.at(1), two.at(1));
     }
 }

@@ -1,12 +1,12 @@
 //! Links between banks, and how anyone notices that a connection is gone.
 
-use super::{Conn, Town, Who, bank};
+use super::{Conn, ModelState, Who, bank};
 use crate::exhaustive::plant::Planted;
 use consorcio::bank::io::{Input, SessionId};
 use consorcio::ids::Time;
 use std::rc::Rc;
 
-impl Town {
+impl ModelState {
     pub(super) fn can_connect(&self, a: usize, b: usize) -> bool {
         let up = self.nodes[a].core.is_some() && self.nodes[b].core.is_some();
         let lacks = |from, to| self.dialled(from, to).is_none();

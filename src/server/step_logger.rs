@@ -13,17 +13,17 @@ use tokio::time::sleep;
 
 /// What happened on this thread and is not in the step log yet.
 #[derive(Debug)]
-pub struct Story {
+pub struct StepLogger {
     log: StepLog,
     entries: RefCell<Vec<Entry>>,
     /// Told when there is something to hand over.
     begun: Notify,
 }
 
-impl Story {
+impl StepLogger {
     /// Nothing yet.
-    pub fn new(log: StepLog) -> Story {
-        Story { log, entries: RefCell::default(), begun: Notify::new() }
+    pub fn new(log: StepLog) -> StepLogger {
+        StepLogger { log, entries: RefCell::default(), begun: Notify::new() }
     }
 
     /// Tells a step that happens now, which is only made if anyone wants to know.

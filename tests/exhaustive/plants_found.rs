@@ -3,7 +3,7 @@
 
 use crate::exhaustive::explorer::{Order, explore};
 use crate::exhaustive::plant::Planted;
-use crate::exhaustive::town::{Budget, Setup, Way};
+use crate::exhaustive::state::{Budget, Setup, Way};
 use crate::exhaustive::worlds::{
     ALONE, NONE, PATIENT, THERE, TOO_MUCH, WALL_US, client, late_client, of, outside, patient,
 };

@@ -3,7 +3,7 @@
 
 use crate::answers::{Bank, Info};
 use crate::app::App;
-use crate::call::Look;
+use crate::call::Reader;
 use crate::problem::{Problem, json, text_of};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -20,25 +20,25 @@ pub async fn healthz() -> Response {
 }
 
 /// `GET /readyz`: the bank itself answers, and what it answers is durable.
-pub async fn readyz(State(app): State<App>, look: Look) -> Result<Response, Problem> {
+pub async fn readyz(State(app): State<App>, reader: Reader) -> Result<Response, Problem> {
     let late = || Problem::late(app.late(false));
     if app.slow_disk_ms().is_some() {
         return Err(late());
     }
     let within = Duration::from_millis(HTTP_READY_MS_MAX);
-    let _info: Info = timeout(within, app.read(look.peer, Request::Read(Read::Info)))
+    let _info: Info = timeout(within, app.read(reader.peer, Request::Read(Read::Info)))
         .await
         .map_err(|_| late())??;
     Ok(json(StatusCode::OK, &serde_json::json!({ "status": "pronto" })))
 }
 
 /// `GET /metrics`: what needs no disk always, and the bank's figures where it answers in time.
-pub async fn metrics(State(app): State<App>, look: Look) -> Response {
+pub async fn metrics(State(app): State<App>, reader: Reader) -> Response {
     let told = match app.slow_disk_ms() {
         Some(_) => None,
         None => {
             let within = Duration::from_millis(HTTP_METRICS_MS_MAX);
-            timeout(within, app.read::<Info>(look.peer, Request::Read(Read::Info)))
+            timeout(within, app.read::<Info>(reader.peer, Request::Read(Read::Info)))
                 .await
                 .ok()
                 .and_then(Result::ok)
@@ -46,7 +46,7 @@ pub async fn metrics(State(app): State<App>, look: Look) -> Response {
     };
     let within = Duration::from_millis(HTTP_METRICS_MS_MAX);
     let banks =
-        timeout(within, app.read::<Vec<Bank>>(look.peer, Request::Local(Local::Banks))).await;
+        timeout(within, app.read::<Vec<Bank>>(reader.peer, Request::Local(Local::Banks))).await;
     let page = page(&app, told.as_ref(), &banks.ok().and_then(Result::ok).unwrap_or_default());
     text_of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", page)
 }

@@ -1,5 +1,5 @@
 //! What a crash may forget: timers, answers collected, questions under way, transactions that this
-//! bank drives, and those who wait for a reply. Changed by notes alone; nothing of it is ever
+//! bank drives, and those who wait for a reply. Changed by changes alone; nothing of it is ever
 //! written.
 
 use crate::bank::io::{Caller, KnownVote, SessionId, Start};
@@ -16,11 +16,11 @@ pub(super) const CUT_MARK_EVERY_US: u64 = 1_000_000;
 
 /// The forgettable part of a bank.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Desk {
+pub(crate) struct Volatile {
     /// Monotonic time at the start, in microseconds.
     pub started_us: u64,
     /// One for each undecided transaction, once the bank works.
-    pub watches: BTreeMap<TxId, Watch>,
+    pub in_doubt: BTreeMap<TxId, InDoubt>,
     /// Undecided transactions by the session that their driver's PREPARE came over.
     pub by_session: BTreeSet<(SessionId, TxId)>,
     /// When undecided transactions are asked about: those without patience in order of time ...
@@ -39,7 +39,7 @@ pub(crate) struct Desk {
     /// Sessions that ended, and have transactions in `by_session` that were not asked about since.
     pub gone: BTreeSet<SessionId>,
     /// After a restart: the undecided transactions that are not watched yet.
-    pub unwatched: Unwatched,
+    pub untimed: Untimed,
     /// How far this bank is with learning its registers.
     pub learning: Learning,
     /// Banks that are not waited for by a bank with a new journal ...
@@ -54,7 +54,7 @@ pub(crate) struct Desk {
 
 /// Undecided transactions, by id, that the restarted bank has not looked at yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Unwatched {
+pub enum Untimed {
     /// None is left.
     #[default]
     None,
@@ -66,7 +66,7 @@ pub enum Unwatched {
 
 /// An undecided transaction, watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Watch {
+pub struct InDoubt {
     /// The last session over which a PREPARE of these bytes came; none with patience, or after a
     /// restart.
     pub session: Option<SessionId>,
@@ -151,10 +151,10 @@ impl Peer {
     }
 }
 
-impl Watch {
+impl InDoubt {
     /// One that no connection's end touches, and that ends at this moment.
-    pub fn patient(voted: Time, deadline_us: u64) -> Watch {
-        Watch {
+    pub fn patient(voted: Time, deadline_us: u64) -> InDoubt {
+        InDoubt {
             session: None,
             voted,
             deadline_us,
@@ -177,7 +177,7 @@ impl CutAsked {
 
 /// A change of what a crash may forget.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Note {
+pub enum Change {
     /// The bank began to work at this moment of the monotonic clock.
     Started(u64, Start),
     /// A peer has met this bank with its journal of now.
@@ -185,7 +185,7 @@ pub enum Note {
     /// This bank must not work any more in this run of the program: why.
     Forgot(String),
     /// An undecided transaction is watched from now on, or by another session.
-    Watch(TxId, Watch),
+    InDoubt(TxId, InDoubt),
     /// These banks are asked about it.
     Ask(TxId, BankSet),
     /// A bank holds an OK on it.
@@ -205,7 +205,7 @@ pub enum Note {
     /// So many of the first transactions of a session that ended have been asked about.
     Orphaned(SessionId, usize),
     /// The undecided transactions of before the restart that are not watched yet.
-    Unwatched(Unwatched),
+    Untimed(Untimed),
     /// This bank drives a transaction, and this is how far it is; `None`: it is done.
     Drive(TxId, Option<Box<Drive>>),
     /// Somebody waits.
@@ -226,63 +226,63 @@ pub enum Note {
     CutMark(u64, Time, Option<Time>),
 }
 
-impl Desk {
-    /// The one function that changes the desk.
-    #[expect(clippy::too_many_lines, reason = "a flat table: one arm a note")]
-    pub fn note(&mut self, note: &Note) {
-        match note {
-            Note::Started(mono_us, start) => {
+impl Volatile {
+    /// The one function that changes the volatile.
+    #[expect(clippy::too_many_lines, reason = "a flat table: one arm a change")]
+    pub fn change(&mut self, change: &Change) {
+        match change {
+            Change::Started(mono_us, start) => {
                 self.started_us = *mono_us;
                 self.introduce_without = start.introduce_without;
                 self.learning.run = start.run;
             }
-            Note::MetBy(peer) => self.met_by = self.met_by.with(*peer),
-            Note::Forgot(why) => self.forgot = Some(why.clone()),
-            Note::Watch(tx, watch) => self.watch(tx, watch),
-            Note::Ask(tx, banks) => {
-                if let Some(watch) = self.watches.get_mut(tx) {
-                    watch.asking = true;
+            Change::MetBy(peer) => self.met_by = self.met_by.with(*peer),
+            Change::Forgot(why) => self.forgot = Some(why.clone()),
+            Change::InDoubt(tx, in_doubt) => self.in_doubt(tx, in_doubt),
+            Change::Ask(tx, banks) => {
+                if let Some(in_doubt) = self.in_doubt.get_mut(tx) {
+                    in_doubt.asking = true;
                     for bank in banks.iter() {
-                        self.peers[bank.index()].questions.insert((watch.voted, tx.clone()));
+                        self.peers[bank.index()].questions.insert((in_doubt.voted, tx.clone()));
                     }
                 }
             }
-            Note::Granted(tx, token) => {
-                if let Some(watch) = self.watches.get_mut(tx) {
-                    watch.granted.retain(|known| known.bank != token.bank);
-                    watch.granted.push(*token);
+            Change::Granted(tx, token) => {
+                if let Some(in_doubt) = self.in_doubt.get_mut(tx) {
+                    in_doubt.granted.retain(|known| known.bank != token.bank);
+                    in_doubt.granted.push(*token);
                 }
             }
-            Note::Ended(tx) => self.ended(tx),
-            Note::Questioned(bank, tx, time) => {
+            Change::Ended(tx) => self.ended(tx),
+            Change::Questioned(bank, tx, time) => {
                 let peer = &mut self.peers[bank.index()];
                 peer.questions.remove(&(*time, tx.clone()));
                 peer.under_way.insert(tx.clone(), *time);
             }
-            Note::Answered(bank, tx, again_us) => {
+            Change::Answered(bank, tx, again_us) => {
                 let peer = &mut self.peers[bank.index()];
                 let time = peer.under_way.remove(tx);
                 if let (Some(time), Some(again_us)) = (time, again_us)
-                    && self.watches.contains_key(tx)
+                    && self.in_doubt.contains_key(tx)
                 {
                     peer.questions.insert((time, tx.clone()));
                     peer.paused_until_us = *again_us;
                 }
             }
-            Note::Link(bank, up) => {
+            Change::Link(bank, up) => {
                 self.peers[bank.index()].up = *up;
                 self.peers[bank.index()].paused_until_us = 0;
             }
-            Note::KnownAtEnd(bank, vote) => {
+            Change::KnownAtEnd(bank, vote) => {
                 self.peers[bank.index()].known_at_end = Some(vote.clone())
             }
-            Note::SessionEnded(session) => {
+            Change::SessionEnded(session) => {
                 if self.first_of(*session).is_some() {
                     self.gone.insert(*session);
                 }
                 // Who waits on it is left: its reply finds no session.
             }
-            Note::Orphaned(session, count) => {
+            Change::Orphaned(session, count) => {
                 for _ in 0..*count {
                     let Some(first) = self.first_of(*session) else { break };
                     self.by_session.remove(&first);
@@ -291,15 +291,15 @@ impl Desk {
                     self.gone.remove(session);
                 }
             }
-            Note::Unwatched(left) => self.unwatched.clone_from(left),
-            Note::Drive(tx, drive) => self.drive(tx, drive.as_deref()),
-            Note::Wait(waiter) => {
+            Change::Untimed(left) => self.untimed.clone_from(left),
+            Change::Drive(tx, drive) => self.drive(tx, drive.as_deref()),
+            Change::Wait(waiter) => {
                 self.waiting.insert((waiter.waits.clone(), self.next_waiter));
                 self.waiters.insert(self.next_waiter, waiter.clone());
                 self.next_waiter += 1;
             }
-            Note::Served(waiter) => self.served(*waiter),
-            Note::TimersSeen(timers, patient, drives) => {
+            Change::Served(waiter) => self.served(*waiter),
+            Change::TimersSeen(timers, patient, drives) => {
                 self.timers.drain(..(*timers).min(self.timers.len()));
                 for _ in 0..*patient {
                     self.patient_timers.pop_first();
@@ -308,22 +308,22 @@ impl Desk {
                     self.drive_timers.pop_first();
                 }
             }
-            Note::LearnAsked(peer, nonce) => {
+            Change::LearnAsked(peer, nonce) => {
                 self.learning.asked += 1;
                 self.learning.last = Some(*peer);
                 self.learning.under_way = Some((*peer, nonce.clone()));
             }
-            Note::LearnTold(after) => {
+            Change::LearnTold(after) => {
                 self.learning.under_way = None;
                 self.learning.failed = 0;
                 self.learning.after.clone_from(after);
             }
-            Note::LearnFailed(paused_until_us) => {
+            Change::LearnFailed(paused_until_us) => {
                 self.learning.under_way = None;
                 self.learning.failed += 1;
                 self.learning.paused_until_us = *paused_until_us;
             }
-            Note::CutMark(mono_us, time, forget) => {
+            Change::CutMark(mono_us, time, forget) => {
                 self.cut_marks.push_back((*mono_us, *time));
                 if let Some(forget) = forget {
                     while self.cut_marks.front().is_some_and(|(_, time)| time <= forget) {
@@ -349,7 +349,7 @@ impl Desk {
 
     /// When the first of what one tick takes on only in part is due.
     fn work_due_us(&self) -> Option<u64> {
-        if !self.gone.is_empty() || self.unwatched != Unwatched::None {
+        if !self.gone.is_empty() || self.untimed != Untimed::None {
             return Some(0);
         }
         let timers = [self.timers.front(), self.patient_timers.first(), self.drive_timers.first()];
@@ -386,17 +386,24 @@ impl Desk {
         })
     }
 
-    /// All that makes this desk act unlike another, as text. Numbers and moments that only count up
+    /// All that makes this volatile act unlike another, as text. Numbers and moments that only count up
     /// are told by their order and by what is left; left out is what only cuts and the uptime need.
     pub fn fingerprint_text(&self, mono_us: u64) -> String {
         let left = |due: u64| due.saturating_sub(mono_us);
-        let watches: Vec<_> = self
-            .watches
+        let in_doubt: Vec<_> = self
+            .in_doubt
             .iter()
-            .map(|(tx, watch)| {
-                let armed = |(due, of): &(u64, TxId)| *due == watch.deadline_us && of == tx;
+            .map(|(tx, in_doubt)| {
+                let armed = |(due, of): &(u64, TxId)| *due == in_doubt.deadline_us && of == tx;
                 let timer = self.timers.iter().chain(&self.patient_timers).any(armed);
-                (tx, watch.session, left(watch.deadline_us), timer, watch.asking, &watch.granted)
+                (
+                    tx,
+                    in_doubt.session,
+                    left(in_doubt.deadline_us),
+                    timer,
+                    in_doubt.asking,
+                    &in_doubt.granted,
+                )
             })
             .collect();
         let peer = |peer: &Peer| {
@@ -418,42 +425,42 @@ impl Desk {
             &self.learning;
         let learning = (under_way.is_some(), after, last, failed, left(*paused_until_us));
         // A session without such transactions says nothing.
-        let gone = (&self.gone, &self.unwatched);
+        let gone = (&self.gone, &self.untimed);
         let met = (self.introduce_without, self.met_by, &self.forgot);
-        format!("{watches:?} {peers:?} {drives:?} {waiters:?} {gone:?} {learning:?} {met:?}")
+        format!("{in_doubt:?} {peers:?} {drives:?} {waiters:?} {gone:?} {learning:?} {met:?}")
     }
 
     fn first_of(&self, session: SessionId) -> Option<(SessionId, TxId)> {
         self.of_session(session).next().map(|tx| (session, tx.clone()))
     }
 
-    fn watch(&mut self, tx: &TxId, watch: &Watch) {
-        if let Some(before) = self.watches.insert(tx.clone(), watch.clone()) {
+    fn in_doubt(&mut self, tx: &TxId, in_doubt: &InDoubt) {
+        if let Some(before) = self.in_doubt.insert(tx.clone(), in_doubt.clone()) {
             if let Some(session) = before.session {
                 self.by_session.remove(&(session, tx.clone()));
             }
-        } else if watch.patient {
-            self.patient_timers.insert((watch.deadline_us, tx.clone()));
+        } else if in_doubt.patient {
+            self.patient_timers.insert((in_doubt.deadline_us, tx.clone()));
         } else {
-            self.timers.push_back((watch.deadline_us, tx.clone()));
+            self.timers.push_back((in_doubt.deadline_us, tx.clone()));
         }
-        if let Some(session) = watch.session {
+        if let Some(session) = in_doubt.session {
             self.by_session.insert((session, tx.clone()));
         }
     }
 
     fn ended(&mut self, tx: &TxId) {
         // A timer without patience is left behind: it finds nothing when it is due.
-        let Some(watch) = self.watches.remove(tx) else { return };
-        if let Some(session) = watch.session {
+        let Some(in_doubt) = self.in_doubt.remove(tx) else { return };
+        if let Some(session) = in_doubt.session {
             self.by_session.remove(&(session, tx.clone()));
         }
-        if watch.patient {
-            self.patient_timers.remove(&(watch.deadline_us, tx.clone()));
+        if in_doubt.patient {
+            self.patient_timers.remove(&(in_doubt.deadline_us, tx.clone()));
         }
-        if watch.asking {
+        if in_doubt.asking {
             for peer in &mut self.peers {
-                peer.questions.remove(&(watch.voted, tx.clone()));
+                peer.questions.remove(&(in_doubt.voted, tx.clone()));
             }
         }
     }

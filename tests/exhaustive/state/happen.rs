@@ -2,12 +2,12 @@
 //! What can happen at all is listed in `acts`; what goes wrong is in `faults`, links between banks
 //! in `links`.
 
-use super::{Act, Conn, LIAR, Node, Town, Who, bank};
+use super::{Act, Conn, LIAR, ModelState, Node, Who, bank};
 use crate::exhaustive::plant::Planted;
 use crate::world::Around;
 use consorcio::bank::io::{Caller, Input, Now, Origin, Outgoing, Sending, SessionId};
 use consorcio::bank::record::Record;
-use consorcio::bank::{Note, Waits};
+use consorcio::bank::{Change, Waits};
 use consorcio::commit::coordinator::{Answer, Event};
 use consorcio::commit::message::{Asked, AskedVerb, Message};
 use consorcio::wire::reply::Reply;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// A bank comes back with an old copy of its journal so much later, at least, than it voted last.
 const LATER_US: i64 = 500;
 
-impl Town {
+impl ModelState {
     pub fn act(&mut self, act: Act) {
         match act {
             Act::Line { session } => self.line(session, false),
@@ -267,8 +267,8 @@ impl Town {
         for step in &output.steps {
             self.check_step(at, step);
         }
-        let waits = |note: &Note| matches!(note, Note::Wait(waiter) if matches!(waiter.waits, Waits::Cut(_)));
-        if output.notes.iter().any(waits) {
+        let waits = |change: &Change| matches!(change, Change::Wait(waiter) if matches!(waiter.waits, Waits::Cut(_)));
+        if output.changes.iter().any(waits) {
             self.met.push("cut waits");
         }
         let node = self.node_mut(at);

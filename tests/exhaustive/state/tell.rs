@@ -1,10 +1,10 @@
 //! A way told to people: what happens, and what is written then.
 
-use super::{Act, Lie, Town, Who};
+use super::{Act, Lie, ModelState, Who};
 use crate::world::tell::{short_record, short_reply, short_token};
 use consorcio::wire::request::Request;
 
-impl Town {
+impl ModelState {
     /// What `act` is, in this state, where it has not happened yet.
     pub fn tell(&self, act: Act) -> String {
         match act {

@@ -156,7 +156,7 @@ pub struct Driver {
 
 /// A state.
 #[derive(Clone)]
-pub struct Town {
+pub struct ModelState {
     pub setup: Rc<Setup>,
     pub base: Rc<Base>,
     pub nodes: Vec<Rc<Node>>,
@@ -237,9 +237,9 @@ impl Base {
     }
 }
 
-impl Town {
+impl ModelState {
     /// All banks up, all links open, every driver about to send.
-    pub fn new(setup: Rc<Setup>) -> Town {
+    pub fn new(setup: Rc<Setup>) -> ModelState {
         let base = Rc::new(Base::new(&setup));
         let node = |_| Node {
             core: None,
@@ -270,7 +270,7 @@ impl Town {
                 gone: false,
             }
         };
-        let mut town = Town {
+        let mut state = ModelState {
             nodes: (0..setup.banks).map(|n| Rc::new(node(n))).collect(),
             drivers: (0..setup.transactions.len()).map(|n| Rc::new(driver(n))).collect(),
             conns: Vec::new(),
@@ -282,17 +282,17 @@ impl Town {
             base,
             setup,
         };
-        (0..town.setup.banks).for_each(|at| town.restart(at));
-        for a in 0..town.setup.banks {
-            (a + 1..town.setup.banks).for_each(|b| town.connect(a, b));
+        (0..state.setup.banks).for_each(|at| state.restart(at));
+        for a in 0..state.setup.banks {
+            (a + 1..state.setup.banks).for_each(|b| state.connect(a, b));
         }
-        for at in 0..town.drivers.len() {
-            if !matches!(town.setup.transactions[at].2, Way::LateClient | Way::Outside(_)) {
-                town.begin(at);
+        for at in 0..state.drivers.len() {
+            if !matches!(state.setup.transactions[at].2, Way::LateClient | Way::Outside(_)) {
+                state.begin(at);
             }
         }
-        town.met.clear();
-        town
+        state.met.clear();
+        state
     }
 
     /// What this state is, budgets included.

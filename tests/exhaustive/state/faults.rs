@@ -1,7 +1,7 @@
 //! What goes wrong: banks die and come back, disks are lost, connections break, a liar speaks. And
 //! who asks for cuts, which must harm nobody.
 
-use super::{CUTTER, Conn, LIAR, Lie, Town, Who};
+use super::{CUTTER, Conn, LIAR, Lie, ModelState, Who};
 use crate::exhaustive::plant::Planted;
 use crate::exhaustive::rules::Lost;
 use crate::world::{Around, crashed};
@@ -15,7 +15,7 @@ use std::rc::Rc;
 /// apart.
 const NO_TRANSACTION: u64 = 7;
 
-impl Town {
+impl ModelState {
     pub(super) fn crash(&mut self, at: usize) {
         let mistake = self.mistake();
         let votes_lost = self.setup.planted == Some(Planted::OutsideVoteLost);

@@ -18,7 +18,7 @@ use std::task::{Poll, Waker};
 
 /// Messages that are under way, as far as somebody may wait for them.
 #[derive(Debug, Default)]
-pub struct Settling {
+pub struct ReadBarrier {
     /// The transactions whose COMMITs somebody waits for.
     watched: RefCell<BTreeMap<TxId, Watched>>,
     /// How many RESOLVEs were ever sent to each bank.
@@ -40,11 +40,11 @@ struct Watched {
 #[derive(Debug, Clone, Copy)]
 pub struct Questions([u64; BANKS_MAX]);
 
-impl Settling {
+impl ReadBarrier {
     /// Counts the COMMITs of `tx` from now on, until the watch is dropped.
-    pub fn watch(self: &Rc<Settling>, tx: &TxId) -> Watch {
+    pub fn watch(self: &Rc<ReadBarrier>, tx: &TxId) -> Watch {
         self.watched.borrow_mut().entry(tx.clone()).or_default().watches += 1;
-        Watch { settling: self.clone(), tx: tx.clone() }
+        Watch { barrier: self.clone(), tx: tx.clone() }
     }
 
     /// `message` leaves for the bank `to`.
@@ -113,14 +113,14 @@ fn step(counts: &[Cell<u64>; BANKS_MAX], bank: BankId) {
 /// Somebody who will wait for a transaction's COMMITs.
 #[derive(Debug)]
 pub struct Watch {
-    settling: Rc<Settling>,
+    barrier: Rc<ReadBarrier>,
     tx: TxId,
 }
 
 impl Watch {
     /// Waits until each COMMIT that has left since has its answer, or can have none any more.
     pub async fn answered(&self) {
-        poll_fn(|cx| match self.settling.watched.borrow_mut().get_mut(&self.tx) {
+        poll_fn(|cx| match self.barrier.watched.borrow_mut().get_mut(&self.tx) {
             Some(watched) if watched.under_way > 0 => {
                 watched.wakers.push(cx.waker().clone());
                 Poll::Pending
@@ -133,7 +133,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut watched = self.settling.watched.borrow_mut();
+        let mut watched = self.barrier.watched.borrow_mut();
         if let Some(of) = watched.get_mut(&self.tx) {
             of.watches -= 1;
             if of.watches == 0 {
@@ -174,38 +174,38 @@ mod tests {
 
     #[test]
     fn it_waits_for_as_many_answers_as_commits_left() {
-        let settling = Rc::new(Settling::default());
-        let (one, same) = (settling.watch(&tx("a")), settling.watch(&tx("a")));
+        let barrier = Rc::new(ReadBarrier::default());
+        let (one, same) = (barrier.watch(&tx("a")), barrier.watch(&tx("a")));
         assert!(is_answered(&one), "nothing has left");
-        settling.sent(bank(1), &Message::Commit(tx("a"), Vec::new()));
-        settling.sent(bank(1), &Message::Commit(tx("a"), Vec::new()));
-        settling.sent(bank(1), &Message::Commit(tx("b"), Vec::new()));
-        settling.sent(bank(1), &Message::Resolve(tx("a")));
-        settling.heard(&[answer("a", AskedVerb::Commit), answer("b", AskedVerb::Commit)]);
-        settling.heard(&[answer("a", AskedVerb::Resolve)]);
+        barrier.sent(bank(1), &Message::Commit(tx("a"), Vec::new()));
+        barrier.sent(bank(1), &Message::Commit(tx("a"), Vec::new()));
+        barrier.sent(bank(1), &Message::Commit(tx("b"), Vec::new()));
+        barrier.sent(bank(1), &Message::Resolve(tx("a")));
+        barrier.heard(&[answer("a", AskedVerb::Commit), answer("b", AskedVerb::Commit)]);
+        barrier.heard(&[answer("a", AskedVerb::Resolve)]);
         assert!(!is_answered(&one) && !is_answered(&same));
         drop(same);
-        settling.heard(&[answer("a", AskedVerb::Commit)]);
+        barrier.heard(&[answer("a", AskedVerb::Commit)]);
         assert!(is_answered(&one));
         drop(one);
-        assert!(settling.watched.borrow().is_empty());
+        assert!(barrier.watched.borrow().is_empty());
     }
 
     #[test]
     fn a_reader_waits_for_the_questions_of_its_moment_and_no_later_ones() {
-        let settling = Settling::default();
-        assert!(settling.questions().is_none());
-        settling.sent(bank(1), &Message::Resolve(tx("a")));
-        settling.sent(bank(2), &Message::Resolve(tx("a")));
-        let questions = settling.questions().expect("two of them");
+        let barrier = ReadBarrier::default();
+        assert!(barrier.questions().is_none());
+        barrier.sent(bank(1), &Message::Resolve(tx("a")));
+        barrier.sent(bank(2), &Message::Resolve(tx("a")));
+        let questions = barrier.questions().expect("two of them");
         let is_told = || {
-            pin!(settling.told(questions)).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+            pin!(barrier.told(questions)).poll(&mut Context::from_waker(Waker::noop())).is_ready()
         };
-        settling.sent(bank(2), &Message::Resolve(tx("b")));
-        settling.heard(&[answer("a", AskedVerb::Resolve), answer("a", AskedVerb::Commit)]);
+        barrier.sent(bank(2), &Message::Resolve(tx("b")));
+        barrier.heard(&[answer("a", AskedVerb::Resolve), answer("a", AskedVerb::Commit)]);
         assert!(!is_told(), "bank 2 has not answered");
         let asked = Asked { tx: tx("a"), verb: AskedVerb::Resolve };
-        settling.heard(&[Input::Answer { peer: bank(2), asked, reply: None, past: None }]);
-        assert!(is_told() && settling.questions().is_some());
+        barrier.heard(&[Input::Answer { peer: bank(2), asked, reply: None, past: None }]);
+        assert!(is_told() && barrier.questions().is_some());
     }
 }

@@ -3,7 +3,7 @@
 //! The session's task owns the socket; what stands here is shared with the node's loop and the
 //! server's sweep, all on one thread.
 
-use crate::places::{Place, Places};
+use crate::permits::{Permit, Permits};
 use crate::slots::Slots;
 use consorcio_core::bank::io::{Outgoing, SessionId};
 use consorcio_node::queue::SESSION_INDEX_BITS;
@@ -42,18 +42,18 @@ impl End {
 
 /// One session's place.
 #[derive(Debug)]
-pub struct Seat {
+pub struct SessionEntry {
     /// The session's number.
     pub id: SessionId,
     /// The other end.
     pub peer: SocketAddr,
     /// What changes.
-    pub state: RefCell<SeatState>,
+    pub state: RefCell<SessionState>,
 }
 
 /// What changes of a session and is seen by others.
 #[derive(Debug)]
-pub struct SeatState {
+pub struct SessionState {
     /// Its requests that are not answered yet.
     pub slots: Slots,
     /// Its task.
@@ -61,7 +61,7 @@ pub struct SeatState {
     /// It is told to end.
     pub end: Option<End>,
     /// What its place is; `None` once it was given to another.
-    pub place: Option<Place>,
+    pub place: Option<Permit>,
     /// When it last sent something; monotonic microseconds.
     pub last_input_us: u64,
     /// Since when it has not taken a byte of the replies that wait for it.
@@ -70,7 +70,7 @@ pub struct SeatState {
     pub borrows: bool,
 }
 
-impl Seat {
+impl SessionEntry {
     /// Tells the session to end, unless it was told already.
     pub fn end(&self, end: End) {
         self.state.borrow_mut().end.get_or_insert(end);
@@ -87,31 +87,36 @@ impl Seat {
 
 /// All sessions.
 #[derive(Debug, Default)]
-pub struct Seats {
-    seats: Vec<Option<Rc<Seat>>>,
+pub struct SessionTable {
+    sessions: Vec<Option<Rc<SessionEntry>>>,
     free: Vec<usize>,
     /// Makes numbers that are never used twice.
     opened: u64,
     /// Who may have a session.
-    pub places: Places,
+    pub places: Permits,
 }
 
-impl Seats {
+impl SessionTable {
     /// No session; as many `places`.
-    pub fn new(places: Places) -> Seats {
-        Seats { places, ..Seats::default() }
+    pub fn new(places: Permits) -> SessionTable {
+        SessionTable { places, ..SessionTable::default() }
     }
 
     /// Opens a session for `peer` in `place`; one inside this process needs none.
-    pub fn open(&mut self, peer: SocketAddr, place: Option<Place>, now_us: u64) -> Rc<Seat> {
+    pub fn open(
+        &mut self,
+        peer: SocketAddr,
+        place: Option<Permit>,
+        now_us: u64,
+    ) -> Rc<SessionEntry> {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.seats.push(None);
-            self.seats.len() - 1
+            self.sessions.push(None);
+            self.sessions.len() - 1
         });
         let low = u64::try_from(index).unwrap_or(u64::MAX);
         assert!(low < 1 << SESSION_INDEX_BITS, "sessions are told apart by their index");
         self.opened += 1;
-        let state = SeatState {
+        let state = SessionState {
             slots: Slots::default(),
             waker: None,
             end: None,
@@ -121,28 +126,28 @@ impl Seats {
             borrows: false,
         };
         let id = SessionId(self.opened << SESSION_INDEX_BITS | low);
-        let seat = Rc::new(Seat { id, peer, state: RefCell::new(state) });
-        self.seats[index] = Some(seat.clone());
-        seat
+        let entry = Rc::new(SessionEntry { id, peer, state: RefCell::new(state) });
+        self.sessions[index] = Some(entry.clone());
+        entry
     }
 
     /// The session ended.
-    pub fn close(&mut self, seat: &Seat) {
-        let index = index(seat.id);
+    pub fn close(&mut self, entry: &SessionEntry) {
+        let index = index(entry.id);
         if self
-            .seats
+            .sessions
             .get(index)
-            .is_some_and(|held| held.as_ref().is_some_and(|held| held.id == seat.id))
+            .is_some_and(|held| held.as_ref().is_some_and(|held| held.id == entry.id))
         {
-            self.seats[index] = None;
+            self.sessions[index] = None;
             self.free.push(index);
         }
-        self.vacate(seat);
+        self.vacate(entry);
     }
 
     /// The session gives its place to others, though it may not have ended yet.
-    pub fn vacate(&mut self, seat: &Seat) {
-        if let Some(place) = seat.state.borrow_mut().place.take() {
+    pub fn vacate(&mut self, entry: &SessionEntry) {
+        if let Some(place) = entry.state.borrow_mut().place.take() {
             self.places.leave(place);
         }
     }
@@ -150,16 +155,16 @@ impl Seats {
     /// Puts a reply where it goes, if its session still is there. With `soon`, more replies come in
     /// a moment: a session that waits for more is then not woken, but returned, for its replies to
     /// go out in one write.
-    pub fn deliver(&self, outgoing: Outgoing, soon: bool) -> Option<&Rc<Seat>> {
-        let seat = self.seats.get(index(outgoing.to.session))?.as_ref()?;
-        if seat.id != outgoing.to.session {
+    pub fn deliver(&self, outgoing: Outgoing, soon: bool) -> Option<&Rc<SessionEntry>> {
+        let entry = self.sessions.get(index(outgoing.to.session))?.as_ref()?;
+        if entry.id != outgoing.to.session {
             return None;
         }
-        let mut state = seat.state.borrow_mut();
+        let mut state = entry.state.borrow_mut();
         let expected = state.slots.fill(outgoing.to.slot, outgoing.reply);
         assert!(expected, "one reply for each request");
         if soon && state.slots.is_waiting() {
-            return Some(seat);
+            return Some(entry);
         }
         if let Some(waker) = &state.waker {
             waker.wake_by_ref();
@@ -168,18 +173,18 @@ impl Seats {
     }
 
     /// All sessions.
-    pub fn iter(&self) -> impl Iterator<Item = &Rc<Seat>> {
-        self.seats.iter().flatten()
+    pub fn iter(&self) -> impl Iterator<Item = &Rc<SessionEntry>> {
+        self.sessions.iter().flatten()
     }
 
     /// Is there no session?
     pub fn is_empty(&self) -> bool {
-        self.seats.len() == self.free.len()
+        self.sessions.len() == self.free.len()
     }
 
     /// How many sessions there are.
     pub fn len(&self) -> usize {
-        self.seats.len() - self.free.len()
+        self.sessions.len() - self.free.len()
     }
 }
 
@@ -195,23 +200,23 @@ mod tests {
 
     #[test]
     fn a_reply_for_a_session_that_is_gone_goes_nowhere() {
-        let mut seats = Seats::default();
+        let mut sessions = SessionTable::default();
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        assert_eq!(seats.places.enter(), Some(Place::Client));
-        let first = seats.open(peer, Some(Place::Client), 0);
+        assert_eq!(sessions.places.enter(), Some(Permit::Client));
+        let first = sessions.open(peer, Some(Permit::Client), 0);
         let slot = first.state.borrow_mut().slots.take(1, 1);
-        seats.close(&first);
-        assert!(seats.is_empty());
-        assert_eq!(seats.places.enter(), Some(Place::Client));
-        let second = seats.open(peer, Some(Place::Client), 0);
+        sessions.close(&first);
+        assert!(sessions.is_empty());
+        assert_eq!(sessions.places.enter(), Some(Permit::Client));
+        let second = sessions.open(peer, Some(Permit::Client), 0);
         second.state.borrow_mut().slots.take(1, 1);
         assert_eq!(index(first.id), index(second.id), "the index is used again");
         assert_ne!(first.id, second.id);
         let to = |session| Caller { session, slot };
-        seats.deliver(Outgoing { to: to(first.id), reply: Reply::Pong, after: 0 }, false);
+        sessions.deliver(Outgoing { to: to(first.id), reply: Reply::Pong, after: 0 }, false);
         assert_eq!(second.state.borrow_mut().slots.pop_ready(), None);
-        seats.deliver(Outgoing { to: to(second.id), reply: Reply::Bye, after: 0 }, false);
+        sessions.deliver(Outgoing { to: to(second.id), reply: Reply::Bye, after: 0 }, false);
         assert_eq!(second.state.borrow_mut().slots.pop_ready(), Some(Reply::Bye));
-        assert_eq!(seats.len(), 1);
+        assert_eq!(sessions.len(), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! Outside coordinators: each speaks to one bank, votes when it likes and as often, and nobody can
 //! ask it anything.
 
-use super::{Town, Way, Who, bank};
+use super::{ModelState, Way, Who, bank};
 use consorcio::bank::io::SessionId;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
@@ -17,7 +17,7 @@ pub(super) fn bytes_of(typed: Arc<Transaction>, way: Way) -> Arc<Transaction> {
     }
 }
 
-impl Town {
+impl ModelState {
     /// The bank of a driver that is an outside coordinator.
     pub(super) fn outside(&self, driver: usize) -> Option<usize> {
         match self.setup.transactions[driver].2 {

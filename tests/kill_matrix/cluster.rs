@@ -6,7 +6,7 @@ use crate::support::{Cluster, Wire, free_ports, wait_until};
 use serde_json::Value;
 use std::path::PathBuf;
 
-/// Banks in a town.
+/// Banks in a cluster.
 pub const BANKS: usize = 3;
 /// In each account at the beginning, in centavos.
 const OPENED_WITH: i64 = 100_000_000;
@@ -56,7 +56,7 @@ impl Effect {
 }
 
 /// Three banks, and what must be in them.
-pub struct Town {
+pub struct AccountCluster {
     /// The banks.
     pub cluster: Cluster,
     /// Where each bank serves HTTP.
@@ -67,19 +67,19 @@ pub struct Town {
     before: Before,
 }
 
-impl Town {
+impl AccountCluster {
     /// Three fresh banks.
-    pub fn new(keyed: bool) -> Town {
+    pub fn new(keyed: bool) -> AccountCluster {
         let (cluster, http) = start(keyed);
-        let town = Town {
+        let cluster = AccountCluster {
             cluster,
             http,
             balances: [OPENED_WITH; BANKS],
             register: "0".to_owned(),
             before: Before::default(),
         };
-        town.open_accounts();
-        town
+        cluster.open_accounts();
+        cluster
     }
 
     /// An account at each bank.
