@@ -51,6 +51,7 @@ struct SilentDocument<'a> {
 }
 
 /// `doubt`
+#[expect(clippy::too_many_lines, reason = "to be split")]
 pub async fn doubt(context: &Context) -> Shown {
     let answers = pending_of_all(context).await;
     let (now, paint) = (consorcio_steps::steplog::wall_us(), context.paint);

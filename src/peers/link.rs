@@ -113,6 +113,7 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
 
     /// Works with the open link until it is lost, or until all is done where the bank stops. Says
     /// why it ended.
+    #[expect(clippy::too_many_lines, reason = "to be split")]
     async fn serve(&mut self, open: &mut Open) -> String {
         crash::step(crash::Step::LinkOpen);
         self.told_why = None;

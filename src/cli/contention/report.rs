@@ -71,6 +71,7 @@ struct Verdict {
 
 impl Report {
     /// Puts together what was counted and what was found.
+    #[expect(clippy::too_many_lines, reason = "to be split")]
     pub fn new(
         arguments: &ContentionArguments,
         kind: &Kind,

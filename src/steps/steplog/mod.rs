@@ -10,6 +10,8 @@
 
 mod feed;
 mod file;
+#[cfg(test)]
+mod file_tests;
 mod line;
 mod step;
 mod tell;

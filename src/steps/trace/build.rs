@@ -472,25 +472,36 @@ impl Timeline {
                     _ => {}
                 }
                 if let "vote" | "refuse" | "outcome" = event.event.as_str() {
-                    if let Some(came) = path::came_before(self, number) {
-                        let came = self.events[came].at_us;
-                        if event.event != "outcome" && came < event.at_us {
-                            spans.push(span(SpanKind::Queue, came, Some(event.at_us)));
-                        }
-                    }
-                    if let Some(sync) = path::sync_of(self, number) {
-                        let begin = path::sync_begin(self, sync).max(event.at_us);
-                        if begin > event.at_us {
-                            spans.push(span(SpanKind::Batch, event.at_us, Some(begin)));
-                        }
-                        spans.push(span(SpanKind::Sync, begin, Some(self.events[sync].at_us)));
-                    }
+                    spans.extend(self.spans_until_durable(number, span));
                 }
             }
         }
         spans.sort_by_key(|span| (span.lane, span.kind, span.from_us, span.to_us));
         spans.dedup();
         self.spans = spans;
+    }
+
+    /// What record `number` waited for: its turn, its batch, its sync.
+    fn spans_until_durable(
+        &self,
+        number: usize,
+        span: impl Fn(SpanKind, i64, Option<i64>) -> Span,
+    ) -> Vec<Span> {
+        let (mut spans, event) = (Vec::new(), &self.events[number]);
+        if let Some(came) = path::came_before(self, number) {
+            let came = self.events[came].at_us;
+            if event.event != "outcome" && came < event.at_us {
+                spans.push(span(SpanKind::Queue, came, Some(event.at_us)));
+            }
+        }
+        if let Some(sync) = path::sync_of(self, number) {
+            let begin = path::sync_begin(self, sync).max(event.at_us);
+            if begin > event.at_us {
+                spans.push(span(SpanKind::Batch, event.at_us, Some(begin)));
+            }
+            spans.push(span(SpanKind::Sync, begin, Some(self.events[sync].at_us)));
+        }
+        spans
     }
 
     fn note_troubles(&mut self) {
