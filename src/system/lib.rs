@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod crash;
+pub mod framed;
 pub mod id_generator;
 pub mod switches;
 pub mod systime;
