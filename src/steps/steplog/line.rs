@@ -38,10 +38,7 @@ impl Formatter {
             word(out, "peer=");
             match entry.step.who() {
                 None => word(out, "-"),
-                Some(Who::Address(address) | Who::Link(address, _)) => socket(out, address),
-                Some(Who::Bank(bank)) => {
-                    word(out, self.places.get(bank.index()).map_or("-", String::as_str));
-                }
+                Some(who) => self.peer(out, who),
             }
         });
         if let Some(Who::Link(_, bank) | Who::Bank(bank)) = entry.step.who() {
@@ -54,7 +51,18 @@ impl Formatter {
         out.push(b'\n');
     }
 
-    fn time(&mut self, out: &mut Vec<u8>, at_us: i64) {
+    /// The address at the other end.
+    pub(super) fn peer(&self, out: &mut Vec<u8>, who: Who) {
+        match who {
+            Who::Address(address) | Who::Link(address, _) => socket(out, address),
+            Who::Bank(bank) => {
+                word(out, self.places.get(bank.index()).map_or("-", String::as_str));
+            }
+        }
+    }
+
+    /// The time's column.
+    pub(super) fn time(&mut self, out: &mut Vec<u8>, at_us: i64) {
         let (second, micros) = (at_us.div_euclid(1_000_000), at_us.rem_euclid(1_000_000));
         if second != self.second {
             // Outside of what a calendar can say, the number itself is better than no line.
@@ -76,7 +84,7 @@ impl Formatter {
 }
 
 #[expect(clippy::too_many_lines, reason = "a flat table: one arm a step")]
-fn detail(out: &mut Vec<u8>, step: &Step) {
+pub(super) fn detail(out: &mut Vec<u8>, step: &Step) {
     match step {
         Step::Start(words) | Step::Ready(words) | Step::Fault(words) | Step::Stop(words) => {
             text(out, words)

@@ -13,6 +13,7 @@ mod file;
 #[cfg(test)]
 mod file_tests;
 mod line;
+mod live;
 mod step;
 mod tell;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod tests;
 
 pub use consorcio_system::systime::wall_us;
 pub use feed::Passed;
+pub use live::STEP_TARGET;
 pub use step::{Ending, Entry, Load, Said, Step, Who};
 
 use consorcio_core::limits::{
@@ -447,8 +449,12 @@ impl Writer {
             (now - STEP_HOLD_MS * 1_000).min(kept.max(now - STEP_HELD_MS_MAX * 1_000))
         };
         let ready = self.held.partition_point(|entry| entry.at_us < until);
+        let is_watched = live::is_watched();
         for at in 0..ready {
             self.formatter.write(&mut self.lines, &self.held[at]);
+            if is_watched {
+                live::emit(&mut self.formatter, &self.held[at]);
+            }
             if self.lines.len() >= self.chunk {
                 self.write();
             }
