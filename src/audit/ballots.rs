@@ -240,7 +240,8 @@ impl Ballots {
             if let Some(word) = ends {
                 let (at, told) = (cast.bank, told.word());
                 let text = format!(
-                    "transaction {tx}: bank {bank}, which drove it, told {told}, and bank {at} has {word} it"
+                    "transaction {tx}: bank {bank}, which drove it, told {told}, and bank {at} \
+                     has {word} it"
                 );
                 faults.push(Violation { tx: Some(tx.clone()), banks: vec![*bank, at], text });
             }
@@ -412,8 +413,14 @@ mod tests {
     use consorcio_core::wire::Reason;
     use consorcio_core::wire::token::{Seal, Verdict};
 
-    const T1: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":5},{"bank":1,"op":"credit","account":"b","amount":5}]}"#;
-    const T2: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":6},{"bank":1,"op":"credit","account":"b","amount":6}]}"#;
+    const T1: &str = concat!(
+        r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":5},"#,
+        r#"{"bank":1,"op":"credit","account":"b","amount":5}]}"#
+    );
+    const T2: &str = concat!(
+        r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":6},"#,
+        r#"{"bank":1,"op":"credit","account":"b","amount":6}]}"#
+    );
     const ALONE: &str = r#"{"ops":[{"bank":2,"op":"deposit","account":"c","amount":6}]}"#;
 
     fn bank(n: usize) -> BankId {

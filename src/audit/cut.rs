@@ -361,7 +361,10 @@ mod tests {
     #[test]
     fn pages_of_one_cut_are_put_together() {
         let page = |text: &str| serde_json::from_str::<Page>(text).unwrap();
-        let head = r#""bank":1,"time":9,"balance_total":3,"cash_in_total":3,"cash_out_total":0,"transfers_in_total":0,"transfers_out_total":0"#;
+        let head = concat!(
+            r#""bank":1,"time":9,"balance_total":3,"cash_in_total":3,"cash_out_total":0,"#,
+            r#""transfers_in_total":0,"transfers_out_total":0"#
+        );
         let first = format!(
             r#"{{{head},"accounts":[{{"number":"a","balance":1}}],"registers":[],"next":"a:a"}}"#
         );

@@ -239,7 +239,11 @@ mod tests {
         }
 
         #[test]
-        fn plain_decimals_are_read_exactly(reais in 0..=i64::MAX / 100 - 1, centavos in 0i64..100, comma: bool) {
+        fn plain_decimals_are_read_exactly(
+            reais in 0..=i64::MAX / 100 - 1,
+            centavos in 0i64..100,
+            comma: bool,
+        ) {
             let typed = format!("{reais}{}{centavos:02}", if comma { ',' } else { '.' });
             prop_assert_eq!(typed.parse(), Ok(Money(reais * 100 + centavos)));
         }

@@ -3,9 +3,11 @@
 //!
 //! ```text
 //! segment  header (64 bytes) · batch · batch · … · zeros, up to the size that the header tells
-//! header   magic (16 bytes) · version u32 · crc32c · journal id (16 bytes) · segment u64 · since format 2, in
+//! header   magic (16 bytes) · version u32 · crc32c · journal id (16 bytes) · segment u64 · since
+//! format 2, in
 //!          segments: size of the file u64 · position of the bank + 1 (0: not told) u8 · zeros
-//! batch    magic "CBat" · crc32c · first seq u64 · synced u64 · records u32 · body bytes u32 · body
+//! batch    magic "CBat" · crc32c · first seq u64 · synced u64 · records u32 · body bytes u32 ·
+//! body
 //! body     record · record · … · zeros up to a multiple of 8
 //! record   bytes u32 · crc32c · postcard of `Record`
 //! ```

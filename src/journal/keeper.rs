@@ -201,7 +201,8 @@ fn tell_next(shared: &Shared, number: u64, error: Option<&JournalError>) {
     let was_missing = shared.no_next.swap(error.is_some(), Ordering::AcqRel);
     match error {
         Some(error) if !was_missing => (shared.notice)(&format!(
-            "the next segment of the journal, {}, can't be made: {error}; once the one in use is nearly full, \
+            "the next segment of the journal, {}, can't be made: {error}; once the one in use is \
+             nearly full, \
              nothing new is taken",
             segment_name(number)
         )),

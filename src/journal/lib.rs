@@ -169,7 +169,8 @@ pub enum JournalError {
     },
     /// No room.
     #[error(
-        "{file}: disk full: no room for {bytes} bytes at offset {offset}; free some space and start again"
+        "{file}: disk full: no room for {bytes} bytes at offset {offset}; free some space and \
+         start again"
     )]
     DiskFull {
         /// The file that could not grow.
@@ -181,7 +182,8 @@ pub enum JournalError {
     },
     /// The process may make no file larger.
     #[error(
-        "{file}: the limit for the size of a file is reached: no room for {bytes} bytes at offset {offset}; raise it \
+        "{file}: the limit for the size of a file is reached: no room for {bytes} bytes at offset \
+         {offset}; raise it \
          (ulimit -f unlimited) and start again"
     )]
     FileTooLarge {
@@ -227,7 +229,8 @@ pub enum JournalError {
     },
     /// Written by a newer version of this program.
     #[error(
-        "{file}: written in format {version}; this program knows formats up to {} only, use a newer one",
+        "{file}: written in format {version}; this program knows formats up to {} only, use a \
+         newer one",
         format::SEGMENT_VERSION
     )]
     Newer {

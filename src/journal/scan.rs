@@ -216,7 +216,8 @@ impl<'a> Scan<'a> {
         let ended = last_ended(&names).filter(|seq| *seq > self.last).map(ended_name);
         Ok(index.or(snapshot).or(ended).map(|proof| {
             format!(
-                "{}: the journal ends with record {} here, though {proof} was made after more was synced: what follows is \
+                "{}: the journal ends with record {} here, though {proof} was made after more was \
+                 synced: what follows is \
                  missing",
                 super::place(self.disk, &segment_name(self.number)),
                 self.last

@@ -176,7 +176,8 @@ impl<'a> Walk<'a> {
             file: reader.place(),
             offset: bad.offset,
             why: format!(
-                "{}{fault}; this is no torn tail, for what stands in {file} at offset {at} was written after it was synced",
+                "{}{fault}; this is no torn tail, for what stands in {file} at offset {at} was \
+                 written after it was synced",
                 bad.why
             ),
         })
@@ -218,7 +219,8 @@ impl<'a> Walk<'a> {
             file: place(self.disk, &segment_name(number)),
             offset: self.current.end,
             why: format!(
-                "the journal ends with record {} here; this is no torn tail, for {proof} was made after more was synced",
+                "the journal ends with record {} here; this is no torn tail, for {proof} was made \
+                 after more was synced",
                 self.last
             ),
         })

@@ -85,18 +85,28 @@ fn in_portuguese(detail: &Detail) -> String {
         Detail::TooManyUndecided => "há transações em aberto demais neste banco".into(),
         Detail::BankSilent => "um banco não respondeu, e este ainda não tinha votado".into(),
         Detail::OtherBytes => "este identificador já foi usado para outro conteúdo".into(),
-        Detail::OtherBytesMeanwhile => "o identificador foi usado para outro conteúdo enquanto isso".into(),
+        Detail::OtherBytesMeanwhile => "o identificador foi usado para outro conteúdo enquanto \
+                                        isso"
+            .into(),
         Detail::DroveForOthers => {
-            "este banco a conduziu sem tomar parte nela; um banco que ela nomeia sabe como terminou".into()
+            "este banco a conduziu sem tomar parte nela; um banco que ela nomeia sabe como \
+             terminou"
+                .into()
         }
         Detail::OtherBytesDriven => "este identificador está em uso aqui com outro conteúdo".into(),
         Detail::DiskFull => {
-            "o disco deste banco está cheio: não tem lugar para a próxima parte do seu diário, e até lá não aceita nada novo".into()
+            "o disco deste banco está cheio: não tem lugar para a próxima parte do seu diário, e \
+             até lá não aceita nada novo"
+                .into()
         }
         Detail::Unreadable => {
-            "o que o diário deste banco guarda deste identificador não pode ser lido agora, e por isso aqui ninguém conhece o resultado".into()
+            "o que o diário deste banco guarda deste identificador não pode ser lido agora, e por \
+             isso aqui ninguém conhece o resultado"
+                .into()
         }
-        Detail::RefusedBefore => "já tinham pedido a este banco que recusasse este identificador".into(),
+        Detail::RefusedBefore => "já tinham pedido a este banco que recusasse este \
+                                  identificador"
+            .into(),
         Detail::RefusedForOutside => "foi recusada pelo seu coordenador externo".into(),
         Detail::NotOutside => {
             "este identificador foi usado para uma transação sem coordenador externo".into()
@@ -121,16 +131,32 @@ fn in_portuguese(detail: &Detail) -> String {
         Detail::Follows { by, its } => followed(Lang::Pt, *by, its.0.is_empty()) + &its.0,
         Detail::NotNamed { bank } => format!("a transação não nomeia este banco, o {bank}"),
         Detail::NotIntroduced { banks: Banks(banks) } => match banks.len() {
-            1 => format!("o diário deste banco é novo: só trabalha sozinho até encontrar o banco {}", list(*banks)),
+            1 => format!(
+                "o diário deste banco é novo: só trabalha sozinho até encontrar o banco \
+                          {}",
+                list(*banks)
+            ),
             _ => {
-                format!("o diário deste banco é novo: só trabalha sozinho até encontrar os bancos {}", list(*banks))
+                format!(
+                    "o diário deste banco é novo: só trabalha sozinho até encontrar os bancos \
+                         {}",
+                    list(*banks)
+                )
             }
         },
         Detail::NoAnswer { banks: Banks(banks) } => match banks.len() {
             0 => "o resultado ainda não é conhecido".into(),
-            1 => format!("o resultado ainda não é conhecido; falta a resposta do banco {}", list(*banks)),
+            1 => format!(
+                "o resultado ainda não é conhecido; falta a resposta do banco \
+                          {}",
+                list(*banks)
+            ),
             _ => {
-                format!("o resultado ainda não é conhecido; faltam as respostas dos bancos {}", list(*banks))
+                format!(
+                    "o resultado ainda não é conhecido; faltam as respostas dos bancos \
+                         {}",
+                    list(*banks)
+                )
             }
         },
         Detail::TooManyOps { most } => format!("mais de {most} operações"),
@@ -145,32 +171,51 @@ fn in_portuguese(detail: &Detail) -> String {
             format!("a conta {number} não comporta mais {}", Total(*more))
         }
         Detail::OtherAccount { number } => {
-            format!("a conta {number} já existe aqui com outros titulares ou outro depósito inicial")
+            format!(
+                "a conta {number} já existe aqui com outros titulares ou outro depósito \
+                     inicial"
+            )
         }
         Detail::BadHolders { number } => {
             format!("a conta {number} precisa de um titular, ou de dois diferentes")
         }
         Detail::BadDeposit { deposit } => format!("o depósito de {} é negativo", Total(*deposit)),
-        Detail::OtherClient { cpf } => format!("o cliente {cpf} já existe aqui com outro nome ou tipo"),
+        Detail::OtherClient { cpf } => format!(
+            "o cliente {cpf} já existe aqui com outro nome ou \
+                                                tipo"
+        ),
         Detail::NoClient { cpf } => format!("o cliente {cpf} não existe"),
-        Detail::OneIndividual { cpf, number } => format!("{cpf} já tem a conta individual {number}"),
+        Detail::OneIndividual { cpf, number } => format!(
+            "{cpf} já tem a conta individual \
+            {number}"
+        ),
         Detail::ClientsFull { most } => format!("não cabem mais de {most} clientes"),
         Detail::AccountsFull { most } => format!("não cabem mais de {most} contas"),
         Detail::WaitedLong { ms } => format!("esperou mais de {ms} ms, o banco está ocupado"),
         Detail::NotNewest { after, most } => {
             format!("{after} não está entre os {most} resultados mais novos")
         }
-        Detail::CutAhead { .. } => "o corte está mais de um segundo à frente dos relógios deste banco".into(),
+        Detail::CutAhead { .. } => "o corte está mais de um segundo à frente dos relógios deste \
+                                    banco"
+            .into(),
         Detail::CutTooOld { .. } => "este banco só guarda cortes mais novos".into(),
         Detail::NotOutsides { verb } => format!("este {verb} não é de um coordenador externo"),
-        Detail::NoOutside { verb } => format!("{verb} não aceita transações de um coordenador externo"),
+        Detail::NoOutside { verb } => format!(
+            "{verb} não aceita transações de um coordenador \
+                                               externo"
+        ),
         Detail::NotOnLink { verb } => format!("{verb} não passa por uma ligação entre bancos"),
-        Detail::OnLinkAlone => "REGISTERS só é perguntado por um banco, pela sua ligação".to_owned(),
+        Detail::OnLinkAlone => "REGISTERS só é perguntado por um banco, pela sua \
+                                ligação"
+            .to_owned(),
         Detail::RegistersUnknown => {
             "este banco ainda não conhece os seus registros; ele os pergunta aos outros".to_owned()
         }
         Detail::SetsOpen { count, bank } => {
-            format!("{count} transações não decididas definem um registro e não citam o banco {bank}")
+            format!(
+                "{count} transações não decididas definem um registro e não citam o banco \
+                     {bank}"
+            )
         }
         Detail::OfSession { verb } => format!("{verb} é respondido pela sessão"),
         Detail::HeldBy { key, tx } => format!("{key} espera a transação {tx}"),
@@ -287,7 +332,8 @@ mod tests {
         let twice = format!("bank 1 refused bank 2 refused {text}");
         assert_eq!(
             in_words(Lang::Pt, &twice),
-            "o banco 1 recusou: o banco 2 recusou: a conta 12345-6 tem R$ 799,50 disponíveis, são pedidos R$ 5.000,00"
+            "o banco 1 recusou: o banco 2 recusou: a conta 12345-6 tem R$ 799,50 disponíveis, são \
+             pedidos R$ 5.000,00"
         );
         assert_eq!(
             first_words(Lang::Pt, &twice),

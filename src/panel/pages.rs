@@ -7,7 +7,9 @@ use askama::Template;
 use consorcio_core::money::{Money, Total};
 
 macro_rules! page {
-    ($(#[$doc:meta])* $name:ident, $path:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+    ($(#[$doc:meta])* $name:ident, $path:literal {
+        $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
+    }) => {
         $(#[$doc])*
         #[derive(Debug, Template)]
         #[template(path = $path, config = "askama.toml")]

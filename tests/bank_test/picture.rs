@@ -123,7 +123,8 @@ impl Course {
             let points = if run.len() == 1 { format!("{0} {0}", run[0]) } else { run.join(" ") };
             let _ = writeln!(
                 svg,
-                "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.6\" \
+                "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" \
+                 stroke-width=\"1.6\" \
                  stroke-linecap=\"round\" stroke-linejoin=\"round\"{dash}/>"
             );
         }
@@ -140,8 +141,10 @@ pub fn picture(seed: u64, ops: &[Op], deeds: &Deeds, valid: bool) -> String {
     let rows_end = ROWS_TOP + u64::try_from(kinds.len()).unwrap() * ROW;
     let height = rows_end + 62;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDE} {height}\" width=\"{WIDE}\" \
-         height=\"{height}\" font-family=\"DejaVu Sans, Helvetica, Arial, sans-serif\" font-size=\"13\">\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDE} {height}\" \
+         width=\"{WIDE}\" \
+         height=\"{height}\" font-family=\"DejaVu Sans, Helvetica, Arial, sans-serif\" \
+         font-size=\"13\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
     );
     title(&mut svg, seed, ops, deeds, valid);
@@ -171,7 +174,8 @@ fn title(svg: &mut String, seed: u64, ops: &[Op], deeds: &Deeds, valid: bool) {
          <tspan fill=\"{colour}\">{verdict}</tspan></text>"
     );
     let what = format!(
-        "{BANKS} banks, {ACCOUNTS} accounts, {CLIENTS_IN_ALL} clients: {} transfers and {} register sets committed; {} cuts \
+        "{BANKS} banks, {ACCOUNTS} accounts, {CLIENTS_IN_ALL} clients: {} transfers and {} \
+         register sets committed; {} cuts \
          and {} registers read; {} faults",
         number("transfers committed"),
         number("sets committed"),
@@ -205,7 +209,8 @@ fn bands(svg: &mut String, course: &Course, deeds: &Deeds, kinds: &[Kind]) {
             let y = row_y(at) + 15;
             let _ = writeln!(
                 svg,
-                "<text x=\"{}\" y=\"{y}\" font-size=\"11\" text-anchor=\"middle\" fill=\"white\">{}</text>",
+                "<text x=\"{}\" y=\"{y}\" font-size=\"11\" text-anchor=\"middle\" \
+                 fill=\"white\">{}</text>",
                 from + wide / 2,
                 fault.bank
             );
@@ -369,7 +374,8 @@ fn heading(svg: &mut String, top: u64, words: &str, legend: &[(&str, &str, bool)
     let y = top - 12;
     let _ = writeln!(
         svg,
-        "<text x=\"{LEFT}\" y=\"{y}\" font-size=\"15\" font-weight=\"bold\" fill=\"black\">{words}</text>"
+        "<text x=\"{LEFT}\" y=\"{y}\" font-size=\"15\" font-weight=\"bold\" \
+         fill=\"black\">{words}</text>"
     );
     // From the right, so that nothing stands over its edge: a character is at most 7.5 wide.
     let mut x = RIGHT;
@@ -379,7 +385,8 @@ fn heading(svg: &mut String, top: u64, words: &str, legend: &[(&str, &str, bool)
         let dash = if *dashed { " stroke-dasharray=\"5 3\"" } else { "" };
         let _ = writeln!(
             svg,
-            "<line x1=\"{}\" x2=\"{}\" y1=\"{}\" y2=\"{}\" stroke=\"{colour}\" stroke-width=\"3\"{dash}/>",
+            "<line x1=\"{}\" x2=\"{}\" y1=\"{}\" y2=\"{}\" stroke=\"{colour}\" \
+             stroke-width=\"3\"{dash}/>",
             x - wide - 28,
             x - wide - 4,
             y - 4,
@@ -415,7 +422,8 @@ fn rect(
 ) {
     let _ = writeln!(
         svg,
-        "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill=\"{colour}\" opacity=\"{opacity}\">\
+        "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill=\"{colour}\" \
+         opacity=\"{opacity}\">\
          <title>{title}</title></rect>"
     );
 }

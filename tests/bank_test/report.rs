@@ -117,8 +117,9 @@ pub fn result(seed: u64, ops: &[Op], deeds: &Deeds, faults: &[String]) -> Value 
     };
     let fault = |fault: &Fault| {
         json!({
-            "kind": fault.kind.as_str(), "bank": fault.bank, "other": fault.other, "late_ms": fault.late_ms,
-            "from_us": fault.began_us.saturating_sub(begin), "to_us": fault.ended_us.saturating_sub(begin),
+            "kind": fault.kind.as_str(), "bank": fault.bank, "other": fault.other,
+            "late_ms": fault.late_ms, "from_us": fault.began_us.saturating_sub(begin),
+            "to_us": fault.ended_us.saturating_sub(begin),
         })
     };
     let seconds = seconds(ops);

@@ -121,7 +121,10 @@ fn a_transaction_in_doubt_is_named_with_who_keeps_it() {
 fn a_slow_driver_is_a_doubt_with_all_banks_up() {
     let cluster = with_accounts();
     let mut bank = cluster.connect(0);
-    let slow = r#"PREPARE slow {"ops":[{"bank":0,"op":"debit","account":"12345-6","amount":5},{"bank":2,"op":"credit","account":"78910-0","amount":5}],"patience_ms":60000}"#;
+    let slow = concat!(
+        r#"PREPARE slow {"ops":[{"bank":0,"op":"debit","account":"12345-6","amount":5},"#,
+        r#"{"bank":2,"op":"credit","account":"78910-0","amount":5}],"patience_ms":60000}"#
+    );
     assert!(bank.ask(slow).starts_with("OK slow "));
     let document = cluster.json(5, &["audit"]);
     assert_eq!(document["error"]["code"], "not-known-yet");
@@ -304,7 +307,10 @@ fn a_second_outcome_and_a_commit_without_a_vote_are_named() {
     let cluster = half_told();
     forge(&cluster, 0, |records| {
         let (_, own) = vote_on("t", records);
-        let text = r#"{"ops":[{"bank":0,"op":"debit","account":"12345-6","amount":5},{"bank":1,"op":"credit","account":"9","amount":5}]}"#;
+        let text = concat!(
+            r#"{"ops":[{"bank":0,"op":"debit","account":"12345-6","amount":5},"#,
+            r#"{"bank":1,"op":"credit","account":"9","amount":5}]}"#
+        );
         let time = Time(own.time.0 + 60_000_000);
         let transaction = Arc::new(Transaction::parse(text).unwrap());
         let tx = TxId::new("alone").unwrap();

@@ -9,7 +9,11 @@ const PEDRO: &str = "22222222222";
 
 /// Prepares a transfer of 10 reais from bank 0 to bank 2 by hand, at these banks only.
 fn prepared(cluster: &Cluster, tx: &str, banks: &[usize]) -> Vec<Wire> {
-    let text = r#"{"ops":[{"bank":0,"op":"debit","account":"12345-6","amount":1000},{"bank":2,"op":"credit","account":"78910-0","amount":1000}],"patience_ms":300000}"#;
+    let text = concat!(
+        r#"{"ops":[{"bank":0,"op":"debit","account":"12345-6","amount":1000},"#,
+        r#"{"bank":2,"op":"credit","account":"78910-0","amount":1000}],"#,
+        r#""patience_ms":300000}"#
+    );
     let mut wires: Vec<Wire> = banks.iter().map(|bank| cluster.connect(*bank)).collect();
     for wire in &mut wires {
         let reply = wire.ask(&format!("PREPARE {tx} {text}"));

@@ -249,7 +249,8 @@ fn where_no_bank_recorded_anything_it_is_refused() {
     let granting = FakeBank::start(|line| votes_ok(0, line));
     let alone = |_: &str| {
         Some(
-            "ERR not-introduced the journal of this bank is new, so it works alone until it has met bank 1"
+            "ERR not-introduced the journal of this bank is new, so it works alone until it has \
+             met bank 1"
                 .to_owned(),
         )
     };
@@ -355,7 +356,10 @@ fn a_driving_bank_that_goes_silent_leaves_it_unknown() {
 #[test]
 fn what_a_hand_began_a_client_can_end() {
     let cluster = with_accounts();
-    let text = r#"{"ops":[{"bank":0,"op":"debit","account":"12345-6","amount":500},{"bank":2,"op":"credit","account":"78910-0","amount":500}],"patience_ms":300000}"#;
+    let text = concat!(
+        r#"{"ops":[{"bank":0,"op":"debit","account":"12345-6","amount":500},"#,
+        r#"{"bank":2,"op":"credit","account":"78910-0","amount":500}],"patience_ms":300000}"#
+    );
     let mut wires: Vec<Wire> = [0, 2].iter().map(|bank| cluster.connect(*bank)).collect();
     for wire in &mut wires {
         let reply = wire.ask(&format!("PREPARE by-hand {text}"));

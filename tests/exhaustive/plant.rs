@@ -1,4 +1,5 @@
-//! Mistakes planted around the cores of a `ModelState`: those that the simulator plants too, and two
+//! Mistakes planted around the cores of a `ModelState`: those that the simulator plants too, and
+//! two
 //! more.
 
 use crate::exhaustive::state::ModelState;

@@ -243,7 +243,8 @@ impl ModelState {
         let all = self.granted_by_all(tx, digest, Some(at));
         assert!(
             all,
-            "{tx} commits at bank {at}, but not every other named bank holds a durable OK on its bytes"
+            "{tx} commits at bank {at}, but not every other named bank holds a durable OK on its \
+             bytes"
         );
         let aborted = self.ends(tx, digest, false);
         assert!(aborted.is_empty(), "{tx} commits at bank {at}, and is aborted at {aborted:?}");
@@ -386,7 +387,8 @@ impl ModelState {
                     !committed.is_empty()
                         || bytes.has_outside() && !self.ends(tx, *bytes.digest(), false).is_empty(),
                     self.granted_by_all(tx, *bytes.digest(), None),
-                    "{tx} is committed exactly when every bank holds an OK, and no outside coordinator refused"
+                    "{tx} is committed exactly when every bank holds an OK, and no outside \
+                     coordinator refused"
                 );
                 for op in bytes.ops().iter().filter(|_| !committed.is_empty()) {
                     match &op.action {

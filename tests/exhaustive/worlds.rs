@@ -13,27 +13,52 @@ use crate::exhaustive::state::{Budget, Setup, Way};
 use std::time::Instant;
 
 /// From bank 0 to bank 1.
-pub const THERE: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":6},{"bank":1,"op":"credit","account":"b","amount":6}]}"#;
+pub const THERE: &str = concat!(
+    r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":6},"#,
+    r#"{"bank":1,"op":"credit","account":"b","amount":6}]}"#
+);
 /// The liar's bytes under the same id ...
-const THERE_OTHER: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":7},{"bank":1,"op":"credit","account":"b","amount":7}]}"#;
+const THERE_OTHER: &str = concat!(
+    r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":7},"#,
+    r#"{"bank":1,"op":"credit","account":"b","amount":7}]}"#
+);
 /// ... and those that need one bank alone.
 pub const ALONE: &str = r#"{"ops":[{"bank":0,"op":"deposit","account":"a","amount":1}]}"#;
 /// Takes from the same account, which has enough for one of them.
-const ALSO: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":5},{"bank":1,"op":"credit","account":"b","amount":5}]}"#;
+const ALSO: &str = concat!(
+    r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":5},"#,
+    r#"{"bank":1,"op":"credit","account":"b","amount":5}]}"#
+);
 /// More than there is.
-pub const TOO_MUCH: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":60},{"bank":1,"op":"credit","account":"b","amount":60}]}"#;
+pub const TOO_MUCH: &str = concat!(
+    r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":60},"#,
+    r#"{"bank":1,"op":"credit","account":"b","amount":60}]}"#
+);
 /// With patience, of a minute.
-pub const PATIENT: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":6},{"bank":1,"op":"credit","account":"b","amount":6}],"patience_ms":60000}"#;
+pub const PATIENT: &str = concat!(
+    r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":6},"#,
+    r#"{"bank":1,"op":"credit","account":"b","amount":6}],"patience_ms":60000}"#
+);
 /// One register at two banks ...
 const SET_1: &str =
     r#"{"ops":[{"bank":0,"op":"set","value":"1"},{"bank":1,"op":"set","value":"1"}]}"#;
 const SET_2: &str =
     r#"{"ops":[{"bank":0,"op":"set","value":"2"},{"bank":1,"op":"set","value":"2"}]}"#;
 /// ... and at three.
-const SET_1_OF_3: &str = r#"{"ops":[{"bank":0,"op":"set","value":"1"},{"bank":1,"op":"set","value":"1"},{"bank":2,"op":"set","value":"1"}]}"#;
-const SET_2_OF_3: &str = r#"{"ops":[{"bank":0,"op":"set","value":"2"},{"bank":1,"op":"set","value":"2"},{"bank":2,"op":"set","value":"2"}]}"#;
+const SET_1_OF_3: &str = concat!(
+    r#"{"ops":[{"bank":0,"op":"set","value":"1"},{"bank":1,"op":"set","value":"1"},"#,
+    r#"{"bank":2,"op":"set","value":"1"}]}"#
+);
+const SET_2_OF_3: &str = concat!(
+    r#"{"ops":[{"bank":0,"op":"set","value":"2"},{"bank":1,"op":"set","value":"2"},"#,
+    r#"{"bank":2,"op":"set","value":"2"}]}"#
+);
 /// From two banks into a third.
-const COMPOSITE: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":2},{"bank":1,"op":"debit","account":"b","amount":3},{"bank":2,"op":"credit","account":"c","amount":5}]}"#;
+const COMPOSITE: &str = concat!(
+    r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":2},"#,
+    r#"{"bank":1,"op":"debit","account":"b","amount":3},"#,
+    r#"{"bank":2,"op":"credit","account":"c","amount":5}]}"#
+);
 
 pub const NONE: Budget = Budget {
     crashes: 0,

@@ -139,7 +139,10 @@ fn an_idle_bank_ends_at_once_whatever_is_connected() {
     bank.expect_line("ready on");
     let mut silent = Connection::open(port);
     let mut half = Connection::open(port);
-    half.send_bytes(b"POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{");
+    half.send_bytes(
+        b"POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: \
+                      application/json\r\ncontent-length: 9\r\n\r\n{",
+    );
     let mut idle = Connection::open(port);
     idle.get("/status").is(200, r#"{"status":"ok"}"#);
     bank.terminate();
@@ -161,7 +164,10 @@ fn what_was_asked_is_answered_before_the_end() {
     };
     signal("STOP");
     let mut http = cluster.connect(0);
-    let body = r#"{"participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":5},{"banco":1,"cpf":"22222222222","numero":"2","valor":0}]}"#;
+    let body = concat!(
+        r#"{"participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":5},"#,
+        r#"{"banco":1,"cpf":"22222222222","numero":"2","valor":0}]}"#
+    );
     http.send("POST", "/transferencia_composta", &[("idempotency-key", "slow")], body);
     wait_until("it is under way", || {
         let log = cluster.banks.log(0);

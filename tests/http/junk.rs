@@ -212,7 +212,11 @@ fn bodies_that_are_no_json_object() {
         ] {
             http.post(path, text).is_error(400, "");
         }
-        let mut raw = format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 4\r\n\r\n").into_bytes();
+        let mut raw = format!(
+            "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: \
+                               application/json\r\ncontent-length: 4\r\n\r\n"
+        )
+        .into_bytes();
         raw.extend(b"{\"\xff}");
         let mut other = cluster.connect(0);
         other.send_bytes(&raw);
@@ -294,9 +298,12 @@ fn bytes_that_are_no_http() {
         "GET /status HTTP/9.9\r\n\r\n",
         "\u{16}\u{3}\u{1}\u{2}",
         "GET http:// HTTP/1.1\r\n\r\n",
-        "POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: -1\r\n\r\n",
-        "POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
-        "POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        "POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: \
+         application/json\r\ncontent-length: -1\r\n\r\n",
+        "POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: \
+         application/json\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
+        "POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: \
+         application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
         &huge,
         &many,
     ] {
@@ -317,7 +324,10 @@ fn bytes_that_are_no_http() {
 fn a_body_in_chunks_and_a_connection_that_stays_open() {
     let cluster = cluster();
     let mut http = cluster.connect(0);
-    http.send_bytes(b"POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n");
+    http.send_bytes(
+        b"POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: \
+                      application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+    );
     let text = r#"{"cpf":"11111111111","numero":"1","valor":1}"#;
     for part in text.as_bytes().chunks(7) {
         http.send_bytes(format!("{:x}\r\n", part.len()).as_bytes());
@@ -328,7 +338,8 @@ fn a_body_in_chunks_and_a_connection_that_stays_open() {
     http.receive().expect("an answer").is(200, r#"{"success":true}"#);
     // Two requests in one write: two answers, in order.
     http.send_bytes(
-        b"GET /status HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\nGET /pendentes HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n",
+        b"GET /status HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\nGET /pendentes HTTP/1.1\r\nhost: \
+          127.0.0.1\r\n\r\n",
     );
     http.receive().expect("an answer").is(200, r#"{"status":"ok"}"#);
     http.receive().expect("an answer").is(200, "[]");

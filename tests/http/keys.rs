@@ -4,7 +4,10 @@ use crate::http::{ANA, BIA, HttpCluster};
 use crate::support::{signal, wait_until};
 
 const DEPOSIT: &str = r#"{"cpf":"11111111111","numero":"1","valor":1}"#;
-const FROM_0_TO_1: &str = r#"{"participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":5},{"banco":1,"cpf":"22222222222","numero":"2"}]}"#;
+const FROM_0_TO_1: &str = concat!(
+    r#"{"participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":5},"#,
+    r#"{"banco":1,"cpf":"22222222222","numero":"2"}]}"#
+);
 
 #[test]
 fn any_text_up_to_its_bound_is_a_key() {

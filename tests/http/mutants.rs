@@ -9,22 +9,35 @@ const GOOD: [(&str, &str); 9] = [
     ("/criar_cliente", r#"{"cpf":"33333333333","nome":"Caio","tipo":"Jurídico"}"#),
     (
         "/criar_conta",
-        r#"{"cpf":"11111111111","numero":"7","saldo_inicial":1.5,"conjunta":true,"titulares":["11111111111","22222222222"]}"#,
+        concat!(
+            r#"{"cpf":"11111111111","numero":"7","saldo_inicial":1.5,"conjunta":true,"#,
+            r#""titulares":["11111111111","22222222222"]}"#
+        ),
     ),
     ("/depositar", r#"{"cpf":"11111111111","numero":"1","valor":10.25}"#),
     ("/sacar", r#"{"cpf":"22222222222","numero":"2","valor":0.5}"#),
     (
         "/transferir",
-        r#"{"cpf_origem":"11111111111","numero_origem":"1","cpf_destino":"22222222222","numero_destino":"2","valor":3}"#,
+        concat!(
+            r#"{"cpf_origem":"11111111111","numero_origem":"1","cpf_destino":"22222222222","#,
+            r#""numero_destino":"2","valor":3}"#
+        ),
     ),
     (
         "/transferencia_composta",
-        r#"{"participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":1},{"banco":0,"cpf":"22222222222","numero":"2","valor":0}]}"#,
+        concat!(
+            r#"{"participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":1},"#,
+            r#"{"banco":0,"cpf":"22222222222","numero":"2","valor":0}]}"#
+        ),
     ),
     ("/creditar", r#"{"cpf":"11111111111","numero":"1","valor":1e1}"#),
     (
         "/prepare",
-        r#"{"id":"e1","participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":1,"banco_destino":0,"numero_destino":"2","cpf_destino":"22222222222","valor_total":1}]}"#,
+        concat!(
+            r#"{"id":"e1","participantes":[{"banco":0,"cpf":"11111111111","numero":"1","#,
+            r#""valor":1,"banco_destino":0,"numero_destino":"2","cpf_destino":"22222222222","#,
+            r#""valor_total":1}]}"#
+        ),
     ),
     ("/commit", r#"{"id":"e1"}"#),
 ];

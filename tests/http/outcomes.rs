@@ -10,7 +10,10 @@ fn statuses(history: &Value) -> Vec<&str> {
     history.as_array().unwrap().iter().map(|line| line["status"].as_str().unwrap()).collect()
 }
 
-const FROM_0_TO_1: &str = r#"{"participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":5},{"banco":1,"cpf":"22222222222","numero":"2","valor":0}]}"#;
+const FROM_0_TO_1: &str = concat!(
+    r#"{"participantes":[{"banco":0,"cpf":"11111111111","numero":"1","valor":5},"#,
+    r#"{"banco":1,"cpf":"22222222222","numero":"2","valor":0}]}"#
+);
 
 #[test]
 fn history_tells_who_drove_and_what_failed_where() {
@@ -37,11 +40,13 @@ fn history_tells_who_drove_and_what_failed_where() {
     );
     assert_eq!(
         history[1]["detalhes"],
-        "Transação falhou neste banco: saldo insuficiente (a conta 1 tem R$ 5,00 disponíveis, são pedidos R$ 50,00)"
+        "Transação falhou neste banco: saldo insuficiente (a conta 1 tem R$ 5,00 disponíveis, são \
+         pedidos R$ 50,00)"
     );
     assert_eq!(
         history[2]["detalhes"],
-        "Transação falhou no banco 1: o CPF não é titular da conta (33333333333 não é titular da conta 2)"
+        "Transação falhou no banco 1: o CPF não é titular da conta (33333333333 não é titular da \
+         conta 2)"
     );
     // Bank 0 refused because bank 1 did.
     let told = http.get("/transacoes/h3").json();
@@ -85,7 +90,8 @@ fn a_bank_without_a_part_remembers_what_it_was_asked_for() {
     assert_eq!(statuses(&history), ["Sucesso", "Falha"], "{history}");
     assert_eq!(history[0]["transacao"]["id"], "d1");
     assert_eq!(history[0]["transacao"]["participantes"][0]["valor"], 5);
-    let words = "Transação falhou no banco 0: saldo insuficiente (a conta 1 tem R$ 5,00 disponíveis, são pedidos R$ 50,00)";
+    let words = "Transação falhou no banco 0: saldo insuficiente (a conta 1 tem R$ 5,00 \
+                 disponíveis, são pedidos R$ 50,00)";
     assert_eq!(history[1]["detalhes"], words);
     let told = http.get("/transacoes/d1").json();
     assert_eq!(told["participantes"], history[0]["transacao"]["participantes"]);

@@ -23,9 +23,11 @@ fn a_company_goes_wherever_a_person_does() {
                           "numero_destino": "1", "valor": 5});
     http.post("/transferir", &transfer.to_string()).is(200, success);
     let composite = json!({"participantes": [
-        {"banco": 0, "cpf": COMPANY, "numero": "pj-1", "valor": 5}, {"banco": 1, "cpf": BIA, "numero": "2"}]});
+        {"banco": 0, "cpf": COMPANY, "numero": "pj-1", "valor": 5},
+        {"banco": 1, "cpf": BIA, "numero": "2"}]});
     http.post("/transferencia_composta", &composite.to_string()).is(200, success);
-    let hold = json!({"id": "e1", "participantes": [{"banco": 0, "cpf": COMPANY, "numero": "pj-1", "valor": 1,
+    let hold = json!({"id": "e1", "participantes": [{
+        "banco": 0, "cpf": COMPANY, "numero": "pj-1", "valor": 1,
         "banco_destino": 1, "cpf_destino": BIA, "numero_destino": "2"}]});
     http.post("/prepare", &hold.to_string()).is(200, r#"{"prepared":true}"#);
     // What can still be spent, and what is held beside it.

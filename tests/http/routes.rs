@@ -23,14 +23,18 @@ fn clients_and_accounts() {
 
     http.post("/criar_conta", r#"{"cpf":"11111111111","numero":"1-A","saldo_inicial":1000.50}"#)
         .is(201, r#"{"numero":"1-A","saldo":1000.5}"#);
-    let refusal = "Cliente não encontrado, conta já existe ou não é permitido criar mais de uma conta individual para este cliente";
+    let refusal = "Cliente não encontrado, conta já existe ou não é permitido criar mais de uma \
+                   conta individual para este cliente";
     for (account, reason) in [
         (r#"{"cpf":"11111111111","numero":"1-A","saldo_inicial":1000.50}"#, "already-exists"),
         (r#"{"cpf":"22222222222","numero":"1-A"}"#, "already-exists"),
         (r#"{"cpf":"11111111111","numero":"1-B"}"#, "refused"),
         (r#"{"cpf":"33333333333","numero":"3"}"#, "unknown-client"),
         (
-            r#"{"cpf":"11111111111","numero":"9","conjunta":true,"titulares":["11111111111","33333333333"]}"#,
+            concat!(
+                r#"{"cpf":"11111111111","numero":"9","conjunta":true,"titulares":["11111111111","#,
+                r#""33333333333"]}"#
+            ),
             "unknown-client",
         ),
     ] {
@@ -44,7 +48,10 @@ fn clients_and_accounts() {
     }
     http.post(
         "/criar_conta",
-        r#"{"cpf":"22222222222","numero":"0-J","conjunta":true,"titulares":["11111111111","22222222222"]}"#,
+        concat!(
+            r#"{"cpf":"22222222222","numero":"0-J","conjunta":true,"titulares":["11111111111","#,
+            r#""22222222222"]}"#
+        ),
     )
     .is(201, r#"{"numero":"0-J","saldo":0}"#);
 
@@ -200,7 +207,10 @@ fn composites_over_banks() {
     ]);
     cluster.connect(2).post("/transferencia_composta", &body).is(200, success);
     // The destination may have no amount at all, and be a source as well.
-    let body = r#"{"participantes":[{"banco":2,"cpf":"33333333333","numero":"3","valor":2.25},{"banco":2,"cpf":"33333333333","numero":"3"}]}"#;
+    let body = concat!(
+        r#"{"participantes":[{"banco":2,"cpf":"33333333333","numero":"3","valor":2.25},"#,
+        r#"{"banco":2,"cpf":"33333333333","numero":"3"}]}"#
+    );
     cluster.connect(0).post("/transferencia_composta", body).is(200, success);
     let balances = |cluster: &HttpCluster| {
         [cluster.balance(0, ANA), cluster.balance(1, BIA), cluster.balance(2, CAIO)]

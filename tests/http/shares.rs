@@ -12,7 +12,10 @@ const UNDECIDED: usize = 20_000;
 fn lists_of_undecided_transactions_have_pages() {
     let cluster = HttpCluster::start(2);
     let mut wire = cluster.banks.connect(0);
-    let ops = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":1},{"bank":1,"op":"deposit","account":"1","amount":1}],"patience_ms":300000}"#;
+    let ops = concat!(
+        r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":1},"#,
+        r#"{"bank":1,"op":"deposit","account":"1","amount":1}],"patience_ms":300000}"#
+    );
     cluster.banks.open_account(0, "1", ANA, "0");
     let lines: Vec<String> =
         (0..UNDECIDED).map(|at| format!("PREPARE pend{at:06} {ops}")).collect();
@@ -106,7 +109,10 @@ fn silent_connections_keep_nobody_out() {
     working.receive_head();
     let silent: Vec<Connection> = (0..200).map(|_| cluster.connect(0)).collect();
     let half = |mut connection: Connection| {
-        connection.send_bytes(b"POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{");
+        connection.send_bytes(
+            b"POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: \
+                                application/json\r\ncontent-length: 9\r\n\r\n{",
+        );
         connection
     };
     let half: Vec<Connection> = (0..100).map(|_| half(cluster.connect(0))).collect();

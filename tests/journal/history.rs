@@ -614,7 +614,8 @@ fn merges_beside_the_appends_and_look_ups() {
 /// Cost of a new id and of an old one by the number of full segments: what docs/ARCHITECTURE.md
 /// says of it.
 #[test]
-#[ignore = "a measurement: cargo test --release --test storage journal::history::measure -- --ignored --nocapture"]
+#[ignore = "a measurement: cargo test --release --test storage journal::history::measure -- \
+            --ignored --nocapture"]
 fn measure() {
     const IDS: Seq = 4_000;
     const LOOKS: u32 = 20_000;
@@ -656,7 +657,8 @@ fn measure() {
             let old_took = begun.elapsed() / LOOKS;
             let each = |count: u64| f64::from(u32::try_from(count).unwrap()) / f64::from(LOOKS);
             println!(
-                "{most} segments, {} ids, {} indexes, {} KiB of filters: a new id {new_took:?}, {:.1} filters, {:.2} \
+                "{most} segments, {} ids, {} indexes, {} KiB of filters: a new id {new_took:?}, \
+                 {:.1} filters, {:.2} \
                  pages; an old one {old_took:?}, {:.1} filters, {:.2} pages",
                 reader.indexed_up_to(),
                 new.indexes,

@@ -104,7 +104,10 @@ fn damage_is_not_replayed_into_a_snapshot() {
     disk.put("segment-0000000002", bytes);
     let error = appender.snapshot_now().unwrap_err();
     assert!(
-        matches!(&error, JournalError::Damaged { file, .. } if file.ends_with("segment-0000000002")),
+        matches!(
+            &error,
+            JournalError::Damaged { file, .. } if file.ends_with("segment-0000000002")
+        ),
         "{error}"
     );
     append(&mut appender, 1).unwrap();

@@ -3,7 +3,8 @@
 //! transaction, nothing stays held, and what anyone was told is so.
 //!
 //! Which deaths there are is in `cases`, how they are run and what may not be missing in `run`, how
-//! a transaction is run up to one in `stories`, the banks and their audit in `cluster`, and what is in
+//! a transaction is run up to one in `stories`, the banks and their audit in `cluster`, and what is
+//! in
 //! their journals in `journal`. A release build has no crash points, which is what its only test
 //! here says.
 

@@ -157,7 +157,8 @@ fn check_coverage(rows: &[Row]) {
 
 fn table(rows: &[Row]) -> String {
     let mut text = String::from(
-        "\n  role          story            victim   point                    key file  outcome    told        ms\n",
+        "\n  role          story            victim   point                    key file  \
+         outcome    told        ms\n",
     );
     for Row { case, result, took } in rows {
         let victim = match case.victim {

@@ -68,7 +68,8 @@ fn listen(browser: &crate::panel::Browser, page: &str) -> Vec<Spoken> {
     // care.
     for (role, css) in [("table", "table"), ("columnheader", "thead th"), ("cell", "td")] {
         let shown = format!(
-            "return [...document.querySelectorAll('{css}')].filter((e) => !e.closest('details:not([open])')).length"
+            "return [...document.querySelectorAll('{css}')].filter((e) => \
+             !e.closest('details:not([open])')).length"
         );
         let there = browser.script(&shown).as_u64().unwrap();
         assert_eq!(u64::try_from(count(role)).unwrap(), there, "{page}: {role}");
@@ -79,12 +80,14 @@ fn listen(browser: &crate::panel::Browser, page: &str) -> Vec<Spoken> {
 /// Each thing that the keyboard reaches shows that it is reached.
 fn tab_through(browser: &crate::panel::Browser, page: &str) {
     let unseen = browser.script(
-        "return [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary')]
+        "return [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, \
+         summary')]
              .filter((field) => field.checkVisibility() && !field.disabled)
              .filter((field) => {
                  field.focus({ focusVisible: true });
                  const shown = getComputedStyle(field);
-                 return document.activeElement !== field || shown.outlineStyle === 'none' || parseFloat(shown.outlineWidth) < 2;
+                 return document.activeElement !== field || shown.outlineStyle === 'none' || \
+                 parseFloat(shown.outlineWidth) < 2;
              }).map((field) => field.outerHTML)",
     );
     assert_eq!(unseen, json!([]), "{page}: the focus is not seen");

@@ -40,7 +40,8 @@ impl Browser {
         let (Some(chromium), Some(driver)) =
             (program(&["chromium", "chromium-browser"]), program(&["chromedriver"]))
         else {
-            let told = "there is no chromium or no chromedriver here (Debian: apt-get install chromium chromium-driver)";
+            let told = "there is no chromium or no chromedriver here (Debian: apt-get install \
+                        chromium chromium-driver)";
             assert!(std::env::var("CONSORCIO_BROWSER").as_deref() != Ok("required"), "{told}");
             // Not captured, so that whoever runs the tests sees it.
             let _ = writeln!(std::io::stderr(), "NOT RUN: the panel in a browser: {told}");

@@ -45,7 +45,8 @@ fn a_page_of_another_site_moves_no_money_over_the_line_port() {
     };
     let (fetched, posted) = (withdraw("fetched"), withdraw("posted"));
     browser.script(&format!(
-        "fetch('http://{line}/', {{ method: 'POST', mode: 'no-cors', body: '\\n{fetched}\\n' }}).catch(() => 0);"
+        "fetch('http://{line}/', {{ method: 'POST', mode: 'no-cors', body: '\\n{fetched}\\n' \
+         }}).catch(() => 0);"
     ));
     wait_until("the bank refuses the fetch", || (count("not HTTP") > 0).then_some(()));
     let before = count("not HTTP");

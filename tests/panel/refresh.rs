@@ -9,7 +9,8 @@ use serde_json::json;
 fn count_refreshes(browser: &Browser) {
     browser.script(
         "const get = window.fetch; window.answers = 0;
-         window.fetch = async (...asked) => { const answer = await get(...asked); window.answers += 1; return answer; };",
+         window.fetch = async (...asked) => { const answer = await get(...asked); window.answers \
+         += 1; return answer; };",
     );
 }
 
@@ -28,7 +29,9 @@ fn mouse(browser: &Browser, what: &str, css: &str) {
          return [at.x + at.width / 2, at.y + at.height / 2];"
     );
     let at = browser.script(&script);
-    let event = json!({"type": what, "x": at[0], "y": at[1], "button": "left", "buttons": 1, "clickCount": 1});
+    let event = json!({
+        "type": what, "x": at[0], "y": at[1], "button": "left", "buttons": 1, "clickCount": 1
+    });
     browser.devtools("Input.dispatchMouseEvent", &event);
 }
 
@@ -121,10 +124,12 @@ fn long_names_and_large_amounts_stay_on_the_page() {
             browser.go(&cluster.url(0, path));
             browser.shot(&format!("largo-{width}{}", path.replace('/', "-")));
             let cut = browser.script(
-                "return [...document.querySelectorAll('td.money, .numbers dd, .lead, h1')].filter((field) => {
+                "return [...document.querySelectorAll('td.money, .numbers dd, .lead, \
+                 h1')].filter((field) => {
                      const box = field.getBoundingClientRect();
                      const clipped = field.scrollWidth > field.clientWidth + 1;
-                     return field.checkVisibility() && box.width > 1 && (clipped || box.right > innerWidth || box.left < 0);
+                     return field.checkVisibility() && box.width > 1 && (clipped || box.right > \
+                     innerWidth || box.left < 0);
                  }).map((field) => field.outerHTML)",
             );
             assert_eq!(cut, json!([]), "{path}, {width} wide");

@@ -191,7 +191,8 @@ fn each_refusal_stands_beside_its_field() {
 
     // What is sent twice is done once.
     let twice = browser.script(
-        "const form = new URLSearchParams({operacao: 'depositar', tx: 'uma-vez', cpf: '11111111110', numero: '0-1', valor: '7'});
+        "const form = new URLSearchParams({operacao: 'depositar', tx: 'uma-vez', cpf: \
+         '11111111110', numero: '0-1', valor: '7'});
          for (const _ of [1, 2]) {
              const ask = new XMLHttpRequest();
              ask.open('POST', '/painel/caixa', false);

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 /// Undecided transactions of two banks, all over one connection, and that connection.
 fn prepare(cluster: &Cluster, count: usize, patience: &str) -> Wire {
     let mut wire = cluster.connect(0);
-    let ops = r#"[{"bank":0,"op":"deposit","account":"1-1","amount":1},{"bank":1,"op":"deposit","account":"2-2","amount":1}]"#;
+    let ops = concat!(
+        r#"[{"bank":0,"op":"deposit","account":"1-1","amount":1},"#,
+        r#"{"bank":1,"op":"deposit","account":"2-2","amount":1}]"#
+    );
     for first in (0..count).step_by(500) {
         let last = count.min(first + 500);
         let lines: String =

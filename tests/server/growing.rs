@@ -15,7 +15,10 @@ fn a_bank_does_not_leave_while_something_undecided_names_it() {
             format!(r#"ACCOUNT {{"number":"{bank}-1","holders":["{cpf}"],"deposit":1000}}"#);
         assert!(wire.ask(&account).starts_with("DONE"));
     }
-    let transfer = r#"{"ops":[{"bank":0,"op":"debit","account":"0-1","amount":5},{"bank":1,"op":"credit","account":"1-1","amount":5}]}"#;
+    let transfer = concat!(
+        r#"{"ops":[{"bank":0,"op":"debit","account":"0-1","amount":5},"#,
+        r#"{"bank":1,"op":"credit","account":"1-1","amount":5}]}"#
+    );
     for bank in 0..2 {
         // A connection that closes would have its bank ask the other one, which then refuses.
         let mut wire = cluster.connect(bank);
@@ -25,7 +28,8 @@ fn a_bank_does_not_leave_while_something_undecided_names_it() {
     }
     let list = format!("{},-", cluster.port(0));
     let refused = run(cluster.servidor(0).args(["--consortium", &list]));
-    let told = "servidor: the list marks bank 1 as left, and transaction t1, which names it, is undecided here: start \
+    let told = "servidor: the list marks bank 1 as left, and transaction t1, which names it, is \
+                undecided here: start \
                 with the old list until it is decided";
     assert_eq!(refused.stderr.trim(), told, "{refused:#?}");
     refused.expect_code(1);

@@ -6,7 +6,11 @@ use crate::support::{Cluster, Process, Wire, wait_until};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const OPS: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":700},{"bank":1,"op":"credit","account":"a","amount":300},{"bank":2,"op":"credit","account":"a","amount":400}],"patience_ms":60000}"#;
+const OPS: &str = concat!(
+    r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":700},"#,
+    r#"{"bank":1,"op":"credit","account":"a","amount":300},"#,
+    r#"{"bank":2,"op":"credit","account":"a","amount":400}],"patience_ms":60000}"#
+);
 
 fn data(cluster: &Cluster, bank: usize) -> PathBuf {
     cluster.path().join(format!("data/bank-{bank}"))

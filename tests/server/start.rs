@@ -372,7 +372,10 @@ fn a_bank_that_forgot_a_promise_stops_for_good() {
     let (data, copy) = (data(&cluster, 0), cluster.path().join("copy"));
     copy_folder(&data, &copy);
     cluster.start_bank(0);
-    let line = r#"EXECUTE t1 {"ops":[{"bank":0,"op":"set","value":"1"},{"bank":1,"op":"set","value":"1"}]}"#;
+    let line = concat!(
+        r#"EXECUTE t1 {"ops":[{"bank":0,"op":"set","value":"1"},"#,
+        r#"{"bank":1,"op":"set","value":"1"}]}"#
+    );
     wait_until("both banks see each other", || {
         let banks = cluster.connect(0).ask("BANKS") + &cluster.connect(1).ask("BANKS");
         (banks.matches("\"online\":true").count() == 4).then_some(())

@@ -40,7 +40,8 @@ impl Simulation<'_> {
                     CoreStep::Unproved(tx, peer) => {
                         assert!(
                             self.plan.beside == Beside::Path || self.plan.proof_mistake.is_some(),
-                            "{tx}: bank {bank} closes its link, as what bank {peer} answers proves nothing"
+                            "{tx}: bank {bank} closes its link, as what bank {peer} answers \
+                             proves nothing"
                         );
                         self.met.count("link closed, nothing proved");
                     }

@@ -96,7 +96,8 @@ impl Simulation<'_> {
                 assert!(
                     named.minus(version.ok).is_empty()
                         == (version.committed == named || outside && version.aborted == named),
-                    "t{number} is committed exactly when all say OK, and no outside coordinator refused"
+                    "t{number} is committed exactly when all say OK, and no outside coordinator \
+                     refused"
                 );
             }
         }

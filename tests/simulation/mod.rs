@@ -117,7 +117,8 @@ fn runs_hold(test: &str, seeds: Range<u64>, plan: impl Fn(u64) -> Plan + Sync, m
     if let Some((seed, text)) = failed {
         let shrunk = shrink::shrink(plan(seed));
         panic!(
-            "seed {seed}: {text}\n{shrunk}\nCONSORCIO_SEED={seed} cargo test --test worlds simulation::{test} repeats it"
+            "seed {seed}: {text}\n{shrunk}\nCONSORCIO_SEED={seed} cargo test --test worlds \
+             simulation::{test} repeats it"
         );
     }
     let met = all.into_inner().unwrap();
@@ -130,7 +131,8 @@ fn runs_hold(test: &str, seeds: Range<u64>, plan: impl Fn(u64) -> Plan + Sync, m
     }
     let (events, transactions) = (met.of("events"), met.of("transactions"));
     println!(
-        "{test}: {count} seeds, {transactions} transactions, {events} events in {} s; {} events a second of a core's time",
+        "{test}: {count} seeds, {transactions} transactions, {events} events in {} s; {} events a \
+         second of a core's time",
         began.elapsed().as_secs(),
         (events * 1_000_000).checked_div(used_us.into_inner()).unwrap_or(0)
     );

@@ -186,7 +186,8 @@ fn what_an_example_says_must_be_met() {
 
 #[test]
 fn examples_are_read_as_they_are_written() {
-    let page = "text\n```wire\n0> PING\n\n0< PONG\n0b> QUIT\n0b<\n```\n```\n7> no example\n```\n```wire\n1> A > b\n```\n";
+    let page = "text\n```wire\n0> PING\n\n0< PONG\n0b> QUIT\n0b<\n```\n```\n7> no \
+                example\n```\n```wire\n1> A > b\n```\n";
     let line = |number, connection, what| Line { number, connection, what };
     let expected = vec![
         vec![

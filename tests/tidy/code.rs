@@ -54,10 +54,11 @@ pub fn paths_of(code: &str) -> Vec<(usize, Vec<String>)> {
     paths
 }
 
-type Token = (usize, String);
+/// A token, and the line that it stands in, from 1 on.
+pub type Token = (usize, String);
 
-/// Words, `::`, and single characters, with their lines.
-fn tokens_of(code: &str) -> Vec<Token> {
+/// Words, `::`, and single characters of `code`.
+pub fn tokens_of(code: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
     let mut line = 1;
     let mut chars = code.chars().peekable();

@@ -52,7 +52,8 @@ mod tests {
     #[test]
     fn manifests_and_tables_are_read() {
         let manifest = read(
-            "[package]\nname = \"x\"\n[dependencies]\n# why\nserde.workspace = true\nconsorcio-core.workspace = true\n\
+            "[package]\nname = \"x\"\n[dependencies]\n# why\nserde.workspace = \
+             true\nconsorcio-core.workspace = true\n\
              http = { version = \"1\" }\n\n[dev-dependencies]\ntempfile.workspace = true\n",
         );
         assert_eq!(
@@ -60,7 +61,8 @@ mod tests {
             (vec!["core".to_owned()], vec!["http".to_owned(), "serde".to_owned()])
         );
         let page = "| a | b |\n\n| crate | what it is | uses |\n| --- | --- | --- |\n\
-                    | [`core`](x) | pure | |\n| [`node`](y) | one `bank` | `journal`, `core` |\n\n| [`z`](z) | | |\n";
+                    | [`core`](x) | pure | |\n| [`node`](y) | one `bank` | `journal`, `core` \
+                    |\n\n| [`z`](z) | | |\n";
         let rows = table(page);
         assert_eq!(rows.len(), 2);
         assert_eq!(rows[0], ("core".to_owned(), vec![]));

@@ -3,9 +3,11 @@
 //!
 //! Each rule is tried on something that breaks it, beside the rule itself.
 
+mod allowed;
 mod code;
 mod crates;
 mod modules;
+mod names;
 mod rules;
 mod texts;
 
@@ -65,15 +67,69 @@ fn none(faults: Vec<String>) {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
-#[test]
-fn every_rust_file_keeps_the_rules() {
-    let pages = texts();
-    let rust: Vec<&Page> = pages.iter().filter(|page| page.path.ends_with(".rs")).collect();
+/// The project's Rust files.
+fn rust() -> Vec<Page> {
+    let rust: Vec<Page> = texts().into_iter().filter(|page| page.path.ends_with(".rs")).collect();
     // A walk that finds nothing finds no fault either.
     for known in ["src/core/bank/mod.rs", "bin/servidor.rs", "tests/tidy/mod.rs"] {
         assert!(rust.iter().any(|page| page.path == known), "{known} was not looked at");
     }
-    none(rust.iter().flat_map(|page| rules::faults(&page.path, &page.text)).collect());
+    rust
+}
+
+/// The faults that `rule` finds in the files whose paths begin with none of `but`.
+#[track_caller]
+fn none_found(rule: impl Fn(&str, &str) -> Vec<String>, but: &[&str]) {
+    let files = rust();
+    let bound = files.iter().filter(|page| !but.iter().any(|but| page.path.starts_with(but)));
+    none(bound.flat_map(|page| rule(&page.path, &page.text)).collect());
+}
+
+#[test]
+fn every_file_begins_with_what_it_is() {
+    none_found(rules::beginning, &[]);
+}
+
+#[test]
+fn no_file_is_longer_than_its_bound() {
+    let longer = |path: &str| allowed::LONGER.iter().find(|(longer, _)| *longer == path);
+    let most = |path: &str| longer(path).map_or(rules::LINES_MAX, |(_, lines)| *lines);
+    none_found(|path, text| rules::length(path, text, most(path)), &[]);
+    let short = |page: &Page| page.text.lines().count() <= rules::LINES_MAX;
+    let files = rust();
+    let split = files.iter().filter(|page| longer(&page.path).is_some() && short(page));
+    none(split.map(|page| format!("{}: is short, and need not be listed", page.path)).collect());
+}
+
+#[test]
+fn no_line_is_wider_than_the_bound() {
+    none_found(rules::columns, allowed::WIDE);
+}
+
+#[test]
+fn no_comment_repeats_a_name() {
+    none_found(rules::short_docs, allowed::SHORT_DOCS);
+}
+
+#[test]
+fn no_bound_stands_outside_of_limits() {
+    let files = rust();
+    let shipped = files.iter().filter(|page| {
+        page.path.starts_with("src/")
+            && !rules::is_limits(&page.path)
+            && !rules::is_test(&page.path)
+    });
+    let bound =
+        shipped.filter(|page| !allowed::BOUNDS.iter().any(|but| page.path.starts_with(but)));
+    none(bound.flat_map(|page| rules::bounds(&page.path, &page.text)).collect());
+}
+
+#[test]
+fn no_type_name_stands_twice() {
+    let files = rust();
+    let defined = names::defined(files.iter().map(|page| (page.path.as_str(), page.text.as_str())));
+    none(names::faults(&defined, allowed::TWICE));
+    none(names::stale(&defined, allowed::TWICE));
 }
 
 #[test]

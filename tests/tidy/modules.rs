@@ -8,13 +8,22 @@ use std::collections::{BTreeMap, BTreeSet};
 pub type Uses = BTreeMap<String, BTreeSet<String>>;
 
 /// The uses among the top modules of one crate. A file is its path below the crate's folder and its
-/// text. Unit tests at the end of a file, and modules of the name `tests`, may use anything.
+/// text. Unit tests at the end of a file, and modules of the name `tests`, may use anything. A name
+/// that the crate's root takes from a module, `pub use a::A`, is that module's: `crate::A`.
 pub fn uses<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Uses {
-    let files: Vec<(Vec<&str>, &str)> = files
+    let (roots, files): (Vec<_>, Vec<_>) = files
         .map(|(path, text)| (module_of(path), text))
-        .filter(|(module, _)| !module.is_empty())
-        .collect();
+        .partition(|(module, _)| module.is_empty());
     let tops: BTreeSet<&str> = files.iter().map(|(module, _)| module[0]).collect();
+    let mut shared: BTreeMap<String, String> = BTreeMap::new();
+    for path in roots.iter().flat_map(|(_, text)| paths_of(&code_of(text))).map(|(_, path)| path) {
+        let inside = path.iter().position(|word| word != "crate" && word != "self");
+        if let Some([module, .., name]) = inside.map(|at| &path[at..])
+            && tops.contains(module.as_str())
+        {
+            shared.insert(name.clone(), module.clone());
+        }
+    }
     let mut uses = Uses::new();
     for (module, text) in &files {
         if module.contains(&"tests") {
@@ -24,6 +33,10 @@ pub fn uses<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Uses {
         for (_, path) in paths_of(&code_of(text)) {
             let words: Vec<&str> = path.iter().map(String::as_str).collect();
             let Some(used) = top_of(module, &words) else { continue };
+            let used = match shared.get(used) {
+                Some(owner) if !tops.contains(used) => owner.as_str(),
+                _ => used,
+            };
             if used != module[0] && tops.contains(used) {
                 uses.entry(module[0].to_owned()).or_default().insert(used.to_owned());
             }
@@ -95,6 +108,18 @@ mod tests {
         assert_eq!(found(&[("a.rs", "use crate::b::B;"), ("b.rs", "use crate::a::A;")]), circle);
         assert_eq!(
             found(&[("a/deep.rs", "use super::super::b::B;"), ("b.rs", "use super::a;")]),
+            circle
+        );
+        assert_eq!(
+            found(&[
+                ("a/deep/deeper.rs", "fn f() { super::super::super::b::g() }"),
+                ("b.rs", "use super::a;")
+            ]),
+            circle
+        );
+        let root = "mod a;\nmod b;\npub use a::deep::A;\npub use self::b::{B, C};\n";
+        assert_eq!(
+            found(&[("lib.rs", root), ("a.rs", "use crate::C;"), ("b.rs", "use super::A;")]),
             circle
         );
         assert_eq!(

@@ -1,25 +1,114 @@
-//! The house rules for one Rust file.
+//! The house rules for one Rust file: how it begins, how long and how wide it is, what its
+//! comments say, and where its bounds stand.
+
+use crate::tidy::code::{Token, code_of, tokens_of};
 
 /// A longer file does more than one job.
-const LINES_MAX: usize = 700;
+pub const LINES_MAX: usize = 400;
 
-/// Files that are longer, and how long they may get. Split them instead of adding to this list.
-const LONGER: [(&str, usize); 0] = [];
+/// Two files stand beside each other on one screen, and a diff of them is read without scrolling.
+pub const COLUMNS_MAX: usize = 100;
 
-/// What is wrong with the Rust file at `path` (from the project's folder, with `/`).
-pub fn faults(path: &str, text: &str) -> Vec<String> {
-    let mut faults = Vec::new();
-    if !text.starts_with("//!") {
-        faults.push(format!(
-            "{path}: must begin with `//!`, which says what lives here and what does not"
-        ));
+/// A documentation comment of so few words repeats the name that it stands above.
+const DOC_WORDS_MIN: usize = 4;
+
+/// Words of a constant's name that make it a bound: how much, how long, how often.
+const BOUNDS: [&str; 10] =
+    ["MAX", "MIN", "US", "MS", "BYTES", "WITHIN", "EVERY", "AFTER", "TIMEOUT", "PAUSE"];
+
+/// What is wrong with how the file at `path` begins.
+pub fn beginning(path: &str, text: &str) -> Vec<String> {
+    if text.starts_with("//!") {
+        return Vec::new();
     }
-    let lines_max =
-        LONGER.iter().find(|(long, _)| *long == path).map_or(LINES_MAX, |(_, max)| *max);
-    if text.lines().count() > lines_max {
-        faults.push(format!("{path}: longer than {lines_max} lines"));
+    vec![format!("{path}: must begin with `//!`, which says what lives here and what does not")]
+}
+
+/// Whether the file has more than `lines_max` lines.
+pub fn length(path: &str, text: &str, lines_max: usize) -> Vec<String> {
+    let lines = text.lines().count();
+    if lines <= lines_max {
+        return Vec::new();
+    }
+    vec![format!("{path}: {lines} lines, at most {lines_max}: split it")]
+}
+
+/// Lines of the file that are too wide, strings and comments too. A raw string that is a format
+/// (`{{`) can't be broken: a line break would be part of it, and `concat!` takes the names out.
+pub fn columns(path: &str, text: &str) -> Vec<String> {
+    let wide = |line: &str| line.chars().count() > COLUMNS_MAX;
+    let whole = |line: &str| line.contains("r#\"") && line.contains("{{");
+    let lines = text.lines().enumerate().filter(|(_, line)| wide(line) && !whole(line));
+    lines.map(|(at, _)| format!("{path}:{}: wider than {COLUMNS_MAX} columns", at + 1)).collect()
+}
+
+/// Documentation comments that say no more than the name below them.
+pub fn short_docs(path: &str, text: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut doc: Option<(usize, String)> = None;
+    for (at, line) in text.lines().enumerate() {
+        match (line.trim_start().strip_prefix("///"), &mut doc) {
+            (Some(more), Some((_, doc))) => doc.push_str(more),
+            (Some(more), None) => doc = Some((at + 1, more.to_owned())),
+            (None, Some((line, said))) => {
+                if said.split_whitespace().count() < DOC_WORDS_MIN {
+                    faults.push(format!("{path}:{line}: `{}` says too little", said.trim()));
+                }
+                doc = None;
+            }
+            (None, None) => {}
+        }
     }
     faults
+}
+
+/// Bounds that the file defines itself: a constant outside of tests that is a `Duration`, or a
+/// number that is named as a bound, with a literal in its value. What is computed from other
+/// constants alone is none.
+pub fn bounds(path: &str, text: &str) -> Vec<String> {
+    let tokens = tokens_of(&code_of(before_tests(text)));
+    let consts = tokens.iter().enumerate().filter(|(_, token)| token.1 == "const");
+    consts
+        .filter_map(|(at, _)| bound_at(&tokens[at + 1..]))
+        .map(|(line, name)| {
+            format!("{path}:{line}: {name} is a bound: it belongs into `consorcio_core::limits`")
+        })
+        .collect()
+}
+
+/// Whether the file at `path` holds bounds for all others.
+pub fn is_limits(path: &str) -> bool {
+    path == "src/core/limits.rs" || path.starts_with("src/core/limits/")
+}
+
+/// Whether the file at `path` is one of unit tests.
+pub fn is_test(path: &str) -> bool {
+    path.contains("/tests/") || path.ends_with("tests.rs")
+}
+
+/// The part of a file before its unit tests.
+pub fn before_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text)
+}
+
+/// The line and the name of a bound whose definition begins after the word `const`.
+fn bound_at(tokens: &[Token]) -> Option<(usize, &str)> {
+    let [(line, name), (_, colon), ..] = tokens else { return None };
+    if colon != ":" || name == "_" {
+        return None;
+    }
+    let end = tokens.iter().position(|token| token.1 == ";")?;
+    let begin = tokens[..end].iter().position(|token| token.1 == "=")?;
+    let types: Vec<&str> = tokens[2..begin].iter().map(|token| token.1.as_str()).collect();
+    let is_bound = match types[..] {
+        ["Duration"] => true,
+        ["u8" | "u16" | "u32" | "u64" | "usize" | "i64"] => {
+            name.split('_').any(|word| BOUNDS.contains(&word))
+        }
+        _ => false,
+    };
+    let literal = |token: &Token| token.1.starts_with(|c: char| c.is_ascii_digit());
+    (is_bound && tokens[begin..end].iter().any(literal)).then_some((*line, name.as_str()))
 }
 
 #[cfg(test)]
@@ -28,18 +117,61 @@ mod tests {
 
     #[test]
     fn a_file_begins_with_what_it_is() {
-        let found = faults("src/server/x.rs", "use std::fmt;\n//! Late.\n");
+        assert_eq!(beginning("x.rs", "//! Early.\nuse std::fmt;\n"), [""; 0]);
+        let found = beginning("x.rs", "use std::fmt;\n//! Late.\n");
         assert!(found[0].contains("must begin with `//!`"), "{found:?}");
     }
 
     #[test]
     fn a_file_has_an_end() {
         let lines = |count: usize| "//! x\n".repeat(count);
-        assert_eq!(faults("src/server/x.rs", &lines(LINES_MAX)), [""; 0]);
-        assert!(faults("src/server/x.rs", &lines(LINES_MAX + 1))[0].contains("longer than 700"));
-        for (long, max) in LONGER {
-            assert_eq!(faults(long, &lines(max)), [""; 0]);
-            assert!(faults(long, &lines(max + 1))[0].contains("longer than"));
+        assert_eq!(length("x.rs", &lines(LINES_MAX), LINES_MAX), [""; 0]);
+        let found = length("x.rs", &lines(LINES_MAX + 1), LINES_MAX);
+        assert!(found[0].contains("401 lines, at most 400"), "{found:?}");
+    }
+
+    #[test]
+    fn a_wide_line_is_found_by_its_characters() {
+        let wide = |count: usize| format!("//! x\n// {}\n", "é".repeat(count - 3));
+        assert_eq!(columns("x.rs", &wide(COLUMNS_MAX)), [""; 0]);
+        let found = columns("x.rs", &wide(COLUMNS_MAX + 1));
+        assert!(found.len() == 1 && found[0].starts_with("x.rs:2:"), "{found:?}");
+        let raw = |what: &str| format!("//! x\nr#\"{what}{}\"#\n", "a".repeat(COLUMNS_MAX));
+        assert_eq!(columns("x.rs", &raw("{{")), [""; 0]);
+        assert_eq!(columns("x.rs", &raw("{")).len(), 1);
+    }
+
+    #[test]
+    fn a_comment_that_repeats_the_name_is_found() {
+        let found = short_docs("x.rs", "struct A {\n    /// The value.\n    value: u8,\n}\n");
+        assert!(found.len() == 1 && found[0].starts_with("x.rs:2:"), "{found:?}");
+        let fine =
+            "/// In whole centavos, at\n/// most 2^53.\nvalue: u8,\n// The value.\nfn f() {}\n";
+        assert_eq!(short_docs("x.rs", fine), [""; 0]);
+        assert_eq!(short_docs("x.rs", "/// One\n/// two\n/// three four.\nfn f() {}\n"), [""; 0]);
+    }
+
+    #[test]
+    fn a_bound_outside_of_limits_is_found() {
+        for bound in [
+            "const FILE_BYTES_MAX: u64 = 256 * 1024;",
+            "pub(super) const READ_WITHIN_MS: u32 = 3;",
+            "impl A {\n    pub const AFTER: usize = OTHER + 1;\n}",
+            "fn f() {\n    const REST: Duration = Duration::from_secs(1);\n}",
+        ] {
+            assert_eq!(bounds("x.rs", bound).len(), 1, "{bound}");
+        }
+        for none in [
+            "const REST: Duration = Duration::from_millis(REST_MS);",
+            "const HALF_BYTES_MAX: usize = A_BYTES_MAX / B;",
+            "const MAXIMAL: usize = 3;",
+            "const HEADINGS_MAX: [&str; 2] = [\"a\", \"b\"];",
+            "const fn a_ms_max() -> u64 { 1 }",
+            "const _: () = assert!(A_MAX > 1);",
+            "// const A_MAX: u64 = 1;",
+            "#[cfg(test)]\nmod tests {\n    const A_MAX: u64 = 1;\n}",
+        ] {
+            assert_eq!(bounds("x.rs", none), [""; 0], "{none}");
         }
     }
 }

@@ -162,8 +162,10 @@ mod tests {
             assert_eq!(found.len(), 1, "{text}: {found:?}");
             assert!(found[0].contains(named), "{found:?}");
         }
-        let fine = "# Here it is\n[a](#here-it-is) [b](../README.md) [c](../README.md#2-what-its-not)\n\
-                    [d](../src/core/bank/mod.rs) [e](https://example.org/none)\n```\n[f](none)\n```\n";
+        let fine = "# Here it is\n[a](#here-it-is) [b](../README.md) \
+                    [c](../README.md#2-what-its-not)\n\
+                    [d](../src/core/bank/mod.rs) \
+                    [e](https://example.org/none)\n```\n[f](none)\n```\n";
         assert_eq!(dead(fine), [""; 0]);
     }
 }

@@ -89,7 +89,8 @@ impl Followed {
         assert!(now_us <= wall_us, "a bank is ahead of its wall clock: {now_us} at {wall_us}");
         assert!(
             now_us >= wall_us.min(believed_us),
-            "a wall clock of {wall_us} is not followed beyond {now_us}, though {believed_us} was believed"
+            "a wall clock of {wall_us} is not followed beyond {now_us}, though {believed_us} was \
+             believed"
         );
         let gap_us = wall_us - reached_us;
         let most_us = if gap_us <= STEP_US {

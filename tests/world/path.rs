@@ -347,7 +347,8 @@ impl World {
         assert!(
             told_so == silent || Some(&told_so) == honestly.as_ref() || proved.contains(&told_so),
             "bank {to}, told {told:?} of {} by somebody on the way, records {told_so:?}; \
-             silence would have it record {silent:?}, the honest answer {honestly:?}, its tokens {proved:?}",
+             silence would have it record {silent:?}, the honest answer {honestly:?}, its tokens \
+             {proved:?}",
             asked.tx
         );
     }
@@ -446,7 +447,8 @@ impl World {
         let proved: Vec<_> = proved.iter().map(would).collect();
         assert!(
             changed_so == honestly || changed_so == nothing || proved.contains(&changed_so),
-            "bank {to}, told {changed:?} by somebody on the way, records {changed_so:?}; {honest:?} would have it \
+            "bank {to}, told {changed:?} by somebody on the way, records {changed_so:?}; \
+             {honest:?} would have it \
              record {honestly:?}, no tokens {nothing:?}, its tokens {proved:?}"
         );
     }

@@ -130,9 +130,10 @@ fn what_could_wait_does_not_go_over_a_link() {
         };
         let output = world.core(1).decide(now, &input);
         assert!(output.records.is_empty(), "{verb}");
-        assert!(
-            matches!(&output.replies[0].reply, Reply::Err(Reason::Refused, text) if text.contains(verb))
-        );
+        assert!(matches!(
+            &output.replies[0].reply,
+            Reply::Err(Reason::Refused, text) if text.contains(verb)
+        ));
     }
 }
 
@@ -345,7 +346,12 @@ fn a_bank_that_drives_believes_only_what_proves_itself() {
         assert!(one.is_unproved());
         assert!(one.world.core(0).clock() < Time::MAX);
         // It was free to refuse, and silence is what it heard.
-        let refused = |seen: &Seen| matches!(seen, Seen::Reply { reply: Reply::Aborted(_, token, Reason::Unreachable | Reason::Locked, _), .. } if token.bank.index() == 0);
+        let refused = |seen: &Seen| match seen {
+            Seen::Reply { reply: Reply::Aborted(_, token, reason, _), .. } => {
+                matches!(reason, Reason::Unreachable | Reason::Locked) && token.bank.index() == 0
+            }
+            _ => false,
+        };
         assert!(one.world.seen.iter().any(refused), "{:?}", one.world.seen);
     }
 }
@@ -379,7 +385,10 @@ fn a_statement_says_that_it_is_aborted_and_not_who_refused() {
     let reply = Some(Reply::Aborted(tx.clone(), own, Reason::DuplicateId, Some(said)));
     world.seen.clear();
     world.input(2, &Input::Answer { peer, asked, reply, past: None });
-    let told = |seen: &Seen| matches!(seen, Seen::Reply { bank: 2, reply: Reply::Aborted(_, token, _, _), .. } if *token == said);
+    let told = |seen: &Seen| match seen {
+        Seen::Reply { bank: 2, reply: Reply::Aborted(_, token, _, _), .. } => *token == said,
+        _ => false,
+    };
     assert!(world.seen.iter().any(told), "{:?}", world.seen);
     assert!(
         !world.seen.iter().any(|seen| matches!(seen, Seen::Recorded { bank: 2, .. })),

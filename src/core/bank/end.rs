@@ -225,7 +225,8 @@ impl Deciding<'_> {
 
     pub(super) fn stop(&mut self, what: &str) {
         let why = format!(
-            "{what}: it forgot a promise (restored from an old copy, or wiped while its key lived on). \
+            "{what}: it forgot a promise (restored from an old copy, or wiped while its key lived \
+             on). \
              Put its newest journal back, or found a new consortium with a new key"
         );
         self.record(Record::Stopped { why });

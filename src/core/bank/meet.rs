@@ -56,8 +56,10 @@ impl Deciding<'_> {
             }
         } else {
             self.change(Change::Forgot(format!(
-                "bank {} met this bank with another journal, {}, and this one is {own}: what was promised there is \
-                 forgotten here. Put the lost journal back, or found a new consortium with a new key",
+                "bank {} met this bank with another journal, {}, and this one is {own}: what was \
+                 promised there is \
+                 forgotten here. Put the lost journal back, or found a new consortium with a new \
+                 key",
                 meeting.by, meeting.founding
             )));
         }

@@ -13,7 +13,10 @@ use crate::wire::token::Verdict;
 use crate::wire::transaction::{Op, Transaction};
 use std::sync::Arc;
 
-const BOTH: &str = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":1},{"bank":1,"op":"deposit","account":"2","amount":1}]}"#;
+const BOTH: &str = concat!(
+    r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":1},"#,
+    r#"{"bank":1,"op":"deposit","account":"2","amount":1}]}"#
+);
 const ALONE: &str = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":1}]}"#;
 
 /// A bank, its wall clock, and its journal.

@@ -386,7 +386,8 @@ impl Volatile {
         })
     }
 
-    /// All that makes this volatile act unlike another, as text. Numbers and moments that only count up
+    /// All that makes this volatile act unlike another, as text. Numbers and moments that only
+    /// count up
     /// are told by their order and by what is left; left out is what only cuts and the uptime need.
     pub fn fingerprint_text(&self, mono_us: u64) -> String {
         let left = |due: u64| due.saturating_sub(mono_us);

@@ -181,12 +181,14 @@ impl fmt::Display for Gap {
             ),
             Gap::CaughtUp(us) => write!(
                 f,
-                "the wall clock jumped {} ahead of this bank's; it is caught up at an hour a minute",
+                "the wall clock jumped {} ahead of this bank's; it is caught up at an hour a \
+                 minute",
                 span(*us)
             ),
             Gap::NotFollowed(us) => write!(
                 f,
-                "the wall clock jumped {} ahead of this bank's, and is not followed until a restart",
+                "the wall clock jumped {} ahead of this bank's, and is not followed until a \
+                 restart",
                 span(*us)
             ),
         }

@@ -307,7 +307,8 @@ proptest! {
             prop_assert!(bank.last.now_us >= wall.min(believed), "what was believed once stays so");
             let most = if wall - reached <= S { wall } else { reached + 60 * grows.min(10 * S) };
             let most = if wall - reached > D { reached } else { most };
-            prop_assert!(bank.last.now_us <= most, "{wall} is followed from {reached} to {:?}", bank.last);
+            prop_assert!(bank.last.now_us <= most, "{wall} is followed from {reached} to \
+                                                    {:?}", bank.last);
         }
     }
 }

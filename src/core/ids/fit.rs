@@ -175,7 +175,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_good_shows_all_that_it_has(text in "\\PC{0,8}|[ -~\u{80}-\u{24f}\u{2000}-\u{206f}]{0,8}") {
+        fn what_is_good_shows_all_that_it_has(text in "\\PC{0,8}|[ \
+                                                       -~\u{80}-\u{24f}\u{2000}-\u{206f}]{0,8}") {
             if check_text(&text).is_ok() {
                 prop_assert!(!text.chars().any(char::is_control));
                 prop_assert_eq!(text.trim(), &text);

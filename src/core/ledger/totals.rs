@@ -113,7 +113,8 @@ impl Sums {
         let Sums { flows, balance, held, incoming } = self;
         assert!(
             *balance == flows.balance() && *held >= 0 && balance >= held && *incoming >= 0,
-            "the bank's totals don't add up: balance {balance}, held {held}, incoming {incoming}, {flows:?}"
+            "the bank's totals don't add up: balance {balance}, held {held}, incoming {incoming}, \
+             {flows:?}"
         );
     }
 

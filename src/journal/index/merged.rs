@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! page 0         file header (64 bytes) · own header, to the end of the page
-//! own header     crc32c · zeros u32 · first record u64 · last record u64 · entries u64 · last segment u64 · zeros
+//! own header     crc32c · zeros u32 · first record u64 · last record u64 · entries u64 · last
+//! segment u64 · zeros
 //! filter pages   63 blocks of 64 bytes · zeros · crc32c
 //! entry pages    as `pages` tells
 //! ```

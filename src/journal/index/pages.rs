@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! page (4096 bytes)  entries, sorted · zeros · count u32 · crc32c
-//! entry              hash u64 · in a merged index the segment, counted from its first one, u32 · offset u32
+//! entry              hash u64 · in a merged index the segment, counted from its first one, u32 ·
+//! offset u32
 //! ```
 
 use crate::disk::DiskFile;

@@ -53,7 +53,8 @@ impl Repair {
             file: place(disk, &segment_name(closed.segment)),
             offset: SEGMENT_HEADER_BYTES,
             why: format!(
-                "it holds records {} to {} now; segments {first} to {last} held {} to {} when their index was made",
+                "it holds records {} to {} now; segments {first} to {last} held {} to {} when \
+                 their index was made",
                 closed.first, closed.last, self.damaged.first, self.damaged.last
             ),
         }

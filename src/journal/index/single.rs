@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! file header (64 bytes) · own header (64 bytes) · filter · pages of entries, as `pages` tells
-//! own header  crc32c · zeros u32 · first record u64 · last record u64 · entries u64 · bytes of the filter u64 ·
+//! own header  crc32c · zeros u32 · first record u64 · last record u64 · entries u64 · bytes of the
+//! filter u64 ·
 //!             crc32c of the filter · zeros
 //! ```
 

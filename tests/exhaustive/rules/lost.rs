@@ -85,7 +85,8 @@ impl ModelState {
             for (tx, token) in peer.core.as_ref().unwrap().votes_shown_to(bank(at)) {
                 assert!(
                     !self.forgot(at, &tx, &token),
-                    "bank {other} knows of a vote of bank {at} on {tx}, which works on without it: {token}"
+                    "bank {other} knows of a vote of bank {at} on {tx}, which works on without \
+                     it: {token}"
                 );
             }
         }

@@ -267,7 +267,10 @@ impl ModelState {
         for step in &output.steps {
             self.check_step(at, step);
         }
-        let waits = |change: &Change| matches!(change, Change::Wait(waiter) if matches!(waiter.waits, Waits::Cut(_)));
+        let waits = |change: &Change| match change {
+            Change::Wait(waiter) => matches!(waiter.waits, Waits::Cut(_)),
+            _ => false,
+        };
         if output.changes.iter().any(waits) {
             self.met.push("cut waits");
         }

@@ -222,7 +222,10 @@ fn a_bank_tells_nothing_while_it_holds_an_undecided_set_that_does_not_name_the_a
     old.set("storage", "1", 3, 10);
     let without = setting("storage", "2", 3);
     old.voted("open", &without, 20);
-    let money = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":1},{"bank":1,"op":"deposit","account":"2","amount":1}]}"#;
+    let money = concat!(
+        r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":1},"#,
+        r#"{"bank":1,"op":"deposit","account":"2","amount":1}]}"#
+    );
     old.ask(Origin::Client, r#"CLIENT {"cpf":"12345678900","name":"P","kind":"F"}"#);
     old.ask(Origin::Client, r#"ACCOUNT {"number":"1","holders":["12345678900"]}"#);
     let vote = old.ask(Origin::Client, &format!("PREPARE money {money}"));

@@ -9,7 +9,10 @@ use crate::limits::CUT_KEPT_MS;
 use crate::wire::request::Read;
 
 const WALL_US: i64 = 1_795_000_000_000_000;
-const MORE: &str = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":2},{"bank":1,"op":"deposit","account":"2","amount":2}]}"#;
+const MORE: &str = concat!(
+    r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":2},"#,
+    r#"{"bank":1,"op":"deposit","account":"2","amount":2}]}"#
+);
 const OTHERS: &str = r#"{"ops":[{"bank":1,"op":"deposit","account":"2","amount":2}]}"#;
 
 fn network() -> Network {

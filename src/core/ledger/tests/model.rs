@@ -327,7 +327,11 @@ fn deed() -> impl Strategy<Value = Deed> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 1000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_history_is_as_the_model_says(deeds in proptest::collection::vec(deed(), 1..60)) {
@@ -342,7 +346,12 @@ proptest! {
     #[test]
     fn any_creation_is_as_a_list_says(
         wanted in proptest::collection::vec(
-            (0..8u64, proptest::sample::select(&ACCOUNTS[..]), proptest::collection::vec(0..5u64, 0..4), 0..2i64),
+            (
+                0..8u64,
+                proptest::sample::select(&ACCOUNTS[..]),
+                proptest::collection::vec(0..5u64, 0..4),
+                0..2i64,
+            ),
             1..40,
         )
     ) {
@@ -355,7 +364,9 @@ proptest! {
             let account = new_account(name, &holders, deposit);
             let mut sorted = account.holders.clone();
             sorted.sort();
-            let alone = |other: &NewAccount| other.holders.len() == 1 && other.holders == account.holders;
+            let alone = |other: &NewAccount| {
+                other.holders.len() == 1 && other.holders == account.holders
+            };
             let expected = match accounts.iter().find(|other| other.number == account.number) {
                 Some(other) => {
                     let mut theirs = other.holders.clone();
@@ -366,7 +377,9 @@ proptest! {
                 None if !matches!(&sorted[..], [_]) && !matches!(&sorted[..], [a, b] if a != b) => {
                     Err(Reason::Malformed)
                 }
-                None if sorted.iter().any(|cpf| ledger.client(cpf).is_none()) => Err(Reason::UnknownClient),
+                None if sorted.iter().any(|cpf| ledger.client(cpf).is_none()) => {
+                    Err(Reason::UnknownClient)
+                }
                 None if accounts.iter().any(alone) => Err(Reason::Refused),
                 None => Ok(Known::New),
             };

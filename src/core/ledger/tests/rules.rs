@@ -454,7 +454,10 @@ fn an_account_as_json() {
         |account: &str| serde_json::to_string(&ledger.account(&number(account)).unwrap()).unwrap();
     assert_eq!(
         json("a"),
-        r#"{"number":"a","holders":["00000000000"],"balance":100,"held":30,"available":70,"incoming":7}"#
+        concat!(
+            r#"{"number":"a","holders":["00000000000"],"#,
+            r#""balance":100,"held":30,"available":70,"incoming":7}"#
+        )
     );
     assert!(json("joint").contains(r#""holders":["00000000008","00000000000"]"#));
     assert_eq!(
