@@ -38,7 +38,7 @@ struct State {
 }
 
 /// An event with what the search needs.
-struct Item {
+struct Operation {
     began: u64,
     ended: u64,
     /// For a write `None`; for a read whose value it saw.
@@ -93,7 +93,7 @@ impl State {
 }
 
 /// The events that may come next: those that began before any that has no place yet ended.
-fn possible(items: &[Item], state: &State) -> Vec<usize> {
+fn possible(items: &[Operation], state: &State) -> Vec<usize> {
     let mut first_end = u64::MAX;
     let mut found = Vec::new();
     for (at, item) in items.iter().enumerate().skip(state.low) {
@@ -134,7 +134,7 @@ fn bounded(events: &[Event]) -> Vec<Event> {
     kept
 }
 
-fn items(first: &str, events: &[Event]) -> Result<Vec<Item>, String> {
+fn items(first: &str, events: &[Event]) -> Result<Vec<Operation>, String> {
     let mut writers = BTreeMap::from([(first, None)]);
     for (at, event) in events.iter().enumerate() {
         if let Act::Write(value) = &event.act {
@@ -154,7 +154,7 @@ fn items(first: &str, events: &[Event]) -> Result<Vec<Item>, String> {
         if ended < event.began {
             return Err(format!("read before it was written: {event:?} until {ended}"));
         }
-        Ok(Item { began: event.began, ended, read })
+        Ok(Operation { began: event.began, ended, read })
     };
     events.iter().map(item).collect()
 }
