@@ -13,7 +13,7 @@ mod session;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use hdrhistogram::Histogram;
-use session::Session;
+use session::PgSession;
 use std::cell::RefCell;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -25,7 +25,7 @@ const OPENING: i64 = 100_000_000;
 
 /// Transfers between two PostgreSQL servers on this machine, by PREPARE TRANSACTION.
 #[derive(Debug, Clone, Parser)]
-struct Arguments {
+struct ComparisonArguments {
     /// The ports of the two servers.
     #[arg(long, value_delimiter = ',', required = true)]
     ports: Vec<u16>,
@@ -50,7 +50,7 @@ struct Arguments {
 }
 
 /// What all clients counted.
-struct Tally {
+struct BenchTally {
     committed: u64,
     not_committed: u64,
     prepared_us: Histogram<u64>,
@@ -58,13 +58,13 @@ struct Tally {
 }
 
 #[derive(Clone, Copy)]
-struct Plan {
+struct BenchPlan {
     begin: Instant,
     end: Instant,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = ComparisonArguments::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ran = runtime
         .map_err(Into::into)
@@ -78,14 +78,14 @@ fn main() -> ExitCode {
     }
 }
 
-async fn measure(arguments: &Arguments) -> Result<()> {
+async fn measure(arguments: &ComparisonArguments) -> Result<()> {
     let mut servers = Vec::new();
     for port in &arguments.ports {
-        let mut server = Session::connect(*port).await?;
+        let mut server = PgSession::connect(*port).await?;
         set_up(&mut server, arguments.accounts).await?;
         servers.push(server);
     }
-    let tally = Rc::new(RefCell::new(Tally {
+    let tally = Rc::new(RefCell::new(BenchTally {
         committed: 0,
         not_committed: 0,
         prepared_us: Histogram::new(3)?,
@@ -93,10 +93,10 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     }));
     let mut clients = Vec::new();
     for number in 0..arguments.clients {
-        clients.push(Client::connect(arguments, number, Rc::clone(&tally)).await?);
+        clients.push(BenchClient::connect(arguments, number, Rc::clone(&tally)).await?);
     }
     let begin = Instant::now() + Duration::from_secs(arguments.warmup);
-    let plan = Plan { begin, end: begin + Duration::from_secs(arguments.seconds) };
+    let plan = BenchPlan { begin, end: begin + Duration::from_secs(arguments.seconds) };
     let running: Vec<_> =
         clients.into_iter().map(|client| tokio::task::spawn_local(client.run(plan))).collect();
     for client in running {
@@ -114,7 +114,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
 
 /// Accounts that have room for new versions of their rows beside them, which is what PostgreSQL
 /// likes best.
-async fn set_up(server: &mut Session, accounts: i32) -> Result<()> {
+async fn set_up(server: &mut PgSession, accounts: i32) -> Result<()> {
     for sql in [
         "DROP TABLE IF EXISTS account",
         "CREATE TABLE account (id int PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0)) \
@@ -128,31 +128,31 @@ async fn set_up(server: &mut Session, accounts: i32) -> Result<()> {
     Ok(())
 }
 
-async fn number(server: &mut Session, sql: &str) -> Result<i64> {
+async fn number(server: &mut PgSession, sql: &str) -> Result<i64> {
     let value = server.run(sql).await?.ok()?.value.context("no row")?;
     Ok(value.parse()?)
 }
 
 /// A client: its sessions with both servers.
-struct Client {
-    first: Session,
-    second: Session,
+struct BenchClient {
+    first: PgSession,
+    second: PgSession,
     name: String,
     accounts: i32,
     hot: bool,
     random: u64,
     count: u64,
-    tally: Rc<RefCell<Tally>>,
+    tally: Rc<RefCell<BenchTally>>,
 }
 
-impl Client {
+impl BenchClient {
     async fn connect(
-        arguments: &Arguments,
+        arguments: &ComparisonArguments,
         number: u32,
-        tally: Rc<RefCell<Tally>>,
-    ) -> Result<Client> {
+        tally: Rc<RefCell<BenchTally>>,
+    ) -> Result<BenchClient> {
         let [first, second] = arguments.ports[..] else { bail!("--ports takes two") };
-        Ok(Client {
+        Ok(BenchClient {
             first: ready_session(first).await?,
             second: ready_session(second).await?,
             name: format!("{number}"),
@@ -165,7 +165,7 @@ impl Client {
     }
 
     /// Transfers until the plan's end.
-    async fn run(mut self, plan: Plan) -> Result<()> {
+    async fn run(mut self, plan: BenchPlan) -> Result<()> {
         loop {
             let began = Instant::now();
             if began >= plan.end {
@@ -237,8 +237,8 @@ impl Client {
 }
 
 /// A session with its statements prepared.
-async fn ready_session(port: u16) -> Result<Session> {
-    let mut session = Session::connect(port).await?;
+async fn ready_session(port: u16) -> Result<PgSession> {
+    let mut session = PgSession::connect(port).await?;
     // As long as our drivers wait for a vote.
     session.run("SET lock_timeout = '2s'").await?.ok()?;
     session.prepare("begin", "BEGIN").await?;
@@ -247,7 +247,7 @@ async fn ready_session(port: u16) -> Result<Session> {
 }
 
 /// One server's part up to its vote, to be sent in one write.
-fn move_money(session: &mut Session, id: &str, account: i32, amount: i64) -> Result<()> {
+fn move_money(session: &mut PgSession, id: &str, account: i32, amount: i64) -> Result<()> {
     session.execute("begin", &[])?;
     session.execute("move", &[&amount.to_be_bytes(), &account.to_be_bytes()])?;
     // Its name can't be a parameter.
@@ -261,7 +261,7 @@ fn micros(took: Duration) -> u64 {
 }
 
 /// The headings that `cliente bench --csv` has too, and the time until both were prepared.
-fn print(arguments: &Arguments, tally: &Tally, conserved: bool) {
+fn print(arguments: &ComparisonArguments, tally: &BenchTally, conserved: bool) {
     let (prepared, committed) = (&tally.prepared_us, &tally.committed_us);
     println!(
         "clients,seconds,accounts,hot,committed,committed_per_s,not_committed,p50_us,p99_us,max_us,\

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 const VERSION_3_0: i32 = 196_608;
 
 /// An open session.
-pub struct Session {
+pub struct PgSession {
     stream: TcpStream,
     output: Vec<u8>,
     input: Vec<u8>,
@@ -19,16 +19,16 @@ pub struct Session {
 
 /// What the server answered up to its next "ready".
 #[derive(Debug, Default)]
-pub struct Answer {
+pub struct QueryAnswer {
     /// The first error, if there was one.
     pub error: Option<String>,
     /// The first column of the last row.
     pub value: Option<String>,
 }
 
-impl Answer {
+impl QueryAnswer {
     /// The answer, unless it was an error.
-    pub fn ok(self) -> Result<Answer> {
+    pub fn ok(self) -> Result<QueryAnswer> {
         match self.error {
             Some(error) => bail!("PostgreSQL: {error}"),
             None => Ok(self),
@@ -36,15 +36,15 @@ impl Answer {
     }
 }
 
-impl Session {
+impl PgSession {
     /// Connects on loopback, to the database `postgres` of the user `postgres`, who needs no
     /// password.
-    pub async fn connect(port: u16) -> Result<Session> {
+    pub async fn connect(port: u16) -> Result<PgSession> {
         let stream = TcpStream::connect(("127.0.0.1", port))
             .await
             .with_context(|| format!("port {port}"))?;
         stream.set_nodelay(true)?;
-        let mut session = Session { stream, output: Vec::new(), input: Vec::new() };
+        let mut session = PgSession { stream, output: Vec::new(), input: Vec::new() };
         let text = b"user\0postgres\0database\0postgres\0\0";
         session.output.extend(length(text.len() + 8)?.to_be_bytes());
         session.output.extend(VERSION_3_0.to_be_bytes());
@@ -54,7 +54,7 @@ impl Session {
     }
 
     /// Runs `sql` and waits for it.
-    pub async fn run(&mut self, sql: &str) -> Result<Answer> {
+    pub async fn run(&mut self, sql: &str) -> Result<QueryAnswer> {
         self.query(sql)?;
         self.answer().await
     }
@@ -112,10 +112,10 @@ impl Session {
     }
 
     /// Sends what waits, in one write, and reads up to the next "ready".
-    pub async fn answer(&mut self) -> Result<Answer> {
+    pub async fn answer(&mut self) -> Result<QueryAnswer> {
         self.stream.write_all(&self.output).await?;
         self.output.clear();
-        let mut answer = Answer::default();
+        let mut answer = QueryAnswer::default();
         loop {
             while let Some((kind, body, end)) = first_message(&self.input)? {
                 match kind {

@@ -7,7 +7,8 @@ use consorcio::bank::io::{Outcome, OwnVote, Seq};
 use consorcio::bank::record::Record;
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::journal::format::{
-    BATCH_HEADER_BYTES, BatchHeader, FILE_HEADER_BYTES, FileHeader, Kind, RECORD_HEADER_BYTES, Salt,
+    BATCH_HEADER_BYTES, BatchHeader, FILE_HEADER_BYTES, FileHeader, FileKind, RECORD_HEADER_BYTES,
+    Salt,
 };
 use consorcio::journal::{
     Appender, Disk, JournalError, MemDisk, Options, Reader, Recovered, Replica, Sizes, dump, open,
@@ -46,12 +47,12 @@ pub fn check(data: &[u8]) {
 }
 
 /// A journal as it was written.
-struct Base {
+struct BaseJournal {
     disk: MemDisk,
     last: Seq,
 }
 
-static BASES: LazyLock<Vec<Base>> = LazyLock::new(|| {
+static BASES: LazyLock<Vec<BaseJournal>> = LazyLock::new(|| {
     vec![
         base(9, &options(0), false),
         base(9, &options(0), true),
@@ -60,7 +61,7 @@ static BASES: LazyLock<Vec<Base>> = LazyLock::new(|| {
     ]
 });
 
-fn base(last: Seq, options: &Options, in_order: bool) -> Base {
+fn base(last: Seq, options: &Options, in_order: bool) -> BaseJournal {
     let disk = MemDisk::new();
     let (mut appender, ..) = try_open(&disk, options.clone()).expect("a new disk opens");
     let mut count = 1;
@@ -72,14 +73,14 @@ fn base(last: Seq, options: &Options, in_order: bool) -> Base {
     if in_order {
         appender.close().expect("this disk has no faults");
     }
-    Base { disk, last }
+    BaseJournal { disk, last }
 }
 
 fn options(snapshot_after_segments: u64) -> Options {
     Options {
         sizes: Sizes::all(1024),
         snapshot_after_segments,
-        replica: Some(Arc::new(|| Box::new(Log::default()))),
+        replica: Some(Arc::new(|| Box::new(Applied::default()))),
         threads: false,
         new_id: Some(ID),
         ..Options::default()
@@ -234,7 +235,8 @@ fn refused(error: &JournalError) {
 fn seal(content: &mut [u8], number: u64) {
     let size = content.len() as u64;
     let Some(head) = content.first_chunk_mut::<FILE_HEADER_BYTES>() else { return };
-    *head = FileHeader { bytes: Some(size), ..FileHeader::new(ID, number) }.encode(Kind::Segment);
+    *head =
+        FileHeader { bytes: Some(size), ..FileHeader::new(ID, number) }.encode(FileKind::Segment);
     let salt = Salt::new(&ID, number);
     let mut at = FILE_HEADER_BYTES;
     while let Some(head) = content.get(at..at + BATCH_HEADER_BYTES) {
@@ -270,11 +272,11 @@ fn seal(content: &mut [u8], number: u64) {
 
 /// Remembers what was applied.
 #[derive(Debug, Default)]
-struct Log {
+struct Applied {
     records: Vec<Record>,
 }
 
-impl Replica for Log {
+impl Replica for Applied {
     fn restore(&mut self, seq: Seq, snapshot: &[u8]) -> Result<(), String> {
         let records: Vec<Record> =
             serde_json::from_slice(snapshot).map_err(|error| error.to_string())?;
@@ -302,8 +304,8 @@ impl Replica for Log {
 fn try_open(
     disk: &MemDisk,
     options: Options,
-) -> Result<(Appender, Reader, Recovered, Log), JournalError> {
-    let mut log = Log::default();
+) -> Result<(Appender, Reader, Recovered, Applied), JournalError> {
+    let mut log = Applied::default();
     let (appender, reader, recovered) = open(Arc::new(disk.clone()), options, &mut log)?;
     Ok((appender, reader, recovered, log))
 }
@@ -317,7 +319,7 @@ fn append(appender: &mut Appender, count: u64) -> Result<(), JournalError> {
     appender.append(&mut batch)
 }
 
-fn assert_records(log: &Log, last: Seq) {
+fn assert_records(log: &Applied, last: Seq) {
     assert_eq!(log.records.len() as u64, last, "how many records");
     let wrong = (1..=last).zip(&log.records).find(|(n, found)| record(*n) != **found);
     assert_eq!(wrong, None);

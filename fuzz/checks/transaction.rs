@@ -69,14 +69,14 @@ fn accepted(text: &str, transaction: &Transaction) {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Whole {
-    ops: Vec<Part>,
+    ops: Vec<OpParts>,
     #[serde(default, deserialize_with = "given")]
     patience_ms: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Part {
+struct OpParts {
     bank: Box<RawValue>,
     op: String,
     #[serde(default, deserialize_with = "given")]
@@ -117,7 +117,7 @@ fn as_others_read_it(text: &str) -> Option<(Vec<Op>, Option<u32>)> {
     Some((whole.ops.into_iter().map(op).collect::<Option<_>>()?, patience_ms))
 }
 
-fn op(part: Part) -> Option<Op> {
+fn op(part: OpParts) -> Option<Op> {
     let bank = BankId::new(usize::try_from(number(&part.bank)?).ok()?)?;
     let flow = match part.op.as_str() {
         "debit" => Some(Flow::Debit),

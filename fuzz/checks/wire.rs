@@ -8,7 +8,7 @@ use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
 use consorcio::wire::token::Token;
 
-type Line = Result<String, LineError>;
+type LineOrError = Result<String, LineError>;
 
 /// In the input this byte stands for a run of `x`, 256 for each unit of the byte after it: so a
 /// short input holds lines near the bound.
@@ -49,7 +49,7 @@ fn expand(data: &[u8]) -> Vec<u8> {
 }
 
 /// The lines as the rules say, in the plainest way.
-fn split(stream: &[u8]) -> Vec<Line> {
+fn split(stream: &[u8]) -> Vec<LineOrError> {
     let mut lines = Vec::new();
     let mut rest = stream;
     loop {
@@ -66,7 +66,7 @@ fn split(stream: &[u8]) -> Vec<Line> {
 }
 
 /// The lines as the codec reads them, from a stream that comes in pieces.
-fn read(stream: &[u8], piece_bytes: usize) -> Vec<Line> {
+fn read(stream: &[u8], piece_bytes: usize) -> Vec<LineOrError> {
     let mut codec = Lines::new();
     let mut lines = Vec::new();
     for piece in stream.chunks(piece_bytes) {

@@ -24,7 +24,7 @@ struct Drove {
     bank: BankId,
     tx: TxId,
     digest: Digest,
-    told: End,
+    told: BallotEnd,
 }
 
 /// What one bank's journal says of an id.
@@ -32,7 +32,7 @@ struct Drove {
 struct Cast {
     bank: BankId,
     vote: Vote,
-    end: Option<End>,
+    end: Option<BallotEnd>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,14 +48,14 @@ enum Vote {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum BallotEnd {
     Committed(Time),
     Aborted,
 }
 
 /// How the transactions ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct BallotCounts {
     /// Committed, by an outcome or by every named bank's OK.
     pub committed: u64,
     /// Refused by some bank.
@@ -89,22 +89,28 @@ impl Ballots {
                 self.vote(tx, bank, Vote::No, None)
             }
             Record::Executed { tx, time, committed, transaction, .. } => {
-                self.vote(tx, bank, ok(*time, transaction), Some(End::Committed(*committed)))
+                self.vote(tx, bank, ok(*time, transaction), Some(BallotEnd::Committed(*committed)))
             }
             Record::Decided { tx, outcome, .. } => self.end(
                 tx,
                 bank,
                 match outcome {
-                    Outcome::Committed(time) => End::Committed(*time),
-                    Outcome::Aborted(..) => End::Aborted,
+                    Outcome::Committed(time) => BallotEnd::Committed(*time),
+                    Outcome::Aborted(..) => BallotEnd::Aborted,
                 },
             ),
             Record::OutsideVoted { tx, time, refusal: None, .. } => {
-                self.end(tx, bank, End::Committed(*time))
+                self.end(tx, bank, BallotEnd::Committed(*time))
             }
-            Record::OutsideVoted { tx, refusal: Some(_), .. } => self.end(tx, bank, End::Aborted),
+            Record::OutsideVoted { tx, refusal: Some(_), .. } => {
+                self.end(tx, bank, BallotEnd::Aborted)
+            }
             Record::Drove { tx, time, transaction, refusal } => {
-                let told = if refusal.is_none() { End::Committed(*time) } else { End::Aborted };
+                let told = if refusal.is_none() {
+                    BallotEnd::Committed(*time)
+                } else {
+                    BallotEnd::Aborted
+                };
                 self.drove.push(Drove {
                     bank,
                     tx: tx.clone(),
@@ -167,7 +173,7 @@ impl Ballots {
         tx: &TxId,
         bank: BankId,
         vote: Vote,
-        end: Option<End>,
+        end: Option<BallotEnd>,
     ) -> Result<(), String> {
         let casts = self.of.entry(tx.clone()).or_default();
         if let Some(cast) = casts.iter().find(|cast| cast.bank == bank) {
@@ -181,7 +187,7 @@ impl Ballots {
         Ok(())
     }
 
-    fn end(&mut self, tx: &TxId, bank: BankId, end: End) -> Result<(), String> {
+    fn end(&mut self, tx: &TxId, bank: BankId, end: BallotEnd) -> Result<(), String> {
         let cast =
             self.of.get_mut(tx).and_then(|casts| casts.iter_mut().find(|cast| cast.bank == bank));
         match cast {
@@ -203,8 +209,8 @@ impl Ballots {
 
     /// Judges every transaction. Of the banks in `whole` all votes are known, so that one that is
     /// not there was never given.
-    pub fn judge(&self, whole: BankSet, faults: &mut Vec<Violation>) -> Counts {
-        let mut counts = Counts::default();
+    pub fn judge(&self, whole: BankSet, faults: &mut Vec<Violation>) -> BallotCounts {
+        let mut counts = BallotCounts::default();
         for (tx, casts) in &self.of {
             let mut groups: Vec<Group> = Vec::new();
             for cast in casts {
@@ -218,7 +224,7 @@ impl Ballots {
                 counts.aborted += 1;
             }
             for group in &groups {
-                Case { tx, casts, group, whole }.judge(&mut counts, faults);
+                BallotCase { tx, casts, group, whole }.judge(&mut counts, faults);
             }
         }
         for drove in &self.drove {
@@ -233,9 +239,9 @@ impl Ballots {
         for cast in self.of.get(tx).into_iter().flatten() {
             let same = matches!(cast.vote, Vote::Ok { digest: of, .. } if of == *digest);
             let ends = match (told, cast.vote, cast.end) {
-                (End::Committed(_), Vote::No, _) => Some("refused"),
+                (BallotEnd::Committed(_), Vote::No, _) => Some("refused"),
                 (_, _, Some(end)) if same && end != *told => Some(end.word()),
-                (End::Committed(_) | End::Aborted, ..) => None,
+                (BallotEnd::Committed(_) | BallotEnd::Aborted, ..) => None,
             };
             if let Some(word) = ends {
                 let (at, told) = (cast.bank, told.word());
@@ -259,15 +265,15 @@ fn ok(time: Time, transaction: &Transaction) -> Vote {
 }
 
 /// One transaction's bytes under one id.
-struct Case<'a> {
+struct BallotCase<'a> {
     tx: &'a TxId,
     casts: &'a [Cast],
     group: &'a Group,
     whole: BankSet,
 }
 
-impl Case<'_> {
-    fn judge(&self, counts: &mut Counts, faults: &mut Vec<Violation>) {
+impl BallotCase<'_> {
+    fn judge(&self, counts: &mut BallotCounts, faults: &mut Vec<Violation>) {
         let granted = || self.casts.iter().filter(|cast| self.grants(cast));
         let oks: BankSet = granted().map(|cast| cast.bank).collect();
         let no_ok = self.group.named.minus(oks);
@@ -278,11 +284,13 @@ impl Case<'_> {
             counts.unproven += 1;
         }
         let commit = granted().find_map(|cast| match cast.end {
-            Some(End::Committed(time)) => Some((cast.bank, time)),
-            Some(End::Aborted) | None => None,
+            Some(BallotEnd::Committed(time)) => Some((cast.bank, time)),
+            Some(BallotEnd::Aborted) | None => None,
         });
-        let aborted_at: Vec<BankId> =
-            granted().filter(|cast| cast.end == Some(End::Aborted)).map(|cast| cast.bank).collect();
+        let aborted_at: Vec<BankId> = granted()
+            .filter(|cast| cast.end == Some(BallotEnd::Aborted))
+            .map(|cast| cast.bank)
+            .collect();
         if let Some((at, time)) = commit {
             counts.committed += 1;
             self.committed(at, time, unknown, counts, faults);
@@ -320,7 +328,7 @@ impl Case<'_> {
         at: BankId,
         time: Time,
         unknown: BankSet,
-        counts: &mut Counts,
+        counts: &mut BallotCounts,
         faults: &mut Vec<Violation>,
     ) {
         for bank in self.group.named.iter() {
@@ -339,15 +347,15 @@ impl Case<'_> {
                 (Vote::Ok { digest, .. }, _) if digest != self.group.digest => {
                     format!("it is committed at bank {at}, but bank {bank} voted OK on other bytes")
                 }
-                (Vote::Ok { .. }, Some(End::Aborted)) => {
+                (Vote::Ok { .. }, Some(BallotEnd::Aborted)) => {
                     format!("it is committed at bank {at} and aborted at bank {bank}")
                 }
-                (Vote::Ok { .. }, Some(End::Committed(other))) if other != time => {
+                (Vote::Ok { .. }, Some(BallotEnd::Committed(other))) if other != time => {
                     format!(
                         "it is committed as of {time} at bank {at} and as of {other} at bank {bank}"
                     )
                 }
-                (Vote::Ok { .. }, Some(End::Committed(_))) => continue,
+                (Vote::Ok { .. }, Some(BallotEnd::Committed(_))) => continue,
                 (Vote::Ok { .. }, None) => {
                     counts.pending.push((bank, self.tx.clone(), time));
                     continue;
@@ -392,11 +400,11 @@ impl Cast {
     }
 }
 
-impl End {
+impl BallotEnd {
     fn word(self) -> &'static str {
         match self {
-            End::Committed(_) => "committed",
-            End::Aborted => "aborted",
+            BallotEnd::Committed(_) => "committed",
+            BallotEnd::Aborted => "aborted",
         }
     }
 }
@@ -460,7 +468,7 @@ mod tests {
         Record::Drove { tx: tx(), time: Time(time), transaction, refusal }
     }
 
-    fn judged(records: &[(usize, Record)], whole: &[usize]) -> (Counts, Vec<String>) {
+    fn judged(records: &[(usize, Record)], whole: &[usize]) -> (BallotCounts, Vec<String>) {
         let mut ballots = Ballots::default();
         let mut faults = Vec::new();
         for (at, record) in records {

@@ -7,7 +7,7 @@
 //! decided, it decided on votes that were on the other banks' disks before, and so are seen by
 //! then.
 
-use super::ballots::{Ballots, Counts};
+use super::ballots::{BallotCounts, Ballots};
 use super::cut::Sums;
 use super::folder::{self, Folder, FolderFault};
 use super::violation::Violation;
@@ -218,7 +218,7 @@ fn compare(folders: &[Folder], ballots: &Ballots, mut violations: Vec<Violation>
 }
 
 /// The sums of all ledgers, with the commits that a bank has not recorded yet.
-fn total(folders: &[Folder], ballots: &Ballots, counts: &Counts) -> Sums {
+fn total(folders: &[Folder], ballots: &Ballots, counts: &BallotCounts) -> Sums {
     let mut total = folders.iter().fold(Sums::default(), |sum, folder| sum.plus(&folder.sums()));
     for (folder, transaction, _) in pending(folders, ballots, counts) {
         if let Some(bank) = folder.bank {
@@ -235,7 +235,7 @@ fn total(folders: &[Folder], ballots: &Ballots, counts: &Counts) -> Sums {
 fn pending<'a>(
     folders: &'a [Folder],
     ballots: &'a Ballots,
-    counts: &'a Counts,
+    counts: &'a BallotCounts,
 ) -> impl Iterator<Item = (&'a Folder, &'a consorcio_core::wire::transaction::Transaction, Time)> {
     counts.pending.iter().filter_map(|(bank, tx, time)| {
         let folder = folders.iter().find(|folder| folder.bank == Some(*bank))?;
@@ -249,7 +249,7 @@ fn pending<'a>(
 fn registers(
     folders: &[Folder],
     ballots: &Ballots,
-    counts: &Counts,
+    counts: &BallotCounts,
     whole: BankSet,
     violations: &mut Vec<Violation>,
 ) -> usize {

@@ -3,8 +3,8 @@
 use super::batch::Batch;
 use super::ended;
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, Salt, segment_name};
-use super::index::{Closed, Entry};
-use super::keeper::{Keeper, Prepared};
+use super::index::{Closed, IndexEntry};
+use super::keeper::{Keeper, PreparedSegment};
 use super::{JournalError, Reader, sync_error, write_error};
 use consorcio_core::bank::io::Seq;
 use consorcio_system::crash::{self, Stage, Step};
@@ -27,12 +27,12 @@ pub struct Appender {
 
 /// The segment in use.
 pub(super) struct Current {
-    pub segment: Prepared,
+    pub segment: PreparedSegment,
     /// Where the next batch goes.
     pub end: u64,
     /// Its first record's number, or that of the record that will be.
     pub first: Seq,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<IndexEntry>,
 }
 
 impl Appender {
@@ -175,7 +175,7 @@ impl Appender {
             batch
                 .decided()
                 .iter()
-                .map(|entry| Entry { hash: entry.hash, offset: begin + entry.offset }),
+                .map(|entry| IndexEntry { hash: entry.hash, offset: begin + entry.offset }),
         );
         if let Some(closed) = self.closed.take() {
             self.keeper.prepare(self.current.segment.number + 1);

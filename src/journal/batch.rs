@@ -6,7 +6,7 @@
 use super::format::{
     ALIGNMENT, BATCH_HEADER_BYTES, BatchHeader, JournalId, RECORD_HEADER_BYTES, Salt, size, u32_at,
 };
-use super::index::{Entry, IdHash};
+use super::index::{IdHash, IndexEntry};
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
 use consorcio_system::crash::Kinds;
@@ -21,7 +21,7 @@ pub struct Batch {
     count: u32,
     hash: IdHash,
     /// The ids that are decided here, with places that count from the batch's beginning.
-    decided: Vec<Entry>,
+    decided: Vec<IndexEntry>,
     kinds: Kinds,
 }
 
@@ -49,7 +49,7 @@ impl Batch {
         let begin = self.bytes.len();
         if let Some(tx) = record.decides() {
             let offset = u32::try_from(begin).expect("a batch is far shorter than 4 GiB");
-            self.decided.push(Entry { hash: self.hash.of(tx), offset });
+            self.decided.push(IndexEntry { hash: self.hash.of(tx), offset });
         }
         self.bytes.resize(begin + RECORD_HEADER_BYTES, 0);
         postcard::serialize_with_flavor(record, Tail(&mut self.bytes))
@@ -93,7 +93,7 @@ impl Batch {
         self.first
     }
 
-    pub(super) fn decided(&self) -> &[Entry] {
+    pub(super) fn decided(&self) -> &[IndexEntry] {
         &self.decided
     }
 

@@ -30,17 +30,17 @@ pub(super) fn block_may_have(block: &[u8], hash: u64) -> bool {
 
 /// Makes the bytes of a filter out of hashes in ascending order, block by block.
 #[derive(Debug)]
-pub(super) struct Blocks {
+pub(super) struct FilterBlocks {
     blocks: u64,
     /// The block that is being made.
     at: u64,
     block: [u8; BLOCK_BYTES],
 }
 
-impl Blocks {
+impl FilterBlocks {
     /// For so many ids.
-    pub fn new(ids: u64) -> Blocks {
-        Blocks { blocks: blocks_for(ids), at: 0, block: [0; BLOCK_BYTES] }
+    pub fn new(ids: u64) -> FilterBlocks {
+        FilterBlocks { blocks: blocks_for(ids), at: 0, block: [0; BLOCK_BYTES] }
     }
 
     /// Adds `hash`, which is not smaller than the one before; the blocks before its own are put
@@ -68,15 +68,15 @@ impl Blocks {
 
 /// The filter of one index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Filter {
+pub(super) struct BlockFilter {
     words: Box<[u64]>,
 }
 
-impl Filter {
+impl BlockFilter {
     /// A filter of `hashes`.
-    pub fn new(hashes: impl ExactSizeIterator<Item = u64>) -> Filter {
+    pub fn new(hashes: impl ExactSizeIterator<Item = u64>) -> BlockFilter {
         let blocks = usize_of(blocks_for(hashes.len() as u64));
-        let mut filter = Filter { words: vec![0; blocks * WORDS_IN_BLOCK].into() };
+        let mut filter = BlockFilter { words: vec![0; blocks * WORDS_IN_BLOCK].into() };
         for hash in hashes {
             let begin = filter.block(hash);
             for bit in bits(hash) {
@@ -98,11 +98,13 @@ impl Filter {
     }
 
     /// A filter from its bytes; `None` when they can't be one.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Filter> {
+    pub fn from_bytes(bytes: &[u8]) -> Option<BlockFilter> {
         if bytes.is_empty() || !bytes.len().is_multiple_of(WORDS_IN_BLOCK * 8) {
             return None;
         }
-        Some(Filter { words: (0..bytes.len() / 8).map(|word| u64_at(bytes, word * 8)).collect() })
+        Some(BlockFilter {
+            words: (0..bytes.len() / 8).map(|word| u64_at(bytes, word * 8)).collect(),
+        })
     }
 
     /// Bytes that it takes.
@@ -135,13 +137,13 @@ mod tests {
     #[test]
     fn it_misses_none_and_lets_few_others_by() {
         for count in [0, 1, 7, 100, 20_000] {
-            let filter = Filter::new((0..count).map(hash).collect::<Vec<_>>().into_iter());
+            let filter = BlockFilter::new((0..count).map(hash).collect::<Vec<_>>().into_iter());
             assert!((0..count).all(|n| filter.may_have(hash(n))));
             let others = (1_000_000..1_100_000).filter(|n| filter.may_have(hash(*n))).count();
             assert!(others < 300, "{others} of 100,000 others pass a filter of {count}");
             let mut sorted: Vec<u64> = (0..count).map(hash).collect();
             sorted.sort_unstable();
-            let (mut blocks, mut bytes) = (Blocks::new(count), Vec::new());
+            let (mut blocks, mut bytes) = (FilterBlocks::new(count), Vec::new());
             sorted.iter().for_each(|hash| blocks.add(*hash, &mut bytes));
             blocks.finish(&mut bytes);
             assert_eq!(bytes, filter.to_bytes(), "block by block it is the same");
@@ -155,9 +157,9 @@ mod tests {
                     .all(|n| block_may_have(block(n), n) == filter.may_have(n)),
                 "one block tells what the whole does"
             );
-            assert_eq!(Filter::from_bytes(&filter.to_bytes()), Some(filter));
+            assert_eq!(BlockFilter::from_bytes(&filter.to_bytes()), Some(filter));
         }
-        assert_eq!(Filter::from_bytes(&[]), None);
-        assert_eq!(Filter::from_bytes(&[0; 63]), None);
+        assert_eq!(BlockFilter::from_bytes(&[]), None);
+        assert_eq!(BlockFilter::from_bytes(&[0; 63]), None);
     }
 }

@@ -45,7 +45,7 @@ pub type JournalId = [u8; 16];
 
 /// The four kinds of files. Their magic ends like PNG's, so that a transfer as text is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     /// Batches of records.
     Segment,
     /// Where a segment decides which id.
@@ -56,31 +56,31 @@ pub enum Kind {
     Snapshot,
 }
 
-impl Kind {
+impl FileKind {
     fn magic(self) -> &'static [u8; 16] {
         match self {
-            Kind::Segment => b"consorcio.seg\r\n\0",
-            Kind::Index => b"consorcio.idx\r\n\0",
-            Kind::Merged => b"consorcio.mix\r\n\0",
-            Kind::Snapshot => b"consorcio.sna\r\n\0",
+            FileKind::Segment => b"consorcio.seg\r\n\0",
+            FileKind::Index => b"consorcio.idx\r\n\0",
+            FileKind::Merged => b"consorcio.mix\r\n\0",
+            FileKind::Snapshot => b"consorcio.sna\r\n\0",
         }
     }
 
     /// The newest version that this program reads. Files of a newer one are refused.
     pub fn version(self) -> u32 {
         match self {
-            Kind::Segment => SEGMENT_VERSION,
-            Kind::Index | Kind::Merged | Kind::Snapshot => OTHER_VERSION,
+            FileKind::Segment => SEGMENT_VERSION,
+            FileKind::Index | FileKind::Merged | FileKind::Snapshot => OTHER_VERSION,
         }
     }
 
     /// The word for people.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Segment => "segment",
-            Kind::Index => "index",
-            Kind::Merged => "merged index",
-            Kind::Snapshot => "snapshot",
+            FileKind::Segment => "segment",
+            FileKind::Index => "index",
+            FileKind::Merged => "merged index",
+            FileKind::Snapshot => "snapshot",
         }
     }
 }
@@ -117,7 +117,7 @@ impl FileHeader {
     }
 
     /// Its bytes. A segment's header without a size is one of format 1.
-    pub fn encode(&self, kind: Kind) -> [u8; FILE_HEADER_BYTES] {
+    pub fn encode(&self, kind: FileKind) -> [u8; FILE_HEADER_BYTES] {
         let mut bytes = [0; FILE_HEADER_BYTES];
         bytes[..16].copy_from_slice(kind.magic());
         let version = if self.bytes.is_some() { kind.version() } else { 1 };
@@ -137,7 +137,10 @@ impl FileHeader {
     ///
     /// # Errors
     /// When it is damaged or newer.
-    pub fn decode(kind: Kind, bytes: &[u8; FILE_HEADER_BYTES]) -> Result<FileHeader, BadHeader> {
+    pub fn decode(
+        kind: FileKind,
+        bytes: &[u8; FILE_HEADER_BYTES],
+    ) -> Result<FileHeader, BadHeader> {
         if &bytes[..16] != kind.magic() || u32_at(bytes, 20) != header_crc(bytes) {
             return Err(BadHeader::Damaged);
         }
@@ -148,7 +151,7 @@ impl FileHeader {
         let mut journal = JournalId::default();
         journal.copy_from_slice(&bytes[24..40]);
         let mut header = FileHeader::new(journal, u64_at(bytes, 40));
-        if kind == Kind::Segment && version > 1 {
+        if kind == FileKind::Segment && version > 1 {
             header.bytes = Some(u64_at(bytes, 48));
             header.bank = match bytes[56] {
                 0 => None,

@@ -7,7 +7,7 @@
 
 use super::format::Span;
 use super::index::{Closed, Halt, Index, Merge, Repair, due, write_index};
-use super::shared::{List, Order, Shared};
+use super::shared::{HistoryOrder, List, SharedJournal};
 use super::{Options, snapshot};
 use consorcio_system::crash::{self, Step};
 use std::collections::{BTreeSet, VecDeque};
@@ -16,35 +16,35 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 /// Indexes and snapshots of full segments.
-pub(super) struct History {
-    shared: Arc<Shared>,
+pub(super) struct HistoryKeeper {
+    shared: Arc<SharedJournal>,
     options: Options,
     stop: Arc<AtomicBool>,
     /// Full segments without an index; more than one only after a failure.
     waiting: VecDeque<Closed>,
     snapshot_segment: u64,
     /// What is under way.
-    work: Option<Work>,
+    work: Option<HistoryWork>,
     /// A merge failed: none is tried again before the next segment is full.
     paused: bool,
     /// Indexes that can't be made again, for their segments can't be read.
     lost: BTreeSet<Span>,
 }
 
-enum Work {
+enum HistoryWork {
     Merge(Box<Merge>, List),
     Repair(Repair),
 }
 
-impl History {
+impl HistoryKeeper {
     /// `snapshot_segment` is the last segment that the newest snapshot holds.
     pub fn new(
-        shared: &Arc<Shared>,
+        shared: &Arc<SharedJournal>,
         options: &Options,
         stop: &Arc<AtomicBool>,
         snapshot_segment: u64,
-    ) -> History {
-        History {
+    ) -> HistoryKeeper {
+        HistoryKeeper {
             shared: Arc::clone(shared),
             options: options.clone(),
             stop: Arc::clone(stop),
@@ -58,7 +58,7 @@ impl History {
 
     /// Does what is ordered, and a piece of a merge or repair after each order, until nobody orders
     /// any more. What is full then still gets its index; the rest can wait for the next start.
-    pub fn keep(mut self, orders: &Receiver<Order>) {
+    pub fn keep(mut self, orders: &Receiver<HistoryOrder>) {
         loop {
             let order = if self.has_work() {
                 match orders.try_recv() {
@@ -72,7 +72,7 @@ impl History {
                     Err(_) => break,
                 }
             };
-            if let Some(Order::Closed(closed)) = order {
+            if let Some(HistoryOrder::Closed(closed)) = order {
                 self.take(closed);
             }
             // Also where the next order is here already, or segments that fill fast would keep
@@ -133,13 +133,13 @@ impl History {
     /// What is to be done next: the damaged index of these segments is to be made again, or these
     /// are to be merged. Nothing where the disk has no room for the next segment, for what there is
     /// is that one's.
-    fn next(&self) -> Option<Next> {
+    fn next(&self) -> Option<NextWork> {
         if self.shared.no_next.load(Ordering::Acquire) {
             return None;
         }
         let damaged = self.shared.damaged();
         if let Some(span) = damaged.difference(&self.lost).next() {
-            return Some(Next::Repair(*span));
+            return Some(NextWork::Repair(*span));
         }
         if self.paused {
             return None;
@@ -147,7 +147,7 @@ impl History {
         let list = self.shared.indexes();
         let spans: Vec<Span> = list.iter().map(|index| index.span).collect();
         let group = due(&spans, |span| damaged.contains(&span))?;
-        Some(Next::Merge(Arc::new(list[group].to_vec())))
+        Some(NextWork::Merge(Arc::new(list[group].to_vec())))
     }
 
     /// Does one piece of it.
@@ -156,20 +156,20 @@ impl History {
         let work = match self.work.take() {
             Some(work) => Ok(work),
             None => match self.next() {
-                Some(Next::Merge(inputs)) => Merge::begin(disk, &self.shared.journal, &inputs)
-                    .map(|merge| Work::Merge(Box::new(merge), inputs)),
-                Some(Next::Repair(span)) => return self.begin_repair(span),
+                Some(NextWork::Merge(inputs)) => Merge::begin(disk, &self.shared.journal, &inputs)
+                    .map(|merge| HistoryWork::Merge(Box::new(merge), inputs)),
+                Some(NextWork::Repair(span)) => return self.begin_repair(span),
                 None => return,
             },
         };
         match work {
-            Ok(Work::Merge(mut merge, inputs)) => {
+            Ok(HistoryWork::Merge(mut merge, inputs)) => {
                 let done =
                     merge.step(disk, self.options.index.merge_step_entries).and_then(|whole| {
                         Ok(whole.map(|index| merge.name(disk).map(|()| index)).transpose()?)
                     });
                 match done {
-                    Ok(None) => self.work = Some(Work::Merge(merge, inputs)),
+                    Ok(None) => self.work = Some(HistoryWork::Merge(merge, inputs)),
                     Ok(Some(index)) => self.merged(index, &inputs),
                     Err(halt) => {
                         merge.give_up(disk);
@@ -177,7 +177,7 @@ impl History {
                     }
                 }
             }
-            Ok(Work::Repair(repair)) => self.go_on_repairing(repair),
+            Ok(HistoryWork::Repair(repair)) => self.go_on_repairing(repair),
             Err(halt) => self.halted(halt),
         }
     }
@@ -230,7 +230,7 @@ impl History {
             repair.step(disk, &self.shared.journal)
         };
         match made {
-            Ok(None) => self.work = Some(Work::Repair(repair)),
+            Ok(None) => self.work = Some(HistoryWork::Repair(repair)),
             Ok(Some(indexes)) => {
                 let is_one = indexes.len() == 1;
                 self.shared.replace(span, indexes);
@@ -251,13 +251,13 @@ impl History {
 
     /// Leaves what is under way.
     fn give_up(&mut self) {
-        if let Some(Work::Merge(merge, _)) = self.work.take() {
+        if let Some(HistoryWork::Merge(merge, _)) = self.work.take() {
             merge.give_up(self.shared.disk.as_ref());
         }
     }
 }
 
-enum Next {
+enum NextWork {
     Repair(Span),
     Merge(List),
 }

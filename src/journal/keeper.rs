@@ -3,10 +3,12 @@
 //! waiting; or, where everything must follow from a seed, at once by the appender's own.
 
 use super::disk::{Disk, DiskFile};
-use super::format::{FileHeader, JournalId, Kind, SEGMENT_HEADER_BYTES, segment_name, usize_of};
-use super::history::History;
+use super::format::{
+    FileHeader, FileKind, JournalId, SEGMENT_HEADER_BYTES, segment_name, usize_of,
+};
+use super::history::HistoryKeeper;
 use super::index::Closed;
-use super::shared::{Order, Shared};
+use super::shared::{HistoryOrder, SharedJournal};
 use super::whole::unless_stopped;
 use super::{JournalError, Options, io_error, snapshot, sync_error, write_error};
 use consorcio_core::bank::io::Seq;
@@ -24,7 +26,7 @@ use std::time::Duration;
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A segment that is zeroed, named and durable, and holds no batch yet.
-pub(super) struct Prepared {
+pub(super) struct PreparedSegment {
     pub number: u64,
     pub file: Arc<dyn DiskFile>,
     pub size: u64,
@@ -32,35 +34,35 @@ pub(super) struct Prepared {
 
 /// The appender's helpers.
 pub(super) struct Keeper {
-    shared: Arc<Shared>,
+    shared: Arc<SharedJournal>,
     options: Options,
     stop: Arc<AtomicBool>,
     /// The next segment, once it is here.
-    prepared: Option<Prepared>,
+    prepared: Option<PreparedSegment>,
     mode: Mode,
 }
 
 enum Mode {
-    Inline(Box<History>),
+    Inline(Box<HistoryKeeper>),
     Threads(Threads),
 }
 
 struct Threads {
     /// `None` only while it is dropped.
-    orders: Option<(Sender<u64>, Sender<Order>)>,
-    prepared: Receiver<Prepared>,
+    orders: Option<(Sender<u64>, Sender<HistoryOrder>)>,
+    prepared: Receiver<PreparedSegment>,
     handles: Vec<JoinHandle<()>>,
 }
 
 impl Keeper {
     /// Starts the helpers. `snapshot_segment` is the last segment that the newest snapshot holds.
     pub fn new(
-        shared: Arc<Shared>,
+        shared: Arc<SharedJournal>,
         options: Options,
         snapshot_segment: u64,
     ) -> Result<Keeper, JournalError> {
         let stop = Arc::new(AtomicBool::new(false));
-        let mut history = History::new(&shared, &options, &stop, snapshot_segment);
+        let mut history = HistoryKeeper::new(&shared, &options, &stop, snapshot_segment);
         let mode = if options.threads {
             Mode::Threads(start_threads(&shared, &options, &stop, history)?)
         } else {
@@ -78,12 +80,12 @@ impl Keeper {
         self.shared.disk.as_ref()
     }
 
-    pub fn shared(&self) -> &Arc<Shared> {
+    pub fn shared(&self) -> &Arc<SharedJournal> {
         &self.shared
     }
 
     /// Takes a segment that an earlier run prepared.
-    pub fn already_prepared(&mut self, prepared: Prepared) {
+    pub fn already_prepared(&mut self, prepared: PreparedSegment) {
         self.prepared = Some(prepared);
     }
 
@@ -106,7 +108,11 @@ impl Keeper {
     }
 
     /// The segment that was ordered, with at least `bytes_min` bytes; waits for it.
-    pub fn take_prepared(&mut self, number: u64, bytes_min: u64) -> Result<Prepared, JournalError> {
+    pub fn take_prepared(
+        &mut self,
+        number: u64,
+        bytes_min: u64,
+    ) -> Result<PreparedSegment, JournalError> {
         let mut prepared = self.prepared.take();
         if prepared.is_none()
             && let Mode::Threads(threads) = &self.mode
@@ -125,7 +131,11 @@ impl Keeper {
     }
 
     /// Makes segment `number`, which holds no batch yet, at least `bytes_min` bytes long.
-    pub fn prepare_now(&self, number: u64, bytes_min: u64) -> Result<Prepared, JournalError> {
+    pub fn prepare_now(
+        &self,
+        number: u64,
+        bytes_min: u64,
+    ) -> Result<PreparedSegment, JournalError> {
         let mut taken = self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Mode::Threads(threads) = &self.mode
             && let Some(prepared) =
@@ -147,7 +157,7 @@ impl Keeper {
             Mode::Threads(threads) => {
                 if let Some((_, history)) = &threads.orders {
                     // Without its thread nothing more is indexed: memory keeps the outcomes.
-                    let _gone = history.send(Order::Closed(closed));
+                    let _gone = history.send(HistoryOrder::Closed(closed));
                 }
             }
         }
@@ -179,7 +189,7 @@ impl Drop for Keeper {
 
 impl Threads {
     /// The segment that was ordered, unless it can't be made for now.
-    fn wait_for(&self, number: u64, shared: &Shared) -> Option<Prepared> {
+    fn wait_for(&self, number: u64, shared: &SharedJournal) -> Option<PreparedSegment> {
         while !shared.no_next.load(Ordering::Acquire) {
             match self.prepared.recv_timeout(LOOK_AGAIN) {
                 Ok(prepared) if prepared.number == number => return Some(prepared),
@@ -191,13 +201,13 @@ impl Threads {
     }
 
     /// The segment that was ordered, if it is there by now.
-    fn made(&self, number: u64) -> Option<Prepared> {
+    fn made(&self, number: u64) -> Option<PreparedSegment> {
         self.prepared.try_iter().find(|prepared| prepared.number == number)
     }
 }
 
 /// Notes whether the next segment is there, and tells when that changes.
-fn tell_next(shared: &Shared, number: u64, error: Option<&JournalError>) {
+fn tell_next(shared: &SharedJournal, number: u64, error: Option<&JournalError>) {
     let was_missing = shared.no_next.swap(error.is_some(), Ordering::AcqRel);
     match error {
         Some(error) if !was_missing => (shared.notice)(&format!(
@@ -217,11 +227,11 @@ fn tell_next(shared: &Shared, number: u64, error: Option<&JournalError>) {
 /// Makes one segment after the other as they are ordered. One that can't be made is tried again and
 /// again.
 fn prepare_all(
-    shared: &Shared,
+    shared: &SharedJournal,
     options: &Options,
     stop: &AtomicBool,
     orders: &Receiver<u64>,
-    prepared: &Sender<Prepared>,
+    prepared: &Sender<PreparedSegment>,
 ) {
     let Ok(mut number) = orders.recv() else { return };
     loop {
@@ -260,14 +270,14 @@ fn prepare_all(
 }
 
 fn start_threads(
-    shared: &Arc<Shared>,
+    shared: &Arc<SharedJournal>,
     options: &Options,
     stop: &Arc<AtomicBool>,
-    history: History,
+    history: HistoryKeeper,
 ) -> Result<Threads, JournalError> {
     let (prepare, prepare_orders) = channel::<u64>();
     let (prepared, prepared_here) = channel();
-    let (closed, history_orders) = channel::<Order>();
+    let (closed, history_orders) = channel::<HistoryOrder>();
     *shared.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(closed.clone());
     let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new()
@@ -307,12 +317,12 @@ fn give_way() {
 /// a large write, and gives it its own when it is whole. Writes into zeroed blocks sync nearly
 /// twice as fast as writes that make a file grow, because the file system has nothing to note.
 pub(super) fn prepare_segment(
-    shared: &Shared,
+    shared: &SharedJournal,
     options: &Options,
     number: u64,
     bytes_min: u64,
     stop: &AtomicBool,
-) -> Result<Prepared, JournalError> {
+) -> Result<PreparedSegment, JournalError> {
     zeroed_segment(shared, options, number, bytes_min, stop).inspect_err(|_| {
         // What was begun takes room that others need. Where it can't be removed, the next start
         // does.
@@ -321,12 +331,12 @@ pub(super) fn prepare_segment(
 }
 
 fn zeroed_segment(
-    shared: &Shared,
+    shared: &SharedJournal,
     options: &Options,
     number: u64,
     bytes_min: u64,
     stop: &AtomicBool,
-) -> Result<Prepared, JournalError> {
+) -> Result<PreparedSegment, JournalError> {
     const CHUNK_BYTES: u64 = 256 * 1024;
     let disk = shared.disk.as_ref();
     let (name, size) = (segment_name(number), options.sizes.of(number).max(bytes_min));
@@ -339,7 +349,7 @@ fn zeroed_segment(
         bank: options.bank,
         ..FileHeader::new(shared.journal, number)
     };
-    let header = header.encode(Kind::Segment);
+    let header = header.encode(FileKind::Segment);
     chunk[..header.len()].copy_from_slice(&header);
     let mut offset = 0;
     while offset < size {
@@ -357,5 +367,5 @@ fn zeroed_segment(
     crash::file_named(&name);
     disk.sync_folder().map_err(|error| sync_error(disk, "", error))?;
     debug_assert!(size >= SEGMENT_HEADER_BYTES);
-    Ok(Prepared { number, file, size })
+    Ok(PreparedSegment { number, file, size })
 }

@@ -83,11 +83,11 @@ pub struct Options {
     pub new_id: Option<format::JournalId>,
     /// Told what went wrong beside the appends: an index or snapshot that could not be made. The
     /// journal goes on.
-    pub notice: Notice,
+    pub notice: NoticeSink,
 }
 
 /// Where notices go, one line each.
-pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
+pub type NoticeSink = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl Default for Options {
     fn default() -> Options {

@@ -30,13 +30,13 @@ pub struct Faults {
 /// A folder in memory. Clones are the same folder.
 #[derive(Clone)]
 pub struct MemDisk {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<MemState>>,
     /// Which life of the machine this handle belongs to.
     life: u64,
 }
 
 #[derive(Default)]
-struct State {
+struct MemState {
     life: u64,
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
@@ -101,9 +101,9 @@ impl MemDisk {
     /// handles of the life before fail from now on; no fault is left.
     pub fn crash(&self, seed: u64) -> MemDisk {
         let mut state = self.state();
-        let mut random = Random(seed);
+        let mut random = SplitMix(seed);
         let kept = random.below(state.renamings.len() as u64 + 1);
-        let mut of_names = Random(!seed);
+        let mut of_names = SplitMix(!seed);
         let in_order = of_names.below(2) == 0;
         let mut names = std::mem::take(&mut state.durable_names);
         for (naming, at) in state.renamings.drain(..).zip(0..) {
@@ -167,11 +167,11 @@ impl MemDisk {
         state.durable_names.insert(name.into(), number);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, MemState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn alive(&self) -> io::Result<MutexGuard<'_, State>> {
+    fn alive(&self) -> io::Result<MutexGuard<'_, MemState>> {
         let state = self.state();
         if state.off || state.life != self.life {
             return Err(io::Error::other("the machine is off"));
@@ -180,7 +180,7 @@ impl MemDisk {
     }
 }
 
-impl State {
+impl MemState {
     fn next_life(&mut self) {
         self.life += 1;
         self.off = false;
@@ -236,7 +236,7 @@ impl Naming {
 impl Contents {
     /// Keeps what was synced, and of each other write all, nothing, some of its bytes, or all but
     /// one bit.
-    fn crash(&mut self, random: &mut Random) {
+    fn crash(&mut self, random: &mut SplitMix) {
         for (offset, bytes) in self.pending.drain(..) {
             let length = bytes.len();
             let cut = usize::try_from(random.below(length as u64 + 1)).unwrap_or(length);
@@ -282,9 +282,9 @@ fn overwrite(file: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
 }
 
 /// `SplitMix64`: enough for tests, and the same everywhere.
-struct Random(u64);
+struct SplitMix(u64);
 
-impl Random {
+impl SplitMix {
     fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;

@@ -2,7 +2,7 @@
 
 use super::JournalError;
 use super::batch::Batch;
-use super::shared::Shared;
+use super::shared::SharedJournal;
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
 use consorcio_core::ids::TxId;
@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 
 /// Finds what full segments decide; cheap to clone, and usable while the appender works.
 #[derive(Clone)]
-pub struct Reader(Arc<Shared>);
+pub struct Reader(Arc<SharedJournal>);
 
 /// What look-ups cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub enum Room {
 }
 
 impl Reader {
-    pub(super) fn new(shared: &Arc<Shared>) -> Reader {
+    pub(super) fn new(shared: &Arc<SharedJournal>) -> Reader {
         Reader(Arc::clone(shared))
     }
 

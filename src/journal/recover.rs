@@ -10,10 +10,10 @@ use super::format::{
     JournalId, SEGMENT_HEADER_BYTES, is_unfinished, number_in, segment_name, snapshot_name,
 };
 use super::index::last_indexed;
-use super::keeper::{Keeper, Prepared, prepare_segment};
+use super::keeper::{Keeper, PreparedSegment, prepare_segment};
 use super::recovered::{From, Recovered};
 use super::segment::{old_sizes, open_of_any_size, open_segment};
-use super::shared::Shared;
+use super::shared::SharedJournal;
 use super::walk::Walk;
 use super::{JournalError, Options, Reader, Replica, io_error, place, snapshot};
 use std::collections::BTreeSet;
@@ -51,7 +51,7 @@ pub fn open(
     told.last = walk.last;
     let Walk { current, last, .. } = walk;
     let next_is_there = current.number < segments;
-    let shared = Arc::new(Shared::new(Arc::clone(&disk), journal, &options, indexes));
+    let shared = Arc::new(SharedJournal::new(Arc::clone(&disk), journal, &options, indexes));
     let mut keeper = Keeper::new(shared, options, from.segment)?;
     if next_is_there {
         keeper.already_prepared(open_prepared(disk.as_ref(), current.number + 1)?);
@@ -83,7 +83,7 @@ fn create(
             )
         })?;
     }
-    let shared = Arc::new(Shared::new(disk, journal, &options, Vec::new()));
+    let shared = Arc::new(SharedJournal::new(disk, journal, &options, Vec::new()));
     let segment = prepare_segment(&shared, &options, 1, 0, &AtomicBool::new(false))?;
     let mut keeper = Keeper::new(shared, options, 0)?;
     keeper.prepare(2);
@@ -93,9 +93,9 @@ fn create(
     Ok((appender, reader, Recovered { fresh: true, ..Recovered::default() }))
 }
 
-fn open_prepared(disk: &dyn Disk, number: u64) -> Result<Prepared, JournalError> {
+fn open_prepared(disk: &dyn Disk, number: u64) -> Result<PreparedSegment, JournalError> {
     let reader = open_segment(disk, number)?;
-    Ok(Prepared { number, size: reader.size(), file: reader.file })
+    Ok(PreparedSegment { number, size: reader.size(), file: reader.file })
 }
 
 /// How many segments there are: all from 1 on, or one is missing.

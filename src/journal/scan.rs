@@ -8,7 +8,7 @@ use super::ended::{ended_name, last_ended};
 use super::format::Span;
 use super::format::{SEGMENT_HEADER_BYTES, number_in, segment_name, snapshot_name};
 use super::index::last_indexed;
-use super::segment::{Bad, Found, SegmentReader, old_sizes, open_of_any_size, open_segment};
+use super::segment::{Bad, FoundSegment, SegmentReader, old_sizes, open_of_any_size, open_segment};
 use super::{Sizes, io_error, snapshot};
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
@@ -165,9 +165,9 @@ impl<'a> Scan<'a> {
     ) -> Result<Option<Bad>, E> {
         loop {
             let (offset, header) = match reader.next()? {
-                Found::Batch(offset, header) => (offset, header),
-                Found::End(_) => return Ok(None),
-                Found::Bad(bad) => return Ok(Some(bad)),
+                FoundSegment::Batch(offset, header) => (offset, header),
+                FoundSegment::End(_) => return Ok(None),
+                FoundSegment::Bad(bad) => return Ok(Some(bad)),
             };
             self.looked_twice = false;
             let due = self.last.saturating_add(1);
@@ -270,7 +270,7 @@ pub fn owner(disk: &dyn Disk) -> Result<Option<BankId>, JournalError> {
     if let Some(bank) = reader.header.bank {
         return Ok(Some(bank));
     }
-    let Found::Batch(..) = reader.next()? else { return Ok(None) };
+    let FoundSegment::Batch(..) = reader.next()? else { return Ok(None) };
     let Some((_, first)) = reader.records().next() else { return Ok(None) };
     Ok(if let Record::Consortium { bank, .. } = first? { Some(bank) } else { None })
 }

@@ -2,8 +2,8 @@
 
 use super::disk::{Disk, DiskFile};
 use super::format::{
-    ALIGNMENT, BATCH_HEADER_BYTES, BadHeader, BatchHeader, FILE_HEADER_BYTES, FileHeader,
-    JournalId, Kind, Place, SEGMENT_HEADER_BYTES, Salt, decode_record, segment_name, split_body,
+    ALIGNMENT, BATCH_HEADER_BYTES, BadHeader, BatchHeader, FILE_HEADER_BYTES, FileHeader, FileKind,
+    JournalId, Place, SEGMENT_HEADER_BYTES, Salt, decode_record, segment_name, split_body,
 };
 use super::{JournalError, Sizes, io_error, place};
 use consorcio_core::bank::record::Record;
@@ -27,7 +27,7 @@ pub(super) struct SegmentReader {
 
 /// What stands at the next place of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum FoundSegment {
     /// A whole batch, at this offset.
     Batch(u64, BatchHeader),
     /// Nothing but zeros from this offset on.
@@ -70,7 +70,7 @@ pub(super) fn open_of_any_size(
     if got < FILE_HEADER_BYTES {
         return Err(damaged("the file is shorter than its header"));
     }
-    let header = match FileHeader::decode(Kind::Segment, &bytes) {
+    let header = match FileHeader::decode(FileKind::Segment, &bytes) {
         Ok(header) if header.segment == number => header,
         Ok(_) => return Err(damaged("this is another segment under a wrong name")),
         Err(BadHeader::Damaged) => {
@@ -176,21 +176,21 @@ impl SegmentReader {
     }
 
     /// What stands next. After an end or something bad the reader stays where it is.
-    pub fn next(&mut self) -> Result<Found, JournalError> {
+    pub fn next(&mut self) -> Result<FoundSegment, JournalError> {
         let offset = self.at;
         let salt = self.salt;
         let head = self.bytes(offset, BATCH_HEADER_BYTES)?;
         let Some(header) = BatchHeader::decode(salt, offset, head) else {
             let zeros = head.iter().all(|byte| *byte == 0);
             return match self.first_nonzero(offset)? {
-                None => Ok(Found::End(offset)),
+                None => Ok(FoundSegment::End(offset)),
                 Some(fault_at) => {
                     let why = if zeros {
                         "bytes follow where nothing was written"
                     } else {
                         "no batch begins here"
                     };
-                    Ok(Found::Bad(Bad { offset, fault_at, why, end: None }))
+                    Ok(FoundSegment::Bad(Bad { offset, fault_at, why, end: None }))
                 }
             };
         };
@@ -207,9 +207,11 @@ impl SegmentReader {
         match split {
             Ok(()) => {
                 self.at = end;
-                Ok(Found::Batch(offset, header))
+                Ok(FoundSegment::Batch(offset, header))
             }
-            Err((fault_at, why)) => Ok(Found::Bad(Bad { offset, fault_at, why, end: Some(end) })),
+            Err((fault_at, why)) => {
+                Ok(FoundSegment::Bad(Bad { offset, fault_at, why, end: Some(end) }))
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// What the thread that keeps the history is woken for.
-pub(super) enum Order {
+pub(super) enum HistoryOrder {
     /// A segment is full.
     Closed(Closed),
     /// There is an index to make again.
@@ -27,10 +27,10 @@ pub(super) enum Order {
 pub(super) type List = Arc<Vec<Arc<Index>>>;
 
 /// What the appender, its threads and the readers share.
-pub(super) struct Shared {
+pub(super) struct SharedJournal {
     pub disk: Arc<dyn Disk>,
     pub journal: JournalId,
-    pub notice: super::Notice,
+    pub notice: super::NoticeSink,
     /// One snapshot at a time.
     pub snapshot: Mutex<()>,
     hash: IdHash,
@@ -44,7 +44,7 @@ pub(super) struct Shared {
     /// One makes an index again at a time.
     making: Mutex<()>,
     /// Whom to wake when there is something to make again; nobody without a thread of its own.
-    pub wake: Mutex<Option<Sender<Order>>>,
+    pub wake: Mutex<Option<Sender<HistoryOrder>>>,
     /// What look-ups have cost.
     filters_asked: AtomicU64,
     pages_read: AtomicU64,
@@ -57,20 +57,20 @@ pub(super) struct Shared {
     pub taken: Mutex<u64>,
 }
 
-impl Shared {
+impl SharedJournal {
     pub fn new(
         disk: Arc<dyn Disk>,
         journal: JournalId,
         options: &Options,
         indexes: Vec<Index>,
-    ) -> Shared {
+    ) -> SharedJournal {
         let indexed = indexes.last().map_or(0, |index| index.last);
         let segments = indexes.last().map_or(0, |index| index.span.last);
         let files = Files::new(Arc::clone(&disk), JOURNAL_FILES_OPEN_MAX);
         let most = JOURNAL_FILES_OPEN_MAX / 2;
         indexes.iter().rev().take(most).for_each(|index| files.keep(FileOf::Index(index.span)));
         (1..=segments).rev().take(most).for_each(|segment| files.keep(FileOf::Segment(segment)));
-        Shared {
+        SharedJournal {
             files,
             left: AtomicU64::new(u64::MAX),
             no_next: AtomicBool::new(false),
@@ -286,7 +286,7 @@ impl Shared {
             ));
             if let Some(wake) = &*self.wake.lock().unwrap_or_else(PoisonError::into_inner) {
                 // Where nobody listens any more the journal was closed.
-                let _gone = wake.send(Order::Lookup);
+                let _gone = wake.send(HistoryOrder::Lookup);
             }
         }
     }

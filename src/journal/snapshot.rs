@@ -9,12 +9,12 @@
 
 use super::disk::Disk;
 use super::format::{
-    BadHeader, FILE_HEADER_BYTES, FileHeader, JournalId, Kind, Salt, number_in, snapshot_name,
+    BadHeader, FILE_HEADER_BYTES, FileHeader, FileKind, JournalId, Salt, number_in, snapshot_name,
     u32_at, u64_at, usize_of,
 };
 use super::replica::MakeReplica;
-use super::segment::{Found, open_segment};
-use super::shared::Shared;
+use super::segment::{FoundSegment, open_segment};
+use super::shared::SharedJournal;
 use super::whole::{unless_stopped, write_whole};
 use super::{JournalError, Replica, io_error, place};
 use consorcio_core::bank::io::Seq;
@@ -77,7 +77,7 @@ fn load(
     let got = file.read_at(0, &mut head).map_err(read)?;
     let mut file_header = [0; FILE_HEADER_BYTES];
     file_header.copy_from_slice(&head[..FILE_HEADER_BYTES]);
-    let header = match FileHeader::decode(Kind::Snapshot, &file_header) {
+    let header = match FileHeader::decode(FileKind::Snapshot, &file_header) {
         Ok(header) if header.journal == *journal => header,
         Ok(_) => return Err(JournalError::Foreign { file: place(disk, &name) }),
         Err(BadHeader::Newer(version)) => {
@@ -105,7 +105,7 @@ fn load(
 /// Makes a snapshot of all full segments that have their index: restores the newest one there is
 /// into a second bank, replays what came since, and writes that. `None` when there is nothing new.
 pub(super) fn make(
-    shared: &Shared,
+    shared: &SharedJournal,
     make_replica: &MakeReplica,
     stop: &AtomicBool,
 ) -> Result<Option<Seq>, JournalError> {
@@ -132,7 +132,7 @@ pub(super) fn make(
 
 /// Applies the records of a full segment that follow record `seq`; the last one's number.
 fn replay(
-    shared: &Shared,
+    shared: &SharedJournal,
     number: u64,
     mut seq: Seq,
     replica: &mut dyn Replica,
@@ -142,7 +142,7 @@ fn replay(
     reader.expect_journal(&shared.journal)?;
     loop {
         let (offset, why) = match reader.next()? {
-            Found::Batch(_, header) if header.first == seq + 1 => {
+            FoundSegment::Batch(_, header) if header.first == seq + 1 => {
                 for (_, record) in reader.records() {
                     seq += 1;
                     replica.apply(seq, &record?);
@@ -150,11 +150,11 @@ fn replay(
                 unless_stopped(stop)?;
                 continue;
             }
-            Found::Batch(offset, header) => {
+            FoundSegment::Batch(offset, header) => {
                 (offset, format!("record {} was due and {} came", seq + 1, header.first))
             }
-            Found::End(_) => return Ok(seq),
-            Found::Bad(bad) => (bad.offset, format!("{} (at {})", bad.why, bad.fault_at)),
+            FoundSegment::End(_) => return Ok(seq),
+            FoundSegment::Bad(bad) => (bad.offset, format!("{} (at {})", bad.why, bad.fault_at)),
         };
         return Err(JournalError::Damaged { file: reader.place(), offset, why });
     }
@@ -175,7 +175,7 @@ fn write(
     own[24..28].copy_from_slice(&salt.crc(seq, content).to_le_bytes());
     let crc = salt.crc(seq, &own[4..]);
     own[..4].copy_from_slice(&crc.to_le_bytes());
-    let header = FileHeader::new(*journal, segment).encode(Kind::Snapshot);
+    let header = FileHeader::new(*journal, segment).encode(FileKind::Snapshot);
     write_whole(disk, &snapshot_name(seq), &[&header, &own, content], stop)
 }
 

@@ -10,9 +10,9 @@ use super::disk::Disk;
 use super::ended::{ended_name, last_ended};
 use super::format::Span;
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name, snapshot_name, usize_of};
-use super::index::{Closed, Entry, IdHash, last_indexed, note_decided};
+use super::index::{Closed, IdHash, IndexEntry, last_indexed, note_decided};
 use super::recovered::{From, Recovered, TornTail};
-use super::segment::{Bad, Found, SegmentReader, open_segment};
+use super::segment::{Bad, FoundSegment, SegmentReader, open_segment};
 use super::{JournalError, Replica, place, snapshot, sync_error, write_error};
 use consorcio_core::bank::io::Seq;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub(super) struct Place {
     pub number: u64,
     pub end: u64,
     pub first: Seq,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<IndexEntry>,
 }
 
 impl Place {
@@ -116,7 +116,7 @@ impl<'a> Walk<'a> {
     ) -> Result<Option<Bad>, JournalError> {
         loop {
             match reader.next()? {
-                Found::Batch(offset, header) => {
+                FoundSegment::Batch(offset, header) => {
                     if header.first != self.last + 1 || header.synced != self.last {
                         return Err(JournalError::Damaged {
                             file: reader.place(),
@@ -139,8 +139,8 @@ impl<'a> Walk<'a> {
                     self.current.end = offset + header.batch_bytes() as u64;
                     self.last_batch = Some((self.current.number, offset, header.batch_bytes()));
                 }
-                Found::End(_) => return Ok(None),
-                Found::Bad(bad) => return Ok(Some(bad)),
+                FoundSegment::End(_) => return Ok(None),
+                FoundSegment::Bad(bad) => return Ok(Some(bad)),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The machine's clocks on their way to the bank: read, and followed as far as `clock` says.
 
 use consorcio_core::bank::io::Now;
-use consorcio_core::clock::{Filter, Gap, Machine};
+use consorcio_core::clock::{ClockFilter, Gap, Machine};
 use consorcio_core::ids::Time;
 use consorcio_system::systime;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// The wall clock of a bank.
 pub struct WallClock {
-    filter: Filter,
+    filter: ClockFilter,
     /// What was told last.
     gap: Gap,
     notice: Notice,
@@ -25,7 +25,7 @@ pub fn machine() -> Machine {
 impl WallClock {
     /// The clock that `filter` began; `notice` is told when the wall clock is not followed, and
     /// when it is again.
-    pub fn new(filter: Filter, notice: Notice) -> WallClock {
+    pub fn new(filter: ClockFilter, notice: Notice) -> WallClock {
         WallClock { filter, gap: Gap::None, notice }
     }
 
@@ -52,7 +52,7 @@ mod tests {
         let told = Arc::new(Mutex::new(Vec::new()));
         let theirs = Arc::clone(&told);
         let notice: Notice = Arc::new(move |text| theirs.lock().unwrap().push(text.to_owned()));
-        let filter = Filter::start(machine(), Time(0), RELEASED_US, true).unwrap();
+        let filter = ClockFilter::start(machine(), Time(0), RELEASED_US, true).unwrap();
         let mut clock = WallClock::new(filter, notice);
         let now = clock.now(Time(0), 5);
         assert!(

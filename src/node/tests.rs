@@ -11,7 +11,7 @@ use consorcio_core::bank::Core;
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::{Caller, Input, Now, Origin, SessionId, Start};
 use consorcio_core::bank::record::Record;
-use consorcio_core::clock::Filter;
+use consorcio_core::clock::ClockFilter;
 use consorcio_core::commit::message::{Asked, AskedVerb};
 use consorcio_core::ids::{BankId, Time};
 use consorcio_core::limits::{
@@ -40,7 +40,7 @@ fn bank(disk: &MemDisk) -> (Writer, Appender) {
 /// The same with `notice` for what the operator is told, and with steps if it is to note them.
 fn bank_that_tells(
     disk: &MemDisk,
-    notice: consorcio_journal::Notice,
+    notice: consorcio_journal::NoticeSink,
     steps: bool,
 ) -> (Writer, Appender) {
     let identity = Identity {
@@ -71,7 +71,7 @@ fn bank_that_tells(
 }
 
 fn wall() -> WallClock {
-    let filter = Filter::start(machine(), Time(0), 0, true).unwrap();
+    let filter = ClockFilter::start(machine(), Time(0), 0, true).unwrap();
     WallClock::new(filter, Arc::new(|_| ()))
 }
 
@@ -444,7 +444,7 @@ fn the_operator_hears_of_records_that_cant_be_read_and_not_too_often() {
     use std::sync::{Mutex, PoisonError};
     let (disk, told) = (MemDisk::new(), Arc::new(Mutex::new(Vec::new())));
     let keep = told.clone();
-    let notice: consorcio_journal::Notice = Arc::new(move |text| {
+    let notice: consorcio_journal::NoticeSink = Arc::new(move |text| {
         keep.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned())
     });
     let (mut writer, mut appender) = bank_that_tells(&disk, notice, true);

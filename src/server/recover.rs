@@ -59,7 +59,7 @@ pub fn open(
     consortium: &Consortium,
     key: &Key,
     moved: bool,
-    notice: consorcio_journal::Notice,
+    notice: consorcio_journal::NoticeSink,
 ) -> anyhow::Result<Opened> {
     let disk = Arc::new(FileDisk::open(folder)?);
     let options = consorcio_journal::Options {

@@ -12,7 +12,7 @@ use crate::{Bounds, Shared, files, folder};
 use anyhow::{Context, bail};
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::{Input, Start};
-use consorcio_core::clock::{Filter, RELEASED_US};
+use consorcio_core::clock::{ClockFilter, RELEASED_US};
 use consorcio_core::ids::{BankId, BankSet};
 use consorcio_core::limits::{LISTEN_BACKLOG, SHUTDOWN_MS_MAX, SLOW_SYNC_MS};
 use consorcio_core::wire::detail::Banks;
@@ -212,7 +212,7 @@ fn open_and_run(options: &Options, opened_log: &mut Option<StepLog>) -> anyhow::
     let opened = recover::open(&folder, &identity, &consortium, &key, options.moved, warn)?;
     tell_recovery(&opened, began, &steplog);
     let clock = opened.core.clock();
-    let wall = Filter::start(machine(), clock, RELEASED_US, options.accept_clock)?;
+    let wall = ClockFilter::start(machine(), clock, RELEASED_US, options.accept_clock)?;
     let wall = WallClock::new(wall, notice(&steplog));
     let start = Start { introduce_without, run: fresh_run()? };
     let server = Server { options, start, bank, identity, folder, bounds, web, steplog };
@@ -467,7 +467,7 @@ fn open_steplog(options: &Options, identity: &Identity) -> anyhow::Result<StepLo
 }
 
 /// What the journal's threads have to say.
-fn notice(steplog: &StepLog) -> consorcio_journal::Notice {
+fn notice(steplog: &StepLog) -> consorcio_journal::NoticeSink {
     let steplog = steplog.clone();
     Arc::new(move |text| {
         tell(text);

@@ -2,7 +2,7 @@
 
 use super::cluster::ProxiedCluster;
 use super::history::{Cut, Op, Told, What, now_us};
-use super::linear::{self, Act, Event};
+use super::linear::{self, RegisterAct, RegisterEvent};
 use super::load::take_cut;
 use super::{BANKS, OPENED_WITH, TOTAL, bank_of};
 use crate::support::{Wire, wait_until};
@@ -233,21 +233,25 @@ fn check_order(ops: &[Op], outcomes: &Outcomes, faults: &mut Vec<String>) {
 
 /// What was done to each register, and read of it, could have been done to a single one.
 fn check_registers(ops: &[Op], faults: &mut Vec<String>) {
-    let mut histories: BTreeMap<&str, Vec<Event>> = BTreeMap::new();
+    let mut histories: BTreeMap<&str, Vec<RegisterEvent>> = BTreeMap::new();
     for op in ops {
         let Some(key) = key_of(&op.what) else { continue };
         let (act, ended) = match (&op.what, &op.told) {
             // From the verdict on, not from the banks' answers to it: a read that comes before
             // COMMIT waits for it.
             (What::Set { value, .. }, Told::Committed(_)) => {
-                (Act::Write(value.clone()), Some(op.told_us.unwrap_or(op.ended_us)))
+                (RegisterAct::Write(value.clone()), Some(op.told_us.unwrap_or(op.ended_us)))
             }
-            (What::Set { value, .. }, Told::Unknown { .. }) => (Act::Write(value.clone()), None),
-            (What::Get { .. }, Told::Value(value)) => (Act::Read(value.clone()), Some(op.ended_us)),
+            (What::Set { value, .. }, Told::Unknown { .. }) => {
+                (RegisterAct::Write(value.clone()), None)
+            }
+            (What::Get { .. }, Told::Value(value)) => {
+                (RegisterAct::Read(value.clone()), Some(op.ended_us))
+            }
             // An abort never happened, so a read of its value is one of a value that nobody wrote.
             _ => continue,
         };
-        histories.entry(key).or_default().push(Event { began: op.began_us, ended, act });
+        histories.entry(key).or_default().push(RegisterEvent { began: op.began_us, ended, act });
     }
     for (key, events) in histories {
         if let Err(why) = linear::check("0", &events) {

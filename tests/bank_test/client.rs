@@ -29,11 +29,11 @@ const DRIVE_WITHIN: Duration = Duration::from_secs(8);
 /// A client.
 pub struct Client {
     ports: [u16; BANKS],
-    lines: [Option<Line>; BANKS],
+    lines: [Option<BankLine>; BANKS],
     /// Tells connections apart, so that what an old one still says is not taken for a new one's.
     made: u64,
-    sender: UnboundedSender<Arrival>,
-    arrivals: UnboundedReceiver<Arrival>,
+    sender: UnboundedSender<ReceivedLine>,
+    arrivals: UnboundedReceiver<ReceivedLine>,
     /// Answers that will never come, not told yet.
     lost: VecDeque<(usize, AskedVerb)>,
     /// When the verdict of what it drove last was known.
@@ -41,20 +41,20 @@ pub struct Client {
 }
 
 /// A line from a connection, or its end.
-struct Arrival {
+struct ReceivedLine {
     bank: usize,
     connection: u64,
     line: Option<String>,
 }
 
-struct Line {
+struct BankLine {
     number: u64,
     output: OwnedWriteHalf,
     reader: AbortHandle,
     owed: VecDeque<AskedVerb>,
 }
 
-impl Drop for Line {
+impl Drop for BankLine {
     fn drop(&mut self) {
         self.reader.abort();
     }
@@ -219,13 +219,13 @@ impl Client {
                 let read = input.read_line(&mut text).await;
                 let line = read.ok().and_then(|_| text.strip_suffix('\n').map(str::to_owned));
                 let is_end = line.is_none();
-                if sender.send(Arrival { bank, connection: number, line }).is_err() || is_end {
+                if sender.send(ReceivedLine { bank, connection: number, line }).is_err() || is_end {
                     return;
                 }
             }
         });
         let reader = reader.abort_handle();
-        self.lines[bank] = Some(Line { number, output, reader, owed: VecDeque::new() });
+        self.lines[bank] = Some(BankLine { number, output, reader, owed: VecDeque::new() });
         true
     }
 

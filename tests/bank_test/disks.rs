@@ -6,7 +6,7 @@
 
 use super::random::Random;
 use consorcio::journal::format::{
-    ALIGNMENT, BATCH_HEADER_BYTES, BatchHeader, FILE_HEADER_BYTES, FileHeader, Kind,
+    ALIGNMENT, BATCH_HEADER_BYTES, BatchHeader, FILE_HEADER_BYTES, FileHeader, FileKind,
     RECORD_HEADER_BYTES, Salt, check_record, split_body,
 };
 use std::fmt;
@@ -61,7 +61,7 @@ impl Newest {
     fn of(path: PathBuf) -> Newest {
         let bytes = std::fs::read(&path).unwrap();
         let header =
-            FileHeader::decode(Kind::Segment, bytes[..FILE_HEADER_BYTES].try_into().unwrap());
+            FileHeader::decode(FileKind::Segment, bytes[..FILE_HEADER_BYTES].try_into().unwrap());
         let header = header.expect("a segment gets its name only once it is whole");
         let salt = Salt::new(&header.journal, header.segment);
         let batches = whole_batches(salt, &bytes);

@@ -10,18 +10,18 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// When an operation began and ended, and what it did; times in any unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
+pub struct RegisterEvent {
     /// When it was asked.
     pub began: u64,
     /// When it was answered; none where it never was.
     pub ended: Option<u64>,
     /// What it did.
-    pub act: Act,
+    pub act: RegisterAct,
 }
 
 /// What an operation did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Act {
+pub enum RegisterAct {
     /// Wrote this value, which no other write writes.
     Write(String),
     /// Read this value.
@@ -30,7 +30,7 @@ pub enum Act {
 
 /// How far a search has come: all events before `low` have their place, and those in `beyond` too.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct State {
+struct SearchState {
     low: usize,
     beyond: BTreeSet<usize>,
     /// Whose write is the value; none: the first value.
@@ -50,10 +50,10 @@ struct Operation {
 ///
 /// # Errors
 /// The first event that no order reaches, with those around it.
-pub fn check(first: &str, events: &[Event]) -> Result<(), String> {
+pub fn check(first: &str, events: &[RegisterEvent]) -> Result<(), String> {
     let events = bounded(events);
     let items = items(first, &events)?;
-    let mut stack = vec![State { low: 0, beyond: BTreeSet::new(), writer: None }];
+    let mut stack = vec![SearchState { low: 0, beyond: BTreeSet::new(), writer: None }];
     let mut seen = HashSet::new();
     let mut farthest = 0;
     while let Some(state) = stack.pop() {
@@ -81,9 +81,9 @@ pub fn check(first: &str, events: &[Event]) -> Result<(), String> {
     Err(format!("no order of these events, of {}:\n{}", events.len(), around.join("\n")))
 }
 
-impl State {
-    fn with(&self, at: usize, writer: Option<usize>) -> State {
-        let mut next = State { low: self.low, beyond: self.beyond.clone(), writer };
+impl SearchState {
+    fn with(&self, at: usize, writer: Option<usize>) -> SearchState {
+        let mut next = SearchState { low: self.low, beyond: self.beyond.clone(), writer };
         next.beyond.insert(at);
         while next.beyond.remove(&next.low) {
             next.low += 1;
@@ -93,7 +93,7 @@ impl State {
 }
 
 /// The events that may come next: those that began before any that has no place yet ended.
-fn possible(items: &[Operation], state: &State) -> Vec<usize> {
+fn possible(items: &[Operation], state: &SearchState) -> Vec<usize> {
     let mut first_end = u64::MAX;
     let mut found = Vec::new();
     for (at, item) in items.iter().enumerate().skip(state.low) {
@@ -111,41 +111,41 @@ fn possible(items: &[Operation], state: &State) -> Vec<usize> {
 
 /// The events that matter, by their beginning: reads that were answered, writes that were answered
 /// or read. A write that was read took effect before the first read of it ended.
-fn bounded(events: &[Event]) -> Vec<Event> {
+fn bounded(events: &[RegisterEvent]) -> Vec<RegisterEvent> {
     let mut read_by: BTreeMap<&str, u64> = BTreeMap::new();
     for event in events {
-        if let (Act::Read(value), Some(ended)) = (&event.act, event.ended) {
+        if let (RegisterAct::Read(value), Some(ended)) = (&event.act, event.ended) {
             let first = read_by.entry(value).or_insert(ended);
             *first = ended.min(*first);
         }
     }
-    let mut kept: Vec<Event> = events
+    let mut kept: Vec<RegisterEvent> = events
         .iter()
         .filter_map(|event| {
             let read = match &event.act {
-                Act::Write(value) => read_by.get(value.as_str()).copied(),
-                Act::Read(_) => None,
+                RegisterAct::Write(value) => read_by.get(value.as_str()).copied(),
+                RegisterAct::Read(_) => None,
             };
             let ended = [event.ended, read].into_iter().flatten().min()?;
-            Some(Event { ended: Some(ended), ..event.clone() })
+            Some(RegisterEvent { ended: Some(ended), ..event.clone() })
         })
         .collect();
     kept.sort_by_key(|event| event.began);
     kept
 }
 
-fn items(first: &str, events: &[Event]) -> Result<Vec<Operation>, String> {
+fn items(first: &str, events: &[RegisterEvent]) -> Result<Vec<Operation>, String> {
     let mut writers = BTreeMap::from([(first, None)]);
     for (at, event) in events.iter().enumerate() {
-        if let Act::Write(value) = &event.act {
+        if let RegisterAct::Write(value) = &event.act {
             let other = writers.insert(value, Some(at));
             assert!(other.is_none(), "each write has a value of its own, but {value} comes again");
         }
     }
-    let item = |event: &Event| {
+    let item = |event: &RegisterEvent| {
         let read = match &event.act {
-            Act::Write(_) => None,
-            Act::Read(value) => match writers.get(value.as_str()) {
+            RegisterAct::Write(_) => None,
+            RegisterAct::Read(value) => match writers.get(value.as_str()) {
                 Some(writer) => Some(*writer),
                 None => return Err(format!("nobody wrote what was read: {event:?}")),
             },
@@ -165,16 +165,20 @@ mod tests {
 
     /// `w1 0-5` writes 1 from 0 to 5, `r1 3-4` reads it, `w2 3-` never learned what became of it.
     fn verdict(history: &str) -> Result<(), String> {
-        let events: Vec<Event> = history
+        let events: Vec<RegisterEvent> = history
             .split(", ")
             .map(|text| {
                 let (act, times) = text.split_once(' ').unwrap();
                 let (began, ended) = times.split_once('-').unwrap();
                 let value = act[1..].to_owned();
-                Event {
+                RegisterEvent {
                     began: began.parse().unwrap(),
                     ended: ended.parse().ok(),
-                    act: if act.starts_with('w') { Act::Write(value) } else { Act::Read(value) },
+                    act: if act.starts_with('w') {
+                        RegisterAct::Write(value)
+                    } else {
+                        RegisterAct::Read(value)
+                    },
                 }
             })
             .collect();

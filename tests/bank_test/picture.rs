@@ -46,14 +46,14 @@ struct Slice {
 }
 
 /// The run's time, cut into slices.
-struct Course {
+struct Slices {
     begin_us: u64,
     slice_us: u64,
     slices: Vec<Slice>,
 }
 
-impl Course {
-    fn of(ops: &[Op]) -> Course {
+impl Slices {
+    fn of(ops: &[Op]) -> Slices {
         let begin_us = ops.first().map_or(0, |op| op.began_us);
         let last_us = ops.iter().map(|op| op.ended_us).max().unwrap_or(0).saturating_sub(begin_us);
         // A short run has finer slices, a long one so few that its lines can be told apart.
@@ -82,7 +82,7 @@ impl Course {
             slice.transactions_us.sort_unstable();
             slice.reads_us.sort_unstable();
         }
-        Course { begin_us, slice_us, slices }
+        Slices { begin_us, slice_us, slices }
     }
 
     fn length_us(&self) -> u64 {
@@ -133,7 +133,7 @@ impl Course {
 
 /// The picture.
 pub fn picture(seed: u64, ops: &[Op], deeds: &Deeds, valid: bool) -> String {
-    let course = Course::of(ops);
+    let course = Slices::of(ops);
     let kinds: Vec<Kind> = Kind::ALL
         .into_iter()
         .filter(|kind| deeds.faults.iter().any(|fault| fault.kind == *kind))
@@ -188,7 +188,7 @@ fn title(svg: &mut String, seed: u64, ops: &[Op], deeds: &Deeds, valid: bool) {
 
 /// Each fault as a bar in the row of its kind, with the number of its bank, and as a shade over
 /// both panels.
-fn bands(svg: &mut String, course: &Course, deeds: &Deeds, kinds: &[Kind]) {
+fn bands(svg: &mut String, course: &Slices, deeds: &Deeds, kinds: &[Kind]) {
     for (at, kind) in kinds.iter().enumerate() {
         let y = row_y(at);
         if at % 2 == 0 {
@@ -255,7 +255,7 @@ fn colour_of(kind: Kind) -> &'static str {
     }
 }
 
-fn throughput(svg: &mut String, course: &Course) {
+fn throughput(svg: &mut String, course: &Slices) {
     let most =
         |slice: &Slice| slice.committed.max(slice.aborted).max(slice.read).max(slice.nothing);
     let most = course.a_second(course.slices.iter().map(most).max().unwrap_or(0)).max(1);
@@ -283,7 +283,7 @@ fn throughput(svg: &mut String, course: &Course) {
     );
 }
 
-fn latency(svg: &mut String, course: &Course) {
+fn latency(svg: &mut String, course: &Slices) {
     for (us, name) in [
         (100, "100 µs"),
         (1_000, "1 ms"),
@@ -340,7 +340,7 @@ fn step_for(most: u64, steps: u64) -> u64 {
     }
 }
 
-fn time_axis(svg: &mut String, course: &Course, rows_end: u64) {
+fn time_axis(svg: &mut String, course: &Slices, rows_end: u64) {
     let seconds = course.length_us().div_ceil(SECOND_US);
     let step = step_for(seconds, 15);
     for second in (0..=seconds).step_by(usize::try_from(step).unwrap()) {

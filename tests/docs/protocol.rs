@@ -206,7 +206,7 @@ fn the_tour_of_the_readme_is_true() {
 /// Is what was printed the same kind of text as in README?
 fn measured_as_printed(
     tour: &tour::Tour,
-    typed: &tour::Typed<'_>,
+    typed: &tour::TourCommand<'_>,
     (code, printed): &(Option<i32>, String),
 ) -> Result<(), String> {
     if *code != Some(0) {

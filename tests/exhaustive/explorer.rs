@@ -33,7 +33,7 @@ pub type Met = BTreeMap<&'static str, usize>;
 
 /// What an exploration saw.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct Explored {
     /// States, each counted once.
     pub states: usize,
     /// Ways from a state to a state.
@@ -111,14 +111,14 @@ struct Explorer {
     came: HashMap<u128, Option<(u128, Act)>>,
     /// From these on healing has come to a good end before.
     healed: HashSet<u128>,
-    seen: Seen,
+    seen: Explored,
 }
 
 /// Visits every state that `setup` can reach, or those within its `acts_max`.
 ///
 /// # Errors
 /// When a rule is broken, with the way there.
-pub fn explore(setup: Setup, order: Order) -> Result<Seen, Box<Broken>> {
+pub fn explore(setup: Setup, order: Order) -> Result<Explored, Box<Broken>> {
     let setup = Rc::new(setup);
     let acts_max = setup.acts_max.unwrap_or(usize::MAX);
     assert!(
@@ -129,7 +129,7 @@ pub fn explore(setup: Setup, order: Order) -> Result<Seen, Box<Broken>> {
         setup: Rc::clone(&setup),
         came: HashMap::new(),
         healed: HashSet::new(),
-        seen: Seen::default(),
+        seen: Explored::default(),
     };
     let first = ModelState::new(setup);
     explorer.came.insert(first.print(), None);

@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A bank's vote on an id, as its journal holds it: the bytes it is OK with, if it is.
-struct Held {
+struct HeldVote {
     granted: Option<Digest>,
     token: (Vote, consorcio::ids::Time, Option<Digest>),
 }
@@ -36,10 +36,10 @@ pub fn vote_of(token: &Token) -> (Vote, consorcio::ids::Time, Option<Digest>) {
     (if token.is_refusal() { Vote::No } else { Vote::Ok }, token.time, token.digest)
 }
 
-fn vote_in(record: &Record, tx: &TxId) -> Option<Held> {
+fn vote_in(record: &Record, tx: &TxId) -> Option<HeldVote> {
     let held = |verdict, time, digest: Option<Digest>| {
         let granted = digest.filter(|_| verdict == Vote::Ok);
-        Some(Held { granted, token: (verdict, time, digest) })
+        Some(HeldVote { granted, token: (verdict, time, digest) })
     };
     match record {
         Record::Voted { tx: of, time, transaction, refusal } if of == tx => {
@@ -106,7 +106,7 @@ fn end_in(record: &Record, tx: &TxId, digest: Digest) -> Option<bool> {
 
 impl ModelState {
     /// The vote of a bank that no crash can take from it.
-    fn durable_vote(&self, at: usize, tx: &TxId) -> Option<Held> {
+    fn durable_vote(&self, at: usize, tx: &TxId) -> Option<HeldVote> {
         let node = &self.nodes[at];
         node.journal[..node.synced].iter().find_map(|record| vote_in(record, tx))
     }

@@ -7,7 +7,7 @@ mod meeting;
 use crate::world::MeetMistake;
 use crate::world::caught::caught;
 use crate::world::growth::GrowthMistake;
-use growing::Growing;
+use growing::GrowingScene;
 use meeting::Meeting;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Debug;
@@ -28,14 +28,14 @@ trait Scene: Clone {
     fn met(&mut self) -> Vec<&'static str>;
 }
 
-struct Seen {
+struct SceneStates {
     states: usize,
     steps: usize,
     met: BTreeMap<&'static str, usize>,
 }
 
 /// What is wrong, and the way there.
-struct Broken {
+struct BrokenScene {
     what: String,
     way: Vec<String>,
     states: usize,
@@ -46,9 +46,9 @@ fn print_of<S: Scene>(scene: &S) -> u128 {
 }
 
 /// Visits every state; those with the fewest events first.
-fn explore<S: Scene>(first: S) -> Result<Seen, Broken> {
+fn explore<S: Scene>(first: S) -> Result<SceneStates, BrokenScene> {
     let mut came: HashMap<u128, Option<(u128, S::Act)>> = HashMap::new();
-    let mut seen = Seen { states: 0, steps: 0, met: BTreeMap::new() };
+    let mut seen = SceneStates { states: 0, steps: 0, met: BTreeMap::new() };
     let broken = |came: &HashMap<u128, Option<(u128, S::Act)>>, what, mut print, last, states| {
         let mut way: Vec<String> = Option::into_iter(last).collect();
         while let Some(Some((before, act))) = came.get(&print) {
@@ -56,7 +56,7 @@ fn explore<S: Scene>(first: S) -> Result<Seen, Broken> {
             print = *before;
         }
         way.reverse();
-        Broken { what, way, states }
+        BrokenScene { what, way, states }
     };
     let print = print_of(&first);
     came.insert(print, None);
@@ -87,7 +87,7 @@ fn explore<S: Scene>(first: S) -> Result<Seen, Broken> {
 /// Explores it, and compares what was seen with what was seen before.
 fn check<S: Scene>(name: &str, first: S, counts: (usize, usize), must_meet: &[&str]) {
     let start = Instant::now();
-    let Seen { states, steps, met } =
+    let SceneStates { states, steps, met } =
         explore(first).unwrap_or_else(|broken| panic!("{name}: {}", broken.told()));
     println!("{name}: {:?} states and steps, {:?}, {met:?}", (states, steps), start.elapsed());
     let missing: Vec<_> = must_meet.iter().filter(|what| !met.contains_key(*what)).collect();
@@ -95,7 +95,7 @@ fn check<S: Scene>(name: &str, first: S, counts: (usize, usize), must_meet: &[&s
     assert_eq!((states, steps), counts, "{name}: look why before pinning");
 }
 
-impl Broken {
+impl BrokenScene {
     fn told(&self) -> String {
         let (steps, states, way) = (self.way.len(), self.states, self.way.join("\n    "));
         format!("{}, after {steps} steps and {states} states:\n    {way}", self.what)
@@ -126,7 +126,7 @@ fn banks_with_new_journals_meet() {
 #[test]
 fn a_consortium_grows_with_a_set_under_way() {
     let met = ["set committed", "page told", "asked while a set was open", "learned"];
-    check("a third bank comes", Growing::under_way(0), (5_785, 15_195), &met);
+    check("a third bank comes", GrowingScene::under_way(0), (5_785, 15_195), &met);
 }
 
 #[test]
@@ -142,8 +142,13 @@ fn larger_worlds_that_meet_and_grow() {
     let copy = ["old copy", "stopped", "committed", "aborted", "introduced"];
     check("an old copy of who is asked", Meeting::founded(2).copying(1), (24_301, 86_773), &copy);
     let met = ["set committed", "page told", "asked while a set was open", "learned"];
-    check("a third bank comes and time passes", Growing::under_way(1), (44_257, 125_816), &met);
-    check("a third bank comes at any moment", Growing::new(1, 0), (128_496, 328_015), &met);
+    check(
+        "a third bank comes and time passes",
+        GrowingScene::under_way(1),
+        (44_257, 125_816),
+        &met,
+    );
+    check("a third bank comes at any moment", GrowingScene::new(1, 0), (128_496, 328_015), &met);
 }
 
 #[test]
@@ -159,6 +164,6 @@ fn mistakes_in_meeting_and_growing_are_found() {
         is_found(mistake, Meeting::founded(2).losing(1).mistaken(mistake));
     }
     for mistake in [GrowthMistake::ToldAtACut, GrowthMistake::ServedTooEarly] {
-        is_found(mistake, Growing::new(1, 0).mistaken(mistake));
+        is_found(mistake, GrowingScene::new(1, 0).mistaken(mistake));
     }
 }

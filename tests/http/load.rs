@@ -35,7 +35,7 @@ fn body(from: (usize, usize), second: (usize, usize), to: (usize, usize), valor:
 
 /// What a client was told of the transactions that it asked for.
 #[derive(Default)]
-struct Told {
+struct LoadAnswers {
     committed: Vec<String>,
     refused: Vec<String>,
 }
@@ -46,7 +46,7 @@ fn client(
     number: usize,
     stop: &AtomicBool,
     done: &AtomicUsize,
-    told: &Mutex<Told>,
+    told: &Mutex<LoadAnswers>,
 ) {
     let mut connection: Option<Connection> = None;
     let mut bank = number % BANKS;
@@ -95,7 +95,7 @@ fn money_is_conserved_with_64_clients_and_a_bank_killed_meanwhile() {
         }
     }
     let (stop, done, told) =
-        (AtomicBool::new(false), AtomicUsize::new(0), Mutex::new(Told::default()));
+        (AtomicBool::new(false), AtomicUsize::new(0), Mutex::new(LoadAnswers::default()));
     let ports = cluster.ports.clone();
     std::thread::scope(|scope| {
         for number in 0..CLIENTS {

@@ -67,9 +67,9 @@ const PIECES: [&str; 20] = [
 ];
 
 /// A xorshift: the same bodies in every run.
-struct Random(u64);
+struct XorShift(u64);
 
-impl Random {
+impl XorShift {
     fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -78,7 +78,7 @@ impl Random {
     }
 }
 
-fn mutant(random: &mut Random, good: &str) -> String {
+fn mutant(random: &mut XorShift, good: &str) -> String {
     let mut text: Vec<char> = good.chars().collect();
     for _ in 0..random.below(4) {
         let at = random.below(text.len() + 1);
@@ -93,7 +93,7 @@ fn requests_with_a_few_bytes_changed() {
     let cluster = HttpCluster::start(1);
     cluster.open(0, ANA, "1", "1000");
     cluster.open(0, BIA, "2", "1000");
-    let mut random = Random(0x5eed_1234_5678_9abc);
+    let mut random = XorShift(0x5eed_1234_5678_9abc);
     let mut http = cluster.connect(0);
     let (mut done, mut refused) = (0, 0);
     for round in 0..4_000 {

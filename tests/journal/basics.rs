@@ -176,7 +176,7 @@ fn a_dump_prints_every_record_and_tells_where_damage_is() {
 fn a_disk_that_fills_is_told_at_once_and_so_is_room_that_comes_back() {
     let told = Arc::new(Mutex::new(Vec::<String>::new()));
     let its = Arc::clone(&told);
-    let notice: consorcio::journal::Notice =
+    let notice: consorcio::journal::NoticeSink =
         Arc::new(move |text| its.lock().unwrap().push(text.to_owned()));
     let is_told = |words: [&str; 2]| {
         told.lock().unwrap().iter().any(|line| words.iter().all(|word| line.contains(word)))

@@ -2,7 +2,7 @@
 
 use crate::journal::support::*;
 use consorcio::ids::BankId;
-use consorcio::journal::format::{BatchHeader, FileHeader, Kind, Salt};
+use consorcio::journal::format::{BatchHeader, FileHeader, FileKind, Salt};
 use consorcio::journal::{JournalError, MemDisk, Options, dump};
 
 /// Length of a file up to its last byte that is not zero.
@@ -118,7 +118,7 @@ fn a_file_of_the_first_format_that_is_shorter_than_it_was_made_is_refused() {
     let last = last_segment(&disk);
     for number in 1..=last + 1 {
         let mut bytes = disk.get(&segment(number));
-        let header = FileHeader::new(*b"a test's journal", number).encode(Kind::Segment);
+        let header = FileHeader::new(*b"a test's journal", number).encode(FileKind::Segment);
         bytes[..header.len()].copy_from_slice(&header);
         disk.put(&segment(number), bytes);
     }

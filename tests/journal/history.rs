@@ -241,7 +241,7 @@ fn nor_within_one_of_a_higher_tier() {
 #[derive(Clone)]
 struct Odd {
     disk: MemDisk,
-    how: How,
+    how: Failing,
     /// How often.
     times: Arc<AtomicUsize>,
     /// Is the next sync of the folder one that is lost?
@@ -249,7 +249,7 @@ struct Odd {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum How {
+enum Failing {
     /// Nothing is wrong with it.
     Honest,
     /// Merged indexes can't be made.
@@ -265,12 +265,12 @@ enum How {
 }
 
 impl Odd {
-    fn new(disk: &MemDisk, how: How) -> Odd {
+    fn new(disk: &MemDisk, how: Failing) -> Odd {
         Odd { disk: disk.clone(), how, times: Arc::default(), loses: Arc::default() }
     }
 
-    fn is(&self, how: How, name: &str) -> bool {
-        let prefix = if how == How::RemoveFails { "index-" } else { "merged-" };
+    fn is(&self, how: Failing, name: &str) -> bool {
+        let prefix = if how == Failing::RemoveFails { "index-" } else { "merged-" };
         let is = self.how == how && name.starts_with(prefix);
         self.times.fetch_add(usize::from(is), Ordering::Relaxed);
         is
@@ -288,26 +288,26 @@ impl Disk for Odd {
         self.disk.open(name)
     }
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        if self.is(How::MergeFails, name) {
+        if self.is(Failing::MergeFails, name) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        if self.how == How::IndexIsLate && name.starts_with(&index_name(1)) {
+        if self.how == Failing::IndexIsLate && name.starts_with(&index_name(1)) {
             while full(&self.disk) < LATE {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
-        if self.how == How::IndexIsLate && name.starts_with(&index_name(LATE)) {
+        if self.how == Failing::IndexIsLate && name.starts_with(&index_name(LATE)) {
             self.times.store(names(&self.disk, "merged-").len(), Ordering::Relaxed);
         }
         let file = self.disk.create(name)?;
-        Ok(if self.is(How::SyncIsLost, name) { Arc::new(Unsynced(file)) } else { file })
+        Ok(if self.is(Failing::SyncIsLost, name) { Arc::new(UnsyncedFile(file)) } else { file })
     }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.loses.store(self.is(How::NameIsLost, to), Ordering::Relaxed);
+        self.loses.store(self.is(Failing::NameIsLost, to), Ordering::Relaxed);
         self.disk.rename(from, to)
     }
     fn remove(&self, name: &str) -> io::Result<()> {
-        if self.is(How::RemoveFails, name) {
+        if self.is(Failing::RemoveFails, name) {
             return Err(io::Error::other("not now"));
         }
         self.disk.remove(name)
@@ -320,9 +320,9 @@ impl Disk for Odd {
     }
 }
 
-struct Unsynced(Arc<dyn DiskFile>);
+struct UnsyncedFile(Arc<dyn DiskFile>);
 
-impl DiskFile for Unsynced {
+impl DiskFile for UnsyncedFile {
     fn size(&self) -> io::Result<u64> {
         self.0.size()
     }
@@ -341,7 +341,7 @@ impl DiskFile for Unsynced {
 #[test]
 fn many_indexes_of_one_segment_are_merged_after_the_start() {
     let disk = MemDisk::new();
-    let (mut appender, reader, ..) = must_open(Odd::new(&disk, How::MergeFails), small());
+    let (mut appender, reader, ..) = must_open(Odd::new(&disk, Failing::MergeFails), small());
     fill(&mut appender, &disk, 150);
     let last = appender.last();
     assert_eq!((reader.cost().indexes as u64, names(&disk, "merged-").len()), (full(&disk), 0));
@@ -365,7 +365,7 @@ fn many_indexes_of_one_segment_are_merged_after_the_start() {
 #[test]
 fn indexes_that_a_merged_one_replaced_are_removed_at_the_next_start() {
     let disk = MemDisk::new();
-    let odd = Odd::new(&disk, How::RemoveFails);
+    let odd = Odd::new(&disk, Failing::RemoveFails);
     let (mut appender, ..) = must_open(odd.clone(), small());
     fill(&mut appender, &disk, 70);
     let last = appender.last();
@@ -395,7 +395,7 @@ fn a_merged_index_that_never_reached_the_disk_is_made_again() {
     let mut told = 0;
     for seed in 0..40 {
         let disk = MemDisk::new();
-        let odd = Odd::new(&disk, How::SyncIsLost);
+        let odd = Odd::new(&disk, Failing::SyncIsLost);
         let (mut appender, ..) = must_open(odd, small());
         fill(&mut appender, &disk, 10);
         let last = appender.last();
@@ -438,11 +438,11 @@ fn a_merged_index_whose_name_never_reached_the_disk_is_missed() {
     let mut missed = 0;
     for seed in 0..40 {
         assert_eq!(
-            crashed(How::Honest, seed).1,
+            crashed(Failing::Honest, seed).1,
             [""; 0],
             "an honest disk has the one or the others"
         );
-        let (times, warnings) = crashed(How::NameIsLost, seed);
+        let (times, warnings) = crashed(Failing::NameIsLost, seed);
         assert_eq!(times, 1, "one merge");
         missed += usize::from(
             warnings.iter().any(|told| told.contains("made again from their segments")),
@@ -556,7 +556,7 @@ fn index_name(segment: u64) -> String {
 #[test]
 fn merges_do_not_wait_for_an_end_of_the_orders() {
     let disk = MemDisk::new();
-    let odd = Odd::new(&disk, How::IndexIsLate);
+    let odd = Odd::new(&disk, Failing::IndexIsLate);
     let merged_before_the_last = Arc::clone(&odd.times);
     let (mut appender, reader, ..) = must_open(odd, Options { threads: true, ..small() });
     fill(&mut appender, &disk, LATE);

@@ -9,7 +9,7 @@ use std::process::Command;
 const PLACES: usize = 20;
 
 /// One bank that was killed, and the segment that all its records are in.
-struct Down {
+struct KilledBank {
     cluster: Cluster,
     folder: PathBuf,
     segment: PathBuf,
@@ -21,9 +21,9 @@ struct Down {
     end: usize,
 }
 
-impl Down {
+impl KilledBank {
     /// Opens accounts 1 to 6, and kills the bank.
-    fn new() -> Down {
+    fn new() -> KilledBank {
         let mut cluster = Cluster::start(1);
         let folder = cluster.path().join("data/bank-0");
         let segment = folder.join("segment-0000000001");
@@ -41,7 +41,7 @@ impl Down {
         let bytes = std::fs::read(&segment).unwrap();
         let end = last_nonzero(&bytes);
         assert!(last + 8 < end, "the last account was written");
-        Down { cluster, folder, segment, bytes, last, end }
+        KilledBank { cluster, folder, segment, bytes, last, end }
     }
 
     /// Puts `bytes` in the place of the segment, and nothing else of what was there since.
@@ -83,7 +83,7 @@ fn places(from: usize, to: usize) -> impl Iterator<Item = usize> {
 
 #[test]
 fn a_tail_cut_anywhere_is_told_and_costs_only_what_was_cut() {
-    let mut down = Down::new();
+    let mut down = KilledBank::new();
     for cut in places(down.last, down.end) {
         let mut bytes = down.bytes.clone();
         // As after a power cut: what was not synced may be zeros.
@@ -124,7 +124,7 @@ fn a_tail_cut_anywhere_is_told_and_costs_only_what_was_cut() {
 /// As an interrupted copy leaves it: not even where a batch ends.
 #[test]
 fn a_segment_that_ends_too_early_is_refused_by_file_and_offset() {
-    let down = Down::new();
+    let down = KilledBank::new();
     for end in [0, 63, 64, down.last, down.end, down.bytes.len() - 1] {
         down.put(&down.bytes[..end]);
         let (code, said) = down.refused();
@@ -138,7 +138,7 @@ fn a_segment_that_ends_too_early_is_refused_by_file_and_offset() {
 
 #[test]
 fn a_changed_byte_of_the_past_is_refused_by_file_and_offset() {
-    let mut down = Down::new();
+    let mut down = KilledBank::new();
     for place in places(64, down.last - 1) {
         let mut bytes = down.bytes.clone();
         bytes[place] ^= 0x10;
@@ -163,7 +163,7 @@ fn a_changed_byte_of_the_past_is_refused_by_file_and_offset() {
 
 /// What bank 0 said before it stopped.
 #[derive(Default)]
-struct Spoken {
+struct SpokenVotes {
     committed: Vec<String>,
     refused: Vec<String>,
     /// Transactions that bank 1 voted OK on, too.
@@ -236,9 +236,9 @@ fn with_file_limit(command: &Command, kilobytes: u32) -> Command {
     limited
 }
 
-fn talk_until_it_stops(cluster: &Cluster) -> Spoken {
+fn talk_until_it_stops(cluster: &Cluster) -> SpokenVotes {
     let (mut zero, mut one) = (cluster.connect(0), cluster.connect(1));
-    let mut spoken = Spoken::default();
+    let mut spoken = SpokenVotes::default();
     // Bytes of a transaction are kept as they came, blanks included.
     let blanks = " ".repeat(20_000);
     let money = |bank: u32, op: &str, amount: u32| {
@@ -272,8 +272,8 @@ fn talk_until_it_stops(cluster: &Cluster) -> Spoken {
     panic!("so much was written, and there still was room");
 }
 
-fn check(cluster: &Cluster, spoken: &Spoken) {
-    let Spoken { committed, refused, prepared } = spoken;
+fn check(cluster: &Cluster, spoken: &SpokenVotes) {
+    let SpokenVotes { committed, refused, prepared } = spoken;
     assert!(
         !committed.is_empty() && !refused.is_empty() && !prepared.is_empty(),
         "it said each of them"

@@ -87,7 +87,7 @@ fn a_snapshot_that_cannot_be_used_costs_time_only() {
         );
     }
     // The bank itself does not know what is in it.
-    let mut log = Log { refuses: true, ..Log::default() };
+    let mut log = AppliedLog { refuses: true, ..AppliedLog::default() };
     let (_, _, recovered) =
         open(Arc::new(disk), small(), &mut log).map_err(|error| error.to_string()).unwrap();
     assert_records(&log, 200);

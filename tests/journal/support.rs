@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// Remembers what was applied.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub struct Log {
+pub struct AppliedLog {
     pub records: Vec<Record>,
     /// Up to which record it came from a snapshot.
     pub restored: Seq,
@@ -22,7 +22,7 @@ pub struct Log {
     pub refuses: bool,
 }
 
-impl Replica for Log {
+impl Replica for AppliedLog {
     fn restore(&mut self, seq: Seq, snapshot: &[u8]) -> Result<(), String> {
         if self.refuses {
             return Err("not this one".into());
@@ -93,20 +93,23 @@ pub fn small() -> Options {
 pub fn with_snapshots(after: u64) -> Options {
     Options {
         snapshot_after_segments: after,
-        replica: Some(Arc::new(|| Box::new(Log::default()))),
+        replica: Some(Arc::new(|| Box::new(AppliedLog::default()))),
         ..small()
     }
 }
 
-pub type Opened = (Appender, Reader, Recovered, Log);
+pub type OpenedJournal = (Appender, Reader, Recovered, AppliedLog);
 
-pub fn try_open(disk: impl Disk + 'static, options: Options) -> Result<Opened, JournalError> {
-    let mut log = Log::default();
+pub fn try_open(
+    disk: impl Disk + 'static,
+    options: Options,
+) -> Result<OpenedJournal, JournalError> {
+    let mut log = AppliedLog::default();
     let (appender, reader, recovered) = open(Arc::new(disk), options, &mut log)?;
     Ok((appender, reader, recovered, log))
 }
 
-pub fn must_open(disk: impl Disk + 'static, options: Options) -> Opened {
+pub fn must_open(disk: impl Disk + 'static, options: Options) -> OpenedJournal {
     try_open(disk, options).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -130,7 +133,7 @@ pub fn append_up_to(appender: &mut Appender, last: u64) {
 
 /// The records that were applied are those from 1 to `last`.
 #[track_caller]
-pub fn assert_records(log: &Log, last: Seq) {
+pub fn assert_records(log: &AppliedLog, last: Seq) {
     assert_eq!(log.records.len() as u64, last, "how many records");
     let wrong = (1..=last).zip(&log.records).find(|(n, found)| record(*n) != **found);
     assert_eq!(wrong, None);

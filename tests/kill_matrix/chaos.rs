@@ -15,7 +15,7 @@ const VERDICTS_BETWEEN: usize = 60;
 const OPENED_WITH: i64 = 1_000_000;
 
 /// A transfer and what its driver knows of it.
-struct Driven {
+struct DrivenTransfer {
     tx: String,
     from: usize,
     to: usize,
@@ -28,7 +28,7 @@ struct Driven {
 struct Chaos<'a> {
     /// Where the banks listen.
     addresses: &'a [String],
-    driven: Mutex<Vec<Driven>>,
+    driven: Mutex<Vec<DrivenTransfer>>,
     verdicts: AtomicUsize,
     over: AtomicBool,
 }
@@ -74,7 +74,7 @@ fn no_kill_breaks_a_promise() {
 
 /// Kills one bank, or two, when some more verdicts were told.
 fn kill_banks(cluster: &mut Cluster, chaos: &Chaos) {
-    let mut random = Random(42);
+    let mut random = Lcg(42);
     for number in 0..KILLS {
         let enough = chaos.verdicts.load(Relaxed) + VERDICTS_BETWEEN;
         wait_until("more verdicts", || (chaos.verdicts.load(Relaxed) >= enough).then_some(()));
@@ -93,7 +93,7 @@ impl Chaos<'_> {
     /// Moves money until all is over; every second transfer is driven by a bank, the others from
     /// here.
     fn drive(&self, number: usize) {
-        let mut random = Random(number as u64 + 1);
+        let mut random = Lcg(number as u64 + 1);
         for count in 0.. {
             if self.over.load(Relaxed) {
                 return;
@@ -111,7 +111,7 @@ impl Chaos<'_> {
                 self.two_phases([from, to], &tx, &json)
             };
             self.verdicts.fetch_add(usize::from(committed.is_some()), Relaxed);
-            self.driven.lock().unwrap().push(Driven { tx, from, to, amount, committed });
+            self.driven.lock().unwrap().push(DrivenTransfer { tx, from, to, amount, committed });
         }
     }
 
@@ -186,14 +186,14 @@ impl Chaos<'_> {
 
 /// Waits for the end of all doubts, and compares every bank with every verdict and with what all of
 /// them make.
-fn audit(cluster: &Cluster, driven: &[Driven]) {
+fn audit(cluster: &Cluster, driven: &[DrivenTransfer]) {
     let mut wires: Vec<Wire> = (0..BANKS).map(|bank| cluster.connect(bank)).collect();
     for wire in &mut wires {
         wait_until("the end of all doubts", || (wire.ask("PENDING") == "DONE []").then_some(()));
     }
     let mut balances = [OPENED_WITH; BANKS];
     let (mut committed, mut aborted, mut unknown) = (0, 0, 0);
-    for Driven { tx, from, to, amount, committed: told } in driven {
+    for DrivenTransfer { tx, from, to, amount, committed: told } in driven {
         let status = [*from, *to].map(|bank| wires[bank].ask(&format!("STATUS {tx}")));
         let is = status.each_ref().map(|reply| word(reply) == "COMMITTED");
         assert_eq!(is[0], is[1], "{status:?}");
@@ -229,9 +229,9 @@ fn token(reply: &str) -> &str {
 }
 
 /// A small generator, so that the same banks are killed in the same order.
-struct Random(u64);
+struct Lcg(u64);
 
-impl Random {
+impl Lcg {
     fn below(&mut self, bound: usize) -> usize {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

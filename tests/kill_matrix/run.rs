@@ -41,7 +41,7 @@ const ROLES: &[(&str, bool)] = &[
 ];
 
 /// What came of a case.
-struct Row {
+struct MatrixRow {
     case: Case,
     result: Result<(Outcome, Told), String>,
     took: Duration,
@@ -70,7 +70,7 @@ pub fn all() {
     }
 }
 
-fn work(queue: &Mutex<VecDeque<Case>>, rows: &Mutex<Vec<Row>>, wrong: &AtomicUsize) {
+fn work(queue: &Mutex<VecDeque<Case>>, rows: &Mutex<Vec<MatrixRow>>, wrong: &AtomicUsize) {
     let mut cluster = None;
     loop {
         if wrong.load(Ordering::Relaxed) >= WRONG_MAX {
@@ -119,7 +119,7 @@ fn work(queue: &Mutex<VecDeque<Case>>, rows: &Mutex<Vec<Row>>, wrong: &AtomicUsi
         if result.is_err() {
             wrong.fetch_add(1, Ordering::Relaxed);
         }
-        rows.lock().unwrap().push(Row { case, result, took: began.elapsed() });
+        rows.lock().unwrap().push(MatrixRow { case, result, took: began.elapsed() });
     }
 }
 
@@ -141,7 +141,7 @@ fn choose(mut cases: Vec<Case>) -> (Vec<Case>, bool) {
 
 /// A process died at every point that there is: of every kind of record, of every verb and reply,
 /// before and after.
-fn check_coverage(rows: &[Row]) {
+fn check_coverage(rows: &[MatrixRow]) {
     let passed: BTreeSet<Point> = rows.iter().map(|row| row.case.point).collect();
     let missed: Vec<String> =
         Point::all().filter(|point| !passed.contains(point)).map(Point::name).collect();
@@ -155,12 +155,12 @@ fn check_coverage(rows: &[Row]) {
     }
 }
 
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[MatrixRow]) -> String {
     let mut text = String::from(
         "\n  role          story            victim   point                    key file  \
          outcome    told        ms\n",
     );
-    for Row { case, result, took } in rows {
+    for MatrixRow { case, result, took } in rows {
         let victim = match case.victim {
             Victim::Bank(bank) => format!("bank {bank}"),
             Victim::Client => "cliente".to_owned(),

@@ -24,22 +24,22 @@ const NAMED: [&str; 13] = [
 
 /// What a reader is told of one thing.
 #[derive(Debug)]
-struct Spoken {
+struct SpokenNode {
     role: String,
     name: String,
     description: String,
     is_invalid: bool,
 }
 
-impl Spoken {
-    fn of(node: &Value) -> Option<Spoken> {
+impl SpokenNode {
+    fn of(node: &Value) -> Option<SpokenNode> {
         if node["ignored"] == true {
             return None;
         }
         let text = |value: &Value| value["value"].as_str().unwrap_or("").to_owned();
         let properties = node["properties"].as_array().map_or(&[][..], Vec::as_slice);
         let invalid = properties.iter().find(|property| property["name"] == "invalid");
-        Some(Spoken {
+        Some(SpokenNode {
             role: text(&node["role"]),
             name: text(&node["name"]),
             description: text(&node["description"]),
@@ -50,10 +50,10 @@ impl Spoken {
 
 /// Checks the page that the window shows, and tells it.
 #[track_caller]
-fn listen(browser: &crate::panel::Browser, page: &str) -> Vec<Spoken> {
+fn listen(browser: &crate::panel::Browser, page: &str) -> Vec<SpokenNode> {
     let tree = browser.devtools("Accessibility.getFullAXTree", &json!({}));
-    let spoken: Vec<Spoken> =
-        tree["nodes"].as_array().unwrap().iter().filter_map(Spoken::of).collect();
+    let spoken: Vec<SpokenNode> =
+        tree["nodes"].as_array().unwrap().iter().filter_map(SpokenNode::of).collect();
     let count = |role: &str| spoken.iter().filter(|spoken| spoken.role == role).count();
     for landmark in ["main", "banner"] {
         assert_eq!(count(landmark), 1, "{page}: {landmark}");

@@ -5,7 +5,7 @@
 use crate::support::{DEADLINE, Wire, wait_until};
 use consorcio::bank::Identity;
 use consorcio::bank::io::{Input, Start};
-use consorcio::clock::{Filter, RELEASED_US};
+use consorcio::clock::{ClockFilter, RELEASED_US};
 use consorcio::commit::founding::FoundingId;
 use consorcio::ids::{BankId, Time};
 use consorcio::journal::{self, BankReplica, MemDisk};
@@ -75,7 +75,7 @@ fn fill(
         let disk = Disk::start(appender, wake).unwrap();
         let delivering = shared.clone();
         let steplog = StepLog::off();
-        let filter = Filter::start(machine(), Time(0), RELEASED_US, true).unwrap();
+        let filter = ClockFilter::start(machine(), Time(0), RELEASED_US, true).unwrap();
         let wall = WallClock::new(filter, Arc::new(|_| ()));
         let node = run(writer, disk, &inbox, wall, &steplog, |out, writer| {
             delivering.deliver(out, writer)

@@ -10,7 +10,7 @@ use std::thread;
 
 /// What is done, and was done so far.
 #[derive(Default)]
-struct Deeds {
+struct ProxyLog {
     honest: bool,
     /// Links that were dialled here.
     links: usize,
@@ -23,15 +23,15 @@ struct Deeds {
 }
 
 /// The way to one bank.
-struct Way {
+struct LyingProxy {
     port: u16,
-    deeds: Arc<Mutex<Deeds>>,
+    deeds: Arc<Mutex<ProxyLog>>,
 }
 
-impl Way {
-    fn to(port: u16) -> Way {
+impl LyingProxy {
+    fn to(port: u16) -> LyingProxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let way = Way { port: listener.local_addr().unwrap().port(), deeds: Arc::default() };
+        let way = LyingProxy { port: listener.local_addr().unwrap().port(), deeds: Arc::default() };
         let deeds = Arc::clone(&way.deeds);
         thread::spawn(move || {
             for dialler in listener.incoming().flatten() {
@@ -49,13 +49,13 @@ impl Way {
         way
     }
 
-    fn deeds<T>(&self, look: impl FnOnce(&mut Deeds) -> T) -> T {
+    fn deeds<T>(&self, look: impl FnOnce(&mut ProxyLog) -> T) -> T {
         look(&mut self.deeds.lock().unwrap())
     }
 }
 
 /// Carries what the bank answers.
-fn answers(bank: TcpStream, mut dialler: TcpStream, deeds: &Mutex<Deeds>) {
+fn answers(bank: TcpStream, mut dialler: TcpStream, deeds: &Mutex<ProxyLog>) {
     for line in BufReader::new(bank).lines() {
         let Ok(line) = line else { break };
         let told = deeds.lock().unwrap().changed(&line);
@@ -66,7 +66,7 @@ fn answers(bank: TcpStream, mut dialler: TcpStream, deeds: &Mutex<Deeds>) {
     let _gone = dialler.shutdown(Shutdown::Both);
 }
 
-impl Deeds {
+impl ProxyLog {
     fn changed(&mut self, line: &str) -> String {
         let mut words: Vec<&str> = line.split(' ').collect();
         let about = words.get(1).copied().unwrap_or_default().to_owned();
@@ -118,10 +118,10 @@ fn token(reply: &str) -> &str {
 }
 
 /// Two banks that reach each other over the ways.
-fn banks() -> (Cluster, [Way; 2]) {
+fn banks() -> (Cluster, [LyingProxy; 2]) {
     let mut cluster = Cluster::new(2, true);
     cluster.introduce();
-    let ways = [0, 1].map(|bank| Way::to(cluster.port(bank)));
+    let ways = [0, 1].map(|bank| LyingProxy::to(cluster.port(bank)));
     for bank in [0, 1] {
         let list = [0, 1].map(|of| {
             let port = if of == bank { cluster.port(of) } else { ways[of].port };

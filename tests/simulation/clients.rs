@@ -23,10 +23,10 @@ pub const REPEATER: u64 = 9;
 pub struct Clients {
     pub drivers: BTreeMap<u64, Driver>,
     next_driver: u64,
-    pub connections: BTreeMap<u64, Connection>,
+    pub connections: BTreeMap<u64, SimConnection>,
     next_session: u64,
     /// Lanes of connections on which something is under way.
-    busy: Vec<(u64, Way)>,
+    busy: Vec<(u64, Direction)>,
 }
 
 /// A client that drives one transaction.
@@ -41,30 +41,30 @@ pub struct Driver {
 }
 
 /// A client's connection to a bank. Either end may be gone without the other's knowing.
-pub struct Connection {
+pub struct SimConnection {
     driver: Option<u64>,
     bank: usize,
     /// Asked and not answered yet, by slot.
     asked: Vec<(u64, Asked)>,
     bank_end: bool,
-    up: VecDeque<Up>,
-    down: VecDeque<Down>,
+    up: VecDeque<ToBank>,
+    down: VecDeque<ToClient>,
 }
 
 /// To the bank.
-enum Up {
+enum ToBank {
     Line(Message),
     End,
 }
 
 /// To the client.
-enum Down {
+enum ToClient {
     Reply(Asked, Reply),
     End,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Direction {
     Up,
     Down,
 }
@@ -93,18 +93,18 @@ impl Clients {
         self.busy.is_empty()
     }
 
-    fn up(&mut self, session: u64, line: Up) {
+    fn up(&mut self, session: u64, line: ToBank) {
         let Some(connection) = self.connections.get_mut(&session) else { return };
         if connection.up.is_empty() {
-            self.busy.push((session, Way::Up));
+            self.busy.push((session, Direction::Up));
         }
         connection.up.push_back(line);
     }
 
-    fn down(&mut self, session: u64, line: Down) {
+    fn down(&mut self, session: u64, line: ToClient) {
         let Some(connection) = self.connections.get_mut(&session) else { return };
         if connection.down.is_empty() {
-            self.busy.push((session, Way::Down));
+            self.busy.push((session, Direction::Down));
         }
         connection.down.push_back(line);
     }
@@ -115,15 +115,15 @@ impl Clients {
         let Some(at) = connection.asked.iter().position(|(of, _)| *of == slot) else { return };
         if connection.driver.is_some() {
             let (_, asked) = connection.asked.remove(at);
-            self.down(session, Down::Reply(asked, reply));
+            self.down(session, ToClient::Reply(asked, reply));
         }
     }
 
     /// What a connection's client waits for.
-    fn owed(connection: &mut Connection) -> Vec<Asked> {
+    fn owed(connection: &mut SimConnection) -> Vec<Asked> {
         let down = connection.down.drain(..).filter_map(|line| match line {
-            Down::Reply(asked, _) => Some(asked),
-            Down::End => None,
+            ToClient::Reply(asked, _) => Some(asked),
+            ToClient::End => None,
         });
         let asked = connection.asked.drain(..).map(|(_, asked)| asked);
         down.chain(asked).collect()
@@ -218,7 +218,7 @@ impl Simulation<'_> {
             Some(session) => session,
             None => {
                 let session = self.clients.fresh_session();
-                let connection = Connection {
+                let connection = SimConnection {
                     driver: Some(id),
                     bank: to,
                     asked: Vec::new(),
@@ -233,7 +233,7 @@ impl Simulation<'_> {
                 session
             }
         };
-        self.clients.up(session, Up::Line(message));
+        self.clients.up(session, ToBank::Line(message));
     }
 
     /// A driver that is done closes its connections.
@@ -242,7 +242,7 @@ impl Simulation<'_> {
         for session in driver.connections.into_iter().flatten() {
             if let Some(connection) = self.clients.connections.get_mut(&session) {
                 connection.driver = None;
-                self.clients.up(session, Up::End);
+                self.clients.up(session, ToBank::End);
             }
         }
     }
@@ -271,14 +271,14 @@ impl Simulation<'_> {
             return false;
         };
         match way {
-            Way::Up => {
+            Direction::Up => {
                 let line = connection.up.pop_front();
                 if connection.up.is_empty() {
                     self.clients.busy.swap_remove(at);
                 }
                 line.is_some_and(|line| self.arrived_at_bank(session, line))
             }
-            Way::Down => {
+            Direction::Down => {
                 let line = connection.down.pop_front();
                 if connection.down.is_empty() {
                     self.clients.busy.swap_remove(at);
@@ -288,17 +288,17 @@ impl Simulation<'_> {
         }
     }
 
-    fn arrived_at_bank(&mut self, session: u64, line: Up) -> bool {
+    fn arrived_at_bank(&mut self, session: u64, line: ToBank) -> bool {
         let Some(connection) = self.clients.connections.get_mut(&session) else { return false };
         let (bank, bank_end) = (connection.bank, connection.bank_end);
         match line {
-            Up::End => {
+            ToBank::End => {
                 self.clients.connections.remove(&session);
                 if bank_end {
                     self.world.close(bank, session);
                 }
             }
-            Up::Line(message) => {
+            ToBank::Line(message) => {
                 let asked = message.asked();
                 if !bank_end {
                     // Nobody is there any more, and nobody says so.
@@ -333,17 +333,17 @@ impl Simulation<'_> {
         true
     }
 
-    fn arrived_at_client(&mut self, session: u64, line: Down) -> bool {
+    fn arrived_at_client(&mut self, session: u64, line: ToClient) -> bool {
         self.world.events += 1;
         match line {
-            Down::Reply(asked, reply) => {
+            ToClient::Reply(asked, reply) => {
                 let Some(connection) = self.clients.connections.get(&session) else { return false };
                 let at = bank(connection.bank);
                 if let Some(driver) = connection.driver {
                     self.drive(driver, Event::Answered(at, asked.verb, Answer::Believed(reply)));
                 }
             }
-            Down::End => self.lose_for_client(session),
+            ToClient::End => self.lose_for_client(session),
         }
         true
     }
@@ -353,8 +353,8 @@ impl Simulation<'_> {
         let Some(mut connection) = self.clients.connections.remove(&session) else { return };
         let mut owed = Clients::owed(&mut connection);
         owed.extend(connection.up.drain(..).filter_map(|line| match line {
-            Up::Line(message) => Some(message.asked()),
-            Up::End => None,
+            ToBank::Line(message) => Some(message.asked()),
+            ToBank::End => None,
         }));
         if connection.bank_end {
             self.world.close(connection.bank, session);
@@ -383,13 +383,13 @@ impl Simulation<'_> {
         let random = &mut self.random;
         let mut liar = Liar { below: &mut |bound| random.below(bound), ids, banks };
         match (way, connection.up.front_mut(), connection.down.front_mut()) {
-            (Way::Up, Some(Up::Line(message)), _) => {
+            (Direction::Up, Some(ToBank::Line(message)), _) => {
                 if let Some(other) = self.world.path.with_other_tokens(&mut liar, message) {
                     *message = other;
                     self.met.count("tokens of a driver changed");
                 }
             }
-            (Way::Down, _, Some(Down::Reply(asked, reply))) => {
+            (Direction::Down, _, Some(ToClient::Reply(asked, reply))) => {
                 let told = self.world.path.changed(&mut liar, asked, reply).1;
                 let told = told.filter(|told| told.tx().is_none_or(|tx| *tx == asked.tx));
                 let driver = connection.driver;
@@ -430,10 +430,10 @@ impl Simulation<'_> {
                 // What was sent may still arrive; no end of it ever does.
                 let mut owed = Clients::owed(connection);
                 owed.extend(connection.up.iter().filter_map(|line| match line {
-                    Up::Line(message) => Some(message.asked()),
-                    Up::End => None,
+                    ToBank::Line(message) => Some(message.asked()),
+                    ToBank::End => None,
                 }));
-                connection.up.retain(|line| matches!(line, Up::Line(_)));
+                connection.up.retain(|line| matches!(line, ToBank::Line(_)));
                 self.client_lost(driver, at, owed);
             }
         }
@@ -467,18 +467,18 @@ impl Simulation<'_> {
     /// Whoever is connected to a bank that is gone learns it sooner or later; never, if its machine
     /// is gone.
     pub fn clients_lost(&mut self, gone: usize, quietly: bool) {
-        let of_bank = |(_, connection): &(&u64, &Connection)| connection.bank == gone;
+        let of_bank = |(_, connection): &(&u64, &SimConnection)| connection.bank == gone;
         let sessions: Vec<u64> =
             self.clients.connections.iter().filter(of_bank).map(|(session, _)| *session).collect();
         for session in sessions {
             if let Some(connection) = self.clients.connections.get_mut(&session) {
                 connection.bank_end = false;
                 if !quietly {
-                    self.clients.down(session, Down::End);
+                    self.clients.down(session, ToClient::End);
                 }
             }
         }
-        let is_used = |connection: &Connection| {
+        let is_used = |connection: &SimConnection| {
             connection.driver.is_some() || connection.bank_end || !connection.up.is_empty()
         };
         self.clients.connections.retain(|_, connection| is_used(connection));

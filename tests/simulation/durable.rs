@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 /// One bank's newest changes of its books, and its clock.
 #[derive(Default)]
 pub struct Unsynced {
-    changes: VecDeque<Change>,
+    changes: VecDeque<BooksChange>,
     /// The clock behind each record that moved it: those that are not durable, and the one before
     /// them.
     clock: VecDeque<(Seq, Time)>,
@@ -18,7 +18,7 @@ pub struct Unsynced {
 }
 
 /// What one record did to the books.
-struct Change {
+struct BooksChange {
     seq: Seq,
     /// From this time on cuts have it.
     time: Time,
@@ -36,7 +36,7 @@ impl Unsynced {
             }
             Action::Money { .. } => None,
         });
-        self.changes.push_back(Change { seq, time, registers: set.collect() });
+        self.changes.push_back(BooksChange { seq, time, registers: set.collect() });
     }
 
     /// All records up to `durable` are synced.
@@ -60,7 +60,8 @@ impl Unsynced {
     /// A reader was told that a register has this value.
     pub fn value_told(&mut self, at: usize, durable: Seq, key: &str, value: &str) {
         self.synced(durable);
-        let sets = |change: &&Change| change.registers.iter().any(|(k, v)| k == key && v == value);
+        let sets =
+            |change: &&BooksChange| change.registers.iter().any(|(k, v)| k == key && v == value);
         if let Some(change) = self.changes.iter().find(sets) {
             panic!(
                 "bank {at} tells {key}={value} before record {} is synced, only {durable} is",

@@ -29,7 +29,7 @@ const ACCOUNTS_MAX: usize = 9;
 /// What readers were told, and what they may expect.
 pub struct Reads {
     /// By time, then bank.
-    cuts: BTreeMap<i64, BTreeMap<usize, Cut>>,
+    cuts: BTreeMap<i64, BTreeMap<usize, CutFigures>>,
     cut_times: Vec<i64>,
     /// The latest cut that each bank has answered: nothing commits there at or before it any more.
     cut_up_to: Vec<i64>,
@@ -44,7 +44,7 @@ pub struct Reads {
 }
 
 /// A bank as of one commit time: balance, cash in and out, transfers in and out.
-struct Cut {
+struct CutFigures {
     figures: [i128; 5],
     registers: Option<Vec<(String, String)>>,
 }
@@ -334,7 +334,7 @@ impl Simulation<'_> {
                 assert_eq!(ours, theirs, "registers of all banks in the cut at {time}");
             }
         }
-        let known = cuts.entry(at).or_insert(Cut { figures, registers: None });
+        let known = cuts.entry(at).or_insert(CutFigures { figures, registers: None });
         assert_eq!(known.figures, figures, "bank {at} tells the cut at {time} twice, differently");
         known.registers = known.registers.take().or(registers);
         if cuts.len() == self.world.nodes.len() {

@@ -69,8 +69,8 @@ impl Bound {
         let mut out = String::new();
         for part in parts_of(line) {
             match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Placeholder(name) => {
+                Pattern::Text(text) => out.push_str(text),
+                Pattern::Placeholder(name) => {
                     shape_of(name)?;
                     out.push_str(
                         self.0
@@ -97,17 +97,19 @@ impl Bound {
         let mut rest = found;
         for (at, part) in parts.iter().enumerate() {
             let length = match part {
-                Part::Text(text) if rest.starts_with(text) => text.len(),
-                Part::Text(_) => return Err(differs(rest)),
-                Part::Placeholder(name) => {
+                Pattern::Text(text) if rest.starts_with(text) => text.len(),
+                Pattern::Text(_) => return Err(differs(rest)),
+                Pattern::Placeholder(name) => {
                     let fits = shape_of(name)?;
                     let next = parts.get(at + 1);
                     let length = match next {
                         // A text goes up to what follows it, and the last one as far as it can.
-                        Some(Part::Text(text)) if fits('\u{1f980}') && at + 2 == parts.len() => {
+                        Some(Pattern::Text(text)) if fits('\u{1f980}') && at + 2 == parts.len() => {
                             rest.strip_suffix(text).map_or(0, str::len)
                         }
-                        Some(Part::Text(text)) if fits('\u{1f980}') => rest.find(text).unwrap_or(0),
+                        Some(Pattern::Text(text)) if fits('\u{1f980}') => {
+                            rest.find(text).unwrap_or(0)
+                        }
                         Some(_) | None => rest.find(|c| !fits(c)).unwrap_or(rest.len()),
                     };
                     let met = &rest[..length];
@@ -125,24 +127,24 @@ impl Bound {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Part<'a> {
+enum Pattern<'a> {
     Text(&'a str),
     Placeholder(&'a str),
 }
 
-fn parts_of(line: &str) -> Vec<Part<'_>> {
+fn parts_of(line: &str) -> Vec<Pattern<'_>> {
     let mut parts = Vec::new();
     let mut rest = line;
     while let Some(open) = rest.find('<') {
         let Some(close) = rest[open..].find('>').map(|length| open + length) else { break };
         if open > 0 {
-            parts.push(Part::Text(&rest[..open]));
+            parts.push(Pattern::Text(&rest[..open]));
         }
-        parts.push(Part::Placeholder(&rest[open + 1..close]));
+        parts.push(Pattern::Placeholder(&rest[open + 1..close]));
         rest = &rest[close + 1..];
     }
     if !rest.is_empty() {
-        parts.push(Part::Text(rest));
+        parts.push(Pattern::Text(rest));
     }
     parts
 }

@@ -13,7 +13,7 @@ const HTTP_PORT: u16 = 5030;
 
 /// A command of the page, from its line `$ …` on, and what the page says that it prints.
 #[derive(Debug)]
-pub struct Typed<'a> {
+pub struct TourCommand<'a> {
     /// In the page, from 1 on.
     pub number: usize,
     pub command: &'a str,
@@ -21,15 +21,15 @@ pub struct Typed<'a> {
 }
 
 /// All commands in the page's `text` blocks, in their order.
-pub fn commands(page: &str) -> Vec<Typed<'_>> {
-    let mut all: Vec<Typed<'_>> = Vec::new();
+pub fn commands(page: &str) -> Vec<TourCommand<'_>> {
+    let mut all: Vec<TourCommand<'_>> = Vec::new();
     let (mut inside, mut open) = (false, false);
     for (at, line) in page.lines().enumerate() {
         if let Some(marked) = line.strip_prefix("```") {
             inside = !inside && marked == "text";
             open = false;
         } else if let (true, Some(command)) = (inside, line.strip_prefix("$ ")) {
-            all.push(Typed { number: at + 1, command, prints: Vec::new() });
+            all.push(TourCommand { number: at + 1, command, prints: Vec::new() });
             open = true;
         } else if inside && open {
             all.last_mut().unwrap().prints.push(line);

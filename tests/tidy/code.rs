@@ -55,11 +55,11 @@ pub fn paths_of(code: &str) -> Vec<(usize, Vec<String>)> {
 }
 
 /// A token, and the line that it stands in, from 1 on.
-pub type Token = (usize, String);
+pub type Lexeme = (usize, String);
 
 /// Words, `::`, and single characters of `code`.
-pub fn tokens_of(code: &str) -> Vec<Token> {
-    let mut tokens: Vec<Token> = Vec::new();
+pub fn tokens_of(code: &str) -> Vec<Lexeme> {
+    let mut tokens: Vec<Lexeme> = Vec::new();
     let mut line = 1;
     let mut chars = code.chars().peekable();
     while let Some(c) = chars.next() {
@@ -80,7 +80,7 @@ pub fn tokens_of(code: &str) -> Vec<Token> {
     tokens
 }
 
-fn plain_path(tokens: &[Token], from: usize) -> (usize, Vec<String>) {
+fn plain_path(tokens: &[Lexeme], from: usize) -> (usize, Vec<String>) {
     let mut path = vec![tokens[from].1.clone()];
     let mut at = from + 1;
     while is(tokens, at, "::") && tokens.get(at + 1).is_some_and(|token| is_word(&token.1)) {
@@ -99,7 +99,7 @@ fn plain_path(tokens: &[Token], from: usize) -> (usize, Vec<String>) {
 
 /// Unfolds one branch of a `use` tree; gives what stands after it.
 fn tree(
-    tokens: &[Token],
+    tokens: &[Lexeme],
     from: usize,
     before: &[String],
     paths: &mut Vec<(usize, Vec<String>)>,
@@ -135,7 +135,7 @@ fn tree(
     at
 }
 
-fn is(tokens: &[Token], at: usize, what: &str) -> bool {
+fn is(tokens: &[Lexeme], at: usize, what: &str) -> bool {
     tokens.get(at).is_some_and(|token| token.1 == what)
 }
 

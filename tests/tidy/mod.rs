@@ -15,7 +15,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-use texts::Page;
+use texts::TextFile;
 
 /// Folders that the project makes and does not keep.
 const NOT_OURS: [&str; 5] = [".git", "target", "data", "logs", "proptest-regressions"];
@@ -52,14 +52,14 @@ fn files_below(folder: &str, found: &mut Vec<String>) {
     }
 }
 
-fn texts() -> Vec<Page> {
+fn texts() -> Vec<TextFile> {
     let mut files = Vec::new();
     files_below("", &mut files);
     let is_text = |path: &String| {
         let end = Path::new(path).extension().map(|end| end.to_string_lossy().into_owned());
         end.is_some_and(|end| TEXTS.contains(&end.as_str())) || path.starts_with(".ci/")
     };
-    files.into_iter().filter(is_text).map(|path| Page { text: read(&path), path }).collect()
+    files.into_iter().filter(is_text).map(|path| TextFile { text: read(&path), path }).collect()
 }
 
 #[track_caller]
@@ -68,8 +68,9 @@ fn none(faults: Vec<String>) {
 }
 
 /// The project's Rust files.
-fn rust() -> Vec<Page> {
-    let rust: Vec<Page> = texts().into_iter().filter(|page| page.path.ends_with(".rs")).collect();
+fn rust() -> Vec<TextFile> {
+    let rust: Vec<TextFile> =
+        texts().into_iter().filter(|page| page.path.ends_with(".rs")).collect();
     // A walk that finds nothing finds no fault either.
     for known in ["src/core/bank/mod.rs", "bin/servidor.rs", "tests/tidy/mod.rs"] {
         assert!(rust.iter().any(|page| page.path == known), "{known} was not looked at");
@@ -95,7 +96,7 @@ fn no_file_is_longer_than_its_bound() {
     let longer = |path: &str| allowed::LONGER.iter().find(|(longer, _)| *longer == path);
     let most = |path: &str| longer(path).map_or(rules::LINES_MAX, |(_, lines)| *lines);
     none_found(|path, text| rules::length(path, text, most(path)), &[]);
-    let short = |page: &Page| page.text.lines().count() <= rules::LINES_MAX;
+    let short = |page: &TextFile| page.text.lines().count() <= rules::LINES_MAX;
     let files = rust();
     let split = files.iter().filter(|page| longer(&page.path).is_some() && short(page));
     none(split.map(|page| format!("{}: is short, and need not be listed", page.path)).collect());
@@ -144,7 +145,8 @@ fn no_file_names_a_path_of_one_machine() {
 
 #[test]
 fn every_link_between_the_pages_leads_somewhere() {
-    let pages: Vec<Page> = texts().into_iter().filter(|page| page.path.ends_with(".md")).collect();
+    let pages: Vec<TextFile> =
+        texts().into_iter().filter(|page| page.path.ends_with(".md")).collect();
     for known in ["README.md", "docs/ARCHITECTURE.md", "docs/PROTOCOL.md"] {
         assert!(pages.iter().any(|page| page.path == known), "{known} was not looked at");
     }

@@ -1,7 +1,7 @@
 //! Type names: each stands once in the whole workspace, so that a name in a sentence, a search or a
 //! backtrace means one thing.
 
-use crate::tidy::code::{Token, code_of, tokens_of};
+use crate::tidy::code::{Lexeme, code_of, tokens_of};
 use std::collections::BTreeMap;
 
 /// Where each type is defined, by its name: the paths of files.
@@ -46,7 +46,7 @@ pub fn stale(defined: &Defined, allowed: &[(&str, usize)]) -> Vec<String> {
 
 /// The names that follow `struct`, `enum`, `trait`, `union` or `type` where all braces around are
 /// those of modules.
-fn types_of(tokens: &[Token]) -> Vec<String> {
+fn types_of(tokens: &[Lexeme]) -> Vec<String> {
     let mut names = Vec::new();
     // For each open brace, whether it is a module's.
     let mut braces: Vec<bool> = Vec::new();

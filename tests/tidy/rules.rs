@@ -1,7 +1,7 @@
 //! The house rules for one Rust file: how it begins, how long and how wide it is, what its
 //! comments say, and where its bounds stand.
 
-use crate::tidy::code::{Token, code_of, tokens_of};
+use crate::tidy::code::{Lexeme, code_of, tokens_of};
 
 /// A longer file does more than one job.
 pub const LINES_MAX: usize = 400;
@@ -92,7 +92,7 @@ pub fn before_tests(text: &str) -> &str {
 }
 
 /// The line and the name of a bound whose definition begins after the word `const`.
-fn bound_at(tokens: &[Token]) -> Option<(usize, &str)> {
+fn bound_at(tokens: &[Lexeme]) -> Option<(usize, &str)> {
     let [(line, name), (_, colon), ..] = tokens else { return None };
     if colon != ":" || name == "_" {
         return None;
@@ -107,7 +107,7 @@ fn bound_at(tokens: &[Token]) -> Option<(usize, &str)> {
         }
         _ => false,
     };
-    let literal = |token: &Token| token.1.starts_with(|c: char| c.is_ascii_digit());
+    let literal = |token: &Lexeme| token.1.starts_with(|c: char| c.is_ascii_digit());
     (is_bound && tokens[begin..end].iter().any(literal)).then_some((*line, name.as_str()))
 }
 

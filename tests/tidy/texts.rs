@@ -29,7 +29,7 @@ fn begins_a_path(before: &str) -> bool {
 }
 
 /// A page of documentation.
-pub struct Page {
+pub struct TextFile {
     /// From the project's folder, with `/`.
     pub path: String,
     /// All of it.
@@ -38,7 +38,7 @@ pub struct Page {
 
 /// Links between `pages` that lead nowhere. `exists` says whether there is a file or folder at a
 /// path.
-pub fn dead_links(pages: &[Page], exists: impl Fn(&str) -> bool) -> Vec<String> {
+pub fn dead_links(pages: &[TextFile], exists: impl Fn(&str) -> bool) -> Vec<String> {
     let mut faults = Vec::new();
     for page in pages {
         for (line, link) in links_of(&page.text) {
@@ -138,8 +138,8 @@ mod tests {
         assert_eq!(machine_paths("x.sh", "${TMPDIR:-/tmp}/x"), [""; 0]);
     }
 
-    fn page(path: &str, text: &str) -> Page {
-        Page { path: path.to_owned(), text: text.to_owned() }
+    fn page(path: &str, text: &str) -> TextFile {
+        TextFile { path: path.to_owned(), text: text.to_owned() }
     }
 
     fn dead(text: &str) -> Vec<String> {

@@ -3,7 +3,7 @@
 
 use super::World;
 use consorcio::bank::io::{Caller, Input, Now, Origin, SessionId};
-use consorcio::clock::{Filter, Machine};
+use consorcio::clock::{ClockFilter, Machine};
 use consorcio::ids::Time;
 use consorcio::wire::reading::Reading;
 use consorcio::wire::reply::Reply;
@@ -52,7 +52,7 @@ impl ClockMistake {
 /// The clock of a bank that runs.
 #[derive(Clone)]
 pub struct Followed {
-    filter: Filter,
+    filter: ClockFilter,
     /// What its readings say so far.
     believed_us: i64,
     at_us: u64,
@@ -62,7 +62,7 @@ pub struct Followed {
 impl Followed {
     /// None where a bank does not start by such a clock.
     fn start(machine: Machine, clock: Time) -> Option<Followed> {
-        let filter = Filter::start(machine, clock, 0, false).ok()?;
+        let filter = ClockFilter::start(machine, clock, 0, false).ok()?;
         let believed_us = machine.wall_us.max(clock.0);
         Some(Followed { filter, believed_us, at_us: machine.uptime_us, now_us: machine.wall_us })
     }
@@ -73,7 +73,8 @@ impl Followed {
         let passed_us = i64::try_from(uptime_us - self.at_us).expect("a short run");
         let believed_us = self.believed_us + passed_us;
         let reached_us = believed_us.max(clock.0);
-        let afresh = |clock| Filter::start(machine, clock, 0, true).expect("any clock is accepted");
+        let afresh =
+            |clock| ClockFilter::start(machine, clock, 0, true).expect("any clock is accepted");
         let read = match mistake {
             Some(ClockMistake::SuspensionMissed) => Machine { uptime_us: mono_us, ..machine },
             _ => machine,

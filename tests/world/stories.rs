@@ -39,7 +39,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;
 
-struct Story {
+struct WorldStory {
     world: World,
     names: BTreeMap<String, String>,
     sessions: Vec<String>,
@@ -48,10 +48,10 @@ struct Story {
     settles: bool,
 }
 
-impl Story {
-    fn new() -> Story {
+impl WorldStory {
+    fn new() -> WorldStory {
         let (names, kept) = (BTreeMap::new(), BTreeMap::new());
-        Story { world: World::new(3), names, sessions: Vec::new(), kept, settles: true }
+        WorldStory { world: World::new(3), names, sessions: Vec::new(), kept, settles: true }
     }
 
     fn session(&mut self, name: &str) -> u64 {
@@ -128,7 +128,7 @@ impl Story {
     }
 }
 
-impl Runner for Story {
+impl Runner for WorldStory {
     type Command = Command;
 
     fn run(&mut self, command: &Command, _: &Context) -> Result<String, Box<dyn Error>> {
@@ -144,7 +144,7 @@ impl Runner for Story {
                 } else {
                     World::new(banks)
                 };
-                *self = Story { world, settles, ..Story::new() };
+                *self = WorldStory { world, settles, ..WorldStory::new() };
             }
             "let" => {
                 let (name, text) = (next()?, next()?);
@@ -156,24 +156,30 @@ impl Runner for Story {
             "close" => {
                 let name = next()?;
                 let session = self.session(&name);
-                self.world.close(Story::bank(&name[..1])?, session);
+                self.world.close(WorldStory::bank(&name[..1])?, session);
             }
             "late" => {
                 let (name, line) = (next()?, self.expand(&next()?));
                 let session = consorcio::bank::io::SessionId(self.session(&name));
                 let request = Request::parse(&line).map_err(|fault| fault.text)?;
                 let origin = consorcio::bank::io::Origin::Client;
-                self.world.request(Story::bank(&name[..1])?, session, origin, request, 500_000);
+                self.world.request(
+                    WorldStory::bank(&name[..1])?,
+                    session,
+                    origin,
+                    request,
+                    500_000,
+                );
             }
             "outside" => {
                 let (name, line) = (next()?, self.expand(&next()?));
-                let (session, bank) = (self.session(&name), Story::bank(&name[..1])?);
+                let (session, bank) = (self.session(&name), WorldStory::bank(&name[..1])?);
                 if let Some(reply) = self.world.outside(bank, session, &line) {
                     writeln!(out, "{name} < {}", short_reply(&reply))?;
                 }
             }
             "link" => {
-                let (from, to) = (Story::bank(&next()?)?, Story::bank(&next()?)?);
+                let (from, to) = (WorldStory::bank(&next()?)?, WorldStory::bank(&next()?)?);
                 let message =
                     match Request::parse(&self.expand(&next()?)).map_err(|fault| fault.text)? {
                         Request::Prepare(tx, transaction) => Message::Prepare(tx, transaction),
@@ -208,9 +214,9 @@ impl Runner for Story {
                 self.tell(&mut out);
                 self.settles = before;
             }
-            "crash" => self.world.crash(Story::bank(&next()?)?),
+            "crash" => self.world.crash(WorldStory::bank(&next()?)?),
             "restart" => {
-                self.world.restart(Story::bank(&next()?)?);
+                self.world.restart(WorldStory::bank(&next()?)?);
                 self.tell(&mut out);
                 self.world.connect_all();
             }
@@ -221,46 +227,46 @@ impl Runner for Story {
                 self.world.connect_all();
             }
             "lengthen" => {
-                let (bank, places) = (Story::bank(&next()?)?, next()?.parse()?);
+                let (bank, places) = (WorldStory::bank(&next()?)?, next()?.parse()?);
                 self.world.crash(bank);
                 self.world.lengthen_list(bank, places);
                 self.world.restart(bank);
                 self.tell(&mut out);
                 self.world.connect_all();
             }
-            "lose-disk" => self.world.lose_disk(Story::bank(&next()?)?),
+            "lose-disk" => self.world.lose_disk(WorldStory::bank(&next()?)?),
             "introduce-without" => {
-                let bank = Story::bank(&next()?)?;
+                let bank = WorldStory::bank(&next()?)?;
                 let others: Result<Vec<usize>, _> =
-                    std::iter::from_fn(|| args.next_pos()).map(Story::bank).collect();
+                    std::iter::from_fn(|| args.next_pos()).map(WorldStory::bank).collect();
                 self.world.introduce_without(bank, &others?);
             }
-            "start-alone" => self.world.restart(Story::bank(&next()?)?),
+            "start-alone" => self.world.restart(WorldStory::bank(&next()?)?),
             "connect" => self.world.connect_all(),
             "cut" => {
-                let (from, to) = (Story::bank(&next()?)?, Story::bank(&next()?)?);
+                let (from, to) = (WorldStory::bank(&next()?)?, WorldStory::bank(&next()?)?);
                 let link = self.world.link(from, to).ok_or("there is no such link")?;
                 self.world.cut(link);
             }
             "hold-sync" => self.world.eager_sync = false,
-            "sync" => self.world.sync(Story::bank(&next()?)?),
+            "sync" => self.world.sync(WorldStory::bank(&next()?)?),
             "skew" => {
-                let (bank, ms) = (Story::bank(&next()?)?, next()?.parse::<i64>()?);
+                let (bank, ms) = (WorldStory::bank(&next()?)?, next()?.parse::<i64>()?);
                 self.world.nodes[bank].skew_us = ms * 1_000;
             }
             "keep" => {
-                let bank = Story::bank(&next()?)?;
+                let bank = WorldStory::bank(&next()?)?;
                 self.kept.insert(bank, self.world.nodes[bank].journal.clone());
             }
             "put-back" => {
-                let bank = Story::bank(&next()?)?;
+                let bank = WorldStory::bank(&next()?)?;
                 let journal = self.kept.get(&bank).cloned().unwrap_or_default();
                 self.world.replace_journal(bank, journal);
             }
             name if name.contains('.') => {
                 let name = name.to_owned();
                 let line = self.expand(&next()?);
-                let (session, bank) = (self.session(&name), Story::bank(&name[..1])?);
+                let (session, bank) = (self.session(&name), WorldStory::bank(&name[..1])?);
                 if let Some(reply) = self.world.line(bank, session, &line) {
                     writeln!(out, "{name} < {}", short_reply(&reply))?;
                 }
@@ -282,7 +288,7 @@ fn stories() {
     files.sort();
     assert!(files.len() >= 10, "the stories are there");
     for file in files {
-        goldenscript::run(&mut Story::new(), &file)
+        goldenscript::run(&mut WorldStory::new(), &file)
             .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
 }

@@ -57,7 +57,7 @@ pub enum Gap {
 
 /// The state: up to where the wall clock is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filter {
+pub struct ClockFilter {
     limit_us: i64,
     /// The uptime at the last reading.
     at_us: u64,
@@ -75,7 +75,7 @@ pub struct Absurd {
     latest_us: i64,
 }
 
-impl Filter {
+impl ClockFilter {
     /// A bank starts; `clock` is the last time that it gave or met. A wall clock that is not set is
     /// no obstacle, and with `accepted` none is.
     ///
@@ -86,13 +86,13 @@ impl Filter {
         clock: Time,
         released_us: i64,
         accepted: bool,
-    ) -> Result<Filter, Absurd> {
+    ) -> Result<ClockFilter, Absurd> {
         let latest_us = latest_start(clock, released_us);
         if machine.wall_us > latest_us && !accepted {
             let used = (clock.0 >= released_us).then_some(clock);
             return Err(Absurd { wall_us: machine.wall_us, used, latest_us });
         }
-        Ok(Filter {
+        Ok(ClockFilter {
             limit_us: machine.wall_us.max(clock.0),
             at_us: machine.uptime_us,
             started: machine.wall_us >= released_us,

@@ -12,8 +12,8 @@ const Y: i64 = 365 * D;
 const T0: i64 = RELEASED_US + 100 * D;
 
 /// A bank on a machine: true time passes, its clocks show what they show, it votes.
-struct Bank {
-    filter: Filter,
+struct ClockedBank {
+    filter: ClockFilter,
     /// True time.
     t: i64,
     uptime: i64,
@@ -25,16 +25,16 @@ struct Bank {
     last: Followed,
 }
 
-impl Bank {
-    fn new(wrong: i64, hlc: i64) -> Bank {
-        Bank::try_new(wrong, hlc, false).expect("it starts")
+impl ClockedBank {
+    fn new(wrong: i64, hlc: i64) -> ClockedBank {
+        ClockedBank::try_new(wrong, hlc, false).expect("it starts")
     }
 
-    fn try_new(wrong: i64, hlc: i64, accepted: bool) -> Result<Bank, Absurd> {
+    fn try_new(wrong: i64, hlc: i64, accepted: bool) -> Result<ClockedBank, Absurd> {
         let machine = Machine { wall_us: T0 + wrong, uptime_us: 7 };
-        let filter = Filter::start(machine, Time(hlc), RELEASED_US, accepted)?;
+        let filter = ClockFilter::start(machine, Time(hlc), RELEASED_US, accepted)?;
         let last = Followed { now_us: 0, gap: Gap::None };
-        let mut bank = Bank { filter, t: T0, uptime: 7, wrong, hlc, busy: true, last };
+        let mut bank = ClockedBank { filter, t: T0, uptime: 7, wrong, hlc, busy: true, last };
         bank.look();
         Ok(bank)
     }
@@ -93,7 +93,7 @@ impl Bank {
 #[test]
 fn a_suspended_machine_goes_on_at_once() {
     for us in [20 * S, 8 * H, 90 * D] {
-        let mut bank = Bank::new(0, T0 - 5 * S);
+        let mut bank = ClockedBank::new(0, T0 - 5 * S);
         bank.run(10 * S);
         bank.sleep(us, us);
         bank.is_right();
@@ -103,7 +103,7 @@ fn a_suspended_machine_goes_on_at_once() {
 /// The clock of the uptime stands still in a paused virtual machine; after it the wall clock jumps.
 #[test]
 fn a_paused_machine_catches_up_an_hour_a_minute() {
-    let mut bank = Bank::new(0, T0 - 5 * S);
+    let mut bank = ClockedBank::new(0, T0 - 5 * S);
     bank.run(10 * S);
     bank.sleep(8 * H, 0);
     assert_eq!(bank.last.gap, Gap::CaughtUp(8 * H), "it begins with the next reading");
@@ -115,12 +115,12 @@ fn a_paused_machine_catches_up_an_hour_a_minute() {
 
 #[test]
 fn a_pause_of_days_waits_for_a_restart() {
-    let mut bank = Bank::new(0, T0 - 5 * S);
+    let mut bank = ClockedBank::new(0, T0 - 5 * S);
     bank.sleep(3 * D, 0);
     bank.run(3_600 * S);
     assert_eq!((bank.off(), bank.last.gap), (-3 * D, Gap::NotFollowed(3 * D)));
     let machine = Machine { wall_us: bank.t, uptime_us: 9 };
-    let mut again = Filter::start(machine, Time(bank.hlc), RELEASED_US, false).unwrap();
+    let mut again = ClockFilter::start(machine, Time(bank.hlc), RELEASED_US, false).unwrap();
     assert_eq!(again.read(machine, Time(bank.hlc)), Followed { now_us: bank.t, gap: Gap::None });
 }
 
@@ -129,7 +129,7 @@ fn a_pause_of_days_waits_for_a_restart() {
 fn a_clock_that_begins_in_1970_is_right_once_it_is_set() {
     for (hlc, last_used) in [(0, "never"), (T0 - 30 * S, "just now"), (T0 - 300 * D, "long ago")] {
         for wrong in [-T0 + 60 * S, -56 * Y] {
-            let mut bank = Bank::new(wrong, hlc);
+            let mut bank = ClockedBank::new(wrong, hlc);
             bank.run(60 * S);
             assert_eq!(bank.last.gap, Gap::NotSet, "{last_used}");
             assert!(bank.hlc >= hlc + 60 && bank.hlc < T0, "votes go on one by one");
@@ -144,7 +144,7 @@ fn a_clock_that_begins_in_1970_is_right_once_it_is_set() {
 #[test]
 fn a_clock_that_is_first_set_wrong_is_not_followed_and_right_once_it_is_right() {
     for hlc in [0, T0 - 30 * S] {
-        let mut bank = Bank::new(-T0 + 60 * S, hlc);
+        let mut bank = ClockedBank::new(-T0 + 60 * S, hlc);
         bank.run(10 * S);
         let before = bank.hlc;
         bank.set(60 * Y);
@@ -162,7 +162,7 @@ fn a_clock_that_is_first_set_wrong_is_not_followed_and_right_once_it_is_right() 
 
 #[test]
 fn steps_of_a_second_are_followed_at_once_and_hours_bit_by_bit() {
-    let mut bank = Bank::new(0, 0);
+    let mut bank = ClockedBank::new(0, 0);
     bank.set(S);
     assert_eq!((bank.off(), bank.last.gap), (S, Gap::None));
     bank.set(2 * S);
@@ -185,7 +185,7 @@ fn steps_of_a_second_are_followed_at_once_and_hours_bit_by_bit() {
 #[test]
 fn days_and_years_ahead_are_not_followed_and_leave_nothing_behind() {
     for wrong in [D + S, 2 * D, 3 * Y, 300 * Y, i64::MAX - T0 - D] {
-        let mut bank = Bank::new(0, 0);
+        let mut bank = ClockedBank::new(0, 0);
         bank.run(10 * S);
         bank.set(wrong);
         bank.run(600 * S);
@@ -201,7 +201,7 @@ fn days_and_years_ahead_are_not_followed_and_leave_nothing_behind() {
 #[test]
 fn a_clock_that_goes_back_is_used_at_once_and_moves_nothing() {
     for wrong in [-S, -5 * S, -H, -2 * D, -T0 + 5] {
-        let mut bank = Bank::new(0, 0);
+        let mut bank = ClockedBank::new(0, 0);
         bank.run(10 * S);
         let (hlc, limit) = (bank.hlc, bank.filter.limit_us);
         bank.set(wrong);
@@ -220,7 +220,7 @@ fn a_clock_that_goes_back_is_used_at_once_and_moves_nothing() {
 /// The bank stands where its wrong clock or another bank took it until true time has come there.
 #[test]
 fn an_hour_that_was_followed_is_waited_for() {
-    let mut bank = Bank::new(H, 0);
+    let mut bank = ClockedBank::new(H, 0);
     bank.run(10 * S);
     bank.set(0);
     assert_eq!(bank.last.now_us, bank.t);
@@ -232,7 +232,7 @@ fn an_hour_that_was_followed_is_waited_for() {
 #[test]
 fn a_clock_that_is_slewed_is_followed() {
     for ppm in [500, -500, 100_000] {
-        let mut bank = Bank::new(0, 0);
+        let mut bank = ClockedBank::new(0, 0);
         for _ in 0..7_200 {
             bank.run(S);
             bank.set(bank.wrong + ppm);
@@ -245,7 +245,7 @@ fn a_clock_that_is_slewed_is_followed() {
 #[test]
 fn a_start_is_refused_by_an_absurd_clock_alone() {
     let refused = |wrong: i64, hlc: i64| {
-        Bank::try_new(wrong, hlc, false).err().map(|absurd| absurd.to_string())
+        ClockedBank::try_new(wrong, hlc, false).err().map(|absurd| absurd.to_string())
     };
     for wrong in [-Y, -D, 0, H, 399 * D] {
         assert_eq!(refused(wrong, T0), None, "{wrong}");
@@ -257,7 +257,7 @@ fn a_start_is_refused_by_an_absurd_clock_alone() {
     );
     assert!(words.contains("--accept-clock"), "{words}");
     // It was switched off for years, and somebody says that this is so.
-    assert!(Bank::try_new(3 * Y, T0, true).is_ok());
+    assert!(ClockedBank::try_new(3 * Y, T0, true).is_ok());
     // A new journal, and one of a version before this one, say nothing of the date.
     for hlc in [0, RELEASED_US - D] {
         assert_eq!(refused(19 * Y, hlc), None);
@@ -291,7 +291,7 @@ fn histories() -> impl Strategy<Value = Vec<(i64, i64, i64)>> {
 proptest! {
     #[test]
     fn over_any_history(hlc in prop_oneof![Just(0), T0 - D..T0 + D], steps in histories()) {
-        let mut bank = Bank::new(0, hlc);
+        let mut bank = ClockedBank::new(0, hlc);
         let mut before = bank.hlc;
         for (jump, grows, met) in steps {
             bank.wrong += jump;

@@ -1,12 +1,12 @@
 //! Clients and accounts: who holds what, and each account's three figures. Totals and cuts are
 //! elsewhere.
 //!
-//! Both live in vectors in the order of their creation, so that an index (a `Slot`) never changes;
+//! Both live in vectors in the order of their creation, so that an index (a `AccountSlot`) never changes;
 //! ordered maps find them by their natural keys. The maps are not stored: they follow from the
 //! vectors.
 
-use super::figures::{Figures, Step};
-use super::held::Held;
+use super::figures::{AccountFigures, FigureStep};
+use super::held::HeldRows;
 use super::view::{AccountView, Holders};
 use crate::ids::{AccountNumber, TaxId, Time};
 use crate::limits::HOLDERS_MAX;
@@ -30,22 +30,22 @@ pub enum Known {
 
 /// An account's place in the order of creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub(super) struct Slot(u32);
+pub(super) struct AccountSlot(u32);
 
-impl Slot {
+impl AccountSlot {
     pub(super) fn index(self) -> usize {
         self.0 as usize
     }
 
     #[cfg(test)]
-    pub(super) fn of(place: u32) -> Slot {
-        Slot(place)
+    pub(super) fn of(place: u32) -> AccountSlot {
+        AccountSlot(place)
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Account {
-    figures: Figures,
+struct AccountEntry {
+    figures: AccountFigures,
     opened: Time,
     holders: HolderSlots,
     number: AccountNumber,
@@ -61,43 +61,43 @@ enum HolderSlots {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Client {
+struct ClientEntry {
     data: NewClient,
     added: Time,
     /// Their accounts by number. Not stored: it follows from the accounts.
     #[serde(skip)]
-    accounts: Held,
+    accounts: HeldRows,
     /// The only account that they hold alone. Not stored either.
     #[serde(skip)]
-    individual: Option<Slot>,
+    individual: Option<AccountSlot>,
 }
 
 /// All clients and accounts of a bank.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "Stored")]
 pub(super) struct Accounts {
-    clients: Vec<Client>,
-    accounts: Vec<Account>,
+    clients: Vec<ClientEntry>,
+    accounts: Vec<AccountEntry>,
     #[serde(skip)]
     by_cpf: BTreeMap<TaxId, u32>,
     #[serde(skip)]
-    by_number: BTreeMap<AccountNumber, Slot>,
+    by_number: BTreeMap<AccountNumber, AccountSlot>,
     /// The same for short numbers alone: every step looks some up, and whole words compare several
     /// times faster than texts.
     #[serde(skip)]
-    by_short_number: BTreeMap<u128, Slot>,
+    by_short_number: BTreeMap<u128, AccountSlot>,
 }
 
 /// What a snapshot holds of it.
 #[derive(Deserialize)]
 struct Stored {
-    clients: Vec<Client>,
-    accounts: Vec<Account>,
+    clients: Vec<ClientEntry>,
+    accounts: Vec<AccountEntry>,
 }
 
 impl Accounts {
     /// The account's place.
-    pub(super) fn find(&self, number: &AccountNumber) -> Option<Slot> {
+    pub(super) fn find(&self, number: &AccountNumber) -> Option<AccountSlot> {
         match short(number) {
             Some(number) => self.by_short_number.get(&number).copied(),
             None => self.by_number.get(number).copied(),
@@ -109,7 +109,7 @@ impl Accounts {
         &self,
         number: &AccountNumber,
         cpf: Option<&TaxId>,
-    ) -> Result<Slot, Fault> {
+    ) -> Result<AccountSlot, Fault> {
         let Some(slot) = self.find(number) else {
             return Err(Fault::of(
                 Reason::UnknownAccount,
@@ -126,8 +126,13 @@ impl Accounts {
     }
 
     /// Would this account grant all that one transaction takes from it and gives to it?
-    pub(super) fn check_sums(&self, slot: Slot, takes: i128, gives: i128) -> Result<(), Fault> {
-        let Account { number, figures, .. } = &self.accounts[slot.index()];
+    pub(super) fn check_sums(
+        &self,
+        slot: AccountSlot,
+        takes: i128,
+        gives: i128,
+    ) -> Result<(), Fault> {
+        let AccountEntry { number, figures, .. } = &self.accounts[slot.index()];
         if takes > figures.available().wide() {
             let available = figures.available().wide();
             let detail = Detail::Short { number: number.clone(), available, asked: takes };
@@ -144,16 +149,16 @@ impl Accounts {
     /// that breaks them.
     pub(super) fn step(
         &mut self,
-        step: Step,
+        step: FigureStep,
         number: &AccountNumber,
         flow: Flow,
         amount: Money,
-    ) -> Slot {
+    ) -> AccountSlot {
         let Some(slot) = self.find(number) else {
             panic!("{step:?} of a {} on account {number}, which is not here", flow.as_str());
         };
         let account = &mut self.accounts[slot.index()];
-        if let Step::Settle(time) = step {
+        if let FigureStep::Settle(time) = step {
             assert!(
                 time >= account.opened,
                 "account {number}: a commit at {time} is before its opening"
@@ -170,11 +175,11 @@ impl Accounts {
     /// afterwards; no balance where it was opened later.
     pub(super) fn at(
         &self,
-        slot: Slot,
+        slot: AccountSlot,
         time: Time,
         since: i128,
     ) -> (&AccountNumber, Option<Money>) {
-        let Account { number, figures, opened, .. } = &self.accounts[slot.index()];
+        let AccountEntry { number, figures, opened, .. } = &self.accounts[slot.index()];
         if *opened > time {
             return (number, None);
         }
@@ -185,8 +190,8 @@ impl Accounts {
         }
     }
 
-    pub(super) fn view(&self, slot: Slot) -> AccountView<'_> {
-        let Account { number, figures, .. } = &self.accounts[slot.index()];
+    pub(super) fn view(&self, slot: AccountSlot) -> AccountView<'_> {
+        let AccountEntry { number, figures, .. } = &self.accounts[slot.index()];
         AccountView {
             number,
             holders: self.holders(slot),
@@ -198,15 +203,15 @@ impl Accounts {
     }
 
     /// All accounts in the order of creation.
-    pub(super) fn slots(&self) -> impl ExactSizeIterator<Item = Slot> + use<> {
-        (0..place(self.accounts.len())).map(Slot)
+    pub(super) fn slots(&self) -> impl ExactSizeIterator<Item = AccountSlot> + use<> {
+        (0..place(self.accounts.len())).map(AccountSlot)
     }
 
     /// Accounts by number, those after `after`.
     pub(super) fn slots_after<'a>(
         &'a self,
         after: Option<&AccountNumber>,
-    ) -> impl Iterator<Item = Slot> + use<'a> {
+    ) -> impl Iterator<Item = AccountSlot> + use<'a> {
         self.by_number.range((beyond(after), Bound::Unbounded)).map(|(_, slot)| *slot)
     }
 
@@ -215,9 +220,9 @@ impl Accounts {
         &'a self,
         cpf: &TaxId,
         after: Option<&AccountNumber>,
-    ) -> impl Iterator<Item = Slot> + use<'a> {
+    ) -> impl Iterator<Item = AccountSlot> + use<'a> {
         let client = self.by_cpf.get(cpf).map(|client| &self.clients[*client as usize]);
-        let is_before = |slot: Slot| after.is_some_and(|after| self.number(slot) <= after);
+        let is_before = |slot: AccountSlot| after.is_some_and(|after| self.number(slot) <= after);
         client.map(|client| client.accounts.beyond(&is_before)).into_iter().flatten()
     }
 
@@ -243,7 +248,7 @@ impl Accounts {
         self.by_cpf.get(cpf).map(|client| self.clients[*client as usize].added)
     }
 
-    pub(super) fn opened(&self, slot: Slot) -> Time {
+    pub(super) fn opened(&self, slot: AccountSlot) -> Time {
         self.accounts[slot.index()].opened
     }
 
@@ -308,15 +313,15 @@ impl Accounts {
         let known = self.check_client(client);
         assert_eq!(known, Ok(Known::New), "client {} is to be added", client.cpf);
         self.by_cpf.insert(client.cpf.clone(), place(self.clients.len()));
-        self.clients.push(Client {
+        self.clients.push(ClientEntry {
             data: client.clone(),
             added: time,
-            accounts: Held::default(),
+            accounts: HeldRows::default(),
             individual: None,
         });
     }
 
-    pub(super) fn open(&mut self, account: &NewAccount, time: Time) -> Slot {
+    pub(super) fn open(&mut self, account: &NewAccount, time: Time) -> AccountSlot {
         let NewAccount { number, holders, deposit } = account;
         let known = self.check_account(account);
         assert_eq!(known, Ok(Known::New), "account {number} is to be opened");
@@ -327,9 +332,10 @@ impl Accounts {
                 panic!("account {number} is to be opened for {} holders", holders.len())
             }
         };
-        let slot = Slot(place(self.accounts.len()));
-        let figures = Figures { balance: *deposit, held: Money::ZERO, incoming: Money::ZERO };
-        self.accounts.push(Account {
+        let slot = AccountSlot(place(self.accounts.len()));
+        let figures =
+            AccountFigures { balance: *deposit, held: Money::ZERO, incoming: Money::ZERO };
+        self.accounts.push(AccountEntry {
             figures,
             opened: time,
             holders,
@@ -356,7 +362,7 @@ impl Accounts {
     pub(super) fn audit(&self) -> (i128, i128, i128) {
         let (mut balance, mut held, mut incoming) = (0, 0, 0);
         for account in &self.accounts {
-            let Account { figures, number, .. } = account;
+            let AccountEntry { figures, number, .. } = account;
             assert!(figures.are_sound(), "account {number} is broken: {figures:?}");
             balance += figures.balance.wide();
             held += figures.held.wide();
@@ -372,11 +378,11 @@ impl Accounts {
         (balance, held, incoming)
     }
 
-    fn number(&self, slot: Slot) -> &AccountNumber {
+    fn number(&self, slot: AccountSlot) -> &AccountNumber {
         &self.accounts[slot.index()].number
     }
 
-    fn holders(&self, slot: Slot) -> Holders<'_> {
+    fn holders(&self, slot: AccountSlot) -> Holders<'_> {
         let cpf = |client: u32| &self.clients[client as usize].data.cpf;
         match self.accounts[slot.index()].holders {
             HolderSlots::One(one) => Holders { first: cpf(one), second: None },
@@ -392,15 +398,18 @@ impl TryFrom<Stored> for Accounts {
     fn try_from(Stored { mut clients, accounts }: Stored) -> Result<Accounts, String> {
         let by_cpf: BTreeMap<_, _> =
             (0..).zip(&clients).map(|(i, c)| (c.data.cpf.clone(), i)).collect();
-        let by_number: BTreeMap<_, _> =
-            (0..).map(Slot).zip(&accounts).map(|(slot, a)| (a.number.clone(), slot)).collect();
+        let by_number: BTreeMap<_, _> = (0..)
+            .map(AccountSlot)
+            .zip(&accounts)
+            .map(|(slot, a)| (a.number.clone(), slot))
+            .collect();
         let by_short_number =
             by_number.iter().filter_map(|(n, slot)| Some((short(n)?, *slot))).collect();
         if by_cpf.len() != clients.len() || by_number.len() != accounts.len() {
             return Err("a client or an account is there twice".to_string());
         }
         for client in &mut clients {
-            client.accounts = Held::default();
+            client.accounts = HeldRows::default();
             client.individual = None;
         }
         for (number, slot) in &by_number {
@@ -434,10 +443,10 @@ impl HolderSlots {
     }
 }
 
-impl Account {
+impl AccountEntry {
     #[cold]
-    fn broken(&self, step: Step, flow: Flow, amount: Money) -> ! {
-        let Account { number, figures, .. } = self;
+    fn broken(&self, step: FigureStep, flow: Flow, amount: Money) -> ! {
+        let AccountEntry { number, figures, .. } = self;
         panic!(
             "account {number}: {step:?} of a {} of {} breaks {figures:?}",
             flow.as_str(),

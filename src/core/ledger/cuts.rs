@@ -5,7 +5,7 @@
 //! away brings many old ones at once. Hence a row of chunks: an old commit moves at most a chunk's
 //! entries, and the sum that each chunk carries makes the totals of a cut a matter of chunks.
 
-use super::accounts::Slot;
+use super::accounts::AccountSlot;
 use super::totals::Flows;
 use crate::ids::{RegisterKey, RegisterValue, Time};
 use crate::limits::CUT_BYTES_MAX;
@@ -19,10 +19,10 @@ const CHUNK_ENTRIES: usize = if cfg!(test) { 8 } else { 1024 };
 /// Marks that tell most accounts that are not asked for from those that are.
 const SLOT_MARKS: usize = 64 * 1024;
 /// Memory of a chunk, but for the registers' keys and values.
-const CHUNK_BYTES: usize = size_of::<Chunk>() + CHUNK_ENTRIES * size_of::<Entry>();
+const CHUNK_BYTES: usize = size_of::<Chunk>() + CHUNK_ENTRIES * size_of::<CutEntry>();
 
 // Each operation of a bank's last minute is one entry: it has to be small.
-const _: () = assert!(size_of::<Entry>() == 24);
+const _: () = assert!(size_of::<CutEntry>() == 24);
 
 /// A cut is older than what the bank still keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,9 +34,9 @@ pub struct Expired {
 
 /// One change that a cut may have to undo.
 #[derive(Debug, Clone)]
-pub(super) enum Change {
+pub(super) enum CutChange {
     /// Money moved on an account.
-    Money { slot: Slot, flow: Flow, amount: Money },
+    Money { slot: AccountSlot, flow: Flow, amount: Money },
     /// A register was set.
     Set(Box<Overwritten>),
 }
@@ -49,15 +49,15 @@ pub(super) struct Overwritten {
 }
 
 #[derive(Debug, Clone)]
-struct Entry {
+struct CutEntry {
     time: Time,
-    change: Change,
+    change: CutChange,
 }
 
 /// Neighbouring entries, by (time, arrival), and never none.
 #[derive(Debug, Clone)]
 struct Chunk {
-    entries: Vec<Entry>,
+    entries: Vec<CutEntry>,
     /// The money of its entries.
     flows: Flows,
     /// The registers among its entries, and the memory of their keys and values.
@@ -67,7 +67,7 @@ struct Chunk {
 
 /// Everything later than its horizon.
 #[derive(Debug, Clone)]
-pub(super) struct Past {
+pub(super) struct CutHistory {
     horizon: Time,
     /// By time: all entries of one come before those of the next.
     chunks: VecDeque<Chunk>,
@@ -76,10 +76,10 @@ pub(super) struct Past {
     bytes_max: usize,
 }
 
-impl Past {
+impl CutHistory {
     /// Nothing yet, from `horizon` on.
-    pub(super) fn beginning_at(horizon: Time) -> Past {
-        Past { horizon, chunks: VecDeque::new(), bytes: 0, bytes_max: CUT_BYTES_MAX }
+    pub(super) fn beginning_at(horizon: Time) -> CutHistory {
+        CutHistory { horizon, chunks: VecDeque::new(), bytes: 0, bytes_max: CUT_BYTES_MAX }
     }
 
     pub(super) fn horizon(&self) -> Time {
@@ -97,11 +97,11 @@ impl Past {
 
     /// Keeps a change. One at or before the horizon is in every cut that can still be made: it is
     /// not kept.
-    pub(super) fn record(&mut self, time: Time, change: Change) {
+    pub(super) fn record(&mut self, time: Time, change: CutChange) {
         if time <= self.horizon {
             return;
         }
-        let entry = Entry { time, change };
+        let entry = CutEntry { time, change };
         match self.chunks.back() {
             None => self.push_chunk(entry),
             Some(last) if last.is_full() && last.last() <= time => self.push_chunk(entry),
@@ -133,8 +133,8 @@ impl Past {
     }
 
     /// For each of these accounts: what its balance grew by later than `time`.
-    pub(super) fn balances_since(&self, time: Time, slots: &[Slot]) -> Vec<i128> {
-        let mut places: Vec<(Slot, usize)> = slots.iter().copied().zip(0..).collect();
+    pub(super) fn balances_since(&self, time: Time, slots: &[AccountSlot]) -> Vec<i128> {
+        let mut places: Vec<(AccountSlot, usize)> = slots.iter().copied().zip(0..).collect();
         places.sort_unstable();
         // Most of what moved is of other accounts, and need not be looked for.
         let mut may_be = vec![false; SLOT_MARKS];
@@ -142,13 +142,13 @@ impl Past {
         let mut since = vec![0i128; slots.len()];
         for entry in self.after(time).flat_map(|chunk| chunk.after(time)) {
             match &entry.change {
-                Change::Money { slot, flow, amount } if may_be[slot.index() % SLOT_MARKS] => {
+                CutChange::Money { slot, flow, amount } if may_be[slot.index() % SLOT_MARKS] => {
                     if let Ok(found) = places.binary_search_by_key(slot, |(slot, _)| *slot) {
                         let grew = if flow.takes() { -amount.wide() } else { amount.wide() };
                         since[places[found].1] += grew;
                     }
                 }
-                Change::Money { .. } | Change::Set(_) => {}
+                CutChange::Money { .. } | CutChange::Set(_) => {}
             }
         }
         since
@@ -164,10 +164,10 @@ impl Past {
         for chunk in self.after(time).filter(|chunk| chunk.sets > 0) {
             for entry in chunk.after(time) {
                 match &entry.change {
-                    Change::Money { .. } => {}
+                    CutChange::Money { .. } => {}
                     // The first one after `time` says what it was at `time`.
-                    Change::Set(set) if !keys.contains(&&set.key) => {}
-                    Change::Set(set) => {
+                    CutChange::Set(set) if !keys.contains(&&set.key) => {}
+                    CutChange::Set(set) => {
                         then.entry(&set.key).or_insert(set.previous.as_ref());
                     }
                 }
@@ -223,7 +223,7 @@ impl Past {
         self.chunks.range(begin..)
     }
 
-    fn push_chunk(&mut self, entry: Entry) {
+    fn push_chunk(&mut self, entry: CutEntry) {
         let mut entries = Vec::with_capacity(CHUNK_ENTRIES);
         entries.push(entry);
         let chunk = Chunk::of(entries);
@@ -231,7 +231,7 @@ impl Past {
         self.chunks.push_back(chunk);
     }
 
-    fn insert(&mut self, mut at: usize, entry: Entry) {
+    fn insert(&mut self, mut at: usize, entry: CutEntry) {
         if self.chunks[at].is_full() {
             let later = self.chunks[at].split();
             let goes_there = later.first() <= entry.time;
@@ -244,7 +244,7 @@ impl Past {
 }
 
 impl Chunk {
-    fn of(entries: Vec<Entry>) -> Chunk {
+    fn of(entries: Vec<CutEntry>) -> Chunk {
         let mut chunk = Chunk { entries, flows: Flows::default(), sets: 0, set_bytes: 0 };
         for entry in &chunk.entries {
             entry.add_to(&mut chunk.flows);
@@ -268,12 +268,12 @@ impl Chunk {
     }
 
     /// Its entries later than `time`.
-    fn after(&self, time: Time) -> &[Entry] {
+    fn after(&self, time: Time) -> &[CutEntry] {
         &self.entries[self.entries.partition_point(|entry| entry.time <= time)..]
     }
 
     /// Puts an entry behind those that are not later, and tells the memory that it needs besides.
-    fn insert(&mut self, entry: Entry) -> usize {
+    fn insert(&mut self, entry: CutEntry) -> usize {
         entry.add_to(&mut self.flows);
         let bytes = entry.set_bytes();
         self.sets += usize::from(bytes > 0);
@@ -296,19 +296,19 @@ impl Chunk {
     }
 }
 
-impl Entry {
+impl CutEntry {
     fn add_to(&self, flows: &mut Flows) {
         match &self.change {
-            Change::Money { flow, amount, .. } => flows.add(*flow, *amount),
-            Change::Set(_) => {}
+            CutChange::Money { flow, amount, .. } => flows.add(*flow, *amount),
+            CutChange::Set(_) => {}
         }
     }
 
     /// The memory of a register's key and value; 0 for money.
     fn set_bytes(&self) -> usize {
         match &self.change {
-            Change::Money { .. } => 0,
-            Change::Set(set) => {
+            CutChange::Money { .. } => 0,
+            CutChange::Set(set) => {
                 let value = set.previous.as_ref().map_or(0, |value| value.as_str().len());
                 size_of::<Overwritten>() + set.key.as_str().len() + value
             }
@@ -322,8 +322,12 @@ mod tests {
 
     #[test]
     fn its_memory_is_bounded_even_when_nobody_trims() {
-        let money = Change::Money { slot: Slot::default(), flow: Flow::Deposit, amount: Money(1) };
-        let mut past = Past::beginning_at(Time(0));
+        let money = CutChange::Money {
+            slot: AccountSlot::default(),
+            flow: Flow::Deposit,
+            amount: Money(1),
+        };
+        let mut past = CutHistory::beginning_at(Time(0));
         assert_eq!(past.bytes_max, CUT_BYTES_MAX);
         past.bytes_max = 10 * CHUNK_BYTES;
         for time in 1..=100_000 {
@@ -337,19 +341,23 @@ mod tests {
 
         let key = RegisterKey::new("k").unwrap();
         let previous = RegisterValue::new(&"v".repeat(256)).ok();
-        past.record(Time(100_001), Change::Set(Box::new(Overwritten { key, previous })));
+        past.record(Time(100_001), CutChange::Set(Box::new(Overwritten { key, previous })));
         past.audit();
         assert!(past.bytes <= past.bytes_max, "registers count too");
     }
 
     #[test]
     fn an_audit_finds_each_kind_of_damage() {
-        let money = Change::Money { slot: Slot::default(), flow: Flow::Deposit, amount: Money(1) };
-        let mut sound = Past::beginning_at(Time(0));
+        let money = CutChange::Money {
+            slot: AccountSlot::default(),
+            flow: Flow::Deposit,
+            amount: Money(1),
+        };
+        let mut sound = CutHistory::beginning_at(Time(0));
         let entries = i64::try_from(CHUNK_ENTRIES).unwrap();
         (1..=3 * entries).for_each(|time| sound.record(Time(time), money.clone()));
         sound.audit();
-        type Damage = fn(&mut Past);
+        type Damage = fn(&mut CutHistory);
         let damages: [(&str, Damage); 5] = [
             ("not in order", |past| past.chunks[1].entries.swap(0, 1)),
             ("not in order", |past| past.chunks.swap(0, 1)),

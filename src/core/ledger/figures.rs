@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a transaction does to an account's figures.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Step {
+pub(super) enum FigureStep {
     /// It is promised.
     Hold,
     /// It is aborted.
@@ -18,7 +18,7 @@ pub(super) enum Step {
 
 /// The three figures of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Figures {
+pub(super) struct AccountFigures {
     pub(super) balance: Money,
     /// Promised by debits and withdrawals of undecided transactions.
     pub(super) held: Money,
@@ -26,28 +26,33 @@ pub(super) struct Figures {
     pub(super) incoming: Money,
 }
 
-impl Figures {
+impl AccountFigures {
     /// The figures after one operation, unless it breaks them. A debit that is settled leaves what
     /// is available as it is, and a credit leaves balance + incoming: so the operations of a
     /// transaction may come in any order.
-    pub(super) fn after(self, step: Step, flow: Flow, amount: Money) -> Option<Figures> {
-        let Figures { mut balance, mut held, mut incoming } = self;
+    pub(super) fn after(
+        self,
+        step: FigureStep,
+        flow: Flow,
+        amount: Money,
+    ) -> Option<AccountFigures> {
+        let AccountFigures { mut balance, mut held, mut incoming } = self;
         let promised = if flow.takes() { &mut held } else { &mut incoming };
         *promised = match step {
-            Step::Hold => promised.checked_add(amount)?,
-            Step::Release | Step::Settle(_) => promised.checked_sub(amount)?,
+            FigureStep::Hold => promised.checked_add(amount)?,
+            FigureStep::Release | FigureStep::Settle(_) => promised.checked_sub(amount)?,
         };
         balance = match step {
-            Step::Settle(_) if flow.takes() => balance.checked_sub(amount)?,
-            Step::Settle(_) => balance.checked_add(amount)?,
-            Step::Hold | Step::Release => balance,
+            FigureStep::Settle(_) if flow.takes() => balance.checked_sub(amount)?,
+            FigureStep::Settle(_) => balance.checked_add(amount)?,
+            FigureStep::Hold | FigureStep::Release => balance,
         };
-        Some(Figures { balance, held, incoming }).filter(Figures::are_sound)
+        Some(AccountFigures { balance, held, incoming }).filter(AccountFigures::are_sound)
     }
 
     /// No figure is below zero, what is available neither, and what is awaited fits.
     pub(super) fn are_sound(&self) -> bool {
-        let Figures { balance, held, incoming } = *self;
+        let AccountFigures { balance, held, incoming } = *self;
         held >= Money::ZERO
             && balance >= held
             && incoming >= Money::ZERO

@@ -1,20 +1,20 @@
 //! The accounts of one client, by number. Most have one or two; a company may hold a million, so
 //! that a new one must not move all the others.
 
-use super::accounts::Slot;
+use super::accounts::AccountSlot;
 
 /// Accounts in one row; few in tests, so that rows split there.
 const ROW_MAX: usize = if cfg!(test) { 4 } else { 512 };
 
 /// Rows of accounts, none of them empty, in the order that whoever inserts them keeps.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Held {
-    rows: Vec<Vec<Slot>>,
+pub(super) struct HeldRows {
+    rows: Vec<Vec<AccountSlot>>,
 }
 
-impl Held {
+impl HeldRows {
     /// Puts an account behind all those that are before it.
-    pub(super) fn insert(&mut self, slot: Slot, is_before: impl Fn(Slot) -> bool) {
+    pub(super) fn insert(&mut self, slot: AccountSlot, is_before: impl Fn(AccountSlot) -> bool) {
         let at = self.rows.partition_point(|row| is_before(row[0])).saturating_sub(1);
         let Some(row) = self.rows.get_mut(at) else {
             self.rows.push(vec![slot]);
@@ -37,15 +37,15 @@ impl Held {
     }
 
     /// The last one.
-    pub(super) fn last(&self) -> Option<Slot> {
+    pub(super) fn last(&self) -> Option<AccountSlot> {
         self.rows.last().and_then(|row| row.last()).copied()
     }
 
     /// Those behind all that `is_before` says yes to.
     pub(super) fn beyond<'a>(
         &'a self,
-        is_before: &dyn Fn(Slot) -> bool,
-    ) -> impl Iterator<Item = Slot> + use<'a> {
+        is_before: &dyn Fn(AccountSlot) -> bool,
+    ) -> impl Iterator<Item = AccountSlot> + use<'a> {
         let at = self.rows.partition_point(|row| is_before(row[0])).saturating_sub(1);
         let skip = self.rows.get(at).map_or(0, |row| row.partition_point(|held| is_before(*held)));
         self.rows[at.min(self.rows.len())..].iter().flatten().copied().skip(skip)
@@ -53,13 +53,13 @@ impl Held {
 }
 
 /// Two are equal that hold the same accounts, however they lie in rows.
-impl PartialEq for Held {
-    fn eq(&self, other: &Held) -> bool {
+impl PartialEq for HeldRows {
+    fn eq(&self, other: &HeldRows) -> bool {
         self.rows.iter().flatten().eq(other.rows.iter().flatten())
     }
 }
 
-impl Eq for Held {}
+impl Eq for HeldRows {}
 
 #[cfg(test)]
 mod tests {
@@ -68,9 +68,9 @@ mod tests {
     #[test]
     fn accounts_stand_in_order_however_they_came() {
         for stride in [1, 7, 11, 13, 29] {
-            let mut held = Held::default();
+            let mut held = HeldRows::default();
             for n in 0..30u32 {
-                let slot = Slot::of(n * stride % 30);
+                let slot = AccountSlot::of(n * stride % 30);
                 held.insert(slot, |other| other < slot);
             }
             assert!(
@@ -78,12 +78,17 @@ mod tests {
                 "{:?}",
                 held.rows
             );
-            assert_eq!(held.last(), Some(Slot::of(29)));
+            assert_eq!(held.last(), Some(AccountSlot::of(29)));
             for begin in 0..=30 {
-                let from: Vec<Slot> = held.beyond(&|slot| slot < Slot::of(begin)).collect();
-                assert_eq!(from, (begin..30).map(Slot::of).collect::<Vec<_>>(), "stride {stride}");
+                let from: Vec<AccountSlot> =
+                    held.beyond(&|slot| slot < AccountSlot::of(begin)).collect();
+                assert_eq!(
+                    from,
+                    (begin..30).map(AccountSlot::of).collect::<Vec<_>>(),
+                    "stride {stride}"
+                );
             }
         }
-        assert_eq!(Held::default().beyond(&|_| true).count(), 0);
+        assert_eq!(HeldRows::default().beyond(&|_| true).count(), 0);
     }
 }

@@ -32,19 +32,19 @@ use crate::wire::detail::Detail;
 use crate::wire::request::{NewAccount, NewClient};
 use crate::wire::transaction::{Action, Flow, Transaction};
 use crate::wire::{Fault, Reason};
-use accounts::{Accounts, Slot};
-use cuts::{Change, Overwritten, Past};
-use figures::Step;
+use accounts::{AccountSlot, Accounts};
+use cuts::{CutChange, CutHistory, Overwritten};
+use figures::FigureStep;
 use registers::Registers;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use totals::Sums;
+use totals::LedgerSums;
 
 /// One bank's ledger. Two are equal, and one is kept in a snapshot, without the past that only cuts
 /// need; what it knows of its registers the snapshot holds beside it.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     book: Book,
-    past: Past,
+    past: CutHistory,
     known: RegistersKnown,
 }
 
@@ -53,13 +53,13 @@ pub struct Ledger {
 struct Book {
     accounts: Accounts,
     registers: Registers,
-    sums: Sums,
+    sums: LedgerSums,
 }
 
 impl Ledger {
     /// A ledger without a past.
     pub fn new() -> Ledger {
-        let past = Past::beginning_at(Time::default());
+        let past = CutHistory::beginning_at(Time::default());
         Ledger { book: Book::default(), past, known: RegistersKnown::Always }
     }
 
@@ -86,7 +86,7 @@ impl Ledger {
         if !transaction.registers_are_uniform(consortium) {
             return Err(Fault::of(Reason::Unbalanced, &Detail::NotEverywhere));
         }
-        let mut slots = [Slot::default(); OPS_MAX];
+        let mut slots = [AccountSlot::default(); OPS_MAX];
         let mut found = 0;
         for op in transaction.ops_of(me) {
             match &op.action {
@@ -118,7 +118,7 @@ impl Ledger {
     /// other.
     fn check_sums<I: Iterator<Item = (Flow, Money)>>(
         &self,
-        slots: &[Slot],
+        slots: &[AccountSlot],
         moves: impl Fn() -> I,
     ) -> Result<(), Fault> {
         for (at, slot) in slots.iter().enumerate() {
@@ -149,7 +149,7 @@ impl Ledger {
                         "transaction {tx} moves {} centavos on account {account}",
                         amount.0
                     );
-                    self.book.accounts.step(Step::Hold, account, *flow, *amount);
+                    self.book.accounts.step(FigureStep::Hold, account, *flow, *amount);
                     self.book.sums.promise(*flow, *amount);
                 }
                 Action::Set { key, .. } => self.book.registers.lock(key, tx),
@@ -165,7 +165,7 @@ impl Ledger {
         for op in transaction.ops_of(me) {
             match &op.action {
                 Action::Money { flow, account, amount, .. } => {
-                    self.book.accounts.step(Step::Release, account, *flow, *amount);
+                    self.book.accounts.step(FigureStep::Release, account, *flow, *amount);
                     self.book.sums.take_back(*flow, *amount);
                 }
                 Action::Set { key, .. } => self.book.registers.unlock(key, tx),
@@ -184,10 +184,11 @@ impl Ledger {
         for op in transaction.ops_of(me) {
             match &op.action {
                 Action::Money { flow, account, amount, .. } => {
-                    let slot = self.book.accounts.step(Step::Settle(time), account, *flow, *amount);
+                    let slot =
+                        self.book.accounts.step(FigureStep::Settle(time), account, *flow, *amount);
                     self.book.sums.take_back(*flow, *amount);
                     self.book.sums.book(*flow, *amount);
-                    self.past.record(time, Change::Money { slot, flow: *flow, amount: *amount });
+                    self.past.record(time, CutChange::Money { slot, flow: *flow, amount: *amount });
                 }
                 Action::Set { key, value } => {
                     self.book.registers.unlock(key, tx);
@@ -201,7 +202,7 @@ impl Ledger {
                         continue; // It was told what was set later.
                     };
                     let overwritten = Overwritten { key: key.clone(), previous };
-                    self.past.record(time, Change::Set(Box::new(overwritten)));
+                    self.past.record(time, CutChange::Set(Box::new(overwritten)));
                 }
             }
         }
@@ -252,8 +253,10 @@ impl Ledger {
         let slot = self.book.accounts.open(account, time);
         if account.deposit > Money::ZERO {
             self.book.sums.book(Flow::Deposit, account.deposit);
-            self.past
-                .record(time, Change::Money { slot, flow: Flow::Deposit, amount: account.deposit });
+            self.past.record(
+                time,
+                CutChange::Money { slot, flow: Flow::Deposit, amount: account.deposit },
+            );
         }
         self.book.sums.assert_sound();
     }
@@ -348,7 +351,7 @@ impl Ledger {
     ) -> Vec<(&AccountNumber, Option<Money>)> {
         self.assert_reaches(time);
         let accounts = &self.book.accounts;
-        let slots: Vec<Slot> = accounts.slots_after(after).take(most).collect();
+        let slots: Vec<AccountSlot> = accounts.slots_after(after).take(most).collect();
         let since = self.past.balances_since(time, &slots);
         slots.iter().zip(since).map(|(slot, since)| accounts.at(*slot, time, since)).collect()
     }
@@ -395,7 +398,7 @@ impl Ledger {
     /// Forgets the past: cuts begin at `time`, which no commit that is in this ledger is later
     /// than. A ledger that was read from a snapshot can make no cut before this was said.
     pub fn begin_cuts_at(&mut self, time: Time) {
-        self.past = Past::beginning_at(time);
+        self.past = CutHistory::beginning_at(time);
     }
 
     fn assert_reaches(&self, time: Time) {
@@ -428,7 +431,11 @@ impl Serialize for Ledger {
 impl<'de> Deserialize<'de> for Ledger {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let book = Book::deserialize(deserializer)?;
-        Ok(Ledger { book, past: Past::beginning_at(Time::MAX), known: RegistersKnown::Always })
+        Ok(Ledger {
+            book,
+            past: CutHistory::beginning_at(Time::MAX),
+            known: RegistersKnown::Always,
+        })
     }
 }
 

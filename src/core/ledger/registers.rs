@@ -12,13 +12,13 @@ const UNSET: &str = "0";
 /// All registers of a bank.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Registers {
-    values: BTreeMap<RegisterKey, Register>,
+    values: BTreeMap<RegisterKey, RegisterRow>,
     /// Beside the values, because a register can be locked before it was ever set.
     locks: BTreeMap<RegisterKey, TxId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Register {
+struct RegisterRow {
     value: RegisterValue,
     /// The commit time that set it.
     set: Time,
@@ -55,7 +55,7 @@ impl Registers {
         value: &RegisterValue,
         time: Time,
     ) -> Option<RegisterValue> {
-        let register = Register { value: value.clone(), set: time };
+        let register = RegisterRow { value: value.clone(), set: time };
         let before = self.values.insert(key.clone(), register)?;
         assert!(
             before.set <= time,
@@ -86,10 +86,8 @@ impl Registers {
     ) -> impl Iterator<Item = SetRegister> + use<'a> {
         let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
         let range = self.values.range::<RegisterKey, _>((begin, Bound::Unbounded));
-        let setting = |(key, Register { value, set }): (&RegisterKey, &Register)| SetRegister {
-            key: key.clone(),
-            value: value.clone(),
-            time: *set,
+        let setting = |(key, RegisterRow { value, set }): (&RegisterKey, &RegisterRow)| {
+            SetRegister { key: key.clone(), value: value.clone(), time: *set }
         };
         range.map(setting)
     }

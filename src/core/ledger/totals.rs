@@ -55,14 +55,14 @@ pub(super) struct Flows {
 /// A bank's own sums. The balance is kept beside the flows that it must follow from, so that each
 /// audits the other.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct Sums {
+pub(super) struct LedgerSums {
     pub(super) flows: Flows,
     pub(super) balance: i128,
     pub(super) held: i128,
     pub(super) incoming: i128,
 }
 
-impl Sums {
+impl LedgerSums {
     /// An amount is promised.
     pub(super) fn promise(&mut self, flow: Flow, amount: Money) {
         *self.promised(flow) += amount.wide();
@@ -80,7 +80,7 @@ impl Sums {
     }
 
     pub(super) fn totals(&self, clients: usize, accounts: usize) -> Totals {
-        let Sums { flows, balance, held, incoming } = *self;
+        let LedgerSums { flows, balance, held, incoming } = *self;
         let Flows { cash_in, cash_out, transfers_in, transfers_out } = flows;
         Totals {
             balance,
@@ -110,7 +110,7 @@ impl Sums {
     /// What can be seen without going through the accounts; runs after each change, in production
     /// too.
     pub(super) fn assert_sound(&self) {
-        let Sums { flows, balance, held, incoming } = self;
+        let LedgerSums { flows, balance, held, incoming } = self;
         assert!(
             *balance == flows.balance() && *held >= 0 && balance >= held && *incoming >= 0,
             "the bank's totals don't add up: balance {balance}, held {held}, incoming {incoming}, \

@@ -5,7 +5,7 @@
 //! up at any moment, nothing is lost.
 
 use super::Index;
-use super::merged::Writer;
+use super::merged::MergedWriter;
 use super::pages::Placed;
 use crate::disk::{Disk, DiskFile};
 use crate::format::JournalId;
@@ -36,14 +36,14 @@ impl From<JournalError> for Halt {
 /// A merge under way.
 pub(crate) struct Merge {
     span: Span,
-    inputs: Vec<Input>,
-    writer: Writer,
+    inputs: Vec<MergeInput>,
+    writer: MergedWriter,
     /// Numbers of the first record and of the last.
     records: (u64, u64),
 }
 
 /// One of the indexes that are merged, read from its beginning to its end.
-struct Input {
+struct MergeInput {
     index: Arc<Index>,
     file: Arc<dyn DiskFile>,
     /// Its first segment, counted from the merged index's.
@@ -73,9 +73,14 @@ impl Merge {
         let entries = inputs.iter().map(|index| index.pages.entries).sum();
         let inputs = inputs
             .iter()
-            .map(|index| Input::new(disk, span, index))
+            .map(|index| MergeInput::new(disk, span, index))
             .collect::<Result<_, Halt>>()?;
-        Ok(Merge { span, inputs, writer: Writer::create(disk, journal, span, entries)?, records })
+        Ok(Merge {
+            span,
+            inputs,
+            writer: MergedWriter::create(disk, journal, span, entries)?,
+            records,
+        })
     }
 
     /// Takes up to so many entries. The merged index, once it is whole; it has not its name yet.
@@ -116,12 +121,18 @@ impl Merge {
     }
 }
 
-impl Input {
-    fn new(disk: &dyn Disk, span: Span, index: &Arc<Index>) -> Result<Input, Halt> {
+impl MergeInput {
+    fn new(disk: &dyn Disk, span: Span, index: &Arc<Index>) -> Result<MergeInput, Halt> {
         let file = index.open(disk)?.ok_or(Halt::Input(index.span))?;
         let segment =
             u32::try_from(index.span.first - span.first).map_err(|_| Halt::Input(index.span))?;
-        Ok(Input { index: Arc::clone(index), file, segment, ahead: VecDeque::new(), next_page: 0 })
+        Ok(MergeInput {
+            index: Arc::clone(index),
+            file,
+            segment,
+            ahead: VecDeque::new(),
+            next_page: 0,
+        })
     }
 
     /// The next entry, as the merged index has it.

@@ -16,10 +16,10 @@ use super::merge::Halt;
 use super::pages::{PAGE_BYTES, Pages, Placed};
 use super::{FilterAt, Index};
 use crate::disk::{Disk, DiskFile};
-use crate::filter::{BLOCK_BYTES, Blocks, Filter, block_may_have, block_of, blocks_for};
+use crate::filter::{BLOCK_BYTES, BlockFilter, FilterBlocks, block_may_have, block_of, blocks_for};
 use crate::format::Span;
 use crate::format::{
-    FILE_HEADER_BYTES, FileHeader, JournalId, Kind, Salt, u32_at, u64_at, usize_of,
+    FILE_HEADER_BYTES, FileHeader, FileKind, JournalId, Salt, u32_at, u64_at, usize_of,
 };
 use crate::{JournalError, place, sync_error, write_error};
 use std::io;
@@ -58,8 +58,8 @@ pub(super) fn read_header(
     file_header.copy_from_slice(&head[..FILE_HEADER_BYTES]);
     let header = &head[FILE_HEADER_BYTES..];
     let salt = Salt::of_span(journal, span);
-    let known =
-        FileHeader::decode(Kind::Merged, &file_header) == Ok(FileHeader::new(*journal, span.first));
+    let known = FileHeader::decode(FileKind::Merged, &file_header)
+        == Ok(FileHeader::new(*journal, span.first));
     if got < head.len()
         || !known
         || u32_at(header, 0) != salt.crc(0, &header[4..])
@@ -79,7 +79,7 @@ pub(super) fn read_header(
 }
 
 /// Reads the whole filter; `None` where it is not as it was written.
-pub(super) fn read_filter(file: &dyn DiskFile, pages: Pages) -> io::Result<Option<Filter>> {
+pub(super) fn read_filter(file: &dyn DiskFile, pages: Pages) -> io::Result<Option<BlockFilter>> {
     let mut blocks = Vec::with_capacity(usize_of(filter_bytes(pages.entries)));
     let count = blocks_for(pages.entries).div_ceil(BLOCKS_IN_PAGE as u64);
     let mut page = 0;
@@ -96,7 +96,7 @@ pub(super) fn read_filter(file: &dyn DiskFile, pages: Pages) -> io::Result<Optio
         page += now;
     }
     blocks.truncate(usize_of(filter_bytes(pages.entries)));
-    Ok(Filter::from_bytes(&blocks))
+    Ok(BlockFilter::from_bytes(&blocks))
 }
 
 /// Asks the filter on disk, of which it reads one page; `None` where that is not as it was written.
@@ -121,14 +121,14 @@ fn filter_page(salt: Salt, number: u64, bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// Writes a merged index from entries in ascending order, under another name than its own.
-pub(super) struct Writer {
+pub(super) struct MergedWriter {
     file: Arc<dyn DiskFile>,
     /// The name that it has until it is whole.
     pub name: String,
     span: Span,
     journal: JournalId,
     pages: Pages,
-    filter: Blocks,
+    filter: FilterBlocks,
     /// Blocks of the filter that are not written yet, and the page that they are of.
     blocks: Vec<u8>,
     filter_page: u64,
@@ -141,23 +141,23 @@ pub(super) struct Writer {
     ascending: bool,
 }
 
-impl Writer {
+impl MergedWriter {
     /// For so many entries.
     pub fn create(
         disk: &dyn Disk,
         journal: &JournalId,
         span: Span,
         entries: u64,
-    ) -> Result<Writer, JournalError> {
+    ) -> Result<MergedWriter, JournalError> {
         let name = format!("{}.tmp", span.name());
         let file = disk.create(&name).map_err(|error| write_error(disk, &name, 0, 0, error))?;
-        Ok(Writer {
+        Ok(MergedWriter {
             file,
             name,
             span,
             journal: *journal,
             pages: pages(journal, span, entries),
-            filter: Blocks::new(entries),
+            filter: FilterBlocks::new(entries),
             blocks: Vec::new(),
             filter_page: 0,
             entries: Vec::new(),
@@ -223,7 +223,8 @@ impl Writer {
                 ),
             }));
         }
-        let mut head = FileHeader::new(self.journal, self.span.first).encode(Kind::Merged).to_vec();
+        let mut head =
+            FileHeader::new(self.journal, self.span.first).encode(FileKind::Merged).to_vec();
         let mut own = [0; OWN_HEADER_BYTES];
         own[8..16].copy_from_slice(&first.to_le_bytes());
         own[16..24].copy_from_slice(&last.to_le_bytes());

@@ -28,7 +28,7 @@ use super::format::Span;
 
 use super::disk::{Disk, DiskFile};
 use super::files::{FileOf, Files};
-use super::filter::Filter;
+use super::filter::BlockFilter;
 use super::format::{
     JournalId, RECORD_HEADER_BYTES, Salt, check_record, decode_record, segment_name, size, u32_at,
     u64_at, usize_of,
@@ -60,7 +60,7 @@ impl IdHash {
 
 /// One id that a segment decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Entry {
+pub(super) struct IndexEntry {
     pub hash: u64,
     /// Where the record's header begins, in the segment.
     pub offset: u32,
@@ -78,7 +78,7 @@ pub(super) struct Index {
     pages: Pages,
     filter_at: FilterAt,
     /// The filter, where it is kept in memory.
-    filter: Option<Arc<Filter>>,
+    filter: Option<Arc<BlockFilter>>,
 }
 
 /// How the filter stands in the file.

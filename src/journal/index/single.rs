@@ -8,15 +8,15 @@
 //! ```
 
 use super::pages::{Pages, Placed};
-use super::{Entry, FilterAt, IdHash, Index};
+use super::{FilterAt, IdHash, Index, IndexEntry};
 use crate::JournalError;
 use crate::disk::{Disk, DiskFile};
-use crate::filter::Filter;
+use crate::filter::BlockFilter;
 use crate::format::Span;
 use crate::format::{
-    FILE_HEADER_BYTES, FileHeader, JournalId, Kind, Salt, index_name, u32_at, u64_at, usize_of,
+    FILE_HEADER_BYTES, FileHeader, FileKind, JournalId, Salt, index_name, u32_at, u64_at, usize_of,
 };
-use crate::segment::{Found, open_segment};
+use crate::segment::{FoundSegment, open_segment};
 use crate::whole::write_whole;
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
@@ -33,7 +33,7 @@ pub(crate) struct Closed {
     pub segment: u64,
     pub first: Seq,
     pub last: Seq,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<IndexEntry>,
 }
 
 /// Writes the index of a full segment: whole and synced before it gets its name. Its filter is in
@@ -45,11 +45,11 @@ pub(crate) fn write_index(
 ) -> Result<Index, JournalError> {
     closed.entries.sort_unstable();
     let entries = &closed.entries;
-    let filter = Filter::new(entries.iter().map(|entry| entry.hash));
+    let filter = BlockFilter::new(entries.iter().map(|entry| entry.hash));
     let filter_bytes = filter.to_bytes();
     let salt = Salt::new(journal, closed.segment);
     let filter_crc = salt.crc(1, &filter_bytes);
-    let mut bytes = FileHeader::new(*journal, closed.segment).encode(Kind::Index).to_vec();
+    let mut bytes = FileHeader::new(*journal, closed.segment).encode(FileKind::Index).to_vec();
     let mut header = [0; OWN_HEADER_BYTES];
     header[8..16].copy_from_slice(&closed.first.to_le_bytes());
     header[16..24].copy_from_slice(&closed.last.to_le_bytes());
@@ -97,8 +97,8 @@ pub(super) fn read_header(
     file_header.copy_from_slice(&head[..FILE_HEADER_BYTES]);
     let header = &head[FILE_HEADER_BYTES..];
     let salt = Salt::new(journal, span.first);
-    let known =
-        FileHeader::decode(Kind::Index, &file_header) == Ok(FileHeader::new(*journal, span.first));
+    let known = FileHeader::decode(FileKind::Index, &file_header)
+        == Ok(FileHeader::new(*journal, span.first));
     if got < head.len() || !known || u32_at(header, 0) != salt.crc(0, &header[4..]) {
         return Ok(None);
     }
@@ -121,11 +121,11 @@ pub(super) fn read_filter(
     salt: Salt,
     filter_bytes: u64,
     crc: u32,
-) -> io::Result<Option<Filter>> {
+) -> io::Result<Option<BlockFilter>> {
     let mut bytes = vec![0; usize_of(filter_bytes)];
     let got = file.read_at(HEAD_BYTES as u64, &mut bytes)?;
     let whole = got == bytes.len() && salt.crc(1, &bytes) == crc;
-    Ok(whole.then(|| Filter::from_bytes(&bytes)).flatten())
+    Ok(whole.then(|| BlockFilter::from_bytes(&bytes)).flatten())
 }
 
 /// Reads a full segment to find what its index must hold.
@@ -140,7 +140,7 @@ pub(crate) fn read_closed(
     let mut closed: Option<Closed> = None;
     loop {
         match reader.next()? {
-            Found::Batch(offset, header) => {
+            FoundSegment::Batch(offset, header) => {
                 let closed = closed.get_or_insert_with(|| Closed {
                     segment,
                     first: header.first,
@@ -163,14 +163,14 @@ pub(crate) fn read_closed(
                     note_decided(&hash, offset, &record?, &mut closed.entries);
                 }
             }
-            Found::End(offset) => {
+            FoundSegment::End(offset) => {
                 return closed.ok_or_else(|| JournalError::Damaged {
                     file: reader.place(),
                     offset,
                     why: "a full segment holds no batch".into(),
                 });
             }
-            Found::Bad(bad) => {
+            FoundSegment::Bad(bad) => {
                 return Err(JournalError::Damaged {
                     file: reader.place(),
                     offset: bad.offset,
@@ -185,10 +185,15 @@ pub(crate) fn read_closed(
 }
 
 /// Notes where `record` stands, if it decides an id.
-pub(crate) fn note_decided(hash: &IdHash, offset: u64, record: &Record, entries: &mut Vec<Entry>) {
+pub(crate) fn note_decided(
+    hash: &IdHash,
+    offset: u64,
+    record: &Record,
+    entries: &mut Vec<IndexEntry>,
+) {
     if let Some(tx) = record.decides() {
         let offset = u32::try_from(offset).expect("a segment is shorter than 4 GiB");
-        entries.push(Entry { hash: hash.of(tx), offset });
+        entries.push(IndexEntry { hash: hash.of(tx), offset });
     }
 }
 
@@ -202,9 +207,9 @@ mod tests {
     use consorcio_core::wire::Reason;
     use std::sync::Arc;
 
-    struct Nobody;
+    struct NoReplica;
 
-    impl Replica for Nobody {
+    impl Replica for NoReplica {
         fn restore(&mut self, _: Seq, _: &[u8]) -> Result<(), String> {
             Ok(())
         }
@@ -227,7 +232,7 @@ mod tests {
     fn ids_with_one_hash_are_told_apart_over_many_blocks() {
         let disk = MemDisk::new();
         let options = Options { threads: false, ..Options::default() };
-        let (mut appender, ..) = open(Arc::new(disk.clone()), options, &mut Nobody).unwrap();
+        let (mut appender, ..) = open(Arc::new(disk.clone()), options, &mut NoReplica).unwrap();
         let mut batch = appender.batch();
         (1..=1500).for_each(|n| batch.push(n, &refused(i64::try_from(n).unwrap())));
         appender.append(&mut batch).unwrap();

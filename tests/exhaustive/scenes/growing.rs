@@ -23,7 +23,7 @@ const ROUND_US: u64 = 4_000_000;
 const PASS_US: u64 = 1_000_000;
 
 #[derive(Debug, Clone, Copy)]
-pub enum Act {
+pub enum GrowingAct {
     /// A slow driver says something to a bank of its transaction.
     Prepare(usize, usize),
     Commit(usize, usize),
@@ -51,7 +51,7 @@ struct Set {
 
 /// A state.
 #[derive(Clone)]
-pub struct Growing {
+pub struct GrowingScene {
     world: World,
     sets: Vec<Set>,
     passes: u8,
@@ -60,9 +60,9 @@ pub struct Growing {
     met: Vec<&'static str>,
 }
 
-impl Growing {
+impl GrowingScene {
     /// A set of the old banks, and others of all three, so many in all; time passes so often.
-    pub fn new(sets: usize, passes: u8) -> Growing {
+    pub fn new(sets: usize, passes: u8) -> GrowingScene {
         let mut world = World::new(OLD);
         world.introduces = true;
         let set = |number: usize| {
@@ -83,19 +83,19 @@ impl Growing {
             }
         };
         let sets = (0..sets).map(set).collect();
-        Growing { world, sets, passes, floor: Time::default(), met: Vec::new() }
+        GrowingScene { world, sets, passes, floor: Time::default(), met: Vec::new() }
     }
 
     /// The old banks hold OK on the first set, the new bank is there, and nobody knows it yet.
-    pub fn under_way(passes: u8) -> Growing {
-        let mut growing = Growing::new(1, passes);
-        (0..OLD).for_each(|at| growing.act(Act::Prepare(0, at)));
-        growing.act(Act::Add);
+    pub fn under_way(passes: u8) -> GrowingScene {
+        let mut growing = GrowingScene::new(1, passes);
+        (0..OLD).for_each(|at| growing.act(GrowingAct::Prepare(0, at)));
+        growing.act(GrowingAct::Add);
         growing.met.clear();
         growing
     }
 
-    pub fn mistaken(mut self, mistake: GrowthMistake) -> Growing {
+    pub fn mistaken(mut self, mistake: GrowthMistake) -> GrowingScene {
         self.world.growth.mistake = Some(mistake);
         self
     }
@@ -201,56 +201,59 @@ impl Growing {
     }
 }
 
-impl Scene for Growing {
-    type Act = Act;
+impl Scene for GrowingScene {
+    type Act = GrowingAct;
 
-    fn acts(&self) -> Vec<Act> {
-        let mut acts: Vec<Act> = self.world.deliverable().into_iter().map(Act::Deliver).collect();
+    fn acts(&self) -> Vec<GrowingAct> {
+        let mut acts: Vec<GrowingAct> =
+            self.world.deliverable().into_iter().map(GrowingAct::Deliver).collect();
         for (number, set) in self.sets.iter().enumerate() {
             for at in 0..set.prepares.len().min(self.banks()) {
-                acts.extend((set.prepares[at] > 0).then_some(Act::Prepare(number, at)));
+                acts.extend((set.prepares[at] > 0).then_some(GrowingAct::Prepare(number, at)));
                 let commits = set.commits[at] > 0 && !set.tokens.is_empty();
-                acts.extend(commits.then_some(Act::Commit(number, at)));
+                acts.extend(commits.then_some(GrowingAct::Commit(number, at)));
             }
         }
-        acts.extend((self.banks() == OLD).then_some(Act::Add));
-        acts.extend((0..OLD).filter(|at| self.world.nodes[*at].places == OLD).map(Act::Restart));
+        acts.extend((self.banks() == OLD).then_some(GrowingAct::Add));
+        acts.extend(
+            (0..OLD).filter(|at| self.world.nodes[*at].places == OLD).map(GrowingAct::Restart),
+        );
         for a in 0..self.banks() {
             let open =
                 |b: &usize| self.world.link(a, *b).is_none() && self.world.know_each_other(a, *b);
-            acts.extend((0..a).filter(open).map(|b| Act::Connect(a, b)));
+            acts.extend((0..a).filter(open).map(|b| GrowingAct::Connect(a, b)));
         }
-        acts.extend((self.passes > 0).then_some(Act::Pass));
+        acts.extend((self.passes > 0).then_some(GrowingAct::Pass));
         acts
     }
 
-    fn act(&mut self, act: Act) {
+    fn act(&mut self, act: GrowingAct) {
         match act {
-            Act::Prepare(number, at) => {
+            GrowingAct::Prepare(number, at) => {
                 let set = &mut self.sets[number];
                 set.prepares[at] -= 1;
                 let request = Request::Prepare(set.tx.clone(), Arc::clone(&set.transaction));
                 self.ask(at, request);
             }
-            Act::Commit(number, at) => {
+            GrowingAct::Commit(number, at) => {
                 let set = &mut self.sets[number];
                 set.commits[at] -= 1;
                 let request = Request::Commit(set.tx.clone(), set.tokens.clone());
                 self.ask(at, request);
             }
-            Act::Deliver(at) => {
+            GrowingAct::Deliver(at) => {
                 self.world.deliver(at);
             }
-            Act::Add => {
+            GrowingAct::Add => {
                 let new = self.world.add_bank();
                 self.world.restart(new);
             }
-            Act::Restart(at) => self.restart(at),
-            Act::Connect(a, b) => {
+            GrowingAct::Restart(at) => self.restart(at),
+            GrowingAct::Connect(a, b) => {
                 self.world.connect(a, b);
                 self.world.connect(b, a);
             }
-            Act::Pass => {
+            GrowingAct::Pass => {
                 self.passes -= 1;
                 self.world.pass(PASS_US);
                 (0..self.banks()).for_each(|bank| self.world.tick(bank));

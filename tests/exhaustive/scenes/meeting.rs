@@ -20,7 +20,7 @@ const ROUNDS: usize = 3;
 const ROUND_US: u64 = 4_000_000;
 
 #[derive(Debug, Clone, Copy)]
-pub enum Act {
+pub enum MeetingAct {
     /// A slow driver says something to a bank.
     Prepare(usize),
     Commit(usize),
@@ -36,7 +36,7 @@ pub enum Act {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Budget {
+struct MeetingBudget {
     losses: u8,
     crashes: u8,
     copies: u8,
@@ -49,7 +49,7 @@ pub struct Meeting {
     world: World,
     tx: TxId,
     transaction: Arc<Transaction>,
-    budget: Budget,
+    budget: MeetingBudget,
     /// PREPAREs and COMMITs left, by bank.
     prepares: Vec<u8>,
     commits: Vec<u8>,
@@ -75,7 +75,7 @@ impl Meeting {
             world,
             tx: TxId::new("t0").unwrap(),
             transaction: Arc::new(Transaction::parse(&text).unwrap()),
-            budget: Budget { resolves: 1, ..Budget::default() },
+            budget: MeetingBudget { resolves: 1, ..MeetingBudget::default() },
             prepares: vec![1; banks],
             // Of three banks the last one alone is told; the others learn it from it.
             commits: (0..banks).map(|bank| u8::from(banks < 3 || bank == 2)).collect(),
@@ -227,61 +227,66 @@ impl Meeting {
 }
 
 impl Scene for Meeting {
-    type Act = Act;
+    type Act = MeetingAct;
 
-    fn acts(&self) -> Vec<Act> {
-        let mut acts: Vec<Act> = self.world.deliverable().into_iter().map(Act::Deliver).collect();
+    fn acts(&self) -> Vec<MeetingAct> {
+        let mut acts: Vec<MeetingAct> =
+            self.world.deliverable().into_iter().map(MeetingAct::Deliver).collect();
         for at in 0..self.banks() {
-            let Budget { losses, crashes, copies, resolves } = self.budget;
+            let MeetingBudget { losses, crashes, copies, resolves } = self.budget;
             if self.world.is_up(at) {
-                acts.extend((self.prepares[at] > 0).then_some(Act::Prepare(at)));
+                acts.extend((self.prepares[at] > 0).then_some(MeetingAct::Prepare(at)));
                 acts.extend(
-                    (self.commits[at] > 0 && !self.tokens.is_empty()).then_some(Act::Commit(at)),
+                    (self.commits[at] > 0 && !self.tokens.is_empty())
+                        .then_some(MeetingAct::Commit(at)),
                 );
-                acts.extend((resolves > 0).then_some(Act::Resolve(at)));
-                acts.extend((crashes > 0).then_some(Act::Crash(at)));
-                acts.extend((0..at).filter(|b| self.world.is_up(*b)).map(|b| Act::Connect(at, b)));
+                acts.extend((resolves > 0).then_some(MeetingAct::Resolve(at)));
+                acts.extend((crashes > 0).then_some(MeetingAct::Crash(at)));
+                acts.extend(
+                    (0..at).filter(|b| self.world.is_up(*b)).map(|b| MeetingAct::Connect(at, b)),
+                );
             } else {
-                acts.push(Act::Start(at));
+                acts.push(MeetingAct::Start(at));
             }
-            acts.extend((losses > 0).then_some(Act::LoseDisk(at)));
+            acts.extend((losses > 0).then_some(MeetingAct::LoseDisk(at)));
             if copies > 0 {
                 // The list and the founding id are one start's.
                 acts.extend(
-                    (2..self.world.nodes[at].journal.len()).map(|keep| Act::OldCopy(at, keep)),
+                    (2..self.world.nodes[at].journal.len())
+                        .map(|keep| MeetingAct::OldCopy(at, keep)),
                 );
             }
         }
         acts
     }
 
-    fn act(&mut self, act: Act) {
+    fn act(&mut self, act: MeetingAct) {
         match act {
-            Act::Prepare(at) => {
+            MeetingAct::Prepare(at) => {
                 self.prepares[at] -= 1;
                 self.ask(at, Request::Prepare(self.tx.clone(), Arc::clone(&self.transaction)));
             }
-            Act::Commit(at) => {
+            MeetingAct::Commit(at) => {
                 self.commits[at] -= 1;
                 self.ask(at, Request::Commit(self.tx.clone(), self.tokens.clone()));
             }
-            Act::Resolve(at) => {
+            MeetingAct::Resolve(at) => {
                 self.budget.resolves -= 1;
                 self.ask(at, Request::Resolve(self.tx.clone()));
             }
-            Act::Deliver(at) => {
+            MeetingAct::Deliver(at) => {
                 self.world.deliver(at);
             }
-            Act::Start(at) => self.start(at),
-            Act::Connect(a, b) => {
+            MeetingAct::Start(at) => self.start(at),
+            MeetingAct::Connect(a, b) => {
                 self.world.connect(a, b);
                 self.world.connect(b, a);
             }
-            Act::Crash(at) => {
+            MeetingAct::Crash(at) => {
                 self.budget.crashes -= 1;
                 self.world.crash(at);
             }
-            Act::LoseDisk(at) => {
+            MeetingAct::LoseDisk(at) => {
                 self.budget.losses -= 1;
                 self.lost = Some(at);
                 self.prepares[at] += 1;
@@ -289,7 +294,7 @@ impl Scene for Meeting {
                 self.met.push(if away { "disk lost with a bank away" } else { "disk lost" });
                 self.world.lose_disk(at);
             }
-            Act::OldCopy(at, keep) => {
+            MeetingAct::OldCopy(at, keep) => {
                 self.budget.copies -= 1;
                 self.prepares[at] += 1;
                 self.old_copy(at, keep);

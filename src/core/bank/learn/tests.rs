@@ -33,21 +33,25 @@ fn setting(key: &str, value: &str, banks: usize) -> Arc<Transaction> {
 }
 
 /// A bank, the moment, and its journal.
-struct Node {
+struct LearningBank {
     core: Core,
     journal: Vec<Record>,
     mono_us: u64,
 }
 
-impl Node {
+impl LearningBank {
     /// An old bank with a list of so many places.
-    fn old(position: usize, places: usize) -> Node {
-        Node { core: Core::new(identity(position, places)), journal: Vec::new(), mono_us: 0 }
+    fn old(position: usize, places: usize) -> LearningBank {
+        LearningBank {
+            core: Core::new(identity(position, places)),
+            journal: Vec::new(),
+            mono_us: 0,
+        }
     }
 
     /// Bank 3 of four, which came later and has begun to work.
-    fn later() -> Node {
-        let mut node = Node::old(3, 4);
+    fn later() -> LearningBank {
+        let mut node = LearningBank::old(3, 4);
         let founding = FoundingId::new([9; 16]);
         node.apply(Record::Founded { founding, introduced: false });
         node.apply(Record::Introduced { without: BankSet::EMPTY, knows_registers: false });
@@ -141,7 +145,7 @@ impl Node {
 }
 
 /// All pages of `old`, told to `new` until it knows its registers; how many they were.
-fn learn_all(old: &mut Node, new: &mut Node) -> usize {
+fn learn_all(old: &mut LearningBank, new: &mut LearningBank) -> usize {
     let mut output = new.input(&Input::PeerUp(old.core.bank.me()));
     let mut pages = 0;
     while !new.core.ledger().knows_registers() {
@@ -184,7 +188,7 @@ fn the_first_bank_of_those_that_meet_knows_its_registers_and_the_others_do_not()
 
 #[test]
 fn a_bank_that_came_later_learns_all_registers_in_bounded_pages() {
-    let (mut old, mut new) = (Node::old(0, 4), Node::later());
+    let (mut old, mut new) = (LearningBank::old(0, 4), LearningBank::later());
     let long = "v".repeat(256);
     for n in 0..700 {
         old.set(&format!("k{n:03}"), &format!("{n}{}", &long[3..]), 3, 10 + n);
@@ -203,14 +207,14 @@ fn a_bank_that_came_later_learns_all_registers_in_bounded_pages() {
     let bytes = new.core.to_snapshot();
     let snapshot = Core::from_snapshot(identity(3, 4), &bytes).unwrap();
     assert!(snapshot.same_as(&new.core) && snapshot.ledger() == new.core.ledger());
-    let young = Node::later();
+    let young = LearningBank::later();
     let snapshot = Core::from_snapshot(identity(3, 4), &young.core.to_snapshot()).unwrap();
     assert!(!snapshot.ledger().knows_registers(), "a snapshot tells that they are not known");
 }
 
 #[test]
 fn without_any_register_there_is_one_empty_page() {
-    let (mut old, mut new) = (Node::old(0, 4), Node::later());
+    let (mut old, mut new) = (LearningBank::old(0, 4), LearningBank::later());
     assert_eq!(learn_all(&mut old, &mut new), 1);
     assert_eq!(new.value("storage"), Ok("0".to_owned()));
 }
@@ -218,7 +222,7 @@ fn without_any_register_there_is_one_empty_page() {
 /// ▲ A cut is not enough: a set that was voted on before it may commit after it.
 #[test]
 fn a_bank_tells_nothing_while_it_holds_an_undecided_set_that_does_not_name_the_asker() {
-    let (mut old, mut new) = (Node::old(0, 3), Node::later());
+    let (mut old, mut new) = (LearningBank::old(0, 3), LearningBank::later());
     old.set("storage", "1", 3, 10);
     let without = setting("storage", "2", 3);
     old.voted("open", &without, 20);
@@ -255,7 +259,7 @@ fn a_bank_tells_nothing_while_it_holds_an_undecided_set_that_does_not_name_the_a
 
 #[test]
 fn what_it_set_itself_meanwhile_stays_where_it_is_later() {
-    let (mut old, mut new) = (Node::old(0, 4), Node::later());
+    let (mut old, mut new) = (LearningBank::old(0, 4), LearningBank::later());
     for node in [&mut old, &mut new] {
         node.set("both", "new", 4, 40);
     }
@@ -268,7 +272,7 @@ fn what_it_set_itself_meanwhile_stays_where_it_is_later() {
     assert_eq!((new.value("both"), new.value("old")), (Ok("newest".into()), Ok("told".into())));
 
     // The other way round: what was told is later than what this bank decides afterwards.
-    let mut new = Node::later();
+    let mut new = LearningBank::later();
     let late = setting("both", "late", 4);
     new.voted("late", &late, 30);
     let question = new.input(&Input::PeerUp(bank(0)));
@@ -281,7 +285,7 @@ fn what_it_set_itself_meanwhile_stays_where_it_is_later() {
 
 #[test]
 fn a_page_that_proves_nothing_is_silence_and_its_link_is_closed() {
-    let (mut old, mut new) = (Node::old(0, 4), Node::later());
+    let (mut old, mut new) = (LearningBank::old(0, 4), LearningBank::later());
     old.set("storage", "1", 3, 10);
     let question = new.input(&Input::PeerUp(bank(0)));
     let (nonce, page) = old.answers(&question);
@@ -310,7 +314,7 @@ fn a_page_that_proves_nothing_is_silence_and_its_link_is_closed() {
 
 #[test]
 fn it_asks_another_bank_when_one_tells_nothing_and_not_too_often() {
-    let mut new = Node::later();
+    let mut new = LearningBank::later();
     assert_eq!(new.input(&Input::PeerUp(bank(1))).sends[0].peer, bank(1));
     assert_eq!(new.input(&Input::PeerUp(bank(2))).sends, [], "one question at a time");
     let mut waits = Vec::new();
@@ -340,7 +344,7 @@ fn it_asks_another_bank_when_one_tells_nothing_and_not_too_often() {
 
 #[test]
 fn a_crash_midway_begins_with_the_first_page_and_never_repeats_an_id() {
-    let (mut old, mut new) = (Node::old(0, 4), Node::later());
+    let (mut old, mut new) = (LearningBank::old(0, 4), LearningBank::later());
     for n in 0..700 {
         old.set(&format!("k{n:03}"), &"v".repeat(256), 3, 10 + n);
     }
@@ -350,7 +354,7 @@ fn a_crash_midway_begins_with_the_first_page_and_never_repeats_an_id() {
     assert!(matches!(&second.sends[0].message, Message::Registers { after: Some(_), .. }));
     // A crash, with the record or without it.
     for kept in [0, 1] {
-        let mut again = Node::later();
+        let mut again = LearningBank::later();
         new.journal[2..2 + kept].iter().for_each(|record| again.apply(record.clone()));
         again.input(&Input::Started(Start { run: [2; 16], ..Start::default() }));
         assert_eq!(again.value("k000"), Err(Reason::Unreachable));
@@ -368,7 +372,7 @@ fn a_crash_midway_begins_with_the_first_page_and_never_repeats_an_id() {
 
 #[test]
 fn nobody_but_a_bank_is_told_registers_so_and_only_by_one_that_knows_its_own() {
-    let mut old = Node::old(0, 4);
+    let mut old = LearningBank::old(0, 4);
     let told = old.ask(Origin::Client, "REGISTERS 3 n1");
     assert!(
         matches!(&told, Reply::Err(Reason::Refused, text) if text.contains("over its link")),
@@ -380,7 +384,7 @@ fn nobody_but_a_bank_is_told_registers_so_and_only_by_one_that_knows_its_own() {
             "{stranger}"
         );
     }
-    let mut young = Node::later();
+    let mut young = LearningBank::later();
     let told = young.ask(Origin::Link, "REGISTERS 2 n1");
     assert!(matches!(told, Reply::Refused(Reason::Unreachable, _)), "{told:?}");
     for bad in
@@ -392,7 +396,7 @@ fn nobody_but_a_bank_is_told_registers_so_and_only_by_one_that_knows_its_own() {
 
 #[test]
 fn a_cut_says_whether_registers_are_known_at_its_time() {
-    let (mut old, mut new) = (Node::old(0, 4), Node::later());
+    let (mut old, mut new) = (LearningBank::old(0, 4), LearningBank::later());
     old.set("storage", "1", 3, 5_000);
     let early = new.cut(1_500);
     assert_eq!(
@@ -421,8 +425,8 @@ fn a_journal_that_learns_what_it_knew_is_not_admitted() {
         }],
         last: true,
     };
-    assert!(Node::old(0, 4).core.admits(&record).unwrap_err().contains("which it knew"));
-    let mut new = Node::later();
+    assert!(LearningBank::old(0, 4).core.admits(&record).unwrap_err().contains("which it knew"));
+    let mut new = LearningBank::later();
     assert_eq!(new.core.admits(&record), Ok(()));
     new.apply(record.clone());
     assert!(new.core.admits(&record).is_err());

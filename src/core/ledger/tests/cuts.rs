@@ -174,7 +174,7 @@ fn old_commits_come_late() {
 #[test]
 fn a_past_in_which_an_account_had_less_than_nothing_stops_the_bank() {
     let ledger = with_accounts(&[100]);
-    let slot = Slot::default();
+    let slot = AccountSlot::default();
     assert_eq!(ledger.book.accounts.at(slot, Time(5), 100), (&number("a"), Some(Money(0))));
     let stops = std::panic::AssertUnwindSafe(|| ledger.book.accounts.at(slot, Time(5), 101).1);
     let panic = std::panic::catch_unwind(stops).expect_err("it must stop");
