@@ -1,7 +1,8 @@
 //! Clients and accounts: who holds what, and each account's three figures. Totals and cuts are
 //! elsewhere.
 //!
-//! Both live in vectors in the order of their creation, so that an index (a `AccountSlot`) never changes;
+//! Both live in vectors in the order of their creation, so that an index (a `AccountSlot`) never
+//! changes;
 //! ordered maps find them by their natural keys. The maps are not stored: they follow from the
 //! vectors.
 
