@@ -402,7 +402,7 @@ fn a_panic_is_told_before_the_process_goes() {
     let place = Place::new();
     let test = std::env::current_exe().unwrap();
     let ended = std::process::Command::new(test)
-        .args(["--exact", "steplog::tests::panics_on_purpose", "--ignored"])
+        .args(["--exact", "steplog::file_tests::panics_on_purpose", "--ignored"])
         .env(PANIC_LOG, place.log())
         .output()
         .unwrap();
