@@ -9,7 +9,7 @@ use crate::limits::{
     BANKS_MAX, CLIENT_NAME_BYTES_MAX, NAME_BYTES_MAX, REGISTER_VALUE_BYTES_MAX, TX_ID_BYTES_MAX,
 };
 use compact_str::CompactString;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
 /// Why a text is not a legal name. The text says which name and what it may be.
@@ -121,8 +121,8 @@ impl FromIterator<BankId> for BankSet {
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $legal:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "CompactString", into = "CompactString")]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+        #[serde(try_from = "CompactString")]
         pub struct $name(CompactString);
 
         impl $name {
@@ -153,9 +153,10 @@ macro_rules! name {
             }
         }
 
-        impl From<$name> for CompactString {
-            fn from(name: $name) -> CompactString {
-                name.0
+        /// Its text, without a copy of it.
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 

@@ -5,6 +5,8 @@
 
 /// Longest line on the wire, requests and replies alike, its `\n` included.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
+/// What a list may take of a line, with room for the verb, what is beside the list, and `next`.
+pub const LIST_BYTES_MAX: usize = LINE_BYTES_MAX - 2_048;
 /// Longest account number, register key and client kind.
 pub const NAME_BYTES_MAX: usize = 64;
 /// Longest value of a register.
@@ -260,6 +262,9 @@ pub const SHUTDOWN_MS_MAX: u64 = 10_000;
 const _: () = {
     assert!(VOTE_TIMEOUT_MS < RESOLVE_AFTER_MS, "a driver gives up before the banks begin to ask");
     assert!(SESSIONS_FOR_BANKS < SESSIONS_MAX);
+    // The operations of every transaction fit a list. A quote in a name or value is two bytes of
+    // JSON, and 64 is more than the rest of an operation.
+    assert!(OPS_MAX * (64 + 2 * NAME_BYTES_MAX + 2 * REGISTER_VALUE_BYTES_MAX) < LIST_BYTES_MAX);
     assert!(LINE_BYTES_MAX <= SESSION_INPUT_BYTES_MAX);
     assert!(LINE_BYTES_MAX <= SESSION_OUTPUT_BYTES_MAX);
     assert!(SEGMENT_BYTES > 2 * BATCH_BYTES_MAX as u64);

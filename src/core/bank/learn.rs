@@ -10,12 +10,11 @@
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
 use crate::bank::io::{Caller, CoreStep, Origin};
-use crate::bank::list::LIST_BYTES_MAX;
 use crate::bank::record::Record;
 use crate::commit::message::Message;
 use crate::commit::registers::{PageAsked, RegistersPage, SetRegister};
 use crate::ids::{BankId, BankSet, RegisterKey, TxId};
-use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};
+use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN, LIST_BYTES_MAX};
 use crate::wire::detail::Detail;
 use crate::wire::reply::Reply;
 use crate::wire::{Fault, Reason};

@@ -17,7 +17,6 @@ mod fit;
 mod history;
 pub mod io;
 mod learn;
-mod list;
 mod meet;
 mod outside;
 mod read;

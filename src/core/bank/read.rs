@@ -6,23 +6,25 @@
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
 use crate::bank::io::{Caller, Seq};
-use crate::bank::list::{LIST_BYTES_MAX, Page, fits};
 use crate::bank::state::Event;
 use crate::bank::volatile::{CUT_MARK_EVERY_US, CutAsked, Waiter, Waits};
-use crate::ids::{AccountNumber, BankId, RegisterKey, TaxId, Time, TxId};
+use crate::ids::{AccountNumber, RegisterKey, TaxId, Time, TxId};
 use crate::limits::{
-    ANSWER_WITHIN_MS, CUT_KEPT_MS, CUT_PAGE_ITEMS_MAX, HISTORY_MAX, REFUSAL_TEXT_BYTES_MAX,
-    SNAPSHOT_AHEAD_MS_MAX,
+    ANSWER_WITHIN_MS, CUT_KEPT_MS, CUT_PAGE_ITEMS_MAX, HISTORY_MAX, LIST_BYTES_MAX,
+    REFUSAL_TEXT_BYTES_MAX, SNAPSHOT_AHEAD_MS_MAX,
 };
-use crate::money::Money;
+use crate::wire::answer::{
+    AccountAnswer, ClientAnswer, CutAccount, CutAnswer, HistoryAnswer, HistoryOutcome, InfoAnswer,
+    OpAnswer, PageWriter, PendingAnswer, RegisterAnswer,
+};
 use crate::wire::detail::{Detail, Word};
 use crate::wire::reading::Reading;
 use crate::wire::reply::Reply;
 use crate::wire::request::{Read, SnapshotKey};
 use crate::wire::transaction::{Action, Transaction};
 use crate::wire::{Fault, Reason};
-use serde::Serialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 impl Deciding<'_> {
     pub fn read(&mut self, caller: Caller, read: &Read) {
@@ -31,7 +33,7 @@ impl Deciding<'_> {
             Read::Clients { after: key } => self.clients(caller, key.as_ref()),
             Read::Accounts { cpf, after: key } => self.accounts(caller, cpf.as_ref(), key.as_ref()),
             Read::Balance(number) => match self.bank.ledger.account(number) {
-                Some(view) => self.done(caller, &view, after),
+                Some(view) => self.done(caller, &view.answer(), after),
                 None => {
                     self.refused(caller, Fault::of(Reason::UnknownAccount, &named(number.as_str())))
                 }
@@ -48,10 +50,11 @@ impl Deciding<'_> {
     }
 
     fn clients(&mut self, caller: Caller, after: Option<&TaxId>) {
-        let mut page = Page::new(LIST_BYTES_MAX, after.map(TaxId::as_str));
+        let mut page = PageWriter::new(LIST_BYTES_MAX, after.map(TaxId::as_str));
         for client in self.bank.ledger.clients_after(after) {
             let created = self.bank.ledger.client_added(&client.cpf);
-            if !page.push(client.cpf.as_str(), &Listed { item: client, created }) {
+            let line = ClientAnswer { created, ..ClientAnswer::of(client) };
+            if !page.push(client.cpf.as_str(), &line) {
                 break;
             }
         }
@@ -64,10 +67,11 @@ impl Deciding<'_> {
         {
             return self.refused(caller, Fault::of(Reason::UnknownClient, &named(cpf.as_str())));
         }
-        let mut page = Page::new(LIST_BYTES_MAX, after.map(AccountNumber::as_str));
+        let mut page = PageWriter::new(LIST_BYTES_MAX, after.map(AccountNumber::as_str));
         for view in self.bank.ledger.accounts_after(cpf, after) {
             let created = self.bank.ledger.account_opened(view.number);
-            if !page.push(view.number.as_str(), &Listed { item: &view, created }) {
+            let line = AccountAnswer { created, ..view.answer() };
+            if !page.push(view.number.as_str(), &line) {
                 break;
             }
         }
@@ -89,7 +93,8 @@ impl Deciding<'_> {
     }
 
     fn tell_value(&mut self, caller: Caller, key: &RegisterKey) {
-        let value = Register { key: key.as_str(), value: self.bank.ledger.value(key) };
+        let value = self.bank.ledger.value(key);
+        let value = RegisterAnswer { key: Cow::Borrowed(key), value: Cow::Borrowed(value) };
         self.done(caller, &value, self.bank.seq);
     }
 
@@ -99,11 +104,9 @@ impl Deciding<'_> {
             let detail = Detail::NotNewest { after, most: HISTORY_MAX };
             return self.refused(caller, Fault::of(Reason::Expired, &detail));
         };
-        let mut page = Page::new(LIST_BYTES_MAX, after.map(TxId::as_str));
+        let mut page = PageWriter::new(LIST_BYTES_MAX, after.map(TxId::as_str));
         for event in events.take(count.unwrap_or(HISTORY_MAX)) {
-            if !page
-                .push_or(event.tx.as_str(), &HistoryLine::of(event), || HistoryLine::shorter(event))
-            {
+            if !page.push_or(event.tx.as_str(), &history_line(event), || shorter_line(event)) {
                 break;
             }
         }
@@ -112,15 +115,16 @@ impl Deciding<'_> {
 
     fn pending(&mut self, caller: Caller, after: Option<&TxId>) {
         use std::ops::Bound::{Excluded, Unbounded};
-        let mut page = Page::new(LIST_BYTES_MAX, after.map(TxId::as_str));
+        let mut page = PageWriter::new(LIST_BYTES_MAX, after.map(TxId::as_str));
         let range = (after.map_or(Unbounded, Excluded), Unbounded);
         for (tx, prepared) in self.bank.undecided.range::<TxId, _>(range) {
-            let ops = ops_value(&prepared.transaction);
-            let waiting_for =
-                self.waiting_for(tx, prepared).iter().map(|bank| bank.as_u8()).collect();
-            let outside = prepared.transaction.has_outside();
-            let line =
-                PendingLine { tx: tx.as_str(), since: prepared.time, waiting_for, ops, outside };
+            let line = PendingAnswer {
+                tx: Cow::Borrowed(tx),
+                since: prepared.time,
+                waiting_for: self.waiting_for(tx, prepared).iter().collect(),
+                ops: Some(OpAnswer::all_of(&prepared.transaction)),
+                outside: prepared.transaction.has_outside(),
+            };
             if !page.push(tx.as_str(), &line) {
                 break;
             }
@@ -130,21 +134,21 @@ impl Deciding<'_> {
 
     fn info(&mut self, caller: Caller) {
         let totals = self.bank.ledger.totals();
-        let info = Info {
-            bank: self.bank.me().as_u8(),
-            version: env!("CARGO_PKG_VERSION"),
+        let info = InfoAnswer {
+            bank: self.bank.me(),
+            version: env!("CARGO_PKG_VERSION").into(),
             time: self.reading(),
-            wall: self.now.shown_us,
-            reading: self.sealed_reading(),
+            wall: Some(Time(self.now.shown_us)),
+            reading: Some(self.sealed_reading()),
             uptime_s: (self.now.mono_us - self.volatile.started_us) / 1_000_000,
-            clients: totals.clients,
-            accounts: totals.accounts,
+            clients: count(totals.clients),
+            accounts: count(totals.accounts),
             balance_total: totals.balance,
             held_total: totals.held,
             incoming_total: totals.incoming,
-            undecided: self.bank.undecided.len(),
-            registers_known: (!self.bank.ledger.knows_registers()).then_some(false),
-            unmet: self.unmet().iter().map(BankId::as_u8).collect(),
+            undecided: count(self.bank.undecided.len()),
+            registers_known: self.bank.ledger.knows_registers(),
+            unmet: self.unmet().iter().collect(),
             committed: self.bank.committed,
             aborted: self.bank.aborted,
         };
@@ -209,18 +213,18 @@ impl Deciding<'_> {
             Ok(totals) => totals,
             Err(expired) => return self.refused(caller, cut_too_old(expired.horizon)),
         };
-        let mut cut = Cut {
-            bank: self.bank.me().as_u8(),
+        let mut cut = CutAnswer {
+            bank: self.bank.me(),
             time: asked.time,
             balance_total: totals.balance_total,
             cash_in_total: totals.cash_in_total,
             cash_out_total: totals.cash_out_total,
             transfers_in_total: totals.transfers_in_total,
             transfers_out_total: totals.transfers_out_total,
-            reading: self.sealed_reading(),
+            reading: Some(self.sealed_reading()),
             accounts: None,
             registers: None,
-            registers_known: None,
+            registers_known: true,
             next: None,
         };
         if asked.accounts {
@@ -232,10 +236,10 @@ impl Deciding<'_> {
     /// One page of a cut: accounts, and behind the last of them registers. It looks at a bounded
     /// number of each, of which some may be later than the cut; so a page may be short, and another
     /// one follow.
-    fn fill_cut(&self, cut: &mut Cut, asked: &CutAsked) {
+    fn fill_cut(&self, cut: &mut CutPage, asked: &CutAsked) {
         let (ledger, most) = (&self.bank.ledger, CUT_PAGE_ITEMS_MAX);
         let after = asked.after.as_ref().map(SnapshotKey::to_text);
-        let mut page = Page::new(LIST_BYTES_MAX, after.as_deref());
+        let mut page = PageWriter::new(LIST_BYTES_MAX, after.as_deref());
         let mut last = after.clone();
         if !matches!(asked.after, Some(SnapshotKey::Register(_))) {
             let then = ledger.cut_accounts_after(asked.time, asked.after_account(), most);
@@ -243,12 +247,12 @@ impl Deciding<'_> {
             for (number, balance) in then {
                 let key = format!("a:{number}");
                 match balance {
-                    Some(balance)
-                        if !page.push(&key, &CutAccount { number: number.as_str(), balance }) =>
-                    {
-                        break;
+                    Some(balance) => {
+                        let line = CutAccount { number: Cow::Borrowed(number), balance };
+                        if !page.push(&key, &line) {
+                            break;
+                        }
                     }
-                    Some(_) => {}
                     None => page.pass(&key),
                 }
                 last = Some(key);
@@ -268,11 +272,11 @@ impl Deciding<'_> {
             Some(SnapshotKey::Account(_)) | None => None,
         };
         if !ledger.knows_registers_at(asked.time) {
-            cut.registers_known = Some(false);
+            cut.registers_known = false;
             return;
         }
         // Where no register fits beside the accounts, the next page begins behind the last account.
-        let mut page = Page::new(room, last.as_deref());
+        let mut page = PageWriter::new(room, last.as_deref());
         let then = ledger.cut_registers_after(asked.time, from, most);
         let looked_at = then.len();
         for (key, value) in then {
@@ -280,7 +284,8 @@ impl Deciding<'_> {
                 page.pass(&format!("r:{key}"));
                 continue;
             };
-            let line = Register { key: key.as_str(), value: value.as_str() };
+            let value = Cow::Borrowed(value.as_str());
+            let line = RegisterAnswer { key: Cow::Borrowed(key), value };
             if !page.push(&format!("r:{key}"), &line) {
                 break;
             }
@@ -340,11 +345,11 @@ impl Deciding<'_> {
     }
 
     /// What the clock has reached, so that other banks believe it.
-    fn sealed_reading(&self) -> String {
-        self.bank.identity.seal.reading(self.bank.me(), self.reading()).to_string()
+    fn sealed_reading(&self) -> Reading {
+        self.bank.identity.seal.reading(self.bank.me(), self.reading())
     }
 
-    fn list(&mut self, caller: Caller, page: Page) {
+    fn list(&mut self, caller: Caller, page: PageWriter) {
         self.reply(caller, Reply::Done(page.into_array()), self.bank.seq);
     }
 }
@@ -363,134 +368,35 @@ fn cut_too_old(oldest: Time) -> Fault {
     Fault::of(Reason::Expired, &Detail::CutTooOld { oldest })
 }
 
-/// A client or an account in a list. No two of them were created at one time: it is their order of
-/// creation.
-#[derive(Serialize)]
-struct Listed<'a, T> {
-    #[serde(flatten)]
-    item: &'a T,
-    created: Option<Time>,
-}
+/// A page of a cut, whose lists are JSON already.
+type CutPage = CutAnswer<Box<RawValue>, Box<RawValue>>;
 
-#[derive(Serialize)]
-struct Register<'a> {
-    key: &'a str,
-    value: &'a str,
-}
-
-#[derive(Serialize)]
-struct HistoryLine<'a> {
-    tx: &'a str,
-    outcome: &'static str,
-    time: Time,
-    reason: Option<&'static str>,
-    ops: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "is_false")]
-    outside: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    driven: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    by: Option<u8>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    text: &'a str,
-}
-
-impl HistoryLine<'_> {
-    fn of(event: &Event) -> HistoryLine<'_> {
-        HistoryLine {
-            tx: event.tx.as_str(),
-            outcome: if event.reason.is_none() { "committed" } else { "aborted" },
-            time: event.time,
-            reason: event.reason.map(Reason::as_str),
-            ops: event.transaction.as_ref().and_then(|transaction| ops_value(transaction)),
-            outside: event
-                .transaction
-                .as_ref()
-                .is_some_and(|transaction| transaction.has_outside()),
-            driven: event.how.driven,
-            by: event.how.by.map(BankId::as_u8),
-            text: &event.how.text,
-        }
-    }
-
-    /// Without what may be longer than a page.
-    fn shorter(event: &Event) -> HistoryLine<'_> {
-        HistoryLine {
-            ops: None,
-            text: beginning(&event.how.text, REFUSAL_TEXT_BYTES_MAX),
-            ..HistoryLine::of(event)
-        }
+fn history_line(event: &Event) -> HistoryAnswer<'_> {
+    let transaction = event.transaction.as_deref();
+    HistoryAnswer {
+        tx: Cow::Borrowed(&event.tx),
+        outcome: match event.reason {
+            None => HistoryOutcome::Committed,
+            Some(_) => HistoryOutcome::Aborted,
+        },
+        time: event.time,
+        reason: event.reason.map(|reason| reason.as_str().into()),
+        ops: transaction.map(OpAnswer::all_of),
+        outside: transaction.is_some_and(Transaction::has_outside),
+        driven: event.how.driven,
+        by: event.how.by,
+        text: Cow::Borrowed(&event.how.text),
     }
 }
 
-#[derive(Serialize)]
-struct PendingLine<'a> {
-    tx: &'a str,
-    since: Time,
-    waiting_for: Vec<u8>,
-    ops: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "is_false")]
-    outside: bool,
+/// The same without what may be longer than a page.
+fn shorter_line(event: &Event) -> HistoryAnswer<'_> {
+    let text = Cow::Borrowed(beginning(&event.how.text, REFUSAL_TEXT_BYTES_MAX));
+    HistoryAnswer { ops: None, text, ..history_line(event) }
 }
 
-#[derive(Serialize)]
-struct Info {
-    bank: u8,
-    version: &'static str,
-    time: Time,
-    wall: i64,
-    reading: String,
-    uptime_s: u64,
-    clients: usize,
-    accounts: usize,
-    balance_total: i128,
-    held_total: i128,
-    incoming_total: i128,
-    undecided: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    registers_known: Option<bool>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    unmet: Vec<u8>,
-    committed: u64,
-    aborted: u64,
-}
-
-#[derive(Serialize)]
-struct Cut {
-    bank: u8,
-    time: Time,
-    balance_total: i128,
-    cash_in_total: i128,
-    cash_out_total: i128,
-    transfers_in_total: i128,
-    transfers_out_total: i128,
-    reading: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    accounts: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    registers: Option<Box<RawValue>>,
-    /// `false` where this bank does not know what they were at that time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    registers_known: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
-}
-
-#[derive(Serialize)]
-struct CutAccount<'a> {
-    number: &'a str,
-    balance: Money,
-}
-
-/// The operations of a transaction as JSON; none where they would not fit a list.
-fn ops_value(transaction: &Transaction) -> Option<Box<RawValue>> {
-    let json = transaction.ops_json();
-    if fits(json.as_ref()) { raw(json.to_string()) } else { None }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_false(flag: &bool) -> bool {
-    !flag
+fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
 }
 
 fn raw(json: String) -> Option<Box<RawValue>> {

@@ -4,7 +4,8 @@ use crate::bank::decide::Deciding;
 use crate::bank::fit::{unfit_account, unfit_client};
 use crate::bank::io::Caller;
 use crate::bank::record::Record;
-use crate::ledger::Known;
+use crate::ledger::{AccountView, Known};
+use crate::wire::answer::ClientAnswer;
 use crate::wire::detail::Detail;
 use crate::wire::reply::Reply;
 use crate::wire::request::{NewAccount, NewClient};
@@ -24,9 +25,9 @@ impl Deciding<'_> {
                 }
                 let time = self.tick_clock();
                 let seq = self.record(Record::ClientAdded { time, client: client.clone() });
-                self.done(caller, client, seq);
+                self.done(caller, &ClientAnswer::of(client), seq);
             }
-            Ok(Known::Same) => self.done(caller, client, self.bank.seq),
+            Ok(Known::Same) => self.done(caller, &ClientAnswer::of(client), self.bank.seq),
             Err(fault) => self.refused(caller, fault),
         }
     }
@@ -42,10 +43,10 @@ impl Deciding<'_> {
             Ok(Known::New) => {
                 let time = self.tick_clock();
                 let seq = self.record(Record::AccountOpened { time, account: account.clone() });
-                self.done(caller, &crate::ledger::AccountView::opened(account), seq);
+                self.done(caller, &AccountView::opened(account).answer(), seq);
             }
             Ok(Known::Same) => match self.bank.ledger.account(&account.number) {
-                Some(view) => self.done(caller, &view, self.bank.seq),
+                Some(view) => self.done(caller, &view.answer(), self.bank.seq),
                 None => unreachable!("an account that is the same exists"),
             },
             Err(fault) => self.refused(caller, fault),

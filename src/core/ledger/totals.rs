@@ -27,9 +27,8 @@ pub struct Totals {
     pub accounts: usize,
 }
 
-/// A bank's money as of one commit time, in centavos; its JSON is that of SNAPSHOT but for bank and
-/// time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+/// A bank's money as of one commit time, in centavos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CutTotals {
     /// Of all balances: cash in - cash out + transfers in - transfers out.
     pub balance_total: i128,

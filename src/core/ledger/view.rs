@@ -1,12 +1,13 @@
-//! How an account is shown.
+//! An account as the ledger has it, borrowed.
 
 use crate::ids::{AccountNumber, TaxId};
 use crate::money::Money;
+use crate::wire::answer::{AccountAnswer, AccountHolders};
 use crate::wire::request::NewAccount;
-use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 
-/// An account as it stands; its JSON is that of BALANCE. Amounts are in centavos.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// An account as it stands. Amounts are in centavos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountView<'a> {
     /// Its number.
     pub number: &'a AccountNumber,
@@ -43,6 +44,25 @@ impl<'a> AccountView<'a> {
     }
 }
 
+impl<'a> AccountView<'a> {
+    /// Its answer on the wire, without its position in a list.
+    pub(crate) fn answer(&self) -> AccountAnswer<'a> {
+        let Holders { first, second } = self.holders;
+        AccountAnswer {
+            number: Cow::Borrowed(self.number),
+            holders: AccountHolders {
+                first: Cow::Borrowed(first),
+                second: second.map(Cow::Borrowed),
+            },
+            balance: self.balance,
+            held: self.held,
+            available: self.available,
+            incoming: self.incoming,
+            created: None,
+        }
+    }
+}
+
 /// The holders of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holders<'a> {
@@ -56,11 +76,5 @@ impl<'a> Holders<'a> {
     /// In the order given at the opening.
     pub fn iter(self) -> impl Iterator<Item = &'a TaxId> {
         std::iter::once(self.first).chain(self.second)
-    }
-}
-
-impl Serialize for Holders<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.iter())
     }
 }

@@ -1,5 +1,6 @@
 //! The wire's grammar: what a line means, and what a reply looks like. Pure; sockets are elsewhere.
 
+pub mod answer;
 pub mod claims;
 pub mod codec;
 pub mod detail;

@@ -450,8 +450,9 @@ fn an_account_as_json() {
     ledger.add_client(&client(8), Time(1));
     ledger.open_account(&new_account("joint", &[8, 0], 0), Time(1));
     hold(&mut ledger, "t", &across(&[debit("a", 30), credit("a", 7)]));
-    let json =
-        |account: &str| serde_json::to_string(&ledger.account(&number(account)).unwrap()).unwrap();
+    let json = |account: &str| {
+        serde_json::to_string(&ledger.account(&number(account)).unwrap().answer()).unwrap()
+    };
     assert_eq!(
         json("a"),
         concat!(
@@ -460,13 +461,6 @@ fn an_account_as_json() {
         )
     );
     assert!(json("joint").contains(r#""holders":["00000000008","00000000000"]"#));
-    assert_eq!(
-        serde_json::to_string(&ledger.cut(Time(1)).unwrap()).unwrap(),
-        concat!(
-            r#"{"balance_total":100,"cash_in_total":100,"cash_out_total":0,"#,
-            r#""transfers_in_total":0,"transfers_out_total":0}"#
-        )
-    );
 }
 
 #[test]

@@ -1,0 +1,62 @@
+//! The JSON of DONE: each answer is written by a bank and read by its clients with one definition.
+//!
+//! What is written borrows from the bank (`Cow::Borrowed`); what is read owns its text, so a reader
+//! names an answer with `'static`. Fields that a later version adds are ignored. A field that is
+//! absent has its default; the ones that no version left out are required.
+
+mod books;
+mod cut;
+mod page;
+mod state;
+mod transactions;
+
+pub use books::{AccountAnswer, AccountHolders, ClientAnswer, RegisterAnswer};
+pub use cut::{CutAccount, CutAnswer};
+pub use page::AnswerPage;
+pub(crate) use page::PageWriter;
+pub use state::{BankAnswer, HelloAnswer, InfoAnswer};
+pub use transactions::{HistoryAnswer, HistoryOutcome, OpAnswer, PendingAnswer};
+
+use super::reading::Reading;
+use serde::{Deserialize, Deserializer, Serializer};
+use std::borrow::Cow;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// Registers are known where nothing is said of them.
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_true(flag: &bool) -> bool {
+    *flag
+}
+
+/// A reading is its text; one that this version can't read is none.
+mod reading_text {
+    use super::{Cow, Deserialize, Deserializer, Reading, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        reading: &Option<Reading>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match reading {
+            Some(reading) => serializer.collect_str(reading),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Reading>, D::Error> {
+        let text = Option::<Cow<'de, str>>::deserialize(deserializer)?;
+        Ok(text.and_then(|text| Reading::parse(&text)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
