@@ -2,7 +2,9 @@
 //! registers.
 
 use consorcio_core::ids::{BankId, BankSet, Time};
-use serde::{Deserialize, Serialize};
+use consorcio_core::money::Money;
+use consorcio_core::wire::answer::{CutAccount, CutAnswer, RegisterAnswer};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// A bank's sums as SNAPSHOT tells them, in centavos.
@@ -45,66 +47,17 @@ impl Sums {
     }
 }
 
-/// One page of a SNAPSHOT.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Page {
-    /// Whose it is.
-    pub bank: BankId,
-    /// The cut's time.
-    pub time: Time,
-    // The bank's sums, the same on every page. Not flattened: serde can't carry sums this wide
-    // through that.
-    balance_total: i128,
-    cash_in_total: i128,
-    cash_out_total: i128,
-    transfers_in_total: i128,
-    transfers_out_total: i128,
-    /// Accounts by number.
-    #[serde(default)]
-    pub accounts: Vec<AccountLine>,
-    /// Registers by key, those that were ever set.
-    #[serde(default)]
-    pub registers: Vec<RegisterLine>,
-    /// `false` where the bank came later and did not know its registers at that time.
-    #[serde(default = "yes")]
-    pub registers_known: bool,
-    /// Where the next page begins, if there is one.
-    pub next: Option<String>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl Page {
-    /// The bank's sums.
-    pub fn sums(&self) -> Sums {
+impl Sums {
+    /// The bank's sums, which every page of its cut says.
+    fn of(page: &CutAnswer) -> Sums {
         Sums {
-            balance_total: self.balance_total,
-            cash_in_total: self.cash_in_total,
-            cash_out_total: self.cash_out_total,
-            transfers_in_total: self.transfers_in_total,
-            transfers_out_total: self.transfers_out_total,
+            balance_total: page.balance_total,
+            cash_in_total: page.cash_in_total,
+            cash_out_total: page.cash_out_total,
+            transfers_in_total: page.transfers_in_total,
+            transfers_out_total: page.transfers_out_total,
         }
     }
-}
-
-/// An account in a cut.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountLine {
-    /// Its number.
-    pub number: String,
-    /// Its balance in centavos.
-    pub balance: i64,
-}
-
-/// A register in a cut.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RegisterLine {
-    /// Its key.
-    pub key: String,
-    /// Its value.
-    pub value: String,
 }
 
 /// All that one bank tells of a cut.
@@ -117,7 +70,7 @@ pub struct BankCut {
     /// Its sums.
     pub sums: Sums,
     /// Its accounts by number.
-    pub accounts: Vec<AccountLine>,
+    pub accounts: Vec<CutAccount<'static>>,
     /// Its registers by key.
     pub registers: BTreeMap<String, String>,
     /// Did it know them at that time? One that came later does not at first, and that is no fault.
@@ -126,10 +79,11 @@ pub struct BankCut {
 
 impl BankCut {
     /// What a first page tells.
-    pub fn of(page: Page) -> BankCut {
-        let sums = page.sums();
-        let Page { bank, time, accounts, registers, registers_known, .. } = page;
-        let registers = registers.into_iter().map(|line| (line.key, line.value)).collect();
+    pub fn of(page: CutAnswer) -> BankCut {
+        let sums = Sums::of(&page);
+        let CutAnswer { bank, time, accounts, registers, registers_known, .. } = page;
+        let registers = values(registers).collect();
+        let accounts = accounts.unwrap_or_default();
         BankCut { bank, time, sums, accounts, registers, registers_known }
     }
 
@@ -137,23 +91,31 @@ impl BankCut {
     ///
     /// # Errors
     /// When it is of another bank or cut, or tells other sums.
-    pub fn add(&mut self, page: Page) -> Result<(), String> {
-        if (page.bank, page.time, page.sums()) != (self.bank, self.time, self.sums) {
+    pub fn add(&mut self, page: CutAnswer) -> Result<(), String> {
+        if (page.bank, page.time, Sums::of(&page)) != (self.bank, self.time, self.sums) {
             return Err(format!(
                 "a page of bank {}'s cut at {} is of another cut",
                 self.bank, self.time
             ));
         }
         self.registers_known &= page.registers_known;
-        self.accounts.extend(page.accounts);
-        self.registers.extend(page.registers.into_iter().map(|line| (line.key, line.value)));
+        self.accounts.extend(page.accounts.unwrap_or_default());
+        self.registers.extend(values(page.registers));
         Ok(())
     }
 
     /// The sum of the balances of its accounts.
     pub fn accounts_total(&self) -> i128 {
-        self.accounts.iter().map(|account| i128::from(account.balance)).sum()
+        self.accounts.iter().map(|account| account.balance.wide()).sum()
     }
+}
+
+/// Each register's key and value.
+fn values(
+    registers: Option<Vec<RegisterAnswer<'static>>>,
+) -> impl Iterator<Item = (String, String)> {
+    let lines = registers.unwrap_or_default().into_iter();
+    lines.map(|line| (line.key.to_string(), line.value.into_owned()))
 }
 
 /// What banks' cuts of one time mean together.
@@ -218,10 +180,10 @@ pub fn judge(members: BankSet, has_left: bool, listed: bool, cuts: &[BankCut]) -
                 sums.balance_total
             ));
         }
-        if let Some(account) = cut.accounts.iter().find(|account| account.balance < 0) {
+        if let Some(account) = cut.accounts.iter().find(|account| account.balance < Money::ZERO) {
             faults.push(format!(
                 "bank {bank}: account {} is below zero: {}",
-                account.number, account.balance
+                account.number, account.balance.0
             ));
         }
     }
@@ -273,6 +235,8 @@ fn unequal_registers(cuts: &[BankCut], faults: &mut Vec<String>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use consorcio_core::ids::AccountNumber;
+    use std::borrow::Cow;
 
     fn bank(n: usize) -> BankId {
         BankId::new(n).unwrap()
@@ -298,6 +262,11 @@ mod tests {
             registers: BTreeMap::new(),
             registers_known: true,
         }
+    }
+
+    fn account(number: &str, centavos: i64) -> CutAccount<'static> {
+        let number = AccountNumber::new(number).unwrap();
+        CutAccount { number: Cow::Owned(number), balance: Money(centavos) }
     }
 
     #[track_caller]
@@ -329,10 +298,10 @@ mod tests {
     #[test]
     fn accounts_and_registers_are_judged() {
         let mut cuts = [cut(0, 70, 100, (0, 30)), cut(1, 130, 100, (30, 0))];
-        cuts[0].accounts = vec![AccountLine { number: "a".into(), balance: 70 }];
-        cuts[1].accounts = vec![AccountLine { number: "b".into(), balance: 129 }];
+        cuts[0].accounts = vec![account("a", 70)];
+        cuts[1].accounts = vec![account("b", 129)];
         one_fault(&judge(members(2), false, true, &cuts), "bank 1: its accounts hold 129");
-        cuts[1].accounts[0].balance = 130;
+        cuts[1].accounts[0].balance = Money(130);
         cuts[0].registers.insert("storage".into(), "1".into());
         one_fault(&judge(members(2), false, true, &cuts), "never set at bank 1");
         cuts[1].registers.insert("storage".into(), "2".into());
@@ -360,7 +329,7 @@ mod tests {
 
     #[test]
     fn pages_of_one_cut_are_put_together() {
-        let page = |text: &str| serde_json::from_str::<Page>(text).unwrap();
+        let page = |text: &str| serde_json::from_str::<CutAnswer>(text).unwrap();
         let head = concat!(
             r#""bank":1,"time":9,"balance_total":3,"cash_in_total":3,"cash_out_total":0,"#,
             r#""transfers_in_total":0,"transfers_out_total":0"#

@@ -4,10 +4,10 @@
 use super::Context;
 use super::asking::{self, Answer};
 use super::failure::Failure;
-use consorcio_audit::cut::Page;
 use consorcio_audit::{BankCut, Judged, judge};
 use consorcio_core::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
 use consorcio_core::wire::Reason;
+use consorcio_core::wire::answer::CutAnswer;
 use consorcio_core::wire::reading::Reading;
 use consorcio_core::wire::request::{Read, Request, SnapshotKey};
 use serde::Deserialize;
@@ -172,7 +172,7 @@ async fn bank_cut(
             accounts: true,
             after: after.clone(),
         });
-        let page: Page =
+        let page: CutAnswer =
             asking::read(bank, &asking::done(bank, conversation.ask(&request).await?)?)?;
         let mut next = match &page.next {
             Some(next) => Some(SnapshotKey::new(next).map_err(|error| own(error.to_string()))?),
@@ -193,7 +193,7 @@ async fn bank_cut(
     }
     let mut cut = cut.ok_or_else(|| own("it told no page".into()))?;
     if let Extent::Named(prefix) = extent {
-        cut.accounts.retain(|account| account.number.starts_with(prefix));
+        cut.accounts.retain(|account| account.number.as_str().starts_with(prefix));
         cut.registers.retain(|key, _| key.starts_with(prefix));
     }
     Ok(cut)

@@ -6,7 +6,7 @@
 //! line's request.
 
 use crate::Options;
-use crate::answers::{self, Page};
+use crate::answers;
 use crate::connections::Connections;
 use crate::counts::Counts;
 use crate::guard::bare_host;
@@ -15,6 +15,7 @@ use crate::problem::Problem;
 use consorcio_core::ids::{BankId, TxId};
 use consorcio_core::limits::{HTTP_STREAMS_MAX, HTTP_STREAMS_OF_HOST_MAX, SLOW_SYNC_MS};
 use consorcio_core::wire::Reason;
+use consorcio_core::wire::answer::AnswerPage;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 use consorcio_node::ask::Asker;
@@ -266,7 +267,7 @@ impl App {
                 Err(problem) if first => return Err(problem),
                 Err(_) => return Ok(all),
             };
-            let Page { items, next } = answers::read_page(&json)?;
+            let AnswerPage { items, next } = answers::read_page(&json)?;
             all.extend(items);
             match next {
                 Some(next) => after = Some(next),

@@ -1,6 +1,5 @@
 //! Clients and accounts: who is there, who has what, and how they come to be.
 
-use crate::answers::{Account, Bank, Client};
 use crate::app::{App, unforeseen};
 use crate::call::{Call, Reader};
 use crate::fields::{CPF_RULE, Fields, cpf, given_number};
@@ -17,9 +16,11 @@ use consorcio_core::ids::{AccountNumber, BankId, ClientKind, ClientName, TaxId};
 use consorcio_core::limits::HOLDERS_MAX;
 use consorcio_core::money::Money;
 use consorcio_core::wire::Reason;
+use consorcio_core::wire::answer::{AccountAnswer, BankAnswer, ClientAnswer};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, NewAccount, NewClient, Read, Request};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -32,10 +33,23 @@ pub const ACCOUNT_REFUSED: &str = "Cliente não encontrado, conta já existe ou 
 
 #[derive(Serialize)]
 struct ClientLine {
-    cpf: String,
-    nome: String,
-    tipo: String,
+    cpf: TaxId,
+    nome: ClientName,
+    tipo: ClientKind,
     contas: Vec<AccountLine>,
+}
+
+impl ClientLine {
+    /// Without accounts.
+    fn of(client: ClientAnswer<'static>) -> ClientLine {
+        let ClientAnswer { cpf, name, kind, created: _ } = client;
+        ClientLine {
+            cpf: cpf.into_owned(),
+            nome: name.into_owned(),
+            tipo: kind.into_owned(),
+            contas: Vec::new(),
+        }
+    }
 }
 
 #[derive(Clone, Serialize)]
@@ -49,10 +63,10 @@ struct AccountLine {
 }
 
 impl AccountLine {
-    fn of(account: Account) -> AccountLine {
-        let reservado = (account.held != 0).then_some(Reais(Money(account.held)));
-        let saldo = Reais(Money(account.available));
-        AccountLine { numero: given_number(account.number), saldo, reservado }
+    fn of(account: &AccountAnswer<'static>) -> AccountLine {
+        let reservado = (account.held != Money::ZERO).then_some(Reais(account.held));
+        let numero = given_number(account.number.to_string());
+        AccountLine { numero, saldo: Reais(account.available), reservado }
     }
 }
 
@@ -63,8 +77,9 @@ pub async fn status() -> Response {
 
 /// `GET /bancos_on`
 pub async fn banks_online(State(app): State<App>, reader: Reader) -> Result<Response, Problem> {
-    let banks: Vec<Bank> = app.read(reader.peer, Request::Local(Local::Banks)).await?;
-    let online = |place: BankId| banks.iter().any(|bank| bank.online && bank.bank == place.as_u8());
+    let banks: Vec<BankAnswer<'static>> =
+        app.read(reader.peer, Request::Local(Local::Banks)).await?;
+    let online = |place: BankId| banks.iter().any(|bank| bank.online && bank.bank == place);
     // Where another bank serves HTTP only that bank knows. All are asked at once.
     let mut told = lines::ask_those(&app, &Request::Local(Local::Banks), online).await;
     told.push((
@@ -80,8 +95,8 @@ pub async fn banks_online(State(app): State<App>, reader: Reader) -> Result<Resp
 /// Where `bank` serves HTTP, as it tells of itself in BANKS.
 fn http_of(bank: BankId, reply: &Option<Reply>) -> Option<String> {
     let Some(Reply::Done(json)) = reply else { return None };
-    let banks: Vec<Bank> = crate::answers::read(json).ok()?;
-    banks.into_iter().find(|known| known.bank == bank.as_u8())?.http
+    let banks: Vec<BankAnswer<'static>> = crate::answers::read(json).ok()?;
+    banks.into_iter().find(|known| known.bank == bank)?.http.map(Cow::into_owned)
 }
 
 /// `GET /clientes`
@@ -89,24 +104,22 @@ pub async fn clients(State(app): State<App>, reader: Reader) -> Result<Response,
     let turn = ListPermit::wait(&app).await?;
     let request =
         |after: Option<String>| Ok(Request::Read(Read::Clients { after: key(after, TaxId::new)? }));
-    let mut clients: Vec<Client> = app.list(reader.peer, request, unforeseen).await?;
+    let mut clients: Vec<ClientAnswer<'static>> =
+        app.list(reader.peer, request, unforeseen).await?;
     // Accounts come second: whoever holds one is among the clients, or younger than this list.
     let mut accounts = accounts_of(&app, reader.peer, None, unforeseen).await?;
     accounts.sort_by_key(|account| account.created);
-    let mut by_holder: BTreeMap<String, Vec<AccountLine>> = BTreeMap::new();
-    for mut account in accounts {
-        let holders = std::mem::take(&mut account.holders);
-        let line = AccountLine::of(account);
-        for holder in holders {
-            by_holder.entry(holder).or_default().push(line.clone());
+    let mut by_holder: BTreeMap<TaxId, Vec<AccountLine>> = BTreeMap::new();
+    for account in accounts {
+        let line = AccountLine::of(&account);
+        for holder in account.holders.iter() {
+            by_holder.entry(holder.clone()).or_default().push(line.clone());
         }
     }
     clients.sort_by_key(|client| client.created);
-    let line = |client: Client| ClientLine {
-        contas: by_holder.remove(&client.cpf).unwrap_or_default(),
-        cpf: client.cpf,
-        nome: client.name,
-        tipo: client.kind,
+    let line = |client: ClientAnswer<'static>| {
+        let contas = by_holder.remove(&*client.cpf).unwrap_or_default();
+        ClientLine { contas, ..ClientLine::of(client) }
     };
     Ok(turn.json(&clients.into_iter().map(line).collect::<Vec<_>>(), &reader.place))
 }
@@ -127,7 +140,7 @@ pub async fn accounts(
     };
     let mut accounts = accounts_of(&app, reader.peer, Some(&cpf), refused).await?;
     accounts.sort_by_key(|account| account.created);
-    Ok(json(StatusCode::OK, &accounts.into_iter().map(AccountLine::of).collect::<Vec<_>>()))
+    Ok(json(StatusCode::OK, &accounts.iter().map(AccountLine::of).collect::<Vec<_>>()))
 }
 
 /// `POST /criar_cliente`
@@ -159,10 +172,8 @@ pub async fn create_client(State(app): State<App>, call: Call) -> Result<Respons
         Problem::refused(cause(CLIENT_EXISTS, &[Reason::AlreadyExists], reason), reason)
             .with_details(&text)
     };
-    let created: Client =
-        crate::answers::read(&app.done(call.peer, Request::Client(client), refused).await?)?;
-    let Client { cpf, name: nome, kind: tipo, .. } = created;
-    Ok(json(StatusCode::CREATED, &ClientLine { cpf, nome, tipo, contas: Vec::new() }))
+    let created = app.done(call.peer, Request::Client(client), refused).await?;
+    Ok(json(StatusCode::CREATED, &ClientLine::of(crate::answers::read(&created)?)))
 }
 
 /// `POST /criar_conta`
@@ -255,7 +266,7 @@ pub async fn accounts_of(
     peer: SocketAddr,
     cpf: Option<&TaxId>,
     refused: impl Fn(Reason, String) -> Problem,
-) -> Result<Vec<Account>, Problem> {
+) -> Result<Vec<AccountAnswer<'static>>, Problem> {
     let request = |after: Option<String>| {
         Ok(Request::Read(Read::Accounts {
             cpf: cpf.cloned(),

@@ -1,7 +1,6 @@
 //! For those who watch over a bank: is it alive, is it ready, and its figures in Prometheus' text
 //! format.
 
-use crate::answers::{Bank, Info};
 use crate::app::App;
 use crate::call::Reader;
 use crate::problem::{Problem, json, text_of};
@@ -9,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use consorcio_core::limits::{HTTP_METRICS_MS_MAX, HTTP_READY_MS_MAX};
+use consorcio_core::wire::answer::{BankAnswer, InfoAnswer};
 use consorcio_core::wire::request::{Local, Read, Request};
 use std::fmt::{Display, Write};
 use std::time::Duration;
@@ -26,9 +26,10 @@ pub async fn readyz(State(app): State<App>, reader: Reader) -> Result<Response, 
         return Err(late());
     }
     let within = Duration::from_millis(HTTP_READY_MS_MAX);
-    let _info: Info = timeout(within, app.read(reader.peer, Request::Read(Read::Info)))
-        .await
-        .map_err(|_| late())??;
+    let _info: InfoAnswer<'static> =
+        timeout(within, app.read(reader.peer, Request::Read(Read::Info)))
+            .await
+            .map_err(|_| late())??;
     Ok(json(StatusCode::OK, &serde_json::json!({ "status": "pronto" })))
 }
 
@@ -38,20 +39,23 @@ pub async fn metrics(State(app): State<App>, reader: Reader) -> Response {
         Some(_) => None,
         None => {
             let within = Duration::from_millis(HTTP_METRICS_MS_MAX);
-            timeout(within, app.read::<Info>(reader.peer, Request::Read(Read::Info)))
+            timeout(within, app.read::<InfoAnswer<'static>>(reader.peer, Request::Read(Read::Info)))
                 .await
                 .ok()
                 .and_then(Result::ok)
         }
     };
     let within = Duration::from_millis(HTTP_METRICS_MS_MAX);
-    let banks =
-        timeout(within, app.read::<Vec<Bank>>(reader.peer, Request::Local(Local::Banks))).await;
+    let banks = timeout(
+        within,
+        app.read::<Vec<BankAnswer<'static>>>(reader.peer, Request::Local(Local::Banks)),
+    )
+    .await;
     let page = page(&app, told.as_ref(), &banks.ok().and_then(Result::ok).unwrap_or_default());
     text_of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", page)
 }
 
-fn page(app: &App, info: Option<&Info>, banks: &[Bank]) -> String {
+fn page(app: &App, info: Option<&InfoAnswer<'static>>, banks: &[BankAnswer<'static>]) -> String {
     let mut page = Page(String::new());
     if let Some(info) = info {
         figures(&mut page, info);
@@ -91,7 +95,7 @@ fn page(app: &App, info: Option<&Info>, banks: &[Bank]) -> String {
 }
 
 /// What the bank itself tells.
-fn figures(page: &mut Page, info: &Info) {
+fn figures(page: &mut Page, info: &InfoAnswer<'static>) {
     page.one(
         "transactions_committed_total",
         "counter",

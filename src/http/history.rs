@@ -1,7 +1,7 @@
 //! What became of transactions: all that this bank remembers, those that are undecided, and a
 //! single one.
 
-use crate::answers::{Event, Info, Op, Page, Pending, read_page};
+use crate::answers::read_page;
 use crate::app::{App, unforeseen};
 use crate::call::Reader;
 use crate::fields::{TX_RULE, given_number};
@@ -16,10 +16,12 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
-use consorcio_core::ids::{BankId, Time, TxId};
+use consorcio_core::ids::{BankId, RegisterKey, RegisterValue, TaxId, Time, TxId};
 use consorcio_core::limits::{HTTP_PENDING_PAGE_MAX, TX_ID_BYTES_MAX};
-use consorcio_core::money::Money;
 use consorcio_core::wire::Reason;
+use consorcio_core::wire::answer::{
+    AnswerPage, HistoryAnswer, HistoryOutcome, InfoAnswer, OpAnswer, PendingAnswer,
+};
 use consorcio_core::wire::claims::{self, Claim, Refusal};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Read, Request};
@@ -27,6 +29,7 @@ use consorcio_core::wire::token::Digest;
 use consorcio_panel::details;
 use consorcio_panel::texts::Lang;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// How many outcomes the bank has, also where it lists its newest only.
@@ -41,25 +44,25 @@ struct Line {
 
 #[derive(Serialize)]
 struct Transacao {
-    id: String,
+    id: TxId,
     participantes: Vec<Participante>,
 }
 
 /// A part of a transaction: one operation at one bank.
 #[derive(Serialize)]
 struct Participante {
-    banco: u8,
+    banco: BankId,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cpf: Option<String>,
+    cpf: Option<TaxId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     numero: Option<String>,
     operacao: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     valor: Option<Reais>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    chave: Option<String>,
+    chave: Option<RegisterKey>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    conteudo: Option<String>,
+    conteudo: Option<RegisterValue>,
 }
 
 /// `GET /historico`: oldest first; what is undecided is the newest.
@@ -70,10 +73,11 @@ pub async fn history(State(app): State<App>, reader: Reader) -> Result<Response,
     let page = pending_page(&app, reader.peer, None, HTTP_PENDING_PAGE_MAX).await?;
     let (mut pending, next) = (page.items, page.next);
     pending.sort_by_key(|pending| pending.since);
-    let info: Info = app.read(reader.peer, Request::Read(Read::Info)).await?;
+    let info: InfoAnswer<'static> = app.read(reader.peer, Request::Read(Read::Info)).await?;
     let mut events = events(&app, reader.peer).await?;
     events.reverse();
-    let undecided = |pending: &Pending| !events.iter().any(|event| event.tx == pending.tx);
+    let undecided =
+        |pending: &PendingAnswer<'static>| !events.iter().any(|event| event.tx == pending.tx);
     let pending: Vec<Line> = pending.into_iter().filter(undecided).map(under_way).collect();
     let lines: Vec<Line> =
         events.into_iter().map(|event| ended(&app, event)).chain(pending).collect();
@@ -127,21 +131,21 @@ pub async fn pending_page(
     peer: SocketAddr,
     after: Option<TxId>,
     most: usize,
-) -> Result<Page<Pending>, Problem> {
-    let (mut items, mut after): (Vec<Pending>, _) = (Vec::new(), after);
+) -> Result<AnswerPage<PendingAnswer<'static>>, Problem> {
+    let (mut items, mut after): (Vec<PendingAnswer<'static>>, _) = (Vec::new(), after);
     loop {
         let json = app.done(peer, Request::Read(Read::Pending { after }), unforeseen).await?;
-        let page: Page<Pending> = read_page(&json)?;
+        let page = read_page(&json)?;
         items.extend(page.items);
         if items.len() > most {
             items.truncate(most);
-            let next = items.last().map(|last| last.tx.clone());
-            return Ok(Page { items, next });
+            let next = items.last().map(|last| last.tx.to_string());
+            return Ok(AnswerPage { items, next });
         }
         match page.next {
-            Some(_) if items.len() == most => return Ok(Page { items, next: page.next }),
+            Some(_) if items.len() == most => return Ok(AnswerPage { items, next: page.next }),
             Some(next) => after = tx_key(Some(next))?,
-            None => return Ok(Page { items, next: None }),
+            None => return Ok(AnswerPage { items, next: None }),
         }
     }
 }
@@ -154,9 +158,9 @@ pub async fn pending_one(
     app: &App,
     peer: SocketAddr,
     tx: &TxId,
-) -> Result<Option<Pending>, Problem> {
+) -> Result<Option<PendingAnswer<'static>>, Problem> {
     let page = pending_page(app, peer, before(tx), 1).await?;
-    Ok(page.items.into_iter().find(|pending| pending.tx == tx.as_str()))
+    Ok(page.items.into_iter().find(|pending| *pending.tx == *tx))
 }
 
 /// The greatest id that is less than `tx`, so that a list which begins behind it begins with `tx`.
@@ -177,45 +181,48 @@ fn tx_key(after: Option<String>) -> Result<Option<TxId>, Problem> {
     after.map(read).transpose()
 }
 
-fn under_way(pending: Pending) -> Line {
+fn under_way(pending: PendingAnswer<'static>) -> Line {
     let waits = match pending.waiting_for.as_slice() {
         [] if pending.outside => "Transação em andamento: espera o coordenador externo".to_owned(),
         [] => "Transação em andamento".to_owned(),
         [bank] => format!("Transação em andamento: espera o banco {bank}"),
         banks => format!("Transação em andamento: espera os bancos {}", joined(banks)),
     };
-    let transacao = Transacao { id: pending.tx, participantes: participants(pending.ops) };
+    let transacao =
+        Transacao { id: pending.tx.into_owned(), participantes: participants(pending.ops) };
     Line { status: "Andamento", detalhes: waits, transacao }
 }
 
-fn joined(banks: &[u8]) -> String {
-    banks.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")
+fn joined(banks: &[BankId]) -> String {
+    banks.iter().map(BankId::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn ended(app: &App, event: Event) -> Line {
-    let reason = event.reason.as_deref().and_then(Reason::parse);
+fn ended(app: &App, event: HistoryAnswer<'static>) -> Line {
+    let reason = event.reason();
     let by = match event.by {
-        Some(bank) if bank == app.bank().as_u8() => " neste banco".to_owned(),
+        Some(bank) if bank == app.bank() => " neste banco".to_owned(),
         Some(bank) => format!(" no banco {bank}"),
         None if event.outside => " pelo coordenador externo".to_owned(),
         None => String::new(),
     };
     let words = |reason: Reason| refusal(reason, &event.text);
-    let (status, detalhes) = match (event.outcome.as_str(), reason) {
-        ("committed", _) if event.driven => {
+    let (status, detalhes) = match (event.outcome, reason) {
+        (HistoryOutcome::Committed, _) if event.driven => {
             ("Sucesso", "Transação completada com sucesso".to_owned())
         }
-        ("committed", _) => {
+        (HistoryOutcome::Committed, _) => {
             ("Completada", "Transação completada e removida das pendências".to_owned())
         }
         // Somebody asked to refuse it, or nobody finished it in time.
-        (_, Some(reason @ (Reason::Refused | Reason::Expired))) => {
+        (HistoryOutcome::Aborted, Some(reason @ (Reason::Refused | Reason::Expired))) => {
             ("Abortada", format!("Transação abortada{by}: {}", words(reason)))
         }
-        (_, Some(reason)) => ("Falha", format!("Transação falhou{by}: {}", words(reason))),
-        (_, None) => ("Abortada", format!("Transação abortada{by}")),
+        (HistoryOutcome::Aborted, Some(reason)) => {
+            ("Falha", format!("Transação falhou{by}: {}", words(reason)))
+        }
+        (HistoryOutcome::Aborted, None) => ("Abortada", format!("Transação abortada{by}")),
     };
-    let transacao = Transacao { id: event.tx, participantes: participants(event.ops) };
+    let transacao = Transacao { id: event.tx.into_owned(), participantes: participants(event.ops) };
     Line { status, detalhes, transacao }
 }
 
@@ -276,12 +283,12 @@ pub fn in_words(reason: Reason) -> &'static str {
     }
 }
 
-fn participants(ops: Option<Vec<Op>>) -> Vec<Participante> {
+fn participants(ops: Option<Vec<OpAnswer<'static>>>) -> Vec<Participante> {
     ops.unwrap_or_default().into_iter().map(participant).collect()
 }
 
-fn participant(op: Op) -> Participante {
-    let operacao = match op.op.as_str() {
+fn participant(op: OpAnswer<'static>) -> Participante {
+    let operacao = match &*op.op {
         "debit" => "débito",
         "credit" => "crédito",
         "deposit" => "depósito",
@@ -290,12 +297,12 @@ fn participant(op: Op) -> Participante {
     };
     Participante {
         banco: op.bank,
-        cpf: op.cpf,
-        numero: op.account.map(given_number),
+        cpf: op.cpf.map(Cow::into_owned),
+        numero: op.account.map(|number| given_number(number.to_string())),
         operacao,
-        valor: op.amount.map(|centavos| Reais(Money(centavos))),
-        chave: op.key,
-        conteudo: op.value,
+        valor: op.amount.map(Reais),
+        chave: op.key.map(Cow::into_owned),
+        conteudo: op.value.map(Cow::into_owned),
     }
 }
 
@@ -312,7 +319,7 @@ struct Outcome {
     tempo_us: Option<Time>,
     /// The bank that refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    banco: Option<u8>,
+    banco: Option<BankId>,
     /// The transactions that have this id, where it is used for several.
     #[serde(skip_serializing_if = "Option::is_none")]
     transacoes: Option<Vec<End>>,
@@ -434,14 +441,14 @@ fn voted_on_bytes(own: BankId, reply: &Reply) -> bool {
 /// The outcome of `tx` that this bank recorded as its driver.
 async fn driven(app: &App, peer: SocketAddr, tx: &TxId) -> Result<Option<Outcome>, Problem> {
     let mut events = events(app, peer).await?.into_iter();
-    let Some(event) = events.find(|event| event.tx == tx.as_str() && event.driven) else {
+    let Some(event) = events.find(|event| *event.tx == *tx && event.driven) else {
         return Ok(None);
     };
-    let known = Outcome { tempo_us: Some(Time(event.time)), ..Outcome::new(tx, "completada") };
-    if event.outcome == "committed" {
+    let known = Outcome { tempo_us: Some(event.time), ..Outcome::new(tx, "completada") };
+    if event.is_committed() {
         return Ok(Some(known));
     }
-    let reason = event.reason.as_deref().and_then(Reason::parse);
+    let reason = event.reason();
     let motivo = reason.map(Reason::as_str);
     let detalhes = reason.map(|reason| refusal(reason, &event.text));
     Ok(Some(Outcome { status: "abortada", motivo, detalhes, banco: event.by, ..known }))
@@ -508,9 +515,9 @@ async fn details(
     tx: &TxId,
     outcome: &mut Outcome,
 ) -> Result<(), Problem> {
-    let event = events(app, peer).await?.into_iter().find(|event| event.tx == tx.as_str());
+    let event = events(app, peer).await?.into_iter().find(|event| *event.tx == *tx);
     if let Some(event) = event {
-        if let Some(reason) = event.reason.as_deref().and_then(Reason::parse) {
+        if let Some(reason) = event.reason() {
             outcome.detalhes = Some(refusal(reason, &event.text));
         }
         outcome.banco = event.by;
@@ -520,7 +527,7 @@ async fn details(
         outcome.participantes = pending.map(|pending| participants(pending.ops));
     }
     let Some(timeline) = timeline::of(app, tx).await else { return Ok(()) };
-    outcome.banco = outcome.banco.or(timeline.refused_by);
+    outcome.banco = outcome.banco.or(timeline.refused_by.and_then(|by| BankId::new(by.into())));
     let shown = timeline.events.iter().filter(|event| timeline.is_shown(event));
     let step = |event: &consorcio_steps::trace::Event| Passo {
         us: event.at_us,
@@ -533,7 +540,7 @@ async fn details(
 }
 
 /// The outcomes that this bank remembers, newest first.
-async fn events(app: &App, peer: SocketAddr) -> Result<Vec<Event>, Problem> {
+async fn events(app: &App, peer: SocketAddr) -> Result<Vec<HistoryAnswer<'static>>, Problem> {
     let request = |after: Option<String>| {
         Ok(Request::Read(Read::History { count: None, after: tx_key(after)? }))
     };

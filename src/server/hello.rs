@@ -1,6 +1,7 @@
 //! What a client is told that says whom it means to talk to, in its first line.
 
 use crate::Shared;
+use consorcio_core::wire::answer::HelloAnswer;
 use consorcio_core::wire::opening::{Hello, PROTOCOL_VERSION};
 use consorcio_core::wire::{Fault, Reason};
 
@@ -25,13 +26,13 @@ impl Shared {
 
     /// What HELLO is answered with.
     pub fn hello_json(&self) -> String {
-        let Hello { bank, places, version } = Hello {
-            bank: u64::from(self.identity.bank.as_u8()),
-            places: u64::try_from(self.identity.places.len()).unwrap_or(u64::MAX),
+        let hello = HelloAnswer {
+            bank: self.identity.bank,
+            places: self.identity.places.len(),
             version: PROTOCOL_VERSION,
+            // By its public id two banks are seen to have the same key.
+            key: self.identity.seal.key_id().to_string().into(),
         };
-        // The public id of the consortium's key, by which two banks are seen to have the same.
-        let key = self.identity.seal.key_id();
-        format!(r#"{{"bank":{bank},"places":{places},"version":{version},"key":"{key}"}}"#)
+        serde_json::to_string(&hello).expect("it is plain JSON")
     }
 }

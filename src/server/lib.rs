@@ -35,6 +35,7 @@ use consorcio_core::limits::{
     SESSIONS_MAX, SLOW_SYNC_MS,
 };
 use consorcio_core::wire::Reason;
+use consorcio_core::wire::answer::BankAnswer;
 use consorcio_core::wire::reply::Reply;
 use consorcio_node::disk::SyncAge;
 use consorcio_node::inbox::Inbox;
@@ -47,6 +48,7 @@ use memory::SharedBytes;
 use permits::{Permit, Permits};
 use read_barrier::ReadBarrier;
 use session_table::{End, SessionEntry, SessionTable};
+use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::net::SocketAddr;
@@ -187,44 +189,27 @@ impl Shared {
 
     /// What BANKS answers.
     pub fn banks_json(&self) -> String {
-        let mut told = String::from("[");
         let status = self.peers.status();
-        for (position, address) in self.identity.places.iter().enumerate() {
-            let Some(bank) = BankId::new(position).filter(|_| address != LEFT) else { continue };
-            let (online, latency_us, why) = match status.iter().find(|status| status.bank == bank) {
-                Some(status) => (status.online, status.latency_us, status.why.as_deref()),
-                None => (
-                    bank == self.identity.bank,
-                    Some(0).filter(|_| bank == self.identity.bank),
-                    None,
-                ),
-            };
-            let why = why
-                .map_or(String::new(), |why| format!(r#","why":{}"#, serde_json::Value::from(why)));
-            let latency_us = latency_us.map_or_else(|| "null".to_owned(), |us| us.to_string());
-            let own_http = self.http.borrow();
-            let http = own_http
-                .as_ref()
-                .filter(|_| bank == self.identity.bank)
-                .map_or(String::new(), |http| {
-                    format!(r#","http":{}"#, serde_json::Value::from(http.as_str()))
-                });
-            let clock_us =
-                status.iter().find(|status| status.bank == bank).and_then(|status| status.clock_us);
-            let clock = clock_us.map_or_else(String::new, |us| format!(r#","clock_us":{us}"#));
-            let comma = if told.len() > 1 { "," } else { "" };
-            let address = serde_json::Value::from(address.as_str());
-            let slow = self.sync_age.get().and_then(|age| age.ms());
-            let slow = slow.filter(|ms| bank == self.identity.bank && *ms >= SLOW_SYNC_MS);
-            let slow = slow.map_or_else(String::new, |ms| format!(r#","sync_ms":{ms}"#));
-            let is_full = bank == self.identity.bank && self.disk_full.get();
-            let full = if is_full { r#","disk_full":true"# } else { "" };
-            told.push_str(&format!(
-                r#"{comma}{{"bank":{bank},"address":{address},"online":{online},"latency_us":{latency_us}{clock}{why}{http}{slow}{full}}}"#
-            ));
-        }
-        told.push(']');
-        told
+        let own_http = self.http.borrow();
+        let own = self.identity.bank;
+        let banks = self.identity.places.iter().enumerate().filter_map(|(position, address)| {
+            let bank = BankId::new(position).filter(|_| address != LEFT)?;
+            let link = status.iter().find(|status| status.bank == bank);
+            let is_own = bank == own;
+            let sync_ms = self.sync_age.get().and_then(|age| age.ms());
+            Some(BankAnswer {
+                bank,
+                address: address.into(),
+                online: link.map_or(is_own, |link| link.online),
+                latency_us: link.map_or(Some(0).filter(|_| is_own), |link| link.latency_us),
+                clock_us: link.and_then(|link| link.clock_us),
+                why: link.and_then(|link| link.why.as_deref()).map(Cow::Borrowed),
+                http: own_http.as_deref().filter(|_| is_own).map(Cow::Borrowed),
+                sync_ms: sync_ms.filter(|ms| is_own && *ms >= SLOW_SYNC_MS),
+                disk_full: is_own && self.disk_full.get(),
+            })
+        });
+        serde_json::to_string(&banks.collect::<Vec<_>>()).expect("it is plain JSON")
     }
 
     /// Carries away what may leave the node.

@@ -10,9 +10,10 @@ use super::cuts::{self, Blocked, Extent, Reached, Taken};
 use super::failure::Failure;
 use super::output::{ErrorPart, Shown, Tone, plain, utc};
 use consorcio_audit::BankCut;
-use consorcio_audit::cut::{AccountLine, Sums};
+use consorcio_audit::cut::Sums;
 use consorcio_core::ids::{BankId, Time};
 use consorcio_core::money::Total;
+use consorcio_core::wire::answer::CutAccount;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -57,7 +58,7 @@ struct BankDocument<'a> {
     #[serde(flatten)]
     sums: Option<Sums>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    accounts: Option<&'a [AccountLine]>,
+    accounts: Option<&'a [CutAccount<'static>]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     registers: Option<&'a BTreeMap<String, String>>,
     /// `false` where it came later and did not know them yet.
@@ -202,7 +203,7 @@ fn rows_of_all<'a>(context: &Context, cuts: impl Iterator<Item = &'a BankCut>) -
     let mut rows = Vec::new();
     for cut in cuts {
         rows.extend(cut.accounts.iter().map(|account| {
-            let balance = context.paint.money(account.balance);
+            let balance = context.paint.money(account.balance.0);
             vec![plain(cut.bank), plain("account"), plain(&account.number), balance]
         }));
         let register =
@@ -217,11 +218,11 @@ fn listing<'a>(context: &Context, cuts: impl Iterator<Item = &'a BankCut> + Clon
     let mut accounts = Vec::new();
     let mut registers = Vec::new();
     for cut in cuts {
-        let named = |account: &AccountLine| format!("{}/{}", cut.bank, account.number);
+        let named = |account: &CutAccount<'_>| format!("{}/{}", cut.bank, account.number);
         accounts.extend(
             cut.accounts
                 .iter()
-                .map(|account| vec![plain(named(account)), context.paint.money(account.balance)]),
+                .map(|account| vec![plain(named(account)), context.paint.money(account.balance.0)]),
         );
         registers.extend(cut.registers.iter().map(|(key, value)| (key, cut.bank, value)));
     }

@@ -1,7 +1,7 @@
 //! Contas: all accounts of this bank with a search, and an account's statement with its running
 //! balance.
 
-use crate::answers::{self, Account, Client, Event};
+use crate::answers;
 use crate::app::{App, unforeseen};
 use crate::clients::{accounts_of, key};
 use crate::fields::number;
@@ -13,10 +13,11 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use consorcio_core::ids::{AccountNumber, TaxId};
+use consorcio_core::ids::{AccountNumber, BankId, ClientName, TaxId};
 use consorcio_core::limits::HISTORY_MAX;
 use consorcio_core::money::{Money, Total};
 use consorcio_core::wire::Reason;
+use consorcio_core::wire::answer::{AccountAnswer, ClientAnswer, HistoryAnswer};
 use consorcio_core::wire::request::{Read, Request};
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::{Accounts, Statement};
@@ -41,7 +42,7 @@ async fn list(app: &App, visit: &Visit) -> Result<Accounts, Problem> {
         .await?
         .into_iter()
         .filter(|account| after.is_empty() || account.number.as_str() > after)
-        .map(|account| row(account, &names))
+        .map(|account| row(&account, &names))
         .filter(|row| matches(row, &search))
         .take(PER_PAGE + 1)
         .collect();
@@ -54,20 +55,23 @@ async fn list(app: &App, visit: &Visit) -> Result<Accounts, Problem> {
 }
 
 /// Names of this bank's clients, by CPF.
-async fn names(app: &App, visit: &Visit) -> Result<BTreeMap<String, String>, Problem> {
+async fn names(app: &App, visit: &Visit) -> Result<BTreeMap<TaxId, ClientName>, Problem> {
     let request =
         |after: Option<String>| Ok(Request::Read(Read::Clients { after: key(after, TaxId::new)? }));
-    let clients: Vec<Client> = app.list(visit.peer, request, unforeseen).await?;
-    Ok(clients.into_iter().map(|client| (client.cpf, client.name)).collect())
+    let clients: Vec<ClientAnswer<'static>> = app.list(visit.peer, request, unforeseen).await?;
+    let named = clients.into_iter();
+    Ok(named.map(|client| (client.cpf.into_owned(), client.name.into_owned())).collect())
 }
 
-fn row(account: Account, names: &BTreeMap<String, String>) -> AccountRow {
-    let holder = |cpf: String| (names.get(&cpf).cloned().unwrap_or_default(), tax_id(&cpf));
+fn row(account: &AccountAnswer<'static>, names: &BTreeMap<TaxId, ClientName>) -> AccountRow {
+    let holder = |cpf: &TaxId| {
+        (names.get(cpf).map_or_else(String::new, ClientName::to_string), tax_id(cpf.as_str()))
+    };
     AccountRow {
-        number: account.number,
-        holders: account.holders.into_iter().map(holder).collect(),
-        balance: Money(account.balance),
-        held: Money(account.held),
+        number: account.number.to_string(),
+        holders: account.holders.iter().map(holder).collect(),
+        balance: account.balance,
+        held: account.held,
     }
 }
 
@@ -102,19 +106,17 @@ async fn statement_of(app: &App, visit: &Visit, given: &str) -> Result<Statement
     let number = number(given).ok_or_else(missing)?;
     let names = names(app, visit).await?;
     let (account, events) = account_and_events(app, visit, &number, missing).await?;
-    let (available, incoming, balance) =
-        (Money(account.available), Money(account.incoming), account.balance);
+    let AccountAnswer { available, incoming, balance, .. } = account;
     let complete = events.len() < HISTORY_MAX;
-    let (mut entries, rest) = entries(visit, app.bank().as_u8(), number.as_str(), balance, &events);
+    let (mut entries, rest) = entries(visit, app.bank(), &number, balance, &events);
     if complete && rest.0 != 0 {
         // What no transaction explains came in when the account was opened.
         let t = visit.t();
-        let opened = account.created.and_then(|us| i64::try_from(us).ok());
-        let when = opened.map_or_else(String::new, |us| when(visit.lang, us));
+        let when = account.created.map_or_else(String::new, |opened| when(visit.lang, opened));
         entries.push(EntryView { when, tx: None, what: t.opening, amount: rest, after: rest });
     }
     let before = (!complete).then_some(rest);
-    Ok(Statement { f, account: row(account, &names), available, incoming, entries, before })
+    Ok(Statement { f, account: row(&account, &names), available, incoming, entries, before })
 }
 
 /// The account and the newest outcomes as of one moment: nothing was decided between the two.
@@ -123,7 +125,7 @@ async fn account_and_events(
     visit: &Visit,
     number: &AccountNumber,
     missing: impl Fn() -> Problem,
-) -> Result<(Account, Vec<Event>), Problem> {
+) -> Result<(AccountAnswer<'static>, Vec<HistoryAnswer<'static>>), Problem> {
     let refused = |reason: Reason, text: String| match reason {
         Reason::UnknownAccount => missing(),
         other => unforeseen(other, text),
@@ -145,7 +147,7 @@ async fn account_and_events(
 }
 
 /// All outcomes that the bank lists, newest first.
-async fn newest_history(app: &App, visit: &Visit) -> Result<Vec<Event>, Problem> {
+async fn newest_history(app: &App, visit: &Visit) -> Result<Vec<HistoryAnswer<'static>>, Problem> {
     let request = |after: Option<String>| {
         Ok(Request::Read(Read::History {
             count: None,
@@ -158,14 +160,14 @@ async fn newest_history(app: &App, visit: &Visit) -> Result<Vec<Event>, Problem>
 /// The account's entries, newest first, and what the balance was before the oldest of them.
 fn entries(
     visit: &Visit,
-    bank: u8,
-    number: &str,
-    balance: i64,
-    events: &[Event],
+    bank: BankId,
+    number: &AccountNumber,
+    balance: Money,
+    events: &[HistoryAnswer<'static>],
 ) -> (Vec<EntryView>, Total) {
-    let mut after = Total(i128::from(balance));
+    let mut after = Total(balance.wide());
     let mut entries = Vec::new();
-    for event in events.iter().filter(|event| event.outcome == "committed") {
+    for event in events.iter().filter(|event| event.is_committed()) {
         let ops = event.ops.as_deref().unwrap_or_default();
         let own = ops.iter().filter(|op| op.bank == bank && op.account.as_deref() == Some(number));
         // The last operation is the newest.
@@ -173,7 +175,7 @@ fn entries(
             let Some(amount) = change(op) else { continue };
             entries.push(EntryView {
                 when: when(visit.lang, event.time),
-                tx: Some(event.tx.clone()),
+                tx: Some(event.tx.to_string()),
                 what: op_words(visit.lang, &op.op),
                 amount,
                 after,

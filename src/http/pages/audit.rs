@@ -1,7 +1,7 @@
 //! Auditoria: all banks at one commit time, added up to the centavo; what is missing is said, never
 //! guessed.
 
-use crate::answers::{Info, read};
+use crate::answers::read;
 use crate::app::App;
 use crate::lines;
 use crate::pages::show::{exactly, page};
@@ -9,11 +9,12 @@ use crate::pages::visit::Visit;
 use crate::problem::Problem;
 use axum::extract::State;
 use axum::response::Response;
-use consorcio_audit::cut::{Page as CutPage, Sums};
+use consorcio_audit::cut::Sums;
 use consorcio_audit::{BankCut, judge};
 use consorcio_core::ids::{BankId, Time};
 use consorcio_core::money::Total;
 use consorcio_core::wire::Reason;
+use consorcio_core::wire::answer::{CutAnswer, InfoAnswer};
 use consorcio_core::wire::reading::Reading;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Read, Request};
@@ -65,7 +66,7 @@ async fn view(app: &App, visit: &Visit) -> Result<Audit, Problem> {
     let sum = judged.missing.is_empty().then(|| figures(&judged.total));
     Ok(Audit {
         f,
-        time: exactly(visit.lang, time.0),
+        time: exactly(visit.lang, time),
         verdict,
         rows: told.into_iter().map(row).collect(),
         sum,
@@ -73,12 +74,15 @@ async fn view(app: &App, visit: &Visit) -> Result<Audit, Problem> {
 }
 
 /// The greatest time that any bank's clock has reached, with that bank's statement of it.
-fn latest(own: &Info, others: &[(BankId, Option<Reply>)]) -> (Time, Option<Reading>) {
+fn latest(
+    own: &InfoAnswer<'static>,
+    others: &[(BankId, Option<Reply>)],
+) -> (Time, Option<Reading>) {
     let told = others.iter().filter_map(|(_, reply)| match reply {
-        Some(Reply::Done(json)) => read::<Info>(json).ok(),
+        Some(Reply::Done(json)) => read::<InfoAnswer<'static>>(json).ok(),
         Some(_) | None => None,
     });
-    let of = |info: &Info| (Time(info.time), Reading::parse(&info.reading));
+    let of = |info: &InfoAnswer<'static>| (info.time, info.reading);
     told.map(|info| of(&info))
         .fold(of(own), |latest, other| if other.0 > latest.0 { other } else { latest })
 }
@@ -98,7 +102,7 @@ fn cut(visit: &Visit, reply: Option<Reply>) -> Result<BankCut, String> {
     let t = visit.t();
     match reply {
         Some(Reply::Done(json)) => {
-            let page = read::<CutPage>(&json).map_err(|problem| problem.words(visit.lang))?;
+            let page = read::<CutAnswer>(&json).map_err(|problem| problem.words(visit.lang))?;
             Ok(BankCut::of(page))
         }
         // The transaction that the cut waits for stands in the text.

@@ -1,7 +1,7 @@
 //! Histórico: outcomes with their filter and pages; and one transaction with participants, votes
 //! and timeline.
 
-use crate::answers::{Event, Op, Pending, read_page};
+use crate::answers::read_page;
 use crate::app::{App, unforeseen};
 use crate::clients::key;
 use crate::history::{claimed, pending_one, pending_page};
@@ -16,8 +16,9 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use consorcio_core::ids::{BankId, TxId};
+use consorcio_core::ids::{AccountNumber, BankId, TaxId, TxId};
 use consorcio_core::limits::HISTORY_MAX;
+use consorcio_core::wire::answer::{HistoryAnswer, OpAnswer, PendingAnswer};
 use consorcio_core::wire::claims::Claim;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Read, Request};
@@ -95,7 +96,7 @@ async fn outcomes(
         let request = Request::Read(Read::History { count: None, after });
         // The bank lists its newest thousand; a page that begins behind them is empty.
         let Ok(json) = app.done(visit.peer, request, unforeseen).await else { return Ok(None) };
-        let events = read_page::<Event>(&json)?;
+        let events = read_page::<HistoryAnswer<'static>>(&json)?;
         for event in events.items {
             let row = event_row(visit.lang, &event);
             if !wanted(&row) || rows.iter().any(|known| known.tx == row.tx) {
@@ -164,23 +165,23 @@ async fn details(app: &App, visit: &Visit, given: &str) -> Result<Transaction, P
 #[derive(Default)]
 struct Told {
     /// It is undecided here.
-    pending: Option<Pending>,
+    pending: Option<PendingAnswer<'static>>,
     /// Its outcome as banks tell it, this one first.
-    events: Vec<(BankId, Event)>,
+    events: Vec<(BankId, HistoryAnswer<'static>)>,
 }
 
 /// Looks among this bank's undecided and newest transactions. Those of other banks are asked for
 /// where this one takes no part, and of banks that refuse, to learn why.
 async fn told(app: &App, visit: &Visit, tx: &TxId, said: &Said) -> Result<Told, Problem> {
-    let is_it = |known: &str| known == tx.as_str();
+    let is_it = |known: &TxId| known == tx;
     let pending = pending_one(app, visit.peer, tx).await?;
     let request = |after: Option<String>| {
         Ok(Request::Read(Read::History { count: None, after: key(after, TxId::new)? }))
     };
-    let own: Vec<Event> = app.list(visit.peer, request, unforeseen).await?;
+    let own: Vec<HistoryAnswer<'static>> = app.list(visit.peer, request, unforeseen).await?;
     let own = own.into_iter().find(|event| is_it(&event.tx)).map(|event| (app.bank(), event));
     let is_unknown = pending.is_none() && own.is_none();
-    let mut events: Vec<(BankId, Event)> = own.into_iter().collect();
+    let mut events: Vec<(BankId, HistoryAnswer<'static>)> = own.into_iter().collect();
     let refusing = |bank: BankId| {
         said.iter().any(|(other, reply)| *other == bank && refuses(bank, reply.as_ref()))
     };
@@ -188,7 +189,7 @@ async fn told(app: &App, visit: &Visit, tx: &TxId, said: &Said) -> Result<Told, 
     for (bank, reply) in lines::ask_those(app, &history, |bank| is_unknown || refusing(bank)).await
     {
         let Some(Reply::Done(json)) = reply else { continue };
-        let theirs = read_page::<Event>(&json)?.items;
+        let theirs = read_page::<HistoryAnswer<'static>>(&json)?.items;
         events.extend(theirs.into_iter().find(|event| is_it(&event.tx)).map(|event| (bank, event)));
     }
     Ok(Told { pending, events })
@@ -204,15 +205,14 @@ impl Told {
         }
     }
 
-    fn ops(&self) -> Option<Vec<Op>> {
+    fn ops(&self) -> Option<Vec<OpAnswer<'static>>> {
         let pending = self.pending.as_ref().and_then(|pending| pending.ops.clone());
         pending.or_else(|| self.events.iter().find_map(|(_, event)| event.ops.clone()))
     }
 
     /// Who refused, by each bank's own account.
     fn refusers(&self) -> BTreeMap<BankId, BankId> {
-        let by = |event: &Event| event.by.and_then(|by| BankId::new(usize::from(by)));
-        self.events.iter().filter_map(|(bank, event)| Some((*bank, by(event)?))).collect()
+        self.events.iter().filter_map(|(bank, event)| Some((*bank, event.by?))).collect()
     }
 
     /// The words of each bank that refused by itself.
@@ -220,7 +220,7 @@ impl Told {
         let refused = ballots.iter().filter(|(_, ballot)| *ballot == Ballot::Refused);
         let told = refused.map(|(bank, _)| {
             // Its own words, or those that another bank repeats.
-            let by = |event: &Event| event.by == Some(bank.as_u8()) && !event.text.is_empty();
+            let by = |event: &HistoryAnswer<'_>| event.by == Some(*bank) && !event.text.is_empty();
             let own = self.events.iter().find(|(of, event)| of == bank && by(event));
             let event = own.or_else(|| self.events.iter().find(|(_, event)| by(event)));
             let words = event.map_or_else(String::new, |(_, event)| {
@@ -246,10 +246,10 @@ fn unlisted(visit: &Visit, tx: &TxId, claim: &Claim) -> (TxRow, Option<String>) 
         amount: moved(&[]),
     };
     match claim {
-        Claim::Committed(time) => row.when = when(visit.lang, time.0),
+        Claim::Committed(time) => row.when = when(visit.lang, *time),
         Claim::Aborted(refusal) => {
             row.reason = Some(reason_words(visit.lang, refusal.reason));
-            row.when = when(visit.lang, refusal.time.0);
+            row.when = when(visit.lang, refusal.time);
         }
         Claim::Several(ends) => {
             let end = |(digest, end): &(Digest, Claim)| {
@@ -279,13 +279,13 @@ fn state_of(claim: &Claim) -> TxState {
 fn votes_of(
     app: &App,
     t: &'static Texts,
-    ops: Option<&[Op]>,
+    ops: Option<&[OpAnswer<'static>]>,
     ballots: &[(BankId, Ballot)],
     state: TxState,
 ) -> Vec<VoteView> {
     let is_over = matches!(state, TxState::Committed | TxState::Aborted);
     let shown = ballots.iter().filter(|(bank, ballot)| match ops {
-        Some(ops) => ops.iter().any(|op| op.bank == bank.as_u8()),
+        Some(ops) => ops.iter().any(|op| op.bank == *bank),
         None => *ballot != Ballot::Waiting,
     });
     let view = |(bank, ballot): &(BankId, Ballot)| {
@@ -301,7 +301,7 @@ fn votes_of(
 }
 
 /// The form with the same participants, where the transaction is one that the form makes.
-fn again(ops: &[Op]) -> Option<String> {
+fn again(ops: &[OpAnswer<'_>]) -> Option<String> {
     let (destination, sources) = ops.split_last()?;
     let fits = destination.op == "credit"
         && !sources.is_empty()
@@ -310,19 +310,20 @@ fn again(ops: &[Op]) -> Option<String> {
         return None;
     }
     let mut query = String::from("/painel/transacao?");
-    let text = |value: &Option<String>| encoded(value.as_deref().unwrap_or(""));
+    let text = |value: Option<&str>| encoded(value.unwrap_or(""));
+    let cpf = |op: &OpAnswer<'_>| text(op.cpf.as_deref().map(TaxId::as_str));
+    let account = |op: &OpAnswer<'_>| text(op.account.as_deref().map(AccountNumber::as_str));
     for op in sources {
-        let amount = consorcio_core::money::Total(i128::from(op.amount?)).to_string();
+        let amount = op.amount?.to_string();
         let amount = encoded(amount.trim_start_matches("R$ "));
         query.push_str(&format!(
             "banco={}&cpf={}&numero={}&valor={amount}&",
             op.bank,
-            text(&op.cpf),
-            text(&op.account)
+            cpf(op),
+            account(op)
         ));
     }
-    let (bank, cpf, account) =
-        (destination.bank, text(&destination.cpf), text(&destination.account));
+    let (bank, cpf, account) = (destination.bank, cpf(destination), account(destination));
     query.push_str(&format!("destino_banco={bank}&destino_cpf={cpf}&destino_numero={account}"));
     Some(query)
 }
@@ -370,22 +371,24 @@ pub async fn picture(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use consorcio_core::money::Money;
+    use std::borrow::Cow;
 
     #[test]
     fn only_what_the_form_makes_can_be_tried_again() {
-        let op = |word: &str, account: &str, amount| Op {
-            bank: 1,
+        let op = |word: &'static str, account: &str, amount| OpAnswer {
+            bank: BankId::new(1).unwrap(),
             op: word.into(),
-            account: Some(account.into()),
-            cpf: Some("11111111111".into()),
-            amount: Some(amount),
+            account: AccountNumber::new(account).ok().map(Cow::Owned),
+            cpf: TaxId::new("11111111111").ok().map(Cow::Owned),
+            amount: Some(Money(amount)),
             key: None,
             value: None,
         };
-        let link = again(&[op("debit", "1 2", 123_456), op("credit", "3", 123_456)]).unwrap();
+        let link = again(&[op("debit", "1/2", 123_456), op("credit", "3", 123_456)]).unwrap();
         assert_eq!(
             link,
-            "/painel/transacao?banco=1&cpf=11111111111&numero=1+2&valor=1.234%2C56&destino_banco=1&destino_cpf=11111111111&destino_numero=3"
+            "/painel/transacao?banco=1&cpf=11111111111&numero=1%2F2&valor=1.234%2C56&destino_banco=1&destino_cpf=11111111111&destino_numero=3"
         );
         assert_eq!(again(&[op("deposit", "1", 5)]), None);
         assert_eq!(again(&[op("credit", "1", 5), op("debit", "2", 5)]), None);

@@ -1,6 +1,6 @@
 //! Início: this bank in numbers, all banks as they are now, the newest transactions.
 
-use crate::answers::{Bank, Event, Pending, read_page};
+use crate::answers::read_page;
 use crate::app::{App, unforeseen};
 use crate::pages::show::{event_row, moved, page, summary, when};
 use crate::pages::visit::Visit;
@@ -8,6 +8,7 @@ use crate::problem::Problem;
 use axum::extract::State;
 use axum::response::Response;
 use consorcio_core::money::Total;
+use consorcio_core::wire::answer::{BankAnswer, HistoryAnswer, PendingAnswer};
 use consorcio_core::wire::request::{Local, Read, Request};
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::Home;
@@ -28,7 +29,7 @@ async fn view(app: &App, visit: &Visit) -> Result<Home, Problem> {
     newest.truncate(NEWEST);
     for event in newest_events(app, visit, NEWEST).await? {
         // One may have been decided between the two questions.
-        newest.retain(|row| row.tx != event.tx);
+        newest.retain(|row| row.tx != event.tx.as_str());
         newest.push(event_row(visit.lang, &event));
     }
     newest.truncate(NEWEST);
@@ -45,12 +46,13 @@ async fn view(app: &App, visit: &Visit) -> Result<Home, Problem> {
 
 /// All banks, as the links say they are now.
 pub async fn banks(app: &App, visit: &Visit) -> Result<Vec<BankView>, Problem> {
-    let banks: Vec<Bank> = app.read(visit.peer, Request::Local(Local::Banks)).await?;
-    let view = |bank: Bank| {
-        let this = bank.bank == app.bank().as_u8();
+    let banks: Vec<BankAnswer<'static>> =
+        app.read(visit.peer, Request::Local(Local::Banks)).await?;
+    let view = |bank: BankAnswer<'static>| {
+        let this = bank.bank == app.bank();
         BankView {
-            place: bank.bank,
-            address: bank.address,
+            place: bank.bank.as_u8(),
+            address: bank.address.into_owned(),
             online: bank.online,
             this,
             latency: bank
@@ -71,7 +73,11 @@ fn milliseconds(lang: Lang, us: u64) -> String {
 }
 
 /// The newest outcomes, newest first.
-pub async fn newest_events(app: &App, visit: &Visit, count: usize) -> Result<Vec<Event>, Problem> {
+pub async fn newest_events(
+    app: &App,
+    visit: &Visit,
+    count: usize,
+) -> Result<Vec<HistoryAnswer<'static>>, Problem> {
     let request = Request::Read(Read::History { count: Some(count), after: None });
     let json = app.done(visit.peer, request, unforeseen).await?;
     Ok(read_page(&json)?.items)
@@ -81,16 +87,16 @@ pub async fn newest_events(app: &App, visit: &Visit, count: usize) -> Result<Vec
 async fn first_pending(app: &App, visit: &Visit) -> Result<Vec<TxRow>, Problem> {
     let json =
         app.done(visit.peer, Request::Read(Read::Pending { after: None }), unforeseen).await?;
-    let mut pending: Vec<Pending> = read_page(&json)?.items;
+    let mut pending: Vec<PendingAnswer<'static>> = read_page(&json)?.items;
     pending.sort_by_key(|pending| std::cmp::Reverse(pending.since));
     Ok(pending.iter().map(|pending| pending_row(visit.lang, pending)).collect())
 }
 
 /// An undecided transaction as a line of a list.
-pub fn pending_row(lang: Lang, pending: &Pending) -> TxRow {
+pub fn pending_row(lang: Lang, pending: &PendingAnswer<'_>) -> TxRow {
     let ops = pending.ops.as_deref().unwrap_or_default();
     TxRow {
-        tx: pending.tx.clone(),
+        tx: pending.tx.to_string(),
         when: when(lang, pending.since),
         state: TxState::Undecided,
         reason: None,

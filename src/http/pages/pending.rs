@@ -1,6 +1,5 @@
 //! Pendentes: what is undecided, who keeps it so, and «resolver agora», which runs the termination.
 
-use crate::answers::Pending as PendingAnswer;
 use crate::app::{App, unexpected};
 use crate::history::pending_page;
 use crate::pages::forms::{Form, Refused};
@@ -11,6 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use consorcio_core::ids::TxId;
+use consorcio_core::wire::answer::PendingAnswer;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 use consorcio_panel::details;
@@ -32,17 +32,17 @@ async fn view(app: &App, visit: &Visit, resolved: Option<Resolved>) -> Result<Pe
     let after = TxId::new(visit.query("depois")).ok();
     let first = after.is_none();
     let page = pending_page(app, visit.peer, after, PENDING_PER_PAGE).await?;
-    let row = |pending: PendingAnswer| PendingRow {
+    let row = |pending: PendingAnswer<'static>| PendingRow {
         since: when(visit.lang, pending.since),
         kept_by: kept_by(app, visit, &pending),
         legs: legs(app, visit.lang, pending.ops.as_deref().unwrap_or_default()),
-        tx: pending.tx,
+        tx: pending.tx.to_string(),
     };
     let next = page.next.map(|tx| format!("/painel/pendentes?depois={}", encoded(&tx)));
     Ok(Pending { f, rows: page.items.into_iter().map(row).collect(), resolved, first, next })
 }
 
-fn kept_by(app: &App, visit: &Visit, pending: &PendingAnswer) -> Vec<String> {
+fn kept_by(app: &App, visit: &Visit, pending: &PendingAnswer<'_>) -> Vec<String> {
     let t = visit.t();
     let mut names: Vec<String> =
         pending.waiting_for.iter().map(|bank| bank_name(app, t, *bank)).collect();
@@ -79,7 +79,7 @@ async fn resolved(app: &App, form: &Form, tx: &TxId) -> Result<Resolved, Problem
     let (state, words) = match app.ask(form.peer, Request::Commit(tx.clone(), Vec::new())).await? {
         Reply::Committed(..) => (TxState::Committed, t.resolved_committed.to_owned()),
         Reply::Aborted(_, token, reason, _) => {
-            let who = bank_name(app, t, token.bank.as_u8());
+            let who = bank_name(app, t, token.bank);
             (
                 TxState::Aborted,
                 format!("{} {who}: {}", t.resolved_aborted, reason_words(lang, reason)),

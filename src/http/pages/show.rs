@@ -1,14 +1,14 @@
 //! How pages leave, and how what banks tell becomes what people read: times, CPFs, operations.
 
-use crate::answers::{Event, Op};
 use crate::app::App;
 use crate::pages::visit::Visit;
 use crate::problem::{Problem, retry_later};
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use consorcio_core::money::Total;
-use consorcio_core::wire::Reason;
+use consorcio_core::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, Time};
+use consorcio_core::money::{Money, Total};
+use consorcio_core::wire::answer::{HistoryAnswer, OpAnswer};
 use consorcio_panel::CONTENT_SECURITY_POLICY;
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::Failed;
@@ -48,7 +48,7 @@ pub fn html<T: Template>(status: StatusCode, view: &T) -> Response {
 }
 
 /// A commit time to the second, in UTC.
-pub fn when(lang: Lang, time: i64) -> String {
+pub fn when(lang: Lang, time: Time) -> String {
     told_time(
         time,
         match lang {
@@ -59,7 +59,7 @@ pub fn when(lang: Lang, time: i64) -> String {
 }
 
 /// A commit time to the microsecond, in UTC.
-pub fn exactly(lang: Lang, time: i64) -> String {
+pub fn exactly(lang: Lang, time: Time) -> String {
     told_time(
         time,
         match lang {
@@ -69,9 +69,9 @@ pub fn exactly(lang: Lang, time: i64) -> String {
     )
 }
 
-fn told_time(time: i64, form: &str) -> String {
-    jiff::Timestamp::from_microsecond(time)
-        .map_or_else(|_| format!("{time} µs"), |at| at.strftime(form).to_string())
+fn told_time(time: Time, form: &str) -> String {
+    jiff::Timestamp::from_microsecond(time.0)
+        .map_or_else(|_| format!("{} µs", time.0), |at| at.strftime(form).to_string())
 }
 
 /// A CPF or CNPJ with its dots.
@@ -103,35 +103,47 @@ pub fn op_words(lang: Lang, op: &str) -> &'static str {
 }
 
 /// Does it take money from its account?
-pub fn takes(op: &Op) -> bool {
-    matches!(op.op.as_str(), "debit" | "withdraw")
+pub fn takes(op: &OpAnswer<'_>) -> bool {
+    matches!(&*op.op, "debit" | "withdraw")
 }
 
 /// What an operation changes on its account: negative where it takes.
-pub fn change(op: &Op) -> Option<Total> {
-    let amount = i128::from(op.amount?);
+pub fn change(op: &OpAnswer<'_>) -> Option<Total> {
+    let amount = op.amount?.wide();
     Some(Total(if takes(op) { -amount } else { amount }))
 }
 
+fn account<'a>(op: &'a OpAnswer<'_>) -> Option<&'a str> {
+    op.account.as_deref().map(AccountNumber::as_str)
+}
+
+fn key<'a>(op: &'a OpAnswer<'_>) -> Option<&'a str> {
+    op.key.as_deref().map(RegisterKey::as_str)
+}
+
+fn value<'a>(op: &'a OpAnswer<'_>) -> Option<&'a str> {
+    op.value.as_deref().map(RegisterValue::as_str)
+}
+
 /// The operations as the tables show them.
-pub fn legs(app: &App, lang: Lang, ops: &[Op]) -> Vec<LegView> {
-    let leg = |op: &Op| LegView {
-        bank: op.bank,
-        address: app.places().get(usize::from(op.bank)).cloned().unwrap_or_default(),
+pub fn legs(app: &App, lang: Lang, ops: &[OpAnswer<'_>]) -> Vec<LegView> {
+    let leg = |op: &OpAnswer<'_>| LegView {
+        bank: op.bank.as_u8(),
+        address: app.places().get(op.bank.index()).cloned().unwrap_or_default(),
         what: op_words(lang, &op.op),
-        on: op.account.clone().or_else(|| op.key.clone()).unwrap_or_default(),
-        cpf: op.cpf.as_deref().map(tax_id),
+        on: account(op).or(key(op)).unwrap_or_default().to_owned(),
+        cpf: op.cpf.as_deref().map(|cpf| tax_id(cpf.as_str())),
         amount: change(op),
-        value: op.value.clone(),
+        value: value(op).map(str::to_owned),
     };
     ops.iter().map(leg).collect()
 }
 
 /// What moves: all that is taken, or where nothing is, all that is brought.
-pub fn moved(ops: &[Op]) -> Option<Total> {
+pub fn moved(ops: &[OpAnswer<'_>]) -> Option<Total> {
     let sum = |takes_wanted: bool| -> i128 {
         let of = ops.iter().filter(|op| takes(op) == takes_wanted);
-        of.filter_map(|op| op.amount).map(i128::from).sum()
+        of.filter_map(|op| op.amount).map(Money::wide).sum()
     };
     let taken = sum(true);
     let moved = if taken > 0 { taken } else { sum(false) };
@@ -139,16 +151,14 @@ pub fn moved(ops: &[Op]) -> Option<Total> {
 }
 
 /// Who pays whom, in short: banks and accounts.
-pub fn summary(ops: &[Op]) -> String {
+pub fn summary(ops: &[OpAnswer<'_>]) -> String {
     let side = |takes_wanted: bool| {
         let of = ops.iter().filter(|op| op.account.is_some() && takes(op) == takes_wanted);
-        let name = |op: &Op| format!("{}/{}", op.bank, op.account.as_deref().unwrap_or(""));
+        let name = |op: &OpAnswer<'_>| format!("{}/{}", op.bank, account(op).unwrap_or(""));
         of.map(name).collect::<Vec<_>>().join(" + ")
     };
     let (from, to) = (side(true), side(false));
-    let register = ops
-        .iter()
-        .find_map(|op| Some(format!("{} = {}", op.key.as_deref()?, op.value.as_deref()?)));
+    let register = ops.iter().find_map(|op| Some(format!("{} = {}", key(op)?, value(op)?)));
     match (from.is_empty(), to.is_empty()) {
         (false, false) => format!("{from} → {to}"),
         (false, true) => format!("{from} →"),
@@ -158,13 +168,13 @@ pub fn summary(ops: &[Op]) -> String {
 }
 
 /// A decided transaction as a line of a list.
-pub fn event_row(lang: Lang, event: &Event) -> TxRow {
+pub fn event_row(lang: Lang, event: &HistoryAnswer<'_>) -> TxRow {
     let ops = event.ops.as_deref().unwrap_or_default();
-    let reason = event.reason.as_deref().and_then(Reason::parse);
+    let reason = event.reason();
     TxRow {
-        tx: event.tx.clone(),
+        tx: event.tx.to_string(),
         when: when(lang, event.time),
-        state: if event.outcome == "committed" { State::Committed } else { State::Aborted },
+        state: if event.is_committed() { State::Committed } else { State::Aborted },
         reason: reason.map(|reason| reason_words(lang, reason)),
         summary: summary(ops),
         amount: moved(ops),
@@ -172,22 +182,23 @@ pub fn event_row(lang: Lang, event: &Event) -> TxRow {
 }
 
 /// A bank by its place and address.
-pub fn bank_name(app: &App, t: &Texts, place: u8) -> String {
-    let address = app.places().get(usize::from(place)).map_or("", String::as_str);
-    format!("{} {place} ({address})", t.bank)
+pub fn bank_name(app: &App, t: &Texts, bank: BankId) -> String {
+    let address = app.places().get(bank.index()).map_or("", String::as_str);
+    format!("{} {bank} ({address})", t.bank)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::borrow::Cow;
 
-    fn op(bank: u8, word: &str, account: &str, amount: i64) -> Op {
-        Op {
-            bank,
+    fn op(bank: usize, word: &'static str, account: &str, amount: i64) -> OpAnswer<'static> {
+        OpAnswer {
+            bank: BankId::new(bank).unwrap(),
             op: word.into(),
-            account: Some(account.into()),
+            account: AccountNumber::new(account).ok().map(Cow::Owned),
             cpf: None,
-            amount: Some(amount),
+            amount: Some(Money(amount)),
             key: None,
             value: None,
         }
@@ -202,11 +213,11 @@ mod tests {
         );
         let deposit = [op(0, "deposit", "1", 7)];
         assert_eq!((summary(&deposit).as_str(), moved(&deposit)), ("→ 0/1", Some(Total(7))));
-        let set = [Op {
+        let set = [OpAnswer {
             account: None,
             amount: None,
-            key: Some("storage".into()),
-            value: Some("42".into()),
+            key: RegisterKey::new("storage").ok().map(Cow::Owned),
+            value: RegisterValue::new("42").ok().map(Cow::Owned),
             ..op(0, "set", "", 0)
         }];
         assert_eq!((summary(&set).as_str(), moved(&set)), ("storage = 42", None));
@@ -215,8 +226,11 @@ mod tests {
 
     #[test]
     fn times_and_cpfs_are_for_people() {
-        assert_eq!(when(Lang::Pt, 1_795_330_028_810_507), "22/11/2026 06:47:08 UTC");
-        assert_eq!(exactly(Lang::En, 1_795_330_028_810_507), "2026-11-22 06:47:08.810507 UTC");
+        assert_eq!(when(Lang::Pt, Time(1_795_330_028_810_507)), "22/11/2026 06:47:08 UTC");
+        assert_eq!(
+            exactly(Lang::En, Time(1_795_330_028_810_507)),
+            "2026-11-22 06:47:08.810507 UTC"
+        );
         assert_eq!(tax_id("12345678900"), "123.456.789-00");
         assert_eq!(tax_id("12345678000199"), "12.345.678/0001-99");
         assert_eq!(tax_id("x"), "x");

@@ -1,7 +1,6 @@
 //! Who looks at a page: the language, the path, what the query says; and the frame that follows
 //! from it.
 
-use crate::answers::Info;
 use crate::app::App;
 use crate::call::{Reader, peer};
 use crate::problem::Problem;
@@ -10,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use consorcio_core::clock::{self, Apart};
-use consorcio_core::ids::Time;
+use consorcio_core::wire::answer::InfoAnswer;
 use consorcio_core::wire::request::{Read, Request};
 use consorcio_panel::frame::{Frame, Page};
 use consorcio_panel::texts::{Lang, Texts};
@@ -81,10 +80,14 @@ impl Visit {
     ///
     /// # Errors
     /// 503 when the bank ends.
-    pub async fn frame(&self, app: &App, page: Page) -> Result<(Frame, Info), Problem> {
-        let info: Info = app.read(self.peer, Request::Read(Read::Info)).await?;
-        let clock =
-            clock::apart(Time(info.time), Time(info.wall)).map(|apart| self.clock_words(apart));
+    pub async fn frame(
+        &self,
+        app: &App,
+        page: Page,
+    ) -> Result<(Frame, InfoAnswer<'static>), Problem> {
+        let info: InfoAnswer<'static> = app.read(self.peer, Request::Read(Read::Info)).await?;
+        let apart = info.wall.and_then(|wall| clock::apart(info.time, wall));
+        let clock = apart.map(|apart| self.clock_words(apart));
         Ok((Frame { undecided: info.undecided, clock, ..self.bare_frame(app, page) }, info))
     }
 

@@ -80,7 +80,13 @@ fn clients_accounts_and_registers() {
 }
 
 /// Of each kind, with the texts that need an escape.
-const OPS: &str = r#"[{"bank":0,"op":"debit","account":"a\"\\","cpf":"11111111111","amount":7},{"bank":1,"op":"credit","account":"é","amount":7},{"bank":1,"op":"deposit","account":"é","amount":1},{"bank":1,"op":"withdraw","account":"é","amount":2},{"bank":0,"op":"set","key":"storage","value":"x\"y"}]"#;
+const OPS: &str = concat!(
+    r#"[{"bank":0,"op":"debit","account":"a\"\\","cpf":"11111111111","amount":7},"#,
+    r#"{"bank":1,"op":"credit","account":"é","amount":7},"#,
+    r#"{"bank":1,"op":"deposit","account":"é","amount":1},"#,
+    r#"{"bank":1,"op":"withdraw","account":"é","amount":2},"#,
+    r#"{"bank":0,"op":"set","key":"storage","value":"x\"y"}]"#,
+);
 
 #[test]
 fn operations_are_written_as_in_a_transaction() {
@@ -140,7 +146,10 @@ fn outcomes_and_what_is_undecided() {
     };
     as_on_the_wire(
         &aborted,
-        r#"{"tx":"t1","outcome":"aborted","time":12,"reason":"not-holder","ops":null,"outside":true,"by":2,"text":"no"}"#,
+        concat!(
+            r#"{"tx":"t1","outcome":"aborted","time":12,"reason":"not-holder","ops":null,"#,
+            r#""outside":true,"by":2,"text":"no"}"#,
+        ),
     );
     assert_eq!(aborted.reason(), Some(Reason::NotHolder));
     let later = HistoryAnswer { reason: Some("full-moon".into()), ..aborted };
@@ -180,7 +189,11 @@ fn info() -> InfoAnswer<'static> {
 
 #[test]
 fn a_bank_in_numbers() {
-    let head = r#"{"bank":1,"version":"0.1.0","time":12,"wall":11,"reading":"T1.12..","uptime_s":3,"clients":1,"accounts":2,"balance_total":1180591620717411303424,"held_total":1,"incoming_total":-1180591620717411303424,"undecided":4,"#;
+    let head = concat!(
+        r#"{"bank":1,"version":"0.1.0","time":12,"wall":11,"reading":"T1.12..","uptime_s":3,"#,
+        r#""clients":1,"accounts":2,"balance_total":1180591620717411303424,"held_total":1,"#,
+        r#""incoming_total":-1180591620717411303424,"undecided":4,"#,
+    );
     as_on_the_wire(&info(), &format!(r#"{head}"committed":5,"aborted":6}}"#));
     let young = InfoAnswer { registers_known: false, unmet: vec![bank(0), bank(2)], ..info() };
     let more = r#""registers_known":false,"unmet":[0,2],"#;
@@ -225,7 +238,11 @@ fn banks_and_the_greeting() {
     as_on_the_wire(
         &full,
         &format!(
-            r#"{head}true,"latency_us":7,"clock_us":-3,"why":"a \"b\"","http":"127.0.0.1:5030","sync_ms":900,"disk_full":true}}"#
+            "{head}{}",
+            concat!(
+                r#"true,"latency_us":7,"clock_us":-3,"why":"a \"b\"","http":"127.0.0.1:5030","#,
+                r#""sync_ms":900,"disk_full":true}"#,
+            )
         ),
     );
     let hello = HelloAnswer { bank: bank(2), places: 3, version: 1, key: "k".into() };
@@ -250,7 +267,11 @@ fn a_page_of_a_cut() {
         registers_known: true,
         next: None,
     };
-    let head = r#"{"bank":1,"time":9,"balance_total":3,"cash_in_total":4,"cash_out_total":1,"transfers_in_total":1180591620717411303424,"transfers_out_total":1180591620717411303424,"reading":"T1.9..""#;
+    let head = concat!(
+        r#"{"bank":1,"time":9,"balance_total":3,"cash_in_total":4,"cash_out_total":1,"#,
+        r#""transfers_in_total":1180591620717411303424,"#,
+        r#""transfers_out_total":1180591620717411303424,"reading":"T1.9..""#,
+    );
     as_on_the_wire(&sums, &format!("{head}}}"));
     let number = Cow::Owned(AccountNumber::new("a").unwrap());
     let listed = CutAnswer {
