@@ -9,7 +9,7 @@ use crate::Options;
 use crate::answers;
 use crate::connections::Connections;
 use crate::counts::Counts;
-use crate::guard::bare_host;
+use crate::host::bare_host;
 use crate::late::{Late, in_time};
 use crate::problem::Problem;
 use consorcio_core::ids::{BankId, TxId};

@@ -3,10 +3,9 @@
 use crate::app::{App, unforeseen};
 use crate::call::{Call, Reader};
 use crate::fields::{CPF_RULE, Fields, cpf, given_number};
-use crate::history::cause;
 use crate::lines;
 use crate::list_permit::ListPermit;
-use crate::problem::{Problem, json};
+use crate::problem::{Problem, error_for, json};
 use crate::reais::Reais;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -169,7 +168,7 @@ pub async fn create_client(State(app): State<App>, call: Call) -> Result<Respons
         return Err(Problem::refused(CLIENT_EXISTS, Reason::AlreadyExists));
     }
     let refused = |reason: Reason, text: String| {
-        Problem::refused(cause(CLIENT_EXISTS, &[Reason::AlreadyExists], reason), reason)
+        Problem::refused(error_for(CLIENT_EXISTS, &[Reason::AlreadyExists], reason), reason)
             .with_details(&text)
     };
     let created = app.done(call.peer, Request::Client(client), refused).await?;
@@ -196,7 +195,7 @@ pub async fn open_account(State(app): State<App>, call: Call) -> Result<Response
     }
     let told = [Reason::UnknownClient, Reason::AlreadyExists, Reason::Refused];
     let refused = |reason: Reason, text: String| {
-        Problem::refused(cause(ACCOUNT_REFUSED, &told, reason), reason).with_details(&text)
+        Problem::refused(error_for(ACCOUNT_REFUSED, &told, reason), reason).with_details(&text)
     };
     app.done(call.peer, Request::Account(account), refused).await?;
     Ok(json(StatusCode::CREATED, &opened))

@@ -14,6 +14,7 @@ use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 use consorcio_core::wire::transaction::Transaction;
+use consorcio_panel::reasons;
 use std::net::SocketAddr;
 
 /// A key as a caller gave it.
@@ -61,7 +62,7 @@ impl Key {
                 return Ok(tx);
             }
             if is_about_others(&reply, transaction) {
-                let error = crate::history::cause("", &[], Reason::DuplicateId);
+                let error = reasons::error(Reason::DuplicateId);
                 return Err(Problem::refused(error, Reason::DuplicateId).about(&tx));
             }
         }

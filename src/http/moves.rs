@@ -3,10 +3,9 @@
 use crate::app::{App, unexpected};
 use crate::call::Call;
 use crate::fields::Fields;
-use crate::history::cause;
-use crate::problem::{Problem, json};
+use crate::problem::{Problem, about, error_for, json};
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use consorcio_core::ids::{AccountNumber, BankId, TaxId, TxId};
 use consorcio_core::limits::OPS_MAX;
@@ -15,11 +14,9 @@ use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
+use consorcio_panel::reasons;
 use consorcio_panel::texts::Lang;
 use std::sync::Arc;
-
-/// Each answer about a transaction carries its id in this header.
-pub const TX_HEADER: HeaderName = HeaderName::from_static("x-transacao");
 
 /// What `/depositar` says when it is refused.
 pub const DEPOSIT_REFUSED: &str = "Cliente ou conta nao encontrado";
@@ -208,7 +205,7 @@ async fn execute(
         }
         // It may have been done before.
         Reply::Err(reason @ Reason::Unreadable, text) => {
-            Err(Problem::unavailable(cause("", &[], reason))
+            Err(Problem::unavailable(reasons::error(reason))
                 .because(reason)
                 .with_details(&text)
                 .about(&tx))
@@ -231,9 +228,9 @@ async fn execute(
 fn told(refused: &'static str, reason: Reason) -> &'static str {
     let books = [Reason::UnknownAccount, Reason::UnknownClient, Reason::NotHolder];
     match refused {
-        DEPOSIT_REFUSED => cause(refused, &books, reason),
+        DEPOSIT_REFUSED => error_for(refused, &books, reason),
         WITHDRAW_REFUSED if reason == Reason::InsufficientFunds => refused,
-        WITHDRAW_REFUSED => cause(refused, &books, reason),
+        WITHDRAW_REFUSED => error_for(refused, &books, reason),
         // "It failed" is true whatever the reason, which stands in `motivo`.
         _ => refused,
     }
@@ -248,14 +245,6 @@ fn pending(tx: &TxId, late: Option<&Problem>) -> Response {
     let mut response = about(json(StatusCode::ACCEPTED, &body), tx);
     if let Ok(place) = HeaderValue::from_str(&format!("/transacoes/{tx}")) {
         response.headers_mut().insert(header::LOCATION, place);
-    }
-    response
-}
-
-/// `response` is about a transaction.
-pub fn about(mut response: Response, tx: &TxId) -> Response {
-    if let Ok(id) = HeaderValue::from_str(tx.as_str()) {
-        response.headers_mut().insert(TX_HEADER, id);
     }
     response
 }

@@ -7,8 +7,8 @@
 use crate::app::{App, unexpected};
 use crate::call::Call;
 use crate::fields::Fields;
-use crate::moves::{Holder, about, bank};
-use crate::problem::{Problem, text_of};
+use crate::moves::{Holder, bank};
+use crate::problem::{Problem, about, text_of};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;

@@ -1,16 +1,19 @@
 //! What a route says when it does not do what was asked: always JSON, in words that name the thing.
 
 use crate::late::Late;
-use crate::moves::about;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use consorcio_core::ids::TxId;
 use consorcio_core::limits::HTTP_RETRY_AFTER_S;
 use consorcio_core::wire::Reason;
 use consorcio_panel::details::in_words;
+use consorcio_panel::reasons;
 use consorcio_panel::texts::{Lang, translated};
 use serde::Serialize;
 use std::borrow::Cow;
+
+/// Each answer about a transaction carries its id in this header.
+pub const TX_HEADER: HeaderName = HeaderName::from_static("x-transacao");
 
 /// A request that was not done, or can't be understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +158,20 @@ pub fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
 pub fn text_of(status: StatusCode, content_type: &'static str, text: String) -> Response {
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))];
     (status, headers, text).into_response()
+}
+
+/// `response` is about a transaction.
+pub fn about(mut response: Response, tx: &TxId) -> Response {
+    if let Ok(id) = HeaderValue::from_str(tx.as_str()) {
+        response.headers_mut().insert(TX_HEADER, id);
+    }
+    response
+}
+
+/// The error of a refusal: the route's own `words` where they are true of this reason, which is then
+/// one of `of`; else the reason's.
+pub fn error_for(words: &'static str, of: &[Reason], reason: Reason) -> &'static str {
+    if of.contains(&reason) { words } else { reasons::error(reason) }
 }
 
 #[cfg(test)]

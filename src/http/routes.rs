@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::late::with_bound;
 use crate::pages::Visit;
 use crate::problem::Problem;
-use crate::{clients, health, history, moves, openapi, outside, pages};
+use crate::{clients, health, history, moves, openapi, outcome, outside, pages};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
@@ -42,7 +42,7 @@ pub fn all() -> Vec<Route> {
         change("/abort", post(outside::abort)),
         read("/historico", get(history::history)),
         read("/pendentes", get(history::pending)),
-        read("/transacoes/{id}", get(history::transaction)),
+        read("/transacoes/{id}", get(outcome::transaction)),
         read("/openapi.json", get(openapi::openapi)),
         read("/metrics", get(health::metrics)),
         read("/healthz", get(health::healthz)),

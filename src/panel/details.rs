@@ -5,7 +5,8 @@
 //! has its words here. What is none of a bank's forms, such as the words of another version, is
 //! shown as it is.
 
-use super::texts::{Lang, reason_words};
+use super::reasons;
+use super::texts::Lang;
 use consorcio_core::ids::{BankId, BankSet};
 use consorcio_core::limits::BANKS_MAX;
 use consorcio_core::money::Total;
@@ -24,7 +25,7 @@ pub fn in_words(lang: Lang, text: &str) -> String {
 
 /// A refusal with its reason, as sentences.
 pub fn told(lang: Lang, reason: Reason, text: &str) -> String {
-    format!("{} {}", reason_words(lang, reason), sentence(lang, text)).trim_end().to_owned()
+    format!("{} {}", reasons::sentence(lang, reason), sentence(lang, text)).trim_end().to_owned()
 }
 
 /// What `text` says as a sentence; nothing where it says nothing. A name that stands first stays as

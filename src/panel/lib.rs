@@ -6,6 +6,7 @@
 pub mod details;
 pub mod frame;
 pub mod pages;
+pub mod reasons;
 #[cfg(test)]
 mod tests;
 pub mod texts;

@@ -1,8 +1,6 @@
 //! Every word that the panel shows, in Portuguese and in English, side by side so that none is
 //! forgotten.
 
-use consorcio_core::wire::Reason;
-
 /// The panel's languages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lang {
@@ -334,57 +332,6 @@ pub fn translated(lang: Lang, text: &str) -> &str {
     match lang {
         Lang::Pt => text,
         Lang::En => NAMES.iter().find(|(_, pt, _)| *pt == text).map_or(text, |(.., en)| en),
-    }
-}
-
-/// What a refusal means, in a sentence.
-pub fn reason_words(lang: Lang, reason: Reason) -> &'static str {
-    let (pt, en) = match reason {
-        Reason::InsufficientFunds => ("Saldo insuficiente.", "Not enough money available."),
-        Reason::UnknownAccount => {
-            ("Esta conta não existe neste banco.", "There is no such account at that bank.")
-        }
-        Reason::UnknownClient => {
-            ("Este cliente não existe neste banco.", "There is no such client at this bank.")
-        }
-        Reason::NotHolder => {
-            ("Este CPF não é titular da conta.", "This CPF does not hold the account.")
-        }
-        Reason::Locked => (
-            "Outra transação está mudando este valor.",
-            "Another transaction is changing this value.",
-        ),
-        Reason::Unbalanced => (
-            "As partes da transação não se equilibram.",
-            "The parts of the transaction do not balance.",
-        ),
-        Reason::DuplicateId => {
-            ("Este identificador já foi usado.", "This id has been used already.")
-        }
-        Reason::AlreadyExists => {
-            ("Já existe, com outros dados.", "It exists already, with other content.")
-        }
-        Reason::Malformed => ("O pedido não pôde ser lido.", "The request could not be read."),
-        Reason::Limit => ("Passa de um limite do banco.", "It is past one of the bank's limits."),
-        Reason::Expired => ("O prazo da transação acabou.", "The transaction ran out of time."),
-        Reason::Refused => ("Recusada por quem a conduzia.", "Refused by whoever drove it."),
-        Reason::Unreachable => ("Um dos bancos não respondeu.", "One of the banks did not answer."),
-        Reason::NotIntroduced => (
-            "O banco ainda trabalha sozinho; nada foi registrado.",
-            "The bank works alone so far; nothing was recorded.",
-        ),
-        Reason::DiskFull => (
-            "O disco do banco está cheio; nada foi registrado.",
-            "The bank's disk is full; nothing was recorded.",
-        ),
-        Reason::Unreadable => (
-            "O que o banco registrou disto não pode ser lido agora.",
-            "What the bank recorded of this can't be read now.",
-        ),
-    };
-    match lang {
-        Lang::Pt => pt,
-        Lang::En => en,
     }
 }
 

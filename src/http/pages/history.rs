@@ -4,8 +4,9 @@
 use crate::answers::read_page;
 use crate::app::{App, unforeseen};
 use crate::clients::key;
-use crate::history::{claimed, pending_one, pending_page};
+use crate::history::{pending_one, pending_page};
 use crate::lines;
+use crate::outcome::claimed;
 use crate::pages::home::pending_row;
 use crate::pages::show::{event_row, legs, moved, page, summary, takes, when};
 use crate::pages::visit::{Visit, encoded};
@@ -26,7 +27,8 @@ use consorcio_core::wire::token::Digest;
 use consorcio_panel::details;
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::{History, Transaction};
-use consorcio_panel::texts::{Texts, reason_words};
+use consorcio_panel::reasons;
+use consorcio_panel::texts::Texts;
 use consorcio_panel::views::{State as TxState, TxRow, VoteView};
 use consorcio_steps::trace::{Embedding, Timeline, duration};
 use std::collections::BTreeMap;
@@ -248,7 +250,7 @@ fn unlisted(visit: &Visit, tx: &TxId, claim: &Claim) -> (TxRow, Option<String>) 
     match claim {
         Claim::Committed(time) => row.when = when(visit.lang, *time),
         Claim::Aborted(refusal) => {
-            row.reason = Some(reason_words(visit.lang, refusal.reason));
+            row.reason = Some(reasons::sentence(visit.lang, refusal.reason));
             row.when = when(visit.lang, refusal.time);
         }
         Claim::Several(ends) => {

@@ -16,7 +16,7 @@ use consorcio_core::wire::request::Request;
 use consorcio_panel::details;
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::Pending;
-use consorcio_panel::texts::reason_words;
+use consorcio_panel::reasons;
 use consorcio_panel::views::{PendingRow, Resolved, State as TxState};
 
 /// Undecided transactions on one page.
@@ -82,7 +82,7 @@ async fn resolved(app: &App, form: &Form, tx: &TxId) -> Result<Resolved, Problem
             let who = bank_name(app, t, token.bank);
             (
                 TxState::Aborted,
-                format!("{} {who}: {}", t.resolved_aborted, reason_words(lang, reason)),
+                format!("{} {who}: {}", t.resolved_aborted, reasons::sentence(lang, reason)),
             )
         }
         Reply::Doubt(_, text) => {

@@ -20,7 +20,7 @@ use consorcio_core::wire::request::{
 use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::{Cash, NewAccount, NewClient};
-use consorcio_panel::texts::reason_words;
+use consorcio_panel::reasons;
 use consorcio_panel::views::Field;
 use std::sync::Arc;
 
@@ -89,7 +89,7 @@ async fn client_added(app: &App, form: &Form) -> Result<Sent<NewClient>, Problem
     match app.ask(form.peer, Request::Client(ClientAsked { cpf, name, kind })).await? {
         Reply::Done(_) => Ok(Sent::Done("/painel/conta?feito=cliente".to_owned())),
         Reply::Refused(reason, _) | Reply::Err(reason, _) => {
-            view.cpf.error = Some(reason_words(lang, reason).to_owned());
+            view.cpf.error = Some(reasons::sentence(lang, reason).to_owned());
             Ok(Sent::Again(view))
         }
         other => Err(crate::app::unexpected(&other)),
@@ -150,7 +150,7 @@ async fn account_opened(app: &App, form: &Form) -> Result<Sent<NewAccount>, Prob
     }
     let shown = number.to_string();
     let holders = std::iter::once(first).chain(second.clone()).collect();
-    let words = |reason| reason_words(form.visit.lang, reason).to_owned();
+    let words = |reason| reasons::sentence(form.visit.lang, reason).to_owned();
     match app.ask(form.peer, Request::Account(AccountAsked { number, holders, deposit })).await? {
         Reply::Done(_) => Ok(Sent::Done(format!("/painel/contas/{}?feito=conta", encoded(&shown)))),
         Reply::Refused(reason, text) | Reply::Err(reason, text) => {
@@ -241,7 +241,7 @@ async fn cash_moved(app: &App, form: &Form) -> Result<Sent<Cash>, Problem> {
             Ok(Sent::Done(format!("/painel/contas/{}?feito={done}", encoded(&shown))))
         }
         Reply::Aborted(_, _, reason, _) | Reply::Err(reason, _) => {
-            let error = Some(reason_words(form.visit.lang, reason).to_owned());
+            let error = Some(reasons::sentence(form.visit.lang, reason).to_owned());
             match reason {
                 Reason::UnknownAccount => view.number.error = error,
                 Reason::NotHolder | Reason::UnknownClient => view.cpf.error = error,

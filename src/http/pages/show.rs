@@ -12,7 +12,8 @@ use consorcio_core::wire::answer::{HistoryAnswer, OpAnswer};
 use consorcio_panel::CONTENT_SECURITY_POLICY;
 use consorcio_panel::frame::Page;
 use consorcio_panel::pages::Failed;
-use consorcio_panel::texts::{Lang, Texts, reason_words};
+use consorcio_panel::reasons;
+use consorcio_panel::texts::{Lang, Texts};
 use consorcio_panel::views::{LegView, State, TxRow};
 
 /// The page, or a page that says why there is none.
@@ -175,7 +176,7 @@ pub fn event_row(lang: Lang, event: &HistoryAnswer<'_>) -> TxRow {
         tx: event.tx.to_string(),
         when: when(lang, event.time),
         state: if event.is_committed() { State::Committed } else { State::Aborted },
-        reason: reason.map(|reason| reason_words(lang, reason)),
+        reason: reason.map(|reason| reasons::sentence(lang, reason)),
         summary: summary(ops),
         amount: moved(ops),
     }
