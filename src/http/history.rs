@@ -5,7 +5,7 @@ use crate::app::{App, unforeseen};
 use crate::call::Reader;
 use crate::fields::{TX_RULE, given_number};
 use crate::list_permit::ListPermit;
-use crate::problem::{Problem, json};
+use crate::problem::Problem;
 use crate::reais::Reais;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Uri, header};
