@@ -225,6 +225,11 @@ pub const JOURNAL_LEFT_FOR_UNKNOWN_BYTES: u64 = 2 * 1024 * 1024;
 /// Both are this much more for each undecided transaction: the record of its outcome, in a batch of
 /// its own.
 pub const OUTCOME_BATCH_BYTES_MAX: u64 = 512;
+/// Full segments whose ids wait in memory until their index is made; those of further ones are read
+/// from the segment again.
+pub const CLOSED_SEGMENTS_IN_MEMORY_MAX: usize = 4;
+/// Segments that are ordered from the thread that makes them, and not taken yet.
+pub const SEGMENTS_ORDERED_MAX: usize = 4;
 /// Where there was no room for the next segment, it is tried again this often.
 pub const SEGMENT_RETRY_MS: u64 = 1_000;
 /// The step log is told at most this often of ids whose records can't be read.

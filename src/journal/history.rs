@@ -6,11 +6,11 @@
 //! when.
 
 use super::format::Span;
-use super::index::{Closed, Halt, Index, Merge, Repair, due, write_index};
-use super::shared::{HistoryOrder, List, SharedJournal};
+use super::index::{Halt, Index, Merge, Repair, due, write_index};
+use super::shared::{List, SharedJournal};
 use super::{Options, snapshot};
 use consorcio_system::crash::{self, Step};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -20,8 +20,9 @@ pub(super) struct HistoryKeeper {
     shared: Arc<SharedJournal>,
     options: Options,
     stop: Arc<AtomicBool>,
-    /// Full segments without an index; more than one only after a failure.
-    waiting: VecDeque<Closed>,
+    /// An index could not be made while this segment was the newest full one: it is tried again
+    /// once another one is full.
+    failed_at: Option<u64>,
     snapshot_segment: u64,
     /// What is under way.
     work: Option<HistoryWork>,
@@ -48,7 +49,7 @@ impl HistoryKeeper {
             shared: Arc::clone(shared),
             options: options.clone(),
             stop: Arc::clone(stop),
-            waiting: VecDeque::new(),
+            failed_at: None,
             snapshot_segment,
             work: None,
             paused: false,
@@ -56,59 +57,76 @@ impl HistoryKeeper {
         }
     }
 
-    /// Does what is ordered, and a piece of a merge or repair after each order, until nobody orders
-    /// any more. What is full then still gets its index; the rest can wait for the next start.
-    pub fn keep(mut self, orders: &Receiver<HistoryOrder>) {
+    /// Makes indexes of full segments, and a piece of a merge or repair after each, until nobody
+    /// wakes it any more. What is full then still gets its index; the rest can wait for the next
+    /// start.
+    pub fn keep(mut self, woken: &Receiver<()>) {
         loop {
-            let order = if self.has_work() {
-                match orders.try_recv() {
-                    Ok(order) => Some(order),
-                    Err(TryRecvError::Empty) => None,
-                    Err(TryRecvError::Disconnected) => break,
-                }
+            let there_is_more = self.is_behind() || self.has_work();
+            let ended = if there_is_more {
+                woken.try_recv() == Err(TryRecvError::Disconnected)
             } else {
-                match orders.recv() {
-                    Ok(order) => Some(order),
-                    Err(_) => break,
-                }
+                woken.recv().is_err()
             };
-            if let Some(HistoryOrder::Closed(closed)) = order {
-                self.take(closed);
+            if ended {
+                break;
             }
-            // Also where the next order is here already, or segments that fill fast would keep
+            self.index_next();
+            // Also where the next segment is full already, or segments that fill fast would keep
             // merges waiting for ever. A piece has `merge_step_entries` entries at most.
             if !self.stop.load(Ordering::Relaxed) {
                 self.work();
             }
         }
+        while self.index_next() {}
         self.give_up();
     }
 
     /// Does all that there is to do now.
     pub fn settle(&mut self) {
+        while self.index_next() {}
         while self.has_work() {
             self.work();
         }
     }
 
-    /// A segment is full.
-    pub fn take(&mut self, closed: Closed) {
-        self.paused = false;
-        self.waiting.push_back(closed);
-        while let Some(closed) = self.waiting.front_mut() {
-            match write_index(self.shared.disk.as_ref(), &self.shared.journal, closed) {
-                Ok(index) => self.shared.add(index),
-                Err(error) => {
-                    (self.shared.notice)(&format!(
-                        "no index for segment {} yet, memory keeps its outcomes: {error}",
-                        closed.segment
-                    ));
-                    return;
-                }
-            }
-            self.waiting.pop_front();
+    /// Is there a full segment whose index can be made?
+    fn is_behind(&self) -> bool {
+        let newest = self.shared.backlog().newest();
+        newest.is_some() && newest != self.failed_at
+    }
+
+    /// Makes the index of the oldest full segment that has none. `false`: there is none, or it
+    /// can't be made for now.
+    fn index_next(&mut self) -> bool {
+        if !self.is_behind() {
+            return false;
         }
-        self.snapshot_when_due();
+        let Some(mut taken) = self.shared.backlog().take() else { return false };
+        self.paused = false;
+        let (disk, journal) = (self.shared.disk.as_ref(), &self.shared.journal);
+        let made = taken
+            .closed(disk, journal)
+            .and_then(|mut closed| write_index(disk, journal, &mut closed));
+        match made {
+            Ok(index) => {
+                self.failed_at = None;
+                self.shared.add(index);
+                self.snapshot_when_due();
+                true
+            }
+            Err(error) => {
+                let mut backlog = self.shared.backlog();
+                backlog.put_back(taken.size);
+                self.failed_at = backlog.newest();
+                drop(backlog);
+                (self.shared.notice)(&format!(
+                    "no index for segment {} yet, memory keeps its outcomes: {error}",
+                    taken.segment
+                ));
+                false
+            }
+        }
     }
 
     fn snapshot_when_due(&mut self) {

@@ -8,15 +8,15 @@ use super::format::{
 };
 use super::history::HistoryKeeper;
 use super::index::Closed;
-use super::shared::{HistoryOrder, SharedJournal};
+use super::shared::SharedJournal;
 use super::whole::unless_stopped;
 use super::{JournalError, Options, io_error, snapshot, sync_error, write_error};
 use consorcio_core::bank::io::Seq;
-use consorcio_core::limits::SEGMENT_RETRY_MS;
+use consorcio_core::limits::{SEGMENT_RETRY_MS, SEGMENTS_ORDERED_MAX};
 use consorcio_system::crash;
 use consorcio_system::threads::{END_WITHIN, join_within};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -49,7 +49,7 @@ enum Mode {
 
 struct Threads {
     /// `None` only while it is dropped.
-    orders: Option<(Sender<u64>, Sender<HistoryOrder>)>,
+    orders: Option<SyncSender<u64>>,
     prepared: Receiver<PreparedSegment>,
     handles: Vec<JoinHandle<()>>,
 }
@@ -99,8 +99,9 @@ impl Keeper {
                 self.prepared = made.ok();
             }
             Mode::Threads(threads) => {
-                if let Some((prepare, _)) = &threads.orders {
-                    // The thread is gone only after a panic; taking the segment then makes it here.
+                if let Some(prepare) = &threads.orders {
+                    // Each order is taken before the next one, so there is room. The thread is gone
+                    // only after a panic; taking the segment then makes it here.
                     let _gone = prepare.send(number);
                 }
             }
@@ -149,17 +150,10 @@ impl Keeper {
 
     /// Hands over a segment that is full.
     pub fn closed(&mut self, closed: Closed) {
+        self.shared.backlog().push(closed);
         match &mut self.mode {
-            Mode::Inline(history) => {
-                history.take(closed);
-                history.settle();
-            }
-            Mode::Threads(threads) => {
-                if let Some((_, history)) = &threads.orders {
-                    // Without its thread nothing more is indexed: memory keeps the outcomes.
-                    let _gone = history.send(HistoryOrder::Closed(closed));
-                }
-            }
+            Mode::Inline(history) => history.settle(),
+            Mode::Threads(_) => self.shared.wake(),
         }
     }
 
@@ -231,7 +225,7 @@ fn prepare_all(
     options: &Options,
     stop: &AtomicBool,
     orders: &Receiver<u64>,
-    prepared: &Sender<PreparedSegment>,
+    prepared: &SyncSender<PreparedSegment>,
 ) {
     let Ok(mut number) = orders.recv() else { return };
     loop {
@@ -275,10 +269,10 @@ fn start_threads(
     stop: &Arc<AtomicBool>,
     history: HistoryKeeper,
 ) -> Result<Threads, JournalError> {
-    let (prepare, prepare_orders) = channel::<u64>();
-    let (prepared, prepared_here) = channel();
-    let (closed, history_orders) = channel::<HistoryOrder>();
-    *shared.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(closed.clone());
+    let (prepare, prepare_orders) = sync_channel::<u64>(SEGMENTS_ORDERED_MAX);
+    let (prepared, prepared_here) = sync_channel(SEGMENTS_ORDERED_MAX);
+    let (wake, woken) = sync_channel(1);
+    *shared.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
     let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new()
             .name(name.into())
@@ -297,11 +291,11 @@ fn start_threads(
         "journal-history",
         Box::new(move || {
             give_way();
-            history.keep(&history_orders);
+            history.keep(&woken);
         }),
     )?;
     let handles = vec![preparing, keeping];
-    Ok(Threads { orders: Some((prepare, closed)), prepared: prepared_here, handles })
+    Ok(Threads { orders: Some(prepare), prepared: prepared_here, handles })
 }
 
 /// Lets the bank's own threads go before this one where processors are few: history can wait, votes

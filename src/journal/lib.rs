@@ -18,6 +18,7 @@
 //! nothing is ever written again; no thread but the appender's touches a segment that is in use.
 
 mod append;
+mod backlog;
 mod batch;
 mod cover;
 pub mod disk;
@@ -29,6 +30,7 @@ pub mod format;
 mod history;
 mod index;
 mod keeper;
+#[cfg(any(test, feature = "test-gear"))]
 mod mem_disk;
 mod read;
 mod recover;
@@ -45,6 +47,7 @@ pub use append::Appender;
 pub use batch::Batch;
 pub use disk::{Disk, DiskFile, FileDisk, FolderError};
 pub use dump::{DumpSummary, dump};
+#[cfg(any(test, feature = "test-gear"))]
 pub use mem_disk::{Faults, MemDisk};
 pub use read::{LookupCost, Reader, Room};
 pub use recover::open;

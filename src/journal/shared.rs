@@ -1,9 +1,10 @@
 //! What the appender, its threads and the readers share: above all which indexes there are.
 
+use super::backlog::Backlog;
 use super::files::{FileOf, Files};
 use super::format::Span;
 use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name};
-use super::index::{Closed, Cost, IdHash, Index, Lookup, kept, read_closed, write_index};
+use super::index::{Cost, IdHash, Index, Lookup, kept, read_closed, write_index};
 use super::{Disk, JournalError, Options, place};
 use consorcio_core::bank::io::Seq;
 use consorcio_core::bank::record::Record;
@@ -11,16 +12,8 @@ use consorcio_core::ids::TxId;
 use consorcio_core::limits::JOURNAL_FILES_OPEN_MAX;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-
-/// What the thread that keeps the history is woken for.
-pub(super) enum HistoryOrder {
-    /// A segment is full.
-    Closed(Closed),
-    /// There is an index to make again.
-    Lookup,
-}
 
 /// The indexes of segments 1 to the last full one, in order. Never changed: another one takes its
 /// place.
@@ -43,8 +36,11 @@ pub(super) struct SharedJournal {
     damaged: Mutex<BTreeSet<Span>>,
     /// One makes an index again at a time.
     making: Mutex<()>,
-    /// Whom to wake when there is something to make again; nobody without a thread of its own.
-    pub wake: Mutex<Option<Sender<HistoryOrder>>>,
+    /// Full segments without an index.
+    backlog: Mutex<Backlog>,
+    /// Wakes the thread that keeps the history; none without such a thread. One wake-up waits at
+    /// most, as the thread then looks at all that there is to do.
+    pub wake: Mutex<Option<SyncSender<()>>>,
     /// What look-ups have cost.
     filters_asked: AtomicU64,
     pages_read: AtomicU64,
@@ -85,6 +81,7 @@ impl SharedJournal {
             indexed: AtomicU64::new(indexed),
             damaged: Mutex::default(),
             making: Mutex::new(()),
+            backlog: Mutex::default(),
             wake: Mutex::default(),
             filters_asked: AtomicU64::new(0),
             pages_read: AtomicU64::new(0),
@@ -284,11 +281,22 @@ impl SharedJournal {
                 place(self.disk.as_ref(), &span.name()),
                 span.segments()
             ));
-            if let Some(wake) = &*self.wake.lock().unwrap_or_else(PoisonError::into_inner) {
-                // Where nobody listens any more the journal was closed.
-                let _gone = wake.send(HistoryOrder::Lookup);
-            }
+            self.wake();
         }
+    }
+
+    /// Wakes the thread that keeps the history.
+    pub fn wake(&self) {
+        if let Some(wake) = &*self.wake.lock().unwrap_or_else(PoisonError::into_inner) {
+            // It is full where a wake-up waits already. Where nobody listens any more the journal
+            // was closed, or its thread is gone: memory keeps the outcomes then.
+            let _awake_or_gone = wake.try_send(());
+        }
+    }
+
+    /// Full segments without an index.
+    pub fn backlog(&self) -> MutexGuard<'_, Backlog> {
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The index of these segments is as it was written again.

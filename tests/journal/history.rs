@@ -9,11 +9,11 @@ use consorcio::journal::{
     Appender, Disk, DiskFile, Faults, FileDisk, IndexBounds, JournalError, LookupCost, MemDisk,
     Options, Reader, Sizes, dump,
 };
-use consorcio::limits::INDEX_FAN_OUT;
+use consorcio::limits::{CLOSED_SEGMENTS_IN_MEMORY_MAX, INDEX_FAN_OUT};
 use consorcio::wire::Reason;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Records in a segment, about.
@@ -246,6 +246,8 @@ struct Odd {
     times: Arc<AtomicUsize>,
     /// Is the next sync of the folder one that is lost?
     loses: Arc<AtomicBool>,
+    /// Segments that were opened, where an index is late.
+    opened: Arc<Mutex<Vec<String>>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -266,7 +268,13 @@ enum Failing {
 
 impl Odd {
     fn new(disk: &MemDisk, how: Failing) -> Odd {
-        Odd { disk: disk.clone(), how, times: Arc::default(), loses: Arc::default() }
+        Odd {
+            disk: disk.clone(),
+            how,
+            times: Arc::default(),
+            loses: Arc::default(),
+            opened: Arc::default(),
+        }
     }
 
     fn is(&self, how: Failing, name: &str) -> bool {
@@ -285,6 +293,9 @@ impl Disk for Odd {
         self.disk.list()
     }
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        if self.how == Failing::IndexIsLate && name.starts_with("segment-") {
+            self.opened.lock().unwrap().push(name.to_owned());
+        }
         self.disk.open(name)
     }
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
@@ -567,6 +578,35 @@ fn merges_do_not_wait_for_an_end_of_the_orders() {
     }
     appender.close().unwrap();
     assert!(merged_before_the_last.load(Ordering::Relaxed) >= 2, "{merged_before_the_last:?}");
+}
+
+/// Of segments that are full long before their index is made, a few have their ids in memory. The
+/// appender waits for none of them, and no outcome is lost.
+#[test]
+fn ids_of_segments_that_wait_for_their_index_are_read_again() {
+    let disk = MemDisk::new();
+    let odd = Odd::new(&disk, Failing::IndexIsLate);
+    let opened = Arc::clone(&odd.opened);
+    let (mut appender, reader, ..) = must_open(odd, Options { threads: true, ..small() });
+    // The first index is made once all these are full: an appender that waited would never get
+    // there.
+    fill(&mut appender, &disk, LATE);
+    let read_again = || {
+        let opened = opened.lock().unwrap();
+        let times = |name: &str| opened.iter().filter(|opened| *opened == name).count();
+        // Each is opened once to be written.
+        (1..=LATE).filter(|segment| times(&format!("segment-{segment:010}")) > 1).count()
+    };
+    let begun = Instant::now();
+    while reader.indexed_up_to() + 2 * IN_SEGMENT < appender.last() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", reader.cost());
+        std::thread::yield_now();
+    }
+    let waited = usize::try_from(LATE).unwrap() - 2;
+    assert!(read_again() >= waited - CLOSED_SEGMENTS_IN_MEMORY_MAX, "{opened:?}");
+    assert!(read_again() <= waited + 2 - CLOSED_SEGMENTS_IN_MEMORY_MAX, "{opened:?}");
+    assert_finds_all(&reader, appender.last());
+    appender.close().unwrap();
 }
 
 #[test]

@@ -1,0 +1,174 @@
+//! Full segments that have no index yet, in order.
+//!
+//! The ids of a few of them stay in memory, as the appender noted them. Where segments fill faster
+//! than indexes are made, further ones keep a few numbers alone, and their ids are read from the
+//! segment again when its turn comes: so a thread that falls behind costs time, and no memory.
+
+use super::disk::Disk;
+use super::format::{JournalId, SEGMENT_HEADER_BYTES, segment_name};
+use super::index::{Closed, read_closed};
+use super::{JournalError, place};
+use consorcio_core::bank::io::Seq;
+use consorcio_core::limits::CLOSED_SEGMENTS_IN_MEMORY_MAX;
+use std::collections::VecDeque;
+
+/// Full segments that wait for their index, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    waiting: VecDeque<Unindexed>,
+    /// How many of them have their ids in memory.
+    in_memory: usize,
+}
+
+/// A full segment without an index.
+#[derive(Debug)]
+enum Unindexed {
+    InMemory(Closed),
+    OnDisk(ClosedSize),
+}
+
+/// What a full segment must hold when it is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ClosedSize {
+    segment: u64,
+    first: Seq,
+    last: Seq,
+    ids: usize,
+}
+
+impl ClosedSize {
+    fn of(closed: &Closed) -> ClosedSize {
+        let Closed { segment, first, last, .. } = *closed;
+        ClosedSize { segment, first, last, ids: closed.entries.len() }
+    }
+
+    /// Reads the segment again. One that ends earlier than it did is damaged: an index of the rest
+    /// would make a decided id an unknown one.
+    fn read(self, disk: &dyn Disk, journal: &JournalId) -> Result<Closed, JournalError> {
+        let closed = read_closed(disk, journal, self.segment)?;
+        let found = ClosedSize::of(&closed);
+        if found == self {
+            return Ok(closed);
+        }
+        Err(JournalError::Damaged {
+            file: place(disk, &segment_name(self.segment)),
+            offset: SEGMENT_HEADER_BYTES,
+            why: format!(
+                "it holds records {} to {} now, and held {} to {} when it was full",
+                found.first, found.last, self.first, self.last
+            ),
+        })
+    }
+}
+
+impl Backlog {
+    /// Adds a segment that is full.
+    pub fn push(&mut self, closed: Closed) {
+        self.waiting.push_back(if self.in_memory < CLOSED_SEGMENTS_IN_MEMORY_MAX {
+            self.in_memory += 1;
+            Unindexed::InMemory(closed)
+        } else {
+            Unindexed::OnDisk(ClosedSize::of(&closed))
+        });
+    }
+
+    /// The number of the newest one.
+    pub fn newest(&self) -> Option<u64> {
+        self.waiting.back().map(|waiting| match waiting {
+            Unindexed::InMemory(closed) => closed.segment,
+            Unindexed::OnDisk(size) => size.segment,
+        })
+    }
+
+    /// Takes the oldest one out.
+    pub fn take(&mut self) -> Option<Taken> {
+        let taken = self.waiting.pop_front()?;
+        Some(match taken {
+            Unindexed::InMemory(closed) => {
+                self.in_memory -= 1;
+                Taken { segment: closed.segment, size: ClosedSize::of(&closed), ids: Some(closed) }
+            }
+            Unindexed::OnDisk(size) => Taken { segment: size.segment, size, ids: None },
+        })
+    }
+
+    /// Puts back what was taken, as its index could not be made. Its ids are read again.
+    pub fn put_back(&mut self, size: ClosedSize) {
+        self.waiting.push_front(Unindexed::OnDisk(size));
+    }
+}
+
+/// A segment that was taken out of the backlog.
+pub(super) struct Taken {
+    pub segment: u64,
+    pub size: ClosedSize,
+    ids: Option<Closed>,
+}
+
+impl Taken {
+    /// Its ids: as they were noted, or read from the segment.
+    pub fn closed(&mut self, disk: &dyn Disk, journal: &JournalId) -> Result<Closed, JournalError> {
+        match self.ids.take() {
+            Some(closed) => Ok(closed),
+            None => self.size.read(disk, journal),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MemDisk, Options, Replica, open};
+    use std::sync::Arc;
+
+    fn closed(segment: u64) -> Closed {
+        Closed { segment, first: segment, last: segment, entries: Vec::new() }
+    }
+
+    #[test]
+    fn ids_of_a_few_segments_stay_in_memory() {
+        let most = CLOSED_SEGMENTS_IN_MEMORY_MAX;
+        let mut backlog = Backlog::default();
+        let segments = most as u64 * 3;
+        (1..=segments).for_each(|segment| backlog.push(closed(segment)));
+        assert_eq!((backlog.in_memory, backlog.newest()), (most, Some(segments)));
+        for segment in 1..=segments {
+            let taken = backlog.take().unwrap();
+            assert_eq!((taken.segment, taken.ids.is_some()), (segment, segment <= most as u64));
+        }
+        assert!(backlog.take().is_none() && backlog.in_memory == 0);
+        backlog.push(closed(9));
+        assert!(backlog.take().unwrap().ids.is_some(), "there is room again");
+    }
+
+    struct Unasked;
+
+    impl Replica for Unasked {
+        fn restore(&mut self, _: Seq, _: &[u8]) -> Result<(), String> {
+            Ok(())
+        }
+        fn apply(&mut self, _: Seq, _: &consorcio_core::bank::record::Record) {}
+        fn forget(&mut self, _: Seq) {}
+        fn snapshot(&self) -> Vec<u8> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn a_segment_that_holds_less_than_it_did_is_not_indexed() {
+        use consorcio_core::bank::record::Record;
+        let disk = MemDisk::new();
+        let options = Options { threads: false, ..Options::default() };
+        let (mut appender, ..) = open(Arc::new(disk.clone()), options, &mut Unasked).unwrap();
+        let mut batch = appender.batch();
+        batch.push(1, &Record::ClockMoved { time: consorcio_core::ids::Time(1) });
+        appender.append(&mut batch).unwrap();
+        let journal = *appender.journal();
+        let whole = ClosedSize { segment: 1, first: 1, last: 1, ids: 0 };
+        assert_eq!(whole.read(&disk, &journal).unwrap().last, 1);
+        for other in [ClosedSize { last: 2, ..whole }, ClosedSize { ids: 1, ..whole }] {
+            let error = other.read(&disk, &journal).unwrap_err();
+            assert!(error.to_string().contains("damaged at offset"), "{error}");
+        }
+    }
+}
