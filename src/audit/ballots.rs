@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// All votes and outcomes.
 #[derive(Default)]
-pub struct Ballots {
+pub(crate) struct Ballots {
     of: HashMap<TxId, Vec<Cast>>,
     /// Bytes of what was voted on while journals were read a second time.
     late: BTreeMap<(TxId, BankId), Arc<Transaction>>,
@@ -55,7 +55,7 @@ enum BallotEnd {
 
 /// How the transactions ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BallotCounts {
+pub(crate) struct BallotCounts {
     /// Committed, by an outcome or by every named bank's OK.
     pub committed: u64,
     /// Refused by some bank.
@@ -80,7 +80,7 @@ impl Ballots {
     ///
     /// # Errors
     /// When the bank votes or decides a second time, or decides what it holds no OK on.
-    pub fn record(&mut self, bank: BankId, record: &Record) -> Result<(), String> {
+    pub(crate) fn record(&mut self, bank: BankId, record: &Record) -> Result<(), String> {
         match record {
             Record::Voted { tx, time, transaction, refusal: None } => {
                 self.vote(tx, bank, ok(*time, transaction), None)
@@ -137,7 +137,7 @@ impl Ballots {
     ///
     /// # Errors
     /// When the bank votes a second time.
-    pub fn late(&mut self, bank: BankId, record: &Record) -> Result<(), String> {
+    pub(crate) fn late(&mut self, bank: BankId, record: &Record) -> Result<(), String> {
         match record {
             Record::Voted { tx, time, transaction, refusal: None }
             | Record::Executed { tx, time, transaction, .. } => {
@@ -164,7 +164,7 @@ impl Ballots {
     }
 
     /// The bytes of a late vote.
-    pub fn late_transaction(&self, tx: &TxId, bank: BankId) -> Option<&Arc<Transaction>> {
+    pub(crate) fn late_transaction(&self, tx: &TxId, bank: BankId) -> Option<&Arc<Transaction>> {
         self.late.get(&(tx.clone(), bank))
     }
 
@@ -209,7 +209,7 @@ impl Ballots {
 
     /// Judges every transaction. Of the banks in `whole` all votes are known, so that one that is
     /// not there was never given.
-    pub fn judge(&self, whole: BankSet, faults: &mut Vec<Violation>) -> BallotCounts {
+    pub(crate) fn judge(&self, whole: BankSet, faults: &mut Vec<Violation>) -> BallotCounts {
         let mut counts = BallotCounts::default();
         for (tx, casts) in &self.of {
             let mut groups: Vec<Group> = Vec::new();

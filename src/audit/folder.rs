@@ -35,7 +35,7 @@ pub enum FolderFault {
 
 /// A commit of a register at one bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// The commit's time.
     pub time: Time,
     /// The value.
@@ -43,7 +43,7 @@ pub struct Setting {
 }
 
 /// A journal that is replayed.
-pub struct Folder {
+pub(crate) struct Folder {
     /// Where it is.
     pub path: PathBuf,
     /// The bank, once its first record told who it is.
@@ -68,7 +68,7 @@ pub struct Folder {
 
 impl Folder {
     /// The journal in `path`, not read yet.
-    pub fn new(path: &Path) -> Folder {
+    pub(crate) fn new(path: &Path) -> Folder {
         Folder {
             path: path.to_owned(),
             bank: None,
@@ -84,7 +84,7 @@ impl Folder {
     }
 
     /// The folder's files.
-    pub fn disk(&self) -> FileDisk {
+    pub(crate) fn disk(&self) -> FileDisk {
         FileDisk::read_only(&self.path)
     }
 
@@ -93,7 +93,7 @@ impl Folder {
     ///
     /// # Errors
     /// When the folder can't be read, or holds no journal.
-    pub fn replay(
+    pub(crate) fn replay(
         &mut self,
         scan: &mut Scan<'_>,
         ballots: &mut Ballots,
@@ -226,12 +226,12 @@ impl Folder {
     }
 
     /// Does the bank know its registers? One that came later does not at first.
-    pub fn knows_registers(&self) -> bool {
+    pub(crate) fn knows_registers(&self) -> bool {
         self.replica.as_ref().is_some_and(|core| core.ledger().knows_registers())
     }
 
     /// The bank's sums by its own ledger, once all is replayed.
-    pub fn sums(&self) -> Sums {
+    pub(crate) fn sums(&self) -> Sums {
         let Some(core) = &self.replica else { return Sums::default() };
         let totals = core.ledger().totals();
         Sums {
@@ -244,17 +244,17 @@ impl Folder {
     }
 
     /// How many accounts the bank has.
-    pub fn accounts(&self) -> usize {
+    pub(crate) fn accounts(&self) -> usize {
         self.replica.as_ref().map_or(0, |core| core.ledger().totals().accounts)
     }
 
     /// Did every record fit?
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         !self.broken && self.replica.is_some()
     }
 
     /// Compares the ledger with what moved, with its accounts, and with its registers.
-    pub fn check(&self, faults: &mut Vec<Violation>) {
+    pub(crate) fn check(&self, faults: &mut Vec<Violation>) {
         let (Some(bank), Some(core)) = (self.bank, &self.replica) else { return };
         let mut fault = |text: String| {
             faults.push(Violation {
@@ -291,7 +291,7 @@ impl Folder {
 }
 
 /// Adds what a committed transaction moves at one bank.
-pub fn add(sums: &mut Sums, bank: BankId, transaction: &Transaction) {
+pub(crate) fn add(sums: &mut Sums, bank: BankId, transaction: &Transaction) {
     for op in transaction.ops_of(bank) {
         if let Action::Money { flow, amount, .. } = &op.action {
             match flow {
@@ -305,7 +305,7 @@ pub fn add(sums: &mut Sums, bank: BankId, transaction: &Transaction) {
 }
 
 /// The transaction that a record is about.
-pub fn record_tx(record: &Record) -> Option<&TxId> {
+pub(crate) fn record_tx(record: &Record) -> Option<&TxId> {
     match record {
         Record::Voted { tx, .. }
         | Record::Refused { tx, .. }

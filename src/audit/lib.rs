@@ -4,6 +4,8 @@
 //! folders, and what goes out is plain values. Architecture invariant: an audit changes nothing, at
 //! no bank and in no folder, and where something is missing it says so and gives no verdict.
 
+#![warn(unreachable_pub)]
+
 mod ballots;
 pub mod cut;
 mod folder;

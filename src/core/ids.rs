@@ -249,7 +249,7 @@ impl Time {
     pub const MAX: Time = Time((1 << 53) - 1);
     /// The last time at which a bank grants anything, a day before that: what was granted by then
     /// can end in time, and refusals have times of their own.
-    pub const LAST_GRANT: Time = Time(Time::MAX.0 - 24 * 3_600 * 1_000_000);
+    pub(crate) const LAST_GRANT: Time = Time(Time::MAX.0 - 24 * 3_600 * 1_000_000);
 }
 
 impl fmt::Display for Time {

@@ -7,6 +7,8 @@
 //! From the bottom up: `money`, `ids` and `limits`; `wire`, the text of the protocol; `commit`, who
 //! proves and who coordinates; `ledger`, the accounts; `bank`, which decides with them.
 
+#![warn(unreachable_pub)]
+
 pub mod bank;
 pub mod clock;
 pub mod commit;

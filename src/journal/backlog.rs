@@ -63,7 +63,7 @@ impl ClosedSize {
 
 impl Backlog {
     /// Adds a segment that is full.
-    pub fn push(&mut self, closed: Closed) {
+    pub(crate) fn push(&mut self, closed: Closed) {
         self.waiting.push_back(if self.in_memory < CLOSED_SEGMENTS_IN_MEMORY_MAX {
             self.in_memory += 1;
             Unindexed::InMemory(closed)
@@ -73,7 +73,7 @@ impl Backlog {
     }
 
     /// The number of the newest one.
-    pub fn newest(&self) -> Option<u64> {
+    pub(crate) fn newest(&self) -> Option<u64> {
         self.waiting.back().map(|waiting| match waiting {
             Unindexed::InMemory(closed) => closed.segment,
             Unindexed::OnDisk(size) => size.segment,
@@ -81,7 +81,7 @@ impl Backlog {
     }
 
     /// Takes the oldest one out.
-    pub fn take(&mut self) -> Option<Taken> {
+    pub(crate) fn take(&mut self) -> Option<Taken> {
         let taken = self.waiting.pop_front()?;
         Some(match taken {
             Unindexed::InMemory(closed) => {
@@ -93,7 +93,7 @@ impl Backlog {
     }
 
     /// Puts back what was taken, as its index could not be made. Its ids are read again.
-    pub fn put_back(&mut self, size: ClosedSize) {
+    pub(crate) fn put_back(&mut self, size: ClosedSize) {
         self.waiting.push_front(Unindexed::OnDisk(size));
     }
 }
@@ -107,7 +107,7 @@ pub(super) struct Taken {
 
 impl Taken {
     /// Its ids: as they were noted, or read from the segment.
-    pub fn closed(&mut self, disk: &dyn Disk, journal: &JournalId) -> Result<Closed, JournalError> {
+    pub(crate) fn closed(&mut self, disk: &dyn Disk, journal: &JournalId) -> Result<Closed, JournalError> {
         match self.ids.take() {
             Some(closed) => Ok(closed),
             None => self.size.read(disk, journal),

@@ -32,7 +32,7 @@ pub(super) struct Cover<'a> {
 }
 
 impl<'a> Cover<'a> {
-    pub fn new(
+    pub(crate) fn new(
         disk: &'a dyn Disk,
         journal: &'a JournalId,
         names: &[String],
@@ -46,7 +46,7 @@ impl<'a> Cover<'a> {
     /// The indexes of all full segments, with as many filters as have room in so many bytes. Those
     /// that are there and are not among them, for a merge has put another one in their place or
     /// they are damaged, are removed.
-    pub fn find(
+    pub(crate) fn find(
         mut self,
         filter_bytes_max: u64,
         told: &mut Recovered,

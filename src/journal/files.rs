@@ -31,12 +31,12 @@ pub(super) struct Files {
 
 impl Files {
     /// Half of so many of each kind.
-    pub fn new(disk: Arc<dyn Disk>, most: usize) -> Files {
+    pub(crate) fn new(disk: Arc<dyn Disk>, most: usize) -> Files {
         Files { disk, most: most / 2, segments: Mutex::default(), indexes: Mutex::default() }
     }
 
     /// The file, opened if it is not yet. Looks over the open files, whose number is bounded.
-    pub fn get(&self, which: FileOf) -> io::Result<Arc<dyn DiskFile>> {
+    pub(crate) fn get(&self, which: FileOf) -> io::Result<Arc<dyn DiskFile>> {
         let (open, name) = match which {
             FileOf::Segment(number) => (&self.segments, segment_name(number)),
             FileOf::Index(span) => (&self.indexes, span.name()),
@@ -58,12 +58,12 @@ impl Files {
     }
 
     /// Opens a file ahead of its use. One that can't be opened now may be later.
-    pub fn keep(&self, which: FileOf) {
+    pub(crate) fn keep(&self, which: FileOf) {
         let _later = self.get(which);
     }
 
     /// An index was made again, or is gone: an open file is the old one.
-    pub fn forget_index(&self, span: Span) {
+    pub(crate) fn forget_index(&self, span: Span) {
         let mut open = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|(which, _)| *which != FileOf::Index(span));
     }

@@ -39,13 +39,13 @@ pub(super) struct FilterBlocks {
 
 impl FilterBlocks {
     /// For so many ids.
-    pub fn new(ids: u64) -> FilterBlocks {
+    pub(crate) fn new(ids: u64) -> FilterBlocks {
         FilterBlocks { blocks: blocks_for(ids), at: 0, block: [0; BLOCK_BYTES] }
     }
 
     /// Adds `hash`, which is not smaller than the one before; the blocks before its own are put
     /// out.
-    pub fn add(&mut self, hash: u64, out: &mut Vec<u8>) {
+    pub(crate) fn add(&mut self, hash: u64, out: &mut Vec<u8>) {
         self.go_to(block_of(hash, self.blocks), out);
         for bit in bits(hash) {
             self.block[bit / 8] |= 1 << (bit % 8);
@@ -53,7 +53,7 @@ impl FilterBlocks {
     }
 
     /// Puts out the rest.
-    pub fn finish(&mut self, out: &mut Vec<u8>) {
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         self.go_to(self.blocks, out);
     }
 
@@ -74,7 +74,7 @@ pub(super) struct BlockFilter {
 
 impl BlockFilter {
     /// A filter of `hashes`.
-    pub fn new(hashes: impl ExactSizeIterator<Item = u64>) -> BlockFilter {
+    pub(crate) fn new(hashes: impl ExactSizeIterator<Item = u64>) -> BlockFilter {
         let blocks = usize_of(blocks_for(hashes.len() as u64));
         let mut filter = BlockFilter { words: vec![0; blocks * WORDS_IN_BLOCK].into() };
         for hash in hashes {
@@ -87,18 +87,18 @@ impl BlockFilter {
     }
 
     /// Can `hash` be one of them? "No" is sure.
-    pub fn may_have(&self, hash: u64) -> bool {
+    pub(crate) fn may_have(&self, hash: u64) -> bool {
         let begin = self.block(hash);
         bits(hash).all(|bit| self.words[begin + bit / 64] & 1 << (bit % 64) != 0)
     }
 
     /// Its bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         self.words.iter().flat_map(|word| word.to_le_bytes()).collect()
     }
 
     /// A filter from its bytes; `None` when they can't be one.
-    pub fn from_bytes(bytes: &[u8]) -> Option<BlockFilter> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<BlockFilter> {
         if bytes.is_empty() || !bytes.len().is_multiple_of(WORDS_IN_BLOCK * 8) {
             return None;
         }
@@ -108,7 +108,7 @@ impl BlockFilter {
     }
 
     /// Bytes that it takes.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         (self.words.len() * 8) as u64
     }
 

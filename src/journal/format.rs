@@ -24,11 +24,11 @@ use consorcio_core::limits::INDEX_FAN_OUT;
 use crc32c::{crc32c, crc32c_append};
 
 /// The newest version of a segment. Format 1 tells neither its size nor its bank.
-pub const SEGMENT_VERSION: u32 = 2;
+pub(crate) const SEGMENT_VERSION: u32 = 2;
 /// The newest version of an index, of a merged index and of a snapshot.
-pub const OTHER_VERSION: u32 = 1;
+pub(crate) const OTHER_VERSION: u32 = 1;
 /// Bytes before a segment's first batch.
-pub const SEGMENT_HEADER_BYTES: u64 = FILE_HEADER_BYTES as u64;
+pub(crate) const SEGMENT_HEADER_BYTES: u64 = FILE_HEADER_BYTES as u64;
 /// Bytes of the header that begins every file of a journal.
 pub const FILE_HEADER_BYTES: usize = 64;
 /// Bytes of a batch's header.
@@ -286,7 +286,7 @@ pub fn check_record(salt: Salt, offset: u64, bytes: &[u8]) -> Option<usize> {
 ///
 /// # Errors
 /// When the bytes are not exactly one record.
-pub fn decode_record(bytes: &[u8]) -> Result<Record, String> {
+pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record, String> {
     match postcard::take_from_bytes::<Record>(bytes) {
         Ok((record, [])) => Ok(record),
         Ok((_, rest)) => Err(format!("{} bytes follow the record", rest.len())),
@@ -295,7 +295,7 @@ pub fn decode_record(bytes: &[u8]) -> Result<Record, String> {
 }
 
 /// The name of segment `number`.
-pub fn segment_name(number: u64) -> String {
+pub(crate) fn segment_name(number: u64) -> String {
     format!("segment-{number:010}")
 }
 
@@ -305,12 +305,12 @@ pub fn index_name(number: u64) -> String {
 }
 
 /// The name of the snapshot that holds every record up to `seq`.
-pub fn snapshot_name(seq: Seq) -> String {
+pub(crate) fn snapshot_name(seq: Seq) -> String {
     format!("snapshot-{seq:020}")
 }
 
 /// The number in a name that `name_of` makes.
-pub fn number_in(name: &str, prefix: &str, name_of: fn(u64) -> String) -> Option<u64> {
+pub(crate) fn number_in(name: &str, prefix: &str, name_of: fn(u64) -> String) -> Option<u64> {
     let number = name.strip_prefix(prefix)?.parse().ok()?;
     (name_of(number) == name).then_some(number)
 }
@@ -354,21 +354,21 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    pub fn one(segment: u64) -> Span {
+    pub(crate) fn one(segment: u64) -> Span {
         Span { first: segment, last: segment }
     }
 
     /// How many segments.
-    pub fn segments(self) -> u64 {
+    pub(crate) fn segments(self) -> u64 {
         self.last - self.first + 1
     }
 
-    pub fn is_within(self, other: Span) -> bool {
+    pub(crate) fn is_within(self, other: Span) -> bool {
         other.first <= self.first && self.last <= other.last
     }
 
     /// The name of its file.
-    pub fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         if self.segments() == 1 {
             index_name(self.first)
         } else {
@@ -377,7 +377,7 @@ impl Span {
     }
 
     /// The span of an index with this name; `None` for other files.
-    pub fn named(name: &str) -> Option<Span> {
+    pub(crate) fn named(name: &str) -> Option<Span> {
         if let Some(segment) = number_in(name, "index-", index_name) {
             return Some(Span::one(segment));
         }

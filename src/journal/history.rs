@@ -39,7 +39,7 @@ enum HistoryWork {
 
 impl HistoryKeeper {
     /// `snapshot_segment` is the last segment that the newest snapshot holds.
-    pub fn new(
+    pub(crate) fn new(
         shared: &Arc<SharedJournal>,
         options: &Options,
         stop: &Arc<AtomicBool>,
@@ -60,7 +60,7 @@ impl HistoryKeeper {
     /// Makes indexes of full segments, and a piece of a merge or repair after each, until nobody
     /// wakes it any more. What is full then still gets its index; the rest can wait for the next
     /// start.
-    pub fn keep(mut self, woken: &Receiver<()>) {
+    pub(crate) fn keep(mut self, woken: &Receiver<()>) {
         loop {
             let there_is_more = self.is_behind() || self.has_work();
             let ended = if there_is_more {
@@ -83,7 +83,7 @@ impl HistoryKeeper {
     }
 
     /// Does all that there is to do now.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         while self.index_next() {}
         while self.has_work() {
             self.work();

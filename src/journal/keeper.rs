@@ -56,7 +56,7 @@ struct Threads {
 
 impl Keeper {
     /// Starts the helpers. `snapshot_segment` is the last segment that the newest snapshot holds.
-    pub fn new(
+    pub(crate) fn new(
         shared: Arc<SharedJournal>,
         options: Options,
         snapshot_segment: u64,
@@ -72,25 +72,25 @@ impl Keeper {
         Ok(Keeper { shared, options, stop, prepared: None, mode })
     }
 
-    pub fn journal(&self) -> &JournalId {
+    pub(crate) fn journal(&self) -> &JournalId {
         &self.shared.journal
     }
 
-    pub fn disk(&self) -> &dyn Disk {
+    pub(crate) fn disk(&self) -> &dyn Disk {
         self.shared.disk.as_ref()
     }
 
-    pub fn shared(&self) -> &Arc<SharedJournal> {
+    pub(crate) fn shared(&self) -> &Arc<SharedJournal> {
         &self.shared
     }
 
     /// Takes a segment that an earlier run prepared.
-    pub fn already_prepared(&mut self, prepared: PreparedSegment) {
+    pub(crate) fn already_prepared(&mut self, prepared: PreparedSegment) {
         self.prepared = Some(prepared);
     }
 
     /// Orders segment `number`.
-    pub fn prepare(&mut self, number: u64) {
+    pub(crate) fn prepare(&mut self, number: u64) {
         match &self.mode {
             // What goes wrong here is met again when the segment is taken.
             Mode::Inline(_) => {
@@ -109,7 +109,7 @@ impl Keeper {
     }
 
     /// The segment that was ordered, with at least `bytes_min` bytes; waits for it.
-    pub fn take_prepared(
+    pub(crate) fn take_prepared(
         &mut self,
         number: u64,
         bytes_min: u64,
@@ -132,7 +132,7 @@ impl Keeper {
     }
 
     /// Makes segment `number`, which holds no batch yet, at least `bytes_min` bytes long.
-    pub fn prepare_now(
+    pub(crate) fn prepare_now(
         &self,
         number: u64,
         bytes_min: u64,
@@ -149,7 +149,7 @@ impl Keeper {
     }
 
     /// Hands over a segment that is full.
-    pub fn closed(&mut self, closed: Closed) {
+    pub(crate) fn closed(&mut self, closed: Closed) {
         self.shared.backlog().push(closed);
         match &mut self.mode {
             Mode::Inline(history) => history.settle(),
@@ -158,7 +158,7 @@ impl Keeper {
     }
 
     /// Makes a snapshot of the full segments.
-    pub fn snapshot_now(&self) -> Result<Option<Seq>, JournalError> {
+    pub(crate) fn snapshot_now(&self) -> Result<Option<Seq>, JournalError> {
         match &self.options.replica {
             Some(replica) => snapshot::make(&self.shared, replica, &self.stop),
             None => Ok(None),

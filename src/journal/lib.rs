@@ -17,6 +17,8 @@
 //! later batch is found proves that the ones before it were durable; after a failed write or sync
 //! nothing is ever written again; no thread but the appender's touches a segment that is in use.
 
+#![warn(unreachable_pub)]
+
 mod append;
 mod backlog;
 mod batch;

@@ -122,7 +122,7 @@ pub(super) fn old_sizes(
 
 impl SegmentReader {
     /// Refuses a segment of another journal.
-    pub fn expect_journal(&self, journal: &JournalId) -> Result<(), JournalError> {
+    pub(crate) fn expect_journal(&self, journal: &JournalId) -> Result<(), JournalError> {
         if self.header.journal == *journal {
             Ok(())
         } else {
@@ -132,7 +132,7 @@ impl SegmentReader {
 
     /// Refuses a file that is not as long as it was made. One of format 1 does not tell; it has at
     /// least the bytes that this program gave it then: `old`, or what is there.
-    pub fn expect_size(&self, old: Option<u64>) -> Result<(), JournalError> {
+    pub(crate) fn expect_size(&self, old: Option<u64>) -> Result<(), JournalError> {
         let (made, is_longer) = match (self.header.bytes, old) {
             (Some(made), _) => (made, self.size > made),
             // In format 1 a segment grew where one batch was longer than it.
@@ -156,27 +156,27 @@ impl SegmentReader {
     }
 
     /// What messages call it.
-    pub fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         format!("{}/{}", self.describe, self.name)
     }
 
     /// Its length in bytes.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
     /// Goes on at `offset`.
-    pub fn seek(&mut self, offset: u64) {
+    pub(crate) fn seek(&mut self, offset: u64) {
         self.at = offset;
     }
 
     /// Forgets what was read ahead, so that what was written since is seen.
-    pub fn look_anew(&mut self) {
+    pub(crate) fn look_anew(&mut self) {
         self.window.clear();
     }
 
     /// What stands next. After an end or something bad the reader stays where it is.
-    pub fn next(&mut self) -> Result<FoundSegment, JournalError> {
+    pub(crate) fn next(&mut self) -> Result<FoundSegment, JournalError> {
         let offset = self.at;
         let salt = self.salt;
         let head = self.bytes(offset, BATCH_HEADER_BYTES)?;
@@ -216,7 +216,7 @@ impl SegmentReader {
     }
 
     /// The records of the batch that was found last, each with its offset.
-    pub fn records(&self) -> impl Iterator<Item = (u64, Result<Record, JournalError>)> {
+    pub(crate) fn records(&self) -> impl Iterator<Item = (u64, Result<Record, JournalError>)> {
         self.places.iter().map(|place| {
             let begin = place.offset - self.window_at + super::format::RECORD_HEADER_BYTES as u64;
             let begin = usize::try_from(begin).expect("the batch found last is in the window");
@@ -237,7 +237,7 @@ impl SegmentReader {
 
     /// What can only have been written after the batch that should stand at `bad` was synced: the
     /// offset of a later batch's header, or of anything past the end of this one.
-    pub fn written_after(&mut self, bad: &Bad) -> Result<Option<u64>, JournalError> {
+    pub(crate) fn written_after(&mut self, bad: &Bad) -> Result<Option<u64>, JournalError> {
         if let Some(end) = bad.end {
             return self.first_nonzero(end);
         }
@@ -245,7 +245,7 @@ impl SegmentReader {
     }
 
     /// The first batch header at or after `offset`.
-    pub fn find_batch(&mut self, offset: u64) -> Result<Option<u64>, JournalError> {
+    pub(crate) fn find_batch(&mut self, offset: u64) -> Result<Option<u64>, JournalError> {
         let mut at = offset.next_multiple_of(ALIGNMENT as u64);
         while let Some(found) = self.first_nonzero(at)? {
             at = found - (found - SEGMENT_HEADER_BYTES) % ALIGNMENT as u64;
@@ -260,7 +260,7 @@ impl SegmentReader {
     }
 
     /// The first byte that is not zero at or after `offset`.
-    pub fn first_nonzero(&mut self, offset: u64) -> Result<Option<u64>, JournalError> {
+    pub(crate) fn first_nonzero(&mut self, offset: u64) -> Result<Option<u64>, JournalError> {
         let mut at = offset;
         loop {
             let bytes = self.some_bytes(at)?;
@@ -275,7 +275,7 @@ impl SegmentReader {
     }
 
     /// One past the last byte that is not zero, at or after `offset`; `offset` where all are.
-    pub fn last_nonzero(&mut self, offset: u64) -> Result<u64, JournalError> {
+    pub(crate) fn last_nonzero(&mut self, offset: u64) -> Result<u64, JournalError> {
         let (mut at, mut last) = (offset, offset);
         loop {
             let bytes = self.some_bytes(at)?;
@@ -290,7 +290,7 @@ impl SegmentReader {
     }
 
     /// `length` bytes at `offset`, or less at the end of the file.
-    pub fn bytes(&mut self, offset: u64, length: usize) -> Result<&[u8], JournalError> {
+    pub(crate) fn bytes(&mut self, offset: u64, length: usize) -> Result<&[u8], JournalError> {
         let length =
             usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX).min(length);
         let end = offset + length as u64;

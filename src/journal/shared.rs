@@ -54,7 +54,7 @@ pub(super) struct SharedJournal {
 }
 
 impl SharedJournal {
-    pub fn new(
+    pub(crate) fn new(
         disk: Arc<dyn Disk>,
         journal: JournalId,
         options: &Options,
@@ -89,12 +89,12 @@ impl SharedJournal {
     }
 
     /// The indexes that there are now.
-    pub fn indexes(&self) -> List {
+    pub(crate) fn indexes(&self) -> List {
         Arc::clone(&self.indexes.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Adds the index of the next full segment.
-    pub fn add(&self, index: Index) {
+    pub(crate) fn add(&self, index: Index) {
         let last = index.last;
         self.files.keep(FileOf::Index(index.span));
         self.files.keep(FileOf::Segment(index.span.last));
@@ -107,7 +107,7 @@ impl SharedJournal {
 
     /// Puts indexes of the same segments in the place of those that there are. `false`: there are
     /// none of just these.
-    pub fn replace(&self, span: Span, new: Vec<Index>) -> bool {
+    pub(crate) fn replace(&self, span: Span, new: Vec<Index>) -> bool {
         self.change(|list| {
             let begin = list.iter().position(|index| index.span.first == span.first);
             let end = list.iter().position(|index| index.span.last == span.last);
@@ -141,7 +141,7 @@ impl SharedJournal {
 
     /// Reads the filters that have room in memory and are not there. Of one that can't be read now
     /// a page is read each time.
-    pub fn load_filters(&self) {
+    pub(crate) fn load_filters(&self) {
         let list = self.indexes();
         for (index, _) in list
             .iter()
@@ -161,22 +161,22 @@ impl SharedJournal {
     }
 
     /// How many full segments have their index: 1, 2, … up to this one.
-    pub fn indexed_segments(&self) -> u64 {
+    pub(crate) fn indexed_segments(&self) -> u64 {
         self.indexes().last().map_or(0, |index| index.span.last)
     }
 
     /// The last record in them.
-    pub fn indexed(&self) -> Seq {
+    pub(crate) fn indexed(&self) -> Seq {
         self.indexed.load(Ordering::Acquire)
     }
 
     /// What look-ups have cost: filters asked, and pages of indexes read.
-    pub fn costs(&self) -> (u64, u64) {
+    pub(crate) fn costs(&self) -> (u64, u64) {
         (self.filters_asked.load(Ordering::Relaxed), self.pages_read.load(Ordering::Relaxed))
     }
 
     /// The record that decides `tx` in the full segments. Looks over the indexes, the newest first.
-    pub fn find(&self, tx: &TxId) -> Result<Option<Record>, JournalError> {
+    pub(crate) fn find(&self, tx: &TxId) -> Result<Option<Record>, JournalError> {
         let mut cost = Cost::default();
         let found = self.find_in_all(tx, &mut cost);
         self.filters_asked.fetch_add(cost.filters, Ordering::Relaxed);
@@ -269,12 +269,12 @@ impl SharedJournal {
     }
 
     /// Held by whoever makes an index again.
-    pub fn making(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn making(&self) -> MutexGuard<'_, ()> {
         self.making.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An index is not as it was written: it is to be made again, and no merge uses it until then.
-    pub fn report(&self, span: Span) {
+    pub(crate) fn report(&self, span: Span) {
         if self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(span) {
             (self.notice)(&format!(
                 "{}: damaged, is made again from its segments ({})",
@@ -286,7 +286,7 @@ impl SharedJournal {
     }
 
     /// Wakes the thread that keeps the history.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if let Some(wake) = &*self.wake.lock().unwrap_or_else(PoisonError::into_inner) {
             // It is full where a wake-up waits already. Where nobody listens any more the journal
             // was closed, or its thread is gone: memory keeps the outcomes then.
@@ -295,17 +295,17 @@ impl SharedJournal {
     }
 
     /// Full segments without an index.
-    pub fn backlog(&self) -> MutexGuard<'_, Backlog> {
+    pub(crate) fn backlog(&self) -> MutexGuard<'_, Backlog> {
         self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The index of these segments is as it was written again.
-    pub fn mended(&self, span: Span) {
+    pub(crate) fn mended(&self, span: Span) {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).remove(&span);
     }
 
     /// Indexes that were found to be damaged.
-    pub fn damaged(&self) -> BTreeSet<Span> {
+    pub(crate) fn damaged(&self) -> BTreeSet<Span> {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

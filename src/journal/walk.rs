@@ -50,14 +50,14 @@ impl Place {
 }
 
 impl<'a> Walk<'a> {
-    pub fn new(disk: &'a dyn Disk, journal: &JournalId, from: &From) -> Walk<'a> {
+    pub(crate) fn new(disk: &'a dyn Disk, journal: &JournalId, from: &From) -> Walk<'a> {
         let current = Place::begin_of(from.segment + 1, from.seq + 1);
         let hash = IdHash::new(journal);
         Walk { disk, hash, last: from.seq, closed: Vec::new(), current, last_batch: None }
     }
 
     /// Reads segments `from` to `to` as far as anything was written.
-    pub fn read_all(
+    pub(crate) fn read_all(
         &mut self,
         from: u64,
         to: u64,
@@ -230,7 +230,7 @@ impl<'a> Walk<'a> {
     /// only: after a sync that failed, some systems hold pages for clean that never reached the
     /// disk, and a sync alone would skip them (Rebello et al., ATC 2020). All earlier batches were
     /// synced before the next one was written.
-    pub fn rewrite_last(&self) -> Result<(), JournalError> {
+    pub(crate) fn rewrite_last(&self) -> Result<(), JournalError> {
         let Some((number, offset, length)) = self.last_batch else { return Ok(()) };
         let mut reader = open_segment(self.disk, number)?;
         let name = reader.name.clone();

@@ -51,12 +51,12 @@ impl Frame {
     }
 
     /// The other language's short code.
-    pub fn other_code(&self) -> &'static str {
+    pub(crate) fn other_code(&self) -> &'static str {
         self.lang.other().short()
     }
 
     /// The other language's own name.
-    pub fn other_name(&self) -> &'static str {
+    pub(crate) fn other_name(&self) -> &'static str {
         self.lang.other().own_name()
     }
 }

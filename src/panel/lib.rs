@@ -3,6 +3,8 @@
 //! No socket, no clock, nothing about requests or sessions: those are `http`'s. Everything that
 //! came from users is escaped by the templates; there is no other way into a page.
 
+#![warn(unreachable_pub)]
+
 pub mod details;
 pub mod frame;
 pub mod pages;

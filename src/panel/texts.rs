@@ -29,7 +29,7 @@ impl Lang {
     }
 
     /// Its own name for itself.
-    pub fn own_name(self) -> &'static str {
+    pub(crate) fn own_name(self) -> &'static str {
         match self {
             Lang::Pt => "Português",
             Lang::En => "English",

@@ -15,7 +15,7 @@ use crate::wire::transaction::Transaction;
 
 impl Bank {
     /// May `record` be applied now?
-    pub fn admits(&self, record: &Record) -> Result<(), String> {
+    pub(super) fn admits(&self, record: &Record) -> Result<(), String> {
         match record {
             Record::Consortium { bank, .. } if *bank != self.me() => {
                 Err(format!("it names bank {bank} as its owner, which was bank {}", self.me()))

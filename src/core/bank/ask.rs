@@ -20,7 +20,7 @@ use crate::wire::token::Token;
 impl Deciding<'_> {
     /// Begins to ask about an undecided transaction, unless that goes on already. A transaction of
     /// this bank alone has every OK it needs.
-    pub fn ask(&mut self, tx: &TxId, prepared: &Prepared, cause: DoubtCause) {
+    pub(super) fn ask(&mut self, tx: &TxId, prepared: &Prepared, cause: DoubtCause) {
         let others = self.others(&prepared.transaction);
         let in_doubt = self.volatile.in_doubt.get(tx);
         if in_doubt.is_some_and(|in_doubt| in_doubt.asking) || !self.asked.insert(tx.clone()) {
@@ -42,7 +42,7 @@ impl Deciding<'_> {
 
     /// Sends questions to every peer whose link is open: the oldest first, a bounded number under
     /// way.
-    pub fn put_questions(&mut self) {
+    pub(super) fn put_questions(&mut self) {
         for (position, peer) in self.volatile.peers.iter().enumerate() {
             let Some(bank) = BankId::new(position) else { continue };
             if !peer.can_ask() || peer.paused_until_us > self.now.mono_us {
@@ -57,7 +57,7 @@ impl Deciding<'_> {
     }
 
     /// A peer answered RESOLVE with these tokens, or can't.
-    pub fn resolved(&mut self, peer: BankId, tx: &TxId, reply: Option<&Reply>, shown: &[Token]) {
+    pub(super) fn resolved(&mut self, peer: BankId, tx: &TxId, reply: Option<&Reply>, shown: &[Token]) {
         let again = Some(self.now.mono_us + BACKOFF_MS_MAX * 1_000);
         let asked_about = |prepared: &&Prepared| !prepared.transaction.has_outside();
         let Some(prepared) = self.bank.undecided.get(tx).filter(asked_about) else {
@@ -134,14 +134,14 @@ impl Deciding<'_> {
     }
 
     /// The banks that keep a transaction undecided here: no OK of theirs is known.
-    pub fn waiting_for(&self, tx: &TxId, prepared: &Prepared) -> BankSet {
+    pub(super) fn waiting_for(&self, tx: &TxId, prepared: &Prepared) -> BankSet {
         let granted = self.volatile.in_doubt.get(tx).map_or(&[][..], |in_doubt| &in_doubt.granted);
         let granted: BankSet = granted.iter().map(|token| token.bank).collect();
         self.others(&prepared.transaction).minus(granted)
     }
 
     /// Why a transaction is not known yet, for people.
-    pub fn doubt_text(&self, tx: &TxId) -> String {
+    pub(super) fn doubt_text(&self, tx: &TxId) -> String {
         let silent = match self.bank.undecided.get(tx) {
             Some(prepared) => self.waiting_for(tx, prepared),
             None => match self.volatile.drives.get(tx) {

@@ -41,7 +41,7 @@ pub(crate) struct Deciding<'a> {
 }
 
 impl<'a> Deciding<'a> {
-    pub fn new(bank: &'a Bank, volatile: &'a Volatile, now: Now) -> Deciding<'a> {
+    pub(super) fn new(bank: &'a Bank, volatile: &'a Volatile, now: Now) -> Deciding<'a> {
         Deciding {
             bank,
             volatile,
@@ -55,7 +55,7 @@ impl<'a> Deciding<'a> {
         }
     }
 
-    pub fn input(&mut self, input: &Input) {
+    pub(super) fn input(&mut self, input: &Input) {
         if self.bank.stopped.is_some() || self.volatile.forgot.is_some() {
             return; // Whatever it said now could break a promise that it forgot.
         }
@@ -82,7 +82,7 @@ impl<'a> Deciding<'a> {
 
     /// What follows from what just became true: waiters of decided transactions wake, and questions
     /// go out.
-    pub fn follow(&mut self, records: &[Record], changes: &[Change]) {
+    pub(super) fn follow(&mut self, records: &[Record], changes: &[Change]) {
         for tx in records.iter().filter_map(Record::decides) {
             self.wake(tx);
         }
@@ -205,7 +205,7 @@ impl<'a> Deciding<'a> {
     }
 
     /// Ends a wait: its reply is due, unless this very decision has given it one.
-    pub fn serve(&mut self, waiter: u64) -> bool {
+    pub(super) fn serve(&mut self, waiter: u64) -> bool {
         let first = self.served.insert(waiter);
         if first {
             self.change(Change::Served(waiter));
@@ -213,7 +213,7 @@ impl<'a> Deciding<'a> {
         first
     }
 
-    pub fn wait(&mut self, caller: Caller, waits: Waits) {
+    pub(super) fn wait(&mut self, caller: Caller, waits: Waits) {
         let deadline_us = self.now.mono_us + ANSWER_WITHIN_MS * 1_000;
         self.waits = Some((caller, waits.clone()));
         self.change(Change::Wait(Waiter { caller, deadline_us, waits, cut: None }));
@@ -221,7 +221,7 @@ impl<'a> Deciding<'a> {
 
     /// The next time of this bank's clock: its wall clock, or one more than the last time it gave
     /// or met. At the end of time it stands still, and only refusals are given.
-    pub fn tick_clock(&mut self) -> Time {
+    pub(super) fn tick_clock(&mut self) -> Time {
         self.clock = self.next_time();
         self.clock
     }
@@ -231,58 +231,58 @@ impl<'a> Deciding<'a> {
     }
 
     /// Has this bank given or met the last time there is?
-    pub fn has_no_later_time(&self) -> bool {
+    pub(super) fn has_no_later_time(&self) -> bool {
         self.clock >= Time::MAX
     }
 
     /// Is it too late to promise, or to register, anything?
-    pub fn is_at_the_end_of_time(&self) -> bool {
+    pub(super) fn is_at_the_end_of_time(&self) -> bool {
         self.next_time() > Time::LAST_GRANT
     }
 
     /// The clock's reading, which no record rests on.
-    pub fn reading(&self) -> Time {
+    pub(super) fn reading(&self) -> Time {
         self.clock.max(Time(self.now.wall_us).min(Time::MAX))
     }
 
-    pub fn move_clock(&mut self, time: Time) {
+    pub(super) fn move_clock(&mut self, time: Time) {
         self.clock = self.clock.max(time);
         self.record(Record::ClockMoved { time });
     }
 
-    pub fn record(&mut self, record: Record) -> Seq {
+    pub(super) fn record(&mut self, record: Record) -> Seq {
         self.out.records.push(record);
         self.last_seq()
     }
 
     /// The number of the newest record, those decided here included.
-    pub fn last_seq(&self) -> Seq {
+    pub(super) fn last_seq(&self) -> Seq {
         self.bank.seq + u64::try_from(self.out.records.len()).unwrap_or(u64::MAX)
     }
 
-    pub fn change(&mut self, change: Change) {
+    pub(super) fn change(&mut self, change: Change) {
         self.out.changes.push(change);
     }
 
-    pub fn reply(&mut self, to: Caller, reply: Reply, after: Seq) {
+    pub(super) fn reply(&mut self, to: Caller, reply: Reply, after: Seq) {
         self.out.replies.push(Outgoing { to, reply, after });
     }
 
-    pub fn send(&mut self, peer: BankId, message: crate::commit::message::Message, after: Seq) {
+    pub(super) fn send(&mut self, peer: BankId, message: crate::commit::message::Message, after: Seq) {
         self.out.sends.push(Sending { peer, message, after });
     }
 
-    pub fn done<T: serde::Serialize>(&mut self, caller: Caller, value: &T, after: Seq) {
+    pub(super) fn done<T: serde::Serialize>(&mut self, caller: Caller, value: &T, after: Seq) {
         let json = serde_json::to_string(value).expect("these values are plain JSON");
         self.reply(caller, Reply::Done(json), after);
     }
 
-    pub fn refused(&mut self, caller: Caller, fault: Fault) {
+    pub(super) fn refused(&mut self, caller: Caller, fault: Fault) {
         self.reply(caller, Reply::Refused(fault.reason, fault.text), self.bank.seq);
     }
 
     /// The banks other than this one that `transaction` names.
-    pub fn others(&self, transaction: &Transaction) -> BankSet {
+    pub(super) fn others(&self, transaction: &Transaction) -> BankSet {
         transaction.banks().without(self.bank.me())
     }
 }
@@ -293,7 +293,7 @@ pub(super) fn verb_of(request: &Request) -> Word {
 
 impl Prepared {
     /// The vote, as tokens bind it.
-    pub fn own(&self) -> OwnVote {
+    pub(super) fn own(&self) -> OwnVote {
         OwnVote { verdict: Verdict::Ok, time: self.time, digest: Some(*self.transaction.digest()) }
     }
 }

@@ -20,7 +20,7 @@ use crate::wire::{Fault, Reason};
 use std::sync::Arc;
 
 impl Deciding<'_> {
-    pub fn execute(
+    pub(super) fn execute(
         &mut self,
         caller: Caller,
         tx: &TxId,
@@ -107,7 +107,7 @@ impl Deciding<'_> {
 
     /// ABORT or RESOLVE of an id that this bank has not voted on, while it drives it for others or
     /// after it did: such a transaction may be committed. Says whether it has answered.
-    pub fn asked_of_driven(&mut self, caller: Caller, tx: &TxId) -> bool {
+    pub(super) fn asked_of_driven(&mut self, caller: Caller, tx: &TxId) -> bool {
         if let Some(drive) = self.volatile.drives.get(tx) {
             if drive.coordinator.transaction().banks().has(self.bank.me()) {
                 return false; // Its own refusal ends it.
@@ -208,7 +208,7 @@ impl Deciding<'_> {
     }
 
     /// A bank answered, or can't, what it was asked about a transaction that this bank drives.
-    pub fn drive_answered(
+    pub(super) fn drive_answered(
         &mut self,
         peer: BankId,
         asked: &Asked,
@@ -255,13 +255,13 @@ impl Deciding<'_> {
     }
 
     /// Something happened to a transaction that this bank drives.
-    pub fn drive_event(&mut self, tx: &TxId, event: Event) {
+    pub(super) fn drive_event(&mut self, tx: &TxId, event: Event) {
         let Some(mut drive) = self.volatile.drives.get(tx).cloned() else { return };
         let todo = drive.coordinator.on(event);
         self.carry_out(tx, drive, todo);
     }
 
-    pub fn drive_timed_out(&mut self, tx: &TxId) {
+    pub(super) fn drive_timed_out(&mut self, tx: &TxId) {
         let Some(mut drive) = self.volatile.drives.get(tx).cloned() else { return };
         self.own_from = self.out.records.len();
         drive.deadline_us = None;

@@ -142,7 +142,7 @@ impl Deciding<'_> {
     }
 
     /// Records an outcome of a transaction that this bank voted OK on.
-    pub fn decided(
+    pub(super) fn decided(
         &mut self,
         tx: &TxId,
         prepared: &Prepared,
@@ -158,7 +158,7 @@ impl Deciding<'_> {
 
     /// An outcome as it is answered: with the statement that convinces a bank which has not seen
     /// all votes.
-    pub fn outcome_reply(&self, tx: &TxId, ended: &Ended) -> Reply {
+    pub(crate) fn outcome_reply(&self, tx: &TxId, ended: &Ended) -> Reply {
         let statement = self.bank.own_statement(tx, &ended.own, &ended.outcome);
         match ended.outcome {
             Outcome::Committed(time) => {

@@ -17,7 +17,7 @@ pub(crate) struct History {
 
 impl History {
     /// These events, oldest first.
-    pub fn of(events: Vec<Event>) -> History {
+    pub(super) fn of(events: Vec<Event>) -> History {
         let mut history = History::default();
         for event in events {
             history.push(event);
@@ -26,12 +26,12 @@ impl History {
     }
 
     /// All of them, oldest first.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Event> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Event> {
         self.events.iter().map(|(_, event)| event)
     }
 
     /// Those older than `tx`, newest first; all without one. `None` where it does not stand here.
-    pub fn newest_before(&self, tx: Option<&TxId>) -> Option<impl Iterator<Item = &Event>> {
+    pub(crate) fn newest_before(&self, tx: Option<&TxId>) -> Option<impl Iterator<Item = &Event>> {
         let end = match tx {
             Some(tx) => self.place(tx)?,
             None => self.events.len(),
@@ -40,12 +40,12 @@ impl History {
     }
 
     /// What became of `tx`.
-    pub fn get(&self, tx: &TxId) -> Option<&Event> {
+    pub(super) fn get(&self, tx: &TxId) -> Option<&Event> {
         self.place(tx).map(|place| &self.events[place].1)
     }
 
     /// Adds the newest one; gives the oldest one, if it had to go.
-    pub fn push(&mut self, event: Event) -> Option<Event> {
+    pub(super) fn push(&mut self, event: Event) -> Option<Event> {
         let oldest = if self.events.len() == HISTORY_MAX { self.events.pop_front() } else { None };
         if let Some((number, oldest)) = &oldest
             && self.numbers.get(&oldest.tx) == Some(number)
@@ -59,7 +59,7 @@ impl History {
     }
 
     /// Takes `tx` out of it.
-    pub fn remove(&mut self, tx: &TxId) {
+    pub(super) fn remove(&mut self, tx: &TxId) {
         if let Some(place) = self.place(tx) {
             self.events.remove(place);
             self.numbers.remove(tx);

@@ -41,7 +41,7 @@ pub struct Learning {
 /// Does a bank know its registers as soon as it is introduced? Of the banks that found a consortium
 /// the first does: none was ever set. One that finds others with lower positions may be new among
 /// them.
-pub fn knows_registers_at_introduction(me: BankId, met: BankSet) -> bool {
+pub(crate) fn knows_registers_at_introduction(me: BankId, met: BankSet) -> bool {
     met.iter().all(|other| other > me)
 }
 
@@ -107,7 +107,7 @@ impl Deciding<'_> {
 
     /// When the next question may go, on the monotonic clock; none where there is none, or nobody
     /// to be asked.
-    pub fn learn_due_us(&self) -> Option<u64> {
+    pub(crate) fn learn_due_us(&self) -> Option<u64> {
         let learning = &self.volatile.learning;
         let asks = self.bank.introduced
             && !self.bank.ledger.knows_registers()

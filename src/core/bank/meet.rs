@@ -22,7 +22,7 @@ use crate::wire::{Fault, Reason};
 
 impl Volatile {
     /// The banks that `bank` waits for before it takes part.
-    pub fn unmet(&self, bank: &Bank) -> BankSet {
+    pub(super) fn unmet(&self, bank: &Bank) -> BankSet {
         bank.members.without(bank.me()).minus(self.introduce_without).minus(self.met_by)
     }
 }

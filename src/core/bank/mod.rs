@@ -29,7 +29,7 @@ mod tests;
 mod volatile;
 mod vote;
 
-pub use learn::{Learning, knows_registers_at_introduction};
+pub use learn::Learning;
 
 pub use volatile::{Change, CutAsked, Drive, InDoubt, Untimed, Waiter, Waits};
 

@@ -27,7 +27,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 impl Deciding<'_> {
-    pub fn read(&mut self, caller: Caller, read: &Read) {
+    pub(super) fn read(&mut self, caller: Caller, read: &Read) {
         let after = self.bank.seq;
         match read {
             Read::Clients { after: key } => self.clients(caller, key.as_ref()),
@@ -298,7 +298,7 @@ impl Deciding<'_> {
     }
 
     /// A transaction is decided: its registers are free.
-    pub fn wake_readers(&mut self, tx: &TxId) {
+    pub(super) fn wake_readers(&mut self, tx: &TxId) {
         let event = self.bank.history.get(tx);
         if let Some(Event { transaction: Some(transaction), .. }) = event {
             for op in transaction.ops_of(self.bank.me()) {
@@ -318,7 +318,7 @@ impl Deciding<'_> {
     }
 
     /// Transactions are decided: cuts that waited for them may be told.
-    pub fn wake_cuts(&mut self) {
+    pub(super) fn wake_cuts(&mut self) {
         let oldest_vote = self.bank.undecided_by_time.first().map(|(time, _)| *time);
         for waiter in self.volatile.cut_waiters_before(oldest_vote).collect::<Vec<_>>() {
             let Waiter { caller, cut: Some(asked), .. } = &self.volatile.waiters[&waiter] else {
@@ -332,7 +332,7 @@ impl Deciding<'_> {
 
     /// Now and then a moment of the clock is kept; the past of cuts before the kept time is
     /// forgotten, but not back beyond the oldest undecided vote.
-    pub fn mark_cut(&mut self) {
+    pub(super) fn mark_cut(&mut self) {
         let now = self.now.mono_us;
         let marks = &self.volatile.cut_marks;
         if marks.back().is_some_and(|(at, _)| now.saturating_sub(*at) < CUT_MARK_EVERY_US) {

@@ -71,7 +71,7 @@ mod refusal {
         Follows(Reason, Cow<'a, str>, BankId),
     }
 
-    pub fn serialize<S: Serializer>(
+    pub(super) fn serialize<S: Serializer>(
         refusal: &Option<(Reason, Cause)>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -85,7 +85,7 @@ mod refusal {
         on_disk.serialize(serializer)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<(Reason, Cause)>, D::Error> {
         Ok(match OnDisk::deserialize(deserializer)? {

@@ -141,7 +141,7 @@ pub(crate) enum Known<'a> {
 }
 
 impl Bank {
-    pub fn new(identity: Identity) -> Bank {
+    pub(super) fn new(identity: Identity) -> Bank {
         let present = |(position, place): (usize, &String)| {
             if place == "-" { None } else { BankId::new(position) }
         };
@@ -174,22 +174,22 @@ impl Bank {
         }
     }
 
-    pub fn me(&self) -> BankId {
+    pub(super) fn me(&self) -> BankId {
         self.identity.bank
     }
 
     /// The token of a vote of this bank.
-    pub fn own_token(&self, tx: &TxId, own: &OwnVote) -> Token {
+    pub(super) fn own_token(&self, tx: &TxId, own: &OwnVote) -> Token {
         self.identity.seal.token(self.me(), own.verdict, tx, own.digest, own.time)
     }
 
     /// Is it the statement of a bank of this consortium?
-    pub fn proves_reading(&self, reading: &Reading) -> bool {
+    pub(super) fn proves_reading(&self, reading: &Reading) -> bool {
         self.members.has(reading.bank) && self.identity.seal.proves_reading(reading)
     }
 
     /// Is it the statement of another bank of this consortium, about this bank?
-    pub fn proves_meeting(&self, meeting: &Meeting) -> bool {
+    pub(super) fn proves_meeting(&self, meeting: &Meeting) -> bool {
         let by_another = self.members.without(self.me()).has(meeting.by);
         by_another && meeting.bank == self.me() && self.identity.seal.proves_meeting(meeting)
     }
@@ -197,7 +197,7 @@ impl Bank {
     /// What this bank states of the outcome of a transaction that it holds OK on: `C` or `A`. Made
     /// anew for each answer, so always under the newest key. A bank that refused needs no
     /// statement: its vote says it all.
-    pub fn own_statement(&self, tx: &TxId, own: &OwnVote, outcome: &Outcome) -> Option<Token> {
+    pub(super) fn own_statement(&self, tx: &TxId, own: &OwnVote, outcome: &Outcome) -> Option<Token> {
         let (said, time) = match outcome {
             Outcome::Committed(time) => (Said::Committed, *time),
             Outcome::Aborted(..) => (Said::Aborted, own.time),
@@ -207,7 +207,7 @@ impl Bank {
     }
 
     /// What this bank knows of `tx`, with what its journal knows where memory does not.
-    pub fn known(&self, tx: &TxId, past: Option<&Past>) -> Known<'_> {
+    pub(super) fn known(&self, tx: &TxId, past: Option<&Past>) -> Known<'_> {
         if let Some(prepared) = self.undecided.get(tx) {
             return Known::Prepared(prepared);
         }
@@ -222,7 +222,7 @@ impl Bank {
 
     /// The one function that changes the durable part.
     #[expect(clippy::too_many_lines, reason = "a flat table: one arm a record")]
-    pub fn apply(&mut self, record: &Record) {
+    pub(super) fn apply(&mut self, record: &Record) {
         self.seq += 1;
         let me = self.me();
         match record {
@@ -355,17 +355,17 @@ impl Bank {
     }
 
     /// Does the history tell that this bank drove `tx` without a part in it?
-    pub fn drove(&self, tx: &TxId) -> bool {
+    pub(super) fn drove(&self, tx: &TxId) -> bool {
         self.drove.contains(tx)
     }
 
     /// Does `tx` stand in the history?
-    pub fn remembers(&self, tx: &TxId) -> bool {
+    pub(super) fn remembers(&self, tx: &TxId) -> bool {
         self.history.get(tx).is_some()
     }
 
     /// Takes the history of a snapshot.
-    pub fn restore_history(&mut self, history: Vec<Event>) {
+    pub(super) fn restore_history(&mut self, history: Vec<Event>) {
         let me = self.me();
         let no_part = |event: &&Event| {
             event.how.driven && event.transaction.as_ref().is_some_and(|of| !of.banks().has(me))
@@ -375,7 +375,7 @@ impl Bank {
     }
 
     /// Lets memory forget outcomes that the journal's index finds, `most` of them; are there more?
-    pub fn forget_outcomes(&mut self, indexed: Seq, keep: usize, most: usize) -> bool {
+    pub(super) fn forget_outcomes(&mut self, indexed: Seq, keep: usize, most: usize) -> bool {
         let mut left = most;
         while self.outcomes_in_order.len() > keep
             && let Some((_, tx)) = self.outcomes_in_order.pop_front_if(|(seq, _)| *seq <= indexed)
@@ -389,7 +389,7 @@ impl Bank {
         false
     }
 
-    pub fn insert_undecided(&mut self, tx: TxId, prepared: Prepared) {
+    pub(super) fn insert_undecided(&mut self, tx: TxId, prepared: Prepared) {
         self.undecided_bytes += prepared.transaction.memory_bytes();
         not_named_by_set(&prepared.transaction)
             .for_each(|bank| self.sets_without[bank.index()] += 1);
@@ -403,7 +403,7 @@ impl Bank {
     }
 
     /// How many undecided transactions set a register and do not name `bank`?
-    pub fn sets_without(&self, bank: BankId) -> usize {
+    pub(super) fn sets_without(&self, bank: BankId) -> usize {
         self.sets_without[bank.index()]
     }
 
@@ -425,7 +425,7 @@ impl Bank {
 
     /// A vote's time is later than all that this bank gave or met; refusals at the end of time
     /// share the last one.
-    pub fn is_later(&self, time: Time, refuses: bool) -> bool {
+    pub(super) fn is_later(&self, time: Time, refuses: bool) -> bool {
         time > self.clock || (refuses && time == Time::MAX && self.clock == Time::MAX)
     }
 
@@ -473,7 +473,7 @@ impl Bank {
     }
 
     /// The token of another bank's vote, sealed as it would.
-    pub fn token_of(&self, bank: BankId, known: &KnownVote) -> Token {
+    pub(super) fn token_of(&self, bank: BankId, known: &KnownVote) -> Token {
         let KnownVote { tx, vote } = known;
         self.identity.seal.token(bank, vote.verdict, tx, vote.digest, vote.time)
     }

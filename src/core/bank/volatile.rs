@@ -146,7 +146,7 @@ pub struct CutAsked {
 
 impl Peer {
     /// Is there a question, and room for it?
-    pub fn can_ask(&self) -> bool {
+    pub(crate) fn can_ask(&self) -> bool {
         self.up && !self.questions.is_empty() && self.under_way.len() < QUESTIONS_UNDER_WAY_MAX
     }
 }
@@ -167,7 +167,7 @@ impl InDoubt {
 
 impl CutAsked {
     /// The last account of the page before.
-    pub fn after_account(&self) -> Option<&AccountNumber> {
+    pub(crate) fn after_account(&self) -> Option<&AccountNumber> {
         match &self.after {
             Some(SnapshotKey::Account(number)) => Some(number),
             Some(SnapshotKey::Register(_)) | None => None,
@@ -229,7 +229,7 @@ pub enum Change {
 impl Volatile {
     /// The one function that changes the volatile.
     #[expect(clippy::too_many_lines, reason = "a flat table: one arm a change")]
-    pub fn change(&mut self, change: &Change) {
+    pub(super) fn change(&mut self, change: &Change) {
         match change {
             Change::Started(mono_us, start) => {
                 self.started_us = *mono_us;
@@ -335,7 +335,7 @@ impl Volatile {
     }
 
     /// When the first of all that waits for time is due.
-    pub fn tick_due_us(&self) -> u64 {
+    pub(super) fn tick_due_us(&self) -> u64 {
         let questions =
             self.peers.iter().filter(|peer| peer.can_ask()).map(|peer| peer.paused_until_us);
         let mark = self.cut_marks.back().map_or(0, |(at, _)| at + CUT_MARK_EVERY_US);
@@ -343,7 +343,7 @@ impl Volatile {
     }
 
     /// Is something of it due by `mono_us` that a tick takes on only in part?
-    pub fn is_behind(&self, mono_us: u64) -> bool {
+    pub(super) fn is_behind(&self, mono_us: u64) -> bool {
         self.work_due_us().is_some_and(|due| due <= mono_us)
     }
 
@@ -359,7 +359,7 @@ impl Volatile {
     }
 
     /// The transactions of a session, one after the other.
-    pub fn of_session(&self, session: SessionId) -> impl Iterator<Item = &TxId> {
+    pub(crate) fn of_session(&self, session: SessionId) -> impl Iterator<Item = &TxId> {
         let mine = move |(other, _): &&(SessionId, TxId)| *other == session;
         let from = TxId::new("-").ok().map(|least| (session, least));
         let range = match from {
@@ -370,14 +370,14 @@ impl Volatile {
     }
 
     /// Who waits for this.
-    pub fn waiters_for(&self, waits: &Waits) -> impl Iterator<Item = u64> {
+    pub(crate) fn waiters_for(&self, waits: &Waits) -> impl Iterator<Item = u64> {
         self.waiting
             .range((waits.clone(), 0)..=(waits.clone(), u64::MAX))
             .map(|(_, waiter)| *waiter)
     }
 
     /// Who waits for cuts before `end`, by their times; all of them without it.
-    pub fn cut_waiters_before(&self, end: Option<Time>) -> impl Iterator<Item = u64> {
+    pub(crate) fn cut_waiters_before(&self, end: Option<Time>) -> impl Iterator<Item = u64> {
         let before = move |cut: &Time| end.is_none_or(|end| *cut < end);
         let cuts = self.waiting.range((Waits::Cut(Time(i64::MIN)), 0)..);
         cuts.map_while(move |(waits, waiter)| match waits {
@@ -389,7 +389,7 @@ impl Volatile {
     /// All that makes this volatile act unlike another, as text. Numbers and moments that only
     /// count up
     /// are told by their order and by what is left; left out is what only cuts and the uptime need.
-    pub fn fingerprint_text(&self, mono_us: u64) -> String {
+    pub(super) fn fingerprint_text(&self, mono_us: u64) -> String {
         let left = |due: u64| due.saturating_sub(mono_us);
         let in_doubt: Vec<_> = self
             .in_doubt

@@ -102,7 +102,7 @@ impl Deciding<'_> {
     }
 
     /// A PREPARE or EXECUTE must name this bank, or it is no transaction for it: the id stays free.
-    pub fn names_me(&mut self, caller: Caller, transaction: &Transaction) -> bool {
+    pub(crate) fn names_me(&mut self, caller: Caller, transaction: &Transaction) -> bool {
         let named = transaction.banks().has(self.bank.me());
         if !named {
             let text = Detail::NotNamed { bank: self.bank.me() }.to_string();
@@ -113,7 +113,7 @@ impl Deciding<'_> {
 
     /// Would this bank vote OK? A request that waited too long is refused without a look at the
     /// ledger: under load, work that has begun goes first.
-    pub fn look(&self, transaction: &Transaction, late: bool) -> Result<(), Fault> {
+    pub(super) fn look(&self, transaction: &Transaction, late: bool) -> Result<(), Fault> {
         if late {
             return Err(Fault::of(Reason::Limit, &Detail::WaitedLong { ms: QUEUE_WAIT_MS_MAX }));
         }
@@ -159,7 +159,7 @@ impl Deciding<'_> {
     }
 
     /// Records a refusal of the bytes of a transaction that this bank drives, or of its id alone.
-    pub fn refuse(
+    pub(super) fn refuse(
         &mut self,
         tx: &TxId,
         transaction: Option<&Arc<Transaction>>,
@@ -169,7 +169,7 @@ impl Deciding<'_> {
     }
 
     /// The same for this cause.
-    pub fn refuse_for(
+    pub(crate) fn refuse_for(
         &mut self,
         tx: &TxId,
         transaction: Option<&Arc<Transaction>>,

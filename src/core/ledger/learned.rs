@@ -38,7 +38,7 @@ impl Ledger {
     }
 
     /// Does it know what they were at `time`?
-    pub fn knows_registers_at(&self, time: Time) -> bool {
+    pub(crate) fn knows_registers_at(&self, time: Time) -> bool {
         match self.known {
             RegistersKnown::Always => true,
             RegistersKnown::NotYet => false,

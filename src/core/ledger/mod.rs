@@ -267,7 +267,7 @@ impl Ledger {
     }
 
     /// Accounts by number, those after `after`; with a `cpf` only that holder's.
-    pub fn accounts_after<'a>(
+    pub(crate) fn accounts_after<'a>(
         &'a self,
         cpf: Option<&TaxId>,
         after: Option<&AccountNumber>,
@@ -299,7 +299,7 @@ impl Ledger {
     }
 
     /// Clients by cpf, those after `after`.
-    pub fn clients_after<'a>(
+    pub(crate) fn clients_after<'a>(
         &'a self,
         after: Option<&TaxId>,
     ) -> impl Iterator<Item = &'a NewClient> + use<'a> {
@@ -307,7 +307,8 @@ impl Ledger {
     }
 
     /// Clients in the order of their registration; a client's place in it never changes.
-    pub fn clients_by_creation(&self) -> impl Iterator<Item = &NewClient> {
+    #[cfg(test)]
+    pub(crate) fn clients_by_creation(&self) -> impl Iterator<Item = &NewClient> {
         self.book.accounts.clients()
     }
 
@@ -343,7 +344,7 @@ impl Ledger {
     ///
     /// # Panics
     /// When `cut(time)` is an error.
-    pub fn cut_accounts_after(
+    pub(crate) fn cut_accounts_after(
         &self,
         time: Time,
         after: Option<&AccountNumber>,
@@ -362,7 +363,7 @@ impl Ledger {
     ///
     /// # Panics
     /// When `cut(time)` is an error.
-    pub fn cut_registers_after(
+    pub(crate) fn cut_registers_after(
         &self,
         time: Time,
         after: Option<&RegisterKey>,
@@ -381,12 +382,12 @@ impl Ledger {
     /// Drops the past at or before `up_to`, and more, oldest first, while it takes over
     /// `bytes_max`. Cuts older than what was dropped are `Expired` from now on. Over
     /// `CUT_BYTES_MAX` that happens by itself.
-    pub fn trim_cuts(&mut self, up_to: Time, bytes_max: usize) {
+    pub(crate) fn trim_cuts(&mut self, up_to: Time, bytes_max: usize) {
         self.past.trim(up_to, bytes_max);
     }
 
     /// The oldest time that a cut can be made for.
-    pub fn cut_horizon(&self) -> Time {
+    pub(crate) fn cut_horizon(&self) -> Time {
         self.past.horizon()
     }
 
@@ -397,7 +398,7 @@ impl Ledger {
 
     /// Forgets the past: cuts begin at `time`, which no commit that is in this ledger is later
     /// than. A ledger that was read from a snapshot can make no cut before this was said.
-    pub fn begin_cuts_at(&mut self, time: Time) {
+    pub(crate) fn begin_cuts_at(&mut self, time: Time) {
         self.past = CutHistory::beginning_at(time);
     }
 

@@ -19,32 +19,32 @@ pub(super) struct Field {
 
 impl Field {
     /// A field of the outermost object.
-    pub const fn top(name: &'static str) -> Field {
+    pub(super) const fn top(name: &'static str) -> Field {
         Field { list: None, name }
     }
 
     /// A field of the object at `at` in the list `list`.
-    pub fn inside(list: &'static str, at: usize, name: &'static str) -> Field {
+    pub(super) fn inside(list: &'static str, at: usize, name: &'static str) -> Field {
         Field { list: Some((list, at)), name }
     }
 
     /// A `malformed` fault about this field.
-    pub fn malformed(self, what: impl fmt::Display) -> Fault {
+    pub(super) fn malformed(self, what: impl fmt::Display) -> Fault {
         Fault::new(Reason::Malformed, format!("`{self}` {what}"))
     }
 
     /// A `limit` fault about this field.
-    pub fn limit(self, what: impl fmt::Display) -> Fault {
+    pub(super) fn limit(self, what: impl fmt::Display) -> Fault {
         Fault::new(Reason::Limit, format!("`{self}` {what}"))
     }
 
     /// The fault of a field that does not belong into the object at this one.
-    pub fn unknown(self, name: &str) -> Fault {
+    pub(super) fn unknown(self, name: &str) -> Fault {
         Fault::new(Reason::Malformed, format!("unknown field `{}` in `{self}`", shown(name)))
     }
 
     /// The fault of a text that is no legal name.
-    pub fn bad_name(self, bad: &BadName) -> Fault {
+    pub(super) fn bad_name(self, bad: &BadName) -> Fault {
         self.malformed(format_args!("must be {}", bad.rule))
     }
 }
@@ -66,12 +66,12 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(text: &'a str) -> Reader<'a> {
+    pub(super) fn new(text: &'a str) -> Reader<'a> {
         Reader { text, at: 0 }
     }
 
     /// Reads an object; `field` is given each key and reads its value.
-    pub fn object(
+    pub(super) fn object(
         &mut self,
         what: Field,
         mut field: impl FnMut(&mut Self, &str) -> Result<(), Fault>,
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a list; `item` is given each position and reads what stands there.
-    pub fn list(
+    pub(super) fn list(
         &mut self,
         what: Field,
         mut item: impl FnMut(&mut Self, usize) -> Result<(), Fault>,
@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a whole number.
-    pub fn whole(&mut self, field: Field) -> Result<i64, Fault> {
+    pub(super) fn whole(&mut self, field: Field) -> Result<i64, Fault> {
         let first = self.peek();
         if !matches!(first, Some(b'-' | b'0'..=b'9')) {
             return Err(
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a string; it is borrowed unless it holds escapes.
-    pub fn string(&mut self, field: Field) -> Result<Cow<'a, str>, Fault> {
+    pub(super) fn string(&mut self, field: Field) -> Result<Cow<'a, str>, Fault> {
         if !self.eat(b'"') {
             return Err(
                 field.malformed(format_args!("must be a text in quotes, not {}", self.found()))
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a name; past `bytes_max` it is refused as past a bound.
-    pub fn name<T>(
+    pub(super) fn name<T>(
         &mut self,
         field: Field,
         bytes_max: usize,
@@ -205,7 +205,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Nothing but blanks may follow.
-    pub fn end(&mut self) -> Result<(), Fault> {
+    pub(super) fn end(&mut self) -> Result<(), Fault> {
         match self.peek() {
             None => Ok(()),
             Some(_) => Err(self.broken("nothing more")),

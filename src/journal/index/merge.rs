@@ -55,7 +55,7 @@ struct MergeInput {
 
 impl Merge {
     /// Begins to merge these indexes, which follow each other.
-    pub fn begin(
+    pub(crate) fn begin(
         disk: &dyn Disk,
         journal: &JournalId,
         inputs: &[Arc<Index>],
@@ -84,7 +84,7 @@ impl Merge {
     }
 
     /// Takes up to so many entries. The merged index, once it is whole; it has not its name yet.
-    pub fn step(&mut self, disk: &dyn Disk, entries_max: u64) -> Result<Option<Index>, Halt> {
+    pub(crate) fn step(&mut self, disk: &dyn Disk, entries_max: u64) -> Result<Option<Index>, Halt> {
         for _ in 0..entries_max {
             let mut least: Option<(usize, Placed)> = None;
             for (at, input) in self.inputs.iter_mut().enumerate() {
@@ -107,7 +107,7 @@ impl Merge {
     }
 
     /// Gives the whole index its name, and makes that durable.
-    pub fn name(&self, disk: &dyn Disk) -> Result<(), JournalError> {
+    pub(crate) fn name(&self, disk: &dyn Disk) -> Result<(), JournalError> {
         let (unfinished, name) = (&self.writer.name, self.span.name());
         disk.rename(unfinished, &name)
             .map_err(|error| io_error(disk, "rename", unfinished, error))?;
@@ -116,7 +116,7 @@ impl Merge {
     }
 
     /// Removes what was written. Where it can't be removed, the next start does.
-    pub fn give_up(&self, disk: &dyn Disk) {
+    pub(crate) fn give_up(&self, disk: &dyn Disk) {
         let _left = disk.remove(&self.writer.name);
     }
 }

@@ -143,7 +143,7 @@ pub(super) struct MergedWriter {
 
 impl MergedWriter {
     /// For so many entries.
-    pub fn create(
+    pub(super) fn create(
         disk: &dyn Disk,
         journal: &JournalId,
         span: Span,
@@ -169,7 +169,7 @@ impl MergedWriter {
     }
 
     /// Takes the next entry.
-    pub fn push(&mut self, entry: Placed) {
+    pub(super) fn push(&mut self, entry: Placed) {
         self.ascending &= self.last.is_none_or(|last| last < entry);
         self.last = Some(entry);
         self.count += 1;
@@ -178,7 +178,7 @@ impl MergedWriter {
     }
 
     /// Writes the pages that are full, or all, and syncs them.
-    pub fn flush(&mut self, disk: &dyn Disk, all: bool) -> Result<(), JournalError> {
+    pub(super) fn flush(&mut self, disk: &dyn Disk, all: bool) -> Result<(), JournalError> {
         let in_page = self.pages.in_page();
         let full = self.entries.len() / in_page * in_page;
         let taken = if all { self.entries.len() } else { full };
@@ -210,7 +210,7 @@ impl MergedWriter {
 
     /// Writes what is left, and the header. The file is whole and synced then, and has not its
     /// name.
-    pub fn finish(&mut self, disk: &dyn Disk, first: u64, last: u64) -> Result<Index, Halt> {
+    pub(super) fn finish(&mut self, disk: &dyn Disk, first: u64, last: u64) -> Result<Index, Halt> {
         self.filter.finish(&mut self.blocks);
         // Never true, or else this program's fault: what is left out here would be voted on again.
         if self.count != self.pages.entries || !self.ascending {

@@ -46,14 +46,14 @@ use std::sync::Arc;
 pub(super) struct IdHash([u8; 32]);
 
 impl IdHash {
-    pub fn new(journal: &JournalId) -> IdHash {
+    pub(crate) fn new(journal: &JournalId) -> IdHash {
         let mut key = [0; 32];
         key[..16].copy_from_slice(journal);
         key[16..].copy_from_slice(b"consorcio index.");
         IdHash(key)
     }
 
-    pub fn of(&self, tx: &TxId) -> u64 {
+    pub(crate) fn of(&self, tx: &TxId) -> u64 {
         u64_at(blake3::keyed_hash(&self.0, tx.as_str().as_bytes()).as_bytes(), 0)
     }
 }
@@ -135,12 +135,12 @@ pub(super) fn load(
 
 impl Index {
     /// How many ids it has.
-    pub fn entries(&self) -> usize {
+    pub(crate) fn entries(&self) -> usize {
         usize_of(self.pages.entries)
     }
 
     /// What its filter takes in memory, if it is kept there.
-    pub fn filter_bytes(&self) -> u64 {
+    pub(crate) fn filter_bytes(&self) -> u64 {
         match self.filter_at {
             FilterAt::Whole { bytes, .. } => bytes,
             FilterAt::Pages => merged::filter_bytes(self.pages.entries),
@@ -148,22 +148,22 @@ impl Index {
     }
 
     /// What its filter takes in memory now.
-    pub fn kept_bytes(&self) -> u64 {
+    pub(crate) fn kept_bytes(&self) -> u64 {
         self.filter.as_ref().map_or(0, |filter| filter.bytes())
     }
 
     /// Is the filter kept in memory?
-    pub fn has_filter(&self) -> bool {
+    pub(crate) fn has_filter(&self) -> bool {
         self.filter.is_some()
     }
 
     /// The same index, whose filter stays on disk.
-    pub fn without_filter(&self) -> Index {
+    pub(crate) fn without_filter(&self) -> Index {
         Index { filter: None, ..self.clone() }
     }
 
     /// The same index with its filter in memory; `None` where that is not as it was written.
-    pub fn with_filter(&self, disk: &dyn Disk) -> Result<Option<Index>, JournalError> {
+    pub(crate) fn with_filter(&self, disk: &dyn Disk) -> Result<Option<Index>, JournalError> {
         let name = self.span.name();
         let file = match disk.open(&name) {
             Ok(file) => file,
@@ -182,7 +182,7 @@ impl Index {
 
     /// Looks for the record that decides `tx`, whose hash is `hash`: with no read where a filter in
     /// memory says that it is not there.
-    pub fn look(
+    pub(crate) fn look(
         &self,
         files: &Files,
         tx: &TxId,

@@ -44,16 +44,16 @@ impl Pages {
     }
 
     /// Entries in a page.
-    pub fn in_page(self) -> usize {
+    pub(crate) fn in_page(self) -> usize {
         (PAGE_BYTES - TRAILER_BYTES) / self.entry_bytes()
     }
 
-    pub fn count(self) -> u64 {
+    pub(super) fn count(self) -> u64 {
         self.entries.div_ceil(self.in_page() as u64)
     }
 
     /// Where the last one ends.
-    pub fn end(self) -> u64 {
+    pub(super) fn end(self) -> u64 {
         self.offset(self.count())
     }
 
@@ -62,7 +62,7 @@ impl Pages {
     }
 
     /// Adds a page of these entries, which is to stand at `page`, to `out`.
-    pub fn encode(self, page: u64, entries: &[Placed], out: &mut Vec<u8>) {
+    pub(super) fn encode(self, page: u64, entries: &[Placed], out: &mut Vec<u8>) {
         let begin = out.len();
         for entry in entries {
             out.extend_from_slice(&entry.hash.to_le_bytes());
@@ -96,7 +96,7 @@ impl Pages {
     }
 
     /// Reads up to `most` pages from `page` on; `None` where one is not as it was written.
-    pub fn read(
+    pub(super) fn read(
         self,
         file: &dyn DiskFile,
         page: u64,
@@ -118,7 +118,7 @@ impl Pages {
 
     /// All entries with this hash, in order; `None` where a page on the way is not as it was
     /// written. `reads` counts the pages.
-    pub fn find(
+    pub(super) fn find(
         self,
         file: &dyn DiskFile,
         hash: u64,

@@ -16,19 +16,19 @@ pub(crate) struct Repair {
 }
 
 impl Repair {
-    pub fn begin(damaged: Arc<Index>) -> Repair {
+    pub(crate) fn begin(damaged: Arc<Index>) -> Repair {
         Repair { damaged, made: Vec::new() }
     }
 
     /// The segments whose index is made again.
-    pub fn span(&self) -> Span {
+    pub(crate) fn span(&self) -> Span {
         self.damaged.span
     }
 
     /// Makes the index of the next segment; all of them, once they are there. What the damaged one
     /// held must all be there: a segment that ends too early would make of a decided id an unknown
     /// one.
-    pub fn step(
+    pub(crate) fn step(
         &mut self,
         disk: &dyn Disk,
         journal: &JournalId,
