@@ -10,7 +10,6 @@ use tokio::net::TcpStream;
 
 const VERSION_3_0: i32 = 196_608;
 
-/// An open session.
 pub struct PgSession {
     stream: TcpStream,
     output: Vec<u8>,

@@ -27,7 +27,6 @@ impl<'a> Bytes<'a> {
         usize::from(self.byte()) % bound
     }
 
-    /// Two bytes.
     pub fn word(&mut self) -> usize {
         usize::from(self.byte()) << 8 | usize::from(self.byte())
     }

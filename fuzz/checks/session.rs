@@ -63,11 +63,9 @@ struct FuzzedBank {
     told: BTreeMap<TxId, Option<Time>>,
     /// The newest bytes that this bank was shown of each.
     shown: BTreeMap<TxId, Arc<Transaction>>,
-    /// Requests to drive.
     driven: BTreeSet<Caller>,
     /// Own tokens that left.
     spoken: Vec<(TxId, Token)>,
-    /// Sessions that ended.
     closed: BTreeSet<SessionId>,
 }
 

@@ -10,15 +10,12 @@ use std::collections::BTreeMap;
 /// A bank's sums as SNAPSHOT tells them, in centavos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Sums {
-    /// All balances.
     pub balance_total: i128,
     /// Cash that came in, opening deposits included.
     pub cash_in_total: i128,
     /// Cash that went out.
     pub cash_out_total: i128,
-    /// What transfers brought.
     pub transfers_in_total: i128,
-    /// What transfers took.
     pub transfers_out_total: i128,
 }
 
@@ -34,7 +31,6 @@ impl Sums {
         self.balance_total == self.explained()
     }
 
-    /// Both together.
     #[must_use]
     pub fn plus(&self, other: &Sums) -> Sums {
         Sums {
@@ -63,11 +59,8 @@ impl Sums {
 /// All that one bank tells of a cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BankCut {
-    /// Whose it is.
     pub bank: BankId,
-    /// The cut's time.
     pub time: Time,
-    /// Its sums.
     pub sums: Sums,
     /// Its accounts by number.
     pub accounts: Vec<CutAccount<'static>>,
@@ -121,7 +114,6 @@ fn values(
 /// What banks' cuts of one time mean together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged {
-    /// All sums together.
     pub total: Sums,
     /// What is wrong, one sentence each; what is only unknown is not among it.
     pub faults: Vec<String>,

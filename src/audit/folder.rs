@@ -36,22 +36,18 @@ pub enum FolderFault {
 /// A commit of a register at one bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
-    /// The commit's time.
     pub time: Time,
-    /// The value.
     pub value: RegisterValue,
 }
 
 /// A journal that is replayed.
 pub(crate) struct Folder {
-    /// Where it is.
     pub path: PathBuf,
     /// The bank, once its first record told who it is.
     pub bank: Option<BankId>,
     replica: Option<Core>,
     /// The consortium's places as the journal has them last.
     pub places: Vec<String>,
-    /// Records applied.
     pub records: u64,
     /// What the committed transactions and openings that were read moved, added up beside the
     /// ledger.
@@ -83,7 +79,6 @@ impl Folder {
         }
     }
 
-    /// The folder's files.
     pub(crate) fn disk(&self) -> FileDisk {
         FileDisk::read_only(&self.path)
     }

@@ -23,13 +23,13 @@ const VIOLATIONS_KEPT: usize = 1_000;
 /// What one bank's journal says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BankBook {
-    /// Whose.
+    /// The bank whose journal it is.
     pub bank: BankId,
-    /// Where it is.
+    /// The folder of the journal.
     pub folder: PathBuf,
     /// How many records it holds.
     pub records: Seq,
-    /// Its sums.
+    /// The sums after its last record.
     pub sums: Sums,
     /// How many accounts it has.
     pub accounts: usize,
@@ -50,7 +50,7 @@ pub struct Proof {
     pub missing: BankSet,
     /// Transactions that are committed.
     pub committed: u64,
-    /// ... aborted.
+    /// Transactions that a named bank refused.
     pub aborted: u64,
     /// ... neither, for some bank has not voted.
     pub undecided: u64,

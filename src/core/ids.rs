@@ -70,7 +70,7 @@ impl fmt::Display for BankId {
 pub struct BankSet(u16);
 
 impl BankSet {
-    /// No bank.
+    /// The set without any bank.
     pub const EMPTY: BankSet = BankSet(0);
 
     /// This set and `bank`.
@@ -96,7 +96,7 @@ impl BankSet {
         self.0 & 1 << bank.0 != 0
     }
 
-    /// Is it empty?
+    /// Whether no bank is in it.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -139,7 +139,7 @@ macro_rules! name {
                 }
             }
 
-            /// Its text.
+            /// The id as it stands on the wire.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

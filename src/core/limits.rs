@@ -13,7 +13,7 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const REGISTER_VALUE_BYTES_MAX: usize = 256;
 /// Longest name of a client.
 pub const CLIENT_NAME_BYTES_MAX: usize = 200;
-/// Longest transaction id.
+/// Longest id of a transaction, chosen by its driver.
 pub const TX_ID_BYTES_MAX: usize = 64;
 /// Most operations in one transaction.
 pub const OPS_MAX: usize = 64;

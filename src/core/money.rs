@@ -15,7 +15,7 @@ use std::str::FromStr;
 pub struct Money(pub i64);
 
 impl Money {
-    /// Nothing.
+    /// No money: the smallest amount.
     pub const ZERO: Money = Money(0);
 
     /// The sum, unless it does not fit.
@@ -35,7 +35,6 @@ impl Money {
 }
 
 impl fmt::Display for Money {
-    /// `R$ 1.234,56`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Total(self.wide()).fmt(f)
     }
@@ -66,7 +65,7 @@ impl fmt::Display for Total {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{typed}` is not an amount: {why}")]
 pub struct BadMoney {
-    /// What was typed.
+    /// The text that is no amount of money.
     pub typed: String,
     /// What is wrong with it.
     pub why: &'static str,

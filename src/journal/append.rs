@@ -77,12 +77,12 @@ impl Appender {
         self.last
     }
 
-    /// An empty batch.
+    /// A batch without records, to be filled and appended.
     pub fn batch(&self) -> Batch {
         Batch::new(self.keeper.journal())
     }
 
-    /// The journal's id.
+    /// The id that all files of this journal carry.
     pub fn journal(&self) -> &JournalId {
         self.keeper.journal()
     }

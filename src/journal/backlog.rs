@@ -107,7 +107,11 @@ pub(super) struct Taken {
 
 impl Taken {
     /// Its ids: as they were noted, or read from the segment.
-    pub(crate) fn closed(&mut self, disk: &dyn Disk, journal: &JournalId) -> Result<Closed, JournalError> {
+    pub(crate) fn closed(
+        &mut self,
+        disk: &dyn Disk,
+        journal: &JournalId,
+    ) -> Result<Closed, JournalError> {
         match self.ids.take() {
             Some(closed) => Ok(closed),
             None => self.size.read(disk, journal),

@@ -66,7 +66,7 @@ impl Batch {
         size(self.count)
     }
 
-    /// Has it none?
+    /// Whether it holds no record.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -107,7 +107,6 @@ impl Batch {
         self.first = next;
     }
 
-    /// Bytes with padding.
     pub(super) fn padded(&self) -> usize {
         self.bytes.len().next_multiple_of(ALIGNMENT)
     }

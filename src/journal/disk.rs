@@ -45,7 +45,7 @@ pub trait Disk: Send + Sync {
     fn sync_folder(&self) -> io::Result<()>;
 }
 
-/// One file.
+/// A file that is open, read and written at offsets.
 pub trait DiskFile: Send + Sync {
     /// Its length in bytes.
     ///

@@ -17,7 +17,7 @@ use std::io::Write;
 /// What a dump came across.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DumpSummary {
-    /// Records printed.
+    /// How many records were printed.
     pub records: u64,
     /// The last one's number.
     pub last: Seq,

@@ -92,7 +92,6 @@ impl BlockFilter {
         bits(hash).all(|bit| self.words[begin + bit / 64] & 1 << (bit % 64) != 0)
     }
 
-    /// Its bytes.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         self.words.iter().flat_map(|word| word.to_le_bytes()).collect()
     }

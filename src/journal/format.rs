@@ -46,7 +46,7 @@ pub type JournalId = [u8; 16];
 /// The four kinds of files. Their magic ends like PNG's, so that a transfer as text is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
-    /// Batches of records.
+    /// Batches of records, the log itself.
     Segment,
     /// Where a segment decides which id.
     Index,
@@ -187,7 +187,7 @@ impl Salt {
     }
 }
 
-/// A batch's header.
+/// What stands before the records of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchHeader {
     /// The number of its first record; a batch without records (a mark) carries that of the next
@@ -358,7 +358,6 @@ impl Span {
         Span { first: segment, last: segment }
     }
 
-    /// How many segments.
     pub(crate) fn segments(self) -> u64 {
         self.last - self.first + 1
     }

@@ -32,7 +32,6 @@ pub(super) struct PreparedSegment {
     pub size: u64,
 }
 
-/// The appender's helpers.
 pub(super) struct Keeper {
     shared: Arc<SharedJournal>,
     options: Options,
@@ -89,7 +88,6 @@ impl Keeper {
         self.prepared = Some(prepared);
     }
 
-    /// Orders segment `number`.
     pub(crate) fn prepare(&mut self, number: u64) {
         match &self.mode {
             // What goes wrong here is met again when the segment is taken.

@@ -109,7 +109,7 @@ impl Default for Options {
     }
 }
 
-/// Bounds on indexes.
+/// How much memory and time indexes may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexBounds {
     /// Memory of filters; those that do not fit are asked on disk.
@@ -161,18 +161,16 @@ impl Sizes {
 /// What can go wrong with a journal; each message is whole, so none names a source. After any of
 /// them from an append the process must stop.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum JournalError {
     /// A file can't be listed, opened, read, made, renamed or removed.
     #[error("{file}: can't {doing}: {cause}")]
     Io {
-        /// What was tried.
         doing: &'static str,
-        /// With which file.
         file: String,
         /// What the system says.
         cause: io::Error,
     },
-    /// No room.
     #[error(
         "{file}: disk full: no room for {bytes} bytes at offset {offset}; free some space and \
          start again"
@@ -180,7 +178,6 @@ pub enum JournalError {
     DiskFull {
         /// The file that could not grow.
         file: String,
-        /// Where.
         offset: u64,
         /// How much was to be written.
         bytes: u64,
@@ -194,19 +191,14 @@ pub enum JournalError {
     FileTooLarge {
         /// The file that could not grow.
         file: String,
-        /// Where.
         offset: u64,
         /// How much was to be written.
         bytes: u64,
     },
-    /// A write failed.
     #[error("{file}: write of {bytes} bytes at offset {offset} failed: {cause}")]
     Write {
-        /// Which file.
         file: String,
-        /// Where.
         offset: u64,
-        /// How much.
         bytes: u64,
         /// What the system says.
         cause: io::Error,
@@ -225,7 +217,6 @@ pub enum JournalError {
     /// A place that was durable does not hold what was written there.
     #[error("{file}: damaged at offset {offset}: {why}")]
     Damaged {
-        /// Which file.
         file: String,
         /// The first byte that is not as it was written, or the batch that holds it.
         offset: u64,
@@ -238,32 +229,16 @@ pub enum JournalError {
          newer one",
         format::SEGMENT_VERSION
     )]
-    Newer {
-        /// Which file.
-        file: String,
-        /// Its version.
-        version: u32,
-    },
+    Newer { file: String, version: u32 },
     /// A file of another journal lies in this folder.
     #[error("{file}: belongs to another journal than the other files of its folder")]
-    Foreign {
-        /// Which file.
-        file: String,
-    },
+    Foreign { file: String },
     /// The journal of another bank lies in this folder.
     #[error("{file}: belongs to bank {found}, and this is bank {own}")]
-    OtherBank {
-        /// Which file.
-        file: String,
-        /// Whose it is.
-        found: BankId,
-        /// Who opens it.
-        own: BankId,
-    },
+    OtherBank { file: String, found: BankId, own: BankId },
     /// A file that must be there isn't.
     #[error("{file}: missing, {why}")]
     Missing {
-        /// Which file.
         file: String,
         /// What tells that it was there.
         why: String,

@@ -72,7 +72,7 @@ impl Default for MemDisk {
 }
 
 impl MemDisk {
-    /// An empty folder.
+    /// A folder without files.
     pub fn new() -> MemDisk {
         MemDisk { state: Arc::default(), life: 0 }
     }

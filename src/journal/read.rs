@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 #[derive(Clone)]
 pub struct Reader(Arc<SharedJournal>);
 
-/// What look-ups cost.
+/// What look-ups in old segments cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LookupCost {
     /// Filters that were asked, in memory and on disk.
@@ -36,7 +36,7 @@ pub enum Room {
     Outcomes,
     /// Those, and refusals of ids that this bank never met.
     Refusals,
-    /// Anything.
+    /// There is room for every request.
     Anything,
 }
 
@@ -91,7 +91,7 @@ impl Reader {
         }
     }
 
-    /// Tells the operator.
+    /// Reports one line to the operator.
     pub fn notice(&self, text: &str) {
         (self.0.notice)(text);
     }

@@ -14,7 +14,7 @@ pub struct Recovered {
     pub bytes: u64,
     /// Segments that hold records.
     pub segments: u64,
-    /// The last record.
+    /// The number of the last record.
     pub last: Seq,
     /// The last record of the snapshot that was used.
     pub snapshot: Option<Seq>,
@@ -29,9 +29,9 @@ pub struct Recovered {
 /// promised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TornTail {
-    /// Its file.
+    /// The segment that it ended.
     pub file: String,
-    /// Where it began.
+    /// The byte that it began at.
     pub offset: u64,
     /// How many bytes were cut off, up to the last that was not zero.
     pub bytes: u64,

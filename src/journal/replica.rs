@@ -30,7 +30,7 @@ pub type MakeReplica = Arc<dyn Fn() -> Box<dyn Replica> + Send + Sync>;
 #[derive(Debug)]
 pub struct BankReplica {
     identity: Identity,
-    /// The bank.
+    /// The state that records are applied to.
     pub core: Core,
 }
 

@@ -18,15 +18,15 @@ use std::path::Path;
 /// What stands in a journal, in order.
 #[derive(Debug)]
 pub enum Scanned<'a> {
-    /// A record.
+    /// A record of a whole batch.
     Record {
-        /// Its number.
+        /// The number of the record.
         seq: Seq,
-        /// Its file.
+        /// The segment that it is in.
         file: &'a str,
         /// Where it begins there.
         offset: u64,
-        /// The record.
+        /// The record as it was appended.
         record: Record,
     },
     /// A place that is not as it was written, with file and offset. What follows it is read all the

@@ -43,7 +43,6 @@ pub(super) struct Bad {
     pub offset: u64,
     /// The first byte known to be wrong.
     pub fault_at: u64,
-    /// What is wrong.
     pub why: &'static str,
     /// Where the batch would end, if its header is whole.
     pub end: Option<u64>,

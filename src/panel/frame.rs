@@ -5,9 +5,9 @@ use super::texts::{Lang, Texts};
 /// What stands around every page.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    /// The visitor's language.
+    /// The language of all words on the page.
     pub lang: Lang,
-    /// This bank's position.
+    /// The position of the bank that serves it.
     pub bank: u8,
     /// Where this bank speaks the line protocol.
     pub address: String,
@@ -64,9 +64,9 @@ impl Frame {
 /// A line of the menu.
 #[derive(Debug, Clone, Copy)]
 pub struct MenuEntry {
-    /// Where it leads.
+    /// The page that the entry leads to.
     pub path: &'static str,
-    /// Its words.
+    /// The entry in the visitor's language.
     pub words: &'static str,
     /// Is it the present page?
     pub here: bool,
@@ -105,7 +105,7 @@ impl Page {
         Page::Demo,
     ];
 
-    /// Its path.
+    /// The route of the page.
     pub fn path(self) -> &'static str {
         match self {
             Page::Home => "/",
@@ -121,7 +121,7 @@ impl Page {
         }
     }
 
-    /// Its words.
+    /// The page's title in this language.
     pub fn title(self, lang: Lang) -> &'static str {
         let t = lang.texts();
         match self {

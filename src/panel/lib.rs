@@ -19,9 +19,9 @@ pub mod views;
 pub struct Asset {
     /// Its name below `/painel/`.
     pub name: &'static str,
-    /// Its media type.
+    /// The value of `Content-Type`, with its charset.
     pub media_type: &'static str,
-    /// Its bytes.
+    /// The body of the response.
     pub bytes: &'static [u8],
 }
 

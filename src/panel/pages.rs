@@ -12,9 +12,9 @@ macro_rules! page {
     }) => {
         $(#[$doc])*
         #[derive(Debug, Template)]
+        #[expect(missing_docs, reason = "a field has the name that its template shows it by")]
         #[template(path = $path, config = "askama.toml")]
         pub struct $name {
-            /// Around it.
             pub f: Frame,
             $($(#[$field_doc])* pub $field: $type,)*
         }
@@ -22,7 +22,6 @@ macro_rules! page {
 }
 
 page! {
-    /// 1. Início.
     Home, "inicio.html" {
         /// Clients of this bank.
         clients: u64,
@@ -32,7 +31,6 @@ page! {
         money: Total,
         /// What of it is held.
         held: Total,
-        /// All banks.
         banks: Vec<BankView>,
         /// The newest transactions, newest first.
         newest: Vec<TxRow>,
@@ -40,11 +38,9 @@ page! {
 }
 
 page! {
-    /// 2. Contas.
     Accounts, "contas.html" {
         /// What was searched for.
         search: String,
-        /// What matches.
         rows: Vec<AccountRow>,
         /// The link to the next page.
         next: Option<String>,
@@ -52,15 +48,11 @@ page! {
 }
 
 page! {
-    /// An account's statement.
     Statement, "extrato.html" {
-        /// The account.
         account: AccountRow,
-        /// What is available.
         available: Money,
         /// What is coming in.
         incoming: Money,
-        /// Newest first.
         entries: Vec<EntryView>,
         /// The balance before the oldest entry shown, where older ones exist.
         before: Option<Total>,
@@ -68,11 +60,9 @@ page! {
 }
 
 page! {
-    /// 3. Histórico.
     History, "historico.html" {
         /// The situation that is filtered by.
         filter: Option<State>,
-        /// Newest first.
         rows: Vec<TxRow>,
         /// Is this the first page?
         first: bool,
@@ -86,9 +76,7 @@ page! {
 }
 
 page! {
-    /// One transaction.
     Transaction, "detalhes.html" {
-        /// In short.
         row: TxRow,
         /// Its operations; `None` where the bank never saw its bytes.
         legs: Option<Vec<LegView>>,
@@ -106,23 +94,16 @@ page! {
 }
 
 page! {
-    /// 4. Adicionar cliente.
     NewClient, "cliente.html" {
-        /// CPF.
         cpf: Field,
-        /// Name.
         name: Field,
-        /// Kind.
         kind: Field,
     }
 }
 
 page! {
-    /// 4. Adicionar conta.
     NewAccount, "conta.html" {
-        /// The holder.
         cpf: Field,
-        /// The account's number.
         number: Field,
         /// The second holder of a joint account.
         second_cpf: Field,
@@ -138,11 +119,8 @@ page! {
         tx: String,
         /// Is it a withdrawal?
         withdraw: bool,
-        /// The holder.
         cpf: Field,
-        /// The account.
         number: Field,
-        /// How much.
         amount: Field,
     }
 }
@@ -154,7 +132,6 @@ page! {
         banks: Vec<BankView>,
         /// Where money comes from.
         sources: Vec<ParticipantForm>,
-        /// Where it goes.
         destination: ParticipantForm,
         /// What is wrong with all of it.
         error: Option<String>,
@@ -168,7 +145,6 @@ page! {
         tx: String,
         /// Sources, with negative amounts, and the destination last.
         legs: Vec<LegView>,
-        /// What moves.
         total: Total,
         /// The fields of the form, to be sent again.
         fields: Vec<(String, String)>,
@@ -176,9 +152,7 @@ page! {
 }
 
 page! {
-    /// 6. Pendentes.
     Pending, "pendentes.html" {
-        /// By id.
         rows: Vec<PendingRow>,
         /// Is this the first page?
         first: bool,
@@ -190,13 +164,10 @@ page! {
 }
 
 page! {
-    /// 7. Auditoria.
     Audit, "auditoria.html" {
         /// The cut's time, in words.
         time: String,
-        /// What it means.
         verdict: AuditVerdict,
-        /// Each bank.
         rows: Vec<AuditRow>,
         /// Over all banks, where all answered.
         sum: Option<AuditFigures>,
@@ -204,9 +175,7 @@ page! {
 }
 
 page! {
-    /// 8. Demonstração.
     Demo, "demo.html" {
-        /// Each bank's process.
         rows: Vec<ProcessRow>,
     }
 }
@@ -214,7 +183,6 @@ page! {
 page! {
     /// What could not be done or found.
     Failed, "erro.html" {
-        /// The heading.
         title: String,
         /// What is the matter.
         words: String,

@@ -8,9 +8,9 @@ use consorcio_core::money::{Money, Total};
 pub struct BankView {
     /// Its position, for ever.
     pub place: u8,
-    /// Its address.
+    /// Where clients connect, host and port.
     pub address: String,
-    /// Does it answer?
+    /// Whether it answers this bank.
     pub online: bool,
     /// Is it the bank that serves this page?
     pub this: bool,
@@ -63,7 +63,7 @@ impl State {
 /// One line in a list of transactions.
 #[derive(Debug, Clone)]
 pub struct TxRow {
-    /// Its id.
+    /// The id of the transaction.
     pub tx: String,
     /// Its time, in words.
     pub when: String,
@@ -80,9 +80,9 @@ pub struct TxRow {
 /// One operation of a transaction.
 #[derive(Debug, Clone)]
 pub struct LegView {
-    /// At which bank.
+    /// The position of the bank that does it.
     pub bank: u8,
-    /// Its address.
+    /// The address of that bank.
     pub address: String,
     /// What is done, in words.
     pub what: &'static str,
@@ -99,9 +99,9 @@ pub struct LegView {
 /// What one bank says of a transaction.
 #[derive(Debug, Clone)]
 pub struct VoteView {
-    /// Which.
+    /// The position of the bank that votes.
     pub bank: u8,
-    /// Its address.
+    /// The address of that bank.
     pub address: String,
     /// What it says, in words.
     pub words: &'static str,
@@ -112,11 +112,11 @@ pub struct VoteView {
 /// An account in the list.
 #[derive(Debug, Clone)]
 pub struct AccountRow {
-    /// Its number.
+    /// The number of the account.
     pub number: String,
     /// Its holders: name and CPF.
     pub holders: Vec<(String, String)>,
-    /// Its balance.
+    /// The balance, holds included.
     pub balance: Money,
     /// What of it is held.
     pub held: Money,
@@ -131,7 +131,7 @@ pub struct EntryView {
     pub tx: Option<String>,
     /// What was done, in words.
     pub what: &'static str,
-    /// What it changed.
+    /// The change of the balance.
     pub amount: Total,
     /// The balance after it.
     pub after: Total,
@@ -140,7 +140,7 @@ pub struct EntryView {
 /// A field of a form: what was typed, and what is wrong with it.
 #[derive(Debug, Clone, Default)]
 pub struct Field {
-    /// What was typed.
+    /// The text as it was typed.
     pub value: String,
     /// What is wrong with it, in words.
     pub error: Option<String>,
@@ -160,9 +160,9 @@ pub struct ParticipantForm {
     pub bank: Option<u8>,
     /// What is wrong with it, in words.
     pub bank_error: Option<String>,
-    /// The holder's CPF.
+    /// CPF or CNPJ of the holder.
     pub cpf: Field,
-    /// The account's number.
+    /// The number of the holder's account.
     pub number: Field,
     /// How much; unused for the destination.
     pub amount: Field,
@@ -180,36 +180,36 @@ impl ParticipantForm {
     }
 }
 
-/// One undecided transaction.
+/// An undecided transaction of this bank.
 #[derive(Debug, Clone)]
 pub struct PendingRow {
-    /// Its id.
+    /// The id of the transaction.
     pub tx: String,
     /// Since when, in words.
     pub since: String,
     /// Who keeps it so, in words.
     pub kept_by: Vec<String>,
-    /// Its operations.
+    /// Its operations at all banks.
     pub legs: Vec<LegView>,
 }
 
 /// What came of «resolve now».
 #[derive(Debug, Clone)]
 pub struct Resolved {
-    /// The transaction.
+    /// The id of the transaction.
     pub tx: String,
     /// What became of it.
     pub state: State,
-    /// More, in words.
+    /// The outcome in words, with its reason.
     pub words: String,
 }
 
 /// One bank in a cut.
 #[derive(Debug, Clone)]
 pub struct AuditRow {
-    /// Which.
+    /// The position of the bank.
     pub bank: u8,
-    /// Its address.
+    /// The address of the bank.
     pub address: String,
     /// Its totals; `Err` tells in words why it gave none.
     pub figures: Result<AuditFigures, String>,
@@ -242,9 +242,9 @@ pub enum AuditVerdict {
 /// A bank's process, in a demonstration.
 #[derive(Debug, Clone)]
 pub struct ProcessRow {
-    /// Which.
+    /// The position of the bank.
     pub bank: u8,
-    /// Its address.
+    /// The address of the bank.
     pub address: String,
     /// How its process is.
     pub state: ProcessState,

@@ -26,7 +26,6 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 /// A client that drives gives up after this time, whatever happens.
 const DRIVE_WITHIN: Duration = Duration::from_secs(8);
 
-/// A client.
 pub struct Client {
     ports: [u16; BANKS],
     lines: [Option<BankLine>; BANKS],

@@ -43,7 +43,6 @@ impl ProxiedCluster {
         self.cluster.connect(bank)
     }
 
-    /// Opens the accounts.
     pub fn open_accounts(&self) {
         for (at, opened_with) in OPENED_WITH.iter().enumerate().take(ACCOUNTS) {
             let mut wire = self.connect(bank_of(at));

@@ -209,7 +209,6 @@ impl Flipped {
         said.iter().any(|line| line.contains(&told))
     }
 
-    /// Flips it back.
     pub fn mend(self) {
         write(&self.path, self.at, &[self.was]);
     }

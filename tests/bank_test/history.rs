@@ -8,11 +8,9 @@ use std::time::Instant;
 /// Something that a client did.
 #[derive(Debug, Clone)]
 pub struct Op {
-    /// What.
     pub what: What,
     /// When it began and ended; microseconds of this run.
     pub began_us: u64,
-    /// ... and ended.
     pub ended_us: u64,
     /// When a client that drove knew its verdict: before the banks heard of it, and so before the
     /// end.
@@ -43,8 +41,9 @@ pub enum Told {
     Aborted(String),
     /// Nothing: it may be either, and may still become either. True if the client left of its own
     /// will.
-    Unknown { left: bool },
-    /// A register's value.
+    Unknown {
+        left: bool,
+    },
     Value(String),
     /// All banks as of one time.
     Cut(Box<Cut>),
@@ -55,11 +54,9 @@ pub enum Told {
 /// All banks as of one time.
 #[derive(Debug, Clone, Default)]
 pub struct Cut {
-    /// That time.
     pub time: i64,
     /// Each account's balance, by its number among all accounts.
     pub balances: BTreeMap<usize, i64>,
-    /// Each bank's registers.
     pub registers: [BTreeMap<String, String>; BANKS],
     /// Each bank's totals: balances, cash in, cash out, transfers in, transfers out.
     pub totals: [[i64; 5]; BANKS],

@@ -15,7 +15,6 @@ pub struct RegisterEvent {
     pub began: u64,
     /// When it was answered; none where it never was.
     pub ended: Option<u64>,
-    /// What it did.
     pub act: RegisterAct,
 }
 
@@ -24,7 +23,6 @@ pub struct RegisterEvent {
 pub enum RegisterAct {
     /// Wrote this value, which no other write writes.
     Write(String),
-    /// Read this value.
     Read(String),
 }
 

@@ -19,7 +19,6 @@ const SETTERS: u64 = 5;
 /// Clients that read the register that is set most, each at a bank of its own, nearly without a
 /// rest: a bank that showed a value too early or too late, however shortly, is seen by one of them.
 const WATCHERS: u64 = BANKS as u64;
-/// All of them.
 pub const CLIENTS_IN_ALL: u64 = TELLERS + SETTERS + WATCHERS;
 /// Registers; few, so that clients meet.
 const REGISTERS: usize = 4;
@@ -39,11 +38,9 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(3_500);
 pub enum Phase {
     /// The banks come up.
     Prepare,
-    /// The clients work.
     Load,
     /// The clients stop; the proxies go on.
     Settle,
-    /// All is over.
     Over,
 }
 
@@ -86,7 +83,6 @@ pub fn run(
 enum Role {
     Teller,
     Setter,
-    /// Of one bank.
     Watcher(usize),
 }
 

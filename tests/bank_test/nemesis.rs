@@ -16,7 +16,6 @@ use tokio::sync::watch;
 /// What can be done to banks and to what is between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// SIGKILL.
     Kill,
     /// SIGKILL, and what a torn write could leave behind the journal.
     Tear,
@@ -28,7 +27,6 @@ pub enum Kind {
     Flip,
     /// SIGKILL to all banks at once.
     KillAll,
-    /// SIGSTOP, later SIGCONT.
     Pause,
     /// A bank and the others don't hear each other; clients reach all.
     Split,
@@ -51,7 +49,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
     pub const ALL: [Kind; 14] = [
         Kind::Kill,
         Kind::Tear,
@@ -113,7 +110,6 @@ impl Kind {
 /// A fault that was made.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// What.
     pub kind: Kind,
     /// To which bank above all.
     pub bank: usize,
@@ -123,7 +119,6 @@ pub struct Fault {
     pub late_ms: u64,
     /// When it began; microseconds of this run.
     pub began_us: u64,
-    /// ... and ended.
     pub ended_us: u64,
 }
 
@@ -155,7 +150,6 @@ pub struct Deeds {
     pub damage: [(&'static str, u64); 4],
 }
 
-/// Makes faults.
 pub struct Nemesis<'a> {
     cluster: &'a mut ProxiedCluster,
     weather: &'a watch::Sender<Weather>,

@@ -131,7 +131,6 @@ impl Slices {
     }
 }
 
-/// The picture.
 pub fn picture(seed: u64, ops: &[Op], deeds: &Deeds, valid: bool) -> String {
     let course = Slices::of(ops);
     let kinds: Vec<Kind> = Kind::ALL
@@ -428,7 +427,6 @@ fn rect(
     );
 }
 
-/// `1234567` as `1,234,567`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -18,7 +18,6 @@ use tokio::sync::watch;
 /// What happens to bytes from one node to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Way {
-    /// They pass.
     #[default]
     Open,
     /// They come up to so many milliseconds later; how late, each connection has its own way.

@@ -43,7 +43,6 @@ impl Random {
         }
     }
 
-    /// So many bytes.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         (0..count).map(|_| self.next().to_le_bytes()[0]).collect()
     }

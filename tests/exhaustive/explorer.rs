@@ -44,9 +44,7 @@ pub struct Explored {
 /// A rule is broken.
 #[derive(Debug)]
 pub struct Broken {
-    /// Which.
     pub what: String,
-    /// What led there.
     pub way: Vec<Act>,
     /// Only when all was healed then?
     pub healed: bool,

@@ -8,7 +8,6 @@ use consorcio::bank::io::{Now, Origin, Output};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 
-/// What is planted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Planted {
     /// One that the simulator plants too.

@@ -75,7 +75,6 @@ pub struct Budget {
     pub votes: u8,
 }
 
-/// A configuration.
 #[derive(Debug, Clone)]
 pub struct Setup {
     pub banks: usize,
@@ -99,7 +98,6 @@ pub struct Setup {
     pub planted: Option<Planted>,
 }
 
-/// Who dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Who {
     Bank(usize),
@@ -150,11 +148,9 @@ pub struct Driver {
     armed: bool,
     pub verdict: Option<Verdict>,
     pub told: Option<Reply>,
-    /// Left, or done.
     pub gone: bool,
 }
 
-/// A state.
 #[derive(Clone)]
 pub struct ModelState {
     pub setup: Rc<Setup>,

@@ -82,7 +82,6 @@ const CUT_TIME: i64 = 1_000_100;
 pub struct World {
     pub name: &'static str,
     setup: Setup,
-    /// States and steps.
     counts: (usize, usize),
     must_meet: &'static [&'static str],
 }

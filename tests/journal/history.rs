@@ -46,7 +46,6 @@ fn indexes_max(segments: u64) -> u64 {
     (INDEX_FAN_OUT - 1) * u64::from(segments.ilog(INDEX_FAN_OUT) + 1)
 }
 
-/// What `work` cost.
 fn cost_of(reader: &Reader, work: impl FnOnce()) -> LookupCost {
     let before = reader.cost();
     work();
@@ -242,7 +241,6 @@ fn nor_within_one_of_a_higher_tier() {
 struct Odd {
     disk: MemDisk,
     how: Failing,
-    /// How often.
     times: Arc<AtomicUsize>,
     /// Is the next sync of the folder one that is lost?
     loses: Arc<AtomicBool>,
@@ -256,7 +254,6 @@ enum Failing {
     Honest,
     /// Merged indexes can't be made.
     MergeFails,
-    /// Nothing is removed.
     RemoveFails,
     /// Merged indexes are never synced, and nobody says so.
     SyncIsLost,

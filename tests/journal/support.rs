@@ -18,7 +18,6 @@ pub struct AppliedLog {
     pub restored: Seq,
     /// Up to which record it may forget outcomes.
     pub forgotten: Seq,
-    /// Snapshots are refused.
     pub refuses: bool,
 }
 

@@ -180,16 +180,12 @@ client        joins         cliente: client-sending-registration=C client-sent-r
 client        joins         cliente: client-answered-registration=C
 ";
 
-/// Who dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Victim {
-    /// A bank.
     Bank(usize),
-    /// The client.
     Client,
 }
 
-/// One death.
 #[derive(Debug, Clone)]
 pub struct Case {
     /// Its number, which names its transaction and chooses its amounts.
@@ -198,9 +194,7 @@ pub struct Case {
     pub role: &'static str,
     /// What happens up to it.
     pub story: Story,
-    /// Who dies.
     pub victim: Victim,
-    /// At which point.
     pub point: Point,
     /// The point, and at which passing.
     pub crash: String,
@@ -218,7 +212,6 @@ impl Case {
         format!("#{number} {role} {} {victim:?} {crash}, {key}", story.name())
     }
 
-    /// Its transaction.
     pub fn tx(&self) -> String {
         format!("kill-{}", self.number)
     }
@@ -232,7 +225,6 @@ impl Case {
     }
 }
 
-/// All cases.
 pub fn read() -> Vec<Case> {
     let mut cases = Vec::new();
     for line in CASES.lines().filter(|line| !line.is_empty()) {

@@ -20,7 +20,6 @@ struct DrivenTransfer {
     from: usize,
     to: usize,
     amount: i64,
-    /// `None`: not known.
     committed: Option<bool>,
 }
 

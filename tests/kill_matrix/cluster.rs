@@ -25,9 +25,7 @@ pub enum Outcome {
 /// What somebody was told of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
-    /// It is committed.
     Committed,
-    /// It is aborted.
     Aborted,
     /// Nothing was sent to anyone.
     NotSent,
@@ -42,7 +40,6 @@ pub enum Told {
 pub struct Effect {
     /// By how many centavos the account of which bank changes.
     pub money: Vec<(usize, i64)>,
-    /// What `storage` becomes.
     pub register: Option<String>,
 }
 
@@ -57,7 +54,6 @@ impl Effect {
 
 /// Three banks, and what must be in them.
 pub struct AccountCluster {
-    /// The banks.
     pub cluster: Cluster,
     /// Where each bank serves HTTP.
     pub http: Vec<u16>,
@@ -68,7 +64,6 @@ pub struct AccountCluster {
 }
 
 impl AccountCluster {
-    /// Three fresh banks.
     pub fn new(keyed: bool) -> AccountCluster {
         let (cluster, http) = start(keyed);
         let cluster = AccountCluster {

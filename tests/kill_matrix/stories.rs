@@ -143,7 +143,6 @@ impl Story {
             .1
     }
 
-    /// Its name.
     pub fn name(self) -> &'static str {
         NAMES.iter().find(|(_, story)| *story == self).expect("every story has a name").0
     }

@@ -79,7 +79,6 @@ impl Browser {
         })
     }
 
-    /// Loads a page.
     pub fn go(&self, url: &str) {
         self.runtime
             .block_on(self.client.goto(url))

@@ -51,13 +51,11 @@ pub struct SimConnection {
     down: VecDeque<ToClient>,
 }
 
-/// To the bank.
 enum ToBank {
     Line(Message),
     End,
 }
 
-/// To the client.
 enum ToClient {
     Reply(Asked, Reply),
     End,

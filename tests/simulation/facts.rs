@@ -20,10 +20,8 @@ pub struct Facts {
     pub told: Vec<(Option<Digest>, bool)>,
 }
 
-/// One transaction.
 pub struct Version {
     pub transaction: Arc<Transaction>,
-    /// Who voted OK.
     pub ok: BankSet,
     pub committed: BankSet,
     pub aborted: BankSet,

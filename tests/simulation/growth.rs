@@ -58,7 +58,6 @@ struct Growing {
     /// Reads that are not answered, with their floor, and callers of EXECUTE.
     reads: BTreeMap<u64, (&'static str, Time)>,
     callers: BTreeMap<u64, usize>,
-    /// Cuts by time.
     cuts: BTreeMap<i64, Vec<(usize, String)>>,
     next_session: u64,
     next_value: u64,

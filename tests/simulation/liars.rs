@@ -8,7 +8,6 @@ use consorcio::wire::request::Request;
 use consorcio::wire::token::{Said, Token};
 use std::sync::Arc;
 
-/// The liar's session.
 pub const LIAR: u64 = 1;
 
 impl Simulation<'_> {

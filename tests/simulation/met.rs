@@ -8,7 +8,6 @@ pub struct Met {
     pub counts: BTreeMap<&'static str, u64>,
     /// The most that was met at once.
     pub peaks: BTreeMap<&'static str, u64>,
-    /// Are lines wanted?
     pub wanted: bool,
     /// What was seen, line by line.
     pub lines: Vec<String>,

@@ -134,7 +134,6 @@ pub enum Next {
     DeliverBetweenBanks,
     Sync,
     SyncAll,
-    /// Time passes.
     Pass,
     LoseDriver,
     LoseConnection,

@@ -21,7 +21,6 @@ const BALANCES: u64 = 4;
 /// And the one that asks for cuts which none may give.
 const CUTS_PROVED: u64 = 10;
 const CUTS_FORGED: u64 = 11;
-/// Who registers.
 const REGISTRAR: u64 = 5;
 /// Accounts that a bank has at most: few, so that they stay hot.
 const ACCOUNTS_MAX: usize = 9;

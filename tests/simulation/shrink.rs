@@ -10,7 +10,6 @@ use std::fmt;
 /// A smaller run that fails.
 pub struct Shrunk {
     pub plan: Plan,
-    /// What failed.
     pub text: String,
     /// What was seen of the transaction that it is about, or else the last that was seen.
     pub lines: Vec<String>,

@@ -40,7 +40,6 @@ impl Simulation<'_> {
         }
     }
 
-    /// Any transaction.
     pub fn transaction(&mut self) -> Arc<Transaction> {
         let amount = i64::try_from(1 + self.random.below(600)).unwrap();
         let banks = self.banks();

@@ -231,13 +231,11 @@ impl Cluster {
         self.banks[bank].as_ref().expect("the bank runs").child.id()
     }
 
-    /// The consortium list.
     pub fn consortium(&self) -> String {
         let places = self.ports.iter().map(u16::to_string).chain(self.more_places.iter().cloned());
         places.collect::<Vec<_>>().join(",")
     }
 
-    /// Where `bank` listens.
     pub fn address(&self, bank: usize) -> String {
         format!("127.0.0.1:{}", self.ports[bank])
     }
@@ -252,7 +250,6 @@ impl Cluster {
         self.dir.path()
     }
 
-    /// The consortium's key.
     pub fn key_file(&self) -> PathBuf {
         self.path().join("consortium.key")
     }
@@ -323,13 +320,10 @@ impl Cluster {
 /// How a run of a program ended.
 #[derive(Debug)]
 pub struct Ran {
-    /// With what arguments.
     pub arguments: Vec<String>,
     /// The exit code; none where a signal ended it.
     pub code: Option<i32>,
-    /// What it printed.
     pub stdout: String,
-    /// What it complained.
     pub stderr: String,
 }
 
@@ -444,12 +438,10 @@ impl Process {
         signal("TERM", self.child.id());
     }
 
-    /// Ctrl-C (SIGINT).
     pub fn interrupt(&self) {
         signal("INT", self.child.id());
     }
 
-    /// Its number.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -508,7 +500,6 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Connects.
     pub fn connect(address: &str) -> Wire {
         Wire::try_connect(address).unwrap_or_else(|| panic!("{address}: no connection"))
     }
@@ -526,12 +517,10 @@ impl Wire {
         Wire { stream: BufReader::new(self.stream.get_ref().try_clone().expect("a socket")) }
     }
 
-    /// Sends a line.
     pub fn send(&mut self, line: &str) {
         self.send_bytes(format!("{line}\n").as_bytes());
     }
 
-    /// Sends raw bytes.
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         self.stream.get_mut().write_all(bytes).expect("the bank reads");
     }

@@ -64,7 +64,18 @@ pub const WIDE: &[&str] = &[
 ];
 
 /// Paths below which a comment may repeat a name.
-pub const SHORT_DOCS: &[&str] = &["benches/", "fuzz/", "src/", "tests/"];
+pub const SHORT_DOCS: &[&str] = &[
+    "src/cli/",
+    "src/core/bank/",
+    "src/core/commit/",
+    "src/core/wire/",
+    "src/http/",
+    "src/node/",
+    "src/peers/",
+    "src/server/",
+    "src/steps/",
+    "src/system/",
+];
 
 /// Paths below which bounds may stand.
 pub const BOUNDS: &[&str] = &["src/"];

@@ -32,7 +32,6 @@ fn begins_a_path(before: &str) -> bool {
 pub struct TextFile {
     /// From the project's folder, with `/`.
     pub path: String,
-    /// All of it.
     pub text: String,
 }
 

@@ -40,7 +40,6 @@ impl GrowthMistake {
 /// What somebody on the way does with a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tampering {
-    /// Another value.
     Value,
     /// A page that was told before.
     Old,
@@ -52,7 +51,6 @@ pub struct Growth {
     pub mistake: Option<GrowthMistake>,
     /// What happens to the next page that arrives.
     pub tampering: Option<Tampering>,
-    /// Questions under way.
     asked: BTreeMap<Asked, Question>,
     /// The first page that was ever told: one to be shown again.
     first: Option<RegistersPage>,

@@ -16,7 +16,6 @@ use consorcio::wire::transaction::Transaction;
 use std::borrow::Borrow;
 use std::sync::Arc;
 
-/// A planted mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mistake {
     /// An OK is spoken before its sync.

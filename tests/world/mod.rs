@@ -46,21 +46,48 @@ const FIRST_LINK: u64 = 1_000_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
     /// A reply left a bank for a client.
-    Reply { bank: usize, caller: Caller, reply: Reply },
+    Reply {
+        bank: usize,
+        caller: Caller,
+        reply: Reply,
+    },
     /// A message left a bank for another.
-    Sent { from: usize, to: usize, message: Message },
-    /// Its answer arrived.
-    Answered { from: usize, to: usize, asked: Asked, reply: Option<Reply> },
+    Sent {
+        from: usize,
+        to: usize,
+        message: Message,
+    },
+    Answered {
+        from: usize,
+        to: usize,
+        asked: Asked,
+        reply: Option<Reply>,
+    },
     /// A record was written.
-    Recorded { bank: usize, seq: Seq, record: Record },
+    Recorded {
+        bank: usize,
+        seq: Seq,
+        record: Record,
+    },
     /// A step inside the core.
-    Step { bank: usize, step: CoreStep },
+    Step {
+        bank: usize,
+        step: CoreStep,
+    },
     /// A bank stopped itself.
-    Stopped { bank: usize, why: String },
+    Stopped {
+        bank: usize,
+        why: String,
+    },
     /// A crash took records that were not synced.
-    Lost { bank: usize, records: Vec<Record> },
+    Lost {
+        bank: usize,
+        records: Vec<Record>,
+    },
     /// A write or sync failed, and the process stopped.
-    DiskFailed { bank: usize },
+    DiskFailed {
+        bank: usize,
+    },
 }
 
 /// One bank: its core while it runs, and its disk.
@@ -76,7 +103,6 @@ pub struct Node {
     pub skew_us: i64,
     /// How much faster than the world's its clocks run, in millionths.
     pub drift_ppm: i64,
-    /// Its monotonic clock.
     mono_us: u64,
     /// How long its machine was suspended.
     pub suspended_us: u64,
@@ -476,7 +502,6 @@ impl World {
         (0..self.nodes.len()).for_each(|bank| self.audit_bank(bank));
     }
 
-    /// One bank's are.
     pub fn audit_bank(&self, bank: usize) {
         let node = &self.nodes[bank];
         let Some(core) = &node.core else { return };

@@ -27,7 +27,6 @@ const HEARD_MAX: usize = 400;
 #[derive(Clone, Default)]
 pub struct Path {
     pub mistake: Option<ProofMistake>,
-    /// Does somebody listen?
     pub listens: bool,
     heard: VecDeque<Reply>,
     /// Ids whose records a bank can't read now.

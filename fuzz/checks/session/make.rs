@@ -3,7 +3,6 @@
 use super::*;
 
 impl FuzzedBank {
-    /// A request's line.
     pub(super) fn some_request(&self, bytes: &mut Bytes<'_>) -> String {
         let verb = bytes.below(20);
         let id = bytes.below(IDS.len());

@@ -57,7 +57,13 @@ impl Deciding<'_> {
     }
 
     /// A peer answered RESOLVE with these tokens, or can't.
-    pub(super) fn resolved(&mut self, peer: BankId, tx: &TxId, reply: Option<&Reply>, shown: &[Token]) {
+    pub(super) fn resolved(
+        &mut self,
+        peer: BankId,
+        tx: &TxId,
+        reply: Option<&Reply>,
+        shown: &[Token],
+    ) {
         let again = Some(self.now.mono_us + BACKOFF_MS_MAX * 1_000);
         let asked_about = |prepared: &&Prepared| !prepared.transaction.has_outside();
         let Some(prepared) = self.bank.undecided.get(tx).filter(asked_about) else {

@@ -268,7 +268,12 @@ impl<'a> Deciding<'a> {
         self.out.replies.push(Outgoing { to, reply, after });
     }
 
-    pub(super) fn send(&mut self, peer: BankId, message: crate::commit::message::Message, after: Seq) {
+    pub(super) fn send(
+        &mut self,
+        peer: BankId,
+        message: crate::commit::message::Message,
+        after: Seq,
+    ) {
         self.out.sends.push(Sending { peer, message, after });
     }
 

@@ -47,11 +47,11 @@ use volatile::Volatile;
 /// What a bank is started with.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// Its position.
+    /// Its position in the consortium.
     pub bank: BankId,
     /// Addresses by position; `-` where a bank left.
     pub places: Vec<String>,
-    /// What seals tokens.
+    /// Makes and checks the MACs of tokens.
     pub seal: Seal,
 }
 

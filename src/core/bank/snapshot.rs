@@ -127,7 +127,6 @@ pub(crate) fn read(identity: Identity, bytes: &[u8]) -> Result<Bank, String> {
     Ok(bank)
 }
 
-/// What comes next.
 fn take<'a, T: Deserialize<'a>>(rest: &mut &'a [u8]) -> Result<T, String> {
     let (value, behind) = postcard::take_from_bytes(rest).map_err(|error| error.to_string())?;
     *rest = behind;

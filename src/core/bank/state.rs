@@ -197,7 +197,12 @@ impl Bank {
     /// What this bank states of the outcome of a transaction that it holds OK on: `C` or `A`. Made
     /// anew for each answer, so always under the newest key. A bank that refused needs no
     /// statement: its vote says it all.
-    pub(super) fn own_statement(&self, tx: &TxId, own: &OwnVote, outcome: &Outcome) -> Option<Token> {
+    pub(super) fn own_statement(
+        &self,
+        tx: &TxId,
+        own: &OwnVote,
+        outcome: &Outcome,
+    ) -> Option<Token> {
         let (said, time) = match outcome {
             Outcome::Committed(time) => (Said::Committed, *time),
             Outcome::Aborted(..) => (Said::Aborted, own.time),

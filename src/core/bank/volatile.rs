@@ -55,10 +55,10 @@ pub(crate) struct Volatile {
 /// Undecided transactions, by id, that the restarted bank has not looked at yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Untimed {
-    /// None is left.
+    /// No undecided transaction is without a timer.
     #[default]
     None,
-    /// All of them.
+    /// All of them are, as after a restart.
     All,
     /// Those after this one.
     After(TxId),
@@ -70,7 +70,7 @@ pub struct InDoubt {
     /// The last session over which a PREPARE of these bytes came; none with patience, or after a
     /// restart.
     pub session: Option<SessionId>,
-    /// The vote's time.
+    /// The time of the bank's own vote.
     pub voted: Time,
     /// When the bank resolves by itself, or refuses for an outside coordinator, on the monotonic
     /// clock in microseconds.
@@ -89,7 +89,6 @@ pub(crate) struct Peer {
     pub up: bool,
     /// Questions that wait, oldest vote first.
     pub questions: BTreeSet<(Time, TxId)>,
-    /// Questions under way.
     pub under_way: BTreeMap<TxId, Time>,
     /// No question goes before this moment.
     pub paused_until_us: u64,
@@ -100,7 +99,7 @@ pub(crate) struct Peer {
 /// A transaction that this bank drives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drive {
-    /// Its state.
+    /// The state of its coordinator.
     pub coordinator: Coordinator,
     /// Its time-out, on the monotonic clock in microseconds.
     pub deadline_us: Option<u64>,
@@ -113,7 +112,7 @@ pub struct Waiter {
     pub caller: Caller,
     /// The wait ends here, on the monotonic clock in microseconds.
     pub deadline_us: u64,
-    /// What for.
+    /// The event that ends the wait.
     pub waits: Waits,
     /// For a cut: what was asked.
     pub cut: Option<CutAsked>,
@@ -136,7 +135,7 @@ pub enum Waits {
 /// A SNAPSHOT that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CutAsked {
-    /// The cut's time.
+    /// The commit time that the cut is as of.
     pub time: Time,
     /// With balances and registers?
     pub accounts: bool,
@@ -190,7 +189,7 @@ pub enum Change {
     Ask(TxId, BankSet),
     /// A bank holds an OK on it.
     Granted(TxId, Token),
-    /// It is decided.
+    /// The transaction is decided, and its timers end.
     Ended(TxId),
     /// The question about a vote of this time was sent.
     Questioned(BankId, TxId, Time),
@@ -200,7 +199,7 @@ pub enum Change {
     Link(BankId, bool),
     /// This vote is the newest known of a peer, as its link ends.
     KnownAtEnd(BankId, KnownVote),
-    /// A session ended.
+    /// The connection of this session has ended.
     SessionEnded(SessionId),
     /// So many of the first transactions of a session that ended have been asked about.
     Orphaned(SessionId, usize),
@@ -208,7 +207,7 @@ pub enum Change {
     Untimed(Untimed),
     /// This bank drives a transaction, and this is how far it is; `None`: it is done.
     Drive(TxId, Option<Box<Drive>>),
-    /// Somebody waits.
+    /// A request waits for a lock, a cut or an outcome.
     Wait(Waiter),
     /// ... and no more.
     Served(u64),

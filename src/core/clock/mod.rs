@@ -45,7 +45,7 @@ pub struct Followed {
 /// How the wall clock stands to what is followed of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gap {
-    /// It is followed.
+    /// The wall clock is followed without a correction.
     None,
     /// It shows a date before this version was released.
     NotSet,

@@ -14,7 +14,6 @@ const T0: i64 = RELEASED_US + 100 * D;
 /// A bank on a machine: true time passes, its clocks show what they show, it votes.
 struct ClockedBank {
     filter: ClockFilter,
-    /// True time.
     t: i64,
     uptime: i64,
     /// The wall clock, less true time.

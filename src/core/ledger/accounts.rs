@@ -97,7 +97,6 @@ struct Stored {
 }
 
 impl Accounts {
-    /// The account's place.
     pub(super) fn find(&self, number: &AccountNumber) -> Option<AccountSlot> {
         match short(number) {
             Some(number) => self.by_short_number.get(&number).copied(),

@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 /// What a transaction does to an account's figures.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum FigureStep {
-    /// It is promised.
     Hold,
-    /// It is aborted.
     Release,
     /// It is committed, at this time.
     Settle(Time),

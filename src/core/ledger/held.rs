@@ -36,7 +36,6 @@ impl HeldRows {
         }
     }
 
-    /// The last one.
     pub(super) fn last(&self) -> Option<AccountSlot> {
         self.rows.last().and_then(|row| row.last()).copied()
     }

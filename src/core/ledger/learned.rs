@@ -15,7 +15,7 @@ pub enum RegistersKnown {
     /// It always has: each was set while its bank took part.
     #[default]
     Always,
-    /// Not yet.
+    /// Some peer has not sent all its pages.
     NotYet,
     /// As of this time and later; what they were before it was not told.
     From(Time),

@@ -48,7 +48,6 @@ pub struct Ledger {
     known: RegistersKnown,
 }
 
-/// The durable part.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Book {
     accounts: Accounts,
@@ -283,7 +282,7 @@ impl Ledger {
         self.book.accounts.slots().map(|slot| self.book.accounts.view(slot))
     }
 
-    /// A client.
+    /// The client with this CPF or CNPJ.
     pub fn client(&self, cpf: &TaxId) -> Option<&NewClient> {
         self.book.accounts.client(cpf)
     }

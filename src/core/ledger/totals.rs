@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Sums over all that a bank holds, in centavos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
-    /// Of all balances.
+    /// The sum of all balances, in centavos.
     pub balance: i128,
     /// Promised by debits and withdrawals of undecided transactions.
     pub held: i128,
@@ -15,15 +15,15 @@ pub struct Totals {
     pub incoming: i128,
     /// Ever deposited, openings included.
     pub cash_in: i128,
-    /// Ever withdrawn.
+    /// The sum of all withdrawals, in centavos.
     pub cash_out: i128,
-    /// Ever credited.
+    /// The sum of all credits, in centavos.
     pub transfers_in: i128,
-    /// Ever debited.
+    /// The sum of all debits, in centavos.
     pub transfers_out: i128,
-    /// How many clients.
+    /// How many clients are registered.
     pub clients: usize,
-    /// How many accounts.
+    /// How many accounts are open.
     pub accounts: usize,
 }
 
@@ -32,13 +32,13 @@ pub struct Totals {
 pub struct CutTotals {
     /// Of all balances: cash in - cash out + transfers in - transfers out.
     pub balance_total: i128,
-    /// Deposited, openings included.
+    /// All deposits, openings included, in centavos.
     pub cash_in_total: i128,
-    /// Withdrawn.
+    /// All withdrawals, in centavos.
     pub cash_out_total: i128,
-    /// Credited.
+    /// All credits of transfers, in centavos.
     pub transfers_in_total: i128,
-    /// Debited.
+    /// All debits of transfers, in centavos.
     pub transfers_out_total: i128,
 }
 
@@ -72,7 +72,6 @@ impl LedgerSums {
         *self.promised(flow) -= amount.wide();
     }
 
-    /// An amount moved.
     pub(super) fn book(&mut self, flow: Flow, amount: Money) {
         self.flows.add(flow, amount);
         self.balance += if flow.takes() { -amount.wide() } else { amount.wide() };

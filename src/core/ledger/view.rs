@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// An account as it stands. Amounts are in centavos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountView<'a> {
-    /// Its number.
+    /// Unique at this bank.
     pub number: &'a AccountNumber,
     /// Its one or two holders, as given at the opening.
     pub holders: Holders<'a>,

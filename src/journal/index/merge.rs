@@ -84,7 +84,11 @@ impl Merge {
     }
 
     /// Takes up to so many entries. The merged index, once it is whole; it has not its name yet.
-    pub(crate) fn step(&mut self, disk: &dyn Disk, entries_max: u64) -> Result<Option<Index>, Halt> {
+    pub(crate) fn step(
+        &mut self,
+        disk: &dyn Disk,
+        entries_max: u64,
+    ) -> Result<Option<Index>, Halt> {
         for _ in 0..entries_max {
             let mut least: Option<(usize, Placed)> = None;
             for (at, input) in self.inputs.iter_mut().enumerate() {

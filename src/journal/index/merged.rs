@@ -135,7 +135,6 @@ pub(super) struct MergedWriter {
     /// Entries that are not written yet, and the page that they begin.
     entries: Vec<Placed>,
     entry_page: u64,
-    /// Entries that came.
     count: u64,
     last: Option<Placed>,
     ascending: bool,

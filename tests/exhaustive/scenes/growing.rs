@@ -49,7 +49,6 @@ struct Set {
     time: Option<Time>,
 }
 
-/// A state.
 #[derive(Clone)]
 pub struct GrowingScene {
     world: World,

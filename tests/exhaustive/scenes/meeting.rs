@@ -43,7 +43,6 @@ struct MeetingBudget {
     resolves: u8,
 }
 
-/// A state.
 #[derive(Clone)]
 pub struct Meeting {
     world: World,

@@ -10,39 +10,58 @@ const ROUNDS_BESIDE_A_STOPPED_BANK: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     /// The next line of a connection reaches its bank.
-    Line { session: u64 },
+    Line {
+        session: u64,
+    },
     /// ... and stays on its way as well.
-    Repeat { session: u64 },
+    Repeat {
+        session: u64,
+    },
     /// The next reply of a connection reaches who asked.
-    Reply { session: u64 },
+    Reply {
+        session: u64,
+    },
     /// A bank's journal is synced.
     Sync(usize),
     /// A bank's timers fire.
     Tick(usize),
-    /// A driver begins.
     Begin(usize),
-    /// A driver's time-out.
     TimeOut(usize),
     /// A bank's process dies, with all that was not synced.
     Crash(usize),
     /// ... and starts on its journal.
     Restart(usize),
     /// A bank's disk dies, and an old copy of its journal with so many records takes its place.
-    Restore { at: usize, keep: usize },
+    Restore {
+        at: usize,
+        keep: usize,
+    },
     /// Two banks dial each other.
     Connect(usize, usize),
     /// A connection breaks; with `lost`, what is under way is lost.
-    Cut { session: u64, lost: bool },
-    /// A driver leaves.
-    Gone { driver: usize, lost: bool },
+    Cut {
+        session: u64,
+        lost: bool,
+    },
+    Gone {
+        driver: usize,
+        lost: bool,
+    },
     /// The liar says this about this transaction to this bank.
-    Lie { to: usize, tx: usize, what: Lie },
+    Lie {
+        to: usize,
+        tx: usize,
+        what: Lie,
+    },
     /// The liar's connection to this bank ends.
     LiarLeaves(usize),
     /// A bank is asked for a cut.
     Snapshot(usize),
     /// An outside coordinator says COMMIT, or ABORT.
-    Vote { driver: usize, commit: bool },
+    Vote {
+        driver: usize,
+        commit: bool,
+    },
 }
 
 /// What the liar says; tokens are all that any driver was told so far.

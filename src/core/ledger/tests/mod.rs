@@ -67,22 +67,18 @@ fn op(at: usize, flow: Flow, account: &str, amount: i64) -> Op {
     Op { bank: bank(at), action }
 }
 
-/// A debit here.
 fn debit(account: &str, amount: i64) -> Op {
     op(0, Flow::Debit, account, amount)
 }
 
-/// A credit here.
 fn credit(account: &str, amount: i64) -> Op {
     op(0, Flow::Credit, account, amount)
 }
 
-/// Cash in here.
 fn deposit(account: &str, amount: i64) -> Op {
     op(0, Flow::Deposit, account, amount)
 }
 
-/// Cash out here.
 fn withdraw(account: &str, amount: i64) -> Op {
     op(0, Flow::Withdraw, account, amount)
 }
@@ -125,7 +121,6 @@ fn verdict(ledger: &Ledger, transaction: &Transaction) -> Option<Reason> {
     ledger.check(me(), consortium(), transaction).err().map(|fault| fault.reason)
 }
 
-/// Checks and holds.
 fn hold(ledger: &mut Ledger, tx: &str, transaction: &Transaction) {
     assert_eq!(ledger.check(me(), consortium(), transaction), Ok(()), "{tx}");
     ledger.hold(me(), &id(tx), transaction);

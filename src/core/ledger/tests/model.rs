@@ -33,7 +33,6 @@ struct Model {
     clock: i64,
     opened: Vec<(i64, &'static str, i64)>,
     held: Vec<(String, i64, Transaction)>,
-    /// By arrival.
     committed: Vec<(i64, Transaction)>,
     horizon: i64,
     ids: usize,

@@ -51,13 +51,13 @@ pub(crate) struct PageWriter {
 
 impl PageWriter {
     /// An empty page that begins after `after`.
-    pub fn new(bytes_max: usize, after: Option<&str>) -> PageWriter {
+    pub(crate) fn new(bytes_max: usize, after: Option<&str>) -> PageWriter {
         let last_key = after.map(str::to_owned);
         PageWriter { json: vec![b'['], bytes_max, last_key, full: false }
     }
 
     /// Adds an item unless the page is full; says whether it did.
-    pub fn push<T: Serialize>(&mut self, key: &str, item: &T) -> bool {
+    pub(crate) fn push<T: Serialize>(&mut self, key: &str, item: &T) -> bool {
         if self.full {
             return false;
         }
@@ -67,7 +67,7 @@ impl PageWriter {
     }
 
     /// The same for an item that may be longer than a page: then the shorter one replaces it.
-    pub fn push_or<T: Serialize>(
+    pub(crate) fn push_or<T: Serialize>(
         &mut self,
         key: &str,
         item: &T,
@@ -86,31 +86,31 @@ impl PageWriter {
     }
 
     /// The page continues after this key, without an item.
-    pub fn pass(&mut self, key: &str) {
+    pub(crate) fn pass(&mut self, key: &str) {
         if !self.full {
             self.last_key = Some(key.to_owned());
         }
     }
 
     /// The page ends here, and there may be more.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.full = true;
     }
 
     /// The bytes that are left.
-    pub fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         self.bytes_max.saturating_sub(self.json.len())
     }
 
     /// The array, and where there is more the key that the next page begins after.
-    pub fn into_parts(mut self) -> (String, Option<String>) {
+    pub(crate) fn into_parts(mut self) -> (String, Option<String>) {
         self.json.push(b']');
         let json = String::from_utf8(self.json).expect("JSON is UTF-8");
         (json, self.last_key.filter(|_| self.full))
     }
 
     /// The array, with where the next page begins as its last element.
-    pub fn into_array(self) -> String {
+    pub(crate) fn into_array(self) -> String {
         let (mut json, next) = self.into_parts();
         if let Some(next) = next {
             json.pop();
