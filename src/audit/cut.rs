@@ -10,12 +10,15 @@ use std::collections::BTreeMap;
 /// A bank's sums as SNAPSHOT tells them, in centavos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Sums {
+    /// Of all accounts together, in centavos.
     pub balance_total: i128,
     /// Cash that came in, opening deposits included.
     pub cash_in_total: i128,
     /// Cash that went out.
     pub cash_out_total: i128,
+    /// Credits of transactions of several banks, in centavos.
     pub transfers_in_total: i128,
+    /// Debits of transactions of several banks, in centavos.
     pub transfers_out_total: i128,
 }
 
@@ -31,6 +34,7 @@ impl Sums {
         self.balance_total == self.explained()
     }
 
+    /// The sums of two banks, or of two pages.
     #[must_use]
     pub fn plus(&self, other: &Sums) -> Sums {
         Sums {
@@ -59,8 +63,11 @@ impl Sums {
 /// All that one bank tells of a cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BankCut {
+    /// The bank that was cut.
     pub bank: BankId,
+    /// The commit time that the cut is as of.
     pub time: Time,
+    /// The sums that the bank states.
     pub sums: Sums,
     /// Its accounts by number.
     pub accounts: Vec<CutAccount<'static>>,
@@ -114,6 +121,7 @@ fn values(
 /// What banks' cuts of one time mean together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged {
+    /// The sums of all banks that answered.
     pub total: Sums,
     /// What is wrong, one sentence each; what is only unknown is not among it.
     pub faults: Vec<String>,

@@ -1,13 +1,7 @@
 //! Every word that the panel shows, in Portuguese and in English, side by side so that none is
 //! forgotten.
 
-<<<<<<< HEAD
-/// The panel's languages.
-=======
-use consorcio_core::wire::Reason;
-
 /// A language that the panel speaks.
->>>>>>> 32c5e9e (core, journal, audit, panel, tests: comments that repeat a name are gone; docs: glossary, extension points, plain words)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lang {
     /// Portuguese, unless asked otherwise.
