@@ -15,8 +15,14 @@ mod contention;
 mod doubt;
 #[path = "client/faults.rs"]
 mod faults;
+#[path = "client/frozen.rs"]
+mod frozen;
 #[path = "client/manners.rs"]
 mod manners;
+#[path = "client/other_lists.rs"]
+mod other_lists;
+#[path = "client/shells.rs"]
+mod shells;
 mod support;
 #[path = "client/trace.rs"]
 mod trace;

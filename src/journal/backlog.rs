@@ -81,14 +81,18 @@ impl Backlog {
     }
 
     /// Takes the oldest one out.
-    pub(crate) fn take(&mut self) -> Option<Taken> {
+    pub(crate) fn take(&mut self) -> Option<TakenSegment> {
         let taken = self.waiting.pop_front()?;
         Some(match taken {
             Unindexed::InMemory(closed) => {
                 self.in_memory -= 1;
-                Taken { segment: closed.segment, size: ClosedSize::of(&closed), ids: Some(closed) }
+                TakenSegment {
+                    segment: closed.segment,
+                    size: ClosedSize::of(&closed),
+                    ids: Some(closed),
+                }
             }
-            Unindexed::OnDisk(size) => Taken { segment: size.segment, size, ids: None },
+            Unindexed::OnDisk(size) => TakenSegment { segment: size.segment, size, ids: None },
         })
     }
 
@@ -99,13 +103,13 @@ impl Backlog {
 }
 
 /// A segment that was taken out of the backlog.
-pub(super) struct Taken {
+pub(super) struct TakenSegment {
     pub segment: u64,
     pub size: ClosedSize,
     ids: Option<Closed>,
 }
 
-impl Taken {
+impl TakenSegment {
     /// Its ids: as they were noted, or read from the segment.
     pub(crate) fn closed(
         &mut self,

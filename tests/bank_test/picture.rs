@@ -3,11 +3,14 @@
 //!
 //! Everything is drawn with whole numbers, in pixels of a picture that is 1,200 wide.
 
+mod draw;
+
 use super::history::{Op, Told};
 use super::load::CLIENTS_IN_ALL;
 use super::nemesis::{Deeds, Fault, Kind};
 use super::report::counts;
 use super::{ACCOUNTS, BANKS};
+use draw::{grouped, heading, rect, rule, text, time_axis};
 use std::fmt::Write;
 
 const SECOND_US: u64 = 1_000_000;
@@ -337,106 +340,6 @@ fn step_for(most: u64, steps: u64) -> u64 {
         }
         unit *= 10;
     }
-}
-
-fn time_axis(svg: &mut String, course: &Slices, rows_end: u64) {
-    let seconds = course.length_us().div_ceil(SECOND_US);
-    let step = step_for(seconds, 15);
-    for second in (0..=seconds).step_by(usize::try_from(step).unwrap()) {
-        if second * SECOND_US > course.length_us() {
-            break;
-        }
-        let x = course.x(second * SECOND_US);
-        for (from, to) in [
-            (TOP + TALL, TOP + TALL + 5),
-            (LOWER_TOP + TALL, LOWER_TOP + TALL + 5),
-            (rows_end, rows_end + 6),
-        ] {
-            let _ = writeln!(
-                svg,
-                "<line x1=\"{x}\" x2=\"{x}\" y1=\"{from}\" y2=\"{to}\" stroke=\"{GREY}\"/>"
-            );
-        }
-        text(svg, (x, rows_end + 22), "middle", "black", &second.to_string());
-    }
-    text(
-        svg,
-        ((LEFT + RIGHT) / 2, rows_end + 46),
-        "middle",
-        GREY,
-        "seconds since the first request",
-    );
-}
-
-/// What a panel shows, and its lines' names with their colours, over its upper edge.
-fn heading(svg: &mut String, top: u64, words: &str, legend: &[(&str, &str, bool)]) {
-    let y = top - 12;
-    let _ = writeln!(
-        svg,
-        "<text x=\"{LEFT}\" y=\"{y}\" font-size=\"15\" font-weight=\"bold\" \
-         fill=\"black\">{words}</text>"
-    );
-    // From the right, so that nothing stands over its edge: a character is at most 7.5 wide.
-    let mut x = RIGHT;
-    for (name, colour, dashed) in legend.iter().rev() {
-        let wide = 15 * u64::try_from(name.len()).unwrap() / 2;
-        text(svg, (x, y), "end", colour, name);
-        let dash = if *dashed { " stroke-dasharray=\"5 3\"" } else { "" };
-        let _ = writeln!(
-            svg,
-            "<line x1=\"{}\" x2=\"{}\" y1=\"{}\" y2=\"{}\" stroke=\"{colour}\" \
-             stroke-width=\"3\"{dash}/>",
-            x - wide - 28,
-            x - wide - 4,
-            y - 4,
-            y - 4
-        );
-        x -= wide + 48;
-    }
-}
-
-/// A line across a panel, and what it stands for.
-fn rule(svg: &mut String, y: u64, words: &str) {
-    let _ = writeln!(
-        svg,
-        "<line x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{y}\" y2=\"{y}\" stroke=\"{RULE}\"/>"
-    );
-    text(svg, (LEFT - 10, y + 5), "end", "black", words);
-}
-
-fn text(svg: &mut String, (x, y): (u64, u64), anchor: &str, colour: &str, words: &str) {
-    let _ = writeln!(
-        svg,
-        "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" fill=\"{colour}\">{words}</text>"
-    );
-}
-
-fn rect(
-    svg: &mut String,
-    (x, y): (u64, u64),
-    (w, h): (u64, u64),
-    colour: &str,
-    opacity: &str,
-    title: &str,
-) {
-    let _ = writeln!(
-        svg,
-        "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill=\"{colour}\" \
-         opacity=\"{opacity}\">\
-         <title>{title}</title></rect>"
-    );
-}
-
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod introduction;
 mod limits;
 mod lines;
 mod old_texts;
+mod refused_start;
 mod start;
 mod strangers;
 mod unread;

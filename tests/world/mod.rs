@@ -13,6 +13,9 @@ mod mistakes;
 pub mod path;
 mod print;
 mod proofs;
+mod replay;
+mod run;
+mod seen;
 pub mod tell;
 
 use clocks::{ClockMistake, Followed};
@@ -23,6 +26,7 @@ pub use meet::MeetMistake;
 pub use mistakes::{Around, Mistake, crashed};
 use path::Path;
 pub use proofs::ProofMistake;
+pub use seen::Seen;
 
 use consorcio::bank::io::{
     Caller, CoreStep, Input, Met, Now, Origin, Outgoing, Output, Past, Sending, Seq, SessionId,
@@ -41,54 +45,6 @@ use std::sync::Arc;
 
 /// Sessions from here on are links between banks.
 const FIRST_LINK: u64 = 1_000_000;
-
-/// What can be seen from outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
-    /// A reply left a bank for a client.
-    Reply {
-        bank: usize,
-        caller: Caller,
-        reply: Reply,
-    },
-    /// A message left a bank for another.
-    Sent {
-        from: usize,
-        to: usize,
-        message: Message,
-    },
-    Answered {
-        from: usize,
-        to: usize,
-        asked: Asked,
-        reply: Option<Reply>,
-    },
-    /// A record was written.
-    Recorded {
-        bank: usize,
-        seq: Seq,
-        record: Record,
-    },
-    /// A step inside the core.
-    Step {
-        bank: usize,
-        step: CoreStep,
-    },
-    /// A bank stopped itself.
-    Stopped {
-        bank: usize,
-        why: String,
-    },
-    /// A crash took records that were not synced.
-    Lost {
-        bank: usize,
-        records: Vec<Record>,
-    },
-    /// A write or sync failed, and the process stopped.
-    DiskFailed {
-        bank: usize,
-    },
-}
 
 /// One bank: its core while it runs, and its disk.
 #[derive(Clone)]
@@ -392,226 +348,6 @@ impl World {
             core.forget_outcomes(indexed, 0);
         }
         self.release(bank);
-    }
-
-    /// The process is gone, and with it what was not synced. The others notice.
-    pub fn crash(&mut self, bank: usize) {
-        self.lose(bank);
-        let of_bank = |(_, link): &(&u64, &Link)| link.dialler == bank || link.dialled == bank;
-        let links: Vec<u64> = self.links.iter().filter(of_bank).map(|(id, _)| *id).collect();
-        links.into_iter().for_each(|link| self.cut(link));
-    }
-
-    /// The machine is gone: the others still believe in their connections to it.
-    pub fn crash_quietly(&mut self, bank: usize) {
-        self.lose(bank);
-        let ids: Vec<u64> = self.links.keys().copied().collect();
-        for id in ids {
-            let Some(link) = self.links.get(&id) else { continue };
-            if link.dialler == bank {
-                self.cut_for_dialler(id);
-            } else if link.dialled == bank {
-                self.cut_for_dialled(id);
-            }
-        }
-    }
-
-    fn lose(&mut self, bank: usize) {
-        let identity = self.identity(bank);
-        let node = &mut self.nodes[bank];
-        node.core = None;
-        node.replies.clear();
-        node.sends.clear();
-        node.met.clear();
-        let unsynced = &node.journal[node.synced..];
-        let kept = match &mut node.disk {
-            None => 0,
-            Some(disk) => {
-                self.crashes += 1;
-                disk.crash(self.crashes, node.shadow.seq() + 1, unsynced);
-                disk.recover(&identity, &node.shadow, unsynced)
-            }
-        };
-        let lost = node.journal.split_off(node.synced + kept);
-        for tx in lost.iter().filter_map(Record::decides) {
-            node.past.remove(tx);
-        }
-        node.made_durable();
-        if crashed(self.mistake, &mut node.journal) {
-            let journal = std::mem::take(&mut node.journal);
-            self.replace_journal(bank, journal);
-        }
-        self.seen.push(Seen::Lost { bank, records: lost });
-    }
-
-    /// Another journal lies where this bank's was.
-    pub fn replace_journal(&mut self, bank: usize, journal: Vec<Record>) {
-        let shadow = self.core_of(bank);
-        let node = &mut self.nodes[bank];
-        node.shadow = shadow;
-        node.past.clear();
-        for (at, record) in journal.iter().enumerate() {
-            if let Some(tx) = record.decides() {
-                node.past.insert(tx.clone(), at);
-            }
-        }
-        node.journal = journal;
-        node.made_durable();
-    }
-
-    /// The bank starts on its journal; recovery is `apply`. It stays down where its journal says
-    /// that it must, its disk has no room, or its clock is absurd.
-    pub fn restart(&mut self, bank: usize) {
-        let identity = self.identity(bank);
-        let clock = self.nodes[bank].shadow.clock();
-        if self.follows_clocks && !self.start_clock(bank, clock) {
-            return;
-        }
-        let node = &mut self.nodes[bank];
-        let mut core = match &mut node.disk {
-            Some(disk) => match disk.start(&identity, &node.shadow) {
-                Some(core) => core,
-                None => return,
-            },
-            None => node.shadow.clone(),
-        };
-        if core.stopped().is_some() {
-            return;
-        }
-        let is_new = core.consortium().is_none();
-        if core.consortium().is_none_or(|(_, places)| places != identity.places) {
-            let first = core.seq() + 1;
-            let records = self.first_records(identity, is_new);
-            records.iter().for_each(|record| core.apply(record));
-            let node = &mut self.nodes[bank];
-            if let Some(disk) = &mut node.disk {
-                assert!(disk.write(first, &records), "a new disk works");
-            }
-            node.journal.extend(records);
-            node.made_durable();
-        }
-        core.check_invariants();
-        self.nodes[bank].core = Some(core);
-        self.starts += 1;
-        let start = self.start_of(bank);
-        self.input(bank, &Input::Started(start));
-    }
-
-    /// All votes, outcomes and ledgers are what their journals say.
-    pub fn audit(&self) {
-        (0..self.nodes.len()).for_each(|bank| self.audit_bank(bank));
-    }
-
-    pub fn audit_bank(&self, bank: usize) {
-        let node = &self.nodes[bank];
-        let Some(core) = &node.core else { return };
-        core.check_invariants();
-        let mut replayed = self.core_of(bank);
-        node.journal.iter().for_each(|record| replayed.apply(record));
-        assert!(core.same_as(&replayed), "bank {bank} is not what its journal says");
-        let restored =
-            Core::from_snapshot(self.identity(bank), &core.to_snapshot()).expect("own snapshot");
-        assert!(core.same_as(&restored), "bank {bank} is not what its snapshot says");
-    }
-
-    /// What the journal knows of a transaction that memory does not.
-    pub fn past(&self, bank: usize, tx: &TxId) -> Option<Past> {
-        let node = &self.nodes[bank];
-        if node.core.as_ref()?.knows(tx) || self.mistake == Some(Mistake::OutcomeForgotten) {
-            return None;
-        }
-        if let Some(disk) = &node.disk {
-            return disk.lookup(tx).map(|record| Past { record });
-        }
-        node.past.get(tx).map(|at| Past { record: node.journal[*at].clone() })
-    }
-
-    fn take(&mut self, bank: usize, mut output: Output) {
-        self.mistaken_output(bank, &mut output);
-        self.mistaken_meeting(bank, &mut output);
-        let node = &mut self.nodes[bank];
-        for record in output.records {
-            if let Some(tx) = record.decides() {
-                node.past.insert(tx.clone(), node.journal.len());
-            }
-            node.journal.push(record.clone());
-            let seq = Seq::try_from(node.journal.len()).expect("a short journal");
-            self.seen.push(Seen::Recorded { bank, seq, record });
-        }
-        let unproved: Vec<usize> =
-            output.steps.iter().filter_map(CoreStep::closes).map(BankId::index).collect();
-        self.seen.extend(output.steps.into_iter().map(|step| Seen::Step { bank, step }));
-        node.replies.extend(output.replies);
-        node.sends.extend(output.sends);
-        node.met.extend(output.met);
-        if let Some(why) = node.core.as_ref().and_then(|core| core.stopped()).map(str::to_owned) {
-            // The stop is a record; nothing else leaves any more.
-            let first = node.unsynced_from();
-            if let Some(disk) = &mut node.disk {
-                disk.write(first, &node.journal[node.synced..]);
-            }
-            node.made_durable();
-            self.seen.push(Seen::Stopped { bank, why });
-            self.crash(bank);
-        } else {
-            self.release(bank);
-            // A link over which nothing that proves itself comes is closed.
-            for peer in unproved {
-                if let Some(link) = self.link(bank, peer) {
-                    self.cut(link);
-                }
-            }
-        }
-    }
-
-    fn release(&mut self, bank: usize) {
-        self.tell_met(bank);
-        let node = &mut self.nodes[bank];
-        let durable = Seq::try_from(node.synced).expect("a short journal");
-        let is_due = |after: Seq| after <= durable;
-        if !node.replies.iter().any(|out| is_due(out.after))
-            && !node.sends.iter().any(|out| is_due(out.after))
-        {
-            return;
-        }
-        let (leave, stay): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut node.replies).into_iter().partition(|out| out.after <= durable);
-        let (go, keep): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut node.sends).into_iter().partition(|send| send.after <= durable);
-        (node.replies, node.sends) = (stay, keep);
-        for Outgoing { to, reply, .. } in leave {
-            tell::assert_known_words(&reply);
-            self.path.hears(&reply);
-            if to.session.0 < FIRST_LINK {
-                self.seen.push(Seen::Reply { bank, caller: to, reply });
-            } else if let Some(link) = self.links.get_mut(&to.session.0)
-                && link.ends == Ends::Both
-                && let Some(asked) = link.slots.remove(&to.slot)
-            {
-                let (to, link) = (link.dialler, to.session.0);
-                self.flights.push_back(Flight::Answer { to, link, asked, reply });
-            }
-        }
-        for Sending { peer, message, .. } in go {
-            self.send(bank, peer.index(), message);
-        }
-    }
-
-    /// A message leaves a bank for another one, over the link if there is any.
-    pub fn send(&mut self, from: usize, to: usize, message: Message) {
-        let asked = message.asked();
-        self.asks_registers(from, to, &message);
-        self.asks_votes(from, &message);
-        self.seen.push(Seen::Sent { from, to, message: message.clone() });
-        match self.link(from, to) {
-            Some(link) => {
-                if let Some(open) = self.links.get_mut(&link) {
-                    open.owed.push_back((asked, self.mono_us));
-                }
-                self.flights.push_back(Flight::Request { to, link, message });
-            }
-            None => self.flights.push_back(Flight::NoLink { to: from, peer: to, asked }),
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod cuts;
 mod model;
+mod registration;
 mod rules;
 
 use super::*;

@@ -1,7 +1,10 @@
 //! Random histories against a naive model, which keeps everything and computes each figure from the
 //! start.
 
+mod deeds;
+
 use super::*;
+use deeds::deed;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -283,46 +286,6 @@ impl Model {
             }
         }
     }
-}
-
-fn amount() -> impl Strategy<Value = i64> {
-    prop_oneof![20 => 1..200i64, 1 => (i64::MAX / 2)..=i64::MAX / 2 + 2]
-}
-
-/// Debits come in small amounts only, so that what balances them elsewhere fits.
-fn money_op() -> impl Strategy<Value = Op> {
-    let account = proptest::sample::select(&ACCOUNTS[..]);
-    let flow =
-        proptest::sample::select(&[Flow::Debit, Flow::Credit, Flow::Deposit, Flow::Withdraw][..]);
-    (flow, account, amount(), 1..100i64).prop_map(|(flow, account, any, small)| match flow {
-        Flow::Debit | Flow::Credit => op(0, flow, account, small),
-        Flow::Deposit | Flow::Withdraw => op(0, flow, account, any),
-    })
-}
-
-/// Some operations of money, and perhaps a register set everywhere.
-fn ops() -> impl Strategy<Value = Vec<Op>> {
-    let register = (proptest::sample::select(&KEYS[..]), 0..5u8);
-    let some =
-        (proptest::collection::vec(money_op(), 0..5), proptest::option::weighted(0.3, register));
-    some.prop_filter_map("an empty transaction", |(mut ops, register)| {
-        if let Some((key, value)) = register {
-            ops.extend([0, 1, 2].map(|at| set_at(at, key, &value.to_string())));
-        }
-        (!ops.is_empty()).then_some(ops)
-    })
-}
-
-fn deed() -> impl Strategy<Value = Deed> {
-    prop_oneof![
-        2 => amount().prop_map(Deed::Open),
-        8 => ops().prop_map(Deed::Prepare),
-        8 => (any::<usize>(), 0..10i64).prop_map(|(which, later)| Deed::Commit(which, later)),
-        2 => any::<usize>().prop_map(Deed::Abort),
-        1 => Just(Deed::Restart),
-        1 => (0..100i64).prop_map(Deed::Trim),
-        1 => (0..100usize).prop_map(Deed::Squeeze),
-    ]
 }
 
 proptest! {

@@ -1,0 +1,216 @@
+//! `cliente` beside banks that go silent, are frozen, hang on their disk, or are no banks.
+
+use super::faults::{FakeBank, MARIA, client_of, paused, with_accounts};
+use crate::support::{Cluster, Process, Ran, Wire, cliente_path, wait_until};
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_driving_bank_that_goes_silent_leaves_it_unknown() {
+    let (deaf, other) = (FakeBank::start(|_| None), FakeBank::start(|_| None));
+    let mut client =
+        Process::start(&mut client_of([&deaf, &other], &["set", "1", "--tx", "t", "--via", "0"]));
+    assert!(deaf.next_line().starts_with("EXECUTE t {"));
+    client.interrupt();
+    client.expect_line("bank 0 goes on with transaction t");
+    assert_eq!(client.wait(), Some(130));
+}
+
+#[test]
+fn what_a_hand_began_a_client_can_end() {
+    let cluster = with_accounts();
+    let text = concat!(
+        r#"{"ops":[{"bank":0,"op":"debit","account":"12345-6","amount":500},"#,
+        r#"{"bank":2,"op":"credit","account":"78910-0","amount":500}],"patience_ms":300000}"#
+    );
+    let mut wires: Vec<Wire> = [0, 2].iter().map(|bank| cluster.connect(*bank)).collect();
+    for wire in &mut wires {
+        let reply = wire.ask(&format!("PREPARE by-hand {text}"));
+        assert!(reply.starts_with("OK by-hand "), "{reply}");
+    }
+    cluster.run(&["resolve", "by-hand"]).expect_code(0).expect("committed at");
+    wait_until("both moved", || (cluster.balance("2/78910-0") == 500).then_some(()));
+    assert_eq!(cluster.balance("0/12345-6"), 99_500);
+}
+
+#[test]
+fn while_a_bank_that_may_have_voted_ok_is_down_the_outcome_is_not_known() {
+    let mut cluster = with_accounts();
+    let client = paused(
+        &cluster,
+        "transfer",
+        &["--from", "0/12345-6=10", "--to", "2/78910-0", "--tx", "t", "--patience", "300"],
+    );
+    cluster.kill(2);
+    client.kill();
+    let ran =
+        cluster.run(&["resolve", "t"]).expect_code(5).expect("not known yet").expect("undecided");
+    assert!(ran.stdout.contains(&cluster.address(2)), "{ran:?}");
+    let pending = cluster.json(3, &["pending"]);
+    assert_eq!(
+        pending[0]["answer"][0]["waiting_for"],
+        serde_json::json!([2]),
+        "it names who keeps it so"
+    );
+    assert_eq!(cluster.json(0, &["balance", "0/12345-6"])["held"], 1_000);
+    cluster.start_bank(2);
+    wait_until("bank 0 learns it", || (cluster.balance("0/12345-6") == 99_000).then_some(()));
+    cluster.run(&["resolve", "t"]).expect_code(0).expect("committed at");
+}
+
+/// Signals a bank's process, as an operator would.
+fn signal(cluster: &Cluster, bank: usize, name: &str) {
+    let sent = std::process::Command::new("kill")
+        .args([&format!("-{name}"), &cluster.pid(bank).to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success());
+}
+
+/// A bank that takes connections and answers nothing costs the time limit once, whatever is asked
+/// of all banks.
+#[test]
+fn beside_a_frozen_bank_the_others_are_told_within_the_time_limit() {
+    let mut cluster = Cluster::start(3);
+    signal(&cluster, 1, "STOP");
+    let commands = [
+        &["status"][..],
+        &["ping"],
+        &["audit"],
+        &["accounts"],
+        &["clients"],
+        &["pending"],
+        &["doubt"],
+        &["history"],
+        &["get"],
+        &["audit", "--timeout", "300ms"],
+    ];
+    let began = Instant::now();
+    let running: Vec<_> = commands
+        .iter()
+        .map(|arguments| {
+            let mut command = cluster.cliente(arguments);
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            (arguments, command.spawn().unwrap())
+        })
+        .collect();
+    for (arguments, child) in running {
+        let ran = Ran::of(arguments, &child.wait_with_output().unwrap()).expect_code(3);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        let limit = match arguments {
+            ["audit", "--timeout", _] => "no answer within 300 ms",
+            // A register may be locked, and the bank itself waits for that.
+            ["get"] => "no answer within 5 s",
+            _ => "no answer within 2 s",
+        };
+        assert!(said.contains(limit), "{ran:?}");
+        assert!(!said.contains(&format!("bank 2 at {} can't", cluster.address(2))), "{ran:?}");
+    }
+    // It was 6 s for each of them; the longest of these is that of `get`.
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(12), "{took:?}");
+    signal(&cluster, 1, "CONT");
+    cluster.run(&["ping", "--wait", "30s"]).expect_code(0);
+    assert_eq!(cluster.stop(1), Some(0));
+}
+
+/// A bank whose process answers and whose disk does not is told as that, and not as one to be
+/// started.
+#[cfg(debug_assertions)]
+#[test]
+fn a_bank_whose_disk_hangs_is_told_with_the_cause() {
+    let mut cluster = Cluster::new(2, true);
+    cluster.start_bank(0);
+    let mut command = cluster.servidor(1);
+    command.env(crate::support::CRASH_VARIABLE, "hang:600000@client.written");
+    let mut process = Process::start(&mut command);
+    process.expect_line("ready on");
+    wait_until("the banks are linked", || {
+        (cluster.connect(0).ask("BANKS").matches("\"online\":true").count() == 2).then_some(())
+    });
+    cluster.connect(1).send(r#"CLIENT {"cpf":"11111111111","name":"Ana","kind":"F"}"#);
+    process.expect_line("has not finished a sync for");
+    let sentence = "bank 1: its disk has not answered for ";
+    for arguments in [&["status"][..], &["ping"], &["accounts"], &["audit"], &["get"], &["pending"]]
+    {
+        let ran =
+            cluster.run(&[&["--timeout", "1"], arguments].concat()).expect_code(3).expect(sentence);
+        assert!(
+            !ran.stdout.contains("is it running") && !ran.stdout.contains("offline"),
+            "{ran:?}"
+        );
+    }
+    for arguments in [&["--timeout", "1", "status"], &["--timeout", "1", "ping"]] {
+        cluster.run(arguments).expect("disk hangs");
+        let told = cluster.json(3, arguments);
+        assert_eq!(told["error"]["code"], "disk-hangs", "{told}");
+        assert_eq!(
+            (&told["banks"][0]["online"], &told["banks"][1]["online"]),
+            (&true.into(), &false.into())
+        );
+    }
+    let ran = cluster.run(&["set", "1"]).expect_code(5);
+    assert!(ran.stdout.contains("bank 1 is silent (its disk has not answered for "), "{ran:?}");
+}
+
+/// Something that listens where a bank should be, and says `words` to whoever connects.
+fn no_bank(words: &'static str) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            // Whoever connects reads it, or is gone.
+            let _ = stream.write_all(words.as_bytes());
+            std::thread::spawn(move || std::io::copy(&mut stream, &mut std::io::sink()));
+        }
+    });
+    port
+}
+
+/// One cause, one sentence, one exit code, whichever command meets it; and no words of a
+/// programming language.
+#[test]
+fn what_is_no_bank_is_told_in_one_sentence() {
+    for words in
+        ["SSH-2.0-OpenSSH_9.6\r\n", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"]
+    {
+        let port = no_bank(words).to_string();
+        let folder = tempfile::TempDir::new().unwrap();
+        for arguments in [
+            &["ping"][..],
+            &["status"],
+            &["balance", "0/1"],
+            &["accounts"],
+            &["clients"],
+            &["get"],
+            &["audit"],
+            &["history"],
+            &["pending"],
+            &["resolve", "t1"],
+            &["client", "add", "--bank", "0", "--cpf", MARIA, "--name", "Maria"],
+            &["set", "1"],
+            &["deposit", "0/1", "5"],
+            &["deposit", "0/1", "5", "--via", "0"],
+            &["bench", "--yes", "--kind", "single"],
+        ] {
+            let run = |json: bool| {
+                let mut command = std::process::Command::new(cliente_path());
+                command.current_dir(folder.path()).args(["--consortium", &port]).args(arguments);
+                command.env("CONSORCIO_OUTPUT", if json { "json" } else { "table" });
+                Ran::of(arguments, &command.stdin(Stdio::null()).output().unwrap()).expect_code(3)
+            };
+            let ran = run(false);
+            let said = format!("{}{}", ran.stdout, ran.stderr);
+            let first = words.split("\r\n").next().unwrap();
+            let wanted =
+                format!("what answers at 127.0.0.1:{port} is no bank (it says \"{first}\")");
+            assert!(said.contains(&wanted), "no {wanted:?} in {ran:?}");
+            for debug in ["Err(", "Malformed", "DONE", "Ok("] {
+                assert!(!said.contains(debug), "{ran:?}");
+            }
+            assert!(run(true).stdout.contains("no-connection"), "{arguments:?}");
+        }
+    }
+}
