@@ -1,4 +1,4 @@
-//!
+//! Votes and outcomes of journals, in every combination that must be found or pass.
 
 use super::*;
 use consorcio_core::bank::io::OwnVote;
