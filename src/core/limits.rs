@@ -7,6 +7,8 @@
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 /// What a list may take of a line, with room for the verb, what is beside the list, and `next`.
 pub const LIST_BYTES_MAX: usize = LINE_BYTES_MAX - 2_048;
+/// What a refusal quotes of a word that it does not take.
+pub const QUOTED_BYTES_MAX: usize = 40;
 /// Longest account number, register key and client kind.
 pub const NAME_BYTES_MAX: usize = 64;
 /// Longest value of a register.
@@ -70,6 +72,8 @@ pub const SNAPSHOT_AHEAD_MS_MAX: u64 = 1_000;
 pub const CUT_KEPT_MS: u64 = 60_000;
 /// ... and in at most this much memory.
 pub const CUT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// What is older is given up this often.
+pub const CUT_MARK_EVERY_US: u64 = 1_000_000;
 
 /// Questions under way to one peer.
 pub const QUESTIONS_UNDER_WAY_MAX: usize = 512;
@@ -230,6 +234,14 @@ pub const OUTCOME_BATCH_BYTES_MAX: u64 = 512;
 pub const CLOSED_SEGMENTS_IN_MEMORY_MAX: usize = 4;
 /// Segments that are ordered from the thread that makes them, and not taken yet.
 pub const SEGMENTS_ORDERED_MAX: usize = 4;
+/// The appender looks this often whether the next segment is there, or can't be made.
+pub const SEGMENT_POLL_MS: u64 = 10;
+/// What is written and synced at once of a new segment, so that no append waits long behind it.
+pub const SEGMENT_ZEROED_BYTES: u64 = 256 * 1024;
+/// What is read of a segment at once.
+pub const SEGMENT_WINDOW_BYTES: usize = 1024 * 1024;
+/// What is written at once of a file that gets its name when it is whole.
+pub const WHOLE_FILE_CHUNK_BYTES: usize = 1024 * 1024;
 /// Where there was no room for the next segment, it is tried again this often.
 pub const SEGMENT_RETRY_MS: u64 = 1_000;
 /// The step log is told at most this often of ids whose records can't be read.

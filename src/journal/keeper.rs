@@ -12,7 +12,9 @@ use super::shared::SharedJournal;
 use super::whole::unless_stopped;
 use super::{JournalError, Options, io_error, snapshot, sync_error, write_error};
 use consorcio_core::bank::io::Seq;
-use consorcio_core::limits::{SEGMENT_RETRY_MS, SEGMENTS_ORDERED_MAX};
+use consorcio_core::limits::{
+    SEGMENT_POLL_MS, SEGMENT_RETRY_MS, SEGMENT_ZEROED_BYTES, SEGMENTS_ORDERED_MAX,
+};
 use consorcio_system::crash;
 use consorcio_system::threads::{END_WITHIN, join_within};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,9 +23,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How long the appender waits for the next segment before it looks whether that can be made at
-/// all.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(SEGMENT_POLL_MS);
 
 /// A segment that is zeroed, named and durable, and holds no batch yet.
 pub(super) struct PreparedSegment {
@@ -183,7 +183,7 @@ impl Threads {
     /// The segment that was ordered, unless it can't be made for now.
     fn wait_for(&self, number: u64, shared: &SharedJournal) -> Option<PreparedSegment> {
         while !shared.no_next.load(Ordering::Acquire) {
-            match self.prepared.recv_timeout(LOOK_AGAIN) {
+            match self.prepared.recv_timeout(POLL) {
                 Ok(prepared) if prepared.number == number => return Some(prepared),
                 Ok(_) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return None,
@@ -329,13 +329,12 @@ fn zeroed_segment(
     bytes_min: u64,
     stop: &AtomicBool,
 ) -> Result<PreparedSegment, JournalError> {
-    const CHUNK_BYTES: u64 = 256 * 1024;
     let disk = shared.disk.as_ref();
     let (name, size) = (segment_name(number), options.sizes.of(number).max(bytes_min));
     let unfinished = format!("{name}.tmp");
     let file =
         disk.create(&unfinished).map_err(|error| write_error(disk, &unfinished, 0, 0, error))?;
-    let mut chunk = vec![0; usize_of(size.min(CHUNK_BYTES))];
+    let mut chunk = vec![0; usize_of(size.min(SEGMENT_ZEROED_BYTES))];
     let header = FileHeader {
         bytes: Some(size),
         bank: options.bank,
@@ -346,7 +345,7 @@ fn zeroed_segment(
     let mut offset = 0;
     while offset < size {
         unless_stopped(stop)?;
-        let bytes = &chunk[..usize_of((size - offset).min(CHUNK_BYTES))];
+        let bytes = &chunk[..usize_of((size - offset).min(SEGMENT_ZEROED_BYTES))];
         file.write_at(offset, bytes)
             .map_err(|error| write_error(disk, &unfinished, offset, bytes.len(), error))?;
         file.sync().map_err(|error| sync_error(disk, &unfinished, error))?;

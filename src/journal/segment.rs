@@ -7,9 +7,8 @@ use super::format::{
 };
 use super::{JournalError, Sizes, io_error, place};
 use consorcio_core::bank::record::Record;
+use consorcio_core::limits::SEGMENT_WINDOW_BYTES;
 use std::sync::Arc;
-
-const WINDOW_BYTES: usize = 1024 * 1024;
 
 /// A segment that is read from its beginning.
 pub(super) struct SegmentReader {
@@ -294,7 +293,7 @@ impl SegmentReader {
             usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX).min(length);
         let end = offset + length as u64;
         if offset < self.window_at || end > self.window_at + self.window.len() as u64 {
-            self.read_window(offset, length.max(WINDOW_BYTES))?;
+            self.read_window(offset, length.max(SEGMENT_WINDOW_BYTES))?;
         }
         let begin = usize::try_from(offset - self.window_at).expect("the window was moved here");
         let end = self.window.len().min(begin + length);

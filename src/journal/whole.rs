@@ -2,6 +2,7 @@
 
 use super::disk::Disk;
 use super::{JournalError, io_error, sync_error, write_error};
+use consorcio_core::limits::WHOLE_FILE_CHUNK_BYTES;
 use consorcio_system::crash;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,12 +14,11 @@ pub(super) fn write_whole(
     parts: &[&[u8]],
     stop: &AtomicBool,
 ) -> Result<(), JournalError> {
-    const CHUNK_BYTES: usize = 1024 * 1024;
     let unfinished = format!("{name}.tmp");
     let file =
         disk.create(&unfinished).map_err(|error| write_error(disk, &unfinished, 0, 0, error))?;
     let mut offset = 0;
-    for chunk in parts.iter().flat_map(|part| part.chunks(CHUNK_BYTES)) {
+    for chunk in parts.iter().flat_map(|part| part.chunks(WHOLE_FILE_CHUNK_BYTES)) {
         unless_stopped(stop)?;
         file.write_at(offset, chunk)
             .map_err(|error| write_error(disk, &unfinished, offset, chunk.len(), error))?;

@@ -7,11 +7,11 @@ use crate::bank::Change;
 use crate::bank::decide::Deciding;
 use crate::bank::io::{Caller, Seq};
 use crate::bank::state::Event;
-use crate::bank::volatile::{CUT_MARK_EVERY_US, CutAsked, Waiter, Waits};
+use crate::bank::volatile::{CutAsked, Waiter, Waits};
 use crate::ids::{AccountNumber, RegisterKey, TaxId, Time, TxId};
 use crate::limits::{
-    ANSWER_WITHIN_MS, CUT_KEPT_MS, CUT_PAGE_ITEMS_MAX, HISTORY_MAX, LIST_BYTES_MAX,
-    REFUSAL_TEXT_BYTES_MAX, SNAPSHOT_AHEAD_MS_MAX,
+    ANSWER_WITHIN_MS, CUT_KEPT_MS, CUT_MARK_EVERY_US, CUT_PAGE_ITEMS_MAX, HISTORY_MAX,
+    LIST_BYTES_MAX, REFUSAL_TEXT_BYTES_MAX, SNAPSHOT_AHEAD_MS_MAX,
 };
 use crate::wire::answer::{
     AccountAnswer, ClientAnswer, CutAccount, CutAnswer, HistoryAnswer, HistoryOutcome, InfoAnswer,

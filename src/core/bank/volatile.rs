@@ -8,13 +8,10 @@ use crate::bank::io::{Caller, KnownVote, SessionId, Start};
 use crate::bank::learn::Learning;
 use crate::commit::coordinator::Coordinator;
 use crate::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
-use crate::limits::{BANKS_MAX, QUESTIONS_UNDER_WAY_MAX};
+use crate::limits::{BANKS_MAX, CUT_MARK_EVERY_US, QUESTIONS_UNDER_WAY_MAX};
 use crate::wire::request::SnapshotKey;
 use crate::wire::token::Token;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-/// A moment of the clock is kept this often, for forgetting the past of cuts.
-pub(super) const CUT_MARK_EVERY_US: u64 = 1_000_000;
 
 /// The forgettable part of a bank.
 #[derive(Debug, Clone, Default)]

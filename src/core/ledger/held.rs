@@ -4,7 +4,7 @@
 use super::accounts::AccountSlot;
 
 /// Accounts in one row; few in tests, so that rows split there.
-const ROW_MAX: usize = if cfg!(test) { 4 } else { 512 };
+const ROW_LENGTH: usize = if cfg!(test) { 4 } else { 512 };
 
 /// Rows of accounts, none of them empty, in the order that whoever inserts them keeps.
 #[derive(Debug, Clone, Default)]
@@ -21,12 +21,12 @@ impl HeldRows {
             return;
         };
         let place = row.partition_point(|held| is_before(*held));
-        if row.len() < ROW_MAX {
+        if row.len() < ROW_LENGTH {
             row.insert(place, slot);
         } else if place == row.len() {
             self.rows.insert(at + 1, vec![slot]);
         } else {
-            let mut later = row.split_off(ROW_MAX / 2);
+            let mut later = row.split_off(ROW_LENGTH / 2);
             if place <= row.len() {
                 row.insert(place, slot)
             } else {
@@ -73,7 +73,7 @@ mod tests {
                 held.insert(slot, |other| other < slot);
             }
             assert!(
-                held.rows.iter().all(|row| (1..=ROW_MAX).contains(&row.len())),
+                held.rows.iter().all(|row| (1..=ROW_LENGTH).contains(&row.len())),
                 "{:?}",
                 held.rows
             );

@@ -4,6 +4,8 @@
 //! These run for every line of the wire, so they write into a buffer that is reused and format
 //! nothing.
 
+use crate::limits::QUOTED_BYTES_MAX;
+
 /// Appends `number` in decimal.
 pub fn write_decimal(out: &mut Vec<u8>, number: i64) {
     if number < 0 {
@@ -65,10 +67,9 @@ pub fn write_one_line(out: &mut Vec<u8>, text: &str, room: usize) {
 
 /// What somebody sent, short enough and plain enough to stand in an error's text.
 pub fn shown(text: &str) -> String {
-    const BYTES_MAX: usize = 40;
-    let mut out = Vec::with_capacity(BYTES_MAX + 3);
-    write_one_line(&mut out, text, BYTES_MAX);
-    if text.len() > BYTES_MAX {
+    let mut out = Vec::with_capacity(QUOTED_BYTES_MAX + 3);
+    write_one_line(&mut out, text, QUOTED_BYTES_MAX);
+    if text.len() > QUOTED_BYTES_MAX {
         out.extend_from_slice("…".as_bytes());
     }
     String::from_utf8_lossy(&out).into_owned()

@@ -3,9 +3,9 @@
 use super::*;
 use crate::bank::io::{CoreStep, Outcome, OwnVote};
 use crate::bank::record::Cause;
-use crate::bank::volatile::CUT_MARK_EVERY_US;
 use crate::commit::message::{Asked, AskedVerb};
 use crate::limits::CUT_KEPT_MS;
+use crate::limits::CUT_MARK_EVERY_US;
 use crate::wire::request::Read;
 
 const WALL_US: i64 = 1_795_000_000_000_000;
