@@ -5,6 +5,7 @@
 
 pub use consorcio_audit as audit;
 pub use consorcio_cli as cli;
+pub use consorcio_client as client;
 pub use consorcio_core::{bank, clock, commit, ids, ledger, limits, money, wire};
 #[cfg(feature = "http")]
 pub use consorcio_http as http;

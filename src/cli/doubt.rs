@@ -2,9 +2,10 @@
 //! and since when.
 
 use super::Context;
-use super::asking::{self, Answer};
+use super::asking::{self, AnswerOf};
 use super::output::{ErrorPart, Paint, Shown, Tone, plain};
-use super::overview::{OpView, PendingView, pending_of_all};
+use super::overview::pending_of_all;
+use consorcio_client::{OpView, PendingView};
 use consorcio_core::ids::{BankId, Time};
 use consorcio_steps::trace::duration;
 use serde::Serialize;
@@ -126,9 +127,9 @@ pub async fn doubt(context: &Context) -> Shown {
 
 /// One entry for each transaction, from all banks that hold it.
 /// Other operations under the same id are another transaction.
-fn gather(answers: &[Answer<Vec<Box<RawValue>>>]) -> BTreeMap<(String, String), Doubt> {
+fn gather(answers: &[AnswerOf<Vec<Box<RawValue>>>]) -> BTreeMap<(String, String), Doubt> {
     let mut doubts: BTreeMap<(String, String), Doubt> = BTreeMap::new();
-    for (bank, view) in super::overview::views::<PendingView>(answers) {
+    for (bank, view) in asking::views::<PendingView>(answers) {
         let key = (view.tx, format!("{:?}", view.ops));
         let doubt =
             doubts.entry(key).or_insert_with(|| Doubt { since: view.since, ..Doubt::default() });
@@ -186,16 +187,16 @@ mod tests {
     use super::*;
     use crate::failure::Failure;
 
-    fn answer(bank: usize, items: &[&str]) -> Answer<Vec<Box<RawValue>>> {
+    fn answer(bank: usize, items: &[&str]) -> AnswerOf<Vec<Box<RawValue>>> {
         let items =
             items.iter().map(|item| RawValue::from_string((*item).to_owned()).unwrap()).collect();
-        Answer { bank: BankId::new(bank).unwrap(), address: String::new(), said: Ok(items) }
+        AnswerOf { bank: BankId::new(bank).unwrap(), address: String::new(), said: Ok(items) }
     }
 
     #[test]
     fn what_several_banks_hold_is_told_once() {
         let ops = r#""ops":[{"bank":0,"op":"debit","account":"1","amount":500},{"bank":1,"op":"debit","account":"2","amount":70},{"bank":2,"op":"credit","account":"3","amount":570}]"#;
-        let silent = Answer { said: Err(Failure::NoConnection("down".into())), ..answer(2, &[]) };
+        let silent = AnswerOf { said: Err(Failure::NoConnection("down".into())), ..answer(2, &[]) };
         let zero = format!(r#"{{"tx":"t","since":9,"waiting_for":[1,2],{ops}}}"#);
         let one = format!(r#"{{"tx":"t","since":7,"waiting_for":[2],{ops}}}"#);
         let doubts = gather(&[answer(0, &[&zero]), answer(1, &[&one]), silent]);

@@ -1,7 +1,9 @@
 //! How a command ends when it does not end well: what the user is told, and the exit code.
 
+use consorcio_client::ClientError;
 use consorcio_core::ids::BankId;
 use consorcio_core::wire::Reason;
+use consorcio_system::config::Consortium;
 
 /// Why a command did not do what was asked. The text names the thing and, where there is one, the
 /// way on.
@@ -39,6 +41,48 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What an error of the client of `list` means, in words that say what to do.
+    pub fn of(list: &Consortium, error: ClientError) -> Failure {
+        let words = error.to_string();
+        match error {
+            ClientError::Unreachable { bank, address, why } => {
+                Failure::NoConnection(unreachable(list, bank, &address, &why))
+            }
+            ClientError::DiskHangs { bank, ms } => disk_hangs(bank, ms),
+            ClientError::NoBank { bank, address, says } => {
+                Failure::NoConnection(no_bank(bank, &address, &says))
+            }
+            ClientError::OtherBank { bank, address, says } => {
+                Failure::Usage(other_bank(bank, &address, &says))
+            }
+            ClientError::Declined { reason, .. } => {
+                Failure::Refused { reason: Some(reason), text: words }
+            }
+            ClientError::Refused { bank, reason, text } => refused(bank, reason, &text),
+            ClientError::NotAsked { .. } => {
+                Failure::NoConnection(format!("{words}; is it a bank, and of this version?"))
+            }
+            ClientError::Unreadable { bank, begins } => Failure::NoConnection(format!(
+                "bank {bank} answers what this cliente can't read ({begins:?}); is it a bank, and of this version?"
+            )),
+            ClientError::NotListed { .. } => {
+                Failure::Usage(format!("{words}; positions count from 0"))
+            }
+            ClientError::ShortList { bank, listed, known } => Failure::Usage(format!(
+                "--consortium names {listed} of the consortium's places, and bank {bank} knows {known}: name all of \
+                 them, in the banks' order"
+            )),
+            ClientError::TwoKeys { .. } => Failure::Usage(format!(
+                "{words}: they are not one consortium; give both the same key file"
+            )),
+            ClientError::Illegal(text) => Failure::Usage(text),
+            ClientError::Aborted { .. } => Failure::Aborted(words),
+            ClientError::InDoubt { .. } => Failure::Doubt(words),
+            ClientError::NothingDone { .. } => Failure::NoConnection(words),
+            ClientError::NoRandomness(_) => Failure::Own(words),
+        }
+    }
+
     /// The word in `--json`.
     pub fn code(&self) -> &'static str {
         match self {
@@ -106,6 +150,27 @@ pub fn refused(bank: BankId, reason: Reason, text: &str) -> Failure {
         }
     };
     Failure::Refused { reason: Some(reason), text }
+}
+
+/// That a bank can't be reached, in words that say what to do.
+pub fn unreachable(list: &Consortium, bank: BankId, address: &str, why: &str) -> String {
+    let start = start_command(list, address);
+    format!(
+        "bank {bank} at {address} can't be reached ({why}); is it running? Start it with: {start}"
+    )
+}
+
+/// The command that starts the bank at `address`; other switches that it was started with come
+/// beside it.
+pub fn start_command(list: &Consortium, address: &str) -> String {
+    let (host, port) = address.rsplit_once(':').unwrap_or(("127.0.0.1", address));
+    let host = if host == "127.0.0.1" { String::new() } else { format!(" --host {host}") };
+    let list = list.to_string();
+    let list = match list.as_str() {
+        Consortium::DEFAULT => String::new(),
+        list => format!(" --consortium {list}"),
+    };
+    format!("servidor{host} --port {port}{list}")
 }
 
 /// What it means that a bank's disk has not finished a sync for so long.

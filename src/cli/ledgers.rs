@@ -2,41 +2,17 @@
 //! answer shown.
 
 use super::Context;
-use super::asking::{self, Answer};
+use super::asking::{self, AnswerOf};
 use super::failure::Failure;
 use super::output::{ErrorPart, Shown, Tone, plain};
 use super::typed::Account;
+use consorcio_client::{AccountView, Client, ClientView, ValueView, read};
 use consorcio_core::ids::{AccountNumber, BankId, ClientKind, ClientName, RegisterKey, TaxId};
 use consorcio_core::money::Money;
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::request::{NewAccount, NewClient, Read, Request};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
-
-/// An account as banks tell it.
-#[derive(Deserialize)]
-struct AccountView {
-    number: String,
-    holders: Vec<String>,
-    balance: i64,
-    held: i64,
-    available: i64,
-    incoming: i64,
-}
-
-/// A client as banks tell it.
-#[derive(Deserialize)]
-struct ClientView {
-    cpf: String,
-    name: String,
-    kind: String,
-}
-
-/// A register as banks tell it.
-#[derive(Deserialize)]
-struct ValueView {
-    value: String,
-}
 
 /// What a bank answered, for programs: `answer` where it did, `error` where it did not.
 #[derive(Serialize)]
@@ -50,12 +26,12 @@ pub struct AnswerDocument<'a, T> {
 }
 
 /// What all banks answered, for programs.
-pub fn answers_document<T>(answers: &[Answer<T>]) -> Vec<AnswerDocument<'_, T>> {
+pub fn answers_document<T>(answers: &[AnswerOf<T>]) -> Vec<AnswerDocument<'_, T>> {
     answers.iter().map(AnswerDocument::of).collect()
 }
 
 impl<'a, T> AnswerDocument<'a, T> {
-    fn of(answer: &'a Answer<T>) -> AnswerDocument<'a, T> {
+    fn of(answer: &'a AnswerOf<T>) -> AnswerDocument<'a, T> {
         AnswerDocument {
             bank: answer.bank,
             address: &answer.address,
@@ -66,21 +42,21 @@ impl<'a, T> AnswerDocument<'a, T> {
 }
 
 /// Reads what a bank answered into a `RawValue`, so that it can be shown to programs as it came.
-pub fn raw(bank: BankId, json: &str) -> Result<Box<RawValue>, Failure> {
-    asking::read(bank, json)
+pub fn raw(context: &Context, bank: BankId, json: &str) -> Result<Box<RawValue>, Failure> {
+    asking::read(context, bank, json)
 }
 
 /// `get`: the register at each bank.
 pub async fn get(context: &Context, key: RegisterKey) -> Shown {
     let banks = asking::these_banks(context, None);
     let request = &Request::Read(Read::Value(key.clone()));
-    let answers = asking::ask_each(context, &banks, |bank| async move {
-        let json = asking::ask(context, bank, request).await?;
-        raw(bank, &json)
-    })
-    .await;
+    let answers: Vec<AnswerOf<Box<RawValue>>> =
+        asking::ask_each(context, &banks, async |client: &Client, bank| {
+            read(bank, &client.ask(bank, request).await?)
+        })
+        .await;
     let rows = answers.iter().map(|answer| match &answer.said {
-        Ok(json) => match asking::read::<ValueView>(answer.bank, json.get()) {
+        Ok(json) => match asking::read::<ValueView>(context, answer.bank, json.get()) {
             Ok(view) => vec![plain(answer.bank), plain(&answer.address), (Tone::Good, view.value)],
             Err(failure) => asking::silent_row(answer, &failure),
         },
@@ -99,9 +75,9 @@ pub async fn add_client(
     kind: ClientKind,
 ) -> Shown {
     let request = Request::Client(NewClient { cpf, name, kind });
-    match asking::ask(context, bank, &request).await.and_then(|json| Ok((raw(bank, &json)?, json)))
-    {
-        Ok((raw, json)) => match asking::read::<ClientView>(bank, &json) {
+    let asked = asking::ask(context, bank, &request).await;
+    match asked.and_then(|json| Ok((raw(context, bank, &json)?, json))) {
+        Ok((raw, json)) => match asking::read::<ClientView>(context, bank, &json) {
             Ok(view) => {
                 let done = format!("bank {bank} knows {} {} ({})", view.kind, view.name, view.cpf);
                 let text = if context.paint.is_rows() {
@@ -140,8 +116,10 @@ pub async fn balance(context: &Context, account: Account) -> Shown {
 
 async fn one_account(context: &Context, bank: BankId, request: &Request) -> Shown {
     let answered = asking::ask(context, bank, request).await;
-    let read = answered
-        .and_then(|json| Ok((raw(bank, &json)?, asking::read::<AccountView>(bank, &json)?)));
+    let read = answered.and_then(|json| {
+        let view = asking::read::<AccountView>(context, bank, &json)?;
+        Ok((raw(context, bank, &json)?, view))
+    });
     match read {
         Ok((json, view)) => {
             Shown::new(account_table(context, vec![account_row(context, bank, view)]), &json)
@@ -154,13 +132,11 @@ async fn one_account(context: &Context, bank: BankId, request: &Request) -> Show
 pub async fn accounts(context: &Context, bank: Option<BankId>, cpf: Option<TaxId>) -> Shown {
     let cpf = &cpf;
     let request = |after: Option<&str>| {
-        let after = after.map(AccountNumber::new).transpose();
-        let after = after.map_err(|error| Failure::Own(format!("a page's key: {error}")))?;
+        let after = after.map(AccountNumber::new).transpose()?;
         Ok(Request::Read(Read::Accounts { cpf: cpf.clone(), after }))
     };
     let banks = asking::these_banks(context, bank);
-    let mut answers =
-        asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await;
+    let mut answers = asking::ask_lists(context, &banks, request).await;
     if bank.is_none() {
         // Nobody is a client of every bank; only to have none at all is an error then.
         let nowhere = answers.iter().all(|answer| is_unknown_client(&answer.said));
@@ -168,13 +144,8 @@ pub async fn accounts(context: &Context, bank: Option<BankId>, cpf: Option<TaxId
             answers.iter_mut().filter(|answer| !nowhere && is_unknown_client(&answer.said));
         strangers.for_each(|answer| answer.said = Ok(Vec::new()));
     }
-    let rows = answers.iter().flat_map(|answer| {
-        let views = answer.said.iter().flatten();
-        views.filter_map(|item| {
-            let view = asking::read::<AccountView>(answer.bank, item.get()).ok()?;
-            Some(account_row(context, answer.bank, view))
-        })
-    });
+    let rows = asking::views::<AccountView>(&answers);
+    let rows = rows.map(|(bank, view)| account_row(context, bank, view));
     let mut text = account_table(context, rows.collect());
     text.push_str(&asking::silent_lines(context, &answers));
     Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))
@@ -212,21 +183,12 @@ fn client_table(context: &Context, rows: Vec<Vec<(Tone, String)>>) -> String {
 /// `clients`
 pub async fn clients(context: &Context, bank: Option<BankId>) -> Shown {
     let request = |after: Option<&str>| {
-        let after = after.map(TaxId::new).transpose();
-        Ok(Request::Read(Read::Clients {
-            after: after.map_err(|error| Failure::Own(format!("a page's key: {error}")))?,
-        }))
+        let after = after.map(TaxId::new).transpose()?;
+        Ok(Request::Read(Read::Clients { after }))
     };
     let banks = asking::these_banks(context, bank);
-    let answers =
-        asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await;
-    let rows = answers.iter().flat_map(|answer| {
-        let views = answer.said.iter().flatten();
-        views.filter_map(|item| {
-            let view = asking::read::<ClientView>(answer.bank, item.get()).ok()?;
-            Some(client_row(answer.bank, view))
-        })
-    });
+    let answers = asking::ask_lists(context, &banks, request).await;
+    let rows = asking::views::<ClientView>(&answers).map(|(bank, view)| client_row(bank, view));
     let mut text = client_table(context, rows.collect());
     text.push_str(&asking::silent_lines(context, &answers));
     Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))

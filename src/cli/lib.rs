@@ -13,17 +13,17 @@ mod contention;
 mod conversation;
 mod cuts;
 mod doubt;
-mod drive;
+mod ending;
 mod failure;
 mod greeting;
 mod ledgers;
 mod links;
+mod load;
 mod manual;
 mod output;
 mod overview;
 mod pause;
 mod ping;
-mod post;
 mod progress;
 mod resolve;
 mod story;
@@ -33,6 +33,7 @@ mod typed;
 
 use args::{Arguments, Command};
 use clap::error::ErrorKind;
+use consorcio_client::{Client, ClientError, ClientOptions};
 use consorcio_steps::steplog::{self, StepLog};
 use consorcio_system::config::Consortium;
 use consorcio_system::switches;
@@ -40,22 +41,21 @@ use conversation::Dial;
 use failure::Failure;
 use output::{Form, Paint, Shown};
 use rustix::process::{Resource, getrlimit, setrlimit};
-use std::cell::RefCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use story::Story;
+use story::{Known, Story};
 
 /// What every command needs.
 pub struct Context {
-    consortium: Consortium,
+    client: Client,
     story: Story,
     dial: Dial,
     paint: Paint,
     /// This client's name.
     name: String,
-    /// What is known so far, for whoever interrupts.
-    known: RefCell<Option<String>>,
+    /// What is known so far, for those who interrupt.
+    known: Known,
     /// Where step logs are.
     log_dir: PathBuf,
 }
@@ -65,8 +65,9 @@ impl Context {
     /// told there.
     fn at(&self, consortium: Consortium) -> Context {
         let (list, places) = (consortium.to_string().into(), consortium.places().len());
+        let options = ClientOptions { observer: None, ..self.client.options().clone() };
         Context {
-            consortium,
+            client: Client::new(consortium, options),
             story: Story::off(),
             dial: Dial {
                 story: Story::off(),
@@ -77,9 +78,14 @@ impl Context {
             },
             paint: self.paint,
             name: self.name.clone(),
-            known: RefCell::new(None),
+            known: Known::default(),
             log_dir: self.log_dir.clone(),
         }
+    }
+
+    /// What an error of the client means, in words that say what to do.
+    fn failure(&self, error: ClientError) -> Failure {
+        Failure::of(self.client.list(), error)
     }
 }
 
@@ -165,7 +171,15 @@ async fn run(arguments: Arguments) -> Shown {
         StepLog::off()
     });
     let paint = Paint::new(arguments.form());
-    let story = Story::new(log);
+    let known = Known::default();
+    let story = Story::new(log, known.clone());
+    let options = ClientOptions {
+        answer_within: arguments.timeout,
+        // Each question has a connection of its own, as a step log shows it.
+        idle_connections_max: 0,
+        observer: Some(Arc::new(story.clone())),
+        ..ClientOptions::default()
+    };
     let dial = Dial {
         story: story.clone(),
         within: arguments.timeout,
@@ -174,12 +188,12 @@ async fn run(arguments: Arguments) -> Shown {
         met: Arc::default(),
     };
     let context = Context {
-        consortium: arguments.consortium,
+        client: Client::new(arguments.consortium, options),
         dial,
         story,
         paint,
         name: arguments.name.clone(),
-        known: RefCell::new(None),
+        known,
         log_dir: arguments.log_dir,
     };
     let is_transaction = arguments.command.as_ref().is_none_or(Command::is_transaction);
@@ -208,14 +222,16 @@ async fn run(arguments: Arguments) -> Shown {
 /// outcome all the same.
 fn judged(context: &Context, is_transaction: bool, shown: Shown) -> Shown {
     let warn = |why: &str| eprintln!("cliente: warning: {why}");
-    match (context.dial.met.two_keys(), context.dial.met.short_list(context.dial.places)) {
-        (Some(why), _) if is_transaction => warn(&why),
-        (Some(why), _) => {
-            let failure = Failure::Usage(why);
+    let words = |error| context.failure(error);
+    match (context.client.two_keys().map(words), context.client.short_list().map(words)) {
+        (Some(why), _) if is_transaction => warn(&why.to_string()),
+        (Some(failure), _) => {
             let told = Shown::from(failure.clone());
             return Shown { text: shown.text, ..told };
         }
-        (None, Some(why)) if !matches!(shown.failure, Some(Failure::Usage(_))) => warn(&why),
+        (None, Some(why)) if !matches!(shown.failure, Some(Failure::Usage(_))) => {
+            warn(&why.to_string());
+        }
         (None, _) => {}
     }
     shown

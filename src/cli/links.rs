@@ -1,19 +1,16 @@
 //! Who is linked with whom, as each bank tells it of the links that it dials: with `status` and
 //! `ping`.
 
-use super::asking;
-use super::conversation::{Conversation, sync_ms_of};
-use super::failure::Failure;
-use super::ledgers::raw;
 use super::output::{Paint, Tone};
+use consorcio_client::{ClientError, Connection, read, sync_ms_of};
 use consorcio_core::ids::BankId;
 use consorcio_core::wire::request::{Local, Request};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// A place as BANKS tells it.
+/// A position of the list, as BANKS tells it.
 #[derive(Debug, Deserialize)]
-struct Place {
+struct PositionView {
     bank: BankId,
     address: String,
     online: bool,
@@ -29,7 +26,7 @@ struct Place {
 pub struct Links {
     bank: BankId,
     /// To the other places.
-    others: Vec<Place>,
+    others: Vec<PositionView>,
     /// How long the bank's disk has not finished a sync, where that takes long.
     pub sync_ms: Option<u64>,
     /// The bank's disk has no room for what is new.
@@ -39,17 +36,18 @@ pub struct Links {
 }
 
 impl Links {
-    /// Asks the bank at the other end of `conversation`.
+    /// Asks the bank at the other end of `connection`.
     ///
     /// # Errors
-    /// As `Conversation::ask`, and when the answer can't be read.
-    pub async fn ask(bank: BankId, conversation: &mut Conversation) -> Result<Links, Failure> {
-        let json = asking::done(bank, conversation.ask(&Request::Local(Local::Banks)).await?)?;
-        let mut others: Vec<Place> = asking::read(bank, &json)?;
+    /// As `Connection::ask_done`, and when the answer can't be read.
+    pub async fn ask(connection: &mut Connection) -> Result<Links, ClientError> {
+        let bank = connection.bank();
+        let json = connection.ask_done(&Request::Local(Local::Banks)).await?;
+        let mut others: Vec<PositionView> = read(bank, &json)?;
         let disk_full = others.iter().any(|place| place.bank == bank && place.disk_full);
         others.retain(|place| place.bank != bank);
         let sync_ms = sync_ms_of(bank, &json);
-        Ok(Links { bank, others, sync_ms, disk_full, json: raw(bank, &json)? })
+        Ok(Links { bank, others, sync_ms, disk_full, json: read(bank, &json)? })
     }
 
     /// `2/3`: how many of them are open.

@@ -2,47 +2,25 @@
 //! history.
 
 use super::Context;
-use super::asking::{self, Answer};
-use super::cuts::{self, Reached};
+use super::asking::{self, AnswerOf, views};
 use super::failure::Failure;
-use super::ledgers::{answers_document, raw};
+use super::ledgers::answers_document;
 use super::links::Links;
 use super::output::{ErrorPart, Paint, Shown, Tone, plain, utc};
-use consorcio_audit::BankCut;
+use consorcio_client::{
+    Client, Extent, HistoryView, InfoView, OpView, Reached, latest, pending_request, read,
+};
 use consorcio_core::clock;
 use consorcio_core::ids::{BankId, Time, TxId};
 use consorcio_core::money::Total;
 use consorcio_core::wire::request::{Read, Request};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// INFO as banks tell it.
-#[derive(Deserialize)]
-struct InfoView {
-    version: String,
-    /// The machine's clock; none where the bank is of a version that does not tell it.
-    wall: Option<Time>,
-    time: Time,
-    reading: Option<String>,
-    clients: u64,
-    accounts: u64,
-    balance_total: i128,
-    held_total: i128,
-    undecided: u64,
-    committed: u64,
-    aborted: u64,
-}
-
-impl InfoView {
-    fn reached(&self) -> Reached {
-        Reached::told(self.time, self.reading.as_deref())
-    }
-}
-
 /// All banks as of one commit time, added up.
 #[derive(Serialize)]
-pub struct Cut {
+pub struct MoneySums {
     /// The commit time.
     pub time: Time,
     /// All balances.
@@ -59,7 +37,7 @@ pub struct Cut {
 struct StatusDocument<'a> {
     banks: Vec<BankDocument<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cut: Option<&'a Cut>,
+    cut: Option<&'a MoneySums>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorPart>,
 }
@@ -76,17 +54,20 @@ struct BankDocument<'a> {
     links: Option<&'a RawValue>,
 }
 
+/// INFO, read and as the bank wrote it, and the bank's links.
+type BankInfo = (InfoView, Box<RawValue>, Links);
+
 /// `status`
 pub async fn status(context: &Context) -> Shown {
     let banks = asking::these_banks(context, None);
-    let infos = asking::ask_each(context, &banks, |bank| async move {
-        let address = asking::address(context, bank)?;
-        let mut conversation = asking::connect(context, bank, address).await?;
-        let json = asking::done(bank, conversation.ask(&Request::Read(Read::Info)).await?)?;
-        let links = Links::ask(bank, &mut conversation).await?;
-        Ok((asking::read::<InfoView>(bank, &json)?, raw(bank, &json)?, links))
-    })
-    .await;
+    let infos: Vec<AnswerOf<BankInfo>> =
+        asking::ask_each(context, &banks, async |client: &Client, bank| {
+            let mut connection = client.connection(bank).await?;
+            let json = connection.ask_done(&Request::Read(Read::Info)).await?;
+            let links = Links::ask(&mut connection).await?;
+            Ok((read(bank, &json)?, read(bank, &json)?, links))
+        })
+        .await;
     let mut text = table(context, &infos);
     text.push_str(&asking::silent_lines(context, &infos));
     for (_, _, links) in infos.iter().filter_map(|answer| answer.said.as_ref().ok()) {
@@ -94,10 +75,10 @@ pub async fn status(context: &Context) -> Shown {
     }
     text.push_str(&context.paint.words(clock_lines(context, &infos)));
     let mut failure = asking::first_failure(&infos)
-        .or_else(|| context.dial.met.all_are_named(context.dial.places).err());
+        .or_else(|| context.client.knows_all().err().map(|error| context.failure(error)));
     let mut shown_cut = None;
     let clocks = infos.iter().filter_map(|answer| Some(answer.said.as_ref().ok()?.0.reached()));
-    if let (None, Some(latest)) = (&failure, cuts::latest(clocks)) {
+    if let (None, Some(latest)) = (&failure, latest(clocks)) {
         match cut(context, latest).await {
             Ok(cut) => {
                 text.push_str(&context.paint.words(cut.in_words(context)));
@@ -125,7 +106,7 @@ pub async fn status(context: &Context) -> Shown {
 }
 
 /// A row for each bank.
-fn table(context: &Context, infos: &[Answer<(InfoView, Box<RawValue>, Links)>]) -> String {
+fn table(context: &Context, infos: &[AnswerOf<BankInfo>]) -> String {
     let headings = [
         "bank",
         "address",
@@ -164,7 +145,7 @@ fn table(context: &Context, infos: &[Answer<(InfoView, Box<RawValue>, Links)>]) 
 }
 
 /// A line for each bank whose commit times are not those of its machine's clock.
-fn clock_lines(context: &Context, infos: &[Answer<(InfoView, Box<RawValue>, Links)>]) -> String {
+fn clock_lines(context: &Context, infos: &[AnswerOf<BankInfo>]) -> String {
     let mut text = String::new();
     for answer in infos {
         let Ok((InfoView { wall: Some(wall), time, .. }, ..)) = &answer.said else { continue };
@@ -180,25 +161,18 @@ fn clock_lines(context: &Context, infos: &[Answer<(InfoView, Box<RawValue>, Link
 ///
 /// # Errors
 /// When one of them can't be reached or refuses, or when a bank that left may hold what is missing.
-pub async fn cut(context: &Context, at: Reached) -> Result<Cut, Failure> {
-    let banks = asking::these_banks(context, None);
-    let Reached { time, reading } = at;
-    let request =
-        &Request::Read(Read::Snapshot { time: Some(time), reading, accounts: false, after: None });
-    let answers = asking::ask_each(context, &banks, |bank| async move {
-        let json = asking::ask(context, bank, request).await?;
-        Ok(BankCut::of(asking::read(bank, &json)?))
-    })
-    .await;
-    let told: Result<Vec<BankCut>, Failure> =
-        answers.into_iter().map(|answer| answer.said).collect();
-    context.dial.met.all_are_named(context.dial.places)?;
-    let judged = cuts::judged(context, false, &told?);
+pub async fn cut(context: &Context, at: Reached) -> Result<MoneySums, Failure> {
+    let taken = context.client.cut_at(at, Extent::Sums, &[]).await;
+    context.client.knows_all().map_err(|error| context.failure(error))?;
+    if let Some(error) = taken.answers.into_iter().find_map(|answer| answer.said.err()) {
+        return Err(context.failure(error));
+    }
+    let judged = taken.judged;
     if let Some(why) = judged.left_in_words() {
         return Err(Failure::Doubt(why.to_owned()));
     }
-    Ok(Cut {
-        time,
+    Ok(MoneySums {
+        time: taken.at.time,
         balance_total: judged.total.balance_total,
         cash_in_total: judged.total.cash_in_total,
         cash_out_total: judged.total.cash_out_total,
@@ -206,7 +180,7 @@ pub async fn cut(context: &Context, at: Reached) -> Result<Cut, Failure> {
     })
 }
 
-impl Cut {
+impl MoneySums {
     fn in_words(&self, context: &Context) -> String {
         let (tone, verdict) = if self.adds_up {
             (Tone::Good, "it adds up")
@@ -224,55 +198,6 @@ impl Cut {
     }
 }
 
-/// PENDING as banks tell it.
-#[derive(Deserialize)]
-pub struct PendingView {
-    /// Its id.
-    pub tx: String,
-    /// When this bank voted OK.
-    pub since: Time,
-    /// Banks that it waits for.
-    pub waiting_for: Vec<u8>,
-    /// What the transaction does.
-    pub ops: Option<Vec<OpView>>,
-    /// Does an outside coordinator decide it?
-    #[serde(default)]
-    pub outside: bool,
-}
-
-/// HISTORY as banks tell it.
-#[derive(Deserialize)]
-struct HistoryView {
-    tx: String,
-    outcome: String,
-    time: Time,
-    reason: Option<String>,
-    ops: Option<Vec<OpView>>,
-}
-
-/// An operation as banks tell it; what it has not is empty.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
-pub struct OpView {
-    /// Where.
-    pub bank: u8,
-    /// What.
-    pub op: String,
-    /// The account.
-    #[serde(default)]
-    pub account: String,
-    /// The holder that was named.
-    #[serde(default)]
-    pub cpf: String,
-    /// The amount in centavos.
-    #[serde(default)]
-    pub amount: i64,
-    /// The register.
-    #[serde(default)]
-    pub key: String,
-    #[serde(default)]
-    value: String,
-}
-
 /// Operations in one line: `0/12345-6 debit R$ 1,00 · 1/…`.
 fn in_words(paint: Paint, ops: &Option<Vec<OpView>>) -> String {
     let words = ops.iter().flatten().map(|op| match op.op.as_str() {
@@ -283,18 +208,15 @@ fn in_words(paint: Paint, ops: &Option<Vec<OpView>>) -> String {
 }
 
 /// What each bank tells of its undecided transactions.
-pub async fn pending_of_all(context: &Context) -> Vec<Answer<Vec<Box<RawValue>>>> {
-    let request =
-        |after: Option<&str>| Ok(Request::Read(Read::Pending { after: after_tx(after)? }));
-    let banks = asking::these_banks(context, None);
-    asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await
+pub async fn pending_of_all(context: &Context) -> Vec<AnswerOf<Vec<Box<RawValue>>>> {
+    asking::ask_lists(context, &asking::these_banks(context, None), pending_request).await
 }
 
 /// `pending`
 pub async fn pending(context: &Context) -> Shown {
     let answers = pending_of_all(context).await;
     let mut rows = Vec::new();
-    for (bank, view) in views::<PendingView>(&answers) {
+    for (bank, view) in views::<consorcio_client::PendingView>(&answers) {
         let keepers: Vec<String> = view.waiting_for.iter().map(u8::to_string).collect();
         rows.push(vec![
             plain(bank),
@@ -323,11 +245,11 @@ pub async fn pending(context: &Context) -> Shown {
 /// `history`
 pub async fn history(context: &Context, count: usize, bank: Option<BankId>) -> Shown {
     let request = |after: Option<&str>| {
-        Ok(Request::Read(Read::History { count: Some(count), after: after_tx(after)? }))
+        let after = after.map(TxId::new).transpose()?;
+        Ok(Request::Read(Read::History { count: Some(count), after }))
     };
     let banks = asking::these_banks(context, bank);
-    let mut answers =
-        asking::ask_each(context, &banks, |bank| asking::ask_list(context, bank, request)).await;
+    let mut answers = asking::ask_lists(context, &banks, request).await;
     for answer in &mut answers {
         if let Ok(items) = &mut answer.said {
             items.truncate(count);
@@ -378,18 +300,4 @@ fn merged(told: impl Iterator<Item = (BankId, HistoryView)>) -> Merged {
         }
     }
     of.into_values().flatten().collect()
-}
-
-fn after_tx(after: Option<&str>) -> Result<Option<TxId>, Failure> {
-    after.map(TxId::new).transpose().map_err(|error| Failure::Own(format!("a page's key: {error}")))
-}
-
-/// The items of those lists that were answered, each with its bank.
-pub fn views<T: serde::de::DeserializeOwned>(
-    answers: &[Answer<Vec<Box<RawValue>>>],
-) -> impl Iterator<Item = (BankId, T)> {
-    answers.iter().flat_map(|answer| {
-        let items = answer.said.iter().flatten();
-        items.filter_map(|item| Some((answer.bank, asking::read(answer.bank, item.get()).ok()?)))
-    })
 }

@@ -1,10 +1,10 @@
 //! `ping`: which banks answer, and how fast. For people, scripts and health checks.
 
 use super::Context;
-use super::asking::{self, Answer};
-use super::failure::{Failure, disk_hangs};
+use super::asking::{self, AnswerOf};
 use super::links::Links;
 use super::output::{ErrorPart, Shown, Tone, micros, plain};
+use consorcio_client::{Client, ClientError};
 use consorcio_core::ids::BankId;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Request};
@@ -44,7 +44,10 @@ pub async fn ping(context: &Context, wait: Option<Duration>, bank: Option<BankId
     let began = Instant::now();
     let banks = asking::these_banks(context, bank);
     let deadline = wait.map(|wait| began + wait);
-    let answers = asking::ask_each(context, &banks, |bank| until(context, bank, deadline)).await;
+    let answers = asking::ask_each(context, &banks, async |client: &Client, bank| {
+        until(client, bank, deadline).await
+    })
+    .await;
     let rows = answers.iter().map(|answer| match &answer.said {
         Ok((latency, links)) => vec![
             plain(answer.bank),
@@ -80,7 +83,7 @@ pub async fn ping(context: &Context, wait: Option<Duration>, bank: Option<BankId
     Shown::new(text, &document).failing(failure)
 }
 
-fn bank_document(answer: &Answer<(Duration, Links)>) -> BankDocument<'_> {
+fn bank_document(answer: &AnswerOf<(Duration, Links)>) -> BankDocument<'_> {
     BankDocument {
         bank: answer.bank,
         address: &answer.address,
@@ -93,19 +96,17 @@ fn bank_document(answer: &Answer<(Duration, Links)>) -> BankDocument<'_> {
 
 /// Asks until the bank answers, or the deadline is over; without one, once.
 async fn until(
-    context: &Context,
+    client: &Client,
     bank: BankId,
     deadline: Option<Instant>,
-) -> Result<(Duration, Links), Failure> {
-    let Some(deadline) = deadline else { return once(context, bank).await };
+) -> Result<(Duration, Links), ClientError> {
+    let Some(deadline) = deadline else { return once(client, bank).await };
     let mut last = None;
     let answered = timeout_at(deadline, async {
         loop {
-            match once(context, bank).await {
+            match once(client, bank).await {
                 // Only a bank that is not there yet, or whose disk hangs, may still come.
-                Err(failure @ (Failure::NoConnection(_) | Failure::DiskHangs(_))) => {
-                    last = Some(failure)
-                }
+                Err(error) if may_come(&error) => last = Some(error),
                 other => return other,
             }
             sleep(AGAIN_AFTER).await;
@@ -114,29 +115,37 @@ async fn until(
     match answered.await {
         Ok(answered) => answered,
         Err(_) => Err(last.unwrap_or_else(|| {
-            let address = context.consortium.address(bank).unwrap_or("-");
-            Failure::NoConnection(context.dial.unreachable(bank, address, "no answer in time"))
+            let address = client.list().address(bank).unwrap_or("-").to_owned();
+            ClientError::Unreachable { bank, address, why: "no answer in time".into() }
         })),
     }
 }
 
-async fn once(context: &Context, bank: BankId) -> Result<(Duration, Links), Failure> {
-    let address = asking::address(context, bank)?;
-    let mut conversation = asking::connect(context, bank, address).await?;
+fn may_come(error: &ClientError) -> bool {
+    error.is_silence()
+        || matches!(
+            error,
+            ClientError::NoBank { .. }
+                | ClientError::NotAsked { .. }
+                | ClientError::Unreadable { .. }
+        )
+}
+
+async fn once(client: &Client, bank: BankId) -> Result<(Duration, Links), ClientError> {
+    let mut connection = client.connection(bank).await?;
     let asked = Instant::now();
-    match conversation.ask(&Request::Local(Local::Ping)).await? {
+    match connection.ask(&Request::Local(Local::Ping)).await? {
         Reply::Pong => {
             let took = asked.elapsed();
-            let links = Links::ask(bank, &mut conversation).await?;
+            let links = Links::ask(&mut connection).await?;
             match links.sync_ms {
-                Some(ms) => Err(disk_hangs(bank, ms)),
+                Some(ms) => Err(ClientError::DiskHangs { bank, ms }),
                 None => Ok((took, links)),
             }
         }
-        Reply::Err(reason, text) | Reply::Refused(reason, text) => Err(Failure::Refused {
-            reason: Some(reason),
-            text: format!("bank {bank} refused: {reason}: {text}"),
-        }),
+        Reply::Err(reason, text) | Reply::Refused(reason, text) => {
+            Err(ClientError::Declined { bank, reason, text })
+        }
         Reply::Ok(..)
         | Reply::Nok(..)
         | Reply::Committed(..)
@@ -144,6 +153,6 @@ async fn once(context: &Context, bank: BankId) -> Result<(Duration, Links), Fail
         | Reply::Doubt(..)
         | Reply::Unknown(_)
         | Reply::Done(_)
-        | Reply::Bye => Err(asking::not_asked(bank)),
+        | Reply::Bye => Err(ClientError::NotAsked { bank }),
     }
 }

@@ -1,14 +1,14 @@
 //! `resolve`: what became of a transaction, and an end for it if it has none yet.
 
 use super::Context;
-use super::asking::{self, Answer};
-use super::failure::Failure;
+use super::asking::{self, AnswerOf};
+use super::failure::{Failure, start_command};
 use super::output::{ErrorPart, Shown, Tone, plain, utc};
-use super::overview::{PendingView, pending_of_all, views};
+use super::overview::pending_of_all;
+use consorcio_client::PendingView;
 use consorcio_core::ids::{BankId, Time, TxId};
-use consorcio_core::wire::claims::{self, Claim, Refusal};
+use consorcio_core::wire::claims::{Claim, Refusal};
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::request::Request;
 use consorcio_core::wire::token::{Digest, Said};
 use serde::Serialize;
 
@@ -37,27 +37,16 @@ struct SaidDocument<'a> {
 /// `resolve`: looks at every bank first, which changes nothing; then those that voted OK and know
 /// no outcome are told to find out, which runs the termination.
 pub async fn resolve(context: &Context, tx: TxId) -> Shown {
-    let banks = asking::these_banks(context, None);
-    let tx_ref = &tx;
-    let answers = asking::ask_each(context, &banks, |bank| async move {
-        let address = asking::address(context, bank)?;
-        let mut conversation = asking::connect(context, bank, address).await?;
-        let status = conversation.ask(&Request::Status(tx_ref.clone())).await?;
-        if !matches!(status, Reply::Ok(..)) {
-            return Ok(status);
-        }
-        let ended = conversation.ask(&Request::Commit(tx_ref.clone(), Vec::new())).await?;
-        // Its OK tells of which bytes; a DOUBT does not.
-        Ok(if matches!(ended, Reply::Committed(..) | Reply::Aborted(..)) { ended } else { status })
-    })
-    .await;
+    let resolved = context.client.resolve(&tx).await;
+    let answers = resolved.answers.into_iter().map(|answer| AnswerOf::new(context, answer));
+    let answers: Vec<AnswerOf<Reply>> = answers.collect();
     let rows = answers.iter().map(|answer| {
         let (says, tone, text) = says(answer);
         vec![plain(answer.bank), plain(&answer.address), (tone, says.into()), plain(text)]
     });
     let paint = context.paint;
     let table = paint.table(&["bank", "address", "says", "detail"], &[], rows.collect());
-    let (outcome, time, mut failure) = outcome(&tx, &answers);
+    let (outcome, time, mut failure) = outcome(&tx, resolved.claim, &answers);
     let mut waiting_for = Vec::new();
     if let Some(Failure::Doubt(text)) = &mut failure {
         waiting_for = kept_by(context, &tx).await;
@@ -90,7 +79,7 @@ pub async fn resolve(context: &Context, tx: TxId) -> Shown {
 /// The banks whose votes keep it undecided, as those tell that hold it.
 async fn kept_by(context: &Context, tx: &TxId) -> Vec<u8> {
     let pending = pending_of_all(context).await;
-    let held = views::<PendingView>(&pending).filter(|(_, view)| view.tx == tx.as_str());
+    let held = asking::views::<PendingView>(&pending).filter(|(_, view)| view.tx == tx.as_str());
     let mut banks: Vec<u8> = held.flat_map(|(_, view)| view.waiting_for).collect();
     banks.sort_unstable();
     banks.dedup();
@@ -103,14 +92,14 @@ fn why_not(
     context: &Context,
     tx: &TxId,
     waiting_for: &[u8],
-    answers: &[Answer<Reply>],
+    answers: &[AnswerOf<Reply>],
 ) -> Option<String> {
     let away = answers.iter().filter(|answer| waiting_for.contains(&answer.bank.as_u8()));
     let away: Vec<String> = away
         .filter(|answer| answer.said.is_err())
         .map(|answer| {
             let (bank, address) = (answer.bank, &answer.address);
-            let start = context.dial.start_command(address);
+            let start = start_command(context.client.list(), address);
             format!(
                 "bank {bank} at {address} is away and may have voted OK (start it with: {start})"
             )
@@ -125,7 +114,7 @@ fn why_not(
     })
 }
 
-fn says(answer: &Answer<Reply>) -> (&'static str, Tone, String) {
+fn says(answer: &AnswerOf<Reply>) -> (&'static str, Tone, String) {
     match &answer.said {
         Err(failure) => (failure.state(), Tone::Bad, failure.to_string()),
         Ok(Reply::Committed(_, time, _, _)) => ("committed", Tone::Good, utc(*time)),
@@ -147,11 +136,14 @@ fn says(answer: &Answer<Reply>) -> (&'static str, Tone, String) {
 }
 
 /// What all answers together mean.
-fn outcome(tx: &TxId, answers: &[Answer<Reply>]) -> (&'static str, Option<Time>, Option<Failure>) {
-    let said = answers.iter().map(|answer| (answer.bank, answer.said.as_ref().ok()));
+fn outcome(
+    tx: &TxId,
+    claim: Claim,
+    answers: &[AnswerOf<Reply>],
+) -> (&'static str, Option<Time>, Option<Failure>) {
     let offline = asking::first_failure(answers);
     let why = offline.as_ref().map_or_else(String::new, |failure| format!("; {failure}"));
-    match claims::claim(said) {
+    match claim {
         Claim::Committed(time) => ("committed", Some(time), None),
         Claim::Aborted(refusal) => (
             "aborted",
@@ -207,7 +199,7 @@ fn end_words(digest: &Digest, end: &Claim) -> String {
 /// No bank that answers has voted on it.
 fn unknown(
     tx: &TxId,
-    answers: &[Answer<Reply>],
+    answers: &[AnswerOf<Reply>],
     offline: Option<Failure>,
 ) -> (&'static str, Option<Time>, Option<Failure>) {
     let said = answers.iter().filter_map(|answer| answer.said.as_ref().ok());

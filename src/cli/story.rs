@@ -1,5 +1,6 @@
 //! The client's step log: what it did and heard, step by step, in `logs/cliente-<name>.log`.
 
+use consorcio_client::{ClientEvent, Observer};
 use consorcio_core::commit::coordinator::Verdict;
 use consorcio_core::commit::message::{Asked, Message};
 use consorcio_core::ids::{BankId, TxId};
@@ -8,22 +9,76 @@ use consorcio_core::wire::request::Request;
 use consorcio_steps::steplog::{Step, StepLog, Who};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A handle of the client's step log.
 #[derive(Debug, Clone)]
 pub struct Story {
     log: StepLog,
+    known: Known,
+}
+
+/// What is known so far, in one sentence, for those who interrupt.
+#[derive(Debug, Clone, Default)]
+pub struct Known(Arc<Mutex<Option<String>>>);
+
+impl Known {
+    /// This is known now.
+    pub fn set(&self, text: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+
+    /// What is known.
+    pub fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Observer for Story {
+    fn observe(&self, event: &ClientEvent<'_>) {
+        match event {
+            ClientEvent::Connected(bank, from) => self.connected(*bank, *from),
+            ClientEvent::NotConnected(bank, why) => self.not_connected(*bank, why),
+            ClientEvent::Closed(bank, why) => self.cut(*bank, why),
+            ClientEvent::Sent(bank, message) => self.sent(*bank, message),
+            ClientEvent::Answered(bank, asked, reply) => self.received(*bank, asked, reply),
+            ClientEvent::Asked(bank, request) => self.asked(*bank, request),
+            ClientEvent::Replied(bank, reply) => self.answered(*bank, reply),
+            ClientEvent::TimedOut(tx, silent) => self.timed_out(tx, *silent),
+            ClientEvent::Ended { tx, verdict, oks, banks } => {
+                self.verdict(tx, verdict, *oks, *banks);
+            }
+            ClientEvent::Standing { tx, oks, banks, verdict } => {
+                self.known.set(standing_in_words(tx, *oks, *banks, *verdict));
+            }
+        }
+    }
+}
+
+/// What Ctrl-C says of a transaction that is under way.
+fn standing_in_words(tx: &TxId, oks: usize, banks: usize, verdict: Option<&Verdict>) -> String {
+    // The votes are the decision, whether somebody knows it or not.
+    if oks == banks {
+        format!("interrupted: transaction {tx} is committed (OKs {oks}/{banks})")
+    } else if matches!(verdict, Some(Verdict::Aborted { .. })) {
+        format!("interrupted: transaction {tx} is aborted (OKs {oks}/{banks})")
+    } else {
+        format!(
+            "interrupted: the outcome of transaction {tx} is not known yet (OKs {oks}/{banks}); the banks end it by \
+             themselves. Ask later with: cliente resolve {tx}"
+        )
+    }
 }
 
 impl Story {
     /// A story around `log`.
-    pub fn new(log: StepLog) -> Story {
-        Story { log }
+    pub fn new(log: StepLog, known: Known) -> Story {
+        Story { log, known }
     }
 
     /// A story that is told to nobody.
     pub fn off() -> Story {
-        Story { log: StepLog::off() }
+        Story { log: StepLog::off(), known: Known::default() }
     }
 
     /// Where the client called `name` keeps its log: `cliente-1` and `1` both in `cliente-1.log`.

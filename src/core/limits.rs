@@ -38,6 +38,17 @@ pub const VOTE_TIMEOUT_MS: u64 = 2_000;
 /// `cliente` gives a bank this long to connect and to answer, unless `--timeout` says otherwise; to
 /// what a bank may wait for itself, `ANSWER_WITHIN_MS` more.
 pub const CLIENT_TIMEOUT_MS: u64 = 2_000;
+/// A bank that did not answer a client in time is asked within this time whether its disk hangs.
+pub const CLIENT_WHY_MS_MAX: u64 = 1_000;
+/// Characters that a client quotes of an answer which it can't read.
+pub const CLIENT_QUOTED_CHARS_MAX: usize = 60;
+/// Connections to one bank that a client keeps for later, unless told otherwise.
+pub const CLIENT_IDLE_CONNECTIONS_MAX: usize = 4;
+/// Accounts that a load generator opens at once at a bank: two requests each, within
+/// `SESSION_REQUESTS_MAX`.
+pub const LOAD_SETUP_TOGETHER: u32 = 256;
+/// A load generator gives up a bank that answers nothing for this long while it prepares or checks.
+pub const LOAD_SILENCE_MS_MAX: u64 = 10_000;
 /// A reply that needs other banks, a lock or a cut comes within this time.
 pub const ANSWER_WITHIN_MS: u64 = 3_000;
 /// Over HTTP a commit is told once the other banks have heard of it, but no later than this after

@@ -6,11 +6,12 @@ mod watch;
 
 use super::Context;
 use super::args::AuditArguments;
-use super::cuts::{self, Blocked, Extent, Reached, Taken};
+use super::cuts::{self, CutAnswers};
 use super::failure::Failure;
 use super::output::{ErrorPart, Shown, Tone, plain, utc};
 use consorcio_audit::BankCut;
 use consorcio_audit::cut::Sums;
+use consorcio_client::{Blocked, Extent, Reached};
 use consorcio_core::ids::{BankId, Time};
 use consorcio_core::money::Total;
 use consorcio_core::wire::answer::CutAccount;
@@ -31,7 +32,11 @@ pub async fn run(context: &Context, arguments: AuditArguments) -> Shown {
     }
 }
 
-async fn take(context: &Context, last: Option<Reached>, accounts: bool) -> Result<Taken, Failure> {
+async fn take(
+    context: &Context,
+    last: Option<Reached>,
+    accounts: bool,
+) -> Result<CutAnswers, Failure> {
     cuts::take(context, last, if accounts { Extent::All } else { Extent::Registers }).await
 }
 
@@ -71,13 +76,13 @@ struct BankDocument<'a> {
 }
 
 /// One cut, whole or in part.
-fn shown(context: &Context, taken: &Taken, accounts: bool) -> Shown {
+fn shown(context: &Context, taken: &CutAnswers, accounts: bool) -> Shown {
     let failure = failure(taken);
     let document = document(taken, accounts, failure.as_ref());
     Shown::new(text(context, taken, accounts), &document).failing(failure)
 }
 
-fn document<'a>(taken: &'a Taken, accounts: bool, failure: Option<&Failure>) -> Document<'a> {
+fn document<'a>(taken: &'a CutAnswers, accounts: bool, failure: Option<&Failure>) -> Document<'a> {
     let banks = taken.answers.iter().map(|answer| {
         let cut = answer.said.as_ref().ok();
         BankDocument {
@@ -108,14 +113,14 @@ fn document<'a>(taken: &'a Taken, accounts: bool, failure: Option<&Failure>) -> 
 }
 
 /// What is broken counts more than what is missing.
-fn failure(taken: &Taken) -> Option<Failure> {
+fn failure(taken: &CutAnswers) -> Option<Failure> {
     match taken.judged.faults.as_slice() {
         [] => taken.missing(),
         faults => Some(Failure::Own(format!("it does not add up: {}", faults.join("; ")))),
     }
 }
 
-fn verdict(taken: &Taken) -> &'static str {
+fn verdict(taken: &CutAnswers) -> &'static str {
     if !taken.judged.faults.is_empty() {
         "broken"
     } else if taken.judged.is_whole() {
@@ -125,7 +130,7 @@ fn verdict(taken: &Taken) -> &'static str {
     }
 }
 
-fn text(context: &Context, taken: &Taken, accounts: bool) -> String {
+fn text(context: &Context, taken: &CutAnswers, accounts: bool) -> String {
     let paint = context.paint;
     let told = || taken.answers.iter().filter_map(|answer| answer.said.as_ref().ok());
     if accounts && paint.is_rows() {
@@ -239,7 +244,7 @@ fn listing<'a>(context: &Context, cuts: impl Iterator<Item = &'a BankCut> + Clon
 }
 
 /// Exactly what is missing: which bank and why, or which transaction keeps it.
-fn missing_lines(context: &Context, taken: &Taken) -> String {
+fn missing_lines(context: &Context, taken: &CutAnswers) -> String {
     const SHOWN: usize = 5;
     let mut text = String::new();
     for answer in &taken.answers {
@@ -247,7 +252,7 @@ fn missing_lines(context: &Context, taken: &Taken) -> String {
         let blocked: Vec<_> =
             taken.blocked.iter().filter(|blocked| blocked.bank == answer.bank).collect();
         let mut lines: Vec<String> =
-            blocked.iter().take(SHOWN).map(|blocked| blocked.in_words()).collect();
+            blocked.iter().take(SHOWN).map(|blocked| cuts::in_words(blocked)).collect();
         if blocked.is_empty() {
             lines.push(failure.to_string());
         } else if blocked.len() > SHOWN {
@@ -261,7 +266,7 @@ fn missing_lines(context: &Context, taken: &Taken) -> String {
     text
 }
 
-fn sentence(context: &Context, taken: &Taken) -> String {
+fn sentence(context: &Context, taken: &CutAnswers) -> String {
     let total = &taken.judged.total;
     let (tone, text) = match verdict(taken) {
         "holds" => {

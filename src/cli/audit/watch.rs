@@ -1,11 +1,11 @@
 //! `audit --watch`: cut after cut, one line each, until Ctrl-C; then a summary.
 
 use super::super::Context;
-use super::super::cuts::Reached;
 use super::super::failure::Failure;
 use super::super::output::{ErrorDocument, ErrorPart, Shown, Tone, json, plain, utc};
 use super::{Document, document, failure, take, verdict};
 use consorcio_audit::cut::Sums;
+use consorcio_client::Reached;
 use consorcio_core::money::Total;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -67,7 +67,7 @@ pub async fn run(context: &Context, every: Duration, accounts: bool) -> Shown {
         };
         worst = worse(worst, failed);
         let told = format!("{} cuts: {}", summary.cuts, summary.in_words());
-        context.known.replace(Some(format!("interrupted: {told}")));
+        context.known.set(format!("interrupted: {told}"));
         if say(&line).is_err() {
             break;
         }

@@ -14,9 +14,9 @@ use super::args::{BenchArguments, Kind};
 use super::failure::Failure;
 use super::output::Shown;
 use super::progress::Progress;
-use super::{Context, asking, cuts, overview};
+use super::{Context, asking, load, overview};
+use consorcio_client::latest;
 use consorcio_core::ids::BankId;
-use consorcio_core::wire::request::{Read, Request};
 use own::{BANKS as OWN_BANKS, OwnBanks};
 use pace::Plan;
 use report::{Figures, Report};
@@ -53,7 +53,7 @@ pub async fn run(context: &Context, arguments: BenchArguments) -> Shown {
 
 /// How many banks there will be.
 fn banks(context: &Context, arguments: &BenchArguments) -> usize {
-    if arguments.own { OWN_BANKS } else { asking::all_banks(context).count() }
+    if arguments.own { OWN_BANKS } else { context.client.banks().len() }
 }
 
 /// Nobody finds thousands of accounts and a lot of money in their books without having been asked.
@@ -110,7 +110,7 @@ fn check(context: &Context, arguments: &BenchArguments) -> Result<(), Failure> {
 async fn measure(context: &Context, arguments: &BenchArguments) -> Result<Report, Failure> {
     let banks = asking::these_banks(context, None);
     if arguments.kind != Kind::Set {
-        setup::open_accounts(context, &banks, arguments.accounts).await?;
+        load::setup::open_accounts(context, &banks, arguments.accounts, setup::requests).await?;
     }
     let mut runs = Vec::new();
     for run in 1..=arguments.runs {
@@ -123,14 +123,14 @@ async fn measure(context: &Context, arguments: &BenchArguments) -> Result<Report
 }
 
 /// All banks as of now, by the latest of their clocks.
-async fn cut(context: &Context, banks: &[BankId]) -> Result<overview::Cut, Failure> {
+async fn cut(context: &Context, banks: &[BankId]) -> Result<overview::MoneySums, Failure> {
     let mut clocks = Vec::new();
     for bank in banks {
-        let json = asking::ask(context, *bank, &Request::Read(Read::Info)).await?;
-        clocks.push(asking::read::<cuts::Clock>(*bank, &json)?.reached());
+        let info = context.client.info(*bank).await;
+        clocks.push(info.map_err(|error| context.failure(error))?.reached());
     }
     let none = || Failure::Own("a consortium has a bank".into());
-    overview::cut(context, cuts::latest(clocks.into_iter()).ok_or_else(none)?).await
+    overview::cut(context, latest(clocks.into_iter()).ok_or_else(none)?).await
 }
 
 async fn load(

@@ -3,7 +3,7 @@
 use super::super::args::BenchArguments;
 use super::super::failure::Failure;
 use super::super::output::{ErrorPart, Paint, Shown, Tone, micros, plain, took};
-use super::super::overview::Cut;
+use super::super::overview::MoneySums;
 use super::tally::Tally;
 use consorcio_core::money::Total;
 use serde::Serialize;
@@ -51,8 +51,8 @@ impl Figures {
         arguments: &BenchArguments,
         tally: Tally,
         elapsed: Duration,
-        before: &Cut,
-        after: &Cut,
+        before: &MoneySums,
+        after: &MoneySums,
     ) -> Figures {
         let (cash_in, cash_out) = (
             after.cash_in_total - before.cash_in_total,
@@ -318,17 +318,17 @@ mod tests {
         }
     }
 
-    fn run(in_time: u64, after: &Cut) -> Figures {
+    fn run(in_time: u64, after: &MoneySums) -> Figures {
         let tally = Tally { committed: in_time, in_time, ..Tally::default() };
         Figures::new(&arguments(1), tally, Duration::from_secs(1), &cut(500, 500, true), after)
     }
 
-    fn failure(after: &Cut) -> Option<Failure> {
+    fn failure(after: &MoneySums) -> Option<Failure> {
         Report::new(&arguments(1), vec![run(1, after)]).shown(Paint::NONE).failure
     }
 
-    fn cut(balance_total: i128, cash_in_total: i128, adds_up: bool) -> Cut {
-        Cut { time: Time(1), balance_total, cash_in_total, cash_out_total: 0, adds_up }
+    fn cut(balance_total: i128, cash_in_total: i128, adds_up: bool) -> MoneySums {
+        MoneySums { time: Time(1), balance_total, cash_in_total, cash_out_total: 0, adds_up }
     }
 
     #[test]

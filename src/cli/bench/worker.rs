@@ -98,7 +98,7 @@ impl Worker {
         let mut lines = [const { None }; BANKS_MAX];
         let dial = Dial { story: Story::off(), ..context.dial.clone() };
         for bank in banks {
-            let address = context.consortium.address(*bank).unwrap_or("-").to_owned();
+            let address = context.client.list().address(*bank).unwrap_or("-").to_owned();
             let connected = Conversation::connect(*bank, &address, &dial).await;
             let mut conversation = connected
                 .map_err(|why| Failure::NoConnection(dial.unreachable(*bank, &address, &why)))?;

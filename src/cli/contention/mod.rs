@@ -13,12 +13,13 @@ mod worker;
 
 use super::args::ContentionArguments;
 use super::conversation::Dial;
-use super::cuts::{self, Extent, Reached};
+use super::cuts;
 use super::failure::Failure;
 use super::output::Shown;
 use super::progress::Progress;
-use super::story::Story;
-use super::{Context, asking};
+use super::story::{Known, Story};
+use super::{Context, asking, load};
+use consorcio_client::{Extent, PendingView, Reached};
 use consorcio_core::ids::{BankId, TxId};
 use consorcio_core::money::Money;
 use consorcio_core::wire::request::{Read, Request};
@@ -76,7 +77,8 @@ async fn contend(context: &Context, arguments: &ContentionArguments) -> Result<R
         seed,
     };
     super::bench::allow_many_connections();
-    setup::open_accounts(context, &kind).await?;
+    let requests = |at| setup::requests(&kind, at);
+    load::setup::open_accounts(context, &kind.banks, kind.accounts, requests).await?;
     let progress = Progress::on_terminal();
     let tally = Rc::new(RefCell::new(Tally::default()));
     let begin = Instant::now();
@@ -107,7 +109,7 @@ async fn contend(context: &Context, arguments: &ContentionArguments) -> Result<R
         while working.get() {
             let left = end.saturating_duration_since(Instant::now()).as_secs();
             let told = tally.borrow().in_words();
-            context.known.replace(Some(format!("interrupted, nothing is checked: {told}")));
+            context.known.set(format!("interrupted, nothing is checked: {told}"));
             if let Some(progress) = &progress {
                 progress.show(&format!("contention, {left} s left: {told}"));
             }
@@ -136,7 +138,7 @@ fn workers(
     tally: &Rc<RefCell<Tally>>,
 ) -> Result<Vec<Worker>, Failure> {
     let address =
-        |bank: &BankId| (*bank, context.consortium.address(*bank).unwrap_or("-").to_owned());
+        |bank: &BankId| (*bank, context.client.list().address(*bank).unwrap_or("-").to_owned());
     let addresses: Vec<(BankId, String)> = kind.banks.iter().map(address).collect();
     (0..arguments.clients)
         .map(|number| {
@@ -159,10 +161,11 @@ fn workers(
 /// The step log of client `number`, counted from 1 as people do.
 fn client_story(context: &Context, number: u32) -> Result<Story, Failure> {
     let name = format!("{}-{}", context.name, number + 1);
-    let places = context.consortium.to_texts();
+    let places = context.client.list().to_texts();
     let options = steplog::Options { places, ..steplog::Options::default() };
     let log = StepLog::open(&Story::path(&context.log_dir, &name), options);
-    let story = Story::new(log.map_err(|error| Failure::Own(error.to_string()))?);
+    let log = log.map_err(|error| Failure::Own(error.to_string()))?;
+    let story = Story::new(log, Known::default());
     story.began(&format!("{name} contention"));
     Ok(story)
 }
@@ -243,20 +246,16 @@ async fn ending(context: &Context, kind: &Kind, tally: &RefCell<Tally>, until: I
 
 /// The ids of this run that some bank holds undecided.
 async fn pending(context: &Context, kind: &Kind) -> Result<Vec<String>, Failure> {
-    #[derive(serde::Deserialize)]
-    struct View {
-        tx: String,
-    }
-    let own = |error: consorcio_core::ids::BadName| Failure::Own(format!("a page's key: {error}"));
     let request = |after: Option<&str>| {
         // Ids are listed in their order, and this run's begin with its name.
-        let after = TxId::new(after.unwrap_or(&kind.names.run)).map_err(own)?;
+        let after = TxId::new(after.unwrap_or(&kind.names.run))?;
         Ok(Request::Read(Read::Pending { after: Some(after) }))
     };
     let mut found = Vec::new();
     for bank in &kind.banks {
-        for item in asking::ask_list(context, *bank, request).await? {
-            let view: View = asking::read(*bank, item.get())?;
+        let listed = context.client.ask_list(*bank, request).await;
+        for item in listed.map_err(|error| context.failure(error))? {
+            let view: PendingView = asking::read(context, *bank, item.get())?;
             if view.tx.starts_with(&kind.names.run) {
                 found.push(view.tx);
             }

@@ -3,10 +3,11 @@
 
 use super::super::Context;
 use super::super::asking;
-use super::super::conversation::Conversation;
 use super::super::failure::Failure;
+use super::super::load::setup::SILENCE;
 use super::work::{Ask, Kind, Work};
 use super::worker::Told;
+use consorcio_client::Connection;
 use consorcio_core::ids::{BankId, BankSet, Time, TxId};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
@@ -18,8 +19,6 @@ use tokio::time::{Instant, sleep};
 const QUESTIONS: usize = 500;
 /// Transactions that are asked about together.
 const TOGETHER: usize = 2_000;
-/// A bank that is silent for so long is asked anew.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Between two attempts.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// More contradictions are counted, and not kept.
@@ -117,7 +116,7 @@ fn cases<'a>(kind: &Kind, client: u32, told: &'a [Told]) -> impl Iterator<Item =
 /// Connections to all banks, made again where they are lost.
 struct Banks<'a> {
     context: &'a Context,
-    open: BTreeMap<BankId, Conversation>,
+    open: BTreeMap<BankId, Connection>,
 }
 
 impl Banks<'_> {
@@ -174,8 +173,8 @@ impl Banks<'_> {
         }
         for (bank, request) in asks {
             // What does not help now is asked for again.
-            if let Some(conversation) = self.open.get_mut(&bank)
-                && conversation.ask(&request).await.is_err()
+            if let Some(connection) = self.open.get_mut(&bank)
+                && connection.ask(&request).await.is_err()
             {
                 self.open.remove(&bank);
             }
@@ -212,23 +211,19 @@ impl Banks<'_> {
     }
 
     async fn ask_all(&mut self, bank: BankId, txs: &[&TxId]) -> Result<Vec<Reply>, Failure> {
-        let address = asking::address(self.context, bank)?;
-        let lost =
-            |why: String| Failure::NoConnection(self.context.dial.unreachable(bank, address, &why));
-        let mut conversation = match self.open.remove(&bank) {
-            Some(conversation) => conversation,
-            None => asking::connect(self.context, bank, address).await?,
+        let client = &self.context.client;
+        let asked = async {
+            let mut connection = match self.open.remove(&bank) {
+                Some(connection) => connection,
+                None => client.connection(bank).await?,
+            };
+            let requests: Vec<Request> =
+                txs.iter().map(|tx| Request::Status((*tx).clone())).collect();
+            let replies = connection.ask_all(&requests, SILENCE).await?;
+            Ok((connection, replies))
         };
-        let mut lines = Vec::new();
-        txs.iter().for_each(|tx| Request::Status((*tx).clone()).write_to(&mut lines));
-        conversation.send(&lines).await.map_err(|error| lost(error.to_string()))?;
-        let mut replies = Vec::with_capacity(txs.len());
-        for _ in txs {
-            let reply = tokio::time::timeout(SILENCE_MAX, conversation.next_reply()).await;
-            let reply = reply.map_err(|_| lost("no answer".into()))?;
-            replies.push(reply.map_err(|error| conversation.failure(&error))?);
-        }
-        self.open.insert(bank, conversation);
+        let (connection, replies) = asked.await.map_err(|error| self.context.failure(error))?;
+        self.open.insert(bank, connection);
         Ok(replies)
     }
 }

@@ -1,0 +1,205 @@
+//! How a transaction ended, in the words and parts that people and programs are told.
+
+use super::Context;
+use super::failure::{Failure, refused, start_command};
+use super::output::{Tone, plain, utc};
+use consorcio_client::{BankVote, DrivenTransaction};
+use consorcio_core::commit::coordinator::{Standing, Verdict};
+use consorcio_core::ids::{BankId, BankSet, Time, TxId};
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::reply::Reply;
+
+/// What every row of a transaction begins with.
+pub const ROW_HEADINGS: [&str; 4] = ["transaction", "verdict", "committed at", "bank"];
+
+/// How a transaction ended, in the parts that people and programs are told.
+pub struct Ending {
+    /// For programs: `committed`, `aborted`, `unknown`, `unreached` or `refused`.
+    pub verdict: &'static str,
+    /// For people.
+    pub words: &'static str,
+    pub tone: Tone,
+    pub rest: String,
+    pub time: Option<Time>,
+    pub by: Option<BankId>,
+    pub reason: Option<&'static str>,
+    pub failure: Option<Failure>,
+}
+
+impl Ending {
+    fn new(verdict: &'static str, words: &'static str, tone: Tone, rest: String) -> Ending {
+        Ending { verdict, words, tone, rest, time: None, by: None, reason: None, failure: None }
+    }
+
+    pub fn committed(time: Time) -> Ending {
+        let rest = format!(" at {}", utc(time));
+        Ending { time: Some(time), ..Ending::new("committed", "committed", Tone::Good, rest) }
+    }
+
+    pub fn aborted(by: BankId, reason: Reason, text: &str, silent: &[String]) -> Ending {
+        let mut rest = if silent.is_empty() || reason != Reason::Refused {
+            format!(": bank {by} refused: {reason}")
+        } else {
+            // That refusal is the one that this driver itself asked for.
+            format!(": {} (bank {by} was asked to refuse it, for ever)", silent.join("; "))
+        };
+        if !text.is_empty() {
+            rest.push_str(&format!(": {text}"));
+        }
+        let failure = Some(Failure::Aborted(format!("aborted{rest}")));
+        let rest = format!("{rest}. Nothing changed at any bank.");
+        let reason = Some(reason.as_str());
+        Ending {
+            by: Some(by),
+            reason,
+            failure,
+            ..Ending::new("aborted", "aborted", Tone::Bad, rest)
+        }
+    }
+
+    pub fn doubt(tx: &TxId, who: &str) -> Ending {
+        let rest = format!(
+            ": {who}. The banks end it by themselves as soon as they can; ask later with: cliente resolve {tx}"
+        );
+        let failure = Some(Failure::Doubt(format!("not known yet{rest}")));
+        Ending { failure, ..Ending::new("unknown", "not known yet", Tone::Open, rest) }
+    }
+
+    pub fn unreached(why: String) -> Ending {
+        let failure = Some(Failure::NoConnection(format!("nothing was sent: {why}")));
+        Ending {
+            failure,
+            ..Ending::new("unreached", "nothing was sent", Tone::Bad, format!(": {why}"))
+        }
+    }
+
+    /// No bank executed anything, for this reason.
+    pub fn nothing(failure: Option<Failure>) -> Ending {
+        let why = failure.as_ref().map_or(String::new(), |failure| format!(": {failure}"));
+        let (verdict, reason) = match &failure {
+            Some(Failure::Refused { reason, .. }) => ("refused", reason.map(Reason::as_str)),
+            Some(_) | None => ("unreached", None),
+        };
+        Ending { failure, reason, ..Ending::new(verdict, "nothing was executed", Tone::Bad, why) }
+    }
+
+    /// The cells under `ROW_HEADINGS`.
+    pub fn cells(&self, context: &Context, tx: &TxId, bank: BankId) -> Vec<(Tone, String)> {
+        let time = self.time.map_or_else(|| plain(""), |time| context.paint.time(time));
+        vec![plain(tx), (self.tone, self.verdict.into()), time, plain(bank)]
+    }
+
+    /// What it changed, in one sentence; nothing where it is not committed.
+    pub fn done(&self, tx: &TxId) -> Option<String> {
+        self.time.map(|time| format!("transaction {tx} is committed, at {}", utc(time)))
+    }
+
+    pub fn painted(&self, context: &Context) -> String {
+        format!("{}{}", context.paint.text(self.tone, self.words), self.rest)
+    }
+}
+
+/// How a transaction that this program drove ended.
+pub fn ending(context: &Context, driven: &DrivenTransaction) -> Ending {
+    let (tx, votes) = (&driven.tx, &driven.votes);
+    match &driven.verdict {
+        Verdict::Committed(time) => Ending::committed(*time),
+        Verdict::Aborted { by, reason, text, .. } => {
+            Ending::aborted(*by, *reason, text, &out_of_reach(context, votes))
+        }
+        Verdict::Doubt(_) | Verdict::Unreached if driven.nothing_done().is_some() => {
+            let failure = driven.nothing_done().cloned().map(|error| context.failure(error));
+            Ending::nothing(failure)
+        }
+        Verdict::Doubt(_) if votes.iter().any(|vote| vote.nothing_done.is_some()) => {
+            Ending::doubt(tx, &granted_elsewhere(context, driven))
+        }
+        Verdict::Doubt(silent) => Ending::doubt(tx, &silent_in_words(*silent, votes)),
+        Verdict::Unreached => Ending::unreached(format!(
+            "{}. Are they running? Start each; the first with: {}",
+            out_of_reach(context, votes).join("; "),
+            votes.first().map_or(String::new(), |vote| {
+                start_command(context.client.list(), &vote.address)
+            })
+        )),
+    }
+}
+
+/// Some banks recorded nothing, and others may have voted OK.
+fn granted_elsewhere(context: &Context, driven: &DrivenTransaction) -> String {
+    let errors = driven.votes.iter().filter_map(|vote| vote.nothing_done.clone());
+    let mut why: Vec<String> = errors.map(|error| context.failure(error).to_string()).collect();
+    let silent =
+        |vote: &&BankVote| vote.nothing_done.is_none() && !matches!(vote.standing, Standing::Ok(_));
+    let silent = driven.votes.iter().filter(silent);
+    why.extend(silent.map(|vote| format!("bank {} may have voted OK", vote.bank)));
+    if driven.oks() > 0 {
+        why.push("what was granted elsewhere waits until it can be refused there".to_owned());
+    }
+    why.join("; ")
+}
+
+fn silent_in_words(silent: BankSet, votes: &[BankVote]) -> String {
+    let hung =
+        votes.iter().find(|vote| silent.has(vote.bank) && vote.reached && vote.trouble.is_some());
+    let silent: Vec<String> = silent.iter().map(|bank| bank.to_string()).collect();
+    match silent.as_slice() {
+        [one] if let Some(BankVote { trouble: Some(why), .. }) = hung => {
+            format!("bank {one} is silent ({why}) and may have voted OK")
+        }
+        [one] => format!("bank {one} is silent and may have voted OK"),
+        many => format!("banks {} are silent and may have voted OK", many.join(", ")),
+    }
+}
+
+/// The banks that could not be reached, gave no vote, or recorded nothing, in words.
+fn out_of_reach(context: &Context, votes: &[BankVote]) -> Vec<String> {
+    let words = |vote: &BankVote| {
+        let (bank, address) = (vote.bank, &vote.address);
+        if let Some(error) = &vote.nothing_done {
+            return context.failure(error.clone()).to_string();
+        }
+        let what = if vote.reached { "gave no vote" } else { "can't be reached" };
+        match &vote.trouble {
+            Some(why) => format!("bank {bank} at {address} {what} ({why})"),
+            None => format!("bank {bank} at {address} {what}"),
+        }
+    };
+    let without =
+        |vote: &&BankVote| vote.nothing_done.is_some() || vote.standing == Standing::Silent;
+    votes.iter().filter(without).map(words).collect()
+}
+
+/// How a transaction that a bank drove ended, by its answer.
+pub fn ending_of_execute(tx: &TxId, bank: BankId, reply: &Reply) -> Ending {
+    match reply {
+        Reply::Committed(_, time, _, _) => Ending::committed(*time),
+        Reply::Aborted(_, token, reason, _) => Ending::aborted(token.bank, *reason, "", &[]),
+        Reply::Doubt(_, text) => Ending::doubt(tx, &format!("bank {bank} says: {text}")),
+        // It may have been executed before.
+        Reply::Err(Reason::Unreadable, text) => {
+            Ending::doubt(tx, &format!("bank {bank} says: {text}"))
+        }
+        // Any other ERR is sent before anything is.
+        Reply::Err(reason, text) | Reply::Refused(reason, text) => {
+            let why = match refused(bank, *reason, text) {
+                Failure::Refused { text, .. } if reason.nothing_recorded() => text,
+                _ => format!("bank {bank} did not take it: {reason}: {text}"),
+            };
+            let rest = format!(": {why}");
+            let text = format!("not executed{rest}");
+            let failure = Some(Failure::Refused { reason: Some(*reason), text });
+            Ending {
+                failure,
+                reason: Some(reason.as_str()),
+                ..Ending::new("refused", "not executed", Tone::Bad, rest)
+            }
+        }
+        Reply::Ok(..)
+        | Reply::Nok(..)
+        | Reply::Unknown(_)
+        | Reply::Done(_)
+        | Reply::Pong
+        | Reply::Bye => Ending::doubt(tx, &format!("bank {bank} answered what it was not asked")),
+    }
+}

@@ -1,0 +1,387 @@
+//! One connection to one bank: requests out, replies back in the same order. What is asked over it
+//! is decided elsewhere.
+
+use crate::error::ClientError;
+use crate::greetings::HelloAnswer;
+use crate::observe::ClientEvent;
+use crate::options::Dialer;
+use crate::reading::{beginning, done, silence, sync_ms_of, words};
+use consorcio_core::commit::message::Message;
+use consorcio_core::ids::BankId;
+use consorcio_core::limits::{ANSWER_WITHIN_MS, CLIENT_WHY_MS_MAX};
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::opening::{Hello, PROTOCOL_VERSION};
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::{Local, Request};
+use consorcio_system::crash;
+use consorcio_system::framed::{LineCodec, framed};
+use futures_util::{Sink, Stream};
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::codec::{Encoder, Framed};
+
+/// A bank that waits for a lock, or for other banks, says so after this long at most.
+const BANK_WAITS: Duration = Duration::from_millis(ANSWER_WITHIN_MS);
+
+/// A line from a bank: a reply, or its beginning where it is none.
+type ReadReply = Result<Reply, String>;
+
+/// How far the greeting is, with which each connection begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Greeting {
+    /// HELLO goes out with the first request, in one write.
+    Owed,
+    /// Its answer comes first.
+    Sent,
+    /// This is the bank that was meant.
+    Heard,
+}
+
+/// An open connection to a bank. Nothing that was sent is executed unless the bank at the other
+/// end is the one that is meant.
+#[derive(Debug)]
+pub struct Connection {
+    bank: BankId,
+    address: String,
+    lines: Framed<TcpStream, LineCodec<ReadReply>>,
+    dialer: Arc<Dialer>,
+    /// Until when the first answer may come: one limit for connecting and for it.
+    first_until: Option<Instant>,
+    greeting: Greeting,
+    nothing_done: bool,
+}
+
+/// The bank's address is answered by something else, or the bank takes no requests now.
+#[derive(Debug, thiserror::Error)]
+enum Impostor {
+    #[error("what answers there is no bank: {0:?}")]
+    NoBank(String),
+    #[error("{0}")]
+    OtherBank(String),
+    #[error("{0}: {1}")]
+    Declined(Reason, String),
+}
+
+fn impostor(error: &io::Error) -> Option<&Impostor> {
+    error.get_ref().and_then(|error| error.downcast_ref::<Impostor>())
+}
+
+impl Connection {
+    /// Connects; whether it is the bank that is meant shows with the first answer.
+    pub(crate) async fn connect(
+        bank: BankId,
+        address: &str,
+        dialer: &Arc<Dialer>,
+    ) -> Result<Connection, ClientError> {
+        let within = dialer.options.answer_within;
+        let until = Instant::now() + within;
+        let connected = match timeout_at(until, TcpStream::connect(address)).await {
+            Ok(Ok(socket)) => {
+                socket.set_nodelay(true).map(|()| socket).map_err(|error| words(&error))
+            }
+            Ok(Err(error)) => Err(words(&error)),
+            Err(_) => Err(silence(within)),
+        };
+        match connected {
+            Ok(socket) => {
+                dialer.observe(&ClientEvent::Connected(bank, socket.local_addr().ok()));
+                let mut lines = framed(socket, read_reply as fn(&str) -> ReadReply);
+                // What waits to be written is bounded by what is under way.
+                lines.set_backpressure_boundary(usize::MAX);
+                Ok(Connection {
+                    bank,
+                    address: address.to_owned(),
+                    lines,
+                    dialer: Arc::clone(dialer),
+                    first_until: Some(until),
+                    greeting: Greeting::Owed,
+                    nothing_done: false,
+                })
+            }
+            Err(why) => {
+                dialer.observe(&ClientEvent::NotConnected(bank, &why));
+                Err(ClientError::Unreachable { bank, address: address.to_owned(), why })
+            }
+        }
+    }
+
+    /// The bank at the other end.
+    pub fn bank(&self) -> BankId {
+        self.bank
+    }
+
+    /// Hears whether this is the bank that is meant, before anything is asked of it.
+    pub(crate) async fn greet(&mut self) -> io::Result<()> {
+        self.hello()?;
+        while self.greeting != Greeting::Heard {
+            let reply = poll_fn(|task| self.poll_flushed_line(task)).await?;
+            self.welcomed(reply)?;
+        }
+        Ok(())
+    }
+
+    /// Queues a message of a driver; it leaves with the next flush.
+    pub(crate) fn queue_message(&mut self, message: &Message) -> io::Result<()> {
+        self.queue(message)
+    }
+
+    /// Queues a request; it leaves with the next flush.
+    pub(crate) fn queue_request(&mut self, request: &Request) -> io::Result<()> {
+        self.queue(request)
+    }
+
+    fn queue<I>(&mut self, item: I) -> io::Result<()>
+    where
+        LineCodec<ReadReply>: Encoder<I, Error = io::Error>,
+    {
+        self.hello()?;
+        Pin::new(&mut self.lines).start_send(item)
+    }
+
+    fn hello(&mut self) -> io::Result<()> {
+        if self.greeting == Greeting::Owed {
+            self.greeting = Greeting::Sent;
+            let hello = Hello {
+                bank: self.bank.as_u8().into(),
+                places: u64::try_from(self.dialer.places).unwrap_or(u64::MAX),
+                version: PROTOCOL_VERSION,
+            };
+            let hello = Request::Local(Local::Hello(hello));
+            Pin::new(&mut self.lines).start_send(&hello)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is queued.
+    pub(crate) fn poll_flush(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Sink::<&[u8]>::poll_flush(Pin::new(&mut self.lines), task)
+    }
+
+    /// Writes what the socket takes at once; the rest leaves with the next flush.
+    pub(crate) fn flush_now(&mut self) -> io::Result<()> {
+        match self.poll_flush(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(flushed) => flushed,
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// The next reply. What is queued must be flushed beside it.
+    pub(crate) fn poll_reply(&mut self, task: &mut Context<'_>) -> Poll<io::Result<Reply>> {
+        loop {
+            let reply = ready!(self.poll_line(task))?;
+            if self.greeting == Greeting::Heard {
+                return Poll::Ready(Ok(reply));
+            }
+            self.welcomed(reply)?;
+        }
+    }
+
+    fn poll_line(&mut self, task: &mut Context<'_>) -> Poll<io::Result<Reply>> {
+        let no_bank = |says| Poll::Ready(Err(io::Error::other(Impostor::NoBank(says))));
+        match ready!(Pin::new(&mut self.lines).poll_next(task)) {
+            Some(Ok(Ok(Ok(reply)))) => Poll::Ready(Ok(reply)),
+            Some(Ok(Ok(Err(says)))) => no_bank(says),
+            Some(Ok(Err(error))) => no_bank(error.to_string()),
+            Some(Err(error)) => Poll::Ready(Err(error)),
+            None => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
+
+    fn poll_flushed_line(&mut self, task: &mut Context<'_>) -> Poll<io::Result<Reply>> {
+        if let Poll::Ready(flushed) = self.poll_flush(task) {
+            flushed?;
+        }
+        self.poll_line(task)
+    }
+
+    fn poll_flushed_reply(&mut self, task: &mut Context<'_>) -> Poll<io::Result<Reply>> {
+        if let Poll::Ready(flushed) = self.poll_flush(task) {
+            flushed?;
+        }
+        self.poll_reply(task)
+    }
+
+    /// The answer to HELLO: is it the bank that is meant?
+    fn welcomed(&mut self, reply: Reply) -> io::Result<()> {
+        let other = |text: String| Err(io::Error::other(Impostor::OtherBank(text)));
+        match reply {
+            Reply::Done(json) => match serde_json::from_str::<HelloAnswer>(&json) {
+                Ok(answer) if answer.bank == self.bank => {
+                    self.dialer.greetings.add(answer);
+                    self.greeting = Greeting::Heard;
+                    Ok(())
+                }
+                Ok(answer) => other(format!("this is bank {}", answer.bank)),
+                Err(_) => Err(io::Error::other(Impostor::NoBank(beginning(&json)))),
+            },
+            Reply::Err(Reason::Refused, text) => other(text),
+            Reply::Err(reason, text) | Reply::Refused(reason, text) => {
+                Err(io::Error::other(Impostor::Declined(reason, text)))
+            }
+            Reply::Ok(..)
+            | Reply::Nok(..)
+            | Reply::Committed(..)
+            | Reply::Aborted(..)
+            | Reply::Doubt(..)
+            | Reply::Unknown(_)
+            | Reply::Pong
+            | Reply::Bye => {
+                Err(io::Error::other(Impostor::NoBank("an answer to what it was not asked".into())))
+            }
+        }
+    }
+
+    /// Is the connection idle and, as far as is known, open?
+    pub(crate) fn is_idle(&mut self) -> bool {
+        let mut task = Context::from_waker(Waker::noop());
+        self.greeting == Greeting::Heard && self.poll_line(&mut task).is_pending()
+    }
+
+    /// Was it shown that nothing of what was sent over this connection was executed?
+    pub fn nothing_done(&self) -> bool {
+        self.nothing_done
+    }
+
+    /// Where `error` shows that nothing of what was sent was executed: what it means.
+    pub(crate) fn nothing_done_by(&self, error: &io::Error) -> Option<ClientError> {
+        impostor(error).filter(|_| self.greeting != Greeting::Heard).map(|_| self.failure(error))
+    }
+
+    /// What an error of this connection means.
+    pub(crate) fn failure(&self, error: &io::Error) -> ClientError {
+        let (bank, address) = (self.bank, self.address.clone());
+        match impostor(error) {
+            Some(Impostor::NoBank(says)) => {
+                ClientError::NoBank { bank, address, says: says.clone() }
+            }
+            Some(Impostor::OtherBank(says)) => {
+                ClientError::OtherBank { bank, address, says: says.clone() }
+            }
+            Some(Impostor::Declined(reason, text)) => {
+                ClientError::Declined { bank, reason: *reason, text: text.clone() }
+            }
+            None => ClientError::Unreachable { bank, address, why: words(error) },
+        }
+    }
+
+    fn unreachable(&self, why: String) -> ClientError {
+        ClientError::Unreachable { bank: self.bank, address: self.address.clone(), why }
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// When the bank does not answer, or is not the one that is meant. An answer that refuses is
+    /// none.
+    pub async fn ask(&mut self, request: &Request) -> Result<Reply, ClientError> {
+        self.dialer.observe(&ClientEvent::Asked(self.bank, request));
+        crash::client_asking(request);
+        let within = self.dialer.options.answer_within + bank_may_wait(request);
+        let from_now = Instant::now() + within;
+        let first = self.first_until.take();
+        let until = first.map_or(from_now, |first| first + bank_may_wait(request));
+        let answered = timeout_at(until, async {
+            self.queue(request)?;
+            poll_fn(|task| self.poll_flush(task)).await?;
+            crash::client_asked(request);
+            poll_fn(|task| self.poll_reply(task)).await
+        });
+        let why = match answered.await {
+            Ok(Ok(reply)) => {
+                crash::client_told(request);
+                self.dialer.observe(&ClientEvent::Replied(self.bank, &reply));
+                return Ok(reply);
+            }
+            Ok(Err(error)) => {
+                self.dialer.observe(&ClientEvent::Closed(self.bank, &words(&error)));
+                self.nothing_done = self.nothing_done_by(&error).is_some();
+                return Err(self.failure(&error));
+            }
+            Err(_) => silence(within),
+        };
+        self.dialer.observe(&ClientEvent::Closed(self.bank, &why));
+        let sync_ms = slow_sync_ms(self.bank, &self.address, &self.dialer).await;
+        Err(match sync_ms {
+            Some(ms) => ClientError::DiskHangs { bank: self.bank, ms },
+            None => self.unreachable(why),
+        })
+    }
+
+    /// Asks, and gives the JSON of DONE.
+    ///
+    /// # Errors
+    /// As `ask`, and `Refused` with the bank's words for any other answer.
+    pub async fn ask_done(&mut self, request: &Request) -> Result<String, ClientError> {
+        let reply = self.ask(request).await?;
+        done(self.bank, reply)
+    }
+
+    /// Sends all of these at once, and gives their answers in the same order. A bank takes
+    /// `SESSION_REQUESTS_MAX` requests of one connection at once. No observer hears of them.
+    ///
+    /// # Errors
+    /// When the connection ends, or no answer comes for as long as `within`.
+    pub async fn ask_all(
+        &mut self,
+        requests: &[Request],
+        within: Duration,
+    ) -> Result<Vec<Reply>, ClientError> {
+        self.first_until = None;
+        let queued = requests.iter().try_for_each(|request| self.queue(request));
+        queued.map_err(|error| self.failure(&error))?;
+        let mut replies = Vec::with_capacity(requests.len());
+        for _ in requests {
+            let reply = timeout(within, poll_fn(|task| self.poll_flushed_reply(task))).await;
+            let reply = reply.map_err(|_| self.unreachable(silence(within)))?;
+            replies.push(reply.map_err(|error| self.failure(&error))?);
+        }
+        Ok(replies)
+    }
+}
+
+fn read_reply(line: &str) -> ReadReply {
+    Reply::parse(line).map_err(|_| beginning(line))
+}
+
+/// How long a bank's disk has not finished a sync, in milliseconds, where that keeps its answers:
+/// BANKS, which needs no disk, tells it.
+pub(crate) async fn slow_sync_ms(bank: BankId, address: &str, dialer: &Arc<Dialer>) -> Option<u64> {
+    let mut dialer = Dialer::clone(dialer);
+    let within = dialer.options.answer_within.min(Duration::from_millis(CLIENT_WHY_MS_MAX));
+    dialer.options.answer_within = within;
+    let dialer = Arc::new(dialer);
+    let asked = async {
+        let mut connection = Connection::connect(bank, address, &dialer).await.ok()?;
+        let banks = [Request::Local(Local::Banks)];
+        match connection.ask_all(&banks, within).await.ok()?.pop()? {
+            Reply::Done(json) => sync_ms_of(bank, &json),
+            _ => None,
+        }
+    };
+    timeout(within, asked).await.ok()?
+}
+
+/// How much longer than other answers that to `request` may take, as the bank itself waits for
+/// others.
+fn bank_may_wait(request: &Request) -> Duration {
+    match request {
+        Request::Prepare(..)
+        | Request::Commit(..)
+        | Request::Abort(..)
+        | Request::Resolve(_)
+        | Request::Execute(..) => BANK_WAITS,
+        Request::Read(read) if read.may_wait() => BANK_WAITS,
+        Request::Status(_)
+        | Request::Client(_)
+        | Request::Account(_)
+        | Request::Read(_)
+        | Request::Registers { .. }
+        | Request::Local(_) => Duration::ZERO,
+    }
+}

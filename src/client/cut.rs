@@ -1,0 +1,213 @@
+//! Consistent cuts: all banks as of one commit time. Which time, the questions, and what keeps a
+//! bank from answering are here; what a cut means is `consorcio_audit`'s.
+
+use crate::client::{BankAnswer, Client};
+use crate::error::ClientError;
+use crate::reading::{read, unreadable};
+use crate::views::Reached;
+use consorcio_audit::cut::Page;
+use consorcio_audit::{BankCut, Judged, judge};
+use consorcio_core::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time};
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::request::{Read, Request, SnapshotKey};
+
+/// All that was got of one cut.
+#[derive(Debug)]
+pub struct TakenCut {
+    /// Its time, and what proves it to every bank.
+    pub at: Reached,
+    /// What each bank gave, by position, or why it did not.
+    pub answers: Vec<BankAnswer<BankCut>>,
+    /// Undecided transactions that keep banks from answering, by bank.
+    pub blocked: Vec<Blocked>,
+    /// What the cuts mean together.
+    pub judged: Judged,
+}
+
+/// An undecided transaction that keeps a bank from giving a cut.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Blocked {
+    /// The bank that can't answer.
+    pub bank: BankId,
+    /// Why: this transaction could still commit within the cut.
+    pub tx: String,
+    /// When that bank voted OK on it.
+    pub since: Time,
+    /// The positions of the banks whose votes it does not know.
+    pub waiting_for: Vec<u8>,
+}
+
+/// How much of each bank is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent<'a> {
+    /// Its sums alone, in one page.
+    Sums,
+    /// Its sums and all registers.
+    Registers,
+    /// Also every account.
+    All,
+    /// Its sums, and the accounts and registers whose names begin with this text.
+    Named(&'a str),
+}
+
+/// The greatest of these clocks. (The slowest bank's would be too old for one that is far ahead.)
+pub fn latest(clocks: impl Iterator<Item = Reached>) -> Option<Reached> {
+    clocks.max_by_key(|reached| reached.time)
+}
+
+impl Client {
+    /// Takes a cut of all banks as of now, by the latest of their clocks, and not before `last`:
+    /// nothing commits in between where they are the same.
+    ///
+    /// # Errors
+    /// When no bank at all answers; `ShortList` and `TwoKeys` where the list is not all banks.
+    /// Where only some banks answer the cut says so.
+    pub async fn cut(
+        &self,
+        last: Option<Reached>,
+        extent: Extent<'_>,
+    ) -> Result<TakenCut, ClientError> {
+        let clocks = self.clocks().await;
+        let reached = clocks.iter().filter_map(|answer| answer.said.as_ref().ok()).copied();
+        let now = match (latest(reached), clocks.first()) {
+            (Some(now), _) => now,
+            (None, Some(BankAnswer { said: Err(error), .. })) => return Err(error.clone()),
+            (None, _) => return Err(ClientError::Illegal("a consortium has a bank".into())),
+        };
+        self.knows_all()?;
+        let at = latest(last.into_iter().chain([now])).unwrap_or(now);
+        Ok(self.cut_at(at, extent, &clocks).await)
+    }
+
+    /// What each bank's clock has reached, by position.
+    pub async fn clocks(&self) -> Vec<BankAnswer<Reached>> {
+        self.ask_each(&self.banks(), async |bank| Ok(self.info(bank).await?.reached())).await
+    }
+
+    /// The same of a time that a bank's clock has reached. `asked` says which banks were out of
+    /// reach a moment ago: they are not asked again, as their answer would say no more.
+    pub async fn cut_at(
+        &self,
+        at: Reached,
+        extent: Extent<'_>,
+        asked: &[BankAnswer<Reached>],
+    ) -> TakenCut {
+        let banks = self.banks();
+        let answers = self
+            .ask_each(&banks, async |bank| {
+                let before = asked.iter().find(|answer| answer.bank == bank);
+                if let Some(BankAnswer { said: Err(error), .. }) = before {
+                    return Err(error.clone());
+                }
+                self.cut_of(bank, at, extent).await
+            })
+            .await;
+        let mut blocked = Vec::new();
+        for answer in &answers {
+            if let Err(ClientError::Refused { reason: Reason::Locked, .. }) = answer.said {
+                blocked.extend(self.blocking(answer.bank, at.time).await);
+            }
+        }
+        let cuts = answers.iter().filter_map(|answer| answer.said.as_ref().ok()).cloned();
+        let members: BankSet = banks.into_iter().collect();
+        let has_left = self.list().places().iter().any(Option::is_none);
+        let judged = judge(members, has_left, extent == Extent::All, &cuts.collect::<Vec<_>>());
+        TakenCut { at, answers, blocked, judged }
+    }
+
+    /// One bank's part of the cut, page after page.
+    async fn cut_of(
+        &self,
+        bank: BankId,
+        at: Reached,
+        extent: Extent<'_>,
+    ) -> Result<BankCut, ClientError> {
+        let mut connection = self.connection(bank).await?;
+        let mut cut: Option<BankCut> = None;
+        let mut after = extent.first_key();
+        loop {
+            let request = Request::Read(Read::Snapshot {
+                time: Some(at.time),
+                reading: at.reading,
+                accounts: extent != Extent::Sums,
+                after: after.clone(),
+            });
+            let json = connection.ask_done(&request).await?;
+            let page: Page = read(bank, &json)?;
+            let next = page.next.as_deref().map(SnapshotKey::new).transpose();
+            let mut next = next.map_err(|_| unreadable(bank, &json))?;
+            if let Extent::Named(prefix) = extent {
+                next = next.and_then(|next| within(prefix, next));
+            }
+            match &mut cut {
+                None => cut = Some(BankCut::of(page)),
+                Some(cut) => cut.add(page).map_err(|_| unreadable(bank, &json))?,
+            }
+            // A bank that names the same key for ever would keep us here for ever.
+            if next.is_none() || next == after || extent == Extent::Sums {
+                break;
+            }
+            after = next;
+        }
+        self.keep(connection);
+        let mut cut = cut.ok_or(ClientError::NotAsked { bank })?;
+        if let Extent::Named(prefix) = extent {
+            cut.accounts.retain(|account| account.number.starts_with(prefix));
+            cut.registers.retain(|key, _| key.starts_with(prefix));
+        }
+        Ok(cut)
+    }
+
+    /// The undecided transactions of `bank` that could still commit at or before `time`. None where
+    /// it does not say.
+    async fn blocking(&self, bank: BankId, time: Time) -> Vec<Blocked> {
+        let pending = self.pending(bank).await.unwrap_or_default();
+        let mut blocked: Vec<Blocked> = pending
+            .into_iter()
+            .filter(|view| view.since <= time)
+            .map(|view| Blocked {
+                bank,
+                tx: view.tx,
+                since: view.since,
+                waiting_for: view.waiting_for,
+            })
+            .collect();
+        blocked.sort_by_key(|blocked| blocked.since);
+        blocked
+    }
+}
+
+impl Extent<'_> {
+    /// The key behind which the first page begins.
+    fn first_key(self) -> Option<SnapshotKey> {
+        match self {
+            Extent::All | Extent::Sums => None,
+            Extent::Registers => Some(SnapshotKey::Account(greatest_account())),
+            // Accounts whose numbers begin with the text come after it.
+            Extent::Named(prefix) => AccountNumber::new(prefix).ok().map(SnapshotKey::Account),
+        }
+    }
+}
+
+/// No account stands after this one: every other number is less, byte by byte.
+fn greatest_account() -> AccountNumber {
+    AccountNumber::new(&"\u{10FFFF}".repeat(16)).expect("64 bytes without blanks")
+}
+
+/// Where to go on: past the accounts that are meant their registers are still to come, past those
+/// nothing.
+fn within(prefix: &str, next: SnapshotKey) -> Option<SnapshotKey> {
+    match next {
+        SnapshotKey::Account(last)
+            if last.as_str() > prefix && !last.as_str().starts_with(prefix) =>
+        {
+            RegisterKey::new(prefix).ok().map(SnapshotKey::Register)
+        }
+        SnapshotKey::Register(last)
+            if last.as_str() > prefix && !last.as_str().starts_with(prefix) =>
+        {
+            None
+        }
+        SnapshotKey::Account(_) | SnapshotKey::Register(_) => Some(next),
+    }
+}

@@ -1,0 +1,229 @@
+//! What a driver does in one turn: writes what waits, reads what came, and looks at its timers.
+
+use super::{Driver, Happened, LinkChange, LossCause, OwedReply};
+use crate::error::ClientError;
+use crate::observe::ClientEvent;
+use consorcio_core::commit::coordinator::{Answer, Coordinator, Event, Standing};
+use consorcio_core::commit::message::{Asked, AskedVerb};
+use consorcio_core::ids::{BankId, BankSet};
+use consorcio_core::wire::reply::Reply;
+use consorcio_system::crash;
+use std::future::poll_fn;
+use std::mem;
+use std::task::{Context, Poll};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+impl<T: Copy> Driver<T> {
+    /// Reads and writes until something happened that `next_happened` tells. It may be given up
+    /// and awaited again: nothing gets lost.
+    pub async fn turn(&mut self) {
+        poll_fn(|task| self.poll_turn(task)).await
+    }
+
+    /// The same, at most until then: what waits is written, also where nothing is owed.
+    pub async fn turn_until(&mut self, until: Instant) {
+        let _ = timeout_at(until, self.turn()).await;
+    }
+
+    /// Connects to every bank.
+    ///
+    /// # Errors
+    /// The first bank's that can't be reached, or is not the one that is meant.
+    pub async fn connect(&mut self) -> Result<(), ClientError> {
+        let now = Instant::now();
+        for link in self.links.iter_mut().flatten() {
+            if let Err(why) = link.dial(now, &self.dialer) {
+                return Err(unreachable(link.bank, &link.address, why));
+            }
+        }
+        poll_fn(|task| {
+            let mut waits = false;
+            for link in self.links.iter_mut().flatten() {
+                let how = (self.options.writes, self.options.redial);
+                if link.is_up() {
+                    continue;
+                }
+                match link.poll(task, how, &self.dialer, |_, _, _| ()) {
+                    Some(LinkChange::Opened(Ok(()))) => {}
+                    Some(LinkChange::Opened(Err(cause))) => {
+                        let error = unreachable(link.bank, &link.address, cause.why);
+                        return Poll::Ready(Err(cause.nothing_done.unwrap_or(error)));
+                    }
+                    Some(LinkChange::Lost(error, _)) => return Poll::Ready(Err(error)),
+                    None => waits = true,
+                }
+            }
+            if waits { Poll::Pending } else { Poll::Ready(Ok(())) }
+        })
+        .await
+    }
+
+    fn poll_turn(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if !self.happened.is_empty() {
+                return Poll::Ready(());
+            }
+            let arrived = self.poll_links(task);
+            let is_due = self.poll_timers(task);
+            if !arrived && !is_due {
+                return if self.happened.is_empty() { Poll::Pending } else { Poll::Ready(()) };
+            }
+        }
+    }
+
+    /// Did a reply come, or a connection come or go?
+    fn poll_links(&mut self, task: &mut Context<'_>) -> bool {
+        let mut replies = mem::take(&mut self.replies);
+        let mut changes = Vec::new();
+        let how = (self.options.writes, self.options.redial);
+        for link in self.links.iter_mut().flatten() {
+            let take = |bank, owed, reply| replies.push((bank, owed, reply));
+            if let Some(change) = link.poll(task, how, &self.dialer, take) {
+                changes.push((link.bank, change));
+            }
+        }
+        let something = !replies.is_empty() || !changes.is_empty();
+        if something {
+            let now = Instant::now();
+            for (bank, owed, reply) in replies.drain(..) {
+                self.replied(bank, owed, reply, now);
+            }
+            for (bank, change) in changes {
+                self.changed(bank, change, now);
+            }
+        }
+        self.replies = replies;
+        something
+    }
+
+    fn replied(&mut self, bank: BankId, owed: OwedReply, reply: Reply, now: Instant) {
+        let Some(verb) = owed.verb else {
+            if let Some(flight) = self.remove(owed.slot) {
+                self.open -= 1;
+                self.happened.push_back(Happened::Replied { tag: flight.tag, reply });
+            }
+            return;
+        };
+        let Some(flight) = &mut self.under_way[owed.slot] else { return };
+        let Some(tx) = flight.coordinator.as_ref().map(Coordinator::tx) else { return };
+        if self.dialer.is_observed() {
+            let asked = Asked { tx: tx.clone(), verb };
+            self.dialer.observe(&ClientEvent::Answered(bank, &asked, &reply));
+        }
+        crash::client_answered(verb);
+        // An answer about another transaction is no answer; it counts as silence.
+        let event = if reply.tx().is_none_or(|about| about == tx) {
+            if let Some(vote) = flight.vote(bank) {
+                vote.answered(verb, &reply, now.saturating_duration_since(owed.since));
+            }
+            Event::Answered(bank, verb, Answer::Believed(reply))
+        } else {
+            let why = "it answered about another transaction".to_owned();
+            flight.lost(bank, &LossCause { why, nothing_done: None });
+            Event::Lost(bank, verb)
+        };
+        self.event(owed.slot, event, now);
+    }
+
+    /// A connection came or went.
+    pub(super) fn changed(&mut self, bank: BankId, change: LinkChange, now: Instant) {
+        let cause = match change {
+            LinkChange::Opened(Ok(())) => {
+                self.opened(bank, None, now);
+                return;
+            }
+            LinkChange::Opened(Err(cause)) => {
+                self.opened(bank, Some(&cause), now);
+                cause
+            }
+            LinkChange::Lost(error, cause) => {
+                self.happened.push_back(Happened::Closed { bank, error });
+                cause
+            }
+        };
+        let Some(link) = &mut self.links[bank.index()] else { return };
+        for owed in mem::take(&mut link.owed) {
+            match owed.verb {
+                Some(verb) => self.lost(owed.slot, bank, verb, &cause, now),
+                None => self.unanswered(owed.slot),
+            }
+        }
+    }
+
+    fn lost(
+        &mut self,
+        slot: usize,
+        bank: BankId,
+        verb: AskedVerb,
+        cause: &LossCause,
+        now: Instant,
+    ) {
+        if let Some(flight) = &mut self.under_way[slot] {
+            flight.lost(bank, cause);
+            self.event(slot, Event::Lost(bank, verb), now);
+        }
+    }
+
+    /// Those that waited for a connection to `bank` go on, with it or without.
+    fn opened(&mut self, bank: BankId, cause: Option<&LossCause>, now: Instant) {
+        for slot in 0..self.under_way.len() {
+            let Some(flight) = &mut self.under_way[slot] else { continue };
+            if !flight.opening.has(bank) {
+                continue;
+            }
+            flight.opening = flight.opening.without(bank);
+            if let Some(cause) = cause {
+                flight.not_opened(bank, cause);
+            }
+            self.start_if_opened(slot, now);
+        }
+    }
+
+    /// Has the time-out of a transaction passed?
+    fn poll_timers(&mut self, task: &mut Context<'_>) -> bool {
+        let mut passed = false;
+        loop {
+            while let Some((due, slot)) = self.timers.front()
+                && self.timer_of(*slot) != Some(*due)
+            {
+                self.timers.pop_front();
+            }
+            let Some((due, slot)) = self.timers.front().copied() else { return passed };
+            let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(due)));
+            if sleep.as_mut().poll(task).is_pending() {
+                return passed;
+            }
+            // A sleep that was for one which ended meanwhile is over too early.
+            self.sleep = None;
+            let now = Instant::now();
+            if due <= now {
+                passed = true;
+                self.timers.pop_front();
+                self.timed_out(slot, now);
+            }
+        }
+    }
+
+    fn timer_of(&self, slot: usize) -> Option<Instant> {
+        self.under_way[slot].as_ref().and_then(|flight| flight.timer)
+    }
+
+    fn timed_out(&mut self, slot: usize, now: Instant) {
+        let Some(flight) = &mut self.under_way[slot] else { return };
+        let Some(coordinator) = &flight.coordinator else { return };
+        if self.dialer.is_observed() {
+            let asked = |(_, standing): &(BankId, &Standing)| **standing == Standing::Asked;
+            let silent = coordinator.standings().filter(asked).map(|(bank, _)| bank);
+            let silent: BankSet = silent.collect();
+            self.dialer.observe(&ClientEvent::TimedOut(coordinator.tx(), silent));
+        }
+        let due = now + self.dialer.options.vote_within;
+        flight.timer = Some(due);
+        self.timers.push_back((due, slot));
+        self.event(slot, Event::TimeOut, now);
+    }
+}
+
+fn unreachable(bank: BankId, address: &str, why: String) -> ClientError {
+    ClientError::Unreachable { bank, address: address.to_owned(), why }
+}
