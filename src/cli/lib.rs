@@ -10,12 +10,10 @@ mod audit;
 mod bench;
 mod commands;
 mod contention;
-mod conversation;
 mod cuts;
 mod doubt;
 mod ending;
 mod failure;
-mod greeting;
 mod ledgers;
 mod links;
 mod load;
@@ -37,7 +35,6 @@ use consorcio_client::{Client, ClientError, ClientOptions};
 use consorcio_steps::steplog::{self, StepLog};
 use consorcio_system::config::Consortium;
 use consorcio_system::switches;
-use conversation::Dial;
 use failure::Failure;
 use output::{Form, Paint, Shown};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -50,7 +47,6 @@ use story::{Known, Story};
 pub struct Context {
     client: Client,
     story: Story,
-    dial: Dial,
     paint: Paint,
     /// This client's name.
     name: String,
@@ -64,18 +60,10 @@ impl Context {
     /// The same, for other banks; the step log knows these by no position, so nothing of them is
     /// told there.
     fn at(&self, consortium: Consortium) -> Context {
-        let (list, places) = (consortium.to_string().into(), consortium.places().len());
         let options = ClientOptions { observer: None, ..self.client.options().clone() };
         Context {
             client: Client::new(consortium, options),
             story: Story::off(),
-            dial: Dial {
-                story: Story::off(),
-                list,
-                places,
-                met: Arc::default(),
-                within: self.dial.within,
-            },
             paint: self.paint,
             name: self.name.clone(),
             known: Known::default(),
@@ -180,16 +168,8 @@ async fn run(arguments: Arguments) -> Shown {
         observer: Some(Arc::new(story.clone())),
         ..ClientOptions::default()
     };
-    let dial = Dial {
-        story: story.clone(),
-        within: arguments.timeout,
-        list: arguments.consortium.to_string().into(),
-        places: arguments.consortium.places().len(),
-        met: Arc::default(),
-    };
     let context = Context {
         client: Client::new(arguments.consortium, options),
-        dial,
         story,
         paint,
         name: arguments.name.clone(),

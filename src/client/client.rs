@@ -4,6 +4,7 @@ use crate::connection::Connection;
 use crate::driver::{Driver, DriverOptions};
 use crate::error::ClientError;
 use crate::greetings::Greetings;
+use crate::observe::Observer;
 use crate::options::{ClientOptions, Dialer};
 use crate::reading::{read, read_page, unreadable};
 use consorcio_core::ids::{BadName, BankId, TxId};
@@ -74,6 +75,15 @@ impl Client {
         }
         client.knows_all()?;
         Ok(client)
+    }
+
+    /// The same client with another observer; it keeps connections of its own, and what banks say
+    /// of themselves is known to both.
+    #[must_use]
+    pub fn with_observer(&self, observer: Option<Arc<dyn Observer>>) -> Client {
+        let mut dialer = Dialer::clone(&self.dialer);
+        dialer.options.observer = observer;
+        Client { list: Arc::clone(&self.list), dialer: Arc::new(dialer), idle: Arc::default() }
     }
 
     /// The consortium's list.

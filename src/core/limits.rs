@@ -47,6 +47,8 @@ pub const CLIENT_IDLE_CONNECTIONS_MAX: usize = 4;
 /// Accounts that a load generator opens at once at a bank: two requests each, within
 /// `SESSION_REQUESTS_MAX`.
 pub const LOAD_SETUP_TOGETHER: u32 = 256;
+/// A client of a load generator looks this often whether something is overdue.
+pub const LOAD_TICK_MS: u64 = 100;
 /// A load generator gives up a bank that answers nothing for this long while it prepares or checks.
 pub const LOAD_SILENCE_MS_MAX: u64 = 10_000;
 /// A reply that needs other banks, a lock or a cut comes within this time.

@@ -3,32 +3,28 @@
 //! same ones in every run.
 
 mod own;
-mod pace;
 mod report;
 mod setup;
 mod tally;
 mod work;
-mod worker;
 
 use super::args::{BenchArguments, Kind};
 use super::failure::Failure;
+use super::load::{self, DrivenBy, OnLoss, Plan, Worker, Working};
 use super::output::Shown;
 use super::progress::Progress;
-use super::{Context, asking, load, overview};
+use super::{Context, asking, overview};
 use consorcio_client::latest;
 use consorcio_core::ids::BankId;
 use own::{BANKS as OWN_BANKS, OwnBanks};
-use pace::Plan;
 use report::{Figures, Report};
 use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use tally::Tally;
-use tokio::sync::mpsc::channel;
+use tally::BenchTally;
 use tokio::task::LocalSet;
-use work::Work;
-use worker::Worker;
+use work::BenchWork;
 
 /// Progress is told this often: twice a second.
 const TOLD_EVERY: Duration = Duration::from_millis(500);
@@ -138,41 +134,32 @@ async fn load(
     arguments: &BenchArguments,
     banks: &[BankId],
     run: u32,
-) -> Result<(Tally, Duration), Failure> {
-    allow_many_connections();
-    let tally = Rc::new(RefCell::new(Tally::default()));
-    let (mut workers, mut wakers) = (Vec::new(), Vec::new());
+) -> Result<(BenchTally, Duration), Failure> {
+    load::allow_many_connections();
+    let tally = Rc::new(RefCell::new(BenchTally::default()));
+    let client = context.client.with_observer(None);
+    let failure = |error| context.failure(error);
+    let mut workers = Vec::new();
     for number in 0..arguments.clients {
-        let work = Work::new(banks, arguments, number)
+        let work = BenchWork::new(banks, arguments, number)
             .map_err(|error| Failure::Own(format!("no randomness: {error}")))?;
-        let (waker, wake) = channel(1);
-        wakers.push(waker);
-        let place = (number, wake);
-        workers.push(
-            Worker::connect(context, banks, work, arguments, place, Rc::clone(&tally)).await?,
-        );
+        let how = Working {
+            number,
+            depth: usize::try_from(arguments.depth()).unwrap_or(1),
+            driven_by: if arguments.via_bank { DrivenBy::Bank } else { DrivenBy::Client },
+            on_loss: OnLoss::End,
+        };
+        let mut worker = Worker::new(&client, work, how, Rc::clone(&tally));
+        worker.connect().await.map_err(failure)?;
+        workers.push(worker);
     }
     let start = Instant::now();
     let begin = start + Duration::from_secs(arguments.warmup.into());
     let end = begin + Duration::from_secs(arguments.seconds.into());
     let plan = Plan { start, begin, end, clients: arguments.clients, rate: arguments.rate };
-    if let Some(rate) = arguments.rate {
-        pace::wake_when_due(plan, rate, wakers);
-    }
-    let running: Vec<_> =
-        workers.into_iter().map(|worker| tokio::task::spawn_local(worker.run(plan))).collect();
     let told =
         tokio::task::spawn_local(tell_progress(Rc::clone(&tally), plan, (run, arguments.runs)));
-    let mut ended = Ok(());
-    for worker in running {
-        let one = worker.await;
-        ended = ended.and(one.unwrap_or_else(|error| {
-            Err(Failure::Own(format!("a client of the benchmark died: {error}")))
-        }));
-        if ended.is_err() {
-            break;
-        }
-    }
+    let ended = load::run(workers, plan, failure).await;
     told.abort();
     // It ends where it waits, and clears its line.
     let _ = told.await;
@@ -181,7 +168,7 @@ async fn load(
 }
 
 /// Says how far it is, twice a second, until it is stopped.
-async fn tell_progress(tally: Rc<RefCell<Tally>>, plan: Plan, (run, runs): (u32, u32)) {
+async fn tell_progress(tally: Rc<RefCell<BenchTally>>, plan: Plan, (run, runs): (u32, u32)) {
     let Some(progress) = Progress::on_terminal() else { return };
     let mut before = 0;
     loop {
@@ -197,13 +184,4 @@ async fn tell_progress(tally: Rc<RefCell<Tally>>, plan: Plan, (run, runs): (u32,
         before = in_time;
         progress.show(&format!("bench, run {run} of {runs}: {what}"));
     }
-}
-
-/// Thousands of connections need more files than a shell usually allows; what can't be had shows
-/// when connecting.
-pub fn allow_many_connections() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    let _ = setrlimit(Resource::Nofile, limit);
 }

@@ -4,7 +4,7 @@ use super::super::args::BenchArguments;
 use super::super::failure::Failure;
 use super::super::output::{ErrorPart, Paint, Shown, Tone, micros, plain, took};
 use super::super::overview::MoneySums;
-use super::tally::Tally;
+use super::tally::BenchTally;
 use consorcio_core::money::Total;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ impl Figures {
     /// Adds up what was counted in `elapsed`, between two cuts.
     pub fn new(
         arguments: &BenchArguments,
-        tally: Tally,
+        tally: BenchTally,
         elapsed: Duration,
         before: &MoneySums,
         after: &MoneySums,
@@ -319,7 +319,7 @@ mod tests {
     }
 
     fn run(in_time: u64, after: &MoneySums) -> Figures {
-        let tally = Tally { committed: in_time, in_time, ..Tally::default() };
+        let tally = BenchTally { committed: in_time, in_time, ..BenchTally::default() };
         Figures::new(&arguments(1), tally, Duration::from_secs(1), &cut(500, 500, true), after)
     }
 

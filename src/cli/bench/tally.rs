@@ -1,7 +1,7 @@
 //! What all clients of a benchmark count together while they run.
 
+use super::super::load::{Begun, LoadEnd, LoadTally, Plan};
 use super::super::output::micros;
-use super::pace::Plan;
 use consorcio_core::commit::coordinator::Verdict;
 use consorcio_core::wire::reply::Reply;
 use hdrhistogram::Histogram;
@@ -12,7 +12,7 @@ use std::time::Instant;
 const DIGITS: u8 = 3;
 
 /// What all clients counted.
-pub struct Tally {
+pub struct BenchTally {
     /// Committed, of those that are measured.
     pub committed: u64,
     /// Committed in the time that is measured: what the throughput is made of.
@@ -27,53 +27,73 @@ pub struct Tally {
     pub behind: u64,
 }
 
-impl Default for Tally {
-    fn default() -> Tally {
+impl Default for BenchTally {
+    fn default() -> BenchTally {
         let latency_us = Histogram::new(DIGITS).expect("3 digits are allowed");
-        Tally { committed: 0, in_time: 0, others: BTreeMap::new(), latency_us, left: 0, behind: 0 }
+        BenchTally {
+            committed: 0,
+            in_time: 0,
+            others: BTreeMap::new(),
+            latency_us,
+            left: 0,
+            behind: 0,
+        }
     }
 }
 
-impl Tally {
-    /// A driver knows its verdict now.
-    pub fn told(&mut self, verdict: &Verdict, due: Instant, plan: Plan) {
-        let word = match verdict {
-            Verdict::Committed(_) => "committed",
-            Verdict::Aborted { reason, .. } => reason.as_str(),
-            Verdict::Doubt(_) => "not known yet",
-            Verdict::Unreached => "unreachable",
+impl LoadTally for BenchTally {
+    fn begun(&mut self, _: &Begun) {}
+
+    fn ended(&mut self, request: &Begun, end: LoadEnd<'_>, plan: &Plan) {
+        let (committed, word) = match end {
+            LoadEnd::Verdict(verdict) => verdict_word(verdict),
+            LoadEnd::Replied(reply) => reply_word(reply),
+            LoadEnd::NotReplied => (false, "not known yet"),
+            LoadEnd::NotSent => (false, "unreachable"),
         };
-        self.count(matches!(verdict, Verdict::Committed(_)), word, due, plan);
+        self.count(committed, word, request.due, plan);
     }
 
-    /// A bank answered EXECUTE now.
-    pub fn executed(&mut self, reply: &Reply, due: Instant, plan: Plan) {
-        let word = match reply {
-            Reply::Committed(..) => "committed",
-            Reply::Aborted(_, _, reason, _) | Reply::Err(reason, _) | Reply::Refused(reason, _) => {
-                reason.as_str()
-            }
-            Reply::Doubt(..) => "not known yet",
-            Reply::Ok(..)
-            | Reply::Nok(..)
-            | Reply::Unknown(_)
-            | Reply::Done(_)
-            | Reply::Pong
-            | Reply::Bye => "malformed",
-        };
-        self.count(matches!(reply, Reply::Committed(..)), word, due, plan);
-    }
+    fn lost(&mut self) {}
 
-    /// These were due and did not begin before the clients left, now. They count with the time that
-    /// they had waited for: to leave them out would hide just the slowest.
-    pub fn behind(&mut self, due: impl Iterator<Item = Instant>, now: Instant) {
-        for due in due {
+    /// Those that were due and never began count with the time that they had waited for: to leave
+    /// them out would hide just the slowest.
+    fn left(&mut self, open: usize, behind: impl Iterator<Item = Instant>, now: Instant) {
+        self.left += open;
+        for due in behind {
             self.behind += 1;
             self.record(due, now);
         }
     }
+}
 
-    fn count(&mut self, committed: bool, word: &'static str, due: Instant, plan: Plan) {
+fn verdict_word(verdict: &Verdict) -> (bool, &'static str) {
+    match verdict {
+        Verdict::Committed(_) => (true, "committed"),
+        Verdict::Aborted { reason, .. } => (false, reason.as_str()),
+        Verdict::Doubt(_) => (false, "not known yet"),
+        Verdict::Unreached => (false, "unreachable"),
+    }
+}
+
+fn reply_word(reply: &Reply) -> (bool, &'static str) {
+    match reply {
+        Reply::Committed(..) => (true, "committed"),
+        Reply::Aborted(_, _, reason, _) | Reply::Err(reason, _) | Reply::Refused(reason, _) => {
+            (false, reason.as_str())
+        }
+        Reply::Doubt(..) => (false, "not known yet"),
+        Reply::Ok(..)
+        | Reply::Nok(..)
+        | Reply::Unknown(_)
+        | Reply::Done(_)
+        | Reply::Pong
+        | Reply::Bye => (false, "malformed"),
+    }
+}
+
+impl BenchTally {
+    fn count(&mut self, committed: bool, word: &'static str, due: Instant, plan: &Plan) {
         let now = Instant::now();
         if committed && plan.is_measured(now) {
             self.in_time += 1;

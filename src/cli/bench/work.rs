@@ -1,15 +1,16 @@
 //! What a benchmark's client asks for: one random transaction after the other.
 
 use super::super::args::{BenchArguments, Kind};
+use super::super::load::{LoadRequest, Workload};
 use super::setup::account;
-use consorcio_core::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TxId};
+use consorcio_core::ids::{AccountNumber, BankId, RegisterKey, RegisterValue};
 use consorcio_core::money::Money;
 use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
 use consorcio_system::id_generator::{IdGenerator, now_ms};
 use std::sync::Arc;
 
 /// Makes transactions.
-pub struct Work {
+pub struct BenchWork {
     banks: Vec<BankId>,
     accounts: Vec<AccountNumber>,
     kind: Kind,
@@ -22,7 +23,7 @@ pub struct Work {
     ops: Vec<Op>,
 }
 
-impl Work {
+impl BenchWork {
     /// The work of client `number`.
     ///
     /// # Errors
@@ -31,8 +32,8 @@ impl Work {
         banks: &[BankId],
         arguments: &BenchArguments,
         number: u32,
-    ) -> Result<Work, getrandom::Error> {
-        Ok(Work {
+    ) -> Result<BenchWork, getrandom::Error> {
+        Ok(BenchWork {
             banks: banks.to_vec(),
             accounts: (0..arguments.accounts).map(account).collect(),
             kind: arguments.kind,
@@ -45,8 +46,7 @@ impl Work {
         })
     }
 
-    /// The next transaction, its id, and a bank that could drive it.
-    pub fn next(&mut self) -> (TxId, Arc<Transaction>, BankId) {
+    fn transaction(&mut self) -> LoadRequest {
         self.count += 1;
         self.ops.clear();
         let first = self.below(self.banks.len());
@@ -89,7 +89,7 @@ impl Work {
             }
         }
         let transaction = Transaction::from_ops(&self.ops, None).expect("a legal transaction");
-        (self.ids.at(now_ms()), Arc::new(transaction), self.banks[first])
+        LoadRequest::Change(self.ids.at(now_ms()), Arc::new(transaction), self.banks[first])
     }
 
     fn money(&mut self, bank: usize, flow: Flow, amount: i64) {
@@ -113,5 +113,11 @@ impl Work {
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         usize::try_from((self.random >> 11) % u64::try_from(bound).unwrap_or(1)).unwrap_or(0)
+    }
+}
+
+impl Workload for BenchWork {
+    fn next(&mut self) -> LoadRequest {
+        self.transaction()
     }
 }

@@ -9,18 +9,17 @@ mod setup;
 mod tally;
 mod verify;
 mod work;
-mod worker;
 
 use super::args::ContentionArguments;
-use super::conversation::Dial;
 use super::cuts;
 use super::failure::Failure;
+use super::load::{self, DrivenBy, OnLoss, Plan, Worker, Working};
 use super::output::Shown;
 use super::progress::Progress;
 use super::story::{Known, Story};
-use super::{Context, asking, load};
+use super::{Context, asking};
 use consorcio_client::{Extent, PendingView, Reached};
-use consorcio_core::ids::{BankId, TxId};
+use consorcio_core::ids::TxId;
 use consorcio_core::money::Money;
 use consorcio_core::wire::request::{Read, Request};
 use consorcio_steps::steplog::{self, StepLog};
@@ -28,12 +27,12 @@ use consorcio_system::id_generator::IdGenerator;
 use report::Report;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
-use tally::Tally;
+use tally::ContentionTally;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, sleep_until};
-use work::{Kind, Names, OPENING_DEPOSIT, Work};
-use worker::{Plan, Told, Worker};
+use work::{ContentionWork, Names, OPENING_DEPOSIT, RunKind};
 
 /// How long after a cut the next one is taken.
 const CUT_EVERY: Duration = Duration::from_millis(250);
@@ -43,6 +42,8 @@ const TOLD_EVERY: Duration = Duration::from_millis(500);
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// More that did not add up is not kept.
 const BROKEN_KEPT: usize = 20;
+
+type ContentionWorker = Worker<ContentionWork, ContentionTally>;
 
 /// What the end of a run showed.
 struct Ending {
@@ -68,7 +69,7 @@ async fn contend(context: &Context, arguments: &ContentionArguments) -> Result<R
         Some(seed) => seed,
         None => getrandom::u64().map_err(no_randomness)?,
     };
-    let kind = Kind {
+    let kind = RunKind {
         names: Names { run },
         banks: asking::these_banks(context, None),
         mix: arguments.mix,
@@ -76,26 +77,21 @@ async fn contend(context: &Context, arguments: &ContentionArguments) -> Result<R
         hot: arguments.hot,
         seed,
     };
-    super::bench::allow_many_connections();
+    load::allow_many_connections();
     let requests = |at| setup::requests(&kind, at);
     load::setup::open_accounts(context, &kind.banks, kind.accounts, requests).await?;
     let progress = Progress::on_terminal();
-    let tally = Rc::new(RefCell::new(Tally::default()));
-    let begin = Instant::now();
+    let tally = Rc::new(RefCell::new(ContentionTally::default()));
+    let begin = std::time::Instant::now();
     let end = begin + Duration::from_secs(arguments.seconds.into());
-    let plan = Plan { begin, end, rate: arguments.rate, clients: arguments.clients };
-    let workers = workers(context, arguments, &kind, &tally)?;
+    let plan = Plan { start: begin, begin, end, rate: arguments.rate, clients: arguments.clients };
+    let (workers, logs) = workers(context, arguments, &kind, &tally)?;
     let working = Cell::new(true);
     let working_ref = &working;
     let clients = async {
-        let running: Vec<_> =
-            workers.into_iter().map(|worker| tokio::task::spawn_local(worker.run(plan))).collect();
-        let mut told = Vec::new();
-        for client in running {
-            told.push(client.await);
-        }
+        let ended = load::run(workers, plan, |error| context.failure(error)).await;
         working_ref.set(false);
-        told
+        ended
     };
     let watch = async {
         let mut last = None;
@@ -107,7 +103,7 @@ async fn contend(context: &Context, arguments: &ContentionArguments) -> Result<R
     };
     let tell = async {
         while working.get() {
-            let left = end.saturating_duration_since(Instant::now()).as_secs();
+            let left = end.saturating_duration_since(std::time::Instant::now()).as_secs();
             let told = tally.borrow().in_words();
             context.known.set(format!("interrupted, nothing is checked: {told}"));
             if let Some(progress) = &progress {
@@ -116,9 +112,10 @@ async fn contend(context: &Context, arguments: &ContentionArguments) -> Result<R
             sleep_until(Instant::now() + TOLD_EVERY).await;
         }
     };
-    let (told, (), ()) = tokio::join!(clients, watch, tell);
-    let told: Result<Vec<Vec<Told>>, _> = told.into_iter().collect();
-    let told = told.map_err(|error| Failure::Own(format!("a client of the run died: {error}")))?;
+    let (ended, (), ()) = tokio::join!(clients, watch, tell);
+    logs.iter().for_each(Story::close);
+    ended?;
+    let told = std::mem::take(&mut tally.borrow_mut().told);
     let until = Instant::now() + arguments.settle;
     let settled = verify::settle(context, &kind, &told, until, |done, all| {
         if let Some(progress) = &progress {
@@ -131,31 +128,31 @@ async fn contend(context: &Context, arguments: &ContentionArguments) -> Result<R
     Ok(Report::new(arguments, &kind, tally.take(), settled, ending, end - begin))
 }
 
+/// The clients, and their step logs where they have their own.
 fn workers(
     context: &Context,
     arguments: &ContentionArguments,
-    kind: &Kind,
-    tally: &Rc<RefCell<Tally>>,
-) -> Result<Vec<Worker>, Failure> {
-    let address =
-        |bank: &BankId| (*bank, context.client.list().address(*bank).unwrap_or("-").to_owned());
-    let addresses: Vec<(BankId, String)> = kind.banks.iter().map(address).collect();
-    (0..arguments.clients)
-        .map(|number| {
-            let story =
-                if arguments.client_logs { client_story(context, number)? } else { Story::off() };
-            let work = Work::new(kind, number);
-            let dial = Dial { story, ..context.dial.clone() };
-            Ok(Worker::new(
-                number,
-                addresses.clone(),
-                work,
-                arguments.via_bank,
-                dial,
-                Rc::clone(tally),
-            ))
-        })
-        .collect()
+    kind: &RunKind,
+    tally: &Rc<RefCell<ContentionTally>>,
+) -> Result<(Vec<ContentionWorker>, Vec<Story>), Failure> {
+    let (mut workers, mut logs) = (Vec::new(), Vec::new());
+    for number in 0..arguments.clients {
+        let mut client = context.client.with_observer(None);
+        if arguments.client_logs {
+            let story = client_story(context, number)?;
+            client = context.client.with_observer(Some(Arc::new(story.clone())));
+            logs.push(story);
+        }
+        let how = Working {
+            number,
+            depth: 1,
+            driven_by: if arguments.via_bank { DrivenBy::Bank } else { DrivenBy::Client },
+            on_loss: OnLoss::GoOn,
+        };
+        let work = ContentionWork::new(kind, number);
+        workers.push(Worker::new(&client, work, how, Rc::clone(tally)));
+    }
+    Ok((workers, logs))
 }
 
 /// The step log of client `number`, counted from 1 as people do.
@@ -174,9 +171,9 @@ fn client_story(context: &Context, number: u32) -> Result<Story, Failure> {
 /// accounts.
 async fn one_cut(
     context: &Context,
-    kind: &Kind,
+    kind: &RunKind,
     last: &mut Option<Reached>,
-    tally: &RefCell<Tally>,
+    tally: &RefCell<ContentionTally>,
 ) -> Result<(), Failure> {
     let prefix = kind.names.prefix();
     let taken = cuts::take(context, *last, Extent::Named(&prefix)).await;
@@ -219,13 +216,18 @@ async fn one_cut(
 }
 
 /// What the run's accounts hold together, always.
-fn all_money(kind: &Kind) -> i128 {
+fn all_money(kind: &RunKind) -> i128 {
     let Money(each) = OPENING_DEPOSIT;
     i128::from(each) * i128::from(kind.accounts) * kind.banks.len() as i128
 }
 
 /// Waits until no bank holds anything undecided of this run, and takes the last cut.
-async fn ending(context: &Context, kind: &Kind, tally: &RefCell<Tally>, until: Instant) -> Ending {
+async fn ending(
+    context: &Context,
+    kind: &RunKind,
+    tally: &RefCell<ContentionTally>,
+    until: Instant,
+) -> Ending {
     let mut last = None;
     loop {
         let pending = pending(context, kind).await;
@@ -245,7 +247,7 @@ async fn ending(context: &Context, kind: &Kind, tally: &RefCell<Tally>, until: I
 }
 
 /// The ids of this run that some bank holds undecided.
-async fn pending(context: &Context, kind: &Kind) -> Result<Vec<String>, Failure> {
+async fn pending(context: &Context, kind: &RunKind) -> Result<Vec<String>, Failure> {
     let request = |after: Option<&str>| {
         // Ids are listed in their order, and this run's begin with its name.
         let after = TxId::new(after.unwrap_or(&kind.names.run))?;

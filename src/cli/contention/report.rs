@@ -4,9 +4,9 @@ use super::super::args::ContentionArguments;
 use super::super::failure::Failure;
 use super::super::output::{ErrorPart, Paint, Shown, Tone, micros, plain, took};
 use super::Ending;
-use super::tally::Tally;
+use super::tally::ContentionTally;
 use super::verify::Settled;
-use super::work::Kind;
+use super::work::RunKind;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -74,8 +74,8 @@ impl Report {
     #[expect(clippy::too_many_lines, reason = "to be split")]
     pub fn new(
         arguments: &ContentionArguments,
-        kind: &Kind,
-        tally: Tally,
+        kind: &RunKind,
+        tally: ContentionTally,
         settled: Settled,
         ending: Ending,
         elapsed: Duration,

@@ -1,12 +1,12 @@
 //! The clients and accounts of one contention run, opened before it begins.
 
-use super::work::{Kind, OPENING_DEPOSIT};
+use super::work::{OPENING_DEPOSIT, RunKind};
 use consorcio_core::ids::{ClientKind, ClientName, TaxId};
 use consorcio_core::wire::request::{NewAccount, NewClient, Request};
 
 /// A client has at most one individual account at a bank, so each account has a client of its own:
 /// a made-up company, for a company's number has room for the run's name.
-pub fn requests(kind: &Kind, at: u32) -> [Request; 2] {
+pub fn requests(kind: &RunKind, at: u32) -> [Request; 2] {
     let run = kind.names.run.to_ascii_uppercase();
     let cpf =
         TaxId::new(&format!("{}{at:04}", &run[run.len() - 10..])).expect("14 letters and digits");

@@ -1,17 +1,32 @@
 //! What all clients of a contention run count together while they run.
 
+use super::super::load::{Begun, LoadEnd, LoadTally, Plan};
 use super::super::output::micros;
 use consorcio_core::commit::coordinator::Verdict;
 use consorcio_core::wire::Reason;
+use consorcio_core::wire::reply::Reply;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Latencies are told with this many digits.
 const DIGITS: u8 = 3;
 
+/// What a client knows of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// It only read.
+    Nothing,
+    /// Committed.
+    Committed,
+    /// Aborted: not committed, now or later.
+    Aborted,
+    /// It does not know.
+    Unknown,
+}
+
 /// What was counted.
-pub struct Tally {
+pub struct ContentionTally {
     /// Transactions that were committed.
     pub committed: u64,
     /// Reads that were answered.
@@ -34,11 +49,13 @@ pub struct Tally {
     pub no_cuts: u64,
     /// What did not add up.
     pub broken: Vec<String>,
+    /// What each client knows of each of its requests, both by number.
+    pub told: Vec<Vec<Told>>,
 }
 
-impl Default for Tally {
-    fn default() -> Tally {
-        Tally {
+impl Default for ContentionTally {
+    fn default() -> ContentionTally {
+        ContentionTally {
             committed: 0,
             reads: 0,
             nok: BTreeMap::new(),
@@ -50,26 +67,69 @@ impl Default for Tally {
             cuts: 0,
             no_cuts: 0,
             broken: Vec::new(),
+            told: Vec::new(),
         }
     }
 }
 
-impl Tally {
-    /// A client knows what became of its transaction.
-    pub fn told(&mut self, verdict: &Verdict, took: Duration) {
-        match verdict {
-            Verdict::Committed(_) => {
-                self.committed += 1;
-                // It grows as it must; what it could not hold would be centuries.
-                let _ = self.latency_us.record(micros(took));
+impl LoadTally for ContentionTally {
+    fn begun(&mut self, request: &Begun) {
+        // A client has one request under way, so they begin in the order of their numbers.
+        let client = usize::try_from(request.client).unwrap_or(0);
+        if self.told.len() <= client {
+            self.told.resize_with(client + 1, Vec::new);
+        }
+        self.told[client].push(if request.reads { Told::Nothing } else { Told::Unknown });
+    }
+
+    fn ended(&mut self, request: &Begun, end: LoadEnd<'_>, _: &Plan) {
+        if request.reads {
+            match end {
+                LoadEnd::Replied(Reply::Done(_)) => self.reads += 1,
+                LoadEnd::Replied(_)
+                | LoadEnd::Verdict(_)
+                | LoadEnd::NotReplied
+                | LoadEnd::NotSent => self.unread += 1,
             }
-            Verdict::Aborted { reason, .. } => self.refused(*reason),
-            Verdict::Doubt(_) => self.in_doubt += 1,
-            Verdict::Unreached => self.refused(Reason::Unreachable),
+            return;
+        }
+        let told = match end {
+            LoadEnd::Verdict(Verdict::Committed(_)) | LoadEnd::Replied(Reply::Committed(..)) => {
+                self.committed(request.due.elapsed())
+            }
+            LoadEnd::Verdict(Verdict::Aborted { reason, .. })
+            | LoadEnd::Replied(Reply::Aborted(_, _, reason, _)) => self.refused(*reason),
+            LoadEnd::Verdict(Verdict::Unreached) | LoadEnd::NotSent => {
+                self.refused(Reason::Unreachable)
+            }
+            LoadEnd::Verdict(Verdict::Doubt(_)) | LoadEnd::Replied(_) | LoadEnd::NotReplied => {
+                self.in_doubt += 1;
+                Told::Unknown
+            }
+        };
+        let client = usize::try_from(request.client).unwrap_or(0);
+        let number = usize::try_from(request.number).unwrap_or(usize::MAX);
+        if let Some(entry) = self.told.get_mut(client).and_then(|told| told.get_mut(number)) {
+            *entry = told;
         }
     }
 
-    fn refused(&mut self, reason: Reason) {
+    fn lost(&mut self) {
+        self.lost += 1;
+    }
+
+    fn left(&mut self, _: usize, _: impl Iterator<Item = Instant>, _: Instant) {}
+}
+
+impl ContentionTally {
+    fn committed(&mut self, took: Duration) -> Told {
+        self.committed += 1;
+        // It grows as it must; what it could not hold would be centuries.
+        let _ = self.latency_us.record(micros(took));
+        Told::Committed
+    }
+
+    fn refused(&mut self, reason: Reason) -> Told {
         let by = match reason {
             Reason::InsufficientFunds
             | Reason::UnknownAccount
@@ -89,6 +149,7 @@ impl Tally {
             | Reason::Unreadable => &mut self.aborted,
         };
         *by.entry(reason.as_str()).or_default() += 1;
+        Told::Aborted
     }
 
     /// All refusals together, and all other aborts.
@@ -102,7 +163,7 @@ impl Tally {
         let nok: Vec<String> =
             self.nok.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         let nok = if nok.is_empty() { "0".to_owned() } else { nok.join(", ") };
-        let Tally { committed, in_doubt, cuts, .. } = self;
+        let ContentionTally { committed, in_doubt, cuts, .. } = self;
         format!(
             "{committed} committed · NOK {nok} · {aborted} aborted · {in_doubt} in doubt · {cuts} cuts"
         )

@@ -5,8 +5,9 @@ use super::super::Context;
 use super::super::asking;
 use super::super::failure::Failure;
 use super::super::load::setup::SILENCE;
-use super::work::{Ask, Kind, Work};
-use super::worker::Told;
+use super::super::load::{LoadRequest, Workload};
+use super::tally::Told;
+use super::work::{ContentionWork, RunKind};
 use consorcio_client::Connection;
 use consorcio_core::ids::{BankId, BankSet, Time, TxId};
 use consorcio_core::wire::reply::Reply;
@@ -68,7 +69,7 @@ enum End {
 /// Asks about every transaction of every client until all have ended, or until `until`.
 pub async fn settle(
     context: &Context,
-    kind: &Kind,
+    kind: &RunKind,
     told: &[Vec<Told>],
     until: Instant,
     progress: impl Fn(u64, u64),
@@ -100,16 +101,17 @@ pub async fn settle(
 }
 
 /// What client `client` asked for, made again from the seed, and what it was told.
-fn cases<'a>(kind: &Kind, client: u32, told: &'a [Told]) -> impl Iterator<Item = Case> + use<'a> {
-    let mut work = Work::new(kind, client);
-    told.iter().filter_map(move |told| {
-        let (_, tx, ask) = work.next();
-        match ask {
-            Ask::Change(transaction, _) => {
-                Some(Case { tx, banks: transaction.banks(), told: *told })
-            }
-            Ask::Read(..) => None,
+fn cases<'a>(
+    kind: &RunKind,
+    client: u32,
+    told: &'a [Told],
+) -> impl Iterator<Item = Case> + use<'a> {
+    let mut work = ContentionWork::new(kind, client);
+    told.iter().filter_map(move |told| match work.next() {
+        LoadRequest::Change(tx, transaction, _) => {
+            Some(Case { tx, banks: transaction.banks(), told: *told })
         }
+        LoadRequest::Read(..) => None,
     })
 }
 

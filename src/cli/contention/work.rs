@@ -3,6 +3,7 @@
 //! request was.
 
 use super::super::args::Mix;
+use super::super::load::{LoadRequest, Workload};
 use consorcio_core::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TxId};
 use consorcio_core::money::Money;
 use consorcio_core::wire::request::{Read, Request};
@@ -54,18 +55,9 @@ fn digits(text: &mut String, number: u64, count: u32) {
     }
 }
 
-/// A request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
-    /// A transaction, and the bank that could drive it.
-    Change(Arc<Transaction>, BankId),
-    /// A read at this bank.
-    Read(BankId, Request),
-}
-
 /// A client's sequence of requests.
 #[derive(Debug, Clone)]
-pub struct Work {
+pub struct ContentionWork {
     names: Names,
     banks: Vec<BankId>,
     mix: Mix,
@@ -78,7 +70,7 @@ pub struct Work {
 
 /// What all clients' sequences have in common.
 #[derive(Debug, Clone)]
-pub struct Kind {
+pub struct RunKind {
     /// The run's names.
     pub names: Names,
     /// The banks of the consortium.
@@ -93,34 +85,32 @@ pub struct Kind {
     pub seed: u64,
 }
 
-impl Work {
+impl ContentionWork {
     /// The sequence of client `client`.
-    pub fn new(kind: &Kind, client: u32) -> Work {
-        let Kind { names, banks, mix, accounts, hot, seed } = kind.clone();
+    pub fn new(kind: &RunKind, client: u32) -> ContentionWork {
+        let RunKind { names, banks, mix, accounts, hot, seed } = kind.clone();
         let random = mixed(seed ^ mixed(u64::from(client) + 1));
-        Work { names, banks, mix, accounts, hot, random, client, count: 0 }
+        ContentionWork { names, banks, mix, accounts, hot, random, client, count: 0 }
     }
 
-    /// The next request, its number and its id.
-    pub fn next(&mut self) -> (u32, TxId, Ask) {
+    fn request(&mut self) -> LoadRequest {
         let number = self.count;
         self.count += 1;
         let tx = self.names.tx(self.client, number);
         let Mix { set, transfer, composite, read: _ } = self.mix;
         let drawn = u32::try_from(self.below(self.mix.sum().into())).unwrap_or(0);
-        let ask = if drawn < set {
-            self.set(number)
+        if drawn < set {
+            self.set(tx, number)
         } else if drawn < set + transfer {
-            self.transfer()
+            self.transfer(tx)
         } else if drawn < set + transfer + composite {
-            self.composite()
+            self.composite(tx)
         } else {
             self.read()
-        };
-        (number, tx, ask)
+        }
     }
 
-    fn set(&mut self, number: u32) -> Ask {
+    fn set(&mut self, tx: TxId, number: u32) -> LoadRequest {
         let register = self.below(REGISTERS);
         let key = self.names.register(register);
         let value = RegisterValue::new(&format!("{}-{number}", self.client)).expect("digits");
@@ -130,17 +120,17 @@ impl Work {
         };
         let ops: Vec<Op> = self.banks.iter().map(set).collect();
         let driver = self.bank();
-        change(ops, driver)
+        change(tx, ops, driver)
     }
 
-    fn transfer(&mut self) -> Ask {
+    fn transfer(&mut self, tx: TxId) -> LoadRequest {
         let (from, amount) = (self.bank(), self.amount());
         let to = self.other_than(&[from]);
         let ops = vec![self.money(from, Flow::Debit, amount), self.money(to, Flow::Credit, amount)];
-        change(ops, from)
+        change(tx, ops, from)
     }
 
-    fn composite(&mut self) -> Ask {
+    fn composite(&mut self, tx: TxId) -> LoadRequest {
         let (first, one, other) = (self.bank(), self.amount(), self.amount());
         let second = self.other_than(&[first]);
         let third = self.other_than(&[first, second]);
@@ -149,17 +139,17 @@ impl Work {
             self.money(second, Flow::Debit, other),
             self.money(third, Flow::Credit, one + other),
         ];
-        change(ops, first)
+        change(tx, ops, first)
     }
 
-    fn read(&mut self) -> Ask {
+    fn read(&mut self) -> LoadRequest {
         let bank = self.bank();
         if self.below(2) == 0 {
             let account = self.account();
-            Ask::Read(bank, Request::Read(Read::Balance(account)))
+            LoadRequest::Read(bank, Request::Read(Read::Balance(account)))
         } else {
             let register = self.below(REGISTERS);
-            Ask::Read(bank, Request::Read(Read::Value(self.names.register(register))))
+            LoadRequest::Read(bank, Request::Read(Read::Value(self.names.register(register))))
         }
     }
 
@@ -198,8 +188,18 @@ impl Work {
     }
 }
 
-fn change(ops: Vec<Op>, driver: BankId) -> Ask {
-    Ask::Change(Arc::new(Transaction::from_ops(ops, None).expect("a legal transaction")), driver)
+impl Workload for ContentionWork {
+    fn next(&mut self) -> LoadRequest {
+        self.request()
+    }
+}
+
+fn change(tx: TxId, ops: Vec<Op>, driver: BankId) -> LoadRequest {
+    LoadRequest::Change(
+        tx,
+        Arc::new(Transaction::from_ops(ops, None).expect("a legal transaction")),
+        driver,
+    )
 }
 
 fn mixed(number: u64) -> u64 {
@@ -212,8 +212,8 @@ fn mixed(number: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn kind(seed: u64, banks: usize) -> Kind {
-        Kind {
+    fn kind(seed: u64, banks: usize) -> RunKind {
+        RunKind {
             names: Names { run: "0123456789abcdef".into() },
             banks: (0..banks).filter_map(BankId::new).collect(),
             mix: "set:1,transfer:8,composite:2,read:1".parse().unwrap(),
@@ -223,8 +223,8 @@ mod tests {
         }
     }
 
-    fn sequence(kind: &Kind, client: u32) -> Vec<(u32, TxId, Ask)> {
-        let mut work = Work::new(kind, client);
+    fn sequence(kind: &RunKind, client: u32) -> Vec<LoadRequest> {
+        let mut work = ContentionWork::new(kind, client);
         (0..500).map(|_| work.next()).collect()
     }
 
@@ -241,9 +241,9 @@ mod tests {
             let kind = kind(1, banks);
             let asks = sequence(&kind, 0);
             let consortium = kind.banks.iter().copied().collect();
-            let changes = asks.iter().filter_map(|(_, tx, ask)| match ask {
-                Ask::Change(transaction, driver) => Some((tx, transaction, driver)),
-                Ask::Read(..) => None,
+            let changes = asks.iter().filter_map(|ask| match ask {
+                LoadRequest::Change(tx, transaction, driver) => Some((tx, transaction, driver)),
+                LoadRequest::Read(..) => None,
             });
             let mut sizes = std::collections::BTreeSet::new();
             for (tx, transaction, driver) in changes {
@@ -253,7 +253,7 @@ mod tests {
                 sizes.insert(transaction.ops().len());
             }
             assert!(sizes.contains(&2) && sizes.contains(&3), "{sizes:?}");
-            let reads = asks.iter().filter(|(.., ask)| matches!(ask, Ask::Read(..))).count();
+            let reads = asks.iter().filter(|ask| matches!(ask, LoadRequest::Read(..))).count();
             assert!((10..100).contains(&reads), "{reads}");
         }
     }

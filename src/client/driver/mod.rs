@@ -82,10 +82,12 @@ pub enum Happened<T> {
         /// The reply.
         reply: Reply,
     },
-    /// A request stays unanswered; the bank may have executed it.
+    /// A request stays unanswered.
     NotReplied {
         /// The caller's.
         tag: T,
+        /// The bank may have executed it.
+        was_sent: bool,
     },
     /// An open connection is lost.
     Closed {
@@ -219,7 +221,7 @@ impl<T: Copy> Driver<T> {
             link.send(sending, slot, now, self.options.writes, &self.dialer).is_ok()
         });
         if !sent {
-            self.unanswered(slot);
+            self.unanswered(slot, false);
         }
     }
 
@@ -417,10 +419,10 @@ impl<T: Copy> Driver<T> {
     }
 
     /// A request stays without a reply.
-    fn unanswered(&mut self, slot: usize) {
+    fn unanswered(&mut self, slot: usize, was_sent: bool) {
         if let Some(flight) = self.remove(slot) {
             self.open -= 1;
-            self.happened.push_back(Happened::NotReplied { tag: flight.tag });
+            self.happened.push_back(Happened::NotReplied { tag: flight.tag, was_sent });
         }
     }
 }

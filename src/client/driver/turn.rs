@@ -127,25 +127,26 @@ impl<T: Copy> Driver<T> {
 
     /// A connection came or went.
     pub(super) fn changed(&mut self, bank: BankId, change: LinkChange, now: Instant) {
-        let cause = match change {
+        let (cause, was_sent) = match change {
             LinkChange::Opened(Ok(())) => {
                 self.opened(bank, None, now);
                 return;
             }
             LinkChange::Opened(Err(cause)) => {
                 self.opened(bank, Some(&cause), now);
-                cause
+                (cause, false)
             }
             LinkChange::Lost(error, cause) => {
                 self.happened.push_back(Happened::Closed { bank, error });
-                cause
+                let nothing_done = cause.nothing_done.is_some();
+                (cause, !nothing_done)
             }
         };
         let Some(link) = &mut self.links[bank.index()] else { return };
         for owed in mem::take(&mut link.owed) {
             match owed.verb {
                 Some(verb) => self.lost(owed.slot, bank, verb, &cause, now),
-                None => self.unanswered(owed.slot),
+                None => self.unanswered(owed.slot, was_sent),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! When a benchmark's transactions are due, and what is measured.
+//! When the requests of a load are due, and what is measured.
 //!
 //! A closed loop begins the next transaction when one is through, so a slow bank is asked less. An
 //! open loop does not ask how the banks are: transaction `k` is due at `k / rate`, and its latency
@@ -14,10 +14,10 @@ const GRACE: Duration = Duration::from_millis(100);
 /// Shorter sleeps are not worth their wake-ups.
 const SLEEP_MIN: Duration = Duration::from_micros(50);
 
-/// When a benchmark runs, and when it is measured.
+/// When a load runs, and when it is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// The first transaction is due.
+    /// The first request is due.
     pub start: Instant,
     /// What was there before is warm-up.
     pub begin: Instant,
