@@ -12,6 +12,7 @@ use crate::counts::Counts;
 use crate::host::bare_host;
 use crate::late::{Late, in_time};
 use crate::problem::Problem;
+use consorcio_client::Client;
 use consorcio_core::ids::{BankId, TxId};
 use consorcio_core::limits::{HTTP_STREAMS_MAX, HTTP_STREAMS_OF_HOST_MAX, SLOW_SYNC_MS};
 use consorcio_core::wire::Reason;
@@ -34,6 +35,8 @@ pub struct App(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     asker: Asker,
+    /// Asks the other banks.
+    client: Client,
     options: Options,
     ids: Mutex<IdGenerator>,
     /// Held from the look whether a client or account is there to its creation, so that of two
@@ -53,18 +56,20 @@ struct Inner {
 }
 
 impl App {
-    /// What routes share of a bank that `asker` leads to. `stopping` turns true when the process
+    /// What routes share of a bank that `asker` leads to; `client` leads to the others. `stopping` turns true when the process
     /// ends.
     ///
     /// # Errors
     /// When the system has no randomness to give.
     pub fn new(
         asker: Asker,
+        client: Client,
         options: Options,
         stopping: watch::Receiver<bool>,
     ) -> Result<App, getrandom::Error> {
         Ok(App(Arc::new(Inner {
             asker,
+            client,
             ids: Mutex::new(IdGenerator::new()?),
             creating: tokio::sync::Mutex::new(()),
             lists: Arc::new(Semaphore::new(options.bounds.lists)),
@@ -86,6 +91,11 @@ impl App {
     /// Addresses by position; `-` where a bank left.
     pub fn places(&self) -> &[String] {
         &self.0.options.places
+    }
+
+    /// Asks the other banks over their lines.
+    pub fn client(&self) -> &Client {
+        &self.0.client
     }
 
     /// What the operator chose.

@@ -133,7 +133,8 @@ pub fn start(
     let (asker, asks) = asking(HTTP_ASKS_MAX);
     let (stop, stopping) = told::channel(false);
     let (ending, ended) = oneshot::channel();
-    let app = App::new(asker, options, stopping).map_err(io::Error::other)?;
+    let others = lines::client(&options.places).map_err(io::Error::other)?;
+    let app = App::new(asker, others, options, stopping).map_err(io::Error::other)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     listener.set_nonblocking(true)?;
     let listener = {

@@ -1,15 +1,14 @@
-//! What only other banks know, asked over their lines as any client would.
+//! What only other banks know, asked over their lines as any client asks.
 
 use crate::app::App;
+use consorcio_client::{Client, ClientError, ClientOptions};
 use consorcio_core::ids::{BankId, TxId};
-use consorcio_core::limits::{HTTP_LINE_MS_MAX, LINE_BYTES_MAX};
+use consorcio_core::limits::HTTP_LINE_MS_MAX;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
+use consorcio_system::config::BadConsortium;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// What those other banks that are `wanted` say of `tx`; an outcome goes before a vote, and that
@@ -35,17 +34,11 @@ pub async fn ask_those(
     request: &Request,
     wanted: impl Fn(BankId) -> bool,
 ) -> Vec<(BankId, Option<Reply>)> {
-    let mut asked = JoinSet::new();
-    for (position, address) in app.places().iter().enumerate() {
-        let Some(bank) = BankId::new(position).filter(|bank| *bank != app.bank()) else { continue };
-        if address != consorcio_system::config::LEFT && wanted(bank) {
-            let (address, request) = (address.clone(), request.clone());
-            asked.spawn(async move { (bank, ask(&address, &request).await) });
-        }
-    }
-    let mut replies = asked.join_all().await;
-    replies.sort_by_key(|(bank, _)| *bank);
-    replies
+    let client = app.client();
+    let others = client.banks().into_iter().filter(|bank| *bank != app.bank() && wanted(*bank));
+    let others: Vec<BankId> = others.collect();
+    let answers = client.ask_each(&others, |bank| ask(client, bank, request)).await;
+    answers.into_iter().map(|answer| (answer.bank, answer.said.ok())).collect()
 }
 
 /// What every bank says of `tx`, this one included, in the consortium's order.
@@ -74,19 +67,25 @@ fn weight(reply: &Reply) -> u8 {
     }
 }
 
-/// The reply of the bank at `address` to one request; `None` where none comes in time.
-pub async fn ask(address: &str, request: &Request) -> Option<Reply> {
+/// The reply of another bank to one request, in time.
+async fn ask(client: &Client, bank: BankId, request: &Request) -> Result<Reply, ClientError> {
     let within = Duration::from_millis(HTTP_LINE_MS_MAX);
-    timeout(within, converse(address, request)).await.ok()?
+    let asked = async { client.connection(bank).await?.ask(request).await };
+    timeout(within, asked).await.unwrap_or_else(|_| {
+        let address = client.list().address(bank).unwrap_or("-").to_owned();
+        Err(ClientError::Unreachable { bank, address, why: "no answer in time".into() })
+    })
 }
 
-async fn converse(address: &str, request: &Request) -> Option<Reply> {
-    let mut stream = TcpStream::connect(address).await.ok()?;
-    let mut bytes = Vec::new();
-    request.write_to(&mut bytes);
-    stream.write_all(&bytes).await.ok()?;
-    let most = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX);
-    let mut line = String::new();
-    BufReader::new(stream).take(most).read_line(&mut line).await.ok()?;
-    Reply::parse(line.strip_suffix('\n')?).ok()
+/// A client of the banks at these addresses, by position.
+///
+/// # Errors
+/// When they are no list.
+pub fn client(places: &[String]) -> Result<Client, BadConsortium> {
+    let options = ClientOptions {
+        answer_within: Duration::from_millis(HTTP_LINE_MS_MAX),
+        idle_connections_max: 0,
+        ..ClientOptions::default()
+    };
+    Ok(Client::new(places.join(",").parse()?, options))
 }
