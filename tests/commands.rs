@@ -17,6 +17,8 @@ mod doubt;
 mod faults;
 #[path = "client/frozen.rs"]
 mod frozen;
+#[path = "client/library.rs"]
+mod library;
 #[path = "client/manners.rs"]
 mod manners;
 #[path = "client/other_lists.rs"]

@@ -77,6 +77,7 @@ pub fn in_words(blocked: &Blocked) -> String {
     let keepers = if keepers.is_empty() { "its driver".to_owned() } else { keepers.join(" and ") };
     let since = super::output::utc(*since);
     format!(
-        "bank {bank} gives no cut: transaction {tx}, undecided there since {since}, waits for {keepers}"
+        "bank {bank} gives no cut: transaction {tx}, undecided there since {since}, waits for \
+            {keepers}"
     )
 }

@@ -93,7 +93,8 @@ pub async fn doubt(context: &Context) -> Shown {
     text += &asking::silent_lines(context, &answers);
     let failure = asking::first_failure(&answers);
     if doubts.values().any(|doubt| doubt.waits_for.iter().any(down)) {
-        let words = "What waits for a bank that is down ends as soon as it is back; nothing else can end it safely.\n";
+        let words = "What waits for a bank that is down ends as soon as it is back; nothing else \
+            can end it safely.\n";
         text += &paint.words(words.to_owned());
     } else if !doubts.is_empty() {
         let words =
@@ -195,7 +196,11 @@ mod tests {
 
     #[test]
     fn what_several_banks_hold_is_told_once() {
-        let ops = r#""ops":[{"bank":0,"op":"debit","account":"1","amount":500},{"bank":1,"op":"debit","account":"2","amount":70},{"bank":2,"op":"credit","account":"3","amount":570}]"#;
+        let ops = concat!(
+            r#""ops":[{"bank":0,"op":"debit","account":"1","amount":500},"#,
+            r#"{"bank":1,"op":"debit","account":"2","amount":70},"#,
+            r#"{"bank":2,"op":"credit","account":"3","amount":570}]"#
+        );
         let silent = AnswerOf { said: Err(Failure::NoConnection("down".into())), ..answer(2, &[]) };
         let zero = format!(r#"{{"tx":"t","since":9,"waiting_for":[1,2],{ops}}}"#);
         let one = format!(r#"{{"tx":"t","since":7,"waiting_for":[2],{ops}}}"#);
@@ -214,7 +219,8 @@ mod tests {
     fn other_operations_under_one_id_are_another_transaction() {
         let of = |to: usize, waits: usize| {
             format!(
-                r#"{{"tx":"t","since":9,"waiting_for":[{waits}],"ops":[{{"bank":{to},"op":"deposit","account":"1","amount":5}}]}}"#
+                "{{\"tx\":\"t\",\"since\":9,\"waiting_for\":[{waits}],\"ops\":[{{\"bank\":{to},\
+                 \"op\":\"deposit\",\"account\":\"1\",\"amount\":5}}]}}"
             )
         };
         let doubts = gather(&[answer(0, &[&of(0, 1)]), answer(1, &[&of(1, 0)])]);

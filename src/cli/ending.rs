@@ -13,7 +13,7 @@ use consorcio_core::wire::reply::Reply;
 pub const ROW_HEADINGS: [&str; 4] = ["transaction", "verdict", "committed at", "bank"];
 
 /// How a transaction ended, in the parts that people and programs are told.
-pub struct Ending {
+pub struct TransactionEnding {
     /// For programs: `committed`, `aborted`, `unknown`, `unreached` or `refused`.
     pub verdict: &'static str,
     /// For people.
@@ -26,17 +26,34 @@ pub struct Ending {
     pub failure: Option<Failure>,
 }
 
-impl Ending {
-    fn new(verdict: &'static str, words: &'static str, tone: Tone, rest: String) -> Ending {
-        Ending { verdict, words, tone, rest, time: None, by: None, reason: None, failure: None }
+impl TransactionEnding {
+    fn new(
+        verdict: &'static str,
+        words: &'static str,
+        tone: Tone,
+        rest: String,
+    ) -> TransactionEnding {
+        TransactionEnding {
+            verdict,
+            words,
+            tone,
+            rest,
+            time: None,
+            by: None,
+            reason: None,
+            failure: None,
+        }
     }
 
-    pub fn committed(time: Time) -> Ending {
+    pub fn committed(time: Time) -> TransactionEnding {
         let rest = format!(" at {}", utc(time));
-        Ending { time: Some(time), ..Ending::new("committed", "committed", Tone::Good, rest) }
+        TransactionEnding {
+            time: Some(time),
+            ..TransactionEnding::new("committed", "committed", Tone::Good, rest)
+        }
     }
 
-    pub fn aborted(by: BankId, reason: Reason, text: &str, silent: &[String]) -> Ending {
+    pub fn aborted(by: BankId, reason: Reason, text: &str, silent: &[String]) -> TransactionEnding {
         let mut rest = if silent.is_empty() || reason != Reason::Refused {
             format!(": bank {by} refused: {reason}")
         } else {
@@ -49,38 +66,46 @@ impl Ending {
         let failure = Some(Failure::Aborted(format!("aborted{rest}")));
         let rest = format!("{rest}. Nothing changed at any bank.");
         let reason = Some(reason.as_str());
-        Ending {
+        TransactionEnding {
             by: Some(by),
             reason,
             failure,
-            ..Ending::new("aborted", "aborted", Tone::Bad, rest)
+            ..TransactionEnding::new("aborted", "aborted", Tone::Bad, rest)
         }
     }
 
-    pub fn doubt(tx: &TxId, who: &str) -> Ending {
+    pub fn doubt(tx: &TxId, who: &str) -> TransactionEnding {
         let rest = format!(
-            ": {who}. The banks end it by themselves as soon as they can; ask later with: cliente resolve {tx}"
+            ": {who}. The banks end it by themselves as soon as they can; ask later with: cliente \
+                resolve {tx}"
         );
         let failure = Some(Failure::Doubt(format!("not known yet{rest}")));
-        Ending { failure, ..Ending::new("unknown", "not known yet", Tone::Open, rest) }
+        TransactionEnding {
+            failure,
+            ..TransactionEnding::new("unknown", "not known yet", Tone::Open, rest)
+        }
     }
 
-    pub fn unreached(why: String) -> Ending {
+    pub fn unreached(why: String) -> TransactionEnding {
         let failure = Some(Failure::NoConnection(format!("nothing was sent: {why}")));
-        Ending {
+        TransactionEnding {
             failure,
-            ..Ending::new("unreached", "nothing was sent", Tone::Bad, format!(": {why}"))
+            ..TransactionEnding::new("unreached", "nothing was sent", Tone::Bad, format!(": {why}"))
         }
     }
 
     /// No bank executed anything, for this reason.
-    pub fn nothing(failure: Option<Failure>) -> Ending {
+    pub fn nothing(failure: Option<Failure>) -> TransactionEnding {
         let why = failure.as_ref().map_or(String::new(), |failure| format!(": {failure}"));
         let (verdict, reason) = match &failure {
             Some(Failure::Refused { reason, .. }) => ("refused", reason.map(Reason::as_str)),
             Some(_) | None => ("unreached", None),
         };
-        Ending { failure, reason, ..Ending::new(verdict, "nothing was executed", Tone::Bad, why) }
+        TransactionEnding {
+            failure,
+            reason,
+            ..TransactionEnding::new(verdict, "nothing was executed", Tone::Bad, why)
+        }
     }
 
     /// The cells under `ROW_HEADINGS`.
@@ -100,22 +125,22 @@ impl Ending {
 }
 
 /// How a transaction that this program drove ended.
-pub fn ending(context: &Context, driven: &DrivenTransaction) -> Ending {
+pub fn ending(context: &Context, driven: &DrivenTransaction) -> TransactionEnding {
     let (tx, votes) = (&driven.tx, &driven.votes);
     match &driven.verdict {
-        Verdict::Committed(time) => Ending::committed(*time),
+        Verdict::Committed(time) => TransactionEnding::committed(*time),
         Verdict::Aborted { by, reason, text, .. } => {
-            Ending::aborted(*by, *reason, text, &out_of_reach(context, votes))
+            TransactionEnding::aborted(*by, *reason, text, &out_of_reach(context, votes))
         }
         Verdict::Doubt(_) | Verdict::Unreached if driven.nothing_done().is_some() => {
             let failure = driven.nothing_done().cloned().map(|error| context.failure(error));
-            Ending::nothing(failure)
+            TransactionEnding::nothing(failure)
         }
         Verdict::Doubt(_) if votes.iter().any(|vote| vote.nothing_done.is_some()) => {
-            Ending::doubt(tx, &granted_elsewhere(context, driven))
+            TransactionEnding::doubt(tx, &granted_elsewhere(context, driven))
         }
-        Verdict::Doubt(silent) => Ending::doubt(tx, &silent_in_words(*silent, votes)),
-        Verdict::Unreached => Ending::unreached(format!(
+        Verdict::Doubt(silent) => TransactionEnding::doubt(tx, &silent_in_words(*silent, votes)),
+        Verdict::Unreached => TransactionEnding::unreached(format!(
             "{}. Are they running? Start each; the first with: {}",
             out_of_reach(context, votes).join("; "),
             votes.first().map_or(String::new(), |vote| {
@@ -171,14 +196,16 @@ fn out_of_reach(context: &Context, votes: &[BankVote]) -> Vec<String> {
 }
 
 /// How a transaction that a bank drove ended, by its answer.
-pub fn ending_of_execute(tx: &TxId, bank: BankId, reply: &Reply) -> Ending {
+pub fn ending_of_execute(tx: &TxId, bank: BankId, reply: &Reply) -> TransactionEnding {
     match reply {
-        Reply::Committed(_, time, _, _) => Ending::committed(*time),
-        Reply::Aborted(_, token, reason, _) => Ending::aborted(token.bank, *reason, "", &[]),
-        Reply::Doubt(_, text) => Ending::doubt(tx, &format!("bank {bank} says: {text}")),
+        Reply::Committed(_, time, _, _) => TransactionEnding::committed(*time),
+        Reply::Aborted(_, token, reason, _) => {
+            TransactionEnding::aborted(token.bank, *reason, "", &[])
+        }
+        Reply::Doubt(_, text) => TransactionEnding::doubt(tx, &format!("bank {bank} says: {text}")),
         // It may have been executed before.
         Reply::Err(Reason::Unreadable, text) => {
-            Ending::doubt(tx, &format!("bank {bank} says: {text}"))
+            TransactionEnding::doubt(tx, &format!("bank {bank} says: {text}"))
         }
         // Any other ERR is sent before anything is.
         Reply::Err(reason, text) | Reply::Refused(reason, text) => {
@@ -189,10 +216,10 @@ pub fn ending_of_execute(tx: &TxId, bank: BankId, reply: &Reply) -> Ending {
             let rest = format!(": {why}");
             let text = format!("not executed{rest}");
             let failure = Some(Failure::Refused { reason: Some(*reason), text });
-            Ending {
+            TransactionEnding {
                 failure,
                 reason: Some(reason.as_str()),
-                ..Ending::new("refused", "not executed", Tone::Bad, rest)
+                ..TransactionEnding::new("refused", "not executed", Tone::Bad, rest)
             }
         }
         Reply::Ok(..)
@@ -200,6 +227,8 @@ pub fn ending_of_execute(tx: &TxId, bank: BankId, reply: &Reply) -> Ending {
         | Reply::Unknown(_)
         | Reply::Done(_)
         | Reply::Pong
-        | Reply::Bye => Ending::doubt(tx, &format!("bank {bank} answered what it was not asked")),
+        | Reply::Bye => {
+            TransactionEnding::doubt(tx, &format!("bank {bank} answered what it was not asked"))
+        }
     }
 }

@@ -63,13 +63,15 @@ impl Failure {
                 Failure::NoConnection(format!("{words}; is it a bank, and of this version?"))
             }
             ClientError::Unreadable { bank, begins } => Failure::NoConnection(format!(
-                "bank {bank} answers what this cliente can't read ({begins:?}); is it a bank, and of this version?"
+                "bank {bank} answers what this cliente can't read ({begins:?}); is it a bank, and \
+                    of this version?"
             )),
             ClientError::NotListed { .. } => {
                 Failure::Usage(format!("{words}; positions count from 0"))
             }
             ClientError::ShortList { bank, listed, known } => Failure::Usage(format!(
-                "--consortium names {listed} of the consortium's places, and bank {bank} knows {known}: name all of \
+                "--consortium names {listed} of the consortium's places, and bank {bank} knows \
+                    {known}: name all of \
                  them, in the banks' order"
             )),
             ClientError::TwoKeys { .. } => Failure::Usage(format!(
@@ -128,7 +130,8 @@ impl Failure {
 pub fn refused(bank: BankId, reason: Reason, text: &str) -> Failure {
     let text = match reason {
         Reason::DiskFull => format!(
-            "bank {bank}: its data disk is full; nothing was recorded there. Free some space on it, and try again"
+            "bank {bank}: its data disk is full; nothing was recorded there. Free some space on \
+                it, and try again"
         ),
         Reason::NotIntroduced => format!("nothing was recorded at bank {bank}: {text}"),
         Reason::InsufficientFunds
@@ -176,7 +179,8 @@ pub fn start_command(list: &Consortium, address: &str) -> String {
 /// What it means that a bank's disk has not finished a sync for so long.
 pub fn disk_hangs(bank: BankId, ms: u64) -> Failure {
     Failure::DiskHangs(format!(
-        "bank {bank}: its disk has not answered for {} s; what it holds can be read again once it does",
+        "bank {bank}: its disk has not answered for {} s; what it holds can be read again once it \
+            does",
         ms / 1_000
     ))
 }
@@ -187,7 +191,8 @@ pub fn other_bank(bank: BankId, address: &str, said: &str) -> String {
     // What the bank says further is about the connection.
     let said = said.split(": ").next().unwrap_or(said);
     format!(
-        "--consortium is not the banks' own list: it names {address} as bank {bank}, which says: {said}. Nothing was \
+        "--consortium is not the banks' own list: it names {address} as bank {bank}, which says: \
+            {said}. Nothing was \
          executed there"
     )
 }
@@ -195,7 +200,8 @@ pub fn other_bank(bank: BankId, address: &str, said: &str) -> String {
 /// What something else than a bank means at a bank's address, in words that say what to do.
 pub fn no_bank(bank: BankId, address: &str, said: &str) -> String {
     format!(
-        "what answers at {address} is no bank (it says {said:?}); --consortium names it as bank {bank}: check the list, \
+        "what answers at {address} is no bank (it says {said:?}); --consortium names it as bank \
+            {bank}: check the list, \
          and what listens on that port"
     )
 }

@@ -24,7 +24,7 @@ mod pause;
 mod ping;
 mod progress;
 mod resolve;
-mod story;
+mod step_observer;
 mod trace;
 mod transactions;
 mod typed;
@@ -41,17 +41,17 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use story::{Known, Story};
+use step_observer::{KnownSoFar, StepObserver};
 
 /// What every command needs.
 pub struct Context {
     client: Client,
-    story: Story,
+    steps: StepObserver,
     paint: Paint,
     /// This client's name.
     name: String,
     /// What is known so far, for those who interrupt.
-    known: Known,
+    known: KnownSoFar,
     /// Where step logs are.
     log_dir: PathBuf,
 }
@@ -63,10 +63,10 @@ impl Context {
         let options = ClientOptions { observer: None, ..self.client.options().clone() };
         Context {
             client: Client::new(consortium, options),
-            story: Story::off(),
+            steps: StepObserver::off(),
             paint: self.paint,
             name: self.name.clone(),
-            known: Known::default(),
+            known: KnownSoFar::default(),
             log_dir: self.log_dir.clone(),
         }
     }
@@ -113,7 +113,8 @@ fn enough_files(places: usize) -> Result<(), Failure> {
     let raised = setrlimit(Resource::Nofile, limit).ok().and(limit.current);
     match raised.or(getrlimit(Resource::Nofile).current) {
         Some(allowed) if allowed < needed => Err(Failure::Own(format!(
-            "only {allowed} open files are allowed, and cliente needs {needed}: raise the limit (ulimit -n {needed})"
+            "only {allowed} open files are allowed, and cliente needs {needed}: raise the limit \
+                (ulimit -n {needed})"
         ))),
         Some(_) | None => Ok(()),
     }
@@ -148,7 +149,7 @@ fn asks_for_json() -> bool {
 }
 
 async fn run(arguments: Arguments) -> Shown {
-    let path = Story::path(&arguments.log_dir, &arguments.name);
+    let path = StepObserver::path(&arguments.log_dir, &arguments.name);
     let places = arguments.consortium.to_texts();
     // Whoever reads logs adds nothing to them.
     let on = !matches!(arguments.command, Some(args::Command::Trace(_)));
@@ -159,18 +160,18 @@ async fn run(arguments: Arguments) -> Shown {
         StepLog::off()
     });
     let paint = Paint::new(arguments.form());
-    let known = Known::default();
-    let story = Story::new(log, known.clone());
+    let known = KnownSoFar::default();
+    let steps = StepObserver::new(log, known.clone());
     let options = ClientOptions {
         answer_within: arguments.timeout,
         // Each question has a connection of its own, as a step log shows it.
         idle_connections_max: 0,
-        observer: Some(Arc::new(story.clone())),
+        observer: Some(Arc::new(steps.clone())),
         ..ClientOptions::default()
     };
     let context = Context {
         client: Client::new(arguments.consortium, options),
-        story,
+        steps,
         paint,
         name: arguments.name.clone(),
         known,
@@ -179,7 +180,7 @@ async fn run(arguments: Arguments) -> Shown {
     let is_transaction = arguments.command.as_ref().is_none_or(Command::is_transaction);
     // Only the command's word: what follows it may be numbers that name people.
     let word = arguments.command.as_ref().map_or("set", Command::word);
-    context.story.began(&format!("{} {word}", arguments.name));
+    context.steps.began(&format!("{} {word}", arguments.name));
     let shown = tokio::select! {
         biased;
         shown = commands::run(&context, arguments.command) => shown,
@@ -190,10 +191,10 @@ async fn run(arguments: Arguments) -> Shown {
     };
     let shown = judged(&context, is_transaction, shown);
     match &shown.failure {
-        None => context.story.ended("done"),
-        Some(failure) => context.story.ended(failure.code()),
+        None => context.steps.ended("done"),
+        Some(failure) => context.steps.ended(failure.code()),
     }
-    context.story.close();
+    context.steps.close();
     shown
 }
 

@@ -35,7 +35,7 @@ pub struct MoneySums {
 
 #[derive(Serialize)]
 struct StatusDocument<'a> {
-    banks: Vec<BankDocument<'a>>,
+    banks: Vec<StatusBank<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cut: Option<&'a MoneySums>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +43,7 @@ struct StatusDocument<'a> {
 }
 
 #[derive(Serialize)]
-struct BankDocument<'a> {
+struct StatusBank<'a> {
     bank: BankId,
     address: &'a str,
     online: bool,
@@ -93,7 +93,7 @@ pub async fn status(context: &Context) -> Shown {
             }
         }
     }
-    let banks = infos.iter().map(|answer| BankDocument {
+    let banks = infos.iter().map(|answer| StatusBank {
         bank: answer.bank,
         address: &answer.address,
         online: answer.said.is_ok(),
@@ -278,13 +278,13 @@ pub async fn history(context: &Context, count: usize, bank: Option<BankId>) -> S
 }
 
 /// Transactions, each with the banks that told of it.
-type Merged = Vec<(HistoryView, Vec<BankId>)>;
+type MergedHistory = Vec<(HistoryView, Vec<BankId>)>;
 
 /// A transaction stands in one row, with all banks that told the same of it: the same operations,
 /// which are at the same banks, and the same outcome. Other operations under its id are another
 /// transaction; a bank that was asked to refuse before it knew them tells none.
-fn merged(told: impl Iterator<Item = (BankId, HistoryView)>) -> Merged {
-    let mut of: BTreeMap<(String, String), Merged> = BTreeMap::new();
+fn merged(told: impl Iterator<Item = (BankId, HistoryView)>) -> MergedHistory {
+    let mut of: BTreeMap<(String, String), MergedHistory> = BTreeMap::new();
     for (bank, view) in told {
         let same_id = of.entry((view.tx.clone(), view.outcome.clone())).or_default();
         let is_same = |known: &HistoryView| match (&known.ops, &view.ops) {

@@ -17,8 +17,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 #[derive(Serialize)]
-struct Document<'a> {
-    banks: Vec<BankDocument<'a>>,
+struct PingDocument<'a> {
+    banks: Vec<PingBank<'a>>,
     online: usize,
     took_us: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,7 +26,7 @@ struct Document<'a> {
 }
 
 #[derive(Serialize)]
-struct BankDocument<'a> {
+struct PingBank<'a> {
     bank: BankId,
     address: &'a str,
     online: bool,
@@ -74,7 +74,7 @@ pub async fn ping(context: &Context, wait: Option<Duration>, bank: Option<BankId
     }
     let failure = asking::first_failure(&answers);
     let online = answers.iter().filter(|answer| answer.said.is_ok()).count();
-    let document = Document {
+    let document = PingDocument {
         banks: answers.iter().map(bank_document).collect(),
         online,
         took_us: micros(began.elapsed()),
@@ -83,8 +83,8 @@ pub async fn ping(context: &Context, wait: Option<Duration>, bank: Option<BankId
     Shown::new(text, &document).failing(failure)
 }
 
-fn bank_document(answer: &AnswerOf<(Duration, Links)>) -> BankDocument<'_> {
-    BankDocument {
+fn bank_document(answer: &AnswerOf<(Duration, Links)>) -> PingBank<'_> {
+    PingBank {
         bank: answer.bank,
         address: &answer.address,
         online: answer.said.is_ok(),

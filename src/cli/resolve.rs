@@ -108,7 +108,8 @@ fn why_not(
     let what = away.join("; ");
     (!away.is_empty()).then(|| {
         format!(
-            "not known yet: transaction {tx} is undecided, and can't be ended safely now: {what}. Once it is back the \
+            "not known yet: transaction {tx} is undecided, and can't be ended safely now: {what}. \
+                Once it is back the \
              banks end it by themselves; cliente resolve {tx} then says how"
         )
     })

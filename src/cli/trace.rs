@@ -54,7 +54,7 @@ fn typed_behind(logs: &mut Vec<PathBuf>) -> Result<TxId, Failure> {
     })
 }
 
-/// One transaction: its drawing, if it is wanted on standard output, or its story.
+/// One transaction: its drawing, if it is wanted on standard output, or its steps in words.
 fn one(timeline: &Timeline, svg: Option<PathBuf>, paint: Paint) -> Result<Shown, Failure> {
     let mut text = String::new();
     if let Some(path) = svg {
@@ -79,11 +79,11 @@ fn one(timeline: &Timeline, svg: Option<PathBuf>, paint: Paint) -> Result<Shown,
             timeline.tx
         ))
     });
-    Ok(Shown::new(story(timeline, paint) + &text, timeline).failing(contradiction))
+    Ok(Shown::new(in_words(timeline, paint) + &text, timeline).failing(contradiction))
 }
 
-/// The story in words: the verdict, each step, and where the time went.
-fn story(timeline: &Timeline, paint: Paint) -> String {
+/// In words: the verdict, each step, and where the time went.
+fn in_words(timeline: &Timeline, paint: Paint) -> String {
     let table = steps(timeline, paint);
     if paint.is_rows() {
         return table;

@@ -1,7 +1,7 @@
 //! The commands that change something at several banks: all of them do, or none.
 
 use super::args::{Cash, Driving};
-use super::ending::{Ending, ROW_HEADINGS, ending, ending_of_execute};
+use super::ending::{ROW_HEADINGS, TransactionEnding, ending, ending_of_execute};
 use super::failure::{Failure, unreachable};
 use super::output::{ErrorPart, Shown, Tone, micros, plain};
 use super::typed::{Account, FromLeg, ToLeg, balance_legs};
@@ -100,7 +100,7 @@ fn prepare(context: &Context, ops: &[Op], how: &Driving) -> Result<(TxId, Transa
 
 /// A transaction and what became of it, for programs.
 #[derive(Serialize)]
-struct Document<'a> {
+struct TransactionDocument<'a> {
     tx: &'a TxId,
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,7 +114,7 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     oks: Option<usize>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    banks: Vec<BankDocument<'a>>,
+    banks: Vec<VoteDocument<'a>>,
     took_us: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorPart>,
@@ -122,7 +122,7 @@ struct Document<'a> {
 
 /// One bank's part in it.
 #[derive(Serialize)]
-struct BankDocument<'a> {
+struct VoteDocument<'a> {
     bank: BankId,
     address: &'a str,
     vote: &'static str,
@@ -143,7 +143,7 @@ fn shown(context: &Context, driven: &DrivenTransaction) -> Shown {
         votes_and_verdict(context, driven, &ending)
     };
     let done = ending.done(&driven.tx);
-    let document = Document {
+    let document = TransactionDocument {
         tx: &driven.tx,
         verdict: ending.verdict,
         time: ending.time,
@@ -159,7 +159,11 @@ fn shown(context: &Context, driven: &DrivenTransaction) -> Shown {
 }
 
 /// For people: the votes in a table, and what they mean below it.
-fn votes_and_verdict(context: &Context, driven: &DrivenTransaction, ending: &Ending) -> String {
+fn votes_and_verdict(
+    context: &Context,
+    driven: &DrivenTransaction,
+    ending: &TransactionEnding,
+) -> String {
     let rows = driven.votes.iter().map(|row| {
         let mut cells = vec![plain(row.bank)];
         cells.extend(vote_cells(context, row));
@@ -180,7 +184,11 @@ fn votes_and_verdict(context: &Context, driven: &DrivenTransaction, ending: &End
 }
 
 /// For programs: each row tells the whole, and one bank's part in it.
-fn votes_in_rows(context: &Context, driven: &DrivenTransaction, ending: &Ending) -> String {
+fn votes_in_rows(
+    context: &Context,
+    driven: &DrivenTransaction,
+    ending: &TransactionEnding,
+) -> String {
     let rows = driven.votes.iter().map(|row| {
         let mut cells = ending.cells(context, &driven.tx, row.bank);
         cells.extend(vote_cells(context, row));
@@ -205,7 +213,7 @@ fn unconfirmed(driven: &DrivenTransaction) -> impl Iterator<Item = &BankVote> {
         .filter(move |row| known && matches!(row.standing, Standing::Ok(_)) && !row.confirmed)
 }
 
-fn bank_document(row: &BankVote) -> BankDocument<'_> {
+fn bank_document(row: &BankVote) -> VoteDocument<'_> {
     let (reason, text) = match &row.standing {
         Standing::Refused(_, reason, text) => (Some(reason.as_str()), text.as_str()),
         Standing::Unasked | Standing::Asked | Standing::Silent => {
@@ -213,7 +221,7 @@ fn bank_document(row: &BankVote) -> BankDocument<'_> {
         }
         Standing::Ok(_) => (None, ""),
     };
-    BankDocument {
+    VoteDocument {
         bank: row.bank,
         address: &row.address,
         vote: vote(row).0,
@@ -252,19 +260,20 @@ async fn via(context: &Context, bank: BankId, tx: TxId, transaction: Transaction
     let address = context.client.list().address(bank).unwrap_or("-");
     let ending = match context.client.connection(bank).await {
         Err(ClientError::Unreachable { why, .. }) => {
-            Ending::unreached(unreachable(context.client.list(), bank, address, &why))
+            TransactionEnding::unreached(unreachable(context.client.list(), bank, address, &why))
         }
-        Err(error) => Ending::unreached(context.failure(error).to_string()),
+        Err(error) => TransactionEnding::unreached(context.failure(error).to_string()),
         Ok(mut connection) => {
             context.known.set(format!(
-                "interrupted: bank {bank} goes on with transaction {tx}. Ask later with: cliente resolve {tx}"
+                "interrupted: bank {bank} goes on with transaction {tx}. Ask later with: cliente \
+                    resolve {tx}"
             ));
             match connection.ask(&Request::Execute(tx.clone(), Arc::new(transaction))).await {
                 Ok(reply) => ending_of_execute(&tx, bank, &reply),
                 Err(error) if connection.nothing_done() => {
-                    Ending::nothing(Some(context.failure(error)))
+                    TransactionEnding::nothing(Some(context.failure(error)))
                 }
-                Err(error) => Ending::doubt(&tx, &context.failure(error).to_string()),
+                Err(error) => TransactionEnding::doubt(&tx, &context.failure(error).to_string()),
             }
         }
     };
@@ -279,7 +288,7 @@ async fn via(context: &Context, bank: BankId, tx: TxId, transaction: Transaction
         let verdict = ending.painted(context);
         format!("transaction {tx}, driven by bank {bank} at {address}, {}\n{verdict}\n", took.1)
     };
-    let document = Document {
+    let document = TransactionDocument {
         tx: &tx,
         verdict: ending.verdict,
         time: ending.time,

@@ -350,7 +350,7 @@ fn read_reply(line: &str) -> ReadReply {
 }
 
 /// How long a bank's disk has not finished a sync, in milliseconds, where that keeps its answers:
-/// BANKS, which needs no disk, tells it.
+/// BANKS, which needs no disk, says it.
 pub(crate) async fn slow_sync_ms(bank: BankId, address: &str, dialer: &Arc<Dialer>) -> Option<u64> {
     let mut dialer = Dialer::clone(dialer);
     let within = dialer.options.answer_within.min(Duration::from_millis(CLIENT_WHY_MS_MAX));

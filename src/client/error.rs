@@ -127,7 +127,7 @@ pub enum ClientError {
         text: String,
     },
     /// Whether the transaction is committed is not known yet. The banks end it by themselves;
-    /// `Client::resolve` tells how.
+    /// `Client::resolve` says how.
     #[error("the outcome of transaction {tx} is not known yet")]
     InDoubt {
         /// Its id.

@@ -1,4 +1,4 @@
-//! How a client connects, how long it waits, and who hears of it.
+//! How a client connects, how long it waits, and which observer gets its events.
 
 use crate::greetings::Greetings;
 use crate::observe::{ClientEvent, Observer};
@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a client may be told beside the list of banks.
+/// What may be chosen for a client beside the list of banks.
 #[derive(Clone)]
 pub struct ClientOptions {
     /// A bank that has not connected and answered within this time counts as unreachable. To
@@ -15,7 +15,7 @@ pub struct ClientOptions {
     /// `ANSWER_WITHIN_MS` more.
     pub answer_within: Duration,
     /// A bank that has not voted within this time is asked to refuse. It may be silent for so long
-    /// once more, then the outcome is told as not known. Also how long a driver waits for the
+    /// once more, then the outcome is not known. Also how long a driver waits for the
     /// banks to confirm the outcome.
     pub vote_within: Duration,
     /// Connections to one bank that are kept for later requests; with 0 each request and each
@@ -51,7 +51,7 @@ impl fmt::Debug for ClientOptions {
 #[derive(Debug, Clone)]
 pub(crate) struct Dialer {
     pub(crate) options: ClientOptions,
-    /// Places of the consortium's list, banks that left included; HELLO tells it.
+    /// Places of the consortium's list, banks that left included; HELLO carries it.
     pub(crate) places: usize,
     /// What banks said of themselves.
     pub(crate) greetings: Arc<Greetings>,

@@ -67,7 +67,7 @@ pub(crate) fn read_page(json: &str) -> Option<ListPage> {
 }
 
 /// How long the disk of `bank` has not finished a sync, in milliseconds, as that bank's own answer
-/// to BANKS tells it.
+/// to BANKS says it.
 pub fn sync_ms_of(bank: BankId, json: &str) -> Option<u64> {
     #[derive(Deserialize)]
     struct SyncView {

@@ -110,7 +110,7 @@ impl Client {
         self.driven(driver, slot, tx, async || ()).await
     }
 
-    /// The same; once every bank has voted OK, `pause` is awaited before any is told.
+    /// The same; once every bank has voted OK, `pause` is awaited before any hears the verdict.
     pub async fn drive_with_pause(
         &self,
         tx: TxId,
@@ -151,7 +151,7 @@ impl Client {
                         let knows_no_end =
                             matches!(verdict, Verdict::Doubt(_) | Verdict::Unreached);
                         (driven.verdict, driven.took) = (verdict, took);
-                        // Then there is nothing to tell the banks: they begin to ask each other
+                        // Then there is nothing to send to the banks: they begin to ask each other
                         // as soon as this driver is gone.
                         let within = self.options().vote_within;
                         let within = if knows_no_end { Duration::ZERO } else { within };

@@ -1,5 +1,5 @@
 //! Answers of banks as values. Money is in centavos, times are microseconds since 1970; a field
-//! that a bank of an older version does not tell is empty, and what is not known here is ignored.
+//! that a bank of an older version does not send is empty, and what is not known here is ignored.
 
 use crate::client::{BankAnswer, Client};
 use crate::error::ClientError;

@@ -5,7 +5,8 @@ use clap::Args;
 /// What the help shows first.
 pub const EXAMPLES: &str = "\
 Examples:
-  cliente bench --own                64 clients, transfers across two banks, 5 s; banks of its own, gone afterwards
+  cliente bench --own                64 clients, transfers across two banks, 5 s; banks of its \
+    own, gone afterwards
   cliente bench --yes                ... at the running banks; what it opens there stays for ever
   cliente bench --own --kind set --clients 8 --depth 4 --seconds 10
   cliente bench --own --accounts 1 --via-bank
@@ -30,16 +31,29 @@ pub struct BenchArguments {
     pub depth: Option<u32>,
     /// Begin so many transactions a second in all, evenly, ready or not (open loop); without it a
     /// client begins the next when one is through (closed loop).
-    #[arg(long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    #[arg(
+        long,
+        value_name = "PER_SECOND",
+        value_parser = clap::value_parser!(u32).range(1..=10_000_000),
+    )]
     pub rate: Option<u32>,
     /// How long is measured.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: u32,
     /// How long it runs before that.
-    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=3600))]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(0..=3600),
+    )]
     pub warmup: u32,
     /// Accounts at each bank; 1 makes one hot account a bank.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        long,
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+    )]
     pub accounts: u32,
     /// One account of the first bank has a part in every transfer.
     #[arg(long)]

@@ -11,11 +11,14 @@ Examples:
   cliente contention                                   16 clients, 30 s, then a verdict
   cliente contention --clients 64 --accounts 1 --seconds 10
   cliente contention --mix set:1,transfer:8,composite:2,read:1 --hot 90 --seed 7
-  cliente --name maria contention --client-logs        one step log a client: logs/cliente-maria-1.log …
+  cliente --name maria contention --client-logs        one step log a client: \
+    logs/cliente-maria-1.log …
 
 It opens accounts of its own, with cash, and they stay in the banks' books.
-Banks may die and come back meanwhile (scripts/contention.sh kills them): what a client does not know is settled
-afterwards. Exit code 0 only if every cut added up, the registers are equal at all banks, nothing is left undecided,
+Banks may die and come back meanwhile (scripts/contention.sh kills them): what a client does not \
+    know is settled
+afterwards. Exit code 0 only if every cut added up, the registers are equal at all banks, nothing \
+    is left undecided,
 and every outcome that a client was told is the banks' too.";
 
 /// `cliente contention`
@@ -38,7 +41,12 @@ pub struct ContentionArguments {
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=9999))]
     pub accounts: u32,
     /// How often, of 100 times, a bank's first account is taken instead of any.
-    #[arg(long, value_name = "PERCENT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100))]
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u32).range(0..=100),
+    )]
     pub hot: u32,
     /// The same seed makes the same requests again; chosen and told if not given.
     #[arg(long)]

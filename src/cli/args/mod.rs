@@ -48,17 +48,21 @@ Examples:
   cliente ping --wait 10s && cliente accounts | cut -f 1,2
   cliente transfer --help                        each command has examples of its own
 
-Amounts are typed 200, 200.50 or 200,50. Portuguese works too: transferir, depositar, sacar, saldo, contas …
+Amounts are typed 200, 200.50 or 200,50. Portuguese works too: transferir, depositar, sacar, \
+    saldo, contas …
 ";
 
 /// The form of what is shown, where no switch says it.
 pub const OUTPUT_VARIABLE: &str = "CONSORCIO_OUTPUT";
 
 const AFTER: &str = "\
-Forms of --output: table, for people, with colours on a terminal (NO_COLOR takes them away); tsv, a line of
-            headings, then rows with tabs between cells, amounts as 1234.56, times as RFC 3339, and errors on
+Forms of --output: table, for people, with colours on a terminal (NO_COLOR takes them away); tsv, \
+    a line of
+            headings, then rows with tabs between cells, amounts as 1234.56, times as RFC 3339, \
+    and errors on
             standard error; json, one document, amounts in centavos, errors included.
-Exit codes: 0 done · 1 own error · 2 usage · 3 no connection · 4 refused or aborted · 5 outcome not known yet
+Exit codes: 0 done · 1 own error · 2 usage · 3 no connection · 4 refused or aborted · 5 outcome \
+    not known yet
             130 interrupted";
 
 /// `CLIENT_TIMEOUT_MS`, as one would type it.
@@ -73,18 +77,47 @@ const EVERYWHERE: &str = "Every command's options";
 pub struct Arguments {
     /// The banks, by position: host:port, bare ports of this machine, or 8886-8888; `-` where one
     /// left.
-    #[arg(long, global = true, help_heading = EVERYWHERE, env = "CONSORCIO_CONSORTIUM", allow_hyphen_values = true, value_name = "LIST", default_value = Consortium::DEFAULT)]
+    #[arg(
+        long,
+        global = true,
+        help_heading = EVERYWHERE,
+        env = "CONSORCIO_CONSORTIUM",
+        allow_hyphen_values = true,
+        value_name = "LIST",
+        default_value = Consortium::DEFAULT,
+    )]
     pub consortium: Consortium,
     /// This client's name; its step log is named after it. Stands before the command.
     // Not global: `client add --name` is a person's.
-    #[arg(long, help_heading = EVERYWHERE, env = "CONSORCIO_CLIENT_NAME", default_value = "cliente-1", value_parser = name)]
+    #[arg(
+        long,
+        help_heading = EVERYWHERE,
+        env = "CONSORCIO_CLIENT_NAME",
+        default_value = "cliente-1",
+        value_parser = name,
+    )]
     pub name: String,
     /// Where the step log goes.
-    #[arg(long, global = true, help_heading = EVERYWHERE, env = "CONSORCIO_LOG_DIR", value_name = "DIR", default_value = "logs")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = EVERYWHERE,
+        env = "CONSORCIO_LOG_DIR",
+        value_name = "DIR",
+        default_value = "logs",
+    )]
     pub log_dir: PathBuf,
     /// How long a bank gets to connect and answer, as in 500ms or 10s; 3 s more where it waits for
     /// others itself.
-    #[arg(long, global = true, help_heading = EVERYWHERE, env = "CONSORCIO_TIMEOUT", value_name = "DURATION", default_value = TIMEOUT_TEXT, value_parser = duration)]
+    #[arg(
+        long,
+        global = true,
+        help_heading = EVERYWHERE,
+        env = "CONSORCIO_TIMEOUT",
+        value_name = "DURATION",
+        default_value = TIMEOUT_TEXT,
+        value_parser = duration,
+    )]
     pub timeout: Duration,
     /// Print one JSON document, errors included; amounts are in centavos. The same as --output
     /// json.
@@ -92,7 +125,15 @@ pub struct Arguments {
     pub json: bool,
     /// How it is shown: tables on a terminal, tab-separated rows in a pipe, unless this says
     /// otherwise.
-    #[arg(long, global = true, help_heading = EVERYWHERE, env = OUTPUT_VARIABLE, value_name = "FORM", value_enum, hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        help_heading = EVERYWHERE,
+        env = OUTPUT_VARIABLE,
+        value_name = "FORM",
+        value_enum,
+        hide_possible_values = true,
+    )]
     pub output: Option<Form>,
     /// Without one: set `storage` to 1 on all banks.
     #[command(subcommand)]

@@ -37,10 +37,22 @@ pub enum MoneyCommand {
     Transfer {
         /// Out of this account, so much; may be given more than once. @CPF names a holder to be
         /// checked.
-        #[arg(long, visible_alias = "de", required = true, value_name = "BANK/ACCOUNT=AMOUNT[@CPF]", value_parser = FromLeg::read)]
+        #[arg(
+            long,
+            visible_alias = "de",
+            required = true,
+            value_name = "BANK/ACCOUNT=AMOUNT[@CPF]",
+            value_parser = FromLeg::read,
+        )]
         from: Vec<FromLeg>,
         /// Into this account; one without an amount gets what the others leave.
-        #[arg(long, visible_alias = "para", required = true, value_name = "BANK/ACCOUNT[=AMOUNT]", value_parser = ToLeg::read)]
+        #[arg(
+            long,
+            visible_alias = "para",
+            required = true,
+            value_name = "BANK/ACCOUNT[=AMOUNT]",
+            value_parser = ToLeg::read,
+        )]
         to: Vec<ToLeg>,
         /// How it is driven.
         #[command(flatten)]

@@ -23,7 +23,8 @@ Examples:
 
 const DOUBT: &str = "\
 Examples:
-  cliente doubt                      what is undecided, who holds what for it, which bank keeps it so
+  cliente doubt                      what is undecided, who holds what for it, which bank keeps \
+    it so
   cliente doubt --json | jq .undecided[].tx";
 
 const RESOLVE: &str = "\

@@ -10,7 +10,8 @@ Examples:
   cliente trace pay-77                       each step at each node, and where the time went
   cliente trace pay-77 --svg pay-77.svg      the same, drawn
   cliente trace pay-77 --logs bank-0/ bank-1/ bank-2/ cliente-1.log
-  cliente trace --slowest 5                  which transactions took longest; --aborted, --doubtful";
+  cliente trace --slowest 5                  which transactions took longest; --aborted, \
+    --doubtful";
 
 /// `cliente trace`
 #[derive(Debug, Clone, Args)]
@@ -25,15 +26,34 @@ pub struct TraceArguments {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["slowest", "aborted", "doubtful"])]
     pub svg: Option<PathBuf>,
     /// List the transactions that took longest instead.
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10", value_parser = count, conflicts_with = "tx")]
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        default_missing_value = "10",
+        value_parser = count,
+        conflicts_with = "tx",
+    )]
     pub slowest: Option<usize>,
     /// List the newest that were aborted instead.
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10", value_parser = count,
-        conflicts_with_all = ["tx", "slowest"])]
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        default_missing_value = "10",
+        value_parser = count,
+        conflicts_with_all = ["tx", "slowest"],
+    )]
     pub aborted: Option<usize>,
     /// List those that no log tells an outcome of instead, oldest first.
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10", value_parser = count,
-        conflicts_with_all = ["tx", "slowest", "aborted"])]
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        default_missing_value = "10",
+        value_parser = count,
+        conflicts_with_all = ["tx", "slowest", "aborted"],
+    )]
     pub doubtful: Option<usize>,
 }
 

@@ -127,7 +127,8 @@ fn failure(proof: &Proof) -> Option<Failure> {
 fn missing(proof: &Proof) -> String {
     let banks: Vec<String> = proof.missing.iter().map(|bank| format!("bank {bank}")).collect();
     format!(
-        "the journal of {} is missing: {} transactions that name it are proved only as far as the others know",
+        "the journal of {} is missing: {} transactions that name it are proved only as far as the \
+            others know",
         banks.join(" and "),
         proof.unproven
     )
@@ -200,7 +201,8 @@ fn sentences(paint: crate::output::Paint, proof: &Proof) -> String {
     }
     let Proof { committed, aborted, undecided, pending, registers, .. } = proof;
     text.push_str(&format!(
-        "{committed} transactions committed, {aborted} aborted, {undecided} undecided; {pending} commits not yet \
+        "{committed} transactions committed, {aborted} aborted, {undecided} undecided; {pending} \
+            commits not yet \
          recorded at a bank; {registers} registers\n"
     ));
     let (tone, sentence) = match verdict(proof) {
@@ -212,7 +214,8 @@ fn sentences(paint: crate::output::Paint, proof: &Proof) -> String {
         "broken" => (
             Tone::Bad,
             format!(
-                "THE JOURNALS DO NOT HOLD: {} violations. (If these folders are copies: were all made while all banks \
+                "THE JOURNALS DO NOT HOLD: {} violations. (If these folders are copies: were all \
+                    made while all banks \
                  were stopped? Copies of different moments do not hold.)",
                 proof.violations_total
             ),

@@ -41,11 +41,11 @@ async fn take(
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct AuditDocument<'a> {
     time: Time,
     /// `holds`, `broken`, or `unknown` where something is missing.
     verdict: &'static str,
-    banks: Vec<BankDocument<'a>>,
+    banks: Vec<AuditBank<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<Sums>,
     registers: usize,
@@ -55,7 +55,7 @@ struct Document<'a> {
 }
 
 #[derive(Serialize)]
-struct BankDocument<'a> {
+struct AuditBank<'a> {
     bank: BankId,
     address: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,10 +82,14 @@ fn shown(context: &Context, taken: &CutAnswers, accounts: bool) -> Shown {
     Shown::new(text(context, taken, accounts), &document).failing(failure)
 }
 
-fn document<'a>(taken: &'a CutAnswers, accounts: bool, failure: Option<&Failure>) -> Document<'a> {
+fn document<'a>(
+    taken: &'a CutAnswers,
+    accounts: bool,
+    failure: Option<&Failure>,
+) -> AuditDocument<'a> {
     let banks = taken.answers.iter().map(|answer| {
         let cut = answer.said.as_ref().ok();
-        BankDocument {
+        AuditBank {
             bank: answer.bank,
             address: &answer.address,
             explained: cut.map(|cut| cut.sums.holds()),
@@ -101,7 +105,7 @@ fn document<'a>(taken: &'a CutAnswers, accounts: bool, failure: Option<&Failure>
             error: answer.said.as_ref().err().map(ErrorPart::of),
         }
     });
-    Document {
+    AuditDocument {
         time: taken.time,
         verdict: verdict(taken),
         banks: banks.collect(),
@@ -174,7 +178,8 @@ fn text(context: &Context, taken: &CutAnswers, accounts: bool) -> String {
     words.push_str(&missing_lines(context, taken));
     for bank in taken.judged.registers_unknown.iter() {
         let text = format!(
-            "bank {bank} came later and did not know its registers yet at that time; the others' are compared"
+            "bank {bank} came later and did not know its registers yet at that time; the others' \
+                are compared"
         );
         words.push_str(&format!("{}\n", paint.text(Tone::Open, &text)));
     }
@@ -289,7 +294,8 @@ fn sentence(context: &Context, taken: &CutAnswers) -> String {
         _ if taken.judged.left_may_hold => {
             let off = total.transfers_in_total - total.transfers_out_total;
             let text = format!(
-                "No verdict: transfers are {} off, and a bank that left the consortium may hold the rest.",
+                "No verdict: transfers are {} off, and a bank that left the consortium may hold \
+                    the rest.",
                 Total(off)
             );
             (Tone::Open, text)

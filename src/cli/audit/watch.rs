@@ -3,7 +3,7 @@
 use super::super::Context;
 use super::super::failure::Failure;
 use super::super::output::{ErrorDocument, ErrorPart, Shown, Tone, json, plain, utc};
-use super::{Document, document, failure, take, verdict};
+use super::{AuditDocument, document, failure, take, verdict};
 use consorcio_audit::cut::Sums;
 use consorcio_client::Reached;
 use consorcio_core::money::Total;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 #[derive(Default, Serialize)]
-struct Summary {
+struct WatchSummary {
     cuts: u64,
     holds: u64,
     unknown: u64,
@@ -27,7 +27,7 @@ struct Summary {
 pub async fn run(context: &Context, every: Duration, accounts: bool) -> Shown {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut summary = Summary::default();
+    let mut summary = WatchSummary::default();
     let mut worst: Option<Failure> = None;
     let mut last: Option<Reached> = None;
     if context.paint.is_rows()
@@ -89,9 +89,9 @@ fn no_cut(context: &Context, failed: &Failure) -> String {
     }
 }
 
-impl Summary {
+impl WatchSummary {
     fn in_words(&self) -> String {
-        let Summary { holds, unknown, broken, .. } = self;
+        let WatchSummary { holds, unknown, broken, .. } = self;
         format!("{holds} add up, {broken} do not, {unknown} without a verdict")
     }
 }
@@ -100,7 +100,7 @@ const HEADINGS: [&str; 8] =
     ["time", "verdict", "balances", "cash in", "cash out", "transfers in", "transfers out", "why"];
 
 /// A line of its own, for who watches.
-fn line(context: &Context, document: &Document<'_>, failed: Option<&Failure>) -> String {
+fn line(context: &Context, document: &AuditDocument<'_>, failed: Option<&Failure>) -> String {
     let paint = context.paint;
     let why = failed.map(ToString::to_string).unwrap_or_default();
     if paint.is_json() {
@@ -132,7 +132,8 @@ fn line(context: &Context, document: &Document<'_>, failed: Option<&Failure>) ->
             let (cash_in, cash_out) = (Total(total.cash_in_total), Total(total.cash_out_total));
             let moved = Total(total.transfers_in_total);
             format!(
-                "{time}  {verdict}  {balance} = cash in {cash_in} - cash out {cash_out}; moved {moved}"
+                "{time}  {verdict}  {balance} = cash in {cash_in} - cash out {cash_out}; moved \
+                    {moved}"
             )
         }
         _ => {

@@ -17,7 +17,7 @@ use super::{Context, asking, overview};
 use consorcio_client::latest;
 use consorcio_core::ids::BankId;
 use own::{BANKS as OWN_BANKS, OwnBanks};
-use report::{Figures, Report};
+use report::{BenchReport, Figures};
 use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 use std::rc::Rc;
@@ -64,7 +64,8 @@ fn agree(context: &Context, arguments: &BenchArguments) -> Result<(), Failure> {
     );
     let refused = || {
         Failure::Usage(format!(
-            "this leaves {stays}, for ever: type --yes if that is meant, or --own for banks of its own that go afterwards"
+            "this leaves {stays}, for ever: type --yes if that is meant, or --own for banks of \
+                its own that go afterwards"
         ))
     };
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
@@ -73,7 +74,8 @@ fn agree(context: &Context, arguments: &BenchArguments) -> Result<(), Failure> {
     let mut stderr = io::stderr().lock();
     let asked = write!(
         stderr,
-        "cliente: this leaves {stays}, for ever (--own brings banks of its own). Type yes to go on: "
+        "cliente: this leaves {stays}, for ever (--own brings banks of its own). Type yes to go \
+            on: "
     );
     let mut typed = String::new();
     let read = asked.and_then(|()| stderr.flush()).and_then(|()| io::stdin().read_line(&mut typed));
@@ -103,7 +105,7 @@ fn check(context: &Context, arguments: &BenchArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn measure(context: &Context, arguments: &BenchArguments) -> Result<Report, Failure> {
+async fn measure(context: &Context, arguments: &BenchArguments) -> Result<BenchReport, Failure> {
     let banks = asking::these_banks(context, None);
     if arguments.kind != Kind::Set {
         load::setup::open_accounts(context, &banks, arguments.accounts, setup::requests).await?;
@@ -115,7 +117,7 @@ async fn measure(context: &Context, arguments: &BenchArguments) -> Result<Report
         let after = cut(context, &banks).await?;
         runs.push(Figures::new(arguments, tally, elapsed, &before, &after));
     }
-    Ok(Report::new(arguments, runs))
+    Ok(BenchReport::new(arguments, runs))
 }
 
 /// All banks as of now, by the latest of their clocks.

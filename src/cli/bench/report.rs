@@ -19,7 +19,7 @@ pub struct Figures {
     without_verdict: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     behind: Option<u64>,
-    latency_us: Latency,
+    latency_us: BenchLatency,
     balance_before: i128,
     balance_after: i128,
     cash_in: i128,
@@ -28,7 +28,7 @@ pub struct Figures {
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
-struct Latency {
+struct BenchLatency {
     p50: u64,
     p75: u64,
     p90: u64,
@@ -38,9 +38,9 @@ struct Latency {
     max: u64,
 }
 
-impl Latency {
+impl BenchLatency {
     fn each(self) -> [u64; 7] {
-        let Latency { p50, p75, p90, p99, p99_9, p99_99, max } = self;
+        let BenchLatency { p50, p75, p90, p99, p99_9, p99_99, max } = self;
         [p50, p75, p90, p99, p99_9, p99_99, max]
     }
 }
@@ -67,7 +67,7 @@ impl Figures {
             committed_per_s: tally.in_time.saturating_mul(1_000_000) / micros(elapsed).max(1),
             without_verdict: tally.left,
             behind: arguments.rate.map(|_| tally.behind),
-            latency_us: Latency {
+            latency_us: BenchLatency {
                 p50: at(0.5),
                 p75: at(0.75),
                 p90: at(0.9),
@@ -103,7 +103,7 @@ impl Figures {
             not_committed,
             without_verdict: runs.iter().map(|run| run.without_verdict).sum(),
             behind: runs.iter().map(|run| run.behind).sum(),
-            latency_us: Latency {
+            latency_us: BenchLatency {
                 p50: median(|run| run.latency_us.p50),
                 p75: median(|run| run.latency_us.p75),
                 p90: median(|run| run.latency_us.p90),
@@ -123,7 +123,7 @@ impl Figures {
 
 /// What is shown.
 #[derive(Serialize)]
-pub struct Report {
+pub struct BenchReport {
     kind: &'static str,
     driver: &'static str,
     clients: u32,
@@ -147,9 +147,9 @@ pub struct Report {
     csv: bool,
 }
 
-impl Report {
+impl BenchReport {
     /// Of all runs; there is one at least.
-    pub fn new(arguments: &BenchArguments, mut runs: Vec<Figures>) -> Report {
+    pub fn new(arguments: &BenchArguments, mut runs: Vec<Figures>) -> BenchReport {
         let figures = match &runs[..] {
             [one] => one.clone(),
             several => Figures::of_several(several),
@@ -164,7 +164,7 @@ impl Report {
         if runs.len() == 1 {
             runs.clear();
         }
-        Report {
+        BenchReport {
             kind: arguments.kind.as_str(),
             driver: if arguments.via_bank { "bank" } else { "client" },
             clients: arguments.clients,
@@ -247,14 +247,15 @@ impl Report {
     }
 
     fn in_words(&self, paint: Paint) -> String {
-        let Report { kind, driver, clients, depth, seconds, accounts, .. } = self;
+        let BenchReport { kind, driver, clients, depth, seconds, accounts, .. } = self;
         let pace = match self.rate {
             Some(rate) => format!("{rate}/s over {clients} clients (up to {depth} under way each)"),
             None => format!("{clients} clients x {depth} under way"),
         };
         let hot = if self.hot { ", one of them hot" } else { "" };
         let mut text = format!(
-            "{kind} transactions, driven by the {driver}: {pace}, {seconds} s, {accounts} accounts a bank{hot}\n"
+            "{kind} transactions, driven by the {driver}: {pace}, {seconds} s, {accounts} \
+                accounts a bank{hot}\n"
         );
         let headings =
             ["run", "committed", "a second", "p50", "p75", "p90", "p99", "p99.9", "p99.99", "max"];
@@ -324,7 +325,7 @@ mod tests {
     }
 
     fn failure(after: &MoneySums) -> Option<Failure> {
-        Report::new(&arguments(1), vec![run(1, after)]).shown(Paint::NONE).failure
+        BenchReport::new(&arguments(1), vec![run(1, after)]).shown(Paint::NONE).failure
     }
 
     fn cut(balance_total: i128, cash_in_total: i128, adds_up: bool) -> MoneySums {
@@ -343,7 +344,7 @@ mod tests {
     fn several_runs_are_told_by_their_medians() {
         let good = cut(500, 500, true);
         let report =
-            Report::new(&arguments(3), vec![run(70, &good), run(10, &good), run(20, &good)]);
+            BenchReport::new(&arguments(3), vec![run(70, &good), run(10, &good), run(20, &good)]);
         let shown = report.shown(Paint::NONE);
         let document: serde_json::Value = serde_json::from_str(&shown.json).unwrap();
         assert_eq!(
@@ -355,7 +356,8 @@ mod tests {
             "{}",
             shown.text
         );
-        let lost = Report::new(&arguments(2), vec![run(1, &cut(499, 500, true)), run(1, &good)]);
+        let lost =
+            BenchReport::new(&arguments(2), vec![run(1, &cut(499, 500, true)), run(1, &good)]);
         assert_eq!(
             lost.shown(Paint::NONE).failure.map(|failure| failure.exit_code()),
             Some(1),

@@ -17,7 +17,8 @@ pub fn what_stays(accounts: u32, banks: usize, registers: bool) -> String {
     let count = i128::from(accounts) * banks as i128;
     let money = Total(count * OPENING_DEPOSIT.wide());
     format!(
-        "{count} accounts (bench-0, bench-1, …), {accounts} at each of {banks} banks, with {money} of cash in all"
+        "{count} accounts (bench-0, bench-1, …), {accounts} at each of {banks} banks, with \
+            {money} of cash in all"
     )
 }
 
@@ -26,7 +27,8 @@ pub fn account(at: u32) -> AccountNumber {
     AccountNumber::new(&format!("bench-{at}")).expect("a legal number")
 }
 
-/// The requests that open account `at`: a client has at most one individual account at a bank, so each account has a client of its own.
+/// The requests that open account `at`. A client has at most one individual account at a bank, so
+/// each account has a client of its own.
 pub fn requests(at: u32) -> [Request; 2] {
     let cpf = TaxId::new(&format!("9{at:010}")).expect("eleven digits");
     let client = NewClient {

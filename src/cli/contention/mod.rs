@@ -16,7 +16,7 @@ use super::failure::Failure;
 use super::load::{self, DrivenBy, OnLoss, Plan, Worker, Working};
 use super::output::Shown;
 use super::progress::Progress;
-use super::story::{Known, Story};
+use super::step_observer::{KnownSoFar, StepObserver};
 use super::{Context, asking};
 use consorcio_client::{Extent, PendingView, Reached};
 use consorcio_core::ids::TxId;
@@ -24,7 +24,7 @@ use consorcio_core::money::Money;
 use consorcio_core::wire::request::{Read, Request};
 use consorcio_steps::steplog::{self, StepLog};
 use consorcio_system::id_generator::IdGenerator;
-use report::Report;
+use report::ContentionReport;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ const BROKEN_KEPT: usize = 20;
 type ContentionWorker = Worker<ContentionWork, ContentionTally>;
 
 /// What the end of a run showed.
-struct Ending {
+struct RunEnding {
     /// Why there was no last cut, or why it does not hold.
     last_cut: Result<(), Failure>,
     /// Transactions of this run that some bank still holds undecided.
@@ -61,7 +61,10 @@ pub async fn run(context: &Context, arguments: ContentionArguments) -> Shown {
     }
 }
 
-async fn contend(context: &Context, arguments: &ContentionArguments) -> Result<Report, Failure> {
+async fn contend(
+    context: &Context,
+    arguments: &ContentionArguments,
+) -> Result<ContentionReport, Failure> {
     let no_randomness = |error| Failure::Own(format!("no randomness: {error}"));
     let mut run = IdGenerator::new().map_err(no_randomness)?.now().as_str().to_owned();
     run.truncate(16);
@@ -113,9 +116,9 @@ async fn contend(context: &Context, arguments: &ContentionArguments) -> Result<R
         }
     };
     let (ended, (), ()) = tokio::join!(clients, watch, tell);
-    logs.iter().for_each(Story::close);
+    logs.iter().for_each(StepObserver::close);
     ended?;
-    let told = std::mem::take(&mut tally.borrow_mut().told);
+    let told = std::mem::take(&mut tally.borrow_mut().outcomes);
     let until = Instant::now() + arguments.settle;
     let settled = verify::settle(context, &kind, &told, until, |done, all| {
         if let Some(progress) = &progress {
@@ -125,7 +128,7 @@ async fn contend(context: &Context, arguments: &ContentionArguments) -> Result<R
     .await;
     let ending = ending(context, &kind, &tally, until).await;
     drop(progress);
-    Ok(Report::new(arguments, &kind, tally.take(), settled, ending, end - begin))
+    Ok(ContentionReport::new(arguments, &kind, tally.take(), settled, ending, end - begin))
 }
 
 /// The clients, and their step logs where they have their own.
@@ -134,14 +137,14 @@ fn workers(
     arguments: &ContentionArguments,
     kind: &RunKind,
     tally: &Rc<RefCell<ContentionTally>>,
-) -> Result<(Vec<ContentionWorker>, Vec<Story>), Failure> {
+) -> Result<(Vec<ContentionWorker>, Vec<StepObserver>), Failure> {
     let (mut workers, mut logs) = (Vec::new(), Vec::new());
     for number in 0..arguments.clients {
         let mut client = context.client.with_observer(None);
         if arguments.client_logs {
-            let story = client_story(context, number)?;
-            client = context.client.with_observer(Some(Arc::new(story.clone())));
-            logs.push(story);
+            let steps = client_steps(context, number)?;
+            client = context.client.with_observer(Some(Arc::new(steps.clone())));
+            logs.push(steps);
         }
         let how = Working {
             number,
@@ -156,15 +159,15 @@ fn workers(
 }
 
 /// The step log of client `number`, counted from 1 as people do.
-fn client_story(context: &Context, number: u32) -> Result<Story, Failure> {
+fn client_steps(context: &Context, number: u32) -> Result<StepObserver, Failure> {
     let name = format!("{}-{}", context.name, number + 1);
     let places = context.client.list().to_texts();
     let options = steplog::Options { places, ..steplog::Options::default() };
-    let log = StepLog::open(&Story::path(&context.log_dir, &name), options);
+    let log = StepLog::open(&StepObserver::path(&context.log_dir, &name), options);
     let log = log.map_err(|error| Failure::Own(error.to_string()))?;
-    let story = Story::new(log, Known::default());
-    story.began(&format!("{name} contention"));
-    Ok(story)
+    let steps = StepObserver::new(log, KnownSoFar::default());
+    steps.began(&format!("{name} contention"));
+    Ok(steps)
 }
 
 /// Takes a cut and judges it: all banks' sums, and of this run its registers and the sum of its
@@ -227,7 +230,7 @@ async fn ending(
     kind: &RunKind,
     tally: &RefCell<ContentionTally>,
     until: Instant,
-) -> Ending {
+) -> RunEnding {
     let mut last = None;
     loop {
         let pending = pending(context, kind).await;
@@ -240,7 +243,7 @@ async fn ending(
                 Ok(_) => last_cut,
                 Err(failure) => last_cut.and(Err(failure.clone())),
             };
-            return Ending { last_cut, pending: pending.unwrap_or_default() };
+            return RunEnding { last_cut, pending: pending.unwrap_or_default() };
         }
         sleep(AGAIN_AFTER).await;
     }

@@ -3,7 +3,7 @@
 use super::super::args::ContentionArguments;
 use super::super::failure::Failure;
 use super::super::output::{ErrorPart, Paint, Shown, Tone, micros, plain, took};
-use super::Ending;
+use super::RunEnding;
 use super::tally::ContentionTally;
 use super::verify::Settled;
 use super::work::RunKind;
@@ -16,7 +16,7 @@ const SHOWN: usize = 5;
 
 /// What is shown.
 #[derive(Serialize)]
-pub struct Report {
+pub struct ContentionReport {
     run: String,
     seed: u64,
     clients: u32,
@@ -34,10 +34,10 @@ pub struct Report {
     in_doubt_aborted: u64,
     unread: u64,
     connections_lost: u64,
-    latency_us: Latency,
+    latency_us: ContentionLatency,
     cuts: u64,
     cuts_not_possible: u64,
-    verdict: Verdict,
+    verdict: RunVerdict,
     broken: Vec<String>,
     contradictions_total: u64,
     contradictions: Vec<String>,
@@ -49,7 +49,7 @@ pub struct Report {
 }
 
 #[derive(Serialize)]
-struct Latency {
+struct ContentionLatency {
     p50: u64,
     p90: u64,
     p99: u64,
@@ -58,7 +58,7 @@ struct Latency {
 
 /// What must hold; `None` where a bank is missing, so that it is not known.
 #[derive(Debug, Clone, Copy, Serialize)]
-struct Verdict {
+struct RunVerdict {
     /// Every cut added up, the last one too.
     conserved: Option<bool>,
     /// The run's registers are equal at all banks.
@@ -69,7 +69,7 @@ struct Verdict {
     as_told: Option<bool>,
 }
 
-impl Report {
+impl ContentionReport {
     /// Puts together what was counted and what was found.
     #[expect(clippy::too_many_lines, reason = "to be split")]
     pub fn new(
@@ -77,9 +77,9 @@ impl Report {
         kind: &RunKind,
         tally: ContentionTally,
         settled: Settled,
-        ending: Ending,
+        ending: RunEnding,
         elapsed: Duration,
-    ) -> Report {
+    ) -> ContentionReport {
         let mut undecided: Vec<String> =
             settled.undecided.iter().map(|tx| tx.as_str().to_owned()).collect();
         undecided.extend(ending.pending);
@@ -88,7 +88,7 @@ impl Report {
         let broken = !tally.broken.is_empty();
         let registers = tally.broken.iter().any(|text| text.contains("register "));
         let known = |fails: bool, known: bool| (fails || known).then_some(!fails);
-        let verdict = Verdict {
+        let verdict = RunVerdict {
             conserved: known(broken && !registers, ending.last_cut.is_ok()),
             registers_equal: known(registers, ending.last_cut.is_ok()),
             all_decided: undecided.is_empty(),
@@ -121,7 +121,7 @@ impl Report {
             None
         };
         let latency = &tally.latency_us;
-        Report {
+        ContentionReport {
             run: kind.names.run.clone(),
             seed: kind.seed,
             clients: arguments.clients,
@@ -137,7 +137,7 @@ impl Report {
             in_doubt_aborted: settled.doubt_aborted,
             unread: tally.unread,
             connections_lost: tally.lost,
-            latency_us: Latency {
+            latency_us: ContentionLatency {
                 p50: latency.value_at_quantile(0.5),
                 p90: latency.value_at_quantile(0.9),
                 p99: latency.value_at_quantile(0.99),
@@ -174,7 +174,7 @@ impl Report {
     }
 
     fn rows(&self, paint: Paint) -> String {
-        let Latency { p50, p90, p99, max } = self.latency_us;
+        let ContentionLatency { p50, p90, p99, max } = self.latency_us;
         let sum = |by: &BTreeMap<&str, u64>| by.values().sum::<u64>();
         let cells: Vec<(&str, String)> = vec![
             ("run", self.run.clone()),
@@ -200,7 +200,8 @@ impl Report {
 
     fn words(&self, paint: Paint) -> String {
         let mut text = format!(
-            "contention {}: {} clients, {} s, {} accounts a bank of which one is hot at {} %, driven by the {}, seed {}\n\
+            "contention {}: {} clients, {} s, {} accounts a bank of which one is hot at {} %, \
+                driven by the {}, seed {}\n\
              committed   {} ({}/s), {} reads\n",
             self.run,
             self.clients,
@@ -232,7 +233,7 @@ impl Report {
             ));
         }
         let shown = |us: u64| took(Duration::from_micros(us));
-        let Latency { p50, p90, p99, max } = self.latency_us;
+        let ContentionLatency { p50, p90, p99, max } = self.latency_us;
         text.push_str(&format!(
             "committed after  p50 {} · p90 {} · p99 {} · max {}\n",
             shown(p50),

@@ -14,7 +14,7 @@ const DIGITS: u8 = 3;
 
 /// What a client knows of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum KnownOutcome {
     /// It only read.
     Nothing,
     /// Committed.
@@ -50,7 +50,7 @@ pub struct ContentionTally {
     /// What did not add up.
     pub broken: Vec<String>,
     /// What each client knows of each of its requests, both by number.
-    pub told: Vec<Vec<Told>>,
+    pub outcomes: Vec<Vec<KnownOutcome>>,
 }
 
 impl Default for ContentionTally {
@@ -67,7 +67,7 @@ impl Default for ContentionTally {
             cuts: 0,
             no_cuts: 0,
             broken: Vec::new(),
-            told: Vec::new(),
+            outcomes: Vec::new(),
         }
     }
 }
@@ -76,10 +76,14 @@ impl LoadTally for ContentionTally {
     fn begun(&mut self, request: &Begun) {
         // A client has one request under way, so they begin in the order of their numbers.
         let client = usize::try_from(request.client).unwrap_or(0);
-        if self.told.len() <= client {
-            self.told.resize_with(client + 1, Vec::new);
+        if self.outcomes.len() <= client {
+            self.outcomes.resize_with(client + 1, Vec::new);
         }
-        self.told[client].push(if request.reads { Told::Nothing } else { Told::Unknown });
+        self.outcomes[client].push(if request.reads {
+            KnownOutcome::Nothing
+        } else {
+            KnownOutcome::Unknown
+        });
     }
 
     fn ended(&mut self, request: &Begun, end: LoadEnd<'_>, _: &Plan) {
@@ -104,12 +108,12 @@ impl LoadTally for ContentionTally {
             }
             LoadEnd::Verdict(Verdict::Doubt(_)) | LoadEnd::Replied(_) | LoadEnd::NotReplied => {
                 self.in_doubt += 1;
-                Told::Unknown
+                KnownOutcome::Unknown
             }
         };
         let client = usize::try_from(request.client).unwrap_or(0);
         let number = usize::try_from(request.number).unwrap_or(usize::MAX);
-        if let Some(entry) = self.told.get_mut(client).and_then(|told| told.get_mut(number)) {
+        if let Some(entry) = self.outcomes.get_mut(client).and_then(|told| told.get_mut(number)) {
             *entry = told;
         }
     }
@@ -122,14 +126,14 @@ impl LoadTally for ContentionTally {
 }
 
 impl ContentionTally {
-    fn committed(&mut self, took: Duration) -> Told {
+    fn committed(&mut self, took: Duration) -> KnownOutcome {
         self.committed += 1;
         // It grows as it must; what it could not hold would be centuries.
         let _ = self.latency_us.record(micros(took));
-        Told::Committed
+        KnownOutcome::Committed
     }
 
-    fn refused(&mut self, reason: Reason) -> Told {
+    fn refused(&mut self, reason: Reason) -> KnownOutcome {
         let by = match reason {
             Reason::InsufficientFunds
             | Reason::UnknownAccount
@@ -149,7 +153,7 @@ impl ContentionTally {
             | Reason::Unreadable => &mut self.aborted,
         };
         *by.entry(reason.as_str()).or_default() += 1;
-        Told::Aborted
+        KnownOutcome::Aborted
     }
 
     /// All refusals together, and all other aborts.
@@ -165,7 +169,8 @@ impl ContentionTally {
         let nok = if nok.is_empty() { "0".to_owned() } else { nok.join(", ") };
         let ContentionTally { committed, in_doubt, cuts, .. } = self;
         format!(
-            "{committed} committed · NOK {nok} · {aborted} aborted · {in_doubt} in doubt · {cuts} cuts"
+            "{committed} committed · NOK {nok} · {aborted} aborted · {in_doubt} in doubt · {cuts} \
+                cuts"
         )
     }
 }

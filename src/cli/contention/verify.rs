@@ -6,7 +6,7 @@ use super::super::asking;
 use super::super::failure::Failure;
 use super::super::load::setup::SILENCE;
 use super::super::load::{LoadRequest, Workload};
-use super::tally::Told;
+use super::tally::KnownOutcome;
 use super::work::{ContentionWork, RunKind};
 use consorcio_client::Connection;
 use consorcio_core::ids::{BankId, BankSet, Time, TxId};
@@ -48,15 +48,15 @@ pub struct Settled {
 
 /// A transaction of the run.
 #[derive(Debug, Clone)]
-struct Case {
+struct RunCase {
     tx: TxId,
     banks: BankSet,
-    told: Told,
+    told: KnownOutcome,
 }
 
 /// What the banks say of it together.
 #[derive(Debug, PartialEq, Eq)]
-enum End {
+enum RunEnd {
     Committed,
     Aborted,
     /// These banks voted OK and know no outcome.
@@ -70,19 +70,19 @@ enum End {
 pub async fn settle(
     context: &Context,
     kind: &RunKind,
-    told: &[Vec<Told>],
+    told: &[Vec<KnownOutcome>],
     until: Instant,
     progress: impl Fn(u64, u64),
 ) -> Settled {
     let mut settled = Settled::default();
     let total = told.iter().map(|told| told.len() as u64).sum();
-    let mut open: Vec<Case> = Vec::new();
-    let mut banks = Banks { context, open: BTreeMap::new() };
+    let mut open: Vec<RunCase> = Vec::new();
+    let mut banks = BankConnections { context, open: BTreeMap::new() };
     let mut done = 0;
     for (client, told) in (0..).zip(told) {
         let mut cases = cases(kind, client, told).peekable();
         while cases.peek().is_some() {
-            let some: Vec<Case> = cases.by_ref().take(TOGETHER).collect();
+            let some: Vec<RunCase> = cases.by_ref().take(TOGETHER).collect();
             done += some.len() as u64;
             open.extend(banks.look(some, &mut settled, until).await);
             progress(done, total);
@@ -104,26 +104,31 @@ pub async fn settle(
 fn cases<'a>(
     kind: &RunKind,
     client: u32,
-    told: &'a [Told],
-) -> impl Iterator<Item = Case> + use<'a> {
+    told: &'a [KnownOutcome],
+) -> impl Iterator<Item = RunCase> + use<'a> {
     let mut work = ContentionWork::new(kind, client);
     told.iter().filter_map(move |told| match work.next() {
         LoadRequest::Change(tx, transaction, _) => {
-            Some(Case { tx, banks: transaction.banks(), told: *told })
+            Some(RunCase { tx, banks: transaction.banks(), told: *told })
         }
         LoadRequest::Read(..) => None,
     })
 }
 
 /// Connections to all banks, made again where they are lost.
-struct Banks<'a> {
+struct BankConnections<'a> {
     context: &'a Context,
     open: BTreeMap<BankId, Connection>,
 }
 
-impl Banks<'_> {
+impl BankConnections<'_> {
     /// Asks about these; gives back those that are still open, and has the banks end them.
-    async fn look(&mut self, cases: Vec<Case>, settled: &mut Settled, until: Instant) -> Vec<Case> {
+    async fn look(
+        &mut self,
+        cases: Vec<RunCase>,
+        settled: &mut Settled,
+        until: Instant,
+    ) -> Vec<RunCase> {
         let replies = match self.statuses(&cases, until).await {
             Ok(replies) => replies,
             Err(failure) => {
@@ -134,38 +139,44 @@ impl Banks<'_> {
         let mut open = Vec::new();
         let mut asks: Vec<(BankId, Request)> = Vec::new();
         for (case, replies) in cases.into_iter().zip(replies) {
-            let doubt = case.told == Told::Unknown;
+            let doubt = case.told == KnownOutcome::Unknown;
             match (end(&replies), case.told) {
-                (End::Contradiction(why), _) => settled.contradict(&case, why),
-                (End::Committed, Told::Aborted) => {
+                (RunEnd::Contradiction(why), _) => settled.contradict(&case, why),
+                (RunEnd::Committed, KnownOutcome::Aborted) => {
                     settled.contradict(
                         &case,
                         "its client was told that it is aborted, it is committed".into(),
                     );
                 }
-                (End::Aborted | End::Nowhere, Told::Committed) => {
+                (RunEnd::Aborted | RunEnd::Nowhere, KnownOutcome::Committed) => {
                     settled.contradict(
                         &case,
                         format!("its client was told that it is committed: {replies:?}"),
                     );
                 }
-                (End::Committed, Told::Committed | Told::Unknown | Told::Nothing) => {
+                (
+                    RunEnd::Committed,
+                    KnownOutcome::Committed | KnownOutcome::Unknown | KnownOutcome::Nothing,
+                ) => {
                     settled.committed += 1;
                     settled.doubt_committed += u64::from(doubt);
                 }
-                (End::Aborted, Told::Aborted | Told::Unknown | Told::Nothing)
-                | (End::Nowhere, Told::Aborted | Told::Nothing) => {
+                (
+                    RunEnd::Aborted,
+                    KnownOutcome::Aborted | KnownOutcome::Unknown | KnownOutcome::Nothing,
+                )
+                | (RunEnd::Nowhere, KnownOutcome::Aborted | KnownOutcome::Nothing) => {
                     settled.aborted += 1;
                     settled.doubt_aborted += u64::from(doubt);
                 }
-                (End::Open(at), _) => {
+                (RunEnd::Open(at), _) => {
                     // Without tokens it has that bank ask the others.
                     asks.extend(
                         at.iter().map(|bank| (bank, Request::Commit(case.tx.clone(), Vec::new()))),
                     );
                     open.push(case);
                 }
-                (End::Nowhere, Told::Unknown) => {
+                (RunEnd::Nowhere, KnownOutcome::Unknown) => {
                     // A refusal for ever, so that nothing that is still on its way can change it.
                     let first = case.banks.iter().next();
                     asks.extend(first.map(|bank| (bank, Request::Resolve(case.tx.clone()))));
@@ -187,7 +198,7 @@ impl Banks<'_> {
     /// What each bank that is named says of each, in the order of the cases.
     async fn statuses(
         &mut self,
-        cases: &[Case],
+        cases: &[RunCase],
         until: Instant,
     ) -> Result<Vec<Vec<(BankId, Reply)>>, Failure> {
         let mut replies: Vec<Vec<(BankId, Reply)>> = vec![Vec::new(); cases.len()];
@@ -231,7 +242,7 @@ impl Banks<'_> {
 }
 
 /// What the banks that a transaction names say of it together.
-fn end(replies: &[(BankId, Reply)]) -> End {
+fn end(replies: &[(BankId, Reply)]) -> RunEnd {
     let mut committed: Option<(BankId, Time)> = None;
     let (mut aborted, mut open, mut unknown) = (None, BankSet::EMPTY, BankSet::EMPTY);
     for (bank, reply) in replies {
@@ -241,7 +252,7 @@ fn end(replies: &[(BankId, Reply)]) -> End {
                     let text = format!(
                         "committed as of {before} at bank {other} and of {time} at bank {bank}"
                     );
-                    return End::Contradiction(text);
+                    return RunEnd::Contradiction(text);
                 }
                 Some(_) | None => committed = Some((*bank, *time)),
             },
@@ -255,26 +266,26 @@ fn end(replies: &[(BankId, Reply)]) -> End {
             | Reply::Err(..)
             | Reply::Pong
             | Reply::Bye => {
-                return End::Contradiction(format!("bank {bank} answers STATUS with {reply:?}"));
+                return RunEnd::Contradiction(format!("bank {bank} answers STATUS with {reply:?}"));
             }
         }
     }
     match (committed, aborted) {
         (Some((at, _)), Some(bank)) => {
-            End::Contradiction(format!("committed at bank {at} and aborted at bank {bank}"))
+            RunEnd::Contradiction(format!("committed at bank {at} and aborted at bank {bank}"))
         }
-        (Some((at, _)), None) if !unknown.is_empty() => End::Contradiction(format!(
+        (Some((at, _)), None) if !unknown.is_empty() => RunEnd::Contradiction(format!(
             "committed at bank {at}, and another bank never voted on it"
         )),
-        _ if !open.is_empty() => End::Open(open),
-        (Some(_), None) => End::Committed,
-        (None, Some(_)) => End::Aborted,
-        (None, None) => End::Nowhere,
+        _ if !open.is_empty() => RunEnd::Open(open),
+        (Some(_), None) => RunEnd::Committed,
+        (None, Some(_)) => RunEnd::Aborted,
+        (None, None) => RunEnd::Nowhere,
     }
 }
 
 impl Settled {
-    fn contradict(&mut self, case: &Case, why: String) {
+    fn contradict(&mut self, case: &RunCase, why: String) {
         self.contradictions_total += 1;
         if self.contradictions.len() < KEPT {
             self.contradictions.push(format!("transaction {}: {why}", case.tx));
@@ -306,18 +317,18 @@ mod tests {
             (bank(at), Reply::Aborted(tx.clone(), token(at, Verdict::No), Reason::Expired, None))
         };
         let unknown = |at: usize| (bank(at), Reply::Unknown(tx.clone()));
-        assert_eq!(end(&[committed(0, 5), committed(1, 5)]), End::Committed);
-        assert_eq!(end(&[aborted(0), unknown(1)]), End::Aborted);
-        assert_eq!(end(&[unknown(0), unknown(1)]), End::Nowhere);
-        assert_eq!(end(&[committed(0, 5), ok(1)]), End::Open(BankSet::EMPTY.with(bank(1))));
-        assert_eq!(end(&[aborted(0), ok(1)]), End::Open(BankSet::EMPTY.with(bank(1))));
+        assert_eq!(end(&[committed(0, 5), committed(1, 5)]), RunEnd::Committed);
+        assert_eq!(end(&[aborted(0), unknown(1)]), RunEnd::Aborted);
+        assert_eq!(end(&[unknown(0), unknown(1)]), RunEnd::Nowhere);
+        assert_eq!(end(&[committed(0, 5), ok(1)]), RunEnd::Open(BankSet::EMPTY.with(bank(1))));
+        assert_eq!(end(&[aborted(0), ok(1)]), RunEnd::Open(BankSet::EMPTY.with(bank(1))));
         for broken in [
             [committed(0, 5), committed(1, 6)],
             [committed(0, 5), aborted(1)],
             [committed(0, 5), unknown(1)],
             [committed(0, 5), (bank(1), Reply::Pong)],
         ] {
-            assert!(matches!(end(&broken), End::Contradiction(_)), "{broken:?}");
+            assert!(matches!(end(&broken), RunEnd::Contradiction(_)), "{broken:?}");
         }
     }
 }

@@ -85,7 +85,7 @@ pub fn wake_when_due(plan: Plan, rate: u32, clients: Vec<Sender<()>>) {
                 if !ahead.is_zero() {
                     thread::sleep(ahead.max(SLEEP_MIN));
                 }
-                // One that is full has been told already.
+                // One that is full has been woken already.
                 let _ = client.try_send(());
             }
         }

@@ -242,8 +242,8 @@ impl<W: Workload, T: LoadTally> Worker<W, T> {
         self.driver.ask(begun, bank, request);
     }
 
-    /// Nothing that comes later on the connection of a request that is overdue could be told from
-    /// its answer.
+    /// Gives up the connection of each request that is overdue: a late answer could be taken for
+    /// the next one.
     fn give_up_overdue(&mut self) {
         let now = tokio::time::Instant::now();
         let overdue = self.asked.iter().filter(|(until, _)| *until <= now);

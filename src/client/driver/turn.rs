@@ -1,6 +1,8 @@
 //! What a driver does in one turn: writes what waits, reads what came, and looks at its timers.
 
-use super::{Driver, Happened, LinkChange, LossCause, OwedReply};
+use super::link::{LinkChange, OwedReply};
+use super::votes::LossCause;
+use super::{Driver, Happened};
 use crate::error::ClientError;
 use crate::observe::ClientEvent;
 use consorcio_core::commit::coordinator::{Answer, Coordinator, Event, Standing};
@@ -14,7 +16,7 @@ use std::task::{Context, Poll};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 impl<T: Copy> Driver<T> {
-    /// Reads and writes until something happened that `next_happened` tells. It may be given up
+    /// Reads and writes until something happened; `next_happened` gives it. It may be given up
     /// and awaited again: nothing gets lost.
     pub async fn turn(&mut self) {
         poll_fn(|task| self.poll_turn(task)).await

@@ -1,0 +1,169 @@
+//! What a driver does for its coordinators: events in, messages and verdicts out.
+
+use super::flight::InFlight;
+use super::link::Sending;
+use super::votes::{LossCause, oks, take_standings};
+use super::{Driver, Happened, Keeping};
+use crate::observe::ClientEvent;
+use consorcio_core::commit::coordinator::{Coordinator, Do, Event, Verdict};
+use consorcio_system::crash::{self, Step};
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::time::Instant;
+
+impl<T: Copy> Driver<T> {
+    /// Asks for votes once every bank is connected or known to be out of reach. Where one of them
+    /// is another bank than the list says, perhaps none is meant: then nothing is asked of any.
+    pub(super) fn start_if_opened(&mut self, slot: usize, now: Instant) {
+        let Some(flight) = &mut self.under_way[slot] else { return };
+        if !flight.opening.is_empty() {
+            return;
+        }
+        flight.began = now;
+        if flight.keeping != Keeping::Verdict {
+            crash::step(Step::ClientReady);
+        }
+        let unreachable = flight.unreachable;
+        if !flight.votes.iter().any(|vote| vote.nothing_done.is_some()) {
+            self.event(slot, Event::Begin { unreachable }, now);
+            return;
+        }
+        let Some(flight) = self.remove(slot) else { return };
+        self.open -= 1;
+        let (tag, verdict) = (flight.tag, Verdict::Unreached);
+        if let Some(coordinator) = &flight.coordinator {
+            let (tx, banks) = (coordinator.tx(), flight.votes.len());
+            let ended = ClientEvent::Ended { tx, verdict: &verdict, oks: 0, banks };
+            self.dialer.observe(&ended);
+        }
+        let took = Duration::ZERO;
+        self.happened.push_back(Happened::Verdict { tag, verdict, unreachable, took });
+        self.happened.push_back(Happened::Finished { tag, votes: flight.votes });
+    }
+
+    /// Tells the coordinator of a transaction, and does what follows.
+    pub(super) fn event(&mut self, slot: usize, event: Event, now: Instant) {
+        let mut events = VecDeque::new();
+        self.take(slot, event, &mut events, now);
+        self.go_on(slot, events, now);
+    }
+
+    pub(super) fn go_on(&mut self, slot: usize, mut events: VecDeque<Event>, now: Instant) {
+        while let Some(event) = events.pop_front() {
+            self.take(slot, event, &mut events, now);
+        }
+        let is_done = |flight: &InFlight<T>| {
+            flight.held.is_empty() && flight.coordinator.as_ref().is_some_and(Coordinator::is_done)
+        };
+        if self.under_way[slot].as_ref().is_some_and(is_done)
+            && let Some(mut flight) = self.remove(slot)
+            && flight.keeping != Keeping::Verdict
+        {
+            if let Some(coordinator) = &flight.coordinator {
+                take_standings(&mut flight.votes, coordinator);
+            }
+            self.happened.push_back(Happened::Finished { tag: flight.tag, votes: flight.votes });
+        }
+    }
+
+    pub(super) fn take(
+        &mut self,
+        slot: usize,
+        event: Event,
+        events: &mut VecDeque<Event>,
+        now: Instant,
+    ) {
+        let Some(flight) = &mut self.under_way[slot] else { return };
+        let Some(coordinator) = &mut flight.coordinator else { return };
+        let todo = coordinator.on(event);
+        if flight.keeping != Keeping::Verdict {
+            let commits = |one: &Do| matches!(one, Do::Tell(Verdict::Committed(_)));
+            let commits = todo.iter().any(commits);
+            if commits {
+                crash::step(Step::ClientAllOk);
+            }
+            if commits && flight.keeping == Keeping::VotesHeld {
+                flight.held = todo;
+                self.happened.push_back(Happened::Held { tag: flight.tag });
+                self.observe_standing(slot);
+                return;
+            }
+        }
+        self.perform(slot, todo, events, now);
+        self.observe_standing(slot);
+    }
+
+    pub(super) fn perform(
+        &mut self,
+        slot: usize,
+        todo: Vec<Do>,
+        events: &mut VecDeque<Event>,
+        now: Instant,
+    ) {
+        let Some(flight) = &mut self.under_way[slot] else { return };
+        for one in todo {
+            match one {
+                Do::Send(bank, message) => {
+                    let verb = message.asked().verb;
+                    if let Some(vote) = flight.vote(bank) {
+                        vote.sent(verb);
+                    }
+                    let Some(link) = &mut self.links[bank.index()] else { continue };
+                    let sending = Sending::Message(message);
+                    let (writes, dialer) = (self.options.writes, &self.dialer);
+                    if let Err(why) = link.send(sending, slot, now, writes, dialer) {
+                        flight.lost(bank, &LossCause { why, nothing_done: None });
+                        events.push_back(Event::Lost(bank, verb));
+                    }
+                }
+                Do::StartTimer => {
+                    if flight.coordinator.as_ref().is_none_or(Coordinator::has_told) {
+                        continue;
+                    }
+                    let due = now + self.dialer.options.vote_within;
+                    flight.timer = Some(due);
+                    self.timers.push_back((due, slot));
+                }
+                Do::Tell(verdict) => {
+                    self.open -= 1;
+                    flight.timer = None;
+                    let (tag, unreachable) = (flight.tag, flight.unreachable);
+                    if self.dialer.is_observed()
+                        && let Some(coordinator) = &flight.coordinator
+                    {
+                        let (oks, banks) = oks(coordinator);
+                        let tx = coordinator.tx();
+                        let ended = ClientEvent::Ended { tx, verdict: &verdict, oks, banks };
+                        self.dialer.observe(&ended);
+                    }
+                    let took = now.saturating_duration_since(flight.began);
+                    let verdict = Happened::Verdict { tag, verdict, unreachable, took };
+                    self.happened.push_back(verdict);
+                }
+                // Only a bank votes itself.
+                Do::VoteSelf | Do::RefuseSelf(_) => {}
+            }
+        }
+    }
+
+    /// Says how a transaction stands, where somebody keeps its votes and somebody listens.
+    pub(super) fn observe_standing(&self, slot: usize) {
+        let Some(flight) = &self.under_way[slot] else { return };
+        if flight.keeping != Keeping::Verdict
+            && self.dialer.is_observed()
+            && let Some(coordinator) = &flight.coordinator
+        {
+            let (oks, banks) = oks(coordinator);
+            let (tx, verdict) = (coordinator.tx(), coordinator.told());
+            self.dialer.observe(&ClientEvent::Standing { tx, oks, banks, verdict });
+        }
+    }
+
+    /// A request stays without a reply.
+    pub(super) fn unanswered(&mut self, slot: usize, was_sent: bool) {
+        if let Some(flight) = self.remove(slot) {
+            self.open -= 1;
+            self.happened.push_back(Happened::NotReplied { tag: flight.tag, was_sent });
+        }
+    }
+}
