@@ -37,10 +37,12 @@ impl Observer for StepObserver {
             ClientEvent::Connected(bank, None) => Step::Connect(Who::Bank(*bank)),
             ClientEvent::NotConnected(bank, why) => Step::LinkDown(*bank, (*why).into()),
             ClientEvent::Closed(bank, why) => Step::Disconnect(Who::Bank(*bank), (*why).into()),
-            ClientEvent::Sent(bank, message) => Step::of_message(message, *bank),
-            ClientEvent::Answered(bank, asked, reply) => Step::of_answer(*bank, asked, Some(reply)),
-            ClientEvent::Asked(bank, request) => Step::of_query(request, *bank),
-            ClientEvent::Replied(bank, reply) => Step::of_heard(reply, *bank),
+            ClientEvent::Sent(bank, message, _) => Step::of_message(message, *bank),
+            ClientEvent::Answered(bank, asked, reply, _) => {
+                Step::of_answer(*bank, asked, Some(reply))
+            }
+            ClientEvent::Asked(bank, request, _) => Step::of_query(request, *bank),
+            ClientEvent::Replied(bank, reply, _) => Step::of_heard(reply, *bank),
             ClientEvent::TimedOut(tx, silent) => Step::Timeout((*tx).clone(), *silent),
             ClientEvent::Ended { tx, verdict, oks, banks } => {
                 Step::of_verdict(tx, verdict, *oks, *banks)

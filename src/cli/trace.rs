@@ -79,11 +79,11 @@ fn one(timeline: &Timeline, svg: Option<PathBuf>, paint: Paint) -> Result<Shown,
             timeline.tx
         ))
     });
-    Ok(Shown::new(in_words(timeline, paint) + &text, timeline).failing(contradiction))
+    Ok(Shown::new(timeline_in_words(timeline, paint) + &text, timeline).failing(contradiction))
 }
 
 /// In words: the verdict, each step, and where the time went.
-fn in_words(timeline: &Timeline, paint: Paint) -> String {
+fn timeline_in_words(timeline: &Timeline, paint: Paint) -> String {
     let table = steps(timeline, paint);
     if paint.is_rows() {
         return table;

@@ -3,7 +3,7 @@
 
 use crate::error::ClientError;
 use crate::greetings::HelloAnswer;
-use crate::observe::ClientEvent;
+use crate::observe::{ClientEvent, RequestNumber};
 use crate::options::Dialer;
 use crate::reading::{beginning, done, silence, sync_ms_of, words};
 use consorcio_core::commit::message::Message;
@@ -51,6 +51,8 @@ pub struct Connection {
     address: String,
     lines: Framed<TcpStream, LineCodec<ReadReply>>,
     dialer: Arc<Dialer>,
+    /// The next request's number; HELLO is the first.
+    next: RequestNumber,
     /// Until when the first answer may come: one limit for connecting and for it.
     first_until: Option<Instant>,
     greeting: Greeting,
@@ -90,7 +92,8 @@ impl Connection {
         };
         match connected {
             Ok(socket) => {
-                dialer.observe(&ClientEvent::Connected(bank, socket.local_addr().ok()));
+                let from = socket.local_addr().ok();
+                dialer.observe(&ClientEvent::Connected(bank, from));
                 let mut lines = framed(socket, read_reply as fn(&str) -> ReadReply);
                 // What waits to be written is bounded by what is under way.
                 lines.set_backpressure_boundary(usize::MAX);
@@ -99,6 +102,7 @@ impl Connection {
                     address: address.to_owned(),
                     lines,
                     dialer: Arc::clone(dialer),
+                    next: RequestNumber { port: from.map_or(0, |from| from.port()), number: 2 },
                     first_until: Some(until),
                     greeting: Greeting::Owed,
                     nothing_done: false,
@@ -126,6 +130,11 @@ impl Connection {
         Ok(())
     }
 
+    /// The number that the next request will have.
+    pub(crate) fn next_request(&self) -> RequestNumber {
+        self.next
+    }
+
     /// Queues a message of a driver; it leaves with the next flush.
     pub(crate) fn queue_message(&mut self, message: &Message) -> io::Result<()> {
         self.queue(message)
@@ -141,6 +150,7 @@ impl Connection {
         LineCodec<ReadReply>: Encoder<I, Error = io::Error>,
     {
         self.hello()?;
+        self.next.number += 1;
         Pin::new(&mut self.lines).start_send(item)
     }
 
@@ -280,7 +290,8 @@ impl Connection {
     /// When the bank does not answer, or is not the one that is meant. An answer that refuses is
     /// none.
     pub async fn ask(&mut self, request: &Request) -> Result<Reply, ClientError> {
-        self.dialer.observe(&ClientEvent::Asked(self.bank, request));
+        let number = self.next;
+        self.dialer.observe(&ClientEvent::Asked(self.bank, request, number));
         crash::client_asking(request);
         let within = self.dialer.options.answer_within + bank_may_wait(request);
         let from_now = Instant::now() + within;
@@ -295,7 +306,7 @@ impl Connection {
         let why = match answered.await {
             Ok(Ok(reply)) => {
                 crash::client_told(request);
-                self.dialer.observe(&ClientEvent::Replied(self.bank, &reply));
+                self.dialer.observe(&ClientEvent::Replied(self.bank, &reply, number));
                 return Ok(reply);
             }
             Ok(Err(error)) => {

@@ -32,7 +32,7 @@ pub use driver::{
     BankVote, DrivenTransaction, Driver, DriverOptions, Happened, Keeping, Redial, Writes,
 };
 pub use error::ClientError;
-pub use observe::{ClientEvent, Observer};
+pub use observe::{ClientEvent, Observer, RequestNumber};
 pub use options::ClientOptions;
 pub use reading::{done, read, sync_ms_of};
 pub use resolve::ResolvedTransaction;

@@ -13,6 +13,15 @@ pub trait Observer: Send + Sync {
     fn observe(&self, event: &ClientEvent<'_>);
 }
 
+/// Which request of which connection: both ends count them alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestNumber {
+    /// The port of this end of the connection.
+    pub port: u16,
+    /// The request's number on the connection; HELLO is the first.
+    pub number: u64,
+}
+
 /// One step of a client.
 #[derive(Debug)]
 pub enum ClientEvent<'a> {
@@ -23,13 +32,13 @@ pub enum ClientEvent<'a> {
     /// A connection ended, or was given up: why.
     Closed(BankId, &'a str),
     /// A driver's message is about to leave.
-    Sent(BankId, &'a Message),
+    Sent(BankId, &'a Message, RequestNumber),
     /// A driver's message was answered.
-    Answered(BankId, &'a Asked, &'a Reply),
+    Answered(BankId, &'a Asked, &'a Reply, RequestNumber),
     /// Another request is about to leave.
-    Asked(BankId, &'a Request),
+    Asked(BankId, &'a Request, RequestNumber),
     /// ... and was answered.
-    Replied(BankId, &'a Reply),
+    Replied(BankId, &'a Reply, RequestNumber),
     /// The vote time-out of a transaction is over, and these banks are silent.
     TimedOut(&'a TxId, BankSet),
     /// What a driver knows of a transaction after each event: banks that voted OK, of how many.

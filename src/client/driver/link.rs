@@ -4,7 +4,7 @@
 use super::votes::LossCause;
 use crate::connection::Connection;
 use crate::error::ClientError;
-use crate::observe::ClientEvent;
+use crate::observe::{ClientEvent, RequestNumber};
 use crate::options::Dialer;
 use crate::reading::{silence, words};
 use consorcio_core::commit::message::{AskedVerb, Message};
@@ -70,6 +70,8 @@ pub(super) struct OwedReply {
     pub(super) verb: Option<AskedVerb>,
     /// When it was sent.
     pub(super) since: Instant,
+    /// Its number, once it was sent over the connection.
+    pub(super) number: Option<RequestNumber>,
 }
 
 /// A message of a transaction, or any other request.
@@ -140,7 +142,11 @@ impl BankLink {
             Sending::Message(message) => Some(message.asked().verb),
             Sending::Request(_) => None,
         };
-        self.owed.push_back(OwedReply { slot, verb, since: now });
+        let number = match &self.state {
+            LinkState::Up(connection) => Some(connection.next_request()),
+            LinkState::Dialling(_) | LinkState::Broken(_) | LinkState::Down { .. } => None,
+        };
+        self.owed.push_back(OwedReply { slot, verb, since: now, number });
         match &mut self.state {
             LinkState::Up(connection) => {
                 if let Err(error) = send(connection, &sending, writes, dialer) {
@@ -169,10 +175,11 @@ impl BankLink {
                 Poll::Pending => None,
                 Poll::Ready(Ok(mut connection)) => {
                     self.pause = redial.first;
-                    let sent = self
-                        .waiting
-                        .drain(..)
-                        .try_for_each(|sending| send(&mut connection, &sending, writes, dialer));
+                    let mut waiting = self.waiting.drain(..).zip(&mut self.owed);
+                    let sent = waiting.try_for_each(|(sending, owed)| {
+                        owed.number = Some(connection.next_request());
+                        send(&mut connection, &sending, writes, dialer)
+                    });
                     self.state = match sent {
                         Ok(()) => LinkState::Up(Box::new(connection)),
                         Err(error) => LinkState::Broken(error),
@@ -247,7 +254,8 @@ fn send(
 ) -> io::Result<()> {
     match sending {
         Sending::Message(message) => {
-            dialer.observe(&ClientEvent::Sent(connection.bank(), message));
+            let number = connection.next_request();
+            dialer.observe(&ClientEvent::Sent(connection.bank(), message, number));
             crash::client_sending(message);
             connection.queue_message(message)?;
             if writes == Writes::EachMessage {

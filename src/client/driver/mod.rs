@@ -20,7 +20,7 @@ use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 use consorcio_core::wire::transaction::Transaction;
 use flight::InFlight;
-use link::{BankLink, LinkChange, OwedReply, Sending};
+use link::{BankLink, OwedReply, Sending};
 pub use link::{Redial, Writes};
 use std::collections::VecDeque;
 use std::pin::Pin;

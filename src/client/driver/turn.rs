@@ -108,9 +108,11 @@ impl<T: Copy> Driver<T> {
         };
         let Some(flight) = &mut self.under_way[owed.slot] else { return };
         let Some(tx) = flight.coordinator.as_ref().map(Coordinator::tx) else { return };
-        if self.dialer.is_observed() {
+        if self.dialer.is_observed()
+            && let Some(number) = owed.number
+        {
             let asked = Asked { tx: tx.clone(), verb };
-            self.dialer.observe(&ClientEvent::Answered(bank, &asked, &reply));
+            self.dialer.observe(&ClientEvent::Answered(bank, &asked, &reply, number));
         }
         crash::client_answered(verb);
         // An answer about another transaction is no answer; it counts as silence.
