@@ -26,7 +26,7 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 /// A client that drives gives up after this time, whatever happens.
 const DRIVE_WITHIN: Duration = Duration::from_secs(8);
 
-pub struct Client {
+pub struct TestClient {
     ports: [u16; BANKS],
     lines: [Option<BankLine>; BANKS],
     /// Tells connections apart, so that what an old one still says is not taken for a new one's.
@@ -59,11 +59,11 @@ impl Drop for BankLine {
     }
 }
 
-impl Client {
+impl TestClient {
     /// A client that finds the banks at these ports.
-    pub fn new(ports: [u16; BANKS]) -> Client {
+    pub fn new(ports: [u16; BANKS]) -> TestClient {
         let (sender, arrivals) = unbounded_channel();
-        Client {
+        TestClient {
             ports,
             lines: Default::default(),
             made: 0,

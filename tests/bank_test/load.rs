@@ -1,7 +1,7 @@
 //! The workload, as Jepsen's bank test has it: transfers of 1 to 5 between random accounts and as
 //! many reads of all accounts; and beside them, sets and reads of registers.
 
-use super::client::Client;
+use super::client::TestClient;
 use super::history::{Cut, Op, Told, What, now_us};
 use super::proxy::{Proxies, Weather};
 use super::random::Random;
@@ -62,7 +62,7 @@ pub fn run(
         began.expect("the phases are told to the end");
         let clients: Vec<_> = (0..CLIENTS_IN_ALL)
             .map(|number| {
-                let client = Client::new(for_clients);
+                let client = TestClient::new(for_clients);
                 let random = Random::new(seed, number + 1);
                 tokio::spawn(work(number, client, random, phase.clone()))
             })
@@ -98,7 +98,7 @@ impl Role {
 
 async fn work(
     number: u64,
-    mut client: Client,
+    mut client: TestClient,
     mut random: Random,
     phase: watch::Receiver<Phase>,
 ) -> Vec<Op> {
@@ -129,7 +129,7 @@ async fn work(
     ops
 }
 
-async fn transfer(tx: String, client: &mut Client, random: &mut Random) -> (What, Told) {
+async fn transfer(tx: String, client: &mut TestClient, random: &mut Random) -> (What, Told) {
     let from = random.below(ACCOUNTS);
     let to = (from + 1 + random.below(ACCOUNTS - 1)) % ACCOUNTS;
     let amount = i64::try_from(random.between(1, 5)).unwrap();
@@ -155,7 +155,7 @@ fn register(random: &mut Random) -> String {
     }
 }
 
-async fn set(tx: String, client: &mut Client, random: &mut Random) -> (What, Told) {
+async fn set(tx: String, client: &mut TestClient, random: &mut Random) -> (What, Told) {
     let key = register(random);
     // A name is used once, so each write has a value of its own.
     let value = tx.clone();
@@ -172,7 +172,7 @@ async fn transact(
     tx: &str,
     text: &str,
     drivers: &[usize],
-    client: &mut Client,
+    client: &mut TestClient,
     random: &mut Random,
 ) -> Told {
     if random.percent(70) {
@@ -188,7 +188,7 @@ async fn transact(
     }
 }
 
-async fn get(key: String, bank: usize, client: &mut Client) -> (What, Told) {
+async fn get(key: String, bank: usize, client: &mut TestClient) -> (What, Told) {
     let told = match client.ask(bank, &format!("VALUE {key}"), ANSWER_WITHIN).await {
         Some(Reply::Done(json)) => Told::Value(text(&json_of(&json)["value"])),
         // It waited for an outcome as long as it may.
@@ -199,7 +199,7 @@ async fn get(key: String, bank: usize, client: &mut Client) -> (What, Told) {
 }
 
 /// All banks as of one time: that of a bank's clock, or of the wall clock.
-async fn cut(client: &mut Client, random: &mut Random) -> (What, Told) {
+async fn cut(client: &mut TestClient, random: &mut Random) -> (What, Told) {
     let clock = random.percent(70).then(|| random.below(BANKS));
     let time = match clock {
         Some(bank) => match client.ask(bank, "SNAPSHOT", ANSWER_WITHIN).await {

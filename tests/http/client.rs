@@ -46,20 +46,20 @@ impl Answer {
 }
 
 /// A connection that stays open.
-pub struct Connection {
+pub struct HttpConnection {
     stream: BufReader<TcpStream>,
 }
 
-impl Connection {
-    pub fn open(port: u16) -> Connection {
-        Connection::try_open(port).unwrap_or_else(|| panic!("no connection to {port}"))
+impl HttpConnection {
+    pub fn open(port: u16) -> HttpConnection {
+        HttpConnection::try_open(port).unwrap_or_else(|| panic!("no connection to {port}"))
     }
 
-    pub fn try_open(port: u16) -> Option<Connection> {
+    pub fn try_open(port: u16) -> Option<HttpConnection> {
         let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Some(Connection { stream: BufReader::new(stream) })
+        Some(HttpConnection { stream: BufReader::new(stream) })
     }
 
     pub fn send_bytes(&mut self, bytes: &[u8]) -> bool {

@@ -1,7 +1,7 @@
 //! Good requests with a few bytes changed, many of them: each answer is JSON with a status that the
 //! page knows, no connection hangs, the bank goes on, and its books add up.
 
-use crate::http::client::Connection;
+use crate::http::client::HttpConnection;
 use crate::http::{ANA, BIA, HttpCluster};
 use serde_json::Value;
 
@@ -101,7 +101,7 @@ fn requests_with_a_few_bytes_changed() {
         let body = mutant(&mut random, good);
         let answer = http.try_ask("POST", path, &[], &body).or_else(|| {
             // One refusal may end a connection, and the next one goes over another.
-            http = Connection::open(cluster.ports[0]);
+            http = HttpConnection::open(cluster.ports[0]);
             http.try_ask("POST", path, &[], &body)
         });
         let answer = answer.unwrap_or_else(|| panic!("no answer to {path} {body:?}"));

@@ -1,7 +1,7 @@
 //! What is told of transactions: history, what is pending, ids that a caller chose, and what is not
 //! decided in time.
 
-use crate::http::client::Connection;
+use crate::http::client::HttpConnection;
 use crate::http::{ANA, BIA, CAIO, HttpCluster};
 use crate::support::{Cluster, free_ports, signal, wait_until};
 use serde_json::Value;
@@ -295,7 +295,7 @@ fn a_bank_that_is_not_introduced_says_that_nothing_was_recorded() {
     let port = free_ports(1)[0];
     cluster.add_switches(0, &["--http", &port.to_string()]);
     cluster.start_bank(0);
-    let mut http = Connection::open(port);
+    let mut http = HttpConnection::open(port);
     let refused = http.post_as("n-1", "/transferencia_composta", FROM_0_TO_1);
     let told = refused.is_error(400, "falhou");
     assert_eq!((&told["motivo"], &told["id"]), (&"not-introduced".into(), &"n-1".into()), "{told}");

@@ -23,7 +23,7 @@ pub const REPEATER: u64 = 9;
 
 /// All clients that drive, and their connections.
 pub struct Clients {
-    pub drivers: BTreeMap<u64, Driver>,
+    pub drivers: BTreeMap<u64, SimulatedDriver>,
     next_driver: u64,
     pub connections: BTreeMap<u64, SimConnection>,
     next_session: u64,
@@ -32,7 +32,7 @@ pub struct Clients {
 }
 
 /// A client that drives one transaction.
-pub struct Driver {
+pub struct SimulatedDriver {
     pub coordinator: Coordinator,
     /// Its connection to each bank, by position.
     connections: Vec<Option<u64>>,
@@ -136,7 +136,7 @@ impl Simulation<'_> {
             return self.deliver_to_clients();
         }
         let (tx, transaction) = self.fresh_or_again();
-        let driver = Driver {
+        let driver = SimulatedDriver {
             coordinator: Coordinator::new(tx, transaction, Strategy::Parallel),
             connections: vec![None; self.banks()],
             deadline_us: u64::MAX,

@@ -22,7 +22,7 @@ use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use tally::BenchTally;
+use tally::BenchCounts;
 use tokio::task::LocalSet;
 use work::BenchWork;
 
@@ -136,9 +136,9 @@ async fn load(
     arguments: &BenchArguments,
     banks: &[BankId],
     run: u32,
-) -> Result<(BenchTally, Duration), Failure> {
+) -> Result<(BenchCounts, Duration), Failure> {
     load::allow_many_connections();
-    let tally = Rc::new(RefCell::new(BenchTally::default()));
+    let tally = Rc::new(RefCell::new(BenchCounts::default()));
     let client = context.client.with_observer(None);
     let failure = |error| context.failure(error);
     let mut workers = Vec::new();
@@ -170,7 +170,7 @@ async fn load(
 }
 
 /// Says how far it is, twice a second, until it is stopped.
-async fn tell_progress(tally: Rc<RefCell<BenchTally>>, plan: Plan, (run, runs): (u32, u32)) {
+async fn tell_progress(tally: Rc<RefCell<BenchCounts>>, plan: Plan, (run, runs): (u32, u32)) {
     let Some(progress) = Progress::on_terminal() else { return };
     let mut before = 0;
     loop {

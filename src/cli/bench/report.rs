@@ -4,7 +4,7 @@ use super::super::args::BenchArguments;
 use super::super::failure::Failure;
 use super::super::output::{ErrorPart, Paint, Shown, Tone, micros, plain, took};
 use super::super::overview::MoneySums;
-use super::tally::BenchTally;
+use super::tally::BenchCounts;
 use consorcio_core::money::Total;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ impl Figures {
     /// Adds up what was counted in `elapsed`, between two cuts.
     pub fn new(
         arguments: &BenchArguments,
-        tally: BenchTally,
+        tally: BenchCounts,
         elapsed: Duration,
         before: &MoneySums,
         after: &MoneySums,
@@ -320,7 +320,7 @@ mod tests {
     }
 
     fn run(in_time: u64, after: &MoneySums) -> Figures {
-        let tally = BenchTally { committed: in_time, in_time, ..BenchTally::default() };
+        let tally = BenchCounts { committed: in_time, in_time, ..BenchCounts::default() };
         Figures::new(&arguments(1), tally, Duration::from_secs(1), &cut(500, 500, true), after)
     }
 

@@ -12,7 +12,7 @@ use std::time::Instant;
 const DIGITS: u8 = 3;
 
 /// What all clients counted.
-pub struct BenchTally {
+pub struct BenchCounts {
     /// Committed, of those that are measured.
     pub committed: u64,
     /// Committed in the time that is measured: what the throughput is made of.
@@ -27,10 +27,10 @@ pub struct BenchTally {
     pub behind: u64,
 }
 
-impl Default for BenchTally {
-    fn default() -> BenchTally {
+impl Default for BenchCounts {
+    fn default() -> BenchCounts {
         let latency_us = Histogram::new(DIGITS).expect("3 digits are allowed");
-        BenchTally {
+        BenchCounts {
             committed: 0,
             in_time: 0,
             others: BTreeMap::new(),
@@ -41,7 +41,7 @@ impl Default for BenchTally {
     }
 }
 
-impl LoadTally for BenchTally {
+impl LoadTally for BenchCounts {
     fn begun(&mut self, _: &Begun) {}
 
     fn ended(&mut self, request: &Begun, end: LoadEnd<'_>, plan: &Plan) {
@@ -92,7 +92,7 @@ fn reply_word(reply: &Reply) -> (bool, &'static str) {
     }
 }
 
-impl BenchTally {
+impl BenchCounts {
     fn count(&mut self, committed: bool, word: &'static str, due: Instant, plan: &Plan) {
         let now = Instant::now();
         if committed && plan.is_measured(now) {

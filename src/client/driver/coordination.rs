@@ -1,7 +1,7 @@
 //! What a driver does for its coordinators: events in, messages and verdicts out.
 
 use super::flight::InFlight;
-use super::link::Sending;
+use super::link::QueuedRequest;
 use super::votes::{LossCause, oks, take_standings};
 use super::{Driver, Happened, Keeping};
 use crate::observe::ClientEvent;
@@ -109,7 +109,7 @@ impl<T: Copy> Driver<T> {
                         vote.sent(verb);
                     }
                     let Some(link) = &mut self.links[bank.index()] else { continue };
-                    let sending = Sending::Message(message);
+                    let sending = QueuedRequest::Message(message);
                     let (writes, dialer) = (self.options.writes, &self.dialer);
                     if let Err(why) = link.send(sending, slot, now, writes, dialer) {
                         flight.lost(bank, &LossCause { why, nothing_done: None });

@@ -47,7 +47,7 @@ pub(super) struct BankLink {
     /// The replies that are owed, in order; those of messages that wait included.
     pub(super) owed: VecDeque<OwedReply>,
     /// What waits for the connection that is being made.
-    waiting: Vec<Sending>,
+    waiting: Vec<QueuedRequest>,
     /// How long to leave the bank alone after the next failure.
     pause: Duration,
 }
@@ -75,7 +75,7 @@ pub(super) struct OwedReply {
 }
 
 /// A message of a transaction, or any other request.
-pub(super) enum Sending {
+pub(super) enum QueuedRequest {
     Message(Message),
     Request(Request),
 }
@@ -131,7 +131,7 @@ impl BankLink {
     /// where the bank is away.
     pub(super) fn send(
         &mut self,
-        sending: Sending,
+        sending: QueuedRequest,
         slot: usize,
         now: Instant,
         writes: Writes,
@@ -139,8 +139,8 @@ impl BankLink {
     ) -> Result<(), String> {
         self.dial(now, dialer)?;
         let verb = match &sending {
-            Sending::Message(message) => Some(message.asked().verb),
-            Sending::Request(_) => None,
+            QueuedRequest::Message(message) => Some(message.asked().verb),
+            QueuedRequest::Request(_) => None,
         };
         let number = match &self.state {
             LinkState::Up(connection) => Some(connection.next_request()),
@@ -248,12 +248,12 @@ impl BankLink {
 
 fn send(
     connection: &mut Connection,
-    sending: &Sending,
+    sending: &QueuedRequest,
     writes: Writes,
     dialer: &Dialer,
 ) -> io::Result<()> {
     match sending {
-        Sending::Message(message) => {
+        QueuedRequest::Message(message) => {
             let number = connection.next_request();
             dialer.observe(&ClientEvent::Sent(connection.bank(), message, number));
             crash::client_sending(message);
@@ -264,7 +264,7 @@ fn send(
             crash::client_sent(message);
             Ok(())
         }
-        Sending::Request(request) => connection.queue_request(request),
+        QueuedRequest::Request(request) => connection.queue_request(request),
     }
 }
 

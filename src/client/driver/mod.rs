@@ -20,7 +20,7 @@ use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 use consorcio_core::wire::transaction::Transaction;
 use flight::InFlight;
-use link::{BankLink, OwedReply, Sending};
+use link::{BankLink, OwedReply, QueuedRequest};
 pub use link::{Redial, Writes};
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -203,7 +203,7 @@ impl<T: Copy> Driver<T> {
         let now = Instant::now();
         let slot = self.insert(InFlight::new(tag, Keeping::Verdict, now));
         let sent = self.links[bank.index()].as_mut().is_some_and(|link| {
-            let sending = Sending::Request(request);
+            let sending = QueuedRequest::Request(request);
             link.send(sending, slot, now, self.options.writes, &self.dialer).is_ok()
         });
         if !sent {

@@ -141,7 +141,7 @@ impl Simulation<'_> {
 
     pub fn time_out_drivers(&mut self) {
         let now_us = self.world.mono_us;
-        let due = |(_, driver): &(&u64, &Driver)| driver.deadline_us <= now_us;
+        let due = |(_, driver): &(&u64, &SimulatedDriver)| driver.deadline_us <= now_us;
         let ids: Vec<u64> = self.clients.drivers.iter().filter(due).map(|(id, _)| *id).collect();
         for id in ids {
             let Some(driver) = self.clients.drivers.get_mut(&id) else { continue };
