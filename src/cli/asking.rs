@@ -4,7 +4,7 @@
 use super::Context;
 use super::failure::Failure;
 use super::output::{Tone, plain};
-use consorcio_client::{BankAnswer, Client, ClientError};
+use consorcio_client::{AnswerFrom, Client, ClientError};
 use consorcio_core::ids::{BadName, BankId};
 use consorcio_core::wire::request::Request;
 use serde::de::DeserializeOwned;
@@ -58,8 +58,8 @@ pub async fn ask_each<T>(
 
 impl<T> AnswerOf<T> {
     /// The same, with a failure in words.
-    pub fn new(context: &Context, answer: BankAnswer<T>) -> AnswerOf<T> {
-        let BankAnswer { bank, address, said } = answer;
+    pub fn new(context: &Context, answer: AnswerFrom<T>) -> AnswerOf<T> {
+        let AnswerFrom { bank, address, said } = answer;
         AnswerOf { bank, address, said: said.map_err(|error| context.failure(error)) }
     }
 }

@@ -4,9 +4,10 @@
 use super::Context;
 use super::asking::{self, AnswerOf};
 use super::output::{ErrorPart, Paint, Shown, Tone, plain};
-use super::overview::pending_of_all;
-use consorcio_client::{OpView, PendingView};
+use super::overview::{part, pending_of_all};
 use consorcio_core::ids::{BankId, Time};
+use consorcio_core::money::Money;
+use consorcio_core::wire::answer::{OpAnswer, PendingAnswer};
 use consorcio_steps::trace::duration;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -17,12 +18,12 @@ use std::collections::BTreeMap;
 struct Doubt {
     since: Time,
     /// Banks that promised, and do not know the outcome.
-    held_by: Vec<u8>,
+    held_by: Vec<BankId>,
     /// Banks whose vote they wait for.
-    waits_for: Vec<u8>,
+    waits_for: Vec<BankId>,
     /// Does an outside coordinator decide it?
     outside: bool,
-    ops: Vec<OpView>,
+    ops: Vec<OpAnswer<'static>>,
 }
 
 #[derive(Serialize)]
@@ -38,9 +39,9 @@ struct OneDocument<'a> {
     tx: &'a str,
     since: Time,
     age_us: i64,
-    held_by: &'a [u8],
-    waiting_for: &'a [u8],
-    down: Vec<u8>,
+    held_by: &'a [BankId],
+    waiting_for: &'a [BankId],
+    down: Vec<BankId>,
     held_centavos: i64,
 }
 
@@ -57,9 +58,8 @@ pub async fn doubt(context: &Context) -> Shown {
     let answers = pending_of_all(context).await;
     let (now, paint) = (consorcio_steps::steplog::wall_us(), context.paint);
     let doubts = gather(&answers);
-    let down = |bank: &u8| {
-        answers.iter().any(|answer| answer.bank.as_u8() == *bank && answer.said.is_err())
-    };
+    let down =
+        |bank: &BankId| answers.iter().any(|answer| answer.bank == *bank && answer.said.is_err());
     let mut oldest: Vec<(&String, &Doubt)> =
         doubts.iter().map(|((tx, _), doubt)| (tx, doubt)).collect();
     oldest.sort_by_key(|(tx, doubt)| (doubt.since, *tx));
@@ -130,12 +130,12 @@ pub async fn doubt(context: &Context) -> Shown {
 /// Other operations under the same id are another transaction.
 fn gather(answers: &[AnswerOf<Vec<Box<RawValue>>>]) -> BTreeMap<(String, String), Doubt> {
     let mut doubts: BTreeMap<(String, String), Doubt> = BTreeMap::new();
-    for (bank, view) in asking::views::<PendingView>(answers) {
-        let key = (view.tx, format!("{:?}", view.ops));
+    for (bank, view) in asking::views::<PendingAnswer<'static>>(answers) {
+        let key = (view.tx.to_string(), format!("{:?}", view.ops));
         let doubt =
             doubts.entry(key).or_insert_with(|| Doubt { since: view.since, ..Doubt::default() });
         doubt.since = doubt.since.min(view.since);
-        doubt.held_by.push(bank.as_u8());
+        doubt.held_by.push(bank);
         doubt.waits_for.extend(view.waiting_for);
         doubt.ops = view.ops.unwrap_or_default();
         doubt.outside |= view.outside;
@@ -152,34 +152,36 @@ fn gather(answers: &[AnswerOf<Vec<Box<RawValue>>>]) -> BTreeMap<(String, String)
 
 impl Doubt {
     /// Operations at the banks that promised: these hold money or a register now.
-    fn held(&self) -> impl Iterator<Item = &OpView> {
+    fn held(&self) -> impl Iterator<Item = &OpAnswer<'static>> {
         self.ops.iter().filter(|op| self.held_by.contains(&op.bank))
     }
 
     /// Money that is held: debits and withdrawals that were promised.
     fn held_centavos(&self) -> i64 {
-        let takes = self.held().filter(|op| matches!(op.op.as_str(), "debit" | "withdraw"));
-        takes.map(|op| op.amount).fold(0, i64::saturating_add)
+        let takes = self.held().filter(|op| matches!(&*op.op, "debit" | "withdraw"));
+        let centavos = takes.filter_map(|op| op.amount).map(|Money(centavos)| centavos);
+        centavos.fold(0, i64::saturating_add)
     }
 
     fn held_words(&self, paint: Paint) -> String {
         let mut words: Vec<String> = Vec::new();
         let money = self.held_centavos();
         if money > 0 {
-            let from = self.held().filter(|op| matches!(op.op.as_str(), "debit" | "withdraw"));
-            let from: Vec<String> = from.map(|op| format!("{}/{}", op.bank, op.account)).collect();
+            let from = self.held().filter(|op| matches!(&*op.op, "debit" | "withdraw"));
+            let from: Vec<String> =
+                from.map(|op| format!("{}/{}", op.bank, part(&op.account))).collect();
             words.push(format!("{} of {}", paint.money(money).1, from.join(", ")));
         }
         let keys = self
             .held()
             .filter(|op| op.op == "set")
-            .map(|op| format!("{} of bank {}", op.key, op.bank));
+            .map(|op| format!("{} of bank {}", part(&op.key), op.bank));
         words.extend(keys);
         words.join(" · ")
     }
 }
 
-fn list(banks: &[u8]) -> String {
+fn list(banks: &[BankId]) -> String {
     banks.iter().map(|bank| format!("bank {bank}")).collect::<Vec<_>>().join(", ")
 }
 
@@ -192,6 +194,10 @@ mod tests {
         let items =
             items.iter().map(|item| RawValue::from_string((*item).to_owned()).unwrap()).collect();
         AnswerOf { bank: BankId::new(bank).unwrap(), address: String::new(), said: Ok(items) }
+    }
+
+    fn banks(positions: &[usize]) -> Vec<BankId> {
+        positions.iter().filter_map(|position| BankId::new(*position)).collect()
     }
 
     #[test]
@@ -209,7 +215,7 @@ mod tests {
         let doubt = doubts.values().next().unwrap();
         assert_eq!(
             (doubt.since, &doubt.held_by[..], &doubt.waits_for[..]),
-            (Time(7), &[0, 1][..], &[2][..])
+            (Time(7), &banks(&[0, 1])[..], &banks(&[2])[..])
         );
         assert_eq!(doubt.held_centavos(), 570, "credits hold nothing");
         assert_eq!(doubt.held_words(Paint::NONE), "R$ 5,70 of 0/1, 1/2");
@@ -226,6 +232,7 @@ mod tests {
         let doubts = gather(&[answer(0, &[&of(0, 1)]), answer(1, &[&of(1, 0)])]);
         let told: Vec<_> =
             doubts.values().map(|doubt| (&doubt.held_by[..], &doubt.waits_for[..])).collect();
-        assert_eq!(told, [(&[0][..], &[1][..]), (&[1][..], &[0][..])]);
+        let (zero, one) = (banks(&[0]), banks(&[1]));
+        assert_eq!(told, [(&zero[..], &one[..]), (&one[..], &zero[..])]);
     }
 }

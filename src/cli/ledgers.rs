@@ -6,10 +6,11 @@ use super::asking::{self, AnswerOf};
 use super::failure::Failure;
 use super::output::{ErrorPart, Shown, Tone, plain};
 use super::typed::Account;
-use consorcio_client::{AccountView, Client, ClientView, ValueView, read};
+use consorcio_client::{Client, read};
 use consorcio_core::ids::{AccountNumber, BankId, ClientKind, ClientName, RegisterKey, TaxId};
 use consorcio_core::money::Money;
 use consorcio_core::wire::Reason;
+use consorcio_core::wire::answer::{AccountAnswer, ClientAnswer, RegisterAnswer};
 use consorcio_core::wire::request::{NewAccount, NewClient, Read, Request};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -56,8 +57,13 @@ pub async fn get(context: &Context, key: RegisterKey) -> Shown {
         })
         .await;
     let rows = answers.iter().map(|answer| match &answer.said {
-        Ok(json) => match asking::read::<ValueView>(context, answer.bank, json.get()) {
-            Ok(view) => vec![plain(answer.bank), plain(&answer.address), (Tone::Good, view.value)],
+        Ok(json) => match asking::read::<RegisterAnswer<'static>>(context, answer.bank, json.get())
+        {
+            Ok(view) => vec![
+                plain(answer.bank),
+                plain(&answer.address),
+                (Tone::Good, view.value.into_owned()),
+            ],
             Err(failure) => asking::silent_row(answer, &failure),
         },
         Err(failure) => asking::silent_row(answer, failure),
@@ -77,7 +83,7 @@ pub async fn add_client(
     let request = Request::Client(NewClient { cpf, name, kind });
     let asked = asking::ask(context, bank, &request).await;
     match asked.and_then(|json| Ok((raw(context, bank, &json)?, json))) {
-        Ok((raw, json)) => match asking::read::<ClientView>(context, bank, &json) {
+        Ok((raw, json)) => match asking::read::<ClientAnswer<'static>>(context, bank, &json) {
             Ok(view) => {
                 let done = format!("bank {bank} knows {} {} ({})", view.kind, view.name, view.cpf);
                 let text = if context.paint.is_rows() {
@@ -117,7 +123,7 @@ pub async fn balance(context: &Context, account: Account) -> Shown {
 async fn one_account(context: &Context, bank: BankId, request: &Request) -> Shown {
     let answered = asking::ask(context, bank, request).await;
     let read = answered.and_then(|json| {
-        let view = asking::read::<AccountView>(context, bank, &json)?;
+        let view = asking::read::<AccountAnswer<'static>>(context, bank, &json)?;
         Ok((raw(context, bank, &json)?, view))
     });
     match read {
@@ -144,7 +150,7 @@ pub async fn accounts(context: &Context, bank: Option<BankId>, cpf: Option<TaxId
             answers.iter_mut().filter(|answer| !nowhere && is_unknown_client(&answer.said));
         strangers.for_each(|answer| answer.said = Ok(Vec::new()));
     }
-    let rows = asking::views::<AccountView>(&answers);
+    let rows = asking::views::<AccountAnswer<'static>>(&answers);
     let rows = rows.map(|(bank, view)| account_row(context, bank, view));
     let mut text = account_table(context, rows.collect());
     text.push_str(&asking::silent_lines(context, &answers));
@@ -155,15 +161,19 @@ fn is_unknown_client<T>(said: &Result<T, Failure>) -> bool {
     matches!(said, Err(Failure::Refused { reason: Some(Reason::UnknownClient), .. }))
 }
 
-fn account_row(context: &Context, bank: BankId, view: AccountView) -> Vec<(Tone, String)> {
-    let money = |centavos: i64| context.paint.money(centavos);
+fn account_row(
+    context: &Context,
+    bank: BankId,
+    view: AccountAnswer<'static>,
+) -> Vec<(Tone, String)> {
+    let money = |Money(centavos)| context.paint.money(centavos);
     vec![
         plain(format!("{bank}/{}", view.number)),
         money(view.balance),
         money(view.held),
         money(view.available),
         money(view.incoming),
-        plain(view.holders.join(" ")),
+        plain(view.holders.iter().map(TaxId::as_str).collect::<Vec<_>>().join(" ")),
     ]
 }
 
@@ -172,7 +182,7 @@ fn account_table(context: &Context, rows: Vec<Vec<(Tone, String)>>) -> String {
     context.paint.table(&headings, &["balance", "held", "available", "incoming"], rows)
 }
 
-fn client_row(bank: BankId, view: ClientView) -> Vec<(Tone, String)> {
+fn client_row(bank: BankId, view: ClientAnswer<'static>) -> Vec<(Tone, String)> {
     vec![plain(bank), plain(view.cpf), plain(view.name), plain(view.kind)]
 }
 
@@ -188,7 +198,8 @@ pub async fn clients(context: &Context, bank: Option<BankId>) -> Shown {
     };
     let banks = asking::these_banks(context, bank);
     let answers = asking::ask_lists(context, &banks, request).await;
-    let rows = asking::views::<ClientView>(&answers).map(|(bank, view)| client_row(bank, view));
+    let rows =
+        asking::views::<ClientAnswer<'static>>(&answers).map(|(bank, view)| client_row(bank, view));
     let mut text = client_table(context, rows.collect());
     text.push_str(&asking::silent_lines(context, &answers));
     Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))

@@ -4,29 +4,16 @@
 use super::output::{Paint, Tone};
 use consorcio_client::{ClientError, Connection, read, sync_ms_of};
 use consorcio_core::ids::BankId;
+use consorcio_core::wire::answer::BankAnswer;
 use consorcio_core::wire::request::{Local, Request};
-use serde::Deserialize;
 use serde_json::value::RawValue;
-
-/// A position of the list, as BANKS tells it.
-#[derive(Debug, Deserialize)]
-struct PositionView {
-    bank: BankId,
-    address: String,
-    online: bool,
-    #[serde(default)]
-    why: Option<String>,
-    /// Of the bank's own place.
-    #[serde(default)]
-    disk_full: bool,
-}
 
 /// The links of one bank.
 #[derive(Debug)]
 pub struct Links {
     bank: BankId,
     /// To the other places.
-    others: Vec<PositionView>,
+    others: Vec<BankAnswer<'static>>,
     /// How long the bank's disk has not finished a sync, where that takes long.
     pub sync_ms: Option<u64>,
     /// The bank's disk has no room for what is new.
@@ -43,7 +30,7 @@ impl Links {
     pub async fn ask(connection: &mut Connection) -> Result<Links, ClientError> {
         let bank = connection.bank();
         let json = connection.ask_done(&Request::Local(Local::Banks)).await?;
-        let mut others: Vec<PositionView> = read(bank, &json)?;
+        let mut others: Vec<BankAnswer<'static>> = read(bank, &json)?;
         let disk_full = others.iter().any(|place| place.bank == bank && place.disk_full);
         others.retain(|place| place.bank != bank);
         let sync_ms = sync_ms_of(bank, &json);

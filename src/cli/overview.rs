@@ -7,12 +7,13 @@ use super::failure::Failure;
 use super::ledgers::answers_document;
 use super::links::Links;
 use super::output::{ErrorPart, Paint, Shown, Tone, plain, utc};
-use consorcio_client::{
-    Client, Extent, HistoryView, InfoView, OpView, Reached, latest, pending_request, read,
-};
+use consorcio_client::{Client, Extent, Reached, latest, pending_request, read};
 use consorcio_core::clock;
 use consorcio_core::ids::{BankId, Time, TxId};
-use consorcio_core::money::Total;
+use consorcio_core::money::{Money, Total};
+use consorcio_core::wire::answer::{
+    HistoryAnswer, HistoryOutcome, InfoAnswer, OpAnswer, PendingAnswer,
+};
 use consorcio_core::wire::request::{Read, Request};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -55,7 +56,7 @@ struct StatusBank<'a> {
 }
 
 /// INFO, read and as the bank wrote it, and the bank's links.
-type BankInfo = (InfoView, Box<RawValue>, Links);
+type BankInfo = (InfoAnswer<'static>, Box<RawValue>, Links);
 
 /// `status`
 pub async fn status(context: &Context) -> Shown {
@@ -77,7 +78,7 @@ pub async fn status(context: &Context) -> Shown {
     let mut failure = asking::first_failure(&infos)
         .or_else(|| context.client.knows_all().err().map(|error| context.failure(error)));
     let mut shown_cut = None;
-    let clocks = infos.iter().filter_map(|answer| Some(answer.said.as_ref().ok()?.0.reached()));
+    let clocks = infos.iter().filter_map(|answer| Some(Reached::of(&answer.said.as_ref().ok()?.0)));
     if let (None, Some(latest)) = (&failure, latest(clocks)) {
         match cut(context, latest).await {
             Ok(cut) => {
@@ -148,7 +149,7 @@ fn table(context: &Context, infos: &[AnswerOf<BankInfo>]) -> String {
 fn clock_lines(context: &Context, infos: &[AnswerOf<BankInfo>]) -> String {
     let mut text = String::new();
     for answer in infos {
-        let Ok((InfoView { wall: Some(wall), time, .. }, ..)) = &answer.said else { continue };
+        let Ok((InfoAnswer { wall: Some(wall), time, .. }, ..)) = &answer.said else { continue };
         if let Some(apart) = clock::apart(*time, *wall) {
             let line = format!("bank {}: {apart}", answer.bank);
             text.push_str(&format!("{}\n", context.paint.text(Tone::Open, &line)));
@@ -198,11 +199,19 @@ impl MoneySums {
     }
 }
 
+/// A part of an operation; empty where it has none.
+pub fn part<T: ToString>(part: &Option<T>) -> String {
+    part.as_ref().map_or_else(String::new, T::to_string)
+}
+
 /// Operations in one line: `0/12345-6 debit R$ 1,00 · 1/…`.
-fn in_words(paint: Paint, ops: &Option<Vec<OpView>>) -> String {
-    let words = ops.iter().flatten().map(|op| match op.op.as_str() {
-        "set" => format!("{}: {}={}", op.bank, op.key, op.value),
-        word => format!("{}/{} {word} {}", op.bank, op.account, paint.money(op.amount).1),
+fn in_words(paint: Paint, ops: &Option<Vec<OpAnswer<'static>>>) -> String {
+    let words = ops.iter().flatten().map(|op| match &*op.op {
+        "set" => format!("{}: {}={}", op.bank, part(&op.key), part(&op.value)),
+        word => {
+            let Money(amount) = op.amount.unwrap_or(Money::ZERO);
+            format!("{}/{} {word} {}", op.bank, part(&op.account), paint.money(amount).1)
+        }
     });
     words.collect::<Vec<_>>().join(" · ")
 }
@@ -216,8 +225,8 @@ pub async fn pending_of_all(context: &Context) -> Vec<AnswerOf<Vec<Box<RawValue>
 pub async fn pending(context: &Context) -> Shown {
     let answers = pending_of_all(context).await;
     let mut rows = Vec::new();
-    for (bank, view) in views::<consorcio_client::PendingView>(&answers) {
-        let keepers: Vec<String> = view.waiting_for.iter().map(u8::to_string).collect();
+    for (bank, view) in views::<PendingAnswer<'static>>(&answers) {
+        let keepers: Vec<String> = view.waiting_for.iter().map(BankId::to_string).collect();
         rows.push(vec![
             plain(bank),
             plain(&view.tx),
@@ -255,17 +264,16 @@ pub async fn history(context: &Context, count: usize, bank: Option<BankId>) -> S
             items.truncate(count);
         }
     }
-    let mut newest = merged(views::<HistoryView>(&answers));
+    let mut newest = merged(views::<HistoryAnswer<'static>>(&answers));
     newest.sort_by_key(|(view, _)| std::cmp::Reverse(view.time));
     newest.truncate(count);
     let rows = newest.into_iter().map(|(view, banks)| {
-        let tone =
-            if view.outcome.eq_ignore_ascii_case("committed") { Tone::Good } else { Tone::Bad };
+        let tone = if view.is_committed() { Tone::Good } else { Tone::Bad };
         let banks: Vec<String> = banks.iter().map(BankId::to_string).collect();
         vec![
             context.paint.time(view.time),
             plain(&view.tx),
-            (tone, view.outcome),
+            (tone, view.outcome.as_str().to_owned()),
             plain(view.reason.unwrap_or_default()),
             plain(banks.join(",")),
             plain(in_words(context.paint, &view.ops)),
@@ -278,16 +286,16 @@ pub async fn history(context: &Context, count: usize, bank: Option<BankId>) -> S
 }
 
 /// Transactions, each with the banks that told of it.
-type MergedHistory = Vec<(HistoryView, Vec<BankId>)>;
+type MergedHistory = Vec<(HistoryAnswer<'static>, Vec<BankId>)>;
 
 /// A transaction stands in one row, with all banks that told the same of it: the same operations,
 /// which are at the same banks, and the same outcome. Other operations under its id are another
 /// transaction; a bank that was asked to refuse before it knew them tells none.
-fn merged(told: impl Iterator<Item = (BankId, HistoryView)>) -> MergedHistory {
-    let mut of: BTreeMap<(String, String), MergedHistory> = BTreeMap::new();
+fn merged(told: impl Iterator<Item = (BankId, HistoryAnswer<'static>)>) -> MergedHistory {
+    let mut of: BTreeMap<(String, HistoryOutcome), MergedHistory> = BTreeMap::new();
     for (bank, view) in told {
-        let same_id = of.entry((view.tx.clone(), view.outcome.clone())).or_default();
-        let is_same = |known: &HistoryView| match (&known.ops, &view.ops) {
+        let same_id = of.entry((view.tx.to_string(), view.outcome)).or_default();
+        let is_same = |known: &HistoryAnswer<'static>| match (&known.ops, &view.ops) {
             (Some(known), Some(told)) => known == told,
             (None, _) | (_, None) => true,
         };

@@ -5,8 +5,8 @@ use super::asking::{self, AnswerOf};
 use super::failure::{Failure, start_command};
 use super::output::{ErrorPart, Shown, Tone, plain, utc};
 use super::overview::pending_of_all;
-use consorcio_client::PendingView;
 use consorcio_core::ids::{BankId, Time, TxId};
+use consorcio_core::wire::answer::PendingAnswer;
 use consorcio_core::wire::claims::{Claim, Refusal};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::token::{Digest, Said};
@@ -20,7 +20,7 @@ struct ResolveDocument<'a> {
     time: Option<Time>,
     banks: Vec<SaidDocument<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    waiting_for: Vec<u8>,
+    waiting_for: Vec<BankId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorPart>,
 }
@@ -77,10 +77,11 @@ pub async fn resolve(context: &Context, tx: TxId) -> Shown {
 }
 
 /// The banks whose votes keep it undecided, as those tell that hold it.
-async fn kept_by(context: &Context, tx: &TxId) -> Vec<u8> {
+async fn kept_by(context: &Context, tx: &TxId) -> Vec<BankId> {
     let pending = pending_of_all(context).await;
-    let held = asking::views::<PendingView>(&pending).filter(|(_, view)| view.tx == tx.as_str());
-    let mut banks: Vec<u8> = held.flat_map(|(_, view)| view.waiting_for).collect();
+    let held =
+        asking::views::<PendingAnswer<'static>>(&pending).filter(|(_, view)| *view.tx == *tx);
+    let mut banks: Vec<BankId> = held.flat_map(|(_, view)| view.waiting_for).collect();
     banks.sort_unstable();
     banks.dedup();
     banks
@@ -91,10 +92,10 @@ async fn kept_by(context: &Context, tx: &TxId) -> Vec<u8> {
 fn why_not(
     context: &Context,
     tx: &TxId,
-    waiting_for: &[u8],
+    waiting_for: &[BankId],
     answers: &[AnswerOf<Reply>],
 ) -> Option<String> {
-    let away = answers.iter().filter(|answer| waiting_for.contains(&answer.bank.as_u8()));
+    let away = answers.iter().filter(|answer| waiting_for.contains(&answer.bank));
     let away: Vec<String> = away
         .filter(|answer| answer.said.is_err())
         .map(|answer| {

@@ -6,9 +6,10 @@ use crate::error::ClientError;
 use crate::greetings::Greetings;
 use crate::observe::Observer;
 use crate::options::{ClientOptions, Dialer};
-use crate::reading::{read, read_page, unreadable};
+use crate::reading::{read, unreadable};
 use consorcio_core::ids::{BadName, BankId, TxId};
 use consorcio_core::limits::BANKS_MAX;
+use consorcio_core::wire::answer::AnswerPage;
 use consorcio_core::wire::request::Request;
 use consorcio_system::config::Consortium;
 use consorcio_system::id_generator::IdGenerator;
@@ -33,7 +34,7 @@ pub struct Client {
 
 /// What one of several banks answered, or why it did not.
 #[derive(Debug, Clone)]
-pub struct BankAnswer<T> {
+pub struct AnswerFrom<T> {
     /// Which bank.
     pub bank: BankId,
     /// Where it is.
@@ -197,7 +198,7 @@ impl Client {
             let asked = request(next.as_deref());
             let asked = asked.map_err(|_| unreadable(bank, next.as_deref().unwrap_or_default()))?;
             let json = connection.ask_done(&asked).await?;
-            let page = read_page(&json).ok_or_else(|| unreadable(bank, &json))?;
+            let page = AnswerPage::parse(&json).map_err(|_| unreadable(bank, &json))?;
             all.extend(page.items);
             // A bank that names the same key for ever would keep us here for ever.
             if page.next.is_none() || page.next == next {
@@ -213,12 +214,12 @@ impl Client {
         &self,
         banks: &[BankId],
         question: impl Fn(BankId) -> F,
-    ) -> Vec<BankAnswer<T>>
+    ) -> Vec<AnswerFrom<T>>
     where
         F: Future<Output = Result<T, ClientError>>,
     {
         let said = join_all(banks.iter().map(|bank| question(*bank))).await;
-        let answer = |(bank, said): (&BankId, _)| BankAnswer {
+        let answer = |(bank, said): (&BankId, _)| AnswerFrom {
             bank: *bank,
             address: self.list.address(*bank).unwrap_or("-").to_owned(),
             said,

@@ -2,7 +2,6 @@
 //! is decided elsewhere.
 
 use crate::error::ClientError;
-use crate::greetings::HelloAnswer;
 use crate::observe::{ClientEvent, RequestNumber};
 use crate::options::Dialer;
 use crate::reading::{beginning, done, silence, sync_ms_of, words};
@@ -10,6 +9,7 @@ use consorcio_core::commit::message::Message;
 use consorcio_core::ids::BankId;
 use consorcio_core::limits::{ANSWER_WITHIN_MS, CLIENT_WHY_MS_MAX};
 use consorcio_core::wire::Reason;
+use consorcio_core::wire::answer::HelloAnswer;
 use consorcio_core::wire::opening::{Hello, PROTOCOL_VERSION};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Request};
@@ -221,7 +221,7 @@ impl Connection {
     fn welcomed(&mut self, reply: Reply) -> io::Result<()> {
         let other = |text: String| Err(io::Error::other(Impostor::OtherBank(text)));
         match reply {
-            Reply::Done(json) => match serde_json::from_str::<HelloAnswer>(&json) {
+            Reply::Done(json) => match serde_json::from_str::<HelloAnswer<'static>>(&json) {
                 Ok(answer) if answer.bank == self.bank => {
                     self.dialer.greetings.add(answer);
                     self.greeting = Greeting::Heard;

@@ -1,14 +1,14 @@
 //! Consistent cuts: all banks as of one commit time. Which time, the questions, and what keeps a
 //! bank from answering are here; what a cut means is `consorcio_audit`'s.
 
-use crate::client::{BankAnswer, Client};
+use crate::client::{AnswerFrom, Client};
 use crate::error::ClientError;
 use crate::reading::{read, unreadable};
-use crate::views::Reached;
-use consorcio_audit::cut::Page;
+use crate::reads::Reached;
 use consorcio_audit::{BankCut, Judged, judge};
-use consorcio_core::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time};
+use consorcio_core::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
 use consorcio_core::wire::Reason;
+use consorcio_core::wire::answer::CutAnswer;
 use consorcio_core::wire::request::{Read, Request, SnapshotKey};
 
 /// All that was got of one cut.
@@ -17,7 +17,7 @@ pub struct TakenCut {
     /// Its time, and what proves it to every bank.
     pub at: Reached,
     /// What each bank gave, by position, or why it did not.
-    pub answers: Vec<BankAnswer<BankCut>>,
+    pub answers: Vec<AnswerFrom<BankCut>>,
     /// Undecided transactions that keep banks from answering, by bank.
     pub blocked: Vec<Blocked>,
     /// What the cuts mean together.
@@ -30,11 +30,11 @@ pub struct Blocked {
     /// The bank that can't answer.
     pub bank: BankId,
     /// Why: this transaction could still commit within the cut.
-    pub tx: String,
+    pub tx: TxId,
     /// When that bank voted OK on it.
     pub since: Time,
     /// The positions of the banks whose votes it does not know.
-    pub waiting_for: Vec<u8>,
+    pub waiting_for: Vec<BankId>,
 }
 
 /// How much of each bank is asked for.
@@ -71,7 +71,7 @@ impl Client {
         let reached = clocks.iter().filter_map(|answer| answer.said.as_ref().ok()).copied();
         let now = match (latest(reached), clocks.first()) {
             (Some(now), _) => now,
-            (None, Some(BankAnswer { said: Err(error), .. })) => return Err(error.clone()),
+            (None, Some(AnswerFrom { said: Err(error), .. })) => return Err(error.clone()),
             (None, _) => return Err(ClientError::Illegal("a consortium has a bank".into())),
         };
         self.knows_all()?;
@@ -80,8 +80,8 @@ impl Client {
     }
 
     /// What each bank's clock has reached, by position.
-    pub async fn clocks(&self) -> Vec<BankAnswer<Reached>> {
-        self.ask_each(&self.banks(), async |bank| Ok(self.info(bank).await?.reached())).await
+    pub async fn clocks(&self) -> Vec<AnswerFrom<Reached>> {
+        self.ask_each(&self.banks(), async |bank| Ok(Reached::of(&self.info(bank).await?))).await
     }
 
     /// The same of a time that a bank's clock has reached. `asked` says which banks were out of
@@ -90,13 +90,13 @@ impl Client {
         &self,
         at: Reached,
         extent: Extent<'_>,
-        asked: &[BankAnswer<Reached>],
+        asked: &[AnswerFrom<Reached>],
     ) -> TakenCut {
         let banks = self.banks();
         let answers = self
             .ask_each(&banks, async |bank| {
                 let before = asked.iter().find(|answer| answer.bank == bank);
-                if let Some(BankAnswer { said: Err(error), .. }) = before {
+                if let Some(AnswerFrom { said: Err(error), .. }) = before {
                     return Err(error.clone());
                 }
                 self.cut_of(bank, at, extent).await
@@ -133,7 +133,7 @@ impl Client {
                 after: after.clone(),
             });
             let json = connection.ask_done(&request).await?;
-            let page: Page = read(bank, &json)?;
+            let page: CutAnswer = read(bank, &json)?;
             let next = page.next.as_deref().map(SnapshotKey::new).transpose();
             let mut next = next.map_err(|_| unreadable(bank, &json))?;
             if let Extent::Named(prefix) = extent {
@@ -152,7 +152,7 @@ impl Client {
         self.keep(connection);
         let mut cut = cut.ok_or(ClientError::NotAsked { bank })?;
         if let Extent::Named(prefix) = extent {
-            cut.accounts.retain(|account| account.number.starts_with(prefix));
+            cut.accounts.retain(|account| account.number.as_str().starts_with(prefix));
             cut.registers.retain(|key, _| key.starts_with(prefix));
         }
         Ok(cut)
@@ -167,7 +167,7 @@ impl Client {
             .filter(|view| view.since <= time)
             .map(|view| Blocked {
                 bank,
-                tx: view.tx,
+                tx: view.tx.into_owned(),
                 since: view.since,
                 waiting_for: view.waiting_for,
             })

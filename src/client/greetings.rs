@@ -3,33 +3,21 @@
 
 use crate::error::ClientError;
 use consorcio_core::ids::BankId;
-use serde::Deserialize;
+use consorcio_core::wire::answer::HelloAnswer;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What the bank at the other end answers to HELLO.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct HelloAnswer {
-    /// Its position.
-    pub(crate) bank: BankId,
-    /// How many places its list has.
-    places: usize,
-    /// The public id of its key; empty where it has none.
-    #[serde(default)]
-    key: String,
-}
-
 /// What each bank said of itself, the last time it was connected to.
 #[derive(Debug, Default)]
-pub(crate) struct Greetings(Mutex<BTreeMap<BankId, HelloAnswer>>);
+pub(crate) struct Greetings(Mutex<BTreeMap<BankId, HelloAnswer<'static>>>);
 
 impl Greetings {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<BankId, HelloAnswer>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<BankId, HelloAnswer<'static>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps what a bank said.
-    pub(crate) fn add(&self, answer: HelloAnswer) {
+    pub(crate) fn add(&self, answer: HelloAnswer<'static>) {
         self.lock().insert(answer.bank, answer);
     }
 
@@ -49,9 +37,9 @@ impl Greetings {
         let other = keyed.find(|answer| answer.key != first.key)?;
         Some(ClientError::TwoKeys {
             bank: first.bank,
-            key: first.key.clone(),
+            key: first.key.to_string(),
             other: other.bank,
-            other_key: other.key.clone(),
+            other_key: other.key.to_string(),
         })
     }
 }
@@ -60,11 +48,11 @@ impl Greetings {
 mod tests {
     use super::*;
 
-    fn greetings(of: &[(usize, usize, &str)]) -> Greetings {
+    fn greetings(of: &[(usize, usize, &'static str)]) -> Greetings {
         let greetings = Greetings::default();
         for (bank, places, key) in of {
             let bank = BankId::new(*bank).unwrap();
-            greetings.add(HelloAnswer { bank, places: *places, key: (*key).into() });
+            greetings.add(HelloAnswer { bank, places: *places, version: 1, key: (*key).into() });
         }
         greetings
     }

@@ -21,11 +21,11 @@ mod greetings;
 mod observe;
 mod options;
 mod reading;
+mod reads;
 mod resolve;
 mod transactions;
-mod views;
 
-pub use client::{BankAnswer, Client};
+pub use client::{AnswerFrom, Client};
 pub use connection::Connection;
 pub use cut::{Blocked, Extent, TakenCut, latest};
 pub use driver::{
@@ -35,9 +35,6 @@ pub use error::ClientError;
 pub use observe::{ClientEvent, Observer, RequestNumber};
 pub use options::ClientOptions;
 pub use reading::{done, read, sync_ms_of};
+pub use reads::{Reached, pending_request};
 pub use resolve::ResolvedTransaction;
 pub use transactions::{BankAccount, CommittedTransaction, money_op};
-pub use views::{
-    AccountView, ClientView, HistoryView, InfoView, OpView, PendingView, Reached, ValueView,
-    pending_request, views,
-};

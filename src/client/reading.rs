@@ -3,10 +3,9 @@
 use crate::error::ClientError;
 use consorcio_core::ids::BankId;
 use consorcio_core::limits::CLIENT_QUOTED_CHARS_MAX;
+use consorcio_core::wire::answer::BankAnswer;
 use consorcio_core::wire::reply::Reply;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 use std::io;
 use std::time::Duration;
 
@@ -44,39 +43,11 @@ pub(crate) fn unreadable(bank: BankId, json: &str) -> ClientError {
     ClientError::Unreadable { bank, begins }
 }
 
-/// A page of a list: its items, and the key behind which the next page begins.
-#[derive(Debug)]
-pub(crate) struct ListPage {
-    pub(crate) items: Vec<Box<RawValue>>,
-    pub(crate) next: Option<String>,
-}
-
-/// A list is an array; where there is more, its last element is `{"next":"<key>"}`.
-pub(crate) fn read_page(json: &str) -> Option<ListPage> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct More {
-        next: String,
-    }
-    let mut items: Vec<Box<RawValue>> = serde_json::from_str(json).ok()?;
-    let more = items.last().and_then(|last| serde_json::from_str::<More>(last.get()).ok());
-    if more.is_some() {
-        items.pop();
-    }
-    Some(ListPage { items, next: more.map(|more| more.next) })
-}
-
 /// How long the disk of `bank` has not finished a sync, in milliseconds, as that bank's own answer
 /// to BANKS says it.
 pub fn sync_ms_of(bank: BankId, json: &str) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct SyncView {
-        bank: BankId,
-        #[serde(default)]
-        sync_ms: Option<u64>,
-    }
-    let places: Vec<SyncView> = serde_json::from_str(json).ok()?;
-    places.into_iter().find(|place| place.bank == bank)?.sync_ms
+    let banks: Vec<BankAnswer<'static>> = serde_json::from_str(json).ok()?;
+    banks.into_iter().find(|answer| answer.bank == bank)?.sync_ms
 }
 
 /// That a bank did not answer, in words.
@@ -100,23 +71,5 @@ pub(crate) fn words(error: &io::Error) -> String {
         io::ErrorKind::UnexpectedEof => "it closed the connection".into(),
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "the connection broke".into(),
         _ => error.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn items(json: &str) -> Option<(Vec<String>, Option<String>)> {
-        let page = read_page(json)?;
-        Some((page.items.iter().map(|item| item.get().to_owned()).collect(), page.next))
-    }
-
-    #[test]
-    fn a_page_is_an_array_that_may_name_the_next() {
-        assert_eq!(items("[]"), Some((vec![], None)));
-        assert_eq!(items(r#"[{"next":"b","cpf":"1"}]"#).unwrap().1, None, "an item is no key");
-        assert_eq!(items(r#"[1,{"next":"b"}]"#), Some((vec!["1".into()], Some("b".into()))));
-        assert_eq!(items("7"), None);
     }
 }

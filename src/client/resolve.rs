@@ -1,6 +1,6 @@
 //! What became of a transaction, and an end for it if it has none yet.
 
-use crate::client::{BankAnswer, Client};
+use crate::client::{AnswerFrom, Client};
 use consorcio_core::ids::TxId;
 use consorcio_core::wire::claims::{self, Claim};
 use consorcio_core::wire::reply::Reply;
@@ -10,7 +10,7 @@ use consorcio_core::wire::request::Request;
 #[derive(Debug)]
 pub struct ResolvedTransaction {
     /// What each bank says, by position.
-    pub answers: Vec<BankAnswer<Reply>>,
+    pub answers: Vec<AnswerFrom<Reply>>,
     /// What their answers mean together.
     pub claim: Claim,
 }

@@ -14,7 +14,7 @@ use super::load::{self, DrivenBy, OnLoss, Plan, Worker, Working};
 use super::output::Shown;
 use super::progress::Progress;
 use super::{Context, asking, overview};
-use consorcio_client::latest;
+use consorcio_client::{Reached, latest};
 use consorcio_core::ids::BankId;
 use own::{BANKS as OWN_BANKS, OwnBanks};
 use report::{BenchReport, Figures};
@@ -125,7 +125,7 @@ async fn cut(context: &Context, banks: &[BankId]) -> Result<overview::MoneySums,
     let mut clocks = Vec::new();
     for bank in banks {
         let info = context.client.info(*bank).await;
-        clocks.push(info.map_err(|error| context.failure(error))?.reached());
+        clocks.push(Reached::of(&info.map_err(|error| context.failure(error))?));
     }
     let none = || Failure::Own("a consortium has a bank".into());
     overview::cut(context, latest(clocks.into_iter()).ok_or_else(none)?).await

@@ -18,9 +18,10 @@ use super::output::Shown;
 use super::progress::Progress;
 use super::step_observer::{KnownSoFar, StepObserver};
 use super::{Context, asking};
-use consorcio_client::{Extent, PendingView, Reached};
+use consorcio_client::{Extent, Reached};
 use consorcio_core::ids::TxId;
 use consorcio_core::money::Money;
+use consorcio_core::wire::answer::PendingAnswer;
 use consorcio_core::wire::request::{Read, Request};
 use consorcio_steps::steplog::{self, StepLog};
 use consorcio_system::id_generator::IdGenerator;
@@ -260,9 +261,9 @@ async fn pending(context: &Context, kind: &RunKind) -> Result<Vec<String>, Failu
     for bank in &kind.banks {
         let listed = context.client.ask_list(*bank, request).await;
         for item in listed.map_err(|error| context.failure(error))? {
-            let view: PendingView = asking::read(context, *bank, item.get())?;
-            if view.tx.starts_with(&kind.names.run) {
-                found.push(view.tx);
+            let view: PendingAnswer<'static> = asking::read(context, *bank, item.get())?;
+            if view.tx.as_str().starts_with(&kind.names.run) {
+                found.push(view.tx.to_string());
             }
         }
     }
