@@ -52,7 +52,7 @@ fn what_is_done_is_read_and_what_is_refused_is_typed() {
         let committed = client.transfer(&from, &to, Money(4_00)).await.unwrap();
         // A second one uses the connections of the first.
         client.transfer(&from, &to, Money(1_00)).await.unwrap();
-        assert_eq!(client.balance(to.bank, &to.number).await.unwrap().balance, 5_00);
+        assert_eq!(client.balance(to.bank, &to.number).await.unwrap().balance, Money(5_00));
         let history = client.history(to.bank, 2).await.unwrap();
         assert_eq!((history.len(), history[1].tx.as_str()), (2, committed.tx.as_str()));
         assert_eq!(history[1].time, committed.time);
@@ -105,7 +105,7 @@ fn a_bank_that_is_away_aborts_and_one_that_comes_back_is_connected_to_again() {
     cluster.start_bank(1);
     block_on(async {
         client.transfer(&from, &to, Money(1_00)).await.unwrap();
-        assert_eq!(client.balance(to.bank, &to.number).await.unwrap().balance, 1_00);
+        assert_eq!(client.balance(to.bank, &to.number).await.unwrap().balance, Money(1_00));
     });
 }
 

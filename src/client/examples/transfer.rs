@@ -22,7 +22,7 @@ pub async fn transfer(list: &str) -> Result<(), Box<dyn Error>> {
         Err(error) => return Err(error.into()),
     }
     let balance = client.balance(to.bank, &to.number).await?.balance;
-    println!("{} centavos in account {}", balance, to.number);
+    println!("{balance} in account {}", to.number);
     let cut = client.cut(None, Extent::Registers).await?;
     println!("all banks hold {}: {}", Total(cut.judged.total.balance_total), cut.judged.holds());
     Ok(())
