@@ -1,6 +1,6 @@
 //! Bounds and ends: silent, slow and half-done callers go in time, and the process ends in order.
 
-use crate::http::client::{Connection, request};
+use crate::http::client::{HttpConnection, request};
 use crate::http::{ANA, BIA, HttpCluster};
 use crate::support::{Cluster, Process, free_ports, wait_until};
 use std::process::Command;
@@ -99,7 +99,7 @@ fn who_reads_too_slowly_is_dropped_and_who_reads_on_is_not() {
 fn connections_have_a_bound() {
     let cluster = HttpCluster::start_with(1, &["--http-connections-max", "4"]);
     // Streams are at work for as long as they are open.
-    let mut held: Vec<Connection> = (0..4)
+    let mut held: Vec<HttpConnection> = (0..4)
         .map(|_| {
             let mut stream = cluster.connect(0);
             stream.send("GET", "/painel/eventos", &[], "");
@@ -111,7 +111,8 @@ fn connections_have_a_bound() {
     one_more.receive().expect("an answer").is_error(503, "Conexões demais");
     held.pop();
     wait_until("a place is free", || {
-        let answer = Connection::try_open(cluster.ports[0])?.try_ask("GET", "/status", &[], "")?;
+        let answer =
+            HttpConnection::try_open(cluster.ports[0])?.try_ask("GET", "/status", &[], "")?;
         (answer.status == 200).then_some(())
     });
 }
@@ -137,13 +138,13 @@ fn an_idle_bank_ends_at_once_whatever_is_connected() {
     let mut bank = Process::start(cluster.servidor(0).args(["--http", &port.to_string()]));
     bank.expect_line(&format!("serves http://127.0.0.1:{port}/"));
     bank.expect_line("ready on");
-    let mut silent = Connection::open(port);
-    let mut half = Connection::open(port);
+    let mut silent = HttpConnection::open(port);
+    let mut half = HttpConnection::open(port);
     half.send_bytes(
         b"POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: \
                       application/json\r\ncontent-length: 9\r\n\r\n{",
     );
-    let mut idle = Connection::open(port);
+    let mut idle = HttpConnection::open(port);
     idle.get("/status").is(200, r#"{"status":"ok"}"#);
     bank.terminate();
     assert_eq!(bank.wait(), Some(0));

@@ -2,7 +2,7 @@
 //! the cause in words.
 
 use crate::http::ANA;
-use crate::http::client::{Answer, Connection};
+use crate::http::client::{Answer, HttpConnection};
 use crate::support::{CRASH_VARIABLE, Cluster, Process, Wire, free_ports, wait_until};
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ fn ask_all(
         std::thread::spawn(move || {
             let began = Instant::now();
             let key = [("idempotency-key", "k1")];
-            let answer = Connection::open(port).ask(method, &path, &key, body);
+            let answer = HttpConnection::open(port).ask(method, &path, &key, body);
             (format!("{method} {path}"), answer, began.elapsed())
         })
     };
@@ -55,7 +55,7 @@ fn ask_all(
 #[test]
 fn routes_and_pages_end_in_time_and_say_why() {
     let hung = Hung::start(600_000);
-    let mut http = Connection::open(hung.port);
+    let mut http = HttpConnection::open(hung.port);
     let began = Instant::now();
     http.get("/healthz").is(200, r#"{"status":"ok"}"#);
     http.get("/status").is(200, r#"{"status":"ok"}"#);
@@ -119,7 +119,7 @@ fn a_transaction_is_told_as_undecided() {
     let hung = Hung::start(600_000);
     let body = r#"{"cpf":"11111111111","numero":"1","valor":1}"#;
     // Without a key nothing is looked up first.
-    let answer = Connection::open(hung.port).post("/depositar", body);
+    let answer = HttpConnection::open(hung.port).post("/depositar", body);
     assert_eq!(answer.status, 202, "{answer:?}");
     let told = answer.json();
     assert_eq!(told["status"], "pendente");
@@ -134,7 +134,7 @@ fn a_transaction_is_told_as_undecided() {
 #[test]
 fn a_disk_that_comes_back_serves_all_of_it() {
     let mut hung = Hung::start(7_000);
-    let mut http = Connection::open(hung.port);
+    let mut http = HttpConnection::open(hung.port);
     let early = http.get("/clientes");
     assert!(early.status == 503 || early.body.contains(ANA), "{early:?}");
     assert!(hung.waits.receive().is_some_and(|reply| reply.starts_with("DONE")));

@@ -1,6 +1,6 @@
 //! What is no request: each answer is JSON, names what is wrong, and nothing happens.
 
-use crate::http::client::Connection;
+use crate::http::client::HttpConnection;
 use crate::http::{ANA, BIA, HttpCluster};
 use consorcio::http::routes;
 
@@ -307,7 +307,7 @@ fn bytes_that_are_no_http() {
         &huge,
         &many,
     ] {
-        let mut http = Connection::open(cluster.ports[0]);
+        let mut http = HttpConnection::open(cluster.ports[0]);
         http.send_bytes(bytes.as_bytes());
         // A bank that has answered and closed already may have left nothing to shut.
         let _ = http.stream().shutdown(std::net::Shutdown::Write);

@@ -197,7 +197,7 @@ fn looking_adds_no_steps() {
     cluster.open(1, BIA, "2", "0");
     let mut http = cluster.connect(0);
     http.post_as("l1", "/transferencia_composta", FROM_0_TO_1).is(200, r#"{"success":true}"#);
-    let steps = |http: &mut crate::http::client::Connection| {
+    let steps = |http: &mut crate::http::client::HttpConnection| {
         let told = http.get("/transacoes/l1").json();
         let steps =
             told["passos"].as_array().unwrap_or_else(|| panic!("no steps in {told}")).clone();

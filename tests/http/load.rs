@@ -2,7 +2,7 @@
 //! none is lost.
 
 use crate::http::HttpCluster;
-use crate::http::client::Connection;
+use crate::http::client::HttpConnection;
 use crate::support::wait_until;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -48,12 +48,12 @@ fn client(
     done: &AtomicUsize,
     told: &Mutex<LoadAnswers>,
 ) {
-    let mut connection: Option<Connection> = None;
+    let mut connection: Option<HttpConnection> = None;
     let mut bank = number % BANKS;
     let mut round = 0;
     while !stop.load(Ordering::Relaxed) {
         let Some(http) = &mut connection else {
-            connection = Connection::try_open(cluster[bank]);
+            connection = HttpConnection::try_open(cluster[bank]);
             bank = (bank + 1) % BANKS;
             continue;
         };

@@ -23,7 +23,7 @@ mod sites;
 mod words;
 
 use crate::support::{Cluster, free_ports, wait_until};
-use client::Connection;
+use client::HttpConnection;
 
 /// Banks that serve HTTP.
 struct HttpCluster {
@@ -71,8 +71,8 @@ impl HttpCluster {
     }
 
     /// A connection to a bank's HTTP.
-    fn connect(&self, bank: usize) -> Connection {
-        Connection::open(self.ports[bank])
+    fn connect(&self, bank: usize) -> HttpConnection {
+        HttpConnection::open(self.ports[bank])
     }
 
     /// A client and its account at `bank`, with so many reais.

@@ -1,6 +1,6 @@
 //! `scripts/banks.sh`: three banks with HTTP that end together.
 
-use crate::http::client::Connection;
+use crate::http::client::HttpConnection;
 use crate::support::{Process, free_ports, servidor_path, wait_until};
 use std::net::TcpListener;
 use std::path::Path;
@@ -58,7 +58,7 @@ fn three_banks_run_until_they_are_interrupted() {
     let folder = tempfile::tempdir().unwrap();
     let (mut script, http) = start(folder.path(), &["sh", "-c", "exec \"$0\""]);
     for bank in 0..3 {
-        let mut connection = Connection::open(http + bank);
+        let mut connection = HttpConnection::open(http + bank);
         connection.get("/status").is(200, r#"{"status":"ok"}"#);
         wait_until("all banks are linked", || {
             (connection.get("/bancos_on").json().as_array()?.len() == 3).then_some(())
@@ -89,6 +89,6 @@ fn three_banks_end_however_they_were_started() {
 
 fn assert_all_gone(http: u16) {
     for bank in 0..3 {
-        assert!(Connection::try_open(http + bank).is_none(), "bank {bank} is still there");
+        assert!(HttpConnection::try_open(http + bank).is_none(), "bank {bank} is still there");
     }
 }

@@ -1,6 +1,6 @@
 //! Shares: callers who hold what they do not use keep nobody out; lists have pages.
 
-use crate::http::client::Connection;
+use crate::http::client::HttpConnection;
 use crate::http::{ANA, HttpCluster};
 use crate::support::wait_until;
 use std::time::{Duration, Instant};
@@ -82,7 +82,7 @@ fn who_does_not_read_a_list_holds_up_no_other() {
             assert!(wire.receive().expect("a reply").starts_with("DONE "));
         }
     }
-    let deaf: Vec<Connection> = (0..16)
+    let deaf: Vec<HttpConnection> = (0..16)
         .map(|_| {
             let mut deaf = cluster.connect(0);
             deaf.send("GET", "/clientes", &[], "");
@@ -107,15 +107,15 @@ fn silent_connections_keep_nobody_out() {
     let mut working = cluster.connect(0);
     working.send("GET", "/painel/eventos", &[], "");
     working.receive_head();
-    let silent: Vec<Connection> = (0..200).map(|_| cluster.connect(0)).collect();
-    let half = |mut connection: Connection| {
+    let silent: Vec<HttpConnection> = (0..200).map(|_| cluster.connect(0)).collect();
+    let half = |mut connection: HttpConnection| {
         connection.send_bytes(
             b"POST /depositar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: \
                                 application/json\r\ncontent-length: 9\r\n\r\n{",
         );
         connection
     };
-    let half: Vec<Connection> = (0..100).map(|_| half(cluster.connect(0))).collect();
+    let half: Vec<HttpConnection> = (0..100).map(|_| half(cluster.connect(0))).collect();
     for _ in 0..20 {
         cluster.connect(0).get("/status").is(200, r#"{"status":"ok"}"#);
     }
@@ -176,7 +176,7 @@ fn a_host_is_checked_on_every_address() {
     let port = crate::support::free_ports(1)[0];
     mapped.add_switches(0, &["--http", &format!("[::ffff:127.0.0.1]:{port}")]);
     mapped.start_bank(0);
-    let mut http = Connection::open(port);
+    let mut http = HttpConnection::open(port);
     http.ask("GET", "/clientes", &[("host", "evil.example")], "").is_error(403, "Host");
     assert_eq!(http.ask("GET", "/clientes", &[("host", "localhost")], "").status, 200);
 }
@@ -210,7 +210,7 @@ fn a_demonstration_needs_a_folder_of_its_own_and_loopback() {
     let mode = std::fs::metadata(cluster.path().join("own")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
     // A page can't freeze the bank that serves it: nobody could answer it then.
-    let mut http = Connection::open(port);
+    let mut http = HttpConnection::open(port);
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let answer = http.ask("POST", "/painel/demo", &form, "banco=0&acao=congelar");
     assert_eq!(answer.status, 409, "{answer:?}");

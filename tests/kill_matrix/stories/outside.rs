@@ -4,7 +4,7 @@
 use super::Heard;
 use crate::kill_matrix::cases::Case;
 use crate::kill_matrix::cluster::{AccountCluster, CPF, Effect, Outcome, Told, account};
-use crate::kill_matrix::http::{Answer, Connection};
+use crate::kill_matrix::http::{Answer, HttpConnection};
 
 /// A coordinator takes money from the bank that dies, and wants `wanted` where it was told that the
 /// money is held. It aborts where it was told nothing, and repeats itself until it is answered.
@@ -26,7 +26,7 @@ pub fn outside(
     cluster.arm(case);
     let port = cluster.http[victim];
     let post =
-        |path: &str, body: &str| Connection::try_open(port)?.try_ask("POST", path, &[], body);
+        |path: &str, body: &str| HttpConnection::try_open(port)?.try_ask("POST", path, &[], body);
     let prepared =
         post("/prepare", &body).map(|answer| is(&answer, r#"{"prepared":true}"#)).is_some();
     let (path, word, done) = match wanted {
