@@ -39,7 +39,6 @@ pub const WIDE: &[&str] = &[
 
 /// Paths below which a comment may repeat a name.
 pub const SHORT_DOCS: &[&str] = &[
-    "src/cli/",
     "src/core/bank/",
     "src/core/commit/",
     "src/core/wire/",
