@@ -39,6 +39,7 @@ pub const WIDE: &[&str] = &[
 
 /// Paths below which a comment may repeat a name.
 pub const SHORT_DOCS: &[&str] = &[
+    "src/cli/",
     "src/core/bank/",
     "src/core/commit/",
     "src/core/wire/",
@@ -123,7 +124,6 @@ pub const TWICE: &[(&str, usize)] = &[
     ("Sizes", 2),
     ("Span", 2),
     ("State", 4),
-    ("Taken", 2),
     ("Told", 4),
     ("Trouble", 2),
     ("Verdict", 3),
