@@ -40,6 +40,7 @@ pub const WIDE: &[&str] = &[
 /// Paths below which a comment may repeat a name.
 pub const SHORT_DOCS: &[&str] = &[
     "src/cli/",
+    "src/client/",
     "src/core/bank/",
     "src/core/commit/",
     "src/core/wire/",
