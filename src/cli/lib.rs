@@ -32,8 +32,10 @@ mod typed;
 use args::{Arguments, Command};
 use clap::error::ErrorKind;
 use consorcio_client::{Client, ClientError, ClientOptions};
+use consorcio_core::limits::LAST_LINES_MS_MAX;
 use consorcio_steps::steplog::{self, StepLog};
 use consorcio_system::config::Consortium;
+use consorcio_system::logging;
 use consorcio_system::switches;
 use failure::Failure;
 use output::{Form, Paint, Shown};
@@ -41,6 +43,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use step_observer::{KnownSoFar, StepObserver};
 
 /// What every command needs.
@@ -83,6 +86,13 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
+    logging::init("cliente", &arguments.log);
+    let code = execute(arguments);
+    logging::flush(Duration::from_millis(LAST_LINES_MS_MAX));
+    code
+}
+
+fn execute(arguments: Arguments) -> ExitCode {
     let form = arguments.form();
     if let Err(failure) = enough_files(arguments.consortium.places().len()) {
         return ExitCode::from(output::print(&failure.into(), form));
@@ -156,7 +166,7 @@ async fn run(arguments: Arguments) -> Shown {
     let log = StepLog::open(&path, steplog::Options { on, places, ..steplog::Options::default() });
     let log = log.unwrap_or_else(|error| {
         // A client whose folder can't be written still moves money; its banks keep their own logs.
-        eprintln!("cliente: {error}; going on without it (--log-dir names another folder)");
+        tracing::warn!("{error}; going on without it (--log-dir names another folder)");
         StepLog::off()
     });
     let paint = Paint::new(arguments.form());
@@ -202,7 +212,7 @@ async fn run(arguments: Arguments) -> Shown {
 /// consortiums is worth nothing, and a list that is too short is told. A transaction has its
 /// outcome all the same.
 fn judged(context: &Context, is_transaction: bool, shown: Shown) -> Shown {
-    let warn = |why: &str| eprintln!("cliente: warning: {why}");
+    let warn = |why: &str| tracing::warn!("warning: {why}");
     let words = |error| context.failure(error);
     match (context.client.two_keys().map(words), context.client.short_list().map(words)) {
         (Some(why), _) if is_transaction => warn(&why.to_string()),

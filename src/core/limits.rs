@@ -3,6 +3,10 @@
 //! What is past a bound meets a clear refusal or back-pressure, never an unbounded queue. Times
 //! carry their unit as the last word of the name.
 
+mod sessions;
+
+pub use sessions::*;
+
 /// Longest line on the wire, requests and replies alike, its `\n` included.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 /// What a list may take of a line, with room for the verb, what is beside the list, and `next`.
@@ -280,6 +284,24 @@ pub const STORY_MS_MAX: u64 = 10;
 pub const STEP_CHUNK_BYTES_MAX: usize = 256 * 1024;
 /// Words for people in one step.
 pub const STEP_TEXT_BYTES_MAX: usize = 400;
+/// Flushes of steps that wait for the thread that makes spans of them; more are dropped.
+pub const OTEL_BATCHES_MAX: usize = 256;
+/// Transactions of which spans are open.
+pub const OTEL_TRANSACTIONS_MAX: usize = 10_000;
+/// Spans in one request to a collector.
+pub const OTEL_SPANS_MAX: usize = 512;
+/// Spans are sent this often ...
+pub const OTEL_EXPORT_EVERY_MS: u64 = 1_000;
+/// ... and a collector has so long for a request.
+pub const OTEL_EXPORT_MS_MAX: u64 = 5_000;
+/// A collector's answer; one that is longer is an error.
+pub const OTEL_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// A transaction of which nothing is heard for so long has its span ended.
+pub const OTEL_IDLE_US_MAX: i64 = 10_000_000;
+/// Lines of warnings and notices that wait for a slow standard error; more are counted and dropped.
+pub const OPERATOR_LINES_MAX: usize = 256;
+/// The same of steps that are shown live; their file has them all.
+pub const LIVE_STEP_LINES_MAX: usize = 8_192;
 /// A step log's file is rotated at this size, unless told otherwise.
 pub const STEP_LOG_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 /// ... and so many older files stay.
@@ -287,6 +309,20 @@ pub const STEP_LOG_KEEP_DEFAULT: usize = 8;
 
 /// An orderly end takes at most this long.
 pub const SHUTDOWN_MS_MAX: u64 = 10_000;
+/// A thread whose end does not come in this time is left behind.
+pub const THREAD_END_MS_MAX: u64 = 2_000;
+/// A bank is told that time passed when something of it is due, at most this often.
+pub const TICK_US: u64 = 10_000;
+/// An orderly end that does not come has this long after its deadline; then the process ends.
+pub const SHUTDOWN_OVERTIME_MS: u64 = 5_000;
+/// At its end a process waits this long for standard error to take the last lines ...
+pub const LAST_LINES_MS_MAX: u64 = 500;
+/// ... and this long where it was told to end at once.
+pub const LAST_LINES_AT_ONCE_MS_MAX: u64 = 100;
+/// Signals that wait for the bank.
+pub const SIGNALS_MAX: usize = 4;
+/// How often the age of the sync under way is read.
+pub const SYNC_AGE_CHECK_MS: u64 = 250;
 
 // What must hold between the bounds.
 const _: () = {

@@ -26,7 +26,8 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
 
 /// What all routes share; clones are the same.
 #[derive(Debug, Clone)]
@@ -52,12 +53,12 @@ struct Inner {
     streams_of: Arc<Mutex<BTreeMap<StreamsOf, usize>>>,
     connections: Connections,
     counts: Counts,
-    stopping: watch::Receiver<bool>,
+    stop: CancellationToken,
 }
 
 impl App {
-    /// What routes share of a bank that `asker` leads to; `client` leads to the others. `stopping` turns true when the process
-    /// ends.
+    /// What routes share of a bank that `asker` leads to; `client` leads to the others. `stop` is
+    /// cancelled when the process ends.
     ///
     /// # Errors
     /// When the system has no randomness to give.
@@ -65,7 +66,7 @@ impl App {
         asker: Asker,
         client: Client,
         options: Options,
-        stopping: watch::Receiver<bool>,
+        stop: CancellationToken,
     ) -> Result<App, getrandom::Error> {
         Ok(App(Arc::new(Inner {
             asker,
@@ -78,7 +79,7 @@ impl App {
             streams_of: Arc::default(),
             connections: Connections::new(options.bounds.connections),
             counts: Counts::default(),
-            stopping,
+            stop,
             options,
         })))
     }
@@ -113,11 +114,9 @@ impl App {
         self.0.ids.lock().unwrap_or_else(PoisonError::into_inner).now()
     }
 
-    /// Waits until the process ends: whatever would stay open ends then.
-    pub async fn stopping(&self) {
-        let mut stopping = self.0.stopping.clone();
-        // Without a sender the process is as good as gone.
-        let _ = stopping.wait_for(|stopping| *stopping).await;
+    /// Cancelled when the process ends: whatever would stay open ends then.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.0.stop
     }
 
     /// Only one at a time may look whether something is there, and then create it.

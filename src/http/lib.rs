@@ -49,7 +49,8 @@ use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot, watch as told};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 pub use pages::{Demo, DemoError};
 
@@ -107,7 +108,7 @@ impl Default for Bounds {
 
 /// The running HTTP thread.
 pub struct Running {
-    stop: told::Sender<bool>,
+    stop: CancellationToken,
     ended: oneshot::Receiver<()>,
 }
 
@@ -115,7 +116,7 @@ impl Running {
     /// Ends it: nothing more is accepted, open streams end, what was asked is answered. Returns
     /// when it has ended, which has a time limit.
     pub async fn end(self) {
-        let _ = self.stop.send(true);
+        self.stop.cancel();
         // A thread that is gone has ended, too.
         let _ = self.ended.await;
     }
@@ -131,10 +132,10 @@ pub fn start(
     options: Options,
 ) -> io::Result<(Running, mpsc::Receiver<Ask>)> {
     let (asker, asks) = asking(HTTP_ASKS_MAX);
-    let (stop, stopping) = told::channel(false);
+    let stop = CancellationToken::new();
     let (ending, ended) = oneshot::channel();
     let others = lines::client(&options.places).map_err(io::Error::other)?;
-    let app = App::new(asker, others, options, stopping).map_err(io::Error::other)?;
+    let app = App::new(asker, others, options, stop.clone()).map_err(io::Error::other)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     listener.set_nonblocking(true)?;
     let listener = {

@@ -13,23 +13,22 @@ use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{Request, Response, StatusCode};
 use axum::response::IntoResponse;
-use consorcio_core::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_SHUTDOWN_MS_MAX};
+use consorcio_core::limits::{
+    ACCEPT_PAUSE_MS, HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_SHUTDOWN_MS_MAX,
+};
 use consorcio_system::crash::{self, Step};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
-
-/// After an accept failed for want of something, so long nothing is accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+use tokio_util::task::TaskTracker;
 
 /// Serves `listener` until the process ends; what is under way then is answered first, within a
 /// time.
@@ -37,7 +36,7 @@ pub async fn serve(app: App, listener: TcpListener) {
     let bounds = app.options().bounds.clone();
     let places = app.places_of_connections().clone();
     let router = routes::router(app.clone());
-    let graceful = GracefulShutdown::new();
+    let connections = TaskTracker::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(bounds.head_ms))
@@ -46,21 +45,24 @@ pub async fn serve(app: App, listener: TcpListener) {
     loop {
         let (stream, peer) = tokio::select! {
             biased;
-            () = app.stopping() => break,
+            () = app.stop().cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
-                Err(_) => {
-                    sleep(ACCEPT_PAUSE).await;
+                Err(error) => {
+                    tracing::debug!("no HTTP connection can be accepted for now: {error}");
+                    sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
                     continue;
                 }
             },
         };
         let Some(ticket) = places.take(peer.ip().to_canonical()) else {
+            tracing::debug!(%peer, "all HTTP connections are taken: {peer} is refused");
             refuse(&stream);
             continue;
         };
         // An answer is one write: waiting for more to send would only add delay.
         let _ = stream.set_nodelay(true);
+        let stop = app.stop().clone();
         let (app, router) = (app.clone(), router.clone());
         let place = ticket.place().clone();
         let of = Peer(peer, place.clone());
@@ -68,19 +70,27 @@ pub async fn serve(app: App, listener: TcpListener) {
         let stream =
             WriteTimeout::new(stream, Duration::from_millis(bounds.unread_ms), place.clone());
         let connection = http.serve_connection(TokioIo::new(stream), service_fn(answer));
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
+        connections.spawn(async move {
+            let mut connection = pin!(connection);
+            let served = async {
+                tokio::select! {
+                    // How a connection ends, in time or not, is the other end's affair.
+                    _ = connection.as_mut() => return,
+                    () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+                }
+                let _ = connection.await;
+            };
             tokio::select! {
-                // How a connection ends, in time or not, is the other end's affair.
-                _ = connection => (),
+                () = served => (),
                 () = place.is_given_up() => (),
             }
             drop(ticket);
         });
     }
     drop(listener);
+    connections.close();
     // Those that are not done by then are cut off with the process.
-    let _ = timeout(Duration::from_millis(HTTP_SHUTDOWN_MS_MAX), graceful.shutdown()).await;
+    let _ = timeout(Duration::from_millis(HTTP_SHUTDOWN_MS_MAX), connections.wait()).await;
 }
 
 async fn answer(

@@ -18,7 +18,7 @@ pub struct Ask {
     pub peer: SocketAddr,
     /// As whom: anyone, or an outside coordinator.
     pub origin: Origin,
-    /// What.
+    /// The request, as a line would make it.
     pub request: Request,
     /// Where its reply goes. Nobody may wait for it any more.
     pub reply: oneshot::Sender<Reply>,

@@ -12,7 +12,7 @@ pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 /// The wall clock of a bank.
 pub struct WallClock {
     filter: ClockFilter,
-    /// What was told last.
+    /// What was reported last.
     gap: Gap,
     notice: Notice,
 }
@@ -23,7 +23,7 @@ pub fn machine() -> Machine {
 }
 
 impl WallClock {
-    /// The clock that `filter` began; `notice` is told when the wall clock is not followed, and
+    /// The clock that `filter` began; `notice` is called when the wall clock is not followed, and
     /// when it is again.
     pub fn new(filter: ClockFilter, notice: Notice) -> WallClock {
         WallClock { filter, gap: Gap::None, notice }
@@ -48,9 +48,9 @@ mod tests {
     use std::sync::Mutex;
 
     #[test]
-    fn the_machines_clock_is_told_and_followed() {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let theirs = Arc::clone(&told);
+    fn the_machines_clock_is_reported_and_followed() {
+        let reported = Arc::new(Mutex::new(Vec::new()));
+        let theirs = Arc::clone(&reported);
         let notice: Notice = Arc::new(move |text| theirs.lock().unwrap().push(text.to_owned()));
         let filter = ClockFilter::start(machine(), Time(0), RELEASED_US, true).unwrap();
         let mut clock = WallClock::new(filter, notice);
@@ -60,10 +60,10 @@ mod tests {
                 && now.shown_us - now.wall_us < 1_000_000
                 && now.mono_us == 5
         );
-        // Such a bank has been far ahead: its wall clock is behind, and nothing is to be told of
+        // Such a bank has been far ahead: its wall clock is behind, and nothing is reported of
         // that here.
         clock.now(Time(now.wall_us + 5_000_000), 6);
         let is_set = now.shown_us >= RELEASED_US;
-        assert_eq!(told.lock().unwrap().len(), usize::from(!is_set));
+        assert_eq!(reported.lock().unwrap().len(), usize::from(!is_set));
     }
 }

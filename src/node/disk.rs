@@ -13,10 +13,10 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 /// A batch that was handed to the disk, and what came of it.
-pub struct Done {
+pub struct SyncDone {
     /// The batch, for its buffers.
     pub batch: Batch,
-    /// Is it durable?
+    /// Ok: the whole batch is durable.
     pub result: Result<(), JournalError>,
     /// How long that took, in microseconds.
     pub took_us: u64,
@@ -59,11 +59,11 @@ impl SyncAge {
     }
 }
 
-/// The thread's handle.
+/// The journal's thread, which ends when this goes.
 pub struct Disk {
     batches: Option<SyncSender<Batch>>,
     age: Arc<SyncAge>,
-    done: Arc<Mutex<Option<Done>>>,
+    done: Arc<Mutex<Option<SyncDone>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -96,7 +96,7 @@ impl Disk {
     }
 
     /// The batch that is done, once.
-    pub fn done(&self) -> Option<Done> {
+    pub fn done(&self) -> Option<SyncDone> {
         self.done.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -115,7 +115,7 @@ impl Drop for Disk {
 fn sync_batches(
     mut appender: Appender,
     batches: &Receiver<Batch>,
-    done: &Mutex<Option<Done>>,
+    done: &Mutex<Option<SyncDone>>,
     wake: &Notify,
     age: &SyncAge,
 ) {
@@ -127,7 +127,7 @@ fn sync_batches(
         let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let ended_us = wall_us();
         *done.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Done { batch, result, took_us, ended_us });
+            Some(SyncDone { batch, result, took_us, ended_us });
         wake.notify_one();
     }
     // Without its mark the next start may only take longer to believe the last records.

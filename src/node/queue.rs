@@ -18,10 +18,10 @@ pub const SESSION_INDEX_BITS: u32 = 16;
 
 /// Something that waits to be decided.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Waiting {
+pub struct WaitingInput {
     /// When it came, on the monotonic clock in microseconds.
     pub since_us: u64,
-    /// What.
+    /// What the bank shall decide.
     pub input: Input,
 }
 
@@ -32,18 +32,18 @@ pub struct Waiting {
 /// link's own PREPAREs.
 #[derive(Debug)]
 pub struct Queue {
-    urgent: VecDeque<Waiting>,
-    normal: VecDeque<Waiting>,
+    urgent: VecDeque<WaitingInput>,
+    normal: VecDeque<WaitingInput>,
     requests: usize,
     requests_max: usize,
     /// Urgent ones decided since the last one that was not.
     urgent_run: u32,
     /// What waits of each session, by its index.
-    sessions: Vec<Counts>,
+    sessions: Vec<QueueCounts>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Counts {
+struct QueueCounts {
     urgent: u32,
     normal: u32,
 }
@@ -73,12 +73,12 @@ impl Queue {
         self.requests_max.saturating_sub(self.requests)
     }
 
-    /// Does nothing wait?
+    /// Says whether no input waits.
     pub fn is_empty(&self) -> bool {
         self.urgent.is_empty() && self.normal.is_empty()
     }
 
-    /// How many wait.
+    /// How many inputs wait.
     pub fn len(&self) -> usize {
         self.urgent.len() + self.normal.len()
     }
@@ -118,12 +118,12 @@ impl Queue {
             let counts = self.counts(session);
             *if urgent { &mut counts.urgent } else { &mut counts.normal } += 1;
         }
-        let waiting = Waiting { since_us, input };
+        let waiting = WaitingInput { since_us, input };
         if urgent { self.urgent.push_back(waiting) } else { self.normal.push_back(waiting) }
     }
 
     /// Takes what is to be decided next.
-    pub fn pop(&mut self) -> Option<Waiting> {
+    pub fn pop(&mut self) -> Option<WaitingInput> {
         let urgent = match (self.urgent.is_empty(), self.normal.front()) {
             (true, None) => return None,
             (true, Some(_)) => false,
@@ -170,10 +170,10 @@ impl Queue {
         self.sessions.get(index(session)).is_some_and(|counts| counts.urgent > 0)
     }
 
-    fn counts(&mut self, session: SessionId) -> &mut Counts {
+    fn counts(&mut self, session: SessionId) -> &mut QueueCounts {
         let index = index(session);
         if index >= self.sessions.len() {
-            self.sessions.resize(index + 1, Counts::default());
+            self.sessions.resize(index + 1, QueueCounts::default());
         }
         &mut self.sessions[index]
     }
@@ -225,7 +225,7 @@ mod tests {
     fn who_waited_for_peers_comes_behind_what_they_told_and_not_before() {
         let mut queue = Queue::default();
         let is_answer =
-            |waiting: Option<Waiting>| matches!(waiting.unwrap().input, Input::PeerUp(_));
+            |waiting: Option<WaitingInput>| matches!(waiting.unwrap().input, Input::PeerUp(_));
         for _ in 0..2 * URGENT_SHARE.1 {
             queue.push(0, Input::PeerUp(BankId::new(1).unwrap()));
         }
@@ -372,7 +372,7 @@ mod tests {
             }
             assert_eq!((pushed, seen), (0, next));
         }
-        fn check(waiting: &Waiting, seen: &mut [u64; 4]) {
+        fn check(waiting: &WaitingInput, seen: &mut [u64; 4]) {
             let Input::Request { caller, .. } = &waiting.input else {
                 panic!("only requests were pushed")
             };

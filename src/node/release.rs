@@ -46,7 +46,7 @@ impl<T> Release<T> {
         !self.later.is_empty()
     }
 
-    /// Does nothing wait?
+    /// Says whether nothing is held.
     pub fn is_empty(&self) -> bool {
         self.soon.is_empty() && self.later.is_empty()
     }

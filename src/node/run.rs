@@ -2,19 +2,17 @@
 //! to its way out.
 
 use crate::clock::WallClock;
-use crate::disk::{Disk, Done};
+use crate::disk::{Disk, SyncDone};
 use crate::inbox::Inbox;
-use crate::writer::{Leaving, Turn, Writer};
+use crate::writer::{DecideTurn, Leaving, Writer};
 use consorcio_core::bank::io::Input;
+use consorcio_core::limits::TICK_US;
 use consorcio_steps::steplog::{Step, StepLog};
 use consorcio_system::crash;
 use tokio::time::{Instant, sleep_until};
 
 /// Decisions before sessions and links have their turn.
 const SLICE: usize = 256;
-
-/// The bank is told that time passed when something of it is due, at most this often.
-const TICK_US: u64 = 10_000;
 
 /// Why the node can't go on. The process must stop, and nothing may leave it any more.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +62,7 @@ pub async fn run(
         let turn = match writer.core().stopped() {
             // Its last record is made durable, and nothing is decided after it.
             Some(why) if writer.is_synced() => return Err(Fatal::Stopped(why.to_owned())),
-            Some(_) => Turn::Drained,
+            Some(_) => DecideTurn::Drained,
             None => inbox.take(|queue| writer.decide(now, queue, SLICE, &mut out)),
         };
         let due_us = writer.sync_due_us();
@@ -88,9 +86,9 @@ pub async fn run(
             steplog.append(steps);
         }
         match turn {
-            Turn::More => tokio::task::yield_now().await,
-            Turn::Drained if inbox.is_stopped() && writer.is_synced() => return Ok(writer),
-            Turn::Drained | Turn::Full => {
+            DecideTurn::More => tokio::task::yield_now().await,
+            DecideTurn::Drained if inbox.is_stopped() && writer.is_synced() => return Ok(writer),
+            DecideTurn::Drained | DecideTurn::Full => {
                 if is_behind(&writer) {
                     tokio::task::yield_now().await;
                     continue;
@@ -119,7 +117,7 @@ pub async fn run(
 
 fn synced(
     writer: &mut Writer,
-    done: Done,
+    done: SyncDone,
     out: &mut Vec<Leaving>,
     steplog: &StepLog,
 ) -> Result<(), Fatal> {

@@ -6,7 +6,7 @@ use super::disk::Disk;
 use super::inbox::{Clock, Inbox};
 use super::queue::Queue;
 use super::run::{Fatal, run};
-use super::writer::{Leaving, Turn, Writer};
+use super::writer::{DecideTurn, Leaving, Writer};
 use consorcio_core::bank::Core;
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::{Caller, Input, Now, Origin, SessionId, Start};
@@ -182,8 +182,8 @@ fn a_batch_that_is_full_must_go_before_more_is_decided() {
     for n in 0..12_000 {
         queue.push(NOW.mono_us, ask(2, n, &prepare(n)));
     }
-    assert_eq!(writer.decide(NOW, &mut queue, 10, &mut out), Turn::More);
-    assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out), Turn::Full);
+    assert_eq!(writer.decide(NOW, &mut queue, 10, &mut out), DecideTurn::More);
+    assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out), DecideTurn::Full);
     let batch = writer.take_batch().unwrap();
     assert!(
         batch.len() <= BATCH_RECORDS_MAX
@@ -192,8 +192,8 @@ fn a_batch_that_is_full_must_go_before_more_is_decided() {
     let first = batch.len();
     assert!(first > 1_000, "{first}");
     // One more is filled while it is under sync, and then the queue waits.
-    assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out), Turn::Full);
-    assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out), Turn::Full);
+    assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out), DecideTurn::Full);
+    assert_eq!(writer.decide(NOW, &mut queue, usize::MAX, &mut out), DecideTurn::Full);
     let waiting = queue.len();
     assert!(out.is_empty() && waiting > 0);
     let mut batch = batch;

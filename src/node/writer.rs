@@ -42,10 +42,10 @@ pub enum Leaving {
 
 /// What became of the inputs that waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    /// None is left.
+pub enum DecideTurn {
+    /// All inputs are decided.
     Drained,
-    /// There are more.
+    /// More inputs wait for the next turn.
     More,
     /// There are more, but the batch is full: it must go under sync first.
     Full,
@@ -94,7 +94,7 @@ impl Writer {
         }
     }
 
-    /// The bank.
+    /// The bank, as it is after the last decision.
     pub fn core(&self) -> &Core {
         &self.core
     }
@@ -106,19 +106,19 @@ impl Writer {
         queue: &mut Queue,
         most: usize,
         out: &mut Vec<Leaving>,
-    ) -> Turn {
+    ) -> DecideTurn {
         for _ in 0..most {
             if self.is_full() {
-                return if queue.is_empty() { Turn::Drained } else { Turn::Full };
+                return if queue.is_empty() { DecideTurn::Drained } else { DecideTurn::Full };
             }
-            let Some(waiting) = queue.pop() else { return Turn::Drained };
+            let Some(waiting) = queue.pop() else { return DecideTurn::Drained };
             let mut input = waiting.input;
             if let Input::Request { waited_us, .. } = &mut input {
                 *waited_us = now.mono_us.saturating_sub(waiting.since_us);
             }
             self.step(now, input, out);
         }
-        if queue.is_empty() { Turn::Drained } else { Turn::More }
+        if queue.is_empty() { DecideTurn::Drained } else { DecideTurn::More }
     }
 
     /// Decides one input, ahead of all that waits.
@@ -273,7 +273,8 @@ impl Writer {
         }
         let id = input.about().map_or("an id", |(tx, _)| tx.as_str());
         let text = format!(
-            "what the journal holds of {id} can't be read, so this bank does not vote on it: {error} ({untold} more \
+            "what the journal holds of {id} can't be read, so this bank does not vote on it: \
+             {error} ({untold} more \
              requests met such an id since the last line)"
         );
         if *next_us == 0 {

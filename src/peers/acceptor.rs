@@ -2,8 +2,8 @@
 //! one. No socket here.
 
 use super::handshake::{
-    Hello, News, Pair, Proof, Role, Welcome, nonce, read, read_founding, same_consortium, same_key,
-    write,
+    HandshakePair, HandshakeRole, LinkHello, LinkProof, LinkWelcome, News, nonce, read,
+    read_founding, same_consortium, same_key, write,
 };
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::Origin;
@@ -13,21 +13,21 @@ use consorcio_steps::steplog::wall_us;
 
 /// The answering side of a session: a client's until a bank has shown that it is one.
 #[derive(Debug, Default)]
-pub struct Acceptor(State);
+pub struct Acceptor(AcceptorState);
 
 #[derive(Debug, Default)]
-enum State {
+enum AcceptorState {
     #[default]
     Client,
     /// Welcomed, but not proved: still a client's.
-    Welcomed(Box<Pair>),
+    Welcomed(Box<HandshakePair>),
     Link(BankId),
 }
 
 /// What a bank tells of itself and of another one.
 pub(super) struct Own<'a> {
     pub(super) identity: &'a Identity,
-    /// Its journal.
+    /// The founding id of its journal.
     pub(super) founding: FoundingId,
 }
 
@@ -46,16 +46,16 @@ impl Acceptor {
     /// What kind of session this is now.
     pub fn origin(&self) -> Origin {
         match self.0 {
-            State::Client | State::Welcomed(_) => Origin::Client,
-            State::Link(_) => Origin::Link,
+            AcceptorState::Client | AcceptorState::Welcomed(_) => Origin::Client,
+            AcceptorState::Link(_) => Origin::Link,
         }
     }
 
     /// The bank at the other end of an open link.
     pub fn bank(&self) -> Option<BankId> {
         match self.0 {
-            State::Client | State::Welcomed(_) => None,
-            State::Link(bank) => Some(bank),
+            AcceptorState::Client | AcceptorState::Welcomed(_) => None,
+            AcceptorState::Link(bank) => Some(bank),
         }
     }
 
@@ -72,23 +72,23 @@ impl Acceptor {
         json: &str,
     ) -> Result<Answered, String> {
         match std::mem::take(&mut self.0) {
-            State::Link(bank) => {
-                self.0 = State::Link(bank);
+            AcceptorState::Link(bank) => {
+                self.0 = AcceptorState::Link(bank);
                 let told: News = read(json)?;
                 Ok(Answered::News(write(&news(bank)), bank, told))
             }
             // A second hello begins anew; it can't be taken for a proof, which has no nonce.
-            State::Welcomed(_) | State::Client if json.contains("\"nonce\"") => {
+            AcceptorState::Welcomed(_) | AcceptorState::Client if json.contains("\"nonce\"") => {
                 let (pair, welcome) = welcome(own, &read(json)?)?;
-                self.0 = State::Welcomed(Box::new(pair));
+                self.0 = AcceptorState::Welcomed(Box::new(pair));
                 Ok(Answered::Told(write(&welcome)))
             }
-            State::Client => {
+            AcceptorState::Client => {
                 Err("a link begins with {bank, places, to, key, nonce, founding}".to_owned())
             }
-            State::Welcomed(pair) => {
-                let proof: Proof = read(json)?;
-                if !pair.proves(own.identity, Role::Dialler, &proof.mac) {
+            AcceptorState::Welcomed(pair) => {
+                let proof: LinkProof = read(json)?;
+                if !pair.proves(own.identity, HandshakeRole::Dialler, &proof.mac) {
                     return Err("no proof of the consortium's key for this link".to_owned());
                 }
                 let (bank, told) = (pair.dialler, pair.dialler_founding);
@@ -96,14 +96,14 @@ impl Acceptor {
                 if met(bank).is_some_and(|met| met != told) {
                     return Ok(Answered::Told(write(&news(bank))));
                 }
-                self.0 = State::Link(bank);
+                self.0 = AcceptorState::Link(bank);
                 Ok(Answered::Opened(write(&news(bank)), bank, told, proof.news))
             }
         }
     }
 }
 
-fn welcome(own: &Own<'_>, hello: &Hello) -> Result<(Pair, Welcome), String> {
+fn welcome(own: &Own<'_>, hello: &LinkHello) -> Result<(HandshakePair, LinkWelcome), String> {
     let identity = own.identity;
     same_consortium(identity, hello.bank, hello.places)?;
     if hello.to != identity.bank {
@@ -111,7 +111,7 @@ fn welcome(own: &Own<'_>, hello: &Hello) -> Result<(Pair, Welcome), String> {
     }
     same_key(identity, hello.bank, &hello.key)?;
     let ours = nonce()?;
-    let pair = Pair {
+    let pair = HandshakePair {
         dialler_founding: read_founding(&hello.founding)?,
         dialled_founding: own.founding,
         dialler: hello.bank,
@@ -122,14 +122,14 @@ fn welcome(own: &Own<'_>, hello: &Hello) -> Result<(Pair, Welcome), String> {
             .map_err(|_| "the nonce is not 64 hex digits".to_owned())?,
         dialled_nonce: ours,
     };
-    let welcome = Welcome {
+    let welcome = LinkWelcome {
         bank: identity.bank,
         places: identity.places.len(),
         to: hello.bank,
         key: identity.seal.key_id().to_string(),
         nonce: ours.to_hex().to_string(),
         founding: own.founding.to_string(),
-        mac: pair.mac(identity, Role::Dialled).to_hex().to_string(),
+        mac: pair.mac(identity, HandshakeRole::Dialled).to_hex().to_string(),
         wall: Some(wall_us()),
     };
     Ok((pair, welcome))

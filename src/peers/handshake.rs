@@ -16,8 +16,7 @@ use serde::{Deserialize, Serialize};
 
 /// What the dialler tells first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Hello {
-    /// Who dials.
+pub(super) struct LinkHello {
     pub(super) bank: BankId,
     /// How many places its list has.
     pub(super) places: usize,
@@ -33,8 +32,7 @@ pub(super) struct Hello {
 
 /// What the dialled bank answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Welcome {
-    /// Who was dialled.
+pub(super) struct LinkWelcome {
     pub(super) bank: BankId,
     /// How many places its list has.
     pub(super) places: usize,
@@ -46,7 +44,6 @@ pub(super) struct Welcome {
     pub(super) nonce: String,
     /// Its journal's founding id.
     pub(super) founding: String,
-    /// Its proof.
     pub(super) mac: String,
     /// Its machine's wall clock, in microseconds since 1970. It is compared and told, nothing more:
     /// no MAC covers it.
@@ -57,7 +54,7 @@ pub(super) struct Welcome {
 /// How far the wall clock that a welcome tells is ahead of this machine's, which showed `before_us`
 /// when the welcome was asked for and shows `after_us` now. `None` where it is near, or not told.
 pub(super) fn clock_apart(welcome: &str, before_us: i64, after_us: i64) -> Option<i64> {
-    let told: Welcome = read(welcome).ok()?;
+    let told: LinkWelcome = read(welcome).ok()?;
     let way_us = after_us.saturating_sub(before_us).max(0);
     let apart_us = told.wall?.saturating_sub(before_us.saturating_add(way_us / 2));
     (apart_us.saturating_abs() > CLOCK_TOLD_US_MIN.saturating_add(way_us)).then_some(apart_us)
@@ -65,8 +62,7 @@ pub(super) fn clock_apart(welcome: &str, before_us: i64, after_us: i64) -> Optio
 
 /// What the dialler tells then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Proof {
-    /// Its proof.
+pub(super) struct LinkProof {
     pub(super) mac: String,
     /// News that goes with it.
     #[serde(flatten)]
@@ -78,7 +74,7 @@ pub(super) struct Proof {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct News {
     /// Votes of the other that this bank knows.
-    pub(super) seen: Vec<Shown>,
+    pub(super) seen: Vec<ShownVote>,
     /// The statement of which journal of the other it has met.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) met: Option<String>,
@@ -86,18 +82,18 @@ pub(super) struct News {
 
 /// A vote, as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Shown {
-    /// The transaction.
+pub(super) struct ShownVote {
     tx: String,
-    /// The vote's token.
     token: String,
 }
 
 impl News {
     /// News that shows these votes, and this statement.
     pub(super) fn of(votes: &[(TxId, Token)], met: Option<&Meeting>) -> News {
-        let shown =
-            |(tx, token): &(TxId, Token)| Shown { tx: tx.to_string(), token: token.to_string() };
+        let shown = |(tx, token): &(TxId, Token)| ShownVote {
+            tx: tx.to_string(),
+            token: token.to_string(),
+        };
         News { seen: votes.iter().map(shown).collect(), met: met.map(Meeting::to_string) }
     }
 
@@ -117,21 +113,22 @@ impl News {
 
     /// The votes that it shows: no more than a bank ever shows, and only what reads as one.
     pub(super) fn votes(&self) -> Vec<(TxId, Token)> {
-        let read = |shown: &Shown| Some((TxId::new(&shown.tx).ok()?, Token::parse(&shown.token)?));
+        let read =
+            |shown: &ShownVote| Some((TxId::new(&shown.tx).ok()?, Token::parse(&shown.token)?));
         self.seen.iter().take(PEER_VOTES_SHOWN_MAX).filter_map(read).collect()
     }
 }
 
 /// Who made a proof. It stands in the MAC, so that a proof can't be sent back to whom it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum HandshakeRole {
     Dialler,
     Dialled,
 }
 
 /// All that both sides of one handshake agree on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pair {
+pub(super) struct HandshakePair {
     pub(super) dialler: BankId,
     pub(super) dialled: BankId,
     /// How many places the list of each has; lists differ while a consortium grows.
@@ -143,12 +140,12 @@ pub(super) struct Pair {
     pub(super) dialled_founding: FoundingId,
 }
 
-impl Pair {
+impl HandshakePair {
     /// The proof of `role`.
-    pub(super) fn mac(&self, identity: &Identity, role: Role) -> blake3::Hash {
+    pub(super) fn mac(&self, identity: &Identity, role: HandshakeRole) -> blake3::Hash {
         let role: &[u8] = match role {
-            Role::Dialler => b"dialler",
-            Role::Dialled => b"dialled",
+            HandshakeRole::Dialler => b"dialler",
+            HandshakeRole::Dialled => b"dialled",
         };
         let places = |number: usize| u64::try_from(number).unwrap_or(u64::MAX).to_le_bytes();
         identity.seal.mac(
@@ -167,13 +164,12 @@ impl Pair {
     }
 
     /// Does `told` prove `role`?
-    pub(super) fn proves(&self, identity: &Identity, role: Role, told: &str) -> bool {
+    pub(super) fn proves(&self, identity: &Identity, role: HandshakeRole, told: &str) -> bool {
         // `Hash` compares in constant time.
         blake3::Hash::from_hex(told).is_ok_and(|told| told == self.mac(identity, role))
     }
 }
 
-/// 32 fresh bytes.
 pub(super) fn nonce() -> Result<blake3::Hash, String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
@@ -193,7 +189,7 @@ pub(super) fn write(value: &impl Serialize) -> String {
 #[derive(Debug)]
 pub(super) struct Dialling<'a> {
     pub(super) identity: &'a Identity,
-    /// This bank's journal.
+    /// The founding id of this bank's journal.
     pub(super) founding: FoundingId,
     pub(super) peer: BankId,
     pub(super) nonce: blake3::Hash,
@@ -207,7 +203,7 @@ impl Dialling<'_> {
         peer: BankId,
     ) -> Result<(Dialling<'_>, String), String> {
         let nonce = nonce()?;
-        let hello = Hello {
+        let hello = LinkHello {
             bank: identity.bank,
             places: identity.places.len(),
             to: peer,
@@ -221,7 +217,7 @@ impl Dialling<'_> {
     /// The JSON of the second line, which tells `news`, if the peer is the right one and has proved
     /// it; and the founding id of its journal.
     pub(super) fn prove(self, welcome: &str, news: News) -> Result<(String, FoundingId), String> {
-        let welcome: Welcome = read(welcome)?;
+        let welcome: LinkWelcome = read(welcome)?;
         same_consortium(self.identity, welcome.bank, welcome.places)?;
         if welcome.bank != self.peer {
             return Err(format!("there is bank {}, not {}", welcome.bank, self.peer));
@@ -231,7 +227,7 @@ impl Dialling<'_> {
         }
         same_key(self.identity, welcome.bank, &welcome.key)?;
         let founding = read_founding(&welcome.founding)?;
-        let pair = Pair {
+        let pair = HandshakePair {
             dialler_founding: self.founding,
             dialled_founding: founding,
             dialler: self.identity.bank,
@@ -242,11 +238,11 @@ impl Dialling<'_> {
             dialled_nonce: blake3::Hash::from_hex(&welcome.nonce)
                 .map_err(|_| "no nonce".to_owned())?,
         };
-        if !pair.proves(self.identity, Role::Dialled, &welcome.mac) {
+        if !pair.proves(self.identity, HandshakeRole::Dialled, &welcome.mac) {
             return Err("it has not proved that it has the consortium's key".to_owned());
         }
-        let mac = pair.mac(self.identity, Role::Dialler).to_hex().to_string();
-        Ok((write(&Proof { mac, news }), founding))
+        let mac = pair.mac(self.identity, HandshakeRole::Dialler).to_hex().to_string();
+        Ok((write(&LinkProof { mac, news }), founding))
     }
 }
 
@@ -257,7 +253,8 @@ pub(super) fn read_founding(text: &str) -> Result<FoundingId, String> {
 /// Why a bank works with no bank that has another journal than when it met it.
 pub(super) fn replaced(bank: BankId, met: FoundingId, told: FoundingId) -> String {
     format!(
-        "bank {bank} has another journal, {told}, than the one that this bank has met, {met}: it has forgotten what it \
+        "bank {bank} has another journal, {told}, than the one that this bank has met, {met}: it \
+         has forgotten what it \
          promised"
     )
 }
@@ -302,6 +299,7 @@ pub(super) fn same_consortium(
 
 fn not_in_list(bank: BankId, of: BankId, places: usize) -> String {
     format!(
-        "bank {bank} is not in bank {of}'s list of {places} places: restart bank {of} with the longer list"
+        "bank {bank} is not in bank {of}'s list of {places} places: restart bank {of} with the \
+         longer list"
     )
 }

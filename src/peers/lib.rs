@@ -9,6 +9,8 @@
 //! Architecture invariant: nothing here knows what a vote means.
 
 mod acceptor;
+mod backoff;
+mod due;
 mod handshake;
 mod link;
 mod open;
@@ -38,15 +40,16 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 /// The links of one bank. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Peers(Arc<Shared>);
+pub struct Peers(Arc<LinkTable>);
 
 /// How the link to a bank stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerStatus {
-    /// Which bank.
+    /// The bank at the other end.
     pub bank: BankId,
     /// Is the link that this bank dialled open?
     pub online: bool,
@@ -91,7 +94,7 @@ impl Default for Timing {
 }
 
 #[derive(Debug)]
-struct Shared {
+struct LinkTable {
     identity: Identity,
     steplog: StepLog,
     timing: Timing,
@@ -99,22 +102,23 @@ struct Shared {
     known: [AtomicI64; BANKS_MAX],
     /// ... and the votes that are shown to it.
     votes: [Mutex<Vec<(TxId, Token)>>; BANKS_MAX],
-    /// This bank's journal.
+    /// The founding id of this bank's journal.
     founding: FoundingId,
     /// The journal of each bank that this bank has met, once the record of it is durable.
     met: [Mutex<Option<FoundingId>>; BANKS_MAX],
     /// By position; none for this bank itself.
-    links: Vec<Option<Arc<Line>>>,
-    stopping: AtomicBool,
+    links: Vec<Option<Arc<PeerLink>>>,
+    /// Cancelled when the links end.
+    stop: CancellationToken,
 }
 
 /// What a link's task shares with those who send over it.
 #[derive(Debug)]
-struct Line {
+struct PeerLink {
     bank: BankId,
     /// `None` where the bank left.
     address: Option<String>,
-    queue: Mutex<Queue>,
+    queue: Mutex<SendQueue>,
     /// Something changed that the task must look at.
     wake: Notify,
     /// The peer has just shown that it is there: dial it now.
@@ -132,7 +136,7 @@ struct Line {
     clock_us: AtomicI64,
 }
 
-impl Line {
+impl PeerLink {
     /// Why the link is down, for whoever asks how it stands.
     fn keep_why(&self, why: &str) {
         *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
@@ -140,7 +144,7 @@ impl Line {
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct SendQueue {
     messages: VecDeque<Message>,
     /// What was dropped because the queue was full; still to be answered with nothing.
     dropped: Vec<Asked>,
@@ -161,7 +165,7 @@ impl Peers {
     ) -> Peers {
         let links = identity.places.iter().enumerate().map(|(position, address)| {
             let bank = BankId::new(position).filter(|bank| *bank != identity.bank)?;
-            Some(Arc::new(Line {
+            Some(Arc::new(PeerLink {
                 bank,
                 address: Some(address.clone()).filter(|address| address != "-"),
                 queue: Mutex::default(),
@@ -179,8 +183,7 @@ impl Peers {
         let known = [const { AtomicI64::new(0) }; BANKS_MAX];
         let votes = [const { Mutex::new(Vec::new()) }; BANKS_MAX];
         let met = [const { Mutex::new(None) }; BANKS_MAX];
-        let stopping = AtomicBool::new(false);
-        Peers(Arc::new(Shared {
+        Peers(Arc::new(LinkTable {
             identity,
             steplog,
             timing,
@@ -189,7 +192,7 @@ impl Peers {
             founding,
             met,
             links,
-            stopping,
+            stop: CancellationToken::new(),
         }))
     }
 
@@ -289,7 +292,8 @@ impl Peers {
             .collect()
     }
 
-    /// Answers a PEER line of the session behind `acceptor`, and says what the node must hear of it.
+    /// Answers a PEER line of the session behind `acceptor`, and gives the inputs of the node that
+    /// follow from it.
     pub fn answer(&self, acceptor: &mut Acceptor, json: &str) -> (Reply, Vec<Input>) {
         let own = Own { identity: &self.0.identity, founding: self.0.founding };
         match acceptor.answer(&own, |bank| self.0.news_to(bank).1, |bank| self.0.met(bank), json) {
@@ -311,14 +315,11 @@ impl Peers {
 
     /// Ends the links: what was sent before still goes out, and is waited for a moment.
     pub fn shutdown(&self) {
-        self.0.stopping.store(true, Relaxed);
-        for line in self.0.links.iter().flatten() {
-            line.wake.notify_one();
-        }
+        self.0.stop.cancel();
     }
 }
 
-impl Shared {
+impl LinkTable {
     /// When the last vote that is known of `bank` was given.
     fn knows_up_to(&self, bank: BankId) -> Time {
         self.known.get(bank.index()).map_or(Time(0), |known| Time(known.load(Relaxed)))
@@ -339,9 +340,5 @@ impl Shared {
         self.met
             .get(bank.index())
             .and_then(|met| *met.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn stopping(&self) -> bool {
-        self.stopping.load(Relaxed)
     }
 }

@@ -4,19 +4,21 @@
 //! is down after a dial that failed they are answered with nothing at once, so that a driver need
 //! not wait for its time-out.
 
+use super::backoff::Backoff;
+use super::due::{earliest, news_due};
 use super::handshake::{ANOTHER_KEY, News, read, write};
-use super::open::{Open, UnderWay, What};
-use super::{Line, Shared};
+use super::open::{AnswerTo, OpenLink, UnderWay};
+use super::{LinkTable, PeerLink};
 use consorcio_core::bank::io::Input;
 use consorcio_core::clock::span;
 use consorcio_core::commit::message::Asked;
-use consorcio_core::ids::Time;
 use consorcio_core::limits::{PEER_WRITE_BYTES_MAX, SESSION_REQUESTS_MAX};
+use consorcio_core::wire::Fault;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::verb::Verb;
 use consorcio_steps::steplog::{Entry, Step, wall_us};
 use consorcio_system::crash::{self, Inquiry};
-use std::io::Write as _;
+use consorcio_system::logging::LIFECYCLE_TARGET;
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
@@ -24,13 +26,16 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 /// Keeps one link until the bank stops.
-pub(super) async fn run<F: Fn(&mut Vec<Input>)>(shared: Arc<Shared>, line: Arc<Line>, to_node: F) {
+pub(super) async fn run<F: Fn(&mut Vec<Input>)>(
+    shared: Arc<LinkTable>,
+    line: Arc<PeerLink>,
+    to_node: F,
+) {
     let mut link =
-        Link { shared, line, to_node, inputs: Vec::new(), steps: Vec::new(), told_why: None };
+        LinkTask { shared, line, to_node, inputs: Vec::new(), steps: Vec::new(), told_why: None };
     let timing = link.shared.timing;
-    let mut backoff =
-        Backoff { next: timing.backoff_min, min: timing.backoff_min, max: timing.backoff_max };
-    while !link.shared.stopping() {
+    let mut backoff = Backoff::new(timing.backoff_min, timing.backoff_max);
+    while !link.shared.stop.is_cancelled() {
         link.line.poked.store(false, Relaxed);
         match link.dial().await {
             Ok(mut open) => {
@@ -40,8 +45,8 @@ pub(super) async fn run<F: Fn(&mut Vec<Input>)>(shared: Arc<Shared>, line: Arc<L
                 // A link that worked is made anew at once; a peer that takes links and drops them
                 // is dialled no faster than one that is not there.
                 let worked = link.line.latency_us.swap(u64::MAX, Relaxed) != u64::MAX;
-                if worked && since.elapsed() >= backoff.max {
-                    backoff.next = backoff.min;
+                if worked && since.elapsed() >= timing.backoff_max {
+                    backoff.reset();
                     continue;
                 }
             }
@@ -53,28 +58,9 @@ pub(super) async fn run<F: Fn(&mut Vec<Input>)>(shared: Arc<Shared>, line: Arc<L
     link.deliver();
 }
 
-/// Doubling waits with jitter, so that banks which lost each other do not dial in step.
-struct Backoff {
-    next: Duration,
-    min: Duration,
-    max: Duration,
-}
-
-impl Backoff {
-    /// The next wait: between half of it and all of it.
-    fn wait(&mut self) -> Duration {
-        let whole = self.next;
-        self.next = (whole * 2).min(self.max);
-        let mut random = [0];
-        // Without random bytes the wait is the longest one, which is right too.
-        let part = getrandom::fill(&mut random).map_or(255, |()| u32::from(random[0]));
-        whole / 2 + whole * part / 510
-    }
-}
-
-struct Link<F> {
-    shared: Arc<Shared>,
-    line: Arc<Line>,
+struct LinkTask<F> {
+    shared: Arc<LinkTable>,
+    line: Arc<PeerLink>,
     to_node: F,
     inputs: Vec<Input>,
     steps: Vec<Entry>,
@@ -82,26 +68,24 @@ struct Link<F> {
     told_why: Option<String>,
 }
 
-impl<F: Fn(&mut Vec<Input>)> Link<F> {
+impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
     /// Dials, and opens the link by both proofs. Messages wait for it a moment, then they are
     /// answered with nothing.
-    async fn dial(&mut self) -> Result<Open, String> {
+    async fn dial(&mut self) -> Result<OpenLink, String> {
         let Some(address) = self.line.address.clone() else {
             return Err("it has left the consortium".to_owned());
         };
         let (shared, line) = (Arc::clone(&self.shared), Arc::clone(&self.line));
-        let mut dialling = pin!(Open::dial(&shared, line.bank, &address));
+        let mut dialling = pin!(OpenLink::dial(&shared, line.bank, &address));
         let mut patience = pin!(sleep_until(Instant::now() + shared.timing.wait));
         let mut is_late = false;
         loop {
             tokio::select! {
                 biased;
+                () = shared.stop.cancelled() => return Err("this bank stops".to_owned()),
                 dialled = &mut dialling => return dialled,
                 () = &mut patience, if !is_late => is_late = true,
                 () = line.wake.notified() => {}
-            }
-            if shared.stopping() {
-                return Err("this bank stops".to_owned());
             }
             // A driver hears in time that this bank can't be reached now; the link may still come.
             if is_late {
@@ -113,53 +97,24 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
 
     /// Works with the open link until it is lost, or until all is done where the bank stops. Says
     /// why it ended.
-    #[expect(clippy::too_many_lines, reason = "to be split")]
-    async fn serve(&mut self, open: &mut Open) -> String {
-        crash::step(crash::Step::LinkOpen);
-        self.told_why = None;
-        self.line.broken.store(false, Relaxed);
-        self.line.online.store(true, Relaxed);
-        let news = std::mem::take(&mut open.news);
-        if let Some((_, newest)) = news.votes().last() {
-            self.step(Step::Known(self.line.bank, newest.time));
-        }
-        self.line.clock_us.store(open.clock_us.unwrap_or(0), Relaxed);
-        if let Some(us) = open.clock_us {
-            let side = if us > 0 { "ahead of" } else { "behind" };
-            let words = format!(
-                "the wall clock of bank {} is {} {side} this bank's",
-                self.line.bank,
-                span(us)
-            );
-            self.step(Step::Fault(words.into()));
-        }
-        self.inputs.push(Input::PeerFounded { peer: self.line.bank, founding: open.founding });
-        self.inputs.extend(news.inputs(self.line.bank));
-        self.inputs.push(Input::PeerUp(self.line.bank));
-        self.step(Step::LinkUp(
-            self.line.bank,
-            open.began.elapsed().as_micros().try_into().unwrap_or(0),
-        ));
-        self.deliver();
-
-        let timing = self.shared.timing;
-        let line = Arc::clone(&self.line);
+    async fn serve(&mut self, open: &mut OpenLink) -> String {
+        self.opened(open);
+        let shared = Arc::clone(&self.shared);
+        let (timing, line) = (shared.timing, Arc::clone(&self.line));
+        let mut stop = pin!(shared.stop.cancelled());
         let mut timer = pin!(sleep_until(Instant::now()));
         let mut stop_at: Option<Instant> = None;
+        let mut answers = Vec::new();
         loop {
             let now = Instant::now();
-            self.fill(open, now);
-            if let Err(error) = open.write() {
-                return error.to_string();
-            }
+            self.fill(open, now, stop_at.is_some());
             if line.broken.swap(false, Relaxed) {
                 return "what it answers proves nothing".to_owned();
             }
-            if self.shared.stopping() {
-                let until = *stop_at.get_or_insert(now + timing.stop);
-                if now >= until || (open.is_written() && open.owes().is_none()) {
-                    return "this bank stops".to_owned();
-                }
+            if let Some(until) = stop_at
+                && (now >= until || open.owes().is_none())
+            {
+                return "this bank stops".to_owned();
             }
             let due = self.next_due(open, now, stop_at);
             // The timer may ring for nothing, never late: it is moved only forward in need, not
@@ -170,17 +125,15 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
             tokio::select! {
                 // What the peer sent is read before its silence is judged.
                 biased;
-                ready = open.stream.readable() => {
-                    if let Err(why) = ready.map_err(|error| error.to_string()).and_then(|()| self.read(open)) {
+                read = open.answers(&mut answers) => {
+                    if let Err(why) = self.take_answers(open, &mut answers).and(read) {
                         return why;
                     }
                 }
-                ready = open.stream.writable(), if !open.is_written() => {
-                    if let Err(error) = ready {
-                        return error.to_string();
-                    }
-                }
                 () = line.wake.notified() => {}
+                () = stop.as_mut(), if stop_at.is_none() => {
+                    stop_at = Some(Instant::now() + timing.stop);
+                }
                 () = timer.as_mut() => {
                     if let Some(since) = open.owes()
                         && since + timing.silence <= Instant::now()
@@ -192,8 +145,40 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
         }
     }
 
+    /// The link is open: the node hears what the peer told with its proof.
+    fn opened(&mut self, open: &mut OpenLink) {
+        crash::step(crash::Step::LinkOpen);
+        let bank = self.line.bank;
+        self.told_why = None;
+        self.line.broken.store(false, Relaxed);
+        self.line.online.store(true, Relaxed);
+        let news = std::mem::take(&mut open.news);
+        if let Some((_, newest)) = news.votes().last() {
+            self.step(Step::Known(bank, newest.time));
+        }
+        self.line.clock_us.store(open.clock_us.unwrap_or(0), Relaxed);
+        if let Some(us) = open.clock_us {
+            let side = if us > 0 { "ahead of" } else { "behind" };
+            let words = format!("the wall clock of bank {bank} is {} {side} this bank's", span(us));
+            tracing::info!(target: LIFECYCLE_TARGET, bank = bank.as_u8(), clock_us = us, "{words}");
+            self.step(Step::Fault(words.into()));
+        }
+        self.inputs.push(Input::PeerFounded { peer: bank, founding: open.founding });
+        self.inputs.extend(news.inputs(bank));
+        self.inputs.push(Input::PeerUp(bank));
+        let took_us = open.began.elapsed().as_micros().try_into().unwrap_or(0);
+        tracing::info!(
+            target: LIFECYCLE_TARGET,
+            bank = bank.as_u8(),
+            took_us,
+            "the link to bank {bank} is open"
+        );
+        self.step(Step::LinkUp(bank, took_us));
+        self.deliver();
+    }
+
     /// When the link must be looked at again though nothing happens.
-    fn next_due(&self, open: &Open, now: Instant, stop_at: Option<Instant>) -> Instant {
+    fn next_due(&self, open: &OpenLink, now: Instant, stop_at: Option<Instant>) -> Instant {
         let silent_from = open.owes().unwrap_or(now);
         if let Some(stop_at) = stop_at {
             return earliest(silent_from, self.shared.timing.silence, [Some(stop_at), None]);
@@ -203,8 +188,8 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
     }
 
     /// Takes what waits into the out buffer, as far as there is room.
-    fn fill(&mut self, open: &mut Open, now: Instant) {
-        let stopping = self.shared.stopping(); // then only what was sent before goes out
+    /// While it is `stopping` only what was sent before goes out.
+    fn fill(&mut self, open: &mut OpenLink, now: Instant, stopping: bool) {
         let news = news_due(self.shared.knows_up_to(self.line.bank), open.told, open.tell_at);
         let due = news.is_some_and(|at| at <= now);
         if !stopping && (due || self.line.untold.load(Relaxed)) {
@@ -212,20 +197,20 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
             let (known, news) = self.shared.news_to(self.line.bank);
             open.told = known;
             open.tell_at = now + self.shared.timing.tell;
-            open.say(Inquiry::News, "PEER ", &write(&news), What::Seen, now);
+            open.say(Inquiry::News, "PEER ", &write(&news), AnswerTo::Seen, now);
         }
         if open.ping.is_some_and(|at| at <= now) && !stopping {
             open.ping = None;
-            open.say(Inquiry::Line(Verb::Ping), "PING", "", What::Ping, now);
+            open.say(Inquiry::Line(Verb::Ping), "PING", "", AnswerTo::Ping, now);
         }
         let at_us = wall_us();
         let mut queue = self.line.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        while open.out.len() < PEER_WRITE_BYTES_MAX && open.under_way.len() < SESSION_REQUESTS_MAX {
+        while open.unwritten_bytes() < PEER_WRITE_BYTES_MAX
+            && open.under_way.len() < SESSION_REQUESTS_MAX
+        {
             let Some(message) = queue.messages.pop_front() else { break };
             crash::sending(&message);
-            message.write_to(&mut open.out);
-            open.leaving.message(&message);
-            open.under_way.push_back(UnderWay { what: What::Message(message.asked()), since: now });
+            open.send(&message, now);
             if self.shared.steplog.is_on() {
                 self.steps.push(Entry { at_us, step: Step::of_message(&message, self.line.bank) });
             }
@@ -239,47 +224,41 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
         self.shared.steplog.append(&mut self.steps);
     }
 
-    /// Reads once, and hands over all answers that came with it.
-    fn read(&mut self, open: &mut Open) -> Result<(), String> {
-        open.read()?;
+    /// Hands over all answers that came together.
+    fn take_answers(
+        &mut self,
+        open: &mut OpenLink,
+        answers: &mut Vec<Result<Reply, Fault>>,
+    ) -> Result<(), String> {
         let at_us = wall_us();
-        let result = loop {
-            let reply = match open.lines.next() {
-                None => break Ok(()),
-                Some(Err(error)) => break Err(format!("not an answer: {error}")),
-                Some(Ok(text)) => match Reply::parse(text) {
-                    Ok(reply) => reply,
-                    Err(fault) => break Err(format!("not an answer: {fault}")),
-                },
-            };
+        let result = answers.drain(..).try_for_each(|answer| {
+            let reply = answer.map_err(|fault| format!("not an answer: {fault}"))?;
             match open.under_way.pop_front() {
-                Some(waiting) => {
-                    if let Err(why) = self.answered(open, waiting, reply, at_us) {
-                        break Err(why);
-                    }
-                }
-                None => break Err(format!("an answer to nothing: {}", reply.to_line())),
+                Some(waiting) => self.answered(open, waiting, reply, at_us),
+                None => Err(format!("an answer to nothing: {}", reply.to_line())),
             }
-        };
+        });
         self.deliver();
         result
     }
 
     fn answered(
         &mut self,
-        open: &mut Open,
+        open: &mut OpenLink,
         waiting: UnderWay,
         reply: Reply,
         at_us: i64,
     ) -> Result<(), String> {
         let bank = self.line.bank;
         match (waiting.what, reply) {
-            (What::Message(asked), reply) => {
+            (AnswerTo::Message(asked), reply) => {
                 crash::answered(asked.verb);
                 if reply.tx().is_some_and(|tx| *tx != asked.tx) {
                     // Still to be answered, with nothing.
-                    open.under_way
-                        .push_front(UnderWay { what: What::Message(asked), since: waiting.since });
+                    open.under_way.push_front(UnderWay {
+                        what: AnswerTo::Message(asked),
+                        since: waiting.since,
+                    });
                     return Err(format!("an answer out of order: {}", reply.to_line()));
                 }
                 if self.shared.steplog.is_on() {
@@ -293,19 +272,19 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
                     past: None,
                 });
             }
-            (What::Ping, Reply::Pong) => {
+            (AnswerTo::Ping, Reply::Pong) => {
                 crash::heard(Inquiry::Line(Verb::Ping));
                 let latency =
                     waiting.since.elapsed().as_micros().try_into().unwrap_or(u64::MAX - 1);
                 self.line.latency_us.store(latency, Relaxed);
                 open.ping = Some(Instant::now() + self.shared.timing.ping);
             }
-            (What::Seen, Reply::Done(json)) => {
+            (AnswerTo::Seen, Reply::Done(json)) => {
                 crash::heard(Inquiry::News);
                 let news: News = read(&json)?;
                 self.inputs.extend(news.inputs(bank));
             }
-            (What::Ping | What::Seen, reply) => {
+            (AnswerTo::Ping | AnswerTo::Seen, reply) => {
                 return Err(format!("not the answer: {}", reply.to_line()));
             }
         }
@@ -313,18 +292,24 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
     }
 
     /// The link is lost: nothing more is answered, and then the node hears that it is down.
-    fn down(&mut self, open: Open, why: String) {
+    fn down(&mut self, open: OpenLink, why: String) {
         self.line.keep_why(&why);
         self.line.online.store(false, Relaxed);
         for waiting in open.under_way {
             match waiting.what {
-                What::Message(asked) => self.lose(asked),
-                What::Ping | What::Seen => {}
+                AnswerTo::Message(asked) => self.lose(asked),
+                AnswerTo::Ping | AnswerTo::Seen => {}
             }
         }
         self.lose_waiting();
-        self.inputs.push(Input::PeerDown(self.line.bank));
-        self.step(Step::LinkDown(self.line.bank, why.into()));
+        let bank = self.line.bank;
+        self.inputs.push(Input::PeerDown(bank));
+        tracing::info!(
+            target: LIFECYCLE_TARGET,
+            bank = bank.as_u8(),
+            "the link to bank {bank} is gone: {why}"
+        );
+        self.step(Step::LinkDown(bank, why.into()));
         self.deliver();
     }
 
@@ -335,10 +320,16 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
             why = format!("bank {} has {ANOTHER_KEY} ({why})", self.line.bank);
         }
         if self.told_why.as_ref() != Some(&why) && self.line.address.is_some() {
+            let bank = self.line.bank.as_u8();
             if why.contains(ANOTHER_KEY) {
-                // No time mends it: who starts banks must see it. Nothing can be done where stderr
-                // is gone.
-                let _ = writeln!(std::io::stderr(), "servidor: {why}");
+                // No time mends it: the operator must see it.
+                tracing::error!(bank, "{why}");
+            } else {
+                tracing::info!(
+                    target: LIFECYCLE_TARGET,
+                    bank,
+                    "bank {bank} can't be reached: {why}"
+                );
             }
             self.line.keep_why(&why);
             self.step(Step::LinkDown(self.line.bank, why.as_str().into()));
@@ -351,8 +342,11 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
     async fn wait(&mut self, wait: Duration) {
         let until = Instant::now() + wait;
         let line = Arc::clone(&self.line);
-        while !self.shared.stopping() && !line.poked.load(Relaxed) {
+        let stop = self.shared.stop.clone();
+        while !line.poked.load(Relaxed) {
             tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
                 () = line.wake.notified() => {
                     self.lose_waiting();
                     self.deliver();
@@ -389,59 +383,5 @@ impl<F: Fn(&mut Vec<Input>)> Link<F> {
             debug_assert!(self.inputs.is_empty(), "the node takes all");
             self.inputs.clear();
         }
-    }
-}
-
-/// When the peer is told what is `known`, of which it was `told` a part: from `at` on, or never
-/// where that is all. A moment that is past would wake the link again and again.
-fn news_due(known: Time, told: Time, at: Instant) -> Option<Instant> {
-    (known > told).then_some(at)
-}
-
-/// The end of a silence that began at `from`, or what is due before it.
-fn earliest(from: Instant, silence: Duration, due: [Option<Instant>; 2]) -> Instant {
-    due.into_iter().flatten().fold(from + silence, Instant::min)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_double_up_to_the_longest_and_are_spread_over_their_later_half() {
-        let ms = Duration::from_millis;
-        let mut first = Vec::new();
-        for _ in 0..64 {
-            let mut backoff = Backoff { next: ms(100), min: ms(100), max: ms(1_000) };
-            for whole in [100, 200, 400, 800, 1_000, 1_000, 1_000] {
-                assert_eq!(backoff.next, ms(whole));
-                let wait = backoff.wait();
-                assert!(ms(whole / 2) <= wait && wait <= ms(whole), "{wait:?} of {whole} ms");
-                if whole == 800 {
-                    first.push(wait);
-                }
-            }
-        }
-        // Of 64 random ones some are short and some are long, but for one run in ten millions.
-        let (least, most) = (first.iter().min().unwrap(), first.iter().max().unwrap());
-        assert!(*least < ms(500) && *most > ms(700), "{least:?} to {most:?}");
-    }
-
-    /// A timer that is due too early makes a link look at itself without end.
-    #[test]
-    fn a_link_is_looked_at_when_something_is_due_and_not_before() {
-        let now = Instant::now();
-        let (silence, later) = (Duration::from_secs(3), |ms| Some(now + Duration::from_millis(ms)));
-        assert_eq!(earliest(now, silence, [None, None]), now + silence);
-        assert_eq!(Some(earliest(now, silence, [later(5_000), later(2_000)])), later(2_000));
-        assert_eq!(earliest(now, silence, [later(5_000), None]), now + silence);
-    }
-
-    #[test]
-    fn what_was_told_wakes_nobody() {
-        let at = Instant::now();
-        assert_eq!(news_due(Time(3), Time(3), at), None);
-        assert_eq!(news_due(Time(2), Time(3), at), None);
-        assert_eq!(news_due(Time(4), Time(3), at), Some(at));
     }
 }

@@ -1,33 +1,31 @@
 //! The connection of an open link: dialled, proved, written and read. What its answers mean is not
 //! known here.
 
-use super::Shared;
+use super::LinkTable;
 use super::handshake::{Dialling, News, clock_apart, read, replaced};
 use consorcio_core::commit::founding::FoundingId;
-use consorcio_core::commit::message::Asked;
+use consorcio_core::commit::message::{Asked, Message};
 use consorcio_core::ids::{BankId, Time};
-use consorcio_core::wire::codec::Lines;
+use consorcio_core::wire::Fault;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::verb::Verb;
 use consorcio_steps::steplog::wall_us;
 use consorcio_system::crash::{self, Inquiry, Step};
+use consorcio_system::framed::{LineCodec, framed};
+use futures_util::{Sink, StreamExt};
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
+use tokio_util::codec::Framed;
 
-/// Room for what one read may bring.
-const READ_BYTES: usize = 64 * 1024;
-
-/// An open link.
-pub(super) struct Open {
-    pub(super) stream: TcpStream,
-    pub(super) lines: Lines,
-    pub(super) out: Vec<u8>,
-    /// Up to here `out` is written.
-    written: usize,
+pub(super) struct OpenLink {
+    lines: Framed<TcpStream, LineCodec<Result<Reply, Fault>>>,
     pub(super) leaving: crash::Leaving,
     /// What was written, or will be, and is not answered yet; in order.
     pub(super) under_way: VecDeque<UnderWay>,
@@ -35,6 +33,8 @@ pub(super) struct Open {
     pub(super) began: Instant,
     /// When the peer last sent anything.
     pub(super) heard: Instant,
+    /// How much of a line had come then.
+    begun_bytes: usize,
     /// When the next ping is due; `None` while one is under way.
     pub(super) ping: Option<Instant>,
     /// The last vote of the peer that it was told of, and when it may be told the next.
@@ -44,26 +44,30 @@ pub(super) struct Open {
     pub(super) clock_us: Option<i64>,
     /// What the peer told when the link was opened.
     pub(super) news: News,
-    /// Its journal.
+    /// The founding id of the peer's journal.
     pub(super) founding: FoundingId,
 }
 
 /// Something that the peer was asked.
 pub(super) struct UnderWay {
-    pub(super) what: What,
+    pub(super) what: AnswerTo,
     pub(super) since: Instant,
 }
 
 /// What its answer is for.
-pub(super) enum What {
+pub(super) enum AnswerTo {
     Message(Asked),
     Ping,
     Seen,
 }
 
-impl Open {
+impl OpenLink {
     /// Dials the bank at `address`, and opens the link by both proofs.
-    pub(super) async fn dial(shared: &Shared, bank: BankId, address: &str) -> Result<Open, String> {
+    pub(super) async fn dial(
+        shared: &LinkTable,
+        bank: BankId,
+        address: &str,
+    ) -> Result<OpenLink, String> {
         let began = Instant::now();
         let step = shared.timing.step;
         let late = |what: &str| format!("{what} did not come within {} ms", step.as_millis());
@@ -71,15 +75,13 @@ impl Open {
         let stream = stream.await.map_err(|_| late(&format!("a connection to {address}")))??;
         crash::step(Step::LinkDialled);
         let now = Instant::now();
-        let mut open = Open {
-            stream,
-            lines: Lines::new(),
-            out: Vec::new(),
-            written: 0,
+        let mut open = OpenLink {
+            lines: framed(stream, Reply::parse),
             leaving: crash::Leaving::default(),
             under_way: VecDeque::new(),
             began,
             heard: now,
+            begun_bytes: 0,
             ping: Some(now),
             told: Time(0),
             tell_at: now,
@@ -109,69 +111,95 @@ impl Open {
 
     /// Sends a PEER line and gives the JSON that it is answered with.
     async fn ask(&mut self, verb: Inquiry, json: &str) -> Result<String, String> {
-        self.say(verb, "PEER ", json, What::Seen, Instant::now());
-        loop {
-            self.write().map_err(|error| error.to_string())?;
-            if let Some(answer) = self.lines.next() {
-                self.under_way.clear();
-                crash::heard(verb);
-                return match answer.map_err(|error| error.to_string()).map(Reply::parse)? {
-                    Ok(Reply::Done(json)) => Ok(json),
-                    Ok(Reply::Refused(_, why)) => Err(format!("it refuses: {why}")),
-                    Ok(other) => Err(format!("it answers the hello with {}", other.to_line())),
-                    Err(fault) => Err(format!("it answers the hello with no reply: {fault}")),
-                };
-            }
-            tokio::select! {
-                ready = self.stream.readable() => ready.map_err(|error| error.to_string())?,
-                ready = self.stream.writable(), if self.written < self.out.len() => {
-                    ready.map_err(|error| error.to_string())?;
-                    continue;
-                }
-            }
-            self.read()?;
+        self.say(verb, "PEER ", json, AnswerTo::Seen, Instant::now());
+        let mut answers = Vec::new();
+        let result = self.answers(&mut answers).await;
+        self.under_way.clear();
+        let answer = match answers.into_iter().next() {
+            Some(answer) => answer,
+            None => return Err(result.err().unwrap_or_default()),
+        };
+        crash::heard(verb);
+        match answer {
+            Ok(Reply::Done(json)) => Ok(json),
+            Ok(Reply::Refused(_, why)) => Err(format!("it refuses: {why}")),
+            Ok(other) => Err(format!("it answers the hello with {}", other.to_line())),
+            Err(fault) => Err(format!("it answers the hello with no reply: {fault}")),
         }
     }
 
-    pub(super) fn say(&mut self, verb: Inquiry, word: &str, rest: &str, what: What, now: Instant) {
+    /// Puts a line that is no message into the out buffer.
+    pub(super) fn say(
+        &mut self,
+        verb: Inquiry,
+        word: &str,
+        rest: &str,
+        what: AnswerTo,
+        now: Instant,
+    ) {
         crash::saying(verb);
-        self.out.extend_from_slice(word.as_bytes());
-        self.out.extend_from_slice(rest.as_bytes());
-        self.out.push(b'\n');
+        let line = [word, rest, "\n"].concat();
+        // Only a codec that can fail would fail here.
+        let _ = Pin::new(&mut self.lines).start_send(line.as_bytes());
         self.leaving.said(verb);
         self.under_way.push_back(UnderWay { what, since: now });
     }
 
-    /// Reads what is there, into `lines`.
-    pub(super) fn read(&mut self) -> Result<(), String> {
-        match self.stream.try_read_buf(self.lines.space(READ_BYTES)) {
-            Ok(0) => Err("it closed the connection".to_owned()),
-            Ok(_) => {
-                self.heard = Instant::now();
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error.to_string()),
-        }
+    /// Puts a message into the out buffer.
+    pub(super) fn send(&mut self, message: &Message, now: Instant) {
+        let _ = Pin::new(&mut self.lines).start_send(message);
+        self.leaving.message(message);
+        self.under_way.push_back(UnderWay { what: AnswerTo::Message(message.asked()), since: now });
     }
 
-    /// Writes as much as the socket takes now.
-    pub(super) fn write(&mut self) -> io::Result<()> {
-        while !self.is_written() {
-            match self.stream.try_write(&self.out[self.written..]) {
-                Ok(count) => self.written += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        self.leaving.written();
-        self.out.clear();
-        self.written = 0;
-        Ok(())
+    /// Bytes that wait in the out buffer.
+    pub(super) fn unwritten_bytes(&self) -> usize {
+        self.lines.write_buffer().len()
     }
 
-    pub(super) fn is_written(&self) -> bool {
-        self.written == self.out.len()
+    /// Writes what waits, and gives all answers that have come, at least one. Where the link is
+    /// lost, says why; what came before is given all the same.
+    pub(super) async fn answers(
+        &mut self,
+        answers: &mut Vec<Result<Reply, Fault>>,
+    ) -> Result<(), String> {
+        poll_fn(|cx| self.poll_answers(cx, answers)).await
+    }
+
+    fn poll_answers(
+        &mut self,
+        cx: &mut Context<'_>,
+        answers: &mut Vec<Result<Reply, Fault>>,
+    ) -> Poll<Result<(), String>> {
+        if self.unwritten_bytes() > 0 {
+            match Sink::<&[u8]>::poll_flush(Pin::new(&mut self.lines), cx) {
+                Poll::Ready(Ok(())) => self.leaving.written(),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.to_string())),
+                Poll::Pending => {}
+            }
+        }
+        // An answer to nothing is one too many, and ends the link.
+        while answers.len() <= self.under_way.len() {
+            match self.lines.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(Ok(answer)))) => answers.push(answer),
+                Poll::Ready(Some(Ok(Err(error)))) => {
+                    return Poll::Ready(Err(format!("not an answer: {error}")));
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.to_string())),
+                Poll::Ready(None) => {
+                    return Poll::Ready(Err("it closed the connection".to_owned()));
+                }
+                Poll::Pending => {
+                    let begun_bytes = self.lines.codec().waiting_bytes();
+                    if begun_bytes != self.begun_bytes || !answers.is_empty() {
+                        self.begun_bytes = begun_bytes;
+                        self.heard = Instant::now();
+                    }
+                    break;
+                }
+            }
+        }
+        if answers.is_empty() { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     /// Since when the peer owes an answer, or anything.

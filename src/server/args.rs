@@ -6,6 +6,7 @@ use crate::web::HttpArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use consorcio_core::ids::{BankId, BankSet};
 use consorcio_system::config::{Consortium, is_loopback};
+use consorcio_system::logging::LogArgs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -20,11 +21,17 @@ Three terminals make a consortium:
 
 /// One bank of a consortium
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, args_override_self = true, before_help = EXAMPLES)]
+#[command(
+    version, args_conflicts_with_subcommands = true, args_override_self = true,
+    before_help = EXAMPLES
+)]
 pub struct Cli {
     /// What to do instead of running a bank.
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// What is written to standard error.
+    #[command(flatten)]
+    pub log: LogArgs,
     /// How to run a bank.
     #[command(flatten)]
     pub options: Options,
@@ -56,7 +63,10 @@ pub struct Options {
     #[arg(long, default_value = "127.0.0.1", env = "CONSORCIO_HOST")]
     pub host: String,
     /// All banks by position: host:port, bare ports or a range (8886-8888), `-` where a bank left
-    #[arg(long, allow_hyphen_values = true, value_name = "LIST", default_value = Consortium::DEFAULT, env = "CONSORCIO_CONSORTIUM")]
+    #[arg(
+        long, allow_hyphen_values = true, value_name = "LIST",
+        default_value = Consortium::DEFAULT, env = "CONSORCIO_CONSORTIUM"
+    )]
     pub consortium: Consortium,
     /// This bank's position, where its own address does not tell it
     #[arg(long, value_name = "N", env = "CONSORCIO_BANK")]
@@ -88,10 +98,17 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = Switch::On, env = "CONSORCIO_LOG_STEPS")]
     pub log_steps: Switch,
     /// Bytes of a step log before it is rotated; 0: never
-    #[arg(long, value_name = "BYTES", default_value_t = consorcio_core::limits::STEP_LOG_BYTES_DEFAULT, env = "CONSORCIO_LOG_MAX_SIZE")]
+    #[arg(
+        long, value_name = "BYTES",
+        default_value_t = consorcio_core::limits::STEP_LOG_BYTES_DEFAULT,
+        env = "CONSORCIO_LOG_MAX_SIZE"
+    )]
     pub log_max_size: u64,
     /// Rotated step logs that are kept
-    #[arg(long, value_name = "N", default_value_t = consorcio_core::limits::STEP_LOG_KEEP_DEFAULT, env = "CONSORCIO_LOG_KEEP")]
+    #[arg(
+        long, value_name = "N", default_value_t = consorcio_core::limits::STEP_LOG_KEEP_DEFAULT,
+        env = "CONSORCIO_LOG_KEEP"
+    )]
     pub log_keep: usize,
     /// Starts by this machine's clock also where it shows a date that is far from all that is known
     #[arg(long)]
@@ -119,12 +136,12 @@ pub struct BoundsArgs {
     sessions_bytes_max: usize,
 }
 
-/// On or off.
+/// A switch that says on or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Switch {
-    /// It is done.
+    /// What the switch names is done.
     On,
-    /// It is not.
+    /// What the switch names is not done.
     Off,
 }
 
@@ -188,10 +205,12 @@ impl Options {
         match candidates[..] {
             [bank] => Ok(bank),
             [] => Err(BadOptions(format!(
-                "{own} is not in the consortium {list}: give --consortium with it, or --bank N for its position"
+                "{own} is not in the consortium {list}: give --consortium with it, or --bank N \
+                 for its position"
             ))),
             [..] => Err(BadOptions(format!(
-                "{own} may be several banks of the consortium {list}: give --bank N for its position"
+                "{own} may be several banks of the consortium {list}: give --bank N for its \
+                 position"
             ))),
         }
     }
@@ -221,7 +240,8 @@ impl Options {
     pub fn check_loopback(&self) -> Result<(), BadOptions> {
         match self.first_elsewhere() {
             Some(address) => Err(BadOptions(format!(
-                "{address} is not on this machine, and a key that a bank makes itself is: give all banks one \
+                "{address} is not on this machine, and a key that a bank makes itself is: give \
+                 all banks one \
                  --key-file (make it: servidor key FILE)"
             ))),
             None => Ok(()),
@@ -238,7 +258,8 @@ impl Options {
         }
         match self.first_elsewhere() {
             Some(address) => Err(BadOptions(format!(
-                "--demo lets the panel stop and start processes, and {address} is not on this machine: leave \
+                "--demo lets the panel stop and start processes, and {address} is not on this \
+                 machine: leave \
                  --demo out, or keep --host, --http and --consortium on 127.0.0.1"
             ))),
             None => Ok(()),

@@ -7,11 +7,11 @@ use std::fmt::Write;
 pub fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
-        let told = cause.to_string();
+        let cause_text = cause.to_string();
         if text.is_empty() {
-            text = told;
-        } else if !text.ends_with(&told) {
-            let _ = write!(text, ": {told}");
+            text = cause_text;
+        } else if !text.ends_with(&cause_text) {
+            let _ = write!(text, ": {cause_text}");
         }
     }
     text
@@ -23,14 +23,14 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("the file a can't be read: {source}")]
-    struct Reads {
+    struct ReadFailed {
         source: std::io::Error,
     }
 
     #[test]
-    fn a_cause_is_told_once() {
+    fn a_cause_is_written_once() {
         let io = || std::io::Error::other("disk on fire");
-        let error = anyhow::Error::new(Reads { source: io() });
+        let error = anyhow::Error::new(ReadFailed { source: io() });
         assert_eq!(chain(&error), "the file a can't be read: disk on fire");
         assert_eq!(
             chain(&error.context("no start")),

@@ -1,20 +1,11 @@
 //! How many files this process may have open, and what that means: fewer sessions, or no start.
 
 use crate::Bounds;
+use consorcio_core::limits::{
+    CLIENTS_MIN, FILES_BESIDE_SESSIONS_MAX, FILES_BESIDE_SESSIONS_MIN, HTTP_CONNECTIONS_MIN,
+    SESSIONS_OF_BANK_MIN,
+};
 use rustix::process::{Resource, getrlimit, setrlimit};
-
-/// File descriptors for all but sessions, where there are many: journal, logs, links, connections
-/// that are refused.
-const OTHERS_MAX: u64 = 512;
-/// ... and where there are few.
-const OTHERS_MIN: u64 = 64;
-/// Fewer places for clients than these are no service.
-const CLIENTS_MIN: u64 = 8;
-/// Fewer places than these for other banks would keep some of them out: each may come twice while
-/// it links anew.
-const BANKS_MIN: u64 = 2;
-/// Fewer HTTP connections than these are no service: a browser opens six.
-const HTTP_MIN: u64 = 8;
 
 /// How the open files that are allowed are shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +27,13 @@ pub fn fit(bounds: &mut Bounds, http: &mut usize, others: usize) -> Result<Optio
         for_banks: wide(bounds.for_banks),
         http: wide(*http),
     };
-    let needed = wanted.sessions + wanted.http + OTHERS_MAX;
+    let needed = wanted.sessions + wanted.http + FILES_BESIDE_SESSIONS_MAX;
     let allowed = raise_limit(needed);
     let Some(shares) = share(wanted, wide(others), allowed)? else { return Ok(None) };
     let narrow = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-    let told = format!(
-        "only {allowed} open files are allowed, so there are places for {} sessions and not for {}{}; \
+    let reduced = format!(
+        "only {allowed} open files are allowed, so there are places for {} sessions and not for \
+         {}{}; \
          ulimit -n {needed} allows all",
         shares.sessions,
         wanted.sessions,
@@ -53,7 +45,7 @@ pub fn fit(bounds: &mut Bounds, http: &mut usize, others: usize) -> Result<Optio
     );
     (bounds.sessions, bounds.for_banks, *http) =
         (narrow(shares.sessions), narrow(shares.for_banks), narrow(shares.http));
-    Ok(Some(told))
+    Ok(Some(reduced))
 }
 
 /// Raises the limit as far as it may and need be; returns what is allowed.
@@ -72,23 +64,24 @@ fn raise_limit(needed: u64) -> u64 {
 /// What each gets of `allowed` files, with `others` other banks; `None` where all are served as
 /// wanted.
 fn share(wanted: Shares, others: u64, allowed: u64) -> Result<Option<Shares>, String> {
-    if allowed >= wanted.sessions + wanted.http + OTHERS_MAX {
+    if allowed >= wanted.sessions + wanted.http + FILES_BESIDE_SESSIONS_MAX {
         return Ok(None);
     }
-    let for_banks_min = (BANKS_MIN * others).min(wanted.for_banks);
-    let http_min = HTTP_MIN.min(wanted.http);
-    let least = OTHERS_MIN + for_banks_min + CLIENTS_MIN.min(wanted.sessions) + http_min;
+    let for_banks_min = (SESSIONS_OF_BANK_MIN * others).min(wanted.for_banks);
+    let http_min = HTTP_CONNECTIONS_MIN.min(wanted.http);
+    let least =
+        FILES_BESIDE_SESSIONS_MIN + for_banks_min + CLIENTS_MIN.min(wanted.sessions) + http_min;
     if allowed < least {
         return Err(format!(
             "only {allowed} open files are allowed, and a bank needs {least} to serve anybody; \
              ulimit -n {} allows all that it may want",
-            wanted.sessions + wanted.http + OTHERS_MAX
+            wanted.sessions + wanted.http + FILES_BESIDE_SESSIONS_MAX
         ));
     }
     // What is not given to one is another's: first all but sessions take a part each, then sessions
     // take the rest.
     let spare = allowed - least;
-    let others_share = (OTHERS_MIN + spare / 4).min(OTHERS_MAX);
+    let others_share = (FILES_BESIDE_SESSIONS_MIN + spare / 4).min(FILES_BESIDE_SESSIONS_MAX);
     let http = (http_min + spare / 4).min(wanted.http);
     let sessions = (allowed - others_share - http).min(wanted.sessions);
     let for_clients = CLIENTS_MIN.min(wanted.sessions);
@@ -126,8 +119,11 @@ mod tests {
                     let Shares { sessions, for_banks, http } = shares.unwrap_or(wanted);
                     assert!(sessions - for_banks >= CLIENTS_MIN, "{allowed}: {shares:?}");
                     assert!(for_banks >= 2 * others, "{allowed}: {shares:?}");
-                    assert!(http >= HTTP_MIN.min(wanted.http), "{allowed}: {shares:?}");
-                    assert!(sessions + http + OTHERS_MIN <= allowed, "{allowed}: {shares:?}");
+                    assert!(http >= HTTP_CONNECTIONS_MIN.min(wanted.http), "{allowed}: {shares:?}");
+                    assert!(
+                        sessions + http + FILES_BESIDE_SESSIONS_MIN <= allowed,
+                        "{allowed}: {shares:?}"
+                    );
                 }
             }
         }

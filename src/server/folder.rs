@@ -26,12 +26,13 @@ pub fn exposed(data_dir: &Path, folder: &Path) -> Option<String> {
     }
     let (what, folder) = (if is_writable { "changed" } else { "read" }, folder.display());
     Some(format!(
-        "the journal in {folder} can be {what} by others; make it yours alone: chmod -R go= {folder}"
+        "the journal in {folder} can be {what} by others; make it yours alone: chmod -R go= \
+         {folder}"
     ))
 }
 
 /// The folder of `bank` in `data_dir`. Where it holds no journal, all folders beside it are looked
-/// into, once; what can't be read there is told to `warn`, and is no obstacle.
+/// into, once; what can't be read there goes to `warn`, and is no obstacle.
 ///
 /// # Errors
 /// When a folder with another name holds a journal of this bank; the text shows how to move it.
@@ -71,7 +72,8 @@ pub fn choose(
         }
     };
     bail!(
-        "{shown} holds a journal of bank {bank}, and {new} holds none; a new one would know nothing of what the old \
+        "{shown} holds a journal of bank {bank}, and {new} holds none; a new one would know \
+         nothing of what the old \
          one promised. Move it: {how}{more}"
     )
 }

@@ -1,5 +1,5 @@
 //! What concerns other banks waits: after a start for links, and at a bank with a new journal until
-//! they have met it, or have told it its registers.
+//! they have met it, or it has learned its registers.
 //!
 //! A bank that was restored from an old copy must hear of a vote that its journal does not hold
 //! before it votes, or refuses, anything anew; a link shows such a vote as it opens. A bank with a
@@ -141,7 +141,10 @@ mod tests {
     use super::*;
     use consorcio_core::wire::token::Seal;
 
-    const ALL: &str = r#"PREPARE t {"ops":[{"bank":0,"op":"deposit","account":"1","amount":5},{"bank":1,"op":"withdraw","account":"1","amount":5}]}"#;
+    const ALL: &str = concat!(
+        r#"PREPARE t {"ops":[{"bank":0,"op":"deposit","account":"1","amount":5},"#,
+        r#"{"bank":1,"op":"withdraw","account":"1","amount":5}]}"#
+    );
     const OWN: &str = r#"EXECUTE t {"ops":[{"bank":0,"op":"deposit","account":"1","amount":5}]}"#;
 
     fn gate() -> Gate {

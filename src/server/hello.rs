@@ -1,11 +1,11 @@
-//! What a client is told that says whom it means to talk to, in its first line.
+//! The answer to a client whose first line says which bank it means to talk to.
 
-use crate::Shared;
+use crate::ServerState;
 use consorcio_core::wire::answer::HelloAnswer;
 use consorcio_core::wire::opening::{Hello, PROTOCOL_VERSION};
 use consorcio_core::wire::{Fault, Reason};
 
-impl Shared {
+impl ServerState {
     /// Is `hello` meant for this bank?
     ///
     /// # Errors
@@ -17,7 +17,8 @@ impl Shared {
             return Ok(());
         }
         let text = format!(
-            "this is bank {own}, not bank {}: is the client's list that of this consortium, in its order? Nothing \
+            "this is bank {own}, not bank {}: is the client's list that of this consortium, in \
+             its order? Nothing \
              was done; the connection closes",
             hello.bank
         );

@@ -1,10 +1,10 @@
 //! Sessions inside this process: what other threads ask of the bank, HTTP above all.
 //!
 //! Each ask is a session of its own with one request. So it takes the very way that a line takes,
-//! through the same queue and with its steps told, and none waits for another's reply. It needs no
+//! through the same queue and into the step log, and none waits for another's reply. It needs no
 //! place: asks have a bound of their own. Not here: who asks, and what about.
 
-use crate::Shared;
+use crate::ServerState;
 use crate::session_table::SessionEntry;
 use consorcio_core::bank::io::{Caller, Input};
 use consorcio_core::limits::{COMMIT_HEARD_MS_MAX, READ_WAITS_MS_MAX};
@@ -23,7 +23,7 @@ use tokio::time::timeout;
 
 /// Serves asks until nobody can ask any more. A full queue lets them wait, as it does those who
 /// send lines.
-pub async fn serve(shared: Rc<Shared>, mut asks: Receiver<Ask>) {
+pub async fn serve(shared: Rc<ServerState>, mut asks: Receiver<Ask>) {
     while let Some(ask) = asks.recv().await {
         if !reads(&ask.request) {
             let who = shared.gate.ticket();
@@ -44,12 +44,12 @@ pub async fn serve(shared: Rc<Shared>, mut asks: Receiver<Ask>) {
             // elsewhere.
             let shared = shared.clone();
             tokio::task::spawn_local(async move {
-                let told = timeout(
+                let answered = timeout(
                     Duration::from_millis(READ_WAITS_MS_MAX),
-                    shared.barrier.told(questions),
+                    shared.barrier.answered(questions),
                 );
                 // Where a bank is silent, what is known here is shown.
-                let _ = told.await;
+                let _ = answered.await;
                 room(&shared).await;
                 take(&shared, ask, Queue::push_behind_peers);
             });
@@ -61,7 +61,7 @@ pub async fn serve(shared: Rc<Shared>, mut asks: Receiver<Ask>) {
 }
 
 /// Waits, as `who`, for the banks that `request` may concern.
-async fn gate(shared: &Shared, who: u64, request: &Request) {
+async fn gate(shared: &ServerState, who: u64, request: &Request) {
     poll_fn(|cx| {
         if shared.gate.holds(who, request, shared.now_us()) {
             shared.gate.wait(who, cx.waker());
@@ -75,7 +75,7 @@ async fn gate(shared: &Shared, who: u64, request: &Request) {
 }
 
 /// Waits until the bank's queue takes another.
-async fn room(shared: &Shared) {
+async fn room(shared: &ServerState) {
     poll_fn(|cx| {
         if shared.inbox.fill(|queue| queue.room()) > 0 {
             Poll::Ready(())
@@ -104,12 +104,12 @@ fn reads(request: &Request) -> bool {
     }
 }
 
-fn take(shared: &Rc<Shared>, ask: Ask, push: fn(&mut Queue, u64, Input)) {
+fn take(shared: &Rc<ServerState>, ask: Ask, push: fn(&mut Queue, u64, Input)) {
     let who = Who::Address(ask.peer);
     crash::received(&ask.request, ask.origin);
-    shared.step_logger.tell(|| Step::of_request(&ask.request, who));
+    shared.step_logger.record(|| Step::of_request(&ask.request, who));
     if ask.request == Request::Local(Local::Banks) {
-        tell(shared, ask, Reply::Done(shared.banks_json()));
+        answer(shared, ask, Reply::Done(shared.banks_json()));
         return;
     }
     let since_us = shared.now_us();
@@ -121,19 +121,19 @@ fn take(shared: &Rc<Shared>, ask: Ask, push: fn(&mut Queue, u64, Input)) {
     let watch = driven.map(|tx| shared.barrier.watch(tx));
     let input = Input::Request { caller, origin: ask.origin, request, waited_us: 0, past: None };
     shared.inbox.fill(|queue| push(queue, since_us, input));
+    let tasks = shared.tasks.clone();
     let shared = shared.clone();
-    tokio::task::spawn_local(async move {
+    tasks.spawn_local(async move {
         let reply = reply(&entry).await;
         shared.sessions.borrow_mut().close(&entry);
-        shared.session_ended.notify_one();
-        // Who asks over HTTP may well go on to another bank, and shall find there what it was told
-        // here.
+        // Cross-bank read-your-writes for HTTP: COMMITTED is delayed until every peer has
+        // acknowledged it, or for a moment.
         if let (Some(watch), Reply::Committed(..)) = (watch, &reply) {
             let heard = timeout(Duration::from_millis(COMMIT_HEARD_MS_MAX), watch.answered());
             // A bank that is silent now learns it later; what is committed stays so.
             let _ = heard.await;
         }
-        tell(&shared, ask, reply);
+        answer(&shared, ask, reply);
     });
 }
 
@@ -152,8 +152,8 @@ async fn reply(entry: &SessionEntry) -> Reply {
     .await
 }
 
-fn tell(shared: &Shared, ask: Ask, reply: Reply) {
-    shared.step_logger.tell(|| Step::of_reply(&reply, Who::Address(ask.peer)));
+fn answer(shared: &ServerState, ask: Ask, reply: Reply) {
+    shared.step_logger.record(|| Step::of_reply(&reply, Who::Address(ask.peer)));
     shared.step_logger.flush();
     // Who asked may have gone; what was asked is done all the same.
     let _ = ask.reply.send(reply);

@@ -17,9 +17,9 @@ const OWN_FILE: &str = "consortium.key";
 /// The consortium's key, and where it comes from.
 #[derive(Debug)]
 pub struct Key {
-    /// What it seals.
+    /// It makes and checks the bank's tokens.
     pub seal: Seal,
-    /// Its file.
+    /// Where the key was read from, or made.
     pub file: PathBuf,
     /// May it be another one than the journal knows?
     pub may_be_new: bool,
@@ -63,7 +63,8 @@ impl Key {
         match known {
             Some(known) if known == ours => Ok(false),
             Some(known) if !self.may_be_new => bail!(
-                "the key in {file} is {ours}, and this bank's journal knows {known}: give it that key again, or, \
+                "the key in {file} is {ours}, and this bank's journal knows {known}: give it that \
+                 key again, or, \
                  where all banks get a new one, start it once with --new-key"
             ),
             Some(_) | None => Ok(true),
@@ -78,7 +79,8 @@ fn refuse_to_replace(data: &Path, file: &Path) -> anyhow::Result<()> {
         let folder = entry?.path();
         if let Some(known) = folder.is_dir().then(|| known_in(&folder)).flatten() {
             bail!(
-                "the key file {} is missing, and the journal in {} knows the key {known}: put the file back, or, \
+                "the key file {} is missing, and the journal in {} knows the key {known}: put the \
+                 file back, or, \
                  where all banks get a new key, start this one once with --new-key",
                 file.display(),
                 folder.display()

@@ -5,34 +5,24 @@
 //! as it goes: nobody is woken for nothing. While anyone waits, nobody else is given any, so that
 //! who wants much is not overtaken for ever by those who want little.
 
-use consorcio_core::limits::{LINE_BYTES_MAX, SESSIONS_BYTES_MAX, SESSIONS_MAX};
+use consorcio_core::limits::{LINE_BYTES_WHOLE, SESSION_BYTES_OWN};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::task::Waker;
-
-/// What each session may always hold, so that nobody can take all memory from the others.
-pub const SESSION_BYTES_OWN: usize = 16 * 1024;
-
-/// Set aside for a long line that was begun: enough for the buffer that it is read into, which may
-/// be twice as large, for the request that it becomes, and for any reply. Halves of lines that used
-/// up all memory would wait for each other.
-pub const LINE_BYTES_WHOLE: usize = 4 * LINE_BYTES_MAX;
-
-const _: () = assert!(SESSIONS_MAX * SESSION_BYTES_OWN + LINE_BYTES_WHOLE < SESSIONS_BYTES_MAX);
 
 /// The memory that sessions share: what they hold beyond their own part.
 #[derive(Debug)]
 pub struct SharedBytes {
     left: Cell<usize>,
     /// Who waits, by numbers that grow.
-    waiting: RefCell<BTreeMap<u64, Waiting>>,
+    waiting: RefCell<BTreeMap<u64, MemoryWaiter>>,
     next: Cell<u64>,
 }
 
 /// A session that waits for memory.
 #[derive(Debug)]
-struct Waiting {
+struct MemoryWaiter {
     /// So much more than it holds.
     bytes: usize,
     /// Where it is put.
@@ -65,7 +55,7 @@ impl SharedBytes {
     fn serve_first(&self) -> Option<Waker> {
         let mut waiting = self.waiting.borrow_mut();
         let first = waiting.first_entry().filter(|first| first.get().bytes <= self.left.get())?;
-        let Waiting { bytes, granted, waker } = first.remove();
+        let MemoryWaiter { bytes, granted, waker } = first.remove();
         self.left.set(self.left.get() - bytes);
         granted.set(granted.get() + bytes);
         Some(waker)
@@ -74,7 +64,7 @@ impl SharedBytes {
 
 /// One session's part in it; given back when dropped.
 #[derive(Debug)]
-pub struct Share {
+pub struct MemoryShare {
     of: Rc<SharedBytes>,
     taken: usize,
     /// What it waited for and got since it last looked.
@@ -83,10 +73,10 @@ pub struct Share {
     number: Option<u64>,
 }
 
-impl Share {
-    /// Nothing taken yet.
-    pub fn of(shared: &Rc<SharedBytes>) -> Share {
-        Share { of: Rc::clone(shared), taken: 0, granted: Rc::default(), number: None }
+impl MemoryShare {
+    /// A share that holds nothing yet.
+    pub fn of(shared: &Rc<SharedBytes>) -> MemoryShare {
+        MemoryShare { of: Rc::clone(shared), taken: 0, granted: Rc::default(), number: None }
     }
 
     /// May the session hold `bytes`? It may hold again what it holds; more, only when nobody waits
@@ -131,7 +121,7 @@ impl Share {
         let bytes = wanted.saturating_sub(SESSION_BYTES_OWN).saturating_sub(self.taken);
         waiting.insert(
             number,
-            Waiting { bytes, granted: Rc::clone(&self.granted), waker: waker.clone() },
+            MemoryWaiter { bytes, granted: Rc::clone(&self.granted), waker: waker.clone() },
         );
     }
 
@@ -151,7 +141,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for MemoryShare {
     fn drop(&mut self) {
         self.settle(0, None);
     }
@@ -177,14 +167,14 @@ mod tests {
     }
 
     /// A session as memory sees it.
-    struct Session {
-        share: Share,
+    struct TestSession {
+        share: MemoryShare,
         woken: Arc<Woken>,
     }
 
-    impl Session {
-        fn of(shared: &Rc<SharedBytes>) -> Session {
-            Session { share: Share::of(shared), woken: Arc::default() }
+    impl TestSession {
+        fn of(shared: &Rc<SharedBytes>) -> TestSession {
+            TestSession { share: MemoryShare::of(shared), woken: Arc::default() }
         }
 
         /// It holds `bytes` beyond its own part, and waits for nothing.
@@ -203,9 +193,9 @@ mod tests {
         }
     }
 
-    fn sessions<const N: usize>(bytes: usize) -> (Rc<SharedBytes>, [Session; N]) {
+    fn sessions<const N: usize>(bytes: usize) -> (Rc<SharedBytes>, [TestSession; N]) {
         let shared = Rc::new(SharedBytes::of(bytes));
-        let sessions = std::array::from_fn(|_| Session::of(&shared));
+        let sessions = std::array::from_fn(|_| TestSession::of(&shared));
         (shared, sessions)
     }
 
@@ -257,14 +247,14 @@ mod tests {
         second.waits_for(50);
         third.waits_for(10);
         holder.holds(40);
-        let woken = [&first, &second, &third].map(Session::woken);
+        let woken = [&first, &second, &third].map(TestSession::woken);
         assert_eq!(woken, [1, 0, 0], "20 more are left, which would be enough for the third");
         assert_eq!(shared.left.get(), 20);
         assert!(!late.share.may_hold(OWN + 1), "who comes late waits behind them");
         late.waits_for(1);
         // What was granted and not used goes to the next ones.
         first.holds(0);
-        assert_eq!([&first, &second, &third, &late].map(Session::woken), [1, 1, 1, 0]);
+        assert_eq!([&first, &second, &third, &late].map(TestSession::woken), [1, 1, 1, 0]);
         assert_eq!(shared.left.get(), 0);
         drop(second);
         assert_eq!((late.woken(), shared.left.get()), (1, 49), "it ended before it looked");
@@ -279,7 +269,7 @@ mod tests {
         // It looked in between, for it was woken by something else, and wants less now.
         first.waits_for(50);
         holder.holds(50);
-        assert_eq!([&first, &second].map(Session::woken), [1, 0]);
+        assert_eq!([&first, &second].map(TestSession::woken), [1, 0]);
         first.holds(50);
         first.holds(40);
         assert_eq!(second.woken(), 0);
@@ -309,7 +299,7 @@ mod tests {
                 let before = session.share.granted.get();
                 let wanted = draw(400);
                 if draw(10) == 0 {
-                    *session = Session::of(&shared);
+                    *session = TestSession::of(&shared);
                 } else if before > 0 {
                     let is_enough = session.share.may_hold(OWN + before + session.share.taken);
                     assert!(is_enough && session.woken() > 0);

@@ -1,7 +1,7 @@
 //! A `servidor` that is built without the feature `http`: no switch asks for HTTP, and none is
 //! served.
 
-use crate::Shared;
+use crate::ServerState;
 use clap::Args;
 use consorcio_core::bank::Identity;
 use consorcio_node::disk::SyncAge;
@@ -11,11 +11,13 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// No switches.
-#[derive(Debug, Clone, Args)]
-pub struct HttpArgs {}
+pub use {NoHttpArgs as HttpArgs, NoRunning as Running, NoServed as Served, NoWeb as Web};
 
-impl HttpArgs {
+/// Without HTTP there are no switches.
+#[derive(Debug, Clone, Args)]
+pub struct NoHttpArgs {}
+
+impl NoHttpArgs {
     /// HTTP is not served.
     pub fn address(&self) -> Option<&str> {
         None
@@ -26,19 +28,19 @@ impl HttpArgs {
         false
     }
 
-    /// No connections.
+    /// HTTP takes no connection.
     pub fn connections_max(&self) -> usize {
         0
     }
 }
 
 /// HTTP's socket, which nobody can have.
-pub struct Web(Infallible);
+pub struct NoWeb(Infallible);
 
 /// What HTTP would be given.
 #[expect(dead_code, reason = "there is no HTTP that reads it")]
-pub struct Served<'a> {
-    /// Which bank.
+pub struct NoServed<'a> {
+    /// The bank that would be served.
     pub identity: &'a Identity,
     /// Where it tells its steps.
     pub steplog: &'a StepLog,
@@ -49,21 +51,21 @@ pub struct Served<'a> {
 }
 
 /// HTTP that is served, which nobody can have.
-pub struct Running(Infallible);
+pub struct NoRunning(Infallible);
 
-impl Running {
-    /// Never called.
+impl NoRunning {
+    /// Never called, as there is no value.
     pub async fn end(self) {
         match self.0 {}
     }
 }
 
-impl Web {
+impl NoWeb {
     /// Nothing listens.
     ///
     /// # Errors
     /// None.
-    pub async fn listen(_: &HttpArgs, _: usize) -> anyhow::Result<Option<Web>> {
+    pub async fn listen(_: &NoHttpArgs, _: usize) -> anyhow::Result<Option<NoWeb>> {
         Ok(None)
     }
 
@@ -71,7 +73,7 @@ impl Web {
     ///
     /// # Errors
     /// None.
-    pub fn start(self, _: Served<'_>, _: &Rc<Shared>) -> anyhow::Result<Running> {
+    pub fn start(self, _: NoServed<'_>, _: &Rc<ServerState>) -> anyhow::Result<NoRunning> {
         match self.0 {}
     }
 }

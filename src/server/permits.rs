@@ -5,18 +5,17 @@ use consorcio_core::limits::{SESSIONS_FOR_BANKS, SESSIONS_MAX};
 /// What a session's place is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permit {
-    /// Anyone's.
+    /// One that any client may take.
     Client,
     /// All places for clients are taken: it must show soon that it is a bank.
     Probation,
-    /// A bank's.
+    /// One that is kept for banks.
     Bank,
 }
 
 /// The places of one server.
 #[derive(Debug)]
 pub struct Permits {
-    /// Permits for all.
     max: usize,
     /// ... of which these are kept for banks.
     for_banks: usize,
@@ -65,7 +64,7 @@ impl Permits {
         }
     }
 
-    /// A session ended.
+    /// Gives back the permit of a session that ended.
     pub fn leave(&mut self, place: Permit) {
         match place {
             Permit::Client => self.clients -= 1,

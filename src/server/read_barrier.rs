@@ -1,10 +1,10 @@
-//! So that one who is told of a commit and goes on to another bank finds it there: who waits until
-//! the other banks have heard of it, and who reads what a bank is just learning.
+//! Cross-bank read-your-writes for HTTP: COMMITTED is delayed until every peer has acknowledged the
+//! commit, and a read waits for outcomes that its bank is just asking for.
 //!
 //! Each message to a bank comes back as one answer, or as none where its link is lost. So it is
 //! enough to count. A COMMIT is answered once that bank knows the outcome, or, where it believes no
 //! token, once it asks for it; and what it asks is answered before it reads again. What an answer
-//! says is not looked at.
+//! says does not matter.
 
 use consorcio_core::bank::io::Input;
 use consorcio_core::commit::message::{AskedVerb, Message};
@@ -24,7 +24,7 @@ pub struct ReadBarrier {
     /// How many RESOLVEs were ever sent to each bank.
     asked: [Cell<u64>; BANKS_MAX],
     /// ... and how many of them have their answer.
-    told: [Cell<u64>; BANKS_MAX],
+    answered: [Cell<u64>; BANKS_MAX],
     readers: RefCell<Vec<Waker>>,
 }
 
@@ -42,9 +42,9 @@ pub struct Questions([u64; BANKS_MAX]);
 
 impl ReadBarrier {
     /// Counts the COMMITs of `tx` from now on, until the watch is dropped.
-    pub fn watch(self: &Rc<ReadBarrier>, tx: &TxId) -> Watch {
+    pub fn watch(self: &Rc<ReadBarrier>, tx: &TxId) -> CommitWatch {
         self.watched.borrow_mut().entry(tx.clone()).or_default().watches += 1;
-        Watch { barrier: self.clone(), tx: tx.clone() }
+        CommitWatch { barrier: self.clone(), tx: tx.clone() }
     }
 
     /// `message` leaves for the bank `to`.
@@ -67,7 +67,7 @@ impl ReadBarrier {
             match asked.verb {
                 AskedVerb::Commit => self.commit_heard(&asked.tx),
                 AskedVerb::Resolve => {
-                    step(&self.told, *peer);
+                    step(&self.answered, *peer);
                     self.readers.borrow_mut().drain(..).for_each(Waker::wake);
                 }
                 AskedVerb::Prepare | AskedVerb::Abort | AskedVerb::Registers => {}
@@ -88,13 +88,13 @@ impl ReadBarrier {
     /// What this bank is asking the others at this moment; `None` where it is nothing.
     pub fn questions(&self) -> Option<Questions> {
         let asked = self.asked.each_ref().map(Cell::get);
-        (asked != self.told.each_ref().map(Cell::get)).then_some(Questions(asked))
+        (asked != self.answered.each_ref().map(Cell::get)).then_some(Questions(asked))
     }
 
     /// Waits until these have their answers, or can have none any more.
-    pub async fn told(&self, Questions(asked): Questions) {
+    pub async fn answered(&self, Questions(asked): Questions) {
         poll_fn(|cx| {
-            if asked.iter().zip(&self.told).all(|(asked, told)| told.get() >= *asked) {
+            if asked.iter().zip(&self.answered).all(|(asked, answered)| answered.get() >= *asked) {
                 return Poll::Ready(());
             }
             self.readers.borrow_mut().push(cx.waker().clone());
@@ -112,12 +112,12 @@ fn step(counts: &[Cell<u64>; BANKS_MAX], bank: BankId) {
 
 /// Somebody who will wait for a transaction's COMMITs.
 #[derive(Debug)]
-pub struct Watch {
+pub struct CommitWatch {
     barrier: Rc<ReadBarrier>,
     tx: TxId,
 }
 
-impl Watch {
+impl CommitWatch {
     /// Waits until each COMMIT that has left since has its answer, or can have none any more.
     pub async fn answered(&self) {
         poll_fn(|cx| match self.barrier.watched.borrow_mut().get_mut(&self.tx) {
@@ -131,7 +131,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for CommitWatch {
     fn drop(&mut self) {
         let mut watched = self.barrier.watched.borrow_mut();
         if let Some(of) = watched.get_mut(&self.tx) {
@@ -168,7 +168,7 @@ mod tests {
         }
     }
 
-    fn is_answered(watch: &Watch) -> bool {
+    fn is_answered(watch: &CommitWatch) -> bool {
         pin!(watch.answered()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
@@ -198,14 +198,16 @@ mod tests {
         barrier.sent(bank(1), &Message::Resolve(tx("a")));
         barrier.sent(bank(2), &Message::Resolve(tx("a")));
         let questions = barrier.questions().expect("two of them");
-        let is_told = || {
-            pin!(barrier.told(questions)).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+        let is_answered = || {
+            pin!(barrier.answered(questions))
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_ready()
         };
         barrier.sent(bank(2), &Message::Resolve(tx("b")));
         barrier.heard(&[answer("a", AskedVerb::Resolve), answer("a", AskedVerb::Commit)]);
-        assert!(!is_told(), "bank 2 has not answered");
+        assert!(!is_answered(), "bank 2 has not answered");
         let asked = Asked { tx: tx("a"), verb: AskedVerb::Resolve };
         barrier.heard(&[Input::Answer { peer: bank(2), asked, reply: None, past: None }]);
-        assert!(is_told() && barrier.questions().is_some());
+        assert!(is_answered() && barrier.questions().is_some());
     }
 }

@@ -17,11 +17,11 @@ use std::sync::Arc;
 pub struct Opened {
     /// The bank; all its records are durable.
     pub core: Core,
-    /// The journal's end.
+    /// Appends to the journal's last segment.
     pub appender: Appender,
-    /// The journal's past.
+    /// Reads what the journal holds.
     pub reader: Reader,
-    /// What was found.
+    /// What was found, for the operator.
     pub recovered: Recovered,
 }
 
@@ -32,7 +32,8 @@ fn may_leave(core: &Core, old: &[String], new: &[String]) -> anyhow::Result<()> 
     for bank in leave.filter_map(|(position, _)| BankId::new(position)) {
         if let Some(tx) = core.undecided_naming(bank) {
             bail!(
-                "the list marks bank {bank} as left, and transaction {tx}, which names it, is undecided here: start \
+                "the list marks bank {bank} as left, and transaction {tx}, which names it, is \
+                 undecided here: start \
                  with the old list until it is decided"
             );
         }

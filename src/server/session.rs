@@ -5,20 +5,21 @@
 //! its slots. It is not read while it is at a bound, or while the bank's queue is full. A line that
 //! the end of the stream cut off is never executed.
 
-use crate::Shared;
-use crate::memory::{LINE_BYTES_WHOLE, SESSION_BYTES_OWN, Share};
-use crate::permits::Permit;
-use crate::session_table::{End, SessionEntry, SessionState};
-use crate::slots::reply_bytes;
+mod requests;
+
+use crate::ServerState;
+use crate::memory::MemoryShare;
+use crate::session_table::{SessionEnd, SessionEntry, SessionState};
 use bytes::BufMut;
-use consorcio_core::bank::io::{Caller, Input, Origin};
-use consorcio_core::limits::LINE_BYTES_MAX;
-use consorcio_core::wire::codec::{LineError, Lines};
-use consorcio_core::wire::opening::{Hello, Opening, Stranger, is_hello, is_host, opening};
+use consorcio_core::bank::io::Input;
+use consorcio_core::limits::{
+    LINE_BYTES_BEGUN, LINE_BYTES_MAX, LINE_BYTES_WHOLE, SESSION_OUT_BYTES_KEPT,
+    SESSION_OUT_BYTES_MAX, SESSION_READ_BYTES_MIN,
+};
+use consorcio_core::wire::codec::Lines;
 use consorcio_core::wire::reply::Reply;
-use consorcio_core::wire::request::{Local, Request};
-use consorcio_core::wire::{Fault, Reason, help};
-use consorcio_node::queue::Queue;
+use consorcio_core::wire::request::Request;
+use consorcio_core::wire::{Fault, Reason};
 use consorcio_peers::Acceptor;
 use consorcio_steps::steplog::{Step, Who};
 use consorcio_system::crash;
@@ -29,39 +30,26 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 
-/// The first read of a session has room for this much; each that fills it doubles the next one's.
-const READ_BYTES_MIN: usize = 4 * 1024;
-/// ... up to this.
-const READ_BYTES_MAX: usize = LINE_BYTES_MAX;
-/// So many bytes of a line are read whatever memory is left; more only once enough for the whole
-/// line is set aside.
-const LINE_BYTES_BEGUN: usize = SESSION_BYTES_OWN / 2;
-/// Replies are formatted up to here before they are written; the others wait in their slots.
-const OUT_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
-/// Memory for replies that an idle session may keep.
-const OUT_BYTES_KEPT: usize = 4 * 1024;
-
 /// Runs the session of `entry` on `stream` to its end. Its place is free afterwards.
-pub async fn run(shared: Rc<Shared>, entry: Rc<SessionEntry>, stream: TcpStream) {
+pub async fn run(shared: Rc<ServerState>, entry: Rc<SessionEntry>, stream: TcpStream) {
     let mut session = Session::new(shared.clone(), entry.clone(), stream);
     let why = poll_fn(|cx| session.poll(cx)).await;
     let Session { stream, who, polite, .. } = session;
-    shared.step_logger.tell(|| Step::Disconnect(who, why.into()));
+    shared.step_logger.record(|| Step::Disconnect(who, why.into()));
     shared.sessions.borrow_mut().close(&entry);
     shared.gate.leave(entry.id.0);
     // Banks ask each other about what its driver leaves behind; one that ends itself lets them
     // notice that.
-    if !shared.stopping.get() {
+    if !shared.stop.is_cancelled() {
         shared.inbox.offer(Input::Closed(entry.id));
     }
-    shared.session_ended.notify_one();
     if polite {
         shared.linger(stream).await;
     }
 }
 
 struct Session {
-    shared: Rc<Shared>,
+    shared: Rc<ServerState>,
     entry: Rc<SessionEntry>,
     stream: TcpStream,
     who: Who,
@@ -75,8 +63,8 @@ struct Session {
     out: Vec<u8>,
     written: usize,
     leaving: crash::Leaving,
-    share: Share,
-    /// Nothing more is read: the stream ended, or it was told to end.
+    share: MemoryShare,
+    /// Nothing more is read: the stream ended, or the session was asked to end.
     deaf: Option<&'static str>,
     /// It sent what was not read to its end: the connection is closed slowly, so that the last line
     /// arrives.
@@ -100,7 +88,7 @@ enum Handed {
 
 /// What came of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Read {
+enum ReadOutcome {
     /// Bytes, or the end of the stream.
     Something,
     /// Nothing more is read, ever.
@@ -110,17 +98,17 @@ enum Read {
 }
 
 impl Session {
-    fn new(shared: Rc<Shared>, entry: Rc<SessionEntry>, stream: TcpStream) -> Session {
+    fn new(shared: Rc<ServerState>, entry: Rc<SessionEntry>, stream: TcpStream) -> Session {
         Session {
             who: Who::Address(entry.peer),
-            share: Share::of(&shared.bytes),
+            share: MemoryShare::of(&shared.bytes),
             shared,
             entry,
             stream,
             acceptor: Acceptor::default(),
             lines: Lines::new(),
             begun: false,
-            read_bytes: READ_BYTES_MIN,
+            read_bytes: SESSION_READ_BYTES_MIN,
             stash: None,
             out: Vec::new(),
             written: 0,
@@ -157,12 +145,12 @@ impl Session {
                 // What was answered at once goes out before more is read.
                 Handed::All if writable && state.slots.has_reply() => true,
                 Handed::All => match self.read(cx, &mut state) {
-                    Poll::Ready(Read::Something) => true,
-                    Poll::Ready(Read::MemoryShort(bytes)) => {
+                    Poll::Ready(ReadOutcome::Something) => true,
+                    Poll::Ready(ReadOutcome::MemoryShort(bytes)) => {
                         wants = Some(bytes);
                         false
                     }
-                    Poll::Ready(Read::Deaf) | Poll::Pending => false,
+                    Poll::Ready(ReadOutcome::Deaf) | Poll::Pending => false,
                 },
                 Handed::Bound => writable && state.slots.has_reply(),
                 Handed::Gated => {
@@ -182,7 +170,7 @@ impl Session {
             // for ever.
             if wants.is_some() && self.lines.waiting_bytes() <= LINE_BYTES_BEGUN {
                 let freed = self.lines.shrink();
-                self.read_bytes = READ_BYTES_MIN;
+                self.read_bytes = SESSION_READ_BYTES_MIN;
                 wants = wants.map(|bytes| bytes - freed);
             }
             self.share.settle(self.set_aside(&state), wants.map(|bytes| (bytes, cx.waker())));
@@ -204,14 +192,14 @@ impl Session {
     }
 
     /// What an order to end means. `true`: at once, whatever waits.
-    fn end(&mut self, state: &mut SessionState, end: End) -> bool {
+    fn end(&mut self, state: &mut SessionState, end: SessionEnd) -> bool {
         match end {
-            End::Unread | End::Idle | End::Hoarding => true,
-            End::Shutdown => {
+            SessionEnd::Unread | SessionEnd::Idle | SessionEnd::Hoarding => true,
+            SessionEnd::Shutdown => {
                 self.deaf.get_or_insert(end.as_str());
                 false
             }
-            End::NoPlace => {
+            SessionEnd::NoPlace => {
                 if self.deaf.is_none() {
                     self.refuse(state, Reason::Limit, end.as_str().to_owned(), end.as_str());
                 }
@@ -241,11 +229,11 @@ impl Session {
 
     /// Formats the replies whose turn it is, as many as one write takes.
     fn take_replies(&mut self, state: &mut SessionState) {
-        while self.out.len() < OUT_BYTES_MAX
+        while self.out.len() < SESSION_OUT_BYTES_MAX
             && let Some(reply) = state.slots.pop_ready()
         {
             if reply != Reply::Pong {
-                self.shared.step_logger.tell(|| Step::of_reply(&reply, self.who));
+                self.shared.step_logger.record(|| Step::of_reply(&reply, self.who));
             }
             crash::replying(&reply);
             reply.write_to(&mut self.out);
@@ -280,229 +268,13 @@ impl Session {
         self.leaving.written();
         self.written = 0;
         self.out.clear();
-        self.out.shrink_to(OUT_BYTES_KEPT);
+        self.out.shrink_to(SESSION_OUT_BYTES_KEPT);
         Ok(true)
     }
 
-    /// Hands the requests of all lines that were read to the bank, as far as there is room.
-    fn hand_over(&mut self, state: &mut SessionState) -> Handed {
-        if self.stash.is_none() && self.lines.waiting_bytes() == 0 {
-            return Handed::All;
-        }
-        let since_us = self.shared.now_us();
-        let inbox = self.shared.inbox.clone();
-        inbox.fill(|queue| {
-            loop {
-                if queue.room() == 0 {
-                    return Handed::QueueFull;
-                }
-                let (line, line_bytes) = match self.stash.take() {
-                    Some(stashed) => stashed,
-                    None => match self.next_request(state) {
-                        Some(line) => line,
-                        None if self.is_at_bound(state) => return Handed::Bound,
-                        None => return Handed::All,
-                    },
-                };
-                let reply_bytes = match &line {
-                    Ok(request) => reply_bytes(request),
-                    Err(fault) => fault.text.len(),
-                };
-                let unread = self.out.len() - self.written;
-                let wanted = self.bytes(state) + line_bytes + reply_bytes;
-                let who = self.entry.id.0;
-                let gated = |request: &Request| self.shared.gate.holds(who, request, since_us);
-                let gated = line.as_ref().is_ok_and(gated);
-                let handed = if gated {
-                    Handed::Gated
-                } else if !state.slots.has_room(line_bytes, reply_bytes, unread) {
-                    Handed::Bound
-                } else if !self.share.may_hold(wanted) {
-                    Handed::MemoryShort(wanted)
-                } else {
-                    match line {
-                        Ok(request) => {
-                            self.take(state, queue, since_us, request, line_bytes, reply_bytes)
-                        }
-                        Err(fault) => {
-                            let text = fault.text.as_str();
-                            self.shared
-                                .step_logger
-                                .tell(|| Step::Bad(self.who, fault.reason, text.into()));
-                            state.slots.take_answered(line_bytes, Reply::from(fault));
-                        }
-                    }
-                    continue;
-                };
-                self.stash = Some((line, line_bytes));
-                return handed;
-            }
-        })
-    }
-
-    /// The next line as a request, or why it is none; and its length.
-    fn next_request(
-        &mut self,
-        state: &mut SessionState,
-    ) -> Option<(Result<Request, Fault>, usize)> {
-        // A line that is an error is answered at once, so there must be room for that.
-        if self.is_at_bound(state) {
-            return None;
-        }
-        if let Some(stranger) = self.stranger() {
-            let text = stranger.as_str();
-            self.shared.step_logger.tell(|| Step::Bad(self.who, Reason::Malformed, text.into()));
-            self.refuse(state, Reason::Malformed, text.to_owned(), "it speaks another protocol");
-            return None;
-        }
-        let is_first = !self.begun && opening(self.lines.waiting()) == Opening::Verb;
-        let is_hello = is_first && is_hello(self.lines.waiting());
-        let before = self.lines.waiting_bytes();
-        let line = self.lines.next()?.map(Request::parse);
-        self.begun |= is_first;
-        let line_bytes = before - self.lines.waiting_bytes();
-        let parsed = match line {
-            Ok(parsed) => parsed,
-            Err(error) => {
-                match error {
-                    LineError::NotUtf8 => {}
-                    LineError::TooLong => {
-                        self.polite = true;
-                        self.deaf = Some("a line was too long");
-                    }
-                }
-                Err(Fault::from(error))
-            }
-        };
-        if state.place == Some(Permit::Probation)
-            && !matches!(parsed, Ok(Request::Local(Local::Peer(_))))
-        {
-            self.refuse(
-                state,
-                Reason::Limit,
-                End::NoPlace.as_str().to_owned(),
-                End::NoPlace.as_str(),
-            );
-            return None;
-        }
-        let fault = match parsed {
-            Ok(Request::Local(Local::Hello(hello))) => match self.greet(&hello, is_first) {
-                Ok(()) => return Some((Ok(Request::Local(Local::Hello(hello))), line_bytes)),
-                Err(fault) => fault,
-            },
-            Ok(request) => return Some((Ok(request), line_bytes)),
-            Err(fault) => fault,
-        };
-        if is_hello {
-            // What was sent with it was meant for another bank.
-            self.shared
-                .step_logger
-                .tell(|| Step::Bad(self.who, fault.reason, fault.text.as_str().into()));
-            self.refuse(state, fault.reason, fault.text, "its HELLO was for another bank");
-            return None;
-        }
-        Some((Err(fault), line_bytes))
-    }
-
-    /// Who it is that sends what is none of ours: as the first line, or later a line of HTTP.
-    fn stranger(&self) -> Option<Stranger> {
-        if self.begun {
-            return Some(Stranger::Http).filter(|_| is_host(self.lines.waiting()));
-        }
-        match opening(self.lines.waiting()) {
-            Opening::Stranger(stranger) => Some(stranger),
-            Opening::Unfinished | Opening::Empty | Opening::Verb => None,
-        }
-    }
-
-    /// May a HELLO stand here, and is it for this bank?
-    fn greet(&self, hello: &Hello, is_first: bool) -> Result<(), Fault> {
-        if !is_first {
-            let text = "HELLO is a connection's first line, or is not sent".to_owned();
-            return Err(Fault { reason: Reason::Refused, text });
-        }
-        self.shared.greet(hello)
-    }
-
-    fn is_at_bound(&self, state: &SessionState) -> bool {
-        !state.slots.has_room(0, 1, self.out.len() - self.written)
-    }
-
-    /// Takes one request: the bank's go into its queue, the others are answered here, in their
-    /// turn.
-    fn take(
-        &mut self,
-        state: &mut SessionState,
-        queue: &mut Queue,
-        since_us: u64,
-        request: Request,
-        line_bytes: usize,
-        reply_bytes: usize,
-    ) {
-        crash::received(&request, self.acceptor.origin());
-        if request != Request::Local(Local::Ping) {
-            self.shared.step_logger.tell(|| Step::of_request(&request, self.who));
-        }
-        let reply = match request {
-            Request::Local(Local::Ping) => Reply::Pong,
-            Request::Local(Local::Help) => Reply::Done(help::json()),
-            Request::Local(Local::Quit) => {
-                self.forget_the_rest("QUIT");
-                Reply::Bye
-            }
-            Request::Local(Local::Banks) => Reply::Done(self.shared.banks_json()),
-            Request::Local(Local::Hello(_)) => Reply::Done(self.shared.hello_json()),
-            Request::Local(Local::Peer(json)) => self.peer(state, queue, since_us, &json),
-            Request::Prepare(..)
-            | Request::Commit(..)
-            | Request::Abort(..)
-            | Request::Resolve(_)
-            | Request::Status(_)
-            | Request::Execute(..)
-            | Request::Client(_)
-            | Request::Account(_)
-            | Request::Read(_)
-            | Request::Registers { .. } => {
-                let slot = state.slots.take(line_bytes, reply_bytes);
-                let caller = Caller { session: self.entry.id, slot };
-                let origin = self.acceptor.origin();
-                queue.push(
-                    since_us,
-                    Input::Request { caller, origin, request, waited_us: 0, past: None },
-                );
-                return;
-            }
-        };
-        state.slots.take_answered(line_bytes, reply);
-    }
-
-    /// A line of the handshake between banks, or what a bank tells later.
-    fn peer(
-        &mut self,
-        state: &mut SessionState,
-        queue: &mut Queue,
-        since_us: u64,
-        json: &str,
-    ) -> Reply {
-        let was_client = self.acceptor.origin() == Origin::Client;
-        let (reply, told) = self.shared.peers.answer(&mut self.acceptor, json);
-        told.into_iter().for_each(|input| queue.push(since_us, input));
-        self.acceptor.bank().into_iter().for_each(|bank| self.shared.gate.heard(bank));
-        if was_client && self.acceptor.origin() == Origin::Link {
-            if let Some(bank) = self.acceptor.bank() {
-                self.who = Who::Link(self.entry.peer, bank);
-            }
-            if let Some(place) = state.place {
-                state.place = Some(self.shared.sessions.borrow_mut().places.is_bank(place));
-            }
-        }
-        reply
-    }
-
-    /// Reads once.
-    fn read(&mut self, cx: &mut Context<'_>, state: &mut SessionState) -> Poll<Read> {
+    fn read(&mut self, cx: &mut Context<'_>, state: &mut SessionState) -> Poll<ReadOutcome> {
         if self.deaf.is_some() {
-            return Poll::Ready(Read::Deaf);
+            return Poll::Ready(ReadOutcome::Deaf);
         }
         let waiting = self.lines.waiting_bytes();
         debug_assert!(waiting < LINE_BYTES_MAX, "at most one line is not whole");
@@ -510,32 +282,32 @@ impl Session {
         let most = if self.share.may_hold(whole) { LINE_BYTES_MAX } else { LINE_BYTES_BEGUN };
         let room = self.read_bytes.min(most.saturating_sub(waiting));
         if room == 0 {
-            return Poll::Ready(Read::MemoryShort(whole));
+            return Poll::Ready(ReadOutcome::MemoryShort(whole));
         }
         let mut buffer = self.lines.space(room).limit(room);
         let read = pin!(self.stream.read_buf(&mut buffer)).poll(cx);
         match read {
             Poll::Ready(Ok(0)) => {
                 self.deaf = Some("the other end closed it");
-                Poll::Ready(Read::Something)
+                Poll::Ready(ReadOutcome::Something)
             }
             Poll::Ready(Ok(bytes)) => {
                 state.last_input_us = self.shared.now_us();
                 if bytes >= room {
-                    self.read_bytes = (2 * self.read_bytes).min(READ_BYTES_MAX);
+                    self.read_bytes = (2 * self.read_bytes).min(LINE_BYTES_MAX);
                 }
-                Poll::Ready(Read::Something)
+                Poll::Ready(ReadOutcome::Something)
             }
             Poll::Ready(Err(_)) => {
                 // What was asked is done all the same; only nobody hears of it.
                 self.deaf = Some("the connection broke");
-                Poll::Ready(Read::Something)
+                Poll::Ready(ReadOutcome::Something)
             }
             Poll::Pending => {
                 if waiting == 0 {
                     // An idle session holds no buffer.
                     self.lines = Lines::new();
-                    self.read_bytes = READ_BYTES_MIN;
+                    self.read_bytes = SESSION_READ_BYTES_MIN;
                 }
                 Poll::Pending
             }

@@ -1,4 +1,4 @@
-//! A session as others see it: where replies are put, and who is told to end.
+//! A session as others see it: where replies are put, and which sessions must end.
 //!
 //! The session's task owns the socket; what stands here is shared with the node's loop and the
 //! server's sweep, all on one thread.
@@ -12,9 +12,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Waker;
 
-/// Why a session is told to end.
+/// Why a session must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum SessionEnd {
     /// It does not take its replies.
     Unread,
     /// It sent nothing for long, and its place is needed.
@@ -27,27 +27,27 @@ pub enum End {
     Shutdown,
 }
 
-impl End {
-    /// The words for the step log, and for the peer where it is told.
+impl SessionEnd {
+    /// The words for the step log, and for the peer where it hears them.
     pub fn as_str(self) -> &'static str {
         match self {
-            End::Unread => "its replies were not taken",
-            End::Idle => "idle, and all places are taken",
-            End::Hoarding => "idle with an unfinished line, and memory is short",
-            End::NoPlace => "too many connections, try again later",
-            End::Shutdown => "this bank is shutting down",
+            SessionEnd::Unread => "its replies were not taken",
+            SessionEnd::Idle => "idle, and all places are taken",
+            SessionEnd::Hoarding => "idle with an unfinished line, and memory is short",
+            SessionEnd::NoPlace => "too many connections, try again later",
+            SessionEnd::Shutdown => "this bank is shutting down",
         }
     }
 }
 
-/// One session's place.
+/// A session as all tasks of the server see it.
 #[derive(Debug)]
 pub struct SessionEntry {
-    /// The session's number.
+    /// It is never used again for another session.
     pub id: SessionId,
-    /// The other end.
+    /// The address that the connection came from.
     pub peer: SocketAddr,
-    /// What changes.
+    /// What its task and others change.
     pub state: RefCell<SessionState>,
 }
 
@@ -56,10 +56,10 @@ pub struct SessionEntry {
 pub struct SessionState {
     /// Its requests that are not answered yet.
     pub slots: Slots,
-    /// Its task.
+    /// Wakes the session's task, once it has been polled.
     pub waker: Option<Waker>,
-    /// It is told to end.
-    pub end: Option<End>,
+    /// Why it must end, once it must.
+    pub end: Option<SessionEnd>,
     /// What its place is; `None` once it was given to another.
     pub place: Option<Permit>,
     /// When it last sent something; monotonic microseconds.
@@ -71,8 +71,8 @@ pub struct SessionState {
 }
 
 impl SessionEntry {
-    /// Tells the session to end, unless it was told already.
-    pub fn end(&self, end: End) {
+    /// Asks the session to end, unless it was asked already.
+    pub fn end(&self, end: SessionEnd) {
         self.state.borrow_mut().end.get_or_insert(end);
         self.wake();
     }
@@ -85,7 +85,7 @@ impl SessionEntry {
     }
 }
 
-/// All sessions.
+/// The sessions that are open, by their numbers.
 #[derive(Debug, Default)]
 pub struct SessionTable {
     sessions: Vec<Option<Rc<SessionEntry>>>,
@@ -114,7 +114,7 @@ impl SessionTable {
             self.sessions.len() - 1
         });
         let low = u64::try_from(index).unwrap_or(u64::MAX);
-        assert!(low < 1 << SESSION_INDEX_BITS, "sessions are told apart by their index");
+        assert!(low < 1 << SESSION_INDEX_BITS, "sessions are distinguished by their index");
         self.opened += 1;
         let state = SessionState {
             slots: Slots::default(),
@@ -131,7 +131,7 @@ impl SessionTable {
         entry
     }
 
-    /// The session ended.
+    /// Frees the place of `entry`, whose session has ended.
     pub fn close(&mut self, entry: &SessionEntry) {
         let index = index(entry.id);
         if self
@@ -172,7 +172,7 @@ impl SessionTable {
         None
     }
 
-    /// All sessions.
+    /// Each session once, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Rc<SessionEntry>> {
         self.sessions.iter().flatten()
     }

@@ -6,7 +6,8 @@
 //! long replies can pass the bound; once it is there, what it holds is counted, and nothing else.
 
 use consorcio_core::limits::{
-    LINE_BYTES_MAX, SESSION_INPUT_BYTES_MAX, SESSION_OUTPUT_BYTES_MAX, SESSION_REQUESTS_MAX,
+    ALLOCATION_BYTES, LINE_BYTES_MAX, SESSION_INPUT_BYTES_MAX, SESSION_OUTPUT_BYTES_MAX,
+    SESSION_REQUESTS_MAX,
 };
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Request};
@@ -14,10 +15,6 @@ use std::collections::VecDeque;
 
 /// Set aside for a reply of one thing: as many as there may be requests fit the bound.
 const SHORT_REPLY_BYTES: usize = SESSION_OUTPUT_BYTES_MAX / SESSION_REQUESTS_MAX;
-
-/// What the allocator needs beside the bytes that it was asked for, rounding and gaps included
-/// (measured, not derived).
-const ALLOCATION_BYTES: usize = 40;
 
 /// The requests of one session that wait for replies, or for their turn to be answered.
 #[derive(Debug, Default)]

@@ -1,8 +1,8 @@
 //! Steps of the sessions, gathered on the server's thread and handed to the step log many at a
 //! time.
 //!
-//! The node's loop does that at each of its turns; what is told while the bank has nothing to do, a
-//! timer of its own.
+//! The node's loop does that at each of its turns; for steps while the bank has nothing to do there
+//! is a timer of its own.
 
 use consorcio_core::limits::STORY_MS_MAX;
 use consorcio_steps::steplog::{Entry, Step, StepLog, wall_us};
@@ -21,13 +21,13 @@ pub struct StepLogger {
 }
 
 impl StepLogger {
-    /// Nothing yet.
+    /// A logger that hands steps to `log`.
     pub fn new(log: StepLog) -> StepLogger {
         StepLogger { log, entries: RefCell::default(), begun: Notify::new() }
     }
 
-    /// Tells a step that happens now, which is only made if anyone wants to know.
-    pub fn tell(&self, step: impl FnOnce() -> Step) {
+    /// Records a step that happens now; it is made only where the log is on.
+    pub fn record(&self, step: impl FnOnce() -> Step) {
         if self.log.is_on() {
             let entry = Entry { at_us: wall_us(), step: step() };
             let mut entries = self.entries.borrow_mut();
@@ -39,7 +39,7 @@ impl StepLogger {
         }
     }
 
-    /// Hands what was told to the step log.
+    /// Hands all steps to the step log.
     pub fn flush(&self) {
         let mut entries = self.entries.borrow_mut();
         if !entries.is_empty() {
@@ -48,7 +48,7 @@ impl StepLogger {
         }
     }
 
-    /// Hands over what nobody else does, soon after it was told, for ever.
+    /// Hands over steps that no turn of the node does, soon after they happened, for ever.
     pub async fn flush_in_time(&self) {
         loop {
             self.begun.notified().await;

@@ -5,28 +5,28 @@
 //! process here, at once, and so does the deadline of an orderly end. It writes nothing by itself,
 //! so nothing can hold it up.
 
-use crate::operator::{flush, tell};
-use consorcio_core::limits::{SHUTDOWN_MS_MAX, SLOW_SYNC_MS};
+use consorcio_core::limits::{
+    LAST_LINES_AT_ONCE_MS_MAX, SHUTDOWN_MS_MAX, SHUTDOWN_OVERTIME_MS, SIGNALS_MAX, SLOW_SYNC_MS,
+    SYNC_AGE_CHECK_MS,
+};
 use consorcio_node::disk::SyncAge;
 use consorcio_steps::steplog::{Step, StepLog};
+use consorcio_system::logging;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{MissedTickBehavior, interval, sleep};
+use tracing::warn;
 
-/// How often the age of the sync under way is looked at.
-const LOOK_MS: u64 = 250;
-/// How long the process's last words are waited for where nothing may wait.
-const LAST_WORDS: Duration = Duration::from_millis(100);
-/// Past the deadline of an orderly end the process has this long for what is left to do then.
-const OVERTIME_MS: u64 = 5_000;
+/// How long the last lines are waited for where the process ends at once.
+const LAST_LINES: Duration = Duration::from_millis(LAST_LINES_AT_ONCE_MS_MAX);
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum SignalAction {
     /// Open the step log anew.
     Reopen,
     /// End; the signal's name.
@@ -34,13 +34,13 @@ pub enum Told {
 }
 
 /// The signals, as they come, but for the second one that asks for the end.
-pub struct Signals(UnboundedReceiver<Told>);
+pub struct Signals(Receiver<SignalAction>);
 
 impl Signals {
     /// The next one. Never, once the thread is gone.
-    pub async fn next(&mut self) -> Told {
+    pub async fn next(&mut self) -> SignalAction {
         match self.0.recv().await {
-            Some(told) => told,
+            Some(action) => action,
             None => std::future::pending().await,
         }
     }
@@ -51,18 +51,18 @@ impl Signals {
 /// # Errors
 /// When the system gives no thread or no signal.
 pub fn start(steplog: StepLog, sync_age: Arc<SyncAge>) -> std::io::Result<Signals> {
-    let (told, signals) = unbounded_channel();
+    let (actions, signals) = channel(SIGNALS_MAX);
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let watch = {
         let _inside = runtime.enter();
-        Watch {
+        Watchdog {
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
             hup: signal(SignalKind::hangup())?,
             // Whoever closes the terminal of a bank that runs in it has no other bank to stop by
             // that.
             hang_up_ends: std::io::stdin().is_terminal(),
-            told,
+            actions,
             steplog,
             sync_age,
         }
@@ -73,20 +73,20 @@ pub fn start(steplog: StepLog, sync_age: Arc<SyncAge>) -> std::io::Result<Signal
     Ok(Signals(signals))
 }
 
-struct Watch {
+struct Watchdog {
     term: Signal,
     int: Signal,
     hup: Signal,
     hang_up_ends: bool,
-    told: UnboundedSender<Told>,
+    actions: Sender<SignalAction>,
     steplog: StepLog,
     sync_age: Arc<SyncAge>,
 }
 
-impl Watch {
+impl Watchdog {
     async fn run(mut self) {
-        let mut look = interval(Duration::from_millis(LOOK_MS));
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut check = interval(Duration::from_millis(SYNC_AGE_CHECK_MS));
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut slow, mut drops) = (Slow::default(), Drops::default());
         let mut ending = false;
         loop {
@@ -95,7 +95,10 @@ impl Watch {
                 _ = self.int.recv() => ("SIGINT", 130),
                 _ = self.hup.recv() => {
                     if !self.hang_up_ends {
-                        let _ = self.told.send(Told::Reopen);
+                        // One that waits stands for all. The last place is kept for the end.
+                        if self.actions.capacity() > 1 {
+                            let _ = self.actions.try_send(SignalAction::Reopen);
+                        }
                         continue;
                     }
                     // A terminal that closes tells more than once; that is not a second thought.
@@ -104,13 +107,14 @@ impl Watch {
                     }
                     ("SIGHUP", 129)
                 }
-                _ = look.tick() => {
+                _ = check.tick() => {
                     // The log itself says how many once it is written again.
                     if drops.begin(self.steplog.dropped()) {
-                        tell(DROPS_TEXT);
+                        warn!("{DROPS_TEXT}");
                     }
-                    if let Some(text) = slow.look(self.sync_age.ms()) {
-                        tell(&text);
+                    let age_ms = self.sync_age.ms();
+                    if let Some(text) = slow.observe(age_ms) {
+                        warn!(age_ms, "{text}");
                         self.steplog.record(Step::Fault(text.into()));
                     }
                     continue;
@@ -119,7 +123,8 @@ impl Watch {
             if std::mem::replace(&mut ending, true) {
                 self.end_now(&format!("{name} again: this bank ends at once"), code);
             }
-            let _ = self.told.send(Told::End(name));
+            // It is sent once, and has its place; a bank that has ended by itself needs none.
+            let _ = self.actions.try_send(SignalAction::End(name));
             let late = self.late();
             tokio::task::spawn(late);
         }
@@ -129,7 +134,7 @@ impl Watch {
     fn late(&self) -> impl Future<Output = ()> + use<> {
         let steplog = self.steplog.clone();
         async move {
-            sleep(Duration::from_millis(SHUTDOWN_MS_MAX + OVERTIME_MS)).await;
+            sleep(Duration::from_millis(SHUTDOWN_MS_MAX + SHUTDOWN_OVERTIME_MS)).await;
             end(&steplog, "an orderly end did not come in time: this bank ends", 1);
         }
     }
@@ -140,56 +145,58 @@ impl Watch {
 }
 
 fn end(steplog: &StepLog, why: &str, code: i32) -> ! {
-    tell(why);
+    warn!("{why}");
     steplog.record(Step::Stop(why.into()));
-    steplog.flush(LAST_WORDS);
-    flush(LAST_WORDS);
+    steplog.flush(LAST_LINES);
+    logging::flush(LAST_LINES);
     std::process::exit(code)
 }
 
-/// What is told of a sync that takes long: when it is slow, again each time that its age has
+/// What is logged of a sync that takes long: when it is slow, again each time that its age has
 /// doubled, and its end.
 #[derive(Debug, Default)]
 struct Slow {
-    /// The age that was told last; 0 while none is slow.
-    told_ms: u64,
+    /// The age that was logged last; 0 while none is slow.
+    reported_ms: u64,
 }
 
 impl Slow {
-    fn look(&mut self, age_ms: Option<u64>) -> Option<String> {
+    fn observe(&mut self, age_ms: Option<u64>) -> Option<String> {
         match age_ms {
-            Some(age) if age >= SLOW_SYNC_MS.max(2 * self.told_ms) => {
-                self.told_ms = age;
+            Some(age) if age >= SLOW_SYNC_MS.max(2 * self.reported_ms) => {
+                self.reported_ms = age;
                 Some(format!(
-                    "the data disk has not finished a sync for {} s; nothing is acknowledged meanwhile",
+                    "the data disk has not finished a sync for {} s; nothing is acknowledged \
+                     meanwhile",
                     Seconds(age)
                 ))
             }
-            Some(age) if age >= self.told_ms => None,
+            Some(age) if age >= self.reported_ms => None,
             None | Some(_) => {
-                let told = std::mem::take(&mut self.told_ms);
-                (told > 0).then(|| {
-                    format!("the data disk syncs again, after more than {} s", Seconds(told))
+                let reported = std::mem::take(&mut self.reported_ms);
+                (reported > 0).then(|| {
+                    format!("the data disk syncs again, after more than {} s", Seconds(reported))
                 })
             }
         }
     }
 }
 
-const DROPS_TEXT: &str = "the step log is not written: its disk, or the reader of its pipe, hangs; steps are dropped \
-                          and counted until it is written again, and the bank goes on";
+const DROPS_TEXT: &str = "the step log is not written: its disk, or the reader of its pipe, hangs; \
+                          steps are dropped and counted until it is written again, and the bank \
+                          goes on";
 
 /// Whether steps are being dropped.
 #[derive(Debug, Default)]
 struct Drops {
-    told: bool,
+    dropping: bool,
 }
 
 impl Drops {
     /// Did it just begin? `dropped`: so many were, since the log was last written.
     fn begin(&mut self, dropped: u64) -> bool {
-        let told = std::mem::replace(&mut self.told, dropped > 0);
-        self.told && !told
+        let before = std::mem::replace(&mut self.dropping, dropped > 0);
+        self.dropping && !before
     }
 }
 
@@ -207,28 +214,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slow_sync_is_told_when_its_age_doubles_and_when_it_ends() {
+    fn a_slow_sync_is_logged_when_its_age_doubles_and_when_it_ends() {
         let mut slow = Slow::default();
-        let mut told = |age| slow.look(age).is_some();
-        assert!(!told(None) && !told(Some(SLOW_SYNC_MS - 1)));
-        assert!(told(Some(1_000)) && !told(Some(1_500)) && told(Some(2_000)) && !told(Some(3_999)));
-        assert!(told(Some(4_100)));
-        assert!(told(None), "its end");
-        assert!(!told(None) && !told(Some(10)));
+        let mut logged = |age| slow.observe(age).is_some();
+        assert!(!logged(None) && !logged(Some(SLOW_SYNC_MS - 1)));
+        assert!(
+            logged(Some(1_000))
+                && !logged(Some(1_500))
+                && logged(Some(2_000))
+                && !logged(Some(3_999))
+        );
+        assert!(logged(Some(4_100)));
+        assert!(logged(None), "its end");
+        assert!(!logged(None) && !logged(Some(10)));
         // The next one may begin before anybody looked.
-        assert!(told(Some(1_200)) && told(Some(5)) && !told(Some(300)));
+        assert!(logged(Some(1_200)) && logged(Some(5)) && !logged(Some(300)));
     }
 
     #[test]
-    fn dropped_steps_are_told_once_each_time() {
+    fn dropped_steps_are_logged_once_each_time() {
         let mut drops = Drops::default();
-        let told = [0, 7, 9, 0, 0, 1, 5].map(|dropped| drops.begin(dropped));
-        assert_eq!(told, [false, true, false, false, false, true, false]);
+        let logged = [0, 7, 9, 0, 0, 1, 5].map(|dropped| drops.begin(dropped));
+        assert_eq!(logged, [false, true, false, false, false, true, false]);
     }
 
     #[test]
     fn its_words_tell_the_age() {
-        let text = Slow::default().look(Some(12_345)).unwrap();
+        let text = Slow::default().observe(Some(12_345)).unwrap();
         assert!(text.contains("for 12.3 s"), "{text}");
     }
 }

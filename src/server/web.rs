@@ -4,7 +4,7 @@
 //! Without the feature `http` another file of the same form stands here (`no_web.rs`).
 
 use crate::listen::{address, bind};
-use crate::{Shared, inside};
+use crate::{ServerState, inside};
 use anyhow::Context;
 use axum::http::HeaderValue;
 use clap::Args;
@@ -12,6 +12,7 @@ use consorcio_core::bank::Identity;
 use consorcio_http::{Bounds, Demo};
 use consorcio_node::disk::SyncAge;
 use consorcio_steps::steplog::{Step, StepLog};
+use consorcio_system::logging::LIFECYCLE_TARGET;
 use std::io::{Write, stdout};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -26,11 +27,17 @@ pub struct HttpArgs {
     http: Option<String>,
     /// An origin of another site whose pages may use the routes, like `https://example.org`; may be
     /// repeated
-    #[arg(long, value_name = "ORIGIN", env = "CONSORCIO_HTTP_ORIGIN", value_delimiter = ',', value_parser = origin)]
+    #[arg(
+        long, value_name = "ORIGIN", env = "CONSORCIO_HTTP_ORIGIN", value_delimiter = ',',
+        value_parser = origin
+    )]
     http_origin: Vec<HeaderValue>,
     /// A name by which HTTP is called, such as that of a proxy before it (an address needs none);
     /// may be repeated
-    #[arg(long, value_name = "NAME", env = "CONSORCIO_HTTP_HOST", value_delimiter = ',', value_parser = host_name)]
+    #[arg(
+        long, value_name = "NAME", env = "CONSORCIO_HTTP_HOST", value_delimiter = ',',
+        value_parser = host_name
+    )]
     http_host: Vec<String>,
     /// Lets the panel stop, freeze, kill and restart the banks that name this same folder: for
     /// demonstrations, on loopback only; the folder must be yours alone
@@ -83,7 +90,7 @@ pub struct Web {
 
 /// What HTTP is given of the bank that it serves.
 pub struct Served<'a> {
-    /// Which bank.
+    /// The bank that is served.
     pub identity: &'a Identity,
     /// Where it tells its steps.
     pub steplog: &'a StepLog,
@@ -120,7 +127,7 @@ impl Web {
     ///
     /// # Errors
     /// When the demonstration's folder or the thread can't be had.
-    pub fn start(self, served: Served<'_>, shared: &Rc<Shared>) -> anyhow::Result<Running> {
+    pub fn start(self, served: Served<'_>, shared: &Rc<ServerState>) -> anyhow::Result<Running> {
         let Identity { bank, places, .. } = served.identity;
         let address = self.listener.local_addr()?;
         let demo = self.args.demo.as_deref().map(|folder| Demo::join(folder, *bank, places));
@@ -142,6 +149,7 @@ impl Web {
             consorcio_http::start(self.listener, options).context("HTTP can't be started")?;
         tokio::task::spawn_local(inside::serve(shared.clone(), asks));
         let line = format!("bank {bank} serves http://{address}/");
+        tracing::info!(target: LIFECYCLE_TARGET, bank = bank.as_u8(), %address, "{line}");
         served.steplog.record(Step::Ready(line.as_str().into()));
         let _ = writeln!(stdout(), "servidor: {line}");
         Ok(Running(running))

@@ -7,15 +7,13 @@
 
 use bytes::{Buf, BytesMut};
 use consorcio_core::commit::message::Message;
+use consorcio_core::limits::FRAMED_READ_BYTES;
 use consorcio_core::wire::codec::{LineError, Lines};
 use consorcio_core::wire::request::Request;
 use std::io;
 use std::mem;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::{Decoder, Encoder, Framed};
-
-/// Room for each read of a socket.
-const READ_BYTES: usize = 8 * 1024;
 
 /// Cuts a stream into lines and reads each as a `T`; writes requests and messages.
 #[derive(Debug)]
@@ -34,13 +32,18 @@ pub fn framed<S: AsyncRead + AsyncWrite, T>(
     socket: S,
     read: fn(&str) -> T,
 ) -> Framed<S, LineCodec<T>> {
-    Framed::with_capacity(socket, LineCodec::new(read), READ_BYTES)
+    Framed::with_capacity(socket, LineCodec::new(read), FRAMED_READ_BYTES)
 }
 
 impl<T> LineCodec<T> {
     /// A codec of a stream that nothing was read from yet.
     pub fn new(read: fn(&str) -> T) -> LineCodec<T> {
         LineCodec { lines: Lines::new(), read, encoded: Vec::new() }
+    }
+
+    /// Bytes of a line whose end has not come yet.
+    pub fn waiting_bytes(&self) -> usize {
+        self.lines.waiting_bytes()
     }
 
     fn append(&mut self, out: &mut BytesMut, write: impl FnOnce(&mut Vec<u8>)) {
@@ -56,7 +59,7 @@ impl<T> Decoder for LineCodec<T> {
 
     fn decode(&mut self, bytes: &mut BytesMut) -> io::Result<Option<Self::Item>> {
         if !bytes.is_empty() {
-            let space = self.lines.space(READ_BYTES);
+            let space = self.lines.space(FRAMED_READ_BYTES);
             if space.is_empty() {
                 // No line waits for its end: the buffers change places, and nothing is copied.
                 mem::swap(space, bytes);

@@ -7,6 +7,7 @@ pub mod config;
 pub mod crash;
 pub mod framed;
 pub mod id_generator;
+pub mod logging;
 pub mod switches;
 pub mod systime;
 pub mod threads;

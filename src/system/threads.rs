@@ -1,11 +1,12 @@
 //! Threads that are waited for, but not for ever: a disk that hangs must not keep a process from
 //! its end.
 
+use consorcio_core::limits::THREAD_END_MS_MAX;
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 /// How long a thread's end is waited for before it is left behind.
-pub const END_WITHIN: Duration = Duration::from_secs(2);
+pub const END_WITHIN: Duration = Duration::from_millis(THREAD_END_MS_MAX);
 
 /// How often it is looked at: often at first, for most threads end at once.
 const LOOKS: [Duration; 2] = [Duration::from_micros(200), Duration::from_millis(5)];

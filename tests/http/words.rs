@@ -10,7 +10,7 @@ use consorcio::ledger::Ledger;
 use consorcio::money::Money;
 use consorcio::panel::details::in_words;
 use consorcio::panel::texts::Lang;
-use consorcio::server::session_table::End;
+use consorcio::server::session_table::SessionEnd;
 use consorcio::wire::Fault;
 use consorcio::wire::detail::Detail;
 use consorcio::wire::request::{NewAccount, NewClient};
@@ -94,7 +94,7 @@ fn each_refusal_of_a_ledger_is_one_of_the_details() {
 
 #[test]
 fn what_a_server_without_place_says_is_a_detail() {
-    assert_eq!(Detail::parse(End::NoPlace.as_str()), Some(Detail::NoPlace));
+    assert_eq!(Detail::parse(SessionEnd::NoPlace.as_str()), Some(Detail::NoPlace));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use consorcio::clock::{ClockFilter, RELEASED_US};
 use consorcio::commit::founding::FoundingId;
 use consorcio::ids::{BankId, Time};
 use consorcio::journal::{self, BankReplica, MemDisk};
+use consorcio::limits::SESSION_BYTES_OWN;
 use consorcio::limits::{QUEUE_MAX, SESSIONS_BYTES_MAX};
 use consorcio::node::clock::{WallClock, machine};
 use consorcio::node::disk::Disk;
@@ -16,8 +17,7 @@ use consorcio::node::inbox::{Clock, Inbox};
 use consorcio::node::run::run;
 use consorcio::node::writer::Writer;
 use consorcio::peers::Peers;
-use consorcio::server::memory::SESSION_BYTES_OWN;
-use consorcio::server::{Bounds, Shared};
+use consorcio::server::{Bounds, ServerState};
 use consorcio::steplog::StepLog;
 use consorcio::wire::token::Seal;
 use std::rc::Rc;
@@ -38,8 +38,8 @@ type Talk = JoinHandle<Vec<String>>;
 fn fill(
     bounds: Bounds,
     begin: impl FnOnce(String) -> Vec<Talk>,
-    is_full: impl Fn(&Shared) -> bool,
-    look: impl Fn(&Shared),
+    is_full: impl Fn(&ServerState) -> bool,
+    look: impl Fn(&ServerState),
 ) -> Vec<Vec<String>> {
     let runtime =
         Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
@@ -58,7 +58,7 @@ fn fill(
     let inbox = Rc::new(Inbox::new(Clock::start(), wake.clone()));
     inbox.offer(Input::Started(Start::default()));
     let peers = Peers::new(identity.clone(), FoundingId::new([1; 16]), StepLog::off());
-    let shared = Shared::new(inbox.clone(), StepLog::off(), peers, identity, bounds);
+    let shared = ServerState::new(inbox.clone(), StepLog::off(), peers, identity, bounds);
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -115,7 +115,7 @@ fn the_queue_is_filled_to_its_bound_and_refuses_nobody() {
     let id = |session: usize, number: usize| format!("s{session}.{number}");
     let status =
         |session| (0..each).map(|number| format!("STATUS {}", id(session, number))).collect();
-    let room = |shared: &Shared| shared.inbox.fill(|queue| queue.room());
+    let room = |shared: &ServerState| shared.inbox.fill(|queue| queue.room());
     let replies = fill(
         Bounds::default(),
         |address| (0..sessions).map(|session| talk(&address, status(session))).collect(),
@@ -160,7 +160,7 @@ fn sessions_that_fill_all_memory_are_answered_one_after_the_other() {
         "one line each is too much"
     );
     let lines = |session| (0..each).map(|number| long_line(session, number, blanks)).collect();
-    let waiting = |shared: &Shared| shared.inbox.fill(|queue| queue.len()) - 1;
+    let waiting = |shared: &ServerState| shared.inbox.fill(|queue| queue.len()) - 1;
     let replies = fill(
         bounds,
         |address| (0..sessions).map(|session| talk(&address, lines(session))).collect(),

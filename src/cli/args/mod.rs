@@ -18,6 +18,7 @@ use super::output::Form;
 use super::typed::duration;
 use clap::{Parser, Subcommand};
 use consorcio_system::config::Consortium;
+use consorcio_system::logging::LogArgs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -135,6 +136,9 @@ pub struct Arguments {
         hide_possible_values = true,
     )]
     pub output: Option<Form>,
+    /// What is written to standard error beside results.
+    #[command(flatten, next_help_heading = EVERYWHERE)]
+    pub log: LogArgs,
     /// Without one: set `storage` to 1 on all banks.
     #[command(subcommand)]
     pub command: Option<Command>,

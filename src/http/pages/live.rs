@@ -39,10 +39,7 @@ pub async fn events(State(app): State<App>, reader: Reader, headers: HeaderMap) 
     };
     let (sender, body) = Channel::<Bytes, Infallible>::new(EVENTS_WAITING);
     tokio::spawn(async move {
-        tokio::select! {
-            () = app.stopping() => (),
-            () = tell(sender, feed) => (),
-        }
+        app.stop().run_until_cancelled(tell(sender, feed)).await;
         drop(place);
     });
     let headers = [

@@ -2,7 +2,7 @@
 //! no link.
 
 use super::super::acceptor::{Acceptor, Answered, Own};
-use super::super::handshake::{Dialling, Hello, News, Proof, Welcome, read, write};
+use super::super::handshake::{Dialling, LinkHello, LinkProof, LinkWelcome, News, read, write};
 use consorcio_core::bank::Identity;
 use consorcio_core::bank::io::{Input, Origin};
 use consorcio_core::commit::founding::FoundingId;
@@ -112,8 +112,8 @@ fn a_welcome_without_proof_does_not_count() {
     // The same welcome for another dialling is a replay: its nonce is not the one of this dialling.
     let (again, _) = begin(&dialler, bank(1)).unwrap();
     assert!(again.prove(&welcome, News::default()).unwrap_err().contains("not proved"));
-    let mut told: Welcome = read(&welcome).unwrap();
-    let nonce: Hello = read(&hello).unwrap();
+    let mut told: LinkWelcome = read(&welcome).unwrap();
+    let nonce: LinkHello = read(&hello).unwrap();
     let nonce = blake3::Hash::from_hex(&nonce.nonce).unwrap();
     let dialling =
         |identity| Dialling { identity, founding: founding(bank(0)), peer: bank(1), nonce };
@@ -134,8 +134,8 @@ fn a_reflected_proof_fails() {
         panic!("a hello opens no link");
     };
     // The dialled bank's own proof, sent back to it as the dialler's.
-    let welcome: Welcome = read(&welcome).unwrap();
-    let reflected = write(&Proof { mac: welcome.mac, news: News::default() });
+    let welcome: LinkWelcome = read(&welcome).unwrap();
+    let reflected = write(&LinkProof { mac: welcome.mac, news: News::default() });
     assert!(answer(&mut acceptor, &one, &reflected).is_err());
     // A bank that is dialled by its own hello refuses it.
     let zero = keyed(0);
@@ -161,9 +161,9 @@ fn a_replayed_handshake_fails() {
 #[test]
 fn numbers_and_places_must_agree() {
     let dialler = keyed(0);
-    let refused = |change: &dyn Fn(&mut Hello)| {
+    let refused = |change: &dyn Fn(&mut LinkHello)| {
         let (_, hello) = begin(&dialler, bank(1)).unwrap();
-        let mut hello: Hello = read(&hello).unwrap();
+        let mut hello: LinkHello = read(&hello).unwrap();
         change(&mut hello);
         answer(&mut Acceptor::default(), &keyed(1), &write(&hello)).unwrap_err()
     };
@@ -212,7 +212,7 @@ fn lists_may_differ_by_banks_at_the_end() {
     let (dialling, hello) = begin(&three, bank(0)).unwrap();
     let welcome = answer(&mut Acceptor::default(), &with_places(0, 4), &hello).unwrap();
     let Answered::Told(welcome) = welcome else { panic!("a hello opens no link") };
-    let mut shorter: Welcome = read(&welcome).unwrap();
+    let mut shorter: LinkWelcome = read(&welcome).unwrap();
     shorter.places = 3;
     assert_eq!(dialling.prove(&write(&shorter), News::default()).unwrap_err(), told);
 }
@@ -222,7 +222,7 @@ fn both_numbers_of_places_stand_in_the_proofs() {
     // Somebody on the way changes what the dialler tells: the dialled bank's proof does not fit.
     let (zero, one) = (with_places(0, 3), with_places(1, 4));
     let (dialling, hello) = begin(&zero, bank(1)).unwrap();
-    let mut changed: Hello = read(&hello).unwrap();
+    let mut changed: LinkHello = read(&hello).unwrap();
     changed.places = 4;
     let Answered::Told(welcome) = answer(&mut Acceptor::default(), &one, &write(&changed)).unwrap()
     else {
@@ -234,7 +234,7 @@ fn both_numbers_of_places_stand_in_the_proofs() {
     let Answered::Told(welcome) = answer(&mut Acceptor::default(), &one, &hello).unwrap() else {
         panic!("a hello opens no link");
     };
-    let mut changed: Welcome = read(&welcome).unwrap();
+    let mut changed: LinkWelcome = read(&welcome).unwrap();
     changed.places = 3;
     assert!(dialling.prove(&write(&changed), News::default()).unwrap_err().contains("not proved"));
 }
@@ -254,7 +254,10 @@ fn news_count_only_on_a_proved_link() {
     let nothing = r#"{"seen":[]}"#.to_owned();
     assert_eq!(told, Answered::News(nothing.clone(), bank(0), news(&[vote(bank(1), 9)])));
     // What is no vote is no news; a later version may tell more.
-    let later = r#"{"seen":[{"tx":"t1","token":"x"},{"tx":"","token":"N1.1.."}],"head":"H1","met":"M1.0.x."}"#;
+    let later = concat!(
+        r#"{"seen":[{"tx":"t1","token":"x"},{"tx":"","token":"N1.1.."}],"#,
+        r#""head":"H1","met":"M1.0.x."}"#
+    );
     let Answered::News(told, from, later) = answer(&mut acceptor, &one, later).unwrap() else {
         panic!("news")
     };
@@ -272,7 +275,7 @@ fn a_changed_founding_id_opens_no_link() {
     // On the way to the bank dialled: its proof is over what it read, and not over what was said.
     let mut acceptor = Acceptor::default();
     let (dialling, hello) = begin(&zero, bank(1)).unwrap();
-    let mut changed: Hello = read(&hello).unwrap();
+    let mut changed: LinkHello = read(&hello).unwrap();
     changed.founding.clone_from(&other);
     let Answered::Told(welcome) = answer(&mut acceptor, &one, &write(&changed)).unwrap() else {
         panic!("a welcome")
@@ -283,7 +286,7 @@ fn a_changed_founding_id_opens_no_link() {
     let Answered::Told(welcome) = answer(&mut acceptor, &one, &hello).unwrap() else {
         panic!("a welcome")
     };
-    let mut changed: Welcome = read(&welcome).unwrap();
+    let mut changed: LinkWelcome = read(&welcome).unwrap();
     changed.founding = other;
     assert!(dialling.prove(&write(&changed), News::default()).unwrap_err().contains("not proved"));
     for text in ["", "12", "x"] {

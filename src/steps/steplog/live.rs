@@ -1,13 +1,73 @@
-//! Steps as tracing events, for those who watch a program live. The file is written either way.
+//! Steps for others than the file: as tracing events for those who watch a program live, and in
+//! batches for another thread of the process. The file is written either way.
 
 use super::line::{Formatter, detail};
 use super::step::{Entry, Who};
 use consorcio_core::ids::TxId;
+use consorcio_system::logging::STEP_TARGET;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tracing::Level;
 
-/// The target of these events. Their fields are the columns of the file: `at`, `event`, `tx`,
-/// `peer`, `bank`, `detail`; a column that is `-` or empty is no field.
-pub const STEP_TARGET: &str = "consorcio::step";
+/// Steps in the order of their times, a flush at a time.
+#[derive(Debug)]
+pub struct StepBatches {
+    batches: Receiver<Vec<Entry>>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl StepBatches {
+    /// The next ones.
+    ///
+    /// # Errors
+    /// When none come within this time, or the log is closed.
+    pub fn recv_timeout(&self, within: Duration) -> Result<Vec<Entry>, RecvTimeoutError> {
+        self.batches.recv_timeout(within)
+    }
+
+    /// How many steps found no room since this was asked last.
+    pub fn take_dropped(&self) -> u64 {
+        self.dropped.swap(0, Relaxed)
+    }
+}
+
+/// Where batches go, once somebody takes them.
+#[derive(Debug, Default)]
+pub(super) struct BatchSender(Mutex<Option<BatchReceiver>>);
+
+#[derive(Debug)]
+struct BatchReceiver {
+    batches: SyncSender<Vec<Entry>>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl BatchSender {
+    /// At most so many batches wait; the one who asked before gets no more.
+    pub(super) fn open(&self, batches_max: usize) -> StepBatches {
+        let (sender, batches) = sync_channel(batches_max);
+        let dropped = Arc::<AtomicU64>::default();
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *slot = Some(BatchReceiver { batches: sender, dropped: dropped.clone() });
+        StepBatches { batches, dropped }
+    }
+
+    /// Never waits.
+    pub(super) fn send(&self, entries: &[Entry]) {
+        let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(receiver) = &*slot
+            && !entries.is_empty()
+            && receiver.batches.try_send(entries.to_vec()).is_err()
+        {
+            receiver.dropped.fetch_add(u64::try_from(entries.len()).unwrap_or(u64::MAX), Relaxed);
+        }
+    }
+
+    pub(super) fn close(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
 
 /// Does a subscriber want them? Checked once a batch: steps are made into text twice only then.
 pub(super) fn is_watched() -> bool {
@@ -49,7 +109,6 @@ mod tests {
     use crate::steplog::step::Step;
     use serde_json::{Value, json};
     use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
     use tracing::level_filters::LevelFilter;
 
     #[derive(Clone, Default)]
@@ -85,6 +144,21 @@ mod tests {
         let bytes = output.0.lock().unwrap().clone();
         let lines = String::from_utf8(bytes).unwrap();
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn batches_that_nobody_takes_in_time_are_dropped_and_counted() {
+        let sender = BatchSender::default();
+        let entry = Entry { at_us: 1, step: Step::Stop("end".into()) };
+        sender.send(std::slice::from_ref(&entry));
+        let batches = sender.open(1);
+        let two = [entry.clone(), entry.clone()];
+        sender.send(&two);
+        sender.send(&two);
+        assert_eq!((batches.take_dropped(), batches.take_dropped()), (2, 0));
+        sender.close();
+        assert_eq!(batches.recv_timeout(Duration::ZERO), Ok(two.to_vec()));
+        assert_eq!(batches.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Disconnected));
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod tests;
 
 pub use consorcio_system::systime::wall_us;
 pub use feed::Passed;
-pub use live::STEP_TARGET;
+pub use live::StepBatches;
 pub use step::{Ending, Entry, Load, Said, Step, Who};
 
 use consorcio_core::limits::{
@@ -31,7 +31,8 @@ use consorcio_core::limits::{
 use consorcio_system::threads::{END_WITHIN, join_within};
 use file::RotatedFile;
 use line::Formatter;
-use std::io::{self, Write};
+use live::BatchSender;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -130,6 +131,12 @@ impl StepLog {
     /// missed; it costs nothing while nobody listens. `None` where the log is off.
     pub fn feed(&self) -> Option<broadcast::Receiver<Passed>> {
         self.0.as_ref().map(|log| log.feed.subscribe())
+    }
+
+    /// All steps from now on, as they are written, for one thread of this process; at most so many
+    /// flushes of them wait. `None` where the log is off.
+    pub fn batches(&self, batches_max: usize) -> Option<StepBatches> {
+        self.0.as_ref().map(|log| log.shared.batches.open(batches_max))
     }
 
     /// Records a step that happens now.
@@ -242,6 +249,8 @@ struct Shared {
     state: Mutex<State>,
     /// The time of the oldest step that the bank's thread has not recorded yet.
     kept_since_us: AtomicI64,
+    /// Where written steps go besides the file.
+    batches: BatchSender,
     /// The writer waits here for something to do.
     wake: Condvar,
     /// Recorders wait here for room, a moment, and whoever flushes for the end of it.
@@ -256,6 +265,7 @@ impl Default for Shared {
         Shared {
             state: Mutex::default(),
             kept_since_us: AtomicI64::new(NOTHING_KEPT),
+            batches: BatchSender::default(),
             wake: Condvar::new(),
             done: Condvar::new(),
         }
@@ -459,6 +469,7 @@ impl Writer {
                 self.write();
             }
         }
+        self.shared.batches.send(&self.held[..ready]);
         self.held.drain(..ready);
         self.write();
     }
@@ -535,8 +546,7 @@ impl Writer {
     }
 
     fn warn(&self, text: &str) {
-        // Nobody can be told that stderr is closed.
-        let _ = writeln!(io::stderr(), "step log {}: {text}", self.path.display());
+        tracing::warn!("step log {}: {text}", self.path.display());
     }
 }
 
@@ -546,5 +556,6 @@ impl Drop for Gone {
     fn drop(&mut self) {
         self.0.lock().gone = true;
         self.0.done.notify_all();
+        self.0.batches.close();
     }
 }

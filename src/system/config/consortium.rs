@@ -50,7 +50,7 @@ impl Consortium {
         Ok(Consortium { places })
     }
 
-    /// Addresses by position.
+    /// Addresses by position; `None` where a bank left.
     pub fn places(&self) -> &[Option<String>] {
         &self.places
     }
@@ -127,7 +127,8 @@ fn port(item: &str, text: &str) -> Result<u16, BadConsortium> {
     let port = text.parse().ok().filter(|port| digits && *port > 0);
     port.ok_or_else(|| {
         BadConsortium(format!(
-            "{item:?}: a place is host:port, a port from 1 to 65535, a range such as 8886-8888, or - for a \
+            "{item:?}: a place is host:port, a port from 1 to 65535, a range such as 8886-8888, \
+             or - for a \
              bank that left"
         ))
     })

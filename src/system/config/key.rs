@@ -11,47 +11,50 @@ pub enum KeyError {
     /// The file can't be read or made.
     #[error("key file {path}: {error}")]
     Io {
-        /// Which.
+        /// The path of the key file.
         path: PathBuf,
-        /// Why.
+        /// What the system says.
         error: io::Error,
     },
-    /// There is none.
+    /// No key file is at the path.
     #[error(
-        "key file {path} is not there; name the one that all banks have, or make one: servidor key {path}"
+        "key file {path} is not there; name the one that all banks have, or make one: servidor \
+         key {path}"
     )]
     Missing {
-        /// Which.
+        /// The path of the key file.
         path: PathBuf,
     },
     /// A new one would take its place.
     #[error("key file {path} is there already, and a key is never overwritten; name another file")]
     There {
-        /// Which.
+        /// The path of the key file.
         path: PathBuf,
     },
     /// A folder, a pipe or a device stands there.
     #[error("key file {path} is no regular file; name one (servidor key FILE makes one)")]
     NoFile {
-        /// Which.
+        /// The path of the key file.
         path: PathBuf,
     },
     /// The key would be everyone's.
     #[error(
-        "key file {path} can be read by others (mode {mode:o}); make it yours alone: chmod 600 {path}"
+        "key file {path} can be read by others (mode {mode:o}); make it yours alone: chmod 600 \
+         {path}"
     )]
     Open {
-        /// Which.
+        /// The path of the key file.
         path: PathBuf,
-        /// Its permission bits.
+        /// Its permission bits, as of chmod.
         mode: u32,
     },
     /// What is in it is no key.
     #[error(
-        "key file {path} holds no key: it must be 64 hex digits or 32 bytes (make one: servidor key FILE)"
+        "key file {path} holds no key: it must be 64 hex digits or 32 bytes (make one: servidor \
+         key FILE)"
     )]
     NoKey {
-        /// Which.
+        /// The path of the key file.
         path: PathBuf,
     },
 }

@@ -57,7 +57,8 @@ pub fn follows(
     let stays = |(was, is): (&String, &String)| was == is && is != LEFT;
     if !moved && !old.iter().zip(&new).any(stays) {
         return bad(format!(
-            "it is that of the consortium {}, and {} shares no address with it: is this another consortium? Give \
+            "it is that of the consortium {}, and {} shares no address with it: is this another \
+             consortium? Give \
              another --data-dir; if all banks moved, give --moved",
             old.join(","),
             new.join(",")

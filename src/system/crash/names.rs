@@ -9,7 +9,7 @@ macro_rules! names {
         }
 
         impl $what {
-            /// All of them.
+            /// Every value, in the order above.
             pub const ALL: &[$what] = &[$($what::$item,)+];
 
             /// Its name in those of points.
@@ -81,7 +81,7 @@ names! {
 }
 
 names! {
-    /// What `cliente` asks.
+    /// What `cliente` asks of a bank.
     Asking:
     Prepare "prepare" "`PREPARE`"
     Commit "commit" "`COMMIT`, as a driver or by `cliente resolve`."
@@ -102,17 +102,17 @@ names! {
     SegmentRolled "segment-rolled" "A segment is full, and nothing is written to the next."
     IndexWritten "index-written" "A full segment's index is written, and has not its name."
     IndexNamed "index-named" "A full segment's index has its name."
-    MergeWritten "merge-written" "The merged index of several segments is written, and has not its name."
+    MergeWritten "merge-written" "The merged index of segments is written, and has not its name."
     MergeNamed "merge-named" "It has its name, and its folder is not synced."
     MergeUsed "merge-used" "It is in use; those that it was made of are still there."
     MergeRemoved "merge-removed" "One of those that it was made of is removed."
     SnapshotWritten "snapshot-written" "A snapshot is written, and has not its name."
-    SnapshotNamed "snapshot-named" "A snapshot has its name; the ones that it replaces are still there."
+    SnapshotNamed "snapshot-named" "A snapshot has its name; those that it replaces are there."
     LinkDialled "link-dialled" "A bank is connected to another, and has said nothing."
     LinkOpen "link-open" "A link is open, and nothing was sent over it."
     HttpAnswering "http-answering" "The answer to a route is made, and has not left."
     HttpAnswered "http-answered" "HTTP has written to a socket."
     ClientConnected "client-connected" "`cliente` is connected to a bank of a transaction."
     ClientReady "client-ready" "`cliente` is connected to all of them, and has sent nothing."
-    ClientAllOk "client-all-ok" "`cliente` has the last OK, has told nobody, and has sent no COMMIT."
+    ClientAllOk "client-all-ok" "`cliente` has the last OK, and has sent no COMMIT."
 }

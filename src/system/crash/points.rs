@@ -24,7 +24,7 @@ pub enum Point {
     Replied(Answer),
     /// A bank is about to send it to another.
     Sending(Inquiry),
-    /// It has left.
+    /// The message has left this process.
     Sent(Inquiry),
     /// Its answer was read.
     Answered(Inquiry),
@@ -122,14 +122,14 @@ pub enum Inquiry {
     News,
     /// By an outside coordinator's `/prepare`.
     OutsidePrepare,
-    /// By its `/commit`.
+    /// It votes OK by `/commit`.
     OutsideCommit,
-    /// By its `/abort`.
+    /// It votes NOK by `/abort`.
     OutsideAbort,
 }
 
 impl Inquiry {
-    /// All of them.
+    /// Every inquiry, in a fixed order.
     pub fn all() -> impl Iterator<Item = Inquiry> {
         let others = [
             Inquiry::Proof,

@@ -1,0 +1,25 @@
+//! A `servidor` that is built without the feature `otel`: no span is exported.
+
+use consorcio_core::bank::Identity;
+use consorcio_steps::steplog::StepLog;
+use std::convert::Infallible;
+
+/// An exporting thread, which nobody can have.
+pub(super) struct NoTraceExport(Infallible);
+
+pub(super) use NoTraceExport as TraceExport;
+
+impl NoTraceExport {
+    /// Starts nothing.
+    ///
+    /// # Errors
+    /// None.
+    pub(super) fn start(_: &Identity, _: &StepLog) -> anyhow::Result<Option<NoTraceExport>> {
+        Ok(None)
+    }
+
+    /// Never called, as there is no value.
+    pub(super) fn end(self) {
+        match self.0 {}
+    }
+}

@@ -1,0 +1,233 @@
+//! From the lines that a session has read to requests: the bank's go into its queue, the others are
+//! answered here.
+
+use super::{Handed, Session};
+use crate::permits::Permit;
+use crate::session_table::{SessionEnd, SessionState};
+use crate::slots::reply_bytes;
+use consorcio_core::bank::io::{Caller, Input, Origin};
+use consorcio_core::wire::codec::LineError;
+use consorcio_core::wire::opening::{Hello, Opening, Stranger, is_hello, is_host, opening};
+use consorcio_core::wire::reply::Reply;
+use consorcio_core::wire::request::{Local, Request};
+use consorcio_core::wire::{Fault, Reason, help};
+use consorcio_node::queue::Queue;
+use consorcio_steps::steplog::{Step, Who};
+use consorcio_system::crash;
+
+impl Session {
+    /// Hands the requests of all lines that were read to the bank, as far as there is room.
+    pub(super) fn hand_over(&mut self, state: &mut SessionState) -> Handed {
+        if self.stash.is_none() && self.lines.waiting_bytes() == 0 {
+            return Handed::All;
+        }
+        let since_us = self.shared.now_us();
+        let inbox = self.shared.inbox.clone();
+        inbox.fill(|queue| {
+            loop {
+                if queue.room() == 0 {
+                    return Handed::QueueFull;
+                }
+                let (line, line_bytes) = match self.stash.take() {
+                    Some(stashed) => stashed,
+                    None => match self.next_request(state) {
+                        Some(line) => line,
+                        None if self.is_at_bound(state) => return Handed::Bound,
+                        None => return Handed::All,
+                    },
+                };
+                let reply_bytes = match &line {
+                    Ok(request) => reply_bytes(request),
+                    Err(fault) => fault.text.len(),
+                };
+                let unread = self.out.len() - self.written;
+                let wanted = self.bytes(state) + line_bytes + reply_bytes;
+                let who = self.entry.id.0;
+                let gated = |request: &Request| self.shared.gate.holds(who, request, since_us);
+                let gated = line.as_ref().is_ok_and(gated);
+                let handed = if gated {
+                    Handed::Gated
+                } else if !state.slots.has_room(line_bytes, reply_bytes, unread) {
+                    Handed::Bound
+                } else if !self.share.may_hold(wanted) {
+                    Handed::MemoryShort(wanted)
+                } else {
+                    match line {
+                        Ok(request) => {
+                            self.take(state, queue, since_us, request, line_bytes, reply_bytes)
+                        }
+                        Err(fault) => {
+                            let text = fault.text.as_str();
+                            self.shared
+                                .step_logger
+                                .record(|| Step::Bad(self.who, fault.reason, text.into()));
+                            state.slots.take_answered(line_bytes, Reply::from(fault));
+                        }
+                    }
+                    continue;
+                };
+                self.stash = Some((line, line_bytes));
+                return handed;
+            }
+        })
+    }
+
+    /// The next line as a request, or why it is none; and its length.
+    fn next_request(
+        &mut self,
+        state: &mut SessionState,
+    ) -> Option<(Result<Request, Fault>, usize)> {
+        // A line that is an error is answered at once, so there must be room for that.
+        if self.is_at_bound(state) {
+            return None;
+        }
+        if let Some(stranger) = self.stranger() {
+            let text = stranger.as_str();
+            self.shared.step_logger.record(|| Step::Bad(self.who, Reason::Malformed, text.into()));
+            self.refuse(state, Reason::Malformed, text.to_owned(), "it speaks another protocol");
+            return None;
+        }
+        let is_first = !self.begun && opening(self.lines.waiting()) == Opening::Verb;
+        let is_hello = is_first && is_hello(self.lines.waiting());
+        let before = self.lines.waiting_bytes();
+        let line = self.lines.next()?.map(Request::parse);
+        self.begun |= is_first;
+        let line_bytes = before - self.lines.waiting_bytes();
+        let parsed = match line {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                match error {
+                    LineError::NotUtf8 => {}
+                    LineError::TooLong => {
+                        self.polite = true;
+                        self.deaf = Some("a line was too long");
+                    }
+                }
+                Err(Fault::from(error))
+            }
+        };
+        if state.place == Some(Permit::Probation)
+            && !matches!(parsed, Ok(Request::Local(Local::Peer(_))))
+        {
+            self.refuse(
+                state,
+                Reason::Limit,
+                SessionEnd::NoPlace.as_str().to_owned(),
+                SessionEnd::NoPlace.as_str(),
+            );
+            return None;
+        }
+        let fault = match parsed {
+            Ok(Request::Local(Local::Hello(hello))) => match self.greet(&hello, is_first) {
+                Ok(()) => return Some((Ok(Request::Local(Local::Hello(hello))), line_bytes)),
+                Err(fault) => fault,
+            },
+            Ok(request) => return Some((Ok(request), line_bytes)),
+            Err(fault) => fault,
+        };
+        if is_hello {
+            // What was sent with it was meant for another bank.
+            self.shared
+                .step_logger
+                .record(|| Step::Bad(self.who, fault.reason, fault.text.as_str().into()));
+            self.refuse(state, fault.reason, fault.text, "its HELLO was for another bank");
+            return None;
+        }
+        Some((Err(fault), line_bytes))
+    }
+
+    /// Who it is that sends what is none of ours: as the first line, or later a line of HTTP.
+    fn stranger(&self) -> Option<Stranger> {
+        if self.begun {
+            return Some(Stranger::Http).filter(|_| is_host(self.lines.waiting()));
+        }
+        match opening(self.lines.waiting()) {
+            Opening::Stranger(stranger) => Some(stranger),
+            Opening::Unfinished | Opening::Empty | Opening::Verb => None,
+        }
+    }
+
+    /// May a HELLO stand here, and is it for this bank?
+    fn greet(&self, hello: &Hello, is_first: bool) -> Result<(), Fault> {
+        if !is_first {
+            let text = "HELLO is a connection's first line, or is not sent".to_owned();
+            return Err(Fault { reason: Reason::Refused, text });
+        }
+        self.shared.greet(hello)
+    }
+
+    fn is_at_bound(&self, state: &SessionState) -> bool {
+        !state.slots.has_room(0, 1, self.out.len() - self.written)
+    }
+
+    /// Takes one request: the bank's go into its queue, the others are answered here, in their
+    /// turn.
+    fn take(
+        &mut self,
+        state: &mut SessionState,
+        queue: &mut Queue,
+        since_us: u64,
+        request: Request,
+        line_bytes: usize,
+        reply_bytes: usize,
+    ) {
+        crash::received(&request, self.acceptor.origin());
+        if request != Request::Local(Local::Ping) {
+            self.shared.step_logger.record(|| Step::of_request(&request, self.who));
+        }
+        let reply = match request {
+            Request::Local(Local::Ping) => Reply::Pong,
+            Request::Local(Local::Help) => Reply::Done(help::json()),
+            Request::Local(Local::Quit) => {
+                self.forget_the_rest("QUIT");
+                Reply::Bye
+            }
+            Request::Local(Local::Banks) => Reply::Done(self.shared.banks_json()),
+            Request::Local(Local::Hello(_)) => Reply::Done(self.shared.hello_json()),
+            Request::Local(Local::Peer(json)) => self.peer(state, queue, since_us, &json),
+            Request::Prepare(..)
+            | Request::Commit(..)
+            | Request::Abort(..)
+            | Request::Resolve(_)
+            | Request::Status(_)
+            | Request::Execute(..)
+            | Request::Client(_)
+            | Request::Account(_)
+            | Request::Read(_)
+            | Request::Registers { .. } => {
+                let slot = state.slots.take(line_bytes, reply_bytes);
+                let caller = Caller { session: self.entry.id, slot };
+                let origin = self.acceptor.origin();
+                queue.push(
+                    since_us,
+                    Input::Request { caller, origin, request, waited_us: 0, past: None },
+                );
+                return;
+            }
+        };
+        state.slots.take_answered(line_bytes, reply);
+    }
+
+    /// A line of the handshake between banks, or what a bank tells later.
+    fn peer(
+        &mut self,
+        state: &mut SessionState,
+        queue: &mut Queue,
+        since_us: u64,
+        json: &str,
+    ) -> Reply {
+        let was_client = self.acceptor.origin() == Origin::Client;
+        let (reply, inputs) = self.shared.peers.answer(&mut self.acceptor, json);
+        inputs.into_iter().for_each(|input| queue.push(since_us, input));
+        self.acceptor.bank().into_iter().for_each(|bank| self.shared.gate.heard(bank));
+        if was_client && self.acceptor.origin() == Origin::Link {
+            if let Some(bank) = self.acceptor.bank() {
+                self.who = Who::Link(self.entry.peer, bank);
+            }
+            if let Some(place) = state.place {
+                state.place = Some(self.shared.sessions.borrow_mut().places.is_bank(place));
+            }
+        }
+        reply
+    }
+}

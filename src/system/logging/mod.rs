@@ -1,0 +1,72 @@
+//! What a program says of itself on standard error: tracing events, as text or JSON, filtered.
+//!
+//! Steps are events too, but only while somebody asks for them: their file is the step log's.
+//! Programs print their results on standard output by themselves.
+
+mod filter;
+mod stderr;
+mod text;
+
+pub use stderr::flush;
+
+use clap::{ArgAction, Args, ValueEnum};
+use std::io::IsTerminal;
+use text::TextFormat;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The target of steps, which are debug events. Their fields are the columns of the step log: `at`,
+/// `event`, `tx`, `peer`, `bank`, `detail`; a column that is `-` or empty is no field.
+pub const STEP_TARGET: &str = "consorcio::step";
+/// The target of what standard output or the step log tell people already: start, ready, stop. The
+/// text leaves it out unless it is asked for.
+pub const LIFECYCLE_TARGET: &str = "consorcio::lifecycle";
+
+/// Most people want the warnings; this is for more than that.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LogArgs {
+    /// Shows each step on standard error as it is written to the step log; -vv shows what happens
+    /// between the steps too. RUST_LOG filters finer, as in consorcio_peers=debug
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// How lines on standard error are written: text, or one JSON object a line
+    #[arg(
+        long, global = true, value_enum, value_name = "FORMAT", hide_possible_values = true,
+        env = "CONSORCIO_LOG_FORMAT", default_value_t = LogFormat::Text
+    )]
+    pub log_format: LogFormat,
+}
+
+/// How a line on standard error is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// The program's name, and a sentence.
+    #[default]
+    Text,
+    /// An object with `timestamp`, `level`, `target` and `fields`, among them the `message`.
+    Json,
+}
+
+/// From now on this process's events go to standard error. `program` begins each line of text.
+///
+/// No event waits for standard error: a thread of its own writes, and past a bound lines are
+/// dropped and counted. `flush` waits for it.
+pub fn init(program: &'static str, options: &LogArgs) {
+    let rust_log = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
+    let (filter, complaint) = filter::filter(options, rust_log.as_deref());
+    let layer = tracing_subscriber::fmt::layer().with_writer(stderr::ToStderr);
+    let layer = match options.log_format {
+        LogFormat::Text => {
+            let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let colours = std::io::stderr().is_terminal() && !is_plain;
+            layer.event_format(TextFormat { program, colours }).boxed()
+        }
+        LogFormat::Json => layer.json().with_current_span(false).with_span_list(false).boxed(),
+    };
+    // Only a test may have installed another one before.
+    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    if let Some(complaint) = complaint {
+        tracing::warn!("{complaint}");
+    }
+}

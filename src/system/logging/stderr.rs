@@ -1,0 +1,159 @@
+//! The thread that writes standard error: a terminal or a pipe that takes nothing stops neither the
+//! program nor its end.
+
+use super::STEP_TARGET;
+use consorcio_core::limits::{LIVE_STEP_LINES_MAX, OPERATOR_LINES_MAX};
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+use tracing::Metadata;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Hands each event's line to the thread.
+pub(super) struct ToStderr;
+
+/// One line on its way. Steps have a bound of their own, so that they take no warning's room.
+pub(super) struct LineWriter {
+    is_step: bool,
+}
+
+impl<'a> MakeWriter<'a> for ToStderr {
+    type Writer = LineWriter;
+
+    fn make_writer(&'a self) -> LineWriter {
+        LineWriter { is_step: false }
+    }
+
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> LineWriter {
+        LineWriter { is_step: event.target() == STEP_TARGET }
+    }
+}
+
+impl Write for LineWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        stderr_thread().add(self.is_step, line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Waits until all lines are written, at most for `within`.
+pub fn flush(within: Duration) {
+    // Without a line there is no thread.
+    let Some(thread) = THREAD.get() else { return };
+    let waiting = |queue: &mut LineQueue| queue.is_writing || !queue.lines.is_empty();
+    // Whether they were written in time changes nothing for who ends now.
+    let _ = thread.changed.wait_timeout_while(thread.lock(), within, waiting);
+}
+
+#[derive(Default)]
+struct StderrThread {
+    queue: Mutex<LineQueue>,
+    /// Lines came, or were written.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct LineQueue {
+    lines: VecDeque<Vec<u8>>,
+    steps: LineRoom,
+    others: LineRoom,
+    /// Lines that were taken are not written yet.
+    is_writing: bool,
+}
+
+#[derive(Default)]
+struct LineRoom {
+    waiting: usize,
+    dropped: usize,
+}
+
+impl LineQueue {
+    fn add(&mut self, is_step: bool, line: &[u8]) {
+        let (room, most) = if is_step {
+            (&mut self.steps, LIVE_STEP_LINES_MAX)
+        } else {
+            (&mut self.others, OPERATOR_LINES_MAX)
+        };
+        if room.waiting >= most {
+            room.dropped += 1;
+            return;
+        }
+        room.waiting += 1;
+        self.lines.push_back(line.to_vec());
+    }
+
+    /// All lines, and how many steps and others had no room since the last time.
+    fn take(&mut self) -> (VecDeque<Vec<u8>>, usize, usize) {
+        self.is_writing = true;
+        let dropped = (self.steps.dropped, self.others.dropped);
+        (self.steps, self.others) = (LineRoom::default(), LineRoom::default());
+        (std::mem::take(&mut self.lines), dropped.0, dropped.1)
+    }
+}
+
+impl StderrThread {
+    fn lock(&self) -> MutexGuard<'_, LineQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, is_step: bool, line: &[u8]) {
+        self.lock().add(is_step, line);
+        self.changed.notify_all();
+    }
+
+    fn write_lines(&self) {
+        loop {
+            let queue = self.lock();
+            let queue = self.changed.wait_while(queue, |queue| queue.lines.is_empty());
+            let (lines, steps, others) = queue.unwrap_or_else(PoisonError::into_inner).take();
+            let mut stderr = io::stderr().lock();
+            for line in lines {
+                // Nothing can be done where standard error is gone.
+                let _ = stderr.write_all(&line);
+            }
+            drop(stderr);
+            self.lock().is_writing = false;
+            self.changed.notify_all();
+            if others > 0 {
+                tracing::warn!(lines = others, "{others} lines could not be written here");
+            }
+            if steps > 0 {
+                tracing::warn!(steps, "{steps} steps could not be shown here");
+            }
+        }
+    }
+}
+
+static THREAD: OnceLock<&'static StderrThread> = OnceLock::new();
+
+fn stderr_thread() -> &'static StderrThread {
+    THREAD.get_or_init(|| {
+        let thread: &'static StderrThread = Box::leak(Box::default());
+        // Where the system gives no thread, lines wait up to their bound and are never written.
+        let _ =
+            std::thread::Builder::new().name("stderr".to_owned()).spawn(|| thread.write_lines());
+        thread
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_leave_the_room_of_other_lines_alone() {
+        let mut queue = LineQueue::default();
+        (0..LIVE_STEP_LINES_MAX + 3).for_each(|_| queue.add(true, b"step\n"));
+        (0..OPERATOR_LINES_MAX + 2).for_each(|_| queue.add(false, b"line\n"));
+        let (lines, steps, others) = queue.take();
+        assert_eq!((steps, others), (3, 2));
+        assert_eq!(lines.len(), LIVE_STEP_LINES_MAX + OPERATOR_LINES_MAX);
+        queue.add(true, b"step\n");
+        assert_eq!(queue.take().0.len(), 1, "there is room again");
+    }
+}

@@ -1,0 +1,193 @@
+//! Events as text: `program: a sentence` for what this project says, columns for steps, and level,
+//! target and fields for what libraries say.
+
+use super::STEP_TARGET;
+use std::fmt::{self, Write};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Text for people; `program` begins each line that is no step.
+pub(super) struct TextFormat {
+    pub(super) program: &'static str,
+    /// The events of steps are coloured.
+    pub(super) colours: bool,
+}
+
+impl<S, N> FormatEvent<S, N> for TextFormat
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let target = event.metadata().target();
+        if target == STEP_TARGET {
+            let mut step = StepColumns::default();
+            event.record(&mut step);
+            return step.write(&mut writer, self.colours);
+        }
+        let mut words = EventText::default();
+        event.record(&mut words);
+        write!(writer, "{}: ", self.program)?;
+        if target.starts_with("consorcio") {
+            return writeln!(writer, "{}", words.message);
+        }
+        writeln!(writer, "{} {target}: {}{}", event.metadata().level(), words.message, words.fields)
+    }
+}
+
+/// An event's message, and its other fields as ` name=value`.
+#[derive(Default)]
+struct EventText {
+    message: String,
+    fields: String,
+}
+
+impl Visit for EventText {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // Writing to a String does not fail. What came from a peer must not steer a terminal.
+        let _ = match field.name() {
+            "message" => write!(OneLine(&mut self.message), "{value:?}"),
+            name => write!(OneLine(&mut self.fields), " {name}={value:?}"),
+        };
+    }
+}
+
+/// Control characters become spaces.
+struct OneLine<'a>(&'a mut String);
+
+impl Write for OneLine<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend(text.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        Ok(())
+    }
+}
+
+/// The columns of a step, as its file has them.
+#[derive(Default)]
+struct StepColumns {
+    at: String,
+    event: String,
+    tx: Option<String>,
+    peer: Option<String>,
+    bank: Option<u64>,
+    detail: Option<String>,
+}
+
+impl Visit for StepColumns {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let value = value.to_owned();
+        match field.name() {
+            "at" => self.at = value,
+            "event" => self.event = value,
+            "tx" => self.tx = Some(value),
+            "peer" => self.peer = Some(value),
+            "detail" => self.detail = Some(value),
+            _ => {}
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "bank" {
+            self.bank = Some(value);
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+}
+
+impl StepColumns {
+    fn write(&self, out: &mut impl Write, colours: bool) -> fmt::Result {
+        let column = |name: &str, value: &Option<String>| {
+            format!("{name}={}", value.as_deref().unwrap_or("-"))
+        };
+        let mut rest =
+            format!("{:<27} {:<21} ", column("tx", &self.tx), column("peer", &self.peer));
+        if let Some(bank) = self.bank {
+            write!(rest, "bank={bank} ")?;
+        }
+        rest.push_str(self.detail.as_deref().unwrap_or(""));
+        let rest = rest.trim_end();
+        match colour(&self.event, self.detail.as_deref().unwrap_or("")).filter(|_| colours) {
+            Some(code) => {
+                writeln!(out, "{} \x1b[{code}m{:<10}\x1b[0m {rest}", self.at, self.event)
+            }
+            None => writeln!(out, "{} {:<10} {rest}", self.at, self.event),
+        }
+    }
+}
+
+/// What goes out, what comes in, what is decided, what is durable, and what went wrong.
+fn colour(event: &str, detail: &str) -> Option<&'static str> {
+    const RED: &str = "31";
+    const GREEN: &str = "32";
+    const YELLOW: &str = "33";
+    const BLUE: &str = "34";
+    const MAGENTA: &str = "35";
+    const CYAN: &str = "36";
+    let refused = detail.starts_with("NOK") || detail.starts_with("ABORTED");
+    match event {
+        "vote" | "outcome" | "verdict" | "drove" if refused => Some(RED),
+        "vote" | "outcome" | "verdict" | "drove" => Some(GREEN),
+        "bad" | "fault" | "refuse" | "link-down" => Some(RED),
+        "doubt" | "timeout" | "gave-up" | "ask" => Some(YELLOW),
+        "send" | "reply" => Some(CYAN),
+        "recv" | "answer" => Some(BLUE),
+        "sync" | "recover" => Some(MAGENTA),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(event: &str, detail: &str) -> StepColumns {
+        StepColumns {
+            at: "1970-01-01T00:00:01.000000Z".to_owned(),
+            event: event.to_owned(),
+            tx: Some("t1".to_owned()),
+            detail: Some(detail.to_owned()).filter(|detail| !detail.is_empty()),
+            ..StepColumns::default()
+        }
+    }
+
+    fn line(step: &StepColumns, colours: bool) -> String {
+        let mut out = String::new();
+        step.write(&mut out, colours).unwrap();
+        out
+    }
+
+    #[test]
+    fn a_step_has_its_columns_and_a_terminal_sees_its_event_in_colour() {
+        let plain = line(&step("vote", "OK time=5"), false);
+        let columns =
+            ["1970-01-01T00:00:01.000000Z vote       tx=t1", "peer=-", "OK time=5\n"].concat();
+        assert_eq!(
+            plain
+                .replace("tx=t1                       ", "tx=t1")
+                .replace("peer=-                ", "peer=-"),
+            columns
+        );
+        let coloured = line(&step("vote", "OK time=5"), true);
+        assert_eq!(coloured.replace("\x1b[32m", "").replace("\x1b[0m", ""), plain);
+        assert!(coloured.contains("\x1b[32mvote "), "{coloured:?}");
+        assert!(line(&step("vote", "NOK limit"), true).contains("\x1b[31mvote "));
+        assert!(!line(&step("drive", ""), true).contains('\x1b'));
+        assert!(line(&step("drive", ""), false).ends_with("peer=-\n"));
+    }
+
+    #[test]
+    fn what_a_peer_said_does_not_steer_the_terminal() {
+        let mut text = String::new();
+        write!(OneLine(&mut text), "a\x1b[2Jb\nc").unwrap();
+        assert_eq!(text, "a [2Jb c");
+    }
+}
