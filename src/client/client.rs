@@ -35,11 +35,11 @@ pub struct Client {
 /// What one of several banks answered, or why it did not.
 #[derive(Debug, Clone)]
 pub struct AnswerFrom<T> {
-    /// Which bank.
+    /// The position of the bank that is meant.
     pub bank: BankId,
-    /// Where it is.
+    /// Where it listens, as `host:port`.
     pub address: String,
-    /// Its answer.
+    /// Its answer, or why there is none.
     pub said: Result<T, ClientError>,
 }
 
@@ -87,7 +87,7 @@ impl Client {
         Client { list: Arc::clone(&self.list), dialer: Arc::new(dialer), idle: Arc::default() }
     }
 
-    /// The consortium's list.
+    /// The list that this client was made with.
     pub fn list(&self) -> &Consortium {
         &self.list
     }

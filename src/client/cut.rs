@@ -44,7 +44,7 @@ pub enum Extent<'a> {
     Sums,
     /// Its sums and all registers.
     Registers,
-    /// Also every account.
+    /// Its sums, all registers and all accounts.
     All,
     /// Its sums, and the accounts and registers whose names begin with this text.
     Named(&'a str),

@@ -12,7 +12,7 @@ pub enum ClientError {
     /// The bank can't be connected to, ended the connection, or was silent.
     #[error("bank {bank} at {address} can't be reached ({why})")]
     Unreachable {
-        /// Which bank.
+        /// The position of the bank that is meant.
         bank: BankId,
         /// Where it should be.
         address: String,
@@ -22,9 +22,9 @@ pub enum ClientError {
     /// The bank's process answers, and its disk has not finished a sync for this long.
     #[error("bank {bank}: its disk has not answered for {ms} ms")]
     DiskHangs {
-        /// Which bank.
+        /// The position of the bank that is meant.
         bank: BankId,
-        /// Milliseconds.
+        /// For so long, in milliseconds.
         ms: u64,
     },
     /// What listens at the bank's address does not speak the protocol.
@@ -32,7 +32,7 @@ pub enum ClientError {
     NoBank {
         /// Which bank was meant.
         bank: BankId,
-        /// Where.
+        /// Where that bank should be.
         address: String,
         /// The beginning of what it said.
         says: String,
@@ -42,17 +42,17 @@ pub enum ClientError {
     OtherBank {
         /// Which bank was meant.
         bank: BankId,
-        /// Where.
+        /// Where that bank should be.
         address: String,
-        /// That bank's words.
+        /// In the words of that bank.
         says: String,
     },
     /// The bank takes no requests now; it executed nothing.
     #[error("bank {bank} refused: {reason}: {text}")]
     Declined {
-        /// Which bank.
+        /// The position of the bank that is meant.
         bank: BankId,
-        /// Why.
+        /// The reason, as the protocol has it.
         reason: Reason,
         /// In the bank's words.
         text: String,
@@ -60,9 +60,9 @@ pub enum ClientError {
     /// The bank refused this request.
     #[error("bank {bank} refused: {reason}: {text}")]
     Refused {
-        /// Which bank.
+        /// The position of the bank that is meant.
         bank: BankId,
-        /// Why.
+        /// The reason, as the protocol has it.
         reason: Reason,
         /// In the bank's words; may be empty.
         text: String,
@@ -70,29 +70,29 @@ pub enum ClientError {
     /// The bank answered another question than it was asked.
     #[error("bank {bank} answers what it was not asked")]
     NotAsked {
-        /// Which bank.
+        /// The position of the bank that is meant.
         bank: BankId,
     },
     /// The bank's answer is not what the protocol says.
     #[error("bank {bank} answers what can't be read ({begins:?})")]
     Unreadable {
-        /// Which bank.
+        /// The position of the bank that is meant.
         bank: BankId,
-        /// The answer's beginning.
+        /// How the answer begins, for people.
         begins: String,
     },
     /// The consortium's list has no such bank.
     #[error("bank {bank} is not in the consortium {list}")]
     NotListed {
-        /// Which bank.
+        /// The position of the bank that is meant.
         bank: BankId,
-        /// The list.
+        /// The list, as a command line takes it.
         list: String,
     },
     /// A bank knows more places than this client's list has, so it can't speak of all banks.
     #[error("the list has {listed} places, and bank {bank} knows {known}")]
     ShortList {
-        /// Which bank.
+        /// The position of the bank that is meant.
         bank: BankId,
         /// Places of this client's list.
         listed: usize,
@@ -102,11 +102,11 @@ pub enum ClientError {
     /// Two banks have different keys: they are not one consortium.
     #[error("bank {bank} has the key {key} and bank {other} has {other_key}")]
     TwoKeys {
-        /// One bank.
+        /// The first bank that has a key.
         bank: BankId,
         /// The public id of its key.
         key: String,
-        /// The other one.
+        /// A bank that has another key.
         other: BankId,
         /// The public id of the other key.
         other_key: String,
@@ -117,11 +117,11 @@ pub enum ClientError {
     /// The transaction is aborted: nothing changed at any bank.
     #[error("transaction {tx} is aborted: bank {by} refused: {reason}")]
     Aborted {
-        /// Its id.
+        /// The id of the transaction.
         tx: TxId,
         /// The bank that refused.
         by: BankId,
-        /// Why.
+        /// The reason, as the protocol has it.
         reason: Reason,
         /// In words; may be empty.
         text: String,
@@ -130,7 +130,7 @@ pub enum ClientError {
     /// `Client::resolve` says how.
     #[error("the outcome of transaction {tx} is not known yet")]
     InDoubt {
-        /// Its id.
+        /// The id of the transaction.
         tx: TxId,
         /// The banks that are silent and may have voted OK.
         silent: BankSet,
@@ -138,9 +138,9 @@ pub enum ClientError {
     /// No bank was sent anything of the transaction, or each said that it recorded nothing: why.
     #[error("nothing of transaction {tx} was executed: {why}")]
     NothingDone {
-        /// Its id.
+        /// The id of the transaction.
         tx: TxId,
-        /// In words.
+        /// The same in a few words.
         why: String,
     },
     /// The system gave no randomness for an id.

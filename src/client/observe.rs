@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 /// Is given each event when it happens, on the task that does it: so it must not wait.
 pub trait Observer: Send + Sync {
-    /// This happens now.
+    /// Takes an event that happens now.
     fn observe(&self, event: &ClientEvent<'_>);
 }
 
@@ -43,7 +43,7 @@ pub enum ClientEvent<'a> {
     TimedOut(&'a TxId, BankSet),
     /// What a driver knows of a transaction after each event: banks that voted OK, of how many.
     Standing {
-        /// Its id.
+        /// The id of the transaction.
         tx: &'a TxId,
         /// Banks that voted OK.
         oks: usize,
@@ -54,9 +54,9 @@ pub enum ClientEvent<'a> {
     },
     /// The verdict of a transaction; comes once.
     Ended {
-        /// Its id.
+        /// The id of the transaction.
         tx: &'a TxId,
-        /// Its verdict.
+        /// What became of the transaction.
         verdict: &'a Verdict,
         /// Banks that voted OK.
         oks: usize,

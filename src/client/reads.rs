@@ -14,7 +14,7 @@ use consorcio_core::wire::request::{Read, Request};
 /// cut as of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reached {
-    /// The time.
+    /// A commit time, in microseconds since 1970.
     pub time: Time,
     /// The statement; none where that bank is of a version that makes none.
     pub reading: Option<Reading>,

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 /// An account at a bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BankAccount {
-    /// The bank's position.
+    /// The position of its bank in the list.
     pub bank: BankId,
     /// The account's number there.
     pub number: AccountNumber,
@@ -24,7 +24,7 @@ pub struct BankAccount {
 /// A transaction that every bank committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommittedTransaction {
-    /// Its id.
+    /// The id of the transaction.
     pub tx: TxId,
     /// Its commit time, in microseconds since 1970; the same at every bank.
     pub time: Time,

@@ -42,7 +42,7 @@ pub struct DriverOptions {
 /// What a driver keeps of a transaction beside its verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keeping {
-    /// Nothing.
+    /// Nothing but the verdict is kept.
     Verdict,
     /// How each bank took it.
     Votes,
@@ -55,14 +55,14 @@ pub enum Keeping {
 pub enum Happened<T> {
     /// Every bank has voted OK; the driver waits for `Driver::release`.
     Held {
-        /// The caller's.
+        /// What the caller knows it by.
         tag: T,
     },
     /// A transaction has its verdict; comes once.
     Verdict {
-        /// The caller's.
+        /// What the caller knows it by.
         tag: T,
-        /// The verdict.
+        /// What became of the transaction.
         verdict: Verdict,
         /// Banks that could not be reached at its beginning.
         unreachable: BankSet,
@@ -71,30 +71,30 @@ pub enum Happened<T> {
     },
     /// A transaction has its verdict, and every message was answered or lost; comes once.
     Finished {
-        /// The caller's.
+        /// What the caller knows it by.
         tag: T,
         /// How each bank took it, where that was kept.
         votes: Vec<BankVote>,
     },
     /// A request was answered.
     Replied {
-        /// The caller's.
+        /// What the caller knows it by.
         tag: T,
-        /// The reply.
+        /// What the bank answered to it.
         reply: Reply,
     },
     /// A request stays unanswered.
     NotReplied {
-        /// The caller's.
+        /// What the caller knows it by.
         tag: T,
         /// The bank may have executed it.
         was_sent: bool,
     },
     /// An open connection is lost.
     Closed {
-        /// To which bank.
+        /// The bank at its other end.
         bank: BankId,
-        /// Why.
+        /// The reason, as the protocol has it.
         error: ClientError,
     },
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// What became of a transaction that this program drove.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DrivenTransaction {
-    /// Its id.
+    /// The id of the transaction.
     pub tx: TxId,
     /// What became of it.
     pub verdict: Verdict,
@@ -23,11 +23,11 @@ pub struct DrivenTransaction {
 /// How one bank took a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BankVote {
-    /// Which bank.
+    /// The position of the bank that is meant.
     pub bank: BankId,
-    /// Where it is.
+    /// Where it listens, as `host:port`.
     pub address: String,
-    /// Its vote.
+    /// Its vote, as the coordinator sees it.
     pub standing: Standing,
     /// How long its vote took.
     pub took: Option<Duration>,
@@ -49,7 +49,7 @@ pub struct BankVote {
 /// Why something stays unanswered.
 #[derive(Debug, Clone)]
 pub(super) struct LossCause {
-    /// In words.
+    /// The same in a few words.
     pub(super) why: String,
     /// Where it is known that nothing of it was executed: what that means.
     pub(super) nothing_done: Option<ClientError>,
