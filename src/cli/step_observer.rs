@@ -1,9 +1,9 @@
 //! The client's step log: what it did and heard, step by step, in `logs/cliente-<name>.log`.
 
-use consorcio_client::{ClientEvent, Observer};
+use consorcio_client::{ClientEvent, Observer, RequestNumber};
 use consorcio_core::commit::coordinator::Verdict;
 use consorcio_core::ids::TxId;
-use consorcio_steps::steplog::{Step, StepLog, Who};
+use consorcio_steps::steplog::{OtherEnd, RequestId, Step, StepLog};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,19 +30,25 @@ impl KnownSoFar {
     }
 }
 
+/// The number as the step log has it.
+fn id(request: RequestNumber) -> Option<RequestId> {
+    RequestId::new(request.port, request.number)
+}
+
 impl Observer for StepObserver {
     fn observe(&self, event: &ClientEvent<'_>) {
         let step = match event {
-            ClientEvent::Connected(bank, Some(from)) => Step::Dialled(*bank, *from),
-            ClientEvent::Connected(bank, None) => Step::Connect(Who::Bank(*bank)),
+            ClientEvent::Connected(bank, from) => Step::Connect(OtherEnd::Bank(*bank), *from),
             ClientEvent::NotConnected(bank, why) => Step::LinkDown(*bank, (*why).into()),
-            ClientEvent::Closed(bank, why) => Step::Disconnect(Who::Bank(*bank), (*why).into()),
-            ClientEvent::Sent(bank, message, _) => Step::of_message(message, *bank),
-            ClientEvent::Answered(bank, asked, reply, _) => {
-                Step::of_answer(*bank, asked, Some(reply))
+            ClientEvent::Closed(bank, why) => {
+                Step::Disconnect(OtherEnd::Bank(*bank), (*why).into())
             }
-            ClientEvent::Asked(bank, request, _) => Step::of_query(request, *bank),
-            ClientEvent::Replied(bank, reply, _) => Step::of_heard(reply, *bank),
+            ClientEvent::Sent(bank, message, n) => Step::of_message(message, *bank, id(*n)),
+            ClientEvent::Answered(bank, asked, reply, n) => {
+                Step::of_answer(*bank, asked, Some(reply), id(*n))
+            }
+            ClientEvent::Asked(bank, request, n) => Step::of_query(request, *bank, id(*n)),
+            ClientEvent::Replied(bank, reply, n) => Step::of_heard(reply, *bank, id(*n)),
             ClientEvent::TimedOut(tx, silent) => Step::Timeout((*tx).clone(), *silent),
             ClientEvent::Ended { tx, verdict, oks, banks } => {
                 Step::of_verdict(tx, verdict, *oks, *banks)

@@ -5,8 +5,9 @@ use super::args::TraceArguments;
 use super::failure::Failure;
 use super::output::{Paint, Shown, Tone, plain, utc};
 use consorcio_core::ids::{Time, TxId};
+use consorcio_core::wire::verb::Verb;
 use consorcio_steps::trace::{
-    Call, Embedding, Event, Leg, Logs, Timeline, Trouble, Verdict, Wanted, duration,
+    Call, Embedding, Leg, Logs, Timeline, TracedEvent, Trouble, Verdict, Wanted, duration,
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -156,7 +157,7 @@ fn leg_of(timeline: &Timeline, call: &Call, number: usize) -> (String, Option<i6
 fn in_words(
     timeline: &Timeline,
     call: Option<&Call>,
-    event: &Event,
+    event: &TracedEvent,
     number: usize,
 ) -> (Tone, String) {
     let (tone, mut words) = match call {
@@ -170,7 +171,8 @@ fn in_words(
         }
         None => (tone_of_word(event.detail.as_str()), event.in_words()),
     };
-    let heard = call.is_some_and(|call| call.answered == Some(number) && call.verb == "PREPARE");
+    let heard =
+        call.is_some_and(|call| call.answered == Some(number) && call.verb == Verb::Prepare);
     if heard
         && timeline.last_ok.is_some_and(|(bank, at)| at == event.at_us && event.bank == Some(bank))
     {

@@ -244,7 +244,7 @@ async fn details(
     let Some(timeline) = timeline::of(app, tx).await else { return Ok(()) };
     outcome.banco = outcome.banco.or(timeline.refused_by.and_then(|by| BankId::new(by.into())));
     let shown = timeline.events.iter().filter(|event| timeline.is_shown(event));
-    let step = |event: &consorcio_steps::trace::Event| Passo {
+    let step = |event: &consorcio_steps::trace::TracedEvent| Passo {
         us: event.at_us,
         no: timeline.name(event.lane).to_owned(),
         passo: event.event.clone(),

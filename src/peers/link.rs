@@ -16,7 +16,7 @@ use consorcio_core::limits::{PEER_WRITE_BYTES_MAX, SESSION_REQUESTS_MAX};
 use consorcio_core::wire::Fault;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::verb::Verb;
-use consorcio_steps::steplog::{Entry, Step, wall_us};
+use consorcio_steps::steplog::{Entry, RequestId, Step, wall_us};
 use consorcio_system::crash::{self, Inquiry};
 use consorcio_system::logging::LIFECYCLE_TARGET;
 use std::pin::pin;
@@ -210,15 +210,16 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
         {
             let Some(message) = queue.messages.pop_front() else { break };
             crash::sending(&message);
-            open.send(&message, now);
+            let id = open.send(&message, now);
             if self.shared.steplog.is_on() {
-                self.steps.push(Entry { at_us, step: Step::of_message(&message, self.line.bank) });
+                let step = Step::of_message(&message, self.line.bank, id);
+                self.steps.push(Entry { at_us, step });
             }
         }
         let dropped = std::mem::take(&mut queue.dropped);
         drop(queue);
         if !dropped.is_empty() {
-            dropped.into_iter().for_each(|asked| self.lose(asked));
+            dropped.into_iter().for_each(|asked| self.lose(asked, None));
             self.deliver();
         }
         self.shared.steplog.append(&mut self.steps);
@@ -257,13 +258,13 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
                     // Still to be answered, with nothing.
                     open.under_way.push_front(UnderWay {
                         what: AnswerTo::Message(asked),
-                        since: waiting.since,
+                        ..waiting
                     });
                     return Err(format!("an answer out of order: {}", reply.to_line()));
                 }
                 if self.shared.steplog.is_on() {
-                    self.steps
-                        .push(Entry { at_us, step: Step::of_answer(bank, &asked, Some(&reply)) });
+                    let step = Step::of_answer(bank, &asked, Some(&reply), waiting.id);
+                    self.steps.push(Entry { at_us, step });
                 }
                 self.inputs.push(Input::Answer {
                     peer: bank,
@@ -297,7 +298,7 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
         self.line.online.store(false, Relaxed);
         for waiting in open.under_way {
             match waiting.what {
-                AnswerTo::Message(asked) => self.lose(asked),
+                AnswerTo::Message(asked) => self.lose(asked, waiting.id),
                 AnswerTo::Ping | AnswerTo::Seen => {}
             }
         }
@@ -360,13 +361,14 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
     fn lose_waiting(&mut self) {
         let queue =
             std::mem::take(&mut *self.line.queue.lock().unwrap_or_else(PoisonError::into_inner));
-        queue.dropped.into_iter().for_each(|asked| self.lose(asked));
-        queue.messages.iter().for_each(|message| self.lose(message.asked()));
+        queue.dropped.into_iter().for_each(|asked| self.lose(asked, None));
+        queue.messages.iter().for_each(|message| self.lose(message.asked(), None));
     }
 
-    fn lose(&mut self, asked: Asked) {
+    /// What was asked stays unanswered; `id` is its number, where it was sent.
+    fn lose(&mut self, asked: Asked, id: Option<RequestId>) {
         if self.shared.steplog.is_on() {
-            self.step(Step::of_answer(self.line.bank, &asked, None));
+            self.step(Step::of_answer(self.line.bank, &asked, None, id));
         }
         self.inputs.push(Input::Answer { peer: self.line.bank, asked, reply: None, past: None });
     }

@@ -9,7 +9,7 @@ use consorcio_core::ids::{BankId, Time};
 use consorcio_core::wire::Fault;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::verb::Verb;
-use consorcio_steps::steplog::wall_us;
+use consorcio_steps::steplog::{RequestId, wall_us};
 use consorcio_system::crash::{self, Inquiry, Step};
 use consorcio_system::framed::{LineCodec, framed};
 use futures_util::{Sink, StreamExt};
@@ -29,6 +29,9 @@ pub(super) struct OpenLink {
     pub(super) leaving: crash::Leaving,
     /// What was written, or will be, and is not answered yet; in order.
     pub(super) under_way: VecDeque<UnderWay>,
+    /// The port of this end, and how many lines were written: the step log's number of each.
+    port: u16,
+    sent: u64,
     /// When its dial began.
     pub(super) began: Instant,
     /// When the peer last sent anything.
@@ -52,6 +55,7 @@ pub(super) struct OpenLink {
 pub(super) struct UnderWay {
     pub(super) what: AnswerTo,
     pub(super) since: Instant,
+    pub(super) id: Option<RequestId>,
 }
 
 /// What its answer is for.
@@ -74,11 +78,14 @@ impl OpenLink {
         let stream = timeout(step, connect(address));
         let stream = stream.await.map_err(|_| late(&format!("a connection to {address}")))??;
         crash::step(Step::LinkDialled);
+        let port = stream.local_addr().map_or(0, |address| address.port());
         let now = Instant::now();
         let mut open = OpenLink {
             lines: framed(stream, Reply::parse),
             leaving: crash::Leaving::default(),
             under_way: VecDeque::new(),
+            port,
+            sent: 0,
             began,
             heard: now,
             begun_bytes: 0,
@@ -142,14 +149,22 @@ impl OpenLink {
         // Only a codec that can fail would fail here.
         let _ = Pin::new(&mut self.lines).start_send(line.as_bytes());
         self.leaving.said(verb);
-        self.under_way.push_back(UnderWay { what, since: now });
+        self.await_answer(what, now);
     }
 
-    /// Puts a message into the out buffer.
-    pub(super) fn send(&mut self, message: &Message, now: Instant) {
+    /// Another line was written, whose answer is still to come. Gives the line's number.
+    fn await_answer(&mut self, what: AnswerTo, since: Instant) -> Option<RequestId> {
+        self.sent += 1;
+        let id = RequestId::new(self.port, self.sent);
+        self.under_way.push_back(UnderWay { what, since, id });
+        id
+    }
+
+    /// Puts a message into the out buffer, and gives its number.
+    pub(super) fn send(&mut self, message: &Message, now: Instant) -> Option<RequestId> {
         let _ = Pin::new(&mut self.lines).start_send(message);
         self.leaving.message(message);
-        self.under_way.push_back(UnderWay { what: AnswerTo::Message(message.asked()), since: now });
+        self.await_answer(AnswerTo::Message(message.asked()), now)
     }
 
     /// Bytes that wait in the out buffer.

@@ -10,7 +10,7 @@ use consorcio_core::limits::{
 };
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
-use consorcio_steps::steplog::{Step, Who};
+use consorcio_steps::steplog::{OtherEnd, Step};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -110,7 +110,7 @@ impl ServerState {
         let _ = stream.set_nodelay(true);
         let Some(place) = self.find_place() else {
             self.step_logger
-                .record(|| Step::Bad(Who::Address(peer), Reason::Limit, "no place left".into()));
+                .record(|| Step::Bad(OtherEnd::Address(peer), Reason::Limit, "no place left".into()));
             let mut line = Vec::new();
             Reply::Err(Reason::Limit, SessionEnd::NoPlace.as_str().to_owned()).write_to(&mut line);
             // A fresh socket takes one line.
@@ -119,7 +119,7 @@ impl ServerState {
             self.tasks.spawn_local(async move { shared.linger(stream).await });
             return;
         };
-        self.step_logger.record(|| Step::Connect(Who::Address(peer)));
+        self.step_logger.record(|| Step::Connect(OtherEnd::Address(peer), None));
         let entry = self.sessions.borrow_mut().open(peer, Some(place), self.now_us());
         self.tasks.spawn_local(session::run(self.clone(), entry, stream));
     }

@@ -12,7 +12,7 @@ use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Read, Request};
 use consorcio_node::ask::Ask;
 use consorcio_node::queue::Queue;
-use consorcio_steps::steplog::{Step, Who};
+use consorcio_steps::steplog::{OtherEnd, Step};
 use consorcio_system::crash;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -24,7 +24,10 @@ use tokio::time::timeout;
 /// Serves asks until nobody can ask any more. A full queue lets them wait, as it does those who
 /// send lines.
 pub async fn serve(shared: Rc<ServerState>, mut asks: Receiver<Ask>) {
+    // They have no lines to count: here `n` is the number among all that was asked inside.
+    let mut n = 0;
     while let Some(ask) = asks.recv().await {
+        n += 1;
         if !reads(&ask.request) {
             let who = shared.gate.ticket();
             if shared.gate.holds(who, &ask.request, shared.now_us()) {
@@ -33,12 +36,12 @@ pub async fn serve(shared: Rc<ServerState>, mut asks: Receiver<Ask>) {
                 tokio::task::spawn_local(async move {
                     gate(&shared, who, &ask.request).await;
                     room(&shared).await;
-                    take(&shared, ask, Queue::push);
+                    take(&shared, ask, n, Queue::push);
                 });
                 continue;
             }
             room(&shared).await;
-            take(&shared, ask, Queue::push);
+            take(&shared, ask, n, Queue::push);
         } else if let Some(questions) = shared.barrier.questions() {
             // An outcome that this bank is asking for may be one that its reader was told
             // elsewhere.
@@ -51,11 +54,11 @@ pub async fn serve(shared: Rc<ServerState>, mut asks: Receiver<Ask>) {
                 // Where a bank is silent, what is known here is shown.
                 let _ = answered.await;
                 room(&shared).await;
-                take(&shared, ask, Queue::push_behind_peers);
+                take(&shared, ask, n, Queue::push_behind_peers);
             });
         } else {
             room(&shared).await;
-            take(&shared, ask, Queue::push_behind_peers);
+            take(&shared, ask, n, Queue::push_behind_peers);
         }
     }
 }
@@ -104,12 +107,12 @@ fn reads(request: &Request) -> bool {
     }
 }
 
-fn take(shared: &Rc<ServerState>, ask: Ask, push: fn(&mut Queue, u64, Input)) {
-    let who = Who::Address(ask.peer);
+fn take(shared: &Rc<ServerState>, ask: Ask, n: u64, push: fn(&mut Queue, u64, Input)) {
+    let who = OtherEnd::Address(ask.peer);
     crash::received(&ask.request, ask.origin);
-    shared.step_logger.record(|| Step::of_request(&ask.request, who));
+    shared.step_logger.record(|| Step::of_request(&ask.request, who, n));
     if ask.request == Request::Local(Local::Banks) {
-        answer(shared, ask, Reply::Done(shared.banks_json()));
+        answer(shared, ask, n, Reply::Done(shared.banks_json()));
         return;
     }
     let since_us = shared.now_us();
@@ -133,7 +136,7 @@ fn take(shared: &Rc<ServerState>, ask: Ask, push: fn(&mut Queue, u64, Input)) {
             // A bank that is silent now learns it later; what is committed stays so.
             let _ = heard.await;
         }
-        answer(&shared, ask, reply);
+        answer(&shared, ask, n, reply);
     });
 }
 
@@ -152,8 +155,8 @@ async fn reply(entry: &SessionEntry) -> Reply {
     .await
 }
 
-fn answer(shared: &ServerState, ask: Ask, reply: Reply) {
-    shared.step_logger.record(|| Step::of_reply(&reply, Who::Address(ask.peer)));
+fn answer(shared: &ServerState, ask: Ask, n: u64, reply: Reply) {
+    shared.step_logger.record(|| Step::of_reply(&reply, OtherEnd::Address(ask.peer), n));
     shared.step_logger.flush();
     // Who asked may have gone; what was asked is done all the same.
     let _ = ask.reply.send(reply);

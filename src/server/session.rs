@@ -21,7 +21,7 @@ use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 use consorcio_core::wire::{Fault, Reason};
 use consorcio_peers::Acceptor;
-use consorcio_steps::steplog::{Step, Who};
+use consorcio_steps::steplog::{OtherEnd, Step};
 use consorcio_system::crash;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -52,7 +52,7 @@ struct Session {
     shared: Rc<ServerState>,
     entry: Rc<SessionEntry>,
     stream: TcpStream,
-    who: Who,
+    who: OtherEnd,
     acceptor: Acceptor,
     lines: Lines,
     /// A first line came, and it was one of ours.
@@ -100,7 +100,7 @@ enum ReadOutcome {
 impl Session {
     fn new(shared: Rc<ServerState>, entry: Rc<SessionEntry>, stream: TcpStream) -> Session {
         Session {
-            who: Who::Address(entry.peer),
+            who: OtherEnd::Address(entry.peer),
             share: MemoryShare::of(&shared.bytes),
             shared,
             entry,
@@ -233,7 +233,7 @@ impl Session {
             && let Some(reply) = state.slots.pop_ready()
         {
             if reply != Reply::Pong {
-                self.shared.step_logger.record(|| Step::of_reply(&reply, self.who));
+                self.shared.step_logger.record(|| Step::of_reply(&reply, self.who, state.slots.replied()));
             }
             crash::replying(&reply);
             reply.write_to(&mut self.out);

@@ -99,6 +99,17 @@ impl Slots {
         }
     }
 
+    /// How many requests were taken so far: the number of the last one, as both ends count them.
+    pub fn taken(&self) -> u64 {
+        self.first + u64::try_from(self.ring.len()).unwrap_or(u64::MAX)
+    }
+
+    /// How many replies were given away so far: the number of the request that the last of them
+    /// answers.
+    pub fn replied(&self) -> u64 {
+        self.first
+    }
+
     /// The next reply that may leave.
     pub fn pop_ready(&mut self) -> Option<Reply> {
         let reply = self.ring.front_mut()?.reply.take()?;
@@ -138,7 +149,7 @@ impl Slots {
     }
 
     fn add(&mut self, reply: Option<Reply>, line_bytes: usize, reply_bytes: usize) -> u64 {
-        let slot = self.first + u64::try_from(self.ring.len()).unwrap_or(u64::MAX);
+        let slot = self.taken();
         self.unanswered += usize::from(reply.is_none());
         self.ring.push_back(Slot { reply, line_bytes, reply_bytes });
         self.input_bytes += line_bytes;
@@ -169,13 +180,18 @@ mod tests {
         slots.take_answered(5, reply("c"));
         let d = slots.take(1, 100);
         assert_eq!((a, b, d), (0, 1, 3));
+        assert_eq!(
+            (slots.taken(), slots.replied()),
+            (4, 0),
+            "also those that are answered at once"
+        );
         assert!(slots.fill(b, reply("b")));
         assert_eq!(slots.pop_ready(), None, "a is not answered");
         assert!(slots.fill(a, reply("a")) && slots.is_waiting());
         for text in ["a", "b", "c"] {
             assert_eq!(slots.pop_ready(), Some(reply(text)));
         }
-        assert_eq!(slots.pop_ready(), None);
+        assert_eq!((slots.pop_ready(), slots.replied()), (None, 3));
         assert_eq!(counted(&slots), 101);
         assert!(!slots.fill(a, reply("again")) && !slots.fill(9, reply("never asked")));
         assert!(slots.fill(d, reply("d")) && !slots.fill(d, reply("twice")));

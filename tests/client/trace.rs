@@ -71,6 +71,27 @@ fn assert_causal(document: &Value) {
     }
 }
 
+/// Both ends of a connection count its requests alike: each call is joined by its number, and none
+/// by its order alone.
+fn assert_numbered(document: &Value) {
+    for call in document["calls"].as_array().expect("calls") {
+        assert!(call["n"].as_u64() > Some(0), "{call}");
+    }
+    let notes = document["notes"].as_array().expect("notes");
+    let by_order = |note: &&Value| note.as_str().is_some_and(|note| note.contains("their order"));
+    assert_eq!(notes.iter().find(by_order), None);
+}
+
+/// Each request that left is one that came: were one end's numbers shifted, there would be two
+/// halves of it.
+fn assert_joined(document: &Value) {
+    assert_numbered(document);
+    for call in document["calls"].as_array().expect("calls") {
+        assert!(["sent", "received"].iter().all(|end| call[*end].is_u64()), "{call}");
+        assert!(["replied", "answered"].iter().all(|end| call[*end].is_u64()), "{call}");
+    }
+}
+
 #[test]
 fn a_commit_is_told_from_the_first_step_to_the_last() {
     let cluster = with_accounts();
@@ -112,6 +133,7 @@ fn a_commit_is_told_from_the_first_step_to_the_last() {
     );
     assert!(document["last_ok"].is_array());
     assert_causal(&document);
+    assert_joined(&document);
 
     let ran = cluster.run(&["rastrear", "t1", "--svg", "t1.svg"]).expect_code(0);
     for words in [
@@ -145,6 +167,7 @@ fn an_abort_a_driving_bank_and_the_lists_that_find_them() {
     assert_eq!(document["verdict"], "committed");
     assert_eq!(calls(&document, "EXECUTE").len(), 1);
     assert_eq!(calls(&document, "PREPARE").len(), 2);
+    assert_joined(&document);
     let drives =
         document["spans"].as_array().unwrap().iter().filter(|span| span["kind"] == "drive").count();
     assert_eq!(drives, 2, "who asked waits, and bank 1 drives");
@@ -189,6 +212,7 @@ fn a_killed_driver_and_the_bank_that_asks() {
         "nobody ended it: {spans:?}"
     );
     assert_causal(&document);
+    assert_numbered(&document);
     cluster.run(&["trace", "t"]).expect_code(0).expect("in doubt: driver-gone");
 }
 

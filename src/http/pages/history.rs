@@ -339,7 +339,7 @@ fn picture_path(tx: &TxId, told: &Timeline) -> String {
 /// The events as text: when since the beginning, where, what.
 fn steps(told: &Timeline) -> Vec<(String, String, String)> {
     let of_tx = told.events.iter().filter(|event| event.of_tx);
-    let step = |event: &consorcio_steps::trace::Event| {
+    let step = |event: &consorcio_steps::trace::TracedEvent| {
         let lane = told.lanes.get(event.lane).map_or("", |lane| lane.name.as_str());
         (duration(event.at_us), lane.to_owned(), format!("{} {}", event.event, event.detail))
     };

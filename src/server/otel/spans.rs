@@ -9,7 +9,8 @@ mod tests;
 use consorcio_core::bank::io::Seq;
 use consorcio_core::ids::{BankId, TxId};
 use consorcio_core::limits::{OTEL_IDLE_US_MAX, OTEL_TRANSACTIONS_MAX};
-use consorcio_steps::steplog::{Entry, Step, Who};
+use consorcio_core::wire::verb::Verb;
+use consorcio_steps::steplog::{Entry, OtherEnd, Step};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A span that has ended. Times are microseconds since 1970.
@@ -77,11 +78,12 @@ impl SpanBuilder {
     pub(super) fn step(&mut self, entry: &Entry, ended: &mut Vec<EndedSpan>) {
         let at_us = entry.at_us;
         match &entry.step {
-            Step::Receive { who, verb, tx: Some(tx), .. }
-                if matches!(*verb, "PREPARE" | "EXECUTE" | "COMMIT" | "ABORT") =>
-            {
-                self.received(tx, verb, *who, at_us);
-            }
+            Step::Receive {
+                peer,
+                verb: verb @ (Verb::Prepare | Verb::Execute | Verb::Commit | Verb::Abort),
+                tx: Some(tx),
+                ..
+            } => self.received(tx, verb.name(), *peer, at_us),
             Step::Vote { tx, seq, refusal, .. } => {
                 let detail = if refusal.is_none() { "OK" } else { "NOK" };
                 let decision =
@@ -116,8 +118,7 @@ impl SpanBuilder {
             | Step::Start(_)
             | Step::Ready(_)
             | Step::Recover { .. }
-            | Step::Connect(_)
-            | Step::Dialled(..)
+            | Step::Connect(..)
             | Step::Disconnect(..)
             | Step::Bad(..)
             | Step::Drove { .. }
@@ -131,8 +132,7 @@ impl SpanBuilder {
             | Step::Introduced(..)
             | Step::Clock(..)
             | Step::Send { .. }
-            | Step::Query { .. }
-            | Step::Heard { .. }
+            | Step::Ask { .. }
             | Step::Answer { .. }
             | Step::Doubt(..)
             | Step::Timeout(..)
@@ -165,7 +165,7 @@ impl SpanBuilder {
         std::mem::take(&mut self.dropped)
     }
 
-    fn received(&mut self, tx: &TxId, verb: &'static str, who: Who, at_us: i64) {
+    fn received(&mut self, tx: &TxId, verb: &'static str, who: OtherEnd, at_us: i64) {
         if !self.transactions.contains_key(tx) {
             if self.transactions.len() >= OTEL_TRANSACTIONS_MAX {
                 self.dropped += 1;
@@ -173,8 +173,8 @@ impl SpanBuilder {
             }
             // The bank that asks has a span in the same trace.
             let parent = match who {
-                Who::Link(_, bank) => Some(bank_span_id(tx, bank)),
-                Who::Address(_) | Who::Bank(_) => None,
+                OtherEnd::Link(_, bank) => Some(bank_span_id(tx, bank)),
+                OtherEnd::Address(_) | OtherEnd::Bank(_) => None,
             };
             let span = TransactionSpan {
                 parent,

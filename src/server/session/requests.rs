@@ -12,7 +12,7 @@ use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Request};
 use consorcio_core::wire::{Fault, Reason, help};
 use consorcio_node::queue::Queue;
-use consorcio_steps::steplog::{Step, Who};
+use consorcio_steps::steplog::{OtherEnd, Step};
 use consorcio_system::crash;
 
 impl Session {
@@ -173,7 +173,7 @@ impl Session {
     ) {
         crash::received(&request, self.acceptor.origin());
         if request != Request::Local(Local::Ping) {
-            self.shared.step_logger.record(|| Step::of_request(&request, self.who));
+            self.shared.step_logger.record(|| Step::of_request(&request, self.who, state.slots.taken() + 1));
         }
         let reply = match request {
             Request::Local(Local::Ping) => Reply::Pong,
@@ -222,7 +222,7 @@ impl Session {
         self.acceptor.bank().into_iter().for_each(|bank| self.shared.gate.heard(bank));
         if was_client && self.acceptor.origin() == Origin::Link {
             if let Some(bank) = self.acceptor.bank() {
-                self.who = Who::Link(self.entry.peer, bank);
+                self.who = OtherEnd::Link(self.entry.peer, bank);
             }
             if let Some(place) = state.place {
                 state.place = Some(self.shared.sessions.borrow_mut().places.is_bank(place));

@@ -2,8 +2,8 @@
 //! something else changed.
 
 use super::{Ending, Step};
-use consorcio_core::commit::message::AskedVerb;
 use consorcio_core::ids::TxId;
+use consorcio_core::wire::verb::Verb;
 
 /// A change that somebody who looks at this bank would see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +24,12 @@ impl Step {
     pub fn passed(&self) -> Option<Passed> {
         let transaction = |tx: &TxId, word| Some(Passed::Transaction { tx: tx.clone(), word });
         match self {
-            Step::Receive { verb: "PREPARE" | "EXECUTE", tx: Some(tx), .. }
+            Step::Receive { verb: Verb::Prepare | Verb::Execute, tx: Some(tx), .. }
             | Step::Drive(tx)
-            | Step::Send { verb: AskedVerb::Prepare, tx, .. } => transaction(tx, "PREPARE"),
+            | Step::Send { verb: Verb::Prepare, tx: Some(tx), .. } => transaction(tx, "PREPARE"),
             Step::Vote { tx, refusal: None, .. } => transaction(tx, "OK"),
             Step::Vote { tx, refusal: Some(_), .. } => transaction(tx, "NOK"),
-            Step::Answer { verb: AskedVerb::Prepare, tx, said: Some(said), .. } => {
+            Step::Answer { verb: Some(Verb::Prepare), tx: Some(tx), said: Some(said), .. } => {
                 transaction(tx, said.word)
             }
             Step::Refuse { tx, .. } => transaction(tx, "ABORT"),
@@ -50,8 +50,7 @@ impl Step {
             Step::Start(_)
             | Step::Ready(_)
             | Step::Recover { .. }
-            | Step::Connect(_)
-            | Step::Dialled(..)
+            | Step::Connect(..)
             | Step::Disconnect(..)
             | Step::Receive { .. }
             | Step::Bad(..)
@@ -63,8 +62,7 @@ impl Step {
             | Step::Introduced(..)
             | Step::Clock(..)
             | Step::Send { .. }
-            | Step::Query { .. }
-            | Step::Heard { .. }
+            | Step::Ask { .. }
             | Step::Reply { .. }
             | Step::Answer { .. }
             | Step::Sync { .. }

@@ -1,38 +1,40 @@
 //! Tests of the step log's file and thread: no step is lost, late or cut.
 
+use super::buffer::BUFFER_BYTES_MAX;
 use super::tests::*;
 use super::*;
-use std::collections::BTreeSet;
+use consorcio_core::limits::{STEP_FLUSH_MS, STEP_HOLD_MS, STEP_MEMORY_BYTES_MAX};
 use std::fs;
+use std::time::Instant;
 
-struct Place {
-    folder: tempfile::TempDir,
+pub(super) struct Place {
+    pub(super) folder: tempfile::TempDir,
 }
 
 impl Place {
-    fn new() -> Place {
+    pub(super) fn new() -> Place {
         Place { folder: tempfile::tempdir().unwrap() }
     }
 
-    fn log(&self) -> PathBuf {
+    pub(super) fn log(&self) -> PathBuf {
         self.folder.path().join("logs").join("servidor-8886.log")
     }
 
-    fn open(&self, options: Options) -> StepLog {
+    pub(super) fn open(&self, options: Options) -> StepLog {
         StepLog::open(&self.log(), options).unwrap()
     }
 
-    fn older(&self, number: usize) -> PathBuf {
+    pub(super) fn older(&self, number: usize) -> PathBuf {
         self.folder.path().join("logs").join(format!("servidor-8886.log.{number}"))
     }
 }
 
-fn drive(id: &str) -> Step {
+pub(super) fn drive(id: &str) -> Step {
     Step::Drive(tx(id))
 }
 
 /// Waits for `what` with a deadline that only a broken program meets.
-fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(20);
     while !holds() {
         assert!(Instant::now() < until, "{what} did not come");
@@ -40,7 +42,7 @@ fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn lines(path: &Path) -> Vec<String> {
+pub(super) fn lines(path: &Path) -> Vec<String> {
     fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
@@ -271,67 +273,6 @@ fn one_that_still_hangs_is_closed_in_time() {
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     log.record(drive("t1"));
     assert!(log.flush(Duration::ZERO), "nobody waits for it any more");
-}
-
-#[test]
-fn files_are_rotated_and_the_oldest_go() {
-    let place = Place::new();
-    let log = place.open(Options { bytes_max: 200, keep: 2, ..Options::default() });
-    for number in 0..20 {
-        log.record(drive(&format!("t{number:02}")));
-        assert!(log.flush(Duration::from_secs(20)));
-    }
-    let shown = |path: &Path| -> BTreeSet<String> {
-        lines(path).iter().map(|line| line.split("tx=").nth(1).unwrap()[..3].to_owned()).collect()
-    };
-    let all: Vec<_> =
-        [place.older(2), place.older(1), place.log()].iter().flat_map(|p| shown(p)).collect();
-    let newest: Vec<_> = (20 - all.len()..20).map(|number| format!("t{number:02}")).collect();
-    assert!(all.len() >= 5);
-    assert_eq!(all, newest);
-    assert!(!place.older(3).exists());
-}
-
-#[test]
-fn with_none_kept_only_the_newest_file_stays() {
-    let place = Place::new();
-    let log = place.open(Options { bytes_max: 100, keep: 0, ..Options::default() });
-    log.record(drive("t1"));
-    assert!(log.flush(Duration::from_secs(20)));
-    log.record(drive("t2"));
-    log.close();
-    assert_eq!(lines(&place.log()).len(), 1);
-    assert!(lines(&place.log())[0].contains("tx=t2"));
-    assert!(!place.older(1).exists());
-}
-
-#[test]
-fn a_moved_file_is_left_when_asked() {
-    let place = Place::new();
-    let log = place.open(Options::default());
-    log.record(drive("t1"));
-    assert!(log.flush(Duration::from_secs(20)));
-    let moved = place.folder.path().join("moved.log");
-    fs::rename(place.log(), &moved).unwrap();
-    log.reopen();
-    wait_for("the new file", || place.log().exists());
-    log.record(drive("t2"));
-    log.close();
-    assert!(lines(&moved).len() == 1 && lines(&moved)[0].contains("tx=t1"));
-    assert!(lines(&place.log()).len() == 1 && lines(&place.log())[0].contains("tx=t2"));
-}
-
-#[test]
-fn a_half_line_of_a_killed_program_is_ended() {
-    let place = Place::new();
-    fs::create_dir_all(place.log().parent().unwrap()).unwrap();
-    fs::write(place.log(), "whole\nhalf").unwrap();
-    let log = place.open(Options::default());
-    log.record(drive("t1"));
-    log.close();
-    let lines = lines(&place.log());
-    assert_eq!(lines[..2], ["whole", "half"]);
-    assert!(lines[2].contains("tx=t1"));
 }
 
 #[test]

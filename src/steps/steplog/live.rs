@@ -1,8 +1,7 @@
 //! Steps for others than the file: as tracing events for those who watch a program live, and in
 //! batches for another thread of the process. The file is written either way.
 
-use super::line::{Formatter, detail};
-use super::step::{Entry, Who};
+use crate::line::{Entry, Formatter, OtherEnd};
 use consorcio_core::ids::TxId;
 use consorcio_system::logging::STEP_TARGET;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -76,14 +75,14 @@ pub(super) fn is_watched() -> bool {
 
 /// Emits `entry`, on the thread of the step log.
 pub(super) fn emit(formatter: &mut Formatter, entry: &Entry) {
-    let (step, who) = (&entry.step, entry.step.who());
+    let (step, peer) = (&entry.step, entry.step.peer());
     let at = text(|out| formatter.time(out, entry.at_us));
-    let peer = who.map(|who| text(|out| formatter.peer(out, who)));
-    let bank = match who {
-        Some(Who::Link(_, bank) | Who::Bank(bank)) => Some(bank.as_u8()),
-        Some(Who::Address(_)) | None => None,
+    let bank = match peer {
+        Some(OtherEnd::Link(_, bank) | OtherEnd::Bank(bank)) => Some(bank.as_u8()),
+        Some(OtherEnd::Address(_)) | None => None,
     };
-    let detail = text(|out| detail(out, step));
+    let peer = peer.map(|peer| text(|out| formatter.peer(out, peer)));
+    let detail = text(|out| step.write_fields(out));
     let detail = Some(detail.trim()).filter(|detail| !detail.is_empty());
     tracing::debug!(
         target: STEP_TARGET,
@@ -106,7 +105,7 @@ fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steplog::step::Step;
+    use crate::line::Step;
     use serde_json::{Value, json};
     use std::io::{self, Write};
     use tracing::level_filters::LevelFilter;
@@ -172,7 +171,10 @@ mod tests {
         let lines = written(LevelFilter::DEBUG, steps.clone());
         let at = "1970-01-01T00:00:01.000000Z";
         let expected = [
-            json!({"at": at, "event": "link-up", "peer": "127.0.0.1:2", "bank": 1, "detail": "took_us=250"}),
+            json!({
+                "at": at, "event": "link-up", "peer": "127.0.0.1:2", "bank": 1,
+                "detail": "took_us=250"
+            }),
             json!({"at": at, "event": "drive", "tx": "t1"}),
             json!({"at": at, "event": "stop", "detail": "SIGTERM"}),
         ];

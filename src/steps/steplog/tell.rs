@@ -1,39 +1,42 @@
 //! Steps from what the bank and the wire know: requests, replies, records, messages. One place
 //! decides what of them is worth a line.
 
-use super::step::{Ending, Load, Said, Step, Who};
+use crate::line::{CpfEnd, Ending, Load, OtherEnd, ReplySummary, RequestId, Step};
 use consorcio_core::bank::io::{CoreStep, Outcome, Seq};
 use consorcio_core::bank::record::Record;
 use consorcio_core::commit::coordinator;
 use consorcio_core::commit::message::{Asked, AskedVerb, Message};
 use consorcio_core::ids::{BankId, TxId};
+use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 use consorcio_core::wire::transaction::Transaction;
+use consorcio_core::wire::verb::Verb;
+use std::num::NonZeroU64;
 
 impl Step {
-    /// The step of a request that came.
-    pub fn of_request(request: &Request, who: Who) -> Step {
+    /// The step of a request that came, the `n`-th of its connection.
+    pub fn of_request(request: &Request, peer: OtherEnd, n: u64) -> Step {
         let (verb, tx, load) = parts(request);
-        Step::Receive { who, verb, tx: tx.cloned(), load }
+        Step::Receive { peer, verb, tx: tx.cloned(), load, n: NonZeroU64::new(n) }
     }
 
     /// The step of a client's request that left for the bank `to`.
-    pub fn of_query(request: &Request, to: BankId) -> Step {
+    pub fn of_query(request: &Request, to: BankId, id: Option<RequestId>) -> Step {
         let (verb, tx, load) = parts(request);
-        Step::Query { to, verb, tx: tx.cloned(), load }
+        Step::Send { to, verb, tx: tx.cloned(), load, id }
     }
 
     /// The step of what the bank `from` answered to a client.
-    pub fn of_heard(reply: &Reply, from: BankId) -> Step {
-        let (tx, said) = Said::of(reply);
-        Step::Heard { from, tx: tx.cloned(), said }
+    pub fn of_heard(reply: &Reply, from: BankId, id: Option<RequestId>) -> Step {
+        let (tx, said, text) = ReplySummary::of(reply);
+        Step::Answer { from, verb: None, tx: tx.cloned(), said: Some(said), id, text }
     }
 
-    /// The step of a reply that was given.
-    pub fn of_reply(reply: &Reply, who: Who) -> Step {
-        let (tx, said) = Said::of(reply);
-        Step::Reply { who, tx: tx.cloned(), said }
+    /// The step of a reply that was given to the `n`-th request of its connection.
+    pub fn of_reply(reply: &Reply, peer: OtherEnd, n: u64) -> Step {
+        let (tx, said, text) = ReplySummary::of(reply);
+        Step::Reply { peer, tx: tx.cloned(), said, n: NonZeroU64::new(n), text }
     }
 
     /// The step of a record; `seq` is its number.
@@ -45,7 +48,8 @@ impl Step {
                 time: *time,
                 seq,
                 load: Load::of(transaction),
-                refusal: refusal.as_ref().map(|(reason, text)| (*reason, text.as_str().into())),
+                refusal: refusal.as_ref().map(|(reason, _)| *reason),
+                text: refusal.as_ref().map_or("", |(_, text)| text.as_str()).into(),
             },
             Record::Refused { tx, time, reason } => {
                 Step::Refuse { tx: tx.clone(), time: *time, reason: *reason, seq }
@@ -63,7 +67,9 @@ impl Step {
                 seq,
                 voted: Some(*time),
             },
-            Record::ClientAdded { client, .. } => Step::Client(client.cpf.clone(), seq),
+            Record::ClientAdded { client, .. } => {
+                Step::Client(CpfEnd::of(client.cpf.as_str()), seq)
+            }
             Record::AccountOpened { account, .. } => Step::Account(account.number.clone(), seq),
             Record::ClockMoved { time } => Step::Clock(*time, seq),
             Record::KeyKnown { key } => Step::Key(*key, seq),
@@ -91,23 +97,35 @@ impl Step {
     }
 
     /// The step of a message that left for the bank `to`.
-    pub fn of_message(message: &Message, to: BankId) -> Step {
-        let (tx, verb, load) = match message {
-            Message::Prepare(tx, transaction) => (tx, AskedVerb::Prepare, Load::of(transaction)),
-            Message::Commit(tx, tokens) => (tx, AskedVerb::Commit, Load::Tokens(tokens.len())),
-            Message::Abort(tx, token) => {
-                (tx, AskedVerb::Abort, Load::Tokens(usize::from(token.is_some())))
-            }
-            Message::Resolve(tx) => (tx, AskedVerb::Resolve, Load::Nothing),
-            Message::Registers { nonce, .. } => (nonce, AskedVerb::Registers, Load::Nothing),
+    pub fn of_message(message: &Message, to: BankId, id: Option<RequestId>) -> Step {
+        let load = match message {
+            Message::Prepare(_, transaction) => Load::of(transaction),
+            Message::Commit(_, tokens) => Load::Tokens(tokens.len()),
+            Message::Abort(_, token) => Load::Tokens(usize::from(token.is_some())),
+            Message::Resolve(_) | Message::Registers { .. } => Load::Nothing,
         };
-        Step::Send { to, verb, tx: tx.clone(), load }
+        let Asked { tx, verb } = message.asked();
+        let (tx, verb, is_question) = (Some(tx), asked_verb(verb), verb == AskedVerb::Resolve);
+        if is_question {
+            Step::Ask { to, verb, tx, load, id }
+        } else {
+            Step::Send { to, verb, tx, load, id }
+        }
     }
 
     /// The step of what the bank `from` answered to what it was asked.
-    pub fn of_answer(from: BankId, asked: &Asked, reply: Option<&Reply>) -> Step {
-        let said = reply.map(|reply| Said::of(reply).1);
-        Step::Answer { from, verb: asked.verb, tx: asked.tx.clone(), said }
+    pub fn of_answer(
+        from: BankId,
+        asked: &Asked,
+        reply: Option<&Reply>,
+        id: Option<RequestId>,
+    ) -> Step {
+        let (said, text) = match reply.map(ReplySummary::of) {
+            Some((_, said, text)) => (Some(said), text),
+            None => (None, Box::default()),
+        };
+        let verb = Some(asked_verb(asked.verb));
+        Step::Answer { from, verb, tx: Some(asked.tx.clone()), said, id, text }
     }
 
     /// The step of something inside the core.
@@ -119,21 +137,22 @@ impl Step {
             CoreStep::GaveUp(tx) => Step::GaveUp(tx.clone()),
             CoreStep::Untrue(bank) => Step::Fault(
                 format!(
-                    "what bank {bank} states of having met this bank proves nothing (another key, or bytes changed on \
-                     the way): its link is closed, and made anew"
+                    "what bank {bank} states of having met this bank proves nothing (another \
+                     key, or bytes changed on the way): its link is closed, and made anew"
                 )
                 .into(),
             ),
             CoreStep::Replaced(bank) => Step::Fault(
                 format!(
-                    "bank {bank} has another journal than the one that this bank has met: it has forgotten what it \
-                     promised, and its link is closed"
+                    "bank {bank} has another journal than the one that this bank has met: it has \
+                     forgotten what it promised, and its link is closed"
                 )
                 .into(),
             ),
             CoreStep::Unproved(tx, bank) => Step::Fault(
                 format!(
-                    "what bank {bank} answers about {tx} proves nothing (another key, or bytes changed on the way): \
+                    "what bank {bank} answers about {tx} proves nothing (another key, or \
+                     bytes changed on the way): \
                      its link is closed, and it is asked again"
                 )
                 .into(),
@@ -149,12 +168,12 @@ impl Step {
             coordinator::Verdict::Doubt(silent) => Ending::Unknown(*silent),
             coordinator::Verdict::Unreached => Ending::Unreached,
         };
-        Step::Verdict { tx: tx.clone(), ending, oks, banks }
+        Step::Verdict { tx: tx.clone(), ending, oks: (oks, banks) }
     }
 }
 
 /// A request's verb, its transaction, and what it carries.
-fn parts(request: &Request) -> (&'static str, Option<&TxId>, Load) {
+fn parts(request: &Request) -> (Verb, Option<&TxId>, Load) {
     let load = match request {
         Request::Prepare(_, transaction) | Request::Execute(_, transaction) => {
             Load::of(transaction)
@@ -169,7 +188,7 @@ fn parts(request: &Request) -> (&'static str, Option<&TxId>, Load) {
         | Request::Registers { .. }
         | Request::Local(_) => Load::Nothing,
     };
-    (request.verb().name(), request.tx(), load)
+    (request.verb(), request.tx(), load)
 }
 
 impl Load {
@@ -179,43 +198,49 @@ impl Load {
     }
 }
 
-impl Said {
-    /// What `reply` says, and about which transaction.
-    pub fn of(reply: &Reply) -> (Option<&TxId>, Said) {
-        let said = |word| Said { word, by: None, time: None, reason: None, text: None };
-        let text = |text: &str| if text.is_empty() { None } else { Some(text.into()) };
-        match reply {
+/// The verb of what was asked.
+fn asked_verb(verb: AskedVerb) -> Verb {
+    match verb {
+        AskedVerb::Prepare => Verb::Prepare,
+        AskedVerb::Commit => Verb::Commit,
+        AskedVerb::Abort => Verb::Abort,
+        AskedVerb::Resolve => Verb::Resolve,
+        AskedVerb::Registers => Verb::Registers,
+    }
+}
+
+impl ReplySummary {
+    /// What `reply` says, about which transaction, and its words to people.
+    pub fn of(reply: &Reply) -> (Option<&TxId>, ReplySummary, Box<str>) {
+        let word = |word| ReplySummary { word, by: None, time: None, reason: None };
+        let why = |name, reason: Reason| ReplySummary { reason: Some(reason), ..word(name) };
+        let (tx, said, text) = match reply {
             Reply::Ok(tx, token) => {
-                (Some(tx), Said { by: Some(token.bank), time: Some(token.time), ..said("OK") })
+                let (by, time) = (Some(token.bank), Some(token.time));
+                (Some(tx), ReplySummary { by, time, ..word("OK") }, "")
             }
-            Reply::Nok(tx, token, reason, words) => (
-                Some(tx),
-                Said {
-                    by: Some(token.bank),
-                    // The token of a NOK `duplicate-id` repeats an earlier vote, perhaps an OK.
-                    time: Some(token.time).filter(|_| token.is_refusal()),
-                    reason: Some(*reason),
-                    text: text(words),
-                    ..said("NOK")
-                },
-            ),
+            Reply::Nok(tx, token, reason, text) => {
+                // The token of a NOK `duplicate-id` repeats an earlier vote, perhaps an OK.
+                let time = Some(token.time).filter(|_| token.is_refusal());
+                let by = Some(token.bank);
+                (Some(tx), ReplySummary { by, time, ..why("NOK", *reason) }, text.as_str())
+            }
             Reply::Committed(tx, time, token, _) => {
-                (Some(tx), Said { by: Some(token.bank), time: Some(*time), ..said("COMMITTED") })
+                let (by, time) = (Some(token.bank), Some(*time));
+                (Some(tx), ReplySummary { by, time, ..word("COMMITTED") }, "")
             }
             Reply::Aborted(tx, token, reason, _) => {
-                (Some(tx), Said { by: Some(token.bank), reason: Some(*reason), ..said("ABORTED") })
+                let by = Some(token.bank);
+                (Some(tx), ReplySummary { by, ..why("ABORTED", *reason) }, "")
             }
-            Reply::Doubt(tx, words) => (Some(tx), Said { text: text(words), ..said("DOUBT") }),
-            Reply::Unknown(tx) => (Some(tx), said("UNKNOWN")),
-            Reply::Done(_) => (None, said("DONE")),
-            Reply::Refused(reason, words) => {
-                (None, Said { reason: Some(*reason), text: text(words), ..said("REFUSED") })
-            }
-            Reply::Err(reason, words) => {
-                (None, Said { reason: Some(*reason), text: text(words), ..said("ERR") })
-            }
-            Reply::Pong => (None, said("PONG")),
-            Reply::Bye => (None, said("BYE")),
-        }
+            Reply::Doubt(tx, text) => (Some(tx), word("DOUBT"), text.as_str()),
+            Reply::Unknown(tx) => (Some(tx), word("UNKNOWN"), ""),
+            Reply::Done(_) => (None, word("DONE"), ""),
+            Reply::Refused(reason, text) => (None, why("REFUSED", *reason), text.as_str()),
+            Reply::Err(reason, text) => (None, why("ERR", *reason), text.as_str()),
+            Reply::Pong => (None, word("PONG"), ""),
+            Reply::Bye => (None, word("BYE"), ""),
+        };
+        (tx, said, text.into())
     }
 }

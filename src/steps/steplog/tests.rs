@@ -1,11 +1,11 @@
 //! Tests of the step log: the text of each event, and that no step is lost, late or cut.
 
-use super::line::Formatter;
 use super::*;
+use crate::line::{CpfEnd, Formatter};
 use consorcio_core::bank::io::{CoreStep, DoubtCause, Outcome, OwnVote};
 use consorcio_core::bank::record::Record;
 use consorcio_core::commit::message::{Asked, AskedVerb, Message};
-use consorcio_core::ids::{AccountNumber, BankId, BankSet, TaxId, Time, TxId};
+use consorcio_core::ids::{AccountNumber, BankId, BankSet, Time, TxId};
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Request};
@@ -28,8 +28,8 @@ pub(super) fn token(verdict: Verdict) -> Token {
     Seal::keyed([9; 32]).token(bank(1), verdict, &tx("t1"), Some(Digest::of(b"{}")), Time(77))
 }
 
-pub(super) fn client() -> Who {
-    Who::Address(SocketAddr::from(([127, 0, 0, 1], 53012)))
+pub(super) fn client() -> OtherEnd {
+    OtherEnd::Address(SocketAddr::from(([127, 0, 0, 1], 53012)))
 }
 
 pub(super) fn line(step: Step) -> String {
@@ -50,13 +50,14 @@ pub(super) fn words(step: Step) -> String {
 
 #[test]
 fn columns_are_aligned_and_told_apart() {
-    let short = line(Step::of_request(&Request::Resolve(tx("t1")), client()));
+    let short = line(Step::of_request(&Request::Resolve(tx("t1")), client(), 0));
     assert_eq!(
         short,
-        "2026-11-22T05:38:51.123456Z recv       tx=t1                       peer=127.0.0.1:53012  RESOLVE"
+        "2026-11-22T05:38:51.123456Z recv       tx=t1                       \
+         peer=127.0.0.1:53012  RESOLVE"
     );
     let long = tx(&"x".repeat(64));
-    let long = line(Step::of_request(&Request::Resolve(long), client()));
+    let long = line(Step::of_request(&Request::Resolve(long), client(), 1));
     assert!(long.contains(&format!(" tx={} peer=", "x".repeat(64))), "{long}");
 }
 
@@ -66,6 +67,7 @@ fn every_event_has_its_line() {
     let two: BankSet = [bank(0), bank(2)].into_iter().collect();
     let at = SocketAddr::from(([10, 0, 0, 7], 9));
     let v6: SocketAddr = "[::1]:80".parse().unwrap();
+    let id = RequestId::new(4567, 17);
     let asked = |verb| Asked { tx: tx("t1"), verb };
     let cases: Vec<(Step, &str)> = vec![
         (Step::Start("0.1.0".into()), "start tx=- peer=- 0.1.0"),
@@ -80,19 +82,26 @@ fn every_event_has_its_line() {
             },
             "recover tx=- peer=- records=3 seq=9 undecided=1 took_us=12 torn tail cut",
         ),
-        (Step::Connect(client()), "connect tx=- peer=127.0.0.1:53012"),
-        (Step::Dialled(bank(1), at), "connect tx=- peer=127.0.0.1:8887 bank=1 from=10.0.0.7:9"),
-        (Step::Disconnect(Who::Address(v6), "end".into()), "disconnect tx=- peer=[::1]:80 end"),
+        (Step::Connect(client(), None), "connect tx=- peer=127.0.0.1:53012"),
+        (
+            Step::Connect(OtherEnd::Bank(bank(1)), Some(at)),
+            "connect tx=- peer=127.0.0.1:8887 bank=1 from=10.0.0.7:9",
+        ),
+        (
+            Step::Disconnect(OtherEnd::Address(v6), "end".into()),
+            "disconnect tx=- peer=[::1]:80 end",
+        ),
         (
             Step::of_request(
                 &Request::Commit(tx("t1"), vec![token(Verdict::Ok)]),
-                Who::Link(at, bank(2)),
+                OtherEnd::Link(at, bank(2)),
+                17,
             ),
-            "recv tx=t1 peer=10.0.0.7:9 bank=2 COMMIT tokens=1",
+            "recv tx=t1 peer=10.0.0.7:9 bank=2 COMMIT tokens=1 n=17",
         ),
         (
-            Step::of_request(&Request::Local(Local::Ping), client()),
-            "recv tx=- peer=127.0.0.1:53012 PING",
+            Step::of_request(&Request::Local(Local::Ping), client(), 2),
+            "recv tx=- peer=127.0.0.1:53012 PING n=2",
         ),
         (
             Step::Bad(client(), Reason::Malformed, "no verb `x`".into()),
@@ -105,6 +114,7 @@ fn every_event_has_its_line() {
                 seq: 2,
                 load: Load::Ops(3, two),
                 refusal: None,
+                text: "".into(),
             },
             "vote tx=t1 peer=- OK time=5 ops=3 banks=0,2 seq=2",
         ),
@@ -115,6 +125,7 @@ fn every_event_has_its_line() {
                 seq: 2,
                 load: Load::OpsOutside(1, two),
                 refusal: None,
+                text: "".into(),
             },
             "vote tx=t1 peer=- OK time=5 ops=1 banks=0,2 outside seq=2",
         ),
@@ -124,7 +135,8 @@ fn every_event_has_its_line() {
                 time: Time(5),
                 seq: 2,
                 load: Load::Ops(1, BankSet::EMPTY),
-                refusal: Some((Reason::Locked, "storage".into())),
+                refusal: Some(Reason::Locked),
+                text: "storage".into(),
             },
             "vote tx=t1 peer=- NOK locked time=5 ops=1 banks=- seq=2 storage",
         ),
@@ -157,10 +169,7 @@ fn every_event_has_its_line() {
             },
             "outcome tx=t1 peer=- ABORTED refused by=2 seq=3",
         ),
-        (
-            Step::Client(TaxId::new("12345678900").unwrap(), 6),
-            "client tx=- peer=- cpf=..8900 seq=6",
-        ),
+        (Step::Client(CpfEnd::of("12345678900"), 6), "client tx=- peer=- cpf=..8900 seq=6"),
         (
             Step::Account(AccountNumber::new("12345-6").unwrap(), 7),
             "account tx=- peer=- number=12345-6 seq=7",
@@ -181,50 +190,53 @@ fn every_event_has_its_line() {
             "fault tx=- peer=- forgot a vote",
         ),
         (
-            Step::of_message(&Message::Abort(tx("t1"), None), bank(0)),
-            "send tx=t1 peer=127.0.0.1:8886 bank=0 ABORT tokens=0",
+            Step::of_message(&Message::Abort(tx("t1"), None), bank(0), id),
+            "send tx=t1 peer=127.0.0.1:8886 bank=0 ABORT tokens=0 port=4567 n=17",
         ),
         (
-            Step::of_message(&Message::Resolve(tx("t1")), bank(1)),
+            Step::of_message(&Message::Resolve(tx("t1")), bank(1), None),
             "ask tx=t1 peer=127.0.0.1:8887 bank=1 RESOLVE",
         ),
         (
-            Step::of_reply(&Reply::Ok(tx("t1"), token(Verdict::Ok)), client()),
-            "reply tx=t1 peer=127.0.0.1:53012 OK time=77 by=1",
+            Step::of_reply(&Reply::Ok(tx("t1"), token(Verdict::Ok)), client(), 3),
+            "reply tx=t1 peer=127.0.0.1:53012 OK time=77 by=1 n=3",
         ),
         (
             Step::of_reply(
                 &Reply::Nok(tx("t1"), token(Verdict::No), Reason::NotHolder, "cpf".into()),
                 client(),
+                4,
             ),
-            "reply tx=t1 peer=127.0.0.1:53012 NOK not-holder time=77 by=1 cpf",
+            "reply tx=t1 peer=127.0.0.1:53012 NOK not-holder time=77 by=1 n=4 cpf",
         ),
         (
             Step::of_reply(
                 &Reply::Committed(tx("t1"), Time(99), token(Verdict::Ok), None),
                 client(),
+                5,
             ),
-            "reply tx=t1 peer=127.0.0.1:53012 COMMITTED time=99 by=1",
+            "reply tx=t1 peer=127.0.0.1:53012 COMMITTED time=99 by=1 n=5",
         ),
         (
-            Step::of_reply(&Reply::Done("{}".into()), client()),
-            "reply tx=- peer=127.0.0.1:53012 DONE",
+            Step::of_reply(&Reply::Done("{}".into()), client(), 6),
+            "reply tx=- peer=127.0.0.1:53012 DONE n=6",
         ),
         (
-            Step::of_reply(&Reply::Err(Reason::Limit, "line".into()), client()),
-            "reply tx=- peer=127.0.0.1:53012 ERR limit line",
+            Step::of_reply(&Reply::Err(Reason::Limit, "line".into()), client(), 7),
+            "reply tx=- peer=127.0.0.1:53012 ERR limit n=7 line",
         ),
         (
             Step::of_answer(
                 bank(1),
                 &asked(AskedVerb::Resolve),
                 Some(&Reply::Aborted(tx("t1"), token(Verdict::No), Reason::Refused, None)),
+                id,
             ),
-            "answer tx=t1 peer=127.0.0.1:8887 bank=1 RESOLVE ABORTED refused by=1",
+            "answer tx=t1 peer=127.0.0.1:8887 bank=1 RESOLVE ABORTED refused by=1 port=4567 n=17",
         ),
         (
-            Step::of_answer(bank(1), &asked(AskedVerb::Prepare), None),
-            "answer tx=t1 peer=127.0.0.1:8887 bank=1 PREPARE none",
+            Step::of_answer(bank(1), &asked(AskedVerb::Prepare), None, id),
+            "answer tx=t1 peer=127.0.0.1:8887 bank=1 PREPARE none port=4567 n=17",
         ),
         (
             Step::of_core(&CoreStep::Doubt(tx("t1"), DoubtCause::DriverGone)),
@@ -234,11 +246,11 @@ fn every_event_has_its_line() {
         (Step::of_core(&CoreStep::Silent(tx("t1"), two)), "timeout tx=t1 peer=- silent=0,2"),
         (Step::of_core(&CoreStep::GaveUp(tx("t1"))), "gave-up tx=t1 peer=-"),
         (
-            Step::Verdict { tx: tx("t1"), ending: Ending::Unknown(two), oks: 1, banks: 3 },
+            Step::Verdict { tx: tx("t1"), ending: Ending::Unknown(two), oks: (1, 3) },
             "verdict tx=t1 peer=- UNKNOWN silent=0,2 oks=1/3",
         ),
         (
-            Step::Verdict { tx: tx("t1"), ending: Ending::Unreached, oks: 0, banks: 3 },
+            Step::Verdict { tx: tx("t1"), ending: Ending::Unreached, oks: (0, 3) },
             "verdict tx=t1 peer=- UNREACHED oks=0/3",
         ),
         (
@@ -281,11 +293,11 @@ fn a_transaction_is_told_by_its_size_and_banks() {
             "outcome tx=t1 peer=- ABORTED expired time=9 by=outside seq=8",
         ),
         (
-            Step::of_request(&Request::Execute(tx("t1"), Arc::clone(&transaction)), client()),
+            Step::of_request(&Request::Execute(tx("t1"), Arc::clone(&transaction)), client(), 0),
             "recv tx=t1 peer=127.0.0.1:53012 EXECUTE ops=2 banks=0,2",
         ),
         (
-            Step::of_message(&Message::Prepare(tx("t1"), Arc::clone(&transaction)), bank(0)),
+            Step::of_message(&Message::Prepare(tx("t1"), Arc::clone(&transaction)), bank(0), None),
             "send tx=t1 peer=127.0.0.1:8886 bank=0 PREPARE ops=2 banks=0,2",
         ),
         (Step::of_record(&with(None), 7), "vote tx=t1 peer=- OK time=5 ops=2 banks=0,2 seq=7"),

@@ -4,11 +4,11 @@
 use super::clocks::{Arrow, shifts};
 use super::files::Logs;
 use super::gather::Noted;
-use super::line::{field, number};
 use super::order::order;
-use super::pair::{self, Pair, Party, pair, said};
+use super::pair::{Pair, Party, pair};
 use super::path;
-use super::timeline::{Call, Event, Lane, LaneKind, Span, SpanKind, Timeline, Verdict};
+use super::timeline::{Call, Lane, LaneKind, Timeline, TracedEvent, Verdict};
+use crate::line::{Step, load_text, said_text};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A clock that goes back by more than this between two lines of one file was set back; less is how
@@ -28,17 +28,18 @@ pub fn build(logs: &Logs, tx: &str, noted: Vec<Noted>) -> Timeline {
 
     let began =
         merged.order.iter().find(|line| noted[**line].of_tx).map_or(0, |line| merged.at[*line]);
-    let mut events: Vec<Event> = merged
+    let mut events: Vec<TracedEvent> = merged
         .order
         .iter()
         .map(|line| {
             let told = &noted[*line];
-            Event {
+            TracedEvent {
                 lane: lane_of[&Party::Node(told.node)],
                 at_us: merged.at[*line] - began,
                 logged_us: told.at_us,
                 event: told.event.clone(),
                 detail: told.detail.clone(),
+                step: told.step.clone(),
                 of_tx: told.of_tx,
                 bank: told.bank,
                 other: None,
@@ -72,7 +73,7 @@ pub fn build(logs: &Logs, tx: &str, noted: Vec<Noted>) -> Timeline {
     timeline.note_times();
     timeline.note_spans();
     timeline.path = path::path(&timeline);
-    timeline.note_troubles();
+    timeline.note_troubles(pairs.iter().filter(|pair| pair.by_order).count());
     timeline
 }
 
@@ -83,7 +84,7 @@ fn calls(
     noted: &[Noted],
     lane_of: &BTreeMap<Party, usize>,
     place: &[usize],
-    events: &mut [Event],
+    events: &mut [TracedEvent],
 ) -> Vec<Call> {
     let mut calls = Vec::new();
     for pair in pairs {
@@ -97,16 +98,20 @@ fn calls(
         let [sent, received, replied, answered, given_up] = ends;
         let took =
             sent.zip(answered.or(given_up)).map(|(from, to)| events[to].at_us - events[from].at_us);
-        let load = pair
-            .sent
-            .or(pair.received)
-            .map_or("", |line| noted[line].detail.split_once(' ').map_or("", |it| it.1));
+        let answer = pair.answered.or(pair.replied).and_then(|line| match &noted[line].step {
+            Some(Step::Reply { said, text, .. }) => Some((*said, text)),
+            Some(Step::Answer { said, text, .. }) => said.map(|said| (said, text)),
+            _ => None,
+        });
         calls.push(Call {
             from,
             to,
-            verb: pair.verb.clone(),
-            load: load.to_owned(),
-            said: pair.answered.or(pair.replied).map(|line| said(&noted[line]).to_owned()),
+            verb: pair.verb,
+            n: pair.n,
+            load: load_text(pair.load),
+            carried: pair.load,
+            said: answer.map(|(said, text)| said_text(said, text)),
+            reply: answer.map(|(said, _)| said),
             sent,
             received,
             replied,
@@ -124,12 +129,24 @@ fn banks(logs: &Logs, noted: &[Noted]) -> Vec<Option<u8>> {
     let told = logs.nodes.iter().enumerate().map(|(node, log)| {
         let own = || noted.iter().filter(|line| line.node == node);
         let serves = own().any(|line| {
-            matches!(line.event.as_str(), "recv" | "vote" | "reply" | "refuse" | "outcome")
+            matches!(
+                line.step,
+                Some(
+                    Step::Receive { .. }
+                        | Step::Vote { .. }
+                        | Step::Reply { .. }
+                        | Step::Refuse { .. }
+                        | Step::Outcome { .. }
+                )
+            )
         });
         let voted = || {
-            let votes =
-                own().filter(|line| line.event == "reply" && matches!(line.word(0), "OK" | "NOK"));
-            votes.filter_map(|line| number(&line.detail, "by")).next()
+            own().find_map(|line| match &line.step {
+                Some(Step::Reply { said, .. }) if matches!(said.word, "OK" | "NOK") => {
+                    said.by.map(|bank| bank.as_u8())
+                }
+                _ => None,
+            })
         };
         let named = || {
             let port = log.name.split(' ').next()?.rsplit_once('-')?.1;
@@ -138,13 +155,18 @@ fn banks(logs: &Logs, noted: &[Noted]) -> Vec<Option<u8>> {
             };
             noted
                 .iter()
-                .filter(|line| line.node != node && line.event != "recv")
+                .filter(|line| line.node != node && !is_incoming(line))
                 .filter(here)
                 .find_map(|line| line.bank)
         };
         log.bank.or_else(|| serves.then(voted).flatten()).or_else(|| serves.then(named).flatten())
     });
     told.collect()
+}
+
+/// Is its other end one that turned to this node, from a port of its own?
+fn is_incoming(line: &Noted) -> bool {
+    matches!(line.step, Some(Step::Receive { .. } | Step::Reply { .. }))
 }
 
 /// All lines in order, and on one time.
@@ -273,269 +295,4 @@ fn lanes(
     let of =
         lanes.iter().enumerate().map(|(number, (party, _))| ((*party).clone(), number)).collect();
     (lanes.into_iter().map(|(_, lane)| lane).collect(), of)
-}
-
-impl Timeline {
-    /// What became of it, by all that is told.
-    fn judge(&mut self) {
-        let mut committed = None;
-        let mut aborted: Option<(Option<String>, Option<u8>)> = None;
-        let mut oks = BTreeSet::new();
-        let mut banks = BTreeSet::new();
-        // An outside coordinator has the last vote, and may refuse what its bank voted OK on.
-        let mut outside = false;
-        for event in self.events.iter().filter(|event| event.of_tx) {
-            if let Some(named) = field(&event.detail, "banks") {
-                banks.extend(named.split(',').filter_map(|bank| bank.parse::<u8>().ok()));
-            }
-            outside |=
-                event.detail.split(' ').any(|word| word == "outside" || word == "by=outside");
-            let lane_bank = self.lanes[event.lane].bank;
-            let told = match event.event.as_str() {
-                // Only who drives or serves knows; the words of a reply are told twice.
-                "outcome" | "verdict" | "vote" | "reply" => event.detail.as_str(),
-                "answer" => event
-                    .detail
-                    .split_once(' ')
-                    .filter(|(verb, _)| pair::NAMED.contains(verb))
-                    .map_or(&*event.detail, |it| it.1),
-                "refuse" => {
-                    let reason = event.detail.split(' ').next().map(str::to_owned);
-                    aborted.get_or_insert((reason, lane_bank));
-                    continue;
-                }
-                _ => continue,
-            };
-            let (word, rest) = told.split_once(' ').unwrap_or((told, ""));
-            match word {
-                "COMMITTED" => committed = committed.or(Some(number::<i64>(rest, "time"))),
-                // The NOK of an id that was used for other bytes says nothing of these.
-                "ABORTED" | "NOK" => {
-                    let reason = rest.split(' ').next().map(str::to_owned);
-                    let by = number(rest, "by").or(lane_bank.filter(|_| event.event == "vote"));
-                    if reason.as_deref() != Some("duplicate-id") {
-                        aborted.get_or_insert((reason, by));
-                    }
-                }
-                "OK" => oks.extend(
-                    number::<u8>(rest, "by").or(lane_bank.filter(|_| event.event == "vote")),
-                ),
-                _ => {}
-            }
-        }
-        // EXECUTE of one bank is vote and outcome at once.
-        oks.extend(
-            self.events
-                .iter()
-                .filter(|event| event.event == "outcome")
-                .filter_map(|event| field(&event.detail, "voted").and(self.lanes[event.lane].bank)),
-        );
-        self.banks = banks.into_iter().collect();
-        self.oks = oks.into_iter().collect();
-        self.commit_time = committed.flatten();
-        let all_ok = !outside
-            && !self.banks.is_empty()
-            && self.banks.iter().all(|bank| self.oks.contains(bank));
-        self.verdict = match (committed.is_some(), &aborted) {
-            (true, Some(_)) => Verdict::Contradiction,
-            (true, None) => Verdict::Committed,
-            (false, Some(_)) if all_ok => Verdict::Contradiction,
-            (false, Some(_)) => Verdict::Aborted,
-            (false, None) if all_ok && self.all_oks_are_durable() => Verdict::Committed,
-            (false, None) if self.oks.is_empty() => Verdict::Nothing,
-            (false, None) => Verdict::Undecided,
-        };
-        if let (Verdict::Aborted | Verdict::Contradiction, Some((reason, by))) =
-            (self.verdict, aborted)
-        {
-            (self.reason, self.refused_by) = (reason, by);
-        }
-    }
-
-    /// An OK that was told or synced is on disk; one that was only decided may be lost.
-    fn all_oks_are_durable(&self) -> bool {
-        self.banks.iter().all(|bank| {
-            let told = self.events.iter().filter(|event| {
-                matches!(event.event.as_str(), "reply" | "answer") && event.detail.contains("OK ")
-            });
-            let synced =
-                |event: &Event| event.event == "sync" && self.lanes[event.lane].bank == Some(*bank);
-            told.filter_map(|event| number::<u8>(&event.detail, "by")).any(|by| by == *bank)
-                || self.events.iter().any(synced)
-        })
-    }
-
-    /// When it was told, and when the last bank knew.
-    fn note_times(&mut self) {
-        let is_end =
-            |detail: &str| ["COMMITTED", "ABORTED"].iter().any(|word| detail.starts_with(word));
-        let client = |event: &&Event| self.lanes[event.lane].kind == LaneKind::Client;
-        let asked =
-            |event: &&Event, verb| event.call.is_some_and(|call| self.calls[call].verb == verb);
-        let verdict = self
-            .events
-            .iter()
-            .filter(client)
-            .find(|event| event.event == "verdict" && is_end(&event.detail));
-        let answer = || {
-            let told = self
-                .events
-                .iter()
-                .filter(|event| matches!(event.event.as_str(), "answer" | "reply"));
-            told.filter(|event| is_end(&event.detail)).find(|event| asked(event, "EXECUTE"))
-        };
-        // A bank that refused records no outcome: its own NOK is one.
-        let outcomes = || {
-            self.events.iter().filter(|event| match event.event.as_str() {
-                "outcome" | "refuse" => true,
-                "vote" => event.detail.starts_with("NOK"),
-                _ => false,
-            })
-        };
-        let answered = self.events.iter().filter(client).filter(|event| event.event == "answer");
-        let answered =
-            answered.filter(|event| is_end(&event.detail)).find(|event| asked(event, "EXECUTE"));
-        let told = verdict.or(answered).or_else(answer).or_else(|| outcomes().next());
-        let told = told.map(|event| (event.at_us, event.lane));
-        (self.told_us, self.told_at) = told.unzip();
-        self.settled_us = outcomes().map(|event| event.at_us).max();
-        // The last OK that the driver heard before it told.
-        let until = self.told_us.unwrap_or(i64::MAX);
-        let heard =
-            self.events.iter().filter(|event| event.event == "answer" && event.at_us <= until);
-        let heard = heard.filter(|event| event.detail.starts_with("PREPARE OK"));
-        self.last_ok =
-            heard.filter_map(|event| Some((number(&event.detail, "by")?, event.at_us))).next_back();
-    }
-
-    fn note_spans(&mut self) {
-        let mut spans = Vec::new();
-        let end = self.events.last().map_or(0, |event| event.at_us);
-        for lane in 0..self.lanes.len() {
-            let own =
-                || self.events.iter().enumerate().filter(move |(_, event)| event.lane == lane);
-            let span = |kind, from_us: i64, to_us: Option<i64>| Span {
-                lane,
-                kind,
-                from_us,
-                to_us: to_us.unwrap_or(end).max(from_us),
-                open: to_us.is_none(),
-            };
-            let after = |from: usize, words: &[&str]| {
-                let later =
-                    self.events[from..].iter().filter(|event| event.lane == lane && event.of_tx);
-                let mut later = later.filter(|event| words.contains(&event.event.as_str()));
-                later.next().map(|event| event.at_us)
-            };
-            if self.lanes[lane].kind == LaneKind::Client {
-                let prepares =
-                    self.calls.iter().filter(|call| call.from == lane && call.verb == "PREPARE");
-                if let Some(first) = prepares.filter_map(|call| call.sent).min() {
-                    // A driver works until its verdict; one that was killed never told it.
-                    spans.push(span(
-                        SpanKind::Drive,
-                        self.events[first].at_us,
-                        after(first, &["verdict"]),
-                    ));
-                }
-                let others =
-                    self.calls.iter().filter(|call| call.from == lane && call.verb != "PREPARE");
-                let times = others.filter_map(|call| {
-                    let (sent, answered) =
-                        (self.events.get(call.sent?)?, self.events.get(call.answered?)?);
-                    Some((sent.at_us, answered.at_us))
-                });
-                spans.extend(times.map(|(from, to)| span(SpanKind::Drive, from, Some(to))));
-            }
-            for (number, event) in own() {
-                match event.event.as_str() {
-                    "drive" => {
-                        let told = own()
-                            .filter(|(later, event)| *later > number && event.event == "reply");
-                        let told = told.filter(|(_, event)| {
-                            event.call.is_some_and(|call| self.calls[call].verb == "EXECUTE")
-                        });
-                        let told = told.map(|(_, event)| event.at_us).next();
-                        spans.push(span(SpanKind::Drive, event.at_us, told));
-                    }
-                    "vote" if event.detail.starts_with("OK") => {
-                        spans.push(span(SpanKind::Hold, event.at_us, after(number, &["outcome"])));
-                    }
-                    "doubt" => {
-                        let restarted =
-                            own().any(|(later, event)| later > number && event.event == "doubt");
-                        let ended = after(number, &["outcome"]);
-                        if !restarted || ended.is_some() {
-                            spans.push(span(SpanKind::Doubt, event.at_us, ended));
-                        }
-                    }
-                    _ => {}
-                }
-                if let "vote" | "refuse" | "outcome" = event.event.as_str() {
-                    spans.extend(self.spans_until_durable(number, span));
-                }
-            }
-        }
-        spans.sort_by_key(|span| (span.lane, span.kind, span.from_us, span.to_us));
-        spans.dedup();
-        self.spans = spans;
-    }
-
-    /// What record `number` waited for: its turn, its batch, its sync.
-    fn spans_until_durable(
-        &self,
-        number: usize,
-        span: impl Fn(SpanKind, i64, Option<i64>) -> Span,
-    ) -> Vec<Span> {
-        let (mut spans, event) = (Vec::new(), &self.events[number]);
-        if let Some(came) = path::came_before(self, number) {
-            let came = self.events[came].at_us;
-            if event.event != "outcome" && came < event.at_us {
-                spans.push(span(SpanKind::Queue, came, Some(event.at_us)));
-            }
-        }
-        if let Some(sync) = path::sync_of(self, number) {
-            let begin = path::sync_begin(self, sync).max(event.at_us);
-            if begin > event.at_us {
-                spans.push(span(SpanKind::Batch, event.at_us, Some(begin)));
-            }
-            spans.push(span(SpanKind::Sync, begin, Some(self.events[sync].at_us)));
-        }
-        spans
-    }
-
-    fn note_troubles(&mut self) {
-        let mut notes = Vec::new();
-        for lane in self.lanes.iter().filter(|lane| lane.shift_us != 0) {
-            let (name, shift) = (&lane.name, super::duration(lane.shift_us.abs()));
-            let way = if lane.shift_us > 0 { "behind" } else { "ahead of" };
-            notes.push(format!(
-                "the clock of {name} is {shift} {way} the others'; its times are shifted, so that nothing arrives before it left"
-            ));
-        }
-        for lane in self.lanes.iter().filter(|lane| !lane.logged) {
-            let at =
-                lane.address.as_ref().map_or(String::new(), |address| format!(" at {address}"));
-            notes.push(format!(
-                "there is no log of {}{at}: what it did is known from the others only",
-                lane.name
-            ));
-        }
-        let known: Vec<u8> = self.lanes.iter().filter_map(|lane| lane.bank).collect();
-        for bank in self.banks.iter().filter(|bank| !known.contains(bank)) {
-            notes.push(format!("no log tells that bank {bank}, which it names, heard of it"));
-        }
-        if self.verdict == Verdict::Contradiction {
-            notes.push(
-                "one log says committed and another one aborted: this must not be".to_owned(),
-            );
-        }
-        if self.verdict == Verdict::Committed && self.told_us.is_none() {
-            notes.push(
-                "every bank's OK is durable, so it is committed, though nobody was left to say so"
-                    .to_owned(),
-            );
-        }
-        self.notes = notes;
-    }
 }

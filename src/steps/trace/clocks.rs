@@ -2,10 +2,10 @@
 //! numbers.
 //!
 //! What left at `s` by one clock and came at `r` by another says that
-//! `shift_one - shift_other <= r - s`. A set of such bounds has a solution if no circle of them sums to less than zero (Bellman;
-//! Floyd & Warshall for all pairs). A clock that need not be moved is not moved; one that must be
-//! goes to the middle of what its bounds leave, as NTP does, since nothing better is known than
-//! that both ways took the same time.
+//! `shift_one - shift_other <= r - s`. A set of such bounds has a solution if no circle of them
+//! sums to less than zero (Bellman; Floyd & Warshall for all pairs). A clock that need not be moved is
+//! not moved; one that must be goes to the middle of what its bounds leave, as NTP does, since
+//! nothing better is known than that both ways took the same time.
 
 /// Something that left by one clock and came by another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,11 +183,16 @@ mod tests {
         #[test]
         fn nothing_arrives_before_it_left(
             wrong in proptest::collection::vec(-4_000_000_000i64..4_000_000_000, 5),
-            sent in proptest::collection::vec((0usize..5, 0usize..5, 0i64..10_000, 0i64..500), 0..40),
+            sent in proptest::collection::vec(
+                (0usize..5, 0usize..5, 0i64..10_000, 0i64..500),
+                0..40,
+            ),
         ) {
             let arrows: Vec<Arrow> = sent
                 .iter()
-                .map(|(from, to, at, took)| arrow(*from, at + wrong[*from], *to, at + took + wrong[*to]))
+                .map(|(from, to, at, took)| {
+                    arrow(*from, at + wrong[*from], *to, at + took + wrong[*to])
+                })
                 .collect();
             let shifts = shifts(5, &arrows);
             for Arrow { sent, came } in arrows {

@@ -4,7 +4,7 @@
 
 use super::Trouble;
 use super::blocks::{Blocks, lines};
-use super::line::{Line, number};
+use crate::line::{LogLine, Step};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -126,12 +126,12 @@ fn identity(files: &[PathBuf]) -> (Option<u8>, Option<String>) {
         let mut known = (None, None);
         while let Ok(Some((offset, block))) = blocks.next() {
             let goes_on = lines(offset, block, |at, line| {
-                if let Some(line) = Line::parse(line) {
-                    match line.event {
-                        "start" if line.tx.is_none() => known = place(line.detail),
-                        "consortium" if known.0.is_none() => known.0 = line.bank,
-                        _ => {}
+                match LogLine::parse(line).and_then(|line| line.step()) {
+                    Some(Step::Start(words)) => known = place(&words),
+                    Some(Step::Consortium(bank, ..)) if known.0.is_none() => {
+                        known.0 = Some(bank.as_u8());
                     }
+                    _ => {}
                 }
                 known.0.is_none() && at < HEAD_BYTES
             });
@@ -150,7 +150,7 @@ fn identity(files: &[PathBuf]) -> (Option<u8>, Option<String>) {
 fn place(detail: &str) -> (Option<u8>, Option<String>) {
     let Some((_, told)) = detail.split_once(" bank ") else { return (None, None) };
     let Some((bank, list)) = told.split_once(" of ") else { return (None, None) };
-    let Ok(bank) = bank.parse::<u8>() else { return (number(detail, "bank"), None) };
+    let Ok(bank) = bank.parse::<u8>() else { return (None, None) };
     let address = list.trim().split(',').nth(bank.into()).filter(|address| address.contains(':'));
     (Some(bank), address.map(str::to_owned))
 }

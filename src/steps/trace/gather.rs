@@ -5,8 +5,9 @@
 use super::Trouble;
 use super::blocks::{Blocks, line_at, lines, wide};
 use super::files::{Logs, NodeLog};
-use super::line::{Line, number};
 use super::pair;
+use crate::line::{LogLine, Step};
+use consorcio_core::bank::io::DoubtCause;
 use memchr::memmem::Finder;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -33,15 +34,12 @@ pub struct Noted {
     pub bank: Option<u8>,
     /// The rest.
     pub detail: String,
+    /// What it says, where this version knows its event.
+    pub step: Option<Step>,
 }
 
 impl Noted {
-    /// The `n`-th word of the detail.
-    pub fn word(&self, n: usize) -> &str {
-        self.detail.split(' ').nth(n).unwrap_or("")
-    }
-
-    fn of(node: usize, place: (usize, u64), line: Line<'_>) -> Noted {
+    fn of(node: usize, place: (usize, u64), line: LogLine<'_>) -> Noted {
         Noted {
             node,
             place,
@@ -51,6 +49,7 @@ impl Noted {
             peer: line.peer.map(str::to_owned),
             bank: line.bank,
             detail: line.detail.to_owned(),
+            step: line.step(),
         }
     }
 }
@@ -129,7 +128,7 @@ pub fn each_at_once<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync
 fn lines_of(
     path: &Path,
     txs: &[String],
-    mut each: impl FnMut(usize, u64, Line<'_>),
+    mut each: impl FnMut(usize, u64, LogLine<'_>),
 ) -> std::io::Result<()> {
     let mut blocks = Blocks::open(path, 0)?;
     if let [tx] = txs {
@@ -139,7 +138,7 @@ fn lines_of(
             for at in finder.find_iter(block) {
                 let (begin, line) = line_at(block, at);
                 // Words of people may hold the same letters.
-                if let Some(line) = Line::parse(line).filter(|line| line.tx == Some(tx)) {
+                if let Some(line) = LogLine::parse(line).filter(|line| line.tx == Some(tx)) {
                     each(0, offset + wide(begin), line);
                 }
             }
@@ -149,7 +148,7 @@ fn lines_of(
         while let Some((offset, block)) = blocks.next()? {
             lines(offset, block, |at, bytes| {
                 if let Some(which) = tx_of(bytes).and_then(|tx| numbers.get(tx))
-                    && let Some(line) = Line::parse(bytes)
+                    && let Some(line) = LogLine::parse(bytes)
                 {
                     each(*which, at, line);
                 }
@@ -176,10 +175,7 @@ fn around(logs: &Logs, noted: &[Noted]) -> Result<Vec<Noted>, Trouble> {
     for (node, log) in logs.nodes.iter().enumerate() {
         let own: Vec<&Noted> = noted.iter().filter(|line| line.node == node).collect();
         let (Some(first), Some(last)) = (own.first(), own.last()) else { continue };
-        let records = own
-            .iter()
-            .filter(|line| matches!(line.event.as_str(), "vote" | "refuse" | "outcome" | "drove"));
-        for record in records {
+        for record in &own {
             found.extend(sync_of(log, node, record)?);
         }
         let begun = found.len();
@@ -193,17 +189,20 @@ fn around(logs: &Logs, noted: &[Noted]) -> Result<Vec<Noted>, Trouble> {
 
 /// The first sync behind a record's line that covers it; none if the process ended before.
 fn sync_of(log: &NodeLog, node: usize, record: &Noted) -> Result<Option<Noted>, Trouble> {
-    let Some(seq) = number::<u64>(&record.detail, "seq") else { return Ok(None) };
+    let Some(seq) = record.step.as_ref().and_then(Step::seq) else { return Ok(None) };
     let mut sync = None;
     read_on(log, record.place, SYNC_BYTES_MAX, |place, bytes| {
-        let Some(line) = Line::parse(bytes).filter(|line| line.tx.is_none()) else {
+        let Some(line) = LogLine::parse(bytes).filter(|line| line.tx.is_none()) else {
             return ControlFlow::Continue(());
         };
         match line.event {
-            "sync" if number::<u64>(line.detail, "upto").is_some_and(|upto| upto >= seq) => {
-                sync = Some(Noted::of(node, place, line));
-                ControlFlow::Break(())
-            }
+            "sync" => match line.step() {
+                Some(Step::Sync { upto, .. }) if upto >= seq => {
+                    sync = Some(Noted::of(node, place, line));
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
+            },
             "start" => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         }
@@ -225,11 +224,11 @@ fn life(
     let length =
         if first.place.0 == last.place.0 { last.place.1 - begin.1 } else { SYNC_BYTES_MAX };
     // What a restarted bank does first is of that restart, whatever was lost of its log before.
-    let restarted = first.event == "doubt" && first.detail == "restart";
+    let restarted = matches!(first.step, Some(Step::Doubt(_, DoubtCause::Restart)));
     let mut before = Vec::new();
     let mut down = BTreeSet::new();
     read_on(log, begin, (length + AROUND_BYTES).min(SYNC_BYTES_MAX), |place, bytes| {
-        let Some(line) = Line::parse(bytes).filter(|line| line.tx.is_none()) else {
+        let Some(line) = LogLine::parse(bytes).filter(|line| line.tx.is_none()) else {
             return ControlFlow::Continue(());
         };
         let of_links = matches!(line.event, "link-down" | "link-up" | "connect" | "disconnect")
@@ -239,12 +238,12 @@ fn life(
             if line.event == "start" {
                 before.clear();
             }
-            if (of_links && line.event == "connect") || (restarted && line.is_of_the_node()) {
+            if (of_links && line.event == "connect") || (restarted && is_of_the_node(&line)) {
                 before.push(Noted::of(node, place, line));
             }
         } else if !is_news(&mut down, &line) {
             // The same line is tried again and again.
-        } else if (line.is_of_the_node() || of_links)
+        } else if (is_of_the_node(&line) || of_links)
             && (place < last.place || line.at_us <= last.at_us)
         {
             found.push(Noted::of(node, place, line));
@@ -268,9 +267,14 @@ fn keep_own_runs(found: &mut Vec<Noted>, begun: usize, own: &[&Noted]) {
     found.extend(lives.into_iter().filter(|line| runs.contains(&run(line.place))));
 }
 
+/// Is it a line of a node's own life: a start, an end, something that broke?
+fn is_of_the_node(line: &LogLine<'_>) -> bool {
+    matches!(line.event, "start" | "recover" | "ready" | "stop" | "fault")
+}
+
 /// Does a line tell something new of the line to a bank? `down` are those that are known to be
 /// lost.
-fn is_news(down: &mut BTreeSet<u8>, line: &Line<'_>) -> bool {
+fn is_news(down: &mut BTreeSet<u8>, line: &LogLine<'_>) -> bool {
     match (line.event, line.bank) {
         ("link-down", Some(bank)) => down.insert(bank),
         ("link-up", Some(bank)) => {

@@ -2,10 +2,10 @@
 //! of it into one timeline in which causes come before effects whatever the clocks say, and draws
 //! that.
 //!
-//! `files` finds the logs, `line` and `blocks` read them, `gather` takes out what one transaction
+//! `files` finds the logs, `blocks` reads them, `gather` takes out what one transaction
 //! needs and `scan` finds the transactions worth looking at. `pair` joins what was sent with what
 //! came, `clocks` and `order` put all of it on one time, `build` makes the `Timeline`, `path` says
-//! where its time went, `svg` draws it.
+//! where its time went, `words` and `svg` show it.
 //!
 //! Architecture invariant: nothing here talks to a bank or prints. A log is a story for people:
 //! what is missing, torn or unknown in it makes a timeline poorer, never an error.
@@ -15,22 +15,29 @@ mod build;
 mod clocks;
 mod files;
 mod gather;
-mod line;
+mod judge;
 mod order;
 mod pair;
+#[cfg(test)]
+mod pair_tests;
 mod path;
 mod scan;
+mod spans;
 mod svg;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod words;
+#[cfg(test)]
+mod written;
 
 pub use files::{Logs, NodeLog};
 pub use scan::{Found, Wanted};
 pub use svg::Embedding;
 pub use timeline::{
-    Call, Event, Lane, LaneKind, Leg, LegKind, Span, SpanKind, Timeline, Verdict, duration,
+    Call, Lane, LaneKind, Leg, LegKind, Span, SpanKind, Timeline, TracedEvent, Verdict,
 };
+pub use words::duration;
 
 use std::io;
 use std::path::PathBuf;

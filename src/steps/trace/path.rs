@@ -1,8 +1,9 @@
 //! The way of an outcome: from whoever was told first back to the beginning, always along what came
 //! last. The legs of that way are what made the transaction take as long as it did.
 
-use super::line::number;
-use super::timeline::{Event, LaneKind, Leg, LegKind, Timeline};
+use super::timeline::{LaneKind, Leg, LegKind, Timeline, TracedEvent};
+use crate::line::Step;
+use consorcio_core::wire::verb::Verb;
 
 /// The legs in order of time.
 pub fn path(timeline: &Timeline) -> Vec<Leg> {
@@ -11,8 +12,15 @@ pub fn path(timeline: &Timeline) -> Vec<Leg> {
         event.of_tx
             && event.at_us == told
             && matches!(
-                event.event.as_str(),
-                "verdict" | "answer" | "reply" | "outcome" | "vote" | "refuse"
+                event.step,
+                Some(
+                    Step::Verdict { .. }
+                        | Step::Answer { .. }
+                        | Step::Reply { .. }
+                        | Step::Outcome { .. }
+                        | Step::Vote { .. }
+                        | Step::Refuse { .. }
+                )
             )
     });
     let Some(end) = end else { return Vec::new() };
@@ -53,8 +61,7 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
             return Some(sent);
         }
         if call.answered == Some(at) && !call.lost {
-            let word =
-                call.said.as_deref().and_then(|said| said.split(' ').next()).unwrap_or("answer");
+            let word = call.reply.map_or("answer", |reply| reply.word);
             if let Some(replied) = call.replied {
                 leg(
                     LegKind::Network,
@@ -70,7 +77,7 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
         }
         if call.replied == Some(at) {
             let came = call.received.map_or(i64::MIN, time);
-            let syncs = (0..at).rev().filter(|sync| timeline.events[*sync].event == "sync");
+            let syncs = (0..at).rev().filter(|sync| is_sync(timeline, *sync));
             let mut own = syncs.filter(|sync| timeline.events[*sync].lane == event.lane);
             if let Some(sync) = own.next().filter(|sync| time(*sync) >= came) {
                 leg(LegKind::Release, format!("{name} replies"), time(sync), event.at_us);
@@ -78,14 +85,14 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
             }
         }
     }
-    if event.event == "sync" {
+    if is_sync(timeline, at) {
         let record = record_of(timeline, at)?;
         let begin = sync_begin(timeline, at).max(time(record));
         leg(LegKind::Sync, format!("sync at {name}"), begin, event.at_us);
         leg(LegKind::Batch, format!("{name} waits for its sync"), time(record), begin);
         return Some(record);
     }
-    if matches!(event.event.as_str(), "vote" | "refuse")
+    if matches!(event.step, Some(Step::Vote { .. } | Step::Refuse { .. }))
         && let Some(came) = came_before(timeline, at)
     {
         leg(LegKind::Queue, format!("queue at {name}"), time(came), event.at_us);
@@ -101,49 +108,53 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
 }
 
 /// What a node did between two of its own lines.
-fn waits(timeline: &Timeline, before: usize, event: &Event) -> (LegKind, String) {
+fn waits(timeline: &Timeline, before: usize, event: &TracedEvent) -> (LegKind, String) {
     let name = timeline.name(event.lane);
     let drives = timeline.lanes[event.lane].kind == LaneKind::Client;
-    match event.event.as_str() {
-        "timeout" => (LegKind::Wait, format!("{name} waits until its time-out")),
-        "doubt" => (LegKind::Wait, format!("{name} waits until it asks ({})", event.detail)),
-        "verdict" | "outcome" => (LegKind::Driver, format!("{name} decides")),
-        "send" => (LegKind::Driver, format!("{name} sends")),
-        "ask" => (LegKind::Wait, format!("{name} waits until it asks")),
-        "gave-up" => (LegKind::Wait, format!("{name} waits for an answer")),
-        // Who sent it has no log.
-        "recv" => {
-            let verb = event.detail.split(' ').next().unwrap_or("a request");
-            (LegKind::Wait, format!("{name} waits for {verb}"))
+    match &event.step {
+        Some(Step::Timeout(..)) => (LegKind::Wait, format!("{name} waits until its time-out")),
+        Some(Step::Doubt(_, cause)) => {
+            (LegKind::Wait, format!("{name} waits until it asks ({})", cause.as_str()))
         }
-        word => {
-            let kind = if drives || word == "drive" { LegKind::Driver } else { LegKind::Wait };
-            (kind, format!("{name}: {} to {word}", timeline.events[before].event))
+        Some(Step::Verdict { .. } | Step::Outcome { .. }) => {
+            (LegKind::Driver, format!("{name} decides"))
+        }
+        Some(Step::Send { .. }) => (LegKind::Driver, format!("{name} sends")),
+        Some(Step::Ask { .. }) => (LegKind::Wait, format!("{name} waits until it asks")),
+        Some(Step::GaveUp(_)) => (LegKind::Wait, format!("{name} waits for an answer")),
+        // Its sender has no log.
+        Some(Step::Receive { verb, .. }) => (LegKind::Wait, format!("{name} waits for {verb}")),
+        step => {
+            let is_drive = matches!(step, Some(Step::Drive(_)));
+            let kind = if drives || is_drive { LegKind::Driver } else { LegKind::Wait };
+            (kind, format!("{name}: {} to {}", timeline.events[before].event, event.event))
         }
     }
+}
+
+fn is_sync(timeline: &Timeline, event: usize) -> bool {
+    matches!(timeline.events[event].step, Some(Step::Sync { .. }))
 }
 
 /// The request that made a bank vote or refuse: the last that came before, and was not answered
 /// before.
 pub fn came_before(timeline: &Timeline, record: usize) -> Option<usize> {
     let lane = timeline.events[record].lane;
+    let verbs: &[Verb] = match timeline.events[record].step {
+        Some(Step::Vote { .. }) => &[Verb::Prepare, Verb::Execute],
+        _ => &[Verb::Resolve, Verb::Abort, Verb::Execute, Verb::Commit],
+    };
     (0..record).rev().find(|came| {
         let event = &timeline.events[*came];
-        let verb = event.call.map(|call| timeline.calls[call].verb.as_str());
-        let verbs: &[&str] = match timeline.events[record].event.as_str() {
-            "vote" => &["PREPARE", "EXECUTE"],
-            _ => &["RESOLVE", "ABORT", "EXECUTE", "COMMIT"],
-        };
         event.lane == lane
-            && event.event == "recv"
-            && verb.is_some_and(|verb| verbs.contains(&verb))
+            && matches!(&event.step, Some(Step::Receive { verb, .. }) if verbs.contains(verb))
     })
 }
 
 /// The sync that made a record durable.
 pub fn sync_of(timeline: &Timeline, record: usize) -> Option<usize> {
     let event = &timeline.events[record];
-    let seq = number::<u64>(&event.detail, "seq")?;
+    let seq = event.step.as_ref()?.seq()?;
     let later = timeline
         .events
         .iter()
@@ -151,11 +162,9 @@ pub fn sync_of(timeline: &Timeline, record: usize) -> Option<usize> {
         .skip(record)
         .filter(|(_, other)| other.lane == event.lane);
     for (at, other) in later {
-        match other.event.as_str() {
-            "sync" if number::<u64>(&other.detail, "upto").is_some_and(|upto| upto >= seq) => {
-                return Some(at);
-            }
-            "start" => return None,
+        match other.step {
+            Some(Step::Sync { upto, .. }) if upto >= seq => return Some(at),
+            Some(Step::Start(_)) => return None,
             _ => {}
         }
     }
@@ -165,7 +174,7 @@ pub fn sync_of(timeline: &Timeline, record: usize) -> Option<usize> {
 /// When a sync began.
 pub fn sync_begin(timeline: &Timeline, sync: usize) -> i64 {
     let event = &timeline.events[sync];
-    event.at_us - number::<i64>(&event.detail, "took_us").unwrap_or(0)
+    event.at_us - event.took_us().unwrap_or(0)
 }
 
 /// The first record of this transaction that a sync made durable.
@@ -175,7 +184,7 @@ fn record_of(timeline: &Timeline, sync: usize) -> Option<usize> {
         let event = &timeline.events[*record];
         event.lane == lane
             && event.of_tx
-            && event.detail.contains("seq=")
+            && event.step.as_ref().is_some_and(|step| step.seq().is_some())
             && sync_of(timeline, *record) == Some(sync)
     })
 }

@@ -8,8 +8,9 @@ use super::Trouble;
 use super::blocks::{Blocks, lines};
 use super::files::{Logs, NodeLog};
 use super::gather::each_at_once;
-use super::line::time;
 use super::timeline::{Timeline, Verdict};
+use crate::line::{Ending, LogLine, Step, time};
+use consorcio_core::wire::verb::Verb;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
@@ -150,13 +151,12 @@ fn scan_node(log: &NodeLog, wanted: Wanted) -> Result<Vec<Found>, Trouble> {
     Ok(scan.best.heap.into_iter().map(|Reverse(found)| found).collect())
 }
 
-/// The event of a line, its transaction, and what follows the column of the other end.
-fn columns(line: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+/// The event of a line and its transaction.
+fn columns(line: &[u8]) -> Option<(&[u8], &[u8])> {
     const EVENT_AT: usize = 28;
     let (event, rest) = word(line.get(EVENT_AT..)?)?;
-    let (tx, rest) = word(rest)?;
-    let tx = tx.strip_prefix(b"tx=")?;
-    Some((event, tx, rest))
+    let (tx, _) = word(rest)?;
+    Some((event, tx.strip_prefix(b"tx=")?))
 }
 
 fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -164,59 +164,55 @@ fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some(text.split_at(memchr::memchr(b' ', text).unwrap_or(text.len())))
 }
 
-/// The detail behind `peer=…` and `bank=…`.
-fn detail(rest: &[u8]) -> &[u8] {
-    let Some((_, rest)) = word(rest) else { return b"" };
-    match word(rest) {
-        Some((bank, behind)) if bank.starts_with(b"bank=") => behind.trim_ascii_start(),
-        Some(_) => rest.trim_ascii_start(),
-        None => b"",
-    }
-}
-
 impl Scan {
     fn line(&mut self, line: &[u8]) {
-        let Some((event, tx, rest)) = columns(line) else { return };
-        if tx == b"-" {
+        let Some((event, tx)) = columns(line) else { return };
+        // The whole of a line is read only where it can matter.
+        let matters = match event {
+            b"recv" | b"send" | b"vote" | b"refuse" | b"outcome" | b"verdict" => tx != b"-",
+            b"reply" | b"answer" => self.open.get(tx).is_some_and(|open| !open.voted),
+            _ => false,
+        };
+        if !matters {
             return;
         }
-        match event {
-            b"recv" | b"send" => {
-                let detail = detail(rest);
-                if detail.starts_with(b"PREPARE") || detail.starts_with(b"EXECUTE") {
-                    self.begin(line, tx, event == b"send");
-                }
+        let Some(step) = LogLine::parse(line).and_then(|line| line.step()) else { return };
+        match step {
+            Step::Receive { verb: Verb::Prepare | Verb::Execute, .. } => {
+                self.begin(line, tx, false)
             }
-            b"vote" if !detail(rest).starts_with(b"OK") => self.end(line, tx, true),
-            b"vote" => {
+            Step::Send { verb: Verb::Prepare | Verb::Execute, .. } => self.begin(line, tx, true),
+            Step::Vote { refusal: Some(_), .. } => self.end(line, tx, true),
+            Step::Vote { refusal: None, .. } => {
                 if let Some(open) = self.open.get_mut(tx) {
                     open.voted = true;
                 }
             }
-            b"refuse" => {
+            Step::Refuse { .. } => {
                 self.begin(line, tx, false);
                 self.end(line, tx, true);
             }
-            b"outcome" | b"verdict" => {
-                let detail = detail(rest);
-                if detail.starts_with(b"UNKNOWN") {
-                    return;
+            Step::Outcome { ending, .. } | Step::Verdict { ending, .. } => match ending {
+                Ending::Unknown(_) => {}
+                Ending::Aborted(..) | Ending::Outside(_, Some(_)) => self.end(line, tx, true),
+                Ending::Committed(_) | Ending::Outside(_, None) | Ending::Unreached => {
+                    self.end(line, tx, false)
                 }
-                self.end(line, tx, detail.starts_with(b"ABORTED"));
-            }
-            b"reply" | b"answer" => {
-                // One that does not vote itself knows an outcome by what it replies, or hears, to
-                // an EXECUTE; what names its verb is the business of a driver, who tells its
-                // verdict.
-                let Some(open) = self.open.get(tx) else { return };
-                let detail = detail(rest);
-                let aborted = detail.starts_with(b"ABORTED");
-                if !open.voted && (aborted || detail.starts_with(b"COMMITTED")) {
-                    self.end(line, tx, aborted);
-                } else if !open.voted && event == b"reply" {
+            },
+            // One that does not vote itself knows an outcome by what it replies, or hears, to an
+            // EXECUTE; an answer that names its verb is a driver's, who has a verdict.
+            Step::Reply { said, .. } => match said.word {
+                "ABORTED" => self.end(line, tx, true),
+                "COMMITTED" => self.end(line, tx, false),
+                _ => {
                     self.open.remove(tx);
                 }
-            }
+            },
+            Step::Answer { verb: None, said: Some(said), .. } => match said.word {
+                "ABORTED" => self.end(line, tx, true),
+                "COMMITTED" => self.end(line, tx, false),
+                _ => {}
+            },
             _ => {}
         }
     }

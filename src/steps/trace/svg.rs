@@ -2,10 +2,13 @@
 //! what took time. Time runs down; long waits are drawn short, and say so. Which event belongs
 //! where was settled before.
 
-use super::timeline::{
-    Call, Event, LaneKind, LegKind, Span, SpanKind, Timeline, Verdict, duration,
-};
+mod arrows;
+mod style;
+
+use super::timeline::{Call, LaneKind, Span, SpanKind, Timeline, Verdict};
+use super::words::duration;
 use std::fmt::Write;
+use style::{MARKERS, leg_class, style, tone_of_event};
 
 /// What the colours are taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,8 +128,10 @@ impl<'a> Drawing<'a> {
             String::new()
         };
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-             height=\"{height}\" class=\"trace\" role=\"img\" aria-label=\"{}\">\n<style>{}</style>\n{MARKERS}{paper}{}</svg>\n",
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" \
+             viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+             height=\"{height}\" class=\"trace\" role=\"img\" aria-label=\"{}\">\n\
+             <style>{}</style>\n{MARKERS}{paper}{}</svg>\n",
             safe(&self.title()),
             style(embedding),
             self.out
@@ -158,7 +163,8 @@ impl<'a> Drawing<'a> {
             let words = format!("{} · {}", leg.what, duration(leg.took_us()));
             let _ = writeln!(
                 self.out,
-                "<g><title>{}</title><rect x=\"{x}\" y=\"76\" width=\"{width}\" height=\"20\" class=\"leg {}\"/>",
+                "<g><title>{}</title><rect x=\"{x}\" y=\"76\" \
+                 width=\"{width}\" height=\"20\" class=\"leg {}\"/>",
                 safe(&words),
                 leg_class(leg.kind)
             );
@@ -195,7 +201,8 @@ impl<'a> Drawing<'a> {
             let class = if lane.kind == LaneKind::Bank { "head bank" } else { "head client" };
             let _ = writeln!(
                 self.out,
-                "<rect x=\"{}\" y=\"{}\" width=\"150\" height=\"42\" rx=\"8\" class=\"{class}{}\"/>",
+                "<rect x=\"{}\" y=\"{}\" width=\"150\" height=\"42\" rx=\"8\" \
+                 class=\"{class}{}\"/>",
                 x - 75,
                 LANES_TOP - 12,
                 if lane.logged { "" } else { " unknown" }
@@ -219,7 +226,8 @@ impl<'a> Drawing<'a> {
                 let middle = y0 + (y1 - y0) / 2;
                 let _ = writeln!(
                     self.out,
-                    "<rect x=\"{MARGIN}\" y=\"{}\" width=\"{}\" height=\"16\" rx=\"8\" class=\"gap\"/>",
+                    "<rect x=\"{MARGIN}\" y=\"{}\" width=\"{}\" height=\"16\" rx=\"8\" \
+                     class=\"gap\"/>",
                     middle - 8,
                     right - MARGIN
                 );
@@ -267,7 +275,8 @@ impl<'a> Drawing<'a> {
             let open = if span.open && asked.is_none() { " unending" } else { "" };
             let _ = writeln!(
                 self.out,
-                "<rect x=\"{}\" y=\"{from}\" width=\"{}\" height=\"{}\" rx=\"3\" class=\"{class}{open}\"><title>{words}</title></rect>",
+                "<rect x=\"{}\" y=\"{from}\" width=\"{}\" height=\"{}\" rx=\"3\" \
+                 class=\"{class}{open}\"><title>{words}</title></rect>",
                 x - half,
                 2 * half,
                 (to - from).max(2)
@@ -289,97 +298,6 @@ impl<'a> Drawing<'a> {
                 );
                 told = at;
             }
-        }
-    }
-
-    fn arrows(&mut self, call: &Call) {
-        let y = |event: Option<usize>| event.and_then(|event| self.y_of[event]);
-        let (sent, received, replied, answered) =
-            (y(call.sent), y(call.received), y(call.replied), y(call.answered));
-        let lost = call.sent.is_some()
-            && call.received.is_none()
-            && (call.lost || call.answered.is_none());
-        let tone = call.said.as_deref().map_or("quiet", tone_of);
-        if let Some(begin) = sent.or(received) {
-            let end = received.or(sent).unwrap_or(begin);
-            self.arrow(
-                call.from,
-                begin,
-                call.to,
-                end,
-                "ask",
-                lost,
-                call.received.is_none() || call.sent.is_none(),
-            );
-        }
-        if call.lost {
-            return;
-        }
-        if let Some(end) = answered.or(replied) {
-            let begin = replied.or(answered).unwrap_or(end);
-            let unsure = call.replied.is_none() || call.answered.is_none();
-            self.arrow(call.to, begin, call.from, end, tone, false, unsure);
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "two ends and how it looks")]
-    fn arrow(
-        &mut self,
-        from: usize,
-        y0: i64,
-        to: usize,
-        y1: i64,
-        class: &str,
-        lost: bool,
-        unsure: bool,
-    ) {
-        let away = if to >= from { 8 } else { -8 };
-        let (x0, x1) = (self.x(from) + away, self.x(to) - away);
-        let dashed = if unsure { " unsure" } else { "" };
-        if lost {
-            let (x, y) = (x0 + (x1 - x0) / 2, y0 + (y1 - y0) / 2);
-            let _ = writeln!(
-                self.out,
-                "<line x1=\"{x0}\" y1=\"{y0}\" x2=\"{x}\" y2=\"{y}\" class=\"arrow bad unsure\"/>"
-            );
-            let _ = writeln!(
-                self.out,
-                "<path d=\"M{} {}l10 10m0 -10l-10 10\" class=\"arrow bad\"/>",
-                x - 5,
-                y - 5
-            );
-        } else {
-            let _ = writeln!(
-                self.out,
-                "<line x1=\"{x0}\" y1=\"{y0}\" x2=\"{x1}\" y2=\"{y1}\" class=\"arrow {class}{dashed}\" marker-end=\"url(#{})\"/>",
-                head_of(class)
-            );
-        }
-    }
-
-    /// A call's words stand beside the lane that was asked, where no other call's words are.
-    fn arrow_words(&mut self, call: &Call) {
-        let y = |event: Option<usize>| event.and_then(|event| self.y_of[event]);
-        let (sent, received) = (y(call.sent), y(call.received));
-        let answer = if call.lost { None } else { y(call.replied).or(y(call.answered)) };
-        let right = call.from > call.to;
-        let x = self.x(call.to) + if right { 14 } else { -14 };
-        let place = if right { "" } else { " end" };
-        if let Some(y) = received.or(sent) {
-            let mut words = call.request_words();
-            if call.lost && call.received.is_none() {
-                words.push_str(": lost");
-            }
-            let words = short(&words, WORDS_MAX);
-            // The arrow comes from above: the words stand on it where they begin.
-            let width = 6 * i64::try_from(words.chars().count()).unwrap_or(0) + 14;
-            let across = (self.x(call.from) - self.x(call.to)).abs().max(1);
-            let above = sent.map_or(0, |sent| (y - sent) * width / across).clamp(0, 13);
-            self.words(x, y - 4 - above, &format!("on-arrow ask{place}"), &words);
-        }
-        if let (Some(y), Some(said)) = (answer, &call.said) {
-            let words = short(&call.reply_words(), WORDS_MAX);
-            self.words(x, y - 4, &format!("on-arrow {}{place}", tone_of(said)), &words);
         }
     }
 
@@ -423,49 +341,6 @@ fn height(took_us: i64) -> i64 {
     ROW + longer + 3 * i64::from(doublings.min(12))
 }
 
-fn leg_class(kind: LegKind) -> &'static str {
-    match kind {
-        LegKind::Network => "leg-network",
-        LegKind::Queue => "leg-queue",
-        LegKind::Batch => "leg-batch",
-        LegKind::Sync => "leg-sync",
-        LegKind::Release | LegKind::Bank => "leg-bank",
-        LegKind::Driver => "leg-driver",
-        LegKind::Wait => "leg-wait",
-    }
-}
-
-/// The colour of an answer.
-fn tone_of(said: &str) -> &'static str {
-    match said.split(' ').next().unwrap_or("") {
-        "OK" | "COMMITTED" => "ok",
-        "NOK" | "ABORTED" | "ERR" | "REFUSED" => "bad",
-        "DOUBT" => "open",
-        _ => "quiet",
-    }
-}
-
-fn head_of(class: &str) -> &'static str {
-    match class {
-        "ok" => "head-ok",
-        "bad" => "head-bad",
-        "open" => "head-open",
-        "quiet" => "head-quiet",
-        _ => "head-ask",
-    }
-}
-
-/// The colour of what a node did by itself.
-fn tone_of_event(event: &Event) -> &'static str {
-    match event.event.as_str() {
-        "vote" | "outcome" | "verdict" | "drove" => tone_of(&event.detail),
-        "refuse" | "answer" | "link-down" | "fault" => "bad",
-        "doubt" | "timeout" | "gave-up" | "start" | "stop" => "open",
-        "drive" => "ask",
-        _ => "quiet",
-    }
-}
-
 /// Words cut to a length.
 fn short(words: &str, most: usize) -> String {
     if words.chars().count() <= most {
@@ -489,68 +364,3 @@ fn safe(text: &str) -> String {
     }
     safe
 }
-
-const MARKERS: &str = "<defs>\
-<marker id=\"head-ask\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" class=\"fill-ask\"/></marker>\
-<marker id=\"head-ok\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" class=\"fill-ok\"/></marker>\
-<marker id=\"head-bad\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" class=\"fill-bad\"/></marker>\
-<marker id=\"head-open\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" class=\"fill-open\"/></marker>\
-<marker id=\"head-quiet\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" class=\"fill-quiet\"/></marker>\
-</defs>\n";
-
-/// The style sheet; names of colours stand for what they are in this embedding.
-fn style(embedding: Embedding) -> String {
-    let colours = [
-        ("INK", "#1f2933", "currentColor"),
-        ("PAPER", "#ffffff", "var(--trace-paper, Canvas)"),
-        ("OK", "#15803d", "var(--trace-ok, #15803d)"),
-        ("BAD", "#c2251d", "var(--trace-bad, #c2251d)"),
-        ("OPEN", "#b45309", "var(--trace-open, #b45309)"),
-        ("ASK", "#1d4ed8", "var(--trace-ask, #1d4ed8)"),
-        ("SYNC", "#7c3aed", "var(--trace-sync, #7c3aed)"),
-        ("QUIET", "#64748b", "var(--trace-quiet, #64748b)"),
-    ];
-    let mut style = STYLE.to_owned();
-    for (name, alone, page) in colours {
-        let colour = if embedding == Embedding::Alone { alone } else { page };
-        style = style.replace(&format!("[{name}]"), colour);
-    }
-    style
-}
-
-const STYLE: &str = "\
-.trace text{font-family:ui-sans-serif,system-ui,'Segoe UI','DejaVu Sans',sans-serif;font-size:12px;fill:[INK]}\
-.trace .paper{fill:[PAPER]}\
-.trace .title{font-size:19px;font-weight:700}\
-.trace .verdict{font-size:14px;font-weight:600}\
-.trace text.quiet,.trace .time,.trace .gap-words{fill:[QUIET];font-size:11px}\
-.trace .time{text-anchor:end;font-variant-numeric:tabular-nums}\
-.trace text.note{fill:[OPEN]}\
-.trace .name{font-weight:700;font-size:13px}\
-.trace text.ok{fill:[OK]}.trace text.bad{fill:[BAD]}.trace text.open{fill:[OPEN]}.trace text.ask{fill:[ASK]}\
-.trace .on-arrow,.trace .local{font-size:11px;stroke:[PAPER];stroke-width:3px;stroke-linejoin:round;paint-order:stroke}\
-.trace .local{font-weight:600}\
-.trace .end{text-anchor:end}\
-.trace .on-leg{fill:#fff;font-size:11px}\
-.trace .lane{stroke:[QUIET];stroke-opacity:.45;stroke-width:1}\
-.trace .head{stroke-width:1.5;fill:[PAPER]}\
-.trace .head.bank{stroke:[SYNC]}.trace .head.client{stroke:[ASK]}.trace .head.unknown{stroke-dasharray:4 3;stroke:[QUIET]}\
-.trace .gap{fill:[QUIET];fill-opacity:.1}\
-.trace .arrow{fill:none;stroke-width:1.4}\
-.trace .arrow.ask{stroke:[ASK]}.trace .arrow.ok{stroke:[OK]}.trace .arrow.bad{stroke:[BAD]}\
-.trace .arrow.open{stroke:[OPEN]}.trace .arrow.quiet{stroke:[QUIET]}\
-.trace .unsure{stroke-dasharray:5 4}\
-.trace .fill-ask{fill:[ASK]}.trace .fill-ok{fill:[OK]}.trace .fill-bad{fill:[BAD]}\
-.trace .fill-open{fill:[OPEN]}.trace .fill-quiet{fill:[QUIET]}\
-.trace .dot{stroke:[PAPER];stroke-width:1.5}\
-.trace .dot.ok{fill:[OK]}.trace .dot.bad{fill:[BAD]}.trace .dot.open{fill:[OPEN]}.trace .dot.ask{fill:[ASK]}.trace .dot.quiet{fill:[QUIET]}\
-.trace .drive{fill:[ASK];fill-opacity:.3}\
-.trace .hold{fill:[OK];fill-opacity:.16}\
-.trace .doubt{fill:[OPEN];fill-opacity:.3}\
-.trace .queue{fill:[QUIET]}\
-.trace .batch{fill:[SYNC];fill-opacity:.3}\
-.trace .sync{fill:[SYNC]}\
-.trace .unending{stroke:[OPEN];stroke-dasharray:3 3}\
-.trace .leg{stroke:[PAPER];stroke-width:1}\
-.trace .leg-network{fill:[ASK]}.trace .leg-queue{fill:[QUIET]}.trace .leg-batch{fill:[SYNC];fill-opacity:.6}\
-.trace .leg-sync{fill:[SYNC]}.trace .leg-bank{fill:[OK]}.trace .leg-driver{fill:[INK];fill-opacity:.6}.trace .leg-wait{fill:[OPEN]}";

@@ -1,105 +1,11 @@
 //! Timelines from logs written by hand: clocks that are wrong, lines that are torn, missing or
 //! strange.
 
+use super::written::{CLIENT, ONE, Written, ZERO, at, committed};
 use super::*;
 use std::fs;
-use tempfile::TempDir;
 
 const HOUR_US: i64 = 3_600_000_000;
-
-/// A folder of logs. In a log's text each line begins with a time in microseconds, then event, tx
-/// and peer without their names, then the rest.
-struct Written(TempDir);
-
-impl Written {
-    fn new() -> Written {
-        Written(tempfile::tempdir().unwrap())
-    }
-
-    /// Writes the log of a node whose clock is wrong by so much.
-    fn log(self, name: &str, wrong_us: i64, text: &str) -> Written {
-        let lines: Vec<String> = text
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .map(|line| at(line, wrong_us))
-            .collect();
-        fs::write(self.0.path().join(format!("{name}.log")), lines.concat()).unwrap();
-        self
-    }
-
-    fn add(self, name: &str, bytes: &[u8]) -> Written {
-        let path = self.0.path().join(format!("{name}.log"));
-        let mut all = fs::read(&path).unwrap_or_default();
-        all.extend_from_slice(bytes);
-        fs::write(path, all).unwrap();
-        self
-    }
-
-    fn logs(&self) -> Logs {
-        Logs::open(&[self.0.path().to_owned()]).unwrap()
-    }
-
-    fn timeline(&self) -> Timeline {
-        self.logs().timeline("t").unwrap()
-    }
-}
-
-fn at(line: &str, wrong_us: i64) -> String {
-    let mut words = line.trim().splitn(5, ' ');
-    let mut next = || words.next().unwrap_or("");
-    let (time, event, tx, peer, rest) = (next(), next(), next(), next(), next());
-    // 2026-11-22T05:38:51Z, in the way of the step log.
-    let us = 1_795_325_931_000_000 + time.parse::<i64>().unwrap() + wrong_us;
-    let second = jiff::Timestamp::from_second(us.div_euclid(1_000_000)).unwrap();
-    let second = second.to_string();
-    let (second, micros) = (second.trim_end_matches('Z'), us.rem_euclid(1_000_000));
-    format!("{second}.{micros:06}Z {event:<10} tx={tx:<24} peer={peer:<16} {rest}\n")
-}
-
-const CLIENT: &str = "
-    0 start - - cliente-1 transfer
-    10 connect - 10.0.0.1:86 bank=0 from=10.0.0.9:1000
-    11 connect - 10.0.0.2:87 bank=1 from=10.0.0.9:1001
-    100 send t 10.0.0.1:86 bank=0 PREPARE ops=2 banks=0,1
-    101 send t 10.0.0.2:87 bank=1 PREPARE ops=2 banks=0,1
-    500 answer t 10.0.0.1:86 bank=0 PREPARE OK time=5 by=0
-    900 answer t 10.0.0.2:87 bank=1 PREPARE OK time=7 by=1
-    910 verdict t - COMMITTED time=7 oks=2/2
-    915 send t 10.0.0.1:86 bank=0 COMMIT tokens=2
-    916 send t 10.0.0.2:87 bank=1 COMMIT tokens=2
-    1200 answer t 10.0.0.1:86 bank=0 COMMIT COMMITTED time=7 by=0
-    1300 answer t 10.0.0.2:87 bank=1 COMMIT COMMITTED time=7 by=1";
-
-const ZERO: &str = "
-    0 start - - servidor 0.1.0 bank 0 of 10.0.0.1:86,10.0.0.2:87
-    150 recv t 10.0.0.9:1000 PREPARE ops=2 banks=0,1
-    160 vote t - OK time=5 ops=2 banks=0,1 seq=3
-    400 sync - - upto=3 records=1 bytes=200 took_us=200
-    410 reply t 10.0.0.9:1000 OK time=5 by=0
-    1000 recv t 10.0.0.9:1000 COMMIT tokens=2
-    1010 outcome t - COMMITTED time=7 seq=4
-    1020 reply t 10.0.0.9:1000 COMMITTED time=7 by=0
-    6000 sync - - upto=4 records=1 bytes=100 took_us=150";
-
-const ONE: &str = "
-    0 start - - servidor 0.1.0 bank 1 of 10.0.0.1:86,10.0.0.2:87
-    200 recv t 10.0.0.9:1001 PREPARE ops=2 banks=0,1
-    300 vote t - OK time=7 ops=2 banks=0,1 seq=9
-    350 sync - - upto=8 records=4 bytes=800 took_us=170
-    800 sync - - upto=9 records=2 bytes=400 took_us=420
-    810 reply t 10.0.0.9:1001 OK time=7 by=1
-    1100 recv t 10.0.0.9:1001 COMMIT tokens=2
-    1110 outcome t - COMMITTED time=7 seq=10
-    1120 reply t 10.0.0.9:1001 COMMITTED time=7 by=1
-    6100 sync - - upto=10 records=1 bytes=100 took_us=150";
-
-fn committed(wrong: [i64; 3]) -> Written {
-    Written::new().log("cliente-1", wrong[0], CLIENT).log("servidor-86", wrong[1], ZERO).log(
-        "servidor-87",
-        wrong[2],
-        ONE,
-    )
-}
 
 /// Causes come before effects, in the order of events and by their times.
 fn assert_causal(timeline: &Timeline) {
@@ -343,8 +249,11 @@ fn the_interesting_ones_are_found() {
     for n in 0..100i64 {
         let (begin, took) = (n * 1_000, 100 + n * 7 % 100);
         let tx = format!("t{n:03}");
-        let (vote, end) =
-            if n % 10 == 3 { ("NOK limit", "ABORTED limit by=0") } else { ("OK", "COMMITTED") };
+        let (vote, end) = if n % 10 == 3 {
+            ("NOK limit", "ABORTED limit by=0")
+        } else {
+            ("OK", "COMMITTED time=1")
+        };
         client += &format!("{begin} send {tx} 10.0.0.1:86 bank=0 PREPARE ops=1 banks=0\n");
         bank += &format!("{} recv {tx} 10.0.0.9:5 PREPARE ops=1 banks=0\n", begin + 10);
         bank += &format!("{} vote {tx} - {vote} time=1 seq={n}\n", begin + 20);
@@ -358,7 +267,8 @@ fn the_interesting_ones_are_found() {
     // Two that two banks hold, and no log ends; the client of one of them was killed.
     for tx in ["d1", "d2"] {
         bank += &format!(
-            "200000 recv {tx} 10.0.0.9:5 PREPARE ops=2 banks=0,1\n200001 vote {tx} - OK time=1 banks=0,1 seq=200\n"
+            "200000 recv {tx} 10.0.0.9:5 PREPARE ops=2 banks=0,1\n\
+             200001 vote {tx} - OK time=1 ops=2 banks=0,1 seq=200\n"
         );
     }
     client += "199000 send d2 10.0.0.1:86 bank=0 PREPARE ops=2 banks=0,1\n";

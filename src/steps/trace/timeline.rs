@@ -1,8 +1,9 @@
 //! One transaction on one time: lanes, events in causal order, calls, spans, and where the time
-//! went. How it comes to be stands in `build`, how it is drawn in `svg`.
+//! went. How it comes to be stands in `build`, its sentences in `words`, how it is drawn in `svg`.
 
-use super::line::{field, number};
-use serde::Serialize;
+use crate::line::{Load, Ordinal, ReplySummary, Step};
+use consorcio_core::wire::verb::Verb;
+use serde::{Serialize, Serializer};
 
 /// What became of a transaction over all nodes, and when what happened. Times are microseconds
 /// since its beginning.
@@ -36,7 +37,7 @@ pub struct Timeline {
     /// Who took part.
     pub lanes: Vec<Lane>,
     /// What happened, causes first.
-    pub events: Vec<Event>,
+    pub events: Vec<TracedEvent>,
     /// Requests and what became of them.
     pub calls: Vec<Call>,
     /// What took time in one place.
@@ -107,7 +108,7 @@ pub enum LaneKind {
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Event {
+pub struct TracedEvent {
     /// Where.
     pub lane: usize,
     /// When.
@@ -118,6 +119,9 @@ pub struct Event {
     pub event: String,
     /// The rest of its line.
     pub detail: String,
+    /// What it says; `None` for an event that this version does not know.
+    #[serde(skip)]
+    pub step: Option<Step>,
     /// Is it about the transaction, or only about its node?
     pub of_tx: bool,
     /// The bank at the other end.
@@ -137,11 +141,20 @@ pub struct Call {
     /// Whom.
     pub to: usize,
     /// The request's verb.
-    pub verb: String,
-    /// What it carried.
+    #[serde(serialize_with = "name")]
+    pub verb: Verb,
+    /// Its number on its connection, where the logs have it.
+    pub n: Ordinal,
+    /// What it carried: its size.
     pub load: String,
+    /// The same.
+    #[serde(skip)]
+    pub carried: Load,
     /// What was answered: its first words.
     pub said: Option<String>,
+    /// The same.
+    #[serde(skip)]
+    pub reply: Option<ReplySummary>,
     /// It left.
     pub sent: Option<usize>,
     /// It came.
@@ -277,12 +290,14 @@ impl Timeline {
 
     /// Is this event worth a row? What a node does besides is only where it has to do with the
     /// transaction.
-    pub fn is_shown(&self, event: &Event) -> bool {
+    pub fn is_shown(&self, event: &TracedEvent) -> bool {
         let is_bank = self.lanes.get(event.lane).is_some_and(|lane| lane.kind == LaneKind::Bank);
-        match event.event.as_str() {
-            "connect" | "disconnect" | "link-up" | "ready" => false,
-            "link-down" => event.bank.is_some_and(|bank| self.banks.contains(&bank)),
-            "start" | "stop" | "recover" => is_bank,
+        match event.step {
+            Some(Step::Connect(..) | Step::Disconnect(..) | Step::LinkUp(..) | Step::Ready(_)) => {
+                false
+            }
+            Some(Step::LinkDown(bank, _)) => self.banks.contains(&bank.as_u8()),
+            Some(Step::Start(_) | Step::Stop(_) | Step::Recover { .. }) => is_bank,
             _ => true,
         }
     }
@@ -293,153 +308,6 @@ impl Timeline {
     }
 }
 
-/// Microseconds in words: `281 µs`, `1.649 ms`, `2.961 s`, `1 h 2 min`.
-pub fn duration(us: i64) -> String {
-    let (sign, us) = (if us < 0 { "-" } else { "" }, us.unsigned_abs());
-    let parts = |unit: u64, name: &str| {
-        format!("{sign}{}.{:03} {name}", us / unit, us % unit * 1_000 / unit)
-    };
-    match us {
-        0..1_000 => format!("{sign}{us} µs"),
-        1_000..1_000_000 => parts(1_000, "ms"),
-        1_000_000..60_000_000 => parts(1_000_000, "s"),
-        60_000_000..3_600_000_000 => {
-            format!("{sign}{} min {} s", us / 60_000_000, us % 60_000_000 / 1_000_000)
-        }
-        3_600_000_000.. => {
-            format!("{sign}{} h {} min", us / 3_600_000_000, us % 3_600_000_000 / 60_000_000)
-        }
-    }
-}
-
-impl Lane {
-    /// What it is, in a word.
-    pub fn kind_word(&self) -> &'static str {
-        match self.kind {
-            LaneKind::Client => "client",
-            LaneKind::Bank => "bank",
-        }
-    }
-}
-
-impl Timeline {
-    /// The outcome in a line, without colours: what, why, how long.
-    pub fn headline(&self) -> String {
-        let mut line = match self.verdict {
-            Verdict::Aborted => {
-                let reason = self.reason.as_deref().unwrap_or("refused");
-                let by = self.refused_by.map_or(String::new(), |bank| format!(" by bank {bank}"));
-                format!("aborted: {reason}{by}")
-            }
-            Verdict::Undecided => {
-                let list = |banks: &mut dyn Iterator<Item = &u8>| {
-                    banks.map(u8::to_string).collect::<Vec<_>>().join(", ")
-                };
-                let oks = list(&mut self.oks.iter());
-                let silent = list(&mut self.banks.iter().filter(|bank| !self.oks.contains(bank)));
-                let silent = if silent.is_empty() {
-                    "; not each of them is known to be on disk".to_owned()
-                } else {
-                    format!("; no vote of bank {silent} is known")
-                };
-                format!("undecided: OK of bank {oks}{silent}")
-            }
-            Verdict::Committed | Verdict::Nothing | Verdict::Contradiction => {
-                self.verdict.as_str().to_owned()
-            }
-        };
-        if let Some(told) = self.told_us {
-            let (lane, took) = (self.told_at.and_then(|lane| self.lanes.get(lane)), duration(told));
-            match lane.filter(|lane| lane.kind == LaneKind::Bank) {
-                Some(bank) => {
-                    line.push_str(&format!(" · first known at {} after {took}", bank.name))
-                }
-                None => line.push_str(&format!(" · told after {took}")),
-            }
-        }
-        if let Some(settled) =
-            self.settled_us.filter(|settled| self.told_us.is_none_or(|told| *settled > told))
-        {
-            line.push_str(&format!(" · known at every bank after {}", duration(settled)));
-        }
-        line
-    }
-}
-
-impl Call {
-    /// What was asked, for people.
-    pub fn request_words(&self) -> String {
-        match (field(&self.load, "tokens"), field(&self.load, "ops")) {
-            (Some("0"), _) => format!("{} without tokens", self.verb),
-            (Some("1"), _) => format!("{} with a token", self.verb),
-            (Some(tokens), _) => format!("{} with {tokens} tokens", self.verb),
-            (None, Some("1")) => format!("{} of one operation", self.verb),
-            (None, Some(ops)) => format!("{} of {ops} operations", self.verb),
-            (None, None) => self.verb.clone(),
-        }
-    }
-
-    /// What was answered, without the numbers that stand elsewhere.
-    pub fn reply_words(&self) -> String {
-        said_words(self.said.as_deref().unwrap_or(""))
-    }
-}
-
-/// A vote, an outcome or a reply in a few words: the reason where there is one, no times and no
-/// positions.
-fn said_words(said: &str) -> String {
-    let mut words = said
-        .split(' ')
-        .filter(|word| !["time=", "by=", "seq="].iter().any(|no| word.starts_with(no)));
-    match words.next().unwrap_or("") {
-        word @ ("NOK" | "ABORTED") => format!("{word} {}", words.next().unwrap_or("")),
-        word => word.to_owned(),
-    }
-}
-
-impl Event {
-    /// How long it says that it took.
-    pub fn took_us(&self) -> Option<i64> {
-        number(&self.detail, "took_us")
-    }
-
-    /// What a node did by itself, for people.
-    pub fn in_words(&self) -> String {
-        let detail = self.detail.as_str();
-        let first = detail.split(' ').next().unwrap_or("");
-        match self.event.as_str() {
-            "vote" => format!("votes {}", said_words(detail)),
-            "refuse" => format!("refuses it for ever: {first}"),
-            "outcome" => format!("records {}", said_words(detail)),
-            "drove" => format!("keeps for its history: {}", said_words(detail)),
-            "verdict" => {
-                let oks = field(detail, "oks").unwrap_or("?");
-                match said_words(detail).split_once(' ') {
-                    Some((word, reason)) => format!("verdict {word}, OKs {oks}: {reason}"),
-                    None => format!("verdict {}, OKs {oks}", said_words(detail)),
-                }
-            }
-            "sync" => match field(detail, "records").unwrap_or("?") {
-                "1" => "one record synced".to_owned(),
-                records => format!("{records} records synced"),
-            },
-            "doubt" => format!("in doubt: {detail}"),
-            "drive" => "drives it".to_owned(),
-            "timeout" => format!("time-out: {detail}"),
-            "gave-up" => "tells who waited that it is not known yet".to_owned(),
-            "answer" => format!("no answer to {first}"),
-            "start" => "starts".to_owned(),
-            "recover" => {
-                format!(
-                    "has read its journal, {} undecided",
-                    field(detail, "undecided").unwrap_or("?")
-                )
-            }
-            "link-down" => {
-                let bank = self.bank.map_or(String::new(), |bank| format!(" to bank {bank}"));
-                format!("no line{bank}: {detail}")
-            }
-            word => format!("{word} {detail}"),
-        }
-    }
+fn name<S: Serializer>(verb: &Verb, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(verb.name())
 }

@@ -22,17 +22,17 @@ fn run(builder: &mut SpanBuilder, steps: Vec<(i64, Step)>) -> Vec<EndedSpan> {
     ended
 }
 
-fn receive(who: Who, verb: &'static str) -> Step {
+fn receive(who: OtherEnd, verb: &'static str) -> Step {
     let ops = r#"{"ops":[{"bank":0,"op":"deposit","account":"1","amount":5}]}"#;
     let line = format!("{verb} t1 {ops}");
     let request = consorcio_core::wire::request::Request::parse(&line).unwrap();
-    let step = Step::of_request(&request, who);
-    assert!(matches!(&step, Step::Receive { verb: found, .. } if *found == verb));
+    let step = Step::of_request(&request, who, 1);
+    assert!(matches!(&step, Step::Receive { verb: found, .. } if found.name() == verb));
     step
 }
 
 fn vote(seq: Seq) -> Step {
-    Step::Vote { tx: tx(), time: Time(1), seq, load: Load::Ops(2, BankSet::EMPTY), refusal: None }
+    Step::Vote { tx: tx(), time: Time(1), seq, load: Load::Ops(2, BankSet::EMPTY), refusal: None, text: "".into() }
 }
 
 fn committed(seq: Seq) -> Step {
@@ -43,13 +43,13 @@ fn sync(upto: Seq, took_us: u64) -> Step {
     Step::Sync { upto, records: 1, bytes: 100, took_us }
 }
 
-fn reply(who: Who) -> Step {
+fn reply(who: OtherEnd) -> Step {
     let line = "DOUBT t1 text";
-    Step::of_reply(&consorcio_core::wire::reply::Reply::parse(line).unwrap(), who)
+    Step::of_reply(&consorcio_core::wire::reply::Reply::parse(line).unwrap(), who, 1)
 }
 
-fn from_bank_zero() -> Who {
-    Who::Link("127.0.0.1:4000".parse().unwrap(), bank(0))
+fn from_bank_zero() -> OtherEnd {
+    OtherEnd::Link("127.0.0.1:4000".parse().unwrap(), bank(0))
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn transactions_past_the_bound_are_counted() {
 #[test]
 fn a_driver_waits_for_the_others_and_not_in_the_queue() {
     let mut builder = SpanBuilder::new(bank(0));
-    let client = Who::Address("127.0.0.1:5000".parse().unwrap());
+    let client = OtherEnd::Address("127.0.0.1:5000".parse().unwrap());
     let decided = Step::Outcome {
         tx: tx(),
         ending: Ending::Committed(Time(2)),

@@ -1,16 +1,16 @@
-//! The steps: a closed list of what a line of the step log can tell, kept small so that recording
-//! one is cheap.
-//!
-//! A step holds names, numbers and static words; its text is made later, on the log's own thread
-//! (`line`).
+//! The steps: a closed list of what a line of the step log can say, kept small so that recording
+//! one is cheap. A step holds names, numbers and static words; its text is made later, on the
+//! log's own thread (`table` has the form of each).
 
+use super::field::CpfEnd;
 use consorcio_core::bank::io::{DoubtCause, Seq};
 use consorcio_core::commit::founding::FoundingId;
-use consorcio_core::commit::message::AskedVerb;
-use consorcio_core::ids::{AccountNumber, BankId, BankSet, TaxId, Time, TxId};
+use consorcio_core::ids::{AccountNumber, BankId, BankSet, Time, TxId};
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::token::KeyId;
+use consorcio_core::wire::verb::Verb;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 
 /// A step and when it happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,15 +21,35 @@ pub struct Entry {
     pub step: Step,
 }
 
-/// Who is at the other end.
+/// The other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
+pub enum OtherEnd {
     /// A connection from this address.
     Address(SocketAddr),
     /// A bank's link that came from this address.
     Link(SocketAddr, BankId),
     /// The bank in this place, at the address that the consortium's list says.
     Bank(BankId),
+}
+
+/// Which request of a connection, 1 for its first line: both ends count the lines in their order,
+/// and the answer to a request has its number. `None` in logs of versions that did not count.
+pub type Ordinal = Option<NonZeroU64>;
+
+/// A request that this node sent: from which port, and the number it has on that connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestId {
+    /// The port of this node's end: the other end's log has it in its `peer=`.
+    pub port: u16,
+    /// Counted from 1.
+    pub n: NonZeroU64,
+}
+
+impl RequestId {
+    /// Request number `n` of the connection from `port`; `None` for 0, which is no request.
+    pub fn new(port: u16, n: u64) -> Option<RequestId> {
+        NonZeroU64::new(n).map(|n| RequestId { port, n })
+    }
 }
 
 /// What a request or message carries.
@@ -46,18 +66,16 @@ pub enum Load {
 }
 
 /// What a reply says, in short.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplySummary {
     /// Its first word on the wire.
     pub word: &'static str,
-    /// Whose vote it tells.
+    /// Whose vote it has.
     pub by: Option<BankId>,
     /// The vote's time, or the commit's for COMMITTED.
     pub time: Option<Time>,
-    /// Why.
+    /// Why it refuses.
     pub reason: Option<Reason>,
-    /// In words.
-    pub text: Option<Box<str>>,
 }
 
 /// What became of a transaction.
@@ -95,26 +113,26 @@ pub enum Step {
         /// What else: a torn tail that was cut, a snapshot used.
         text: Box<str>,
     },
-    /// A connection was accepted.
-    Connect(Who),
-    /// A client's connection to a bank was made, from this address: the bank's log knows the client
-    /// by it.
-    Dialled(BankId, SocketAddr),
+    /// A connection was accepted, or made: then with the address of this end, by which the bank's
+    /// log knows it.
+    Connect(OtherEnd, Option<SocketAddr>),
     /// A connection ended: why.
-    Disconnect(Who, Box<str>),
+    Disconnect(OtherEnd, Box<str>),
     /// A request came.
     Receive {
-        /// From whom.
-        who: Who,
+        /// Where from.
+        peer: OtherEnd,
         /// Its verb.
-        verb: &'static str,
+        verb: Verb,
         /// Its transaction.
         tx: Option<TxId>,
         /// What it carries.
         load: Load,
+        /// Its number on its connection.
+        n: Ordinal,
     },
     /// A line came that is no request, or the stream broke a bound.
-    Bad(Who, Reason, Box<str>),
+    Bad(OtherEnd, Reason, Box<str>),
     /// This bank voted.
     Vote {
         /// On what.
@@ -125,8 +143,10 @@ pub enum Step {
         seq: Seq,
         /// The transaction's size and banks.
         load: Load,
-        /// `None` is OK.
-        refusal: Option<(Reason, Box<str>)>,
+        /// Why it refuses; `None` is OK.
+        refusal: Option<Reason>,
+        /// ... in words.
+        text: Box<str>,
     },
     /// This bank refused an id for ever, unseen.
     Refuse {
@@ -159,8 +179,8 @@ pub enum Step {
         /// Its record.
         seq: Seq,
     },
-    /// A client was registered.
-    Client(TaxId, Seq),
+    /// A client was registered. The number is not told in full in a log that many may read.
+    Client(CpfEnd, Seq),
     /// An account was opened.
     Account(AccountNumber, Seq),
     /// The consortium's list was recorded: this bank's place and how many there are.
@@ -177,56 +197,60 @@ pub enum Step {
     Introduced(BankSet, Seq),
     /// The clock was moved.
     Clock(Time, Seq),
-    /// A message left for a bank.
+    /// A request left for a bank: a driver's message, or a client's request outside of the commit
+    /// protocol.
     Send {
-        /// To whom.
-        to: BankId,
-        /// Which verb.
-        verb: AskedVerb,
-        /// About what.
-        tx: TxId,
-        /// What it carries.
-        load: Load,
-    },
-    /// A client's request left for a bank, outside of the commit protocol.
-    Query {
-        /// To whom.
+        /// The bank that it is for.
         to: BankId,
         /// Its verb.
-        verb: &'static str,
+        verb: Verb,
         /// About what.
         tx: Option<TxId>,
         /// What it carries.
         load: Load,
+        /// Which request of which connection.
+        id: Option<RequestId>,
     },
-    /// A client heard a bank's answer to such a request.
-    Heard {
-        /// From whom.
-        from: BankId,
+    /// The same of a question to another bank about a transaction in doubt.
+    Ask {
+        /// The bank that it is for.
+        to: BankId,
+        /// Its verb.
+        verb: Verb,
         /// About what.
         tx: Option<TxId>,
-        /// What it says.
-        said: Said,
+        /// What it carries.
+        load: Load,
+        /// Which request of which connection.
+        id: Option<RequestId>,
     },
     /// A reply was given.
     Reply {
-        /// To whom.
-        who: Who,
+        /// Where to.
+        peer: OtherEnd,
         /// About what.
         tx: Option<TxId>,
         /// What it says.
-        said: Said,
+        said: ReplySummary,
+        /// The number of the request that it answers.
+        n: Ordinal,
+        /// What it says to people.
+        text: Box<str>,
     },
-    /// A bank answered; `None` when it can't any more.
+    /// A bank answered.
     Answer {
-        /// Who.
+        /// The bank.
         from: BankId,
-        /// What it was asked.
-        verb: AskedVerb,
+        /// What it was asked, where a driver or a bank did.
+        verb: Option<Verb>,
         /// About what.
-        tx: TxId,
-        /// What it says.
-        said: Option<Said>,
+        tx: Option<TxId>,
+        /// What it says; `None` when it can't any more.
+        said: Option<ReplySummary>,
+        /// The request that it answers; `None` too where it was never sent.
+        id: Option<RequestId>,
+        /// What it says to people.
+        text: Box<str>,
     },
     /// This bank began to ask about a transaction.
     Doubt(TxId, DoubtCause),
@@ -242,10 +266,8 @@ pub enum Step {
         tx: TxId,
         /// What.
         ending: Ending,
-        /// OKs counted.
-        oks: usize,
-        /// Banks asked.
-        banks: usize,
+        /// So many OKs, of so many banks asked.
+        oks: (usize, usize),
     },
     /// A batch was made durable.
     Sync {
@@ -271,155 +293,33 @@ pub enum Step {
 }
 
 impl Step {
-    /// The event's word on the line.
-    pub fn event(&self) -> &'static str {
+    /// The number of the record that it is about, where it is one of a transaction.
+    pub fn seq(&self) -> Option<Seq> {
         match self {
-            Step::Start(_) => "start",
-            Step::Ready(_) => "ready",
-            Step::Recover { .. } => "recover",
-            Step::Connect(_) | Step::Dialled(..) => "connect",
-            Step::Disconnect(..) => "disconnect",
-            Step::Receive { .. } => "recv",
-            Step::Bad(..) => "bad",
-            Step::Vote { .. } => "vote",
-            Step::Refuse { .. } => "refuse",
-            Step::Outcome { .. } => "outcome",
-            Step::Drove { .. } => "drove",
-            Step::Client(..) => "client",
-            Step::Account(..) => "account",
-            Step::Consortium(..) => "consortium",
-            Step::Key(..) => "key",
-            Step::Registers(..) => "registers",
-            Step::Founded(..) => "founded",
-            Step::Met(..) => "met",
-            Step::Introduced(..) => "introduced",
-            Step::Clock(..) => "clock",
-            Step::Send { verb: AskedVerb::Resolve, .. } => "ask",
-            Step::Send { .. } | Step::Query { .. } => "send",
-            Step::Reply { .. } => "reply",
-            Step::Answer { .. } | Step::Heard { .. } => "answer",
-            Step::Doubt(..) => "doubt",
-            Step::Drive(_) => "drive",
-            Step::Timeout(..) => "timeout",
-            Step::GaveUp(_) => "gave-up",
-            Step::Verdict { .. } => "verdict",
-            Step::Sync { .. } => "sync",
-            Step::LinkUp(..) => "link-up",
-            Step::LinkDown(..) => "link-down",
-            Step::Known(..) => "known",
-            Step::Fault(_) => "fault",
-            Step::Stop(_) => "stop",
-        }
-    }
-
-    /// About which transaction it is.
-    pub fn tx(&self) -> Option<&TxId> {
-        match self {
-            Step::Receive { tx, .. }
-            | Step::Reply { tx, .. }
-            | Step::Query { tx, .. }
-            | Step::Heard { tx, .. } => tx.as_ref(),
-            Step::Vote { tx, .. }
-            | Step::Refuse { tx, .. }
-            | Step::Outcome { tx, .. }
-            | Step::Drove { tx, .. }
-            | Step::Send { tx, .. }
-            | Step::Answer { tx, .. }
-            | Step::Doubt(tx, _)
-            | Step::Drive(tx)
-            | Step::Timeout(tx, _)
-            | Step::GaveUp(tx)
-            | Step::Verdict { tx, .. } => Some(tx),
-            Step::Start(_)
-            | Step::Ready(_)
-            | Step::Recover { .. }
-            | Step::Connect(_)
-            | Step::Dialled(..)
-            | Step::Disconnect(..)
-            | Step::Bad(..)
-            | Step::Client(..)
-            | Step::Account(..)
-            | Step::Consortium(..)
-            | Step::Key(..)
-            | Step::Registers(..)
-            | Step::Founded(..)
-            | Step::Met(..)
-            | Step::Introduced(..)
-            | Step::Clock(..)
-            | Step::Sync { .. }
-            | Step::LinkUp(..)
-            | Step::LinkDown(..)
-            | Step::Known(..)
-            | Step::Fault(_)
-            | Step::Stop(_) => None,
-        }
-    }
-
-    /// Who is at the other end of it.
-    pub fn who(&self) -> Option<Who> {
-        match self {
-            Step::Connect(who)
-            | Step::Disconnect(who, _)
-            | Step::Bad(who, ..)
-            | Step::Receive { who, .. }
-            | Step::Reply { who, .. } => Some(*who),
-            Step::Send { to: bank, .. }
-            | Step::Answer { from: bank, .. }
-            | Step::Query { to: bank, .. }
-            | Step::Heard { from: bank, .. }
-            | Step::Dialled(bank, _)
-            | Step::LinkUp(bank, _)
-            | Step::LinkDown(bank, _)
-            | Step::Known(bank, _) => Some(Who::Bank(*bank)),
-            Step::Start(_)
-            | Step::Ready(_)
-            | Step::Recover { .. }
-            | Step::Vote { .. }
-            | Step::Refuse { .. }
-            | Step::Outcome { .. }
-            | Step::Drove { .. }
-            | Step::Client(..)
-            | Step::Account(..)
-            | Step::Consortium(..)
-            | Step::Key(..)
-            | Step::Registers(..)
-            | Step::Founded(..)
-            | Step::Met(..)
-            | Step::Introduced(..)
-            | Step::Clock(..)
-            | Step::Doubt(..)
-            | Step::Drive(_)
-            | Step::Timeout(..)
-            | Step::GaveUp(_)
-            | Step::Verdict { .. }
-            | Step::Sync { .. }
-            | Step::Fault(_)
-            | Step::Stop(_) => None,
+            Step::Vote { seq, .. }
+            | Step::Refuse { seq, .. }
+            | Step::Outcome { seq, .. }
+            | Step::Drove { seq, .. } => Some(*seq),
+            _ => None,
         }
     }
 
     /// Memory beside the step itself, roughly, in bytes.
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         let text = match self {
             Step::Start(text) | Step::Ready(text) | Step::Fault(text) | Step::Stop(text) => {
                 text.len()
             }
-            Step::Recover { text, .. } => text.len(),
+            Step::Recover { text, .. }
+            | Step::Vote { text, .. }
+            | Step::Reply { text, .. }
+            | Step::Answer { text, .. } => text.len(),
             Step::Disconnect(_, text) | Step::Bad(_, _, text) | Step::LinkDown(_, text) => {
                 text.len()
             }
-            Step::Vote { refusal, .. } => refusal.as_ref().map_or(0, |(_, text)| text.len()),
-            Step::Reply { said, .. }
-            | Step::Heard { said, .. }
-            | Step::Answer { said: Some(said), .. } => {
-                said.text.as_ref().map_or(0, |text| text.len())
-            }
             Step::Account(number, _) => number.as_str().len(),
-            Step::Answer { said: None, .. }
-            | Step::Connect(_)
-            | Step::Dialled(..)
+            Step::Connect(..)
             | Step::Receive { .. }
-            | Step::Query { .. }
             | Step::Refuse { .. }
             | Step::Outcome { .. }
             | Step::Drove { .. }
@@ -432,6 +332,7 @@ impl Step {
             | Step::Introduced(..)
             | Step::Clock(..)
             | Step::Send { .. }
+            | Step::Ask { .. }
             | Step::Doubt(..)
             | Step::Drive(_)
             | Step::Timeout(..)
@@ -442,16 +343,5 @@ impl Step {
             | Step::Known(..) => 0,
         };
         text + self.tx().map_or(0, |tx| tx.as_str().len())
-    }
-}
-
-/// The verb's word on the wire.
-pub(super) fn verb(verb: AskedVerb) -> &'static str {
-    match verb {
-        AskedVerb::Prepare => "PREPARE",
-        AskedVerb::Commit => "COMMIT",
-        AskedVerb::Abort => "ABORT",
-        AskedVerb::Resolve => "RESOLVE",
-        AskedVerb::Registers => "REGISTERS",
     }
 }

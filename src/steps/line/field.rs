@@ -1,0 +1,298 @@
+//! What stands in a line behind its columns, one type a kind of field: how it is written, and how
+//! it is read back. A line is made of words; a field is `name=value`, some words, or all that is
+//! left.
+
+use super::reader::FieldReader;
+use super::step::{Ordinal, RequestId};
+use super::text::{number, push_text, socket};
+use consorcio_core::bank::io::DoubtCause;
+use consorcio_core::commit::founding::FoundingId;
+use consorcio_core::ids::{AccountNumber, BankId, BankSet, Time};
+use consorcio_core::wire::Reason;
+use consorcio_core::wire::token::KeyId;
+use consorcio_core::wire::verb::Verb;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+
+/// A part of a step as its line has it. `name` ends with `=`, or is empty for fields that need
+/// none.
+pub(super) trait LineField: Sized {
+    /// Adds it to a line.
+    fn write(&self, name: &str, out: &mut Vec<u8>);
+
+    /// Reads it; `None` where what stands there is something else.
+    fn read(name: &str, words: &mut FieldReader<'_>) -> Option<Self>;
+}
+
+/// A further word, after a space unless the column before left one.
+pub(super) fn next(out: &mut Vec<u8>, text: &str) {
+    if out.last() != Some(&b' ') {
+        out.push(b' ');
+    }
+    out.extend_from_slice(text.as_bytes());
+}
+
+impl LineField for u64 {
+    fn write(&self, name: &str, out: &mut Vec<u8>) {
+        next(out, name);
+        number(out, *self);
+    }
+
+    fn read(name: &str, words: &mut FieldReader<'_>) -> Option<u64> {
+        words.field(name, |value| value.parse().ok())
+    }
+}
+
+impl LineField for usize {
+    fn write(&self, name: &str, out: &mut Vec<u8>) {
+        u64::try_from(*self).unwrap_or(u64::MAX).write(name, out);
+    }
+
+    fn read(name: &str, words: &mut FieldReader<'_>) -> Option<usize> {
+        words.field(name, |value| value.parse().ok())
+    }
+}
+
+impl LineField for bool {
+    fn write(&self, name: &str, out: &mut Vec<u8>) {
+        next(out, name);
+        out.extend_from_slice(if *self { b"yes" } else { b"no" });
+    }
+
+    fn read(name: &str, words: &mut FieldReader<'_>) -> Option<bool> {
+        words.field(name, |value| match value {
+            "yes" => Some(true),
+            "no" => Some(false),
+            _ => None,
+        })
+    }
+}
+
+impl LineField for Time {
+    fn write(&self, name: &str, out: &mut Vec<u8>) {
+        next(out, name);
+        if self.0 < 0 {
+            out.push(b'-');
+        }
+        number(out, self.0.unsigned_abs());
+    }
+
+    fn read(name: &str, words: &mut FieldReader<'_>) -> Option<Time> {
+        words.field(name, |value| value.parse().ok().map(Time))
+    }
+}
+
+impl LineField for Option<Time> {
+    fn write(&self, name: &str, out: &mut Vec<u8>) {
+        self.iter().for_each(|time| time.write(name, out));
+    }
+
+    fn read(name: &str, words: &mut FieldReader<'_>) -> Option<Option<Time>> {
+        Some(words.optional(name, |value| value.parse().ok().map(Time)))
+    }
+}
+
+impl LineField for BankId {
+    fn write(&self, name: &str, out: &mut Vec<u8>) {
+        u64::from(self.as_u8()).write(name, out);
+    }
+
+    fn read(name: &str, words: &mut FieldReader<'_>) -> Option<BankId> {
+        words.field(name, bank)
+    }
+}
+
+impl LineField for Option<BankId> {
+    fn write(&self, name: &str, out: &mut Vec<u8>) {
+        self.iter().for_each(|bank| bank.write(name, out));
+    }
+
+    fn read(name: &str, words: &mut FieldReader<'_>) -> Option<Option<BankId>> {
+        Some(words.optional(name, bank))
+    }
+}
+
+pub(super) fn bank(text: &str) -> Option<BankId> {
+    BankId::new(text.parse().ok()?)
+}
+
+/// `0,2`, or `-` for none.
+impl LineField for BankSet {
+    fn write(&self, name: &str, out: &mut Vec<u8>) {
+        next(out, name);
+        for (at, bank) in self.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            number(out, bank.as_u8().into());
+        }
+        if self.is_empty() {
+            out.push(b'-');
+        }
+    }
+
+    fn read(name: &str, words: &mut FieldReader<'_>) -> Option<BankSet> {
+        words.field(name, |value| match value {
+            "-" => Some(BankSet::EMPTY),
+            banks => banks.split(',').map(bank).collect(),
+        })
+    }
+}
+
+impl LineField for Option<SocketAddr> {
+    fn write(&self, name: &str, out: &mut Vec<u8>) {
+        if let Some(address) = self {
+            next(out, name);
+            socket(out, *address);
+        }
+    }
+
+    fn read(name: &str, words: &mut FieldReader<'_>) -> Option<Option<SocketAddr>> {
+        Some(words.optional(name, |value| value.parse().ok()))
+    }
+}
+
+impl LineField for Ordinal {
+    fn write(&self, name: &str, out: &mut Vec<u8>) {
+        self.iter().for_each(|n| n.get().write(name, out));
+    }
+
+    fn read(name: &str, words: &mut FieldReader<'_>) -> Option<Ordinal> {
+        Some(words.optional(name, |value| value.parse().ok()))
+    }
+}
+
+/// `port=4567 n=17`.
+impl LineField for Option<RequestId> {
+    fn write(&self, _: &str, out: &mut Vec<u8>) {
+        if let Some(RequestId { port, n }) = self {
+            u64::from(*port).write("port=", out);
+            n.get().write("n=", out);
+        }
+    }
+
+    fn read(_: &str, words: &mut FieldReader<'_>) -> Option<Option<RequestId>> {
+        let mut ahead = *words;
+        let Some(port) = ahead.optional("port=", |value| value.parse().ok()) else {
+            return Some(None);
+        };
+        let n = ahead.optional("n=", |value| value.parse::<NonZeroU64>().ok());
+        Some(n.map(|n| {
+            *words = ahead;
+            RequestId { port, n }
+        }))
+    }
+}
+
+/// Words for people: all that is left, on one line and within a bound.
+impl LineField for Box<str> {
+    fn write(&self, _: &str, out: &mut Vec<u8>) {
+        push_text(out, self);
+    }
+
+    fn read(_: &str, words: &mut FieldReader<'_>) -> Option<Box<str>> {
+        Some(words.rest().into())
+    }
+}
+
+/// A word that its type names.
+macro_rules! word {
+    ($($kind:ty: |$value:ident| $as_str:expr, $parse:expr;)*) => {
+        $(impl LineField for $kind {
+            fn write(&self, name: &str, out: &mut Vec<u8>) {
+                let $value = self;
+                next(out, name);
+                out.extend_from_slice($as_str.as_bytes());
+            }
+
+            fn read(name: &str, words: &mut FieldReader<'_>) -> Option<$kind> {
+                if name.is_empty() { words.take($parse) } else { words.field(name, $parse) }
+            }
+        })*
+    };
+}
+
+word! {
+    Verb: |verb| verb.name(), Verb::read;
+    Reason: |reason| reason.as_str(), Reason::parse;
+    DoubtCause: |cause| cause.as_str(), doubt_cause;
+    AccountNumber: |number| number.as_str(), |word| AccountNumber::new(word).ok();
+    KeyId: |key| key.to_string(), KeyId::parse;
+    FoundingId: |founding| founding.to_string(), FoundingId::parse;
+    CpfEnd: |end| end.as_str(), CpfEnd::parse;
+}
+
+impl LineField for Option<Verb> {
+    fn write(&self, name: &str, out: &mut Vec<u8>) {
+        self.iter().for_each(|verb| verb.write(name, out));
+    }
+
+    fn read(_: &str, words: &mut FieldReader<'_>) -> Option<Option<Verb>> {
+        Some(words.take(Verb::read))
+    }
+}
+
+fn doubt_cause(word: &str) -> Option<DoubtCause> {
+    DOUBT_CAUSES.into_iter().find(|cause| cause.as_str() == word)
+}
+
+/// Why a vote refuses: `OK`, or `NOK` and the reason.
+impl LineField for Option<Reason> {
+    fn write(&self, _: &str, out: &mut Vec<u8>) {
+        match self {
+            None => next(out, "OK"),
+            Some(reason) => {
+                next(out, "NOK");
+                reason.write("", out);
+            }
+        }
+    }
+
+    fn read(_: &str, words: &mut FieldReader<'_>) -> Option<Option<Reason>> {
+        if words.take(|word| (word == "OK").then_some(())).is_some() {
+            return Some(None);
+        }
+        words.take(|word| (word == "NOK").then_some(()))?;
+        Reason::read("", words).map(Some)
+    }
+}
+
+/// What tells one client's registration from the others' without naming the person: the last four
+/// characters of its number, which the journal has in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CpfEnd([u8; 4]);
+
+impl CpfEnd {
+    /// The end of `cpf`.
+    pub(crate) fn of(cpf: &str) -> CpfEnd {
+        CpfEnd(cpf.as_bytes().last_chunk().copied().unwrap_or(*b"????"))
+    }
+
+    fn parse(text: &str) -> Option<CpfEnd> {
+        let end: [u8; 4] = text.as_bytes().try_into().ok()?;
+        end.iter().all(u8::is_ascii_graphic).then_some(CpfEnd(end))
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("????")
+    }
+}
+
+pub(super) const DOUBT_CAUSES: [DoubtCause; 4] =
+    [DoubtCause::DriverGone, DoubtCause::TimeOut, DoubtCause::Restart, DoubtCause::Asked];
+
+/// How many of how many: `2/3`.
+impl LineField for (usize, usize) {
+    fn write(&self, name: &str, out: &mut Vec<u8>) {
+        self.0.write(name, out);
+        out.push(b'/');
+        number(out, u64::try_from(self.1).unwrap_or(u64::MAX));
+    }
+
+    fn read(name: &str, words: &mut FieldReader<'_>) -> Option<(usize, usize)> {
+        words.field(name, |value| {
+            let (some, all) = value.split_once('/')?;
+            Some((some.parse().ok()?, all.parse().ok()?))
+        })
+    }
+}

@@ -1,0 +1,202 @@
+//! A line of the step log: `2026-11-22T05:38:51.123456Z vote tx=… peer=… fields…`, columns aligned
+//! a bit, and `-` where there is no transaction or no peer. Defined once, for the writer and the
+//! reader: the steps are in `step`, their events and fields in `table`, the text of each field in
+//! `field`. No file here.
+//!
+//! Architecture invariant: what is written is read back equal. Lines of other versions are read as
+//! far as they are alike.
+
+#[cfg(test)]
+mod arbitrary;
+mod field;
+mod phrases;
+mod reader;
+mod step;
+mod table;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub(crate) use field::CpfEnd;
+pub use step::{Ending, Entry, Load, Ordinal, OtherEnd, ReplySummary, RequestId, Step};
+pub(crate) use text::{TIME_LENGTH, time};
+
+use consorcio_core::ids::TxId;
+use reader::FieldReader;
+use table::{Columns, has_other_end};
+
+const EVENT_WIDTH: usize = 10;
+const TX_WIDTH: usize = 27;
+const PEER_WIDTH: usize = 21;
+
+/// Makes lines; remembers the text of the current second, which most lines share.
+#[derive(Debug)]
+pub(crate) struct Formatter {
+    places: Vec<String>,
+    second: i64,
+    second_text: String,
+}
+
+impl Formatter {
+    /// A formatter that names banks by the addresses in `places`.
+    pub(crate) fn new(places: Vec<String>) -> Formatter {
+        Formatter { places, second: i64::MIN, second_text: String::new() }
+    }
+
+    /// Adds the line of `entry` to `out`, its `\n` included.
+    pub(crate) fn write(&mut self, out: &mut Vec<u8>, entry: &Entry) {
+        self.time(out, entry.at_us);
+        out.push(b' ');
+        padded(out, EVENT_WIDTH, |out| word(out, entry.step.event()));
+        let Columns { tx, peer } = entry.step.columns();
+        padded(out, TX_WIDTH, |out| {
+            word(out, "tx=");
+            word(out, tx.map_or("-", TxId::as_str));
+        });
+        padded(out, PEER_WIDTH, |out| {
+            word(out, "peer=");
+            match peer {
+                None => word(out, "-"),
+                Some(peer) => self.peer(out, peer),
+            }
+        });
+        if let Some(OtherEnd::Link(_, bank) | OtherEnd::Bank(bank)) = peer {
+            word(out, "bank=");
+            text::number(out, bank.as_u8().into());
+        }
+        entry.step.write_fields(out);
+        while out.last() == Some(&b' ') {
+            out.pop();
+        }
+        out.push(b'\n');
+    }
+
+    /// The address at the other end.
+    pub(crate) fn peer(&self, out: &mut Vec<u8>, peer: OtherEnd) {
+        match peer {
+            OtherEnd::Address(address) | OtherEnd::Link(address, _) => text::socket(out, address),
+            OtherEnd::Bank(bank) => {
+                word(out, self.places.get(bank.index()).map_or("-", String::as_str));
+            }
+        }
+    }
+
+    /// The time's column.
+    pub(crate) fn time(&mut self, out: &mut Vec<u8>, at_us: i64) {
+        let (second, micros) = (at_us.div_euclid(1_000_000), at_us.rem_euclid(1_000_000));
+        if second != self.second {
+            // Outside of what a calendar can say, the number itself is better than no line.
+            self.second_text = jiff::Timestamp::from_second(second).map_or_else(
+                |_| second.to_string(),
+                |at| at.to_string().trim_end_matches('Z').to_owned(),
+            );
+            self.second = second;
+        }
+        word(out, &self.second_text);
+        text::micros(out, micros.unsigned_abs());
+    }
+}
+
+fn padded(out: &mut Vec<u8>, width: usize, write: impl FnOnce(&mut Vec<u8>)) {
+    let end = out.len() + width;
+    write(out);
+    // One space at least, so that a long word does not run into the next.
+    let end = end.max(out.len()) + 1;
+    out.resize(end, b' ');
+}
+
+fn word(out: &mut Vec<u8>, word: &str) {
+    out.extend_from_slice(word.as_bytes());
+}
+
+/// The columns of a line as text. Its step, which costs more to read, is made of them on demand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LogLine<'a> {
+    /// Microseconds since 1970 by the node's wall clock.
+    pub(crate) at_us: i64,
+    /// The event's word.
+    pub(crate) event: &'a str,
+    /// The transaction, if it is about one.
+    pub(crate) tx: Option<&'a str>,
+    /// Address and port of the other end.
+    pub(crate) peer: Option<&'a str>,
+    /// The bank at the other end.
+    pub(crate) bank: Option<u8>,
+    /// All that follows.
+    pub(crate) detail: &'a str,
+}
+
+impl<'a> LogLine<'a> {
+    /// Reads a line without its end; `None` for what no node wrote, or not whole.
+    pub(crate) fn parse(line: &'a [u8]) -> Option<LogLine<'a>> {
+        let at_us = time(line)?;
+        let rest = std::str::from_utf8(line.get(TIME_LENGTH..)?).ok()?;
+        let (event, rest) = next_word(rest)?;
+        let (tx, rest) = next_word(rest)?;
+        let (peer, rest) = next_word(rest)?;
+        let (tx, peer) = (tx.strip_prefix("tx=")?, peer.strip_prefix("peer=")?);
+        let rest = rest.trim_start_matches(' ');
+        let numbered =
+            rest.strip_prefix("bank=").map(|rest| rest.split_once(' ').unwrap_or((rest, "")));
+        // Without another end it is a field, or somebody's words.
+        let numbered = numbered.filter(|_| has_other_end(event));
+        let (bank, detail) =
+            match numbered.and_then(|(bank, rest)| Some((bank.parse().ok()?, rest))) {
+                Some((bank, rest)) => (Some(bank), rest),
+                None => (None, rest),
+            };
+        let known = |text: &'a str| Some(text).filter(|text| *text != "-");
+        Some(LogLine {
+            at_us,
+            event,
+            tx: known(tx),
+            peer: known(peer),
+            bank,
+            detail: detail.trim(),
+        })
+    }
+
+    /// The step that it tells; `None` where this version has no such event, or another form of it.
+    /// A bank's address that is numeric is read back with the bank, as a link's is.
+    pub(crate) fn step(&self) -> Option<Step> {
+        let tx = match self.tx {
+            Some(tx) => Some(TxId::new(tx).ok()?),
+            None => None,
+        };
+        let address = self.peer.and_then(|peer| peer.parse().ok());
+        let bank = self.bank.and_then(|bank| consorcio_core::ids::BankId::new(bank.into()));
+        let peer = match (address, bank) {
+            (Some(address), Some(bank)) => Some(OtherEnd::Link(address, bank)),
+            (Some(address), None) => Some(OtherEnd::Address(address)),
+            (None, Some(bank)) => Some(OtherEnd::Bank(bank)),
+            (None, None) => None,
+        };
+        Step::read(self.event, tx, peer, FieldReader::new(self.detail))
+    }
+}
+
+/// The next word of `text`, and what follows it.
+fn next_word(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_start_matches(' ');
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    (!word.is_empty()).then_some((word, rest))
+}
+
+/// A request's load, as its line has it.
+pub(crate) fn load_text(load: Load) -> String {
+    text_of(|out| field::LineField::write(&load, "", out))
+}
+
+/// A reply, as its line has it but for its number.
+pub(crate) fn said_text(said: ReplySummary, words: &str) -> String {
+    text_of(|out| {
+        field::LineField::write(&said, "", out);
+        text::push_text(out, words);
+    })
+}
+
+fn text_of(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut out = Vec::new();
+    write(&mut out);
+    String::from_utf8_lossy(&out).trim().to_owned()
+}

@@ -1,0 +1,141 @@
+//! Fields of several words: what a request carries, what a reply says, what became of a
+//! transaction.
+
+use super::field::{LineField, bank, next};
+use super::reader::FieldReader;
+use super::step::{Ending, Load, ReplySummary};
+use consorcio_core::ids::{BankSet, Time};
+use consorcio_core::wire::Reason;
+
+impl LineField for Load {
+    fn write(&self, _: &str, out: &mut Vec<u8>) {
+        match self {
+            Load::Nothing => {}
+            Load::Ops(count, at) => {
+                count.write("ops=", out);
+                at.write("banks=", out);
+            }
+            Load::OpsOutside(count, at) => {
+                count.write("ops=", out);
+                at.write("banks=", out);
+                next(out, "outside");
+            }
+            Load::Tokens(count) => count.write("tokens=", out),
+        }
+    }
+
+    fn read(_: &str, words: &mut FieldReader<'_>) -> Option<Load> {
+        let count = |value: &str| value.parse().ok();
+        if let Some(tokens) = words.optional("tokens=", count) {
+            return Some(Load::Tokens(tokens));
+        }
+        let Some(ops) = words.optional("ops=", count) else { return Some(Load::Nothing) };
+        let banks = BankSet::read("banks=", words)?;
+        match words.take(|word| (word == "outside").then_some(())) {
+            Some(()) => Some(Load::OpsOutside(ops, banks)),
+            None => Some(Load::Ops(ops, banks)),
+        }
+    }
+}
+
+impl LineField for Ending {
+    fn write(&self, _: &str, out: &mut Vec<u8>) {
+        match self {
+            Ending::Committed(time) => {
+                next(out, "COMMITTED");
+                time.write("time=", out);
+            }
+            Ending::Aborted(by, reason) => {
+                next(out, "ABORTED");
+                reason.write("", out);
+                by.write("by=", out);
+            }
+            Ending::Outside(time, refusal) => {
+                next(out, if refusal.is_none() { "COMMITTED" } else { "ABORTED" });
+                refusal.iter().for_each(|reason| reason.write("", out));
+                time.write("time=", out);
+                next(out, "by=outside");
+            }
+            Ending::Unknown(silent) => {
+                next(out, "UNKNOWN");
+                silent.write("silent=", out);
+            }
+            Ending::Unreached => next(out, "UNREACHED"),
+        }
+    }
+
+    fn read(_: &str, words: &mut FieldReader<'_>) -> Option<Ending> {
+        let outside = |words: &mut FieldReader<'_>| {
+            words.optional("by=", |by| (by == "outside").then_some(()))
+        };
+        match words.take(Some)? {
+            "COMMITTED" => {
+                let time = Time::read("time=", words)?;
+                Some(match outside(words) {
+                    Some(()) => Ending::Outside(time, None),
+                    None => Ending::Committed(time),
+                })
+            }
+            "ABORTED" => {
+                let reason = Reason::read("", words)?;
+                if let Some(by) = words.optional("by=", bank) {
+                    return Some(Ending::Aborted(by, reason));
+                }
+                let time = Time::read("time=", words)?;
+                outside(words).map(|()| Ending::Outside(time, Some(reason)))
+            }
+            "UNKNOWN" => BankSet::read("silent=", words).map(Ending::Unknown),
+            "UNREACHED" => Some(Ending::Unreached),
+            _ => None,
+        }
+    }
+}
+
+/// The first words of replies, as the wire has them.
+pub(super) const REPLY_WORDS: [&str; 11] = [
+    "OK",
+    "NOK",
+    "COMMITTED",
+    "ABORTED",
+    "DOUBT",
+    "UNKNOWN",
+    "DONE",
+    "REFUSED",
+    "ERR",
+    "PONG",
+    "BYE",
+];
+
+impl LineField for ReplySummary {
+    fn write(&self, _: &str, out: &mut Vec<u8>) {
+        next(out, self.word);
+        self.reason.iter().for_each(|reason| reason.write("", out));
+        self.time.write("time=", out);
+        self.by.write("by=", out);
+    }
+
+    fn read(_: &str, words: &mut FieldReader<'_>) -> Option<ReplySummary> {
+        let word = words.take(|word| REPLY_WORDS.into_iter().find(|it| *it == word))?;
+        let reason = words.take(Reason::parse);
+        let time = LineField::read("time=", words)?;
+        let by = LineField::read("by=", words)?;
+        Some(ReplySummary { word, by, time, reason })
+    }
+}
+
+/// `none` where no answer came.
+impl LineField for Option<ReplySummary> {
+    fn write(&self, name: &str, out: &mut Vec<u8>) {
+        match self {
+            Some(said) => said.write(name, out),
+            None => next(out, "none"),
+        }
+    }
+
+    fn read(name: &str, words: &mut FieldReader<'_>) -> Option<Option<ReplySummary>> {
+        match words.take(|word| (word == "none").then_some(())) {
+            Some(()) => Some(None),
+            None => ReplySummary::read(name, words).map(Some),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The table of events: for each step its event's word, its columns and its fields, in the order of
+//! the line. Lines are written by it and read back by it, so both can't differ.
+
+use super::field::LineField;
+use super::reader::FieldReader;
+use super::step::{OtherEnd, Step};
+use consorcio_core::ids::{BankId, TxId};
+
+/// The columns of a line that depend on its step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Columns<'a> {
+    pub(super) tx: Option<&'a TxId>,
+    pub(super) peer: Option<OtherEnd>,
+}
+
+/// A transaction's id in its column.
+trait TxColumn: Sized {
+    fn get(&self) -> Option<&TxId>;
+    fn read(tx: Option<TxId>) -> Option<Self>;
+}
+
+impl TxColumn for TxId {
+    fn get(&self) -> Option<&TxId> {
+        Some(self)
+    }
+
+    fn read(tx: Option<TxId>) -> Option<TxId> {
+        tx
+    }
+}
+
+impl TxColumn for Option<TxId> {
+    fn get(&self) -> Option<&TxId> {
+        self.as_ref()
+    }
+
+    fn read(tx: Option<TxId>) -> Option<Option<TxId>> {
+        Some(tx)
+    }
+}
+
+/// The other end in its column.
+trait PeerColumn: Sized {
+    fn get(&self) -> OtherEnd;
+    fn read(peer: Option<OtherEnd>) -> Option<Self>;
+}
+
+impl PeerColumn for OtherEnd {
+    fn get(&self) -> OtherEnd {
+        *self
+    }
+
+    fn read(peer: Option<OtherEnd>) -> Option<OtherEnd> {
+        peer
+    }
+}
+
+/// A bank that this node turned to.
+impl PeerColumn for BankId {
+    fn get(&self) -> OtherEnd {
+        OtherEnd::Bank(*self)
+    }
+
+    fn read(peer: Option<OtherEnd>) -> Option<BankId> {
+        match peer? {
+            OtherEnd::Bank(bank) | OtherEnd::Link(_, bank) => Some(bank),
+            OtherEnd::Address(_) => None,
+        }
+    }
+}
+
+/// The pattern `((((), a), b), c)` for the names `a b c`: as many as a row has.
+#[cfg(test)]
+macro_rules! nested {
+    ($inner:tt) => { $inner };
+    ($inner:tt $next:ident $($rest:ident)*) => { nested!(($inner, $next) $($rest)*) };
+}
+
+/// The second, once for each of the first.
+#[cfg(test)]
+macro_rules! next {
+    ($name:ident $value:expr) => {
+        $value
+    };
+}
+
+/// One row a step: `Variant "event" [column of field] [field "name="]`, where a field is named, or
+/// numbered if the variant's are, and gets a name for this table.
+macro_rules! events {
+    ($(
+        $variant:ident $event:literal
+        [$(tx = $tx_at:tt $tx:ident)? $(,)? $(peer = $peer_at:tt $peer:ident)?]
+        [$($at:tt $field:ident $($name:literal)?),*];
+    )*) => {
+        impl Step {
+            /// The event's word on the line.
+            pub fn event(&self) -> &'static str {
+                match self {
+                    $(Step::$variant { .. } => $event,)*
+                }
+            }
+
+            /// About which transaction it is.
+            pub fn tx(&self) -> Option<&TxId> {
+                self.columns().tx
+            }
+
+            /// The other end of it.
+            pub fn peer(&self) -> Option<OtherEnd> {
+                self.columns().peer
+            }
+
+            pub(super) fn columns(&self) -> Columns<'_> {
+                match self {
+                    $(Step::$variant { $($tx_at: $tx,)? $($peer_at: $peer,)? .. } => {
+                        let tx: &[Option<&TxId>] = &[$(TxColumn::get($tx))?];
+                        let peer: &[OtherEnd] = &[$(PeerColumn::get($peer))?];
+                        Columns {
+                            tx: tx.first().copied().flatten(),
+                            peer: peer.first().copied(),
+                        }
+                    })*
+                }
+            }
+
+            /// Adds what stands behind the columns.
+            pub(crate) fn write_fields(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Step::$variant { $($at: $field,)* .. } => {
+                        $(LineField::write($field, concat!("" $(, $name)?), out);)*
+                    })*
+                }
+            }
+
+            /// Reads a line's columns and what stands behind them. `None` for an event that this
+            /// version does not have, or has otherwise.
+            pub(super) fn read(
+                event: &str,
+                tx: Option<TxId>,
+                peer: Option<OtherEnd>,
+                mut words: FieldReader<'_>,
+            ) -> Option<Step> {
+                let step = match event {
+                    $($event => Step::$variant {
+                        $($tx_at: TxColumn::read(tx)?,)?
+                        $($peer_at: PeerColumn::read(peer)?,)?
+                        $($at: LineField::read(concat!("" $(, $name)?), &mut words)?,)*
+                    },)*
+                    _ => return None,
+                };
+                Some(step)
+            }
+        }
+
+        /// May the line of this event name the bank at the other end, behind its address? Those
+        /// that this version does not know may.
+        pub(super) fn has_other_end(event: &str) -> bool {
+            match event {
+                $($event => !concat!("" $(, stringify!($peer))?).is_empty(),)*
+                _ => true,
+            }
+        }
+
+        /// Every event of the table, with how steps of it are made up in tests.
+        #[cfg(test)]
+        pub(super) fn any_step() -> Vec<(&'static str, proptest::strategy::BoxedStrategy<Step>)> {
+            use super::arbitrary::AnyField;
+            use proptest::strategy::{Just, Strategy};
+            vec![$(($event, {
+                let made = Just(());
+                $(let made = (made, next!($tx AnyField::any()));)?
+                $(let made = (made, next!($peer AnyField::any()));)?
+                $(let made = (made, next!($field AnyField::any()));)*
+                made.prop_map(|nested!(() $($tx)? $($peer)? $($field)*)| Step::$variant {
+                    $($tx_at: $tx,)? $($peer_at: $peer,)? $($at: $field,)*
+                })
+                .boxed()
+            }),)*]
+        }
+    };
+}
+
+events! {
+    Start "start" [] [0 words];
+    Ready "ready" [] [0 words];
+    Recover "recover" [] [
+        records records "records=", seq seq "seq=", undecided undecided "undecided=",
+        took_us took_us "took_us=", text text
+    ];
+    Connect "connect" [peer = 0 peer] [1 from "from="];
+    Disconnect "disconnect" [peer = 0 peer] [1 why];
+    Receive "recv" [tx = tx tx, peer = peer peer] [verb verb, load load, n n "n="];
+    Bad "bad" [peer = 0 peer] [1 reason, 2 text];
+    Vote "vote" [tx = tx tx] [
+        refusal refusal, time time "time=", load load, seq seq "seq=", text text
+    ];
+    Refuse "refuse" [tx = tx tx] [reason reason, time time "time=", seq seq "seq="];
+    Outcome "outcome" [tx = tx tx] [ending ending, voted voted "voted=", seq seq "seq="];
+    Drove "drove" [tx = tx tx] [ending ending, seq seq "seq="];
+    Client "client" [] [0 cpf "cpf=..", 1 seq "seq="];
+    Account "account" [] [0 account "number=", 1 seq "seq="];
+    Consortium "consortium" [] [0 bank "bank=", 1 places "places=", 2 seq "seq="];
+    Key "key" [] [0 key "id=", 1 seq "seq="];
+    Registers "registers" [] [0 learned "learned=", 1 last "last=", 2 seq "seq="];
+    Founded "founded" [] [0 founding "id=", 1 introduced "introduced=", 2 seq "seq="];
+    Met "met" [] [0 bank "bank=", 1 founding "id=", 2 seq "seq="];
+    Introduced "introduced" [] [0 without "without=", 1 seq "seq="];
+    Clock "clock" [] [0 time "time=", 1 seq "seq="];
+    Send "send" [tx = tx tx, peer = to peer] [verb verb, load load, id id];
+    Ask "ask" [tx = tx tx, peer = to peer] [verb verb, load load, id id];
+    Reply "reply" [tx = tx tx, peer = peer peer] [said said, n n "n=", text text];
+    Answer "answer" [tx = tx tx, peer = from peer] [verb verb, said said, id id, text text];
+    Doubt "doubt" [tx = 0 tx] [1 cause];
+    Drive "drive" [tx = 0 tx] [];
+    Timeout "timeout" [tx = 0 tx] [1 silent "silent="];
+    GaveUp "gave-up" [tx = 0 tx] [];
+    Verdict "verdict" [tx = tx tx] [ending ending, oks oks "oks="];
+    Sync "sync" [] [
+        upto upto "upto=", records records "records=", bytes bytes "bytes=",
+        took_us took_us "took_us="
+    ];
+    LinkUp "link-up" [peer = 0 peer] [1 took_us "took_us="];
+    LinkDown "link-down" [peer = 0 peer] [1 why];
+    Known "known" [peer = 0 peer] [1 time "time="];
+    Fault "fault" [] [0 text];
+    Stop "stop" [] [0 text];
+}

@@ -1,0 +1,122 @@
+//! What is written is read back; what others wrote is read as far as it goes.
+
+use super::table::any_step;
+use super::*;
+use proptest::prelude::*;
+use proptest::strategy::Union;
+use std::collections::BTreeSet;
+
+/// 2026-11-22T05:38:51.123456Z
+const AT_US: i64 = 1_795_325_931_123_456;
+
+fn written(at_us: i64, step: Step) -> String {
+    let places = (0..16).map(|bank| format!("bank-{bank}:80")).collect();
+    let mut out = Vec::new();
+    Formatter::new(places).write(&mut out, &Entry { at_us, step });
+    String::from_utf8(out).unwrap()
+}
+
+/// A line of the time above, read back.
+fn read(rest: &str) -> Option<Step> {
+    LogLine::parse(format!("2026-11-22T05:38:51.123456Z {rest}").as_bytes())?.step()
+}
+
+fn events() -> Vec<&'static str> {
+    any_step().iter().map(|(event, _)| *event).collect()
+}
+
+fn of_any_event() -> impl Strategy<Value = Step> {
+    Union::new(any_step().into_iter().map(|(_, step)| step))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    /// The strategy is made of the table, so no event can be left out.
+    #[test]
+    fn what_is_written_is_read_back_equal(
+        at_us in 0i64..4_000_000_000_000_000,
+        step in of_any_event(),
+    ) {
+        let text = written(at_us, step.clone());
+        let line = LogLine::parse(text.trim_end_matches('\n').as_bytes());
+        prop_assert_eq!(line.map(|line| line.at_us), Some(at_us), "{}", text);
+        prop_assert_eq!(line.and_then(|line| line.step()), Some(step), "{}", text);
+    }
+
+    /// Whatever stands in a file, reading it ends in a step or in none.
+    #[test]
+    fn no_line_is_too_strange(
+        event in proptest::sample::select(events()),
+        detail in "[ -~]{0,60}",
+    ) {
+        let _ = read(&format!("{event} tx=t1 peer=1.2.3.4:5 {detail}"));
+    }
+}
+
+#[test]
+fn each_event_has_one_row() {
+    let events = any_step();
+    let words: BTreeSet<&str> = events.iter().map(|(event, _)| *event).collect();
+    assert_eq!(words.len(), events.len(), "one would never be read");
+}
+
+#[test]
+fn lines_without_numbers_are_read() {
+    let recv = read(
+        "recv       tx=t1                       peer=10.0.0.7:9        bank=2 COMMIT tokens=1",
+    );
+    assert!(matches!(recv, Some(Step::Receive { n: None, load: Load::Tokens(1), .. })), "{recv:?}");
+    let send = read("send tx=t1 peer=a:1 bank=0 PREPARE ops=2 banks=0,1");
+    assert!(matches!(send, Some(Step::Send { id: None, load: Load::Ops(2, _), .. })), "{send:?}");
+    let Some(Step::Reply { said, n: None, text, .. }) =
+        read("reply tx=t1 peer=10.0.0.9:1 NOK limit time=5 by=1 too many of them")
+    else {
+        panic!("no reply");
+    };
+    assert_eq!(
+        (said.word, said.by.map(|bank| bank.as_u8()), &*text),
+        ("NOK", Some(1), "too many of them")
+    );
+    let none = read("answer tx=t1 peer=a:1 bank=0 PREPARE none");
+    assert!(matches!(none, Some(Step::Answer { said: None, id: None, .. })), "{none:?}");
+}
+
+#[test]
+fn fields_of_a_later_version_are_skipped() {
+    let sync = read("sync tx=- peer=- queued=3 upto=9 records=2 depth=1 bytes=400 took_us=420");
+    assert_eq!(sync, Some(Step::Sync { upto: 9, records: 2, bytes: 400, took_us: 420 }));
+    let vote = read("vote tx=t1 peer=- OK time=5 ops=2 banks=0,1 shard=7 seq=9");
+    assert_eq!(vote.and_then(|vote| vote.seq()), Some(9));
+    for strange in
+        ["flies tx=t1 peer=- OK", "vote tx=t1 peer=- PERHAPS time=5 seq=9", "sync tx=- peer=-"]
+    {
+        assert_eq!(read(strange), None, "{strange}");
+    }
+}
+
+#[test]
+fn the_columns_of_a_line() {
+    let text = "2026-11-22T05:38:51.123456Z answer     tx=t1                       \
+                peer=127.0.0.1:8887        bank=1 PREPARE OK time=5 by=1";
+    let line = LogLine::parse(text.as_bytes()).unwrap();
+    assert_eq!(line.at_us, AT_US);
+    assert_eq!((line.event, line.tx, line.peer), ("answer", Some("t1"), Some("127.0.0.1:8887")));
+    assert_eq!((line.bank, line.detail), (Some(1), "PREPARE OK time=5 by=1"));
+    let text = "2026-11-22T05:38:51.123456Z drive      tx=t1                       peer=-";
+    let line = LogLine::parse(text.as_bytes()).unwrap();
+    assert_eq!((line.event, line.peer, line.bank, line.detail), ("drive", None, None, ""));
+    let met = read("met tx=- peer=- bank=1 id=00000000000000000000000000000000 seq=3");
+    assert!(matches!(met, Some(Step::Met(..))), "its bank is a field, and no column: {met:?}");
+}
+
+#[test]
+fn what_is_no_line_is_none() {
+    for text in
+        ["", "hello", "2026-11-22T05:38:51.123456Z", "2026-11-22T05:38:51.123456Z vote tx=t1"]
+    {
+        assert_eq!(LogLine::parse(text.as_bytes()), None, "{text}");
+    }
+    assert_eq!(LogLine::parse(b"2026-11-22T05:38:51.1234x6Z vote tx=t1 peer=-"), None);
+    assert_eq!(LogLine::parse(b"2026-11-22T05:38:51.123456Z vote tx=t1 peer=\xff"), None);
+}

@@ -1,0 +1,114 @@
+//! Bytes of a line: numbers, addresses, words of people, and the time, written and read.
+
+use consorcio_core::limits::STEP_TEXT_BYTES_MAX;
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+
+/// The length of `2026-11-22T05:38:51.123456Z`.
+pub(crate) const TIME_LENGTH: usize = 27;
+
+/// Adds the fraction of a second and the mark of UTC.
+pub(super) fn micros(out: &mut Vec<u8>, micros: u64) {
+    let mut digits = *b".000000Z";
+    let mut rest = micros;
+    for digit in digits[1..7].iter_mut().rev() {
+        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+    }
+    out.extend_from_slice(&digits);
+}
+
+/// The time at a line's beginning, in microseconds since 1970.
+pub(crate) fn time(line: &[u8]) -> Option<i64> {
+    let line = line.get(..TIME_LENGTH)?;
+    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (26, b'Z')];
+    if marks.iter().any(|(at, mark)| line[*at] != *mark) {
+        return None;
+    }
+    let number = |from: usize, to: usize| {
+        line[from..to].iter().try_fold(0i64, |number, digit| {
+            digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
+        })
+    };
+    let days = days_since_1970(number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let seconds = days * 86_400 + number(11, 13)? * 3_600 + number(14, 16)? * 60 + number(17, 19)?;
+    Some(seconds * 1_000_000 + number(20, 26)?)
+}
+
+/// Days of the Gregorian calendar; years begin in March, so that the leap day ends one.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+/// Adds `value` in decimal digits.
+pub(super) fn number(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(value % 10).unwrap_or(0);
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Adds an address and its port.
+pub(super) fn socket(out: &mut Vec<u8>, address: SocketAddr) {
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            for (at, octet) in ip.octets().into_iter().enumerate() {
+                if at > 0 {
+                    out.push(b'.');
+                }
+                number(out, octet.into());
+            }
+        }
+        // Rarer, and its short form is not ours to write twice. A Vec takes any write.
+        IpAddr::V6(ip) => write!(out, "[{ip}]").unwrap_or(()),
+    }
+    out.push(b':');
+    number(out, address.port().into());
+}
+
+/// Adds words for people, kept to one line and to a bound.
+pub(super) fn push_text(out: &mut Vec<u8>, words: &str) {
+    if words.is_empty() {
+        return;
+    }
+    out.push(b' ');
+    let mut room = STEP_TEXT_BYTES_MAX;
+    for char in words.chars() {
+        let char = if char.is_control() { ' ' } else { char };
+        let mut bytes = [0; 4];
+        let bytes = char.encode_utf8(&mut bytes);
+        if bytes.len() > room {
+            out.extend_from_slice(b"...");
+            return;
+        }
+        room -= bytes.len();
+        out.extend_from_slice(bytes.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00.000000Z", 0),
+            ("1969-12-31T23:59:59.000000Z", -1),
+            ("2000-02-29T12:00:00.000000Z", 951_825_600),
+            ("2026-11-22T05:38:51.000000Z", 1_795_325_931),
+        ] {
+            assert_eq!(time(text.as_bytes()), Some(seconds * 1_000_000), "{text}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The writing thread: takes what was recorded, sorts it by time, makes lines of it and writes
+//! them.
+
+use super::buffer::{BUFFER_BYTES_MAX, BufferState, StepBuffer};
+use super::file::RotatedFile;
+use super::{Entry, Passed, Step, live, wall_us};
+use crate::line::Formatter;
+use consorcio_core::limits::{STEP_CHUNK_BYTES_MAX, STEP_FLUSH_MS, STEP_HELD_MS_MAX, STEP_HOLD_MS};
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::broadcast;
+
+/// The writing thread.
+pub(super) struct StepWriter {
+    pub(super) shared: Arc<StepBuffer>,
+    pub(super) feed: broadcast::Sender<Passed>,
+    pub(super) file: RotatedFile,
+    pub(super) formatter: Formatter,
+    /// Steps that an older one may still follow.
+    pub(super) held: Vec<Entry>,
+    pub(super) lines: Vec<u8>,
+    pub(super) chunk: usize,
+    /// Bytes that could not be written since the last write that could.
+    pub(super) lost: u64,
+    pub(super) path: PathBuf,
+}
+
+impl StepWriter {
+    pub(super) fn run(mut self) {
+        // However this thread ends, nobody waits for it afterwards.
+        let _gone = Gone(Arc::clone(&self.shared));
+        let mut taken = Vec::new();
+        loop {
+            let mut state = self.next_flush();
+            std::mem::swap(&mut state.entries, &mut taken);
+            let full = state.bytes >= BUFFER_BYTES_MAX / 2;
+            state.bytes = 0;
+            state.stuck = false;
+            let dropped = std::mem::take(&mut state.dropped);
+            let (asked, reopen, stop) =
+                (state.flush_asked, std::mem::take(&mut state.reopen), state.stop);
+            let flush = stop || full || asked > state.flush_done;
+            drop(state);
+            // There is room again as soon as the buffer is taken.
+            self.shared.done.notify_all();
+            if reopen && let Err(error) = self.file.reopen() {
+                self.warn(&format!("can't be reopened: {error}; it goes on in the file it had"));
+            }
+            if self.feed.receiver_count() > 0 {
+                for passed in taken.iter().filter_map(|entry| entry.step.passed()) {
+                    // Nobody may be listening any more.
+                    let _ = self.feed.send(passed);
+                }
+            }
+            self.held.append(&mut taken);
+            self.write_held(flush);
+            if dropped > 0 {
+                self.tell_dropped(dropped);
+                self.write();
+            }
+            if taken.capacity() > 4 * STEP_CHUNK_BYTES_MAX / size_of::<Entry>() {
+                taken = Vec::new(); // a burst is over: its memory goes back
+                self.held.shrink_to(0);
+            }
+            self.shared.lock().flush_done = asked;
+            self.shared.done.notify_all();
+            if stop {
+                return;
+            }
+        }
+    }
+
+    /// Writes held steps by time, as far as none that is older can follow; all of them for a
+    /// `flush`. Runs over the steps of one flush and of the hold before it.
+    fn write_held(&mut self, flush: bool) {
+        // Steps of one thread with one time keep their order.
+        self.held.sort_by_key(|entry| entry.at_us);
+        let now = wall_us();
+        let kept = self.shared.kept_since_us.load(Ordering::Acquire);
+        // A clock that was set back tells nothing about the order; and a thread that hangs holds
+        // nothing up for ever.
+        let set_back = self.held.last().is_some_and(|last| last.at_us > now);
+        let until = if flush || set_back {
+            i64::MAX
+        } else {
+            (now - STEP_HOLD_MS * 1_000).min(kept.max(now - STEP_HELD_MS_MAX * 1_000))
+        };
+        let ready = self.held.partition_point(|entry| entry.at_us < until);
+        let is_watched = live::is_watched();
+        for at in 0..ready {
+            self.formatter.write(&mut self.lines, &self.held[at]);
+            if is_watched {
+                live::emit(&mut self.formatter, &self.held[at]);
+            }
+            if self.lines.len() >= self.chunk {
+                self.write();
+            }
+        }
+        self.shared.batches.send(&self.held[..ready]);
+        self.held.drain(..ready);
+        self.write();
+    }
+
+    /// Waits until there is something, and then for more of it until a flush is due.
+    fn next_flush(&self) -> MutexGuard<'_, BufferState> {
+        let urgent = |state: &BufferState| {
+            state.stop
+                || state.reopen
+                || state.flush_asked > state.flush_done
+                || state.bytes >= BUFFER_BYTES_MAX / 2
+        };
+        let state = self
+            .shared
+            .wake
+            .wait_while(self.shared.lock(), |state| {
+                self.held.is_empty() && state.entries.is_empty() && !urgent(state)
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        let flush_after = Duration::from_millis(STEP_FLUSH_MS);
+        self.shared
+            .wake
+            .wait_timeout_while(state, flush_after, |state| !urgent(state))
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+    }
+
+    fn write(&mut self) {
+        while !self.lines.is_empty() {
+            if self.file.is_full(self.lines.len())
+                && let Err(error) = self.file.rotate()
+            {
+                self.warn(&format!("can't be rotated: {error}; it goes on in the same file"));
+            }
+            let written = self.file.append(&self.lines);
+            let length = u64::try_from(self.lines.len()).unwrap_or(u64::MAX);
+            self.lines.clear();
+            self.written(written, length);
+        }
+    }
+
+    /// A log that can't be written does not stop a bank: it is told once on stderr, and once it can
+    /// be written again the log itself says how much is missing.
+    fn written(&mut self, result: io::Result<()>, bytes: u64) {
+        match result {
+            Err(error) => {
+                if self.lost == 0 {
+                    self.warn(&format!(
+                        "can't be written: {error}; steps are lost until it can be again"
+                    ));
+                }
+                self.lost = self.lost.saturating_add(bytes);
+            }
+            Ok(()) if self.lost > 0 => {
+                self.warn(&format!("can be written again; {} bytes of it are lost", self.lost));
+                let text = format!(
+                    "{} bytes before this line could not be written and are lost",
+                    self.lost
+                );
+                self.lost = 0;
+                let entry = Entry { at_us: wall_us(), step: Step::Fault(text.into()) };
+                self.formatter.write(&mut self.lines, &entry);
+            }
+            Ok(()) => {}
+        }
+    }
+
+    /// They were dropped while all that is written before this was waiting.
+    fn tell_dropped(&mut self, steps: u64) {
+        let text = format!("{steps} steps dropped: the step log could not be written fast enough");
+        self.warn(&text);
+        let entry = Entry { at_us: wall_us(), step: Step::Fault(text.into()) };
+        self.formatter.write(&mut self.lines, &entry);
+    }
+
+    pub(super) fn warn(&self, text: &str) {
+        tracing::warn!("step log {}: {text}", self.path.display());
+    }
+}
+
+struct Gone(Arc<StepBuffer>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.lock().gone = true;
+        self.0.done.notify_all();
+        self.0.batches.close();
+    }
+}

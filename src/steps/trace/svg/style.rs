@@ -1,0 +1,136 @@
+//! The colours of a drawing: which class each thing has, and the style sheet.
+
+use super::super::timeline::{LegKind, TracedEvent};
+use super::Embedding;
+use crate::line::Step;
+
+pub(super) fn leg_class(kind: LegKind) -> &'static str {
+    match kind {
+        LegKind::Network => "leg-network",
+        LegKind::Queue => "leg-queue",
+        LegKind::Batch => "leg-batch",
+        LegKind::Sync => "leg-sync",
+        LegKind::Release | LegKind::Bank => "leg-bank",
+        LegKind::Driver => "leg-driver",
+        LegKind::Wait => "leg-wait",
+    }
+}
+
+/// The colour of an answer, or an outcome, that begins with this word.
+pub(super) fn tone_of(said: &str) -> &'static str {
+    match said {
+        "OK" | "COMMITTED" => "ok",
+        "NOK" | "ABORTED" | "ERR" | "REFUSED" => "bad",
+        "DOUBT" => "open",
+        _ => "quiet",
+    }
+}
+
+pub(super) fn head_of(class: &str) -> &'static str {
+    match class {
+        "ok" => "head-ok",
+        "bad" => "head-bad",
+        "open" => "head-open",
+        "quiet" => "head-quiet",
+        _ => "head-ask",
+    }
+}
+
+/// The colour of what a node did by itself.
+pub(super) fn tone_of_event(event: &TracedEvent) -> &'static str {
+    match &event.step {
+        Some(Step::Vote { refusal: None, .. }) => "ok",
+        Some(Step::Vote { .. }) => "bad",
+        Some(
+            Step::Outcome { ending, .. }
+            | Step::Verdict { ending, .. }
+            | Step::Drove { ending, .. },
+        ) => tone_of(ending.words().0),
+        Some(Step::Refuse { .. } | Step::Answer { .. } | Step::LinkDown(..) | Step::Fault(_)) => {
+            "bad"
+        }
+        Some(
+            Step::Doubt(..) | Step::Timeout(..) | Step::GaveUp(_) | Step::Start(_) | Step::Stop(_),
+        ) => "open",
+        Some(Step::Drive(_)) => "ask",
+        _ => "quiet",
+    }
+}
+
+/// The heads of arrows.
+pub(super) const MARKERS: &str = "<defs>\
+<marker id=\"head-ask\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" \
+markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" class=\"fill-ask\"/></marker>\
+<marker id=\"head-ok\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" \
+markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" class=\"fill-ok\"/></marker>\
+<marker id=\"head-bad\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" \
+markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" class=\"fill-bad\"/></marker>\
+<marker id=\"head-open\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" \
+markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" class=\"fill-open\"/></marker>\
+<marker id=\"head-quiet\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" \
+markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" class=\"fill-quiet\"/></marker>\
+</defs>\n";
+
+/// The style sheet; names of colours stand for what they are in this embedding.
+pub(super) fn style(embedding: Embedding) -> String {
+    let colours = [
+        ("INK", "#1f2933", "currentColor"),
+        ("PAPER", "#ffffff", "var(--trace-paper, Canvas)"),
+        ("OK", "#15803d", "var(--trace-ok, #15803d)"),
+        ("BAD", "#c2251d", "var(--trace-bad, #c2251d)"),
+        ("OPEN", "#b45309", "var(--trace-open, #b45309)"),
+        ("ASK", "#1d4ed8", "var(--trace-ask, #1d4ed8)"),
+        ("SYNC", "#7c3aed", "var(--trace-sync, #7c3aed)"),
+        ("QUIET", "#64748b", "var(--trace-quiet, #64748b)"),
+    ];
+    let mut style = STYLE.to_owned();
+    for (name, alone, page) in colours {
+        let colour = if embedding == Embedding::Alone { alone } else { page };
+        style = style.replace(&format!("[{name}]"), colour);
+    }
+    style
+}
+
+const STYLE: &str = "\
+.trace text{font-family:ui-sans-serif,system-ui,'Segoe UI','DejaVu Sans',sans-serif;\
+font-size:12px;fill:[INK]}\
+.trace .paper{fill:[PAPER]}\
+.trace .title{font-size:19px;font-weight:700}\
+.trace .verdict{font-size:14px;font-weight:600}\
+.trace text.quiet,.trace .time,.trace .gap-words{fill:[QUIET];font-size:11px}\
+.trace .time{text-anchor:end;font-variant-numeric:tabular-nums}\
+.trace text.note{fill:[OPEN]}\
+.trace .name{font-weight:700;font-size:13px}\
+.trace text.ok{fill:[OK]}.trace text.bad{fill:[BAD]}\
+.trace text.open{fill:[OPEN]}.trace text.ask{fill:[ASK]}\
+.trace .on-arrow,.trace .local{font-size:11px;stroke:[PAPER];\
+stroke-width:3px;stroke-linejoin:round;paint-order:stroke}\
+.trace .local{font-weight:600}\
+.trace .end{text-anchor:end}\
+.trace .on-leg{fill:#fff;font-size:11px}\
+.trace .lane{stroke:[QUIET];stroke-opacity:.45;stroke-width:1}\
+.trace .head{stroke-width:1.5;fill:[PAPER]}\
+.trace .head.bank{stroke:[SYNC]}.trace .head.client{stroke:[ASK]}\
+.trace .head.unknown{stroke-dasharray:4 3;stroke:[QUIET]}\
+.trace .gap{fill:[QUIET];fill-opacity:.1}\
+.trace .arrow{fill:none;stroke-width:1.4}\
+.trace .arrow.ask{stroke:[ASK]}.trace .arrow.ok{stroke:[OK]}.trace .arrow.bad{stroke:[BAD]}\
+.trace .arrow.open{stroke:[OPEN]}.trace .arrow.quiet{stroke:[QUIET]}\
+.trace .unsure{stroke-dasharray:5 4}\
+.trace .fill-ask{fill:[ASK]}.trace .fill-ok{fill:[OK]}.trace .fill-bad{fill:[BAD]}\
+.trace .fill-open{fill:[OPEN]}.trace .fill-quiet{fill:[QUIET]}\
+.trace .dot{stroke:[PAPER];stroke-width:1.5}\
+.trace .dot.ok{fill:[OK]}.trace .dot.bad{fill:[BAD]}\
+.trace .dot.open{fill:[OPEN]}.trace .dot.ask{fill:[ASK]}.trace .dot.quiet{fill:[QUIET]}\
+.trace .drive{fill:[ASK];fill-opacity:.3}\
+.trace .hold{fill:[OK];fill-opacity:.16}\
+.trace .doubt{fill:[OPEN];fill-opacity:.3}\
+.trace .queue{fill:[QUIET]}\
+.trace .batch{fill:[SYNC];fill-opacity:.3}\
+.trace .sync{fill:[SYNC]}\
+.trace .unending{stroke:[OPEN];stroke-dasharray:3 3}\
+.trace .leg{stroke:[PAPER];stroke-width:1}\
+.trace .leg-network{fill:[ASK]}.trace .leg-queue{fill:[QUIET]}\
+.trace .leg-batch{fill:[SYNC];fill-opacity:.6}\
+.trace .leg-sync{fill:[SYNC]}.trace .leg-bank{fill:[OK]}\
+.trace .leg-driver{fill:[INK];fill-opacity:.6}.trace .leg-wait{fill:[OPEN]}";
