@@ -256,10 +256,8 @@ impl<F: Fn(&mut Vec<Input>)> LinkTask<F> {
                 crash::answered(asked.verb);
                 if reply.tx().is_some_and(|tx| *tx != asked.tx) {
                     // Still to be answered, with nothing.
-                    open.under_way.push_front(UnderWay {
-                        what: AnswerTo::Message(asked),
-                        ..waiting
-                    });
+                    open.under_way
+                        .push_front(UnderWay { what: AnswerTo::Message(asked), ..waiting });
                     return Err(format!("an answer out of order: {}", reply.to_line()));
                 }
                 if self.shared.steplog.is_on() {

@@ -109,8 +109,9 @@ impl ServerState {
         // Small lines are answered one by one: waiting for more to send would only add delay.
         let _ = stream.set_nodelay(true);
         let Some(place) = self.find_place() else {
-            self.step_logger
-                .record(|| Step::Bad(OtherEnd::Address(peer), Reason::Limit, "no place left".into()));
+            self.step_logger.record(|| {
+                Step::Bad(OtherEnd::Address(peer), Reason::Limit, "no place left".into())
+            });
             let mut line = Vec::new();
             Reply::Err(Reason::Limit, SessionEnd::NoPlace.as_str().to_owned()).write_to(&mut line);
             // A fresh socket takes one line.

@@ -233,7 +233,9 @@ impl Session {
             && let Some(reply) = state.slots.pop_ready()
         {
             if reply != Reply::Pong {
-                self.shared.step_logger.record(|| Step::of_reply(&reply, self.who, state.slots.replied()));
+                self.shared
+                    .step_logger
+                    .record(|| Step::of_reply(&reply, self.who, state.slots.replied()));
             }
             crash::replying(&reply);
             reply.write_to(&mut self.out);

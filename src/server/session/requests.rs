@@ -173,7 +173,9 @@ impl Session {
     ) {
         crash::received(&request, self.acceptor.origin());
         if request != Request::Local(Local::Ping) {
-            self.shared.step_logger.record(|| Step::of_request(&request, self.who, state.slots.taken() + 1));
+            self.shared
+                .step_logger
+                .record(|| Step::of_request(&request, self.who, state.slots.taken() + 1));
         }
         let reply = match request {
             Request::Local(Local::Ping) => Reply::Pong,

@@ -32,7 +32,14 @@ fn receive(who: OtherEnd, verb: &'static str) -> Step {
 }
 
 fn vote(seq: Seq) -> Step {
-    Step::Vote { tx: tx(), time: Time(1), seq, load: Load::Ops(2, BankSet::EMPTY), refusal: None, text: "".into() }
+    Step::Vote {
+        tx: tx(),
+        time: Time(1),
+        seq,
+        load: Load::Ops(2, BankSet::EMPTY),
+        refusal: None,
+        text: "".into(),
+    }
 }
 
 fn committed(seq: Seq) -> Step {
