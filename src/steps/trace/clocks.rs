@@ -3,8 +3,8 @@
 //!
 //! What left at `s` by one clock and came at `r` by another says that
 //! `shift_one - shift_other <= r - s`. A set of such bounds has a solution if no circle of them
-//! sums to less than zero (Bellman; Floyd & Warshall for all pairs). A clock that need not be moved is
-//! not moved; one that must be goes to the middle of what its bounds leave, as NTP does, since
+//! sums to less than zero (Bellman; Floyd & Warshall for all pairs). A clock that need not be moved
+//! is not moved; one that must be goes to the middle of what its bounds leave, as NTP does, since
 //! nothing better is known than that both ways took the same time.
 
 /// Something that left by one clock and came by another.
