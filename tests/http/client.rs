@@ -1,5 +1,6 @@
 //! A small HTTP client over a plain socket, so that tests see exactly what goes over the wire.
 
+use crate::http::described;
 use crate::support::DEADLINE;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -113,7 +114,8 @@ impl HttpConnection {
         }
     }
 
-    /// Sends a request and gives its response.
+    /// Sends a request and gives its response, which must be as `/openapi.json` describes it.
+    #[track_caller]
     pub fn try_ask(
         &mut self,
         method: &str,
@@ -122,7 +124,10 @@ impl HttpConnection {
         body: &str,
     ) -> Option<Answer> {
         self.send(method, path, headers, body);
-        self.receive()
+        let answer = self.receive()?;
+        let faults = described::faults(method, path, &answer);
+        assert!(faults.is_empty(), "{faults:#?}");
+        Some(answer)
     }
 
     #[track_caller]

@@ -5,6 +5,7 @@ mod bounds;
 mod client;
 #[cfg(debug_assertions)]
 mod clocks;
+mod described;
 #[cfg(debug_assertions)]
 mod hanging;
 mod junk;

@@ -1,0 +1,109 @@
+//! `/openapi.json` describes each answer: its status, and the JSON of its body field by field.
+//!
+//! The description is closed for the check: a field that it does not have is a fault, as is one of
+//! another type.
+
+use crate::http::client::Answer;
+use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
+
+const DOCUMENT: &str = include_str!("../../src/http/openapi.json");
+
+static DESCRIBED: LazyLock<Value> =
+    LazyLock::new(|| closed(serde_json::from_str(DOCUMENT).unwrap()));
+
+/// `schema` with no room for fields that it does not name.
+fn closed(schema: Value) -> Value {
+    match schema {
+        Value::Object(fields) => {
+            let names_fields = fields.get("properties").is_some_and(Value::is_object)
+                && !fields.contains_key("additionalProperties");
+            let mut fields: Map<String, Value> =
+                fields.into_iter().map(|(name, value)| (name, closed(value))).collect();
+            if names_fields {
+                fields.insert("additionalProperties".to_owned(), false.into());
+            }
+            Value::Object(fields)
+        }
+        Value::Array(items) => items.into_iter().map(closed).collect(),
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => plain,
+    }
+}
+
+/// The described path that `path` is one of, without its query.
+fn described_path(path: &str) -> Option<&'static str> {
+    let path = path.split('?').next().unwrap_or(path);
+    let fits = |described: &str| {
+        let (mut parts, mut given) = (described.split('/'), path.split('/'));
+        loop {
+            match (parts.next(), given.next()) {
+                (None, None) => return true,
+                (Some(part), Some(given)) if part.starts_with('{') && !given.is_empty() => {}
+                (Some(part), Some(given)) if part == given => {}
+                _ => return false,
+            }
+        }
+    };
+    DESCRIBED["paths"].as_object().unwrap().keys().map(String::as_str).find(|path| fits(path))
+}
+
+/// What is wrong with `answer` by the description; nothing where the route is not described.
+pub fn faults(method: &str, path: &str, answer: &Answer) -> Vec<String> {
+    let Some(route) = described_path(path) else { return Vec::new() };
+    let Some(described) = DESCRIBED["paths"][route].get(method.to_ascii_lowercase()) else {
+        return Vec::new();
+    };
+    let asked = format!("{method} {path}");
+    let Some(response) = described["responses"].get(answer.status.to_string()) else {
+        return vec![format!("{asked}: status {} is not described", answer.status)];
+    };
+    let schema = response.pointer("/content/application~1json/schema");
+    let body = (answer.header("content-type") == Some("application/json")).then(|| answer.json());
+    let (schema, body) = match (schema, body) {
+        (Some(schema), Some(body)) => (schema, body),
+        (None, None) => return Vec::new(),
+        (Some(_), None) => return vec![format!("{asked}: JSON is described, and none came")],
+        (None, Some(_)) => return vec![format!("{asked}: JSON came that is not described")],
+    };
+    let mut whole = json!({ "components": DESCRIBED["components"] });
+    whole["allOf"] = json!([schema]);
+    let validator = jsonschema::draft202012::new(&whole)
+        .unwrap_or_else(|error| panic!("{route} {method} {}: no schema: {error}", answer.status));
+    let at = |error: jsonschema::ValidationError<'_>| {
+        format!("{asked}: {} at `{}` of {body}", error, error.instance_path())
+    };
+    validator.iter_errors(&body).map(at).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Answer { status, headers, body: body.to_owned() }
+    }
+
+    #[test]
+    fn an_answer_that_differs_is_found() {
+        const ACCOUNTS: &str = "/contas/11111111111";
+        let good = r#"[{"numero":"1","saldo":10.5,"reservado":2}]"#;
+        assert_eq!(faults("GET", ACCOUNTS, &answer(200, good)), [""; 0]);
+        for (bad, named) in [
+            (r#"[{"numero":"1"}]"#, "saldo"),
+            (r#"[{"numero":1,"saldo":10.5}]"#, "/0/numero"),
+            (r#"[{"numero":"1","saldo":"10.5"}]"#, "/0/saldo"),
+            (r#"[{"numero":"1","saldo":10.5,"held":2}]"#, "held"),
+            (r#"{"numero":"1","saldo":10.5}"#, "array"),
+        ] {
+            let found = faults("GET", ACCOUNTS, &answer(200, bad));
+            assert!(found.len() == 1 && found[0].contains(named), "{bad}: {found:?}");
+        }
+        let found = faults("GET", ACCOUNTS, &answer(418, "{}"));
+        assert!(found[0].contains("418 is not described"), "{found:?}");
+        let error = faults("GET", ACCOUNTS, &answer(404, r#"{"error":"x","reason":"y"}"#));
+        assert!(error.len() == 1 && error[0].contains("reason"), "{error:?}");
+        assert_eq!(faults("GET", "/contas", &answer(404, "{}")), [""; 0]);
+        assert_eq!(faults("PUT", ACCOUNTS, &answer(405, "{}")), [""; 0]);
+    }
+}
