@@ -9,17 +9,16 @@ use crate::reais::{self, BadReais};
 use consorcio_core::ids::fit::Unfit;
 use consorcio_core::ids::{AccountNumber, BadName, TaxId, TxId};
 use consorcio_core::money::Money;
+use consorcio_core::wire::json::{self, BadObject};
 use consorcio_core::wire::text::shown;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use std::collections::BTreeSet;
-use std::fmt;
+use std::borrow::Cow;
 
 /// The fields of a JSON object, and where it stands in the body.
 #[derive(Debug)]
 pub struct Fields<'a> {
     path: String,
-    fields: Vec<(String, &'a RawValue)>,
+    fields: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
 
 impl<'a> Fields<'a> {
@@ -40,20 +39,15 @@ impl<'a> Fields<'a> {
     }
 
     fn read(what: &str, path: String, text: &'a str) -> Result<Fields<'a>, Problem> {
-        let Object(fields) = serde_json::from_str(text).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            Problem::bad(if error.is_data() && text.trim_start().starts_with('{') {
-                format!("{what} tem um valor que não pode ser lido (linha {line}, coluna {column})")
-            } else if error.is_data() {
-                format!("{what} deve ser um objeto JSON")
-            } else {
-                format!("{what} não é JSON válido (linha {line}, coluna {column})")
+        let fields = json::fields(text).map_err(|bad| {
+            Problem::bad(match bad {
+                BadObject::Other => format!("{what} deve ser um objeto JSON"),
+                BadObject::Broken { line, column } => {
+                    format!("{what} não é JSON válido (linha {line}, coluna {column})")
+                }
+                BadObject::Twice(name) => format!("`{path}{}` aparece duas vezes", shown(&name)),
             })
         })?;
-        let mut names = BTreeSet::new();
-        if let Some((name, _)) = fields.iter().find(|(name, _)| !names.insert(name)) {
-            return Err(Problem::bad(format!("`{path}{}` aparece duas vezes", shown(name))));
-        }
         Ok(Fields { path, fields })
     }
 
@@ -230,37 +224,11 @@ pub fn given_number(number: String) -> String {
     if number.contains(SPACE) { number.replace(SPACE, " ") } else { number }
 }
 
-/// An object's fields in their order, each with its JSON as it stands.
-struct Object<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor)
-    }
-}
-
-struct ObjectVisitor;
-
-impl<'de> Visitor<'de> for ObjectVisitor {
-    type Value = Object<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-        let mut fields = Vec::new();
-        while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-            fields.push((name, value));
-        }
-        Ok(Object(fields))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use consorcio_core::ids::fit::check_text;
+    use std::fmt;
 
     fn problem<T: fmt::Debug>(result: Result<T, Problem>) -> String {
         result.unwrap_err().error().to_owned()
