@@ -3,8 +3,8 @@
 //!
 //! A line's object has known fields: no value is ever skipped, an unknown field is refused where it
 //! is, so nothing nests deeper than the caller reads, and there is no recursion. Numbers are whole
-//! and never pass through a float. Errors name the field. The body of an HTTP request is read as its
-//! `fields`, whose values the caller reads or ignores, and errors are in the caller's language.
+//! and never pass through a float. Errors name the field. The body of an HTTP request is read as
+//! its `fields`, whose values the caller reads or ignores; errors are in the caller's language.
 
 mod fields;
 
