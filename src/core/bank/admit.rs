@@ -6,8 +6,9 @@
 //! requests applies them, and not the types that records are made of.
 
 use super::io::{Outcome, OwnVote};
+use super::known::Prepared;
 use super::record::Record;
-use super::state::{Bank, Prepared};
+use super::state::Bank;
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::Known;
 use crate::wire::token::Verdict;

@@ -8,7 +8,7 @@
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
 use crate::bank::io::{CoreStep, DoubtCause, Outcome};
-use crate::bank::state::Prepared;
+use crate::bank::known::Prepared;
 use crate::commit::message::Message;
 use crate::commit::proof::{self, Proof};
 use crate::ids::{BankId, BankSet, TxId};

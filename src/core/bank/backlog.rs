@@ -7,7 +7,7 @@
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
 use crate::bank::io::{DoubtCause, SessionId, Start};
-use crate::bank::state::Prepared;
+use crate::bank::known::Prepared;
 use crate::bank::volatile::{InDoubt, Untimed};
 use crate::ids::TxId;
 use crate::limits::{

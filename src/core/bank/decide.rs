@@ -8,8 +8,9 @@ use crate::bank::end::Wanted;
 use crate::bank::io::{
     Caller, CoreStep, Input, Now, Origin, Outgoing, Output, OwnVote, Past, Sending, Seq,
 };
+use crate::bank::known::{Prepared, Remembered};
 use crate::bank::record::Record;
-use crate::bank::state::{Bank, Known, Prepared};
+use crate::bank::state::Bank;
 use crate::bank::volatile::{Volatile, Waiter, Waits};
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::limits::{ANSWER_WITHIN_MS, QUEUE_WAIT_MS_MAX};
@@ -159,10 +160,10 @@ impl<'a> Deciding<'a> {
         if self.volatile.waiters.is_empty() {
             return;
         }
-        let Known::Ended(ended) = self.bank.known(tx, None) else { return };
+        let Remembered::Ended(ended) = self.bank.remembered(tx) else { return };
         for waiter in self.volatile.waiters_for(&Waits::Outcome(tx.clone())).collect::<Vec<_>>() {
             if self.serve(waiter) {
-                let reply = self.outcome_reply(tx, &ended);
+                let reply = self.outcome_reply(tx, ended);
                 self.reply(self.volatile.waiters[&waiter].caller, reply, ended.seq);
             }
         }

@@ -1,11 +1,11 @@
-//! EXECUTE: this bank drives a transaction for a caller, with the same coordinator as `cliente`.
+//! This bank drives a transaction for a caller, with the same coordinator as `cliente`.
 
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
-use crate::bank::io::{Caller, CoreStep, Outcome, OwnVote, Past, Seq};
+use crate::bank::io::{CoreStep, Outcome, Seq};
+use crate::bank::known::Remembered;
 use crate::bank::read::beginning;
 use crate::bank::record::{Cause, Record};
-use crate::bank::state::Known;
 use crate::bank::volatile::{Drive, Waits};
 use crate::commit::coordinator::{Answer, Coordinator, Do, Event, Standing, Strategy, Verdict};
 use crate::commit::message::{Asked, Message};
@@ -20,168 +20,8 @@ use crate::wire::{Fault, Reason};
 use std::sync::Arc;
 
 impl Deciding<'_> {
-    pub(super) fn execute(
-        &mut self,
-        caller: Caller,
-        tx: &TxId,
-        transaction: &Arc<Transaction>,
-        late: bool,
-        past: Option<&Past>,
-    ) {
-        if !transaction.banks().has(self.bank.me()) {
-            return self.execute_without_part(caller, tx, transaction, late);
-        }
-        let digest = transaction.digest();
-        match self.bank.known(tx, past) {
-            Known::Ended(ended) => {
-                let same = ended.own.digest.is_none_or(|own| own == *digest);
-                let reply = if same {
-                    self.outcome_reply(tx, &ended)
-                } else {
-                    self.other_bytes(tx, &ended.own)
-                };
-                self.reply(caller, reply, ended.seq);
-            }
-            Known::Prepared(prepared) if *prepared.transaction.digest() != *digest => {
-                let reply = self.other_bytes(tx, &prepared.own());
-                self.reply(caller, reply, prepared.seq);
-            }
-            // It goes on from the vote that it has given.
-            Known::Prepared(prepared) => {
-                self.wait(caller, Waits::Outcome(tx.clone()));
-                if !self.volatile.drives.contains_key(tx) {
-                    let token = self.bank.own_token(tx, &prepared.own());
-                    self.drive(tx, transaction, Strategy::LastAgent(self.bank.me()), Some(token));
-                }
-            }
-            Known::New => match self.volatile.drives.get(tx) {
-                Some(drive) if drive.coordinator.transaction().digest() != digest => {
-                    self.other_bytes_driven(caller);
-                }
-                Some(_) => self.wait(caller, Waits::Outcome(tx.clone())),
-                None if let Some(Fault { reason, text }) = self.not_introduced_to(transaction) => {
-                    self.reply(caller, Reply::Err(reason, text), 0);
-                }
-                None if let Some(unfit) = self.unfit_transaction(tx, transaction) => {
-                    self.unfit(caller, &unfit);
-                }
-                None => self.execute_named(caller, tx, transaction, late),
-            },
-        }
-    }
-
-    /// What this bank has voted under an id, a tombstone or a vote on other bytes, says nothing of
-    /// a transaction that does not name it: that may be committed. Asked for again, it is driven
-    /// again, and the votes repeat.
-    fn execute_without_part(
-        &mut self,
-        caller: Caller,
-        tx: &TxId,
-        transaction: &Arc<Transaction>,
-        late: bool,
-    ) {
-        match self.volatile.drives.get(tx) {
-            Some(drive) if drive.coordinator.transaction().digest() != transaction.digest() => {
-                self.other_bytes_driven(caller);
-            }
-            Some(drive) => self.verdict_or_wait(caller, tx, &drive.coordinator),
-            None if let Some(Fault { reason, text }) = self.not_introduced_to(transaction) => {
-                self.reply(caller, Reply::Err(reason, text), 0);
-            }
-            None if let Some(unfit) = self.unfit_transaction(tx, transaction) => {
-                self.unfit(caller, &unfit)
-            }
-            None => self.execute_for_others(caller, tx, transaction, late),
-        }
-    }
-
-    fn other_bytes_driven(&mut self, caller: Caller) {
-        let text = Detail::OtherBytesDriven.to_string();
-        self.reply(caller, Reply::Err(Reason::DuplicateId, text), 0);
-    }
-
-    /// Aborted, as this bank can never vote OK on these bytes.
-    fn other_bytes(&self, tx: &TxId, own: &OwnVote) -> Reply {
-        Reply::Aborted(tx.clone(), self.bank.own_token(tx, own), Reason::DuplicateId, None)
-    }
-
-    /// ABORT or RESOLVE of an id that this bank has not voted on, while it drives it for others or
-    /// after it did: such a transaction may be committed. Says whether it has answered.
-    pub(super) fn asked_of_driven(&mut self, caller: Caller, tx: &TxId) -> bool {
-        if let Some(drive) = self.volatile.drives.get(tx) {
-            if drive.coordinator.transaction().banks().has(self.bank.me()) {
-                return false; // Its own refusal ends it.
-            }
-            self.verdict_or_wait(caller, tx, &drive.coordinator);
-            return true;
-        }
-        let drove = self.bank.drove(tx);
-        if drove {
-            let text = Detail::DroveForOthers.to_string();
-            self.reply(caller, Reply::Doubt(tx.clone(), text), self.bank.seq);
-        }
-        drove
-    }
-
-    /// The verdict of a drive without a part in it, at once where it is told already.
-    fn verdict_or_wait(&mut self, caller: Caller, tx: &TxId, coordinator: &Coordinator) {
-        match coordinator.told() {
-            Some(verdict) => {
-                let reply = verdict_reply(coordinator, verdict);
-                self.reply(caller, reply, self.bank.seq);
-            }
-            None => self.wait(caller, Waits::Verdict(tx.clone())),
-        }
-    }
-
-    /// A bank that drives a transaction that names it looks at its own part first, and votes last.
-    fn execute_named(
-        &mut self,
-        caller: Caller,
-        tx: &TxId,
-        transaction: &Arc<Transaction>,
-        late: bool,
-    ) {
-        if let Err(fault) = self.look(transaction, late) {
-            let (token, seq) = self.refuse(tx, Some(transaction), &fault);
-            self.reply(caller, Reply::Aborted(tx.clone(), token, fault.reason, None), seq);
-        } else if self.others(transaction).is_empty() {
-            // One bank only: its vote is the decision, one step and one record.
-            let time = self.tick_clock();
-            let seq = self.executed(tx, time, time, transaction, Vec::new());
-            let own = OwnVote { verdict: Vote::Ok, time, digest: Some(*transaction.digest()) };
-            let statement = self.bank.own_statement(tx, &own, &Outcome::Committed(time));
-            let token = self.bank.own_token(tx, &own);
-            self.reply(caller, Reply::Committed(tx.clone(), time, token, statement), seq);
-        } else {
-            self.wait(caller, Waits::Outcome(tx.clone()));
-            self.drive(tx, transaction, Strategy::LastAgent(self.bank.me()), None);
-        }
-    }
-
-    /// A bank that takes no part drives like any other driver: all at once.
-    fn execute_for_others(
-        &mut self,
-        caller: Caller,
-        tx: &TxId,
-        transaction: &Arc<Transaction>,
-        late: bool,
-    ) {
-        let strangers = transaction.banks().minus(self.bank.members);
-        if late {
-            let text = Detail::Busy.to_string();
-            self.reply(caller, Reply::Err(Reason::Limit, text), 0);
-        } else if let Some(stranger) = strangers.iter().next() {
-            let text = Detail::NotMember { bank: stranger }.to_string();
-            self.reply(caller, Reply::Err(Reason::Malformed, text), 0);
-        } else {
-            self.wait(caller, Waits::Verdict(tx.clone()));
-            self.drive(tx, transaction, Strategy::Parallel, None);
-        }
-    }
-
     /// Begins to drive; `own` is the OK that this bank has given already.
-    fn drive(
+    pub(super) fn drive(
         &mut self,
         tx: &TxId,
         transaction: &Arc<Transaction>,
@@ -336,7 +176,7 @@ impl Deciding<'_> {
         }
     }
 
-    fn executed(
+    pub(super) fn executed(
         &mut self,
         tx: &TxId,
         time: Time,
@@ -350,7 +190,7 @@ impl Deciding<'_> {
 
     /// The verdict of a transaction that this bank drives: recorded where this bank had voted OK
     /// before, and told to those who wait where no record of this bank will wake them.
-    fn verdict(&mut self, tx: &TxId, coordinator: &Coordinator, verdict: Verdict) {
+    pub(super) fn verdict(&mut self, tx: &TxId, coordinator: &Coordinator, verdict: Verdict) {
         let digest = coordinator.transaction().digest();
         let prepared =
             self.bank.undecided.get(tx).filter(|prepared| prepared.transaction.digest() == digest);
@@ -413,7 +253,7 @@ impl Deciding<'_> {
 
     /// Has this bank voted on a transaction that it drives? Its coordinator was told; memory may
     /// have forgotten.
-    fn has_voted(&self, coordinator: &Coordinator) -> bool {
+    pub(super) fn has_voted(&self, coordinator: &Coordinator) -> bool {
         let mine = |(bank, standing): (BankId, &Standing)| {
             bank == self.bank.me() && matches!(standing, Standing::Ok(_) | Standing::Refused(..))
         };
@@ -421,14 +261,14 @@ impl Deciding<'_> {
     }
 
     /// Was this bank's own refusal what ended a transaction that it drives?
-    fn has_refused(&self, coordinator: &Coordinator) -> bool {
+    pub(super) fn has_refused(&self, coordinator: &Coordinator) -> bool {
         let mine = |(bank, standing): (BankId, &Standing)| {
             bank == self.bank.me() && matches!(standing, Standing::Refused(..))
         };
         coordinator.standings().any(mine)
     }
 
-    fn tell_waiters(&mut self, waits: &Waits, reply: &Reply) {
+    pub(super) fn tell_waiters(&mut self, waits: &Waits, reply: &Reply) {
         // Who began to wait in this very decision is not at the volatile yet, and gets its number
         // there.
         let fresh =
@@ -448,14 +288,14 @@ impl Deciding<'_> {
         }
     }
 
-    fn others_votes(&self, coordinator: &Coordinator) -> Vec<(BankId, Time)> {
+    pub(super) fn others_votes(&self, coordinator: &Coordinator) -> Vec<(BankId, Time)> {
         let me = self.bank.me();
         votes_of(coordinator).into_iter().filter(|(bank, _)| *bank != me).collect()
     }
 
-    /// The record of this bank's own vote on a transaction that it drives; 0 where it takes no
-    /// part.
-    fn own_vote_seq(&self, tx: &TxId) -> Seq {
+    /// The record of this bank's own vote on a transaction that it drives; 0 where no record must be
+    /// waited for.
+    pub(super) fn own_vote_seq(&self, tx: &TxId) -> Seq {
         let mine = |record: &Record| match record {
             Record::Voted { tx: other, .. } | Record::Refused { tx: other, .. } => other == tx,
             Record::Executed { tx: other, .. } => other == tx,
@@ -477,16 +317,17 @@ impl Deciding<'_> {
         if self.out.records[self.own_from..].iter().any(mine) {
             return self.last_seq();
         }
-        match self.bank.known(tx, None) {
-            Known::New => 0,
-            Known::Prepared(prepared) => prepared.seq,
-            Known::Ended(ended) => ended.seq,
+        match self.bank.remembered(tx) {
+            Remembered::Prepared(prepared) => prepared.seq,
+            Remembered::Ended(ended) => ended.seq,
+            // No vote, or one whose record has been durable for long.
+            Remembered::Nothing => 0,
         }
     }
 }
 
 /// A verdict as this bank answers it where no record of its own does.
-fn verdict_reply(coordinator: &Coordinator, verdict: &Verdict) -> Reply {
+pub(super) fn verdict_reply(coordinator: &Coordinator, verdict: &Verdict) -> Reply {
     let tx = coordinator.tx().clone();
     match verdict {
         Verdict::Committed(time) => match coordinator.proof() {
@@ -501,7 +342,7 @@ fn verdict_reply(coordinator: &Coordinator, verdict: &Verdict) -> Reply {
     }
 }
 
-fn votes_tokens(coordinator: &Coordinator) -> Vec<Token> {
+pub(super) fn votes_tokens(coordinator: &Coordinator) -> Vec<Token> {
     let token = |(_, standing): (BankId, &Standing)| match standing {
         Standing::Ok(token) => Some(*token),
         Standing::Unasked | Standing::Asked | Standing::Silent | Standing::Refused(..) => None,
@@ -509,6 +350,6 @@ fn votes_tokens(coordinator: &Coordinator) -> Vec<Token> {
     coordinator.standings().filter_map(token).collect()
 }
 
-fn votes_of(coordinator: &Coordinator) -> Vec<(BankId, Time)> {
+pub(super) fn votes_of(coordinator: &Coordinator) -> Vec<(BankId, Time)> {
     votes_tokens(coordinator).iter().map(|token| (token.bank, token.time)).collect()
 }

@@ -3,8 +3,8 @@
 
 use crate::bank::decide::Deciding;
 use crate::bank::io::{Caller, CoreStep, DoubtCause, Origin, Outcome, Past};
+use crate::bank::known::{Ended, Known, Prepared};
 use crate::bank::record::Record;
-use crate::bank::state::{Ended, Known, Prepared};
 use crate::bank::volatile::Waits;
 use crate::commit::message::{Asked, AskedVerb};
 use crate::commit::proof::{self, Inquiry, Proof};

@@ -1,7 +1,7 @@
 //! The newest outcomes with their operations, oldest first, and found by id. An id stands there
 //! once.
 
-use crate::bank::state::Event;
+use crate::bank::known::Event;
 use crate::ids::TxId;
 use crate::limits::HISTORY_MAX;
 use std::collections::{BTreeMap, VecDeque};
@@ -75,7 +75,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bank::state::How;
+    use crate::bank::known::How;
     use crate::ids::Time;
 
     fn event(tx: &str, time: i64) -> Event {

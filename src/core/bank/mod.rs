@@ -10,12 +10,15 @@ mod ask;
 mod backlog;
 #[cfg(test)]
 mod bounds;
+mod cut;
 mod decide;
 mod drive;
 mod end;
+mod execute;
 mod fit;
 mod history;
 pub mod io;
+mod known;
 mod learn;
 mod meet;
 mod outside;
@@ -26,6 +29,7 @@ mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod volatile;
 mod vote;
 
@@ -237,7 +241,7 @@ impl Core {
     /// An undecided transaction here that names `bank`. Goes through all that is undecided.
     pub fn undecided_naming(&self, bank: BankId) -> Option<&TxId> {
         let names =
-            |(_, prepared): &(&TxId, &state::Prepared)| prepared.transaction.banks().has(bank);
+            |(_, prepared): &(&TxId, &known::Prepared)| prepared.transaction.banks().has(bank);
         self.bank.undecided.iter().find(names).map(|(tx, _)| tx)
     }
 

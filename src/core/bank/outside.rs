@@ -10,8 +10,8 @@
 use crate::bank::decide::{Deciding, verb_of};
 use crate::bank::end::Wanted;
 use crate::bank::io::{Caller, Origin, Outcome, Past, Seq};
+use crate::bank::known::{Ended, Known, Prepared};
 use crate::bank::record::Record;
-use crate::bank::state::{Ended, Known, Prepared};
 use crate::ids::TxId;
 use crate::wire::Reason;
 use crate::wire::detail::Detail;

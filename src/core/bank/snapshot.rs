@@ -4,7 +4,8 @@
 
 use crate::bank::Identity;
 use crate::bank::io::{KnownVote, Seq};
-use crate::bank::state::{Bank, Event, How, Prepared};
+use crate::bank::known::{Event, How, Prepared};
+use crate::bank::state::Bank;
 use crate::commit::founding::FoundingId;
 use crate::ids::{BankId, Time, TxId};
 use crate::ledger::{Ledger, RegistersKnown};

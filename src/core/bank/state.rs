@@ -6,16 +6,16 @@
 
 use crate::bank::Identity;
 use crate::bank::history::History;
-use crate::bank::io::{KnownVote, Outcome, OwnVote, Past, Seq};
-use crate::bank::record::{Cause, Record};
-use crate::commit::founding::{FoundingId, Meeting};
+use crate::bank::io::{KnownVote, Outcome, OwnVote, Seq};
+use crate::bank::known::{Ended, Event, How, Prepared, not_named_by_set};
+use crate::bank::record::Record;
+use crate::commit::founding::FoundingId;
 use crate::ids::{BankId, BankSet, Time, TxId};
 use crate::ledger::{Ledger, RegistersKnown};
 use crate::limits::{BANKS_MAX, UNDECIDED_BYTES_MAX, UNDECIDED_MAX};
 use crate::wire::Reason;
-use crate::wire::reading::Reading;
-use crate::wire::token::{Digest, KeyId, Said, Token, Verdict};
-use crate::wire::transaction::{Action, Transaction};
+use crate::wire::token::{Digest, KeyId, Said, Verdict};
+use crate::wire::transaction::Transaction;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -71,75 +71,6 @@ pub(crate) struct Bank {
     pub stopped: Option<String>,
 }
 
-/// A transaction that this bank voted OK on and knows no outcome of.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Prepared {
-    pub transaction: Arc<Transaction>,
-    /// The vote's time.
-    pub time: Time,
-    /// The vote's record.
-    pub seq: Seq,
-}
-
-/// A transaction whose outcome this bank knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ended {
-    pub own: OwnVote,
-    pub outcome: Outcome,
-    /// Words beside the reason of an own NOK.
-    pub text: Box<str>,
-    /// The deciding record; 0 for one that was found in the journal.
-    pub seq: Seq,
-    /// Had it an outside coordinator? A tombstone says nothing of that.
-    pub outside: bool,
-}
-
-/// A line of HISTORY.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Event {
-    pub tx: TxId,
-    pub time: Time,
-    /// `None`: committed.
-    pub reason: Option<Reason>,
-    /// A tombstone has none.
-    pub transaction: Option<Arc<Transaction>>,
-    /// How it came to that; snapshots hold it beside the events.
-    #[serde(skip)]
-    pub how: How,
-}
-
-/// How a transaction came to its outcome, as far as this bank's journal says. What a snapshot of
-/// the first version held says nothing of it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-pub(crate) struct How {
-    /// This bank drove it: vote and outcome are one record, or it takes no part.
-    pub driven: bool,
-    /// The bank that refused.
-    pub by: Option<BankId>,
-    /// Words beside the reason of this bank's NOK.
-    pub text: Box<str>,
-}
-
-impl How {
-    fn refused(by: BankId) -> How {
-        How { by: Some(by), ..How::default() }
-    }
-
-    fn refused_here(me: BankId, cause: &Cause) -> How {
-        How { text: cause.as_str().into(), ..How::refused(cause.refuser().unwrap_or(me)) }
-    }
-}
-
-/// What a bank knows of an id.
-pub(crate) enum Known<'a> {
-    /// Nothing.
-    New,
-    /// Voted OK, undecided.
-    Prepared(&'a Prepared),
-    /// Decided.
-    Ended(Ended),
-}
-
 impl Bank {
     pub(super) fn new(identity: Identity) -> Bank {
         let present = |(position, place): (usize, &String)| {
@@ -176,53 +107,6 @@ impl Bank {
 
     pub(super) fn me(&self) -> BankId {
         self.identity.bank
-    }
-
-    /// The token of a vote of this bank.
-    pub(super) fn own_token(&self, tx: &TxId, own: &OwnVote) -> Token {
-        self.identity.seal.token(self.me(), own.verdict, tx, own.digest, own.time)
-    }
-
-    /// Is it the statement of a bank of this consortium?
-    pub(super) fn proves_reading(&self, reading: &Reading) -> bool {
-        self.members.has(reading.bank) && self.identity.seal.proves_reading(reading)
-    }
-
-    /// Is it the statement of another bank of this consortium, about this bank?
-    pub(super) fn proves_meeting(&self, meeting: &Meeting) -> bool {
-        let by_another = self.members.without(self.me()).has(meeting.by);
-        by_another && meeting.bank == self.me() && self.identity.seal.proves_meeting(meeting)
-    }
-
-    /// What this bank states of the outcome of a transaction that it holds OK on: `C` or `A`. Made
-    /// anew for each answer, so always under the newest key. A bank that refused needs no
-    /// statement: its vote says it all.
-    pub(super) fn own_statement(
-        &self,
-        tx: &TxId,
-        own: &OwnVote,
-        outcome: &Outcome,
-    ) -> Option<Token> {
-        let (said, time) = match outcome {
-            Outcome::Committed(time) => (Said::Committed, *time),
-            Outcome::Aborted(..) => (Said::Aborted, own.time),
-        };
-        let holds_ok = own.verdict == Verdict::Ok;
-        holds_ok.then(|| self.identity.seal.token(self.me(), said, tx, own.digest, time))
-    }
-
-    /// What this bank knows of `tx`, with what its journal knows where memory does not.
-    pub(super) fn known(&self, tx: &TxId, past: Option<&Past>) -> Known<'_> {
-        if let Some(prepared) = self.undecided.get(tx) {
-            return Known::Prepared(prepared);
-        }
-        if let Some(ended) = self.outcomes.get(tx) {
-            return Known::Ended(ended.clone());
-        }
-        match past.and_then(|past| self.ended_of(&past.record, 0)) {
-            Some(ended) => Known::Ended(ended),
-            None => Known::New,
-        }
     }
 
     /// The one function that changes the durable part.
@@ -477,12 +361,6 @@ impl Bank {
         }
     }
 
-    /// The token of another bank's vote, sealed as it would.
-    pub(super) fn token_of(&self, bank: BankId, known: &KnownVote) -> Token {
-        let KnownVote { tx, vote } = known;
-        self.identity.seal.token(bank, vote.verdict, tx, vote.digest, vote.time)
-    }
-
     fn ended(&mut self, record: &Record) {
         let (Some(tx), Some(ended)) = (record.decides(), self.ended_of(record, self.seq)) else {
             return;
@@ -513,65 +391,4 @@ impl Bank {
             self.drove.remove(&oldest.tx);
         }
     }
-
-    /// What a deciding record says of its transaction.
-    fn ended_of(&self, record: &Record, seq: Seq) -> Option<Ended> {
-        let ended = |own, outcome, outside| {
-            Some(Ended { own, outcome, text: Box::default(), seq, outside })
-        };
-        let refused = |tx: &TxId, own: OwnVote, reason: Reason| {
-            Outcome::Aborted(self.own_token(tx, &own), reason)
-        };
-        match record {
-            Record::Voted { tx, time, transaction, refusal: Some((reason, text)) } => {
-                let own = OwnVote {
-                    verdict: Verdict::No,
-                    time: *time,
-                    digest: Some(*transaction.digest()),
-                };
-                let ended = ended(own, refused(tx, own, *reason), transaction.has_outside());
-                ended.map(|ended| Ended { text: text.as_str().into(), ..ended })
-            }
-            Record::Refused { tx, time, reason } => {
-                let own = OwnVote { verdict: Verdict::No, time: *time, digest: None };
-                ended(own, refused(tx, own, *reason), false)
-            }
-            Record::Decided { own, outcome, .. } => ended(*own, *outcome, false),
-            Record::Executed { time, committed, transaction, .. } => {
-                let own = OwnVote {
-                    verdict: Verdict::Ok,
-                    time: *time,
-                    digest: Some(*transaction.digest()),
-                };
-                ended(own, Outcome::Committed(*committed), false)
-            }
-            Record::OutsideVoted { own, time, refusal: None, .. } => {
-                ended(*own, Outcome::Committed(*time), true)
-            }
-            // The bank makes one token for an id, ever: that of its own OK.
-            Record::OutsideVoted { tx, own, refusal: Some(reason), .. } => {
-                ended(*own, refused(tx, *own, *reason), true)
-            }
-            Record::Voted { refusal: None, .. }
-            | Record::Consortium { .. }
-            | Record::ClientAdded { .. }
-            | Record::AccountOpened { .. }
-            | Record::ClockMoved { .. }
-            | Record::Stopped { .. }
-            | Record::KeyKnown { .. }
-            | Record::RegistersLearned { .. }
-            | Record::Founded { .. }
-            | Record::Met { .. }
-            | Record::Introduced { .. }
-            | Record::Drove { .. } => None,
-        }
-    }
-}
-
-/// The positions of banks that a transaction which sets a register does not name; none for any
-/// other one.
-fn not_named_by_set(transaction: &Transaction) -> impl Iterator<Item = BankId> {
-    let sets = transaction.ops().iter().any(|op| matches!(op.action, Action::Set { .. }));
-    let banks = transaction.banks();
-    (0..BANKS_MAX).filter_map(BankId::new).filter(move |bank| sets && !banks.has(*bank))
 }

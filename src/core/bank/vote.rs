@@ -5,8 +5,8 @@
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
 use crate::bank::io::{Caller, Outcome, OwnVote, Past, Seq, SessionId};
+use crate::bank::known::Known;
 use crate::bank::record::{Cause, Record};
-use crate::bank::state::Known;
 use crate::bank::volatile::InDoubt;
 use crate::commit::coordinator::Event;
 use crate::ids::TxId;

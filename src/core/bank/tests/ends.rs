@@ -2,7 +2,8 @@
 //! silent.
 
 use super::*;
-use crate::bank::io::{CoreStep, DoubtCause};
+use crate::bank::io::{CoreStep, DoubtCause, Past};
+use crate::bank::known::{Known, Remembered};
 use crate::commit::founding::FoundingId;
 use crate::ids::BankSet;
 use crate::limits::STEP_ITEMS_MAX;
@@ -55,6 +56,34 @@ fn a_bank_that_stopped_is_silent() {
     }
     network.input(&Input::Closed(SessionId(1)));
     assert_eq!(network.journal.len(), records);
+}
+
+/// That memory holds nothing of an id does not say that it is new.
+#[test]
+fn an_outcome_that_memory_forgot_is_known_by_the_index_alone() {
+    let mut network = Network::new(WALL_US);
+    let tx = crate::ids::TxId::new("t1").unwrap();
+    let known = |bank: &Bank, past: Option<&Past>| match bank.known(&tx, past) {
+        Known::New => "new",
+        Known::Prepared(_) => "prepared",
+        Known::Ended(_) => "ended",
+    };
+    let remembered = |bank: &Bank| match bank.remembered(&tx) {
+        Remembered::Nothing => "nothing",
+        Remembered::Prepared(_) => "prepared",
+        Remembered::Ended(_) => "ended",
+    };
+    let both = |core: &Core| (known(&core.bank, None), remembered(&core.bank));
+    assert_eq!(both(&network.core), ("new", "nothing"));
+    network.say(&format!("PREPARE t1 {BOTH}"));
+    assert_eq!(both(&network.core), ("prepared", "prepared"));
+    let mut network = Network::new(WALL_US);
+    network.say("RESOLVE t1");
+    assert_eq!(both(&network.core), ("ended", "ended"));
+    let record = network.journal.pop().unwrap();
+    network.core.bank.outcomes.remove(&tx);
+    assert_eq!(remembered(&network.core.bank), "nothing");
+    assert_eq!(known(&network.core.bank, Some(&Past { record })), "ended");
 }
 
 /// A journal of another machine may tell of meetings that no bank records.

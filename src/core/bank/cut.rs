@@ -1,0 +1,200 @@
+//! SNAPSHOT: this bank's part of a cut.
+
+use crate::bank::Change;
+use crate::bank::decide::Deciding;
+use crate::bank::io::{Caller, Seq};
+use crate::bank::volatile::{CutAsked, Waiter, Waits};
+use crate::ids::Time;
+use crate::limits::{
+    ANSWER_WITHIN_MS, CUT_KEPT_MS, CUT_MARK_EVERY_US, CUT_PAGE_ITEMS_MAX, LIST_BYTES_MAX,
+    SNAPSHOT_AHEAD_MS_MAX,
+};
+use crate::wire::answer::{CutAccount, CutAnswer, PageWriter, RegisterAnswer};
+use crate::wire::detail::Detail;
+use crate::wire::reading::Reading;
+use crate::wire::request::SnapshotKey;
+use crate::wire::{Fault, Reason};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// A page of a cut, whose lists are JSON already.
+type CutPage = CutAnswer<Box<RawValue>, Box<RawValue>>;
+
+impl Deciding<'_> {
+    /// A cut: the clock moves past its time first, so that no later vote falls under it; then those
+    /// of this bank's undecided votes that are not later are waited for. Nobody is stopped for it.
+    pub(super) fn snapshot(
+        &mut self,
+        caller: Caller,
+        (time, reading): (Option<Time>, Option<&Reading>),
+        accounts: bool,
+        after: Option<&SnapshotKey>,
+    ) {
+        let time = time.unwrap_or_else(|| self.reading());
+        if let Err(fault) = self.cut_possible(time, reading) {
+            return self.refused(caller, fault);
+        }
+        if time > self.bank.clock {
+            self.move_clock(time);
+        }
+        let asked = CutAsked { time, accounts, after: after.cloned() };
+        if self.cut_must_wait(time) {
+            let deadline_us = self.now.mono_us + ANSWER_WITHIN_MS * 1_000;
+            self.change(Change::Wait(Waiter {
+                caller,
+                deadline_us,
+                waits: Waits::Cut(time),
+                cut: Some(asked),
+            }));
+        } else {
+            self.tell_cut(caller, &asked, self.last_seq());
+        }
+    }
+
+    /// A cut moves the clock, so nobody may ask for one of any time: it is at most a second ahead
+    /// of this bank's own clocks, or no further than the clock of a bank of the consortium has
+    /// been.
+    pub(super) fn cut_possible(&self, time: Time, reading: Option<&Reading>) -> Result<(), Fault> {
+        let ahead = i64::try_from(SNAPSHOT_AHEAD_MS_MAX * 1_000).unwrap_or(0);
+        let own = self.bank.clock.max(Time(self.now.wall_us.saturating_add(ahead)));
+        let proved = reading.filter(|reading| self.bank.proves_reading(reading));
+        if time > proved.map_or(own, |reading| own.max(reading.time)) {
+            return Err(Fault::of(Reason::Limit, &Detail::CutAhead { time }));
+        }
+        if time < self.bank.ledger.cut_horizon() {
+            return Err(cut_too_old(self.bank.ledger.cut_horizon()));
+        }
+        Ok(())
+    }
+
+    /// Could an undecided vote of this bank still commit at or before `time`? Not what an outside
+    /// coordinator decides: its vote is later than the clock, which has been moved past `time`.
+    pub(super) fn cut_must_wait(&self, time: Time) -> bool {
+        self.bank.undecided_by_time.first().is_some_and(|(vote, _)| *vote <= time)
+    }
+
+    pub(super) fn tell_cut(&mut self, caller: Caller, asked: &CutAsked, after: Seq) {
+        let ledger = &self.bank.ledger;
+        let totals = match ledger.cut(asked.time) {
+            Ok(totals) => totals,
+            Err(expired) => return self.refused(caller, cut_too_old(expired.horizon)),
+        };
+        let mut cut = CutAnswer {
+            bank: self.bank.me(),
+            time: asked.time,
+            balance_total: totals.balance_total,
+            cash_in_total: totals.cash_in_total,
+            cash_out_total: totals.cash_out_total,
+            transfers_in_total: totals.transfers_in_total,
+            transfers_out_total: totals.transfers_out_total,
+            reading: Some(self.sealed_reading()),
+            accounts: None,
+            registers: None,
+            registers_known: true,
+            next: None,
+        };
+        if asked.accounts {
+            self.fill_cut(&mut cut, asked);
+        }
+        self.done(caller, &cut, after);
+    }
+
+    /// One page of a cut: accounts, and behind the last of them registers. It looks at a bounded
+    /// number of each, of which some may be later than the cut; so a page may be short, and another
+    /// one follow.
+    pub(super) fn fill_cut(&self, cut: &mut CutPage, asked: &CutAsked) {
+        let (ledger, most) = (&self.bank.ledger, CUT_PAGE_ITEMS_MAX);
+        let after = asked.after.as_ref().map(SnapshotKey::to_text);
+        let mut page = PageWriter::new(LIST_BYTES_MAX, after.as_deref());
+        let mut last = after.clone();
+        if !matches!(asked.after, Some(SnapshotKey::Register(_))) {
+            let then = ledger.cut_accounts_after(asked.time, asked.after_account(), most);
+            let looked_at = then.len();
+            for (number, balance) in then {
+                let key = format!("a:{number}");
+                match balance {
+                    Some(balance) => {
+                        let line = CutAccount { number: Cow::Borrowed(number), balance };
+                        if !page.push(&key, &line) {
+                            break;
+                        }
+                    }
+                    None => page.pass(&key),
+                }
+                last = Some(key);
+            }
+            if looked_at == most {
+                page.end();
+            }
+        }
+        let room = page.room();
+        let (accounts, next) = page.into_parts();
+        (cut.accounts, cut.next) = (raw(accounts), next);
+        if cut.next.is_some() {
+            return;
+        }
+        let from = match &asked.after {
+            Some(SnapshotKey::Register(key)) => Some(key),
+            Some(SnapshotKey::Account(_)) | None => None,
+        };
+        if !ledger.knows_registers_at(asked.time) {
+            cut.registers_known = false;
+            return;
+        }
+        // Where no register fits beside the accounts, the next page begins behind the last account.
+        let mut page = PageWriter::new(room, last.as_deref());
+        let then = ledger.cut_registers_after(asked.time, from, most);
+        let looked_at = then.len();
+        for (key, value) in then {
+            let Some(value) = value else {
+                page.pass(&format!("r:{key}"));
+                continue;
+            };
+            let value = Cow::Borrowed(value.as_str());
+            let line = RegisterAnswer { key: Cow::Borrowed(key), value };
+            if !page.push(&format!("r:{key}"), &line) {
+                break;
+            }
+        }
+        if looked_at == most {
+            page.end();
+        }
+        let (registers, next) = page.into_parts();
+        (cut.registers, cut.next) = (raw(registers), next);
+    }
+
+    /// Transactions are decided: cuts that waited for them may be told.
+    pub(super) fn wake_cuts(&mut self) {
+        let oldest_vote = self.bank.undecided_by_time.first().map(|(time, _)| *time);
+        for waiter in self.volatile.cut_waiters_before(oldest_vote).collect::<Vec<_>>() {
+            let Waiter { caller, cut: Some(asked), .. } = &self.volatile.waiters[&waiter] else {
+                continue;
+            };
+            if self.serve(waiter) {
+                self.tell_cut(*caller, asked, self.bank.seq);
+            }
+        }
+    }
+
+    /// Now and then a moment of the clock is kept; the past of cuts before the kept time is
+    /// forgotten, but not back beyond the oldest undecided vote.
+    pub(super) fn mark_cut(&mut self) {
+        let now = self.now.mono_us;
+        let marks = &self.volatile.cut_marks;
+        if marks.back().is_some_and(|(at, _)| now.saturating_sub(*at) < CUT_MARK_EVERY_US) {
+            return;
+        }
+        let old = marks.iter().take_while(|(at, _)| now.saturating_sub(*at) >= CUT_KEPT_MS * 1_000);
+        let oldest_vote = self.bank.undecided_by_time.first().map(|(time, _)| Time(time.0 - 1));
+        let forget = old.last().map(|(_, time)| oldest_vote.map_or(*time, |vote| vote.min(*time)));
+        self.change(Change::CutMark(now, self.bank.clock, forget));
+    }
+}
+
+fn cut_too_old(oldest: Time) -> Fault {
+    Fault::of(Reason::Expired, &Detail::CutTooOld { oldest })
+}
+
+fn raw(json: String) -> Option<Box<RawValue>> {
+    RawValue::from_string(json).ok()
+}

@@ -1,0 +1,177 @@
+//! EXECUTE: this bank is asked to drive a transaction.
+
+use crate::bank::decide::Deciding;
+use crate::bank::drive::verdict_reply;
+use crate::bank::io::{Caller, Outcome, OwnVote, Past};
+use crate::bank::known::Known;
+use crate::bank::volatile::Waits;
+use crate::commit::coordinator::{Coordinator, Strategy};
+use crate::ids::TxId;
+use crate::wire::detail::Detail;
+use crate::wire::reply::Reply;
+use crate::wire::token::Verdict as Vote;
+use crate::wire::transaction::Transaction;
+use crate::wire::{Fault, Reason};
+use std::sync::Arc;
+
+impl Deciding<'_> {
+    pub(super) fn execute(
+        &mut self,
+        caller: Caller,
+        tx: &TxId,
+        transaction: &Arc<Transaction>,
+        late: bool,
+        past: Option<&Past>,
+    ) {
+        if !transaction.banks().has(self.bank.me()) {
+            return self.execute_without_part(caller, tx, transaction, late);
+        }
+        let digest = transaction.digest();
+        match self.bank.known(tx, past) {
+            Known::Ended(ended) => {
+                let same = ended.own.digest.is_none_or(|own| own == *digest);
+                let reply = if same {
+                    self.outcome_reply(tx, &ended)
+                } else {
+                    self.other_bytes(tx, &ended.own)
+                };
+                self.reply(caller, reply, ended.seq);
+            }
+            Known::Prepared(prepared) if *prepared.transaction.digest() != *digest => {
+                let reply = self.other_bytes(tx, &prepared.own());
+                self.reply(caller, reply, prepared.seq);
+            }
+            // It goes on from the vote that it has given.
+            Known::Prepared(prepared) => {
+                self.wait(caller, Waits::Outcome(tx.clone()));
+                if !self.volatile.drives.contains_key(tx) {
+                    let token = self.bank.own_token(tx, &prepared.own());
+                    self.drive(tx, transaction, Strategy::LastAgent(self.bank.me()), Some(token));
+                }
+            }
+            Known::New => match self.volatile.drives.get(tx) {
+                Some(drive) if drive.coordinator.transaction().digest() != digest => {
+                    self.other_bytes_driven(caller);
+                }
+                Some(_) => self.wait(caller, Waits::Outcome(tx.clone())),
+                None if let Some(Fault { reason, text }) = self.not_introduced_to(transaction) => {
+                    self.reply(caller, Reply::Err(reason, text), 0);
+                }
+                None if let Some(unfit) = self.unfit_transaction(tx, transaction) => {
+                    self.unfit(caller, &unfit);
+                }
+                None => self.execute_named(caller, tx, transaction, late),
+            },
+        }
+    }
+
+    /// What this bank has voted under an id, a tombstone or a vote on other bytes, says nothing of
+    /// a transaction that does not name it: that may be committed. Asked for again, it is driven
+    /// again, and the votes repeat.
+    pub(super) fn execute_without_part(
+        &mut self,
+        caller: Caller,
+        tx: &TxId,
+        transaction: &Arc<Transaction>,
+        late: bool,
+    ) {
+        match self.volatile.drives.get(tx) {
+            Some(drive) if drive.coordinator.transaction().digest() != transaction.digest() => {
+                self.other_bytes_driven(caller);
+            }
+            Some(drive) => self.verdict_or_wait(caller, tx, &drive.coordinator),
+            None if let Some(Fault { reason, text }) = self.not_introduced_to(transaction) => {
+                self.reply(caller, Reply::Err(reason, text), 0);
+            }
+            None if let Some(unfit) = self.unfit_transaction(tx, transaction) => {
+                self.unfit(caller, &unfit)
+            }
+            None => self.execute_for_others(caller, tx, transaction, late),
+        }
+    }
+
+    pub(super) fn other_bytes_driven(&mut self, caller: Caller) {
+        let text = Detail::OtherBytesDriven.to_string();
+        self.reply(caller, Reply::Err(Reason::DuplicateId, text), 0);
+    }
+
+    /// Aborted, as this bank can never vote OK on these bytes.
+    pub(super) fn other_bytes(&self, tx: &TxId, own: &OwnVote) -> Reply {
+        Reply::Aborted(tx.clone(), self.bank.own_token(tx, own), Reason::DuplicateId, None)
+    }
+
+    /// ABORT or RESOLVE of an id that this bank has not voted on, while it drives it for others or
+    /// after it did: such a transaction may be committed. Says whether it has answered.
+    pub(super) fn asked_of_driven(&mut self, caller: Caller, tx: &TxId) -> bool {
+        if let Some(drive) = self.volatile.drives.get(tx) {
+            if drive.coordinator.transaction().banks().has(self.bank.me()) {
+                return false; // Its own refusal ends it.
+            }
+            self.verdict_or_wait(caller, tx, &drive.coordinator);
+            return true;
+        }
+        let drove = self.bank.drove(tx);
+        if drove {
+            let text = Detail::DroveForOthers.to_string();
+            self.reply(caller, Reply::Doubt(tx.clone(), text), self.bank.seq);
+        }
+        drove
+    }
+
+    /// The verdict of a drive without a part in it, at once where it is told already.
+    pub(super) fn verdict_or_wait(&mut self, caller: Caller, tx: &TxId, coordinator: &Coordinator) {
+        match coordinator.told() {
+            Some(verdict) => {
+                let reply = verdict_reply(coordinator, verdict);
+                self.reply(caller, reply, self.bank.seq);
+            }
+            None => self.wait(caller, Waits::Verdict(tx.clone())),
+        }
+    }
+
+    /// A bank that drives a transaction that names it looks at its own part first, and votes last.
+    pub(super) fn execute_named(
+        &mut self,
+        caller: Caller,
+        tx: &TxId,
+        transaction: &Arc<Transaction>,
+        late: bool,
+    ) {
+        if let Err(fault) = self.look(transaction, late) {
+            let (token, seq) = self.refuse(tx, Some(transaction), &fault);
+            self.reply(caller, Reply::Aborted(tx.clone(), token, fault.reason, None), seq);
+        } else if self.others(transaction).is_empty() {
+            // One bank only: its vote is the decision, one step and one record.
+            let time = self.tick_clock();
+            let seq = self.executed(tx, time, time, transaction, Vec::new());
+            let own = OwnVote { verdict: Vote::Ok, time, digest: Some(*transaction.digest()) };
+            let statement = self.bank.own_statement(tx, &own, &Outcome::Committed(time));
+            let token = self.bank.own_token(tx, &own);
+            self.reply(caller, Reply::Committed(tx.clone(), time, token, statement), seq);
+        } else {
+            self.wait(caller, Waits::Outcome(tx.clone()));
+            self.drive(tx, transaction, Strategy::LastAgent(self.bank.me()), None);
+        }
+    }
+
+    /// A bank that takes no part drives like any other driver: all at once.
+    pub(super) fn execute_for_others(
+        &mut self,
+        caller: Caller,
+        tx: &TxId,
+        transaction: &Arc<Transaction>,
+        late: bool,
+    ) {
+        let strangers = transaction.banks().minus(self.bank.members);
+        if late {
+            let text = Detail::Busy.to_string();
+            self.reply(caller, Reply::Err(Reason::Limit, text), 0);
+        } else if let Some(stranger) = strangers.iter().next() {
+            let text = Detail::NotMember { bank: stranger }.to_string();
+            self.reply(caller, Reply::Err(Reason::Malformed, text), 0);
+        } else {
+            self.wait(caller, Waits::Verdict(tx.clone()));
+            self.drive(tx, transaction, Strategy::Parallel, None);
+        }
+    }
+}
