@@ -6,7 +6,7 @@
 use crate::queue::Queue;
 use crate::release::Release;
 use consorcio_core::bank::Core;
-use consorcio_core::bank::io::{CoreStep, Input, Met, Now, Outgoing, Past, Sending, Seq};
+use consorcio_core::bank::io::{After, CoreStep, Input, Met, Now, Outgoing, Past, Sending, Seq};
 use consorcio_core::commit::founding::FoundingId;
 use consorcio_core::ids::BankId;
 use consorcio_core::limits::{
@@ -132,7 +132,7 @@ impl Writer {
                         let reply = Reply::Err(Reason::Unreadable, Detail::Unreadable.to_string());
                         self.release.leave(
                             0,
-                            Leaving::Reply(Outgoing { to: *caller, reply, after: 0 }),
+                            Leaving::Reply(Outgoing { to: *caller, reply, after: After::Now }),
                             out,
                         );
                         return;
@@ -155,7 +155,11 @@ impl Writer {
         if let Input::Request { caller, request, .. } = &input
             && let Some(reply) = self.no_room_for(request, known)
         {
-            self.release.leave(0, Leaving::Reply(Outgoing { to: *caller, reply, after: 0 }), out);
+            self.release.leave(
+                0,
+                Leaving::Reply(Outgoing { to: *caller, reply, after: After::Now }),
+                out,
+            );
             return;
         }
         if let Input::Tick = input {
@@ -179,13 +183,13 @@ impl Writer {
         let unproved = output.steps.iter().filter_map(CoreStep::closes);
         out.extend(unproved.map(Leaving::Close));
         for reply in output.replies {
-            self.release.leave(reply.after, Leaving::Reply(reply), out);
+            self.release.leave(reply.after.seq(), Leaving::Reply(reply), out);
         }
         for Met { peer, founding, after } in output.met {
-            self.release.leave(after, Leaving::Met(peer, founding), out);
+            self.release.leave(after.seq(), Leaving::Met(peer, founding), out);
         }
         for sending in output.sends {
-            self.release.leave(sending.after, Leaving::Send(sending), out);
+            self.release.leave(sending.after.seq(), Leaving::Send(sending), out);
         }
     }
 

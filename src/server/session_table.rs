@@ -195,7 +195,7 @@ fn index(session: SessionId) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use consorcio_core::bank::io::Caller;
+    use consorcio_core::bank::io::{After, Caller};
     use consorcio_core::wire::reply::Reply;
 
     #[test]
@@ -213,9 +213,11 @@ mod tests {
         assert_eq!(index(first.id), index(second.id), "the index is used again");
         assert_ne!(first.id, second.id);
         let to = |session| Caller { session, slot };
-        sessions.deliver(Outgoing { to: to(first.id), reply: Reply::Pong, after: 0 }, false);
+        sessions
+            .deliver(Outgoing { to: to(first.id), reply: Reply::Pong, after: After::Now }, false);
         assert_eq!(second.state.borrow_mut().slots.pop_ready(), None);
-        sessions.deliver(Outgoing { to: to(second.id), reply: Reply::Bye, after: 0 }, false);
+        sessions
+            .deliver(Outgoing { to: to(second.id), reply: Reply::Bye, after: After::Now }, false);
         assert_eq!(second.state.borrow_mut().slots.pop_ready(), Some(Reply::Bye));
         assert_eq!(sessions.len(), 1);
     }

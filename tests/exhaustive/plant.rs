@@ -4,7 +4,7 @@
 
 use crate::exhaustive::state::ModelState;
 use crate::world::{Around, Mistake};
-use consorcio::bank::io::{Now, Origin, Output};
+use consorcio::bank::io::{After, Now, Origin, Output};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 
@@ -37,7 +37,7 @@ impl ModelState {
         let voted =
             output.records.iter().any(|record| matches!(record, Record::OutsideVoted { .. }));
         if voted && self.setup.planted == Some(Planted::OutsideVoteBeforeSync) {
-            output.replies.iter_mut().for_each(|reply| reply.after = 0);
+            output.replies.iter_mut().for_each(|reply| reply.after = After::Now);
         }
     }
 }

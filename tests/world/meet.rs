@@ -4,7 +4,7 @@
 use super::World;
 use super::links::Flight;
 use consorcio::bank::Identity;
-use consorcio::bank::io::{Input, Met, Output, Start};
+use consorcio::bank::io::{After, Input, Met, Output, Start};
 use consorcio::bank::record::Record;
 use consorcio::commit::founding::{FoundingId, Meeting};
 use consorcio::ids::{BankId, BankSet};
@@ -165,7 +165,7 @@ impl World {
     pub(super) fn mistaken_meeting(&mut self, bank: usize, output: &mut Output) {
         match self.meet_mistake {
             Some(MeetMistake::ToldBeforeItsSync) => {
-                output.met.iter_mut().for_each(|met| met.after = 0)
+                output.met.iter_mut().for_each(|met| met.after = After::Now)
             }
             Some(MeetMistake::NotRecorded) => {
                 let is_met = |record: &Record| matches!(record, Record::Met { .. });
@@ -186,7 +186,7 @@ impl World {
     pub(super) fn tell_met(&mut self, bank: usize) {
         let durable = u64::try_from(self.nodes[bank].synced).expect("a short journal");
         let due: Vec<Met> =
-            self.nodes[bank].met.extract_if(.., |met| met.after <= durable).collect();
+            self.nodes[bank].met.extract_if(.., |met| met.after.is_met(durable)).collect();
         for Met { peer, founding, .. } in due {
             let to = peer.index();
             if let Some(link) = self.link(bank, to) {

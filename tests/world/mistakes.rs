@@ -3,7 +3,7 @@
 //! touched. What is around a core is `Around`: the simulator's world, and the exhaustive checker's.
 
 use super::World;
-use consorcio::bank::io::{Input, Now, Outcome, Output, OwnVote, Start};
+use consorcio::bank::io::{After, Input, Now, Outcome, Output, OwnVote, Start};
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
 use consorcio::commit::message::{Asked, AskedVerb};
@@ -221,14 +221,14 @@ pub trait Around {
             Some(Mistake::OkBeforeSync) => {
                 for reply in &mut output.replies {
                     if let Reply::Ok(..) = reply.reply {
-                        reply.after = 0;
+                        reply.after = After::Now;
                     }
                 }
             }
             Some(Mistake::ReadBeforeSync) => {
                 for reply in &mut output.replies {
                     if let Reply::Done(_) = reply.reply {
-                        reply.after = 0;
+                        reply.after = After::Now;
                     }
                 }
             }
@@ -241,7 +241,7 @@ pub trait Around {
                 // answered.
                 output.records.retain(kept);
                 for reply in &mut output.replies {
-                    reply.after = 0;
+                    reply.after = After::Now;
                 }
                 let mut core = self.first_core(bank);
                 self.records_of(bank)

@@ -2,7 +2,7 @@
 //! what a bank with that mistake believes, sealed as if it were so.
 
 use super::{Around as _, World};
-use consorcio::bank::io::{Input, Outgoing, SessionId};
+use consorcio::bank::io::{After, Input, Outgoing, SessionId};
 use consorcio::commit::message::{Asked, Message};
 use consorcio::ids::{BankId, Time, TxId};
 use consorcio::wire::Reason;
@@ -331,7 +331,7 @@ impl World {
         match &mut input {
             Input::Request { caller, .. } => {
                 let reply = Reply::Err(Reason::Unreadable, Detail::Unreadable.to_string());
-                self.nodes[bank].replies.push(Outgoing { to: *caller, reply, after: 0 });
+                self.nodes[bank].replies.push(Outgoing { to: *caller, reply, after: After::Now });
                 self.release(bank);
                 None
             }

@@ -45,16 +45,18 @@ impl World {
         self.tell_met(bank);
         let node = &mut self.nodes[bank];
         let durable = Seq::try_from(node.synced).expect("a short journal");
-        let is_due = |after: Seq| after <= durable;
+        let is_due = |after: After| after.is_met(durable);
         if !node.replies.iter().any(|out| is_due(out.after))
             && !node.sends.iter().any(|out| is_due(out.after))
         {
             return;
         }
-        let (leave, stay): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut node.replies).into_iter().partition(|out| out.after <= durable);
-        let (go, keep): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut node.sends).into_iter().partition(|send| send.after <= durable);
+        let (leave, stay): (Vec<_>, Vec<_>) = std::mem::take(&mut node.replies)
+            .into_iter()
+            .partition(|out| out.after.is_met(durable));
+        let (go, keep): (Vec<_>, Vec<_>) = std::mem::take(&mut node.sends)
+            .into_iter()
+            .partition(|send| send.after.is_met(durable));
         (node.replies, node.sends) = (stay, keep);
         for Outgoing { to, reply, .. } in leave {
             tell::assert_known_words(&reply);

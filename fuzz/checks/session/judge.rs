@@ -26,7 +26,7 @@ impl FuzzedBank {
         }
         for outgoing in &output.replies {
             assert!(
-                outgoing.after <= self.core.seq(),
+                outgoing.after.is_met(self.core.seq()),
                 "{outgoing:?} waits for nothing that there is"
             );
             match self.owed.remove(&outgoing.to) {
@@ -39,7 +39,7 @@ impl FuzzedBank {
         }
         for sending in &output.sends {
             assert!(
-                sending.after <= self.core.seq(),
+                sending.after.is_met(self.core.seq()),
                 "{sending:?} waits for nothing that there is"
             );
             assert!(
@@ -65,12 +65,12 @@ impl FuzzedBank {
         let durable = Seq::try_from(self.synced).expect("a short journal");
         let (leave, stay): (Vec<_>, Vec<_>) = std::mem::take(&mut self.replies)
             .into_iter()
-            .partition(|outgoing| outgoing.after <= durable);
+            .partition(|outgoing| outgoing.after.is_met(durable));
         self.replies = stay;
         leave.iter().for_each(|outgoing| self.heard(outgoing));
         let (go, keep): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sends)
             .into_iter()
-            .partition(|sending| sending.after <= durable);
+            .partition(|sending| sending.after.is_met(durable));
         self.sends = keep;
         self.asked.extend(go.into_iter().map(|sending| (sending.peer, sending.message.asked())));
     }

@@ -7,7 +7,7 @@
 
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
-use crate::bank::io::{CoreStep, DoubtCause, Outcome};
+use crate::bank::io::{After, CoreStep, DoubtCause, Outcome};
 use crate::bank::known::Prepared;
 use crate::commit::message::Message;
 use crate::commit::proof::{self, Proof};
@@ -51,7 +51,7 @@ impl Deciding<'_> {
             let room = QUESTIONS_UNDER_WAY_MAX.saturating_sub(peer.under_way.len());
             for (time, tx) in peer.questions.iter().take(room) {
                 self.change(Change::Questioned(bank, tx.clone(), *time));
-                self.send(bank, Message::Resolve(tx.clone()), 0);
+                self.send(bank, Message::Resolve(tx.clone()), After::Now);
             }
         }
     }
@@ -122,7 +122,7 @@ impl Deciding<'_> {
         let said = self.bank.own_statement(tx, &own, &outcome);
         known.push(self.bank.own_token(tx, &own));
         known.extend(said.filter(|_| statement.is_some()));
-        let after = self.last_seq();
+        let after = self.decision();
         for bank in self.others(&prepared.transaction).iter() {
             let message = match outcome {
                 Outcome::Committed(_) => Message::Commit(tx.clone(), known.clone()),

@@ -2,7 +2,7 @@
 
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
-use crate::bank::io::{Caller, Seq};
+use crate::bank::io::{After, Caller};
 use crate::bank::volatile::{CutAsked, Waiter, Waits};
 use crate::ids::Time;
 use crate::limits::{
@@ -47,7 +47,7 @@ impl Deciding<'_> {
                 cut: Some(asked),
             }));
         } else {
-            self.tell_cut(caller, &asked, self.last_seq());
+            self.tell_cut(caller, &asked, self.decision());
         }
     }
 
@@ -73,7 +73,7 @@ impl Deciding<'_> {
         self.bank.undecided_by_time.first().is_some_and(|(vote, _)| *vote <= time)
     }
 
-    pub(super) fn tell_cut(&mut self, caller: Caller, asked: &CutAsked, after: Seq) {
+    pub(super) fn tell_cut(&mut self, caller: Caller, asked: &CutAsked, after: After) {
         let ledger = &self.bank.ledger;
         let totals = match ledger.cut(asked.time) {
             Ok(totals) => totals,
@@ -171,7 +171,7 @@ impl Deciding<'_> {
                 continue;
             };
             if self.serve(waiter) {
-                self.tell_cut(*caller, asked, self.bank.seq);
+                self.tell_cut(*caller, asked, self.newest());
             }
         }
     }

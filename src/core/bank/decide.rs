@@ -6,7 +6,7 @@
 use crate::bank::Change;
 use crate::bank::end::Wanted;
 use crate::bank::io::{
-    Caller, CoreStep, Input, Now, Origin, Outgoing, Output, OwnVote, Past, Sending, Seq,
+    After, Caller, CoreStep, Input, Now, Origin, Outgoing, Output, OwnVote, Past, Sending, Seq,
 };
 use crate::bank::known::{Prepared, Remembered};
 use crate::bank::record::Record;
@@ -122,7 +122,7 @@ impl<'a> Deciding<'a> {
                 if transaction.has_outside() =>
             {
                 let text = Detail::NoOutside { verb: verb_of(request) }.to_string();
-                self.reply(caller, Reply::Err(Reason::Refused, text), 0);
+                self.reply(caller, Reply::Err(Reason::Refused, text), After::Now);
             }
             Request::Prepare(tx, transaction) => self.prepare(caller, tx, transaction, late, past),
             Request::Commit(tx, tokens) => {
@@ -138,7 +138,7 @@ impl<'a> Deciding<'a> {
             }
             other if origin == Origin::Link => {
                 let text = Detail::NotOnLink { verb: verb_of(other) }.to_string();
-                self.reply(caller, Reply::Err(Reason::Refused, text), 0);
+                self.reply(caller, Reply::Err(Reason::Refused, text), After::Now);
             }
             Request::Execute(tx, transaction) => self.execute(caller, tx, transaction, late, past),
             Request::Client(client) => self.client(caller, client),
@@ -146,7 +146,7 @@ impl<'a> Deciding<'a> {
             Request::Read(read) => self.read(caller, read),
             Request::Local(_) => {
                 let text = Detail::OfSession { verb: verb_of(request) }.to_string();
-                self.reply(caller, Reply::Err(Reason::Refused, text), 0);
+                self.reply(caller, Reply::Err(Reason::Refused, text), After::Now);
             }
         }
     }
@@ -164,7 +164,7 @@ impl<'a> Deciding<'a> {
         for waiter in self.volatile.waiters_for(&Waits::Outcome(tx.clone())).collect::<Vec<_>>() {
             if self.serve(waiter) {
                 let reply = self.outcome_reply(tx, ended);
-                self.reply(self.volatile.waiters[&waiter].caller, reply, ended.seq);
+                self.reply(self.volatile.waiters[&waiter].caller, reply, ended.after);
             }
         }
         self.wake_readers(tx);
@@ -202,7 +202,7 @@ impl<'a> Deciding<'a> {
                 )
             }
         };
-        self.reply(waiter.caller, reply, self.bank.seq);
+        self.reply(waiter.caller, reply, self.newest());
     }
 
     /// Ends a wait: its reply is due, unless this very decision has given it one.
@@ -251,9 +251,20 @@ impl<'a> Deciding<'a> {
         self.record(Record::ClockMoved { time });
     }
 
-    pub(super) fn record(&mut self, record: Record) -> Seq {
+    /// Records a change, and says what rests on that.
+    pub(super) fn record(&mut self, record: Record) -> After {
         self.out.records.push(record);
-        self.last_seq()
+        After::Record(self.last_seq())
+    }
+
+    /// What rests on all that is decided here.
+    pub(super) fn decision(&self) -> After {
+        After::Decision(self.last_seq())
+    }
+
+    /// What rests on all that was applied before this decision.
+    pub(super) fn newest(&self) -> After {
+        After::Newest(self.bank.seq)
     }
 
     /// The number of the newest record, those decided here included.
@@ -265,7 +276,7 @@ impl<'a> Deciding<'a> {
         self.out.changes.push(change);
     }
 
-    pub(super) fn reply(&mut self, to: Caller, reply: Reply, after: Seq) {
+    pub(super) fn reply(&mut self, to: Caller, reply: Reply, after: After) {
         self.out.replies.push(Outgoing { to, reply, after });
     }
 
@@ -273,18 +284,18 @@ impl<'a> Deciding<'a> {
         &mut self,
         peer: BankId,
         message: crate::commit::message::Message,
-        after: Seq,
+        after: After,
     ) {
         self.out.sends.push(Sending { peer, message, after });
     }
 
-    pub(super) fn done<T: serde::Serialize>(&mut self, caller: Caller, value: &T, after: Seq) {
+    pub(super) fn done<T: serde::Serialize>(&mut self, caller: Caller, value: &T, after: After) {
         let json = serde_json::to_string(value).expect("these values are plain JSON");
         self.reply(caller, Reply::Done(json), after);
     }
 
     pub(super) fn refused(&mut self, caller: Caller, fault: Fault) {
-        self.reply(caller, Reply::Refused(fault.reason, fault.text), self.bank.seq);
+        self.reply(caller, Reply::Refused(fault.reason, fault.text), self.newest());
     }
 
     /// The banks other than this one that `transaction` names.

@@ -2,7 +2,7 @@
 
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
-use crate::bank::io::{CoreStep, Outcome, Seq};
+use crate::bank::io::{After, CoreStep, Outcome};
 use crate::bank::known::Remembered;
 use crate::bank::read::beginning;
 use crate::bank::record::{Cause, Record};
@@ -125,9 +125,9 @@ impl Deciding<'_> {
                         Message::Prepare(..)
                         | Message::Abort(_, None)
                         | Message::Resolve(_)
-                        | Message::Registers { .. } => 0,
+                        | Message::Registers { .. } => After::Now,
                         // They rest on this bank's own vote, where it has one.
-                        Message::Commit(..) | Message::Abort(_, Some(_)) => self.own_vote_seq(tx),
+                        Message::Commit(..) | Message::Abort(_, Some(_)) => self.after_own_vote(tx),
                     };
                     self.send(bank, message, after);
                 }
@@ -183,7 +183,7 @@ impl Deciding<'_> {
         committed: Time,
         transaction: &Arc<Transaction>,
         votes: Vec<(BankId, Time)>,
-    ) -> Seq {
+    ) -> After {
         let transaction = Arc::clone(transaction);
         self.record(Record::Executed { tx: tx.clone(), time, committed, transaction, votes })
     }
@@ -274,7 +274,7 @@ impl Deciding<'_> {
         let fresh =
             self.waits.as_ref().filter(|(_, waited)| waited == waits).map(|(caller, _)| *caller);
         // It may tell a vote of this very decision, which must be durable before it is spoken.
-        let after = self.last_seq();
+        let after = self.decision();
         let waiting: Vec<u64> = self.volatile.waiters_for(waits).collect();
         for waiter in waiting {
             if self.serve(waiter) {
@@ -293,9 +293,8 @@ impl Deciding<'_> {
         votes_of(coordinator).into_iter().filter(|(bank, _)| *bank != me).collect()
     }
 
-    /// The record of this bank's own vote on a transaction that it drives; 0 where no record must be
-    /// waited for.
-    pub(super) fn own_vote_seq(&self, tx: &TxId) -> Seq {
+    /// What rests on this bank's own vote on a transaction that it drives.
+    pub(super) fn after_own_vote(&self, tx: &TxId) -> After {
         let mine = |record: &Record| match record {
             Record::Voted { tx: other, .. } | Record::Refused { tx: other, .. } => other == tx,
             Record::Executed { tx: other, .. } => other == tx,
@@ -315,13 +314,13 @@ impl Deciding<'_> {
             | Record::Drove { .. } => false,
         };
         if self.out.records[self.own_from..].iter().any(mine) {
-            return self.last_seq();
+            return self.decision();
         }
         match self.bank.remembered(tx) {
-            Remembered::Prepared(prepared) => prepared.seq,
-            Remembered::Ended(ended) => ended.seq,
-            // No vote, or one whose record has been durable for long.
-            Remembered::Nothing => 0,
+            Remembered::Prepared(prepared) => After::Record(prepared.seq),
+            Remembered::Ended(ended) => ended.after,
+            // No vote, or one that is older than memory.
+            Remembered::Nothing => After::Durable,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! a promise.
 
 use crate::bank::decide::Deciding;
-use crate::bank::io::{Caller, CoreStep, DoubtCause, Origin, Outcome, Past};
+use crate::bank::io::{After, Caller, CoreStep, DoubtCause, Origin, Outcome, Past};
 use crate::bank::known::{Ended, Known, Prepared};
 use crate::bank::record::Record;
 use crate::bank::volatile::Waits;
@@ -41,13 +41,13 @@ impl Deciding<'_> {
             Known::New => match wanted {
                 Wanted::Commit => {
                     let text = Detail::NotVoted.to_string();
-                    self.reply(caller, Reply::Doubt(tx.clone(), text), self.bank.seq);
+                    self.reply(caller, Reply::Doubt(tx.clone(), text), self.newest());
                 }
                 Wanted::Abort if origin == Origin::Client && self.asked_of_driven(caller, tx) => {}
                 Wanted::Abort => self.tombstone(caller, tx, Reason::Refused),
             },
             Known::Ended(ended) => {
-                let after = ended.seq;
+                let after = ended.after;
                 let reply = self.outcome_reply(tx, &ended);
                 self.reply(caller, reply, after);
             }
@@ -58,18 +58,23 @@ impl Deciding<'_> {
                 Some((outcome, votes)) => {
                     let own = prepared.own();
                     self.decided(tx, prepared, outcome, votes);
-                    let ended =
-                        Ended { own, outcome, text: Box::default(), seq: 0, outside: false };
+                    let ended = Ended {
+                        own,
+                        outcome,
+                        text: Box::default(),
+                        after: After::Now,
+                        outside: false,
+                    };
                     let reply = self.outcome_reply(tx, &ended);
                     // Its proof is durable at the others; here the own vote suffices, the record
                     // may follow.
-                    self.reply(caller, reply, prepared.seq);
+                    self.reply(caller, reply, After::Record(prepared.seq));
                 }
                 None => {
                     self.ask(tx, prepared, DoubtCause::Asked);
                     if origin == Origin::Link {
                         let text = Detail::NoTokens.to_string();
-                        self.reply(caller, Reply::Doubt(tx.clone(), text), 0);
+                        self.reply(caller, Reply::Doubt(tx.clone(), text), After::Now);
                     } else {
                         self.wait(caller, Waits::Outcome(tx.clone()));
                     }
@@ -121,11 +126,11 @@ impl Deciding<'_> {
             Known::New => self.tombstone(caller, tx, Reason::Expired),
             Known::Prepared(prepared) => {
                 let token = self.bank.own_token(tx, &prepared.own());
-                self.reply(caller, Reply::Ok(tx.clone(), token), prepared.seq);
+                self.reply(caller, Reply::Ok(tx.clone(), token), After::Record(prepared.seq));
             }
             Known::Ended(ended) => {
                 let reply = self.outcome_reply(tx, &ended);
-                self.reply(caller, reply, ended.seq);
+                self.reply(caller, reply, ended.after);
             }
         }
     }
@@ -138,7 +143,7 @@ impl Deciding<'_> {
             }
             Known::Ended(ended) => self.outcome_reply(tx, &ended),
         };
-        self.reply(caller, reply, self.bank.seq);
+        self.reply(caller, reply, self.newest());
     }
 
     /// Records an outcome of a transaction that this bank voted OK on.

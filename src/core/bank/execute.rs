@@ -2,7 +2,7 @@
 
 use crate::bank::decide::Deciding;
 use crate::bank::drive::verdict_reply;
-use crate::bank::io::{Caller, Outcome, OwnVote, Past};
+use crate::bank::io::{After, Caller, Outcome, OwnVote, Past};
 use crate::bank::known::Known;
 use crate::bank::volatile::Waits;
 use crate::commit::coordinator::{Coordinator, Strategy};
@@ -35,11 +35,11 @@ impl Deciding<'_> {
                 } else {
                     self.other_bytes(tx, &ended.own)
                 };
-                self.reply(caller, reply, ended.seq);
+                self.reply(caller, reply, ended.after);
             }
             Known::Prepared(prepared) if *prepared.transaction.digest() != *digest => {
                 let reply = self.other_bytes(tx, &prepared.own());
-                self.reply(caller, reply, prepared.seq);
+                self.reply(caller, reply, After::Record(prepared.seq));
             }
             // It goes on from the vote that it has given.
             Known::Prepared(prepared) => {
@@ -55,7 +55,7 @@ impl Deciding<'_> {
                 }
                 Some(_) => self.wait(caller, Waits::Outcome(tx.clone())),
                 None if let Some(Fault { reason, text }) = self.not_introduced_to(transaction) => {
-                    self.reply(caller, Reply::Err(reason, text), 0);
+                    self.reply(caller, Reply::Err(reason, text), After::Now);
                 }
                 None if let Some(unfit) = self.unfit_transaction(tx, transaction) => {
                     self.unfit(caller, &unfit);
@@ -81,7 +81,7 @@ impl Deciding<'_> {
             }
             Some(drive) => self.verdict_or_wait(caller, tx, &drive.coordinator),
             None if let Some(Fault { reason, text }) = self.not_introduced_to(transaction) => {
-                self.reply(caller, Reply::Err(reason, text), 0);
+                self.reply(caller, Reply::Err(reason, text), After::Now);
             }
             None if let Some(unfit) = self.unfit_transaction(tx, transaction) => {
                 self.unfit(caller, &unfit)
@@ -92,7 +92,7 @@ impl Deciding<'_> {
 
     pub(super) fn other_bytes_driven(&mut self, caller: Caller) {
         let text = Detail::OtherBytesDriven.to_string();
-        self.reply(caller, Reply::Err(Reason::DuplicateId, text), 0);
+        self.reply(caller, Reply::Err(Reason::DuplicateId, text), After::Now);
     }
 
     /// Aborted, as this bank can never vote OK on these bytes.
@@ -113,7 +113,7 @@ impl Deciding<'_> {
         let drove = self.bank.drove(tx);
         if drove {
             let text = Detail::DroveForOthers.to_string();
-            self.reply(caller, Reply::Doubt(tx.clone(), text), self.bank.seq);
+            self.reply(caller, Reply::Doubt(tx.clone(), text), self.newest());
         }
         drove
     }
@@ -123,7 +123,7 @@ impl Deciding<'_> {
         match coordinator.told() {
             Some(verdict) => {
                 let reply = verdict_reply(coordinator, verdict);
-                self.reply(caller, reply, self.bank.seq);
+                self.reply(caller, reply, self.newest());
             }
             None => self.wait(caller, Waits::Verdict(tx.clone())),
         }
@@ -138,16 +138,16 @@ impl Deciding<'_> {
         late: bool,
     ) {
         if let Err(fault) = self.look(transaction, late) {
-            let (token, seq) = self.refuse(tx, Some(transaction), &fault);
-            self.reply(caller, Reply::Aborted(tx.clone(), token, fault.reason, None), seq);
+            let (token, after) = self.refuse(tx, Some(transaction), &fault);
+            self.reply(caller, Reply::Aborted(tx.clone(), token, fault.reason, None), after);
         } else if self.others(transaction).is_empty() {
             // One bank only: its vote is the decision, one step and one record.
             let time = self.tick_clock();
-            let seq = self.executed(tx, time, time, transaction, Vec::new());
+            let after = self.executed(tx, time, time, transaction, Vec::new());
             let own = OwnVote { verdict: Vote::Ok, time, digest: Some(*transaction.digest()) };
             let statement = self.bank.own_statement(tx, &own, &Outcome::Committed(time));
             let token = self.bank.own_token(tx, &own);
-            self.reply(caller, Reply::Committed(tx.clone(), time, token, statement), seq);
+            self.reply(caller, Reply::Committed(tx.clone(), time, token, statement), after);
         } else {
             self.wait(caller, Waits::Outcome(tx.clone()));
             self.drive(tx, transaction, Strategy::LastAgent(self.bank.me()), None);
@@ -165,10 +165,10 @@ impl Deciding<'_> {
         let strangers = transaction.banks().minus(self.bank.members);
         if late {
             let text = Detail::Busy.to_string();
-            self.reply(caller, Reply::Err(Reason::Limit, text), 0);
+            self.reply(caller, Reply::Err(Reason::Limit, text), After::Now);
         } else if let Some(stranger) = strangers.iter().next() {
             let text = Detail::NotMember { bank: stranger }.to_string();
-            self.reply(caller, Reply::Err(Reason::Malformed, text), 0);
+            self.reply(caller, Reply::Err(Reason::Malformed, text), After::Now);
         } else {
             self.wait(caller, Waits::Verdict(tx.clone()));
             self.drive(tx, transaction, Strategy::Parallel, None);

@@ -149,6 +149,37 @@ pub struct Start {
     pub run: [u8; 16],
 }
 
+/// What must be durable before a reply or a message may leave. The numbers are of records: that one
+/// and all before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// Nothing: it says nothing of what this bank records.
+    Now,
+    /// Nothing any more: it rests on what was durable before.
+    Durable,
+    /// This record, of a vote, of an outcome or of a registration, that it tells of.
+    Record(Seq),
+    /// All records of the decision that makes it; this is the last of them.
+    Decision(Seq),
+    /// All that the bank holds: a read shows nothing newer than this record.
+    Newest(Seq),
+}
+
+impl After {
+    /// The number of the record that must be synced; 0 where none must.
+    pub fn seq(self) -> Seq {
+        match self {
+            After::Now | After::Durable => 0,
+            After::Record(seq) | After::Decision(seq) | After::Newest(seq) => seq,
+        }
+    }
+
+    /// May it leave, once all records up to `durable` are synced?
+    pub fn is_met(self, durable: Seq) -> bool {
+        self.seq() <= durable
+    }
+}
+
 /// A reply, and the record that must be durable before it may leave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
@@ -156,8 +187,8 @@ pub struct Outgoing {
     pub to: Caller,
     /// What it says.
     pub reply: Reply,
-    /// It leaves once every record up to this one is synced; 0: at once.
-    pub after: Seq,
+    /// It leaves once this is durable.
+    pub after: After,
 }
 
 /// A message to a peer, and the record that must be durable before it may leave.
@@ -167,8 +198,8 @@ pub struct Sending {
     pub peer: BankId,
     /// What.
     pub message: Message,
-    /// It leaves once every record up to this one is synced; 0: at once.
-    pub after: Seq,
+    /// It leaves once this is durable.
+    pub after: After,
 }
 
 /// This bank has met a peer with this journal, and the record of it must be durable before the peer
@@ -179,8 +210,8 @@ pub struct Met {
     pub peer: BankId,
     /// Its journal.
     pub founding: FoundingId,
-    /// It is told once every record up to this one is synced.
-    pub after: Seq,
+    /// It is told once this is durable.
+    pub after: After,
 }
 
 /// What a decision brings about. All of it is done by others: `apply` the records, journal and sync

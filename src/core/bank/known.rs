@@ -1,6 +1,6 @@
 //! What a bank knows of transactions: those that are undecided, and those that ended.
 
-use crate::bank::io::{Outcome, OwnVote, Past, Seq};
+use crate::bank::io::{After, Outcome, OwnVote, Past, Seq};
 use crate::bank::record::{Cause, Record};
 use crate::bank::state::Bank;
 use crate::ids::{BankId, Time, TxId};
@@ -27,8 +27,8 @@ pub(crate) struct Ended {
     pub outcome: Outcome,
     /// Words beside the reason of an own NOK.
     pub text: Box<str>,
-    /// The deciding record; 0 for one that was found in the journal.
-    pub seq: Seq,
+    /// What tells of it rests on this: the deciding record, or one that the journal's index found.
+    pub after: After,
     /// Had it an outside coordinator? A tombstone says nothing of that.
     pub outside: bool,
 }
@@ -95,10 +95,12 @@ impl Bank {
         match self.remembered(tx) {
             Remembered::Prepared(prepared) => Known::Prepared(prepared),
             Remembered::Ended(ended) => Known::Ended(ended.clone()),
-            Remembered::Nothing => match past.and_then(|past| self.ended_of(&past.record, 0)) {
-                Some(ended) => Known::Ended(ended),
-                None => Known::New,
-            },
+            Remembered::Nothing => {
+                match past.and_then(|past| self.ended_of(&past.record, After::Durable)) {
+                    Some(ended) => Known::Ended(ended),
+                    None => Known::New,
+                }
+            }
         }
     }
 
@@ -111,9 +113,9 @@ impl Bank {
     }
 
     /// What a deciding record says of its transaction.
-    pub(super) fn ended_of(&self, record: &Record, seq: Seq) -> Option<Ended> {
+    pub(super) fn ended_of(&self, record: &Record, after: After) -> Option<Ended> {
         let ended = |own, outcome, outside| {
-            Some(Ended { own, outcome, text: Box::default(), seq, outside })
+            Some(Ended { own, outcome, text: Box::default(), after, outside })
         };
         let refused = |tx: &TxId, own: OwnVote, reason: Reason| {
             Outcome::Aborted(self.own_token(tx, &own), reason)

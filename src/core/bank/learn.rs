@@ -9,7 +9,7 @@
 
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
-use crate::bank::io::{Caller, CoreStep, Origin};
+use crate::bank::io::{After, Caller, CoreStep, Origin};
 use crate::bank::record::Record;
 use crate::commit::message::Message;
 use crate::commit::registers::{PageAsked, RegistersPage, SetRegister};
@@ -65,7 +65,7 @@ impl Deciding<'_> {
     ) {
         if origin != Origin::Link {
             let text = Detail::OnLinkAlone.to_string();
-            return self.reply(caller, Reply::Err(Reason::Refused, text), 0);
+            return self.reply(caller, Reply::Err(Reason::Refused, text), After::Now);
         }
         if let Err(fault) = self.may_tell_registers(asker) {
             return self.refused(caller, fault);
@@ -83,7 +83,7 @@ impl Deciding<'_> {
         let next = registers.last().map(|register| register.key.clone()).filter(|_| more);
         let asked = PageAsked { teller: self.bank.me(), asker, nonce, after };
         let page = RegistersPage::sealed(&self.bank.identity.seal, asked, registers, next);
-        self.done(caller, &page, self.bank.seq);
+        self.done(caller, &page, self.newest());
     }
 
     fn may_tell_registers(&self, asker: BankId) -> Result<(), Fault> {
@@ -130,7 +130,7 @@ impl Deciding<'_> {
         self.change(Change::LearnAsked(peer, nonce.clone()));
         let message =
             Message::Registers { asker: self.bank.me(), nonce, after: learning.after.clone() };
-        self.send(peer, message, 0);
+        self.send(peer, message, After::Now);
     }
 
     /// A peer answered REGISTERS, or can't. What does not prove itself changes nothing.

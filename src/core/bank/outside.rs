@@ -9,7 +9,7 @@
 
 use crate::bank::decide::{Deciding, verb_of};
 use crate::bank::end::Wanted;
-use crate::bank::io::{Caller, Origin, Outcome, Past, Seq};
+use crate::bank::io::{After, Caller, Origin, Outcome, Past};
 use crate::bank::known::{Ended, Known, Prepared};
 use crate::bank::record::Record;
 use crate::ids::TxId;
@@ -43,7 +43,7 @@ impl Deciding<'_> {
             | Request::Local(_)
             | Request::Registers { .. } => {
                 let text = Detail::NotOutsides { verb: verb_of(request) }.to_string();
-                self.reply(caller, Reply::Err(Reason::Refused, text), 0);
+                self.reply(caller, Reply::Err(Reason::Refused, text), After::Now);
             }
         }
     }
@@ -55,7 +55,7 @@ impl Deciding<'_> {
             Known::New => match wanted {
                 Wanted::Commit => {
                     let text = Detail::NotVoted.to_string();
-                    self.reply(caller, Reply::Doubt(tx.clone(), text), self.bank.seq);
+                    self.reply(caller, Reply::Doubt(tx.clone(), text), self.newest());
                 }
                 Wanted::Abort => self.tombstone(caller, tx, Reason::Refused),
             },
@@ -64,19 +64,19 @@ impl Deciding<'_> {
                     Wanted::Commit => None,
                     Wanted::Abort => Some(Reason::Refused),
                 };
-                let (reply, seq) = self.outside_votes(tx, prepared, refusal);
-                self.reply(caller, reply, seq);
+                let (reply, after) = self.outside_votes(tx, prepared, refusal);
+                self.reply(caller, reply, after);
             }
             Known::Ended(ended) if ended.outside || ended.own.digest.is_none() => {
                 let reply = self.outcome_reply(tx, &ended);
-                self.reply(caller, reply, ended.seq);
+                self.reply(caller, reply, ended.after);
             }
-            Known::Prepared(Prepared { seq, .. }) => self.not_outside(caller, *seq),
-            Known::Ended(ended) => self.not_outside(caller, ended.seq),
+            Known::Prepared(prepared) => self.not_outside(caller, After::Record(prepared.seq)),
+            Known::Ended(ended) => self.not_outside(caller, ended.after),
         }
     }
 
-    fn not_outside(&mut self, caller: Caller, after: Seq) {
+    fn not_outside(&mut self, caller: Caller, after: After) {
         let text = Detail::NotOutside.to_string();
         self.reply(caller, Reply::Err(Reason::DuplicateId, text), after);
     }
@@ -93,11 +93,11 @@ impl Deciding<'_> {
         wanted: Wanted,
     ) {
         if wanted == Wanted::Abort && origin == Origin::Client {
-            let (reply, seq) = self.outside_votes(tx, prepared, Some(Reason::Refused));
-            self.reply(caller, reply, seq);
+            let (reply, after) = self.outside_votes(tx, prepared, Some(Reason::Refused));
+            self.reply(caller, reply, after);
         } else {
             let text = Detail::OutsideUndecided.to_string();
-            self.reply(caller, Reply::Doubt(tx.clone(), text), prepared.seq);
+            self.reply(caller, Reply::Doubt(tx.clone(), text), After::Record(prepared.seq));
         }
     }
 
@@ -108,20 +108,20 @@ impl Deciding<'_> {
         tx: &TxId,
         prepared: &Prepared,
         refusal: Option<Reason>,
-    ) -> (Reply, Seq) {
+    ) -> (Reply, After) {
         // A commit's time is later than every cut that was told; at the end of time there is none
         // left.
         let refusal = refusal.or(self.has_no_later_time().then_some(Reason::Limit));
         let (own, time) = (prepared.own(), self.tick_clock());
-        let seq = self.record(Record::OutsideVoted { tx: tx.clone(), own, time, refusal });
+        let after = self.record(Record::OutsideVoted { tx: tx.clone(), own, time, refusal });
         // There is no other vote's token: a bank makes one for an id, ever.
         let token = self.bank.own_token(tx, &own);
         let outcome = match refusal {
             None => Outcome::Committed(time),
             Some(reason) => Outcome::Aborted(token, reason),
         };
-        let ended = Ended { own, outcome, text: Box::default(), seq, outside: true };
+        let ended = Ended { own, outcome, text: Box::default(), after, outside: true };
         let reply = self.outcome_reply(tx, &ended);
-        (reply, seq)
+        (reply, after)
     }
 }

@@ -23,7 +23,7 @@ use std::borrow::Cow;
 
 impl Deciding<'_> {
     pub(super) fn read(&mut self, caller: Caller, read: &Read) {
-        let after = self.bank.seq;
+        let after = self.newest();
         match read {
             Read::Clients { after: key } => self.clients(caller, key.as_ref()),
             Read::Accounts { cpf, after: key } => self.accounts(caller, cpf.as_ref(), key.as_ref()),
@@ -95,7 +95,7 @@ impl Deciding<'_> {
     pub(super) fn tell_value(&mut self, caller: Caller, key: &RegisterKey) {
         let value = self.bank.ledger.value(key);
         let value = RegisterAnswer { key: Cow::Borrowed(key), value: Cow::Borrowed(value) };
-        self.done(caller, &value, self.bank.seq);
+        self.done(caller, &value, self.newest());
     }
 
     pub(super) fn history(&mut self, caller: Caller, count: Option<usize>, after: Option<&TxId>) {
@@ -152,7 +152,7 @@ impl Deciding<'_> {
             committed: self.bank.committed,
             aborted: self.bank.aborted,
         };
-        self.done(caller, &info, self.bank.seq);
+        self.done(caller, &info, self.newest());
     }
 
     /// A transaction is decided: its registers are free.
@@ -181,7 +181,7 @@ impl Deciding<'_> {
     }
 
     pub(super) fn list(&mut self, caller: Caller, page: PageWriter) {
-        self.reply(caller, Reply::Done(page.into_array()), self.bank.seq);
+        self.reply(caller, Reply::Done(page.into_array()), self.newest());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::bank::decide::Deciding;
 use crate::bank::fit::{unfit_account, unfit_client};
-use crate::bank::io::Caller;
+use crate::bank::io::{After, Caller};
 use crate::bank::record::Record;
 use crate::ledger::{AccountView, Known};
 use crate::wire::answer::ClientAnswer;
@@ -27,7 +27,7 @@ impl Deciding<'_> {
                 let seq = self.record(Record::ClientAdded { time, client: client.clone() });
                 self.done(caller, &ClientAnswer::of(client), seq);
             }
-            Ok(Known::Same) => self.done(caller, &ClientAnswer::of(client), self.bank.seq),
+            Ok(Known::Same) => self.done(caller, &ClientAnswer::of(client), self.newest()),
             Err(fault) => self.refused(caller, fault),
         }
     }
@@ -46,7 +46,7 @@ impl Deciding<'_> {
                 self.done(caller, &AccountView::opened(account).answer(), seq);
             }
             Ok(Known::Same) => match self.bank.ledger.account(&account.number) {
-                Some(view) => self.done(caller, &view.answer(), self.bank.seq),
+                Some(view) => self.done(caller, &view.answer(), self.newest()),
                 None => unreachable!("an account that is the same exists"),
             },
             Err(fault) => self.refused(caller, fault),
@@ -55,6 +55,6 @@ impl Deciding<'_> {
 
     /// A new text breaks the rule for them: nothing is recorded.
     pub(super) fn unfit(&mut self, caller: Caller, unfit: &Detail) {
-        self.reply(caller, Reply::Err(Reason::Malformed, unfit.to_string()), 0);
+        self.reply(caller, Reply::Err(Reason::Malformed, unfit.to_string()), After::Now);
     }
 }

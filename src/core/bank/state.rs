@@ -6,7 +6,7 @@
 
 use crate::bank::Identity;
 use crate::bank::history::History;
-use crate::bank::io::{KnownVote, Outcome, OwnVote, Seq};
+use crate::bank::io::{After, KnownVote, Outcome, OwnVote, Seq};
 use crate::bank::known::{Ended, Event, How, Prepared, not_named_by_set};
 use crate::bank::record::Record;
 use crate::commit::founding::FoundingId;
@@ -362,7 +362,9 @@ impl Bank {
     }
 
     fn ended(&mut self, record: &Record) {
-        let (Some(tx), Some(ended)) = (record.decides(), self.ended_of(record, self.seq)) else {
+        let (Some(tx), Some(ended)) =
+            (record.decides(), self.ended_of(record, After::Record(self.seq)))
+        else {
             return;
         };
         match ended.outcome {

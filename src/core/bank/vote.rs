@@ -4,7 +4,7 @@
 
 use crate::bank::Change;
 use crate::bank::decide::Deciding;
-use crate::bank::io::{Caller, Outcome, OwnVote, Past, Seq, SessionId};
+use crate::bank::io::{After, Caller, Outcome, OwnVote, Past, SessionId};
 use crate::bank::known::Known;
 use crate::bank::record::{Cause, Record};
 use crate::bank::volatile::InDoubt;
@@ -43,26 +43,30 @@ impl Deciding<'_> {
                             InDoubt { session: Some(caller.session), ..in_doubt.clone() };
                         self.change(Change::InDoubt(tx.clone(), in_doubt));
                     }
-                    self.reply(caller, Reply::Ok(tx.clone(), token), prepared.seq);
+                    self.reply(caller, Reply::Ok(tx.clone(), token), After::Record(prepared.seq));
                 } else {
-                    self.duplicate(caller, tx, token, prepared.seq);
+                    self.duplicate(caller, tx, token, After::Record(prepared.seq));
                 }
             }
             Known::Ended(ended) => {
                 let token = self.bank.own_token(tx, &ended.own);
                 match (ended.own.digest, &ended.outcome) {
                     (Some(digest), _) if digest != *transaction.digest() => {
-                        self.duplicate(caller, tx, token, ended.seq);
+                        self.duplicate(caller, tx, token, ended.after);
                     }
                     // Its coordinator must not take an old OK for a hold that still stands.
                     (Some(_), Outcome::Aborted(_, reason))
                         if ended.outside && ended.own.verdict == Verdict::Ok =>
                     {
                         let text = Detail::RefusedForOutside.to_string();
-                        self.reply(caller, Reply::Nok(tx.clone(), token, *reason, text), ended.seq);
+                        self.reply(
+                            caller,
+                            Reply::Nok(tx.clone(), token, *reason, text),
+                            ended.after,
+                        );
                     }
                     (Some(_), _) if ended.own.verdict == Verdict::Ok => {
-                        self.reply(caller, Reply::Ok(tx.clone(), token), ended.seq);
+                        self.reply(caller, Reply::Ok(tx.clone(), token), ended.after);
                     }
                     (_, Outcome::Aborted(_, reason)) => {
                         let text = if ended.own.digest.is_none() {
@@ -70,35 +74,39 @@ impl Deciding<'_> {
                         } else {
                             ended.text.to_string()
                         };
-                        self.reply(caller, Reply::Nok(tx.clone(), token, *reason, text), ended.seq);
+                        self.reply(
+                            caller,
+                            Reply::Nok(tx.clone(), token, *reason, text),
+                            ended.after,
+                        );
                     }
                     (_, Outcome::Committed(_)) => unreachable!("{tx} is committed without an OK"),
                 }
             }
             Known::New => {
                 if let Some(Fault { reason, text }) = self.not_introduced_to(transaction) {
-                    return self.reply(caller, Reply::Err(reason, text), 0);
+                    return self.reply(caller, Reply::Err(reason, text), After::Now);
                 }
                 if let Some(unfit) = self.unfit_transaction(tx, transaction) {
                     return self.unfit(caller, &unfit);
                 }
                 let session = Some(caller.session);
-                let (token, refusal, seq) = self.vote(tx, transaction, late, session);
+                let (token, refusal, after) = self.vote(tx, transaction, late, session);
                 let reply = match &refusal {
                     None => Reply::Ok(tx.clone(), token),
                     Some(Fault { reason, text }) => {
                         Reply::Nok(tx.clone(), token, *reason, text.clone())
                     }
                 };
-                self.reply(caller, reply, seq);
+                self.reply(caller, reply, after);
                 self.own_vote(tx, transaction.digest(), token, refusal);
             }
         }
     }
 
-    pub(super) fn duplicate(&mut self, caller: Caller, tx: &TxId, token: Token, seq: Seq) {
+    pub(super) fn duplicate(&mut self, caller: Caller, tx: &TxId, token: Token, after: After) {
         let text = Detail::OtherBytes.to_string();
-        self.reply(caller, Reply::Nok(tx.clone(), token, Reason::DuplicateId, text), seq);
+        self.reply(caller, Reply::Nok(tx.clone(), token, Reason::DuplicateId, text), after);
     }
 
     /// A PREPARE or EXECUTE must name this bank, or it is no transaction for it: the id stays free.
@@ -106,7 +114,7 @@ impl Deciding<'_> {
         let named = transaction.banks().has(self.bank.me());
         if !named {
             let text = Detail::NotNamed { bank: self.bank.me() }.to_string();
-            self.reply(caller, Reply::Err(Reason::Malformed, text), 0);
+            self.reply(caller, Reply::Err(Reason::Malformed, text), After::Now);
         }
         named
     }
@@ -135,12 +143,12 @@ impl Deciding<'_> {
         transaction: &Arc<Transaction>,
         late: bool,
         session: Option<SessionId>,
-    ) -> (Token, Option<Fault>, Seq) {
+    ) -> (Token, Option<Fault>, After) {
         let refusal = self.look(transaction, late).err();
         let time = self.tick_clock();
         let verdict = if refusal.is_none() { Verdict::Ok } else { Verdict::No };
         let own = OwnVote { verdict, time, digest: Some(*transaction.digest()) };
-        let seq = self.record(Record::Voted {
+        let after = self.record(Record::Voted {
             tx: tx.clone(),
             time,
             transaction: Arc::clone(transaction),
@@ -155,7 +163,7 @@ impl Deciding<'_> {
             let in_doubt = InDoubt { session: session.filter(|_| !patient), patient, ..in_doubt };
             self.change(Change::InDoubt(tx.clone(), in_doubt));
         }
-        (self.bank.own_token(tx, &own), refusal, seq)
+        (self.bank.own_token(tx, &own), refusal, after)
     }
 
     /// Records a refusal of the bytes of a transaction that this bank drives, or of its id alone.
@@ -164,7 +172,7 @@ impl Deciding<'_> {
         tx: &TxId,
         transaction: Option<&Arc<Transaction>>,
         fault: &Fault,
-    ) -> (Token, Seq) {
+    ) -> (Token, After) {
         self.refuse_for(tx, transaction, fault.reason, fault.text.clone().into())
     }
 
@@ -175,7 +183,7 @@ impl Deciding<'_> {
         transaction: Option<&Arc<Transaction>>,
         reason: Reason,
         cause: Cause,
-    ) -> (Token, Seq) {
+    ) -> (Token, After) {
         let time = self.tick_clock();
         let digest = transaction.map(|transaction| *transaction.digest());
         let own = OwnVote { verdict: Verdict::No, time, digest };
@@ -188,19 +196,19 @@ impl Deciding<'_> {
             },
             None => Record::Refused { tx: tx.clone(), time, reason },
         };
-        let seq = self.record(record);
-        (self.bank.own_token(tx, &own), seq)
+        let after = self.record(record);
+        (self.bank.own_token(tx, &own), after)
     }
 
     /// A bank that has not voted refuses for ever.
     pub(super) fn tombstone(&mut self, caller: Caller, tx: &TxId, reason: Reason) {
         // It may have been promised by the journal that this bank had before.
         if let Some(Fault { reason, text }) = self.not_introduced() {
-            return self.reply(caller, Reply::Err(reason, text), 0);
+            return self.reply(caller, Reply::Err(reason, text), After::Now);
         }
         let fault = Fault::bare(reason);
-        let (token, seq) = self.refuse(tx, None, &fault);
-        self.reply(caller, Reply::Aborted(tx.clone(), token, reason, None), seq);
+        let (token, after) = self.refuse(tx, None, &fault);
+        self.reply(caller, Reply::Aborted(tx.clone(), token, reason, None), after);
         if let Some(drive) = self.volatile.drives.get(tx) {
             let digest = *drive.coordinator.transaction().digest();
             self.own_vote(tx, &digest, token, Some(fault));

@@ -327,8 +327,8 @@ impl ModelState {
     pub(super) fn release(&mut self, at: usize) {
         let durable = self.base.cores[at].seq() + u64::try_from(self.nodes[at].synced).unwrap();
         let node = self.node_mut(at);
-        let leave: Vec<_> = node.replies.extract_if(.., |out| out.after <= durable).collect();
-        let go: Vec<_> = node.sends.extract_if(.., |send| send.after <= durable).collect();
+        let leave: Vec<_> = node.replies.extract_if(.., |out| out.after.is_met(durable)).collect();
+        let go: Vec<_> = node.sends.extract_if(.., |send| send.after.is_met(durable)).collect();
         for Outgoing { to, reply, .. } in leave {
             self.check_spoken(at, &reply, self.executed_bytes(to));
             self.see_token(to.session, &reply);

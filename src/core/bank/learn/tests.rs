@@ -3,7 +3,7 @@
 mod crashes;
 
 use super::*;
-use crate::bank::io::{Caller, Input, Now, Outcome, Output, OwnVote, SessionId, Start};
+use crate::bank::io::{After, Caller, Input, Now, Outcome, Output, OwnVote, SessionId, Start};
 use crate::bank::{Core, Identity};
 use crate::commit::founding::FoundingId;
 use crate::commit::message::{Asked, AskedVerb};
@@ -116,7 +116,7 @@ impl LearningBank {
         let Message::Registers { nonce, .. } = &sending.message else {
             panic!("{:?}", sending.message)
         };
-        assert_eq!((sending.peer, sending.after), (self.core.bank.me(), 0));
+        assert_eq!((sending.peer, sending.after), (self.core.bank.me(), After::Now));
         let mut line = Vec::new();
         sending.message.write_to(&mut line);
         (nonce.clone(), self.ask(Origin::Link, String::from_utf8(line).unwrap().trim_end()))

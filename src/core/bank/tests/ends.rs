@@ -2,7 +2,7 @@
 //! silent.
 
 use super::*;
-use crate::bank::io::{CoreStep, DoubtCause, Past};
+use crate::bank::io::{After, CoreStep, DoubtCause, Past};
 use crate::bank::known::{Known, Remembered};
 use crate::commit::founding::FoundingId;
 use crate::ids::BankSet;
@@ -84,6 +84,33 @@ fn an_outcome_that_memory_forgot_is_known_by_the_index_alone() {
     network.core.bank.outcomes.remove(&tx);
     assert_eq!(remembered(&network.core.bank), "nothing");
     assert_eq!(known(&network.core.bank, Some(&Past { record })), "ended");
+}
+
+/// What leaves says what must be durable before: the vote that it tells of, all that a read shows,
+/// or nothing.
+#[test]
+fn each_answer_says_what_it_rests_on() {
+    let mut network = Network::new(WALL_US);
+    let after = |network: &mut Network, line: &str| {
+        let caller = Caller { session: SessionId(1), slot: 0 };
+        let (origin, request) = (Origin::Client, Request::parse(line).unwrap());
+        let input = Input::Request { caller, origin, request, waited_us: 0, past: None };
+        network.input(&input).replies.pop().unwrap_or_else(|| panic!("{line}")).after
+    };
+    let prepare = format!("PREPARE t1 {BOTH}");
+    let voted = after(&mut network, &prepare);
+    let vote = network.core.seq();
+    assert_eq!(voted, After::Record(vote));
+    assert_eq!(after(&mut network, "RESOLVE t2"), After::Record(vote + 1));
+    // The vote that is repeated is an older record.
+    assert_eq!(after(&mut network, &prepare), After::Record(vote));
+    assert_eq!(after(&mut network, "INFO"), After::Newest(vote + 1));
+    assert_eq!(after(&mut network, "BALANCE 2"), After::Newest(vote + 1));
+    let unbalanced = r#"{"ops":[{"bank":1,"op":"debit","account":"1","amount":1}]}"#;
+    assert_eq!(after(&mut network, &format!("PREPARE t3 {unbalanced}")), After::Now);
+    assert!(After::Now.is_met(0) && After::Durable.is_met(0));
+    assert!(After::Record(2).is_met(2) && !After::Record(2).is_met(1));
+    assert!(!After::Decision(2).is_met(1) && !After::Newest(2).is_met(1));
 }
 
 /// A journal of another machine may tell of meetings that no bank records.
