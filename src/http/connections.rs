@@ -23,11 +23,11 @@ pub struct Connections(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     most: usize,
-    taken: Mutex<Taken>,
+    taken: Mutex<Occupancy>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct Occupancy {
     next: u64,
     places: BTreeMap<u64, Arc<Place>>,
     /// Long answers that are not read yet, by their order: whose, and how many bytes.
@@ -110,7 +110,7 @@ impl Connections {
         Unread { places: self.clone(), number }
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
+    fn taken(&self) -> MutexGuard<'_, Occupancy> {
         self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -59,11 +59,8 @@ impl Deciding<'_> {
                         if ended.outside && ended.own.verdict == Verdict::Ok =>
                     {
                         let text = Detail::RefusedForOutside.to_string();
-                        self.reply(
-                            caller,
-                            Reply::Nok(tx.clone(), token, *reason, text),
-                            ended.after,
-                        );
+                        let nok = Reply::Nok(tx.clone(), token, *reason, text);
+                        self.reply(caller, nok, ended.after);
                     }
                     (Some(_), _) if ended.own.verdict == Verdict::Ok => {
                         self.reply(caller, Reply::Ok(tx.clone(), token), ended.after);
@@ -74,11 +71,8 @@ impl Deciding<'_> {
                         } else {
                             ended.text.to_string()
                         };
-                        self.reply(
-                            caller,
-                            Reply::Nok(tx.clone(), token, *reason, text),
-                            ended.after,
-                        );
+                        let nok = Reply::Nok(tx.clone(), token, *reason, text);
+                        self.reply(caller, nok, ended.after);
                     }
                     (_, Outcome::Committed(_)) => unreachable!("{tx} is committed without an OK"),
                 }
