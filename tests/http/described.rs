@@ -53,6 +53,10 @@ pub fn faults(method: &str, path: &str, answer: &Answer) -> Vec<String> {
     let Some(described) = DESCRIBED["paths"][route].get(method.to_ascii_lowercase()) else {
         return Vec::new();
     };
+    // A browser, which asks for pages, is told so what went wrong.
+    if answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html")) {
+        return Vec::new();
+    }
     let asked = format!("{method} {path}");
     let Some(response) = described["responses"].get(answer.status.to_string()) else {
         return vec![format!("{asked}: status {} is not described", answer.status)];

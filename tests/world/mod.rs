@@ -29,7 +29,8 @@ pub use proofs::ProofMistake;
 pub use seen::Seen;
 
 use consorcio::bank::io::{
-    Caller, CoreStep, Input, Met, Now, Origin, Outgoing, Output, Past, Sending, Seq, SessionId,
+    After, Caller, CoreStep, Input, Met, Now, Origin, Outgoing, Output, Past, Sending, Seq,
+    SessionId,
 };
 use consorcio::bank::record::Record;
 use consorcio::bank::{Core, Identity};
