@@ -2,12 +2,7 @@
 
 /// Files that are longer than the bound, and how long they may be.
 pub const LONGER: &[(&str, usize)] = &[
-    ("src/core/bank/drive.rs", 514),
-    ("src/core/bank/read.rs", 498),
-    ("src/core/bank/state.rs", 577),
     ("src/core/commit/coordinator.rs", 677),
-    ("src/core/wire/reply.rs", 540),
-    ("src/core/wire/token.rs", 500),
     ("src/node/tests.rs", 591),
     ("src/peers/tests/mod.rs", 459),
     ("tests/journal/first_format.rs", 443),
