@@ -109,7 +109,8 @@ impl PageWriter {
         (json, self.last_key.filter(|_| self.full))
     }
 
-    /// The array, with where the next page begins as its last element.
+    /// The array, with where the next page begins as its last element. It takes no more memory
+    /// than its text: what sessions hold that do not read is counted by length.
     pub(crate) fn into_array(self) -> String {
         let (mut json, next) = self.into_parts();
         if let Some(next) = next {
@@ -118,6 +119,7 @@ impl PageWriter {
             json.push_str(&json_of(&NextPage { next }));
             json.push(']');
         }
+        json.shrink_to_fit();
         json
     }
 
