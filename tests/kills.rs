@@ -6,6 +6,12 @@
 mod bank_test;
 #[path = "kill_matrix/chaos.rs"]
 mod chaos;
+#[cfg(debug_assertions)]
+#[allow(dead_code, reason = "the tests of HTTP use more of it")]
+mod http {
+    pub mod client;
+    pub mod described;
+}
 #[path = "journal/kill_disk.rs"]
 mod kill_disk;
 mod kill_matrix;

@@ -13,10 +13,6 @@ mod cases;
 #[cfg(debug_assertions)]
 mod cluster;
 #[cfg(debug_assertions)]
-#[allow(dead_code, reason = "the tests of HTTP use more of it")]
-#[path = "../http/client.rs"]
-mod http;
-#[cfg(debug_assertions)]
 mod journal;
 #[cfg(debug_assertions)]
 mod run;

@@ -2,9 +2,9 @@
 //! that.
 
 use super::Heard;
+use crate::http::client::{Answer, HttpConnection};
 use crate::kill_matrix::cases::Case;
 use crate::kill_matrix::cluster::{AccountCluster, CPF, Effect, Outcome, Told, account};
-use crate::kill_matrix::http::{Answer, HttpConnection};
 
 /// A coordinator takes money from the bank that dies, and wants `wanted` where it was told that the
 /// money is held. It aborts where it was told nothing, and repeats itself until it is answered.
