@@ -314,8 +314,13 @@ impl ModelState {
 
 impl Node {
     fn print_anew(&self) -> u128 {
-        let desk = self.core.as_ref().map(|core| core.fingerprint_text(self.mono_us));
-        let Node { journal, synced, stopped, replies, sends, .. } = self;
-        print_of(&format!("{desk:?} {journal:?} {synced} {stopped} {replies:?} {sends:?}"))
+        let core = self.core.as_ref().map(|core| core.fingerprint_text(self.mono_us));
+        let Node { journal, synced, stopped, .. } = self;
+        // When something leaves is a matter of the record alone, not of why it waits for that.
+        let replies: Vec<_> =
+            self.replies.iter().map(|one| (one.to, &one.reply, one.after.seq())).collect();
+        let sends: Vec<_> =
+            self.sends.iter().map(|one| (one.peer, &one.message, one.after.seq())).collect();
+        print_of(&format!("{core:?} {journal:?} {synced} {stopped} {replies:?} {sends:?}"))
     }
 }
