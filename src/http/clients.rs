@@ -28,7 +28,8 @@ pub const UNKNOWN_CLIENT: &str = "Cliente não encontrado";
 /// What `/criar_cliente` says of somebody known.
 pub const CLIENT_EXISTS: &str = "Cliente já existe";
 /// What `/criar_conta` says, whatever the reason.
-pub const ACCOUNT_REFUSED: &str = "Cliente não encontrado, conta já existe ou não é permitido criar mais de uma conta individual para este cliente";
+pub const ACCOUNT_REFUSED: &str = "Cliente não encontrado, conta já existe ou não é permitido \
+    criar mais de uma conta individual para este cliente";
 
 #[derive(Serialize)]
 struct ClientLine {

@@ -1,10 +1,10 @@
-//! Connections for connections, and who gives one up: a connection that asks for nothing, or does not
-//! read its answer, stands in nobody's way.
+//! The connections that are open, and which one is closed for a new one: an idle connection, or one
+//! that does not read its answer, keeps nobody out.
 //!
-//! While there are places each connection has one. When all are taken a new one gets that of the
-//! connection that can best be spared: one that never asked, then one that waits for its next
-//! request, then one that has not read for a while; of these the peer's that has most, and the
-//! oldest. Only where all are at work is the new one refused.
+//! At the bound a new connection replaces the one that is needed least: one that never sent a
+//! request, then one that waits for its next request, then one that has not read for a while; of
+//! these one of the address that has most, and the oldest. A new one is refused only where all are
+//! at work.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -266,7 +266,10 @@ mod tests {
 
     #[test]
     fn a_wrong_field_is_named() {
-        let text = r#"{"cpf":"123","n":1,"valor":0,"v":1.005,"b":true,"s":" x","o":{"valor":"1"},"nada":null,"e\u0073c":"a"}"#;
+        let text = concat!(
+            r#"{"cpf":"123","n":1,"valor":0,"v":1.005,"b":true,"s":" x","o":{"valor":"1"},"#,
+            r#""nada":null,"e\u0073c":"a"}"#
+        );
         let fields = Fields::of_body(text).unwrap();
         assert!(problem(fields.cpf("cpf")).contains("`cpf` deve ser um texto: CPF de 11"));
         assert!(problem(fields.cpf("n")).contains("`n` deve ser um texto"));

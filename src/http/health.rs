@@ -63,7 +63,8 @@ fn page(app: &App, info: Option<&InfoAnswer<'static>>, banks: &[BankAnswer<'stat
     page.one(
         "answered",
         "gauge",
-        "Whether the bank told its figures for this page; without them its disk or its queue keeps it.",
+        "Whether the bank told its figures for this page; without them its disk or its queue \
+        keeps it.",
         u8::from(info.is_some()),
     );
     let age_ms = app.options().sync_age.ms().unwrap_or(0);

@@ -110,7 +110,8 @@ fn is_refused_in_passing(reply: &Reply) -> bool {
 
 /// Was another transaction than this one refused? A vote tells, where it was about any bytes.
 fn is_about_others(reply: &Reply, transaction: &Transaction) -> bool {
-    matches!(reply, Reply::Aborted(_, token, _, _) if token.digest.is_some_and(|digest| digest != *transaction.digest()))
+    let is_other = |digest| digest != *transaction.digest();
+    matches!(reply, Reply::Aborted(_, token, _, _) if token.digest.is_some_and(is_other))
 }
 
 /// What this bank says of `tx`; where it says nothing, what the others say.

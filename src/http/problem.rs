@@ -168,8 +168,8 @@ pub fn about(mut response: Response, tx: &TxId) -> Response {
     response
 }
 
-/// The error of a refusal: the route's own `words` where they are true of this reason, which is then
-/// one of `of`; else the reason's.
+/// The error of a refusal: the route's own `words` where they are true of this reason, which is
+/// then one of `of`; else the reason's.
 pub fn error_for(words: &'static str, of: &[Reason], reason: Reason) -> &'static str {
     if of.contains(&reason) { words } else { reasons::error(reason) }
 }

@@ -30,7 +30,8 @@ impl Deciding<'_> {
             self.change(Change::InDoubt(tx.clone(), self.restored_in_doubt(prepared)));
         }
         if prepared.transaction.has_outside() {
-            return; // Nobody knows what its coordinator will say, and this bank's OK alone decides nothing.
+            // Nobody knows what its coordinator will say, and this bank's OK alone decides nothing.
+            return;
         }
         self.out.steps.push(CoreStep::Doubt(tx.clone(), cause));
         if others.is_empty() {

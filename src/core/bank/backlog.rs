@@ -1,6 +1,6 @@
 //! Work that grows with what others left behind: the undecided transactions of a session that
 //! ended, those of a restart, and what is due at a tick. One decision takes on a bounded share of
-//! it and changes how far it came; ticks take on the rest. So no client's end, and no restart,
+//! it and notes how far it came; ticks take on the rest. So no client's end, and no restart,
 //! keeps
 //! the others waiting, and a batch keeps its bounds.
 

@@ -269,7 +269,7 @@ impl Deciding<'_> {
     }
 
     pub(super) fn tell_waiters(&mut self, waits: &Waits, reply: &Reply) {
-        // Who began to wait in this very decision is not at the volatile yet, and gets its number
+        // A waiter of this very decision is not in the volatile state yet, and gets its number
         // there.
         let fresh =
             self.waits.as_ref().filter(|(_, waited)| waited == waits).map(|(caller, _)| *caller);

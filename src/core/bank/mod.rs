@@ -1,7 +1,7 @@
 //! A bank as a pure value: `decide` looks, `apply` changes, and recovery is `apply`.
 //!
 //! What the journal holds (`state`) is changed by `apply` of records alone; what a crash may forget
-//! (`volatile`) by `change` of changes alone. `decide` holds every branch. No clock, no socket, no
+//! (`volatile`) by `change` alone. `decide` holds every branch. No clock, no socket, no
 //! file, no
 //! randomness, no unordered map: the server, a simulator and a checker run the same code.
 

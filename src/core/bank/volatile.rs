@@ -1,5 +1,5 @@
 //! What a crash may forget: timers, answers collected, questions under way, transactions that this
-//! bank drives, and those who wait for a reply. Changed by changes alone; nothing of it is ever
+//! bank drives, and those who wait for a reply. Changed by `change` alone; nothing of it is ever
 //! written.
 
 mod change;
@@ -277,7 +277,7 @@ impl Volatile {
         })
     }
 
-    /// All that makes this volatile act unlike another, as text. Numbers and moments that only
+    /// All that makes one volatile state act unlike another, as text. Numbers and moments that only
     /// count up
     /// are told by their order and by what is left; left out is what only cuts and the uptime need.
     pub(super) fn fingerprint_text(&self, mono_us: u64) -> String {

@@ -251,7 +251,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_in_any_pieces(stream in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..200), size in 1usize..50) {
+        fn any_bytes_in_any_pieces(
+            stream in prop::collection::vec(
+                prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()],
+                0..200,
+            ),
+            size in 1usize..50,
+        ) {
             let whole = lines([&stream[..]]);
             prop_assert_eq!(&lines(stream.chunks(size)), &whole);
             prop_assert_eq!(whole.len(), stream.iter().filter(|b| **b == b'\n').count());

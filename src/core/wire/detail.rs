@@ -65,7 +65,8 @@ details! {
         BankSilent = "a bank was silent, and this one had not voted";
         OtherBytes = "this id was used for other bytes";
         OtherBytesMeanwhile = "the id was used for other bytes meanwhile";
-        DroveForOthers = "this bank drove it without a part in it; a bank that it names knows how it ended";
+        DroveForOthers = "this bank drove it without a part in it; a bank that it names knows how \
+            it ended";
         OtherBytesDriven = "this id is being driven here with other bytes";
         RefusedBefore = "this bank was asked to refuse this id before";
         RefusedForOutside = "it was refused for its outside coordinator";
@@ -76,8 +77,10 @@ details! {
         NotVoted = "this bank has not voted on it";
         NoTokens = "no convincing tokens; this bank asks the others";
         ClockAtEnd = "the clock is at the end of the times that can be told";
-        DiskFull = "its data disk is full: it has no room for the next part of its journal, and takes nothing new until there is";
-        Unreadable = "what this bank's journal holds of this id can't be read just now, so nobody knows its outcome here; the bank's log names file and offset";
+        DiskFull = "its data disk is full: it has no room for the next part of its journal, and \
+            takes nothing new until there is";
+        Unreadable = "what this bank's journal holds of this id can't be read just now, so nobody \
+            knows its outcome here; the bank's log names file and offset";
         RegistersUnknown = "this bank does not know its registers yet; it asks the others for them";
         OnLinkAlone = "REGISTERS is asked by a bank, over its link";
         NoPlace = "too many connections, try again later";
@@ -90,20 +93,24 @@ details! {
         NotMember = "bank " [bank: BankId] " is not in the consortium";
         Follows = "bank " [by: BankId] " refused" [its: Words] "";
         NotNamed = "the transaction does not name this bank, " [bank: BankId] "";
-        NotIntroduced = "the journal of this bank is new, so it works alone until it has met bank " [banks: Banks] "";
+        NotIntroduced = "the journal of this bank is new, so it works alone until it has met bank "
+            [banks: Banks] "";
         NoAnswer = "not known yet; no answer from bank " [banks: Banks] "";
         TooManyOps = "more than " [most: usize] " operations";
         RegisterLocked = "register " [key: RegisterKey] " waits for " [tx: TxId] "";
         NoAccount = "no account " [number: AccountNumber] "";
         NotHolder = "" [cpf: TaxId] " does not hold account " [number: AccountNumber] "";
-        Short = "account " [number: AccountNumber] " has " [available: i128] " centavos available, " [asked: i128] " are asked";
+        Short = "account " [number: AccountNumber] " has " [available: i128]
+            " centavos available, " [asked: i128] " are asked";
         Full = "account " [number: AccountNumber] " can't hold " [more: i128] " centavos more";
-        OtherAccount = "account " [number: AccountNumber] " has other holders or another first deposit here";
+        OtherAccount = "account " [number: AccountNumber]
+            " has other holders or another first deposit here";
         BadHolders = "account " [number: AccountNumber] " needs one holder, or two different ones";
         BadDeposit = "deposit " [deposit: i128] " is below zero";
         OtherClient = "client " [cpf: TaxId] " has another name or kind here";
         NoClient = "no client " [cpf: TaxId] "";
-        OneIndividual = "" [cpf: TaxId] " already holds the individual account " [number: AccountNumber] "";
+        OneIndividual = "" [cpf: TaxId] " already holds the individual account "
+            [number: AccountNumber] "";
         ClientsFull = "no more clients than " [most: usize] "";
         AccountsFull = "no more accounts than " [most: usize] "";
         WaitedLong = "waited longer than " [ms: u64] " ms, the bank is busy";
@@ -113,7 +120,8 @@ details! {
         NotOutsides = "this " [verb: Word] " is not an outside coordinator's";
         NoOutside = "" [verb: Word] " does not take a transaction of an outside coordinator";
         NotOnLink = "" [verb: Word] " does not go over a link between banks";
-        SetsOpen = "" [count: usize] " undecided transactions set a register and do not name bank " [bank: BankId] "";
+        SetsOpen = "" [count: usize] " undecided transactions set a register and do not name bank "
+            [bank: BankId] "";
         OfSession = "" [verb: Word] " is answered by the session";
         HeldBy = "" [key: RegisterKey] " by " [tx: TxId] "";
         Named = "" [name: Word] "";
@@ -193,10 +201,12 @@ macro_rules! parts {
 }
 
 parts! {
-    AccountNumber, AccountNumber::new("12345-6").expect("it is legal"), |text| AccountNumber::new(text).ok();
+    AccountNumber, AccountNumber::new("12345-6").expect("it is legal"),
+        |text| AccountNumber::new(text).ok();
     TaxId, TaxId::new("12345678900").expect("it is legal"), |text| TaxId::new(text).ok();
     TxId, TxId::new("t1").expect("it is legal"), |text| TxId::new(text).ok();
-    RegisterKey, RegisterKey::new("storage").expect("it is legal"), |text| RegisterKey::new(text).ok();
+    RegisterKey, RegisterKey::new("storage").expect("it is legal"),
+        |text| RegisterKey::new(text).ok();
     BankId, BankId::new(1).expect("it is legal"), |text| BankId::new(number(text)?);
     usize, 64, |text| number(text);
     u64, 500, |text| number(text);

@@ -6,16 +6,29 @@ use super::verb::Verb;
 /// What HELP says below the lines of the verbs.
 const MORE: [&str; 12] = [
     "<tx> is 1 to 64 of A-Z a-z 0-9 . _ -, new for each transaction; a NOK uses it up",
-    "a transaction is the same JSON for every bank it names; op is debit, credit, deposit, withdraw or set; amount is in centavos; debits and credits must balance; cpf may be given and must then be a holder",
-    "a register is set at every bank of the consortium, once each, to one value: {\"ops\":[{\"bank\":0,\"op\":\"set\",\"key\":\"storage\",\"value\":\"1\"},{\"bank\":1,\"op\":\"set\",\"key\":\"storage\",\"value\":\"1\"},{\"bank\":2,\"op\":\"set\",\"key\":\"storage\",\"value\":\"1\"}]}",
-    "reasons: insufficient-funds unknown-account unknown-client not-holder locked unbalanced duplicate-id already-exists malformed limit expired refused unreachable not-introduced disk-full unreadable",
+    "a transaction is the same JSON for every bank it names; op is debit, credit, deposit, \
+    withdraw or set; amount is in centavos; debits and credits must balance; cpf may be given and \
+    must then be a holder",
+    "a register is set at every bank of the consortium, once each, to one value: \
+    {\"ops\":[{\"bank\":0,\"op\":\"set\",\"key\":\"storage\",\"value\":\"1\"},{\"bank\":1,\
+    \"op\":\"set\",\"key\":\"storage\",\"value\":\"1\"},{\"bank\":2,\"op\":\"set\",\
+    \"key\":\"storage\",\"value\":\"1\"}]}",
+    "reasons: insufficient-funds unknown-account unknown-client not-holder locked unbalanced \
+    duplicate-id already-exists malformed limit expired refused unreachable not-introduced \
+    disk-full unreadable",
     "by hand, type the same line in one window for each bank:",
-    "PREPARE t1 {\"ops\":[{\"bank\":0,\"op\":\"debit\",\"account\":\"12345-6\",\"amount\":20000},{\"bank\":1,\"op\":\"credit\",\"account\":\"78910-0\",\"amount\":20000}],\"patience_ms\":60000}",
-    "without patience_ms (at most 300000) the banks resolve by themselves after 3 s, or as soon as the window closes: the second window has 3 s",
-    "then COMMIT t1, with both tokens or, at any bank, without: COMMIT without tokens runs the termination, and before the last PREPARE it aborts",
-    "RESOLVE t1 refuses where the bank has not voted, STATUS t1 only looks; RESOLVE at a prepared bank asks nobody",
+    "PREPARE t1 {\"ops\":[{\"bank\":0,\"op\":\"debit\",\"account\":\"12345-6\",\"amount\":20000},\
+    {\"bank\":1,\"op\":\"credit\",\"account\":\"78910-0\",\"amount\":20000}],\
+    \"patience_ms\":60000}",
+    "without patience_ms (at most 300000) the banks resolve by themselves after 3 s, or as soon \
+    as the window closes: the second window has 3 s",
+    "then COMMIT t1, with both tokens or, at any bank, without: COMMIT without tokens runs the \
+    termination, and before the last PREPARE it aborts",
+    "RESOLVE t1 refuses where the bank has not voted, STATUS t1 only looks; RESOLVE at a prepared \
+    bank asks nobody",
     "ABORT, or a RESOLVE at a bank that has not voted, ends a patience at any time",
-    "a PREPARE of one bank alone waits for its COMMIT and can only commit: that bank's OK is the decision; EXECUTE does it in one step",
+    "a PREPARE of one bank alone waits for its COMMIT and can only commit: that bank's OK is the \
+    decision; EXECUTE does it in one step",
     "a bank that learned an outcome by asking sends it on to the others",
 ];
 

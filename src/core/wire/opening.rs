@@ -44,18 +44,20 @@ impl Stranger {
     pub fn as_str(self) -> &'static str {
         match self {
             Stranger::Http => {
-                "this port speaks the line protocol of a bank and not HTTP (a bank serves HTTP where --http says); \
-                 the connection closes"
+                "this port speaks the line protocol of a bank and not HTTP (a bank serves HTTP \
+                 where --http says); the connection closes"
             }
             Stranger::Tls => {
-                "this port speaks the line protocol of a bank in clear text and not TLS; the connection closes"
+                "this port speaks the line protocol of a bank in clear text and not TLS; the \
+                connection closes"
             }
             Stranger::Binary => {
-                "the first line is no text; a line begins with a verb, like HELP or PING; the connection closes"
+                "the first line is no text; a line begins with a verb, like HELP or PING; the \
+                connection closes"
             }
             Stranger::Words => {
-                "the first line begins with no verb; verbs are typed in capitals, like HELP or PING; the connection \
-                 closes"
+                "the first line begins with no verb; verbs are typed in capitals, like HELP or \
+                 PING; the connection closes"
             }
         }
     }
@@ -145,8 +147,8 @@ impl Hello {
     /// `malformed`, with what it must be.
     pub(super) fn parse(json: &str) -> Result<Hello, Fault> {
         serde_json::from_str(json).map_err(|_| {
-            let text = "HELLO takes the client's bank, places and version as whole numbers, in JSON: \
-                        {\"bank\":1,\"places\":3,\"version\":1}";
+            let text = "HELLO takes the client's bank, places and version as whole numbers, in \
+                        JSON: {\"bank\":1,\"places\":3,\"version\":1}";
             Fault::new(Reason::Malformed, text)
         })
     }

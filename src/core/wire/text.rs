@@ -124,7 +124,10 @@ mod tests {
         }
 
         #[test]
-        fn one_line_is_bounded_and_stable(text in "\\PC{0,20}|[ -~\\n\\r\u{80}-\u{9f}é]{0,20}", room in 0usize..30) {
+        fn one_line_is_bounded_and_stable(
+            text in "\\PC{0,20}|[ -~\\n\\r\u{80}-\u{9f}é]{0,20}",
+            room in 0usize..30,
+        ) {
             let once = one_line(&text, room);
             prop_assert!(once.len() <= room);
             prop_assert!(!once.chars().any(char::is_control));

@@ -55,21 +55,30 @@ macro_rules! verbs {
 
 verbs! {
     Prepare "PREPARE" Transaction
-        "PREPARE <tx> <transaction>: asks for this bank's vote; OK <tx> <token> or NOK <tx> <token> <reason> [text]";
+        "PREPARE <tx> <transaction>: asks for this bank's vote; OK <tx> <token> or NOK <tx> \
+        <token> <reason> [text]";
     Commit "COMMIT" Transaction
-        "COMMIT <tx> [<token> ...]: with every bank's OK token it commits at once, without them this bank asks the others; COMMITTED <tx> <time> <token>, ABORTED <tx> <token> <reason> or DOUBT <tx> <text>";
+        "COMMIT <tx> [<token> ...]: with every bank's OK token it commits at once, without them \
+        this bank asks the others; COMMITTED <tx> <time> <token>, ABORTED <tx> <token> <reason> \
+        or DOUBT <tx> <text>";
     Abort "ABORT" Transaction
-        "ABORT <tx> [<token>]: refuses if this bank has not voted; after that it needs one bank's NOK token, or this bank asks the others; ABORTED, COMMITTED or DOUBT";
+        "ABORT <tx> [<token>]: refuses if this bank has not voted; after that it needs one bank's \
+        NOK token, or this bank asks the others; ABORTED, COMMITTED or DOUBT";
     Resolve "RESOLVE" Transaction
-        "RESOLVE <tx>: this bank's vote or the outcome; a bank that has not voted refuses for ever; OK, ABORTED or COMMITTED";
+        "RESOLVE <tx>: this bank's vote or the outcome; a bank that has not voted refuses for \
+        ever; OK, ABORTED or COMMITTED";
     Status "STATUS" Transaction
-        "STATUS <tx>: as RESOLVE, but only looks and changes nothing; UNKNOWN, OK, ABORTED or COMMITTED";
+        "STATUS <tx>: as RESOLVE, but only looks and changes nothing; UNKNOWN, OK, ABORTED or \
+        COMMITTED";
     Execute "EXECUTE" Transaction
-        "EXECUTE <tx> <transaction>: this bank drives the transaction at all its banks; COMMITTED, ABORTED or DOUBT";
+        "EXECUTE <tx> <transaction>: this bank drives the transaction at all its banks; \
+        COMMITTED, ABORTED or DOUBT";
     Client "CLIENT" Registration
-        "CLIENT {\"cpf\":\"12345678900\",\"name\":\"Pessoa 1\",\"kind\":\"Físico\"}: registers a client";
+        "CLIENT {\"cpf\":\"12345678900\",\"name\":\"Pessoa 1\",\"kind\":\"Físico\"}: registers a \
+        client";
     Account "ACCOUNT" Registration
-        "ACCOUNT {\"number\":\"12345-6\",\"holders\":[\"12345678900\"],\"deposit\":100000}: opens an account; deposit in centavos, may be left out";
+        "ACCOUNT {\"number\":\"12345-6\",\"holders\":[\"12345678900\"],\"deposit\":100000}: opens \
+        an account; deposit in centavos, may be left out";
     Clients "CLIENTS" Read
         "CLIENTS [after=<cpf>]: the clients of this bank";
     Accounts "ACCOUNTS" Read
@@ -77,7 +86,8 @@ verbs! {
     Balance "BALANCE" Read
         "BALANCE <number>: balance, held, available and incoming of an account, in centavos";
     Value "VALUE" Read
-        "VALUE [key]: a register, storage where none is named; waits while an undecided transaction locks it";
+        "VALUE [key]: a register, storage where none is named; waits while an undecided \
+        transaction locks it";
     History "HISTORY" Read
         "HISTORY [n] [after=<tx>]: the newest outcomes, newest first";
     Pending "PENDING" Read
@@ -87,13 +97,17 @@ verbs! {
     Info "INFO" Read
         "INFO: this bank in numbers";
     Snapshot "SNAPSHOT" Read
-        "SNAPSHOT [<time> [<reading>]] [accounts] [after=<key>]: the bank's totals as of that commit time, with accounts also each balance and register; a time that is ahead of this bank needs another bank's reading, from its INFO";
+        "SNAPSHOT [<time> [<reading>]] [accounts] [after=<key>]: the bank's totals as of that \
+        commit time, with accounts also each balance and register; a time that is ahead of this \
+        bank needs another bank's reading, from its INFO";
     Registers "REGISTERS" Link
-        "REGISTERS <bank> <nonce> [after=<key>]: a bank that comes later asks for the registers, over its link";
+        "REGISTERS <bank> <nonce> [after=<key>]: a bank that comes later asks for the registers, \
+        over its link";
     Peer "PEER" Local
         "PEER ...: opens a link between banks";
     Hello "HELLO" Local
-        "HELLO {\"bank\":0,\"places\":3,\"version\":1}: a client's first line, says which bank it means; another bank answers ERR and closes";
+        "HELLO {\"bank\":0,\"places\":3,\"version\":1}: a client's first line, says which bank it \
+        means; another bank answers ERR and closes";
     Ping "PING" Local
         "PING: PONG";
     Help "HELP" Local

@@ -390,7 +390,8 @@ mod tests {
         let link = again(&[op("debit", "1/2", 123_456), op("credit", "3", 123_456)]).unwrap();
         assert_eq!(
             link,
-            "/painel/transacao?banco=1&cpf=11111111111&numero=1%2F2&valor=1.234%2C56&destino_banco=1&destino_cpf=11111111111&destino_numero=3"
+            "/painel/transacao?banco=1&cpf=11111111111&numero=1%2F2&valor=1.234%2C56\
+             &destino_banco=1&destino_cpf=11111111111&destino_numero=3"
         );
         assert_eq!(again(&[op("deposit", "1", 5)]), None);
         assert_eq!(again(&[op("credit", "1", 5), op("debit", "2", 5)]), None);

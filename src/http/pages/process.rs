@@ -135,8 +135,8 @@ impl Demo {
         })?;
         let is = fstat(&opened).map_err(|error| failed(error.into()))?;
         if !is_ours(&is, Mode::RWXG | Mode::RWXO) {
-            let rule = "it decides which programs are ended and started, so it must be yours and closed to others \
-                        (chmod 700)";
+            let rule = "it decides which programs are ended and started, so it must be yours and \
+                        closed to others (chmod 700)";
             return Err(DemoError::Unsafe(folder.to_owned(), rule));
         }
         let known =
@@ -359,7 +359,8 @@ mod tests {
         let demo = join(&folder.path().join("demo")).unwrap();
         let witness = folder.path().join("witness");
         let planted = serde_json::json!({
-            "pid": 0, "began": 0, "program": "/usr/bin/touch", "arguments": ["--list", witness], "folder": "/",
+            "pid": 0, "began": 0, "program": "/usr/bin/touch", "folder": "/",
+            "arguments": ["--list", witness],
         });
         fs::write(demo.file(1), planted.to_string()).unwrap();
         assert_eq!(demo.life(1), Some(Life::Down));

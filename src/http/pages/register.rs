@@ -1,4 +1,4 @@
-//! The forms of one bank's desk: a new client, a new account, cash in and out. A refusal stands
+//! The forms of one bank: a new client, a new account, cash in and out. A refusal stands
 //! beside its field.
 
 use crate::app::App;
@@ -154,7 +154,11 @@ async fn account_opened(app: &App, form: &Form) -> Result<Sent<NewAccount>, Prob
     match app.ask(form.peer, Request::Account(AccountAsked { number, holders, deposit })).await? {
         Reply::Done(_) => Ok(Sent::Done(format!("/painel/contas/{}?feito=conta", encoded(&shown)))),
         Reply::Refused(reason, text) | Reply::Err(reason, text) => {
-            let second_named = matches!(Detail::parse(&text), Some(Detail::NoClient { cpf }) if Some(&cpf) == second.as_ref());
+            let unknown = match Detail::parse(&text) {
+                Some(Detail::NoClient { cpf }) => Some(cpf),
+                _ => None,
+            };
+            let second_named = unknown.is_some() && unknown == second;
             match reason {
                 Reason::UnknownClient if second_named => {
                     view.second_cpf.error = Some(words(reason))

@@ -56,13 +56,19 @@ impl Ballot {
 
 /// Does this bank hold a refusal of its own, whatever led to it?
 pub fn refuses(bank: BankId, reply: Option<&Reply>) -> bool {
-    matches!(reply, Some(Reply::Aborted(_, token, _, _)) if token.bank == bank && token.is_refusal())
+    match reply {
+        Some(Reply::Aborted(_, token, _, _)) => token.bank == bank && token.is_refusal(),
+        _ => false,
+    }
 }
 
 /// Each bank's part. `by` is who refused by each bank's own HISTORY, as far as it is known.
 pub fn ballots(said: &Said, by: &BTreeMap<BankId, BankId>) -> Vec<(BankId, Ballot)> {
     let own_doing = |bank: BankId| by.get(&bank).map(|refuser| *refuser == bank);
-    let voted = |reply: &Option<Reply>| matches!(reply, Some(Reply::Aborted(_, token, _, _)) if token.digest.is_some());
+    let voted = |reply: &Option<Reply>| match reply {
+        Some(Reply::Aborted(_, token, _, _)) => token.digest.is_some(),
+        _ => false,
+    };
     // Is there another bank that certainly, or for all that is known, refused these bytes by its
     // own vote?
     let another = |bank: BankId, certainly: bool| {

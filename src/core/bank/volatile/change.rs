@@ -3,7 +3,7 @@
 use super::*;
 
 impl Volatile {
-    /// The one function that changes the volatile.
+    /// The one function that changes the volatile state.
     #[expect(clippy::too_many_lines, reason = "a flat table: one arm a change")]
     pub(in crate::bank) fn change(&mut self, change: &Change) {
         match change {

@@ -1,9 +1,13 @@
 //! A driver's stories: what it does after what.
 
 use super::*;
-use crate::wire::token::{Seal, Verdict as Vote};
+use crate::wire::reply::Reply;
+use crate::wire::token::{Digest, Said, Seal, Verdict as Vote};
 
-const BOTH: &str = r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":5},{"bank":1,"op":"credit","account":"b","amount":5}]}"#;
+const BOTH: &str = concat!(
+    r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":5},"#,
+    r#"{"bank":1,"op":"credit","account":"b","amount":5}]}"#
+);
 
 fn bank(position: usize) -> BankId {
     BankId::new(position).unwrap()

@@ -27,7 +27,9 @@ proptest! {
 
     /// No other reader may see another text in the same bytes.
     #[test]
-    fn strings_are_read_as_others_read_them(inside in "([ -~é]|\\\\[\"\\\\/bfnrtu]|\\\\u[0-9a-fA-F]{4}|\\\\ud[89a-f][0-9a-f]{2}){0,8}") {
+    fn strings_are_read_as_others_read_them(
+        inside in "([ -~é]|\\\\[\"\\\\/bfnrtu]|\\\\u[0-9a-fA-F]{4}|\\\\ud[89a-f][0-9a-f]{2}){0,8}",
+    ) {
         let json = format!("\"{inside}\"");
         prop_assert_eq!(string(&json).ok(), serde_json::from_str::<String>(&json).ok(), "{}", json);
     }
@@ -35,7 +37,9 @@ proptest! {
     /// Nor other fields.
     #[test]
     fn fields_are_read_as_others_read_them(
-        text in "[{\\[]?(\"[a-c]\"[:,] ?([0-9]{1,2}|-?1\\.5e3|true|nul|\\[1,2\\]|\\{\"a\":[]}]|\"\\\\u00e9\")[,}\\]]? ?){0,3}\\}?"
+        text in "[{\\[]?(\"[a-c]\"[:,] ?\
+            ([0-9]{1,2}|-?1\\.5e3|true|nul|\\[1,2\\]|\\{\"a\":[]}]|\
+            \"\\\\u00e9\")[,}\\]]? ?){0,3}\\}?"
     ) {
         let others = serde_json::from_str::<serde_json::Value>(&text).ok();
         let object = others.as_ref().and_then(|value| value.as_object());

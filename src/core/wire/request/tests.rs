@@ -42,7 +42,10 @@ fn a_line_of_each_verb_and_back() {
         "RESOLVE t1",
         "STATUS t1",
         r#"CLIENT {"cpf":"12345678900","name":"Pessoa \"1\"","kind":"Físico"}"#,
-        r#"ACCOUNT {"number":"12345-6","holders":["12345678900","12ABC345678900"],"deposit":100000}"#,
+        concat!(
+            r#"ACCOUNT {"number":"12345-6","holders":["12345678900","12ABC345678900"],"#,
+            r#""deposit":100000}"#
+        ),
         "CLIENTS",
         "CLIENTS after=12345678900",
         "ACCOUNTS",
@@ -290,8 +293,13 @@ proptest! {
     fn damaged_lines_never_panic(at in 0usize..150, with in "\\PC{0,2}|[\\x00-\\x20]") {
         for line in [
             format!("PREPARE t1 {SET}"),
-            r#"ACCOUNT {"number":"12345-6","holders":["12345678900","12345678901"],"deposit":100000}"#.to_owned(),
-            r#"CLIENT {"cpf":"12345678900","name":"Pessoa \u00e9 \ud83e\udd80","kind":"Físico"}"#.to_owned(),
+            concat!(
+                r#"ACCOUNT {"number":"12345-6","holders":["12345678900","12345678901"],"#,
+                r#""deposit":100000}"#
+            )
+            .to_owned(),
+            r#"CLIENT {"cpf":"12345678900","name":"Pessoa \u00e9 \ud83e\udd80","kind":"Físico"}"#
+                .to_owned(),
         ] {
             let at = line.floor_char_boundary(at.min(line.len()));
             let next = line.ceil_char_boundary((at + 1).min(line.len()));

@@ -63,8 +63,8 @@ fn the_composite_transfer_of_the_design() {
 /// Any order of fields, any blanks, any escapes: other bytes, the same operations.
 #[test]
 fn json_in_any_shape() {
-    let text =
-        " { \"patience_ms\" : 60000 , \"\\u006fps\" : [ {\r\"value\":\"\\u00e9\\ud83e\\udd80\\\"\\\\\\/\",
+    let text = " { \"patience_ms\" : 60000 , \"\\u006fps\" : [ {\r\
+        \"value\":\"\\u00e9\\ud83e\\udd80\\\"\\\\\\/\",
         \"op\":\"s\\u0065t\",\t\"bank\":15} ] } ";
     let transaction = parse(text.trim());
     assert_eq!(transaction.ops(), [set(15, "storage", "é🦀\"\\/")]);
@@ -302,7 +302,10 @@ fn any_op() -> impl Strategy<Value = Op> {
 
 proptest! {
     #[test]
-    fn operations_come_back(ops in prop::collection::vec(any_op(), 1..OPS_MAX), patience in prop::option::of(1..=PATIENCE_MS_MAX)) {
+    fn operations_come_back(
+        ops in prop::collection::vec(any_op(), 1..OPS_MAX),
+        patience in prop::option::of(1..=PATIENCE_MS_MAX),
+    ) {
         let transaction = Transaction::from_ops(&ops, patience).unwrap();
         prop_assert_eq!(transaction.ops(), &ops[..]);
         prop_assert_eq!(transaction.patience_ms(), patience);
@@ -327,7 +330,11 @@ proptest! {
     /// Whatever is taken is JSON to others too: nobody else may read other operations out of these
     /// bytes.
     #[test]
-    fn damaged_json_is_taken_only_if_it_is_json(at in 0usize..COMPOSITE.len(), with in "[ -~]{0,2}|[\\x00-\\x20]", cut in 0usize..3) {
+    fn damaged_json_is_taken_only_if_it_is_json(
+        at in 0usize..COMPOSITE.len(),
+        with in "[ -~]{0,2}|[\\x00-\\x20]",
+        cut in 0usize..3,
+    ) {
         let end = (at + cut).min(COMPOSITE.len());
         let text = format!("{}{with}{}", &COMPOSITE[..at], &COMPOSITE[end..]);
         if Transaction::parse(&text).is_ok() {
