@@ -1,5 +1,5 @@
-//! What a driver hears, what it must do, and what it knows: the values that the coordinator takes and
-//! gives.
+//! What a driver hears, what it must do, and what it knows: the values that the coordinator takes
+//! and gives.
 
 use crate::commit::message::{AskedVerb, Message};
 use crate::ids::{BankId, BankSet, Time};
