@@ -148,7 +148,11 @@ impl SpanBuilder {
 
     /// Ends what has been silent for too long at `now_us`. Runs over all transactions.
     pub(super) fn expire(&mut self, now_us: i64, ended: &mut Vec<EndedSpan>) {
-        let silent = |span: &TransactionSpan| now_us - span.last_us >= OTEL_IDLE_US_MAX;
+        // A disk that hangs makes no transaction silent: its sync is still to come, and its span
+        // counts the records that wait for it.
+        let silent = |span: &TransactionSpan| {
+            span.unsynced == 0 && now_us.saturating_sub(span.last_us) >= OTEL_IDLE_US_MAX
+        };
         let old = self.transactions.iter().filter(|(_, span)| silent(span));
         let old: Vec<TxId> = old.map(|(tx, _)| tx.clone()).collect();
         old.iter().for_each(|tx| self.end(tx, ended));
@@ -158,6 +162,7 @@ impl SpanBuilder {
         while let Some(tx) = self.transactions.keys().next().cloned() {
             self.end(&tx, ended);
         }
+        self.unsynced.clear();
     }
 
     /// How many transactions found no room since the last time.
@@ -233,7 +238,8 @@ impl SpanBuilder {
             span.child(self.bank, &tx, name, detail, (at_us, sync_us), ended);
             span.child(self.bank, &tx, "sync", detail, (sync_us, to_us), ended);
             span.last_us = span.last_us.max(to_us);
-            span.unsynced -= 1;
+            // Telemetry is wrong rather than fatal.
+            span.unsynced = span.unsynced.saturating_sub(1);
             self.end_if_done(&tx, ended);
         }
     }

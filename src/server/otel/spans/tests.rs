@@ -92,11 +92,13 @@ fn a_vote_is_queue_vote_sync_and_reply_below_the_span_of_the_bank_that_asked() {
 #[test]
 fn what_stays_undecided_ends_after_a_silence() {
     let mut builder = SpanBuilder::new(bank(1));
-    run(&mut builder, vec![(100, receive(from_bank_zero(), "PREPARE")), (130, vote(ONE))]);
+    let vote =
+        vec![(100, receive(from_bank_zero(), "PREPARE")), (130, vote(ONE)), (400, sync(ONE, 250))];
+    run(&mut builder, vote);
     let mut ended = Vec::new();
-    builder.expire(129 + OTEL_IDLE_US_MAX, &mut ended);
+    builder.expire(399 + OTEL_IDLE_US_MAX, &mut ended);
     assert_eq!(ended, []);
-    builder.expire(130 + OTEL_IDLE_US_MAX, &mut ended);
+    builder.expire(400 + OTEL_IDLE_US_MAX, &mut ended);
     assert_eq!(ended.len(), 1);
     assert_eq!((ended[0].name, ended[0].detail), ("transaction", "UNDECIDED"));
 }
@@ -145,4 +147,21 @@ fn a_driver_waits_for_the_others_and_not_in_the_queue() {
     ];
     assert_eq!(parts, expected);
     assert_eq!(spans.last().map(|span| span.parent), Some(None), "a client asked it");
+}
+
+/// A disk hangs for longer than a silent transaction is kept, and a client asks again meanwhile.
+#[test]
+fn what_is_not_durable_yet_is_not_over_however_long_its_sync_takes() {
+    let mut builder = SpanBuilder::new(bank(1));
+    let mut ended =
+        run(&mut builder, vec![(100, receive(from_bank_zero(), "PREPARE")), (130, vote(ONE))]);
+    builder.expire(130 + OTEL_IDLE_US_MAX, &mut ended);
+    let late = 200 + OTEL_IDLE_US_MAX;
+    let again = vec![(late, receive(from_bank_zero(), "PREPARE")), (late + 50, sync(ONE, 40))];
+    ended.extend(run(&mut builder, again));
+    let syncs = ended.iter().filter(|span| span.name == "sync").count();
+    let wholes = ended.iter().filter(|span| span.name == "transaction").count();
+    assert_eq!((syncs, wholes), (1, 0), "{ended:?}");
+    builder.expire(late + 50 + OTEL_IDLE_US_MAX, &mut ended);
+    assert_eq!(ended.last().unwrap().name, "transaction", "{ended:?}");
 }
