@@ -265,7 +265,7 @@ fn the_bounds_of_the_page_are_those_of_the_program() {
     let rows: BTreeMap<&str, Vec<u64>> = table
         .lines()
         .filter(|line| {
-            line.starts_with("| ") && !line.starts_with("| ---") && !line.starts_with("| what  ")
+            line.starts_with("| ") && !line.starts_with("| ---") && !line.starts_with("| bound ")
         })
         .map(|line| {
             let mut cells = line.split('|').map(str::trim).skip(1);
@@ -291,22 +291,22 @@ fn the_bounds_of_the_page_are_those_of_the_program() {
             "a session's unanswered requests",
             vec![of(SESSION_REQUESTS_MAX), of(SESSION_INPUT_BYTES_MAX)],
         ),
-        (
-            "a session's replies that it does not take",
-            vec![of(SESSION_OUTPUT_BYTES_MAX), SESSION_UNREAD_MS_MAX],
-        ),
-        ("what all sessions hold together", vec![of(SESSIONS_BYTES_MAX)]),
+        ("a session's unread replies", vec![of(SESSION_OUTPUT_BYTES_MAX), SESSION_UNREAD_MS_MAX]),
+        ("memory of all sessions together", vec![of(SESSIONS_BYTES_MAX)]),
         ("requests that wait for the bank", vec![of(QUEUE_MAX)]),
         ("undecided transactions of one bank", vec![of(UNDECIDED_MAX), of(UNDECIDED_BYTES_MAX)]),
         ("an outside coordinator's time to vote", vec![OUTSIDE_VOTE_MS_MAX]),
-        ("waiting before the first look", vec![QUEUE_WAIT_MS_MAX]),
+        ("a request's wait before it is decided", vec![QUEUE_WAIT_MS_MAX]),
         ("waiting for a lock, a cut or other banks", vec![ANSWER_WITHIN_MS]),
         ("connections that wait to be accepted", vec![u64::from(LISTEN_BACKLOG), 1_000]),
         (
-            "after a start: what concerns other banks waits for links",
+            "after a start: requests that concern other banks wait for links",
             vec![LINKS_WAIT_MS_MAX, INTRODUCTION_WAIT_MS_MAX],
         ),
-        ("each step of making a link between banks", vec![PEER_STEP_MS_MAX, PEER_DIAL_WAIT_MS_MAX]),
+        (
+            "each step of opening a link between banks",
+            vec![PEER_STEP_MS_MAX, PEER_DIAL_WAIT_MS_MAX],
+        ),
         ("steps that wait to be logged", vec![of(STEP_MEMORY_BYTES_MAX)]),
         ("an orderly end", vec![SHUTDOWN_MS_MAX]),
         (
