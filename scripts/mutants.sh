@@ -12,7 +12,7 @@
 #
 # The order is random and always the same. What was done is kept in mutants.out/results.tsv, so a later run goes on
 # where the last one stopped. A result counts while the mutated file is unchanged; a survivor is run again with
-# --missed once a test was added. `cargo mutants` mutates a copy of the core, its unit tests, the stories and the
+# --missed once a test was added. `cargo mutants` mutates a copy of the core, its unit tests, the golden scripts and the
 # simulation (mutants.out/tree): a tenth of the code to build, and nobody's working tree is touched.
 # SEEDS=N: simulated seeds for each mutant.
 
@@ -97,7 +97,7 @@ summary() {
 
 # The core alone, as a package of its own. Only what changed is copied, so that little is built anew.
 make_tree() {
-    git ls-files --cached --others --exclude-standard -- Cargo.lock .cargo src tests/stories tests/worlds.rs \
+    git ls-files --cached --others --exclude-standard -- Cargo.lock .cargo src tests/scripts tests/worlds.rs \
         tests/simulation tests/exhaustive tests/world tests/support |
         grep -Ev "^src/($edges)/" >"$out/files"
     mkdir -p "$tree/src" "$tree/tests"
@@ -220,7 +220,7 @@ echo "$(wc -l <"$out/wanted") mutants are run, $(wc -l <"$out/wanted.all") are l
 
 trap 'exit 130' INT TERM
 trap summary EXIT
-# Those of the bank meet the stories first, all others their unit tests; who survives meets the rest.
+# Mutants of the bank run the golden scripts first, all others their unit tests; a survivor runs the rest.
 while IFS=$'\t' read -r hash number count name; do
     file=${name%%:*}
     if [[ $file = src/core/bank/* ]]; then stages=(wholes units); else stages=(units wholes); fi

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Simulates the consortium by seed, on all cores: scripts/simulate.sh [--seeds N] [--from SEED]
-# Each of the five simulations runs so many seeds: whatever happens, somebody on the way, one id with two contents, a
+# Each of the five simulations runs N seeds: all faults, an attacker on the network, one id with two transactions, a
 # consortium that grows, a lost disk.
-# Ends with what was met how often, and events a second. A failure names its seed, tells a shrunk story of it, and the
-# command that repeats it.
+# Ends with the coverage, and events a second. A failure prints its seed, a shrunk timeline, and the command that
+# repeats it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,4 +19,4 @@ done
 # The asserts of the simulation and of the core are on in every profile.
 CONSORCIO_SEEDS=$seeds CONSORCIO_FROM=$from \
     cargo test --quiet --release --test worlds -- --nocapture --test-threads 1 \
-    simulation::{whatever,somebody,one_id,a_consortium_grows,a_lost_disk}
+    simulation::{invariants_hold,an_attacker,two_transactions,a_consortium_grows,a_lost_disk}

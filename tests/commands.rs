@@ -1,7 +1,7 @@
 //! `cliente`, command by command, beside banks that are well, frozen, dead or none.
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
-#![allow(clippy::too_many_lines, reason = "a test tells one story")]
+#![allow(clippy::too_many_lines, reason = "a test is one sequence of steps")]
 
 #[path = "client/audit.rs"]
 mod audit;

@@ -1,7 +1,7 @@
 //! Real processes that are killed at every step, lose their disk, and are harmed for minutes.
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
-#![allow(clippy::too_many_lines, reason = "a test tells one story")]
+#![allow(clippy::too_many_lines, reason = "a test is one sequence of steps")]
 
 mod bank_test;
 #[path = "kill_matrix/chaos.rs"]

@@ -1,85 +1,78 @@
-//! The explorer: every state that can be reached, each looked at once.
+//! The explorer: visits every reachable state once.
 //!
-//! An own one of a page, and not `stateright`: its `eventually` misses what ends in a cycle or a
-//! joined path, and so could not carry "everything is decided in the end"; here each state is
-//! healed instead, and must come to its end. Also, states hold whole banks: known ones are
-//! remembered by their prints alone (128 bits of BLAKE3), and what two states share is shared in
-//! memory.
+//! It replaces `stateright`, whose `eventually` misses paths that end in a cycle or join another
+//! path, and so could not check that everything is decided in the end. Here each state is healed
+//! instead, and must reach its end. States contain whole banks, so the explorer stores only the
+//! hashes of known states (128 bits of BLAKE3), and states share their common parts in memory.
 
-use crate::exhaustive::state::{Act, Heal, ModelState, Setup};
+use crate::exhaustive::state::{Heal, ModelAction, ModelState, Setup};
 use crate::world::caught::caught;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::rc::Rc;
 
-/// A healing that takes more steps than this never ends.
+/// Healing that takes more steps than this does not end.
 const HEAL_STEPS_MAX: usize = 1_000;
-/// More of them tell nothing new.
-const HEAL_STEPS_TOLD_MAX: usize = 40;
+/// Further steps of healing are not printed.
+const HEAL_STEPS_PRINTED_MAX: usize = 40;
 
-/// Which state is looked at next.
+/// The order of visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// The one with the fewest events: what is found broken has no shorter way.
+    /// The state with the fewest events, so that a violation is found by a shortest path.
     FewestEvents,
-    /// The newest: of states that wait to be looked at there are few, so that many more fit in
-    /// memory.
+    /// The newest state: few states wait for their visit, so a larger graph fits in memory.
     Newest,
 }
 
-/// How often what happened, on all ways from a state to a state.
-pub type Met = BTreeMap<&'static str, usize>;
+/// Occurrences by kind of event, over all steps.
+pub type Reached = BTreeMap<&'static str, usize>;
 
-/// What an exploration saw.
+/// The result of an exploration.
 #[derive(Debug, Default)]
 pub struct Explored {
-    /// States, each counted once.
     pub states: usize,
-    /// Ways from a state to a state.
+    /// Steps between states.
     pub steps: usize,
-    pub met: Met,
+    pub reached: Reached,
 }
 
-/// A rule is broken.
+/// A violated invariant.
 #[derive(Debug)]
-pub struct Broken {
+pub struct Violation {
     pub what: String,
-    pub way: Vec<Act>,
-    /// Only when all was healed then?
+    pub path: Vec<ModelAction>,
+    /// The invariant failed only after healing.
     pub healed: bool,
-    /// States that had been looked at before.
+    /// States visited before.
     pub states: usize,
     setup: Rc<Setup>,
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (steps, states) = (self.way.len(), self.states);
-        writeln!(
-            f,
-            "{}, after {steps} steps, having looked at {states} states before:",
-            self.what
-        )?;
+        let (steps, states) = (self.path.len(), self.states);
+        writeln!(f, "{}, after {steps} steps; {states} states were visited before:", self.what)?;
         let mut state = ModelState::new(Rc::clone(&self.setup));
-        for act in &self.way {
-            let what = state.tell(*act);
-            if !tell_step(f, &mut state, &what, |state| state.act(*act))? {
+        for act in &self.path {
+            let what = state.describe(*act);
+            if !print_step(f, &mut state, &what, |state| state.act(*act))? {
                 return Ok(());
             }
         }
         if self.healed {
-            writeln!(f, "    and then all is healed:")?;
+            writeln!(f, "    and then all faults are healed:")?;
         }
         let mut rounds = 0;
-        for _ in 0..HEAL_STEPS_TOLD_MAX {
+        for _ in 0..HEAL_STEPS_PRINTED_MAX {
             let Some(by) = state.heals_by(rounds).filter(|_| self.healed) else { return Ok(()) };
             let what = match by {
-                Heal::Act(act) => state.tell(act),
+                Heal::Act(act) => state.describe(act),
                 Heal::TimeOuts => "all timers fire".to_owned(),
             };
             rounds += usize::from(by == Heal::TimeOuts);
-            if !tell_step(f, &mut state, &what, |state| state.heal(by))? {
+            if !print_step(f, &mut state, &what, |state| state.heal(by))? {
                 return Ok(());
             }
         }
@@ -87,8 +80,8 @@ impl fmt::Display for Broken {
     }
 }
 
-/// Tells a step and what is written with it; false: this is the one that breaks a rule.
-fn tell_step(
+/// Prints a step and the records that it writes; `false` if it violates an invariant.
+fn print_step(
     f: &mut fmt::Formatter<'_>,
     state: &mut ModelState,
     what: &str,
@@ -105,9 +98,9 @@ fn tell_step(
 
 struct Explorer {
     setup: Rc<Setup>,
-    /// How each known state was reached first.
-    came: HashMap<u128, Option<(u128, Act)>>,
-    /// From these on healing has come to a good end before.
+    /// By known state, the state and step that first led to it.
+    came: HashMap<u128, Option<(u128, ModelAction)>>,
+    /// States from which healing is known to succeed.
     healed: HashSet<u128>,
     seen: Explored,
 }
@@ -115,13 +108,13 @@ struct Explorer {
 /// Visits every state that `setup` can reach, or those within its `acts_max`.
 ///
 /// # Errors
-/// When a rule is broken, with the way there.
-pub fn explore(setup: Setup, order: Order) -> Result<Explored, Box<Broken>> {
+/// A violated invariant, with the path to it.
+pub fn explore(setup: Setup, order: Order) -> Result<Explored, Box<Violation>> {
     let setup = Rc::new(setup);
     let acts_max = setup.acts_max.unwrap_or(usize::MAX);
     assert!(
         setup.acts_max.is_none() || order == Order::FewestEvents,
-        "a bound counts the fewest events"
+        "acts_max requires Order::FewestEvents"
     );
     let mut explorer = Explorer {
         setup: Rc::clone(&setup),
@@ -142,8 +135,8 @@ pub fn explore(setup: Setup, order: Order) -> Result<Explored, Box<Broken>> {
             let mut next = state.clone();
             caught(|| next.act(act)).map_err(|what| explorer.broken(what, &state, Some(act)))?;
             explorer.seen.steps += 1;
-            for met in std::mem::take(&mut next.met) {
-                *explorer.seen.met.entry(met).or_default() += 1;
+            for event in std::mem::take(&mut next.reached) {
+                *explorer.seen.reached.entry(event).or_default() += 1;
             }
             if let Entry::Vacant(place) = explorer.came.entry(next.print()) {
                 place.insert(Some((state.print(), act)));
@@ -151,7 +144,7 @@ pub fn explore(setup: Setup, order: Order) -> Result<Explored, Box<Broken>> {
                 if acts + 1 < acts_max {
                     queue.push_back((next, acts + 1));
                 } else {
-                    explorer.seen.states += 1; // counted and healed, and not gone on from
+                    explorer.seen.states += 1; // counted and healed, but not expanded
                 }
             }
         }
@@ -160,40 +153,40 @@ pub fn explore(setup: Setup, order: Order) -> Result<Explored, Box<Broken>> {
 }
 
 impl Explorer {
-    /// From here on nothing bad happens any more: everything must be decided.
-    fn heal(&mut self, state: &ModelState) -> Result<(), Box<Broken>> {
+    /// From here on no fault happens: everything must be decided.
+    fn heal(&mut self, state: &ModelState) -> Result<(), Box<Violation>> {
         let mut healing = state.clone();
-        let mut way = Vec::new();
-        let well = caught(|| {
+        let mut path = Vec::new();
+        let healed = caught(|| {
             let mut rounds = 0;
             for _ in 0..HEAL_STEPS_MAX {
-                let print = healing.print_of_things();
+                let print = healing.print_without_budget();
                 if self.healed.contains(&print) {
                     return;
                 }
-                way.push(print);
+                path.push(print);
                 let Some(by) = healing.heals_by(rounds) else { return healing.verify() };
                 rounds += usize::from(by == Heal::TimeOuts);
                 healing.heal(by);
             }
-            panic!("all banks are up, all is delivered, and something is still not decided");
+            panic!("all banks are up and all messages delivered, but a transaction is undecided");
         });
-        self.healed.extend(way);
-        well.map_err(|what| self.broken(what, state, None))
+        self.healed.extend(path);
+        healed.map_err(|what| self.broken(what, state, None))
     }
 
-    fn broken(&self, what: String, from: &ModelState, act: Option<Act>) -> Box<Broken> {
+    fn broken(&self, what: String, from: &ModelState, act: Option<ModelAction>) -> Box<Violation> {
         let healed = act.is_none();
-        let mut way: Vec<Act> = act.into_iter().collect();
+        let mut path: Vec<ModelAction> = act.into_iter().collect();
         let mut print = from.print();
         while let Some(Some((before, act))) = self.came.get(&print) {
-            way.push(*act);
+            path.push(*act);
             print = *before;
         }
-        way.reverse();
-        Box::new(Broken {
+        path.reverse();
+        Box::new(Violation {
             what,
-            way,
+            path,
             healed,
             states: self.seen.states,
             setup: Rc::clone(&self.setup),

@@ -1,6 +1,4 @@
-//! Mistakes planted around the cores of a `ModelState`: those that the simulator plants too, and
-//! two
-//! more.
+//! Mistakes planted around the cores of a `ModelState`: those of the simulator, and some more.
 
 use crate::exhaustive::state::ModelState;
 use crate::world::{Around, Mistake};
@@ -10,25 +8,25 @@ use consorcio::bank::{Core, Identity};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Planted {
-    /// One that the simulator plants too.
+    /// A mistake of the simulator.
     Known(Mistake),
-    /// Banks do not tell each other the last vote that they know: nobody misses a forgotten
-    /// promise.
-    PromiseNotMissed,
+    /// Banks do not send each other the last vote that they know, so a forgotten promise is not
+    /// detected.
+    LostPromiseUndetected,
     /// Timers run too fast, so that a transaction's patience ends early.
     TimersRunFast,
-    /// What anybody says on a line is taken for an outside coordinator's.
-    AnybodyIsOutside,
-    /// An outside coordinator's vote is answered before its sync.
+    /// A client's line is treated as an outside coordinator's.
+    ClientIsOutside,
+    /// An outside coordinator's vote is acknowledged before its sync.
     OutsideVoteBeforeSync,
-    /// ... or lost in a crash though it was synced.
+    /// An outside coordinator's vote is lost in a crash although it was synced.
     OutsideVoteLost,
 }
 
 impl ModelState {
     pub fn mistaken_origin(&self, origin: Origin) -> Origin {
         match self.setup.planted {
-            Some(Planted::AnybodyIsOutside) => Origin::Outside,
+            Some(Planted::ClientIsOutside) => Origin::Outside,
             Some(_) | None => origin,
         }
     }
@@ -47,9 +45,9 @@ impl Around for ModelState {
         match self.setup.planted {
             Some(Planted::Known(mistake)) => Some(mistake),
             Some(
-                Planted::PromiseNotMissed
+                Planted::LostPromiseUndetected
                 | Planted::TimersRunFast
-                | Planted::AnybodyIsOutside
+                | Planted::ClientIsOutside
                 | Planted::OutsideVoteBeforeSync
                 | Planted::OutsideVoteLost,
             )
@@ -61,8 +59,8 @@ impl Around for ModelState {
         self.base.identities[bank].clone()
     }
 
-    /// Wall clocks stand still here, so that states coincide; what a mistake measures by them
-    /// passes with the timers.
+    /// Wall clocks stand still here, so that states coincide; for mistakes that measure by them,
+    /// time passes with the timers.
     fn now_of(&self, bank: usize) -> Now {
         let now = self.now(bank);
         let wall_us = now.wall_us + i64::try_from(now.mono_us).unwrap();

@@ -1,24 +1,24 @@
-//! That the checker bites: each mistake, planted around the shipped cores, breaks a rule within few
-//! events, and without it those same events break none.
+//! The checker finds mistakes: each one, planted around the shipped cores, violates an invariant
+//! within few events, and without it the same events violate none.
 
 use crate::exhaustive::explorer::{Order, explore};
 use crate::exhaustive::plant::Planted;
-use crate::exhaustive::state::{Budget, Setup, Way};
+use crate::exhaustive::state::{Budget, DrivenBy, Setup};
 use crate::exhaustive::worlds::{
     ALONE, NONE, PATIENT, THERE, TOO_MUCH, WALL_US, client, late_client, of, outside, patient,
 };
 use crate::world::Mistake;
 use std::fmt::Write as _;
 
-/// No story of a planted mistake is longer.
+/// The longest shortest path to a planted mistake.
 const EVENTS_MAX: usize = 16;
 
-/// The smallest world that can express a mistake.
-fn world_of(planted: Planted) -> Setup {
+/// The smallest configuration that can show a mistake.
+fn setup_for(planted: Planted) -> Setup {
     let two = |budget| of(2, vec![client(THERE)], budget);
     match planted {
         Planted::Known(Mistake::OkBeforeSync) => two(NONE),
-        // The cut's clock is lost with what was not synced.
+        // The clock's advance for the cut is lost with the un-synced records.
         Planted::Known(Mistake::ReadBeforeSync) => {
             of(2, vec![late_client(THERE)], Budget { snapshots: 1, crashes: 1, ..NONE })
         }
@@ -29,20 +29,20 @@ fn world_of(planted: Planted) -> Setup {
             | Mistake::TombstoneNotKept
             | Mistake::HoldReleasedTwice,
         ) => two(Budget { gone: 1, ..NONE }),
-        Planted::Known(Mistake::AbortBelieved | Mistake::DuplicateIdToken) => {
+        Planted::Known(Mistake::AbortAccepted | Mistake::DuplicateIdToken) => {
             two(Budget { lies: 1, ..NONE })
         }
-        Planted::Known(Mistake::CommittedBelieved) => {
-            of(2, vec![(THERE, ALONE, Way::Client)], Budget { lies: 1, ticks: 1, ..NONE })
+        Planted::Known(Mistake::CommittedAccepted) => {
+            of(2, vec![(THERE, ALONE, DrivenBy::Client)], Budget { lies: 1, ticks: 1, ..NONE })
         }
         Planted::Known(Mistake::UnnamedToken) => {
             of(3, vec![client(THERE)], Budget { lies: 2, ..NONE })
         }
-        // The bank dies before its driver begins: what it says has no connection to lose.
+        // The bank crashes before its driver begins, so that no connection is lost.
         Planted::Known(Mistake::CutClockLost) => {
             of(2, vec![late_client(THERE)], Budget { snapshots: 1, crashes: 1, ..NONE })
         }
-        // Its clock is ahead by more than all ticks of a healing together.
+        // Its clock is ahead by more than all ticks of healing together.
         Planted::Known(Mistake::CommitRefusedForTime) => {
             Setup { wall_us: vec![WALL_US[0] + 1_000_000_000_000, WALL_US[1]], ..two(NONE) }
         }
@@ -51,11 +51,11 @@ fn world_of(planted: Planted) -> Setup {
             Setup { forgetful: true, ..of(2, vec![client(TOO_MUCH)], budget) }
         }
         Planted::Known(Mistake::SyncedRecordLost) => two(Budget { crashes: 1, ..NONE }),
-        Planted::PromiseNotMissed => two(Budget { restores: 1, ..NONE }),
+        Planted::LostPromiseUndetected => two(Budget { restores: 1, ..NONE }),
         Planted::TimersRunFast => {
             patient(of(2, vec![client(PATIENT)], Budget { ticks: 1, ..NONE }))
         }
-        Planted::AnybodyIsOutside => outside(Budget { lies: 1, ..NONE }),
+        Planted::ClientIsOutside => outside(Budget { lies: 1, ..NONE }),
         Planted::OutsideVoteBeforeSync => outside(Budget { votes: 1, ..NONE }),
         Planted::OutsideVoteLost => outside(Budget { votes: 1, crashes: 1, ..NONE }),
     }
@@ -67,35 +67,35 @@ fn planted_mistakes_are_found() {
         .into_iter()
         .map(|mistake| (format!("{mistake:?}"), Planted::Known(mistake), "yes"));
     let own = [
-        Planted::PromiseNotMissed,
+        Planted::LostPromiseUndetected,
         Planted::TimersRunFast,
-        Planted::AnybodyIsOutside,
+        Planted::ClientIsOutside,
         Planted::OutsideVoteBeforeSync,
         Planted::OutsideVoteLost,
     ]
     .map(|own| (format!("{own:?}"), own, "-"));
     let mut table = format!(
         "{:24}{:11}{:>8}{:>9}  {}\n",
-        "mistake", "simulator", "events", "states", "broken rule"
+        "mistake", "simulator", "events", "states", "violation"
     );
-    let mut stories = String::new();
+    let mut paths = String::new();
     for (name, planted, simulator) in known.chain(own) {
-        let setup = world_of(planted);
+        let setup = setup_for(planted);
         let mistaken = Setup { planted: Some(planted), ..setup.clone() };
         let Err(broken) = explore(mistaken, Order::FewestEvents) else {
-            panic!("{name} is not found")
+            panic!("{name} was not found")
         };
-        let events = broken.way.len();
-        assert!(events <= EVENTS_MAX, "{name}: a shorter story should do than\n{broken}");
+        let events = broken.driven_by.len();
+        assert!(events <= EVENTS_MAX, "{name}: expected a shorter path than\n{broken}");
         let right = Setup { acts_max: Some(events), ..setup };
         explore(right, Order::FewestEvents)
-            .unwrap_or_else(|broken| panic!("{name}: without it a rule is broken too: {broken}"));
+            .unwrap_or_else(|broken| panic!("{name}: a violation without the mistake: {broken}"));
         let rule = broken.what.lines().next().unwrap_or_default();
         writeln!(table, "{name:24}{simulator:11}{events:>8}{:>9}  {rule}", broken.states).unwrap();
-        writeln!(stories, "{name}: {broken}").unwrap();
+        writeln!(paths, "{name}: {broken}").unwrap();
     }
-    println!("{stories}");
+    println!("{paths}");
     println!(
-        "{table}(simulator: its own `planted_mistakes_are_found` asks that it finds each of these)"
+        "{table}(simulator: its own `planted_mistakes_are_found` requires that it finds each of these)"
     );
 }

@@ -1,6 +1,6 @@
-//! What must always hold, and what must hold once all is healed. `times` has what cuts and patience
-//! promise, `lost` what holds when a bank works on an old copy of its journal: then the rules here
-//! do not, a promise is broken.
+//! The invariants of every state, and those after healing. `times` has those of cuts and patience;
+//! `lost` replaces the others when a bank runs on an old copy of its journal, as a promise is
+//! broken then.
 
 mod banks;
 mod lost;
@@ -26,13 +26,13 @@ use consorcio::wire::transaction::{Action, Flow, Transaction};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// A bank's vote on an id, as its journal holds it: the bytes it is OK with, if it is.
+/// A bank's vote on an id in its journal: the token's content, and the bytes if it is an OK.
 struct HeldVote {
     granted: Option<Digest>,
     token: (Vote, consorcio::ids::Time, Option<Digest>),
 }
 
-/// The vote that a token of one is.
+/// The vote in a token.
 pub fn vote_of(token: &Token) -> (Vote, consorcio::ids::Time, Option<Digest>) {
     (if token.is_refusal() { Vote::No } else { Vote::Ok }, token.time, token.digest)
 }
@@ -70,7 +70,7 @@ fn vote_in(record: &Record, tx: &TxId) -> Option<HeldVote> {
     }
 }
 
-/// Does this record end a transaction of these bytes, and how?
+/// Whether this record commits or aborts a transaction of these bytes; `None` if neither.
 fn end_in(record: &Record, tx: &TxId, digest: Digest) -> Option<bool> {
     match record {
         Record::Decided { tx: of, own, outcome, .. } if of == tx && own.digest == Some(digest) => {
@@ -106,7 +106,7 @@ fn end_in(record: &Record, tx: &TxId, digest: Digest) -> Option<bool> {
 }
 
 impl ModelState {
-    /// The vote of a bank that no crash can take from it.
+    /// A bank's durable vote.
     fn durable_vote(&self, at: usize, tx: &TxId) -> Option<HeldVote> {
         let node = &self.nodes[at];
         node.journal[..node.synced].iter().find_map(|record| vote_in(record, tx))
@@ -115,10 +115,10 @@ impl ModelState {
     fn bytes_of(&self, tx: &TxId, digest: Digest) -> &Arc<Transaction> {
         let at = self.base.txs.iter().position(|known| known == tx).unwrap();
         let bytes = self.base.bytes[at].iter().find(|bytes| *bytes.digest() == digest);
-        bytes.unwrap_or_else(|| panic!("{tx} of bytes that nobody sent"))
+        bytes.unwrap_or_else(|| panic!("{tx} has unknown bytes"))
     }
 
-    /// Holds every named bank, but for `but`, a durable OK on these bytes?
+    /// Every named bank except `but` holds a durable OK on these bytes.
     fn granted_by_all(&self, tx: &TxId, digest: Digest, but: Option<usize>) -> bool {
         let named = self.bytes_of(tx, digest).banks();
         named
@@ -128,7 +128,7 @@ impl ModelState {
             .all(|at| self.durable_vote(at, tx).is_some_and(|vote| vote.granted == Some(digest)))
     }
 
-    /// Can some named bank never vote OK on these bytes?
+    /// Some named bank can never vote OK on these bytes.
     fn refused_by_one(&self, tx: &TxId, digest: Digest) -> bool {
         let named = self.bytes_of(tx, digest).banks();
         named
@@ -147,7 +147,7 @@ impl ModelState {
         (0..self.nodes.len()).filter(ended).collect()
     }
 
-    /// Before a record is written: the one rule.
+    /// Checks a record before it is written.
     pub fn check_record(&mut self, at: usize, record: &Record, cause: &Input) {
         if self.lost.is_some() {
             return;
@@ -171,19 +171,19 @@ impl ModelState {
             | Record::Founded { .. }
             | Record::Met { .. }
             | Record::Introduced { .. } => {
-                panic!("nobody asked bank {at} for {record:?}")
+                panic!("bank {at} writes an unexpected {record:?}")
             }
         }
         match record {
             Record::Decided { tx, own, outcome: Outcome::Committed(time), .. } => {
                 self.check_commit(at, tx, own.digest.unwrap());
                 self.check_outside_cuts(at, tx, *time);
-                self.met.push(if asked { "commit learned from a peer" } else { "committed" });
+                self.reached.push(if asked { "commit learned from a peer" } else { "committed" });
             }
             Record::Executed { tx, transaction, committed, .. } => {
                 self.check_commit(at, tx, *transaction.digest());
                 self.check_outside_cuts(at, tx, *committed);
-                self.met.push("executed");
+                self.reached.push("executed");
             }
             Record::Decided { tx, own, outcome: Outcome::Aborted(_, reason), .. } => {
                 let digest = own.digest.unwrap();
@@ -194,20 +194,20 @@ impl ModelState {
                 );
                 assert!(
                     self.refused_by_one(tx, digest),
-                    "{tx} aborts at bank {at}, but nobody durably refused"
+                    "{tx} aborts at bank {at}, without a durable refusal"
                 );
-                self.met.push(if asked { "abort learned from a peer" } else { "aborted" });
+                self.reached.push(if asked { "abort learned from a peer" } else { "aborted" });
                 if *reason == Reason::DuplicateId {
-                    self.met.push("aborted for other bytes under its id");
+                    self.reached.push("aborted for other bytes under its id");
                 }
             }
-            Record::Voted { refusal: Some((reason, _)), .. } => self.met.push(reason.as_str()),
-            Record::Voted { refusal: None, .. } => self.met.push("OK"),
+            Record::Voted { refusal: Some((reason, _)), .. } => self.reached.push(reason.as_str()),
+            Record::Voted { refusal: None, .. } => self.reached.push("OK"),
             Record::Refused { reason: Reason::Expired, .. } => {
-                self.met.push("tombstone by RESOLVE")
+                self.reached.push("tombstone by RESOLVE")
             }
-            Record::Refused { .. } => self.met.push("tombstone by ABORT"),
-            Record::ClockMoved { .. } => self.met.push("clock moved"),
+            Record::Refused { .. } => self.reached.push("tombstone by ABORT"),
+            Record::ClockMoved { .. } => self.reached.push("clock moved"),
             Record::Stopped { .. }
             | Record::Consortium { .. }
             | Record::ClientAdded { .. }
@@ -222,17 +222,21 @@ impl ModelState {
         }
     }
 
-    /// What a bank remembers to have driven for others is so, at the banks that it names.
+    /// A bank's record of a transaction that it drove for others agrees with the banks that it
+    /// names.
     fn check_drove(&mut self, at: usize, record: &Record) {
         let Record::Drove { tx, transaction, refusal, .. } = record else { return };
         assert!(!transaction.banks().has(bank(at)), "bank {at} has its own records of {tx}");
         let digest = *transaction.digest();
         if refusal.is_none() {
-            assert!(self.granted_by_all(tx, digest, None), "bank {at} says that {tx} is committed");
-            self.met.push("drove a commit for others");
+            assert!(
+                self.granted_by_all(tx, digest, None),
+                "bank {at} records that {tx} is committed"
+            );
+            self.reached.push("drove a commit for others");
         } else {
-            assert!(self.refused_by_one(tx, digest), "bank {at} says that {tx} is aborted");
-            self.met.push("drove an abort for others");
+            assert!(self.refused_by_one(tx, digest), "bank {at} records that {tx} is aborted");
+            self.reached.push("drove an abort for others");
         }
     }
 
@@ -251,9 +255,9 @@ impl ModelState {
         assert!(aborted.is_empty(), "{tx} commits at bank {at}, and is aborted at {aborted:?}");
     }
 
-    /// A reply leaves: a vote that is spoken is durable, and a verdict is so. To an EXECUTE it is
-    /// about its bytes.
-    pub fn check_spoken(&mut self, at: usize, reply: &Reply, executed: Option<Digest>) {
+    /// Checks a reply that is sent: its vote is durable, and its outcome true. A reply to an
+    /// EXECUTE is about `executed`.
+    pub fn check_reply(&mut self, at: usize, reply: &Reply, executed: Option<Digest>) {
         if self.lost.is_some() {
             return;
         }
@@ -261,16 +265,16 @@ impl ModelState {
             let held = self
                 .durable_vote(at, tx)
                 .is_some_and(|vote| token.bank == bank(at) && vote.token == vote_of(token));
-            assert!(held, "bank {at} speaks a vote on {tx} that it does not durably hold: {token}");
+            assert!(held, "bank {at} sends a vote on {tx} that it does not durably hold: {token}");
         };
         match reply {
             Reply::Ok(tx, token) => own(tx, token),
             Reply::Nok(tx, token, reason, _) => {
                 own(tx, token);
                 if *reason == Reason::DuplicateId {
-                    self.met.push("duplicate-id");
+                    self.reached.push("duplicate-id");
                 } else if token.digest.is_none() {
-                    self.met.push("late PREPARE refused");
+                    self.reached.push("late PREPARE refused");
                 }
             }
             Reply::Committed(tx, _, token, _) => {
@@ -280,7 +284,7 @@ impl ModelState {
                         true => self.outside_end(at, tx, digest) == Some(true),
                         false => self.granted_by_all(tx, digest, None),
                     },
-                    "bank {at} says that {tx} is committed; it is not"
+                    "bank {at} reports that {tx} is committed; it is not"
                 );
             }
             Reply::Aborted(tx, token, Reason::DuplicateId, _) if token.bank == bank(at) => {
@@ -288,25 +292,27 @@ impl ModelState {
             }
             Reply::Aborted(tx, _, _, _) => {
                 let position = self.base.txs.iter().position(|known| known == tx).unwrap();
-                // A bank that the bytes do not name knows nothing of them: only what it drives is
-                // told of those.
+                // A bank that the bytes do not name knows only those that it drives.
                 let named =
                     self.base.bytes[position].iter().filter(|bytes| bytes.banks().has(bank(at)));
                 let mut bytes = named.map(|bytes| *bytes.digest());
                 let own = self.nodes[at].journal.iter().find_map(|record| vote_in(record, tx));
-                let so = match executed.or(own.and_then(|own| own.granted)) {
+                let aborted = match executed.or(own.and_then(|own| own.granted)) {
                     Some(digest) if self.bytes_of(tx, digest).has_outside() => {
                         self.outside_end(at, tx, digest) == Some(false)
                     }
                     Some(digest) => self.refused_by_one(tx, digest),
                     None => bytes.all(|digest| !self.granted_by_all(tx, digest, None)),
                 };
-                assert!(so, "bank {at} says that {tx} is aborted, but nobody durably refused");
+                assert!(
+                    aborted,
+                    "bank {at} reports that {tx} is aborted, without a durable refusal"
+                );
             }
-            Reply::Doubt(..) => self.met.push("DOUBT"),
-            // Nobody asks for anything else here that would be answered so.
+            Reply::Doubt(..) => self.reached.push("DOUBT"),
+            // SNAPSHOT is the only read in these configurations.
             Reply::Done(cut) => self.check_cut(at, cut),
-            Reply::Refused(..) => self.met.push("cut refused"),
+            Reply::Refused(..) => self.reached.push("cut refused"),
             Reply::Unknown(_) | Reply::Err(..) | Reply::Pong | Reply::Bye => {}
         }
     }

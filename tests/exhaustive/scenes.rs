@@ -1,5 +1,5 @@
-//! Small worlds of the simulator's kind, with links that open, journals that are new and lists that
-//! grow, explored whole: every order of what can happen, and from every state all is healed.
+//! Small simulated worlds with links that open, new journals and growing lists, explored
+//! completely: every order of events, and every state is healed.
 
 mod growing;
 mod meeting;
@@ -8,36 +8,36 @@ use crate::world::MeetMistake;
 use crate::world::caught::caught;
 use crate::world::growth::GrowthMistake;
 use growing::GrowingScene;
-use meeting::Meeting;
+use meeting::MeetingScene;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Debug;
 use std::time::Instant;
 
-/// A state of such a world.
+/// A state of a scene.
 trait Scene: Clone {
-    type Act: Copy + Debug;
-    /// All that can happen.
-    fn acts(&self) -> Vec<Self::Act>;
-    /// One of it happens; panics where a rule is broken.
-    fn act(&mut self, act: Self::Act);
-    /// What this state is, budgets included.
+    type Action: Copy + Debug;
+    /// All possible actions.
+    fn acts(&self) -> Vec<Self::Action>;
+    /// Performs an action; panics if it violates an invariant.
+    fn act(&mut self, act: Self::Action);
+    /// The state as text, budgets included.
     fn print(&self) -> String;
-    /// From here on nothing goes wrong; panics where something does not come to its end.
+    /// Heals the state without further faults; panics if that does not end well.
     fn heal(self);
-    /// What happened since this was asked last.
-    fn met(&mut self) -> Vec<&'static str>;
+    /// The events since the last call.
+    fn reached(&mut self) -> Vec<&'static str>;
 }
 
 struct SceneStates {
     states: usize,
     steps: usize,
-    met: BTreeMap<&'static str, usize>,
+    reached: BTreeMap<&'static str, usize>,
 }
 
-/// What is wrong, and the way there.
-struct BrokenScene {
+/// A violated invariant, and the path to it.
+struct SceneViolation {
     what: String,
-    way: Vec<String>,
+    path: Vec<String>,
     states: usize,
 }
 
@@ -45,19 +45,20 @@ fn print_of<S: Scene>(scene: &S) -> u128 {
     u128::from_le_bytes(*blake3::hash(scene.print().as_bytes()).as_bytes().first_chunk().unwrap())
 }
 
-/// Visits every state; those with the fewest events first.
-fn explore<S: Scene>(first: S) -> Result<SceneStates, BrokenScene> {
-    let mut came: HashMap<u128, Option<(u128, S::Act)>> = HashMap::new();
-    let mut seen = SceneStates { states: 0, steps: 0, met: BTreeMap::new() };
-    let broken = |came: &HashMap<u128, Option<(u128, S::Act)>>, what, mut print, last, states| {
-        let mut way: Vec<String> = Option::into_iter(last).collect();
-        while let Some(Some((before, act))) = came.get(&print) {
-            way.push(format!("{act:?}"));
-            print = *before;
-        }
-        way.reverse();
-        BrokenScene { what, way, states }
-    };
+/// Visits every state, in the order of the number of events.
+fn explore<S: Scene>(first: S) -> Result<SceneStates, SceneViolation> {
+    let mut came: HashMap<u128, Option<(u128, S::Action)>> = HashMap::new();
+    let mut seen = SceneStates { states: 0, steps: 0, reached: BTreeMap::new() };
+    let broken =
+        |came: &HashMap<u128, Option<(u128, S::Action)>>, what, mut print, last, states| {
+            let mut path: Vec<String> = Option::into_iter(last).collect();
+            while let Some(Some((before, act))) = came.get(&print) {
+                path.push(format!("{act:?}"));
+                print = *before;
+            }
+            path.reverse();
+            SceneViolation { what, path, states }
+        };
     let print = print_of(&first);
     came.insert(print, None);
     let mut queue = VecDeque::from([(first, print)]);
@@ -65,7 +66,7 @@ fn explore<S: Scene>(first: S) -> Result<SceneStates, BrokenScene> {
         seen.states += 1;
         let healing = scene.clone();
         caught(|| healing.heal()).map_err(|what| {
-            broken(&came, what, print, Some("and then all is healed".into()), seen.states)
+            broken(&came, what, print, Some("and then all faults are healed".into()), seen.states)
         })?;
         for act in scene.acts() {
             let mut next = scene.clone();
@@ -73,7 +74,7 @@ fn explore<S: Scene>(first: S) -> Result<SceneStates, BrokenScene> {
                 broken(&came, what, print, Some(format!("{act:?}")), seen.states)
             })?;
             seen.steps += 1;
-            next.met().into_iter().for_each(|what| *seen.met.entry(what).or_default() += 1);
+            next.reached().into_iter().for_each(|what| *seen.reached.entry(what).or_default() += 1);
             let after = print_of(&next);
             came.entry(after).or_insert_with(|| {
                 queue.push_back((next, after));
@@ -84,71 +85,83 @@ fn explore<S: Scene>(first: S) -> Result<SceneStates, BrokenScene> {
     Ok(seen)
 }
 
-/// Explores it, and compares what was seen with what was seen before.
-fn check<S: Scene>(name: &str, first: S, counts: (usize, usize), must_meet: &[&str]) {
+/// Explores a scene, and compares the numbers of states and steps with the pinned ones.
+fn check<S: Scene>(name: &str, first: S, counts: (usize, usize), must_reach: &[&str]) {
     let start = Instant::now();
-    let SceneStates { states, steps, met } =
-        explore(first).unwrap_or_else(|broken| panic!("{name}: {}", broken.told()));
+    let SceneStates { states, steps, reached } =
+        explore(first).unwrap_or_else(|broken| panic!("{name}: {}", broken.to_text()));
     println!("{name}: {:?} states and steps, {:?}, {met:?}", (states, steps), start.elapsed());
-    let missing: Vec<_> = must_meet.iter().filter(|what| !met.contains_key(*what)).collect();
-    assert!(missing.is_empty(), "{name}: never met: {missing:?}");
-    assert_eq!((states, steps), counts, "{name}: look why before pinning");
+    let missing: Vec<_> = must_reach.iter().filter(|what| !reached.contains_key(*what)).collect();
+    assert!(missing.is_empty(), "{name}: never reached: {missing:?}");
+    assert_eq!((states, steps), counts, "{name}: explain the difference before pinning");
 }
 
-impl BrokenScene {
-    fn told(&self) -> String {
-        let (steps, states, way) = (self.way.len(), self.states, self.way.join("\n    "));
-        format!("{}, after {steps} steps and {states} states:\n    {way}", self.what)
+impl SceneViolation {
+    fn to_text(&self) -> String {
+        let (steps, states, path) = (self.path.len(), self.states, self.path.join("\n    "));
+        format!("{}, after {steps} steps and {states} states:\n    {path}", self.what)
     }
 }
 
-/// The mistake is found, and no way there is shorter.
+/// The mistake is found, by a shortest path.
 fn is_found<S: Scene>(mistake: impl Debug, first: S) {
     match explore(first) {
-        Err(broken) => println!("{mistake:?}: {}", broken.told()),
-        Ok(seen) => panic!("{mistake:?} is not found in {} states", seen.states),
+        Err(broken) => println!("{mistake:?}: {}", broken.to_text()),
+        Ok(seen) => panic!("{mistake:?} was not found in {} states", seen.states),
     }
 }
 
 #[test]
 fn banks_with_new_journals_meet() {
     let two = ["introduced", "not introduced yet", "committed", "aborted"];
-    check("two banks are founded", Meeting::unfounded(2), (1_173, 4_254), &two);
+    check("two new banks meet", MeetingScene::unfounded(2), (1_173, 4_254), &two);
     let after = ["disk lost", "stopped", "not introduced yet", "committed", "aborted"];
-    check("a disk is lost", Meeting::founded(2).losing(1), (1_499, 4_127), &after);
-    let away = ["disk lost", "disk lost with a bank away", "stopped", "committed", "aborted"];
-    let world = Meeting::founded(2).losing(1).crashing(1);
-    check("a disk is lost and a peer may be away", world, (8_417, 27_941), &away);
+    check("a disk is lost", MeetingScene::founded(2).losing(1), (1_499, 4_127), &after);
+    let away = ["disk lost", "disk lost with a bank down", "stopped", "committed", "aborted"];
+    let world = MeetingScene::founded(2).losing(1).crashing(1);
+    check("a disk is lost and a peer may be down", world, (8_417, 27_941), &away);
     let copy = ["old copy", "stopped", "introduced", "committed", "aborted"];
-    check("an old copy", Meeting::founded(2).unasked().copying(1), (7_703, 22_135), &copy);
+    check(
+        "an old copy",
+        MeetingScene::founded(2).without_resolves().copying(1),
+        (7_703, 22_135),
+        &copy,
+    );
 }
 
 #[test]
-fn a_consortium_grows_with_a_set_under_way() {
-    let met = ["set committed", "page told", "asked while a set was open", "learned"];
-    check("a third bank comes", GrowingScene::under_way(0), (5_785, 15_195), &met);
+fn a_consortium_grows_with_an_undecided_set() {
+    let reached =
+        ["set committed", "page received", "page refused while a set was undecided", "learned"];
+    check("a third bank joins", GrowingScene::with_undecided_set(0), (5_785, 15_195), &reached);
 }
 
 #[test]
 #[ignore = "takes minutes; scripts/exhaustive.sh runs it"]
-fn larger_worlds_that_meet_and_grow() {
+fn larger_scenes_of_meeting_and_growing() {
     let lost = ["disk lost", "stopped", "committed", "aborted", "not introduced yet", "introduced"];
     check(
         "a disk is lost while banks meet",
-        Meeting::unfounded(2).losing(1),
+        MeetingScene::unfounded(2).losing(1),
         (8_989, 32_797),
         &lost,
     );
     let copy = ["old copy", "stopped", "committed", "aborted", "introduced"];
-    check("an old copy of who is asked", Meeting::founded(2).copying(1), (24_301, 86_773), &copy);
-    let met = ["set committed", "page told", "asked while a set was open", "learned"];
+    check("an old copy and RESOLVE", MeetingScene::founded(2).copying(1), (24_301, 86_773), &copy);
+    let reached =
+        ["set committed", "page received", "page refused while a set was undecided", "learned"];
     check(
-        "a third bank comes and time passes",
-        GrowingScene::under_way(1),
+        "a third bank joins and time passes",
+        GrowingScene::with_undecided_set(1),
         (44_257, 125_816),
-        &met,
+        &reached,
     );
-    check("a third bank comes at any moment", GrowingScene::new(1, 0), (128_496, 328_015), &met);
+    check(
+        "a third bank joins at any moment",
+        GrowingScene::new(1, 0),
+        (128_496, 328_015),
+        &reached,
+    );
 }
 
 #[test]
@@ -157,13 +170,13 @@ fn mistakes_in_meeting_and_growing_are_found() {
         MeetMistake::ByLinksAlone,
         MeetMistake::NotRecorded,
         MeetMistake::ReplacedLinked,
-        MeetMistake::WaitsForNobody,
+        MeetMistake::WaitsForNone,
         MeetMistake::EmptyTakenForOld,
     ];
     for mistake in meeting {
-        is_found(mistake, Meeting::founded(2).losing(1).mistaken(mistake));
+        is_found(mistake, MeetingScene::founded(2).losing(1).mistaken(mistake));
     }
-    for mistake in [GrowthMistake::ToldAtACut, GrowthMistake::ServedTooEarly] {
+    for mistake in [GrowthMistake::SentAsOfACut, GrowthMistake::ServedTooEarly] {
         is_found(mistake, GrowingScene::new(1, 0).mistaken(mistake));
     }
 }

@@ -1,19 +1,20 @@
 //! One state of a small consortium: the shipped core of each bank, its journal, drivers, and
-//! connections on which lines are under way. What can happen next is in `acts`, how it happens in
-//! `happen` and its neighbours, and what must hold in `rules`.
+//! connections with lines in flight. `acts` lists the possible actions, `happen` and its neighbours
+//! perform them, and `rules` has the invariants.
 //!
-//! A connection is two lanes that keep their order. Clocks stand still, so that states coincide; a
-//! bank's timers fire at any moment. No copy of the protocol is here: only what is around it.
+//! A connection consists of two lanes that keep their order. Clocks stand still, so that states
+//! coincide; a bank's timers fire at any moment. This is no copy of the protocol, only the
+//! environment of the cores.
 
 mod acts;
+mod describe;
 mod drivers;
 mod faults;
 mod happen;
 mod links;
 mod outside;
-mod tell;
 
-pub use acts::{Act, Heal, Lie};
+pub use acts::{Heal, Lie, ModelAction};
 
 use crate::exhaustive::plant::Planted;
 use crate::exhaustive::rules::{Cuts, Lost};
@@ -32,91 +33,90 @@ use std::fmt::Write;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// The liar's session, at every bank.
-pub const LIAR: u64 = 1;
-/// The session of who asks for cuts, at every bank.
+/// The session of the malicious client, at every bank.
+pub const MALICIOUS: u64 = 1;
+/// The session that requests cuts, at every bank.
 pub const CUTTER: u64 = 2;
 
-/// How a transaction is driven.
+/// The driver of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// By a client, to all banks at once.
+pub enum DrivenBy {
+    /// A client, of all banks at once.
     Client,
-    /// By a client that begins at any later moment.
+    /// A client that starts at any later moment.
     LateClient,
-    /// By this bank, for a caller.
+    /// This bank, for a caller.
     Execute(usize),
-    /// By an outside coordinator of this bank, which begins at any later moment.
+    /// An outside coordinator of this bank, which starts at any later moment.
     Outside(usize),
 }
 
-/// How often what may go wrong.
+/// How often each fault may occur.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Budget {
-    /// A bank's process dies.
+    /// A bank's process crashes.
     pub crashes: u8,
-    /// A connection breaks, with or without what is under way on it.
+    /// A connection breaks, with or without losing its lines in flight.
     pub cuts: u8,
-    /// A driver leaves, with or without what it has sent.
+    /// A driver vanishes, with or without losing its lines in flight.
     pub gone: u8,
-    /// A line comes twice.
+    /// A line arrives twice.
     pub repeats: u8,
-    /// The liar says something.
+    /// The malicious client sends a request.
     pub lies: u8,
-    /// A bank's timers fire. Healing has as many more as it needs.
+    /// A bank's timers fire. Healing uses as many more as it needs.
     pub ticks: u8,
-    /// A driving client's time-out is over. Here too.
+    /// A driving client times out. Healing uses as many more as it needs.
     pub time_outs: u8,
     /// A bank is asked for a cut.
     pub snapshots: u8,
-    /// A bank is started on an old copy of its journal.
+    /// A bank starts on an old copy of its journal.
     pub restores: u8,
-    /// An outside coordinator says COMMIT or ABORT.
+    /// An outside coordinator sends COMMIT or ABORT.
     pub votes: u8,
 }
 
 #[derive(Debug, Clone)]
 pub struct Setup {
     pub banks: usize,
-    /// What is opened at each bank, by number and money.
+    /// The accounts of each bank, by number and money.
     pub accounts: Vec<Vec<(&'static str, i64)>>,
-    /// Each transaction: its bytes, others under the same id that the liar may use, and how it is
-    /// driven.
-    pub transactions: Vec<(&'static str, &'static str, Way)>,
+    /// Each transaction: its bytes, other bytes that the malicious client uses under the same id,
+    /// and its driver.
+    pub transactions: Vec<(&'static str, &'static str, DrivenBy)>,
     pub budget: Budget,
-    /// Memory forgets outcomes as soon as they are durable.
+    /// Outcomes leave memory as soon as they are durable.
     pub forgetful: bool,
-    /// How far a tick moves a bank's monotonic clock.
+    /// How far a tick advances a bank's monotonic clock.
     pub tick_us: u64,
-    /// Each bank's wall clock.
     pub wall_us: Vec<i64>,
-    /// The time of the cuts that are asked for.
+    /// The time of the requested cuts.
     pub cut_time: i64,
-    /// States that take more events are left out.
+    /// States that need more actions are not expanded.
     pub acts_max: Option<usize>,
     /// A mistake around the cores, to show that it is found.
     pub planted: Option<Planted>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Who {
+pub enum Dialler {
     Bank(usize),
     Driver(usize),
 }
 
 /// A bank: its core while it runs, and its disk.
 #[derive(Clone)]
-pub struct Node {
+pub struct ModelNode {
     pub core: Option<Core>,
     pub journal: Vec<Arc<Record>>,
     pub synced: usize,
     pub mono_us: u64,
     /// It stopped itself, and stays down.
     pub stopped: bool,
-    /// When this run of its process voted OK on what, by the monotonic clock.
+    /// The OK votes of this run of the process, with their times by the monotonic clock.
     pub voted_us: Vec<(TxId, u64)>,
-    /// How long its journal was at its start: a vote that is told to it and is not in there, it
-    /// must have given since.
+    /// The length of its journal at its start: a vote that it receives and that is not in this part
+    /// must be a vote since then.
     pub started_with: usize,
     replies: Vec<Outgoing>,
     sends: Vec<Sending>,
@@ -126,28 +126,28 @@ pub struct Node {
 #[derive(Debug, Clone)]
 struct Conn {
     session: u64,
-    who: Who,
+    dialler: Dialler,
     to: usize,
     lines: VecDeque<(u64, Request)>,
-    /// No more lines follow; once they are all there, the bank notices.
+    /// No more lines follow; once all have arrived, the bank notices.
     lines_end: bool,
     lines_done: bool,
     replies: VecDeque<(u64, Reply)>,
     replies_end: bool,
     replies_done: bool,
-    /// Asked and not answered.
+    /// Requests without a reply yet.
     owed: Vec<u64>,
 }
 
 /// A driver: a client with its coordinator, the caller of an EXECUTE, or an outside coordinator.
 #[derive(Debug, Clone)]
-pub struct Driver {
+pub struct ModelDriver {
     /// `None` for all but a client.
     coordinator: Option<Coordinator>,
     begun: bool,
     armed: bool,
     pub verdict: Option<Verdict>,
-    pub told: Option<Reply>,
+    pub reply: Option<Reply>,
     pub gone: bool,
 }
 
@@ -155,21 +155,21 @@ pub struct Driver {
 pub struct ModelState {
     pub setup: Rc<Setup>,
     pub base: Rc<Base>,
-    pub nodes: Vec<Rc<Node>>,
-    pub drivers: Vec<Rc<Driver>>,
+    pub nodes: Vec<Rc<ModelNode>>,
+    pub drivers: Vec<Rc<ModelDriver>>,
     conns: Vec<Rc<Conn>>,
     budget: Budget,
-    /// Tokens that some driver was told, while they can serve a lie.
+    /// Tokens that some driver received, while the malicious client can use them.
     tokens: Vec<(TxId, Token)>,
-    /// The cuts that were told.
+    /// The cuts that were served.
     pub cuts: Cuts,
-    /// The bank that works on an old copy of its journal, and what that copy lacks.
+    /// The bank that runs on an old copy of its journal, and the records that the copy lacks.
     pub lost: Option<Rc<Lost>>,
-    /// What happened that a check must have met.
-    pub met: Vec<&'static str>,
+    /// The events that a check must reach.
+    pub reached: Vec<&'static str>,
 }
 
-/// What all states share.
+/// The parts that all states share.
 pub struct Base {
     pub identities: Vec<Identity>,
     pub cores: Vec<Core>,
@@ -227,17 +227,19 @@ impl Base {
             bytes: setup
                 .transactions
                 .iter()
-                .map(|(text, other, way)| [outside::bytes_of(parse(text), *way), parse(other)])
+                .map(|(text, other, driven_by)| {
+                    [outside::bytes_of(parse(text), *driven_by), parse(other)]
+                })
                 .collect(),
         }
     }
 }
 
 impl ModelState {
-    /// All banks up, all links open, every driver about to send.
+    /// All banks are up, all links open, and every driver is about to send.
     pub fn new(setup: Rc<Setup>) -> ModelState {
         let base = Rc::new(Base::new(&setup));
-        let node = |_| Node {
+        let node = |_| ModelNode {
             core: None,
             journal: Vec::new(),
             synced: 0,
@@ -250,19 +252,20 @@ impl ModelState {
             print: OnceCell::new(),
         };
         let driver = |n: usize| {
-            let (_, _, way) = setup.transactions[n];
+            let (_, _, driven_by) = setup.transactions[n];
             let coordinator = Coordinator::new(
                 base.txs[n].clone(),
                 Arc::clone(&base.bytes[n][0]),
                 Strategy::Parallel,
             );
-            let coordinator = matches!(way, Way::Client | Way::LateClient).then_some(coordinator);
-            Driver {
+            let coordinator =
+                matches!(driven_by, DrivenBy::Client | DrivenBy::LateClient).then_some(coordinator);
+            ModelDriver {
                 coordinator,
                 begun: false,
                 armed: false,
                 verdict: None,
-                told: None,
+                reply: None,
                 gone: false,
             }
         };
@@ -274,7 +277,7 @@ impl ModelState {
             tokens: Vec::new(),
             cuts: Cuts::default(),
             lost: None,
-            met: Vec::new(),
+            reached: Vec::new(),
             base,
             setup,
         };
@@ -283,40 +286,48 @@ impl ModelState {
             (a + 1..state.setup.banks).for_each(|b| state.connect(a, b));
         }
         for at in 0..state.drivers.len() {
-            if !matches!(state.setup.transactions[at].2, Way::LateClient | Way::Outside(_)) {
+            if !matches!(
+                state.setup.transactions[at].2,
+                DrivenBy::LateClient | DrivenBy::Outside(_)
+            ) {
                 state.begin(at);
             }
         }
-        state.met.clear();
+        state.reached.clear();
         state
     }
 
-    /// What this state is, budgets included.
+    /// A hash of the state, budgets included.
     pub fn print(&self) -> u128 {
-        print_of(&format!("{:032x} {:?} {:?}", self.print_of_things(), self.budget, self.tokens))
+        print_of(&format!(
+            "{:032x} {:?} {:?}",
+            self.print_without_budget(),
+            self.budget,
+            self.tokens
+        ))
     }
 
-    /// What this state is, but for what may still go wrong.
-    pub fn print_of_things(&self) -> u128 {
+    /// A hash of the state without the remaining budgets.
+    pub fn print_without_budget(&self) -> u128 {
         let mut text = String::with_capacity(4_096);
         for node in &self.nodes {
-            write!(text, "{:032x} ", node.print.get_or_init(|| node.print_anew())).unwrap();
+            write!(text, "{:032x} ", node.print.get_or_init(|| node.compute_print())).unwrap();
         }
         write!(text, "{:?} {:?} {:?} {:?}", self.drivers, self.conns, self.cuts, self.lost)
             .unwrap();
         if let Some(lost) = &self.lost {
-            // Only a bank that lost a vote can be told of one that it does not hold.
+            // Only a bank that lost a vote can receive one that it does not hold.
             write!(text, " {}", self.nodes[lost.at].started_with).unwrap();
         }
         print_of(&text)
     }
 }
 
-impl Node {
-    fn print_anew(&self) -> u128 {
+impl ModelNode {
+    fn compute_print(&self) -> u128 {
         let core = self.core.as_ref().map(|core| core.fingerprint_text(self.mono_us));
-        let Node { journal, synced, stopped, .. } = self;
-        // When something leaves is a matter of the record alone, not of why it waits for that.
+        let ModelNode { journal, synced, stopped, .. } = self;
+        // A message depends only on the record that it waits for, not on the reason.
         let replies: Vec<_> =
             self.replies.iter().map(|one| (one.to, &one.reply, one.after.seq())).collect();
         let sends: Vec<_> =

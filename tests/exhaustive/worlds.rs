@@ -1,4 +1,4 @@
-//! What configurations are made of, and what each is checked for.
+//! The parts of configurations, and the check of each.
 
 mod large;
 mod outside;
@@ -8,33 +8,33 @@ pub use large::large;
 pub use outside::outside;
 pub use small::small;
 
-use crate::exhaustive::explorer::{Met, Order, explore};
-use crate::exhaustive::state::{Budget, Setup, Way};
+use crate::exhaustive::explorer::{Order, Reached, explore};
+use crate::exhaustive::state::{Budget, DrivenBy, Setup};
 use std::time::Instant;
 
-/// From bank 0 to bank 1.
+/// A transfer from bank 0 to bank 1.
 pub const THERE: &str = concat!(
     r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":6},"#,
     r#"{"bank":1,"op":"credit","account":"b","amount":6}]}"#
 );
-/// The liar's bytes under the same id ...
+/// The malicious client's bytes under the same id ...
 const THERE_OTHER: &str = concat!(
     r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":7},"#,
     r#"{"bank":1,"op":"credit","account":"b","amount":7}]}"#
 );
-/// ... and those that need one bank alone.
+/// ... and bytes that name one bank alone.
 pub const ALONE: &str = r#"{"ops":[{"bank":0,"op":"deposit","account":"a","amount":1}]}"#;
-/// Takes from the same account, which has enough for one of them.
+/// Debits the same account, which covers only one of them.
 const ALSO: &str = concat!(
     r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":5},"#,
     r#"{"bank":1,"op":"credit","account":"b","amount":5}]}"#
 );
-/// More than there is.
+/// More than the account has.
 pub const TOO_MUCH: &str = concat!(
     r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":60},"#,
     r#"{"bank":1,"op":"credit","account":"b","amount":60}]}"#
 );
-/// With patience, of a minute.
+/// A transfer with a patience of a minute.
 pub const PATIENT: &str = concat!(
     r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":6},"#,
     r#"{"bank":1,"op":"credit","account":"b","amount":6}],"patience_ms":60000}"#
@@ -53,7 +53,7 @@ const SET_2_OF_3: &str = concat!(
     r#"{"ops":[{"bank":0,"op":"set","value":"2"},{"bank":1,"op":"set","value":"2"},"#,
     r#"{"bank":2,"op":"set","value":"2"}]}"#
 );
-/// From two banks into a third.
+/// From two banks to a third.
 const COMPOSITE: &str = concat!(
     r#"{"ops":[{"bank":0,"op":"debit","account":"a","amount":2},"#,
     r#"{"bank":1,"op":"debit","account":"b","amount":3},"#,
@@ -73,40 +73,40 @@ pub const NONE: Budget = Budget {
     votes: 0,
 };
 
-/// Clocks stand at different times. A cut is asked for the time of the earliest vote of bank 0,
-/// which bank 1 reaches only where something moves its clock.
+/// Clocks show different times. Cuts are requested at the time of the earliest vote of bank 0,
+/// which bank 1 reaches only by an advance of its clock.
 pub const WALL_US: [i64; 3] = [1_000_100, 1_000_010, 1_001_000];
 const CUT_TIME: i64 = 1_000_100;
 
-/// A configuration, and what an exploration of it must see.
-pub struct World {
+/// A configuration, and the expected results of its exploration.
+pub struct Configuration {
     pub name: &'static str,
     setup: Setup,
     counts: (usize, usize),
-    must_meet: &'static [&'static str],
+    must_reach: &'static [&'static str],
 }
 
-fn world(
+fn configuration(
     name: &'static str,
     setup: Setup,
     counts: (usize, usize),
-    must_meet: &'static [&'static str],
-) -> World {
-    World { name, setup, counts, must_meet }
+    must_reach: &'static [&'static str],
+) -> Configuration {
+    Configuration { name, setup, counts, must_reach }
 }
 
-type Driven = (&'static str, &'static str, Way);
+type Driven = (&'static str, &'static str, DrivenBy);
 
 pub fn client(bytes: &'static str) -> Driven {
-    (bytes, THERE_OTHER, Way::Client)
+    (bytes, THERE_OTHER, DrivenBy::Client)
 }
 
 pub fn late_client(bytes: &'static str) -> Driven {
-    (bytes, THERE_OTHER, Way::LateClient)
+    (bytes, THERE_OTHER, DrivenBy::LateClient)
 }
 
 fn execute(at: usize, bytes: &'static str) -> Driven {
-    (bytes, THERE_OTHER, Way::Execute(at))
+    (bytes, THERE_OTHER, DrivenBy::Execute(at))
 }
 
 pub fn of(banks: usize, transactions: Vec<Driven>, budget: Budget) -> Setup {
@@ -125,33 +125,34 @@ pub fn of(banks: usize, transactions: Vec<Driven>, budget: Budget) -> Setup {
     }
 }
 
-/// Two ticks, and a minute's patience is over.
+/// Two ticks take longer than a minute's patience.
 pub fn patient(setup: Setup) -> Setup {
     Setup { tick_us: 40_000_000, ..setup }
 }
 
-impl World {
-    /// Explores it, and compares what was seen with what was seen before.
+impl Configuration {
+    /// Explores the configuration, and compares the numbers of states and steps with the pinned
+    /// ones.
     ///
     /// # Errors
-    /// In words for people: the way to a broken rule, what was never met, other counts than are
-    /// pinned.
-    pub fn check(self, order: Order) -> Result<Met, String> {
-        let World { name, setup, counts, must_meet } = self;
-        // Fewest events are what a bound counts.
+    /// As text: the path to a violation, an event that was not reached, or other numbers than the
+    /// pinned ones.
+    pub fn check(self, order: Order) -> Result<Reached, String> {
+        let Configuration { name, setup, counts, must_reach } = self;
+        // `acts_max` requires this order.
         let order = if setup.acts_max.is_some() { Order::FewestEvents } else { order };
         let start = Instant::now();
         let seen = explore(setup, order).map_err(|broken| format!("{name}: {broken}"))?;
         let counted = (seen.states, seen.steps);
-        println!("{name}: {counted:?} states and steps, {:?}, {:?}", start.elapsed(), seen.met);
-        if let Some(what) = must_meet.iter().find(|what| !seen.met.contains_key(*what)) {
-            return Err(format!("{name}: never met: {what}"));
+        println!("{name}: {counted:?} states and steps, {:?}, {:?}", start.elapsed(), seen.reached);
+        if let Some(what) = must_reach.iter().find(|what| !seen.reached.contains_key(*what)) {
+            return Err(format!("{name}: never reached: {what}"));
         }
         if counted != counts {
             return Err(format!(
-                "{name}: {counted:?} states and steps, not {counts:?}; look why before pinning"
+                "{name}: {counted:?} states and steps, not {counts:?}; explain the difference before pinning"
             ));
         }
-        Ok(seen.met)
+        Ok(seen.reached)
     }
 }

@@ -1,4 +1,4 @@
-//! A real bank: live, replayed, and from a snapshot it is the same.
+//! A real bank is the same live, replayed, and from a snapshot.
 
 use crate::journal::support::small;
 use consorcio::bank::io::{Caller, Input, Now, Origin, Output, Past, Seq, SessionId, Start};
@@ -24,7 +24,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// Opens the journal on `disk`, or makes it.
+    /// Opens the journal on `disk`, or creates it.
     pub fn open(
         disk: impl Disk + 'static,
         options: Options,
@@ -35,8 +35,7 @@ impl Live {
         (Live { core: replica.core, appender, reader, slot: 0 }, recovered)
     }
 
-    /// Lets the bank answer a request, and journals what it decides; `None` when its answer must
-    /// wait.
+    /// Passes a request to the bank and journals its records; `None` if the reply must wait.
     pub fn ask(&mut self, request: Request) -> Option<Reply> {
         self.ask_as(Origin::Client, request)
     }
@@ -48,13 +47,12 @@ impl Live {
         output.replies.into_iter().find(|reply| reply.to == caller).map(|reply| reply.reply)
     }
 
-    /// What the journal alone knows of an id.
+    /// The journal's record of an id.
     pub fn past(&self, tx: &TxId) -> Option<Past> {
         self.reader.lookup(tx).unwrap().map(|record| Past { record })
     }
 
-    /// Lets something happen, a little later than what happened before, and journals what the bank
-    /// decides.
+    /// Passes an input to the bank, a little later than the previous one, and journals its records.
     pub fn happen(&mut self, input: &Input) -> Output {
         self.slot += 1;
         let wall_us = 1_800_000_000_000_000 + i64::try_from(self.slot).unwrap() * 100;
@@ -65,7 +63,7 @@ impl Live {
         output
     }
 
-    /// Journals a record that no input brings about.
+    /// Journals a record that no input causes.
     pub fn record(&mut self, record: Record) {
         let before = self.core.seq();
         self.core.apply(&record);
@@ -106,8 +104,7 @@ fn transfer(amount: u64) -> Arc<Transaction> {
     Arc::new(Transaction::parse(&text).unwrap())
 }
 
-/// A bank after a life with clients, commits, refusals, tombstones and one transaction that is
-/// undecided.
+/// A bank with clients, commits, refusals, tombstones and one undecided transaction.
 fn live(disk: &MemDisk) -> Live {
     let (mut live, _) = Live::open(disk.clone(), options(), identity());
     let cpf = TaxId::new("12345678900").unwrap();
@@ -147,7 +144,7 @@ fn live(disk: &MemDisk) -> Live {
 }
 
 #[test]
-fn live_replayed_and_from_a_snapshot_it_is_the_same() {
+fn a_bank_is_the_same_live_replayed_and_from_a_snapshot() {
     let disk = MemDisk::new();
     let live = live(&disk);
     live.core.check_invariants();
@@ -157,13 +154,13 @@ fn live_replayed_and_from_a_snapshot_it_is_the_same() {
     };
     let (core, reader, recovered) = open_again(options());
     assert!(recovered.snapshot.is_some_and(|seq| seq > 100), "{recovered}");
-    assert!(core.same_as(&live.core), "from a snapshot");
+    assert!(core.same_as(&live.core), "the bank from a snapshot differs");
     core.check_invariants();
-    // What memory does not hold any more is found.
+    // Outcomes that left memory are found.
     let old = TxId::new("t1").unwrap();
     assert!(!core.knows(&old));
     assert_eq!(reader.lookup(&old).unwrap().unwrap().decides(), Some(&old));
-    // And from all records.
+    // The same from all records.
     for name in disk.list().unwrap() {
         if name.starts_with("snapshot-") {
             disk.remove(&name).unwrap();
@@ -171,13 +168,13 @@ fn live_replayed_and_from_a_snapshot_it_is_the_same() {
     }
     let (core, _, recovered) = open_again(options());
     assert_eq!((recovered.snapshot, recovered.records), (None, live.core.seq()));
-    assert!(core.same_as(&live.core), "from all records");
+    assert!(core.same_as(&live.core), "the bank from all records differs");
 }
 
-/// What an outside coordinator decided is found when memory and snapshot have long forgotten it; a
-/// hold that it has not decided stands in the snapshot, and waits.
+/// An outside coordinator's decision is found after it left memory and snapshot; a hold without a
+/// decision is in the snapshot, and waits.
 #[test]
-fn an_outside_coordinator_finds_what_it_left() {
+fn an_outside_coordinators_votes_and_holds_are_kept() {
     let disk = MemDisk::new();
     let mut live = live(&disk);
     let [held, paid, kept] = ["held", "paid", "kept"].map(|id| TxId::new(id).unwrap());

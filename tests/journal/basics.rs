@@ -1,4 +1,4 @@
-//! Write, read back, go on; what is told; what the appender refuses.
+//! Append, read back and continue; the reports of faults; the refusals of the appender.
 
 use crate::journal::support::*;
 use consorcio::journal::{Faults, JournalError, MemDisk, Options, Room, Sizes, dump};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 #[test]
-fn what_was_appended_is_found_again() {
+fn appended_records_are_read_back() {
     let disk = MemDisk::new();
     let (mut appender, _, recovered, log) = must_open(disk.clone(), small());
     assert!(recovered.fresh && log.records.is_empty());
@@ -40,7 +40,7 @@ fn one_sync_for_a_batch() {
 }
 
 #[test]
-fn threads_do_the_same() {
+fn appended_records_are_read_back_with_threads() {
     let disk = MemDisk::new();
     let options = || Options { threads: true, ..with_snapshots(2) };
     let (mut appender, ..) = must_open(disk.clone(), options());
@@ -75,7 +75,7 @@ fn records_with_wrong_numbers_are_refused() {
 }
 
 #[test]
-fn after_a_failed_sync_nothing_is_taken_and_a_restart_finds_every_promise() {
+fn after_a_failed_sync_appends_fail_and_a_restart_finds_every_acknowledged_record() {
     for seed in 0..20 {
         let disk = MemDisk::new();
         let (mut appender, ..) = must_open(disk.clone(), small());
@@ -87,8 +87,8 @@ fn after_a_failed_sync_nothing_is_taken_and_a_restart_finds_every_promise() {
         disk.set_faults(Faults::default());
         let error = append(&mut appender, 1).unwrap_err();
         assert!(matches!(error, JournalError::Stopped(_)), "{error}");
-        // The process ends, the machine doesn't: the batch is read from memory, though it is not on
-        // disk. Once a start has built on it, it must not get lost any more.
+        // The process ends, and the machine does not: the start reads the batch from the page
+        // cache, although it is not on disk. After the start has built on it, it must not get lost.
         let disk = disk.kill();
         let (appender, _, _, log) = must_open(disk.clone(), small());
         assert_records(&log, 32);
@@ -99,7 +99,7 @@ fn after_a_failed_sync_nothing_is_taken_and_a_restart_finds_every_promise() {
 }
 
 #[test]
-fn after_a_failed_write_nothing_is_taken() {
+fn after_a_failed_write_appends_fail() {
     let disk = MemDisk::new();
     let (mut appender, ..) = must_open(disk.clone(), small());
     append_up_to(&mut appender, 30);
@@ -113,7 +113,7 @@ fn after_a_failed_write_nothing_is_taken() {
 }
 
 #[test]
-fn a_full_disk_names_file_and_bytes_and_costs_no_promise() {
+fn a_full_disk_is_reported_and_loses_no_acknowledged_record() {
     for room in (3000..20_000).step_by(97) {
         let disk = MemDisk::new();
         disk.set_faults(Faults { room: Some(room), ..Faults::default() });
@@ -130,7 +130,7 @@ fn a_full_disk_names_file_and_bytes_and_costs_no_promise() {
         assert!(matches!(error, JournalError::DiskFull { .. }), "{error}");
         let text = error.to_string();
         assert!(text.contains("segment-00000000") && text.contains("no room for "), "{text}");
-        // With room again, for the indexes that are due too, it goes on.
+        // With free space, for the pending indexes too, the journal continues.
         let disk = disk.kill();
         disk.set_faults(Faults { room: Some(room + 100_000), ..Faults::default() });
         let (mut appender, _, _, log) = must_open(disk, small());
@@ -140,7 +140,7 @@ fn a_full_disk_names_file_and_bytes_and_costs_no_promise() {
 }
 
 #[test]
-fn a_dump_prints_every_record_and_tells_where_damage_is() {
+fn a_dump_prints_every_record_and_the_position_of_damage() {
     let disk = MemDisk::new();
     let (mut appender, ..) = must_open(disk.clone(), small());
     append_up_to(&mut appender, 200);
@@ -163,22 +163,25 @@ fn a_dump_prints_every_record_and_tells_where_damage_is() {
     let mut text = Vec::new();
     let summary = dump(&disk, &mut text).unwrap();
     assert!(summary.records >= 195 && summary.records < 200 && summary.last == 200, "{summary:?}");
-    assert_eq!(summary.faults.len(), 2, "the place, and the numbers that are missing: {summary:?}");
+    assert_eq!(
+        summary.faults.len(),
+        2,
+        "expected the position, and the missing numbers: {summary:?}"
+    );
     assert!(
         summary.faults[0].contains(name) && summary.faults[0].contains("at offset 2"),
         "{summary:?}"
     );
 }
 
-/// Whoever operates the bank hears of it long before the last byte, and the journal goes on by
-/// itself.
+/// The operator gets a warning long before the disk is full, and the journal continues by itself.
 #[test]
-fn a_disk_that_fills_is_told_at_once_and_so_is_room_that_comes_back() {
+fn a_full_disk_and_its_end_are_reported_at_once() {
     let told = Arc::new(Mutex::new(Vec::<String>::new()));
     let its = Arc::clone(&told);
     let notice: consorcio::journal::NoticeSink =
         Arc::new(move |text| its.lock().unwrap().push(text.to_owned()));
-    let is_told = |words: [&str; 2]| {
+    let is_reported = |words: [&str; 2]| {
         told.lock().unwrap().iter().any(|line| words.iter().all(|word| line.contains(word)))
     };
     let disk = MemDisk::new();
@@ -190,13 +193,16 @@ fn a_disk_that_fills_is_told_at_once_and_so_is_room_that_comes_back() {
     while disk.get("segment-0000000002")[64] == 0 {
         append(&mut appender, 1).unwrap();
     }
-    wait_until(|| is_told(["segment-0000000003", "disk full"]));
+    wait_until(|| is_reported(["segment-0000000003", "disk full"]));
     assert_eq!(reader.room(0), Room::Outcomes);
     let names = consorcio::journal::Disk::list(&disk).unwrap();
-    assert!(!names.contains(&"segment-0000000003.tmp".to_owned()), "it takes no room: {names:?}");
+    assert!(
+        !names.contains(&"segment-0000000003.tmp".to_owned()),
+        "a temporary file is left: {names:?}"
+    );
     append(&mut appender, 3).unwrap();
     disk.set_faults(Faults::default());
-    wait_until(|| is_told(["segment-0000000003", "is there now"]));
+    wait_until(|| is_reported(["segment-0000000003", "is there now"]));
     assert_eq!(reader.room(usize::MAX), Room::Anything);
     append_up_to(&mut appender, 1_000);
     let last = appender.last();
@@ -207,7 +213,7 @@ fn a_disk_that_fills_is_told_at_once_and_so_is_room_that_comes_back() {
 fn wait_until(is_so: impl Fn() -> bool) {
     let until = Instant::now() + Duration::from_secs(30);
     while !is_so() {
-        assert!(Instant::now() < until, "it does not come");
+        assert!(Instant::now() < until, "time-out");
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -1,9 +1,10 @@
-//! Power that ends at any sync: what was acknowledged is there, and what is there is a prefix.
+//! Power failures at any sync: every acknowledged record is found, and the recovered records are a
+//! prefix.
 
 use crate::journal::support::*;
 use consorcio::journal::{Faults, MemDisk, Options};
 
-/// Appends until power ends; the last record that was acknowledged.
+/// Appends until power fails; returns the last acknowledged record.
 fn run(disk: &MemDisk, options: Options, from: u64, to: u64) -> u64 {
     let Ok((mut appender, _, recovered, log)) = try_open(disk.clone(), options) else {
         return from;
@@ -23,7 +24,7 @@ fn run(disk: &MemDisk, options: Options, from: u64, to: u64) -> u64 {
     acknowledged
 }
 
-/// All syncs of a run that meets no fault.
+/// The number of syncs of a run without a fault.
 fn syncs(options: &Options) -> u64 {
     let disk = MemDisk::new();
     run(&disk, options.clone(), 0, 120);
@@ -39,7 +40,7 @@ fn crash_at_every_sync(options: &Options, seeds: u64) {
             let disk = MemDisk::new();
             disk.set_faults(Faults { stop_at_sync: Some(at), ..Faults::default() });
             let acknowledged = run(&disk, options.clone(), 0, 120);
-            // Power ends again while the first start after it recovers, then a start succeeds.
+            // Power fails again during the first recovery; then a start succeeds.
             let disk = disk.crash(seed * 1000 + at);
             disk.set_faults(Faults {
                 stop_at_sync: Some(disk.syncs() + 1 + seed % 4),
@@ -50,7 +51,7 @@ fn crash_at_every_sync(options: &Options, seeds: u64) {
             let (mut appender, _, recovered, log) = must_open(disk.clone(), options.clone());
             assert!(
                 recovered.last >= acknowledged,
-                "sync {at}, seed {seed}: {recovered}, {acknowledged} were promised"
+                "sync {at}, seed {seed}: {recovered}, {acknowledged} were acknowledged"
             );
             assert_records(&log, recovered.last);
             torn += u64::from(recovered.torn.is_some());
@@ -62,28 +63,28 @@ fn crash_at_every_sync(options: &Options, seeds: u64) {
             assert_eq!(again.torn, None);
         }
     }
-    assert!(torn > 10 && unacknowledged > 10, "both happen: {torn}, {unacknowledged}");
+    assert!(torn > 10 && unacknowledged > 10, "not both covered: {torn}, {unacknowledged}");
 }
 
 #[test]
-fn power_that_ends_at_any_sync_costs_no_promise() {
+fn a_power_failure_at_any_sync_loses_no_acknowledged_record() {
     crash_at_every_sync(&small(), 24);
 }
 
 #[test]
-fn nor_with_snapshots() {
+fn a_power_failure_with_snapshots_loses_no_acknowledged_record() {
     crash_at_every_sync(&with_snapshots(1), 12);
 }
 
 #[test]
-fn a_sync_that_fails_at_any_time_costs_no_promise() {
+fn a_failed_sync_loses_no_acknowledged_record() {
     for options in [small(), with_snapshots(2)] {
         for at in 1..=syncs(&options) {
             for seed in 0..4 {
                 let disk = MemDisk::new();
                 disk.set_faults(Faults { fail_sync: Some(at), ..Faults::default() });
                 let acknowledged = run(&disk, options.clone(), 0, 120);
-                // Restarted at once, or after the machine went down too.
+                // A restart at once, or after a power failure.
                 let disk = if seed == 0 { disk.kill() } else { disk.crash(seed) };
                 let (_, _, recovered, log) = must_open(disk.clone(), options.clone());
                 assert!(recovered.last >= acknowledged, "sync {at}: {recovered}");
@@ -99,9 +100,9 @@ fn a_sync_that_fails_at_any_time_costs_no_promise() {
     }
 }
 
-/// With threads the order of what is beside the appends differs from run to run; promises don't.
+/// With threads the order of background work varies; the guarantees do not.
 #[test]
-fn nor_with_threads() {
+fn a_power_failure_with_threads_loses_no_acknowledged_record() {
     let options = Options { threads: true, ..with_snapshots(1) };
     let syncs = syncs(&with_snapshots(1));
     for at in (1..=syncs).step_by(3) {
@@ -112,7 +113,7 @@ fn nor_with_threads() {
         let (appender, _, recovered, log) = must_open(disk.clone(), options.clone());
         assert!(
             recovered.last >= acknowledged,
-            "sync {at}: {recovered}, {acknowledged} were promised"
+            "sync {at}: {recovered}, {acknowledged} were acknowledged"
         );
         assert_records(&log, recovered.last);
         drop(appender);

@@ -1,11 +1,10 @@
-//! What is not as it was written: the torn tail is cut and told, everything else is refused.
+//! Damaged journals: a torn tail is truncated and reported, any other damage is refused.
 
 use crate::journal::support::*;
 use consorcio::ids::BankId;
 use consorcio::journal::format::{BatchHeader, FileHeader, FileKind, Salt};
 use consorcio::journal::{JournalError, MemDisk, Options, dump};
 
-/// Length of a file up to its last byte that is not zero.
 fn used(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
@@ -19,7 +18,7 @@ fn last_segment(disk: &MemDisk) -> u64 {
     (1..).take_while(|number| used(&disk.get(&segment(*number))) > 64).last().unwrap()
 }
 
-/// A journal of some segments whose last batch has several records and is not followed by a mark.
+/// A journal of some segments whose last batch has several records and no mark after it.
 fn journal(last: u64) -> MemDisk {
     let disk = MemDisk::new();
     let (mut appender, ..) = must_open(disk.clone(), small());
@@ -55,7 +54,7 @@ fn a_tail_cut_at_any_byte_loses_the_last_batch_only() {
         let cut = disk.copy();
         cut.put(&name, bytes.clone());
         let (mut appender, _, recovered, log) = must_open(cut.clone(), small());
-        // A byte that is zero anyway is not missing.
+        // A missing zero byte changes nothing.
         let complete = used(&bytes) == used(&whole);
         let last = if complete || length == last_end { 90 } else { 87 };
         assert_records(&log, last);
@@ -67,7 +66,7 @@ fn a_tail_cut_at_any_byte_loses_the_last_batch_only() {
             }
             None => assert!(last == 90 || left == 0, "cut at {length}"),
         }
-        // What follows goes where the tail was, and nothing of the tail comes back.
+        // The next batch overwrites the tail, and nothing of the tail returns.
         append(&mut appender, 1).unwrap();
         drop(appender);
         let (_, _, recovered, log) = must_open(cut, small());
@@ -76,10 +75,10 @@ fn a_tail_cut_at_any_byte_loses_the_last_batch_only() {
     }
 }
 
-/// As an interrupted copy leaves it, a full target or a repair of the file system: not even the end
-/// of a batch is a good end, whether the bank was stopped in order or not.
+/// An interrupted copy, a full target or a repaired file system: even the end of a batch is no
+/// valid end of a file, whether the bank ended in order or not.
 #[test]
-fn a_file_of_another_size_than_it_was_made_with_is_refused_at_the_byte() {
+fn a_file_of_a_wrong_size_is_refused_with_its_offset() {
     let in_order = journal(90);
     must_open(in_order.clone(), small()).0.close().unwrap();
     for disk in [journal(90), in_order] {
@@ -93,9 +92,9 @@ fn a_file_of_another_size_than_it_was_made_with_is_refused_at_the_byte() {
                 bytes.resize(length, 0);
                 other.put(&name, bytes);
                 let mut text = Vec::new();
-                let told = dump(&other, &mut text).unwrap().faults;
+                let expected = dump(&other, &mut text).unwrap().faults;
                 let Err(error) = try_open(other, small()) else {
-                    panic!("{name} opens with {length} bytes")
+                    panic!("{name} opened with {length} bytes")
                 };
                 let JournalError::Damaged { file, offset, .. } = &error else { panic!("{error}") };
                 let at = if length < 64 { 0 } else { length.min(whole.len()) };
@@ -104,16 +103,16 @@ fn a_file_of_another_size_than_it_was_made_with_is_refused_at_the_byte() {
                     (&*format!("memory/{name}"), at as u64),
                     "{error}"
                 );
-                assert_eq!(told.first(), Some(&error.to_string()));
+                assert_eq!(expected.first(), Some(&error.to_string()));
             }
         }
     }
 }
 
-/// Segments of the first format do not tell their size: this program made them as long as it makes
-/// them now, or longer.
+/// Segments of the first format do not state their size; this program made them at least as long as
+/// now.
 #[test]
-fn a_file_of_the_first_format_that_is_shorter_than_it_was_made_is_refused() {
+fn a_truncated_file_of_the_first_format_is_refused() {
     let disk = journal(90);
     let last = last_segment(&disk);
     for number in 1..=last + 1 {
@@ -133,7 +132,7 @@ fn a_file_of_the_first_format_that_is_shorter_than_it_was_made_is_refused() {
             let cut = disk.copy();
             cut.put(&segment(number), disk.get(&segment(number))[..length].to_vec());
             let Err(error) = try_open(cut, small()) else {
-                panic!("segment {number} opens with {length}")
+                panic!("segment {number} opened with {length}")
             };
             let JournalError::Damaged { file, offset, .. } = &error else { panic!("{error}") };
             assert_eq!(
@@ -145,7 +144,7 @@ fn a_file_of_the_first_format_that_is_shorter_than_it_was_made_is_refused() {
 }
 
 #[test]
-fn a_batch_that_fits_no_segment_gets_one_that_tells_its_size() {
+fn an_oversized_batch_gets_a_segment_that_states_its_size() {
     for records_before in [0, 5] {
         let disk = MemDisk::new();
         let (mut appender, ..) = must_open(disk.clone(), small());
@@ -154,7 +153,7 @@ fn a_batch_that_fits_no_segment_gets_one_that_tells_its_size() {
         }
         append(&mut appender, 400).unwrap();
         let number = last_segment(&disk);
-        assert!(disk.get(&segment(number)).len() > 10_000, "400 records are longer than a segment");
+        assert!(disk.get(&segment(number)).len() > 10_000, "400 records fit in a segment");
         append_up_to(&mut appender, 500);
         drop(appender);
         let (_, _, recovered, log) = must_open(disk, small());
@@ -169,13 +168,13 @@ fn a_segment_of_another_bank_is_refused() {
     let bank = |position| Options { bank: BankId::new(position), ..small() };
     append_up_to(&mut must_open(disk.clone(), bank(1)).0, 90);
     assert_records(&must_open(disk.clone(), bank(1)).3, 90);
-    let Err(error) = try_open(disk, bank(2)) else { panic!("bank 2 opens the journal of bank 1") };
-    let told = "memory/segment-0000000001: belongs to bank 1, and this is bank 2";
-    assert_eq!(error.to_string(), told);
+    let Err(error) = try_open(disk, bank(2)) else { panic!("bank 2 opened the journal of bank 1") };
+    let expected = "memory/segment-0000000001: belongs to bank 1, and this is bank 2";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]
-fn every_flipped_bit_is_in_the_tail_or_refused_with_file_and_offset() {
+fn a_flipped_bit_is_in_the_tail_or_refused_with_file_and_offset() {
     let disk = journal(70);
     let last = last_segment(&disk);
     assert!(last >= 3);
@@ -184,7 +183,7 @@ fn every_flipped_bit_is_in_the_tail_or_refused_with_file_and_offset() {
         let name = segment(number);
         let whole = disk.get(&name);
         for byte in 0..whole.len() {
-            // Every bit of what is used, and of the zeros one in each byte.
+            // Every bit of the used part, and one bit in each zero byte.
             for bit in if byte < used(&whole) { 0..8 } else { byte % 8..byte % 8 + 1 } {
                 let flipped = disk.copy();
                 let mut bytes = whole.clone();
@@ -195,7 +194,7 @@ fn every_flipped_bit_is_in_the_tail_or_refused_with_file_and_offset() {
                         let torn = recovered
                             .torn
                             .clone()
-                            .unwrap_or_else(|| panic!("{name}:{byte}:{bit} is not noticed"));
+                            .unwrap_or_else(|| panic!("{name}:{byte}:{bit} is not detected"));
                         assert_eq!(torn.file, format!("memory/{name}"));
                         assert!(
                             torn.offset <= byte as u64 && (byte as u64) < torn.offset + torn.bytes
@@ -215,7 +214,7 @@ fn every_flipped_bit_is_in_the_tail_or_refused_with_file_and_offset() {
                         );
                         assert!(
                             offset <= byte as u64,
-                            "{name}:{byte}:{bit} is told at {offset}: {why}"
+                            "{name}:{byte}:{bit} is reported at {offset}: {why}"
                         );
                         refused += 1;
                     }
@@ -224,11 +223,11 @@ fn every_flipped_bit_is_in_the_tail_or_refused_with_file_and_offset() {
             }
         }
     }
-    assert!(cut > 1000 && refused > 10_000, "both happen: {cut}, {refused}");
+    assert!(cut > 1000 && refused > 10_000, "not both covered: {cut}, {refused}");
 }
 
 #[test]
-fn after_an_end_in_order_no_record_is_taken_for_a_torn_tail() {
+fn after_an_orderly_end_no_record_counts_as_a_torn_tail() {
     let disk = MemDisk::new();
     let (mut appender, ..) = must_open(disk.clone(), small());
     append_up_to(&mut appender, 20);
@@ -240,14 +239,14 @@ fn after_an_end_in_order_no_record_is_taken_for_a_torn_tail() {
         let mut bytes = whole.clone();
         bytes[byte] ^= 1;
         flipped.put(&name, bytes);
-        let Err(error) = try_open(flipped, small()) else { panic!("byte {byte} is cut") };
+        let Err(error) = try_open(flipped, small()) else { panic!("byte {byte} was truncated") };
         assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
     }
 }
 
 #[test]
-fn what_an_older_file_left_on_the_disk_is_no_batch() {
-    // The same journal, and the same places: only the segment's number differs.
+fn data_of_an_older_file_is_no_batch() {
+    // The same journal and the same positions; only the segment's number differs.
     let disk = journal(90);
     let stale = disk.get(&segment(2));
     let name = segment(last_segment(&disk) + 1);
@@ -264,11 +263,11 @@ fn a_batch_moved_within_its_segment_is_refused() {
     let disk = journal(60);
     let name = segment(1);
     let mut bytes = disk.get(&name);
-    // The first batch again, in the place of the second.
+    // The first batch again, at the position of the second.
     let first = bytes[64..64 + 32 + 24].to_vec();
     bytes[120..120 + first.len()].copy_from_slice(&first);
     disk.put(&name, bytes);
-    let Err(error) = try_open(disk, small()) else { panic!("it opens") };
+    let Err(error) = try_open(disk, small()) else { panic!("the journal opened") };
     assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
 }
 
@@ -282,27 +281,27 @@ fn a_segment_of_zeros_or_a_missing_one_is_refused() {
         bytes[64..].fill(0);
         emptied.put(&segment(number), bytes);
         let Err(error) = try_open(emptied, small()) else {
-            panic!("segment {number} of zeros is not noticed")
+            panic!("segment {number} of zeros is not detected")
         };
         assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
         let without = disk.copy();
         consorcio::journal::Disk::remove(&without, &segment(number)).unwrap();
         let Err(error) = try_open(without, small()) else {
-            panic!("segment {number} is not missed")
+            panic!("the loss of segment {number} is not detected")
         };
         assert!(matches!(error, JournalError::Missing { .. }), "{error}");
         assert!(error.to_string().contains(&segment(number)), "{error}");
     }
-    // The newest ones leave their indexes behind, which tell.
+    // The newest segments leave their indexes behind, which prove that they existed.
     for number in (last - 1..=last + 1).rev() {
         consorcio::journal::Disk::remove(&disk, &segment(number)).unwrap();
     }
-    let Err(error) = try_open(disk, small()) else { panic!("the end is not missed") };
+    let Err(error) = try_open(disk, small()) else { panic!("the loss of the end is not detected") };
     assert!(matches!(error, JournalError::Missing { .. }), "{error}");
 }
 
 #[test]
-fn after_a_start_no_record_that_it_read_is_taken_for_a_torn_tail() {
+fn after_a_start_no_record_that_it_read_counts_as_a_torn_tail() {
     let disk = journal(9);
     drop(must_open(disk.clone(), small()));
     let name = segment(last_segment(&disk));
@@ -312,19 +311,19 @@ fn after_a_start_no_record_that_it_read_is_taken_for_a_torn_tail() {
         let mut bytes = whole.clone();
         bytes[byte] ^= 1;
         flipped.put(&name, bytes);
-        let Err(error) = try_open(flipped, small()) else { panic!("byte {byte} is cut") };
+        let Err(error) = try_open(flipped, small()) else { panic!("byte {byte} was truncated") };
         assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
     }
 }
 
 #[test]
-fn a_copy_of_a_batch_within_a_torn_one_proves_nothing() {
+fn a_copy_of_a_batch_within_a_torn_one_is_no_batch() {
     let disk = journal(9);
     let name = segment(1);
     let mut bytes = disk.get(&name);
     let end = used(&bytes);
-    // The last batch's header did not reach the disk, and in its body stands what looks like the
-    // first batch.
+    // The last batch's header did not reach the disk, and its body contains a copy of the first
+    // batch.
     let first = bytes[64..120].to_vec();
     let before = disk.copy();
     let mut flipped = bytes.clone();
@@ -351,11 +350,11 @@ fn a_batch_that_skips_or_repeats_records_is_refused() {
         let header = BatchHeader { first, synced, count: 0, body_bytes: 0 };
         bytes[end..end + 32].copy_from_slice(&header.encode(salt, end as u64));
         disk.put(&segment(1), bytes.clone());
-        let Err(error) = try_open(disk.clone(), small()) else { panic!("{header:?} is taken") };
+        let Err(error) = try_open(disk.clone(), small()) else { panic!("{header:?} was accepted") };
         let here = end as u64;
         assert!(matches!(error, JournalError::Damaged { offset, .. } if offset == here), "{error}");
     }
-    // The right one is a mark.
+    // The valid one is a mark.
     let header = BatchHeader { first: 10, synced: 9, count: 0, body_bytes: 0 };
     bytes[end..end + 32].copy_from_slice(&header.encode(salt, end as u64));
     disk.put(&segment(1), bytes);

@@ -1,4 +1,4 @@
-//! On real files: the lock, other versions, other journals, and processes that are killed.
+//! Real files: the lock, other versions, other journals, and killed processes.
 
 use crate::journal::support::*;
 use consorcio::journal::{FileDisk, FolderError, JournalError, MemDisk, Options, Sizes, dump};
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 const FOLDER: &str = "CONSORCIO_TEST_JOURNAL";
 
 #[test]
-fn files_and_threads() {
+fn a_journal_on_files_with_threads() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a/b");
     let options = || Options {
@@ -25,7 +25,7 @@ fn files_and_threads() {
             let count = (last - appender.last()).min(100);
             append(&mut appender, count).unwrap();
         }
-        // The folder is in use; reading it is free.
+        // The folder is locked; reading it needs no lock.
         let mut text = Vec::new();
         let summary = dump(&FileDisk::read_only(&path), &mut text).unwrap();
         assert_eq!((summary.records, summary.faults.len()), (last, 0));
@@ -37,10 +37,10 @@ fn files_and_threads() {
     assert_eq!(reader.lookup(&tx(1)).unwrap(), Some(record(1)));
 }
 
-/// Segments that are gone, from the end or from the middle: who reads a folder without changing it
-/// says so wherever a start is refused.
+/// Segments missing from the end or the middle: a read-only check reports them wherever a start is
+/// refused.
 #[test]
-fn a_reader_misses_segments_that_a_start_misses() {
+fn a_reader_detects_missing_segments_like_a_start() {
     let folder = tempfile::tempdir().unwrap();
     let options = || Options { sizes: Sizes { first: 4096, full: 4096 }, ..with_snapshots(2) };
     let path = folder.path().join("whole");
@@ -56,7 +56,7 @@ fn a_reader_misses_segments_that_a_start_misses() {
     segments.sort();
     assert!(segments.len() >= 6, "{segments:?}");
     let (mut refused, mut opened) = (0, 0);
-    // Proofs may be gone with the segments that they are about.
+    // The files that prove them may be missing, too.
     let proofs: [&[&str]; 4] =
         [&[], &["index-", "merged-"], &["index-", "merged-", "snapshot-"], &["ended-"]];
     for (first, proofs) in
@@ -91,7 +91,7 @@ fn a_reader_misses_segments_that_a_start_misses() {
 }
 
 #[test]
-fn a_small_journal_needs_little_disk() {
+fn a_small_journal_needs_little_disk_space() {
     let disk = MemDisk::new();
     let (appender, ..) = must_open(disk.clone(), Options { threads: true, ..Options::default() });
     drop(appender);
@@ -125,7 +125,7 @@ fn a_folder_belongs_to_one_process() {
 }
 
 #[test]
-fn a_killed_process_keeps_its_promises() {
+fn a_killed_process_loses_no_acknowledged_record() {
     let folder = tempfile::tempdir().unwrap();
     for round in 1..=8 {
         let mut child = child("journal::files::child_appends", folder.path());
@@ -142,10 +142,10 @@ fn a_killed_process_keeps_its_promises() {
             }
         }
         child.wait().unwrap();
-        assert!(left <= 0, "the child ended by itself after {acknowledged}");
+        assert!(left <= 0, "the child ended after {acknowledged} without a kill");
         let (_, _, recovered, log) =
             must_open(FileDisk::open(folder.path()).unwrap(), child_options());
-        assert!(recovered.last >= acknowledged, "{recovered}; {acknowledged} were promised");
+        assert!(recovered.last >= acknowledged, "{recovered}; {acknowledged} were acknowledged");
         assert_records(&log, recovered.last);
     }
 }
@@ -163,13 +163,13 @@ fn child(test: &str, folder: &std::path::Path) -> Child {
         .unwrap()
 }
 
-/// Not a test by itself: what the processes run that others kill.
+/// No test by itself: the process that other tests kill.
 #[test]
 #[ignore = "run by other tests as a process of its own"]
 fn child_appends() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
     let (mut appender, ..) = must_open(FileDisk::open(folder).unwrap(), child_options());
-    // An end, should nobody kill it.
+    // A bound, if no test kills it.
     let last = appender.last() + 100_000;
     while appender.last() < last {
         let count = appender.last() % 9 + 1;
@@ -178,9 +178,9 @@ fn child_appends() {
     }
 }
 
-/// Only what this program itself had begun is removed at the start.
+/// A start removes only temporary files of this program.
 #[test]
-fn files_of_others_are_left_alone() {
+fn other_files_are_not_removed() {
     let disk = MemDisk::new();
     append_up_to(&mut must_open(disk.clone(), small()).0, 20);
     let theirs =
@@ -213,7 +213,7 @@ fn a_newer_version_is_refused() {
         bytes[20..24].copy_from_slice(&crc.to_le_bytes());
         newer.put(name, bytes);
         let Err(error) = try_open(newer, small()) else {
-            panic!("{name} of a newer version is read")
+            panic!("{name} of a newer version was read")
         };
         assert!(
             matches!(error, JournalError::Newer { version: told, .. } if told == version),
@@ -234,7 +234,7 @@ fn a_segment_of_another_journal_is_refused() {
     };
     let (one, other) = (make(b"one and the same"), make(b"quite another id"));
     one.put("segment-0000000002", other.get("segment-0000000002"));
-    let Err(error) = try_open(one, small()) else { panic!("it opens") };
+    let Err(error) = try_open(one, small()) else { panic!("the journal opened") };
     assert!(
         matches!(&error, JournalError::Foreign { file } if file.ends_with("segment-0000000002")),
         "{error}"

@@ -1,5 +1,5 @@
-//! The fuzz targets' corpus, replayed: what fuzzing reached stays reached, and what it found stays
-//! mended. The checks themselves stand in `fuzz/checks`.
+//! Replays the corpus of the fuzz targets, so that its coverage and fixed findings are kept. The
+//! checks are in `fuzz/checks`.
 
 #[path = "../../fuzz/checks/mod.rs"]
 mod checks;
@@ -13,13 +13,13 @@ fn replay(target: &str, check: fn(&[u8])) {
     let entries =
         fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files: Vec<_> =
-        entries.map(|entry| entry.expect("a folder can be read").path()).collect();
+        entries.map(|entry| entry.expect("an unreadable folder").path()).collect();
     files.sort();
     assert!(files.len() > 20, "only {} files in {}", files.len(), folder.display());
     for file in files {
         let data = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         if std::panic::catch_unwind(|| check(&data)).is_err() {
-            panic!("{} does not hold; what is wrong stands above", file.display());
+            panic!("{} fails; the error is above", file.display());
         }
     }
 }

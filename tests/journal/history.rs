@@ -1,9 +1,9 @@
-//! After a long life: what a look-up costs grows with the logarithm of the number of full segments,
-//! filters have a bound, and merged indexes lose nothing, whatever happens to them.
+//! A long history: the cost of a look-up grows with the logarithm of the number of full segments,
+//! the memory of filters is bounded, and merged indexes lose nothing under any fault.
 
 mod damage;
+mod faulty_disk;
 mod merges;
-mod odd_disk;
 mod power;
 
 use crate::journal::support::*;
@@ -16,14 +16,14 @@ use consorcio::journal::{
 };
 use consorcio::limits::{CLOSED_SEGMENTS_IN_MEMORY_MAX, INDEX_FAN_OUT};
 use consorcio::wire::Reason;
+use faulty_disk::{Failing, FaultyDisk};
 use merges::{LATE, index_name};
-use odd_disk::{Failing, Odd};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Records in a segment, about.
+/// Approximate number of records in a segment.
 const IN_SEGMENT: u64 = 15;
 
 fn new_id(n: u64) -> TxId {
@@ -37,7 +37,7 @@ fn names(disk: &MemDisk, prefix: &str) -> Vec<String> {
     names
 }
 
-/// Full segments: not the one in use, nor the next.
+/// The full segments, without the one in use and the next.
 fn full(disk: &MemDisk) -> u64 {
     (names(disk, "segment-").len() as u64).saturating_sub(2)
 }
@@ -48,7 +48,7 @@ fn fill(appender: &mut Appender, disk: &MemDisk, segments: u64) {
     }
 }
 
-/// As many indexes as may be left of so many segments.
+/// The greatest number of indexes for `segments` full segments.
 fn indexes_max(segments: u64) -> u64 {
     (INDEX_FAN_OUT - 1) * u64::from(segments.ilog(INDEX_FAN_OUT) + 1)
 }
@@ -64,7 +64,7 @@ fn cost_of(reader: &Reader, work: impl FnOnce()) -> LookupCost {
     }
 }
 
-/// Every record up to `indexed_up_to` that decides an id is found by it, and no other.
+/// A look-up finds every record up to `indexed_up_to` that decides an id, and no other.
 #[track_caller]
 fn assert_finds_all(reader: &Reader, last: Seq) {
     let indexed = reader.indexed_up_to();
@@ -80,7 +80,7 @@ fn bounds(filter_bytes_max: u64, merge_step_entries: u64) -> Options {
 }
 
 #[test]
-fn a_look_up_asks_the_logarithm_of_a_thousand_segments() {
+fn a_look_up_in_a_thousand_segments_costs_their_logarithm() {
     let disk = MemDisk::new();
     let (mut appender, reader, ..) = must_open(disk.clone(), small());
     fill(&mut appender, &disk, 1_000);
@@ -92,7 +92,7 @@ fn a_look_up_asks_the_logarithm_of_a_thousand_segments() {
             (0..1_000).for_each(|n| assert_eq!(reader.lookup(&new_id(n)).unwrap(), None));
         });
         assert!(new.indexes as u64 <= most && new.filters <= most * 1_000, "{new:?}");
-        assert!(new.pages < 200, "a filter lets one in a thousand by: {new:?}");
+        assert!(new.pages < 200, "a filter passes about one in a thousand: {new:?}");
         let old: Vec<u64> =
             (1..=1_000).map(|n| n * 13 / 4 * 4 + 1).filter(|n| *n < last - 50).collect();
         for n in &old {
@@ -118,7 +118,7 @@ fn a_look_up_asks_the_logarithm_of_a_thousand_segments() {
 }
 
 #[test]
-fn filters_have_a_bound_and_those_beyond_it_cost_a_page() {
+fn filters_beyond_the_memory_bound_cost_a_page() {
     const BYTES: u64 = 4_096;
     let disk = MemDisk::new();
     let (mut appender, reader, ..) = must_open(disk.clone(), bounds(BYTES, 100));
@@ -140,17 +140,18 @@ fn filters_have_a_bound_and_those_beyond_it_cost_a_page() {
         "a page of each of the largest, of which there are few: {cost:?}"
     );
     assert_finds_all(&reader, last);
-    // Without any memory it is right, too.
+    // The same without any filter in memory.
     let (_, reader, ..) = must_open(disk.copy(), bounds(0, 100));
     assert_eq!(reader.cost().filter_bytes, 0);
     assert_finds_all(&reader, last);
 }
 
-/// As a journal that was written before indexes were merged.
+/// A journal from before indexes were merged.
 #[test]
 fn many_indexes_of_one_segment_are_merged_after_the_start() {
     let disk = MemDisk::new();
-    let (mut appender, reader, ..) = must_open(Odd::new(&disk, Failing::MergeFails), small());
+    let (mut appender, reader, ..) =
+        must_open(FaultyDisk::new(&disk, Failing::MergeFails), small());
     fill(&mut appender, &disk, 150);
     let last = appender.last();
     assert_eq!((reader.cost().indexes as u64, names(&disk, "merged-").len()), (full(&disk), 0));
@@ -172,9 +173,9 @@ fn many_indexes_of_one_segment_are_merged_after_the_start() {
 }
 
 #[test]
-fn indexes_that_a_merged_one_replaced_are_removed_at_the_next_start() {
+fn replaced_indexes_are_removed_at_the_next_start() {
     let disk = MemDisk::new();
-    let odd = Odd::new(&disk, Failing::RemoveFails);
+    let odd = FaultyDisk::new(&disk, Failing::RemoveFails);
     let (mut appender, ..) = must_open(odd.clone(), small());
     fill(&mut appender, &disk, 70);
     let last = appender.last();
@@ -189,22 +190,22 @@ fn indexes_that_a_merged_one_replaced_are_removed_at_the_next_start() {
     assert_eq!(recovered.warnings, [""; 0]);
     assert_finds_all(&reader, last);
     assert!(names(&disk, "index-").len() < 8, "{:?}", names(&disk, "index-"));
-    assert_eq!(disk.get("merged-notes"), b"not ours", "files of others stay");
+    assert_eq!(disk.get("merged-notes"), b"not ours", "another file was removed");
     assert_eq!(
         (names(&disk, "merged-").len(), disk.get("merged-0000000002-0000000009").len()),
         (4, 8)
     );
 }
 
-/// The planted mistake: what was merged is removed though the merged index never reached the disk.
-/// It is found, for an honest disk never has to make an index again (above); and it costs no
-/// outcome, for the segments tell.
+/// Planted fault: the sources of a merge are removed although the merged index never reached the
+/// disk. It is detected, because an honest disk never needs a rebuild (above), and it loses no
+/// outcome, because the segments still have them.
 #[test]
-fn a_merged_index_that_never_reached_the_disk_is_made_again() {
+fn a_merged_index_that_never_reached_the_disk_is_rebuilt() {
     let mut told = 0;
     for seed in 0..40 {
         let disk = MemDisk::new();
-        let odd = Odd::new(&disk, Failing::SyncIsLost);
+        let odd = FaultyDisk::new(&disk, Failing::SyncIsLost);
         let (mut appender, ..) = must_open(odd, small());
         fill(&mut appender, &disk, 10);
         let last = appender.last();
@@ -220,19 +221,19 @@ fn a_merged_index_that_never_reached_the_disk_is_made_again() {
     assert!(told > 10, "{told} of 40 crashes are told");
 }
 
-/// The same of its name: the folder is not synced before what was merged is removed, and the disk
-/// does the removals first. It is found, as above, and costs no outcome.
+/// Planted fault: the folder is not synced before the sources of a merge are removed, and the
+/// removals reach the disk first. It is detected, and loses no outcome.
 #[test]
-fn a_merged_index_whose_name_never_reached_the_disk_is_missed() {
+fn a_merged_index_whose_name_never_reached_the_disk_is_detected() {
     let crashed = |how, seed| {
         let disk = MemDisk::new();
-        let odd = Odd::new(&disk, how);
+        let odd = FaultyDisk::new(&disk, how);
         let (mut appender, ..) = must_open(odd.clone(), with_snapshots(0));
         fill(&mut appender, &disk, 6);
-        // A start reads no segment that a snapshot tells of.
+        // A start does not read segments that a snapshot covers.
         appender.snapshot_now().unwrap().unwrap();
         let merged = |name: &String| !name.ends_with(".tmp");
-        // Power ends with the first removal after a merge.
+        // Power fails with the first removal after a merge.
         while !names(&disk, "merged-").iter().any(merged)
             || !disk.get("index-0000000001").is_empty()
         {
@@ -261,8 +262,7 @@ fn a_merged_index_whose_name_never_reached_the_disk_is_missed() {
     assert!(missed > 10, "{missed} of 40 crashes are told");
 }
 
-/// Cost of a new id and of an old one by the number of full segments: what docs/ARCHITECTURE.md
-/// says of it.
+/// The cost of a new and an old id by the number of full segments, for docs/ARCHITECTURE.md.
 #[test]
 #[ignore = "a measurement: cargo test --release --test storage journal::history::measure -- \
             --ignored --nocapture"]

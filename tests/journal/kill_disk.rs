@@ -1,21 +1,21 @@
-//! A bank whose disk betrays it: its journal is cut or changed while it is down, or no room is left
-//! while it works.
+//! A real bank whose journal is truncated or changed while it is down, or whose disk fills up while
+//! it runs.
 
 use crate::support::{Cluster, Process, Wire, wait_until};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// How many places of a file are tried.
+/// Positions of a file that are tried.
 const PLACES: usize = 20;
 
-/// One bank that was killed, and the segment that all its records are in.
+/// One killed bank, and the segment with all its records.
 struct KilledBank {
     cluster: Cluster,
     folder: PathBuf,
     segment: PathBuf,
-    /// That segment as it was.
+    /// The original bytes of that segment.
     bytes: Vec<u8>,
-    /// Where the batch of the last account begins.
+    /// The start of the batch of the last account.
     last: usize,
     /// The last byte that is not zero.
     end: usize,
@@ -44,15 +44,15 @@ impl KilledBank {
         KilledBank { cluster, folder, segment, bytes, last, end }
     }
 
-    /// Puts `bytes` in the place of the segment, and nothing else of what was there since.
+    /// Replaces the segment by `bytes`, and removes all newer files.
     fn put(&self, bytes: &[u8]) {
         std::fs::remove_dir_all(&self.folder).unwrap();
         std::fs::create_dir(&self.folder).unwrap();
         std::fs::write(&self.segment, bytes).unwrap();
     }
 
-    /// Starts the bank and gives it up: its exit code and what it printed.
-    fn refused(&self) -> (Option<i32>, String) {
+    /// Starts the bank, which must fail: its exit code and output.
+    fn refused_start(&self) -> (Option<i32>, String) {
         let output = self.cluster.servidor(0).output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
@@ -66,7 +66,7 @@ fn open_account(wire: &mut Wire, number: u32) {
     assert!(opened.starts_with("DONE"), "{opened}");
 }
 
-/// Where what is written ends: batches begin at multiples of eight bytes.
+/// The end of the written part: batches begin at multiples of eight bytes.
 fn end_of(bytes: &[u8]) -> usize {
     (last_nonzero(bytes) + 1).next_multiple_of(8)
 }
@@ -75,18 +75,18 @@ fn last_nonzero(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|byte| *byte != 0).expect("a segment has a header")
 }
 
-/// Some places from `from` to `to`, both among them.
+/// Some positions from `from` to `to`, both included.
 fn places(from: usize, to: usize) -> impl Iterator<Item = usize> {
     let count = PLACES.min(to - from);
     (0..=count).map(move |number| from + (to - from) * number / count)
 }
 
 #[test]
-fn a_tail_cut_anywhere_is_told_and_costs_only_what_was_cut() {
+fn a_truncated_tail_is_reported_and_loses_only_the_cut_batches() {
     let mut down = KilledBank::new();
     for cut in places(down.last, down.end) {
         let mut bytes = down.bytes.clone();
-        // As after a power cut: what was not synced may be zeros.
+        // As after a power failure: un-synced bytes may be zeros.
         bytes[cut..].fill(0);
         down.put(&bytes);
         let mut process = Process::start(&mut down.cluster.servidor(0));
@@ -94,12 +94,12 @@ fn a_tail_cut_anywhere_is_told_and_costs_only_what_was_cut() {
         let cut_off = bytes[down.last..cut].iter().any(|byte| *byte != 0);
         process.terminate();
         assert_eq!(process.wait(), Some(0), "cut at {cut}");
-        let said = process.seen().concat();
-        let told = format!("segment-0000000001 at offset {}", down.last);
+        let output = process.seen().concat();
+        let expected = format!("segment-0000000001 at offset {}", down.last);
         assert_eq!(
-            said.contains("torn tail") && said.contains(&told),
+            output.contains("torn tail") && output.contains(&expected),
             cut_off,
-            "cut at {cut}: {said}"
+            "cut at {cut}: {output}"
         );
 
         down.cluster.start_bank(0);
@@ -121,39 +121,39 @@ fn a_tail_cut_anywhere_is_told_and_costs_only_what_was_cut() {
     }
 }
 
-/// As an interrupted copy leaves it: not even where a batch ends.
+/// An interrupted copy is refused, even at the end of a batch.
 #[test]
-fn a_segment_that_ends_too_early_is_refused_by_file_and_offset() {
+fn a_truncated_segment_is_refused_with_file_and_offset() {
     let down = KilledBank::new();
     for end in [0, 63, 64, down.last, down.end, down.bytes.len() - 1] {
         down.put(&down.bytes[..end]);
-        let (code, said) = down.refused();
+        let (code, output) = down.refused_start();
         let offset = if end < 64 { 0 } else { end };
-        let told = format!("segment-0000000001: damaged at offset {offset}: ");
-        assert!(code == Some(1) && said.contains(&told), "{end} bytes: {code:?} {said}");
+        let expected = format!("segment-0000000001: damaged at offset {offset}: ");
+        assert!(code == Some(1) && output.contains(&expected), "{end} bytes: {code:?} {output}");
         let journals = down.cluster.run(&["audit", "--journals", "data"]).expect_code(1);
-        assert!(journals.stdout.contains(&told), "{end} bytes: {}", journals.stdout);
+        assert!(journals.stdout.contains(&expected), "{end} bytes: {}", journals.stdout);
     }
 }
 
 #[test]
-fn a_changed_byte_of_the_past_is_refused_by_file_and_offset() {
+fn a_changed_durable_byte_is_refused_with_file_and_offset() {
     let mut down = KilledBank::new();
     for place in places(64, down.last - 1) {
         let mut bytes = down.bytes.clone();
         bytes[place] ^= 0x10;
         down.put(&bytes);
-        let (code, said) = down.refused();
-        assert_eq!(code, Some(1), "byte {place}: {said}");
-        assert!(said.contains("segment-0000000001"), "byte {place}: {said}");
+        let (code, output) = down.refused_start();
+        assert_eq!(code, Some(1), "byte {place}: {output}");
+        assert!(output.contains("segment-0000000001"), "byte {place}: {output}");
         let offset =
-            said.split_once("damaged at offset ").and_then(|(_, rest)| rest.split(':').next());
+            output.split_once("damaged at offset ").and_then(|(_, rest)| rest.split(':').next());
         let offset: usize =
-            offset.and_then(|offset| offset.parse().ok()).unwrap_or_else(|| panic!("{said}"));
-        assert!(offset <= place && place < offset + 512, "byte {place}: {said}");
+            offset.and_then(|offset| offset.parse().ok()).unwrap_or_else(|| panic!("{output}"));
+        assert!(offset <= place && place < offset + 512, "byte {place}: {output}");
         assert!(
             std::fs::read(&down.segment).unwrap() == bytes,
-            "byte {place}: a refused journal is left alone"
+            "byte {place}: a refused journal was changed"
         );
     }
     down.put(&down.bytes);
@@ -161,9 +161,9 @@ fn a_changed_byte_of_the_past_is_refused_by_file_and_offset() {
     assert!(down.cluster.connect(0).ask("BALANCE 6").contains(r#""balance":600,"#));
 }
 
-/// What bank 0 said before it stopped.
+/// The votes and outcomes that bank 0 sent before it stopped.
 #[derive(Default)]
-struct SpokenVotes {
+struct SentVotes {
     committed: Vec<String>,
     refused: Vec<String>,
     /// Transactions that bank 1 voted OK on, too.
@@ -171,9 +171,9 @@ struct SpokenVotes {
 }
 
 #[test]
-fn a_full_disk_loses_no_promise_and_stops_the_bank_only_where_it_comes_unforeseen() {
-    // In the segment that is in use; and past the end of the second one, so that the third one
-    // can't be made, which is known long before.
+fn a_full_disk_loses_no_vote_and_stops_only_a_bank_that_did_not_foresee_it() {
+    // The limit lies within the segment in use; or past the end of the second one, so that the
+    // third one can't be created, which the bank detects long before.
     for (kilobytes, is_foreseen) in [(400, false), (2_100, true)] {
         let mut cluster = Cluster::new(2, true);
         cluster.start_bank(1);
@@ -193,41 +193,40 @@ fn a_full_disk_loses_no_promise_and_stops_the_bank_only_where_it_comes_unforesee
                 assert!(reply.starts_with("DONE"), "{reply}");
             }
         }
-        let spoken = talk_until_it_stops(&cluster);
+        let sent = send_until_it_stops(&cluster);
         if is_foreseen {
-            let told = bank.wait_for("nothing new is taken").unwrap();
-            assert!(told.contains("segment-0000000003") && told.contains(LIMIT), "{told}");
+            let warning = bank.wait_for("nothing new is taken").unwrap();
+            assert!(warning.contains("segment-0000000003") && warning.contains(LIMIT), "{warning}");
             let mut wire = cluster.connect(0);
             let client = r#"CLIENT {"cpf":"98765432100","name":"Pessoa 2","kind":"Físico"}"#;
             assert!(
                 wire.ask(client).starts_with("REFUSED disk-full its data disk is full"),
-                "nothing new is taken"
+                "a new request was accepted"
             );
-            assert!(wire.ask("BALANCE 1").starts_with("DONE"), "reads go on");
+            assert!(wire.ask("BALANCE 1").starts_with("DONE"), "reads fail");
             assert!(wire.ask("BANKS").contains(r#""disk_full":true"#), "{}", wire.ask("BANKS"));
             let status = cluster.run(&["status"]);
             assert!(status.stdout.contains("the data disk of bank 0 is full"), "{status:?}");
-            for tx in &spoken.prepared {
+            for tx in &sent.prepared {
                 let end = wire.ask(&format!("COMMIT {tx}"));
-                assert!(end.starts_with("COMMITTED"), "outcomes go on: {end}");
+                assert!(end.starts_with("COMMITTED"), "outcomes fail: {end}");
             }
-            check(&cluster, &spoken);
+            check(&cluster, &sent);
             bank.terminate();
         }
         assert_eq!(bank.wait(), Some(i32::from(!is_foreseen)), "{:?}", bank.seen());
-        let said = bank.seen().concat();
-        assert!(said.contains(LIMIT) && said.contains("segment-000000000"), "{said}");
+        let output = bank.seen().concat();
+        assert!(output.contains(LIMIT) && output.contains("segment-000000000"), "{output}");
 
         cluster.start_bank(0);
-        check(&cluster, &spoken);
+        check(&cluster, &sent);
     }
 }
 
-/// What a bank says where a file may not grow.
+/// The error of a write past the size limit of a file.
 const LIMIT: &str = "the limit for the size of a file is reached";
 
-/// The command, with no file longer than so many kilobytes; a write past that fails, as on a full
-/// disk.
+/// The command with a size limit for its files; a write past it fails, as on a full disk.
 fn with_file_limit(command: &Command, kilobytes: u32) -> Command {
     let script = format!(r#"trap '' XFSZ; ulimit -f {kilobytes}; exec "$0" "$@""#);
     let mut limited = Command::new("bash");
@@ -236,10 +235,10 @@ fn with_file_limit(command: &Command, kilobytes: u32) -> Command {
     limited
 }
 
-fn talk_until_it_stops(cluster: &Cluster) -> SpokenVotes {
+fn send_until_it_stops(cluster: &Cluster) -> SentVotes {
     let (mut zero, mut one) = (cluster.connect(0), cluster.connect(1));
-    let mut spoken = SpokenVotes::default();
-    // Bytes of a transaction are kept as they came, blanks included.
+    let mut sent = SentVotes::default();
+    // The journal keeps the bytes of a transaction as received, blanks included.
     let blanks = " ".repeat(20_000);
     let money = |bank: u32, op: &str, amount: u32| {
         format!(r#"{{"bank":{bank},"op":"{op}","account":"1","amount":{amount}}}"#)
@@ -250,12 +249,12 @@ fn talk_until_it_stops(cluster: &Cluster) -> SpokenVotes {
         let both = [money(0, "debit", 10), money(1, "credit", 10)].join(",");
         let transfer = format!(r#"{{"ops":[{both}],"patience_ms":300000{blanks}}}"#);
         assert!(one.ask(&format!("PREPARE both-{number} {transfer}")).starts_with("OK "));
-        let spoken_now = [
-            (format!("EXECUTE cash-{number} {cash}"), "COMMITTED", &mut spoken.committed),
-            (format!("EXECUTE much-{number} {too_much}"), "ABORTED", &mut spoken.refused),
-            (format!("PREPARE both-{number} {transfer}"), "OK", &mut spoken.prepared),
+        let sent_now = [
+            (format!("EXECUTE cash-{number} {cash}"), "COMMITTED", &mut sent.committed),
+            (format!("EXECUTE much-{number} {too_much}"), "ABORTED", &mut sent.refused),
+            (format!("PREPARE both-{number} {transfer}"), "OK", &mut sent.prepared),
         ];
-        let all = spoken_now.into_iter().all(|(line, expected, kept)| {
+        let all = sent_now.into_iter().all(|(line, expected, kept)| {
             let Some(reply) = zero.try_ask(&line) else { return false };
             if reply.starts_with("ERR disk-full ") {
                 return false;
@@ -266,20 +265,20 @@ fn talk_until_it_stops(cluster: &Cluster) -> SpokenVotes {
             true
         });
         if !all {
-            return spoken;
+            return sent;
         }
     }
-    panic!("so much was written, and there still was room");
+    panic!("the disk never filled up");
 }
 
-fn check(cluster: &Cluster, spoken: &SpokenVotes) {
-    let SpokenVotes { committed, refused, prepared } = spoken;
+fn check(cluster: &Cluster, sent: &SentVotes) {
+    let SentVotes { committed, refused, prepared } = sent;
     assert!(
         !committed.is_empty() && !refused.is_empty() && !prepared.is_empty(),
-        "it said each of them"
+        "a kind of vote was never sent"
     );
     let mut wires = [cluster.connect(0), cluster.connect(1)];
-    wait_until("the end of all doubts at bank 0", || {
+    wait_until("bank 0 to resolve all transactions", || {
         (wires[0].ask("PENDING") == "DONE []").then_some(())
     });
     for (ids, word) in [(committed, "COMMITTED"), (refused, "ABORTED"), (prepared, "COMMITTED")] {
@@ -289,14 +288,14 @@ fn check(cluster: &Cluster, spoken: &SpokenVotes) {
         }
     }
     for tx in prepared {
-        // It was told by bank 0, or asks now.
-        let end = wait_until("an answer that knows", || {
+        // It learned the outcome from bank 0, or asks now.
+        let end = wait_until("a reply with the outcome", || {
             let reply = wires[1].ask(&format!("COMMIT {tx}"));
             (!reply.starts_with("DOUBT")).then_some(reply)
         });
         assert!(end.starts_with("COMMITTED"), "{end}");
     }
-    // The last one of each may have been written, though nobody was told.
+    // The last transaction of each kind may be recorded although no reply was sent.
     let balance = wires[0].ask("BALANCE 1");
     let (cash, transfers) = (committed.len(), prepared.len());
     let possible = [(0, 0), (1, 0), (0, 1)].map(|(more_cash, more_transfers)| {

@@ -1,10 +1,10 @@
-//! Old outcomes are found through the indexes, and new ids cost no read.
+//! Indexes find old outcomes, and new ids cost no read.
 
 use crate::journal::support::*;
 use consorcio::ids::TxId;
 use consorcio::journal::{JournalError, MemDisk, Options, Reader, Sizes};
 
-/// Every record up to `indexed_up_to` that decides an id is found by it, and no other.
+/// The index finds every record up to `indexed_up_to` that decides an id, and no other.
 #[track_caller]
 fn assert_finds_all(reader: &Reader, last: u64) {
     let indexed = reader.indexed_up_to();
@@ -16,7 +16,7 @@ fn assert_finds_all(reader: &Reader, last: u64) {
 }
 
 #[test]
-fn what_full_segments_decide_is_found() {
+fn outcomes_in_full_segments_are_found() {
     let disk = MemDisk::new();
     let (mut appender, reader, ..) = must_open(disk.clone(), small());
     assert_eq!((reader.indexed_up_to(), reader.lookup(&tx(1)).unwrap()), (0, None));
@@ -26,7 +26,7 @@ fn what_full_segments_decide_is_found() {
         assert_finds_all(&reader, last);
     }
     drop(appender);
-    // From the index files, and with a snapshot that spares the segments.
+    // From the index files, and with a snapshot that covers the segments.
     for options in [small(), with_snapshots(1)] {
         let (mut appender, reader, recovered, _) = must_open(disk.clone(), options);
         assert!(recovered.warnings.is_empty(), "{:?}", recovered.warnings);
@@ -37,7 +37,7 @@ fn what_full_segments_decide_is_found() {
     }
     let (_, reader, recovered, log) = must_open(disk, small());
     assert!(recovered.snapshot.is_some() && recovered.warnings.is_empty());
-    assert!(log.forgotten <= reader.indexed_up_to(), "what was forgotten is found");
+    assert!(log.forgotten <= reader.indexed_up_to(), "a forgotten outcome is not indexed");
     assert_finds_all(&reader, recovered.last);
 }
 
@@ -54,17 +54,17 @@ fn a_new_id_costs_no_read_and_one_that_passes_a_filter_is_not_found() {
         passed += u64::from(disk.reads() > before);
     }
     let full = 5000 / 250;
-    assert!(passed > 0, "the filters are no filters");
+    assert!(passed > 0, "the filters pass no id");
     assert!(passed < 50_000 * full / 200, "{passed} of 50,000 new ids cost reads");
 }
 
 #[test]
-fn a_damaged_or_missing_index_is_made_again() {
+fn a_damaged_or_missing_index_is_rebuilt() {
     const LAST: u64 = 100;
     let disk = MemDisk::new();
     let (mut appender, ..) = must_open(disk.clone(), with_snapshots(0));
     append_up_to(&mut appender, 50);
-    // Some of the segments are spared by a snapshot, the others are read. They are too few to be
+    // A snapshot covers some of the segments; the start reads the others. They are too few to be
     // merged.
     appender.snapshot_now().unwrap().unwrap();
     append_up_to(&mut appender, LAST);
@@ -77,7 +77,7 @@ fn a_damaged_or_missing_index_is_made_again() {
         let without = disk.copy();
         consorcio::journal::Disk::remove(&without, &name(number)).unwrap();
         let (_, reader, recovered, _) = must_open(without.clone(), small());
-        // A segment that was read anyway may have had none yet.
+        // A segment that the start read anyway may have had no index yet.
         let told =
             recovered.warnings.iter().filter(|warning| warning.contains(&name(number))).count();
         assert_eq!(told, usize::from(number <= 2), "{:?}", recovered.warnings);
@@ -101,12 +101,12 @@ fn a_damaged_or_missing_index_is_made_again() {
 }
 
 #[test]
-fn an_index_that_is_damaged_while_in_use_is_made_again() {
+fn an_index_damaged_while_in_use_is_rebuilt() {
     let disk = MemDisk::new();
     let (mut appender, reader, ..) = must_open(disk.clone(), small());
     append_up_to(&mut appender, 100);
     disk.put("index-0000000001", vec![7; 5000]);
-    // One that was removed stays open, and the next start makes it again.
+    // A removed index stays open, and the next start rebuilds it.
     consorcio::journal::Disk::remove(&disk, "index-0000000002").unwrap();
     assert_finds_all(&reader, 100);
     assert_ne!(disk.get("index-0000000001"), vec![7; 5000]);
@@ -116,7 +116,7 @@ fn an_index_that_is_damaged_while_in_use_is_made_again() {
     assert!(!disk.get("index-0000000002").is_empty());
 }
 
-/// More segments than files stay open: those that were not used for longest are opened again.
+/// With more segments than open files the least recently used ones are opened again.
 #[test]
 fn outcomes_are_found_in_more_segments_than_files_stay_open() {
     let disk = MemDisk::new();
@@ -127,7 +127,7 @@ fn outcomes_are_found_in_more_segments_than_files_stay_open() {
 }
 
 #[test]
-fn a_damaged_record_is_told_with_file_and_offset_and_never_passed_over() {
+fn a_damaged_record_is_reported_with_file_and_offset() {
     let disk = MemDisk::new();
     let (mut appender, ..) = must_open(disk.clone(), with_snapshots(1));
     append_up_to(&mut appender, 100);
@@ -137,7 +137,7 @@ fn a_damaged_record_is_told_with_file_and_offset_and_never_passed_over() {
     // The first record: the segment's header has 64 bytes, the batch's 32, the record's 8.
     bytes[64 + 32 + 8 + 2] ^= 1;
     disk.put(name, bytes);
-    // A snapshot spares the segment; its damage shows when the record is asked for.
+    // A snapshot covers the segment; its damage shows when the record is read.
     let (_, reader, recovered, _) = must_open(disk, with_snapshots(1));
     assert!(recovered.snapshot.is_some());
     let error = reader.lookup(&tx(1)).unwrap_err();
@@ -149,7 +149,7 @@ fn a_damaged_record_is_told_with_file_and_offset_and_never_passed_over() {
 }
 
 #[test]
-fn whatever_is_indexed_is_found_while_the_appender_works() {
+fn indexed_records_are_found_during_appends() {
     let options = Options { threads: true, sizes: Sizes::all(8 * 1024), ..with_snapshots(3) };
     let (mut appender, reader, ..) = must_open(MemDisk::new(), options);
     let its = reader.clone();
@@ -168,7 +168,7 @@ fn whatever_is_indexed_is_found_while_the_appender_works() {
         }
     });
     append_up_to(&mut appender, 6000);
-    // Full segments get their indexes even when the journal is closed at once.
+    // Full segments get their indexes even if the journal is closed at once.
     appender.close().unwrap();
     assert!(reader.indexed_up_to() > 5800, "{}", reader.indexed_up_to());
     looking.join().unwrap();

@@ -1,4 +1,4 @@
-//! The journal from outside: what is appended is found again, whatever happens to the disk.
+//! The journal from outside: appended records are read back under any disk fault.
 
 mod bank;
 mod basics;

@@ -1,4 +1,4 @@
-//! A bank from a snapshot and the records since is the bank from all records.
+//! A bank from a snapshot and later records equals the bank from all records.
 
 use crate::journal::support::*;
 use consorcio::journal::{Disk, JournalError, MemDisk, Options, open};
@@ -12,7 +12,7 @@ fn snapshots(disk: &MemDisk) -> Vec<String> {
 }
 
 #[test]
-fn a_snapshot_and_what_came_since_is_the_whole_journal() {
+fn a_snapshot_and_later_records_equal_the_whole_journal() {
     for after in [1, 2, 5] {
         let disk = MemDisk::new();
         let mut used = 0;
@@ -28,8 +28,8 @@ fn a_snapshot_and_what_came_since_is_the_whole_journal() {
         assert!(used > 10);
         let (_, _, recovered, log) = must_open(disk.clone(), with_snapshots(after));
         assert_records(&log, recovered.last);
-        assert!(recovered.records < 40 * (after + 1), "a start reads little: {recovered}");
-        // All of it again, without them.
+        assert!(recovered.records < 40 * (after + 1), "the start read too much: {recovered}");
+        // The same without snapshots.
         let full = disk.copy();
         for name in snapshots(&full) {
             full.remove(&name).unwrap();
@@ -40,15 +40,15 @@ fn a_snapshot_and_what_came_since_is_the_whole_journal() {
 }
 
 #[test]
-fn a_snapshot_is_made_when_asked_for() {
+fn a_snapshot_is_made_on_request() {
     let disk = MemDisk::new();
     let (mut appender, reader, ..) = must_open(disk.clone(), with_snapshots(0));
-    assert_eq!(appender.snapshot_now().unwrap(), None, "no segment is full");
+    assert_eq!(appender.snapshot_now().unwrap(), None, "a snapshot without a full segment");
     append_up_to(&mut appender, 100);
     assert_eq!(snapshots(&disk), [""; 0]);
     let seq = appender.snapshot_now().unwrap().unwrap();
     assert_eq!(seq, reader.indexed_up_to());
-    assert_eq!(appender.snapshot_now().unwrap(), None, "nothing is new");
+    assert_eq!(appender.snapshot_now().unwrap(), None, "a snapshot without new records");
     append_up_to(&mut appender, 150);
     let newer = appender.snapshot_now().unwrap().unwrap();
     assert!(newer > seq);
@@ -56,7 +56,7 @@ fn a_snapshot_is_made_when_asked_for() {
 }
 
 #[test]
-fn a_snapshot_that_cannot_be_used_costs_time_only() {
+fn an_unusable_snapshot_costs_only_time() {
     let disk = MemDisk::new();
     let (mut appender, ..) = must_open(disk.clone(), with_snapshots(1));
     append_up_to(&mut appender, 200);
@@ -74,7 +74,7 @@ fn a_snapshot_that_cannot_be_used_costs_time_only() {
         assert_records(&log, 200);
         assert_eq!(recovered.snapshot, Some(older), "byte {byte}");
         assert!(recovered.warnings[0].contains(&names[1]), "{:?}", recovered.warnings);
-        // The older one too.
+        // The older snapshot, too.
         let mut bytes = flipped.get(&names[0]);
         let last = bytes.len() - 1;
         bytes.truncate(last);
@@ -86,7 +86,7 @@ fn a_snapshot_that_cannot_be_used_costs_time_only() {
             (None, 200, 2)
         );
     }
-    // The bank itself does not know what is in it.
+    // The bank refuses the snapshot's contents.
     let mut log = AppliedLog { refuses: true, ..AppliedLog::default() };
     let (_, _, recovered) =
         open(Arc::new(disk), small(), &mut log).map_err(|error| error.to_string()).unwrap();
@@ -121,7 +121,7 @@ fn a_journal_shorter_than_its_snapshot_is_refused() {
     append_up_to(&mut appender, 200);
     appender.close().unwrap();
     let newest: u64 = snapshots(&disk)[1].trim_start_matches("snapshot-").parse().unwrap();
-    // The first segment after it is as if it had never been written.
+    // The first segment after it seems never to have been written.
     let names = disk.list().unwrap();
     let indexes =
         names.iter().filter(|name| name.starts_with("index-") || name.starts_with("merged-"));
@@ -131,17 +131,17 @@ fn a_journal_shorter_than_its_snapshot_is_refused() {
     let mut bytes = disk.get(&name);
     bytes[64..].fill(0);
     disk.put(&name, bytes);
-    let Err(error) = try_open(disk.clone(), small()) else { panic!("it opens") };
+    let Err(error) = try_open(disk.clone(), small()) else { panic!("the journal opened") };
     assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
     assert!(error.to_string().contains(&format!("ends with record {newest}")), "{error}");
     disk.remove(&name).unwrap();
     let _there_or_not = disk.remove(&format!("segment-{:010}", after + 1));
-    let Err(error) = try_open(disk, small()) else { panic!("it opens") };
+    let Err(error) = try_open(disk, small()) else { panic!("the journal opened") };
     assert!(matches!(error, JournalError::Missing { .. }), "{error}");
 }
 
 #[test]
-fn a_failure_beside_the_appends_is_told_and_the_journal_goes_on() {
+fn a_failure_in_the_background_is_reported_and_appends_continue() {
     let told = Arc::new(std::sync::Mutex::new(Vec::new()));
     let here = Arc::clone(&told);
     let disk = MemDisk::new();

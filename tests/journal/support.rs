@@ -1,4 +1,4 @@
-//! A bank that is only the list of its records, and journals small enough to try everything on.
+//! A replica that is only the list of its records, and small journals for exhaustive tests.
 
 use consorcio::bank::io::{Outcome, OwnVote, Seq};
 use consorcio::bank::record::Record;
@@ -10,13 +10,12 @@ use consorcio::wire::Reason;
 use consorcio::wire::token::{Digest, Verdict};
 use std::sync::Arc;
 
-/// Remembers what was applied.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct AppliedLog {
     pub records: Vec<Record>,
-    /// Up to which record it came from a snapshot.
+    /// The last record of the restored snapshot.
     pub restored: Seq,
-    /// Up to which record it may forget outcomes.
+    /// It may forget outcomes up to this record.
     pub forgotten: Seq,
     pub refuses: bool,
 }
@@ -34,7 +33,7 @@ impl Replica for AppliedLog {
 
     fn apply(&mut self, seq: Seq, record: &Record) {
         self.records.push(record.clone());
-        assert_eq!(seq, self.records.len() as u64, "records come in order, from 1 on");
+        assert_eq!(seq, self.records.len() as u64, "a record out of order");
     }
 
     fn forget(&mut self, indexed: Seq) {
@@ -51,7 +50,7 @@ pub fn tx(n: u64) -> TxId {
     TxId::new(&format!("t-{n}")).unwrap()
 }
 
-/// Record number `n`: now short, now longer, most of them deciding id `t-<n>`.
+/// Record number `n`: short or longer, most of them deciding id `t-<n>`.
 pub fn record(n: u64) -> Record {
     let time = Time(i64::try_from(n).unwrap());
     let bank = |position| BankId::new(position).unwrap();
@@ -79,7 +78,7 @@ pub fn records(to: u64) -> Vec<Record> {
     (1..=to).map(record).collect()
 }
 
-/// Small segments, and all work done where the seed decides the order.
+/// Small segments, with all background work where the seed determines the order.
 pub fn small() -> Options {
     Options {
         sizes: Sizes::all(1024),
@@ -130,10 +129,10 @@ pub fn append_up_to(appender: &mut Appender, last: u64) {
     }
 }
 
-/// The records that were applied are those from 1 to `last`.
+/// The applied records are those from 1 to `last`.
 #[track_caller]
 pub fn assert_records(log: &AppliedLog, last: Seq) {
-    assert_eq!(log.records.len() as u64, last, "how many records");
+    assert_eq!(log.records.len() as u64, last, "the number of records");
     let wrong = (1..=last).zip(&log.records).find(|(n, found)| record(*n) != **found);
     assert_eq!(wrong, None);
 }

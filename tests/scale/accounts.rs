@@ -1,27 +1,27 @@
-//! A bank with very many accounts: opening, looking up, lists, cuts and snapshots.
+//! A bank with a million accounts: openings, look-ups, lists, cuts and snapshots.
 
-use crate::scale::bank::{Bank, CPF};
-use crate::scale::{computed, figure, is_full, size};
+use crate::scale::bank::{CPF, MeasuredBank};
+use crate::scale::{cpu_time, figure, is_full, size};
 use consorcio::bank::Core;
 use serde_json::Value;
 use std::time::Duration;
 
-/// Times of one kind of request.
+/// The times of one kind of request.
 #[derive(Default)]
-struct Times {
+struct RequestTimes {
     all: Vec<Duration>,
 }
 
-impl Times {
+impl RequestTimes {
     fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let began = computed();
+        let began = cpu_time();
         let result = work();
-        self.all.push(computed() - began);
+        self.all.push(cpu_time() - began);
         result
     }
 
-    /// Tells them, and holds the longest to `most_ms` where whole sizes are run.
-    fn tell(mut self, what: &str, most_ms: u64) {
+    /// Prints the times; at full size requires the longest to be within `most_ms`.
+    fn print(mut self, what: &str, most_ms: u64) {
         self.all.sort();
         let (count, longest) = (self.all.len(), self.all[self.all.len() - 1]);
         let (middle, all) = (self.all[count / 2], self.all.iter().sum::<Duration>());
@@ -33,17 +33,17 @@ impl Times {
     }
 }
 
-/// Memory of this process in bytes, from outside of it.
+/// The resident memory of this process, in bytes.
 fn memory() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4_096
 }
 
-fn pages(bank: &mut Bank, times: &mut Times, list: &str) -> (usize, usize) {
+fn pages(bank: &mut MeasuredBank, times: &mut RequestTimes, list: &str) -> (usize, usize) {
     let (mut items, mut pages, mut after) = (0, 0, String::new());
     loop {
         let page = times.time(|| bank.done(&format!("{list}{after}")));
-        let Value::Array(page) = page else { panic!("{list} is a list") };
+        let Value::Array(page) = page else { panic!("{list} returned no list") };
         pages += 1;
         let next = page.last().and_then(|last| last.get("next")).cloned();
         items += page.len() - usize::from(next.is_some());
@@ -52,14 +52,14 @@ fn pages(bank: &mut Bank, times: &mut Times, list: &str) -> (usize, usize) {
     }
 }
 
-/// Each client has an account alone, and another one together with one company that so holds half
-/// of all.
+/// Each client has an individual account and a joint one with one company, which so holds half of
+/// all.
 #[test]
 fn a_million_accounts() {
-    let (mut bank, clients) = (Bank::new(), size(5_000, 500_000));
+    let (mut bank, clients) = (MeasuredBank::new(), size(5_000, 500_000));
     let before = memory();
-    let mut open = Times::default();
-    // Numbers that do not grow with time, so that each opening finds its place among all.
+    let mut open = RequestTimes::default();
+    // Numbers in no order of time, so that each opening is an insertion among all.
     let mixed = |n: usize| n * 7_919 % 1_000_003;
     for n in 0..clients {
         let (cpf, n) = (format!("1{n:010}"), mixed(n));
@@ -73,54 +73,54 @@ fn a_million_accounts() {
     let accounts = 1 + 2 * clients;
     figure("accounts", accounts);
     figure("memory of an account, with half a client", memory().saturating_sub(before) / accounts);
-    open.tell("opening", 50);
+    open.print("opening", 50);
 
-    let mut lookups = Times::default();
+    let mut lookups = RequestTimes::default();
     for n in (0..clients).step_by(97) {
         let balance = lookups.time(|| bank.done(&format!("BALANCE a{}", mixed(n))));
         assert_eq!(balance["balance"], 100);
     }
-    lookups.tell("BALANCE", 50);
+    lookups.print("BALANCE", 50);
     for (list, most) in [
         ("CLIENTS", 1 + clients),
         ("ACCOUNTS", accounts),
         (&format!("ACCOUNTS {CPF}"), 1 + clients),
     ] {
-        let mut times = Times::default();
+        let mut times = RequestTimes::default();
         let (items, pages) = pages(&mut bank, &mut times, list);
         assert_eq!(items, most, "{list}");
         assert!(pages <= 1 + most / 200, "{pages} pages of {list}");
-        times.tell(&format!("pages of {list}"), 50);
+        times.print(&format!("pages of {list}"), 50);
     }
     cut(&mut bank, clients, accounts);
 
-    let mut snapshot = Times::default();
+    let mut snapshot = RequestTimes::default();
     let bytes = snapshot.time(|| bank.core.to_snapshot());
     let again =
         snapshot.time(|| Core::from_snapshot(crate::scale::bank::identity(), &bytes).unwrap());
     figure("bytes of a snapshot", bytes.len());
     assert!(again.same_as(&bank.core));
-    snapshot.tell("writing and reading a snapshot, on threads of their own", 60_000);
+    snapshot.print("writing and reading a snapshot, on threads of their own", 60_000);
 }
 
-/// A cut of a moment after which all accounts moved, and more were opened than a page looks at.
-fn cut(bank: &mut Bank, clients: usize, accounts: usize) {
+/// A cut of a time after which all accounts moved, and more were opened than a page examines.
+fn cut(bank: &mut MeasuredBank, clients: usize, accounts: usize) {
     bank.now.wall_us += 1_000_000;
     let time = bank.done("SNAPSHOT")["time"].clone();
-    let mut moves = Times::default();
+    let mut moves = RequestTimes::default();
     for n in 0..2 * clients {
         let n = n % clients * 7_919 % 1_000_003;
         let op = format!(r#"{{"ops":[{{"bank":0,"op":"deposit","account":"a{n}","amount":1}}]}}"#);
         let tx = format!("m{}", moves.all.len());
         moves.time(|| bank.request(1, &format!("EXECUTE {tx} {op}")));
     }
-    moves.tell("EXECUTE, one bank", 50);
+    moves.print("EXECUTE, one bank", 50);
     for n in 0..5_000 {
         let cpf = format!("3{n:010}");
         bank.done(&format!(r#"CLIENT {{"cpf":"{cpf}","name":"Client","kind":"F"}}"#));
         bank.done(&format!(r#"ACCOUNT {{"number":"b{n}","holders":["{cpf}"]}}"#));
     }
-    let (mut pages, mut items, mut sum, mut after) = (Times::default(), 0, 0, String::new());
+    let (mut pages, mut items, mut sum, mut after) = (RequestTimes::default(), 0, 0, String::new());
     loop {
         let page = pages.time(|| bank.done(&format!("SNAPSHOT {time} accounts{after}")));
         let list = page["accounts"].as_array().unwrap();
@@ -129,8 +129,8 @@ fn cut(bank: &mut Bank, clients: usize, accounts: usize) {
         let Some(next) = page["next"].as_str() else { break };
         after = format!(" after={next}");
     }
-    assert_eq!(items, accounts, "those that were opened by then");
-    assert_eq!(sum, 1_000 + 100 * i64::try_from(clients).unwrap(), "what they had then");
-    figure("memory of what cuts need", bank.core.ledger().cut_bytes());
-    pages.tell("pages of a cut behind which all accounts moved twice", 50);
+    assert_eq!(items, accounts, "the accounts opened by that time");
+    assert_eq!(sum, 1_000 + 100 * i64::try_from(clients).unwrap(), "the balances at that time");
+    figure("memory of the past for cuts", bank.core.ledger().cut_bytes());
+    pages.print("pages of a cut behind which all accounts moved twice", 50);
 }

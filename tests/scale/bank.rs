@@ -1,6 +1,6 @@
-//! A core to which lines are said, and what its steps are measured by.
+//! A core that processes lines, and measurements of its steps.
 
-use crate::scale::computed;
+use crate::scale::cpu_time;
 use consorcio::bank::io::{Caller, Input, Now, Origin, Output, SessionId, Start};
 use consorcio::bank::{Core, Identity};
 use consorcio::ids::BankId;
@@ -12,15 +12,15 @@ use std::time::Duration;
 
 pub const CPF: &str = "12345678900";
 
-/// A bank of two, and the time that it is told.
-pub struct Bank {
+/// One bank of two, and its current time.
+pub struct MeasuredBank {
     pub core: Core,
     pub now: Now,
-    /// What the steps of its backlogs took.
+    /// Measurements of the steps of its backlogs.
     pub steps: Steps,
 }
 
-/// A row of steps.
+/// Measurements of several steps.
 #[derive(Debug, Default)]
 pub struct Steps {
     pub count: usize,
@@ -45,10 +45,10 @@ pub fn ops(both: bool) -> String {
     format!(r#"{{"ops":[{here}{}]}}"#, if both { there } else { "" })
 }
 
-impl Bank {
-    /// One that has begun to work, with one account.
-    pub fn new() -> Bank {
-        let mut bank = Bank {
+impl MeasuredBank {
+    /// A started bank with one account.
+    pub fn new() -> MeasuredBank {
+        let mut bank = MeasuredBank {
             core: Core::new(identity()),
             now: Now {
                 wall_us: 1_795_000_000_000_000,
@@ -58,15 +58,15 @@ impl Bank {
             steps: Steps::default(),
         };
         bank.input(&Input::Started(Start::default()));
-        bank.say(&format!(r#"CLIENT {{"cpf":"{CPF}","name":"P","kind":"F"}}"#));
-        bank.say(&format!(r#"ACCOUNT {{"number":"1","holders":["{CPF}"],"deposit":1000}}"#));
+        bank.send(&format!(r#"CLIENT {{"cpf":"{CPF}","name":"P","kind":"F"}}"#));
+        bank.send(&format!(r#"ACCOUNT {{"number":"1","holders":["{CPF}"],"deposit":1000}}"#));
         bank
     }
 
-    /// The same bank after a crash, not yet at work.
-    pub fn restarted(&self) -> Bank {
+    /// The bank after a crash, before `Started`.
+    pub fn restarted(&self) -> MeasuredBank {
         let core = Core::from_snapshot(identity(), &self.core.to_snapshot()).unwrap();
-        Bank { core, now: self.now, steps: Steps::default() }
+        MeasuredBank { core, now: self.now, steps: Steps::default() }
     }
 
     pub fn input(&mut self, input: &Input) -> Output {
@@ -85,18 +85,17 @@ impl Bank {
         })
     }
 
-    /// A line of session 1, and its reply.
-    pub fn say(&mut self, line: &str) -> Reply {
-        self.request(1, line).replies.pop().unwrap_or_else(|| panic!("{line} is answered")).reply
+    /// Sends a line of session 1, and returns its reply.
+    pub fn send(&mut self, line: &str) -> Reply {
+        self.request(1, line).replies.pop().unwrap_or_else(|| panic!("no reply to {line}")).reply
     }
 
-    /// The JSON of a DONE.
     pub fn done(&mut self, line: &str) -> serde_json::Value {
-        match self.say(line) {
+        match self.send(line) {
             Reply::Done(json) => {
                 assert!(
                     json.len() < LINE_BYTES_MAX - 16,
-                    "{line}: {} bytes are no line",
+                    "{line}: {} bytes exceed a line",
                     json.len()
                 );
                 serde_json::from_str(&json).unwrap()
@@ -118,11 +117,11 @@ impl Bank {
         assert_eq!(self.core.undecided(), count);
     }
 
-    /// One step of a backlog, counted: it stays within its share whatever is left.
+    /// One measured step of a backlog; it stays within its slice.
     pub fn step(&mut self, input: &Input) -> Output {
-        let began = computed();
+        let began = cpu_time();
         let output = self.input(input);
-        let took = computed() - began;
+        let took = cpu_time() - began;
         let bytes: usize = output.records.iter().map(postcard_bytes).sum();
         let most = 8 * STEP_ITEMS_MAX;
         assert!(output.records.len() <= STEP_ITEMS_MAX, "{} records", output.records.len());
@@ -141,15 +140,15 @@ impl Bank {
         output
     }
 
-    /// Steps `input`, and ticks at the same moment until nothing is left of what it began. Between
-    /// two of them another client is answered. Gives what came out of each.
-    pub fn work_off(&mut self, input: &Input) -> Vec<Output> {
+    /// Steps `input`, then ticks at the same time until its backlog is empty. Between two ticks
+    /// another client gets a reply. Returns all outputs.
+    pub fn process_backlog(&mut self, input: &Input) -> Vec<Output> {
         self.steps = Steps::default();
         let mut outputs = vec![self.step(input)];
         while self.core.is_behind(self.now.mono_us) {
-            assert!(matches!(self.say("STATUS nobody"), Reply::Unknown(_)));
+            assert!(matches!(self.send("STATUS unused"), Reply::Unknown(_)));
             outputs.push(self.step(&Input::Tick));
-            assert!(outputs.len() < 1_000_000, "it never ends");
+            assert!(outputs.len() < 1_000_000, "the backlog never ends");
         }
         outputs
     }

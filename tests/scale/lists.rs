@@ -1,7 +1,6 @@
-//! Lists: whatever is in a bank stands on one of the pages, and a page says more whenever something
-//! is left.
+//! Lists: every item is on one of the pages, and a page names a next one whenever items are left.
 
-use crate::scale::bank::{Bank, CPF, ops};
+use crate::scale::bank::{CPF, MeasuredBank, ops};
 use crate::scale::size;
 use consorcio::bank::record::Record;
 use consorcio::ids::{Time, TxId};
@@ -12,17 +11,17 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// All items of a list, page by page; `field` is their key.
-fn whole(bank: &mut Bank, list: &str, field: &str) -> Vec<String> {
+fn whole(bank: &mut MeasuredBank, list: &str, field: &str) -> Vec<String> {
     let (mut all, mut after) = (Vec::new(), String::new());
     loop {
         let Value::Array(mut page) = bank.done(&format!("{list}{after}")) else {
-            panic!("{list} is a list")
+            panic!("{list} returned no list")
         };
         let next = page.last().and_then(|last| last.get("next")).cloned();
         if next.is_some() {
             page.pop();
         }
-        assert!(next.is_none() || !page.is_empty(), "{list}{after}: a page brings something");
+        assert!(next.is_none() || !page.is_empty(), "{list}{after}: an empty page with a next one");
         all.extend(page.iter().map(|item| item[field].as_str().unwrap().to_owned()));
         let Some(next) = next else { return all };
         after = format!(" after={}", next.as_str().unwrap());
@@ -30,7 +29,7 @@ fn whole(bank: &mut Bank, list: &str, field: &str) -> Vec<String> {
 }
 
 /// All accounts and registers of a cut, page by page.
-pub fn whole_cut(bank: &mut Bank) -> (Vec<String>, Vec<String>, usize) {
+pub fn whole_cut(bank: &mut MeasuredBank) -> (Vec<String>, Vec<String>, usize) {
     let (mut accounts, mut registers, mut pages) = (Vec::new(), Vec::new(), 0);
     let mut request = "SNAPSHOT accounts".to_owned();
     loop {
@@ -47,7 +46,7 @@ pub fn whole_cut(bank: &mut Bank) -> (Vec<String>, Vec<String>, usize) {
     }
 }
 
-fn set(bank: &mut Bank, tx: &str, key: &str, value: &str) {
+fn set(bank: &mut MeasuredBank, tx: &str, key: &str, value: &str) {
     // As if bank 1 had driven it: the votes of both are in one record.
     let op = |bank| format!(r#"{{"bank":{bank},"op":"set","key":"{key}","value":"{value}"}}"#);
     let transaction = Transaction::parse(&format!(r#"{{"ops":[{},{}]}}"#, op(0), op(1))).unwrap();
@@ -62,15 +61,15 @@ fn set(bank: &mut Bank, tx: &str, key: &str, value: &str) {
     });
 }
 
-fn account(bank: &mut Bank, number: &str, cpf: &str) {
+fn account(bank: &mut MeasuredBank, number: &str, cpf: &str) {
     let holders = format!(r#"["{CPF}","{cpf}"]"#);
     bank.done(&format!(r#"ACCOUNT {{"number":"{number}","holders":{holders}}}"#));
 }
 
-/// A cut whose accounts leave room for some bytes, none, or half a register: none of it vanishes.
+/// The accounts of a cut leave space for some bytes, none, or half a register: no register is lost.
 #[test]
-fn each_register_of_a_cut_stands_on_a_page() {
-    let mut bank = Bank::new();
+fn each_register_of_a_cut_is_on_a_page() {
+    let mut bank = MeasuredBank::new();
     bank.done(r#"CLIENT {"cpf":"11111111111","name":"Q","kind":"F"}"#);
     set(&mut bank, "s1", "k1", &"v".repeat(100));
     set(&mut bank, "s2", "k2", "w");
@@ -82,10 +81,10 @@ fn each_register_of_a_cut_stands_on_a_page() {
         account(&mut bank, &number, "11111111111");
         (left, count) = (left - line(&number), count + 1);
     }
-    // The last account leaves less and less room.
-    let mut met = [false; 3];
+    // The last account leaves less and less space.
+    let mut seen = [false; 3];
     for length in 1..=64 {
-        let mut bank = Bank {
+        let mut bank = MeasuredBank {
             core: bank.core.clone(),
             now: bank.now,
             steps: crate::scale::bank::Steps::default(),
@@ -101,15 +100,15 @@ fn each_register_of_a_cut_stands_on_a_page() {
             "numbers of {length} bytes, {first}"
         );
         let on_first = first["registers"].as_array().map_or(0, Vec::len);
-        met[on_first] = true;
+        seen[on_first] = true;
         assert_eq!(pages, if on_first == 2 { 1 } else { 2 }, "numbers of {length} bytes");
     }
-    assert_eq!(met, [true; 3], "first pages without registers, with one, with both");
+    assert_eq!(seen, [true; 3], "first pages without registers, with one, with both");
 }
 
 #[test]
-fn each_list_tells_all_that_it_has() {
-    let (mut bank, count) = (Bank::new(), size(3_000, 100_000));
+fn each_list_is_complete() {
+    let (mut bank, count) = (MeasuredBank::new(), size(3_000, 100_000));
     for n in 0..count {
         let name = "\\\"n".repeat(1 + n % 60);
         bank.done(&format!(r#"CLIENT {{"cpf":"1{n:010}","name":"{name}","kind":"F"}}"#));
@@ -125,16 +124,16 @@ fn each_list_tells_all_that_it_has() {
     ];
     for (list, field, count) in lists {
         let all = whole(&mut bank, list, field);
-        assert!(all.is_sorted_by(|a, b| a < b), "{list} is in order");
+        assert!(all.is_sorted_by(|a, b| a < b), "{list} is out of order");
         assert_eq!(all.len(), count, "{list}");
     }
 }
 
-/// HISTORY tells 1,000; what a page can't hold is told shorter, and does not hide what is behind
-/// it.
+/// HISTORY lists 1,000 outcomes. An entry that does not fit in a page is shortened, and the ones
+/// after it are still listed.
 #[test]
-fn history_goes_on_behind_what_is_too_long() {
-    let mut bank = Bank::new();
+fn history_continues_after_an_oversized_entry() {
+    let mut bank = MeasuredBank::new();
     for n in 0..10 {
         bank.done(&format!(r#"CLIENT {{"cpf":"1000000000{n}","name":"P","kind":"F"}}"#));
         let text = if n == 5 { "x\"".repeat(LINE_BYTES_MAX / 2) } else { "x".repeat(9_000) };
@@ -148,20 +147,20 @@ fn history_goes_on_behind_what_is_too_long() {
             refusal: Some((Reason::Refused, text.into())),
         });
     }
-    let told = whole(&mut bank, "HISTORY", "tx");
-    assert_eq!(told, (0..10).rev().map(|n| format!("h{n}")).collect::<Vec<_>>());
+    let listed = whole(&mut bank, "HISTORY", "tx");
+    assert_eq!(listed, (0..10).rev().map(|n| format!("h{n}")).collect::<Vec<_>>());
 }
 
-/// What one step decides stands in the history still when those who wait for its registers are
-/// looked for.
+/// An outcome is still in memory when the readers of its registers are woken, even if the step
+/// decides many.
 #[test]
-fn readers_are_woken_by_a_step_that_decides_much() {
-    let mut bank = Bank::new();
+fn readers_are_woken_by_a_step_with_many_outcomes() {
+    let mut bank = MeasuredBank::new();
     bank.prepare(2 * STEP_ITEMS_MAX, false);
     let op = |bank| format!(r#"{{"bank":{bank},"op":"set","key":"k","value":"1"}}"#);
     let output = bank.request(2, &format!(r#"PREPARE a0 {{"ops":[{},{}]}}"#, op(0), op(1)));
     assert_eq!(output.records.len(), 1);
-    assert!(bank.request(5, "VALUE k").replies.is_empty(), "it waits for a0");
+    assert!(bank.request(5, "VALUE k").replies.is_empty(), "VALUE does not wait for a0");
     let refused = bank.request(6, &format!("ABORT a0 {}", token_of_bank_1("a0")));
     assert_eq!(refused.replies.len(), 2, "{:?}", refused.replies);
 }

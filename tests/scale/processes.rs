@@ -1,11 +1,11 @@
-//! A real bank with many undecided transactions: a client that leaves them keeps nobody waiting,
-//! nor does a restart.
+//! A real bank with many undecided transactions: neither a client that closes its connection nor a
+//! restart delays other clients.
 
 use crate::scale::{figure, is_full, size};
 use crate::support::{Cluster, Wire};
 use std::time::{Duration, Instant};
 
-/// Undecided transactions of two banks, all over one connection, and that connection.
+/// Makes undecided transactions of two banks over one connection; returns that connection.
 fn prepare(cluster: &Cluster, count: usize, patience: &str) -> Wire {
     let mut wire = cluster.connect(0);
     let ops = concat!(
@@ -38,21 +38,21 @@ fn cluster() -> Cluster {
 }
 
 #[test]
-fn a_client_that_leaves_keeps_nobody_waiting() {
+fn a_closed_connection_delays_no_other_client() {
     let (cluster, count) = (cluster(), size(2_000, 100_000));
-    // Those that are older than three seconds by then are asked about before.
+    // Transactions older than three seconds are resolved before the close.
     let gone = prepare(&cluster, count, "");
     let mut other = cluster.connect(0);
     drop(gone);
     let (began, mut longest, mut asked) = (Instant::now(), Duration::ZERO, 0);
     while undecided(&mut other) > 0 {
         let sent = Instant::now();
-        other.ask("STATUS nobody");
+        other.ask("STATUS unused");
         longest = longest.max(sent.elapsed());
         asked += 1;
         assert!(
             began.elapsed() < Duration::from_secs(120),
-            "{} are undecided still",
+            "{} are still undecided",
             undecided(&mut other)
         );
     }
@@ -67,7 +67,7 @@ fn a_client_that_leaves_keeps_nobody_waiting() {
 }
 
 #[test]
-fn a_restart_answers_soon() {
+fn a_restart_replies_soon() {
     let (mut cluster, count) = (cluster(), size(2_000, 100_000));
     drop(prepare(&cluster, count, r#","patience_ms":300000"#));
     cluster.kill(1);

@@ -1,7 +1,7 @@
-//! What must hold after each step.
+//! The invariants that are checked after each step.
 
-use crate::simulation::facts::OneVote;
-use crate::simulation::plan::Beside;
+use crate::simulation::facts::KnownVote;
+use crate::simulation::plan::Variant;
 use crate::simulation::run::{Simulation, bank};
 use crate::world::Seen;
 use consorcio::bank::io::{CoreStep, Outcome, Seq};
@@ -14,16 +14,16 @@ use consorcio::wire::token::{Digest, Token, Verdict as Vote};
 use consorcio::wire::transaction::Transaction;
 
 impl Simulation<'_> {
-    /// Takes note of what was seen, and checks what must always hold.
-    pub fn look(&mut self) {
+    /// Notes all events since the last call, and checks the invariants.
+    pub fn check_events(&mut self) {
         for seen in std::mem::take(&mut self.world.seen) {
-            if self.met.wanted {
-                self.met.lines.push(crate::world::tell::line(&seen));
+            if self.coverage.keeps_lines {
+                self.coverage.lines.push(crate::world::text::line(&seen));
             }
             match seen {
                 Seen::Recorded { bank, seq, record } => {
                     let durable = self.durable(bank);
-                    self.unsynced[bank].clock_told(bank, seq, durable, &record);
+                    self.unsynced[bank].clock_recorded(bank, seq, durable, &record);
                     self.recorded(bank, seq, &record);
                 }
                 Seen::Reply { bank, caller, reply } => {
@@ -32,18 +32,18 @@ impl Simulation<'_> {
                 Seen::Stopped { bank, why } => panic!("bank {bank} stopped: {why}"),
                 Seen::Lost { bank, records } => self.forget_lost(bank, &records),
                 Seen::DiskFailed { bank } => {
-                    self.met.count("disk failed");
+                    self.coverage.count("disk failed");
                     self.clients_lost(bank, false);
                 }
                 Seen::Step { bank, step } => match step {
-                    CoreStep::Doubt(_, cause) => self.met.count(cause.as_str()),
+                    CoreStep::Doubt(_, cause) => self.coverage.count(cause.as_str()),
                     CoreStep::Unproved(tx, peer) => {
                         assert!(
-                            self.plan.beside == Beside::Path || self.plan.proof_mistake.is_some(),
-                            "{tx}: bank {bank} closes its link, as what bank {peer} answers \
-                             proves nothing"
+                            self.plan.variant == Variant::Attacker
+                                || self.plan.proof_mistake.is_some(),
+                            "{tx}: bank {bank} closes its link: no proof from bank {peer}"
                         );
-                        self.met.count("link closed, nothing proved");
+                        self.coverage.count("link closed for lack of proof");
                     }
                     _ => {}
                 },
@@ -53,7 +53,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// What was not synced is lost with the process: it was never true.
+    /// Un-synced records are lost with the process: they never counted.
     fn forget_lost(&mut self, at: usize, records: &[Record]) {
         self.unsynced[at].lost(records.len());
         for record in records {
@@ -113,48 +113,48 @@ impl Simulation<'_> {
                 self.votes_once(
                     at,
                     tx,
-                    OneVote { verdict, digest: Some(digest), time: *time, seq },
+                    KnownVote { verdict, digest: Some(digest), time: *time, seq },
                 );
                 match refusal {
                     None => {
-                        self.met.count("OK");
+                        self.coverage.count("OK");
                         self.holds_ok(at, tx, &digest);
                     }
-                    Some((reason, _)) => self.met.count(reason.as_str()),
+                    Some((reason, _)) => self.coverage.count(reason.as_str()),
                 }
             }
             Record::Refused { tx, time, reason } => {
                 self.votes_once(
                     at,
                     tx,
-                    OneVote { verdict: Vote::No, digest: None, time: *time, seq },
+                    KnownVote { verdict: Vote::No, digest: None, time: *time, seq },
                 );
-                self.met.count("tombstone");
-                self.met.count(reason.as_str());
+                self.coverage.count("tombstone");
+                self.coverage.count(reason.as_str());
             }
             Record::Executed { tx, time, committed, transaction, .. } => {
                 let digest = *transaction.digest();
                 self.votes_once(
                     at,
                     tx,
-                    OneVote { verdict: Vote::Ok, digest: Some(digest), time: *time, seq },
+                    KnownVote { verdict: Vote::Ok, digest: Some(digest), time: *time, seq },
                 );
                 self.holds_ok(at, tx, &digest);
                 self.commits(at, seq, tx, digest, *committed, "executed");
             }
             Record::Decided { tx, own, outcome, .. } => {
-                let digest = own.digest.expect("what is decided was voted OK on");
+                let digest = own.digest.expect("a decided transaction has an OK");
                 match outcome {
                     Outcome::Committed(time) => {
                         self.commits(at, seq, tx, digest, *time, "committed")
                     }
                     Outcome::Aborted(..) => {
-                        self.met.count("aborted after OK");
+                        self.coverage.count("aborted after OK");
                         assert!(
                             self.is_refused(tx, &digest),
-                            "{tx} aborts at {at}, and nobody has refused it"
+                            "{tx} aborts at {at}, and no bank has refused it"
                         );
-                        let version = self.facts(tx).version(&digest).expect("somebody's bytes");
+                        let version = self.facts(tx).version(&digest).expect("known bytes");
                         version.aborted = version.aborted.with(bank(at));
                         assert!(
                             version.committed.is_empty(),
@@ -164,15 +164,15 @@ impl Simulation<'_> {
                 }
             }
             Record::AccountOpened { time, account } => {
-                self.met.count("account opened");
+                self.coverage.count("account opened");
                 let opening = (*time, account.deposit.wide());
                 self.openings.insert((at, account.number.clone()), opening);
                 self.unsynced[at].changed(seq, *time, None);
             }
-            Record::ClientAdded { .. } => self.met.count("client added"),
-            Record::ClockMoved { .. } => self.met.count("clock moved for a cut"),
+            Record::ClientAdded { .. } => self.coverage.count("client added"),
+            Record::ClockMoved { .. } => self.coverage.count("clock moved for a cut"),
             Record::OutsideVoted { tx, own, time, refusal } => {
-                let digest = own.digest.expect("what is decided was voted OK on");
+                let digest = own.digest.expect("a decided transaction has an OK");
                 self.outside_voted(at, (tx, digest), (seq, *time), *refusal);
             }
             Record::Drove { tx, time, transaction, refusal } => {
@@ -184,12 +184,12 @@ impl Simulation<'_> {
                 match refusal {
                     None => self.drove_a_commit(at, tx, &digest, *time),
                     Some((by, ..)) => {
-                        self.met.count("drove an abort for others");
+                        self.coverage.count("drove an abort for others");
                         let vote = self.facts(tx).vote(by.index());
                         let refuses = vote.is_some_and(|vote| {
                             vote.verdict == Vote::No || vote.digest != Some(digest)
                         });
-                        assert!(refuses, "bank {at} says that {by} refused {tx}: {vote:?}");
+                        assert!(refuses, "bank {at} records that {by} refused {tx}: {vote:?}");
                     }
                 }
             }
@@ -203,15 +203,15 @@ impl Simulation<'_> {
         }
     }
 
-    /// What a bank says of a transaction that it drove for others is so.
+    /// The report of a bank that drove a transaction without taking part is true.
     fn drove_a_commit(&mut self, at: usize, tx: &TxId, digest: &Digest, time: Time) {
-        self.met.count("drove a commit for others");
+        self.coverage.count("drove a commit for others");
         let version =
-            self.facts(tx).version(digest).unwrap_or_else(|| panic!("{tx} of nobody's bytes"));
+            self.facts(tx).version(digest).unwrap_or_else(|| panic!("{tx} has unknown bytes"));
         let (transaction, known) = (version.transaction.clone(), version.time);
         assert!(
             known.is_none_or(|known| known == time),
-            "{tx} commits at {known:?}, bank {at} says {time}"
+            "{tx} commits at {known:?}, bank {at} reports {time}"
         );
         for named in transaction.banks().iter().map(BankId::index) {
             let holds = self.durable_ok(named, tx, digest);
@@ -222,8 +222,8 @@ impl Simulation<'_> {
         }
     }
 
-    /// A bank votes once for an id, and never takes it back.
-    fn votes_once(&mut self, at: usize, tx: &TxId, vote: OneVote) {
+    /// A bank votes once for an id, and never withdraws its vote.
+    fn votes_once(&mut self, at: usize, tx: &TxId, vote: KnownVote) {
         let facts = self.facts(tx);
         let before = facts.vote(at);
         assert_eq!(before, None, "bank {at} votes on {tx} again: {vote:?}");
@@ -233,14 +233,15 @@ impl Simulation<'_> {
     fn holds_ok(&mut self, at: usize, tx: &TxId, digest: &Digest) {
         let version = self.facts(tx).version(digest);
         let version =
-            version.unwrap_or_else(|| panic!("bank {at} votes OK on {tx}, nobody's bytes"));
+            version.unwrap_or_else(|| panic!("bank {at} votes OK on {tx}, unknown bytes"));
         version.ok = version.ok.with(bank(at));
         if self.facts(tx).versions.iter().filter(|version| !version.ok.is_empty()).count() > 1 {
-            self.met.count("OK on two bytes of one id");
+            self.coverage.count("OK on two bytes of one id");
         }
     }
 
-    /// The one rule: committed exactly when every named bank holds a durable OK on these bytes.
+    /// The main invariant: committed exactly when every named bank holds a durable OK on these
+    /// bytes.
     fn commits(
         &mut self,
         at: usize,
@@ -250,19 +251,19 @@ impl Simulation<'_> {
         time: Time,
         how: &'static str,
     ) {
-        self.met.count(how);
+        self.coverage.count(how);
         let cut = self.reads.cut_up_to(at);
         assert!(
             time.0 > cut,
-            "{tx} commits at {at} with time {time}, but the cut at {cut} was told"
+            "{tx} commits at {at} with time {time}, but the cut at {cut} was served"
         );
         let version = self.facts(tx).version(&digest);
-        let version = version.unwrap_or_else(|| panic!("{tx} of nobody's bytes"));
+        let version = version.unwrap_or_else(|| panic!("{tx} has unknown bytes"));
         let transaction = version.transaction.clone();
         for named in transaction.banks().iter().map(BankId::index) {
             if named == at {
-                // Its own vote may still be under the same sync; what a crash takes is told
-                // afterwards.
+                // Its own vote may still wait for the same sync; a crash reports lost records
+                // later.
                 let own = self.facts(tx).vote(at);
                 let voted =
                     own.is_some_and(|own| own.verdict == Vote::Ok && own.digest == Some(digest));
@@ -275,12 +276,12 @@ impl Simulation<'_> {
                 );
             }
         }
-        let named = |(of, _): &&(usize, OneVote)| transaction.banks().has(bank(*of));
+        let named = |(of, _): &&(usize, KnownVote)| transaction.banks().has(bank(*of));
         let latest = self.facts(tx).votes.iter().filter(named).map(|(_, vote)| vote.time).max();
         assert_eq!(
             Some(time),
             latest,
-            "the commit's time of {tx} at {at} is the greatest of its votes'"
+            "the commit time of {tx} at {at} is not the greatest of its votes"
         );
         let version = self.facts(tx).version(&digest).expect("it was there");
         version.committed = version.committed.with(bank(at));
@@ -291,38 +292,38 @@ impl Simulation<'_> {
         if self.facts(tx).versions.iter().filter(|version| !version.committed.is_empty()).count()
             > 1
         {
-            self.met.count("two bytes of one id committed");
+            self.coverage.count("two bytes of one id committed");
         }
     }
 
-    /// A bank speaks of its own vote only once that is durable, and always of the same.
-    fn speaks(&mut self, at: usize, tx: &TxId, token: &Token) {
+    /// A bank sends its own vote only once it is durable, and always the same one.
+    fn sends_token(&mut self, at: usize, tx: &TxId, token: &Token) {
         if token.bank.index() != at {
             return;
         }
         let vote = self.facts(tx).vote(at);
-        let vote = vote
-            .unwrap_or_else(|| panic!("bank {at} speaks of a vote on {tx} that it does not hold"));
+        let vote =
+            vote.unwrap_or_else(|| panic!("bank {at} sends a vote on {tx} that it does not hold"));
         let verdict = if token.is_refusal() { Vote::No } else { Vote::Ok };
-        // The time of a `C` is the commit's.
+        // The time of a `C` is the commit time.
         let time = token.vote_time().unwrap_or(vote.time);
         assert_eq!(
             (verdict, token.digest, time),
             (vote.verdict, vote.digest, vote.time),
-            "bank {at} has one vote on {tx}, and one token"
+            "bank {at} sends another vote on {tx} than it recorded"
         );
         assert!(
             self.is_durable(at, vote.seq),
-            "bank {at} speaks of its vote on {tx} before it is synced"
+            "bank {at} sends its vote on {tx} before it is synced"
         );
     }
 
     fn sent(&mut self, from: usize, message: &Message) {
         match message {
             Message::Commit(tx, tokens) => {
-                tokens.iter().for_each(|token| self.speaks(from, tx, token))
+                tokens.iter().for_each(|token| self.sends_token(from, tx, token))
             }
-            Message::Abort(tx, Some(token)) => self.speaks(from, tx, token),
+            Message::Abort(tx, Some(token)) => self.sends_token(from, tx, token),
             Message::Abort(_, None)
             | Message::Prepare(..)
             | Message::Resolve(_)
@@ -336,13 +337,13 @@ impl Simulation<'_> {
             | Reply::Nok(tx, token, ..)
             | Reply::Committed(tx, _, token, _)
             | Reply::Aborted(tx, token, _, _) => {
-                self.speaks(at, tx, token);
+                self.sends_token(at, tx, token);
                 let facts = self.facts(tx);
                 if !facts.tokens.contains(token) {
                     facts.tokens.push(*token);
                 }
             }
-            Reply::Doubt(..) => self.met.count("DOUBT"),
+            Reply::Doubt(..) => self.coverage.count("DOUBT"),
             Reply::Unknown(_)
             | Reply::Done(_)
             | Reply::Refused(..)
@@ -351,47 +352,47 @@ impl Simulation<'_> {
             | Reply::Bye => {}
         }
         match &reply {
-            Reply::Committed(tx, _, token, _) => self.told_a_commit(at, tx, token),
+            Reply::Committed(tx, _, token, _) => self.reports_a_commit(at, tx, token),
             Reply::Nok(_, _, Reason::DuplicateId, _)
             | Reply::Aborted(_, _, Reason::DuplicateId, _) => {
-                self.met.count("duplicate-id");
+                self.coverage.count("duplicate-id");
             }
             _ => {}
         }
-        self.told_from_outside(at, session, &reply);
+        self.outcome_reported(at, session, &reply);
         if self.read_reply(at, session, &reply) {
             return;
         }
         if let Some((number, transaction)) = self.callers.remove(&session) {
-            self.caller_told(number, &transaction, &reply);
+            self.caller_received(number, &transaction, &reply);
         } else {
             self.clients.replied(session, slot, reply);
         }
     }
 
-    /// Nobody hears of a commit before every vote is durable.
-    fn told_a_commit(&mut self, at: usize, tx: &TxId, token: &Token) {
+    /// No reply reports a commit before every vote is durable.
+    fn reports_a_commit(&mut self, at: usize, tx: &TxId, token: &Token) {
         let digest = token.digest.expect("a commit is of some bytes");
         let version = self.facts(tx).version(&digest);
-        let version = version.unwrap_or_else(|| panic!("bank {at} tells of {tx}, nobody's bytes"));
+        let version = version.unwrap_or_else(|| panic!("bank {at} reports {tx}, unknown bytes"));
         for named in version.transaction.banks().iter().map(BankId::index) {
             let holds = self.durable_ok(named, tx, &digest);
             assert!(
                 holds,
-                "bank {at} tells that {tx} is committed, but bank {named} holds no durable OK"
+                "bank {at} reports that {tx} is committed, but bank {named} holds no durable OK"
             );
         }
     }
 
-    /// What a caller of EXECUTE was told must be so.
-    fn caller_told(&mut self, number: usize, transaction: &Transaction, reply: &Reply) {
+    /// The reply to an EXECUTE is true.
+    fn caller_received(&mut self, number: usize, transaction: &Transaction, reply: &Reply) {
         match reply {
-            Reply::Committed(tx, time, _, _) => self.told_committed(tx, transaction, *time),
-            // A bank that the transaction does not name says only that it knows the id for other
+            Reply::Committed(tx, time, _, _) => self.commit_received(tx, transaction, *time),
+            // A bank that the transaction does not name reports only that it knows the id for other
             // bytes.
             Reply::Aborted(_, _, Reason::DuplicateId, _) => {}
             Reply::Aborted(..) => {
-                self.facts[number].told.push((Some(*transaction.digest()), false))
+                self.facts[number].reported.push((Some(*transaction.digest()), false))
             }
             _ => {}
         }

@@ -1,11 +1,11 @@
-//! Clients that drive: the shipped coordinator over connections that carry lines in order, get
-//! lost, or are half open.
+//! Clients that drive transactions: the shipped coordinator over connections that carry lines in
+//! order, get lost, or are half open.
 
 mod losses;
 
 use crate::simulation::run::{Simulation, bank};
 use crate::world::links::request_of;
-use crate::world::path::Liar;
+use crate::world::path::Attacker;
 use consorcio::bank::io::{Origin, SessionId};
 use consorcio::commit::coordinator::{Answer, Coordinator, Do, Event, Strategy, Verdict};
 use consorcio::commit::message::{Asked, Message};
@@ -16,9 +16,10 @@ use consorcio::wire::request::Request;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// Sessions of clients that drive or call begin here; those below are the simulation's own.
+/// Sessions of clients that drive or call have this number or a greater one; smaller ones belong to
+/// the simulation.
 const FIRST_SESSION: u64 = 100;
-/// Those who repeat a line of somebody else.
+/// The session of clients that repeat a line of another one.
 pub const REPEATER: u64 = 9;
 
 /// All clients that drive, and their connections.
@@ -27,26 +28,25 @@ pub struct Clients {
     next_driver: u64,
     pub connections: BTreeMap<u64, SimConnection>,
     next_session: u64,
-    /// Lanes of connections on which something is under way.
+    /// Directions of connections with lines in flight.
     busy: Vec<(u64, Direction)>,
 }
 
-/// A client that drives one transaction.
 pub struct SimulatedDriver {
     pub coordinator: Coordinator,
     /// Its connection to each bank, by position.
     connections: Vec<Option<u64>>,
     deadline_us: u64,
     pub verdict: Option<Verdict>,
-    /// Was it told what no bank said? It has no key, and believes its connections.
+    /// It received a forged reply. A driver has no key, and can't detect it.
     deceived: bool,
 }
 
-/// A client's connection to a bank. Either end may be gone without the other's knowing.
+/// A client's connection to a bank. Either end may be gone without the other's knowledge.
 pub struct SimConnection {
     driver: Option<u64>,
     bank: usize,
-    /// Asked and not answered yet, by slot.
+    /// Requests without a reply yet, by slot.
     asked: Vec<(u64, Asked)>,
     bank_end: bool,
     up: VecDeque<ToBank>,
@@ -82,13 +82,13 @@ impl Default for Clients {
 }
 
 impl Clients {
-    /// A session that nobody had before.
-    pub fn fresh_session(&mut self) -> u64 {
+    /// A new session.
+    pub fn new_session(&mut self) -> u64 {
         self.next_session += 1;
         self.next_session
     }
 
-    /// Is nothing under way?
+    /// No line is in flight.
     pub fn is_quiet(&self) -> bool {
         self.busy.is_empty()
     }
@@ -109,7 +109,7 @@ impl Clients {
         connection.down.push_back(line);
     }
 
-    /// A reply goes to the client, if this session is a driver's.
+    /// Sends a reply to the client, if this session is a driver's.
     pub fn replied(&mut self, session: u64, slot: u64, reply: Reply) {
         let Some(connection) = self.connections.get_mut(&session) else { return };
         let Some(at) = connection.asked.iter().position(|(of, _)| *of == slot) else { return };
@@ -119,7 +119,7 @@ impl Clients {
         }
     }
 
-    /// What a connection's client waits for.
+    /// The requests that a connection's client still waits for.
     fn owed(connection: &mut SimConnection) -> Vec<Asked> {
         let down = connection.down.drain(..).filter_map(|line| match line {
             ToClient::Reply(asked, _) => Some(asked),
@@ -132,10 +132,10 @@ impl Clients {
 
 impl Simulation<'_> {
     pub fn begin(&mut self) {
-        if self.clients.drivers.len() >= self.weather.load {
+        if self.clients.drivers.len() >= self.environment.load {
             return self.deliver_to_clients();
         }
-        let (tx, transaction) = self.fresh_or_again();
+        let (tx, transaction) = self.new_or_shared_id();
         let driver = SimulatedDriver {
             coordinator: Coordinator::new(tx, transaction, Strategy::Parallel),
             connections: vec![None; self.banks()],
@@ -146,8 +146,8 @@ impl Simulation<'_> {
         self.clients.next_driver += 1;
         let id = self.clients.next_driver;
         self.clients.drivers.insert(id, driver);
-        self.met.peak("clients that drive at a time", self.clients.drivers.len() as u64);
-        // Mostly a client learns of a dead bank only by asking it.
+        self.coverage.peak("clients that drive at a time", self.clients.drivers.len() as u64);
+        // Mostly a client detects a dead bank only by its next request.
         let knows = self.random.chance(30);
         let unreachable: BankSet =
             (0..self.banks()).filter(|b| knows && !self.world.is_up(*b)).map(bank).collect();
@@ -165,7 +165,7 @@ impl Simulation<'_> {
                         driver.deadline_us = deadline_us;
                     }
                 }
-                Do::Tell(verdict) => self.told_verdict(id, verdict),
+                Do::Tell(verdict) => self.verdict_received(id, verdict),
                 Do::VoteSelf | Do::RefuseSelf(_) => panic!("a client has no vote"),
             }
         }
@@ -174,50 +174,50 @@ impl Simulation<'_> {
         }
     }
 
-    fn told_verdict(&mut self, id: u64, verdict: Verdict) {
-        self.met.count(match verdict {
-            Verdict::Committed(_) => "driver told committed",
-            Verdict::Aborted { .. } => "driver told aborted",
-            Verdict::Doubt(_) => "driver told doubt",
+    fn verdict_received(&mut self, id: u64, verdict: Verdict) {
+        self.coverage.count(match verdict {
+            Verdict::Committed(_) => "driver reports committed",
+            Verdict::Aborted { .. } => "driver reports aborted",
+            Verdict::Doubt(_) => "driver reports doubt",
             Verdict::Unreached => "driver reached nobody",
         });
         let now_us = self.world.mono_us;
         let Some(driver) = self.clients.drivers.get_mut(&id) else { return };
-        // It waits for the last answers, but not for ever.
+        // It waits for the last replies, with a time-out.
         driver.deadline_us = now_us + VOTE_TIMEOUT_MS * 1_000;
         driver.verdict = Some(verdict.clone());
         let (tx, transaction) =
             (driver.coordinator.tx().clone(), driver.coordinator.transaction().clone());
         if driver.deceived {
-            return self.met.count("driver deceived");
+            return self.coverage.count("driver deceived");
         }
         match verdict {
-            Verdict::Committed(time) => self.told_committed(&tx, &transaction, time),
+            Verdict::Committed(time) => self.commit_received(&tx, &transaction, time),
             Verdict::Aborted { .. } => {
-                self.facts(&tx).told.push((Some(*transaction.digest()), false));
+                self.facts(&tx).reported.push((Some(*transaction.digest()), false));
             }
             Verdict::Doubt(_) | Verdict::Unreached => {}
         }
     }
 
-    /// Somebody was told that this is committed: whoever reads from now on sees it.
-    pub fn told_committed(
+    /// A client received this commit: later reads must see it.
+    pub fn commit_received(
         &mut self,
         tx: &consorcio::ids::TxId,
         transaction: &consorcio::wire::transaction::Transaction,
         time: Time,
     ) {
-        self.facts(tx).told.push((Some(*transaction.digest()), true));
+        self.facts(tx).reported.push((Some(*transaction.digest()), true));
         self.reads.acknowledged(transaction, time);
     }
 
-    /// A line to a bank, over a new connection if need be.
+    /// Sends a line to a bank, over a new connection if needed.
     fn send(&mut self, id: u64, to: usize, message: Message) {
         let Some(driver) = self.clients.drivers.get(&id) else { return };
         let session = match driver.connections[to] {
             Some(session) => session,
             None => {
-                let session = self.clients.fresh_session();
+                let session = self.clients.new_session();
                 let connection = SimConnection {
                     driver: Some(id),
                     bank: to,
@@ -236,7 +236,7 @@ impl Simulation<'_> {
         self.clients.up(session, ToBank::Line(message));
     }
 
-    /// A driver that is done closes its connections.
+    /// A finished driver closes its connections.
     fn leave(&mut self, id: u64) {
         let Some(driver) = self.clients.drivers.remove(&id) else { return };
         for session in driver.connections.into_iter().flatten() {
@@ -256,21 +256,21 @@ impl Simulation<'_> {
         }
     }
 
-    /// Everything that is under way arrives, in any order.
-    pub fn settle_clients(&mut self) {
+    /// Delivers all lines in flight, in any order.
+    pub fn deliver_all_to_clients(&mut self) {
         while !self.clients.is_quiet() {
             self.deliver_to_clients();
-            self.look();
+            self.check_events();
         }
     }
 
     fn deliver_lane(&mut self, at: usize) -> bool {
-        let (session, way) = self.clients.busy[at];
+        let (session, direction) = self.clients.busy[at];
         let Some(connection) = self.clients.connections.get_mut(&session) else {
             self.clients.busy.swap_remove(at);
             return false;
         };
-        match way {
+        match direction {
             Direction::Up => {
                 let line = connection.up.pop_front();
                 if connection.up.is_empty() {
@@ -301,12 +301,12 @@ impl Simulation<'_> {
             ToBank::Line(message) => {
                 let asked = message.asked();
                 if !bank_end {
-                    // Nobody is there any more, and nobody says so.
-                    self.met.count("line lost");
+                    // The other end is gone, silently.
+                    self.coverage.count("line lost");
                     let nowhere = u64::MAX;
                     connection.asked.push((nowhere, asked));
                 } else if !self.world.is_up(bank) {
-                    self.met.count("line lost");
+                    self.coverage.count("line lost");
                     let nowhere = u64::MAX;
                     connection.asked.push((nowhere, asked));
                     self.lose_for_client(session);
@@ -315,7 +315,7 @@ impl Simulation<'_> {
                     connection.asked.push((slot, asked));
                     let request = request_of(message);
                     if self.random.chance(2) {
-                        self.met.count("line repeated");
+                        self.coverage.count("line repeated");
                         let again = request.clone();
                         self.world.request(bank, SessionId(REPEATER), Origin::Client, again, 0);
                     }
@@ -349,17 +349,17 @@ impl Simulation<'_> {
     }
 
     pub fn execute(&mut self) {
-        let (tx, transaction) = self.fresh_or_again();
+        let (tx, transaction) = self.new_or_shared_id();
         let at = self.random.below(self.banks());
         if !transaction.banks().has(bank(at)) {
-            self.met.count("execute for others");
+            self.coverage.count("execute for others");
         }
         self.call(at, Request::Execute(tx, transaction));
     }
 
-    /// An EXECUTE; its caller may be gone before it is answered.
+    /// Sends an EXECUTE; its caller may be gone before the reply.
     pub fn call(&mut self, at: usize, request: Request) {
-        let session = self.clients.fresh_session();
+        let session = self.clients.new_session();
         if let Request::Execute(tx, transaction) = &request {
             self.callers
                 .insert(session, (crate::simulation::facts::number(tx), Arc::clone(transaction)));
@@ -367,7 +367,7 @@ impl Simulation<'_> {
         let waited_us = if self.random.chance(2) { 600_000 } else { 0 };
         self.world.request(at, SessionId(session), Origin::Client, request, waited_us);
         if self.random.chance(3) {
-            self.met.count("caller lost");
+            self.coverage.count("caller lost");
             self.callers.remove(&session);
             self.world.close(at, session);
         }

@@ -1,5 +1,5 @@
-//! What a bank could still lose in a crash: nobody may be shown it. And its clock, which no two of
-//! its acts share.
+//! The records that a bank could still lose in a crash: no reply may depend on them. And the bank's
+//! clock: no two of its acts share a time.
 
 use consorcio::bank::io::{Outcome, Seq};
 use consorcio::bank::record::Record;
@@ -7,27 +7,26 @@ use consorcio::ids::Time;
 use consorcio::wire::transaction::{Action, Transaction};
 use std::collections::VecDeque;
 
-/// One bank's newest changes of its books, and its clock.
+/// One bank's newest changes of its ledger, and its clock.
 #[derive(Default)]
 pub struct Unsynced {
-    changes: VecDeque<BooksChange>,
-    /// The clock behind each record that moved it: those that are not durable, and the one before
-    /// them.
+    changes: VecDeque<LedgerChange>,
+    /// The clock after each record that advanced it: records that are not durable, and the last one
+    /// before them.
     clock: VecDeque<(Seq, Time)>,
     newest: Seq,
 }
 
-/// What one record did to the books.
-struct BooksChange {
+/// The change that one record made to the ledger.
+struct LedgerChange {
     seq: Seq,
-    /// From this time on cuts have it.
+    /// Cuts from this time on include it.
     time: Time,
     registers: Vec<(String, String)>,
 }
 
 impl Unsynced {
-    /// A record changed accounts and registers, as of `time`: by this transaction, or by an
-    /// opening.
+    /// A record changed accounts and registers as of `time`, by this transaction or by an opening.
     pub fn changed(&mut self, seq: Seq, time: Time, by: Option<&Transaction>) {
         let ops = by.map_or(&[][..], Transaction::ops);
         let set = ops.iter().filter_map(|op| match &op.action {
@@ -36,10 +35,9 @@ impl Unsynced {
             }
             Action::Money { .. } => None,
         });
-        self.changes.push_back(BooksChange { seq, time, registers: set.collect() });
+        self.changes.push_back(LedgerChange { seq, time, registers: set.collect() });
     }
 
-    /// All records up to `durable` are synced.
     fn synced(&mut self, durable: Seq) {
         while self.changes.front().is_some_and(|change| change.seq <= durable) {
             self.changes.pop_front();
@@ -49,7 +47,7 @@ impl Unsynced {
         }
     }
 
-    /// A crash took so many of the newest records.
+    /// A crash took the newest `count` records.
     pub fn lost(&mut self, count: usize) {
         self.newest = self.newest.saturating_sub(Seq::try_from(count).expect("a short journal"));
         let left = self.newest;
@@ -57,33 +55,33 @@ impl Unsynced {
         self.clock.retain(|(seq, _)| *seq <= left);
     }
 
-    /// A reader was told that a register has this value.
-    pub fn value_told(&mut self, at: usize, durable: Seq, key: &str, value: &str) {
+    /// A reader received this value of a register.
+    pub fn value_read(&mut self, at: usize, durable: Seq, key: &str, value: &str) {
         self.synced(durable);
         let sets =
-            |change: &&BooksChange| change.registers.iter().any(|(k, v)| k == key && v == value);
+            |change: &&LedgerChange| change.registers.iter().any(|(k, v)| k == key && v == value);
         if let Some(change) = self.changes.iter().find(sets) {
             panic!(
-                "bank {at} tells {key}={value} before record {} is synced, only {durable} is",
+                "bank {at} returns {key}={value} before record {} is synced, only {durable} is",
                 change.seq
             );
         }
     }
 
-    /// A reader was told a cut of this time.
-    pub fn cut_told(&mut self, at: usize, durable: Seq, time: i64) {
+    /// A reader received a cut of this time.
+    pub fn cut_read(&mut self, at: usize, durable: Seq, time: i64) {
         self.synced(durable);
         if let Some(change) = self.changes.iter().find(|change| change.time.0 <= time) {
             panic!(
-                "bank {at} tells the cut at {time} before record {} is synced, only {durable} is",
+                "bank {at} returns the cut at {time} before record {} is synced, only {durable} is",
                 change.seq
             );
         }
     }
 
-    /// A record has the time of the bank's act, or moves its clock: each act is later than all that
-    /// was before.
-    pub fn clock_told(&mut self, at: usize, seq: Seq, durable: Seq, record: &Record) {
+    /// A record carries the time of an act, or advances the clock. Each act is later than all
+    /// before.
+    pub fn clock_recorded(&mut self, at: usize, seq: Seq, durable: Seq, record: &Record) {
         self.synced(durable);
         self.newest = seq;
         let (act, moved) = match record {

@@ -1,4 +1,5 @@
-//! All that was ever said about each transaction's id, as an observer of everything knows it.
+//! Everything that banks recorded and sent about each transaction's id, as an observer of all of
+//! them sees it.
 
 use crate::simulation::run::Simulation;
 use consorcio::bank::io::Seq;
@@ -7,17 +8,17 @@ use consorcio::wire::token::{Digest, Token, Verdict as Vote};
 use consorcio::wire::transaction::Transaction;
 use std::sync::Arc;
 
-/// What was said about one id.
+/// What is known about one id.
 #[derive(Default)]
 pub struct Facts {
-    /// The bytes that somebody put forward under it, the honest ones first.
+    /// The transactions that were sent under it, the honest ones first.
     pub versions: Vec<Version>,
     /// Each bank's one vote.
-    pub votes: Vec<(usize, OneVote)>,
-    /// Tokens that left a bank.
+    pub votes: Vec<(usize, KnownVote)>,
+    /// Tokens that a bank sent.
     pub tokens: Vec<Token>,
-    /// What drivers and callers were told: bytes, and whether committed.
-    pub told: Vec<(Option<Digest>, bool)>,
+    /// Outcomes that drivers and callers received: the bytes, and whether committed.
+    pub reported: Vec<(Option<Digest>, bool)>,
 }
 
 pub struct Version {
@@ -25,26 +26,24 @@ pub struct Version {
     pub ok: BankSet,
     pub committed: BankSet,
     pub aborted: BankSet,
-    /// The commit's time, once committed anywhere.
+    /// The commit time, once committed anywhere.
     pub time: Option<Time>,
 }
 
-/// A bank's vote, and its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OneVote {
+pub struct KnownVote {
     pub verdict: Vote,
     pub digest: Option<Digest>,
     pub time: Time,
     pub seq: Seq,
 }
 
-/// The number in an id.
 pub fn number(tx: &TxId) -> usize {
     tx.as_str()[1..].parse().expect("ids of a simulation are numbers")
 }
 
 impl Facts {
-    pub fn vote(&self, bank: usize) -> Option<OneVote> {
+    pub fn vote(&self, bank: usize) -> Option<KnownVote> {
         self.votes.iter().find(|(of, _)| *of == bank).map(|(_, vote)| *vote)
     }
 
@@ -58,8 +57,8 @@ impl Simulation<'_> {
         &mut self.facts[number(tx)]
     }
 
-    /// These bytes are put forward under this id.
-    pub fn put_forward(&mut self, tx: &TxId, transaction: &Arc<Transaction>) {
+    /// Registers a transaction that is sent under an id.
+    pub fn add_version(&mut self, tx: &TxId, transaction: &Arc<Transaction>) {
         let facts = self.facts(tx);
         if facts.version(transaction.digest()).is_none() {
             facts.versions.push(Version {
@@ -72,7 +71,6 @@ impl Simulation<'_> {
         }
     }
 
-    /// Does this bank hold a durable OK on these bytes?
     pub fn durable_ok(&self, bank: usize, tx: &TxId, digest: &Digest) -> bool {
         self.facts[number(tx)].vote(bank).is_some_and(|vote| {
             vote.verdict == Vote::Ok
@@ -81,12 +79,12 @@ impl Simulation<'_> {
         })
     }
 
-    /// Holds some bank that these bytes name a durable vote that refuses them for ever?
+    /// A bank that these bytes name holds a durable vote that refuses them permanently.
     pub fn is_refused(&mut self, tx: &TxId, digest: &Digest) -> bool {
         let Some(version) = self.facts(tx).version(digest) else { return false };
         let named = version.transaction.banks();
         let votes = &self.facts[number(tx)].votes;
-        let refuses = |vote: &OneVote| vote.verdict == Vote::No || vote.digest != Some(*digest);
+        let refuses = |vote: &KnownVote| vote.verdict == Vote::No || vote.digest != Some(*digest);
         let named = |of: usize| consorcio::ids::BankId::new(of).is_some_and(|of| named.has(of));
         votes.iter().any(|(of, vote)| named(*of) && refuses(vote) && self.is_durable(*of, vote.seq))
     }
@@ -95,7 +93,7 @@ impl Simulation<'_> {
         seq <= self.durable(bank)
     }
 
-    /// The newest record of a bank that no crash takes.
+    /// The newest durable record of a bank.
     pub fn durable(&self, bank: usize) -> Seq {
         Seq::try_from(self.world.nodes[bank].synced).unwrap()
     }

@@ -1,5 +1,5 @@
-//! What must hold in the end: all banks up, all links open, all messages delivered, everything must
-//! be decided.
+//! The invariants at the end, with all banks up, all links open and all messages delivered:
+//! everything must be decided.
 
 use crate::simulation::run::{Simulation, bank};
 use crate::simulation::transactions::KEYS;
@@ -8,13 +8,13 @@ use consorcio::wire::reply::Reply;
 use consorcio::wire::transaction::{Action, Flow};
 use std::collections::BTreeSet;
 
-/// Rounds of the healing, and how long each takes: longer than any patience and any silence.
+/// Rounds after the faults are healed, and the length of each: longer than any patience and any
+/// silence.
 const ROUNDS: usize = 40;
 const ROUND_US: u64 = 500_000;
 
 impl Simulation<'_> {
-    /// All banks run and reach each other from now on. Half-open connections stay: nobody may wait
-    /// for them.
+    /// All banks run and reach each other. Half-open connections stay: nothing may wait for them.
     pub fn heal(&mut self) {
         self.world.eager_sync = true;
         self.world.blocked.clear();
@@ -27,17 +27,17 @@ impl Simulation<'_> {
                 self.start_by_clock(at);
             }
             self.world.sync(at);
-            self.look();
+            self.check_events();
         }
         self.heal_outsiders();
         for _ in 0..ROUNDS {
             self.world.connect_all();
-            self.settle_clients();
-            self.world.settle();
+            self.deliver_all_to_clients();
+            self.world.deliver_all();
             self.world.pass(ROUND_US);
             (0..self.banks()).for_each(|bank| self.world.tick(bank));
             self.time_out_drivers();
-            self.look();
+            self.check_events();
         }
         self.outsiders_time_ends();
     }
@@ -45,51 +45,50 @@ impl Simulation<'_> {
     pub fn verify(&mut self) {
         for at in 0..self.banks() {
             let undecided = self.world.core(at).undecided();
-            assert_eq!(undecided, 0, "bank {at} is undecided though all are up");
+            assert_eq!(undecided, 0, "bank {at} is undecided although all banks are up");
         }
-        assert!(self.clients.drivers.is_empty(), "every driver has told its verdict, and left");
-        // One of them in every second seed is enough to find what is not as its journal says.
+        assert!(self.clients.drivers.is_empty(), "a driver has not finished");
+        // Auditing one bank in every second seed finds any difference from the journals.
         let audited = self.random.below(2 * self.banks());
         if audited < self.banks() {
             self.world.audit_bank(audited);
         }
         for node in &self.world.nodes {
-            self.met.peak("records of one bank", node.journal.len() as u64);
+            self.coverage.peak("records of one bank", node.journal.len() as u64);
             if let Some(disk) = &node.disk {
-                disk.counts.iter().for_each(|(what, times)| self.met.add(what, *times));
-                self.met.add("outcome found by the index", disk.found());
-                self.met.peak("full segments of one bank", disk.full_segments());
+                disk.counts.iter().for_each(|(what, times)| self.coverage.add(what, *times));
+                self.coverage.add("outcome found by the index", disk.found());
+                self.coverage.peak("full segments of one bank", disk.full_segments());
             }
         }
-        self.met.peak("transactions of one seed", self.facts.len() as u64 - 1);
-        self.met.add("events", self.world.events);
-        self.told_is_so();
+        self.coverage.peak("transactions of one seed", self.facts.len() as u64 - 1);
+        self.coverage.add("events", self.world.events);
+        self.reports_are_true();
         self.committed_everywhere_or_nowhere();
         self.conserved();
         self.cuts_hold_what_was_committed();
     }
 
-    /// What a driver or a caller was told is what is so.
-    fn told_is_so(&mut self) {
+    /// Every outcome that a driver or a caller received is true.
+    fn reports_are_true(&mut self) {
         for (number, facts) in self.facts.iter_mut().enumerate() {
-            for (digest, committed) in std::mem::take(&mut facts.told) {
+            for (digest, committed) in std::mem::take(&mut facts.reported) {
                 let Some(digest) = digest else { continue };
                 let so =
                     facts.version(&digest).is_some_and(|version| !version.committed.is_empty());
-                let told = if committed { "committed" } else { "aborted" };
-                assert_eq!(so, committed, "t{number} was told {told}");
+                let reported = if committed { "committed" } else { "aborted" };
+                assert_eq!(so, committed, "t{number} was reported {reported}");
             }
         }
     }
 
-    /// Committed at one bank is committed at every bank that it names.
     fn committed_everywhere_or_nowhere(&self) {
         for (number, facts) in self.facts.iter().enumerate() {
             for version in &facts.versions {
                 let named = version.transaction.banks();
                 assert!(
                     version.committed.is_empty() || version.committed == named,
-                    "t{number} is committed everywhere or nowhere, not at {:?}",
+                    "t{number} is committed at some of its banks only: {:?}",
                     version.committed
                 );
                 let outside = version.transaction.has_outside();
@@ -103,8 +102,8 @@ impl Simulation<'_> {
         }
     }
 
-    /// The money of the consortium changes by openings, deposits and withdrawals alone, and
-    /// registers are equal.
+    /// The consortium's money changes by openings, deposits and withdrawals alone, and registers
+    /// are equal.
     fn conserved(&mut self) {
         let mut expected: i128 = self.openings.values().map(|(_, deposit)| deposit).sum();
         let all = self.facts.iter().flat_map(|facts| &facts.versions);
@@ -127,24 +126,25 @@ impl Simulation<'_> {
         let (mut total, mut values) = (0, BTreeSet::new());
         for seen in std::mem::take(&mut self.world.seen) {
             let Seen::Reply { bank: at, reply: Reply::Done(json), .. } = seen else { continue };
-            let said: serde_json::Value = serde_json::from_str(&json).unwrap();
-            match said["balance_total"].as_i64() {
+            let answer: serde_json::Value = serde_json::from_str(&json).unwrap();
+            match answer["balance_total"].as_i64() {
                 Some(balance) => {
                     total += i128::from(balance);
-                    let pending = (said["held_total"].as_i64(), said["incoming_total"].as_i64());
-                    assert_eq!(pending, (Some(0), Some(0)), "nothing is held at {at}");
-                    self.outcomes_are_counted(at, &said);
+                    let pending =
+                        (answer["held_total"].as_i64(), answer["incoming_total"].as_i64());
+                    assert_eq!(pending, (Some(0), Some(0)), "money is held at {at}");
+                    self.outcomes_are_counted(at, &answer);
                 }
                 None => {
-                    values.insert((said["key"].to_string(), said["value"].to_string()));
+                    values.insert((answer["key"].to_string(), answer["value"].to_string()));
                 }
             }
         }
-        assert_eq!(total, expected, "no centavo is lost or made");
-        assert_eq!(values.len(), KEYS.len(), "a register has one value everywhere: {values:?}");
+        assert_eq!(total, expected, "money was lost or created");
+        assert_eq!(values.len(), KEYS.len(), "a register has several values: {values:?}");
     }
 
-    /// A bank's own count of its outcomes is that of an observer.
+    /// A bank's own count of its outcomes equals the observer's.
     fn outcomes_are_counted(&self, at: usize, info: &serde_json::Value) {
         let all = || self.facts.iter().flat_map(|facts| &facts.versions);
         let committed = all().filter(|version| version.committed.has(bank(at))).count();

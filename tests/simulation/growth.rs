@@ -1,12 +1,12 @@
-//! A consortium that grows while sets are under way: three banks with registers become four and
+//! A consortium that grows while sets are undecided: three banks with registers become four and
 //! five, restarted one after the other with the longer list, while banks crash, links break, lines
-//! are late, and somebody on the way changes pages. Registers stay linearizable at all banks that
-//! tell them, and cuts equal at all that know them.
+//! are late, and an attacker changes pages. Registers stay linearizable at all banks that know
+//! them, and equal in the cuts of those banks.
 
-mod judge;
+mod checks;
 
-use crate::simulation::Counts;
-use crate::simulation::plan::Random;
+use crate::simulation::EventCounts;
+use crate::simulation::plan::SeededRandom;
 use crate::world::growth::{GrowthMistake, Tampering};
 use crate::world::{Seen, World};
 use consorcio::bank::io::{Origin, Outcome, SessionId};
@@ -22,42 +22,42 @@ use std::sync::Arc;
 const KEYS: [&str; 2] = ["a", "storage"];
 const OLD: usize = 3;
 const STEPS: usize = 700;
-/// The session that asks for cuts.
+/// The session that requests cuts.
 const CUTS: u64 = 2;
-/// Rounds of the healing, and how long each takes.
+/// Rounds after the faults are healed, and the length of each.
 const ROUNDS: usize = 40;
 const ROUND_US: u64 = 500_000;
 
-/// What enough seeds must have met.
-pub const MUST_MEET: [&str; 13] = [
+/// The events that enough seeds must cover.
+pub const MUST_COVER: [&str; 13] = [
     "set committed",
     "set of three banks",
     "set of more banks",
-    "asked while a set was open",
-    "page told",
+    "page refused while a set was undecided",
+    "page received",
     "page changed",
-    "old page shown",
+    "old page repeated",
     "learned",
     "learned after a crash midway",
-    "value told",
-    "value told by the new bank",
+    "value read",
+    "value read at a new bank",
     "value not known yet",
-    "cut that says so",
+    "cut without registers",
 ];
 
 struct Growing {
     world: World,
-    random: Random,
-    counts: Counts,
+    random: SeededRandom,
+    counts: EventCounts,
     /// By number in the id.
     transactions: Vec<(TxId, Arc<Transaction>)>,
-    /// Tokens that clients were told, by transaction.
+    /// Tokens that clients received, by transaction.
     tokens: BTreeMap<TxId, Vec<Token>>,
-    /// What each value of a register was committed at.
+    /// The commit time of each value of a register.
     written: BTreeMap<(String, String), Time>,
-    /// Nobody may read an older value of this register any more.
+    /// No reader may see an older value of a register than this.
     floors: BTreeMap<String, Time>,
-    /// Reads that are not answered, with their floor, and callers of EXECUTE.
+    /// Outstanding reads, with their floor, and callers of EXECUTE.
     reads: BTreeMap<u64, (&'static str, Time)>,
     callers: BTreeMap<u64, usize>,
     cuts: BTreeMap<i64, Vec<(usize, String)>>,
@@ -68,13 +68,13 @@ struct Growing {
 /// Runs one seed.
 ///
 /// # Errors
-/// What is wrong in it.
-pub fn run(seed: u64, mistake: Option<GrowthMistake>) -> Result<Counts, String> {
+/// The invariant that failed.
+pub fn run(seed: u64, mistake: Option<GrowthMistake>) -> Result<EventCounts, String> {
     crate::world::caught::caught(|| {
         let mut growing = Growing::new(seed, mistake);
         for _ in 0..STEPS {
             growing.next();
-            growing.look();
+            growing.check_events();
         }
         growing.heal();
         growing.verify();
@@ -84,7 +84,7 @@ pub fn run(seed: u64, mistake: Option<GrowthMistake>) -> Result<Counts, String> 
 
 impl Growing {
     fn new(seed: u64, mistake: Option<GrowthMistake>) -> Growing {
-        let mut random = Random(seed);
+        let mut random = SeededRandom(seed);
         let mut world = World::new(OLD);
         world.closes_silent = true;
         world.growth.mistake = mistake;
@@ -95,7 +95,7 @@ impl Growing {
         let mut growing = Growing {
             world,
             random,
-            counts: Counts::new(),
+            counts: EventCounts::new(),
             transactions: Vec::new(),
             tokens: BTreeMap::new(),
             written: BTreeMap::new(),
@@ -106,7 +106,7 @@ impl Growing {
             next_session: 100,
             next_value: 0,
         };
-        growing.look();
+        growing.check_events();
         growing
     }
 
@@ -130,7 +130,7 @@ impl Growing {
     fn next(&mut self) {
         match self.random.below(100) {
             0..3 => self.execute(),
-            3..15 => self.say(),
+            3..15 => self.send_slowly(),
             15..62 => self.deliver(),
             62..72 => {
                 let at = self.any_bank();
@@ -156,7 +156,7 @@ impl Growing {
         }
     }
 
-    /// A transaction that sets one register at every bank of a list of so many.
+    /// A transaction that sets one register at the first `banks` banks.
     fn setting(&mut self, banks: usize) -> usize {
         let key = *self.random.of(&KEYS);
         self.next_value += 1;
@@ -170,14 +170,14 @@ impl Growing {
         self.transactions.len() - 1
     }
 
-    /// As the list of a bank has it, or as that of another one.
-    fn fresh(&mut self) -> usize {
+    /// A new set, for the list of some bank.
+    fn new_set(&mut self) -> usize {
         let at = self.any_bank();
         self.setting(self.world.nodes[at].places)
     }
 
     fn execute(&mut self) {
-        let number = self.fresh();
+        let number = self.new_set();
         let (tx, transaction) = self.transactions[number].clone();
         let (at, session) = (self.any_bank(), self.session());
         self.callers.insert(session, number);
@@ -190,10 +190,10 @@ impl Growing {
         }
     }
 
-    /// A slow driver says something to one bank of its transaction.
-    fn say(&mut self) {
+    /// A slow driver sends a request to one bank of its transaction.
+    fn send_slowly(&mut self) {
         let number = if self.transactions.is_empty() || self.random.chance(10) {
-            self.fresh()
+            self.new_set()
         } else {
             let newest = self.transactions.len();
             newest - 1 - self.random.below(newest.min(2))
@@ -217,7 +217,7 @@ impl Growing {
     fn deliver(&mut self) {
         if !self.world.flights.is_empty() {
             let at = self.random.below(self.world.flights.len());
-            // A page is slow: sets commit between its making and its coming.
+            // Pages are slow, so that sets commit between their making and arrival.
             if !self.world.is_behind_page(at) || self.random.chance(5) {
                 self.world.deliver(at);
             }
@@ -240,7 +240,7 @@ impl Growing {
         self.ask(at, session, Request::Read(Read::Value(RegisterKey::new(key).unwrap())));
     }
 
-    /// The same cut, asked of every bank.
+    /// Requests the same cut from every bank.
     fn cut(&mut self) {
         let up = (0..self.banks()).filter(|bank| self.world.is_up(*bank));
         let Some(latest) = up.map(|bank| self.world.core(bank).clock()).max() else { return };
@@ -255,8 +255,8 @@ impl Growing {
         }
     }
 
-    /// A bank that is down starts, with the longer list as soon as there is a new bank; else the
-    /// new bank comes.
+    /// Starts a bank that is down, with the longer list once there is a new bank; otherwise adds a
+    /// bank.
     fn start(&mut self) {
         let down: Vec<usize> = (0..self.banks()).filter(|bank| !self.world.is_up(*bank)).collect();
         match down.first() {
@@ -268,7 +268,7 @@ impl Growing {
                 }
             }
             None => {
-                // An old bank is restarted, in the order that chance has.
+                // Restart any old bank with the longer list.
                 let at = self.any_bank();
                 if self.world.nodes[at].places < self.banks() && self.random.chance(50) {
                     self.world.crash(at);
@@ -297,7 +297,7 @@ impl Growing {
         self.world.growth.tampering = Some(tampering);
         self.count(match tampering {
             Tampering::Value => "page changed",
-            Tampering::Old => "old page shown",
+            Tampering::Old => "old page repeated",
         });
     }
 }

@@ -1,10 +1,10 @@
-//! A bank loses its disk, at any moment, with other banks away or there: what it promised must
-//! never be contradicted, neither by what banks record nor by what anybody was told. Two or three
-//! banks begin without journals, meet each other, work, crash and are cut off; then one of them
-//! begins anew, and tries again and again.
+//! A bank loses its disk at any moment, with other banks up or down. Nothing that banks record or
+//! report may contradict its earlier promises. Two or three banks begin without journals, meet each
+//! other, work, crash and are partitioned; then one of them starts on an empty disk, again and
+//! again.
 
-use crate::simulation::Counts;
-use crate::simulation::plan::Random;
+use crate::simulation::EventCounts;
+use crate::simulation::plan::SeededRandom;
 use crate::world::{MeetMistake, Seen, World};
 use consorcio::bank::io::{Origin, Outcome, SessionId};
 use consorcio::bank::record::Record;
@@ -18,32 +18,32 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const STEPS: usize = 400;
-/// Rounds of the healing, and how long each takes.
+/// Rounds after the faults are healed, and the length of each.
 const ROUNDS: usize = 40;
 const ROUND_US: u64 = 500_000;
 
-/// What enough seeds must have met.
-pub const MUST_MEET: [&str; 9] = [
+/// The events that enough seeds must cover.
+pub const MUST_COVER: [&str; 9] = [
     "introduced",
     "committed",
     "aborted",
     "not introduced yet",
     "disk lost",
-    "disk lost with a bank away",
+    "disk lost with a bank down",
     "disk lost with a vote undecided",
-    "stopped, as it was met before",
-    "statement changed on the way",
+    "stopped by a meeting",
+    "statement changed by the attacker",
 ];
 
 struct Losing {
     world: World,
-    random: Random,
-    counts: Counts,
+    random: SeededRandom,
+    counts: EventCounts,
     /// By number in the id.
     transactions: Vec<(TxId, Arc<Transaction>)>,
-    /// Tokens that clients were told, by transaction.
+    /// Tokens that clients received, by transaction.
     tokens: BTreeMap<TxId, Vec<Token>>,
-    /// By transaction, whether it is committed, and who says so.
+    /// By transaction, whether it is committed, and the evidence.
     outcomes: BTreeMap<TxId, (bool, String)>,
     /// By bank and transaction, whether it voted OK.
     votes: BTreeMap<(usize, TxId), bool>,
@@ -54,13 +54,13 @@ struct Losing {
 /// Runs one seed.
 ///
 /// # Errors
-/// What is wrong in it.
-pub fn run(seed: u64, mistake: Option<MeetMistake>) -> Result<Counts, String> {
+/// The invariant that failed.
+pub fn run(seed: u64, mistake: Option<MeetMistake>) -> Result<EventCounts, String> {
     crate::world::caught::caught(|| {
         let mut losing = Losing::new(seed, mistake);
         for _ in 0..STEPS {
             losing.next();
-            losing.look();
+            losing.check_events();
         }
         losing.heal();
         losing.counts
@@ -69,7 +69,7 @@ pub fn run(seed: u64, mistake: Option<MeetMistake>) -> Result<Counts, String> {
 
 impl Losing {
     fn new(seed: u64, mistake: Option<MeetMistake>) -> Losing {
-        let mut random = Random(seed);
+        let mut random = SeededRandom(seed);
         let mut world = World::unfounded(2 + random.below(2));
         if random.chance(30) {
             world.blocked = [(0, 1), (1, 0)].into();
@@ -80,7 +80,7 @@ impl Losing {
         Losing {
             world,
             random,
-            counts: Counts::new(),
+            counts: EventCounts::new(),
             transactions: Vec::new(),
             tokens: BTreeMap::new(),
             outcomes: BTreeMap::new(),
@@ -104,8 +104,8 @@ impl Losing {
 
     fn next(&mut self) {
         match self.random.below(100) {
-            0..8 => self.fresh(),
-            8..26 => self.say(),
+            0..8 => self.begin(),
+            8..26 => self.send_slowly(),
             26..66 => {
                 if !self.world.flights.is_empty() {
                     let at = self.random.below(self.world.flights.len());
@@ -146,7 +146,7 @@ impl Losing {
         }
     }
 
-    /// A bank that is down starts, and has an account with money, whatever it has forgotten.
+    /// Starts a bank that is down, and opens an account with money if it has none.
     fn start(&mut self, at: usize) {
         if self.world.is_up(at) {
             return;
@@ -161,9 +161,8 @@ impl Losing {
         }
     }
 
-    /// Somebody asks a bank to drive a transfer between two banks, or drives it himself from now
-    /// on.
-    fn fresh(&mut self) {
+    /// A client starts a transfer between two banks, by EXECUTE or as its driver.
+    fn begin(&mut self) {
         let (from, mut to) = (self.any_bank(), self.any_bank());
         if from == to {
             to = (to + 1) % self.banks();
@@ -187,8 +186,8 @@ impl Losing {
         }
     }
 
-    /// A slow driver says something to one bank of one of the newest transactions.
-    fn say(&mut self) {
+    /// A slow driver sends a request to one bank of one of the newest transactions.
+    fn send_slowly(&mut self) {
         if self.transactions.is_empty() {
             return;
         }
@@ -220,7 +219,7 @@ impl Losing {
         let at = self.any_bank();
         self.count("disk lost");
         if (0..self.banks()).any(|bank| bank != at && !self.world.is_up(bank)) {
-            self.count("disk lost with a bank away");
+            self.count("disk lost with a bank down");
         }
         if self.world.is_up(at) && self.world.core(at).undecided() > 0 {
             self.count("disk lost with a vote undecided");
@@ -230,7 +229,7 @@ impl Losing {
         self.start(at);
     }
 
-    /// Two banks do not reach each other from now on, and others that did not do.
+    /// Partitions two banks, instead of those partitioned before.
     fn block(&mut self) {
         let (a, b) = (self.any_bank(), self.any_bank());
         self.world.blocked = if a == b { [].into() } else { [(a, b), (b, a)].into() };
@@ -238,18 +237,18 @@ impl Losing {
 
     fn change_statement(&mut self) {
         if self.world.change_meeting() {
-            self.count("statement changed on the way");
+            self.count("statement changed by the attacker");
         }
     }
 
-    /// Looks at all that was seen since the last look.
-    fn look(&mut self) {
+    /// Checks all events since the last call.
+    fn check_events(&mut self) {
         for seen in std::mem::take(&mut self.world.seen) {
             match seen {
                 Seen::Recorded { bank, record, .. } => self.recorded(bank, &record),
-                Seen::Reply { bank, reply, .. } => self.told(bank, &reply),
+                Seen::Reply { bank, reply, .. } => self.replied(bank, &reply),
                 Seen::Lost { records, .. } => {
-                    // What was not synced was told to nobody.
+                    // Un-synced records were never reported.
                     for tx in records.iter().filter_map(Record::decides) {
                         self.outcomes.remove(tx);
                     }
@@ -257,9 +256,9 @@ impl Losing {
                 Seen::Stopped { bank, why } => {
                     assert_eq!(Some(bank), self.lost, "bank {bank} stopped: {why}");
                     self.count(if why.contains("met this bank") {
-                        "stopped, as it was met before"
+                        "stopped by a meeting"
                     } else {
-                        "stopped, as it was shown a vote"
+                        "stopped by its own vote"
                     });
                 }
                 Seen::Answered { .. }
@@ -271,32 +270,34 @@ impl Losing {
     }
 
     fn recorded(&mut self, at: usize, record: &Record) {
-        let who = || format!("bank {at} records {record:?}");
+        let evidence = || format!("bank {at} records {record:?}");
         match record {
             Record::Decided { tx, outcome: Outcome::Committed(_), .. }
             | Record::Executed { tx, .. } => {
-                self.ends(tx, true, &who());
+                self.ends(tx, true, &evidence());
             }
             Record::Decided { tx, outcome: Outcome::Aborted(..), .. }
             | Record::Voted { tx, refusal: Some(_), .. }
-            | Record::Refused { tx, .. } => self.ends(tx, false, &who()),
+            | Record::Refused { tx, .. } => self.ends(tx, false, &evidence()),
             Record::Introduced { .. } => self.count("introduced"),
             _ => {}
         }
     }
 
-    fn ends(&mut self, tx: &TxId, committed: bool, who: &str) {
+    fn ends(&mut self, tx: &TxId, committed: bool, evidence: &str) {
         self.count(if committed { "committed" } else { "aborted" });
         match self.outcomes.get(tx) {
-            Some((before, by)) => assert_eq!(*before, committed, "{tx}: {who}, and {by}"),
+            Some((before, other)) => {
+                assert_eq!(*before, committed, "{tx}: {evidence}, but {other}")
+            }
             None => {
-                self.outcomes.insert(tx.clone(), (committed, who.to_owned()));
+                self.outcomes.insert(tx.clone(), (committed, evidence.to_owned()));
             }
         }
     }
 
-    /// What anybody was told stays true: an outcome, and each bank's one vote.
-    fn told(&mut self, at: usize, reply: &Reply) {
+    /// A reported outcome, and each bank's one vote, stay true.
+    fn replied(&mut self, at: usize, reply: &Reply) {
         for token in tokens_of(reply) {
             let Some(tx) = reply.tx() else { continue };
             let voted_ok = match token.said {
@@ -307,7 +308,7 @@ impl Losing {
             let before = *self.votes.entry((of, tx.clone())).or_insert(voted_ok);
             assert_eq!(
                 before, voted_ok,
-                "bank {of} has voted twice on {tx}, as bank {at} tells: {reply:?}"
+                "bank {of} has voted twice on {tx}, as bank {at} reports: {reply:?}"
             );
             let known = self.tokens.entry(tx.clone()).or_default();
             if token.said == Said::Ok && !known.contains(&token) {
@@ -315,8 +316,10 @@ impl Losing {
             }
         }
         match reply {
-            Reply::Committed(tx, ..) => self.ends(tx, true, &format!("bank {at} tells {reply:?}")),
-            Reply::Aborted(tx, ..) => self.ends(tx, false, &format!("bank {at} tells {reply:?}")),
+            Reply::Committed(tx, ..) => {
+                self.ends(tx, true, &format!("bank {at} reports {reply:?}"))
+            }
+            Reply::Aborted(tx, ..) => self.ends(tx, false, &format!("bank {at} reports {reply:?}")),
             Reply::Err(consorcio::wire::Reason::NotIntroduced, _) => {
                 self.count("not introduced yet");
             }
@@ -324,8 +327,8 @@ impl Losing {
         }
     }
 
-    /// All are there and reach each other: a bank that lost its disk stops, and without such a one
-    /// everything ends.
+    /// All banks run and reach each other. A bank that lost its disk stops; without one, everything
+    /// is decided.
     fn heal(&mut self) {
         self.world.blocked.clear();
         for _ in 0..ROUNDS {
@@ -336,8 +339,8 @@ impl Losing {
                 self.world.tick(bank);
                 self.world.sync(bank);
             });
-            self.world.settle();
-            self.look();
+            self.world.deliver_all();
+            self.check_events();
         }
         let met_before = self
             .lost
@@ -346,7 +349,7 @@ impl Losing {
             if Some(bank) == met_before {
                 assert!(
                     !self.world.is_up(bank),
-                    "bank {bank} was met with another journal, and works on"
+                    "bank {bank} was met with another journal, but runs"
                 );
             } else {
                 assert!(self.world.is_up(bank), "bank {bank} is down");

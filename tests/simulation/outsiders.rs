@@ -1,6 +1,6 @@
-//! Outside coordinators: each speaks to one bank, votes when it likes and as often as it likes, and
-//! goes away without a word. What they were told is compared with the journals, and nothing may
-//! commit for them.
+//! Outside coordinators: each sends requests to one bank, votes at any time, also repeatedly, and
+//! vanishes silently. The replies to them must agree with the journals, and only their own COMMIT
+//! may commit.
 
 use crate::simulation::facts::number;
 use crate::simulation::run::{Simulation, bank};
@@ -21,23 +21,23 @@ pub const OUTSIDE: u64 = 6;
 pub struct Outsider {
     number: usize,
     at: usize,
-    said_commit: bool,
-    /// Its vote, as the bank recorded it: the record, and the commit's time; none for an abort.
+    sent_commit: bool,
+    /// Its vote in the bank's journal: the record, and the commit time; `None` for an abort.
     voted: Option<(Seq, Option<Time>)>,
 }
 
 impl Simulation<'_> {
-    pub fn come_from_outside(&mut self) {
+    pub fn act_from_outside(&mut self) {
         let known = self.outsiders.len();
         if known == 0 || self.random.chance(35) {
             return self.prepare_from_outside();
         }
-        // Mostly one of the newest; and sometimes one that is none of theirs.
+        // Mostly one of the newest; sometimes a transaction without an outside coordinator.
         let back = if self.random.chance(80) { known.min(6) } else { known };
         let at = known - 1 - self.random.below(back);
         let (mut id, bank) = (self.outsiders[at].number, self.outsiders[at].at);
         if self.random.chance(5) {
-            self.met.count("outside vote on an inner transaction");
+            self.coverage.count("outside vote on an inner transaction");
             id = 1 + self.random.below(self.facts.len() - 1);
         }
         let tx = TxId::new(&format!("t{id}")).unwrap();
@@ -46,7 +46,7 @@ impl Simulation<'_> {
             9..14 => self.vote_from_outside(bank, &tx, false),
             14..18 => {
                 let transaction = Arc::clone(&self.facts[id].versions[0].transaction);
-                self.ask_from_outside(bank, Request::Prepare(tx, transaction));
+                self.send_from_outside(bank, Request::Prepare(tx, transaction));
             }
             _ => self.world.close(bank, OUTSIDE),
         }
@@ -62,31 +62,31 @@ impl Simulation<'_> {
             .collect();
         let transaction = Arc::new(Transaction::with_outside(bank(at), ops).unwrap());
         let tx = self.named(&transaction);
-        self.outsiders.push(Outsider { number: number(&tx), at, said_commit: false, voted: None });
+        self.outsiders.push(Outsider { number: number(&tx), at, sent_commit: false, voted: None });
         if self.random.chance(5) {
             self.vote_from_outside(at, &tx, false);
         }
-        self.ask_from_outside(at, Request::Prepare(tx, transaction));
+        self.send_from_outside(at, Request::Prepare(tx, transaction));
     }
 
     fn vote_from_outside(&mut self, at: usize, tx: &TxId, commit: bool) {
         if let Some(outsider) = self.outsider(tx).filter(|outsider| outsider.at == at) {
-            outsider.said_commit |= commit;
+            outsider.sent_commit |= commit;
         }
         let request = if commit {
             Request::Commit(tx.clone(), Vec::new())
         } else {
             Request::Abort(tx.clone(), None)
         };
-        self.ask_from_outside(at, request);
+        self.send_from_outside(at, request);
     }
 
-    fn ask_from_outside(&mut self, at: usize, request: Request) {
+    fn send_from_outside(&mut self, at: usize, request: Request) {
         self.world.request(at, SessionId(OUTSIDE), Origin::Outside, request, 0);
     }
 
     fn outsider(&mut self, tx: &TxId) -> Option<&mut Outsider> {
-        // Numbers only grow.
+        // Numbers are in ascending order.
         let at =
             self.outsiders.binary_search_by_key(&number(tx), |outsider| outsider.number).ok()?;
         Some(&mut self.outsiders[at])
@@ -108,18 +108,18 @@ impl Simulation<'_> {
         );
         let outsider =
             self.outsider(tx).unwrap_or_else(|| panic!("{tx} has no outside coordinator"));
-        assert_eq!(outsider.at, at, "{tx} is another bank's");
+        assert_eq!(outsider.at, at, "{tx} belongs to another bank");
         assert_eq!(outsider.voted, None, "{tx} is decided from outside twice");
         outsider.voted = Some((seq, refusal.is_none().then_some(time)));
         assert!(
-            refusal.is_some() || outsider.said_commit,
-            "{tx} commits, and its coordinator never said so"
+            refusal.is_some() || outsider.sent_commit,
+            "{tx} commits without a COMMIT of its coordinator"
         );
-        let version = self.facts(tx).version(&digest).expect("somebody's bytes");
+        let version = self.facts(tx).version(&digest).expect("known bytes");
         if refusal.is_none() {
             assert!(
                 time.0 > cut,
-                "{tx} commits at {at} with time {time}, but the cut at {cut} was told"
+                "{tx} commits at {at} with time {time}, but the cut at {cut} was served"
             );
             version.committed = version.committed.with(bank(at));
             version.time = Some(time);
@@ -128,26 +128,25 @@ impl Simulation<'_> {
         } else {
             version.aborted = version.aborted.with(bank(at));
         }
-        self.met.count(match refusal {
+        self.coverage.count(match refusal {
             None => "outside commit",
             Some(Reason::Expired) => "outside expired",
             Some(_) => "outside abort",
         });
     }
 
-    /// A crash took that vote: nobody was told of it.
+    /// A crash took that vote: it was never reported.
     pub fn outside_vote_lost(&mut self, tx: &TxId) {
         if let Some(outsider) = self.outsider(tx) {
             outsider.voted = None;
         }
     }
 
-    /// Whoever is told how a transaction with an outside coordinator ended, is told what is so and
-    /// stays so.
-    pub fn told_from_outside(&mut self, at: usize, session: u64, reply: &Reply) {
+    /// A reported outcome of a transaction with an outside coordinator is true and permanent.
+    pub fn outcome_reported(&mut self, at: usize, session: u64, reply: &Reply) {
         let (tx, committed, token) = match reply {
             Reply::Committed(tx, time, token, _) => (tx, Some(*time), token),
-            // It tells of other bytes that they are aborted, by this bank's vote on these.
+            // It reports that other bytes are aborted, by this bank's vote on these.
             Reply::Aborted(_, _, Reason::DuplicateId, _) => return,
             Reply::Aborted(tx, token, _, _) => (tx, None, token),
             _ => return,
@@ -164,36 +163,38 @@ impl Simulation<'_> {
             (Verdict::No, voted) => {
                 assert_eq!((committed, voted), (None, None), "bank {at} refused {tx}")
             }
-            (Verdict::Ok, None) => panic!("bank {at} tells how {tx} ended; it has not"),
-            (Verdict::Ok, Some((seq, so))) => {
-                assert_eq!(committed, so, "bank {at} tells how {tx} ended");
+            (Verdict::Ok, None) => {
+                panic!("bank {at} reports an outcome of {tx}, which is undecided")
+            }
+            (Verdict::Ok, Some((seq, recorded))) => {
+                assert_eq!(committed, recorded, "bank {at} reports another outcome of {tx}");
                 assert!(
                     self.is_durable(at, seq),
-                    "bank {at} tells how {tx} ended before that is synced"
+                    "bank {at} reports the outcome of {tx} before it is synced"
                 );
             }
         }
         if session == OUTSIDE {
-            self.facts(tx).told.push((Some(digest), committed.is_some()));
+            self.facts(tx).reported.push((Some(digest), committed.is_some()));
         }
     }
 
-    /// They come back and end what they began, but for some, whose time ends.
+    /// Most coordinators return and decide; the time of the others ends.
     pub fn heal_outsiders(&mut self) {
         for at in 0..self.outsiders.len() {
             let Outsider { number, at, voted, .. } = self.outsiders[at];
             if voted.is_none() && !self.random.chance(30) {
                 let commit = self.random.chance(60);
                 self.vote_from_outside(at, &TxId::new(&format!("t{number}")).unwrap(), commit);
-                self.look();
+                self.check_events();
             }
         }
     }
 
-    /// Their time is over, however slow a bank's clock is.
+    /// Passes their time to vote, also for a slow clock.
     pub fn outsiders_time_ends(&mut self) {
         self.world.pass(2 * OUTSIDE_VOTE_MS_MAX * 1_000);
         (0..self.banks()).for_each(|at| self.world.tick(at));
-        self.look();
+        self.check_events();
     }
 }

@@ -1,14 +1,13 @@
-//! What a run is made of, all of it following from its seed: how long, how many banks, what happens
-//! how often.
+//! The plan of a run, drawn from its seed: length, number of banks, and the odds of each step.
 
 use crate::world::clocks::ClockMistake;
-use crate::world::disk::Sizes;
+use crate::world::disk::DiskSizes;
 use crate::world::{Mistake, ProofMistake};
 
-/// A small generator (splitmix64): the same seed gives the same run, on every machine.
-pub struct Random(pub u64);
+/// A small generator (splitmix64): the same seed gives the same run on every machine.
+pub struct SeededRandom(pub u64);
 
-impl Random {
+impl SeededRandom {
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -21,7 +20,7 @@ impl Random {
         usize::try_from(self.next() % u64::try_from(bound).unwrap()).unwrap()
     }
 
-    /// A whole number on either side of zero.
+    /// A whole number from -`most` to `most`.
     pub fn around(&mut self, most: i64) -> i64 {
         i64::try_from(self.next() % (2 * u64::try_from(most).unwrap() + 1)).unwrap() - most
     }
@@ -35,32 +34,32 @@ impl Random {
     }
 }
 
-/// What a run is made of.
+/// The parameters of a run.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct RunPlan {
     pub seed: u64,
     pub mistake: Option<Mistake>,
     pub clock_mistake: Option<ClockMistake>,
     pub proof_mistake: Option<ProofMistake>,
-    pub beside: Beside,
-    /// Kinds of trouble that are left out.
-    pub without: [bool; TROUBLES.len()],
+    pub variant: Variant,
+    /// Kinds of faults that are left out.
+    pub without: [bool; FAULT_KINDS.len()],
     pub steps: usize,
 }
 
-/// What a run has beside all the rest.
+/// An addition to the ordinary steps of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beside {
-    Nothing,
-    /// Somebody without the key on the way: between banks, and between drivers and banks.
-    Path,
-    /// Drivers that use the id of another one for other bytes, which name the same banks, some of
-    /// them, or others.
-    Contents,
+pub enum Variant {
+    None,
+    /// An attacker without the key, between banks and between drivers and banks.
+    Attacker,
+    /// Drivers use the id of another transaction for other bytes, which name the same banks, some
+    /// of them, or others.
+    SharedIds,
 }
 
-/// Kinds of trouble, as a shrunk run may leave them out.
-pub const TROUBLES: [&str; 14] = [
+/// Kinds of faults that shrinking may leave out.
+pub const FAULT_KINDS: [&str; 14] = [
     "lies",
     "crashes",
     "lost drivers",
@@ -74,63 +73,63 @@ pub const TROUBLES: [&str; 14] = [
     "outsiders",
     "clocks",
     "time",
-    "the way",
+    "the attacker",
 ];
 
-/// Every so many seeds one is long: thousands of transactions, so that histories outgrow memory and
+/// One seed in this number is long: thousands of transactions, so that histories outgrow memory and
 /// segments.
 const LONG_EVERY: u64 = 50;
 const STEPS: usize = 1_500;
 const STEPS_LONG: usize = 60_000;
 
-impl Plan {
-    /// All of it, as the seed says.
-    pub fn of(seed: u64, mistake: Option<Mistake>) -> Plan {
-        let steps = if Plan::is_long(seed, mistake) { STEPS_LONG } else { STEPS };
-        Plan {
+impl RunPlan {
+    /// The plan of a seed.
+    pub fn of(seed: u64, mistake: Option<Mistake>) -> RunPlan {
+        let steps = if RunPlan::is_long(seed, mistake) { STEPS_LONG } else { STEPS };
+        RunPlan {
             seed,
             mistake,
             clock_mistake: None,
             proof_mistake: None,
-            beside: Beside::Nothing,
-            without: [false; TROUBLES.len()],
+            variant: Variant::None,
+            without: [false; FAULT_KINDS.len()],
             steps,
         }
     }
 
-    /// The same with something beside, and perhaps a mistake in what proves an outcome.
-    pub fn beside(seed: u64, beside: Beside, mistake: Option<ProofMistake>) -> Plan {
-        let all = Plan::of(seed, None);
+    /// The plan with a variant, and perhaps a mistake in what proves an outcome.
+    pub fn with_variant(seed: u64, variant: Variant, mistake: Option<ProofMistake>) -> RunPlan {
+        let all = RunPlan::of(seed, None);
         let steps = if mistake.is_some() { STEPS } else { all.steps };
-        Plan { proof_mistake: mistake, beside, steps, ..all }
+        RunPlan { proof_mistake: mistake, variant, steps, ..all }
     }
 
-    /// The same with a mistake about clocks and cuts.
-    pub fn of_clocks(seed: u64, mistake: ClockMistake) -> Plan {
-        Plan { clock_mistake: Some(mistake), steps: STEPS, ..Plan::of(seed, None) }
+    /// The plan with a mistake about clocks and cuts.
+    pub fn of_clocks(seed: u64, mistake: ClockMistake) -> RunPlan {
+        RunPlan { clock_mistake: Some(mistake), steps: STEPS, ..RunPlan::of(seed, None) }
     }
 
     fn is_long(seed: u64, mistake: Option<Mistake>) -> bool {
         mistake.is_none() && seed % LONG_EVERY == LONG_EVERY - 1
     }
 
-    pub fn leaves_out(&self, trouble: &str) -> bool {
-        TROUBLES.iter().zip(self.without).any(|(name, without)| without && *name == trouble)
+    pub fn leaves_out(&self, kind: &str) -> bool {
+        FAULT_KINDS.iter().zip(self.without).any(|(name, without)| without && *name == kind)
     }
 }
 
-/// What may happen next.
+/// A step of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Next {
-    /// A client begins to drive a transaction.
+    /// A client starts to drive a transaction.
     Begin,
-    /// A client asks a bank to drive one.
+    /// A client sends EXECUTE.
     Execute,
     /// Cash into one account: vote and commit are one record of one bank.
     Deposit,
-    /// Something arrives between a client and a bank.
+    /// A line arrives at a client or a bank.
     DeliverToClients,
-    /// Something arrives between two banks.
+    /// A message arrives between two banks.
     DeliverBetweenBanks,
     Sync,
     SyncAll,
@@ -151,15 +150,15 @@ pub enum Next {
     Cut,
     Read,
     Register,
-    /// An outside coordinator says something.
+    /// An outside coordinator sends a request.
     Outside,
-    /// Somebody on the way changes what is under way.
+    /// The attacker changes a message in flight.
     Tamper,
 }
 
 impl Next {
-    /// The kind of trouble that it is.
-    pub fn trouble(self) -> Option<&'static str> {
+    /// The kind of fault that shrinking leaves out with this step.
+    pub fn fault_kind(self) -> Option<&'static str> {
         match self {
             Next::Lie => Some("lies"),
             Next::Crash => Some("crashes"),
@@ -174,7 +173,7 @@ impl Next {
             Next::Register => Some("registrations"),
             Next::Outside => Some("outsiders"),
             Next::Pass => Some("time"),
-            Next::Tamper => Some("the way"),
+            Next::Tamper => Some("the attacker"),
             Next::Begin
             | Next::Execute
             | Next::Deposit
@@ -191,25 +190,25 @@ impl Next {
     }
 }
 
-/// How this run's world is, and what happens how often in it.
-pub struct Weather {
+/// The environment of a run, and the odds of each step.
+pub struct Environment {
     pub banks: usize,
-    pub disks: Option<Sizes>,
-    /// Every record is synced at once.
+    pub disks: Option<DiskSizes>,
+    /// Each record is synced at once.
     pub eager_sync: bool,
-    /// Outcomes leave memory as soon as the journal finds them.
+    /// Outcomes leave memory as soon as the journal's index finds them.
     pub forgetful: bool,
-    /// Little is undecided, so that cuts are answered at once, between crashes.
+    /// Few transactions are undecided, so that cuts are answered at once, between crashes.
     pub calm: bool,
     /// Clients that drive at a time.
     pub load: usize,
-    /// The longest time that passes at once.
+    /// The longest time that passes in one step.
     pub pass_us: usize,
-    /// Upper ends of ranges, one a kind.
+    /// Cumulative odds, one entry a kind of step.
     odds: Vec<(u32, Next)>,
 }
 
-/// How often what happens, in ten thousand.
+/// Odds of each step, in ten thousand.
 const ODDS: [(u32, Next); 21] = [
     (700, Next::Begin),
     (450, Next::Execute),
@@ -234,23 +233,23 @@ const ODDS: [(u32, Next); 21] = [
     (250, Next::Outside),
 ];
 
-impl Weather {
-    pub fn of(plan: &Plan, random: &mut Random) -> Weather {
-        let long = Plan::is_long(plan.seed, plan.mistake) && plan.proof_mistake.is_none();
+impl Environment {
+    pub fn of(plan: &RunPlan, random: &mut SeededRandom) -> Environment {
+        let long = RunPlan::is_long(plan.seed, plan.mistake) && plan.proof_mistake.is_none();
         let load = if long { *random.of(&[30, 300]) } else { *random.of(&[3, 12, 60]) };
         let sizes = if long {
-            Sizes { first_segment: 16 * 1024, segment: 128 * 1024 }
+            DiskSizes { first_segment: 16 * 1024, segment: 128 * 1024 }
         } else {
-            Sizes { first_segment: 4 * 1024, segment: 16 * 1024 }
+            DiskSizes { first_segment: 4 * 1024, segment: 16 * 1024 }
         };
         let disks = plan.mistake.is_none() && (long || random.chance(40));
         let mut odds = Vec::new();
         let mut sum = 0;
         let all = ODDS.into_iter().chain([(150, Next::Cut), (250, Next::Read)]);
-        let path = (plan.beside == Beside::Path).then_some((900, Next::Tamper));
-        for (odds_of, next) in all.chain(path) {
-            // Each kind of trouble has good and bad days; a long run needs peace to get far.
-            let odds_of = match next.trouble() {
+        let attacker = (plan.variant == Variant::Attacker).then_some((900, Next::Tamper));
+        for (odds_of, next) in all.chain(attacker) {
+            // The odds of faults vary by run; a long run needs few faults to get far.
+            let odds_of = match next.fault_kind() {
                 Some("time") | None => odds_of,
                 Some(_) if long => odds_of / 8,
                 Some(_) => odds_of * *random.of(&[0, 1, 2, 2, 4]) / 2,
@@ -259,22 +258,22 @@ impl Weather {
             odds.push((sum, next));
         }
         let banks = *random.of(&[2, 3, 3, 3, 3, 3, 4, 5]);
-        // Was there a key? It is drawn as ever, so that seeds mean what they meant.
+        // A draw without use, so that seeds keep their meaning.
         random.chance(70);
-        Weather {
+        Environment {
             banks,
             disks: disks.then_some(sizes),
             eager_sync: !long && random.chance(20),
             forgetful: random.chance(50),
             calm: !long && random.chance(25),
             load,
-            // Where many drive at once each gets fewer turns while time passes.
+            // With many drivers each takes fewer steps while time passes.
             pass_us: 3_000_000 / (load + 3),
             odds,
         }
     }
 
-    pub fn choose(&self, random: &mut Random) -> Next {
+    pub fn choose(&self, random: &mut SeededRandom) -> Next {
         if self.calm && random.chance(80) {
             return match random.below(40) {
                 0..12 => Next::Deposit,

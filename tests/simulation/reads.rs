@@ -1,8 +1,8 @@
-//! Reads while everything happens, and registrations: registers are read linearizably, cuts of all
-//! banks add up, show exactly the commits up to their time, and nothing that a crash could take
+//! Reads and registrations during the run. Registers are read linearizably; cuts of all banks add
+//! up and show exactly the commits up to their time; no read shows a record that a crash could take
 //! (`durable`).
 
-mod prove;
+mod cuts;
 
 use crate::simulation::run::{ACCOUNTS, OPENING, Simulation, account, holder};
 use crate::simulation::transactions::KEYS;
@@ -16,31 +16,31 @@ use consorcio::wire::request::{Read, Request};
 use consorcio::wire::transaction::{Action, Flow, Transaction};
 use std::collections::BTreeMap;
 
-/// The session that asks for cuts, and the one that asks for balances.
+/// The session that requests cuts, and the one that requests balances.
 const CUTS: u64 = 2;
 const BALANCES: u64 = 4;
-/// The session that asks for cuts which every bank must give: at the latest reading of all clocks.
-/// And the one that asks for cuts which none may give.
+/// The session of cuts that every bank must serve, at the latest reading of all clocks; and that of
+/// cuts which no bank may serve.
 const CUTS_PROVED: u64 = 10;
 const CUTS_FORGED: u64 = 11;
 const REGISTRAR: u64 = 5;
-/// Accounts that a bank has at most: few, so that they stay hot.
+/// Accounts of a bank: few, so that they stay hot.
 const ACCOUNTS_MAX: usize = 9;
 
-/// What readers were told, and what they may expect.
+/// The results of reads, and the values that reads may return.
 pub struct Reads {
     /// By time, then bank.
     cuts: BTreeMap<i64, BTreeMap<usize, CutFigures>>,
     cut_times: Vec<i64>,
-    /// The latest cut that each bank has answered: nothing commits there at or before it any more.
+    /// The latest cut that each bank has served: it commits nothing at or before that time any
+    /// more.
     cut_up_to: Vec<i64>,
     next_value: u64,
-    /// When each value of a register was committed.
+    /// The commit time of each value of a register.
     written: BTreeMap<(String, String), Time>,
-    /// Nobody may read an older value of this register any more.
+    /// No reader may see an older value of a register than this.
     floors: BTreeMap<String, Time>,
-    /// Reads of registers that are not answered: the register, its floor when asked, and that
-    /// moment.
+    /// Outstanding reads of registers: the register, its floor, and the time of the request.
     asked: BTreeMap<u64, (&'static str, Time, u64)>,
 }
 
@@ -63,13 +63,13 @@ impl Reads {
         }
     }
 
-    /// A value that nobody wrote before.
-    pub fn fresh_value(&mut self) -> String {
+    /// A value that was not written before.
+    pub fn new_value(&mut self) -> String {
         self.next_value += 1;
         self.next_value.to_string()
     }
 
-    /// The latest cut that this bank has told.
+    /// The latest cut that this bank has served.
     pub fn cut_up_to(&self, bank: usize) -> i64 {
         self.cut_up_to[bank]
     }
@@ -81,7 +81,7 @@ impl Reads {
         }
     }
 
-    /// Somebody knows that they have.
+    /// A client knows these values.
     pub fn acknowledged(&mut self, transaction: &Transaction, time: Time) {
         for (key, _) in sets(transaction) {
             let floor = self.floors.entry(key.to_owned()).or_default();
@@ -113,7 +113,7 @@ impl Simulation<'_> {
             }
             _ => {
                 let key = *self.random.of(&KEYS);
-                let session = self.clients.fresh_session();
+                let session = self.clients.new_session();
                 let floor = self.reads.floors.get(key).copied().unwrap_or_default();
                 self.reads.asked.insert(session, (key, floor, self.world.mono_us));
                 let request = Request::Read(Read::Value(RegisterKey::new(key).unwrap()));
@@ -122,7 +122,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// The same cut, asked of every bank.
+    /// Requests the same cut from every bank.
     pub fn ask_for_a_cut(&mut self) {
         if self.random.chance(50) {
             return if self.random.chance(20) {
@@ -135,7 +135,7 @@ impl Simulation<'_> {
         let Some(latest) = up.map(|b| self.world.core(b).clock().0).max() else { return };
         let before = &self.reads.cut_times;
         let time = match self.random.below(10) {
-            // One that was asked before, and one that is ahead of the clocks.
+            // A repeated cut, and one that is ahead of the clocks.
             0..4 if !before.is_empty() => {
                 before[before.len() - 1 - self.random.below(before.len().min(8))]
             }
@@ -154,7 +154,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// As clients ask: what the clock that is ahead of all others has reached.
+    /// Requests a cut as clients do: at the reading of the clock that is ahead of all others.
     fn ask_for_a_proved_cut(&mut self) {
         let up: Vec<usize> = (0..self.banks()).filter(|bank| self.world.is_up(*bank)).collect();
         let readings: Vec<(Time, Reading)> =
@@ -163,10 +163,10 @@ impl Simulation<'_> {
         let most = readings.iter().max_by_key(|(time, _)| *time).copied();
         let (Some((least, _)), Some((time, _))) = (least, most) else { return };
         if time.0 - least.0 > 1_000_000 {
-            self.met.count("cut of clocks more than a second apart");
+            self.coverage.count("cut of clocks more than a second apart");
         }
         if time.0 - least.0 > 60_000_000 {
-            self.met.count("cut of clocks more than a minute apart");
+            self.coverage.count("cut of clocks more than a minute apart");
         }
         let slowest = self.plan.clock_mistake == Some(ClockMistake::SlowestAsked);
         let asked =
@@ -184,7 +184,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// A time that no clock has reached, without a reading, or with one that says something else.
+    /// Requests a cut at a time that no clock has reached, without a reading or with a forged one.
     fn ask_for_a_forged_cut(&mut self) {
         let up: Vec<usize> = (0..self.banks()).filter(|bank| self.world.is_up(*bank)).collect();
         let readings: Vec<(Time, Reading)> =
@@ -204,7 +204,7 @@ impl Simulation<'_> {
             }),
             _ => Some(Reading { time, mac: None, ..reading }),
         };
-        self.met.count("forged reading");
+        self.coverage.count("forged reading");
         for at in up {
             let request = Request::Read(Read::Snapshot {
                 time: Some(time),
@@ -216,36 +216,36 @@ impl Simulation<'_> {
         }
     }
 
-    /// What a reader is told; `false`: nobody here asked for it.
+    /// Checks a reply to a read; `false` if it answers none of these reads.
     pub fn read_reply(&mut self, at: usize, session: u64, reply: &Reply) -> bool {
         if let Some((key, floor, since_us)) = self.reads.asked.remove(&session) {
             if let Reply::Done(json) = reply {
-                self.met.count("register read");
+                self.coverage.count("register read");
                 if since_us < self.world.mono_us {
-                    self.met.count("register read that waited");
+                    self.coverage.count("register read that waited");
                 }
-                self.value_told(at, key, floor, json);
+                self.value_read(at, key, floor, json);
             }
             return true;
         }
         match (session, reply) {
             (CUTS_PROVED, Reply::Done(json)) => {
-                self.met.count("cut at the latest reading");
-                self.cut_told(at, json);
+                self.coverage.count("cut at the latest reading");
+                self.cut_read(at, json);
             }
             (CUTS_PROVED, Reply::Refused(Reason::Locked, _)) => {}
             (CUTS_PROVED, refused) => {
-                panic!("bank {at} gives no cut at the latest reading of all clocks: {refused:?}")
+                panic!("bank {at} serves no cut at the latest reading of all clocks: {refused:?}")
             }
             (CUTS_FORGED, Reply::Refused(Reason::Limit, _)) => {}
             (CUTS_FORGED, other) => {
-                panic!("bank {at} believes a time that no clock has reached: {other:?}")
+                panic!("bank {at} accepts a time that no clock has reached: {other:?}")
             }
-            (CUTS, Reply::Done(json)) => self.cut_told(at, json),
-            (BALANCES, Reply::Done(json)) => balance_told(json),
+            (CUTS, Reply::Done(json)) => self.cut_read(at, json),
+            (BALANCES, Reply::Done(json)) => balance_read(json),
             (CUTS | BALANCES | REGISTRAR, _) => {
                 if let Reply::Refused(reason, _) = reply {
-                    self.met.count(reason.as_str());
+                    self.coverage.count(reason.as_str());
                 }
             }
             _ => return false,
@@ -253,22 +253,23 @@ impl Simulation<'_> {
         true
     }
 
-    /// Registers are linearizable: nobody reads what is older than what somebody already read or
-    /// was told.
-    fn value_told(&mut self, at: usize, key: &'static str, floor: Time, json: &str) {
-        let told: serde_json::Value = serde_json::from_str(json).unwrap();
-        let value = told["value"].as_str().unwrap();
+    /// Registers are linearizable: no reader sees an older value than an earlier reader, or than a
+    /// reported commit.
+    fn value_read(&mut self, at: usize, key: &'static str, floor: Time, json: &str) {
+        let answer: serde_json::Value = serde_json::from_str(json).unwrap();
+        let value = answer["value"].as_str().unwrap();
         let durable = self.durable(at);
-        self.unsynced[at].value_told(at, durable, key, value);
+        self.unsynced[at].value_read(at, durable, key, value);
         let time = self.written_at(key, value);
-        let time = time
-            .unwrap_or_else(|| panic!("bank {at} tells {key}={value}, which was never committed"));
+        let time = time.unwrap_or_else(|| {
+            panic!("bank {at} returns {key}={value}, which was never committed")
+        });
         assert!(
             time >= floor,
-            "bank {at} tells {key}={value} of {time}, though a value of {floor} was known before"
+            "bank {at} returns {key}={value} of {time}, though a value of {floor} was known before"
         );
         if value != "0" {
-            self.met.count("register changed");
+            self.coverage.count("register changed");
         }
         let floor = self.reads.floors.entry(key.to_owned()).or_default();
         *floor = (*floor).max(time);
@@ -282,10 +283,10 @@ impl Simulation<'_> {
     }
 }
 
-fn balance_told(json: &str) {
-    let told: serde_json::Value = serde_json::from_str(json).unwrap();
+fn balance_read(json: &str) {
+    let answer: serde_json::Value = serde_json::from_str(json).unwrap();
     let [balance, held, available, incoming] =
-        ["balance", "held", "available", "incoming"].map(|name| told[name].as_i64().unwrap());
+        ["balance", "held", "available", "incoming"].map(|name| answer[name].as_i64().unwrap());
     assert!(
         balance >= 0 && held >= 0 && available >= 0 && incoming >= 0 && available == balance - held,
         "{json}"

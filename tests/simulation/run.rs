@@ -1,12 +1,12 @@
-//! One run: random steps of clients, liars, faults and time, then a healing, with the rule checked
-//! all along.
+//! One run: random steps of clients, malicious clients, faults and time, with the invariants
+//! checked after each; then all faults are healed.
 
 use crate::simulation::clients::Clients;
+use crate::simulation::coverage::Coverage;
 use crate::simulation::durable::Unsynced;
 use crate::simulation::facts::Facts;
-use crate::simulation::met::Met;
 use crate::simulation::outsiders::Outsider;
-use crate::simulation::plan::{Beside, Next, Plan, Random, Weather};
+use crate::simulation::plan::{Environment, Next, RunPlan, SeededRandom, Variant};
 use crate::simulation::reads::Reads;
 use crate::world::World;
 use consorcio::ids::{AccountNumber, BankId, Time};
@@ -17,27 +17,26 @@ use std::sync::Arc;
 /// Accounts that every bank begins with.
 pub const ACCOUNTS: usize = 3;
 pub const OPENING: i64 = 1_000;
-/// Each so many steps the whole world is compared with its journals.
+/// Steps between comparisons of the whole world with its journals.
 const AUDIT_EVERY: usize = 20_000;
 
 pub struct Simulation<'a> {
     pub world: World,
-    pub random: Random,
-    pub plan: Plan,
-    pub weather: Weather,
-    pub met: &'a mut Met,
+    pub random: SeededRandom,
+    pub plan: RunPlan,
+    pub environment: Environment,
+    pub coverage: &'a mut Coverage,
     pub clients: Clients,
     /// By the number in an id.
     pub facts: Vec<Facts>,
     pub reads: Reads,
-    /// By bank, what a crash could take.
+    /// By bank, the records that a crash could take.
     pub unsynced: Vec<Unsynced>,
     pub outsiders: Vec<Outsider>,
-    /// Accounts by bank, with their one holder.
     pub accounts: Vec<Vec<AccountNumber>>,
     /// Callers of EXECUTE and their transaction, by session.
     pub callers: BTreeMap<u64, (usize, Arc<Transaction>)>,
-    /// When each account was opened, and with what.
+    /// The time and deposit of each account's opening.
     pub openings: BTreeMap<(usize, AccountNumber), (Time, i128)>,
 }
 
@@ -49,22 +48,21 @@ pub fn account(bank: usize, account: usize) -> AccountNumber {
     AccountNumber::new(&format!("{bank}-{account}")).unwrap()
 }
 
-/// The holder of an account.
 pub fn holder(number: &AccountNumber) -> String {
     let (bank, account) = number.as_str().split_once('-').unwrap();
     format!("{:011}", bank.parse::<u64>().unwrap() * 1_000_000 + account.parse::<u64>().unwrap())
 }
 
 impl<'a> Simulation<'a> {
-    pub fn new(plan: Plan, met: &'a mut Met) -> Simulation<'a> {
-        let mut random = Random(plan.seed);
-        let weather = Weather::of(&plan, &mut random);
-        let mut world = World::with_disks(weather.banks, weather.disks);
+    pub fn new(plan: RunPlan, coverage: &'a mut Coverage) -> Simulation<'a> {
+        let mut random = SeededRandom(plan.seed);
+        let environment = Environment::of(&plan, &mut random);
+        let mut world = World::with_disks(environment.banks, environment.disks);
         world.crashes = plan.seed.wrapping_mul(1_000);
         world.closes_silent = true;
-        world.tells_answers = met.wanted;
+        world.reports_answers = coverage.keeps_lines;
         let mut accounts = Vec::new();
-        for b in 0..weather.banks {
+        for b in 0..environment.banks {
             accounts.push((0..ACCOUNTS).map(|a| account(b, a)).collect::<Vec<_>>());
             for number in &accounts[b] {
                 let cpf = holder(number);
@@ -75,28 +73,28 @@ impl<'a> Simulation<'a> {
                 world.line(b, 0, &line);
             }
         }
-        world.eager_sync = weather.eager_sync;
-        world.forgetful = weather.forgetful;
+        world.eager_sync = environment.eager_sync;
+        world.forgetful = environment.forgetful;
         world.mistake = plan.mistake;
         world.clock_mistake = plan.clock_mistake;
         world.path.mistake = plan.proof_mistake;
-        world.path.listens = plan.beside == Beside::Path;
+        world.path.is_attacked = plan.variant == Variant::Attacker;
         for node in &mut world.nodes {
             node.skew_us = random.around(1_000_000);
         }
         if random.chance(10) {
-            met.count("clock an hour ahead");
-            world.nodes[random.below(weather.banks)].skew_us = 3_600_000_000;
+            coverage.count("clock an hour ahead");
+            world.nodes[random.below(environment.banks)].skew_us = 3_600_000_000;
         }
         world.follow_clocks();
-        let reads = Reads::new(weather.banks);
-        let unsynced = (0..weather.banks).map(|_| Unsynced::default()).collect();
+        let reads = Reads::new(environment.banks);
+        let unsynced = (0..environment.banks).map(|_| Unsynced::default()).collect();
         let mut simulation = Simulation {
             world,
             random,
             plan,
-            weather,
-            met,
+            environment,
+            coverage,
             clients: Clients::default(),
             facts: vec![Facts::default()],
             reads,
@@ -106,7 +104,7 @@ impl<'a> Simulation<'a> {
             callers: BTreeMap::new(),
             openings: BTreeMap::new(),
         };
-        simulation.look();
+        simulation.check_events();
         simulation
     }
 
@@ -116,12 +114,12 @@ impl<'a> Simulation<'a> {
 
     pub fn run(&mut self) {
         for step in 0..self.plan.steps {
-            self.met.steps = step + 1;
-            let next = self.weather.choose(&mut self.random);
-            if next.trouble().is_none_or(|trouble| !self.plan.leaves_out(trouble)) {
+            self.coverage.steps = step + 1;
+            let next = self.environment.choose(&mut self.random);
+            if next.fault_kind().is_none_or(|kind| !self.plan.leaves_out(kind)) {
                 self.do_next(next);
             }
-            self.look();
+            self.check_events();
             if step % AUDIT_EVERY == AUDIT_EVERY - 1 {
                 self.world.audit();
             }
@@ -159,7 +157,7 @@ impl<'a> Simulation<'a> {
             Next::Cut => self.ask_for_a_cut(),
             Next::Read => self.read(),
             Next::Register => self.register(),
-            Next::Outside => self.come_from_outside(),
+            Next::Outside => self.act_from_outside(),
             Next::Tamper => self.tamper(),
         }
     }
@@ -172,14 +170,14 @@ impl<'a> Simulation<'a> {
     }
 
     pub fn pass(&mut self) {
-        let micros = u64::try_from(self.random.below(self.weather.pass_us)).unwrap();
+        let micros = u64::try_from(self.random.below(self.environment.pass_us)).unwrap();
         let links = self.world.links.len();
         self.world.pass(micros);
         for bank in 0..self.banks() {
             self.world.tick(bank);
         }
         if self.world.links.len() < links {
-            self.met.count("link silent");
+            self.coverage.count("link silent");
         }
         self.time_out_drivers();
     }

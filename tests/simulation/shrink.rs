@@ -1,23 +1,23 @@
-//! Runs that may fail, and smaller runs that fail too: less trouble, fewer steps, and a short story
-//! of it.
+//! Runs a plan, and shrinks a failing one: fewer kinds of faults, fewer steps, and a short
+//! timeline.
 
-use crate::simulation::met::Met;
-use crate::simulation::plan::{Plan, TROUBLES};
+use crate::simulation::coverage::Coverage;
+use crate::simulation::plan::{FAULT_KINDS, RunPlan};
 use crate::simulation::run::Simulation;
 use crate::world::caught::caught;
 use std::fmt;
 
 /// A smaller run that fails.
 pub struct Shrunk {
-    pub plan: Plan,
+    pub plan: RunRunPlan,
     pub text: String,
-    /// What was seen of the transaction that it is about, or else the last that was seen.
+    /// The events of the failing transaction, or else the last events.
     pub lines: Vec<String>,
 }
 
 impl fmt::Display for Shrunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let without: Vec<&str> = TROUBLES
+        let without: Vec<&str> = FAULT_KINDS
             .iter()
             .zip(self.plan.without)
             .filter(|(_, without)| *without)
@@ -34,27 +34,30 @@ impl fmt::Display for Shrunk {
     }
 }
 
-/// Runs `plan`; what failed, if anything did.
-pub fn run(plan: Plan, met: &mut Met) -> Result<(), String> {
-    caught(|| Simulation::new(plan, met).run())
+/// Runs `plan`; the error, if it fails.
+pub fn run(plan: RunRunPlan, coverage: &mut Coverage) -> Result<(), String> {
+    caught(|| Simulation::new(plan, coverage).run())
 }
 
-/// What kind of failure this is: the same may strike other banks, at another time.
-fn kind(text: &str) -> String {
+/// The kind of a failure: other banks or times count as the same kind.
+fn failure_kind(text: &str) -> String {
     let first = text.lines().next().unwrap_or_default();
     first.chars().filter(|c| !c.is_ascii_digit()).take(40).collect()
 }
 
-/// The smallest run found that fails as `plan` does.
-pub fn shrink(mut plan: Plan) -> Shrunk {
-    let wanted = run(plan, &mut Met::default()).err().map(|text| kind(&text));
-    let fails = |plan: Plan| {
-        let mut met = Met::default();
-        run(plan, &mut met).err().filter(|text| Some(kind(text)) == wanted).map(|_| met.steps)
+/// The smallest plan found that fails as `plan` does.
+pub fn shrink(mut plan: RunPlan) -> Shrunk {
+    let expected = run(plan, &mut Coverage::default()).err().map(|text| failure_kind(&text));
+    let fails = |plan: RunPlan| {
+        let mut coverage = Coverage::default();
+        run(plan, &mut coverage)
+            .err()
+            .filter(|text| Some(failure_kind(text)) == expected)
+            .map(|_| coverage.steps)
     };
-    for trouble in 0..TROUBLES.len() {
+    for kind in 0..FAULT_KINDS.len() {
         let mut less = plan;
-        less.without[trouble] = true;
+        less.without[kind] = true;
         if fails(less).is_some() {
             plan = less;
         }
@@ -63,20 +66,20 @@ pub fn shrink(mut plan: Plan) -> Shrunk {
         plan.steps = steps;
     }
     for divisor in [2, 2, 2, 2, 4, 4, 8, 8, 16, 16] {
-        let less = Plan { steps: plan.steps - plan.steps / divisor, ..plan };
+        let less = RunPlan { steps: plan.steps - plan.steps / divisor, ..plan };
         if fails(less).is_some() {
             plan = less;
         }
     }
-    let mut met = Met { wanted: true, ..Met::default() };
-    let text = run(plan, &mut met).err().unwrap_or_default();
-    let lines = met.lines;
+    let mut coverage = Coverage { keeps_lines: true, ..Coverage::default() };
+    let text = run(plan, &mut coverage).err().unwrap_or_default();
+    let lines = coverage.lines;
     let tx = text.split(|c: char| !c.is_ascii_alphanumeric()).find(|word| {
         word.strip_prefix('t')
             .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
     });
     let about = |line: &&String| tx.is_none_or(|tx| line.split(' ').any(|word| word == tx));
-    let mut story: Vec<String> = lines.iter().filter(about).cloned().collect();
-    story.drain(..story.len().saturating_sub(60));
-    Shrunk { plan, text, lines: story }
+    let mut timeline: Vec<String> = lines.iter().filter(about).cloned().collect();
+    timeline.drain(..timeline.len().saturating_sub(60));
+    Shrunk { plan, text, lines: timeline }
 }

@@ -1,8 +1,8 @@
-//! The transactions that clients want: transfers, composites, cash, registers, and some that must
-//! be refused.
+//! The transactions of clients: transfers, composites, cash, registers, and some that must be
+//! refused.
 
 use crate::simulation::facts::Facts;
-use crate::simulation::plan::Beside;
+use crate::simulation::plan::Variant;
 use crate::simulation::run::{Simulation, bank, holder};
 use consorcio::ids::{AccountNumber, RegisterKey, RegisterValue, TaxId, TxId};
 use consorcio::money::Money;
@@ -16,7 +16,7 @@ pub const KEYS: [&str; 2] = ["storage", "rate"];
 impl Simulation<'_> {
     pub fn money(&mut self, flow: Flow, at: usize, amount: i64) -> Op {
         let account = match self.random.below(200) {
-            0 => AccountNumber::new("nobody-0").unwrap(),
+            0 => AccountNumber::new("none-0").unwrap(),
             _ => self.random.of(&self.accounts[at]).clone(),
         };
         let cpf = match self.random.below(100) {
@@ -32,8 +32,8 @@ impl Simulation<'_> {
     fn set(&mut self, ops: &mut Vec<Op>) {
         let key = *self.random.of(&KEYS);
         let key = RegisterKey::new(key).unwrap();
-        // No two sets write the same: what is read tells who wrote it.
-        let value = RegisterValue::new(&self.reads.fresh_value()).unwrap();
+        // Each set writes a distinct value, so that a read identifies its writer.
+        let value = RegisterValue::new(&self.reads.new_value()).unwrap();
         for at in 0..self.banks() {
             let action = Action::Set { key: key.clone(), value: value.clone() };
             ops.push(Op { bank: bank(at), action });
@@ -68,14 +68,14 @@ impl Simulation<'_> {
         }
         let patience = self.random.chance(10).then_some(5_000);
         if patience.is_some() {
-            self.met.count("patience");
+            self.coverage.count("patience");
         }
         Arc::new(Transaction::from_ops(ops, patience).unwrap())
     }
 
-    /// Several of everything in one: transfers, cash, perhaps a register.
+    /// Several operations of each kind: transfers, cash, perhaps a register.
     fn composite(&mut self, amount: i64) -> Vec<Op> {
-        self.met.count("composite");
+        self.coverage.count("composite");
         let mut ops = Vec::new();
         for part in 0..1 + self.random.below(4) {
             let (from, to) = (self.random.below(self.banks()), self.random.below(self.banks()));
@@ -95,29 +95,29 @@ impl Simulation<'_> {
             self.set(&mut ops);
         }
         if self.random.chance(5) {
-            // It does not balance, and every bank must say so.
+            // It does not balance, so every bank must refuse it.
             let at = self.random.below(self.banks());
             ops.push(self.money(Flow::Credit, at, 1));
         }
         ops
     }
 
-    /// A transaction under an id of its own.
-    pub fn fresh(&mut self) -> (TxId, Arc<Transaction>) {
+    /// A new transaction under a new id.
+    pub fn new_transaction(&mut self) -> (TxId, Arc<Transaction>) {
         let transaction = self.transaction();
         (self.named(&transaction), transaction)
     }
 
-    /// The same; in some runs often other bytes under an id that is in use.
-    pub fn fresh_or_again(&mut self) -> (TxId, Arc<Transaction>) {
+    /// A new transaction; with shared ids often under an id that is in use.
+    pub fn new_or_shared_id(&mut self) -> (TxId, Arc<Transaction>) {
         let used = self.facts.len() - 1;
-        if self.plan.beside != Beside::Contents || used == 0 || self.random.chance(50) {
-            return self.fresh();
+        if self.plan.variant != Variant::SharedIds || used == 0 || self.random.chance(50) {
+            return self.new_transaction();
         }
         let number = used - self.random.below(used.min(3));
         let tx = TxId::new(&format!("t{number}")).unwrap();
         if self.random.chance(25) {
-            self.met.count("the same bytes driven again");
+            self.coverage.count("the same bytes driven again");
             let versions = &self.facts[number].versions;
             let transaction = Arc::clone(&versions[self.random.below(versions.len())].transaction);
             if !transaction.has_outside() {
@@ -127,25 +127,25 @@ impl Simulation<'_> {
         let transaction = self.transaction();
         let banks = transaction.banks();
         let before = self.facts[number].versions[0].transaction.banks();
-        self.met.count(if before == banks {
+        self.coverage.count(if before == banks {
             "other bytes, the same banks"
         } else if before.minus(banks) == before {
             "other bytes, other banks"
         } else {
             "other bytes, some of the banks"
         });
-        self.put_forward(&tx, &transaction);
+        self.add_version(&tx, &transaction);
         (tx, transaction)
     }
 
     pub fn named(&mut self, transaction: &Arc<Transaction>) -> TxId {
-        self.met.count("transactions");
-        if self.weather.disks.is_some() {
-            self.met.count("transactions on disks");
+        self.coverage.count("transactions");
+        if self.environment.disks.is_some() {
+            self.coverage.count("transactions on disks");
         }
         let tx = TxId::new(&format!("t{}", self.facts.len())).unwrap();
         self.facts.push(Facts::default());
-        self.put_forward(&tx, transaction);
+        self.add_version(&tx, transaction);
         tx
     }
 

@@ -1,17 +1,17 @@
-//! Panics that are looked for: they come back as words.
+//! Runs a test's code and returns a panic as text.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 thread_local! {
-    /// Does this thread run something whose panic comes back as words?
+    /// This thread runs code whose panic is returned as text.
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `this`; what it panics with comes back as words, and is printed with `CONSORCIO_LOUD`
-/// alone. There is one of these for all tests of this program: two that change the hook of the
-/// process at once would lose one of their hooks.
+/// Runs `this` and returns a panic as text. The panic is printed only with `CONSORCIO_LOUD`. All
+/// tests of this program share this function, because two that change the panic hook of the process
+/// at once would lose one of the hooks.
 pub fn caught<T>(this: impl FnOnce() -> T) -> Result<T, String> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {

@@ -1,5 +1,5 @@
-//! The machines' clocks, what their banks follow of them, and mistakes planted in that. What a bank
-//! may follow is judged here from outside, by its readings alone.
+//! The machines' clocks, how banks follow them, and mistakes planted in that. The checks here use
+//! only the readings of a bank.
 
 use super::World;
 use consorcio::bank::io::{Caller, Input, Now, Origin, SessionId};
@@ -15,23 +15,23 @@ const DAY_US: i64 = 24 * 3_600 * 1_000_000;
 /// A planted mistake about clocks and cuts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockMistake {
-    /// A wall clock that jumps is followed at once.
+    /// A jump of the wall clock is followed at once.
     JumpFollowed,
-    /// What was believed is forgotten when the wall clock goes back.
+    /// The limit is forgotten when the wall clock goes back.
     LimitFalls,
-    /// The time in which the machine was suspended is taken for a jump.
+    /// The time of a suspension counts as a jump.
     SuspensionMissed,
-    /// A bank tells other banks the wall clock of its machine, not what it follows of it.
+    /// A bank sends its machine's wall clock in a reading, not the filtered one.
     ShownClockSealed,
-    /// A reading is believed without its MAC.
+    /// A reading is accepted without its MAC.
     ReadingNotProved,
-    /// A reading that proves itself is believed for any time.
+    /// A valid reading is accepted for any time.
     ReadingOfAnyTime,
-    /// A cut far ahead of a bank's clocks is possible without a reading.
+    /// A cut far ahead of a bank's clocks is served without a reading.
     AheadWithoutReading,
-    /// A reading is no proof.
+    /// A reading proves nothing.
     ReadingIgnored,
-    /// Cuts are asked for at the slowest bank's reading.
+    /// Cuts are requested at the slowest bank's reading.
     SlowestAsked,
 }
 
@@ -49,49 +49,54 @@ impl ClockMistake {
     ];
 }
 
-/// The clock of a bank that runs.
+/// The filtered clock of a running bank.
 #[derive(Clone)]
-pub struct Followed {
+pub struct FollowedClock {
     filter: ClockFilter,
-    /// What its readings say so far.
-    believed_us: i64,
+    /// The greatest time that its readings justify so far.
+    justified_us: i64,
     at_us: u64,
     pub now_us: i64,
 }
 
-impl Followed {
-    /// None where a bank does not start by such a clock.
-    fn start(machine: Machine, clock: Time) -> Option<Followed> {
+impl FollowedClock {
+    /// `None` if a bank does not start with such a clock.
+    fn start(machine: Machine, clock: Time) -> Option<FollowedClock> {
         let filter = ClockFilter::start(machine, clock, 0, false).ok()?;
-        let believed_us = machine.wall_us.max(clock.0);
-        Some(Followed { filter, believed_us, at_us: machine.uptime_us, now_us: machine.wall_us })
+        let justified_us = machine.wall_us.max(clock.0);
+        Some(FollowedClock {
+            filter,
+            justified_us,
+            at_us: machine.uptime_us,
+            now_us: machine.wall_us,
+        })
     }
 
-    /// Reads the machine's clocks. `mono_us` is the uptime without what the machine slept.
+    /// Reads the machine's clocks. `mono_us` is the uptime without suspensions.
     fn read(&mut self, machine: Machine, mono_us: u64, clock: Time, mistake: Option<ClockMistake>) {
         let Machine { wall_us, uptime_us } = machine;
         let passed_us = i64::try_from(uptime_us - self.at_us).expect("a short run");
-        let believed_us = self.believed_us + passed_us;
-        let reached_us = believed_us.max(clock.0);
-        let afresh =
+        let justified_us = self.justified_us + passed_us;
+        let reached_us = justified_us.max(clock.0);
+        let restarted =
             |clock| ClockFilter::start(machine, clock, 0, true).expect("any clock is accepted");
         let read = match mistake {
             Some(ClockMistake::SuspensionMissed) => Machine { uptime_us: mono_us, ..machine },
             _ => machine,
         };
         match mistake {
-            Some(ClockMistake::JumpFollowed) => self.filter = afresh(clock),
-            Some(ClockMistake::LimitFalls) if wall_us < believed_us => {
-                self.filter = afresh(Time(0))
+            Some(ClockMistake::JumpFollowed) => self.filter = restarted(clock),
+            Some(ClockMistake::LimitFalls) if wall_us < justified_us => {
+                self.filter = restarted(Time(0))
             }
             _ => {}
         }
         let now_us = self.filter.read(read, clock).now_us;
         assert!(now_us <= wall_us, "a bank is ahead of its wall clock: {now_us} at {wall_us}");
         assert!(
-            now_us >= wall_us.min(believed_us),
-            "a wall clock of {wall_us} is not followed beyond {now_us}, though {believed_us} was \
-             believed"
+            now_us >= wall_us.min(justified_us),
+            "a wall clock of {wall_us} is not followed beyond {now_us}, though {justified_us} was \
+             justified"
         );
         let gap_us = wall_us - reached_us;
         let most_us = if gap_us <= STEP_US {
@@ -102,13 +107,14 @@ impl Followed {
             reached_us
         };
         assert!(now_us <= most_us, "a wall clock that jumped to {wall_us} is followed to {now_us}");
-        (self.believed_us, self.at_us, self.now_us) = (believed_us.max(now_us), uptime_us, now_us);
+        (self.justified_us, self.at_us, self.now_us) =
+            (justified_us.max(now_us), uptime_us, now_us);
     }
 }
 
 impl World {
-    /// From now on banks follow their machines' clocks as the programs do; before, whatever these
-    /// show is their time.
+    /// From here on banks filter their machines' clocks as the programs do; before, they use them
+    /// unfiltered.
     pub fn follow_clocks(&mut self) {
         self.follows_clocks = true;
         for bank in 0..self.nodes.len() {
@@ -125,14 +131,14 @@ impl World {
         }
     }
 
-    /// The bank starts by its clock; `false` where it does not.
+    /// Starts the bank's clock; `false` if the bank refuses to start with it.
     pub(super) fn start_clock(&mut self, bank: usize, clock: Time) -> bool {
         let machine = self.machine(bank);
-        self.nodes[bank].clock = Followed::start(machine, clock);
+        self.nodes[bank].clock = FollowedClock::start(machine, clock);
         self.nodes[bank].clock.is_some()
     }
 
-    /// The bank looks at its clocks, as before each decision.
+    /// Reads the clocks, as before each decision.
     pub(super) fn read_clock(&mut self, bank: usize) {
         let (machine, mistake) = (self.machine(bank), self.clock_mistake);
         let node = &mut self.nodes[bank];
@@ -141,7 +147,7 @@ impl World {
         }
     }
 
-    /// What the bank would tell of its clock by INFO now, and its statement of it.
+    /// The time and the reading that the bank would return to INFO.
     pub fn reading(&mut self, bank: usize) -> (Time, Reading) {
         self.read_clock(bank);
         let mut now = self.now(bank);
@@ -155,14 +161,14 @@ impl World {
             Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None };
         let output = self.core(bank).decide(now, &input);
         let Some(Reply::Done(json)) = output.replies.first().map(|outgoing| &outgoing.reply) else {
-            panic!("INFO is answered at once: {output:?}")
+            panic!("no reply to INFO: {output:?}")
         };
-        let told: serde_json::Value = serde_json::from_str(json).expect("JSON");
-        let reading = told["reading"].as_str().and_then(Reading::parse).expect("a reading");
-        assert_eq!(told["time"].as_i64(), Some(reading.time.0), "one time");
+        let info: serde_json::Value = serde_json::from_str(json).expect("JSON");
+        let reading = info["reading"].as_str().and_then(Reading::parse).expect("a reading");
+        assert_eq!(info["time"].as_i64(), Some(reading.time.0), "time and reading differ");
         assert!(
             reading.time <= reached,
-            "bank {bank} seals {}, and has reached {reached}",
+            "bank {bank} signs {}, but has reached only {reached}",
             reading.time
         );
         (reading.time, reading)
@@ -176,11 +182,13 @@ impl World {
         let id = self.identity(bank);
         let reading = match (self.clock_mistake, reading) {
             (Some(ClockMistake::ReadingIgnored), _) => None,
-            (Some(ClockMistake::ReadingNotProved), Some(told)) => {
-                Some(id.seal.reading(told.bank, told.time))
+            (Some(ClockMistake::ReadingNotProved), Some(given)) => {
+                Some(id.seal.reading(given.bank, given.time))
             }
-            (Some(ClockMistake::ReadingOfAnyTime), Some(told)) if id.seal.proves_reading(&told) => {
-                Some(id.seal.reading(told.bank, time))
+            (Some(ClockMistake::ReadingOfAnyTime), Some(given))
+                if id.seal.proves_reading(&given) =>
+            {
+                Some(id.seal.reading(given.bank, time))
             }
             (Some(ClockMistake::AheadWithoutReading), None) => Some(id.seal.reading(id.bank, time)),
             (_, reading) => reading,

@@ -1,5 +1,5 @@
-//! A bank's disk: the shipped journal on a disk in memory that loses what was not synced, tears it,
-//! flips bits of it, fills up and fails.
+//! A bank's disk: the shipped journal on a disk in memory that loses un-synced writes, tears them,
+//! flips bits, fills up and fails.
 
 use consorcio::bank::io::Seq;
 use consorcio::bank::record::Record;
@@ -7,7 +7,7 @@ use consorcio::bank::{Core, Identity};
 use consorcio::ids::TxId;
 use consorcio::journal::{
     Appender, BankReplica, Batch, Disk as _, Faults, JournalError, MemDisk, Options, Reader,
-    Recovered, Sizes as SegmentSizes, open,
+    Recovered, Sizes, open,
 };
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -16,51 +16,50 @@ use std::sync::Arc;
 /// Records in one write.
 const BATCH_RECORDS: usize = 16;
 
-/// How large segments are.
 #[derive(Debug, Clone, Copy)]
-pub struct Sizes {
+pub struct DiskSizes {
     pub first_segment: u64,
     pub segment: u64,
 }
 
-/// What may go wrong with a disk that runs.
+/// A fault of a disk in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
+pub enum DiskFault {
     FailingWrite,
     FailingSync,
-    /// No more room, until somebody makes some.
+    /// No free space, until `works` is called.
     Full,
 }
 
-pub struct Disk {
+pub struct WorldDisk {
     memory: MemDisk,
-    sizes: Sizes,
+    sizes: DiskSizes,
     open: Option<(Appender, Reader, Batch)>,
-    /// What the last crash left, until the bank starts on it.
+    /// The bank recovered after the last crash, until it starts.
     recovered: Option<Core>,
     full: bool,
-    /// Something is to go wrong, or does.
-    troubled: bool,
-    /// How often what happened.
+    /// A fault is planned or present.
+    faulty: bool,
+    /// Occurrences by kind of event.
     pub counts: BTreeMap<&'static str, u64>,
     found: Cell<u64>,
 }
 
-impl Clone for Disk {
-    fn clone(&self) -> Disk {
-        panic!("worlds that are copied have no disks")
+impl Clone for WorldDisk {
+    fn clone(&self) -> WorldDisk {
+        panic!("a world with disks was cloned")
     }
 }
 
-impl Disk {
-    pub fn new(sizes: Sizes) -> Disk {
-        Disk {
+impl WorldDisk {
+    pub fn new(sizes: DiskSizes) -> WorldDisk {
+        WorldDisk {
             memory: MemDisk::new(),
             sizes,
             open: None,
             recovered: None,
             full: false,
-            troubled: false,
+            faulty: false,
             counts: BTreeMap::new(),
             found: Cell::new(0),
         }
@@ -70,8 +69,8 @@ impl Disk {
         *self.counts.entry(what).or_default() += 1;
     }
 
-    /// Writes and syncs these records, the first of which has this number. `false`: it failed,
-    /// nobody knows what is on disk, and the process must stop.
+    /// Writes and syncs records, the first of which has the number `first`. `false`: this failed,
+    /// the contents of the disk are unknown, and the process must stop.
     pub fn write(&mut self, first: Seq, records: &[Record]) -> bool {
         let Some((appender, _, batch)) = &mut self.open else { return false };
         for (records, chunk) in records.chunks(BATCH_RECORDS).zip(0u64..) {
@@ -93,35 +92,34 @@ impl Disk {
         true
     }
 
-    /// From now on, or with the next write or sync, this goes wrong.
-    pub fn fail_next(&mut self, trouble: Trouble) {
+    /// Plans a fault for the next write or sync.
+    pub fn fail_next(&mut self, fault: DiskFault) {
         let (syncs, writes) = (self.memory.syncs() + 1, self.memory.writes() + 1);
-        self.full = trouble == Trouble::Full;
-        self.troubled = true;
-        self.memory.set_faults(match trouble {
-            Trouble::FailingSync => Faults { fail_sync: Some(syncs), ..Faults::default() },
-            Trouble::FailingWrite => Faults { fail_write: Some(writes), ..Faults::default() },
-            Trouble::Full => no_room(),
+        self.full = fault == DiskFault::Full;
+        self.faulty = true;
+        self.memory.set_faults(match fault {
+            DiskFault::FailingSync => Faults { fail_sync: Some(syncs), ..Faults::default() },
+            DiskFault::FailingWrite => Faults { fail_write: Some(writes), ..Faults::default() },
+            DiskFault::Full => no_room(),
         });
     }
 
-    /// Nothing fails any more, and there is room.
+    /// Ends all faults, and frees space.
     pub fn works(&mut self) {
-        (self.full, self.troubled) = (false, false);
+        (self.full, self.faulty) = (false, false);
         self.memory.set_faults(Faults::default());
     }
 
-    /// Has it no room?
     pub fn is_full(&self) -> bool {
         self.full
     }
 
-    /// May a start fail, or end at once?
-    pub fn is_troubled(&self) -> bool {
-        self.troubled
+    /// A start may fail, or end at once.
+    pub fn is_faulty(&self) -> bool {
+        self.faulty
     }
 
-    /// Power ends; `unsynced` was perhaps being written. What is left follows from the seed.
+    /// Power fails, possibly while `unsynced` is being written. The seed determines what is left.
     pub fn crash(&mut self, seed: u64, first: Seq, unsynced: &[Record]) {
         if seed.is_multiple_of(2) {
             let stop_at_sync = Some(self.memory.syncs() + 1);
@@ -130,52 +128,52 @@ impl Disk {
         }
         self.open = None;
         self.memory = self.memory.crash(seed);
-        // Power ends again, while the bank starts.
+        // Power fails again during the start.
         if seed.is_multiple_of(5) {
             let stop_at_sync = Some(self.memory.syncs() + 1 + seed % 4);
             self.memory.set_faults(Faults { stop_at_sync, ..Faults::default() });
         }
     }
 
-    /// Opens the journal after a crash: it must hold what `durable` was made of, and then as many
-    /// of `unsynced` as are returned.
+    /// Opens the journal after a crash. It must hold the records of `durable`, then as many of
+    /// `unsynced` as are returned.
     pub fn recover(&mut self, identity: &Identity, durable: &Core, unsynced: &[Record]) -> usize {
         let mut opened = self.try_open(identity);
-        // Power may end in what a start does beside, and can do later.
+        // Power may fail in work that a start does on the side and can repeat.
         if opened.is_err() || self.memory.list().is_err() {
             self.count("crash while starting");
             self.open = None;
             self.memory = self.memory.crash(durable.seq());
             opened = self.try_open(identity);
         }
-        let (core, told) =
-            opened.unwrap_or_else(|error| panic!("a journal does not open: {error}"));
-        if told.torn.is_some() {
+        let (core, recovered) =
+            opened.unwrap_or_else(|error| panic!("the journal does not open: {error}"));
+        if recovered.torn.is_some() {
             self.count("torn tail cut");
         }
-        if told.snapshot.is_some() {
+        if recovered.snapshot.is_some() {
             self.count("start from a snapshot");
         }
-        let kept = told.last.checked_sub(durable.seq());
+        let kept = recovered.last.checked_sub(durable.seq());
         let kept =
             kept.unwrap_or_else(|| panic!("bank {} lost a record that was synced", identity.bank));
         let kept = usize::try_from(kept).expect("a short journal");
-        assert!(kept <= unsynced.len(), "the journal holds records that nobody wrote");
+        assert!(kept <= unsynced.len(), "the journal holds records that were never written");
         let mut expected = durable.clone();
         unsynced[..kept].iter().for_each(|record| expected.apply(record));
-        assert!(core.same_as(&expected), "what was recovered is not what was written");
+        assert!(core.same_as(&expected), "the recovered bank differs from the written records");
         let seed = self.memory.syncs().wrapping_mul(0x9E37_79B9_7F4A_7C15);
         if (seed >> 20).is_multiple_of(8) {
             self.rot(seed, identity, &core);
         }
         self.recovered = Some(core);
-        self.troubled = self.full;
+        self.faulty = self.full;
         self.memory.set_faults(if self.full { no_room() } else { Faults::default() });
         kept
     }
 
-    /// A bit flips in a copy of what was promised: the copy is refused, naming its file, or it did
-    /// no harm.
+    /// Flips a bit in a copy of the durable files: opening the copy must fail and name the file, or
+    /// give the same bank.
     fn rot(&mut self, seed: u64, identity: &Identity, core: &Core) {
         let copy = self.memory.copy();
         let mut names = copy.list().expect("memory lists its files");
@@ -186,7 +184,7 @@ impl Disk {
             return;
         };
         let mut bytes = copy.get(name);
-        // Where something was written, not in the zeroes behind it.
+        // Choose a byte before the zeroed rest.
         let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         if used == 0 {
             return;
@@ -199,13 +197,16 @@ impl Disk {
             Ok(_) => {
                 assert!(
                     replica.core.same_as(core),
-                    "a flipped bit at {at} of {name} changed what was promised, and nobody noticed"
+                    "a flipped bit at {at} of {name} changed durable records undetected"
                 );
                 self.count("flipped bit harmless");
             }
             Err(error) => {
                 let text = error.to_string();
-                assert!(text.contains(name), "a flipped bit at {at} of {name} is told as: {text}");
+                assert!(
+                    text.contains(name),
+                    "a flipped bit at {at} of {name} is reported as: {text}"
+                );
                 if let JournalError::Damaged { .. } = error {
                     self.count("flipped bit refused");
                 }
@@ -213,7 +214,7 @@ impl Disk {
         }
     }
 
-    /// The bank as its journal has it, if the disk lets it start.
+    /// The bank as its journal has it, if the disk allows a start.
     pub fn start(&mut self, identity: &Identity, durable: &Core) -> Option<Core> {
         let is_open = self.open.is_some() && !self.full;
         if let Some(core) = self.recovered.take().filter(|_| is_open) {
@@ -221,11 +222,14 @@ impl Disk {
         }
         match self.try_open(identity) {
             Ok((core, _)) => {
-                assert!(core.same_as(durable), "what was recovered is not what was written");
+                assert!(
+                    core.same_as(durable),
+                    "the recovered bank differs from the written records"
+                );
                 Some(core)
             }
             Err(error) => {
-                assert!(self.troubled, "a journal does not open: {error}");
+                assert!(self.faulty, "the journal does not open: {error}");
                 if self.full {
                     self.count("no start on a full disk");
                 }
@@ -237,16 +241,16 @@ impl Disk {
     fn try_open(&mut self, identity: &Identity) -> Result<(Core, Recovered), JournalError> {
         self.open = None;
         let mut replica = BankReplica::new(identity.clone());
-        let (appender, reader, told) =
+        let (appender, reader, recovered) =
             open(Arc::new(self.memory.clone()), self.options(identity), &mut replica)?;
         let batch = appender.batch();
         self.open = Some((appender, reader, batch));
-        Ok((replica.core, told))
+        Ok((replica.core, recovered))
     }
 
     fn options(&self, identity: &Identity) -> Options {
         Options {
-            sizes: SegmentSizes { first: self.sizes.first_segment, full: self.sizes.segment },
+            sizes: Sizes { first: self.sizes.first_segment, full: self.sizes.segment },
             snapshot_after_segments: 2,
             replica: Some(BankReplica::maker(identity.clone())),
             threads: false,
@@ -255,7 +259,7 @@ impl Disk {
         }
     }
 
-    /// The record that decided a transaction, where the index finds it.
+    /// The record that decided a transaction, if the index finds it.
     pub fn lookup(&self, tx: &TxId) -> Option<Record> {
         let (_, reader, _) = self.open.as_ref()?;
         let found = reader.lookup(tx).unwrap_or_else(|error| panic!("{error}"));
@@ -268,7 +272,6 @@ impl Disk {
         self.found.get()
     }
 
-    /// Segments that are full.
     pub fn full_segments(&self) -> u64 {
         let names = self.memory.list().unwrap_or_default();
         let last = |name: &String| {
@@ -278,13 +281,13 @@ impl Disk {
         names.iter().filter_map(last).max().unwrap_or(0)
     }
 
-    /// Records up to this one are found by the index.
+    /// The index finds all records up to this one.
     pub fn indexed_up_to(&self) -> Seq {
         self.open.as_ref().map_or(0, |(_, reader, _)| reader.indexed_up_to())
     }
 }
 
-/// What is written over what is there still finds room; nothing grows.
+/// Overwriting still succeeds; no file can grow.
 fn no_room() -> Faults {
     Faults { room: Some(0), ..Faults::default() }
 }

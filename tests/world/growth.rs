@@ -1,5 +1,5 @@
-//! A consortium that grows: each bank has its own list, as long as it was when the bank started
-//! last; and mistakes planted in what a bank that came later learns.
+//! A consortium that grows: each bank has its own list, of the length at its last start; and
+//! mistakes planted in how a new bank learns registers.
 
 use super::links::Flight;
 use super::{Node, World};
@@ -14,57 +14,57 @@ use std::collections::BTreeMap;
 /// A planted mistake about growing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GrowthMistake {
-    /// Registers are told as of a moment, whatever sets are undecided that do not name the bank
-    /// that asks.
-    ToldAtACut,
-    /// A page is believed without its MAC.
+    /// A bank sends registers as of one moment, although an undecided set does not name the asking
+    /// bank.
+    SentAsOfACut,
+    /// A page is accepted without its MAC.
     PageNotProved,
-    /// What is told counts, also where it was set earlier than what the bank has.
+    /// A page's value overwrites a later one of the bank.
     EarlierOverwrites,
     /// VALUE is served before learning is finished.
     ServedTooEarly,
-    /// A bank that knows nothing tells that.
-    ToldByOneThatKnowsNothing,
+    /// A bank that does not know its registers sends them.
+    SentWithoutKnowing,
 }
 
 impl GrowthMistake {
     pub const ALL: [GrowthMistake; 5] = [
-        GrowthMistake::ToldAtACut,
+        GrowthMistake::SentAsOfACut,
         GrowthMistake::PageNotProved,
         GrowthMistake::EarlierOverwrites,
         GrowthMistake::ServedTooEarly,
-        GrowthMistake::ToldByOneThatKnowsNothing,
+        GrowthMistake::SentWithoutKnowing,
     ];
 }
 
-/// What somebody on the way does with a page.
+/// How an attacker changes a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tampering {
     Value,
-    /// A page that was told before.
+    /// Replaced by an earlier page.
     Old,
 }
 
-/// What a world that grows has beside others.
+/// State of a world whose list grows.
 #[derive(Clone, Default)]
 pub struct Growth {
     pub mistake: Option<GrowthMistake>,
-    /// What happens to the next page that arrives.
+    /// Applied to the next page that arrives.
     pub tampering: Option<Tampering>,
-    asked: BTreeMap<Asked, Question>,
-    /// The first page that was ever told: one to be shown again.
+    asked: BTreeMap<Asked, PageRequest>,
+    /// The first page of the run, kept for a replay by the attacker.
     first: Option<RegistersPage>,
 }
 
 #[derive(Clone)]
-struct Question {
+struct PageRequest {
     asker: usize,
-    teller: usize,
+    sender: usize,
     after: Option<RegisterKey>,
 }
 
 impl World {
-    /// Another bank, at the end of its own list; it is not started. The others know nothing of it,
+    /// Adds a bank at the end of its own list, without starting it. The other banks do not know it
     /// and have to meet it.
     pub fn add_bank(&mut self) -> usize {
         let bank = self.nodes.len();
@@ -73,50 +73,60 @@ impl World {
         bank
     }
 
-    /// The list of a bank that is down has so many places from now on.
+    /// Sets the length of the list of a bank that is down.
     pub fn lengthen_list(&mut self, bank: usize, places: usize) {
         assert!(
             !self.is_up(bank) && self.nodes[bank].places <= places,
-            "a list only grows, at a start"
+            "a list must not shrink, nor change while the bank runs"
         );
         self.nodes[bank].places = places;
         let journal = std::mem::take(&mut self.nodes[bank].journal);
         self.replace_journal(bank, journal);
     }
 
-    /// Is each in the other's list?
     pub fn know_each_other(&self, a: usize, b: usize) -> bool {
         a < self.nodes[b].places && b < self.nodes[a].places
     }
 
-    /// Is this flight a page of registers, or must one arrive before it?
+    /// This flight is a page of registers, or one is ahead of it in its lane.
     pub fn is_behind_page(&self, at: usize) -> bool {
         let lane = self.flights[at].lane();
         let first = self.flights.iter().find(|flight| flight.lane() == lane);
         matches!(first, Some(Flight::Answer { asked, .. }) if asked.verb == AskedVerb::Registers)
     }
 
-    /// A bank before its journal.
+    /// The bank without any record.
     pub fn core_of(&self, bank: usize) -> Core {
         Core::new(self.identity(bank))
     }
 
-    /// A question for registers leaves.
-    pub(super) fn asks_registers(&mut self, asker: usize, teller: usize, message: &Message) {
+    /// Notes a REGISTERS message that is sent.
+    pub(super) fn note_registers_request(
+        &mut self,
+        asker: usize,
+        sender: usize,
+        message: &Message,
+    ) {
         if let Message::Registers { after, .. } = message {
-            let question = Question { asker, teller, after: after.clone() };
-            self.growth.asked.insert(message.asked(), question);
+            let request = PageRequest { asker, sender, after: after.clone() };
+            self.growth.asked.insert(message.asked(), request);
         }
     }
 
-    /// It arrives; a mistaken bank answers it with what it has.
-    pub(super) fn mistaken_teller(&mut self, teller: usize, link: u64, message: &Message) -> bool {
+    /// REGISTERS arrives. A bank with a mistake replies with what it has; `false` if there is no
+    /// mistake.
+    pub(super) fn mistaken_registers_reply(
+        &mut self,
+        sender: usize,
+        link: u64,
+        message: &Message,
+    ) -> bool {
         let Message::Registers { nonce, after, .. } = message else { return false };
-        let Some(core) = &self.nodes[teller].core else { return false };
+        let Some(core) = &self.nodes[sender].core else { return false };
         let knows = core.ledger().knows_registers();
-        let tells = match self.growth.mistake {
-            Some(GrowthMistake::ToldAtACut) => knows,
-            Some(GrowthMistake::ToldByOneThatKnowsNothing) => !knows,
+        let replies = match self.growth.mistake {
+            Some(GrowthMistake::SentAsOfACut) => knows,
+            Some(GrowthMistake::SentWithoutKnowing) => !knows,
             Some(
                 GrowthMistake::PageNotProved
                 | GrowthMistake::EarlierOverwrites
@@ -124,15 +134,16 @@ impl World {
             )
             | None => false,
         };
-        let Some(question) = self.growth.asked.get(&message.asked()).filter(|_| tells).cloned()
+        let Some(page_request) =
+            self.growth.asked.get(&message.asked()).filter(|_| replies).cloned()
         else {
             return false;
         };
         let registers = core.ledger().set_registers_after(after.as_ref()).collect();
-        let page = self.sealed(&question, nonce, registers, None);
+        let page = self.sealed(&page_request, nonce, registers, None);
         let reply = Reply::Done(serde_json::to_string(&page).expect("JSON"));
         self.flights.push_back(Flight::Answer {
-            to: question.asker,
+            to: page_request.asker,
             link,
             asked: message.asked(),
             reply,
@@ -142,19 +153,18 @@ impl World {
 
     fn sealed(
         &self,
-        question: &Question,
+        page_request: &PageRequest,
         nonce: &consorcio::ids::TxId,
         registers: Vec<SetRegister>,
         next: Option<RegisterKey>,
     ) -> RegistersPage {
-        let Identity { bank: teller, seal, .. } = self.identity(question.teller);
-        let asker = self.identity(question.asker).bank;
-        let asked = PageAsked { teller, asker, nonce, after: question.after.as_ref() };
+        let Identity { bank: sender, seal, .. } = self.identity(page_request.sender);
+        let asker = self.identity(page_request.asker).bank;
+        let asked = PageAsked { teller: sender, asker, nonce, after: page_request.after.as_ref() };
         RegistersPage::sealed(&seal, asked, registers, next)
     }
 
-    /// A page arrives: perhaps somebody on the way has changed it, and perhaps the bank believes
-    /// what it must not.
+    /// A page arrives. An attacker may change it, and a bank with a mistake may accept it.
     pub(super) fn registers_arrive(
         &mut self,
         asked: &Asked,
@@ -163,8 +173,10 @@ impl World {
         if asked.verb != AskedVerb::Registers {
             return reply;
         }
-        let question = self.growth.asked.remove(asked);
-        let (Some(question), Some(Reply::Done(json))) = (question, &reply) else { return reply };
+        let page_request = self.growth.asked.remove(asked);
+        let (Some(page_request), Some(Reply::Done(json))) = (page_request, &reply) else {
+            return reply;
+        };
         let page: RegistersPage = serde_json::from_str(json).expect("a page");
         let first = self.growth.first.get_or_insert_with(|| page.clone()).clone();
         let RegistersPage { mut registers, mut next, mac } = page.clone();
@@ -172,7 +184,7 @@ impl World {
         let (mistake, tampering) = (self.growth.mistake, self.growth.tampering.take());
         let is_changed = match tampering {
             Some(Tampering::Value) if !registers.is_empty() => {
-                let changed = consorcio::ids::RegisterValue::new("of nobody").expect("a value");
+                let changed = consorcio::ids::RegisterValue::new("forged").expect("a value");
                 registers[0].value = changed;
                 mistake == Some(GrowthMistake::PageNotProved)
             }
@@ -186,32 +198,33 @@ impl World {
         let mut mistaken = is_changed;
         if tampering.is_none()
             && mistake == Some(GrowthMistake::EarlierOverwrites)
-            && let Some(core) = &self.nodes[question.asker].core
+            && let Some(core) = &self.nodes[page_request.asker].core
         {
             for own in core.ledger().set_registers_after(None) {
-                for told in
-                    registers.iter_mut().filter(|told| told.key == own.key && told.time < own.time)
+                for given in registers
+                    .iter_mut()
+                    .filter(|given| given.key == own.key && given.time < own.time)
                 {
-                    told.time = own.time;
+                    given.time = own.time;
                     mistaken = true;
                 }
             }
         }
         let page = if mistaken {
-            self.sealed(&question, &asked.tx, registers, next)
+            self.sealed(&page_request, &asked.tx, registers, next)
         } else {
             RegistersPage { registers, next, mac: mac.unwrap_or_default() }
         };
         Some(Reply::Done(serde_json::to_string(&page).expect("JSON")))
     }
 
-    /// What a bank that serves VALUE too early answers.
+    /// The reply of a bank that serves VALUE too early.
     pub(super) fn mistaken_value(&self, bank: usize, request: &Request) -> Option<Reply> {
         let Request::Read(Read::Value(key)) = request else { return None };
         let early = self.growth.mistake == Some(GrowthMistake::ServedTooEarly);
         let core = self.nodes[bank].core.as_ref().filter(|_| early)?;
         let ledger = core.ledger();
-        let told = serde_json::json!({"key": key.as_str(), "value": ledger.value(key)}).to_string();
-        (!ledger.knows_registers() && ledger.locked_by(key).is_none()).then_some(Reply::Done(told))
+        let json = serde_json::json!({"key": key.as_str(), "value": ledger.value(key)}).to_string();
+        (!ledger.knows_registers() && ledger.locked_by(key).is_none()).then_some(Reply::Done(json))
     }
 }

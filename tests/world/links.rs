@@ -1,9 +1,8 @@
-//! Links between banks: what is under way on them, half-open ones, and partitions in one direction
-//! or both.
+//! Links between banks: messages in flight, half-open links, and partitions in one or both
+//! directions.
 //!
-//! On one link, in one direction, nothing overtakes. A link has two ends, and each may be gone
-//! without the other's knowing: then what goes to it is lost without a word, until silence is
-//! noticed.
+//! On one link messages in one direction arrive in order. Each end of a link may be gone without
+//! the other end's knowledge: messages to it are then lost silently, until the silence is noticed.
 
 use super::{Around as _, FIRST_LINK, ProofMistake, World};
 use consorcio::bank::io::{Input, Origin, SessionId};
@@ -17,7 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::Seen;
 
-/// Something under way between banks.
+/// A message in flight between banks.
 #[derive(Debug, Clone)]
 pub enum Flight {
     Request {
@@ -31,13 +30,13 @@ pub enum Flight {
         asked: Asked,
         reply: Reply,
     },
-    /// A statement of a bank that it has met the other one.
+    /// A bank's statement that it has met the other one.
     Met {
         to: usize,
         link: u64,
         meeting: Meeting,
     },
-    /// There was no link to send it over.
+    /// There was no link for the message.
     NoLink {
         to: usize,
         peer: usize,
@@ -46,7 +45,7 @@ pub enum Flight {
 }
 
 impl Flight {
-    /// The lane that it must not overtake in.
+    /// Flights of one lane arrive in order.
     pub fn lane(&self) -> (u64, usize) {
         match self {
             Flight::Request { to, link, .. }
@@ -57,13 +56,13 @@ impl Flight {
     }
 }
 
-/// Which ends of a link are there.
+/// Which ends of a link exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ends {
     Both,
-    /// Who dialled has lost it, the other bank knows nothing of that.
+    /// The dialler has lost the link; the dialled bank has not noticed.
     DiallerGone,
-    /// The dialled bank has lost it, who dialled knows nothing of that.
+    /// The dialled bank has lost the link; the dialler has not noticed.
     DialledGone,
 }
 
@@ -73,16 +72,16 @@ pub struct Link {
     pub dialler: usize,
     pub dialled: usize,
     pub ends: Ends,
-    /// Sent, and not answered yet, with the moment.
+    /// Requests without a reply yet, with the time they were sent.
     pub(super) owed: VecDeque<(Asked, u64)>,
-    /// What the request in each slot asked.
+    /// The request in each slot.
     pub(super) slots: BTreeMap<u64, Asked>,
-    /// Since when the dialled end is gone.
+    /// When the dialled end was lost.
     quiet_since_us: u64,
 }
 
 impl World {
-    /// Opens every link that is missing between banks that run and reach each other.
+    /// Opens every missing link between banks that run and reach each other.
     pub fn connect_all(&mut self) {
         for dialler in 0..self.nodes.len() {
             for dialled in 0..self.nodes.len() {
@@ -120,7 +119,7 @@ impl World {
         };
         self.links.insert(id, link);
         self.meet(dialler, dialled);
-        // Each shows the other the votes of its that it knows.
+        // Each sends the other the votes of that other bank that it knows.
         for (from, to) in [(dialled, dialler), (dialler, dialled)] {
             let Some(core) = &self.nodes[from].core else { continue };
             for (tx, token) in core.votes_shown_to(peer(to)) {
@@ -136,7 +135,7 @@ impl World {
         self.blocked.contains(&(from, to))
     }
 
-    /// The link between two banks that `dialler` opened, and believes in.
+    /// The link that `dialler` opened and has not lost.
     pub fn link(&self, dialler: usize, dialled: usize) -> Option<u64> {
         let theirs = |(_, link): &(&u64, &Link)| {
             link.dialler == dialler && link.dialled == dialled && link.ends != Ends::DiallerGone
@@ -144,7 +143,7 @@ impl World {
         self.links.iter().find(theirs).map(|(id, _)| *id)
     }
 
-    /// Cuts a link: what was under way is lost, and the ends that are there notice.
+    /// Closes a link: flights on it are lost, and the existing ends notice.
     pub fn cut(&mut self, id: u64) {
         let Some(link) = self.links.remove(&id) else { return };
         self.flights.retain(|flight| flight.lane().0 != id);
@@ -156,7 +155,8 @@ impl World {
         }
     }
 
-    /// Who dialled loses the link; the dialled bank does not notice, and still gets what was sent.
+    /// The dialler loses the link. The dialled bank does not notice, and still receives what was
+    /// sent.
     pub fn cut_for_dialler(&mut self, id: u64) {
         let Some(link) = self.links.get_mut(&id) else { return };
         match link.ends {
@@ -174,8 +174,8 @@ impl World {
         }
     }
 
-    /// The dialled bank loses the link; who dialled does not notice, and still gets what was
-    /// answered.
+    /// The dialled bank loses the link. The dialler does not notice, and still receives earlier
+    /// replies.
     pub fn cut_for_dialled(&mut self, id: u64) {
         let Some(link) = self.links.get_mut(&id) else { return };
         match link.ends {
@@ -199,8 +199,7 @@ impl World {
         self.input(dialler, &Input::PeerDown(peer(dialled)));
     }
 
-    /// A bank closes the links over which a peer owes an answer for too long; each link is pinged
-    /// every second.
+    /// A bank closes the links over which a reply is overdue; each link is pinged every second.
     pub(super) fn close_silent_links(&mut self, dialler: usize) {
         if !self.closes_silent {
             return;
@@ -216,7 +215,7 @@ impl World {
         for id in silent {
             let Some(link) = self.links.get(&id) else { continue };
             if self.is_blocked(dialler, link.dialled) {
-                // That it is closed can't be told either.
+                // The close can't reach the other end either.
                 self.cut_for_dialler(id);
             } else {
                 self.cut(id);
@@ -224,18 +223,18 @@ impl World {
         }
     }
 
-    /// Delivers what is under way until nothing is.
-    pub fn settle(&mut self) {
+    /// Delivers flights until none is left.
+    pub fn deliver_all(&mut self) {
         let mut left = 1_000_000;
         while !self.flights.is_empty() {
             self.deliver(0);
             left -= 1;
-            assert!(left > 0, "the banks never stop talking");
+            assert!(left > 0, "the banks exchange messages without end");
         }
     }
 
-    /// Delivers one thing that is under way; the first of its lane, whichever is named. Not where
-    /// its way is blocked.
+    /// Delivers the first flight of the lane of the one at `at`; `false` if its direction is
+    /// blocked.
     pub fn deliver(&mut self, at: usize) -> bool {
         match self.take_flight(at) {
             Some(flight) => self.arrive(flight),
@@ -244,7 +243,7 @@ impl World {
         true
     }
 
-    /// The first of the lane of this one, unless its way is blocked.
+    /// Removes the first flight of the lane of the one at `at`, unless its direction is blocked.
     pub(super) fn take_flight(&mut self, at: usize) -> Option<Flight> {
         let lane = self.flights[at].lane();
         if let Some(link) = self.links.get(&lane.0) {
@@ -262,26 +261,25 @@ impl World {
             Flight::Request { to, link, message } => {
                 let is_there =
                     self.links.get(&link).is_some_and(|open| open.ends != Ends::DialledGone);
-                if is_there && !self.mistaken_teller(to, link, &message) {
+                if is_there && !self.mistaken_registers_reply(to, link, &message) {
                     let asked = message.asked();
                     self.arrive_request(to, link, asked, request_of(message));
                 }
             }
             Flight::Answer { to, link, asked, reply } => {
                 let Some(open) = self.links.get_mut(&link) else { return };
-                let believes = self.path.mistake == Some(ProofMistake::IdOfTheAnswer);
+                let accepts_other_id = self.path.mistake == Some(ProofMistake::IdOfTheAnswer);
                 let owed = open.owed.iter().position(|(owed, _)| *owed == asked);
-                let is_due = believes || reply.tx().is_none_or(|tx| *tx == asked.tx);
+                let is_due = accepts_other_id || reply.tx().is_none_or(|tx| *tx == asked.tx);
                 match owed.filter(|_| is_due) {
                     Some(owed) => {
                         open.owed.remove(owed);
                         let dialled = open.dialled;
                         self.answered(to, dialled, asked, Some(reply));
                     }
-                    // One to nothing, or to another question: somebody on the way has changed what
-                    // was said.
+                    // A reply to no request, or to another one: an attacker changed it.
                     None => {
-                        assert!(self.path.listens, "an answer answers a question");
+                        assert!(self.path.is_attacked, "a reply without a request");
                         self.cut(link);
                     }
                 }
@@ -295,7 +293,7 @@ impl World {
         }
     }
 
-    /// A line comes to a bank over a link; its answer is one to what was asked.
+    /// A line arrives over a link; its reply is for `asked`.
     pub(super) fn arrive_request(&mut self, to: usize, link: u64, asked: Asked, request: Request) {
         let slot = self.next_slot(SessionId(link));
         if let Some(open) = self.links.get_mut(&link)
@@ -310,7 +308,7 @@ impl World {
         let reply = self.mistaken_answer(to, from, &asked, reply);
         let reply = self.mistaken_proof(to, from, &asked, reply);
         let reply = self.registers_arrive(&asked, reply);
-        if self.tells_answers {
+        if self.reports_answers {
             self.seen.push(Seen::Answered { from, to, asked: asked.clone(), reply: reply.clone() });
         }
         let past = self.past(to, &asked.tx);
@@ -318,7 +316,7 @@ impl World {
     }
 }
 
-/// The request that a message is.
+/// The request that a message becomes at the receiver.
 pub fn request_of(message: Message) -> Request {
     match message {
         Message::Prepare(tx, transaction) => Request::Prepare(tx, transaction),

@@ -1,5 +1,5 @@
-//! Meetings: each bank tells another which journal of it it has met, once the record of that is
-//! durable; a disk that is lost, and a new journal in its place.
+//! Meetings: a bank reports to another which journal of it it has met, once the record is durable;
+//! and lost disks, with a new journal in their place.
 
 use super::World;
 use super::links::Flight;
@@ -12,33 +12,33 @@ use consorcio::ids::{BankId, BankSet};
 /// A mistake in how banks meet, planted around the shipped core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MeetMistake {
-    /// A link is enough to be introduced: the peer tells the journal that it sees, and not the one
-    /// that it met.
+    /// A link suffices for an introduction: a peer reports the journal that it sees now, not the
+    /// one that it met.
     ByLinksAlone,
-    /// A meeting is told before the record of it is durable.
-    ToldBeforeItsSync,
-    /// A peer is told that it was met, and no record of it is made.
+    /// A meeting is reported before its record is durable.
+    ReportedBeforeSync,
+    /// A meeting is reported and not recorded.
     NotRecorded,
-    /// A link is opened though the peer has another journal than when it was met, and nothing is
-    /// told.
+    /// A link is opened although the peer has another journal than when it was met, and nothing is
+    /// reported.
     ReplacedLinked,
-    /// A bank with a new journal waits for nobody.
-    WaitsForNobody,
-    /// A bank with a new journal waits for one bank only, another one at each start.
+    /// A bank with a new journal waits for no other.
+    WaitsForNone,
+    /// A bank with a new journal waits for one other bank only, a different one at each start.
     WaitsForOne,
-    /// A statement is believed without its MAC.
+    /// A statement is accepted without its MAC.
     NotProved,
-    /// A bank whose disk was lost takes the empty journal for an old one.
+    /// A bank that lost its disk takes the empty journal for an old one.
     EmptyTakenForOld,
 }
 
 impl MeetMistake {
     pub const ALL: [MeetMistake; 8] = [
         MeetMistake::ByLinksAlone,
-        MeetMistake::ToldBeforeItsSync,
+        MeetMistake::ReportedBeforeSync,
         MeetMistake::NotRecorded,
         MeetMistake::ReplacedLinked,
-        MeetMistake::WaitsForNobody,
+        MeetMistake::WaitsForNone,
         MeetMistake::WaitsForOne,
         MeetMistake::EmptyTakenForOld,
         MeetMistake::NotProved,
@@ -50,17 +50,17 @@ fn id(bank: usize) -> BankId {
 }
 
 impl World {
-    /// So many banks, none of which has a journal yet: they meet each other before they take part.
+    /// Banks that all begin without a journal and meet each other.
     pub fn founding(banks: usize) -> World {
         let mut world = World::unfounded(banks);
         (0..banks).for_each(|bank| world.restart(bank));
         world.connect_all();
-        world.settle();
+        world.deliver_all();
         world.seen.clear();
         world
     }
 
-    /// The same, and none of them runs.
+    /// Banks without journals, none of which runs.
     pub fn unfounded(banks: usize) -> World {
         let mut world = World::new(banks);
         world.introduces = true;
@@ -69,7 +69,7 @@ impl World {
         world
     }
 
-    /// From its next start on a bank with a new journal does not wait for these.
+    /// At its next start with a new journal, the bank does not wait for `without`.
     pub fn introduce_without(&mut self, bank: usize, without: &[usize]) {
         self.without.insert(bank, without.iter().copied().map(id).collect());
     }
@@ -77,7 +77,7 @@ impl World {
     pub(super) fn start_of(&self, bank: usize) -> Start {
         let others = || (0..self.nodes[bank].places).filter(|other| *other != bank).map(id);
         let introduce_without = match self.meet_mistake {
-            Some(MeetMistake::WaitsForNobody) => others().collect(),
+            Some(MeetMistake::WaitsForNone) => others().collect(),
             Some(MeetMistake::WaitsForOne) => {
                 let count = self.nodes[bank].places - 1;
                 let one = usize::try_from(self.starts).expect("few starts") % count;
@@ -88,7 +88,7 @@ impl World {
         Start { introduce_without, run: self.starts.to_le_bytes() }
     }
 
-    /// The first records of a journal with a new list, or of a new one.
+    /// The first records of a journal with a new list, or of a new journal.
     pub(super) fn first_records(&mut self, identity: Identity, is_new: bool) -> Vec<Record> {
         let mut records = vec![Record::Consortium { bank: identity.bank, places: identity.places }];
         if self.introduces && is_new {
@@ -100,7 +100,7 @@ impl World {
         records
     }
 
-    /// The process is gone, and its disk with it. Its next start is on an empty one.
+    /// The process ends and its disk is lost. It will start on an empty one.
     pub fn lose_disk(&mut self, bank: usize) {
         if self.is_up(bank) {
             self.crash(bank);
@@ -108,7 +108,7 @@ impl World {
         self.replace_journal(bank, Vec::new());
     }
 
-    /// The journal of `of` that `by` has met, durably.
+    /// The journal of `of` that `by` has durably recorded.
     fn met(&self, by: usize, of: usize) -> Option<FoundingId> {
         let node = &self.nodes[by];
         let waits = node.met.iter().any(|met| met.peer == id(of));
@@ -125,18 +125,18 @@ impl World {
         met.map(|founding| self.identity(by).seal.meeting(id(by), id(of), founding))
     }
 
-    /// Has one of two banks another journal than the other one met? Then no link is made, and it is
-    /// told.
+    /// One of the two banks has another journal than the other one met: they get no link, and it is
+    /// notified.
     pub(super) fn is_replaced(&mut self, a: usize, b: usize) -> bool {
         let mut replaced = false;
         for (by, of) in [(a, b), (b, a)] {
-            let told = self.nodes[of].core.as_ref().and_then(|core| core.founding());
-            let (Some(met), Some(told)) = (self.met(by, of), told) else { continue };
-            let blind = matches!(
+            let present = self.nodes[of].core.as_ref().and_then(|core| core.founding());
+            let (Some(met), Some(present)) = (self.met(by, of), present) else { continue };
+            let overlooks = matches!(
                 self.meet_mistake,
                 Some(MeetMistake::ReplacedLinked | MeetMistake::ByLinksAlone)
             );
-            if met != told && !blind {
+            if met != present && !overlooks {
                 replaced = true;
                 if let Some(meeting) = self.meeting(by, of) {
                     self.input(of, &Input::PeerMet { peer: id(by), meeting });
@@ -146,25 +146,26 @@ impl World {
         replaced
     }
 
-    /// A link is opened: each hears the other's founding id, and what the other has met.
+    /// A link opens: each bank receives the other's founding id, and the journal that the other has
+    /// met.
     pub(super) fn meet(&mut self, dialler: usize, dialled: usize) {
         for (by, of) in [(dialled, dialler), (dialler, dialled)] {
             if let Some(founding) = self.nodes[of].core.as_ref().and_then(|core| core.founding()) {
                 self.input(by, &Input::PeerFounded { peer: id(of), founding });
             }
-            let told = self.meeting(by, of);
+            let meeting = self.meeting(by, of);
             if let Some(meeting) =
-                told.filter(|_| self.meet_mistake != Some(MeetMistake::ReplacedLinked))
+                meeting.filter(|_| self.meet_mistake != Some(MeetMistake::ReplacedLinked))
             {
                 self.input(of, &Input::PeerMet { peer: id(by), meeting });
             }
         }
     }
 
-    /// What a mistake makes of a decision.
+    /// Applies a planted mistake to a decision.
     pub(super) fn mistaken_meeting(&mut self, bank: usize, output: &mut Output) {
         match self.meet_mistake {
-            Some(MeetMistake::ToldBeforeItsSync) => {
+            Some(MeetMistake::ReportedBeforeSync) => {
                 output.met.iter_mut().for_each(|met| met.after = After::Now)
             }
             Some(MeetMistake::NotRecorded) => {
@@ -182,8 +183,8 @@ impl World {
         }
     }
 
-    /// The records of some meetings are durable: the peers are told, where there is a link.
-    pub(super) fn tell_met(&mut self, bank: usize) {
+    /// Notifies peers of meetings whose records are durable, where there is a link.
+    pub(super) fn report_meetings(&mut self, bank: usize) {
         let durable = u64::try_from(self.nodes[bank].synced).expect("a short journal");
         let due: Vec<Met> =
             self.nodes[bank].met.extract_if(.., |met| met.after.is_met(durable)).collect();
@@ -196,7 +197,7 @@ impl World {
         }
     }
 
-    /// Has `by` recorded another journal of `of` than the one that is there now?
+    /// `by` has recorded another journal of `of` than the present one.
     pub fn has_met_another(&self, by: usize, of: usize) -> bool {
         let is_met = |record: &Record| match record {
             Record::Met { bank, founding } if *bank == id(of) => Some(*founding),
@@ -210,15 +211,15 @@ impl World {
         met.is_some() && met != self.nodes[of].journal.iter().find_map(is_founded)
     }
 
-    /// Somebody on the way changes a statement that is under way: another journal, under the MAC
-    /// that was there. A mistaken bank believes it. Is there any?
+    /// An attacker changes the journal in a statement in flight and keeps the MAC; a bank with a
+    /// mistake accepts it. `false` if none is in flight.
     pub fn change_meeting(&mut self) -> bool {
         let seal = self.identity(0).seal;
-        let believed = self.meet_mistake == Some(MeetMistake::NotProved);
+        let accepts = self.meet_mistake == Some(MeetMistake::NotProved);
         for flight in &mut self.flights {
             if let Flight::Met { meeting, .. } = flight {
                 meeting.founding = FoundingId::new([0xff; 16]);
-                if believed {
+                if accepts {
                     *meeting = seal.meeting(meeting.by, meeting.bank, meeting.founding);
                 }
                 return true;
@@ -227,7 +228,6 @@ impl World {
         false
     }
 
-    /// Is every bank that runs introduced?
     pub fn all_introduced(&self) -> bool {
         self.nodes.iter().filter_map(|node| node.core.as_ref()).all(|core| core.is_introduced())
     }

@@ -1,6 +1,6 @@
-//! Mistakes that other implementations of two-phase commit make, planted around the shipped core:
-//! each is what a bank with that mistake would do, seen from outside. The core itself is not
-//! touched. What is around a core is `Around`: the simulator's world, and the exhaustive checker's.
+//! Mistakes of other implementations of two-phase commit, planted around the shipped core, which
+//! stays unchanged: each changes what such a bank would receive, send or record. `Around` is the
+//! environment of a core, of the simulator and of the exhaustive checker.
 
 use super::World;
 use consorcio::bank::io::{After, Input, Now, Outcome, Output, OwnVote, Start};
@@ -18,36 +18,36 @@ use std::sync::Arc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mistake {
-    /// An OK is spoken before its sync.
+    /// An OK is sent before its sync.
     OkBeforeSync,
-    /// What a read shows leaves before it is synced.
+    /// A read is answered before what it shows is synced.
     ReadBeforeSync,
     /// A bank aborts its own OK after a time-out.
     OkTimedOut,
-    /// A bank that does not know a transaction is asked, says so, refuses nothing, and is taken for
-    /// one that aborted.
+    /// A bank that does not know a transaction replies so to RESOLVE without refusing it, and
+    /// counts as one that aborted.
     UnknownTakenForAborted,
-    /// A silent bank is taken for one that aborted.
+    /// A silent bank counts as one that aborted.
     SilenceTakenForAborted,
-    /// A bank that does not know a transaction says ABORTED, and does not remember that it said so.
+    /// A bank that does not know a transaction replies ABORTED and does not record it.
     TombstoneNotKept,
-    /// ABORT is believed without a token.
-    AbortBelieved,
-    /// COMMITTED is believed, whatever bytes it is about.
-    CommittedBelieved,
-    /// A `duplicate-id` NOK carries a token of its own.
+    /// ABORT is accepted without a token.
+    AbortAccepted,
+    /// COMMITTED is accepted for any bytes.
+    CommittedAccepted,
+    /// A `duplicate-id` NOK carries another token than that of the vote.
     DuplicateIdToken,
-    /// The token of a bank that the transaction does not name is believed.
+    /// The token of a bank that the transaction does not name is accepted.
     UnnamedToken,
     /// A hold is released twice.
     HoldReleasedTwice,
-    /// The clock that a cut moved is lost in a crash.
+    /// The advance of the clock for a cut is lost in a crash.
     CutClockLost,
     /// A commit is refused because its time is ahead of the bank's clock.
     CommitRefusedForTime,
     /// An outcome is forgotten.
     OutcomeForgotten,
-    /// A record that others rest on is lost in a crash though it was synced.
+    /// A synced record that others depend on is lost in a crash.
     SyncedRecordLost,
 }
 
@@ -59,8 +59,8 @@ impl Mistake {
         Mistake::UnknownTakenForAborted,
         Mistake::SilenceTakenForAborted,
         Mistake::TombstoneNotKept,
-        Mistake::AbortBelieved,
-        Mistake::CommittedBelieved,
+        Mistake::AbortAccepted,
+        Mistake::CommittedAccepted,
         Mistake::DuplicateIdToken,
         Mistake::UnnamedToken,
         Mistake::HoldReleasedTwice,
@@ -71,7 +71,7 @@ impl Mistake {
     ];
 }
 
-/// What a crash does to the synced records of a bank; did it do anything?
+/// Applies a mistake to the synced records of a bank that crashes; `true` if it changed them.
 pub fn crashed<R: Borrow<Record> + From<Record>>(
     mistake: Option<Mistake>,
     journal: &mut Vec<R>,
@@ -80,7 +80,7 @@ pub fn crashed<R: Borrow<Record> + From<Record>>(
     let mut changed = false;
     match mistake {
         Some(Mistake::CutClockLost) => {
-            // The numbers of the records after it stay what they were.
+            // Later records keep their numbers.
             for record in journal.iter_mut() {
                 if let Record::ClockMoved { time: Time(1..) } = (*record).borrow() {
                     *record = R::from(Record::ClockMoved { time: Time(0) });
@@ -100,15 +100,14 @@ pub fn crashed<R: Borrow<Record> + From<Record>>(
     changed || journal.len() < before
 }
 
-/// What is around a bank's core, as far as a mistake looks at it or touches it.
+/// The environment of a bank's core, as far as a mistake reads or changes it.
 pub trait Around {
-    /// What is planted here.
     fn mistake(&self) -> Option<Mistake>;
     fn identity_of(&self, bank: usize) -> Identity;
     fn now_of(&self, bank: usize) -> Now;
     /// The journal, from the first record that `first_core` lacks.
     fn records_of(&self, bank: usize) -> Vec<&Record>;
-    /// A bank before its journal.
+    /// The bank without any record of `records_of`.
     fn first_core(&self, bank: usize) -> Core;
     fn core_mut(&mut self, bank: usize) -> Option<&mut Core>;
 
@@ -117,7 +116,8 @@ pub trait Around {
         id.seal.token(id.bank, said, tx, like.digest, like.time)
     }
 
-    /// The transaction that a bank voted OK on under `tx`, and the vote's time, from its journal.
+    /// The transaction that a bank voted OK on under `tx`, and the time of the vote, from its
+    /// journal.
     fn voted(&self, bank: usize, tx: &TxId) -> Option<(Arc<Transaction>, Time)> {
         self.records_of(bank).into_iter().find_map(|record| match record {
             Record::Voted { tx: voted, time, transaction, refusal: None } if voted == tx => {
@@ -142,7 +142,7 @@ pub trait Around {
 
     fn mistaken_request(&self, bank: usize, request: Request) -> Request {
         match (self.mistake(), request) {
-            (Some(Mistake::AbortBelieved), Request::Abort(tx, token)) => {
+            (Some(Mistake::AbortAccepted), Request::Abort(tx, token)) => {
                 let forged = self.refusal_of_another(bank, &tx);
                 Request::Abort(tx, forged.or(token))
             }
@@ -192,7 +192,7 @@ pub trait Around {
                 Some(Reply::Aborted(asked.tx.clone(), token, Reason::Unreachable, None))
             }
             (
-                Some(Mistake::CommittedBelieved),
+                Some(Mistake::CommittedAccepted),
                 AskedVerb::Resolve,
                 Some(Reply::Committed(tx, time, token, _)),
             ) => {
@@ -237,8 +237,7 @@ pub trait Around {
                 if output.records.iter().all(kept) {
                     return;
                 }
-                // The bank as it is without its tombstone; what it was asked, it has still
-                // answered.
+                // Replace the bank by one without the tombstone; the reply remains.
                 output.records.retain(kept);
                 for reply in &mut output.replies {
                     reply.after = After::Now;
@@ -275,8 +274,8 @@ pub trait Around {
                 Mistake::OkTimedOut
                 | Mistake::UnknownTakenForAborted
                 | Mistake::SilenceTakenForAborted
-                | Mistake::AbortBelieved
-                | Mistake::CommittedBelieved
+                | Mistake::AbortAccepted
+                | Mistake::CommittedAccepted
                 | Mistake::UnnamedToken
                 | Mistake::CutClockLost
                 | Mistake::CommitRefusedForTime
@@ -287,8 +286,8 @@ pub trait Around {
         }
     }
 
-    /// A bank that times out its own OK: it takes it back after three seconds. What it writes, each
-    /// on its own.
+    /// A bank that aborts its own OK three seconds after the vote. Each record is an output of its
+    /// own.
     fn mistaken_tick(&mut self, bank: usize) -> Vec<Output> {
         if self.mistake() != Some(Mistake::OkTimedOut) || self.core_mut(bank).is_none() {
             return Vec::new();
@@ -297,7 +296,7 @@ pub trait Around {
         let mut undecided: Vec<(TxId, Time, Arc<Transaction>)> = Vec::new();
         for record in self.records_of(bank) {
             match record {
-                // What an outside coordinator decides no other record can end: that would be found
+                // No other record can end an outside coordinator's transaction; that would be found
                 // at once.
                 Record::Voted { tx, time, transaction, refusal: None }
                     if !transaction.has_outside() =>

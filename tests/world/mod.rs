@@ -1,5 +1,6 @@
 //! A consortium in one process: the shipped core of every bank, with journals, links, sessions and
-//! clocks that a test holds in its hand. No copy of the protocol: only what is around it.
+//! clocks under the control of a test. It contains no copy of the protocol, only the environment of
+//! the cores.
 
 #![allow(dead_code, reason = "each test uses its own part of the world")]
 
@@ -16,10 +17,10 @@ mod proofs;
 mod replay;
 mod run;
 mod seen;
-pub mod tell;
+pub mod text;
 
-use clocks::{ClockMistake, Followed};
-use disk::{Disk, Sizes};
+use clocks::{ClockMistake, FollowedClock};
+use disk::{DiskSizes, WorldDisk};
 use growth::Growth;
 use links::{Ends, Flight, Link};
 pub use meet::MeetMistake;
@@ -44,36 +45,36 @@ use consorcio::wire::{Fault, Reason};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// Sessions from here on are links between banks.
+/// Sessions with this number or a greater one are links between banks.
 const FIRST_LINK: u64 = 1_000_000;
 
 /// One bank: its core while it runs, and its disk.
 #[derive(Clone)]
 pub struct Node {
     pub core: Option<Core>,
-    /// How many places its list has.
+    /// The length of its list.
     pub places: usize,
     pub journal: Vec<Record>,
     /// Records up to this one survive a crash.
     pub synced: usize,
-    /// This bank's wall clock, less the world's.
+    /// This bank's wall clock minus the world's.
     pub skew_us: i64,
     /// How much faster than the world's its clocks run, in millionths.
     pub drift_ppm: i64,
     mono_us: u64,
     /// How long its machine was suspended.
     pub suspended_us: u64,
-    /// What it follows of its wall clock, where banks do so and it runs.
-    clock: Option<Followed>,
-    /// The bank as its synced records make it, by `apply` alone: what a start must bring back.
+    /// The filtered wall clock, while the bank runs and follows its clock.
+    clock: Option<FollowedClock>,
+    /// The bank made from its synced records by `apply` alone: a start must restore exactly this.
     shadow: Core,
     replies: Vec<Outgoing>,
     sends: Vec<Sending>,
-    /// Peers that were met, and are told once the record of it is durable.
+    /// Peers to notify of a meeting, once the record of it is durable.
     met: Vec<Met>,
-    /// The journal on a disk; without one, what is synced survives and nothing else.
-    pub disk: Option<Disk>,
-    /// Where each decided transaction's record is.
+    /// The journal on a simulated disk. Without one, exactly the synced records survive.
+    pub disk: Option<WorldDisk>,
+    /// The position of each decided transaction's record.
     past: BTreeMap<TxId, usize>,
 }
 
@@ -81,8 +82,8 @@ pub struct Node {
 const SHADOW_OUTCOMES: usize = 256;
 
 impl Node {
-    /// A bank that is not started, with a list of so many places.
-    fn new(places: usize, bank: usize, disks: Option<Sizes>) -> Node {
+    /// A bank that is not started.
+    fn new(places: usize, bank: usize, disks: Option<DiskSizes>) -> Node {
         Node {
             core: None,
             places,
@@ -97,12 +98,12 @@ impl Node {
             replies: Vec::new(),
             sends: Vec::new(),
             met: Vec::new(),
-            disk: disks.map(Disk::new),
+            disk: disks.map(WorldDisk::new),
             past: BTreeMap::new(),
         }
     }
 
-    /// All that is in the journal now is durable.
+    /// Everything in the journal is durable from here on.
     fn made_durable(&mut self) {
         self.synced = self.journal.len();
         let from = usize::try_from(self.shadow.seq()).expect("a short journal");
@@ -122,51 +123,52 @@ pub struct World {
     pub flights: VecDeque<Flight>,
     pub wall_us: i64,
     pub mono_us: u64,
-    /// Sync at once after every step?
+    /// Sync after every step.
     pub eager_sync: bool,
-    /// What this world does wrong around its cores, to show that its checks find it.
+    /// A mistake planted around the cores, to show that the checks find it.
     pub mistake: Option<Mistake>,
     pub clock_mistake: Option<ClockMistake>,
     pub growth: Growth,
     pub meet_mistake: Option<MeetMistake>,
-    /// The way between banks.
+    /// The network between banks, with an attacker on it.
     pub path: Path,
-    /// Do banks follow their clocks as the programs do?
+    /// Banks filter their wall clocks as the programs do.
     follows_clocks: bool,
-    /// Memory forgets every outcome as soon as its record is durable: only the journal knows it.
+    /// Each outcome leaves memory as soon as its record is durable, so only the journal knows it.
     pub forgetful: bool,
     pub seen: Vec<Seen>,
     pub links: BTreeMap<u64, Link>,
     next_link: u64,
     slots: BTreeMap<u64, u64>,
-    /// Crashes so far: what each leaves on disk follows from its number.
+    /// Crashes so far: the number of a crash determines what it leaves on disk.
     pub crashes: u64,
-    /// Starts of banks so far: each has its own random bytes, as it were.
+    /// Starts so far: the number of a start serves as its random bytes.
     starts: u128,
-    /// Nothing goes from the first bank to the second.
+    /// Pairs of banks: nothing gets from the first to the second.
     pub blocked: BTreeSet<(usize, usize)>,
-    /// Does a bank close a link over which a peer owes an answer for too long?
+    /// A bank closes a link over which a reply is overdue.
     pub closes_silent: bool,
-    /// What happened so far: inputs of cores, and syncs that had something to do.
+    /// Inputs of cores so far, and syncs of at least one record.
     pub events: u64,
-    /// Has each new journal a founding id, so that its bank has to be introduced?
+    /// Each new journal gets a founding id, so that its bank has to be introduced.
     pub introduces: bool,
-    /// How many founding ids were given.
+    /// Founding ids given so far.
     foundings: u64,
-    /// Whom a bank with a new journal does not wait for.
+    /// By bank with a new journal, the banks that it does not wait for.
     without: BTreeMap<usize, BankSet>,
-    /// Are answers that arrived told too? They say nothing that was not seen when they left.
-    pub tells_answers: bool,
+    /// Report replies on their arrival, too. They contain nothing that was not reported when they
+    /// were sent.
+    pub reports_answers: bool,
 }
 
 impl World {
-    /// So many banks, all running, linked, with nothing on their books.
+    /// All banks run and are linked; their ledgers are empty.
     pub fn new(banks: usize) -> World {
         World::with_disks(banks, None)
     }
 
-    /// The same; with disks, their journals are the shipped ones.
-    pub fn with_disks(banks: usize, disks: Option<Sizes>) -> World {
+    /// With `disks`, the journals are the shipped ones.
+    pub fn with_disks(banks: usize, disks: Option<DiskSizes>) -> World {
         let mut world = World {
             nodes: (0..banks).map(|bank| Node::new(banks, bank, disks)).collect(),
             flights: VecDeque::new(),
@@ -192,7 +194,7 @@ impl World {
             introduces: false,
             foundings: 0,
             without: BTreeMap::new(),
-            tells_answers: true,
+            reports_answers: true,
         };
         (0..banks).for_each(|bank| world.restart(bank));
         world.connect_all();
@@ -212,7 +214,7 @@ impl World {
         self.nodes[bank].core.as_ref().expect("this bank runs")
     }
 
-    /// The time as the bank took it last.
+    /// The time that the bank read last.
     pub fn now(&self, bank: usize) -> Now {
         let shown_us = self.machine(bank).wall_us;
         let node = &self.nodes[bank];
@@ -220,7 +222,7 @@ impl World {
         Now { wall_us, shown_us, mono_us: node.mono_us }
     }
 
-    /// Time passes everywhere, not everywhere as fast; nobody notices before its tick.
+    /// Time passes at all banks, at different rates. A bank notices at its next tick.
     pub fn pass(&mut self, micros: u64) {
         let passed = i64::try_from(micros).expect("a short time");
         self.mono_us += micros;
@@ -232,7 +234,8 @@ impl World {
         }
     }
 
-    /// A client's line, over its session at a bank. Replies come as `Seen`; a bad line's at once.
+    /// A client's line, over its session at a bank. A reply is reported as `Seen`; that to a bad
+    /// line is returned.
     pub fn line(&mut self, bank: usize, session: u64, line: &str) -> Option<Reply> {
         match Request::parse(line) {
             Ok(request) => {
@@ -243,8 +246,8 @@ impl World {
         }
     }
 
-    /// What an outside coordinator wants of a bank: PREPARE, which has it withdraw what the line's
-    /// transaction says, nothing without one; or COMMIT or ABORT, which are its votes.
+    /// An outside coordinator's request: PREPARE withdraws according to the line's transaction, or
+    /// nothing if there is none; COMMIT and ABORT are its votes.
     pub fn outside(&mut self, bank: usize, session: u64, line: &str) -> Option<Reply> {
         match outside_request(bank, line) {
             Ok(request) => {
@@ -296,7 +299,7 @@ impl World {
         if let Some(core) =
             self.nodes[bank].core.as_ref().filter(|core| core.tick_due_us() > now.mono_us)
         {
-            // The node leaves it out.
+            // The node skips such ticks.
             assert_eq!(
                 core.decide(now, &Input::Tick),
                 Output::default(),
@@ -328,13 +331,13 @@ impl World {
         }
     }
 
-    /// Everything written so far is durable; what waited for it leaves.
+    /// Makes everything written durable, and releases the replies that waited for it.
     pub fn sync(&mut self, bank: usize) {
         let node = &mut self.nodes[bank];
         if let Some(disk) = node.disk.as_mut().filter(|_| node.synced < node.journal.len()) {
             let first = Seq::try_from(node.synced + 1).expect("a short journal");
             if !disk.write(first, &node.journal[node.synced..]) {
-                // Nobody knows what is on disk: the process ends, and nothing leaves.
+                // The contents of the disk are unknown: the process ends, and nothing is sent.
                 self.seen.push(Seen::DiskFailed { bank });
                 return self.crash(bank);
             }
@@ -352,7 +355,7 @@ impl World {
     }
 }
 
-/// An outside coordinator's request, written as a line's.
+/// An outside coordinator's request, in the syntax of a line.
 pub fn outside_request(bank: usize, line: &str) -> Result<Request, Fault> {
     let bank = BankId::new(bank).expect("few banks");
     let (tx, ops) = match line

@@ -1,10 +1,10 @@
-//! Somebody on the way between two banks, without the key: changes bytes, words, numbers and tokens
-//! of what is under way, shows old answers again, invents some, and says lines of its own over a
-//! link. Unless a mistake is planted, what was changed is compared at once: a bank records what the
-//! honest answer, or none, would make it record; or, where a token that some bank really gave was
-//! shown in its place, what that token proves.
+//! An attacker on the network between banks, without the key: it changes bytes, words, numbers and
+//! tokens of messages in flight, repeats old replies, invents replies, and injects lines into a
+//! link. Unless a mistake is planted, the effect is checked at once: the bank may record only what
+//! the honest reply, or none, would make it record, or what a valid token in the changed message
+//! proves.
 
-mod judge;
+mod check;
 
 use super::World;
 use super::links::Flight;
@@ -22,36 +22,36 @@ use consorcio::wire::transaction::Transaction;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// So many answers are remembered.
-const HEARD_MAX: usize = 400;
+/// Replies that the attacker stores.
+const STORED_REPLIES_MAX: usize = 400;
 
-/// The way between banks, and what somebody there knows.
+/// The network between banks, and what the attacker knows.
 #[derive(Clone, Default)]
 pub struct Path {
     pub mistake: Option<ProofMistake>,
-    pub listens: bool,
-    heard: VecDeque<Reply>,
+    pub is_attacked: bool,
+    stored: VecDeque<Reply>,
     /// Ids whose records a bank can't read now.
     pub unreadable: BTreeSet<(usize, TxId)>,
-    /// What banks asked others to vote on, where a mistake is planted.
+    /// Transactions that banks drive, noted where a mistake is planted.
     pub(super) driven: BTreeMap<(usize, TxId), Arc<Transaction>>,
 }
 
-/// Who decides what happens: a number below another one, by chance; and the ids `t0`, `t1`, … that
-/// there are.
-pub struct Liar<'a> {
+/// An attacker's choices: `below` draws a number below another one; there are the ids `t0`, `t1`, …
+/// up to `ids`.
+pub struct Attacker<'a> {
     pub below: &'a mut dyn FnMut(usize) -> usize,
     pub ids: usize,
     pub banks: usize,
 }
 
-/// What was done, and bytes that came to be by it.
-pub struct Done {
+/// What was done, and the transaction of a PREPARE that it created.
+pub struct Tampered {
     pub what: &'static str,
     pub prepared: Option<(TxId, Arc<Transaction>)>,
 }
 
-impl Liar<'_> {
+impl Attacker<'_> {
     fn of<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
         if items.is_empty() { None } else { Some(&items[(self.below)(items.len())]) }
     }
@@ -61,7 +61,7 @@ impl Liar<'_> {
         number.is_some_and(|number| number < self.ids && tx.as_str() == format!("t{number}"))
     }
 
-    /// One byte of a line is another one.
+    /// Replaces one byte of a line.
     fn another_byte(&mut self, mut line: Vec<u8>) -> String {
         line.pop();
         let at = (self.below)(line.len());
@@ -69,7 +69,7 @@ impl Liar<'_> {
         String::from_utf8_lossy(&line).into_owned()
     }
 
-    /// Anything of a token is another one; its MAC is what it was, or is gone.
+    /// Changes one part of a token and keeps or drops its MAC.
     pub fn forged(&mut self, token: Token) -> Token {
         let bank = BankId::new((self.below)(self.banks)).expect("few banks");
         match (self.below)(7) {
@@ -92,7 +92,7 @@ impl Liar<'_> {
     }
 }
 
-/// The same answer with other tokens.
+/// The same reply with other tokens.
 fn with_tokens(reply: Reply, mut other: impl FnMut(Token) -> Token) -> Reply {
     match reply {
         Reply::Ok(tx, token) => Reply::Ok(tx, other(token)),
@@ -107,8 +107,8 @@ fn with_tokens(reply: Reply, mut other: impl FnMut(Token) -> Token) -> Reply {
     }
 }
 
-/// The same tokens behind another word.
-fn turned(reply: Reply, liar: &mut Liar<'_>) -> Reply {
+/// The same tokens with another first word.
+fn relabelled(reply: Reply, attacker: &mut Attacker<'_>) -> Reply {
     let reason = Reason::Refused;
     let (tx, token, said) = match reply {
         Reply::Ok(tx, token) | Reply::Nok(tx, token, ..) => (tx, token, None),
@@ -117,114 +117,123 @@ fn turned(reply: Reply, liar: &mut Liar<'_>) -> Reply {
         }
         reply => return reply,
     };
-    match (liar.below)(4) {
+    match (attacker.below)(4) {
         0 => Reply::Ok(tx, token),
         1 => Reply::Nok(tx, token, reason, String::new()),
-        2 => Reply::Committed(tx, another_time(token.time, (liar.below)(1_000)), token, said),
+        2 => Reply::Committed(tx, another_time(token.time, (attacker.below)(1_000)), token, said),
         _ => Reply::Aborted(tx, token, reason, said),
     }
 }
 
 impl Path {
-    /// An answer leaves a bank.
-    pub(super) fn hears(&mut self, reply: &Reply) {
-        if !self.listens || tokens_of(reply).is_empty() {
+    /// Stores a reply that a bank sends.
+    pub(super) fn record(&mut self, reply: &Reply) {
+        if !self.is_attacked || tokens_of(reply).is_empty() {
             return;
         }
-        if self.heard.len() == HEARD_MAX {
-            self.heard.pop_front();
+        if self.stored.len() == STORED_REPLIES_MAX {
+            self.stored.pop_front();
         }
-        self.heard.push_back(reply.clone());
+        self.stored.push_back(reply.clone());
     }
 
-    fn heard_of(&self, tx: &TxId, same: bool) -> Vec<Reply> {
-        self.heard.iter().filter(|reply| (reply.tx() == Some(tx)) == same).cloned().collect()
+    fn stored_for(&self, tx: &TxId, same: bool) -> Vec<Reply> {
+        self.stored.iter().filter(|reply| (reply.tx() == Some(tx)) == same).cloned().collect()
     }
 
-    /// Any token that was heard, with its id.
-    pub fn any_heard(&self, liar: &mut Liar<'_>, of: Option<usize>) -> Option<(TxId, Token)> {
-        let heard = self.heard.iter().filter_map(|reply| Some((reply.tx()?, tokens_of(reply))));
-        let all =
-            heard.flat_map(|(tx, tokens)| tokens.into_iter().map(move |token| (tx.clone(), token)));
+    /// Any stored token, with its id.
+    pub fn any_stored_token(
+        &self,
+        attacker: &mut Attacker<'_>,
+        of: Option<usize>,
+    ) -> Option<(TxId, Token)> {
+        let replies = self.stored.iter().filter_map(|reply| Some((reply.tx()?, tokens_of(reply))));
+        let all = replies
+            .flat_map(|(tx, tokens)| tokens.into_iter().map(move |token| (tx.clone(), token)));
         let all: Vec<_> =
             all.filter(|(_, token)| of.is_none_or(|of| token.bank.index() == of)).collect();
-        liar.of(&all).cloned()
+        attacker.of(&all).cloned()
     }
 
-    /// What becomes of an answer on the way; `None` where it is none any more. And is it one that
-    /// proves nothing new?
+    /// Changes a reply in flight; `None` if the result is not a reply.
     pub fn changed(
         &self,
-        liar: &mut Liar<'_>,
+        attacker: &mut Attacker<'_>,
         asked: &Asked,
         reply: &Reply,
     ) -> (&'static str, Option<Reply>) {
         let number = |reply: &Reply| matches!(reply, Reply::Committed(..));
-        match (liar.below)(10) {
+        match (attacker.below)(10) {
             0 | 1 if number(reply) => {
                 let Reply::Committed(tx, time, token, said) = reply.clone() else { unreachable!() };
-                let time = another_time(time, (liar.below)(1_000));
+                let time = another_time(time, (attacker.below)(1_000));
                 ("commit time changed", Some(Reply::Committed(tx, time, token, said)))
             }
-            2 | 3 => ("answer turned", Some(turned(reply.clone(), liar))),
-            4 => ("token changed", Some(with_tokens(reply.clone(), |token| liar.forged(token)))),
-            5 => match liar.of(&self.heard_of(&asked.tx, true)) {
-                Some(old) => ("old answer shown", Some(old.clone())),
-                None => ("answer turned", Some(turned(reply.clone(), liar))),
+            2 | 3 => ("first word changed", Some(relabelled(reply.clone(), attacker))),
+            4 => {
+                ("token changed", Some(with_tokens(reply.clone(), |token| attacker.forged(token))))
+            }
+            5 => match attacker.of(&self.stored_for(&asked.tx, true)) {
+                Some(old) => ("old reply repeated", Some(old.clone())),
+                None => ("first word changed", Some(relabelled(reply.clone(), attacker))),
             },
-            6 => match liar.of(&self.heard_of(&asked.tx, false)) {
-                Some(other) => ("answer of another id", Some(other.clone())),
-                None => ("answer turned", Some(turned(reply.clone(), liar))),
+            6 => match attacker.of(&self.stored_for(&asked.tx, false)) {
+                Some(other) => ("reply of another id", Some(other.clone())),
+                None => ("first word changed", Some(relabelled(reply.clone(), attacker))),
             },
             7 => {
-                let other = self.any_heard(liar, None);
+                let other = self.any_stored_token(attacker, None);
                 let swapped = |token| other.as_ref().map_or(token, |(_, other)| *other);
                 ("token of another id", Some(with_tokens(reply.clone(), swapped)))
             }
-            8 => ("answer invented", Some(self.invented(liar, asked))),
+            8 => ("reply invented", Some(self.invented(attacker, asked))),
             _ => {
                 let mut line = Vec::new();
                 reply.write_to(&mut line);
-                ("byte of an answer changed", Reply::parse(&liar.another_byte(line)).ok())
+                ("byte of a reply changed", Reply::parse(&attacker.another_byte(line)).ok())
             }
         }
     }
 
-    /// An answer out of nothing; its bytes may be the right ones.
-    fn invented(&self, liar: &mut Liar<'_>, asked: &Asked) -> Reply {
-        let like = match liar.of(&self.heard_of(&asked.tx, true)) {
+    /// A reply made from nothing; its bytes may be the right ones.
+    fn invented(&self, attacker: &mut Attacker<'_>, asked: &Asked) -> Reply {
+        let like = match attacker.of(&self.stored_for(&asked.tx, true)) {
             Some(reply) => tokens_of(reply)[0],
             None => Token {
                 said: Said::Ok,
-                bank: BankId::new((liar.below)(liar.banks)).expect("few banks"),
+                bank: BankId::new((attacker.below)(attacker.banks)).expect("few banks"),
                 time: Time(1),
                 digest: Some(Digest([9; 32])),
                 mac: Some([0; 16]),
             },
         };
-        let token = liar.forged(Token { mac: Some([7; 16]), ..like });
-        turned(Reply::Ok(asked.tx.clone(), token), liar)
+        let token = attacker.forged(Token { mac: Some([7; 16]), ..like });
+        relabelled(Reply::Ok(asked.tx.clone(), token), attacker)
     }
 
-    /// Other tokens in a driver's COMMIT or ABORT, or fewer.
-    pub fn with_other_tokens(&self, liar: &mut Liar<'_>, message: &Message) -> Option<Message> {
-        let other = |liar: &mut Liar<'_>, token: Token| match (liar.below)(3) {
-            0 => liar.forged(token),
-            1 => self.any_heard(liar, None).map_or(token, |(_, token)| token),
+    /// Replaces or drops tokens in a driver's COMMIT or ABORT.
+    pub fn with_other_tokens(
+        &self,
+        attacker: &mut Attacker<'_>,
+        message: &Message,
+    ) -> Option<Message> {
+        let other = |attacker: &mut Attacker<'_>, token: Token| match (attacker.below)(3) {
+            0 => attacker.forged(token),
+            1 => self.any_stored_token(attacker, None).map_or(token, |(_, token)| token),
             _ => token,
         };
         match message {
             Message::Commit(tx, tokens) => {
                 let mut tokens: Vec<Token> =
-                    tokens.iter().map(|token| other(liar, *token)).collect();
-                if (liar.below)(4) == 0 {
+                    tokens.iter().map(|token| other(attacker, *token)).collect();
+                if (attacker.below)(4) == 0 {
                     tokens.pop();
                 }
                 Some(Message::Commit(tx.clone(), tokens))
             }
             Message::Abort(tx, Some(token)) => Some(Message::Abort(
                 tx.clone(),
-                Some(other(liar, *token)).filter(|_| (liar.below)(4) > 0),
+                Some(other(attacker, *token)).filter(|_| (attacker.below)(4) > 0),
             )),
             Message::Abort(..)
             | Message::Prepare(..)
@@ -235,30 +244,36 @@ impl Path {
 }
 
 impl World {
-    /// Something that is under way between two banks is changed, or something is invented, and
-    /// arrives.
-    pub fn tamper(&mut self, liar: &mut Liar<'_>) -> Option<Done> {
-        let done = |what| Some(Done { what, prepared: None });
-        match (liar.below)(12) {
-            0 => return self.invent(liar).and_then(done),
-            1 => return self.say_over_a_link(liar).and_then(done),
+    /// Changes a message in flight between two banks, or invents one, and delivers it.
+    pub fn tamper(&mut self, attacker: &mut Attacker<'_>) -> Option<Tampered> {
+        let done = |what| Some(Tampered { what, prepared: None });
+        match (attacker.below)(12) {
+            0 => return self.inject_reply(attacker).and_then(done),
+            1 => return self.inject_request(attacker).and_then(done),
             _ => {}
         }
         let answers: Vec<usize> = (0..self.flights.len())
             .filter(|at| matches!(self.flights[*at], Flight::Answer { .. }))
             .collect();
-        let at = match liar.of(&answers) {
-            Some(at) if (liar.below)(3) > 0 => *at,
+        let at = match attacker.of(&answers) {
+            Some(at) if (attacker.below)(3) > 0 => *at,
             _ if self.flights.is_empty() => return None,
-            _ => (liar.below)(self.flights.len()),
+            _ => (attacker.below)(self.flights.len()),
         };
         match self.take_flight(at)? {
             Flight::Answer { to, link, asked, reply } => {
-                let (what, told) = self.path.changed(liar, &asked, &reply);
-                self.tell_a_lie((to, link, &asked), Some(&reply), told, what != "old answer shown");
+                let (what, forged) = self.path.changed(attacker, &asked, &reply);
+                self.deliver_forged(
+                    (to, link, &asked),
+                    Some(&reply),
+                    forged,
+                    what != "old reply repeated",
+                );
                 done(what)
             }
-            Flight::Request { to, link, message } => self.change_request(liar, to, link, message),
+            Flight::Request { to, link, message } => {
+                self.change_request(attacker, to, link, message)
+            }
             flight @ (Flight::Met { .. } | Flight::NoLink { .. }) => {
                 self.arrive(flight);
                 None
@@ -266,63 +281,69 @@ impl World {
         }
     }
 
-    /// An answer comes before the bank that was asked has given any.
-    fn invent(&mut self, liar: &mut Liar<'_>) -> Option<&'static str> {
+    /// Delivers a reply before the bank has sent any.
+    fn inject_reply(&mut self, attacker: &mut Attacker<'_>) -> Option<&'static str> {
         let owed = |(id, link): (&u64, &super::links::Link)| {
             let whole = link.ends == super::links::Ends::Both;
             let asked = link.owed.front().filter(|_| whole)?.0.clone();
             Some((link.dialler, *id, asked))
         };
         let owed: Vec<_> = self.links.iter().filter_map(owed).collect();
-        let (to, link, asked) = liar.of(&owed)?.clone();
-        let told = self.path.invented(liar, &asked);
-        self.tell_a_lie((to, link, &asked), None, Some(told), true);
-        Some("answer out of nothing")
+        let (to, link, asked) = attacker.of(&owed)?.clone();
+        let forged = self.path.invented(attacker, &asked);
+        self.deliver_forged((to, link, &asked), None, Some(forged), true);
+        Some("reply without a message")
     }
 
-    /// A line that no bank has sent comes over a link.
-    fn say_over_a_link(&mut self, liar: &mut Liar<'_>) -> Option<&'static str> {
+    /// Delivers a line over a link that no bank sent.
+    fn inject_request(&mut self, attacker: &mut Attacker<'_>) -> Option<&'static str> {
         let links: Vec<u64> = self.links.keys().copied().collect();
-        let link = *liar.of(&links)?;
-        let (heard_of, token) = self.path.any_heard(liar, None)?;
-        let tokens: Vec<Token> =
-            self.path.heard_of(&heard_of, true).iter().flat_map(tokens_of).chain([token]).collect();
-        let token = if (liar.below)(2) == 0 { token } else { liar.forged(token) };
-        let request = match (liar.below)(4) {
-            0 => Request::Commit(heard_of, tokens),
-            1 => Request::Abort(heard_of, Some(token)),
-            2 => Request::Commit(heard_of, vec![token]),
-            _ => Request::Resolve(heard_of),
+        let link = *attacker.of(&links)?;
+        let (stored_for, token) = self.path.any_stored_token(attacker, None)?;
+        let tokens: Vec<Token> = self
+            .path
+            .stored_for(&stored_for, true)
+            .iter()
+            .flat_map(tokens_of)
+            .chain([token])
+            .collect();
+        let token = if (attacker.below)(2) == 0 { token } else { attacker.forged(token) };
+        let request = match (attacker.below)(4) {
+            0 => Request::Commit(stored_for, tokens),
+            1 => Request::Abort(stored_for, Some(token)),
+            2 => Request::Commit(stored_for, vec![token]),
+            _ => Request::Resolve(stored_for),
         };
         let to = self.links[&link].dialled;
         self.request(to, SessionId(link), Origin::Link, request, 0);
-        // Its answer is one to nothing, so who dialled closes the link.
+        // The dialler gets a reply without a request, so it closes the link.
         self.cut(link);
         Some("line invented")
     }
 
-    /// A bank that asked is told this, or what is no answer.
-    fn tell_a_lie(
+    /// Delivers `forged` as the reply; `None` closes the link.
+    fn deliver_forged(
         &mut self,
         (to, link, asked): (usize, u64, &Asked),
         honest: Option<&Reply>,
-        told: Option<Reply>,
+        forged: Option<Reply>,
         is_new: bool,
     ) {
-        let of_another_id = |told: &Reply| told.tx().is_some_and(|tx| *tx != asked.tx);
-        let believes = self.path.mistake == Some(ProofMistake::IdOfTheAnswer);
-        let Some(told) = told.filter(|told| believes || !of_another_id(told)) else {
+        let of_another_id = |forged: &Reply| forged.tx().is_some_and(|tx| *tx != asked.tx);
+        let accepts_other_id = self.path.mistake == Some(ProofMistake::IdOfTheAnswer);
+        let Some(forged) = forged.filter(|forged| accepts_other_id || !of_another_id(forged))
+        else {
             return self.cut(link);
         };
         if is_new && self.path.mistake.is_none() {
-            self.judge_answer((to, link, asked), honest, &told);
+            self.check_reply((to, link, asked), honest, &forged);
         }
-        self.arrive(Flight::Answer { to, link, asked: asked.clone(), reply: told });
+        self.arrive(Flight::Answer { to, link, asked: asked.clone(), reply: forged });
     }
 }
 
-/// The answer of a bank that gives this token and no other.
-fn said_by(tx: &TxId, token: Token) -> Reply {
+/// A reply with this token and no other.
+fn reply_with(tx: &TxId, token: Token) -> Reply {
     let tx = tx.clone();
     match token.said {
         Said::Ok => Reply::Ok(tx, token),
@@ -332,7 +353,7 @@ fn said_by(tx: &TxId, token: Token) -> Reply {
     }
 }
 
-/// The ends of transactions that a decision records.
+/// The outcomes and votes that a decision records.
 fn ends(output: &Output) -> Vec<String> {
     let end = |record: &Record| match record {
         Record::Decided { tx, outcome: Outcome::Committed(time), .. } => {

@@ -1,5 +1,5 @@
-//! What a world without disks is, as text, for checkers that look for states which they have seen.
-//! Links have the names of their ends there, so that worlds which differ in counters alone are one.
+//! The state of a world without disks as text, for checkers that compare states. Links are named by
+//! their ends, so that worlds that differ in counters alone are equal.
 
 use super::World;
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ impl World {
         flights.sort_by_key(|(link, to, _)| (*link, *to));
         for (link, to, flight) in flights {
             let flight = format!("{flight:?}");
-            // The link's number is said by its name.
+            // Drop the link's number: its name replaces it.
             let flight = match flight.split_once("link: ") {
                 Some((before, after)) => {
                     format!(
@@ -56,7 +56,7 @@ impl World {
         names
     }
 
-    /// The first of each lane of what is under way.
+    /// The positions of the first flight of each lane.
     pub fn deliverable(&self) -> Vec<usize> {
         let first = |at: &usize| {
             let lane = self.flights[*at].lane();

@@ -1,5 +1,5 @@
-//! Mistakes in what a bank takes for proved, planted around the shipped core: each shows the core
-//! what a bank with that mistake believes, sealed as if it were so.
+//! Mistakes in what a bank accepts as proof, planted around the shipped core: each passes the core
+//! what such a bank would accept, with a valid MAC.
 
 use super::{Around as _, World};
 use consorcio::bank::io::{After, Input, Outgoing, SessionId};
@@ -16,41 +16,41 @@ use std::sync::Arc;
 /// A planted mistake in what proves an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProofMistake {
-    /// The commit's time is the bare number of a COMMITTED.
-    NumberBelieved,
-    /// The word that an answer begins with decides, where any token beside it proves itself.
-    WordBelieved,
-    /// The MAC of what comes over a dialled link is not looked at.
+    /// The commit time is the number in a COMMITTED.
+    NumberAccepted,
+    /// The first word of a reply decides, if any token in it is valid.
+    WordAccepted,
+    /// The MAC in a reply over a dialled link is not verified.
     AnswerNotProved,
-    /// That of what COMMIT and ABORT carry is not.
+    /// The MAC of a token in COMMIT or ABORT is not verified.
     CommitNotProved,
-    /// That of a vote of its own that a bank is shown is not.
+    /// The MAC of a bank's own vote that it receives is not verified.
     OwnVoteNotProved,
     /// OK on other bytes counts as OK on these.
     OtherBytesCounted,
     /// OK on other bytes counts as nothing.
     OtherBytesIgnored,
-    /// A token counts, whether its bank is named or not.
+    /// A token counts even if its bank is not named.
     UnnamedCounted,
-    /// Tokens are proved at the id of the answer, not at that of the question.
+    /// A token is verified against the id of the reply, not of the request.
     IdOfTheAnswer,
-    /// Of ABORTED the first token alone counts.
+    /// Only the first token of ABORTED counts.
     FirstTokenAlone,
-    /// ABORTED counts only from the bank that it names as who refused.
+    /// ABORTED counts only from the bank that refused.
     NamedRefuserAlone,
     /// `A` counts only on a bank's own bytes.
     ForeignAbortIgnored,
-    /// A bank that is shown its own `C` or `A` looks for the outcome in its journal, not for the
-    /// vote alone.
+    /// A bank that receives its own `C` or `A` looks in its journal for the outcome, not only for
+    /// the vote.
     OutcomeLookedFor,
-    /// An id whose record can't be read is taken for one without a record.
-    UnreadTakenForNotHeld,
+    /// An id whose record can't be read counts as one without a record.
+    UnreadTreatedAsNotHeld,
 }
 
 impl ProofMistake {
     pub const ALL: [ProofMistake; 14] = [
-        ProofMistake::NumberBelieved,
-        ProofMistake::WordBelieved,
+        ProofMistake::NumberAccepted,
+        ProofMistake::WordAccepted,
         ProofMistake::AnswerNotProved,
         ProofMistake::CommitNotProved,
         ProofMistake::OwnVoteNotProved,
@@ -62,27 +62,27 @@ impl ProofMistake {
         ProofMistake::NamedRefuserAlone,
         ProofMistake::ForeignAbortIgnored,
         ProofMistake::OutcomeLookedFor,
-        ProofMistake::UnreadTakenForNotHeld,
+        ProofMistake::UnreadTreatedAsNotHeld,
     ];
 }
 
-/// What a bank that judges a token knows.
-struct Judge<'a> {
+/// What a bank knows when it checks a token.
+struct TokenCheck<'a> {
     mistake: ProofMistake,
     seal: Seal,
     me: BankId,
-    /// Who shows it, where that is a bank.
+    /// The bank that sent it, if a bank did.
     from: Option<BankId>,
     tx: &'a TxId,
-    /// The bytes that the bank is asked about: it holds OK on them, or drives them.
+    /// The bytes that the bank holds OK on, or drives.
     bytes: Option<Arc<Transaction>>,
-    /// Is the bank in doubt about them?
+    /// The bank is in doubt about them.
     in_doubt: bool,
-    /// Did the token come in an answer?
+    /// The token came in a reply.
     is_answer: bool,
 }
 
-impl Judge<'_> {
+impl TokenCheck<'_> {
     fn sealed(&self, bank: BankId, said: impl Into<Said>, token: &Token) -> Token {
         self.seal.token(bank, said, self.tx, token.digest, token.time)
     }
@@ -92,8 +92,8 @@ impl Judge<'_> {
         token.said != Said::No && self.bytes.as_ref().is_some_and(other)
     }
 
-    /// What the mistaken bank takes a token for; `None`: for nothing.
-    fn takes(&self, token: Token) -> Option<Token> {
+    /// The token as which a bank with the mistake treats this one; `None` if it ignores it.
+    fn accept(&self, token: Token) -> Option<Token> {
         let proves = self.seal.proves(self.tx, &token);
         let others = token.bank != self.me;
         let reseal = match self.mistake {
@@ -134,7 +134,7 @@ impl Judge<'_> {
             {
                 None
             }
-            // One that its journal does not hold: so it stops.
+            // A vote that its journal does not hold, so it stops.
             (ProofMistake::OutcomeLookedFor, _)
                 if !others
                     && proves
@@ -147,41 +147,41 @@ impl Judge<'_> {
         }
     }
 
-    /// What it takes an answer for.
-    fn takes_answer(&self, reply: Reply) -> Reply {
+    /// The reply as which a bank with the mistake treats this one.
+    fn accept_reply(&self, reply: Reply) -> Reply {
         let nothing = || Reply::Doubt(self.tx.clone(), String::new());
         match (self.mistake, reply) {
-            (ProofMistake::NumberBelieved, Reply::Committed(tx, number, _, Some(said)))
+            (ProofMistake::NumberAccepted, Reply::Committed(tx, number, _, Some(said)))
                 if self.seal.proves(&tx, &said) && !self.is_on_other_bytes(&said) =>
             {
                 let said = self.sealed(said.bank, Said::Committed, &Token { time: number, ..said });
                 Reply::Committed(tx, number, said, Some(said))
             }
-            (ProofMistake::WordBelieved, reply) => self.takes_word(reply),
+            (ProofMistake::WordAccepted, reply) => self.accept_word(reply),
             (ProofMistake::NamedRefuserAlone, Reply::Aborted(_, token, ..))
                 if self.from != Some(token.bank) =>
             {
                 nothing()
             }
-            (ProofMistake::IdOfTheAnswer, reply) => self.takes_other_id(reply),
-            (_, Reply::Ok(tx, token)) => match self.takes(token) {
+            (ProofMistake::IdOfTheAnswer, reply) => self.accept_other_id(reply),
+            (_, Reply::Ok(tx, token)) => match self.accept(token) {
                 Some(token) => Reply::Ok(tx, token),
                 None => nothing(),
             },
-            (_, Reply::Nok(tx, token, reason, text)) => match self.takes(token) {
+            (_, Reply::Nok(tx, token, reason, text)) => match self.accept(token) {
                 Some(token) => Reply::Nok(tx, token, reason, text),
                 None => nothing(),
             },
             (_, Reply::Committed(tx, time, token, said)) => {
-                let said = said.and_then(|said| self.takes(said));
-                match self.takes(token).or(said) {
+                let said = said.and_then(|said| self.accept(said));
+                match self.accept(token).or(said) {
                     Some(token) => Reply::Committed(tx, time, token, said),
                     None => nothing(),
                 }
             }
             (_, Reply::Aborted(tx, token, reason, said)) => {
-                let said = said.and_then(|said| self.takes(said));
-                match self.takes(token).or(said) {
+                let said = said.and_then(|said| self.accept(said));
+                match self.accept(token).or(said) {
                     Some(token) => Reply::Aborted(tx, token, reason, said),
                     None => nothing(),
                 }
@@ -190,7 +190,7 @@ impl Judge<'_> {
         }
     }
 
-    fn takes_word(&self, reply: Reply) -> Reply {
+    fn accept_word(&self, reply: Reply) -> Reply {
         let Some(from) = self.from else { return reply };
         let counts =
             |token: &Token| self.seal.proves(self.tx, token) && !self.is_on_other_bytes(token);
@@ -211,7 +211,7 @@ impl Judge<'_> {
         }
     }
 
-    fn takes_other_id(&self, reply: Reply) -> Reply {
+    fn accept_other_id(&self, reply: Reply) -> Reply {
         let Some(id) = reply.tx().filter(|id| *id != self.tx).cloned() else { return reply };
         let taken = |token: Token| {
             let proves = self.seal.proves(&id, &token);
@@ -235,20 +235,20 @@ impl Judge<'_> {
 }
 
 impl World {
-    fn judge<'a>(
+    fn token_check<'a>(
         &self,
         at: usize,
         from: Option<usize>,
         tx: &'a TxId,
         is_answer: bool,
-    ) -> Option<Judge<'a>> {
+    ) -> Option<TokenCheck<'a>> {
         let mistake = self.path.mistake?;
         let identity = self.identity(at);
         let voted = self.voted(at, tx).map(|(transaction, _)| transaction);
         let in_doubt = voted.is_some() && !self.nodes[at].past.contains_key(tx);
         let bytes = voted.or_else(|| self.path.driven.get(&(at, tx.clone())).cloned());
         let from = from.and_then(BankId::new);
-        Some(Judge {
+        Some(TokenCheck {
             mistake,
             seal: identity.seal,
             me: identity.bank,
@@ -260,7 +260,7 @@ impl World {
         })
     }
 
-    /// An answer, as a bank with a mistake takes it.
+    /// Applies the mistake to a reply.
     pub(super) fn mistaken_proof(
         &self,
         to: usize,
@@ -268,13 +268,13 @@ impl World {
         asked: &Asked,
         reply: Option<Reply>,
     ) -> Option<Reply> {
-        match self.judge(to, Some(peer), &asked.tx, true) {
-            Some(judge) => reply.map(|reply| judge.takes_answer(reply)),
+        match self.token_check(to, Some(peer), &asked.tx, true) {
+            Some(check) => reply.map(|reply| check.accept_reply(reply)),
             None => reply,
         }
     }
 
-    /// COMMIT or ABORT, as a bank with a mistake takes it.
+    /// Applies the mistake to COMMIT or ABORT.
     pub(super) fn mistaken_tokens(
         &self,
         bank: usize,
@@ -285,23 +285,23 @@ impl World {
             return request;
         };
         let from = self.links.get(&session.0).map(|link| link.dialler);
-        let Some(judge) = self.judge(bank, from, &tx, false) else { return request };
+        let Some(check) = self.token_check(bank, from, &tx, false) else { return request };
         match request {
             Request::Commit(tx, tokens) => Request::Commit(
                 tx,
-                tokens.into_iter().filter_map(|token| judge.takes(token)).collect(),
+                tokens.into_iter().filter_map(|token| check.accept(token)).collect(),
             ),
             Request::Abort(tx, token) => {
-                Request::Abort(tx, token.and_then(|token| judge.takes(token)))
+                Request::Abort(tx, token.and_then(|token| check.accept(token)))
             }
             request => request,
         }
     }
 
-    /// A peer shows a bank a vote of its own.
+    /// A peer sends a bank a vote of that bank.
     pub fn show(&mut self, to: usize, peer: usize, tx: TxId, token: Token) {
-        let judge = self.judge(to, Some(peer), &tx, false);
-        let shown = judge.map_or(Some(token), |judge| judge.takes(token));
+        let check = self.token_check(to, Some(peer), &tx, false);
+        let shown = check.map_or(Some(token), |check| check.accept(token));
         let past = self.past(to, &tx);
         if let Some(token) = shown {
             let peer = BankId::new(peer).expect("few banks");
@@ -309,14 +309,15 @@ impl World {
         }
     }
 
-    /// What a bank asks others to vote on.
-    pub(super) fn asks_votes(&mut self, from: usize, message: &Message) {
+    /// Notes the bytes that a bank drives, for the checks of a planted mistake.
+    pub(super) fn note_prepare(&mut self, from: usize, message: &Message) {
         if let (Some(_), Message::Prepare(tx, transaction)) = (self.path.mistake, message) {
             self.path.driven.insert((from, tx.clone()), Arc::clone(transaction));
         }
     }
 
-    /// What a bank makes of an input about an id whose record it can't read: as the node does it.
+    /// An input about an id whose record can't be read, treated as in the node. `None`: the bank
+    /// gets no input.
     pub(super) fn unread(&mut self, bank: usize, input: &Input) -> Option<Input> {
         let mut input = input.clone();
         let Some((tx, past)) = input.about() else { return Some(input) };
@@ -325,7 +326,7 @@ impl World {
             return Some(input);
         }
         *past = None;
-        if self.path.mistake == Some(ProofMistake::UnreadTakenForNotHeld) {
+        if self.path.mistake == Some(ProofMistake::UnreadTreatedAsNotHeld) {
             return Some(input);
         }
         match &mut input {
@@ -344,7 +345,7 @@ impl World {
     }
 }
 
-/// A commit's time that is not the right one.
+/// A wrong commit time.
 pub fn another_time(time: Time, by: usize) -> Time {
     let by = i64::try_from(by).expect("a short time");
     Time(time.0 + 1 + by)

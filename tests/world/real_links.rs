@@ -1,4 +1,4 @@
-//! What goes over links between banks, and how much at a time.
+//! Which requests banks send over links, and how many at a time.
 
 use crate::world::{Seen, World};
 use consorcio::bank::io::{CoreStep, Input, Origin, Outcome, SessionId};
@@ -11,7 +11,7 @@ use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
 use consorcio::wire::token::{Digest, Said, Token};
 
-/// Banks 0 and 1 with an account each, and so many transfers that both hold an OK on.
+/// Banks 0 and 1 with an account each, and `transfers` transfers that both hold an OK on.
 fn in_doubt(transfers: usize) -> World {
     let mut world = World::new(2);
     for (bank, account) in [(0, "a"), (1, "b")] {
@@ -32,81 +32,78 @@ fn in_doubt(transfers: usize) -> World {
     world
 }
 
-/// A backlog is taken on a share at a time: lets `bank` take on all of it.
+/// Lets `bank` process its whole backlog, a slice at each tick.
 fn catch_up(world: &mut World, bank: usize) {
     while world.core(bank).is_behind(world.now(bank).mono_us) {
         world.tick(bank);
     }
 }
 
-fn questions(world: &mut World) -> Vec<String> {
-    let question = |seen: Seen| match seen {
+fn resolves_sent(world: &mut World) -> Vec<String> {
+    let resolve = |seen: Seen| match seen {
         Seen::Sent { from: 0, message: Message::Resolve(tx), .. } => Some(tx.to_string()),
         _ => None,
     };
-    std::mem::take(&mut world.seen).into_iter().filter_map(question).collect()
+    std::mem::take(&mut world.seen).into_iter().filter_map(resolve).collect()
 }
 
-/// Questions to a peer wait in one queue, oldest first, a bounded number under way.
+/// RESOLVE requests to a peer wait in one queue, oldest first; a bounded number is outstanding.
 #[test]
-fn questions_go_oldest_first_and_few_at_a_time() {
+fn resolves_are_sent_oldest_first_and_bounded() {
     let all = 2 * QUESTIONS_UNDER_WAY_MAX + 100;
     let mut world = in_doubt(all);
     world.crash(1);
     world.close(0, 2);
     catch_up(&mut world, 0);
-    assert!(
-        questions(&mut world).is_empty(),
-        "the peer is down: nothing is asked, nothing is lost"
-    );
+    assert!(resolves_sent(&mut world).is_empty(), "the peer is down: no RESOLVE is sent");
 
     world.restart(1);
     catch_up(&mut world, 1);
     world.seen.clear();
     world.connect(0, 1);
-    let first = questions(&mut world);
+    let first = resolves_sent(&mut world);
     let oldest: Vec<String> =
         (0..QUESTIONS_UNDER_WAY_MAX).map(|number| format!("t{number}")).collect();
     assert_eq!(first, oldest);
 
-    // Each answer makes room for one more.
+    // Each reply lets one more request be sent.
     world.deliver(0);
-    assert!(questions(&mut world).is_empty());
+    assert!(resolves_sent(&mut world).is_empty());
     let answer = world.flights.len() - 1;
     world.deliver(answer);
-    assert_eq!(questions(&mut world), [format!("t{QUESTIONS_UNDER_WAY_MAX}")]);
+    assert_eq!(resolves_sent(&mut world), [format!("t{QUESTIONS_UNDER_WAY_MAX}")]);
 
-    world.settle();
+    world.deliver_all();
     assert_eq!((world.core(0).undecided(), world.core(1).undecided()), (0, 0));
 }
 
-/// One backoff for the peer and not for each transaction: an answer that says nothing pauses all
-/// its questions.
+/// The backoff is one a peer, not one a transaction: a reply without a proof pauses all its
+/// requests.
 #[test]
 fn a_peer_has_one_backoff() {
     let mut world = in_doubt(3 * QUESTIONS_UNDER_WAY_MAX);
     world.close(0, 2);
     catch_up(&mut world, 0);
-    assert_eq!(questions(&mut world).len(), QUESTIONS_UNDER_WAY_MAX);
+    assert_eq!(resolves_sent(&mut world).len(), QUESTIONS_UNDER_WAY_MAX);
     let link = world.link(0, 1).unwrap();
     world.cut(link);
     assert!(
-        questions(&mut world).is_empty(),
-        "what was under way waits again, and nothing hammers the peer"
+        resolves_sent(&mut world).is_empty(),
+        "outstanding requests wait again, without a retry loop"
     );
     world.connect(0, 1);
     assert_eq!(
-        questions(&mut world).first().map(String::as_str),
+        resolves_sent(&mut world).first().map(String::as_str),
         Some("t0"),
-        "the oldest first again"
+        "not the oldest first"
     );
-    world.settle();
+    world.deliver_all();
     assert_eq!(world.core(0).undecided(), 0);
 }
 
-/// A link carries only what is answered from the bank's own state.
+/// A link carries only requests that a bank answers from its own state.
 #[test]
-fn what_could_wait_does_not_go_over_a_link() {
+fn requests_that_may_wait_are_refused_on_a_link() {
     let world = in_doubt(0);
     let link = SessionId(world.link(0, 1).unwrap());
     for line in [
@@ -116,7 +113,7 @@ fn what_could_wait_does_not_go_over_a_link() {
         "BALANCE b",
         "INFO",
     ] {
-        // The world knows no question for it, so its answer is looked for in the core's own output.
+        // The world has no message for these requests, so the test checks the core's output.
         let request = Request::parse(line).unwrap();
         let verb = request.verb().name();
         let now = world.now(1);
@@ -144,22 +141,22 @@ const OTHER: &str =
 
 fn digest(ops: &str) -> Option<Digest> {
     let Ok(Request::Prepare(_, transaction)) = Request::parse(&format!("PREPARE x {ops}")) else {
-        panic!("it is a PREPARE")
+        panic!("not a PREPARE")
     };
     Some(*transaction.digest())
 }
 
-/// Bank 0 in doubt on what both banks hold OK on; what is answered in bank 1's name is this, or
-/// what the world says.
-struct Asked0 {
+/// Bank 0 in doubt on a transaction that both banks hold OK on. The test makes the replies of bank
+/// 1.
+struct InDoubt {
     world: World,
     tx: TxId,
     /// Bank 1's own OK.
     theirs: Token,
 }
 
-impl Asked0 {
-    fn new() -> Asked0 {
+impl InDoubt {
+    fn new() -> InDoubt {
         let mut world = World::new(2);
         let tx = TxId::new("t").unwrap();
         let mut theirs = None;
@@ -170,20 +167,20 @@ impl Asked0 {
                     .into_iter()
                     .find(|seen| matches!(seen, Seen::Reply { .. }))
             else {
-                panic!("it votes OK")
+                panic!("no OK")
             };
             theirs = Some(token);
         }
-        Asked0 { world, tx, theirs: theirs.unwrap() }
+        InDoubt { world, tx, theirs: theirs.unwrap() }
     }
 
-    fn is_answered(&mut self, reply: Reply) {
+    fn receive(&mut self, reply: Reply) {
         let asked = Asked { tx: self.tx.clone(), verb: AskedVerb::Resolve };
         let input = Input::Answer { peer: self.theirs.bank, asked, reply: Some(reply), past: None };
         self.world.input(0, &input);
     }
 
-    fn made(&self, said: Said, digest: Option<Digest>, time: i64) -> Token {
+    fn token(&self, said: Said, digest: Option<Digest>, time: i64) -> Token {
         self.world.identity(1).seal.token(self.theirs.bank, said, &self.tx, digest, Time(time))
     }
 
@@ -193,7 +190,6 @@ impl Asked0 {
         self.world.seen.iter().any(unproved)
     }
 
-    /// The outcome that bank 0 recorded.
     fn outcome(&self) -> Option<Outcome> {
         self.world.seen.iter().find_map(|seen| match seen {
             Seen::Recorded { bank: 0, record: Record::Decided { outcome, .. }, .. } => {
@@ -204,21 +200,21 @@ impl Asked0 {
     }
 }
 
-/// Whatever somebody on the way makes of an answer: what does not prove itself leaves the bank in
-/// doubt, closes the link, and is asked again; the bank itself ends it then.
+/// A forged reply without a proof leaves the bank in doubt and closes the link. The bank asks
+/// again, and then the real bank 1 resolves it.
 #[test]
-fn an_answer_that_proves_nothing_changes_nothing() {
+fn a_reply_without_a_proof_changes_nothing() {
     let later =
-        |one: &Asked0| Token { time: Time(one.theirs.time.0 + 3_600_000_000), ..one.theirs };
+        |one: &InDoubt| Token { time: Time(one.theirs.time.0 + 3_600_000_000), ..one.theirs };
     let far = Time::MAX.0;
-    type Forge<'a> = &'a dyn Fn(&Asked0) -> Reply;
+    type Forge<'a> = &'a dyn Fn(&InDoubt) -> Reply;
     let forged: [(&str, Forge<'_>); 10] = [
         ("a later vote", &|one| Reply::Ok(one.tx.clone(), later(one))),
-        ("a vote at the end of all times", &|one| {
+        ("a vote at the greatest time", &|one| {
             Reply::Ok(one.tx.clone(), Token { time: Time(far), ..one.theirs })
         }),
         ("no MAC", &|one| Reply::Ok(one.tx.clone(), Token { mac: None, ..one.theirs })),
-        ("a NOK that was an OK", &|one| {
+        ("an OK changed to NOK", &|one| {
             Reply::Nok(
                 one.tx.clone(),
                 Token { said: Said::No, ..one.theirs },
@@ -226,89 +222,92 @@ fn an_answer_that_proves_nothing_changes_nothing() {
                 String::new(),
             )
         }),
-        ("COMMITTED, of a vote that is none", &|one| {
+        ("COMMITTED with a forged vote", &|one| {
             Reply::Committed(one.tx.clone(), one.theirs.time, later(one), None)
         }),
-        ("COMMITTED, before this bank's own vote", &|one| {
-            let said = one.made(Said::Committed, digest(SETS), 1);
+        ("COMMITTED before this bank's own vote", &|one| {
+            let said = one.token(Said::Committed, digest(SETS), 1);
             Reply::Committed(one.tx.clone(), Time(1), later(one), Some(said))
         }),
-        ("ABORTED, with a token of another bank's name", &|one| {
-            let token = Token { bank: BankId::new(7).unwrap(), ..one.made(Said::No, None, 9) };
+        ("ABORTED with a token that names another bank", &|one| {
+            let token = Token { bank: BankId::new(7).unwrap(), ..one.token(Said::No, None, 9) };
             Reply::Aborted(one.tx.clone(), token, Reason::Expired, None)
         }),
-        ("ABORTED, with this bank's own OK", &|one| {
+        ("ABORTED with this bank's own OK", &|one| {
             let own = Token { bank: BankId::new(0).unwrap(), ..one.theirs };
             Reply::Aborted(one.tx.clone(), own, Reason::Refused, None)
         }),
-        ("ABORTED, of another id", &|one| {
+        ("ABORTED for another id", &|one| {
             let other = TxId::new("other").unwrap();
             let seal = one.world.identity(1).seal;
             let token = seal.token(one.theirs.bank, Said::No, &other, None, Time(9));
             Reply::Aborted(one.tx.clone(), token, Reason::Refused, None)
         }),
-        ("ABORTED, a statement with another's MAC", &|one| {
-            let said = Token { mac: one.theirs.mac, ..one.made(Said::Aborted, digest(SETS), 9) };
+        ("ABORTED with a statement under another token's MAC", &|one| {
+            let said = Token { mac: one.theirs.mac, ..one.token(Said::Aborted, digest(SETS), 9) };
             Reply::Aborted(one.tx.clone(), later(one), Reason::Refused, Some(said))
         }),
     ];
     for (what, forge) in forged {
-        let mut one = Asked0::new();
+        let mut one = InDoubt::new();
         let reply = forge(&one);
-        one.is_answered(reply);
-        assert_eq!(one.world.core(0).undecided(), 1, "{what}: it stays in doubt");
+        one.receive(reply);
+        assert_eq!(one.world.core(0).undecided(), 1, "{what}: the bank must stay in doubt");
         assert!(
             one.is_unproved() && one.world.link(0, 1).is_none(),
-            "{what}: it is said, the link is closed"
+            "{what}: the fault is logged and the link closed"
         );
         assert!(one.world.core(0).clock() < Time(far), "{what}");
         one.world.connect_all();
         one.world.close(0, 2);
-        one.world.settle();
+        one.world.deliver_all();
         let Some(Outcome::Committed(time)) = one.outcome() else {
-            panic!("{what}: bank 1 ends it")
+            panic!("{what}: not resolved by bank 1")
         };
         assert_eq!(time, one.theirs.time, "{what}");
     }
 }
 
-/// The words, numbers and reasons around tokens have no MAC: whatever they are changed to, the
-/// tokens count.
+/// The words, numbers and reasons beside tokens have no MAC and no effect: only the tokens count.
 #[test]
-fn what_has_no_mac_is_not_believed() {
+fn words_without_a_mac_have_no_effect() {
     let far = Time::MAX;
-    type Change<'a> = &'a dyn Fn(&Asked0) -> Reply;
+    type Change<'a> = &'a dyn Fn(&InDoubt) -> Reply;
     let changed: [(&str, Change<'_>, bool); 6] = [
         ("a bare time", &|one| Reply::Committed(one.tx.clone(), far, one.theirs, None), true),
         (
-            "OK, as ABORTED",
+            "OK relabelled as ABORTED",
             &|one| Reply::Aborted(one.tx.clone(), one.theirs, Reason::Refused, None),
             true,
         ),
         (
-            "OK, as NOK",
+            "OK relabelled as NOK",
             &|one| Reply::Nok(one.tx.clone(), one.theirs, Reason::Locked, String::new()),
             true,
         ),
-        ("NOK, as OK", &|one| Reply::Ok(one.tx.clone(), one.made(Said::No, None, 9)), false),
         (
-            "A, in COMMITTED",
+            "NOK relabelled as OK",
+            &|one| Reply::Ok(one.tx.clone(), one.token(Said::No, None, 9)),
+            false,
+        ),
+        (
+            "A in COMMITTED",
             &|one| {
-                let said = one.made(Said::Aborted, digest(SETS), one.theirs.time.0);
+                let said = one.token(Said::Aborted, digest(SETS), one.theirs.time.0);
                 Reply::Committed(one.tx.clone(), far, one.theirs, Some(said))
             },
             false,
         ),
         (
             "an OK on other bytes",
-            &|one| Reply::Ok(one.tx.clone(), one.made(Said::Ok, digest(OTHER), 9)),
+            &|one| Reply::Ok(one.tx.clone(), one.token(Said::Ok, digest(OTHER), 9)),
             false,
         ),
     ];
     for (what, change, commits) in changed {
-        let mut one = Asked0::new();
+        let mut one = InDoubt::new();
         let reply = change(&one);
-        one.is_answered(reply);
+        one.receive(reply);
         match one.outcome() {
             Some(Outcome::Committed(time)) if commits => {
                 assert_eq!(time, one.theirs.time, "{what}")
@@ -320,11 +319,11 @@ fn what_has_no_mac_is_not_believed() {
     }
 }
 
-/// A bank that takes part in what this bank drives is believed no more than one that is asked.
+/// A driving bank requires proofs from the participants, too.
 #[test]
-fn a_bank_that_drives_believes_only_what_proves_itself() {
+fn a_driving_bank_accepts_only_proofs() {
     for commit in [true, false] {
-        let mut one = Asked0::new();
+        let mut one = InDoubt::new();
         let tx = TxId::new("driven").unwrap();
         one.world = World::new(2);
         one.world.line(0, 3, &format!("EXECUTE {tx} {SETS}"));
@@ -345,7 +344,7 @@ fn a_bank_that_drives_believes_only_what_proves_itself() {
         );
         assert!(one.is_unproved());
         assert!(one.world.core(0).clock() < Time::MAX);
-        // It was free to refuse, and silence is what it heard.
+        // It had not voted, so it refuses, as after silence.
         let refused = |seen: &Seen| match seen {
             Seen::Reply { reply: Reply::Aborted(_, token, reason, _), .. } => {
                 matches!(reason, Reason::Unreachable | Reason::Locked) && token.bank.index() == 0
@@ -356,10 +355,10 @@ fn a_bank_that_drives_believes_only_what_proves_itself() {
     }
 }
 
-/// A bank that takes no part hears of an abort without who refused: it tells it, and does not say
-/// who it was.
+/// A bank that takes no part learns of an abort by a statement that does not name the refusing
+/// bank: it reports ABORTED and records no refusing bank.
 #[test]
-fn a_statement_says_that_it_is_aborted_and_not_who_refused() {
+fn a_statement_of_an_abort_does_not_name_the_refusing_bank() {
     let mut world = World::new(3);
     let tx = TxId::new("t").unwrap();
     world.eager_sync = true;
@@ -375,7 +374,7 @@ fn a_statement_says_that_it_is_aborted_and_not_who_refused() {
     let Some(Seen::Sent { message: Message::Prepare(_, transaction), .. }) =
         world.seen.iter().find(|seen| matches!(seen, Seen::Sent { .. }))
     else {
-        panic!("it drives: {:?}", world.seen)
+        panic!("bank 2 does not drive: {:?}", world.seen)
     };
     let digest = Some(*transaction.digest());
     let peer = BankId::new(1).unwrap();
@@ -385,11 +384,11 @@ fn a_statement_says_that_it_is_aborted_and_not_who_refused() {
     let reply = Some(Reply::Aborted(tx.clone(), own, Reason::DuplicateId, Some(said)));
     world.seen.clear();
     world.input(2, &Input::Answer { peer, asked, reply, past: None });
-    let told = |seen: &Seen| match seen {
+    let reported = |seen: &Seen| match seen {
         Seen::Reply { bank: 2, reply: Reply::Aborted(_, token, _, _), .. } => *token == said,
         _ => false,
     };
-    assert!(world.seen.iter().any(told), "{:?}", world.seen);
+    assert!(world.seen.iter().any(reported), "{:?}", world.seen);
     assert!(
         !world.seen.iter().any(|seen| matches!(seen, Seen::Recorded { bank: 2, .. })),
         "{:?}",

@@ -1,9 +1,9 @@
-//! How a bank of the world stops, and is made again from its journal; what holds after each step.
+//! How a bank of the world stops and restarts from its journal, and what must hold after each step.
 
 use super::*;
 
 impl World {
-    /// The process is gone, and with it what was not synced. The others notice.
+    /// The process ends, and un-synced records are lost. The other banks notice.
     pub fn crash(&mut self, bank: usize) {
         self.lose(bank);
         let of_bank = |(_, link): &(&u64, &Link)| link.dialler == bank || link.dialled == bank;
@@ -11,7 +11,7 @@ impl World {
         links.into_iter().for_each(|link| self.cut(link));
     }
 
-    /// The machine is gone: the others still believe in their connections to it.
+    /// The machine disappears: the others keep their connections to it.
     pub fn crash_quietly(&mut self, bank: usize) {
         self.lose(bank);
         let ids: Vec<u64> = self.links.keys().copied().collect();
@@ -53,7 +53,7 @@ impl World {
         self.seen.push(Seen::Lost { bank, records: lost });
     }
 
-    /// Another journal lies where this bank's was.
+    /// Replaces the journal of a bank that is down.
     pub fn replace_journal(&mut self, bank: usize, journal: Vec<Record>) {
         let shadow = self.core_of(bank);
         let node = &mut self.nodes[bank];
@@ -68,8 +68,8 @@ impl World {
         node.made_durable();
     }
 
-    /// The bank starts on its journal; recovery is `apply`. It stays down where its journal says
-    /// that it must, its disk has no room, or its clock is absurd.
+    /// Starts the bank from its journal; recovery is `apply`. The bank stays down if its journal
+    /// says so, if its disk is full, or if its clock is absurd.
     pub fn restart(&mut self, bank: usize) {
         let identity = self.identity(bank);
         let clock = self.nodes[bank].shadow.clock();
@@ -94,7 +94,7 @@ impl World {
             records.iter().for_each(|record| core.apply(record));
             let node = &mut self.nodes[bank];
             if let Some(disk) = &mut node.disk {
-                assert!(disk.write(first, &records), "a new disk works");
+                assert!(disk.write(first, &records), "a write to a new disk failed");
             }
             node.journal.extend(records);
             node.made_durable();
@@ -106,7 +106,7 @@ impl World {
         self.input(bank, &Input::Started(start));
     }
 
-    /// All votes, outcomes and ledgers are what their journals say.
+    /// All votes, outcomes and ledgers equal those of the replayed journals.
     pub fn audit(&self) {
         (0..self.nodes.len()).for_each(|bank| self.audit_bank(bank));
     }
@@ -117,13 +117,13 @@ impl World {
         core.check_invariants();
         let mut replayed = self.core_of(bank);
         node.journal.iter().for_each(|record| replayed.apply(record));
-        assert!(core.same_as(&replayed), "bank {bank} is not what its journal says");
+        assert!(core.same_as(&replayed), "bank {bank} differs from its replayed journal");
         let restored =
             Core::from_snapshot(self.identity(bank), &core.to_snapshot()).expect("own snapshot");
-        assert!(core.same_as(&restored), "bank {bank} is not what its snapshot says");
+        assert!(core.same_as(&restored), "bank {bank} differs from its restored snapshot");
     }
 
-    /// What the journal knows of a transaction that memory does not.
+    /// The journal's record of a transaction that memory does not hold.
     pub fn past(&self, bank: usize, tx: &TxId) -> Option<Past> {
         let node = &self.nodes[bank];
         if node.core.as_ref()?.knows(tx) || self.mistake == Some(Mistake::OutcomeForgotten) {

@@ -1,4 +1,4 @@
-//! How an input runs through a bank, its disk and its messages.
+//! The path of an input through a bank, its disk and its messages.
 
 use super::*;
 
@@ -22,7 +22,7 @@ impl World {
         node.sends.extend(output.sends);
         node.met.extend(output.met);
         if let Some(why) = node.core.as_ref().and_then(|core| core.stopped()).map(str::to_owned) {
-            // The stop is a record; nothing else leaves any more.
+            // The stop is a record; nothing else is sent any more.
             let first = node.unsynced_from();
             if let Some(disk) = &mut node.disk {
                 disk.write(first, &node.journal[node.synced..]);
@@ -32,7 +32,7 @@ impl World {
             self.crash(bank);
         } else {
             self.release(bank);
-            // A link over which nothing that proves itself comes is closed.
+            // Close a link over which a message without proof arrived.
             for peer in unproved {
                 if let Some(link) = self.link(bank, peer) {
                     self.cut(link);
@@ -42,7 +42,7 @@ impl World {
     }
 
     pub(super) fn release(&mut self, bank: usize) {
-        self.tell_met(bank);
+        self.report_meetings(bank);
         let node = &mut self.nodes[bank];
         let durable = Seq::try_from(node.synced).expect("a short journal");
         let is_due = |after: After| after.is_met(durable);
@@ -59,8 +59,8 @@ impl World {
             .partition(|send| send.after.is_met(durable));
         (node.replies, node.sends) = (stay, keep);
         for Outgoing { to, reply, .. } in leave {
-            tell::assert_known_words(&reply);
-            self.path.hears(&reply);
+            text::assert_known_words(&reply);
+            self.path.record(&reply);
             if to.session.0 < FIRST_LINK {
                 self.seen.push(Seen::Reply { bank, caller: to, reply });
             } else if let Some(link) = self.links.get_mut(&to.session.0)
@@ -76,11 +76,11 @@ impl World {
         }
     }
 
-    /// A message leaves a bank for another one, over the link if there is any.
+    /// Sends a message from one bank to another, over the link if there is one.
     pub fn send(&mut self, from: usize, to: usize, message: Message) {
         let asked = message.asked();
-        self.asks_registers(from, to, &message);
-        self.asks_votes(from, &message);
+        self.note_registers_request(from, to, &message);
+        self.note_prepare(from, &message);
         self.seen.push(Seen::Sent { from, to, message: message.clone() });
         match self.link(from, to) {
             Some(link) => {

@@ -1,8 +1,7 @@
-//! What a world shows of itself, event by event.
+//! The observable events of a world.
 
 use super::*;
 
-/// What can be seen from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
     /// A reply left a bank for a client.

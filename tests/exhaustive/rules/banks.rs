@@ -1,10 +1,10 @@
-//! What holds of each bank of a state, and at the end of all.
+//! The invariants of each bank of a state, and those after healing.
 
 use super::*;
 
 impl ModelState {
-    /// A bank's ledger is what its journal says: balances change by commits alone, holds are its
-    /// open votes.
+    /// A bank's ledger equals its journal: balances change by commits alone, holds are its
+    /// undecided votes.
     pub fn check_bank(&self, at: usize) {
         let core = self.nodes[at].core.as_ref().unwrap();
         core.check_invariants();
@@ -46,12 +46,12 @@ impl ModelState {
         let input =
             Input::Request { caller, origin: Origin::Client, request, waited_us: 0, past: None };
         let output = core.decide(self.now(at), &input);
-        let [reply] = &output.replies[..] else { panic!("a read is answered at once") };
+        let [reply] = &output.replies[..] else { panic!("no single reply to a read") };
         let Reply::Done(json) = &reply.reply else { panic!("{:?}", reply.reply) };
         serde_json::from_str(json).unwrap()
     }
 
-    /// What the journal knows of a transaction that memory does not.
+    /// The journal's record of a transaction that memory does not hold.
     pub fn past(&self, at: usize, tx: &TxId) -> Option<Past> {
         let node = &self.nodes[at];
         if node.core.as_ref()?.knows(tx) || self.mistake() == Some(Mistake::OutcomeForgotten) {
@@ -61,10 +61,10 @@ impl ModelState {
         Some(Past { record: (**record).clone() })
     }
 
-    /// All is healed and quiet.
+    /// Checks a healed state in which nothing is in flight.
     pub fn verify(&self) {
         if let Some(lost) = &self.lost {
-            return self.verify_missed(lost);
+            return self.verify_detected(lost);
         }
         let mut expected: i128 =
             self.setup.accounts.iter().flatten().map(|(_, money)| i128::from(*money)).sum();
@@ -95,7 +95,7 @@ impl ModelState {
                     }
                 }
             }
-            self.check_told(position, tx);
+            self.check_report(position, tx);
         }
         let (mut total, mut values) = (0, BTreeSet::new());
         for (at, node) in self.nodes.iter().enumerate() {
@@ -116,25 +116,28 @@ impl ModelState {
             values.insert(value["value"].as_str().unwrap().to_owned());
             let mut replayed = self.base.cores[at].clone();
             node.journal.iter().for_each(|record| replayed.apply(record));
-            assert!(core.same_as(&replayed), "bank {at} is not what its journal says");
+            assert!(core.same_as(&replayed), "bank {at} differs from its replayed journal");
         }
-        assert_eq!(total, expected, "no centavo is lost or made");
-        assert_eq!(values.len(), 1, "a register has one value everywhere: {values:?}");
+        assert_eq!(total, expected, "money was lost or created");
+        assert_eq!(values.len(), 1, "a register has several values: {values:?}");
     }
 
-    /// What a driver or a caller was told is what is so.
-    pub(super) fn check_told(&self, position: usize, tx: &TxId) {
+    /// Every outcome that a driver or a caller received is true.
+    pub(super) fn check_report(&self, position: usize, tx: &TxId) {
         let driver = &self.drivers[position];
         let committed = !self.ends(tx, *self.base.bytes[position][0].digest(), true).is_empty();
-        let told = match (&driver.verdict, &driver.told) {
+        let reported = match (&driver.verdict, &driver.reply) {
             (Some(Verdict::Committed(_)), _) | (_, Some(Reply::Committed(..))) => Some(true),
             (Some(Verdict::Aborted { .. } | Verdict::Unreached), _)
             | (_, Some(Reply::Aborted(..))) => Some(false),
             (Some(Verdict::Doubt(_)), _) | (None, _) => None,
         };
         if let Some(told) = told {
-            let (_, _, way) = self.setup.transactions[position];
-            assert_eq!(told, committed, "{tx}, driven by {way:?}, was told otherwise: {driver:?}");
+            let (_, _, driven_by) = self.setup.transactions[position];
+            assert_eq!(
+                reported, committed,
+                "{tx}, driven by {driven_by:?}: wrong report: {driver:?}"
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
-//! A bank that works on an old copy of its journal. Where the copy lacks a vote, a promise is
-//! forgotten, and the one rule can't be kept any more; what must hold then is that the bank stops
-//! as soon as it is shown or told what it forgot, and that in the end no peer knows of more.
+//! A bank that runs on an old copy of its journal. If the copy lacks a vote, a promise is forgotten
+//! and the main invariant may fail. Then the bank must stop as soon as it receives the forgotten
+//! vote, and after healing no peer may know a vote that it lacks.
 
 use super::{vote_in, vote_of};
 use crate::exhaustive::state::{ModelState, bank};
@@ -10,16 +10,17 @@ use consorcio::wire::request::Request;
 use consorcio::wire::token::{Digest, Token, Verdict};
 use std::sync::Arc;
 
-/// What an old copy of a journal lacks.
+/// The records that an old copy of a journal lacks.
 #[derive(Debug, Clone)]
 pub struct Lost {
-    /// Whose journal it is.
+    /// The bank of the journal.
     pub at: usize,
     pub records: Vec<Arc<Record>>,
 }
 
 impl Lost {
-    /// Is something lost that others may rest on? An outcome is not: it can be asked for again.
+    /// It lacks a record that others may depend on. An outcome is none: the bank can ask for it
+    /// again.
     pub fn is_a_promise(&self) -> bool {
         self.records.iter().any(|record| match &**record {
             Record::Voted { .. }
@@ -55,8 +56,8 @@ fn votes(
 }
 
 impl ModelState {
-    /// Does this request carry a vote of the bank that it forgot, and has not given again just so?
-    pub fn is_shown_what_it_forgot(&self, at: usize, request: &Request) -> bool {
+    /// This request carries a vote that the bank forgot and has not repeated identically.
+    pub fn carries_a_forgotten_vote(&self, at: usize, request: &Request) -> bool {
         let (tx, tokens) = match request {
             Request::Commit(tx, tokens) => (tx, tokens.as_slice()),
             Request::Abort(tx, Some(token)) => (tx, std::slice::from_ref(token)),
@@ -65,17 +66,17 @@ impl ModelState {
         self.nodes[at].core.is_some() && tokens.iter().any(|token| self.forgot(at, tx, token))
     }
 
-    /// Is this a vote of the bank that it forgot, and has not given again just so?
+    /// This is a vote that the bank forgot and has not repeated identically.
     pub fn forgot(&self, at: usize, tx: &TxId, token: &Token) -> bool {
         let Some(lost) = self.lost.as_ref().filter(|lost| lost.at == at) else { return false };
         let held = votes(&self.nodes[at].journal, tx).any(|vote| vote == vote_of(token));
         lost.has_vote(tx, token) && !held
     }
 
-    /// All is healed, and all links are open: no peer knows of a vote as the last one of a bank
-    /// that works on without it. One that has learned of a later vote, which that bank gave on its
-    /// old copy, shows that one.
-    pub(super) fn verify_missed(&self, lost: &Lost) {
+    /// After healing, with all links open, no peer knows, as the last vote of a running bank, a
+    /// vote that the bank lacks. A peer that has learned of a later vote, made on the old copy,
+    /// sends that one.
+    pub(super) fn verify_detected(&self, lost: &Lost) {
         let (at, node) = (lost.at, &self.nodes[lost.at]);
         if node.core.is_none() {
             assert!(node.stopped, "bank {at} is up again, or has stopped");

@@ -1,6 +1,6 @@
-//! What holds for a transaction with an outside coordinator: its bank commits it when that
-//! coordinator says so, durably, and nothing else brings that about; nor an abort, but a client's
-//! ABORT and the end of five minutes.
+//! The invariants of a transaction with an outside coordinator: its bank commits it only on that
+//! coordinator's durable COMMIT, and aborts it only on the coordinator's or a client's ABORT, or
+//! after five minutes.
 
 use super::end_in;
 use crate::exhaustive::state::ModelState;
@@ -13,7 +13,7 @@ use consorcio::wire::request::Request;
 use consorcio::wire::token::Digest;
 
 impl ModelState {
-    /// Before an outside coordinator's vote is written.
+    /// Checks an outside coordinator's vote before it is written.
     pub(super) fn check_outside_vote(&mut self, at: usize, record: &Record, cause: &Input) {
         let Record::OutsideVoted { tx, own, time, refusal } = record else { return };
         let position = self.base.txs.iter().position(|known| known == tx).unwrap();
@@ -26,7 +26,10 @@ impl ModelState {
             }
             _ => false,
         });
-        assert!(voted, "{tx} is decided from outside, but bank {at} holds no OK on such bytes");
+        assert!(
+            voted,
+            "{tx} is decided by its outside coordinator, but bank {at} holds no OK on such bytes"
+        );
         let (by_itself, on_a_line) = match cause {
             Input::Request { caller, origin, request, .. } => {
                 let outside = self.is_outside(caller.session, position);
@@ -44,14 +47,14 @@ impl ModelState {
                     "{cause:?} commits {tx} for its coordinator"
                 );
                 self.check_outside_cuts(at, tx, *time);
-                self.met.push("outside commit");
+                self.reached.push("outside commit");
             }
             Some(Reason::Refused) => {
                 assert!(
                     by_itself.or(on_a_line).is_some_and(aborts),
                     "{cause:?} refuses {tx} for its coordinator"
                 );
-                self.met.push("outside abort");
+                self.reached.push("outside abort");
             }
             Some(Reason::Expired) => {
                 let since_us =
@@ -61,13 +64,13 @@ impl ModelState {
                     *cause == Input::Tick && late,
                     "{cause:?} ends the time of {tx}'s coordinator"
                 );
-                self.met.push("outside expired");
+                self.reached.push("outside expired");
             }
-            Some(other) => panic!("{tx} is refused from outside as {other}"),
+            Some(other) => panic!("{tx} is refused by its outside coordinator as {other}"),
         }
     }
 
-    /// How an outside coordinator has decided these bytes, so that no crash can take it.
+    /// The durable decision of an outside coordinator on these bytes.
     pub(super) fn outside_end(&self, at: usize, tx: &TxId, digest: Digest) -> Option<bool> {
         let node = &self.nodes[at];
         node.journal[..node.synced].iter().find_map(|record| end_in(record, tx, digest))

@@ -1,5 +1,5 @@
-//! What cuts and patience promise: nothing commits at or before a cut that was told, and before a
-//! transaction's patience is over no bank resolves by itself.
+//! The invariants of cuts and patience: nothing commits at or before a cut that was served, and no
+//! bank resolves on its own before a transaction's patience is over.
 
 use crate::exhaustive::state::{ModelState, bank};
 use consorcio::bank::io::{CoreStep, DoubtCause, Outcome};
@@ -10,50 +10,50 @@ use consorcio::wire::token::Digest;
 use consorcio::wire::transaction::{Action, Flow};
 use std::collections::BTreeMap;
 
-/// By time and bank, the cuts that were told: transfers in, transfers out, balance.
+/// The served cuts by time and bank: transfers in, transfers out, balance.
 pub type Cuts = BTreeMap<(i64, usize), [i128; 3]>;
 
 impl ModelState {
-    /// A commit must be later than every cut that this bank has told, a crash before or not.
+    /// A commit is later than every cut that this bank has served, also before a crash.
     pub(super) fn check_outside_cuts(&self, at: usize, tx: &TxId, time: Time) {
-        let told = self.cuts.keys().filter(|(_, bank)| *bank == at).map(|(time, _)| *time).max();
+        let figures = self.cuts.keys().filter(|(_, bank)| *bank == at).map(|(time, _)| *time).max();
         assert!(
-            told.is_none_or(|told| time.0 > told),
-            "{tx} commits at bank {at} as of {time}, but the cut at {told:?} was told"
+            figures.is_none_or(|figures| time.0 > figures),
+            "{tx} commits at bank {at} as of {time}, but the cut at {served:?} was served"
         );
     }
 
-    /// A cut leaves: it holds exactly the commits up to its time, and in a cut of all banks
-    /// transfers cancel.
+    /// Checks a cut that is sent: it contains exactly the commits up to its time, and in a cut of
+    /// all banks transfers cancel.
     pub(super) fn check_cut(&mut self, at: usize, json: &str) {
         let cut: serde_json::Value = serde_json::from_str(json).unwrap();
         let figure = |name: &str| i128::from(cut[name].as_i64().unwrap());
-        let told = ["transfers_in_total", "transfers_out_total", "balance_total"].map(figure);
+        let figures = ["transfers_in_total", "transfers_out_total", "balance_total"].map(figure);
         let time = cut["time"].as_i64().unwrap();
         assert_eq!(
-            told,
+            figures,
             self.cut_by_journal(at, time),
             "the cut of bank {at} at {time}: in, out, balance"
         );
-        if let Some(before) = self.cuts.insert((time, at), told) {
-            assert_eq!(before, told, "bank {at} tells the cut at {time} again, and otherwise");
-            self.met.push("cut told again");
+        if let Some(before) = self.cuts.insert((time, at), figures) {
+            assert_eq!(before, figures, "bank {at} returns two different cuts at {time}");
+            self.reached.push("cut served again");
         }
-        self.met.push("cut told");
-        if told[0] != told[1] {
-            self.met.push("cut with a transfer");
+        self.reached.push("cut served");
+        if figures[0] != figures[1] {
+            self.reached.push("cut with a transfer");
         }
         let of_all: Vec<_> =
-            self.cuts.range((time, 0)..(time + 1, 0)).map(|(_, told)| told).collect();
+            self.cuts.range((time, 0)..(time + 1, 0)).map(|(_, figures)| figures).collect();
         if of_all.len() == self.nodes.len() {
             let [sent, taken] =
-                [1, 0].map(|which| of_all.iter().map(|told| told[which]).sum::<i128>());
-            assert_eq!(sent, taken, "transfers cancel in the cut of all banks at {time}");
-            self.met.push("whole cut");
+                [1, 0].map(|which| of_all.iter().map(|figures| figures[which]).sum::<i128>());
+            assert_eq!(sent, taken, "transfers do not cancel in the cut of all banks at {time}");
+            self.reached.push("whole cut");
         }
     }
 
-    /// The transfers and the balance of all commits up to `time`, by a bank's journal.
+    /// The transfers and the balance of all commits up to `time`, from a bank's journal.
     fn cut_by_journal(&self, at: usize, time: i64) -> [i128; 3] {
         let (mut came, mut went) = (0, 0);
         let mut balance: i128 =
@@ -101,7 +101,7 @@ impl ModelState {
         [came, went, balance]
     }
 
-    /// A bank begins to ask the others: not by itself before its transaction's patience is over.
+    /// A bank starts to ask the others on its own only after its transaction's patience.
     pub fn check_step(&mut self, at: usize, step: &CoreStep) {
         let CoreStep::Doubt(tx, cause) = step else { return };
         let voted_us =
@@ -125,11 +125,11 @@ impl ModelState {
                     "bank {at} asks about {tx} {since_us:?} us after its vote, too early"
                 );
                 if patience_ms.is_some() && voted_us.is_some() {
-                    self.met.push("patience over");
+                    self.reached.push("patience over");
                 }
             }
             DoubtCause::Restart | DoubtCause::Asked => {}
         }
-        self.met.push(cause.as_str());
+        self.reached.push(cause.as_str());
     }
 }

@@ -1,6 +1,5 @@
-//! Two banks with a register become three while a set of the two is under way, in any order of
-//! restarts, links and lines: whoever reads a register anywhere reads no older value than somebody
-//! else before.
+//! Two banks with a register become three while a set of the two is undecided, in any order of
+//! restarts, links and lines. No reader sees an older value than an earlier reader.
 
 use super::Scene;
 use crate::world::growth::GrowthMistake;
@@ -17,27 +16,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const OLD: usize = 2;
-/// Rounds of the healing, and how long each takes.
+/// Rounds of healing, and the length of each.
 const ROUNDS: usize = 3;
 const ROUND_US: u64 = 4_000_000;
 const PASS_US: u64 = 1_000_000;
 
 #[derive(Debug, Clone, Copy)]
-pub enum GrowingAct {
-    /// A slow driver says something to a bank of its transaction.
+pub enum GrowingAction {
+    /// A slow driver sends PREPARE of a set to a bank.
     Prepare(usize, usize),
     Commit(usize, usize),
     Deliver(usize),
-    /// The new bank comes.
+    /// The new bank joins.
     Add,
-    /// A bank is started with the longer list.
+    /// A bank restarts with the longer list.
     Restart(usize),
     Connect(usize, usize),
-    /// Time passes for all.
     Pass,
 }
 
-/// A set of a register.
+/// One set of the register.
 #[derive(Clone)]
 struct Set {
     tx: TxId,
@@ -54,13 +52,13 @@ pub struct GrowingScene {
     world: World,
     sets: Vec<Set>,
     passes: u8,
-    /// Nobody reads what is older.
+    /// No reader may see an older value.
     floor: Time,
-    met: Vec<&'static str>,
+    reached: Vec<&'static str>,
 }
 
 impl GrowingScene {
-    /// A set of the old banks, and others of all three, so many in all; time passes so often.
+    /// One set of the old banks, and `sets - 1` of all three; time passes `passes` times.
     pub fn new(sets: usize, passes: u8) -> GrowingScene {
         let mut world = World::new(OLD);
         world.introduces = true;
@@ -82,15 +80,15 @@ impl GrowingScene {
             }
         };
         let sets = (0..sets).map(set).collect();
-        GrowingScene { world, sets, passes, floor: Time::default(), met: Vec::new() }
+        GrowingScene { world, sets, passes, floor: Time::default(), reached: Vec::new() }
     }
 
-    /// The old banks hold OK on the first set, the new bank is there, and nobody knows it yet.
-    pub fn under_way(passes: u8) -> GrowingScene {
+    /// The old banks hold OK on the first set; the new bank runs, and no other knows it yet.
+    pub fn with_undecided_set(passes: u8) -> GrowingScene {
         let mut growing = GrowingScene::new(1, passes);
-        (0..OLD).for_each(|at| growing.act(GrowingAct::Prepare(0, at)));
-        growing.act(GrowingAct::Add);
-        growing.met.clear();
+        (0..OLD).for_each(|at| growing.act(GrowingAction::Prepare(0, at)));
+        growing.act(GrowingAction::Add);
+        growing.reached.clear();
         growing
     }
 
@@ -107,7 +105,7 @@ impl GrowingScene {
         self.world.request(at, SessionId(100), Origin::Client, request, 0);
     }
 
-    fn look(&mut self) {
+    fn check_events(&mut self) {
         for seen in std::mem::take(&mut self.world.seen) {
             match seen {
                 Seen::Recorded { record, .. } => self.recorded(&record),
@@ -120,11 +118,13 @@ impl GrowingScene {
                         set.tokens.push(token);
                     }
                 }
-                Seen::Answered { reply: Some(Reply::Done(_)), .. } => self.met.push("page told"),
+                Seen::Answered { reply: Some(Reply::Done(_)), .. } => {
+                    self.reached.push("page received")
+                }
                 Seen::Answered { reply: Some(Reply::Refused(_, text)), .. }
                     if text.contains("not name") =>
                 {
-                    self.met.push("asked while a set was open");
+                    self.reached.push("page refused while a set was undecided");
                 }
                 Seen::Stopped { bank, why } => panic!("bank {bank} stopped: {why}"),
                 _ => {}
@@ -137,17 +137,17 @@ impl GrowingScene {
         match record {
             Record::Decided { tx, outcome: Outcome::Committed(time), .. }
             | Record::Executed { tx, committed: time, .. } => {
-                self.met.push("set committed");
+                self.reached.push("set committed");
                 let set = self.sets.iter_mut().find(|set| set.tx == *tx).unwrap();
                 assert!(set.time.is_none_or(|before| before == *time), "{tx} commits at two times");
                 set.time = Some(*time);
             }
-            Record::RegistersLearned { last: true, .. } => self.met.push("learned"),
+            Record::RegistersLearned { last: true, .. } => self.reached.push("learned"),
             _ => {}
         }
     }
 
-    /// Statements of meetings arrive at once: their order is another world's.
+    /// Delivers statements of meetings at once: their order is explored in another scene.
     fn arrive_meetings(&mut self) {
         let is_meeting = |flight: &Flight| matches!(flight, Flight::Met { .. });
         while let Some(at) = self.world.flights.iter().position(is_meeting) {
@@ -155,7 +155,7 @@ impl GrowingScene {
         }
     }
 
-    /// The register is read wherever it is told.
+    /// Reads the register at every bank that serves it.
     fn read(&mut self) {
         let key = RegisterKey::new("storage").unwrap();
         for at in (0..self.banks()).filter(|at| self.world.is_up(*at)).collect::<Vec<_>>() {
@@ -166,17 +166,17 @@ impl GrowingScene {
                 Request::Read(Read::Value(key.clone())),
                 0,
             );
-            let told = std::mem::take(&mut self.world.seen);
-            let Some(Seen::Reply { reply: Reply::Done(json), .. }) = told.first() else {
-                // It waits for a lock, and goes.
+            let replies = std::mem::take(&mut self.world.seen);
+            let Some(Seen::Reply { reply: Reply::Done(json), .. }) = replies.first() else {
+                // It waits for a lock: cancel it.
                 self.world.close(at, 3);
                 continue;
             };
-            let told: serde_json::Value = serde_json::from_str(json).unwrap();
-            let time = self.time_of(told["value"].as_str().unwrap());
+            let answer: serde_json::Value = serde_json::from_str(json).unwrap();
+            let time = self.time_of(answer["value"].as_str().unwrap());
             assert!(
                 time >= self.floor,
-                "bank {at} tells {json}, though a value of {} was told before",
+                "bank {at} returns {json} after a value of {} was read",
                 self.floor
             );
             self.floor = time;
@@ -201,65 +201,65 @@ impl GrowingScene {
 }
 
 impl Scene for GrowingScene {
-    type Act = GrowingAct;
+    type Action = GrowingAction;
 
-    fn acts(&self) -> Vec<GrowingAct> {
-        let mut acts: Vec<GrowingAct> =
-            self.world.deliverable().into_iter().map(GrowingAct::Deliver).collect();
+    fn acts(&self) -> Vec<GrowingAction> {
+        let mut acts: Vec<GrowingAction> =
+            self.world.deliverable().into_iter().map(GrowingAction::Deliver).collect();
         for (number, set) in self.sets.iter().enumerate() {
             for at in 0..set.prepares.len().min(self.banks()) {
-                acts.extend((set.prepares[at] > 0).then_some(GrowingAct::Prepare(number, at)));
+                acts.extend((set.prepares[at] > 0).then_some(GrowingAction::Prepare(number, at)));
                 let commits = set.commits[at] > 0 && !set.tokens.is_empty();
-                acts.extend(commits.then_some(GrowingAct::Commit(number, at)));
+                acts.extend(commits.then_some(GrowingAction::Commit(number, at)));
             }
         }
-        acts.extend((self.banks() == OLD).then_some(GrowingAct::Add));
+        acts.extend((self.banks() == OLD).then_some(GrowingAction::Add));
         acts.extend(
-            (0..OLD).filter(|at| self.world.nodes[*at].places == OLD).map(GrowingAct::Restart),
+            (0..OLD).filter(|at| self.world.nodes[*at].places == OLD).map(GrowingAction::Restart),
         );
         for a in 0..self.banks() {
             let open =
                 |b: &usize| self.world.link(a, *b).is_none() && self.world.know_each_other(a, *b);
-            acts.extend((0..a).filter(open).map(|b| GrowingAct::Connect(a, b)));
+            acts.extend((0..a).filter(open).map(|b| GrowingAction::Connect(a, b)));
         }
-        acts.extend((self.passes > 0).then_some(GrowingAct::Pass));
+        acts.extend((self.passes > 0).then_some(GrowingAction::Pass));
         acts
     }
 
-    fn act(&mut self, act: GrowingAct) {
+    fn act(&mut self, act: GrowingAction) {
         match act {
-            GrowingAct::Prepare(number, at) => {
+            GrowingAction::Prepare(number, at) => {
                 let set = &mut self.sets[number];
                 set.prepares[at] -= 1;
                 let request = Request::Prepare(set.tx.clone(), Arc::clone(&set.transaction));
                 self.ask(at, request);
             }
-            GrowingAct::Commit(number, at) => {
+            GrowingAction::Commit(number, at) => {
                 let set = &mut self.sets[number];
                 set.commits[at] -= 1;
                 let request = Request::Commit(set.tx.clone(), set.tokens.clone());
                 self.ask(at, request);
             }
-            GrowingAct::Deliver(at) => {
+            GrowingAction::Deliver(at) => {
                 self.world.deliver(at);
             }
-            GrowingAct::Add => {
+            GrowingAction::Add => {
                 let new = self.world.add_bank();
                 self.world.restart(new);
             }
-            GrowingAct::Restart(at) => self.restart(at),
-            GrowingAct::Connect(a, b) => {
+            GrowingAction::Restart(at) => self.restart(at),
+            GrowingAction::Connect(a, b) => {
                 self.world.connect(a, b);
                 self.world.connect(b, a);
             }
-            GrowingAct::Pass => {
+            GrowingAction::Pass => {
                 self.passes -= 1;
                 self.world.pass(PASS_US);
                 (0..self.banks()).for_each(|bank| self.world.tick(bank));
             }
         }
         self.arrive_meetings();
-        self.look();
+        self.check_events();
     }
 
     fn print(&self) -> String {
@@ -283,13 +283,13 @@ impl Scene for GrowingScene {
         }
         for _ in 0..ROUNDS {
             self.world.connect_all();
-            self.world.settle();
-            self.look();
+            self.world.deliver_all();
+            self.check_events();
             self.world.pass(ROUND_US);
             (0..self.banks()).for_each(|bank| self.world.tick(bank));
         }
-        self.world.settle();
-        self.look();
+        self.world.deliver_all();
+        self.check_events();
         let mut values = BTreeMap::new();
         for at in 0..self.banks() {
             let core = self.world.core(at);
@@ -301,7 +301,7 @@ impl Scene for GrowingScene {
         assert_eq!(values.len(), 1, "the register differs: {values:?}");
     }
 
-    fn met(&mut self) -> Vec<&'static str> {
-        std::mem::take(&mut self.met)
+    fn reached(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.reached)
     }
 }

@@ -1,5 +1,5 @@
-//! Banks meet, a disk is lost or an old copy takes its place, a peer may be away: what was promised
-//! is contradicted by nobody, whatever banks record and whatever anybody is told.
+//! Banks meet; a disk is lost or replaced by an old copy; a peer may be down. No record and no
+//! reply contradicts an earlier promise.
 
 use super::Scene;
 use crate::world::{MeetMistake, Seen, World};
@@ -15,23 +15,23 @@ use consorcio::wire::transaction::Transaction;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Rounds of the healing, and how long each takes.
+/// Rounds of healing, and the length of each.
 const ROUNDS: usize = 3;
 const ROUND_US: u64 = 4_000_000;
 
 #[derive(Debug, Clone, Copy)]
-pub enum MeetingAct {
-    /// A slow driver says something to a bank.
+pub enum MeetingAction {
+    /// A slow driver sends PREPARE to a bank.
     Prepare(usize),
     Commit(usize),
     Resolve(usize),
-    /// What is first on its lane arrives.
+    /// The first flight of a lane arrives.
     Deliver(usize),
     Start(usize),
     Connect(usize, usize),
     Crash(usize),
     LoseDisk(usize),
-    /// A journal's first records take its place.
+    /// The first records of a journal replace it.
     OldCopy(usize, usize),
 }
 
@@ -44,7 +44,7 @@ struct MeetingBudget {
 }
 
 #[derive(Clone)]
-pub struct Meeting {
+pub struct MeetingScene {
     world: World,
     tx: TxId,
     transaction: Arc<Transaction>,
@@ -52,76 +52,76 @@ pub struct Meeting {
     /// PREPAREs and COMMITs left, by bank.
     prepares: Vec<u8>,
     commits: Vec<u8>,
-    /// OKs that the driver was told.
+    /// OK tokens that the driver received.
     tokens: Vec<Token>,
     outcome: Option<(bool, String)>,
     votes: BTreeMap<usize, bool>,
     lost: Option<usize>,
-    /// Does an old copy lack a promise? Then only that it is missed is left.
+    /// The old copy lacks a promise; only its detection is checked then.
     forgotten: bool,
-    met: Vec<&'static str>,
+    reached: Vec<&'static str>,
 }
 
-impl Meeting {
-    /// So many banks without journals.
-    pub fn unfounded(banks: usize) -> Meeting {
+impl MeetingScene {
+    /// Banks without journals.
+    pub fn unfounded(banks: usize) -> MeetingScene {
         let world = World::unfounded(banks);
         let ops: Vec<String> = (0..banks)
             .map(|bank| format!(r#"{{"bank":{bank},"op":"deposit","account":"a","amount":1}}"#))
             .collect();
         let text = format!(r#"{{"ops":[{}]}}"#, ops.join(","));
-        let mut meeting = Meeting {
+        let mut meeting = MeetingScene {
             world,
             tx: TxId::new("t0").unwrap(),
             transaction: Arc::new(Transaction::parse(&text).unwrap()),
             budget: MeetingBudget { resolves: 1, ..MeetingBudget::default() },
             prepares: vec![1; banks],
-            // Of three banks the last one alone is told; the others learn it from it.
+            // Of three banks only the last one gets COMMIT; the others learn from it.
             commits: (0..banks).map(|bank| u8::from(banks < 3 || bank == 2)).collect(),
             tokens: Vec::new(),
             outcome: None,
             votes: BTreeMap::new(),
             lost: None,
             forgotten: false,
-            met: Vec::new(),
+            reached: Vec::new(),
         };
         (0..banks).for_each(|bank| meeting.start(bank));
         meeting
     }
 
-    /// They have met each other.
-    pub fn founded(banks: usize) -> Meeting {
-        let mut meeting = Meeting::unfounded(banks);
+    /// Banks that have met each other.
+    pub fn founded(banks: usize) -> MeetingScene {
+        let mut meeting = MeetingScene::unfounded(banks);
         meeting.world.connect_all();
-        meeting.world.settle();
-        meeting.look();
+        meeting.world.deliver_all();
+        meeting.check_events();
         assert!(meeting.world.all_introduced());
-        meeting.met.clear();
+        meeting.reached.clear();
         meeting
     }
 
-    pub fn losing(mut self, losses: u8) -> Meeting {
+    pub fn losing(mut self, losses: u8) -> MeetingScene {
         self.budget.losses = losses;
         self
     }
 
-    pub fn crashing(mut self, crashes: u8) -> Meeting {
+    pub fn crashing(mut self, crashes: u8) -> MeetingScene {
         self.budget.crashes = crashes;
         self
     }
 
-    /// Nobody asks a bank that has not voted.
-    pub fn unasked(mut self) -> Meeting {
+    /// No RESOLVE at a bank that has not voted.
+    pub fn without_resolves(mut self) -> MeetingScene {
         self.budget.resolves = 0;
         self
     }
 
-    pub fn copying(mut self, copies: u8) -> Meeting {
+    pub fn copying(mut self, copies: u8) -> MeetingScene {
         self.budget.copies = copies;
         self
     }
 
-    pub fn mistaken(mut self, mistake: MeetMistake) -> Meeting {
+    pub fn mistaken(mut self, mistake: MeetMistake) -> MeetingScene {
         self.world.meet_mistake = Some(mistake);
         self
     }
@@ -130,7 +130,7 @@ impl Meeting {
         self.world.nodes.len()
     }
 
-    /// It starts, and has the account, whatever it has forgotten.
+    /// Starts a bank that is down, and opens its account if it has none.
     fn start(&mut self, at: usize) {
         self.world.restart(at);
         if self.world.is_up(at) && self.world.core(at).ledger().totals().accounts == 0 {
@@ -141,21 +141,21 @@ impl Meeting {
                 r#"ACCOUNT {"number":"a","holders":["00000000001"],"deposit":5}"#,
             );
         }
-        self.look();
+        self.check_events();
     }
 
     fn ask(&mut self, at: usize, request: Request) {
         self.world.request(at, SessionId(100), Origin::Client, request, 0);
     }
 
-    fn look(&mut self) {
+    fn check_events(&mut self) {
         for seen in std::mem::take(&mut self.world.seen) {
             match seen {
                 Seen::Recorded { bank, record, .. } => self.recorded(bank, &record),
-                Seen::Reply { bank, reply, .. } => self.told(bank, &reply),
+                Seen::Reply { bank, reply, .. } => self.replied(bank, &reply),
                 Seen::Stopped { bank, why } => {
                     assert!(self.lost == Some(bank), "bank {bank} stopped: {why}");
-                    self.met.push("stopped");
+                    self.reached.push("stopped");
                 }
                 _ => {}
             }
@@ -170,26 +170,26 @@ impl Meeting {
             Record::Decided { outcome: Outcome::Aborted(..), .. }
             | Record::Voted { refusal: Some(_), .. }
             | Record::Refused { .. } => self.ends(false, format!("bank {at} records {record:?}")),
-            Record::Introduced { .. } => self.met.push("introduced"),
+            Record::Introduced { .. } => self.reached.push("introduced"),
             _ => {}
         }
     }
 
-    fn ends(&mut self, committed: bool, who: String) {
-        self.met.push(if committed { "committed" } else { "aborted" });
+    fn ends(&mut self, committed: bool, evidence: String) {
+        self.reached.push(if committed { "committed" } else { "aborted" });
         if let Some((before, by)) = &self.outcome {
-            assert!(*before == committed || self.forgotten, "{who}, and {by}");
+            assert!(*before == committed || self.forgotten, "{evidence}, but {other}");
         }
-        self.outcome.get_or_insert((committed, who));
+        self.outcome.get_or_insert((committed, dialler));
     }
 
-    fn told(&mut self, at: usize, reply: &Reply) {
+    fn replied(&mut self, at: usize, reply: &Reply) {
         for token in tokens_of(reply) {
             let ok = token.said != Said::No;
             let before = *self.votes.entry(token.bank.index()).or_insert(ok);
             assert!(
                 before == ok || self.forgotten,
-                "bank {} votes twice, bank {at} tells {reply:?}",
+                "bank {} votes twice, bank {at} reports {reply:?}",
                 token.bank
             );
             if token.said == Said::Ok && !self.tokens.contains(&token) {
@@ -197,10 +197,10 @@ impl Meeting {
             }
         }
         match reply {
-            Reply::Committed(..) => self.ends(true, format!("bank {at} tells {reply:?}")),
-            Reply::Aborted(..) => self.ends(false, format!("bank {at} tells {reply:?}")),
+            Reply::Committed(..) => self.ends(true, format!("bank {at} reports {reply:?}")),
+            Reply::Aborted(..) => self.ends(false, format!("bank {at} reports {reply:?}")),
             Reply::Err(Reason::NotIntroduced, text) if text.contains("is new") => {
-                self.met.push("not introduced yet");
+                self.reached.push("not introduced yet");
             }
             _ => {}
         }
@@ -221,85 +221,90 @@ impl Meeting {
         self.forgotten |= gone.iter().any(promise);
         self.lost = Some(at);
         self.world.replace_journal(at, journal);
-        self.met.push("old copy");
+        self.reached.push("old copy");
     }
 }
 
-impl Scene for Meeting {
-    type Act = MeetingAct;
+impl Scene for MeetingScene {
+    type Action = MeetingAction;
 
-    fn acts(&self) -> Vec<MeetingAct> {
-        let mut acts: Vec<MeetingAct> =
-            self.world.deliverable().into_iter().map(MeetingAct::Deliver).collect();
+    fn acts(&self) -> Vec<MeetingAction> {
+        let mut acts: Vec<MeetingAction> =
+            self.world.deliverable().into_iter().map(MeetingAction::Deliver).collect();
         for at in 0..self.banks() {
             let MeetingBudget { losses, crashes, copies, resolves } = self.budget;
             if self.world.is_up(at) {
-                acts.extend((self.prepares[at] > 0).then_some(MeetingAct::Prepare(at)));
+                acts.extend((self.prepares[at] > 0).then_some(MeetingAction::Prepare(at)));
                 acts.extend(
                     (self.commits[at] > 0 && !self.tokens.is_empty())
-                        .then_some(MeetingAct::Commit(at)),
+                        .then_some(MeetingAction::Commit(at)),
                 );
-                acts.extend((resolves > 0).then_some(MeetingAct::Resolve(at)));
-                acts.extend((crashes > 0).then_some(MeetingAct::Crash(at)));
+                acts.extend((resolves > 0).then_some(MeetingAction::Resolve(at)));
+                acts.extend((crashes > 0).then_some(MeetingAction::Crash(at)));
                 acts.extend(
-                    (0..at).filter(|b| self.world.is_up(*b)).map(|b| MeetingAct::Connect(at, b)),
+                    (0..at).filter(|b| self.world.is_up(*b)).map(|b| MeetingAction::Connect(at, b)),
                 );
             } else {
-                acts.push(MeetingAct::Start(at));
+                acts.push(MeetingAction::Start(at));
             }
-            acts.extend((losses > 0).then_some(MeetingAct::LoseDisk(at)));
+            acts.extend((losses > 0).then_some(MeetingAction::LoseDisk(at)));
             if copies > 0 {
-                // The list and the founding id are one start's.
+                // An old copy keeps at least the list and the founding id, which one start writes
+                // together.
                 acts.extend(
                     (2..self.world.nodes[at].journal.len())
-                        .map(|keep| MeetingAct::OldCopy(at, keep)),
+                        .map(|keep| MeetingAction::OldCopy(at, keep)),
                 );
             }
         }
         acts
     }
 
-    fn act(&mut self, act: MeetingAct) {
+    fn act(&mut self, act: MeetingAction) {
         match act {
-            MeetingAct::Prepare(at) => {
+            MeetingAction::Prepare(at) => {
                 self.prepares[at] -= 1;
                 self.ask(at, Request::Prepare(self.tx.clone(), Arc::clone(&self.transaction)));
             }
-            MeetingAct::Commit(at) => {
+            MeetingAction::Commit(at) => {
                 self.commits[at] -= 1;
                 self.ask(at, Request::Commit(self.tx.clone(), self.tokens.clone()));
             }
-            MeetingAct::Resolve(at) => {
+            MeetingAction::Resolve(at) => {
                 self.budget.resolves -= 1;
                 self.ask(at, Request::Resolve(self.tx.clone()));
             }
-            MeetingAct::Deliver(at) => {
+            MeetingAction::Deliver(at) => {
                 self.world.deliver(at);
             }
-            MeetingAct::Start(at) => self.start(at),
-            MeetingAct::Connect(a, b) => {
+            MeetingAction::Start(at) => self.start(at),
+            MeetingAction::Connect(a, b) => {
                 self.world.connect(a, b);
                 self.world.connect(b, a);
             }
-            MeetingAct::Crash(at) => {
+            MeetingAction::Crash(at) => {
                 self.budget.crashes -= 1;
                 self.world.crash(at);
             }
-            MeetingAct::LoseDisk(at) => {
+            MeetingAction::LoseDisk(at) => {
                 self.budget.losses -= 1;
                 self.lost = Some(at);
                 self.prepares[at] += 1;
-                let away = (0..self.banks()).any(|bank| bank != at && !self.world.is_up(bank));
-                self.met.push(if away { "disk lost with a bank away" } else { "disk lost" });
+                let peer_down = (0..self.banks()).any(|bank| bank != at && !self.world.is_up(bank));
+                self.reached.push(if peer_down {
+                    "disk lost with a bank down"
+                } else {
+                    "disk lost"
+                });
                 self.world.lose_disk(at);
             }
-            MeetingAct::OldCopy(at, keep) => {
+            MeetingAction::OldCopy(at, keep) => {
                 self.budget.copies -= 1;
                 self.prepares[at] += 1;
                 self.old_copy(at, keep);
             }
         }
-        self.look();
+        self.check_events();
     }
 
     fn print(&self) -> String {
@@ -319,16 +324,16 @@ impl Scene for Meeting {
                     self.start(bank);
                 }
             }
-            // A link that opens shows what was learned since the one before; in the program an open
-            // one does, too.
+            // A link that opens sends what was learned since the previous one; in the program an
+            // open one does, too.
             let links: Vec<u64> = self.world.links.keys().copied().collect();
             links.into_iter().for_each(|link| self.world.cut(link));
             self.world.connect_all();
-            self.world.settle();
+            self.world.deliver_all();
             self.world.pass(ROUND_US);
             (0..self.banks()).for_each(|bank| self.world.tick(bank));
-            self.world.settle();
-            self.look();
+            self.world.deliver_all();
+            self.check_events();
         }
         let replaced = self
             .lost
@@ -337,11 +342,11 @@ impl Scene for Meeting {
             assert_eq!(
                 !self.world.is_up(bank),
                 Some(bank) == replaced,
-                "bank {bank} is up, or is down"
+                "bank {bank} is up although it lost a promise, or down without a cause"
             );
         }
         if let Some(lost) = self.lost.filter(|lost| self.forgotten && self.world.is_up(*lost)) {
-            self.missed_by_nobody(lost);
+            self.check_lost_promise_detected(lost);
         } else if replaced.is_none() && !self.forgotten {
             assert!(self.world.all_introduced(), "some bank is not introduced");
             for bank in 0..self.banks() {
@@ -351,14 +356,15 @@ impl Scene for Meeting {
         self.world.audit();
     }
 
-    fn met(&mut self) -> Vec<&'static str> {
-        std::mem::take(&mut self.met)
+    fn reached(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.reached)
     }
 }
 
-impl Meeting {
-    /// No peer knows as the last vote of a bank that works on one that its old copy lacks.
-    fn missed_by_nobody(&self, lost: usize) {
+impl MeetingScene {
+    /// No peer knows, as the last vote of a running bank on an old copy, a vote that the copy
+    /// lacks.
+    fn check_lost_promise_detected(&self, lost: usize) {
         for by in (0..self.banks()).filter(|by| *by != lost && self.world.is_up(*by)) {
             for (tx, token) in self.world.core(by).votes_shown_to(BankId::new(lost).unwrap()) {
                 let held = self.world.nodes[lost].journal.iter().any(|record| match record {
@@ -369,7 +375,7 @@ impl Meeting {
                 });
                 assert!(
                     held,
-                    "bank {by} knows of a vote of bank {lost}, which works on without it: {token}"
+                    "bank {by} knows of a vote of bank {lost}, which runs without it: {token}"
                 );
             }
         }

@@ -2,7 +2,7 @@
 
 use super::faults::hang_up;
 use super::happen::request_of;
-use super::{ModelState, Way, Who, bank};
+use super::{Dialler, DrivenBy, ModelState, bank};
 use consorcio::commit::coordinator::{Do, Event, Verdict};
 use consorcio::wire::request::Request;
 use std::rc::Rc;
@@ -13,9 +13,9 @@ impl ModelState {
         let (tx, bytes) = (self.base.txs[at].clone(), Arc::clone(&self.base.bytes[at][0]));
         Rc::make_mut(&mut self.drivers[at]).begun = true;
         match self.setup.transactions[at].2 {
-            Way::Execute(to) => self.say(Who::Driver(at), to, Request::Execute(tx, bytes)),
-            Way::Outside(to) => self.say(Who::Driver(at), to, Request::Prepare(tx, bytes)),
-            Way::Client | Way::LateClient => {
+            DrivenBy::Execute(to) => self.say(Dialler::Driver(at), to, Request::Execute(tx, bytes)),
+            DrivenBy::Outside(to) => self.say(Dialler::Driver(at), to, Request::Prepare(tx, bytes)),
+            DrivenBy::Client | DrivenBy::LateClient => {
                 let down = |bank: &usize| self.nodes[*bank].core.is_none();
                 let unreachable = (0..self.nodes.len()).filter(down).map(bank).collect();
                 self.drive(at, Event::Begin { unreachable });
@@ -33,13 +33,15 @@ impl ModelState {
         let done = coordinator.is_done();
         for todo in todo {
             match todo {
-                Do::Send(to, message) => self.say(Who::Driver(at), to.index(), request_of(message)),
+                Do::Send(to, message) => {
+                    self.say(Dialler::Driver(at), to.index(), request_of(message))
+                }
                 Do::StartTimer => Rc::make_mut(&mut self.drivers[at]).armed = true,
                 Do::Tell(verdict) => {
-                    self.met.push(match verdict {
-                        Verdict::Committed(_) => "driver told committed",
-                        Verdict::Aborted { .. } => "driver told aborted",
-                        Verdict::Doubt(_) => "driver told doubt",
+                    self.reached.push(match verdict {
+                        Verdict::Committed(_) => "driver reports committed",
+                        Verdict::Aborted { .. } => "driver reports aborted",
+                        Verdict::Doubt(_) => "driver reports doubt",
                         Verdict::Unreached => "driver reached nobody",
                     });
                     let driver = Rc::make_mut(&mut self.drivers[at]);
@@ -59,11 +61,11 @@ impl ModelState {
         self.drive(at, Event::TimeOut);
     }
 
-    /// A driver hangs up: what it sent still arrives, unless it is lost.
+    /// A driver closes its connections: its lines still arrive, unless `lost`.
     pub(super) fn leave(&mut self, at: usize, lost: bool) {
         let driver = Rc::make_mut(&mut self.drivers[at]);
         (driver.gone, driver.armed, driver.coordinator) = (true, false, None);
-        for conn in self.conns.iter_mut().filter(|conn| conn.who == Who::Driver(at)) {
+        for conn in self.conns.iter_mut().filter(|conn| conn.dialler == Dialler::Driver(at)) {
             hang_up(Rc::make_mut(conn), lost);
         }
     }

@@ -1,7 +1,7 @@
-//! What goes wrong: banks die and come back, disks are lost, connections break, a liar speaks. And
-//! who asks for cuts, which must harm nobody.
+//! Faults: crashes and restarts, lost disks, broken connections, and a malicious client. And
+//! requests for cuts, which must have no effect on other requests.
 
-use super::{CUTTER, Conn, LIAR, Lie, ModelState, Who};
+use super::{CUTTER, Conn, Dialler, Lie, MALICIOUS, ModelState};
 use crate::exhaustive::plant::Planted;
 use crate::exhaustive::rules::Lost;
 use crate::world::{Around, crashed};
@@ -11,8 +11,7 @@ use consorcio::ids::Time;
 use consorcio::wire::request::{Read, Request};
 use std::rc::Rc;
 
-/// The place of a request that is about no transaction; those about one have places that tell them
-/// apart.
+/// The slot of a request about no transaction; slots of other requests encode the transaction.
 const NO_TRANSACTION: u64 = 7;
 
 impl ModelState {
@@ -21,7 +20,7 @@ impl ModelState {
         let votes_lost = self.setup.planted == Some(Planted::OutsideVoteLost);
         let node = self.node_mut(at);
         if node.journal.len() > node.synced {
-            self.met.push("crash that lost records");
+            self.reached.push("crash that lost records");
         }
         let node = self.node_mut(at);
         node.core = None;
@@ -36,7 +35,7 @@ impl ModelState {
         }
         node.synced = node.journal.len();
         for conn in &mut self.conns {
-            if conn.who == Who::Bank(at) {
+            if conn.dialler == Dialler::Bank(at) {
                 hang_up(Rc::make_mut(conn), false);
             } else if conn.to == at {
                 let conn = Rc::make_mut(conn);
@@ -59,19 +58,19 @@ impl ModelState {
         self.input(at, &Input::Started(Start::default()));
     }
 
-    /// This bank has forgotten a promise and knows it: its process ends, and no start helps.
+    /// A bank that knows that it forgot a promise: its process ends, and can't start again.
     pub(super) fn stop(&mut self, at: usize) {
         let mut again = self.base.cores[at].clone();
         let node = self.node_mut(at);
         node.synced = node.journal.len();
         node.stopped = true;
         node.journal.iter().for_each(|record| again.apply(record));
-        assert!(again.stopped().is_some(), "the stop of bank {at} is in its journal");
+        assert!(again.stopped().is_some(), "the journal of bank {at} lacks its stop");
         self.crash(at);
-        self.met.push("stopped itself");
+        self.reached.push("stopped itself");
     }
 
-    /// A bank's disk dies, and an old copy of its journal takes its place.
+    /// A bank's disk is lost and replaced by an old copy of its journal.
     pub(super) fn restore(&mut self, at: usize, keep: usize) {
         if self.nodes[at].core.is_some() {
             self.crash(at);
@@ -82,9 +81,9 @@ impl ModelState {
         let lost = Lost { at, records };
         if lost.is_a_promise() {
             self.lost = Some(Rc::new(lost));
-            self.met.push("promise forgotten");
+            self.reached.push("promise forgotten");
         } else {
-            self.met.push("outcome forgotten");
+            self.reached.push("outcome forgotten");
         }
     }
 
@@ -122,7 +121,7 @@ impl ModelState {
             Lie::Resolve => Request::Resolve(id),
         };
         let slot = self.slot_of(&request);
-        self.request(to, Caller { session: SessionId(LIAR), slot }, Origin::Client, request);
+        self.request(to, Caller { session: SessionId(MALICIOUS), slot }, Origin::Client, request);
     }
 }
 

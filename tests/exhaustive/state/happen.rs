@@ -1,8 +1,8 @@
-//! How one state becomes the next: lines and replies arrive, banks decide, write, sync and speak.
-//! What can happen at all is listed in `acts`; what goes wrong is in `faults`, links between banks
-//! in `links`.
+//! The transitions between states: lines and replies arrive, banks decide, write, sync and send.
+//! `acts` lists the possible actions, `faults` performs faults, `links` handles links between
+//! banks.
 
-use super::{Act, Conn, LIAR, ModelState, Node, Who, bank};
+use super::{Conn, Dialler, MALICIOUS, ModelAction, ModelNode, ModelState, bank};
 use crate::exhaustive::plant::Planted;
 use crate::world::Around;
 use consorcio::bank::io::{Caller, Input, Now, Origin, Outgoing, Sending, SessionId};
@@ -18,59 +18,59 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// A bank comes back with an old copy of its journal so much later, at least, than it voted last.
+/// A bank restarts on an old copy of its journal at least this long after its last vote.
 const LATER_US: i64 = 500;
 
 impl ModelState {
-    pub fn act(&mut self, act: Act) {
+    pub fn act(&mut self, act: ModelAction) {
         match act {
-            Act::Line { session } => self.line(session, false),
-            Act::Repeat { session } => {
+            ModelAction::Line { session } => self.line(session, false),
+            ModelAction::Repeat { session } => {
                 self.budget.repeats -= 1;
                 self.line(session, true);
             }
-            Act::Reply { session } => self.reply(session),
-            Act::Sync(at) => self.sync(at),
-            Act::Tick(at) => {
+            ModelAction::Reply { session } => self.reply(session),
+            ModelAction::Sync(at) => self.sync(at),
+            ModelAction::Tick(at) => {
                 self.budget.ticks -= 1;
                 self.tick(at);
             }
-            Act::Begin(at) => self.begin(at),
-            Act::TimeOut(at) => {
+            ModelAction::Begin(at) => self.begin(at),
+            ModelAction::TimeOut(at) => {
                 self.budget.time_outs -= 1;
                 self.time_out(at);
             }
-            Act::Crash(at) => {
+            ModelAction::Crash(at) => {
                 self.budget.crashes -= 1;
                 self.crash(at);
             }
-            Act::Restart(at) => self.restart(at),
-            Act::Restore { at, keep } => {
+            ModelAction::Restart(at) => self.restart(at),
+            ModelAction::Restore { at, keep } => {
                 self.budget.restores -= 1;
                 self.restore(at, keep);
             }
-            Act::Connect(a, b) => self.connect(a, b),
-            Act::Cut { session, lost } => {
+            ModelAction::Connect(a, b) => self.connect(a, b),
+            ModelAction::Cut { session, lost } => {
                 self.budget.cuts -= 1;
                 self.cut(session, lost);
             }
-            Act::Gone { driver, lost } => {
+            ModelAction::Gone { driver, lost } => {
                 self.budget.gone -= 1;
                 self.leave(driver, lost);
             }
-            Act::Lie { to, tx, what } => {
+            ModelAction::Lie { to, tx, what } => {
                 self.budget.lies -= 1;
                 self.lie(to, tx, what);
             }
-            Act::LiarLeaves(to) => {
+            ModelAction::MaliciousLeaves(to) => {
                 self.budget.lies -= 1;
-                self.input(to, &Input::Closed(SessionId(LIAR)));
+                self.input(to, &Input::Closed(SessionId(MALICIOUS)));
             }
-            Act::Snapshot(at) => {
+            ModelAction::Snapshot(at) => {
                 self.budget.snapshots -= 1;
                 self.ask_for_cut(at);
             }
-            Act::Vote { driver, commit } => {
+            ModelAction::Vote { driver, commit } => {
                 self.budget.votes -= 1;
                 self.vote_outside(driver, commit);
             }
@@ -81,7 +81,7 @@ impl ModelState {
         }
     }
 
-    pub fn node_mut(&mut self, at: usize) -> &mut Node {
+    pub fn node_mut(&mut self, at: usize) -> &mut ModelNode {
         let node = Rc::make_mut(&mut self.nodes[at]);
         node.print = OnceCell::new();
         node
@@ -104,25 +104,25 @@ impl ModelState {
         Rc::make_mut(&mut self.conns[at])
     }
 
-    /// An open connection, as who dialled sees it.
-    pub(super) fn open_conn(&self, who: Who, to: usize) -> Option<u64> {
+    /// A connection that its dialler has not lost.
+    pub(super) fn open_conn(&self, dialler: Dialler, to: usize) -> Option<u64> {
         let open = |conn: &&Rc<Conn>| {
-            conn.who == who && conn.to == to && !conn.lines_end && !conn.replies_done
+            conn.dialler == dialler && conn.to == to && !conn.lines_end && !conn.replies_done
         };
         self.conns.iter().find(open).map(|conn| conn.session)
     }
 
-    pub(super) fn dial(&mut self, who: Who, to: usize) -> u64 {
-        let first = match who {
-            Who::Bank(from) => 1_000 + 100 * from + 10 * to,
-            Who::Driver(from) => 2_000 + 100 * from + 10 * to,
+    pub(super) fn dial(&mut self, dialler: Dialler, to: usize) -> u64 {
+        let first = match dialler {
+            Dialler::Bank(from) => 1_000 + 100 * from + 10 * to,
+            Dialler::Driver(from) => 2_000 + 100 * from + 10 * to,
         };
         let first = u64::try_from(first).unwrap();
         let session = (first..).find(|session| self.conn_at(*session).is_none()).unwrap();
         let dead = self.nodes[to].core.is_none();
         let conn = Conn {
             session,
-            who,
+            dialler,
             to,
             lines: VecDeque::new(),
             lines_end: dead,
@@ -137,9 +137,9 @@ impl ModelState {
         session
     }
 
-    /// A line of a driver, over a new connection if need be.
-    pub(super) fn say(&mut self, who: Who, to: usize, request: Request) {
-        let session = self.open_conn(who, to).unwrap_or_else(|| self.dial(who, to));
+    /// Sends a driver's line, over a new connection if needed.
+    pub(super) fn say(&mut self, dialler: Dialler, to: usize, request: Request) {
+        let session = self.open_conn(dialler, to).unwrap_or_else(|| self.dial(dialler, to));
         let slot = self.slot_of(&request);
         let conn = self.conn_mut(session);
         conn.owed.push(slot);
@@ -148,7 +148,7 @@ impl ModelState {
         }
     }
 
-    /// A request's place tells what it asked: states that differ in counters alone are one.
+    /// A slot encodes its request, so that states that differ in counters alone coincide.
     pub(super) fn slot_of(&self, request: &Request) -> u64 {
         let verb = match request {
             Request::Prepare(..) => 0,
@@ -156,7 +156,7 @@ impl ModelState {
             Request::Abort(..) => 2,
             Request::Resolve(_) => 3,
             Request::Execute(..) => 4,
-            other => unreachable!("{} is not asked here", other.verb()),
+            other => unreachable!("{} is not sent here", other.verb()),
         };
         let tx = request.tx().unwrap();
         u64::try_from(self.base.txs.iter().position(|known| known == tx).unwrap()).unwrap() * 8
@@ -181,11 +181,11 @@ impl ModelState {
         } else {
             conn.lines.pop_front();
         }
-        let (to, who) = (conn.to, conn.who);
-        let origin = match who {
-            Who::Bank(_) => Origin::Link,
-            Who::Driver(at) if self.outside(at).is_some() => Origin::Outside,
-            Who::Driver(_) => Origin::Client,
+        let (to, dialler) = (conn.to, conn.dialler);
+        let origin = match dialler {
+            Dialler::Bank(_) => Origin::Link,
+            Dialler::Driver(at) if self.outside(at).is_some() => Origin::Outside,
+            Dialler::Driver(_) => Origin::Client,
         };
         self.request(to, Caller { session: SessionId(session), slot }, origin, request);
     }
@@ -194,11 +194,11 @@ impl ModelState {
         let request = self.mistaken_request(to, request);
         let origin = self.mistaken_origin(origin);
         let past = request.tx().and_then(|tx| self.past(to, tx));
-        let must_stop = self.is_shown_what_it_forgot(to, &request);
+        let must_stop = self.carries_a_forgotten_vote(to, &request);
         self.input(to, &Input::Request { caller, origin, request, waited_us: 0, past });
         assert!(
             !must_stop || self.nodes[to].stopped,
-            "bank {to} is shown a vote that it forgot, and works on"
+            "bank {to} receives a vote that it forgot, but runs"
         );
     }
 
@@ -208,27 +208,33 @@ impl ModelState {
         if let Some(place) = conn.owed.iter().position(|owed| *owed == slot) {
             conn.owed.remove(place);
         }
-        let (who, to) = (conn.who, conn.to);
-        self.answered(who, to, slot, Some(reply));
+        let (dialler, to) = (conn.dialler, conn.to);
+        self.answered(dialler, to, slot, Some(reply));
     }
 
-    pub(super) fn answered(&mut self, who: Who, from: usize, slot: u64, reply: Option<Reply>) {
+    pub(super) fn answered(
+        &mut self,
+        dialler: Dialler,
+        from: usize,
+        slot: u64,
+        reply: Option<Reply>,
+    ) {
         let asked = self.asked(slot);
-        match who {
-            Who::Bank(at) => {
+        match dialler {
+            Dialler::Bank(at) => {
                 let reply = self.mistaken_answer(at, from, &asked, reply);
                 let past = self.past(at, &asked.tx);
                 self.input(at, &Input::Answer { peer: bank(from), asked, reply, past });
             }
-            Who::Driver(at) if self.outside(at).is_some() => self.heard_outside(at, reply),
-            Who::Driver(at) if self.drivers[at].coordinator.is_some() => self.drive(
+            Dialler::Driver(at) if self.outside(at).is_some() => self.outcome_received(at, reply),
+            Dialler::Driver(at) if self.drivers[at].coordinator.is_some() => self.drive(
                 at,
                 match reply {
                     Some(reply) => Event::Answered(bank(from), asked.verb, Answer::Believed(reply)),
                     None => Event::Lost(bank(from), asked.verb),
                 },
             ),
-            Who::Driver(at) => {
+            Dialler::Driver(at) => {
                 Rc::make_mut(&mut self.drivers[at]).told = reply;
                 self.leave(at, false);
             }
@@ -272,18 +278,18 @@ impl ModelState {
             _ => false,
         };
         if output.changes.iter().any(waits) {
-            self.met.push("cut waits");
+            self.reached.push("cut waits");
         }
         let node = self.node_mut(at);
         node.replies.append(&mut output.replies);
         node.sends.append(&mut output.sends);
         if self.write(at, output.records, input) {
             self.release(at);
-            self.tell_known_votes(at, before);
+            self.send_known_votes(at, before);
         }
     }
 
-    /// Writes these records; false: the last one says that the bank must stop.
+    /// Writes records; `false` if the last one stops the bank.
     pub(super) fn write(&mut self, at: usize, records: Vec<Record>, cause: &Input) -> bool {
         let recorded = !records.is_empty();
         let mono_us = self.nodes[at].mono_us;
@@ -323,14 +329,14 @@ impl ModelState {
         true
     }
 
-    /// What waited for records that are durable leaves.
+    /// Sends what waited for durable records.
     pub(super) fn release(&mut self, at: usize) {
         let durable = self.base.cores[at].seq() + u64::try_from(self.nodes[at].synced).unwrap();
         let node = self.node_mut(at);
         let leave: Vec<_> = node.replies.extract_if(.., |out| out.after.is_met(durable)).collect();
         let go: Vec<_> = node.sends.extract_if(.., |send| send.after.is_met(durable)).collect();
         for Outgoing { to, reply, .. } in leave {
-            self.check_spoken(at, &reply, self.executed_bytes(to));
+            self.check_reply(at, &reply, self.executed_bytes(to));
             self.see_token(to.session, &reply);
             if let Some(conn) = self.conn_at(to.session.0) {
                 let conn = Rc::make_mut(&mut self.conns[conn]);
@@ -341,17 +347,19 @@ impl ModelState {
         }
         for Sending { peer, message, .. } in go {
             let request = request_of(message);
-            match self.open_conn(Who::Bank(at), peer.index()) {
-                Some(_) => self.say(Who::Bank(at), peer.index(), request),
-                None => self.answered(Who::Bank(at), peer.index(), self.slot_of(&request), None),
+            match self.open_conn(Dialler::Bank(at), peer.index()) {
+                Some(_) => self.say(Dialler::Bank(at), peer.index(), request),
+                None => {
+                    self.answered(Dialler::Bank(at), peer.index(), self.slot_of(&request), None)
+                }
             }
         }
     }
 
-    /// The bytes that the caller of an EXECUTE meant.
+    /// The bytes in the EXECUTE of a caller.
     fn executed_bytes(&self, to: Caller) -> Option<Digest> {
         let bytes = &self.base.bytes[usize::try_from(to.slot / 8).unwrap()];
-        let meant = &bytes[usize::from(to.session.0 == LIAR)];
+        let meant = &bytes[usize::from(to.session.0 == MALICIOUS)];
         (to.slot % 8 == 4).then(|| *meant.digest())
     }
 
@@ -379,6 +387,8 @@ pub(super) fn request_of(message: Message) -> Request {
         Message::Commit(tx, tokens) => Request::Commit(tx, tokens),
         Message::Abort(tx, token) => Request::Abort(tx, token),
         Message::Resolve(tx) => Request::Resolve(tx),
-        Message::Registers { .. } => unreachable!("every bank here knows its registers"),
+        Message::Registers { .. } => {
+            unreachable!("every bank of these configurations knows its registers")
+        }
     }
 }

@@ -1,6 +1,6 @@
-//! Links between banks, and how anyone notices that a connection is gone.
+//! Links between banks, and how an end notices that a connection is gone.
 
-use super::{Conn, ModelState, Who, bank};
+use super::{Conn, Dialler, ModelState, bank};
 use crate::exhaustive::plant::Planted;
 use consorcio::bank::io::{Input, SessionId};
 use consorcio::ids::Time;
@@ -13,10 +13,11 @@ impl ModelState {
         up && (lacks(a, b) || lacks(b, a))
     }
 
-    /// The link that `from` has not noticed the end of.
+    /// The link whose end `from` has not noticed.
     pub(super) fn dialled(&self, from: usize, to: usize) -> Option<u64> {
-        let theirs =
-            |conn: &&Rc<Conn>| conn.who == Who::Bank(from) && conn.to == to && !conn.replies_done;
+        let theirs = |conn: &&Rc<Conn>| {
+            conn.dialler == Dialler::Bank(from) && conn.to == to && !conn.replies_done
+        };
         self.conns.iter().find(theirs).map(|conn| conn.session)
     }
 
@@ -24,18 +25,18 @@ impl ModelState {
         for (from, to) in [(a, b), (b, a)] {
             let up = self.nodes[from].core.is_some() && self.nodes[to].core.is_some();
             if !up || self.dialled(from, to).is_some() {
-                continue; // there already, or one of them has just stopped itself
+                continue; // linked already, or one of them has just stopped
             }
-            self.dial(Who::Bank(from), to);
+            self.dial(Dialler::Bank(from), to);
             self.show_votes(to, from);
             self.show_votes(from, to);
             self.input(from, &Input::PeerUp(bank(to)));
         }
     }
 
-    /// Over their link a bank shows another a later vote of its than it has shown before. Only who
-    /// forgot one cares.
-    pub(super) fn tell_known_votes(&mut self, at: usize, before: [Time; 16]) {
+    /// Over their link a bank sends another a later vote of that bank than before. It matters only
+    /// to a bank that forgot a vote.
+    pub(super) fn send_known_votes(&mut self, at: usize, before: [Time; 16]) {
         if self.setup.budget.restores == 0 || self.nodes[at].core.is_none() {
             return;
         }
@@ -52,7 +53,7 @@ impl ModelState {
     fn show_votes(&mut self, from: usize, to: usize) {
         let Some(core) = &self.nodes[from].core else { return };
         for (tx, token) in core.votes_shown_to(bank(to)) {
-            if self.setup.planted == Some(Planted::PromiseNotMissed) {
+            if self.setup.planted == Some(Planted::LostPromiseUndetected) {
                 continue;
             }
             let must_stop = self.nodes[to].core.is_some() && self.forgot(to, &tx, &token);
@@ -60,28 +61,28 @@ impl ModelState {
             self.input(to, &Input::PeerShows { peer: bank(from), tx, token, past });
             assert!(
                 !must_stop || self.nodes[to].stopped,
-                "bank {to} is shown a vote that it forgot, and works on"
+                "bank {to} receives a vote that it forgot, but runs"
             );
         }
     }
 
-    /// Who reads a connection notices its end once all that came before has been read.
+    /// An end notices the end of a connection once it has read everything before.
     pub(super) fn notice_ends(&mut self) {
         while let Some(at) = self.conns.iter().position(|conn| {
             conn.lines_end && !conn.lines_done && conn.lines.is_empty()
                 || conn.replies_end && !conn.replies_done && conn.replies.is_empty()
         }) {
             let conn = Rc::make_mut(&mut self.conns[at]);
-            let (session, who, to) = (conn.session, conn.who, conn.to);
+            let (session, dialler, to) = (conn.session, conn.dialler, conn.to);
             if conn.lines_end && !conn.lines_done && conn.lines.is_empty() {
                 (conn.lines_done, conn.replies_end) = (true, true);
                 self.input(to, &Input::Closed(SessionId(session)));
             } else {
                 (conn.replies_done, conn.lines_end) = (true, true);
                 for slot in std::mem::take(&mut conn.owed) {
-                    self.answered(who, to, slot, None);
+                    self.answered(dialler, to, slot, None);
                 }
-                if let Who::Bank(from) = who {
+                if let Dialler::Bank(from) = dialler {
                     self.input(from, &Input::PeerDown(bank(to)));
                 }
             }

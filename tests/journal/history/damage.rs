@@ -1,4 +1,4 @@
-//! Merged indexes that are damaged or gone.
+//! Damaged or missing merged indexes.
 
 use super::*;
 
@@ -12,11 +12,11 @@ pub(super) fn damaged(whole: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-pub(super) fn a_damaged_or_missing_merged_index_is_made_again() {
+pub(super) fn a_damaged_or_missing_merged_index_is_rebuilt() {
     let disk = MemDisk::new();
     let (mut appender, ..) = must_open(disk.clone(), with_snapshots(0));
     fill(&mut appender, &disk, 12);
-    // A snapshot spares what it tells of.
+    // A snapshot covers the segments, so a start does not read them.
     appender.snapshot_now().unwrap().unwrap();
     fill(&mut appender, &disk, 20);
     let last = appender.last();
@@ -38,17 +38,13 @@ pub(super) fn a_damaged_or_missing_merged_index_is_made_again() {
             found_at_start += told;
             if told > 0 {
                 assert_finds_all(&reader, last);
-                assert_eq!(
-                    disk.get(name),
-                    whole,
-                    "it was made again and merged again, and is the same"
-                );
+                assert_eq!(disk.get(name), whole, "the rebuilt and merged index differs");
                 continue;
             }
-            // A page of entries: found when it is read. What it holds is not known until the next
-            // segment is full.
+            // A damaged page of entries is found when it is read. Its ids are unknown until the
+            // next segment is full.
             let unknown = (1..=last).filter(|n| reader.lookup(&tx(*n)).is_err()).count();
-            assert!(unknown > 0, "nothing was noticed");
+            assert!(unknown > 0, "the damage was not detected");
             fill(&mut appender, &disk, full(&disk) + 1);
             assert_finds_all(&reader, appender.last());
             assert_eq!(disk.get(name), whole);
@@ -61,14 +57,15 @@ pub(super) fn a_damaged_or_missing_merged_index_is_made_again() {
             .warnings
             .iter()
             .filter(|told| told.contains("made again from their segments"));
-        // Segments that were read anyway may have had none yet.
+        // Segments that the start read anyway had no index yet.
         assert_eq!(told.count(), 1, "{:?}", recovered.warnings);
         assert_eq!(without.get(name), whole);
     }
     assert!(found_at_start > 100);
 }
 
-/// A segment that lost records makes no index: that would make of decided ids unknown ones.
+/// A segment that lost records gets no index, because that would turn decided ids into unknown
+/// ones.
 #[test]
 pub(super) fn a_damaged_index_of_a_damaged_segment_stays_unreadable() {
     let disk = MemDisk::new();

@@ -1,4 +1,4 @@
-//! Merges beside the appends, and segments that fill faster than they are indexed.
+//! Merges during appends, and segments that fill faster than they are indexed.
 
 use super::*;
 
@@ -9,11 +9,11 @@ pub(super) fn index_name(segment: u64) -> String {
     format!("index-{segment:010}")
 }
 
-/// Where segments fill faster than they are indexed, merges go on all the same.
+/// Merges continue while segments fill faster than they are indexed.
 #[test]
-pub(super) fn merges_do_not_wait_for_an_end_of_the_orders() {
+pub(super) fn merges_continue_while_segments_wait_for_their_index() {
     let disk = MemDisk::new();
-    let odd = Odd::new(&disk, Failing::IndexIsLate);
+    let odd = FaultyDisk::new(&disk, Failing::IndexIsLate);
     let merged_before_the_last = Arc::clone(&odd.times);
     let (mut appender, reader, ..) = must_open(odd, Options { threads: true, ..small() });
     fill(&mut appender, &disk, LATE);
@@ -26,21 +26,21 @@ pub(super) fn merges_do_not_wait_for_an_end_of_the_orders() {
     assert!(merged_before_the_last.load(Ordering::Relaxed) >= 2, "{merged_before_the_last:?}");
 }
 
-/// Of segments that are full long before their index is made, a few have their ids in memory. The
+/// Of segments that are full long before their indexes, only a few keep their ids in memory. The
 /// appender waits for none of them, and no outcome is lost.
 #[test]
 pub(super) fn ids_of_segments_that_wait_for_their_index_are_read_again() {
     let disk = MemDisk::new();
-    let odd = Odd::new(&disk, Failing::IndexIsLate);
+    let odd = FaultyDisk::new(&disk, Failing::IndexIsLate);
     let opened = Arc::clone(&odd.opened);
     let (mut appender, reader, ..) = must_open(odd, Options { threads: true, ..small() });
     // The first index is made once all these are full: an appender that waited would never get
-    // there.
+    // here.
     fill(&mut appender, &disk, LATE);
     let read_again = || {
         let opened = opened.lock().unwrap();
         let times = |name: &str| opened.iter().filter(|opened| *opened == name).count();
-        // Each is opened once to be written.
+        // Each was opened once for writing.
         (1..=LATE).filter(|segment| times(&format!("segment-{segment:010}")) > 1).count()
     };
     let begun = Instant::now();
@@ -56,7 +56,7 @@ pub(super) fn ids_of_segments_that_wait_for_their_index_are_read_again() {
 }
 
 #[test]
-pub(super) fn merges_beside_the_appends_and_look_ups() {
+pub(super) fn merges_during_appends_and_look_ups() {
     let disk = MemDisk::new();
     let options = Options {
         threads: true,

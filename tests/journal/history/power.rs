@@ -1,8 +1,8 @@
-//! Power that ends at every sync of a merge.
+//! Power failures at every sync of a merge.
 
 use super::*;
 
-/// Appends until power ends; the last record that was acknowledged.
+/// Appends until power fails; returns the last acknowledged record.
 pub(super) fn run(disk: &MemDisk, options: &Options, acknowledged: Seq, to: Seq) -> Seq {
     let Ok((mut appender, reader, recovered, log)) = try_open(disk.clone(), options.clone()) else {
         return acknowledged;
@@ -19,7 +19,7 @@ pub(super) fn run(disk: &MemDisk, options: &Options, acknowledged: Seq, to: Seq)
             return acknowledged;
         }
         acknowledged = appender.last();
-        // What is merged beside, with power or without, is found; no read can fail but for want of
+        // Look-ups during merges find the record, with or without power; they fail only for lack of
         // power.
         let oldest = reader.lookup(&tx(1));
         let found = oldest.as_ref().map_or(reader.indexed_up_to() > 0, |found| {
@@ -30,8 +30,7 @@ pub(super) fn run(disk: &MemDisk, options: &Options, acknowledged: Seq, to: Seq)
     acknowledged
 }
 
-/// Power ends at each sync of the way from `base` to `to`, and once more while the start after that
-/// works.
+/// Power fails at each sync from `base` to `to`, and again during the next start.
 pub(super) fn crash_at_every_sync(base: &MemDisk, options: &Options, to: Seq, seeds: u64) {
     let whole = base.copy();
     run(&whole, options, 0, to);
@@ -56,10 +55,7 @@ pub(super) fn crash_at_every_sync(base: &MemDisk, options: &Options, to: Seq, se
             let disk = disk.crash(seed);
             let (appender, reader, recovered, log) = must_open(disk.clone(), options.clone());
             assert!(recovered.last >= acknowledged, "sync {at}, seed {seed}: {recovered}");
-            assert_eq!(
-                recovered.warnings, [""; 0],
-                "sync {at}, seed {seed}: nothing had to be made again"
-            );
+            assert_eq!(recovered.warnings, [""; 0], "sync {at}, seed {seed}: an index was rebuilt");
             assert_records(&log, recovered.last);
             assert_finds_all(&reader, recovered.last);
             assert_eq!(
@@ -71,17 +67,17 @@ pub(super) fn crash_at_every_sync(base: &MemDisk, options: &Options, to: Seq, se
     }
     assert!(
         merging > 2 && both > 2,
-        "power ended within merges and before removals: {merging}, {both}"
+        "power failed within merges and before removals: {merging}, {both}"
     );
 }
 
 #[test]
-pub(super) fn power_that_ends_within_a_merge_costs_nothing() {
+pub(super) fn a_power_failure_within_a_merge_loses_nothing() {
     crash_at_every_sync(&MemDisk::new(), &bounds(500, 20), 280, 3);
 }
 
 #[test]
-pub(super) fn nor_within_one_of_a_higher_tier() {
+pub(super) fn a_power_failure_within_a_merge_of_a_higher_tier_loses_nothing() {
     let base = MemDisk::new();
     let options = || Options {
         replica: with_snapshots(3).replica,

@@ -1,9 +1,9 @@
-//! Drivers and connections that are lost, and what a driver's line may be changed to.
+//! Lost drivers and connections, and the attacker's changes of a driver's lines.
 
 use super::*;
 
 impl Simulation<'_> {
-    /// The client finds its connection gone; so does the bank, if it is there.
+    /// The client finds its connection closed; so does the bank, if its end exists.
     pub(super) fn lose_for_client(&mut self, session: u64) {
         let Some(mut connection) = self.clients.connections.remove(&session) else { return };
         let mut owed = Clients::owed(&mut connection);
@@ -27,36 +27,36 @@ impl Simulation<'_> {
         }
     }
 
-    /// Somebody on the way changes the next line of a driver, or of a bank to it.
+    /// The attacker changes the next line of a driver, or of a bank to it.
     pub fn change_a_drivers_line(&mut self) {
         if self.clients.busy.is_empty() {
             return;
         }
-        let (session, way) = self.clients.busy[self.random.below(self.clients.busy.len())];
+        let (session, direction) = self.clients.busy[self.random.below(self.clients.busy.len())];
         let (ids, banks) = (self.facts.len(), self.banks());
         let Some(connection) = self.clients.connections.get_mut(&session) else { return };
         let random = &mut self.random;
-        let mut liar = Liar { below: &mut |bound| random.below(bound), ids, banks };
-        match (way, connection.up.front_mut(), connection.down.front_mut()) {
+        let mut attacker = Attacker { below: &mut |bound| random.below(bound), ids, banks };
+        match (direction, connection.up.front_mut(), connection.down.front_mut()) {
             (Direction::Up, Some(ToBank::Line(message)), _) => {
-                if let Some(other) = self.world.path.with_other_tokens(&mut liar, message) {
+                if let Some(other) = self.world.path.with_other_tokens(&mut attacker, message) {
                     *message = other;
-                    self.met.count("tokens of a driver changed");
+                    self.coverage.count("tokens of a driver changed");
                 }
             }
             (Direction::Down, _, Some(ToClient::Reply(asked, reply))) => {
-                let told = self.world.path.changed(&mut liar, asked, reply).1;
-                let told = told.filter(|told| told.tx().is_none_or(|tx| *tx == asked.tx));
+                let forged = self.world.path.changed(&mut attacker, asked, reply).1;
+                let forged = forged.filter(|forged| forged.tx().is_none_or(|tx| *tx == asked.tx));
                 let driver = connection.driver;
-                let is_told = told.is_some();
-                if let Some(told) = told {
-                    *reply = told;
+                let is_reply = forged.is_some();
+                if let Some(forged) = forged {
+                    *reply = forged;
                 }
                 if let Some(driver) = driver.and_then(|id| self.clients.drivers.get_mut(&id)) {
                     driver.deceived = true;
                 }
-                self.met.count("answer to a driver changed");
-                if !is_told {
+                self.coverage.count("reply to a driver changed");
+                if !is_reply {
                     self.lose_for_client(session);
                 }
             }
@@ -68,21 +68,21 @@ impl Simulation<'_> {
         let Some(session) = self.any_connection() else { return };
         match self.random.below(3) {
             0 => {
-                self.met.count("connection reset");
+                self.coverage.count("connection reset");
                 self.lose_for_client(session);
             }
             1 => {
-                self.met.count("connection half open at the client");
+                self.coverage.count("connection half open at the client");
                 let Some(connection) = self.clients.connections.get_mut(&session) else { return };
                 connection.bank_end = false;
                 let bank = connection.bank;
                 self.world.close(bank, session);
             }
             _ => {
-                self.met.count("connection half open at the bank");
+                self.coverage.count("connection half open at the bank");
                 let Some(connection) = self.clients.connections.get_mut(&session) else { return };
                 let (driver, at) = (connection.driver.take(), connection.bank);
-                // What was sent may still arrive; no end of it ever does.
+                // Lines that were sent may still arrive; no end of the stream ever does.
                 let mut owed = Clients::owed(connection);
                 owed.extend(connection.up.iter().filter_map(|line| match line {
                     ToBank::Line(message) => Some(message.asked()),
@@ -99,15 +99,15 @@ impl Simulation<'_> {
         if sessions.is_empty() { None } else { Some(*self.random.of(&sessions)) }
     }
 
-    /// A driver's process dies. What it sent may still arrive; then the banks see the end, or its
-    /// machine died and they see nothing.
+    /// A driver's process dies. Its lines may still arrive. Then the banks see the end of the
+    /// stream, or, if its machine died, nothing.
     pub fn lose_a_driver(&mut self) {
         let ids: Vec<u64> = self.clients.drivers.keys().copied().collect();
         if ids.is_empty() {
             return;
         }
         let id = *self.random.of(&ids);
-        self.met.count("driver lost");
+        self.coverage.count("driver lost");
         if self.random.chance(50) {
             self.leave(id);
         } else if let Some(driver) = self.clients.drivers.remove(&id) {
@@ -119,8 +119,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// Whoever is connected to a bank that is gone learns it sooner or later; never, if its machine
-    /// is gone.
+    /// A client of a bank that is gone detects it sooner or later; never, if the machine is gone.
     pub fn clients_lost(&mut self, gone: usize, quietly: bool) {
         let of_bank = |(_, connection): &(&u64, &SimConnection)| connection.bank == gone;
         let sessions: Vec<u64> =
