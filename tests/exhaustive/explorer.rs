@@ -27,30 +27,28 @@ pub enum Order {
 }
 
 /// Occurrences by kind of event, over all steps.
-pub type Reached = BTreeMap<&'static str, usize>;
+pub type ReachedEvents = BTreeMap<&'static str, usize>;
 
 /// The result of an exploration.
 #[derive(Debug, Default)]
 pub struct Explored {
     pub states: usize,
-    /// Steps between states.
     pub steps: usize,
-    pub reached: Reached,
+    pub reached: ReachedEvents,
 }
 
-/// A violated invariant.
 #[derive(Debug)]
-pub struct Violation {
+pub struct RuleViolation {
     pub what: String,
     pub path: Vec<ModelAction>,
     /// The invariant failed only after healing.
     pub healed: bool,
-    /// States visited before.
+    /// States visited before the violation.
     pub states: usize,
     setup: Rc<Setup>,
 }
 
-impl fmt::Display for Violation {
+impl fmt::Display for RuleViolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (steps, states) = (self.path.len(), self.states);
         writeln!(f, "{}, after {steps} steps; {states} states were visited before:", self.what)?;
@@ -109,7 +107,7 @@ struct Explorer {
 ///
 /// # Errors
 /// A violated invariant, with the path to it.
-pub fn explore(setup: Setup, order: Order) -> Result<Explored, Box<Violation>> {
+pub fn explore(setup: Setup, order: Order) -> Result<Explored, Box<RuleViolation>> {
     let setup = Rc::new(setup);
     let acts_max = setup.acts_max.unwrap_or(usize::MAX);
     assert!(
@@ -154,7 +152,7 @@ pub fn explore(setup: Setup, order: Order) -> Result<Explored, Box<Violation>> {
 
 impl Explorer {
     /// From here on no fault happens: everything must be decided.
-    fn heal(&mut self, state: &ModelState) -> Result<(), Box<Violation>> {
+    fn heal(&mut self, state: &ModelState) -> Result<(), Box<RuleViolation>> {
         let mut healing = state.clone();
         let mut path = Vec::new();
         let healed = caught(|| {
@@ -175,7 +173,12 @@ impl Explorer {
         healed.map_err(|what| self.broken(what, state, None))
     }
 
-    fn broken(&self, what: String, from: &ModelState, act: Option<ModelAction>) -> Box<Violation> {
+    fn broken(
+        &self,
+        what: String,
+        from: &ModelState,
+        act: Option<ModelAction>,
+    ) -> Box<RuleViolation> {
         let healed = act.is_none();
         let mut path: Vec<ModelAction> = act.into_iter().collect();
         let mut print = from.print();
@@ -184,7 +187,7 @@ impl Explorer {
             print = *before;
         }
         path.reverse();
-        Box::new(Violation {
+        Box::new(RuleViolation {
             what,
             path,
             healed,

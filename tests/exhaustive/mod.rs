@@ -16,7 +16,7 @@ mod scenes;
 mod state;
 mod worlds;
 
-use explorer::{Order, Reached};
+use explorer::{Order, ReachedEvents};
 use std::sync::Mutex;
 use std::thread;
 use worlds::Configuration;
@@ -58,16 +58,16 @@ const SOMETIMES: [&str; 32] = [
     "drove an abort for others",
 ];
 
-fn unreached(reached: &Reached) -> Vec<&'static str> {
+fn unreached(reached: &ReachedEvents) -> Vec<&'static str> {
     SOMETIMES.into_iter().filter(|what| !reached.contains_key(what)).collect()
 }
 
 /// Explores the configurations on all cores. Returns all violations as text.
-fn check(worlds: Vec<Configuration>, order: Order) -> Result<Reached, String> {
+fn check(worlds: Vec<Configuration>, order: Order) -> Result<ReachedEvents, String> {
     let filter = std::env::var("CONSORCIO_WORLD").unwrap_or_default();
     let all = filter.is_empty();
     let queue = Mutex::new(worlds.into_iter().filter(|world| world.name.contains(&filter)));
-    let (reached, faults) = (Mutex::new(Reached::new()), Mutex::new(Vec::new()));
+    let (reached, faults) = (Mutex::new(ReachedEvents::new()), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {

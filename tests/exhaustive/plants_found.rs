@@ -3,7 +3,7 @@
 
 use crate::exhaustive::explorer::{Order, explore};
 use crate::exhaustive::plant::Planted;
-use crate::exhaustive::state::{Budget, DrivenBy, Setup};
+use crate::exhaustive::state::{Budget, Setup, TransactionDriver};
 use crate::exhaustive::worlds::{
     ALONE, NONE, PATIENT, THERE, TOO_MUCH, WALL_US, client, late_client, of, outside, patient,
 };
@@ -32,9 +32,11 @@ fn setup_for(planted: Planted) -> Setup {
         Planted::Known(Mistake::AbortAccepted | Mistake::DuplicateIdToken) => {
             two(Budget { lies: 1, ..NONE })
         }
-        Planted::Known(Mistake::CommittedAccepted) => {
-            of(2, vec![(THERE, ALONE, DrivenBy::Client)], Budget { lies: 1, ticks: 1, ..NONE })
-        }
+        Planted::Known(Mistake::CommittedAccepted) => of(
+            2,
+            vec![(THERE, ALONE, TransactionDriver::Client)],
+            Budget { lies: 1, ticks: 1, ..NONE },
+        ),
         Planted::Known(Mistake::UnnamedToken) => {
             of(3, vec![client(THERE)], Budget { lies: 2, ..NONE })
         }
@@ -85,7 +87,7 @@ fn planted_mistakes_are_found() {
         let Err(broken) = explore(mistaken, Order::FewestEvents) else {
             panic!("{name} was not found")
         };
-        let events = broken.driven_by.len();
+        let events = broken.path.len();
         assert!(events <= EVENTS_MAX, "{name}: expected a shorter path than\n{broken}");
         let right = Setup { acts_max: Some(events), ..setup };
         explore(right, Order::FewestEvents)
@@ -95,7 +97,5 @@ fn planted_mistakes_are_found() {
         writeln!(paths, "{name}: {broken}").unwrap();
     }
     println!("{paths}");
-    println!(
-        "{table}(simulator: its own `planted_mistakes_are_found` requires that it finds each of these)"
-    );
+    println!("{table}(simulator: its own `planted_mistakes_are_found` requires each of these)");
 }

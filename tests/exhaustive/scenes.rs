@@ -16,7 +16,6 @@ use std::time::Instant;
 /// A state of a scene.
 trait Scene: Clone {
     type Action: Copy + Debug;
-    /// All possible actions.
     fn acts(&self) -> Vec<Self::Action>;
     /// Performs an action; panics if it violates an invariant.
     fn act(&mut self, act: Self::Action);
@@ -90,10 +89,10 @@ fn check<S: Scene>(name: &str, first: S, counts: (usize, usize), must_reach: &[&
     let start = Instant::now();
     let SceneStates { states, steps, reached } =
         explore(first).unwrap_or_else(|broken| panic!("{name}: {}", broken.to_text()));
-    println!("{name}: {:?} states and steps, {:?}, {met:?}", (states, steps), start.elapsed());
+    println!("{name}: {:?} states and steps, {:?}, {reached:?}", (states, steps), start.elapsed());
     let missing: Vec<_> = must_reach.iter().filter(|what| !reached.contains_key(*what)).collect();
     assert!(missing.is_empty(), "{name}: never reached: {missing:?}");
-    assert_eq!((states, steps), counts, "{name}: explain the difference before pinning");
+    assert_eq!((states, steps), counts, "{name}: explain this before pinning");
 }
 
 impl SceneViolation {

@@ -40,7 +40,7 @@ pub const CUTTER: u64 = 2;
 
 /// The driver of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DrivenBy {
+pub enum TransactionDriver {
     /// A client, of all banks at once.
     Client,
     /// A client that starts at any later moment.
@@ -83,7 +83,7 @@ pub struct Setup {
     pub accounts: Vec<Vec<(&'static str, i64)>>,
     /// Each transaction: its bytes, other bytes that the malicious client uses under the same id,
     /// and its driver.
-    pub transactions: Vec<(&'static str, &'static str, DrivenBy)>,
+    pub transactions: Vec<(&'static str, &'static str, TransactionDriver)>,
     pub budget: Budget,
     /// Outcomes leave memory as soon as they are durable.
     pub forgetful: bool,
@@ -259,7 +259,8 @@ impl ModelState {
                 Strategy::Parallel,
             );
             let coordinator =
-                matches!(driven_by, DrivenBy::Client | DrivenBy::LateClient).then_some(coordinator);
+                matches!(driven_by, TransactionDriver::Client | TransactionDriver::LateClient)
+                    .then_some(coordinator);
             ModelDriver {
                 coordinator,
                 begun: false,
@@ -288,7 +289,7 @@ impl ModelState {
         for at in 0..state.drivers.len() {
             if !matches!(
                 state.setup.transactions[at].2,
-                DrivenBy::LateClient | DrivenBy::Outside(_)
+                TransactionDriver::LateClient | TransactionDriver::Outside(_)
             ) {
                 state.begin(at);
             }

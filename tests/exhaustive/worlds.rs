@@ -8,8 +8,8 @@ pub use large::large;
 pub use outside::outside;
 pub use small::small;
 
-use crate::exhaustive::explorer::{Order, Reached, explore};
-use crate::exhaustive::state::{Budget, DrivenBy, Setup};
+use crate::exhaustive::explorer::{Order, ReachedEvents, explore};
+use crate::exhaustive::state::{Budget, Setup, TransactionDriver};
 use std::time::Instant;
 
 /// A transfer from bank 0 to bank 1.
@@ -95,18 +95,18 @@ fn configuration(
     Configuration { name, setup, counts, must_reach }
 }
 
-type Driven = (&'static str, &'static str, DrivenBy);
+type Driven = (&'static str, &'static str, TransactionDriver);
 
 pub fn client(bytes: &'static str) -> Driven {
-    (bytes, THERE_OTHER, DrivenBy::Client)
+    (bytes, THERE_OTHER, TransactionDriver::Client)
 }
 
 pub fn late_client(bytes: &'static str) -> Driven {
-    (bytes, THERE_OTHER, DrivenBy::LateClient)
+    (bytes, THERE_OTHER, TransactionDriver::LateClient)
 }
 
 fn execute(at: usize, bytes: &'static str) -> Driven {
-    (bytes, THERE_OTHER, DrivenBy::Execute(at))
+    (bytes, THERE_OTHER, TransactionDriver::Execute(at))
 }
 
 pub fn of(banks: usize, transactions: Vec<Driven>, budget: Budget) -> Setup {
@@ -137,7 +137,7 @@ impl Configuration {
     /// # Errors
     /// As text: the path to a violation, an event that was not reached, or other numbers than the
     /// pinned ones.
-    pub fn check(self, order: Order) -> Result<Reached, String> {
+    pub fn check(self, order: Order) -> Result<ReachedEvents, String> {
         let Configuration { name, setup, counts, must_reach } = self;
         // `acts_max` requires this order.
         let order = if setup.acts_max.is_some() { Order::FewestEvents } else { order };
@@ -150,7 +150,7 @@ impl Configuration {
         }
         if counted != counts {
             return Err(format!(
-                "{name}: {counted:?} states and steps, not {counts:?}; explain the difference before pinning"
+                "{name}: {counted:?} states and steps, not {counts:?}; explain this before pinning"
             ));
         }
         Ok(seen.reached)

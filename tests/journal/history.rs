@@ -218,7 +218,7 @@ fn a_merged_index_that_never_reached_the_disk_is_rebuilt() {
             .any(|told| told.contains("merged-0000000001-0000000008: damaged"));
         told += usize::from(named);
     }
-    assert!(told > 10, "{told} of 40 crashes are told");
+    assert!(told > 10, "{told} of 40 crashes are reported");
 }
 
 /// Planted fault: the folder is not synced before the sources of a merge are removed, and the

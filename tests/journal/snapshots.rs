@@ -142,8 +142,8 @@ fn a_journal_shorter_than_its_snapshot_is_refused() {
 
 #[test]
 fn a_failure_in_the_background_is_reported_and_appends_continue() {
-    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let here = Arc::clone(&told);
+    let warnings = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let here = Arc::clone(&warnings);
     let disk = MemDisk::new();
     let notice = Arc::new(move |text: &str| here.lock().unwrap().push(text.to_owned()));
     let (mut appender, reader, ..) =
@@ -153,6 +153,6 @@ fn a_failure_in_the_background_is_reported_and_appends_continue() {
     bytes[200] ^= 1;
     disk.put("segment-0000000001", bytes);
     append_up_to(&mut appender, 100);
-    assert!(told.lock().unwrap()[0].contains("no snapshot"), "{told:?}");
+    assert!(warnings.lock().unwrap()[0].contains("no snapshot"), "{warnings:?}");
     assert_eq!(reader.lookup(&tx(50)).unwrap(), Some(record(50)));
 }

@@ -1,6 +1,6 @@
 //! The invariants that are checked after each step.
 
-use crate::simulation::facts::KnownVote;
+use crate::simulation::facts::ObservedVote;
 use crate::simulation::plan::Variant;
 use crate::simulation::run::{Simulation, bank};
 use crate::world::Seen;
@@ -113,7 +113,7 @@ impl Simulation<'_> {
                 self.votes_once(
                     at,
                     tx,
-                    KnownVote { verdict, digest: Some(digest), time: *time, seq },
+                    ObservedVote { verdict, digest: Some(digest), time: *time, seq },
                 );
                 match refusal {
                     None => {
@@ -127,7 +127,7 @@ impl Simulation<'_> {
                 self.votes_once(
                     at,
                     tx,
-                    KnownVote { verdict: Vote::No, digest: None, time: *time, seq },
+                    ObservedVote { verdict: Vote::No, digest: None, time: *time, seq },
                 );
                 self.coverage.count("tombstone");
                 self.coverage.count(reason.as_str());
@@ -137,7 +137,7 @@ impl Simulation<'_> {
                 self.votes_once(
                     at,
                     tx,
-                    KnownVote { verdict: Vote::Ok, digest: Some(digest), time: *time, seq },
+                    ObservedVote { verdict: Vote::Ok, digest: Some(digest), time: *time, seq },
                 );
                 self.holds_ok(at, tx, &digest);
                 self.commits(at, seq, tx, digest, *committed, "executed");
@@ -223,7 +223,7 @@ impl Simulation<'_> {
     }
 
     /// A bank votes once for an id, and never withdraws its vote.
-    fn votes_once(&mut self, at: usize, tx: &TxId, vote: KnownVote) {
+    fn votes_once(&mut self, at: usize, tx: &TxId, vote: ObservedVote) {
         let facts = self.facts(tx);
         let before = facts.vote(at);
         assert_eq!(before, None, "bank {at} votes on {tx} again: {vote:?}");
@@ -276,7 +276,7 @@ impl Simulation<'_> {
                 );
             }
         }
-        let named = |(of, _): &&(usize, KnownVote)| transaction.banks().has(bank(*of));
+        let named = |(of, _): &&(usize, ObservedVote)| transaction.banks().has(bank(*of));
         let latest = self.facts(tx).votes.iter().filter(named).map(|(_, vote)| vote.time).max();
         assert_eq!(
             Some(time),

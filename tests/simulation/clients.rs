@@ -82,7 +82,6 @@ impl Default for Clients {
 }
 
 impl Clients {
-    /// A new session.
     pub fn new_session(&mut self) -> u64 {
         self.next_session += 1;
         self.next_session

@@ -14,7 +14,7 @@ pub struct Facts {
     /// The transactions that were sent under it, the honest ones first.
     pub versions: Vec<Version>,
     /// Each bank's one vote.
-    pub votes: Vec<(usize, KnownVote)>,
+    pub votes: Vec<(usize, ObservedVote)>,
     /// Tokens that a bank sent.
     pub tokens: Vec<Token>,
     /// Outcomes that drivers and callers received: the bytes, and whether committed.
@@ -31,7 +31,7 @@ pub struct Version {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KnownVote {
+pub struct ObservedVote {
     pub verdict: Vote,
     pub digest: Option<Digest>,
     pub time: Time,
@@ -43,7 +43,7 @@ pub fn number(tx: &TxId) -> usize {
 }
 
 impl Facts {
-    pub fn vote(&self, bank: usize) -> Option<KnownVote> {
+    pub fn vote(&self, bank: usize) -> Option<ObservedVote> {
         self.votes.iter().find(|(of, _)| *of == bank).map(|(_, vote)| *vote)
     }
 
@@ -84,7 +84,8 @@ impl Simulation<'_> {
         let Some(version) = self.facts(tx).version(digest) else { return false };
         let named = version.transaction.banks();
         let votes = &self.facts[number(tx)].votes;
-        let refuses = |vote: &KnownVote| vote.verdict == Vote::No || vote.digest != Some(*digest);
+        let refuses =
+            |vote: &ObservedVote| vote.verdict == Vote::No || vote.digest != Some(*digest);
         let named = |of: usize| consorcio::ids::BankId::new(of).is_some_and(|of| named.has(of));
         votes.iter().any(|(of, vote)| named(*of) && refuses(vote) && self.is_durable(*of, vote.seq))
     }

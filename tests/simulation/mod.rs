@@ -165,7 +165,7 @@ fn two_transactions_under_one_id_end_at_all_banks() {
         "two_transactions_under_one_id",
         seeds(SEEDS_OF_VARIANT),
         plan,
-        attacker::CONTENTS_MUST_COVER,
+        attacker::SHARED_IDS_MUST_COVER,
     );
 }
 

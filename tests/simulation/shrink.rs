@@ -9,7 +9,7 @@ use std::fmt;
 
 /// A smaller run that fails.
 pub struct Shrunk {
-    pub plan: RunRunPlan,
+    pub plan: RunPlan,
     pub text: String,
     /// The events of the failing transaction, or else the last events.
     pub lines: Vec<String>,
@@ -35,7 +35,7 @@ impl fmt::Display for Shrunk {
 }
 
 /// Runs `plan`; the error, if it fails.
-pub fn run(plan: RunRunPlan, coverage: &mut Coverage) -> Result<(), String> {
+pub fn run(plan: RunPlan, coverage: &mut Coverage) -> Result<(), String> {
     caught(|| Simulation::new(plan, coverage).run())
 }
 

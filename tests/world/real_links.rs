@@ -148,15 +148,15 @@ fn digest(ops: &str) -> Option<Digest> {
 
 /// Bank 0 in doubt on a transaction that both banks hold OK on. The test makes the replies of bank
 /// 1.
-struct InDoubt {
+struct BankInDoubt {
     world: World,
     tx: TxId,
     /// Bank 1's own OK.
     theirs: Token,
 }
 
-impl InDoubt {
-    fn new() -> InDoubt {
+impl BankInDoubt {
+    fn new() -> BankInDoubt {
         let mut world = World::new(2);
         let tx = TxId::new("t").unwrap();
         let mut theirs = None;
@@ -171,7 +171,7 @@ impl InDoubt {
             };
             theirs = Some(token);
         }
-        InDoubt { world, tx, theirs: theirs.unwrap() }
+        BankInDoubt { world, tx, theirs: theirs.unwrap() }
     }
 
     fn receive(&mut self, reply: Reply) {
@@ -205,9 +205,9 @@ impl InDoubt {
 #[test]
 fn a_reply_without_a_proof_changes_nothing() {
     let later =
-        |one: &InDoubt| Token { time: Time(one.theirs.time.0 + 3_600_000_000), ..one.theirs };
+        |one: &BankInDoubt| Token { time: Time(one.theirs.time.0 + 3_600_000_000), ..one.theirs };
     let far = Time::MAX.0;
-    type Forge<'a> = &'a dyn Fn(&InDoubt) -> Reply;
+    type Forge<'a> = &'a dyn Fn(&BankInDoubt) -> Reply;
     let forged: [(&str, Forge<'_>); 10] = [
         ("a later vote", &|one| Reply::Ok(one.tx.clone(), later(one))),
         ("a vote at the greatest time", &|one| {
@@ -249,7 +249,7 @@ fn a_reply_without_a_proof_changes_nothing() {
         }),
     ];
     for (what, forge) in forged {
-        let mut one = InDoubt::new();
+        let mut one = BankInDoubt::new();
         let reply = forge(&one);
         one.receive(reply);
         assert_eq!(one.world.core(0).undecided(), 1, "{what}: the bank must stay in doubt");
@@ -272,7 +272,7 @@ fn a_reply_without_a_proof_changes_nothing() {
 #[test]
 fn words_without_a_mac_have_no_effect() {
     let far = Time::MAX;
-    type Change<'a> = &'a dyn Fn(&InDoubt) -> Reply;
+    type Change<'a> = &'a dyn Fn(&BankInDoubt) -> Reply;
     let changed: [(&str, Change<'_>, bool); 6] = [
         ("a bare time", &|one| Reply::Committed(one.tx.clone(), far, one.theirs, None), true),
         (
@@ -305,7 +305,7 @@ fn words_without_a_mac_have_no_effect() {
         ),
     ];
     for (what, change, commits) in changed {
-        let mut one = InDoubt::new();
+        let mut one = BankInDoubt::new();
         let reply = change(&one);
         one.receive(reply);
         match one.outcome() {
@@ -323,7 +323,7 @@ fn words_without_a_mac_have_no_effect() {
 #[test]
 fn a_driving_bank_accepts_only_proofs() {
     for commit in [true, false] {
-        let mut one = InDoubt::new();
+        let mut one = BankInDoubt::new();
         let tx = TxId::new("driven").unwrap();
         one.world = World::new(2);
         one.world.line(0, 3, &format!("EXECUTE {tx} {SETS}"));

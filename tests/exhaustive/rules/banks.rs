@@ -132,7 +132,7 @@ impl ModelState {
             | (_, Some(Reply::Aborted(..))) => Some(false),
             (Some(Verdict::Doubt(_)), _) | (None, _) => None,
         };
-        if let Some(told) = told {
+        if let Some(reported) = reported {
             let (_, _, driven_by) = self.setup.transactions[position];
             assert_eq!(
                 reported, committed,

@@ -16,9 +16,9 @@ pub type Cuts = BTreeMap<(i64, usize), [i128; 3]>;
 impl ModelState {
     /// A commit is later than every cut that this bank has served, also before a crash.
     pub(super) fn check_outside_cuts(&self, at: usize, tx: &TxId, time: Time) {
-        let figures = self.cuts.keys().filter(|(_, bank)| *bank == at).map(|(time, _)| *time).max();
+        let served = self.cuts.keys().filter(|(_, bank)| *bank == at).map(|(time, _)| *time).max();
         assert!(
-            figures.is_none_or(|figures| time.0 > figures),
+            served.is_none_or(|served| time.0 > served),
             "{tx} commits at bank {at} as of {time}, but the cut at {served:?} was served"
         );
     }

@@ -63,7 +63,6 @@ pub struct MeetingScene {
 }
 
 impl MeetingScene {
-    /// Banks without journals.
     pub fn unfounded(banks: usize) -> MeetingScene {
         let world = World::unfounded(banks);
         let ops: Vec<String> = (0..banks)
@@ -177,10 +176,10 @@ impl MeetingScene {
 
     fn ends(&mut self, committed: bool, evidence: String) {
         self.reached.push(if committed { "committed" } else { "aborted" });
-        if let Some((before, by)) = &self.outcome {
+        if let Some((before, other)) = &self.outcome {
             assert!(*before == committed || self.forgotten, "{evidence}, but {other}");
         }
-        self.outcome.get_or_insert((committed, dialler));
+        self.outcome.get_or_insert((committed, evidence));
     }
 
     fn replied(&mut self, at: usize, reply: &Reply) {
@@ -308,8 +307,9 @@ impl Scene for MeetingScene {
     }
 
     fn print(&self) -> String {
-        let Meeting { budget, prepares, commits, tokens, outcome, votes, lost, forgotten, .. } =
-            self;
+        let MeetingScene {
+            budget, prepares, commits, tokens, outcome, votes, lost, forgotten, ..
+        } = self;
         let outcome = outcome.as_ref().map(|(committed, _)| committed);
         let tokens: std::collections::BTreeSet<String> =
             tokens.iter().map(Token::to_string).collect();

@@ -6,7 +6,6 @@ use super::{Budget, Dialler, ModelState};
 /// time-outs nothing changes any more.
 const ROUNDS_BESIDE_A_STOPPED_BANK: usize = 4;
 
-/// A possible action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelAction {
     /// The next line of a connection reaches its bank.
@@ -87,7 +86,6 @@ pub enum Heal {
 }
 
 impl ModelState {
-    /// All possible actions.
     pub fn acts(&self) -> Vec<ModelAction> {
         let mut acts = self.faultless_actions();
         self.drivers_acts(&mut acts);

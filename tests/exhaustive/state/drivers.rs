@@ -2,7 +2,7 @@
 
 use super::faults::hang_up;
 use super::happen::request_of;
-use super::{Dialler, DrivenBy, ModelState, bank};
+use super::{Dialler, ModelState, TransactionDriver, bank};
 use consorcio::commit::coordinator::{Do, Event, Verdict};
 use consorcio::wire::request::Request;
 use std::rc::Rc;
@@ -13,9 +13,13 @@ impl ModelState {
         let (tx, bytes) = (self.base.txs[at].clone(), Arc::clone(&self.base.bytes[at][0]));
         Rc::make_mut(&mut self.drivers[at]).begun = true;
         match self.setup.transactions[at].2 {
-            DrivenBy::Execute(to) => self.say(Dialler::Driver(at), to, Request::Execute(tx, bytes)),
-            DrivenBy::Outside(to) => self.say(Dialler::Driver(at), to, Request::Prepare(tx, bytes)),
-            DrivenBy::Client | DrivenBy::LateClient => {
+            TransactionDriver::Execute(to) => {
+                self.say(Dialler::Driver(at), to, Request::Execute(tx, bytes))
+            }
+            TransactionDriver::Outside(to) => {
+                self.say(Dialler::Driver(at), to, Request::Prepare(tx, bytes))
+            }
+            TransactionDriver::Client | TransactionDriver::LateClient => {
                 let down = |bank: &usize| self.nodes[*bank].core.is_none();
                 let unreachable = (0..self.nodes.len()).filter(down).map(bank).collect();
                 self.drive(at, Event::Begin { unreachable });

@@ -235,7 +235,7 @@ impl ModelState {
                 },
             ),
             Dialler::Driver(at) => {
-                Rc::make_mut(&mut self.drivers[at]).told = reply;
+                Rc::make_mut(&mut self.drivers[at]).reply = reply;
                 self.leave(at, false);
             }
         }

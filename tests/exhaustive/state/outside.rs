@@ -1,7 +1,7 @@
 //! Outside coordinators: each sends requests to one bank, votes at any time and repeatedly, and
 //! can't be asked for its vote.
 
-use super::{Dialler, DrivenBy, ModelState, bank};
+use super::{Dialler, ModelState, TransactionDriver, bank};
 use consorcio::bank::io::SessionId;
 use consorcio::wire::reply::Reply;
 use consorcio::wire::request::Request;
@@ -10,20 +10,24 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// The bytes of a transaction: with an outside coordinator its vote is part of them.
-pub(super) fn bytes_of(typed: Arc<Transaction>, driven_by: DrivenBy) -> Arc<Transaction> {
+pub(super) fn bytes_of(typed: Arc<Transaction>, driven_by: TransactionDriver) -> Arc<Transaction> {
     match driven_by {
-        DrivenBy::Outside(at) => {
+        TransactionDriver::Outside(at) => {
             Arc::new(Transaction::with_outside(bank(at), typed.ops()).unwrap())
         }
-        DrivenBy::Client | DrivenBy::LateClient | DrivenBy::Execute(_) => typed,
+        TransactionDriver::Client
+        | TransactionDriver::LateClient
+        | TransactionDriver::Execute(_) => typed,
     }
 }
 
 impl ModelState {
     pub(super) fn outside(&self, driver: usize) -> Option<usize> {
         match self.setup.transactions[driver].2 {
-            DrivenBy::Outside(at) => Some(at),
-            DrivenBy::Client | DrivenBy::LateClient | DrivenBy::Execute(_) => None,
+            TransactionDriver::Outside(at) => Some(at),
+            TransactionDriver::Client
+            | TransactionDriver::LateClient
+            | TransactionDriver::Execute(_) => None,
         }
     }
 

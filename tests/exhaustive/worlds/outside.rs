@@ -1,13 +1,13 @@
 //! Configurations with outside coordinators.
 
 use super::{Configuration, Driven, NONE, THERE, client, configuration, of};
-use crate::exhaustive::state::{Budget, DrivenBy, Setup};
+use crate::exhaustive::state::{Budget, Setup, TransactionDriver};
 
 /// Cash out at bank 0, with the vote of an outside coordinator.
 const CASH: &str = r#"{"ops":[{"bank":0,"op":"withdraw","account":"a","amount":6}]}"#;
 
 fn coordinator() -> Driven {
-    (CASH, THERE, DrivenBy::Outside(0))
+    (CASH, THERE, TransactionDriver::Outside(0))
 }
 
 /// One outside coordinator of bank 0, while bank 1 is linked; two ticks end its time.

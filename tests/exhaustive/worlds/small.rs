@@ -4,7 +4,7 @@ use super::{
     ALONE, ALSO, COMPOSITE, Configuration, NONE, PATIENT, SET_1, SET_1_OF_3, SET_2, SET_2_OF_3,
     THERE, client, configuration, execute, late_client, of, outside, patient,
 };
-use crate::exhaustive::state::{Budget, DrivenBy, Setup};
+use crate::exhaustive::state::{Budget, Setup, TransactionDriver};
 
 pub fn small() -> Vec<Configuration> {
     let mut worlds = outside::small();
@@ -52,7 +52,7 @@ pub fn small() -> Vec<Configuration> {
         ),
         configuration(
             "a lie that one bank alone can commit",
-            of(2, vec![(THERE, ALONE, DrivenBy::Client)], Budget { lies: 1, ..NONE }),
+            of(2, vec![(THERE, ALONE, TransactionDriver::Client)], Budget { lies: 1, ..NONE }),
             (1577, 4620),
             &["duplicate-id", "executed", "aborted for other bytes under its id"],
         ),

@@ -15,7 +15,6 @@ pub(super) struct FaultyDisk {
 
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Failing {
-    /// No fault.
     Honest,
     /// Merged indexes can't be created.
     MergeFails,

@@ -30,8 +30,8 @@ impl World {
             of_token.map(|reply| self.would_record(to, &answer(Some(reply)))).collect();
         assert!(
             actual == silent || Some(&actual) == honestly.as_ref() || proved.contains(&actual),
-            "bank {to} records {actual:?} after the forged {forged:?} for {}; silence would make it \
-             record {silent:?}, the honest reply {honestly:?}, its tokens {proved:?}",
+            "bank {to} records {actual:?} after the forged {forged:?} for {}; silence \
+             would make it record {silent:?}, the honest reply {honestly:?}, its tokens {proved:?}",
             asked.tx
         );
     }
