@@ -1,5 +1,5 @@
 //! The end of time, and records of older versions. What banks say to each other is told by
-//! tests/stories.
+//! tests/scripts.
 
 mod corners;
 mod ends;
