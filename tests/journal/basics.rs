@@ -177,12 +177,12 @@ fn a_dump_prints_every_record_and_the_position_of_damage() {
 /// The operator gets a warning long before the disk is full, and the journal continues by itself.
 #[test]
 fn a_full_disk_and_its_end_are_reported_at_once() {
-    let told = Arc::new(Mutex::new(Vec::<String>::new()));
-    let its = Arc::clone(&told);
+    let notices = Arc::new(Mutex::new(Vec::<String>::new()));
+    let sink = Arc::clone(&notices);
     let notice: consorcio::journal::NoticeSink =
-        Arc::new(move |text| its.lock().unwrap().push(text.to_owned()));
+        Arc::new(move |text| sink.lock().unwrap().push(text.to_owned()));
     let is_reported = |words: [&str; 2]| {
-        told.lock().unwrap().iter().any(|line| words.iter().all(|word| line.contains(word)))
+        notices.lock().unwrap().iter().any(|line| words.iter().all(|word| line.contains(word)))
     };
     let disk = MemDisk::new();
     let sizes = Sizes { first: 4096, full: 64 * 1024 };

@@ -71,14 +71,14 @@ fn a_reader_detects_missing_segments_like_a_start() {
             for name in names(&path).iter().filter(left) {
                 std::fs::copy(path.join(name), copy.join(name)).unwrap();
             }
-            let told = dump(&FileDisk::read_only(&copy), &mut Vec::new()).unwrap().faults;
+            let faults = dump(&FileDisk::read_only(&copy), &mut Vec::new()).unwrap().faults;
             let start = try_open(FileDisk::open(&copy).unwrap(), options());
             let last = start.as_ref().map_or(0, |(_, _, recovered, _)| recovered.last);
             let start = start.err();
             assert_eq!(
-                told.is_empty(),
+                faults.is_empty(),
                 start.is_none(),
-                "without {gone:?}: {told:?}, and {start:?}"
+                "without {gone:?}: {faults:?}, and {start:?}"
             );
             assert!(
                 last == 3000 || last == 0 || proofs == ["ended-"],
@@ -216,7 +216,7 @@ fn a_newer_version_is_refused() {
             panic!("{name} of a newer version was read")
         };
         assert!(
-            matches!(error, JournalError::Newer { version: told, .. } if told == version),
+            matches!(error, JournalError::Newer { version: found, .. } if found == version),
             "{error}"
         );
         assert!(error.to_string().contains(name), "{error}");

@@ -202,7 +202,7 @@ fn replaced_indexes_are_removed_at_the_next_start() {
 /// outcome, because the segments still have them.
 #[test]
 fn a_merged_index_that_never_reached_the_disk_is_rebuilt() {
-    let mut told = 0;
+    let mut reported = 0;
     for seed in 0..40 {
         let disk = MemDisk::new();
         let odd = FaultyDisk::new(&disk, Failing::SyncIsLost);
@@ -215,10 +215,10 @@ fn a_merged_index_that_never_reached_the_disk_is_rebuilt() {
         let named = recovered
             .warnings
             .iter()
-            .any(|told| told.contains("merged-0000000001-0000000008: damaged"));
-        told += usize::from(named);
+            .any(|warning| warning.contains("merged-0000000001-0000000008: damaged"));
+        reported += usize::from(named);
     }
-    assert!(told > 10, "{told} of 40 crashes are reported");
+    assert!(reported > 10, "{reported} of 40 crashes are reported");
 }
 
 /// Planted fault: the folder is not synced before the sources of a merge are removed, and the
@@ -255,11 +255,11 @@ fn a_merged_index_whose_name_never_reached_the_disk_is_detected() {
         let (times, warnings) = crashed(Failing::NameIsLost, seed);
         assert_eq!(times, 1, "one merge");
         missed += usize::from(
-            warnings.iter().any(|told| told.contains("made again from their segments")),
+            warnings.iter().any(|warning| warning.contains("made again from their segments")),
         );
     }
     println!("missed after {missed} of 40 crashes");
-    assert!(missed > 10, "{missed} of 40 crashes are told");
+    assert!(missed > 10, "{missed} of 40 crashes are detected");
 }
 
 /// The cost of a new and an old id by the number of full segments, for docs/ARCHITECTURE.md.

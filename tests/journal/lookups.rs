@@ -78,9 +78,9 @@ fn a_damaged_or_missing_index_is_rebuilt() {
         consorcio::journal::Disk::remove(&without, &name(number)).unwrap();
         let (_, reader, recovered, _) = must_open(without.clone(), small());
         // A segment that the start read anyway may have had no index yet.
-        let told =
+        let reports =
             recovered.warnings.iter().filter(|warning| warning.contains(&name(number))).count();
-        assert_eq!(told, usize::from(number <= 2), "{:?}", recovered.warnings);
+        assert_eq!(reports, usize::from(number <= 2), "{:?}", recovered.warnings);
         assert_finds_all(&reader, LAST);
         assert_eq!(without.get(&name(number)), whole);
         for byte in (0..whole.len()).filter(|byte| *byte < 260 || byte % 31 == 0) {

@@ -178,7 +178,7 @@ impl Simulation<'_> {
             Verdict::Committed(_) => "driver reports committed",
             Verdict::Aborted { .. } => "driver reports aborted",
             Verdict::Doubt(_) => "driver reports doubt",
-            Verdict::Unreached => "driver reached nobody",
+            Verdict::Unreached => "driver reached no bank",
         });
         let now_us = self.world.mono_us;
         let Some(driver) = self.clients.drivers.get_mut(&id) else { return };

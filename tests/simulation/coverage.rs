@@ -45,7 +45,7 @@ pub const MUST_COVER: &[&str] = &[
     "driver reports committed",
     "driver reports aborted",
     "driver reports doubt",
-    "driver reached nobody",
+    "driver reached no bank",
     // Faults.
     "crash",
     "crash that lost records",

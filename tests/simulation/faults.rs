@@ -71,7 +71,7 @@ impl Simulation<'_> {
         }
     }
 
-    pub fn mend_a_disk(&mut self) {
+    pub fn repair_a_disk(&mut self) {
         let at = self.random.below(self.banks());
         if let Some(disk) = self.world.nodes[at].disk.as_mut().filter(|disk| disk.is_full()) {
             disk.works();

@@ -147,7 +147,7 @@ impl<'a> Simulation<'a> {
             Next::Crash => self.crash(),
             Next::Restart => self.restart(),
             Next::FailDisk => self.fail_a_disk(),
-            Next::MendDisk => self.mend_a_disk(),
+            Next::MendDisk => self.repair_a_disk(),
             Next::CutLink => self.cut_a_link(),
             Next::Connect => self.world.connect_all(),
             Next::Block => self.block(),

@@ -301,9 +301,9 @@ impl World {
     /// A peer sends a bank a vote of that bank.
     pub fn show(&mut self, to: usize, peer: usize, tx: TxId, token: Token) {
         let check = self.token_check(to, Some(peer), &tx, false);
-        let shown = check.map_or(Some(token), |check| check.accept(token));
+        let accepted = check.map_or(Some(token), |check| check.accept(token));
         let past = self.past(to, &tx);
-        if let Some(token) = shown {
+        if let Some(token) = accepted {
             let peer = BankId::new(peer).expect("few banks");
             self.input(to, &Input::PeerShows { peer, tx, token, past });
         }

@@ -43,8 +43,8 @@ impl Lost {
     }
 
     fn has_vote(&self, tx: &TxId, token: &Token) -> bool {
-        let shown = vote_of(token);
-        token.bank == bank(self.at) && votes(&self.records, tx).any(|vote| vote == shown)
+        let vote_in_token = vote_of(token);
+        token.bank == bank(self.at) && votes(&self.records, tx).any(|vote| vote == vote_in_token)
     }
 }
 

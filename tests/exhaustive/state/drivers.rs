@@ -46,7 +46,7 @@ impl ModelState {
                         Verdict::Committed(_) => "driver reports committed",
                         Verdict::Aborted { .. } => "driver reports aborted",
                         Verdict::Doubt(_) => "driver reports doubt",
-                        Verdict::Unreached => "driver reached nobody",
+                        Verdict::Unreached => "driver reached no bank",
                     });
                     let driver = Rc::make_mut(&mut self.drivers[at]);
                     driver.armed = false;

@@ -64,7 +64,7 @@ pub fn large() -> Vec<Configuration> {
             &["patience over", "restart"],
         ),
         configuration(
-            "a disk is lost and its bank votes anew",
+            "a disk is lost and its bank votes again",
             of(2, vec![client(THERE), late_client(ALSO)], Budget { restores: 1, ..NONE }),
             (232732, 820035),
             &["promise forgotten", "stopped itself"],

@@ -143,7 +143,7 @@ pub fn small() -> Vec<Configuration> {
             &["promise forgotten", "stopped itself"],
         ),
         configuration(
-            "a disk is lost and its bank votes anew, its first events",
+            "a disk is lost and its bank votes again, its first events",
             Setup {
                 acts_max: Some(10),
                 ..of(2, vec![client(THERE), late_client(ALSO)], Budget { restores: 1, ..NONE })

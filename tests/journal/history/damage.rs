@@ -33,10 +33,10 @@ pub(super) fn a_damaged_or_missing_merged_index_is_rebuilt() {
             let summary = dump(&disk, &mut text).unwrap();
             assert!(summary.indexes == [name.as_str()] && summary.faults.is_empty(), "{summary:?}");
             let (mut appender, reader, recovered, _) = must_open(disk.clone(), small());
-            let told =
-                recovered.warnings.iter().filter(|told| told.contains(name.as_str())).count();
-            found_at_start += told;
-            if told > 0 {
+            let reports =
+                recovered.warnings.iter().filter(|warning| warning.contains(name.as_str())).count();
+            found_at_start += reports;
+            if reports > 0 {
                 assert_finds_all(&reader, last);
                 assert_eq!(disk.get(name), whole, "the rebuilt and merged index differs");
                 continue;
@@ -53,12 +53,12 @@ pub(super) fn a_damaged_or_missing_merged_index_is_rebuilt() {
         without.remove(name).unwrap();
         let (_, reader, recovered, _) = must_open(without.clone(), small());
         assert_finds_all(&reader, last);
-        let told = recovered
+        let rebuilds = recovered
             .warnings
             .iter()
-            .filter(|told| told.contains("made again from their segments"));
+            .filter(|warning| warning.contains("made again from their segments"));
         // Segments that the start read anyway had no index yet.
-        assert_eq!(told.count(), 1, "{:?}", recovered.warnings);
+        assert_eq!(rebuilds.count(), 1, "{:?}", recovered.warnings);
         assert_eq!(without.get(name), whole);
     }
     assert!(found_at_start > 100);
