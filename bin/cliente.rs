@@ -1,4 +1,4 @@
-//! cliente: sets registers and moves money at several banks, all or nothing.
+//! `cliente`: sets registers and moves money at several banks, all or nothing.
 
 use std::process::ExitCode;
 

@@ -1,12 +1,11 @@
-//! The other side of `scripts/compare.sh`: the same transfers between two PostgreSQL servers, by
+//! The baseline of `scripts/compare.sh`: the same transfers between two PostgreSQL servers, by
 //! PREPARE TRANSACTION.
 //!
 //! Each client has one session with each server and one transfer under way. It sends `BEGIN`, one
 //! `UPDATE` and `PREPARE TRANSACTION` to both at once, each in one write, and when both are
-//! prepared `COMMIT PREPARED` to both at once. Where one account is hot, its server is asked first
-//! and the other one then. No log of decisions is kept, as a real coordinator of these would have
-//! to: that favours PostgreSQL. Two transfers that wait for each other at different servers end by
-//! `lock_timeout`, since neither sees the circle.
+//! prepared `COMMIT PREPARED` to both at once. If one account is hot, its server prepares before
+//! the other one. No log of decisions is written, which a real coordinator would need: that favours
+//! PostgreSQL. A deadlock across the servers ends by `lock_timeout`, since neither detects it.
 
 mod session;
 
@@ -44,12 +43,12 @@ struct ComparisonArguments {
     /// One account of the first server has a part in every transfer.
     #[arg(long)]
     hot: bool,
-    /// What `cargo bench` says to every benchmark.
+    /// The argument that `cargo bench` passes to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// What all clients counted.
+/// The counters of all clients.
 struct BenchTally {
     committed: u64,
     not_committed: u64,
@@ -112,8 +111,8 @@ async fn measure(arguments: &ComparisonArguments) -> Result<()> {
     if conserved { Ok(()) } else { bail!("money was made or lost, or is still prepared") }
 }
 
-/// Accounts that have room for new versions of their rows beside them, which is what PostgreSQL
-/// likes best.
+/// Creates the accounts. The fill factor leaves room for new versions of rows in their page, which
+/// is fastest in PostgreSQL.
 async fn set_up(server: &mut PgSession, accounts: i32) -> Result<()> {
     for sql in [
         "DROP TABLE IF EXISTS account",
@@ -133,7 +132,7 @@ async fn number(server: &mut PgSession, sql: &str) -> Result<i64> {
     Ok(value.parse()?)
 }
 
-/// A client: its sessions with both servers.
+/// A client, with a session at each server.
 struct BenchClient {
     first: PgSession,
     second: PgSession,
@@ -187,7 +186,7 @@ impl BenchClient {
         }
     }
 
-    /// One transfer, and since when it was prepared at both servers; none where one of them
+    /// Runs a transfer, and returns when it was prepared at both servers; `None` if one of them
     /// refused.
     async fn transfer(&mut self) -> Result<Option<Instant>> {
         self.count += 1;
@@ -199,8 +198,8 @@ impl BenchClient {
         move_money(&mut self.first, &id, from, -amount)?;
         move_money(&mut self.second, &id, to, amount)?;
         let (first, second) = if self.hot {
-            // Whoever has the hot row waits for nobody: asked at once, the two servers would often
-            // wait in a circle.
+            // The transfer that holds the hot row must not wait: in parallel, the two servers would
+            // often deadlock.
             let first = self.first.answer().await?;
             (first, self.second.answer().await?)
         } else {
@@ -213,7 +212,7 @@ impl BenchClient {
             match error {
                 None if is_prepared => session.query(&format!("COMMIT PREPARED '{id}'"))?,
                 None => session.query(&format!("ROLLBACK PREPARED '{id}'"))?,
-                // Someone else has the row (55P03, 40P01): it is no fault.
+                // Another transfer holds the row (55P03, 40P01): no error.
                 Some(error) if error.starts_with("55P03") || error.starts_with("40P01") => {
                     session.query("ROLLBACK")?;
                 }
@@ -226,7 +225,7 @@ impl BenchClient {
         Ok(is_prepared.then_some(prepared))
     }
 
-    /// A number below `bound`, from the same generator as ours.
+    /// A random number below `bound`, by the generator of `cliente bench`.
     fn below(&mut self, bound: i32) -> i32 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
@@ -239,14 +238,14 @@ impl BenchClient {
 /// A session with its statements prepared.
 async fn ready_session(port: u16) -> Result<PgSession> {
     let mut session = PgSession::connect(port).await?;
-    // As long as our drivers wait for a vote.
+    // As long as a driver waits for a vote.
     session.run("SET lock_timeout = '2s'").await?.ok()?;
     session.prepare("begin", "BEGIN").await?;
     session.prepare("move", "UPDATE account SET balance = balance + $1 WHERE id = $2").await?;
     Ok(session)
 }
 
-/// One server's part up to its vote, to be sent in one write.
+/// Queues one server's statements up to its vote, for one write.
 fn move_money(session: &mut PgSession, id: &str, account: i32, amount: i64) -> Result<()> {
     session.execute("begin", &[])?;
     session.execute("move", &[&amount.to_be_bytes(), &account.to_be_bytes()])?;
@@ -260,7 +259,7 @@ fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The headings that `cliente bench --csv` has too, and the time until both were prepared.
+/// Prints headings as `cliente bench --csv`, and the time until both were prepared.
 fn print(arguments: &ComparisonArguments, tally: &BenchTally, conserved: bool) {
     let (prepared, committed) = (&tally.prepared_us, &tally.committed_us);
     println!(

@@ -1,8 +1,8 @@
-//! One session with a PostgreSQL server: its wire protocol (version 3), as far as the comparison
-//! needs it.
+//! A session with a PostgreSQL server: the subset of its wire protocol (version 3) that the
+//! comparison needs.
 //!
-//! Written by hand so that a transfer's statements travel in one write and are answered in one
-//! round trip, as ours are; a general client would wait for each.
+//! A general client would wait for each statement; here a transfer's statements take one write and
+//! one round trip, as in this project's own protocol.
 
 use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,17 +16,17 @@ pub struct PgSession {
     input: Vec<u8>,
 }
 
-/// What the server answered up to its next "ready".
+/// The server's answer up to its next "ready".
 #[derive(Debug, Default)]
 pub struct QueryAnswer {
-    /// The first error, if there was one.
+    /// The first error, if any.
     pub error: Option<String>,
     /// The first column of the last row.
     pub value: Option<String>,
 }
 
 impl QueryAnswer {
-    /// The answer, unless it was an error.
+    /// The answer, unless it has an error.
     pub fn ok(self) -> Result<QueryAnswer> {
         match self.error {
             Some(error) => bail!("PostgreSQL: {error}"),
@@ -36,7 +36,7 @@ impl QueryAnswer {
 }
 
 impl PgSession {
-    /// Connects on loopback, to the database `postgres` of the user `postgres`, who needs no
+    /// Connects over loopback to the database `postgres` as the user `postgres`, without a
     /// password.
     pub async fn connect(port: u16) -> Result<PgSession> {
         let stream = TcpStream::connect(("127.0.0.1", port))
@@ -52,19 +52,18 @@ impl PgSession {
         Ok(session)
     }
 
-    /// Runs `sql` and waits for it.
+    /// Runs `sql` and waits for the answer.
     pub async fn run(&mut self, sql: &str) -> Result<QueryAnswer> {
         self.query(sql)?;
         self.answer().await
     }
 
-    /// Will send `sql`, which may hold no parameters.
+    /// Queues `sql`, without parameters.
     pub fn query(&mut self, sql: &str) -> Result<()> {
         self.message(b'Q', |body| text(body, sql))
     }
 
-    /// Has the server prepare `sql` under `name`, whose parameters are as `bind` gives them; waits
-    /// for it.
+    /// Prepares `sql` under `name`, and waits for the answer.
     pub async fn prepare(&mut self, name: &str, sql: &str) -> Result<()> {
         self.parse(name, sql)?;
         self.sync()?;
@@ -72,7 +71,7 @@ impl PgSession {
         Ok(())
     }
 
-    /// Will have the server prepare `sql` under `name`.
+    /// Queues the preparation of `sql` under `name`.
     pub fn parse(&mut self, name: &str, sql: &str) -> Result<()> {
         self.message(b'P', |body| {
             text(body, name);
@@ -81,7 +80,7 @@ impl PgSession {
         })
     }
 
-    /// Will run what is prepared under `name`, with these parameters in their binary form.
+    /// Queues the execution of the statement `name`, with binary parameters.
     pub fn execute(&mut self, name: &str, parameters: &[&[u8]]) -> Result<()> {
         let count = i16::try_from(parameters.len())?;
         let lengths: Vec<i32> =
@@ -89,7 +88,7 @@ impl PgSession {
         self.message(b'B', |body| {
             text(body, "");
             text(body, name);
-            // All of them are binary.
+            // All parameters are binary.
             body.extend(1_i16.to_be_bytes());
             body.extend(1_i16.to_be_bytes());
             body.extend(count.to_be_bytes());
@@ -105,12 +104,12 @@ impl PgSession {
         })
     }
 
-    /// Ends a series of `parse` and `execute`: the server answers "ready" after it.
+    /// Queues the end of a series of `parse` and `execute`, to which the server answers "ready".
     pub fn sync(&mut self) -> Result<()> {
         self.message(b'S', |_| {})
     }
 
-    /// Sends what waits, in one write, and reads up to the next "ready".
+    /// Sends all queued messages in one write, and reads up to the next "ready".
     pub async fn answer(&mut self) -> Result<QueryAnswer> {
         self.stream.write_all(&self.output).await?;
         self.output.clear();
@@ -156,8 +155,8 @@ fn text(body: &mut Vec<u8>, text: &str) {
     body.push(0);
 }
 
-/// The kind of the first message, its body, and where the next begins; none where it has not come
-/// as a whole.
+/// The kind of the first message, its body, and the offset of the next one; `None` if it is
+/// incomplete.
 fn first_message(input: &[u8]) -> Result<Option<(u8, &[u8], usize)>> {
     let Some((&[kind, a, b, c, d], _)) = input.split_first_chunk() else { return Ok(None) };
     let end = 1 + usize::try_from(u32::from_be_bytes([a, b, c, d]))?;
@@ -165,11 +164,11 @@ fn first_message(input: &[u8]) -> Result<Option<(u8, &[u8], usize)>> {
     Ok(input.get(5..end).map(|body| (kind, body, end)))
 }
 
-/// The words of an error: its code and its message.
+/// The text of an error: its code and its message.
 fn words(body: &[u8]) -> String {
     let fields = body.split(|byte| *byte == 0).filter_map(|field| field.split_first());
-    let told = fields.filter(|(kind, _)| matches!(kind, b'C' | b'M'));
-    told.map(|(_, text)| String::from_utf8_lossy(text).into_owned()).collect::<Vec<_>>().join(" ")
+    let parts = fields.filter(|(kind, _)| matches!(kind, b'C' | b'M'));
+    parts.map(|(_, text)| String::from_utf8_lossy(text).into_owned()).collect::<Vec<_>>().join(" ")
 }
 
 /// The first column of a row, as text.

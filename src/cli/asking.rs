@@ -1,4 +1,4 @@
-//! Questions to one bank or to all at once, for commands: failures in words, and rows of those that
+//! Requests to one bank or to all banks, for commands: failures as texts, and rows for banks that
 //! did not answer.
 
 use super::Context;
@@ -10,33 +10,34 @@ use consorcio_core::wire::request::Request;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-/// An answer, and the address of the bank that gave it.
+/// The answer of a bank, or why there is none.
 #[derive(Debug, Clone)]
-pub struct AnswerOf<T> {
-    /// Whose.
+pub(crate) struct AnswerOf<T> {
     pub bank: BankId,
-    /// Where that bank is.
     pub address: String,
-    /// What it said.
-    pub said: Result<T, Failure>,
+    pub result: Result<T, Failure>,
 }
 
-/// This bank, or all of them.
-pub fn these_banks(context: &Context, one: Option<BankId>) -> Vec<BankId> {
+/// The given bank, or all banks.
+pub(crate) fn these_banks(context: &Context, one: Option<BankId>) -> Vec<BankId> {
     one.map_or_else(|| context.client.banks(), |bank| vec![bank])
 }
 
-/// Asks one bank and gives the JSON of its DONE.
+/// Sends a request to one bank, and returns the JSON of its DONE.
 ///
 /// # Errors
-/// `Usage` for an unknown bank, `NoConnection`, or `Refused` with the bank's words.
-pub async fn ask(context: &Context, bank: BankId, request: &Request) -> Result<String, Failure> {
+/// `Usage` for an unknown bank, `NoConnection`, or `Refused` with the bank's text.
+pub(crate) async fn ask(
+    context: &Context,
+    bank: BankId,
+    request: &Request,
+) -> Result<String, Failure> {
     context.client.ask(bank, request).await.map_err(|error| context.failure(error))
 }
 
-/// Asks these banks for a list at the same time, page after page; `request` makes the request for
-/// what follows after a key.
-pub async fn ask_lists(
+/// Requests a list of these banks concurrently, page by page; `request` makes the request for the
+/// page after a key.
+pub(crate) async fn ask_lists(
     context: &Context,
     banks: &[BankId],
     request: impl Fn(Option<&str>) -> Result<Request, BadName>,
@@ -45,8 +46,8 @@ pub async fn ask_lists(
         .await
 }
 
-/// Asks several banks at the same time, and gives their answers by position.
-pub async fn ask_each<T>(
+/// Asks several banks concurrently, and returns their answers by position.
+pub(crate) async fn ask_each<T>(
     context: &Context,
     banks: &[BankId],
     question: impl AsyncFn(&Client, BankId) -> Result<T, ClientError>,
@@ -57,18 +58,18 @@ pub async fn ask_each<T>(
 }
 
 impl<T> AnswerOf<T> {
-    /// The same, with a failure in words.
-    pub fn new(context: &Context, answer: AnswerFrom<T>) -> AnswerOf<T> {
-        let AnswerFrom { bank, address, said } = answer;
-        AnswerOf { bank, address, said: said.map_err(|error| context.failure(error)) }
+    /// Converts an answer, with its error as a failure.
+    pub(crate) fn new(context: &Context, answer: AnswerFrom<T>) -> AnswerOf<T> {
+        let AnswerFrom { bank, address, result } = answer;
+        AnswerOf { bank, address, result: result.map_err(|error| context.failure(error)) }
     }
 }
 
-/// Reads a bank's JSON.
+/// Parses the JSON of a bank.
 ///
 /// # Errors
-/// When it is not what the protocol says.
-pub fn read<T: DeserializeOwned>(
+/// If it is not as the protocol defines it.
+pub(crate) fn read<T: DeserializeOwned>(
     context: &Context,
     bank: BankId,
     json: &str,
@@ -76,21 +77,21 @@ pub fn read<T: DeserializeOwned>(
     consorcio_client::read(bank, json).map_err(|error| context.failure(error))
 }
 
-/// The items of those lists that were answered, each with its bank; what can't be read is left out.
-pub fn views<T: DeserializeOwned>(
+/// The items of all lists, each with its bank. Items that can't be parsed are skipped.
+pub(crate) fn views<T: DeserializeOwned>(
     answers: &[AnswerOf<Vec<Box<RawValue>>>],
 ) -> impl Iterator<Item = (BankId, T)> {
     answers.iter().flat_map(|answer| {
-        let items = answer.said.iter().flatten();
+        let items = answer.result.iter().flatten();
         let read = |item: &RawValue| consorcio_client::read(answer.bank, item.get()).ok();
         items.filter_map(move |item| Some((answer.bank, read(item)?)))
     })
 }
 
-/// The failure of the first bank that did not answer; where several can't be reached, it names them
-/// all.
-pub fn first_failure<T>(answers: &[AnswerOf<T>]) -> Option<Failure> {
-    let mut failures = answers.iter().filter_map(|answer| answer.said.as_ref().err());
+/// The failure of the first bank that did not answer. If several can't be reached, its text names
+/// them all.
+pub(crate) fn first_failure<T>(answers: &[AnswerOf<T>]) -> Option<Failure> {
+    let mut failures = answers.iter().filter_map(|answer| answer.result.as_ref().err());
     let first = failures.next()?;
     let silent =
         |failure: &&Failure| matches!(failure, Failure::NoConnection(_) | Failure::DiskHangs(_));
@@ -106,14 +107,14 @@ pub fn first_failure<T>(answers: &[AnswerOf<T>]) -> Option<Failure> {
     })
 }
 
-/// A table's row for a bank that did not answer: number, address, and why.
-pub fn silent_row<T>(answer: &AnswerOf<T>, failure: &Failure) -> Vec<(Tone, String)> {
+/// The row of a bank that did not answer: position, address, and reason.
+pub(crate) fn silent_row<T>(answer: &AnswerOf<T>, failure: &Failure) -> Vec<(Tone, String)> {
     vec![plain(answer.bank), plain(&answer.address), (Tone::Bad, failure.to_string())]
 }
 
-/// What banks said that did not answer, one line each; nothing where all did.
-pub fn silent_lines<T>(context: &Context, answers: &[AnswerOf<T>]) -> String {
-    let failures = answers.iter().filter_map(|answer| answer.said.as_ref().err());
+/// A line for each bank that did not answer.
+pub(crate) fn silent_lines<T>(context: &Context, answers: &[AnswerOf<T>]) -> String {
+    let failures = answers.iter().filter_map(|answer| answer.result.as_ref().err());
     let lines = failures
         .map(|failure| format!("{}\n", context.paint.text(Tone::Bad, &failure.to_string())));
     context.paint.words(lines.collect())

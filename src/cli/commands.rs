@@ -1,17 +1,17 @@
-//! Which function does which command. Nothing is done here.
+//! Dispatches each command to its function.
 
 use super::args::{
     AccountCommand, ClientCommand, Command, LedgerCommand, MoneyCommand, OverviewCommand,
     RegisterCommand,
 };
-use super::output::Shown;
+use super::output::CommandOutput;
 use super::{
     Context, audit, bench, contention, doubt, ledgers, manual, overview, ping, resolve, trace,
     transactions,
 };
 
-/// Does what was typed.
-pub async fn run(context: &Context, command: Option<Command>) -> Shown {
+/// Runs a command.
+pub(crate) async fn run(context: &Context, command: Option<Command>) -> CommandOutput {
     match command {
         None => transactions::set_storage_to_one(context).await,
         Some(Command::Register(command)) => register(context, command).await,
@@ -26,16 +26,16 @@ pub async fn run(context: &Context, command: Option<Command>) -> Shown {
     }
 }
 
-async fn register(context: &Context, command: RegisterCommand) -> Shown {
+async fn register(context: &Context, command: RegisterCommand) -> CommandOutput {
     match command {
-        RegisterCommand::Set { value, key, how } => {
-            transactions::set(context, key, value, how).await
+        RegisterCommand::Set { value, key, drive } => {
+            transactions::set(context, key, value, drive).await
         }
         RegisterCommand::Get { key } => ledgers::get(context, key).await,
     }
 }
 
-async fn ledger(context: &Context, command: LedgerCommand) -> Shown {
+async fn ledger(context: &Context, command: LedgerCommand) -> CommandOutput {
     match command {
         LedgerCommand::Client(ClientCommand::Add { bank, cpf, name, kind }) => {
             ledgers::add_client(context, bank, cpf, name, kind).await
@@ -49,17 +49,17 @@ async fn ledger(context: &Context, command: LedgerCommand) -> Shown {
     }
 }
 
-async fn money(context: &Context, command: MoneyCommand) -> Shown {
+async fn money(context: &Context, command: MoneyCommand) -> CommandOutput {
     match command {
         MoneyCommand::Deposit(cash) => transactions::deposit(context, cash).await,
         MoneyCommand::Withdraw(cash) => transactions::withdraw(context, cash).await,
-        MoneyCommand::Transfer { from, to, how } => {
-            transactions::transfer(context, &from, &to, how).await
+        MoneyCommand::Transfer { from, to, drive } => {
+            transactions::transfer(context, &from, &to, drive).await
         }
     }
 }
 
-async fn overview(context: &Context, command: OverviewCommand) -> Shown {
+async fn overview(context: &Context, command: OverviewCommand) -> CommandOutput {
     match command {
         OverviewCommand::Status => overview::status(context).await,
         OverviewCommand::Ping { wait, bank } => ping::ping(context, wait, bank).await,

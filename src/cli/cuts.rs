@@ -1,38 +1,37 @@
-//! Cuts of all banks at one time, for commands: failures in words, and why there is no verdict.
+//! Cuts of all banks, for commands: failures as texts, and why there is no verdict.
 
 use super::Context;
 use super::asking::{AnswerOf, first_failure};
 use super::failure::Failure;
 use consorcio_audit::{BankCut, Judged};
-use consorcio_client::{Blocked, Extent, Reached, TakenCut, latest};
+use consorcio_client::{BankClock, Blocked, Extent, TakenCut, latest};
 use consorcio_core::ids::Time;
 use consorcio_core::wire::Reason;
 
-/// All that was got of one cut.
-pub struct CutAnswers {
-    /// Its time, and what proves it to every bank.
-    pub at: Reached,
-    /// Its time.
+/// A cut, as far as banks answered.
+pub(crate) struct CutAnswers {
+    /// Its time, with the statement that proves it to every bank.
+    pub at: BankClock,
     pub time: Time,
-    /// What each bank gave, by position, or why it did not.
+    /// The part of each bank, by position, or why there is none.
     pub answers: Vec<AnswerOf<BankCut>>,
-    /// Undecided transactions that keep banks from answering, by bank.
+    /// Undecided transactions that block banks from answering, by bank.
     pub blocked: Vec<Blocked>,
-    /// What the cuts mean together.
+    /// The verdict on all parts together.
     pub judged: Judged,
 }
 
 /// Takes a cut of all banks as of now, and not before `last`.
 ///
 /// # Errors
-/// When no bank at all can be reached, or the list is not all banks.
-pub async fn take(
+/// If no bank can be reached, or the list lacks banks.
+pub(crate) async fn take(
     context: &Context,
-    last: Option<Reached>,
+    last: Option<BankClock>,
     extent: Extent<'_>,
 ) -> Result<CutAnswers, Failure> {
     let clocks = context.client.clocks().await;
-    let reached = clocks.iter().filter_map(|answer| answer.said.as_ref().ok()).copied();
+    let reached = clocks.iter().filter_map(|answer| answer.result.as_ref().ok()).copied();
     let Some(now) = latest(reached) else {
         let answers: Vec<_> =
             clocks.into_iter().map(|answer| AnswerOf::new(context, answer)).collect();
@@ -50,10 +49,11 @@ impl CutAnswers {
         let answers = answers.into_iter().map(|answer| AnswerOf::new(context, answer));
         CutAnswers { at, time: at.time, answers: answers.collect(), blocked, judged }
     }
-    /// Why there is no verdict over all banks, if so: a bank that is out of reach before one that
-    /// is in doubt.
-    pub fn missing(&self) -> Option<Failure> {
-        let failures = || self.answers.iter().filter_map(|answer| answer.said.as_ref().err());
+
+    /// Why there is no verdict over all banks, if so. A bank out of reach takes precedence over one
+    /// that is blocked.
+    pub(crate) fn missing(&self) -> Option<Failure> {
+        let failures = || self.answers.iter().filter_map(|answer| answer.result.as_ref().err());
         let silent = |failure: &&Failure| {
             matches!(failure, Failure::NoConnection(_) | Failure::DiskHangs(_))
         };
@@ -70,8 +70,8 @@ impl CutAnswers {
     }
 }
 
-/// `bank 0 gives no cut: transaction t1, undecided there since …, waits for bank 2`
-pub fn in_words(blocked: &Blocked) -> String {
+/// A text such as `bank 0 gives no cut: transaction t1, undecided there since …, waits for bank 2`.
+pub(crate) fn in_words(blocked: &Blocked) -> String {
     let Blocked { bank, tx, since, waiting_for } = blocked;
     let keepers: Vec<String> = waiting_for.iter().map(|bank| format!("bank {bank}")).collect();
     let keepers = if keepers.is_empty() { "its driver".to_owned() } else { keepers.join(" and ") };

@@ -1,9 +1,9 @@
-//! `doubt`: every undecided transaction over all banks, who promised what for it, who keeps it so,
-//! and since when.
+//! `doubt`: every undecided transaction over all banks, what is held for it, since when, and whose
+//! votes are missing.
 
 use super::Context;
 use super::asking::{self, AnswerOf};
-use super::output::{ErrorPart, Paint, Shown, Tone, plain};
+use super::output::{CommandOutput, ErrorPart, Paint, Tone, plain};
 use super::overview::{part, pending_of_all};
 use consorcio_core::ids::{BankId, Time};
 use consorcio_core::money::Money;
@@ -13,29 +13,29 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// An undecided transaction, as all banks that answered tell it.
+/// An undecided transaction, by all banks that answered.
 #[derive(Debug, Default)]
-struct Doubt {
+struct UndecidedTransaction {
     since: Time,
-    /// Banks that promised, and do not know the outcome.
+    /// Banks that voted OK and do not know the outcome.
     held_by: Vec<BankId>,
-    /// Banks whose vote they wait for.
+    /// Banks whose votes are missing.
     waits_for: Vec<BankId>,
-    /// Does an outside coordinator decide it?
+    /// Whether an outside coordinator decides it.
     outside: bool,
     ops: Vec<OpAnswer<'static>>,
 }
 
 #[derive(Serialize)]
 struct DoubtDocument<'a> {
-    undecided: Vec<OneDocument<'a>>,
+    undecided: Vec<UndecidedDocument<'a>>,
     not_asked: Vec<SilentDocument<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorPart>,
 }
 
 #[derive(Serialize)]
-struct OneDocument<'a> {
+struct UndecidedDocument<'a> {
     tx: &'a str,
     since: Time,
     age_us: i64,
@@ -52,88 +52,94 @@ struct SilentDocument<'a> {
     why: String,
 }
 
-/// `doubt`
-#[expect(clippy::too_many_lines, reason = "to be split")]
-pub async fn doubt(context: &Context) -> Shown {
+/// The answers of all banks to PENDING.
+type PendingAnswers = [AnswerOf<Vec<Box<RawValue>>>];
+
+/// `doubt`: shows each undecided transaction once.
+pub(crate) async fn doubt(context: &Context) -> CommandOutput {
     let answers = pending_of_all(context).await;
     let (now, paint) = (consorcio_steps::steplog::wall_us(), context.paint);
     let doubts = gather(&answers);
-    let down =
-        |bank: &BankId| answers.iter().any(|answer| answer.bank == *bank && answer.said.is_err());
-    let mut oldest: Vec<(&String, &Doubt)> =
+    let mut oldest: Vec<(&String, &UndecidedTransaction)> =
         doubts.iter().map(|((tx, _), doubt)| (tx, doubt)).collect();
     oldest.sort_by_key(|(tx, doubt)| (doubt.since, *tx));
-    let rows = oldest.iter().map(|(tx, doubt)| {
-        let kept = doubt.waits_for.iter().map(|bank| {
-            if down(bank) { format!("bank {bank}, which is down") } else { format!("bank {bank}") }
-        });
-        let kept = match (doubt.waits_for.is_empty(), doubt.outside) {
-            (false, _) => kept.collect::<Vec<_>>().join(" · "),
-            (true, true) => "its outside coordinator".to_owned(),
-            (true, false) => "its driver".to_owned(),
-        };
-        let age = (now - doubt.since.0).max(0);
-        let tone = if doubt.waits_for.iter().any(down) { Tone::Bad } else { Tone::Open };
+    let mut text = if doubts.is_empty() && !paint.is_rows() {
+        "no undecided transaction at the banks that answered\n".to_owned()
+    } else {
+        table(&oldest, &answers, now, paint)
+    };
+    text += &asking::silent_lines(context, &answers);
+    let failure = asking::first_failure(&answers);
+    text += &paint.words(hint(&oldest, &answers).to_owned());
+    let undecided = oldest.iter().map(|(tx, doubt)| UndecidedDocument {
+        tx,
+        since: doubt.since,
+        age_us: doubt.age_us(now),
+        held_by: &doubt.held_by,
+        waiting_for: &doubt.waits_for,
+        down: doubt.waits_for_down(&answers).collect(),
+        held_centavos: doubt.held_centavos(),
+    });
+    let not_asked = answers.iter().filter_map(|answer| {
+        let why = answer.result.as_ref().err()?.to_string();
+        Some(SilentDocument { bank: answer.bank, address: &answer.address, why })
+    });
+    let document = DoubtDocument {
+        undecided: undecided.collect(),
+        not_asked: not_asked.collect(),
+        error: failure.as_ref().map(ErrorPart::of),
+    };
+    CommandOutput::new(text, &document).with_failure(failure)
+}
+
+fn table(
+    doubts: &[(&String, &UndecidedTransaction)],
+    answers: &PendingAnswers,
+    now: i64,
+    paint: Paint,
+) -> String {
+    let rows = doubts.iter().map(|(tx, doubt)| {
+        let age = doubt.age_us(now);
         vec![
             plain(tx),
             paint.time(doubt.since),
             plain(if paint.is_rows() { age.to_string() } else { duration(age) }),
             plain(list(&doubt.held_by)),
-            (tone, kept),
+            doubt.waits_for_cell(answers),
             plain(doubt.held_words(paint)),
         ]
     });
     let age = if paint.is_rows() { "age us" } else { "for" };
     let headings = ["transaction", "since", age, "held by", "waits for", "what is held"];
-    let mut text = if doubts.is_empty() && !paint.is_rows() {
-        "no undecided transaction at the banks that answered\n".to_owned()
-    } else {
-        paint.table(&headings, &["for"], rows.collect())
-    };
-    text += &asking::silent_lines(context, &answers);
-    let failure = asking::first_failure(&answers);
-    if doubts.values().any(|doubt| doubt.waits_for.iter().any(down)) {
-        let words = "What waits for a bank that is down ends as soon as it is back; nothing else \
-            can end it safely.\n";
-        text += &paint.words(words.to_owned());
-    } else if !doubts.is_empty() {
-        let words =
-            "The banks end these by themselves; cliente resolve TX asks them to do it now.\n";
-        text += &paint.words(words.to_owned());
-    }
-    let document = DoubtDocument {
-        undecided: oldest
-            .iter()
-            .map(|(tx, doubt)| OneDocument {
-                tx,
-                since: doubt.since,
-                age_us: (now - doubt.since.0).max(0),
-                held_by: &doubt.held_by,
-                waiting_for: &doubt.waits_for,
-                down: doubt.waits_for.iter().copied().filter(down).collect(),
-                held_centavos: doubt.held_centavos(),
-            })
-            .collect(),
-        not_asked: answers
-            .iter()
-            .filter_map(|answer| {
-                let why = answer.said.as_ref().err()?.to_string();
-                Some(SilentDocument { bank: answer.bank, address: &answer.address, why })
-            })
-            .collect(),
-        error: failure.as_ref().map(ErrorPart::of),
-    };
-    Shown::new(text, &document).failing(failure)
+    paint.table(&headings, &["for"], rows.collect())
 }
 
-/// One entry for each transaction, from all banks that hold it.
-/// Other operations under the same id are another transaction.
-fn gather(answers: &[AnswerOf<Vec<Box<RawValue>>>]) -> BTreeMap<(String, String), Doubt> {
-    let mut doubts: BTreeMap<(String, String), Doubt> = BTreeMap::new();
+/// What ends these transactions, for people.
+fn hint(doubts: &[(&String, &UndecidedTransaction)], answers: &PendingAnswers) -> &'static str {
+    if doubts.iter().any(|(_, doubt)| doubt.waits_for_down(answers).next().is_some()) {
+        "What waits for a bank that is down ends as soon as it is back; nothing else can end it \
+         safely.\n"
+    } else if doubts.is_empty() {
+        ""
+    } else {
+        "The banks end these by themselves; cliente resolve TX asks them to do it now.\n"
+    }
+}
+
+fn is_down(bank: BankId, answers: &PendingAnswers) -> bool {
+    answers.iter().any(|answer| answer.bank == bank && answer.result.is_err())
+}
+
+/// Merges the answers of all banks: one entry for each transaction. The same id with other
+/// operations is another transaction.
+fn gather(answers: &PendingAnswers) -> BTreeMap<(String, String), UndecidedTransaction> {
+    let mut doubts: BTreeMap<(String, String), UndecidedTransaction> = BTreeMap::new();
     for (bank, view) in asking::views::<PendingAnswer<'static>>(answers) {
         let key = (view.tx.to_string(), format!("{:?}", view.ops));
-        let doubt =
-            doubts.entry(key).or_insert_with(|| Doubt { since: view.since, ..Doubt::default() });
+        let doubt = doubts.entry(key).or_insert_with(|| UndecidedTransaction {
+            since: view.since,
+            ..UndecidedTransaction::default()
+        });
         doubt.since = doubt.since.min(view.since);
         doubt.held_by.push(bank);
         doubt.waits_for.extend(view.waiting_for);
@@ -143,20 +149,43 @@ fn gather(answers: &[AnswerOf<Vec<Box<RawValue>>>]) -> BTreeMap<(String, String)
     for doubt in doubts.values_mut() {
         doubt.waits_for.sort_unstable();
         doubt.waits_for.dedup();
-        // A bank that promised meanwhile keeps nobody waiting.
+        // A bank that voted OK meanwhile is no longer missing.
         let held_by = &doubt.held_by;
         doubt.waits_for.retain(|bank| !held_by.contains(bank));
     }
     doubts
 }
 
-impl Doubt {
-    /// Operations at the banks that promised: these hold money or a register now.
+impl UndecidedTransaction {
+    fn age_us(&self, now: i64) -> i64 {
+        (now - self.since.0).max(0)
+    }
+
+    /// The banks with missing votes that did not answer.
+    fn waits_for_down(&self, answers: &PendingAnswers) -> impl Iterator<Item = BankId> {
+        self.waits_for.iter().copied().filter(|bank| is_down(*bank, answers))
+    }
+
+    fn waits_for_cell(&self, answers: &PendingAnswers) -> (Tone, String) {
+        let banks = self.waits_for.iter().map(|bank| {
+            let down = if is_down(*bank, answers) { ", which is down" } else { "" };
+            format!("bank {bank}{down}")
+        });
+        let text = match (self.waits_for.is_empty(), self.outside) {
+            (false, _) => banks.collect::<Vec<_>>().join(" · "),
+            (true, true) => "its outside coordinator".to_owned(),
+            (true, false) => "its driver".to_owned(),
+        };
+        let is_any_down = self.waits_for_down(answers).next().is_some();
+        (if is_any_down { Tone::Bad } else { Tone::Open }, text)
+    }
+
+    /// Operations at the banks that voted OK, which hold money or a register now.
     fn held(&self) -> impl Iterator<Item = &OpAnswer<'static>> {
         self.ops.iter().filter(|op| self.held_by.contains(&op.bank))
     }
 
-    /// Money that is held: debits and withdrawals that were promised.
+    /// The money that is held: debits and withdrawals at banks that voted OK.
     fn held_centavos(&self) -> i64 {
         let takes = self.held().filter(|op| matches!(&*op.op, "debit" | "withdraw"));
         let centavos = takes.filter_map(|op| op.amount).map(|Money(centavos)| centavos);
@@ -193,7 +222,7 @@ mod tests {
     fn answer(bank: usize, items: &[&str]) -> AnswerOf<Vec<Box<RawValue>>> {
         let items =
             items.iter().map(|item| RawValue::from_string((*item).to_owned()).unwrap()).collect();
-        AnswerOf { bank: BankId::new(bank).unwrap(), address: String::new(), said: Ok(items) }
+        AnswerOf { bank: BankId::new(bank).unwrap(), address: String::new(), result: Ok(items) }
     }
 
     fn banks(positions: &[usize]) -> Vec<BankId> {
@@ -201,13 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn what_several_banks_hold_is_told_once() {
+    fn a_transaction_of_several_banks_is_one_entry() {
         let ops = concat!(
             r#""ops":[{"bank":0,"op":"debit","account":"1","amount":500},"#,
             r#"{"bank":1,"op":"debit","account":"2","amount":70},"#,
             r#"{"bank":2,"op":"credit","account":"3","amount":570}]"#
         );
-        let silent = AnswerOf { said: Err(Failure::NoConnection("down".into())), ..answer(2, &[]) };
+        let silent =
+            AnswerOf { result: Err(Failure::NoConnection("down".into())), ..answer(2, &[]) };
         let zero = format!(r#"{{"tx":"t","since":9,"waiting_for":[1,2],{ops}}}"#);
         let one = format!(r#"{{"tx":"t","since":7,"waiting_for":[2],{ops}}}"#);
         let doubts = gather(&[answer(0, &[&zero]), answer(1, &[&one]), silent]);
@@ -230,9 +260,9 @@ mod tests {
             )
         };
         let doubts = gather(&[answer(0, &[&of(0, 1)]), answer(1, &[&of(1, 0)])]);
-        let told: Vec<_> =
+        let found: Vec<_> =
             doubts.values().map(|doubt| (&doubt.held_by[..], &doubt.waits_for[..])).collect();
         let (zero, one) = (banks(&[0]), banks(&[1]));
-        assert_eq!(told, [(&zero[..], &one[..]), (&one[..], &zero[..])]);
+        assert_eq!(found, [(&zero[..], &one[..]), (&one[..], &zero[..])]);
     }
 }

@@ -1,4 +1,4 @@
-//! How a transaction ended, in the words and parts that people and programs are told.
+//! The result of a transaction, as it is shown to people and programs.
 
 use super::Context;
 use super::failure::{Failure, refused, start_command};
@@ -9,14 +9,13 @@ use consorcio_core::ids::{BankId, BankSet, Time, TxId};
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
 
-/// What every row of a transaction begins with.
-pub const ROW_HEADINGS: [&str; 4] = ["transaction", "verdict", "committed at", "bank"];
+/// The first headings of every row of a transaction.
+pub(crate) const ROW_HEADINGS: [&str; 4] = ["transaction", "verdict", "committed at", "bank"];
 
-/// How a transaction ended, in the parts that people and programs are told.
-pub struct TransactionEnding {
+/// The result of a transaction, as it is shown to people and programs.
+pub(crate) struct TransactionEnding {
     /// For programs: `committed`, `aborted`, `unknown`, `unreached` or `refused`.
     pub verdict: &'static str,
-    /// For people.
     pub words: &'static str,
     pub tone: Tone,
     pub rest: String,
@@ -45,7 +44,7 @@ impl TransactionEnding {
         }
     }
 
-    pub fn committed(time: Time) -> TransactionEnding {
+    pub(crate) fn committed(time: Time) -> TransactionEnding {
         let rest = format!(" at {}", utc(time));
         TransactionEnding {
             time: Some(time),
@@ -53,11 +52,16 @@ impl TransactionEnding {
         }
     }
 
-    pub fn aborted(by: BankId, reason: Reason, text: &str, silent: &[String]) -> TransactionEnding {
+    pub(crate) fn aborted(
+        by: BankId,
+        reason: Reason,
+        text: &str,
+        silent: &[String],
+    ) -> TransactionEnding {
         let mut rest = if silent.is_empty() || reason != Reason::Refused {
             format!(": bank {by} refused: {reason}")
         } else {
-            // That refusal is the one that this driver itself asked for.
+            // This driver itself requested that refusal.
             format!(": {} (bank {by} was asked to refuse it, for ever)", silent.join("; "))
         };
         if !text.is_empty() {
@@ -74,9 +78,9 @@ impl TransactionEnding {
         }
     }
 
-    pub fn doubt(tx: &TxId, who: &str) -> TransactionEnding {
+    pub(crate) fn doubt(tx: &TxId, cause: &str) -> TransactionEnding {
         let rest = format!(
-            ": {who}. The banks end it by themselves as soon as they can; ask later with: cliente \
+            ": {cause}. The banks end it by themselves as soon as they can; ask later with: cliente \
                 resolve {tx}"
         );
         let failure = Some(Failure::Doubt(format!("not known yet{rest}")));
@@ -86,7 +90,7 @@ impl TransactionEnding {
         }
     }
 
-    pub fn unreached(why: String) -> TransactionEnding {
+    pub(crate) fn unreached(why: String) -> TransactionEnding {
         let failure = Some(Failure::NoConnection(format!("nothing was sent: {why}")));
         TransactionEnding {
             failure,
@@ -94,8 +98,8 @@ impl TransactionEnding {
         }
     }
 
-    /// No bank executed anything, for this reason.
-    pub fn nothing(failure: Option<Failure>) -> TransactionEnding {
+    /// No bank executed the transaction, for this reason.
+    pub(crate) fn nothing(failure: Option<Failure>) -> TransactionEnding {
         let why = failure.as_ref().map_or(String::new(), |failure| format!(": {failure}"));
         let (verdict, reason) = match &failure {
             Some(Failure::Refused { reason, .. }) => ("refused", reason.map(Reason::as_str)),
@@ -108,24 +112,24 @@ impl TransactionEnding {
         }
     }
 
-    /// The cells under `ROW_HEADINGS`.
-    pub fn cells(&self, context: &Context, tx: &TxId, bank: BankId) -> Vec<(Tone, String)> {
+    /// The cells for `ROW_HEADINGS`.
+    pub(crate) fn cells(&self, context: &Context, tx: &TxId, bank: BankId) -> Vec<(Tone, String)> {
         let time = self.time.map_or_else(|| plain(""), |time| context.paint.time(time));
         vec![plain(tx), (self.tone, self.verdict.into()), time, plain(bank)]
     }
 
-    /// What it changed, in one sentence; nothing where it is not committed.
-    pub fn done(&self, tx: &TxId) -> Option<String> {
+    /// The sentence with what it changed; `None` if it is not committed.
+    pub(crate) fn done(&self, tx: &TxId) -> Option<String> {
         self.time.map(|time| format!("transaction {tx} is committed, at {}", utc(time)))
     }
 
-    pub fn painted(&self, context: &Context) -> String {
+    pub(crate) fn painted(&self, context: &Context) -> String {
         format!("{}{}", context.paint.text(self.tone, self.words), self.rest)
     }
 }
 
-/// How a transaction that this program drove ended.
-pub fn ending(context: &Context, driven: &DrivenTransaction) -> TransactionEnding {
+/// The result of a transaction that this program drove.
+pub(crate) fn ending(context: &Context, driven: &DrivenTransaction) -> TransactionEnding {
     let (tx, votes) = (&driven.tx, &driven.votes);
     match &driven.verdict {
         Verdict::Committed(time) => TransactionEnding::committed(*time),
@@ -150,7 +154,7 @@ pub fn ending(context: &Context, driven: &DrivenTransaction) -> TransactionEndin
     }
 }
 
-/// Some banks recorded nothing, and others may have voted OK.
+/// The text if some banks recorded nothing, and others may have voted OK.
 fn granted_elsewhere(context: &Context, driven: &DrivenTransaction) -> String {
     let errors = driven.votes.iter().filter_map(|vote| vote.nothing_done.clone());
     let mut why: Vec<String> = errors.map(|error| context.failure(error).to_string()).collect();
@@ -166,10 +170,10 @@ fn granted_elsewhere(context: &Context, driven: &DrivenTransaction) -> String {
 
 fn silent_in_words(silent: BankSet, votes: &[BankVote]) -> String {
     let hung =
-        votes.iter().find(|vote| silent.has(vote.bank) && vote.reached && vote.trouble.is_some());
+        votes.iter().find(|vote| silent.has(vote.bank) && vote.reached && vote.problem.is_some());
     let silent: Vec<String> = silent.iter().map(|bank| bank.to_string()).collect();
     match silent.as_slice() {
-        [one] if let Some(BankVote { trouble: Some(why), .. }) = hung => {
+        [one] if let Some(BankVote { problem: Some(why), .. }) = hung => {
             format!("bank {one} is silent ({why}) and may have voted OK")
         }
         [one] => format!("bank {one} is silent and may have voted OK"),
@@ -177,17 +181,17 @@ fn silent_in_words(silent: BankSet, votes: &[BankVote]) -> String {
     }
 }
 
-/// The banks that could not be reached, gave no vote, or recorded nothing, in words.
+/// Texts for the banks that could not be reached, gave no vote, or recorded nothing.
 fn out_of_reach(context: &Context, votes: &[BankVote]) -> Vec<String> {
     let words = |vote: &BankVote| {
         let (bank, address) = (vote.bank, &vote.address);
         if let Some(error) = &vote.nothing_done {
             return context.failure(error.clone()).to_string();
         }
-        let what = if vote.reached { "gave no vote" } else { "can't be reached" };
-        match &vote.trouble {
-            Some(why) => format!("bank {bank} at {address} {what} ({why})"),
-            None => format!("bank {bank} at {address} {what}"),
+        let state = if vote.reached { "gave no vote" } else { "can't be reached" };
+        match &vote.problem {
+            Some(why) => format!("bank {bank} at {address} {state} ({why})"),
+            None => format!("bank {bank} at {address} {state}"),
         }
     };
     let without =
@@ -195,19 +199,19 @@ fn out_of_reach(context: &Context, votes: &[BankVote]) -> Vec<String> {
     votes.iter().filter(without).map(words).collect()
 }
 
-/// How a transaction that a bank drove ended, by its answer.
-pub fn ending_of_execute(tx: &TxId, bank: BankId, reply: &Reply) -> TransactionEnding {
+/// The result of a transaction that a bank drove, by its reply.
+pub(crate) fn ending_of_execute(tx: &TxId, bank: BankId, reply: &Reply) -> TransactionEnding {
     match reply {
         Reply::Committed(_, time, _, _) => TransactionEnding::committed(*time),
         Reply::Aborted(_, token, reason, _) => {
             TransactionEnding::aborted(token.bank, *reason, "", &[])
         }
         Reply::Doubt(_, text) => TransactionEnding::doubt(tx, &format!("bank {bank} says: {text}")),
-        // It may have been executed before.
+        // The transaction may have been executed before.
         Reply::Err(Reason::Unreadable, text) => {
             TransactionEnding::doubt(tx, &format!("bank {bank} says: {text}"))
         }
-        // Any other ERR is sent before anything is.
+        // Any other ERR is sent before the bank sends any message.
         Reply::Err(reason, text) | Reply::Refused(reason, text) => {
             let why = match refused(bank, *reason, text) {
                 Failure::Refused { text, .. } if reason.nothing_recorded() => text,

@@ -1,32 +1,30 @@
-//! How a command ends when it does not end well: what the user is told, and the exit code.
+//! Failures of commands: the message for the user, and the exit code.
 
 use consorcio_client::ClientError;
 use consorcio_core::ids::BankId;
 use consorcio_core::wire::Reason;
 use consorcio_system::config::Consortium;
 
-/// Why a command did not do what was asked. The text names the thing and, where there is one, the
-/// way on.
+/// Why a command failed. The text names the object and, if possible, what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// This program's own fault, or its machine's.
+pub(crate) enum Failure {
+    /// A fault of this program, or of its machine.
     #[error("{0}")]
     Own(String),
-    /// What was typed makes no sense.
+    /// The command line is wrong.
     #[error("{0}")]
     Usage(String),
     /// A bank can't be reached, or went silent.
     #[error("{0}")]
     NoConnection(String),
-    /// A bank's process answers, and its disk does not.
+    /// A bank's process replies, but its disk does not.
     #[error("{0}")]
     DiskHangs(String),
-    /// A bank refused.
+    /// A bank refused the request.
     #[error("{text}")]
     Refused {
-        /// The reason on the wire, where a bank gave one.
+        /// The reason on the wire, if a bank gave one.
         reason: Option<Reason>,
-        /// In words.
         text: String,
     },
     /// A transaction was aborted.
@@ -35,14 +33,14 @@ pub enum Failure {
     /// A transaction's outcome is not known yet.
     #[error("{0}")]
     Doubt(String),
-    /// Ctrl-C.
+    /// Interrupted by Ctrl-C.
     #[error("{0}")]
     Interrupted(String),
 }
 
 impl Failure {
-    /// What an error of the client of `list` means, in words that say what to do.
-    pub fn of(list: &Consortium, error: ClientError) -> Failure {
+    /// The failure of an error of the client of `list`, with a text that says what to do.
+    pub(crate) fn of(list: &Consortium, error: ClientError) -> Failure {
         let words = error.to_string();
         match error {
             ClientError::Unreachable { bank, address, why } => {
@@ -85,8 +83,8 @@ impl Failure {
         }
     }
 
-    /// The word in `--json`.
-    pub fn code(&self) -> &'static str {
+    /// The `code` of the error in `--json`.
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Failure::Own(_) => "own-error",
             Failure::Usage(_) => "usage",
@@ -99,8 +97,8 @@ impl Failure {
         }
     }
 
-    /// A bank's state, in one word or two, where this came instead of its answer.
-    pub fn state(&self) -> &'static str {
+    /// The state of a bank whose answer is this failure, in one word or two.
+    pub(crate) fn state(&self) -> &'static str {
         match self {
             Failure::DiskHangs(_) => "disk hangs",
             Failure::Own(_)
@@ -113,8 +111,8 @@ impl Failure {
         }
     }
 
-    /// The program's exit code.
-    pub fn exit_code(&self) -> u8 {
+    /// The exit code of the program.
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Failure::Own(_) => 1,
             Failure::Usage(_) => 2,
@@ -126,8 +124,8 @@ impl Failure {
     }
 }
 
-/// A bank's refusal, or its ERR, in one sentence.
-pub fn refused(bank: BankId, reason: Reason, text: &str) -> Failure {
+/// The failure of a bank's refusal or ERR, with a text of one sentence.
+pub(crate) fn refused(bank: BankId, reason: Reason, text: &str) -> Failure {
     let text = match reason {
         Reason::DiskFull => format!(
             "bank {bank}: its data disk is full; nothing was recorded there. Free some space on \
@@ -148,24 +146,24 @@ pub fn refused(bank: BankId, reason: Reason, text: &str) -> Failure {
         | Reason::Refused
         | Reason::Unreachable
         | Reason::Unreadable => {
-            let told = if text.is_empty() { String::new() } else { format!(": {text}") };
-            format!("bank {bank} refused: {reason}{told}")
+            let detail = if text.is_empty() { String::new() } else { format!(": {text}") };
+            format!("bank {bank} refused: {reason}{detail}")
         }
     };
     Failure::Refused { reason: Some(reason), text }
 }
 
-/// That a bank can't be reached, in words that say what to do.
-pub fn unreachable(list: &Consortium, bank: BankId, address: &str, why: &str) -> String {
+/// The text for a bank that can't be reached, which says what to do.
+pub(crate) fn unreachable(list: &Consortium, bank: BankId, address: &str, why: &str) -> String {
     let start = start_command(list, address);
     format!(
         "bank {bank} at {address} can't be reached ({why}); is it running? Start it with: {start}"
     )
 }
 
-/// The command that starts the bank at `address`; other switches that it was started with come
-/// beside it.
-pub fn start_command(list: &Consortium, address: &str) -> String {
+/// The command that starts the bank at `address`, without other switches that it may have been
+/// started with.
+pub(crate) fn start_command(list: &Consortium, address: &str) -> String {
     let (host, port) = address.rsplit_once(':').unwrap_or(("127.0.0.1", address));
     let host = if host == "127.0.0.1" { String::new() } else { format!(" --host {host}") };
     let list = list.to_string();
@@ -176,8 +174,8 @@ pub fn start_command(list: &Consortium, address: &str) -> String {
     format!("servidor{host} --port {port}{list}")
 }
 
-/// What it means that a bank's disk has not finished a sync for so long.
-pub fn disk_hangs(bank: BankId, ms: u64) -> Failure {
+/// The failure of a bank whose disk has not finished a sync for `ms`.
+pub(crate) fn disk_hangs(bank: BankId, ms: u64) -> Failure {
     Failure::DiskHangs(format!(
         "bank {bank}: its disk has not answered for {} s; what it holds can be read again once it \
             does",
@@ -185,22 +183,22 @@ pub fn disk_hangs(bank: BankId, ms: u64) -> Failure {
     ))
 }
 
-/// What another bank means at a bank's address, in words that say what to do; `said` are that
-/// bank's.
-pub fn other_bank(bank: BankId, address: &str, said: &str) -> String {
-    // What the bank says further is about the connection.
-    let said = said.split(": ").next().unwrap_or(said);
+/// The text for another bank at a bank's address, which says what to do; `text` is that bank's.
+pub(crate) fn other_bank(bank: BankId, address: &str, text: &str) -> String {
+    // The rest of the text is about the connection.
+    let text = text.split(": ").next().unwrap_or(text);
     format!(
         "--consortium is not the banks' own list: it names {address} as bank {bank}, which says: \
-            {said}. Nothing was \
+            {text}. Nothing was \
          executed there"
     )
 }
 
-/// What something else than a bank means at a bank's address, in words that say what to do.
-pub fn no_bank(bank: BankId, address: &str, said: &str) -> String {
+/// The text for another program at a bank's address, which says what to do; `output` is from that
+/// program.
+pub(crate) fn no_bank(bank: BankId, address: &str, output: &str) -> String {
     format!(
-        "what answers at {address} is no bank (it says {said:?}); --consortium names it as bank \
+        "what answers at {address} is no bank (it says {output:?}); --consortium names it as bank \
             {bank}: check the list, \
          and what listens on that port"
     )

@@ -1,10 +1,9 @@
-//! The commands about registers, clients and accounts: one question to a bank or to all, and its
-//! answer shown.
+//! The commands about registers, clients and accounts: one request to a bank or to all banks.
 
 use super::Context;
 use super::asking::{self, AnswerOf};
 use super::failure::Failure;
-use super::output::{ErrorPart, Shown, Tone, plain};
+use super::output::{CommandOutput, ErrorPart, Tone, plain};
 use super::typed::Account;
 use consorcio_client::{Client, read};
 use consorcio_core::ids::{AccountNumber, BankId, ClientKind, ClientName, RegisterKey, TaxId};
@@ -15,9 +14,9 @@ use consorcio_core::wire::request::{NewAccount, NewClient, Read, Request};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// What a bank answered, for programs: `answer` where it did, `error` where it did not.
+/// The answer of a bank, for programs: `answer` or `error`.
 #[derive(Serialize)]
-pub struct AnswerDocument<'a, T> {
+pub(crate) struct AnswerDocument<'a, T> {
     bank: BankId,
     address: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,8 +25,8 @@ pub struct AnswerDocument<'a, T> {
     error: Option<ErrorPart>,
 }
 
-/// What all banks answered, for programs.
-pub fn answers_document<T>(answers: &[AnswerOf<T>]) -> Vec<AnswerDocument<'_, T>> {
+/// The answers of all banks, for programs.
+pub(crate) fn answers_document<T>(answers: &[AnswerOf<T>]) -> Vec<AnswerDocument<'_, T>> {
     answers.iter().map(AnswerDocument::of).collect()
 }
 
@@ -36,19 +35,19 @@ impl<'a, T> AnswerDocument<'a, T> {
         AnswerDocument {
             bank: answer.bank,
             address: &answer.address,
-            answer: answer.said.as_ref().ok(),
-            error: answer.said.as_ref().err().map(ErrorPart::of),
+            answer: answer.result.as_ref().ok(),
+            error: answer.result.as_ref().err().map(ErrorPart::of),
         }
     }
 }
 
-/// Reads what a bank answered into a `RawValue`, so that it can be shown to programs as it came.
-pub fn raw(context: &Context, bank: BankId, json: &str) -> Result<Box<RawValue>, Failure> {
+/// Parses a bank's answer as a `RawValue`, so that programs get it unchanged.
+pub(crate) fn raw(context: &Context, bank: BankId, json: &str) -> Result<Box<RawValue>, Failure> {
     asking::read(context, bank, json)
 }
 
-/// `get`: the register at each bank.
-pub async fn get(context: &Context, key: RegisterKey) -> Shown {
+/// `get`: shows the register at each bank.
+pub(crate) async fn get(context: &Context, key: RegisterKey) -> CommandOutput {
     let banks = asking::these_banks(context, None);
     let request = &Request::Read(Read::Value(key.clone()));
     let answers: Vec<AnswerOf<Box<RawValue>>> =
@@ -56,7 +55,7 @@ pub async fn get(context: &Context, key: RegisterKey) -> Shown {
             read(bank, &client.ask(bank, request).await?)
         })
         .await;
-    let rows = answers.iter().map(|answer| match &answer.said {
+    let rows = answers.iter().map(|answer| match &answer.result {
         Ok(json) => match asking::read::<RegisterAnswer<'static>>(context, answer.bank, json.get())
         {
             Ok(view) => vec![
@@ -69,17 +68,18 @@ pub async fn get(context: &Context, key: RegisterKey) -> Shown {
         Err(failure) => asking::silent_row(answer, failure),
     });
     let text = context.paint.table(&["bank", "address", key.as_str()], &[], rows.collect());
-    Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))
+    CommandOutput::new(text, &answers_document(&answers))
+        .with_failure(asking::first_failure(&answers))
 }
 
-/// `client add`
-pub async fn add_client(
+/// `client add`: registers a client at a bank.
+pub(crate) async fn add_client(
     context: &Context,
     bank: BankId,
     cpf: TaxId,
     name: ClientName,
     kind: ClientKind,
-) -> Shown {
+) -> CommandOutput {
     let request = Request::Client(NewClient { cpf, name, kind });
     let asked = asking::ask(context, bank, &request).await;
     match asked.and_then(|json| Ok((raw(context, bank, &json)?, json))) {
@@ -91,7 +91,7 @@ pub async fn add_client(
                 } else {
                     format!("{done}\n")
                 };
-                Shown::new(text, &raw).having(done)
+                CommandOutput::new(text, &raw).with_done(done)
             }
             Err(failure) => failure.into(),
         },
@@ -99,43 +99,48 @@ pub async fn add_client(
     }
 }
 
-/// `account open`
-pub async fn open_account(
+/// `account open`: opens an account at a bank.
+pub(crate) async fn open_account(
     context: &Context,
     bank: BankId,
     number: AccountNumber,
     holders: Vec<TaxId>,
     deposit: Option<Money>,
-) -> Shown {
+) -> CommandOutput {
     let deposit = deposit.unwrap_or(Money::ZERO);
-    let shown = number.to_string();
+    let name = number.to_string();
     let request = Request::Account(NewAccount { number, holders, deposit });
-    let done = format!("account {bank}/{shown} is open");
-    let shown = one_account(context, bank, &request).await;
-    if shown.failure.is_none() { shown.having(done) } else { shown }
+    let done = format!("account {bank}/{name} is open");
+    let output = one_account(context, bank, &request).await;
+    if output.failure.is_none() { output.with_done(done) } else { output }
 }
 
-/// `balance`
-pub async fn balance(context: &Context, account: Account) -> Shown {
+/// `balance`: shows an account.
+pub(crate) async fn balance(context: &Context, account: Account) -> CommandOutput {
     one_account(context, account.bank, &Request::Read(Read::Balance(account.number))).await
 }
 
-async fn one_account(context: &Context, bank: BankId, request: &Request) -> Shown {
+async fn one_account(context: &Context, bank: BankId, request: &Request) -> CommandOutput {
     let answered = asking::ask(context, bank, request).await;
     let read = answered.and_then(|json| {
         let view = asking::read::<AccountAnswer<'static>>(context, bank, &json)?;
         Ok((raw(context, bank, &json)?, view))
     });
     match read {
-        Ok((json, view)) => {
-            Shown::new(account_table(context, vec![account_row(context, bank, view)]), &json)
-        }
+        Ok((json, view)) => CommandOutput::new(
+            account_table(context, vec![account_row(context, bank, view)]),
+            &json,
+        ),
         Err(failure) => failure.into(),
     }
 }
 
-/// `accounts`
-pub async fn accounts(context: &Context, bank: Option<BankId>, cpf: Option<TaxId>) -> Shown {
+/// `accounts`: lists accounts, of all banks or of one client.
+pub(crate) async fn accounts(
+    context: &Context,
+    bank: Option<BankId>,
+    cpf: Option<TaxId>,
+) -> CommandOutput {
     let cpf = &cpf;
     let request = |after: Option<&str>| {
         let after = after.map(AccountNumber::new).transpose()?;
@@ -144,21 +149,23 @@ pub async fn accounts(context: &Context, bank: Option<BankId>, cpf: Option<TaxId
     let banks = asking::these_banks(context, bank);
     let mut answers = asking::ask_lists(context, &banks, request).await;
     if bank.is_none() {
-        // Nobody is a client of every bank; only to have none at all is an error then.
-        let nowhere = answers.iter().all(|answer| is_unknown_client(&answer.said));
-        let strangers =
-            answers.iter_mut().filter(|answer| !nowhere && is_unknown_client(&answer.said));
-        strangers.for_each(|answer| answer.said = Ok(Vec::new()));
+        // A person need not be a client of every bank: it is an error only if no bank knows the
+        // person.
+        let nowhere = answers.iter().all(|answer| is_unknown_client(&answer.result));
+        let without =
+            answers.iter_mut().filter(|answer| !nowhere && is_unknown_client(&answer.result));
+        without.for_each(|answer| answer.result = Ok(Vec::new()));
     }
     let rows = asking::views::<AccountAnswer<'static>>(&answers);
     let rows = rows.map(|(bank, view)| account_row(context, bank, view));
     let mut text = account_table(context, rows.collect());
     text.push_str(&asking::silent_lines(context, &answers));
-    Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))
+    CommandOutput::new(text, &answers_document(&answers))
+        .with_failure(asking::first_failure(&answers))
 }
 
-fn is_unknown_client<T>(said: &Result<T, Failure>) -> bool {
-    matches!(said, Err(Failure::Refused { reason: Some(Reason::UnknownClient), .. }))
+fn is_unknown_client<T>(result: &Result<T, Failure>) -> bool {
+    matches!(result, Err(Failure::Refused { reason: Some(Reason::UnknownClient), .. }))
 }
 
 fn account_row(
@@ -190,8 +197,8 @@ fn client_table(context: &Context, rows: Vec<Vec<(Tone, String)>>) -> String {
     context.paint.table(&["bank", "cpf", "name", "kind"], &[], rows)
 }
 
-/// `clients`
-pub async fn clients(context: &Context, bank: Option<BankId>) -> Shown {
+/// `clients`: lists the clients of banks.
+pub(crate) async fn clients(context: &Context, bank: Option<BankId>) -> CommandOutput {
     let request = |after: Option<&str>| {
         let after = after.map(TaxId::new).transpose()?;
         Ok(Request::Read(Read::Clients { after }))
@@ -202,5 +209,6 @@ pub async fn clients(context: &Context, bank: Option<BankId>) -> Shown {
         asking::views::<ClientAnswer<'static>>(&answers).map(|(bank, view)| client_row(bank, view));
     let mut text = client_table(context, rows.collect());
     text.push_str(&asking::silent_lines(context, &answers));
-    Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))
+    CommandOutput::new(text, &answers_document(&answers))
+        .with_failure(asking::first_failure(&answers))
 }

@@ -1,10 +1,10 @@
-//! What `cliente` does: an edge around the pure coordinator, with sockets, time, the command line
-//! and the output.
+//! The program `cliente`: its command line, its commands, and their output.
 //!
-//! Architecture invariant: nothing here decides about a transaction; that is the coordinator's, and
-//! the banks'.
+//! Architecture invariant: nothing here decides a transaction; the coordinator and the banks do.
 
-pub mod args;
+#![warn(unreachable_pub)]
+
+mod args;
 mod asking;
 mod audit;
 mod bench;
@@ -32,36 +32,34 @@ mod typed;
 use args::{Arguments, Command};
 use clap::error::ErrorKind;
 use consorcio_client::{Client, ClientError, ClientOptions};
-use consorcio_core::limits::LAST_LINES_MS_MAX;
+use consorcio_core::limits::{CLIENT_FILES_BESIDE_MAX, LAST_LINES_MS_MAX};
 use consorcio_steps::steplog::{self, StepLog};
 use consorcio_system::config::Consortium;
 use consorcio_system::logging;
 use consorcio_system::switches;
 use failure::Failure;
-use output::{Form, Paint, Shown};
+use output::{CommandOutput, OutputForm, Paint};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use step_observer::{KnownSoFar, StepObserver};
+use step_observer::{InterruptNotice, StepObserver};
 
-/// What every command needs.
-pub struct Context {
+/// State that every command needs.
+struct Context {
     client: Client,
     steps: StepObserver,
     paint: Paint,
-    /// This client's name.
     name: String,
-    /// What is known so far, for those who interrupt.
-    known: KnownSoFar,
-    /// Where step logs are.
+    interrupt_notice: InterruptNotice,
+    /// The folder of step logs.
     log_dir: PathBuf,
 }
 
 impl Context {
-    /// The same, for other banks; the step log knows these by no position, so nothing of them is
-    /// told there.
+    /// The context for other banks. These have no positions in the step log, so nothing about them
+    /// is logged.
     fn at(&self, consortium: Consortium) -> Context {
         let options = ClientOptions { observer: None, ..self.client.options().clone() };
         Context {
@@ -69,18 +67,19 @@ impl Context {
             steps: StepObserver::off(),
             paint: self.paint,
             name: self.name.clone(),
-            known: KnownSoFar::default(),
+            interrupt_notice: InterruptNotice::default(),
             log_dir: self.log_dir.clone(),
         }
     }
 
-    /// What an error of the client means, in words that say what to do.
+    /// The failure of a client's error, whose text says what to do.
     fn failure(&self, error: ClientError) -> Failure {
         Failure::of(self.client.list(), error)
     }
 }
 
-/// The whole program: reads the command line, does it, prints, and says how it ended.
+/// Runs the program: parses the command line, executes it, prints the output, and returns the exit
+/// code.
 pub fn main() -> ExitCode {
     let arguments = match switches::parse::<Arguments>(std::env::args_os()) {
         Ok(arguments) => arguments,
@@ -94,27 +93,24 @@ pub fn main() -> ExitCode {
 
 fn execute(arguments: Arguments) -> ExitCode {
     let form = arguments.form();
-    if let Err(failure) = enough_files(arguments.consortium.places().len()) {
+    if let Err(failure) = raise_file_limit(arguments.consortium.places().len()) {
         return ExitCode::from(output::print(&failure.into(), form));
     }
-    // It needs no bank, and leaves no log.
+    // It needs no bank, and writes no log.
     if let Some(Command::Manual(command)) = &arguments.command {
         return ExitCode::from(output::print(&manual::run(command), form));
     }
-    let shown = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let output = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(arguments)),
         Err(error) => Failure::Own(format!("the program can't start: {error}")).into(),
     };
-    ExitCode::from(output::print(&shown, form))
+    ExitCode::from(output::print(&output, form))
 }
 
-/// Files that are open beside connections: standard ones, the log, those of the runtime.
-const FILES_BESIDE: u64 = 16;
-
-/// May this process open as many files as a command needs, with two connections to each bank? The
-/// limit is raised as far as it may be.
-fn enough_files(places: usize) -> Result<(), Failure> {
-    let needed = FILES_BESIDE + 2 * u64::try_from(places).unwrap_or(u64::MAX / 2);
+/// Raises the limit of open files to what a command needs, with two connections to each bank, and
+/// fails where that is not allowed.
+fn raise_file_limit(places: usize) -> Result<(), Failure> {
+    let needed = CLIENT_FILES_BESIDE_MAX + 2 * u64::try_from(places).unwrap_or(u64::MAX / 2);
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
         return Ok(());
@@ -130,27 +126,30 @@ fn enough_files(places: usize) -> Result<(), Failure> {
     }
 }
 
-/// Help goes to standard output and is no error; a wrong command line is told as clap does, or in
+/// Prints help to standard output, which is no error, and a wrong command line as clap does, or in
 /// JSON.
 fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && asks_for_json() {
         let text = error.to_string();
-        let said = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
-        let said =
-            said.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
-        let line = said.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned();
-        // Where half a command was typed, clap shows the whole help instead of an error.
-        let half = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-        let line =
-            if half { "half a command: --help tells what may follow it".to_owned() } else { line };
-        return ExitCode::from(output::print(&Failure::Usage(line).into(), Form::Json));
+        let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+        let lines =
+            lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+        let line = lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned();
+        // For an incomplete command clap shows the whole help instead of an error.
+        let is_incomplete = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+        let line = if is_incomplete {
+            "incomplete command: --help lists what may follow".to_owned()
+        } else {
+            line
+        };
+        return ExitCode::from(output::print(&Failure::Usage(line).into(), OutputForm::Json));
     }
-    // Whoever asked for the help may be gone.
+    // The reader of the help may have closed the pipe.
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }
 
-/// What can't be read as a whole still says in which form the error is wanted.
+/// Whether a command line that can't be parsed asks for errors in JSON.
 fn asks_for_json() -> bool {
     let words: Vec<_> = std::env::args_os().skip(1).take_while(|word| word != "--").collect();
     let typed = words.iter().any(|word| word == "--json" || word == "--output=json")
@@ -158,23 +157,26 @@ fn asks_for_json() -> bool {
     typed || std::env::var_os(args::OUTPUT_VARIABLE).is_some_and(|form| form == "json")
 }
 
-async fn run(arguments: Arguments) -> Shown {
+async fn run(arguments: Arguments) -> CommandOutput {
     let path = StepObserver::path(&arguments.log_dir, &arguments.name);
     let places = arguments.consortium.to_texts();
-    // Whoever reads logs adds nothing to them.
+    // A command that reads logs must not add to them.
     let on = !matches!(arguments.command, Some(args::Command::Trace(_)));
-    let log = StepLog::open(&path, steplog::Options { on, places, ..steplog::Options::default() });
+    let log = StepLog::open(
+        &path,
+        steplog::StepLogOptions { on, places, ..steplog::StepLogOptions::default() },
+    );
     let log = log.unwrap_or_else(|error| {
-        // A client whose folder can't be written still moves money; its banks keep their own logs.
+        // A client without a log can still move money; the banks have logs of their own.
         tracing::warn!("{error}; going on without it (--log-dir names another folder)");
         StepLog::off()
     });
     let paint = Paint::new(arguments.form());
-    let known = KnownSoFar::default();
-    let steps = StepObserver::new(log, known.clone());
+    let interrupt_notice = InterruptNotice::default();
+    let steps = StepObserver::new(log, interrupt_notice.clone());
     let options = ClientOptions {
         answer_within: arguments.timeout,
-        // Each question has a connection of its own, as a step log shows it.
+        // Each request gets a connection of its own, so that step logs show them apart.
         idle_connections_max: 0,
         observer: Some(Arc::new(steps.clone())),
         ..ClientOptions::default()
@@ -184,46 +186,45 @@ async fn run(arguments: Arguments) -> Shown {
         steps,
         paint,
         name: arguments.name.clone(),
-        known,
+        interrupt_notice,
         log_dir: arguments.log_dir,
     };
     let is_transaction = arguments.command.as_ref().is_none_or(Command::is_transaction);
-    // Only the command's word: what follows it may be numbers that name people.
+    // Only the word of the command: its arguments may have the tax numbers of people.
     let word = arguments.command.as_ref().map_or("set", Command::word);
     context.steps.began(&format!("{} {word}", arguments.name));
-    let shown = tokio::select! {
+    let output = tokio::select! {
         biased;
-        shown = commands::run(&context, arguments.command) => shown,
+        output = commands::run(&context, arguments.command) => output,
         _ = tokio::signal::ctrl_c() => {
-            let known = context.known.take().unwrap_or_else(|| "interrupted".into());
+            let known = context.interrupt_notice.take().unwrap_or_else(|| "interrupted".into());
             Failure::Interrupted(known).into()
         }
     };
-    let shown = judged(&context, is_transaction, shown);
-    match &shown.failure {
+    let output = check_list(&context, is_transaction, output);
+    match &output.failure {
         None => context.steps.ended("done"),
         Some(failure) => context.steps.ended(failure.code()),
     }
     context.steps.close();
-    shown
+    output
 }
 
-/// What banks said of themselves means for how a command ends: what was only read of two
-/// consortiums is worth nothing, and a list that is too short is told. A transaction has its
-/// outcome all the same.
-fn judged(context: &Context, is_transaction: bool, shown: Shown) -> Shown {
+/// Applies the checks of the bank list: a read over two consortiums fails, and a list that is too
+/// short is a warning. The outcome of a transaction holds in any case.
+fn check_list(context: &Context, is_transaction: bool, output: CommandOutput) -> CommandOutput {
     let warn = |why: &str| tracing::warn!("warning: {why}");
-    let words = |error| context.failure(error);
-    match (context.client.two_keys().map(words), context.client.short_list().map(words)) {
+    let failure = |error| context.failure(error);
+    match (context.client.two_keys().map(failure), context.client.short_list().map(failure)) {
         (Some(why), _) if is_transaction => warn(&why.to_string()),
         (Some(failure), _) => {
-            let told = Shown::from(failure.clone());
-            return Shown { text: shown.text, ..told };
+            let output = CommandOutput::from(failure.clone());
+            return CommandOutput { text: output.text, ..output };
         }
-        (None, Some(why)) if !matches!(shown.failure, Some(Failure::Usage(_))) => {
+        (None, Some(why)) if !matches!(output.failure, Some(Failure::Usage(_))) => {
             warn(&why.to_string());
         }
         (None, _) => {}
     }
-    shown
+    output
 }

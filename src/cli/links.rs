@@ -1,4 +1,4 @@
-//! Who is linked with whom, as each bank tells it of the links that it dials: with `status` and
+//! The links between banks, as each bank reports the ones that it dials: part of `status` and
 //! `ping`.
 
 use super::output::{Paint, Tone};
@@ -10,24 +10,24 @@ use serde_json::value::RawValue;
 
 /// The links of one bank.
 #[derive(Debug)]
-pub struct Links {
+pub(crate) struct Links {
     bank: BankId,
-    /// To the other places.
+    /// The other positions of the consortium.
     others: Vec<BankAnswer<'static>>,
-    /// How long the bank's disk has not finished a sync, where that takes long.
+    /// The age of the sync under way, in milliseconds, if it is slow.
     pub sync_ms: Option<u64>,
-    /// The bank's disk has no room for what is new.
+    /// The bank's disk has no room for new transactions.
     disk_full: bool,
-    /// As the bank told it, for programs.
+    /// The bank's own answer, for programs.
     pub json: Box<RawValue>,
 }
 
 impl Links {
-    /// Asks the bank at the other end of `connection`.
+    /// Requests the links of the bank at the other end of `connection`.
     ///
     /// # Errors
-    /// As `Connection::ask_done`, and when the answer can't be read.
-    pub async fn ask(connection: &mut Connection) -> Result<Links, ClientError> {
+    /// As `Connection::ask_done`; `Unreadable` if the answer can't be parsed.
+    pub(crate) async fn ask(connection: &mut Connection) -> Result<Links, ClientError> {
         let bank = connection.bank();
         let json = connection.ask_done(&Request::Local(Local::Banks)).await?;
         let mut others: Vec<BankAnswer<'static>> = read(bank, &json)?;
@@ -37,17 +37,17 @@ impl Links {
         Ok(Links { bank, others, sync_ms, disk_full, json: read(bank, &json)? })
     }
 
-    /// `2/3`: how many of them are open.
-    pub fn cell(&self) -> (Tone, String) {
+    /// A cell such as `2/3`: the number of open links.
+    pub(crate) fn cell(&self) -> (Tone, String) {
         let open = self.others.iter().filter(|place| place.online).count();
         let tone = if open == self.others.len() { Tone::Good } else { Tone::Bad };
         (tone, format!("{open}/{}", self.others.len()))
     }
 
-    /// A line for each that is not open, and why; and one where the bank takes nothing new.
-    pub fn lines(&self, paint: Paint) -> String {
-        let shut = self.others.iter().filter(|place| !place.online);
-        let lines = shut.map(|place| {
+    /// A line for each link that is not open, with the reason; and one if the bank's disk is full.
+    pub(crate) fn lines(&self, paint: Paint) -> String {
+        let closed = self.others.iter().filter(|place| !place.online);
+        let lines = closed.map(|place| {
             let why = place.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
             let line = format!(
                 "bank {} has no link to bank {} at {}{why}",

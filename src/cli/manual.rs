@@ -1,9 +1,9 @@
-//! Completions for shells and man pages, made from the same definition as the command line. No bank
-//! is asked.
+//! Completions for shells and man pages, generated from the definition of the command line. They
+//! need no bank.
 
 use super::args::{Arguments, ManualCommand};
 use super::failure::Failure;
-use super::output::Shown;
+use super::output::CommandOutput;
 use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
@@ -29,8 +29,8 @@ struct WrittenDocument<'a> {
     written: &'a [PathBuf],
 }
 
-/// Does what was typed.
-pub fn run(command: &ManualCommand) -> Shown {
+/// Runs a command for shells and manuals.
+pub(crate) fn run(command: &ManualCommand) -> CommandOutput {
     match command {
         ManualCommand::Completions { shell } => completions(*shell),
         ManualCommand::Man { command, dir: None } => page(command),
@@ -38,22 +38,22 @@ pub fn run(command: &ManualCommand) -> Shown {
     }
 }
 
-fn completions(shell: Shell) -> Shown {
+fn completions(shell: Shell) -> CommandOutput {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "cliente", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     let document = CompletionsDocument { shell: shell.to_string(), script: &script };
-    Shown::new(script.clone(), &document)
+    CommandOutput::new(script.clone(), &document)
 }
 
-/// Every command with its full name, such as `cliente-account-open`.
+/// The command tree, with full names such as `cliente-account-open`.
 fn built() -> clap::Command {
     let mut command = Arguments::command().disable_help_subcommand(true);
     command.build();
     command
 }
 
-fn page(words: &[String]) -> Shown {
+fn page(words: &[String]) -> CommandOutput {
     let root = built();
     let mut command = &root;
     for word in words {
@@ -69,21 +69,21 @@ fn page(words: &[String]) -> Shown {
     match roff(command) {
         Ok(page) => {
             let document = PageDocument { name: name_of(command), page: &page };
-            Shown::new(page.clone(), &document)
+            CommandOutput::new(page.clone(), &document)
         }
         Err(error) => Failure::Own(format!("a man page: {error}")).into(),
     }
 }
 
-/// Writes the pages of all commands into `folder`, which is made if it is not there.
-fn pages(folder: &Path) -> Shown {
+/// Writes the pages of all commands into `folder`, which is created if missing.
+fn pages(folder: &Path) -> CommandOutput {
     let mut written = Vec::new();
     let done =
         fs::create_dir_all(folder).and_then(|()| write_below(&built(), folder, &mut written));
     match done {
         Ok(()) => {
             let text = written.iter().map(|path| format!("{}\n", path.display())).collect();
-            Shown::new(text, &WrittenDocument { written: &written })
+            CommandOutput::new(text, &WrittenDocument { written: &written })
         }
         Err(error) => Failure::Own(format!("{}: {error}", folder.display())).into(),
     }
@@ -104,7 +104,7 @@ fn name_of(command: &clap::Command) -> &str {
     command.get_display_name().unwrap_or_else(|| command.get_name())
 }
 
-/// A page, and below it the examples that help shows above.
+/// A man page, with the examples of the help at its end.
 fn roff(command: &clap::Command) -> io::Result<String> {
     let mut page = Vec::new();
     Man::new(command.clone()).render(&mut page)?;

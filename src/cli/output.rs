@@ -1,5 +1,5 @@
-//! What a command shows: tables and words for people on a terminal, rows for programs in a pipe,
-//! one JSON document where it is asked for. Nothing is asked here.
+//! The output of a command: tables and sentences for people on a terminal, rows for programs in a
+//! pipe, or one JSON document.
 
 use super::failure::Failure;
 use anstream::ColorChoice;
@@ -10,43 +10,43 @@ use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-/// What a command has to show, and how it ends.
+/// The output of a command, and how it ends.
 #[derive(Debug)]
-pub struct Shown {
-    /// For people or in rows, as its `Paint` said; lines with their ends.
+pub(crate) struct CommandOutput {
+    /// Lines for people or rows, as its `Paint` requires, with line ends.
     pub text: String,
-    /// For programs.
+    /// The document for programs.
     pub json: String,
-    /// Why the command did not do what was asked, if so.
+    /// Why the command failed, if it did.
     pub failure: Option<Failure>,
-    /// What was changed, in one sentence, where the command changes something.
+    /// A sentence with what the command changed, if anything.
     pub done: Option<String>,
 }
 
-impl Shown {
+impl CommandOutput {
     /// `text` for people and `value` for programs.
-    pub fn new(text: String, value: &impl Serialize) -> Shown {
-        Shown { text, json: json(value), failure: None, done: None }
+    pub(crate) fn new(text: String, value: &impl Serialize) -> CommandOutput {
+        CommandOutput { text, json: json(value), failure: None, done: None }
     }
 
-    /// The same of a command that changed something: what, in one sentence.
+    /// The output with a sentence of what the command changed.
     #[must_use]
-    pub fn having(mut self, done: impl Into<String>) -> Shown {
+    pub(crate) fn with_done(mut self, done: impl Into<String>) -> CommandOutput {
         self.done = Some(done.into());
         self
     }
 
-    /// The same, ending in `failure` if there is one.
+    /// The output with its failure, if any.
     #[must_use]
-    pub fn failing(mut self, failure: Option<Failure>) -> Shown {
+    pub(crate) fn with_failure(mut self, failure: Option<Failure>) -> CommandOutput {
         self.failure = failure;
         self
     }
 }
 
-impl From<Failure> for Shown {
-    fn from(failure: Failure) -> Shown {
-        Shown {
+impl From<Failure> for CommandOutput {
+    fn from(failure: Failure) -> CommandOutput {
+        CommandOutput {
             text: String::new(),
             json: json(&ErrorDocument::of(&failure)),
             failure: Some(failure),
@@ -55,101 +55,97 @@ impl From<Failure> for Shown {
     }
 }
 
-/// An error as `--json` tells it.
+/// An error in `--json`.
 #[derive(Serialize)]
-pub struct ErrorDocument {
+pub(crate) struct ErrorDocument {
     error: ErrorPart,
 }
 
-/// Its inner part, for documents that tell more beside it.
+/// The error part of a document that has further parts.
 #[derive(Serialize)]
-pub struct ErrorPart {
+pub(crate) struct ErrorPart {
     code: &'static str,
     message: String,
 }
 
 impl ErrorPart {
-    /// How `failure` is told.
-    pub fn of(failure: &Failure) -> ErrorPart {
+    /// The document part of `failure`.
+    pub(crate) fn of(failure: &Failure) -> ErrorPart {
         ErrorPart { code: failure.code(), message: failure.to_string() }
     }
 }
 
 impl ErrorDocument {
-    /// How `failure` is told where there is nothing else to tell.
-    pub fn of(failure: &Failure) -> ErrorDocument {
+    /// The document of a command that failed without other output.
+    pub(crate) fn of(failure: &Failure) -> ErrorDocument {
         ErrorDocument { error: ErrorPart::of(failure) }
     }
 }
 
-/// JSON text of `value`.
-pub fn json(value: &impl Serialize) -> String {
+/// Serializes a document.
+pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("our own documents have text keys and finite numbers")
 }
 
-/// How a command shows what it has.
+/// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Form {
+pub(crate) enum OutputForm {
     /// Tables and sentences, for people.
     Table,
-    /// Rows: a line of headings, then lines of cells with tabs between them, and nothing else.
+    /// Rows: a line of headings, then lines of tab-separated cells, and nothing else.
     Tsv,
-    /// One JSON document.
     Json,
 }
 
-impl Form {
-    /// What standard output gets where nothing was said: people sit at terminals, programs at the
-    /// end of pipes.
-    pub fn of_stdout() -> Form {
-        if io::stdout().is_terminal() { Form::Table } else { Form::Tsv }
+impl OutputForm {
+    /// The default for standard output: tables on a terminal, rows in a pipe.
+    pub(crate) fn of_stdout() -> OutputForm {
+        if io::stdout().is_terminal() { OutputForm::Table } else { OutputForm::Tsv }
     }
 }
 
-/// How words, numbers and tables become text: in which form, and with colours or without.
+/// Formats texts, numbers and tables: in a form, with colours or without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Paint {
-    form: Form,
-    /// Colours follow the terminal, `NO_COLOR` and `CLICOLOR_FORCE`.
+pub(crate) struct Paint {
+    form: OutputForm,
+    /// As the terminal, `NO_COLOR` and `CLICOLOR_FORCE` require.
     colours: bool,
 }
 
-/// What a word or cell means.
+/// The meaning of a text or cell, for its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
-    /// As it should be.
+pub(crate) enum Tone {
+    /// Committed, online, correct.
     Good,
     /// Refused, aborted, out of reach.
     Bad,
-    /// Not known yet.
     Open,
-    /// Neither.
+    /// No meaning of its own.
     Plain,
 }
 
 impl Paint {
-    /// Tables without colours.
     #[cfg(test)]
-    pub const NONE: Paint = Paint { form: Form::Table, colours: false };
+    pub(crate) const NONE: Paint = Paint { form: OutputForm::Table, colours: false };
 
-    /// In this form, with colours where standard output takes them.
-    pub fn new(form: Form) -> Paint {
+    /// Formats in this form, with colours if standard output supports them.
+    pub(crate) fn new(form: OutputForm) -> Paint {
         let takes = || anstream::AutoStream::choice(&io::stdout()) != ColorChoice::Never;
-        Paint { form, colours: form == Form::Table && takes() }
+        Paint { form, colours: form == OutputForm::Table && takes() }
     }
 
-    /// Whether programs read it, line by line.
-    pub fn is_rows(self) -> bool {
-        self.form == Form::Tsv
+    /// Whether the output is rows, for programs.
+    pub(crate) fn is_rows(self) -> bool {
+        self.form == OutputForm::Tsv
     }
 
-    /// Whether programs read it as JSON.
-    pub fn is_json(self) -> bool {
-        self.form == Form::Json
+    /// Whether the output is JSON, for programs.
+    pub(crate) fn is_json(self) -> bool {
+        self.form == OutputForm::Json
     }
 
     /// `text` in the colour of `tone`.
-    pub fn text(self, tone: Tone, text: &str) -> String {
+    pub(crate) fn text(self, tone: Tone, text: &str) -> String {
         let code = match tone {
             Tone::Good => "32",
             Tone::Bad => "31",
@@ -159,20 +155,20 @@ impl Paint {
         if self.colours { format!("\x1b[1;{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    /// Words beside a table, for people only: among rows they would be a broken row. A failure is
-    /// told on standard error there.
-    pub fn words(self, words: String) -> String {
+    /// A text beside a table; empty in rows, where it would be a broken row. With rows a failure is
+    /// printed on standard error.
+    pub(crate) fn words(self, words: String) -> String {
         if self.is_rows() { String::new() } else { words }
     }
 
-    /// A sum of money in a cell: `R$ 1.234,56` for people, `1234.56` in rows.
-    pub fn money(self, centavos: impl Into<i128>) -> (Tone, String) {
+    /// A cell with an amount: `R$ 1.234,56` for people, `1234.56` in rows.
+    pub(crate) fn money(self, centavos: impl Into<i128>) -> (Tone, String) {
         let centavos = centavos.into();
         plain(if self.is_rows() { decimal(centavos) } else { Total(centavos).to_string() })
     }
 
-    /// A commit time in a cell: UTC in the words of people, or as RFC 3339 has it in rows.
-    pub fn time(self, time: Time) -> (Tone, String) {
+    /// A cell with a commit time in UTC: readable for people, RFC 3339 in rows.
+    pub(crate) fn time(self, time: Time) -> (Tone, String) {
         let text = utc(time);
         plain(match text.strip_suffix(" UTC") {
             Some(utc) if self.is_rows() => format!("{}Z", utc.replacen(' ', "T", 1)),
@@ -180,16 +176,16 @@ impl Paint {
         })
     }
 
-    /// A duration in a cell, in milliseconds to the microsecond; rows leave the unit to their
-    /// heading.
-    pub fn took(self, duration: Duration) -> (Tone, String) {
+    /// A cell with a duration in milliseconds, to the microsecond; in rows the heading has the
+    /// unit.
+    pub(crate) fn took(self, duration: Duration) -> (Tone, String) {
         let text = took(duration);
         plain(if self.is_rows() { text.trim_end_matches(" ms").to_owned() } else { text })
     }
 
-    /// A table under these headings; `rows` are cells with their tones. Columns named in `right`
-    /// are numbers.
-    pub fn table(
+    /// A table with these headings; `rows` are cells with their tones. Columns named in `right` are
+    /// right-aligned.
+    pub(crate) fn table(
         self,
         headings: &[&str],
         right: &[&str],
@@ -233,8 +229,8 @@ impl Paint {
     }
 }
 
-/// Rows for programs. Headings are one word each; what would break a line or a cell becomes a
-/// blank.
+/// Rows for programs. Headings are one word each; a character that would break a line or a cell
+/// becomes a space.
 fn tab_separated(headings: &[&str], rows: &[Vec<(Tone, String)>]) -> String {
     let mut text =
         headings.iter().map(|heading| heading.replace(' ', "_")).collect::<Vec<_>>().join("\t");
@@ -258,13 +254,13 @@ fn decimal(centavos: i128) -> String {
     format!("{sign}{}.{:02}", centavos / 100, centavos % 100)
 }
 
-/// A cell without a meaning of its own.
-pub fn plain(text: impl ToString) -> (Tone, String) {
+/// A cell without a colour.
+pub(crate) fn plain(text: impl ToString) -> (Tone, String) {
     (Tone::Plain, text.to_string())
 }
 
-/// A commit time in the words of people: UTC, to the microsecond.
-pub fn utc(time: Time) -> String {
+/// A commit time for people: UTC, to the microsecond.
+pub(crate) fn utc(time: Time) -> String {
     match jiff::Timestamp::from_microsecond(time.0) {
         Ok(at) => at.strftime("%Y-%m-%d %H:%M:%S%.6f UTC").to_string(),
         Err(_) => format!("{time} µs"),
@@ -272,53 +268,52 @@ pub fn utc(time: Time) -> String {
 }
 
 /// A duration in milliseconds, to the microsecond.
-pub fn took(took: Duration) -> String {
+pub(crate) fn took(took: Duration) -> String {
     format!("{}.{:03} ms", took.as_millis(), took.as_micros() % 1000)
 }
 
 /// A duration in whole microseconds.
-pub fn micros(took: Duration) -> u64 {
+pub(crate) fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Prints the end of a command, and says with which exit code the program ends.
-pub fn print(shown: &Shown, form: Form) -> u8 {
+/// Prints the output of a command, and returns the exit code of the program.
+pub(crate) fn print(output: &CommandOutput, form: OutputForm) -> u8 {
     let mut stdout = io::stdout().lock();
     let written = match form {
-        Form::Json => writeln!(stdout, "{}", shown.json),
-        Form::Table | Form::Tsv => stdout.write_all(shown.text.as_bytes()),
+        OutputForm::Json => writeln!(stdout, "{}", output.json),
+        OutputForm::Table | OutputForm::Tsv => stdout.write_all(output.text.as_bytes()),
     };
     let written = written.and_then(|()| stdout.flush());
-    let code = shown.failure.as_ref().map_or(0, Failure::exit_code);
-    // A reader that left early, such as `head`, has what it wanted.
+    let code = output.failure.as_ref().map_or(0, Failure::exit_code);
+    // A reader that closes the pipe early, such as `head`, needs no more.
     let unwritten = written.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
-    if let Some(failure) = &shown.failure
-        && (unwritten.is_some() || !is_told(shown, failure, form))
+    if let Some(failure) = &output.failure
+        && (unwritten.is_some() || !prints_failure(output, failure, form))
     {
         let _ = writeln!(io::stderr(), "cliente: {failure}");
     }
     let Some(error) = unwritten else { return code };
-    let done = shown.done.as_ref().map_or(String::new(), |done| format!("{done}; only "));
+    let done = output.done.as_ref().map_or(String::new(), |done| format!("{done}; only "));
     let _ = writeln!(io::stderr(), "cliente: {done}standard output could not be written: {error}");
     if code == 0 { 1 } else { code }
 }
 
-/// Does standard output tell of `failure`? JSON holds it. People read it below the table, where
-/// there is one; what is wrong with the list or the keys as a whole stands there only where a bank
-/// said it.
-fn is_told(shown: &Shown, failure: &Failure, form: Form) -> bool {
+/// Whether standard output has the text of `failure`. JSON has it. Tables have it below them,
+/// except for a wrong list or key, which is only there if a bank reported it.
+fn prints_failure(output: &CommandOutput, failure: &Failure, form: OutputForm) -> bool {
     match form {
-        Form::Json => true,
-        Form::Tsv => false,
-        Form::Table => match failure {
-            Failure::Usage(why) => shown.text.contains(why),
+        OutputForm::Json => true,
+        OutputForm::Tsv => false,
+        OutputForm::Table => match failure {
+            Failure::Usage(why) => output.text.contains(why),
             Failure::Own(_)
             | Failure::NoConnection(_)
             | Failure::DiskHangs(_)
             | Failure::Refused { .. }
             | Failure::Aborted(_)
             | Failure::Doubt(_)
-            | Failure::Interrupted(_) => !shown.text.is_empty(),
+            | Failure::Interrupted(_) => !output.text.is_empty(),
         },
     }
 }
@@ -327,7 +322,7 @@ fn is_told(shown: &Shown, failure: &Failure, form: Form) -> bool {
 mod tests {
     use super::*;
 
-    const ROWS: Paint = Paint { form: Form::Tsv, colours: false };
+    const ROWS: Paint = Paint { form: OutputForm::Tsv, colours: false };
 
     #[test]
     fn rows_are_for_programs() {
@@ -338,10 +333,10 @@ mod tests {
         assert_eq!(ROWS.table(&["a", "b"], &[], Vec::new()), "a\tb\n", "the headings alone");
         assert_eq!(ROWS.time(Time(1_795_330_616_832_238)).1, "2026-11-22T06:56:56.832238Z");
         assert_eq!(ROWS.words("it adds up\n".into()), "");
-        for (centavos, told) in
+        for (centavos, text) in
             [(0, "0.00"), (-5, "-0.05"), (i128::MAX, "1701411834604692317316873037158841057.27")]
         {
-            assert_eq!(ROWS.money(centavos).1, told);
+            assert_eq!(ROWS.money(centavos).1, text);
         }
     }
 

@@ -1,13 +1,13 @@
-//! The commands about the consortium as a whole: status with the sum of all money, pending,
-//! history.
+//! The commands about the whole consortium: `status` with the sum of all money, `pending`,
+//! `history`.
 
 use super::Context;
 use super::asking::{self, AnswerOf, views};
 use super::failure::Failure;
 use super::ledgers::answers_document;
 use super::links::Links;
-use super::output::{ErrorPart, Paint, Shown, Tone, plain, utc};
-use consorcio_client::{Client, Extent, Reached, latest, pending_request, read};
+use super::output::{CommandOutput, ErrorPart, Paint, Tone, plain, utc};
+use consorcio_client::{BankClock, Client, Extent, latest, pending_request, read};
 use consorcio_core::clock;
 use consorcio_core::ids::{BankId, Time, TxId};
 use consorcio_core::money::{Money, Total};
@@ -19,18 +19,16 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// All banks as of one commit time, added up.
+/// The sums over all banks at one commit time.
 #[derive(Serialize)]
-pub struct MoneySums {
-    /// The commit time.
+pub(crate) struct MoneySums {
     pub time: Time,
-    /// All balances.
     pub balance_total: i128,
-    /// Cash that came in.
+    /// Cash that was paid in.
     pub cash_in_total: i128,
-    /// Cash that went out.
+    /// Cash that was paid out.
     pub cash_out_total: i128,
-    /// Transfers cancel, and cash explains every balance.
+    /// Whether transfers cancel, and cash and transfers explain every balance.
     pub adds_up: bool,
 }
 
@@ -50,16 +48,16 @@ struct StatusBank<'a> {
     online: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     info: Option<&'a RawValue>,
-    /// Its links to the others, as BANKS tells them.
+    /// Its links to the other banks, from BANKS.
     #[serde(skip_serializing_if = "Option::is_none")]
     links: Option<&'a RawValue>,
 }
 
-/// INFO, read and as the bank wrote it, and the bank's links.
+/// INFO, parsed and as the bank wrote it, and the bank's links.
 type BankInfo = (InfoAnswer<'static>, Box<RawValue>, Links);
 
-/// `status`
-pub async fn status(context: &Context) -> Shown {
+/// `status`: all banks, and the sum of all money.
+pub(crate) async fn status(context: &Context) -> CommandOutput {
     let banks = asking::these_banks(context, None);
     let infos: Vec<AnswerOf<BankInfo>> =
         asking::ask_each(context, &banks, async |client: &Client, bank| {
@@ -71,14 +69,15 @@ pub async fn status(context: &Context) -> Shown {
         .await;
     let mut text = table(context, &infos);
     text.push_str(&asking::silent_lines(context, &infos));
-    for (_, _, links) in infos.iter().filter_map(|answer| answer.said.as_ref().ok()) {
+    for (_, _, links) in infos.iter().filter_map(|answer| answer.result.as_ref().ok()) {
         text.push_str(&links.lines(context.paint));
     }
     text.push_str(&context.paint.words(clock_lines(context, &infos)));
     let mut failure = asking::first_failure(&infos)
         .or_else(|| context.client.knows_all().err().map(|error| context.failure(error)));
     let mut shown_cut = None;
-    let clocks = infos.iter().filter_map(|answer| Some(Reached::of(&answer.said.as_ref().ok()?.0)));
+    let clocks =
+        infos.iter().filter_map(|answer| Some(BankClock::of(&answer.result.as_ref().ok()?.0)));
     if let (None, Some(latest)) = (&failure, latest(clocks)) {
         match cut(context, latest).await {
             Ok(cut) => {
@@ -97,16 +96,16 @@ pub async fn status(context: &Context) -> Shown {
     let banks = infos.iter().map(|answer| StatusBank {
         bank: answer.bank,
         address: &answer.address,
-        online: answer.said.is_ok(),
-        info: answer.said.as_ref().ok().map(|(_, json, _)| &**json),
-        links: answer.said.as_ref().ok().map(|(_, _, links)| &*links.json),
+        online: answer.result.is_ok(),
+        info: answer.result.as_ref().ok().map(|(_, json, _)| &**json),
+        links: answer.result.as_ref().ok().map(|(_, _, links)| &*links.json),
     });
     let error = failure.as_ref().map(ErrorPart::of);
     let document = StatusDocument { banks: banks.collect(), cut: shown_cut.as_ref(), error };
-    Shown::new(text, &document).failing(failure)
+    CommandOutput::new(text, &document).with_failure(failure)
 }
 
-/// A row for each bank.
+/// The table with a row for each bank.
 fn table(context: &Context, infos: &[AnswerOf<BankInfo>]) -> String {
     let headings = [
         "bank",
@@ -121,7 +120,7 @@ fn table(context: &Context, infos: &[AnswerOf<BankInfo>]) -> String {
         "held",
         "balance",
     ];
-    let rows = infos.iter().map(|answer| match &answer.said {
+    let rows = infos.iter().map(|answer| match &answer.result {
         Ok((view, _, links)) => vec![
             plain(answer.bank),
             plain(&answer.address),
@@ -145,11 +144,11 @@ fn table(context: &Context, infos: &[AnswerOf<BankInfo>]) -> String {
     context.paint.table(&headings, &headings[3..], rows.collect())
 }
 
-/// A line for each bank whose commit times are not those of its machine's clock.
+/// A line for each bank whose commit times differ from its machine's clock.
 fn clock_lines(context: &Context, infos: &[AnswerOf<BankInfo>]) -> String {
     let mut text = String::new();
     for answer in infos {
-        let Ok((InfoAnswer { wall: Some(wall), time, .. }, ..)) = &answer.said else { continue };
+        let Ok((InfoAnswer { wall: Some(wall), time, .. }, ..)) = &answer.result else { continue };
         if let Some(apart) = clock::apart(*time, *wall) {
             let line = format!("bank {}: {apart}", answer.bank);
             text.push_str(&format!("{}\n", context.paint.text(Tone::Open, &line)));
@@ -158,14 +157,14 @@ fn clock_lines(context: &Context, infos: &[AnswerOf<BankInfo>]) -> String {
     text
 }
 
-/// Asks all banks for the same time and adds up.
+/// Takes a cut of all banks, and adds up.
 ///
 /// # Errors
-/// When one of them can't be reached or refuses, or when a bank that left may hold what is missing.
-pub async fn cut(context: &Context, at: Reached) -> Result<MoneySums, Failure> {
+/// If a bank can't be reached or refuses, or a bank that left may hold the difference.
+pub(crate) async fn cut(context: &Context, at: BankClock) -> Result<MoneySums, Failure> {
     let taken = context.client.cut_at(at, Extent::Sums, &[]).await;
     context.client.knows_all().map_err(|error| context.failure(error))?;
-    if let Some(error) = taken.answers.into_iter().find_map(|answer| answer.said.err()) {
+    if let Some(error) = taken.answers.into_iter().find_map(|answer| answer.result.err()) {
         return Err(context.failure(error));
     }
     let judged = taken.judged;
@@ -199,8 +198,8 @@ impl MoneySums {
     }
 }
 
-/// A part of an operation; empty where it has none.
-pub fn part<T: ToString>(part: &Option<T>) -> String {
+/// The text of an optional part of an operation.
+pub(crate) fn part<T: ToString>(part: &Option<T>) -> String {
     part.as_ref().map_or_else(String::new, T::to_string)
 }
 
@@ -216,13 +215,13 @@ fn in_words(paint: Paint, ops: &Option<Vec<OpAnswer<'static>>>) -> String {
     words.collect::<Vec<_>>().join(" · ")
 }
 
-/// What each bank tells of its undecided transactions.
-pub async fn pending_of_all(context: &Context) -> Vec<AnswerOf<Vec<Box<RawValue>>>> {
+/// The undecided transactions of each bank.
+pub(crate) async fn pending_of_all(context: &Context) -> Vec<AnswerOf<Vec<Box<RawValue>>>> {
     asking::ask_lists(context, &asking::these_banks(context, None), pending_request).await
 }
 
-/// `pending`
-pub async fn pending(context: &Context) -> Shown {
+/// `pending`: undecided transactions, by bank.
+pub(crate) async fn pending(context: &Context) -> CommandOutput {
     let answers = pending_of_all(context).await;
     let mut rows = Vec::new();
     for (bank, view) in views::<PendingAnswer<'static>>(&answers) {
@@ -248,11 +247,16 @@ pub async fn pending(context: &Context) -> Shown {
         context.paint.table(&["bank", "transaction", "since", "waits for", "operations"], &[], rows)
     };
     text.push_str(&asking::silent_lines(context, &answers));
-    Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))
+    CommandOutput::new(text, &answers_document(&answers))
+        .with_failure(asking::first_failure(&answers))
 }
 
-/// `history`
-pub async fn history(context: &Context, count: usize, bank: Option<BankId>) -> Shown {
+/// `history`: the last decided transactions.
+pub(crate) async fn history(
+    context: &Context,
+    count: usize,
+    bank: Option<BankId>,
+) -> CommandOutput {
     let request = |after: Option<&str>| {
         let after = after.map(TxId::new).transpose()?;
         Ok(Request::Read(Read::History { count: Some(count), after }))
@@ -260,7 +264,7 @@ pub async fn history(context: &Context, count: usize, bank: Option<BankId>) -> S
     let banks = asking::these_banks(context, bank);
     let mut answers = asking::ask_lists(context, &banks, request).await;
     for answer in &mut answers {
-        if let Ok(items) = &mut answer.said {
+        if let Ok(items) = &mut answer.result {
             items.truncate(count);
         }
     }
@@ -282,21 +286,22 @@ pub async fn history(context: &Context, count: usize, bank: Option<BankId>) -> S
     let headings = ["time", "transaction", "outcome", "reason", "banks", "operations"];
     let mut text = context.paint.table(&headings, &[], rows.collect());
     text.push_str(&asking::silent_lines(context, &answers));
-    Shown::new(text, &answers_document(&answers)).failing(asking::first_failure(&answers))
+    CommandOutput::new(text, &answers_document(&answers))
+        .with_failure(asking::first_failure(&answers))
 }
 
-/// Transactions, each with the banks that told of it.
+/// Transactions, each with the banks that reported it.
 type MergedHistory = Vec<(HistoryAnswer<'static>, Vec<BankId>)>;
 
-/// A transaction stands in one row, with all banks that told the same of it: the same operations,
-/// which are at the same banks, and the same outcome. Other operations under its id are another
-/// transaction; a bank that was asked to refuse before it knew them tells none.
-fn merged(told: impl Iterator<Item = (BankId, HistoryAnswer<'static>)>) -> MergedHistory {
+/// Merges the reports of all banks: a row has one transaction and the banks that reported it with
+/// the same operations and outcome. The same id with other operations is another transaction; a
+/// bank that refused before it knew the operations reports none.
+fn merged(reports: impl Iterator<Item = (BankId, HistoryAnswer<'static>)>) -> MergedHistory {
     let mut of: BTreeMap<(String, HistoryOutcome), MergedHistory> = BTreeMap::new();
-    for (bank, view) in told {
+    for (bank, view) in reports {
         let same_id = of.entry((view.tx.to_string(), view.outcome)).or_default();
         let is_same = |known: &HistoryAnswer<'static>| match (&known.ops, &view.ops) {
-            (Some(known), Some(told)) => known == told,
+            (Some(known), Some(reported)) => known == reported,
             (None, _) | (_, None) => true,
         };
         match same_id.iter_mut().find(|(known, _)| is_same(known)) {

@@ -1,13 +1,13 @@
-//! The hidden pause between the last vote and the verdict, so that demonstrations and tests can
-//! kill someone then.
+//! The hidden pause between the last vote and the verdict, in which demonstrations and tests kill a
+//! process.
 
 use consorcio_core::ids::TxId;
 use std::io::Write;
 
-/// Says that all votes are in, and waits for a line on standard input, or for its end.
-pub async fn for_a_line(tx: &TxId) {
+/// Reports that all votes are in, and waits for a line on standard input, or for its end.
+pub(crate) async fn for_a_line(tx: &TxId) {
     let mut stderr = std::io::stderr().lock();
-    // Nobody who listens may have gone; then there is nobody to tell.
+    // The reader of standard error may have gone.
     let _ =
         writeln!(stderr, "paused: every bank has voted OK on {tx}").and_then(|()| stderr.flush());
     drop(stderr);

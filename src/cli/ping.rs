@@ -1,11 +1,12 @@
-//! `ping`: which banks answer, and how fast. For people, scripts and health checks.
+//! `ping`: which banks answer, and how fast; for people, scripts and health checks.
 
 use super::Context;
 use super::asking::{self, AnswerOf};
 use super::links::Links;
-use super::output::{ErrorPart, Shown, Tone, micros, plain};
+use super::output::{CommandOutput, ErrorPart, Tone, micros, plain};
 use consorcio_client::{Client, ClientError};
 use consorcio_core::ids::BankId;
+use consorcio_core::limits::PING_RETRY_PAUSE_MS;
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::{Local, Request};
 use serde::Serialize;
@@ -13,8 +14,7 @@ use serde_json::value::RawValue;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// A bank that did not answer is asked again after this.
-const AGAIN_AFTER: Duration = Duration::from_millis(100);
+const RETRY_PAUSE: Duration = Duration::from_millis(PING_RETRY_PAUSE_MS);
 
 #[derive(Serialize)]
 struct PingDocument<'a> {
@@ -32,15 +32,19 @@ struct PingBank<'a> {
     online: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_us: Option<u64>,
-    /// Its links to the others, as BANKS tells them.
+    /// Its links to the other banks, from BANKS.
     #[serde(skip_serializing_if = "Option::is_none")]
     links: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorPart>,
 }
 
-/// `ping`: asks once, or until `wait` is over.
-pub async fn ping(context: &Context, wait: Option<Duration>, bank: Option<BankId>) -> Shown {
+/// `ping`: asks once, or repeatedly for at most `wait`.
+pub(crate) async fn ping(
+    context: &Context,
+    wait: Option<Duration>,
+    bank: Option<BankId>,
+) -> CommandOutput {
     let began = Instant::now();
     let banks = asking::these_banks(context, bank);
     let deadline = wait.map(|wait| began + wait);
@@ -48,7 +52,7 @@ pub async fn ping(context: &Context, wait: Option<Duration>, bank: Option<BankId
         until(client, bank, deadline).await
     })
     .await;
-    let rows = answers.iter().map(|answer| match &answer.said {
+    let rows = answers.iter().map(|answer| match &answer.result {
         Ok((latency, links)) => vec![
             plain(answer.bank),
             plain(&answer.address),
@@ -69,32 +73,32 @@ pub async fn ping(context: &Context, wait: Option<Duration>, bank: Option<BankId
     let time = if context.paint.is_rows() { "time ms" } else { "time" };
     let headings = ["bank", "address", "state", "links", time, "reason"];
     let mut text = context.paint.table(&headings, &[time], rows.collect());
-    for (_, links) in answers.iter().filter_map(|answer| answer.said.as_ref().ok()) {
+    for (_, links) in answers.iter().filter_map(|answer| answer.result.as_ref().ok()) {
         text.push_str(&links.lines(context.paint));
     }
     let failure = asking::first_failure(&answers);
-    let online = answers.iter().filter(|answer| answer.said.is_ok()).count();
+    let online = answers.iter().filter(|answer| answer.result.is_ok()).count();
     let document = PingDocument {
         banks: answers.iter().map(bank_document).collect(),
         online,
         took_us: micros(began.elapsed()),
         error: failure.as_ref().map(ErrorPart::of),
     };
-    Shown::new(text, &document).failing(failure)
+    CommandOutput::new(text, &document).with_failure(failure)
 }
 
 fn bank_document(answer: &AnswerOf<(Duration, Links)>) -> PingBank<'_> {
     PingBank {
         bank: answer.bank,
         address: &answer.address,
-        online: answer.said.is_ok(),
-        latency_us: answer.said.as_ref().ok().map(|(latency, _)| micros(*latency)),
-        links: answer.said.as_ref().ok().map(|(_, links)| &*links.json),
-        error: answer.said.as_ref().err().map(ErrorPart::of),
+        online: answer.result.is_ok(),
+        latency_us: answer.result.as_ref().ok().map(|(latency, _)| micros(*latency)),
+        links: answer.result.as_ref().ok().map(|(_, links)| &*links.json),
+        error: answer.result.as_ref().err().map(ErrorPart::of),
     }
 }
 
-/// Asks until the bank answers, or the deadline is over; without one, once.
+/// Asks until the bank answers or the deadline passes; without a deadline, once.
 async fn until(
     client: &Client,
     bank: BankId,
@@ -105,11 +109,11 @@ async fn until(
     let answered = timeout_at(deadline, async {
         loop {
             match once(client, bank).await {
-                // Only a bank that is not there yet, or whose disk hangs, may still come.
-                Err(error) if may_come(&error) => last = Some(error),
+                // Retry only a bank that may still be starting, or whose disk hangs.
+                Err(error) if may_recover(&error) => last = Some(error),
                 other => return other,
             }
-            sleep(AGAIN_AFTER).await;
+            sleep(RETRY_PAUSE).await;
         }
     });
     match answered.await {
@@ -121,7 +125,7 @@ async fn until(
     }
 }
 
-fn may_come(error: &ClientError) -> bool {
+fn may_recover(error: &ClientError) -> bool {
     error.is_silence()
         || matches!(
             error,

@@ -1,19 +1,19 @@
-//! How far a long command is: one line on standard error, and only where that is a terminal.
+//! The progress of a long command: one line on standard error, only if that is a terminal.
 
 use std::io::{self, IsTerminal, Write};
 
-/// A line that is written over again and again, and gone when this is.
-pub struct Progress(());
+/// A line that is overwritten by each update, and erased on drop.
+pub(crate) struct Progress(());
 
 impl Progress {
-    /// For people who wait; nothing where standard error is a file or a pipe.
-    pub fn on_terminal() -> Option<Progress> {
+    /// A line of progress; `None` if standard error is a file or a pipe.
+    pub(crate) fn on_terminal() -> Option<Progress> {
         io::stderr().is_terminal().then(|| Progress(()))
     }
 
-    /// Writes `text` over what stood there.
-    pub fn show(&self, text: &str) {
-        // Progress that nobody sees is no fault.
+    /// Replaces the line by `text`.
+    pub(crate) fn show(&self, text: &str) {
+        // Failing to show progress is no fault.
         let _ = write!(io::stderr(), "\r\x1b[K{text}");
     }
 }

@@ -1,9 +1,9 @@
-//! `resolve`: what became of a transaction, and an end for it if it has none yet.
+//! `resolve`: finds the outcome of a transaction, or has the banks decide it.
 
 use super::Context;
 use super::asking::{self, AnswerOf};
 use super::failure::{Failure, start_command};
-use super::output::{ErrorPart, Shown, Tone, plain, utc};
+use super::output::{CommandOutput, ErrorPart, Tone, plain, utc};
 use super::overview::pending_of_all;
 use consorcio_core::ids::{BankId, Time, TxId};
 use consorcio_core::wire::answer::PendingAnswer;
@@ -18,7 +18,7 @@ struct ResolveDocument<'a> {
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     time: Option<Time>,
-    banks: Vec<SaidDocument<'a>>,
+    banks: Vec<BankAnswerDocument<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     waiting_for: Vec<BankId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,7 +26,7 @@ struct ResolveDocument<'a> {
 }
 
 #[derive(Serialize)]
-struct SaidDocument<'a> {
+struct BankAnswerDocument<'a> {
     bank: BankId,
     address: &'a str,
     says: &'static str,
@@ -34,9 +34,9 @@ struct SaidDocument<'a> {
     text: String,
 }
 
-/// `resolve`: looks at every bank first, which changes nothing; then those that voted OK and know
-/// no outcome are told to find out, which runs the termination.
-pub async fn resolve(context: &Context, tx: TxId) -> Shown {
+/// `resolve`: asks every bank for the status, which changes nothing. Banks that voted OK and know
+/// no outcome are then asked to find it, which runs the termination protocol.
+pub(crate) async fn resolve(context: &Context, tx: TxId) -> CommandOutput {
     let resolved = context.client.resolve(&tx).await;
     let answers = resolved.answers.into_iter().map(|answer| AnswerOf::new(context, answer));
     let answers: Vec<AnswerOf<Reply>> = answers.collect();
@@ -49,8 +49,8 @@ pub async fn resolve(context: &Context, tx: TxId) -> Shown {
     let (outcome, time, mut failure) = outcome(&tx, resolved.claim, &answers);
     let mut waiting_for = Vec::new();
     if let Some(Failure::Doubt(text)) = &mut failure {
-        waiting_for = kept_by(context, &tx).await;
-        if let Some(why) = why_not(context, &tx, &waiting_for, &answers) {
+        waiting_for = blocking_banks(context, &tx).await;
+        if let Some(why) = blocked_text(context, &tx, &waiting_for, &answers) {
             *text = why;
         }
     }
@@ -66,18 +66,24 @@ pub async fn resolve(context: &Context, tx: TxId) -> Shown {
     let above = paint.words(format!("transaction {tx}\n"));
     let below = paint.words(format!("{}\n", paint.text(tone, &sentence)));
     let text = format!("{above}{table}{below}");
-    let said = answers.iter().map(|answer| {
+    let bank_answers = answers.iter().map(|answer| {
         let (says, _, text) = says(answer);
-        SaidDocument { bank: answer.bank, address: &answer.address, says, text }
+        BankAnswerDocument { bank: answer.bank, address: &answer.address, says, text }
     });
     let error = failure.as_ref().map(ErrorPart::of);
-    let document =
-        ResolveDocument { tx: &tx, outcome, time, banks: said.collect(), waiting_for, error };
-    Shown::new(text, &document).failing(failure)
+    let document = ResolveDocument {
+        tx: &tx,
+        outcome,
+        time,
+        banks: bank_answers.collect(),
+        waiting_for,
+        error,
+    };
+    CommandOutput::new(text, &document).with_failure(failure)
 }
 
-/// The banks whose votes keep it undecided, as those tell that hold it.
-async fn kept_by(context: &Context, tx: &TxId) -> Vec<BankId> {
+/// The banks whose missing votes keep the transaction undecided, by the banks that hold it.
+async fn blocking_banks(context: &Context, tx: &TxId) -> Vec<BankId> {
     let pending = pending_of_all(context).await;
     let held =
         asking::views::<PendingAnswer<'static>>(&pending).filter(|(_, view)| *view.tx == *tx);
@@ -87,9 +93,9 @@ async fn kept_by(context: &Context, tx: &TxId) -> Vec<BankId> {
     banks
 }
 
-/// Why it can't be ended now, and what would end it. Only a bank that is away and may have voted OK
-/// stands in the way; that it did not vote nobody may guess.
-fn why_not(
+/// Why the transaction can't be decided now, and what would allow it. Only a bank that is down and
+/// may have voted OK blocks the decision: its vote must not be guessed.
+fn blocked_text(
     context: &Context,
     tx: &TxId,
     waiting_for: &[BankId],
@@ -97,7 +103,7 @@ fn why_not(
 ) -> Option<String> {
     let away = answers.iter().filter(|answer| waiting_for.contains(&answer.bank));
     let away: Vec<String> = away
-        .filter(|answer| answer.said.is_err())
+        .filter(|answer| answer.result.is_err())
         .map(|answer| {
             let (bank, address) = (answer.bank, &answer.address);
             let start = start_command(context.client.list(), address);
@@ -106,10 +112,10 @@ fn why_not(
             )
         })
         .collect();
-    let what = away.join("; ");
+    let blocking = away.join("; ");
     (!away.is_empty()).then(|| {
         format!(
-            "not known yet: transaction {tx} is undecided, and can't be ended safely now: {what}. \
+            "not known yet: transaction {tx} is undecided, and can't be ended safely now: {blocking}. \
                 Once it is back the \
              banks end it by themselves; cliente resolve {tx} then says how"
         )
@@ -117,13 +123,13 @@ fn why_not(
 }
 
 fn says(answer: &AnswerOf<Reply>) -> (&'static str, Tone, String) {
-    match &answer.said {
+    match &answer.result {
         Err(failure) => (failure.state(), Tone::Bad, failure.to_string()),
         Ok(Reply::Committed(_, time, _, _)) => ("committed", Tone::Good, utc(*time)),
         Ok(Reply::Aborted(_, token, reason, _)) => {
-            let who = if token.said == Said::Aborted { "aborted at bank" } else { "bank" };
+            let by = if token.said == Said::Aborted { "aborted at bank" } else { "bank" };
             let words = if token.said == Said::Aborted { "" } else { " refused" };
-            ("aborted", Tone::Bad, format!("{who} {}{words}: {reason}", token.bank))
+            ("aborted", Tone::Bad, format!("{by} {}{words}: {reason}", token.bank))
         }
         Ok(Reply::Ok(..)) => ("undecided", Tone::Open, String::new()),
         Ok(Reply::Doubt(_, text)) => ("undecided", Tone::Open, text.clone()),
@@ -137,7 +143,7 @@ fn says(answer: &AnswerOf<Reply>) -> (&'static str, Tone, String) {
     }
 }
 
-/// What all answers together mean.
+/// The outcome by all answers together.
 fn outcome(
     tx: &TxId,
     claim: Claim,
@@ -198,22 +204,22 @@ fn end_words(digest: &Digest, end: &Claim) -> String {
     format!("{}… {end}", digest.get(..8).unwrap_or(&digest))
 }
 
-/// No bank that answers has voted on it.
+/// The result if no bank that answers has voted on the transaction.
 fn unknown(
     tx: &TxId,
     answers: &[AnswerOf<Reply>],
     offline: Option<Failure>,
 ) -> (&'static str, Option<Time>, Option<Failure>) {
-    let said = answers.iter().filter_map(|answer| answer.said.as_ref().ok());
-    let heard = said.filter(|reply| matches!(reply, Reply::Unknown(_))).count();
-    let failure = match (offline, heard) {
+    let replies = answers.iter().filter_map(|answer| answer.result.as_ref().ok());
+    let answered = replies.filter(|reply| matches!(reply, Reply::Unknown(_))).count();
+    let failure = match (offline, answered) {
         (None, 1..) => {
             let text = format!("no bank has voted on transaction {tx}; nothing of it has happened");
             Failure::Refused { reason: None, text }
         }
         (Some(Failure::NoConnection(why) | Failure::DiskHangs(why)), 1..) => {
             Failure::NoConnection(format!(
-                "none of the {heard} banks that answered has voted on transaction {tx}, and {why}"
+                "none of the {answered} banks that answered has voted on transaction {tx}, and {why}"
             ))
         }
         (Some(failure), _) => failure,

@@ -1,4 +1,4 @@
-//! The client's step log: what it did and heard, step by step, in `logs/cliente-<name>.log`.
+//! The client's step log: what it sent and received, in `logs/cliente-<name>.log`.
 
 use consorcio_client::{ClientEvent, Observer, RequestNumber};
 use consorcio_core::commit::coordinator::Verdict;
@@ -7,30 +7,30 @@ use consorcio_steps::steplog::{OtherEnd, RequestId, Step, StepLog};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A handle of the client's step log.
+/// An observer that records the events of a client in its step log.
 #[derive(Debug, Clone)]
-pub struct StepObserver {
+pub(crate) struct StepObserver {
     log: StepLog,
-    known: KnownSoFar,
+    interrupt_notice: InterruptNotice,
 }
 
-/// What is known so far, in one sentence, for those who interrupt.
+/// The sentence to print on Ctrl-C: what is known so far.
 #[derive(Debug, Clone, Default)]
-pub struct KnownSoFar(Arc<Mutex<Option<String>>>);
+pub(crate) struct InterruptNotice(Arc<Mutex<Option<String>>>);
 
-impl KnownSoFar {
-    /// This is known now.
-    pub fn set(&self, text: String) {
+impl InterruptNotice {
+    /// Replaces the sentence.
+    pub(crate) fn set(&self, text: String) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
     }
 
-    /// What is known.
-    pub fn take(&self) -> Option<String> {
+    /// The sentence, if any.
+    pub(crate) fn take(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// The number as the step log has it.
+/// The request id for the step log.
 fn id(request: RequestNumber) -> Option<RequestId> {
     RequestId::new(request.port, request.number)
 }
@@ -54,7 +54,7 @@ impl Observer for StepObserver {
                 Step::of_verdict(tx, verdict, *oks, *banks)
             }
             ClientEvent::Standing { tx, oks, banks, verdict } => {
-                self.known.set(standing_in_words(tx, *oks, *banks, *verdict));
+                self.interrupt_notice.set(standing_in_words(tx, *oks, *banks, *verdict));
                 return;
             }
         };
@@ -62,9 +62,9 @@ impl Observer for StepObserver {
     }
 }
 
-/// What Ctrl-C says of a transaction that is under way.
+/// The sentence for a transaction under way.
 fn standing_in_words(tx: &TxId, oks: usize, banks: usize, verdict: Option<&Verdict>) -> String {
-    // The votes are the decision, whether somebody knows it or not.
+    // The votes are the decision, whether it is known or not.
     if oks == banks {
         format!("interrupted: transaction {tx} is committed (OKs {oks}/{banks})")
     } else if matches!(verdict, Some(Verdict::Aborted { .. })) {
@@ -78,34 +78,34 @@ fn standing_in_words(tx: &TxId, oks: usize, banks: usize, verdict: Option<&Verdi
 }
 
 impl StepObserver {
-    /// Records what it observes in `log`.
-    pub fn new(log: StepLog, known: KnownSoFar) -> StepObserver {
-        StepObserver { log, known }
+    /// An observer that records in `log`.
+    pub(crate) fn new(log: StepLog, interrupt_notice: InterruptNotice) -> StepObserver {
+        StepObserver { log, interrupt_notice }
     }
 
-    /// Records nothing.
-    pub fn off() -> StepObserver {
-        StepObserver { log: StepLog::off(), known: KnownSoFar::default() }
+    /// An observer that records nothing.
+    pub(crate) fn off() -> StepObserver {
+        StepObserver { log: StepLog::off(), interrupt_notice: InterruptNotice::default() }
     }
 
-    /// Where the client called `name` keeps its log: `cliente-1` and `1` both in `cliente-1.log`.
-    pub fn path(folder: &Path, name: &str) -> PathBuf {
+    /// The log file of the client `name`: `cliente-1.log` for both `cliente-1` and `1`.
+    pub(crate) fn path(folder: &Path, name: &str) -> PathBuf {
         let short = name.strip_prefix("cliente-").filter(|rest| !rest.is_empty()).unwrap_or(name);
         folder.join(format!("cliente-{short}.log"))
     }
 
-    /// A command began.
-    pub fn began(&self, what: &str) {
-        self.log.record(Step::Start(what.into()));
+    /// Records the start of a command.
+    pub(crate) fn began(&self, command: &str) {
+        self.log.record(Step::Start(command.into()));
     }
 
-    /// The program ends.
-    pub fn ended(&self, how: &str) {
-        self.log.record(Step::Stop(how.into()));
+    /// Records the end of the program.
+    pub(crate) fn ended(&self, result: &str) {
+        self.log.record(Step::Stop(result.into()));
     }
 
-    /// Writes what is left and closes.
-    pub fn close(&self) {
+    /// Writes all recorded steps and closes the log.
+    pub(crate) fn close(&self) {
         self.log.close();
     }
 }

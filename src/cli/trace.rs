@@ -1,51 +1,56 @@
-//! `trace`: shows what the step logs of all nodes tell of a transaction, or which transactions they
-//! tell of that are worth it. No bank is asked, and no log of its own is kept.
+//! `trace`: shows a transaction by the step logs of all nodes, or finds slow, aborted and undecided
+//! ones. It needs no bank, and writes no log of its own.
 
 use super::args::TraceArguments;
 use super::failure::Failure;
-use super::output::{Paint, Shown, Tone, plain, utc};
+use super::output::{CommandOutput, Paint, Tone, plain, utc};
 use consorcio_core::ids::{Time, TxId};
 use consorcio_core::wire::verb::Verb;
 use consorcio_steps::trace::{
-    Call, Embedding, Leg, Logs, Timeline, TracedEvent, Trouble, Verdict, Wanted, duration,
+    Embedding, Leg, Logs, Timeline, TraceError, TraceQuery, TraceVerdict, TracedCall, TracedEvent,
+    duration,
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Failure {
-        let text = trouble.to_string();
-        match trouble {
-            Trouble::NoLogs(_) | Trouble::Unreadable { .. } => Failure::Own(text),
-            Trouble::Unknown { .. } => Failure::Refused { reason: None, text },
+impl From<TraceError> for Failure {
+    fn from(error: TraceError) -> Failure {
+        let text = error.to_string();
+        match error {
+            TraceError::NoLogs(_) | TraceError::Unreadable { .. } => Failure::Own(text),
+            TraceError::Unknown { .. } => Failure::Refused { reason: None, text },
         }
     }
 }
 
-/// `trace`, with the logs in `log_dir` unless others are named.
-pub fn run(arguments: TraceArguments, log_dir: &Path, paint: Paint) -> Shown {
-    show(arguments, log_dir, paint).unwrap_or_else(Shown::from)
+/// `trace`: reads the logs in `log_dir` unless the arguments name others.
+pub(crate) fn run(arguments: TraceArguments, log_dir: &Path, paint: Paint) -> CommandOutput {
+    try_run(arguments, log_dir, paint).unwrap_or_else(CommandOutput::from)
 }
 
-fn show(arguments: TraceArguments, log_dir: &Path, paint: Paint) -> Result<Shown, Failure> {
+fn try_run(
+    arguments: TraceArguments,
+    log_dir: &Path,
+    paint: Paint,
+) -> Result<CommandOutput, Failure> {
     let TraceArguments { tx, mut logs, svg, slowest, aborted, doubtful } = arguments;
-    let wanted = (slowest.map(Wanted::Slowest))
-        .or(aborted.map(Wanted::Aborted))
-        .or(doubtful.map(Wanted::Doubtful));
-    let tx = if tx.is_none() && wanted.is_none() { Some(typed_behind(&mut logs)?) } else { tx };
+    let query = (slowest.map(TraceQuery::Slowest))
+        .or(aborted.map(TraceQuery::Aborted))
+        .or(doubtful.map(TraceQuery::Doubtful));
+    let tx = if tx.is_none() && query.is_none() { Some(tx_after_folders(&mut logs)?) } else { tx };
     if logs.is_empty() {
         logs.push(log_dir.to_owned());
     }
     let logs = Logs::open(&logs)?;
-    match (tx, wanted) {
-        (_, Some(wanted)) => Ok(list(&logs.find(wanted)?, wanted, &logs, paint)),
+    match (tx, query) {
+        (_, Some(query)) => Ok(list(&logs.find(query)?, query, &logs, paint)),
         (Some(tx), None) => one(&logs.timeline(tx.as_str())?, svg, paint),
         (None, None) => Err(Failure::Usage("which transaction?".into())),
     }
 }
 
-/// Whoever types `trace --logs DIR TX` means what follows the last folder.
-fn typed_behind(logs: &mut Vec<PathBuf>) -> Result<TxId, Failure> {
+/// In `trace --logs DIR TX` the last path is the id of a transaction.
+fn tx_after_folders(logs: &mut Vec<PathBuf>) -> Result<TxId, Failure> {
     let last = logs.pop_if(|last| !last.exists());
     last.and_then(|last| TxId::new(last.to_str()?).ok()).ok_or_else(|| {
         Failure::Usage(
@@ -55,13 +60,13 @@ fn typed_behind(logs: &mut Vec<PathBuf>) -> Result<TxId, Failure> {
     })
 }
 
-/// One transaction: its drawing, if it is wanted on standard output, or its steps in words.
-fn one(timeline: &Timeline, svg: Option<PathBuf>, paint: Paint) -> Result<Shown, Failure> {
+/// Shows one transaction: as a drawing if that goes to standard output, otherwise as text.
+fn one(timeline: &Timeline, svg: Option<PathBuf>, paint: Paint) -> Result<CommandOutput, Failure> {
     let mut text = String::new();
     if let Some(path) = svg {
         let drawing = timeline.svg(Embedding::Alone);
         if path.as_os_str() == "-" {
-            return Ok(Shown {
+            return Ok(CommandOutput {
                 text: drawing,
                 json: super::output::json(timeline),
                 failure: None,
@@ -74,16 +79,17 @@ fn one(timeline: &Timeline, svg: Option<PathBuf>, paint: Paint) -> Result<Shown,
         })?;
         text = paint.words(format!("drawn in {}\n", path.display()));
     }
-    let contradiction = (timeline.verdict == Verdict::Contradiction).then(|| {
+    let contradiction = (timeline.verdict == TraceVerdict::Contradiction).then(|| {
         Failure::Own(format!(
             "transaction {} is committed in one log and aborted in another",
             timeline.tx
         ))
     });
-    Ok(Shown::new(timeline_in_words(timeline, paint) + &text, timeline).failing(contradiction))
+    Ok(CommandOutput::new(timeline_in_words(timeline, paint) + &text, timeline)
+        .with_failure(contradiction))
 }
 
-/// In words: the verdict, each step, and where the time went.
+/// The text: the outcome, each step, and the critical path.
 fn timeline_in_words(timeline: &Timeline, paint: Paint) -> String {
     let table = steps(timeline, paint);
     if paint.is_rows() {
@@ -98,10 +104,10 @@ fn timeline_in_words(timeline: &Timeline, paint: Paint) -> String {
     text += &format!("{when}\n\n");
     text += &table;
     if timeline.path.len() > 1
-        && let Some(told) = timeline.told_us
+        && let Some(known) = timeline.known_us
     {
-        text += &format!("\nWhere the {} until the verdict went:\n", duration(told));
-        text += &legs(timeline, told, paint);
+        text += &format!("\nWhere the {} until the verdict went:\n", duration(known));
+        text += &legs(timeline, known, paint);
     }
     for note in &timeline.notes {
         text += &format!("{}\n", paint.text(Tone::Open, note));
@@ -114,15 +120,15 @@ fn steps(timeline: &Timeline, paint: Paint) -> String {
     let rows = drawn.map(|(number, event)| {
         let call = event.call.map(|call| &timeline.calls[call]);
         let (step, took) = match call {
-            Some(call) => leg_of(timeline, call, number),
+            Some(call) => call_end(timeline, call, number),
             None => (String::new(), event.took_us()),
         };
-        let (tone, what) = in_words(timeline, call, event, number);
+        let (tone, text) = in_words(timeline, call, event, number);
         vec![
             plain(micros(paint, event.at_us)),
             plain(timeline.name(event.lane)),
             plain(step),
-            (tone, what),
+            (tone, text),
             plain(took.map_or(String::new(), |took| micros(paint, took))),
         ]
     });
@@ -130,14 +136,14 @@ fn steps(timeline: &Timeline, paint: Paint) -> String {
     paint.table(&[at, "node", "line", "step", took], &["at", "took"], rows.collect())
 }
 
-/// A time in words, or its microseconds in rows, whose heading has the unit.
+/// A duration for people, or its microseconds in rows, whose heading has the unit.
 fn micros(paint: Paint, us: i64) -> String {
     if paint.is_rows() { us.to_string() } else { duration(us) }
 }
 
-/// Between whom a call's end is, and what time it ends: of the way there, of the bank's work, of
-/// the whole.
-fn leg_of(timeline: &Timeline, call: &Call, number: usize) -> (String, Option<i64>) {
+/// The direction of an end of a call, and the duration that ends there: of the network, of the
+/// bank's work, or of the whole call.
+fn call_end(timeline: &Timeline, call: &TracedCall, number: usize) -> (String, Option<i64>) {
     let at = |event: Option<usize>| event.map(|event| timeline.events[event].at_us);
     let now = Some(timeline.events[number].at_us);
     let since = |from: Option<i64>| now.zip(from).map(|(now, from)| now - from);
@@ -156,7 +162,7 @@ fn leg_of(timeline: &Timeline, call: &Call, number: usize) -> (String, Option<i6
 
 fn in_words(
     timeline: &Timeline,
-    call: Option<&Call>,
+    call: Option<&TracedCall>,
     event: &TracedEvent,
     number: usize,
 ) -> (Tone, String) {
@@ -166,14 +172,14 @@ fn in_words(
         }
         Some(call) if call.lost => (Tone::Bad, format!("{} lost: the connection broke", call.verb)),
         Some(call) => {
-            let said = call.said.as_deref().unwrap_or("");
-            (tone_of_word(said), call.reply_words())
+            let reply = call.reply_text.as_deref().unwrap_or("");
+            (tone_of_word(reply), call.reply_words())
         }
         None => (tone_of_word(event.detail.as_str()), event.in_words()),
     };
-    let heard =
+    let received_vote =
         call.is_some_and(|call| call.answered == Some(number) && call.verb == Verb::Prepare);
-    if heard
+    if received_vote
         && timeline.last_ok.is_some_and(|(bank, at)| at == event.at_us && event.bank == Some(bank))
     {
         words += " (the last OK)";
@@ -181,16 +187,16 @@ fn in_words(
     (if event.of_tx { tone } else { Tone::Open }, words)
 }
 
-fn legs(timeline: &Timeline, told: i64, paint: Paint) -> String {
+fn legs(timeline: &Timeline, whole: i64, paint: Paint) -> String {
     let longest = timeline.longest_leg();
     let row = |leg: &Leg| {
         let tone = if Some(leg) == longest { Tone::Open } else { Tone::Plain };
-        let share = leg.took_us() * 100 / told.max(1);
+        let share = leg.took_us() * 100 / whole.max(1);
         vec![
             plain(duration(leg.took_us())),
             plain(format!("{share} %")),
             plain(leg.kind.as_str()),
-            (tone, leg.what.clone()),
+            (tone, leg.label.clone()),
         ]
     };
     paint.table(
@@ -200,16 +206,16 @@ fn legs(timeline: &Timeline, told: i64, paint: Paint) -> String {
     )
 }
 
-fn tone_of(verdict: Verdict) -> Tone {
+fn tone_of(verdict: TraceVerdict) -> Tone {
     match verdict {
-        Verdict::Committed => Tone::Good,
-        Verdict::Aborted | Verdict::Contradiction => Tone::Bad,
-        Verdict::Undecided | Verdict::Nothing => Tone::Open,
+        TraceVerdict::Committed => Tone::Good,
+        TraceVerdict::Aborted | TraceVerdict::Contradiction => Tone::Bad,
+        TraceVerdict::Undecided | TraceVerdict::Nothing => Tone::Open,
     }
 }
 
-fn tone_of_word(said: &str) -> Tone {
-    match said.split(' ').next().unwrap_or("") {
+fn tone_of_word(text: &str) -> Tone {
+    match text.split(' ').next().unwrap_or("") {
         "OK" | "COMMITTED" => Tone::Good,
         "NOK" | "ABORTED" | "ERR" => Tone::Bad,
         "DOUBT" => Tone::Open,
@@ -217,11 +223,11 @@ fn tone_of_word(said: &str) -> Tone {
     }
 }
 
-/// A transaction in a list, for programs.
+/// The JSON entry of a transaction in a list.
 #[derive(Serialize)]
-struct Summary<'a> {
+struct TimelineSummary<'a> {
     tx: &'a str,
-    verdict: Verdict,
+    verdict: TraceVerdict,
     reason: Option<&'a str>,
     refused_by: Option<u8>,
     began_us: i64,
@@ -232,17 +238,17 @@ struct Summary<'a> {
     longest: Option<&'a Leg>,
 }
 
-fn list(timelines: &[Timeline], wanted: Wanted, logs: &Logs, paint: Paint) -> Shown {
-    let summaries: Vec<Summary<'_>> = timelines
+fn list(timelines: &[Timeline], query: TraceQuery, logs: &Logs, paint: Paint) -> CommandOutput {
+    let summaries: Vec<TimelineSummary<'_>> = timelines
         .iter()
-        .map(|timeline| Summary {
+        .map(|timeline| TimelineSummary {
             tx: &timeline.tx,
             verdict: timeline.verdict,
             reason: timeline.reason.as_deref(),
             refused_by: timeline.refused_by,
             began_us: timeline.began_us,
-            told_us: timeline.told_us,
-            settled_us: timeline.settled_us,
+            told_us: timeline.known_us,
+            settled_us: timeline.known_everywhere_us,
             banks: &timeline.banks,
             oks: &timeline.oks,
             longest: timeline.longest_leg(),
@@ -259,23 +265,23 @@ fn list(timelines: &[Timeline], wanted: Wanted, logs: &Logs, paint: Paint) -> Sh
         };
         let most = timeline
             .longest_leg()
-            .map_or(String::new(), |leg| format!("{}, {}", leg.what, duration(leg.took_us())));
+            .map_or(String::new(), |leg| format!("{}, {}", leg.label, duration(leg.took_us())));
         vec![
             plain(&timeline.tx),
             paint.time(Time(timeline.began_us)),
-            time(timeline.told_us),
-            time(timeline.settled_us),
+            time(timeline.known_us),
+            time(timeline.known_everywhere_us),
             (tone_of(timeline.verdict), verdict),
             plain(most),
         ]
     });
-    let (told, settled) =
+    let (known, known_everywhere) =
         if paint.is_rows() { ("told us", "settled us") } else { ("told after", "settled after") };
-    let headings = ["transaction", "began", told, settled, "outcome", "most of it"];
-    let none = match wanted {
-        Wanted::Slowest(_) => "no transaction that ended",
-        Wanted::Aborted(_) => "no aborted transaction",
-        Wanted::Doubtful(_) => "no transaction without an outcome",
+    let headings = ["transaction", "began", known, known_everywhere, "outcome", "most of it"];
+    let none = match query {
+        TraceQuery::Slowest(_) => "no transaction that ended",
+        TraceQuery::Aborted(_) => "no aborted transaction",
+        TraceQuery::Doubtful(_) => "no transaction without an outcome",
     };
     let text = if timelines.is_empty() && !paint.is_rows() {
         format!("{none} in {}\n", logs.in_words())
@@ -283,5 +289,5 @@ fn list(timelines: &[Timeline], wanted: Wanted, logs: &Logs, paint: Paint) -> Sh
         paint.table(&headings, &["told after", "settled after"], rows.collect())
             + &paint.words("cliente trace TX shows one of them, --svg FILE draws it\n".to_owned())
     };
-    Shown::new(text, &summaries)
+    CommandOutput::new(text, &summaries)
 }

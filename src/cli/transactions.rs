@@ -1,9 +1,9 @@
-//! The commands that change something at several banks: all of them do, or none.
+//! The commands that run transactions: committed at all banks or at none.
 
-use super::args::{Cash, Driving};
+use super::args::{Cash, DriveOptions};
 use super::ending::{ROW_HEADINGS, TransactionEnding, ending, ending_of_execute};
 use super::failure::{Failure, unreachable};
-use super::output::{ErrorPart, Shown, Tone, micros, plain};
+use super::output::{CommandOutput, ErrorPart, Tone, micros, plain};
 use super::typed::{Account, FromLeg, ToLeg, balance_legs};
 use super::{Context, pause};
 use consorcio_client::{BankAccount, BankVote, ClientError, DrivenTransaction, money_op};
@@ -15,40 +15,50 @@ use consorcio_core::wire::transaction::{Flow, Op, Transaction};
 use serde::Serialize;
 use std::sync::Arc;
 
-/// What the first system's client did: `storage` becomes 1 on all banks.
-pub async fn set_storage_to_one(context: &Context) -> Shown {
+/// `cliente` without a command: sets `storage` to 1 at all banks.
+pub(crate) async fn set_storage_to_one(context: &Context) -> CommandOutput {
     let key = RegisterKey::new("storage").expect("a legal key");
     let value = RegisterValue::new("1").expect("a legal value");
-    set(context, key, value, Driving::default()).await
+    set(context, key, value, DriveOptions::default()).await
 }
 
-/// Sets a register at every bank.
-pub async fn set(context: &Context, key: RegisterKey, value: RegisterValue, how: Driving) -> Shown {
-    let shown = execute(context, context.client.set_ops(&key, &value), how).await;
-    if let (Some(Failure::Aborted(_)), Some(short)) = (&shown.failure, context.client.short_list())
+/// `set`: sets a register at every bank.
+pub(crate) async fn set(
+    context: &Context,
+    key: RegisterKey,
+    value: RegisterValue,
+    drive: DriveOptions,
+) -> CommandOutput {
+    let output = execute(context, context.client.set_ops(&key, &value), drive).await;
+    if let (Some(Failure::Aborted(_)), Some(short)) = (&output.failure, context.client.short_list())
     {
         let why = context.failure(short);
         let failure =
             Failure::Usage(format!("a register is set at all banks: {why}. Nothing changed"));
-        return Shown { text: shown.text, ..Shown::from(failure) };
+        return CommandOutput { text: output.text, ..CommandOutput::from(failure) };
     }
-    shown
+    output
 }
 
-/// Brings cash in.
-pub async fn deposit(context: &Context, cash: Cash) -> Shown {
-    execute(context, vec![money(&cash.account, Flow::Deposit, cash.amount, cash.cpf)], cash.how)
+/// `deposit`: pays cash into an account.
+pub(crate) async fn deposit(context: &Context, cash: Cash) -> CommandOutput {
+    execute(context, vec![money(&cash.account, Flow::Deposit, cash.amount, cash.cpf)], cash.drive)
         .await
 }
 
-/// Takes cash out.
-pub async fn withdraw(context: &Context, cash: Cash) -> Shown {
-    execute(context, vec![money(&cash.account, Flow::Withdraw, cash.amount, cash.cpf)], cash.how)
+/// `withdraw`: pays cash out of an account.
+pub(crate) async fn withdraw(context: &Context, cash: Cash) -> CommandOutput {
+    execute(context, vec![money(&cash.account, Flow::Withdraw, cash.amount, cash.cpf)], cash.drive)
         .await
 }
 
-/// Moves money between accounts.
-pub async fn transfer(context: &Context, from: &[FromLeg], to: &[ToLeg], how: Driving) -> Shown {
+/// `transfer`: moves money between accounts.
+pub(crate) async fn transfer(
+    context: &Context,
+    from: &[FromLeg],
+    to: &[ToLeg],
+    drive: DriveOptions,
+) -> CommandOutput {
     let credits = match balance_legs(from, to) {
         Ok(credits) => credits,
         Err(text) => return Failure::Usage(text).into(),
@@ -57,7 +67,7 @@ pub async fn transfer(context: &Context, from: &[FromLeg], to: &[ToLeg], how: Dr
         from.iter().map(|leg| money(&leg.account, Flow::Debit, leg.amount, leg.cpf.clone()));
     let credits =
         to.iter().zip(credits).map(|(leg, amount)| money(&leg.account, Flow::Credit, amount, None));
-    execute(context, debits.chain(credits).collect(), how).await
+    execute(context, debits.chain(credits).collect(), drive).await
 }
 
 fn money(account: &Account, flow: Flow, amount: Money, cpf: Option<TaxId>) -> Op {
@@ -65,40 +75,44 @@ fn money(account: &Account, flow: Flow, amount: Money, cpf: Option<TaxId>) -> Op
     money_op(&account, flow, amount, cpf)
 }
 
-async fn execute(context: &Context, ops: Vec<Op>, how: Driving) -> Shown {
-    match prepare(context, &ops, &how) {
+async fn execute(context: &Context, ops: Vec<Op>, drive: DriveOptions) -> CommandOutput {
+    match prepare(context, &ops, &drive) {
         Err(failure) => failure.into(),
-        Ok((tx, transaction)) => match how.via {
+        Ok((tx, transaction)) => match drive.via {
             None => {
                 let transaction = Arc::new(transaction);
-                let driven = if how.pause_after_prepare {
+                let driven = if drive.pause_after_prepare {
                     let pause = async || pause::for_a_line(&tx).await;
                     context.client.drive_with_pause(tx.clone(), transaction, pause).await
                 } else {
                     context.client.drive(tx, transaction).await
                 };
-                shown(context, &driven)
+                output(context, &driven)
             }
             Some(bank) => via(context, bank, tx, transaction).await,
         },
     }
 }
 
-fn prepare(context: &Context, ops: &[Op], how: &Driving) -> Result<(TxId, Transaction), Failure> {
-    let patience_ms = how.patience.map(|seconds| seconds.saturating_mul(1000));
+fn prepare(
+    context: &Context,
+    ops: &[Op],
+    drive: &DriveOptions,
+) -> Result<(TxId, Transaction), Failure> {
+    let patience_ms = drive.patience.map(|seconds| seconds.saturating_mul(1000));
     let failure = |error: ClientError| context.failure(error);
     let transaction = context.client.transaction(ops, patience_ms).map_err(failure)?;
-    if let Some(bank) = how.via {
+    if let Some(bank) = drive.via {
         context.client.address(bank).map_err(failure)?;
     }
-    let tx = match &how.tx {
+    let tx = match &drive.tx {
         Some(tx) => tx.clone(),
         None => context.client.new_tx().map_err(failure)?,
     };
     Ok((tx, transaction))
 }
 
-/// A transaction and what became of it, for programs.
+/// The JSON document of a transaction and its outcome.
 #[derive(Serialize)]
 struct TransactionDocument<'a> {
     tx: &'a TxId,
@@ -120,7 +134,7 @@ struct TransactionDocument<'a> {
     error: Option<ErrorPart>,
 }
 
-/// One bank's part in it.
+/// The vote of one bank.
 #[derive(Serialize)]
 struct VoteDocument<'a> {
     bank: BankId,
@@ -135,7 +149,7 @@ struct VoteDocument<'a> {
     confirmed: bool,
 }
 
-fn shown(context: &Context, driven: &DrivenTransaction) -> Shown {
+fn output(context: &Context, driven: &DrivenTransaction) -> CommandOutput {
     let ending = ending(context, driven);
     let text = if context.paint.is_rows() {
         votes_in_rows(context, driven, &ending)
@@ -155,10 +169,10 @@ fn shown(context: &Context, driven: &DrivenTransaction) -> Shown {
         took_us: micros(driven.took),
         error: ending.failure.as_ref().map(ErrorPart::of),
     };
-    Shown { done, ..Shown::new(text, &document).failing(ending.failure) }
+    CommandOutput { done, ..CommandOutput::new(text, &document).with_failure(ending.failure) }
 }
 
-/// For people: the votes in a table, and what they mean below it.
+/// For people: a table of the votes, and the verdict below it.
 fn votes_and_verdict(
     context: &Context,
     driven: &DrivenTransaction,
@@ -183,7 +197,7 @@ fn votes_and_verdict(
     text
 }
 
-/// For programs: each row tells the whole, and one bank's part in it.
+/// For programs: each row has the transaction, and the vote of one bank.
 fn votes_in_rows(
     context: &Context,
     driven: &DrivenTransaction,
@@ -217,7 +231,7 @@ fn bank_document(row: &BankVote) -> VoteDocument<'_> {
     let (reason, text) = match &row.standing {
         Standing::Refused(_, reason, text) => (Some(reason.as_str()), text.as_str()),
         Standing::Unasked | Standing::Asked | Standing::Silent => {
-            (None, row.trouble.as_deref().unwrap_or_default())
+            (None, row.problem.as_deref().unwrap_or_default())
         }
         Standing::Ok(_) => (None, ""),
     };
@@ -248,14 +262,14 @@ fn reason_and_text(row: &BankVote) -> String {
         Standing::Refused(_, reason, text) if text.is_empty() => reason.to_string(),
         Standing::Refused(_, reason, text) => format!("{reason}: {text}"),
         Standing::Unasked | Standing::Asked | Standing::Silent => {
-            row.trouble.clone().unwrap_or_default()
+            row.problem.clone().unwrap_or_default()
         }
         Standing::Ok(_) => String::new(),
     }
 }
 
-/// Has `bank` drive the transaction.
-async fn via(context: &Context, bank: BankId, tx: TxId, transaction: Transaction) -> Shown {
+/// Has `bank` drive the transaction (EXECUTE).
+async fn via(context: &Context, bank: BankId, tx: TxId, transaction: Transaction) -> CommandOutput {
     let began = std::time::Instant::now();
     let address = context.client.list().address(bank).unwrap_or("-");
     let ending = match context.client.connection(bank).await {
@@ -264,7 +278,7 @@ async fn via(context: &Context, bank: BankId, tx: TxId, transaction: Transaction
         }
         Err(error) => TransactionEnding::unreached(context.failure(error).to_string()),
         Ok(mut connection) => {
-            context.known.set(format!(
+            context.interrupt_notice.set(format!(
                 "interrupted: bank {bank} goes on with transaction {tx}. Ask later with: cliente \
                     resolve {tx}"
             ));
@@ -300,5 +314,8 @@ async fn via(context: &Context, bank: BankId, tx: TxId, transaction: Transaction
         took_us,
         error: ending.failure.as_ref().map(ErrorPart::of),
     };
-    Shown { done: ending.done(&tx), ..Shown::new(text, &document).failing(ending.failure) }
+    CommandOutput {
+        done: ending.done(&tx),
+        ..CommandOutput::new(text, &document).with_failure(ending.failure)
+    }
 }

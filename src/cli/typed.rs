@@ -1,5 +1,5 @@
-//! What people type: accounts as `BANK/NUMBER`, legs of a transfer, amounts, documents. Each is
-//! read once, here.
+//! Parses arguments: accounts as `BANK/NUMBER`, legs of a transfer, amounts, tax numbers,
+//! durations.
 
 use consorcio_core::ids::{AccountNumber, BankId, TaxId, TxId};
 use consorcio_core::money::Money;
@@ -7,39 +7,34 @@ use std::time::Duration;
 
 /// An account at a bank, typed `BANK/NUMBER`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    /// The bank.
+pub(crate) struct Account {
     pub bank: BankId,
-    /// The account's number there.
     pub number: AccountNumber,
 }
 
 /// Money out of an account, typed `BANK/NUMBER=AMOUNT[@CPF]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FromLeg {
-    /// The account.
+pub(crate) struct FromLeg {
     pub account: Account,
-    /// How much.
     pub amount: Money,
-    /// A holder to be checked.
+    /// The bank checks that this is a holder.
     pub cpf: Option<TaxId>,
 }
 
 /// Money into an account, typed `BANK/NUMBER[=AMOUNT]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToLeg {
-    /// The account.
+pub(crate) struct ToLeg {
     pub account: Account,
-    /// How much; what the other legs leave where it is not given.
+    /// If missing, what the other legs leave.
     pub amount: Option<Money>,
 }
 
 impl Account {
-    /// Reads `BANK/NUMBER`.
+    /// Parses `BANK/NUMBER`.
     ///
     /// # Errors
-    /// Which half is wrong, and what it may be.
-    pub fn read(text: &str) -> Result<Account, String> {
+    /// The half that is wrong, and its format.
+    pub(crate) fn read(text: &str) -> Result<Account, String> {
         let (bank, number) = text
             .split_once('/')
             .ok_or_else(|| format!("{text:?}: an account is BANK/NUMBER, as in 0/12345-6"))?;
@@ -55,11 +50,11 @@ impl std::fmt::Display for Account {
 }
 
 impl FromLeg {
-    /// Reads `BANK/NUMBER=AMOUNT[@CPF]`.
+    /// Parses `BANK/NUMBER=AMOUNT[@CPF]`.
     ///
     /// # Errors
-    /// Which part is wrong, and what it may be.
-    pub fn read(text: &str) -> Result<FromLeg, String> {
+    /// The part that is wrong, and its format.
+    pub(crate) fn read(text: &str) -> Result<FromLeg, String> {
         let (account, rest) = text
             .rsplit_once('=')
             .ok_or_else(|| format!("{text:?}: say how much, as in 0/12345-6=200,50"))?;
@@ -72,11 +67,11 @@ impl FromLeg {
 }
 
 impl ToLeg {
-    /// Reads `BANK/NUMBER[=AMOUNT]`.
+    /// Parses `BANK/NUMBER[=AMOUNT]`.
     ///
     /// # Errors
-    /// Which part is wrong, and what it may be.
-    pub fn read(text: &str) -> Result<ToLeg, String> {
+    /// The part that is wrong, and its format.
+    pub(crate) fn read(text: &str) -> Result<ToLeg, String> {
         match text.rsplit_once('=') {
             Some((account, amount)) => {
                 Ok(ToLeg { account: Account::read(account)?, amount: Some(self::amount(amount)?) })
@@ -86,12 +81,11 @@ impl ToLeg {
     }
 }
 
-/// The credit of each leg: what is given, and for the one leg without an amount what is left of the
-/// debits.
+/// The credit of each leg; the one leg without an amount gets the rest of the debits.
 ///
 /// # Errors
-/// When the amounts do not come out even; then every bank would refuse.
-pub fn balance_legs(from: &[FromLeg], to: &[ToLeg]) -> Result<Vec<Money>, String> {
+/// If the amounts do not balance; then every bank would refuse.
+pub(crate) fn balance_legs(from: &[FromLeg], to: &[ToLeg]) -> Result<Vec<Money>, String> {
     let out: i128 = from.iter().map(|leg| leg.amount.wide()).sum();
     let named: i128 = to.iter().filter_map(|leg| leg.amount).map(Money::wide).sum();
     let open = to.iter().filter(|leg| leg.amount.is_none()).count();
@@ -112,11 +106,11 @@ pub fn balance_legs(from: &[FromLeg], to: &[ToLeg]) -> Result<Vec<Money>, String
     Ok(to.iter().map(|leg| leg.amount.unwrap_or(Money(rest))).collect())
 }
 
-/// A bank's position.
+/// Parses the position of a bank.
 ///
 /// # Errors
-/// When it is none.
-pub fn bank(text: &str) -> Result<BankId, String> {
+/// If it is none.
+pub(crate) fn bank(text: &str) -> Result<BankId, String> {
     let position = text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
     position.and_then(BankId::new).ok_or_else(|| {
         format!(
@@ -125,11 +119,11 @@ pub fn bank(text: &str) -> Result<BankId, String> {
     })
 }
 
-/// The id of a transaction that is made.
+/// Parses the id of a new transaction.
 ///
 /// # Errors
-/// When it is none, or not good as a new one.
-pub fn new_tx(text: &str) -> Result<TxId, String> {
+/// If it is no id, or not allowed for a new transaction.
+pub(crate) fn new_tx(text: &str) -> Result<TxId, String> {
     let tx = TxId::new(text).map_err(|error| error.to_string())?;
     match tx.check_new() {
         Ok(()) => Ok(tx),
@@ -137,20 +131,20 @@ pub fn new_tx(text: &str) -> Result<TxId, String> {
     }
 }
 
-/// A CPF or CNPJ, with or without the dots, dashes and slashes it is printed with.
+/// Parses a CPF or CNPJ, with or without dots, dashes and slashes.
 ///
 /// # Errors
-/// When it is neither.
-pub fn cpf(text: &str) -> Result<TaxId, String> {
+/// If it is neither.
+pub(crate) fn cpf(text: &str) -> Result<TaxId, String> {
     let plain: String = text.chars().filter(|c| !matches!(c, '.' | '-' | '/')).collect();
     TaxId::new(&plain.to_ascii_uppercase()).map_err(|error| error.to_string())
 }
 
-/// A positive amount, typed `200`, `200.50` or `200,50`.
+/// Parses a positive amount: `200`, `200.50` or `200,50`.
 ///
 /// # Errors
-/// When it is none; the error says what was typed.
-pub fn amount(text: &str) -> Result<Money, String> {
+/// If it is none; the error quotes the text.
+pub(crate) fn amount(text: &str) -> Result<Money, String> {
     let money = amount_or_zero(text)?;
     if money == Money::ZERO {
         Err(format!("{text:?}: an amount is more than zero"))
@@ -159,19 +153,19 @@ pub fn amount(text: &str) -> Result<Money, String> {
     }
 }
 
-/// An amount that may be nothing.
+/// Parses an amount that may be zero.
 ///
 /// # Errors
-/// When it is none; the error says what was typed.
-pub fn amount_or_zero(text: &str) -> Result<Money, String> {
+/// If it is none; the error quotes the text.
+pub(crate) fn amount_or_zero(text: &str) -> Result<Money, String> {
     text.parse::<Money>().map_err(|error| error.to_string())
 }
 
-/// A duration, typed `10s`, `500ms`, `2m` or `1h`; a number alone is seconds.
+/// Parses a duration: `10s`, `500ms`, `2m` or `1h`; a bare number is seconds.
 ///
 /// # Errors
-/// When it is none, or nothing, or longer than a day.
-pub fn duration(text: &str) -> Result<Duration, String> {
+/// If it is no duration, zero, or longer than a day.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let unit_ms = match &text[digits..] {
         "ms" => Some(1),
@@ -198,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_read() {
+    fn durations_are_parsed() {
         for (typed, ms) in
             [("10s", 10_000), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000), ("7", 7_000)]
         {
@@ -206,13 +200,13 @@ mod tests {
         }
         for typed in ["", "s", "-1s", "1.5s", "0s", "25h", "10 s", "99999999999999999999s", "1µs"]
         {
-            let told = duration(typed).unwrap_err();
-            assert!(told.contains("10s"), "{typed}: {told}");
+            let error = duration(typed).unwrap_err();
+            assert!(error.contains("10s"), "{typed}: {error}");
         }
     }
 
     #[test]
-    fn legs_are_read() {
+    fn legs_are_parsed() {
         let leg = FromLeg::read("1/45678-0=300,10@111.111.111-11").unwrap();
         assert_eq!((leg.account.to_string().as_str(), leg.amount), ("1/45678-0", Money(30_010)));
         assert_eq!(leg.cpf.unwrap().as_str(), "11111111111");
@@ -222,8 +216,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
-        for (typed, told) in [
+    fn errors_name_the_wrong_part() {
+        for (typed, named) in [
             ("12345-6=2", "BANK/NUMBER"),
             ("16/1=2", "position"),
             ("8886/1=2", "position"),
@@ -236,7 +230,7 @@ mod tests {
             ("0/1=5@123", "cpf"),
         ] {
             let error = FromLeg::read(typed).unwrap_err();
-            assert!(error.contains(told), "{typed}: {error}");
+            assert!(error.contains(named), "{typed}: {error}");
         }
     }
 

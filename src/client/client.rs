@@ -1,9 +1,9 @@
-//! The client: a consortium's list, options, and the connections that are kept for later.
+//! The client: the list of a consortium, options, and idle connections.
 
 use crate::connection::Connection;
 use crate::driver::{Driver, DriverOptions};
 use crate::error::ClientError;
-use crate::greetings::Greetings;
+use crate::hello::HelloAnswers;
 use crate::observe::Observer;
 use crate::options::{ClientOptions, Dialer};
 use crate::reading::{read, unreadable};
@@ -21,26 +21,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A client of one consortium. Clones are the same client.
 ///
-/// It moves money by driving two-phase commit itself, with the coordinator that banks use too; it
-/// keeps nothing, so a client that is lost in the middle leaves a transaction to the banks, which
-/// end it by themselves.
+/// It drives two-phase commit itself, with the same coordinator as banks. It stores nothing: if a
+/// client crashes during a transaction, the banks finish it by themselves.
 #[derive(Clone)]
 pub struct Client {
     list: Arc<Consortium>,
     dialer: Arc<Dialer>,
-    /// Open connections that nobody uses, by bank.
+    /// Idle connections, by bank.
     idle: Arc<Mutex<BTreeMap<BankId, Vec<Connection>>>>,
 }
 
-/// What one of several banks answered, or why it did not.
+/// The answer of one of several banks, or why there is none.
 #[derive(Debug, Clone)]
 pub struct AnswerFrom<T> {
-    /// The position of the bank that is meant.
+    /// The position of the bank.
     pub bank: BankId,
     /// Where it listens, as `host:port`.
     pub address: String,
-    /// Its answer, or why there is none.
-    pub said: Result<T, ClientError>,
+    /// The answer, or why there is none.
+    pub result: Result<T, ClientError>,
 }
 
 impl fmt::Debug for Client {
@@ -56,30 +55,29 @@ impl Client {
     /// A client of the banks in `list`; nothing is connected yet.
     pub fn new(list: Consortium, options: ClientOptions) -> Client {
         let places = list.places().len();
-        let greetings = Arc::new(Greetings::default());
-        let dialer = Arc::new(Dialer { options, places, greetings });
+        let hello_answers = Arc::new(HelloAnswers::default());
+        let dialer = Arc::new(Dialer { options, places, hello_answers });
         Client { list: Arc::new(list), dialer, idle: Arc::default() }
     }
 
-    /// A client that is connected to every bank of `list`, with the options of `ClientOptions`'s
-    /// default.
+    /// A client that is connected to every bank of `list`, with default options.
     ///
     /// # Errors
-    /// The first bank's that can't be reached or is not the one that is meant; `ShortList` and
-    /// `TwoKeys` where the list is not the banks' own.
+    /// The error of the first bank that can't be reached or is another one than listed; `ShortList`
+    /// and `TwoKeys` if the list differs from that of the banks.
     pub async fn connect(list: &Consortium) -> Result<Client, ClientError> {
         let client = Client::new(list.clone(), ClientOptions::default());
         for bank in client.banks() {
             let mut connection = client.connection(bank).await?;
-            connection.greet().await.map_err(|error| connection.failure(&error))?;
+            connection.complete_handshake().await.map_err(|error| connection.failure(&error))?;
             client.keep(connection);
         }
         client.knows_all()?;
         Ok(client)
     }
 
-    /// The same client with another observer; it keeps connections of its own, and what banks say
-    /// of themselves is known to both.
+    /// The same client with another observer. It has connections of its own; both share the answers
+    /// to HELLO.
     #[must_use]
     pub fn with_observer(&self, observer: Option<Arc<dyn Observer>>) -> Client {
         let mut dialer = Dialer::clone(&self.dialer);
@@ -87,23 +85,23 @@ impl Client {
         Client { list: Arc::clone(&self.list), dialer: Arc::new(dialer), idle: Arc::default() }
     }
 
-    /// The list that this client was made with.
+    /// The list of banks that this client was made with.
     pub fn list(&self) -> &Consortium {
         &self.list
     }
 
-    /// The options that it was made with.
+    /// The options that this client was made with.
     pub fn options(&self) -> &ClientOptions {
         &self.dialer.options
     }
 
-    /// The banks of the list, by position; those that left are none.
+    /// The banks of the list, by position, without those that left.
     pub fn banks(&self) -> Vec<BankId> {
         let banks = (0..BANKS_MAX).filter_map(BankId::new);
         banks.filter(|bank| self.list.address(*bank).is_some()).collect()
     }
 
-    /// Where `bank` is.
+    /// The address of `bank`.
     ///
     /// # Errors
     /// `NotListed`
@@ -112,10 +110,10 @@ impl Client {
         self.list.address(bank).ok_or_else(not_listed)
     }
 
-    /// May this client speak of all banks, by what those that it was connected to said?
+    /// Checks that the list has all banks of one consortium, by the answers to HELLO so far.
     ///
     /// # Errors
-    /// `ShortList` and `TwoKeys`, where the list is not all banks or not one consortium.
+    /// `ShortList` and `TwoKeys`, if the list lacks banks or names two consortiums.
     pub fn knows_all(&self) -> Result<(), ClientError> {
         match self.short_list().or_else(|| self.two_keys()) {
             None => Ok(()),
@@ -123,20 +121,20 @@ impl Client {
         }
     }
 
-    /// `ShortList`, where a bank said that it knows more places than the list has.
+    /// `ShortList`, if a bank's own list has more positions than this one.
     pub fn short_list(&self) -> Option<ClientError> {
-        self.dialer.greetings.short_list(self.dialer.places)
+        self.dialer.hello_answers.short_list(self.dialer.places)
     }
 
-    /// `TwoKeys`, where two banks said that they have different keys.
+    /// `TwoKeys`, if two banks have different keys.
     pub fn two_keys(&self) -> Option<ClientError> {
-        self.dialer.greetings.two_keys()
+        self.dialer.hello_answers.two_keys()
     }
 
-    /// A connection to `bank`: one that is kept, or a new one.
+    /// A connection to `bank`: an idle one, or a new one.
     ///
     /// # Errors
-    /// `NotListed`, and `Unreachable` where none can be made.
+    /// `NotListed`, and `Unreachable` if none can be made.
     pub async fn connection(&self, bank: BankId) -> Result<Connection, ClientError> {
         let address = self.address(bank)?;
         match self.kept(bank) {
@@ -145,7 +143,8 @@ impl Client {
         }
     }
 
-    /// Keeps a connection for later, where the options say so and it owes no answer.
+    /// Returns a connection for reuse. It is dropped if replies are owed over it, or the limit of
+    /// idle connections is reached.
     pub fn keep(&self, mut connection: Connection) {
         if self.dialer.options.idle_connections_max > 0 && connection.is_idle() {
             let mut idle = self.lock();
@@ -159,7 +158,7 @@ impl Client {
     fn kept(&self, bank: BankId) -> Option<Connection> {
         let mut idle = self.lock();
         let kept = idle.get_mut(&bank)?;
-        // Those that the bank closed meanwhile go.
+        // Drop connections that the bank has closed meanwhile.
         std::iter::from_fn(|| kept.pop()).find_map(|mut connection| {
             let is_open = connection.is_idle();
             is_open.then_some(connection)
@@ -170,10 +169,10 @@ impl Client {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks one bank, and gives the JSON of its DONE.
+    /// Sends a request to one bank, and returns the JSON of its DONE.
     ///
     /// # Errors
-    /// `NotListed`, what keeps the bank from answering, or `Refused` with the bank's words.
+    /// `NotListed`, the error that kept the bank from replying, or `Refused` with the bank's text.
     pub async fn ask(&self, bank: BankId, request: &Request) -> Result<String, ClientError> {
         let mut connection = self.connection(bank).await?;
         let json = connection.ask_done(request).await?;
@@ -181,11 +180,11 @@ impl Client {
         Ok(json)
     }
 
-    /// Asks one bank for a list, page after page; `request` makes the request for what follows
-    /// after a key. Items are as the bank wrote them.
+    /// Requests a list of one bank, page by page; `request` makes the request for the page after a
+    /// key. Items are as the bank wrote them.
     ///
     /// # Errors
-    /// As `ask`; `Unreadable` for a page or a key that can't be read.
+    /// As `ask`; `Unreadable` for a page or a key that can't be parsed.
     pub async fn ask_list(
         &self,
         bank: BankId,
@@ -200,7 +199,7 @@ impl Client {
             let json = connection.ask_done(&asked).await?;
             let page = AnswerPage::parse(&json).map_err(|_| unreadable(bank, &json))?;
             all.extend(page.items);
-            // A bank that names the same key for ever would keep us here for ever.
+            // A bank that repeats the same key must not make this loop endless.
             if page.next.is_none() || page.next == next {
                 self.keep(connection);
                 return Ok(all);
@@ -209,7 +208,7 @@ impl Client {
         }
     }
 
-    /// Asks several banks at the same time, and gives their answers in the same order.
+    /// Asks several banks concurrently, and returns their answers in the same order.
     pub async fn ask_each<T, F>(
         &self,
         banks: &[BankId],
@@ -218,16 +217,16 @@ impl Client {
     where
         F: Future<Output = Result<T, ClientError>>,
     {
-        let said = join_all(banks.iter().map(|bank| question(*bank))).await;
-        let answer = |(bank, said): (&BankId, _)| AnswerFrom {
+        let results = join_all(banks.iter().map(|bank| question(*bank))).await;
+        let answer = |(bank, result): (&BankId, _)| AnswerFrom {
             bank: *bank,
             address: self.list.address(*bank).unwrap_or("-").to_owned(),
-            said,
+            result,
         };
-        banks.iter().zip(said).map(answer).collect()
+        banks.iter().zip(results).map(answer).collect()
     }
 
-    /// Asks one bank, and reads its DONE as a `T`.
+    /// Sends a request to one bank, and parses its DONE as a `T`.
     pub(crate) async fn view<T: serde::de::DeserializeOwned>(
         &self,
         bank: BankId,
@@ -236,13 +235,13 @@ impl Client {
         read(bank, &self.ask(bank, request).await?)
     }
 
-    /// A driver of transactions to all banks, with connections of its own. `T` is what its caller
-    /// knows transactions by.
+    /// A driver of transactions to all banks, with connections of its own. `T` is the tag by which
+    /// the caller identifies transactions.
     pub fn driver<T: Copy>(&self, options: DriverOptions) -> Driver<T> {
         self.driver_with(options, |_| None)
     }
 
-    /// The same, with connections that are kept.
+    /// A driver that reuses idle connections.
     pub(crate) fn driver_of_kept<T: Copy>(&self, options: DriverOptions) -> Driver<T> {
         self.driver_with(options, |bank| self.kept(bank))
     }
@@ -260,14 +259,14 @@ impl Client {
         Driver::new(Arc::clone(&self.dialer), options, banks.into_iter().map(link))
     }
 
-    /// How long the disk of `bank` has not finished a sync, in milliseconds, where that is so and
-    /// the bank still says it.
+    /// The age of the sync under way at `bank`, in milliseconds, if it is slow and the bank still
+    /// replies.
     pub async fn slow_sync_ms(&self, bank: BankId) -> Option<u64> {
         let address = self.list.address(bank)?;
         crate::connection::slow_sync_ms(bank, address, &self.dialer).await
     }
 
-    /// A new id for a transaction, of this moment.
+    /// A new id for a transaction, with the current time.
     ///
     /// # Errors
     /// `NoRandomness`

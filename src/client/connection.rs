@@ -1,5 +1,4 @@
-//! One connection to one bank: requests out, replies back in the same order. What is asked over it
-//! is decided elsewhere.
+//! A connection to a bank: sends requests, and receives replies in the same order.
 
 use crate::error::ClientError;
 use crate::observe::{ClientEvent, RequestNumber};
@@ -26,42 +25,42 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::codec::{Encoder, Framed};
 
-/// A bank that waits for a lock, or for other banks, says so after this long at most.
+/// A bank that waits for a lock or for other banks replies within this time.
 const BANK_WAITS: Duration = Duration::from_millis(ANSWER_WITHIN_MS);
 
 /// A line from a bank: a reply, or its beginning where it is none.
 type ReadReply = Result<Reply, String>;
 
-/// How far the greeting is, with which each connection begins.
+/// The state of the handshake, with which each connection begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Greeting {
-    /// HELLO goes out with the first request, in one write.
-    Owed,
-    /// Its answer comes first.
+enum Handshake {
+    /// HELLO is sent with the first request, in one write.
+    NotSent,
+    /// HELLO was sent; the next reply is its answer.
     Sent,
-    /// This is the bank that was meant.
-    Heard,
+    /// The other end is the bank that was meant.
+    Done,
 }
 
-/// An open connection to a bank. Nothing that was sent is executed unless the bank at the other
-/// end is the one that is meant.
+/// An open connection to a bank. The other end executes requests only if it is the bank that was
+/// meant.
 #[derive(Debug)]
 pub struct Connection {
     bank: BankId,
     address: String,
     lines: Framed<TcpStream, LineCodec<ReadReply>>,
     dialer: Arc<Dialer>,
-    /// The next request's number; HELLO is the first.
+    /// The number of the next request; HELLO has number 1.
     next: RequestNumber,
-    /// Until when the first answer may come: one limit for connecting and for it.
+    /// The deadline of the first reply: connecting and the first reply share one limit.
     first_until: Option<Instant>,
-    greeting: Greeting,
+    handshake: Handshake,
     nothing_done: bool,
 }
 
-/// The bank's address is answered by something else, or the bank takes no requests now.
+/// The address belongs to something else than the bank, or the bank takes no requests now.
 #[derive(Debug, thiserror::Error)]
-enum Impostor {
+enum HandshakeError {
     #[error("what answers there is no bank: {0:?}")]
     NoBank(String),
     #[error("{0}")]
@@ -70,12 +69,12 @@ enum Impostor {
     Declined(Reason, String),
 }
 
-fn impostor(error: &io::Error) -> Option<&Impostor> {
-    error.get_ref().and_then(|error| error.downcast_ref::<Impostor>())
+fn handshake_error(error: &io::Error) -> Option<&HandshakeError> {
+    error.get_ref().and_then(|error| error.downcast_ref::<HandshakeError>())
 }
 
 impl Connection {
-    /// Connects; whether it is the bank that is meant shows with the first answer.
+    /// Connects. The first reply shows whether it is the bank that was meant.
     pub(crate) async fn connect(
         bank: BankId,
         address: &str,
@@ -95,7 +94,7 @@ impl Connection {
                 let from = socket.local_addr().ok();
                 dialer.observe(&ClientEvent::Connected(bank, from));
                 let mut lines = framed(socket, read_reply as fn(&str) -> ReadReply);
-                // What waits to be written is bounded by what is under way.
+                // Requests under way bound the output buffer.
                 lines.set_backpressure_boundary(usize::MAX);
                 Ok(Connection {
                     bank,
@@ -104,7 +103,7 @@ impl Connection {
                     dialer: Arc::clone(dialer),
                     next: RequestNumber { port: from.map_or(0, |from| from.port()), number: 2 },
                     first_until: Some(until),
-                    greeting: Greeting::Owed,
+                    handshake: Handshake::NotSent,
                     nothing_done: false,
                 })
             }
@@ -120,12 +119,12 @@ impl Connection {
         self.bank
     }
 
-    /// Hears whether this is the bank that is meant, before anything is asked of it.
-    pub(crate) async fn greet(&mut self) -> io::Result<()> {
+    /// Completes the handshake, before any request is sent.
+    pub(crate) async fn complete_handshake(&mut self) -> io::Result<()> {
         self.hello()?;
-        while self.greeting != Greeting::Heard {
+        while self.handshake != Handshake::Done {
             let reply = poll_fn(|task| self.poll_flushed_line(task)).await?;
-            self.welcomed(reply)?;
+            self.check_hello(reply)?;
         }
         Ok(())
     }
@@ -155,8 +154,8 @@ impl Connection {
     }
 
     fn hello(&mut self) -> io::Result<()> {
-        if self.greeting == Greeting::Owed {
-            self.greeting = Greeting::Sent;
+        if self.handshake == Handshake::NotSent {
+            self.handshake = Handshake::Sent;
             let hello = Hello {
                 bank: self.bank.as_u8().into(),
                 places: u64::try_from(self.dialer.places).unwrap_or(u64::MAX),
@@ -168,12 +167,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes what is queued.
+    /// Writes queued requests.
     pub(crate) fn poll_flush(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         Sink::<&[u8]>::poll_flush(Pin::new(&mut self.lines), task)
     }
 
-    /// Writes what the socket takes at once; the rest leaves with the next flush.
+    /// Writes as much as the socket takes without waiting; the next flush writes the rest.
     pub(crate) fn flush_now(&mut self) -> io::Result<()> {
         match self.poll_flush(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(flushed) => flushed,
@@ -181,19 +180,19 @@ impl Connection {
         }
     }
 
-    /// The next reply. What is queued must be flushed beside it.
+    /// The next reply. The caller must flush queued requests.
     pub(crate) fn poll_reply(&mut self, task: &mut Context<'_>) -> Poll<io::Result<Reply>> {
         loop {
             let reply = ready!(self.poll_line(task))?;
-            if self.greeting == Greeting::Heard {
+            if self.handshake == Handshake::Done {
                 return Poll::Ready(Ok(reply));
             }
-            self.welcomed(reply)?;
+            self.check_hello(reply)?;
         }
     }
 
     fn poll_line(&mut self, task: &mut Context<'_>) -> Poll<io::Result<Reply>> {
-        let no_bank = |says| Poll::Ready(Err(io::Error::other(Impostor::NoBank(says))));
+        let no_bank = |says| Poll::Ready(Err(io::Error::other(HandshakeError::NoBank(says))));
         match ready!(Pin::new(&mut self.lines).poll_next(task)) {
             Some(Ok(Ok(Ok(reply)))) => Poll::Ready(Ok(reply)),
             Some(Ok(Ok(Err(says)))) => no_bank(says),
@@ -217,22 +216,22 @@ impl Connection {
         self.poll_reply(task)
     }
 
-    /// The answer to HELLO: is it the bank that is meant?
-    fn welcomed(&mut self, reply: Reply) -> io::Result<()> {
-        let other = |text: String| Err(io::Error::other(Impostor::OtherBank(text)));
+    /// Checks the answer to HELLO: the other end must be the bank that was meant.
+    fn check_hello(&mut self, reply: Reply) -> io::Result<()> {
+        let other = |text: String| Err(io::Error::other(HandshakeError::OtherBank(text)));
         match reply {
             Reply::Done(json) => match serde_json::from_str::<HelloAnswer<'static>>(&json) {
                 Ok(answer) if answer.bank == self.bank => {
-                    self.dialer.greetings.add(answer);
-                    self.greeting = Greeting::Heard;
+                    self.dialer.hello_answers.add(answer);
+                    self.handshake = Handshake::Done;
                     Ok(())
                 }
                 Ok(answer) => other(format!("this is bank {}", answer.bank)),
-                Err(_) => Err(io::Error::other(Impostor::NoBank(beginning(&json)))),
+                Err(_) => Err(io::Error::other(HandshakeError::NoBank(beginning(&json)))),
             },
             Reply::Err(Reason::Refused, text) => other(text),
             Reply::Err(reason, text) | Reply::Refused(reason, text) => {
-                Err(io::Error::other(Impostor::Declined(reason, text)))
+                Err(io::Error::other(HandshakeError::Declined(reason, text)))
             }
             Reply::Ok(..)
             | Reply::Nok(..)
@@ -241,39 +240,41 @@ impl Connection {
             | Reply::Doubt(..)
             | Reply::Unknown(_)
             | Reply::Pong
-            | Reply::Bye => {
-                Err(io::Error::other(Impostor::NoBank("an answer to what it was not asked".into())))
-            }
+            | Reply::Bye => Err(io::Error::other(HandshakeError::NoBank(
+                "an answer to what it was not asked".into(),
+            ))),
         }
     }
 
-    /// Is the connection idle and, as far as is known, open?
+    /// Whether the connection is idle and, as far as known, open.
     pub(crate) fn is_idle(&mut self) -> bool {
         let mut task = Context::from_waker(Waker::noop());
-        self.greeting == Greeting::Heard && self.poll_line(&mut task).is_pending()
+        self.handshake == Handshake::Done && self.poll_line(&mut task).is_pending()
     }
 
-    /// Was it shown that nothing of what was sent over this connection was executed?
+    /// Whether it is certain that nothing sent over this connection was executed.
     pub fn nothing_done(&self) -> bool {
         self.nothing_done
     }
 
-    /// Where `error` shows that nothing of what was sent was executed: what it means.
+    /// The client error of `error`, if that shows that nothing sent was executed.
     pub(crate) fn nothing_done_by(&self, error: &io::Error) -> Option<ClientError> {
-        impostor(error).filter(|_| self.greeting != Greeting::Heard).map(|_| self.failure(error))
+        handshake_error(error)
+            .filter(|_| self.handshake != Handshake::Done)
+            .map(|_| self.failure(error))
     }
 
-    /// What an error of this connection means.
+    /// The client error of an error of this connection.
     pub(crate) fn failure(&self, error: &io::Error) -> ClientError {
         let (bank, address) = (self.bank, self.address.clone());
-        match impostor(error) {
-            Some(Impostor::NoBank(says)) => {
+        match handshake_error(error) {
+            Some(HandshakeError::NoBank(says)) => {
                 ClientError::NoBank { bank, address, says: says.clone() }
             }
-            Some(Impostor::OtherBank(says)) => {
+            Some(HandshakeError::OtherBank(says)) => {
                 ClientError::OtherBank { bank, address, says: says.clone() }
             }
-            Some(Impostor::Declined(reason, text)) => {
+            Some(HandshakeError::Declined(reason, text)) => {
                 ClientError::Declined { bank, reason: *reason, text: text.clone() }
             }
             None => ClientError::Unreachable { bank, address, why: words(error) },
@@ -284,11 +285,10 @@ impl Connection {
         ClientError::Unreachable { bank: self.bank, address: self.address.clone(), why }
     }
 
-    /// Asks, and waits for the answer.
+    /// Sends a request and waits for its reply.
     ///
     /// # Errors
-    /// When the bank does not answer, or is not the one that is meant. An answer that refuses is
-    /// none.
+    /// If the bank does not reply, or is another one than meant. A reply that refuses is no error.
     pub async fn ask(&mut self, request: &Request) -> Result<Reply, ClientError> {
         let number = self.next;
         self.dialer.observe(&ClientEvent::Asked(self.bank, request, number));
@@ -324,20 +324,21 @@ impl Connection {
         })
     }
 
-    /// Asks, and gives the JSON of DONE.
+    /// Sends a request and returns the JSON of its DONE.
     ///
     /// # Errors
-    /// As `ask`, and `Refused` with the bank's words for any other answer.
+    /// As `ask`; `Refused` with the bank's text if it refused, `NotAsked` for any other reply.
     pub async fn ask_done(&mut self, request: &Request) -> Result<String, ClientError> {
         let reply = self.ask(request).await?;
         done(self.bank, reply)
     }
 
-    /// Sends all of these at once, and gives their answers in the same order. A bank takes
-    /// `SESSION_REQUESTS_MAX` requests of one connection at once. No observer hears of them.
+    /// Sends all requests at once, and returns their replies in the same order. A bank takes
+    /// `SESSION_REQUESTS_MAX` requests of one connection at once. The observer is not notified of
+    /// them.
     ///
     /// # Errors
-    /// When the connection ends, or no answer comes for as long as `within`.
+    /// If the connection ends, or no reply arrives for as long as `within`.
     pub async fn ask_all(
         &mut self,
         requests: &[Request],
@@ -360,8 +361,8 @@ fn read_reply(line: &str) -> ReadReply {
     Reply::parse(line).map_err(|_| beginning(line))
 }
 
-/// How long a bank's disk has not finished a sync, in milliseconds, where that keeps its answers:
-/// BANKS, which needs no disk, says it.
+/// The age of the sync under way at a bank, in milliseconds, if it is slow and delays replies.
+/// BANKS needs no disk, so its reply has it.
 pub(crate) async fn slow_sync_ms(bank: BankId, address: &str, dialer: &Arc<Dialer>) -> Option<u64> {
     let mut dialer = Dialer::clone(dialer);
     let within = dialer.options.answer_within.min(Duration::from_millis(CLIENT_WHY_MS_MAX));
@@ -378,8 +379,8 @@ pub(crate) async fn slow_sync_ms(bank: BankId, address: &str, dialer: &Arc<Diale
     timeout(within, asked).await.ok()?
 }
 
-/// How much longer than other answers that to `request` may take, as the bank itself waits for
-/// others.
+/// How much longer than other replies the one to `request` may take, because the bank itself waits
+/// for others.
 fn bank_may_wait(request: &Request) -> Duration {
     match request {
         Request::Prepare(..)

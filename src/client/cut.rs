@@ -1,35 +1,35 @@
-//! Consistent cuts: all banks as of one commit time. Which time, the questions, and what keeps a
-//! bank from answering are here; what a cut means is `consorcio_audit`'s.
+//! Consistent cuts: all banks as of one commit time. This module chooses the time, sends the
+//! requests and finds the transactions that block a bank; `consorcio_audit` judges the cut.
 
 use crate::client::{AnswerFrom, Client};
 use crate::error::ClientError;
 use crate::reading::{read, unreadable};
-use crate::reads::Reached;
+use crate::reads::BankClock;
 use consorcio_audit::{BankCut, Judged, judge};
 use consorcio_core::ids::{AccountNumber, BankId, BankSet, RegisterKey, Time, TxId};
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::answer::CutAnswer;
 use consorcio_core::wire::request::{Read, Request, SnapshotKey};
 
-/// All that was got of one cut.
+/// A cut, as far as banks answered.
 #[derive(Debug)]
 pub struct TakenCut {
-    /// Its time, and what proves it to every bank.
-    pub at: Reached,
-    /// What each bank gave, by position, or why it did not.
+    /// Its time, with the statement that proves it to every bank.
+    pub at: BankClock,
+    /// The part of each bank, by position, or why there is none.
     pub answers: Vec<AnswerFrom<BankCut>>,
-    /// Undecided transactions that keep banks from answering, by bank.
+    /// Undecided transactions that block banks from answering, by bank.
     pub blocked: Vec<Blocked>,
-    /// What the cuts mean together.
+    /// The verdict on all parts together.
     pub judged: Judged,
 }
 
-/// An undecided transaction that keeps a bank from giving a cut.
+/// An undecided transaction that blocks a bank from answering a cut.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Blocked {
-    /// The bank that can't answer.
+    /// The bank that is blocked.
     pub bank: BankId,
-    /// Why: this transaction could still commit within the cut.
+    /// The transaction, which could still commit within the cut.
     pub tx: TxId,
     /// When that bank voted OK on it.
     pub since: Time,
@@ -37,7 +37,7 @@ pub struct Blocked {
     pub waiting_for: Vec<BankId>,
 }
 
-/// How much of each bank is asked for.
+/// How much of each bank a cut has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent<'a> {
     /// Its sums alone, in one page.
@@ -50,28 +50,27 @@ pub enum Extent<'a> {
     Named(&'a str),
 }
 
-/// The greatest of these clocks. (The slowest bank's would be too old for one that is far ahead.)
-pub fn latest(clocks: impl Iterator<Item = Reached>) -> Option<Reached> {
-    clocks.max_by_key(|reached| reached.time)
+/// The latest of these clocks. An earlier one may be too old for a bank that is far ahead.
+pub fn latest(clocks: impl Iterator<Item = BankClock>) -> Option<BankClock> {
+    clocks.max_by_key(|clock| clock.time)
 }
 
 impl Client {
-    /// Takes a cut of all banks as of now, by the latest of their clocks, and not before `last`:
-    /// nothing commits in between where they are the same.
+    /// Takes a cut of all banks as of now, by the latest of their clocks, and not before `last`.
     ///
     /// # Errors
-    /// When no bank at all answers; `ShortList` and `TwoKeys` where the list is not all banks.
-    /// Where only some banks answer the cut says so.
+    /// If no bank answers; `ShortList` and `TwoKeys` if the list lacks banks. If only some banks
+    /// answer, the cut has the errors of the others.
     pub async fn cut(
         &self,
-        last: Option<Reached>,
+        last: Option<BankClock>,
         extent: Extent<'_>,
     ) -> Result<TakenCut, ClientError> {
         let clocks = self.clocks().await;
-        let reached = clocks.iter().filter_map(|answer| answer.said.as_ref().ok()).copied();
-        let now = match (latest(reached), clocks.first()) {
+        let known = clocks.iter().filter_map(|answer| answer.result.as_ref().ok()).copied();
+        let now = match (latest(known), clocks.first()) {
             (Some(now), _) => now,
-            (None, Some(AnswerFrom { said: Err(error), .. })) => return Err(error.clone()),
+            (None, Some(AnswerFrom { result: Err(error), .. })) => return Err(error.clone()),
             (None, _) => return Err(ClientError::Illegal("a consortium has a bank".into())),
         };
         self.knows_all()?;
@@ -79,24 +78,24 @@ impl Client {
         Ok(self.cut_at(at, extent, &clocks).await)
     }
 
-    /// What each bank's clock has reached, by position.
-    pub async fn clocks(&self) -> Vec<AnswerFrom<Reached>> {
-        self.ask_each(&self.banks(), async |bank| Ok(Reached::of(&self.info(bank).await?))).await
+    /// The clock of each bank, by position.
+    pub async fn clocks(&self) -> Vec<AnswerFrom<BankClock>> {
+        self.ask_each(&self.banks(), async |bank| Ok(BankClock::of(&self.info(bank).await?))).await
     }
 
-    /// The same of a time that a bank's clock has reached. `asked` says which banks were out of
-    /// reach a moment ago: they are not asked again, as their answer would say no more.
+    /// Takes a cut at a time that a bank's clock has reached. Banks that failed in `asked` a moment
+    /// ago are not asked again.
     pub async fn cut_at(
         &self,
-        at: Reached,
+        at: BankClock,
         extent: Extent<'_>,
-        asked: &[AnswerFrom<Reached>],
+        asked: &[AnswerFrom<BankClock>],
     ) -> TakenCut {
         let banks = self.banks();
         let answers = self
             .ask_each(&banks, async |bank| {
                 let before = asked.iter().find(|answer| answer.bank == bank);
-                if let Some(AnswerFrom { said: Err(error), .. }) = before {
+                if let Some(AnswerFrom { result: Err(error), .. }) = before {
                     return Err(error.clone());
                 }
                 self.cut_of(bank, at, extent).await
@@ -104,22 +103,22 @@ impl Client {
             .await;
         let mut blocked = Vec::new();
         for answer in &answers {
-            if let Err(ClientError::Refused { reason: Reason::Locked, .. }) = answer.said {
+            if let Err(ClientError::Refused { reason: Reason::Locked, .. }) = answer.result {
                 blocked.extend(self.blocking(answer.bank, at.time).await);
             }
         }
-        let cuts = answers.iter().filter_map(|answer| answer.said.as_ref().ok()).cloned();
+        let cuts = answers.iter().filter_map(|answer| answer.result.as_ref().ok()).cloned();
         let members: BankSet = banks.into_iter().collect();
         let has_left = self.list().places().iter().any(Option::is_none);
         let judged = judge(members, has_left, extent == Extent::All, &cuts.collect::<Vec<_>>());
         TakenCut { at, answers, blocked, judged }
     }
 
-    /// One bank's part of the cut, page after page.
+    /// The part of one bank, page by page.
     async fn cut_of(
         &self,
         bank: BankId,
-        at: Reached,
+        at: BankClock,
         extent: Extent<'_>,
     ) -> Result<BankCut, ClientError> {
         let mut connection = self.connection(bank).await?;
@@ -143,7 +142,7 @@ impl Client {
                 None => cut = Some(BankCut::of(page)),
                 Some(cut) => cut.add(page).map_err(|_| unreadable(bank, &json))?,
             }
-            // A bank that names the same key for ever would keep us here for ever.
+            // A bank that repeats the same key must not make this loop endless.
             if next.is_none() || next == after || extent == Extent::Sums {
                 break;
             }
@@ -158,8 +157,8 @@ impl Client {
         Ok(cut)
     }
 
-    /// The undecided transactions of `bank` that could still commit at or before `time`. None where
-    /// it does not say.
+    /// The undecided transactions of `bank` that could still commit at or before `time`; empty if
+    /// it does not answer.
     async fn blocking(&self, bank: BankId, time: Time) -> Vec<Blocked> {
         let pending = self.pending(bank).await.unwrap_or_default();
         let mut blocked: Vec<Blocked> = pending
@@ -178,23 +177,23 @@ impl Client {
 }
 
 impl Extent<'_> {
-    /// The key behind which the first page begins.
+    /// The key after which the first page begins.
     fn first_key(self) -> Option<SnapshotKey> {
         match self {
             Extent::All | Extent::Sums => None,
             Extent::Registers => Some(SnapshotKey::Account(greatest_account())),
-            // Accounts whose numbers begin with the text come after it.
+            // Accounts whose numbers begin with the prefix sort after it.
             Extent::Named(prefix) => AccountNumber::new(prefix).ok().map(SnapshotKey::Account),
         }
     }
 }
 
-/// No account stands after this one: every other number is less, byte by byte.
+/// Every other account number sorts before this one, byte by byte.
 fn greatest_account() -> AccountNumber {
     AccountNumber::new(&"\u{10FFFF}".repeat(16)).expect("64 bytes without blanks")
 }
 
-/// Where to go on: past the accounts that are meant their registers are still to come, past those
+/// The key to continue after: after the accounts with the prefix come the registers, after these
 /// nothing.
 fn within(prefix: &str, next: SnapshotKey) -> Option<SnapshotKey> {
     match next {

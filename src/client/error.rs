@@ -1,105 +1,106 @@
-//! What can go wrong, for programs. In words for people at a terminal `cliente` says it.
+//! Errors of the client, for programs. `cliente` words them for people.
 
 use consorcio_core::ids::{BankId, BankSet, TxId};
 use consorcio_core::wire::Reason;
 
-/// Why something was not done, or is not known.
+/// Why a request was not executed, or its outcome is not known.
 ///
-/// Only `InDoubt` leaves open whether something happened; of every other error nothing did, but
-/// that a bank which became unreachable may have executed the single request that it was sent.
+/// Only `InDoubt` leaves open whether the transaction is committed. Any other error means that
+/// nothing was executed, except that an unreachable bank may have executed the single request that
+/// was sent to it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
-    /// The bank can't be connected to, ended the connection, or was silent.
+    /// The bank can't be connected to, closed the connection, or was silent.
     #[error("bank {bank} at {address} can't be reached ({why})")]
     Unreachable {
-        /// The position of the bank that is meant.
+        /// The position of the bank.
         bank: BankId,
-        /// Where it should be.
+        /// The address in the list.
         address: String,
-        /// In a few words.
+        /// The reason, in short.
         why: String,
     },
-    /// The bank's process answers, and its disk has not finished a sync for this long.
+    /// The bank's process replies, but its disk has not finished a sync.
     #[error("bank {bank}: its disk has not answered for {ms} ms")]
     DiskHangs {
-        /// The position of the bank that is meant.
+        /// The position of the bank.
         bank: BankId,
-        /// For so long, in milliseconds.
+        /// The age of the sync, in milliseconds.
         ms: u64,
     },
-    /// What listens at the bank's address does not speak the protocol.
+    /// The program at the bank's address does not use the protocol.
     #[error("what answers at {address} is no bank (it says {says:?}); it should be bank {bank}")]
     NoBank {
-        /// Which bank was meant.
+        /// The position of the bank.
         bank: BankId,
-        /// Where that bank should be.
+        /// The address in the list.
         address: String,
-        /// The beginning of what it said.
+        /// The beginning of its output.
         says: String,
     },
     /// Another bank listens at the bank's address; it executed nothing.
     #[error("at {address} there is another bank than bank {bank}: {says}")]
     OtherBank {
-        /// Which bank was meant.
+        /// The position of the bank.
         bank: BankId,
-        /// Where that bank should be.
+        /// The address in the list.
         address: String,
-        /// In the words of that bank.
+        /// The text of that bank.
         says: String,
     },
     /// The bank takes no requests now; it executed nothing.
     #[error("bank {bank} refused: {reason}: {text}")]
     Declined {
-        /// The position of the bank that is meant.
+        /// The position of the bank.
         bank: BankId,
-        /// The reason, as the protocol has it.
+        /// The reason on the wire.
         reason: Reason,
-        /// In the bank's words.
+        /// The text of the bank.
         text: String,
     },
     /// The bank refused this request.
     #[error("bank {bank} refused: {reason}: {text}")]
     Refused {
-        /// The position of the bank that is meant.
+        /// The position of the bank.
         bank: BankId,
-        /// The reason, as the protocol has it.
+        /// The reason on the wire.
         reason: Reason,
-        /// In the bank's words; may be empty.
+        /// The text of the bank; may be empty.
         text: String,
     },
-    /// The bank answered another question than it was asked.
+    /// The bank's reply does not belong to the request.
     #[error("bank {bank} answers what it was not asked")]
     NotAsked {
-        /// The position of the bank that is meant.
+        /// The position of the bank.
         bank: BankId,
     },
-    /// The bank's answer is not what the protocol says.
+    /// The bank's reply is not as the protocol defines it.
     #[error("bank {bank} answers what can't be read ({begins:?})")]
     Unreadable {
-        /// The position of the bank that is meant.
+        /// The position of the bank.
         bank: BankId,
-        /// How the answer begins, for people.
+        /// The beginning of the reply, for people.
         begins: String,
     },
     /// The consortium's list has no such bank.
     #[error("bank {bank} is not in the consortium {list}")]
     NotListed {
-        /// The position of the bank that is meant.
+        /// The position of the bank.
         bank: BankId,
-        /// The list, as a command line takes it.
+        /// The list, in the format of the command line.
         list: String,
     },
-    /// A bank knows more places than this client's list has, so it can't speak of all banks.
+    /// A bank's own list has more positions than this client's list.
     #[error("the list has {listed} places, and bank {bank} knows {known}")]
     ShortList {
-        /// The position of the bank that is meant.
+        /// The position of the bank.
         bank: BankId,
-        /// Places of this client's list.
+        /// Positions in this client's list.
         listed: usize,
-        /// Places that the bank knows.
+        /// Positions in the bank's list.
         known: usize,
     },
-    /// Two banks have different keys: they are not one consortium.
+    /// Two banks have different keys: they belong to different consortiums.
     #[error("bank {bank} has the key {key} and bank {other} has {other_key}")]
     TwoKeys {
         /// The first bank that has a key.
@@ -111,23 +112,23 @@ pub enum ClientError {
         /// The public id of the other key.
         other_key: String,
     },
-    /// The transaction makes no sense, so it was not sent: why.
+    /// The transaction is illegal, for this reason, and was not sent.
     #[error("{0}")]
     Illegal(String),
-    /// The transaction is aborted: nothing changed at any bank.
+    /// The transaction is aborted; nothing changed at any bank.
     #[error("transaction {tx} is aborted: bank {by} refused: {reason}")]
     Aborted {
         /// The id of the transaction.
         tx: TxId,
         /// The bank that refused.
         by: BankId,
-        /// The reason, as the protocol has it.
+        /// The reason on the wire.
         reason: Reason,
-        /// In words; may be empty.
+        /// The text of the refusal; may be empty.
         text: String,
     },
-    /// Whether the transaction is committed is not known yet. The banks end it by themselves;
-    /// `Client::resolve` says how.
+    /// The outcome of the transaction is not known yet. The banks decide it by themselves;
+    /// `Client::resolve` returns it.
     #[error("the outcome of transaction {tx} is not known yet")]
     InDoubt {
         /// The id of the transaction.
@@ -135,21 +136,21 @@ pub enum ClientError {
         /// The banks that are silent and may have voted OK.
         silent: BankSet,
     },
-    /// No bank was sent anything of the transaction, or each said that it recorded nothing: why.
+    /// Nothing of the transaction was sent, or each bank replied that it recorded nothing.
     #[error("nothing of transaction {tx} was executed: {why}")]
     NothingDone {
         /// The id of the transaction.
         tx: TxId,
-        /// The same in a few words.
+        /// The reason, in short.
         why: String,
     },
-    /// The system gave no randomness for an id.
+    /// The system has no randomness for an id.
     #[error("no randomness: {0}")]
     NoRandomness(String),
 }
 
 impl ClientError {
-    /// Is the bank out of reach, or does its disk not answer? Then asking again may help.
+    /// Whether the bank is out of reach or its disk hangs, so that a retry may succeed.
     pub fn is_silence(&self) -> bool {
         matches!(self, ClientError::Unreachable { .. } | ClientError::DiskHangs { .. })
     }

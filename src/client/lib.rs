@@ -1,23 +1,23 @@
 //! An async client of a consortium of banks, for programs: transactions that all banks commit or
-//! none, reads, consistent cuts of all banks, and an end for what is undecided.
+//! none, reads, consistent cuts of all banks, and the resolution of undecided transactions.
 //!
 //! ```no_run
 #![doc = include_str!("examples/transfer.rs")]
 //! ```
 //!
-//! Money is whole centavos. Ids, account numbers and documents are the types of `consorcio_core`,
-//! which exist only if they are legal. Nothing is printed here; a step log listens by an
-//! `Observer`.
+//! Money is whole centavos. Ids, account numbers and documents are types of `consorcio_core`, whose
+//! values are always legal. Nothing is printed here; a step log receives events as an `Observer`.
 //!
-//! Architecture invariant: nothing here decides about a transaction; that is the coordinator's, and
-//! the banks'.
+//! Architecture invariant: nothing here decides a transaction; the coordinator and the banks do.
+
+#![warn(unreachable_pub)]
 
 mod client;
 mod connection;
 mod cut;
 mod driver;
 mod error;
-mod greetings;
+mod hello;
 mod observe;
 mod options;
 mod reading;
@@ -29,12 +29,12 @@ pub use client::{AnswerFrom, Client};
 pub use connection::Connection;
 pub use cut::{Blocked, Extent, TakenCut, latest};
 pub use driver::{
-    BankVote, DrivenTransaction, Driver, DriverOptions, Happened, Keeping, Redial, Writes,
+    BankVote, DriveMode, DrivenTransaction, Driver, DriverEvent, DriverOptions, Redial, Writes,
 };
 pub use error::ClientError;
 pub use observe::{ClientEvent, Observer, RequestNumber};
 pub use options::ClientOptions;
 pub use reading::{done, read, sync_ms_of};
-pub use reads::{Reached, pending_request};
+pub use reads::{BankClock, pending_request};
 pub use resolve::ResolvedTransaction;
 pub use transactions::{BankAccount, CommittedTransaction, money_op};

@@ -1,4 +1,4 @@
-//! What a client does, for a step log of its caller's.
+//! The events of a client, for a step log of its caller.
 
 use consorcio_core::commit::coordinator::Verdict;
 use consorcio_core::commit::message::{Asked, Message};
@@ -7,13 +7,13 @@ use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 use std::net::SocketAddr;
 
-/// Is given each event when it happens, on the task that does it: so it must not wait.
+/// Receives each event when it happens, on the client's task: so it must not block.
 pub trait Observer: Send + Sync {
-    /// Takes an event that happens now.
+    /// Receives an event that happens now.
     fn observe(&self, event: &ClientEvent<'_>);
 }
 
-/// Which request of which connection: both ends count them alike.
+/// Identifies a request: both ends count the requests of a connection alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestNumber {
     /// The port of this end of the connection.
@@ -22,45 +22,45 @@ pub struct RequestNumber {
     pub number: u64,
 }
 
-/// One step of a client.
+/// An event of a client.
 #[derive(Debug)]
 pub enum ClientEvent<'a> {
-    /// A connection to the bank is open, from this address of ours.
+    /// A connection to the bank is open, from this local address.
     Connected(BankId, Option<SocketAddr>),
-    /// The bank could not be connected to: why.
+    /// A connection to the bank could not be made, for this reason.
     NotConnected(BankId, &'a str),
-    /// A connection ended, or was given up: why.
+    /// A connection ended or was given up, for this reason.
     Closed(BankId, &'a str),
-    /// A driver's message is about to leave.
+    /// A message of a driver is about to be sent.
     Sent(BankId, &'a Message, RequestNumber),
-    /// A driver's message was answered.
+    /// The reply to a message of a driver was received.
     Answered(BankId, &'a Asked, &'a Reply, RequestNumber),
-    /// Another request is about to leave.
+    /// Another request is about to be sent.
     Asked(BankId, &'a Request, RequestNumber),
-    /// ... and was answered.
+    /// The reply to another request was received.
     Replied(BankId, &'a Reply, RequestNumber),
-    /// The vote time-out of a transaction is over, and these banks are silent.
+    /// The vote time-out of a transaction passed, and these banks are silent.
     TimedOut(&'a TxId, BankSet),
-    /// What a driver knows of a transaction after each event: banks that voted OK, of how many.
+    /// The state of a transaction, after each event of its driver.
     Standing {
         /// The id of the transaction.
         tx: &'a TxId,
-        /// Banks that voted OK.
+        /// The number of banks that voted OK.
         oks: usize,
-        /// Banks that it names.
+        /// The number of banks that it names.
         banks: usize,
-        /// Its verdict, once there is one.
+        /// The verdict of the transaction, once there is one.
         verdict: Option<&'a Verdict>,
     },
-    /// The verdict of a transaction; comes once.
+    /// The verdict of a transaction, sent once.
     Ended {
         /// The id of the transaction.
         tx: &'a TxId,
-        /// What became of the transaction.
+        /// The verdict of the transaction.
         verdict: &'a Verdict,
-        /// Banks that voted OK.
+        /// The number of banks that voted OK.
         oks: usize,
-        /// Banks that it names.
+        /// The number of banks that it names.
         banks: usize,
     },
 }

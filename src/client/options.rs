@@ -1,27 +1,27 @@
-//! How a client connects, how long it waits, and which observer gets its events.
+//! The options of a client: time-outs, idle connections, observer.
 
-use crate::greetings::Greetings;
+use crate::hello::HelloAnswers;
 use crate::observe::{ClientEvent, Observer};
 use consorcio_core::limits::{CLIENT_IDLE_CONNECTIONS_MAX, CLIENT_TIMEOUT_MS, VOTE_TIMEOUT_MS};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What may be chosen for a client beside the list of banks.
+/// The options of a client.
 #[derive(Clone)]
 pub struct ClientOptions {
-    /// A bank that has not connected and answered within this time counts as unreachable. To
-    /// requests for which a bank itself waits, for locks or for other banks, it gets
-    /// `ANSWER_WITHIN_MS` more.
+    /// A bank that does not accept the connection and reply within this time counts as unreachable.
+    /// It gets `ANSWER_WITHIN_MS` more for requests that make the bank itself wait, for locks or
+    /// for other banks.
     pub answer_within: Duration,
-    /// A bank that has not voted within this time is asked to refuse. It may be silent for so long
-    /// once more, then the outcome is not known. Also how long a driver waits for the
-    /// banks to confirm the outcome.
+    /// A bank that has not voted within this time is asked to refuse. If it is silent for as long
+    /// again, the outcome is not known. A driver also waits this long for the banks to confirm the
+    /// outcome.
     pub vote_within: Duration,
-    /// Connections to one bank that are kept for later requests; with 0 each request and each
-    /// transaction has its own.
+    /// Idle connections to one bank that are kept for reuse; with 0 each request and each
+    /// transaction has its own connection.
     pub idle_connections_max: usize,
-    /// Is given each event.
+    /// Receives each event of the client.
     pub observer: Option<Arc<dyn Observer>>,
 }
 
@@ -47,18 +47,18 @@ impl fmt::Debug for ClientOptions {
     }
 }
 
-/// What all connections of a client share.
+/// State shared by all connections of a client.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialer {
     pub(crate) options: ClientOptions,
-    /// Places of the consortium's list, banks that left included; HELLO carries it.
+    /// Positions in the consortium's list, banks that left included; HELLO carries the number.
     pub(crate) places: usize,
-    /// What banks said of themselves.
-    pub(crate) greetings: Arc<Greetings>,
+    /// The answers of banks to HELLO.
+    pub(crate) hello_answers: Arc<HelloAnswers>,
 }
 
 impl Dialer {
-    /// Tells the observer, if there is one.
+    /// Notifies the observer, if there is one.
     #[inline]
     pub(crate) fn observe(&self, event: &ClientEvent<'_>) {
         if let Some(observer) = &self.options.observer {
@@ -66,7 +66,7 @@ impl Dialer {
         }
     }
 
-    /// Is there an observer?
+    /// Whether there is an observer.
     #[inline]
     pub(crate) fn is_observed(&self) -> bool {
         self.options.observer.is_some()

@@ -1,4 +1,4 @@
-//! What banks' answers say: the JSON of DONE, pages of lists, words for what goes wrong.
+//! Reads the replies of banks: the JSON of DONE, and texts for errors.
 
 use crate::error::ClientError;
 use consorcio_core::ids::BankId;
@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 use std::io;
 use std::time::Duration;
 
-/// The JSON of a bank's DONE.
+/// Extracts the JSON of a bank's DONE.
 ///
 /// # Errors
-/// `Refused` with the bank's words where it refused, `NotAsked` for any other answer.
+/// `Refused` with the bank's text if it refused, `NotAsked` for any other reply.
 pub fn done(bank: BankId, reply: Reply) -> Result<String, ClientError> {
     match reply {
         Reply::Done(json) => Ok(json),
@@ -30,10 +30,10 @@ pub fn done(bank: BankId, reply: Reply) -> Result<String, ClientError> {
     }
 }
 
-/// Reads the JSON of a bank.
+/// Parses the JSON of a bank.
 ///
 /// # Errors
-/// `Unreadable` where it is not a `T`.
+/// `Unreadable` if it is not a `T`.
 pub fn read<T: DeserializeOwned>(bank: BankId, json: &str) -> Result<T, ClientError> {
     serde_json::from_str(json).map_err(|_| unreadable(bank, json))
 }
@@ -43,14 +43,14 @@ pub(crate) fn unreadable(bank: BankId, json: &str) -> ClientError {
     ClientError::Unreadable { bank, begins }
 }
 
-/// How long the disk of `bank` has not finished a sync, in milliseconds, as that bank's own answer
-/// to BANKS says it.
+/// The age of the sync under way at `bank`, in milliseconds, if slow, from that bank's own answer
+/// to BANKS.
 pub fn sync_ms_of(bank: BankId, json: &str) -> Option<u64> {
     let banks: Vec<BankAnswer<'static>> = serde_json::from_str(json).ok()?;
     banks.into_iter().find(|answer| answer.bank == bank)?.sync_ms
 }
 
-/// That a bank did not answer, in words.
+/// The text for a bank that did not reply.
 pub(crate) fn silence(within: Duration) -> String {
     match within.subsec_millis() {
         0 => format!("no answer within {} s", within.as_secs()),
@@ -58,13 +58,13 @@ pub(crate) fn silence(within: Duration) -> String {
     }
 }
 
-/// The beginning of a line that nobody here can read.
+/// The beginning of a line that can't be parsed.
 pub(crate) fn beginning(line: &str) -> String {
     let shown = line.chars().take(CLIENT_QUOTED_CHARS_MAX);
     shown.map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
-/// An I/O error in the words of people.
+/// The text of an I/O error for people.
 pub(crate) fn words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".into(),

@@ -1,4 +1,4 @@
-//! Reads of one bank. What comes back are the answers of the protocol, `consorcio_core::wire`'s.
+//! Reads of one bank. They return the answers of the protocol, from `consorcio_core::wire`.
 
 use crate::client::Client;
 use crate::error::ClientError;
@@ -10,20 +10,20 @@ use consorcio_core::wire::answer::{
 use consorcio_core::wire::reading::Reading;
 use consorcio_core::wire::request::{Read, Request};
 
-/// A time that some bank's clock has reached, and that bank's statement of it: every bank gives a
-/// cut as of it.
+/// A time that some bank's clock has reached, and that bank's statement of it, with which every
+/// bank answers a cut at this time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reached {
+pub struct BankClock {
     /// A commit time, in microseconds since 1970.
     pub time: Time,
-    /// The statement; none where that bank is of a version that makes none.
+    /// The statement; `None` from a bank of a version that makes none.
     pub reading: Option<Reading>,
 }
 
-impl Reached {
-    /// What the clock of a bank has reached that answered INFO so.
-    pub fn of(info: &InfoAnswer<'_>) -> Reached {
-        Reached { time: info.time, reading: info.reading }
+impl BankClock {
+    /// The clock of a bank, from its answer to INFO.
+    pub fn of(info: &InfoAnswer<'_>) -> BankClock {
+        BankClock { time: info.time, reading: info.reading }
     }
 }
 
@@ -31,7 +31,7 @@ impl Client {
     /// The account, as its bank holds it now.
     ///
     /// # Errors
-    /// As `ask`; `Refused` with `unknown-account` where there is none.
+    /// As `ask`; `Refused` with `unknown-account` if there is none.
     pub async fn balance(
         &self,
         bank: BankId,
@@ -50,7 +50,7 @@ impl Client {
         Ok(register.value.into_owned())
     }
 
-    /// What `bank` says of itself.
+    /// The state of `bank` in figures.
     ///
     /// # Errors
     /// As `ask`.
@@ -58,7 +58,7 @@ impl Client {
         self.view(bank, &Request::Read(Read::Info)).await
     }
 
-    /// The last transactions of `bank` that have ended, the newest first, `count` at most.
+    /// The last decided transactions of `bank`, newest first, at most `count`.
     ///
     /// # Errors
     /// As `ask`.
@@ -86,10 +86,10 @@ impl Client {
     }
 }
 
-/// The request for what follows after a key of PENDING.
+/// The request for the page of PENDING after a key.
 ///
 /// # Errors
-/// For what is no key.
+/// If the text is no key.
 pub fn pending_request(after: Option<&str>) -> Result<Request, BadName> {
     Ok(Request::Read(Read::Pending { after: after.map(TxId::new).transpose()? }))
 }

@@ -1,4 +1,4 @@
-//! What became of a transaction, and an end for it if it has none yet.
+//! Resolves a transaction: finds its outcome, or has the banks decide it.
 
 use crate::client::{AnswerFrom, Client};
 use consorcio_core::ids::TxId;
@@ -6,18 +6,18 @@ use consorcio_core::wire::claims::{self, Claim};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 
-/// What all banks say of a transaction.
+/// The answers of all banks about a transaction.
 #[derive(Debug)]
 pub struct ResolvedTransaction {
-    /// What each bank says, by position.
+    /// The answer of each bank, by position.
     pub answers: Vec<AnswerFrom<Reply>>,
-    /// What their answers mean together.
+    /// The outcome that follows from all answers.
     pub claim: Claim,
 }
 
 impl Client {
-    /// Asks every bank first, which changes nothing; then those that voted OK and know no outcome
-    /// are asked to find it out, which ends the transaction as soon as that is safe.
+    /// Sends STATUS to every bank, which changes nothing. A bank that voted OK and knows no outcome
+    /// is then asked to find it, which decides the transaction as soon as that is safe.
     pub async fn resolve(&self, tx: &TxId) -> ResolvedTransaction {
         let banks = self.banks();
         let answers = self
@@ -27,7 +27,7 @@ impl Client {
                 let reply = if matches!(status, Reply::Ok(..)) {
                     let find_out = Request::Commit(tx.clone(), Vec::new());
                     let ended = connection.ask(&find_out).await?;
-                    // Its OK says which bytes; a DOUBT does not.
+                    // An OK has the digest of the transaction; a DOUBT does not.
                     let is_end = matches!(ended, Reply::Committed(..) | Reply::Aborted(..));
                     if is_end { ended } else { status }
                 } else {
@@ -37,8 +37,8 @@ impl Client {
                 Ok(reply)
             })
             .await;
-        let said = answers.iter().map(|answer| (answer.bank, answer.said.as_ref().ok()));
-        let claim = claims::claim(said);
+        let results = answers.iter().map(|answer| (answer.bank, answer.result.as_ref().ok()));
+        let claim = claims::claim(results);
         ResolvedTransaction { answers, claim }
     }
 }

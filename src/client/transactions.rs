@@ -1,7 +1,9 @@
-//! What changes something at several banks: all of them do, or none.
+//! Transactions over several banks, committed at all of them or at none.
 
 use crate::client::Client;
-use crate::driver::{DrivenTransaction, Driver, DriverOptions, Happened, Keeping, Redial, Writes};
+use crate::driver::{
+    DriveMode, DrivenTransaction, Driver, DriverEvent, DriverOptions, Redial, Writes,
+};
 use crate::error::ClientError;
 use consorcio_core::commit::coordinator::{Standing, Verdict};
 use consorcio_core::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TxId};
@@ -17,7 +19,7 @@ use tokio::time::Instant;
 pub struct BankAccount {
     /// The position of its bank in the list.
     pub bank: BankId,
-    /// The account's number there.
+    /// The number of the account at that bank.
     pub number: AccountNumber,
 }
 
@@ -30,8 +32,8 @@ pub struct CommittedTransaction {
     pub time: Time,
 }
 
-/// One transaction at a time: each message leaves at once, and a connection that is lost is made
-/// again for the next one.
+/// One transaction at a time: each message is written at once, and a lost connection is redialled
+/// for the next one.
 const SINGLE: DriverOptions = DriverOptions {
     writes: Writes::EachMessage,
     redial: Redial { first: Duration::ZERO, max: Duration::ZERO },
@@ -56,7 +58,7 @@ impl Client {
     /// Sets a register at every bank.
     ///
     /// # Errors
-    /// As `execute`; `ShortList` where the list is not all banks, then nothing changed.
+    /// As `execute`; `ShortList` if the list lacks banks, then nothing changed.
     pub async fn set(
         &self,
         key: &RegisterKey,
@@ -75,20 +77,20 @@ impl Client {
         self.banks().into_iter().map(|bank| Op { bank, action: action() }).collect()
     }
 
-    /// Executes any operations under a new id: all of them or none.
+    /// Executes operations under a new id: all of them or none.
     ///
     /// # Errors
-    /// `Illegal` and `NotListed` before anything is sent; `Aborted` and `NothingDone` where nothing
-    /// changed; `InDoubt` where the outcome is not known yet.
+    /// `Illegal` and `NotListed` before anything is sent; `Aborted` and `NothingDone` if nothing
+    /// changed; `InDoubt` if the outcome is not known yet.
     pub async fn execute(&self, ops: &[Op]) -> Result<CommittedTransaction, ClientError> {
         let transaction = self.transaction(ops, None)?;
         self.drive(self.new_tx()?, Arc::new(transaction)).await.into_result()
     }
 
-    /// A transaction of these operations, whose undecided time is `patience_ms` if given.
+    /// A transaction of these operations, with a patience if given.
     ///
     /// # Errors
-    /// `Illegal`, and `NotListed` for a bank that the list has not.
+    /// `Illegal`, and `NotListed` for a bank that is not in the list.
     pub fn transaction(
         &self,
         ops: &[Op],
@@ -102,15 +104,15 @@ impl Client {
         Ok(transaction)
     }
 
-    /// Drives `transaction` to a verdict, and sees to it that the banks hear of it. The same id
-    /// with the same transaction never runs twice; all banks that it names must be in the list.
+    /// Drives `transaction` to a verdict, and sends that to the banks. The same id with the same
+    /// transaction never runs twice. All banks that it names must be in the list.
     pub async fn drive(&self, tx: TxId, transaction: Arc<Transaction>) -> DrivenTransaction {
         let mut driver = self.driver_of_kept(SINGLE);
-        let slot = driver.begin((), tx.clone(), transaction, Keeping::Votes);
+        let slot = driver.begin((), tx.clone(), transaction, DriveMode::Votes);
         self.driven(driver, slot, tx, async || ()).await
     }
 
-    /// The same; once every bank has voted OK, `pause` is awaited before any hears the verdict.
+    /// As `drive`; once every bank has voted OK, awaits `pause` before the verdict is sent.
     pub async fn drive_with_pause(
         &self,
         tx: TxId,
@@ -118,7 +120,7 @@ impl Client {
         pause: impl AsyncFnOnce(),
     ) -> DrivenTransaction {
         let mut driver = self.driver_of_kept(SINGLE);
-        let slot = driver.begin((), tx.clone(), transaction, Keeping::VotesHeld);
+        let slot = driver.begin((), tx.clone(), transaction, DriveMode::HeldVotes);
         self.driven(driver, slot, tx, pause).await
     }
 
@@ -136,58 +138,58 @@ impl Client {
             votes: Vec::new(),
             took: Duration::ZERO,
         };
-        // Once the verdict is known, the banks get so long to confirm it.
+        // The deadline for the banks to confirm the verdict, once it is known.
         let mut leave_at: Option<Instant> = None;
         loop {
-            while let Some(happened) = driver.next_happened() {
-                match happened {
-                    Happened::Held { .. } => {
+            while let Some(event) = driver.next_event() {
+                match event {
+                    DriverEvent::Held { .. } => {
                         if let Some(pause) = pause.take() {
                             pause().await;
                         }
                         driver.release(slot);
                     }
-                    Happened::Verdict { verdict, took, .. } => {
+                    DriverEvent::Verdict { verdict, took, .. } => {
                         let knows_no_end =
                             matches!(verdict, Verdict::Doubt(_) | Verdict::Unreached);
                         (driven.verdict, driven.took) = (verdict, took);
-                        // Then there is nothing to send to the banks: they begin to ask each other
-                        // as soon as this driver is gone.
+                        // Without an outcome there is nothing to send: the banks ask each other as
+                        // soon as this driver is gone.
                         let within = self.options().vote_within;
                         let within = if knows_no_end { Duration::ZERO } else { within };
                         leave_at = Some(Instant::now() + within);
                     }
-                    Happened::Finished { votes, .. } => {
+                    DriverEvent::Finished { votes, .. } => {
                         driven.votes = votes;
                         driver.into_idle().for_each(|connection| self.keep(connection));
-                        return self.explained(driven).await;
+                        return self.with_slow_syncs(driven).await;
                     }
-                    Happened::Closed { .. }
-                    | Happened::Replied { .. }
-                    | Happened::NotReplied { .. } => {}
+                    DriverEvent::Closed { .. }
+                    | DriverEvent::Replied { .. }
+                    | DriverEvent::NotReplied { .. } => {}
                 }
             }
             match leave_at {
                 Some(at) if at <= Instant::now() => break,
-                Some(at) => driver.turn_until(at).await,
-                None => driver.turn().await,
+                Some(at) => driver.wait_until(at).await,
+                None => driver.wait().await,
             }
         }
         driven.votes = driver.votes(slot);
         drop(driver);
-        self.explained(driven).await
+        self.with_slow_syncs(driven).await
     }
 
-    /// Has banks that were connected to and gave no vote say why, where they can.
-    async fn explained(&self, mut driven: DrivenTransaction) -> DrivenTransaction {
+    /// Asks banks that were reached and gave no vote whether their disk hangs.
+    async fn with_slow_syncs(&self, mut driven: DrivenTransaction) -> DrivenTransaction {
         if !matches!(driven.verdict, Verdict::Doubt(_)) {
             return driven;
         }
         for vote in &mut driven.votes {
             let is_silent = matches!(vote.standing, Standing::Asked | Standing::Silent);
-            if is_silent && vote.reached && vote.trouble.is_none() {
+            if is_silent && vote.reached && vote.problem.is_none() {
                 let ms = self.slow_sync_ms(vote.bank).await;
-                vote.trouble =
+                vote.problem =
                     ms.map(|ms| format!("its disk has not answered for {} s", ms / 1_000));
             }
         }
@@ -196,10 +198,10 @@ impl Client {
 }
 
 impl DrivenTransaction {
-    /// The commit, or why there is none.
+    /// Converts the verdict to a result.
     ///
     /// # Errors
-    /// `Aborted`, `NothingDone`, and `InDoubt` where the outcome is not known yet.
+    /// `Aborted`, `NothingDone`, and `InDoubt` if the outcome is not known yet.
     pub fn into_result(self) -> Result<CommittedTransaction, ClientError> {
         let nothing = self.nothing_done().map(ToString::to_string);
         let tx = self.tx;
@@ -220,7 +222,7 @@ impl DrivenTransaction {
     }
 }
 
-/// An operation that moves money; with `cpf`, a bank checks that this is one of the holders.
+/// An operation that moves money. With `cpf`, the bank checks that this is a holder of the account.
 pub fn money_op(account: &BankAccount, flow: Flow, amount: Money, cpf: Option<TaxId>) -> Op {
     let action = Action::Money { flow, account: account.number.clone(), cpf, amount };
     Op { bank: account.bank, action }

@@ -4,8 +4,10 @@
 //! carry their unit as the last word of the name.
 
 mod sessions;
+mod tools;
 
 pub use sessions::*;
+pub use tools::*;
 
 /// Longest line on the wire, requests and replies alike, its `\n` included.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;

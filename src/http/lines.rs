@@ -38,7 +38,7 @@ pub async fn ask_those(
     let others = client.banks().into_iter().filter(|bank| *bank != app.bank() && wanted(*bank));
     let others: Vec<BankId> = others.collect();
     let answers = client.ask_each(&others, |bank| ask(client, bank, request)).await;
-    answers.into_iter().map(|answer| (answer.bank, answer.said.ok())).collect()
+    answers.into_iter().map(|answer| (answer.bank, answer.result.ok())).collect()
 }
 
 /// What every bank says of `tx`, this one included, in the consortium's order.

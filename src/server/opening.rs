@@ -60,7 +60,7 @@ pub(super) fn open_steplog(options: &Options, identity: &Identity) -> anyhow::Re
         steplog::make_folder(&options.log_dir)
             .with_context(|| format!("the folder {}", options.log_dir.display()))?;
     }
-    let log_options = steplog::Options {
+    let log_options = steplog::StepLogOptions {
         on: options.log_steps == Switch::On,
         bytes_max: options.log_max_size,
         keep: options.log_keep,

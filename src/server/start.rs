@@ -82,7 +82,7 @@ fn record_refusal(options: &Options, why: &str) {
         return;
     }
     let places = options.consortium.to_texts();
-    let log_options = steplog::Options { on: true, bytes_max: 0, keep: 0, places };
+    let log_options = steplog::StepLogOptions { on: true, bytes_max: 0, keep: 0, places };
     // Where there is no log the reason stands on standard error alone.
     if let Ok(steplog) = StepLog::open(&steplog_path(options), log_options) {
         steplog.record(Step::Stop(format!("the start is refused: {why}").into()));

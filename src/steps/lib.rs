@@ -1,5 +1,7 @@
-//! The steps of a node: `steplog` writes them, `trace` reads the logs of several nodes and makes
-//! timelines of them.
+//! The steps of a node: `steplog` writes them, `trace` reads the logs of several nodes and builds
+//! timelines.
+
+#![warn(unreachable_pub)]
 
 mod line;
 pub mod steplog;

@@ -142,5 +142,5 @@ fn futures_can_go_to_another_thread() {
     let (moved, cut, resolved) = block_on(async { (moved.await, cut.await, resolved.await) });
     assert!(matches!(moved.unwrap_err(), ClientError::NothingDone { .. }));
     assert!(cut.unwrap_err().is_silence());
-    assert!(resolved.answers[0].said.is_err());
+    assert!(resolved.answers[0].result.is_err());
 }

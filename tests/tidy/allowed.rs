@@ -7,18 +7,11 @@ pub const LONGER: &[(&str, usize)] = &[("src/node/tests.rs", 591), ("src/peers/t
 pub const WIDE: &[&str] = &[];
 
 /// Paths below which a comment may repeat a name.
-pub const SHORT_DOCS: &[&str] = &[
-    "src/cli/",
-    "src/client/",
-    "src/core/bank/",
-    "src/core/commit/",
-    "src/core/wire/",
-    "src/http/",
-    "src/steps/",
-];
+pub const SHORT_DOCS: &[&str] =
+    &["src/core/bank/", "src/core/commit/", "src/core/wire/", "src/http/"];
 
 /// Paths below which bounds may stand.
-pub const BOUNDS: &[&str] = &["src/cli/", "src/http/", "src/node/", "src/steps/"];
+pub const BOUNDS: &[&str] = &["src/http/", "src/node/"];
 
 /// Type names that stand more than once, and how often they may.
 pub const TWICE: &[(&str, usize)] = &[

@@ -1,12 +1,12 @@
-//! `cliente audit`: what is typed to prove that no centavo is missing.
+//! The arguments of `cliente audit`.
 
 use crate::typed::duration;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What can be typed.
-pub const EXAMPLES: &str = "\
+/// Examples at the top of its help.
+pub(super) const EXAMPLES: &str = "\
 Examples:
   cliente audit                            one cut of all banks: does it add up?
   cliente audit --accounts                 ... with every account and register
@@ -23,9 +23,8 @@ decided between them is missing in the earlier ones.
 Exit code 0 only if all of it holds; 3 or 5 where a bank is missing or in doubt: then no verdict \
     is given.";
 
-/// `cliente audit`
 #[derive(Debug, Clone, Args)]
-pub struct AuditArguments {
+pub(crate) struct AuditArguments {
     /// Show each account and register too.
     #[arg(long, conflicts_with = "journals")]
     pub accounts: bool,

@@ -1,9 +1,9 @@
-//! `cliente bench`: what is typed to measure.
+//! The arguments of `cliente bench`.
 
 use clap::Args;
 
-/// What the help shows first.
-pub const EXAMPLES: &str = "\
+/// Examples at the top of its help.
+pub(super) const EXAMPLES: &str = "\
 Examples:
   cliente bench --own                64 clients, transfers across two banks, 5 s; banks of its \
     own, gone afterwards
@@ -13,9 +13,8 @@ Examples:
   cliente bench --own --rate 5000    open loop: latency from the time at which each was due
   cliente bench --own --runs 3 --csv a line for each run, and one with the medians";
 
-/// `cliente bench`
 #[derive(Debug, Clone, Args)]
-pub struct BenchArguments {
+pub(crate) struct BenchArguments {
     /// Start three banks for it in a temporary folder, and remove them afterwards.
     #[arg(long)]
     pub own: bool,
@@ -65,24 +64,24 @@ pub struct BenchArguments {
     #[arg(long)]
     pub csv: bool,
     /// What each transaction does.
-    #[arg(long, value_enum, default_value_t = Kind::Transfer)]
-    pub kind: Kind,
+    #[arg(long, value_enum, default_value_t = BenchKind::Transfer)]
+    pub kind: BenchKind,
     /// Let the banks drive (EXECUTE), instead of this program.
     #[arg(long)]
     pub via_bank: bool,
 }
 
 impl BenchArguments {
-    /// Transactions each client has under way, at most.
-    pub fn depth(&self) -> u32 {
-        // An open loop must be able to go on beginning while some are slow.
+    /// The maximum of transactions under way for each client.
+    pub(crate) fn depth(&self) -> u32 {
+        // An open loop must be able to begin further ones while some are slow.
         self.depth.unwrap_or(if self.rate.is_some() { 64 } else { 1 })
     }
 }
 
 /// What the transactions of a benchmark do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Kind {
+pub(crate) enum BenchKind {
     /// One debit and one credit, at two banks.
     Transfer,
     /// A register of each client's own, set at every bank.
@@ -93,14 +92,14 @@ pub enum Kind {
     Single,
 }
 
-impl Kind {
-    /// The word on the command line.
-    pub fn as_str(self) -> &'static str {
+impl BenchKind {
+    /// The value on the command line.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Kind::Transfer => "transfer",
-            Kind::Set => "set",
-            Kind::Composite => "composite",
-            Kind::Single => "single",
+            BenchKind::Transfer => "transfer",
+            BenchKind::Set => "set",
+            BenchKind::Composite => "composite",
+            BenchKind::Single => "single",
         }
     }
 }

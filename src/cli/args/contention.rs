@@ -1,12 +1,12 @@
-//! `cliente contention`: what is typed to have many clients fight over few accounts.
+//! The arguments of `cliente contention`.
 
 use crate::typed::duration;
 use clap::Args;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// What the help shows first.
-pub const EXAMPLES: &str = "\
+/// Examples at the top of its help.
+pub(super) const EXAMPLES: &str = "\
 Examples:
   cliente contention                                   16 clients, 30 s, then a verdict
   cliente contention --clients 64 --accounts 1 --seconds 10
@@ -15,15 +15,14 @@ Examples:
     logs/cliente-maria-1.log …
 
 It opens accounts of its own, with cash, and they stay in the banks' books.
-Banks may die and come back meanwhile (scripts/contention.sh kills them): what a client does not \
-    know is settled
-afterwards. Exit code 0 only if every cut added up, the registers are equal at all banks, nothing \
+Banks may die and come back meanwhile (scripts/contention.sh kills them): outcomes that a \
+    client does not know
+are resolved afterwards. Exit code 0 only if every cut added up, the registers are equal at all banks, nothing \
     is left undecided,
-and every outcome that a client was told is the banks' too.";
+and every outcome is the same for its client and for all banks.";
 
-/// `cliente contention`
 #[derive(Debug, Clone, Args)]
-pub struct ContentionArguments {
+pub(crate) struct ContentionArguments {
     /// Clients at work at the same time, each with one connection a bank.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub clients: u32,
@@ -48,7 +47,7 @@ pub struct ContentionArguments {
         value_parser = clap::value_parser!(u32).range(0..=100),
     )]
     pub hot: u32,
-    /// The same seed makes the same requests again; chosen and told if not given.
+    /// The same seed makes the same requests again; chosen and printed if not given.
     #[arg(long)]
     pub seed: Option<u64>,
     /// Requests a second of all clients together; as fast as they can if not given.
@@ -65,22 +64,22 @@ pub struct ContentionArguments {
     pub client_logs: bool,
 }
 
-/// What clients ask for, and how often.
+/// The shares of the kinds of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Mix {
-    /// One of the run's registers, at every bank.
+pub(crate) struct Mix {
+    /// The share of sets of a register at every bank.
     pub set: u32,
-    /// One debit and one credit.
+    /// The share of one debit with one credit.
     pub transfer: u32,
-    /// Two debits into one credit.
+    /// The share of two debits with one credit.
     pub composite: u32,
-    /// A balance or a register.
+    /// The share of reads of a balance or a register.
     pub read: u32,
 }
 
 impl Mix {
-    /// All shares together.
-    pub fn sum(&self) -> u32 {
+    /// The sum of all shares.
+    pub(crate) fn sum(&self) -> u32 {
         self.set + self.transfer + self.composite + self.read
     }
 }
@@ -112,14 +111,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mix_is_read() {
+    fn a_mix_is_parsed() {
         let mix = |text: &str| text.parse::<Mix>();
         assert_eq!(mix("set:1,transfer:8"), Ok(Mix { set: 1, transfer: 8, composite: 0, read: 0 }));
         assert_eq!(mix("read"), Ok(Mix { read: 1, ..Mix::default() }));
-        for (typed, told) in
+        for (typed, named) in
             [("", "none of"), ("set:0", "all shares"), ("set:x", "number"), ("pay:1", "pay")]
         {
-            assert!(mix(typed).unwrap_err().contains(told), "{typed}");
+            assert!(mix(typed).unwrap_err().contains(named), "{typed}");
         }
     }
 }

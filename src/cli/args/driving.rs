@@ -6,7 +6,7 @@ use consorcio_core::ids::{BankId, TxId};
 
 /// How a transaction is driven.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Driving {
+pub(crate) struct DriveOptions {
     /// Let this bank drive the transaction (EXECUTE), instead of this program.
     #[arg(long, value_name = "BANK", value_parser = bank)]
     pub via: Option<BankId>,

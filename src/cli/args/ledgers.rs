@@ -33,11 +33,11 @@ Examples:
 
 /// Commands about clients and accounts.
 #[derive(Debug, Clone, Subcommand)]
-pub enum LedgerCommand {
+pub(crate) enum LedgerCommand {
     /// Register a client at a bank.
     #[command(subcommand, visible_alias = "cliente")]
     Client(ClientCommand),
-    /// List clients.
+    /// List the clients of all banks.
     #[command(visible_alias = "clientes", before_help = CLIENTS)]
     Clients {
         /// Only those of this bank.
@@ -47,7 +47,7 @@ pub enum LedgerCommand {
     /// Open an account at a bank.
     #[command(subcommand, visible_alias = "conta")]
     Account(AccountCommand),
-    /// List accounts.
+    /// List the accounts of all banks.
     #[command(visible_alias = "contas", before_help = ACCOUNTS)]
     Accounts {
         /// Only those of this bank.
@@ -60,7 +60,7 @@ pub enum LedgerCommand {
     /// Show one account: balance, what of it is held, what is available, what is coming in.
     #[command(visible_alias = "saldo", before_help = BALANCE)]
     Balance {
-        /// Which, as BANK/ACCOUNT.
+        /// The account, as BANK/ACCOUNT.
         #[arg(value_name = "BANK/ACCOUNT", value_parser = Account::read)]
         account: Account,
     },
@@ -68,7 +68,7 @@ pub enum LedgerCommand {
 
 impl LedgerCommand {
     /// Its word on the command line.
-    pub fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             LedgerCommand::Client(ClientCommand::Add { .. }) => "client add",
             LedgerCommand::Clients { .. } => "clients",
@@ -79,13 +79,13 @@ impl LedgerCommand {
     }
 }
 
-/// `cliente client …`
+/// Subcommands of `cliente client`.
 #[derive(Debug, Clone, Subcommand)]
-pub enum ClientCommand {
+pub(crate) enum ClientCommand {
     /// Register a client; the same again changes nothing.
     #[command(visible_alias = "cadastrar", alias = "adicionar", before_help = ADD)]
     Add {
-        /// At which bank.
+        /// The position of the bank.
         #[arg(long, value_parser = bank)]
         bank: BankId,
         /// CPF, 11 digits, or CNPJ, 14 characters; dots, dashes and slashes may be typed.
@@ -100,13 +100,13 @@ pub enum ClientCommand {
     },
 }
 
-/// `cliente account …`
+/// Subcommands of `cliente account`.
 #[derive(Debug, Clone, Subcommand)]
-pub enum AccountCommand {
+pub(crate) enum AccountCommand {
     /// Open an account; the same again changes nothing.
     #[command(visible_alias = "abrir", before_help = OPEN)]
     Open {
-        /// At which bank.
+        /// The position of the bank.
         #[arg(long, value_parser = bank)]
         bank: BankId,
         /// Its number, unique at that bank.

@@ -1,4 +1,4 @@
-//! For shells and manuals: what is typed to get completions and man pages.
+//! The arguments of the commands that print completions and man pages.
 
 use clap::Subcommand;
 use clap_complete::Shell;
@@ -18,11 +18,11 @@ Examples:
 
 /// Commands for shells and manuals.
 #[derive(Debug, Clone, Subcommand)]
-pub enum ManualCommand {
+pub(crate) enum ManualCommand {
     /// Print what makes a shell complete commands, aliases and switches.
     #[command(visible_alias = "completar", before_help = COMPLETIONS)]
     Completions {
-        /// Which shell.
+        /// The shell to complete for.
         shell: Shell,
     },
     /// Print a man page, or write all of them.
@@ -38,8 +38,8 @@ pub enum ManualCommand {
 }
 
 impl ManualCommand {
-    /// Its word on the command line.
-    pub fn word(&self) -> &'static str {
+    /// The word of the command.
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             ManualCommand::Completions { .. } => "completions",
             ManualCommand::Man { .. } => "man",

@@ -1,7 +1,6 @@
-//! The command line of `cliente`: what can be typed, and the help that shows it. Nothing is done
-//! here.
+//! The command line of `cliente`, and its help.
 //!
-//! Each group of commands has a file of its own; [`Command`] puts them in the order of the help.
+//! Each group of commands has a file; [`Command`] has them in the order of the help.
 
 mod audit;
 mod bench;
@@ -14,7 +13,7 @@ mod overview;
 mod registers;
 mod trace;
 
-use super::output::Form;
+use super::output::OutputForm;
 use super::typed::duration;
 use clap::{Parser, Subcommand};
 use consorcio_system::config::Consortium;
@@ -22,16 +21,16 @@ use consorcio_system::logging::LogArgs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use audit::AuditArguments;
-pub use bench::{BenchArguments, Kind};
-pub use contention::{ContentionArguments, Mix};
-pub use driving::Driving;
-pub use ledgers::{AccountCommand, ClientCommand, LedgerCommand};
-pub use manual::ManualCommand;
-pub use money::{Cash, MoneyCommand};
-pub use overview::OverviewCommand;
-pub use registers::RegisterCommand;
-pub use trace::TraceArguments;
+pub(crate) use audit::AuditArguments;
+pub(crate) use bench::{BenchArguments, BenchKind};
+pub(crate) use contention::{ContentionArguments, Mix};
+pub(crate) use driving::DriveOptions;
+pub(crate) use ledgers::{AccountCommand, ClientCommand, LedgerCommand};
+pub(crate) use manual::ManualCommand;
+pub(crate) use money::{Cash, MoneyCommand};
+pub(crate) use overview::OverviewCommand;
+pub(crate) use registers::RegisterCommand;
+pub(crate) use trace::TraceArguments;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,8 +52,8 @@ Amounts are typed 200, 200.50 or 200,50. Portuguese works too: transferir, depos
     saldo, contas …
 ";
 
-/// The form of what is shown, where no switch says it.
-pub const OUTPUT_VARIABLE: &str = "CONSORCIO_OUTPUT";
+/// The environment variable with the form of the output, for when no switch has it.
+pub(crate) const OUTPUT_VARIABLE: &str = "CONSORCIO_OUTPUT";
 
 const AFTER: &str = "\
 Forms of --output: table, for people, with colours on a terminal (NO_COLOR takes them away); tsv, \
@@ -66,16 +65,16 @@ Exit codes: 0 done · 1 own error · 2 usage · 3 no connection · 4 refused or 
     not known yet
             130 interrupted";
 
-/// `CLIENT_TIMEOUT_MS`, as one would type it.
+/// `CLIENT_TIMEOUT_MS` as an argument.
 const TIMEOUT_TEXT: &str = "2s";
 
-/// Where help lists the switches that every command has.
+/// The heading of the switches that every command has.
 const EVERYWHERE: &str = "Every command's options";
 
 /// Moves money between banks, all or nothing.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "cliente", version, before_help = EXAMPLES, after_help = AFTER)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The banks, by position: host:port, bare ports of this machine, or 8886-8888; `-` where one
     /// left.
     #[arg(
@@ -124,8 +123,7 @@ pub struct Arguments {
     /// json.
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
-    /// How it is shown: tables on a terminal, tab-separated rows in a pipe, unless this says
-    /// otherwise.
+    /// Form of the output; by default tables on a terminal, tab-separated rows in a pipe.
     #[arg(
         long,
         global = true,
@@ -135,7 +133,7 @@ pub struct Arguments {
         value_enum,
         hide_possible_values = true,
     )]
-    pub output: Option<Form>,
+    pub output: Option<OutputForm>,
     /// What is written to standard error beside results.
     #[command(flatten, next_help_heading = EVERYWHERE)]
     pub log: LogArgs,
@@ -145,55 +143,55 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The form that was asked for, or else the one that suits standard output.
-    pub fn form(&self) -> Form {
+    /// The form that the arguments set, or else the default for standard output.
+    pub(crate) fn form(&self) -> OutputForm {
         let csv = matches!(&self.command, Some(Command::Bench(bench)) if bench.csv);
-        if self.json || self.output == Some(Form::Json) {
-            Form::Json
+        if self.json || self.output == Some(OutputForm::Json) {
+            OutputForm::Json
         } else if csv {
-            Form::Tsv
+            OutputForm::Tsv
         } else {
-            self.output.unwrap_or_else(Form::of_stdout)
+            self.output.unwrap_or_else(OutputForm::of_stdout)
         }
     }
 }
 
-/// What `cliente` can do.
+/// The commands of `cliente`.
 #[derive(Debug, Clone, Subcommand)]
-pub enum Command {
-    /// Replicated registers.
+pub(crate) enum Command {
+    /// Commands about replicated registers.
     #[command(flatten)]
     Register(RegisterCommand),
-    /// Clients and accounts.
+    /// Commands about clients and accounts.
     #[command(flatten)]
     Ledger(LedgerCommand),
-    /// Deposits, withdrawals, transfers.
+    /// Commands that move money.
     #[command(flatten)]
     Money(MoneyCommand),
-    /// What goes on at the banks.
+    /// Commands about banks and transactions.
     #[command(flatten)]
     Overview(OverviewCommand),
     /// Prove that no centavo is missing, while everything runs or offline.
     #[command(visible_alias = "auditar", before_help = audit::EXAMPLES)]
     Audit(AuditArguments),
-    /// Show what all nodes' step logs tell of a transaction, on one time; or find the slow,
-    /// aborted, doubtful ones.
+    /// Show a transaction over all nodes, from their step logs; or find slow, aborted, doubtful
+    /// ones.
     #[command(visible_alias = "rastrear", before_help = trace::EXAMPLES)]
     Trace(TraceArguments),
-    /// Have many clients fight over few accounts, check all they were told, and give a verdict.
+    /// Have many clients contend for few accounts, verify every outcome, and give a verdict.
     #[command(visible_alias = "disputar", before_help = contention::EXAMPLES)]
     Contention(ContentionArguments),
     /// Measure: transfers between running banks, from clients and accounts made for it.
     #[command(visible_alias = "medir", before_help = bench::EXAMPLES)]
     Bench(BenchArguments),
-    /// What shells and manuals want.
+    /// Commands for shells and manuals.
     #[command(flatten)]
     Manual(ManualCommand),
 }
 
 impl Command {
-    /// Does it drive a transaction, whose outcome it then tells?
-    pub fn is_transaction(&self) -> bool {
+    /// Whether the command runs a transaction and reports its outcome.
+    pub(crate) fn is_transaction(&self) -> bool {
         match self {
             Command::Money(_) | Command::Register(RegisterCommand::Set { .. }) => true,
             Command::Register(RegisterCommand::Get { .. })
@@ -207,8 +205,8 @@ impl Command {
         }
     }
 
-    /// Its word on the command line.
-    pub fn word(&self) -> &'static str {
+    /// The word of the command.
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Command::Register(command) => command.word(),
             Command::Ledger(command) => command.word(),
@@ -223,7 +221,7 @@ impl Command {
     }
 }
 
-/// A client's name becomes a file's name, so it can't be a path.
+/// A client's name is part of a file name, so it must not be a path.
 fn name(text: &str) -> Result<String, String> {
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     if (1..=64).contains(&text.len()) && text.bytes().all(legal) && !text.starts_with('.') {
@@ -243,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_switches_are_well_made() {
+    fn the_switches_are_consistent() {
         Arguments::command().debug_assert();
     }
 
@@ -279,11 +277,10 @@ mod tests {
         }
     }
 
-    /// Every command and every command below it has another word that its help shows, and examples
-    /// before all else.
+    /// Every command and subcommand has a visible alias, and examples at the top of its help.
     #[test]
     fn every_command_has_an_alias_and_examples() {
-        fn look(command: &clap::Command, seen: &mut usize) {
+        fn check(command: &clap::Command, seen: &mut usize) {
             for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
                 *seen += 1;
                 let name = below.get_name();
@@ -292,7 +289,7 @@ mod tests {
                     "{name} has no visible alias"
                 );
                 if below.has_subcommands() {
-                    look(below, seen);
+                    check(below, seen);
                 } else {
                     let first =
                         below.get_before_help().map(ToString::to_string).unwrap_or_default();
@@ -304,7 +301,7 @@ mod tests {
             }
         }
         let mut seen = 0;
-        look(&Arguments::command(), &mut seen);
+        check(&Arguments::command(), &mut seen);
         assert!(seen >= 18, "{seen}");
     }
 
@@ -316,17 +313,17 @@ mod tests {
     }
 
     #[test]
-    fn the_form_is_the_nearest_that_was_said() {
-        assert_eq!(read("cliente --output tsv status").form(), Form::Tsv);
-        assert_eq!(read("cliente status --output table").form(), Form::Table);
-        assert_eq!(read("cliente --output table --json status").form(), Form::Json);
-        assert_eq!(read("cliente bench --csv --output table").form(), Form::Tsv);
-        assert_eq!(read("cliente --output json bench --csv").form(), Form::Json);
+    fn the_most_specific_form_wins() {
+        assert_eq!(read("cliente --output tsv status").form(), OutputForm::Tsv);
+        assert_eq!(read("cliente status --output table").form(), OutputForm::Table);
+        assert_eq!(read("cliente --output table --json status").form(), OutputForm::Json);
+        assert_eq!(read("cliente bench --csv --output table").form(), OutputForm::Tsv);
+        assert_eq!(read("cliente --output json bench --csv").form(), OutputForm::Json);
         assert!(Arguments::try_parse_from(["cliente", "--output", "xml"]).is_err());
     }
 
     #[test]
-    fn a_person_and_a_client_may_both_have_a_name() {
+    fn persons_and_clients_have_separate_name_switches() {
         let line =
             "cliente --name cliente-7 client add --bank 0 --cpf 11111111111 --name Maria --json";
         let arguments = read(line);

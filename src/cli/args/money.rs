@@ -1,6 +1,6 @@
-//! Money that moves: what is typed for deposits, withdrawals and transfers.
+//! The arguments of deposits, withdrawals and transfers.
 
-use super::Driving;
+use super::DriveOptions;
 use crate::typed::{Account, FromLeg, ToLeg, amount, cpf};
 use clap::{Args, Subcommand};
 use consorcio_core::ids::TaxId;
@@ -25,7 +25,7 @@ Examples:
 
 /// Commands that move money.
 #[derive(Debug, Clone, Subcommand)]
-pub enum MoneyCommand {
+pub(crate) enum MoneyCommand {
     /// Bring cash into an account.
     #[command(visible_alias = "depositar", before_help = DEPOSIT)]
     Deposit(Cash),
@@ -35,8 +35,7 @@ pub enum MoneyCommand {
     /// Move money from one or more accounts into others, at any banks, all or nothing.
     #[command(visible_alias = "transferir", before_help = TRANSFER)]
     Transfer {
-        /// Out of this account, so much; may be given more than once. @CPF names a holder to be
-        /// checked.
+        /// An account and the amount to debit; may be repeated. @CPF names a holder to be checked.
         #[arg(
             long,
             visible_alias = "de",
@@ -45,7 +44,7 @@ pub enum MoneyCommand {
             value_parser = FromLeg::read,
         )]
         from: Vec<FromLeg>,
-        /// Into this account; one without an amount gets what the others leave.
+        /// An account to credit; may be repeated. One without an amount gets the rest.
         #[arg(
             long,
             visible_alias = "para",
@@ -54,15 +53,14 @@ pub enum MoneyCommand {
             value_parser = ToLeg::read,
         )]
         to: Vec<ToLeg>,
-        /// How it is driven.
         #[command(flatten)]
-        how: Driving,
+        drive: DriveOptions,
     },
 }
 
 impl MoneyCommand {
-    /// Its word on the command line.
-    pub fn word(&self) -> &'static str {
+    /// The word of the command.
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             MoneyCommand::Deposit(_) => "deposit",
             MoneyCommand::Withdraw(_) => "withdraw",
@@ -73,17 +71,16 @@ impl MoneyCommand {
 
 /// A deposit or a withdrawal.
 #[derive(Debug, Clone, Args)]
-pub struct Cash {
-    /// Which account, as BANK/ACCOUNT.
+pub(crate) struct Cash {
+    /// The account, as BANK/ACCOUNT.
     #[arg(value_name = "BANK/ACCOUNT", value_parser = Account::read)]
     pub account: Account,
-    /// How much.
+    /// The amount, above zero.
     #[arg(value_parser = amount)]
     pub amount: Money,
     /// A holder of that account, to be checked.
     #[arg(long, value_parser = cpf)]
     pub cpf: Option<TaxId>,
-    /// How it is driven.
     #[command(flatten)]
-    pub how: Driving,
+    pub drive: DriveOptions,
 }

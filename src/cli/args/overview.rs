@@ -1,4 +1,4 @@
-//! What goes on at the banks: what is typed to see it, and to end what is undecided.
+//! The arguments of the commands about banks and transactions.
 
 use crate::typed::{bank, duration};
 use clap::Subcommand;
@@ -23,8 +23,8 @@ Examples:
 
 const DOUBT: &str = "\
 Examples:
-  cliente doubt                      what is undecided, who holds what for it, which bank keeps \
-    it so
+  cliente doubt                      undecided transactions, what is held, whose votes are \
+    missing
   cliente doubt --json | jq .undecided[].tx";
 
 const RESOLVE: &str = "\
@@ -38,31 +38,31 @@ Examples:
 
 /// Commands about banks and transactions.
 #[derive(Debug, Clone, Subcommand)]
-pub enum OverviewCommand {
+pub(crate) enum OverviewCommand {
     /// Show all banks: online or not, undecided transactions, totals; and the sum of all money.
     #[command(visible_alias = "estado", before_help = STATUS)]
     Status,
     /// See which banks answer, and how fast; for scripts and health checks.
     #[command(visible_alias = "sondar", before_help = PING)]
     Ping {
-        /// Ask again until all answer, for so long at most, as in 10s, 500ms or 2m.
+        /// Retry until all answer, for at most this long, as in 10s, 500ms or 2m.
         #[arg(long, value_name = "DURATION", value_parser = duration)]
         wait: Option<Duration>,
-        /// Only this bank.
+        /// Ping only this bank.
         #[arg(long, value_parser = bank)]
         bank: Option<BankId>,
     },
-    /// Show undecided transactions, and which banks keep them so.
+    /// Show undecided transactions, and the banks whose votes are missing.
     #[command(visible_alias = "pendentes", before_help = PENDING)]
     Pending,
-    /// Show each undecided transaction once, oldest first: who holds what for it, and which bank
-    /// keeps it so.
+    /// Show each undecided transaction once, oldest first: what banks hold for it, and whose votes
+    /// are missing.
     #[command(visible_alias = "duvidas", alias = "dúvidas", before_help = DOUBT)]
     Doubt,
-    /// Find out what became of a transaction, and have the banks end it if it is undecided.
+    /// Show the outcome of a transaction; have the banks decide it if it is undecided.
     #[command(visible_alias = "resolver", before_help = RESOLVE)]
     Resolve {
-        /// Its id.
+        /// The id of the transaction.
         #[arg(value_parser = TxId::new)]
         tx: TxId,
     },
@@ -79,8 +79,8 @@ pub enum OverviewCommand {
 }
 
 impl OverviewCommand {
-    /// Its word on the command line.
-    pub fn word(&self) -> &'static str {
+    /// The word of the command.
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             OverviewCommand::Status => "status",
             OverviewCommand::Ping { .. } => "ping",

@@ -1,6 +1,6 @@
-//! Registers: what is typed to set one at every bank, and to look at it.
+//! The arguments of the commands about registers.
 
-use super::Driving;
+use super::DriveOptions;
 use clap::Subcommand;
 use consorcio_core::ids::{RegisterKey, RegisterValue};
 
@@ -17,32 +17,31 @@ Examples:
 
 /// Commands about replicated registers.
 #[derive(Debug, Clone, Subcommand)]
-pub enum RegisterCommand {
+pub(crate) enum RegisterCommand {
     /// Set a replicated register to one value at every bank.
     #[command(visible_alias = "definir", alias = "gravar", before_help = SET)]
     Set {
-        /// The value.
+        /// The new value, kept as given.
         #[arg(value_parser = RegisterValue::new, allow_hyphen_values = true)]
         value: RegisterValue,
-        /// The register.
+        /// The key of the register.
         #[arg(long, default_value = "storage", value_parser = RegisterKey::new)]
         key: RegisterKey,
-        /// How it is driven.
         #[command(flatten)]
-        how: Driving,
+        drive: DriveOptions,
     },
     /// Show a replicated register as each bank holds it.
     #[command(visible_alias = "valor", alias = "value", before_help = GET)]
     Get {
-        /// The register.
+        /// The key of the register.
         #[arg(long, default_value = "storage", value_parser = RegisterKey::new)]
         key: RegisterKey,
     },
 }
 
 impl RegisterCommand {
-    /// Its word on the command line.
-    pub fn word(&self) -> &'static str {
+    /// The word of the command.
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             RegisterCommand::Set { .. } => "set",
             RegisterCommand::Get { .. } => "get",

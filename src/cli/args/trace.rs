@@ -1,11 +1,11 @@
-//! `cliente trace`: what is typed to see transactions in the step logs.
+//! The arguments of `cliente trace`.
 
 use clap::Args;
 use consorcio_core::ids::TxId;
 use std::path::PathBuf;
 
-/// What the help shows first.
-pub const EXAMPLES: &str = "\
+/// Examples at the top of its help.
+pub(super) const EXAMPLES: &str = "\
 Examples:
   cliente trace pay-77                       each step at each node, and where the time went
   cliente trace pay-77 --svg pay-77.svg      the same, drawn
@@ -13,10 +13,9 @@ Examples:
   cliente trace --slowest 5                  which transactions took longest; --aborted, \
     --doubtful";
 
-/// `cliente trace`
 #[derive(Debug, Clone, Args)]
-pub struct TraceArguments {
-    /// The transaction to show, all nodes on one time.
+pub(crate) struct TraceArguments {
+    /// The transaction to show.
     #[arg(value_parser = TxId::new)]
     pub tx: Option<TxId>,
     /// Where the nodes' step logs are: folders, or files; --log-dir if not given.
@@ -45,7 +44,7 @@ pub struct TraceArguments {
         conflicts_with_all = ["tx", "slowest"],
     )]
     pub aborted: Option<usize>,
-    /// List those that no log tells an outcome of instead, oldest first.
+    /// List those without an outcome in the logs instead, oldest first.
     #[arg(
         long,
         value_name = "N",

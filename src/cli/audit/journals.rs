@@ -1,20 +1,18 @@
-//! `audit --journals`: what the banks' data folders prove, offline.
+//! `audit --journals`: proves the banks' data folders, offline.
 
 use super::super::Context;
 use super::super::failure::Failure;
-use super::super::output::{ErrorPart, Shown, Tone, plain};
+use super::super::output::{CommandOutput, ErrorPart, Tone, plain};
 use consorcio_audit::cut::Sums;
 use consorcio_audit::{Proof, prove};
 use consorcio_core::ids::{BankId, TxId};
+use consorcio_core::limits::AUDIT_SHOWN_MAX;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// So many violations are shown; `--json` tells more.
-const SHOWN: usize = 20;
-
 #[derive(Serialize)]
 struct ProofDocument<'a> {
-    /// `holds`, `broken`, or `unknown` where a journal is missing.
+    /// `holds`, `broken`, or `unknown` if a journal is missing.
     verdict: &'static str,
     banks: Vec<BookDocument<'a>>,
     missing: Vec<BankId>,
@@ -54,21 +52,21 @@ struct ViolationDocument<'a> {
     text: &'a str,
 }
 
-/// Reads the folders on a thread of its own, so that Ctrl-C is heard meanwhile.
-pub async fn run(context: &Context, folders: Vec<PathBuf>) -> Shown {
+/// Reads the folders on another thread, so that Ctrl-C works meanwhile.
+pub(super) async fn run(context: &Context, folders: Vec<PathBuf>) -> CommandOutput {
     let (sender, proved) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
-        // Whoever asked may have been interrupted.
+        // The receiver is gone if the command was interrupted.
         let _ = sender.send(prove(&folders));
     });
     match proved.await {
-        Ok(Ok(proof)) => shown(context, &proof),
+        Ok(Ok(proof)) => output(context, &proof),
         Ok(Err(fault)) => Failure::Own(fault.to_string()).into(),
         Err(_) => Failure::Own("the audit of the journals ended early".into()).into(),
     }
 }
 
-fn shown(context: &Context, proof: &Proof) -> Shown {
+fn output(context: &Context, proof: &Proof) -> CommandOutput {
     let failure = failure(proof);
     let books = proof.banks.iter().map(|book| BookDocument {
         bank: book.bank,
@@ -100,7 +98,7 @@ fn shown(context: &Context, proof: &Proof) -> Shown {
         violations: violations.collect(),
         error: failure.as_ref().map(ErrorPart::of),
     };
-    Shown::new(text(context, proof), &document).failing(failure)
+    CommandOutput::new(text(context, proof), &document).with_failure(failure)
 }
 
 fn verdict(proof: &Proof) -> &'static str {
@@ -181,7 +179,7 @@ fn text(context: &Context, proof: &Proof) -> String {
     format!("{table}{}", paint.words(sentences(paint, proof)))
 }
 
-/// What was found, and the verdict.
+/// The findings and the verdict.
 fn sentences(paint: crate::output::Paint, proof: &Proof) -> String {
     let mut text = String::new();
     for torn in proof.banks.iter().filter_map(|book| book.torn.as_ref()) {
@@ -189,11 +187,11 @@ fn sentences(paint: crate::output::Paint, proof: &Proof) -> String {
             "An end that was being written, and was promised to nobody: {torn}\n"
         ));
     }
-    for violation in proof.violations.iter().take(SHOWN) {
+    for violation in proof.violations.iter().take(AUDIT_SHOWN_MAX) {
         text.push_str(&format!("{}\n", paint.text(Tone::Bad, &violation.text)));
     }
-    if proof.violations_total > SHOWN {
-        let more = proof.violations_total - SHOWN;
+    if proof.violations_total > AUDIT_SHOWN_MAX {
+        let more = proof.violations_total - AUDIT_SHOWN_MAX;
         text.push_str(&format!(
             "... and {more} more; --json tells up to {}\n",
             proof.violations.len()

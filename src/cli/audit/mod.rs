@@ -1,5 +1,5 @@
-//! `cliente audit`: one cut of all banks, cut after cut, or all journals offline; shown, and turned
-//! into an exit code. What is judged, and how, is the library's `audit`.
+//! `cliente audit`: one cut of all banks, repeated cuts, or all journals offline, with an exit
+//! code. The checks are in `consorcio_audit`.
 
 mod journals;
 mod watch;
@@ -8,18 +8,19 @@ use super::Context;
 use super::args::AuditArguments;
 use super::cuts::{self, CutAnswers};
 use super::failure::Failure;
-use super::output::{ErrorPart, Shown, Tone, plain, utc};
+use super::output::{CommandOutput, ErrorPart, Tone, plain, utc};
 use consorcio_audit::BankCut;
 use consorcio_audit::cut::Sums;
-use consorcio_client::{Blocked, Extent, Reached};
+use consorcio_client::{BankClock, Blocked, Extent};
 use consorcio_core::ids::{BankId, Time};
+use consorcio_core::limits::AUDIT_BLOCKED_SHOWN_MAX;
 use consorcio_core::money::Total;
 use consorcio_core::wire::answer::CutAccount;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Does what was typed.
-pub async fn run(context: &Context, arguments: AuditArguments) -> Shown {
+/// Runs `audit` in the mode that the arguments choose.
+pub(crate) async fn run(context: &Context, arguments: AuditArguments) -> CommandOutput {
     if !arguments.journals.is_empty() {
         return journals::run(context, arguments.journals).await;
     }
@@ -27,14 +28,14 @@ pub async fn run(context: &Context, arguments: AuditArguments) -> Shown {
         return watch::run(context, every, arguments.accounts).await;
     }
     match take(context, None, arguments.accounts).await {
-        Ok(taken) => shown(context, &taken, arguments.accounts),
+        Ok(taken) => output(context, &taken, arguments.accounts),
         Err(failure) => failure.into(),
     }
 }
 
 async fn take(
     context: &Context,
-    last: Option<Reached>,
+    last: Option<BankClock>,
     accounts: bool,
 ) -> Result<CutAnswers, Failure> {
     cuts::take(context, last, if accounts { Extent::All } else { Extent::Registers }).await
@@ -43,7 +44,7 @@ async fn take(
 #[derive(Serialize)]
 struct AuditDocument<'a> {
     time: Time,
-    /// `holds`, `broken`, or `unknown` where something is missing.
+    /// `holds`, `broken`, or `unknown` if a part is missing.
     verdict: &'static str,
     banks: Vec<AuditBank<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,7 +67,7 @@ struct AuditBank<'a> {
     accounts: Option<&'a [CutAccount<'static>]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     registers: Option<&'a BTreeMap<String, String>>,
-    /// `false` where it came later and did not know them yet.
+    /// `false` for a bank that joined later and does not know them yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     registers_known: Option<bool>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -75,11 +76,11 @@ struct AuditBank<'a> {
     error: Option<ErrorPart>,
 }
 
-/// One cut, whole or in part.
-fn shown(context: &Context, taken: &CutAnswers, accounts: bool) -> Shown {
+/// The output of a cut, whole or partial.
+fn output(context: &Context, taken: &CutAnswers, accounts: bool) -> CommandOutput {
     let failure = failure(taken);
     let document = document(taken, accounts, failure.as_ref());
-    Shown::new(text(context, taken, accounts), &document).failing(failure)
+    CommandOutput::new(text(context, taken, accounts), &document).with_failure(failure)
 }
 
 fn document<'a>(
@@ -88,7 +89,7 @@ fn document<'a>(
     failure: Option<&Failure>,
 ) -> AuditDocument<'a> {
     let banks = taken.answers.iter().map(|answer| {
-        let cut = answer.said.as_ref().ok();
+        let cut = answer.result.as_ref().ok();
         AuditBank {
             bank: answer.bank,
             address: &answer.address,
@@ -102,7 +103,7 @@ fn document<'a>(
                 .iter()
                 .filter(|blocked| blocked.bank == answer.bank)
                 .collect(),
-            error: answer.said.as_ref().err().map(ErrorPart::of),
+            error: answer.result.as_ref().err().map(ErrorPart::of),
         }
     });
     AuditDocument {
@@ -116,7 +117,7 @@ fn document<'a>(
     }
 }
 
-/// What is broken counts more than what is missing.
+/// A fault takes precedence over a missing part.
 fn failure(taken: &CutAnswers) -> Option<Failure> {
     match taken.judged.faults.as_slice() {
         [] => taken.missing(),
@@ -136,9 +137,9 @@ fn verdict(taken: &CutAnswers) -> &'static str {
 
 fn text(context: &Context, taken: &CutAnswers, accounts: bool) -> String {
     let paint = context.paint;
-    let told = || taken.answers.iter().filter_map(|answer| answer.said.as_ref().ok());
+    let cuts = || taken.answers.iter().filter_map(|answer| answer.result.as_ref().ok());
     if accounts && paint.is_rows() {
-        return rows_of_all(context, told());
+        return rows_of_all(context, cuts());
     }
     let mut text = paint.words(format!("all banks as of {}\n", utc(taken.time)));
     let headings = [
@@ -154,7 +155,7 @@ fn text(context: &Context, taken: &CutAnswers, accounts: bool) -> String {
     let mut rows: Vec<_> = taken
         .answers
         .iter()
-        .map(|answer| match &answer.said {
+        .map(|answer| match &answer.result {
             Ok(cut) => sums_row(context, answer.bank, &answer.address, &cut.sums),
             Err(_) => {
                 let mut row = vec![plain(answer.bank), plain(&answer.address)];
@@ -169,7 +170,7 @@ fn text(context: &Context, taken: &CutAnswers, accounts: bool) -> String {
     }
     text.push_str(&paint.table(&headings, &headings[2..7], rows));
     if accounts {
-        text.push_str(&listing(context, told()));
+        text.push_str(&listing(context, cuts()));
     }
     let mut words = String::new();
     for fault in &taken.judged.faults {
@@ -208,7 +209,7 @@ fn sums_row(
     ]
 }
 
-/// Every account and every register in one table, for programs.
+/// One table of all accounts and registers, for programs.
 fn rows_of_all<'a>(context: &Context, cuts: impl Iterator<Item = &'a BankCut>) -> String {
     let mut rows = Vec::new();
     for cut in cuts {
@@ -223,7 +224,7 @@ fn rows_of_all<'a>(context: &Context, cuts: impl Iterator<Item = &'a BankCut>) -
     context.paint.table(&["bank", "kind", "name", "value"], &[], rows)
 }
 
-/// Every account, then every register with its value at each bank.
+/// All accounts, then all registers with their value at each bank, for people.
 fn listing<'a>(context: &Context, cuts: impl Iterator<Item = &'a BankCut> + Clone) -> String {
     let mut accounts = Vec::new();
     let mut registers = Vec::new();
@@ -248,20 +249,22 @@ fn listing<'a>(context: &Context, cuts: impl Iterator<Item = &'a BankCut> + Clon
     text
 }
 
-/// Exactly what is missing: which bank and why, or which transaction keeps it.
+/// Lines for each bank without a part in the cut: the reason, or the transactions that block it.
 fn missing_lines(context: &Context, taken: &CutAnswers) -> String {
-    const SHOWN: usize = 5;
     let mut text = String::new();
     for answer in &taken.answers {
-        let Err(failure) = &answer.said else { continue };
+        let Err(failure) = &answer.result else { continue };
         let blocked: Vec<_> =
             taken.blocked.iter().filter(|blocked| blocked.bank == answer.bank).collect();
-        let mut lines: Vec<String> =
-            blocked.iter().take(SHOWN).map(|blocked| cuts::in_words(blocked)).collect();
+        let mut lines: Vec<String> = blocked
+            .iter()
+            .take(AUDIT_BLOCKED_SHOWN_MAX)
+            .map(|blocked| cuts::in_words(blocked))
+            .collect();
         if blocked.is_empty() {
             lines.push(failure.to_string());
-        } else if blocked.len() > SHOWN {
-            let more = blocked.len() - SHOWN;
+        } else if blocked.len() > AUDIT_BLOCKED_SHOWN_MAX {
+            let more = blocked.len() - AUDIT_BLOCKED_SHOWN_MAX;
             lines.push(format!("... and {more} more transactions; cliente pending lists them"));
         }
         for line in lines {

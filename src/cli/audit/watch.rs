@@ -1,11 +1,11 @@
-//! `audit --watch`: cut after cut, one line each, until Ctrl-C; then a summary.
+//! `audit --watch`: repeated cuts, one line each, until Ctrl-C; then a summary.
 
 use super::super::Context;
 use super::super::failure::Failure;
-use super::super::output::{ErrorDocument, ErrorPart, Shown, Tone, json, plain, utc};
+use super::super::output::{CommandOutput, ErrorDocument, ErrorPart, Tone, json, plain, utc};
 use super::{AuditDocument, document, failure, take, verdict};
 use consorcio_audit::cut::Sums;
-use consorcio_client::Reached;
+use consorcio_client::BankClock;
 use consorcio_core::money::Total;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -22,28 +22,28 @@ struct WatchSummary {
     error: Option<ErrorPart>,
 }
 
-/// Takes a cut every so often, none older than the one before, until Ctrl-C, or until nobody reads
-/// any more.
-pub async fn run(context: &Context, every: Duration, accounts: bool) -> Shown {
+/// Takes cuts at an interval, each at or after the one before, until Ctrl-C or until standard
+/// output is closed.
+pub(super) async fn run(context: &Context, every: Duration, accounts: bool) -> CommandOutput {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut summary = WatchSummary::default();
     let mut worst: Option<Failure> = None;
-    let mut last: Option<Reached> = None;
+    let mut last: Option<BankClock> = None;
     if context.paint.is_rows()
-        && say(context.paint.table(&HEADINGS, &[], Vec::new()).trim_end()).is_err()
+        && print_line(context.paint.table(&HEADINGS, &[], Vec::new()).trim_end()).is_err()
     {
-        return Shown::new(String::new(), &summary);
+        return CommandOutput::new(String::new(), &summary);
     }
     loop {
-        let turn = async {
+        let next = async {
             ticks.tick().await;
             take(context, last, accounts).await
         };
         let taken = tokio::select! {
             biased;
             _ = tokio::signal::ctrl_c() => break,
-            taken = turn => taken,
+            taken = next => taken,
         };
         summary.cuts += 1;
         let (line, failed) = match &taken {
@@ -66,19 +66,20 @@ pub async fn run(context: &Context, every: Duration, accounts: bool) -> Shown {
             }
         };
         worst = worse(worst, failed);
-        let told = format!("{} cuts: {}", summary.cuts, summary.in_words());
-        context.known.set(format!("interrupted: {told}"));
-        if say(&line).is_err() {
+        let counts = format!("{} cuts: {}", summary.cuts, summary.in_words());
+        context.interrupt_notice.set(format!("interrupted: {counts}"));
+        if print_line(&line).is_err() {
             break;
         }
     }
     summary.error = worst.as_ref().map(ErrorPart::of);
     let words = format!("{} cuts: {}\n", summary.cuts, summary.in_words());
     let tone = if worst.is_none() { Tone::Good } else { Tone::Bad };
-    Shown::new(context.paint.words(context.paint.text(tone, &words)), &summary).failing(worst)
+    CommandOutput::new(context.paint.words(context.paint.text(tone, &words)), &summary)
+        .with_failure(worst)
 }
 
-/// No bank at all answered.
+/// The line of a cut to which no bank answered.
 fn no_cut(context: &Context, failed: &Failure) -> String {
     if context.paint.is_json() {
         json(&ErrorDocument::of(failed))
@@ -99,7 +100,7 @@ impl WatchSummary {
 const HEADINGS: [&str; 8] =
     ["time", "verdict", "balances", "cash in", "cash out", "transfers in", "transfers out", "why"];
 
-/// A line of its own, for who watches.
+/// The line of a cut.
 fn line(context: &Context, document: &AuditDocument<'_>, failed: Option<&Failure>) -> String {
     let paint = context.paint;
     let why = failed.map(ToString::to_string).unwrap_or_default();
@@ -147,7 +148,7 @@ fn line(context: &Context, document: &AuditDocument<'_>, failed: Option<&Failure
     }
 }
 
-/// A broken cut stays the worst that happened; before that the first failure.
+/// The worse of two failures: a broken cut, or else the first failure.
 fn worse(before: Option<Failure>, now: Option<Failure>) -> Option<Failure> {
     match (&before, &now) {
         (Some(Failure::Own(_)), _) => before,
@@ -156,8 +157,8 @@ fn worse(before: Option<Failure>, now: Option<Failure>) -> Option<Failure> {
     }
 }
 
-/// Shows a line now.
-fn say(line: &str) -> io::Result<()> {
+/// Prints a line and flushes it.
+fn print_line(line: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{line}")?;
     stdout.flush()

@@ -1,6 +1,5 @@
-//! `cliente bench`: many clients against running banks in a closed or an open loop, what was
-//! measured, and whether all money is still there. It opens clients and accounts of its own, the
-//! same ones in every run.
+//! `cliente bench`: loads running banks with many clients, in a closed or an open loop, and checks
+//! that money is conserved. It opens clients and accounts of its own, the same ones in every run.
 
 mod own;
 mod report;
@@ -8,14 +7,15 @@ mod setup;
 mod tally;
 mod work;
 
-use super::args::{BenchArguments, Kind};
+use super::args::{BenchArguments, BenchKind};
 use super::failure::Failure;
-use super::load::{self, DrivenBy, OnLoss, Plan, Worker, Working};
-use super::output::Shown;
+use super::load::{self, DrivenBy, LoadPlan, OnLoss, Worker, WorkerOptions};
+use super::output::CommandOutput;
 use super::progress::Progress;
 use super::{Context, asking, overview};
-use consorcio_client::{Reached, latest};
+use consorcio_client::{BankClock, latest};
 use consorcio_core::ids::BankId;
+use consorcio_core::limits::PROGRESS_EVERY_MS;
 use own::{BANKS as OWN_BANKS, OwnBanks};
 use report::{BenchReport, Figures};
 use std::cell::RefCell;
@@ -26,15 +26,14 @@ use tally::BenchCounts;
 use tokio::task::LocalSet;
 use work::BenchWork;
 
-/// Progress is told this often: twice a second.
-const TOLD_EVERY: Duration = Duration::from_millis(500);
+const PROGRESS_EVERY: Duration = Duration::from_millis(PROGRESS_EVERY_MS);
 
-/// Runs a benchmark: at banks of its own, or at those of the list once that was agreed to.
-pub async fn run(context: &Context, arguments: BenchArguments) -> Shown {
+/// Runs a benchmark: at banks of its own, or, after confirmation, at those of the list.
+pub(crate) async fn run(context: &Context, arguments: BenchArguments) -> CommandOutput {
     let measured = async {
         check(context, &arguments)?;
         if !arguments.own {
-            agree(context, &arguments)?;
+            confirm(context, &arguments)?;
             return measure(context, &arguments).await;
         }
         let own = OwnBanks::start()?;
@@ -42,29 +41,29 @@ pub async fn run(context: &Context, arguments: BenchArguments) -> Shown {
         measure(&context, &arguments).await
     };
     match LocalSet::new().run_until(measured).await {
-        Ok(report) => report.shown(context.paint),
+        Ok(report) => report.output(context.paint),
         Err(failure) => failure.into(),
     }
 }
 
-/// How many banks there will be.
+/// The number of banks of the benchmark.
 fn banks(context: &Context, arguments: &BenchArguments) -> usize {
     if arguments.own { OWN_BANKS } else { context.client.banks().len() }
 }
 
-/// Nobody finds thousands of accounts and a lot of money in their books without having been asked.
-fn agree(context: &Context, arguments: &BenchArguments) -> Result<(), Failure> {
+/// Asks for confirmation: the accounts and their money stay in the books of running banks.
+fn confirm(context: &Context, arguments: &BenchArguments) -> Result<(), Failure> {
     if arguments.yes {
         return Ok(());
     }
-    let stays = setup::what_stays(
+    let changes = setup::permanent_changes(
         arguments.accounts,
         banks(context, arguments),
-        arguments.kind == Kind::Set,
+        arguments.kind == BenchKind::Set,
     );
     let refused = || {
         Failure::Usage(format!(
-            "this leaves {stays}, for ever: type --yes if that is meant, or --own for banks of \
+            "this leaves {changes}, for ever: type --yes if that is meant, or --own for banks of \
                 its own that go afterwards"
         ))
     };
@@ -74,7 +73,7 @@ fn agree(context: &Context, arguments: &BenchArguments) -> Result<(), Failure> {
     let mut stderr = io::stderr().lock();
     let asked = write!(
         stderr,
-        "cliente: this leaves {stays}, for ever (--own brings banks of its own). Type yes to go \
+        "cliente: this leaves {changes}, for ever (--own brings banks of its own). Type yes to go \
             on: "
     );
     let mut typed = String::new();
@@ -82,24 +81,24 @@ fn agree(context: &Context, arguments: &BenchArguments) -> Result<(), Failure> {
     if read.is_ok() && typed.trim() == "yes" { Ok(()) } else { Err(refused()) }
 }
 
-/// What makes no sense is said before anything is asked or opened.
+/// Rejects contradictory arguments before anything is sent.
 fn check(context: &Context, arguments: &BenchArguments) -> Result<(), Failure> {
     let banks = banks(context, arguments);
-    let least = match arguments.kind {
-        Kind::Transfer => 2,
-        Kind::Composite => 3,
-        Kind::Set | Kind::Single => 1,
+    let banks_min = match arguments.kind {
+        BenchKind::Transfer => 2,
+        BenchKind::Composite => 3,
+        BenchKind::Set | BenchKind::Single => 1,
     };
-    if banks < least {
+    if banks < banks_min {
         let kind = arguments.kind.as_str();
         return Err(Failure::Usage(format!(
-            "--kind {kind} needs {least} banks, there are {banks}"
+            "--kind {kind} needs {banks_min} banks, there are {banks}"
         )));
     }
-    if arguments.kind == Kind::Single && arguments.accounts < 2 {
+    if arguments.kind == BenchKind::Single && arguments.accounts < 2 {
         return Err(Failure::Usage("--kind single needs --accounts 2 at least".into()));
     }
-    if arguments.hot && arguments.kind != Kind::Transfer {
+    if arguments.hot && arguments.kind != BenchKind::Transfer {
         return Err(Failure::Usage("--hot is about --kind transfer".into()));
     }
     Ok(())
@@ -107,7 +106,7 @@ fn check(context: &Context, arguments: &BenchArguments) -> Result<(), Failure> {
 
 async fn measure(context: &Context, arguments: &BenchArguments) -> Result<BenchReport, Failure> {
     let banks = asking::these_banks(context, None);
-    if arguments.kind != Kind::Set {
+    if arguments.kind != BenchKind::Set {
         load::setup::open_accounts(context, &banks, arguments.accounts, setup::requests).await?;
     }
     let mut runs = Vec::new();
@@ -120,12 +119,12 @@ async fn measure(context: &Context, arguments: &BenchArguments) -> Result<BenchR
     Ok(BenchReport::new(arguments, runs))
 }
 
-/// All banks as of now, by the latest of their clocks.
+/// The sums of all banks as of now, by the latest of their clocks.
 async fn cut(context: &Context, banks: &[BankId]) -> Result<overview::MoneySums, Failure> {
     let mut clocks = Vec::new();
     for bank in banks {
         let info = context.client.info(*bank).await;
-        clocks.push(Reached::of(&info.map_err(|error| context.failure(error))?));
+        clocks.push(BankClock::of(&info.map_err(|error| context.failure(error))?));
     }
     let none = || Failure::Own("a consortium has a bank".into());
     overview::cut(context, latest(clocks.into_iter()).ok_or_else(none)?).await
@@ -145,45 +144,45 @@ async fn load(
     for number in 0..arguments.clients {
         let work = BenchWork::new(banks, arguments, number)
             .map_err(|error| Failure::Own(format!("no randomness: {error}")))?;
-        let how = Working {
+        let options = WorkerOptions {
             number,
             depth: usize::try_from(arguments.depth()).unwrap_or(1),
             driven_by: if arguments.via_bank { DrivenBy::Bank } else { DrivenBy::Client },
             on_loss: OnLoss::End,
         };
-        let mut worker = Worker::new(&client, work, how, Rc::clone(&tally));
+        let mut worker = Worker::new(&client, work, options, Rc::clone(&tally));
         worker.connect().await.map_err(failure)?;
         workers.push(worker);
     }
     let start = Instant::now();
     let begin = start + Duration::from_secs(arguments.warmup.into());
     let end = begin + Duration::from_secs(arguments.seconds.into());
-    let plan = Plan { start, begin, end, clients: arguments.clients, rate: arguments.rate };
-    let told =
-        tokio::task::spawn_local(tell_progress(Rc::clone(&tally), plan, (run, arguments.runs)));
+    let plan = LoadPlan { start, begin, end, clients: arguments.clients, rate: arguments.rate };
+    let progress =
+        tokio::task::spawn_local(show_progress(Rc::clone(&tally), plan, (run, arguments.runs)));
     let ended = load::run(workers, plan, failure).await;
-    told.abort();
-    // It ends where it waits, and clears its line.
-    let _ = told.await;
+    progress.abort();
+    // The task is cancelled where it waits, and clears its line.
+    let _ = progress.await;
     ended?;
     Ok((tally.take(), end - begin))
 }
 
-/// Says how far it is, twice a second, until it is stopped.
-async fn tell_progress(tally: Rc<RefCell<BenchCounts>>, plan: Plan, (run, runs): (u32, u32)) {
+/// Shows the progress of a run, until the task is cancelled.
+async fn show_progress(tally: Rc<RefCell<BenchCounts>>, plan: LoadPlan, (run, runs): (u32, u32)) {
     let Some(progress) = Progress::on_terminal() else { return };
     let mut before = 0;
     loop {
-        tokio::time::sleep(TOLD_EVERY).await;
+        tokio::time::sleep(PROGRESS_EVERY).await;
         let in_time = tally.borrow().in_time;
         let now = Instant::now();
-        let what = if now < plan.begin {
+        let state = if now < plan.begin {
             "warming up".to_owned()
         } else {
             let left = plan.end.saturating_duration_since(now).as_secs();
             format!("{}/s, {left} s left", in_time.saturating_sub(before).saturating_mul(2))
         };
         before = in_time;
-        progress.show(&format!("bench, run {run} of {runs}: {what}"));
+        progress.show(&format!("bench, run {run} of {runs}: {state}"));
     }
 }

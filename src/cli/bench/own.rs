@@ -1,6 +1,7 @@
-//! Banks of a benchmark's own: three processes in a temporary folder, which go with it.
+//! Banks for one benchmark: three processes in a temporary folder, removed afterwards.
 
 use super::super::failure::Failure;
+use consorcio_core::limits::OWN_BANKS_START_ATTEMPTS_MAX;
 use consorcio_system::config::Consortium;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -9,28 +10,26 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// So many banks: a transfer has two, a composite one three.
-pub const BANKS: usize = 3;
-/// Somebody else may take a port between its choice and its use; then others are chosen.
-const ATTEMPTS: usize = 3;
+/// The number of banks: a composite transaction has three.
+pub(super) const BANKS: usize = 3;
 
-/// Three banks that nobody else knows; they end, and their folder goes, when this is dropped.
-pub struct OwnBanks {
+/// Three banks; dropping this kills them and removes their folder.
+pub(super) struct OwnBanks {
     folder: PathBuf,
     banks: Vec<Child>,
-    /// Where they are.
+    /// Their list of addresses.
     pub consortium: Consortium,
 }
 
 impl OwnBanks {
-    /// Starts them, and waits until they are ready.
+    /// Starts the banks, and waits until they are ready.
     ///
     /// # Errors
-    /// When there is no `servidor` beside this program, or it does not start.
-    pub fn start() -> Result<OwnBanks, Failure> {
+    /// If there is no `servidor` beside this program, or it does not start.
+    pub(super) fn start() -> Result<OwnBanks, Failure> {
         let servidor = beside_this_program()?;
         let mut last = Failure::Own("no bank was started".into());
-        for _ in 0..ATTEMPTS {
+        for _ in 0..OWN_BANKS_START_ATTEMPTS_MAX {
             match OwnBanks::try_start(&servidor) {
                 Ok(banks) => return Ok(banks),
                 Err(failure) => last = failure,
@@ -40,7 +39,7 @@ impl OwnBanks {
     }
 
     fn try_start(servidor: &Path) -> Result<OwnBanks, Failure> {
-        let consortium = free_places()?;
+        let consortium = free_ports()?;
         let mut own = OwnBanks { folder: new_folder()?, banks: Vec::new(), consortium };
         let key = own.folder.join("consortium.key");
         let made = Command::new(servidor).arg("key").arg(&key).stdout(Stdio::null()).status();
@@ -62,7 +61,8 @@ impl OwnBanks {
                     command.env_remove(name);
                 }
             }
-            // A group of its own: Ctrl-C is for this program, which then ends its banks.
+            // A process group of its own: Ctrl-C must reach only this program, which then kills its
+            // banks.
             command
                 .process_group(0)
                 .stdin(Stdio::null())
@@ -81,7 +81,7 @@ impl OwnBanks {
 impl Drop for OwnBanks {
     fn drop(&mut self) {
         for bank in &mut self.banks {
-            // Nothing of what they hold is to stay. One that is gone already needs no end.
+            // Their data is discarded, so kill them. Killing a process that has ended is no error.
             let _ = bank.kill();
             let _ = bank.wait();
         }
@@ -89,7 +89,7 @@ impl Drop for OwnBanks {
     }
 }
 
-/// Reads what a bank prints until it is ready.
+/// Reads the output of a bank until it is ready.
 fn wait_until_ready(bank: usize, child: &mut Child) -> Result<(), Failure> {
     let ended =
         || Failure::Own(format!("bank {bank} of the benchmark's own ended before it was ready"));
@@ -118,8 +118,8 @@ fn cannot_run(program: &Path, error: &std::io::Error) -> Failure {
     Failure::Own(format!("{} can't be run: {error}", program.display()))
 }
 
-/// Ports of this machine that nobody listens on now.
-fn free_places() -> Result<Consortium, Failure> {
+/// A list of free ports of this machine.
+fn free_ports() -> Result<Consortium, Failure> {
     let own = |error: std::io::Error| Failure::Own(format!("no free port: {error}"));
     let listeners: Result<Vec<TcpListener>, _> =
         (0..BANKS).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect();

@@ -1,8 +1,8 @@
-//! What a benchmark measured, for people and for programs.
+//! The report of a benchmark, for people and for programs.
 
 use super::super::args::BenchArguments;
 use super::super::failure::Failure;
-use super::super::output::{ErrorPart, Paint, Shown, Tone, micros, plain, took};
+use super::super::output::{CommandOutput, ErrorPart, Paint, Tone, micros, plain, took};
 use super::super::overview::MoneySums;
 use super::tally::BenchCounts;
 use consorcio_core::money::Total;
@@ -10,9 +10,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What one run measured; or what several did, as medians.
+/// The figures of one run, or the medians of several.
 #[derive(Debug, Clone, Serialize)]
-pub struct Figures {
+pub(super) struct Figures {
     committed: u64,
     committed_per_s: u64,
     not_committed: BTreeMap<&'static str, u64>,
@@ -46,8 +46,8 @@ impl BenchLatency {
 }
 
 impl Figures {
-    /// Adds up what was counted in `elapsed`, between two cuts.
-    pub fn new(
+    /// The figures of a run that took `elapsed`, between two cuts.
+    pub(super) fn new(
         arguments: &BenchArguments,
         tally: BenchCounts,
         elapsed: Duration,
@@ -85,7 +85,7 @@ impl Figures {
         }
     }
 
-    /// The median of each figure; what must not be overlooked is added up.
+    /// The median of each figure; errors are added up, so that none is hidden.
     fn of_several(runs: &[Figures]) -> Figures {
         let median = |figure: fn(&Figures) -> u64| {
             let mut all: Vec<u64> = runs.iter().map(figure).collect();
@@ -121,9 +121,8 @@ impl Figures {
     }
 }
 
-/// What is shown.
 #[derive(Serialize)]
-pub struct BenchReport {
+pub(super) struct BenchReport {
     kind: &'static str,
     driver: &'static str,
     clients: u32,
@@ -136,7 +135,7 @@ pub struct BenchReport {
     hot: bool,
     #[serde(flatten)]
     figures: Figures,
-    /// Where there were several.
+    /// The single runs, if there were several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     runs: Vec<Figures>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,8 +147,8 @@ pub struct BenchReport {
 }
 
 impl BenchReport {
-    /// Of all runs; there is one at least.
-    pub fn new(arguments: &BenchArguments, mut runs: Vec<Figures>) -> BenchReport {
+    /// The report of all runs; there is at least one.
+    pub(super) fn new(arguments: &BenchArguments, mut runs: Vec<Figures>) -> BenchReport {
         let figures = match &runs[..] {
             [one] => one.clone(),
             several => Figures::of_several(several),
@@ -182,8 +181,8 @@ impl BenchReport {
         }
     }
 
-    /// In the form that was asked for.
-    pub fn shown(self, paint: Paint) -> Shown {
+    /// The output in the chosen form.
+    pub(super) fn output(self, paint: Paint) -> CommandOutput {
         let text = if self.csv {
             self.in_rows(paint).replace('\t', ",")
         } else if paint.is_rows() {
@@ -192,10 +191,10 @@ impl BenchReport {
             self.in_words(paint)
         };
         let failure = self.failure.clone();
-        Shown::new(text, &self).failing(failure)
+        CommandOutput::new(text, &self).with_failure(failure)
     }
 
-    /// Each run with its name, and the median below where there are several.
+    /// Each run with its name; with several runs also the medians.
     fn lines(&self) -> impl Iterator<Item = (String, &Figures)> {
         let runs = self.runs.iter().enumerate().map(|(at, run)| ((at + 1).to_string(), run));
         let last = if self.runs.is_empty() { "1" } else { "median" };
@@ -274,10 +273,10 @@ impl BenchReport {
             text.push_str(&format!("no verdict     {left} when the clients left\n"));
         }
         if let Some(behind @ 1..) = self.figures.behind {
-            let told = format!(
+            let detail = format!(
                 "{behind} were due and never begun; they count with the time that they waited"
             );
-            text.push_str(&format!("{}         {told}\n", paint.text(Tone::Open, "behind")));
+            text.push_str(&format!("{}         {detail}\n", paint.text(Tone::Open, "behind")));
         }
         let Figures { balance_before, balance_after, cash_in, cash_out, conserved, .. } =
             self.figures;
@@ -298,7 +297,7 @@ impl BenchReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Kind;
+    use crate::args::BenchKind;
     use consorcio_core::ids::Time;
 
     fn arguments(runs: u32) -> BenchArguments {
@@ -314,7 +313,7 @@ mod tests {
             hot: false,
             runs,
             csv: false,
-            kind: Kind::Transfer,
+            kind: BenchKind::Transfer,
             via_bank: false,
         }
     }
@@ -325,7 +324,7 @@ mod tests {
     }
 
     fn failure(after: &MoneySums) -> Option<Failure> {
-        BenchReport::new(&arguments(1), vec![run(1, after)]).shown(Paint::NONE).failure
+        BenchReport::new(&arguments(1), vec![run(1, after)]).output(Paint::NONE).failure
     }
 
     fn cut(balance_total: i128, cash_in_total: i128, adds_up: bool) -> MoneySums {
@@ -333,35 +332,35 @@ mod tests {
     }
 
     #[test]
-    fn money_that_is_made_or_lost_fails_the_benchmark() {
+    fn money_made_or_lost_fails_the_benchmark() {
         assert_eq!(failure(&cut(500, 500, true)), None);
-        assert_eq!(failure(&cut(700, 700, true)), None, "somebody else brought cash in meanwhile");
+        assert_eq!(failure(&cut(700, 700, true)), None, "another client paid cash in meanwhile");
         assert_eq!(failure(&cut(499, 500, true)).map(|failure| failure.exit_code()), Some(1));
         assert_eq!(failure(&cut(500, 500, false)).map(|failure| failure.exit_code()), Some(1));
     }
 
     #[test]
-    fn several_runs_are_told_by_their_medians() {
+    fn several_runs_are_reported_by_their_medians() {
         let good = cut(500, 500, true);
         let report =
             BenchReport::new(&arguments(3), vec![run(70, &good), run(10, &good), run(20, &good)]);
-        let shown = report.shown(Paint::NONE);
-        let document: serde_json::Value = serde_json::from_str(&shown.json).unwrap();
+        let output = report.output(Paint::NONE);
+        let document: serde_json::Value = serde_json::from_str(&output.json).unwrap();
         assert_eq!(
             (&document["committed_per_s"], &document["runs"][0]["committed"]),
             (&20.into(), &70.into())
         );
         assert!(
-            shown.text.lines().any(|line| line.starts_with("median") && line.contains("20")),
+            output.text.lines().any(|line| line.starts_with("median") && line.contains("20")),
             "{}",
-            shown.text
+            output.text
         );
         let lost =
             BenchReport::new(&arguments(2), vec![run(1, &cut(499, 500, true)), run(1, &good)]);
         assert_eq!(
-            lost.shown(Paint::NONE).failure.map(|failure| failure.exit_code()),
+            lost.output(Paint::NONE).failure.map(|failure| failure.exit_code()),
             Some(1),
-            "one is enough"
+            "one failed run is enough"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! The benchmark's own clients and accounts: the same names in every run, so that a second run
-//! finds them.
+//! The clients and accounts of a benchmark: the same names in every run, so that a second run
+//! reuses them.
 
 use consorcio_core::ids::{AccountNumber, ClientKind, ClientName, TaxId};
 use consorcio_core::money::{Money, Total};
@@ -8,9 +8,8 @@ use consorcio_core::wire::request::{NewAccount, NewClient, Request};
 /// Centavos in each account at its opening.
 const OPENING_DEPOSIT: Money = Money(100_000_000);
 
-/// What a benchmark with so many accounts leaves in a consortium of so many banks, in words;
-/// `registers` where it sets those and opens no account.
-pub fn what_stays(accounts: u32, banks: usize, registers: bool) -> String {
+/// The text of what a benchmark leaves at the banks: accounts, or with `registers` only registers.
+pub(super) fn permanent_changes(accounts: u32, banks: usize, registers: bool) -> String {
     if registers {
         return format!("a register of each client (bench-…), set at all {banks} banks");
     }
@@ -22,14 +21,14 @@ pub fn what_stays(accounts: u32, banks: usize, registers: bool) -> String {
     )
 }
 
-/// The number of the benchmark's account `at`.
-pub fn account(at: u32) -> AccountNumber {
+/// The number of account `at`.
+pub(super) fn account(at: u32) -> AccountNumber {
     AccountNumber::new(&format!("bench-{at}")).expect("a legal number")
 }
 
 /// The requests that open account `at`. A client has at most one individual account at a bank, so
 /// each account has a client of its own.
-pub fn requests(at: u32) -> [Request; 2] {
+pub(super) fn requests(at: u32) -> [Request; 2] {
     let cpf = TaxId::new(&format!("9{at:010}")).expect("eleven digits");
     let client = NewClient {
         cpf: cpf.clone(),

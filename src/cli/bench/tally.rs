@@ -1,6 +1,6 @@
-//! What all clients of a benchmark count together while they run.
+//! The counters of a benchmark, shared by its clients.
 
-use super::super::load::{Begun, LoadEnd, LoadTally, Plan};
+use super::super::load::{LoadEnd, LoadPlan, LoadTally, StartedRequest};
 use super::super::output::micros;
 use consorcio_core::commit::coordinator::Verdict;
 use consorcio_core::wire::reply::Reply;
@@ -8,18 +8,18 @@ use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// Latencies are told with this many digits.
+/// Latencies have this many significant digits.
 const DIGITS: u8 = 3;
 
-/// What all clients counted.
-pub struct BenchCounts {
-    /// Committed, of those that are measured.
+/// The counters of all clients together.
+pub(super) struct BenchCounts {
+    /// Measured transactions that were committed.
     pub committed: u64,
-    /// Committed in the time that is measured: what the throughput is made of.
+    /// Transactions committed within the measured time: the throughput.
     pub in_time: u64,
-    /// Not committed, by reason.
+    /// Measured transactions that were not committed, by reason.
     pub others: BTreeMap<&'static str, u64>,
-    /// From when each was due to its verdict.
+    /// Latencies of committed transactions, from when each was due.
     pub latency_us: Histogram<u64>,
     /// Transactions still without a verdict when the clients left.
     pub left: usize,
@@ -42,9 +42,9 @@ impl Default for BenchCounts {
 }
 
 impl LoadTally for BenchCounts {
-    fn begun(&mut self, _: &Begun) {}
+    fn begun(&mut self, _: &StartedRequest) {}
 
-    fn ended(&mut self, request: &Begun, end: LoadEnd<'_>, plan: &Plan) {
+    fn ended(&mut self, request: &StartedRequest, end: LoadEnd<'_>, plan: &LoadPlan) {
         let (committed, word) = match end {
             LoadEnd::Verdict(verdict) => verdict_word(verdict),
             LoadEnd::Replied(reply) => reply_word(reply),
@@ -56,8 +56,8 @@ impl LoadTally for BenchCounts {
 
     fn lost(&mut self) {}
 
-    /// Those that were due and never began count with the time that they had waited for: to leave
-    /// them out would hide just the slowest.
+    /// Requests that were due and never began count with their waiting time: leaving them out would
+    /// hide the slowest ones.
     fn left(&mut self, open: usize, behind: impl Iterator<Item = Instant>, now: Instant) {
         self.left += open;
         for due in behind {
@@ -93,7 +93,7 @@ fn reply_word(reply: &Reply) -> (bool, &'static str) {
 }
 
 impl BenchCounts {
-    fn count(&mut self, committed: bool, word: &'static str, due: Instant, plan: &Plan) {
+    fn count(&mut self, committed: bool, word: &'static str, due: Instant, plan: &LoadPlan) {
         let now = Instant::now();
         if committed && plan.is_measured(now) {
             self.in_time += 1;
@@ -110,7 +110,7 @@ impl BenchCounts {
     }
 
     fn record(&mut self, due: Instant, now: Instant) {
-        // It grows as it must; what it could not hold would be centuries.
+        // The histogram resizes itself; its range is centuries.
         let _ = self.latency_us.record(micros(now.saturating_duration_since(due)));
     }
 }

@@ -1,6 +1,6 @@
-//! What a benchmark's client asks for: one random transaction after the other.
+//! The workload of a benchmark's client: random transactions.
 
-use super::super::args::{BenchArguments, Kind};
+use super::super::args::{BenchArguments, BenchKind};
 use super::super::load::{LoadRequest, Workload};
 use super::setup::account;
 use consorcio_core::ids::{AccountNumber, BankId, RegisterKey, RegisterValue};
@@ -9,12 +9,12 @@ use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
 use consorcio_system::id_generator::{IdGenerator, now_ms};
 use std::sync::Arc;
 
-/// Makes transactions.
-pub struct BenchWork {
+/// Generates the transactions of one client.
+pub(super) struct BenchWork {
     banks: Vec<BankId>,
     accounts: Vec<AccountNumber>,
-    kind: Kind,
-    /// The first account of the first bank has a part in every transfer.
+    kind: BenchKind,
+    /// Whether the first account of the first bank is part of every transfer.
     hot: bool,
     ids: IdGenerator,
     random: u64,
@@ -24,11 +24,11 @@ pub struct BenchWork {
 }
 
 impl BenchWork {
-    /// The work of client `number`.
+    /// The workload of client `number`.
     ///
     /// # Errors
-    /// When the system has no randomness to give.
-    pub fn new(
+    /// If the system has no randomness.
+    pub(super) fn new(
         banks: &[BankId],
         arguments: &BenchArguments,
         number: u32,
@@ -53,34 +53,34 @@ impl BenchWork {
         // Amounts this small never empty an account within a run.
         let amount = 1 + i64::from(u8::try_from(self.below(100)).unwrap_or(0));
         match self.kind {
-            Kind::Transfer if self.hot => {
+            BenchKind::Transfer if self.hot => {
                 let other = 1 + self.below(self.banks.len() - 1);
-                // It gives and takes, so that it never runs dry.
+                // It is debited or credited at random, so that it is never empty.
                 let gives = self.below(2) == 0;
                 let (hot, rest) =
                     if gives { (Flow::Debit, Flow::Credit) } else { (Flow::Credit, Flow::Debit) };
                 self.money_of(0, hot, amount, 0);
                 self.money(other, rest, amount);
             }
-            Kind::Transfer => {
+            BenchKind::Transfer => {
                 let second = self.other(first);
                 self.money(first, Flow::Debit, amount);
                 self.money(second, Flow::Credit, amount);
             }
-            Kind::Composite => {
+            BenchKind::Composite => {
                 let (second, third) =
                     ((first + 1) % self.banks.len(), (first + 2) % self.banks.len());
                 self.money(first, Flow::Debit, amount);
                 self.money(second, Flow::Debit, amount);
                 self.money(third, Flow::Credit, 2 * amount);
             }
-            Kind::Single => {
+            BenchKind::Single => {
                 let from = self.below(self.accounts.len());
                 let to = (from + 1 + self.below(self.accounts.len() - 1)) % self.accounts.len();
                 self.money_of(first, Flow::Debit, amount, from);
                 self.money_of(first, Flow::Credit, amount, to);
             }
-            Kind::Set => {
+            BenchKind::Set => {
                 let value = RegisterValue::new(&self.count.to_string()).expect("digits");
                 for bank in &self.banks {
                     let action = Action::Set { key: self.register.clone(), value: value.clone() };
@@ -107,7 +107,7 @@ impl BenchWork {
         (than + 1 + self.below(self.banks.len() - 1)) % self.banks.len()
     }
 
-    /// A number below `bound`, which is small: xorshift is random enough for choosing accounts.
+    /// A random number below `bound`. Xorshift suffices for choosing accounts.
     fn below(&mut self, bound: usize) -> usize {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;

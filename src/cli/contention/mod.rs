@@ -1,8 +1,7 @@
-//! `cliente contention`: many clients fight over few accounts and registers of their own run while
-//! consistent cuts are taken all along; then everything that they were told is checked, and there
-//! is a verdict.
+//! `cliente contention`: many clients contend for few accounts and registers, while consistent cuts
+//! are taken; then every outcome that a client knows is verified, and there is a verdict.
 //!
-//! Several runs side by side do not meet: each has its own clients, accounts, registers and ids.
+//! Concurrent runs do not interfere: each has its own clients, accounts, registers and ids.
 
 mod report;
 mod setup;
@@ -13,13 +12,17 @@ mod work;
 use super::args::ContentionArguments;
 use super::cuts;
 use super::failure::Failure;
-use super::load::{self, DrivenBy, OnLoss, Plan, Worker, Working};
-use super::output::Shown;
+use super::load::{self, DrivenBy, LoadPlan, OnLoss, Worker, WorkerOptions};
+use super::output::CommandOutput;
 use super::progress::Progress;
-use super::step_observer::{KnownSoFar, StepObserver};
+use super::step_observer::{InterruptNotice, StepObserver};
 use super::{Context, asking};
-use consorcio_client::{Extent, Reached};
+use consorcio_client::{BankClock, Extent};
 use consorcio_core::ids::TxId;
+use consorcio_core::limits::{
+    CONTENTION_CUT_EVERY_MS, CONTENTION_FAULTS_KEPT_MAX, CONTENTION_RETRY_PAUSE_MS,
+    PROGRESS_EVERY_MS,
+};
 use consorcio_core::money::Money;
 use consorcio_core::wire::answer::PendingAnswer;
 use consorcio_core::wire::request::{Read, Request};
@@ -33,31 +36,26 @@ use std::time::Duration;
 use tally::ContentionTally;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, sleep_until};
-use work::{ContentionWork, Names, OPENING_DEPOSIT, RunKind};
+use work::{ContentionWork, OPENING_DEPOSIT, RunNames, RunParameters};
 
-/// How long after a cut the next one is taken.
-const CUT_EVERY: Duration = Duration::from_millis(250);
-/// How often who waits is told.
-const TOLD_EVERY: Duration = Duration::from_millis(500);
-/// Between two looks at the end.
-const AGAIN_AFTER: Duration = Duration::from_millis(200);
-/// More that did not add up is not kept.
-const BROKEN_KEPT: usize = 20;
+const CUT_EVERY: Duration = Duration::from_millis(CONTENTION_CUT_EVERY_MS);
+const PROGRESS_EVERY: Duration = Duration::from_millis(PROGRESS_EVERY_MS);
+const RETRY_PAUSE: Duration = Duration::from_millis(CONTENTION_RETRY_PAUSE_MS);
 
 type ContentionWorker = Worker<ContentionWork, ContentionTally>;
 
-/// What the end of a run showed.
+/// The state of the banks after a run.
 struct RunEnding {
-    /// Why there was no last cut, or why it does not hold.
+    /// Why there is no last cut, or why it does not add up.
     last_cut: Result<(), Failure>,
-    /// Transactions of this run that some bank still holds undecided.
+    /// Transactions of this run that a bank still holds undecided.
     pending: Vec<String>,
 }
 
-/// Runs it.
-pub async fn run(context: &Context, arguments: ContentionArguments) -> Shown {
+/// Runs `cliente contention`.
+pub(crate) async fn run(context: &Context, arguments: ContentionArguments) -> CommandOutput {
     match LocalSet::new().run_until(contend(context, &arguments)).await {
-        Ok(report) => report.shown(context.paint),
+        Ok(report) => report.output(context.paint),
         Err(failure) => failure.into(),
     }
 }
@@ -73,8 +71,8 @@ async fn contend(
         Some(seed) => seed,
         None => getrandom::u64().map_err(no_randomness)?,
     };
-    let kind = RunKind {
-        names: Names { run },
+    let parameters = RunParameters {
+        names: RunNames { run },
         banks: asking::these_banks(context, None),
         mix: arguments.mix,
         accounts: arguments.accounts,
@@ -82,14 +80,15 @@ async fn contend(
         seed,
     };
     load::allow_many_connections();
-    let requests = |at| setup::requests(&kind, at);
-    load::setup::open_accounts(context, &kind.banks, kind.accounts, requests).await?;
+    let requests = |at| setup::requests(&parameters, at);
+    load::setup::open_accounts(context, &parameters.banks, parameters.accounts, requests).await?;
     let progress = Progress::on_terminal();
     let tally = Rc::new(RefCell::new(ContentionTally::default()));
     let begin = std::time::Instant::now();
     let end = begin + Duration::from_secs(arguments.seconds.into());
-    let plan = Plan { start: begin, begin, end, rate: arguments.rate, clients: arguments.clients };
-    let (workers, logs) = workers(context, arguments, &kind, &tally)?;
+    let plan =
+        LoadPlan { start: begin, begin, end, rate: arguments.rate, clients: arguments.clients };
+    let (workers, logs) = workers(context, arguments, &parameters, &tally)?;
     let working = Cell::new(true);
     let working_ref = &working;
     let clients = async {
@@ -100,43 +99,50 @@ async fn contend(
     let watch = async {
         let mut last = None;
         while working.get() {
-            // What it showed is counted.
-            let _ = one_cut(context, &kind, &mut last, &tally).await;
+            // Its result is counted.
+            let _ = one_cut(context, &parameters, &mut last, &tally).await;
             sleep(CUT_EVERY).await;
         }
     };
-    let tell = async {
+    let show_progress = async {
         while working.get() {
             let left = end.saturating_duration_since(std::time::Instant::now()).as_secs();
-            let told = tally.borrow().in_words();
-            context.known.set(format!("interrupted, nothing is checked: {told}"));
+            let counts = tally.borrow().in_words();
+            context.interrupt_notice.set(format!("interrupted, nothing is checked: {counts}"));
             if let Some(progress) = &progress {
-                progress.show(&format!("contention, {left} s left: {told}"));
+                progress.show(&format!("contention, {left} s left: {counts}"));
             }
-            sleep_until(Instant::now() + TOLD_EVERY).await;
+            sleep_until(Instant::now() + PROGRESS_EVERY).await;
         }
     };
-    let (ended, (), ()) = tokio::join!(clients, watch, tell);
+    let (ended, (), ()) = tokio::join!(clients, watch, show_progress);
     logs.iter().for_each(StepObserver::close);
     ended?;
-    let told = std::mem::take(&mut tally.borrow_mut().outcomes);
+    let outcomes = std::mem::take(&mut tally.borrow_mut().outcomes);
     let until = Instant::now() + arguments.settle;
-    let settled = verify::settle(context, &kind, &told, until, |done, all| {
+    let verification = verify::verify(context, &parameters, &outcomes, until, |done, all| {
         if let Some(progress) = &progress {
             progress.show(&format!("contention, asking what became of {done} of {all}"));
         }
     })
     .await;
-    let ending = ending(context, &kind, &tally, until).await;
+    let ending = ending(context, &parameters, &tally, until).await;
     drop(progress);
-    Ok(ContentionReport::new(arguments, &kind, tally.take(), settled, ending, end - begin))
+    Ok(ContentionReport::new(
+        arguments,
+        &parameters,
+        tally.take(),
+        verification,
+        ending,
+        end - begin,
+    ))
 }
 
-/// The clients, and their step logs where they have their own.
+/// The clients, and their step logs if they have their own.
 fn workers(
     context: &Context,
     arguments: &ContentionArguments,
-    kind: &RunKind,
+    parameters: &RunParameters,
     tally: &Rc<RefCell<ContentionTally>>,
 ) -> Result<(Vec<ContentionWorker>, Vec<StepObserver>), Failure> {
     let (mut workers, mut logs) = (Vec::new(), Vec::new());
@@ -147,39 +153,39 @@ fn workers(
             client = context.client.with_observer(Some(Arc::new(steps.clone())));
             logs.push(steps);
         }
-        let how = Working {
+        let options = WorkerOptions {
             number,
             depth: 1,
             driven_by: if arguments.via_bank { DrivenBy::Bank } else { DrivenBy::Client },
             on_loss: OnLoss::GoOn,
         };
-        let work = ContentionWork::new(kind, number);
-        workers.push(Worker::new(&client, work, how, Rc::clone(tally)));
+        let work = ContentionWork::new(parameters, number);
+        workers.push(Worker::new(&client, work, options, Rc::clone(tally)));
     }
     Ok((workers, logs))
 }
 
-/// The step log of client `number`, counted from 1 as people do.
+/// The step log of client `number`; names count from 1.
 fn client_steps(context: &Context, number: u32) -> Result<StepObserver, Failure> {
     let name = format!("{}-{}", context.name, number + 1);
     let places = context.client.list().to_texts();
-    let options = steplog::Options { places, ..steplog::Options::default() };
+    let options = steplog::StepLogOptions { places, ..steplog::StepLogOptions::default() };
     let log = StepLog::open(&StepObserver::path(&context.log_dir, &name), options);
     let log = log.map_err(|error| Failure::Own(error.to_string()))?;
-    let steps = StepObserver::new(log, KnownSoFar::default());
+    let steps = StepObserver::new(log, InterruptNotice::default());
     steps.began(&format!("{name} contention"));
     Ok(steps)
 }
 
-/// Takes a cut and judges it: all banks' sums, and of this run its registers and the sum of its
-/// accounts.
+/// Takes a cut and checks it: the sums of all banks, and the registers and the sum of the accounts
+/// of this run.
 async fn one_cut(
     context: &Context,
-    kind: &RunKind,
-    last: &mut Option<Reached>,
+    parameters: &RunParameters,
+    last: &mut Option<BankClock>,
     tally: &RefCell<ContentionTally>,
 ) -> Result<(), Failure> {
-    let prefix = kind.names.prefix();
+    let prefix = parameters.names.prefix();
     let taken = cuts::take(context, *last, Extent::Named(&prefix)).await;
     let judged = match &taken {
         Ok(taken) => {
@@ -187,14 +193,14 @@ async fn one_cut(
             let own: i128 = taken
                 .answers
                 .iter()
-                .filter_map(|answer| answer.said.as_ref().ok())
+                .filter_map(|answer| answer.result.as_ref().ok())
                 .map(consorcio_audit::BankCut::accounts_total)
                 .sum();
-            let due = all_money(kind);
+            let expected = all_money(parameters);
             let mut faults = taken.judged.faults.clone();
-            if taken.judged.missing.is_empty() && own != due {
+            if taken.judged.missing.is_empty() && own != expected {
                 faults.push(format!(
-                    "the run's accounts hold {own} centavos together instead of {due}"
+                    "the run's accounts hold {own} centavos together instead of {expected}"
                 ));
             }
             match faults.first() {
@@ -210,7 +216,7 @@ async fn one_cut(
     match &judged {
         Ok(()) => tally.cuts += 1,
         Err(Failure::Own(broken)) => {
-            if tally.broken.len() < BROKEN_KEPT {
+            if tally.broken.len() < CONTENTION_FAULTS_KEPT_MAX {
                 tally.broken.push(broken.clone());
             }
         }
@@ -219,25 +225,25 @@ async fn one_cut(
     judged
 }
 
-/// What the run's accounts hold together, always.
-fn all_money(kind: &RunKind) -> i128 {
+/// The constant sum of the run's accounts.
+fn all_money(parameters: &RunParameters) -> i128 {
     let Money(each) = OPENING_DEPOSIT;
-    i128::from(each) * i128::from(kind.accounts) * kind.banks.len() as i128
+    i128::from(each) * i128::from(parameters.accounts) * parameters.banks.len() as i128
 }
 
-/// Waits until no bank holds anything undecided of this run, and takes the last cut.
+/// Waits until no bank holds a transaction of this run undecided, and takes the last cut.
 async fn ending(
     context: &Context,
-    kind: &RunKind,
+    parameters: &RunParameters,
     tally: &RefCell<ContentionTally>,
     until: Instant,
 ) -> RunEnding {
     let mut last = None;
     loop {
-        let pending = pending(context, kind).await;
-        let last_cut = one_cut(context, kind, &mut last, tally).await;
+        let pending = pending(context, parameters).await;
+        let last_cut = one_cut(context, parameters, &mut last, tally).await;
         let ended = matches!(&pending, Ok(pending) if pending.is_empty()) && last_cut.is_ok();
-        // A list that is too short gets no longer by waiting.
+        // Retrying does not help if the list is too short.
         let broken = matches!(last_cut, Err(Failure::Own(_) | Failure::Usage(_)));
         if ended || broken || Instant::now() >= until {
             let last_cut = match &pending {
@@ -246,23 +252,23 @@ async fn ending(
             };
             return RunEnding { last_cut, pending: pending.unwrap_or_default() };
         }
-        sleep(AGAIN_AFTER).await;
+        sleep(RETRY_PAUSE).await;
     }
 }
 
-/// The ids of this run that some bank holds undecided.
-async fn pending(context: &Context, kind: &RunKind) -> Result<Vec<String>, Failure> {
+/// The ids of this run that a bank holds undecided.
+async fn pending(context: &Context, parameters: &RunParameters) -> Result<Vec<String>, Failure> {
     let request = |after: Option<&str>| {
-        // Ids are listed in their order, and this run's begin with its name.
-        let after = TxId::new(after.unwrap_or(&kind.names.run))?;
+        // Lists are in the order of ids, and ids of this run begin with its name.
+        let after = TxId::new(after.unwrap_or(&parameters.names.run))?;
         Ok(Request::Read(Read::Pending { after: Some(after) }))
     };
     let mut found = Vec::new();
-    for bank in &kind.banks {
+    for bank in &parameters.banks {
         let listed = context.client.ask_list(*bank, request).await;
         for item in listed.map_err(|error| context.failure(error))? {
             let view: PendingAnswer<'static> = asking::read(context, *bank, item.get())?;
-            if view.tx.as_str().starts_with(&kind.names.run) {
+            if view.tx.as_str().starts_with(&parameters.names.run) {
                 found.push(view.tx.to_string());
             }
         }

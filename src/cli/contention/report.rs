@@ -1,22 +1,19 @@
-//! What a contention run showed, and its verdict.
+//! The report of a contention run, and its verdict.
 
 use super::super::args::ContentionArguments;
 use super::super::failure::Failure;
-use super::super::output::{ErrorPart, Paint, Shown, Tone, micros, plain, took};
+use super::super::output::{CommandOutput, ErrorPart, Paint, Tone, micros, plain, took};
 use super::RunEnding;
 use super::tally::ContentionTally;
-use super::verify::Settled;
-use super::work::RunKind;
+use super::verify::Verification;
+use super::work::RunParameters;
+use consorcio_core::limits::CONTENTION_FAULTS_SHOWN_MAX;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// So many lines of one sort are shown; `--json` tells all that were kept.
-const SHOWN: usize = 5;
-
-/// What is shown.
 #[derive(Serialize)]
-pub struct ContentionReport {
+pub(super) struct ContentionReport {
     run: String,
     seed: u64,
     clients: u32,
@@ -56,74 +53,82 @@ struct ContentionLatency {
     max: u64,
 }
 
-/// What must hold; `None` where a bank is missing, so that it is not known.
+/// The checks of a run; `None` if a bank is missing, so that the result is not known.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct RunVerdict {
-    /// Every cut added up, the last one too.
+    /// Every cut added up, including the last one.
     conserved: Option<bool>,
     /// The run's registers are equal at all banks.
     registers_equal: Option<bool>,
-    /// No bank holds anything undecided.
+    /// No bank holds a transaction undecided.
     all_decided: bool,
-    /// Every outcome is what its client was told, the same at all banks.
+    /// Every outcome is as its client knows it, and the same at all banks.
     as_told: Option<bool>,
 }
 
+impl RunVerdict {
+    fn new(tally: &ContentionTally, verification: &Verification, ending: &RunEnding) -> RunVerdict {
+        let check = |fails: bool, is_known: bool| (fails || is_known).then_some(!fails);
+        let registers_differ = tally.broken.iter().any(|text| text.contains("register "));
+        let money_differs = !tally.broken.is_empty() && !registers_differ;
+        RunVerdict {
+            conserved: check(money_differs, ending.last_cut.is_ok()),
+            registers_equal: check(registers_differ, ending.last_cut.is_ok()),
+            all_decided: verification.undecided.is_empty() && ending.pending.is_empty(),
+            as_told: check(
+                verification.contradictions_total > 0,
+                verification.silent.is_none() && verification.undecided.is_empty(),
+            ),
+        }
+    }
+}
+
+/// The failure if transactions are still undecided.
+fn still_undecided(undecided: &[String]) -> Option<Failure> {
+    let (tx, count) = (undecided.first()?, undecided.len());
+    let text =
+        format!("{count} transactions are still undecided, {tx} among them; cliente pending");
+    Some(Failure::Doubt(text))
+}
+
+/// The failure of the last cut. The list was right when the run began, so a list that is too short
+/// now means that the consortium grew meanwhile.
+fn last_cut_failure(failure: Failure) -> Failure {
+    if let Failure::Usage(why) = failure { Failure::Doubt(why) } else { failure }
+}
+
 impl ContentionReport {
-    /// Puts together what was counted and what was found.
-    #[expect(clippy::too_many_lines, reason = "to be split")]
-    pub fn new(
+    /// The report of a run that took `elapsed`.
+    pub(super) fn new(
         arguments: &ContentionArguments,
-        kind: &RunKind,
+        parameters: &RunParameters,
         tally: ContentionTally,
-        settled: Settled,
+        verification: Verification,
         ending: RunEnding,
         elapsed: Duration,
     ) -> ContentionReport {
+        let verdict = RunVerdict::new(&tally, &verification, &ending);
         let mut undecided: Vec<String> =
-            settled.undecided.iter().map(|tx| tx.as_str().to_owned()).collect();
+            verification.undecided.iter().map(|tx| tx.as_str().to_owned()).collect();
         undecided.extend(ending.pending);
         undecided.sort();
         undecided.dedup();
-        let broken = !tally.broken.is_empty();
-        let registers = tally.broken.iter().any(|text| text.contains("register "));
-        let known = |fails: bool, known: bool| (fails || known).then_some(!fails);
-        let verdict = RunVerdict {
-            conserved: known(broken && !registers, ending.last_cut.is_ok()),
-            registers_equal: known(registers, ending.last_cut.is_ok()),
-            all_decided: undecided.is_empty(),
-            as_told: known(
-                settled.contradictions_total > 0,
-                settled.silent.is_none() && settled.undecided.is_empty(),
-            ),
-        };
-        let asks_for_changes =
-            arguments.mix.set + arguments.mix.transfer + arguments.mix.composite > 0;
-        let failure = if let Some(text) = tally.broken.first() {
-            Some(Failure::Own(text.clone()))
-        } else if let Some(text) = settled.contradictions.first() {
-            Some(Failure::Own(text.clone()))
-        } else if let Some(silent) = settled.silent {
-            Some(silent)
-        } else if let Some(tx) = undecided.first() {
-            let count = undecided.len();
-            let text = format!(
-                "{count} transactions are still undecided, {tx} among them; cliente pending"
-            );
-            Some(Failure::Doubt(text))
-        } else if let Err(failure) = ending.last_cut {
-            // Much was executed, so what was typed is not what is wrong: the consortium grew
-            // meanwhile.
-            Some(if let Failure::Usage(why) = failure { Failure::Doubt(why) } else { failure })
-        } else if tally.committed == 0 && asks_for_changes {
-            Some(Failure::Aborted("no transaction was committed".into()))
-        } else {
-            None
-        };
+        let mix = &arguments.mix;
+        let changes_only_fail = tally.committed == 0 && mix.set + mix.transfer + mix.composite > 0;
+        let broken = tally.broken.first().or(verification.contradictions.first());
+        let failure = broken
+            .map(|text| Failure::Own(text.clone()))
+            .or(verification.silent)
+            .or_else(|| still_undecided(&undecided))
+            .or_else(|| ending.last_cut.err().map(last_cut_failure))
+            .or_else(|| {
+                let text = "no transaction was committed".into();
+                changes_only_fail.then_some(Failure::Aborted(text))
+            });
         let latency = &tally.latency_us;
         ContentionReport {
-            run: kind.names.run.clone(),
-            seed: kind.seed,
+            run: parameters.names.run.clone(),
+            seed: parameters.seed,
             clients: arguments.clients,
             seconds: arguments.seconds,
             accounts: arguments.accounts,
@@ -133,8 +138,8 @@ impl ContentionReport {
             committed_per_s: tally.committed.saturating_mul(1_000_000) / micros(elapsed).max(1),
             reads: tally.reads,
             in_doubt: tally.in_doubt,
-            in_doubt_committed: settled.doubt_committed,
-            in_doubt_aborted: settled.doubt_aborted,
+            in_doubt_committed: verification.doubt_committed,
+            in_doubt_aborted: verification.doubt_aborted,
             unread: tally.unread,
             connections_lost: tally.lost,
             latency_us: ContentionLatency {
@@ -149,19 +154,19 @@ impl ContentionReport {
             aborted: tally.aborted,
             verdict,
             broken: tally.broken,
-            contradictions_total: settled.contradictions_total,
-            contradictions: settled.contradictions,
+            contradictions_total: verification.contradictions_total,
+            contradictions: verification.contradictions,
             undecided,
             error: failure.as_ref().map(ErrorPart::of),
             failure,
         }
     }
 
-    /// For people and for programs.
-    pub fn shown(self, paint: Paint) -> Shown {
+    /// The output in the chosen form.
+    pub(super) fn output(self, paint: Paint) -> CommandOutput {
         let text = if paint.is_rows() { self.rows(paint) } else { self.words(paint) };
         let failure = self.failure.clone();
-        Shown::new(text, &self).failing(failure)
+        CommandOutput::new(text, &self).with_failure(failure)
     }
 
     /// The verdict in one word.
@@ -232,14 +237,14 @@ impl ContentionReport {
                 self.connections_lost, self.unread
             ));
         }
-        let shown = |us: u64| took(Duration::from_micros(us));
+        let format = |us: u64| took(Duration::from_micros(us));
         let ContentionLatency { p50, p90, p99, max } = self.latency_us;
         text.push_str(&format!(
             "committed after  p50 {} · p90 {} · p99 {} · max {}\n",
-            shown(p50),
-            shown(p90),
-            shown(p99),
-            shown(max)
+            format(p50),
+            format(p90),
+            format(p99),
+            format(max)
         ));
         let possible = match self.cuts_not_possible {
             0 => String::new(),
@@ -247,11 +252,14 @@ impl ContentionReport {
         };
         text.push_str(&format!("cuts        {} added up{possible}\n", self.cuts));
         for list in [&self.broken, &self.contradictions] {
-            for line in list.iter().take(SHOWN) {
+            for line in list.iter().take(CONTENTION_FAULTS_SHOWN_MAX) {
                 text.push_str(&format!("{}\n", paint.text(Tone::Bad, line)));
             }
-            if list.len() > SHOWN {
-                text.push_str(&format!("... and {} more\n", list.len() - SHOWN));
+            if list.len() > CONTENTION_FAULTS_SHOWN_MAX {
+                text.push_str(&format!(
+                    "... and {} more\n",
+                    list.len() - CONTENTION_FAULTS_SHOWN_MAX
+                ));
             }
         }
         text.push_str(&self.verdict_in_words(paint));
@@ -260,7 +268,7 @@ impl ContentionReport {
 
     fn verdict_in_words(&self, paint: Paint) -> String {
         let mut text = String::new();
-        for (what, holds) in [
+        for (check, holds) in [
             ("no centavo is made or lost", self.verdict.conserved),
             ("registers are equal at all banks", self.verdict.registers_equal),
             ("nothing is left undecided", Some(self.verdict.all_decided)),
@@ -271,7 +279,7 @@ impl ContentionReport {
                 Some(false) => (Tone::Bad, "NO "),
                 None => (Tone::Open, "?  "),
             };
-            text.push_str(&format!("{} {what}\n", paint.text(tone, word)));
+            text.push_str(&format!("{} {check}\n", paint.text(tone, word)));
         }
         let (tone, sentence) = match &self.failure {
             None => (Tone::Good, "All of it holds.".to_owned()),

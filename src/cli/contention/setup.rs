@@ -1,13 +1,13 @@
-//! The clients and accounts of one contention run, opened before it begins.
+//! The clients and accounts of a contention run.
 
-use super::work::{OPENING_DEPOSIT, RunKind};
+use super::work::{OPENING_DEPOSIT, RunParameters};
 use consorcio_core::ids::{ClientKind, ClientName, TaxId};
 use consorcio_core::wire::request::{NewAccount, NewClient, Request};
 
-/// A client has at most one individual account at a bank, so each account has a client of its own:
-/// a made-up company, for a company's number has room for the run's name.
-pub fn requests(kind: &RunKind, at: u32) -> [Request; 2] {
-    let run = kind.names.run.to_ascii_uppercase();
+/// The requests that open account `at`. A client has at most one individual account at a bank, so
+/// each account has a client of its own: a company, whose tax number has room for the run's name.
+pub(super) fn requests(parameters: &RunParameters, at: u32) -> [Request; 2] {
+    let run = parameters.names.run.to_ascii_uppercase();
     let cpf =
         TaxId::new(&format!("{}{at:04}", &run[run.len() - 10..])).expect("14 letters and digits");
     let client = NewClient {
@@ -15,7 +15,10 @@ pub fn requests(kind: &RunKind, at: u32) -> [Request; 2] {
         name: ClientName::new("Contention").expect("a legal name"),
         kind: ClientKind::new("Jurídico").expect("a legal kind"),
     };
-    let account =
-        NewAccount { number: kind.names.account(at), holders: vec![cpf], deposit: OPENING_DEPOSIT };
+    let account = NewAccount {
+        number: parameters.names.account(at),
+        holders: vec![cpf],
+        deposit: OPENING_DEPOSIT,
+    };
     [Request::Client(client), Request::Account(account)]
 }

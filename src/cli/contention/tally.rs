@@ -1,6 +1,6 @@
-//! What all clients of a contention run count together while they run.
+//! The counters of a contention run, shared by its clients.
 
-use super::super::load::{Begun, LoadEnd, LoadTally, Plan};
+use super::super::load::{LoadEnd, LoadPlan, LoadTally, StartedRequest};
 use super::super::output::micros;
 use consorcio_core::commit::coordinator::Verdict;
 use consorcio_core::wire::Reason;
@@ -9,29 +9,28 @@ use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Latencies are told with this many digits.
+/// Latencies have this many significant digits.
 const DIGITS: u8 = 3;
 
-/// What a client knows of one request.
+/// The outcome of a request, as its client knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KnownOutcome {
-    /// It only read.
+pub(super) enum KnownOutcome {
+    /// The request was a read.
     Nothing,
-    /// Committed.
     Committed,
-    /// Aborted: not committed, now or later.
+    /// It is not committed, and never will be.
     Aborted,
-    /// It does not know.
+    /// The client does not know the outcome.
     Unknown,
 }
 
-/// What was counted.
-pub struct ContentionTally {
+/// The counters of all clients together.
+pub(super) struct ContentionTally {
     /// Transactions that were committed.
     pub committed: u64,
     /// Reads that were answered.
     pub reads: u64,
-    /// Transactions that a bank looked at and refused, by reason.
+    /// Transactions that a bank evaluated and refused, by reason.
     pub nok: BTreeMap<&'static str, u64>,
     /// Transactions that were aborted for other reasons: a bank was out of reach or silent.
     pub aborted: BTreeMap<&'static str, u64>,
@@ -41,15 +40,15 @@ pub struct ContentionTally {
     pub unread: u64,
     /// Connections that were lost.
     pub lost: u64,
-    /// From the beginning, or when it was due, to the verdict, of committed transactions.
+    /// Latencies of committed transactions, from when each was due.
     pub latency_us: Histogram<u64>,
     /// Cuts that added up.
     pub cuts: u64,
-    /// Times that a cut was not possible, for a bank was down or in doubt.
+    /// Cuts that were not possible, because a bank was down or in doubt.
     pub no_cuts: u64,
-    /// What did not add up.
+    /// The cuts that did not add up.
     pub broken: Vec<String>,
-    /// What each client knows of each of its requests, both by number.
+    /// The outcomes that each client knows, by client and by request.
     pub outcomes: Vec<Vec<KnownOutcome>>,
 }
 
@@ -73,8 +72,8 @@ impl Default for ContentionTally {
 }
 
 impl LoadTally for ContentionTally {
-    fn begun(&mut self, request: &Begun) {
-        // A client has one request under way, so they begin in the order of their numbers.
+    fn begun(&mut self, request: &StartedRequest) {
+        // A client has one request under way, so requests begin in the order of their numbers.
         let client = usize::try_from(request.client).unwrap_or(0);
         if self.outcomes.len() <= client {
             self.outcomes.resize_with(client + 1, Vec::new);
@@ -86,7 +85,7 @@ impl LoadTally for ContentionTally {
         });
     }
 
-    fn ended(&mut self, request: &Begun, end: LoadEnd<'_>, _: &Plan) {
+    fn ended(&mut self, request: &StartedRequest, end: LoadEnd<'_>, _: &LoadPlan) {
         if request.reads {
             match end {
                 LoadEnd::Replied(Reply::Done(_)) => self.reads += 1,
@@ -97,7 +96,7 @@ impl LoadTally for ContentionTally {
             }
             return;
         }
-        let told = match end {
+        let outcome = match end {
             LoadEnd::Verdict(Verdict::Committed(_)) | LoadEnd::Replied(Reply::Committed(..)) => {
                 self.committed(request.due.elapsed())
             }
@@ -113,8 +112,10 @@ impl LoadTally for ContentionTally {
         };
         let client = usize::try_from(request.client).unwrap_or(0);
         let number = usize::try_from(request.number).unwrap_or(usize::MAX);
-        if let Some(entry) = self.outcomes.get_mut(client).and_then(|told| told.get_mut(number)) {
-            *entry = told;
+        if let Some(entry) =
+            self.outcomes.get_mut(client).and_then(|outcomes| outcomes.get_mut(number))
+        {
+            *entry = outcome;
         }
     }
 
@@ -128,7 +129,7 @@ impl LoadTally for ContentionTally {
 impl ContentionTally {
     fn committed(&mut self, took: Duration) -> KnownOutcome {
         self.committed += 1;
-        // It grows as it must; what it could not hold would be centuries.
+        // The histogram resizes itself; its range is centuries.
         let _ = self.latency_us.record(micros(took));
         KnownOutcome::Committed
     }
@@ -156,13 +157,13 @@ impl ContentionTally {
         KnownOutcome::Aborted
     }
 
-    /// All refusals together, and all other aborts.
-    pub fn not_committed(&self) -> (u64, u64) {
+    /// The numbers of refusals, and of other aborts.
+    pub(super) fn not_committed(&self) -> (u64, u64) {
         (self.nok.values().sum(), self.aborted.values().sum())
     }
 
-    /// In one line, for who waits.
-    pub fn in_words(&self) -> String {
+    /// The counters in one line.
+    pub(super) fn in_words(&self) -> String {
         let (_, aborted) = self.not_committed();
         let nok: Vec<String> =
             self.nok.iter().map(|(reason, count)| format!("{count} {reason}")).collect();

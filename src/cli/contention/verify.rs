@@ -1,5 +1,5 @@
-//! After a run: what became of every transaction, asked of every bank that it names. What clients
-//! were told must be so, what they do not know gets an end, and nothing may stay undecided.
+//! Verifies a run: asks for every transaction at every bank that it names. Outcomes must be as
+//! clients know them; unknown ones are resolved, and none may stay undecided.
 
 use super::super::Context;
 use super::super::asking;
@@ -7,56 +7,53 @@ use super::super::failure::Failure;
 use super::super::load::setup::SILENCE;
 use super::super::load::{LoadRequest, Workload};
 use super::tally::KnownOutcome;
-use super::work::{ContentionWork, RunKind};
+use super::work::{ContentionWork, RunParameters};
 use consorcio_client::Connection;
 use consorcio_core::ids::{BankId, BankSet, Time, TxId};
+use consorcio_core::limits::{
+    CONTENTION_FAULTS_KEPT_MAX, CONTENTION_RETRY_PAUSE_MS, CONTENTION_STATUS_REQUESTS_MAX,
+    CONTENTION_VERIFIED_TOGETHER_MAX,
+};
 use consorcio_core::wire::reply::Reply;
 use consorcio_core::wire::request::Request;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Questions under way at once to one bank.
-const QUESTIONS: usize = 500;
-/// Transactions that are asked about together.
-const TOGETHER: usize = 2_000;
-/// Between two attempts.
-const AGAIN_AFTER: Duration = Duration::from_millis(200);
-/// More contradictions are counted, and not kept.
-const KEPT: usize = 20;
+const RETRY_PAUSE: Duration = Duration::from_millis(CONTENTION_RETRY_PAUSE_MS);
 
-/// What was found.
+/// The result of verifying a run.
 #[derive(Debug, Default)]
-pub struct Settled {
-    /// Committed at every bank, as a client was told or as it turned out.
+pub(super) struct Verification {
+    /// Transactions committed at every bank.
     pub committed: u64,
-    /// Not committed anywhere.
+    /// Transactions committed at no bank.
     pub aborted: u64,
-    /// Of those that their client did not know: committed.
+    /// Committed transactions whose client did not know the outcome.
     pub doubt_committed: u64,
-    /// ... aborted.
+    /// Aborted transactions whose client did not know the outcome.
     pub doubt_aborted: u64,
-    /// Not what a client was told, or not the same at all banks.
+    /// Outcomes that differ from the client's, or between banks.
     pub contradictions: Vec<String>,
-    /// How many.
+    /// The number of all contradictions.
     pub contradictions_total: u64,
-    /// Still without an end.
+    /// Transactions that are still undecided.
     pub undecided: Vec<TxId>,
-    /// A bank that could not be asked to the end.
+    /// The failure of a bank that stopped answering.
     pub silent: Option<Failure>,
 }
 
 /// A transaction of the run.
 #[derive(Debug, Clone)]
-struct RunCase {
+struct RunTransaction {
     tx: TxId,
     banks: BankSet,
-    told: KnownOutcome,
+    known: KnownOutcome,
 }
 
-/// What the banks say of it together.
+/// The outcome by all banks that a transaction names.
 #[derive(Debug, PartialEq, Eq)]
-enum RunEnd {
+enum JointOutcome {
     Committed,
     Aborted,
     /// These banks voted OK and know no outcome.
@@ -66,118 +63,121 @@ enum RunEnd {
     Contradiction(String),
 }
 
-/// Asks about every transaction of every client until all have ended, or until `until`.
-pub async fn settle(
+/// Asks about every transaction of every client until all are decided, or until `until`.
+pub(super) async fn verify(
     context: &Context,
-    kind: &RunKind,
-    told: &[Vec<KnownOutcome>],
+    parameters: &RunParameters,
+    outcomes: &[Vec<KnownOutcome>],
     until: Instant,
     progress: impl Fn(u64, u64),
-) -> Settled {
-    let mut settled = Settled::default();
-    let total = told.iter().map(|told| told.len() as u64).sum();
-    let mut open: Vec<RunCase> = Vec::new();
+) -> Verification {
+    let mut verification = Verification::default();
+    let total = outcomes.iter().map(|known| known.len() as u64).sum();
+    let mut open: Vec<RunTransaction> = Vec::new();
     let mut banks = BankConnections { context, open: BTreeMap::new() };
     let mut done = 0;
-    for (client, told) in (0..).zip(told) {
-        let mut cases = cases(kind, client, told).peekable();
+    for (client, known) in (0..).zip(outcomes) {
+        let mut cases = cases(parameters, client, known).peekable();
         while cases.peek().is_some() {
-            let some: Vec<RunCase> = cases.by_ref().take(TOGETHER).collect();
+            let some: Vec<RunTransaction> =
+                cases.by_ref().take(CONTENTION_VERIFIED_TOGETHER_MAX).collect();
             done += some.len() as u64;
-            open.extend(banks.look(some, &mut settled, until).await);
+            open.extend(banks.check(some, &mut verification, until).await);
             progress(done, total);
         }
     }
-    while !open.is_empty() && Instant::now() < until && settled.silent.is_none() {
-        sleep(AGAIN_AFTER).await;
+    while !open.is_empty() && Instant::now() < until && verification.silent.is_none() {
+        sleep(RETRY_PAUSE).await;
         let mut still = Vec::new();
-        for some in open.chunks(TOGETHER) {
-            still.extend(banks.look(some.to_vec(), &mut settled, until).await);
+        for some in open.chunks(CONTENTION_VERIFIED_TOGETHER_MAX) {
+            still.extend(banks.check(some.to_vec(), &mut verification, until).await);
         }
         open = still;
     }
-    settled.undecided = open.into_iter().map(|case| case.tx).collect();
-    settled
+    verification.undecided = open.into_iter().map(|case| case.tx).collect();
+    verification
 }
 
-/// What client `client` asked for, made again from the seed, and what it was told.
+/// The transactions of client `client`, generated again from the seed, with the outcomes that it
+/// knows.
 fn cases<'a>(
-    kind: &RunKind,
+    parameters: &RunParameters,
     client: u32,
-    told: &'a [KnownOutcome],
-) -> impl Iterator<Item = RunCase> + use<'a> {
-    let mut work = ContentionWork::new(kind, client);
-    told.iter().filter_map(move |told| match work.next() {
+    known: &'a [KnownOutcome],
+) -> impl Iterator<Item = RunTransaction> + use<'a> {
+    let mut work = ContentionWork::new(parameters, client);
+    known.iter().filter_map(move |known| match work.next() {
         LoadRequest::Change(tx, transaction, _) => {
-            Some(RunCase { tx, banks: transaction.banks(), told: *told })
+            Some(RunTransaction { tx, banks: transaction.banks(), known: *known })
         }
         LoadRequest::Read(..) => None,
     })
 }
 
-/// Connections to all banks, made again where they are lost.
+/// Connections to all banks, redialled after a loss.
 struct BankConnections<'a> {
     context: &'a Context,
     open: BTreeMap<BankId, Connection>,
 }
 
 impl BankConnections<'_> {
-    /// Asks about these; gives back those that are still open, and has the banks end them.
-    async fn look(
+    /// Asks about these transactions, has the banks decide the open ones, and returns these.
+    async fn check(
         &mut self,
-        cases: Vec<RunCase>,
-        settled: &mut Settled,
+        cases: Vec<RunTransaction>,
+        verification: &mut Verification,
         until: Instant,
-    ) -> Vec<RunCase> {
+    ) -> Vec<RunTransaction> {
         let replies = match self.statuses(&cases, until).await {
             Ok(replies) => replies,
             Err(failure) => {
-                settled.silent = Some(failure);
+                verification.silent = Some(failure);
                 return cases;
             }
         };
         let mut open = Vec::new();
         let mut asks: Vec<(BankId, Request)> = Vec::new();
         for (case, replies) in cases.into_iter().zip(replies) {
-            let doubt = case.told == KnownOutcome::Unknown;
-            match (end(&replies), case.told) {
-                (RunEnd::Contradiction(why), _) => settled.contradict(&case, why),
-                (RunEnd::Committed, KnownOutcome::Aborted) => {
-                    settled.contradict(
+            let doubt = case.known == KnownOutcome::Unknown;
+            match (joint_outcome(&replies), case.known) {
+                (JointOutcome::Contradiction(why), _) => verification.contradict(&case, why),
+                (JointOutcome::Committed, KnownOutcome::Aborted) => {
+                    verification.contradict(
                         &case,
-                        "its client was told that it is aborted, it is committed".into(),
+                        "aborted for its client, and committed at the banks".into(),
                     );
                 }
-                (RunEnd::Aborted | RunEnd::Nowhere, KnownOutcome::Committed) => {
-                    settled.contradict(
+                (JointOutcome::Aborted | JointOutcome::Nowhere, KnownOutcome::Committed) => {
+                    verification.contradict(
                         &case,
-                        format!("its client was told that it is committed: {replies:?}"),
+                        format!("committed for its client, and not at the banks: {replies:?}"),
                     );
                 }
                 (
-                    RunEnd::Committed,
+                    JointOutcome::Committed,
                     KnownOutcome::Committed | KnownOutcome::Unknown | KnownOutcome::Nothing,
                 ) => {
-                    settled.committed += 1;
-                    settled.doubt_committed += u64::from(doubt);
+                    verification.committed += 1;
+                    verification.doubt_committed += u64::from(doubt);
                 }
                 (
-                    RunEnd::Aborted,
+                    JointOutcome::Aborted,
                     KnownOutcome::Aborted | KnownOutcome::Unknown | KnownOutcome::Nothing,
                 )
-                | (RunEnd::Nowhere, KnownOutcome::Aborted | KnownOutcome::Nothing) => {
-                    settled.aborted += 1;
-                    settled.doubt_aborted += u64::from(doubt);
+                | (JointOutcome::Nowhere, KnownOutcome::Aborted | KnownOutcome::Nothing) => {
+                    verification.aborted += 1;
+                    verification.doubt_aborted += u64::from(doubt);
                 }
-                (RunEnd::Open(at), _) => {
-                    // Without tokens it has that bank ask the others.
+                (JointOutcome::Open(at), _) => {
+                    // A COMMIT without tokens has the bank ask the others.
                     asks.extend(
                         at.iter().map(|bank| (bank, Request::Commit(case.tx.clone(), Vec::new()))),
                     );
                     open.push(case);
                 }
-                (RunEnd::Nowhere, KnownOutcome::Unknown) => {
-                    // A refusal for ever, so that nothing that is still on its way can change it.
+                (JointOutcome::Nowhere, KnownOutcome::Unknown) => {
+                    // Have a bank refuse it permanently, so that no message still on its way can
+                    // commit it.
                     let first = case.banks.iter().next();
                     asks.extend(first.map(|bank| (bank, Request::Resolve(case.tx.clone()))));
                     open.push(case);
@@ -185,7 +185,7 @@ impl BankConnections<'_> {
             }
         }
         for (bank, request) in asks {
-            // What does not help now is asked for again.
+            // A failed request is repeated in the next attempt.
             if let Some(connection) = self.open.get_mut(&bank)
                 && connection.ask(&request).await.is_err()
             {
@@ -195,24 +195,24 @@ impl BankConnections<'_> {
         open
     }
 
-    /// What each bank that is named says of each, in the order of the cases.
+    /// The status of each transaction at each bank that it names, in the order of the cases.
     async fn statuses(
         &mut self,
-        cases: &[RunCase],
+        cases: &[RunTransaction],
         until: Instant,
     ) -> Result<Vec<Vec<(BankId, Reply)>>, Failure> {
         let mut replies: Vec<Vec<(BankId, Reply)>> = vec![Vec::new(); cases.len()];
         for bank in asking::these_banks(self.context, None) {
             let named: Vec<usize> =
                 (0..cases.len()).filter(|at| cases[*at].banks.has(bank)).collect();
-            for some in named.chunks(QUESTIONS) {
+            for some in named.chunks(CONTENTION_STATUS_REQUESTS_MAX) {
                 let txs: Vec<&TxId> = some.iter().map(|at| &cases[*at].tx).collect();
                 let answers = loop {
                     match self.ask_all(bank, &txs).await {
                         Ok(answers) => break answers,
                         Err(failure) if Instant::now() >= until => return Err(failure),
-                        // It may come back.
-                        Err(_) => sleep(AGAIN_AFTER).await,
+                        // The bank may come back.
+                        Err(_) => sleep(RETRY_PAUSE).await,
                     }
                 };
                 for (at, answer) in some.iter().zip(answers) {
@@ -241,8 +241,8 @@ impl BankConnections<'_> {
     }
 }
 
-/// What the banks that a transaction names say of it together.
-fn end(replies: &[(BankId, Reply)]) -> RunEnd {
+/// The outcome that follows from the replies of all banks that a transaction names.
+fn joint_outcome(replies: &[(BankId, Reply)]) -> JointOutcome {
     let mut committed: Option<(BankId, Time)> = None;
     let (mut aborted, mut open, mut unknown) = (None, BankSet::EMPTY, BankSet::EMPTY);
     for (bank, reply) in replies {
@@ -252,7 +252,7 @@ fn end(replies: &[(BankId, Reply)]) -> RunEnd {
                     let text = format!(
                         "committed as of {before} at bank {other} and of {time} at bank {bank}"
                     );
-                    return RunEnd::Contradiction(text);
+                    return JointOutcome::Contradiction(text);
                 }
                 Some(_) | None => committed = Some((*bank, *time)),
             },
@@ -266,28 +266,30 @@ fn end(replies: &[(BankId, Reply)]) -> RunEnd {
             | Reply::Err(..)
             | Reply::Pong
             | Reply::Bye => {
-                return RunEnd::Contradiction(format!("bank {bank} answers STATUS with {reply:?}"));
+                return JointOutcome::Contradiction(format!(
+                    "bank {bank} answers STATUS with {reply:?}"
+                ));
             }
         }
     }
     match (committed, aborted) {
-        (Some((at, _)), Some(bank)) => {
-            RunEnd::Contradiction(format!("committed at bank {at} and aborted at bank {bank}"))
-        }
-        (Some((at, _)), None) if !unknown.is_empty() => RunEnd::Contradiction(format!(
+        (Some((at, _)), Some(bank)) => JointOutcome::Contradiction(format!(
+            "committed at bank {at} and aborted at bank {bank}"
+        )),
+        (Some((at, _)), None) if !unknown.is_empty() => JointOutcome::Contradiction(format!(
             "committed at bank {at}, and another bank never voted on it"
         )),
-        _ if !open.is_empty() => RunEnd::Open(open),
-        (Some(_), None) => RunEnd::Committed,
-        (None, Some(_)) => RunEnd::Aborted,
-        (None, None) => RunEnd::Nowhere,
+        _ if !open.is_empty() => JointOutcome::Open(open),
+        (Some(_), None) => JointOutcome::Committed,
+        (None, Some(_)) => JointOutcome::Aborted,
+        (None, None) => JointOutcome::Nowhere,
     }
 }
 
-impl Settled {
-    fn contradict(&mut self, case: &RunCase, why: String) {
+impl Verification {
+    fn contradict(&mut self, case: &RunTransaction, why: String) {
         self.contradictions_total += 1;
-        if self.contradictions.len() < KEPT {
+        if self.contradictions.len() < CONTENTION_FAULTS_KEPT_MAX {
             self.contradictions.push(format!("transaction {}: {why}", case.tx));
         }
     }
@@ -304,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_banks_say_together() {
+    fn the_joint_outcome_follows_from_all_replies() {
         let tx = TxId::new("t").unwrap();
         let token = |at: usize, verdict| {
             Seal::keyed([9; 32]).token(bank(at), verdict, &tx, Some(Digest::of(b"x")), Time(3))
@@ -317,18 +319,24 @@ mod tests {
             (bank(at), Reply::Aborted(tx.clone(), token(at, Verdict::No), Reason::Expired, None))
         };
         let unknown = |at: usize| (bank(at), Reply::Unknown(tx.clone()));
-        assert_eq!(end(&[committed(0, 5), committed(1, 5)]), RunEnd::Committed);
-        assert_eq!(end(&[aborted(0), unknown(1)]), RunEnd::Aborted);
-        assert_eq!(end(&[unknown(0), unknown(1)]), RunEnd::Nowhere);
-        assert_eq!(end(&[committed(0, 5), ok(1)]), RunEnd::Open(BankSet::EMPTY.with(bank(1))));
-        assert_eq!(end(&[aborted(0), ok(1)]), RunEnd::Open(BankSet::EMPTY.with(bank(1))));
+        assert_eq!(joint_outcome(&[committed(0, 5), committed(1, 5)]), JointOutcome::Committed);
+        assert_eq!(joint_outcome(&[aborted(0), unknown(1)]), JointOutcome::Aborted);
+        assert_eq!(joint_outcome(&[unknown(0), unknown(1)]), JointOutcome::Nowhere);
+        assert_eq!(
+            joint_outcome(&[committed(0, 5), ok(1)]),
+            JointOutcome::Open(BankSet::EMPTY.with(bank(1)))
+        );
+        assert_eq!(
+            joint_outcome(&[aborted(0), ok(1)]),
+            JointOutcome::Open(BankSet::EMPTY.with(bank(1)))
+        );
         for broken in [
             [committed(0, 5), committed(1, 6)],
             [committed(0, 5), aborted(1)],
             [committed(0, 5), unknown(1)],
             [committed(0, 5), (bank(1), Reply::Pong)],
         ] {
-            assert!(matches!(end(&broken), RunEnd::Contradiction(_)), "{broken:?}");
+            assert!(matches!(joint_outcome(&broken), JointOutcome::Contradiction(_)), "{broken:?}");
         }
     }
 }

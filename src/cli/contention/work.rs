@@ -1,37 +1,35 @@
-//! What a contention client asks for: a pure sequence that follows from the seed and the client's
-//! number, so that the same seed asks the same again, and a check afterwards can tell what each
-//! request was.
+//! The workload of a contention client: a pure sequence of requests, derived from the seed and the
+//! client's number, so that a run can be repeated, and verified afterwards.
 
 use super::super::args::Mix;
 use super::super::load::{LoadRequest, Workload};
 use consorcio_core::ids::{AccountNumber, BankId, RegisterKey, RegisterValue, TxId};
+use consorcio_core::limits::CONTENTION_AMOUNT_MAX;
 use consorcio_core::money::Money;
 use consorcio_core::wire::request::{Read, Request};
 use consorcio_core::wire::transaction::{Action, Flow, Op, Transaction};
 use std::sync::Arc;
 
-/// Registers of one run: few, so that clients meet.
+/// The registers of a run: few, so that clients contend for them.
 const REGISTERS: u64 = 2;
-/// The greatest amount that one debit moves, in centavos.
-const AMOUNT_MAX: u64 = 2_000;
-/// What each account is opened with: little enough that some debits are refused.
-pub const OPENING_DEPOSIT: Money = Money(50_000);
+/// The opening deposit of each account: small, so that some debits are refused.
+pub(super) const OPENING_DEPOSIT: Money = Money(50_000);
 
-/// The names of one run, by which it finds its own among all others'.
+/// The names of a run, which distinguish its objects from those of other runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Names {
-    /// 16 characters that no other run has.
+pub(super) struct RunNames {
+    /// A unique prefix of 16 characters.
     pub run: String,
 }
 
-impl Names {
-    /// What the run's accounts and registers begin with.
-    pub fn prefix(&self) -> String {
+impl RunNames {
+    /// The prefix of the run's accounts and registers.
+    pub(super) fn prefix(&self) -> String {
         format!("c-{}-", self.run)
     }
 
     /// The number of account `at`, the same at each bank.
-    pub fn account(&self, at: u32) -> AccountNumber {
+    pub(super) fn account(&self, at: u32) -> AccountNumber {
         AccountNumber::new(&format!("{}{at}", self.prefix())).expect("a legal number")
     }
 
@@ -39,8 +37,8 @@ impl Names {
         RegisterKey::new(&format!("{}r{at}", self.prefix())).expect("a legal key")
     }
 
-    /// The id of a client's request `number`: at most 24 bytes, so that it is kept inline.
-    pub fn tx(&self, client: u32, number: u32) -> TxId {
+    /// The id of a client's request `number`: at most 24 bytes, so that it is stored inline.
+    pub(super) fn tx(&self, client: u32, number: u32) -> TxId {
         let mut text = self.run.clone();
         digits(&mut text, client.into(), 2);
         digits(&mut text, number.into(), 6);
@@ -57,8 +55,8 @@ fn digits(text: &mut String, number: u64, count: u32) {
 
 /// A client's sequence of requests.
 #[derive(Debug, Clone)]
-pub struct ContentionWork {
-    names: Names,
+pub(super) struct ContentionWork {
+    names: RunNames,
     banks: Vec<BankId>,
     mix: Mix,
     accounts: u32,
@@ -68,27 +66,23 @@ pub struct ContentionWork {
     count: u32,
 }
 
-/// What all clients' sequences have in common.
+/// The parameters that all clients of a run share.
 #[derive(Debug, Clone)]
-pub struct RunKind {
-    /// The run's names.
-    pub names: Names,
-    /// The banks of the consortium.
+pub(super) struct RunParameters {
+    pub names: RunNames,
     pub banks: Vec<BankId>,
-    /// What is asked how often.
     pub mix: Mix,
-    /// Accounts at each bank.
+    /// The number of accounts at each bank.
     pub accounts: u32,
-    /// Of 100 times, how often the first account is taken.
+    /// The percentage of accesses that use the first account.
     pub hot: u32,
-    /// The run's seed.
     pub seed: u64,
 }
 
 impl ContentionWork {
-    /// The sequence of client `client`.
-    pub fn new(kind: &RunKind, client: u32) -> ContentionWork {
-        let RunKind { names, banks, mix, accounts, hot, seed } = kind.clone();
+    /// The requests of client `client`.
+    pub(super) fn new(parameters: &RunParameters, client: u32) -> ContentionWork {
+        let RunParameters { names, banks, mix, accounts, hot, seed } = parameters.clone();
         let random = mixed(seed ^ mixed(u64::from(client) + 1));
         ContentionWork { names, banks, mix, accounts, hot, random, client, count: 0 }
     }
@@ -165,7 +159,7 @@ impl ContentionWork {
     }
 
     fn amount(&mut self) -> i64 {
-        i64::try_from(1 + self.below(AMOUNT_MAX)).unwrap_or(1)
+        i64::try_from(1 + self.below(CONTENTION_AMOUNT_MAX)).unwrap_or(1)
     }
 
     fn bank(&mut self) -> BankId {
@@ -173,7 +167,7 @@ impl ContentionWork {
         self.banks[usize::try_from(at).unwrap_or(0)]
     }
 
-    /// Another bank, as far as there are enough.
+    /// A bank that is not taken, if there is one.
     fn other_than(&mut self, taken: &[BankId]) -> BankId {
         let free: Vec<BankId> =
             self.banks.iter().copied().filter(|bank| !taken.contains(bank)).collect();
@@ -212,9 +206,9 @@ fn mixed(number: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn kind(seed: u64, banks: usize) -> RunKind {
-        RunKind {
-            names: Names { run: "0123456789abcdef".into() },
+    fn parameters(seed: u64, banks: usize) -> RunParameters {
+        RunParameters {
+            names: RunNames { run: "0123456789abcdef".into() },
             banks: (0..banks).filter_map(BankId::new).collect(),
             mix: "set:1,transfer:8,composite:2,read:1".parse().unwrap(),
             accounts: 3,
@@ -223,25 +217,25 @@ mod tests {
         }
     }
 
-    fn sequence(kind: &RunKind, client: u32) -> Vec<LoadRequest> {
-        let mut work = ContentionWork::new(kind, client);
+    fn sequence(parameters: &RunParameters, client: u32) -> Vec<LoadRequest> {
+        let mut work = ContentionWork::new(parameters, client);
         (0..500).map(|_| work.next()).collect()
     }
 
     #[test]
-    fn the_same_seed_asks_the_same_again() {
-        assert_eq!(sequence(&kind(7, 3), 4), sequence(&kind(7, 3), 4));
-        assert_ne!(sequence(&kind(7, 3), 4), sequence(&kind(8, 3), 4));
-        assert_ne!(sequence(&kind(7, 3), 4), sequence(&kind(7, 3), 5));
+    fn the_same_seed_generates_the_same_requests() {
+        assert_eq!(sequence(&parameters(7, 3), 4), sequence(&parameters(7, 3), 4));
+        assert_ne!(sequence(&parameters(7, 3), 4), sequence(&parameters(8, 3), 4));
+        assert_ne!(sequence(&parameters(7, 3), 4), sequence(&parameters(7, 3), 5));
     }
 
     #[test]
-    fn all_that_is_asked_for_is_legal_and_of_each_kind() {
+    fn requests_are_legal_and_of_each_kind() {
         for banks in 1..=4 {
-            let kind = kind(1, banks);
-            let asks = sequence(&kind, 0);
-            let consortium = kind.banks.iter().copied().collect();
-            let changes = asks.iter().filter_map(|ask| match ask {
+            let parameters = parameters(1, banks);
+            let requests = sequence(&parameters, 0);
+            let consortium = parameters.banks.iter().copied().collect();
+            let changes = requests.iter().filter_map(|request| match request {
                 LoadRequest::Change(tx, transaction, driver) => Some((tx, transaction, driver)),
                 LoadRequest::Read(..) => None,
             });
@@ -253,14 +247,15 @@ mod tests {
                 sizes.insert(transaction.ops().len());
             }
             assert!(sizes.contains(&2) && sizes.contains(&3), "{sizes:?}");
-            let reads = asks.iter().filter(|ask| matches!(ask, LoadRequest::Read(..))).count();
+            let reads =
+                requests.iter().filter(|request| matches!(request, LoadRequest::Read(..))).count();
             assert!((10..100).contains(&reads), "{reads}");
         }
     }
 
     #[test]
     fn ids_of_a_run_differ() {
-        let names = Names { run: "0123456789abcdef".into() };
+        let names = RunNames { run: "0123456789abcdef".into() };
         let ids: std::collections::BTreeSet<_> = (0..50)
             .flat_map(|client| (0..50).map(move |n| (client, n)))
             .map(|(c, n)| names.tx(c, n))

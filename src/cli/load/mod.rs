@@ -1,25 +1,25 @@
-//! The load generator: many clients at a time, each with a driver of its own. `bench` and
-//! `contention` configure it: what is asked for, what is counted, and what the loss of a
-//! connection means.
+//! The load generator: many concurrent clients, each with a driver of its own. `bench` and
+//! `contention` provide the workload, the counters, and the reaction to a lost connection.
 
 mod plan;
-pub mod setup;
+pub(crate) mod setup;
 mod worker;
 
 use super::failure::Failure;
-pub use plan::Plan;
+pub(crate) use plan::LoadPlan;
 use tokio::task::{JoinHandle, spawn_local};
-pub use worker::{
-    Begun, DrivenBy, LoadEnd, LoadRequest, LoadTally, OnLoss, Worker, Working, Workload,
+pub(crate) use worker::{
+    DrivenBy, LoadEnd, LoadRequest, LoadTally, OnLoss, StartedRequest, Worker, WorkerOptions,
+    Workload,
 };
 
-/// Has all workers work until the plan's end and leave.
+/// Runs all workers until the end of the plan.
 ///
 /// # Errors
-/// What ended the first of them early, in the words of `failure`.
-pub async fn run<W: Workload + 'static, T: LoadTally + 'static>(
+/// The failure of the first worker that ended early.
+pub(crate) async fn run<W: Workload + 'static, T: LoadTally + 'static>(
     workers: Vec<Worker<W, T>>,
-    plan: Plan,
+    plan: LoadPlan,
     failure: impl Fn(consorcio_client::ClientError) -> Failure,
 ) -> Result<(), Failure> {
     if let Some(rate) = plan.rate {
@@ -36,9 +36,9 @@ pub async fn run<W: Workload + 'static, T: LoadTally + 'static>(
     Ok(())
 }
 
-/// Thousands of connections need more files than a shell usually allows; what can't be had shows
-/// when connecting.
-pub fn allow_many_connections() {
+/// Raises the limit of open files as far as allowed, for thousands of connections. If it is too
+/// low, connecting fails.
+pub(crate) fn allow_many_connections() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;

@@ -1,37 +1,36 @@
 //! When the requests of a load are due, and what is measured.
 //!
-//! A closed loop begins the next transaction when one is through, so a slow bank is asked less. An
-//! open loop does not ask how the banks are: transaction `k` is due at `k / rate`, and its latency
-//! counts from then, whether it could begin then or not. What a stall delays is so counted as slow,
-//! and not left out (Tene, _How NOT to Measure Latency_, calls that coordinated omission).
+//! A closed loop begins the next transaction when one has ended, so a slow bank gets fewer. In an
+//! open loop transaction `k` is due at `k / rate` whatever the banks do, and its latency counts
+//! from then, even if it begins later. So what a stall delays counts as slow, and is not left out
+//! (Tene, _How NOT to Measure Latency_, calls that coordinated omission).
 
+use consorcio_core::limits::{LOAD_GRACE_MS, LOAD_SLEEP_US_MIN};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
 
-/// What is due at the very end may begin for so long; a client that is later than that is behind.
-const GRACE: Duration = Duration::from_millis(100);
-/// Shorter sleeps are not worth their wake-ups.
-const SLEEP_MIN: Duration = Duration::from_micros(50);
+const GRACE: Duration = Duration::from_millis(LOAD_GRACE_MS);
+const SLEEP_MIN: Duration = Duration::from_micros(LOAD_SLEEP_US_MIN);
 
 /// When a load runs, and when it is measured.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
-    /// The first request is due.
+pub(crate) struct LoadPlan {
+    /// When the first request is due.
     pub start: Instant,
-    /// What was there before is warm-up.
+    /// When measuring begins; before it is the warm-up.
     pub begin: Instant,
-    /// What would be due from here on does not begin.
+    /// When measuring ends; no request due later begins.
     pub end: Instant,
-    /// Clients.
+    /// The number of clients.
     pub clients: u32,
-    /// Transactions a second in all; none in a closed loop.
+    /// Transactions a second of all clients; `None` in a closed loop.
     pub rate: Option<u32>,
 }
 
-impl Plan {
-    /// Since when client `number` may begin its transaction `count`, if it may now.
-    pub fn due(&self, number: u32, count: u64, now: Instant) -> Option<Instant> {
+impl LoadPlan {
+    /// The time at which transaction `count` of client `number` was due, if it may begin now.
+    pub(crate) fn due(&self, number: u32, count: u64, now: Instant) -> Option<Instant> {
         match self.rate {
             None => (now < self.end).then_some(now),
             Some(rate) => {
@@ -41,8 +40,8 @@ impl Plan {
         }
     }
 
-    /// When those were due that client `number` never began, having begun `count`.
-    pub fn behind(&self, number: u32, count: u64) -> impl Iterator<Item = Instant> {
+    /// The due times of the transactions that client `number` never began, after it began `count`.
+    pub(crate) fn behind(&self, number: u32, count: u64) -> impl Iterator<Item = Instant> {
         let rate = self.rate;
         (count..)
             .map_while(move |count| rate.map(|rate| self.time_of(rate, number, count)))
@@ -50,30 +49,30 @@ impl Plan {
             .filter(|due| *due >= self.begin)
     }
 
-    /// Whether a transaction that was due then, and ended `now`, is among those measured: in a
-    /// closed loop what ends in time, in an open loop what was due in time, however late it ended.
-    pub fn counts(&self, due: Instant, now: Instant) -> bool {
+    /// Whether a transaction that was due at `due` and ended `now` is measured: in a closed loop if
+    /// it ended in time, in an open loop if it was due in time.
+    pub(crate) fn counts(&self, due: Instant, now: Instant) -> bool {
         let at = if self.rate.is_some() { due } else { now };
         self.is_measured(at)
     }
 
-    /// Whether `at` lies in the time that is measured.
-    pub fn is_measured(&self, at: Instant) -> bool {
+    /// Whether `at` is within the measured time.
+    pub(crate) fn is_measured(&self, at: Instant) -> bool {
         (self.begin..self.end).contains(&at)
     }
 
-    /// Transactions of all clients are due evenly: those of one client come every `clients / rate`
-    /// seconds.
+    /// The due time of a transaction. They are evenly spread: each client's are `clients / rate`
+    /// seconds apart.
     fn time_of(&self, rate: u32, number: u32, count: u64) -> Instant {
-        let place = u128::from(count) * u128::from(self.clients) + u128::from(number);
-        let nanos = place * 1_000_000_000 / u128::from(rate);
+        let index = u128::from(count) * u128::from(self.clients) + u128::from(number);
+        let nanos = index * 1_000_000_000 / u128::from(rate);
         self.start + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX / 2))
     }
 }
 
-/// Wakes each client when something of it is due. The runtime's own timer is too coarse, by a
-/// millisecond.
-pub fn wake_when_due(plan: Plan, rate: u32, clients: Vec<Sender<()>>) {
+/// Wakes each client when a transaction of it is due. The runtime's timer has a resolution of a
+/// millisecond, which is too coarse.
+pub(super) fn wake_when_due(plan: LoadPlan, rate: u32, clients: Vec<Sender<()>>) {
     thread::spawn(move || {
         for count in 0.. {
             for (number, client) in (0..).zip(&clients) {
@@ -85,7 +84,7 @@ pub fn wake_when_due(plan: Plan, rate: u32, clients: Vec<Sender<()>>) {
                 if !ahead.is_zero() {
                     thread::sleep(ahead.max(SLEEP_MIN));
                 }
-                // One that is full has been woken already.
+                // A full channel has a wake-up already.
                 let _ = client.try_send(());
             }
         }
@@ -96,14 +95,14 @@ pub fn wake_when_due(plan: Plan, rate: u32, clients: Vec<Sender<()>>) {
 mod tests {
     use super::*;
 
-    fn plan(rate: Option<u32>) -> Plan {
+    fn plan(rate: Option<u32>) -> LoadPlan {
         let start = Instant::now();
         let (begin, end) = (start + Duration::from_secs(1), start + Duration::from_secs(3));
-        Plan { start, begin, end, clients: 4, rate }
+        LoadPlan { start, begin, end, clients: 4, rate }
     }
 
     #[test]
-    fn an_open_loop_does_not_ask_how_the_banks_are() {
+    fn an_open_loop_does_not_depend_on_the_banks() {
         let plan = plan(Some(8));
         let at = |ms| plan.start + Duration::from_millis(ms);
         assert_eq!(plan.due(0, 0, at(0)), Some(at(0)));
@@ -112,7 +111,7 @@ mod tests {
         assert_eq!(
             plan.due(1, 1, at(2_000)),
             Some(at(625)),
-            "since then, although it could not begin"
+            "due then, although it could not begin"
         );
         assert_eq!(plan.due(0, 6, at(9_000)), None, "it would be due at the end");
         assert_eq!(plan.due(0, 5, at(3_050)), Some(at(2_500)));

@@ -1,4 +1,4 @@
-//! Clients and accounts of a run, opened before it begins.
+//! Opens the clients and accounts of a run, before it begins.
 
 use super::super::Context;
 use super::super::failure::Failure;
@@ -8,15 +8,15 @@ use consorcio_core::limits::{LOAD_SETUP_TOGETHER, LOAD_SILENCE_MS_MAX};
 use consorcio_core::wire::request::Request;
 use std::time::Duration;
 
-/// A bank that answers nothing for so long is given up.
-pub const SILENCE: Duration = Duration::from_millis(LOAD_SILENCE_MS_MAX);
+/// A bank that is silent for this long is given up.
+pub(crate) const SILENCE: Duration = Duration::from_millis(LOAD_SILENCE_MS_MAX);
 
-/// Opens so many accounts at each bank: the client and the account of each, as `requests` makes
-/// them. Those that are there stay as they are.
+/// Opens `accounts` accounts at each bank, each with its client, by the requests of `requests`.
+/// Existing ones stay as they are.
 ///
 /// # Errors
-/// When a bank can't be reached or refuses.
-pub async fn open_accounts(
+/// If a bank can't be reached or refuses.
+pub(crate) async fn open_accounts(
     context: &Context,
     banks: &[BankId],
     accounts: u32,

@@ -1,8 +1,8 @@
-//! One client of a load: as many requests under way as asked for, by one driver.
+//! A client of a load: runs up to `depth` requests at once, over one driver.
 
-use super::plan::Plan;
+use super::plan::LoadPlan;
 use consorcio_client::{
-    Client, ClientError, Driver, DriverOptions, Happened, Keeping, Redial, Writes,
+    Client, ClientError, DriveMode, Driver, DriverEvent, DriverOptions, Redial, Writes,
 };
 use consorcio_core::commit::coordinator::Verdict;
 use consorcio_core::ids::{BankId, BankSet, TxId};
@@ -20,133 +20,133 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{interval, sleep_until};
 
-/// After the end, what is under way gets this long.
+/// After the end, transactions under way have this long to finish.
 const LEAVE_WITHIN: Duration = Duration::from_millis(2 * (VOTE_TIMEOUT_MS + ANSWER_WITHIN_MS));
-/// A bank that drives answers within `ANSWER_WITHIN_MS`, or the line there and back is slow.
+/// A bank that drives replies within `ANSWER_WITHIN_MS`; the rest is for a slow network.
 const EXECUTE_WITHIN: Duration = Duration::from_millis(2 * ANSWER_WITHIN_MS);
-/// A client that could not reach a bank does not hurry to the next request.
+/// The pause after a bank could not be reached.
 const PAUSE: Duration = Duration::from_millis(BACKOFF_MS_MIN);
-/// A load's driver writes once for all that a read brought about.
+/// A driver of a load batches the messages that follow from one read.
 const DRIVER: DriverOptions = DriverOptions {
-    writes: Writes::EachTurn,
+    writes: Writes::EachPoll,
     redial: Redial {
         first: Duration::from_millis(BACKOFF_MS_MIN),
         max: Duration::from_millis(BACKOFF_MS_MAX),
     },
 };
 
-/// What a client asks for, one request after the other.
-pub trait Workload {
-    /// The next request.
+/// Generates the requests of a client.
+pub(crate) trait Workload {
     fn next(&mut self) -> LoadRequest;
 }
 
 /// One request of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LoadRequest {
-    /// A transaction, and a bank that could drive it.
+pub(crate) enum LoadRequest {
+    /// A transaction, and the bank that drives it with `DrivenBy::Bank`.
     Change(TxId, Arc<Transaction>, BankId),
     /// A read at this bank.
     Read(BankId, Request),
 }
 
-/// Which request: what is known of it when it has ended.
+/// A request that has begun: the tag by which its end is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Begun {
+pub(crate) struct StartedRequest {
     /// The number of its client.
     pub client: u32,
-    /// Its number among that client's.
+    /// Its number among the requests of that client.
     pub number: u64,
-    /// When it began, or should have.
+    /// When it was due.
     pub due: Instant,
-    /// Does it only read?
+    /// Whether it is a read.
     pub reads: bool,
-    /// The bank that it was sent to, where it is not driven here.
+    /// The bank that it was sent to, unless it is driven here.
     bank: Option<BankId>,
 }
 
 /// How a request ended.
 #[derive(Debug)]
-pub enum LoadEnd<'a> {
-    /// A transaction that this program drove.
+pub(crate) enum LoadEnd<'a> {
+    /// The verdict of a transaction that this program drove.
     Verdict(&'a Verdict),
-    /// A bank's reply, to EXECUTE or to a read.
+    /// The reply of a bank to EXECUTE or to a read.
     Replied(&'a Reply),
-    /// Nothing came back, and the bank may have executed it.
+    /// No reply was received, and the bank may have executed it.
     NotReplied,
-    /// The bank is away: it was not sent.
+    /// The bank is down, so it was not sent.
     NotSent,
 }
 
-/// What all clients of a load count together.
-pub trait LoadTally {
-    /// A request begins.
-    fn begun(&mut self, request: &Begun);
-    /// A request has ended.
-    fn ended(&mut self, request: &Begun, end: LoadEnd<'_>, plan: &Plan);
-    /// A connection was lost.
+/// The counters of a load, shared by its clients.
+pub(crate) trait LoadTally {
+    /// Counts a request that begins.
+    fn begun(&mut self, request: &StartedRequest);
+    /// Counts a request that has ended.
+    fn ended(&mut self, request: &StartedRequest, end: LoadEnd<'_>, plan: &LoadPlan);
+    /// Counts a connection that was lost.
     fn lost(&mut self);
-    /// A client leaves, with so many requests that have not ended, and these that were due and
+    /// Counts a client that stops: its requests that have not ended, and those that were due and
     /// never began.
     fn left(&mut self, open: usize, behind: impl Iterator<Item = Instant>, now: Instant);
 }
 
-/// What the loss of a connection means for the run.
+/// The reaction of a run to a lost connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnLoss {
-    /// It ends: what would be measured is not what was asked for.
+pub(crate) enum OnLoss {
+    /// It ends: a measurement with fewer connections would be wrong.
     End,
-    /// It goes on, where banks die and come back.
+    /// It continues, since banks may be killed and restarted.
     GoOn,
 }
 
-/// Who drives the transactions of a load.
+/// The driver of the transactions of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DrivenBy {
-    /// This program.
+pub(crate) enum DrivenBy {
     Client,
-    /// A bank (EXECUTE).
     Bank,
 }
 
-/// How a client works.
+/// The options of a client.
 #[derive(Debug, Clone, Copy)]
-pub struct Working {
+pub(crate) struct WorkerOptions {
     /// Its number among the clients.
     pub number: u32,
-    /// Requests that it has under way, at most.
+    /// The maximum of requests under way.
     pub depth: usize,
-    /// Who drives.
     pub driven_by: DrivenBy,
-    /// What the loss of a connection means.
+    /// The reaction to a lost connection.
     pub on_loss: OnLoss,
 }
 
-/// One client.
-pub struct Worker<W, T> {
-    driver: Driver<Begun>,
+pub(crate) struct Worker<W, T> {
+    driver: Driver<StartedRequest>,
     work: W,
-    how: Working,
+    options: WorkerOptions,
     tally: Rc<RefCell<T>>,
-    /// How many requests it has begun.
+    /// The number of requests that have begun.
     begun: u64,
-    /// Requests to a bank that are not answered yet, and until when they may be.
-    asked: Vec<(tokio::time::Instant, Begun)>,
-    /// Nothing begins before.
+    /// Unanswered requests to banks, with their deadlines.
+    asked: Vec<(tokio::time::Instant, StartedRequest)>,
+    /// No request begins before this time.
     pause_until: Option<tokio::time::Instant>,
-    /// Where an open loop says that something is due.
+    /// Wake-ups of an open loop: a request is due.
     wake: Receiver<()>,
     waker: Sender<()>,
 }
 
 impl<W: Workload, T: LoadTally> Worker<W, T> {
-    /// A client with connections of its own, which are not made yet.
-    pub fn new(client: &Client, work: W, how: Working, tally: Rc<RefCell<T>>) -> Worker<W, T> {
+    /// A client that is not connected yet.
+    pub(crate) fn new(
+        client: &Client,
+        work: W,
+        options: WorkerOptions,
+        tally: Rc<RefCell<T>>,
+    ) -> Worker<W, T> {
         let (waker, wake) = channel(1);
         Worker {
             driver: client.driver(DRIVER),
             work,
-            how,
+            options,
             tally,
             begun: 0,
             asked: Vec::new(),
@@ -159,70 +159,70 @@ impl<W: Workload, T: LoadTally> Worker<W, T> {
     /// Connects to all banks.
     ///
     /// # Errors
-    /// When one can't be reached.
-    pub async fn connect(&mut self) -> Result<(), ClientError> {
+    /// If one can't be reached.
+    pub(crate) async fn connect(&mut self) -> Result<(), ClientError> {
         self.driver.connect().await
     }
 
-    /// Wakes it to look what is due.
-    pub fn waker(&self) -> Sender<()> {
+    /// The sender of wake-ups for due requests.
+    pub(crate) fn waker(&self) -> Sender<()> {
         self.waker.clone()
     }
 
-    /// Works until the plan's end, then until nothing is under way.
+    /// Runs until the end of the plan, then until no request is under way.
     ///
     /// # Errors
-    /// When a connection is lost, where that ends the run.
-    pub async fn run(mut self, plan: Plan) -> Result<(), ClientError> {
+    /// If a connection is lost and that ends the run.
+    pub(crate) async fn run(mut self, plan: LoadPlan) -> Result<(), ClientError> {
         let mut ticks = interval(Duration::from_millis(LOAD_TICK_MS));
         loop {
             let now = Instant::now();
-            self.begin_what_is_due(&plan, now);
+            self.begin_due_requests(&plan, now);
             if self.has_ended(&plan, now) {
-                let behind = plan.behind(self.how.number, self.begun);
+                let behind = plan.behind(self.options.number, self.begun);
                 self.tally.borrow_mut().left(self.driver.open(), behind, now);
                 return Ok(());
             }
             match self.pause_until {
                 Some(until) => tokio::select! {
-                    () = self.driver.turn() => {}
+                    () = self.driver.wait() => {}
                     () = sleep_until(until) => self.pause_until = None,
                 },
                 None => tokio::select! {
                     biased;
-                    () = self.driver.turn() => {}
+                    () = self.driver.wait() => {}
                     Some(()) = self.wake.recv() => {}
                     _ = ticks.tick() => self.give_up_overdue(),
                 },
             }
-            self.take_what_happened(&plan)?;
+            self.handle_events(&plan)?;
         }
     }
 
-    fn has_ended(&self, plan: &Plan, now: Instant) -> bool {
+    fn has_ended(&self, plan: &LoadPlan, now: Instant) -> bool {
         if now < plan.end {
             return false;
         }
-        let begins_none = plan.due(self.how.number, self.begun, now).is_none();
+        let begins_none = plan.due(self.options.number, self.begun, now).is_none();
         (begins_none && self.driver.is_idle()) || now > plan.end + LEAVE_WITHIN
     }
 
-    fn begin_what_is_due(&mut self, plan: &Plan, now: Instant) {
+    fn begin_due_requests(&mut self, plan: &LoadPlan, now: Instant) {
         while self.pause_until.is_none()
-            && self.driver.open() < self.how.depth
-            && let Some(due) = plan.due(self.how.number, self.begun, now)
+            && self.driver.open() < self.options.depth
+            && let Some(due) = plan.due(self.options.number, self.begun, now)
         {
-            let (client, number) = (self.how.number, self.begun);
+            let (client, number) = (self.options.number, self.begun);
             self.begun += 1;
             let request = self.work.next();
-            let begun = |reads, bank| Begun { client, number, due, reads, bank };
+            let begun = |reads, bank| StartedRequest { client, number, due, reads, bank };
             match request {
                 LoadRequest::Change(tx, transaction, _)
-                    if self.how.driven_by == DrivenBy::Client =>
+                    if self.options.driven_by == DrivenBy::Client =>
                 {
                     let begun = begun(false, None);
                     self.tally.borrow_mut().begun(&begun);
-                    self.driver.begin(begun, tx, transaction, Keeping::Verdict);
+                    self.driver.begin(begun, tx, transaction, DriveMode::Verdict);
                 }
                 LoadRequest::Change(tx, transaction, bank) => {
                     self.ask(begun(false, Some(bank)), bank, Request::Execute(tx, transaction));
@@ -234,16 +234,15 @@ impl<W: Workload, T: LoadTally> Worker<W, T> {
         }
     }
 
-    fn ask(&mut self, begun: Begun, bank: BankId, request: Request) {
+    fn ask(&mut self, begun: StartedRequest, bank: BankId, request: Request) {
         self.tally.borrow_mut().begun(&begun);
-        if self.how.on_loss == OnLoss::GoOn {
+        if self.options.on_loss == OnLoss::GoOn {
             self.asked.push((tokio::time::Instant::now() + EXECUTE_WITHIN, begun));
         }
         self.driver.ask(begun, bank, request);
     }
 
-    /// Gives up the connection of each request that is overdue: a late answer could be taken for
-    /// the next one.
+    /// Closes the connection of each overdue request: a late reply could be taken for the next one.
     fn give_up_overdue(&mut self) {
         let now = tokio::time::Instant::now();
         let overdue = self.asked.iter().filter(|(until, _)| *until <= now);
@@ -251,23 +250,23 @@ impl<W: Workload, T: LoadTally> Worker<W, T> {
         banks.iter().for_each(|bank| self.driver.give_up_on(bank, "no answer in time"));
     }
 
-    fn take_what_happened(&mut self, plan: &Plan) -> Result<(), ClientError> {
-        while let Some(happened) = self.driver.next_happened() {
-            match happened {
-                Happened::Verdict { tag, verdict, unreachable, .. } => {
+    fn handle_events(&mut self, plan: &LoadPlan) -> Result<(), ClientError> {
+        while let Some(event) = self.driver.next_event() {
+            match event {
+                DriverEvent::Verdict { tag, verdict, unreachable, .. } => {
                     let verdict = if unreachable.is_empty() {
                         verdict
                     } else {
                         self.pause();
-                        for_people(verdict)
+                        unreachable_as_reason(verdict)
                     };
                     self.tally.borrow_mut().ended(&tag, LoadEnd::Verdict(&verdict), plan);
                 }
-                Happened::Replied { tag, reply } => {
+                DriverEvent::Replied { tag, reply } => {
                     self.asked.retain(|(_, begun)| *begun != tag);
                     self.tally.borrow_mut().ended(&tag, LoadEnd::Replied(&reply), plan);
                 }
-                Happened::NotReplied { tag, was_sent } => {
+                DriverEvent::NotReplied { tag, was_sent } => {
                     self.asked.retain(|(_, begun)| *begun != tag);
                     let end = if was_sent {
                         LoadEnd::NotReplied
@@ -277,11 +276,11 @@ impl<W: Workload, T: LoadTally> Worker<W, T> {
                     };
                     self.tally.borrow_mut().ended(&tag, end, plan);
                 }
-                Happened::Closed { error, .. } => match self.how.on_loss {
+                DriverEvent::Closed { error, .. } => match self.options.on_loss {
                     OnLoss::End => return Err(error),
                     OnLoss::GoOn => self.tally.borrow_mut().lost(),
                 },
-                Happened::Held { .. } | Happened::Finished { .. } => {}
+                DriverEvent::Held { .. } | DriverEvent::Finished { .. } => {}
             }
         }
         Ok(())
@@ -292,8 +291,9 @@ impl<W: Workload, T: LoadTally> Worker<W, T> {
     }
 }
 
-/// Where a bank was out of reach another one was asked to refuse; why is what people want to read.
-fn for_people(verdict: Verdict) -> Verdict {
+/// If a bank was out of reach, another one was asked to refuse; report the cause instead of that
+/// refusal.
+fn unreachable_as_reason(verdict: Verdict) -> Verdict {
     match verdict {
         Verdict::Aborted { by, token, text, .. } => {
             Verdict::Aborted { by, token, reason: Reason::Unreachable, text }

@@ -1,9 +1,9 @@
-//! What a driver does for its coordinators: events in, messages and verdicts out.
+//! Runs the coordinators of a driver: events in, messages and verdicts out.
 
 use super::flight::InFlight;
 use super::link::QueuedRequest;
 use super::votes::{LossCause, oks, take_standings};
-use super::{Driver, Happened, Keeping};
+use super::{DriveMode, Driver, DriverEvent};
 use crate::observe::ClientEvent;
 use consorcio_core::commit::coordinator::{Coordinator, Do, Event, Verdict};
 use consorcio_system::crash::{self, Step};
@@ -12,15 +12,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 impl<T: Copy> Driver<T> {
-    /// Asks for votes once every bank is connected or known to be out of reach. Where one of them
-    /// is another bank than the list says, perhaps none is meant: then nothing is asked of any.
+    /// Requests votes once every bank is connected or known to be out of reach. If one of them is
+    /// another bank than listed, the whole list may be wrong, and nothing is sent to any.
     pub(super) fn start_if_opened(&mut self, slot: usize, now: Instant) {
         let Some(flight) = &mut self.under_way[slot] else { return };
         if !flight.opening.is_empty() {
             return;
         }
         flight.began = now;
-        if flight.keeping != Keeping::Verdict {
+        if flight.mode != DriveMode::Verdict {
             crash::step(Step::ClientReady);
         }
         let unreachable = flight.unreachable;
@@ -37,11 +37,11 @@ impl<T: Copy> Driver<T> {
             self.dialer.observe(&ended);
         }
         let took = Duration::ZERO;
-        self.happened.push_back(Happened::Verdict { tag, verdict, unreachable, took });
-        self.happened.push_back(Happened::Finished { tag, votes: flight.votes });
+        self.events.push_back(DriverEvent::Verdict { tag, verdict, unreachable, took });
+        self.events.push_back(DriverEvent::Finished { tag, votes: flight.votes });
     }
 
-    /// Tells the coordinator of a transaction, and does what follows.
+    /// Passes an event to the coordinator of a transaction, and performs what follows.
     pub(super) fn event(&mut self, slot: usize, event: Event, now: Instant) {
         let mut events = VecDeque::new();
         self.take(slot, event, &mut events, now);
@@ -57,12 +57,12 @@ impl<T: Copy> Driver<T> {
         };
         if self.under_way[slot].as_ref().is_some_and(is_done)
             && let Some(mut flight) = self.remove(slot)
-            && flight.keeping != Keeping::Verdict
+            && flight.mode != DriveMode::Verdict
         {
             if let Some(coordinator) = &flight.coordinator {
                 take_standings(&mut flight.votes, coordinator);
             }
-            self.happened.push_back(Happened::Finished { tag: flight.tag, votes: flight.votes });
+            self.events.push_back(DriverEvent::Finished { tag: flight.tag, votes: flight.votes });
         }
     }
 
@@ -76,15 +76,15 @@ impl<T: Copy> Driver<T> {
         let Some(flight) = &mut self.under_way[slot] else { return };
         let Some(coordinator) = &mut flight.coordinator else { return };
         let todo = coordinator.on(event);
-        if flight.keeping != Keeping::Verdict {
+        if flight.mode != DriveMode::Verdict {
             let commits = |one: &Do| matches!(one, Do::Tell(Verdict::Committed(_)));
             let commits = todo.iter().any(commits);
             if commits {
                 crash::step(Step::ClientAllOk);
             }
-            if commits && flight.keeping == Keeping::VotesHeld {
+            if commits && flight.mode == DriveMode::HeldVotes {
                 flight.held = todo;
-                self.happened.push_back(Happened::Held { tag: flight.tag });
+                self.events.push_back(DriverEvent::Held { tag: flight.tag });
                 self.observe_standing(slot);
                 return;
             }
@@ -137,19 +137,19 @@ impl<T: Copy> Driver<T> {
                         self.dialer.observe(&ended);
                     }
                     let took = now.saturating_duration_since(flight.began);
-                    let verdict = Happened::Verdict { tag, verdict, unreachable, took };
-                    self.happened.push_back(verdict);
+                    let verdict = DriverEvent::Verdict { tag, verdict, unreachable, took };
+                    self.events.push_back(verdict);
                 }
-                // Only a bank votes itself.
+                // Only a bank's own coordinator has a vote of its own.
                 Do::VoteSelf | Do::RefuseSelf(_) => {}
             }
         }
     }
 
-    /// Says how a transaction stands, where somebody keeps its votes and somebody listens.
+    /// Notifies the observer of the state of a transaction whose votes are reported.
     pub(super) fn observe_standing(&self, slot: usize) {
         let Some(flight) = &self.under_way[slot] else { return };
-        if flight.keeping != Keeping::Verdict
+        if flight.mode != DriveMode::Verdict
             && self.dialer.is_observed()
             && let Some(coordinator) = &flight.coordinator
         {
@@ -159,11 +159,11 @@ impl<T: Copy> Driver<T> {
         }
     }
 
-    /// A request stays without a reply.
+    /// Reports that a request will not be answered.
     pub(super) fn unanswered(&mut self, slot: usize, was_sent: bool) {
         if let Some(flight) = self.remove(slot) {
             self.open -= 1;
-            self.happened.push_back(Happened::NotReplied { tag: flight.tag, was_sent });
+            self.events.push_back(DriverEvent::NotReplied { tag: flight.tag, was_sent });
         }
     }
 }

@@ -1,28 +1,27 @@
-//! A transaction or request under way.
+//! The state of a transaction or request under way.
 
-use super::Keeping;
+use super::DriveMode;
 use super::votes::{BankVote, LossCause};
 use consorcio_core::commit::coordinator::{Coordinator, Do};
 use consorcio_core::ids::{BankId, BankSet};
 use tokio::time::Instant;
 
-/// A transaction or request under way.
 pub(super) struct InFlight<T> {
     pub(super) tag: T,
-    /// None for a request.
+    /// `None` for a request.
     pub(super) coordinator: Option<Coordinator>,
-    /// Banks that it waits for before anything is asked of any.
+    /// Banks that are being dialled: messages are sent once none is left.
     pub(super) opening: BankSet,
     pub(super) unreachable: BankSet,
     pub(super) timer: Option<Instant>,
     pub(super) began: Instant,
-    pub(super) keeping: Keeping,
+    pub(super) mode: DriveMode,
     pub(super) votes: Vec<BankVote>,
     pub(super) held: Vec<Do>,
 }
 
 impl<T> InFlight<T> {
-    pub(super) fn new(tag: T, keeping: Keeping, now: Instant) -> InFlight<T> {
+    pub(super) fn new(tag: T, mode: DriveMode, now: Instant) -> InFlight<T> {
         InFlight {
             tag,
             coordinator: None,
@@ -30,7 +29,7 @@ impl<T> InFlight<T> {
             unreachable: BankSet::EMPTY,
             timer: None,
             began: now,
-            keeping,
+            mode,
             votes: Vec::new(),
             held: Vec::new(),
         }

@@ -1,5 +1,5 @@
-//! A driver's way to one bank: the connection, dialled again where it was lost, and the replies
-//! that are owed over it.
+//! A driver's link to one bank: the connection, redialled after a loss, and the replies owed over
+//! it.
 
 use super::votes::LossCause;
 use crate::connection::Connection;
@@ -20,35 +20,35 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// When what is sent is written to its socket.
+/// When messages are written to the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writes {
-    /// At once, message by message.
+    /// Each message at once.
     EachMessage,
-    /// Once a turn, all that a read brought about: so the COMMIT of one transaction travels with
-    /// the PREPARE of the next.
-    EachTurn,
+    /// Once for each poll, all messages that follow from a read: so the COMMIT of one transaction
+    /// shares a write with the PREPARE of the next.
+    EachPoll,
 }
 
-/// How long a bank that is away is left alone before it is dialled again.
+/// The pause before a bank that is down is redialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Redial {
-    /// After a connection was lost.
+    /// The pause after a connection was lost.
     pub first: Duration,
-    /// Twice as long after each failure, up to this.
+    /// It doubles after each failure, up to this.
     pub max: Duration,
 }
 
-/// A driver's way to one bank.
+/// A driver's link to one bank.
 pub(super) struct BankLink {
     pub(super) bank: BankId,
     pub(super) address: String,
     state: LinkState,
-    /// The replies that are owed, in order; those of messages that wait included.
+    /// The owed replies, in order, those of waiting messages included.
     pub(super) owed: VecDeque<OwedReply>,
-    /// What waits for the connection that is being made.
+    /// Messages that wait for the connection being made.
     waiting: Vec<QueuedRequest>,
-    /// How long to leave the bank alone after the next failure.
+    /// The pause after the next failure.
     pause: Duration,
 }
 
@@ -59,18 +59,18 @@ enum LinkState {
     },
     Dialling(Pin<Box<dyn Future<Output = Result<Connection, LossCause>> + Send>>),
     Up(Box<Connection>),
-    /// A write failed; the next poll says so.
+    /// A write failed; the next poll reports it.
     Broken(io::Error),
 }
 
-/// A reply that is owed: to which of the driver's tasks, and to what.
+/// An owed reply: the slot, and the request that it answers.
 pub(super) struct OwedReply {
     pub(super) slot: usize,
-    /// The verb of a driver's message; none for another request.
+    /// The verb of a driver's message; `None` for another request.
     pub(super) verb: Option<AskedVerb>,
-    /// When it was sent.
+    /// When the message was sent.
     pub(super) since: Instant,
-    /// Its number, once it was sent over the connection.
+    /// The number on the connection, once it was sent.
     pub(super) number: Option<RequestNumber>,
 }
 
@@ -80,11 +80,11 @@ pub(super) enum QueuedRequest {
     Request(Request),
 }
 
-/// What a poll of a link shows beside replies.
+/// A change of the state of a link.
 pub(super) enum LinkChange {
-    /// The connection that was being made is there, or not: why.
+    /// Dialling ended: the connection is open, or failed for this cause.
     Opened(Result<(), LossCause>),
-    /// The connection is lost: why, as an error and for those that wait.
+    /// The connection is lost: the error, and the cause for transactions that wait.
     Lost(ClientError, LossCause),
 }
 
@@ -111,8 +111,7 @@ impl BankLink {
         matches!(self.state, LinkState::Dialling(_))
     }
 
-    /// Begins to connect where that is not done and it is time for it. `Err` with the last reason
-    /// where it is not.
+    /// Starts to connect unless connected. `Err` with the last reason while the redial pause lasts.
     pub(super) fn dial(&mut self, now: Instant, dialer: &Arc<Dialer>) -> Result<(), String> {
         match &self.state {
             LinkState::Up(_) | LinkState::Dialling(_) | LinkState::Broken(_) => Ok(()),
@@ -127,8 +126,8 @@ impl BankLink {
         }
     }
 
-    /// Sends, or keeps it until the bank is connected; its reply, or its loss, comes later. `Err`
-    /// where the bank is away.
+    /// Sends a message, or queues it until the bank is connected; its reply or its loss follows.
+    /// `Err` if the bank is down.
     pub(super) fn send(
         &mut self,
         sending: QueuedRequest,
@@ -154,14 +153,13 @@ impl BankLink {
                 }
             }
             LinkState::Dialling(_) => self.waiting.push(sending),
-            // It is lost with all that is owed.
+            // It is lost with all other owed replies.
             LinkState::Broken(_) | LinkState::Down { .. } => {}
         }
         Ok(())
     }
 
-    /// Writes what can be written and reads what can be read, until both would block; `take` gets
-    /// what was owed and its reply.
+    /// Writes and reads until both would block; `take` receives each reply with what was owed.
     pub(super) fn poll(
         &mut self,
         task: &mut Context<'_>,
@@ -207,7 +205,7 @@ impl BankLink {
         }
     }
 
-    /// The connection is of no use any more, for this reason.
+    /// Gives the connection up, for this reason.
     pub(super) fn give_up(
         &mut self,
         why: String,
@@ -234,7 +232,7 @@ impl BankLink {
         LinkChange::Lost(error, cause)
     }
 
-    /// The connection, where it is open and owes nothing.
+    /// The connection, if it is open and no reply is owed over it.
     pub(super) fn into_idle(self) -> Option<Connection> {
         match self.state {
             LinkState::Up(connection) if self.owed.is_empty() => Some(*connection),
@@ -288,8 +286,7 @@ fn converse(
     Ok(())
 }
 
-/// Connects, and hears whether it is the bank that is meant: before that, nothing is asked of any
-/// bank.
+/// Connects and completes the handshake: before that, no message is sent to any bank.
 async fn open(bank: BankId, address: &str, dialer: &Arc<Dialer>) -> Result<Connection, LossCause> {
     let connected = Connection::connect(bank, address, dialer).await;
     let mut connection = connected.map_err(|error| LossCause {
@@ -301,7 +298,7 @@ async fn open(bank: BankId, address: &str, dialer: &Arc<Dialer>) -> Result<Conne
     })?;
     crash::step(Step::ClientConnected);
     let within = dialer.options.answer_within;
-    let cause = match timeout(within, connection.greet()).await {
+    let cause = match timeout(within, connection.complete_handshake()).await {
         Ok(Ok(())) => return Ok(connection),
         Ok(Err(error)) => {
             LossCause { why: words(&error), nothing_done: connection.nothing_done_by(&error) }

@@ -1,13 +1,13 @@
-//! One driver for any number of transactions at a time: a connection to each bank, the replies
-//! that are owed over them, timers, and a pure coordinator for each transaction.
+//! A driver for any number of concurrent transactions: a connection to each bank, the replies owed
+//! over it, timers, and a pure coordinator for each transaction.
 //!
-//! Nothing here decides about a transaction; that is the coordinator's, and the banks'. All I/O is
-//! done in `Driver::turn`, on the task that awaits it.
+//! Nothing here decides a transaction; the coordinator and the banks do. All I/O is done in
+//! `Driver::wait`, on the task that awaits it.
 
 mod coordination;
 mod flight;
 mod link;
-mod turn;
+mod polling;
 mod votes;
 
 use crate::connection::Connection;
@@ -30,96 +30,96 @@ use tokio::time::{Instant, Sleep};
 pub use votes::{BankVote, DrivenTransaction};
 use votes::{LossCause, take_standings};
 
-/// How a driver reads and writes.
+/// The options of a driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DriverOptions {
-    /// When what is sent is written.
+    /// When messages are written to the socket.
     pub writes: Writes,
-    /// When a bank that is away is dialled again.
+    /// When a bank that is down is redialled.
     pub redial: Redial,
 }
 
-/// What a driver keeps of a transaction beside its verdict.
+/// How a driver treats a transaction, beside its verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keeping {
-    /// Nothing but the verdict is kept.
+pub enum DriveMode {
+    /// Reports the verdict alone.
     Verdict,
-    /// How each bank took it.
+    /// Also reports the vote of each bank.
     Votes,
-    /// The same; and once every bank has voted OK, nothing is sent until `Driver::release`.
-    VotesHeld,
+    /// As `Votes`; once every bank has voted OK, nothing is sent until `Driver::release`.
+    HeldVotes,
 }
 
-/// Something that a driver says. `tag` is what its caller gave it for the transaction or request.
+/// An event of a driver. `tag` is the caller's tag of the transaction or request.
 #[derive(Debug)]
-pub enum Happened<T> {
+pub enum DriverEvent<T> {
     /// Every bank has voted OK; the driver waits for `Driver::release`.
     Held {
-        /// What the caller knows it by.
+        /// The tag that the caller gave.
         tag: T,
     },
-    /// A transaction has its verdict; comes once.
+    /// A transaction has its verdict; sent once.
     Verdict {
-        /// What the caller knows it by.
+        /// The tag that the caller gave.
         tag: T,
-        /// What became of the transaction.
+        /// The verdict of the transaction.
         verdict: Verdict,
         /// Banks that could not be reached at its beginning.
         unreachable: BankSet,
-        /// From when all its banks were connected.
+        /// The time from when its banks were connected.
         took: Duration,
     },
-    /// A transaction has its verdict, and every message was answered or lost; comes once.
+    /// A transaction has its verdict, and every message was answered or lost; sent once.
     Finished {
-        /// What the caller knows it by.
+        /// The tag that the caller gave.
         tag: T,
-        /// How each bank took it, where that was kept.
+        /// The vote of each bank, unless the mode is `Verdict`.
         votes: Vec<BankVote>,
     },
-    /// A request was answered.
+    /// The reply to a request was received.
     Replied {
-        /// What the caller knows it by.
+        /// The tag that the caller gave.
         tag: T,
-        /// What the bank answered to it.
+        /// The reply of the bank.
         reply: Reply,
     },
-    /// A request stays unanswered.
+    /// A request will not be answered.
     NotReplied {
-        /// What the caller knows it by.
+        /// The tag that the caller gave.
         tag: T,
-        /// The bank may have executed it.
+        /// Whether it was sent, so that the bank may have executed it.
         was_sent: bool,
     },
     /// An open connection is lost.
     Closed {
         /// The bank at its other end.
         bank: BankId,
-        /// The reason, as the protocol has it.
+        /// The error that ended it.
         error: ClientError,
     },
 }
 
-/// Drives transactions and asks banks, over one connection to each.
+/// Drives transactions and sends requests, over one connection to each bank.
 pub struct Driver<T> {
     dialer: Arc<Dialer>,
     options: DriverOptions,
     links: [Option<BankLink>; BANKS_MAX],
-    /// Transactions and requests under way, by slot; slots are used again.
+    /// Transactions and requests under way, by slot; slots are reused.
     under_way: Vec<Option<InFlight<T>>>,
     free: Vec<usize>,
     /// Transactions without a verdict, and requests without a reply.
     open: usize,
-    /// Vote time-outs in the order in which they are due; those of slots that have ended, or have
-    /// a later one, are skipped.
+    /// Vote time-outs in the order in which they are due. An entry whose slot has ended or has a
+    /// later time-out is skipped.
     timers: VecDeque<(Instant, usize)>,
     sleep: Option<Pin<Box<Sleep>>>,
-    /// Replies of one turn; its room is used again.
+    /// The replies of one poll; the buffer is reused.
     replies: Vec<(BankId, OwedReply, Reply)>,
-    happened: VecDeque<Happened<T>>,
+    events: VecDeque<DriverEvent<T>>,
 }
 
 impl<T: Copy> Driver<T> {
-    /// A driver for these banks, by position; with the connections that are there already.
+    /// A driver for these banks, by position, with connections that are open already.
     pub(crate) fn new(
         dialer: Arc<Dialer>,
         options: DriverOptions,
@@ -139,7 +139,7 @@ impl<T: Copy> Driver<T> {
             timers: VecDeque::new(),
             sleep: None,
             replies: Vec::new(),
-            happened: VecDeque::new(),
+            events: VecDeque::new(),
         }
     }
 
@@ -148,35 +148,35 @@ impl<T: Copy> Driver<T> {
         self.open
     }
 
-    /// Is nothing under way, answers to outcomes included?
+    /// Whether nothing is under way, replies to outcomes included.
     pub fn is_idle(&self) -> bool {
         self.free.len() == self.under_way.len()
     }
 
-    /// The next thing that happened, until `turn` is awaited again.
-    pub fn next_happened(&mut self) -> Option<Happened<T>> {
-        self.happened.pop_front()
+    /// The next event; none until `wait` is awaited again.
+    pub fn next_event(&mut self) -> Option<DriverEvent<T>> {
+        self.events.pop_front()
     }
 
-    /// Begins to drive `transaction`; what it sends leaves with the next turn. All banks that it
-    /// names must be the driver's. Gives its slot.
+    /// Starts to drive `transaction`; messages are written by the next `wait`. All banks that it
+    /// names must be those of the driver. Returns its slot.
     pub fn begin(
         &mut self,
         tag: T,
         tx: TxId,
         transaction: Arc<Transaction>,
-        keeping: Keeping,
+        mode: DriveMode,
     ) -> usize {
         let now = Instant::now();
         let named = transaction.banks();
-        let votes = match keeping {
-            Keeping::Verdict => Vec::new(),
-            Keeping::Votes | Keeping::VotesHeld => {
+        let votes = match mode {
+            DriveMode::Verdict => Vec::new(),
+            DriveMode::Votes | DriveMode::HeldVotes => {
                 named.iter().map(|bank| BankVote::new(bank, self.address(bank))).collect()
             }
         };
         let coordinator = Some(Coordinator::new(tx, transaction, Strategy::Parallel));
-        let slot = self.insert(InFlight { coordinator, votes, ..InFlight::new(tag, keeping, now) });
+        let slot = self.insert(InFlight { coordinator, votes, ..InFlight::new(tag, mode, now) });
         for bank in named.iter() {
             let (mut opening, mut away) = (false, None);
             match &mut self.links[bank.index()] {
@@ -198,10 +198,10 @@ impl<T: Copy> Driver<T> {
         slot
     }
 
-    /// Sends one request; its reply comes as `Replied` or `NotReplied`.
+    /// Sends a request; the event `Replied` or `NotReplied` follows.
     pub fn ask(&mut self, tag: T, bank: BankId, request: Request) {
         let now = Instant::now();
-        let slot = self.insert(InFlight::new(tag, Keeping::Verdict, now));
+        let slot = self.insert(InFlight::new(tag, DriveMode::Verdict, now));
         let sent = self.links[bank.index()].as_mut().is_some_and(|link| {
             let sending = QueuedRequest::Request(request);
             link.send(sending, slot, now, self.options.writes, &self.dialer).is_ok()
@@ -211,7 +211,7 @@ impl<T: Copy> Driver<T> {
         }
     }
 
-    /// Goes on with a transaction that is held.
+    /// Continues a transaction that is held.
     pub fn release(&mut self, slot: usize) {
         let held = self.under_way.get_mut(slot).and_then(Option::as_mut);
         let held = held.map(|flight| std::mem::take(&mut flight.held)).unwrap_or_default();
@@ -220,7 +220,7 @@ impl<T: Copy> Driver<T> {
         self.go_on(slot, events, Instant::now());
     }
 
-    /// Ends the connection to `bank`, for this reason: a late answer could be taken for the next
+    /// Closes the connection to `bank`, for this reason: a late reply could be taken for the next
     /// one.
     pub fn give_up_on(&mut self, bank: BankId, why: &str) {
         let Some(link) = &mut self.links[bank.index()] else { return };
@@ -228,7 +228,7 @@ impl<T: Copy> Driver<T> {
         self.changed(bank, change, Instant::now());
     }
 
-    /// The votes of a transaction as they stand now; none where it has ended.
+    /// The current votes of a transaction; empty if it has ended.
     pub(crate) fn votes(&self, slot: usize) -> Vec<BankVote> {
         let Some(Some(flight)) = self.under_way.get(slot) else { return Vec::new() };
         let mut votes = flight.votes.clone();
@@ -238,7 +238,7 @@ impl<T: Copy> Driver<T> {
         votes
     }
 
-    /// Connections that are open and owe nothing.
+    /// The open connections over which no reply is owed.
     pub(crate) fn into_idle(self) -> impl Iterator<Item = Connection> {
         self.links.into_iter().flatten().filter_map(BankLink::into_idle)
     }

@@ -1,4 +1,4 @@
-//! How each bank took a transaction, as its driver saw it: for people.
+//! The vote of each bank, as the driver saw it, for people.
 
 use crate::error::ClientError;
 use consorcio_core::commit::coordinator::{Coordinator, Standing, Verdict};
@@ -7,62 +7,62 @@ use consorcio_core::ids::{BankId, TxId};
 use consorcio_core::wire::reply::Reply;
 use std::time::Duration;
 
-/// What became of a transaction that this program drove.
+/// A transaction that this program drove, and its verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DrivenTransaction {
     /// The id of the transaction.
     pub tx: TxId,
-    /// What became of it.
+    /// The verdict of the transaction.
     pub verdict: Verdict,
-    /// Each bank that it names, by position.
+    /// The vote of each bank that it names, by position.
     pub votes: Vec<BankVote>,
-    /// From the first message to the verdict.
+    /// The time from the first message to the verdict.
     pub took: Duration,
 }
 
-/// How one bank took a transaction.
+/// The vote of a bank on a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BankVote {
-    /// The position of the bank that is meant.
+    /// The position of the bank.
     pub bank: BankId,
     /// Where it listens, as `host:port`.
     pub address: String,
     /// Its vote, as the coordinator sees it.
     pub standing: Standing,
-    /// How long its vote took.
+    /// The time that its vote took.
     pub took: Option<Duration>,
-    /// Why it can't be reached, or what it said instead of a vote.
-    pub trouble: Option<String>,
-    /// Could it be connected to at the beginning?
+    /// Why it can't be reached, or its reply instead of a vote.
+    pub problem: Option<String>,
+    /// Whether it could be connected to at the beginning.
     pub reached: bool,
-    /// Where it is known that nothing was executed or recorded, as another than the bank was met,
-    /// or as the bank said so: what that means.
+    /// The error, if it is certain that nothing was executed or recorded: the address belongs to
+    /// another program, or the bank replied so.
     pub nothing_done: Option<ClientError>,
-    /// Has it confirmed the outcome?
+    /// Whether it has confirmed the outcome.
     pub confirmed: bool,
-    /// Was it ever asked to vote?
+    /// Whether it was ever asked to vote.
     asked_to_vote: bool,
-    /// Was it ever sent anything about this transaction?
+    /// Whether any message about this transaction was sent to it.
     contacted: bool,
 }
 
-/// Why something stays unanswered.
+/// Why a message will not be answered.
 #[derive(Debug, Clone)]
 pub(super) struct LossCause {
-    /// The same in a few words.
+    /// The cause, in short.
     pub(super) why: String,
-    /// Where it is known that nothing of it was executed: what that means.
+    /// The error, if it is certain that nothing of it was executed.
     pub(super) nothing_done: Option<ClientError>,
 }
 
 impl DrivenTransaction {
-    /// How many banks voted OK.
+    /// The number of banks that voted OK.
     pub fn oks(&self) -> usize {
         self.votes.iter().filter(|vote| matches!(vote.standing, Standing::Ok(_))).count()
     }
 
-    /// Why no bank at all executed or recorded anything, where that is known: each was out of
-    /// reach, or another than the bank that was meant, or said so, or was never sent anything.
+    /// The error, if it is certain that no bank executed or recorded anything: each was out of
+    /// reach or another program, replied so, or was never sent a message.
     pub fn nothing_done(&self) -> Option<&ClientError> {
         let none = self.votes.iter().all(BankVote::did_nothing);
         let mut errors = self.votes.iter().filter_map(|vote| vote.nothing_done.as_ref());
@@ -79,7 +79,7 @@ impl BankVote {
             address,
             standing: Standing::Unasked,
             took: None,
-            trouble: None,
+            problem: None,
             reached: true,
             nothing_done: None,
             asked_to_vote: false,
@@ -92,28 +92,28 @@ impl BankVote {
         self.nothing_done.is_some() || !self.reached || !self.contacted
     }
 
-    /// It could not be connected to at the beginning.
+    /// Records that the bank could not be connected to.
     pub(super) fn not_opened(&mut self, cause: &LossCause) {
         self.reached = cause.nothing_done.is_some();
-        self.trouble = Some(cause.why.clone());
+        self.problem = Some(cause.why.clone());
         self.nothing_done = cause.nothing_done.clone();
     }
 
-    /// It is sent a message with this verb.
+    /// Records that a message with this verb is sent.
     pub(super) fn sent(&mut self, verb: AskedVerb) {
         self.contacted = true;
         self.asked_to_vote |= verb == AskedVerb::Prepare;
     }
 
-    /// What it was sent stays unanswered.
+    /// Records that a message will not be answered.
     pub(super) fn lost(&mut self, cause: &LossCause) {
-        self.trouble = Some(cause.why.clone());
+        self.problem = Some(cause.why.clone());
         if cause.nothing_done.is_some() {
             self.nothing_done = cause.nothing_done.clone();
         }
     }
 
-    /// It answered.
+    /// Records a reply of the bank.
     pub(super) fn answered(&mut self, verb: AskedVerb, reply: &Reply, took: Duration) {
         match verb {
             AskedVerb::Prepare => self.took = Some(took),
@@ -125,9 +125,9 @@ impl BankVote {
         }
         match reply {
             Reply::Err(reason, text) | Reply::Refused(reason, text) => {
-                self.trouble = Some(format!("{reason}: {text}"));
-                // It answers so where it holds no vote on the id. An ABORT that it says this to may
-                // have come before a PREPARE that was lost on another connection.
+                self.problem = Some(format!("{reason}: {text}"));
+                // A bank replies so if it holds no vote on the id. But an ABORT may have arrived
+                // before a PREPARE that was sent on another, lost connection.
                 if reason.nothing_recorded() && (verb == AskedVerb::Prepare || !self.asked_to_vote)
                 {
                     self.nothing_done = Some(ClientError::Refused {
@@ -137,7 +137,7 @@ impl BankVote {
                     });
                 }
             }
-            Reply::Doubt(_, text) => self.trouble = Some(text.clone()),
+            Reply::Doubt(_, text) => self.problem = Some(text.clone()),
             Reply::Ok(..)
             | Reply::Nok(..)
             | Reply::Committed(..)
@@ -150,7 +150,7 @@ impl BankVote {
     }
 }
 
-/// Takes over how the coordinator sees each bank.
+/// Copies the standing of each bank from the coordinator.
 pub(super) fn take_standings(votes: &mut [BankVote], coordinator: &Coordinator) {
     for ((_, standing), vote) in coordinator.standings().zip(votes) {
         if vote.standing != *standing {
@@ -159,7 +159,7 @@ pub(super) fn take_standings(votes: &mut [BankVote], coordinator: &Coordinator) 
     }
 }
 
-/// How many banks said OK, of how many.
+/// The number of banks that voted OK, and of all banks.
 pub(super) fn oks(coordinator: &Coordinator) -> (usize, usize) {
     let ok = |(_, standing): &(BankId, &Standing)| matches!(standing, Standing::Ok(_));
     (coordinator.standings().filter(ok).count(), coordinator.standings().count())

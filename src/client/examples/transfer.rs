@@ -17,7 +17,7 @@ pub async fn transfer(list: &str) -> Result<(), Box<dyn Error>> {
     match client.transfer(&from, &to, Money(2_50)).await {
         Ok(committed) => println!("{} committed at {}", committed.tx, committed.time.0),
         Err(ClientError::Aborted { by, reason, .. }) => println!("bank {by} refused: {reason}"),
-        // The banks end it by themselves; `Client::resolve` says how.
+        // The banks decide it by themselves; `Client::resolve` returns the outcome.
         Err(ClientError::InDoubt { tx, .. }) => println!("not known yet: {tx}"),
         Err(error) => return Err(error.into()),
     }

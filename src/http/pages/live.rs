@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use consorcio_core::ids::TxId;
-use consorcio_steps::steplog::Passed;
+use consorcio_steps::steplog::FeedEvent;
 use http_body_util::channel::{Channel, Sender};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub async fn events(State(app): State<App>, reader: Reader, headers: HeaderMap) 
 }
 
 /// Tells what passes until the reader is gone, or the bank.
-async fn tell(mut sender: Sender<Bytes, Infallible>, mut feed: Receiver<Passed>) {
+async fn tell(mut sender: Sender<Bytes, Infallible>, mut feed: Receiver<FeedEvent>) {
     // A comment at once, so that the reader knows that the stream is open.
     let mut text = String::from(": vivo\n\n");
     loop {
@@ -77,7 +77,7 @@ struct Gathered {
 
 /// Waits for something to happen, and then for what comes right behind it. Empty after a silence of
 /// `alive_every`; `None` when nothing will come any more.
-async fn gather(feed: &mut Receiver<Passed>, alive_every: Duration) -> Option<Gathered> {
+async fn gather(feed: &mut Receiver<FeedEvent>, alive_every: Duration) -> Option<Gathered> {
     let mut gathered = Gathered::default();
     let mut until = Instant::now() + alive_every;
     loop {
@@ -87,7 +87,7 @@ async fn gather(feed: &mut Receiver<Passed>, alive_every: Duration) -> Option<Ga
             // Too much at once to tell step by step.
             Ok(Err(RecvError::Lagged(_))) => {
                 gathered.missed = true;
-                Passed::Other
+                FeedEvent::Other
             }
             Ok(Err(RecvError::Closed)) => return None,
         };
@@ -99,9 +99,9 @@ async fn gather(feed: &mut Receiver<Passed>, alive_every: Duration) -> Option<Ga
 }
 
 impl Gathered {
-    fn add(&mut self, passed: Passed) {
+    fn add(&mut self, passed: FeedEvent) {
         self.changed = true;
-        if let Passed::Transaction { tx, word } = passed {
+        if let FeedEvent::Transaction { tx, word } = passed {
             if self.steps.len() < STEPS_AT_ONCE {
                 self.steps.push((tx, word));
             } else {
@@ -137,7 +137,7 @@ mod tests {
         let mut feed = sender.subscribe();
         let tx = TxId::new("t1").unwrap();
         for word in ["PREPARE", "OK"] {
-            sender.send(Passed::Transaction { tx: tx.clone(), word }).unwrap();
+            sender.send(FeedEvent::Transaction { tx: tx.clone(), word }).unwrap();
         }
         let gathered = gather(&mut feed, Duration::from_millis(20)).await.unwrap();
         let text = gathered.text();
@@ -158,7 +158,7 @@ mod tests {
         );
         for at in 0..100 {
             let tx = TxId::new(&format!("t{at}")).unwrap();
-            sender.send(Passed::Transaction { tx, word: "OK" }).unwrap();
+            sender.send(FeedEvent::Transaction { tx, word: "OK" }).unwrap();
         }
         let gathered = gather(&mut feed, Duration::from_millis(20)).await.unwrap();
         assert!(gathered.missed && gathered.steps.len() <= 8);

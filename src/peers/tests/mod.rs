@@ -10,7 +10,7 @@ use consorcio_core::ids::TxId;
 use consorcio_core::limits::SESSION_REQUESTS_MAX;
 use consorcio_core::wire::request::{Local, Request};
 use consorcio_core::wire::token::{Digest, Seal, Verdict};
-use consorcio_steps::steplog::Options;
+use consorcio_steps::steplog::StepLogOptions;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -378,8 +378,10 @@ fn the_log_tells_what_went_and_came() {
         let path = folder.path().join("log");
         let peer = Peer::listen().await;
         let far = peer.acceptor(key());
-        let steplog =
-            StepLog::open(&path, Options { places: peer.places.clone(), ..Options::default() });
+        let steplog = StepLog::open(
+            &path,
+            StepLogOptions { places: peer.places.clone(), ..StepLogOptions::default() },
+        );
         let mut zero = Bank::start(&peer.places, key(), steplog.unwrap(), Timing::default());
         zero.resolve(0..1);
         let (mut session, _) = peer.open(&far).await;

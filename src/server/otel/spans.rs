@@ -309,12 +309,14 @@ impl TransactionSpan {
     }
 }
 
-fn outcome(ending: &consorcio_steps::steplog::Ending) -> &'static str {
-    use consorcio_steps::steplog::Ending;
+fn outcome(ending: &consorcio_steps::steplog::LoggedOutcome) -> &'static str {
+    use consorcio_steps::steplog::LoggedOutcome;
     match ending {
-        Ending::Committed(_) | Ending::Outside(_, None) => "COMMITTED",
-        Ending::Aborted(..) | Ending::Outside(_, Some(_)) | Ending::Unreached => "ABORTED",
-        Ending::Unknown(_) => "UNKNOWN",
+        LoggedOutcome::Committed(_) | LoggedOutcome::Outside(_, None) => "COMMITTED",
+        LoggedOutcome::Aborted(..)
+        | LoggedOutcome::Outside(_, Some(_))
+        | LoggedOutcome::Unreached => "ABORTED",
+        LoggedOutcome::Unknown(_) => "UNKNOWN",
     }
 }
 

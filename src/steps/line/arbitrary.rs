@@ -1,7 +1,7 @@
-//! Fields made up for tests: whatever a step may hold, in the form that a line keeps of it.
+//! Generated fields for tests: any value that a step may hold, in the form that a line preserves.
 
 use super::field::CpfEnd;
-use super::step::{Ending, Load, Ordinal, OtherEnd, ReplySummary, RequestId};
+use super::step::{Load, LoggedOutcome, Ordinal, OtherEnd, ReplySummary, RequestId};
 use consorcio_core::bank::io::DoubtCause;
 use consorcio_core::commit::founding::FoundingId;
 use consorcio_core::ids::{AccountNumber, BankId, BankSet, Time, TxId};
@@ -15,7 +15,7 @@ use proptest::sample::select;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
-/// A field that can be made up.
+/// A field with a strategy that generates it.
 pub(super) trait AnyField: Sized + std::fmt::Debug {
     fn any() -> BoxedStrategy<Self>;
 }
@@ -53,7 +53,7 @@ any! {
     // Lines of this version always have their numbers.
     Ordinal: numbered().prop_map(Some);
     Option<RequestId>: (any::<u16>(), numbered()).prop_map(|(port, n)| Some(RequestId { port, n }));
-    // Whatever people say, but for spaces around it; `bank=` would be taken for a column.
+    // Any text, but for spaces around it; `bank=` would be parsed as a column.
     Box<str>: "(n=3 |by=1 |limit |OK |)[ -~éß]{0,30}"
         .prop_filter("no column", |text| !text.trim().starts_with("bank="))
         .prop_map(|text| text.trim().into());
@@ -72,13 +72,13 @@ any! {
         (any::<usize>(), BankSet::any()).prop_map(|(ops, banks)| Load::OpsOutside(ops, banks)),
         any::<usize>().prop_map(Load::Tokens),
     ];
-    Ending: prop_oneof![
-        Time::any().prop_map(Ending::Committed),
-        (BankId::any(), reason()).prop_map(|(by, reason)| Ending::Aborted(by, reason)),
+    LoggedOutcome: prop_oneof![
+        Time::any().prop_map(LoggedOutcome::Committed),
+        (BankId::any(), reason()).prop_map(|(by, reason)| LoggedOutcome::Aborted(by, reason)),
         (Time::any(), proptest::option::of(reason()))
-            .prop_map(|(time, refusal)| Ending::Outside(time, refusal)),
-        BankSet::any().prop_map(Ending::Unknown),
-        Just(Ending::Unreached),
+            .prop_map(|(time, refusal)| LoggedOutcome::Outside(time, refusal)),
+        BankSet::any().prop_map(LoggedOutcome::Unknown),
+        Just(LoggedOutcome::Unreached),
     ];
     ReplySummary: (
         select(&super::phrases::REPLY_WORDS[..]),
@@ -91,7 +91,7 @@ any! {
     OtherEnd: prop_oneof![
         socket().prop_map(OtherEnd::Address),
         (socket(), BankId::any()).prop_map(|(address, bank)| OtherEnd::Link(address, bank)),
-        // The list of the tests has names for addresses.
+        // The list of the tests has names in place of addresses.
         BankId::any().prop_map(OtherEnd::Bank),
     ];
 }

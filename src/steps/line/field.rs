@@ -1,6 +1,5 @@
-//! What stands in a line behind its columns, one type a kind of field: how it is written, and how
-//! it is read back. A line is made of words; a field is `name=value`, some words, or all that is
-//! left.
+//! The fields of a line, which follow its columns: for each type, how it is written and how it is
+//! read back. A field is `name=value`, some words, or the rest of the line.
 
 use super::reader::FieldReader;
 use super::step::{Ordinal, RequestId};
@@ -14,17 +13,17 @@ use consorcio_core::wire::verb::Verb;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
-/// A part of a step as its line has it. `name` ends with `=`, or is empty for fields that need
-/// none.
+/// A part of a step as a field of its line. `name` ends with `=`, or is empty where a field has no
+/// name.
 pub(super) trait LineField: Sized {
-    /// Adds it to a line.
+    /// Appends the field to a line.
     fn write(&self, name: &str, out: &mut Vec<u8>);
 
-    /// Reads it; `None` where what stands there is something else.
+    /// Reads the field; `None` where the line has something else there.
     fn read(name: &str, words: &mut FieldReader<'_>) -> Option<Self>;
 }
 
-/// A further word, after a space unless the column before left one.
+/// Appends a word, after a space unless the column before left one.
 pub(super) fn next(out: &mut Vec<u8>, text: &str) {
     if out.last() != Some(&b' ') {
         out.push(b' ');
@@ -116,7 +115,7 @@ pub(super) fn bank(text: &str) -> Option<BankId> {
     BankId::new(text.parse().ok()?)
 }
 
-/// `0,2`, or `-` for none.
+/// Written as `0,2`, or `-` for the empty set.
 impl LineField for BankSet {
     fn write(&self, name: &str, out: &mut Vec<u8>) {
         next(out, name);
@@ -162,7 +161,7 @@ impl LineField for Ordinal {
     }
 }
 
-/// `port=4567 n=17`.
+/// Written as `port=4567 n=17`.
 impl LineField for Option<RequestId> {
     fn write(&self, _: &str, out: &mut Vec<u8>) {
         if let Some(RequestId { port, n }) = self {
@@ -184,7 +183,7 @@ impl LineField for Option<RequestId> {
     }
 }
 
-/// Words for people: all that is left, on one line and within a bound.
+/// A text for people: the rest of the line, within a bound.
 impl LineField for Box<str> {
     fn write(&self, _: &str, out: &mut Vec<u8>) {
         push_text(out, self);
@@ -195,7 +194,7 @@ impl LineField for Box<str> {
     }
 }
 
-/// A word that its type names.
+/// Types that are one word in a line.
 macro_rules! word {
     ($($kind:ty: |$value:ident| $as_str:expr, $parse:expr;)*) => {
         $(impl LineField for $kind {
@@ -236,7 +235,7 @@ fn doubt_cause(word: &str) -> Option<DoubtCause> {
     DOUBT_CAUSES.into_iter().find(|cause| cause.as_str() == word)
 }
 
-/// Why a vote refuses: `OK`, or `NOK` and the reason.
+/// A vote: `OK`, or `NOK` and the reason.
 impl LineField for Option<Reason> {
     fn write(&self, _: &str, out: &mut Vec<u8>) {
         match self {
@@ -257,13 +256,13 @@ impl LineField for Option<Reason> {
     }
 }
 
-/// What tells one client's registration from the others' without naming the person: the last four
-/// characters of its number, which the journal has in full.
+/// Distinguishes registrations of clients without naming the person: the last four characters of
+/// the tax number. The journal has the whole number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CpfEnd([u8; 4]);
 
 impl CpfEnd {
-    /// The end of `cpf`.
+    /// The last characters of `cpf`.
     pub(crate) fn of(cpf: &str) -> CpfEnd {
         CpfEnd(cpf.as_bytes().last_chunk().copied().unwrap_or(*b"????"))
     }
@@ -281,7 +280,7 @@ impl CpfEnd {
 pub(super) const DOUBT_CAUSES: [DoubtCause; 4] =
     [DoubtCause::DriverGone, DoubtCause::TimeOut, DoubtCause::Restart, DoubtCause::Asked];
 
-/// How many of how many: `2/3`.
+/// A count and its total, as in `2/3`.
 impl LineField for (usize, usize) {
     fn write(&self, name: &str, out: &mut Vec<u8>) {
         self.0.write(name, out);

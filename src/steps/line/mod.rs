@@ -1,10 +1,10 @@
-//! A line of the step log: `2026-11-22T05:38:51.123456Z vote tx=… peer=… fields…`, columns aligned
-//! a bit, and `-` where there is no transaction or no peer. Defined once, for the writer and the
-//! reader: the steps are in `step`, their events and fields in `table`, the text of each field in
-//! `field`. No file here.
+//! A line of the step log: `2026-11-22T05:38:51.123456Z vote tx=… peer=… fields…`, with aligned
+//! columns, and `-` where there is no transaction or no peer. The writer and the reader share one
+//! definition: the steps are in `step`, their events and fields in `table`, the text of each field
+//! in `field`. Nothing here opens a file.
 //!
-//! Architecture invariant: what is written is read back equal. Lines of other versions are read as
-//! far as they are alike.
+//! Architecture invariant: a line that this version wrote is read back as an equal step. A line of
+//! another version is read as far as it has the same form.
 
 #[cfg(test)]
 mod arbitrary;
@@ -18,7 +18,7 @@ mod tests;
 mod text;
 
 pub(crate) use field::CpfEnd;
-pub use step::{Ending, Entry, Load, Ordinal, OtherEnd, ReplySummary, RequestId, Step};
+pub use step::{Entry, Load, LoggedOutcome, Ordinal, OtherEnd, ReplySummary, RequestId, Step};
 pub(crate) use text::{TIME_LENGTH, time};
 
 use consorcio_core::ids::TxId;
@@ -29,7 +29,7 @@ const EVENT_WIDTH: usize = 10;
 const TX_WIDTH: usize = 27;
 const PEER_WIDTH: usize = 21;
 
-/// Makes lines; remembers the text of the current second, which most lines share.
+/// Formats lines. It caches the text of the current second, which most lines share.
 #[derive(Debug)]
 pub(crate) struct Formatter {
     places: Vec<String>,
@@ -38,12 +38,12 @@ pub(crate) struct Formatter {
 }
 
 impl Formatter {
-    /// A formatter that names banks by the addresses in `places`.
+    /// A formatter that prints banks as their addresses in `places`.
     pub(crate) fn new(places: Vec<String>) -> Formatter {
         Formatter { places, second: i64::MIN, second_text: String::new() }
     }
 
-    /// Adds the line of `entry` to `out`, its `\n` included.
+    /// Appends the line of `entry` to `out`, its `\n` included.
     pub(crate) fn write(&mut self, out: &mut Vec<u8>, entry: &Entry) {
         self.time(out, entry.at_us);
         out.push(b' ');
@@ -71,7 +71,7 @@ impl Formatter {
         out.push(b'\n');
     }
 
-    /// The address at the other end.
+    /// Writes the address of the other end.
     pub(crate) fn peer(&self, out: &mut Vec<u8>, peer: OtherEnd) {
         match peer {
             OtherEnd::Address(address) | OtherEnd::Link(address, _) => text::socket(out, address),
@@ -81,11 +81,11 @@ impl Formatter {
         }
     }
 
-    /// The time's column.
+    /// Writes the column of the time.
     pub(crate) fn time(&mut self, out: &mut Vec<u8>, at_us: i64) {
         let (second, micros) = (at_us.div_euclid(1_000_000), at_us.rem_euclid(1_000_000));
         if second != self.second {
-            // Outside of what a calendar can say, the number itself is better than no line.
+            // A time outside of the calendar is written as a number: better than no line.
             self.second_text = jiff::Timestamp::from_second(second).map_or_else(
                 |_| second.to_string(),
                 |at| at.to_string().trim_end_matches('Z').to_owned(),
@@ -100,7 +100,7 @@ impl Formatter {
 fn padded(out: &mut Vec<u8>, width: usize, write: impl FnOnce(&mut Vec<u8>)) {
     let end = out.len() + width;
     write(out);
-    // One space at least, so that a long word does not run into the next.
+    // At least one space, so that a long word does not run into the next.
     let end = end.max(out.len()) + 1;
     out.resize(end, b' ');
 }
@@ -109,25 +109,24 @@ fn word(out: &mut Vec<u8>, word: &str) {
     out.extend_from_slice(word.as_bytes());
 }
 
-/// The columns of a line as text. Its step, which costs more to read, is made of them on demand.
+/// The columns of a line as text. Its step costs more to parse, and is parsed on demand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LogLine<'a> {
     /// Microseconds since 1970 by the node's wall clock.
     pub(crate) at_us: i64,
-    /// The event's word.
     pub(crate) event: &'a str,
-    /// The transaction, if it is about one.
+    /// The transaction, if the step concerns one.
     pub(crate) tx: Option<&'a str>,
     /// Address and port of the other end.
     pub(crate) peer: Option<&'a str>,
     /// The bank at the other end.
     pub(crate) bank: Option<u8>,
-    /// All that follows.
+    /// The fields: all that follows the columns.
     pub(crate) detail: &'a str,
 }
 
 impl<'a> LogLine<'a> {
-    /// Reads a line without its end; `None` for what no node wrote, or not whole.
+    /// Parses a line without its end. `None` for text that no node wrote, and for a torn line.
     pub(crate) fn parse(line: &'a [u8]) -> Option<LogLine<'a>> {
         let at_us = time(line)?;
         let rest = std::str::from_utf8(line.get(TIME_LENGTH..)?).ok()?;
@@ -138,7 +137,7 @@ impl<'a> LogLine<'a> {
         let rest = rest.trim_start_matches(' ');
         let numbered =
             rest.strip_prefix("bank=").map(|rest| rest.split_once(' ').unwrap_or((rest, "")));
-        // Without another end it is a field, or somebody's words.
+        // In an event without another end, `bank=` is a field or part of a text.
         let numbered = numbered.filter(|_| has_other_end(event));
         let (bank, detail) =
             match numbered.and_then(|(bank, rest)| Some((bank.parse().ok()?, rest))) {
@@ -156,8 +155,8 @@ impl<'a> LogLine<'a> {
         })
     }
 
-    /// The step that it tells; `None` where this version has no such event, or another form of it.
-    /// A bank's address that is numeric is read back with the bank, as a link's is.
+    /// The step of this line. `None` where this version has no such event, or another form of it. A
+    /// bank with a numeric address is read back with the address, as a link is.
     pub(crate) fn step(&self) -> Option<Step> {
         let tx = match self.tx {
             Some(tx) => Some(TxId::new(tx).ok()?),
@@ -182,15 +181,15 @@ fn next_word(text: &str) -> Option<(&str, &str)> {
     (!word.is_empty()).then_some((word, rest))
 }
 
-/// A request's load, as its line has it.
+/// The load of a request, as in its line.
 pub(crate) fn load_text(load: Load) -> String {
     text_of(|out| field::LineField::write(&load, "", out))
 }
 
-/// A reply, as its line has it but for its number.
-pub(crate) fn said_text(said: ReplySummary, words: &str) -> String {
+/// A reply, as in its line but for its number.
+pub(crate) fn summary_text(summary: ReplySummary, words: &str) -> String {
     text_of(|out| {
-        field::LineField::write(&said, "", out);
+        field::LineField::write(&summary, "", out);
         text::push_text(out, words);
     })
 }

@@ -1,9 +1,9 @@
-//! Fields of several words: what a request carries, what a reply says, what became of a
+//! Fields of several words: the load of a request, the summary of a reply, the outcome of a
 //! transaction.
 
 use super::field::{LineField, bank, next};
 use super::reader::FieldReader;
-use super::step::{Ending, Load, ReplySummary};
+use super::step::{Load, LoggedOutcome, ReplySummary};
 use consorcio_core::ids::{BankSet, Time};
 use consorcio_core::wire::Reason;
 
@@ -38,33 +38,33 @@ impl LineField for Load {
     }
 }
 
-impl LineField for Ending {
+impl LineField for LoggedOutcome {
     fn write(&self, _: &str, out: &mut Vec<u8>) {
         match self {
-            Ending::Committed(time) => {
+            LoggedOutcome::Committed(time) => {
                 next(out, "COMMITTED");
                 time.write("time=", out);
             }
-            Ending::Aborted(by, reason) => {
+            LoggedOutcome::Aborted(by, reason) => {
                 next(out, "ABORTED");
                 reason.write("", out);
                 by.write("by=", out);
             }
-            Ending::Outside(time, refusal) => {
+            LoggedOutcome::Outside(time, refusal) => {
                 next(out, if refusal.is_none() { "COMMITTED" } else { "ABORTED" });
                 refusal.iter().for_each(|reason| reason.write("", out));
                 time.write("time=", out);
                 next(out, "by=outside");
             }
-            Ending::Unknown(silent) => {
+            LoggedOutcome::Unknown(silent) => {
                 next(out, "UNKNOWN");
                 silent.write("silent=", out);
             }
-            Ending::Unreached => next(out, "UNREACHED"),
+            LoggedOutcome::Unreached => next(out, "UNREACHED"),
         }
     }
 
-    fn read(_: &str, words: &mut FieldReader<'_>) -> Option<Ending> {
+    fn read(_: &str, words: &mut FieldReader<'_>) -> Option<LoggedOutcome> {
         let outside = |words: &mut FieldReader<'_>| {
             words.optional("by=", |by| (by == "outside").then_some(()))
         };
@@ -72,26 +72,26 @@ impl LineField for Ending {
             "COMMITTED" => {
                 let time = Time::read("time=", words)?;
                 Some(match outside(words) {
-                    Some(()) => Ending::Outside(time, None),
-                    None => Ending::Committed(time),
+                    Some(()) => LoggedOutcome::Outside(time, None),
+                    None => LoggedOutcome::Committed(time),
                 })
             }
             "ABORTED" => {
                 let reason = Reason::read("", words)?;
                 if let Some(by) = words.optional("by=", bank) {
-                    return Some(Ending::Aborted(by, reason));
+                    return Some(LoggedOutcome::Aborted(by, reason));
                 }
                 let time = Time::read("time=", words)?;
-                outside(words).map(|()| Ending::Outside(time, Some(reason)))
+                outside(words).map(|()| LoggedOutcome::Outside(time, Some(reason)))
             }
-            "UNKNOWN" => BankSet::read("silent=", words).map(Ending::Unknown),
-            "UNREACHED" => Some(Ending::Unreached),
+            "UNKNOWN" => BankSet::read("silent=", words).map(LoggedOutcome::Unknown),
+            "UNREACHED" => Some(LoggedOutcome::Unreached),
             _ => None,
         }
     }
 }
 
-/// The first words of replies, as the wire has them.
+/// The first words of replies, as on the wire.
 pub(super) const REPLY_WORDS: [&str; 11] = [
     "OK",
     "NOK",
@@ -123,11 +123,11 @@ impl LineField for ReplySummary {
     }
 }
 
-/// `none` where no answer came.
+/// `none` where no reply came.
 impl LineField for Option<ReplySummary> {
     fn write(&self, name: &str, out: &mut Vec<u8>) {
         match self {
-            Some(said) => said.write(name, out),
+            Some(summary) => summary.write(name, out),
             None => next(out, "none"),
         }
     }

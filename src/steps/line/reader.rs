@@ -1,6 +1,6 @@
-//! Takes a line's fields off, word by word.
+//! Reads the fields of a line, word by word.
 
-/// What is left of a line to be read.
+/// The unread rest of a line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FieldReader<'a>(&'a str);
 
@@ -9,12 +9,12 @@ impl<'a> FieldReader<'a> {
         FieldReader(text.trim())
     }
 
-    /// The next word, which stays.
+    /// The next word, not consumed.
     pub(super) fn peek(self) -> Option<&'a str> {
         Some(self.0.split(' ').next()?).filter(|word| !word.is_empty())
     }
 
-    /// Takes the next word, if `read` makes something of it.
+    /// Consumes the next word if `read` accepts it.
     pub(super) fn take<T>(&mut self, read: impl FnOnce(&'a str) -> Option<T>) -> Option<T> {
         let word = self.peek()?;
         let value = read(word)?;
@@ -22,7 +22,7 @@ impl<'a> FieldReader<'a> {
         Some(value)
     }
 
-    /// Takes `name=value`. What a later version put before it is skipped, as far as it is a field.
+    /// Consumes `name=value`. Unknown fields before it, of a later version, are skipped.
     pub(super) fn field<T>(
         &mut self,
         name: &str,
@@ -37,7 +37,7 @@ impl<'a> FieldReader<'a> {
         }
     }
 
-    /// Takes `name=value` where it is the next word.
+    /// Consumes `name=value` if it is the next word.
     pub(super) fn optional<T>(
         &mut self,
         name: &str,
@@ -51,7 +51,7 @@ impl<'a> FieldReader<'a> {
     }
 }
 
-/// Does it have the form of a field?
+/// Whether `word` has the form of a field.
 fn is_field(word: &str) -> bool {
     let name = word.split_once('=').map_or("", |(name, _)| name);
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')

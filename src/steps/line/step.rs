@@ -1,6 +1,6 @@
-//! The steps: a closed list of what a line of the step log can say, kept small so that recording
-//! one is cheap. A step holds names, numbers and static words; its text is made later, on the
-//! log's own thread (`table` has the form of each).
+//! The steps: a closed list of the events of the step log. A step is small, so that recording one
+//! is cheap: it holds names, numbers and static words. The log's thread formats it later (`table`
+//! has the form of each).
 
 use super::field::CpfEnd;
 use consorcio_core::bank::io::{DoubtCause, Seq};
@@ -15,33 +15,33 @@ use std::num::NonZeroU64;
 /// A step and when it happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The wall clock, in microseconds since 1970.
+    /// Wall clock time, in microseconds since 1970.
     pub at_us: i64,
-    /// What happened.
+    /// The event with its fields.
     pub step: Step,
 }
 
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OtherEnd {
-    /// A connection from this address.
+    /// A connection that came from this address.
     Address(SocketAddr),
-    /// A bank's link that came from this address.
+    /// A link that this bank opened from this address.
     Link(SocketAddr, BankId),
-    /// The bank in this place, at the address that the consortium's list says.
+    /// The bank at this position, at its address in the consortium's list.
     Bank(BankId),
 }
 
-/// Which request of a connection, 1 for its first line: both ends count the lines in their order,
-/// and the answer to a request has its number. `None` in logs of versions that did not count.
+/// The number of a request on its connection, 1 for the first line. Both ends count the lines in
+/// order, and a reply has the number of its request. `None` in logs of versions that did not count.
 pub type Ordinal = Option<NonZeroU64>;
 
-/// A request that this node sent: from which port, and the number it has on that connection.
+/// A request that this node sent: the port that it left from, and its number on that connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestId {
-    /// The port of this node's end: the other end's log has it in its `peer=`.
+    /// The port of this node's end; the log of the other end has it in `peer=`.
     pub port: u16,
-    /// Counted from 1.
+    /// The number on the connection, counted from 1.
     pub n: NonZeroU64,
 }
 
@@ -55,245 +55,245 @@ impl RequestId {
 /// What a request or message carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Load {
-    /// Nothing worth telling.
+    /// The request has no load that a line shows.
     Nothing,
-    /// A transaction with so many operations at these banks.
+    /// A transaction: the number of its operations, and their banks.
     Ops(usize, BankSet),
     /// The same, where an outside coordinator has a vote on it.
     OpsOutside(usize, BankSet),
-    /// So many tokens.
+    /// The number of tokens.
     Tokens(usize),
 }
 
-/// What a reply says, in short.
+/// The content of a reply, in short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplySummary {
     /// Its first word on the wire.
     pub word: &'static str,
-    /// Whose vote it has.
+    /// The bank whose vote it carries.
     pub by: Option<BankId>,
     /// The vote's time, or the commit's for COMMITTED.
     pub time: Option<Time>,
-    /// Why it refuses.
+    /// The reason, where it refuses.
     pub reason: Option<Reason>,
 }
 
-/// What became of a transaction.
+/// The outcome of a transaction, as a step records it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum LoggedOutcome {
     /// Committed at this time.
     Committed(Time),
     /// Aborted because this bank refused, for this reason.
     Aborted(BankId, Reason),
-    /// The outside coordinator voted at this time, and with that decided it; `None` is OK.
+    /// The outside coordinator voted at this time, which decided it; `None` is OK.
     Outside(Time, Option<Reason>),
     /// Not known: these banks are silent.
     Unknown(BankSet),
-    /// Nothing was sent, because no bank could be reached.
+    /// No bank could be reached, so nothing was sent.
     Unreached,
 }
 
 /// One step. The names of the events on their lines are those of `Step::event`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// The program began: its version, and with what.
+    /// The program started: its version, and its arguments.
     Start(Box<str>),
-    /// It can be reached now.
+    /// The program accepts connections.
     Ready(Box<str>),
-    /// The journal was read.
+    /// Recovery has read the journal.
     Recover {
-        /// Records read.
+        /// The number of records.
         records: u64,
-        /// The newest record's number.
+        /// The number of the newest record.
         seq: Seq,
-        /// Undecided transactions found.
+        /// The number of undecided transactions.
         undecided: usize,
-        /// How long it took, in microseconds.
+        /// The duration in microseconds.
         took_us: u64,
-        /// What else: a torn tail that was cut, a snapshot used.
+        /// Further facts: a torn tail that was truncated, a snapshot that was used.
         text: Box<str>,
     },
-    /// A connection was accepted, or made: then with the address of this end, by which the bank's
-    /// log knows it.
+    /// A connection was accepted or made. One that was made has the address of this end, which
+    /// identifies the connection in the bank's log.
     Connect(OtherEnd, Option<SocketAddr>),
-    /// A connection ended: why.
+    /// A connection ended, for this reason.
     Disconnect(OtherEnd, Box<str>),
-    /// A request came.
+    /// A request was received.
     Receive {
-        /// Where from.
+        /// The sender of the request.
         peer: OtherEnd,
-        /// Its verb.
+        /// The verb of the request.
         verb: Verb,
-        /// Its transaction.
+        /// The transaction that it concerns.
         tx: Option<TxId>,
-        /// What it carries.
+        /// The load of the request.
         load: Load,
-        /// Its number on its connection.
+        /// The number of the request on its connection.
         n: Ordinal,
     },
-    /// A line came that is no request, or the stream broke a bound.
+    /// A line was received that is no request, or the stream exceeded a bound.
     Bad(OtherEnd, Reason, Box<str>),
-    /// This bank voted.
+    /// This bank voted on a transaction.
     Vote {
-        /// On what.
+        /// The id of the transaction.
         tx: TxId,
-        /// The vote's time.
+        /// The time of the vote.
         time: Time,
-        /// Its record.
+        /// The number of its record.
         seq: Seq,
-        /// The transaction's size and banks.
+        /// The size of the transaction, and its banks.
         load: Load,
-        /// Why it refuses; `None` is OK.
+        /// The reason of a refusal; `None` is OK.
         refusal: Option<Reason>,
-        /// ... in words.
+        /// The text of the refusal.
         text: Box<str>,
     },
-    /// This bank refused an id for ever, unseen.
+    /// This bank refused an id permanently, before it received its transaction.
     Refuse {
-        /// The id.
+        /// The id that it refused.
         tx: TxId,
-        /// When.
+        /// The time of the refusal.
         time: Time,
-        /// Why.
+        /// The reason of the refusal.
         reason: Reason,
-        /// Its record.
+        /// The number of its record.
         seq: Seq,
     },
-    /// The outcome at this bank.
+    /// This bank recorded the outcome.
     Outcome {
-        /// Of what.
+        /// The id of the transaction.
         tx: TxId,
-        /// What became of it.
-        ending: Ending,
-        /// Its record.
+        /// The outcome of the transaction.
+        ending: LoggedOutcome,
+        /// The number of its record.
         seq: Seq,
-        /// The own vote's time, where one record is vote and outcome.
+        /// The time of this bank's vote, where one record is vote and outcome.
         voted: Option<Time>,
     },
-    /// What this bank drove without a part in it is in its history now.
+    /// This bank drove a transaction that does not name it, and recorded it for its history.
     Drove {
-        /// The transaction.
+        /// The id of the transaction.
         tx: TxId,
-        /// What became of it.
-        ending: Ending,
-        /// Its record.
+        /// The outcome of the transaction.
+        ending: LoggedOutcome,
+        /// The number of its record.
         seq: Seq,
     },
-    /// A client was registered. The number is not told in full in a log that many may read.
+    /// A client was registered. The log does not hold its whole tax number.
     Client(CpfEnd, Seq),
     /// An account was opened.
     Account(AccountNumber, Seq),
-    /// The consortium's list was recorded: this bank's place and how many there are.
+    /// The consortium's list was recorded: this bank's position, and the number of positions.
     Consortium(BankId, usize, Seq),
-    /// The consortium's key, by its id.
+    /// The consortium's key was recorded, by its id.
     Key(KeyId, Seq),
-    /// So many registers were learned from another bank; the last ones?
+    /// This number of registers was learned from another bank; whether they were the last ones.
     Registers(usize, bool, Seq),
-    /// The journal's founding id was recorded; is the journal older than that?
+    /// The journal's founding id was recorded; whether the journal is older than that.
     Founded(FoundingId, bool, Seq),
-    /// Another bank was met, with this journal.
+    /// Introductions were exchanged with another bank, which has this journal.
     Met(BankId, FoundingId, Seq),
-    /// This bank takes part from here on; these banks were left out.
+    /// This bank takes part from now on; these banks were left out of its introduction.
     Introduced(BankSet, Seq),
-    /// The clock was moved.
+    /// The bank's clock was moved.
     Clock(Time, Seq),
-    /// A request left for a bank: a driver's message, or a client's request outside of the commit
-    /// protocol.
+    /// A request was sent to a bank: a driver's message, or a client's request outside of the
+    /// commit protocol.
     Send {
-        /// The bank that it is for.
+        /// The bank that it was sent to.
         to: BankId,
-        /// Its verb.
+        /// The verb of the request.
         verb: Verb,
-        /// About what.
+        /// The transaction that it concerns.
         tx: Option<TxId>,
-        /// What it carries.
+        /// The load of the request.
         load: Load,
-        /// Which request of which connection.
+        /// The number of the request, and its connection.
         id: Option<RequestId>,
     },
-    /// The same of a question to another bank about a transaction in doubt.
+    /// A question was sent to another bank about a transaction in doubt.
     Ask {
-        /// The bank that it is for.
+        /// The bank that it was sent to.
         to: BankId,
-        /// Its verb.
+        /// The verb of the request.
         verb: Verb,
-        /// About what.
+        /// The transaction that it concerns.
         tx: Option<TxId>,
-        /// What it carries.
+        /// The load of the request.
         load: Load,
-        /// Which request of which connection.
+        /// The number of the request, and its connection.
         id: Option<RequestId>,
     },
-    /// A reply was given.
+    /// A reply was sent.
     Reply {
-        /// Where to.
+        /// The receiver of the reply.
         peer: OtherEnd,
-        /// About what.
+        /// The transaction that it concerns.
         tx: Option<TxId>,
-        /// What it says.
-        said: ReplySummary,
+        /// The content of the reply.
+        summary: ReplySummary,
         /// The number of the request that it answers.
         n: Ordinal,
-        /// What it says to people.
+        /// Its text for people.
         text: Box<str>,
     },
-    /// A bank answered.
+    /// A reply of a bank was received.
     Answer {
-        /// The bank.
+        /// The bank that replied.
         from: BankId,
-        /// What it was asked, where a driver or a bank did.
+        /// The verb of the request, where a driver or a bank sent it.
         verb: Option<Verb>,
-        /// About what.
+        /// The transaction that it concerns.
         tx: Option<TxId>,
-        /// What it says; `None` when it can't any more.
-        said: Option<ReplySummary>,
-        /// The request that it answers; `None` too where it was never sent.
+        /// The content of the reply; `None` once none can arrive any more.
+        summary: Option<ReplySummary>,
+        /// The request that it answers; also `None` where that was never sent.
         id: Option<RequestId>,
-        /// What it says to people.
+        /// Its text for people.
         text: Box<str>,
     },
-    /// This bank began to ask about a transaction.
+    /// This bank began to ask its peers about a transaction.
     Doubt(TxId, DoubtCause),
-    /// This bank drives a transaction.
+    /// This bank drives the transaction.
     Drive(TxId),
-    /// A driver's time-out: these banks were silent.
+    /// A driver's vote time-out passed, and these banks were silent.
     Timeout(TxId, BankSet),
-    /// A session's wait ended without an outcome.
+    /// A session stopped waiting before there was an outcome.
     GaveUp(TxId),
-    /// A driver's verdict, and how many banks of how many said OK.
+    /// A driver's verdict.
     Verdict {
-        /// On what.
+        /// The id of the transaction.
         tx: TxId,
-        /// What.
-        ending: Ending,
-        /// So many OKs, of so many banks asked.
+        /// The outcome that the driver knows.
+        ending: LoggedOutcome,
+        /// The number of OKs, and of banks that were asked.
         oks: (usize, usize),
     },
     /// A batch was made durable.
     Sync {
         /// The newest record that it covers.
         upto: Seq,
-        /// How many records it wrote.
+        /// The number of records that it wrote.
         records: usize,
-        /// ... of how many bytes.
+        /// The size of these records in bytes.
         bytes: usize,
-        /// How long write and sync took, in microseconds.
+        /// The duration of write and sync, in microseconds.
         took_us: u64,
     },
-    /// The link to a bank is open; dialling and proofs took so many microseconds.
+    /// The link to a bank is open; dialling and handshake took this long, in microseconds.
     LinkUp(BankId, u64),
-    /// The link to a bank is gone, or could not be made: why.
+    /// The link to a bank was lost, or could not be made, for this reason.
     LinkDown(BankId, Box<str>),
-    /// A bank told the time of the last vote of ours that it knows.
+    /// A bank reported the time of the last vote of this bank that it knows.
     Known(BankId, Time),
-    /// Something is wrong: what, for the operator.
+    /// A fault, described for the operator.
     Fault(Box<str>),
-    /// The program ends: why.
+    /// The program ends, for this reason.
     Stop(Box<str>),
 }
 
 impl Step {
-    /// The number of the record that it is about, where it is one of a transaction.
+    /// The number of its record, where that belongs to a transaction.
     pub fn seq(&self) -> Option<Seq> {
         match self {
             Step::Vote { seq, .. }
@@ -304,7 +304,7 @@ impl Step {
         }
     }
 
-    /// Memory beside the step itself, roughly, in bytes.
+    /// The heap memory of the step, roughly, in bytes.
     pub(crate) fn heap_bytes(&self) -> usize {
         let text = match self {
             Step::Start(text) | Step::Ready(text) | Step::Fault(text) | Step::Stop(text) => {

@@ -1,5 +1,5 @@
-//! The table of events: for each step its event's word, its columns and its fields, in the order of
-//! the line. Lines are written by it and read back by it, so both can't differ.
+//! The table of events: for each step the word of its event, its columns and its fields, in the
+//! order of the line. The writer and the reader are generated from it, so they cannot differ.
 
 use super::field::LineField;
 use super::reader::FieldReader;
@@ -13,7 +13,7 @@ pub(super) struct Columns<'a> {
     pub(super) peer: Option<OtherEnd>,
 }
 
-/// A transaction's id in its column.
+/// A transaction id in its column.
 trait TxColumn: Sized {
     fn get(&self) -> Option<&TxId>;
     fn read(tx: Option<TxId>) -> Option<Self>;
@@ -39,7 +39,7 @@ impl TxColumn for Option<TxId> {
     }
 }
 
-/// The other end in its column.
+/// The other end of a connection in its column.
 trait PeerColumn: Sized {
     fn get(&self) -> OtherEnd;
     fn read(peer: Option<OtherEnd>) -> Option<Self>;
@@ -55,7 +55,7 @@ impl PeerColumn for OtherEnd {
     }
 }
 
-/// A bank that this node turned to.
+/// A bank that this node sent a request to.
 impl PeerColumn for BankId {
     fn get(&self) -> OtherEnd {
         OtherEnd::Bank(*self)
@@ -69,14 +69,14 @@ impl PeerColumn for BankId {
     }
 }
 
-/// The pattern `((((), a), b), c)` for the names `a b c`: as many as a row has.
+/// The pattern `((((), a), b), c)` for the names `a b c` of a row.
 #[cfg(test)]
 macro_rules! nested {
     ($inner:tt) => { $inner };
     ($inner:tt $next:ident $($rest:ident)*) => { nested!(($inner, $next) $($rest)*) };
 }
 
-/// The second, once for each of the first.
+/// The value, once for each name.
 #[cfg(test)]
 macro_rules! next {
     ($name:ident $value:expr) => {
@@ -84,8 +84,8 @@ macro_rules! next {
     };
 }
 
-/// One row a step: `Variant "event" [column of field] [field "name="]`, where a field is named, or
-/// numbered if the variant's are, and gets a name for this table.
+/// One row for each step: `Variant "event" [column] [fields]`. A field has the name or the number
+/// that it has in the variant, a name for this table, and its `name=` in the line.
 macro_rules! events {
     ($(
         $variant:ident $event:literal
@@ -93,19 +93,19 @@ macro_rules! events {
         [$($at:tt $field:ident $($name:literal)?),*];
     )*) => {
         impl Step {
-            /// The event's word on the line.
+            /// The word of the event in the line.
             pub fn event(&self) -> &'static str {
                 match self {
                     $(Step::$variant { .. } => $event,)*
                 }
             }
 
-            /// About which transaction it is.
+            /// The transaction that the step concerns.
             pub fn tx(&self) -> Option<&TxId> {
                 self.columns().tx
             }
 
-            /// The other end of it.
+            /// The other end of the connection.
             pub fn peer(&self) -> Option<OtherEnd> {
                 self.columns().peer
             }
@@ -123,7 +123,7 @@ macro_rules! events {
                 }
             }
 
-            /// Adds what stands behind the columns.
+            /// Appends the fields, which follow the columns.
             pub(crate) fn write_fields(&self, out: &mut Vec<u8>) {
                 match self {
                     $(Step::$variant { $($at: $field,)* .. } => {
@@ -132,8 +132,8 @@ macro_rules! events {
                 }
             }
 
-            /// Reads a line's columns and what stands behind them. `None` for an event that this
-            /// version does not have, or has otherwise.
+            /// Reads a step from the columns and fields of a line. `None` for an event that this
+            /// version does not have, or has in another form.
             pub(super) fn read(
                 event: &str,
                 tx: Option<TxId>,
@@ -152,8 +152,8 @@ macro_rules! events {
             }
         }
 
-        /// May the line of this event name the bank at the other end, behind its address? Those
-        /// that this version does not know may.
+        /// Whether a line of this event may name the bank at the other end, after the address.
+        /// Events that this version does not know may.
         pub(super) fn has_other_end(event: &str) -> bool {
             match event {
                 $($event => !concat!("" $(, stringify!($peer))?).is_empty(),)*
@@ -161,7 +161,7 @@ macro_rules! events {
             }
         }
 
-        /// Every event of the table, with how steps of it are made up in tests.
+        /// Every event of the table, with a strategy that generates its steps.
         #[cfg(test)]
         pub(super) fn any_step() -> Vec<(&'static str, proptest::strategy::BoxedStrategy<Step>)> {
             use super::arbitrary::AnyField;
@@ -208,8 +208,8 @@ events! {
     Clock "clock" [] [0 time "time=", 1 seq "seq="];
     Send "send" [tx = tx tx, peer = to peer] [verb verb, load load, id id];
     Ask "ask" [tx = tx tx, peer = to peer] [verb verb, load load, id id];
-    Reply "reply" [tx = tx tx, peer = peer peer] [said said, n n "n=", text text];
-    Answer "answer" [tx = tx tx, peer = from peer] [verb verb, said said, id id, text text];
+    Reply "reply" [tx = tx tx, peer = peer peer] [summary summary, n n "n=", text text];
+    Answer "answer" [tx = tx tx, peer = from peer] [verb verb, summary summary, id id, text text];
     Doubt "doubt" [tx = 0 tx] [1 cause];
     Drive "drive" [tx = 0 tx] [];
     Timeout "timeout" [tx = 0 tx] [1 silent "silent="];

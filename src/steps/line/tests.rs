@@ -1,4 +1,4 @@
-//! What is written is read back; what others wrote is read as far as it goes.
+//! Lines are read back as they were written; lines of other versions as far as possible.
 
 use super::table::any_step;
 use super::*;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::strategy::Union;
 use std::collections::BTreeSet;
 
-/// 2026-11-22T05:38:51.123456Z
+/// The time 2026-11-22T05:38:51.123456Z.
 const AT_US: i64 = 1_795_325_931_123_456;
 
 fn written(at_us: i64, step: Step) -> String {
@@ -16,7 +16,7 @@ fn written(at_us: i64, step: Step) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// A line of the time above, read back.
+/// Parses a line with the time above.
 fn read(rest: &str) -> Option<Step> {
     LogLine::parse(format!("2026-11-22T05:38:51.123456Z {rest}").as_bytes())?.step()
 }
@@ -32,9 +32,9 @@ fn of_any_event() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
-    /// The strategy is made of the table, so no event can be left out.
+    /// The strategy comes from the table, so it covers every event.
     #[test]
-    fn what_is_written_is_read_back_equal(
+    fn written_lines_are_read_back_equal(
         at_us in 0i64..4_000_000_000_000_000,
         step in of_any_event(),
     ) {
@@ -44,9 +44,9 @@ proptest! {
         prop_assert_eq!(line.and_then(|line| line.step()), Some(step), "{}", text);
     }
 
-    /// Whatever stands in a file, reading it ends in a step or in none.
+    /// No text makes the reader fail: it returns a step or none.
     #[test]
-    fn no_line_is_too_strange(
+    fn any_text_parses_to_a_step_or_none(
         event in proptest::sample::select(events()),
         detail in "[ -~]{0,60}",
     ) {
@@ -58,7 +58,7 @@ proptest! {
 fn each_event_has_one_row() {
     let events = any_step();
     let words: BTreeSet<&str> = events.iter().map(|(event, _)| *event).collect();
-    assert_eq!(words.len(), events.len(), "one would never be read");
+    assert_eq!(words.len(), events.len(), "two rows share an event");
 }
 
 #[test]
@@ -69,17 +69,17 @@ fn lines_without_numbers_are_read() {
     assert!(matches!(recv, Some(Step::Receive { n: None, load: Load::Tokens(1), .. })), "{recv:?}");
     let send = read("send tx=t1 peer=a:1 bank=0 PREPARE ops=2 banks=0,1");
     assert!(matches!(send, Some(Step::Send { id: None, load: Load::Ops(2, _), .. })), "{send:?}");
-    let Some(Step::Reply { said, n: None, text, .. }) =
+    let Some(Step::Reply { summary, n: None, text, .. }) =
         read("reply tx=t1 peer=10.0.0.9:1 NOK limit time=5 by=1 too many of them")
     else {
         panic!("no reply");
     };
     assert_eq!(
-        (said.word, said.by.map(|bank| bank.as_u8()), &*text),
+        (summary.word, summary.by.map(|bank| bank.as_u8()), &*text),
         ("NOK", Some(1), "too many of them")
     );
     let none = read("answer tx=t1 peer=a:1 bank=0 PREPARE none");
-    assert!(matches!(none, Some(Step::Answer { said: None, id: None, .. })), "{none:?}");
+    assert!(matches!(none, Some(Step::Answer { summary: None, id: None, .. })), "{none:?}");
 }
 
 #[test]
@@ -88,10 +88,10 @@ fn fields_of_a_later_version_are_skipped() {
     assert_eq!(sync, Some(Step::Sync { upto: 9, records: 2, bytes: 400, took_us: 420 }));
     let vote = read("vote tx=t1 peer=- OK time=5 ops=2 banks=0,1 shard=7 seq=9");
     assert_eq!(vote.and_then(|vote| vote.seq()), Some(9));
-    for strange in
+    for unreadable in
         ["flies tx=t1 peer=- OK", "vote tx=t1 peer=- PERHAPS time=5 seq=9", "sync tx=- peer=-"]
     {
-        assert_eq!(read(strange), None, "{strange}");
+        assert_eq!(read(unreadable), None, "{unreadable}");
     }
 }
 
@@ -111,7 +111,7 @@ fn the_columns_of_a_line() {
 }
 
 #[test]
-fn what_is_no_line_is_none() {
+fn text_that_is_no_line_is_rejected() {
     for text in
         ["", "hello", "2026-11-22T05:38:51.123456Z", "2026-11-22T05:38:51.123456Z vote tx=t1"]
     {

@@ -1,4 +1,4 @@
-//! Bytes of a line: numbers, addresses, words of people, and the time, written and read.
+//! The bytes of a line: numbers, addresses, texts for people, and times, which are also read.
 
 use consorcio_core::limits::STEP_TEXT_BYTES_MAX;
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 /// The length of `2026-11-22T05:38:51.123456Z`.
 pub(crate) const TIME_LENGTH: usize = 27;
 
-/// Adds the fraction of a second and the mark of UTC.
+/// Appends the fraction of a second and the `Z` of UTC.
 pub(super) fn micros(out: &mut Vec<u8>, micros: u64) {
     let mut digits = *b".000000Z";
     let mut rest = micros;
@@ -18,7 +18,7 @@ pub(super) fn micros(out: &mut Vec<u8>, micros: u64) {
     out.extend_from_slice(&digits);
 }
 
-/// The time at a line's beginning, in microseconds since 1970.
+/// The time at the beginning of a line, in microseconds since 1970.
 pub(crate) fn time(line: &[u8]) -> Option<i64> {
     let line = line.get(..TIME_LENGTH)?;
     let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (26, b'Z')];
@@ -35,7 +35,8 @@ pub(crate) fn time(line: &[u8]) -> Option<i64> {
     Some(seconds * 1_000_000 + number(20, 26)?)
 }
 
-/// Days of the Gregorian calendar; years begin in March, so that the leap day ends one.
+/// Days by the Gregorian calendar. Years begin in March here, so that a leap day is the last of its
+/// year.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
@@ -43,7 +44,7 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-/// Adds `value` in decimal digits.
+/// Appends `value` in decimal digits.
 pub(super) fn number(out: &mut Vec<u8>, mut value: u64) {
     let mut digits = [0u8; 20];
     let mut at = digits.len();
@@ -58,7 +59,7 @@ pub(super) fn number(out: &mut Vec<u8>, mut value: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// Adds an address and its port.
+/// Appends an address and its port.
 pub(super) fn socket(out: &mut Vec<u8>, address: SocketAddr) {
     match address.ip() {
         IpAddr::V4(ip) => {
@@ -69,14 +70,14 @@ pub(super) fn socket(out: &mut Vec<u8>, address: SocketAddr) {
                 number(out, octet.into());
             }
         }
-        // Rarer, and its short form is not ours to write twice. A Vec takes any write.
+        // IPv6 is rare, so the standard formatter is fast enough. Writing to a Vec cannot fail.
         IpAddr::V6(ip) => write!(out, "[{ip}]").unwrap_or(()),
     }
     out.push(b':');
     number(out, address.port().into());
 }
 
-/// Adds words for people, kept to one line and to a bound.
+/// Appends a text for people on one line, cut at a bound.
 pub(super) fn push_text(out: &mut Vec<u8>, words: &str) {
     if words.is_empty() {
         return;

@@ -1,5 +1,5 @@
-//! Steps that are recorded and not written yet: a buffer within a bound, and what its recorders and
-//! the writing thread say to each other.
+//! Steps that are recorded and not written yet: a bounded buffer, and the signals between its
+//! recorders and the writing thread.
 
 use super::live::BatchSender;
 use super::{Entry, Step, wall_us};
@@ -8,21 +8,21 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What recorders and the writer share.
+/// State shared by recorders and the writer.
 #[derive(Debug)]
 pub(super) struct StepBuffer {
     state: Mutex<BufferState>,
-    /// The time of the oldest step that the bank's thread has not recorded yet.
+    /// The time of the oldest step that the bank's thread holds and has not recorded yet.
     pub(super) kept_since_us: AtomicI64,
-    /// Where steps go that another thread of this process wants.
+    /// Sends steps to another thread of this process.
     pub(super) batches: BatchSender,
-    /// The writer waits here for something to do.
+    /// Wakes the writer.
     pub(super) wake: Condvar,
-    /// Recorders wait here for room, a moment, and whoever flushes for the end of it.
+    /// Wakes recorders that wait for room, and callers of `flush`.
     pub(super) done: Condvar,
 }
 
-/// Later than any step.
+/// Later than any time of a step.
 pub(super) const NOTHING_KEPT: i64 = i64::MAX;
 
 impl Default for StepBuffer {
@@ -41,16 +41,17 @@ impl Default for StepBuffer {
 pub(super) struct BufferState {
     pub(super) entries: Vec<Entry>,
     pub(super) bytes: usize,
-    /// Steps for which there was no room, since the writer last took some.
+    /// Steps dropped for lack of room since the writer last took the buffer.
     pub(super) dropped: u64,
-    /// The writer did not come back in time: nobody waits for it until it does.
+    /// The writer missed its deadline: recorders do not wait for it until it takes the buffer
+    /// again.
     pub(super) stuck: bool,
-    /// How many flushes were asked for, and how many of them are done.
+    /// The numbers of flushes that were requested, and that are done.
     pub(super) flush_asked: u64,
     pub(super) flush_done: u64,
     pub(super) reopen: bool,
     pub(super) stop: bool,
-    /// The writer is gone: nobody may wait for it.
+    /// The writer has ended: recorders must not wait for it.
     pub(super) gone: bool,
 }
 
@@ -59,7 +60,7 @@ fn entry_bytes(entry: &Entry) -> usize {
     size_of::<Entry>() + entry.step.heap_bytes()
 }
 
-/// The writer takes one buffer while another fills: each may have half.
+/// The writer takes one buffer while another fills: each gets half of the memory.
 pub(super) const BUFFER_BYTES_MAX: usize = STEP_MEMORY_BYTES_MAX / 2;
 
 impl StepBuffer {
@@ -67,7 +68,7 @@ impl StepBuffer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the time under the lock, so that steps stand in the order of their times.
+    /// Reads the clock under the lock, so that steps are in the order of their times.
     pub(super) fn push_now(&self, step: Step) {
         if let Some(mut state) = self.room(1) {
             let entry = Entry { at_us: wall_us(), step };
@@ -96,8 +97,8 @@ impl StepBuffer {
         }
     }
 
-    /// The state once there is room for `steps` more; `None` where they are dropped. What is added
-    /// then may pass the bound, by one batch at most.
+    /// The state once there is room; `None` where `steps` are dropped instead. The next batch may
+    /// exceed the bound, by its own size.
     fn room(&self, steps: u64) -> Option<MutexGuard<'_, BufferState>> {
         let within = Duration::from_millis(STEP_ROOM_MS_MAX);
         let is_full = |state: &BufferState| state.bytes >= BUFFER_BYTES_MAX && !state.gone;
@@ -123,8 +124,8 @@ impl StepBuffer {
         state.bytes += bytes;
         let filled = before < BUFFER_BYTES_MAX / 2 && state.bytes >= BUFFER_BYTES_MAX / 2;
         drop(state);
-        // The writer sleeps without end only while there is nothing, and else until its next flush
-        // is due.
+        // The writer sleeps without a deadline only while the buffer is empty; otherwise until its
+        // next flush is due.
         if before == 0 || filled {
             self.wake.notify_one();
         }

@@ -1,44 +1,49 @@
-//! What watchers are told while it happens: which transaction went one step further, or that
-//! something else changed.
+//! The events that watchers receive live: the progress of a transaction, or another change of the
+//! bank.
 
-use super::{Ending, Step};
+use super::{LoggedOutcome, Step};
 use consorcio_core::ids::TxId;
 use consorcio_core::wire::verb::Verb;
 
-/// A change that somebody who looks at this bank would see.
+/// A change that is visible to a viewer of this bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Passed {
-    /// A transaction went one step further.
+pub enum FeedEvent {
+    /// A transaction made progress.
     Transaction {
-        /// Which.
+        /// The id of the transaction.
         tx: TxId,
-        /// The protocol's word for the step: PREPARE, OK, NOK, COMMIT or ABORT.
+        /// The protocol's word for the progress: PREPARE, OK, NOK, COMMIT or ABORT.
         word: &'static str,
     },
-    /// Clients, accounts, links to banks, or who waits for whom.
+    /// A change of clients, accounts, links, or waits.
     Other,
 }
 
 impl Step {
-    /// What of this step is a change that somebody would see.
-    pub fn passed(&self) -> Option<Passed> {
-        let transaction = |tx: &TxId, word| Some(Passed::Transaction { tx: tx.clone(), word });
+    /// The visible change that this step makes, if any.
+    pub fn feed_event(&self) -> Option<FeedEvent> {
+        let transaction = |tx: &TxId, word| Some(FeedEvent::Transaction { tx: tx.clone(), word });
         match self {
             Step::Receive { verb: Verb::Prepare | Verb::Execute, tx: Some(tx), .. }
             | Step::Drive(tx)
             | Step::Send { verb: Verb::Prepare, tx: Some(tx), .. } => transaction(tx, "PREPARE"),
             Step::Vote { tx, refusal: None, .. } => transaction(tx, "OK"),
             Step::Vote { tx, refusal: Some(_), .. } => transaction(tx, "NOK"),
-            Step::Answer { verb: Some(Verb::Prepare), tx: Some(tx), said: Some(said), .. } => {
-                transaction(tx, said.word)
-            }
+            Step::Answer {
+                verb: Some(Verb::Prepare),
+                tx: Some(tx),
+                summary: Some(summary),
+                ..
+            } => transaction(tx, summary.word),
             Step::Refuse { tx, .. } => transaction(tx, "ABORT"),
             Step::Outcome { tx, ending, .. }
             | Step::Verdict { tx, ending, .. }
             | Step::Drove { tx, ending, .. } => match ending {
-                Ending::Committed(_) => transaction(tx, "COMMIT"),
-                Ending::Aborted(..) => transaction(tx, "ABORT"),
-                Ending::Unknown(_) | Ending::Outside(..) | Ending::Unreached => Some(Passed::Other),
+                LoggedOutcome::Committed(_) => transaction(tx, "COMMIT"),
+                LoggedOutcome::Aborted(..) => transaction(tx, "ABORT"),
+                LoggedOutcome::Unknown(_)
+                | LoggedOutcome::Outside(..)
+                | LoggedOutcome::Unreached => Some(FeedEvent::Other),
             },
             Step::Client(..)
             | Step::Account(..)
@@ -46,7 +51,7 @@ impl Step {
             | Step::Timeout(..)
             | Step::GaveUp(_)
             | Step::LinkUp(..)
-            | Step::LinkDown(..) => Some(Passed::Other),
+            | Step::LinkDown(..) => Some(FeedEvent::Other),
             Step::Start(_)
             | Step::Ready(_)
             | Step::Recover { .. }

@@ -1,5 +1,5 @@
-//! The step log's file: appended to, rotated by size (`x.log` to `x.log.1` and on), reopened on
-//! request. Only its owner may read what is made here.
+//! The file of the step log: appended to, rotated by size (`x.log` becomes `x.log.1`, and so on),
+//! reopened on request. Only the owner may read the files made here.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -7,11 +7,11 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Folders and files are made with these modes: steps name accounts, amounts and clients.
+/// Modes of new folders and files: steps name accounts, amounts and clients.
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
-/// A file that is renamed away when it grows past a bound.
+/// A file that is renamed once it exceeds a size.
 #[derive(Debug)]
 pub(super) struct RotatedFile {
     path: PathBuf,
@@ -23,41 +23,42 @@ pub(super) struct RotatedFile {
 }
 
 impl RotatedFile {
-    /// Opens `path` for appending, its folder made if need be. `bytes_max` 0 means that it is never
-    /// rotated; `keep` older files stay beside it.
+    /// Opens `path` for appending, and creates its folder if needed. With `bytes_max` 0 it is never
+    /// rotated; `keep` older files are kept beside it.
     pub(super) fn open(path: &Path, bytes_max: u64, keep: usize) -> io::Result<RotatedFile> {
         let (file, bytes) = open(path)?;
         Ok(RotatedFile { path: path.to_owned(), bytes_max, keep, file, bytes, torn: false })
     }
 
-    /// Would `length` bytes more pass the file's bound?
+    /// Whether another `length` bytes would exceed the size at which the file is rotated.
     pub(super) fn is_full(&self, length: usize) -> bool {
         self.bytes_max > 0
             && self.bytes > 0
             && self.bytes.saturating_add(wide(length)) > self.bytes_max
     }
 
-    /// Appends whole lines in one write, so that programs which share a file don't mix theirs.
+    /// Appends whole lines in one write, so that the lines of programs that share a file do not
+    /// interleave.
     pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         if self.torn {
             self.file.write_all(b"\n")?;
             self.torn = false;
         }
-        // A write that fails may have gone half-way; then what follows begins on a line of its own.
+        // A failed write may have been partial; then the next write begins a new line.
         self.file.write_all(lines).inspect_err(|_| self.torn = true)?;
         self.bytes = self.bytes.saturating_add(wide(lines.len()));
         Ok(())
     }
 
-    /// Opens the path anew, for whoever renamed or removed the file.
+    /// Reopens the path, after the file was renamed or removed.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         (self.file, self.bytes) = open(&self.path)?;
         self.torn = false;
         Ok(())
     }
 
-    /// Renames the file to `.1`, those before it one further, and begins a new one. Where that
-    /// fails the old one goes on, and it is tried again when as much was written once more.
+    /// Renames the file to `.1`, each older one to the next number, and opens a new file. If that
+    /// fails, the current file stays in use, and rotation is retried after as many bytes again.
     pub(super) fn rotate(&mut self) -> io::Result<()> {
         self.bytes = 0;
         if self.keep == 0 {
@@ -72,9 +73,8 @@ impl RotatedFile {
         self.reopen()
     }
 
-    /// What must be typed so that others can no longer read this log, or put something else in its
-    /// place; none where all is closed. Looks at the file, its folder, and the `keep` older files
-    /// at most.
+    /// The commands that stop other users from reading or replacing this log; `None` if they can't.
+    /// Checks the file, its folder, and at most `keep` older files.
     pub(super) fn exposed(&self) -> Option<String> {
         let is_open = |path: &PathBuf| {
             let metadata = fs::metadata(path);
@@ -86,7 +86,7 @@ impl RotatedFile {
         let folder = folder_of(&self.path);
         let mode =
             fs::metadata(folder).map_or(FOLDER_MODE, |metadata| metadata.permissions().mode());
-        // Others may make and rename files in it; where the sticky bit is set, as in /tmp, only
+        // Other users may create and rename files in it; with the sticky bit set, as in /tmp, only
         // their own.
         let writable = mode & 0o1002 == 0o002;
         if files.is_empty() && !writable {
@@ -122,11 +122,11 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
     options.append(true).read(true).mode(FILE_MODE);
     let mut file = match options.clone().create_new(true).open(path) {
         Ok(file) => {
-            // A umask may have taken the owner's rights, too.
+            // A umask may have removed permissions of the owner, too.
             file.set_permissions(Permissions::from_mode(FILE_MODE))?;
             file
         }
-        // It is there, or another process has just made it.
+        // It exists, or another process has just created it.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             options.create(true).open(path)?
         }
@@ -134,7 +134,7 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
     };
     let bytes = file.metadata()?.len();
     if bytes > 0 {
-        // A program that was killed may have left half a line; the next one begins on its own.
+        // A killed program may have left a partial line; end it.
         let mut last = [0];
         file.seek(SeekFrom::End(-1))?;
         file.read_exact(&mut last)?;
@@ -146,8 +146,8 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, bytes))
 }
 
-/// Makes the folder, and those above it that are missing, for their owner alone. One that is there
-/// stays as it is.
+/// Creates the folder and its missing parents, for their owner alone. An existing folder is not
+/// changed.
 pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -178,7 +178,7 @@ fn wide(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-/// What is not there needs no renaming or removing.
+/// A missing file needs no renaming or removing.
 fn present(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -1,4 +1,4 @@
-//! Tests of the step log's file and thread: no step is lost, late or cut.
+//! Tests of the file and thread of the step log: no step is lost, late or cut.
 
 use super::buffer::BUFFER_BYTES_MAX;
 use super::tests::*;
@@ -7,20 +7,20 @@ use consorcio_core::limits::{STEP_FLUSH_MS, STEP_HOLD_MS, STEP_MEMORY_BYTES_MAX}
 use std::fs;
 use std::time::Instant;
 
-pub(super) struct Place {
+pub(super) struct TestLog {
     pub(super) folder: tempfile::TempDir,
 }
 
-impl Place {
-    pub(super) fn new() -> Place {
-        Place { folder: tempfile::tempdir().unwrap() }
+impl TestLog {
+    pub(super) fn new() -> TestLog {
+        TestLog { folder: tempfile::tempdir().unwrap() }
     }
 
     pub(super) fn log(&self) -> PathBuf {
         self.folder.path().join("logs").join("servidor-8886.log")
     }
 
-    pub(super) fn open(&self, options: Options) -> StepLog {
+    pub(super) fn open(&self, options: StepLogOptions) -> StepLog {
         StepLog::open(&self.log(), options).unwrap()
     }
 
@@ -33,7 +33,7 @@ pub(super) fn drive(id: &str) -> Step {
     Step::Drive(tx(id))
 }
 
-/// Waits for `what` with a deadline that only a broken program meets.
+/// Waits for `what`, with a deadline that only a broken program exceeds.
 pub(super) fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(20);
     while !holds() {
@@ -48,21 +48,25 @@ pub(super) fn lines(path: &Path) -> Vec<String> {
 
 #[test]
 fn a_reader_sees_a_step_without_a_flush() {
-    let place = Place::new();
-    let log = place.open(Options::default());
+    let test_log = TestLog::new();
+    let log = test_log.open(StepLogOptions::default());
     for number in 0..5 {
         let id = format!("t{number}");
         log.record(drive(&id));
-        wait_for("the line", || lines(&place.log()).iter().any(|line| line.contains(&id)));
+        wait_for("the line", || lines(&test_log.log()).iter().any(|line| line.contains(&id)));
     }
 }
 
 #[test]
-fn no_step_is_lost_cut_or_out_of_its_threads_order() {
+fn no_step_is_lost_cut_or_out_of_the_order_of_its_thread() {
     const THREADS: usize = 6;
     const STEPS: usize = 20_000;
-    let place = Place::new();
-    let log = place.open(Options { bytes_max: 300_000, keep: 1_000, ..Options::default() });
+    let test_log = TestLog::new();
+    let log = test_log.open(StepLogOptions {
+        bytes_max: 300_000,
+        keep: 1_000,
+        ..StepLogOptions::default()
+    });
     thread::scope(|scope| {
         for at in 0..THREADS {
             let log = log.clone();
@@ -86,10 +90,10 @@ fn no_step_is_lost_cut_or_out_of_its_threads_order() {
     });
     log.close();
     let mut files: Vec<_> =
-        (1..).map(|n| place.older(n)).take_while(|path| path.exists()).collect();
+        (1..).map(|n| test_log.older(n)).take_while(|path| path.exists()).collect();
     assert!(files.len() > 3, "the test must rotate");
     files.reverse();
-    files.push(place.log());
+    files.push(test_log.log());
     let mut next = [0; THREADS];
     for path in files {
         assert!(fs::metadata(&path).unwrap().len() <= 301_000);
@@ -104,12 +108,12 @@ fn no_step_is_lost_cut_or_out_of_its_threads_order() {
     assert_eq!(next, [STEPS; THREADS]);
 }
 
-/// The bank's thread tells some steps late, and the journal's at once: a file has them by time all
-/// the same.
+/// The bank's thread records some steps late, the journal's thread records at once; the file has
+/// them in the order of their times.
 #[test]
-fn lines_stand_in_the_order_of_their_times() {
-    let place = Place::new();
-    let log = place.open(Options::default());
+fn lines_are_in_the_order_of_their_times() {
+    let test_log = TestLog::new();
+    let log = test_log.open(StepLogOptions::default());
     let mut late = Vec::new();
     for round in 0..20 {
         let now = wall_us();
@@ -118,20 +122,19 @@ fn lines_stand_in_the_order_of_their_times() {
         }
         late.push(Entry { at_us: now, step: drive(&format!("early{round}")) });
         log.record(drive(&format!("late{round}")));
-        // Longer than a step is held by itself, so that only the told time keeps the younger one
-        // back.
+        // Longer than the hold of a step, so that only `keeps_since` holds back the later one.
         thread::sleep(Duration::from_millis(STEP_HOLD_MS.unsigned_abs() + 2 * STEP_FLUSH_MS) / 10);
         if round % 10 == 9 {
             log.append(&mut late);
             log.keeps_since(None);
         }
     }
-    // What nobody said that it is kept comes in order, too, but for a try in which this thread was
-    // kept waiting.
+    // Without `keeps_since` steps are in order, too, except in a try in which this thread was
+    // descheduled.
     let mut tries = 0;
     let held = loop {
         tries += 1;
-        assert!(tries < 1_000, "this thread is never let go on");
+        assert!(tries < 1_000, "this thread was descheduled in every try");
         let (now, held) = (wall_us(), format!("held{tries}-"));
         log.record_at(now, drive(&format!("{held}second")));
         log.record_at(now - 5_000, drive(&format!("{held}first")));
@@ -139,37 +142,41 @@ fn lines_stand_in_the_order_of_their_times() {
             break held;
         }
     };
-    wait_for("the last line", || lines(&place.log()).len() == 40 + 2 * tries);
-    let all = lines(&place.log());
-    let judged = all.iter().filter(|line| !line.contains("held") || line.contains(&held));
-    let times: Vec<&str> = judged.map(|line| &line[..27]).collect();
+    wait_for("the last line", || lines(&test_log.log()).len() == 40 + 2 * tries);
+    let all = lines(&test_log.log());
+    let checked = all.iter().filter(|line| !line.contains("held") || line.contains(&held));
+    let times: Vec<&str> = checked.map(|line| &line[..27]).collect();
     assert!(times.len() == 42 && times.is_sorted(), "{times:#?}");
-    let ids: Vec<String> = lines(&place.log()).iter().map(|line| line[30..].to_owned()).collect();
+    let ids: Vec<String> =
+        lines(&test_log.log()).iter().map(|line| line[30..].to_owned()).collect();
     assert!(ids[0].contains("early0") && ids[1].contains("late0"), "{ids:#?}");
 }
 
-/// A thread that keeps a step for ever, and a clock that is set back, hold up no line.
+/// Neither a thread that never records its steps nor a clock that is set back holds back a line.
 #[test]
 fn no_line_is_held_for_long() {
-    let place = Place::new();
-    let log = place.open(Options::default());
+    let test_log = TestLog::new();
+    let log = test_log.open(StepLogOptions::default());
     log.keeps_since(Some(wall_us()));
     log.record(drive("t1"));
-    wait_for("a line of a thread that hangs", || lines(&place.log()).len() == 1);
+    wait_for("a line of a thread that hangs", || lines(&test_log.log()).len() == 1);
     log.keeps_since(None);
     log.record_at(wall_us() + 3_600_000_000, drive("t2"));
-    wait_for("a line from before the clock was set back", || lines(&place.log()).len() == 2);
+    wait_for("a line from before the clock was set back", || lines(&test_log.log()).len() == 2);
 }
 
 #[test]
-fn only_its_owner_reads_it_and_what_others_can_read_is_told() {
+fn only_the_owner_can_read_it_and_exposed_files_are_reported() {
     use std::os::unix::fs::PermissionsExt;
-    let place = Place::new();
+    let test_log = TestLog::new();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
-    let folder = place.log().parent().unwrap().to_owned();
+    let folder = test_log.log().parent().unwrap().to_owned();
     let deep = folder.join("a").join("b").join("x.log");
-    let log =
-        StepLog::open(&deep, Options { bytes_max: 100, keep: 1, ..Options::default() }).unwrap();
+    let log = StepLog::open(
+        &deep,
+        StepLogOptions { bytes_max: 100, keep: 1, ..StepLogOptions::default() },
+    )
+    .unwrap();
     for id in ["t1", "t2"] {
         log.record(drive(id));
         assert!(log.flush(Duration::from_secs(20)));
@@ -185,21 +192,22 @@ fn only_its_owner_reads_it_and_what_others_can_read_is_told() {
     };
     assert_eq!(exposed(), None);
     set(deep.parent().unwrap(), 0o755);
-    assert_eq!(exposed(), None, "names of logs alone tell nothing");
+    assert_eq!(exposed(), None, "the names of logs reveal nothing");
     set(&rotated, 0o640);
     let (shown, above) = (rotated.display(), deep.parent().unwrap().display());
     assert_eq!(exposed().unwrap(), format!("chmod 700 {above} && chmod 600 {shown}"));
     set(&rotated, 0o600);
     set(deep.parent().unwrap(), 0o777);
     assert_eq!(exposed().unwrap(), format!("chmod 700 {above}"));
-    assert_eq!(mode(deep.parent().unwrap()), 0o777, "only told");
+    assert_eq!(mode(deep.parent().unwrap()), 0o777, "modes are reported, not changed");
 }
 
 #[test]
-fn a_recorder_waits_where_memory_is_full() {
-    // Steps are made heavy so that the bound is met after few of them.
-    let place = Place::new();
-    let log = place.open(Options { bytes_max: 100_000, keep: 2, ..Options::default() });
+fn a_recorder_waits_while_memory_is_full() {
+    // Large steps reach the bound after few of them.
+    let test_log = TestLog::new();
+    let log =
+        test_log.open(StepLogOptions { bytes_max: 100_000, keep: 2, ..StepLogOptions::default() });
     let heavy: Box<str> = "x".repeat(1024 * 1024).into();
     for number in 0..200 {
         log.record(Step::Fault(format!("n{number} {heavy}").into()));
@@ -207,19 +215,19 @@ fn a_recorder_waits_where_memory_is_full() {
         assert!(held <= BUFFER_BYTES_MAX + 2 * 1024 * 1024, "{held}");
     }
     log.close();
-    assert!(lines(&place.log()).last().unwrap().contains("n199 xxx"));
+    assert!(lines(&test_log.log()).last().unwrap().contains("n199 xxx"));
 }
 
-/// A pipe that nobody reads stands for a disk that hangs.
+/// A pipe without a reader stands for a disk that hangs.
 #[test]
-fn a_log_that_hangs_holds_nobody_up_and_says_how_much_it_dropped() {
-    let place = Place::new();
-    std::fs::create_dir_all(place.log().parent().unwrap()).unwrap();
-    let made = std::process::Command::new("mkfifo").arg(place.log()).status();
+fn a_log_that_hangs_blocks_no_recorder_and_counts_dropped_steps() {
+    let test_log = TestLog::new();
+    std::fs::create_dir_all(test_log.log().parent().unwrap()).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(test_log.log()).status();
     assert!(made.is_ok_and(|status| status.success()), "mkfifo");
-    let log = place.open(Options { bytes_max: 0, ..Options::default() });
+    let log = test_log.open(StepLogOptions { bytes_max: 0, ..StepLogOptions::default() });
     let heavy: Box<str> = "x".repeat(256 * 1024).into();
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let all = 2 * STEP_MEMORY_BYTES_MAX / heavy.len();
     for number in 0..all {
         log.record(Step::Fault(format!("n{number} {heavy}").into()));
@@ -228,10 +236,10 @@ fn a_log_that_hangs_holds_nobody_up_and_says_how_much_it_dropped() {
     }
     let took = began.elapsed();
     assert!(took < Duration::from_secs(10), "{took:?} for {all} steps: each waited");
-    assert!(!log.flush(Duration::from_millis(10)), "it hangs");
-    // Somebody reads now: it goes on, and tells what is missing, once.
-    let mut pipe = fs::OpenOptions::new().read(true).write(true).open(place.log()).unwrap();
-    let reader = std::thread::spawn(move || {
+    assert!(!log.flush(Duration::from_millis(10)), "the writer hangs");
+    // Once the pipe has a reader, the log continues and reports once what is missing.
+    let mut pipe = fs::OpenOptions::new().read(true).write(true).open(test_log.log()).unwrap();
+    let reader = thread::spawn(move || {
         let (mut text, mut bytes) = (String::new(), vec![0; 64 * 1024]);
         while !text.contains("n-last") {
             let read = io::Read::read(&mut pipe, &mut bytes).unwrap();
@@ -242,66 +250,66 @@ fn a_log_that_hangs_holds_nobody_up_and_says_how_much_it_dropped() {
     assert!(log.flush(Duration::from_secs(60)));
     log.record(Step::Fault("n-last".into()));
     let text = reader.join().unwrap();
-    let told: Vec<&str> = text.lines().filter(|line| line.contains("steps dropped")).collect();
-    assert_eq!(told.len(), 1, "{told:?}");
+    let reports: Vec<&str> = text.lines().filter(|line| line.contains("steps dropped")).collect();
+    assert_eq!(reports.len(), 1, "{reports:?}");
     let dropped: usize =
-        told[0].split_whitespace().rev().nth(11).unwrap_or("").parse().unwrap_or(0);
+        reports[0].split_whitespace().rev().nth(11).unwrap_or("").parse().unwrap_or(0);
     let written = text.lines().filter(|line| line.contains(" xxx")).count();
     assert!(
         dropped > 0 && dropped + written == all,
-        "{dropped} dropped, {written} written of {all}: {told:?}"
+        "{dropped} dropped, {written} written of {all}: {reports:?}"
     );
     log.close();
 }
 
 #[test]
-fn one_that_still_hangs_is_closed_in_time() {
-    let place = Place::new();
-    std::fs::create_dir_all(place.log().parent().unwrap()).unwrap();
+fn a_log_that_hangs_is_closed_in_time() {
+    let test_log = TestLog::new();
+    std::fs::create_dir_all(test_log.log().parent().unwrap()).unwrap();
     assert!(
         std::process::Command::new("mkfifo")
-            .arg(place.log())
+            .arg(test_log.log())
             .status()
             .is_ok_and(|made| made.success())
     );
-    let log = place.open(Options { bytes_max: 0, ..Options::default() });
+    let log = test_log.open(StepLogOptions { bytes_max: 0, ..StepLogOptions::default() });
     for _ in 0..2_000 {
         log.record(Step::Fault("x".repeat(300).into()));
     }
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     log.close();
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     log.record(drive("t1"));
-    assert!(log.flush(Duration::ZERO), "nobody waits for it any more");
+    assert!(log.flush(Duration::ZERO), "a closed log makes no caller wait");
 }
 
 #[test]
-fn the_last_handle_writes_what_was_recorded() {
-    let place = Place::new();
-    let log = place.open(Options::default());
+fn dropping_the_last_handle_writes_all_steps() {
+    let test_log = TestLog::new();
+    let log = test_log.open(StepLogOptions::default());
     let other = log.clone();
     drop(log);
     other.record(drive("t1"));
     drop(other);
-    assert_eq!(lines(&place.log()).len(), 1);
+    assert_eq!(lines(&test_log.log()).len(), 1);
 }
 
 #[test]
-fn a_closed_log_holds_nobody_up() {
-    let place = Place::new();
-    let log = place.open(Options::default());
+fn a_closed_log_blocks_no_recorder() {
+    let test_log = TestLog::new();
+    let log = test_log.open(StepLogOptions::default());
     log.close();
     log.close();
     log.record(drive("t1"));
     log.append(&mut vec![Entry { at_us: 0, step: drive("t2") }]);
     assert!(log.flush(Duration::ZERO));
-    assert_eq!(lines(&place.log()).len(), 0);
+    assert_eq!(lines(&test_log.log()).len(), 0);
 }
 
 #[test]
 fn off_makes_no_file() {
-    let place = Place::new();
-    let log = place.open(Options { on: false, ..Options::default() });
+    let test_log = TestLog::new();
+    let log = test_log.open(StepLogOptions { on: false, ..StepLogOptions::default() });
     assert!(!log.is_on());
     let mut batch = vec![Entry { at_us: 0, step: drive("t2") }];
     log.append(&mut batch);
@@ -309,23 +317,23 @@ fn off_makes_no_file() {
     log.record(drive("t1"));
     log.reopen();
     log.close();
-    assert!(!place.log().exists());
+    assert!(!test_log.log().exists());
 }
 
 #[test]
 fn a_file_that_cannot_be_opened_is_named() {
-    let place = Place::new();
-    let blocked = place.folder.path().join("file");
+    let test_log = TestLog::new();
+    let blocked = test_log.folder.path().join("file");
     fs::write(&blocked, "").unwrap();
-    let error = StepLog::open(&blocked.join("x.log"), Options::default()).unwrap_err();
+    let error = StepLog::open(&blocked.join("x.log"), StepLogOptions::default()).unwrap_err();
     assert!(error.to_string().contains("x.log"), "{error}");
 }
 
 /// /dev/full takes no byte: the disk is full.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_stops_nobody() {
-    let Ok(log) = StepLog::open(Path::new("/dev/full"), Options::default()) else {
+fn a_full_disk_blocks_no_recorder() {
+    let Ok(log) = StepLog::open(Path::new("/dev/full"), StepLogOptions::default()) else {
         return; // some sandboxes have no such device
     };
     for number in 0..1000 {
@@ -335,20 +343,20 @@ fn a_full_disk_stops_nobody() {
     log.close();
 }
 
-/// Where the test that panics on purpose puts its log; only the test below sets it.
+/// The log of the test that panics on purpose; only the test below sets it.
 const PANIC_LOG: &str = "CONSORCIO_TEST_PANIC_LOG";
 
 #[test]
-fn a_panic_is_told_before_the_process_goes() {
-    let place = Place::new();
+fn a_panic_is_logged_before_the_process_ends() {
+    let test_log = TestLog::new();
     let test = std::env::current_exe().unwrap();
     let ended = std::process::Command::new(test)
         .args(["--exact", "steplog::file_tests::panics_on_purpose", "--ignored"])
-        .env(PANIC_LOG, place.log())
+        .env(PANIC_LOG, test_log.log())
         .output()
         .unwrap();
     assert!(!ended.status.success());
-    let lines = lines(&place.log());
+    let lines = lines(&test_log.log());
     assert!(lines[0].contains("tx=t1"), "{lines:?}");
     assert!(lines[1].contains("fault") && lines[1].contains("the books are wrong"), "{lines:?}");
 }
@@ -357,10 +365,10 @@ fn a_panic_is_told_before_the_process_goes() {
 #[ignore = "run by the test above, in a process of its own"]
 fn panics_on_purpose() {
     let Some(path) = std::env::var_os(PANIC_LOG) else { return };
-    let log = StepLog::open(Path::new(&path), Options::default()).unwrap();
+    let log = StepLog::open(Path::new(&path), StepLogOptions::default()).unwrap();
     log.flush_on_panic();
     log.record(drive("t1"));
-    // Whatever drops the log afterwards is not what wrote it: this thread's handle is leaked.
+    // Leak this handle, so that the panic hook writes the log and not its drop.
     std::mem::forget(log);
     panic!("the books are wrong");
 }

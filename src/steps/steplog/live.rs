@@ -1,5 +1,5 @@
-//! Steps for others than the file: as tracing events for those who watch a program live, and in
-//! batches for another thread of the process. The file is written either way.
+//! Steps for other receivers than the file: as live tracing events, and in batches for another
+//! thread of the process. The file is written either way.
 
 use crate::line::{Entry, Formatter, OtherEnd};
 use consorcio_core::ids::TxId;
@@ -18,21 +18,21 @@ pub struct StepBatches {
 }
 
 impl StepBatches {
-    /// The next ones.
+    /// The steps of the next flush.
     ///
     /// # Errors
-    /// When none come within this time, or the log is closed.
+    /// If none arrive within this time, or the log is closed.
     pub fn recv_timeout(&self, within: Duration) -> Result<Vec<Entry>, RecvTimeoutError> {
         self.batches.recv_timeout(within)
     }
 
-    /// How many steps found no room since this was asked last.
+    /// The number of steps dropped for lack of room since the last call.
     pub fn take_dropped(&self) -> u64 {
         self.dropped.swap(0, Relaxed)
     }
 }
 
-/// Where batches go, once somebody takes them.
+/// Sends batches to the receiver, once there is one.
 #[derive(Debug, Default)]
 pub(super) struct BatchSender(Mutex<Option<BatchReceiver>>);
 
@@ -43,7 +43,8 @@ struct BatchReceiver {
 }
 
 impl BatchSender {
-    /// At most so many batches wait; the one who asked before gets no more.
+    /// Opens a receiver for which at most `batches_max` batches wait. It replaces an earlier
+    /// receiver.
     pub(super) fn open(&self, batches_max: usize) -> StepBatches {
         let (sender, batches) = sync_channel(batches_max);
         let dropped = Arc::<AtomicU64>::default();
@@ -52,7 +53,7 @@ impl BatchSender {
         StepBatches { batches, dropped }
     }
 
-    /// Never waits.
+    /// Sends a batch; if there is no room, drops it and counts its steps.
     pub(super) fn send(&self, entries: &[Entry]) {
         let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(receiver) = &*slot
@@ -68,12 +69,13 @@ impl BatchSender {
     }
 }
 
-/// Does a subscriber want them? Checked once a batch: steps are made into text twice only then.
+/// Whether a subscriber takes step events. Checked once for each flush: only then are steps
+/// formatted a second time.
 pub(super) fn is_watched() -> bool {
     tracing::enabled!(target: STEP_TARGET, Level::DEBUG)
 }
 
-/// Emits `entry`, on the thread of the step log.
+/// Emits `entry` as a tracing event, on the thread of the step log.
 pub(super) fn emit(formatter: &mut Formatter, entry: &Entry) {
     let (step, peer) = (&entry.step, entry.step.peer());
     let at = text(|out| formatter.time(out, entry.at_us));
@@ -95,7 +97,7 @@ pub(super) fn emit(formatter: &mut Formatter, entry: &Entry) {
     );
 }
 
-/// What `write` wrote. Only whole words of UTF-8 are written.
+/// The text that `write` appends, which is UTF-8.
 fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
     let mut out = Vec::new();
     write(&mut out);
@@ -123,7 +125,7 @@ mod tests {
         }
     }
 
-    /// What a subscriber that takes `level` writes of these steps.
+    /// The lines that a subscriber with `level` writes for these steps.
     fn written(level: LevelFilter, steps: Vec<Step>) -> Vec<Value> {
         let output = Sink::default();
         let writer = output.clone();
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_that_nobody_takes_in_time_are_dropped_and_counted() {
+    fn batches_without_room_are_dropped_and_counted() {
         let sender = BatchSender::default();
         let entry = Entry { at_us: 1, step: Step::Stop("end".into()) };
         sender.send(std::slice::from_ref(&entry));
@@ -181,6 +183,6 @@ mod tests {
         let fields: Vec<&Value> = lines.iter().map(|line| &line["fields"]).collect();
         assert_eq!(fields, expected.iter().collect::<Vec<_>>());
         assert!(lines.iter().all(|line| line["target"] == STEP_TARGET), "{lines:?}");
-        assert!(written(LevelFilter::INFO, steps).is_empty(), "nobody watches");
+        assert!(written(LevelFilter::INFO, steps).is_empty(), "no subscriber takes them");
     }
 }

@@ -1,14 +1,15 @@
-//! The step log: the story, one file a node, one short line a step.
+//! The step log: one file for each node, one short line for each step.
 //!
-//! Whoever records a step pushes a small value under a lock; an own thread makes the lines and
-//! writes them. None is dropped under load: past a bound of memory the recorder waits a moment for
-//! the writer. Where that does not come back, because its disk hangs, steps are counted and
-//! dropped, and the log says so once it can be written again: a log must not stop a bank. Nothing
-//! is recovered from it, so it is never synced; a kill -9 may cost its last moments. The lines'
-//! text is in `line`, the list of events in `step` and what becomes one in `tell`, rotation in
-//! `file`.
+//! Recording a step pushes a small value under a lock; the thread `step-log` formats and writes the
+//! lines. Load alone drops no step: at the bound of memory a recorder waits a moment for the
+//! writer. If the writer does not catch up, because its disk hangs, steps are dropped and counted,
+//! and the log reports the count once it can be written again: a log must not stop a bank. Nothing
+//! is recovered from the log, so it is never synced, and a kill -9 may lose its last moments. The
+//! text of lines is in `line`, the conversion of requests, replies and records in `convert`,
+//! rotation in `file`.
 
 mod buffer;
+mod convert;
 mod feed;
 mod file;
 #[cfg(test)]
@@ -16,14 +17,15 @@ mod file_tests;
 mod live;
 #[cfg(test)]
 mod rotation_tests;
-mod tell;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-pub use crate::line::{Ending, Entry, Load, Ordinal, OtherEnd, ReplySummary, RequestId, Step};
+pub use crate::line::{
+    Entry, Load, LoggedOutcome, Ordinal, OtherEnd, ReplySummary, RequestId, Step,
+};
 pub use consorcio_system::systime::wall_us;
-pub use feed::Passed;
+pub use feed::FeedEvent;
 pub use live::StepBatches;
 
 use crate::line::Formatter;
@@ -42,22 +44,22 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use writer::StepWriter;
 
-/// How a step log is kept.
+/// The configuration of a step log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// Off costs nothing, and makes no file.
+pub struct StepLogOptions {
+    /// If false, nothing is recorded and no file is made.
     pub on: bool,
-    /// Bytes of a file before it is rotated; 0: never.
+    /// The size at which a file is rotated, in bytes; 0 means never.
     pub bytes_max: u64,
-    /// How many rotated files stay.
+    /// The number of rotated files that are kept.
     pub keep: usize,
-    /// The consortium's addresses by position, so that a bank's line tells its address.
+    /// The consortium's addresses by position, so that lines about a bank have its address.
     pub places: Vec<String>,
 }
 
-impl Default for Options {
-    fn default() -> Options {
-        Options {
+impl Default for StepLogOptions {
+    fn default() -> StepLogOptions {
+        StepLogOptions {
             on: true,
             bytes_max: STEP_LOG_BYTES_DEFAULT,
             keep: STEP_LOG_KEEP_DEFAULT,
@@ -70,23 +72,23 @@ impl Default for Options {
 #[derive(Debug, thiserror::Error)]
 #[error("the step log {path} can't be opened: {source}")]
 pub struct OpenError {
-    /// Which file.
+    /// The path of the file.
     pub path: PathBuf,
-    /// Why.
+    /// The error of the operating system.
     pub source: io::Error,
 }
 
-/// A handle of the step log; clones share it. When the last one goes, what was recorded is written.
+/// A handle of the step log; clones share it. Dropping the last one writes all recorded steps.
 #[derive(Debug, Clone)]
 pub struct StepLog(Option<Arc<Log>>);
 
 impl StepLog {
-    /// Opens the log at `path`, appending to what is there. Where others can read it, says on
-    /// stderr what to type.
+    /// Opens the log at `path` for appending. If other users can read it, a warning names the
+    /// commands that prevent this.
     ///
     /// # Errors
     /// When the file, its folder or the writing thread can't be made.
-    pub fn open(path: &Path, options: Options) -> Result<StepLog, OpenError> {
+    pub fn open(path: &Path, options: StepLogOptions) -> Result<StepLog, OpenError> {
         if !options.on {
             return Ok(StepLog::off());
         }
@@ -119,24 +121,25 @@ impl StepLog {
         Ok(StepLog(Some(Arc::new(Log { shared, feed, thread: Mutex::new(Some(thread)) }))))
     }
 
-    /// A log that tells nothing.
+    /// A log that records nothing.
     pub fn off() -> StepLog {
         StepLog(None)
     }
 
-    /// Does it tell anything? If not, steps need not be made.
+    /// Whether it records anything. If not, callers need not create steps.
     pub fn is_on(&self) -> bool {
         self.0.is_some()
     }
 
-    /// What passes from now on, as it is written. Whoever listens too slowly is told how much was
-    /// missed; it costs nothing while nobody listens. `None` where the log is off.
-    pub fn feed(&self) -> Option<broadcast::Receiver<Passed>> {
+    /// A subscription to the events from now on, as they are written. A slow receiver gets the
+    /// number of events that it missed. Without receivers this costs nothing. `None` where the log
+    /// is off.
+    pub fn feed(&self) -> Option<broadcast::Receiver<FeedEvent>> {
         self.0.as_ref().map(|log| log.feed.subscribe())
     }
 
-    /// All steps from now on, as they are written, for one thread of this process; at most so many
-    /// flushes of them wait. `None` where the log is off.
+    /// All steps from now on, as they are written, for one thread of this process. At most
+    /// `batches_max` flushes wait for it. `None` where the log is off.
     pub fn batches(&self, batches_max: usize) -> Option<StepBatches> {
         self.0.as_ref().map(|log| log.shared.batches.open(batches_max))
     }
@@ -155,7 +158,7 @@ impl StepLog {
         }
     }
 
-    /// Records many steps under one lock, and empties `entries` for its next use.
+    /// Records many steps under one lock, and clears `entries` for reuse.
     pub fn append(&self, entries: &mut Vec<Entry>) {
         match &self.0 {
             Some(log) if !entries.is_empty() => log.shared.append(entries),
@@ -163,26 +166,26 @@ impl StepLog {
         }
     }
 
-    /// Says that whoever calls this keeps steps since `at_us` and has not recorded them yet; none:
-    /// it keeps nothing. Younger steps are not written before these.
+    /// Announces that the caller holds steps since `at_us` that it has not recorded yet; `None` if
+    /// it holds none. Later steps are not written before these.
     pub fn keeps_since(&self, at_us: Option<i64>) {
         if let Some(log) = &self.0 {
             log.shared.kept_since_us.store(at_us.unwrap_or(NOTHING_KEPT), Ordering::Release);
         }
     }
 
-    /// Waits until all that was recorded before is in the file, at most for `within`. Says whether
-    /// it is.
+    /// Waits until all steps recorded so far are in the file, at most for `within`. Returns whether
+    /// they are.
     pub fn flush(&self, within: Duration) -> bool {
         self.0.as_ref().is_none_or(|log| log.shared.flush(within))
     }
 
-    /// How many steps were dropped since the file could last be written; 0 where it can be.
+    /// The number of steps dropped since the last successful write; 0 if that was the latest.
     pub fn dropped(&self) -> u64 {
         self.0.as_ref().map_or(0, |log| log.shared.lock().dropped)
     }
 
-    /// Opens the file anew, for whoever moved it away.
+    /// Reopens the file, after it was moved away.
     pub fn reopen(&self) {
         if let Some(log) = &self.0 {
             log.shared.lock().reopen = true;
@@ -190,15 +193,16 @@ impl StepLog {
         }
     }
 
-    /// Writes all that was recorded and ends the log; what is recorded later is not told any more.
-    /// A file that can't be written now is not waited for longer than a moment.
+    /// Writes all recorded steps and ends the log; later steps are discarded. Waits only a moment
+    /// for a file that can't be written.
     pub fn close(&self) {
         if let Some(log) = &self.0 {
             log.close();
         }
     }
 
-    /// From now on a panic is told in this log, and written, before the process goes.
+    /// Installs a panic hook that records the panic in this log and flushes it, before the process
+    /// ends.
     pub fn flush_on_panic(&self) {
         let log = self.clone();
         let before = std::panic::take_hook();
@@ -210,7 +214,8 @@ impl StepLog {
     }
 }
 
-/// Makes the folder of step logs, which only its owner may read. One that is there stays as it is.
+/// Creates the folder of step logs, which only its owner may read. An existing folder is not
+/// changed.
 ///
 /// # Errors
 /// When it can't be made.
@@ -221,7 +226,7 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
 #[derive(Debug)]
 struct Log {
     shared: Arc<StepBuffer>,
-    feed: broadcast::Sender<Passed>,
+    feed: broadcast::Sender<FeedEvent>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -232,7 +237,7 @@ impl Log {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             join_within(thread, END_WITHIN);
-            // One that hangs is left behind, and must not hold anybody up.
+            // A thread that hangs is abandoned, and recorders must not wait for it.
             self.shared.lock().gone = true;
             self.shared.done.notify_all();
         }

@@ -1,4 +1,4 @@
-//! Tests of the step log: the text of each event, and that no step is lost, late or cut.
+//! Tests of the step log: the text of each event.
 
 use super::*;
 use crate::line::{CpfEnd, Formatter};
@@ -13,7 +13,7 @@ use consorcio_core::wire::token::{Digest, Seal, Token, Verdict};
 use consorcio_core::wire::transaction::Transaction;
 use std::net::SocketAddr;
 
-/// 2026-11-22T05:38:51.123456Z
+/// The time 2026-11-22T05:38:51.123456Z.
 pub(super) const AT_US: i64 = 1_795_325_931_123_456;
 
 pub(super) fn bank(position: usize) -> BankId {
@@ -41,7 +41,7 @@ pub(super) fn line(step: Step) -> String {
     text.trim_end_matches('\n').to_owned()
 }
 
-/// The line without its time, and with each run of spaces made one.
+/// The line without its time, with single spaces.
 pub(super) fn words(step: Step) -> String {
     let line = line(step);
     assert_eq!(&line[..28], "2026-11-22T05:38:51.123456Z ");
@@ -49,7 +49,7 @@ pub(super) fn words(step: Step) -> String {
 }
 
 #[test]
-fn columns_are_aligned_and_told_apart() {
+fn columns_are_aligned_and_separated() {
     let short = line(Step::of_request(&Request::Resolve(tx("t1")), client(), 0));
     assert_eq!(
         short,
@@ -63,7 +63,7 @@ fn columns_are_aligned_and_told_apart() {
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a flat table: one line an event")]
-fn every_event_has_its_line() {
+fn every_event_is_formatted() {
     let two: BankSet = [bank(0), bank(2)].into_iter().collect();
     let at = SocketAddr::from(([10, 0, 0, 7], 9));
     let v6: SocketAddr = "[::1]:80".parse().unwrap();
@@ -148,13 +148,17 @@ fn every_event_has_its_line() {
             "refuse tx=t1 peer=- expired time=5 seq=4",
         ),
         (
-            Step::Drove { tx: tx("t1"), ending: Ending::Aborted(bank(2), Reason::Locked), seq: 3 },
+            Step::Drove {
+                tx: tx("t1"),
+                ending: LoggedOutcome::Aborted(bank(2), Reason::Locked),
+                seq: 3,
+            },
             "drove tx=t1 peer=- ABORTED locked by=2 seq=3",
         ),
         (
             Step::Outcome {
                 tx: tx("t1"),
-                ending: Ending::Committed(Time(8)),
+                ending: LoggedOutcome::Committed(Time(8)),
                 seq: 3,
                 voted: Some(Time(7)),
             },
@@ -163,7 +167,7 @@ fn every_event_has_its_line() {
         (
             Step::Outcome {
                 tx: tx("t1"),
-                ending: Ending::Aborted(bank(2), Reason::Refused),
+                ending: LoggedOutcome::Aborted(bank(2), Reason::Refused),
                 seq: 3,
                 voted: None,
             },
@@ -246,11 +250,11 @@ fn every_event_has_its_line() {
         (Step::of_core(&CoreStep::Silent(tx("t1"), two)), "timeout tx=t1 peer=- silent=0,2"),
         (Step::of_core(&CoreStep::GaveUp(tx("t1"))), "gave-up tx=t1 peer=-"),
         (
-            Step::Verdict { tx: tx("t1"), ending: Ending::Unknown(two), oks: (1, 3) },
+            Step::Verdict { tx: tx("t1"), ending: LoggedOutcome::Unknown(two), oks: (1, 3) },
             "verdict tx=t1 peer=- UNKNOWN silent=0,2 oks=1/3",
         ),
         (
-            Step::Verdict { tx: tx("t1"), ending: Ending::Unreached, oks: (0, 3) },
+            Step::Verdict { tx: tx("t1"), ending: LoggedOutcome::Unreached, oks: (0, 3) },
             "verdict tx=t1 peer=- UNREACHED oks=0/3",
         ),
         (
@@ -265,13 +269,13 @@ fn every_event_has_its_line() {
     ];
     for (step, expected) in cases {
         let shown = format!("{step:?}");
-        // A peer without an address, as of a place whose bank left, is shown as the list shows it.
+        // A peer without an address, because its bank left the list, is written as in the list.
         assert_eq!(words(step), expected, "{shown}");
     }
 }
 
 #[test]
-fn a_transaction_is_told_by_its_size_and_banks() {
+fn a_transaction_is_logged_with_its_size_and_banks() {
     let text = r#"{"ops":[{"bank":0,"op":"set","value":"1"},{"bank":2,"op":"set","value":"1"}]}"#;
     let transaction = Arc::new(Transaction::parse(text).unwrap());
     let with = |refusal| Record::Voted {

@@ -1,9 +1,9 @@
-//! The writing thread: takes what was recorded, sorts it by time, makes lines of it and writes
-//! them.
+//! The thread `step-log`: takes recorded steps, sorts them by time, formats them and writes the
+//! lines.
 
 use super::buffer::{BUFFER_BYTES_MAX, BufferState, StepBuffer};
 use super::file::RotatedFile;
-use super::{Entry, Passed, Step, live, wall_us};
+use super::{Entry, FeedEvent, Step, live, wall_us};
 use crate::line::Formatter;
 use consorcio_core::limits::{STEP_CHUNK_BYTES_MAX, STEP_FLUSH_MS, STEP_HELD_MS_MAX, STEP_HOLD_MS};
 use std::io;
@@ -13,24 +13,24 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast;
 
-/// The writing thread.
+/// The state of the thread `step-log`.
 pub(super) struct StepWriter {
     pub(super) shared: Arc<StepBuffer>,
-    pub(super) feed: broadcast::Sender<Passed>,
+    pub(super) feed: broadcast::Sender<FeedEvent>,
     pub(super) file: RotatedFile,
     pub(super) formatter: Formatter,
-    /// Steps that an older one may still follow.
+    /// Steps that are held back, since an earlier one may still be recorded.
     pub(super) held: Vec<Entry>,
     pub(super) lines: Vec<u8>,
     pub(super) chunk: usize,
-    /// Bytes that could not be written since the last write that could.
+    /// Bytes lost in failed writes since the last successful one.
     pub(super) lost: u64,
     pub(super) path: PathBuf,
 }
 
 impl StepWriter {
     pub(super) fn run(mut self) {
-        // However this thread ends, nobody waits for it afterwards.
+        // However this thread ends, recorders stop waiting for it.
         let _gone = Gone(Arc::clone(&self.shared));
         let mut taken = Vec::new();
         loop {
@@ -44,25 +44,25 @@ impl StepWriter {
                 (state.flush_asked, std::mem::take(&mut state.reopen), state.stop);
             let flush = stop || full || asked > state.flush_done;
             drop(state);
-            // There is room again as soon as the buffer is taken.
+            // Taking the buffer makes room.
             self.shared.done.notify_all();
             if reopen && let Err(error) = self.file.reopen() {
                 self.warn(&format!("can't be reopened: {error}; it goes on in the file it had"));
             }
             if self.feed.receiver_count() > 0 {
-                for passed in taken.iter().filter_map(|entry| entry.step.passed()) {
-                    // Nobody may be listening any more.
+                for passed in taken.iter().filter_map(|entry| entry.step.feed_event()) {
+                    // The last receiver may have gone.
                     let _ = self.feed.send(passed);
                 }
             }
             self.held.append(&mut taken);
             self.write_held(flush);
             if dropped > 0 {
-                self.tell_dropped(dropped);
+                self.report_dropped(dropped);
                 self.write();
             }
             if taken.capacity() > 4 * STEP_CHUNK_BYTES_MAX / size_of::<Entry>() {
-                taken = Vec::new(); // a burst is over: its memory goes back
+                taken = Vec::new(); // a burst is over: free its memory
                 self.held.shrink_to(0);
             }
             self.shared.lock().flush_done = asked;
@@ -73,15 +73,16 @@ impl StepWriter {
         }
     }
 
-    /// Writes held steps by time, as far as none that is older can follow; all of them for a
-    /// `flush`. Runs over the steps of one flush and of the hold before it.
+    /// Writes the held steps in the order of their times, up to the time from which an earlier step
+    /// may still be recorded; all of them if `flush`. Runs over the steps of one flush and those
+    /// held before it.
     fn write_held(&mut self, flush: bool) {
         // Steps of one thread with one time keep their order.
         self.held.sort_by_key(|entry| entry.at_us);
         let now = wall_us();
         let kept = self.shared.kept_since_us.load(Ordering::Acquire);
-        // A clock that was set back tells nothing about the order; and a thread that hangs holds
-        // nothing up for ever.
+        // After the clock was set back, times say nothing about the order. A thread that hangs must
+        // not hold back lines permanently.
         let set_back = self.held.last().is_some_and(|last| last.at_us > now);
         let until = if flush || set_back {
             i64::MAX
@@ -104,7 +105,7 @@ impl StepWriter {
         self.write();
     }
 
-    /// Waits until there is something, and then for more of it until a flush is due.
+    /// Waits for a first step, and then for further ones until a flush is due.
     fn next_flush(&self) -> MutexGuard<'_, BufferState> {
         let urgent = |state: &BufferState| {
             state.stop
@@ -141,8 +142,8 @@ impl StepWriter {
         }
     }
 
-    /// A log that can't be written does not stop a bank: it is told once on stderr, and once it can
-    /// be written again the log itself says how much is missing.
+    /// A log that can't be written does not stop a bank: one warning reports it, and after the next
+    /// successful write the log itself says how much is missing.
     fn written(&mut self, result: io::Result<()>, bytes: u64) {
         match result {
             Err(error) => {
@@ -167,8 +168,9 @@ impl StepWriter {
         }
     }
 
-    /// They were dropped while all that is written before this was waiting.
-    fn tell_dropped(&mut self, steps: u64) {
+    /// Appends a line with the number of dropped steps: they were dropped while the lines before it
+    /// waited.
+    fn report_dropped(&mut self, steps: u64) {
         let text = format!("{steps} steps dropped: the step log could not be written fast enough");
         self.warn(&text);
         let entry = Entry { at_us: wall_us(), step: Step::Fault(text.into()) };

@@ -1,47 +1,43 @@
-//! Files read in blocks of whole lines, in bounded memory whatever their size. What a line says is
-//! not known here.
+//! Reads files in blocks of whole lines, in bounded memory. Lines are not parsed here.
 
+use consorcio_core::limits::TRACE_BLOCK_BYTES;
 use memchr::{memchr, memrchr};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Room for one read.
-const BLOCK_BYTES: usize = 1024 * 1024;
-
-/// A file's blocks. A last line without its end was torn, or is still being written, and is left
-/// out.
-pub struct Blocks {
+/// The blocks of a file. A last line without its end, torn or still being written, is left out.
+pub(super) struct Blocks {
     file: File,
     buffer: Vec<u8>,
-    /// Where in the file the buffer begins.
+    /// The offset of the buffer in the file.
     offset: u64,
     filled: usize,
-    /// Bytes of whole lines, which were given already.
+    /// The size of the whole lines, which were returned already.
     whole: usize,
 }
 
 impl Blocks {
-    /// Opens the file at `path`, to be read from the line that begins at `offset`.
+    /// Opens the file at `path` for reading from the line that begins at `offset`.
     ///
     /// # Errors
-    /// When it can't be opened.
-    pub fn open(path: &Path, offset: u64) -> io::Result<Blocks> {
+    /// If it can't be opened.
+    pub(super) fn open(path: &Path, offset: u64) -> io::Result<Blocks> {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(offset))?;
-        Ok(Blocks { file, buffer: vec![0; BLOCK_BYTES], offset, filled: 0, whole: 0 })
+        Ok(Blocks { file, buffer: vec![0; TRACE_BLOCK_BYTES], offset, filled: 0, whole: 0 })
     }
 
-    /// The next block of whole lines, and where in the file it begins.
+    /// The next block of whole lines, and its offset in the file.
     ///
     /// # Errors
-    /// When the file can't be read.
-    pub fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
+    /// If the file can't be read.
+    pub(super) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
         self.drop_front(self.whole);
         self.whole = 0;
         loop {
             if self.filled == self.buffer.len() {
-                // No node writes a line as long as that.
+                // No node writes a line of that length: skip it.
                 self.drop_front(self.filled);
             }
             let read = match self.file.read(&mut self.buffer[self.filled..]) {
@@ -67,11 +63,11 @@ impl Blocks {
     }
 }
 
-/// Calls `each` with every line of a block, its place in the file first, until it says that it has
-/// enough.
+/// Calls `each` with every line of a block, and the offset of the line in the file, until `each`
+/// returns false.
 ///
-/// Returns false if it has.
-pub fn lines(offset: u64, block: &[u8], mut each: impl FnMut(u64, &[u8]) -> bool) -> bool {
+/// Returns whether all lines were passed.
+pub(super) fn lines(offset: u64, block: &[u8], mut each: impl FnMut(u64, &[u8]) -> bool) -> bool {
     let mut begin = 0;
     while let Some(length) = memchr(b'\n', &block[begin..]) {
         if !each(offset + wide(begin), &block[begin..begin + length]) {
@@ -82,15 +78,15 @@ pub fn lines(offset: u64, block: &[u8], mut each: impl FnMut(u64, &[u8]) -> bool
     true
 }
 
-/// The line around the place `at` of a block, and where in the block it begins.
-pub fn line_at(block: &[u8], at: usize) -> (usize, &[u8]) {
+/// The line around position `at` of a block, and where in the block it begins.
+pub(super) fn line_at(block: &[u8], at: usize) -> (usize, &[u8]) {
     let begin = memrchr(b'\n', &block[..at]).map_or(0, |before| before + 1);
     let end = memchr(b'\n', &block[at..]).map_or(block.len(), |length| at + length);
     (begin, &block[begin..end])
 }
 
 /// A length as an offset.
-pub fn wide(length: usize) -> u64 {
+pub(super) fn wide(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
@@ -113,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn every_whole_line_is_given_once_with_its_place() {
+    fn every_whole_line_is_returned_once_with_its_offset() {
         assert_eq!(all(b""), []);
         assert_eq!(all(b"one\n\nthree\n"), [(0, 3), (4, 0), (5, 5)]);
         assert_eq!(all(b"one\ntorn"), [(0, 3)]);
@@ -126,13 +122,13 @@ mod tests {
 
     #[test]
     fn a_line_without_end_takes_no_memory() {
-        let endless = vec![b'x'; 3 * BLOCK_BYTES + 5];
+        let endless = vec![b'x'; 3 * TRACE_BLOCK_BYTES + 5];
         let found = all(&[&endless[..], b"\nnext\n"].concat());
         assert_eq!(found.last(), Some(&(wide(endless.len()) + 1, 4)));
     }
 
     #[test]
-    fn a_line_is_found_around_a_place_in_it() {
+    fn a_line_is_found_around_a_position_in_it() {
         assert_eq!(line_at(b"one\ntwo\n", 5), (4, &b"two"[..]));
         assert_eq!(line_at(b"one\ntwo\n", 0), (0, &b"one"[..]));
     }

@@ -1,64 +1,60 @@
-//! A timeline from the lines that were gathered: who took part, what belongs together, on one time
-//! and in order.
+//! Builds a timeline from gathered lines: lanes, calls, and events in order on one time axis.
 
 use super::clocks::{Arrow, shifts};
 use super::files::Logs;
-use super::gather::Noted;
+use super::gather::GatheredLine;
 use super::order::order;
 use super::pair::{Pair, Party, pair};
 use super::path;
-use super::timeline::{Call, Lane, LaneKind, Timeline, TracedEvent, Verdict};
-use crate::line::{Step, load_text, said_text};
+use super::timeline::{Lane, LaneKind, Timeline, TraceVerdict, TracedCall, TracedEvent};
+use crate::line::{Step, load_text, summary_text};
+use consorcio_core::limits::TRACE_SET_BACK_US_MIN;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A clock that goes back by more than this between two lines of one file was set back; less is how
-/// lines of one process are written, which are told by several hands.
-const SET_BACK_US: i64 = 500_000;
-
-/// The timeline of `tx` from all lines that tell of it, in the order of each node's files.
-pub fn build(logs: &Logs, tx: &str, noted: Vec<Noted>) -> Timeline {
-    let bank_of = banks(logs, &noted);
-    let pairs = pair(&noted, &bank_of);
-    let merged = Merged::of(logs.nodes.len(), &noted, &pairs);
-    let mut place = vec![0; noted.len()];
+/// The timeline of `tx` from all its lines, which are in the order of each node's files.
+pub(super) fn build(logs: &Logs, tx: &str, logged: Vec<GatheredLine>) -> Timeline {
+    let bank_of = banks(logs, &logged);
+    let pairs = pair(&logged, &bank_of);
+    let merged = Merged::of(logs.nodes.len(), &logged, &pairs);
+    let mut place = vec![0; logged.len()];
     for (number, line) in merged.order.iter().enumerate() {
         place[*line] = number;
     }
-    let (lanes, lane_of) = lanes(logs, &noted, &pairs, &bank_of, &merged.shift_of_node);
+    let (lanes, lane_of) = lanes(logs, &logged, &pairs, &bank_of, &merged.shift_of_node);
 
     let began =
-        merged.order.iter().find(|line| noted[**line].of_tx).map_or(0, |line| merged.at[*line]);
+        merged.order.iter().find(|line| logged[**line].of_tx).map_or(0, |line| merged.at[*line]);
     let mut events: Vec<TracedEvent> = merged
         .order
         .iter()
         .map(|line| {
-            let told = &noted[*line];
+            let line_at = &logged[*line];
             TracedEvent {
-                lane: lane_of[&Party::Node(told.node)],
+                lane: lane_of[&Party::Node(line_at.node)],
                 at_us: merged.at[*line] - began,
-                logged_us: told.at_us,
-                event: told.event.clone(),
-                detail: told.detail.clone(),
-                step: told.step.clone(),
-                of_tx: told.of_tx,
-                bank: told.bank,
+                logged_us: line_at.at_us,
+                event: line_at.event.clone(),
+                detail: line_at.detail.clone(),
+                step: line_at.step.clone(),
+                of_tx: line_at.of_tx,
+                bank: line_at.bank,
                 other: None,
                 call: None,
             }
         })
         .collect();
-    let calls = calls(&pairs, &noted, &lane_of, &place, &mut events);
+    let calls = calls(&pairs, &logged, &lane_of, &place, &mut events);
 
     let mut timeline = Timeline {
         tx: tx.to_owned(),
-        verdict: Verdict::Nothing,
+        verdict: TraceVerdict::Nothing,
         reason: None,
         refused_by: None,
         commit_time: None,
         began_us: began,
-        told_us: None,
-        told_at: None,
-        settled_us: None,
+        known_us: None,
+        known_at: None,
+        known_everywhere_us: None,
         banks: Vec::new(),
         oks: Vec::new(),
         last_ok: None,
@@ -70,22 +66,22 @@ pub fn build(logs: &Logs, tx: &str, noted: Vec<Noted>) -> Timeline {
         notes: Vec::new(),
     };
     timeline.judge();
-    timeline.note_times();
-    timeline.note_spans();
+    timeline.set_times();
+    timeline.set_spans();
     timeline.path = path::path(&timeline);
-    timeline.note_troubles(pairs.iter().filter(|pair| pair.by_order).count());
+    timeline.set_notes(pairs.iter().filter(|pair| pair.by_order).count());
     timeline
 }
 
-/// The calls that the pairs tell of; each end among the `events`, at its line's place, is told its
-/// call.
+/// Makes a call of each pair, and sets the call of each of the `events` that is one of its ends;
+/// `place` maps lines to events.
 fn calls(
     pairs: &[Pair],
-    noted: &[Noted],
+    logged: &[GatheredLine],
     lane_of: &BTreeMap<Party, usize>,
     place: &[usize],
     events: &mut [TracedEvent],
-) -> Vec<Call> {
+) -> Vec<TracedCall> {
     let mut calls = Vec::new();
     for pair in pairs {
         let (from, to) = (lane_of[&pair.from], lane_of[&pair.to]);
@@ -98,20 +94,20 @@ fn calls(
         let [sent, received, replied, answered, given_up] = ends;
         let took =
             sent.zip(answered.or(given_up)).map(|(from, to)| events[to].at_us - events[from].at_us);
-        let answer = pair.answered.or(pair.replied).and_then(|line| match &noted[line].step {
-            Some(Step::Reply { said, text, .. }) => Some((*said, text)),
-            Some(Step::Answer { said, text, .. }) => said.map(|said| (said, text)),
+        let answer = pair.answered.or(pair.replied).and_then(|line| match &logged[line].step {
+            Some(Step::Reply { summary, text, .. }) => Some((*summary, text)),
+            Some(Step::Answer { summary, text, .. }) => summary.map(|summary| (summary, text)),
             _ => None,
         });
-        calls.push(Call {
+        calls.push(TracedCall {
             from,
             to,
             verb: pair.verb,
             n: pair.n,
             load: load_text(pair.load),
             carried: pair.load,
-            said: answer.map(|(said, text)| said_text(said, text)),
-            reply: answer.map(|(said, _)| said),
+            reply_text: answer.map(|(summary, text)| summary_text(summary, text)),
+            reply: answer.map(|(summary, _)| summary),
             sent,
             received,
             replied,
@@ -123,11 +119,11 @@ fn calls(
     calls
 }
 
-/// Which bank each node is: what its log says at a start, or else what its replies or others' lines
-/// say.
-fn banks(logs: &Logs, noted: &[Noted]) -> Vec<Option<u8>> {
-    let told = logs.nodes.iter().enumerate().map(|(node, log)| {
-        let own = || noted.iter().filter(|line| line.node == node);
+/// The bank of each node: from the start in its log, or else from its votes or from lines of other
+/// nodes.
+fn banks(logs: &Logs, logged: &[GatheredLine]) -> Vec<Option<u8>> {
+    let banks = logs.nodes.iter().enumerate().map(|(node, log)| {
+        let own = || logged.iter().filter(|line| line.node == node);
         let serves = own().any(|line| {
             matches!(
                 line.step,
@@ -142,18 +138,18 @@ fn banks(logs: &Logs, noted: &[Noted]) -> Vec<Option<u8>> {
         });
         let voted = || {
             own().find_map(|line| match &line.step {
-                Some(Step::Reply { said, .. }) if matches!(said.word, "OK" | "NOK") => {
-                    said.by.map(|bank| bank.as_u8())
+                Some(Step::Reply { summary, .. }) if matches!(summary.word, "OK" | "NOK") => {
+                    summary.by.map(|bank| bank.as_u8())
                 }
                 _ => None,
             })
         };
         let named = || {
             let port = log.name.split(' ').next()?.rsplit_once('-')?.1;
-            let here = |line: &&Noted| {
+            let here = |line: &&GatheredLine| {
                 line.peer.as_deref().is_some_and(|peer| peer.ends_with(&format!(":{port}")))
             };
-            noted
+            logged
                 .iter()
                 .filter(|line| line.node != node && !is_incoming(line))
                 .filter(here)
@@ -161,33 +157,33 @@ fn banks(logs: &Logs, noted: &[Noted]) -> Vec<Option<u8>> {
         };
         log.bank.or_else(|| serves.then(voted).flatten()).or_else(|| serves.then(named).flatten())
     });
-    told.collect()
+    banks.collect()
 }
 
-/// Is its other end one that turned to this node, from a port of its own?
-fn is_incoming(line: &Noted) -> bool {
+/// Whether the other end of the line made the connection, from a port of its own.
+fn is_incoming(line: &GatheredLine) -> bool {
     matches!(line.step, Some(Step::Receive { .. } | Step::Reply { .. }))
 }
 
-/// All lines in order, and on one time.
+/// All lines in order, on one time axis.
 struct Merged {
     order: Vec<usize>,
-    /// Microseconds since 1970, of each line.
+    /// The time of each line, in microseconds since 1970.
     at: Vec<i64>,
     shift_of_node: Vec<i64>,
 }
 
 impl Merged {
-    fn of(nodes: usize, noted: &[Noted], pairs: &[Pair]) -> Merged {
-        // A clock that was set back is another clock from then on.
-        let mut clock_of = vec![0; noted.len()];
+    fn of(nodes: usize, logged: &[GatheredLine], pairs: &[Pair]) -> Merged {
+        // A clock that was set back counts as another clock from then on.
+        let mut clock_of = vec![0; logged.len()];
         let mut clocks = 0;
         let mut clock_of_node = vec![None; nodes];
         let mut chains: Vec<Vec<usize>> = Vec::new();
-        for (number, line) in noted.iter().enumerate() {
-            let before = number.checked_sub(1).map(|before| &noted[before]);
+        for (number, line) in logged.iter().enumerate() {
+            let before = number.checked_sub(1).map(|before| &logged[before]);
             let same = before.is_some_and(|before| {
-                before.node == line.node && before.at_us - line.at_us < SET_BACK_US
+                before.node == line.node && before.at_us - line.at_us < TRACE_SET_BACK_US_MIN
             });
             if !same {
                 chains.push(Vec::new());
@@ -198,25 +194,31 @@ impl Merged {
             chains[clocks - 1].push(number);
         }
         for chain in &mut chains {
-            // Hands of one process write a bit out of order; by one clock that is put right.
-            chain.sort_by_key(|line| (noted[*line].at_us, noted[*line].place));
+            // Threads of one process write slightly out of order; sorting by its clock repairs
+            // that.
+            chain.sort_by_key(|line| (logged[*line].at_us, logged[*line].place));
         }
         let mut causes = Vec::new();
         for pair in pairs {
             causes.extend(pair.sent.zip(pair.received));
             causes.extend(pair.replied.zip(pair.answered));
         }
-        let at = |line: usize| (clock_of[line], noted[line].at_us);
-        let mut arrows: Vec<Arrow> =
-            causes.iter().map(|(sent, came)| Arrow { sent: at(*sent), came: at(*came) }).collect();
+        let at = |line: usize| (clock_of[line], logged[line].at_us);
+        let mut arrows: Vec<Arrow> = causes
+            .iter()
+            .map(|(sent, received)| Arrow { sent: at(*sent), received: at(*received) })
+            .collect();
         let mut own: Vec<Vec<usize>> = Vec::new();
         for (number, chain) in chains.iter().enumerate() {
             match own.last_mut() {
-                Some(before) if noted[before[0]].node == noted[chain[0]].node => {
+                Some(before) if logged[before[0]].node == logged[chain[0]].node => {
                     let (Some(last), Some(first)) = (before.last(), chain.first()) else {
                         continue;
                     };
-                    arrows.push(Arrow { sent: (number - 1, noted[*last].at_us), came: at(*first) });
+                    arrows.push(Arrow {
+                        sent: (number - 1, logged[*last].at_us),
+                        received: at(*first),
+                    });
                     before.extend(chain);
                 }
                 _ => own.push(chain.clone()),
@@ -224,36 +226,36 @@ impl Merged {
         }
         let shifts = shifts(clocks, &arrows);
         let at: Vec<i64> =
-            (0..noted.len()).map(|line| noted[line].at_us + shifts[clock_of[line]]).collect();
+            (0..logged.len()).map(|line| logged[line].at_us + shifts[clock_of[line]]).collect();
         let (order, at) = order(&at, &own, &causes);
         let shift_of = |clock: Option<usize>| clock.map_or(0, |clock| shifts[clock]);
         Merged { order, at, shift_of_node: clock_of_node.into_iter().map(shift_of).collect() }
     }
 }
 
-/// Who took part, clients first, then banks by their places; and where each stands.
+/// The lanes, clients first, then banks by position; and the lane of each party.
 fn lanes(
     logs: &Logs,
-    noted: &[Noted],
+    logged: &[GatheredLine],
     pairs: &[Pair],
     bank_of: &[Option<u8>],
     shifts: &[i64],
 ) -> (Vec<Lane>, BTreeMap<Party, usize>) {
     let mut parties: BTreeSet<&Party> =
         pairs.iter().flat_map(|pair| [&pair.from, &pair.to]).collect();
-    let logged: Vec<Party> = noted
+    let nodes: Vec<Party> = logged
         .iter()
         .map(|line| line.node)
         .collect::<BTreeSet<_>>()
         .into_iter()
         .map(Party::Node)
         .collect();
-    parties.extend(&logged);
+    parties.extend(&nodes);
     let address = |bank: u8| {
-        let told = noted.iter().filter(|line| {
+        let lines = logged.iter().filter(|line| {
             line.bank == Some(bank) && line.event != "recv" && line.event != "reply"
         });
-        told.filter_map(|line| line.peer.clone()).next()
+        lines.filter_map(|line| line.peer.clone()).next()
     };
     let mut lanes: Vec<(&Party, Lane)> = parties
         .into_iter()
@@ -283,13 +285,13 @@ fn lanes(
         })
         .collect();
     let first = |party: &Party| {
-        noted.iter().position(|line| Party::Node(line.node) == *party && line.of_tx)
+        logged.iter().position(|line| Party::Node(line.node) == *party && line.of_tx)
     };
     lanes.sort_by_key(|(party, lane)| {
         (
             lane.kind == LaneKind::Bank,
             lane.bank,
-            first(party).map_or(i64::MAX, |line| noted[line].at_us),
+            first(party).map_or(i64::MAX, |line| logged[line].at_us),
         )
     });
     let of =

@@ -1,39 +1,39 @@
-//! Clocks that differ, put on one time: shifts such that nothing arrives before it left. Pure
-//! numbers.
+//! Aligns clocks that differ: shifts such that no message is received before it was sent.
 //!
-//! What left at `s` by one clock and came at `r` by another says that
-//! `shift_one - shift_other <= r - s`. A set of such bounds has a solution if no circle of them
-//! sums to less than zero (Bellman; Floyd & Warshall for all pairs). A clock that need not be moved
-//! is not moved; one that must be goes to the middle of what its bounds leave, as NTP does, since
-//! nothing better is known than that both ways took the same time.
+//! A message sent at `s` by one clock and received at `r` by another implies `shift_one -
+//! shift_other <= r - s`. A set of such bounds has a solution if no cycle of them sums to less than
+//! zero (Bellman; Floyd & Warshall for all pairs). A clock moves only if it must, and then to the
+//! middle of what its bounds leave, as in NTP: the best assumption is that both directions took the
+//! same time.
 
-/// Something that left by one clock and came by another.
+/// A message that was sent by one clock and received by another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrow {
-    /// The clock where it left, and the time by it.
+pub(super) struct Arrow {
+    /// The clock of the sender, and the time by it.
     pub sent: (usize, i64),
-    /// The clock where it came, and the time by it.
-    pub came: (usize, i64),
+    /// The clock of the receiver, and the time by it.
+    pub received: (usize, i64),
 }
 
-/// Far more than any clock is wrong; half of the range, so that sums do not overflow.
+/// No bound: larger than any error of a clock, and small enough that sums do not overflow.
 const FAR: i64 = i64::MAX / 4;
 
-/// What to add to each of so many clocks. Earlier clocks are rather left alone than later ones.
-pub fn shifts(clocks: usize, arrows: &[Arrow]) -> Vec<i64> {
+/// The shift of each clock. Of two clocks that disagree, the later one is moved.
+pub(super) fn shifts(clocks: usize, arrows: &[Arrow]) -> Vec<i64> {
     let bounds = bounds(clocks, arrows);
-    let placed = (0..clocks).map(|reference| place(&bounds, reference));
-    // The one that moves the fewest; most clocks agree, and the one that is wrong should move.
+    let solutions = (0..clocks).map(|reference| shifts_from(&bounds, reference));
+    // Choose the solution that moves the fewest clocks: most clocks agree, and a wrong one should
+    // move.
     let moved = |shifts: &Vec<i64>| shifts.iter().filter(|shift| **shift != 0).count();
-    placed.min_by_key(moved).unwrap_or_default()
+    solutions.min_by_key(moved).unwrap_or_default()
 }
 
-/// `bounds[a][b]`: the most that the shift of `a` may be above that of `b`.
+/// `bounds[a][b]` is the maximum of the shift of `a` minus that of `b`.
 fn bounds(clocks: usize, arrows: &[Arrow]) -> Vec<Vec<i64>> {
     let mut direct = vec![vec![FAR; clocks]; clocks];
-    for Arrow { sent, came } in arrows.iter().filter(|arrow| arrow.sent.0 != arrow.came.0) {
-        let bound = &mut direct[sent.0][came.0];
-        *bound = (*bound).min(came.1 - sent.1);
+    for Arrow { sent, received } in arrows.iter().filter(|arrow| arrow.sent.0 != arrow.received.0) {
+        let bound = &mut direct[sent.0][received.0];
+        *bound = (*bound).min(received.1 - sent.1);
     }
     (0..clocks).for_each(|clock| direct[clock][clock] = 0);
     loop {
@@ -41,11 +41,11 @@ fn bounds(clocks: usize, arrows: &[Arrow]) -> Vec<Vec<i64>> {
         for by in 0..clocks {
             for from in 0..clocks {
                 for to in 0..clocks {
-                    // Where a part has no bound, neither has the whole, even if the other part's is
-                    // below zero.
+                    // If a part has no bound, neither has the sum, even if the other part's is
+                    // negative.
                     if closed[from][by] < FAR && closed[by][to] < FAR {
-                        let way = closed[from][by] + closed[by][to];
-                        closed[from][to] = closed[from][to].min(way);
+                        let sum = closed[from][by] + closed[by][to];
+                        closed[from][to] = closed[from][to].min(sum);
                     }
                 }
             }
@@ -53,13 +53,13 @@ fn bounds(clocks: usize, arrows: &[Arrow]) -> Vec<Vec<i64>> {
         if (0..clocks).all(|clock| closed[clock][clock] >= 0) {
             return closed;
         }
-        // A circle that can't be: a clock jumped, or lines were joined that don't belong together.
-        // The bound that asks for the most goes, of a circle of two if there is one; what it would
-        // have said the order of events still keeps.
+        // A negative cycle: a clock jumped, or lines were matched wrongly. Drop the strictest
+        // bound, of a cycle of two if there is one; the order of events still respects that
+        // message.
         let pairs =
             || (0..clocks).flat_map(|a| (0..clocks).map(move |b| (a, b))).filter(|(a, b)| a != b);
-        let circle = |a: usize, b: usize| direct[a][b].saturating_add(direct[b][a]);
-        let worst = pairs().min_by_key(|(a, b)| (circle(*a, *b).min(0), direct[*a][*b]));
+        let cycle = |a: usize, b: usize| direct[a][b].saturating_add(direct[b][a]);
+        let worst = pairs().min_by_key(|(a, b)| (cycle(*a, *b).min(0), direct[*a][*b]));
         match worst {
             Some((a, b)) => direct[a][b] = FAR,
             None => return closed,
@@ -67,8 +67,8 @@ fn bounds(clocks: usize, arrows: &[Arrow]) -> Vec<Vec<i64>> {
     }
 }
 
-/// Places every clock within its bounds, `reference` first and unmoved.
-fn place(bounds: &[Vec<i64>], reference: usize) -> Vec<i64> {
+/// Shifts every clock within its bounds; `reference` is first, and stays.
+fn shifts_from(bounds: &[Vec<i64>], reference: usize) -> Vec<i64> {
     let mut shifts: Vec<Option<i64>> = vec![None; bounds.len()];
     let others = (0..bounds.len()).filter(|clock| *clock != reference);
     for clock in std::iter::once(reference).chain(others) {
@@ -101,8 +101,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn arrow(from: usize, sent: i64, to: usize, came: i64) -> Arrow {
-        Arrow { sent: (from, sent), came: (to, came) }
+    fn arrow(from: usize, sent: i64, to: usize, received: i64) -> Arrow {
+        Arrow { sent: (from, sent), received: (to, received) }
     }
 
     #[test]
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_wrong_moves_to_the_middle() {
+    fn a_wrong_clock_moves_to_the_middle() {
         const HOUR: i64 = 3_600_000_000;
         let wrong = [
             arrow(0, 10, 1, HOUR + 14),
@@ -124,7 +124,7 @@ mod tests {
             arrow(2, 40, 0, 41),
         ];
         assert_eq!(shifts(3, &wrong), [0, -HOUR + 1, 0]);
-        // The same with the first clock wrong: still only one moves.
+        // With the first clock wrong, still only one moves.
         let wrong = [
             arrow(1, 10, 0, HOUR + 14),
             arrow(0, HOUR + 20, 1, 26),
@@ -135,13 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn with_one_way_only_it_moves_no_more_than_it_must() {
+    fn messages_in_one_direction_move_a_clock_no_more_than_they_must() {
         assert_eq!(shifts(2, &[arrow(0, 100, 1, 40)]), [0, 60]);
     }
 
-    /// Clocks between which nothing went have no bound, though one beside them must move.
+    /// Clocks without messages between them have no bound, even if another clock must move.
     #[test]
-    fn a_clock_that_nothing_binds_stays() {
+    fn a_clock_without_bounds_stays() {
         let arrows = [arrow(0, 10, 1, 5), arrow(2, 0, 1, -7)];
         let bounds = bounds(4, &arrows);
         assert_eq!((bounds[0][1], bounds[2][1]), (-5, -7));
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(shifts(4, &arrows), [0, 7, 0, 0]);
     }
 
-    /// Found by chance: a bound that nobody had given sent one clock to the end of time.
+    /// A regression: a bound derived from a missing one moved a clock to the end of time.
     #[test]
     fn one_clock_an_hour_ahead_of_a_chain() {
         let ahead = 1_306_161_488;
@@ -163,13 +163,13 @@ mod tests {
             arrow(2, -891, 0, 0),
         ];
         let shifts = shifts(5, &arrows);
-        for Arrow { sent, came } in arrows {
-            assert!(sent.1 + shifts[sent.0] <= came.1 + shifts[came.0], "{shifts:?}");
+        for Arrow { sent, received } in arrows {
+            assert!(sent.1 + shifts[sent.0] <= received.1 + shifts[received.0], "{shifts:?}");
         }
     }
 
     #[test]
-    fn a_circle_that_cannot_be_leaves_the_others_in_order() {
+    fn a_negative_cycle_leaves_the_others_in_order() {
         let shifts = shifts(
             3,
             &[arrow(0, 10, 1, 0), arrow(1, 0, 0, 0), arrow(0, 50, 2, 10), arrow(2, 12, 0, 55)],
@@ -178,10 +178,10 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the true order was and however the clocks are wrong, nothing arrives before it
-        /// left.
+        /// For any true order and any errors of the clocks, no message is received before it was
+        /// sent.
         #[test]
-        fn nothing_arrives_before_it_left(
+        fn no_message_is_received_before_it_was_sent(
             wrong in proptest::collection::vec(-4_000_000_000i64..4_000_000_000, 5),
             sent in proptest::collection::vec(
                 (0usize..5, 0usize..5, 0i64..10_000, 0i64..500),
@@ -195,8 +195,8 @@ mod tests {
                 })
                 .collect();
             let shifts = shifts(5, &arrows);
-            for Arrow { sent, came } in arrows {
-                prop_assert!(sent.1 + shifts[sent.0] <= came.1 + shifts[came.0]);
+            for Arrow { sent, received } in arrows {
+                prop_assert!(sent.1 + shifts[sent.0] <= received.1 + shifts[received.0]);
             }
         }
     }

@@ -1,50 +1,47 @@
-//! Which files are logs, and of which node: `servidor-8886.log`, those that it was rotated to, in
-//! any number of folders. Of their lines only those at a file's beginning are looked at, which say
-//! what bank it is.
+//! Finds the log files of each node, such as `servidor-8886.log` and its rotated files, in any
+//! number of folders. Only lines at the beginning of a file are parsed, which name the bank.
 
-use super::Trouble;
+use super::TraceError;
 use super::blocks::{Blocks, lines};
 use crate::line::{LogLine, Step};
+use consorcio_core::limits::TRACE_HEAD_BYTES;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The log of one node, all its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeLog {
-    /// The node's name: that of its file, `servidor-8886` or `cliente-1`.
+    /// The name of the node, from its file: `servidor-8886` or `cliente-1`.
     pub name: String,
-    /// Oldest first.
+    /// The files of its log, oldest first.
     pub files: Vec<PathBuf>,
-    /// Its place in the consortium, where the log says so.
+    /// Its position in the consortium, if the log has it.
     pub bank: Option<u8>,
-    /// The address in that place.
+    /// The address at that position.
     pub address: Option<String>,
 }
 
 impl NodeLog {
-    /// Is it a bank's, by what it says or by its name?
+    /// Whether it is the log of a bank, by its lines or by its name.
     pub fn is_of_a_bank(&self) -> bool {
         self.bank.is_some() || self.name.starts_with("servidor")
     }
 }
 
-/// The logs of all nodes that there are.
+/// The logs of all nodes that were found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logs {
-    /// One for each node, by name.
+    /// One log for each node, by name.
     pub nodes: Vec<NodeLog>,
     folders: Vec<PathBuf>,
 }
 
-/// How much of a file is read to learn what bank it is.
-const HEAD_BYTES: u64 = 256 * 1024;
-
 impl Logs {
-    /// Finds the logs in these folders; a file may be named, too.
+    /// Finds the logs in these folders; a path may also be that of a file.
     ///
     /// # Errors
-    /// When a folder can't be read, or there is no log in any.
-    pub fn open(folders: &[PathBuf]) -> Result<Logs, Trouble> {
+    /// If a folder can't be read, or none holds a log.
+    pub fn open(folders: &[PathBuf]) -> Result<Logs, TraceError> {
         let mut found: BTreeMap<(String, PathBuf), Vec<(u32, PathBuf)>> = BTreeMap::new();
         for folder in folders {
             for path in files_in(folder)? {
@@ -58,14 +55,15 @@ impl Logs {
             }
         }
         if found.is_empty() {
-            return Err(Trouble::NoLogs(in_words(folders)));
+            return Err(TraceError::NoLogs(in_words(folders)));
         }
         let mut nodes = Vec::new();
         let names: Vec<String> = found.keys().map(|(name, _)| name.clone()).collect();
         for ((name, home), mut files) in found {
             files.sort_by_key(|(older, _)| std::cmp::Reverse(*older));
             let files: Vec<PathBuf> = files.into_iter().map(|(_, path)| path).collect();
-            // Machines may give their banks the same port: then the folders tell them apart.
+            // Banks on different machines may have the same port: then the folder is part of the
+            // name.
             let alone = names.iter().filter(|other| **other == name).count() == 1;
             let name = if alone { name } else { format!("{name} ({})", home.display()) };
             let (bank, address) = identity(&files);
@@ -74,13 +72,13 @@ impl Logs {
         Ok(Logs { nodes, folders: folders.to_vec() })
     }
 
-    /// How many bytes all of them are.
+    /// The size of all files, in bytes.
     pub fn bytes(&self) -> u64 {
         let files = self.nodes.iter().flat_map(|node| &node.files);
         files.filter_map(|path| Some(path.metadata().ok()?.len())).sum()
     }
 
-    /// Where they are, in words.
+    /// Where they are, for people.
     pub fn in_words(&self) -> String {
         let files: usize = self.nodes.iter().map(|node| node.files.len()).sum();
         let nodes = self.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -93,8 +91,8 @@ fn in_words(folders: &[PathBuf]) -> String {
     folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Trouble> {
-    let failed = |source| Trouble::Unreadable { path: folder.to_owned(), source };
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>, TraceError> {
+    let failed = |source| TraceError::Unreadable { path: folder.to_owned(), source };
     if folder.is_file() {
         return Ok(vec![folder.to_owned()]);
     }
@@ -108,7 +106,8 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Trouble> {
     Ok(files)
 }
 
-/// `servidor-8886.log.2` is of the node `servidor-8886`, and two files older than the newest.
+/// Parses a file name: `servidor-8886.log.2` belongs to the node `servidor-8886`, and is two
+/// rotations old.
 fn node_of(name: &str) -> Option<(String, u32)> {
     if let Some(node) = name.strip_suffix(".log") {
         return Some((node.to_owned(), 0));
@@ -117,25 +116,24 @@ fn node_of(name: &str) -> Option<(String, u32)> {
     Some((name.strip_suffix(".log")?.to_owned(), older.parse().ok()?))
 }
 
-/// What bank wrote these files, and where it is: its first line in a file says so, unless all were
-/// rotated away.
+/// The bank that wrote these files, and its address, from the first line of a file that has them.
 fn identity(files: &[PathBuf]) -> (Option<u8>, Option<String>) {
     for path in files.iter().rev() {
-        // One that can't be read is told of when it is needed.
+        // A file that can't be read is reported when it is needed.
         let Ok(mut blocks) = Blocks::open(path, 0) else { continue };
         let mut known = (None, None);
         while let Ok(Some((offset, block))) = blocks.next() {
             let goes_on = lines(offset, block, |at, line| {
                 match LogLine::parse(line).and_then(|line| line.step()) {
-                    Some(Step::Start(words)) => known = place(&words),
+                    Some(Step::Start(text)) => known = position(&text),
                     Some(Step::Consortium(bank, ..)) if known.0.is_none() => {
                         known.0 = Some(bank.as_u8());
                     }
                     _ => {}
                 }
-                known.0.is_none() && at < HEAD_BYTES
+                known.0.is_none() && at < TRACE_HEAD_BYTES
             });
-            if !goes_on || offset >= HEAD_BYTES {
+            if !goes_on || offset >= TRACE_HEAD_BYTES {
                 break;
             }
         }
@@ -147,9 +145,9 @@ fn identity(files: &[PathBuf]) -> (Option<u8>, Option<String>) {
 }
 
 /// Reads `servidor 0.1.0 bank 2 of 127.0.0.1:8886,127.0.0.1:8887,-`.
-fn place(detail: &str) -> (Option<u8>, Option<String>) {
-    let Some((_, told)) = detail.split_once(" bank ") else { return (None, None) };
-    let Some((bank, list)) = told.split_once(" of ") else { return (None, None) };
+fn position(detail: &str) -> (Option<u8>, Option<String>) {
+    let Some((_, identity)) = detail.split_once(" bank ") else { return (None, None) };
+    let Some((bank, list)) = identity.split_once(" of ") else { return (None, None) };
     let Ok(bank) = bank.parse::<u8>() else { return (None, None) };
     let address = list.trim().split(',').nth(bank.into()).filter(|address| address.contains(':'));
     (Some(bank), address.map(str::to_owned))
@@ -160,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_node_and_age() {
+    fn file_names_are_parsed() {
         assert_eq!(node_of("servidor-8886.log"), Some(("servidor-8886".into(), 0)));
         assert_eq!(node_of("cliente-a.b.log.12"), Some(("cliente-a.b".into(), 12)));
         for name in ["servidor-8886", "x.log.gz", "x.log.", "notes.txt", "log"] {
@@ -169,14 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn a_start_tells_which_bank() {
+    fn a_start_names_the_bank() {
         let detail = "servidor 0.1.0 bank 2 of 127.0.0.1:8886,127.0.0.1:8887,10.0.0.1:8888";
-        assert_eq!(place(detail), (Some(2), Some("10.0.0.1:8888".into())));
-        assert_eq!(place("cliente-1 transfer"), (None, None));
+        assert_eq!(position(detail), (Some(2), Some("10.0.0.1:8888".into())));
+        assert_eq!(position("cliente-1 transfer"), (None, None));
     }
 
     #[test]
-    fn rotated_files_come_oldest_first_and_folders_tell_equal_names_apart() {
+    fn rotated_files_are_oldest_first_and_equal_names_get_their_folder() {
         let dir = tempfile::tempdir().unwrap();
         for (folder, names) in
             [("a", ["s-1.log", "s-1.log.2", "s-1.log.10"]), ("b", ["s-1.log", "c-1.log", "x"])]

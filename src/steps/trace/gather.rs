@@ -1,13 +1,14 @@
-//! What the logs tell of some transactions: their lines, the syncs that made their records durable,
-//! and what happened to their nodes meanwhile. Files are read at the same time, each once, and then
-//! a bit around what was found.
+//! Collects the lines of some transactions, the syncs that made their records durable, and the
+//! events of their nodes meanwhile. Files are read in parallel, each once; then the neighbourhood
+//! of the lines found is read.
 
-use super::Trouble;
+use super::TraceError;
 use super::blocks::{Blocks, line_at, lines, wide};
 use super::files::{Logs, NodeLog};
 use super::pair;
 use crate::line::{LogLine, Step};
 use consorcio_core::bank::io::DoubtCause;
+use consorcio_core::limits::{TRACE_AROUND_BYTES, TRACE_LINES_MAX, TRACE_SYNC_BYTES_MAX};
 use memchr::memmem::Finder;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -15,32 +16,32 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// A line that a timeline needs.
+/// A line that belongs to a timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Noted {
-    /// Whose log, by its number among the nodes.
+pub(super) struct GatheredLine {
+    /// The node of the log, by its index.
     pub node: usize,
-    /// Where it stands: the file's number among those of the node, oldest first, and the offset.
+    /// Its position: the index of its file, oldest first, and the offset in it.
     pub place: (usize, u64),
-    /// When, by the node's clock.
+    /// Its time by the node's clock, in microseconds since 1970.
     pub at_us: i64,
-    /// The event's word.
+    /// The word of the event.
     pub event: String,
-    /// Is it about the transaction, or only about the node?
+    /// Whether it concerns the transaction, and not only the node.
     pub of_tx: bool,
-    /// The other end's address.
+    /// The address of the other end.
     pub peer: Option<String>,
-    /// The other end's bank.
+    /// The bank at the other end.
     pub bank: Option<u8>,
-    /// The rest.
+    /// The fields of the line.
     pub detail: String,
-    /// What it says, where this version knows its event.
+    /// The step, if this version knows its event.
     pub step: Option<Step>,
 }
 
-impl Noted {
-    fn of(node: usize, place: (usize, u64), line: LogLine<'_>) -> Noted {
-        Noted {
+impl GatheredLine {
+    fn of(node: usize, place: (usize, u64), line: LogLine<'_>) -> GatheredLine {
+        GatheredLine {
             node,
             place,
             at_us: line.at_us,
@@ -54,56 +55,48 @@ impl Noted {
     }
 }
 
-/// Lines of one transaction that are kept at most; a question that is repeated for days says the
-/// same again.
-const LINES_MAX: usize = 20_000;
-/// A sync follows its records within this much of a log, or is not looked for.
-const SYNC_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// So much of a log beyond a transaction's lines is looked through for what happened to the node.
-const AROUND_BYTES: u64 = 64 * 1024;
-
-/// What the logs tell of each transaction in `txs`, in the order of the files of each node.
+/// The lines of each transaction in `txs`, in the order of the files of each node.
 ///
 /// # Errors
-/// When a file can't be read.
-pub fn gather(logs: &Logs, txs: &[String]) -> Result<Vec<Vec<Noted>>, Trouble> {
+/// If a file can't be read.
+pub(super) fn gather(logs: &Logs, txs: &[String]) -> Result<Vec<Vec<GatheredLine>>, TraceError> {
     let files: Vec<(usize, usize, &Path)> = (logs.nodes.iter().enumerate())
         .flat_map(|(node, log)| {
             log.files.iter().enumerate().map(move |(file, path)| (node, file, path.as_path()))
         })
         .collect();
     let parts = each_at_once(&files, |(node, file, path)| {
-        let mut noted = vec![Vec::new(); txs.len()];
+        let mut gathered = vec![Vec::new(); txs.len()];
         let done = lines_of(path, txs, |which: usize, offset, line| {
-            if noted[which].len() < LINES_MAX {
-                noted[which].push(Noted::of(*node, (*file, offset), line));
+            if gathered[which].len() < TRACE_LINES_MAX {
+                gathered[which].push(GatheredLine::of(*node, (*file, offset), line));
             }
         });
-        done.map(|()| noted)
-            .map_err(|source| Trouble::Unreadable { path: (*path).to_owned(), source })
+        done.map(|()| gathered)
+            .map_err(|source| TraceError::Unreadable { path: (*path).to_owned(), source })
     });
     let mut all = vec![Vec::new(); txs.len()];
     for part in parts {
         all.iter_mut().zip(part?).for_each(|(all, part)| all.extend(part));
     }
-    for noted in &mut all {
-        noted.sort_by_key(|line| (line.node, line.place));
-        let questions = pair::questions(noted);
+    for lines in &mut all {
+        lines.sort_by_key(|line| (line.node, line.place));
+        let questions = pair::questions(lines);
         let mut number = 0..;
-        noted.retain(|_| number.next().is_none_or(|number| !questions.contains(&number)));
+        lines.retain(|_| number.next().is_none_or(|number| !questions.contains(&number)));
     }
-    let around = each_at_once(&all, |noted| around(logs, noted));
-    for (noted, around) in all.iter_mut().zip(around) {
-        noted.extend(around?);
-        noted.sort_by_key(|line| (line.node, line.place));
-        noted.dedup_by_key(|line| (line.node, line.place));
+    let around = each_at_once(&all, |lines| around(logs, lines));
+    for (lines, around) in all.iter_mut().zip(around) {
+        lines.extend(around?);
+        lines.sort_by_key(|line| (line.node, line.place));
+        lines.dedup_by_key(|line| (line.node, line.place));
     }
     Ok(all)
 }
 
-/// Does `work` for each of `items` on as many threads as there are processors; results are in the
+/// Runs `work` on each of `items`, on as many threads as there are processors. Results are in the
 /// order of the items.
-pub fn each_at_once<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(super) fn each_at_once<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
     let next = AtomicUsize::new(0);
     let done = Mutex::new(BTreeMap::new());
@@ -123,8 +116,8 @@ pub fn each_at_once<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync
     done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
-/// Every line of a file that is about one of `txs`. One id is looked for as bytes, several line by
-/// line.
+/// Calls `each` with every line of a file about one of `txs`. One id is searched for as bytes,
+/// several ids line by line.
 fn lines_of(
     path: &Path,
     txs: &[String],
@@ -137,7 +130,7 @@ fn lines_of(
         while let Some((offset, block)) = blocks.next()? {
             for at in finder.find_iter(block) {
                 let (begin, line) = line_at(block, at);
-                // Words of people may hold the same letters.
+                // A text for people may contain the same bytes.
                 if let Some(line) = LogLine::parse(line).filter(|line| line.tx == Some(tx)) {
                     each(0, offset + wide(begin), line);
                 }
@@ -159,8 +152,8 @@ fn lines_of(
     Ok(())
 }
 
-/// The transaction in the column where most lines have it, without a look at the rest.
-pub fn tx_of(line: &[u8]) -> Option<&str> {
+/// The transaction id in its column, without parsing the rest of the line.
+pub(super) fn tx_of(line: &[u8]) -> Option<&str> {
     const EVENT_AT: usize = 28;
     let rest = line.get(EVENT_AT..)?;
     let gap = memchr::memchr(b' ', rest)?;
@@ -169,17 +162,17 @@ pub fn tx_of(line: &[u8]) -> Option<&str> {
     if tx == b"-" { None } else { std::str::from_utf8(tx).ok() }
 }
 
-/// What happened around a transaction's lines: syncs of its records, and its nodes' own lives.
-fn around(logs: &Logs, noted: &[Noted]) -> Result<Vec<Noted>, Trouble> {
+/// The lines around those of a transaction: syncs of its records, and events of its nodes.
+fn around(logs: &Logs, lines: &[GatheredLine]) -> Result<Vec<GatheredLine>, TraceError> {
     let mut found = Vec::new();
     for (node, log) in logs.nodes.iter().enumerate() {
-        let own: Vec<&Noted> = noted.iter().filter(|line| line.node == node).collect();
+        let own: Vec<&GatheredLine> = lines.iter().filter(|line| line.node == node).collect();
         let (Some(first), Some(last)) = (own.first(), own.last()) else { continue };
         for record in &own {
             found.extend(sync_of(log, node, record)?);
         }
         let begun = found.len();
-        life(log, node, first, last, &mut found)?;
+        node_events(log, node, first, last, &mut found)?;
         if !log.is_of_a_bank() {
             keep_own_runs(&mut found, begun, &own);
         }
@@ -187,18 +180,22 @@ fn around(logs: &Logs, noted: &[Noted]) -> Result<Vec<Noted>, Trouble> {
     Ok(found)
 }
 
-/// The first sync behind a record's line that covers it; none if the process ended before.
-fn sync_of(log: &NodeLog, node: usize, record: &Noted) -> Result<Option<Noted>, Trouble> {
+/// The first sync after the line of a record that covers it; none if the process ended before.
+fn sync_of(
+    log: &NodeLog,
+    node: usize,
+    record: &GatheredLine,
+) -> Result<Option<GatheredLine>, TraceError> {
     let Some(seq) = record.step.as_ref().and_then(Step::seq) else { return Ok(None) };
     let mut sync = None;
-    read_on(log, record.place, SYNC_BYTES_MAX, |place, bytes| {
+    read_on(log, record.place, TRACE_SYNC_BYTES_MAX, |place, bytes| {
         let Some(line) = LogLine::parse(bytes).filter(|line| line.tx.is_none()) else {
             return ControlFlow::Continue(());
         };
         match line.event {
             "sync" => match line.step() {
                 Some(Step::Sync { upto, .. }) if upto >= seq => {
-                    sync = Some(Noted::of(node, place, line));
+                    sync = Some(GatheredLine::of(node, place, line));
                     ControlFlow::Break(())
                 }
                 _ => ControlFlow::Continue(()),
@@ -210,70 +207,74 @@ fn sync_of(log: &NodeLog, node: usize, record: &Noted) -> Result<Option<Noted>, 
     Ok(sync)
 }
 
-/// Starts, ends, faults and lost links of a node from shortly before its first line about the
-/// transaction until shortly after its last, and where a client's connections to the banks came
-/// from.
-fn life(
+/// Starts, ends, faults and lost links of a node, from shortly before its first line about the
+/// transaction until shortly after its last; and the connections of a client to the banks, whose
+/// lines have its ports.
+fn node_events(
     log: &NodeLog,
     node: usize,
-    first: &Noted,
-    last: &Noted,
-    found: &mut Vec<Noted>,
-) -> Result<(), Trouble> {
-    let begin = (first.place.0, first.place.1.saturating_sub(AROUND_BYTES));
+    first: &GatheredLine,
+    last: &GatheredLine,
+    found: &mut Vec<GatheredLine>,
+) -> Result<(), TraceError> {
+    let begin = (first.place.0, first.place.1.saturating_sub(TRACE_AROUND_BYTES));
     let length =
-        if first.place.0 == last.place.0 { last.place.1 - begin.1 } else { SYNC_BYTES_MAX };
-    // What a restarted bank does first is of that restart, whatever was lost of its log before.
+        if first.place.0 == last.place.0 { last.place.1 - begin.1 } else { TRACE_SYNC_BYTES_MAX };
+    // If the first line is the doubt after a restart, the restart itself belongs to the timeline.
     let restarted = matches!(first.step, Some(Step::Doubt(_, DoubtCause::Restart)));
     let mut before = Vec::new();
     let mut down = BTreeSet::new();
-    read_on(log, begin, (length + AROUND_BYTES).min(SYNC_BYTES_MAX), |place, bytes| {
-        let Some(line) = LogLine::parse(bytes).filter(|line| line.tx.is_none()) else {
-            return ControlFlow::Continue(());
-        };
-        let of_links = matches!(line.event, "link-down" | "link-up" | "connect" | "disconnect")
-            && line.bank.is_some();
-        if place < first.place {
-            // Of what was before only the way to the banks counts, as the same process went it.
-            if line.event == "start" {
-                before.clear();
+    read_on(
+        log,
+        begin,
+        (length + TRACE_AROUND_BYTES).min(TRACE_SYNC_BYTES_MAX),
+        |place, bytes| {
+            let Some(line) = LogLine::parse(bytes).filter(|line| line.tx.is_none()) else {
+                return ControlFlow::Continue(());
+            };
+            let of_links = matches!(line.event, "link-down" | "link-up" | "connect" | "disconnect")
+                && line.bank.is_some();
+            if place < first.place {
+                // Of earlier lines only connections to banks count, those of the same process.
+                if line.event == "start" {
+                    before.clear();
+                }
+                if (of_links && line.event == "connect") || (restarted && is_node_event(&line)) {
+                    before.push(GatheredLine::of(node, place, line));
+                }
+            } else if !is_news(&mut down, &line) {
+                // The same link is retried repeatedly.
+            } else if (is_node_event(&line) || of_links)
+                && (place < last.place || line.at_us <= last.at_us)
+            {
+                found.push(GatheredLine::of(node, place, line));
             }
-            if (of_links && line.event == "connect") || (restarted && is_of_the_node(&line)) {
-                before.push(Noted::of(node, place, line));
-            }
-        } else if !is_news(&mut down, &line) {
-            // The same line is tried again and again.
-        } else if (is_of_the_node(&line) || of_links)
-            && (place < last.place || line.at_us <= last.at_us)
-        {
-            found.push(Noted::of(node, place, line));
-        }
-        ControlFlow::Continue(())
-    })?;
+            ControlFlow::Continue(())
+        },
+    )?;
     found.extend(before);
     Ok(())
 }
 
-/// A client's log is shared by all runs of that name, and most runs have nothing to do with this
-/// transaction. Keeps of what was found since `begun` the lines of those that have: from a start to
-/// the line before the next one.
-fn keep_own_runs(found: &mut Vec<Noted>, begun: usize, own: &[&Noted]) {
-    let lives = found.split_off(begun);
+/// A client's log is shared by all runs of that name, and most runs do not concern this
+/// transaction. Keeps, of the lines found since `begun`, those of runs that do: from a start up to
+/// the next one.
+fn keep_own_runs(found: &mut Vec<GatheredLine>, begun: usize, own: &[&GatheredLine]) {
+    let recent = found.split_off(begun);
     let starts: Vec<(usize, u64)> =
-        lives.iter().filter(|line| line.event == "start").map(|line| line.place).collect();
-    // A run is known by how many starts stand before it.
+        recent.iter().filter(|line| line.event == "start").map(|line| line.place).collect();
+    // A run is identified by the number of starts before it.
     let run = |place: (usize, u64)| starts.partition_point(|start| *start <= place);
     let runs: BTreeSet<usize> = own.iter().map(|line| run(line.place)).collect();
-    found.extend(lives.into_iter().filter(|line| runs.contains(&run(line.place))));
+    found.extend(recent.into_iter().filter(|line| runs.contains(&run(line.place))));
 }
 
-/// Is it a line of a node's own life: a start, an end, something that broke?
-fn is_of_the_node(line: &LogLine<'_>) -> bool {
+/// Whether the line is about the node itself: a start, an end, a fault.
+fn is_node_event(line: &LogLine<'_>) -> bool {
     matches!(line.event, "start" | "recover" | "ready" | "stop" | "fault")
 }
 
-/// Does a line tell something new of the line to a bank? `down` are those that are known to be
-/// lost.
+/// Whether the line changes the known state of a link; `down` are the banks with lost links.
 fn is_news(down: &mut BTreeSet<u8>, line: &LogLine<'_>) -> bool {
     match (line.event, line.bank) {
         ("link-down", Some(bank)) => down.insert(bank),
@@ -285,16 +286,16 @@ fn is_news(down: &mut BTreeSet<u8>, line: &LogLine<'_>) -> bool {
     }
 }
 
-/// Reads on from a place through the node's newer files, at most so many bytes.
+/// Reads on from a position through the node's newer files, at most `bytes_max` bytes.
 fn read_on(
     log: &NodeLog,
     from: (usize, u64),
     bytes_max: u64,
     mut each: impl FnMut((usize, u64), &[u8]) -> ControlFlow<()>,
-) -> Result<(), Trouble> {
+) -> Result<(), TraceError> {
     let mut read = 0;
     for (file, path) in log.files.iter().enumerate().skip(from.0) {
-        let failed = |source| Trouble::Unreadable { path: path.clone(), source };
+        let failed = |source| TraceError::Unreadable { path: path.clone(), source };
         let offset = if file == from.0 { from.1 } else { 0 };
         let mut blocks = Blocks::open(path, offset).map_err(failed)?;
         while let Some((offset, block)) = blocks.next().map_err(failed)? {

@@ -1,19 +1,19 @@
-//! What became of a transaction by all that the logs say of it, when that was known where, and what
-//! a reader must know about the timeline itself.
+//! Derives the outcome of a transaction from all logs, when and where it was known, and notes on
+//! the timeline itself.
 
-use super::timeline::{LaneKind, Timeline, TracedEvent, Verdict};
-use crate::line::{Ending, Load, ReplySummary, Step};
+use super::timeline::{LaneKind, Timeline, TraceVerdict, TracedEvent};
+use crate::line::{Load, LoggedOutcome, ReplySummary, Step};
 use consorcio_core::ids::Time;
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::verb::Verb;
 use std::collections::BTreeSet;
 
-/// What all events say together.
+/// The evidence of all events.
 #[derive(Default)]
 struct Evidence {
     committed: bool,
     commit_time: Option<i64>,
-    /// The first abort: why, and whose.
+    /// The first abort: its reason, and the bank that refused.
     aborted: Option<(Reason, Option<u8>)>,
     oks: BTreeSet<u8>,
     banks: BTreeSet<u8>,
@@ -22,7 +22,7 @@ struct Evidence {
 }
 
 impl Evidence {
-    /// Adds what one event says that happened at the lane of `bank`.
+    /// Adds the evidence of an event at the lane of `bank`.
     fn add(&mut self, step: &Step, bank: Option<u8>) {
         if let Some(load) = load_of(step) {
             self.load(load);
@@ -34,12 +34,14 @@ impl Evidence {
                 self.aborted.get_or_insert((*reason, bank));
             }
             Step::Outcome { ending, voted, .. } => {
-                // EXECUTE of one bank is vote and outcome at once.
+                // With one bank, EXECUTE is vote and outcome in one record.
                 self.oks.extend(voted.and(bank));
                 self.end(*ending);
             }
             Step::Verdict { ending, .. } => self.end(*ending),
-            Step::Reply { said, .. } | Step::Answer { said: Some(said), .. } => self.reply(said),
+            Step::Reply { summary, .. } | Step::Answer { summary: Some(summary), .. } => {
+                self.reply(summary)
+            }
             _ => {}
         }
     }
@@ -50,25 +52,25 @@ impl Evidence {
         self.is_outside |= matches!(load, Load::OpsOutside(..));
     }
 
-    fn end(&mut self, ending: Ending) {
+    fn end(&mut self, ending: LoggedOutcome) {
         match ending {
-            Ending::Committed(time) => self.commit(Some(time)),
-            Ending::Aborted(by, reason) => self.abort(reason, Some(by.as_u8())),
-            Ending::Outside(time, refusal) => {
+            LoggedOutcome::Committed(time) => self.commit(Some(time)),
+            LoggedOutcome::Aborted(by, reason) => self.abort(reason, Some(by.as_u8())),
+            LoggedOutcome::Outside(time, refusal) => {
                 self.is_outside = true;
                 match refusal {
                     None => self.commit(Some(time)),
                     Some(reason) => self.abort(reason, None),
                 }
             }
-            Ending::Unknown(_) | Ending::Unreached => {}
+            LoggedOutcome::Unknown(_) | LoggedOutcome::Unreached => {}
         }
     }
 
-    fn reply(&mut self, said: &ReplySummary) {
-        let by = said.by.map(|bank| bank.as_u8());
-        match (said.word, said.reason) {
-            ("COMMITTED", _) => self.commit(said.time),
+    fn reply(&mut self, summary: &ReplySummary) {
+        let by = summary.by.map(|bank| bank.as_u8());
+        match (summary.word, summary.reason) {
+            ("COMMITTED", _) => self.commit(summary.time),
             ("ABORTED" | "NOK", Some(reason)) => self.abort(reason, by),
             ("OK", _) => self.oks.extend(by),
             _ => {}
@@ -83,14 +85,14 @@ impl Evidence {
     }
 
     fn abort(&mut self, reason: Reason, by: Option<u8>) {
-        // The NOK of an id that was used for other bytes says nothing of these.
+        // A NOK because the id was used for other bytes says nothing about these.
         if reason != Reason::DuplicateId {
             self.aborted.get_or_insert((reason, by));
         }
     }
 }
 
-/// What a request carried, or a vote was on.
+/// The load of a request, or of the transaction of a vote.
 fn load_of(step: &Step) -> Option<Load> {
     match step {
         Step::Receive { load, .. }
@@ -101,21 +103,26 @@ fn load_of(step: &Step) -> Option<Load> {
     }
 }
 
-/// Does it say an outcome of its own: a verdict or an unnamed answer?
-fn is_end(step: &Step) -> bool {
+/// Whether the step has an outcome: a verdict, or a reply without a verb.
+fn has_outcome(step: &Step) -> bool {
     match step {
         Step::Verdict { ending, .. } => {
-            matches!(ending, Ending::Committed(_) | Ending::Aborted(..) | Ending::Outside(..))
+            matches!(
+                ending,
+                LoggedOutcome::Committed(_)
+                    | LoggedOutcome::Aborted(..)
+                    | LoggedOutcome::Outside(..)
+            )
         }
-        Step::Reply { said, .. } | Step::Answer { verb: None, said: Some(said), .. } => {
-            matches!(said.word, "COMMITTED" | "ABORTED")
+        Step::Reply { summary, .. } | Step::Answer { verb: None, summary: Some(summary), .. } => {
+            matches!(summary.word, "COMMITTED" | "ABORTED")
         }
         _ => false,
     }
 }
 
 impl Timeline {
-    /// What became of it, by all that the logs say.
+    /// Sets the outcome by the evidence of all logs.
     pub(super) fn judge(&mut self) {
         let mut evidence = Evidence::default();
         for event in self.events.iter().filter(|event| event.of_tx) {
@@ -129,27 +136,27 @@ impl Timeline {
         self.oks = oks.into_iter().collect();
         self.commit_time = commit_time;
         self.verdict = match (committed, &aborted) {
-            (true, Some(_)) => Verdict::Contradiction,
-            (true, None) => Verdict::Committed,
-            (false, Some(_)) if all_ok => Verdict::Contradiction,
-            (false, Some(_)) => Verdict::Aborted,
-            (false, None) if all_ok && self.all_oks_are_durable() => Verdict::Committed,
-            (false, None) if self.oks.is_empty() => Verdict::Nothing,
-            (false, None) => Verdict::Undecided,
+            (true, Some(_)) => TraceVerdict::Contradiction,
+            (true, None) => TraceVerdict::Committed,
+            (false, Some(_)) if all_ok => TraceVerdict::Contradiction,
+            (false, Some(_)) => TraceVerdict::Aborted,
+            (false, None) if all_ok && self.all_oks_are_durable() => TraceVerdict::Committed,
+            (false, None) if self.oks.is_empty() => TraceVerdict::Nothing,
+            (false, None) => TraceVerdict::Undecided,
         };
-        if let (Verdict::Aborted | Verdict::Contradiction, Some((reason, by))) =
+        if let (TraceVerdict::Aborted | TraceVerdict::Contradiction, Some((reason, by))) =
             (self.verdict, aborted)
         {
             (self.reason, self.refused_by) = (Some(reason.as_str().to_owned()), by);
         }
     }
 
-    /// An OK that was sent or synced is on disk; one that was only decided may be lost.
+    /// An OK that was sent or synced is durable; one that was only decided may be lost.
     fn all_oks_are_durable(&self) -> bool {
         self.banks.iter().all(|bank| {
             self.events.iter().any(|event| match &event.step {
-                Some(Step::Reply { said, .. } | Step::Answer { said: Some(said), .. }) => {
-                    said.word == "OK" && said.by.is_some_and(|by| by.as_u8() == *bank)
+                Some(Step::Reply { summary, .. } | Step::Answer { summary: Some(summary), .. }) => {
+                    summary.word == "OK" && summary.by.is_some_and(|by| by.as_u8() == *bank)
                 }
                 Some(Step::Sync { .. }) => self.lanes[event.lane].bank == Some(*bank),
                 _ => false,
@@ -157,13 +164,13 @@ impl Timeline {
         })
     }
 
-    /// When it was told, and when the last bank knew.
-    pub(super) fn note_times(&mut self) {
+    /// Sets when the outcome was first known, and when every bank knew it.
+    pub(super) fn set_times(&mut self) {
         let is_client = |event: &TracedEvent| self.lanes[event.lane].kind == LaneKind::Client;
         let is_execute = |event: &TracedEvent| {
             event.call.is_some_and(|call| self.calls[call].verb == Verb::Execute)
         };
-        let ends = |event: &&TracedEvent| event.step.as_ref().is_some_and(is_end);
+        let ends = |event: &&TracedEvent| event.step.as_ref().is_some_and(has_outcome);
         let is_verdict = |event: &&TracedEvent| matches!(event.step, Some(Step::Verdict { .. }));
         let verdict = self.events.iter().filter(ends).filter(is_verdict).find(|it| is_client(it));
         let answers = || {
@@ -172,7 +179,7 @@ impl Timeline {
         };
         let is_answer = |event: &&TracedEvent| matches!(event.step, Some(Step::Answer { .. }));
         let answered = || answers().filter(is_answer).find(|event| is_client(event));
-        // A bank that refused records no outcome: its own NOK is one.
+        // A bank that refused records no outcome: its NOK is its outcome.
         let outcomes = || {
             self.events.iter().filter(|event| {
                 matches!(
@@ -185,36 +192,36 @@ impl Timeline {
                 )
             })
         };
-        let told =
+        let known =
             verdict.or_else(answered).or_else(|| answers().next()).or_else(|| outcomes().next());
-        let told = told.map(|event| (event.at_us, event.lane));
-        let settled_us = outcomes().map(|event| event.at_us).max();
-        // The last OK that the driver heard before it told.
-        let until = told.map_or(i64::MAX, |(at_us, _)| at_us);
+        let known = known.map(|event| (event.at_us, event.lane));
+        let known_everywhere_us = outcomes().map(|event| event.at_us).max();
+        // The last OK that the driver received before the outcome was known.
+        let until = known.map_or(i64::MAX, |(at_us, _)| at_us);
         let mut oks =
             self.events.iter().filter(|event| event.at_us <= until).filter_map(
                 |event| match &event.step {
-                    Some(Step::Answer { verb: Some(Verb::Prepare), said: Some(said), .. })
-                        if said.word == "OK" =>
-                    {
-                        Some((said.by?.as_u8(), event.at_us))
-                    }
+                    Some(Step::Answer {
+                        verb: Some(Verb::Prepare),
+                        summary: Some(summary),
+                        ..
+                    }) if summary.word == "OK" => Some((summary.by?.as_u8(), event.at_us)),
                     _ => None,
                 },
             );
         self.last_ok = oks.next_back();
-        (self.told_us, self.told_at) = told.unzip();
-        self.settled_us = settled_us;
+        (self.known_us, self.known_at) = known.unzip();
+        self.known_everywhere_us = known_everywhere_us;
     }
 
-    /// What a reader must know; `by_order` calls were joined without numbers.
-    pub(super) fn note_troubles(&mut self, by_order: usize) {
+    /// Adds the notes for readers; `by_order` calls were matched without numbers.
+    pub(super) fn set_notes(&mut self, by_order: usize) {
         let mut notes = Vec::new();
         for lane in self.lanes.iter().filter(|lane| lane.shift_us != 0) {
             let (name, shift) = (&lane.name, super::duration(lane.shift_us.abs()));
-            let way = if lane.shift_us > 0 { "behind" } else { "ahead of" };
+            let direction = if lane.shift_us > 0 { "behind" } else { "ahead of" };
             notes.push(format!(
-                "the clock of {name} is {shift} {way} the others'; its times are shifted, \
+                "the clock of {name} is {shift} {direction} the others'; its times are shifted, \
                  so that nothing arrives before it left"
             ));
         }
@@ -222,22 +229,22 @@ impl Timeline {
             let at =
                 lane.address.as_ref().map_or(String::new(), |address| format!(" at {address}"));
             notes.push(format!(
-                "there is no log of {}{at}: what it did is known from the others only",
+                "there is no log of {}{at}: its part is known from other logs only",
                 lane.name
             ));
         }
         let known: Vec<u8> = self.lanes.iter().filter_map(|lane| lane.bank).collect();
         for bank in self.banks.iter().filter(|bank| !known.contains(bank)) {
-            notes.push(format!("no log tells that bank {bank}, which it names, heard of it"));
+            notes.push(format!("no log shows that bank {bank}, which it names, received it"));
         }
-        if self.verdict == Verdict::Contradiction {
+        if self.verdict == TraceVerdict::Contradiction {
             notes.push(
                 "one log says committed and another one aborted: this must not be".to_owned(),
             );
         }
-        if self.verdict == Verdict::Committed && self.told_us.is_none() {
+        if self.verdict == TraceVerdict::Committed && self.known_us.is_none() {
             notes.push(
-                "every bank's OK is durable, so it is committed, though nobody was left to say so"
+                "every bank's OK is durable, so it is committed, though no log has a verdict"
                     .to_owned(),
             );
         }

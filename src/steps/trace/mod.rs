@@ -1,14 +1,13 @@
-//! One transaction over all nodes: reads the step logs of banks and clients, merges what they tell
-//! of it into one timeline in which causes come before effects whatever the clocks say, and draws
-//! that.
+//! One transaction over all nodes: reads the step logs of banks and clients, merges their lines
+//! into one timeline in which causes precede effects whatever the clocks show, and draws it.
 //!
-//! `files` finds the logs, `blocks` reads them, `gather` takes out what one transaction
-//! needs and `scan` finds the transactions worth looking at. `pair` joins what was sent with what
-//! came, `clocks` and `order` put all of it on one time, `build` makes the `Timeline`, `path` says
-//! where its time went, `words` and `svg` show it.
+//! `files` finds the logs, `blocks` reads them, `gather` collects the lines of a transaction,
+//! `scan` finds slow, aborted and undecided ones. `pair` matches sent requests with received ones,
+//! `clocks` and `order` put all events on one time, `build` makes the `Timeline`, `judge` derives
+//! its outcome, `path` attributes its duration, `words` and `svg` render it.
 //!
-//! Architecture invariant: nothing here talks to a bank or prints. A log is a story for people:
-//! what is missing, torn or unknown in it makes a timeline poorer, never an error.
+//! Architecture invariant: nothing here connects to a bank or prints. Logs are for people: lines
+//! that are missing, torn or unknown make a timeline incomplete, never an error.
 
 mod blocks;
 mod build;
@@ -32,10 +31,11 @@ mod words;
 mod written;
 
 pub use files::{Logs, NodeLog};
-pub use scan::{Found, Wanted};
+pub use scan::{Candidate, TraceQuery};
 pub use svg::Embedding;
 pub use timeline::{
-    Call, Lane, LaneKind, Leg, LegKind, Span, SpanKind, Timeline, TracedEvent, Verdict,
+    Lane, LaneKind, Leg, LegKind, SpanKind, Timeline, TraceVerdict, TracedCall, TracedEvent,
+    TracedSpan,
 };
 pub use words::duration;
 
@@ -44,25 +44,25 @@ use std::path::PathBuf;
 
 /// Why there is no timeline.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
-    /// There is no log where logs were looked for.
+pub enum TraceError {
+    /// The folders that were searched hold no log.
     #[error("no step log (*.log) in {0}; --logs names the folders of the nodes' logs")]
     NoLogs(String),
     /// A file or folder can't be read.
     #[error("{path} can't be read: {source}")]
     Unreadable {
-        /// Which.
+        /// The path of the file or folder.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// No log tells of this transaction.
-    #[error("no step log tells of transaction {tx}; looked into {looked}")]
+    /// No log has a line of this transaction.
+    #[error("no step log has transaction {tx}; searched {searched}")]
     Unknown {
-        /// Its id.
+        /// The id of the transaction.
         tx: String,
-        /// Where was looked.
-        looked: String,
+        /// The logs that were searched.
+        searched: String,
     },
 }
 
@@ -70,26 +70,26 @@ impl Logs {
     /// The timeline of `tx`.
     ///
     /// # Errors
-    /// When no log tells of it, or one can't be read.
-    pub fn timeline(&self, tx: &str) -> Result<Timeline, Trouble> {
+    /// If no log has a line of it, or one can't be read.
+    pub fn timeline(&self, tx: &str) -> Result<Timeline, TraceError> {
         let gathered = gather::gather(self, &[tx.to_owned()])?;
-        let noted = gathered.into_iter().next().unwrap_or_default();
-        if noted.is_empty() {
-            return Err(Trouble::Unknown { tx: tx.to_owned(), looked: self.in_words() });
+        let lines = gathered.into_iter().next().unwrap_or_default();
+        if lines.is_empty() {
+            return Err(TraceError::Unknown { tx: tx.to_owned(), searched: self.in_words() });
         }
-        Ok(build::build(self, tx, noted))
+        Ok(build::build(self, tx, lines))
     }
 
-    /// The timelines of the transactions that `wanted` asks for, the first of them first.
+    /// The timelines of the transactions that `query` selects, in its order.
     ///
     /// # Errors
-    /// When a log can't be read.
-    pub fn find(&self, wanted: Wanted) -> Result<Vec<Timeline>, Trouble> {
-        let candidates = scan::scan(self, wanted)?;
-        let ids: Vec<String> = candidates.iter().map(|found| found.tx.clone()).collect();
+    /// If a log can't be read.
+    pub fn find(&self, query: TraceQuery) -> Result<Vec<Timeline>, TraceError> {
+        let candidates = scan::scan(self, query)?;
+        let ids: Vec<String> = candidates.iter().map(|candidate| candidate.tx.clone()).collect();
         let gathered = gather::gather(self, &ids)?;
-        let timelines = ids.iter().zip(gathered).filter(|(_, noted)| !noted.is_empty());
-        let timelines = timelines.map(|(tx, noted)| build::build(self, tx, noted)).collect();
-        Ok(scan::choose(wanted, timelines))
+        let timelines = ids.iter().zip(gathered).filter(|(_, lines)| !lines.is_empty());
+        let timelines = timelines.map(|(tx, lines)| build::build(self, tx, lines)).collect();
+        Ok(scan::choose(query, timelines))
     }
 }

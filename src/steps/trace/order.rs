@@ -1,16 +1,15 @@
-//! The order of events: those of one node as that node has them, effects behind their causes, and
-//! else by time. Pure.
+//! The order of events: those of one node in its own order, effects after their causes, otherwise
+//! by time.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Puts events in order. `at` are their times, on one time as well as that can be known; `chains`
-/// are the nodes' own orders, and `causes` pairs of cause and effect. Gives the events' numbers in
-/// order, and their times, which never run backwards along a cause; where clocks would have it so,
-/// the effect's time moves to its cause's.
+/// Orders events. `at` are their times, aligned as far as possible; `chains` are the orders within
+/// nodes, and `causes` pairs of cause and effect. Returns the indexes of the events in order, and
+/// their times: an effect that would precede its cause gets the time of the cause.
 ///
-/// Causes that run in a circle were joined wrongly; as few as need be are ignored.
-pub fn order(
+/// Cyclic causes were matched wrongly; as few of them as possible are ignored.
+pub(super) fn order(
     at: &[i64],
     chains: &[Vec<usize>],
     causes: &[(usize, usize)],
@@ -35,7 +34,8 @@ pub fn order(
         let event = match ready.pop() {
             Some(Reverse((_, event))) => event,
             None => {
-                // A circle: the earliest whose node is that far goes on without its cause.
+                // A cycle: the earliest event whose predecessor in its node is done proceeds
+                // without its cause.
                 let free = (0..at.len()).filter(|event| !done[*event]);
                 let free = free.filter(|event| before[*event].is_none_or(|before| done[before]));
                 match free.min_by_key(|event| at[*event]) {
@@ -64,19 +64,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn by_time_where_nothing_else_is_known() {
+    fn without_causes_events_are_ordered_by_time() {
         assert_eq!(order(&[30, 10, 20], &[], &[]).0, [1, 2, 0]);
     }
 
     #[test]
-    fn effects_stand_behind_their_causes() {
+    fn effects_follow_their_causes() {
         let (order, at) = order(&[50, 60, 10, 70], &[vec![0, 1], vec![2, 3]], &[(0, 2)]);
         assert_eq!(order, [0, 2, 1, 3]);
         assert_eq!(at, [50, 60, 50, 70]);
     }
 
     #[test]
-    fn a_circle_loses_no_event_and_no_nodes_own_order() {
+    fn a_cycle_loses_no_event_and_keeps_the_order_within_nodes() {
         let (order, _) = order(&[1, 2, 1, 2], &[vec![0, 1], vec![2, 3]], &[(1, 2), (3, 0)]);
         let place = |event| order.iter().position(|other| *other == event).unwrap();
         assert_eq!(order.len(), 4);

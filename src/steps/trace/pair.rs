@@ -1,68 +1,67 @@
-//! Joins lines that are ends of the same call: the request that left with the one that came, the
-//! reply with the answer.
+//! Matches lines that are ends of the same call: the sent request with the received one, the sent
+//! reply with the received one.
 //!
-//! Both ends count the requests of a connection, and the sender tells its port, by which the other
-//! end knows the connection: so port and number say which lines belong together. Older logs have no
-//! numbers. There the n-th that left is the n-th that came, within one connection, one verb and one
-//! transaction, but for those that were lost with a connection; such a pair says so.
+//! Both ends count the requests of a connection, and the sender logs its port, which identifies the
+//! connection in the log of the receiver. So port and number match the lines. Older logs have no
+//! numbers: there the n-th sent request matches the n-th received one, within one connection, verb
+//! and transaction, except for those that were lost with a connection. Such a pair is marked.
 
-use super::gather::Noted;
+use super::gather::GatheredLine;
 use crate::line::{Load, Ordinal, RequestId, Step};
 use consorcio_core::wire::verb::Verb;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// A call, its ends being numbers of lines. A party that has no log is known by its bank or address
-/// alone.
+/// A call; its ends are indexes of lines. A party without a log is identified by its bank or
+/// address alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pair {
-    /// The one that asked.
+pub(super) struct Pair {
+    /// The sender of the request.
     pub from: Party,
-    /// The one that was asked.
+    /// The receiver of the request.
     pub to: Party,
-    /// The verb.
+    /// The verb of the request.
     pub verb: Verb,
-    /// What the request carried.
+    /// The load of the request.
     pub load: Load,
-    /// Its number on its connection.
+    /// The number of the request on its connection.
     pub n: Ordinal,
-    /// The request left.
+    /// The line of the sent request.
     pub sent: Option<usize>,
-    /// It came.
+    /// The line of the received request.
     pub received: Option<usize>,
-    /// The reply left.
+    /// The line of the sent reply.
     pub replied: Option<usize>,
-    /// It came.
+    /// The line of the received reply.
     pub answered: Option<usize>,
-    /// It was given up, as the connection broke.
+    /// The line that gives the request up, because the connection broke.
     pub given_up: Option<usize>,
-    /// Some ends were joined by their order alone.
+    /// Whether some ends were matched by their order alone.
     pub by_order: bool,
 }
 
-/// One end of a call.
+/// A party of a call.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Party {
-    /// A node with a log, by its number.
+pub(super) enum Party {
+    /// A node with a log, by its index.
     Node(usize),
-    /// A bank without one.
+    /// A bank without a log.
     Bank(u8),
-    /// A client without one, by its address.
+    /// A client without a log, by its address.
     Address(String),
 }
 
-/// The lines that are not part of what became of the transaction: somebody asked for its state,
-/// which changes nothing.
-pub fn questions(lines: &[Noted]) -> BTreeSet<usize> {
-    let asked = asked(lines).into_iter().filter(|call| call.verb == Verb::Status);
-    let served = served(lines).into_iter().filter(|call| call.verb == Verb::Status);
+/// The lines of STATUS requests and their replies: they do not affect the transaction.
+pub(super) fn questions(lines: &[GatheredLine]) -> BTreeSet<usize> {
+    let sent = sent_requests(lines).into_iter().filter(|call| call.verb == Verb::Status);
+    let received = received_requests(lines).into_iter().filter(|call| call.verb == Verb::Status);
     let mut numbers: BTreeSet<usize> =
-        asked.flat_map(|call| [Some(call.sent), call.answered, call.given_up]).flatten().collect();
-    numbers.extend(served.flat_map(|call| [Some(call.received), call.replied]).flatten());
+        sent.flat_map(|call| [Some(call.sent), call.answered, call.given_up]).flatten().collect();
+    numbers.extend(received.flat_map(|call| [Some(call.received), call.replied]).flatten());
     numbers
 }
 
-/// A request that left.
-struct Asked {
+/// A request in the log of its sender.
+struct SentRequest {
     node: usize,
     to: u8,
     verb: Verb,
@@ -71,12 +70,12 @@ struct Asked {
     sent: usize,
     answered: Option<usize>,
     given_up: Option<usize>,
-    /// The address that its connection came from.
+    /// The address that its connection was made from.
     from: Option<String>,
 }
 
-/// A request that came.
-struct Served {
+/// A request in the log of its receiver.
+struct ReceivedRequest {
     node: usize,
     link: Option<u8>,
     peer: String,
@@ -87,12 +86,12 @@ struct Served {
     replied: Option<usize>,
 }
 
-/// How sure it is that two ends belong together.
+/// The evidence that two ends belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Join {
-    /// Port and number say so.
+    /// Port and number match.
     Numbered,
-    /// Their order does.
+    /// Only their order matches.
     Ordered,
 }
 
@@ -100,8 +99,8 @@ impl Pair {
     fn of(
         from: Party,
         to: Party,
-        asked: Option<Asked>,
-        served: Option<Served>,
+        asked: Option<SentRequest>,
+        served: Option<ReceivedRequest>,
         join: Join,
     ) -> Option<Pair> {
         let (verb, load) = match (&asked, &served) {
@@ -132,47 +131,48 @@ impl Pair {
     }
 }
 
-/// All calls among `lines`, which stand in the order of each node's files. `bank_of` says which
-/// bank a node is.
-pub fn pair(lines: &[Noted], bank_of: &[Option<u8>]) -> Vec<Pair> {
+/// All calls among `lines`, which are in the order of each node's files. `bank_of` has the bank of
+/// each node.
+pub(super) fn pair(lines: &[GatheredLine], bank_of: &[Option<u8>]) -> Vec<Pair> {
     let mut joining = Joining {
-        asked: asked(lines).into_iter().map(Some).collect(),
-        served: served(lines).into_iter().map(Some).collect(),
+        asked: sent_requests(lines).into_iter().map(Some).collect(),
+        served: received_requests(lines).into_iter().map(Some).collect(),
         pairs: Vec::new(),
     };
-    let link_of = |asked: &Asked| bank_of[asked.node];
+    let link_of = |asked: &SentRequest| bank_of[asked.node];
     joining.join(
         Join::Numbered,
         |asked| {
             let id = asked.id?;
-            Some(Key::Number(id, link_of(asked), asked.to, asked.verb))
+            Some(PairKey::Number(id, link_of(asked), asked.to, asked.verb))
         },
         |served| {
             let port = served.peer.rsplit_once(':')?.1.parse().ok()?;
             let id = RequestId { port, n: served.n? };
-            Some(Key::Number(id, served.link, bank_of[served.node]?, served.verb))
+            Some(PairKey::Number(id, served.link, bank_of[served.node]?, served.verb))
         },
     );
-    // Of older logs, what is surest first: the port, then the link's bank, then the verb alone.
+    // For older logs, the strongest evidence first: the port, then the bank of the link, then the
+    // verb alone.
     joining.join(
         Join::Ordered,
-        |asked| Some(Key::Address(asked.from.clone()?, asked.to, asked.verb)),
-        |served| Some(Key::Address(served.peer.clone(), bank_of[served.node]?, served.verb)),
+        |asked| Some(PairKey::Address(asked.from.clone()?, asked.to, asked.verb)),
+        |served| Some(PairKey::Address(served.peer.clone(), bank_of[served.node]?, served.verb)),
     );
     joining.join(
         Join::Ordered,
-        |asked| Some(Key::Link(link_of(asked)?, asked.to, asked.verb)),
-        |served| Some(Key::Link(served.link?, bank_of[served.node]?, served.verb)),
+        |asked| Some(PairKey::Link(link_of(asked)?, asked.to, asked.verb)),
+        |served| Some(PairKey::Link(served.link?, bank_of[served.node]?, served.verb)),
     );
     joining.join(
         Join::Ordered,
         |asked| {
             let is_unknown = link_of(asked).is_none() && asked.from.is_none();
-            is_unknown.then_some(Key::Verb(asked.to, asked.verb))
+            is_unknown.then_some(PairKey::Verb(asked.to, asked.verb))
         },
         |served| {
             let bank = bank_of[served.node].filter(|_| served.link.is_none())?;
-            Some(Key::Verb(bank, served.verb))
+            Some(PairKey::Verb(bank, served.verb))
         },
     );
 
@@ -191,68 +191,69 @@ pub fn pair(lines: &[Noted], bank_of: &[Option<u8>]) -> Vec<Pair> {
     pairs
 }
 
-/// Which calls may be the same; each with the bank that they went to, and the verb.
+/// Sent and received requests with equal keys may be the same call. Each key has the bank that
+/// received the request, and the verb.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    /// By port and number, and by the bank that a link came from.
+enum PairKey {
+    /// Port and number, and the bank that opened the link.
     Number(RequestId, Option<u8>, u8, Verb),
-    /// By the address that the connection came from.
+    /// The address that the connection was made from.
     Address(String, u8, Verb),
-    /// By the bank that a link came from.
+    /// The bank that opened the link.
     Link(u8, u8, Verb),
-    /// Nothing else is known.
+    /// No further evidence.
     Verb(u8, Verb),
 }
 
-/// Requests that are not joined yet, and those that are.
+/// Requests that are not matched yet, and the pairs so far.
 struct Joining {
-    asked: Vec<Option<Asked>>,
-    served: Vec<Option<Served>>,
+    asked: Vec<Option<SentRequest>>,
+    served: Vec<Option<ReceivedRequest>>,
     pairs: Vec<Pair>,
 }
 
 impl Joining {
-    /// Joins the n-th that left with the n-th that came, for each key. Where fewer came than left,
-    /// those are taken for lost that nobody answered.
+    /// Matches the n-th sent request with the n-th received one, for each key. If fewer were
+    /// received than sent, the unanswered ones count as lost.
     fn join(
         &mut self,
         join: Join,
-        asked_key: impl Fn(&Asked) -> Option<Key>,
-        served_key: impl Fn(&Served) -> Option<Key>,
+        asked_key: impl Fn(&SentRequest) -> Option<PairKey>,
+        served_key: impl Fn(&ReceivedRequest) -> Option<PairKey>,
     ) {
-        let mut came: BTreeMap<Key, VecDeque<usize>> = BTreeMap::new();
+        let mut received: BTreeMap<PairKey, VecDeque<usize>> = BTreeMap::new();
         for (at, one) in self.served.iter().enumerate() {
             if let Some(key) = one.as_ref().and_then(&served_key) {
-                came.entry(key).or_default().push_back(at);
+                received.entry(key).or_default().push_back(at);
             }
         }
-        let mut left: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
+        let mut sent: BTreeMap<PairKey, Vec<usize>> = BTreeMap::new();
         for (at, one) in self.asked.iter().enumerate() {
             if let Some(key) = one.as_ref().and_then(&asked_key) {
-                left.entry(key).or_default().push(at);
+                sent.entry(key).or_default().push(at);
             }
         }
-        for (key, left) in left {
-            let Some(mut came) = came.remove(&key) else { continue };
-            let is_numbered = left.iter().all(|at| self.asked[*at].as_ref().is_some_and(has_id))
-                && came.iter().all(|at| self.served[*at].as_ref().is_some_and(has_n));
-            // Those whose numbers differ are not the same, whatever their order.
+        for (key, sent) in sent {
+            let Some(mut received) = received.remove(&key) else { continue };
+            let is_numbered = sent.iter().all(|at| self.asked[*at].as_ref().is_some_and(has_id))
+                && received.iter().all(|at| self.served[*at].as_ref().is_some_and(has_n));
+            // Requests with different numbers are different, whatever their order.
             if join == Join::Ordered && is_numbered {
                 continue;
             }
-            // A port is used again once its connection is gone: then only the order is left, unless
-            // each that is missing was not answered.
-            let unanswered = left.iter().filter(|at| !self.is_answered(**at)).count();
-            let missing = left.len().saturating_sub(came.len());
-            let is_sure = came.len() <= left.len() && (missing == 0 || missing == unanswered);
+            // A port is reused once its connection is closed: then only the order matches them,
+            // unless exactly the missing ones were not answered.
+            let unanswered = sent.iter().filter(|at| !self.is_answered(**at)).count();
+            let missing = sent.len().saturating_sub(received.len());
+            let is_sure = received.len() <= sent.len() && (missing == 0 || missing == unanswered);
             let join = if is_sure { join } else { Join::Ordered };
             let mut lost = missing;
-            for at in left {
+            for at in sent {
                 if lost > 0 && !self.is_answered(at) {
                     lost -= 1;
                     continue;
                 }
-                let Some(other) = came.pop_front() else { break };
+                let Some(other) = received.pop_front() else { break };
                 let (Some(asked), Some(served)) =
                     (self.asked[at].take(), self.served[other].take())
                 else {
@@ -269,19 +270,19 @@ impl Joining {
     }
 }
 
-fn has_id(asked: &Asked) -> bool {
+fn has_id(asked: &SentRequest) -> bool {
     asked.id.is_some()
 }
 
-fn has_n(served: &Served) -> bool {
+fn has_n(served: &ReceivedRequest) -> bool {
     served.n.is_some()
 }
 
-/// Requests that left, each with its answer.
-fn asked(lines: &[Noted]) -> Vec<Asked> {
-    let mut asked: Vec<Asked> = Vec::new();
-    // Of each node: where its connections to the banks come from, and what is not answered yet, by
-    // number or, without numbers, in order.
+/// The sent requests, each with its reply.
+fn sent_requests(lines: &[GatheredLine]) -> Vec<SentRequest> {
+    let mut asked: Vec<SentRequest> = Vec::new();
+    // For each node: the addresses that its connections were made from, and its unanswered
+    // requests, by number or, without numbers, in order.
     let mut from: BTreeMap<(usize, u8), String> = BTreeMap::new();
     let mut numbered: BTreeMap<(usize, u8, RequestId), usize> = BTreeMap::new();
     let mut ordered: BTreeMap<(usize, u8), VecDeque<usize>> = BTreeMap::new();
@@ -313,7 +314,7 @@ fn asked(lines: &[Noted]) -> Vec<Asked> {
                     Some(id) => drop(numbered.insert((node, bank, *id), asked.len())),
                     None => ordered.entry((node, bank)).or_default().push_back(asked.len()),
                 }
-                asked.push(Asked {
+                asked.push(SentRequest {
                     node,
                     to: bank,
                     verb: *verb,
@@ -325,18 +326,18 @@ fn asked(lines: &[Noted]) -> Vec<Asked> {
                     from: from.get(&(node, bank)).cloned(),
                 });
             }
-            Some(Step::Answer { verb, said, id, tx: Some(_), .. }) => {
+            Some(Step::Answer { verb, summary, id, tx: Some(_), .. }) => {
                 let call = match id {
                     Some(id) => numbered.remove(&(node, bank, *id)),
                     None => ordered.get_mut(&(node, bank)).and_then(|waiting| {
-                        let is_it = |at: &usize| verb.is_none_or(|verb| asked[*at].verb == verb);
-                        waiting.iter().position(is_it).and_then(|at| waiting.remove(at))
+                        let matches = |at: &usize| verb.is_none_or(|verb| asked[*at].verb == verb);
+                        waiting.iter().position(matches).and_then(|at| waiting.remove(at))
                     }),
                 };
                 if let Some(call) = call {
-                    // One that was given up may have come or not; that it was answered must not be
-                    // believed.
-                    let end = match said {
+                    // A request that was given up may have been received or not; it must not count
+                    // as answered.
+                    let end = match summary {
                         Some(_) => &mut asked[call].answered,
                         None => &mut asked[call].given_up,
                     };
@@ -349,9 +350,9 @@ fn asked(lines: &[Noted]) -> Vec<Asked> {
     asked
 }
 
-/// Requests that came, each with its reply.
-fn served(lines: &[Noted]) -> Vec<Served> {
-    let mut served: Vec<Served> = Vec::new();
+/// The received requests, each with its reply.
+fn received_requests(lines: &[GatheredLine]) -> Vec<ReceivedRequest> {
+    let mut served: Vec<ReceivedRequest> = Vec::new();
     let mut numbered: BTreeMap<(usize, &str, Ordinal), usize> = BTreeMap::new();
     let mut ordered: BTreeMap<(usize, &str), VecDeque<usize>> = BTreeMap::new();
     for (number, line) in lines.iter().enumerate() {
@@ -367,7 +368,7 @@ fn served(lines: &[Noted]) -> Vec<Served> {
                     Some(_) => drop(numbered.insert((node, peer, *n), served.len())),
                     None => ordered.entry((node, peer)).or_default().push_back(served.len()),
                 }
-                served.push(Served {
+                served.push(ReceivedRequest {
                     node,
                     link: line.bank,
                     peer: peer.to_owned(),

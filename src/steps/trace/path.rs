@@ -1,16 +1,16 @@
-//! The way of an outcome: from whoever was told first back to the beginning, always along what came
-//! last. The legs of that way are what made the transaction take as long as it did.
+//! The critical path of a transaction: from where the outcome was first known back to the
+//! beginning, always along the latest cause. Its legs add up to the transaction's duration.
 
 use super::timeline::{LaneKind, Leg, LegKind, Timeline, TracedEvent};
 use crate::line::Step;
 use consorcio_core::wire::verb::Verb;
 
-/// The legs in order of time.
-pub fn path(timeline: &Timeline) -> Vec<Leg> {
-    let told = timeline.told_us.unwrap_or(i64::MAX);
+/// The legs of the critical path, in the order of time.
+pub(super) fn path(timeline: &Timeline) -> Vec<Leg> {
+    let known = timeline.known_us.unwrap_or(i64::MAX);
     let end = timeline.events.iter().rposition(|event| {
         event.of_tx
-            && event.at_us == told
+            && event.at_us == known
             && matches!(
                 event.step,
                 Some(
@@ -26,9 +26,9 @@ pub fn path(timeline: &Timeline) -> Vec<Leg> {
     let Some(end) = end else { return Vec::new() };
     let mut legs = Vec::new();
     let mut at = end;
-    // Every step leads to an earlier event, so this ends.
+    // Every step leads to an earlier event, so the loop ends.
     while let Some(before) = step(timeline, at, &mut legs) {
-        debug_assert!(before < at, "causes come first");
+        debug_assert!(before < at, "causes precede effects");
         if before >= at {
             break;
         }
@@ -39,12 +39,12 @@ pub fn path(timeline: &Timeline) -> Vec<Leg> {
     legs
 }
 
-/// One step back: which event `at` waited for, and the legs between, the later first.
+/// One step back: the event that `at` waited for. Pushes the legs between them, the later first.
 fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
     let event = &timeline.events[at];
     let time = |event: usize| timeline.events[event].at_us;
-    let mut leg = |kind, what: String, from_us: i64, to_us: i64| {
-        legs.push(Leg { kind, lane: event.lane, what, from_us, to_us });
+    let mut leg = |kind, label: String, from_us: i64, to_us: i64| {
+        legs.push(Leg { kind, lane: event.lane, label, from_us, to_us });
     };
     let name = timeline.name(event.lane);
     if let Some(call) = event.call.map(|call| &timeline.calls[call]) {
@@ -76,10 +76,10 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
             return Some(sent);
         }
         if call.replied == Some(at) {
-            let came = call.received.map_or(i64::MIN, time);
+            let received_us = call.received.map_or(i64::MIN, time);
             let syncs = (0..at).rev().filter(|sync| is_sync(timeline, *sync));
             let mut own = syncs.filter(|sync| timeline.events[*sync].lane == event.lane);
-            if let Some(sync) = own.next().filter(|sync| time(*sync) >= came) {
+            if let Some(sync) = own.next().filter(|sync| time(*sync) >= received_us) {
                 leg(LegKind::Release, format!("{name} replies"), time(sync), event.at_us);
                 return Some(sync);
             }
@@ -93,21 +93,21 @@ fn step(timeline: &Timeline, at: usize, legs: &mut Vec<Leg>) -> Option<usize> {
         return Some(record);
     }
     if matches!(event.step, Some(Step::Vote { .. } | Step::Refuse { .. }))
-        && let Some(came) = came_before(timeline, at)
+        && let Some(request) = request_before(timeline, at)
     {
-        leg(LegKind::Queue, format!("queue at {name}"), time(came), event.at_us);
-        return Some(came);
+        leg(LegKind::Queue, format!("queue at {name}"), time(request), event.at_us);
+        return Some(request);
     }
     let before = (0..at).rev().find(|before| {
         let other = &timeline.events[*before];
         other.lane == event.lane && other.of_tx
     })?;
-    let (kind, what) = waits(timeline, before, event);
-    leg(kind, what, time(before), event.at_us);
+    let (kind, label) = waits(timeline, before, event);
+    leg(kind, label, time(before), event.at_us);
     Some(before)
 }
 
-/// What a node did between two of its own lines.
+/// The activity of a node between two of its own lines.
 fn waits(timeline: &Timeline, before: usize, event: &TracedEvent) -> (LegKind, String) {
     let name = timeline.name(event.lane);
     let drives = timeline.lanes[event.lane].kind == LaneKind::Client;
@@ -122,7 +122,7 @@ fn waits(timeline: &Timeline, before: usize, event: &TracedEvent) -> (LegKind, S
         Some(Step::Send { .. }) => (LegKind::Driver, format!("{name} sends")),
         Some(Step::Ask { .. }) => (LegKind::Wait, format!("{name} waits until it asks")),
         Some(Step::GaveUp(_)) => (LegKind::Wait, format!("{name} waits for an answer")),
-        // Its sender has no log.
+        // The sender has no log.
         Some(Step::Receive { verb, .. }) => (LegKind::Wait, format!("{name} waits for {verb}")),
         step => {
             let is_drive = matches!(step, Some(Step::Drive(_)));
@@ -136,23 +136,22 @@ fn is_sync(timeline: &Timeline, event: usize) -> bool {
     matches!(timeline.events[event].step, Some(Step::Sync { .. }))
 }
 
-/// The request that made a bank vote or refuse: the last that came before, and was not answered
-/// before.
-pub fn came_before(timeline: &Timeline, record: usize) -> Option<usize> {
+/// The request that made a bank vote or refuse: the last one that it received before.
+pub(super) fn request_before(timeline: &Timeline, record: usize) -> Option<usize> {
     let lane = timeline.events[record].lane;
     let verbs: &[Verb] = match timeline.events[record].step {
         Some(Step::Vote { .. }) => &[Verb::Prepare, Verb::Execute],
         _ => &[Verb::Resolve, Verb::Abort, Verb::Execute, Verb::Commit],
     };
-    (0..record).rev().find(|came| {
-        let event = &timeline.events[*came];
+    (0..record).rev().find(|request| {
+        let event = &timeline.events[*request];
         event.lane == lane
             && matches!(&event.step, Some(Step::Receive { verb, .. }) if verbs.contains(verb))
     })
 }
 
-/// The sync that made a record durable.
-pub fn sync_of(timeline: &Timeline, record: usize) -> Option<usize> {
+/// The sync that made the record durable.
+pub(super) fn sync_of(timeline: &Timeline, record: usize) -> Option<usize> {
     let event = &timeline.events[record];
     let seq = event.step.as_ref()?.seq()?;
     let later = timeline
@@ -171,13 +170,13 @@ pub fn sync_of(timeline: &Timeline, record: usize) -> Option<usize> {
     None
 }
 
-/// When a sync began.
-pub fn sync_begin(timeline: &Timeline, sync: usize) -> i64 {
+/// The time at which a sync began.
+pub(super) fn sync_begin(timeline: &Timeline, sync: usize) -> i64 {
     let event = &timeline.events[sync];
     event.at_us - event.took_us().unwrap_or(0)
 }
 
-/// The first record of this transaction that a sync made durable.
+/// The first record of this transaction that the sync made durable.
 fn record_of(timeline: &Timeline, sync: usize) -> Option<usize> {
     let lane = timeline.events[sync].lane;
     (0..sync).find(|record| {

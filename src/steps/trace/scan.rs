@@ -1,112 +1,109 @@
-//! Finds the transactions worth looking at: one pass over all logs, in bounded memory, each node's
-//! files in their order.
+//! Finds slow, aborted and undecided transactions: one pass over all logs, in bounded memory, each
+//! node's files in order.
 //!
-//! What one node tells is enough to be a candidate; the candidates' timelines then say what became
-//! of them.
+//! The log of one node makes a transaction a candidate; the outcome comes from the candidates'
+//! timelines.
 
-use super::Trouble;
+use super::TraceError;
 use super::blocks::{Blocks, lines};
 use super::files::{Logs, NodeLog};
 use super::gather::each_at_once;
-use super::timeline::{Timeline, Verdict};
-use crate::line::{Ending, LogLine, Step, time};
+use super::timeline::{Timeline, TraceVerdict};
+use crate::line::{LogLine, LoggedOutcome, Step, time};
+use consorcio_core::limits::{TRACE_CANDIDATES_PER_RESULT, TRACE_DOUBTFUL_MAX, TRACE_OPEN_MAX};
 use consorcio_core::wire::verb::Verb;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
-/// Which transactions, and how many of them.
+/// The kind of transactions to find, and how many of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// Those that took longest until the last bank knew, slowest first.
+pub enum TraceQuery {
+    /// Those that took longest until the last bank knew the outcome, slowest first.
     Slowest(usize),
     /// The newest that were aborted.
     Aborted(usize),
-    /// Those that the logs tell no outcome of, oldest first.
+    /// Those without an outcome in the logs, oldest first.
     Doubtful(usize),
 }
 
-impl Wanted {
+impl TraceQuery {
     fn count(self) -> usize {
         match self {
-            Wanted::Slowest(count) | Wanted::Aborted(count) | Wanted::Doubtful(count) => count,
+            TraceQuery::Slowest(count)
+            | TraceQuery::Aborted(count)
+            | TraceQuery::Doubtful(count) => count,
         }
     }
 }
 
-/// A transaction as one node's log tells it.
+/// A transaction that one node's log suggests.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Found {
-    /// What it is chosen by; greater is better.
+pub struct Candidate {
+    /// The value that it is ranked by; greater is better.
     pub rank: i64,
-    /// Its id.
+    /// The id of the transaction.
     pub tx: String,
 }
 
-/// Transactions under way that are remembered for each node. Past that the oldest half is
-/// forgotten: their ends would be behind millions of other lines, or are not in this log.
-const OPEN_MAX: usize = 1_000_000;
-/// Candidates are so many more than are wanted: one node's view may be wrong, another's may say
-/// more.
-const SPARE: usize = 4;
-/// ... and of doubtful ones at most so many are looked at closely.
-const DOUBTFUL_MAX: usize = 500;
-
-/// Candidates over all logs, best first, each once.
+/// The candidates of all logs, best first, each once.
 ///
 /// # Errors
-/// When a file can't be read.
-pub fn scan(logs: &Logs, wanted: Wanted) -> Result<Vec<Found>, Trouble> {
+/// If a file can't be read.
+pub(super) fn scan(logs: &Logs, query: TraceQuery) -> Result<Vec<Candidate>, TraceError> {
     let mut best: BTreeMap<String, i64> = BTreeMap::new();
-    for found in each_at_once(&logs.nodes, |node| scan_node(node, wanted)) {
-        for Found { rank, tx } in found? {
+    for found in each_at_once(&logs.nodes, |node| scan_node(node, query)) {
+        for Candidate { rank, tx } in found? {
             let known = best.entry(tx).or_insert(rank);
             *known = (*known).max(rank);
         }
     }
-    let mut all: Vec<Found> = best.into_iter().map(|(tx, rank)| Found { rank, tx }).collect();
+    let mut all: Vec<Candidate> =
+        best.into_iter().map(|(tx, rank)| Candidate { rank, tx }).collect();
     all.sort_by(|one, other| other.cmp(one));
-    all.truncate(candidates(wanted));
+    all.truncate(candidates(query));
     Ok(all)
 }
 
-fn candidates(wanted: Wanted) -> usize {
-    match wanted {
-        Wanted::Slowest(count) | Wanted::Aborted(count) => count.saturating_mul(SPARE),
-        Wanted::Doubtful(count) => count.max(DOUBTFUL_MAX),
+fn candidates(query: TraceQuery) -> usize {
+    match query {
+        TraceQuery::Slowest(count) | TraceQuery::Aborted(count) => {
+            count.saturating_mul(TRACE_CANDIDATES_PER_RESULT)
+        }
+        TraceQuery::Doubtful(count) => count.max(TRACE_DOUBTFUL_MAX),
     }
 }
 
-/// Of the candidates' timelines those that are what was wanted, best first.
-pub fn choose(wanted: Wanted, mut timelines: Vec<Timeline>) -> Vec<Timeline> {
-    match wanted {
-        Wanted::Slowest(_) => timelines.sort_by_key(|timeline| Reverse(timeline.took_us())),
-        Wanted::Aborted(_) => {
-            timelines.retain(|timeline| timeline.verdict == Verdict::Aborted);
+/// The timelines that match the query, best first.
+pub(super) fn choose(query: TraceQuery, mut timelines: Vec<Timeline>) -> Vec<Timeline> {
+    match query {
+        TraceQuery::Slowest(_) => timelines.sort_by_key(|timeline| Reverse(timeline.took_us())),
+        TraceQuery::Aborted(_) => {
+            timelines.retain(|timeline| timeline.verdict == TraceVerdict::Aborted);
             timelines.sort_by_key(|timeline| Reverse(timeline.began_us));
         }
-        Wanted::Doubtful(_) => {
-            timelines.retain(|timeline| timeline.verdict == Verdict::Undecided);
+        TraceQuery::Doubtful(_) => {
+            timelines.retain(|timeline| timeline.verdict == TraceVerdict::Undecided);
             timelines.sort_by_key(|timeline| timeline.began_us);
         }
     }
-    timelines.truncate(wanted.count());
+    timelines.truncate(query.count());
     timelines
 }
 
-/// The best of what was seen, so many at most.
-struct Best {
+/// The best candidates seen so far, `most` of them.
+struct TopCandidates {
     most: usize,
-    heap: BinaryHeap<Reverse<Found>>,
+    heap: BinaryHeap<Reverse<Candidate>>,
 }
 
-impl Best {
+impl TopCandidates {
     fn offer(&mut self, rank: i64, tx: &[u8]) {
         let full = self.heap.len() >= self.most;
         if full && self.heap.peek().is_none_or(|Reverse(worst)| worst.rank >= rank) {
             return;
         }
         let Ok(tx) = std::str::from_utf8(tx) else { return };
-        self.heap.push(Reverse(Found { rank, tx: tx.to_owned() }));
+        self.heap.push(Reverse(Candidate { rank, tx: tx.to_owned() }));
         if self.heap.len() > self.most {
             self.heap.pop();
         }
@@ -115,25 +112,25 @@ impl Best {
 
 /// A transaction under way at one node.
 #[derive(Debug, Clone, Copy)]
-struct Open {
+struct OpenTransaction {
     began_us: i64,
-    /// This bank has promised.
+    /// This bank has voted OK.
     voted: bool,
-    /// Some client drives it.
+    /// The log is that of a client that drives it.
     driven: bool,
 }
 
-struct Scan {
-    wanted: Wanted,
-    open: HashMap<Box<[u8]>, Open>,
-    best: Best,
+struct LogScan {
+    query: TraceQuery,
+    open: HashMap<Box<[u8]>, OpenTransaction>,
+    best: TopCandidates,
 }
 
-fn scan_node(log: &NodeLog, wanted: Wanted) -> Result<Vec<Found>, Trouble> {
-    let best = Best { most: candidates(wanted), heap: BinaryHeap::new() };
-    let mut scan = Scan { wanted, open: HashMap::new(), best };
+fn scan_node(log: &NodeLog, query: TraceQuery) -> Result<Vec<Candidate>, TraceError> {
+    let best = TopCandidates { most: candidates(query), heap: BinaryHeap::new() };
+    let mut scan = LogScan { query, open: HashMap::new(), best };
     for path in &log.files {
-        let failed = |source| Trouble::Unreadable { path: path.clone(), source };
+        let failed = |source| TraceError::Unreadable { path: path.clone(), source };
         let mut blocks = Blocks::open(path, 0).map_err(failed)?;
         while let Some((offset, block)) = blocks.next().map_err(failed)? {
             lines(offset, block, |_, line| {
@@ -142,7 +139,7 @@ fn scan_node(log: &NodeLog, wanted: Wanted) -> Result<Vec<Found>, Trouble> {
             });
         }
     }
-    if let Wanted::Doubtful(_) = wanted {
+    if let TraceQuery::Doubtful(_) = query {
         let left = scan.open.iter().filter(|(_, open)| open.voted || open.driven);
         for (tx, open) in left {
             scan.best.offer(-open.began_us, tx);
@@ -151,7 +148,7 @@ fn scan_node(log: &NodeLog, wanted: Wanted) -> Result<Vec<Found>, Trouble> {
     Ok(scan.best.heap.into_iter().map(|Reverse(found)| found).collect())
 }
 
-/// The event of a line and its transaction.
+/// The event of a line, and its transaction id.
 fn columns(line: &[u8]) -> Option<(&[u8], &[u8])> {
     const EVENT_AT: usize = 28;
     let (event, rest) = word(line.get(EVENT_AT..)?)?;
@@ -164,10 +161,10 @@ fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some(text.split_at(memchr::memchr(b' ', text).unwrap_or(text.len())))
 }
 
-impl Scan {
+impl LogScan {
     fn line(&mut self, line: &[u8]) {
         let Some((event, tx)) = columns(line) else { return };
-        // The whole of a line is read only where it can matter.
+        // A line is parsed only if it can matter.
         let matters = match event {
             b"recv" | b"send" | b"vote" | b"refuse" | b"outcome" | b"verdict" => tx != b"-",
             b"reply" | b"answer" => self.open.get(tx).is_some_and(|open| !open.voted),
@@ -193,22 +190,25 @@ impl Scan {
                 self.end(line, tx, true);
             }
             Step::Outcome { ending, .. } | Step::Verdict { ending, .. } => match ending {
-                Ending::Unknown(_) => {}
-                Ending::Aborted(..) | Ending::Outside(_, Some(_)) => self.end(line, tx, true),
-                Ending::Committed(_) | Ending::Outside(_, None) | Ending::Unreached => {
-                    self.end(line, tx, false)
+                LoggedOutcome::Unknown(_) => {}
+                LoggedOutcome::Aborted(..) | LoggedOutcome::Outside(_, Some(_)) => {
+                    self.end(line, tx, true)
                 }
+                LoggedOutcome::Committed(_)
+                | LoggedOutcome::Outside(_, None)
+                | LoggedOutcome::Unreached => self.end(line, tx, false),
             },
-            // One that does not vote itself knows an outcome by what it replies, or hears, to an
-            // EXECUTE; an answer that names its verb is a driver's, who has a verdict.
-            Step::Reply { said, .. } => match said.word {
+            // A node that does not vote knows the outcome from its reply to EXECUTE, or from the
+            // reply that it received. A reply with a verb belongs to a driver, which logs a
+            // verdict.
+            Step::Reply { summary, .. } => match summary.word {
                 "ABORTED" => self.end(line, tx, true),
                 "COMMITTED" => self.end(line, tx, false),
                 _ => {
                     self.open.remove(tx);
                 }
             },
-            Step::Answer { verb: None, said: Some(said), .. } => match said.word {
+            Step::Answer { verb: None, summary: Some(summary), .. } => match summary.word {
                 "ABORTED" => self.end(line, tx, true),
                 "COMMITTED" => self.end(line, tx, false),
                 _ => {}
@@ -222,24 +222,24 @@ impl Scan {
             return;
         }
         let Some(began_us) = time(line) else { return };
-        if self.open.len() >= OPEN_MAX {
+        if self.open.len() >= TRACE_OPEN_MAX {
             let mut times: Vec<i64> = self.open.values().map(|open| open.began_us).collect();
-            let (_, median, _) = times.select_nth_unstable(OPEN_MAX / 2);
+            let (_, median, _) = times.select_nth_unstable(TRACE_OPEN_MAX / 2);
             let median = *median;
             self.open.retain(|_, open| open.began_us > median);
         }
-        self.open.insert(tx.into(), Open { began_us, voted: false, driven });
+        self.open.insert(tx.into(), OpenTransaction { began_us, voted: false, driven });
     }
 
     fn end(&mut self, line: &[u8], tx: &[u8], aborted: bool) {
         let Some(open) = self.open.remove(tx) else { return };
-        match self.wanted {
-            Wanted::Slowest(_) => {
+        match self.query {
+            TraceQuery::Slowest(_) => {
                 let took = time(line).unwrap_or(open.began_us) - open.began_us;
                 self.best.offer(took, tx);
             }
-            Wanted::Aborted(_) if aborted => self.best.offer(open.began_us, tx),
-            Wanted::Aborted(_) | Wanted::Doubtful(_) => {}
+            TraceQuery::Aborted(_) if aborted => self.best.offer(open.began_us, tx),
+            TraceQuery::Aborted(_) | TraceQuery::Doubtful(_) => {}
         }
     }
 }

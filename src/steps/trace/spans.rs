@@ -1,7 +1,7 @@
-//! What took time in one place, from the events of each lane.
+//! Derives the activities of each lane that took time from its events.
 
 use super::path;
-use super::timeline::{LaneKind, Span, SpanKind, Timeline, TracedEvent};
+use super::timeline::{LaneKind, SpanKind, Timeline, TracedEvent, TracedSpan};
 use crate::line::Step;
 use consorcio_core::wire::verb::Verb;
 
@@ -14,7 +14,7 @@ fn is_outcome(step: &Step) -> bool {
 }
 
 impl Timeline {
-    pub(super) fn note_spans(&mut self) {
+    pub(super) fn set_spans(&mut self) {
         let mut spans = Vec::new();
         for lane in 0..self.lanes.len() {
             if self.lanes[lane].kind == LaneKind::Client {
@@ -32,30 +32,31 @@ impl Timeline {
         self.spans = spans;
     }
 
-    /// A span of a lane; without an end it is open until the last event.
-    fn span(&self, lane: usize, kind: SpanKind, from_us: i64, to_us: Option<i64>) -> Span {
+    /// A span of a lane; one without an end is open until the last event.
+    fn span(&self, lane: usize, kind: SpanKind, from_us: i64, to_us: Option<i64>) -> TracedSpan {
         let end = self.events.last().map_or(0, |event| event.at_us);
         let is_open = to_us.is_none();
-        Span { lane, kind, from_us, to_us: to_us.unwrap_or(end).max(from_us), open: is_open }
+        TracedSpan { lane, kind, from_us, to_us: to_us.unwrap_or(end).max(from_us), open: is_open }
     }
 
-    /// When the lane of the event `from` first says something of that kind, from then on.
-    fn after(&self, from: usize, is_it: fn(&Step) -> bool) -> Option<i64> {
+    /// The time of the first step of the transaction that `matches`, in the lane of the event
+    /// `from`, at or after it.
+    fn after(&self, from: usize, matches: fn(&Step) -> bool) -> Option<i64> {
         let lane = self.events[from].lane;
         let mut later =
             self.events[from..].iter().filter(|event| event.lane == lane && event.of_tx);
-        later.find(|event| event.step.as_ref().is_some_and(is_it)).map(|event| event.at_us)
+        later.find(|event| event.step.as_ref().is_some_and(matches)).map(|event| event.at_us)
     }
 
-    /// What a client did.
-    fn client_spans(&self, lane: usize, spans: &mut Vec<Span>) {
+    /// Adds the spans in which a client drove the transaction.
+    fn client_spans(&self, lane: usize, spans: &mut Vec<TracedSpan>) {
         let (prepares, others): (Vec<_>, Vec<_>) = self
             .calls
             .iter()
             .filter(|call| call.from == lane)
             .partition(|call| call.verb == Verb::Prepare);
         if let Some(first) = prepares.iter().filter_map(|call| call.sent).min() {
-            // A driver works until its verdict; one that was killed never had one.
+            // A driver works until its verdict; a killed one has none.
             let from = self.events[first].at_us;
             spans.push(self.span(lane, SpanKind::Drive, from, self.after(first, is_verdict)));
         }
@@ -66,8 +67,8 @@ impl Timeline {
         spans.extend(times.map(|(from, to)| self.span(lane, SpanKind::Drive, from, Some(to))));
     }
 
-    /// What begins with an event: a drive, a hold, a doubt.
-    fn bank_spans(&self, number: usize, event: &TracedEvent, spans: &mut Vec<Span>) {
+    /// Adds the span that begins with an event: a drive, a hold, a doubt.
+    fn bank_spans(&self, number: usize, event: &TracedEvent, spans: &mut Vec<TracedSpan>) {
         let later = || self.events[number + 1..].iter().filter(|later| later.lane == event.lane);
         let (kind, to_us) = match event.step {
             Some(Step::Drive(_)) => {
@@ -84,7 +85,7 @@ impl Timeline {
             Some(Step::Doubt(..)) => {
                 let is_doubt = |event: &TracedEvent| matches!(event.step, Some(Step::Doubt(..)));
                 let ended = self.after(number, is_outcome);
-                // The doubt after a restart goes on; the one before it ended with the process.
+                // The doubt after a restart continues; the one before it ended with the process.
                 if later().any(is_doubt) && ended.is_none() {
                     return;
                 }
@@ -95,18 +96,18 @@ impl Timeline {
         spans.push(self.span(event.lane, kind, event.at_us, to_us));
     }
 
-    /// The way of a record: its request in the queue, the record until its sync, the sync.
-    fn record_spans(&self, number: usize, event: &TracedEvent, spans: &mut Vec<Span>) {
+    /// Adds the spans of a record: its request in the queue, the record until its sync, the sync.
+    fn record_spans(&self, number: usize, event: &TracedEvent, spans: &mut Vec<TracedSpan>) {
         let is_outcome = matches!(event.step, Some(Step::Outcome { .. }));
         let is_vote = matches!(event.step, Some(Step::Vote { .. } | Step::Refuse { .. }));
         if !is_outcome && !is_vote {
             return;
         }
         let lane = event.lane;
-        if let Some(came) = path::came_before(self, number) {
-            let came = self.events[came].at_us;
-            if is_vote && came < event.at_us {
-                spans.push(self.span(lane, SpanKind::Queue, came, Some(event.at_us)));
+        if let Some(request) = path::request_before(self, number) {
+            let received = self.events[request].at_us;
+            if is_vote && received < event.at_us {
+                spans.push(self.span(lane, SpanKind::Queue, received, Some(event.at_us)));
             }
         }
         if let Some(sync) = path::sync_of(self, number) {

@@ -1,42 +1,36 @@
-//! A timeline as a sequence diagram in SVG: a lane for each node, arrows for messages, bars for
-//! what took time. Time runs down; long waits are drawn short, and say so. Which event belongs
-//! where was settled before.
+//! Draws a timeline as a sequence diagram in SVG: a lane for each node, arrows for messages, bars
+//! for activities that took time. Time runs down; long waits are shortened and marked.
 
 mod arrows;
 mod style;
 
-use super::timeline::{Call, LaneKind, Span, SpanKind, Timeline, Verdict};
+use super::timeline::{LaneKind, SpanKind, Timeline, TraceVerdict, TracedCall, TracedSpan};
 use super::words::duration;
+use consorcio_core::limits::{DRAWING_ROWS_MAX, DRAWING_TEXT_CHARS_MAX, DRAWING_WAIT_US_MIN};
 use std::fmt::Write;
 use style::{MARKERS, leg_class, style, tone_of_event};
 
-/// What the colours are taken from.
+/// The source of the colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Embedding {
-    /// A picture on its own: fixed colours on white.
+    /// A standalone picture: fixed colours on white.
     Alone,
-    /// Inside of a page: its text colour, and its variables `--trace-ok`, `--trace-bad`,
+    /// Part of a page: its text colour, and its variables `--trace-ok`, `--trace-bad`,
     /// `--trace-open`, `--trace-ask`, `--trace-sync`, `--trace-quiet` and `--trace-paper`.
     Page,
 }
 
 const MARGIN: i64 = 24;
-/// Where the first lane stands; times are left of it.
+/// The x of the first lane; times are left of it.
 const FIRST_LANE: i64 = 190;
 const LANE_GAP: i64 = 250;
-/// Room for the words beside the last lane.
+/// Room for texts beside the last lane.
 const LAST_ROOM: i64 = 270;
 const LANES_TOP: i64 = 150;
 const ROW: i64 = 20;
-/// More rows than anybody looks at.
-const ROWS_MAX: usize = 600;
-/// A wait from this on is told in the margin.
-const LONG_US: i64 = 50_000;
-/// Characters that fit between two lanes.
-const WORDS_MAX: usize = 36;
 
 impl Timeline {
-    /// The drawing.
+    /// Draws the timeline.
     pub fn svg(&self, embedding: Embedding) -> String {
         Drawing::of(self).draw(embedding)
     }
@@ -44,9 +38,9 @@ impl Timeline {
 
 struct Drawing<'a> {
     timeline: &'a Timeline,
-    /// Each drawn event's row, and its height on the page.
+    /// The y of each event; none for one that is not drawn.
     y_of: Vec<Option<i64>>,
-    /// Times and heights, both growing.
+    /// Pairs of a time and its y, both ascending.
     scale: Vec<(i64, i64)>,
     hidden: usize,
     bottom: i64,
@@ -62,7 +56,7 @@ impl<'a> Drawing<'a> {
             if !timeline.is_shown(event) {
                 continue;
             }
-            if scale.len() >= ROWS_MAX {
+            if scale.len() >= DRAWING_ROWS_MAX {
                 hidden += 1;
                 continue;
             }
@@ -83,7 +77,7 @@ impl<'a> Drawing<'a> {
         FIRST_LANE + LANE_GAP * i64::try_from(lane).unwrap_or(0)
     }
 
-    /// The height of a moment, between those of the events around it.
+    /// The y of a time, interpolated between the events around it.
     fn y_at(&self, at_us: i64) -> i64 {
         let next = self.scale.partition_point(|(time, _)| *time <= at_us);
         match (next.checked_sub(1).and_then(|before| self.scale.get(before)), self.scale.get(next))
@@ -94,7 +88,7 @@ impl<'a> Drawing<'a> {
         }
     }
 
-    /// ... but that of the lane's own event at that very moment, if there is one.
+    /// The y of a time in a lane: that of the lane's own event at that time, if there is one.
     fn y_on(&self, lane: usize, at_us: i64) -> i64 {
         let events = self.timeline.events.iter().zip(&self.y_of);
         let mut own = events.filter(|(event, _)| event.lane == lane && event.at_us == at_us);
@@ -106,7 +100,7 @@ impl<'a> Drawing<'a> {
         self.waits();
         self.bars();
         self.times();
-        let calls: Vec<&Call> = self.timeline.calls.iter().collect();
+        let calls: Vec<&TracedCall> = self.timeline.calls.iter().collect();
         calls.iter().for_each(|call| self.arrows(call));
         calls.iter().for_each(|call| self.arrow_words(call));
         self.local_events();
@@ -142,25 +136,25 @@ impl<'a> Drawing<'a> {
         format!("transaction {}: {}", self.timeline.tx, self.timeline.verdict.as_str())
     }
 
-    /// The title, the verdict, and where the time went.
+    /// Draws the title, the verdict, and the critical path.
     fn headers(&mut self) {
         let timeline = self.timeline;
         self.words(MARGIN, 34, "title", &format!("transaction {}", timeline.tx));
         let class = match timeline.verdict {
-            Verdict::Committed => "verdict ok",
-            Verdict::Aborted | Verdict::Contradiction => "verdict bad",
-            Verdict::Undecided | Verdict::Nothing => "verdict open",
+            TraceVerdict::Committed => "verdict ok",
+            TraceVerdict::Aborted | TraceVerdict::Contradiction => "verdict bad",
+            TraceVerdict::Undecided | TraceVerdict::Nothing => "verdict open",
         };
         self.words(MARGIN, 58, class, &timeline.headline());
         let (left, right) = (MARGIN, self.width() - MARGIN);
-        let Some(whole) = timeline.told_us.filter(|whole| *whole > 0 && !timeline.path.is_empty())
+        let Some(whole) = timeline.known_us.filter(|whole| *whole > 0 && !timeline.path.is_empty())
         else {
             return;
         };
         for leg in &timeline.path {
             let x = left + (right - left) * leg.from_us.max(0) / whole;
             let width = ((right - left) * leg.took_us() / whole).max(1);
-            let words = format!("{} · {}", leg.what, duration(leg.took_us()));
+            let words = format!("{} · {}", leg.label, duration(leg.took_us()));
             let _ = writeln!(
                 self.out,
                 "<g><title>{}</title><rect x=\"{x}\" y=\"76\" \
@@ -183,7 +177,7 @@ impl<'a> Drawing<'a> {
             let words = format!(
                 "where the {} went, from the beginning to the verdict; longest: {}, {} ({share} %)",
                 duration(whole),
-                longest.what,
+                longest.label,
                 duration(longest.took_us())
             );
             self.words(left, 114, "quiet", &words);
@@ -217,12 +211,12 @@ impl<'a> Drawing<'a> {
         }
     }
 
-    /// Marks waits that are drawn shorter than they were.
+    /// Marks waits that are drawn shortened.
     fn waits(&mut self) {
         let right = self.width() - MARGIN;
         for pair in self.scale.clone().windows(2) {
             let ((t0, y0), (t1, y1)) = (pair[0], pair[1]);
-            if t1 - t0 >= LONG_US {
+            if t1 - t0 >= DRAWING_WAIT_US_MIN {
                 let middle = y0 + (y1 - y0) / 2;
                 let _ = writeln!(
                     self.out,
@@ -254,8 +248,9 @@ impl<'a> Drawing<'a> {
             };
             let x = self.x(span.lane);
             let from = self.y_on(span.lane, span.from_us);
-            // Once a bank asks, that is what it is seen to do.
-            let asks = |other: &&Span| other.lane == span.lane && other.kind == SpanKind::Doubt;
+            // Once a bank asks, the bar of the doubt replaces that of the hold.
+            let asks =
+                |other: &&TracedSpan| other.lane == span.lane && other.kind == SpanKind::Doubt;
             let doubt = timeline
                 .spans
                 .iter()
@@ -286,9 +281,9 @@ impl<'a> Drawing<'a> {
 
     fn times(&mut self) {
         let rows: Vec<(i64, i64)> = self.scale.clone();
-        let mut told = i64::MIN;
+        let mut printed = i64::MIN;
         for (at, y) in rows {
-            if at != told {
+            if at != printed {
                 let _ = writeln!(
                     self.out,
                     "<text x=\"{}\" y=\"{}\" class=\"time\">{}</text>",
@@ -296,12 +291,12 @@ impl<'a> Drawing<'a> {
                     y + 4,
                     duration(at)
                 );
-                told = at;
+                printed = at;
             }
         }
     }
 
-    /// What a node did by itself: a dot, and words on the right.
+    /// Draws events of a node that belong to no call: a dot, and a text on the right.
     fn local_events(&mut self) {
         let timeline = self.timeline;
         for (event, y) in timeline.events.iter().zip(self.y_of.clone()) {
@@ -313,7 +308,12 @@ impl<'a> Drawing<'a> {
             let words = event.in_words() + &took;
             let _ =
                 writeln!(self.out, "<circle cx=\"{x}\" cy=\"{y}\" r=\"4\" class=\"dot {tone}\"/>");
-            self.words(x + 14, y + 4, &format!("local {tone}"), &short(&words, WORDS_MAX));
+            self.words(
+                x + 14,
+                y + 4,
+                &format!("local {tone}"),
+                &short(&words, DRAWING_TEXT_CHARS_MAX),
+            );
         }
     }
 
@@ -334,14 +334,14 @@ impl<'a> Drawing<'a> {
     }
 }
 
-/// The height of a wait: more for a longer one, but never in proportion.
+/// The height of a wait: logarithmic in its duration.
 fn height(took_us: i64) -> i64 {
     let doublings = (took_us / 20).max(1).ilog2();
-    let longer = if took_us >= LONG_US { 16 } else { 0 };
+    let longer = if took_us >= DRAWING_WAIT_US_MIN { 16 } else { 0 };
     ROW + longer + 3 * i64::from(doublings.min(12))
 }
 
-/// Words cut to a length.
+/// The text, cut to `most` characters.
 fn short(words: &str, most: usize) -> String {
     if words.chars().count() <= most {
         return words.to_owned();
@@ -349,7 +349,7 @@ fn short(words: &str, most: usize) -> String {
     words.chars().take(most - 1).chain(['…']).collect()
 }
 
-/// Text as XML takes it.
+/// The text, escaped for XML.
 fn safe(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for char in text.chars() {

@@ -1,13 +1,12 @@
-//! Timelines from logs written by hand: clocks that are wrong, lines that are torn, missing or
-//! strange.
+//! Timelines from handwritten logs: wrong clocks; torn, missing and unknown lines.
 
-use super::written::{CLIENT, ONE, Written, ZERO, at, committed};
+use super::written::{CLIENT, ONE, TestLogs, ZERO, at, committed};
 use super::*;
 use std::fs;
 
 const HOUR_US: i64 = 3_600_000_000;
 
-/// Causes come before effects, in the order of events and by their times.
+/// Asserts that causes precede effects, in the order of events and by their times.
 fn assert_causal(timeline: &Timeline) {
     for call in &timeline.calls {
         let ends = [call.sent, call.received, call.replied, call.answered];
@@ -27,13 +26,13 @@ fn names(timeline: &Timeline) -> Vec<&str> {
 }
 
 #[test]
-fn a_commit_is_told_with_every_leg() {
+fn a_commit_has_every_leg() {
     let timeline = committed([0, 0, 0]).timeline();
-    assert_eq!((timeline.verdict, timeline.commit_time), (Verdict::Committed, Some(7)));
+    assert_eq!((timeline.verdict, timeline.commit_time), (TraceVerdict::Committed, Some(7)));
     assert_eq!(names(&timeline), ["cliente-1", "bank 0", "bank 1"]);
     assert_eq!((&timeline.banks[..], &timeline.oks[..]), (&[0, 1][..], &[0, 1][..]));
-    assert_eq!((timeline.told_us, timeline.settled_us), (Some(810), Some(1010)));
-    assert_eq!(timeline.last_ok, Some((1, 800)), "bank 1's was the last");
+    assert_eq!((timeline.known_us, timeline.known_everywhere_us), (Some(810), Some(1010)));
+    assert_eq!(timeline.last_ok, Some((1, 800)), "bank 1's OK was the last");
     assert_eq!(timeline.notes, [""; 0]);
     assert_eq!(timeline.calls.len(), 4);
     assert!(
@@ -57,7 +56,7 @@ fn a_commit_is_told_with_every_leg() {
             (LegKind::Driver, 10),
         ]
     );
-    assert_eq!(timeline.longest_leg().unwrap().what, "sync at bank 1");
+    assert_eq!(timeline.longest_leg().unwrap().label, "sync at bank 1");
     let batch =
         timeline.spans.iter().find(|span| span.kind == SpanKind::Batch && span.lane == 2).unwrap();
     assert_eq!(
@@ -69,29 +68,29 @@ fn a_commit_is_told_with_every_leg() {
 }
 
 #[test]
-fn causes_win_over_clocks_that_are_an_hour_off() {
+fn causes_override_clocks_that_are_an_hour_off() {
     let right = committed([0, 0, 0]).timeline();
     for wrong in
         [[0, HOUR_US, 0], [0, 0, -HOUR_US], [HOUR_US, 0, 0], [0, HOUR_US, -HOUR_US], [5, -700, 350]]
     {
         let timeline = committed(wrong).timeline();
         assert_causal(&timeline);
-        assert_eq!(timeline.verdict, Verdict::Committed);
-        let told = |timeline: &Timeline| {
+        assert_eq!(timeline.verdict, TraceVerdict::Committed);
+        let events = |timeline: &Timeline| {
             timeline
                 .events
                 .iter()
                 .map(|event| (event.lane, event.event.clone()))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(told(&timeline).len(), told(&right).len());
+        assert_eq!(events(&timeline).len(), events(&right).len());
         let moved = timeline.lanes.iter().filter(|lane| lane.shift_us != 0).count();
-        assert_eq!(timeline.notes.len(), moved, "what was moved is said: {:?}", timeline.notes);
+        assert_eq!(timeline.notes.len(), moved, "each shift is noted: {:?}", timeline.notes);
         for lane in &timeline.lanes {
             assert!(lane.shift_us == 0 || lane.shift_us.abs() >= 100, "{lane:?}");
         }
-        // The whole is measured by one clock, so it does not depend on the others.
-        assert_eq!(timeline.told_us, Some(810), "{wrong:?}");
+        // The duration is measured by one clock, so it does not depend on the others.
+        assert_eq!(timeline.known_us, Some(810), "{wrong:?}");
     }
     let ahead = committed([0, HOUR_US, 0]).timeline();
     assert!(
@@ -123,7 +122,7 @@ fn a_clock_that_is_set_back_in_the_middle_changes_no_order() {
 }
 
 #[test]
-fn torn_and_strange_lines_and_other_files_change_nothing() {
+fn torn_and_unknown_lines_and_other_files_change_nothing() {
     let right = committed([0, 0, 0]).timeline();
     let written = committed([0, 0, 0])
         .add("servidor-86", b"\xff\xfe tx=t peer=\nnot a line about tx=t at all\n\n")
@@ -136,27 +135,27 @@ fn torn_and_strange_lines_and_other_files_change_nothing() {
             "0 start - - servidor 0.1.0 bank 2 of a:1,b:2,c:3\n5 vote other - OK time=1 seq=1",
         );
     let timeline = written.timeline();
-    assert_eq!((timeline.verdict, timeline.told_us), (right.verdict, right.told_us));
-    assert_eq!(timeline.lanes, right.lanes, "who had no part in it has no lane");
+    assert_eq!((timeline.verdict, timeline.known_us), (right.verdict, right.known_us));
+    assert_eq!(timeline.lanes, right.lanes, "a node without a part in it has no lane");
     assert_eq!(
         timeline.events.len(),
         right.events.len() + 1,
-        "what a later version tells is shown"
+        "an event of a later version is shown"
     );
 }
 
 #[test]
-fn a_node_without_a_log_is_known_from_the_others() {
-    let written = Written::new().log("cliente-1", 0, CLIENT).log("servidor-86", 0, ZERO);
+fn a_node_without_a_log_is_known_from_other_logs() {
+    let written = TestLogs::new().log("cliente-1", 0, CLIENT).log("servidor-86", 0, ZERO);
     let timeline = written.timeline();
     assert_eq!(names(&timeline), ["cliente-1", "bank 0", "bank 1"]);
     assert!(
         !timeline.lanes[2].logged && timeline.lanes[2].address.as_deref() == Some("10.0.0.2:87")
     );
-    assert_eq!(timeline.verdict, Verdict::Committed);
+    assert_eq!(timeline.verdict, TraceVerdict::Committed);
     assert_eq!(timeline.longest_leg().map(|leg| leg.kind), Some(LegKind::Bank));
-    // Without the client's log the banks know it by its addresses.
-    let written = Written::new().log("servidor-86", 0, ZERO).log("servidor-87", 0, ONE);
+    // Without a log of its own, the client is known by its addresses.
+    let written = TestLogs::new().log("servidor-86", 0, ZERO).log("servidor-87", 0, ONE);
     let timeline = written.timeline();
     assert_eq!(
         timeline.lanes.iter().filter(|lane| !lane.logged).count(),
@@ -164,7 +163,7 @@ fn a_node_without_a_log_is_known_from_the_others() {
         "{:?}",
         timeline.lanes
     );
-    assert_eq!((timeline.verdict, timeline.told_us), (Verdict::Committed, Some(860)));
+    assert_eq!((timeline.verdict, timeline.known_us), (TraceVerdict::Committed, Some(860)));
     assert!(
         timeline.notes.iter().any(|note| note.contains("no log of client at 10.0.0.9:1000")),
         "{:?}",
@@ -173,7 +172,7 @@ fn a_node_without_a_log_is_known_from_the_others() {
 }
 
 #[test]
-fn a_log_whose_start_was_rotated_away_is_still_a_banks() {
+fn a_log_without_its_start_is_still_that_of_a_bank() {
     let without_start = |text: &str| text.lines().skip(2).collect::<Vec<_>>().join("\n");
     let written = committed([0, 0, 0]).log("servidor-86", 0, &without_start(ZERO)).log(
         "servidor-87",
@@ -192,11 +191,7 @@ fn a_rotated_log_is_read_through_its_files() {
     fs::write(written.0.path().join("servidor-87.log.1"), old).unwrap();
     let timeline = written.timeline();
     assert_eq!(timeline.lanes, committed([0, 0, 0]).timeline().lanes);
-    assert_eq!(
-        timeline.path,
-        committed([0, 0, 0]).timeline().path,
-        "its sync stands in the next file"
-    );
+    assert_eq!(timeline.path, committed([0, 0, 0]).timeline().path, "its sync is in the next file");
 }
 
 #[test]
@@ -208,42 +203,43 @@ fn an_ok_that_was_never_synced_is_no_commit() {
         5000 start - - servidor 0.1.0 bank 1 of 10.0.0.1:86,10.0.0.2:87
         5100 sync - - upto=9 records=1 bytes=90 took_us=100";
     let zero: Vec<&str> = ZERO.lines().take(6).collect();
-    let written = Written::new().log("servidor-86", 0, &zero.join("\n")).log("servidor-87", 0, one);
+    let written =
+        TestLogs::new().log("servidor-86", 0, &zero.join("\n")).log("servidor-87", 0, one);
     let timeline = written.timeline();
     assert_eq!(
         timeline.verdict,
-        Verdict::Undecided,
-        "a sync after the restart is of other records"
+        TraceVerdict::Undecided,
+        "a sync after the restart covers other records"
     );
-    let holds: Vec<&Span> =
+    let holds: Vec<&TracedSpan> =
         timeline.spans.iter().filter(|span| span.kind == SpanKind::Hold).collect();
     assert!(holds.iter().any(|span| span.open), "{holds:?}");
-    // With the sync before the restart it is.
+    // With the sync before the restart it is committed.
     let synced =
         one.replace("5000 start", "400 sync - - upto=9 records=1 bytes=90 took_us=50\n 5000 start");
     let written = written.log("servidor-87", 0, &synced);
-    assert_eq!(written.timeline().verdict, Verdict::Committed);
+    assert_eq!(written.timeline().verdict, TraceVerdict::Committed);
 }
 
 #[test]
-fn contradicting_logs_are_told() {
+fn contradicting_logs_are_reported() {
     let written = committed([0, 0, 0]).log(
         "servidor-87",
         0,
         &ONE.replace("outcome t - COMMITTED time=7", "outcome t - ABORTED refused by=0"),
     );
-    assert_eq!(written.timeline().verdict, Verdict::Contradiction);
+    assert_eq!(written.timeline().verdict, TraceVerdict::Contradiction);
 }
 
 #[test]
-fn an_id_that_no_log_knows_names_where_was_looked() {
-    let trouble = committed([0, 0, 0]).logs().timeline("other").unwrap_err().to_string();
-    assert!(trouble.contains("transaction other") && trouble.contains("3 files in"), "{trouble}");
-    assert!(trouble.contains("cliente-1, servidor-86, servidor-87"), "{trouble}");
+fn the_error_for_an_unknown_id_names_the_searched_logs() {
+    let error = committed([0, 0, 0]).logs().timeline("other").unwrap_err().to_string();
+    assert!(error.contains("transaction other") && error.contains("3 files in"), "{error}");
+    assert!(error.contains("cliente-1, servidor-86, servidor-87"), "{error}");
 }
 
 #[test]
-fn the_interesting_ones_are_found() {
+fn slow_aborted_and_undecided_transactions_are_found() {
     let mut client = String::new();
     let mut bank = "0 start - - servidor 0.1.0 bank 0 of 10.0.0.1:86\n".to_owned();
     for n in 0..100i64 {
@@ -264,7 +260,7 @@ fn the_interesting_ones_are_found() {
         );
         client += &format!("{} verdict {tx} - {end} oks=1/1\n", begin + took);
     }
-    // Two that two banks hold, and no log ends; the client of one of them was killed.
+    // Two transactions that are undecided; the client of one of them was killed.
     for tx in ["d1", "d2"] {
         bank += &format!(
             "200000 recv {tx} 10.0.0.9:5 PREPARE ops=2 banks=0,1\n\
@@ -272,14 +268,18 @@ fn the_interesting_ones_are_found() {
         );
     }
     client += "199000 send d2 10.0.0.1:86 bank=0 PREPARE ops=2 banks=0,1\n";
-    let logs = Written::new().log("cliente-1", 0, &client).log("servidor-86", 0, &bank);
+    let logs = TestLogs::new().log("cliente-1", 0, &client).log("servidor-86", 0, &bank);
     let logs = logs.logs();
-    let found = |wanted| -> Vec<String> {
-        logs.find(wanted).unwrap().into_iter().map(|timeline| timeline.tx).collect()
+    let found = |query| -> Vec<String> {
+        logs.find(query).unwrap().into_iter().map(|timeline| timeline.tx).collect()
     };
-    assert_eq!(found(Wanted::Slowest(3)), ["t057", "t014", "t071"], "7 n modulo 100 is 99, 98, 97");
-    assert_eq!(found(Wanted::Aborted(2)), ["t093", "t083"]);
-    assert_eq!(found(Wanted::Doubtful(10)), ["d2", "d1"]);
+    assert_eq!(
+        found(TraceQuery::Slowest(3)),
+        ["t057", "t014", "t071"],
+        "7 n modulo 100 is 99, 98, 97"
+    );
+    assert_eq!(found(TraceQuery::Aborted(2)), ["t093", "t083"]);
+    assert_eq!(found(TraceQuery::Doubtful(10)), ["d2", "d1"]);
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn a_drawing_is_well_formed_and_bounded() {
     }
     let many: String =
         (0..5_000).map(|n| format!("{n} ask t 10.0.0.2:87 bank=1 RESOLVE\n")).collect();
-    let svg = Written::new().log("servidor-86", 0, &many).timeline().svg(Embedding::Alone);
+    let svg = TestLogs::new().log("servidor-86", 0, &many).timeline().svg(Embedding::Alone);
     assert!(svg.contains("further events are not drawn") && svg.len() < 1_000_000, "{}", svg.len());
 }
 

@@ -1,130 +1,131 @@
-//! One transaction on one time: lanes, events in causal order, calls, spans, and where the time
-//! went. How it comes to be stands in `build`, its sentences in `words`, how it is drawn in `svg`.
+//! A transaction on one time axis: lanes, events in causal order, calls, spans, and the critical
+//! path. `build` makes it, `words` has its sentences, `svg` draws it.
 
 use crate::line::{Load, Ordinal, ReplySummary, Step};
 use consorcio_core::wire::verb::Verb;
 use serde::{Serialize, Serializer};
 
-/// What became of a transaction over all nodes, and when what happened. Times are microseconds
-/// since its beginning.
+/// A transaction over all nodes. Times are microseconds since its beginning, unless stated
+/// otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Timeline {
-    /// Its id.
+    /// The id of the transaction.
     pub tx: String,
-    /// What became of it, by all that the logs tell.
-    pub verdict: Verdict,
-    /// Why, where it was aborted: the reason on the wire.
+    /// Its outcome by all logs together.
+    pub verdict: TraceVerdict,
+    /// The reason on the wire, if it was aborted.
     pub reason: Option<String>,
-    /// Which bank refused.
+    /// The bank that refused, if it was aborted.
     pub refused_by: Option<u8>,
-    /// The commit's time, in microseconds since 1970.
+    /// The commit time, in microseconds since 1970.
     pub commit_time: Option<i64>,
-    /// The beginning, in microseconds since 1970 by the clocks that agree best.
+    /// Its beginning, in microseconds since 1970 by the clocks that agree best.
     pub began_us: i64,
-    /// When the first of those who waited for it knew the outcome: its driver, or whoever asked the
-    /// driving bank.
-    pub told_us: Option<i64>,
-    /// Where that was.
-    pub told_at: Option<usize>,
-    /// When the last bank that the logs know recorded the outcome.
-    pub settled_us: Option<i64>,
+    /// When its driver, or the client of the bank that drove it, first knew the outcome.
+    #[serde(rename = "told_us")]
+    pub known_us: Option<i64>,
+    /// The lane where it was first known.
+    #[serde(rename = "told_at")]
+    pub known_at: Option<usize>,
+    /// When the last bank with a log recorded the outcome.
+    #[serde(rename = "settled_us")]
+    pub known_everywhere_us: Option<i64>,
     /// The banks that it names.
     pub banks: Vec<u8>,
-    /// Banks whose OK is in the logs.
+    /// The banks whose OK is in the logs.
     pub oks: Vec<u8>,
-    /// The OK that was the last to reach whoever drove, and when.
+    /// The last OK that reached the driver: its bank, and when.
     pub last_ok: Option<(u8, i64)>,
-    /// Who took part.
+    /// The nodes that took part.
     pub lanes: Vec<Lane>,
-    /// What happened, causes first.
+    /// The events, causes first.
     pub events: Vec<TracedEvent>,
-    /// Requests and what became of them.
-    pub calls: Vec<Call>,
-    /// What took time in one place.
-    pub spans: Vec<Span>,
-    /// The way of the outcome from the beginning to whoever was told first: each leg ends where the
-    /// next one begins.
+    /// The requests, each with its reply.
+    pub calls: Vec<TracedCall>,
+    /// The activities that took time at one node.
+    pub spans: Vec<TracedSpan>,
+    /// The critical path from the beginning until the outcome was first known: each leg ends where
+    /// the next one begins.
     pub path: Vec<Leg>,
-    /// What a reader must know about this timeline: clocks that were shifted, logs that are
-    /// missing.
+    /// Caveats: clocks that were shifted, logs that are missing.
     pub notes: Vec<String>,
 }
 
-/// What became of it.
+/// The outcome of a transaction by all logs together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// Every bank's OK is durable, or somebody says so.
+pub enum TraceVerdict {
+    /// Every bank's OK is durable, or a log says that it is committed.
     Committed,
-    /// Some bank refused.
+    /// A bank refused it.
     Aborted,
-    /// Banks hold it, and the logs tell no outcome.
+    /// Banks voted OK, and no log has an outcome.
     Undecided,
-    /// No bank that the logs know has voted.
+    /// No bank with a log has voted.
     Nothing,
-    /// Committed in one log and aborted in another. This must not be.
+    /// Committed in one log and aborted in another: this breaks atomicity.
     Contradiction,
 }
 
-impl Verdict {
-    /// The word for people.
+impl TraceVerdict {
+    /// The text for people.
     pub fn as_str(self) -> &'static str {
         match self {
-            Verdict::Committed => "committed",
-            Verdict::Aborted => "aborted",
-            Verdict::Undecided => "undecided",
-            Verdict::Nothing => "nothing happened",
-            Verdict::Contradiction => "CONTRADICTION",
+            TraceVerdict::Committed => "committed",
+            TraceVerdict::Aborted => "aborted",
+            TraceVerdict::Undecided => "undecided",
+            TraceVerdict::Nothing => "nothing happened",
+            TraceVerdict::Contradiction => "CONTRADICTION",
         }
     }
 }
 
-/// Who took part.
+/// A node that took part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Lane {
     /// `bank 0`, or a client's name.
     pub name: String,
-    /// What it is.
+    /// Whether it is a client or a bank.
     pub kind: LaneKind,
-    /// Its place in the consortium, if it is a bank.
+    /// Its position in the consortium, if it is a bank.
     pub bank: Option<u8>,
-    /// Where it is, as far as it is known.
+    /// Its address, if known.
     pub address: Option<String>,
-    /// Is there a log of it?
+    /// Whether its log was found.
     pub logged: bool,
-    /// What was added to its clock so that causes come before effects, in microseconds.
+    /// The shift added to its clock so that causes precede effects, in microseconds.
     pub shift_us: i64,
 }
 
-/// What a lane is.
+/// The kind of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LaneKind {
-    /// A client.
+    /// A client, which may drive transactions.
     Client,
-    /// A bank.
+    /// A bank of the consortium.
     Bank,
 }
 
-/// Something that happened.
+/// An event of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TracedEvent {
-    /// Where.
+    /// The lane of the node.
     pub lane: usize,
-    /// When.
+    /// Its time on the axis of the timeline.
     pub at_us: i64,
-    /// When by its node's own clock, in microseconds since 1970.
+    /// Its time by its node's own clock, in microseconds since 1970.
     pub logged_us: i64,
-    /// The event's word in the step log.
+    /// The word of the event in the step log.
     pub event: String,
-    /// The rest of its line.
+    /// The fields of its line.
     pub detail: String,
-    /// What it says; `None` for an event that this version does not know.
+    /// The step; `None` for an event that this version does not know.
     #[serde(skip)]
     pub step: Option<Step>,
-    /// Is it about the transaction, or only about its node?
+    /// Whether it concerns the transaction, and not only its node.
     pub of_tx: bool,
-    /// The bank at the other end.
+    /// The bank at the other end of the connection.
     pub bank: Option<u8>,
     /// The lane at the other end of a call.
     pub other: Option<usize>,
@@ -132,69 +133,70 @@ pub struct TracedEvent {
     pub call: Option<usize>,
 }
 
-/// A request and its answer: the numbers of the events that are its four ends, as far as the logs
-/// know them.
+/// A request and its reply: the indexes of the events at its four ends, as far as the logs have
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Call {
-    /// Who asked.
+pub struct TracedCall {
+    /// The lane that sent the request.
     pub from: usize,
-    /// Whom.
+    /// The lane that received the request.
     pub to: usize,
-    /// The request's verb.
+    /// The verb of the request.
     #[serde(serialize_with = "name")]
     pub verb: Verb,
-    /// Its number on its connection, where the logs have it.
+    /// The number of the request on its connection, if the logs have it.
     pub n: Ordinal,
-    /// What it carried: its size.
+    /// The load of the request, as in its line.
     pub load: String,
-    /// The same.
+    /// The load of the request.
     #[serde(skip)]
     pub carried: Load,
-    /// What was answered: its first words.
-    pub said: Option<String>,
-    /// The same.
+    /// The reply, as in its line.
+    #[serde(rename = "said")]
+    pub reply_text: Option<String>,
+    /// The content of the reply.
     #[serde(skip)]
     pub reply: Option<ReplySummary>,
-    /// It left.
+    /// The event at which the request was sent.
     pub sent: Option<usize>,
-    /// It came.
+    /// The event at which the request was received.
     pub received: Option<usize>,
-    /// The reply left.
+    /// The event at which the reply was sent.
     pub replied: Option<usize>,
-    /// The reply came; or it was given up.
+    /// The event at which the reply was received, or the request was given up.
     pub answered: Option<usize>,
-    /// It was given up: the connection broke.
+    /// The request was given up, because the connection broke.
     pub lost: bool,
-    /// From request to reply where it was asked.
+    /// The time from request to reply at its sender.
     pub took_us: Option<i64>,
 }
 
-/// Something that took time in one place.
+/// An activity that took time at one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Span {
-    /// Where.
+pub struct TracedSpan {
+    /// The lane of the node.
     pub lane: usize,
-    /// What.
+    /// The kind of the activity.
     pub kind: SpanKind,
-    /// From when.
+    /// The time of its beginning.
     pub from_us: i64,
-    /// Until when.
+    /// The time of its end.
     pub to_us: i64,
-    /// Did it not end in what the logs tell?
+    /// Whether the logs do not have its end.
     pub open: bool,
 }
 
-/// What takes time in one place.
+/// The kind of an activity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SpanKind {
-    /// Somebody drives it.
+    /// A client or bank drives the transaction.
     Drive,
-    /// A bank has promised, and does not know the outcome.
+    /// A bank voted OK, and does not know the outcome.
     Hold,
-    /// ... and asks.
+    /// A bank in doubt asks its peers.
     Doubt,
-    /// A request waits until the bank decides on it.
+    /// A request waits until the bank decides it.
     Queue,
     /// A record waits until its sync begins: another one is under way, or the batch is not full
     /// yet.
@@ -204,7 +206,7 @@ pub enum SpanKind {
 }
 
 impl SpanKind {
-    /// The word for people.
+    /// The text for people.
     pub fn as_str(self) -> &'static str {
         match self {
             SpanKind::Drive => "drives",
@@ -217,45 +219,46 @@ impl SpanKind {
     }
 }
 
-/// A part of the way to the outcome.
+/// A part of the critical path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Leg {
-    /// What took the time.
+    /// The activity that took the time.
     pub kind: LegKind,
-    /// Where it ended.
+    /// The lane where it ended.
     pub lane: usize,
-    /// In words.
-    pub what: String,
-    /// From when.
+    /// A description for people.
+    #[serde(rename = "what")]
+    pub label: String,
+    /// The time of its beginning.
     pub from_us: i64,
-    /// Until when.
+    /// The time of its end.
     pub to_us: i64,
 }
 
-/// What took the time of a leg.
+/// The activity that took the time of a leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LegKind {
-    /// On its way between two nodes, and through their sockets.
+    /// A message on its way between two nodes, and through their sockets.
     Network,
-    /// A request waited until a bank decided on it.
+    /// A request waited until a bank decided it.
     Queue,
     /// A record waited until its sync began.
     Batch,
-    /// Write and sync.
+    /// A record was written and synced.
     Sync,
-    /// From the sync to the reply.
+    /// The time from the sync to the reply.
     Release,
-    /// Inside a bank whose log is missing.
+    /// Time inside of a bank whose log is missing.
     Bank,
-    /// Whoever drove it thought.
+    /// The driver was at work.
     Driver,
-    /// A node waited for a timer, or for something that the logs don't tell.
+    /// A node waited for a timer, or for an event that is not in the logs.
     Wait,
 }
 
 impl LegKind {
-    /// The word for people.
+    /// The text for people.
     pub fn as_str(self) -> &'static str {
         match self {
             LegKind::Network => "network",
@@ -271,25 +274,25 @@ impl LegKind {
 }
 
 impl Leg {
-    /// How long it took.
+    /// The duration of the leg in microseconds.
     pub fn took_us(&self) -> i64 {
         self.to_us - self.from_us
     }
 }
 
 impl Timeline {
-    /// The leg that took longest.
+    /// The longest leg of the critical path.
     pub fn longest_leg(&self) -> Option<&Leg> {
         self.path.iter().max_by_key(|leg| leg.took_us())
     }
 
-    /// From the beginning until the last who had to know it knew the outcome.
+    /// The time from the beginning until the driver and every bank knew the outcome.
     pub fn took_us(&self) -> i64 {
-        self.told_us.unwrap_or(0).max(self.settled_us.unwrap_or(0))
+        self.known_us.unwrap_or(0).max(self.known_everywhere_us.unwrap_or(0))
     }
 
-    /// Is this event worth a row? What a node does besides is only where it has to do with the
-    /// transaction.
+    /// Whether this event is shown in a row. Events of a node alone are shown only where they can
+    /// concern the transaction.
     pub fn is_shown(&self, event: &TracedEvent) -> bool {
         let is_bank = self.lanes.get(event.lane).is_some_and(|lane| lane.kind == LaneKind::Bank);
         match event.step {
@@ -302,7 +305,7 @@ impl Timeline {
         }
     }
 
-    /// The lane's name.
+    /// The name of a lane.
     pub fn name(&self, lane: usize) -> &str {
         self.lanes.get(lane).map_or("?", |lane| lane.name.as_str())
     }

@@ -1,10 +1,10 @@
-//! A timeline's sentences for people: durations, outcomes, requests, and what a node did.
+//! The texts of a timeline for people: durations, outcomes, requests, and activities of nodes.
 
-use super::timeline::{Call, Lane, LaneKind, Timeline, TracedEvent, Verdict};
-use crate::line::{Ending, Load, ReplySummary, Step};
+use super::timeline::{Lane, LaneKind, Timeline, TraceVerdict, TracedCall, TracedEvent};
+use crate::line::{Load, LoggedOutcome, ReplySummary, Step};
 use consorcio_core::wire::Reason;
 
-/// Microseconds in words: `281 µs`, `1.649 ms`, `2.961 s`, `1 h 2 min`.
+/// Formats a duration in microseconds: `281 µs`, `1.649 ms`, `2.961 s`, `1 h 2 min`.
 pub fn duration(us: i64) -> String {
     let (sign, us) = (if us < 0 { "-" } else { "" }, us.unsigned_abs());
     let parts = |unit: u64, name: &str| {
@@ -24,7 +24,7 @@ pub fn duration(us: i64) -> String {
 }
 
 impl Lane {
-    /// What it is, in a word.
+    /// The kind of the node, in one word.
     pub fn kind_word(&self) -> &'static str {
         match self.kind {
             LaneKind::Client => "client",
@@ -34,15 +34,15 @@ impl Lane {
 }
 
 impl Timeline {
-    /// The outcome in a line, without colours: what, why, how long.
+    /// The outcome in one line without colours: outcome, reason, duration.
     pub fn headline(&self) -> String {
         let mut line = match self.verdict {
-            Verdict::Aborted => {
+            TraceVerdict::Aborted => {
                 let reason = self.reason.as_deref().unwrap_or("refused");
                 let by = self.refused_by.map_or(String::new(), |bank| format!(" by bank {bank}"));
                 format!("aborted: {reason}{by}")
             }
-            Verdict::Undecided => {
+            TraceVerdict::Undecided => {
                 let list = |banks: &mut dyn Iterator<Item = &u8>| {
                     banks.map(u8::to_string).collect::<Vec<_>>().join(", ")
                 };
@@ -55,12 +55,13 @@ impl Timeline {
                 };
                 format!("undecided: OK of bank {oks}{silent}")
             }
-            Verdict::Committed | Verdict::Nothing | Verdict::Contradiction => {
+            TraceVerdict::Committed | TraceVerdict::Nothing | TraceVerdict::Contradiction => {
                 self.verdict.as_str().to_owned()
             }
         };
-        if let Some(told) = self.told_us {
-            let (lane, took) = (self.told_at.and_then(|lane| self.lanes.get(lane)), duration(told));
+        if let Some(known) = self.known_us {
+            let (lane, took) =
+                (self.known_at.and_then(|lane| self.lanes.get(lane)), duration(known));
             match lane.filter(|lane| lane.kind == LaneKind::Bank) {
                 Some(bank) => {
                     line.push_str(&format!(" · first known at {} after {took}", bank.name))
@@ -68,17 +69,17 @@ impl Timeline {
                 None => line.push_str(&format!(" · told after {took}")),
             }
         }
-        if let Some(settled) =
-            self.settled_us.filter(|settled| self.told_us.is_none_or(|told| *settled > told))
+        if let Some(last) =
+            self.known_everywhere_us.filter(|last| self.known_us.is_none_or(|first| *last > first))
         {
-            line.push_str(&format!(" · known at every bank after {}", duration(settled)));
+            line.push_str(&format!(" · known at every bank after {}", duration(last)));
         }
         line
     }
 }
 
-impl Call {
-    /// What was asked, for people.
+impl TracedCall {
+    /// The request, for people.
     pub fn request_words(&self) -> String {
         let verb = self.verb;
         match self.carried {
@@ -91,7 +92,7 @@ impl Call {
         }
     }
 
-    /// What was answered, without the numbers that stand elsewhere.
+    /// The reply, for people: without the numbers that other columns have.
     pub fn reply_words(&self) -> String {
         match self.reply {
             Some(ReplySummary { word: word @ ("NOK" | "ABORTED"), reason, .. }) => {
@@ -103,16 +104,16 @@ impl Call {
     }
 }
 
-impl Ending {
-    /// Its first word, and why it was aborted.
+impl LoggedOutcome {
+    /// The first word of the outcome, and the reason of an abort.
     pub(super) fn words(self) -> (&'static str, Option<Reason>) {
         match self {
-            Ending::Committed(_) | Ending::Outside(_, None) => ("COMMITTED", None),
-            Ending::Aborted(_, reason) | Ending::Outside(_, Some(reason)) => {
+            LoggedOutcome::Committed(_) | LoggedOutcome::Outside(_, None) => ("COMMITTED", None),
+            LoggedOutcome::Aborted(_, reason) | LoggedOutcome::Outside(_, Some(reason)) => {
                 ("ABORTED", Some(reason))
             }
-            Ending::Unknown(_) => ("UNKNOWN", None),
-            Ending::Unreached => ("UNREACHED", None),
+            LoggedOutcome::Unknown(_) => ("UNKNOWN", None),
+            LoggedOutcome::Unreached => ("UNREACHED", None),
         }
     }
 
@@ -123,7 +124,7 @@ impl Ending {
 }
 
 impl TracedEvent {
-    /// How long it says that it took.
+    /// The duration that the event itself has.
     pub fn took_us(&self) -> Option<i64> {
         match self.step {
             Some(
@@ -135,7 +136,7 @@ impl TracedEvent {
         }
     }
 
-    /// What a node did by itself, for people.
+    /// The activity of the node, for people.
     pub fn in_words(&self) -> String {
         match &self.step {
             Some(Step::Vote { refusal: None, .. }) => "votes OK".to_owned(),
@@ -156,7 +157,7 @@ impl TracedEvent {
             Some(Step::Drive(_)) => "drives it".to_owned(),
             Some(Step::Timeout(..)) => format!("time-out: {}", self.detail),
             Some(Step::GaveUp(_)) => "answers its clients that it is not known yet".to_owned(),
-            Some(Step::Answer { verb: Some(verb), said: None, .. }) => {
+            Some(Step::Answer { verb: Some(verb), summary: None, .. }) => {
                 format!("no answer to {verb}")
             }
             Some(Step::Start(_)) => "starts".to_owned(),

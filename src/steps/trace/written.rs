@@ -1,21 +1,20 @@
-//! Logs written by hand, for tests: three nodes that commit a transaction, and what differs from
-//! that.
+//! Handwritten logs for tests: three nodes that commit a transaction, and variations.
 
 use super::{Logs, Timeline};
 use std::fs;
 use tempfile::TempDir;
 
-/// A folder of logs. In a log's text each line begins with a time in microseconds, then event, tx
-/// and peer without their names, then the rest.
-pub(super) struct Written(pub(super) TempDir);
+/// A folder of logs. In the text of a log each line has a time in microseconds, then event, tx and
+/// peer without their names, then the fields.
+pub(super) struct TestLogs(pub(super) TempDir);
 
-impl Written {
-    pub(super) fn new() -> Written {
-        Written(tempfile::tempdir().unwrap())
+impl TestLogs {
+    pub(super) fn new() -> TestLogs {
+        TestLogs(tempfile::tempdir().unwrap())
     }
 
-    /// Writes the log of a node whose clock is wrong by so much.
-    pub(super) fn log(self, name: &str, wrong_us: i64, text: &str) -> Written {
+    /// Writes the log of a node whose clock is off by `wrong_us`.
+    pub(super) fn log(self, name: &str, wrong_us: i64, text: &str) -> TestLogs {
         let lines: Vec<String> = text
             .lines()
             .filter(|line| !line.trim().is_empty())
@@ -25,7 +24,7 @@ impl Written {
         self
     }
 
-    pub(super) fn add(self, name: &str, bytes: &[u8]) -> Written {
+    pub(super) fn add(self, name: &str, bytes: &[u8]) -> TestLogs {
         let path = self.0.path().join(format!("{name}.log"));
         let mut all = fs::read(&path).unwrap_or_default();
         all.extend_from_slice(bytes);
@@ -46,7 +45,7 @@ pub(super) fn at(line: &str, wrong_us: i64) -> String {
     let mut words = line.trim().splitn(5, ' ');
     let mut next = || words.next().unwrap_or("");
     let (time, event, tx, peer, rest) = (next(), next(), next(), next(), next());
-    // 2026-11-22T05:38:51Z, in the way of the step log.
+    // Times count from 2026-11-22T05:38:51Z, in the format of the step log.
     let us = 1_795_325_931_000_000 + time.parse::<i64>().unwrap() + wrong_us;
     let second = jiff::Timestamp::from_second(us.div_euclid(1_000_000)).unwrap();
     let second = second.to_string();
@@ -91,7 +90,7 @@ pub(super) const ONE: &str = "
     1120 reply t 10.0.0.9:1001 COMMITTED time=7 by=1 n=3
     6100 sync - - upto=10 records=1 bytes=100 took_us=150";
 
-/// The log of a version that had no numbers yet.
+/// The log as a version without request numbers wrote it.
 pub(super) fn without_numbers(text: &str) -> String {
     let is_number = |word: &&str| word.starts_with("n=") || word.starts_with("port=");
     let line =
@@ -99,8 +98,8 @@ pub(super) fn without_numbers(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-pub(super) fn committed(wrong: [i64; 3]) -> Written {
-    Written::new().log("cliente-1", wrong[0], CLIENT).log("servidor-86", wrong[1], ZERO).log(
+pub(super) fn committed(wrong: [i64; 3]) -> TestLogs {
+    TestLogs::new().log("cliente-1", wrong[0], CLIENT).log("servidor-86", wrong[1], ZERO).log(
         "servidor-87",
         wrong[2],
         ONE,

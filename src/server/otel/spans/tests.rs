@@ -3,7 +3,7 @@
 use super::*;
 use consorcio_core::bank::io::Seq;
 use consorcio_core::ids::{BankSet, Time};
-use consorcio_steps::steplog::{Ending, Load};
+use consorcio_steps::steplog::{Load, LoggedOutcome};
 
 const ONE: Seq = 1;
 const TWO: Seq = 2;
@@ -43,7 +43,7 @@ fn vote(seq: Seq) -> Step {
 }
 
 fn committed(seq: Seq) -> Step {
-    Step::Outcome { tx: tx(), ending: Ending::Committed(Time(2)), seq, voted: None }
+    Step::Outcome { tx: tx(), ending: LoggedOutcome::Committed(Time(2)), seq, voted: None }
 }
 
 fn sync(upto: Seq, took_us: u64) -> Step {
@@ -122,7 +122,7 @@ fn a_driver_waits_for_the_others_and_not_in_the_queue() {
     let client = OtherEnd::Address("127.0.0.1:5000".parse().unwrap());
     let decided = Step::Outcome {
         tx: tx(),
-        ending: Ending::Committed(Time(2)),
+        ending: LoggedOutcome::Committed(Time(2)),
         seq: ONE,
         voted: Some(Time(1)),
     };

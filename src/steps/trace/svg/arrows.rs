@@ -1,12 +1,12 @@
-//! Calls as arrows between lanes, and their words.
+//! Draws calls as arrows between lanes, with their texts.
 
-use super::super::timeline::Call;
+use super::super::timeline::TracedCall;
 use super::style::{head_of, tone_of};
-use super::{Drawing, WORDS_MAX, short};
+use super::{DRAWING_TEXT_CHARS_MAX, Drawing, short};
 use std::fmt::Write;
 
 impl Drawing<'_> {
-    pub(super) fn arrows(&mut self, call: &Call) {
+    pub(super) fn arrows(&mut self, call: &TracedCall) {
         let y = |event: Option<usize>| event.and_then(|event| self.y_of[event]);
         let (sent, received, replied, answered) =
             (y(call.sent), y(call.received), y(call.replied), y(call.answered));
@@ -36,7 +36,7 @@ impl Drawing<'_> {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "two ends and how it looks")]
+    #[expect(clippy::too_many_arguments, reason = "two ends and the style")]
     fn arrow(
         &mut self,
         from: usize,
@@ -72,8 +72,8 @@ impl Drawing<'_> {
         }
     }
 
-    /// A call's words stand beside the lane that was asked, where no other call's words are.
-    pub(super) fn arrow_words(&mut self, call: &Call) {
+    /// The texts of a call are beside the lane of its receiver, where no other call has its texts.
+    pub(super) fn arrow_words(&mut self, call: &TracedCall) {
         let y = |event: Option<usize>| event.and_then(|event| self.y_of[event]);
         let (sent, received) = (y(call.sent), y(call.received));
         let answer = if call.lost { None } else { y(call.replied).or(y(call.answered)) };
@@ -85,15 +85,15 @@ impl Drawing<'_> {
             if call.lost && call.received.is_none() {
                 words.push_str(": lost");
             }
-            let words = short(&words, WORDS_MAX);
-            // The arrow comes from above: the words stand on it where they begin.
+            let words = short(&words, DRAWING_TEXT_CHARS_MAX);
+            // The arrow comes from above: place the text on top of it where it begins.
             let width = 6 * i64::try_from(words.chars().count()).unwrap_or(0) + 14;
             let across = (self.x(call.from) - self.x(call.to)).abs().max(1);
             let above = sent.map_or(0, |sent| (y - sent) * width / across).clamp(0, 13);
             self.words(x, y - 4 - above, &format!("on-arrow ask{place}"), &words);
         }
         if let (Some(y), Some(reply)) = (answer, call.reply) {
-            let words = short(&call.reply_words(), WORDS_MAX);
+            let words = short(&call.reply_words(), DRAWING_TEXT_CHARS_MAX);
             self.words(x, y - 4, &format!("on-arrow {}{place}", tone_of(reply.word)), &words);
         }
     }

@@ -1,4 +1,4 @@
-//! The colours of a drawing: which class each thing has, and the style sheet.
+//! The colours of a drawing: the class of each element, and the style sheet.
 
 use super::super::timeline::{LegKind, TracedEvent};
 use super::Embedding;
@@ -16,9 +16,9 @@ pub(super) fn leg_class(kind: LegKind) -> &'static str {
     }
 }
 
-/// The colour of an answer, or an outcome, that begins with this word.
-pub(super) fn tone_of(said: &str) -> &'static str {
-    match said {
+/// The colour of a reply or an outcome that begins with this word.
+pub(super) fn tone_of(word: &str) -> &'static str {
+    match word {
         "OK" | "COMMITTED" => "ok",
         "NOK" | "ABORTED" | "ERR" | "REFUSED" => "bad",
         "DOUBT" => "open",
@@ -36,7 +36,7 @@ pub(super) fn head_of(class: &str) -> &'static str {
     }
 }
 
-/// The colour of what a node did by itself.
+/// The colour of an event of a node.
 pub(super) fn tone_of_event(event: &TracedEvent) -> &'static str {
     match &event.step {
         Some(Step::Vote { refusal: None, .. }) => "ok",
@@ -57,7 +57,7 @@ pub(super) fn tone_of_event(event: &TracedEvent) -> &'static str {
     }
 }
 
-/// The heads of arrows.
+/// Markers: the heads of arrows.
 pub(super) const MARKERS: &str = "<defs>\
 <marker id=\"head-ask\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" \
 markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" class=\"fill-ask\"/></marker>\
@@ -71,7 +71,7 @@ markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" class=\"fill-open\"
 markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" class=\"fill-quiet\"/></marker>\
 </defs>\n";
 
-/// The style sheet; names of colours stand for what they are in this embedding.
+/// The style sheet, with the colours of this embedding.
 pub(super) fn style(embedding: Embedding) -> String {
     let colours = [
         ("INK", "#1f2933", "currentColor"),

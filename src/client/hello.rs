@@ -1,5 +1,4 @@
-//! What banks say of themselves when they are connected to, and what that means for a client that
-//! speaks of all banks.
+//! The answers of banks to HELLO, and what they reveal about the client's list.
 
 use crate::error::ClientError;
 use consorcio_core::ids::BankId;
@@ -7,32 +6,32 @@ use consorcio_core::wire::answer::HelloAnswer;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What each bank said of itself, the last time it was connected to.
+/// The latest answer of each bank to HELLO.
 #[derive(Debug, Default)]
-pub(crate) struct Greetings(Mutex<BTreeMap<BankId, HelloAnswer<'static>>>);
+pub(crate) struct HelloAnswers(Mutex<BTreeMap<BankId, HelloAnswer<'static>>>);
 
-impl Greetings {
+impl HelloAnswers {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<BankId, HelloAnswer<'static>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps what a bank said.
+    /// Stores the answer of a bank.
     pub(crate) fn add(&self, answer: HelloAnswer<'static>) {
         self.lock().insert(answer.bank, answer);
     }
 
-    /// Does a bank know more places than the `listed` ones of this client's list?
+    /// The error if a bank's list has more positions than the `listed` ones of this client's list.
     pub(crate) fn short_list(&self, listed: usize) -> Option<ClientError> {
-        let greetings = self.lock();
-        let longer = greetings.values().filter(|answer| answer.places > listed);
+        let hello_answers = self.lock();
+        let longer = hello_answers.values().filter(|answer| answer.places > listed);
         let longest = longer.max_by_key(|answer| answer.places)?;
         Some(ClientError::ShortList { bank: longest.bank, listed, known: longest.places })
     }
 
-    /// Do two of the banks have different keys?
+    /// The error if two banks have different keys.
     pub(crate) fn two_keys(&self) -> Option<ClientError> {
-        let greetings = self.lock();
-        let mut keyed = greetings.values().filter(|answer| !answer.key.is_empty());
+        let hello_answers = self.lock();
+        let mut keyed = hello_answers.values().filter(|answer| !answer.key.is_empty());
         let first = keyed.next()?;
         let other = keyed.find(|answer| answer.key != first.key)?;
         Some(ClientError::TwoKeys {
@@ -48,24 +47,29 @@ impl Greetings {
 mod tests {
     use super::*;
 
-    fn greetings(of: &[(usize, usize, &'static str)]) -> Greetings {
-        let greetings = Greetings::default();
+    fn hello_answers(of: &[(usize, usize, &'static str)]) -> HelloAnswers {
+        let hello_answers = HelloAnswers::default();
         for (bank, places, key) in of {
             let bank = BankId::new(*bank).unwrap();
-            greetings.add(HelloAnswer { bank, places: *places, version: 1, key: (*key).into() });
+            hello_answers.add(HelloAnswer {
+                bank,
+                places: *places,
+                version: 1,
+                key: (*key).into(),
+            });
         }
-        greetings
+        hello_answers
     }
 
     #[test]
     fn the_longest_list_and_the_first_other_key_are_named() {
-        let one = greetings(&[(0, 3, "a"), (1, 5, ""), (2, 4, "a")]);
+        let one = hello_answers(&[(0, 3, "a"), (1, 5, ""), (2, 4, "a")]);
         assert!(matches!(
             one.short_list(3),
             Some(ClientError::ShortList { listed: 3, known: 5, .. })
         ));
         assert_eq!((one.short_list(5), one.two_keys()), (None, None));
-        let two = greetings(&[(0, 3, "a"), (2, 3, "b")]);
+        let two = hello_answers(&[(0, 3, "a"), (2, 3, "b")]);
         let other = BankId::new(2).unwrap();
         assert!(
             matches!(two.two_keys(), Some(ClientError::TwoKeys { other: o, .. }) if o == other)

@@ -1,8 +1,8 @@
-//! What a driver does in one turn: writes what waits, reads what came, and looks at its timers.
+//! Polls a driver: writes queued messages, reads replies, and checks timers.
 
 use super::link::{LinkChange, OwedReply};
 use super::votes::LossCause;
-use super::{Driver, Happened};
+use super::{Driver, DriverEvent};
 use crate::error::ClientError;
 use crate::observe::ClientEvent;
 use consorcio_core::commit::coordinator::{Answer, Coordinator, Event, Standing};
@@ -16,21 +16,22 @@ use std::task::{Context, Poll};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 impl<T: Copy> Driver<T> {
-    /// Reads and writes until something happened; `next_happened` gives it. It may be given up
-    /// and awaited again: nothing gets lost.
-    pub async fn turn(&mut self) {
-        poll_fn(|task| self.poll_turn(task)).await
+    /// Reads and writes until there is an event; `next_event` returns it. Cancel-safe: a dropped
+    /// call loses nothing.
+    pub async fn wait(&mut self) {
+        poll_fn(|task| self.poll_events(task)).await
     }
 
-    /// The same, at most until then: what waits is written, also where nothing is owed.
-    pub async fn turn_until(&mut self, until: Instant) {
-        let _ = timeout_at(until, self.turn()).await;
+    /// As `wait`, but returns at `until` at the latest. Queued messages are written even if no
+    /// reply is owed.
+    pub async fn wait_until(&mut self, until: Instant) {
+        let _ = timeout_at(until, self.wait()).await;
     }
 
     /// Connects to every bank.
     ///
     /// # Errors
-    /// The first bank's that can't be reached, or is not the one that is meant.
+    /// The error of the first bank that can't be reached, or is another one than listed.
     pub async fn connect(&mut self) -> Result<(), ClientError> {
         let now = Instant::now();
         for link in self.links.iter_mut().flatten() {
@@ -41,11 +42,11 @@ impl<T: Copy> Driver<T> {
         poll_fn(|task| {
             let mut waits = false;
             for link in self.links.iter_mut().flatten() {
-                let how = (self.options.writes, self.options.redial);
+                let options = (self.options.writes, self.options.redial);
                 if link.is_up() {
                     continue;
                 }
-                match link.poll(task, how, &self.dialer, |_, _, _| ()) {
+                match link.poll(task, options, &self.dialer, |_, _, _| ()) {
                     Some(LinkChange::Opened(Ok(()))) => {}
                     Some(LinkChange::Opened(Err(cause))) => {
                         let error = unreachable(link.bank, &link.address, cause.why);
@@ -60,32 +61,32 @@ impl<T: Copy> Driver<T> {
         .await
     }
 
-    fn poll_turn(&mut self, task: &mut Context<'_>) -> Poll<()> {
+    fn poll_events(&mut self, task: &mut Context<'_>) -> Poll<()> {
         loop {
-            if !self.happened.is_empty() {
+            if !self.events.is_empty() {
                 return Poll::Ready(());
             }
             let arrived = self.poll_links(task);
             let is_due = self.poll_timers(task);
             if !arrived && !is_due {
-                return if self.happened.is_empty() { Poll::Pending } else { Poll::Ready(()) };
+                return if self.events.is_empty() { Poll::Pending } else { Poll::Ready(()) };
             }
         }
     }
 
-    /// Did a reply come, or a connection come or go?
+    /// Returns whether a reply was received, or a connection opened or closed.
     fn poll_links(&mut self, task: &mut Context<'_>) -> bool {
         let mut replies = mem::take(&mut self.replies);
         let mut changes = Vec::new();
-        let how = (self.options.writes, self.options.redial);
+        let options = (self.options.writes, self.options.redial);
         for link in self.links.iter_mut().flatten() {
             let take = |bank, owed, reply| replies.push((bank, owed, reply));
-            if let Some(change) = link.poll(task, how, &self.dialer, take) {
+            if let Some(change) = link.poll(task, options, &self.dialer, take) {
                 changes.push((link.bank, change));
             }
         }
-        let something = !replies.is_empty() || !changes.is_empty();
-        if something {
+        let has_changed = !replies.is_empty() || !changes.is_empty();
+        if has_changed {
             let now = Instant::now();
             for (bank, owed, reply) in replies.drain(..) {
                 self.replied(bank, owed, reply, now);
@@ -95,14 +96,14 @@ impl<T: Copy> Driver<T> {
             }
         }
         self.replies = replies;
-        something
+        has_changed
     }
 
     fn replied(&mut self, bank: BankId, owed: OwedReply, reply: Reply, now: Instant) {
         let Some(verb) = owed.verb else {
             if let Some(flight) = self.remove(owed.slot) {
                 self.open -= 1;
-                self.happened.push_back(Happened::Replied { tag: flight.tag, reply });
+                self.events.push_back(DriverEvent::Replied { tag: flight.tag, reply });
             }
             return;
         };
@@ -115,7 +116,7 @@ impl<T: Copy> Driver<T> {
             self.dialer.observe(&ClientEvent::Answered(bank, &asked, &reply, number));
         }
         crash::client_answered(verb);
-        // An answer about another transaction is no answer; it counts as silence.
+        // A reply about another transaction counts as silence.
         let event = if reply.tx().is_none_or(|about| about == tx) {
             if let Some(vote) = flight.vote(bank) {
                 vote.answered(verb, &reply, now.saturating_duration_since(owed.since));
@@ -129,7 +130,7 @@ impl<T: Copy> Driver<T> {
         self.event(owed.slot, event, now);
     }
 
-    /// A connection came or went.
+    /// Handles a connection that opened or closed.
     pub(super) fn changed(&mut self, bank: BankId, change: LinkChange, now: Instant) {
         let (cause, was_sent) = match change {
             LinkChange::Opened(Ok(())) => {
@@ -141,7 +142,7 @@ impl<T: Copy> Driver<T> {
                 (cause, false)
             }
             LinkChange::Lost(error, cause) => {
-                self.happened.push_back(Happened::Closed { bank, error });
+                self.events.push_back(DriverEvent::Closed { bank, error });
                 let nothing_done = cause.nothing_done.is_some();
                 (cause, !nothing_done)
             }
@@ -169,7 +170,7 @@ impl<T: Copy> Driver<T> {
         }
     }
 
-    /// Those that waited for a connection to `bank` go on, with it or without.
+    /// Continues the transactions that waited for a connection to `bank`, with it or without.
     fn opened(&mut self, bank: BankId, cause: Option<&LossCause>, now: Instant) {
         for slot in 0..self.under_way.len() {
             let Some(flight) = &mut self.under_way[slot] else { continue };
@@ -184,7 +185,7 @@ impl<T: Copy> Driver<T> {
         }
     }
 
-    /// Has the time-out of a transaction passed?
+    /// Returns whether the time-out of a transaction passed.
     fn poll_timers(&mut self, task: &mut Context<'_>) -> bool {
         let mut passed = false;
         loop {
@@ -198,7 +199,7 @@ impl<T: Copy> Driver<T> {
             if sleep.as_mut().poll(task).is_pending() {
                 return passed;
             }
-            // A sleep that was for one which ended meanwhile is over too early.
+            // The sleep may have been for a transaction that ended meanwhile, and end too early.
             self.sleep = None;
             let now = Instant::now();
             if due <= now {

@@ -1,7 +1,6 @@
-//! Steps from what the bank and the wire know: requests, replies, records, messages. One place
-//! decides what of them is worth a line.
+//! Converts requests, replies, records, messages and events of the core into steps.
 
-use crate::line::{CpfEnd, Ending, Load, OtherEnd, ReplySummary, RequestId, Step};
+use crate::line::{CpfEnd, Load, LoggedOutcome, OtherEnd, ReplySummary, RequestId, Step};
 use consorcio_core::bank::io::{CoreStep, Outcome, Seq};
 use consorcio_core::bank::record::Record;
 use consorcio_core::commit::coordinator;
@@ -15,31 +14,31 @@ use consorcio_core::wire::verb::Verb;
 use std::num::NonZeroU64;
 
 impl Step {
-    /// The step of a request that came, the `n`-th of its connection.
+    /// The step of a received request, the `n`-th of its connection.
     pub fn of_request(request: &Request, peer: OtherEnd, n: u64) -> Step {
         let (verb, tx, load) = parts(request);
         Step::Receive { peer, verb, tx: tx.cloned(), load, n: NonZeroU64::new(n) }
     }
 
-    /// The step of a client's request that left for the bank `to`.
+    /// The step of a client's request that was sent to the bank `to`.
     pub fn of_query(request: &Request, to: BankId, id: Option<RequestId>) -> Step {
         let (verb, tx, load) = parts(request);
         Step::Send { to, verb, tx: tx.cloned(), load, id }
     }
 
-    /// The step of what the bank `from` answered to a client.
+    /// The step of a reply that a client received from the bank `from`.
     pub fn of_heard(reply: &Reply, from: BankId, id: Option<RequestId>) -> Step {
-        let (tx, said, text) = ReplySummary::of(reply);
-        Step::Answer { from, verb: None, tx: tx.cloned(), said: Some(said), id, text }
+        let (tx, summary, text) = ReplySummary::of(reply);
+        Step::Answer { from, verb: None, tx: tx.cloned(), summary: Some(summary), id, text }
     }
 
-    /// The step of a reply that was given to the `n`-th request of its connection.
+    /// The step of a reply that was sent to the `n`-th request of its connection.
     pub fn of_reply(reply: &Reply, peer: OtherEnd, n: u64) -> Step {
-        let (tx, said, text) = ReplySummary::of(reply);
-        Step::Reply { peer, tx: tx.cloned(), said, n: NonZeroU64::new(n), text }
+        let (tx, summary, text) = ReplySummary::of(reply);
+        Step::Reply { peer, tx: tx.cloned(), summary, n: NonZeroU64::new(n), text }
     }
 
-    /// The step of a record; `seq` is its number.
+    /// The step of a record with the number `seq`.
     pub fn of_record(record: &Record, seq: Seq) -> Step {
         match record {
             Record::Consortium { bank, places } => Step::Consortium(*bank, places.len(), seq),
@@ -56,14 +55,14 @@ impl Step {
             }
             Record::Decided { tx, outcome, .. } => {
                 let ending = match outcome {
-                    Outcome::Committed(time) => Ending::Committed(*time),
-                    Outcome::Aborted(token, reason) => Ending::Aborted(token.bank, *reason),
+                    Outcome::Committed(time) => LoggedOutcome::Committed(*time),
+                    Outcome::Aborted(token, reason) => LoggedOutcome::Aborted(token.bank, *reason),
                 };
                 Step::Outcome { tx: tx.clone(), ending, seq, voted: None }
             }
             Record::Executed { tx, time, committed, .. } => Step::Outcome {
                 tx: tx.clone(),
-                ending: Ending::Committed(*committed),
+                ending: LoggedOutcome::Committed(*committed),
                 seq,
                 voted: Some(*time),
             },
@@ -82,21 +81,21 @@ impl Step {
             Record::Stopped { why } => Step::Fault(why.as_str().into()),
             Record::Drove { tx, time, refusal, .. } => {
                 let ending = match refusal {
-                    None => Ending::Committed(*time),
-                    Some((by, reason, _)) => Ending::Aborted(*by, *reason),
+                    None => LoggedOutcome::Committed(*time),
+                    Some((by, reason, _)) => LoggedOutcome::Aborted(*by, *reason),
                 };
                 Step::Drove { tx: tx.clone(), ending, seq }
             }
             Record::OutsideVoted { tx, time, refusal, .. } => Step::Outcome {
                 tx: tx.clone(),
-                ending: Ending::Outside(*time, *refusal),
+                ending: LoggedOutcome::Outside(*time, *refusal),
                 seq,
                 voted: None,
             },
         }
     }
 
-    /// The step of a message that left for the bank `to`.
+    /// The step of a message that was sent to the bank `to`.
     pub fn of_message(message: &Message, to: BankId, id: Option<RequestId>) -> Step {
         let load = match message {
             Message::Prepare(_, transaction) => Load::of(transaction),
@@ -113,22 +112,23 @@ impl Step {
         }
     }
 
-    /// The step of what the bank `from` answered to what it was asked.
+    /// The step of the reply of the bank `from` to the message `asked`; `None` if no reply can
+    /// arrive any more.
     pub fn of_answer(
         from: BankId,
         asked: &Asked,
         reply: Option<&Reply>,
         id: Option<RequestId>,
     ) -> Step {
-        let (said, text) = match reply.map(ReplySummary::of) {
-            Some((_, said, text)) => (Some(said), text),
+        let (summary, text) = match reply.map(ReplySummary::of) {
+            Some((_, summary, text)) => (Some(summary), text),
             None => (None, Box::default()),
         };
         let verb = Some(asked_verb(asked.verb));
-        Step::Answer { from, verb, tx: Some(asked.tx.clone()), said, id, text }
+        Step::Answer { from, verb, tx: Some(asked.tx.clone()), summary, id, text }
     }
 
-    /// The step of something inside the core.
+    /// The step of an event of the core.
     pub fn of_core(step: &CoreStep) -> Step {
         match step {
             CoreStep::Doubt(tx, cause) => Step::Doubt(tx.clone(), *cause),
@@ -160,19 +160,21 @@ impl Step {
         }
     }
 
-    /// The step of a driver's verdict; `oks` of `banks` said OK.
+    /// The step of a driver's verdict; `oks` of `banks` voted OK.
     pub fn of_verdict(tx: &TxId, verdict: &coordinator::Verdict, oks: usize, banks: usize) -> Step {
         let ending = match verdict {
-            coordinator::Verdict::Committed(time) => Ending::Committed(*time),
-            coordinator::Verdict::Aborted { by, reason, .. } => Ending::Aborted(*by, *reason),
-            coordinator::Verdict::Doubt(silent) => Ending::Unknown(*silent),
-            coordinator::Verdict::Unreached => Ending::Unreached,
+            coordinator::Verdict::Committed(time) => LoggedOutcome::Committed(*time),
+            coordinator::Verdict::Aborted { by, reason, .. } => {
+                LoggedOutcome::Aborted(*by, *reason)
+            }
+            coordinator::Verdict::Doubt(silent) => LoggedOutcome::Unknown(*silent),
+            coordinator::Verdict::Unreached => LoggedOutcome::Unreached,
         };
         Step::Verdict { tx: tx.clone(), ending, oks: (oks, banks) }
     }
 }
 
-/// A request's verb, its transaction, and what it carries.
+/// The verb of a request, its transaction, and its load.
 fn parts(request: &Request) -> (Verb, Option<&TxId>, Load) {
     let load = match request {
         Request::Prepare(_, transaction) | Request::Execute(_, transaction) => {
@@ -198,7 +200,7 @@ impl Load {
     }
 }
 
-/// The verb of what was asked.
+/// The verb on the wire of a message.
 fn asked_verb(verb: AskedVerb) -> Verb {
     match verb {
         AskedVerb::Prepare => Verb::Prepare,
@@ -210,11 +212,11 @@ fn asked_verb(verb: AskedVerb) -> Verb {
 }
 
 impl ReplySummary {
-    /// What `reply` says, about which transaction, and its words to people.
+    /// The transaction of `reply`, its summary, and its text for people.
     pub fn of(reply: &Reply) -> (Option<&TxId>, ReplySummary, Box<str>) {
         let word = |word| ReplySummary { word, by: None, time: None, reason: None };
         let why = |name, reason: Reason| ReplySummary { reason: Some(reason), ..word(name) };
-        let (tx, said, text) = match reply {
+        let (tx, summary, text) = match reply {
             Reply::Ok(tx, token) => {
                 let (by, time) = (Some(token.bank), Some(token.time));
                 (Some(tx), ReplySummary { by, time, ..word("OK") }, "")
@@ -241,6 +243,6 @@ impl ReplySummary {
             Reply::Pong => (None, word("PONG"), ""),
             Reply::Bye => (None, word("BYE"), ""),
         };
-        (tx, said, text.into())
+        (tx, summary, text.into())
     }
 }

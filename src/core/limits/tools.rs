@@ -1,0 +1,63 @@
+//! The bounds of `cliente`'s commands and of the reader of step logs.
+
+/// Files that `cliente` opens beside its connections: the standard ones, its log, the runtime's.
+pub const CLIENT_FILES_BESIDE_MAX: u64 = 16;
+/// `cliente ping --wait` retries a bank after this pause.
+pub const PING_RETRY_PAUSE_MS: u64 = 100;
+/// Violations that `cliente audit --journals` lists for people; its JSON has more.
+pub const AUDIT_SHOWN_MAX: usize = 20;
+/// Undecided transactions that `cliente audit` names for each bank that gave no cut.
+pub const AUDIT_BLOCKED_SHOWN_MAX: usize = 5;
+/// The line of progress is updated this often in `cliente bench` and `cliente contention`.
+pub const PROGRESS_EVERY_MS: u64 = 500;
+/// Attempts of `cliente bench --own` to start its banks: another process may take a free port
+/// before they listen on it.
+pub const OWN_BANKS_START_ATTEMPTS_MAX: usize = 3;
+/// A request that is due at the end of an open loop may begin this late; a later one counts as
+/// behind.
+pub const LOAD_GRACE_MS: u64 = 100;
+/// The thread that paces an open loop does not sleep for less: the wake-ups cost more.
+pub const LOAD_SLEEP_US_MIN: u64 = 50;
+
+/// The pause between two cuts of `cliente contention`.
+pub const CONTENTION_CUT_EVERY_MS: u64 = 250;
+/// The pause between two attempts to learn outcomes after a run.
+pub const CONTENTION_RETRY_PAUSE_MS: u64 = 200;
+/// Cuts that did not add up, and contradictions, that a run keeps; further ones are counted only.
+pub const CONTENTION_FAULTS_KEPT_MAX: usize = 20;
+/// ... and how many of each are listed for people.
+pub const CONTENTION_FAULTS_SHOWN_MAX: usize = 5;
+/// Requests for outcomes that are sent at once over one connection.
+pub const CONTENTION_STATUS_REQUESTS_MAX: usize = 500;
+/// Transactions whose outcomes are verified together.
+pub const CONTENTION_VERIFIED_TOGETHER_MAX: usize = 2_000;
+/// The largest amount that one debit of a run moves, in centavos.
+pub const CONTENTION_AMOUNT_MAX: u64 = 2_000;
+
+/// Lines of one transaction that a timeline keeps: questions that are repeated for days add
+/// nothing.
+pub const TRACE_LINES_MAX: usize = 20_000;
+/// The sync of a record is searched for within this many bytes of log after its line.
+pub const TRACE_SYNC_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Log before and after a transaction's lines that is searched for events of the node.
+pub const TRACE_AROUND_BYTES: u64 = 64 * 1024;
+/// One read of a step log.
+pub const TRACE_BLOCK_BYTES: usize = 1024 * 1024;
+/// The beginning of a step log that is searched for the bank's position.
+pub const TRACE_HEAD_BYTES: u64 = 256 * 1024;
+/// A clock that goes back by more than this between two lines of a file was set back; lines of
+/// one process are out of order by less, since several threads record them.
+pub const TRACE_SET_BACK_US_MIN: i64 = 500_000;
+/// Transactions under way that a scan remembers for each node. At the bound the oldest half is
+/// forgotten: their ends are millions of lines away, or not in this log.
+pub const TRACE_OPEN_MAX: usize = 1_000_000;
+/// Candidates for each result of a scan: the log of another node may correct the rank of one.
+pub const TRACE_CANDIDATES_PER_RESULT: usize = 4;
+/// ... and undecided candidates, at least, whose timelines are made.
+pub const TRACE_DOUBTFUL_MAX: usize = 500;
+/// Events that a drawing shows; it counts the rest.
+pub const DRAWING_ROWS_MAX: usize = 600;
+/// A wait of at least this long is marked in a drawing.
+pub const DRAWING_WAIT_US_MIN: i64 = 50_000;
+/// Characters that fit between two lanes of a drawing.
+pub const DRAWING_TEXT_CHARS_MAX: usize = 36;
