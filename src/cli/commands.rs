@@ -10,7 +10,7 @@ use super::{
     transactions,
 };
 
-/// Runs a command.
+/// Runs the command of the command line.
 pub(crate) async fn run(context: &Context, command: Option<Command>) -> CommandOutput {
     match command {
         None => transactions::set_storage_to_one(context).await,

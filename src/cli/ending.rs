@@ -80,8 +80,8 @@ impl TransactionEnding {
 
     pub(crate) fn doubt(tx: &TxId, cause: &str) -> TransactionEnding {
         let rest = format!(
-            ": {cause}. The banks end it by themselves as soon as they can; ask later with: cliente \
-                resolve {tx}"
+            ": {cause}. The banks end it by themselves as soon as they can; ask later with: \
+                cliente resolve {tx}"
         );
         let failure = Some(Failure::Doubt(format!("not known yet{rest}")));
         TransactionEnding {

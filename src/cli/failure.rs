@@ -33,7 +33,7 @@ pub(crate) enum Failure {
     /// A transaction's outcome is not known yet.
     #[error("{0}")]
     Doubt(String),
-    /// Interrupted by Ctrl-C.
+    /// The command was interrupted by Ctrl-C.
     #[error("{0}")]
     Interrupted(String),
 }

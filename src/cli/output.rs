@@ -82,7 +82,7 @@ impl ErrorDocument {
     }
 }
 
-/// Serializes a document.
+/// Serializes a document as JSON.
 pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("our own documents have text keys and finite numbers")
 }
@@ -115,7 +115,6 @@ pub(crate) struct Paint {
 /// The meaning of a text or cell, for its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
-    /// Committed, online, correct.
     Good,
     /// Refused, aborted, out of reach.
     Bad,

@@ -115,9 +115,9 @@ fn blocked_text(
     let blocking = away.join("; ");
     (!away.is_empty()).then(|| {
         format!(
-            "not known yet: transaction {tx} is undecided, and can't be ended safely now: {blocking}. \
-                Once it is back the \
-             banks end it by themselves; cliente resolve {tx} then says how"
+            "not known yet: transaction {tx} is undecided, and can't be ended safely now: \
+             {blocking}. Once it is back the banks end it by themselves; cliente resolve {tx} then \
+             says how"
         )
     })
 }
@@ -219,7 +219,8 @@ fn unknown(
         }
         (Some(Failure::NoConnection(why) | Failure::DiskHangs(why)), 1..) => {
             Failure::NoConnection(format!(
-                "none of the {answered} banks that answered has voted on transaction {tx}, and {why}"
+                "none of the {answered} banks that answered has voted on transaction {tx}, \
+                 and {why}"
             ))
         }
         (Some(failure), _) => failure,

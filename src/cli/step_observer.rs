@@ -19,7 +19,6 @@ pub(crate) struct StepObserver {
 pub(crate) struct InterruptNotice(Arc<Mutex<Option<String>>>);
 
 impl InterruptNotice {
-    /// Replaces the sentence.
     pub(crate) fn set(&self, text: String) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
     }

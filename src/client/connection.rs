@@ -167,7 +167,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes queued requests.
+    /// Writes all queued requests to the socket.
     pub(crate) fn poll_flush(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         Sink::<&[u8]>::poll_flush(Pin::new(&mut self.lines), task)
     }

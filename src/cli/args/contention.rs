@@ -17,8 +17,8 @@ Examples:
 It opens accounts of its own, with cash, and they stay in the banks' books.
 Banks may die and come back meanwhile (scripts/contention.sh kills them): outcomes that a \
     client does not know
-are resolved afterwards. Exit code 0 only if every cut added up, the registers are equal at all banks, nothing \
-    is left undecided,
+are resolved afterwards. Exit code 0 only if every cut added up, the registers are equal at all \
+    banks, nothing is left undecided,
 and every outcome is the same for its client and for all banks.";
 
 #[derive(Debug, Clone, Args)]

@@ -52,7 +52,7 @@ struct RunEnding {
     pending: Vec<String>,
 }
 
-/// Runs `cliente contention`.
+/// Runs the command and reports its result.
 pub(crate) async fn run(context: &Context, arguments: ContentionArguments) -> CommandOutput {
     match LocalSet::new().run_until(contend(context, &arguments)).await {
         Ok(report) => report.output(context.paint),
@@ -64,21 +64,7 @@ async fn contend(
     context: &Context,
     arguments: &ContentionArguments,
 ) -> Result<ContentionReport, Failure> {
-    let no_randomness = |error| Failure::Own(format!("no randomness: {error}"));
-    let mut run = IdGenerator::new().map_err(no_randomness)?.now().as_str().to_owned();
-    run.truncate(16);
-    let seed = match arguments.seed {
-        Some(seed) => seed,
-        None => getrandom::u64().map_err(no_randomness)?,
-    };
-    let parameters = RunParameters {
-        names: RunNames { run },
-        banks: asking::these_banks(context, None),
-        mix: arguments.mix,
-        accounts: arguments.accounts,
-        hot: arguments.hot,
-        seed,
-    };
+    let parameters = run_parameters(context, arguments)?;
     load::allow_many_connections();
     let requests = |at| setup::requests(&parameters, at);
     load::setup::open_accounts(context, &parameters.banks, parameters.accounts, requests).await?;
@@ -136,6 +122,28 @@ async fn contend(
         ending,
         end - begin,
     ))
+}
+
+/// The parameters of a run, with a new name, and a new seed if none is given.
+fn run_parameters(
+    context: &Context,
+    arguments: &ContentionArguments,
+) -> Result<RunParameters, Failure> {
+    let no_randomness = |error| Failure::Own(format!("no randomness: {error}"));
+    let mut run = IdGenerator::new().map_err(no_randomness)?.now().as_str().to_owned();
+    run.truncate(16);
+    let seed = match arguments.seed {
+        Some(seed) => seed,
+        None => getrandom::u64().map_err(no_randomness)?,
+    };
+    Ok(RunParameters {
+        names: RunNames { run },
+        banks: asking::these_banks(context, None),
+        mix: arguments.mix,
+        accounts: arguments.accounts,
+        hot: arguments.hot,
+        seed,
+    })
 }
 
 /// The clients, and their step logs if they have their own.

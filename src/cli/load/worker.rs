@@ -7,7 +7,7 @@ use consorcio_client::{
 use consorcio_core::commit::coordinator::Verdict;
 use consorcio_core::ids::{BankId, BankSet, TxId};
 use consorcio_core::limits::{
-    ANSWER_WITHIN_MS, BACKOFF_MS_MAX, BACKOFF_MS_MIN, LOAD_TICK_MS, VOTE_TIMEOUT_MS,
+    BACKOFF_MS_MAX, BACKOFF_MS_MIN, LOAD_EXECUTE_MS_MAX, LOAD_LEAVE_MS_MAX, LOAD_TICK_MS,
 };
 use consorcio_core::wire::Reason;
 use consorcio_core::wire::reply::Reply;
@@ -20,10 +20,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{interval, sleep_until};
 
-/// After the end, transactions under way have this long to finish.
-const LEAVE_WITHIN: Duration = Duration::from_millis(2 * (VOTE_TIMEOUT_MS + ANSWER_WITHIN_MS));
-/// A bank that drives replies within `ANSWER_WITHIN_MS`; the rest is for a slow network.
-const EXECUTE_WITHIN: Duration = Duration::from_millis(2 * ANSWER_WITHIN_MS);
+const LEAVE_WITHIN: Duration = Duration::from_millis(LOAD_LEAVE_MS_MAX);
+const EXECUTE_WITHIN: Duration = Duration::from_millis(LOAD_EXECUTE_MS_MAX);
 /// The pause after a bank could not be reached.
 const PAUSE: Duration = Duration::from_millis(BACKOFF_MS_MIN);
 /// A driver of a load batches the messages that follow from one read.

@@ -1,4 +1,6 @@
-//! The bounds of `cliente`'s commands and of the reader of step logs.
+//! The bounds of `cliente`'s commands, and of writing and reading step logs.
+
+use super::{ANSWER_WITHIN_MS, STEP_MEMORY_BYTES_MAX, VOTE_TIMEOUT_MS};
 
 /// Files that `cliente` opens beside its connections: the standard ones, its log, the runtime's.
 pub const CLIENT_FILES_BESIDE_MAX: u64 = 16;
@@ -16,6 +18,11 @@ pub const OWN_BANKS_START_ATTEMPTS_MAX: usize = 3;
 /// A request that is due at the end of an open loop may begin this late; a later one counts as
 /// behind.
 pub const LOAD_GRACE_MS: u64 = 100;
+/// Transactions under way at the end of a load have this long to finish.
+pub const LOAD_LEAVE_MS_MAX: u64 = 2 * (VOTE_TIMEOUT_MS + ANSWER_WITHIN_MS);
+/// A bank that drives replies to a client of a load within this time; twice the bank's own limit,
+/// for a slow network.
+pub const LOAD_EXECUTE_MS_MAX: u64 = 2 * ANSWER_WITHIN_MS;
 /// The thread that paces an open loop does not sleep for less: the wake-ups cost more.
 pub const LOAD_SLEEP_US_MIN: u64 = 50;
 
@@ -34,6 +41,8 @@ pub const CONTENTION_VERIFIED_TOGETHER_MAX: usize = 2_000;
 /// The largest amount that one debit of a run moves, in centavos.
 pub const CONTENTION_AMOUNT_MAX: u64 = 2_000;
 
+/// One of the two buffers of recorded steps: the writer takes one while the other fills.
+pub const STEP_BUFFER_BYTES_MAX: usize = STEP_MEMORY_BYTES_MAX / 2;
 /// Lines of one transaction that a timeline keeps: questions that are repeated for days add
 /// nothing.
 pub const TRACE_LINES_MAX: usize = 20_000;

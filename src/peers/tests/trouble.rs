@@ -243,7 +243,7 @@ fn a_stranger_gets_no_link_and_the_log_says_why() {
             change(&mut identity);
             let far = Peers::new(identity, founding(1), StepLog::off());
             let path = folder.path().join(name);
-            let steplog = StepLog::open(&path, Options::default()).unwrap();
+            let steplog = StepLog::open(&path, StepLogOptions::default()).unwrap();
             let places = &peer.places[..];
             let mut zero = Bank::start(places, seal, steplog.clone(), quick());
             zero.resolve(0..1);
@@ -270,7 +270,7 @@ fn a_link_whose_answers_prove_nothing_is_closed_and_made_anew() {
         let path = folder.path().join("log");
         let peer = Peer::listen().await;
         let far = peer.acceptor(key());
-        let steplog = StepLog::open(&path, Options::default()).unwrap();
+        let steplog = StepLog::open(&path, StepLogOptions::default()).unwrap();
         let mut zero = Bank::start(&peer.places, key(), steplog, quick());
         let (mut session, _) = peer.open(&far).await;
         assert_eq!(zero.next().await, Input::PeerUp(bank(1)));
@@ -348,7 +348,7 @@ fn a_far_bank_is_linked_and_the_time_is_told() {
         let far = peer.acceptor(key());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let steplog = StepLog::open(&path, Options::default()).unwrap();
+        let steplog = StepLog::open(&path, StepLogOptions::default()).unwrap();
         let delay = Duration::from_millis(700);
         let timing = Timing {
             step: Duration::from_millis(1_000),

@@ -260,7 +260,7 @@ pub enum Step {
     Timeout(TxId, BankSet),
     /// A session stopped waiting before there was an outcome.
     GaveUp(TxId),
-    /// A driver's verdict.
+    /// A driver has its verdict.
     Verdict {
         /// The id of the transaction.
         tx: TxId,

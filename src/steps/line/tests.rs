@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::strategy::Union;
 use std::collections::BTreeSet;
 
-/// The time 2026-11-22T05:38:51.123456Z.
+/// The time 2026-11-22T05:38:51.123456Z in microseconds.
 const AT_US: i64 = 1_795_325_931_123_456;
 
 fn written(at_us: i64, step: Step) -> String {

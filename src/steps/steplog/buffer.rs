@@ -3,7 +3,7 @@
 
 use super::live::BatchSender;
 use super::{Entry, Step, wall_us};
-use consorcio_core::limits::{STEP_MEMORY_BYTES_MAX, STEP_ROOM_MS_MAX};
+use consorcio_core::limits::{STEP_BUFFER_BYTES_MAX, STEP_ROOM_MS_MAX};
 use std::sync::atomic::AtomicI64;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ pub(super) struct StepBuffer {
     pub(super) kept_since_us: AtomicI64,
     /// Sends steps to another thread of this process.
     pub(super) batches: BatchSender,
-    /// Wakes the writer.
+    /// Wakes the writer, which waits for steps or requests.
     pub(super) wake: Condvar,
     /// Wakes recorders that wait for room, and callers of `flush`.
     pub(super) done: Condvar,
@@ -60,9 +60,6 @@ fn entry_bytes(entry: &Entry) -> usize {
     size_of::<Entry>() + entry.step.heap_bytes()
 }
 
-/// The writer takes one buffer while another fills: each gets half of the memory.
-pub(super) const BUFFER_BYTES_MAX: usize = STEP_MEMORY_BYTES_MAX / 2;
-
 impl StepBuffer {
     pub(super) fn lock(&self) -> MutexGuard<'_, BufferState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -101,7 +98,7 @@ impl StepBuffer {
     /// exceed the bound, by its own size.
     fn room(&self, steps: u64) -> Option<MutexGuard<'_, BufferState>> {
         let within = Duration::from_millis(STEP_ROOM_MS_MAX);
-        let is_full = |state: &BufferState| state.bytes >= BUFFER_BYTES_MAX && !state.gone;
+        let is_full = |state: &BufferState| state.bytes >= STEP_BUFFER_BYTES_MAX && !state.gone;
         let mut state = self.lock();
         if is_full(&state) && !state.stuck {
             let waited =
@@ -122,7 +119,7 @@ impl StepBuffer {
     fn added(&self, mut state: MutexGuard<'_, BufferState>, bytes: usize) {
         let before = state.bytes;
         state.bytes += bytes;
-        let filled = before < BUFFER_BYTES_MAX / 2 && state.bytes >= BUFFER_BYTES_MAX / 2;
+        let filled = before < STEP_BUFFER_BYTES_MAX / 2 && state.bytes >= STEP_BUFFER_BYTES_MAX / 2;
         drop(state);
         // The writer sleeps without a deadline only while the buffer is empty; otherwise until its
         // next flush is due.

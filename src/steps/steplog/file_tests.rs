@@ -1,9 +1,10 @@
 //! Tests of the file and thread of the step log: no step is lost, late or cut.
 
-use super::buffer::BUFFER_BYTES_MAX;
 use super::tests::*;
 use super::*;
-use consorcio_core::limits::{STEP_FLUSH_MS, STEP_HOLD_MS, STEP_MEMORY_BYTES_MAX};
+use consorcio_core::limits::{
+    STEP_BUFFER_BYTES_MAX, STEP_FLUSH_MS, STEP_HOLD_MS, STEP_MEMORY_BYTES_MAX,
+};
 use std::fs;
 use std::time::Instant;
 
@@ -212,7 +213,7 @@ fn a_recorder_waits_while_memory_is_full() {
     for number in 0..200 {
         log.record(Step::Fault(format!("n{number} {heavy}").into()));
         let held = log.0.as_ref().unwrap().shared.lock().bytes;
-        assert!(held <= BUFFER_BYTES_MAX + 2 * 1024 * 1024, "{held}");
+        assert!(held <= STEP_BUFFER_BYTES_MAX + 2 * 1024 * 1024, "{held}");
     }
     log.close();
     assert!(lines(&test_log.log()).last().unwrap().contains("n199 xxx"));
@@ -232,7 +233,7 @@ fn a_log_that_hangs_blocks_no_recorder_and_counts_dropped_steps() {
     for number in 0..all {
         log.record(Step::Fault(format!("n{number} {heavy}").into()));
         let held = log.0.as_ref().unwrap().shared.lock().bytes;
-        assert!(held <= BUFFER_BYTES_MAX + 2 * heavy.len(), "{held}");
+        assert!(held <= STEP_BUFFER_BYTES_MAX + 2 * heavy.len(), "{held}");
     }
     let took = began.elapsed();
     assert!(took < Duration::from_secs(10), "{took:?} for {all} steps: each waited");

@@ -13,7 +13,7 @@ use consorcio_core::wire::token::{Digest, Seal, Token, Verdict};
 use consorcio_core::wire::transaction::Transaction;
 use std::net::SocketAddr;
 
-/// The time 2026-11-22T05:38:51.123456Z.
+/// The time 2026-11-22T05:38:51.123456Z in microseconds.
 pub(super) const AT_US: i64 = 1_795_325_931_123_456;
 
 pub(super) fn bank(position: usize) -> BankId {

@@ -1,11 +1,13 @@
 //! The thread `step-log`: takes recorded steps, sorts them by time, formats them and writes the
 //! lines.
 
-use super::buffer::{BUFFER_BYTES_MAX, BufferState, StepBuffer};
+use super::buffer::{BufferState, StepBuffer};
 use super::file::RotatedFile;
 use super::{Entry, FeedEvent, Step, live, wall_us};
 use crate::line::Formatter;
-use consorcio_core::limits::{STEP_CHUNK_BYTES_MAX, STEP_FLUSH_MS, STEP_HELD_MS_MAX, STEP_HOLD_MS};
+use consorcio_core::limits::{
+    STEP_BUFFER_BYTES_MAX, STEP_CHUNK_BYTES_MAX, STEP_FLUSH_MS, STEP_HELD_MS_MAX, STEP_HOLD_MS,
+};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -36,7 +38,7 @@ impl StepWriter {
         loop {
             let mut state = self.next_flush();
             std::mem::swap(&mut state.entries, &mut taken);
-            let full = state.bytes >= BUFFER_BYTES_MAX / 2;
+            let full = state.bytes >= STEP_BUFFER_BYTES_MAX / 2;
             state.bytes = 0;
             state.stuck = false;
             let dropped = std::mem::take(&mut state.dropped);
@@ -111,7 +113,7 @@ impl StepWriter {
             state.stop
                 || state.reopen
                 || state.flush_asked > state.flush_done
-                || state.bytes >= BUFFER_BYTES_MAX / 2
+                || state.bytes >= STEP_BUFFER_BYTES_MAX / 2
         };
         let state = self
             .shared

@@ -201,7 +201,7 @@ enum PairKey {
     Address(String, u8, Verb),
     /// The bank that opened the link.
     Link(u8, u8, Verb),
-    /// No further evidence.
+    /// The bank and the verb alone.
     Verb(u8, Verb),
 }
 

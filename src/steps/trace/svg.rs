@@ -30,7 +30,7 @@ const LANES_TOP: i64 = 150;
 const ROW: i64 = 20;
 
 impl Timeline {
-    /// Draws the timeline.
+    /// Draws the timeline as SVG.
     pub fn svg(&self, embedding: Embedding) -> String {
         Drawing::of(self).draw(embedding)
     }
