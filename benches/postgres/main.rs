@@ -31,16 +31,16 @@ struct ComparisonArguments {
     /// Clients at work at the same time.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
     clients: u32,
-    /// How long is measured.
+    /// Measured time, in seconds.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// How long it runs before that.
+    /// Warm-up before it, in seconds.
     #[arg(long, default_value_t = 1)]
     warmup: u64,
     /// Accounts at each server.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(i32).range(1..))]
     accounts: i32,
-    /// One account of the first server has a part in every transfer.
+    /// Make one account of the first server part of every transfer.
     #[arg(long)]
     hot: bool,
     /// The argument that `cargo bench` passes to every benchmark.
@@ -249,7 +249,7 @@ async fn ready_session(port: u16) -> Result<PgSession> {
 fn move_money(session: &mut PgSession, id: &str, account: i32, amount: i64) -> Result<()> {
     session.execute("begin", &[])?;
     session.execute("move", &[&amount.to_be_bytes(), &account.to_be_bytes()])?;
-    // Its name can't be a parameter.
+    // The name of a prepared transaction can't be a parameter.
     session.parse("", &format!("PREPARE TRANSACTION '{id}'"))?;
     session.execute("", &[])?;
     session.sync()

@@ -1,8 +1,8 @@
 //! Cuts of all banks, for commands: failures as texts, and why there is no verdict.
 
 use super::Context;
-use super::asking::{AnswerOf, first_failure};
 use super::failure::Failure;
+use super::requests::{AnswerOf, first_failure};
 use consorcio_audit::{BankCut, Judged};
 use consorcio_client::{BankClock, Blocked, Extent, TakenCut, latest};
 use consorcio_core::ids::Time;

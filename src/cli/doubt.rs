@@ -2,9 +2,9 @@
 //! votes are missing.
 
 use super::Context;
-use super::asking::{self, AnswerOf};
 use super::output::{CommandOutput, ErrorPart, Paint, Tone, plain};
 use super::overview::{part, pending_of_all};
+use super::requests::{self, AnswerOf};
 use consorcio_core::ids::{BankId, Time};
 use consorcio_core::money::Money;
 use consorcio_core::wire::answer::{OpAnswer, PendingAnswer};
@@ -68,8 +68,8 @@ pub(crate) async fn doubt(context: &Context) -> CommandOutput {
     } else {
         table(&oldest, &answers, now, paint)
     };
-    text += &asking::silent_lines(context, &answers);
-    let failure = asking::first_failure(&answers);
+    text += &requests::silent_lines(context, &answers);
+    let failure = requests::first_failure(&answers);
     text += &paint.words(hint(&oldest, &answers).to_owned());
     let undecided = oldest.iter().map(|(tx, doubt)| UndecidedDocument {
         tx,
@@ -134,7 +134,7 @@ fn is_down(bank: BankId, answers: &PendingAnswers) -> bool {
 /// operations is another transaction.
 fn gather(answers: &PendingAnswers) -> BTreeMap<(String, String), UndecidedTransaction> {
     let mut doubts: BTreeMap<(String, String), UndecidedTransaction> = BTreeMap::new();
-    for (bank, view) in asking::views::<PendingAnswer<'static>>(answers) {
+    for (bank, view) in requests::views::<PendingAnswer<'static>>(answers) {
         let key = (view.tx.to_string(), format!("{:?}", view.ops));
         let doubt = doubts.entry(key).or_insert_with(|| UndecidedTransaction {
             since: view.since,

@@ -1,9 +1,9 @@
 //! The commands about registers, clients and accounts: one request to a bank or to all banks.
 
 use super::Context;
-use super::asking::{self, AnswerOf};
 use super::failure::Failure;
 use super::output::{CommandOutput, ErrorPart, Tone, plain};
+use super::requests::{self, AnswerOf};
 use super::typed::Account;
 use consorcio_client::{Client, read};
 use consorcio_core::ids::{AccountNumber, BankId, ClientKind, ClientName, RegisterKey, TaxId};
@@ -43,33 +43,34 @@ impl<'a, T> AnswerDocument<'a, T> {
 
 /// Parses a bank's answer as a `RawValue`, so that programs get it unchanged.
 pub(crate) fn raw(context: &Context, bank: BankId, json: &str) -> Result<Box<RawValue>, Failure> {
-    asking::read(context, bank, json)
+    requests::read(context, bank, json)
 }
 
 /// `get`: shows the register at each bank.
 pub(crate) async fn get(context: &Context, key: RegisterKey) -> CommandOutput {
-    let banks = asking::these_banks(context, None);
+    let banks = requests::these_banks(context, None);
     let request = &Request::Read(Read::Value(key.clone()));
     let answers: Vec<AnswerOf<Box<RawValue>>> =
-        asking::ask_each(context, &banks, async |client: &Client, bank| {
+        requests::ask_each(context, &banks, async |client: &Client, bank| {
             read(bank, &client.ask(bank, request).await?)
         })
         .await;
     let rows = answers.iter().map(|answer| match &answer.result {
-        Ok(json) => match asking::read::<RegisterAnswer<'static>>(context, answer.bank, json.get())
-        {
-            Ok(view) => vec![
-                plain(answer.bank),
-                plain(&answer.address),
-                (Tone::Good, view.value.into_owned()),
-            ],
-            Err(failure) => asking::silent_row(answer, &failure),
-        },
-        Err(failure) => asking::silent_row(answer, failure),
+        Ok(json) => {
+            match requests::read::<RegisterAnswer<'static>>(context, answer.bank, json.get()) {
+                Ok(view) => vec![
+                    plain(answer.bank),
+                    plain(&answer.address),
+                    (Tone::Good, view.value.into_owned()),
+                ],
+                Err(failure) => requests::silent_row(answer, &failure),
+            }
+        }
+        Err(failure) => requests::silent_row(answer, failure),
     });
     let text = context.paint.table(&["bank", "address", key.as_str()], &[], rows.collect());
     CommandOutput::new(text, &answers_document(&answers))
-        .with_failure(asking::first_failure(&answers))
+        .with_failure(requests::first_failure(&answers))
 }
 
 /// `client add`: registers a client at a bank.
@@ -81,9 +82,9 @@ pub(crate) async fn add_client(
     kind: ClientKind,
 ) -> CommandOutput {
     let request = Request::Client(NewClient { cpf, name, kind });
-    let asked = asking::ask(context, bank, &request).await;
+    let asked = requests::ask(context, bank, &request).await;
     match asked.and_then(|json| Ok((raw(context, bank, &json)?, json))) {
-        Ok((raw, json)) => match asking::read::<ClientAnswer<'static>>(context, bank, &json) {
+        Ok((raw, json)) => match requests::read::<ClientAnswer<'static>>(context, bank, &json) {
             Ok(view) => {
                 let done = format!("bank {bank} knows {} {} ({})", view.kind, view.name, view.cpf);
                 let text = if context.paint.is_rows() {
@@ -121,9 +122,9 @@ pub(crate) async fn balance(context: &Context, account: Account) -> CommandOutpu
 }
 
 async fn one_account(context: &Context, bank: BankId, request: &Request) -> CommandOutput {
-    let answered = asking::ask(context, bank, request).await;
+    let answered = requests::ask(context, bank, request).await;
     let read = answered.and_then(|json| {
-        let view = asking::read::<AccountAnswer<'static>>(context, bank, &json)?;
+        let view = requests::read::<AccountAnswer<'static>>(context, bank, &json)?;
         Ok((raw(context, bank, &json)?, view))
     });
     match read {
@@ -146,8 +147,8 @@ pub(crate) async fn accounts(
         let after = after.map(AccountNumber::new).transpose()?;
         Ok(Request::Read(Read::Accounts { cpf: cpf.clone(), after }))
     };
-    let banks = asking::these_banks(context, bank);
-    let mut answers = asking::ask_lists(context, &banks, request).await;
+    let banks = requests::these_banks(context, bank);
+    let mut answers = requests::ask_lists(context, &banks, request).await;
     if bank.is_none() {
         // A person need not be a client of every bank: it is an error only if no bank knows the
         // person.
@@ -156,12 +157,12 @@ pub(crate) async fn accounts(
             answers.iter_mut().filter(|answer| !nowhere && is_unknown_client(&answer.result));
         without.for_each(|answer| answer.result = Ok(Vec::new()));
     }
-    let rows = asking::views::<AccountAnswer<'static>>(&answers);
+    let rows = requests::views::<AccountAnswer<'static>>(&answers);
     let rows = rows.map(|(bank, view)| account_row(context, bank, view));
     let mut text = account_table(context, rows.collect());
-    text.push_str(&asking::silent_lines(context, &answers));
+    text.push_str(&requests::silent_lines(context, &answers));
     CommandOutput::new(text, &answers_document(&answers))
-        .with_failure(asking::first_failure(&answers))
+        .with_failure(requests::first_failure(&answers))
 }
 
 fn is_unknown_client<T>(result: &Result<T, Failure>) -> bool {
@@ -203,12 +204,12 @@ pub(crate) async fn clients(context: &Context, bank: Option<BankId>) -> CommandO
         let after = after.map(TaxId::new).transpose()?;
         Ok(Request::Read(Read::Clients { after }))
     };
-    let banks = asking::these_banks(context, bank);
-    let answers = asking::ask_lists(context, &banks, request).await;
-    let rows =
-        asking::views::<ClientAnswer<'static>>(&answers).map(|(bank, view)| client_row(bank, view));
+    let banks = requests::these_banks(context, bank);
+    let answers = requests::ask_lists(context, &banks, request).await;
+    let rows = requests::views::<ClientAnswer<'static>>(&answers)
+        .map(|(bank, view)| client_row(bank, view));
     let mut text = client_table(context, rows.collect());
-    text.push_str(&asking::silent_lines(context, &answers));
+    text.push_str(&requests::silent_lines(context, &answers));
     CommandOutput::new(text, &answers_document(&answers))
-        .with_failure(asking::first_failure(&answers))
+        .with_failure(requests::first_failure(&answers))
 }

@@ -5,7 +5,6 @@
 #![warn(unreachable_pub)]
 
 mod args;
-mod asking;
 mod audit;
 mod bench;
 mod commands;
@@ -23,6 +22,7 @@ mod overview;
 mod pause;
 mod ping;
 mod progress;
+mod requests;
 mod resolve;
 mod step_observer;
 mod trace;

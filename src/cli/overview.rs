@@ -2,11 +2,11 @@
 //! `history`.
 
 use super::Context;
-use super::asking::{self, AnswerOf, views};
 use super::failure::Failure;
 use super::ledgers::answers_document;
 use super::links::Links;
 use super::output::{CommandOutput, ErrorPart, Paint, Tone, plain, utc};
+use super::requests::{self, AnswerOf, views};
 use consorcio_client::{BankClock, Client, Extent, latest, pending_request, read};
 use consorcio_core::clock;
 use consorcio_core::ids::{BankId, Time, TxId};
@@ -58,9 +58,9 @@ type BankInfo = (InfoAnswer<'static>, Box<RawValue>, Links);
 
 /// `status`: all banks, and the sum of all money.
 pub(crate) async fn status(context: &Context) -> CommandOutput {
-    let banks = asking::these_banks(context, None);
+    let banks = requests::these_banks(context, None);
     let infos: Vec<AnswerOf<BankInfo>> =
-        asking::ask_each(context, &banks, async |client: &Client, bank| {
+        requests::ask_each(context, &banks, async |client: &Client, bank| {
             let mut connection = client.connection(bank).await?;
             let json = connection.ask_done(&Request::Read(Read::Info)).await?;
             let links = Links::ask(&mut connection).await?;
@@ -68,12 +68,12 @@ pub(crate) async fn status(context: &Context) -> CommandOutput {
         })
         .await;
     let mut text = table(context, &infos);
-    text.push_str(&asking::silent_lines(context, &infos));
+    text.push_str(&requests::silent_lines(context, &infos));
     for (_, _, links) in infos.iter().filter_map(|answer| answer.result.as_ref().ok()) {
         text.push_str(&links.lines(context.paint));
     }
     text.push_str(&context.paint.words(clock_lines(context, &infos)));
-    let mut failure = asking::first_failure(&infos)
+    let mut failure = requests::first_failure(&infos)
         .or_else(|| context.client.knows_all().err().map(|error| context.failure(error)));
     let mut shown_cut = None;
     let clocks =
@@ -217,7 +217,7 @@ fn in_words(paint: Paint, ops: &Option<Vec<OpAnswer<'static>>>) -> String {
 
 /// The undecided transactions of each bank.
 pub(crate) async fn pending_of_all(context: &Context) -> Vec<AnswerOf<Vec<Box<RawValue>>>> {
-    asking::ask_lists(context, &asking::these_banks(context, None), pending_request).await
+    requests::ask_lists(context, &requests::these_banks(context, None), pending_request).await
 }
 
 /// `pending`: undecided transactions, by bank.
@@ -246,9 +246,9 @@ pub(crate) async fn pending(context: &Context) -> CommandOutput {
     } else {
         context.paint.table(&["bank", "transaction", "since", "waits for", "operations"], &[], rows)
     };
-    text.push_str(&asking::silent_lines(context, &answers));
+    text.push_str(&requests::silent_lines(context, &answers));
     CommandOutput::new(text, &answers_document(&answers))
-        .with_failure(asking::first_failure(&answers))
+        .with_failure(requests::first_failure(&answers))
 }
 
 /// `history`: the last decided transactions.
@@ -261,8 +261,8 @@ pub(crate) async fn history(
         let after = after.map(TxId::new).transpose()?;
         Ok(Request::Read(Read::History { count: Some(count), after }))
     };
-    let banks = asking::these_banks(context, bank);
-    let mut answers = asking::ask_lists(context, &banks, request).await;
+    let banks = requests::these_banks(context, bank);
+    let mut answers = requests::ask_lists(context, &banks, request).await;
     for answer in &mut answers {
         if let Ok(items) = &mut answer.result {
             items.truncate(count);
@@ -285,9 +285,9 @@ pub(crate) async fn history(
     });
     let headings = ["time", "transaction", "outcome", "reason", "banks", "operations"];
     let mut text = context.paint.table(&headings, &[], rows.collect());
-    text.push_str(&asking::silent_lines(context, &answers));
+    text.push_str(&requests::silent_lines(context, &answers));
     CommandOutput::new(text, &answers_document(&answers))
-        .with_failure(asking::first_failure(&answers))
+        .with_failure(requests::first_failure(&answers))
 }
 
 /// Transactions, each with the banks that reported it.

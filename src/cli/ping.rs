@@ -1,9 +1,9 @@
 //! `ping`: which banks answer, and how fast; for people, scripts and health checks.
 
 use super::Context;
-use super::asking::{self, AnswerOf};
 use super::links::Links;
 use super::output::{CommandOutput, ErrorPart, Tone, micros, plain};
+use super::requests::{self, AnswerOf};
 use consorcio_client::{Client, ClientError};
 use consorcio_core::ids::BankId;
 use consorcio_core::limits::PING_RETRY_PAUSE_MS;
@@ -46,9 +46,9 @@ pub(crate) async fn ping(
     bank: Option<BankId>,
 ) -> CommandOutput {
     let began = Instant::now();
-    let banks = asking::these_banks(context, bank);
+    let banks = requests::these_banks(context, bank);
     let deadline = wait.map(|wait| began + wait);
-    let answers = asking::ask_each(context, &banks, async |client: &Client, bank| {
+    let answers = requests::ask_each(context, &banks, async |client: &Client, bank| {
         until(client, bank, deadline).await
     })
     .await;
@@ -76,7 +76,7 @@ pub(crate) async fn ping(
     for (_, links) in answers.iter().filter_map(|answer| answer.result.as_ref().ok()) {
         text.push_str(&links.lines(context.paint));
     }
-    let failure = asking::first_failure(&answers);
+    let failure = requests::first_failure(&answers);
     let online = answers.iter().filter(|answer| answer.result.is_ok()).count();
     let document = PingDocument {
         banks: answers.iter().map(bank_document).collect(),

@@ -1,10 +1,10 @@
 //! `resolve`: finds the outcome of a transaction, or has the banks decide it.
 
 use super::Context;
-use super::asking::{self, AnswerOf};
 use super::failure::{Failure, start_command};
 use super::output::{CommandOutput, ErrorPart, Tone, plain, utc};
 use super::overview::pending_of_all;
+use super::requests::{self, AnswerOf};
 use consorcio_core::ids::{BankId, Time, TxId};
 use consorcio_core::wire::answer::PendingAnswer;
 use consorcio_core::wire::claims::{Claim, Refusal};
@@ -86,7 +86,7 @@ pub(crate) async fn resolve(context: &Context, tx: TxId) -> CommandOutput {
 async fn blocking_banks(context: &Context, tx: &TxId) -> Vec<BankId> {
     let pending = pending_of_all(context).await;
     let held =
-        asking::views::<PendingAnswer<'static>>(&pending).filter(|(_, view)| *view.tx == *tx);
+        requests::views::<PendingAnswer<'static>>(&pending).filter(|(_, view)| *view.tx == *tx);
     let mut banks: Vec<BankId> = held.flat_map(|(_, view)| view.waiting_for).collect();
     banks.sort_unstable();
     banks.dedup();
@@ -149,7 +149,7 @@ fn outcome(
     claim: Claim,
     answers: &[AnswerOf<Reply>],
 ) -> (&'static str, Option<Time>, Option<Failure>) {
-    let offline = asking::first_failure(answers);
+    let offline = requests::first_failure(answers);
     let why = offline.as_ref().map_or_else(String::new, |failure| format!("; {failure}"));
     match claim {
         Claim::Committed(time) => ("committed", Some(time), None),

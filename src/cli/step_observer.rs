@@ -46,8 +46,8 @@ impl Observer for StepObserver {
             ClientEvent::Answered(bank, asked, reply, n) => {
                 Step::of_answer(*bank, asked, Some(reply), id(*n))
             }
-            ClientEvent::Asked(bank, request, n) => Step::of_query(request, *bank, id(*n)),
-            ClientEvent::Replied(bank, reply, n) => Step::of_heard(reply, *bank, id(*n)),
+            ClientEvent::Asked(bank, request, n) => Step::of_sent_request(request, *bank, id(*n)),
+            ClientEvent::Replied(bank, reply, n) => Step::of_received_reply(reply, *bank, id(*n)),
             ClientEvent::TimedOut(tx, silent) => Step::Timeout((*tx).clone(), *silent),
             ClientEvent::Ended { tx, verdict, oks, banks } => {
                 Step::of_verdict(tx, verdict, *oks, *banks)

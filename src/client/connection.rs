@@ -28,7 +28,7 @@ use tokio_util::codec::{Encoder, Framed};
 /// A bank that waits for a lock or for other banks replies within this time.
 const BANK_WAITS: Duration = Duration::from_millis(ANSWER_WITHIN_MS);
 
-/// A line from a bank: a reply, or its beginning where it is none.
+/// A line from a bank: a reply, or the beginning of a line that is none.
 type ReadReply = Result<Reply, String>;
 
 /// The state of the handshake, with which each connection begins.
@@ -134,12 +134,12 @@ impl Connection {
         self.next
     }
 
-    /// Queues a message of a driver; it leaves with the next flush.
+    /// Queues a message of a driver for the next flush.
     pub(crate) fn queue_message(&mut self, message: &Message) -> io::Result<()> {
         self.queue(message)
     }
 
-    /// Queues a request; it leaves with the next flush.
+    /// Queues a request for the next flush.
     pub(crate) fn queue_request(&mut self, request: &Request) -> io::Result<()> {
         self.queue(request)
     }

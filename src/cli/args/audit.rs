@@ -25,7 +25,7 @@ Exit code 0 only if all of it holds; 3 or 5 where a bank is missing or in doubt:
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AuditArguments {
-    /// Show each account and register too.
+    /// Also show each account and register.
     #[arg(long, conflicts_with = "journals")]
     pub accounts: bool,
     /// Repeat it, each cut newer than the one before; Ctrl-C ends with a summary.
@@ -38,8 +38,7 @@ pub(crate) struct AuditArguments {
         conflicts_with = "journals",
     )]
     pub watch: Option<Duration>,
-    /// Prove it from these data folders instead, or from all in a folder of them. Nothing in them
-    /// is changed.
+    /// Verify these data folders instead, or all in a parent folder. They are not changed.
     #[arg(long, value_name = "DIR", num_args = 1..)]
     pub journals: Vec<PathBuf>,
 }

@@ -15,10 +15,10 @@ Examples:
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BenchArguments {
-    /// Start three banks for it in a temporary folder, and remove them afterwards.
+    /// Start three banks in a temporary folder, and remove them afterwards.
     #[arg(long)]
     pub own: bool,
-    /// Open its accounts at the running banks without asking; they stay there for ever, with their
+    /// Open its accounts at the running banks without requests; they stay there for ever, with their
     /// money.
     #[arg(long, conflicts_with = "own")]
     pub yes: bool,
@@ -28,18 +28,18 @@ pub(crate) struct BenchArguments {
     /// Transactions each client has under way, at most; 1 if not given, or 64 with --rate.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub depth: Option<u32>,
-    /// Begin so many transactions a second in all, evenly, ready or not (open loop); without it a
-    /// client begins the next when one is through (closed loop).
+    /// Begin this many transactions a second in all, evenly spread (open loop); without it a client
+    /// begins the next one when one has ended (closed loop).
     #[arg(
         long,
         value_name = "PER_SECOND",
         value_parser = clap::value_parser!(u32).range(1..=10_000_000),
     )]
     pub rate: Option<u32>,
-    /// How long is measured.
+    /// Measured time, in seconds.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: u32,
-    /// How long it runs before that.
+    /// Warm-up before it, in seconds.
     #[arg(
         long,
         value_name = "SECONDS",
@@ -54,13 +54,13 @@ pub(crate) struct BenchArguments {
         value_parser = clap::value_parser!(u32).range(1..=1_000_000),
     )]
     pub accounts: u32,
-    /// One account of the first bank has a part in every transfer.
+    /// Make one account of the first bank part of every transfer.
     #[arg(long)]
     pub hot: bool,
-    /// Measure so many times; the figures are medians.
+    /// Repeat the run this many times; the figures are medians.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub runs: u32,
-    /// Show rows with commas between cells.
+    /// Print comma-separated rows.
     #[arg(long)]
     pub csv: bool,
     /// What each transaction does.

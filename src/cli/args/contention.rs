@@ -26,10 +26,10 @@ pub(crate) struct ContentionArguments {
     /// Clients at work at the same time, each with one connection a bank.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub clients: u32,
-    /// How long they work.
+    /// Duration of the run, in seconds.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: u32,
-    /// What they ask for, each with its share.
+    /// Kinds of requests, each with its share.
     #[arg(
         long,
         value_name = "KIND:SHARE,…",
@@ -39,7 +39,7 @@ pub(crate) struct ContentionArguments {
     /// Accounts at each bank; they are this run's own.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=9999))]
     pub accounts: u32,
-    /// How often, of 100 times, a bank's first account is taken instead of any.
+    /// Percentage of accesses that use a bank's first account instead of a random one.
     #[arg(
         long,
         value_name = "PERCENT",
@@ -53,7 +53,7 @@ pub(crate) struct ContentionArguments {
     /// Requests a second of all clients together; as fast as they can if not given.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub rate: Option<u32>,
-    /// What is undecided at the end, and banks that are away then, get this long.
+    /// At the end, undecided transactions and banks that are down get this long.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub settle: Duration,
     /// Let the banks drive (EXECUTE), instead of this program.

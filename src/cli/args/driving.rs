@@ -1,19 +1,19 @@
-//! How a transaction is driven: the switches of every command that makes one.
+//! The switches of every command that runs a transaction.
 
 use crate::typed::{bank, new_tx};
 use clap::Args;
 use consorcio_core::ids::{BankId, TxId};
 
-/// How a transaction is driven.
+/// The options of a transaction.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct DriveOptions {
     /// Let this bank drive the transaction (EXECUTE), instead of this program.
     #[arg(long, value_name = "BANK", value_parser = bank)]
     pub via: Option<BankId>,
-    /// The transaction's id; made if not given. The same id again never runs twice.
+    /// The transaction's id; generated if not given. The same id never runs twice.
     #[arg(long, value_parser = new_tx)]
     pub tx: Option<TxId>,
-    /// The banks end the transaction by themselves only after so long (at most 300).
+    /// Seconds until the banks decide the transaction by themselves (at most 300).
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=300))]
     pub patience: Option<u32>,
     /// For demonstrations: once all votes are in, wait for a line on standard input before the

@@ -1,4 +1,4 @@
-//! Clients and accounts: what is typed to make and to see them.
+//! The arguments of the commands about clients and accounts.
 
 use crate::typed::{Account, amount_or_zero, bank, cpf};
 use clap::Subcommand;
@@ -57,7 +57,7 @@ pub(crate) enum LedgerCommand {
         #[arg(long, value_parser = cpf)]
         cpf: Option<TaxId>,
     },
-    /// Show one account: balance, what of it is held, what is available, what is coming in.
+    /// Show an account: its balance, held, available and incoming money.
     #[command(visible_alias = "saldo", before_help = BALANCE)]
     Balance {
         /// The account, as BANK/ACCOUNT.
@@ -67,7 +67,7 @@ pub(crate) enum LedgerCommand {
 }
 
 impl LedgerCommand {
-    /// Its word on the command line.
+    /// The word of the command.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             LedgerCommand::Client(ClientCommand::Add { .. }) => "client add",
@@ -115,7 +115,7 @@ pub(crate) enum AccountCommand {
         /// Its holder; given twice, the account is joint.
         #[arg(long, required = true, value_parser = cpf)]
         cpf: Vec<TaxId>,
-        /// Cash brought in at the opening.
+        /// Cash paid in at the opening.
         #[arg(long, value_parser = amount_or_zero)]
         deposit: Option<Money>,
     },

@@ -19,7 +19,7 @@ Examples:
 /// Commands for shells and manuals.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum ManualCommand {
-    /// Print what makes a shell complete commands, aliases and switches.
+    /// Print a script that completes commands, aliases and switches in a shell.
     #[command(visible_alias = "completar", before_help = COMPLETIONS)]
     Completions {
         /// The shell to complete for.

@@ -97,7 +97,7 @@ pub(crate) struct Arguments {
         value_parser = name,
     )]
     pub name: String,
-    /// Where the step log goes.
+    /// Folder of the step log.
     #[arg(
         long,
         global = true,
@@ -107,8 +107,8 @@ pub(crate) struct Arguments {
         default_value = "logs",
     )]
     pub log_dir: PathBuf,
-    /// How long a bank gets to connect and answer, as in 500ms or 10s; 3 s more where it waits for
-    /// others itself.
+    /// Time-out of a bank to connect and answer, as in 500ms or 10s; 3 s more where it waits for
+    /// other banks.
     #[arg(
         long,
         global = true,
@@ -134,7 +134,6 @@ pub(crate) struct Arguments {
         hide_possible_values = true,
     )]
     pub output: Option<OutputForm>,
-    /// What is written to standard error beside results.
     #[command(flatten, next_help_heading = EVERYWHERE)]
     pub log: LogArgs,
     /// Without one: set `storage` to 1 on all banks.
@@ -181,7 +180,7 @@ pub(crate) enum Command {
     /// Have many clients contend for few accounts, verify every outcome, and give a verdict.
     #[command(visible_alias = "disputar", before_help = contention::EXAMPLES)]
     Contention(ContentionArguments),
-    /// Measure: transfers between running banks, from clients and accounts made for it.
+    /// Measure throughput and latency of transfers between banks.
     #[command(visible_alias = "medir", before_help = bench::EXAMPLES)]
     Bench(BenchArguments),
     /// Commands for shells and manuals.

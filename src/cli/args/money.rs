@@ -26,10 +26,10 @@ Examples:
 /// Commands that move money.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum MoneyCommand {
-    /// Bring cash into an account.
+    /// Pay cash into an account.
     #[command(visible_alias = "depositar", before_help = DEPOSIT)]
     Deposit(Cash),
-    /// Take cash out of an account.
+    /// Pay cash out of an account.
     #[command(visible_alias = "sacar", before_help = WITHDRAW)]
     Withdraw(Cash),
     /// Move money from one or more accounts into others, at any banks, all or nothing.

@@ -42,7 +42,7 @@ pub(crate) enum OverviewCommand {
     /// Show all banks: online or not, undecided transactions, totals; and the sum of all money.
     #[command(visible_alias = "estado", before_help = STATUS)]
     Status,
-    /// See which banks answer, and how fast; for scripts and health checks.
+    /// Show which banks answer, and how fast; for scripts and health checks.
     #[command(visible_alias = "sondar", before_help = PING)]
     Ping {
         /// Retry until all answer, for at most this long, as in 10s, 500ms or 2m.
@@ -66,10 +66,10 @@ pub(crate) enum OverviewCommand {
         #[arg(value_parser = TxId::new)]
         tx: TxId,
     },
-    /// Show the newest outcomes.
+    /// Show the last decided transactions.
     #[command(visible_alias = "historico", alias = "histórico", before_help = HISTORY)]
     History {
-        /// How many, from each bank.
+        /// Number of transactions from each bank.
         #[arg(default_value_t = 20, value_parser = count)]
         count: usize,
         /// Only those of this bank.

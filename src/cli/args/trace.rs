@@ -18,7 +18,7 @@ pub(crate) struct TraceArguments {
     /// The transaction to show.
     #[arg(value_parser = TxId::new)]
     pub tx: Option<TxId>,
-    /// Where the nodes' step logs are: folders, or files; --log-dir if not given.
+    /// Folders or files of the nodes' step logs; --log-dir if not given.
     #[arg(long, value_name = "DIR", num_args = 1..)]
     pub logs: Vec<PathBuf>,
     /// Draw it into this file, as a sequence diagram; - is standard output.

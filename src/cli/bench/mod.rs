@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::load::{self, DrivenBy, LoadPlan, OnLoss, Worker, WorkerOptions};
 use super::output::CommandOutput;
 use super::progress::Progress;
-use super::{Context, asking, overview};
+use super::{Context, overview, requests};
 use consorcio_client::{BankClock, latest};
 use consorcio_core::ids::BankId;
 use consorcio_core::limits::PROGRESS_EVERY_MS;
@@ -105,7 +105,7 @@ fn check(context: &Context, arguments: &BenchArguments) -> Result<(), Failure> {
 }
 
 async fn measure(context: &Context, arguments: &BenchArguments) -> Result<BenchReport, Failure> {
-    let banks = asking::these_banks(context, None);
+    let banks = requests::these_banks(context, None);
     if arguments.kind != BenchKind::Set {
         load::setup::open_accounts(context, &banks, arguments.accounts, setup::requests).await?;
     }

@@ -23,7 +23,7 @@ pub(super) struct BenchCounts {
     pub latency_us: Histogram<u64>,
     /// Transactions still without a verdict when the clients left.
     pub left: usize,
-    /// Transactions that were due, and never begun.
+    /// Transactions that were due and never began.
     pub behind: u64,
 }
 

@@ -16,7 +16,7 @@ use super::load::{self, DrivenBy, LoadPlan, OnLoss, Worker, WorkerOptions};
 use super::output::CommandOutput;
 use super::progress::Progress;
 use super::step_observer::{InterruptNotice, StepObserver};
-use super::{Context, asking};
+use super::{Context, requests};
 use consorcio_client::{BankClock, Extent};
 use consorcio_core::ids::TxId;
 use consorcio_core::limits::{
@@ -138,7 +138,7 @@ fn run_parameters(
     };
     Ok(RunParameters {
         names: RunNames { run },
-        banks: asking::these_banks(context, None),
+        banks: requests::these_banks(context, None),
         mix: arguments.mix,
         accounts: arguments.accounts,
         hot: arguments.hot,
@@ -275,7 +275,7 @@ async fn pending(context: &Context, parameters: &RunParameters) -> Result<Vec<St
     for bank in &parameters.banks {
         let listed = context.client.ask_list(*bank, request).await;
         for item in listed.map_err(|error| context.failure(error))? {
-            let view: PendingAnswer<'static> = asking::read(context, *bank, item.get())?;
+            let view: PendingAnswer<'static> = requests::read(context, *bank, item.get())?;
             if view.tx.as_str().starts_with(&parameters.names.run) {
                 found.push(view.tx.to_string());
             }

@@ -2,10 +2,10 @@
 //! clients know them; unknown ones are resolved, and none may stay undecided.
 
 use super::super::Context;
-use super::super::asking;
 use super::super::failure::Failure;
 use super::super::load::setup::SILENCE;
 use super::super::load::{LoadRequest, Workload};
+use super::super::requests;
 use super::tally::KnownOutcome;
 use super::work::{ContentionWork, RunParameters};
 use consorcio_client::Connection;
@@ -43,7 +43,7 @@ pub(super) struct Verification {
     pub silent: Option<Failure>,
 }
 
-/// A transaction of the run.
+/// A transaction of the run, with the outcome that its client knows.
 #[derive(Debug, Clone)]
 struct RunTransaction {
     tx: TxId,
@@ -202,7 +202,7 @@ impl BankConnections<'_> {
         until: Instant,
     ) -> Result<Vec<Vec<(BankId, Reply)>>, Failure> {
         let mut replies: Vec<Vec<(BankId, Reply)>> = vec![Vec::new(); cases.len()];
-        for bank in asking::these_banks(self.context, None) {
+        for bank in requests::these_banks(self.context, None) {
             let named: Vec<usize> =
                 (0..cases.len()).filter(|at| cases[*at].banks.has(bank)).collect();
             for some in named.chunks(CONTENTION_STATUS_REQUESTS_MAX) {

@@ -52,14 +52,14 @@ impl RequestId {
     }
 }
 
-/// What a request or message carries.
+/// The load of a request or message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Load {
     /// The request has no load that a line shows.
     Nothing,
     /// A transaction: the number of its operations, and their banks.
     Ops(usize, BankSet),
-    /// The same, where an outside coordinator has a vote on it.
+    /// As `Ops`, with an outside coordinator that has a vote.
     OpsOutside(usize, BankSet),
     /// The number of tokens.
     Tokens(usize),
@@ -68,7 +68,7 @@ pub enum Load {
 /// The content of a reply, in short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplySummary {
-    /// Its first word on the wire.
+    /// The first word of the reply on the wire.
     pub word: &'static str,
     /// The bank whose vote it carries.
     pub by: Option<BankId>,
@@ -93,7 +93,7 @@ pub enum LoggedOutcome {
     Unreached,
 }
 
-/// One step. The names of the events on their lines are those of `Step::event`.
+/// An event of the step log. `Step::event` has its word on the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// The program started: its version, and its arguments.

@@ -21,13 +21,13 @@ impl Step {
     }
 
     /// The step of a client's request that was sent to the bank `to`.
-    pub fn of_query(request: &Request, to: BankId, id: Option<RequestId>) -> Step {
+    pub fn of_sent_request(request: &Request, to: BankId, id: Option<RequestId>) -> Step {
         let (verb, tx, load) = parts(request);
         Step::Send { to, verb, tx: tx.cloned(), load, id }
     }
 
     /// The step of a reply that a client received from the bank `from`.
-    pub fn of_heard(reply: &Reply, from: BankId, id: Option<RequestId>) -> Step {
+    pub fn of_received_reply(reply: &Reply, from: BankId, id: Option<RequestId>) -> Step {
         let (tx, summary, text) = ReplySummary::of(reply);
         Step::Answer { from, verb: None, tx: tx.cloned(), summary: Some(summary), id, text }
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tracing::Level;
 
-/// Steps in the order of their times, a flush at a time.
+/// Receives steps in the order of their times, flush by flush.
 #[derive(Debug)]
 pub struct StepBatches {
     batches: Receiver<Vec<Entry>>,

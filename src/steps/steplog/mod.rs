@@ -68,7 +68,7 @@ impl Default for StepLogOptions {
     }
 }
 
-/// The step log's file could not be opened.
+/// The file of the step log could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("the step log {path} can't be opened: {source}")]
 pub struct OpenError {
@@ -87,7 +87,7 @@ impl StepLog {
     /// commands that prevent this.
     ///
     /// # Errors
-    /// When the file, its folder or the writing thread can't be made.
+    /// If the file, its folder or the writing thread can't be created.
     pub fn open(path: &Path, options: StepLogOptions) -> Result<StepLog, OpenError> {
         if !options.on {
             return Ok(StepLog::off());
@@ -218,7 +218,7 @@ impl StepLog {
 /// changed.
 ///
 /// # Errors
-/// When it can't be made.
+/// If it can't be created.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     file::make_folder(folder)
 }

@@ -79,7 +79,7 @@ impl StepWriter {
     /// may still be recorded; all of them if `flush`. Runs over the steps of one flush and those
     /// held before it.
     fn write_held(&mut self, flush: bool) {
-        // Steps of one thread with one time keep their order.
+        // The sort is stable: steps of one thread with equal times keep their order.
         self.held.sort_by_key(|entry| entry.at_us);
         let now = wall_us();
         let kept = self.shared.kept_since_us.load(Ordering::Acquire);

@@ -144,7 +144,7 @@ fn identity(files: &[PathBuf]) -> (Option<u8>, Option<String>) {
     (None, None)
 }
 
-/// Reads `servidor 0.1.0 bank 2 of 127.0.0.1:8886,127.0.0.1:8887,-`.
+/// Parses `servidor 0.1.0 bank 2 of 127.0.0.1:8886,127.0.0.1:8887,-`.
 fn position(detail: &str) -> (Option<u8>, Option<String>) {
     let Some((_, identity)) = detail.split_once(" bank ") else { return (None, None) };
     let Some((bank, list)) = identity.split_once(" of ") else { return (None, None) };
