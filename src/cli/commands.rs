@@ -1,7 +1,7 @@
 //! Dispatches each command to its function.
 
 use super::args::{
-    AccountCommand, ClientCommand, Command, LedgerCommand, MoneyCommand, OverviewCommand,
+    AccountCommand, CliCommand, ClientCommand, LedgerCommand, MoneyCommand, OverviewCommand,
     RegisterCommand,
 };
 use super::output::CommandOutput;
@@ -11,18 +11,20 @@ use super::{
 };
 
 /// Runs the command of the command line.
-pub(crate) async fn run(context: &Context, command: Option<Command>) -> CommandOutput {
+pub(crate) async fn run(context: &Context, command: Option<CliCommand>) -> CommandOutput {
     match command {
         None => transactions::set_storage_to_one(context).await,
-        Some(Command::Register(command)) => register(context, command).await,
-        Some(Command::Ledger(command)) => ledger(context, command).await,
-        Some(Command::Money(command)) => money(context, command).await,
-        Some(Command::Overview(command)) => overview(context, command).await,
-        Some(Command::Audit(arguments)) => audit::run(context, arguments).await,
-        Some(Command::Trace(arguments)) => trace::run(arguments, &context.log_dir, context.paint),
-        Some(Command::Contention(arguments)) => contention::run(context, arguments).await,
-        Some(Command::Bench(arguments)) => bench::run(context, arguments).await,
-        Some(Command::Manual(command)) => manual::run(&command),
+        Some(CliCommand::Register(command)) => register(context, command).await,
+        Some(CliCommand::Ledger(command)) => ledger(context, command).await,
+        Some(CliCommand::Money(command)) => money(context, command).await,
+        Some(CliCommand::Overview(command)) => overview(context, command).await,
+        Some(CliCommand::Audit(arguments)) => audit::run(context, arguments).await,
+        Some(CliCommand::Trace(arguments)) => {
+            trace::run(arguments, &context.log_dir, context.paint)
+        }
+        Some(CliCommand::Contention(arguments)) => contention::run(context, arguments).await,
+        Some(CliCommand::Bench(arguments)) => bench::run(context, arguments).await,
+        Some(CliCommand::Manual(command)) => manual::run(&command),
     }
 }
 

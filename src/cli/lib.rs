@@ -29,7 +29,7 @@ mod trace;
 mod transactions;
 mod typed;
 
-use args::{Arguments, Command};
+use args::{Arguments, CliCommand};
 use clap::error::ErrorKind;
 use consorcio_client::{Client, ClientError, ClientOptions};
 use consorcio_core::limits::{CLIENT_FILES_BESIDE_MAX, LAST_LINES_MS_MAX};
@@ -97,7 +97,7 @@ fn execute(arguments: Arguments) -> ExitCode {
         return ExitCode::from(output::print(&failure.into(), form));
     }
     // It needs no bank, and writes no log.
-    if let Some(Command::Manual(command)) = &arguments.command {
+    if let Some(CliCommand::Manual(command)) = &arguments.command {
         return ExitCode::from(output::print(&manual::run(command), form));
     }
     let output = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -161,7 +161,7 @@ async fn run(arguments: Arguments) -> CommandOutput {
     let path = StepObserver::path(&arguments.log_dir, &arguments.name);
     let places = arguments.consortium.to_texts();
     // A command that reads logs must not add to them.
-    let on = !matches!(arguments.command, Some(args::Command::Trace(_)));
+    let on = !matches!(arguments.command, Some(args::CliCommand::Trace(_)));
     let log = StepLog::open(
         &path,
         steplog::StepLogOptions { on, places, ..steplog::StepLogOptions::default() },
@@ -189,9 +189,9 @@ async fn run(arguments: Arguments) -> CommandOutput {
         interrupt_notice,
         log_dir: arguments.log_dir,
     };
-    let is_transaction = arguments.command.as_ref().is_none_or(Command::is_transaction);
+    let is_transaction = arguments.command.as_ref().is_none_or(CliCommand::is_transaction);
     // Only the word of the command: its arguments may have the tax numbers of people.
-    let word = arguments.command.as_ref().map_or("set", Command::word);
+    let word = arguments.command.as_ref().map_or("set", CliCommand::word);
     context.steps.began(&format!("{} {word}", arguments.name));
     let output = tokio::select! {
         biased;

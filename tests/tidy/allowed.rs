@@ -18,7 +18,6 @@ pub const TWICE: &[(&str, usize)] = &[
     ("Answer", 2),
     ("Bank", 2),
     ("Bounds", 2),
-    ("Command", 2),
     ("Counts", 2),
     ("Disk", 2),
     ("Event", 2),

@@ -18,8 +18,8 @@ pub(crate) struct BenchArguments {
     /// Start three banks in a temporary folder, and remove them afterwards.
     #[arg(long)]
     pub own: bool,
-    /// Open its accounts at the running banks without requests; they stay there for ever, with their
-    /// money.
+    /// Open its accounts at the running banks without confirmation; they and their money stay
+    /// permanently.
     #[arg(long, conflicts_with = "own")]
     pub yes: bool,
     /// Clients at work at the same time, each with one connection a bank.
@@ -60,7 +60,7 @@ pub(crate) struct BenchArguments {
     /// Repeat the run this many times; the figures are medians.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub runs: u32,
-    /// Print comma-separated rows.
+    /// Print rows with commas between cells.
     #[arg(long)]
     pub csv: bool,
     /// What each transaction does.

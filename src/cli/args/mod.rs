@@ -1,6 +1,6 @@
 //! The command line of `cliente`, and its help.
 //!
-//! Each group of commands has a file; [`Command`] has them in the order of the help.
+//! Each group of commands has a file; [`CliCommand`] has them in the order of the help.
 
 mod audit;
 mod bench;
@@ -138,13 +138,13 @@ pub(crate) struct Arguments {
     pub log: LogArgs,
     /// Without one: set `storage` to 1 on all banks.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Option<CliCommand>,
 }
 
 impl Arguments {
     /// The form that the arguments set, or else the default for standard output.
     pub(crate) fn form(&self) -> OutputForm {
-        let csv = matches!(&self.command, Some(Command::Bench(bench)) if bench.csv);
+        let csv = matches!(&self.command, Some(CliCommand::Bench(bench)) if bench.csv);
         if self.json || self.output == Some(OutputForm::Json) {
             OutputForm::Json
         } else if csv {
@@ -157,7 +157,7 @@ impl Arguments {
 
 /// The commands of `cliente`.
 #[derive(Debug, Clone, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum CliCommand {
     /// Commands about replicated registers.
     #[command(flatten)]
     Register(RegisterCommand),
@@ -188,34 +188,34 @@ pub(crate) enum Command {
     Manual(ManualCommand),
 }
 
-impl Command {
+impl CliCommand {
     /// Whether the command runs a transaction and reports its outcome.
     pub(crate) fn is_transaction(&self) -> bool {
         match self {
-            Command::Money(_) | Command::Register(RegisterCommand::Set { .. }) => true,
-            Command::Register(RegisterCommand::Get { .. })
-            | Command::Ledger(_)
-            | Command::Overview(_)
-            | Command::Audit(_)
-            | Command::Trace(_)
-            | Command::Contention(_)
-            | Command::Bench(_)
-            | Command::Manual(_) => false,
+            CliCommand::Money(_) | CliCommand::Register(RegisterCommand::Set { .. }) => true,
+            CliCommand::Register(RegisterCommand::Get { .. })
+            | CliCommand::Ledger(_)
+            | CliCommand::Overview(_)
+            | CliCommand::Audit(_)
+            | CliCommand::Trace(_)
+            | CliCommand::Contention(_)
+            | CliCommand::Bench(_)
+            | CliCommand::Manual(_) => false,
         }
     }
 
     /// The word of the command.
     pub(crate) fn word(&self) -> &'static str {
         match self {
-            Command::Register(command) => command.word(),
-            Command::Ledger(command) => command.word(),
-            Command::Money(command) => command.word(),
-            Command::Overview(command) => command.word(),
-            Command::Audit(_) => "audit",
-            Command::Trace(_) => "trace",
-            Command::Contention(_) => "contention",
-            Command::Bench(_) => "bench",
-            Command::Manual(command) => command.word(),
+            CliCommand::Register(command) => command.word(),
+            CliCommand::Ledger(command) => command.word(),
+            CliCommand::Money(command) => command.word(),
+            CliCommand::Overview(command) => command.word(),
+            CliCommand::Audit(_) => "audit",
+            CliCommand::Trace(_) => "trace",
+            CliCommand::Contention(_) => "contention",
+            CliCommand::Bench(_) => "bench",
+            CliCommand::Manual(command) => command.word(),
         }
     }
 }
